@@ -1,1 +1,137 @@
-//! (skeleton)
+//! The queue: carries assignments out and reports back, and knows nothing of
+//! what they say.
+//!
+//! # Laws
+//! Each is one test that every backend passes.
+//! 1. What publish confirmed is delivered, also after a restart (where the backend promises it).
+//! 2. What was not acknowledged returns when its consumer goes.
+//! 3. What was acknowledged never returns.
+//! 4. Prefetch bounds what a consumer holds unacknowledged.
+//! 5. Headers and body come through unchanged.
+//! 6. A consumer that silently stopped is noticed: its stream ends with an error.
+//! 7. Order is not promised. 8. Duplicates are allowed; a redelivery says so.
+//! 9. What expired is not delivered.
+//! 10. What was buried is kept with its reason and seen in the depths.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use offboard_domain::{Area, Lane, Timestamp};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The name of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum QueueName {
+    /// Assignments for an area's workers; of one site if the tenant's system
+    /// is reachable only from inside.
+    Assignments {
+        /// The area.
+        area: Area,
+        /// The lane.
+        lane: Lane,
+        /// The site.
+        site: Option<String>,
+    },
+    /// Reports of a shard's tenants.
+    Reports {
+        /// The shard.
+        shard: u16,
+    },
+    /// What was buried.
+    Dead,
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Assignments { area, lane, site: None } => write!(f, "ob.v1.{area}.{}", lane.word()),
+            Self::Assignments { area, lane, site: Some(site) } => write!(f, "ob.v1.{area}.{}.{site}", lane.word()),
+            Self::Reports { shard } => write!(f, "ob.v1.reports.{shard}"),
+            Self::Dead => f.write_str("ob.v1.dead"),
+        }
+    }
+}
+
+/// What travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Unique id; a return or a duplicate is matched by it.
+    pub id: String,
+    /// Headers, such as `traceparent`.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Bytes,
+    /// Not delivered after this time.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What went wrong with the queue itself.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// It did not answer or is not there; the outcome of a publish is unknown.
+    #[error("failed to {attempted} {queue}: {detail}; the ledger will order it again")]
+    Unavailable {
+        /// What was attempted.
+        attempted: &'static str,
+        /// On which queue.
+        queue: String,
+        /// What came back.
+        detail: String,
+    },
+    /// The consumer ended: subscribe again.
+    #[error("the consumer of {queue} ended: {detail}; it must subscribe again")]
+    ConsumerEnded {
+        /// Which queue.
+        queue: String,
+        /// What came back.
+        detail: String,
+    },
+}
+
+/// One delivery. It is settled by exactly one of `ack`, `give_back`, `bury`;
+/// dropped unsettled, it returns to the queue.
+#[async_trait]
+pub trait Delivery: Send {
+    /// What was delivered.
+    fn message(&self) -> &Message;
+    /// Whether it may have been delivered before.
+    fn redelivered(&self) -> bool;
+    /// It is dealt with and never returns.
+    async fn ack(self: Box<Self>) -> Result<(), QueueError>;
+    /// It returns to the queue.
+    async fn give_back(self: Box<Self>) -> Result<(), QueueError>;
+    /// It can never be dealt with: it is kept among the dead, with the reason.
+    async fn bury(self: Box<Self>, reason: &str) -> Result<(), QueueError>;
+}
+
+/// A subscription.
+#[async_trait]
+pub trait Consumer: Send {
+    /// The next delivery. An error means that the subscription is over.
+    /// Cancel-safe: a delivery is not lost when the future is dropped.
+    async fn next(&mut self) -> Result<Box<dyn Delivery>, QueueError>;
+}
+
+/// What a queue holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Depth {
+    /// Which queue.
+    pub queue: QueueName,
+    /// Waiting to be delivered.
+    pub ready: u64,
+    /// Delivered and not acknowledged.
+    pub unacknowledged: u64,
+}
+
+/// The seam.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Publishes all, and returns when the broker has confirmed all.
+    async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError>;
+    /// Subscribes; at most `prefetch` deliveries are held unacknowledged.
+    async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError>;
+    /// What the queues hold.
+    async fn depths(&self) -> Result<Vec<Depth>, QueueError>;
+    /// What was buried, newest first: message and reason.
+    async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError>;
+}

@@ -1,0 +1,245 @@
+//! Out and back: what the dispatcher orders, and what a worker answers.
+//!
+//! An assignment carries ids and the parameters that its call needs, as little
+//! of the person as possible and never a secret. A report is believed only as
+//! far as its observations show (`decide` judges them again).
+
+use crate::catalogue::Kind;
+use crate::fault::Fault;
+use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
+use crate::observation::{Facts, Observation};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The leaving person as the immutable ids that the systems gave.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Subject(pub BTreeMap<System, ObjectId>);
+
+/// What a task is about: a system, and the object in it if it is not the
+/// subject's own account there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Target {
+    /// The system.
+    pub system: System,
+    /// The object, such as a device; none: the subject's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectId>,
+}
+
+/// What an attempt may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// Observe, judge, apply, observe.
+    #[serde(rename = "full")]
+    Full,
+    /// Observe and report; write nothing.
+    #[serde(rename = "observe_only")]
+    ObserveOnly,
+}
+
+/// One settled task to be read again in the closing round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Which task.
+    pub task: TaskId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its target.
+    pub target: Target,
+    /// Its parameters.
+    pub params: Facts,
+}
+
+/// What the dispatcher sends a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Whose departure.
+    pub tenant: TenantId,
+    /// Which case.
+    pub case: CaseId,
+    /// Which task.
+    pub task: TaskId,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// What sort of task.
+    pub kind: Kind,
+    /// About what.
+    pub target: Target,
+    /// About whom. Empty only for the task that finds out.
+    pub subject: Subject,
+    /// With which parameters.
+    pub params: Facts,
+    /// What the attempt may do.
+    pub mode: Mode,
+    /// Where the last slice of long work stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Facts>,
+    /// What is to be read again; only for the closing round's kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    /// After this time the attempt must not begin.
+    pub start_by: Timestamp,
+    /// From its beginning, the attempt must end within this time, in milliseconds.
+    pub run_for_ms: i64,
+    /// The version of the event that ordered it.
+    pub version: u64,
+    /// The chain's hash at that event: a report from ahead of the ledger
+    /// proves that the ledger lost its tail.
+    pub head: Digest,
+    /// The trace that it continues (W3C traceparent), if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+impl Assignment {
+    /// When every worker that holds it has stopped: last start, time to run,
+    /// and the margin for clocks that differ.
+    #[must_use]
+    pub fn over_at(&self) -> Timestamp {
+        self.start_by.plus(self.run_for_ms + CLOCK_MARGIN_MS)
+    }
+}
+
+/// How far the clocks of dispatcher and worker may differ, in milliseconds.
+pub const CLOCK_MARGIN_MS: i64 = 30_000;
+
+/// The vendor's receipt for one request: kept as evidence, proves no state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// When it was answered.
+    pub at: Timestamp,
+    /// What was asked, without personal data: `PATCH /users/{id}`.
+    pub request: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The vendor's id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// A file in the store that belongs to the case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// What it is: `snapshot.groups`.
+    pub name: String,
+    /// SHA-256 of its bytes, and its key in the store.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// A task that discovery found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Find {
+    /// What sort of task; only those that the finder's catalogue block lists.
+    pub kind: Kind,
+    /// About what, in the finder's own system.
+    pub object: ObjectId,
+    /// With which parameters.
+    pub params: Facts,
+}
+
+/// What became of one check of the closing round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Which task was read again.
+    pub task: TaskId,
+    /// What was read.
+    pub observation: Observation,
+}
+
+/// What a report says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "said")]
+pub enum Said {
+    /// The wanted state was read (or nothing was to be done).
+    #[serde(rename = "satisfied")]
+    Satisfied {
+        /// What was read first.
+        before: Observation,
+        /// What was read last; the same as `before` if nothing was written.
+        after: Observation,
+    },
+    /// Only read, as ordered: this is what there is.
+    #[serde(rename = "observed")]
+    Observed {
+        /// What was read.
+        observation: Observation,
+    },
+    /// The closing round's readings.
+    #[serde(rename = "checked")]
+    Checked {
+        /// One for each check that was ordered.
+        results: Vec<Checked>,
+    },
+    /// A slice of long work is done; the rest goes on from the checkpoint.
+    #[serde(rename = "progress")]
+    Progress {
+        /// Where to go on.
+        checkpoint: Facts,
+    },
+    /// The vendor is not ready; costs no attempt.
+    #[serde(rename = "wait")]
+    Wait {
+        /// Look again then.
+        until: Timestamp,
+        /// What is waited for, in words.
+        why: String,
+        /// What to remember until then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkpoint: Option<Facts>,
+    },
+    /// Discovery is done, and found these (or none).
+    #[serde(rename = "found")]
+    Found {
+        /// What was read.
+        observation: Observation,
+        /// The tasks for what was found.
+        finds: Vec<Find>,
+    },
+    /// A fault.
+    #[serde(rename = "fault")]
+    Fault {
+        /// Which.
+        fault: Fault,
+    },
+    /// The assignment was not begun: it came too late, or the worker stopped.
+    /// Costs no attempt.
+    #[serde(rename = "not_begun")]
+    NotBegun {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a worker answers about one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whose departure.
+    pub tenant: TenantId,
+    /// Which case.
+    pub case: CaseId,
+    /// Which task.
+    pub task: TaskId,
+    /// Which try.
+    pub attempt: u32,
+    /// The version of the event that ordered it, from the assignment.
+    pub version: u64,
+    /// The chain's hash at that event, from the assignment.
+    pub head: Digest,
+    /// When the worker wrote this.
+    pub at: Timestamp,
+    /// What it says.
+    #[serde(flatten)]
+    pub said: Said,
+    /// The vendor's receipts of what was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<Receipt>,
+    /// What was put into the store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
+}

@@ -1,0 +1,133 @@
+//! Devices: found first, one task for each; keys kept before anything dies;
+//! personal ones retired, never wiped; company ones wiped after approval.
+
+use super::Kind;
+use super::spec::*;
+use crate::control;
+use crate::judge::{Cond, Judge};
+
+const DEVICE: KindSpec = KindSpec {
+    area: Area::Device,
+    stage: Stage::Devices,
+    urgency: Urgency::U2,
+    wanted: Wanted::Found,
+    controls: control::SANITISATION,
+    ..WRITING
+};
+
+/// One task for each device found. Fact: `device_ids`.
+pub(super) const DISCOVER: KindSpec = KindSpec {
+    name: "device.discover",
+    title: "Find his devices",
+    area: Area::Device,
+    stage: Stage::Devices,
+    urgency: Urgency::U1,
+    after: &[Dep::on(Kind::Resolve)],
+    finds: &[
+        Kind::EscrowRecoveryKeys,
+        Kind::RetireDevice,
+        Kind::ConfirmDeviceReturned,
+        Kind::WipeDevice,
+        Kind::UnassignAutopilot,
+        Kind::DisableDeviceObject,
+    ],
+    controls: control::RETURN,
+    ..READING
+};
+
+/// Recovery keys die with the device object. Encrypted to the tenant's escrow
+/// key, in the store alone. Facts: `key_count`, `escrowed_count`, `escrow_complete`.
+pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
+    name: "device.escrow_recovery_keys",
+    title: "Keep the device's recovery keys in escrow",
+    writes: false,
+    approval: Approval::None,
+    after: &[Dep::only(Kind::DiscoverDevices)],
+    judge: Judge { not_applicable: &[], satisfied: Cond::True("escrow_complete"), blocked: &[] },
+    closing: ClosingProof::Receipt("the keys are in the store; the device may be gone"),
+    ..DEVICE
+};
+
+/// A personal device is never wiped: only what belongs to the company goes.
+/// Facts: `owner_type`, `management_state`, `retired`.
+pub(super) const RETIRE: KindSpec = KindSpec {
+    name: "device.retire",
+    title: "Retire the personal device",
+    urgency: Urgency::U1,
+    after: &[Dep::only(Kind::DiscoverDevices), Dep::on(Kind::DisableSignIn), Dep::on(Kind::EscrowRecoveryKeys)],
+    conflicts: &[Kind::ConvertToShared],
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::True("retired"),
+        blocked: &[(Cond::Is("owner_type", "company"), "the device is the company's now; decide by hand what becomes of it")],
+    },
+    reversible: false,
+    closing: ClosingProof::Receipt("the device's record goes when it is retired"),
+    ..DEVICE
+};
+
+/// Proven by the last state of the action that was ordered, never by a record
+/// that is gone: deleting a record makes it go too. *Once*. Facts:
+/// `owner_type`, `action_state`, `wiped`.
+pub(super) const WIPE: KindSpec = KindSpec {
+    name: "device.wipe",
+    title: "Wipe the company device",
+    after: &[
+        Dep::only(Kind::DiscoverDevices),
+        Dep::on(Kind::EscrowRecoveryKeys),
+        Dep::on(Kind::ConfirmDeviceReturned),
+        Dep::on(Kind::RevokeSessions),
+    ],
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::All(&[Cond::True("wiped"), Cond::Is("owner_type", "company")]),
+        blocked: &[
+            (Cond::Is("owner_type", "personal"), "the device is personal; it is never wiped"),
+            (Cond::True("gone_unproven"), "the device's record is gone and its last known action state does not prove a wipe"),
+        ],
+    },
+    convergent: false,
+    reversible: false,
+    approval: Approval::Own,
+    closing: ClosingProof::Receipt("a wiped device's record is gone"),
+    ..DEVICE
+};
+
+/// After the wipe. Fact: `autopilot_assigned`.
+pub(super) const UNASSIGN_AUTOPILOT: KindSpec = KindSpec {
+    name: "device.unassign_autopilot",
+    title: "Remove the device's Autopilot assignment",
+    urgency: Urgency::U3,
+    after: &[Dep::only(Kind::DiscoverDevices), Dep::on(Kind::WipeDevice)],
+    judge: Judge { not_applicable: &[], satisfied: Cond::False("autopilot_assigned"), blocked: &[] },
+    ..DEVICE
+};
+
+/// Last: a disabled object cannot answer, and its keys go with it. Facts:
+/// `object_exists`, `object_enabled`.
+pub(super) const DISABLE_OBJECT: KindSpec = KindSpec {
+    name: "device.disable_object",
+    title: "Disable the device's directory object",
+    urgency: Urgency::U3,
+    after: &[
+        Dep::only(Kind::DiscoverDevices),
+        Dep::on(Kind::EscrowRecoveryKeys),
+        Dep::on(Kind::WipeDevice),
+        Dep::on(Kind::RetireDevice),
+        Dep::on(Kind::UnassignAutopilot),
+    ],
+    judge: Judge {
+        not_applicable: &[(Cond::False("object_exists"), "the directory no longer has the device")],
+        satisfied: Cond::False("object_enabled"),
+        blocked: &[],
+    },
+    ..DEVICE
+};
+
+/// The closing round of this area.
+pub(super) const OBSERVE_AGAIN: KindSpec = KindSpec {
+    name: "device.observe_again",
+    title: "Read every device task's end state once more",
+    area: Area::Device,
+    ..OBSERVING_AGAIN
+};

@@ -1,0 +1,205 @@
+//! Accounts, credentials, roles, groups.
+
+use super::Kind;
+use super::spec::*;
+use crate::control;
+use crate::judge::{Cond, Judge};
+use crate::time::HOUR_MS;
+
+/// Finds the one account that the request means. Facts: `object_id`,
+/// `user_principal_name`, `enabled`, `synced`, `guest`, `has_mailbox`,
+/// `role_count`, `last_administrator`, `manager_id`, `successor_id`.
+pub(super) const RESOLVE: KindSpec = KindSpec {
+    name: "identity.resolve",
+    title: "Find the account and its immutable ids",
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::All(&[Cond::True("found"), Cond::False("ambiguous")]),
+        blocked: &[
+            (Cond::True("ambiguous"), "more than one account matches the request; name it by its object id"),
+            (Cond::False("found"), "no account matches the request"),
+        ],
+    },
+    ..READING
+};
+
+/// The quick part: account, roles, methods. Facts: `enabled`, `synced`,
+/// `sessions_valid_from_ms`, `password_changed_ms`, `role_ids`, `method_ids`.
+pub(super) const SNAPSHOT_ACCESS: KindSpec = KindSpec {
+    name: "identity.snapshot_access",
+    title: "Record account, roles and sign-in methods before any write",
+    after: &[Dep::on(Kind::Resolve)],
+    ..READING
+};
+
+/// The slower part: groups, ownerships, licences, grants, app roles, manager.
+pub(super) const SNAPSHOT_DIRECTORY: KindSpec = KindSpec {
+    name: "identity.snapshot_directory",
+    title: "Record groups, licences, grants and manager before any write to them",
+    after: &[Dep::on(Kind::Resolve)],
+    ..READING
+};
+
+/// First of the burst: while he holds a role, disabling him is a "sensitive
+/// action" that the directory refuses to an application. Fact: `role_ids`.
+pub(super) const REMOVE_DIRECTORY_ROLES: KindSpec = KindSpec {
+    name: "identity.remove_directory_roles",
+    title: "Remove directory roles",
+    urgency: Urgency::U0,
+    approval: Approval::PlanOrBurst,
+    after: &[Dep::on(Kind::SnapshotAccess)],
+    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("role_ids"), blocked: &[] },
+    ..WRITING
+};
+
+/// Facts: `enabled`, `synced`. What undoes it (a sync) also undoes the cut of
+/// sessions, so those follow again.
+pub(super) const DISABLE_SIGN_IN: KindSpec = KindSpec {
+    name: "identity.disable_sign_in",
+    title: "Disable sign-in",
+    urgency: Urgency::U0,
+    approval: Approval::PlanOrBurst,
+    after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::RemoveDirectoryRoles)],
+    judge: Judge { not_applicable: &[], satisfied: Cond::False("enabled"), blocked: &[] },
+    redo: &[Kind::RevokeSessions, Kind::RevokeSessionsAgain],
+    ..WRITING
+};
+
+/// Generated, set, dropped; seen by nobody. Fact: `password_changed_ms`.
+pub(super) const RESET_PASSWORD: KindSpec = KindSpec {
+    name: "identity.reset_password",
+    title: "Reset the password to one that nobody knows",
+    urgency: Urgency::U0,
+    approval: Approval::PlanOrBurst,
+    after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::DisableSignIn)],
+    judge: Judge {
+        not_applicable: &[(Cond::True("guest"), "a guest's password belongs to his home tenant")],
+        satisfied: Cond::MovedPast("password_changed_ms"),
+        blocked: &[],
+    },
+    proof: Proof::Counter,
+    closing: ClosingProof::Receipt("the value only grows; it proved the reset when it moved"),
+    redo: &[Kind::RevokeSessions],
+    ..WRITING
+};
+
+/// Last of the burst: revoked earlier, a session can be minted again before
+/// the account is disabled and the password changed. Fact: `sessions_valid_from_ms`.
+pub(super) const REVOKE_SESSIONS: KindSpec = KindSpec {
+    name: "identity.revoke_sessions",
+    title: "Revoke all sessions",
+    urgency: Urgency::U0,
+    approval: Approval::PlanOrBurst,
+    after: &[Dep::on(Kind::DisableSignIn), Dep::on(Kind::ResetPassword), Dep::on(Kind::RemoveDirectoryRoles)],
+    judge: Judge {
+        not_applicable: &[(Cond::True("guest"), "a guest's sessions belong to his home tenant")],
+        satisfied: Cond::MovedPast("sessions_valid_from_ms"),
+        blocked: &[],
+    },
+    proof: Proof::Counter,
+    closing: ClosingProof::Receipt("the value only grows; it proved the revocation when it moved"),
+    ..WRITING
+};
+
+/// Once more an hour later: access tokens live on for up to 90 minutes, and
+/// what they minted in between dies here.
+pub(super) const REVOKE_SESSIONS_AGAIN: KindSpec = KindSpec {
+    name: "identity.revoke_sessions_again",
+    title: "Revoke all sessions once more, an hour later",
+    after: &[Dep::delayed(Kind::RevokeSessions, HOUR_MS)],
+    ..REVOKE_SESSIONS
+};
+
+/// Default phone last: the directory refuses to delete it before the others.
+/// Fact: `method_ids`, without the password.
+pub(super) const REMOVE_AUTH_METHODS: KindSpec = KindSpec {
+    name: "identity.remove_auth_methods",
+    title: "Remove every sign-in method but the password",
+    after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::RevokeSessions)],
+    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("method_ids"), blocked: &[] },
+    reversible: false,
+    ..WRITING
+};
+
+/// Facts: `grant_ids`, consents of this person only.
+pub(super) const REMOVE_OAUTH_GRANTS: KindSpec = KindSpec {
+    name: "identity.remove_oauth_grants",
+    title: "Remove the consents that he gave to applications",
+    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::RevokeSessions)],
+    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("grant_ids"), blocked: &[] },
+    controls: control::GRANTS,
+    ..WRITING
+};
+
+/// Fact: `app_role_ids`, those assigned directly; what a group gives goes with the group.
+pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
+    name: "identity.remove_app_roles",
+    title: "Remove application role assignments",
+    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::RevokeSessions)],
+    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("app_role_ids"), blocked: &[] },
+    controls: control::GRANTS,
+    ..WRITING
+};
+
+/// Before the last owner goes, somebody else must own it. Fact:
+/// `sole_owned_group_ids`. Parameter: `successor_id`.
+pub(super) const HAND_OVER_GROUPS: KindSpec = KindSpec {
+    name: "identity.hand_over_groups",
+    title: "Give the groups that only he owns to the successor",
+    urgency: Urgency::U2,
+    stage: Stage::Knowledge,
+    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::RevokeSessions)],
+    conflicts: &[Kind::RemoveGroupOwnerships, Kind::RemoveGroupMemberships],
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("sole_owned_group_ids"),
+        blocked: &[(
+            Cond::Not(&Cond::HasParam("successor_id")),
+            "he is the only owner of a group and there is no successor; name one, or give the group an owner by hand",
+        )],
+    },
+    controls: control::GROUPS,
+    closing: ClosingProof::Receipt("he no longer owns the groups; who owns them now may change"),
+    ..WRITING
+};
+
+/// Fact: `owned_group_ids`.
+pub(super) const REMOVE_GROUP_OWNERSHIPS: KindSpec = KindSpec {
+    name: "identity.remove_group_ownerships",
+    title: "Remove group ownerships",
+    urgency: Urgency::U2,
+    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::HandOverGroups)],
+    conflicts: &[Kind::RemoveGroupMemberships],
+    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("owned_group_ids"), blocked: &[] },
+    controls: control::GROUPS,
+    ..WRITING
+};
+
+/// Each group as what it is. Facts: `removable_group_ids` (security, M365,
+/// mail-enabled, role-assignable), and for the record `dynamic_group_ids`,
+/// `synced_group_ids`, `licence_group_ids` (those are released by the licence
+/// area, after the mailbox is proven kept).
+pub(super) const REMOVE_GROUP_MEMBERSHIPS: KindSpec = KindSpec {
+    name: "identity.remove_group_memberships",
+    title: "Remove group memberships",
+    urgency: Urgency::U2,
+    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::HandOverGroups), Dep::on(Kind::RemoveGroupOwnerships)],
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::All(&[Cond::Empty("removable_group_ids"), Cond::Empty("synced_group_ids")]),
+        blocked: &[(
+            Cond::Empty("removable_group_ids"),
+            "what is left are groups synchronised from Active Directory; remove him there, then retry",
+        )],
+    },
+    controls: control::GROUPS,
+    ..WRITING
+};
+
+/// The closing round of this area.
+pub(super) const OBSERVE_AGAIN: KindSpec = KindSpec {
+    name: "identity.observe_again",
+    title: "Read every identity task's end state once more",
+    area: Area::Identity,
+    ..OBSERVING_AGAIN
+};

@@ -1,0 +1,36 @@
+//! Files and notes.
+
+use super::Kind;
+use super::spec::*;
+use crate::control;
+use crate::judge::{Cond, Judge};
+
+/// Site administrator, link recorded. Facts: `drive_exists`,
+/// `successor_is_admin`, `link`. Parameter: `successor_id`.
+pub(super) const HAND_OVER_ONEDRIVE: KindSpec = KindSpec {
+    name: "knowledge.hand_over_onedrive",
+    title: "Make the successor administrator of the OneDrive",
+    area: Area::Knowledge,
+    stage: Stage::Knowledge,
+    urgency: Urgency::U2,
+    wanted: Wanted::Chosen("onedrive"),
+    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::DisableSignIn)],
+    judge: Judge {
+        not_applicable: &[(Cond::False("drive_exists"), "the OneDrive was never set up")],
+        satisfied: Cond::True("successor_is_admin"),
+        blocked: &[(
+            Cond::Not(&Cond::HasParam("successor_id")),
+            "there is no successor for the OneDrive; name one, or waive this: its deletion clock starts with the licence",
+        )],
+    },
+    controls: control::RETENTION,
+    ..WRITING
+};
+
+/// The closing round of this area.
+pub(super) const OBSERVE_AGAIN: KindSpec = KindSpec {
+    name: "knowledge.observe_again",
+    title: "Read every hand-over's end state once more",
+    area: Area::Knowledge,
+    ..OBSERVING_AGAIN
+};

@@ -1,0 +1,87 @@
+//! Licences. Released only when nothing that hangs on them can be lost: a
+//! mailbox without a licence is deleted after 30 days, and a OneDrive's
+//! deletion clock starts with it.
+
+use super::Kind;
+use super::spec::*;
+use crate::control;
+use crate::judge::{Cond, Judge};
+
+const LICENSE: KindSpec = KindSpec {
+    area: Area::License,
+    stage: Stage::Licences,
+    urgency: Urgency::U3,
+    controls: control::LICENCES,
+    ..WRITING
+};
+
+/// What every release waits for: the mailbox proven kept, and the OneDrive
+/// handed over or given up by a person.
+const PRESERVED: &[Dep] = &[
+    Dep::on(Kind::SnapshotDirectory),
+    Dep::on(Kind::HoldMailbox),
+    Dep::on(Kind::ConvertToShared),
+    Dep::on(Kind::GrantSuccessorMailbox),
+    Dep::on(Kind::CancelMeetings),
+    Dep::on(Kind::HandOverMeetings),
+    Dep::on(Kind::RemoveMobilePartnerships),
+    Dep::on(Kind::HandOverOneDrive),
+    Dep::on(Kind::DecideOneDrive),
+    Dep::only(Kind::DiscoverDevices),
+    Dep::on(Kind::RetireDevice),
+    Dep::on(Kind::WipeDevice),
+];
+
+/// Groups first: a licence that a group gives cannot be taken from the person.
+/// Fact: `licence_group_ids`.
+pub(super) const RELEASE_GROUPS: KindSpec = KindSpec {
+    name: "license.release_groups",
+    title: "Leave the groups that give licences",
+    after: PRESERVED,
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("licence_group_ids"),
+        blocked: &[(
+            Cond::True("only_unremovable_left"),
+            "what is left are dynamic or synchronised groups that give licences; change their rule or remove him in Active Directory, then retry",
+        )],
+    },
+    ..LICENSE
+};
+
+/// Fact: `direct_sku_ids`, but those that a hold needs. All in one call: SKUs
+/// depend on each other.
+pub(super) const RELEASE_DIRECT: KindSpec = KindSpec {
+    name: "license.release_direct",
+    title: "Release directly assigned licences",
+    after: &[
+        PRESERVED[0], PRESERVED[1], PRESERVED[2], PRESERVED[3], PRESERVED[4], PRESERVED[5], PRESERVED[6],
+        PRESERVED[7], PRESERVED[8], PRESERVED[9], PRESERVED[10], PRESERVED[11],
+        Dep::on(Kind::ReleaseGroupLicenses),
+    ],
+    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("direct_sku_ids"), blocked: &[] },
+    ..LICENSE
+};
+
+/// The account holds none, and the pool says so. Facts: `assigned_sku_ids`,
+/// `freed_sku_ids`, `freed_cents_per_month`.
+pub(super) const PROVE_POOL: KindSpec = KindSpec {
+    name: "license.prove_pool",
+    title: "Prove the licences in the pool and say what is freed per month",
+    area: Area::License,
+    stage: Stage::Licences,
+    urgency: Urgency::U3,
+    after: &[Dep::on(Kind::ReleaseGroupLicenses), Dep::on(Kind::ReleaseDirectLicenses)],
+    judge: Judge { not_applicable: &[], satisfied: Cond::True("pool_agrees"), blocked: &[] },
+    closing: ClosingProof::Receipt("colleagues move the pool's numbers all day"),
+    controls: control::LICENCES,
+    ..READING
+};
+
+/// The closing round of this area.
+pub(super) const OBSERVE_AGAIN: KindSpec = KindSpec {
+    name: "license.observe_again",
+    title: "Read every licence task's end state once more",
+    area: Area::License,
+    ..OBSERVING_AGAIN
+};

@@ -1,0 +1,222 @@
+//! Mailboxes. Exchange serialises changes of one mailbox, so the kinds that
+//! change the mailbox object conflict with each other's neighbours.
+
+use super::Kind;
+use super::spec::*;
+use crate::control;
+use crate::judge::{Cond, Judge};
+
+const NO_MAILBOX: (Cond, &str) = (Cond::False("mailbox_exists"), "the account has no mailbox");
+
+const MAILBOX: KindSpec = KindSpec { area: Area::Mailbox, stage: Stage::Knowledge, ..WRITING };
+
+/// Rules, forwarding, delegates, protocols, mobile devices, size, holds.
+pub(super) const SNAPSHOT: KindSpec = KindSpec {
+    name: "mailbox.snapshot",
+    title: "Record rules, forwarding, delegates and size before any write to them",
+    area: Area::Mailbox,
+    urgency: Urgency::U1,
+    after: &[Dep::on(Kind::Resolve)],
+    ..READING
+};
+
+/// Application passwords have no interface of their own; they are accepted by
+/// the legacy protocols alone, so with every one of those off none is left
+/// that takes them. Fact: `open_protocols`.
+pub(super) const BLOCK_PROTOCOLS: KindSpec = KindSpec {
+    name: "mailbox.block_protocols",
+    title: "Turn off mail protocols, SMTP AUTH and with them application passwords",
+    stage: Stage::Access,
+    urgency: Urgency::U0,
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn), Dep::on(Kind::RevokeSessions)],
+    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("open_protocols"), blocked: &[] },
+    controls: control::ACCESS,
+    ..MAILBOX
+};
+
+/// Needs a licence, so it precedes every release. Facts: `litigation_hold`.
+pub(super) const HOLD: KindSpec = KindSpec {
+    name: "mailbox.hold",
+    title: "Put the mailbox on legal hold",
+    wanted: Wanted::Chosen("legal_hold"),
+    after: &[Dep::on(Kind::SnapshotMailbox)],
+    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::True("litigation_hold"), blocked: &[] },
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
+/// Fact: `hidden`.
+pub(super) const HIDE_FROM_ADDRESS_LISTS: KindSpec = KindSpec {
+    name: "mailbox.hide_from_address_lists",
+    title: "Hide from address lists",
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    conflicts: &[Kind::ConvertToShared],
+    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::True("hidden"), blocked: &[] },
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
+/// Facts: `automatic_reply_status`, `automatic_reply_digest`. Parameters:
+/// `reply`, `reply_digest`.
+pub(super) const SET_AUTOMATIC_REPLY: KindSpec = KindSpec {
+    name: "mailbox.set_automatic_reply",
+    title: "Set the automatic reply",
+    wanted: Wanted::Chosen("automatic_reply"),
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::All(&[
+            Cond::Is("automatic_reply_status", "alwaysEnabled"),
+            Cond::IsParam("automatic_reply_digest", "reply_digest"),
+        ]),
+        blocked: &[],
+    },
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
+/// Facts: `forwarding` (is any set), `forwards_to_id`, `keeps_copy`.
+/// Parameter: `forward_to_id`; without it what there is gets removed.
+pub(super) const SET_FORWARDING: KindSpec = KindSpec {
+    name: "mailbox.set_forwarding",
+    title: "Set or remove forwarding",
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::Any(&[
+            Cond::All(&[Cond::HasParam("forward_to_id"), Cond::IsParam("forwards_to_id", "forward_to_id")]),
+            Cond::All(&[Cond::Not(&Cond::HasParam("forward_to_id")), Cond::False("forwarding")]),
+        ]),
+        blocked: &[],
+    },
+    conflicts: &[Kind::ConvertToShared],
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
+/// Hidden ones too: that is where an intruder's or leaver's forward hides.
+/// Fact: `rule_ids`.
+pub(super) const REMOVE_INBOX_RULES: KindSpec = KindSpec {
+    name: "mailbox.remove_inbox_rules",
+    title: "Remove inbox rules, hidden ones too",
+    stage: Stage::Access,
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("rule_ids"), blocked: &[] },
+    controls: control::ACCESS,
+    ..MAILBOX
+};
+
+/// Both ways: what others hold on his mailbox (but the successor), and what he
+/// holds on others'. Fact: `delegations`.
+pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
+    name: "mailbox.remove_delegations",
+    title: "Remove delegations, both ways",
+    stage: Stage::Access,
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("delegations"), blocked: &[] },
+    controls: control::ACCESS,
+    ..MAILBOX
+};
+
+/// Before the conversion: a shared mailbox can no longer wipe its phones.
+/// Fact: `mobile_device_ids`.
+pub(super) const REMOVE_MOBILE_PARTNERSHIPS: KindSpec = KindSpec {
+    name: "mailbox.remove_mobile_partnerships",
+    title: "Wipe the account from phones and remove their partnerships",
+    stage: Stage::Access,
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("mobile_device_ids"), blocked: &[] },
+    reversible: false,
+    controls: control::SANITISATION,
+    ..MAILBOX
+};
+
+/// The successor organises each future meeting anew. Fact: `orphan_meetings`
+/// (future organised meetings without a copy of the successor's). Parameter: `successor_id`.
+pub(super) const HAND_OVER_MEETINGS: KindSpec = KindSpec {
+    name: "mailbox.hand_over_meetings",
+    title: "Let the successor organise his future meetings",
+    urgency: Urgency::U2,
+    wanted: Wanted::Chosen("meetings"),
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::Is("orphan_meetings", "none"),
+        blocked: &[(Cond::Not(&Cond::HasParam("successor_id")), "there is no successor to hand meetings to; name one")],
+    },
+    closing: ClosingProof::Receipt("the meetings belong to the successor now, who may change them"),
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
+/// Mails every attendee and cannot be taken back, so it asks by itself. Fact:
+/// `organised_meeting_ids`, future ones.
+pub(super) const CANCEL_MEETINGS: KindSpec = KindSpec {
+    name: "mailbox.cancel_meetings",
+    title: "Cancel the future meetings that he organises",
+    urgency: Urgency::U2,
+    wanted: Wanted::Chosen("meetings"),
+    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn), Dep::on(Kind::HandOverMeetings)],
+    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("organised_meeting_ids"), blocked: &[] },
+    reversible: false,
+    approval: Approval::Own,
+    closing: ClosingProof::Read,
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
+/// Counts only when two sources agree, twice, a minute apart. Facts:
+/// `recipient_type` (Exchange), `user_purpose` (Graph), `agreed_for_ms`,
+/// `size_bytes`, `on_hold`. Parameter: `shared_max_bytes`.
+pub(super) const CONVERT_TO_SHARED: KindSpec = KindSpec {
+    name: "mailbox.convert_to_shared",
+    title: "Convert to a shared mailbox",
+    after: &[
+        Dep::on(Kind::SnapshotMailbox),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::HoldMailbox),
+        Dep::on(Kind::RemoveMobilePartnerships),
+        Dep::only(Kind::DiscoverDevices),
+        Dep::on(Kind::RetireDevice),
+    ],
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::All(&[
+            Cond::Is("recipient_type", "SharedMailbox"),
+            Cond::Is("user_purpose", "shared"),
+            Cond::AtLeast("agreed_for_ms", TWO_READS_APART_MS),
+        ]),
+        blocked: &[(
+            Cond::True("too_large_or_held"),
+            "the mailbox is larger than a shared one may be, or on hold, and needs a licence to stay; archive and shrink it, or waive this and keep the licence",
+        )],
+    },
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
+/// How far apart the two agreeing reads must be, in milliseconds.
+const TWO_READS_APART_MS: i64 = 60_000;
+
+/// Facts: `full_access`, `send_as` (does the successor have them).
+pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
+    name: "mailbox.grant_successor_access",
+    title: "Give the successor access to the mailbox",
+    wanted: Wanted::Chosen("successor"),
+    after: &[Dep::on(Kind::ConvertToShared), Dep::on(Kind::RemoveDelegations)],
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::All(&[Cond::True("full_access"), Cond::True("send_as")]),
+        blocked: &[(Cond::Not(&Cond::HasParam("successor_id")), "there is no successor; name one")],
+    },
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
+/// The closing round of this area.
+pub(super) const OBSERVE_AGAIN: KindSpec = KindSpec {
+    name: "mailbox.observe_again",
+    title: "Read every mailbox task's end state once more",
+    area: Area::Mailbox,
+    ..OBSERVING_AGAIN
+};

@@ -1,0 +1,145 @@
+//! The catalogue: each kind of task is declared once, in one block.
+//!
+//! From that block come the queue, the plan, the order, the retries, the
+//! judgement, the approval, the closing proof, the evidence's controls, the
+//! tree that `offboard plan` prints and `docs/tasks.md`. The order of a
+//! departure is law, not luck: every hazard of the field's playbook is an
+//! `after`, a `conflicts` or a `redo` here, with its reason beside it.
+
+mod device;
+mod identity;
+mod knowledge;
+mod license;
+mod mailbox;
+mod person;
+pub mod spec;
+
+pub use spec::{Approval, Area, ClosingProof, Dep, KindSpec, Lane, Proof, Stage, Urgency, Wanted};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $spec:expr,)*) => {
+        /// What sort of task. Its declaration is [`Kind::spec`].
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "each kind's text is its catalogue block")]
+        pub enum Kind { $($(#[$doc])* $name,)* }
+
+        impl Kind {
+            /// Every kind, in the order of a departure.
+            pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
+
+            /// The kind's declaration.
+            #[must_use]
+            pub fn spec(self) -> &'static KindSpec {
+                match self { $(Kind::$name => &$spec,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Resolve = identity::RESOLVE,
+    SnapshotAccess = identity::SNAPSHOT_ACCESS,
+    SnapshotDirectory = identity::SNAPSHOT_DIRECTORY,
+    SnapshotMailbox = mailbox::SNAPSHOT,
+    DiscoverDevices = device::DISCOVER,
+    ApprovePlan = person::APPROVE_PLAN,
+    RemoveDirectoryRoles = identity::REMOVE_DIRECTORY_ROLES,
+    DisableSignIn = identity::DISABLE_SIGN_IN,
+    ResetPassword = identity::RESET_PASSWORD,
+    RevokeSessions = identity::REVOKE_SESSIONS,
+    RevokeSessionsAgain = identity::REVOKE_SESSIONS_AGAIN,
+    RemoveAuthMethods = identity::REMOVE_AUTH_METHODS,
+    RemoveOauthGrants = identity::REMOVE_OAUTH_GRANTS,
+    RemoveAppRoles = identity::REMOVE_APP_ROLES,
+    HandOverGroups = identity::HAND_OVER_GROUPS,
+    RemoveGroupOwnerships = identity::REMOVE_GROUP_OWNERSHIPS,
+    RemoveGroupMemberships = identity::REMOVE_GROUP_MEMBERSHIPS,
+    BlockProtocols = mailbox::BLOCK_PROTOCOLS,
+    HoldMailbox = mailbox::HOLD,
+    HideFromAddressLists = mailbox::HIDE_FROM_ADDRESS_LISTS,
+    SetAutomaticReply = mailbox::SET_AUTOMATIC_REPLY,
+    SetForwarding = mailbox::SET_FORWARDING,
+    RemoveInboxRules = mailbox::REMOVE_INBOX_RULES,
+    RemoveDelegations = mailbox::REMOVE_DELEGATIONS,
+    RemoveMobilePartnerships = mailbox::REMOVE_MOBILE_PARTNERSHIPS,
+    HandOverMeetings = mailbox::HAND_OVER_MEETINGS,
+    CancelMeetings = mailbox::CANCEL_MEETINGS,
+    ConvertToShared = mailbox::CONVERT_TO_SHARED,
+    GrantSuccessorMailbox = mailbox::GRANT_SUCCESSOR_ACCESS,
+    HandOverOneDrive = knowledge::HAND_OVER_ONEDRIVE,
+    DecideOneDrive = person::DECIDE_ONEDRIVE,
+    EscrowRecoveryKeys = device::ESCROW_RECOVERY_KEYS,
+    RetireDevice = device::RETIRE,
+    ConfirmDeviceReturned = person::CONFIRM_DEVICE_RETURNED,
+    WipeDevice = device::WIPE,
+    UnassignAutopilot = device::UNASSIGN_AUTOPILOT,
+    DisableDeviceObject = device::DISABLE_OBJECT,
+    ReleaseGroupLicenses = license::RELEASE_GROUPS,
+    ReleaseDirectLicenses = license::RELEASE_DIRECT,
+    ProvePool = license::PROVE_POOL,
+    ConfirmHandover = person::CONFIRM_HANDOVER,
+    Validate = person::VALIDATE,
+    ObserveIdentity = identity::OBSERVE_AGAIN,
+    ObserveMailbox = mailbox::OBSERVE_AGAIN,
+    ObserveLicense = license::OBSERVE_AGAIN,
+    ObserveDevice = device::OBSERVE_AGAIN,
+    ObserveKnowledge = knowledge::OBSERVE_AGAIN,
+}
+
+impl Kind {
+    /// The kind's stored name: `area.verb_object`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|k| k.name() == name)
+    }
+
+    /// Its position in [`Kind::ALL`], for tables by kind.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether it belongs to the closing round.
+    #[must_use]
+    pub fn is_closing_round(self) -> bool {
+        Area::MACHINES.iter().any(|a| a.closing_kind() == Some(self))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        Self::named(&name).ok_or_else(|| serde::de::Error::custom(format!("unknown kind '{name}'")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! What a human does. Nothing is published for these; they wait until somebody
+//! approves or attests.
+
+use super::Kind;
+use super::spec::*;
+use crate::control;
+
+const HUMAN: KindSpec = KindSpec {
+    area: Area::Person,
+    urgency: Urgency::U3,
+    proof: Proof::Attested,
+    closing: ClosingProof::Receipt("a person's word and file are kept"),
+    ..READING
+};
+
+/// Asked when all that reading can find is in the plan.
+pub(super) const APPROVE_PLAN: KindSpec = KindSpec {
+    name: "person.approve_plan",
+    title: "Approve the plan",
+    urgency: Urgency::U1,
+    wanted: Wanted::Chosen("approvals"),
+    after: &[
+        Dep::on(Kind::SnapshotAccess),
+        Dep::on(Kind::SnapshotDirectory),
+        Dep::on(Kind::SnapshotMailbox),
+        Dep::only(Kind::DiscoverDevices),
+    ],
+    ..HUMAN
+};
+
+/// In place of the hand-over, when a person is to decide.
+pub(super) const DECIDE_ONEDRIVE: KindSpec = KindSpec {
+    name: "person.decide_onedrive",
+    title: "Decide that the OneDrive may go with the licence",
+    stage: Stage::Knowledge,
+    wanted: Wanted::Chosen("onedrive"),
+    after: &[Dep::on(Kind::ApprovePlan)],
+    controls: control::RETENTION,
+    ..HUMAN
+};
+
+/// One for each company device.
+pub(super) const CONFIRM_DEVICE_RETURNED: KindSpec = KindSpec {
+    name: "person.confirm_device_returned",
+    title: "Confirm that the device came back, with a file",
+    stage: Stage::Devices,
+    wanted: Wanted::Found,
+    after: &[Dep::only(Kind::DiscoverDevices)],
+    controls: control::RETURN,
+    ..HUMAN
+};
+
+/// Knowledge was handed over.
+pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
+    name: "person.confirm_handover",
+    title: "Confirm that the hand-over took place",
+    stage: Stage::Knowledge,
+    after: &[Dep::on(Kind::ApprovePlan), Dep::on(Kind::GrantSuccessorMailbox), Dep::on(Kind::HandOverOneDrive)],
+    controls: control::RETENTION,
+    ..HUMAN
+};
+
+/// The manager's final word: everything else is settled.
+pub(super) const VALIDATE: KindSpec = KindSpec {
+    name: "person.validate",
+    title: "Validate the departure",
+    stage: Stage::Closure,
+    after: &[
+        Dep::on(Kind::ApprovePlan),
+        Dep::on(Kind::RemoveDirectoryRoles),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::ResetPassword),
+        Dep::on(Kind::RevokeSessions),
+        Dep::on(Kind::RevokeSessionsAgain),
+        Dep::on(Kind::RemoveAuthMethods),
+        Dep::on(Kind::RemoveOauthGrants),
+        Dep::on(Kind::RemoveAppRoles),
+        Dep::on(Kind::RemoveGroupOwnerships),
+        Dep::on(Kind::RemoveGroupMemberships),
+        Dep::on(Kind::BlockProtocols),
+        Dep::on(Kind::HideFromAddressLists),
+        Dep::on(Kind::SetAutomaticReply),
+        Dep::on(Kind::SetForwarding),
+        Dep::on(Kind::RemoveInboxRules),
+        Dep::on(Kind::RemoveDelegations),
+        Dep::on(Kind::GrantSuccessorMailbox),
+        Dep::on(Kind::DisableDeviceObject),
+        Dep::on(Kind::DiscoverDevices),
+        Dep::on(Kind::ProvePool),
+        Dep::on(Kind::ConfirmHandover),
+    ],
+    controls: control::CLOSURE,
+    ..HUMAN
+};

@@ -1,0 +1,369 @@
+//! The shape of a kind's declaration.
+
+use super::Kind;
+use crate::control::Controls;
+use crate::judge::Judge;
+use crate::time::MINUTE_MS;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Which worker serves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Area {
+    /// Accounts, credentials, roles, groups.
+    #[serde(rename = "identity")]
+    Identity,
+    /// Mailboxes.
+    #[serde(rename = "mailbox")]
+    Mailbox,
+    /// Devices.
+    #[serde(rename = "device")]
+    Device,
+    /// Licences.
+    #[serde(rename = "license")]
+    License,
+    /// Files and notes.
+    #[serde(rename = "knowledge")]
+    Knowledge,
+    /// Tickets.
+    #[serde(rename = "desk")]
+    Desk,
+    /// A human.
+    #[serde(rename = "person")]
+    Person,
+}
+
+impl Area {
+    /// The areas that machines serve.
+    pub const MACHINES: &'static [Area] = &[
+        Area::Identity,
+        Area::Mailbox,
+        Area::Device,
+        Area::License,
+        Area::Knowledge,
+        Area::Desk,
+    ];
+
+    /// The area as a word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Mailbox => "mailbox",
+            Self::Device => "device",
+            Self::License => "license",
+            Self::Knowledge => "knowledge",
+            Self::Desk => "desk",
+            Self::Person => "person",
+        }
+    }
+
+    /// The area of that word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::MACHINES
+            .iter()
+            .copied()
+            .chain([Self::Person])
+            .find(|a| a.word() == word)
+    }
+
+    /// The kind that reads this area's settled tasks again before closing.
+    #[must_use]
+    pub fn closing_kind(self) -> Option<Kind> {
+        match self {
+            Self::Identity => Some(Kind::ObserveIdentity),
+            Self::Mailbox => Some(Kind::ObserveMailbox),
+            Self::Device => Some(Kind::ObserveDevice),
+            Self::License => Some(Kind::ObserveLicense),
+            Self::Knowledge => Some(Kind::ObserveKnowledge),
+            Self::Desk | Self::Person => None,
+        }
+    }
+}
+
+impl fmt::Display for Area {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Which of an area's queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Lane {
+    /// Cutting access; immediate departures.
+    #[serde(rename = "urgent")]
+    Urgent,
+    /// Everything else.
+    #[serde(rename = "normal")]
+    Normal,
+}
+
+impl Lane {
+    /// The lane as a word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Urgent => "urgent",
+            Self::Normal => "normal",
+        }
+    }
+}
+
+/// The stage of the lifecycle, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Stage {
+    /// Who is it, what is there, who agrees.
+    #[serde(rename = "initiation")]
+    Initiation,
+    /// Access is cut.
+    #[serde(rename = "access")]
+    Access,
+    /// Devices are recovered and wiped.
+    #[serde(rename = "devices")]
+    Devices,
+    /// Mail and files are kept and handed over.
+    #[serde(rename = "knowledge")]
+    Knowledge,
+    /// Licences are freed.
+    #[serde(rename = "licences")]
+    Licences,
+    /// Everything is read once more, and validated.
+    #[serde(rename = "closure")]
+    Closure,
+}
+
+impl Stage {
+    /// All stages in order.
+    pub const ALL: &'static [Stage] = &[
+        Stage::Initiation,
+        Stage::Access,
+        Stage::Devices,
+        Stage::Knowledge,
+        Stage::Licences,
+        Stage::Closure,
+    ];
+
+    /// The stage's title.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Initiation => "Initiation",
+            Self::Access => "Access revocation",
+            Self::Devices => "Device recovery",
+            Self::Knowledge => "Mail and files",
+            Self::Licences => "Licences",
+            Self::Closure => "Closure",
+        }
+    }
+}
+
+/// How soon after the departure's time it should be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Urgency {
+    /// Within 15 minutes.
+    U0,
+    /// Within 4 hours.
+    U1,
+    /// Within a day.
+    U2,
+    /// Within a week.
+    U3,
+}
+
+impl Urgency {
+    /// The time it allows, in milliseconds.
+    #[must_use]
+    pub fn within_ms(self) -> i64 {
+        match self {
+            Self::U0 => 15 * MINUTE_MS,
+            Self::U1 => 4 * 60 * MINUTE_MS,
+            Self::U2 => 24 * 60 * MINUTE_MS,
+            Self::U3 => 7 * 24 * 60 * MINUTE_MS,
+        }
+    }
+}
+
+/// What it waits for: every task of that kind in the case.
+#[derive(Debug, Clone, Copy)]
+pub struct Dep {
+    /// The kind that must be settled.
+    pub kind: Kind,
+    /// How long after the last of them, in milliseconds.
+    pub delay_ms: i64,
+    /// Whether to wait also for what that kind found.
+    pub with_finds: bool,
+}
+
+impl Dep {
+    /// Waits until all of `kind`, and all that they found, are settled.
+    #[must_use]
+    pub const fn on(kind: Kind) -> Self {
+        Self { kind, delay_ms: 0, with_finds: true }
+    }
+
+    /// Waits until all of `kind` are settled, but not for what they found.
+    #[must_use]
+    pub const fn only(kind: Kind) -> Self {
+        Self { kind, delay_ms: 0, with_finds: false }
+    }
+
+    /// Waits until this long after the last of `kind` was settled.
+    #[must_use]
+    pub const fn delayed(kind: Kind, delay_ms: i64) -> Self {
+        Self { kind, delay_ms, with_finds: true }
+    }
+}
+
+/// What a person must have agreed to before it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// Nothing: it only reads, or a person does it.
+    None,
+    /// The plan.
+    Plan,
+    /// The plan; but an immediate departure goes ahead and is approved after.
+    PlanOrBurst,
+    /// Exactly this task, its target and parameters.
+    Own,
+}
+
+/// How a satisfied task is proven, so that the evidence never over-claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// An independent read equals the wanted state.
+    Read,
+    /// A value that only grows moved past where it was.
+    Counter,
+    /// The provider keeps no readable state; only its acknowledgement.
+    Acknowledged,
+    /// A named person says so.
+    Attested,
+}
+
+/// What proves it in the closing round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosingProof {
+    /// It is read again.
+    Read,
+    /// Its receipt is kept, for this reason.
+    Receipt(&'static str),
+}
+
+/// When the plan contains it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Always, once for each system that claims it.
+    Always,
+    /// When a person or the policy chose it; the name of the choice.
+    Chosen(&'static str),
+    /// Never by the plan: a finder adds it.
+    Found,
+    /// Never by the plan: the closing round adds it.
+    ClosingRound,
+}
+
+/// One kind's declaration.
+#[derive(Debug, Clone, Copy)]
+pub struct KindSpec {
+    /// Stored name, `area.verb_object`.
+    pub name: &'static str,
+    /// What it does, as an order, for people.
+    pub title: &'static str,
+    /// Which worker serves it.
+    pub area: Area,
+    /// Stage of the lifecycle.
+    pub stage: Stage,
+    /// How soon.
+    pub urgency: Urgency,
+    /// When the plan contains it.
+    pub wanted: Wanted,
+    /// Whether it writes at all.
+    pub writes: bool,
+    /// What it waits for.
+    pub after: &'static [Dep],
+    /// Kinds that must not be in flight at the same time in the case.
+    pub conflicts: &'static [Kind],
+    /// True: executed twice it leaves the same state. False: *once*.
+    pub convergent: bool,
+    /// Whether it can be undone.
+    pub reversible: bool,
+    /// What it may find.
+    pub finds: &'static [Kind],
+    /// Who must agree.
+    pub approval: Approval,
+    /// How many tries that cost an attempt it has.
+    pub attempts: u32,
+    /// How long one attempt may run, in milliseconds.
+    pub run_for_ms: i64,
+    /// The predicate.
+    pub judge: Judge,
+    /// How it is proven.
+    pub proof: Proof,
+    /// What proves it in the closing round.
+    pub closing: ClosingProof,
+    /// What must be done again when this had to be.
+    pub redo: &'static [Kind],
+    /// The controls that its evidence supports.
+    pub controls: Controls,
+}
+
+/// How long an ordinary attempt may run: below every broker's consumer timeout.
+pub const RUN_FOR_MS: i64 = 2 * MINUTE_MS;
+/// How long one slice of long work may run.
+pub const SLICE_MS: i64 = 4 * MINUTE_MS;
+/// Tries of an ordinary kind: with the schedule's cap about two days.
+pub const ATTEMPTS: u32 = 48;
+
+/// A judge for what is always satisfied once it has been read.
+pub const READ_IS_ENOUGH: Judge = Judge {
+    not_applicable: &[],
+    satisfied: crate::judge::Cond::Always,
+    blocked: &[],
+};
+
+/// The defaults of a kind that reads.
+pub(super) const READING: KindSpec = KindSpec {
+    name: "",
+    title: "",
+    area: Area::Identity,
+    stage: Stage::Initiation,
+    urgency: Urgency::U0,
+    wanted: Wanted::Always,
+    writes: false,
+    after: &[],
+    conflicts: &[],
+    convergent: true,
+    reversible: true,
+    finds: &[],
+    approval: Approval::None,
+    attempts: ATTEMPTS,
+    run_for_ms: RUN_FOR_MS,
+    judge: READ_IS_ENOUGH,
+    proof: Proof::Read,
+    closing: ClosingProof::Receipt("it describes the time before the first write"),
+    redo: &[],
+    controls: crate::control::INITIATION,
+};
+
+/// The defaults of a kind that writes.
+pub(super) const WRITING: KindSpec = KindSpec {
+    stage: Stage::Access,
+    urgency: Urgency::U1,
+    writes: true,
+    approval: Approval::Plan,
+    closing: ClosingProof::Read,
+    controls: crate::control::ACCESS,
+    ..READING
+};
+
+/// The defaults of the kinds of the closing round.
+pub(super) const OBSERVING_AGAIN: KindSpec = KindSpec {
+    stage: Stage::Closure,
+    urgency: Urgency::U2,
+    wanted: Wanted::ClosingRound,
+    run_for_ms: SLICE_MS,
+    closing: ClosingProof::Receipt("it is the closing round"),
+    controls: crate::control::RECONCILIATION,
+    ..READING
+};

@@ -1,0 +1,113 @@
+use super::*;
+use std::collections::BTreeSet;
+
+#[test]
+fn names_are_unique_and_say_their_area() {
+    let mut seen = BTreeSet::new();
+    for kind in Kind::ALL {
+        let spec = kind.spec();
+        assert!(seen.insert(spec.name), "{} twice", spec.name);
+        let (area, verb) = spec.name.split_once('.').expect("area.verb_object");
+        assert_eq!(area, spec.area.word(), "{}", spec.name);
+        assert!(!verb.is_empty());
+        assert!(!spec.title.is_empty());
+        assert_eq!(Kind::named(spec.name), Some(*kind));
+    }
+}
+
+/// Everything that a kind waits for, directly or through others.
+fn ancestors(kind: Kind) -> BTreeSet<Kind> {
+    let mut all = BTreeSet::new();
+    let mut todo = vec![kind];
+    while let Some(k) = todo.pop() {
+        for dep in k.spec().after {
+            if all.insert(dep.kind) {
+                todo.push(dep.kind);
+            }
+            if dep.with_finds {
+                for found in dep.kind.spec().finds {
+                    if all.insert(*found) {
+                        todo.push(*found);
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn no_kind_waits_for_itself() {
+    for kind in Kind::ALL {
+        assert!(!ancestors(*kind).contains(kind), "{kind} waits for itself");
+    }
+}
+
+#[test]
+fn whatever_writes_comes_after_a_snapshot() {
+    for kind in Kind::ALL.iter().filter(|k| k.spec().writes) {
+        let before = ancestors(*kind);
+        let seen = [Kind::SnapshotAccess, Kind::SnapshotMailbox, Kind::SnapshotDirectory, Kind::DiscoverDevices];
+        assert!(seen.iter().any(|s| before.contains(s)), "{kind} writes unseen");
+    }
+}
+
+#[test]
+fn the_manager_validates_last() {
+    let before = ancestors(Kind::Validate);
+    for kind in Kind::ALL {
+        if *kind != Kind::Validate && kind.spec().wanted != Wanted::ClosingRound {
+            assert!(before.contains(kind), "validation does not wait for {kind}");
+        }
+    }
+}
+
+#[test]
+fn each_hazard_of_the_playbook_is_an_order() {
+    let hazards: &[(Kind, Kind, &str)] = &[
+        (Kind::DisableSignIn, Kind::RemoveDirectoryRoles, "a privileged account refuses to be disabled"),
+        (Kind::RevokeSessions, Kind::DisableSignIn, "a session could be minted again"),
+        (Kind::RevokeSessions, Kind::ResetPassword, "a session could be minted again"),
+        (Kind::RemoveAuthMethods, Kind::RevokeSessions, "methods go after the burst"),
+        (Kind::ConvertToShared, Kind::RetireDevice, "phones cannot be wiped after the conversion"),
+        (Kind::ConvertToShared, Kind::RemoveMobilePartnerships, "phones cannot be wiped after the conversion"),
+        (Kind::ConvertToShared, Kind::HoldMailbox, "a hold needs the licence"),
+        (Kind::GrantSuccessorMailbox, Kind::RemoveDelegations, "the successor's access would be removed"),
+        (Kind::ReleaseDirectLicenses, Kind::ConvertToShared, "the mailbox would be lost"),
+        (Kind::ReleaseGroupLicenses, Kind::ConvertToShared, "the mailbox would be lost"),
+        (Kind::ReleaseDirectLicenses, Kind::HandOverOneDrive, "the OneDrive's clock starts"),
+        (Kind::ReleaseGroupLicenses, Kind::HandOverOneDrive, "the OneDrive's clock starts"),
+        (Kind::ReleaseDirectLicenses, Kind::DecideOneDrive, "the OneDrive's clock starts"),
+        (Kind::ReleaseDirectLicenses, Kind::HoldMailbox, "a hold needs the licence"),
+        (Kind::ReleaseDirectLicenses, Kind::ReleaseGroupLicenses, "inherited licences cannot be taken"),
+        (Kind::RemoveGroupOwnerships, Kind::HandOverGroups, "a group would have no owner"),
+        (Kind::RemoveGroupMemberships, Kind::HandOverGroups, "a group would have no owner"),
+        (Kind::WipeDevice, Kind::EscrowRecoveryKeys, "keys die with the device"),
+        (Kind::WipeDevice, Kind::ConfirmDeviceReturned, "local data must be safe first"),
+        (Kind::UnassignAutopilot, Kind::WipeDevice, "the wipe does not remove it, and needs it no more"),
+        (Kind::DisableDeviceObject, Kind::WipeDevice, "a disabled object cannot be told to wipe"),
+        (Kind::DisableDeviceObject, Kind::EscrowRecoveryKeys, "keys die with the device object"),
+        (Kind::CancelMeetings, Kind::HandOverMeetings, "attendees would be without either"),
+        (Kind::ApprovePlan, Kind::DiscoverDevices, "an approval covers what it lists"),
+    ];
+    for (later, earlier, why) in hazards {
+        assert!(ancestors(*later).contains(earlier), "{later} must wait for {earlier}: {why}");
+    }
+}
+
+#[test]
+fn what_must_not_happen_twice_is_declared_once() {
+    for kind in Kind::ALL.iter().filter(|k| !k.spec().convergent) {
+        assert!(!kind.spec().reversible, "{kind}: a once kind is irreversible");
+        assert_eq!(kind.spec().approval, Approval::Own, "{kind}: a once kind asks by itself");
+    }
+}
+
+#[test]
+fn attempts_end_before_a_brokers_patience() {
+    const SHORTEST_CONSUMER_TIMEOUT_MS: i64 = 30 * 60 * 1_000;
+    for kind in Kind::ALL {
+        assert!(kind.spec().run_for_ms < SHORTEST_CONSUMER_TIMEOUT_MS / 2, "{kind}");
+        assert!(kind.spec().attempts > 0, "{kind}");
+    }
+}

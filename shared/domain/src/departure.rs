@@ -1,0 +1,161 @@
+//! The request: who leaves which tenant, when, how, and what a person chose.
+
+use crate::id::{CaseId, Digest, ObjectId, TenantId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How somebody leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Manner {
+    /// On a day known before; everything that writes waits for the approval.
+    #[serde(rename = "planned")]
+    Planned,
+    /// Now: the reversible burst waits for nobody and its approval follows.
+    #[serde(rename = "immediate")]
+    Immediate,
+}
+
+/// How a request names a person. At least one of the first four is needed;
+/// whoever it resolves to is from then on known by immutable ids alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PersonRef {
+    /// The directory's own id: never ambiguous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<ObjectId>,
+    /// The sign-in name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_principal_name: Option<String>,
+    /// A mail address; it need not be the sign-in name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<String>,
+    /// The number that HR knows the person by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub employee_id: Option<String>,
+    /// A name to show; never used to find anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+}
+
+impl PersonRef {
+    /// Whether it names anybody in a way that can be looked up.
+    #[must_use]
+    pub fn can_be_found(&self) -> bool {
+        self.object_id.is_some()
+            || self.user_principal_name.is_some()
+            || self.mail.is_some()
+            || self.employee_id.is_some()
+    }
+}
+
+/// What becomes of mail that still arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forwarding {
+    /// No forwarding: what there is gets removed.
+    #[serde(rename = "remove")]
+    Remove,
+    /// Forward to the successor and keep a copy.
+    #[serde(rename = "successor")]
+    Successor,
+}
+
+/// What becomes of the meetings that the leaver organised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Meetings {
+    /// They stay as they are.
+    #[serde(rename = "leave")]
+    Leave,
+    /// They are cancelled; the attendees are told.
+    #[serde(rename = "cancel")]
+    Cancel,
+    /// The successor organises them anew, then the old ones are cancelled.
+    #[serde(rename = "hand_over")]
+    HandOver,
+}
+
+/// What becomes of the OneDrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OneDriveChoice {
+    /// The successor becomes its administrator.
+    #[serde(rename = "hand_over")]
+    HandOver,
+    /// A person decides, in the case, that it may go with the licence.
+    #[serde(rename = "ask")]
+    Ask,
+}
+
+/// What a person chose for this departure; what is left open follows the
+/// tenant's policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choices {
+    /// Put the mailbox on legal hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<bool>,
+    /// What becomes of mail that still arrives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarding: Option<Forwarding>,
+    /// The automatic reply's text; an empty text sends none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic_reply: Option<String>,
+    /// What becomes of organised meetings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meetings: Option<Meetings>,
+    /// What becomes of the OneDrive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onedrive: Option<OneDriveChoice>,
+    /// Wipe company devices once they are approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wipe_company_devices: Option<bool>,
+}
+
+/// The request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departure {
+    /// Which client company.
+    pub tenant: TenantId,
+    /// The source's own reference, such as HR's number of the departure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Who leaves.
+    pub person: PersonRef,
+    /// How.
+    pub manner: Manner,
+    /// From when on access must be gone.
+    pub effective_at: Timestamp,
+    /// Who asked: a name or address of the MSP's or client's staff.
+    pub requested_by: String,
+    /// When it was asked for (HR's time, for the time from request to last cut).
+    pub requested_at: Timestamp,
+    /// Who takes over, if the request says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<PersonRef>,
+    /// What a person chose.
+    #[serde(default)]
+    pub choices: Choices,
+}
+
+impl Departure {
+    /// The case that this request opens: by the source's reference, or without
+    /// one by what the request says (who and when, folded to lower case).
+    #[must_use]
+    pub fn case_id(&self) -> CaseId {
+        let reference = match &self.reference {
+            Some(r) => format!("ref:{}", r.trim()),
+            None => {
+                let p = &self.person;
+                let part = |s: Option<&str>| s.unwrap_or("").trim().to_lowercase();
+                format!(
+                    "req:{}",
+                    Digest::of_parts(&[
+                        part(p.object_id.as_ref().map(|o| o.0.as_str())).as_bytes(),
+                        part(p.user_principal_name.as_deref()).as_bytes(),
+                        part(p.mail.as_deref()).as_bytes(),
+                        part(p.employee_id.as_deref()).as_bytes(),
+                        &self.effective_at.0.to_be_bytes(),
+                    ])
+                )
+            }
+        };
+        CaseId::derive(&self.tenant, &reference)
+    }
+}

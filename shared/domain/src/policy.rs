@@ -1,0 +1,108 @@
+//! What a tenant has decided once for all its departures. The policy in force
+//! is written into a case's first event, so that a later change of the
+//! configuration does not change what an open case means.
+
+use crate::catalogue::Kind;
+use crate::departure::{Forwarding, Meetings, OneDriveChoice, PersonRef};
+use crate::id::System;
+use crate::time::{DAY_MS, HOUR_MS};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who takes over when the request does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SuccessorRule {
+    /// The manager that the directory names.
+    #[serde(rename = "manager")]
+    Manager,
+    /// Always this person.
+    #[serde(rename = "named")]
+    Named(PersonRef),
+    /// Nobody.
+    #[serde(rename = "nobody")]
+    Nobody,
+}
+
+/// Who must approve what, and how long it may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approvals {
+    /// Whether the plan needs an approval before it writes.
+    pub plan: bool,
+    /// Who may approve; empty: anyone but the requester and the leaver.
+    pub approvers: BTreeSet<String>,
+    /// After this long an approval counts as overdue, in milliseconds.
+    pub overdue_after_ms: i64,
+    /// How long an approved irreversible task still waits, so that it can be
+    /// stopped, in milliseconds.
+    pub irreversible_delay_ms: i64,
+}
+
+/// The policy of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Who takes over.
+    pub successor: SuccessorRule,
+    /// Approvals.
+    pub approvals: Approvals,
+    /// Accounts that are never touched: object ids or sign-in names, lower case.
+    pub protected: BTreeSet<String>,
+    /// Kinds that this tenant does not want.
+    pub skip: BTreeSet<Kind>,
+    /// Legal hold unless the request says otherwise.
+    pub legal_hold: bool,
+    /// How long a hold lasts, in days; none: until lifted.
+    pub hold_days: Option<u32>,
+    /// What becomes of mail that still arrives.
+    pub forwarding: Forwarding,
+    /// The automatic reply; none: none is set.
+    pub automatic_reply: Option<String>,
+    /// What becomes of organised meetings.
+    pub meetings: Meetings,
+    /// What becomes of the OneDrive.
+    pub onedrive: OneDriveChoice,
+    /// Whether company devices are wiped.
+    pub wipe_company_devices: bool,
+    /// Largest mailbox that may be shared without a licence, in bytes.
+    pub shared_mailbox_max_bytes: i64,
+    /// Most departures that start within an hour before a person is asked.
+    pub departures_per_hour: u32,
+    /// What a licence costs a month, in hundredths of the currency, by SKU part number.
+    pub licence_price_cents: BTreeMap<String, i64>,
+    /// The currency of those prices.
+    pub currency: String,
+}
+
+/// Microsoft's limit for a shared mailbox without a licence: 50 GB.
+pub const SHARED_MAILBOX_MAX_BYTES: i64 = 50 * 1024 * 1024 * 1024;
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            successor: SuccessorRule::Manager,
+            approvals: Approvals {
+                plan: true,
+                approvers: BTreeSet::new(),
+                overdue_after_ms: DAY_MS,
+                irreversible_delay_ms: HOUR_MS,
+            },
+            protected: BTreeSet::new(),
+            skip: BTreeSet::new(),
+            legal_hold: false,
+            hold_days: None,
+            forwarding: Forwarding::Remove,
+            automatic_reply: None,
+            meetings: Meetings::Leave,
+            onedrive: OneDriveChoice::HandOver,
+            wipe_company_devices: true,
+            shared_mailbox_max_bytes: SHARED_MAILBOX_MAX_BYTES,
+            departures_per_hour: 25,
+            licence_price_cents: BTreeMap::new(),
+            currency: "EUR".into(),
+        }
+    }
+}
+
+/// What the tenant's connectors can do: which system claims which kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Capabilities(pub BTreeMap<System, BTreeSet<Kind>>);
