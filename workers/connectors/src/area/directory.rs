@@ -1,0 +1,308 @@
+//! Accounts, credentials, roles, groups.
+
+use crate::{Answer, Call};
+use async_trait::async_trait;
+use offboard_domain::ObjectId;
+use offboard_domain::departure::PersonRef;
+use offboard_runtime::Secret;
+use serde::Serialize;
+
+/// A directory of accounts.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// Looks a person up. The object id alone decides when it is given; else
+    /// every name that the request gives must lead to the same one account:
+    /// names that lead to different accounts, or one that leads to several,
+    /// are [`Found::Ambiguous`]. A name that leads nowhere while another leads
+    /// to an account is ambiguous too: somebody mistyped, and we do not guess.
+    async fn find(&self, call: &mut Call, person: &PersonRef) -> Answer<Found>;
+
+    /// Reads one account. Fault `Absent` when there is none of that id.
+    async fn account(&self, call: &mut Call, id: &ObjectId) -> Answer<Account>;
+
+    /// Changes one account. Repeatable: disabling twice is disabled, a second
+    /// password replaces the first, a second revocation moves the date on.
+    /// Fault `Blocked` when the account is privileged or mastered elsewhere.
+    async fn set(&self, call: &mut Call, id: &ObjectId, change: &AccountChange) -> Answer<()>;
+
+    /// Everything of one sort that the account holds, in a stable order.
+    async fn holdings(&self, call: &mut Call, id: &ObjectId, what: Holding) -> Answer<Vec<Held>>;
+
+    /// Takes one held thing from the account. Already gone is success.
+    /// Fault `Blocked` for what cannot be taken here ([`Removable`]).
+    async fn remove(&self, call: &mut Call, id: &ObjectId, held: &Held) -> Answer<()>;
+
+    /// Makes somebody an owner of a group. Already an owner is success.
+    async fn add_owner(&self, call: &mut Call, group: &ObjectId, owner: &ObjectId) -> Answer<()>;
+}
+
+/// What a look-up found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "found", rename_all = "snake_case")]
+pub enum Found {
+    /// Nobody.
+    Nobody,
+    /// Exactly one account.
+    One(Box<Account>),
+    /// Several accounts, or names that disagree.
+    Ambiguous {
+        /// The accounts that were met.
+        ids: Vec<ObjectId>,
+    },
+}
+
+/// One account as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// Its immutable id.
+    pub id: ObjectId,
+    /// The sign-in name, for people; never used as a key.
+    pub user_principal_name: String,
+    /// The primary mail address.
+    pub mail: Option<String>,
+    /// The name to show.
+    pub display_name: Option<String>,
+    /// HR's number.
+    pub employee_id: Option<String>,
+    /// Whether it may sign in.
+    pub enabled: bool,
+    /// Whether another directory masters it and would undo a change made here.
+    pub synced: bool,
+    /// Whether it is somebody else's account, invited.
+    pub guest: bool,
+    /// Whether it may have a mailbox; a `true` is a hint, a `false` is sure.
+    /// [`Mailboxes::mailbox`](crate::Mailboxes::mailbox) knows.
+    pub has_mailbox: bool,
+    /// Sessions begun before this time are void, in milliseconds since 1970.
+    pub sessions_valid_from_ms: Option<i64>,
+    /// When the password was last changed, in milliseconds since 1970.
+    pub password_changed_ms: Option<i64>,
+    /// The manager.
+    pub manager_id: Option<ObjectId>,
+}
+
+/// A change of one account.
+#[derive(Debug)]
+pub enum AccountChange {
+    /// It may no longer sign in.
+    Disable,
+    /// Its password becomes this one, to be changed at the next sign-in.
+    Password(Secret),
+    /// Every session begun before now is void.
+    RevokeSessions,
+}
+
+/// A sort of thing that an account holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holding {
+    /// Directory roles, also those that a group gives.
+    Roles,
+    /// Sign-in methods but the password.
+    Methods,
+    /// Consents that this person alone gave to applications.
+    Grants,
+    /// Application roles assigned to the account itself.
+    AppRoles,
+    /// Groups that it is a direct member of.
+    Memberships,
+    /// Groups and applications that it owns.
+    Ownerships,
+}
+
+/// One held thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "held", rename_all = "snake_case")]
+pub enum Held {
+    /// A directory role.
+    Role {
+        /// The assignment's id.
+        id: ObjectId,
+        /// The role's definition.
+        role: ObjectId,
+        /// Where it is valid; `/` is the whole directory.
+        scope: String,
+        /// The group that gives it, if it is not assigned directly. Removing
+        /// such a role takes the account out of that group.
+        through: Option<ObjectId>,
+        /// Whether it is the role that can do everything.
+        administrator: bool,
+        /// For that role: whether no other enabled account holds it.
+        last_administrator: bool,
+    },
+    /// A sign-in method.
+    Method {
+        /// Its id.
+        id: ObjectId,
+        /// What it is.
+        sort: MethodSort,
+        /// Whether the vendor lets it go only after the others.
+        last: bool,
+    },
+    /// A consent.
+    Grant {
+        /// Its id.
+        id: ObjectId,
+        /// The application that was trusted.
+        client: ObjectId,
+        /// The interface that it may call.
+        resource: ObjectId,
+        /// What it may do there.
+        scopes: Vec<String>,
+    },
+    /// An application role.
+    AppRole {
+        /// The assignment's id.
+        id: ObjectId,
+        /// The application.
+        application: ObjectId,
+        /// The role in it.
+        role: ObjectId,
+    },
+    /// Membership of a group.
+    Membership {
+        /// The group.
+        group: Group,
+    },
+    /// Ownership.
+    Ownership {
+        /// What is owned.
+        id: ObjectId,
+        /// What it is.
+        sort: OwnedSort,
+        /// The group, if it is one.
+        group: Option<Group>,
+        /// How many others own it.
+        other_owners: u32,
+    },
+}
+
+impl Held {
+    /// The id that stands for it in facts: of the assignment, the method, the
+    /// grant, the group or the owned object.
+    #[must_use]
+    pub fn id(&self) -> &ObjectId {
+        match self {
+            Self::Role { id, .. }
+            | Self::Method { id, .. }
+            | Self::Grant { id, .. }
+            | Self::AppRole { id, .. }
+            | Self::Ownership { id, .. } => id,
+            Self::Membership { group } => &group.id,
+        }
+    }
+
+    /// The group, for memberships and owned groups.
+    #[must_use]
+    pub fn group(&self) -> Option<&Group> {
+        match self {
+            Self::Membership { group } => Some(group),
+            Self::Ownership { group, .. } => group.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// What sort of sign-in method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MethodSort {
+    /// A mail address for recovery.
+    Email,
+    /// A phone for calls and texts.
+    Phone,
+    /// A security key or passkey.
+    Fido2,
+    /// An authenticator app.
+    Authenticator,
+    /// A one-time-code generator.
+    SoftwareOath,
+    /// A temporary pass.
+    TemporaryPass,
+    /// A device's own sign-in (Windows Hello).
+    WindowsHello,
+    /// A platform's own credential.
+    Platform,
+    /// Another provider's method.
+    External,
+    /// One that this version does not know and will not pretend to remove.
+    Other,
+}
+
+/// What sort of thing is owned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnedSort {
+    /// A group.
+    Group,
+    /// An application or its presence in the tenant: it may have credentials
+    /// that the owner knows.
+    Application,
+    /// Anything else.
+    Other,
+}
+
+/// A group, as what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Its immutable id.
+    pub id: ObjectId,
+    /// Its name.
+    pub name: Option<String>,
+    /// What it is for.
+    pub nature: GroupNature,
+    /// Its members are computed by a rule.
+    pub dynamic: bool,
+    /// Another directory masters it.
+    pub synced: bool,
+    /// Directory roles may be given to it.
+    pub role_assignable: bool,
+    /// The licences that it gives, by SKU id.
+    pub gives_skus: Vec<String>,
+}
+
+/// What a group is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupNature {
+    /// Access.
+    Security,
+    /// A shared workspace: Microsoft 365 group, team.
+    Unified,
+    /// Access and mail.
+    MailEnabledSecurity,
+    /// Mail only.
+    DistributionList,
+}
+
+/// How somebody can be taken out of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Removable {
+    /// By [`Directory::remove`].
+    Directly,
+    /// Only by what its rule reads.
+    ByItsRule,
+    /// Only in the directory that masters it.
+    WhereItIsMastered,
+}
+
+impl Group {
+    /// How somebody can be taken out of it.
+    #[must_use]
+    pub fn removable(&self) -> Removable {
+        if self.dynamic {
+            Removable::ByItsRule
+        } else if self.synced {
+            Removable::WhereItIsMastered
+        } else {
+            Removable::Directly
+        }
+    }
+
+    /// Whether leaving it takes licences away.
+    #[must_use]
+    pub fn bears_licences(&self) -> bool {
+        !self.gives_skus.is_empty()
+    }
+}

@@ -1,0 +1,471 @@
+//! Mailboxes and what hangs on them.
+
+use crate::{Answer, Call};
+use async_trait::async_trait;
+use offboard_domain::{Digest, ObjectId};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Mailboxes.
+#[async_trait]
+pub trait Mailboxes: Send + Sync {
+    /// The mail system's own record; `None` when the account has no mailbox.
+    async fn mailbox(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Mailbox>>;
+
+    /// What a second, independent interface says about the mailbox; `None`
+    /// when that one knows no mailbox.
+    async fn settings(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<MailboxSettings>>;
+
+    /// How much is in it.
+    async fn usage(&self, call: &mut Call, id: &ObjectId) -> Answer<MailboxUsage>;
+
+    /// Changes one thing. Repeatable; what already is so is success.
+    async fn set(&self, call: &mut Call, id: &ObjectId, change: &MailboxChange) -> Answer<()>;
+
+    /// Everything of one sort that hangs on it, in a stable order.
+    async fn attached(&self, call: &mut Call, id: &ObjectId, what: &Attachment) -> Answer<Vec<Attached>>;
+
+    /// Takes one attached thing off. Already gone is success. For a meeting
+    /// this cancels it, which mails every attendee.
+    async fn detach(&self, call: &mut Call, id: &ObjectId, attached: &Attached) -> Answer<()>;
+}
+
+/// The mail system's record of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mailbox {
+    /// The mail system's own immutable id.
+    pub mailbox_id: String,
+    /// The vendor's word for its type (`UserMailbox`, `SharedMailbox`).
+    pub recipient_type: String,
+    /// Whether address lists leave it out.
+    pub hidden: bool,
+    /// Where mail is forwarded.
+    pub forwarding: Forwarding,
+    /// What holds it.
+    pub holds: Holds,
+    /// Whether it has an archive.
+    pub archive: bool,
+    /// Whether another directory masters its address-list properties.
+    pub synced: bool,
+}
+
+/// Where mail that arrives goes besides.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Forwarding {
+    /// To whom; empty: nowhere.
+    pub to: Vec<ForwardTo>,
+    /// Whether a copy stays.
+    pub keeps_copy: bool,
+}
+
+/// A recipient of forwarded mail.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "to", content = "value", rename_all = "snake_case")]
+pub enum ForwardTo {
+    /// An account of the directory.
+    Account(ObjectId),
+    /// A recipient inside that is no account, as the mail system names it.
+    Recipient(String),
+    /// An address.
+    Address(String),
+}
+
+/// What holds a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Holds {
+    /// Whether it is on litigation hold.
+    pub litigation: bool,
+    /// Other holds, by the vendor's ids.
+    pub others: Vec<String>,
+}
+
+impl Holds {
+    /// Whether anything holds it.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.litigation || !self.others.is_empty()
+    }
+}
+
+/// What a second interface says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MailboxSettings {
+    /// The vendor's word for what the mailbox is for (`user`, `shared`).
+    pub purpose: Option<String>,
+    /// The automatic reply.
+    pub automatic_reply: AutomaticReply,
+}
+
+/// An automatic reply.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct AutomaticReply {
+    /// The vendor's word: `disabled`, `alwaysEnabled`, `scheduled`.
+    pub status: String,
+    /// What colleagues read.
+    pub internal: String,
+    /// What everybody else reads.
+    pub external: String,
+    /// Who of everybody else gets one: `none`, `contactsOnly`, `all`.
+    pub audience: String,
+}
+
+impl AutomaticReply {
+    /// A digest of the text, blind to what mail systems do to it (they wrap it
+    /// in HTML, change line ends and trailing blanks): compare it with
+    /// [`AutomaticReply::digest_of`] the wanted text. The internal and the
+    /// external text must be the same; two different ones have no digest.
+    #[must_use]
+    pub fn digest(&self) -> Option<String> {
+        let (a, b) = (plain(&self.internal), plain(&self.external));
+        (a == b).then(|| Digest::of(a.as_bytes()).to_string())
+    }
+
+    /// The digest of a wanted text.
+    #[must_use]
+    pub fn digest_of(text: &str) -> String {
+        Digest::of(plain(text).as_bytes()).to_string()
+    }
+}
+
+/// The words of a text: tags dropped, the five common entities read, runs of
+/// blanks made one.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('<') {
+        out.push_str(&rest[..open]);
+        match rest[open..].find('>') {
+            Some(close) => {
+                out.push(' ');
+                rest = &rest[open + close + 1..];
+            }
+            None => {
+                out.push_str(&rest[open..]);
+                rest = "";
+            }
+        }
+    }
+    out.push_str(rest);
+    let out = out
+        .replace("&nbsp;", " ")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&");
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How much is in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MailboxUsage {
+    /// Bytes.
+    pub size_bytes: i64,
+    /// Items.
+    pub items: i64,
+}
+
+/// A way into a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// Exchange ActiveSync: phones.
+    ActiveSync,
+    /// The browser.
+    Web,
+    /// Outlook.
+    Mapi,
+    /// IMAP.
+    Imap,
+    /// POP.
+    Pop,
+    /// Exchange Web Services.
+    Ews,
+    /// Sending with a user name and password.
+    SmtpAuth,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: &'static [Protocol] =
+        &[Self::ActiveSync, Self::Web, Self::Mapi, Self::Imap, Self::Pop, Self::Ews, Self::SmtpAuth];
+
+    /// The word in facts.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ActiveSync => "active_sync",
+            Self::Web => "web",
+            Self::Mapi => "mapi",
+            Self::Imap => "imap",
+            Self::Pop => "pop",
+            Self::Ews => "ews",
+            Self::SmtpAuth => "smtp_auth",
+        }
+    }
+}
+
+/// A change of one mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailboxChange {
+    /// Every [`Protocol`] is off.
+    BlockProtocols,
+    /// Litigation hold, for this many days or until lifted.
+    Hold {
+        /// Days; none: until lifted.
+        days: Option<u32>,
+    },
+    /// Address lists leave it out.
+    Hide,
+    /// Everybody who writes is answered with this text.
+    AutomaticReply {
+        /// The text.
+        text: String,
+    },
+    /// Mail goes to this account too and a copy stays; none: all forwarding ends.
+    Forward {
+        /// To whom.
+        to: Option<ObjectId>,
+    },
+    /// It becomes a shared mailbox. The vendor takes minutes: read
+    /// [`Mailboxes::mailbox`] and [`Mailboxes::settings`] until both say so.
+    ConvertToShared,
+    /// Somebody gets a right on it.
+    Grant {
+        /// Who.
+        to: ObjectId,
+        /// What.
+        right: MailboxRight,
+    },
+    /// The account is wiped off this phone at its next contact; the phone's
+    /// other data stays.
+    WipeAccountOn {
+        /// The phone.
+        device: MobileDevice,
+    },
+    /// The successor organises this meeting anew; the old one stays until it
+    /// is detached.
+    HandOverMeeting {
+        /// The meeting.
+        meeting: Meeting,
+        /// The new organiser.
+        to: ObjectId,
+    },
+}
+
+/// A right that can be granted on a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailboxRight {
+    /// Open it and read everything.
+    FullAccess,
+    /// Send as it.
+    SendAs,
+}
+
+/// A sort of thing that hangs on a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attachment {
+    /// The protocols that are on.
+    Protocols,
+    /// Inbox rules, hidden ones too.
+    Rules,
+    /// What others hold on it.
+    DelegationsTo,
+    /// What it holds on others'.
+    DelegationsFrom,
+    /// Phones.
+    MobileDevices,
+    /// Future meetings with attendees that it organises and has not cancelled.
+    Meetings,
+    /// Those of [`Attachment::Meetings`] that this account does not organise anew.
+    OrphanMeetings {
+        /// The new organiser.
+        successor: ObjectId,
+    },
+}
+
+/// One attached thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "attached", rename_all = "snake_case")]
+pub enum Attached {
+    /// A protocol that is on.
+    Protocol {
+        /// Which.
+        protocol: Protocol,
+    },
+    /// An inbox rule.
+    Rule(InboxRule),
+    /// A delegation.
+    Delegation(Delegation),
+    /// A phone.
+    MobileDevice(MobileDevice),
+    /// A meeting.
+    Meeting(Meeting),
+}
+
+impl Attached {
+    /// What stands for it in facts: stable, and without personal data.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Protocol { protocol } => protocol.word().to_owned(),
+            Self::Rule(rule) => rule.id.clone(),
+            Self::Delegation(d) => d.key(),
+            Self::MobileDevice(d) => d.id.clone(),
+            Self::Meeting(m) => m.id.0.clone(),
+        }
+    }
+}
+
+/// An inbox rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InboxRule {
+    /// Its id: opaque, without personal data.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Whether the usual list leaves it out.
+    pub hidden: bool,
+    /// Whether it sends mail on to somebody.
+    pub sends_on: bool,
+}
+
+/// Which way a delegation goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Somebody else holds it on the subject's mailbox.
+    ToOther,
+    /// The subject holds it on somebody else's mailbox.
+    FromOther,
+}
+
+/// What a delegation allows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "right", content = "folder", rename_all = "snake_case")]
+pub enum DelegationRight {
+    /// Open it and read everything.
+    FullAccess,
+    /// Send as it.
+    SendAs,
+    /// Send on its behalf.
+    SendOnBehalf,
+    /// Use one folder: its path.
+    Folder(String),
+}
+
+/// A delegation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Delegation {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// What it allows.
+    #[serde(flatten)]
+    pub right: DelegationRight,
+    /// The other account, when it is one of the directory's.
+    pub other: Option<ObjectId>,
+    /// The other side as the mail system names it.
+    pub other_name: String,
+}
+
+impl Delegation {
+    fn key(&self) -> String {
+        let direction = match self.direction {
+            Direction::ToOther => "to",
+            Direction::FromOther => "from",
+        };
+        let right = match &self.right {
+            DelegationRight::FullAccess => "full_access".to_owned(),
+            DelegationRight::SendAs => "send_as".to_owned(),
+            DelegationRight::SendOnBehalf => "send_on_behalf".to_owned(),
+            DelegationRight::Folder(path) => format!("folder-{}", short_digest(path)),
+        };
+        let other = match &self.other {
+            Some(id) => id.0.clone(),
+            None => short_digest(&self.other_name.to_lowercase()),
+        };
+        format!("{right}.{direction}.{other}")
+    }
+}
+
+fn short_digest(text: &str) -> String {
+    /// Enough to tell the few delegations of one mailbox apart.
+    const SHORT_HEX_DIGITS: usize = 16;
+    let mut hex = Digest::of(text.as_bytes()).to_string();
+    hex.truncate(SHORT_HEX_DIGITS);
+    hex
+}
+
+/// A phone that the mailbox is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MobileDevice {
+    /// The mail system's immutable id of the partnership.
+    pub id: String,
+    /// Model or name.
+    pub name: Option<String>,
+    /// Whether the account alone can be wiped off it.
+    pub can_wipe_account: bool,
+    /// What became of a wipe of the account.
+    pub wipe: MobileWipe,
+}
+
+/// What became of a wipe of the account on a phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MobileWipe {
+    /// None was ordered.
+    None,
+    /// Ordered; the phone has not answered.
+    Pending,
+    /// The phone says it is done.
+    Acknowledged,
+}
+
+/// A meeting that the subject organises.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Meeting {
+    /// Its id in the organiser's calendar.
+    pub id: ObjectId,
+    /// The id that it has in every calendar.
+    pub uid: String,
+    /// Whether it repeats.
+    pub series: bool,
+    /// When it (or the series' first one) begins, in milliseconds since 1970,
+    /// when that can be told.
+    pub starts_ms: Option<i64>,
+    /// The accounts and addresses invited.
+    pub attendees: BTreeSet<String>,
+    /// The vendor's own description, enough to organise it anew.
+    pub original: serde_json::Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_recognised_in_its_wrapping() {
+        let wrapped = AutomaticReply {
+            internal: "<html>\r\n<body>\r\n<div>Gone &amp; not back.\r\n Ask <b>desk</b></div></body></html>".into(),
+            external: "Gone & not back. Ask desk \n".into(),
+            ..AutomaticReply::default()
+        };
+        assert_eq!(wrapped.digest().unwrap(), AutomaticReply::digest_of("Gone & not back.\nAsk desk"));
+        let differing = AutomaticReply { external: "other".into(), ..wrapped };
+        assert_eq!(differing.digest(), None);
+    }
+
+    #[test]
+    fn keys_of_delegations_name_nobody() {
+        let d = Delegation {
+            direction: Direction::ToOther,
+            right: DelegationRight::Folder("\\Calendar".into()),
+            other: None,
+            other_name: "ann.canary@example.com".into(),
+        };
+        assert!(!Attached::Delegation(d).key().contains("canary"));
+    }
+}

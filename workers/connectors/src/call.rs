@@ -1,0 +1,136 @@
+//! What travels with every primitive: until when it may run, whether it may
+//! write, and the receipts that it leaves.
+
+use offboard_domain::{Lane, Receipt, Timestamp};
+use offboard_runtime::Clock;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One attempt's dealings with one system.
+///
+/// The attempt loop makes one for each attempt, lends it to every primitive,
+/// and takes receipts and sources out at the end (they are there after a fault
+/// too). It starts without leave to write; the loop gives it when an
+/// assignment's mode, time and judgement allow, and takes it back before the
+/// last observation.
+pub struct Call {
+    clock: Arc<dyn Clock>,
+    deadline: Instant,
+    lane: Lane,
+    may_write: bool,
+    writes_sent: u32,
+    receipts: Vec<Receipt>,
+    sources: BTreeSet<&'static str>,
+}
+
+impl Call {
+    /// A call that may only read, and must end by `deadline` (monotonic).
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, deadline: Instant, lane: Lane) -> Self {
+        Self {
+            clock,
+            deadline,
+            lane,
+            may_write: false,
+            writes_sent: 0,
+            receipts: Vec::new(),
+            sources: BTreeSet::new(),
+        }
+    }
+
+    /// Gives or takes back the leave to write.
+    pub fn allow_writes(&mut self, allowed: bool) {
+        self.may_write = allowed;
+    }
+
+    /// Whether writes are allowed now.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.may_write
+    }
+
+    /// Engine time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The clock itself.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// When the call must have ended.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// How much real time is left; zero when the deadline has passed.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Urgent calls ask the vendor to throttle others first.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// How many requests that write were sent, answered or not. Zero means
+    /// that the attempt has certainly changed nothing.
+    #[must_use]
+    pub fn writes_sent(&self) -> u32 {
+        self.writes_sent
+    }
+
+    /// The receipts so far, in the order of the answers.
+    #[must_use]
+    pub fn receipts(&self) -> &[Receipt] {
+        &self.receipts
+    }
+
+    /// Takes the receipts out.
+    #[must_use]
+    pub fn take_receipts(&mut self) -> Vec<Receipt> {
+        std::mem::take(&mut self.receipts)
+    }
+
+    /// Which interfaces were read since the last time this was asked, for an
+    /// observation's `sources`.
+    #[must_use]
+    pub fn take_sources(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.sources).into_iter().map(str::to_owned).collect()
+    }
+
+    /// For connectors: a request that writes is about to be sent.
+    pub fn note_write(&mut self) {
+        self.writes_sent = self.writes_sent.saturating_add(1);
+    }
+
+    /// For connectors: the vendor answered.
+    pub fn note_receipt(&mut self, receipt: Receipt) {
+        self.receipts.push(receipt);
+    }
+
+    /// For connectors: this interface was read.
+    pub fn note_source(&mut self, source: &'static str) {
+        self.sources.insert(source);
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("lane", &self.lane)
+            .field("may_write", &self.may_write)
+            .field("writes_sent", &self.writes_sent)
+            .field("receipts", &self.receipts.len())
+            .finish_non_exhaustive()
+    }
+}

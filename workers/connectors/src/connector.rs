@@ -1,0 +1,79 @@
+//! One tenant's access to one outside system.
+
+use crate::Call;
+use crate::area::devices::Devices;
+use crate::area::directory::Directory;
+use crate::area::documents::Documents;
+use crate::area::licenses::Licenses;
+use crate::area::mailboxes::Mailboxes;
+use async_trait::async_trait;
+use offboard_domain::{Kind, System};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// A tenant's system, opened with that tenant's credential. It cannot reach
+/// another tenant: there is no parameter to name one.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// The system's name in the tenant's configuration.
+    fn system(&self) -> &System;
+
+    /// The kinds that this vendor's primitives suffice for.
+    fn claims(&self) -> BTreeSet<Kind>;
+
+    /// Accounts, credentials, roles and groups, if the vendor has them.
+    fn directory(&self) -> Option<&dyn Directory> {
+        None
+    }
+
+    /// Mailboxes, if the vendor has them.
+    fn mailboxes(&self) -> Option<&dyn Mailboxes> {
+        None
+    }
+
+    /// Devices, if the vendor has them.
+    fn devices(&self) -> Option<&dyn Devices> {
+        None
+    }
+
+    /// Licences, if the vendor has them.
+    fn licenses(&self) -> Option<&dyn Licenses> {
+        None
+    }
+
+    /// Files, if the vendor has them.
+    fn documents(&self) -> Option<&dyn Documents> {
+        None
+    }
+
+    /// Serves `offboard doctor`: is the credential accepted, is each permission
+    /// granted that the claimed kinds need (least first), do the clocks agree.
+    /// Reads only, never fails: what cannot be found out is a finding.
+    async fn check(&self, call: &mut Call) -> Vec<Finding>;
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// All is well.
+    Fine,
+    /// Departures work, but something is wider or weaker than it should be.
+    Warning,
+    /// Some kinds, or all, will not work.
+    Problem,
+}
+
+/// One thing that a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was looked at and what was seen, in a sentence.
+    pub what: String,
+    /// What to do about it; empty when all is well.
+    pub how_to_mend: String,
+    /// The kinds that it stops; empty when none, or all.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub kinds: BTreeSet<Kind>,
+}
