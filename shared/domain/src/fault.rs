@@ -135,9 +135,9 @@ pub enum Rule {
     /// A report claimed what its own observation does not show.
     #[serde(rename = "claim_without_proof")]
     ClaimWithoutProof,
-    /// The departure cannot be planned.
-    #[serde(rename = "cannot_be_planned")]
-    CannotBePlanned,
+    /// The vendor was waited for longer than the kind's patience.
+    #[serde(rename = "still_waiting")]
+    StillWaiting,
 }
 
 impl Rule {
@@ -156,7 +156,7 @@ impl Rule {
             Self::KeepsFlapping => "somebody or something keeps undoing this; stop that first, then `offboard retry`",
             Self::IrreversibleDiffers => "an act that cannot be undone no longer shows its result; look at the object, then `offboard retry` or `offboard waive`",
             Self::ClaimWithoutProof => "a worker claimed success without an observation that shows it; check the worker, then `offboard retry`",
-            Self::CannotBePlanned => "the departure cannot be planned; read the reason, correct the request or the policy, and submit it again, or `offboard cancel`",
+            Self::StillWaiting => "the outside system has not come round for days; find out why (a device that never checks in?), then `offboard retry` or `offboard waive`",
         }
     }
 }

@@ -5,28 +5,44 @@
 //! Whatever decides is here; whatever only does is elsewhere.
 
 pub mod assignment;
+pub mod case;
 pub mod catalogue;
+pub mod command;
 pub mod control;
+pub mod decide;
 pub mod departure;
+pub mod event;
+pub mod fair;
 pub mod fault;
+pub mod gates;
 pub mod id;
 pub mod judge;
 pub mod observation;
+pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod standing;
+pub mod task;
 pub mod time;
 pub mod wake;
 
 pub use assignment::{
     Artifact, Assignment, Check, Checked, Find, Mode, Receipt, Report, Said, Subject, Target,
 };
+pub use case::{Case, CaseState};
 pub use catalogue::{Area, Kind, Lane};
+pub use command::{ApprovalOf, Command, Refusal};
+pub use decide::{Decision, decide};
 pub use departure::Departure;
+pub use event::Event;
 pub use fault::{Fault, FaultClass, Rule};
+pub use gates::{Credit, Gates};
 pub use id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
 pub use judge::{Verdict, judge};
 pub use observation::{Fact, Facts, Observation};
 pub use policy::{Capabilities, Policy};
 pub use record::{CaseKey, Record};
+pub use standing::{Effect, Next, Standing, next, standing};
+pub use task::{Outcome, PlannedTask, Task, TaskState};
 pub use time::Timestamp;
 pub use wake::{Wake, WakeReason};

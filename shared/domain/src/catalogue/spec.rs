@@ -3,7 +3,7 @@
 use super::Kind;
 use crate::control::Controls;
 use crate::judge::Judge;
-use crate::time::MINUTE_MS;
+use crate::time::{DAY_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -296,6 +296,9 @@ pub struct KindSpec {
     pub attempts: u32,
     /// How long one attempt may run, in milliseconds.
     pub run_for_ms: i64,
+    /// How long a vendor that is not ready is waited for before a person is
+    /// asked, in milliseconds.
+    pub patience_ms: i64,
     /// The predicate.
     pub judge: Judge,
     /// How it is proven.
@@ -314,6 +317,9 @@ pub const RUN_FOR_MS: i64 = 2 * MINUTE_MS;
 pub const SLICE_MS: i64 = 4 * MINUTE_MS;
 /// Tries of an ordinary kind: with the schedule's cap about two days.
 pub const ATTEMPTS: u32 = 48;
+
+/// How long a vendor is waited for: a weekend and a working day.
+pub const PATIENCE_MS: i64 = 3 * DAY_MS;
 
 /// A judge for what is always satisfied once it has been read.
 pub const READ_IS_ENOUGH: Judge = Judge {
@@ -339,6 +345,7 @@ pub(super) const READING: KindSpec = KindSpec {
     approval: Approval::None,
     attempts: ATTEMPTS,
     run_for_ms: RUN_FOR_MS,
+    patience_ms: PATIENCE_MS,
     judge: READ_IS_ENOUGH,
     proof: Proof::Read,
     closing: ClosingProof::Receipt("it describes the time before the first write"),

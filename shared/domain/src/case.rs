@@ -1,0 +1,554 @@
+//! A case, and `fold`: case + event → case. The live state *is* the fold;
+//! there is no second one.
+
+use crate::assignment::{Assignment, Check, Subject};
+use crate::catalogue::{ClosingProof, Kind, Lane, Urgency};
+use crate::departure::{Departure, Manner};
+use crate::event::Event;
+use crate::id::{CaseId, Digest, System, TaskId};
+use crate::observation::Facts;
+use crate::policy::{Capabilities, Policy};
+use crate::task::{Approved, Attempt, Outcome, PlannedTask, Task, TaskState};
+use crate::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Where a case stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaseState {
+    /// Accepted; the subject is being found.
+    Received,
+    /// Planned and under way.
+    Active,
+    /// Everything settled is being read once more.
+    Closing,
+    /// A round without difference is over; the closer may seal.
+    Sealing,
+    /// Sealed.
+    Closed,
+    /// Called off; what is in flight is awaited.
+    Cancelling,
+    /// Called off and over.
+    Cancelled,
+    /// The subject has another open case.
+    Merged {
+        /// That case.
+        into: CaseId,
+    },
+    /// It cannot be planned; nothing was written.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl CaseState {
+    /// The state as a word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Active => "active",
+            Self::Closing => "closing",
+            Self::Sealing => "sealing",
+            Self::Closed => "closed",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
+            Self::Merged { .. } => "merged",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// Whether the case's life is over.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        matches!(self, Self::Closed | Self::Cancelled | Self::Merged { .. } | Self::Refused { .. })
+    }
+}
+
+const KINDS: usize = Kind::ALL.len();
+
+/// A case as its events have made it.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Its id.
+    pub id: CaseId,
+    /// The request as it is now.
+    pub departure: Arc<Departure>,
+    /// The policy in force when it was opened.
+    pub policy: Arc<Policy>,
+    /// What the connectors could do when it was opened.
+    pub capabilities: Arc<Capabilities>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// Version of its last record.
+    pub version: u64,
+    /// Hash of its last record.
+    pub head: Digest,
+    /// Where it stands.
+    pub state: CaseState,
+    /// The tenant's cap was reached when it was opened.
+    pub capped: bool,
+    /// The person, by the ids that the systems gave.
+    pub subject: Subject,
+    /// What resolving read about the person.
+    pub subject_facts: Facts,
+    /// Its tasks.
+    pub tasks: BTreeMap<TaskId, Arc<Task>>,
+    /// The plan's approval.
+    pub plan_approval: Option<Approved>,
+    /// The closing round that it is in, or was in last.
+    pub round: u32,
+    /// The tasks that differed in this round.
+    pub differences: BTreeSet<TaskId>,
+    /// Late reports that are kept already.
+    pub late: BTreeSet<Digest>,
+    /// Waivers that a linked case has taken up.
+    pub followed_up: BTreeSet<TaskId>,
+    /// The evidence, once sealed.
+    pub evidence: Option<Digest>,
+    /// The trace in which it was accepted.
+    pub traceparent: Option<String>,
+    open: [u16; KINDS],
+    in_flight: [u16; KINDS],
+    settled_at: [Timestamp; KINDS],
+}
+
+/// The first event of a history must open the case.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the history does not begin with an opened case but with '{0}'")]
+pub struct NotOpened(pub &'static str);
+
+impl Case {
+    /// The case that its first event opens.
+    ///
+    /// # Errors
+    /// [`NotOpened`] if it is another event.
+    pub fn opened(id: CaseId, at: Timestamp, event: &Event) -> Result<Self, NotOpened> {
+        let Event::CaseOpened { departure, policy, capabilities, tasks, capped, traceparent } = event else {
+            return Err(NotOpened(event.name()));
+        };
+        let mut case = Self {
+            id,
+            departure: departure.clone(),
+            policy: policy.clone(),
+            capabilities: capabilities.clone(),
+            opened_at: at,
+            changed_at: at,
+            version: 0,
+            head: Digest::ZERO,
+            state: CaseState::Received,
+            capped: *capped,
+            subject: Subject::default(),
+            subject_facts: Facts::new(),
+            tasks: BTreeMap::new(),
+            plan_approval: None,
+            round: 0,
+            differences: BTreeSet::new(),
+            late: BTreeSet::new(),
+            followed_up: BTreeSet::new(),
+            evidence: None,
+            traceparent: traceparent.clone(),
+            open: [0; KINDS],
+            in_flight: [0; KINDS],
+            settled_at: [at; KINDS],
+        };
+        case.add(tasks, None);
+        Ok(case)
+    }
+
+    fn add(&mut self, tasks: &[PlannedTask], found_by: Option<TaskId>) {
+        for planned in tasks {
+            if self.tasks.contains_key(&planned.id) {
+                continue;
+            }
+            self.open[planned.kind.index()] += 1;
+            let task = Task { found_by, ..Task::new(planned.clone()) };
+            self.tasks.insert(planned.id, Arc::new(task));
+        }
+    }
+
+    /// Changes a task and keeps the counts by kind true.
+    fn change(&mut self, id: TaskId, at: Timestamp, f: impl FnOnce(&mut Task)) {
+        let Some(arc) = self.tasks.get_mut(&id) else { return };
+        let task = Arc::make_mut(arc);
+        let kind = task.kind().index();
+        let (settled, flying) = (task.is_settled(), task.in_flight().is_some());
+        f(task);
+        match (settled, task.is_settled()) {
+            (false, true) => {
+                self.open[kind] -= 1;
+                self.settled_at[kind] = self.settled_at[kind].max(at);
+            }
+            (true, false) => self.open[kind] += 1,
+            _ => {}
+        }
+        match (flying, task.in_flight().is_some()) {
+            (false, true) => self.in_flight[kind] += 1,
+            (true, false) => self.in_flight[kind] -= 1,
+            _ => {}
+        }
+    }
+
+    /// Applies what has happened. Total: an event that does not fit changes
+    /// nothing but the version.
+    pub fn fold(&mut self, at: Timestamp, event: &Event) {
+        self.changed_at = at;
+        match event {
+            Event::CaseOpened { .. } => {}
+            Event::CaseAmended { departure } => self.departure = departure.clone(),
+            Event::CasePlanned { tasks, .. } => {
+                self.add(tasks, None);
+                self.state = CaseState::Active;
+            }
+            Event::CaseRefused { reason } => self.state = CaseState::Refused { reason: reason.clone() },
+            Event::CaseMerged { into } => self.state = CaseState::Merged { into: *into },
+            Event::TaskAssigned { task, attempt, mode, start_by, run_for_ms } => {
+                self.change(*task, at, |t| {
+                    t.attempt = *attempt;
+                    t.state = TaskState::Assigned(Attempt {
+                        number: *attempt,
+                        mode: *mode,
+                        start_by: *start_by,
+                        run_for_ms: *run_for_ms,
+                    });
+                });
+            }
+            Event::TaskSettled { task, outcome, before, after, report, .. } => {
+                self.change(*task, at, |t| {
+                    t.state = TaskState::Settled { outcome: outcome.clone(), at };
+                    t.before.clone_from(before);
+                    t.after = after.clone().or_else(|| before.clone());
+                    t.checkpoint = None;
+                    t.observe_first = false;
+                    t.waiting_since = None;
+                    t.overdue = false;
+                    t.last_report = *report;
+                });
+                self.learn_subject(*task);
+            }
+            Event::TaskRested { task, until, why, spent, observe_first, checkpoint, report, .. } => {
+                self.change(*task, at, |t| {
+                    t.state = TaskState::Resting { until: *until, why: why.clone() };
+                    t.spent += u32::from(*spent);
+                    t.observe_first = *observe_first;
+                    if checkpoint.is_some() {
+                        t.checkpoint.clone_from(checkpoint);
+                    }
+                    match why {
+                        crate::task::RestReason::Waiting { .. } => {
+                            t.waiting_since.get_or_insert(at);
+                        }
+                        crate::task::RestReason::Fault { fault } => {
+                            t.faults += 1;
+                            t.last_fault = Some(Arc::new(fault.clone()));
+                        }
+                        crate::task::RestReason::Unanswered => t.faults += 1,
+                        _ => {}
+                    }
+                    t.last_report = *report;
+                });
+            }
+            Event::TaskFailed { task, rule, detail, fault, report, .. } => {
+                self.change(*task, at, |t| {
+                    t.state = TaskState::Failed { rule: *rule, detail: detail.clone(), at };
+                    t.faults += u32::from(fault.is_some());
+                    if let Some(fault) = fault {
+                        t.last_fault = Some(Arc::new(fault.clone()));
+                    }
+                    t.last_report = *report;
+                });
+            }
+            Event::TaskReopened { task, .. } => {
+                self.change(*task, at, |t| {
+                    t.state = TaskState::Pending;
+                    t.reopened += 1;
+                    t.spent = 0;
+                    t.checkpoint = None;
+                });
+                self.reactivate();
+            }
+            Event::TasksFound { by, tasks, late } => {
+                self.add(tasks, Some(*by));
+                for id in late {
+                    self.change(*id, at, |t| {
+                        t.state = TaskState::Failed {
+                            rule: crate::fault::Rule::LateFind,
+                            detail: "found after work that must follow it was done".into(),
+                            at,
+                        };
+                    });
+                }
+            }
+            Event::LateReport { task, report, .. } => {
+                self.late.insert(*report);
+                self.change(*task, at, |t| {
+                    if !t.kind().spec().convergent && !t.is_settled() {
+                        t.observe_first = true;
+                    }
+                });
+            }
+            Event::PlanApproved { by, digest } => {
+                self.plan_approval = Some(Approved { by: by.clone(), at, digest: *digest });
+                let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+                for id in ids {
+                    self.change(id, at, |t| {
+                        t.in_approved_plan = true;
+                        if t.kind() == Kind::ApprovePlan {
+                            t.overdue = false;
+                            t.state = TaskState::Settled {
+                                outcome: Outcome::Attested { by: by.clone(), file: None, note: format!("plan {digest}") },
+                                at,
+                            };
+                        }
+                    });
+                }
+            }
+            Event::TaskApproved { task, by, digest } => self.change(*task, at, |t| {
+                t.approved = Some(Approved { by: by.clone(), at, digest: *digest });
+                t.in_approved_plan = true;
+            }),
+            Event::PersonOverdue { task } => self.change(*task, at, |t| t.overdue = true),
+            Event::WaiverEnded { task } => {
+                self.change(*task, at, |t| {
+                    t.state = TaskState::Pending;
+                    t.spent = 0;
+                });
+                self.reactivate();
+            }
+            Event::RetryOrdered { task, .. } => self.change(*task, at, |t| {
+                t.state = TaskState::Pending;
+                t.spent = 0;
+                t.reopened = 0;
+                t.waiting_since = None;
+            }),
+            Event::CancelRequested { .. } => self.state = CaseState::Cancelling,
+            Event::CaseCancelled => self.state = CaseState::Cancelled,
+            Event::ClosingBegan { round, tasks } => {
+                self.round = *round;
+                self.differences.clear();
+                self.add(tasks, None);
+                self.state = CaseState::Closing;
+            }
+            Event::ChecksDone { results, .. } => {
+                for r in results.iter().filter(|r| r.differs.is_some()) {
+                    self.differences.insert(r.task);
+                }
+            }
+            Event::RoundEnded { differences, .. } => {
+                self.state = if differences.is_empty() { CaseState::Sealing } else { CaseState::Active };
+            }
+            Event::CaseClosed { evidence, .. } => {
+                self.evidence = Some(*evidence);
+                self.state = CaseState::Closed;
+            }
+            Event::FollowUpOpened { task, .. } => {
+                self.followed_up.insert(*task);
+            }
+            Event::TailLost { .. } => self.forget_tail(at),
+        }
+    }
+
+    /// After a reopened task nothing may be sealed before another round.
+    fn reactivate(&mut self) {
+        if matches!(self.state, CaseState::Sealing) {
+            self.state = CaseState::Active;
+        }
+    }
+
+    fn learn_subject(&mut self, task: TaskId) {
+        let Some(task) = self.tasks.get(&task) else { return };
+        if task.kind() != Kind::Resolve {
+            return;
+        }
+        if let Some(seen) = &task.after {
+            if let Some(id) = seen.facts.text("object_id") {
+                self.subject.0.insert(task.planned.target.system.clone(), id.into());
+            }
+            self.subject_facts = seen.facts.clone();
+        }
+    }
+
+    fn forget_tail(&mut self, at: Timestamp) {
+        let ids: Vec<TaskId> = self
+            .tasks
+            .values()
+            .filter(|t| t.kind().spec().area != crate::catalogue::Area::Person && t.kind() != Kind::Resolve)
+            .map(|t| t.id())
+            .collect();
+        for id in ids {
+            self.change(id, at, |t| {
+                t.state = TaskState::Pending;
+                t.observe_first = !t.kind().spec().convergent;
+            });
+        }
+        if matches!(self.state, CaseState::Closing | CaseState::Sealing) {
+            self.state = CaseState::Active;
+        }
+    }
+
+    /// How many tasks of this kind are not settled.
+    #[must_use]
+    pub fn open_of(&self, kind: Kind) -> u16 {
+        self.open[kind.index()]
+    }
+
+    /// How many tasks of this kind are with a worker.
+    #[must_use]
+    pub fn in_flight_of(&self, kind: Kind) -> u16 {
+        self.in_flight[kind.index()]
+    }
+
+    /// How many tasks are with workers.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.iter().map(|n| usize::from(*n)).sum()
+    }
+
+    /// When the last task of this kind was settled (when the case was opened,
+    /// if none was).
+    #[must_use]
+    pub fn settled_at(&self, kind: Kind) -> Timestamp {
+        self.settled_at[kind.index()]
+    }
+
+    /// Whether every task is settled.
+    #[must_use]
+    pub fn all_settled(&self) -> bool {
+        self.open.iter().all(|n| *n == 0)
+    }
+
+    /// Settled tasks, and tasks in all.
+    #[must_use]
+    pub fn progress(&self) -> (u32, u32) {
+        let open: u32 = self.open.iter().map(|n| u32::from(*n)).sum();
+        let all = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
+        (all - open, all)
+    }
+
+    /// Whether it goes ahead of others.
+    #[must_use]
+    pub fn urgent(&self) -> bool {
+        self.departure.manner == Manner::Immediate
+    }
+
+    /// Which of its area's queues a task of this kind goes through: cutting
+    /// access is urgent for everybody, and an immediate departure's first
+    /// hours are urgent as a whole.
+    #[must_use]
+    pub fn lane(&self, kind: Kind) -> Lane {
+        match kind.spec().urgency {
+            Urgency::U0 => Lane::Urgent,
+            Urgency::U1 if self.urgent() => Lane::Urgent,
+            _ => Lane::Normal,
+        }
+    }
+
+    /// What the plan's approval binds: every task as it stands, without those
+    /// of the closing round.
+    #[must_use]
+    pub fn plan_digest(&self) -> Digest {
+        let listed: Vec<&PlannedTask> = self
+            .tasks
+            .values()
+            .map(|t| &t.planned)
+            .filter(|p| !p.kind.is_closing_round())
+            .collect();
+        let json = serde_json::to_vec(&listed).expect("a plan is plain data");
+        let subject = serde_json::to_vec(&self.subject).expect("a subject is plain data");
+        Digest::of_parts(&[b"offboard.plan", &subject, &json])
+    }
+
+    /// The settled tasks that a closing round's task reads again: those of its
+    /// area and system that can be re-read and that machines settled.
+    #[must_use]
+    pub fn checks_for(&self, closing: &Task) -> Vec<Check> {
+        self.tasks
+            .values()
+            .filter(|t| t.planned.target.system == closing.planned.target.system)
+            .filter(|t| t.kind().spec().area == closing.kind().spec().area)
+            .filter(|t| self.is_read_again(t))
+            .map(|t| Check {
+                task: t.id(),
+                kind: t.kind(),
+                target: t.planned.target.clone(),
+                params: t.planned.params.clone(),
+            })
+            .collect()
+    }
+
+    /// Whether the closing round reads this task's end state again.
+    #[must_use]
+    pub fn is_read_again(&self, task: &Task) -> bool {
+        matches!(task.kind().spec().closing, ClosingProof::Read)
+            && matches!(
+                task.outcome(),
+                Some(Outcome::Verified | Outcome::VerifiedByCounter | Outcome::Acknowledged | Outcome::NotApplicable { .. })
+            )
+    }
+
+    /// The systems that have something to read again in an area.
+    #[must_use]
+    pub fn systems_to_check(&self, area: crate::catalogue::Area) -> BTreeSet<System> {
+        self.tasks
+            .values()
+            .filter(|t| t.kind().spec().area == area && self.is_read_again(t))
+            .map(|t| t.planned.target.system.clone())
+            .collect()
+    }
+
+    /// The assignment of a task that is with a worker, as it is to be
+    /// published; none if it is not with one.
+    #[must_use]
+    pub fn assignment(&self, id: TaskId) -> Option<Assignment> {
+        let task = self.tasks.get(&id)?;
+        let attempt = task.in_flight()?;
+        let checks = if task.kind().is_closing_round() { self.checks_for(task) } else { Vec::new() };
+        let mut params = task.planned.params.clone();
+        if task.kind() == Kind::Resolve {
+            person_params(&mut params, &self.departure, &self.policy);
+        }
+        Some(Assignment {
+            tenant: self.departure.tenant.clone(),
+            case: self.id,
+            task: id,
+            attempt: attempt.number,
+            kind: task.kind(),
+            target: task.planned.target.clone(),
+            subject: self.subject.clone(),
+            params,
+            mode: attempt.mode,
+            checkpoint: task.checkpoint.clone(),
+            checks,
+            start_by: attempt.start_by,
+            run_for_ms: attempt.run_for_ms,
+            version: self.version,
+            head: self.head,
+            traceparent: self.traceparent.clone(),
+        })
+    }
+}
+
+/// The search terms travel with the one assignment that needs them, and are in
+/// no stored task.
+fn person_params(params: &mut Facts, departure: &Departure, policy: &Policy) {
+    let mut put = |prefix: &str, p: &crate::departure::PersonRef| {
+        let mut one = |name: &str, value: Option<&str>| {
+            if let Some(v) = value {
+                params.set(&format!("{prefix}{name}"), v);
+            }
+        };
+        one("object_id", p.object_id.as_ref().map(|o| o.0.as_str()));
+        one("user_principal_name", p.user_principal_name.as_deref());
+        one("mail", p.mail.as_deref());
+        one("employee_id", p.employee_id.as_deref());
+    };
+    put("", &departure.person);
+    match (&departure.successor, &policy.successor) {
+        (Some(named), _) | (None, crate::policy::SuccessorRule::Named(named)) => put("successor_", named),
+        (None, crate::policy::SuccessorRule::Manager) => params.set("successor_is_manager", true),
+        (None, crate::policy::SuccessorRule::Nobody) => {}
+    }
+}

@@ -1,0 +1,258 @@
+//! What follows by itself, once something has happened: the plan when the
+//! subject is known, the closing round when all is settled, the end of a
+//! cancelled case, and the assignments that credit allows.
+
+use super::Draft;
+use crate::case::CaseState;
+use crate::catalogue::{Area, Kind};
+use crate::event::Event;
+use crate::fault::{Consequence, FaultClass, Rule, consequence};
+use crate::id::{ObjectId, TaskId};
+use crate::observation::Facts;
+use crate::plan::plan;
+use crate::standing::{Standing, person_since, standing};
+use crate::task::{Outcome, PlannedTask, RestReason, TaskState};
+use crate::time::MINUTE_MS;
+
+/// How long an assignment may wait in its queue before it is void.
+pub(crate) const START_WITHIN_MS: i64 = 5 * MINUTE_MS;
+
+/// Most rounds of the closing observation before a person is told what keeps
+/// changing.
+pub(crate) const MAX_ROUNDS: u32 = 3;
+
+impl Draft<'_> {
+    /// Looks at what has become due.
+    pub(super) fn tick(&mut self) {
+        self.run_out_unanswered();
+        if !self.case.state.ended() {
+            self.end_waivers();
+            self.note_overdue();
+        }
+    }
+
+    fn run_out_unanswered(&mut self) {
+        let now = self.now;
+        let over: Vec<TaskId> = self
+            .case
+            .tasks
+            .values()
+            .filter(|t| t.in_flight().is_some_and(|a| a.over_at() <= now))
+            .map(|t| t.id())
+            .collect();
+        for id in over {
+            let Some(task) = self.case.tasks.get(&id).cloned() else { continue };
+            let spec = task.kind().spec();
+            let (spent, faults) = (task.spent + 1, task.faults + 1);
+            match consequence(FaultClass::Unknown, id, spent, faults, spec.attempts) {
+                Consequence::Rest { .. } => self.push(Event::TaskRested {
+                    task: id,
+                    attempt: task.attempt,
+                    // The validity and its margin are over: nobody can still be at it.
+                    until: now,
+                    why: RestReason::Unanswered,
+                    spent: true,
+                    observe_first: !spec.convergent,
+                    checkpoint: None,
+                    receipts: Vec::new(),
+                    artifacts: Vec::new(),
+                    report: None,
+                }),
+                Consequence::AskPerson(rule) => self.push(Event::TaskFailed {
+                    task: id,
+                    attempt: task.attempt,
+                    rule,
+                    detail: format!("{spent} assignments were not answered in time"),
+                    fault: None,
+                    receipts: Vec::new(),
+                    report: None,
+                }),
+            }
+        }
+    }
+
+    fn end_waivers(&mut self) {
+        let now = self.now;
+        let ended: Vec<TaskId> = self
+            .case
+            .tasks
+            .values()
+            .filter(|t| matches!(t.outcome(), Some(Outcome::Waived { until, .. }) if *until <= now))
+            .map(|t| t.id())
+            .collect();
+        for task in ended {
+            self.push(Event::WaiverEnded { task });
+        }
+    }
+
+    fn note_overdue(&mut self) {
+        let allowed = self.case.policy.approvals.overdue_after_ms;
+        let late: Vec<TaskId> = self
+            .case
+            .tasks
+            .values()
+            .filter(|t| !t.overdue && t.kind().spec().area == Area::Person)
+            .filter(|t| standing(&self.case, t, self.now, self.gates) == Standing::WaitsForPerson)
+            .filter(|t| self.now.since(person_since(&self.case, t)) >= allowed)
+            .map(|t| t.id())
+            .collect();
+        for task in late {
+            self.push(Event::PersonOverdue { task });
+        }
+    }
+
+    /// Everything that follows by itself.
+    pub(super) fn advance(&mut self) {
+        if self.case.state == CaseState::Received {
+            self.plan_if_resolved();
+        }
+        if self.case.state == CaseState::Closing && self.case.all_settled() {
+            self.end_round();
+        }
+        if self.case.state == CaseState::Active && self.case.all_settled() {
+            self.begin_round();
+        }
+        if self.case.state == CaseState::Cancelling && self.case.in_flight() == 0 {
+            self.push(Event::CaseCancelled);
+        }
+        self.assign_ready();
+    }
+
+    fn plan_if_resolved(&mut self) {
+        let resolved = self.case.tasks.values().filter(|t| t.kind() == Kind::Resolve);
+        if resolved.clone().count() == 0 {
+            self.push(Event::CaseRefused {
+                reason: "no connected system can find a person: connect one in the tenant's configuration and submit the departure again".into(),
+            });
+            return;
+        }
+        if !resolved.clone().all(|t| t.is_settled()) {
+            return;
+        }
+        if let Some(into) = self.gates.claimed_by.filter(|c| *c != self.case.id) {
+            self.push(Event::CaseMerged { into });
+            return;
+        }
+        let case = &self.case;
+        let planned = plan(
+            case.id,
+            &case.departure,
+            &case.subject_facts,
+            &case.policy,
+            &case.capabilities,
+            case.capped,
+        );
+        match planned {
+            Ok(plan) => self.push(Event::CasePlanned { tasks: plan.tasks, unserved: plan.unserved }),
+            Err(refusal) => self.push(Event::CaseRefused { reason: refusal.to_string() }),
+        }
+    }
+
+    fn begin_round(&mut self) {
+        let round = self.case.round + 1;
+        let tasks: Vec<PlannedTask> = Area::MACHINES
+            .iter()
+            .filter_map(|area| Some((area, area.closing_kind()?)))
+            .flat_map(|(area, kind)| {
+                let target = ObjectId(format!("round-{round}"));
+                let id = self.case.id;
+                self.case
+                    .systems_to_check(*area)
+                    .into_iter()
+                    .map(move |s| PlannedTask::new(id, kind, &s, Some(target.clone()), Facts::new()))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let nothing_to_read = tasks.is_empty();
+        self.push(Event::ClosingBegan { round, tasks });
+        if nothing_to_read {
+            self.end_round();
+        }
+    }
+
+    fn end_round(&mut self) {
+        let differences: Vec<TaskId> = self.case.differences.iter().copied().collect();
+        self.push(Event::RoundEnded { round: self.case.round, differences });
+    }
+
+    /// What a difference of the closing round leads to.
+    pub(super) fn reopen(&mut self, id: TaskId, why: &str) {
+        let Some(task) = self.case.tasks.get(&id).cloned() else { return };
+        let spec = task.kind().spec();
+        let rule = if !spec.convergent {
+            Some(Rule::IrreversibleDiffers)
+        } else if task.reopened + 1 >= MAX_ROUNDS {
+            Some(Rule::KeepsFlapping)
+        } else {
+            None
+        };
+        if let Some(rule) = rule {
+            self.push(Event::TaskReopened { task: id, why: why.to_owned() });
+            self.push(Event::TaskFailed {
+                task: id,
+                attempt: task.attempt,
+                rule,
+                detail: format!("the closing round read otherwise: {why}"),
+                fault: None,
+                receipts: Vec::new(),
+                report: None,
+            });
+            return;
+        }
+        self.push(Event::TaskReopened { task: id, why: format!("the closing round read otherwise: {why}") });
+        let system = &task.planned.target.system;
+        let followers: Vec<TaskId> = self
+            .case
+            .tasks
+            .values()
+            .filter(|t| spec.redo.contains(&t.kind()) && t.planned.target.system == *system)
+            .filter(|t| matches!(&t.state, TaskState::Settled { outcome, .. } if !matches!(outcome, Outcome::Waived { .. })))
+            .map(|t| t.id())
+            .collect();
+        for follower in followers {
+            self.push(Event::TaskReopened {
+                task: follower,
+                why: format!("{} had to be done again, and this must follow it", task.kind()),
+            });
+        }
+    }
+
+    fn assign_ready(&mut self) {
+        if self.credit == crate::gates::Credit::NONE {
+            return;
+        }
+        let ids: Vec<TaskId> = self.in_order();
+        for id in ids {
+            let Some(task) = self.case.tasks.get(&id) else { continue };
+            let Standing::Ready(mode, lane) = standing(&self.case, task, self.now, self.gates) else {
+                continue;
+            };
+            let spec = task.kind().spec();
+            if !self.credit.take(spec.area, lane) {
+                continue;
+            }
+            let attempt = task.attempt + 1;
+            self.push(Event::TaskAssigned {
+                task: id,
+                attempt,
+                mode,
+                start_by: self.now.plus(START_WITHIN_MS),
+                run_for_ms: spec.run_for_ms,
+            });
+        }
+    }
+
+    /// Unsettled tasks in the order of a departure, so that scarce credit goes
+    /// to what cuts access first.
+    fn in_order(&self) -> Vec<TaskId> {
+        let mut ids: Vec<(Kind, TaskId)> = self
+            .case
+            .tasks
+            .values()
+            .filter(|t| matches!(t.state, TaskState::Pending | TaskState::Resting { .. }))
+            .map(|t| (t.kind(), t.id()))
+            .collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! `decide`: case + command + now + gates → events, or a refusal.
+//!
+//! Every business rule that changes history is below this module. A decision
+//! is complete: what one report causes (the task settled, the plan made, the
+//! successors assigned, the closing round begun) is one list of events and
+//! one append. The decision works on its own copy of the case, so that a lost
+//! race costs nothing but deciding again.
+
+mod advance;
+mod people;
+mod report;
+
+use crate::case::Case;
+use crate::command::{Command, Refusal};
+use crate::event::Event;
+use crate::gates::{Credit, Gates};
+use crate::id::System;
+use crate::plan::first_tasks;
+use crate::time::Timestamp;
+
+/// A decision: what happened, and the case after it.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The case as it is once the events are appended (version and head are
+    /// still those before).
+    pub case: Case,
+    /// The events, in order; none if there was nothing to do.
+    pub events: Vec<Event>,
+    /// Systems that asked to be left alone, and until when: for the tenant's gates.
+    pub holds: Vec<(System, Timestamp)>,
+}
+
+/// A case under decision: events are folded as they are decided.
+struct Draft<'a> {
+    case: Case,
+    events: Vec<Event>,
+    holds: Vec<(System, Timestamp)>,
+    now: Timestamp,
+    gates: &'a Gates,
+    credit: Credit,
+}
+
+impl<'a> Draft<'a> {
+    fn new(case: Case, now: Timestamp, gates: &'a Gates) -> Self {
+        Self { case, events: Vec::new(), holds: Vec::new(), now, gates, credit: gates.credit }
+    }
+
+    fn push(&mut self, event: Event) {
+        self.case.fold(self.now, &event);
+        self.events.push(event);
+    }
+
+    fn finish(self) -> Decision {
+        Decision { case: self.case, events: self.events, holds: self.holds }
+    }
+}
+
+/// Decides an order.
+///
+/// # Errors
+/// A [`Refusal`] when the order is lawfully refused; nothing has changed then.
+pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gates) -> Result<Decision, Refusal> {
+    let mut draft = match (case, command) {
+        (None, Command::Open { departure, policy, capabilities, traceparent }) => {
+            let id = departure.case_id();
+            let opened = Event::CaseOpened {
+                tasks: first_tasks(id, &capabilities),
+                departure,
+                policy,
+                capabilities,
+                capped: gates.capped,
+                traceparent,
+            };
+            let case = Case::opened(id, now, &opened).map_err(|_| Refusal::UnknownCase)?;
+            let mut draft = Draft::new(case, now, gates);
+            draft.events.push(opened);
+            draft
+        }
+        (None, _) => return Err(Refusal::UnknownCase),
+        (Some(case), command) => {
+            let mut draft = Draft::new(case.clone(), now, gates);
+            match command {
+                Command::Open { departure, .. } => draft.amend(&departure)?,
+                Command::RecordReport(report) => draft.record_report(*report)?,
+                Command::Tick => draft.tick(),
+                Command::Approve { by, of } => draft.approve(by, of)?,
+                Command::Attest { task, by, file, note } => draft.attest(task, by, file, note)?,
+                Command::Waive { task, by, reason, until } => draft.waive(task, by, reason, until)?,
+                Command::Retry { task, by } => draft.retry(task, &by)?,
+                Command::Cancel { by, reason } => draft.cancel(by, reason)?,
+                Command::RecordSealed { version, evidence, key_id } => draft.sealed(version, evidence, key_id)?,
+                Command::RecordFollowUp { task, case } => {
+                    if !draft.case.followed_up.contains(&task) {
+                        draft.push(Event::FollowUpOpened { task, case });
+                    }
+                }
+            }
+            draft
+        }
+    };
+    draft.advance();
+    Ok(draft.finish())
+}
+
+#[cfg(test)]
+mod tests;

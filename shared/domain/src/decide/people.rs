@@ -1,0 +1,247 @@
+//! What people order: approvals, attestations, waivers, retries, cancelling,
+//! amending. Whoever asked for a departure does not decide about it, and
+//! neither does whoever leaves.
+
+use super::Draft;
+use crate::case::CaseState;
+use crate::catalogue::{Approval, Area, Kind};
+use crate::command::{ApprovalOf, Refusal};
+use crate::departure::Departure;
+use crate::event::Event;
+use crate::id::{Digest, TaskId};
+use crate::standing::{Standing, standing};
+use crate::task::{Outcome, Task, TaskState};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+impl Draft<'_> {
+    fn refuse_ended(&self) -> Result<(), Refusal> {
+        if self.case.state.ended() || self.case.state == CaseState::Cancelling {
+            return Err(Refusal::CaseEnded(self.case.state.word()));
+        }
+        Ok(())
+    }
+
+    fn task(&self, id: TaskId) -> Result<Arc<Task>, Refusal> {
+        self.case.tasks.get(&id).cloned().ok_or(Refusal::UnknownTask(id))
+    }
+
+    /// Separation of duties.
+    fn decides(&self, by: &str) -> Result<(), Refusal> {
+        let same = |other: &str| other.trim().eq_ignore_ascii_case(by.trim());
+        let departure = &self.case.departure;
+        if same(&departure.requested_by) {
+            return Err(Refusal::SamePerson(by.to_owned()));
+        }
+        let person = &departure.person;
+        let names = [person.user_principal_name.as_deref(), person.mail.as_deref(), self.case.subject_facts.text("user_principal_name")];
+        if names.into_iter().flatten().any(same) {
+            return Err(Refusal::IsTheLeaver(by.to_owned()));
+        }
+        let approvers = &self.case.policy.approvals.approvers;
+        if !approvers.is_empty() && !approvers.iter().any(|a| same(a)) {
+            return Err(Refusal::NotAnApprover(by.to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn approve(&mut self, by: String, of: ApprovalOf) -> Result<(), Refusal> {
+        self.refuse_ended()?;
+        self.decides(&by)?;
+        match of {
+            ApprovalOf::Plan(named) => self.approve_plan(by, named),
+            ApprovalOf::Task(id, named) => self.approve_task(id, by, named),
+        }
+    }
+
+    fn approve_plan(&mut self, by: String, named: Digest) -> Result<(), Refusal> {
+        let asked = self.case.tasks.values().find(|t| t.kind() == Kind::ApprovePlan).cloned();
+        let Some(asked) = asked else {
+            return Err(Refusal::NothingToApprove("the case has no plan that needs an approval"));
+        };
+        match standing(&self.case, &asked, self.now, self.gates) {
+            Standing::WaitsForPerson => {}
+            Standing::Settled(_) => return Err(Refusal::AlreadyApproved),
+            _ => return Err(Refusal::NothingToApprove("what there is to approve is still being read")),
+        }
+        let actual = self.case.plan_digest();
+        if named != actual {
+            return Err(Refusal::Changed { named, actual });
+        }
+        self.push(Event::PlanApproved { by, digest: actual });
+        Ok(())
+    }
+
+    fn approve_task(&mut self, id: TaskId, by: String, named: Digest) -> Result<(), Refusal> {
+        let task = self.task(id)?;
+        if task.is_settled() {
+            return Err(Refusal::AlreadySettled(task.kind().name()));
+        }
+        if task.kind().spec().approval != Approval::Own && task.in_approved_plan {
+            return Err(Refusal::AlreadyApproved);
+        }
+        if task.approved.is_some() {
+            return Err(Refusal::AlreadyApproved);
+        }
+        let actual = task.planned.digest();
+        if named != actual {
+            return Err(Refusal::Changed { named, actual });
+        }
+        self.push(Event::TaskApproved { task: id, by, digest: actual });
+        Ok(())
+    }
+
+    pub(super) fn attest(&mut self, id: TaskId, by: String, file: Option<Digest>, note: String) -> Result<(), Refusal> {
+        self.refuse_ended()?;
+        let task = self.task(id)?;
+        let name = task.kind().name();
+        if task.kind().spec().area != Area::Person || task.kind() == Kind::ApprovePlan {
+            return Err(Refusal::NotAttestable(name));
+        }
+        match standing(&self.case, &task, self.now, self.gates) {
+            Standing::WaitsForPerson | Standing::Failed(_) => {}
+            Standing::Settled(_) => return Err(Refusal::AlreadySettled(name)),
+            Standing::WaitsFor(kinds) => {
+                let missing: Vec<&str> = kinds.iter().map(|k| k.name()).collect();
+                return Err(Refusal::TooEarly { task: name, missing: missing.join(", ") });
+            }
+            _ => return Err(Refusal::TooEarly { task: name, missing: "the case to reach it".into() }),
+        }
+        if task.kind() == Kind::ConfirmDeviceReturned && file.is_none() {
+            return Err(Refusal::NeedsFile(name));
+        }
+        if matches!(task.kind(), Kind::Validate | Kind::DecideOneDrive) {
+            self.decides_not_leaver(&by)?;
+        }
+        self.push(Event::TaskSettled {
+            task: id,
+            attempt: task.attempt,
+            outcome: Outcome::Attested { by, file, note },
+            before: None,
+            after: None,
+            receipts: Vec::new(),
+            artifacts: Vec::new(),
+            report: None,
+        });
+        Ok(())
+    }
+
+    fn decides_not_leaver(&self, by: &str) -> Result<(), Refusal> {
+        match self.decides(by) {
+            Err(Refusal::IsTheLeaver(who)) => Err(Refusal::IsTheLeaver(who)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn waive(&mut self, id: TaskId, by: String, reason: String, until: Timestamp) -> Result<(), Refusal> {
+        self.refuse_ended()?;
+        self.decides(&by)?;
+        let task = self.task(id)?;
+        let name = task.kind().name();
+        if matches!(task.kind(), Kind::Resolve | Kind::ApprovePlan | Kind::SnapshotAccess) || task.kind().is_closing_round() {
+            return Err(Refusal::NotWaivable(name));
+        }
+        if reason.trim().is_empty() {
+            return Err(Refusal::NeedsReason);
+        }
+        if until <= self.now {
+            return Err(Refusal::WaiverInThePast(until));
+        }
+        match &task.state {
+            TaskState::Settled { .. } => return Err(Refusal::AlreadySettled(name)),
+            TaskState::Assigned(a) => return Err(Refusal::InFlight(name, a.over_at())),
+            TaskState::Pending | TaskState::Resting { .. } | TaskState::Failed { .. } => {}
+        }
+        self.push(Event::TaskSettled {
+            task: id,
+            attempt: task.attempt,
+            outcome: Outcome::Waived { by, reason, until },
+            before: None,
+            after: None,
+            receipts: Vec::new(),
+            artifacts: Vec::new(),
+            report: None,
+        });
+        Ok(())
+    }
+
+    pub(super) fn retry(&mut self, id: Option<TaskId>, by: &str) -> Result<(), Refusal> {
+        self.refuse_ended()?;
+        let chosen: Vec<TaskId> = match id {
+            Some(id) => {
+                let task = self.task(id)?;
+                match &task.state {
+                    TaskState::Failed { .. } | TaskState::Resting { .. } => vec![id],
+                    TaskState::Settled { .. } => return Err(Refusal::AlreadySettled(task.kind().name())),
+                    TaskState::Assigned(a) => return Err(Refusal::InFlight(task.kind().name(), a.over_at())),
+                    TaskState::Pending => Vec::new(),
+                }
+            }
+            None => self
+                .case
+                .tasks
+                .values()
+                .filter(|t| matches!(t.state, TaskState::Failed { .. }))
+                .map(|t| t.id())
+                .collect(),
+        };
+        if chosen.is_empty() {
+            return Err(Refusal::NothingToRetry);
+        }
+        for task in chosen {
+            self.push(Event::RetryOrdered { task, by: by.to_owned() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn cancel(&mut self, by: String, reason: String) -> Result<(), Refusal> {
+        self.refuse_ended()?;
+        if reason.trim().is_empty() {
+            return Err(Refusal::NeedsReason);
+        }
+        self.push(Event::CancelRequested { by, reason });
+        Ok(())
+    }
+
+    pub(super) fn amend(&mut self, new: &Arc<Departure>) -> Result<(), Refusal> {
+        let old = &self.case.departure;
+        let same = Departure { requested_at: old.requested_at, ..(**new).clone() } == **old;
+        if same || self.case.state.ended() {
+            return Err(Refusal::AlreadyOpen);
+        }
+        if self.case.state != CaseState::Received {
+            if new.person != old.person {
+                return Err(Refusal::TooLateToAmend("the person"));
+            }
+            if new.successor != old.successor {
+                return Err(Refusal::TooLateToAmend("the successor"));
+            }
+            if new.choices != old.choices {
+                return Err(Refusal::TooLateToAmend("a choice"));
+            }
+        }
+        // Who asked first stays the requester, so that an amendment cannot
+        // free him to approve.
+        let amended = Departure {
+            requested_by: old.requested_by.clone(),
+            requested_at: old.requested_at,
+            ..(**new).clone()
+        };
+        if amended == **old {
+            return Err(Refusal::AlreadyOpen);
+        }
+        self.push(Event::CaseAmended { departure: Arc::new(amended) });
+        Ok(())
+    }
+
+    pub(super) fn sealed(&mut self, version: u64, evidence: Digest, key_id: String) -> Result<(), Refusal> {
+        if self.case.state == CaseState::Closed && self.case.evidence == Some(evidence) {
+            return Err(Refusal::AlreadyRecorded);
+        }
+        if self.case.state != CaseState::Sealing || self.case.version != version {
+            return Err(Refusal::NotToBeSealed { sealed: version, actual: self.case.version });
+        }
+        self.push(Event::CaseClosed { evidence, key_id });
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! What a worker answered. Nothing in it is believed but what its observations
+//! show: they are judged again here.
+
+use super::Draft;
+use crate::assignment::{Checked, Find, Mode, Report, Said};
+use crate::catalogue::Proof;
+use crate::command::Refusal;
+use crate::event::{CheckResult, Event};
+use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence};
+use crate::id::{Digest, TaskId};
+use crate::judge::{Verdict, judge};
+use crate::observation::{Facts, Observation};
+use crate::task::{Attempt, Outcome, PlannedTask, RestReason, Task};
+use crate::time::{SECOND_MS, Timestamp};
+use std::sync::Arc;
+
+/// A vendor is not asked again sooner than this.
+const SHORTEST_WAIT_MS: i64 = SECOND_MS;
+
+/// What every event of one report carries along.
+struct Answer {
+    task: TaskId,
+    attempt: u32,
+    mode: Mode,
+    digest: Digest,
+    receipts: Vec<crate::assignment::Receipt>,
+    artifacts: Vec<crate::assignment::Artifact>,
+}
+
+impl Draft<'_> {
+    pub(super) fn record_report(&mut self, report: Report) -> Result<(), Refusal> {
+        if report.case != self.case.id || report.tenant != self.case.departure.tenant {
+            return Err(Refusal::Foreign);
+        }
+        if report.version > self.case.version {
+            self.push(Event::TailLost { known: report.version });
+            return Ok(());
+        }
+        let digest = digest_of(&report);
+        let Some(task) = self.case.tasks.get(&report.task).cloned() else {
+            return Err(Refusal::UnknownTask(report.task));
+        };
+        let current = task.in_flight().filter(|a| a.number == report.attempt).copied();
+        match current {
+            Some(attempt) => {
+                self.answered(&task, attempt, report, digest);
+                Ok(())
+            }
+            None => self.late(&task, report, digest),
+        }
+    }
+
+    fn late(&mut self, task: &Task, report: Report, digest: Digest) -> Result<(), Refusal> {
+        if task.last_report == Some(digest) || self.case.late.contains(&digest) {
+            return Err(Refusal::AlreadyRecorded);
+        }
+        if matches!(report.said, Said::NotBegun { .. }) || report.attempt == 0 || report.attempt > task.attempt {
+            return Err(Refusal::Stale { task: report.task, got: report.attempt });
+        }
+        self.push(Event::LateReport {
+            task: report.task,
+            attempt: report.attempt,
+            said: Box::new(report.said),
+            receipts: report.receipts,
+            report: digest,
+        });
+        Ok(())
+    }
+
+    fn answered(&mut self, task: &Arc<Task>, attempt: Attempt, report: Report, digest: Digest) {
+        let Report { said, receipts, artifacts, .. } = report;
+        let answer = Answer { task: task.id(), attempt: attempt.number, mode: attempt.mode, digest, receipts, artifacts };
+        let checking = task.kind().is_closing_round();
+        let finder = !task.kind().spec().finds.is_empty();
+        match said {
+            Said::Checked { results } if checking => self.checked(task, answer, results),
+            Said::Satisfied { before, after } if !checking && !finder => self.satisfied(task, answer, before, after),
+            Said::Observed { observation } if !checking && !finder => self.observed(task, answer, observation),
+            Said::Found { observation, finds } if finder => self.found(task, answer, observation, finds),
+            Said::Progress { checkpoint } => self.rest(answer, self.now, RestReason::Progress, false, Some(checkpoint)),
+            Said::Wait { until, why, checkpoint } => self.wait(task, answer, until, why, checkpoint),
+            Said::NotBegun { why } => {
+                let until = self.now.plus(SHORTEST_WAIT_MS);
+                self.rest(answer, until, RestReason::NotBegun { why }, false, None);
+            }
+            Said::Fault { fault } => self.fault(task, attempt, answer, fault),
+            Said::Checked { .. } | Said::Satisfied { .. } | Said::Observed { .. } | Said::Found { .. } => {
+                self.fail(answer, Rule::ClaimWithoutProof, "the report does not answer what was ordered".into(), None);
+            }
+        }
+    }
+
+    fn satisfied(&mut self, task: &Task, answer: Answer, before: Observation, after: Observation) {
+        if answer.mode == Mode::ObserveOnly && before != after {
+            let detail = "the report claims to have changed something, but reading was ordered".into();
+            return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
+        }
+        // The attempt's own first reading: what an earlier one moved proves
+        // nothing about a redo.
+        match judge(task.kind(), &task.planned.params, &after.facts, Some(&before.facts)) {
+            Verdict::Satisfied => self.settle(answer, proven(task), before, after),
+            Verdict::NotApplicable(reason) => {
+                self.settle(answer, Outcome::NotApplicable { reason: reason.to_owned() }, before, after);
+            }
+            Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
+            Verdict::Unsatisfied(why) => self.fail(answer, Rule::ClaimWithoutProof, why, None),
+        }
+    }
+
+    /// A reading that was ordered because a once-only act may have happened.
+    fn observed(&mut self, task: &Task, answer: Answer, seen: Observation) {
+        let baseline = task.before.as_ref().map(|b| &b.facts);
+        match judge(task.kind(), &task.planned.params, &seen.facts, baseline) {
+            Verdict::Satisfied => self.settle(answer, proven(task), seen.clone(), seen),
+            Verdict::NotApplicable(reason) => {
+                self.settle(answer, Outcome::NotApplicable { reason: reason.to_owned() }, seen.clone(), seen);
+            }
+            Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
+            Verdict::Unsatisfied(why) if !task.kind().spec().convergent && seen.facts.bool("conclusive") != Some(true) => {
+                self.fail(answer, Rule::InconclusiveOnce, why, None);
+            }
+            Verdict::Unsatisfied(_) => self.rest(answer, self.now, RestReason::DidNotHappen, false, None),
+        }
+    }
+
+    fn found(&mut self, task: &Task, answer: Answer, seen: Observation, finds: Vec<Find>) {
+        let spec = task.kind().spec();
+        if let Some(stranger) = finds.iter().find(|f| !spec.finds.contains(&f.kind)) {
+            let detail = format!("it claims to have found {}, which it may not find", stranger.kind);
+            return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
+        }
+        match judge(task.kind(), &task.planned.params, &seen.facts, None) {
+            Verdict::Satisfied => {}
+            Verdict::NotApplicable(reason) => {
+                return self.settle(answer, Outcome::NotApplicable { reason: reason.to_owned() }, seen.clone(), seen);
+            }
+            Verdict::Blocked(why) => return self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
+            Verdict::Unsatisfied(why) => return self.fail(answer, Rule::ClaimWithoutProof, why, None),
+        }
+        let system = &task.planned.target.system;
+        let skip = &self.case.policy.skip;
+        let new: Vec<PlannedTask> = finds
+            .into_iter()
+            .filter(|f| !(skip.contains(&f.kind) && crate::plan::SKIPPABLE.contains(&f.kind)))
+            .map(|f| {
+                let human = f.kind.spec().area == crate::catalogue::Area::Person;
+                let system = if human { crate::id::System::person() } else { system.clone() };
+                PlannedTask::new(self.case.id, f.kind, &system, Some(f.object), f.params)
+            })
+            .filter(|p| !self.case.tasks.contains_key(&p.id))
+            .collect();
+        if !new.is_empty() {
+            let late = new.iter().filter(|p| self.breaks_order(p)).map(|p| p.id).collect();
+            self.push(Event::TasksFound { by: answer.task, tasks: new, late });
+            self.ask_again();
+        }
+        self.settle(answer, proven(task), seen.clone(), seen);
+    }
+
+    /// Whether something that must follow this find has been begun already.
+    fn breaks_order(&self, find: &PlannedTask) -> bool {
+        self.case.tasks.values().any(|t| {
+            let begun = t.in_flight().is_some()
+                || matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
+            begun && t.kind() != find.kind && t.kind().spec().after.iter().any(|d| d.kind == find.kind)
+        })
+    }
+
+    /// What is found after the plan was approved asks again.
+    fn ask_again(&mut self) {
+        let again: Vec<TaskId> = self
+            .case
+            .tasks
+            .values()
+            .filter(|t| t.kind() == crate::catalogue::Kind::ApprovePlan && t.is_settled())
+            .map(|t| t.id())
+            .collect();
+        for task in again {
+            self.push(Event::TaskReopened { task, why: "discovery found more than was approved".into() });
+        }
+    }
+
+    fn checked(&mut self, task: &Task, answer: Answer, results: Vec<Checked>) {
+        let ordered = self.case.checks_for(task);
+        let mut judged = Vec::with_capacity(ordered.len());
+        for check in &ordered {
+            let Some(seen) = results.iter().find(|r| r.task == check.task) else {
+                let detail = format!("the reading of {} is missing", check.kind);
+                return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
+            };
+            let baseline = self.case.tasks.get(&check.task).and_then(|t| t.before.clone());
+            let differs = match judge(check.kind, &check.params, &seen.observation.facts, baseline.as_ref().map(|b| &b.facts)) {
+                Verdict::Satisfied | Verdict::NotApplicable(_) => None,
+                Verdict::Unsatisfied(why) => Some(why),
+                Verdict::Blocked(why) => Some(why.to_owned()),
+            };
+            judged.push(CheckResult { task: check.task, observation: seen.observation.clone(), differs });
+        }
+        let differences: Vec<(TaskId, String)> =
+            judged.iter().filter_map(|r| Some((r.task, r.differs.clone()?))).collect();
+        self.push(Event::ChecksDone { task: answer.task, results: judged });
+        let seen = Observation {
+            read_at: self.now,
+            sources: vec![task.planned.target.system.to_string()],
+            facts: Facts::new()
+                .with("read", i64::try_from(ordered.len()).unwrap_or(i64::MAX))
+                .with("differ", i64::try_from(differences.len()).unwrap_or(i64::MAX)),
+        };
+        self.settle(answer, Outcome::Verified, seen.clone(), seen);
+        for (id, why) in differences {
+            self.reopen(id, &why);
+        }
+    }
+
+    fn wait(&mut self, task: &Task, answer: Answer, until: Timestamp, why: String, checkpoint: Option<Facts>) {
+        let spec = task.kind().spec();
+        if let Some(since) = task.waiting_since.filter(|s| self.now.since(*s) >= spec.patience_ms) {
+            return self.fail(answer, Rule::StillWaiting, format!("waiting since {since}: {why}"), None);
+        }
+        let until = until.max(self.now.plus(SHORTEST_WAIT_MS));
+        self.rest(answer, until, RestReason::Waiting { why }, false, checkpoint);
+    }
+
+    fn fault(&mut self, task: &Task, attempt: Attempt, answer: Answer, fault: Fault) {
+        let spec = task.kind().spec();
+        let costs = !matches!(fault.class, FaultClass::Throttled { .. });
+        let spent = task.spent + u32::from(costs);
+        match consequence(fault.class, answer.task, spent, task.faults + 1, spec.attempts) {
+            Consequence::Rest { wait_ms, costs_attempt } => {
+                let mut until = self.now.plus(wait_ms);
+                if matches!(fault.class, FaultClass::Throttled { .. }) {
+                    self.holds.push((fault.system.clone(), until));
+                }
+                if fault.class == FaultClass::Unknown && !spec.convergent {
+                    until = until.max(attempt.over_at());
+                }
+                self.rest(answer, until, RestReason::Fault { fault }, costs_attempt, None);
+            }
+            Consequence::AskPerson(rule) => {
+                let detail = fault.to_string();
+                self.fail(answer, rule, detail, Some(fault));
+            }
+        }
+    }
+
+    fn settle(&mut self, answer: Answer, outcome: Outcome, before: Observation, after: Observation) {
+        let after = (after != before).then(|| Arc::new(after));
+        self.push(Event::TaskSettled {
+            task: answer.task,
+            attempt: answer.attempt,
+            outcome,
+            before: Some(Arc::new(before)),
+            after,
+            receipts: answer.receipts,
+            artifacts: answer.artifacts,
+            report: Some(answer.digest),
+        });
+    }
+
+    fn rest(&mut self, answer: Answer, until: Timestamp, why: RestReason, spent: bool, checkpoint: Option<Facts>) {
+        let observe_first = self.must_observe_first(&answer, &why);
+        self.push(Event::TaskRested {
+            task: answer.task,
+            attempt: answer.attempt,
+            until,
+            why,
+            spent,
+            observe_first,
+            checkpoint,
+            receipts: answer.receipts,
+            artifacts: answer.artifacts,
+            report: Some(answer.digest),
+        });
+    }
+
+    /// For a once-only act: whether it has, or may have, been ordered already.
+    fn must_observe_first(&self, answer: &Answer, why: &RestReason) -> bool {
+        let Some(task) = self.case.tasks.get(&answer.task) else { return false };
+        if task.kind().spec().convergent {
+            return false;
+        }
+        match why {
+            RestReason::DidNotHappen => false,
+            // Ordered, and the vendor is at it.
+            RestReason::Waiting { .. } | RestReason::Progress | RestReason::Unanswered => true,
+            RestReason::NotBegun { .. } => task.observe_first,
+            RestReason::Fault { fault } => {
+                task.observe_first || answer.mode == Mode::ObserveOnly || fault.class == FaultClass::Unknown
+            }
+        }
+    }
+
+    fn fail(&mut self, answer: Answer, rule: Rule, detail: String, fault: Option<Fault>) {
+        self.push(Event::TaskFailed {
+            task: answer.task,
+            attempt: answer.attempt,
+            rule,
+            detail,
+            fault,
+            receipts: answer.receipts,
+            report: Some(answer.digest),
+        });
+    }
+}
+
+fn proven(task: &Task) -> Outcome {
+    match task.kind().spec().proof {
+        Proof::Read | Proof::Attested => Outcome::Verified,
+        Proof::Counter => Outcome::VerifiedByCounter,
+        Proof::Acknowledged => Outcome::Acknowledged,
+    }
+}
+
+/// What makes two deliveries of one report the same.
+fn digest_of(report: &Report) -> Digest {
+    let json = serde_json::to_vec(report).expect("a report is plain data");
+    Digest::of_parts(&[b"offboard.report", &json])
+}

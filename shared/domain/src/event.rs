@@ -1,0 +1,400 @@
+//! The vocabulary of what has happened. Stored names are written by hand and
+//! never change; every stored version has a golden file that is read for ever.
+
+use crate::assignment::{Artifact, Mode, Receipt, Said};
+use crate::departure::Departure;
+use crate::fault::Rule;
+use crate::id::{CaseId, Digest, TaskId};
+use crate::observation::{Facts, Observation};
+use crate::policy::{Capabilities, Policy};
+use crate::record::{Body, CannotOpen, CaseKey, Record};
+use crate::task::{Outcome, PlannedTask, RestReason};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The version of the vocabulary that this code writes.
+pub const VOCABULARY: u16 = 1;
+
+/// One reading of the closing round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Which task was read again.
+    pub task: TaskId,
+    /// What was read.
+    pub observation: Observation,
+    /// What differs from the wanted state; none if nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<String>,
+}
+
+/// Something that has happened to a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum Event {
+    /// The request was accepted.
+    #[serde(rename = "case_opened")]
+    CaseOpened {
+        /// The request.
+        departure: Arc<Departure>,
+        /// The policy in force.
+        policy: Arc<Policy>,
+        /// What the connectors could do.
+        capabilities: Arc<Capabilities>,
+        /// The read-only tasks that come first.
+        tasks: Vec<PlannedTask>,
+        /// The tenant's cap was reached: a person must agree before any write.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        capped: bool,
+        /// The trace in which it was accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<String>,
+    },
+    /// The request was changed.
+    #[serde(rename = "case_amended")]
+    CaseAmended {
+        /// The request as it is now.
+        departure: Arc<Departure>,
+    },
+    /// What is to be done is known.
+    #[serde(rename = "case_planned")]
+    CasePlanned {
+        /// The plan.
+        tasks: Vec<PlannedTask>,
+        /// What no connector offers, and is therefore not in the plan.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unserved: Vec<crate::catalogue::Kind>,
+    },
+    /// It cannot be planned; nothing was written.
+    #[serde(rename = "case_refused")]
+    CaseRefused {
+        /// Why.
+        reason: String,
+    },
+    /// The subject has an open case already; this one ends.
+    #[serde(rename = "case_merged")]
+    CaseMerged {
+        /// That case.
+        into: CaseId,
+    },
+    /// A try was ordered.
+    #[serde(rename = "task_assigned")]
+    TaskAssigned {
+        /// Of which task.
+        task: TaskId,
+        /// Which try.
+        attempt: u32,
+        /// What it may do.
+        mode: Mode,
+        /// Not begun after this.
+        start_by: Timestamp,
+        /// How long it may run, in milliseconds.
+        run_for_ms: i64,
+    },
+    /// A task ended.
+    #[serde(rename = "task_settled")]
+    TaskSettled {
+        /// Which.
+        task: TaskId,
+        /// By which try.
+        attempt: u32,
+        /// How.
+        #[serde(flatten)]
+        outcome: Outcome,
+        /// What was read before the first write.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Arc<Observation>>,
+        /// What was read last; none if it is what was read before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Arc<Observation>>,
+        /// The vendor's receipts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        receipts: Vec<Receipt>,
+        /// What was put into the store.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<Artifact>,
+        /// The digest of the report that said so; none if a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<Digest>,
+    },
+    /// A try ended without the wanted state; another follows.
+    #[serde(rename = "task_rested")]
+    TaskRested {
+        /// Which task.
+        task: TaskId,
+        /// Which try.
+        attempt: u32,
+        /// Not before this.
+        until: Timestamp,
+        /// Why.
+        #[serde(flatten)]
+        why: RestReason,
+        /// Whether the try counts.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        spent: bool,
+        /// A once-only act may have happened: read before anything else.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        observe_first: bool,
+        /// Where to go on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkpoint: Option<Facts>,
+        /// The vendor's receipts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        receipts: Vec<Receipt>,
+        /// What was put into the store.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<Artifact>,
+        /// The digest of the report that said so; none if nobody answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<Digest>,
+    },
+    /// A task needs a person.
+    #[serde(rename = "task_failed")]
+    TaskFailed {
+        /// Which.
+        task: TaskId,
+        /// After which try.
+        attempt: u32,
+        /// By which rule.
+        rule: Rule,
+        /// What it says of this case.
+        detail: String,
+        /// The fault that led to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<crate::fault::Fault>,
+        /// The vendor's receipts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        receipts: Vec<Receipt>,
+        /// The digest of the report that said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<Digest>,
+    },
+    /// What was settled is to be done again.
+    #[serde(rename = "task_reopened")]
+    TaskReopened {
+        /// Which.
+        task: TaskId,
+        /// Why.
+        why: String,
+    },
+    /// Discovery added tasks.
+    #[serde(rename = "tasks_found")]
+    TasksFound {
+        /// Who found them.
+        by: TaskId,
+        /// The new ones.
+        tasks: Vec<PlannedTask>,
+        /// Those that come after what must follow them was done.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        late: Vec<TaskId>,
+    },
+    /// A report came for a try that is over. It changes no state, but what it
+    /// says happened is kept.
+    #[serde(rename = "late_report")]
+    LateReport {
+        /// Of which task.
+        task: TaskId,
+        /// Which try.
+        attempt: u32,
+        /// What it says.
+        #[serde(flatten)]
+        said: Box<Said>,
+        /// The vendor's receipts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        receipts: Vec<Receipt>,
+        /// Its digest.
+        report: Digest,
+    },
+    /// The plan was approved as it stands.
+    #[serde(rename = "plan_approved")]
+    PlanApproved {
+        /// By whom.
+        by: String,
+        /// The plan's digest.
+        digest: Digest,
+    },
+    /// One task was approved.
+    #[serde(rename = "task_approved")]
+    TaskApproved {
+        /// Which.
+        task: TaskId,
+        /// By whom.
+        by: String,
+        /// The task's digest.
+        digest: Digest,
+    },
+    /// A person has kept a task waiting longer than the policy allows.
+    #[serde(rename = "person_overdue")]
+    PersonOverdue {
+        /// Which.
+        task: TaskId,
+    },
+    /// A waiver ran out.
+    #[serde(rename = "waiver_ended")]
+    WaiverEnded {
+        /// Of which task.
+        task: TaskId,
+    },
+    /// A person ordered another try.
+    #[serde(rename = "retry_ordered")]
+    RetryOrdered {
+        /// Of which task.
+        task: TaskId,
+        /// Who.
+        by: String,
+    },
+    /// A person called the departure off.
+    #[serde(rename = "cancel_requested")]
+    CancelRequested {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing is in flight any more; the case is over.
+    #[serde(rename = "case_cancelled")]
+    CaseCancelled,
+    /// All tasks are settled; everything is read once more.
+    #[serde(rename = "closing_began")]
+    ClosingBegan {
+        /// Which round, from 1.
+        round: u32,
+        /// The tasks that read.
+        tasks: Vec<PlannedTask>,
+    },
+    /// One area was read once more.
+    #[serde(rename = "checks_done")]
+    ChecksDone {
+        /// By which task.
+        task: TaskId,
+        /// What was read.
+        results: Vec<CheckResult>,
+    },
+    /// A round is over. Without difference, the case may be sealed.
+    #[serde(rename = "round_ended")]
+    RoundEnded {
+        /// Which.
+        round: u32,
+        /// The tasks that differed.
+        differences: Vec<TaskId>,
+    },
+    /// The evidence is sealed.
+    #[serde(rename = "case_closed")]
+    CaseClosed {
+        /// SHA-256 of the envelope's bytes.
+        evidence: Digest,
+        /// The key that signed it.
+        key_id: String,
+    },
+    /// A waiver ran out after closing; a linked case takes it up.
+    #[serde(rename = "follow_up_opened")]
+    FollowUpOpened {
+        /// Of which task.
+        task: TaskId,
+        /// The case that takes it up.
+        case: CaseId,
+    },
+    /// A report from ahead of the ledger proved that history was lost.
+    #[serde(rename = "tail_lost")]
+    TailLost {
+        /// The version that the report knew.
+        known: u64,
+    },
+}
+
+impl Event {
+    /// The event's stored name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CaseOpened { .. } => "case_opened",
+            Self::CaseAmended { .. } => "case_amended",
+            Self::CasePlanned { .. } => "case_planned",
+            Self::CaseRefused { .. } => "case_refused",
+            Self::CaseMerged { .. } => "case_merged",
+            Self::TaskAssigned { .. } => "task_assigned",
+            Self::TaskSettled { .. } => "task_settled",
+            Self::TaskRested { .. } => "task_rested",
+            Self::TaskFailed { .. } => "task_failed",
+            Self::TaskReopened { .. } => "task_reopened",
+            Self::TasksFound { .. } => "tasks_found",
+            Self::LateReport { .. } => "late_report",
+            Self::PlanApproved { .. } => "plan_approved",
+            Self::TaskApproved { .. } => "task_approved",
+            Self::PersonOverdue { .. } => "person_overdue",
+            Self::WaiverEnded { .. } => "waiver_ended",
+            Self::RetryOrdered { .. } => "retry_ordered",
+            Self::CancelRequested { .. } => "cancel_requested",
+            Self::CaseCancelled => "case_cancelled",
+            Self::ClosingBegan { .. } => "closing_began",
+            Self::ChecksDone { .. } => "checks_done",
+            Self::RoundEnded { .. } => "round_ended",
+            Self::CaseClosed { .. } => "case_closed",
+            Self::FollowUpOpened { .. } => "follow_up_opened",
+            Self::TailLost { .. } => "tail_lost",
+        }
+    }
+}
+
+/// A record that cannot be read as an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableEvent {
+    /// Sealed under another key, or changed.
+    #[error(transparent)]
+    Sealed(#[from] CannotOpen),
+    /// Written by a newer version.
+    #[error("record {version} speaks vocabulary {found}, this program speaks up to {VOCABULARY}; upgrade it")]
+    Newer {
+        /// Which record.
+        version: u64,
+        /// Its vocabulary.
+        found: u16,
+    },
+    /// Not what we write.
+    #[error("record {version} is not an event: {detail}")]
+    Malformed {
+        /// Which record.
+        version: u64,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// Chains events onto a history as sealed records.
+#[must_use]
+pub fn seal_events(key: &CaseKey, version: u64, head: Digest, at: Timestamp, events: &[Event]) -> Vec<Record> {
+    let mut prev = head;
+    events
+        .iter()
+        .zip(version + 1..)
+        .map(|(event, version)| {
+            let plain = serde_json::to_vec(event).expect("an event is plain data");
+            let body = Body {
+                v: VOCABULARY,
+                at,
+                event: event.name().to_owned(),
+                sealed: key.seal(&version.to_be_bytes(), &plain),
+            };
+            let body = serde_json::to_vec(&body).expect("a body is plain data");
+            let record = Record::chained(version, prev, body);
+            prev = record.hash;
+            record
+        })
+        .collect()
+}
+
+/// Reads a record's event, and when it was decided.
+///
+/// # Errors
+/// [`UnreadableEvent`] if it is sealed under another key, newer or malformed.
+pub fn open_event(key: &CaseKey, record: &Record) -> Result<(Timestamp, Event), UnreadableEvent> {
+    let version = record.version;
+    let malformed = |e: serde_json::Error| UnreadableEvent::Malformed { version, detail: e.to_string() };
+    let body: Body = serde_json::from_slice(&record.body).map_err(malformed)?;
+    if body.v > VOCABULARY {
+        return Err(UnreadableEvent::Newer { version, found: body.v });
+    }
+    let plain = key.open(&version.to_be_bytes(), &body.sealed)?;
+    let event = serde_json::from_slice(&plain).map_err(malformed)?;
+    Ok((body.at, event))
+}

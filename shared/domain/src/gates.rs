@@ -1,0 +1,90 @@
+//! The tenant's and the systems' state that no single case holds, passed into
+//! decisions by value.
+
+use crate::catalogue::{Area, Kind, Lane};
+use crate::id::{CaseId, System};
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// How many assignments may still be put in flight, by area and lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credit([[u32; 2]; 6]);
+
+fn place(area: Area) -> Option<usize> {
+    Area::MACHINES.iter().position(|a| *a == area)
+}
+
+impl Credit {
+    /// None at all.
+    pub const NONE: Self = Self([[0; 2]; 6]);
+    /// As much as is asked for.
+    pub const UNLIMITED: Self = Self([[u32::MAX; 2]; 6]);
+
+    /// The credit of one queue.
+    #[must_use]
+    pub fn get(&self, area: Area, lane: Lane) -> u32 {
+        place(area).map_or(0, |i| self.0[i][lane as usize])
+    }
+
+    /// Sets the credit of one queue.
+    pub fn set(&mut self, area: Area, lane: Lane, n: u32) {
+        if let Some(i) = place(area) {
+            self.0[i][lane as usize] = n;
+        }
+    }
+
+    /// Takes one, if there is one.
+    pub fn take(&mut self, area: Area, lane: Lane) -> bool {
+        match place(area).map(|i| &mut self.0[i][lane as usize]) {
+            Some(n) if *n > 0 => {
+                if *n != u32::MAX {
+                    *n -= 1;
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The gates of one decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gates {
+    /// What may be put in flight.
+    pub credit: Credit,
+    /// What is shut, and until when: `hold/<system>` after a vendor asked to
+    /// slow down; `pause`, `pause/<system>`, `pause/<system>/<kind>` by a person.
+    pub shut: BTreeMap<String, Timestamp>,
+    /// Which open case claims the subject, if another one does.
+    pub claimed_by: Option<CaseId>,
+    /// The tenant's cap of departures is reached.
+    pub capped: bool,
+}
+
+impl Gates {
+    /// All open.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { credit: Credit::UNLIMITED, shut: BTreeMap::new(), claimed_by: None, capped: false }
+    }
+
+    /// Until when this kind on this system is shut, if it is at `now`.
+    #[must_use]
+    pub fn shut_until(&self, system: &System, kind: Kind, now: Timestamp) -> Option<Timestamp> {
+        if self.shut.is_empty() {
+            return None;
+        }
+        let names = [
+            "pause".to_owned(),
+            format!("hold/{system}"),
+            format!("pause/{system}"),
+            format!("pause/{system}/{kind}"),
+        ];
+        names
+            .iter()
+            .filter_map(|n| self.shut.get(n))
+            .copied()
+            .filter(|until| *until > now)
+            .max()
+    }
+}

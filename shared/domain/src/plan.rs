@@ -1,0 +1,177 @@
+//! `plan`: departure + resolved subject + policy + what the connectors can do
+//! → the graph of tasks, or a reason why not. Nothing has been written when a
+//! plan is refused.
+
+use crate::catalogue::{Area, Kind, Wanted};
+use crate::departure::{Departure, Forwarding, Meetings, OneDriveChoice};
+use crate::id::{CaseId, Digest, System};
+use crate::observation::Facts;
+use crate::policy::{Capabilities, Policy, SuccessorRule};
+use crate::task::PlannedTask;
+
+/// What is to be done, without the order: that stands in the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The tasks, in the order of a departure.
+    pub tasks: Vec<PlannedTask>,
+    /// Kinds that were wanted and that no connected system offers.
+    pub unserved: Vec<Kind>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanRefusal {
+    /// The account must never be touched.
+    #[error("the account is protected: {0}; nothing was written. If it really leaves, take it off the protected list first and submit the departure again")]
+    Protected(&'static str),
+    /// Without the subject's id nothing can be addressed.
+    #[error("the account was not resolved to an immutable id; nothing was written")]
+    Unresolved,
+}
+
+/// Kinds that a tenant's policy may leave out. Everything else is either part
+/// of cutting access or of the order that keeps data from being lost.
+pub const SKIPPABLE: &[Kind] = &[
+    Kind::RemoveOauthGrants,
+    Kind::RemoveAppRoles,
+    Kind::HideFromAddressLists,
+    Kind::SetForwarding,
+    Kind::RemoveInboxRules,
+    Kind::RemoveDelegations,
+    Kind::ConvertToShared,
+    Kind::GrantSuccessorMailbox,
+    Kind::ReleaseGroupLicenses,
+    Kind::ReleaseDirectLicenses,
+    Kind::ProvePool,
+    Kind::UnassignAutopilot,
+    Kind::DisableDeviceObject,
+    Kind::DiscoverDevices,
+    Kind::ConfirmHandover,
+    Kind::Validate,
+];
+
+/// The read-only tasks with which every case begins: one resolve for each
+/// system that can.
+#[must_use]
+pub fn first_tasks(case: CaseId, capabilities: &Capabilities) -> Vec<PlannedTask> {
+    systems_for(capabilities, Kind::Resolve)
+        .map(|s| PlannedTask::new(case, Kind::Resolve, s, None, Facts::new()))
+        .collect()
+}
+
+fn systems_for(capabilities: &Capabilities, kind: Kind) -> impl Iterator<Item = &System> {
+    capabilities.0.iter().filter(move |(_, kinds)| kinds.contains(&kind)).map(|(s, _)| s)
+}
+
+/// Plans a departure.
+///
+/// # Errors
+/// [`PlanRefusal`] if the subject must not be touched or is not known.
+pub fn plan(
+    case: CaseId,
+    departure: &Departure,
+    subject: &Facts,
+    policy: &Policy,
+    capabilities: &Capabilities,
+    capped: bool,
+) -> Result<Plan, PlanRefusal> {
+    refuse_protected(subject, policy)?;
+    let mut out = Plan { tasks: Vec::new(), unserved: Vec::new() };
+    for kind in Kind::ALL.iter().copied().filter(|k| *k != Kind::Resolve) {
+        let skipped = SKIPPABLE.contains(&kind) && is_skipped(kind, policy);
+        let Some(params) = wanted(kind, departure, subject, policy, capped).filter(|_| !skipped) else {
+            continue;
+        };
+        if kind.spec().area == Area::Person {
+            out.tasks.push(PlannedTask::new(case, kind, &System::person(), None, params));
+            continue;
+        }
+        let before = out.tasks.len();
+        for system in systems_for(capabilities, kind) {
+            out.tasks.push(PlannedTask::new(case, kind, system, None, params.clone()));
+        }
+        if out.tasks.len() == before {
+            out.unserved.push(kind);
+        }
+    }
+    Ok(out)
+}
+
+fn refuse_protected(subject: &Facts, policy: &Policy) -> Result<(), PlanRefusal> {
+    let id = subject.text("object_id").ok_or(PlanRefusal::Unresolved)?;
+    let listed = |name: &str| policy.protected.contains(&name.to_lowercase());
+    if listed(id) || subject.text("user_principal_name").is_some_and(listed) {
+        return Err(PlanRefusal::Protected("it is on the tenant's list of protected accounts"));
+    }
+    if subject.bool("last_administrator") == Some(true) {
+        return Err(PlanRefusal::Protected("it is the last account that administers the tenant"));
+    }
+    if subject.bool("service_account") == Some(true) {
+        return Err(PlanRefusal::Protected("it is a service or synchronisation account"));
+    }
+    Ok(())
+}
+
+/// Without the conversion nothing may be released, whatever the policy says.
+fn is_skipped(kind: Kind, policy: &Policy) -> bool {
+    let released = matches!(kind, Kind::ReleaseGroupLicenses | Kind::ReleaseDirectLicenses | Kind::ProvePool);
+    policy.skip.contains(&kind) || (released && policy.skip.contains(&Kind::ConvertToShared))
+}
+
+/// Whether this departure wants the kind, and with which parameters.
+fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, capped: bool) -> Option<Facts> {
+    let choices = &departure.choices;
+    let none = Facts::new();
+    let with_successor = || match subject.text("successor_id") {
+        Some(id) => Facts::new().with("successor_id", id),
+        None => Facts::new(),
+    };
+    let meetings = choices.meetings.unwrap_or(policy.meetings);
+    let onedrive = choices.onedrive.unwrap_or(policy.onedrive);
+    let hold = choices.legal_hold.unwrap_or(policy.legal_hold);
+    match kind.spec().wanted {
+        Wanted::Found | Wanted::ClosingRound => return None,
+        Wanted::Always | Wanted::Chosen(_) => {}
+    }
+    match kind {
+        Kind::ApprovePlan => (policy.approvals.plan || capped).then_some(none),
+        Kind::HoldMailbox => hold.then(|| match policy.hold_days {
+            Some(days) => none.with("hold_days", i64::from(days)),
+            None => none,
+        }),
+        Kind::SetAutomaticReply => {
+            let text = choices.automatic_reply.as_ref().or(policy.automatic_reply.as_ref())?;
+            (!text.is_empty()).then(|| {
+                none.with("reply", text.as_str())
+                    .with("reply_digest", Digest::of(text.as_bytes()).to_string())
+            })
+        }
+        Kind::SetForwarding => match (choices.forwarding.as_ref().unwrap_or(&policy.forwarding), subject.text("successor_id")) {
+            (Forwarding::Successor, Some(id)) => Some(none.with("forward_to_id", id)),
+            _ => Some(none),
+        },
+        Kind::RemoveDelegations => Some(with_successor()),
+        Kind::HandOverMeetings => (meetings == Meetings::HandOver).then(with_successor),
+        Kind::CancelMeetings => (meetings != Meetings::Leave).then_some(none),
+        Kind::ConvertToShared => Some(none.with("shared_max_bytes", policy.shared_mailbox_max_bytes).with("hold_wanted", hold)),
+        Kind::GrantSuccessorMailbox => {
+            let expected = departure.successor.is_some() || policy.successor != SuccessorRule::Nobody;
+            expected.then(with_successor)
+        }
+        Kind::HandOverGroups => Some(with_successor()),
+        Kind::HandOverOneDrive => (onedrive == OneDriveChoice::HandOver).then(with_successor),
+        Kind::DecideOneDrive => (onedrive == OneDriveChoice::Ask).then_some(none),
+        Kind::DiscoverDevices => {
+            let wipe = choices.wipe_company_devices.unwrap_or(policy.wipe_company_devices);
+            Some(none.with("wipe_company_devices", wipe))
+        }
+        Kind::ProvePool => {
+            let mut params = none.with("currency", policy.currency.as_str());
+            for (sku, cents) in &policy.licence_price_cents {
+                params.set(&format!("price_cents/{sku}"), *cents);
+            }
+            Some(params)
+        }
+        _ => Some(none),
+    }
+}

@@ -1,0 +1,314 @@
+//! One task of a case: its states and outcomes.
+
+use crate::assignment::{Mode, Target};
+use crate::catalogue::Kind;
+use crate::fault::{Fault, Rule};
+use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
+use crate::observation::{Facts, Observation};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How a task ended, so that evidence never over-claims. "Sent, no answer" is
+/// not among them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome")]
+pub enum Outcome {
+    /// An independent read equals the wanted state.
+    #[serde(rename = "verified")]
+    Verified,
+    /// A value that only grows moved past where it was.
+    #[serde(rename = "verified_by_counter")]
+    VerifiedByCounter,
+    /// The provider acknowledged; it keeps no readable state.
+    #[serde(rename = "acknowledged")]
+    Acknowledged,
+    /// A named person says so.
+    #[serde(rename = "attested")]
+    Attested {
+        /// Who.
+        by: String,
+        /// The file that shows it, in the store.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<Digest>,
+        /// What he noted.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
+    /// There was nothing to do, for this reason.
+    #[serde(rename = "not_applicable")]
+    NotApplicable {
+        /// The reason.
+        reason: String,
+    },
+    /// A person decided to go without, until then.
+    #[serde(rename = "waived")]
+    Waived {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+impl Outcome {
+    /// The outcome's class as a word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::VerifiedByCounter => "verified by counter",
+            Self::Acknowledged => "acknowledged",
+            Self::Attested { .. } => "attested",
+            Self::NotApplicable { .. } => "not applicable",
+            Self::Waived { .. } => "waived",
+        }
+    }
+}
+
+/// Why a task rests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "because")]
+pub enum RestReason {
+    /// A fault that passes.
+    #[serde(rename = "fault")]
+    Fault {
+        /// Which.
+        fault: Fault,
+    },
+    /// The vendor is not ready.
+    #[serde(rename = "waiting")]
+    Waiting {
+        /// What is waited for.
+        why: String,
+    },
+    /// A slice of long work is done.
+    #[serde(rename = "progress")]
+    Progress,
+    /// The assignment was not begun.
+    #[serde(rename = "not_begun")]
+    NotBegun {
+        /// Why.
+        why: String,
+    },
+    /// Nobody answered in time; it may have happened.
+    #[serde(rename = "unanswered")]
+    Unanswered,
+    /// Reading showed conclusively that it did not happen.
+    #[serde(rename = "did_not_happen")]
+    DidNotHappen,
+}
+
+impl std::fmt::Display for RestReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fault { fault } => write!(f, "{fault}"),
+            Self::Waiting { why } => write!(f, "waiting: {why}"),
+            Self::Progress => f.write_str("a slice is done, the next follows"),
+            Self::NotBegun { why } => write!(f, "not begun: {why}"),
+            Self::Unanswered => f.write_str("the assignment was not answered in time"),
+            Self::DidNotHappen => f.write_str("reading showed that it did not happen"),
+        }
+    }
+}
+
+/// An attempt in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which try.
+    pub number: u32,
+    /// What it may do.
+    pub mode: Mode,
+    /// Not begun after this.
+    pub start_by: Timestamp,
+    /// How long it may run, in milliseconds.
+    pub run_for_ms: i64,
+}
+
+impl Attempt {
+    /// When every worker that may hold it has stopped.
+    #[must_use]
+    pub fn over_at(&self) -> Timestamp {
+        self.start_by.plus(self.run_for_ms + crate::assignment::CLOCK_MARGIN_MS)
+    }
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskState {
+    /// Not tried, or to be tried again as soon as it may.
+    Pending,
+    /// With a worker.
+    Assigned(Attempt),
+    /// To be tried again later.
+    Resting {
+        /// Not before this.
+        until: Timestamp,
+        /// Why.
+        why: RestReason,
+    },
+    /// Done, in one of the ways of being done.
+    Settled {
+        /// Which.
+        outcome: Outcome,
+        /// When.
+        at: Timestamp,
+    },
+    /// Needs a person: retry or waive.
+    Failed {
+        /// By which rule.
+        rule: Rule,
+        /// What it says of this case.
+        detail: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// A task as planned or found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTask {
+    /// Digest of case, kind and target.
+    pub id: TaskId,
+    /// What sort.
+    pub kind: Kind,
+    /// About what.
+    pub target: Target,
+    /// With which parameters.
+    #[serde(default)]
+    pub params: Facts,
+}
+
+impl PlannedTask {
+    /// The task of this kind about this object of this system.
+    #[must_use]
+    pub fn new(case: CaseId, kind: Kind, system: &System, object: Option<ObjectId>, params: Facts) -> Self {
+        Self {
+            id: TaskId::derive(case, kind.name(), system, object.as_ref()),
+            kind,
+            target: Target { system: system.clone(), object },
+            params,
+        }
+    }
+
+    /// What an approval of exactly this task binds: id, target, parameters.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let json = serde_json::to_vec(self).expect("a task is plain data");
+        Digest::of_parts(&[b"offboard.task.approval", &json])
+    }
+}
+
+/// A person's approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Of what.
+    pub digest: Digest,
+}
+
+/// A task with all that has happened to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// What was planned.
+    pub planned: PlannedTask,
+    /// Where it stands.
+    pub state: TaskState,
+    /// The last try's number.
+    pub attempt: u32,
+    /// Tries that counted.
+    pub spent: u32,
+    /// Faults in all.
+    pub faults: u32,
+    /// The last fault.
+    pub last_fault: Option<Arc<Fault>>,
+    /// A once-only act may have happened: nothing but reading comes next.
+    pub observe_first: bool,
+    /// Where long work goes on.
+    pub checkpoint: Option<Facts>,
+    /// Since when the vendor has been waited for.
+    pub waiting_since: Option<Timestamp>,
+    /// What was read before the first write.
+    pub before: Option<Arc<Observation>>,
+    /// What was read last.
+    pub after: Option<Arc<Observation>>,
+    /// The plan's approval covers it.
+    pub in_approved_plan: bool,
+    /// Its own approval.
+    pub approved: Option<Approved>,
+    /// Who found it.
+    pub found_by: Option<TaskId>,
+    /// How often it had to be done again.
+    pub reopened: u32,
+    /// A person has kept it waiting too long.
+    pub overdue: bool,
+    /// The last report that changed its state.
+    pub last_report: Option<Digest>,
+}
+
+impl Task {
+    /// A task to which nothing has happened.
+    #[must_use]
+    pub fn new(planned: PlannedTask) -> Self {
+        Self {
+            planned,
+            state: TaskState::Pending,
+            attempt: 0,
+            spent: 0,
+            faults: 0,
+            last_fault: None,
+            observe_first: false,
+            checkpoint: None,
+            waiting_since: None,
+            before: None,
+            after: None,
+            in_approved_plan: false,
+            approved: None,
+            found_by: None,
+            reopened: 0,
+            overdue: false,
+            last_report: None,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.planned.id
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.planned.kind
+    }
+
+    /// Whether it is settled.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, TaskState::Settled { .. })
+    }
+
+    /// Its outcome, once settled.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            TaskState::Settled { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// The attempt in flight, if there is one.
+    #[must_use]
+    pub fn in_flight(&self) -> Option<&Attempt> {
+        match &self.state {
+            TaskState::Assigned(a) => Some(a),
+            _ => None,
+        }
+    }
+}
