@@ -21,6 +21,13 @@
 //! 13. A destroyed key does not come back, and the chain stays.
 //! 14. A shard has one owner at a time.
 
+mod check;
+pub mod memory;
+pub mod sqlite;
+
+pub use memory::MemoryLedger;
+pub use sqlite::SqliteLedger;
+
 use async_trait::async_trait;
 use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp, Wake};
 use serde::{Deserialize, Serialize};
@@ -84,7 +91,7 @@ pub enum Claim {
 pub struct Cap {
     /// Counted from this time on.
     pub since: Timestamp,
-    /// At most this many, the new one included.
+    /// At most this many, the one that is appended to included.
     pub most: u32,
 }
 
@@ -103,7 +110,7 @@ pub struct Append {
     pub key: KeyChange,
     /// What becomes of the subject's claim.
     pub claim: Claim,
-    /// For a new case: the cap that it must fit under.
+    /// The cap that the case must fit under; usually given for a new one only.
     pub cap: Option<Cap>,
 }
 
@@ -132,7 +139,7 @@ pub enum Appended {
     },
     /// The tenant's cap is reached. Nothing was written.
     Capped {
-        /// How many were opened since.
+        /// How many others were opened since.
         count: u32,
     },
 }
@@ -210,24 +217,27 @@ pub enum LedgerError {
 /// The seam. Six methods; the laws stand at the head of the module.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// The records of a case from `from` (1 is the first), and its salt.
+    /// The records of a case from `from` (1 is the first), and its salt. An
+    /// unknown case has no records.
     async fn read(&self, tenant: &TenantId, case: CaseId, from: u64) -> Result<History, LedgerError>;
 
     /// Appends, or says why not.
     async fn append(&self, append: Append) -> Result<Appended, LedgerError>;
 
     /// Cases of `shard` (of `shards`) that are due at `now`, the earliest
-    /// first, at most `limit`; with the time at which the next one will be.
+    /// first (then by case id), at most `limit`; with the time of the first
+    /// wake-up that is not among them, which is not after `now` when `limit`
+    /// cut the answer short.
     async fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError>;
 
-    /// Index entries.
+    /// Index entries, in the order of tenant and case id.
     async fn list(&self, filter: Filter) -> Result<Vec<IndexEntry>, LedgerError>;
 
     /// The tenant's gates, after applying `changes`.
     async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError>;
 
     /// Owns a shard until then, if nobody else does (or renews it; a time in
-    /// the past gives it up). Returns who owns it.
+    /// the past gives it up). Returns who owns it; empty when nobody does.
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError>;
 }
 

@@ -1,0 +1,267 @@
+//! What the writer does inside its transaction. Every function looks at all
+//! that could refuse it before its first write.
+
+use super::query::{self, blob10, to_i64, to_u64, wake_word};
+use super::{Failure, Session};
+use crate::{Append, Appended, Claim, GateChange, Gates, KeyChange, Shard};
+use offboard_domain::{CaseId, Digest, TenantId, Timestamp};
+use rusqlite::{OptionalExtension as _, params};
+
+const LAST: &str = r#"SELECT version, head, last, wake_at, ended, opened_at, salt, forgotten
+    FROM cases WHERE tenant = ?1 AND "case" = ?2"#;
+
+const ADD_RECORD: &str = r#"INSERT INTO records (before, tenant, "case", version, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#;
+
+const ADD_CASE: &str = r#"INSERT INTO cases (tenant, "case", version, head, last, wake_at, wake_why, state, ended,
+        needs_person, urgent, opened_at, updated_at, settled, tasks, salt, forgotten)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"#;
+
+// An UPDATE rewrites every index that names a column it sets, changed or not:
+// what stands in an index is set only when it changes.
+const MOVE_CASE: &str = r#"UPDATE cases SET version = ?3, head = ?4, last = ?5, wake_why = ?6, state = ?7,
+        needs_person = ?8, urgent = ?9, updated_at = ?10, settled = ?11, tasks = ?12
+    WHERE tenant = ?1 AND "case" = ?2"#;
+const MOVE_CASE_AND_WAKE: &str = r#"UPDATE cases SET version = ?3, head = ?4, last = ?5, wake_why = ?6, state = ?7,
+        needs_person = ?8, urgent = ?9, updated_at = ?10, settled = ?11, tasks = ?12, wake_at = ?13
+    WHERE tenant = ?1 AND "case" = ?2"#;
+const SET_LIFE: &str = r#"UPDATE cases SET ended = ?3, opened_at = ?4 WHERE tenant = ?1 AND "case" = ?2"#;
+const SET_KEY: &str = r#"UPDATE cases SET salt = ?3, forgotten = ?4 WHERE tenant = ?1 AND "case" = ?2"#;
+
+/// The case's row as it stands; the default is that of a case unknown.
+#[derive(Default)]
+struct Standing {
+    version: u64,
+    head: Option<Digest>,
+    last: i64,
+    wake_at: Option<i64>,
+    ended: bool,
+    opened_at: i64,
+    salt: Option<[u8; 32]>,
+    forgotten: bool,
+}
+
+/// What of the key's columns is to be set.
+enum KeyWrite {
+    Nothing,
+    Salt([u8; 32]),
+    Forget,
+}
+
+pub(super) fn append(session: &mut Session, append: &Append) -> Result<Appended, Failure> {
+    let (tenant, case) = (&append.index.tenant, append.index.case);
+    let known = query::number(session, tenant)?;
+    let old = match known {
+        Some(number) => standing(session, number, case)?,
+        None => Standing::default(),
+    };
+    if let Some(refused) = at_another_version(session, known, &old, append)? {
+        return Ok(refused);
+    }
+    if let Some(refused) = claimed(session, known, append)? {
+        return Ok(refused);
+    }
+    if let Some(refused) = capped(session, known, append)? {
+        return Ok(refused);
+    }
+    let key = key_write(&old, append)?;
+    // Nothing is refused from here on.
+    let number = match known {
+        Some(number) => number,
+        None => query::add_tenant(session, tenant)?,
+    };
+    write(session, number, &old, append, &key)?;
+    Ok(Appended::Done)
+}
+
+fn standing(session: &Session, tenant: i64, case: CaseId) -> Result<Standing, Failure> {
+    let mut statement = session.db.prepare_cached(LAST)?;
+    let row = statement.query_row(params![tenant, case.0], |row| {
+        Ok(Standing {
+            version: to_u64(row.get(0)?),
+            head: Some(Digest(row.get(1)?)),
+            last: row.get(2)?,
+            wake_at: row.get(3)?,
+            ended: row.get(4)?,
+            opened_at: row.get(5)?,
+            salt: row.get(6)?,
+            forgotten: row.get(7)?,
+        })
+    });
+    Ok(row.optional()?.unwrap_or_default())
+}
+
+fn at_another_version(
+    session: &Session,
+    tenant: Option<i64>,
+    old: &Standing,
+    append: &Append,
+) -> Result<Option<Appended>, Failure> {
+    let gap = Ok(Some(Appended::Gap { version: old.version }));
+    if old.version < append.expected {
+        return gap;
+    }
+    if old.version == append.expected {
+        let fits = old.head.unwrap_or(Digest::ZERO) == append.prev;
+        return if fits { Ok(None) } else { gap };
+    }
+    let Some(tenant) = tenant else { return gap };
+    let (prev, missed) = query::walk(session, tenant, append.index.case, (old.version, old.last), append.expected)?;
+    if prev != append.prev {
+        return gap;
+    }
+    let ours = append.records.last().is_some_and(|last| missed.iter().any(|r| r.version == last.version && r.hash == last.hash));
+    Ok(Some(if ours { Appended::Ours } else { Appended::Conflict { missed } }))
+}
+
+fn claimed(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Option<Appended>, Failure> {
+    let (Some(tenant), Claim::Take(subject)) = (tenant, &append.claim) else { return Ok(None) };
+    let mut statement = session.db.prepare_cached(r#"SELECT "case" FROM claims WHERE tenant = ?1 AND subject = ?2"#)?;
+    let by = statement.query_row(params![tenant, subject], |row| blob10(row, 0)).optional()?.map(CaseId);
+    Ok(by.filter(|by| *by != append.index.case).map(|by| Appended::Claimed { by }))
+}
+
+fn capped(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Option<Appended>, Failure> {
+    let Some(cap) = append.cap else { return Ok(None) };
+    let count = |most: i64| -> Result<u32, Failure> {
+        let Some(tenant) = tenant else { return Ok(0) };
+        let mut statement = session.db.prepare_cached(
+            r#"SELECT count(*) FROM (SELECT 1 FROM cases INDEXED BY cases_opened
+                WHERE tenant = ?1 AND opened_at >= ?2 AND "case" <> ?3 LIMIT ?4)"#,
+        )?;
+        let found: i64 = statement.query_row(params![tenant, cap.since.0, append.index.case.0, most], |row| row.get(0))?;
+        Ok(u32::try_from(found).unwrap_or(u32::MAX))
+    };
+    // Counting stops at the cap, so that a wide window costs no more than it.
+    if count(i64::from(cap.most))? < cap.most {
+        return Ok(None);
+    }
+    Ok(Some(Appended::Capped { count: count(-1)? }))
+}
+
+fn key_write(old: &Standing, append: &Append) -> Result<KeyWrite, Failure> {
+    let case = append.index.case;
+    match append.key {
+        KeyChange::Keep => Ok(KeyWrite::Nothing),
+        KeyChange::Destroy if old.forgotten => Ok(KeyWrite::Nothing),
+        KeyChange::Destroy => Ok(KeyWrite::Forget),
+        KeyChange::Create(_) if old.forgotten => {
+            Err(Failure::Broken(format!("the key of {case} was destroyed and is never made again; nothing was written")))
+        }
+        KeyChange::Create(salt) => match old.salt {
+            None => Ok(KeyWrite::Salt(salt)),
+            Some(is) if is == salt => Ok(KeyWrite::Nothing),
+            Some(_) => Err(Failure::Broken(format!("{case} already has a key; nothing was written"))),
+        },
+    }
+}
+
+fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, key: &KeyWrite) -> Result<(), Failure> {
+    let index = &append.index;
+    let case = index.case;
+    let mut last = old.last;
+    let mut add = session.db.prepare_cached(ADD_RECORD)?;
+    for record in &append.records {
+        let version = to_i64(record.version);
+        last = add.insert(params![last, tenant, case.0, version, record.hash.0, record.body])?;
+    }
+    drop(add);
+
+    let (wake_at, wake_why) = (index.wake.map(|w| w.at.0), index.wake.map(|w| wake_word(w.why)));
+    let version = to_i64(index.version);
+    if old.head.is_none() {
+        let (salt, forgotten) = match key {
+            KeyWrite::Nothing => (None, false),
+            KeyWrite::Salt(salt) => (Some(salt), false),
+            KeyWrite::Forget => (None, true),
+        };
+        session.db.prepare_cached(ADD_CASE)?.execute(params![
+            tenant, case.0, version, index.head.0, last, wake_at, wake_why, index.state, index.ended, index.needs_person,
+            index.urgent, index.opened_at.0, index.updated_at.0, index.settled, index.tasks, salt, forgotten,
+        ])?;
+    } else {
+        if wake_at == old.wake_at {
+            session.db.prepare_cached(MOVE_CASE)?.execute(params![
+                tenant, case.0, version, index.head.0, last, wake_why, index.state, index.needs_person, index.urgent,
+                index.updated_at.0, index.settled, index.tasks,
+            ])?;
+        } else {
+            session.db.prepare_cached(MOVE_CASE_AND_WAKE)?.execute(params![
+                tenant, case.0, version, index.head.0, last, wake_why, index.state, index.needs_person, index.urgent,
+                index.updated_at.0, index.settled, index.tasks, wake_at,
+            ])?;
+        }
+        if index.ended != old.ended || index.opened_at.0 != old.opened_at {
+            session.db.prepare_cached(SET_LIFE)?.execute(params![tenant, case.0, index.ended, index.opened_at.0])?;
+        }
+        match key {
+            KeyWrite::Nothing => {}
+            KeyWrite::Salt(salt) => {
+                session.db.prepare_cached(SET_KEY)?.execute(params![tenant, case.0, salt, false])?;
+            }
+            KeyWrite::Forget => {
+                session.db.prepare_cached(SET_KEY)?.execute(params![tenant, case.0, None::<[u8; 32]>, true])?;
+                session.scrub = true;
+            }
+        }
+    }
+    write_claim(session, tenant, append)
+}
+
+fn write_claim(session: &Session, tenant: i64, append: &Append) -> Result<(), Failure> {
+    let case = append.index.case;
+    if append.index.ended || append.claim == Claim::Release {
+        session
+            .db
+            .prepare_cached(r#"DELETE FROM claims WHERE tenant = ?1 AND "case" = ?2"#)?
+            .execute(params![tenant, case.0])?;
+    } else if let Claim::Take(subject) = &append.claim {
+        session
+            .db
+            .prepare_cached(r#"INSERT OR IGNORE INTO claims (tenant, subject, "case") VALUES (?1, ?2, ?3)"#)?
+            .execute(params![tenant, subject, case.0])?;
+    }
+    Ok(())
+}
+
+pub(super) fn gates(session: &mut Session, tenant: &TenantId, changes: &[GateChange]) -> Result<Gates, Failure> {
+    let number = match query::number(session, tenant)? {
+        Some(number) => number,
+        None => query::add_tenant(session, tenant)?,
+    };
+    for GateChange { name, until } in changes {
+        match until {
+            Some(until) => session
+                .db
+                .prepare_cached("INSERT OR REPLACE INTO gates (tenant, name, until) VALUES (?1, ?2, ?3)")?
+                .execute(params![number, name, until.0])?,
+            None => session
+                .db
+                .prepare_cached("DELETE FROM gates WHERE tenant = ?1 AND name = ?2")?
+                .execute(params![number, name])?,
+        };
+    }
+    query::gates(session, tenant)
+}
+
+pub(super) fn own(session: &Session, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, Failure> {
+    let holder = session
+        .db
+        .prepare_cached("SELECT owner FROM owners WHERE shards = ?1 AND shard = ?2 AND until > ?3")?
+        .query_row(params![shard.of, shard.index, now.0], |row| row.get::<_, String>(0))
+        .optional()?;
+    if let Some(other) = holder.filter(|holder| holder != owner) {
+        return Ok(other);
+    }
+    if until <= now {
+        session
+            .db
+            .prepare_cached("DELETE FROM owners WHERE shards = ?1 AND shard = ?2")?
+            .execute(params![shard.of, shard.index])?;
+        return Ok(String::new());
+    }
+    session
+        .db
+        .prepare_cached("INSERT OR REPLACE INTO owners (shards, shard, owner, until) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![shard.of, shard.index, owner, until.0])?;
+    Ok(owner.to_owned())
+}

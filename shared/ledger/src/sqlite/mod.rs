@@ -1,0 +1,135 @@
+//! The ledger in one SQLite file: the embedded backend.
+//!
+//! It owns the file: a lock beside it keeps every other process out. Two
+//! threads hold one connection each, so that no statement ever runs on the
+//! async runtime:
+//!
+//! * the *writer* takes whatever gathered while its last commit was in flight
+//!   and commits it as one transaction (group commit without a timer). An
+//!   answer leaves only after COMMIT, with `synchronous=FULL`: what was
+//!   acknowledged is on the disk. Every request is checked completely before
+//!   its first write, so a loser changes nothing for the others; if SQLite
+//!   itself refuses one, the group is rolled back and its requests are
+//!   repeated one by one.
+//! * the *reader* sees committed state only and is never held up by a commit.
+//!
+//! The file is a log: records are only ever added at its end, each pointing
+//! to the record before it of the same case, as their hashes do. What changes
+//! in place is one row of `cases` an append. So an append costs the same with
+//! ten open cases or a hundred thousand. See `schema.sql`.
+
+mod append;
+mod failure;
+mod open;
+mod query;
+mod thread;
+
+use crate::check::{APPEND, well_formed};
+use crate::{Append, Appended, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, Shard};
+use async_trait::async_trait;
+use failure::Failure;
+use offboard_domain::{CaseId, TenantId, Timestamp};
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use thread::Lane;
+
+/// The SQLite backend. Dropping it finishes what was asked and lets the file
+/// go; [`SqliteLedger::close`] does so and says whether it succeeded.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    reader: Lane,
+    writer: Lane,
+}
+
+/// A connection and what it may remember of committed state.
+struct Session {
+    db: Connection,
+    /// Tenants by name and by number. They are never removed from the file,
+    /// so only a rollback can make this untrue.
+    numbers: BTreeMap<TenantId, i64>,
+    names: BTreeMap<i64, TenantId>,
+    /// A key was destroyed since the file was last scrubbed of old pages.
+    scrub: bool,
+}
+
+impl Session {
+    fn new(db: Connection) -> Self {
+        Self { db, numbers: BTreeMap::new(), names: BTreeMap::new(), scrub: false }
+    }
+
+    fn forget_tenants(&mut self) {
+        self.numbers.clear();
+        self.names.clear();
+    }
+}
+
+impl SqliteLedger {
+    /// Opens the ledger in this file, or creates it (readable by its owner
+    /// alone) in a folder that exists.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when another process holds it, when the file is not a
+    /// ledger or is a newer version's, or when the disk refuses.
+    pub fn open(path: &Path) -> Result<Arc<Self>, LedgerError> {
+        let opened = open::open(path)?;
+        let writer = Lane::writer(opened.writer, opened.lock)?;
+        let reader = Lane::reader(opened.reader)?;
+        Ok(Arc::new(Self { reader, writer }))
+    }
+
+    /// Waits for all that was asked before, and moves it from the write-ahead
+    /// log into the file itself, which is then complete without it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the disk refuses or the ledger is closed.
+    pub async fn checkpoint(&self) -> Result<(), LedgerError> {
+        self.writer.checkpoint().await
+    }
+
+    /// Waits for all that was asked before, folds the log into the file and
+    /// lets it go. Every later call fails.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the disk refuses. The file is let go all the same,
+    /// and what was acknowledged is in its write-ahead log.
+    pub async fn close(&self) -> Result<(), LedgerError> {
+        self.reader.stop().await?;
+        self.writer.stop().await
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn read(&self, tenant: &TenantId, case: CaseId, from: u64) -> Result<History, LedgerError> {
+        let tenant = tenant.clone();
+        self.reader.run("read a case from the ledger", move |s| query::read(s, &tenant, case, from)).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
+        well_formed(&append)?;
+        self.writer.run(APPEND, move |s| append::append(s, &append)).await
+    }
+
+    async fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
+        self.reader.run("read what is due from the ledger", move |s| query::due(s, shard, now, limit)).await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Vec<IndexEntry>, LedgerError> {
+        self.reader.run("list the ledger's cases", move |s| query::list(s, &filter)).await
+    }
+
+    async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError> {
+        let tenant = tenant.clone();
+        if changes.is_empty() {
+            return self.reader.run("read a tenant's gates", move |s| query::gates(s, &tenant)).await;
+        }
+        self.writer.run("change a tenant's gates", move |s| append::gates(s, &tenant, &changes)).await
+    }
+
+    async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
+        let owner = owner.to_owned();
+        self.writer.run("own a shard", move |s| append::own(s, shard, &owner, now, until)).await
+    }
+}

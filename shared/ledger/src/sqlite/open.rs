@@ -1,0 +1,158 @@
+//! Opening the file: the lock, the settings, the schema and its version.
+
+use super::failure::explained;
+use crate::LedgerError;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+const OPEN: &str = "open the ledger";
+
+/// Marks the file as ours (`PRAGMA application_id`): "offb".
+const APPLICATION_ID: i32 = 0x6f66_6662;
+
+/// What each schema version adds to the one before. The last is ours; a file
+/// of a later one is refused, never guessed at.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// How long a connection waits for a program that holds the file from outside
+/// (a backup, a shell) before it gives up.
+const BUSY_MS: u32 = 5_000;
+/// Page cache of the writer, in KiB: holds the rows of 100,000 open cases.
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
+/// Page cache of the reader, in KiB.
+const READER_CACHE_KIB: i64 = 16 * 1024;
+/// Pages (of 4 KiB) in the write-ahead log before they are folded into the
+/// file: 32 MiB, so that a page changed often is folded once.
+const CHECKPOINT_PAGES: i64 = 8_192;
+/// Distinct statements that a connection keeps prepared.
+const STATEMENTS: usize = 64;
+
+/// What holds an open ledger.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+    pub(super) lock: File,
+}
+
+pub(super) fn open(path: &Path) -> Result<Opened, LedgerError> {
+    let broken = |detail: String| LedgerError::Broken { attempted: OPEN, detail: format!("{}: {detail}", path.display()) };
+    let lock = lock(path).map_err(broken)?;
+    create_private(path).map_err(|e| broken(format!("cannot be created ({e}); its folder must exist and be writable")))?;
+    let writer = connect(path, false).map_err(|e| named(path, &e))?;
+    migrate(&writer, MIGRATIONS).map_err(|e| match e {
+        Migration::Sql(e) => named(path, &e),
+        Migration::Refused(why) => broken(why),
+    })?;
+    let reader = connect(path, true).map_err(|e| named(path, &e))?;
+    Ok(Opened { writer, reader, lock })
+}
+
+fn named(path: &Path, error: &rusqlite::Error) -> LedgerError {
+    match explained(OPEN, error) {
+        LedgerError::Unavailable { attempted, detail } => {
+            LedgerError::Unavailable { attempted, detail: format!("{}: {detail}", path.display()) }
+        }
+        LedgerError::Broken { attempted, detail } => {
+            LedgerError::Broken { attempted, detail: format!("{}: {detail}", path.display()) }
+        }
+    }
+}
+
+/// Takes the lock file beside the ledger. The system lets it go when the
+/// process ends, however it ends; the file itself stays.
+fn lock(path: &Path) -> Result<File, String> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let beside = PathBuf::from(name);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    private(&mut options);
+    let mut file = options
+        .open(&beside)
+        .map_err(|e| format!("its lock file {} cannot be opened ({e}); its folder must exist and be writable", beside.display()))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Only for the message: an unreadable number is left out of it.
+            let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
+            let who = if known { format!("process {}", holder.trim()) } else { "another process".to_owned() };
+            return Err(format!("{who} has it open (lock file {}); stop that one, or use another file", beside.display()));
+        }
+        Err(TryLockError::Error(e)) => return Err(format!("its lock file {} cannot be locked ({e})", beside.display())),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(|e| format!("its lock file {} cannot be written ({e})", beside.display()))?;
+    Ok(file)
+}
+
+/// The salts stand in the file: nobody but its owner reads it. SQLite gives
+/// the files beside it the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    private(&mut options);
+    options.open(path).map(drop)
+}
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.mode(0o600);
+}
+
+#[cfg(not(unix))]
+fn private(_: &mut OpenOptions) {}
+
+fn connect(path: &Path, read_only: bool) -> rusqlite::Result<Connection> {
+    let access = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
+    let db = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(std::time::Duration::from_millis(u64::from(BUSY_MS)))?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "cache_size", if read_only { -READER_CACHE_KIB } else { -WRITER_CACHE_KIB })?;
+    if !read_only {
+        db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
+        db.pragma_update(None, "synchronous", "full")?;
+        // A destroyed salt is overwritten, not only unlinked.
+        db.pragma_update_and_check(None, "secure_delete", true, |row| row.get::<_, i64>(0))?;
+        db.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |row| row.get::<_, i64>(0))?;
+    }
+    Ok(db)
+}
+
+#[derive(Debug)]
+enum Migration {
+    Sql(rusqlite::Error),
+    Refused(String),
+}
+
+impl From<rusqlite::Error> for Migration {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+fn migrate(db: &Connection, migrations: &[&str]) -> Result<(), Migration> {
+    let number = |pragma: &str| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 && application != i64::from(APPLICATION_ID) {
+        return Err(Migration::Refused("is a database of another program; name another file".to_owned()));
+    }
+    let done = usize::try_from(version).ok().filter(|v| *v <= migrations.len()).ok_or_else(|| {
+        let ours = migrations.len();
+        Migration::Refused(format!("has schema version {version}, this program knows up to {ours}; use the newer program"))
+    })?;
+    for (sql, reached) in migrations.iter().zip(1_i64..).skip(done) {
+        let tx = db.unchecked_transaction()?;
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", reached)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
