@@ -13,11 +13,21 @@
 //! 9. What expired is not delivered.
 //! 10. What was buried is kept with its reason and seen in the depths.
 
+pub mod local;
+
+pub use local::LocalQueue;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use offboard_domain::{Area, Lane, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// The header in which a buried message, consumed from [`QueueName::Dead`],
+/// says why it was buried.
+pub const BURIED_REASON: &str = "offboard-buried-reason";
+/// The header in which it says from which queue.
+pub const BURIED_FROM: &str = "offboard-buried-from";
 
 /// The name of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,10 +138,13 @@ pub struct Depth {
 pub trait Queue: Send + Sync {
     /// Publishes all, and returns when the broker has confirmed all.
     async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError>;
-    /// Subscribes; at most `prefetch` deliveries are held unacknowledged.
+    /// Subscribes; at most `prefetch` deliveries (at least one) are held
+    /// unacknowledged. What the consumer holds returns when it is dropped:
+    /// drop it only after its deliveries are settled.
     async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError>;
-    /// What the queues hold.
+    /// What the queues hold, in the order of their names.
     async fn depths(&self) -> Result<Vec<Depth>, QueueError>;
-    /// What was buried, newest first: message and reason.
+    /// What was buried, newest first: message and reason. It stays there
+    /// until somebody consumes [`QueueName::Dead`] and acknowledges it.
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError>;
 }
