@@ -1,0 +1,51 @@
+//! Which names may be used. They become paths and URLs, so they are made of
+//! what our own ids are made of, and nothing can climb out of its folder,
+//! hide, or be two files on one system and one on another.
+
+use crate::StoreError;
+use object_store::path::Path;
+use offboard_domain::Digest;
+
+/// Where artifacts stand; no name begins with it.
+pub(crate) const OBJECTS: &str = "objects";
+
+/// Longest segment: below the 255 bytes of common file systems, with room for
+/// what is appended while a file is written.
+const SEGMENT_MAX_BYTES: usize = 128;
+/// Deepest name.
+const SEGMENTS_MAX: usize = 8;
+/// How much of a refused name an error repeats.
+const SHOWN_CHARS: usize = 80;
+
+/// The place of an artifact: spread over 256 folders.
+pub(crate) fn object_path(digest: Digest) -> Path {
+    let hex = digest.to_string();
+    Path::from(format!("{OBJECTS}/{}/{hex}", &hex[..2]))
+}
+
+pub(crate) fn checked(name: &str) -> Result<Path, StoreError> {
+    match flaw(name) {
+        None => Ok(Path::from(name)),
+        Some(why) => Err(StoreError::Refused { path: name.chars().take(SHOWN_CHARS).collect(), why }),
+    }
+}
+
+fn flaw(name: &str) -> Option<&'static str> {
+    if name.split('/').count() > SEGMENTS_MAX {
+        return Some("it is deeper than 8 segments");
+    }
+    if name.split('/').next() == Some(OBJECTS) {
+        return Some("'objects' is kept for artifacts");
+    }
+    name.split('/').find_map(|segment| {
+        if segment.is_empty() || segment.len() > SEGMENT_MAX_BYTES {
+            Some("each segment has 1 to 128 characters")
+        } else if segment.starts_with('.') || segment.ends_with('.') {
+            Some("no segment begins or ends with a dot")
+        } else if !segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b)) {
+            Some("a segment is made of a-z, 0-9, '-', '_' and '.'")
+        } else {
+            None
+        }
+    })
+}
