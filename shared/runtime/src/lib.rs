@@ -1,7 +1,14 @@
 //! What every process of Offboard needs and no part of it owns.
 
 pub mod clock;
+pub mod config;
+pub mod keys;
+pub mod private;
+pub mod retry;
 pub mod secret;
+pub mod telemetry;
 
 pub use clock::{Clock, ScaledClock, SystemClock, TokioClock};
+pub use config::{Configuration, SecretRef};
+pub use retry::retry;
 pub use secret::Secret;

@@ -1,0 +1,193 @@
+//! The engine's own configuration, `offboard.toml`.
+
+use super::reader::{Document, Section, Value};
+use offboard_domain::{Area, Lane};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where the history is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerUrl {
+    /// A SQLite file (`sqlite:data/ledger.db`).
+    Sqlite(PathBuf),
+}
+
+/// What carries assignments and reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueUrl {
+    /// This process's memory (`memory:`), refilled from the ledger.
+    Memory,
+}
+
+/// Where artifacts are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A folder (`file:data/store`).
+    Folder(PathBuf),
+}
+
+/// How much may be in flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// Most assignments in flight, by area and lane; an entry for each of both.
+    pub credit: BTreeMap<(Area, Lane), u32>,
+    /// Most assignments in flight in all urgent lanes together; beyond it they
+    /// wait their turn, so that urgent work cannot starve the rest.
+    pub urgent_cap: u32,
+    /// Most assignments that one worker holds at once.
+    pub prefetch: u16,
+}
+
+/// In flight for each area in the normal lane unless configured: enough to
+/// keep a vendor busy, below what makes it throttle.
+const CREDIT_NORMAL: u32 = 64;
+/// In flight for each area in the urgent lane unless configured.
+const CREDIT_URGENT: u32 = 32;
+/// Most that any credit may be: each one in flight holds memory and a connection.
+const CREDIT_MAX: u32 = 100_000;
+
+impl Default for Admission {
+    fn default() -> Self {
+        let credit = Area::MACHINES
+            .iter()
+            .flat_map(|a| [((*a, Lane::Urgent), CREDIT_URGENT), ((*a, Lane::Normal), CREDIT_NORMAL)])
+            .collect();
+        Self { credit, urgent_cap: 128, prefetch: 16 }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, to standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A level, or filters by module as `tracing` knows them
+    /// (`info,offboard_workers=debug`). `OFFBOARD_LOG` overrides it.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Human }
+    }
+}
+
+/// The engine's configuration. Paths are complete: they start at the folder
+/// that the configuration was loaded from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// Where the history is kept.
+    pub ledger: LedgerUrl,
+    /// What carries assignments and reports.
+    pub queue: QueueUrl,
+    /// Where artifacts are kept.
+    pub store: StoreUrl,
+    /// The folder that evidence is written to.
+    pub evidence: PathBuf,
+    /// The folder of the keys.
+    pub keys: PathBuf,
+    /// How much may be in flight.
+    pub admission: Admission,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+impl Engine {
+    /// The configuration of a folder whose `offboard.toml` says nothing.
+    #[must_use]
+    pub fn defaults(dir: &Path) -> Self {
+        Self {
+            ledger: LedgerUrl::Sqlite(dir.join("data/ledger.db")),
+            queue: QueueUrl::Memory,
+            store: StoreUrl::Folder(dir.join("data/store")),
+            evidence: dir.join("evidence"),
+            keys: dir.join("keys"),
+            admission: Admission::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+fn path_after(scheme: &str, url: &str, dir: &Path) -> Option<PathBuf> {
+    let path = url.strip_prefix(scheme)?.trim();
+    (!path.is_empty() && !path.starts_with("//")).then(|| dir.join(path))
+}
+
+fn folder(value: &Value<'_>, dir: &Path) -> Option<PathBuf> {
+    value.filled().map(|f| dir.join(f))
+}
+
+/// Reads the engine's document; what is absent or wrong keeps its default.
+pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
+    let table = doc.parse();
+    let mut root = doc.root(&table);
+    let mut engine = Engine::defaults(dir);
+    if let Some(v) = root.get("ledger") {
+        let expected = "a ledger's URL, such as \"sqlite:data/ledger.db\"";
+        if let Some(path) = v.parsed(expected, |s| path_after("sqlite:", s, dir)) {
+            engine.ledger = LedgerUrl::Sqlite(path);
+        }
+    }
+    if let Some(v) = root.get("queue") {
+        v.parsed("a queue's URL: \"memory:\"", |s| (s == "memory:").then_some(()));
+    }
+    if let Some(v) = root.get("store") {
+        let expected = "a store's URL, such as \"file:data/store\"";
+        if let Some(path) = v.parsed(expected, |s| path_after("file:", s, dir)) {
+            engine.store = StoreUrl::Folder(path);
+        }
+    }
+    if let Some(path) = root.get("evidence").and_then(|v| folder(&v, dir)) {
+        engine.evidence = path;
+    }
+    if let Some(path) = root.get("keys").and_then(|v| folder(&v, dir)) {
+        engine.keys = path;
+    }
+    admission(root.section("admission"), &mut engine.admission);
+    log(root.section("log"), &mut engine.log);
+    root.done();
+    engine
+}
+
+fn admission(mut section: Section<'_>, into: &mut Admission) {
+    if let Some(n) = section.get("urgent_cap").and_then(|v| v.integer(1, CREDIT_MAX)) {
+        into.urgent_cap = n;
+    }
+    if let Some(n) = section.get("prefetch").and_then(|v| v.integer(1, 1_000)) {
+        into.prefetch = n;
+    }
+    let mut credit = section.section("credit");
+    for area in Area::MACHINES {
+        let mut lanes = credit.section(area.word());
+        for lane in [Lane::Urgent, Lane::Normal] {
+            if let Some(n) = lanes.get(lane.word()).and_then(|v| v.integer(1, CREDIT_MAX)) {
+                into.credit.insert((*area, lane), n);
+            }
+        }
+        lanes.done();
+    }
+    credit.done();
+    section.done();
+}
+
+fn log(mut section: Section<'_>, into: &mut LogConfig) {
+    if let Some(v) = section.get("level") {
+        let expected = "a level (error, warn, info, debug, trace) or filters such as \"info,offboard_workers=debug\"";
+        let level = v.parsed(expected, |s| crate::telemetry::is_filter(s).then(|| s.to_owned()));
+        into.level = level.unwrap_or_else(|| into.level.clone());
+    }
+    let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
+    if let Some(format) = section.get("format").and_then(|v| v.word(&formats)) {
+        into.format = format;
+    }
+    section.done();
+}

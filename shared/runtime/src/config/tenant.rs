@@ -1,0 +1,273 @@
+//! One client company's configuration, `tenants/<handle>.toml`.
+
+use super::intake::{self, IntakeConfig};
+use super::policy;
+use super::reader::{Document, Section, Value};
+use super::secret_ref::{self, SecretRef};
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use offboard_domain::{Policy, System, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// When the company works. A bare last day ends with the working day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkingHours {
+    /// On which days, as numbers from 1 (Monday) to 7 (Sunday).
+    pub days: BTreeSet<i8>,
+    /// The working day's begin.
+    pub from: Time,
+    /// The working day's end.
+    pub to: Time,
+}
+
+impl Default for WorkingHours {
+    fn default() -> Self {
+        Self {
+            days: (1..=5).collect(),
+            from: Time::constant(8, 0, 0, 0),
+            to: Time::constant(17, 0, 0, 0),
+        }
+    }
+}
+
+impl WorkingHours {
+    /// Whether it is worked on that day of the week.
+    #[must_use]
+    pub fn works_on(&self, day: Weekday) -> bool {
+        self.days.contains(&day.to_monday_one_offset())
+    }
+}
+
+/// Where a Microsoft 365 tenant is reached and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphConfig {
+    /// The directory's (Entra tenant's) id, or one of its domains.
+    pub directory: String,
+    /// The application's (client) id.
+    pub client_id: String,
+    /// Where the application's secret is.
+    pub client_secret: SecretRef,
+    /// Where tokens are asked for.
+    pub login_url: String,
+    /// Microsoft Graph.
+    pub graph_url: String,
+    /// Exchange's admin endpoint.
+    pub exchange_url: String,
+    /// SharePoint's admin site of this tenant; none: found through Graph.
+    pub sharepoint_url: Option<String>,
+}
+
+/// Which vendor's protocol a system speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SystemKind {
+    /// Microsoft 365 (`kind = "graph"`).
+    Graph(GraphConfig),
+}
+
+/// One outside system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemConfig {
+    /// The site whose workers alone can reach it; none: any worker.
+    pub site: Option<String>,
+    /// The protocol, with what it needs.
+    pub kind: SystemKind,
+}
+
+/// One client company.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tenant {
+    /// Its handle: the file's name.
+    pub id: TenantId,
+    /// Its name, to show.
+    pub name: String,
+    /// Its time zone.
+    pub time_zone: TimeZone,
+    /// When it works.
+    pub working_hours: WorkingHours,
+    /// Its share when tenants compete: 2 gets twice what 1 gets.
+    pub weight: u32,
+    /// Its outside systems.
+    pub systems: BTreeMap<System, SystemConfig>,
+    /// How its HR's files are to be read.
+    pub intake: IntakeConfig,
+    /// What it has decided once for all departures.
+    pub policy: Policy,
+}
+
+/// Largest share of one tenant.
+const WEIGHT_MAX: u32 = 1_000;
+
+const LOGIN_URL: &str = "https://login.microsoftonline.com";
+const GRAPH_URL: &str = "https://graph.microsoft.com";
+const EXCHANGE_URL: &str = "https://outlook.office365.com";
+
+const WEEKDAYS: &[(&str, i8)] =
+    &[("mon", 1), ("tue", 2), ("wed", 3), ("thu", 4), ("fri", 5), ("sat", 6), ("sun", 7)];
+
+/// Reads a tenant's document. A tenant without its required keys is none, and
+/// then the reason is noted.
+pub(super) fn read(doc: &Document<'_>, id: TenantId, dir: &Path) -> Option<Tenant> {
+    let table = doc.parse();
+    let mut root = doc.root(&table);
+    let name = root.require("name", "the company's name").and_then(|v| v.filled());
+    let time_zone = root
+        .require("time_zone", "an IANA time zone, such as \"Europe/Berlin\"")
+        .and_then(|v| zone(&v));
+    let working_hours = working_hours(root.section("working_hours"));
+    let weight = root.get("weight").and_then(|v| v.integer(1, WEIGHT_MAX)).unwrap_or(1);
+    let systems = systems(&root.section("systems"), dir);
+    let intake = intake::read(root.section("intake"));
+    let policy = policy::read(root.section("policy"));
+    root.done();
+    Some(Tenant {
+        id,
+        name: name?,
+        time_zone: time_zone?,
+        working_hours,
+        weight,
+        systems,
+        intake,
+        policy,
+    })
+}
+
+fn zone(value: &Value<'_>) -> Option<TimeZone> {
+    value.parsed("an IANA time zone, such as \"Europe/Berlin\"", |s| TimeZone::get(s).ok())
+}
+
+fn time_of_day(value: &Value<'_>) -> Option<Time> {
+    value.parsed("a time of day such as \"17:00\"", |s| {
+        let (h, m) = s.split_once(':')?;
+        if h.len() != 2 || m.len() != 2 {
+            return None;
+        }
+        Time::new(h.parse().ok()?, m.parse().ok()?, 0, 0).ok()
+    })
+}
+
+fn working_hours(mut section: Section<'_>) -> WorkingHours {
+    let mut hours = WorkingHours::default();
+    if let Some(v) = section.get("days") {
+        let days: BTreeSet<i8> = v.list().iter().filter_map(|d| d.word(WEEKDAYS)).collect();
+        if !days.is_empty() {
+            hours.days = days;
+        }
+    }
+    if let Some(t) = section.get("from").and_then(|v| time_of_day(&v)) {
+        hours.from = t;
+    }
+    if let Some(t) = section.get("to").and_then(|v| time_of_day(&v)) {
+        hours.to = t;
+    }
+    if hours.from >= hours.to {
+        section.wrong("the working day must begin ('from') before it ends ('to')");
+    }
+    section.done();
+    hours
+}
+
+fn systems(section: &Section<'_>, dir: &Path) -> BTreeMap<System, SystemConfig> {
+    let mut found = BTreeMap::new();
+    for (name, value) in section.entries() {
+        let system = match System::new(name) {
+            Ok(s) if s != System::person() => Some(s),
+            Ok(_) => {
+                value.wrong("the name 'person' is taken by what humans do; choose another");
+                None
+            }
+            Err(e) => {
+                value.wrong(e.to_string());
+                None
+            }
+        };
+        // Read it also under a wrong name: its own mistakes are told as well.
+        if let (Some(config), Some(system)) = (self::system(value.section(), dir), system) {
+            found.insert(system, config);
+        }
+    }
+    found
+}
+
+fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
+    if !section.is_present() {
+        return None;
+    }
+    let kind = section.require("kind", "the protocol: \"graph\"").and_then(|v| v.word(&[("graph", ())]));
+    let site = section.get("site").and_then(|v| {
+        // A site names queues and files as a tenant does, so the same rule holds.
+        v.parsed("a site's name: 1 to 64 of a-z, 0-9 and '-'", |s| TenantId::new(s).ok().map(|_| s.to_owned()))
+    });
+    let graph = graph(&mut section, dir);
+    section.done();
+    kind?;
+    Some(SystemConfig { site, kind: SystemKind::Graph(graph?) })
+}
+
+fn graph(section: &mut Section<'_>, dir: &Path) -> Option<GraphConfig> {
+    // What stands here may be a secret in the wrong place: it is not repeated.
+    let directory = section.require("directory", "the directory's id").and_then(|v| {
+        v.unseen("the directory's id (a GUID) or one of its domains", |s| is_guid(s) || is_domain(s))
+    });
+    let client_id = section
+        .require("client_id", "the application's id")
+        .and_then(|v| v.unseen("the application's (client) id, a GUID", is_guid));
+    let client_secret = section
+        .require("client_secret", "{ env = \"NAME\" } or { file = \"path\" }")
+        .and_then(|v| secret_ref::read(&v, dir));
+    let mut url = |key, default: &str| {
+        section.get(key).map_or_else(|| Some(default.to_owned()), |v| base_url(&v))
+    };
+    let login_url = url("login_url", LOGIN_URL);
+    let graph_url = url("graph_url", GRAPH_URL);
+    let exchange_url = url("exchange_url", EXCHANGE_URL);
+    let sharepoint_url = section.get("sharepoint_url").and_then(|v| base_url(&v));
+    Some(GraphConfig {
+        directory: directory?,
+        client_id: client_id?,
+        client_secret: client_secret?,
+        login_url: login_url?,
+        graph_url: graph_url?,
+        exchange_url: exchange_url?,
+        sharepoint_url,
+    })
+}
+
+fn is_guid(s: &str) -> bool {
+    let parts: Vec<&str> = s.split('-').collect();
+    let lengths: Vec<usize> = parts.iter().map(|p| p.len()).collect();
+    lengths == [8, 4, 4, 4, 12] && parts.iter().all(|p| p.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn is_domain(s: &str) -> bool {
+    s.contains('.')
+        && s.split('.').all(|label| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+}
+
+/// A base URL without its last slash: https, or http to this machine itself.
+fn base_url(value: &Value<'_>) -> Option<String> {
+    let expected = "a base URL beginning with https:// (http:// only to 127.0.0.1, [::1] or localhost), without user, query or fragment";
+    value.parsed(expected, |s| {
+        let s = s.trim_end_matches('/');
+        let (secure, rest) = match (s.strip_prefix("https://"), s.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => return None,
+        };
+        let strange = |c: char| c.is_whitespace() || c.is_control() || "@?#\\\"<>".contains(c);
+        if rest.is_empty() || rest.starts_with('/') || rest.contains(strange) {
+            return None;
+        }
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = match authority.strip_prefix('[') {
+            Some(v6) => v6.split(']').next().unwrap_or_default(),
+            None => authority.split(':').next().unwrap_or_default(),
+        };
+        let local = ["127.0.0.1", "::1", "localhost"].contains(&host);
+        (!host.is_empty() && (secure || local)).then(|| s.to_owned())
+    })
+}

@@ -1,0 +1,290 @@
+use super::*;
+use offboard_domain::departure::{Forwarding, Meetings};
+use offboard_domain::policy::SuccessorRule;
+use offboard_domain::{Area, Kind, Lane, Policy, System};
+use std::collections::BTreeSet;
+
+const ENGINE: &str = include_str!("../../../../deploy/example/offboard.toml");
+const TENANT: &str = include_str!("../../../../deploy/example/tenants/contoso.toml");
+
+/// The example with every "#key = value" line switched on.
+fn switched_on(text: &str) -> String {
+    let on = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic()) => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(on).collect()
+}
+
+fn tenant(text: &str) -> (Option<Tenant>, Vec<String>) {
+    let id = TenantId::new("contoso").unwrap();
+    let (tenant, found) = parse_tenant(Path::new("contoso.toml"), text, id, Path::new("/w"));
+    (tenant, found.problems.iter().map(ToString::to_string).collect())
+}
+
+fn engine(text: &str) -> (Engine, Vec<String>) {
+    let (engine, found) = parse_engine(Path::new("offboard.toml"), text, Path::new("/w"));
+    (engine, found.problems.iter().map(ToString::to_string).collect())
+}
+
+/// Every key path that stands in a TOML text.
+fn paths(text: &str) -> BTreeSet<String> {
+    fn walk(prefix: &str, table: &toml::Table, out: &mut BTreeSet<String>) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            out.insert(path.clone());
+            if let toml::Value::Table(inner) = value {
+                walk(&path, inner, out);
+            }
+        }
+    }
+    let mut out = BTreeSet::new();
+    walk("", &text.parse().unwrap(), &mut out);
+    out
+}
+
+#[test]
+fn the_example_names_every_key_of_the_engine_with_its_default() {
+    let dir = Path::new("/w");
+    let on = switched_on(ENGINE);
+    let (switched, found) = parse_engine(Path::new("offboard.toml"), &on, dir);
+    assert_eq!(found.problems, []);
+    let absent: Vec<_> = found.known.difference(&paths(&on)).cloned().collect();
+    assert_eq!(absent, Vec::<String>::new(), "keys that the example does not show");
+    assert_eq!(switched, Engine::defaults(dir));
+    assert_eq!(engine(ENGINE), (Engine::defaults(dir), vec![]));
+}
+
+#[test]
+fn the_example_names_every_key_of_a_tenant_with_its_default() {
+    let on = switched_on(TENANT);
+    let id = TenantId::new("contoso").unwrap();
+    let (switched, found) = parse_tenant(Path::new("contoso.toml"), &on, id, Path::new("/w"));
+    assert_eq!(found.problems, []);
+    let shown = paths(&on);
+    let absent: Vec<_> = found
+        .known
+        .difference(&shown)
+        // The other form of a secret's place and of a successor: in the text above them.
+        .filter(|k| *k != "systems.m365.client_secret.file")
+        .cloned()
+        .collect();
+    assert_eq!(absent, Vec::<String>::new(), "keys that the example does not show");
+
+    let (plain, problems) = tenant(TENANT);
+    assert_eq!(problems, Vec::<String>::new());
+    let (mut switched, plain) = (switched.unwrap(), plain.unwrap());
+    // What the example says has no default.
+    assert_eq!(switched.policy.hold_days.take(), Some(365));
+    assert!(switched.policy.automatic_reply.take().is_some());
+    assert_eq!(switched.policy.licence_price_cents["SPE_E3"], 3690);
+    switched.policy.licence_price_cents.clear();
+    assert_eq!(switched.intake.columns.len(), Field::ALL.len());
+    switched.intake.columns.clear();
+    for system in switched.systems.values_mut() {
+        let SystemKind::Graph(graph) = &mut system.kind;
+        assert!(system.site.take().is_some() && graph.sharepoint_url.take().is_some());
+    }
+    assert_eq!(switched, plain);
+    assert_eq!(plain.policy, Policy::default());
+}
+
+#[test]
+fn a_tenant_as_somebody_would_write_it() {
+    let text = r#"
+        name = "Fabrikam"
+        time_zone = "America/New_York"
+        weight = 3
+        working_hours = { days = ["mon", "sat"], from = "09:30", to = "18:00" }
+        [systems.m365]
+        kind = "graph"
+        directory = "fabrikam.onmicrosoft.com"
+        client_id = "66666666-7777-8888-9999-00000000000f"
+        client_secret = { file = "secrets/m365" }
+        graph_url = "http://127.0.0.1:8080/graph/"
+        [intake]
+        delimiter = "semicolon"
+        date_formats = ["mm/dd/yyyy", "iso"]
+        columns = { mail = "Work e-mail", effective_at = ["Last day", "End"] }
+        [policy]
+        successor = { mail = "it@fabrikam.example" }
+        protected = ["BreakGlass@fabrikam.example"]
+        skip = ["mailbox.hide_from_address_lists"]
+        forwarding = "successor"
+        meetings = "hand_over"
+        shared_mailbox_max = "500 MB"
+        approvals = { overdue_after = "2d 12h", irreversible_delay = "90m", approvers = ["Lee"] }
+        licences = { currency = "USD", monthly_prices = { SPE_E3 = 36.9, SPE_E5 = 57, F1 = "2.25" } }
+    "#;
+    let (tenant, problems) = tenant(text);
+    assert_eq!(problems, Vec::<String>::new());
+    let t = tenant.unwrap();
+    assert_eq!((t.weight, t.working_hours.to.hour()), (3, 18));
+    assert!(t.working_hours.works_on(jiff::civil::Weekday::Saturday));
+    assert!(!t.working_hours.works_on(jiff::civil::Weekday::Friday));
+    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
+    assert_eq!(graph.client_secret, SecretRef::File("/w/secrets/m365".into()));
+    assert_eq!(graph.graph_url, "http://127.0.0.1:8080/graph");
+    assert_eq!(t.intake.delimiter, Some(b';'));
+    assert_eq!(t.intake.date_formats, [DateFormat::Iso, DateFormat::MonthSlashDay].into());
+    assert_eq!(t.intake.columns[&Field::EffectiveAt], ["Last day", "End"]);
+    let p = &t.policy;
+    assert!(matches!(&p.successor, SuccessorRule::Named(who) if who.mail.is_some()));
+    assert!(p.protected.contains("breakglass@fabrikam.example"));
+    assert!(p.skip.contains(&Kind::HideFromAddressLists));
+    assert_eq!((&p.forwarding, p.meetings), (&Forwarding::Successor, Meetings::HandOver));
+    assert_eq!(p.shared_mailbox_max_bytes, 500 << 20);
+    assert_eq!((p.approvals.overdue_after_ms, p.approvals.irreversible_delay_ms), (216_000_000, 5_400_000));
+    assert_eq!(p.licence_price_cents.values().copied().collect::<Vec<_>>(), [225, 3690, 5700]);
+}
+
+#[test]
+fn mistakes_name_line_key_and_what_was_expected() {
+    let head = "name = \"C\"\ntime_zone = \"UTC\"\n";
+    let guid = "11111111-2222-3333-4444-555555555555";
+    let graph = format!(
+        "[systems.m]\nkind = \"graph\"\ndirectory = \"{guid}\"\nclient_id = \"{guid}\"\n"
+    );
+    let cases: Vec<(String, &str)> = vec![
+        ("nmae = \"C\"\ntime_zone = \"UTC\"".into(), "contoso.toml: name: missing; expected the company's name | contoso.toml:1: nmae: unknown key; did you mean 'name'?"),
+        (format!("{head}[policy]\nhold_dayz = 3"), "contoso.toml:4: policy.hold_dayz: unknown key; did you mean 'hold_days'?"),
+        (format!("{head}[policy]\nlegal_hold = \"yes\""), "contoso.toml:4: policy.legal_hold: expected true or false, got 'yes'"),
+        (format!("{head}[policy]\nmeetings = \"canel\""), "contoso.toml:4: policy.meetings: expected one of 'leave', 'cancel', 'hand_over', got 'canel'; did you mean 'cancel'?"),
+        (format!("{head}[policy.approvals]\noverdue_after = \"soon\""), "contoso.toml:4: policy.approvals.overdue_after: expected a length of time up to 2160h, such as \"90m\", \"24h\" or \"2d\", got 'soon'"),
+        (format!("{head}[policy.approvals]\noverdue_after = \"-1h\""), "contoso.toml:4: policy.approvals.overdue_after: expected a length of time up to 2160h, such as \"90m\", \"24h\" or \"2d\", got '-1h'"),
+        (format!("{head}[policy]\nskip = [\"mailbox.hide_from_address_list\"]"), "contoso.toml:4: policy.skip: 'mailbox.hide_from_address_list' is no kind of task; did you mean 'mailbox.hide_from_address_lists'?"),
+        ("name = \"C\"\ntime_zone = \"Europe/Berln\"".into(), "contoso.toml:2: time_zone: expected an IANA time zone, such as \"Europe/Berlin\", got 'Europe/Berln'"),
+        (format!("{head}weight = 0"), "contoso.toml:3: weight: expected a whole number from 1 to 1000, got 0"),
+        (format!("{head}working_hours = {{ from = \"18:00\" }}"), "contoso.toml:3: working_hours: the working day must begin ('from') before it ends ('to')"),
+        (format!("{head}[intake]\ndate_formats = [\"dd/mm/yyyy\", \"mm/dd/yyyy\"]"), "contoso.toml:4: intake.date_formats: 'dd/mm/yyyy' and 'mm/dd/yyyy' cannot both be accepted: 03/04/2026 would mean two days; keep one"),
+        (format!("{head}[intake.columns]\nmial = \"x\""), "contoso.toml:4: intake.columns.mial: unknown key; did you mean 'mail'?"),
+        (format!("{head}{graph}client_secret = \"hunter2\""), "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" }, got a literal secret; secrets never stand in the configuration"),
+        (format!("{head}{graph}client_secret = {{ env = \"A\", file = \"b\" }}"), "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" }, got both"),
+        (format!("{head}{graph}client_secret = {{ evn = \"A\" }}"), "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" } | contoso.toml:7: systems.m.client_secret.evn: unknown key; did you mean 'env'?"),
+        (format!("{head}{graph}client_secret = {{ env = \"A\" }}\ngraph_url = \"http://graph.example\""), "contoso.toml:8: systems.m.graph_url: expected a base URL beginning with https:// (http:// only to 127.0.0.1, [::1] or localhost), without user, query or fragment, got 'http://graph.example'"),
+        (format!("{head}[systems.person]\nkind = \"ldap\""), "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', got 'ldap'"),
+        (format!("{head}[policy.licences.monthly_prices]\nE3 = 1.234"), "contoso.toml:4: policy.licences.monthly_prices.E3: expected a price a month with at most two decimals, such as 34.40, got 1.234"),
+        (format!("{head}policy = 3"), "contoso.toml:3: policy: expected a section, got 3"),
+    ];
+    for (text, expected) in cases {
+        let (_, problems) = tenant(&text);
+        assert_eq!(problems.join(" | "), expected, "in:\n{text}");
+    }
+    assert_eq!(engine("queue = \"rabbit:\"").1, ["offboard.toml:1: queue: expected a queue's URL: \"memory:\", got 'rabbit:'"]);
+    assert_eq!(engine("ledger = \"redis://u:hunter2@h\"").1, ["offboard.toml:1: ledger: expected a ledger's URL, such as \"sqlite:data/ledger.db\", got a URL with a user in it"]);
+    assert_eq!(engine("[admission.credit]\nidentity = { urgent = 1 }").0.admission.credit[&(Area::Identity, Lane::Urgent)], 1);
+}
+
+#[test]
+fn a_kind_that_a_departure_needs_cannot_be_skipped() {
+    for kind in Kind::ALL.iter().filter(|k| !SKIPPABLE.contains(k)) {
+        let (_, problems) = tenant(&format!("name = \"C\"\ntime_zone = \"UTC\"\npolicy = {{ skip = [\"{kind}\"] }}"));
+        assert!(problems.concat().contains("may not be skipped"), "{kind}: {problems:?}");
+    }
+    for kind in SKIPPABLE {
+        let spec = kind.spec();
+        assert!(spec.urgency > offboard_domain::catalogue::Urgency::U0, "{kind} cuts access");
+        assert!(!kind.is_closing_round(), "{kind} proves");
+        assert!(spec.writes || spec.area == Area::Person || *kind == Kind::ProvePool, "{kind} is read by others");
+    }
+}
+
+#[test]
+fn broken_toml_is_reported_with_its_line_and_without_its_text() {
+    let (_, problems) = tenant("name = \"C\"\ntime_zone = \"UTC\"\nsecret = hunter2 hunter2\n[policy\n");
+    assert!(problems.iter().any(|p| p.starts_with("contoso.toml:3: not valid TOML:")), "{problems:?}");
+    assert!(problems.iter().any(|p| p.starts_with("contoso.toml:4: not valid TOML:")), "{problems:?}");
+    assert!(!problems.concat().contains("hunter2"), "{problems:?}");
+}
+
+#[test]
+fn all_files_are_loaded_and_all_their_mistakes_told() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(load(dir.path()).unwrap_err().to_string().contains("offboard init"));
+    fs::write(dir.path().join(ENGINE_FILE), "\u{feff}[log]\nlevel = \"loud\"").unwrap();
+    let tenants = dir.path().join(TENANTS_FOLDER);
+    fs::create_dir(&tenants).unwrap();
+    fs::write(tenants.join("acme.toml"), "name = 3").unwrap();
+    fs::write(tenants.join("Bad Name.toml"), "").unwrap();
+    fs::write(tenants.join("notes.txt"), "not a tenant").unwrap();
+    let errors = load(dir.path()).unwrap_err();
+    let text = errors.to_string();
+    for part in ["level: expected a level", "acme.toml:1: name: expected a text", "time_zone: missing", "is not a valid tenant"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert_eq!(errors.0.len(), 4, "{text}");
+
+    fs::write(dir.path().join(ENGINE_FILE), "").unwrap();
+    fs::write(tenants.join("acme.toml"), "name = \"A\"\ntime_zone = \"UTC\"").unwrap();
+    fs::remove_file(tenants.join("Bad Name.toml")).unwrap();
+    let loaded = load(dir.path()).unwrap();
+    assert_eq!(loaded.engine, Engine::defaults(dir.path()));
+    assert_eq!(loaded.tenants.keys().map(TenantId::as_str).collect::<Vec<_>>(), ["acme"]);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(ENGINE_FILE), vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    assert!(load(dir.path()).unwrap_err().to_string().contains("larger than 1048576 bytes"));
+}
+
+#[test]
+fn init_makes_a_folder_that_loads_and_overwrites_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let work = dir.path().join("work");
+    let created = init(&work).unwrap();
+    assert!(created.kept.is_empty() && created.made.len() == 5, "{created:?}");
+    assert_eq!(load(&work).unwrap().engine, Engine::defaults(&work));
+    fs::write(work.join(ENGINE_FILE), "# mine").unwrap();
+    fs::remove_file(work.join("keys/escrow.key")).unwrap();
+    let key = fs::read(work.join("keys/signing.pem")).unwrap();
+    let again = init(&work).unwrap();
+    assert_eq!((again.made, again.kept.len()), (vec![work.join("keys/escrow.key")], 4));
+    assert_eq!(fs::read_to_string(work.join(ENGINE_FILE)).unwrap(), "# mine");
+    assert_eq!(fs::read(work.join("keys/signing.pem")).unwrap(), key);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_init_makes_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let work = dir.path().join("work");
+    init(&work).unwrap();
+    let mode = |p: &str| fs::metadata(work.join(p)).unwrap().permissions().mode() & 0o777;
+    for folder in ["", "keys", "tenants", "data", "evidence"] {
+        assert_eq!(mode(folder), 0o700, "{folder}");
+    }
+    for file in ["offboard.toml", "keys/signing.pem", "keys/master.key", "keys/escrow.key"] {
+        assert_eq!(mode(file), 0o600, "{file}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    fs::write(&file, "hunter2\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let reference = SecretRef::File(file.clone());
+    let refused = reference.read().unwrap_err().to_string();
+    assert!(refused.contains("mode 640") && refused.contains("chmod 600") && !refused.contains("hunter2"), "{refused}");
+    let text = format!("{}\n", TENANT.replace("{ env = \"OFFBOARD_CONTOSO_M365_SECRET\" }", &format!("{{ file = {:?} }}", file.display().to_string())));
+    assert!(tenant(&text).1.concat().contains("client_secret: "), "load says it too");
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(reference.read().unwrap().expose(), "hunter2");
+    assert_eq!(tenant(&text).1, Vec::<String>::new());
+    fs::write(&file, " \n").unwrap();
+    assert!(matches!(reference.read(), Err(SecretError::Empty(_))));
+}
+
+#[test]
+fn a_secret_in_the_environment() {
+    let reference = SecretRef::Env("X".into());
+    assert_eq!(reference.read_with(|n| Some(format!("of {n}"))).unwrap().expose(), "of X");
+    assert!(reference.read_with(|_| None).is_err() && reference.read_with(|_| Some(" ".into())).is_err());
+}
