@@ -1,0 +1,14 @@
+//! One suite for every backend of the ledger. `laws.rs` holds one function a
+//! law; a backend is an implementation of [`backend::Backend`] and one line
+//! that makes a test of each law. What only a file can suffer is in
+//! `sqlite_file.rs` and `sqlite_kill.rs`; `model.rs` holds the backends against
+//! each other under random operations.
+
+mod backend;
+mod laws;
+mod memory;
+mod model;
+mod pen;
+mod sqlite;
+mod sqlite_file;
+mod sqlite_kill;

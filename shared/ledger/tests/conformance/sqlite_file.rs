@@ -1,0 +1,201 @@
+//! What only a file can suffer: a second process, damage, another program's
+//! file, a newer version's; and what its plans and pages must be.
+
+use crate::backend::Backend as _;
+use crate::pen::{NOON, Pen, wake};
+use crate::sqlite::Sqlite;
+use offboard_domain::Timestamp;
+use offboard_ledger::{Append, Appended, Filter, KeyChange, Ledger as _, LedgerError, Shard, SqliteLedger};
+use rusqlite::Connection;
+use std::sync::Arc;
+
+async fn with_three_records() -> (Sqlite, Pen) {
+    let backend = Sqlite::fresh().await;
+    let mut pen = Pen::new("acme", "one");
+    for n in 0..3 {
+        let append = pen.draft(1, &format!("record {n}"));
+        pen.write(&*backend.ledger(), append).await;
+    }
+    (backend, pen)
+}
+
+async fn refused(backend: &Sqlite, pen: &Pen) -> String {
+    match backend.ledger().read(&pen.tenant, pen.case, 1).await {
+        Err(error @ LedgerError::Broken { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn law_06_a_missing_record_is_named() {
+    let (backend, pen) = with_three_records().await;
+    let backend = backend.tampered(|db| assert_eq!(db.execute("DELETE FROM records WHERE version = 2", []).unwrap(), 1));
+    let said = refused(&backend, &pen).await;
+    assert!(said.contains(&format!("record 2 of {} is missing", pen.case)), "{said}");
+    // Nor does a writer who stands before it get a shorter history.
+    let stale = Pen::new("acme", "one").draft(1, "stale");
+    assert!(matches!(backend.ledger().append(stale).await, Err(LedgerError::Broken { .. })));
+}
+
+#[tokio::test]
+async fn law_06_a_changed_record_is_named() {
+    let (backend, pen) = with_three_records().await;
+    let backend = backend.tampered(|db| {
+        assert_eq!(db.execute("UPDATE records SET body = x'00' WHERE version = 2", []).unwrap(), 1);
+    });
+    let said = refused(&backend, &pen).await;
+    assert!(said.contains(&format!("record 2 of {} is not what its hash says", pen.case)), "{said}");
+}
+
+#[tokio::test]
+async fn law_06_an_index_that_disagrees_with_the_log_is_named() {
+    let (backend, pen) = with_three_records().await;
+    let backend = backend.tampered(|db| assert_eq!(db.execute("UPDATE cases SET head = zeroblob(32)", []).unwrap(), 1));
+    let said = refused(&backend, &pen).await;
+    assert!(said.contains("does not agree with its last record"), "{said}");
+}
+
+#[tokio::test]
+async fn law_07_a_log_that_leads_into_another_case_is_named() {
+    let (backend, pen) = with_three_records().await;
+    let mut other = Pen::new("zenith", "two");
+    let append = other.draft(3, "another's");
+    other.write(&*backend.ledger(), append).await;
+    let backend = backend.tampered(|db| {
+        let other_last = "(SELECT max(seq) FROM records)";
+        let sql = format!("UPDATE cases SET last = {other_last} WHERE tenant = 1");
+        assert_eq!(db.execute(&sql, []).unwrap(), 1);
+    });
+    let said = refused(&backend, &pen).await;
+    assert!(said.contains("is missing") && !said.contains(&other.case.to_string()), "{said}");
+}
+
+#[tokio::test]
+async fn a_second_opening_is_refused_and_names_the_file() {
+    let backend = Sqlite::fresh().await;
+    let said = SqliteLedger::open(&backend.path()).unwrap_err().to_string();
+    let (file, process) = (backend.path().display().to_string(), std::process::id());
+    assert!(said.contains(&file) && said.contains(&format!("process {process} has it open")), "{said}");
+    // The refused one did not disturb the first.
+    let mut pen = Pen::new("acme", "one");
+    let append = pen.draft(1, "opened");
+    pen.write(&*backend.ledger(), append).await;
+}
+
+#[tokio::test]
+async fn what_is_not_a_ledger_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "name,leaves\n".repeat(500)).unwrap();
+    let said = SqliteLedger::open(&text).unwrap_err().to_string();
+    assert!(said.contains(&text.display().to_string()), "{said}");
+    assert_eq!(std::fs::read_to_string(&text).unwrap(), "name,leaves\n".repeat(500));
+
+    let foreign = folder.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let said = SqliteLedger::open(&foreign).unwrap_err().to_string();
+    assert!(said.contains("another program"), "{said}");
+
+    let newer = folder.path().join("newer.db");
+    SqliteLedger::open(&newer).unwrap().close().await.unwrap();
+    Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let said = SqliteLedger::open(&newer).unwrap_err().to_string();
+    assert!(said.contains("schema version 99"), "{said}");
+
+    let nowhere = folder.path().join("missing").join("ledger.db");
+    let said = SqliteLedger::open(&nowhere).unwrap_err().to_string();
+    assert!(said.contains("folder must exist"), "{said}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_but_its_owner_reads_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (backend, _) = with_three_records().await;
+    let mut seen = 0;
+    for file in std::fs::read_dir(backend.path().parent().unwrap()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+        seen += 1;
+    }
+    assert!(seen >= 3, "the file, its log and its lock");
+}
+
+#[tokio::test]
+async fn closing_drains_and_then_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let mut pending = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let ledger = Arc::clone(&ledger);
+        let append = Pen::new("acme", &format!("case {n}")).draft(1, "opened");
+        pending.spawn(async move { ledger.append(append).await });
+    }
+    ledger.checkpoint().await.unwrap();
+    ledger.close().await.unwrap();
+    ledger.close().await.unwrap();
+    let answers = pending.join_all().await;
+    let done = answers.iter().filter(|a| matches!(a, Ok(Appended::Done))).count();
+    let after = Pen::new("acme", "late").draft(1, "opened");
+    let said = ledger.append(after).await.unwrap_err().to_string();
+    assert!(said.contains("closed"), "{said}");
+    assert!(ledger.list(Filter { limit: 1, ..Filter::default() }).await.is_err());
+
+    // The log is folded in: the file alone is the whole ledger, and free.
+    let log = path.with_extension("db-wal");
+    assert!(!log.exists() || std::fs::metadata(&log).unwrap().len() == 0);
+    let again = SqliteLedger::open(&path).unwrap();
+    let listed = again.list(Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
+    assert_eq!(listed.len(), done);
+    assert!(answers.iter().all(|a| matches!(a, Ok(Appended::Done) | Err(LedgerError::Unavailable { .. }))));
+}
+
+#[tokio::test]
+async fn law_13_a_destroyed_salt_is_nowhere_in_the_files() {
+    let salt: [u8; 32] = *b"the salt that is to be destroyed";
+    let backend = Sqlite::fresh().await;
+    let ledger = backend.ledger();
+    let mut pen = Pen::new("acme", "one");
+    let opened = Append { key: KeyChange::Create(salt), ..pen.draft(1, "opened") };
+    pen.write(&*ledger, opened).await;
+    let holds_salt = || {
+        let files = std::fs::read_dir(backend.path().parent().unwrap()).unwrap();
+        files.map(|f| std::fs::read(f.unwrap().path()).unwrap()).any(|bytes| bytes.windows(32).any(|w| w == salt))
+    };
+    assert!(holds_salt(), "the search finds it while it is there");
+    let erased = Append { key: KeyChange::Destroy, ..pen.draft(1, "erased") };
+    pen.write(&*ledger, erased).await;
+    // The idle writer scrubs after it has answered; what comes after its next
+    // answer comes after that.
+    ledger.own(Shard::ALL, "anyone", NOON, NOON).await.unwrap();
+    assert!(!holds_salt());
+}
+
+#[tokio::test]
+async fn every_question_is_answered_by_an_index() {
+    let backend = Sqlite::fresh().await;
+    let ledger = backend.ledger();
+    for n in 0..50 {
+        let mut append = Pen::new("acme", &format!("case {n}")).draft(1, "opened");
+        append.index.wake = wake(NOON.plus(n));
+        ledger.append(append).await.unwrap();
+    }
+    let path = backend.path();
+    let db = Connection::open(&path).unwrap();
+    let plan = |sql: &str| -> String {
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    };
+    let due = plan(
+        r#"SELECT wake_at, "case", tenant, wake_why, version FROM cases INDEXED BY cases_due
+            WHERE wake_at IS NOT NULL AND (wake_at, "case", tenant) > (1, x'00', 1) ORDER BY wake_at, "case", tenant LIMIT 5"#,
+    );
+    assert!(due.starts_with("SEARCH cases USING INDEX cases_due") && !due.contains("B-TREE"), "{due}");
+    let open = plan(r#"SELECT * FROM cases INDEXED BY cases_open WHERE tenant = 1 AND "case" > x'00' AND ended = 0 ORDER BY "case""#);
+    assert!(open.starts_with("SEARCH cases USING INDEX cases_open") && !open.contains("B-TREE"), "{open}");
+    let all = plan(r#"SELECT * FROM cases WHERE tenant = 1 AND "case" > x'00' ORDER BY "case""#);
+    assert!(all.starts_with("SEARCH cases USING PRIMARY KEY") && !all.contains("B-TREE"), "{all}");
+    assert_eq!(ledger.due(Shard::ALL, Timestamp(i64::MAX), 100).await.unwrap().0.len(), 50);
+}
