@@ -1,1 +1,24 @@
-//! (skeleton)
+//! The dispatcher: takes departures in, decides, appends, publishes, takes
+//! reports back, wakes what is due, and closes.
+//!
+//! It alone knows the ledger, and it decides nothing itself: every business
+//! rule is the domain's. What it owns is the order of doing: append, then
+//! publish, then acknowledge.
+
+pub mod admission;
+// mod closer;
+mod engine;
+mod follow_up;
+pub mod intake;
+pub mod page;
+mod reports;
+mod submit;
+mod sweep;
+pub mod tenants;
+mod timers;
+mod transact;
+pub mod view;
+
+// pub use closer::{Closer, Sealed};
+pub use engine::{Engine, EngineError, Entropy, Parts};
+pub use submit::Submitted;

@@ -407,6 +407,14 @@ impl Case {
         self.in_flight.iter().map(|n| usize::from(*n)).sum()
     }
 
+    /// How many tasks are with workers, by area and lane.
+    pub fn in_flight_by_queue(&self) -> impl Iterator<Item = (crate::catalogue::Area, Lane, u32)> + '_ {
+        Kind::ALL
+            .iter()
+            .filter(|k| self.in_flight[k.index()] > 0)
+            .map(|k| (k.spec().area, self.lane(*k), u32::from(self.in_flight[k.index()])))
+    }
+
     /// When the last task of this kind was settled (when the case was opened,
     /// if none was).
     #[must_use]

@@ -166,6 +166,8 @@ pub struct Next {
     pub effects: Vec<Effect>,
     /// When the case next wants to be looked at, and why.
     pub wake: Option<Wake>,
+    /// The same without what could be done now: the next time to come.
+    pub timer: Option<Wake>,
     /// Whether a person is needed now.
     pub needs_person: bool,
 }
@@ -177,6 +179,10 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
     let mut wake = |w: Wake| {
         if out.wake.is_none_or(|old| w < old) {
             out.wake = Some(w);
+        }
+        let now_already = matches!(w.why, WakeReason::Ready | WakeReason::Seal);
+        if !now_already && out.timer.is_none_or(|old| w < old) {
+            out.timer = Some(w);
         }
     };
     if case.state == CaseState::Sealing {

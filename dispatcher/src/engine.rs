@@ -1,0 +1,225 @@
+//! The dispatcher's engine: the cases that it owns, folded in memory, and the
+//! loops that keep them moving.
+//!
+//! It alone knows the ledger. In steady state it reads nothing: a report comes
+//! in, is decided on the folded case, appended, and what it caused is
+//! published. Whatever is lost on the way — a message, a worker, this process —
+//! is ordered again from the ledger.
+
+use crate::admission::{Admission, Place};
+use crate::tenants::Tenants;
+use crate::timers::Timers;
+use offboard_domain::{Case, CaseId, CaseKey, TenantId, Timestamp};
+use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError};
+use offboard_queue::{Queue, QueueError};
+use offboard_runtime::Clock;
+use offboard_store::Store;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// How many bytes of randomness a new case's salt takes.
+pub type Entropy = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Where history is written.
+    pub ledger: Arc<dyn Ledger>,
+    /// How assignments go out and reports come back.
+    pub queue: Arc<dyn Queue>,
+    /// Where artifacts are.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The tenants.
+    pub tenants: Tenants,
+    /// The key from which every case's key is made.
+    pub master: [u8; 32],
+    /// Where the salts of new cases come from.
+    pub entropy: Entropy,
+    /// Credit of each queue of assignments.
+    pub limit: Box<dyn Fn(Place) -> u32 + Send + Sync>,
+}
+
+/// One owned case. Locked while it is decided and appended.
+pub(crate) struct Held {
+    pub(crate) case: Case,
+    pub(crate) key: CaseKey,
+}
+
+/// A case's place in memory; empty until it was read.
+pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<Held>>>;
+
+/// The engine.
+pub struct Engine {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tenants: Tenants,
+    pub(crate) master: [u8; 32],
+    pub(crate) entropy: Entropy,
+    pub(crate) admission: Admission,
+    pub(crate) timers: Timers,
+    pub(crate) to_seal: mpsc::UnboundedSender<(TenantId, CaseId)>,
+    pub(crate) sealing: Mutex<Option<mpsc::UnboundedReceiver<(TenantId, CaseId)>>>,
+    slots: Mutex<BTreeMap<CaseId, Slot>>,
+    shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
+    changes: watch::Sender<u64>,
+}
+
+/// What stopped the engine from doing what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The state machine lawfully says no.
+    #[error(transparent)]
+    Refused(#[from] offboard_domain::Refusal),
+    /// The tenant is not configured.
+    #[error("there is no tenant '{0}' in the configuration; `offboard doctor` lists those that there are")]
+    UnknownTenant(TenantId),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The store failed.
+    #[error("failed to use the evidence store: {0}")]
+    Store(String),
+    /// A record does not read as history.
+    #[error("failed to read case {case}: {detail}")]
+    History {
+        /// Which case.
+        case: CaseId,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The evidence could not be made.
+    #[error("failed to seal case {case}: {detail}")]
+    Seal {
+        /// Which case.
+        case: CaseId,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// An engine that owns nothing yet; [`Engine::recover`] takes up what the
+    /// ledger holds.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let (to_seal, sealing) = mpsc::unbounded_channel();
+        Arc::new(Self {
+            ledger: parts.ledger,
+            queue: parts.queue,
+            store: parts.store,
+            clock: parts.clock,
+            tenants: parts.tenants,
+            master: parts.master,
+            entropy: parts.entropy,
+            admission: Admission::new(parts.limit),
+            timers: Timers::default(),
+            to_seal,
+            sealing: Mutex::new(Some(sealing)),
+            slots: Mutex::new(BTreeMap::new()),
+            shut: Mutex::new(BTreeMap::new()),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    /// What time it is for this engine.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The store of artifacts.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
+
+    /// Counts up whenever a case changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    pub(crate) fn slot(&self, case: CaseId) -> Slot {
+        lock(&self.slots).entry(case).or_default().clone()
+    }
+
+    /// Lets go of a case that is over, or that never was.
+    pub(crate) fn forget(&self, case: CaseId) {
+        lock(&self.slots).remove(&case);
+        self.timers.clear(case);
+    }
+
+    /// Whether a case is held in memory.
+    pub(crate) fn holds(&self, case: CaseId) -> bool {
+        lock(&self.slots).contains_key(&case)
+    }
+
+    /// How many cases are held in memory.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        lock(&self.slots).len()
+    }
+
+    /// The tenant's gates, from memory if they were read before.
+    pub(crate) async fn shut(&self, tenant: &TenantId) -> Result<Arc<Shut>, LedgerError> {
+        if let Some(known) = lock(&self.shut).get(tenant) {
+            return Ok(known.clone());
+        }
+        let read = Arc::new(self.ledger.gates(tenant, Vec::new()).await?);
+        lock(&self.shut).insert(tenant.clone(), read.clone());
+        Ok(read)
+    }
+
+    pub(crate) async fn shut_more(
+        &self,
+        tenant: &TenantId,
+        changes: Vec<offboard_ledger::GateChange>,
+    ) -> Result<(), LedgerError> {
+        let read = self.ledger.gates(tenant, changes).await?;
+        lock(&self.shut).insert(tenant.clone(), Arc::new(read));
+        Ok(())
+    }
+
+    /// Takes up every open case: folds it, arms its timer, and publishes again
+    /// what was in flight (of *once* kinds nothing is ever published twice).
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger cannot be read.
+    pub async fn recover(self: &Arc<Self>) -> Result<usize, EngineError> {
+        const PAGE: usize = 1_000;
+        let mut after = None;
+        let mut taken = 0;
+        loop {
+            let filter = Filter { open_only: true, after: after.clone(), limit: PAGE, ..Filter::default() };
+            let page = self.ledger.list(filter).await?;
+            let Some(last) = page.last() else { break };
+            after = Some((last.tenant.clone(), last.case));
+            for entry in &page {
+                self.take_up(&entry.tenant, entry.case).await?;
+                taken += 1;
+            }
+        }
+        Ok(taken)
+    }
+}

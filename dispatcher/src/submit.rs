@@ -1,0 +1,53 @@
+//! How a departure gets in.
+
+use crate::engine::{Engine, EngineError};
+use crate::transact::CreditFrom;
+use offboard_domain::{CaseId, Command, Departure, Refusal};
+use std::sync::Arc;
+
+/// What became of a submitted departure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submitted {
+    /// A new case.
+    Opened(CaseId),
+    /// The case that the same departure opened before.
+    Known(CaseId),
+    /// The case that it opened before, with the request as it is now.
+    Amended(CaseId),
+}
+
+impl Submitted {
+    /// The case.
+    #[must_use]
+    pub fn case(self) -> CaseId {
+        match self {
+            Self::Opened(c) | Self::Known(c) | Self::Amended(c) => c,
+        }
+    }
+}
+
+impl Engine {
+    /// Accepts a departure. When this returns, it is in the ledger and will
+    /// not be lost.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the tenant is unknown, the ledger does not answer, or
+    /// the request can no longer be changed in this way.
+    pub async fn submit(self: &Arc<Self>, departure: Departure) -> Result<Submitted, EngineError> {
+        let tenant = departure.tenant.clone();
+        let terms = self.tenants.get(&tenant).cloned().ok_or_else(|| EngineError::UnknownTenant(tenant.clone()))?;
+        let id = departure.case_id();
+        let command = Command::Open {
+            departure: Arc::new(departure),
+            policy: terms.policy,
+            capabilities: terms.capabilities,
+            traceparent: None,
+        };
+        match self.transact(&tenant, id, command, CreditFrom::Reserve).await {
+            Ok(done) if done.opened => Ok(Submitted::Opened(id)),
+            Ok(_) => Ok(Submitted::Amended(id)),
+            Err(EngineError::Refused(Refusal::AlreadyOpen)) => Ok(Submitted::Known(id)),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A case as people and programs are shown it: the shape of `--json`.
+
+use crate::engine::{Engine, EngineError};
+use offboard_domain::catalogue::Stage;
+use offboard_domain::standing::{Standing, standing, words};
+use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Its id.
+    pub id: TaskId,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it does.
+    pub title: String,
+    /// Its stage of the lifecycle.
+    pub stage: Stage,
+    /// In which system.
+    pub system: String,
+    /// About which object, if not the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// `done`, `working`, `resting`, `waiting`, `person`, `failed`, `ready`, `never`.
+    pub status: String,
+    /// Where it stands, in a sentence.
+    pub words: String,
+    /// Its outcome's class, once settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// When it was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Timestamp>,
+    /// The last try.
+    pub attempt: u32,
+    /// Faults in all.
+    pub faults: u32,
+    /// The last fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fault: Option<String>,
+    /// When something happens next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Timestamp>,
+    /// What was read last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<offboard_domain::Observation>,
+    /// Whether it writes.
+    pub writes: bool,
+    /// Whether it can be undone.
+    pub reversible: bool,
+    /// What an approval of exactly this task must name.
+    pub digest: offboard_domain::Digest,
+}
+
+/// Something that only a person can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// For which task.
+    pub task: TaskId,
+    /// Its kind.
+    pub kind: Kind,
+    /// `approve_plan`, `approve_task`, `attest`, `decide`.
+    pub what: String,
+    /// Why, in a sentence.
+    pub why: String,
+    /// The command that does it.
+    pub command: String,
+}
+
+/// A case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseView {
+    /// Its id.
+    pub case: CaseId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The source's reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The person, as the request or the directory names him.
+    pub person: String,
+    /// `planned` or `immediate`.
+    pub manner: offboard_domain::departure::Manner,
+    /// Who asked.
+    pub requested_by: String,
+    /// Its state.
+    pub state: String,
+    /// More about the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Whether its life is over.
+    pub ended: bool,
+    /// From when on access must be gone.
+    pub effective_at: Timestamp,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// Version of its last record.
+    pub version: u64,
+    /// Tasks settled.
+    pub settled: u32,
+    /// Tasks in all.
+    pub total: u32,
+    /// What an approval of the plan must name.
+    pub plan_digest: offboard_domain::Digest,
+    /// The sealed evidence's digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<offboard_domain::Digest>,
+    /// What only a person can do.
+    pub needs: Vec<Need>,
+    /// Its tasks, in the order of a departure.
+    pub tasks: Vec<TaskView>,
+}
+
+/// Shows a case.
+#[must_use]
+pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
+    let mut ordered: Vec<_> = case.tasks.values().collect();
+    ordered.sort_by_key(|t| (t.kind().spec().stage, t.kind(), t.id()));
+    let mut needs = Vec::new();
+    let tasks = ordered
+        .iter()
+        .map(|t| {
+            let stands = standing(case, t, now, gates);
+            needs.extend(need(case, t, &stands));
+            task_view(t, &stands)
+        })
+        .collect();
+    let person = &case.departure.person;
+    let name = [
+        person.display_name.as_deref(),
+        case.subject_facts.text("user_principal_name"),
+        person.user_principal_name.as_deref(),
+        person.mail.as_deref(),
+        person.employee_id.as_deref(),
+        person.object_id.as_ref().map(|o| o.0.as_str()),
+    ];
+    let (settled, total) = case.progress();
+    needs.dedup_by(|a, b| a.command == b.command);
+    CaseView {
+        case: case.id,
+        tenant: case.departure.tenant.clone(),
+        reference: case.departure.reference.clone(),
+        person: name.into_iter().flatten().next().unwrap_or("").to_owned(),
+        manner: case.departure.manner,
+        requested_by: case.departure.requested_by.clone(),
+        state: case.state.word().to_owned(),
+        detail: match &case.state {
+            offboard_domain::CaseState::Refused { reason } => Some(reason.clone()),
+            offboard_domain::CaseState::Merged { into } => Some(format!("the person's departure is case {into}")),
+            _ => None,
+        },
+        ended: case.state.ended(),
+        effective_at: case.departure.effective_at,
+        opened_at: case.opened_at,
+        changed_at: case.changed_at,
+        version: case.version,
+        settled,
+        total,
+        plan_digest: case.plan_digest(),
+        evidence: case.evidence,
+        needs: if case.state.ended() { Vec::new() } else { needs },
+        tasks,
+    }
+}
+
+fn task_view(task: &offboard_domain::Task, stands: &Standing) -> TaskView {
+    let status = match stands {
+        Standing::Settled(_) => "done",
+        Standing::Failed(_) => "failed",
+        Standing::Assigned(_) => "working",
+        Standing::WaitsFor(_) => "waiting",
+        Standing::WaitsUntil(_) => "resting",
+        Standing::WaitsForPlanApproval | Standing::WaitsForOwnApproval | Standing::WaitsForPerson => "person",
+        Standing::Ready(..) => "ready",
+        Standing::Never => "never",
+    };
+    let spec = task.kind().spec();
+    TaskView {
+        id: task.id(),
+        kind: task.kind(),
+        title: spec.title.to_owned(),
+        stage: spec.stage,
+        system: task.planned.target.system.to_string(),
+        object: task.planned.target.object.as_ref().map(ToString::to_string),
+        status: status.to_owned(),
+        words: words(stands, task),
+        outcome: task.outcome().map(|o| o.word().to_owned()),
+        settled_at: match &task.state {
+            TaskState::Settled { at, .. } => Some(*at),
+            _ => None,
+        },
+        attempt: task.attempt,
+        faults: task.faults,
+        last_fault: task.last_fault.as_ref().map(ToString::to_string),
+        next_at: match stands {
+            Standing::WaitsUntil(w) => Some(w.at),
+            Standing::Assigned(at) => Some(*at),
+            Standing::Settled(Outcome::Waived { until, .. }) => Some(*until),
+            _ => None,
+        },
+        seen: task.after.as_ref().map(|o| (**o).clone()),
+        writes: spec.writes,
+        reversible: spec.reversible,
+        digest: task.planned.digest(),
+    }
+}
+
+fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<Need> {
+    let id = case.id;
+    let (what, command) = match stands {
+        Standing::WaitsForPerson if task.kind() == Kind::ApprovePlan => ("approve_plan", format!("offboard approve {id}")),
+        Standing::WaitsForPerson if task.kind() == Kind::ConfirmDeviceReturned => {
+            ("attest", format!("offboard attest {id} {} --file FILE", task.id()))
+        }
+        Standing::WaitsForPerson => ("attest", format!("offboard attest {id} {}", task.id())),
+        Standing::WaitsForOwnApproval => ("approve_task", format!("offboard approve {id} {}", task.id())),
+        Standing::Failed(_) => ("decide", format!("offboard why {id} {}", task.id())),
+        _ => return None,
+    };
+    Some(Need {
+        task: task.id(),
+        kind: task.kind(),
+        what: what.to_owned(),
+        why: words(stands, task),
+        command,
+    })
+}
+
+impl Engine {
+    /// Shows a case, from memory or the ledger.
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such case or it cannot be read.
+    pub async fn view(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<CaseView, EngineError> {
+        let case = self.case(tenant, id).await?;
+        let shut = self.shut(tenant).await?;
+        let gates = Gates { shut: (*shut).clone(), ..Gates::open() };
+        Ok(view(&case, self.clock.now(), &gates))
+    }
+
+    /// The case as it is.
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such case or it cannot be read.
+    pub async fn case(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<Case, EngineError> {
+        if self.holds(id) {
+            let slot = self.slot(id);
+            let held = slot.lock().await;
+            if let Some(h) = held.as_ref() {
+                return Ok(h.case.clone());
+            }
+        }
+        let held = self.load(tenant, id).await?;
+        held.map(|h| h.case).ok_or(EngineError::Refused(offboard_domain::Refusal::UnknownCase))
+    }
+}
