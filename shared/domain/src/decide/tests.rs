@@ -1,1 +1,895 @@
+//! Ring 1: the state machine by itself, with a model worker that always
+//! succeeds unless a test says otherwise.
+
 use super::*;
+use crate::assignment::{Checked, Find, Mode, Report, Said};
+use crate::case::CaseState;
+use crate::catalogue::{Area, Kind};
+use crate::command::ApprovalOf;
+use crate::departure::{Choices, Departure, Manner, Meetings, PersonRef};
+use crate::fault::{Fault, FaultClass, Rule};
+use crate::id::{CaseId, Digest, ObjectId, TaskId, TenantId};
+use crate::observation::{Facts, Observation};
+use crate::policy::{Capabilities, Policy};
+use crate::standing::{Standing, next, standing};
+use crate::task::{Outcome, RestReason, TaskState};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const T0: Timestamp = Timestamp(1_800_000_000_000);
+
+fn m365() -> System {
+    System::new("m365").unwrap()
+}
+
+fn departure(manner: Manner) -> Departure {
+    Departure {
+        tenant: TenantId::new("acme").unwrap(),
+        reference: Some("HR-1".into()),
+        person: PersonRef { user_principal_name: Some("leaver@acme.example".into()), ..PersonRef::default() },
+        manner,
+        effective_at: T0,
+        requested_by: "hr@acme.example".into(),
+        requested_at: T0,
+        successor: None,
+        choices: Choices { meetings: Some(Meetings::Leave), ..Choices::default() },
+    }
+}
+
+fn everything() -> Capabilities {
+    let kinds = Kind::ALL.iter().copied().filter(|k| k.spec().area != Area::Person).collect();
+    Capabilities([(m365(), kinds)].into())
+}
+
+/// Facts that satisfy each kind, as a truthful worker would read them.
+fn good(kind: Kind) -> Facts {
+    let none = || Vec::<String>::new();
+    match kind {
+        Kind::Resolve => Facts::new()
+            .with("found", true)
+            .with("ambiguous", false)
+            .with("object_id", "u-1")
+            .with("user_principal_name", "leaver@acme.example")
+            .with("successor_id", "u-2"),
+        Kind::RemoveDirectoryRoles => Facts::new().with("role_ids", none()),
+        Kind::DisableSignIn => Facts::new().with("enabled", false),
+        Kind::ResetPassword => Facts::new().with("password_changed_ms", 2),
+        Kind::RevokeSessions | Kind::RevokeSessionsAgain => Facts::new().with("sessions_valid_from_ms", 2),
+        Kind::RemoveAuthMethods => Facts::new().with("method_ids", none()),
+        Kind::RemoveOauthGrants => Facts::new().with("grant_ids", none()),
+        Kind::RemoveAppRoles => Facts::new().with("app_role_ids", none()),
+        Kind::HandOverGroups => Facts::new().with("sole_owned_group_ids", none()),
+        Kind::RemoveGroupOwnerships => Facts::new().with("owned_group_ids", none()),
+        Kind::RemoveGroupMemberships => Facts::new().with("removable_group_ids", none()).with("synced_group_ids", none()),
+        Kind::BlockProtocols => Facts::new().with("open_protocols", none()),
+        Kind::HoldMailbox => Facts::new().with("litigation_hold", true),
+        Kind::HideFromAddressLists => Facts::new().with("hidden", true),
+        Kind::SetForwarding => Facts::new().with("forwarding", false),
+        Kind::RemoveInboxRules => Facts::new().with("rule_ids", none()),
+        Kind::RemoveDelegations => Facts::new().with("delegations", none()),
+        Kind::RemoveMobilePartnerships => Facts::new().with("mobile_device_ids", none()),
+        Kind::HandOverMeetings => Facts::new().with("orphan_meetings", "none"),
+        Kind::CancelMeetings => Facts::new().with("organised_meeting_ids", none()),
+        Kind::ConvertToShared => Facts::new()
+            .with("recipient_type", "SharedMailbox")
+            .with("user_purpose", "shared")
+            .with("agreed_for_ms", 60_000),
+        Kind::GrantSuccessorMailbox => Facts::new().with("full_access", true).with("send_as", true),
+        Kind::HandOverOneDrive => Facts::new().with("successor_is_admin", true),
+        Kind::EscrowRecoveryKeys => Facts::new().with("escrow_complete", true),
+        Kind::RetireDevice => Facts::new().with("retired", true),
+        Kind::WipeDevice => Facts::new().with("wiped", true).with("owner_type", "company"),
+        Kind::UnassignAutopilot => Facts::new().with("autopilot_assigned", false),
+        Kind::DisableDeviceObject => Facts::new().with("object_enabled", false),
+        Kind::ReleaseGroupLicenses => Facts::new().with("licence_group_ids", none()),
+        Kind::ReleaseDirectLicenses => Facts::new().with("direct_sku_ids", none()),
+        Kind::ProvePool => Facts::new().with("pool_agrees", true),
+        _ => Facts::new(),
+    }
+}
+
+fn seen(facts: Facts) -> Observation {
+    Observation { read_at: T0, sources: vec!["graph".into()], facts }
+}
+
+/// A case with its history: every decision is folded twice, once by `decide`
+/// and once from the events, and both must agree.
+struct World {
+    case: Option<Case>,
+    events: Vec<Event>,
+    now: Timestamp,
+    gates: Gates,
+    finds: Vec<Find>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { case: None, events: Vec::new(), now: T0, gates: Gates::open(), finds: Vec::new() }
+    }
+
+    fn opened(manner: Manner) -> Self {
+        Self::with(departure(manner), Policy::default())
+    }
+
+    fn with(departure: Departure, policy: Policy) -> Self {
+        let mut w = Self::new();
+        w.order(Command::Open {
+            departure: Arc::new(departure),
+            policy: Arc::new(policy),
+            capabilities: Arc::new(everything()),
+            traceparent: None,
+        })
+        .unwrap();
+        w
+    }
+
+    fn order(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
+        let decision = decide(self.case.as_ref(), command, self.now, &self.gates)?;
+        let mut folded = match &self.case {
+            Some(c) => c.clone(),
+            None => Case::opened(decision.case.id, self.now, &decision.events[0]).unwrap(),
+        };
+        let skip = usize::from(self.case.is_none());
+        for event in &decision.events[skip..] {
+            folded.fold(self.now, event);
+        }
+        assert_eq!(format!("{folded:?}"), format!("{:?}", decision.case), "decide and fold disagree");
+        folded.version += decision.events.len() as u64;
+        self.case = Some(folded);
+        self.events.extend(decision.events.iter().cloned());
+        Ok(decision.events)
+    }
+
+    fn case(&self) -> &Case {
+        self.case.as_ref().unwrap()
+    }
+
+    fn id(&self, kind: Kind) -> TaskId {
+        self.case().tasks.values().find(|t| t.kind() == kind).unwrap_or_else(|| panic!("no {kind}")).id()
+    }
+
+    fn task(&self, kind: Kind) -> &crate::task::Task {
+        &self.case().tasks[&self.id(kind)]
+    }
+
+    fn report(&self, id: TaskId, said: Said) -> Report {
+        let case = self.case();
+        Report {
+            tenant: case.departure.tenant.clone(),
+            case: case.id,
+            task: id,
+            attempt: case.tasks[&id].attempt,
+            version: case.version,
+            head: case.head,
+            at: self.now,
+            said,
+            receipts: Vec::new(),
+            artifacts: Vec::new(),
+        }
+    }
+
+    fn truthful(&self, id: TaskId) -> Report {
+        let kind = self.case().tasks[&id].kind();
+        let after = seen(good(kind));
+        let said = if kind.is_closing_round() {
+            let checks = self.case().assignment(id).unwrap().checks;
+            let results = checks.iter().map(|c| Checked { task: c.task, observation: seen(good(c.kind)) }).collect();
+            Said::Checked { results }
+        } else if kind == Kind::DiscoverDevices {
+            Said::Found { observation: after, finds: self.finds.clone() }
+        } else {
+            let before = match kind {
+                Kind::ResetPassword => seen(Facts::new().with("password_changed_ms", 1)),
+                Kind::RevokeSessions | Kind::RevokeSessionsAgain => seen(Facts::new().with("sessions_valid_from_ms", 1)),
+                _ => after.clone(),
+            };
+            Said::Satisfied { before, after }
+        };
+        self.report(id, said)
+    }
+
+    fn answer(&mut self, kind: Kind) -> Vec<Event> {
+        let report = self.truthful(self.id(kind));
+        self.order(Command::RecordReport(Box::new(report))).unwrap()
+    }
+
+    fn in_flight(&self) -> Vec<TaskId> {
+        self.case().tasks.values().filter(|t| t.in_flight().is_some()).map(|t| t.id()).collect()
+    }
+
+    /// Answers everything in flight, until nothing is.
+    fn drain(&mut self) {
+        for _ in 0..500 {
+            let Some(id) = self.in_flight().first().copied() else { return };
+            let report = self.truthful(id);
+            self.order(Command::RecordReport(Box::new(report))).unwrap();
+        }
+        panic!("it does not come to rest");
+    }
+
+    fn approve(&mut self) {
+        let digest = self.case().plan_digest();
+        self.order(Command::Approve { by: "boss@msp.example".into(), of: ApprovalOf::Plan(digest) }).unwrap();
+    }
+
+    fn attest(&mut self, kind: Kind) -> Result<Vec<Event>, Refusal> {
+        let task = self.id(kind);
+        let file = Some(Digest::of(b"file"));
+        self.order(Command::Attest { task, by: "manager@acme.example".into(), file, note: String::new() })
+    }
+
+    fn pass(&mut self, ms: i64) {
+        self.now = self.now.plus(ms);
+        self.order(Command::Tick).unwrap();
+    }
+
+    /// Everything a person can do is done, everything in flight answered, time
+    /// passes, until the case rests.
+    fn run_to_sealing(&mut self) {
+        for _ in 0..300 {
+            self.drain();
+            if self.case().state == CaseState::Sealing {
+                return;
+            }
+            let case = self.case().clone();
+            let waiting = case.tasks.values().find_map(|t| match standing(&case, t, self.now, &self.gates) {
+                Standing::WaitsForPerson => Some((t.kind(), t.id(), true)),
+                Standing::WaitsForOwnApproval => Some((t.kind(), t.id(), false)),
+                _ => None,
+            });
+            match waiting {
+                Some((Kind::ApprovePlan, ..)) => self.approve(),
+                Some((_, task, true)) => {
+                    let file = Some(Digest::of(b"file"));
+                    self.order(Command::Attest { task, by: "manager@acme.example".into(), file, note: String::new() }).unwrap();
+                }
+                Some((_, id, false)) => {
+                    let digest = case.tasks[&id].planned.digest();
+                    self.order(Command::Approve { by: "boss@msp.example".into(), of: ApprovalOf::Task(id, digest) }).unwrap();
+                }
+                None => self.pass(10 * MINUTE_MS),
+            }
+        }
+        let stuck: Vec<_> = self
+            .case()
+            .tasks
+            .values()
+            .filter(|t| !t.is_settled())
+            .map(|t| (t.kind(), standing(self.case(), t, self.now, &self.gates)))
+            .collect();
+        panic!("it does not close; {stuck:?}");
+    }
+}
+
+fn company_laptop() -> Vec<Find> {
+    [
+        Kind::EscrowRecoveryKeys,
+        Kind::ConfirmDeviceReturned,
+        Kind::WipeDevice,
+        Kind::UnassignAutopilot,
+        Kind::DisableDeviceObject,
+    ]
+    .into_iter()
+    .map(|kind| Find { kind, object: ObjectId::from("d-1"), params: Facts::new().with("owner", "company") })
+    .collect()
+}
+
+#[test]
+fn a_planned_departure_closes_and_writes_nothing_before_its_approval() {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    w.drain();
+    let wrote = |w: &World| {
+        w.case().tasks.values().filter(|t| t.kind().spec().writes && t.attempt > 0).map(|t| t.kind()).collect::<Vec<_>>()
+    };
+    assert_eq!(wrote(&w), Vec::<Kind>::new());
+    w.run_to_sealing();
+    assert!(wrote(&w).contains(&Kind::WipeDevice));
+    let version = w.case().version;
+    w.order(Command::RecordSealed { version, evidence: Digest::ZERO, key_id: "k".into() }).unwrap();
+    assert_eq!(w.case().state, CaseState::Closed);
+    assert_eq!(w.attest(Kind::Validate), Err(Refusal::CaseEnded("closed")));
+}
+
+#[test]
+fn an_immediate_departures_burst_waits_for_nobody_and_the_rest_does() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    for kind in [Kind::RemoveDirectoryRoles, Kind::DisableSignIn, Kind::ResetPassword, Kind::RevokeSessions] {
+        assert!(w.task(kind).is_settled(), "{kind}");
+    }
+    for kind in [Kind::RemoveAuthMethods, Kind::HideFromAddressLists, Kind::ConvertToShared] {
+        assert_eq!(w.task(kind).attempt, 0, "{kind}");
+    }
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_departure_in_the_future_reads_now_and_writes_then() {
+    let later = T0.plus(3 * DAY_MS);
+    let mut w = World::with(Departure { effective_at: later, ..departure(Manner::Planned) }, Policy::default());
+    w.drain();
+    w.approve();
+    w.drain();
+    assert_eq!(w.task(Kind::DisableSignIn).attempt, 0);
+    let n = next(w.case(), w.now, &w.gates);
+    assert_eq!(n.timer.map(|t| t.at), Some(later));
+    w.pass(3 * DAY_MS);
+    assert!(w.in_flight().contains(&w.id(Kind::RemoveDirectoryRoles)));
+}
+
+#[test]
+fn sessions_are_revoked_once_more_an_hour_later() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    assert_eq!(w.task(Kind::RevokeSessionsAgain).attempt, 0);
+    w.pass(59 * MINUTE_MS);
+    assert_eq!(w.task(Kind::RevokeSessionsAgain).attempt, 0);
+    w.pass(MINUTE_MS);
+    assert_eq!(w.task(Kind::RevokeSessionsAgain).attempt, 1);
+}
+
+#[test]
+fn whoever_asked_or_leaves_does_not_approve() {
+    let mut w = World::opened(Manner::Planned);
+    w.drain();
+    let of = ApprovalOf::Plan(w.case().plan_digest());
+    for by in ["hr@acme.example", "HR@ACME.example ", "leaver@acme.example"] {
+        let refused = w.order(Command::Approve { by: by.into(), of });
+        assert!(matches!(refused, Err(Refusal::SamePerson(_) | Refusal::IsTheLeaver(_))), "{by}: {refused:?}");
+    }
+    let wrong = ApprovalOf::Plan(Digest::of(b"another plan"));
+    assert!(matches!(w.order(Command::Approve { by: "boss".into(), of: wrong }), Err(Refusal::Changed { .. })));
+    w.order(Command::Approve { by: "boss".into(), of }).unwrap();
+    assert_eq!(w.order(Command::Approve { by: "boss".into(), of }), Err(Refusal::AlreadyApproved));
+}
+
+#[test]
+fn an_irreversible_task_needs_its_own_approval_and_its_delay() {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    w.drain();
+    w.approve();
+    w.drain();
+    w.attest(Kind::ConfirmDeviceReturned).unwrap();
+    w.drain();
+    let wipe = w.id(Kind::WipeDevice);
+    assert_eq!(w.task(Kind::WipeDevice).attempt, 0);
+    let digest = w.task(Kind::WipeDevice).planned.digest();
+    let by = || "boss@msp.example".to_owned();
+    let wrong = ApprovalOf::Task(wipe, Digest::of(b"x"));
+    assert!(matches!(w.order(Command::Approve { by: by(), of: wrong }), Err(Refusal::Changed { .. })));
+    w.order(Command::Approve { by: by(), of: ApprovalOf::Task(wipe, digest) }).unwrap();
+    w.pass(59 * MINUTE_MS);
+    assert_eq!(w.task(Kind::WipeDevice).attempt, 0, "it can still be stopped");
+    w.pass(2 * MINUTE_MS);
+    assert_eq!(w.task(Kind::WipeDevice).attempt, 1);
+}
+
+#[test]
+fn a_device_is_returned_with_a_file() {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    w.drain();
+    let task = w.id(Kind::ConfirmDeviceReturned);
+    let bare = Command::Attest { task, by: "manager".into(), file: None, note: String::new() };
+    assert!(matches!(w.order(bare), Err(Refusal::NeedsFile(_))));
+    assert!(matches!(w.attest(Kind::Validate), Err(Refusal::TooEarly { .. })));
+    let of_a_machine = w.attest(Kind::DisableSignIn);
+    assert!(matches!(of_a_machine, Err(Refusal::NotAttestable(_))));
+}
+
+/// Brings a case to a wipe in flight.
+fn wiping() -> World {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    w.drain();
+    w.approve();
+    w.drain();
+    w.attest(Kind::ConfirmDeviceReturned).unwrap();
+    let id = w.id(Kind::WipeDevice);
+    let digest = w.task(Kind::WipeDevice).planned.digest();
+    w.order(Command::Approve { by: "boss@msp.example".into(), of: ApprovalOf::Task(id, digest) }).unwrap();
+    w.drain();
+    w.pass(2 * HOUR_MS);
+    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
+    w
+}
+
+fn fault(class: FaultClass) -> Said {
+    Said::Fault {
+        fault: Fault {
+            class,
+            system: m365(),
+            attempted: "POST /x".into(),
+            status: None,
+            code: None,
+            detail: "it broke".into(),
+            request_id: None,
+        },
+    }
+}
+
+#[test]
+fn a_once_act_without_answer_is_only_read_until_that_is_conclusive() {
+    let mut w = wiping();
+    let id = w.id(Kind::WipeDevice);
+    let over = w.task(Kind::WipeDevice).in_flight().unwrap().over_at();
+    let report = w.report(id, fault(FaultClass::Unknown));
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(&w.task(Kind::WipeDevice).state, TaskState::Resting { until, .. } if *until >= over), "not before its validity is over");
+    w.now = over.plus(HOUR_MS);
+    w.order(Command::Tick).unwrap();
+    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::ObserveOnly));
+    // Inconclusive: a person.
+    let unclear = Facts::new().with("wiped", false).with("owner_type", "company").with("conclusive", false);
+    let mut other = World { case: w.case.clone(), events: Vec::new(), now: w.now, gates: Gates::open(), finds: Vec::new() };
+    let report = other.report(id, Said::Observed { observation: seen(unclear.clone()) });
+    other.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(other.task(Kind::WipeDevice).state, TaskState::Failed { rule: Rule::InconclusiveOnce, .. }));
+    // Conclusive: it did not happen, so it may be tried.
+    let clear = Facts::new().with("wiped", false).with("owner_type", "company").with("conclusive", true);
+    let report = w.report(id, Said::Observed { observation: seen(clear) });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
+}
+
+#[test]
+fn an_unanswered_once_act_is_read_after_its_validity_and_never_repeated_before() {
+    let mut w = wiping();
+    let over = w.task(Kind::WipeDevice).in_flight().unwrap().over_at();
+    w.now = over.plus(-1);
+    w.order(Command::Tick).unwrap();
+    assert!(w.task(Kind::WipeDevice).in_flight().is_some());
+    w.now = over;
+    w.order(Command::Tick).unwrap();
+    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| (a.number, a.mode)), Some((2, Mode::ObserveOnly)));
+}
+
+#[test]
+fn a_wipe_that_waits_for_the_device_is_never_ordered_again() {
+    let mut w = wiping();
+    let id = w.id(Kind::WipeDevice);
+    for _ in 0..5 {
+        let until = w.now.plus(10 * MINUTE_MS);
+        let report = w.report(id, Said::Wait { until, why: "the device has not checked in".into(), checkpoint: None });
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.pass(10 * MINUTE_MS);
+        assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::ObserveOnly));
+    }
+}
+
+#[test]
+fn a_vendor_that_never_comes_round_ends_at_a_person() {
+    let mut w = wiping();
+    let id = w.id(Kind::WipeDevice);
+    for _ in 0..100 {
+        let until = w.now.plus(2 * HOUR_MS);
+        let report = w.report(id, Said::Wait { until, why: "offline".into(), checkpoint: None });
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        if matches!(w.task(Kind::WipeDevice).state, TaskState::Failed { .. }) {
+            assert!(matches!(w.task(Kind::WipeDevice).state, TaskState::Failed { rule: Rule::StillWaiting, .. }));
+            assert!(w.now.since(T0) < 4 * DAY_MS);
+            return;
+        }
+        w.pass(2 * HOUR_MS);
+    }
+    panic!("nobody was asked");
+}
+
+#[test]
+fn a_claim_without_proof_is_not_believed() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    w.answer(Kind::SnapshotAccess);
+    let id = w.id(Kind::RemoveDirectoryRoles);
+    let lie = seen(Facts::new().with("role_ids", vec!["r-1".to_owned()]));
+    let report = w.report(id, Said::Satisfied { before: lie.clone(), after: lie });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(w.task(Kind::RemoveDirectoryRoles).state, TaskState::Failed { rule: Rule::ClaimWithoutProof, .. }));
+}
+
+#[test]
+fn a_counter_that_did_not_move_proves_nothing() {
+    let mut w = World::opened(Manner::Immediate);
+    for kind in [Kind::Resolve, Kind::SnapshotAccess, Kind::RemoveDirectoryRoles, Kind::DisableSignIn] {
+        w.answer(kind);
+    }
+    let id = w.id(Kind::ResetPassword);
+    let same = seen(Facts::new().with("password_changed_ms", 7));
+    let report = w.report(id, Said::Satisfied { before: same.clone(), after: same });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(w.task(Kind::ResetPassword).state, TaskState::Failed { rule: Rule::ClaimWithoutProof, .. }));
+}
+
+#[test]
+fn a_repeated_report_is_recognised_and_a_late_one_is_kept() {
+    let mut w = World::opened(Manner::Immediate);
+    let report = w.truthful(w.id(Kind::Resolve));
+    w.order(Command::RecordReport(Box::new(report.clone()))).unwrap();
+    assert_eq!(w.order(Command::RecordReport(Box::new(report))), Err(Refusal::AlreadyRecorded));
+
+    // The first attempt is given up as unanswered; then its answer comes.
+    let id = w.id(Kind::SnapshotAccess);
+    let late = w.truthful(id);
+    w.pass(HOUR_MS);
+    assert_eq!(w.task(Kind::SnapshotAccess).attempt, 2);
+    let events = w.order(Command::RecordReport(Box::new(late.clone()))).unwrap();
+    assert!(matches!(&events[0], Event::LateReport { attempt: 1, .. }), "{events:?}");
+    assert!(w.task(Kind::SnapshotAccess).in_flight().is_some(), "its state is not changed");
+    assert_eq!(w.order(Command::RecordReport(Box::new(late))), Err(Refusal::AlreadyRecorded));
+}
+
+#[test]
+fn a_late_report_of_a_once_act_makes_the_next_try_read_first() {
+    let mut w = wiping();
+    let id = w.id(Kind::WipeDevice);
+    let late = w.report(id, fault(FaultClass::Transient));
+    let report = w.report(id, Said::NotBegun { why: "the worker stopped".into() });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.order(Command::RecordReport(Box::new(late))).unwrap();
+    w.pass(MINUTE_MS);
+    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::ObserveOnly));
+}
+
+#[test]
+fn throttling_costs_no_attempt_and_holds_the_system_back() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    let id = w.id(Kind::SnapshotAccess);
+    let said = fault(FaultClass::Throttled { retry_after_ms: Some(7_000) });
+    let report = w.report(id, said);
+    let d = decide(w.case.as_ref(), Command::RecordReport(Box::new(report)), w.now, &w.gates).unwrap();
+    assert_eq!(d.holds, vec![(m365(), w.now.plus(7_000))]);
+    let task = &d.case.tasks[&id];
+    assert_eq!((task.spent, task.faults), (0, 1));
+    let shut = [("hold/m365".to_owned(), w.now.plus(7_000))].into();
+    let held = Gates { shut, ..Gates::open() };
+    assert!(next(&d.case, w.now, &held).effects.is_empty(), "nothing of that system starts meanwhile");
+}
+
+#[test]
+fn attempts_run_out_at_a_person_who_may_retry() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    let id = w.id(Kind::SnapshotAccess);
+    for _ in 0..200 {
+        if w.task(Kind::SnapshotAccess).in_flight().is_none() {
+            break;
+        }
+        let report = w.report(id, fault(FaultClass::Transient));
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.pass(HOUR_MS);
+    }
+    assert!(matches!(w.task(Kind::SnapshotAccess).state, TaskState::Failed { rule: Rule::OutOfAttempts, .. }));
+    assert_eq!(w.task(Kind::SnapshotAccess).attempt, Kind::SnapshotAccess.spec().attempts, "not one more, not one less");
+    w.order(Command::Retry { task: None, by: "tech".into() }).unwrap();
+    assert!(w.task(Kind::SnapshotAccess).in_flight().is_some());
+}
+
+#[test]
+fn cancelling_assigns_nothing_new_and_waits_for_what_is_in_flight() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    w.answer(Kind::SnapshotAccess);
+    let before: BTreeSet<TaskId> = w.in_flight().into_iter().collect();
+    assert!(before.contains(&w.id(Kind::RemoveDirectoryRoles)));
+    w.order(Command::Cancel { by: "hr@acme.example".into(), reason: "he stays".into() }).unwrap();
+    assert_eq!(w.case().state, CaseState::Cancelling);
+    while let Some(id) = w.in_flight().first().copied() {
+        let report = w.truthful(id);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        assert!(w.in_flight().iter().all(|t| before.contains(t)), "assigned after cancel");
+    }
+    assert_eq!(w.case().state, CaseState::Cancelled);
+    assert!(w.task(Kind::RemoveDirectoryRoles).is_settled(), "what happened in that window is recorded");
+}
+
+#[test]
+fn a_cancelled_case_ends_also_when_nobody_answers() {
+    let mut w = World::opened(Manner::Immediate);
+    w.order(Command::Cancel { by: "x".into(), reason: "y".into() }).unwrap();
+    assert_eq!(w.case().state, CaseState::Cancelling);
+    w.pass(HOUR_MS);
+    assert_eq!(w.case().state, CaseState::Cancelled);
+}
+
+#[test]
+fn what_is_found_after_the_approval_asks_again() {
+    let mut w = World::opened(Manner::Planned);
+    w.drain();
+    w.approve();
+    // Discovery is done again by hand and finds a laptop now.
+    let id = w.id(Kind::DiscoverDevices);
+    let mut case = w.case().clone();
+    case.fold(w.now, &Event::TaskReopened { task: id, why: "test".into() });
+    w.case = Some(case);
+    w.finds = company_laptop();
+    w.order(Command::Tick).unwrap();
+    w.answer(Kind::DiscoverDevices);
+    assert_eq!(standing(w.case(), w.task(Kind::ApprovePlan), w.now, &w.gates), Standing::WaitsForPerson);
+    assert!(!w.task(Kind::WipeDevice).in_approved_plan);
+    assert!(w.task(Kind::DisableSignIn).in_approved_plan, "what was approved stays approved");
+}
+
+#[test]
+fn a_find_that_comes_too_late_is_for_a_person() {
+    let mut w = World::opened(Manner::Immediate);
+    w.run_to_sealing();
+    let id = w.id(Kind::DiscoverDevices);
+    let mut case = w.case().clone();
+    case.fold(w.now, &Event::TaskReopened { task: id, why: "test".into() });
+    w.case = Some(case);
+    w.order(Command::Tick).unwrap();
+    w.finds = vec![Find { kind: Kind::RetireDevice, object: ObjectId::from("d-9"), params: Facts::new() }];
+    w.answer(Kind::DiscoverDevices);
+    assert!(matches!(w.task(Kind::RetireDevice).state, TaskState::Failed { rule: Rule::LateFind, .. }), "the mailbox is converted already");
+}
+
+#[test]
+fn a_finder_finds_only_what_it_may() {
+    let mut w = World::opened(Manner::Immediate);
+    w.finds = vec![Find { kind: Kind::RemoveAuthMethods, object: ObjectId::from("u-7"), params: Facts::new() }];
+    w.answer(Kind::Resolve);
+    w.answer(Kind::DiscoverDevices);
+    assert!(matches!(w.task(Kind::DiscoverDevices).state, TaskState::Failed { rule: Rule::ClaimWithoutProof, .. }));
+}
+
+#[test]
+fn protected_accounts_are_refused_before_anything_is_written() {
+    let protected = |f: &dyn Fn(&mut Policy)| {
+        let mut policy = Policy::default();
+        f(&mut policy);
+        let mut w = World::with(departure(Manner::Immediate), policy);
+        w.answer(Kind::Resolve);
+        assert!(matches!(w.case().state, CaseState::Refused { .. }));
+        assert!(w.case().tasks.values().all(|t| !t.kind().spec().writes));
+    };
+    protected(&|p| {
+        p.protected.insert("leaver@acme.example".into());
+    });
+    protected(&|p| {
+        p.protected.insert("u-1".into());
+    });
+}
+
+#[test]
+fn a_second_request_for_the_same_person_merges() {
+    let mut w = World::opened(Manner::Immediate);
+    let other = CaseId([7; 10]);
+    w.gates.claimed_by = Some(other);
+    w.answer(Kind::Resolve);
+    assert_eq!(w.case().state, CaseState::Merged { into: other });
+}
+
+#[test]
+fn the_same_request_is_one_case_and_a_changed_one_amends_it() {
+    let mut w = World::opened(Manner::Planned);
+    let open = |d: Departure| Command::Open {
+        departure: Arc::new(d),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(everything()),
+        traceparent: None,
+    };
+    let again = Departure { requested_at: T0.plus(5), ..departure(Manner::Planned) };
+    assert_eq!(w.order(open(again)), Err(Refusal::AlreadyOpen));
+    w.drain();
+    let sooner = Departure { manner: Manner::Immediate, requested_by: "evil@acme.example".into(), ..departure(Manner::Planned) };
+    w.order(open(sooner)).unwrap();
+    assert_eq!(w.case().departure.manner, Manner::Immediate);
+    assert_eq!(w.case().departure.requested_by, "hr@acme.example", "an amendment frees nobody to approve");
+    let other = Departure { person: PersonRef { mail: Some("x@y".into()), ..PersonRef::default() }, ..departure(Manner::Planned) };
+    assert!(matches!(w.order(open(other)), Err(Refusal::TooLateToAmend(_))));
+}
+
+#[test]
+fn a_case_beyond_the_cap_writes_nothing_without_a_person() {
+    let mut w = World::new();
+    w.gates.capped = true;
+    w.order(Command::Open {
+        departure: Arc::new(departure(Manner::Immediate)),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(everything()),
+        traceparent: None,
+    })
+    .unwrap();
+    w.gates.capped = false;
+    w.drain();
+    assert!(w.case().tasks.values().filter(|t| t.kind().spec().writes).all(|t| t.attempt == 0));
+    w.approve();
+    assert!(w.in_flight().contains(&w.id(Kind::RemoveDirectoryRoles)));
+}
+
+#[test]
+fn a_waiver_needs_reason_end_and_somebody_else_and_reopens_when_it_ends() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    let task = w.id(Kind::HandOverOneDrive);
+    let waive = |by: &str, reason: &str, until| Command::Waive { task, by: by.into(), reason: reason.into(), until };
+    let future = T0.plus(30 * DAY_MS);
+    assert!(matches!(w.order(waive("hr@acme.example", "r", future)), Err(Refusal::SamePerson(_))));
+    assert_eq!(w.order(waive("boss", " ", future)), Err(Refusal::NeedsReason));
+    assert!(matches!(w.order(waive("boss", "r", T0)), Err(Refusal::WaiverInThePast(_))));
+    w.order(waive("boss", "nothing in it", T0.plus(DAY_MS))).unwrap();
+    assert!(w.task(Kind::HandOverOneDrive).is_settled());
+    w.pass(DAY_MS);
+    assert!(!w.task(Kind::HandOverOneDrive).is_settled());
+    let resolve = w.id(Kind::Resolve);
+    let by_force = Command::Waive { task: resolve, by: "boss".into(), reason: "r".into(), until: future.plus(DAY_MS) };
+    assert!(matches!(w.order(by_force), Err(Refusal::NotWaivable(_))));
+}
+
+#[test]
+fn a_closed_case_wants_to_be_looked_at_when_its_waiver_ends() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    let task = w.id(Kind::HandOverOneDrive);
+    let until = T0.plus(90 * DAY_MS);
+    w.order(Command::Waive { task, by: "boss".into(), reason: "empty".into(), until }).unwrap();
+    w.run_to_sealing();
+    let version = w.case().version;
+    w.order(Command::RecordSealed { version, evidence: Digest::ZERO, key_id: "k".into() }).unwrap();
+    assert_eq!(next(w.case(), w.now, &w.gates).wake.map(|x| x.at), Some(until));
+    w.now = until;
+    w.order(Command::RecordFollowUp { task, case: CaseId([1; 10]) }).unwrap();
+    assert_eq!(next(w.case(), w.now, &w.gates).wake, None);
+}
+
+/// Answers the closing round, reading `enabled = yes` for the sign-in.
+fn closing_with_difference(w: &mut World) {
+    for _ in 0..200 {
+        w.drain_but_closing();
+        let rounds: Vec<TaskId> = w.in_flight();
+        let Some(id) = rounds.first().copied() else {
+            w.pass(10 * MINUTE_MS);
+            continue;
+        };
+        let mut report = w.truthful(id);
+        let disable = w.id(Kind::DisableSignIn);
+        let mut differed = false;
+        if let Said::Checked { results } = &mut report.said {
+            for r in results.iter_mut().filter(|r| r.task == disable) {
+                r.observation.facts.set("enabled", true);
+                differed = true;
+            }
+        }
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        if differed {
+            return;
+        }
+    }
+    panic!("no closing round came");
+}
+
+impl World {
+    fn drain_but_closing(&mut self) {
+        for _ in 0..500 {
+            let case = self.case().clone();
+            let open = self.in_flight().into_iter().find(|id| !case.tasks[id].kind().is_closing_round());
+            if let Some(id) = open {
+                let report = self.truthful(id);
+                self.order(Command::RecordReport(Box::new(report))).unwrap();
+                continue;
+            }
+            let waiting = case.tasks.values().find(|t| standing(&case, t, self.now, &self.gates) == Standing::WaitsForPerson);
+            match waiting.map(|t| t.kind()) {
+                Some(Kind::ApprovePlan) => self.approve(),
+                Some(kind) => {
+                    self.attest(kind).unwrap();
+                }
+                None => return,
+            }
+        }
+    }
+}
+
+#[test]
+fn a_difference_in_the_closing_round_reopens_it_and_what_must_follow() {
+    let mut w = World::opened(Manner::Immediate);
+    closing_with_difference(&mut w);
+    assert!(!w.task(Kind::DisableSignIn).is_settled());
+    assert!(!w.task(Kind::RevokeSessions).is_settled(), "sessions are cut again");
+    assert_ne!(w.case().state, CaseState::Sealing);
+    w.run_to_sealing();
+    assert_eq!(w.case().round, 2);
+}
+
+#[test]
+fn what_keeps_flapping_ends_at_a_person() {
+    let mut w = World::opened(Manner::Immediate);
+    for _ in 0..MAX_ROUNDS_TESTED {
+        closing_with_difference(&mut w);
+        if let TaskState::Failed { rule, .. } = w.task(Kind::DisableSignIn).state {
+            assert_eq!(rule, Rule::KeepsFlapping);
+            assert_eq!(w.case().round, 3);
+            return;
+        }
+    }
+    panic!("it flaps for ever");
+}
+
+const MAX_ROUNDS_TESTED: u32 = 5;
+
+#[test]
+fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    let id = w.id(Kind::DisableSignIn);
+    let mut report = w.report(id, Said::NotBegun { why: String::new() });
+    report.version += 5;
+    let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }));
+    assert!(!w.task(Kind::DisableSignIn).is_settled(), "everything is looked at again");
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_report_about_somebody_else_is_refused() {
+    let mut w = World::opened(Manner::Immediate);
+    let good = w.truthful(w.id(Kind::Resolve));
+    let foreign = Report { tenant: TenantId::new("other").unwrap(), ..good.clone() };
+    assert_eq!(w.order(Command::RecordReport(Box::new(foreign))), Err(Refusal::Foreign));
+    let foreign = Report { case: CaseId([9; 10]), ..good };
+    assert_eq!(w.order(Command::RecordReport(Box::new(foreign))), Err(Refusal::Foreign));
+}
+
+#[test]
+fn scarce_credit_goes_to_what_cuts_access_first() {
+    let mut w = World::opened(Manner::Immediate);
+    w.gates.credit = Credit::NONE;
+    w.answer(Kind::Resolve);
+    w.gates.credit.set(Area::Identity, crate::catalogue::Lane::Urgent, 1);
+    w.order(Command::Tick).unwrap();
+    assert_eq!(w.in_flight(), vec![w.id(Kind::SnapshotAccess)]);
+}
+
+#[test]
+fn an_overdue_person_is_noted_once_and_the_wake_moves_on() {
+    let mut w = World::opened(Manner::Planned);
+    w.drain();
+    w.pass(2 * DAY_MS);
+    assert!(w.task(Kind::ApprovePlan).overdue);
+    let count = w.events.iter().filter(|e| matches!(e, Event::PersonOverdue { .. })).count();
+    w.pass(DAY_MS);
+    assert_eq!(w.events.iter().filter(|e| matches!(e, Event::PersonOverdue { .. })).count(), count);
+    assert!(next(w.case(), w.now, &w.gates).timer.is_none_or(|t| t.at > w.now), "every tick moves the wake-up forward");
+}
+
+#[test]
+fn what_did_not_begin_costs_no_attempt() {
+    let mut w = World::opened(Manner::Immediate);
+    let id = w.id(Kind::Resolve);
+    let report = w.report(id, Said::NotBegun { why: "too late".into() });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(&w.task(Kind::Resolve).state, TaskState::Resting { why: RestReason::NotBegun { .. }, .. }));
+    assert_eq!(w.task(Kind::Resolve).spent, 0);
+}
+
+#[test]
+fn licences_stay_when_the_conversion_is_waived_only_by_a_person() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    w.approve();
+    let id = w.id(Kind::ConvertToShared);
+    while w.task(Kind::ConvertToShared).in_flight().is_none() {
+        let first = w.in_flight()[0];
+        let report = w.truthful(first);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    }
+    let large = seen(Facts::new().with("recipient_type", "UserMailbox").with("too_large_or_held", true));
+    let report = w.report(id, Said::Satisfied { before: large.clone(), after: large });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.drain();
+    assert!(matches!(w.task(Kind::ConvertToShared).state, TaskState::Failed { rule: Rule::BlockedByPolicy, .. }));
+    assert_eq!(w.task(Kind::ReleaseDirectLicenses).attempt, 0);
+    assert_eq!(w.task(Kind::ReleaseGroupLicenses).attempt, 0);
+}
+
+#[test]
+fn outcomes_never_over_claim() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    assert_eq!(w.task(Kind::DisableSignIn).outcome(), Some(&Outcome::Verified));
+    assert_eq!(w.task(Kind::RevokeSessions).outcome(), Some(&Outcome::VerifiedByCounter));
+}
