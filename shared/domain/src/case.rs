@@ -458,15 +458,8 @@ impl Case {
     /// of the closing round.
     #[must_use]
     pub fn plan_digest(&self) -> Digest {
-        let listed: Vec<&PlannedTask> = self
-            .tasks
-            .values()
-            .map(|t| &t.planned)
-            .filter(|p| !p.kind.is_closing_round())
-            .collect();
-        let json = serde_json::to_vec(&listed).expect("a plan is plain data");
-        let subject = serde_json::to_vec(&self.subject).expect("a subject is plain data");
-        Digest::of_parts(&[b"offboard.plan", &subject, &json])
+        let listed = self.tasks.values().map(|t| &t.planned).filter(|p| !p.kind.is_closing_round());
+        crate::plan::plan_digest(&self.subject, listed.map(PlannedTask::digest))
     }
 
     /// The settled tasks that a closing round's task reads again: those of its

@@ -2,6 +2,7 @@
 //! → the graph of tasks, or a reason why not. Nothing has been written when a
 //! plan is refused.
 
+use crate::assignment::Subject;
 use crate::catalogue::{Area, Kind, Wanted};
 use crate::departure::{Departure, Forwarding, Meetings, OneDriveChoice};
 use crate::id::{CaseId, Digest, System};
@@ -95,6 +96,17 @@ pub fn plan(
         }
     }
     Ok(out)
+}
+
+/// What an approval of a plan binds: the subject, and each task by its own
+/// digest in the order of the ids. Evidence recomputes it from digests alone.
+#[must_use]
+pub fn plan_digest(subject: &Subject, tasks: impl Iterator<Item = Digest>) -> Digest {
+    let subject = serde_json::to_vec(subject).expect("a subject is plain data");
+    let digests: Vec<Digest> = tasks.collect();
+    let mut parts: Vec<&[u8]> = vec![b"offboard.plan", &subject];
+    parts.extend(digests.iter().map(|d| d.0.as_slice()));
+    Digest::of_parts(&parts)
 }
 
 fn refuse_protected(subject: &Facts, policy: &Policy) -> Result<(), PlanRefusal> {

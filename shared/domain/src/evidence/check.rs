@@ -1,0 +1,396 @@
+//! Whether an account bears itself out: what can be recomputed from it is
+//! recomputed, and whatever is said to have happened has its event in the
+//! chain, and the other way round.
+//!
+//! It knows the chain's event names and no catalogue, so that evidence of any
+//! age is checked alike. What it upholds: nothing is sealed or accepted that
+//! claims more than its chain of events.
+
+use super::invalid::Invalid;
+use super::statement::*;
+use super::when::When;
+use crate::assignment::{Subject, Target};
+use crate::id::{Digest, TaskId};
+use crate::observation::Facts;
+use crate::plan::plan_digest;
+use crate::record::link;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The events of which each is about exactly one task.
+const OF_ONE_TASK: &[&str] = &[
+    "task_assigned",
+    "task_settled",
+    "task_rested",
+    "task_failed",
+    "task_reopened",
+    "late_report",
+    "task_approved",
+    "person_overdue",
+    "waiver_ended",
+    "retry_ordered",
+];
+/// The events after which a task that was settled no longer is.
+const UNSETTLES: &[&str] =
+    &["task_assigned", "task_rested", "task_failed", "task_reopened", "waiver_ended", "retry_ordered", "tasks_found"];
+/// The events that bring tasks into a case.
+const BRINGS_TASKS: &[&str] = &["case_opened", "case_planned", "tasks_found", "closing_began"];
+/// The class under which a task without outcome is counted.
+const NOT_DONE: &str = "not_done";
+
+/// Checks a statement.
+///
+/// # Errors
+/// [`Invalid`]: the first thing that does not follow.
+pub(super) fn consistent(statement: &Statement) -> Result<(), Invalid> {
+    if statement.statement_type != STATEMENT_TYPE {
+        return Err(Invalid::StatementType { found: statement.statement_type.clone() });
+    }
+    if statement.predicate_type != PREDICATE_TYPE {
+        return Err(Invalid::PredicateType { found: statement.predicate_type.clone() });
+    }
+    let account = &statement.predicate;
+    chain(statement)?;
+    artifacts(statement)?;
+    let events = Events(&account.chain.events);
+    tasks(account, events)?;
+    complete(account, events)?;
+    plan(account)?;
+    approvals(account, events)?;
+    ending(account, events)?;
+    derived(account)
+}
+
+/// The chain's events, found by version.
+#[derive(Clone, Copy)]
+struct Events<'a>(&'a [Link]);
+
+impl<'a> Events<'a> {
+    fn get(self, version: u64) -> Option<&'a Link> {
+        let index = usize::try_from(version.checked_sub(1)?).ok()?;
+        self.0.get(index)
+    }
+
+    /// That there is this event at this version, at this time.
+    fn bears(self, version: u64, event: &str, at: Option<When>) -> Result<(), Invalid> {
+        match self.get(version) {
+            Some(l) if l.event == event && at.is_none_or(|at| at == l.at) => Ok(()),
+            _ => Err(Invalid::WithoutEvent { what: event.to_owned(), version }),
+        }
+    }
+}
+
+fn chain(statement: &Statement) -> Result<(), Invalid> {
+    let chain = &statement.predicate.chain;
+    let mut head = Digest::ZERO;
+    for (expected, l) in (1..).zip(&chain.events) {
+        if l.version != expected || l.hash != link(head, l.body) {
+            return Err(Invalid::ChainBroken { version: expected });
+        }
+        head = l.hash;
+    }
+    if chain.events.is_empty() {
+        return Err(Invalid::ChainEmpty);
+    }
+    if chain.head != head {
+        let said = chain.head.to_string();
+        return Err(Invalid::HeadDiffers { what: "the chain's own head", said, actual: head });
+    }
+    match statement.subject.first() {
+        Some(s) if s.name == CHAIN_HEAD && s.digest.sha256 == head => Ok(()),
+        other => {
+            let said = other.map_or_else(|| "nothing".to_owned(), |s| s.digest.sha256.to_string());
+            Err(Invalid::HeadDiffers { what: "the statement's first subject", said, actual: head })
+        }
+    }
+}
+
+fn artifacts(statement: &Statement) -> Result<(), Invalid> {
+    let account = &statement.predicate;
+    let subjects = statement.subject.get(1..).unwrap_or_default();
+    let mismatch = |name: &str| Invalid::ArtifactMismatch { name: name.to_owned() };
+    for (i, artifact) in account.artifacts.iter().enumerate() {
+        let known = account.tasks.iter().any(|t| t.id == artifact.task);
+        if subjects.get(i).is_none_or(|s| s.name != artifact.name) || !known {
+            return Err(mismatch(&artifact.name));
+        }
+    }
+    if let Some(extra) = subjects.get(account.artifacts.len()) {
+        return Err(mismatch(&extra.name));
+    }
+    for task in &account.tasks {
+        let Some(OutcomeAccount::Attested { file: Some(file), .. }) = &task.outcome else { continue };
+        let listed = account.artifacts.iter().zip(subjects).any(|(a, s)| a.task == task.id && s.digest.sha256 == *file);
+        if !listed {
+            return Err(Invalid::AttestedFileMissing { task: task.id });
+        }
+    }
+    Ok(())
+}
+
+/// Each task by itself: its digest, its steps, its outcome.
+fn tasks(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
+    let mut seen = BTreeSet::new();
+    for task in &account.tasks {
+        if !seen.insert(task.id) {
+            return Err(Invalid::TaskTwice { task: task.id });
+        }
+        if task.withheld_params.is_empty() && task.digest != task_digest(task) {
+            return Err(Invalid::TaskDigest { task: task.id });
+        }
+        let brought = events.get(task.since_version).is_some_and(|l| BRINGS_TASKS.contains(&l.event.as_str()));
+        if !brought {
+            return Err(Invalid::WithoutEvent { what: format!("task {}", task.id), version: task.since_version });
+        }
+        let mut last = 0;
+        for step in &task.steps {
+            events.bears(step.version, &step.event, Some(step.at))?;
+            if step.version <= last {
+                return Err(Invalid::WithoutEvent { what: step.event.clone(), version: step.version });
+            }
+            last = step.version;
+        }
+        for receipt in &task.receipts {
+            if !task.steps.iter().any(|s| s.version == receipt.version) {
+                return Err(Invalid::WithoutEvent { what: receipt.request.clone(), version: receipt.version });
+            }
+        }
+        outcome(task)?;
+    }
+    Ok(())
+}
+
+fn outcome(task: &TaskAccount) -> Result<(), Invalid> {
+    let Some(outcome) = &task.outcome else {
+        let claims = task.settled_version.is_some() || task.settled_at.is_some() || task.closing_proof.is_some();
+        return if claims { Err(Invalid::OutcomeWithoutEvent { task: task.id }) } else { Ok(()) };
+    };
+    let settled = task.steps.iter().find(|s| Some(s.version) == task.settled_version);
+    let sound = settled.is_some_and(|s| {
+        let by_event = s.event == "task_settled"
+            || (s.event == "plan_approved" && matches!(outcome, OutcomeAccount::Attested { .. }));
+        by_event && Some(s.at) == task.settled_at
+    });
+    let unsettled = |s: &Step| Some(s.version) > task.settled_version && UNSETTLES.contains(&s.event.as_str());
+    if !sound || task.steps.iter().any(unsettled) {
+        return Err(Invalid::OutcomeWithoutEvent { task: task.id });
+    }
+    if outcome.is_proven() && task.after.is_none() {
+        return Err(Invalid::NoReading { task: task.id });
+    }
+    Ok(())
+}
+
+/// That no event about a task was left out.
+fn complete(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
+    let told: BTreeSet<u64> = account.tasks.iter().flat_map(|t| &t.steps).map(|s| s.version).collect();
+    for l in events.0.iter().filter(|l| OF_ONE_TASK.contains(&l.event.as_str())) {
+        if !told.contains(&l.version) {
+            return Err(Invalid::LeftOut { event: l.event.clone(), version: l.version });
+        }
+    }
+    let listed = |name: &str, versions: Vec<u64>| -> Result<(), Invalid> {
+        for v in &versions {
+            events.bears(*v, name, None)?;
+        }
+        match events.0.iter().find(|l| l.event == name && !versions.contains(&l.version)) {
+            Some(l) => Err(Invalid::LeftOut { event: l.event.clone(), version: l.version }),
+            None => Ok(()),
+        }
+    };
+    listed("case_amended", account.request.amendments.iter().map(|a| a.version).collect())?;
+    listed("closing_began", account.rounds.iter().map(|r| r.began_version).collect())?;
+    listed("round_ended", account.rounds.iter().filter_map(|r| r.ended_version).collect())?;
+    listed("cancel_requested", account.cancellation.iter().map(|c| c.version).collect())?;
+    listed("tail_lost", account.lost_tails.iter().map(|t| t.version).collect())?;
+    let of_plan = |a: &&ApprovalAccount| a.task.is_none();
+    listed("plan_approved", account.approvals.iter().filter(of_plan).map(|a| a.version).collect())?;
+    listed("task_approved", account.approvals.iter().filter(|a| !of_plan(a)).map(|a| a.version).collect())
+}
+
+fn plan(account: &Predicate) -> Result<(), Invalid> {
+    let actual = plan_before(account, u64::MAX);
+    if actual == account.plan.digest {
+        Ok(())
+    } else {
+        Err(Invalid::PlanDigest { said: account.plan.digest, actual })
+    }
+}
+
+/// The digest of the plan as it stood before a version.
+fn plan_before(account: &Predicate, version: u64) -> Digest {
+    let listed: BTreeMap<TaskId, Digest> = account
+        .tasks
+        .iter()
+        .filter(|t| !t.nature.closing_round && t.since_version < version)
+        .map(|t| (t.id, t.digest))
+        .collect();
+    plan_digest(&Subject(account.request.subject.clone()), listed.into_values())
+}
+
+fn approvals(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
+    for a in &account.approvals {
+        let name = if a.task.is_some() { "task_approved" } else { "plan_approved" };
+        events.bears(a.version, name, Some(a.at))?;
+        let bound = match a.task {
+            None => Some(plan_before(account, a.version)),
+            Some(id) => account.tasks.iter().find(|t| t.id == id).map(|t| t.digest),
+        };
+        if bound != Some(a.digest) {
+            return Err(Invalid::ApprovesSomethingElse { version: a.version });
+        }
+        if a.by.trim().eq_ignore_ascii_case(account.request.requested_by.trim()) {
+            return Err(Invalid::ApprovedByRequester { version: a.version, by: a.by.clone() });
+        }
+    }
+    for task in account.tasks.iter().filter(|t| t.nature.needs_own_approval) {
+        let begun = task.steps.iter().find(|s| s.event == "task_assigned");
+        let approved = account.approvals.iter().filter(|a| a.task == Some(task.id)).map(|a| a.version).min();
+        if begun.is_some_and(|b| approved.is_none_or(|a| a > b.version)) {
+            return Err(Invalid::Unapproved { task: task.id });
+        }
+    }
+    Ok(())
+}
+
+/// That the case ended as it is said to have.
+fn ending(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
+    let last = events.0.last().map_or("", |l| l.event.as_str());
+    let (word, event) = match account.ending {
+        Ending::Completed => ("completed", "round_ended"),
+        Ending::Cancelled => ("cancelled", "case_cancelled"),
+    };
+    // A fact that changes nothing may follow the end, such as a late report.
+    let ended = events.0.iter().rposition(|l| l.event == event);
+    let after = |i: usize| events.0[i + 1..].iter().all(|l| matches!(l.event.as_str(), "late_report" | "case_amended"));
+    if !ended.is_some_and(after) {
+        return Err(Invalid::Ending { said: word, event: last.to_owned() });
+    }
+    if account.ending == Ending::Cancelled {
+        return if account.cancellation.is_some() { Ok(()) } else { Err(Invalid::DoesNotFollow { what: "the cancellation" }) };
+    }
+    let round = account.rounds.last().filter(|r| r.ended_version.is_some() && r.differences.is_empty());
+    let round = round.ok_or(Invalid::RoundNotClean)?;
+    for task in &account.tasks {
+        if task.outcome.is_none() {
+            return Err(Invalid::NotSettled { task: task.id });
+        }
+        let worked = |s: &Step| s.version > round.began_version && matches!(s.event.as_str(), "task_assigned" | "task_settled");
+        if !task.nature.closing_round && task.steps.iter().any(worked) {
+            return Err(Invalid::WorkedAfterLastRound { task: task.id });
+        }
+        match &task.closing_proof {
+            Some(ClosingProofAccount::ReadAgain { round: n, version, .. }) => {
+                events.bears(*version, "checks_done", None)?;
+                if *n != round.round || *version < round.began_version {
+                    return Err(Invalid::NotReadAgain { task: task.id });
+                }
+            }
+            Some(ClosingProofAccount::Receipt { .. }) => {}
+            Some(ClosingProofAccount::Person) => {
+                let by_person = matches!(task.outcome, Some(OutcomeAccount::Attested { .. } | OutcomeAccount::Waived { .. }));
+                if !by_person {
+                    return Err(Invalid::NotReadAgain { task: task.id });
+                }
+            }
+            None => return Err(Invalid::NotReadAgain { task: task.id }),
+        }
+    }
+    Ok(())
+}
+
+/// What follows from the tasks.
+fn derived(account: &Predicate) -> Result<(), Invalid> {
+    let follows = |what: &'static str, yes: bool| if yes { Ok(()) } else { Err(Invalid::DoesNotFollow { what }) };
+    let times = &account.times;
+    let tasks = &account.tasks;
+    let events = &account.chain.events;
+    follows("the summary", account.summary == summary(tasks))?;
+    follows("the list of waivers", account.waivers == waivers(tasks))?;
+    follows("the time of opening", events.first().is_some_and(|l| l.at == times.opened_at))?;
+    follows("the time of the end", events.last().is_some_and(|l| l.at == times.ended_at))?;
+    let burst = cut_at(tasks, |n| n.burst);
+    let last = cut_at(tasks, |n| n.cuts_access);
+    follows("the time of the burst", times.burst_cut_at == burst)?;
+    follows("the time of the last access cut", times.last_access_cut_at == last)?;
+    follows("the list of access that was not cut", times.access_not_cut == access_not_cut(tasks))?;
+    let (requested, effective) = (account.request.requested_at, account.request.effective_at);
+    let seconds = [
+        (times.seconds_from_request_to_burst_cut, burst, requested),
+        (times.seconds_from_effective_to_burst_cut, burst, effective),
+        (times.seconds_from_request_to_last_access_cut, last, requested),
+        (times.seconds_from_effective_to_last_access_cut, last, effective),
+    ];
+    let right = seconds.iter().all(|(said, to, from)| *said == to.map(|t| t.seconds_since(*from)));
+    follows("the time to the last access cut", right)
+}
+
+/// A task's digest from the account of it: the same bytes as
+/// [`crate::task::PlannedTask::digest`] hashes.
+fn task_digest(task: &TaskAccount) -> Digest {
+    #[derive(Serialize)]
+    struct Planned<'a> {
+        id: TaskId,
+        kind: &'a str,
+        target: Target,
+        params: &'a Facts,
+    }
+    let target = Target { system: task.system.clone(), object: task.object.clone() };
+    let planned = Planned { id: task.id, kind: &task.kind, target, params: &task.params };
+    let json = serde_json::to_vec(&planned).expect("a task is plain data");
+    Digest::of_parts(&[b"offboard.task.approval", &json])
+}
+
+/// Counts the tasks.
+pub(super) fn summary(tasks: &[TaskAccount]) -> Summary {
+    let mut outcomes = BTreeMap::new();
+    for task in tasks {
+        let class = task.outcome.as_ref().map_or(NOT_DONE, OutcomeAccount::class);
+        *outcomes.entry(class.to_owned()).or_insert(0) += 1;
+    }
+    let steps = |f: fn(&Step) -> bool| count(tasks.iter().flat_map(|t| &t.steps).filter(|s| f(s)).count());
+    Summary {
+        tasks: count(tasks.len()),
+        outcomes,
+        attempts: tasks.iter().map(|t| u64::from(t.attempts)).sum(),
+        faults: steps(|s| s.fault.is_some()),
+        needed_a_person: steps(|s| s.rule.is_some()),
+        late_reports: steps(|s| s.event == "late_report"),
+    }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// The waivers that are open.
+pub(super) fn waivers(tasks: &[TaskAccount]) -> Vec<WaiverAccount> {
+    tasks
+        .iter()
+        .filter_map(|t| match &t.outcome {
+            Some(OutcomeAccount::Waived { by, reason, until }) => {
+                Some(WaiverAccount { task: t.id, by: by.clone(), reason: reason.clone(), until: *until })
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// When the last of these tasks was proven; what was waived or did not apply
+/// cut nothing.
+pub(super) fn cut_at(tasks: &[TaskAccount], which: impl Fn(Nature) -> bool) -> Option<When> {
+    tasks
+        .iter()
+        .filter(|t| which(t.nature) && t.outcome.as_ref().is_some_and(OutcomeAccount::is_proven))
+        .filter_map(|t| t.settled_at)
+        .max()
+}
+
+/// The tasks that should have cut access and did not.
+pub(super) fn access_not_cut(tasks: &[TaskAccount]) -> Vec<TaskId> {
+    tasks
+        .iter()
+        .filter(|t| t.nature.cuts_access && matches!(t.outcome, None | Some(OutcomeAccount::Waived { .. })))
+        .map(|t| t.id)
+        .collect()
+}

@@ -1,0 +1,610 @@
+//! What evidence says, as it stands in the file.
+//!
+//! The outside is an in-toto Statement v1 (github.com/in-toto/attestation,
+//! spec/v1/statement.md); the predicate is ours, and this file is its
+//! description. Members are only ever added, and only optional ones: a change
+//! of what one means is another [`PREDICATE_TYPE`]. Kinds, areas and rules are
+//! words here, not types, so that old evidence outlives the catalogue.
+
+use super::when::When;
+use crate::catalogue::Stage;
+use crate::departure::Manner;
+use crate::fault::Fault;
+use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
+use crate::observation::Facts;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The type of the outside.
+pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+/// The type of the predicate.
+pub const PREDICATE_TYPE: &str = "https://offboard.dev/evidence/departure/v1";
+/// The name of the first subject: the hash of the last event.
+pub const CHAIN_HEAD: &str = "chain-head";
+
+/// The whole statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// [`STATEMENT_TYPE`].
+    #[serde(rename = "_type")]
+    pub statement_type: String,
+    /// What it is about: the chain's head first, then every artifact.
+    pub subject: Vec<About>,
+    /// [`PREDICATE_TYPE`].
+    #[serde(rename = "predicateType")]
+    pub predicate_type: String,
+    /// What is said.
+    pub predicate: Predicate,
+}
+
+/// One subject of the statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// Its name: `chain-head`, or the artifact's.
+    pub name: String,
+    /// Its digest.
+    pub digest: Sha256Digest,
+}
+
+/// A set of digests with the one algorithm that we use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sha256Digest {
+    /// SHA-256.
+    pub sha256: Digest,
+}
+
+/// The account of one departure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predicate {
+    /// What wrote it.
+    pub generator: Generator,
+    /// Whose departure.
+    pub tenant: TenantId,
+    /// Which case.
+    pub case: CaseId,
+    /// How it ended.
+    pub ending: Ending,
+    /// What was asked for, and about whom.
+    pub request: Request,
+    /// When, and how long it took.
+    pub times: Times,
+    /// How many of what.
+    pub summary: Summary,
+    /// What was planned.
+    pub plan: PlanAccount,
+    /// Who agreed, and to exactly what.
+    pub approvals: Vec<ApprovalAccount>,
+    /// Every task, in the order of a departure.
+    pub tasks: Vec<TaskAccount>,
+    /// The closing rounds, in order.
+    pub rounds: Vec<RoundAccount>,
+    /// What a person decided to go without, and until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<WaiverAccount>,
+    /// Who called it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation: Option<Cancellation>,
+    /// History that was lost and repaired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_tails: Vec<LostTail>,
+    /// The files that belong to it, in the order of the subjects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactAccount>,
+    /// The chain of events, by their digests: anyone can recompute the head.
+    pub chain: Chain,
+}
+
+/// What wrote the statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generator {
+    /// The program.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Every task is settled, and read again without difference.
+    #[serde(rename = "completed")]
+    Completed,
+    /// It was called off; what happened until then is listed.
+    #[serde(rename = "cancelled")]
+    Cancelled,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The source's own reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Who asked.
+    pub requested_by: String,
+    /// When.
+    pub requested_at: When,
+    /// Planned or immediate.
+    pub manner: Manner,
+    /// From when on access must be gone, as it was at last.
+    pub effective_at: When,
+    /// Who leaves, by the ids that the systems gave.
+    pub subject: BTreeMap<System, ObjectId>,
+    /// How the request named him, for a reader.
+    pub named: Named,
+    /// Who takes over, if the request said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Named>,
+    /// What a person chose; a text by its SHA-256.
+    #[serde(default, skip_serializing_if = "no_facts")]
+    pub choices: Facts,
+    /// Changes of the request, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amendments: Vec<Amendment>,
+}
+
+/// A person as a request names him.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Named {
+    /// The name to show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The sign-in name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_principal_name: Option<String>,
+    /// A mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<String>,
+    /// HR's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub employee_id: Option<String>,
+    /// The directory's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<ObjectId>,
+}
+
+/// One change of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// By which event.
+    pub version: u64,
+    /// When.
+    pub at: When,
+    /// Planned or immediate from then on.
+    pub manner: Manner,
+    /// From when on access must be gone, from then on.
+    pub effective_at: When,
+}
+
+/// When, and how long it took. Seconds are between the times as written here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// The case was opened.
+    pub opened_at: When,
+    /// The plan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_at: Option<When>,
+    /// The last event that this accounts for.
+    pub ended_at: When,
+    /// The reversible burst (roles, sign-in, password, sessions) was proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst_cut_at: Option<When>,
+    /// The last access was proven cut, the second revocation included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_access_cut_at: Option<When>,
+    /// From the request to the burst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_from_request_to_burst_cut: Option<i64>,
+    /// From the time at which access had to be gone to the burst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_from_effective_to_burst_cut: Option<i64>,
+    /// From the request to the last access cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_from_request_to_last_access_cut: Option<i64>,
+    /// From the time at which access had to be gone to the last access cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_from_effective_to_last_access_cut: Option<i64>,
+    /// Tasks that cut access and were waived or not done: the times above do
+    /// not speak for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_not_cut: Vec<TaskId>,
+}
+
+/// How many of what; all of it can be counted again in the tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Tasks in all.
+    pub tasks: u64,
+    /// Tasks by the class of their outcome; `not_done` for those without one.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Attempts in all.
+    pub attempts: u64,
+    /// Faults in all.
+    pub faults: u64,
+    /// How often a task came to need a person.
+    pub needed_a_person: u64,
+    /// Reports that came for a try that was over.
+    pub late_reports: u64,
+}
+
+/// What was planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanAccount {
+    /// SHA-256 over the subject's ids and the digest of each task, ordered by
+    /// id, without the closing rounds' tasks; each part preceded by its length
+    /// in eight bytes.
+    pub digest: Digest,
+    /// Kinds that were wanted and that no connected system offers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unserved: Vec<String>,
+    /// The tenant's cap was reached, so that a person had to agree first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub capped: bool,
+}
+
+/// One approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalAccount {
+    /// By which event.
+    pub version: u64,
+    /// When.
+    pub at: When,
+    /// By whom.
+    pub by: String,
+    /// Which task alone; none: the plan as it stood before that event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// The digest of what was approved.
+    pub digest: Digest,
+}
+
+/// One task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskAccount {
+    /// Its id.
+    pub id: TaskId,
+    /// What sort: `identity.disable_sign_in`.
+    pub kind: String,
+    /// What it does, in words.
+    pub title: String,
+    /// Stage of the lifecycle.
+    pub stage: Stage,
+    /// Which worker served it: `identity`, or `person`.
+    pub area: String,
+    /// In which system.
+    pub system: System,
+    /// On which object; none: the subject's own account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectId>,
+    /// The task that found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_by: Option<TaskId>,
+    /// Its parameters.
+    #[serde(default, skip_serializing_if = "no_facts")]
+    pub params: Facts,
+    /// Parameters that are prose: the SHA-256 of their text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub withheld_params: BTreeMap<String, Digest>,
+    /// What an approval of exactly this task binds: id, kind, target, parameters.
+    pub digest: Digest,
+    /// The event that brought it into the case.
+    pub since_version: u64,
+    /// What sort of task it is.
+    pub nature: Nature,
+    /// How it ended; none if the case was called off before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeAccount>,
+    /// The event that settled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_version: Option<u64>,
+    /// When it was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<When>,
+    /// When it was first given to a worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_assigned_at: Option<When>,
+    /// How often it was given to a worker.
+    pub attempts: u32,
+    /// What the settling attempt read before its first write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Reading>,
+    /// What it read last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Reading>,
+    /// How its end state was proven at closing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing_proof: Option<ClosingProofAccount>,
+    /// Everything that happened to it, in order.
+    pub steps: Vec<Step>,
+    /// The vendor's receipts, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<ReceiptAccount>,
+    /// The controls that this supports.
+    pub controls: ControlsAccount,
+}
+
+/// What sort of task it is, as far as it bears on the proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nature {
+    /// It writes in an outside system.
+    pub writes: bool,
+    /// It must never happen twice.
+    pub once: bool,
+    /// It can be undone.
+    pub reversible: bool,
+    /// It cuts access and is urgent: its end counts for the time to the last cut.
+    pub cuts_access: bool,
+    /// It belongs to the reversible burst.
+    pub burst: bool,
+    /// A person must have approved exactly this task before it writes.
+    pub needs_own_approval: bool,
+    /// It is one of the closing round's readings; no plan lists it.
+    pub closing_round: bool,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "class", rename_all = "snake_case")]
+pub enum OutcomeAccount {
+    /// An independent read equals the wanted state.
+    Verified,
+    /// A value that only grows moved past where it was.
+    VerifiedByCounter,
+    /// The provider acknowledged; it keeps no readable state.
+    Acknowledged,
+    /// A named person says so.
+    Attested {
+        /// Who.
+        by: String,
+        /// The file that shows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<Digest>,
+        /// What he noted.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
+    /// There was nothing to do.
+    NotApplicable {
+        /// The reason.
+        reason: String,
+    },
+    /// A person decided to go without.
+    Waived {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: When,
+    },
+}
+
+impl OutcomeAccount {
+    /// The class as it is written.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::VerifiedByCounter => "verified_by_counter",
+            Self::Acknowledged => "acknowledged",
+            Self::Attested { .. } => "attested",
+            Self::NotApplicable { .. } => "not_applicable",
+            Self::Waived { .. } => "waived",
+        }
+    }
+
+    /// Whether a machine brought it about and it counts as done.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        matches!(self, Self::Verified | Self::VerifiedByCounter | Self::Acknowledged)
+    }
+}
+
+/// What was read, where and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// When.
+    pub read_at: When,
+    /// Through which interfaces.
+    pub sources: Vec<String>,
+    /// What they said.
+    pub facts: Facts,
+}
+
+/// How an end state was proven at closing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum ClosingProofAccount {
+    /// It was read again in the last round, and did not differ.
+    ReadAgain {
+        /// In which round.
+        round: u32,
+        /// By the event that recorded it.
+        version: u64,
+        /// What was read.
+        reading: Reading,
+    },
+    /// Its receipt was kept.
+    Receipt {
+        /// Why it is not read again.
+        reason: String,
+    },
+    /// A person answers for it.
+    Person,
+}
+
+/// One thing that happened to a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// By which event.
+    pub version: u64,
+    /// When.
+    pub at: When,
+    /// The event's name.
+    pub event: String,
+    /// Of which try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What it says, in words.
+    pub text: String,
+    /// It rested until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<When>,
+    /// The rule by which it needed a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// The SHA-256 of the report that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Digest>,
+    /// What was read, for a late report and for what was reopened later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<Reading>,
+}
+
+/// The vendor's receipt for one request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptAccount {
+    /// By which event it was recorded.
+    pub version: u64,
+    /// When the vendor answered.
+    pub at: When,
+    /// What was asked, without personal data.
+    pub request: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The vendor's id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// References to controls, by framework.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ControlsAccount {
+    /// SOC 2 trust services criteria.
+    pub soc2: Vec<String>,
+    /// ISO/IEC 27001:2022 Annex A.
+    pub iso27001_2022: Vec<String>,
+    /// HIPAA Security Rule, 45 CFR.
+    pub hipaa: Vec<String>,
+    /// NIST SP 800-53 revision 5.
+    pub nist_800_53_r5: Vec<String>,
+}
+
+/// One closing round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundAccount {
+    /// Which, from 1.
+    pub round: u32,
+    /// The event with which it began.
+    pub began_version: u64,
+    /// When.
+    pub began_at: When,
+    /// The event with which it ended; none if the case went on before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_version: Option<u64>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<When>,
+    /// How many end states were read.
+    pub read: u64,
+    /// Those that differed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+}
+
+/// One end state that was no longer true.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Of which task.
+    pub task: TaskId,
+    /// What differed.
+    pub differs: String,
+    /// What was read.
+    pub reading: Reading,
+}
+
+/// One waiver that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaiverAccount {
+    /// Of which task.
+    pub task: TaskId,
+    /// Who decided.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When it ends; a linked case takes it up then.
+    pub until: When,
+}
+
+/// Who called it off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancellation {
+    /// By which event.
+    pub version: u64,
+    /// When.
+    pub at: When,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// History that was lost: everything was read again from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostTail {
+    /// The event that recorded it.
+    pub version: u64,
+    /// When.
+    pub at: When,
+    /// The version that the report knew.
+    pub known: u64,
+}
+
+/// One file that belongs to the case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactAccount {
+    /// Its name among the subjects.
+    pub name: String,
+    /// Of which task.
+    pub task: TaskId,
+    /// By which event it was recorded.
+    pub version: u64,
+    /// Its media type, if a worker put it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Its size in bytes, if a worker put it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+}
+
+/// The chain. `hash = SHA-256("offboard.event" ‖ previous hash ‖ body)`, with
+/// 32 zero bytes before the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The hash of the last event.
+    pub head: Digest,
+    /// Every event, from version 1.
+    pub events: Vec<Link>,
+}
+
+/// One event of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its version.
+    pub version: u64,
+    /// When it was decided.
+    pub at: When,
+    /// Its name.
+    pub event: String,
+    /// SHA-256 of its sealed bytes.
+    pub body: Digest,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+fn no_facts(facts: &Facts) -> bool {
+    facts.0.is_empty()
+}
