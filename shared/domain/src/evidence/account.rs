@@ -57,21 +57,32 @@ pub enum EvidenceError {
     Unproven(#[from] Box<Invalid>),
 }
 
+/// One event of a history: as it is kept, and as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The record as the ledger keeps it.
+    pub record: Record,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What it says.
+    pub event: Event,
+}
+
 /// Accounts for a case: its records with their times and events, from version
 /// 1 to the last round's end (or to the end of a cancelled case).
 ///
 /// # Errors
 /// [`EvidenceError`] if the history is not whole, not at its end, or does not
 /// prove what the account would say.
-pub fn statement(history: &[(Record, Timestamp, Event)]) -> Result<Statement, EvidenceError> {
+pub fn statement(history: &[Recorded]) -> Result<Statement, EvidenceError> {
     let chain = chain(history)?;
-    let (_, opened_at, opening) = history.first().ok_or(EvidenceError::Empty)?;
-    let Event::CaseOpened { departure, .. } = opening else {
-        return Err(crate::case::NotOpened(opening.name()).into());
+    let first = history.first().ok_or(EvidenceError::Empty)?;
+    let Event::CaseOpened { departure, .. } = &first.event else {
+        return Err(crate::case::NotOpened(first.event.name()).into());
     };
-    let mut case = Case::opened(departure.case_id(), *opened_at, opening)?;
+    let mut case = Case::opened(departure.case_id(), first.at, &first.event)?;
     let mut gathered = Gathered::default();
-    for (record, at, event) in history {
+    for Recorded { record, at, event } in history {
         case.fold(*at, event);
         gathered.take(record.version, When::from(*at), event);
     }
@@ -86,10 +97,10 @@ pub fn statement(history: &[(Record, Timestamp, Event)]) -> Result<Statement, Ev
 }
 
 /// Recomputes the chain, and that each record's outside names its event.
-fn chain(history: &[(Record, Timestamp, Event)]) -> Result<Chain, EvidenceError> {
+fn chain(history: &[Recorded]) -> Result<Chain, EvidenceError> {
     let mut head = Digest::ZERO;
     let mut events = Vec::with_capacity(history.len());
-    for (expected, (record, at, event)) in (1..).zip(history) {
+    for (expected, Recorded { record, at, event }) in (1..).zip(history) {
         let version = record.version;
         let body = Digest::of(&record.body);
         if version != expected || record.prev != head || record.hash != link(head, body) {

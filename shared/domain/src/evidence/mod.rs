@@ -20,7 +20,7 @@ mod statement;
 mod verify;
 mod when;
 
-pub use account::{EvidenceError, statement};
+pub use account::{EvidenceError, Recorded, statement};
 pub use dsse::{PAYLOAD_TYPE, key_id, pre_authentication_encoding, seal};
 pub use invalid::Invalid;
 pub use statement::*;
