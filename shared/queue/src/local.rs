@@ -42,8 +42,8 @@ struct State {
     /// Waiting, in the order in which they were published.
     ready: VecDeque<Item>,
     consumers: BTreeMap<u64, Holding>,
-    /// The consumer that was served last.
-    served: u64,
+    /// Whose turn it is; if he is gone or full, his who comes after him.
+    turn: u64,
     next_seq: u64,
     next_consumer: u64,
 }
@@ -197,7 +197,7 @@ impl State {
                 continue;
             }
             if let Some(consumer) = self.consumers.get_mut(&id) {
-                self.served = id;
+                self.turn = id + 1;
                 consumer.inbox.push_back(item);
                 consumer.wake.notify_one();
             }
@@ -208,9 +208,8 @@ impl State {
         if self.ready.is_empty() {
             return None;
         }
-        let from = self.served.saturating_add(1);
-        let turn = self.consumers.range(from..).chain(self.consumers.range(..from));
-        turn.into_iter().find(|(_, c)| c.inbox.len() + c.held.len() < c.prefetch).map(|(id, _)| *id)
+        let mut in_turn = self.consumers.range(self.turn..).chain(self.consumers.range(..self.turn));
+        in_turn.find(|(_, c)| c.inbox.len() + c.held.len() < c.prefetch).map(|(id, _)| *id)
     }
 
     /// Puts items back where they stood.

@@ -1,0 +1,71 @@
+//! What a backend gives the suite, and the tests that it gets for it.
+
+use async_trait::async_trait;
+use offboard_domain::Timestamp;
+use offboard_queue::{Queue, QueueName};
+use std::sync::Arc;
+
+/// A backend under test. A broker that is not there is a panic, never a pass.
+#[async_trait]
+pub(crate) trait Backend: Sized + Send {
+    /// Whether what it confirmed survives its restart.
+    const DURABLE: bool;
+    /// An empty queue of its own.
+    async fn fresh() -> Self;
+    /// The queue.
+    fn queue(&self) -> Arc<dyn Queue>;
+    /// Ends without any farewell, and starts on what was left.
+    async fn restart(self) -> Self;
+    /// The broker stops serving the consumers of a queue without a word to
+    /// those who wait.
+    async fn sever(&self, queue: &QueueName);
+    /// What time it is for the broker.
+    fn now(&self) -> Timestamp;
+    /// Lets that much time pass for the broker.
+    async fn pass(&self, ms: i64);
+}
+
+/// One test for each law, on one thread and on several.
+macro_rules! conformance {
+    ($backend:ty) => {
+        $crate::backend::conformance!($backend:
+            law_01_what_was_confirmed_is_delivered,
+            law_01_what_was_confirmed_outlives_a_restart_where_promised,
+            law_02_what_was_not_acknowledged_returns_when_its_consumer_goes,
+            law_02_a_delivery_dropped_or_given_back_returns,
+            law_03_what_was_acknowledged_never_returns,
+            law_04_prefetch_bounds_what_a_consumer_holds,
+            law_05_headers_and_body_come_through_unchanged,
+            law_06_a_consumer_that_silently_stopped_is_noticed,
+            law_07_whatever_the_order_all_arrive,
+            law_08_duplicates_are_delivered_and_a_redelivery_says_so,
+            law_09_what_expired_is_not_delivered,
+            law_10_what_was_buried_is_kept_with_its_reason,
+            law_10_the_dead_can_be_consumed,
+            a_dropped_next_loses_nothing,
+            consumers_of_one_queue_share_it,
+            many_publishers_and_consumers_lose_nothing,
+            depths_say_what_is_held,
+        );
+    };
+    ($backend:ty: $($law:ident),* $(,)?) => {
+        $(
+            mod $law {
+                const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+
+                #[tokio::test]
+                async fn on_one_thread() {
+                    let law = $crate::laws::$law::<$backend>();
+                    tokio::time::timeout(WITHIN, law).await.expect("within a minute");
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn on_several() {
+                    let law = $crate::laws::$law::<$backend>();
+                    tokio::time::timeout(WITHIN, law).await.expect("within a minute");
+                }
+            }
+        )*
+    };
+}
+pub(crate) use conformance;

@@ -1,0 +1,8 @@
+//! One suite for every backend of the queue. `laws.rs` holds one function a
+//! law; a backend is an implementation of [`backend::Backend`] and one line
+//! that makes a test of each law.
+
+mod backend;
+mod kit;
+mod laws;
+mod local;

@@ -1,0 +1,9 @@
+//! One suite for every backend of the store. `laws.rs` holds one function a
+//! law; a backend is an implementation of [`backend::Backend`] and one line
+//! that makes a test of each law. What only a folder can suffer is in
+//! `folder.rs`.
+
+mod backend;
+mod folder;
+mod laws;
+mod memory;
