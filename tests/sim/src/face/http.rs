@@ -1,0 +1,183 @@
+//! A face behind real HTTP on loopback.
+//!
+//! It owns the socket and the pace: simulated latencies are slept at the scale
+//! that was asked for, and a lost connection is closed without an answer, as the
+//! client's side of a real reset would see it.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::{Bases, GraphFace, WireAnswer, WireRequest};
+use crate::world::World;
+
+/// Tells the simulated time in milliseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The largest body that is read, so that a mistaken client cannot fill the memory.
+const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// The simulated vendor, listening on loopback until it is dropped.
+#[derive(Debug)]
+pub struct Simulator {
+    bases: Bases,
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl Simulator {
+    /// Listens on a free port of loopback and answers for `world`, at the time that `clock` tells.
+    ///
+    /// `time_scale` is how many simulated milliseconds pass in a real one: latencies are slept at
+    /// that pace; with `None` every answer is immediate.
+    ///
+    /// # Errors
+    /// When no port of loopback can be bound.
+    pub async fn start(
+        world: Arc<Mutex<World>>,
+        clock: Clock,
+        time_scale: Option<f64>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let bases = Bases::at(&format!("http://{address}"));
+        let shop = Arc::new(Shop {
+            world,
+            clock,
+            time_scale,
+            face: GraphFace::new(bases.clone()),
+        });
+        let accepting = tokio::spawn(accept(listener, shop));
+        Ok(Self {
+            bases,
+            address,
+            accepting,
+        })
+    }
+
+    /// The URLs that a client is configured with.
+    #[must_use]
+    pub fn bases(&self) -> &Bases {
+        &self.bases
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        // The connections belong to the accepting task and end with it.
+        self.accepting.abort();
+    }
+}
+
+struct Shop {
+    world: Arc<Mutex<World>>,
+    clock: Clock,
+    time_scale: Option<f64>,
+    face: GraphFace,
+}
+
+async fn accept(listener: TcpListener, shop: Arc<Shop>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                let shop = Arc::clone(&shop);
+                connections.spawn(async move {
+                    let service = service_fn(move |request| serve(Arc::clone(&shop), request));
+                    // An error here is the connection that the world wanted lost, or a client that went away.
+                    let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug)]
+struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the connection was cut on purpose")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+impl From<Infallible> for Cut {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+async fn serve(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, BODY_LIMIT_BYTES).collect().await else {
+        return Err(Cut);
+    };
+    let headers: BTreeMap<String, String> = head
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
+        .collect();
+    let wire = WireRequest {
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers,
+        body: body.to_bytes().to_vec(),
+    };
+    let now = (shop.clock)();
+    let answer = {
+        let mut world = shop.world.lock().unwrap_or_else(PoisonError::into_inner);
+        shop.face.answer(&mut world, now, &wire)
+    };
+    if let Some(scale) = shop.time_scale.filter(|scale| *scale > 0.0) {
+        let simulated = u64::try_from(answer.latency_ms()).unwrap_or(0);
+        let real = Duration::from_millis(simulated).div_f64(scale);
+        if !real.is_zero() {
+            tokio::time::sleep(real).await;
+        }
+    }
+    let WireAnswer::Response(answer) = answer else {
+        return Err(Cut);
+    };
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|_| Cut)?;
+    for (name, value) in answer.headers {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
+        else {
+            continue;
+        };
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
+}

@@ -1,0 +1,710 @@
+//! A tenant built by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::world::catalogue::{
+    self, EXCHANGE_ADMINISTRATOR, GRAPH_PERMISSIONS, PRIVILEGED_AUTHENTICATION_ADMINISTRATOR,
+};
+use crate::world::model::{
+    App, AppAssignment, AutoReply, Autopilot, BitlockerKey, DeviceOwner, Drive, DynamicRule,
+    EntraDevice, Event, Folder, Grant, Group, GroupKind, InboxRule, Mailbox, ManagedDevice,
+    ManagementState, Method, MethodKind, Mobile, OnPrem, PROTOCOLS, Person, PhoneKind, Reach,
+    RoleAssignment, SignIn,
+};
+use crate::world::{Dice, Tenant, World};
+
+/// The client id of the application that every built tenant knows.
+pub const ADMIN_APP: &str = "0ff0b0a2-d000-4000-8000-00000000a991";
+/// Its secret.
+pub const ADMIN_APP_SECRET: &str = "simulated-secret-of-no-worth";
+/// The thumbprint of its certificate.
+pub const ADMIN_APP_CERTIFICATE: &str = "c2ltdWxhdGVkLXRodW1icHJpbnQ";
+
+const DAY_MS: i64 = 86_400_000;
+const GIB: u64 = 1024 * 1024 * 1024;
+
+/// How a person is made; start from [`PersonSpec::named`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonSpec {
+    /// The given name, which also makes the address.
+    pub given: String,
+    /// The department.
+    pub department: String,
+    /// Direct licences.
+    pub licenses: Vec<&'static str>,
+    /// Whether an on-premises directory masters the account.
+    pub synced: bool,
+    /// Break-glass.
+    pub protected: bool,
+    /// Whether there is a mailbox.
+    pub mailbox: bool,
+    /// How big it is.
+    pub mailbox_bytes: u64,
+    /// Whether the OneDrive was provisioned.
+    pub drive: bool,
+    /// The manager's id.
+    pub manager: Option<String>,
+}
+
+impl PersonSpec {
+    /// An employee with Microsoft 365 E3, a mailbox of two gibibytes and a OneDrive.
+    #[must_use]
+    pub fn named(given: &str) -> Self {
+        Self {
+            given: given.to_owned(),
+            department: "Sales".to_owned(),
+            licenses: vec![catalogue::E3],
+            synced: false,
+            protected: false,
+            mailbox: true,
+            mailbox_bytes: 2 * GIB,
+            drive: true,
+            manager: None,
+        }
+    }
+}
+
+/// How a device is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceSpec {
+    /// Whose it is.
+    pub owner: DeviceOwner,
+    /// When it can be reached.
+    pub reach: Reach,
+    /// Whether a BitLocker key and a local administrator's password are kept for it.
+    pub keys: bool,
+    /// Whether Autopilot knows it.
+    pub autopilot: bool,
+}
+
+impl DeviceSpec {
+    /// A company laptop that is online, with keys and Autopilot.
+    #[must_use]
+    pub fn company() -> Self {
+        Self {
+            owner: DeviceOwner::Company,
+            reach: Reach::Online,
+            keys: true,
+            autopilot: true,
+        }
+    }
+
+    /// Somebody's own telephone, online.
+    #[must_use]
+    pub fn personal() -> Self {
+        Self {
+            owner: DeviceOwner::Personal,
+            reach: Reach::Online,
+            keys: false,
+            autopilot: false,
+        }
+    }
+}
+
+/// A tenant under construction, in a world.
+#[derive(Debug)]
+pub struct Town<'a> {
+    world: &'a mut World,
+    tenant: String,
+    dice: Dice,
+    now: i64,
+}
+
+impl<'a> Town<'a> {
+    /// Founds a tenant in `world`: with the administrator application, all its permissions, and a
+    /// pool of a hundred of each SKU. `short` makes its domains: `{short}.example`, `{short}.onmicrosoft.com`.
+    pub fn found(world: &'a mut World, short: &str, now_ms: i64) -> Self {
+        let dice = world.dice();
+        let id = dice.guid("tenant", short);
+        let mut tenant = Tenant::new(
+            &id,
+            &format!("{short} Ltd"),
+            &format!("{short}.example"),
+            short,
+            world.cruelty(),
+        );
+        tenant.pool = catalogue::SKUS
+            .iter()
+            .map(|sku| (sku.id.to_owned(), 100))
+            .collect();
+        let set = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<BTreeSet<_>>()
+        };
+        tenant.apps.insert(
+            ADMIN_APP.to_owned(),
+            App {
+                client_id: ADMIN_APP.to_owned(),
+                secret: ADMIN_APP_SECRET.to_owned(),
+                secret_expires_ms: None,
+                certificate: Some(ADMIN_APP_CERTIFICATE.to_owned()),
+                principal: dice.guid("service principal", short),
+                name: "Offboard".to_owned(),
+                graph_roles: set(GRAPH_PERMISSIONS),
+                exchange_roles: set(&["Exchange.ManageAsApp"]),
+                sharepoint_roles: set(&["Sites.FullControl.All"]),
+                entra_roles: set(&[EXCHANGE_ADMINISTRATOR]),
+            },
+        );
+        world.add_tenant(tenant);
+        Self {
+            world,
+            tenant: id,
+            dice,
+            now: now_ms,
+        }
+    }
+
+    /// The tenant's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.tenant
+    }
+
+    /// The tenant, for what this builder has no function for.
+    ///
+    /// # Panics
+    /// Never: the tenant was founded by this builder.
+    pub fn tenant(&mut self) -> &mut Tenant {
+        self.world
+            .tenant_mut(&self.tenant)
+            .expect("the tenant was founded by this builder")
+    }
+
+    fn guid(&self, what: &str, key: &str) -> String {
+        self.dice.guid(what, &format!("{}/{key}", self.tenant))
+    }
+
+    /// Lets the administrator application act on administrators too.
+    pub fn trust_app_with_administrators(&mut self) {
+        if let Some(app) = self.tenant().apps.get_mut(ADMIN_APP) {
+            app.entra_roles
+                .insert(PRIVILEGED_AUTHENTICATION_ADMINISTRATOR.to_owned());
+        }
+    }
+
+    /// Takes a permission from the administrator application.
+    pub fn withhold(&mut self, permission: &str) {
+        if let Some(app) = self.tenant().apps.get_mut(ADMIN_APP) {
+            app.graph_roles.remove(permission);
+            app.exchange_roles.remove(permission);
+            app.sharepoint_roles.remove(permission);
+        }
+    }
+
+    /// Adds a person; gives his object id.
+    pub fn person(&mut self, spec: &PersonSpec) -> String {
+        let (now, dice) = (self.now, self.dice);
+        let id = self.guid("person", &spec.given);
+        let mark = format!("{:08x}", dice.roll("canary", &id, 0) & 0xffff_ffff);
+        let canary = format!("Canary-{mark}");
+        let alias = format!("{}.{}", spec.given.to_lowercase(), canary.to_lowercase());
+        let on_prem_password_age = 40 * DAY_MS;
+        let tenant = self.tenant();
+        let upn = format!("{alias}@{}", tenant.domain);
+        let person = Person {
+            id: id.clone(),
+            upn: upn.clone(),
+            display_name: format!("{} {canary}", spec.given),
+            given_name: spec.given.clone(),
+            surname: canary.clone(),
+            mail: spec.mailbox.then(|| upn.clone()),
+            mail_nickname: alias.clone(),
+            job_title: Some("Clerk".to_owned()),
+            department: Some(spec.department.clone()),
+            employee_id: Some(format!("E-{mark}")),
+            mobile_phone: Some(phone(&mark, 0)),
+            user_type: "Member",
+            usage_location: "DE".to_owned(),
+            account_enabled: true,
+            show_in_address_list: None,
+            created_ms: now - 900 * DAY_MS,
+            employee_leave_ms: None,
+            sessions_valid_from_ms: now - on_prem_password_age,
+            password_changed_ms: now - on_prem_password_age,
+            last_sign_in_ms: Some(now - DAY_MS / 2),
+            on_prem: spec.synced.then(|| OnPrem {
+                enabled: true,
+                sam: spec.given.to_lowercase(),
+                sid: format!(
+                    "S-1-5-21-1004336348-1177238915-682003330-{}",
+                    dice.roll("sid", &id, 0) % 90_000 + 1_000
+                ),
+                dn: format!(
+                    "CN={} {canary},OU=Staff,DC={},DC=local",
+                    spec.given,
+                    tenant.name.replace(' ', "")
+                ),
+                immutable_id: format!("{mark}AAAAAAAAAAAAAA=="),
+                last_sync_ms: now - DAY_MS / 48,
+            }),
+            manager: spec.manager.clone(),
+            direct_licenses: spec.licenses.iter().map(|sku| (*sku).to_owned()).collect(),
+            group_licenses: BTreeMap::new(),
+            methods: Vec::new(),
+            default_method: None,
+            protected: spec.protected,
+            canary: canary.clone(),
+        };
+        let sign_in = SignIn {
+            id: dice.guid("sign-in", &id),
+            user: id.clone(),
+            at_ms: now - DAY_MS / 2,
+            app: "Office 365".to_owned(),
+            error_code: 0,
+        };
+        tenant.sign_ins.push(sign_in);
+        if spec.mailbox {
+            let mailbox = mailbox(&person, &canary, spec, dice);
+            tenant.mailboxes.found(&id, mailbox);
+        }
+        if spec.drive {
+            let drive = Drive {
+                id: format!("b!{}", dice.guid("drive", &id).replace('-', "")),
+                owner: id.clone(),
+                site_id: dice.guid("site", &id),
+                host: tenant.drive_host.clone(),
+                path: format!("/personal/{}", upn.replace(['@', '.', '-'], "_")),
+                used_bytes: dice.roll("drive size", &id, 0) % (20 * GIB),
+                site_users: BTreeMap::from([(id.clone(), 1)]),
+                admins: BTreeSet::from([id.clone()]),
+                invited: BTreeSet::new(),
+                clock_started_ms: None,
+            };
+            tenant.drives.found(&id, drive);
+        }
+        tenant.people.found(&id, person);
+        id
+    }
+
+    /// Adds an employee as [`PersonSpec::named`] makes him.
+    pub fn employee(&mut self, given: &str) -> String {
+        self.person(&PersonSpec::named(given))
+    }
+
+    /// Changes a person that was built.
+    pub fn change(&mut self, person: &str, how: impl FnOnce(&mut Person)) {
+        if let Some(row) = self.tenant().people.edit_silently(person) {
+            how(row);
+        }
+    }
+
+    /// Changes a mailbox that was built.
+    pub fn change_mailbox(&mut self, owner: &str, how: impl FnOnce(&mut Mailbox)) {
+        if let Some(row) = self.tenant().mailboxes.edit_silently(owner) {
+            how(row);
+        }
+    }
+
+    /// Gives a person these authentication methods, the first as default; gives their ids.
+    pub fn methods(&mut self, person: &str, kinds: &[MethodKind]) -> Vec<String> {
+        let created_ms = self.now - 100 * DAY_MS;
+        let mark = self.canary(person).trim_start_matches("Canary-").to_owned();
+        let methods: Vec<Method> = kinds
+            .iter()
+            .enumerate()
+            .map(|(place, kind)| Method {
+                id: match kind {
+                    MethodKind::Phone(phone) => phone.fixed_id().to_owned(),
+                    _ => self.guid("method", &format!("{person}/{place}")),
+                },
+                kind: *kind,
+                text: match kind {
+                    MethodKind::Phone(PhoneKind::Mobile) => phone(&mark, 0),
+                    MethodKind::Phone(_) => phone(&mark, 1),
+                    MethodKind::Email => format!("canary-{mark}@private.example"),
+                    _ => format!("Canary-{mark}'s device"),
+                },
+                created_ms,
+            })
+            .collect();
+        let ids: Vec<String> = methods.iter().map(|method| method.id.clone()).collect();
+        self.change(person, |row| {
+            row.default_method = ids.first().cloned();
+            row.methods = methods;
+        });
+        ids
+    }
+
+    /// A person's canary.
+    #[must_use]
+    pub fn canary(&self, person: &str) -> String {
+        self.world
+            .tenant(&self.tenant)
+            .and_then(|tenant| tenant.people.get(person))
+            .map(|row| row.canary.clone())
+            .unwrap_or_default()
+    }
+
+    /// Adds a group; gives its object id.
+    pub fn group(
+        &mut self,
+        name: &str,
+        kind: GroupKind,
+        members: &[&str],
+        owners: &[&str],
+    ) -> String {
+        let id = self.guid("group", name);
+        let created_ms = self.now - 500 * DAY_MS;
+        let tenant = self.tenant();
+        let slug: String = name
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        let mail = (kind != GroupKind::Security).then(|| format!("{slug}@{}", tenant.domain));
+        let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        tenant.groups.found(
+            &id,
+            Group {
+                id: id.clone(),
+                name: name.to_owned(),
+                mail,
+                kind,
+                rule: None,
+                synced: false,
+                role_assignable: false,
+                licenses: BTreeSet::new(),
+                members: set(members),
+                owners: set(owners),
+                created_ms,
+            },
+        );
+        id
+    }
+
+    /// Changes a group that was built.
+    pub fn change_group(&mut self, group: &str, how: impl FnOnce(&mut Group)) {
+        if let Some(row) = self.tenant().groups.edit_silently(group) {
+            how(row);
+        }
+    }
+
+    /// Adds a security group whose members get a licence by it.
+    pub fn license_group(&mut self, name: &str, sku: &str, members: &[&str]) -> String {
+        let id = self.group(name, GroupKind::Security, members, &[]);
+        self.change_group(&id, |group| {
+            group.licenses.insert(sku.to_owned());
+        });
+        for member in members {
+            self.change(member, |person| {
+                person
+                    .group_licenses
+                    .entry(sku.to_owned())
+                    .or_default()
+                    .insert(id.clone());
+            });
+        }
+        id
+    }
+
+    /// Adds a dynamic security group with the members that its rule takes.
+    pub fn dynamic_group(&mut self, name: &str, rule: DynamicRule) -> String {
+        let members: Vec<String> = self
+            .tenant()
+            .people
+            .iter()
+            .filter(|(_, person)| rule.takes(person))
+            .map(|(id, _)| id.to_owned())
+            .collect();
+        let id = self.group(
+            name,
+            GroupKind::Security,
+            &members.iter().map(String::as_str).collect::<Vec<_>>(),
+            &[],
+        );
+        self.change_group(&id, |group| group.rule = Some(rule));
+        id
+    }
+
+    /// Gives a person a directory role; gives the assignment's id.
+    pub fn role(&mut self, person: &str, role: &str) -> String {
+        let id = self.guid("role assignment", &format!("{person}/{role}"));
+        let row = RoleAssignment {
+            id: id.clone(),
+            principal: person.to_owned(),
+            role: role.to_owned(),
+        };
+        self.tenant().roles.found(&id, row);
+        id
+    }
+
+    /// Adds a delegated permission grant; gives its id.
+    pub fn grant(&mut self, person: &str, app: &str) -> String {
+        let id = self
+            .guid("grant", &format!("{person}/{app}"))
+            .replace('-', "");
+        let row = Grant {
+            id: id.clone(),
+            client: self.guid("service principal", app),
+            resource: self.guid("service principal", "graph"),
+            principal: Some(person.to_owned()),
+            scope: "Mail.Read Files.ReadWrite offline_access".to_owned(),
+        };
+        self.tenant().grants.found(&id, row);
+        id
+    }
+
+    /// Gives a person (or group) an application; gives the assignment's id.
+    pub fn app_access(&mut self, principal: &str, app: &str) -> String {
+        let id = self
+            .guid("app assignment", &format!("{principal}/{app}"))
+            .replace('-', "");
+        let resource = self.guid("service principal", app);
+        let role = self.guid("app role", app);
+        let created_ms = self.now - 200 * DAY_MS;
+        let tenant = self.tenant();
+        let principal_name = tenant
+            .people
+            .get(principal)
+            .map_or_else(|| "Group".to_owned(), |person| person.display_name.clone());
+        let row = AppAssignment {
+            id: id.clone(),
+            principal: principal.to_owned(),
+            principal_name,
+            resource,
+            resource_name: app.to_owned(),
+            role,
+            created_ms,
+        };
+        tenant.app_assignments.found(&id, row);
+        id
+    }
+
+    /// Lets `trustee` open, send as and send on behalf of `owner`'s mailbox.
+    pub fn delegate(&mut self, owner: &str, trustee: &str) {
+        self.change_mailbox(owner, |mailbox| {
+            mailbox.full_access.insert(trustee.to_owned());
+            mailbox.send_as.insert(trustee.to_owned());
+            mailbox.send_on_behalf.insert(trustee.to_owned());
+        });
+    }
+
+    /// Adds an inbox rule; gives its id in Graph.
+    pub fn inbox_rule(&mut self, owner: &str, name: &str, hidden: bool) -> String {
+        let id = format!(
+            "AQAA{}",
+            self.guid("rule", &format!("{owner}/{name}"))
+                .replace('-', "")
+        );
+        let rule_id = self.dice.roll("rule", &id, 0) >> 1;
+        let canary = self.canary(owner).to_lowercase();
+        self.change_mailbox(owner, |mailbox| {
+            let sequence = u32::try_from(mailbox.rules.len()).unwrap_or(0) + 1;
+            mailbox.rules.push(InboxRule {
+                id: id.clone(),
+                rule_id,
+                name: name.to_owned(),
+                sequence,
+                hidden,
+                system: false,
+                forward_to: Some(format!("{canary}@private.example")),
+            });
+        });
+        id
+    }
+
+    /// Adds a meeting that he organises some days from now; gives its id.
+    pub fn meeting(
+        &mut self,
+        owner: &str,
+        in_days: i64,
+        attendees: &[&str],
+        recurring: bool,
+    ) -> String {
+        let id = format!(
+            "AAMk{}",
+            self.guid("meeting", &format!("{owner}/{in_days}"))
+                .replace('-', "")
+        );
+        let start_ms = self.now + in_days * DAY_MS;
+        let canary = self.canary(owner);
+        self.change_mailbox(owner, |mailbox| {
+            mailbox.events.push(Event {
+                id: id.clone(),
+                subject: format!("Review with {canary}"),
+                start_ms,
+                end_ms: start_ms + DAY_MS / 24,
+                organiser: true,
+                attendees: attendees.iter().map(|one| (*one).to_owned()).collect(),
+                recurring,
+                transaction_id: None,
+            });
+        });
+        id
+    }
+
+    /// Adds a mobile device to a mailbox; gives its id.
+    pub fn mobile(&mut self, owner: &str, account_wipe: bool, reach: Reach) -> String {
+        let count = self
+            .tenant()
+            .mailboxes
+            .get(owner)
+            .map_or(0, |mailbox| mailbox.mobiles.len());
+        let id = self.guid("mobile", &format!("{owner}/{count}"));
+        let device_id = self
+            .guid("mobile device", &format!("{owner}/{count}"))
+            .replace('-', "")
+            .to_uppercase();
+        self.change_mailbox(owner, |mailbox| {
+            mailbox.mobiles.push(Mobile {
+                id: id.clone(),
+                device_id,
+                model: "iPhone15C2".to_owned(),
+                os: "iOS 18.1".to_owned(),
+                client: if account_wipe { "Outlook" } else { "EAS" },
+                account_wipe,
+                reach,
+                wipe: None,
+            });
+        });
+        id
+    }
+
+    /// Adds a device of a person; gives the ids of its management record and of its Entra object.
+    pub fn device(&mut self, person: &str, name: &str, spec: DeviceSpec) -> (String, String) {
+        let key = format!("{person}/{name}");
+        let (id, object, device_id) = (
+            self.guid("managed device", &key),
+            self.guid("device", &key),
+            self.guid("device id", &key),
+        );
+        let company = spec.owner == DeviceOwner::Company;
+        let (now, dice) = (self.now, self.dice);
+        let os = if company { "Windows" } else { "iOS" };
+        let serial = format!("SN{:010}", dice.roll("serial", &id, 0) % 10_000_000_000);
+        let keys = spec.keys.then(|| BitlockerKey {
+            id: dice.guid("bitlocker", &id),
+            key: (0..8)
+                .map(|part| format!("{:06}", dice.roll("bitlocker", &id, part) % 720_896))
+                .collect::<Vec<_>>()
+                .join("-"),
+            created_ms: now - 300 * DAY_MS,
+            read: false,
+        });
+        let tenant = self.tenant();
+        let upn = tenant.people.get(person).map(|row| row.upn.clone());
+        tenant.managed_devices.found(
+            &id,
+            ManagedDevice {
+                id: id.clone(),
+                entra_device_id: device_id.clone(),
+                user: person.to_owned(),
+                name: name.to_owned(),
+                os,
+                owner: spec.owner,
+                serial: serial.clone(),
+                reach: spec.reach,
+                state: ManagementState::Managed,
+                actions: Vec::new(),
+                enrolled_ms: now - 300 * DAY_MS,
+                last_sync_ms: now - DAY_MS / 24,
+            },
+        );
+        tenant.devices.found(
+            &object,
+            EntraDevice {
+                id: object.clone(),
+                device_id: device_id.clone(),
+                name: name.to_owned(),
+                os,
+                owner: spec.owner,
+                user: person.to_owned(),
+                enabled: true,
+                synced: false,
+                laps: spec
+                    .keys
+                    .then(|| (format!("Laps-{}", dice.guid("laps", &id)), false)),
+                bitlocker: keys.into_iter().collect(),
+                registered_ms: now - 300 * DAY_MS,
+            },
+        );
+        if spec.autopilot {
+            let identity = dice.guid("autopilot", &id);
+            let row = Autopilot {
+                id: identity.clone(),
+                serial,
+                model: "Latitude 7440".to_owned(),
+                user_upn: upn,
+                user: Some(person.to_owned()),
+                entra_device_id: device_id,
+                managed_device_id: id.clone(),
+            };
+            tenant.autopilots.found(&identity, row);
+        }
+        (id, object)
+    }
+}
+
+/// A phone number that holds the canary's digits.
+fn phone(mark: &str, nth: u32) -> String {
+    let digits: String = mark
+        .chars()
+        .map(|c| char::from_digit(c.to_digit(16).unwrap_or(0) % 10, 10).unwrap_or('0'))
+        .collect();
+    format!("+49 15{nth} {digits}")
+}
+
+fn mailbox(person: &Person, canary: &str, spec: &PersonSpec, dice: Dice) -> Mailbox {
+    let system_rule = |name: &str, nth: u64| InboxRule {
+        id: format!("AQAAsystem{nth}"),
+        rule_id: dice.roll("system rule", &person.id, nth) >> 1,
+        name: name.to_owned(),
+        sequence: 0,
+        hidden: true,
+        system: true,
+        forward_to: None,
+    };
+    let items = dice.roll("items", &person.id, 0) % 40_000;
+    let folder = |name: &str, items, hidden| Folder {
+        id: format!("AAMkfolder{name}"),
+        name: name.to_owned(),
+        items,
+        hidden,
+    };
+    Mailbox {
+        owner: person.id.clone(),
+        exchange_guid: dice.guid("exchange", &person.id),
+        upn: person.upn.clone(),
+        alias: person.mail_nickname.clone(),
+        display_name: person.display_name.clone(),
+        shared: false,
+        conversion: None,
+        size_bytes: spec.mailbox_bytes,
+        items,
+        archive: false,
+        hold: None,
+        in_place_holds: Vec::new(),
+        hidden: false,
+        reply: AutoReply {
+            status: "disabled".to_owned(),
+            audience: "none".to_owned(),
+            internal: format!("{canary} is away"),
+            external: format!("{canary} is away"),
+        },
+        forward_to: None,
+        forward_smtp: None,
+        keep_forwarded: false,
+        rules: vec![
+            system_rule("Junk E-mail Rule", 0),
+            system_rule("Microsoft.Exchange.OOF.AllExternalSenders.Global", 1),
+        ],
+        full_access: BTreeSet::new(),
+        send_as: BTreeSet::new(),
+        send_on_behalf: BTreeSet::new(),
+        protocols: PROTOCOLS.iter().map(|name| (*name, true)).collect(),
+        smtp_auth_disabled: None,
+        mobiles: Vec::new(),
+        events: Vec::new(),
+        folders: vec![
+            folder("Inbox", items / 2, false),
+            folder("SentItems", items / 3, false),
+            folder("Recoverable Items", items / 6, true),
+        ],
+        lost_ms: None,
+        doomed_ms: None,
+        synced: spec.synced,
+    }
+}
