@@ -15,7 +15,8 @@ use crate::task::PlannedTask;
 pub struct Plan {
     /// The tasks, in the order of a departure.
     pub tasks: Vec<PlannedTask>,
-    /// Kinds that were wanted and that no connected system offers.
+    /// Kinds that were wanted and that no connected system offers, or that
+    /// would not be safe without one that is missing.
     pub unserved: Vec<Kind>,
 }
 
@@ -79,7 +80,7 @@ pub fn plan(
     refuse_protected(subject, policy)?;
     let mut out = Plan { tasks: Vec::new(), unserved: Vec::new() };
     for kind in Kind::ALL.iter().copied().filter(|k| *k != Kind::Resolve) {
-        let skipped = SKIPPABLE.contains(&kind) && is_skipped(kind, policy);
+        let skipped = SKIPPABLE.contains(&kind) && policy.skip.contains(&kind);
         let Some(params) = wanted(kind, departure, subject, policy, capped).filter(|_| !skipped) else {
             continue;
         };
@@ -95,7 +96,29 @@ pub fn plan(
             out.unserved.push(kind);
         }
     }
+    out.keep_licences_unless_preserved();
     Ok(out)
+}
+
+impl Plan {
+    fn has(&self, kind: Kind) -> bool {
+        self.tasks.iter().any(|t| t.kind == kind)
+    }
+
+    /// An order holds only between tasks that are there: without one that
+    /// keeps the mailbox and one that settles the files, no licence may go.
+    fn keep_licences_unless_preserved(&mut self) {
+        let files = self.has(Kind::HandOverOneDrive) || self.has(Kind::DecideOneDrive);
+        if self.has(Kind::ConvertToShared) && files {
+            return;
+        }
+        for kind in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses, Kind::ProvePool] {
+            if self.has(kind) {
+                self.tasks.retain(|t| t.kind != kind);
+                self.unserved.push(kind);
+            }
+        }
+    }
 }
 
 /// What an approval of a plan binds: the subject, and each task by its own
@@ -122,12 +145,6 @@ fn refuse_protected(subject: &Facts, policy: &Policy) -> Result<(), PlanRefusal>
         return Err(PlanRefusal::Protected("it is a service or synchronisation account"));
     }
     Ok(())
-}
-
-/// Without the conversion nothing may be released, whatever the policy says.
-fn is_skipped(kind: Kind, policy: &Policy) -> bool {
-    let released = matches!(kind, Kind::ReleaseGroupLicenses | Kind::ReleaseDirectLicenses | Kind::ProvePool);
-    policy.skip.contains(&kind) || (released && policy.skip.contains(&Kind::ConvertToShared))
 }
 
 /// Whether this departure wants the kind, and with which parameters.

@@ -101,6 +101,3 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
     draft.advance();
     Ok(draft.finish())
 }
-
-#[cfg(test)]
-mod tests;

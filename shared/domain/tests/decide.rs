@@ -1,279 +1,22 @@
-//! Ring 1: the state machine by itself, with a model worker that always
-//! succeeds unless a test says otherwise.
+//! Ring 1: each rule of the state machine by itself.
 
-use super::*;
-use crate::assignment::{Checked, Find, Mode, Report, Said};
-use crate::case::CaseState;
-use crate::catalogue::{Area, Kind};
-use crate::command::ApprovalOf;
-use crate::departure::{Choices, Departure, Manner, Meetings, PersonRef};
-use crate::fault::{Fault, FaultClass, Rule};
-use crate::id::{CaseId, Digest, ObjectId, TaskId, TenantId};
-use crate::observation::{Facts, Observation};
-use crate::policy::{Capabilities, Policy};
-use crate::standing::{Standing, next, standing};
-use crate::task::{Outcome, RestReason, TaskState};
-use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod model;
+
+use model::*;
+use offboard_domain::catalogue::{Area, Kind, Lane};
+use offboard_domain::departure::{Departure, Manner, PersonRef};
+use offboard_domain::fault::{Fault, FaultClass, Rule};
+use offboard_domain::standing::{Standing, next, standing};
+use offboard_domain::task::RestReason;
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use offboard_domain::{
+    ApprovalOf, CaseId, CaseState, Command, Credit, Digest, Event, Facts, Find, Gates, Mode, ObjectId, Outcome, Policy,
+    Refusal, Report, Said, TaskId, TaskState, TenantId, decide,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-const T0: Timestamp = Timestamp(1_800_000_000_000);
-
-fn m365() -> System {
-    System::new("m365").unwrap()
-}
-
-fn departure(manner: Manner) -> Departure {
-    Departure {
-        tenant: TenantId::new("acme").unwrap(),
-        reference: Some("HR-1".into()),
-        person: PersonRef { user_principal_name: Some("leaver@acme.example".into()), ..PersonRef::default() },
-        manner,
-        effective_at: T0,
-        requested_by: "hr@acme.example".into(),
-        requested_at: T0,
-        successor: None,
-        choices: Choices { meetings: Some(Meetings::Leave), ..Choices::default() },
-    }
-}
-
-fn everything() -> Capabilities {
-    let kinds = Kind::ALL.iter().copied().filter(|k| k.spec().area != Area::Person).collect();
-    Capabilities([(m365(), kinds)].into())
-}
-
-/// Facts that satisfy each kind, as a truthful worker would read them.
-fn good(kind: Kind) -> Facts {
-    let none = || Vec::<String>::new();
-    match kind {
-        Kind::Resolve => Facts::new()
-            .with("found", true)
-            .with("ambiguous", false)
-            .with("object_id", "u-1")
-            .with("user_principal_name", "leaver@acme.example")
-            .with("successor_id", "u-2"),
-        Kind::RemoveDirectoryRoles => Facts::new().with("role_ids", none()),
-        Kind::DisableSignIn => Facts::new().with("enabled", false),
-        Kind::ResetPassword => Facts::new().with("password_changed_ms", 2),
-        Kind::RevokeSessions | Kind::RevokeSessionsAgain => Facts::new().with("sessions_valid_from_ms", 2),
-        Kind::RemoveAuthMethods => Facts::new().with("method_ids", none()),
-        Kind::RemoveOauthGrants => Facts::new().with("grant_ids", none()),
-        Kind::RemoveAppRoles => Facts::new().with("app_role_ids", none()),
-        Kind::HandOverGroups => Facts::new().with("sole_owned_group_ids", none()),
-        Kind::RemoveGroupOwnerships => Facts::new().with("owned_group_ids", none()),
-        Kind::RemoveGroupMemberships => Facts::new().with("removable_group_ids", none()).with("synced_group_ids", none()),
-        Kind::BlockProtocols => Facts::new().with("open_protocols", none()),
-        Kind::HoldMailbox => Facts::new().with("litigation_hold", true),
-        Kind::HideFromAddressLists => Facts::new().with("hidden", true),
-        Kind::SetForwarding => Facts::new().with("forwarding", false),
-        Kind::RemoveInboxRules => Facts::new().with("rule_ids", none()),
-        Kind::RemoveDelegations => Facts::new().with("delegations", none()),
-        Kind::RemoveMobilePartnerships => Facts::new().with("mobile_device_ids", none()),
-        Kind::HandOverMeetings => Facts::new().with("orphan_meetings", "none"),
-        Kind::CancelMeetings => Facts::new().with("organised_meeting_ids", none()),
-        Kind::ConvertToShared => Facts::new()
-            .with("recipient_type", "SharedMailbox")
-            .with("user_purpose", "shared")
-            .with("agreed_for_ms", 60_000),
-        Kind::GrantSuccessorMailbox => Facts::new().with("full_access", true).with("send_as", true),
-        Kind::HandOverOneDrive => Facts::new().with("successor_is_admin", true),
-        Kind::EscrowRecoveryKeys => Facts::new().with("escrow_complete", true),
-        Kind::RetireDevice => Facts::new().with("retired", true),
-        Kind::WipeDevice => Facts::new().with("wiped", true).with("owner_type", "company"),
-        Kind::UnassignAutopilot => Facts::new().with("autopilot_assigned", false),
-        Kind::DisableDeviceObject => Facts::new().with("object_enabled", false),
-        Kind::ReleaseGroupLicenses => Facts::new().with("licence_group_ids", none()),
-        Kind::ReleaseDirectLicenses => Facts::new().with("direct_sku_ids", none()),
-        Kind::ProvePool => Facts::new().with("pool_agrees", true),
-        _ => Facts::new(),
-    }
-}
-
-fn seen(facts: Facts) -> Observation {
-    Observation { read_at: T0, sources: vec!["graph".into()], facts }
-}
-
-/// A case with its history: every decision is folded twice, once by `decide`
-/// and once from the events, and both must agree.
-struct World {
-    case: Option<Case>,
-    events: Vec<Event>,
-    now: Timestamp,
-    gates: Gates,
-    finds: Vec<Find>,
-}
-
-impl World {
-    fn new() -> Self {
-        Self { case: None, events: Vec::new(), now: T0, gates: Gates::open(), finds: Vec::new() }
-    }
-
-    fn opened(manner: Manner) -> Self {
-        Self::with(departure(manner), Policy::default())
-    }
-
-    fn with(departure: Departure, policy: Policy) -> Self {
-        let mut w = Self::new();
-        w.order(Command::Open {
-            departure: Arc::new(departure),
-            policy: Arc::new(policy),
-            capabilities: Arc::new(everything()),
-            traceparent: None,
-        })
-        .unwrap();
-        w
-    }
-
-    fn order(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
-        let decision = decide(self.case.as_ref(), command, self.now, &self.gates)?;
-        let mut folded = match &self.case {
-            Some(c) => c.clone(),
-            None => Case::opened(decision.case.id, self.now, &decision.events[0]).unwrap(),
-        };
-        let skip = usize::from(self.case.is_none());
-        for event in &decision.events[skip..] {
-            folded.fold(self.now, event);
-        }
-        assert_eq!(format!("{folded:?}"), format!("{:?}", decision.case), "decide and fold disagree");
-        folded.version += decision.events.len() as u64;
-        self.case = Some(folded);
-        self.events.extend(decision.events.iter().cloned());
-        Ok(decision.events)
-    }
-
-    fn case(&self) -> &Case {
-        self.case.as_ref().unwrap()
-    }
-
-    fn id(&self, kind: Kind) -> TaskId {
-        self.case().tasks.values().find(|t| t.kind() == kind).unwrap_or_else(|| panic!("no {kind}")).id()
-    }
-
-    fn task(&self, kind: Kind) -> &crate::task::Task {
-        &self.case().tasks[&self.id(kind)]
-    }
-
-    fn report(&self, id: TaskId, said: Said) -> Report {
-        let case = self.case();
-        Report {
-            tenant: case.departure.tenant.clone(),
-            case: case.id,
-            task: id,
-            attempt: case.tasks[&id].attempt,
-            version: case.version,
-            head: case.head,
-            at: self.now,
-            said,
-            receipts: Vec::new(),
-            artifacts: Vec::new(),
-        }
-    }
-
-    fn truthful(&self, id: TaskId) -> Report {
-        let kind = self.case().tasks[&id].kind();
-        let after = seen(good(kind));
-        let said = if kind.is_closing_round() {
-            let checks = self.case().assignment(id).unwrap().checks;
-            let results = checks.iter().map(|c| Checked { task: c.task, observation: seen(good(c.kind)) }).collect();
-            Said::Checked { results }
-        } else if kind == Kind::DiscoverDevices {
-            Said::Found { observation: after, finds: self.finds.clone() }
-        } else {
-            let before = match kind {
-                Kind::ResetPassword => seen(Facts::new().with("password_changed_ms", 1)),
-                Kind::RevokeSessions | Kind::RevokeSessionsAgain => seen(Facts::new().with("sessions_valid_from_ms", 1)),
-                _ => after.clone(),
-            };
-            Said::Satisfied { before, after }
-        };
-        self.report(id, said)
-    }
-
-    fn answer(&mut self, kind: Kind) -> Vec<Event> {
-        let report = self.truthful(self.id(kind));
-        self.order(Command::RecordReport(Box::new(report))).unwrap()
-    }
-
-    fn in_flight(&self) -> Vec<TaskId> {
-        self.case().tasks.values().filter(|t| t.in_flight().is_some()).map(|t| t.id()).collect()
-    }
-
-    /// Answers everything in flight, until nothing is.
-    fn drain(&mut self) {
-        for _ in 0..500 {
-            let Some(id) = self.in_flight().first().copied() else { return };
-            let report = self.truthful(id);
-            self.order(Command::RecordReport(Box::new(report))).unwrap();
-        }
-        panic!("it does not come to rest");
-    }
-
-    fn approve(&mut self) {
-        let digest = self.case().plan_digest();
-        self.order(Command::Approve { by: "boss@msp.example".into(), of: ApprovalOf::Plan(digest) }).unwrap();
-    }
-
-    fn attest(&mut self, kind: Kind) -> Result<Vec<Event>, Refusal> {
-        let task = self.id(kind);
-        let file = Some(Digest::of(b"file"));
-        self.order(Command::Attest { task, by: "manager@acme.example".into(), file, note: String::new() })
-    }
-
-    fn pass(&mut self, ms: i64) {
-        self.now = self.now.plus(ms);
-        self.order(Command::Tick).unwrap();
-    }
-
-    /// Everything a person can do is done, everything in flight answered, time
-    /// passes, until the case rests.
-    fn run_to_sealing(&mut self) {
-        for _ in 0..300 {
-            self.drain();
-            if self.case().state == CaseState::Sealing {
-                return;
-            }
-            let case = self.case().clone();
-            let waiting = case.tasks.values().find_map(|t| match standing(&case, t, self.now, &self.gates) {
-                Standing::WaitsForPerson => Some((t.kind(), t.id(), true)),
-                Standing::WaitsForOwnApproval => Some((t.kind(), t.id(), false)),
-                _ => None,
-            });
-            match waiting {
-                Some((Kind::ApprovePlan, ..)) => self.approve(),
-                Some((_, task, true)) => {
-                    let file = Some(Digest::of(b"file"));
-                    self.order(Command::Attest { task, by: "manager@acme.example".into(), file, note: String::new() }).unwrap();
-                }
-                Some((_, id, false)) => {
-                    let digest = case.tasks[&id].planned.digest();
-                    self.order(Command::Approve { by: "boss@msp.example".into(), of: ApprovalOf::Task(id, digest) }).unwrap();
-                }
-                None => self.pass(10 * MINUTE_MS),
-            }
-        }
-        let stuck: Vec<_> = self
-            .case()
-            .tasks
-            .values()
-            .filter(|t| !t.is_settled())
-            .map(|t| (t.kind(), standing(self.case(), t, self.now, &self.gates)))
-            .collect();
-        panic!("it does not close; {stuck:?}");
-    }
-}
-
-fn company_laptop() -> Vec<Find> {
-    [
-        Kind::EscrowRecoveryKeys,
-        Kind::ConfirmDeviceReturned,
-        Kind::WipeDevice,
-        Kind::UnassignAutopilot,
-        Kind::DisableDeviceObject,
-    ]
-    .into_iter()
-    .map(|kind| Find { kind, object: ObjectId::from("d-1"), params: Facts::new().with("owner", "company") })
-    .collect()
-}
 
 #[test]
 fn a_planned_departure_closes_and_writes_nothing_before_its_approval() {
@@ -762,7 +505,11 @@ fn closing_with_difference(w: &mut World) {
     panic!("no closing round came");
 }
 
-impl World {
+trait DrainButClosing {
+    fn drain_but_closing(&mut self);
+}
+
+impl DrainButClosing for World {
     fn drain_but_closing(&mut self) {
         for _ in 0..500 {
             let case = self.case().clone();
@@ -839,7 +586,7 @@ fn scarce_credit_goes_to_what_cuts_access_first() {
     let mut w = World::opened(Manner::Immediate);
     w.gates.credit = Credit::NONE;
     w.answer(Kind::Resolve);
-    w.gates.credit.set(Area::Identity, crate::catalogue::Lane::Urgent, 1);
+    w.gates.credit.set(Area::Identity, Lane::Urgent, 1);
     w.order(Command::Tick).unwrap();
     assert_eq!(w.in_flight(), vec![w.id(Kind::SnapshotAccess)]);
 }
@@ -892,4 +639,25 @@ fn outcomes_never_over_claim() {
     w.drain();
     assert_eq!(w.task(Kind::DisableSignIn).outcome(), Some(&Outcome::Verified));
     assert_eq!(w.task(Kind::RevokeSessions).outcome(), Some(&Outcome::VerifiedByCounter));
+}
+
+#[test]
+fn no_licence_is_planned_to_go_where_nothing_keeps_what_hangs_on_it() {
+    use offboard_domain::plan::plan;
+    let subject = Facts::new().with("object_id", "u-1").with("successor_id", "u-2");
+    let released = |policy: &Policy, capabilities| {
+        let d = departure(Manner::Planned);
+        let p = plan(d.case_id(), &d, &subject, policy, &capabilities, false).unwrap();
+        p.tasks.iter().any(|t| matches!(t.kind, Kind::ReleaseDirectLicenses | Kind::ReleaseGroupLicenses))
+    };
+    assert!(released(&Policy::default(), everything()));
+    for missing in [Kind::ConvertToShared, Kind::HandOverOneDrive] {
+        let mut capabilities = everything();
+        capabilities.0.values_mut().for_each(|kinds| {
+            kinds.remove(&missing);
+        });
+        assert!(!released(&Policy::default(), capabilities), "{missing} is not offered");
+    }
+    let skip = Policy { skip: [Kind::ConvertToShared].into(), ..Policy::default() };
+    assert!(!released(&skip, everything()), "the conversion is skipped");
 }
