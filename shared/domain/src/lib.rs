@@ -12,8 +12,7 @@ pub mod control;
 pub mod decide;
 pub mod departure;
 pub mod event;
-// It does not compile yet and would block everybody else: uncomment when `cargo check -p offboard-domain` passes with it.
-// pub mod evidence;
+pub mod evidence;
 pub mod fair;
 pub mod fault;
 pub mod gates;

@@ -1,0 +1,13 @@
+//! Evidence is tested on histories that `decide` itself made.
+
+mod golden;
+mod tamper;
+mod world;
+
+use super::*;
+use ed25519_dalek::SigningKey;
+
+/// A key for tests, the same in every run.
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[42; 32])
+}

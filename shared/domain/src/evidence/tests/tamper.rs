@@ -1,0 +1,1 @@
+//! Whatever is changed is found and named.
