@@ -1,0 +1,95 @@
+//! Gathers what becomes of a file's rows; knows when two are one case.
+
+use super::columns::fold;
+use super::values::shown;
+use super::{Context, Intake, RowError, RowRef, SameCase, Warning};
+use offboard_domain::{CaseId, Departure, TenantId};
+use offboard_runtime::config::{Tenant, did_you_mean};
+use std::collections::BTreeMap;
+
+/// What is wrong with one value.
+pub(super) struct Wrong {
+    /// Its column or path.
+    pub(super) column: Option<String>,
+    /// What stood there, as it stood there.
+    pub(super) given: Option<String>,
+    /// What was expected.
+    pub(super) expected: String,
+}
+
+impl Wrong {
+    pub(super) fn new(column: Option<&str>, given: Option<&str>, expected: impl Into<String>) -> Self {
+        Self {
+            column: column.map(str::to_owned),
+            given: given.map(str::to_owned),
+            expected: expected.into(),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Collector {
+    intake: Intake,
+    cases: BTreeMap<CaseId, (RowRef, Departure)>,
+}
+
+impl Collector {
+    pub(super) fn accept(&mut self, at: RowRef, departure: Departure) {
+        let case = departure.case_id();
+        match self.cases.get_mut(&case) {
+            None => {
+                self.cases.insert(case, (at.clone(), departure.clone()));
+                self.intake.accepted.push((at, departure));
+            }
+            Some((first, latest)) => {
+                let amends = *latest != departure;
+                self.intake.same.push(SameCase { row: at.clone(), first: first.clone(), case, amends });
+                if amends {
+                    *latest = departure.clone();
+                    self.intake.accepted.push((at, departure));
+                }
+            }
+        }
+    }
+
+    pub(super) fn reject(&mut self, at: &RowRef, wrong: Wrong) {
+        self.intake.rejected.push(RowError {
+            at: at.clone(),
+            column: wrong.column.as_deref().map(shown),
+            given: wrong.given.as_deref().map(shown),
+            expected: wrong.expected,
+        });
+    }
+
+    pub(super) fn warn(&mut self, at: Option<&RowRef>, text: impl Into<String>) {
+        self.intake.warnings.push(Warning { at: at.cloned(), text: text.into() });
+    }
+
+    pub(super) fn done(self) -> Intake {
+        self.intake
+    }
+}
+
+/// The tenant of a row: what it names by handle or full name, or what the file
+/// is for; never another than the file is for.
+pub(super) fn tenant<'a>(context: Context<'a>, named: Option<&str>) -> Result<(&'a TenantId, &'a Tenant), String> {
+    let by_handle = |handle: &str| context.tenants.iter().find(|(id, _)| id.as_str() == handle);
+    let whole = match context.tenant {
+        Some(id) => Some(by_handle(id.as_str()).ok_or_else(|| format!("a configured tenant; '{id}' is none"))?),
+        None => None,
+    };
+    let Some(name) = named else { return whole.ok_or_else(|| "a tenant's handle or name".to_owned()) };
+    let folded = fold(name);
+    let mut by_name = context.tenants.iter().filter(|(_, t)| fold(&t.name) == folded);
+    let found = by_handle(&name.to_lowercase()).or_else(|| by_name.next().filter(|_| by_name.next().is_none()));
+    match (whole, found) {
+        (Some(whole), Some(found)) if whole.0 == found.0 => Ok(whole),
+        (Some(whole), _) => Err(format!("the tenant '{}', which the file was handed over for, or nothing", whole.0)),
+        (None, Some(found)) => Ok(found),
+        (None, None) => {
+            let hint = did_you_mean(name, context.tenants.keys().map(TenantId::as_str))
+                .map_or_else(String::new, |t| format!("; did you mean '{t}'?"));
+            Err(format!("a configured tenant's handle or name{hint}"))
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Departures as JSON: one object, or a list of them. What is published as the
+//! schema is what is read, from the same types; an unknown key is a mistake.
+
+use super::collect::{self, Collector, Wrong};
+use super::values::{self, Checked};
+use super::{Context, Intake, ROW_MAX_BYTES, ROWS_MAX, RowRef, dates};
+use offboard_domain::departure::{self, Choices, PersonRef};
+use offboard_domain::{ObjectId, Timestamp};
+use offboard_runtime::config::{DateFormat, Tenant};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// One departure, or a list of them.
+#[derive(JsonSchema)]
+#[schemars(untagged, title = "Departures")]
+#[expect(dead_code, reason = "only its schema is used; the elements are read one by one")]
+enum File {
+    One(Box<WireDeparture>),
+    Many(#[schemars(length(max = 100_000))] Vec<WireDeparture>),
+}
+
+/// Who leaves which tenant, when and how, and what was chosen.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Departure")]
+struct WireDeparture {
+    /// The tenant's handle. May be left out when the file is handed over for one tenant.
+    tenant: Option<String>,
+    /// The source's own reference of this departure. The same reference is always the same case.
+    #[schemars(length(max = 256))]
+    reference: Option<String>,
+    /// Who leaves.
+    person: WirePerson,
+    /// How: "planned" waits for the approval of its plan; "immediate" cuts access first.
+    #[serde(default)]
+    manner: WireManner,
+    /// From when on access must be gone: a date (2026-11-30 means the end of that working day in the tenant's time zone) or a date and time, with or without an offset. Only an immediate departure may leave it out, which means now.
+    #[schemars(example = "2026-11-30", example = "2026-11-30T17:00:00+01:00")]
+    effective_at: Option<String>,
+    /// Who asks. Left out: who hands the file over.
+    #[schemars(length(max = 256))]
+    requested_by: Option<String>,
+    /// When it was asked for, written as effective_at. Left out: now.
+    requested_at: Option<String>,
+    /// Who takes over. Left out: whom the tenant's policy says.
+    successor: Option<WirePerson>,
+    /// What was chosen for this departure. What is left out follows the tenant's policy.
+    #[serde(default)]
+    choices: WireChoices,
+}
+
+/// A person. At least one of object_id, user_principal_name, mail and employee_id is needed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Person")]
+struct WirePerson {
+    /// The directory's own id.
+    #[schemars(length(max = 256))]
+    object_id: Option<String>,
+    /// The sign-in name.
+    #[schemars(length(max = 320))]
+    user_principal_name: Option<String>,
+    /// A mail address.
+    #[schemars(length(max = 320))]
+    mail: Option<String>,
+    /// The number that HR knows the person by.
+    #[schemars(length(max = 256))]
+    employee_id: Option<String>,
+    /// A name to show; never used to find anybody.
+    #[schemars(length(max = 512))]
+    display_name: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", rename = "Manner")]
+enum WireManner {
+    #[default]
+    Planned,
+    Immediate,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", rename = "Forwarding")]
+enum WireForwarding {
+    Remove,
+    Successor,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", rename = "Meetings")]
+enum WireMeetings {
+    Leave,
+    Cancel,
+    HandOver,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", rename = "OneDrive")]
+enum WireOneDrive {
+    HandOver,
+    Ask,
+}
+
+/// What a person can choose for one departure.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Choices")]
+struct WireChoices {
+    /// Put the mailbox on legal hold.
+    legal_hold: Option<bool>,
+    /// What becomes of arriving mail: "remove" (no forwarding) or "successor".
+    forwarding: Option<WireForwarding>,
+    /// The automatic reply's text; an empty one sends none.
+    #[schemars(length(max = 8_000))]
+    automatic_reply: Option<String>,
+    /// What becomes of the meetings that the leaver organised.
+    meetings: Option<WireMeetings>,
+    /// What becomes of the OneDrive: handed over to the successor, or a person decides.
+    onedrive: Option<WireOneDrive>,
+    /// Wipe company devices, each after its own approval.
+    wipe_company_devices: Option<bool>,
+}
+
+/// The JSON Schema of what [`super::read`] takes as JSON.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).into()
+}
+
+pub(super) fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Intake, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|e| format!("byte {} is not UTF-8", e.valid_up_to()))?;
+    let many = text.trim_start().starts_with('[');
+    let parsed: Result<Vec<&RawValue>, _> =
+        if many { serde_json::from_str(text) } else { serde_json::from_str::<&RawValue>(text).map(|one| vec![one]) };
+    let elements = parsed.map_err(|e| format!("not valid JSON: {e}"))?;
+    if elements.len() > ROWS_MAX {
+        return Err(format!("it has more than {ROWS_MAX} departures: split it"));
+    }
+    let file: Arc<str> = file.into();
+    let mut out = Collector::default();
+    let (mut line, mut counted) = (1, 0);
+    for (i, element) in elements.iter().enumerate() {
+        let raw = element.get();
+        // Both point into the same text, so the difference is the place in it.
+        let place = (raw.as_ptr() as usize).saturating_sub(text.as_ptr() as usize).min(text.len());
+        line += text.as_bytes()[counted..place].iter().filter(|b| **b == b'\n').count() as u64;
+        counted = place;
+        let at = RowRef { file: file.clone(), line, row: i as u64 + 1 };
+        let root = if many { format!("$[{i}]") } else { "$".to_owned() };
+        if raw.len() > ROW_MAX_BYTES {
+            let expected = format!("a departure of at most {ROW_MAX_BYTES} bytes; this one has {}", raw.len());
+            out.reject(&at, Wrong::new(Some(&root), None, expected));
+            continue;
+        }
+        let mut reader = serde_json::Deserializer::from_str(raw);
+        match serde_path_to_error::deserialize::<_, WireDeparture>(&mut reader) {
+            Ok(wire) => {
+                Element { root, wrong: Vec::new(), assumed: Vec::new() }.finish(wire, &at, context, &mut out);
+            }
+            Err(e) => {
+                let path = e.path().to_string();
+                let column = if path == "." { root } else { format!("{root}.{path}") };
+                out.reject(&at, Wrong::new(Some(&column), None, meaning(e.inner())));
+            }
+        }
+    }
+    Ok(out.done())
+}
+
+/// What serde says, without its place (that of the element alone) and put as
+/// what was expected.
+fn meaning(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let what = values::shown(text);
+    format!("a departure as `offboard schema` describes it: {what}")
+}
+
+/// One element while it is read: all that is wrong with it is gathered.
+struct Element {
+    root: String,
+    wrong: Vec<Wrong>,
+    assumed: Vec<String>,
+}
+
+impl Element {
+    fn check<T>(&mut self, key: &str, text: Option<String>, read: impl FnOnce(&str) -> Checked<T>) -> Option<T> {
+        let text = text?;
+        let outcome = match text.trim() {
+            "" => Err("a text, or the key left out".to_owned()),
+            trimmed => read(trimmed),
+        };
+        match outcome {
+            Ok(value) => Some(value),
+            Err(expected) => {
+                let path = format!("{}.{key}", self.root);
+                self.wrong.push(Wrong::new(Some(&path), Some(&text), expected));
+                None
+            }
+        }
+    }
+
+    fn moment(&mut self, key: &str, text: Option<String>, tenant: &Tenant) -> Option<Timestamp> {
+        let iso = [DateFormat::Iso].into();
+        let found = self.check(key, text, |t| dates::moment(t, &iso, tenant))?;
+        if let Some(assumed) = found.assumed {
+            self.assumed.push(format!("{}.{key}: {assumed}", self.root));
+        }
+        Some(found.at)
+    }
+
+    fn person(&mut self, key: &str, wire: WirePerson) -> PersonRef {
+        let before = self.wrong.len();
+        let path = |part: &str| format!("{key}.{part}");
+        let person = PersonRef {
+            object_id: self.check::<ObjectId>(&path("object_id"), wire.object_id, values::object_id),
+            user_principal_name: self.check(&path("user_principal_name"), wire.user_principal_name, values::address),
+            mail: self.check(&path("mail"), wire.mail, values::address),
+            employee_id: self.check(&path("employee_id"), wire.employee_id, values::line),
+            display_name: self.check(&path("display_name"), wire.display_name, values::name),
+        };
+        if !person.can_be_found() && self.wrong.len() == before {
+            let at = format!("{}.{key}", self.root);
+            let expected = "at least one of mail, user_principal_name, employee_id and object_id";
+            self.wrong.push(Wrong::new(Some(&at), None, expected));
+        }
+        person
+    }
+
+    fn choices(&mut self, wire: WireChoices) -> Choices {
+        let automatic_reply = match wire.automatic_reply {
+            Some(text) if text.trim().is_empty() => Some(String::new()),
+            other => self.check("choices.automatic_reply", other, values::reply),
+        };
+        Choices {
+            legal_hold: wire.legal_hold,
+            forwarding: wire.forwarding.map(|f| values::forwarding_of(matches!(f, WireForwarding::Remove))),
+            automatic_reply,
+            meetings: wire.meetings.map(|m| match m {
+                WireMeetings::Leave => departure::Meetings::Leave,
+                WireMeetings::Cancel => departure::Meetings::Cancel,
+                WireMeetings::HandOver => departure::Meetings::HandOver,
+            }),
+            onedrive: wire.onedrive.map(|o| match o {
+                WireOneDrive::HandOver => departure::OneDriveChoice::HandOver,
+                WireOneDrive::Ask => departure::OneDriveChoice::Ask,
+            }),
+            wipe_company_devices: wire.wipe_company_devices,
+        }
+    }
+
+    fn finish(mut self, wire: WireDeparture, at: &RowRef, context: Context<'_>, out: &mut Collector) {
+        let named = wire.tenant.as_deref().map(str::trim).filter(|t| !t.is_empty());
+        let (id, tenant) = match collect::tenant(context, named) {
+            Ok(found) => found,
+            Err(expected) => {
+                let path = format!("{}.tenant", self.root);
+                out.reject(at, Wrong::new(Some(&path), named, expected));
+                return;
+            }
+        };
+        let manner = match wire.manner {
+            WireManner::Planned => departure::Manner::Planned,
+            WireManner::Immediate => departure::Manner::Immediate,
+        };
+        let given = wire.effective_at.is_some();
+        let said = self.moment("effective_at", wire.effective_at, tenant);
+        let effective_at = values::effective(said, manner, context.now).unwrap_or_else(|expected| {
+            if !given {
+                let path = format!("{}.effective_at", self.root);
+                self.wrong.push(Wrong::new(Some(&path), None, expected));
+            }
+            context.now
+        });
+        let person = self.person("person", wire.person);
+        let successor = wire.successor.map(|s| self.person("successor", s));
+        let departure = departure::Departure {
+            tenant: id.clone(),
+            reference: self.check("reference", wire.reference, values::line),
+            person,
+            manner,
+            effective_at,
+            requested_by: self
+                .check("requested_by", wire.requested_by, values::line)
+                .unwrap_or_else(|| context.requested_by.to_owned()),
+            requested_at: self.moment("requested_at", wire.requested_at, tenant).unwrap_or(context.now),
+            successor,
+            choices: self.choices(wire.choices),
+        };
+        if self.wrong.is_empty() {
+            for assumed in self.assumed {
+                out.warn(Some(at), assumed);
+            }
+            out.accept(at.clone(), departure);
+        } else {
+            for wrong in self.wrong {
+                out.reject(at, wrong);
+            }
+        }
+    }
+}
