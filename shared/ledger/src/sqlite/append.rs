@@ -1,37 +1,39 @@
 //! What the writer does inside its transaction. Every function looks at all
 //! that could refuse it before its first write.
 
-use super::query::{self, blob10, to_i64, to_u64, wake_word};
+use super::query::{self, to_i64, to_u64, wake_word};
 use super::{Failure, Session};
 use crate::{Append, Appended, Claim, GateChange, Gates, KeyChange, Shard};
-use offboard_domain::{CaseId, Digest, TenantId, Timestamp};
+use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
 
-const LAST: &str = r#"SELECT version, head, last, wake_at, ended, opened_at, salt, forgotten
-    FROM cases WHERE tenant = ?1 AND "case" = ?2"#;
+const STANDING: &str = "SELECT number, version, head, last, wake_at, ended, opened_at, salt, forgotten
+    FROM cases WHERE tenant = ?1 AND id = ?2";
 
-const ADD_RECORD: &str = r#"INSERT INTO records (before, tenant, "case", version, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#;
+const ADD_RECORD: &str = r#"INSERT INTO records (before, "case", version, hash, body) VALUES (?1, ?2, ?3, ?4, ?5)"#;
 
-const ADD_CASE: &str = r#"INSERT INTO cases (tenant, "case", version, head, last, wake_at, wake_why, state, ended,
-        needs_person, urgent, opened_at, updated_at, settled, tasks, salt, forgotten)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"#;
+/// The number that the next new case gets.
+const NEXT_CASE: &str = "SELECT coalesce(max(number), 0) + 1 FROM cases";
+const ADD_CASE: &str = "INSERT INTO cases (tenant, id, version, head, last, wake_at, wake_why, state, ended,
+        needs_person, urgent, opened_at, updated_at, settled, tasks, salt, forgotten, number)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 // An UPDATE rewrites every index that names a column it sets, changed or not:
 // what stands in an index is set only when it changes.
-const MOVE_CASE: &str = r#"UPDATE cases SET version = ?3, head = ?4, last = ?5, wake_why = ?6, state = ?7,
-        needs_person = ?8, urgent = ?9, updated_at = ?10, settled = ?11, tasks = ?12
-    WHERE tenant = ?1 AND "case" = ?2"#;
-const MOVE_CASE_AND_WAKE: &str = r#"UPDATE cases SET version = ?3, head = ?4, last = ?5, wake_why = ?6, state = ?7,
-        needs_person = ?8, urgent = ?9, updated_at = ?10, settled = ?11, tasks = ?12, wake_at = ?13
-    WHERE tenant = ?1 AND "case" = ?2"#;
-const SET_LIFE: &str = r#"UPDATE cases SET ended = ?3, opened_at = ?4 WHERE tenant = ?1 AND "case" = ?2"#;
-const SET_KEY: &str = r#"UPDATE cases SET salt = ?3, forgotten = ?4 WHERE tenant = ?1 AND "case" = ?2"#;
+const MOVE_CASE: &str = "UPDATE cases SET version = ?2, head = ?3, last = ?4, wake_why = ?5, state = ?6,
+        needs_person = ?7, urgent = ?8, updated_at = ?9, settled = ?10, tasks = ?11
+    WHERE number = ?1";
+const MOVE_CASE_AND_WAKE: &str = "UPDATE cases SET version = ?2, head = ?3, last = ?4, wake_why = ?5, state = ?6,
+        needs_person = ?7, urgent = ?8, updated_at = ?9, settled = ?10, tasks = ?11, wake_at = ?12
+    WHERE number = ?1";
+const SET_LIFE: &str = "UPDATE cases SET ended = ?2, opened_at = ?3 WHERE number = ?1";
+const SET_KEY: &str = "UPDATE cases SET salt = ?2, forgotten = ?3 WHERE number = ?1";
 
-/// The case's row as it stands; the default is that of a case unknown.
-#[derive(Default)]
+/// The case's row as it stands.
 struct Standing {
+    number: Option<i64>,
     version: u64,
-    head: Option<Digest>,
+    head: Digest,
     last: i64,
     wake_at: Option<i64>,
     ended: bool,
@@ -39,6 +41,19 @@ struct Standing {
     salt: Option<[u8; 32]>,
     forgotten: bool,
 }
+
+/// The row that an unknown case would have.
+const UNKNOWN: Standing = Standing {
+    number: None,
+    version: 0,
+    head: Digest::ZERO,
+    last: 0,
+    wake_at: None,
+    ended: false,
+    opened_at: 0,
+    salt: None,
+    forgotten: false,
+};
 
 /// What of the key's columns is to be set.
 enum KeyWrite {
@@ -52,9 +67,10 @@ pub(super) fn append(session: &mut Session, append: &Append) -> Result<Appended,
     let known = query::number(session, tenant)?;
     let old = match known {
         Some(number) => standing(session, number, case)?,
-        None => Standing::default(),
+        None => None,
     };
-    if let Some(refused) = at_another_version(session, known, &old, append)? {
+    let old = old.unwrap_or(UNKNOWN);
+    if let Some(refused) = at_another_version(session, &old, append)? {
         return Ok(refused);
     }
     if let Some(refused) = claimed(session, known, append)? {
@@ -73,50 +89,51 @@ pub(super) fn append(session: &mut Session, append: &Append) -> Result<Appended,
     Ok(Appended::Done)
 }
 
-fn standing(session: &Session, tenant: i64, case: CaseId) -> Result<Standing, Failure> {
-    let mut statement = session.db.prepare_cached(LAST)?;
+fn standing(session: &Session, tenant: i64, case: CaseId) -> Result<Option<Standing>, Failure> {
+    let mut statement = session.db.prepare_cached(STANDING)?;
     let row = statement.query_row(params![tenant, case.0], |row| {
         Ok(Standing {
-            version: to_u64(row.get(0)?),
-            head: Some(Digest(row.get(1)?)),
-            last: row.get(2)?,
-            wake_at: row.get(3)?,
-            ended: row.get(4)?,
-            opened_at: row.get(5)?,
-            salt: row.get(6)?,
-            forgotten: row.get(7)?,
+            number: Some(row.get(0)?),
+            version: to_u64(row.get(1)?),
+            head: Digest(row.get(2)?),
+            last: row.get(3)?,
+            wake_at: row.get(4)?,
+            ended: row.get(5)?,
+            opened_at: row.get(6)?,
+            salt: row.get(7)?,
+            forgotten: row.get(8)?,
         })
     });
-    Ok(row.optional()?.unwrap_or_default())
+    Ok(row.optional()?)
 }
 
-fn at_another_version(
-    session: &Session,
-    tenant: Option<i64>,
-    old: &Standing,
-    append: &Append,
-) -> Result<Option<Appended>, Failure> {
+fn at_another_version(session: &Session, old: &Standing, append: &Append) -> Result<Option<Appended>, Failure> {
     let gap = Ok(Some(Appended::Gap { version: old.version }));
     if old.version < append.expected {
         return gap;
     }
     if old.version == append.expected {
-        let fits = old.head.unwrap_or(Digest::ZERO) == append.prev;
-        return if fits { Ok(None) } else { gap };
+        return if old.head == append.prev { Ok(None) } else { gap };
     }
-    let Some(tenant) = tenant else { return gap };
-    let (prev, missed) = query::walk(session, tenant, append.index.case, (old.version, old.last), append.expected)?;
+    let Some(number) = old.number else { return gap };
+    let (prev, missed) = query::walk(session, number, append.index.case, (old.version, old.last), append.expected)?;
     if prev != append.prev {
         return gap;
     }
-    let ours = append.records.last().is_some_and(|last| missed.iter().any(|r| r.version == last.version && r.hash == last.hash));
+    let stands_there = |last: &Record| missed.iter().any(|r| r.version == last.version && r.hash == last.hash);
+    let ours = append.records.last().is_some_and(stands_there);
     Ok(Some(if ours { Appended::Ours } else { Appended::Conflict { missed } }))
 }
 
 fn claimed(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Option<Appended>, Failure> {
     let (Some(tenant), Claim::Take(subject)) = (tenant, &append.claim) else { return Ok(None) };
-    let mut statement = session.db.prepare_cached(r#"SELECT "case" FROM claims WHERE tenant = ?1 AND subject = ?2"#)?;
-    let by = statement.query_row(params![tenant, subject], |row| blob10(row, 0)).optional()?.map(CaseId);
+    let by = session
+        .db
+        .prepare_cached(
+            r#"SELECT id FROM cases WHERE number = (SELECT "case" FROM claims WHERE tenant = ?1 AND subject = ?2)"#,
+        )?
+        .query_row(params![tenant, subject], |row| row.get(0).map(CaseId))
+        .optional()?;
     Ok(by.filter(|by| *by != append.index.case).map(|by| Appended::Claimed { by }))
 }
 
@@ -125,8 +142,8 @@ fn capped(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Opt
     let count = |most: i64| -> Result<u32, Failure> {
         let Some(tenant) = tenant else { return Ok(0) };
         let mut statement = session.db.prepare_cached(
-            r#"SELECT count(*) FROM (SELECT 1 FROM cases INDEXED BY cases_opened
-                WHERE tenant = ?1 AND opened_at >= ?2 AND "case" <> ?3 LIMIT ?4)"#,
+            "SELECT count(*) FROM (SELECT 1 FROM cases INDEXED BY cases_opened
+                WHERE tenant = ?1 AND opened_at >= ?2 AND id <> ?3 LIMIT ?4)",
         )?;
         let found: i64 = statement.query_row(params![tenant, cap.since.0, append.index.case.0, most], |row| row.get(0))?;
         Ok(u32::try_from(found).unwrap_or(u32::MAX))
@@ -157,68 +174,67 @@ fn key_write(old: &Standing, append: &Append) -> Result<KeyWrite, Failure> {
 
 fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, key: &KeyWrite) -> Result<(), Failure> {
     let index = &append.index;
-    let case = index.case;
+    let number = match old.number {
+        Some(number) => number,
+        None => session.db.prepare_cached(NEXT_CASE)?.query_row([], |row| row.get(0))?,
+    };
     let mut last = old.last;
     let mut add = session.db.prepare_cached(ADD_RECORD)?;
     for record in &append.records {
-        let version = to_i64(record.version);
-        last = add.insert(params![last, tenant, case.0, version, record.hash.0, record.body])?;
+        last = add.insert(params![last, number, to_i64(record.version), record.hash.0, record.body])?;
     }
     drop(add);
 
     let (wake_at, wake_why) = (index.wake.map(|w| w.at.0), index.wake.map(|w| wake_word(w.why)));
     let version = to_i64(index.version);
-    if old.head.is_none() {
+    if old.number.is_none() {
         let (salt, forgotten) = match key {
             KeyWrite::Nothing => (None, false),
             KeyWrite::Salt(salt) => (Some(salt), false),
             KeyWrite::Forget => (None, true),
         };
         session.db.prepare_cached(ADD_CASE)?.execute(params![
-            tenant, case.0, version, index.head.0, last, wake_at, wake_why, index.state, index.ended, index.needs_person,
-            index.urgent, index.opened_at.0, index.updated_at.0, index.settled, index.tasks, salt, forgotten,
+            tenant, index.case.0, version, index.head.0, last, wake_at, wake_why, index.state, index.ended,
+            index.needs_person, index.urgent, index.opened_at.0, index.updated_at.0, index.settled, index.tasks, salt,
+            forgotten, number,
+        ])?;
+        return write_claim(session, tenant, number, append);
+    }
+    if wake_at == old.wake_at {
+        session.db.prepare_cached(MOVE_CASE)?.execute(params![
+            number, version, index.head.0, last, wake_why, index.state, index.needs_person, index.urgent,
+            index.updated_at.0, index.settled, index.tasks,
         ])?;
     } else {
-        if wake_at == old.wake_at {
-            session.db.prepare_cached(MOVE_CASE)?.execute(params![
-                tenant, case.0, version, index.head.0, last, wake_why, index.state, index.needs_person, index.urgent,
-                index.updated_at.0, index.settled, index.tasks,
-            ])?;
-        } else {
-            session.db.prepare_cached(MOVE_CASE_AND_WAKE)?.execute(params![
-                tenant, case.0, version, index.head.0, last, wake_why, index.state, index.needs_person, index.urgent,
-                index.updated_at.0, index.settled, index.tasks, wake_at,
-            ])?;
+        session.db.prepare_cached(MOVE_CASE_AND_WAKE)?.execute(params![
+            number, version, index.head.0, last, wake_why, index.state, index.needs_person, index.urgent,
+            index.updated_at.0, index.settled, index.tasks, wake_at,
+        ])?;
+    }
+    if index.ended != old.ended || index.opened_at.0 != old.opened_at {
+        session.db.prepare_cached(SET_LIFE)?.execute(params![number, index.ended, index.opened_at.0])?;
+    }
+    match key {
+        KeyWrite::Nothing => {}
+        KeyWrite::Salt(salt) => {
+            session.db.prepare_cached(SET_KEY)?.execute(params![number, salt, false])?;
         }
-        if index.ended != old.ended || index.opened_at.0 != old.opened_at {
-            session.db.prepare_cached(SET_LIFE)?.execute(params![tenant, case.0, index.ended, index.opened_at.0])?;
-        }
-        match key {
-            KeyWrite::Nothing => {}
-            KeyWrite::Salt(salt) => {
-                session.db.prepare_cached(SET_KEY)?.execute(params![tenant, case.0, salt, false])?;
-            }
-            KeyWrite::Forget => {
-                session.db.prepare_cached(SET_KEY)?.execute(params![tenant, case.0, None::<[u8; 32]>, true])?;
-                session.scrub = true;
-            }
+        KeyWrite::Forget => {
+            session.db.prepare_cached(SET_KEY)?.execute(params![number, None::<[u8; 32]>, true])?;
+            session.scrub = true;
         }
     }
-    write_claim(session, tenant, append)
+    write_claim(session, tenant, number, append)
 }
 
-fn write_claim(session: &Session, tenant: i64, append: &Append) -> Result<(), Failure> {
-    let case = append.index.case;
+fn write_claim(session: &Session, tenant: i64, number: i64, append: &Append) -> Result<(), Failure> {
     if append.index.ended || append.claim == Claim::Release {
-        session
-            .db
-            .prepare_cached(r#"DELETE FROM claims WHERE tenant = ?1 AND "case" = ?2"#)?
-            .execute(params![tenant, case.0])?;
+        session.db.prepare_cached(r#"DELETE FROM claims WHERE "case" = ?1"#)?.execute([number])?;
     } else if let Claim::Take(subject) = &append.claim {
         session
             .db
             .prepare_cached(r#"INSERT OR IGNORE INTO claims (tenant, subject, "case") VALUES (?1, ?2, ?3)"#)?
-            .execute(params![tenant, subject, case.0])?;
+            .execute(params![tenant, subject, number])?;
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use offboard_domain::record::link;
 use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp, Wake, WakeReason};
 use rusqlite::{OptionalExtension as _, Row, params};
 
-const ENTRY: &str = r#"SELECT "case", version, head, state, ended, needs_person, urgent, wake_at, wake_why, opened_at,
-    updated_at, settled, tasks FROM cases"#;
+const ENTRY: &str = "SELECT id, version, head, state, ended, needs_person, urgent, wake_at, wake_why, opened_at,
+    updated_at, settled, tasks FROM cases";
 
 /// The number of a tenant; none if nothing was ever written of it.
 pub(super) fn number(session: &mut Session, tenant: &TenantId) -> Result<Option<i64>, Failure> {
@@ -50,26 +50,26 @@ fn name(session: &mut Session, number: i64) -> Result<TenantId, Failure> {
 /// beginning at the last one (its version and place in the log).
 pub(super) fn walk(
     session: &Session,
-    tenant: i64,
+    number: i64,
     case: CaseId,
     last: (u64, i64),
     from: u64,
 ) -> Result<(Digest, Vec<Record>), Failure> {
-    let mut statement = session
-        .db
-        .prepare_cached(r#"SELECT before, tenant, "case", version, hash, CASE WHEN version > ?2 THEN body END FROM records WHERE seq = ?1"#)?;
+    let mut statement = session.db.prepare_cached(
+        r#"SELECT before, "case", version, hash, CASE WHEN version > ?2 THEN body END FROM records WHERE seq = ?1"#,
+    )?;
     let (mut version, mut seq) = last;
     let mut records: Vec<Record> = Vec::new();
     while version > 0 {
         let missing = || damaged(&format!("record {version} of {case} is missing"));
         let row = statement
             .query_row(params![seq, to_i64(from)], |row| {
-                let place = (row.get::<_, i64>(1)?, CaseId(blob10(row, 2)?), to_u64(row.get(3)?));
-                Ok((row.get::<_, i64>(0)?, place, Digest(row.get(4)?), row.get::<_, Option<Vec<u8>>>(5)?))
+                let place = (row.get::<_, i64>(1)?, to_u64(row.get(2)?));
+                Ok((row.get::<_, i64>(0)?, place, Digest(row.get(3)?), row.get::<_, Option<Vec<u8>>>(4)?))
             })
             .optional()?;
         let (before, place, hash, body) = row.ok_or_else(missing)?;
-        if place != (tenant, case, version) {
+        if place != (number, version) {
             return Err(missing());
         }
         if let Some(after) = records.last_mut() {
@@ -99,17 +99,18 @@ pub(super) fn read(session: &mut Session, tenant: &TenantId, case: CaseId, from:
     let Some(tenant) = number(session, tenant)? else { return Ok(History::default()) };
     let row = session
         .db
-        .prepare_cached(r#"SELECT version, head, last, salt FROM cases WHERE tenant = ?1 AND "case" = ?2"#)?
+        .prepare_cached("SELECT version, head, last, salt, number FROM cases WHERE tenant = ?1 AND id = ?2")?
         .query_row(params![tenant, case.0], |row| {
-            Ok((to_u64(row.get(0)?), Digest(row.get(1)?), row.get::<_, i64>(2)?, row.get::<_, Option<[u8; 32]>>(3)?))
+            let (last, number) = (row.get::<_, i64>(2)?, row.get::<_, i64>(4)?);
+            Ok((to_u64(row.get(0)?), Digest(row.get(1)?), last, row.get::<_, Option<[u8; 32]>>(3)?, number))
         })
         .optional()?;
-    let Some((version, head, last, salt)) = row else { return Ok(History::default()) };
+    let Some((version, head, last, salt, number)) = row else { return Ok(History::default()) };
     let from = from.saturating_sub(1);
     if from >= version {
         return Ok(History { records: Vec::new(), salt });
     }
-    let (_, records) = walk(session, tenant, case, (version, last), from)?;
+    let (_, records) = walk(session, number, case, (version, last), from)?;
     if records.last().map(|r| r.hash) != Some(head) {
         return Err(damaged(&format!("the index of {case} does not agree with its last record")));
     }
@@ -129,19 +130,19 @@ pub(super) fn due(
     loop {
         let rows = {
             let mut statement = session.db.prepare_cached(
-                r#"SELECT wake_at, "case", tenant, wake_why, version FROM cases INDEXED BY cases_due
-                    WHERE wake_at IS NOT NULL AND (wake_at, "case", tenant) > (?1, ?2, ?3)
-                    ORDER BY wake_at, "case", tenant LIMIT ?4"#,
+                "SELECT wake_at, id, number, wake_why, version, tenant FROM cases INDEXED BY cases_due
+                    WHERE wake_at IS NOT NULL AND (wake_at, id, number) > (?1, ?2, ?3)
+                    ORDER BY wake_at, id, number LIMIT ?4",
             )?;
             let rows = statement.query_map(params![after.0, after.1, after.2, SLICE], |row| {
-                let place = (row.get::<_, i64>(0)?, blob10(row, 1)?, row.get::<_, i64>(2)?);
-                Ok((place, row.get::<_, String>(3)?, to_u64(row.get(4)?)))
+                let place = (row.get::<_, i64>(0)?, row.get::<_, [u8; 10]>(1)?, row.get::<_, i64>(2)?);
+                Ok((place, row.get::<_, String>(3)?, to_u64(row.get(4)?), row.get::<_, i64>(5)?))
             })?;
             rows.collect::<Result<Vec<_>, _>>()?
         };
         let Some((place, ..)) = rows.last() else { return Ok((due, None)) };
         after = *place;
-        for ((at, case, tenant), why, version) in rows {
+        for ((at, case, _), why, version, tenant) in rows {
             let tenant = name(session, tenant)?;
             if Shard::of_tenant(&tenant, shard.of) != shard {
                 continue;
@@ -180,9 +181,9 @@ pub(super) fn list(session: &mut Session, filter: &Filter) -> Result<Vec<IndexEn
             break;
         }
         let sql = if filter.open_only {
-            format!(r#"{ENTRY} INDEXED BY cases_open WHERE tenant = ?1 AND "case" > ?2 AND ended = 0 ORDER BY "case" LIMIT ?3"#)
+            format!("{ENTRY} INDEXED BY cases_open WHERE tenant = ?1 AND id > ?2 AND ended = 0 ORDER BY id LIMIT ?3")
         } else {
-            format!(r#"{ENTRY} WHERE tenant = ?1 AND "case" > ?2 ORDER BY "case" LIMIT ?3"#)
+            format!("{ENTRY} INDEXED BY cases_id WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
         };
         let mut statement = session.db.prepare_cached(&sql)?;
         let mut rows = statement.query(params![number, after, room])?;
@@ -200,7 +201,7 @@ fn all_tenants(session: &Session) -> Result<Vec<i64>, Failure> {
 }
 
 fn entry(row: &Row<'_>, tenant: &TenantId) -> Result<IndexEntry, Failure> {
-    let case = CaseId(blob10(row, 0)?);
+    let case = CaseId(row.get(0)?);
     let wake = match (row.get::<_, Option<i64>>(7)?, row.get::<_, Option<String>>(8)?) {
         (Some(at), Some(why)) => Some(Wake { at: Timestamp(at), why: wake_reason(case, &why)? }),
         _ => None,
@@ -231,10 +232,6 @@ pub(super) fn gates(session: &mut Session, tenant: &TenantId) -> Result<Gates, F
 
 fn damaged(what: &str) -> Failure {
     Failure::Broken(format!("{what}: the file was damaged or changed; stop, keep a copy of it, and restore a backup"))
-}
-
-pub(super) fn blob10(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; 10]> {
-    row.get(column)
 }
 
 /// Versions are checked to fit before they are written.

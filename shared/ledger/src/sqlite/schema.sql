@@ -9,18 +9,20 @@ CREATE TABLE tenants (
 CREATE TABLE records (
   seq     INTEGER PRIMARY KEY,
   before  INTEGER NOT NULL,
-  tenant  INTEGER NOT NULL,
-  "case"  BLOB NOT NULL,
+  "case"  INTEGER NOT NULL,
   version INTEGER NOT NULL,
   hash    BLOB NOT NULL,
   body    BLOB NOT NULL
 ) STRICT;
 
--- The index: what the last append said. `last` is the `seq` of the case's last
+-- The index: what the last append said. Rows stand in the order in which the
+-- cases were opened, because those opened together are worked on together:
+-- one commit then changes few pages. `last` is the `seq` of the case's last
 -- record. `salt` is gone for good once `forgotten` is 1.
 CREATE TABLE cases (
+  number       INTEGER PRIMARY KEY,
   tenant       INTEGER NOT NULL,
-  "case"       BLOB NOT NULL,
+  id           BLOB NOT NULL,
   version      INTEGER NOT NULL,
   head         BLOB NOT NULL,
   last         INTEGER NOT NULL,
@@ -35,22 +37,22 @@ CREATE TABLE cases (
   settled      INTEGER NOT NULL,
   tasks        INTEGER NOT NULL,
   salt         BLOB,
-  forgotten    INTEGER NOT NULL,
-  PRIMARY KEY (tenant, "case")
-) STRICT, WITHOUT ROWID;
+  forgotten    INTEGER NOT NULL
+) STRICT;
 
-CREATE INDEX cases_due ON cases (wake_at, "case") WHERE wake_at IS NOT NULL;
-CREATE INDEX cases_open ON cases (tenant, "case") WHERE ended = 0;
+CREATE UNIQUE INDEX cases_id ON cases (tenant, id);
+CREATE INDEX cases_due ON cases (wake_at, id) WHERE wake_at IS NOT NULL;
+CREATE INDEX cases_open ON cases (tenant, id) WHERE ended = 0;
 CREATE INDEX cases_opened ON cases (tenant, opened_at);
 
 -- Which open case holds which subject.
 CREATE TABLE claims (
   tenant  INTEGER NOT NULL,
   subject TEXT NOT NULL,
-  "case"  BLOB NOT NULL,
+  "case"  INTEGER NOT NULL,
   PRIMARY KEY (tenant, subject)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX claims_of_case ON claims (tenant, "case");
+CREATE INDEX claims_of_case ON claims ("case");
 
 -- Until when a tenant's gate is shut.
 CREATE TABLE gates (

@@ -233,7 +233,10 @@ impl Writer {
             return;
         }
         match self.transaction(&mut group) {
-            Ok(()) => group.into_iter().for_each(Job::answer),
+            Ok(()) => {
+                tracing::trace!(requests = group.len(), "committed");
+                group.into_iter().for_each(Job::answer);
+            }
             Err(error) if group.len() == 1 || self.failed.is_some() => {
                 for job in group {
                     job.fail(&|attempted| self.refused(attempted, &error));

@@ -52,12 +52,12 @@ impl Backend for Sqlite {
         let tenant = tenant.to_string();
         self.tampered(|db| {
             let place = params![case.0, tenant];
-            let last = r#"SELECT last FROM cases WHERE "case" = ?1 AND tenant = (SELECT number FROM tenants WHERE name = ?2)"#;
+            let last = "SELECT last FROM cases WHERE id = ?1 AND tenant = (SELECT number FROM tenants WHERE name = ?2)";
             let seq: i64 = db.query_row(last, place, |row| row.get(0)).unwrap();
             let before: i64 = db.query_row("SELECT before FROM records WHERE seq = ?1", [seq], |row| row.get(0)).unwrap();
             db.execute("DELETE FROM records WHERE seq = ?1", [seq]).unwrap();
             db.execute(
-                r#"UPDATE cases SET (last, version, head) = (SELECT seq, version, hash FROM records WHERE seq = ?2) WHERE last = ?1"#,
+                "UPDATE cases SET (last, version, head) = (SELECT seq, version, hash FROM records WHERE seq = ?2) WHERE last = ?1",
                 [seq, before],
             )
             .unwrap();
