@@ -9,6 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How many receipts of reads one call keeps: a listing of a large tenant would
+/// otherwise fill the ledger with ids that prove nothing more. Receipts of
+/// writes are all kept.
+pub const READ_RECEIPTS_MAX: usize = 24;
+
 /// One attempt's dealings with one system.
 ///
 /// The attempt loop makes one for each attempt, lends it to every primitive,
@@ -22,6 +27,7 @@ pub struct Call {
     lane: Lane,
     may_write: bool,
     writes_sent: u32,
+    read_receipts: usize,
     receipts: Vec<Receipt>,
     sources: BTreeSet<&'static str>,
 }
@@ -36,6 +42,7 @@ impl Call {
             lane,
             may_write: false,
             writes_sent: 0,
+            read_receipts: 0,
             receipts: Vec::new(),
             sources: BTreeSet::new(),
         }
@@ -113,9 +120,18 @@ impl Call {
         self.writes_sent = self.writes_sent.saturating_add(1);
     }
 
-    /// For connectors: the vendor answered.
+    /// For connectors: the vendor answered a request that writes.
     pub fn note_receipt(&mut self, receipt: Receipt) {
         self.receipts.push(receipt);
+    }
+
+    /// For connectors: the vendor answered a request that reads. Only the first
+    /// [`READ_RECEIPTS_MAX`] of a call are kept.
+    pub fn note_read_receipt(&mut self, receipt: Receipt) {
+        if self.read_receipts < READ_RECEIPTS_MAX {
+            self.read_receipts += 1;
+            self.receipts.push(receipt);
+        }
     }
 
     /// For connectors: this interface was read.

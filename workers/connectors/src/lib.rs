@@ -29,6 +29,7 @@
 pub mod area;
 mod call;
 mod connector;
+pub mod graph;
 
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
@@ -36,6 +37,7 @@ pub use area::devices::{
 };
 pub use area::directory::{
     Account, AccountChange, Directory, Found, Group, GroupNature, Held, Holding, MethodSort, OwnedSort, Removable,
+    RoleOrigin,
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::licenses::{HeldLicence, LicenceOrigin, Licenses, PoolLine};
@@ -44,7 +46,7 @@ pub use area::mailboxes::{
     InboxRule, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, Meeting, MobileDevice,
     MobileWipe, Protocol,
 };
-pub use call::Call;
+pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};
 
 /// What every primitive answers.

@@ -29,8 +29,20 @@ pub trait Directory: Send + Sync {
     async fn holdings(&self, call: &mut Call, id: &ObjectId, what: Holding) -> Answer<Vec<Held>>;
 
     /// Takes one held thing from the account. Already gone is success.
-    /// Fault `Blocked` for what cannot be taken here ([`Removable`]).
+    /// Fault `Blocked` for what cannot be taken here ([`Removable`], the last
+    /// owner); `Transient` for a method that can go only after the others
+    /// (take the rest first, then it).
     async fn remove(&self, call: &mut Call, id: &ObjectId, held: &Held) -> Answer<()>;
+
+    /// [`Directory::remove`] for several things, each with its own answer in
+    /// the same order. A vendor that takes several in one request says how.
+    async fn remove_all(&self, call: &mut Call, id: &ObjectId, held: &[Held]) -> Vec<Answer<()>> {
+        let mut answers = Vec::with_capacity(held.len());
+        for one in held {
+            answers.push(self.remove(call, id, one).await);
+        }
+        answers
+    }
 
     /// Makes somebody an owner of a group. Already an owner is success.
     async fn add_owner(&self, call: &mut Call, group: &ObjectId, owner: &ObjectId) -> Answer<()>;
@@ -114,17 +126,18 @@ pub enum Holding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "held", rename_all = "snake_case")]
 pub enum Held {
-    /// A directory role.
+    /// A directory role, or a place in a group that may be given one: either
+    /// makes the account privileged.
     Role {
-        /// The assignment's id.
+        /// The assignment's id, or the group's.
         id: ObjectId,
-        /// The role's definition.
-        role: ObjectId,
+        /// The role's definition; none for a group that was given no role.
+        role: Option<ObjectId>,
         /// Where it is valid; `/` is the whole directory.
         scope: String,
-        /// The group that gives it, if it is not assigned directly. Removing
-        /// such a role takes the account out of that group.
-        through: Option<ObjectId>,
+        /// How it comes to the account. Removing a role that a group gives
+        /// takes the account out of that group.
+        origin: RoleOrigin,
         /// Whether it is the role that can do everything.
         administrator: bool,
         /// For that role: whether no other enabled account holds it.
@@ -201,6 +214,18 @@ impl Held {
             _ => None,
         }
     }
+}
+
+/// How a directory role comes to an account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "origin", content = "group", rename_all = "snake_case")]
+pub enum RoleOrigin {
+    /// Assigned to the account itself.
+    Direct,
+    /// The account is a member of this group, to which roles may be given.
+    Member(ObjectId),
+    /// The account owns this group, to which roles may be given.
+    Owner(ObjectId),
 }
 
 /// What sort of sign-in method.

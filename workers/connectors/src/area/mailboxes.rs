@@ -344,8 +344,8 @@ pub enum Direction {
 }
 
 /// What a delegation allows.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "right", content = "folder", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DelegationRight {
     /// Open it and read everything.
     FullAccess,
@@ -353,8 +353,6 @@ pub enum DelegationRight {
     SendAs,
     /// Send on its behalf.
     SendOnBehalf,
-    /// Use one folder: its path.
-    Folder(String),
 }
 
 /// A delegation.
@@ -363,7 +361,6 @@ pub struct Delegation {
     /// Which way it goes.
     pub direction: Direction,
     /// What it allows.
-    #[serde(flatten)]
     pub right: DelegationRight,
     /// The other account, when it is one of the directory's.
     pub other: Option<ObjectId>,
@@ -377,11 +374,10 @@ impl Delegation {
             Direction::ToOther => "to",
             Direction::FromOther => "from",
         };
-        let right = match &self.right {
-            DelegationRight::FullAccess => "full_access".to_owned(),
-            DelegationRight::SendAs => "send_as".to_owned(),
-            DelegationRight::SendOnBehalf => "send_on_behalf".to_owned(),
-            DelegationRight::Folder(path) => format!("folder-{}", short_digest(path)),
+        let right = match self.right {
+            DelegationRight::FullAccess => "full_access",
+            DelegationRight::SendAs => "send_as",
+            DelegationRight::SendOnBehalf => "send_on_behalf",
         };
         let other = match &self.other {
             Some(id) => id.0.clone(),
@@ -462,7 +458,7 @@ mod tests {
     fn keys_of_delegations_name_nobody() {
         let d = Delegation {
             direction: Direction::ToOther,
-            right: DelegationRight::Folder("\\Calendar".into()),
+            right: DelegationRight::SendAs,
             other: None,
             other_name: "ann.canary@example.com".into(),
         };

@@ -1,0 +1,446 @@
+//! Entra: accounts, roles, methods, grants, groups.
+
+use super::GraphConnector;
+use super::api::{Api, Ask};
+use super::groups::{self, Way, gone_is_fine};
+use super::path::{Deletable, Filter, Path, Side};
+use super::permission::{
+    DISABLE, Need, PASSWORD, READ_APP_ROLES, READ_GRANTS, READ_METHODS, READ_ROLES, READ_USERS, REVOKE,
+    WRITE_APP_ROLES, WRITE_GRANTS, WRITE_METHODS, WRITE_ROLES,
+};
+use super::read::{id_in, text_in, time_ms};
+use crate::{Account, AccountChange, Answer, Call, Directory, Found, Held, Holding, MethodSort, OwnedSort, RoleOrigin};
+use async_trait::async_trait;
+use offboard_domain::departure::PersonRef;
+use offboard_domain::{FaultClass, ObjectId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The role that can do everything, by its published template id.
+const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
+/// The published id of every mobile phone method: it goes after the others.
+const MOBILE_PHONE: &str = "3179e48a-750b-4051-897c-87b9720928f7";
+/// The published id of every alternate mobile phone method.
+const ALTERNATE_MOBILE_PHONE: &str = "b6332ec1-7057-4abe-9331-3d72feddfe41";
+
+const ACCOUNT_FIELDS: &str = "id,userPrincipalName,mail,displayName,employeeId,accountEnabled,userType,onPremisesSyncEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct User {
+    id: String,
+    user_principal_name: String,
+    mail: Option<String>,
+    display_name: Option<String>,
+    employee_id: Option<String>,
+    account_enabled: Option<bool>,
+    user_type: Option<String>,
+    on_premises_sync_enabled: Option<bool>,
+    sign_in_sessions_valid_from_date_time: Option<String>,
+    last_password_change_date_time: Option<String>,
+    #[serde(default)]
+    manager: Value,
+}
+
+impl From<User> for Account {
+    fn from(user: User) -> Self {
+        let guest = user.user_type.as_deref() == Some("Guest");
+        Self {
+            id: ObjectId(user.id),
+            user_principal_name: user.user_principal_name,
+            display_name: user.display_name,
+            employee_id: user.employee_id,
+            // What was not read is not proven: it counts as enabled.
+            enabled: user.account_enabled.unwrap_or(true),
+            synced: user.on_premises_sync_enabled.unwrap_or(false),
+            guest,
+            has_mailbox: !guest && user.mail.is_some(),
+            mail: user.mail,
+            sessions_valid_from_ms: user.sign_in_sessions_valid_from_date_time.as_deref().and_then(time_ms),
+            password_changed_ms: user.last_password_change_date_time.as_deref().and_then(time_ms),
+            manager_id: id_in(&user.manager["id"]),
+        }
+    }
+}
+
+impl Api {
+    pub(super) async fn account(&self, call: &mut Call, id: &ObjectId) -> Answer<Account> {
+        let path = Path::user(&id.0).select(ACCOUNT_FIELDS).with("$expand", "manager($select=id)");
+        let ask = Ask::get(path, READ_USERS);
+        let user: User = {
+            let body = self.send(call, &ask).await?.body;
+            self.shaped(&ask, body)?
+        };
+        Ok(user.into())
+    }
+
+    /// The ids of the accounts that a filter finds.
+    pub(super) async fn ids_where(&self, call: &mut Call, filter: &Filter) -> Answer<BTreeSet<ObjectId>> {
+        let ask = Ask::get(Path::at("users").filter(filter).select("id").top(AMBIGUITY_SEEN), READ_USERS);
+        let body = self.send(call, &ask).await?.body;
+        Ok(body["value"].as_array().into_iter().flatten().filter_map(|u| id_in(&u["id"])).collect())
+    }
+
+    /// The accounts that these sign-in names belong to; names of no account are left out.
+    pub(super) async fn accounts_named(&self, call: &mut Call, names: &BTreeSet<String>) -> Answer<BTreeMap<String, ObjectId>> {
+        let names: Vec<&String> = names.iter().collect();
+        let asks: Vec<Ask> = names
+            .iter()
+            .map(|name| {
+                let filter = Filter::eq("userPrincipalName", name);
+                Ask::get(Path::at("users").filter(&filter).select("id").top(AMBIGUITY_SEEN), READ_USERS)
+            })
+            .collect();
+        let mut found = BTreeMap::new();
+        for (name, answer) in names.into_iter().zip(self.batch(call, &asks).await) {
+            let body = answer?.body;
+            if let [only] = body["value"].as_array().map_or(&[][..], Vec::as_slice) {
+                if let Some(id) = id_in(&only["id"]) {
+                    found.insert(name.clone(), id);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn roles(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
+        let mut found = self.roles_given_to(call, id, &RoleOrigin::Direct).await?;
+        // Whoever is in, or owns, a group that can hold roles is privileged too.
+        for group in self.groups_of(call, id).await?.into_iter().filter(|g| g.role_assignable) {
+            found.extend(self.roles_through(call, &group.id, RoleOrigin::Member(group.id.clone())).await?);
+        }
+        let owned = self.owned_by(call, id).await?;
+        for group in owned.iter().filter_map(groups::of).filter(|g| g.role_assignable) {
+            found.extend(self.roles_through(call, &group.id, RoleOrigin::Owner(group.id.clone())).await?);
+        }
+        let is_administrator = found.iter().any(|h| matches!(h, Held::Role { administrator: true, .. }));
+        if is_administrator && !self.another_administrator(call, id).await? {
+            for held in &mut found {
+                if let Held::Role { administrator: true, last_administrator, .. } = held {
+                    *last_administrator = true;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn roles_through(&self, call: &mut Call, group: &ObjectId, origin: RoleOrigin) -> Answer<Vec<Held>> {
+        let mut found = self.roles_given_to(call, group, &origin).await?;
+        if found.is_empty() {
+            found.push(Held::Role {
+                id: group.clone(),
+                role: None,
+                scope: "/".into(),
+                origin,
+                administrator: false,
+                last_administrator: false,
+            });
+        }
+        Ok(found)
+    }
+
+    async fn roles_given_to(&self, call: &mut Call, principal: &ObjectId, origin: &RoleOrigin) -> Answer<Vec<Held>> {
+        let path = Path::at("roleManagement")
+            .then("directory/roleAssignments")
+            .filter(&Filter::eq("principalId", &principal.0));
+        let mut found: Vec<Held> = self
+            .list(call, Ask::get(path, READ_ROLES))
+            .await?
+            .iter()
+            .filter_map(|a| {
+                let role = id_in(&a["roleDefinitionId"])?;
+                Some(Held::Role {
+                    id: id_in(&a["id"])?,
+                    // To own a group gives none of its roles.
+                    administrator: role.0 == GLOBAL_ADMINISTRATOR && !matches!(origin, RoleOrigin::Owner(_)),
+                    role: Some(role),
+                    scope: text_in(&a["directoryScopeId"]).unwrap_or_else(|| "/".into()),
+                    origin: origin.clone(),
+                    last_administrator: false,
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| a.id().cmp(b.id()));
+        Ok(found)
+    }
+
+    /// Whether another enabled account can do everything, directly or by a group.
+    async fn another_administrator(&self, call: &mut Call, but: &ObjectId) -> Answer<bool> {
+        let path = Path::at("directoryRoles").select("id,roleTemplateId");
+        let roles = self.list(call, Ask::get(path, READ_ROLES)).await?;
+        let role = roles.iter().find(|r| r["roleTemplateId"] == GLOBAL_ADMINISTRATOR).and_then(|r| id_in(&r["id"]));
+        let Some(role) = role else { return Ok(false) };
+        let path = Path::at("directoryRoles").id(&role.0).then("members").select("id,accountEnabled");
+        let members = self.list(call, Ask::get(path, READ_ROLES)).await?;
+        let stands = |m: &Value| m["accountEnabled"] == true && m["id"] != but.0.as_str();
+        if members.iter().any(stands) {
+            return Ok(true);
+        }
+        for group in members.iter().filter(|m| m["@odata.type"] == "#microsoft.graph.group").filter_map(|m| id_in(&m["id"])) {
+            let path = Path::at("groups").id(&group.0).then("members").select("id,accountEnabled");
+            if self.list(call, Ask::get(path, super::permission::READ_GROUPS)).await?.iter().any(stands) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn methods(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
+        let ask = Ask::get(Path::user(&id.0).then("authentication/methods"), READ_METHODS);
+        let mut found: Vec<(u8, Held)> = self
+            .list(call, ask)
+            .await?
+            .iter()
+            .filter_map(|m| {
+                let id = id_in(&m["id"])?;
+                let sort = method_sort(m["@odata.type"].as_str().unwrap_or(""))?;
+                let rank = match (sort, id.0.as_str()) {
+                    (MethodSort::Phone, MOBILE_PHONE) => 3,
+                    (MethodSort::Phone, ALTERNATE_MOBILE_PHONE) => 2,
+                    (MethodSort::Phone, _) => 1,
+                    _ => 0,
+                };
+                Some((rank, Held::Method { last: rank == 3, id, sort }))
+            })
+            .collect();
+        found.sort_by(|(ra, a), (rb, b)| ra.cmp(rb).then_with(|| a.id().cmp(b.id())));
+        Ok(found.into_iter().map(|(_, held)| held).collect())
+    }
+
+    async fn grants(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
+        let ask = Ask::get(Path::user(&id.0).then("oauth2PermissionGrants"), READ_GRANTS);
+        let mut found: Vec<Held> = self
+            .list(call, ask)
+            .await?
+            .iter()
+            .filter(|g| g["consentType"] == "Principal" && g["principalId"] == id.0.as_str())
+            .filter_map(|g| {
+                Some(Held::Grant {
+                    id: id_in(&g["id"])?,
+                    client: id_in(&g["clientId"])?,
+                    resource: id_in(&g["resourceId"])?,
+                    scopes: g["scope"].as_str().unwrap_or("").split_whitespace().map(str::to_owned).collect(),
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| a.id().cmp(b.id()));
+        Ok(found)
+    }
+
+    async fn app_roles(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
+        let ask = Ask::get(Path::user(&id.0).then("appRoleAssignments"), READ_APP_ROLES);
+        let mut found: Vec<Held> = self
+            .list(call, ask)
+            .await?
+            .iter()
+            // What his groups were given is listed too, and is not his to lose.
+            .filter(|a| a["principalId"] == id.0.as_str())
+            .filter_map(|a| {
+                Some(Held::AppRole {
+                    id: id_in(&a["id"])?,
+                    application: id_in(&a["resourceId"])?,
+                    role: id_in(&a["appRoleId"])?,
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| a.id().cmp(b.id()));
+        Ok(found)
+    }
+
+    async fn ownerships(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
+        let mut owned = self.owned_by(call, id).await?;
+        owned.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
+        let group_ids: Vec<ObjectId> = owned.iter().filter_map(groups::of).map(|g| g.id).collect();
+        let counts = self.other_owners(call, &group_ids.iter().collect::<Vec<_>>(), id).await?;
+        let others: BTreeMap<&ObjectId, u32> = group_ids.iter().zip(counts).collect();
+        Ok(owned
+            .iter()
+            .filter_map(|o| {
+                let id = id_in(&o["id"])?;
+                let group = groups::of(o);
+                let sort = match o["@odata.type"].as_str() {
+                    _ if group.is_some() => OwnedSort::Group,
+                    Some("#microsoft.graph.application" | "#microsoft.graph.servicePrincipal") => OwnedSort::Application,
+                    _ => OwnedSort::Other,
+                };
+                Some(Held::Ownership { other_owners: others.get(&id).copied().unwrap_or(0), sort, group, id })
+            })
+            .collect())
+    }
+
+    /// The one request to Graph that removes it, when one does; none when it
+    /// takes another way.
+    fn removal(&self, id: &ObjectId, held: &Held) -> Answer<Option<Ask>> {
+        let delete = |what: Deletable, need: Need| {
+            Ask::delete(&what, need).ok_or_else(|| {
+                self.fault_in(
+                    "DELETE /users/{id}/authentication/{collection}/{id}",
+                    FaultClass::Unsupported,
+                    "this sort of sign-in method is not known to this version; remove it by hand",
+                )
+            })
+        };
+        let user = || id.0.clone();
+        Ok(Some(match held {
+            Held::Role { id: assignment, origin: RoleOrigin::Direct, .. } => {
+                delete(Deletable::Role { assignment: assignment.0.clone() }, WRITE_ROLES)?
+            }
+            Held::Role { origin: RoleOrigin::Member(group), .. } => {
+                delete(Deletable::Member(super::path::MemberRef::new(&group.0, Side::Members, &id.0)), WRITE_ROLES)?
+            }
+            Held::Role { origin: RoleOrigin::Owner(group), .. } => {
+                delete(Deletable::Member(super::path::MemberRef::new(&group.0, Side::Owners, &id.0)), WRITE_ROLES)?
+            }
+            Held::Method { id: method, sort, .. } => {
+                delete(Deletable::Method { user: user(), sort: *sort, method: method.0.clone() }, WRITE_METHODS)?
+            }
+            Held::Grant { id: grant, .. } => delete(Deletable::Grant { grant: grant.0.clone() }, WRITE_GRANTS)?,
+            Held::AppRole { id: assignment, .. } => {
+                delete(Deletable::AppRole { user: user(), assignment: assignment.0.clone() }, WRITE_APP_ROLES)?
+            }
+            Held::Membership { group } => match self.way_out(group, Side::Members, id)? {
+                Way::Graph(ask) => ask,
+                Way::Exchange(_) => return Ok(None),
+            },
+            Held::Ownership { group: Some(group), .. } => match self.way_out(group, Side::Owners, id)? {
+                Way::Graph(ask) => ask,
+                Way::Exchange(_) => return Ok(None),
+            },
+            Held::Ownership { group: None, .. } => {
+                return Err(self.fault_in(
+                    "DELETE /applications/{id}/owners/{id}/$ref",
+                    FaultClass::Unsupported,
+                    "applications are handed over by a person, who also renews the credentials that the owner knew",
+                ));
+            }
+        }))
+    }
+}
+
+/// More than one is ambiguous; a few more are worth naming.
+const AMBIGUITY_SEEN: u32 = 5;
+
+/// What sort a method is; none for the password, which is no removable method.
+fn method_sort(odata_type: &str) -> Option<MethodSort> {
+    Some(match odata_type.strip_prefix("#microsoft.graph.").unwrap_or(odata_type) {
+        "passwordAuthenticationMethod" => return None,
+        "emailAuthenticationMethod" => MethodSort::Email,
+        "phoneAuthenticationMethod" => MethodSort::Phone,
+        "fido2AuthenticationMethod" => MethodSort::Fido2,
+        "microsoftAuthenticatorAuthenticationMethod" => MethodSort::Authenticator,
+        "softwareOathAuthenticationMethod" => MethodSort::SoftwareOath,
+        "temporaryAccessPassAuthenticationMethod" => MethodSort::TemporaryPass,
+        "windowsHelloForBusinessAuthenticationMethod" => MethodSort::WindowsHello,
+        "platformCredentialAuthenticationMethod" => MethodSort::Platform,
+        "externalAuthenticationMethod" => MethodSort::External,
+        _ => MethodSort::Other,
+    })
+}
+
+#[async_trait]
+impl Directory for GraphConnector {
+    async fn find(&self, call: &mut Call, person: &PersonRef) -> Answer<Found> {
+        if let Some(id) = &person.object_id {
+            return match self.api.account(call, id).await {
+                Ok(account) => Ok(Found::One(Box::new(account))),
+                Err(fault) if fault.class == FaultClass::Absent => Ok(Found::Nobody),
+                Err(fault) => Err(fault),
+            };
+        }
+        let mut answers: Vec<BTreeSet<ObjectId>> = Vec::new();
+        let given = |name: &Option<String>| name.as_deref().map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned);
+        if let Some(upn) = given(&person.user_principal_name) {
+            answers.push(self.api.ids_where(call, &Filter::eq("userPrincipalName", &upn)).await?);
+        }
+        if let Some(mail) = given(&person.mail) {
+            let mut ids = self.api.ids_where(call, &Filter::eq("mail", &mail)).await?;
+            if ids.is_empty() {
+                // An earlier name's address is still one of his.
+                ids = self.api.ids_where(call, &Filter::any("proxyAddresses", &format!("smtp:{mail}"))).await?;
+            }
+            answers.push(ids);
+        }
+        if let Some(number) = given(&person.employee_id) {
+            answers.push(self.api.ids_where(call, &Filter::eq("employeeId", &number)).await?);
+        }
+        let met: BTreeSet<ObjectId> = answers.iter().flatten().cloned().collect();
+        let agreed = answers.iter().all(|ids| ids.len() == 1);
+        match met.first() {
+            None => Ok(Found::Nobody),
+            Some(id) if met.len() == 1 && agreed => Ok(Found::One(Box::new(self.api.account(call, id).await?))),
+            Some(_) => Ok(Found::Ambiguous { ids: met.into_iter().collect() }),
+        }
+    }
+
+    async fn account(&self, call: &mut Call, id: &ObjectId) -> Answer<Account> {
+        self.api.account(call, id).await
+    }
+
+    async fn set(&self, call: &mut Call, id: &ObjectId, change: &AccountChange) -> Answer<()> {
+        let user = Path::user(&id.0);
+        let ask = match change {
+            AccountChange::Disable => Ask::patch(user, DISABLE, json!({"accountEnabled": false})),
+            AccountChange::Password(password) => Ask::patch(
+                user,
+                PASSWORD,
+                json!({"passwordProfile": {"password": password.expose(), "forceChangePasswordNextSignIn": true}}),
+            ),
+            AccountChange::RevokeSessions => Ask::post(user.then("revokeSignInSessions"), REVOKE, None),
+        };
+        self.api.send(call, &ask).await.map(|_| ())
+    }
+
+    async fn holdings(&self, call: &mut Call, id: &ObjectId, what: Holding) -> Answer<Vec<Held>> {
+        match what {
+            Holding::Roles => self.api.roles(call, id).await,
+            Holding::Methods => self.api.methods(call, id).await,
+            Holding::Grants => self.api.grants(call, id).await,
+            Holding::AppRoles => self.api.app_roles(call, id).await,
+            Holding::Memberships => {
+                Ok(self.api.groups_of(call, id).await?.into_iter().map(|group| Held::Membership { group }).collect())
+            }
+            Holding::Ownerships => self.api.ownerships(call, id).await,
+        }
+    }
+
+    async fn remove(&self, call: &mut Call, id: &ObjectId, held: &Held) -> Answer<()> {
+        match self.api.removal(id, held)? {
+            Some(ask) => gone_is_fine(self.api.send(call, &ask).await.map(|_| ())),
+            None => match held {
+                Held::Membership { group } => self.api.leave(call, group, Side::Members, id).await,
+                Held::Ownership { group: Some(group), .. } => self.api.leave(call, group, Side::Owners, id).await,
+                _ => Ok(()),
+            },
+        }
+    }
+
+    async fn remove_all(&self, call: &mut Call, id: &ObjectId, held: &[Held]) -> Vec<Answer<()>> {
+        let mut answers: Vec<Option<Answer<()>>> = vec![None; held.len()];
+        let mut batched: Vec<(usize, Ask)> = Vec::new();
+        for (i, one) in held.iter().enumerate() {
+            match self.api.removal(id, one) {
+                // The order of methods matters; a batch has none.
+                Ok(Some(ask)) if !matches!(one, Held::Method { .. }) => batched.push((i, ask)),
+                Ok(_) => {}
+                Err(fault) => answers[i] = Some(Err(fault)),
+            }
+        }
+        let asks: Vec<Ask> = batched.iter().map(|(_, ask)| ask.clone()).collect();
+        for ((i, _), answer) in batched.iter().zip(self.api.batch(call, &asks).await) {
+            answers[*i] = Some(gone_is_fine(answer.map(|_| ())));
+        }
+        let mut all = Vec::with_capacity(held.len());
+        for (one, answer) in held.iter().zip(answers) {
+            all.push(match answer {
+                Some(answer) => answer,
+                None => self.remove(call, id, one).await,
+            });
+        }
+        all
+    }
+
+    async fn add_owner(&self, call: &mut Call, group: &ObjectId, owner: &ObjectId) -> Answer<()> {
+        self.api.own(call, group, owner).await
+    }
+}

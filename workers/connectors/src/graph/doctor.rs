@@ -1,0 +1,125 @@
+//! `offboard doctor`: says before the first departure what would fail in it.
+
+use super::api::{Api, Ask, Service};
+use super::exchange::Cmdlet;
+use super::path::Path;
+use super::permission::{self, EXCHANGE, Need, SITES};
+use crate::{Call, Finding, Severity};
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
+use offboard_domain::{FaultClass, Kind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Permissions that this connector never needs, because less is enough: each
+/// lets whoever steals the credential do much more.
+const TOO_WIDE: &[&str] = &["Directory.ReadWrite.All", "User.ReadWrite.All", "Application.ReadWrite.All"];
+
+fn finding(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
+    Finding { severity, what: what.into(), how_to_mend: how_to_mend.into(), kinds: BTreeSet::new() }
+}
+
+/// Every permission that a kind needs, and the kinds that need it.
+fn wanted() -> BTreeMap<Need, BTreeSet<Kind>> {
+    let mut wanted: BTreeMap<Need, BTreeSet<Kind>> = BTreeMap::new();
+    for kind in Kind::ALL {
+        for need in permission::needs(*kind).unwrap_or_default() {
+            wanted.entry(*need).or_default().insert(*kind);
+        }
+    }
+    wanted
+}
+
+pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let graph = match api.token(call, &Service::Graph).await {
+        Ok(token) => token,
+        Err(fault) => {
+            let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
+            findings.push(finding(Severity::Problem, format!("the directory gives the application no token{code}"), fault.detail));
+            return findings;
+        }
+    };
+    findings.push(finding(Severity::Fine, "the directory accepts the application's credential", ""));
+    clock(api, call, &mut findings).await;
+    let exchange_roles = api.token(call, &Service::Exchange).await.ok().and_then(|t| t.roles.clone());
+    for (need, kinds) in wanted() {
+        let roles = match need.api {
+            permission::Api::Graph => graph.roles.as_ref(),
+            permission::Api::Exchange => exchange_roles.as_ref(),
+            // A site's token can be had only for a site's own host.
+            permission::Api::SharePoint => continue,
+        };
+        let least = need.any.first().copied().unwrap_or_default();
+        let name = need.api.name();
+        let lacking = match roles {
+            None => finding(
+                Severity::Warning,
+                format!("whether {least} on {name} is granted cannot be read from the token"),
+                format!("see in the directory that the application has {least} on {name}, with admin consent"),
+            ),
+            Some(roles) if need.any.iter().any(|p| roles.contains(*p)) => continue,
+            Some(_) => finding(
+                Severity::Problem,
+                format!("{least} on {name} is not granted"),
+                format!("add the application permission {least} on {name} and grant admin consent"),
+            ),
+        };
+        findings.push(Finding { kinds, ..lacking });
+    }
+    if let Some(roles) = &graph.roles {
+        let missing = findings.iter().any(|f| f.severity == Severity::Problem);
+        if !missing {
+            findings.push(finding(Severity::Fine, "every permission on Microsoft Graph that the kinds need is granted", ""));
+        }
+        for wide in TOO_WIDE.iter().filter(|p| roles.contains(**p)) {
+            findings.push(finding(
+                Severity::Warning,
+                format!("{wide} is granted, which is more than departures need"),
+                "take it away once the narrower permissions that this check names are granted",
+            ));
+        }
+    }
+    exchange(api, call, &mut findings).await;
+    sharepoint(api, &mut findings);
+    findings
+}
+
+async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
+    let ask = Ask::get(Path::at("organization").select("id"), permission::READ_POOL);
+    match api.send(call, &ask).await {
+        Ok(reply) => match reply.ahead_ms {
+            Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => findings.push(finding(
+                Severity::Problem,
+                format!("this machine's clock differs from Microsoft's by {} seconds", ahead_ms.abs() / 1_000),
+                "set the clock; tokens and proofs by time depend on it",
+            )),
+            Some(_) => findings.push(finding(Severity::Fine, "this machine's clock agrees with Microsoft's", "")),
+            None => {}
+        },
+        // A lacking permission has its own finding.
+        Err(fault) if fault.class == FaultClass::Denied => {}
+        Err(fault) => findings.push(finding(Severity::Problem, "Microsoft Graph does not answer as it should", fault.detail)),
+    }
+}
+
+async fn exchange(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
+    match api.invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", 1)).await {
+        Ok(_) => findings.push(finding(Severity::Fine, "Exchange lets the application run commands", "")),
+        Err(fault) => findings.push(Finding {
+            kinds: wanted().remove(&EXCHANGE).unwrap_or_default(),
+            ..finding(Severity::Problem, "Exchange does not let the application run commands", fault.detail)
+        }),
+    }
+}
+
+fn sharepoint(api: &Api, findings: &mut Vec<Finding>) {
+    if !api.tokens.by_certificate() {
+        findings.push(Finding {
+            kinds: wanted().remove(&SITES).unwrap_or_default(),
+            ..finding(
+                Severity::Problem,
+                "the application proves itself by a secret, which SharePoint does not take",
+                "give the application a certificate, configure it, and grant Sites.FullControl.All on SharePoint",
+            )
+        });
+    }
+}

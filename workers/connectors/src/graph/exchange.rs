@@ -1,0 +1,290 @@
+//! Exchange's admin endpoint: cmdlets over HTTP, as Exchange's own PowerShell
+//! module calls them. The surface is not documented; what is relied upon here
+//! is what that module sends and gets.
+//!
+//! Repeating is success: "no settings have been modified" is a warning, and an
+//! access entry that is not there counts as removed.
+
+use super::api::{Api, Ask, PAGES_MAX, Service};
+use super::fault::{self, Effect, Refusal, clean_code, retry_after_ms};
+use super::path::Path;
+use super::permission::{EXCHANGE, Need};
+use crate::{Answer, Call};
+use offboard_domain::{FaultClass, Timestamp};
+use reqwest::header::HeaderMap;
+use reqwest::StatusCode;
+use serde_json::{Map, Value, json};
+
+/// A cmdlet with its parameters.
+#[derive(Debug, Clone)]
+pub(crate) struct Cmdlet {
+    name: &'static str,
+    parameters: Map<String, Value>,
+    effect: Effect,
+}
+
+impl Cmdlet {
+    /// A cmdlet that reads, if its verb is `Get`, else one that writes.
+    pub(crate) fn new(name: &'static str) -> Self {
+        let effect = if name.starts_with("Get-") { Effect::Read } else { Effect::Write };
+        Self { name, parameters: Map::new(), effect }
+    }
+
+    /// One about this identity.
+    pub(crate) fn about(name: &'static str, identity: &str) -> Self {
+        Self::new(name).with("Identity", identity)
+    }
+
+    pub(crate) fn with(mut self, parameter: &'static str, value: impl Into<Value>) -> Self {
+        self.parameters.insert(parameter.to_owned(), value.into());
+        self
+    }
+
+    /// A parameter that adds to or removes from a list, whatever else is in it.
+    pub(crate) fn changing(self, parameter: &'static str, verb: &'static str, value: &str) -> Self {
+        self.with(parameter, json!({"@odata.type": "#Exchange.GenericHashTable", verb: value}))
+    }
+}
+
+/// The most cmdlets in one batch.
+const PARTS_MAX: usize = 10;
+/// The mailbox that requests about no mailbox in particular are routed by.
+const SYSTEM_MAILBOX: &str = "SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}";
+
+/// The refusals that say that there is nothing left to do.
+const ALREADY: &[&str] = &["because the ace isn't present", "because the ace doesn't exist", "is not a member of the group", "isn't a member of the group"];
+/// The code of a fault that is one of them.
+const ALREADY_CODE: &str = "AlreadyDone";
+
+impl Api {
+    /// Runs a cmdlet and gives its objects. What is already so is success.
+    pub(crate) async fn invoke(&self, call: &mut Call, cmdlet: Cmdlet) -> Answer<Vec<Value>> {
+        let body = json!({"CmdletInput": {"CmdletName": cmdlet.name, "Parameters": cmdlet.parameters}});
+        let anchor = format!("APP:{SYSTEM_MAILBOX}@{}", self.directory);
+        let mut ask = Ask::post(Path::at("InvokeCommand"), EXCHANGE, Some(body))
+            .to(Service::Exchange)
+            .header("prefer", "odata.maxpagesize=1000")
+            .header("x-anchormailbox", &anchor)
+            .header("x-cmdletname", cmdlet.name);
+        ask.effect = cmdlet.effect;
+        ask.named = Some(cmdlet.name);
+        let mut rows = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let mut body = match self.send(call, &ask).await {
+                Ok(reply) => reply.body,
+                Err(fault) if fault.code.as_deref() == Some(ALREADY_CODE) => return Ok(rows),
+                Err(fault) => return Err(fault),
+            };
+            if let Value::Array(values) = body["value"].take() {
+                rows.extend(values);
+            }
+            // The next page is the same command posted to another address.
+            match body["@odata.nextLink"].as_str() {
+                Some(link) => ask.page = Some(self.next_page(&ask, link)?),
+                None => return Ok(rows),
+            }
+        }
+        Err(self.fault(&ask, FaultClass::Unsupported, format!("the listing has more than {PAGES_MAX} pages")))
+    }
+
+    /// Runs several cmdlets that read, and answers for each in the same order.
+    /// They go in batches of Exchange's own; what a batch does not answer
+    /// whole (a next page, a dead token) goes again by itself.
+    pub(crate) async fn invoke_all(&self, call: &mut Call, cmdlets: Vec<Cmdlet>) -> Vec<Answer<Vec<Value>>> {
+        let mut answers = Vec::with_capacity(cmdlets.len());
+        for chunk in cmdlets.chunks(PARTS_MAX) {
+            let parts: Vec<Value> = chunk
+                .iter()
+                .enumerate()
+                .map(|(i, c)| {
+                    json!({
+                        "id": i.to_string(),
+                        "method": "POST",
+                        "url": format!("{}/InvokeCommand", self.exchange_base()),
+                        "headers": {"Content-Type": "application/json; charset=utf-8", "X-CmdletName": c.name},
+                        "body": {"CmdletInput": {"CmdletName": c.name, "Parameters": c.parameters}},
+                    })
+                })
+                .collect();
+            let mut ask = Ask::post(Path::at("$batch"), EXCHANGE, Some(json!({"requests": parts})))
+                .to(Service::Exchange)
+                .header("prefer", "odata.continue-on-error")
+                .header("parameter-based-routing", "true")
+                .header("x-anchormailbox", &format!("APP:{SYSTEM_MAILBOX}@{}", self.directory));
+            ask.effect = Effect::Read;
+            ask.named = chunk.first().map(|c| c.name);
+            let responses = match self.send(call, &ask).await {
+                Ok(mut reply) => match reply.body["responses"].take() {
+                    Value::Array(responses) => responses,
+                    _ => Vec::new(),
+                },
+                Err(fault) => {
+                    answers.extend(chunk.iter().map(|_| Err(fault.clone())));
+                    continue;
+                }
+            };
+            for (i, cmdlet) in chunk.iter().enumerate() {
+                let part = responses.iter().find(|r| r["id"] == i.to_string().as_str());
+                let whole = part.filter(|p| p["status"] == 200 && p["body"]["@odata.nextLink"].is_null());
+                answers.push(match whole.and_then(|p| p["body"]["value"].as_array()) {
+                    Some(rows) => Ok(rows.clone()),
+                    None => self.invoke(call, cmdlet.clone()).await,
+                });
+            }
+        }
+        answers
+    }
+
+    /// Runs a cmdlet that must give one object; none when it says that the
+    /// object is not there.
+    pub(crate) async fn invoke_one(&self, call: &mut Call, cmdlet: Cmdlet) -> Answer<Option<Value>> {
+        match self.invoke(call, cmdlet).await {
+            Ok(rows) => Ok(rows.into_iter().next()),
+            Err(fault) if fault.class == FaultClass::Absent => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// The sentences that decide, in lower case and in this order.
+const SENTENCES: &[(&str, FaultClass, &str)] = &[
+    (
+        "from your on-premises organization",
+        FaultClass::Blocked,
+        "the object is mastered by the on-premises directory; change it there and let it synchronise",
+    ),
+    ("server is busy", FaultClass::Throttled { retry_after_ms: None }, "Exchange is busy and asks to be called less often"),
+    ("micro delay", FaultClass::Throttled { retry_after_ms: None }, "Exchange asks to be called less often"),
+    ("try again later", FaultClass::Transient, "Exchange failed for now; it is tried again"),
+    ("transient", FaultClass::Transient, "Exchange failed for now; it is tried again"),
+    ("exceeds the limit", FaultClass::Blocked, "the mailbox is larger than a shared one may be; shrink it, or keep its licence"),
+    ("have the license", FaultClass::Blocked, "the mailbox has no licence that allows this; give it Exchange Online Plan 2 or Archiving"),
+    ("is a shared mailbox", FaultClass::Blocked, "a shared mailbox can no longer do this"),
+    ("not supported by the device", FaultClass::Unsupported, "the phone cannot do this"),
+    ("not recognized as the name of a cmdlet", FaultClass::Denied, "the application's Exchange role does not include this command; give it the role Exchange Administrator"),
+    ("couldn't be found", FaultClass::Absent, "Exchange has no such object"),
+    ("could not be found", FaultClass::Absent, "Exchange has no such object"),
+    ("sufficient permissions", FaultClass::Denied, "the application's Exchange role does not allow this; give it the role Exchange Administrator"),
+];
+
+/// The exceptions that decide where no sentence did.
+const EXCEPTIONS: &[(&str, FaultClass, &str)] = &[
+    ("ManagementObjectNotFoundException", FaultClass::Absent, "Exchange has no such object"),
+    ("OverBudgetException", FaultClass::Throttled { retry_after_ms: None }, "Exchange asks to be called less often"),
+    ("ServerBusyException", FaultClass::Throttled { retry_after_ms: None }, "Exchange is busy and asks to be called less often"),
+    ("ADTransientException", FaultClass::Transient, "Exchange failed for now; it is tried again"),
+    ("CmdletAccessDeniedException", FaultClass::Denied, "the application's Exchange role does not allow this; give it the role Exchange Administrator"),
+];
+
+/// Reads a refusal of Exchange.
+pub(crate) fn refusal(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &Value,
+    now: Timestamp,
+    effect: Effect,
+    need: Need,
+    granted: Option<bool>,
+) -> Refusal {
+    let texts = texts(&body["error"]);
+    let exception = exception(&body["error"], &texts);
+    let sentence = texts.join("\n").to_lowercase();
+    if ALREADY.iter().any(|part| sentence.contains(part)) {
+        return Refusal { class: FaultClass::Absent, code: Some(ALREADY_CODE.into()), detail: "there was nothing left to remove".into() };
+    }
+    let read = match status.as_u16() {
+        401 | 408 | 429 | 502..=504 => None,
+        _ => SENTENCES
+            .iter()
+            .find(|(part, ..)| sentence.contains(part))
+            .or_else(|| EXCEPTIONS.iter().find(|(name, ..)| exception.as_deref() == Some(*name))),
+    };
+    match read {
+        Some((_, class, detail)) => {
+            let class = match class {
+                FaultClass::Throttled { .. } => FaultClass::Throttled { retry_after_ms: retry_after_ms(headers, now) },
+                other => *other,
+            };
+            Refusal { class, code: exception, detail: (*detail).to_owned() }
+        }
+        None => {
+            let refusal = fault::of_answer(status, headers, body, now, effect, need, granted);
+            Refusal { code: exception.or(refusal.code), ..refusal }
+        }
+    }
+}
+
+/// Every sentence in an error.
+fn texts(error: &Value) -> Vec<&str> {
+    let mut found: Vec<&str> = error["details"].as_array().into_iter().flatten().filter_map(|d| d["message"].as_str()).collect();
+    found.extend(error["message"].as_str());
+    for inner in ["internalException", "internalexception"] {
+        found.extend(error["innererror"][inner]["message"].as_str());
+    }
+    found
+}
+
+/// The short name of the exception: `Ex12345|Microsoft.….NameException|text` in
+/// a detail, or the inner error's type, or the code.
+fn exception(error: &Value, texts: &[&str]) -> Option<String> {
+    let piped = texts.iter().find_map(|text| {
+        let mut parts = text.splitn(3, '|');
+        parts.next()?;
+        let name = parts.next()?;
+        parts.next().is_some().then_some(name)
+    });
+    let inner = ["internalException", "internalexception"].iter().find_map(|i| error["innererror"][*i]["type"].as_str());
+    let name = piped.or(inner).or_else(|| error["code"].as_str())?;
+    clean_code(name.rsplit('.').next()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &Value) -> Refusal {
+        let status = StatusCode::from_u16(status).unwrap();
+        refusal(status, &HeaderMap::new(), body, Timestamp(0), Effect::Write, EXCHANGE, Some(true))
+    }
+
+    fn detailed(exception: &str, text: &str) -> Value {
+        json!({"error": {"code": "BadRequest", "message": "Error executing request. ", "details": [
+            {"code": "Context", "target": "", "message": format!("Ex6F9304|Microsoft.Exchange.Configuration.Tasks.{exception}|{text}")}]}})
+    }
+
+    #[test]
+    fn each_refusal_is_of_its_class() {
+        use FaultClass::*;
+        let table = [
+            ("ManagementObjectNotFoundException", "The operation couldn't be performed because object 'canary' couldn't be found on 'X'.", Absent),
+            ("ACLException", "Can't remove the access control entry on the object \"canary\" because the ACE doesn't exist on the object.", Absent),
+            ("InvalidOperationInDehydratedContextException", "The action can't be performed on the object 'canary' because the object is being synchronized from your on-premises organization.", Blocked),
+            ("RecipientTaskException", "The mailbox can't be converted to a shared mailbox because its size exceeds the limit of 50 GB.", Blocked),
+            ("OverBudgetException", "budget", Throttled { retry_after_ms: None }),
+            ("Whatever", "The server is busy.", Throttled { retry_after_ms: None }),
+            ("Whatever", "nonsense about canary", Rejected),
+        ];
+        for (exception, text, class) in table {
+            let refusal = read(400, &detailed(exception, text));
+            assert_eq!(refusal.class, class, "{text}");
+            assert!(!refusal.detail.contains("canary"));
+            let code = refusal.code.unwrap();
+            assert!(code == exception || code == ALREADY_CODE, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_inner_exception_is_read_too() {
+        let body = json!({"error": {"code": "NotFound", "innererror": {"internalexception": {
+            "type": "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException", "message": "couldn't be found"}}}});
+        let refusal = read(404, &body);
+        assert_eq!((refusal.class, refusal.code.as_deref()), (FaultClass::Absent, Some("ManagementObjectNotFoundException")));
+    }
+
+    #[test]
+    fn an_empty_401_asks_for_the_role() {
+        let refusal = read(401, &Value::Null);
+        assert_eq!(refusal.class, FaultClass::Denied);
+        assert!(refusal.detail.contains("Exchange Administrator"), "{}", refusal.detail);
+    }
+}

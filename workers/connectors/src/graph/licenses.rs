@@ -1,0 +1,145 @@
+//! Licences: by whom each was given, and the pool.
+
+use super::GraphConnector;
+use super::api::{Api, Ask};
+use super::path::Path;
+use super::permission::{READ_LICENCES, READ_POOL, WRITE_LICENCES};
+use super::read::{id_in, text_in};
+use crate::{Answer, Call, HeldLicence, LicenceOrigin, Licenses, PoolLine};
+use async_trait::async_trait;
+use offboard_domain::{FaultClass, ObjectId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The service plans with which a mailbox may be on hold, archived or large.
+const HOLDING_PLANS: &[&str] = &["EXCHANGE_S_ENTERPRISE", "EXCHANGE_S_ARCHIVE", "EXCHANGE_S_ARCHIVE_ADDON"];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sku {
+    sku_id: String,
+    sku_part_number: String,
+    consumed_units: i64,
+    prepaid_units: Units,
+}
+
+#[derive(Deserialize)]
+struct Units {
+    #[serde(default)]
+    enabled: i64,
+    /// Past its end but still usable for a while.
+    #[serde(default)]
+    warning: i64,
+}
+
+impl Api {
+    async fn licence_states(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<(String, LicenceOrigin, Option<String>)>> {
+        let ask = Ask::get(Path::user(&id.0).select("id,licenseAssignmentStates"), READ_LICENCES);
+        let body = self.send(call, &ask).await?.body;
+        let Some(states) = body["licenseAssignmentStates"].as_array() else {
+            return Err(self.fault(&ask, FaultClass::Transient, "the answer has no licence states; it is read again"));
+        };
+        Ok(states
+            .iter()
+            .filter_map(|s| {
+                let origin = id_in(&s["assignedByGroup"]).map_or(LicenceOrigin::Direct, LicenceOrigin::Group);
+                Some((text_in(&s["skuId"])?, origin, text_in(&s["state"])))
+            })
+            .collect())
+    }
+}
+
+#[async_trait]
+impl Licenses for GraphConnector {
+    async fn held(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<HeldLicence>> {
+        let states = self.api.licence_states(call, id).await?;
+        if states.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = Path::user(&id.0).then("licenseDetails").select("id,skuId,skuPartNumber,servicePlans");
+        let details: BTreeMap<String, Value> = self
+            .api
+            .list(call, Ask::get(path, READ_LICENCES))
+            .await?
+            .into_iter()
+            .filter_map(|d| Some((text_in(&d["skuId"])?, d)))
+            .collect();
+        let mut held: Vec<HeldLicence> = states
+            .into_iter()
+            .map(|(sku_id, origin, state)| {
+                let detail = details.get(&sku_id);
+                let keeps = detail.is_some_and(|d| {
+                    let plans = d["servicePlans"].as_array().into_iter().flatten();
+                    plans.filter_map(|p| p["servicePlanName"].as_str()).any(|name| HOLDING_PLANS.contains(&name))
+                });
+                HeldLicence {
+                    part_number: detail.and_then(|d| text_in(&d["skuPartNumber"])),
+                    keeps_mailbox_hold: keeps,
+                    sku_id,
+                    origin,
+                    state,
+                }
+            })
+            .collect();
+        held.sort_by(|a, b| (&a.sku_id, &a.origin).cmp(&(&b.sku_id, &b.origin)));
+        Ok(held)
+    }
+
+    async fn release(&self, call: &mut Call, id: &ObjectId, sku_ids: &[String]) -> Answer<()> {
+        let order = |skus: &[String]| {
+            let body = json!({"addLicenses": [], "removeLicenses": skus});
+            Ask::post(Path::user(&id.0).then("assignLicense"), WRITE_LICENCES, Some(body))
+        };
+        if sku_ids.is_empty() {
+            return Ok(());
+        }
+        match self.api.send(call, &order(sku_ids)).await {
+            Ok(_) => Ok(()),
+            // One of them is gone already, and the whole order fell: the rest goes by itself.
+            Err(fault) if fault.class == FaultClass::Absent && fault.status == Some(400) => {
+                let direct: BTreeSet<String> = self
+                    .api
+                    .licence_states(call, id)
+                    .await?
+                    .into_iter()
+                    .filter(|(_, origin, _)| *origin == LicenceOrigin::Direct)
+                    .map(|(sku, ..)| sku)
+                    .collect();
+                let left: Vec<String> = sku_ids.iter().filter(|s| direct.contains(*s)).cloned().collect();
+                if left.is_empty() {
+                    return Ok(());
+                }
+                if left.len() == sku_ids.len() {
+                    let detail = "the directory says both that the licence is held and that it is not; it is read again";
+                    return Err(offboard_domain::Fault { class: FaultClass::Transient, detail: detail.into(), ..fault });
+                }
+                self.api.send(call, &order(&left)).await.map(|_| ())
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn reprocess(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {
+        let ask = Ask::post(Path::user(&id.0).then("reprocessLicenseAssignment"), WRITE_LICENCES, None);
+        self.api.send(call, &ask).await.map(|_| ())
+    }
+
+    async fn pool(&self, call: &mut Call) -> Answer<Vec<PoolLine>> {
+        let path = Path::at("subscribedSkus").select("id,skuId,skuPartNumber,consumedUnits,prepaidUnits");
+        let ask = Ask::get(path, READ_POOL);
+        let found = self.api.list(call, ask.clone()).await?;
+        let skus: Vec<Sku> = self.api.shaped_all(&ask, found)?;
+        let mut pool: Vec<PoolLine> = skus
+            .into_iter()
+            .map(|s| PoolLine {
+                sku_id: s.sku_id,
+                part_number: s.sku_part_number,
+                enabled: s.prepaid_units.enabled.saturating_add(s.prepaid_units.warning),
+                consumed: s.consumed_units,
+            })
+            .collect();
+        pool.sort_by(|a, b| a.sku_id.cmp(&b.sku_id));
+        Ok(pool)
+    }
+}

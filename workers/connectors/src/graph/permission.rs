@@ -1,0 +1,199 @@
+//! Which application permissions each sort of request needs, least first.
+//!
+//! One table serves two readers: a refused request is `Denied` when none of
+//! its permissions is in the token, and `Blocked` when one is (then it is the
+//! *target* that the vendor protects); and `offboard doctor` compares the
+//! claimed kinds with what was granted. Sources: Microsoft's permissions
+//! reference for each operation.
+
+use offboard_domain::Kind;
+
+/// Where a permission is granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Api {
+    Graph,
+    Exchange,
+    SharePoint,
+}
+
+impl Api {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Graph => "Microsoft Graph",
+            Self::Exchange => "Office 365 Exchange Online",
+            Self::SharePoint => "SharePoint",
+        }
+    }
+}
+
+/// One of these permissions is enough; the first is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Need {
+    pub(crate) api: Api,
+    pub(crate) any: &'static [&'static str],
+}
+
+const fn graph(any: &'static [&'static str]) -> Need {
+    Need { api: Api::Graph, any }
+}
+
+pub(crate) const READ_USERS: Need =
+    graph(&["User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]);
+pub(crate) const DISABLE: Need =
+    graph(&["User.EnableDisableAccount.All", "User.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const PASSWORD: Need =
+    graph(&["User-PasswordProfile.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const REVOKE: Need = graph(&["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const READ_ROLES: Need = graph(&[
+    "RoleManagement.Read.Directory",
+    "RoleManagement.ReadWrite.Directory",
+    "RoleManagement.Read.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const WRITE_ROLES: Need = graph(&["RoleManagement.ReadWrite.Directory"]);
+pub(crate) const READ_METHODS: Need =
+    graph(&["UserAuthenticationMethod.Read.All", "UserAuthenticationMethod.ReadWrite.All"]);
+pub(crate) const WRITE_METHODS: Need = graph(&["UserAuthenticationMethod.ReadWrite.All"]);
+pub(crate) const READ_GRANTS: Need = graph(&[
+    "DelegatedPermissionGrant.Read.All",
+    "DelegatedPermissionGrant.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const WRITE_GRANTS: Need = graph(&["DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const READ_APP_ROLES: Need = graph(&[
+    "Application.Read.All",
+    "AppRoleAssignment.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const WRITE_APP_ROLES: Need = graph(&["AppRoleAssignment.ReadWrite.All"]);
+pub(crate) const READ_GROUPS: Need = graph(&[
+    "GroupMember.Read.All",
+    "GroupMember.ReadWrite.All",
+    "Group.Read.All",
+    "Group.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const WRITE_MEMBERS: Need =
+    graph(&["GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const WRITE_OWNERS: Need = graph(&["Group.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const READ_LICENCES: Need = graph(&[
+    "LicenseAssignment.Read.All",
+    "LicenseAssignment.ReadWrite.All",
+    "User.Read.All",
+    "User.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const WRITE_LICENCES: Need =
+    graph(&["LicenseAssignment.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const READ_POOL: Need = graph(&[
+    "LicenseAssignment.Read.All",
+    "LicenseAssignment.ReadWrite.All",
+    "Organization.Read.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const READ_MAILBOX_SETTINGS: Need = graph(&["MailboxSettings.Read", "MailboxSettings.ReadWrite"]);
+pub(crate) const WRITE_MAILBOX_SETTINGS: Need = graph(&["MailboxSettings.ReadWrite"]);
+pub(crate) const READ_CALENDARS: Need = graph(&["Calendars.Read", "Calendars.ReadWrite"]);
+pub(crate) const WRITE_CALENDARS: Need = graph(&["Calendars.ReadWrite"]);
+pub(crate) const READ_DRIVES: Need =
+    graph(&["Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All"]);
+pub(crate) const READ_DEVICES: Need =
+    graph(&["Device.Read.All", "Device.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]);
+pub(crate) const WRITE_DEVICES: Need = graph(&["Device.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const READ_MANAGED: Need = graph(&[
+    "DeviceManagementManagedDevices.Read.All",
+    "DeviceManagementManagedDevices.ReadWrite.All",
+]);
+pub(crate) const ORDER_MANAGED: Need = graph(&["DeviceManagementManagedDevices.PrivilegedOperations.All"]);
+pub(crate) const READ_AUTOPILOT: Need = graph(&[
+    "DeviceManagementServiceConfig.Read.All",
+    "DeviceManagementServiceConfig.ReadWrite.All",
+]);
+pub(crate) const WRITE_AUTOPILOT: Need = graph(&["DeviceManagementServiceConfig.ReadWrite.All"]);
+pub(crate) const READ_BITLOCKER: Need = graph(&["BitlockerKey.Read.All"]);
+pub(crate) const READ_LAPS: Need = graph(&["DeviceLocalCredential.Read.All"]);
+pub(crate) const EXCHANGE: Need = Need { api: Api::Exchange, any: &["Exchange.ManageAsApp"] };
+pub(crate) const SITES: Need = Need { api: Api::SharePoint, any: &["Sites.FullControl.All"] };
+
+/// What the primitives of a kind ask for. Exhaustive over the kinds: a new one
+/// does not compile until it is said whether this vendor serves it.
+/// `None`: this vendor does not.
+pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
+    const MAILBOX: &[Need] = &[EXCHANGE];
+    Some(match kind {
+        Kind::Resolve => &[READ_USERS, READ_GROUPS, READ_ROLES],
+        Kind::SnapshotAccess => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_METHODS],
+        Kind::SnapshotDirectory => {
+            &[READ_USERS, READ_GROUPS, READ_GRANTS, READ_APP_ROLES, READ_LICENCES, READ_POOL]
+        }
+        Kind::RemoveDirectoryRoles => &[READ_ROLES, READ_GROUPS, WRITE_ROLES],
+        Kind::DisableSignIn => &[READ_USERS, DISABLE],
+        Kind::ResetPassword => &[READ_USERS, PASSWORD],
+        Kind::RevokeSessions | Kind::RevokeSessionsAgain => &[READ_USERS, REVOKE],
+        Kind::RemoveAuthMethods => &[READ_METHODS, WRITE_METHODS],
+        Kind::RemoveOauthGrants => &[READ_GRANTS, WRITE_GRANTS],
+        Kind::RemoveAppRoles => &[READ_APP_ROLES, WRITE_APP_ROLES],
+        Kind::HandOverGroups | Kind::RemoveGroupOwnerships => &[READ_GROUPS, READ_USERS, WRITE_OWNERS],
+        Kind::RemoveGroupMemberships => &[READ_GROUPS, WRITE_MEMBERS, EXCHANGE],
+        Kind::SnapshotMailbox => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_CALENDARS, READ_USERS],
+        Kind::BlockProtocols
+        | Kind::HoldMailbox
+        | Kind::HideFromAddressLists
+        | Kind::RemoveInboxRules
+        | Kind::RemoveMobilePartnerships => MAILBOX,
+        Kind::SetAutomaticReply => &[EXCHANGE, READ_MAILBOX_SETTINGS, WRITE_MAILBOX_SETTINGS],
+        Kind::SetForwarding | Kind::RemoveDelegations | Kind::GrantSuccessorMailbox => &[EXCHANGE, READ_USERS],
+        Kind::HandOverMeetings | Kind::CancelMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS, READ_USERS],
+        Kind::ConvertToShared => &[EXCHANGE, READ_MAILBOX_SETTINGS],
+        Kind::HandOverOneDrive => &[READ_DRIVES, READ_USERS, SITES],
+        Kind::DiscoverDevices => &[READ_MANAGED, READ_DEVICES, READ_USERS],
+        Kind::EscrowRecoveryKeys => &[READ_DEVICES, READ_BITLOCKER, READ_LAPS],
+        Kind::RetireDevice | Kind::WipeDevice => &[READ_MANAGED, ORDER_MANAGED],
+        Kind::UnassignAutopilot => &[READ_AUTOPILOT, WRITE_AUTOPILOT],
+        Kind::DisableDeviceObject => &[READ_DEVICES, WRITE_DEVICES],
+        Kind::ReleaseGroupLicenses => &[READ_GROUPS, READ_LICENCES, WRITE_MEMBERS],
+        Kind::ReleaseDirectLicenses => &[READ_LICENCES, WRITE_LICENCES],
+        Kind::ProvePool => &[READ_LICENCES, READ_POOL],
+        // The closing rounds read what the kinds above read.
+        Kind::ObserveIdentity
+        | Kind::ObserveMailbox
+        | Kind::ObserveLicense
+        | Kind::ObserveDevice
+        | Kind::ObserveKnowledge => &[],
+        Kind::ApprovePlan
+        | Kind::DecideOneDrive
+        | Kind::ConfirmDeviceReturned
+        | Kind::ConfirmHandover
+        | Kind::Validate => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_machine_kind_is_served() {
+        for kind in Kind::ALL {
+            let human = kind.name().starts_with("person.");
+            assert_eq!(needs(*kind).is_none(), human, "{kind}");
+        }
+    }
+
+    #[test]
+    fn kinds_that_only_read_need_no_write() {
+        for kind in Kind::ALL.iter().filter(|k| !k.spec().writes) {
+            for need in needs(*kind).unwrap_or_default() {
+                let least = need.any[0];
+                assert!(need.api == Api::Exchange || least.contains("Read"), "{kind} needs {least}");
+                assert!(!least.contains("Write"), "{kind} needs {least}");
+            }
+        }
+    }
+}
