@@ -101,7 +101,7 @@ impl Closer {
             (name.clone(), envelope),
         ];
         for (path, bytes) in files {
-            self.evidence.put_named(&path, bytes.into()).await.map_err(|e| EngineError::Store(e.to_string()))?;
+            self.evidence.put_named(&path, bytes).await.map_err(|e| EngineError::Store(e.to_string()))?;
         }
         let key_id = evidence::key_id(&self.key.verifying_key());
         match self.engine.order(tenant, id, Command::RecordSealed { version, evidence: digest, key_id }).await {

@@ -6,7 +6,8 @@
 //! publish, then acknowledge.
 
 pub mod admission;
-// mod closer;
+mod closer;
+pub mod control;
 mod engine;
 mod follow_up;
 pub mod intake;
@@ -19,6 +20,6 @@ mod timers;
 mod transact;
 pub mod view;
 
-// pub use closer::{Closer, Sealed};
+pub use closer::{Closer, Sealed};
 pub use engine::{Engine, EngineError, Entropy, Parts};
 pub use submit::Submitted;
