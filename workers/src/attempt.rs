@@ -1,0 +1,369 @@
+//! The one attempt loop: observe, judge, apply, observe, report.
+//!
+//! It owns the order, the time and the leave to write, for every kind alike,
+//! and refuses to know what any kind is for. What it upholds:
+//!
+//! - Nothing begins after the assignment's `start_by`, and everything ends
+//!   before its time to run does (measured on the monotonic clock, with a
+//!   tenth kept for reporting).
+//! - Leave to write is given when the assignment allows it and the reading
+//!   shows that the wanted state is not there, and taken back for the last
+//!   reading.
+//! - After a write it reads until the vendor has caught up, for some seconds
+//!   of engine time; what still reads otherwise then is never claimed.
+//! - A *once* kind whose order may have gone out is Unknown, whatever went
+//!   wrong afterwards: the dispatcher then reads before anything else.
+//! - A counter's first reading is remembered over slices, so that one write is
+//!   not repeated only because its reading came late.
+
+use crate::Context;
+use crate::job::{Applied, Job, Seen};
+use crate::observe_again;
+use crate::procedure::{self, Procedure, Wait, When};
+use offboard_connectors::{Answer, Connector};
+use offboard_domain::catalogue::Proof;
+use offboard_domain::{
+    Assignment, Facts, Fault, FaultClass, Find, Lane, Mode, Observation, Receipt, Report, Said, Timestamp, Verdict,
+    judge,
+};
+use tokio::time::Instant;
+
+/// The share of an attempt's time that is kept for reporting: one tenth.
+const REPORTING_SHARE: i64 = 10;
+
+/// Pauses between readings after a write, in milliseconds of engine time:
+/// a directory's replicas agree within seconds, and what takes longer is for
+/// another attempt.
+const CATCH_UP_MS: [i64; 5] = [0, 1_000, 2_000, 4_000, 8_000];
+
+/// How long a counter that was written is waited for before it is written
+/// again, in milliseconds.
+const COUNTER_CATCH_UP_MS: i64 = 5 * 60_000;
+
+/// How soon such a counter is looked at again, in milliseconds.
+const COUNTER_LOOK_AGAIN_MS: i64 = 30_000;
+
+/// How soon an acknowledged *once* order that cannot be read yet is looked at.
+pub(crate) const ONCE_LOOK_AGAIN_MS: i64 = 60_000;
+
+/// Most receipts in a report; beyond them, those of readings are left out.
+const RECEIPTS_MAX: usize = 128;
+
+/// How far an attempt has come, for what its end by time means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing was written.
+    Reading,
+    /// A write may be on its way.
+    Applying,
+    /// Every write was answered.
+    Applied,
+}
+
+/// One attempt at one task, from the assignment to the report. `redelivered`
+/// says that the assignment may have been begun before, by a worker that died.
+///
+/// A *once* kind in [`Mode::Full`] must have been acknowledged before this is
+/// called. The future may be dropped at any await.
+pub async fn attempt(assignment: &Assignment, lane: Lane, redelivered: bool, context: &Context) -> Report {
+    // Before the clock is read, so that a pause in between counts.
+    let started = Instant::now();
+    let once = is_once(assignment);
+    if once && redelivered {
+        let detail =
+            "this order must be carried out once and was delivered before; a worker that died may have begun it";
+        return say(assignment, context, fault_said(assignment, FaultClass::Unknown, detail));
+    }
+    let now = context.clock.now();
+    if now > assignment.start_by {
+        let why = format!("it was to begin by {} and was taken at {now}", assignment.start_by);
+        return say(assignment, context, Said::NotBegun { why });
+    }
+    let Some(connector) = context.connectors.get(&assignment.tenant, &assignment.target.system) else {
+        let detail = "this worker has no such system of this tenant; add it to the tenant's configuration, or start a worker that has it";
+        return say(assignment, context, fault_said(assignment, FaultClass::Denied, detail));
+    };
+    let run_for_ms = assignment.run_for_ms - assignment.run_for_ms / REPORTING_SHARE;
+    let deadline = started + context.clock.real(run_for_ms);
+    run(assignment, lane, context, connector.as_ref(), started, deadline).await
+}
+
+/// Whether the assignment orders what must not happen twice.
+pub(crate) fn is_once(assignment: &Assignment) -> bool {
+    assignment.mode == Mode::Full && !assignment.kind.spec().convergent
+}
+
+async fn run(
+    assignment: &Assignment,
+    lane: Lane,
+    context: &Context,
+    connector: &dyn Connector,
+    started: Instant,
+    deadline: Instant,
+) -> Report {
+    let mut job = Job::new(context, connector, assignment, lane, started, deadline);
+    let mut stage = Stage::Reading;
+    let driven = {
+        let work = async {
+            if assignment.kind.is_closing_round() {
+                observe_again::run(assignment, &mut job).await
+            } else {
+                match procedure::of(assignment.kind) {
+                    Some(procedure) => drive(procedure, assignment.mode, &mut job, &mut stage).await,
+                    None => Err(job.fault(
+                        FaultClass::Rejected,
+                        "this is for a person to do, and was sent to a worker; report this",
+                    )),
+                }
+            }
+        };
+        tokio::time::timeout_at(deadline, work).await
+    };
+    let said = match driven {
+        Ok(Ok(said)) => said,
+        Ok(Err(fault)) => Said::Fault {
+            fault: classed(fault, assignment, stage, job.call.writes_sent()),
+        },
+        Err(_) => Said::Fault {
+            fault: out_of_time(&job, assignment, stage),
+        },
+    };
+    let mut report = say(assignment, context, said);
+    report.receipts = kept(job.call.take_receipts());
+    report.artifacts = std::mem::take(&mut job.artifacts);
+    report
+}
+
+async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: &mut Stage) -> Answer<Said> {
+    let spec = job.kind.spec();
+    let (first, seen) = read(procedure, job).await?;
+    if !spec.finds.is_empty() {
+        let finds: Vec<Find> = seen.finds;
+        return Ok(Said::Found {
+            observation: first,
+            finds,
+        });
+    }
+    if mode == Mode::ObserveOnly {
+        let arrived = settled(&judge(job.kind, job.params, &first.facts, None));
+        return Ok(
+            match procedure.wait(job, &seen, When::ObserveOnly).filter(|_| !arrived) {
+                Some(wait) => waiting(wait),
+                None => Said::Observed { observation: first },
+            },
+        );
+    }
+    let before = baseline(job, &first);
+    match judge(job.kind, job.params, &first.facts, Some(&before.facts)) {
+        Verdict::Satisfied | Verdict::NotApplicable(_) => return Ok(Said::Satisfied { before, after: first }),
+        Verdict::Blocked(why) => return Err(job.fault(FaultClass::Blocked, why)),
+        Verdict::Unsatisfied(why) => {
+            if let Some(wait) = procedure.wait(job, &seen, When::Before).or_else(|| counter_wait(job)) {
+                return Ok(waiting(wait));
+            }
+            if !spec.writes {
+                return Err(job.fault(FaultClass::Transient, &why));
+            }
+        }
+    }
+    *stage = Stage::Applying;
+    job.call.allow_writes(true);
+    let applied = procedure.apply(job, &seen).await;
+    job.call.allow_writes(false);
+    if applied? == Applied::Part {
+        return Ok(Said::Progress {
+            checkpoint: job.remembered.clone(),
+        });
+    }
+    *stage = Stage::Applied;
+    catch_up(procedure, job, before).await
+}
+
+/// Reads until the vendor shows what was written, for some seconds.
+async fn catch_up(procedure: &dyn Procedure, job: &mut Job<'_>, before: Observation) -> Answer<Said> {
+    let mut otherwise = String::new();
+    for pause_ms in CATCH_UP_MS {
+        if pause_ms > 0 {
+            let until = job.call.now().plus(pause_ms);
+            job.context.clock.sleep_until(until).await;
+        }
+        let (after, seen) = read(procedure, job).await?;
+        match judge(job.kind, job.params, &after.facts, Some(&before.facts)) {
+            Verdict::Satisfied | Verdict::NotApplicable(_) => return Ok(Said::Satisfied { before, after }),
+            Verdict::Blocked(why) => return Err(job.fault(FaultClass::Blocked, why)),
+            Verdict::Unsatisfied(why) => otherwise = why,
+        }
+        if let Some(wait) = procedure.wait(job, &seen, When::After) {
+            return Ok(waiting(wait));
+        }
+    }
+    if job.kind.spec().proof == Proof::Counter {
+        return Ok(waiting(counter_written(job, &before)));
+    }
+    Err(job.fault(
+        FaultClass::Transient,
+        &format!("written, but the reading has not caught up: {otherwise}"),
+    ))
+}
+
+/// One reading, with its sources and time.
+pub(crate) async fn read(procedure: &dyn Procedure, job: &mut Job<'_>) -> Answer<(Observation, Seen)> {
+    drop(job.call.take_sources());
+    let mut seen = procedure.observe(job).await?;
+    let facts = std::mem::take(&mut seen.facts);
+    let observation = job.observation(facts);
+    seen.facts = observation.facts.clone();
+    Ok((observation, seen))
+}
+
+fn settled(verdict: &Verdict) -> bool {
+    !matches!(verdict, Verdict::Unsatisfied(_))
+}
+
+fn waiting(wait: Wait) -> Said {
+    let Wait { until, why, remember } = wait;
+    Said::Wait {
+        until,
+        why,
+        checkpoint: Some(remember),
+    }
+}
+
+const BEFORE: &str = "before/";
+const BEFORE_READ_AT_MS: &str = "before_read_at_ms";
+const BEFORE_SOURCES: &str = "before_sources";
+const WRITTEN_MS: &str = "written_ms";
+
+/// What was read before the first write of this task's counter: from an
+/// earlier slice if there was one, else just now. (A task that is opened again
+/// has no earlier slice: what was moved before proves nothing then.)
+fn baseline(job: &Job<'_>, first: &Observation) -> Observation {
+    let kept = &job.remembered;
+    let (Proof::Counter, Some(read_at_ms)) = (job.kind.spec().proof, kept.int(BEFORE_READ_AT_MS)) else {
+        return first.clone();
+    };
+    let facts = kept
+        .0
+        .iter()
+        .filter_map(|(name, fact)| Some((name.strip_prefix(BEFORE)?.to_owned(), fact.clone())));
+    Observation {
+        read_at: Timestamp(read_at_ms),
+        sources: kept.list(BEFORE_SOURCES).map(<[String]>::to_vec).unwrap_or_default(),
+        facts: Facts(facts.collect()),
+    }
+}
+
+/// A counter that was written a short while ago.
+fn counter_wait(job: &Job<'_>) -> Option<Wait> {
+    let written_ms = job.remembered.int(WRITTEN_MS)?;
+    let now = job.call.now();
+    (job.kind.spec().proof == Proof::Counter && now.since(Timestamp(written_ms)) < COUNTER_CATCH_UP_MS).then(|| Wait {
+        until: now.plus(COUNTER_LOOK_AGAIN_MS),
+        why: "written, but the value that it moves has not moved in the reading yet".to_owned(),
+        remember: job.remembered.clone(),
+    })
+}
+
+fn counter_written(job: &Job<'_>, before: &Observation) -> Wait {
+    let now = job.call.now();
+    let mut remember = Facts::new()
+        .with(BEFORE_READ_AT_MS, before.read_at.0)
+        .with(BEFORE_SOURCES, before.sources.clone())
+        .with(WRITTEN_MS, now.0);
+    for (name, fact) in &before.facts.0 {
+        remember.set(&format!("{BEFORE}{name}"), fact.clone());
+    }
+    Wait {
+        until: now.plus(COUNTER_LOOK_AGAIN_MS),
+        why: "written, but the value that it moves has not moved in the reading yet".to_owned(),
+        remember,
+    }
+}
+
+/// A fault, as what it means for this kind: when a *once* order may have gone
+/// out, it is Unknown unless the vendor clearly refused it.
+fn classed(fault: Fault, assignment: &Assignment, stage: Stage, writes_sent: u32) -> Fault {
+    if assignment.kind.spec().convergent || writes_sent == 0 {
+        return fault;
+    }
+    let refused = match fault.class {
+        FaultClass::Transient | FaultClass::Unknown => false,
+        FaultClass::Throttled { .. }
+        | FaultClass::Denied
+        | FaultClass::Blocked
+        | FaultClass::Absent
+        | FaultClass::Rejected
+        | FaultClass::Unsupported => stage == Stage::Applying,
+    };
+    if refused {
+        fault
+    } else {
+        Fault {
+            class: FaultClass::Unknown,
+            ..fault
+        }
+    }
+}
+
+fn out_of_time(job: &Job<'_>, assignment: &Assignment, stage: Stage) -> Fault {
+    let once = !assignment.kind.spec().convergent;
+    let (class, detail) = match stage {
+        _ if job.call.writes_sent() == 0 => (
+            FaultClass::Transient,
+            "the attempt's time ended while reading; nothing was written",
+        ),
+        Stage::Reading => (FaultClass::Transient, "the attempt's time ended while reading"),
+        Stage::Applying => (
+            FaultClass::Unknown,
+            "the attempt's time ended while writing; the last write may have happened",
+        ),
+        Stage::Applied if once => (
+            FaultClass::Unknown,
+            "the attempt's time ended after the order and before it could be read",
+        ),
+        Stage::Applied => (
+            FaultClass::Transient,
+            "the attempt's time ended after writing and before it could be read",
+        ),
+    };
+    job.fault(class, detail)
+}
+
+/// Receipts for the report: all, or all of writes when there are too many.
+fn kept(mut receipts: Vec<Receipt>) -> Vec<Receipt> {
+    if receipts.len() > RECEIPTS_MAX {
+        receipts.retain(|r| !r.request.starts_with("GET "));
+        receipts.truncate(RECEIPTS_MAX);
+    }
+    receipts
+}
+
+fn fault_said(assignment: &Assignment, class: FaultClass, detail: &str) -> Said {
+    Said::Fault {
+        fault: Fault {
+            class,
+            system: assignment.target.system.clone(),
+            attempted: assignment.kind.name().to_owned(),
+            status: None,
+            code: None,
+            detail: detail.to_owned(),
+            request_id: None,
+        },
+    }
+}
+
+/// A report on an assignment that says this and carries nothing yet.
+pub(crate) fn say(assignment: &Assignment, context: &Context, said: Said) -> Report {
+    Report {
+        tenant: assignment.tenant.clone(),
+        case: assignment.case,
+        task: assignment.task,
+        attempt: assignment.attempt,
+        version: assignment.version,
+        head: assignment.head,
+        at: context.clock.now(),
+        said,
+        receipts: Vec::new(),
+        artifacts: Vec::new(),
+    }
+}

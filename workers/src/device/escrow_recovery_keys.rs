@@ -1,0 +1,89 @@
+//! `device.escrow_recovery_keys`: sealed to the tenant's escrow key and put
+//! into the store, which is their one lawful place. They are in no fact, no
+//! log and no other artifact, and the memory that held them is wiped.
+
+use super::device;
+use crate::job::{Job, Seen, count};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use offboard_connectors::{Answer, RecoveryKey, RecoveryKeySort};
+use offboard_domain::{Facts, FaultClass};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+/// The media type of what the escrow key sealed.
+const SEALED: &str = "application/vnd.offboard.escrow";
+
+pub(crate) struct EscrowRecoveryKeys;
+
+/// One key as it is sealed.
+#[derive(Serialize)]
+struct Plain<'a> {
+    id: &'a str,
+    sort: RecoveryKeySort,
+    label: Option<&'a str>,
+    key: &'a str,
+    created_ms: Option<i64>,
+}
+
+#[async_trait]
+impl Procedure for EscrowRecoveryKeys {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let device = device(job)?;
+        let keys = job.devices()?.recovery_keys(&mut job.call, &device).await?;
+        let escrowed = if keys.is_empty() { 0 } else { escrow(job, &keys).await? };
+        let facts = Facts::new()
+            .with("key_count", count(keys.len()))
+            .with("escrowed_count", count(escrowed))
+            .with("escrow_complete", escrowed == keys.len());
+        Ok(Seen::facts(facts))
+    }
+}
+
+/// Seals all, keeps them, and reads them back; how many are in the store.
+async fn escrow(job: &mut Job<'_>, keys: &[RecoveryKey]) -> Answer<usize> {
+    let Some(master) = job.context.escrow.clone() else {
+        let detail = "this worker has no escrow key, so recovery keys have no lawful place; run `offboard keys create` and give it one";
+        return Err(job.fault(FaultClass::Denied, detail));
+    };
+    let object = job.target.object.as_ref().map_or("", |id| id.0.as_str());
+    let label = format!("{}/{object}", job.case);
+    let sealed = {
+        let plain = plain(job, keys)?;
+        master.tenant(job.tenant).seal(&label, &plain)
+    };
+    let name = format!("escrow.{object}");
+    let digest = job.keep_bytes(&name, SEALED, sealed).await?;
+    let kept = job.context.store.get(digest).await.map_err(|_| {
+        job.fault(
+            FaultClass::Transient,
+            "the store did not give back the recovery keys that it took; look at the store",
+        )
+    })?;
+    let opened = master.tenant(job.tenant).open(&label, &kept);
+    Ok(if opened.is_ok() { keys.len() } else { 0 })
+}
+
+/// The keys as JSON lines, in memory that is wiped.
+fn plain(job: &Job<'_>, keys: &[RecoveryKey]) -> Answer<Zeroizing<Vec<u8>>> {
+    /// Room for one line, so that the buffer does not grow and leave copies.
+    const LINE_BYTES: usize = 1_024;
+    let mut out = Zeroizing::new(Vec::with_capacity(keys.len() * LINE_BYTES));
+    for key in keys {
+        let line = Plain {
+            id: &key.id,
+            sort: key.sort,
+            label: key.label.as_deref(),
+            key: key.key.expose(),
+            created_ms: key.created_ms,
+        };
+        serde_json::to_writer(&mut *out, &line).map_err(|_| {
+            job.fault(
+                FaultClass::Rejected,
+                "a recovery key cannot be written as JSON; report this",
+            )
+        })?;
+        out.push(b'\n');
+    }
+    Ok(out)
+}

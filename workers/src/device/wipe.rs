@@ -1,0 +1,207 @@
+//! `device.wipe`, *once*: only of a company's device, only when none was
+//! ordered, and proven by the last state of the order.
+//!
+//! | read | means |
+//! |---|---|
+//! | the order is `done` | wiped |
+//! | it is `pending` or `active` | the device has it, or will; wait |
+//! | it `failed`, was `canceled` or is `notSupported`, after ours was sent | it did not happen: conclusive |
+//! | there is no order, and we sent none that was acknowledged | it did not happen: conclusive |
+//! | there is no order, though ours was acknowledged | wait an hour; then a person looks |
+//! | the record is gone, the last state seen was `done` or `active` | wiped: the device had taken the order |
+//! | the record is gone otherwise | proves nothing: deleting a record makes it go too |
+//!
+//! The last state seen is remembered from slice to slice in the checkpoint.
+
+use super::{device, still_his, under_way};
+use crate::attempt::ONCE_LOOK_AGAIN_MS;
+use crate::job::{Applied, Job, Seen, Things};
+use crate::procedure::{Procedure, Wait, When};
+use async_trait::async_trait;
+use offboard_connectors::{Answer, DeviceAction, ManagedDevice, Owner};
+use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::{Facts, FaultClass, Timestamp};
+
+/// How often a device that has not checked in is looked at.
+const LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
+/// How often one is looked at that has taken the order: its record goes soon.
+const ACTIVE_LOOK_AGAIN_MS: i64 = MINUTE_MS;
+/// How long an acknowledged order may stay invisible.
+const VISIBLE_WITHIN_MS: i64 = HOUR_MS;
+/// How far the vendor's clock may be behind ours when it dates an order.
+const VENDOR_CLOCK_MS: i64 = 5 * MINUTE_MS;
+
+const LAST_STATE: &str = "last_action_state";
+const OWNER: &str = "owner_type";
+const ORDERED_MS: &str = "ordered_ms";
+
+pub(crate) struct WipeDevice;
+
+/// What the management's record says about our order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Order {
+    /// The record is gone.
+    Gone,
+    /// There is none.
+    None,
+    /// In this state.
+    Is(String),
+    /// The state of one that was ordered before ours.
+    Older(String),
+}
+
+#[async_trait]
+impl Procedure for WipeDevice {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let device = device(job)?;
+        let managed = job.devices()?.managed(&mut job.call, &device).await?;
+        let order = order(job, managed.as_ref());
+        let last = match &order {
+            Order::Is(state) => Some(state.clone()),
+            _ => job.remembered.text(LAST_STATE).map(str::to_owned),
+        };
+        let owner = match &managed {
+            Some(managed) => managed.owner.word().to_owned(),
+            None => remembered_owner(job),
+        };
+        let taken = matches!(last.as_deref(), Some("done" | "active"));
+        let wiped = match &order {
+            Order::Gone => taken,
+            Order::Is(state) => state == "done",
+            Order::None | Order::Older(_) => false,
+        };
+        let did_not_happen = match &order {
+            Order::Gone => false,
+            Order::None => job.remembered.int(ORDERED_MS).is_none() && !wiping(managed.as_ref()),
+            Order::Is(state) => !under_way(state) && state != "done",
+            Order::Older(_) => false,
+        };
+        let mut facts = Facts::new()
+            .with(OWNER, owner)
+            .with("action_state", word(&order))
+            .with("record_gone", order == Order::Gone)
+            .with("wiped", wiped)
+            .with("gone_unproven", order == Order::Gone && !wiped)
+            .with("conclusive", did_not_happen || wiped);
+        if let Some(last) = last {
+            facts.set(LAST_STATE, last);
+        }
+        Ok(Seen::with(facts, managed.map_or(Things::Nothing, Things::Managed)))
+    }
+
+    async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        let device = device(job)?;
+        let Things::Managed(managed) = &seen.things else {
+            return Err(job.fault(
+                FaultClass::Absent,
+                "the management has no record of the device, so nothing can be ordered",
+            ));
+        };
+        still_his(job, managed)?;
+        if managed.owner != Owner::Company {
+            return Err(job.fault(
+                FaultClass::Blocked,
+                "the management does not say that the device is the company's; it is not wiped",
+            ));
+        }
+        if managed
+            .action("wipe")
+            .is_some_and(|a| under_way(&a.state) || a.state == "done")
+            || wiping(Some(managed))
+        {
+            return Err(job.fault(
+                FaultClass::Unknown,
+                "a wipe has been ordered already; it is awaited, not ordered again",
+            ));
+        }
+        if managed.action("wipe").is_some_and(|a| a.state == "notSupported") {
+            return Err(job.fault(
+                FaultClass::Unsupported,
+                "the device does not support being wiped; do it by hand",
+            ));
+        }
+        let action = DeviceAction::Wipe { keep_enrollment: false };
+        let ordered_ms = job.now_ms();
+        job.devices()?.act(job.writing()?, &device, action).await?;
+        job.remembered.set(ORDERED_MS, ordered_ms);
+        Ok(Applied::All)
+    }
+
+    fn wait(&self, job: &Job<'_>, seen: &Seen, when: When) -> Option<Wait> {
+        if when == When::Closing {
+            return None;
+        }
+        let managed = match &seen.things {
+            Things::Managed(managed) => Some(managed),
+            _ => None,
+        };
+        let now = job.call.now();
+        let sent = job.remembered.int(ORDERED_MS).map(Timestamp);
+        let recently = sent.is_some_and(|at| now.since(at) < VISIBLE_WITHIN_MS);
+        let (after_ms, why) = match order(job, managed) {
+            Order::Is(state) if state == "active" => (
+                ACTIVE_LOOK_AGAIN_MS,
+                "the device has taken the wipe and has not finished",
+            ),
+            Order::Is(state) if under_way(&state) => (
+                LOOK_AGAIN_MS,
+                "the device has not checked in since the wipe was ordered",
+            ),
+            Order::None | Order::Older(_) if wiping(managed) => (
+                LOOK_AGAIN_MS,
+                "the device has not checked in since the wipe was ordered",
+            ),
+            Order::None | Order::Older(_) if recently => {
+                (ONCE_LOOK_AGAIN_MS, "the wipe was ordered and is not listed yet")
+            }
+            Order::Gone | Order::None | Order::Is(_) | Order::Older(_) => return None,
+        };
+        let mut remember = Facts::new().with(
+            OWNER,
+            managed.map_or_else(|| remembered_owner(job), |m| m.owner.word().to_owned()),
+        );
+        if let Some(at) = sent {
+            remember.set(ORDERED_MS, at.0);
+        }
+        if let Some(last) = seen.facts.text(LAST_STATE) {
+            remember.set(LAST_STATE, last);
+        }
+        Some(Wait {
+            until: now.plus(after_ms),
+            why: why.to_owned(),
+            remember,
+        })
+    }
+}
+
+fn order(job: &Job<'_>, managed: Option<&ManagedDevice>) -> Order {
+    let Some(managed) = managed else { return Order::Gone };
+    let Some(action) = managed.action("wipe") else {
+        return Order::None;
+    };
+    let dated = action.started_ms.or(action.updated_ms);
+    match (job.remembered.int(ORDERED_MS), dated) {
+        (Some(sent), Some(dated)) if dated.saturating_add(VENDOR_CLOCK_MS) < sent => Order::Older(action.state.clone()),
+        _ => Order::Is(action.state.clone()),
+    }
+}
+
+/// Whether the management's own state says that a wipe is under way.
+fn wiping(managed: Option<&ManagedDevice>) -> bool {
+    managed
+        .and_then(|m| m.management_state.as_deref())
+        .is_some_and(|state| state.starts_with("wipe"))
+}
+
+fn remembered_owner(job: &Job<'_>) -> String {
+    let kept = job.remembered.text(OWNER).or_else(|| job.params.text("owner"));
+    kept.unwrap_or(Owner::Unknown.word()).to_owned()
+}
+
+fn word(order: &Order) -> &str {
+    match order {
+        Order::Gone => "record_gone",
+        Order::None => "none",
+        Order::Is(state) | Order::Older(state) => state,
+    }
+}

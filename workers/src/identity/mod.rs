@@ -1,0 +1,63 @@
+//! Accounts, credentials, roles and groups.
+
+pub(crate) mod disable_sign_in;
+pub(crate) mod hand_over_groups;
+mod password;
+pub(crate) mod remove_app_roles;
+pub(crate) mod remove_auth_methods;
+pub(crate) mod remove_directory_roles;
+pub(crate) mod remove_group_memberships;
+pub(crate) mod remove_group_ownerships;
+pub(crate) mod remove_oauth_grants;
+pub(crate) mod reset_password;
+pub(crate) mod resolve;
+pub(crate) mod revoke_sessions;
+pub(crate) mod snapshot_access;
+pub(crate) mod snapshot_directory;
+
+use crate::job::{Applied, Items, Job, Seen, Things, count, ids};
+use offboard_connectors::{Account, Answer, Held, Holding};
+use offboard_domain::Facts;
+
+/// Reads one sort of holding; its ids become the named fact.
+async fn observe_held(job: &mut Job<'_>, what: Holding, fact: &str) -> Answer<Seen> {
+    let id = job.account()?;
+    let held = job.directory()?.holdings(&mut job.call, &id, what).await?;
+    let facts = Facts::new().with(fact, ids(held.iter().map(Held::id)));
+    Ok(Seen::with(facts, Things::Held(held)))
+}
+
+/// Takes everything away that was read.
+async fn remove_held<'h>(job: &mut Job<'_>, held: impl Iterator<Item = &'h Held> + Send) -> Answer<Applied> {
+    let id = job.account()?;
+    let directory = job.directory()?;
+    let mut items = Items::default();
+    for one in held {
+        if !items.go_on(job) {
+            break;
+        }
+        items.note(directory.remove(job.writing()?, &id, one).await)?;
+    }
+    items.end()
+}
+
+/// What every reading of an account says.
+fn account_facts(account: &Account) -> Facts {
+    Facts::new()
+        .with("enabled", account.enabled)
+        .with("synced", account.synced)
+        .with("guest", account.guest)
+        // Never set is before every time.
+        .with("sessions_valid_from_ms", account.sessions_valid_from_ms.unwrap_or(0))
+        .with("password_changed_ms", account.password_changed_ms.unwrap_or(0))
+}
+
+async fn observe_account(job: &mut Job<'_>) -> Answer<Seen> {
+    let id = job.account()?;
+    let account = job.directory()?.account(&mut job.call, &id).await?;
+    Ok(Seen::facts(account_facts(&account)))
+}
+
+fn counted(held: &[Held]) -> i64 {
+    count(held.len())
+}

@@ -1,0 +1,122 @@
+//! `identity.resolve`: the one account that the request means, and the one
+//! that takes over. Nothing is guessed: names that disagree are ambiguous.
+
+use crate::job::{Job, Seen, count};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use offboard_connectors::{Account, Answer, Directory, Found, Held, Holding};
+use offboard_domain::departure::PersonRef;
+use offboard_domain::{Facts, FaultClass, ObjectId};
+
+/// The role that a directory's own synchronisation holds: whoever has it is no
+/// person. (Microsoft's published template id of "Directory Synchronization
+/// Accounts", the same in every tenant.)
+const SYNCHRONISATION_ROLE: &str = "d29b2b05-8046-44ba-8758-1e26182fcf32";
+
+pub(crate) struct Resolve;
+
+#[async_trait]
+impl Procedure for Resolve {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let directory = job.directory()?;
+        let person = named(job.params, "");
+        if !person.can_be_found() {
+            return Err(job.fault(
+                FaultClass::Rejected,
+                "the request names nobody in a way that can be looked up",
+            ));
+        }
+        let account = match directory.find(&mut job.call, &person).await? {
+            Found::One(account) => *account,
+            Found::Nobody => return Ok(Seen::facts(Facts::new().with("found", false).with("ambiguous", false))),
+            Found::Ambiguous { ids } => {
+                let facts = Facts::new()
+                    .with("found", true)
+                    .with("ambiguous", true)
+                    .with("match_count", count(ids.len()));
+                return Ok(Seen::facts(facts));
+            }
+        };
+        let roles = directory.holdings(&mut job.call, &account.id, Holding::Roles).await?;
+        let mut facts = about(&account, &roles);
+        match successor(job, directory, &account).await? {
+            Successor::Is(id) => facts.set("successor_id", id.0),
+            Successor::NotWanted => {}
+            Successor::Unusable(problem) => facts.set("successor_problem", problem),
+        }
+        Ok(Seen::facts(facts))
+    }
+}
+
+fn named(params: &Facts, prefix: &str) -> PersonRef {
+    let text = |name: &str| params.text(&format!("{prefix}{name}")).map(str::to_owned);
+    PersonRef {
+        object_id: text("object_id").map(ObjectId),
+        user_principal_name: text("user_principal_name"),
+        mail: text("mail"),
+        employee_id: text("employee_id"),
+        display_name: None,
+    }
+}
+
+fn about(account: &Account, roles: &[Held]) -> Facts {
+    let last = |held: &Held| {
+        matches!(
+            held,
+            Held::Role {
+                last_administrator: true,
+                ..
+            }
+        )
+    };
+    let synchronises =
+        |held: &Held| matches!(held, Held::Role { role: Some(role), .. } if role.0 == SYNCHRONISATION_ROLE);
+    let mut facts = Facts::new()
+        .with("found", true)
+        .with("ambiguous", false)
+        .with("object_id", account.id.0.as_str())
+        .with("user_principal_name", account.user_principal_name.as_str())
+        .with("enabled", account.enabled)
+        .with("synced", account.synced)
+        .with("guest", account.guest)
+        .with("has_mailbox", account.has_mailbox)
+        .with("role_count", count(roles.len()))
+        .with("last_administrator", roles.iter().any(last))
+        .with("service_account", roles.iter().any(synchronises));
+    if let Some(manager) = &account.manager_id {
+        facts.set("manager_id", manager.0.as_str());
+    }
+    facts
+}
+
+enum Successor {
+    Is(ObjectId),
+    NotWanted,
+    Unusable(&'static str),
+}
+
+async fn successor(job: &mut Job<'_>, directory: &dyn Directory, leaver: &Account) -> Answer<Successor> {
+    let wanted = named(job.params, "successor_");
+    let found = if wanted.can_be_found() {
+        directory.find(&mut job.call, &wanted).await?
+    } else if job.params.bool("successor_is_manager") == Some(true) {
+        let Some(manager) = leaver.manager_id.clone() else {
+            return Ok(Successor::Unusable("the directory names no manager"));
+        };
+        let by_id = PersonRef {
+            object_id: Some(manager),
+            ..PersonRef::default()
+        };
+        directory.find(&mut job.call, &by_id).await?
+    } else {
+        return Ok(Successor::NotWanted);
+    };
+    Ok(match found {
+        Found::Nobody => Successor::Unusable("no account matches the successor"),
+        Found::Ambiguous { .. } => Successor::Unusable("more than one account matches the successor"),
+        Found::One(account) if account.id == leaver.id => Successor::Unusable("the successor is the leaver"),
+        Found::One(account) if !account.enabled => Successor::Unusable("the successor's account is disabled"),
+        Found::One(account) if account.guest => Successor::Unusable("the successor is a guest"),
+        Found::One(account) => Successor::Is(account.id),
+    })
+}

@@ -1,0 +1,24 @@
+//! `identity.revoke_sessions`, and once more an hour later.
+
+use super::observe_account;
+use crate::job::{Applied, Job, Seen};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use offboard_connectors::{AccountChange, Answer};
+
+pub(crate) struct RevokeSessions;
+
+#[async_trait]
+impl Procedure for RevokeSessions {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        observe_account(job).await
+    }
+
+    async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
+        let id = job.account()?;
+        job.directory()?
+            .set(job.writing()?, &id, &AccountChange::RevokeSessions)
+            .await?;
+        Ok(Applied::All)
+    }
+}

@@ -1,0 +1,64 @@
+//! `identity.snapshot_directory`: groups, ownerships, licences, consents,
+//! application roles and manager as they were before the first write to them.
+
+use super::counted;
+use crate::job::{Job, Seen, ids};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use offboard_connectors::{Account, Answer, Group, Held, HeldLicence, Holding};
+use serde::Serialize;
+
+pub(crate) struct SnapshotDirectory;
+
+#[derive(Serialize)]
+struct Holdings<'a> {
+    account: &'a Account,
+    memberships: &'a [Held],
+    ownerships: &'a [Held],
+    grants: &'a [Held],
+    app_roles: &'a [Held],
+    licences: &'a [HeldLicence],
+}
+
+#[async_trait]
+impl Procedure for SnapshotDirectory {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let id = job.account()?;
+        let directory = job.directory()?;
+        let account = directory.account(&mut job.call, &id).await?;
+        let memberships = directory.holdings(&mut job.call, &id, Holding::Memberships).await?;
+        let ownerships = directory.holdings(&mut job.call, &id, Holding::Ownerships).await?;
+        let grants = directory.holdings(&mut job.call, &id, Holding::Grants).await?;
+        let app_roles = directory.holdings(&mut job.call, &id, Holding::AppRoles).await?;
+        let licences = match job.connector.licenses() {
+            Some(licenses) => licenses.held(&mut job.call, &id).await?,
+            None => Vec::new(),
+        };
+        let whole = Holdings {
+            account: &account,
+            memberships: &memberships,
+            ownerships: &ownerships,
+            grants: &grants,
+            app_roles: &app_roles,
+            licences: &licences,
+        };
+        job.keep("snapshot.directory", &whole).await?;
+        let bearing = memberships
+            .iter()
+            .filter_map(Held::group)
+            .filter(|g| Group::bears_licences(g));
+        let mut facts = super::Facts::new()
+            .with("group_count", counted(&memberships))
+            .with("owned_count", counted(&ownerships))
+            .with("grant_count", counted(&grants))
+            .with("app_role_count", counted(&app_roles))
+            .with("group_ids", ids(memberships.iter().map(Held::id)))
+            .with("owned_ids", ids(ownerships.iter().map(Held::id)))
+            .with("licence_group_ids", ids(bearing.map(|g| &g.id)))
+            .with("sku_ids", ids(licences.iter().map(|l| &l.sku_id)));
+        if let Some(manager) = &account.manager_id {
+            facts.set("manager_id", manager.0.as_str());
+        }
+        Ok(Seen::facts(facts))
+    }
+}

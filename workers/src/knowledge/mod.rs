@@ -1,0 +1,3 @@
+//! Files and notes.
+
+pub(crate) mod hand_over_onedrive;

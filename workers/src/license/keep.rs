@@ -1,0 +1,91 @@
+//! Which licences must stay. A last look, right before the release: whatever
+//! the plan's order has ensured, somebody may have put a hold on the mailbox
+//! or waived its conversion since.
+//!
+//! A mailbox without a licence is deleted after 30 days unless it is shared;
+//! a shared one that is held, archived or large needs one all the same.
+
+use crate::job::Job;
+use crate::mailbox::SHARED;
+use offboard_connectors::{Answer, HeldLicence, LicenceOrigin};
+use offboard_domain::ObjectId;
+use offboard_domain::policy::SHARED_MAILBOX_MAX_BYTES;
+use std::collections::BTreeSet;
+
+/// What the mailbox needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// Why a licence must stay; none: it need not.
+    pub why: Option<&'static str>,
+    /// Directly assigned licences that therefore stay.
+    pub sku_ids: BTreeSet<String>,
+    /// Whether only groups give what it needs.
+    pub only_groups: bool,
+}
+
+/// A directly assigned licence that lets a mailbox stay on hold; always the
+/// same one while it is there.
+pub(crate) fn keeper_of(held: &[HeldLicence]) -> Option<&HeldLicence> {
+    held.iter()
+        .filter(|l| l.origin == LicenceOrigin::Direct && l.keeps_mailbox_hold)
+        .min_by_key(|l| &l.sku_id)
+}
+
+/// Such a licence of the account; none also if the system has no licences.
+pub(crate) async fn keeper(job: &mut Job<'_>, id: &ObjectId) -> Answer<Option<String>> {
+    let Some(licenses) = job.connector.licenses() else {
+        return Ok(None);
+    };
+    let held = licenses.held(&mut job.call, id).await?;
+    Ok(keeper_of(&held).map(|l| l.sku_id.clone()))
+}
+
+/// Looks at the mailbox and says what must stay.
+pub(crate) async fn keep(job: &mut Job<'_>, id: &ObjectId, held: &[HeldLicence]) -> Answer<Keep> {
+    let nothing = Keep {
+        why: None,
+        sku_ids: BTreeSet::new(),
+        only_groups: false,
+    };
+    let Some(mailboxes) = job.connector.mailboxes() else {
+        return Ok(nothing);
+    };
+    if held.is_empty() {
+        return Ok(nothing);
+    }
+    let Some(mailbox) = mailboxes.mailbox(&mut job.call, id).await? else {
+        return Ok(nothing);
+    };
+    let shared = mailbox.recipient_type == SHARED;
+    let why = if !shared {
+        Some("the mailbox is not a shared one")
+    } else if mailbox.holds.any() {
+        Some("the mailbox is on hold")
+    } else if mailbox.archive {
+        Some("the mailbox has an archive")
+    } else if mailboxes.usage(&mut job.call, id).await?.size_bytes > max_bytes(job) {
+        Some("the mailbox is larger than a shared one may be without a licence")
+    } else {
+        None
+    };
+    if why.is_none() {
+        return Ok(nothing);
+    }
+    let direct = || held.iter().filter(|l| l.origin == LicenceOrigin::Direct);
+    let sku_ids: BTreeSet<String> = match keeper_of(held) {
+        Some(licence) => [licence.sku_id.clone()].into(),
+        // Which of them bears the mailbox cannot be told: all stay.
+        None if !shared => direct().map(|l| l.sku_id.clone()).collect(),
+        None => BTreeSet::new(),
+    };
+    let only_groups = sku_ids.is_empty();
+    Ok(Keep {
+        why,
+        sku_ids,
+        only_groups,
+    })
+}
+
+fn max_bytes(job: &Job<'_>) -> i64 {
+    job.params.int("shared_max_bytes").unwrap_or(SHARED_MAILBOX_MAX_BYTES)
+}

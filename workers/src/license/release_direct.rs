@@ -1,0 +1,40 @@
+//! `license.release_direct`: all in one request, because SKUs depend on each
+//! other; but for those that the mailbox still needs.
+
+use super::keep::keep;
+use crate::job::{Applied, Job, Seen, Things, ids};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use offboard_connectors::{Answer, LicenceOrigin};
+use offboard_domain::Facts;
+
+pub(crate) struct ReleaseDirectLicenses;
+
+#[async_trait]
+impl Procedure for ReleaseDirectLicenses {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let id = job.account()?;
+        let held = job.licenses()?.held(&mut job.call, &id).await?;
+        let keep = keep(job, &id, &held).await?;
+        let direct = held
+            .iter()
+            .filter(|l| l.origin == LicenceOrigin::Direct)
+            .map(|l| &l.sku_id);
+        let skus = ids(direct.filter(|sku| !keep.sku_ids.contains(*sku)));
+        let mut facts = Facts::new()
+            .with("direct_sku_ids", skus.clone())
+            .with("kept_sku_ids", ids(&keep.sku_ids));
+        if let Some(why) = keep.why.filter(|_| !keep.sku_ids.is_empty()) {
+            facts.set("kept_because", why);
+        }
+        Ok(Seen::with(facts, Things::Skus(skus)))
+    }
+
+    async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        let id = job.account()?;
+        if let Things::Skus(skus) = &seen.things {
+            job.licenses()?.release(job.writing()?, &id, skus).await?;
+        }
+        Ok(Applied::All)
+    }
+}

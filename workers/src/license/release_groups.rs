@@ -1,0 +1,56 @@
+//! `license.release_groups`: a licence that a group gives cannot be taken from
+//! the person, so he leaves the group; then the vendor is asked to work out
+//! what he still has.
+
+use super::keep::keep;
+use crate::job::{Applied, Items, Job, Seen, Things, ids};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use offboard_connectors::{Answer, Group, Held, Holding, Removable};
+use offboard_domain::{Facts, FaultClass};
+
+pub(crate) struct ReleaseGroupLicenses;
+
+#[async_trait]
+impl Procedure for ReleaseGroupLicenses {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let id = job.account()?;
+        let mut held = job
+            .directory()?
+            .holdings(&mut job.call, &id, Holding::Memberships)
+            .await?;
+        held.retain(|h| h.group().is_some_and(Group::bears_licences));
+        let left = !held.is_empty() && !held.iter().any(removable);
+        let facts = Facts::new()
+            .with("licence_group_ids", ids(held.iter().map(Held::id)))
+            .with("only_unremovable_left", left);
+        Ok(Seen::with(facts, Things::Held(held)))
+    }
+
+    async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        let id = job.account()?;
+        let licenses = job.licenses()?;
+        let directory = job.directory()?;
+        let licences = licenses.held(&mut job.call, &id).await?;
+        let keep = keep(job, &id, &licences).await?;
+        if let (Some(why), true) = (keep.why, keep.only_groups) {
+            let detail =
+                format!("{why} and only a group gives the licence that it needs; assign one directly, then retry");
+            return Err(job.fault(FaultClass::Blocked, &detail));
+        }
+        let mut items = Items::default();
+        for membership in seen.held().iter().filter(|h| removable(h)) {
+            if !items.go_on(job) {
+                break;
+            }
+            items.note(directory.remove(job.writing()?, &id, membership).await)?;
+        }
+        let applied = items.end()?;
+        licenses.reprocess(job.writing()?, &id).await?;
+        Ok(applied)
+    }
+}
+
+fn removable(held: &Held) -> bool {
+    held.group().is_some_and(|g| g.removable() == Removable::Directly)
+}

@@ -1,0 +1,20 @@
+//! `mailbox.cancel_meetings`: future meetings that he organises; every attendee is told.
+
+use super::{detach_all, observe_attached};
+use crate::job::{Applied, Job, Seen};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use offboard_connectors::{Answer, Attachment};
+
+pub(crate) struct CancelMeetings;
+
+#[async_trait]
+impl Procedure for CancelMeetings {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        observe_attached(job, Attachment::Meetings, "organised_meeting_ids").await
+    }
+
+    async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        detach_all(job, seen).await
+    }
+}

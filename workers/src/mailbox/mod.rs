@@ -1,0 +1,63 @@
+//! Mailboxes and what hangs on them.
+
+pub(crate) mod block_protocols;
+pub(crate) mod cancel_meetings;
+pub(crate) mod convert_to_shared;
+pub(crate) mod grant_successor_access;
+pub(crate) mod hand_over_meetings;
+pub(crate) mod hide_from_address_lists;
+pub(crate) mod hold;
+pub(crate) mod remove_delegations;
+pub(crate) mod remove_inbox_rules;
+pub(crate) mod remove_mobile_partnerships;
+pub(crate) mod set_automatic_reply;
+pub(crate) mod set_forwarding;
+pub(crate) mod snapshot;
+
+use crate::job::{Applied, Items, Job, Seen, Things, ids};
+use offboard_connectors::{Answer, Attached, Attachment, Mailbox, MailboxChange};
+use offboard_domain::{Facts, ObjectId};
+
+/// The mail system's word for a shared mailbox, as the catalogue's predicate
+/// has it.
+pub(crate) const SHARED: &str = "SharedMailbox";
+
+/// The mailbox, if there is one, and the fact that says so.
+async fn mailbox(job: &mut Job<'_>) -> Answer<(ObjectId, Option<Mailbox>, Facts)> {
+    let id = job.account()?;
+    let mailbox = job.mailboxes()?.mailbox(&mut job.call, &id).await?;
+    let facts = Facts::new().with("mailbox_exists", mailbox.is_some());
+    Ok((id, mailbox, facts))
+}
+
+/// Reads one sort of attachment; its keys become the named fact.
+async fn observe_attached(job: &mut Job<'_>, what: Attachment, fact: &str) -> Answer<Seen> {
+    let (id, found, facts) = mailbox(job).await?;
+    if found.is_none() {
+        return Ok(Seen::facts(facts));
+    }
+    let attached = job.mailboxes()?.attached(&mut job.call, &id, &what).await?;
+    let facts = facts.with(fact, ids(attached.iter().map(Attached::key)));
+    Ok(Seen::with(facts, Things::Attached(attached)))
+}
+
+/// Takes off everything that was read.
+async fn detach_all(job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+    let id = job.account()?;
+    let mailboxes = job.mailboxes()?;
+    let mut items = Items::default();
+    for one in seen.attached() {
+        if !items.go_on(job) {
+            break;
+        }
+        items.note(mailboxes.detach(job.writing()?, &id, one).await)?;
+    }
+    items.end()
+}
+
+/// One change of the mailbox.
+async fn change(job: &mut Job<'_>, change: MailboxChange) -> Answer<Applied> {
+    let id = job.account()?;
+    job.mailboxes()?.set(job.writing()?, &id, &change).await?;
+    Ok(Applied::All)
+}

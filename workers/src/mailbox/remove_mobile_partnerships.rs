@@ -1,0 +1,109 @@
+//! `mailbox.remove_mobile_partnerships`: the account is wiped off each phone
+//! first, because a phone whose partnership is gone can no longer be told.
+//!
+//! A phone that is switched off does not answer. It is waited for a day; then
+//! its partnership goes too (it can no longer read mail in any case), and the
+//! observation keeps that its wipe was not acknowledged.
+
+use super::observe_attached;
+use crate::job::{Applied, Items, Job, Seen, count};
+use crate::procedure::{Procedure, Wait, When};
+use async_trait::async_trait;
+use offboard_connectors::{Answer, Attached, Attachment, MailboxChange, MobileDevice, MobileWipe};
+use offboard_domain::Timestamp;
+use offboard_domain::time::{DAY_MS, MINUTE_MS};
+
+/// How long a phone that was told to wipe the account is waited for.
+const PHONE_PATIENCE_MS: i64 = DAY_MS;
+/// How often it is looked at.
+const PHONE_LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
+
+const ORDERED_MS: &str = "wipe_ordered_ms";
+const UNANSWERED: &str = "unanswered_wipe_count";
+
+pub(crate) struct RemoveMobilePartnerships;
+
+#[async_trait]
+impl Procedure for RemoveMobilePartnerships {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let mut seen = observe_attached(job, Attachment::MobileDevices, "mobile_device_ids").await?;
+        if let Some(unanswered) = job.remembered.int(UNANSWERED) {
+            seen.facts.set(UNANSWERED, unanswered);
+        }
+        Ok(seen)
+    }
+
+    async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        let id = job.account()?;
+        let mailboxes = job.mailboxes()?;
+        let given_up = patience_over(job);
+        let mut items = Items::default();
+        for attached in seen.attached() {
+            let Attached::MobileDevice(phone) = attached else {
+                continue;
+            };
+            if !items.go_on(job) {
+                break;
+            }
+            let done = if must_be_told(phone) {
+                if job.remembered.int(ORDERED_MS).is_none() {
+                    let now_ms = job.now_ms();
+                    job.remembered.set(ORDERED_MS, now_ms);
+                }
+                mailboxes
+                    .set(
+                        job.writing()?,
+                        &id,
+                        &MailboxChange::WipeAccountOn { device: phone.clone() },
+                    )
+                    .await
+            } else if phone.wipe == MobileWipe::Pending && !given_up {
+                continue;
+            } else {
+                if phone.wipe == MobileWipe::Pending {
+                    let so_far = job.remembered.int(UNANSWERED).unwrap_or(0);
+                    job.remembered.set(UNANSWERED, so_far + 1);
+                }
+                mailboxes.detach(job.writing()?, &id, attached).await
+            };
+            items.note(done)?;
+        }
+        items.end()
+    }
+
+    fn wait(&self, job: &Job<'_>, seen: &Seen, when: When) -> Option<Wait> {
+        let phones = || seen.attached().iter().filter_map(phone);
+        let pending = phones().filter(|p| p.wipe == MobileWipe::Pending).count();
+        let to_do = phones().any(|p| p.wipe != MobileWipe::Pending);
+        // Nothing else is to be done, and it was not ordered too long ago.
+        let worth_it = matches!(when, When::Before | When::After) && !to_do && !patience_over(job);
+        if pending == 0 || !worth_it {
+            return None;
+        }
+        let mut remember = job.remembered.clone();
+        if remember.int(ORDERED_MS).is_none() {
+            remember.set(ORDERED_MS, job.now_ms());
+        }
+        Some(Wait {
+            until: job.call.now().plus(PHONE_LOOK_AGAIN_MS),
+            why: format!("{} phone(s) have not answered the wipe of the account", count(pending)),
+            remember,
+        })
+    }
+}
+
+fn phone(attached: &Attached) -> Option<&MobileDevice> {
+    match attached {
+        Attached::MobileDevice(phone) => Some(phone),
+        _ => None,
+    }
+}
+
+fn must_be_told(phone: &MobileDevice) -> bool {
+    phone.can_wipe_account && phone.wipe == MobileWipe::None
+}
+
+fn patience_over(job: &Job<'_>) -> bool {
+    let ordered = job.remembered.int(ORDERED_MS).map(Timestamp);
+    ordered.is_some_and(|at| job.call.now().since(at) >= PHONE_PATIENCE_MS)
+}

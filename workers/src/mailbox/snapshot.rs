@@ -1,0 +1,71 @@
+//! `mailbox.snapshot`: rules, forwarding, delegates, protocols, phones, size
+//! and holds as they were before the first write to them.
+
+use super::mailbox;
+use crate::job::{Job, Seen, count, ids};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use offboard_connectors::{Answer, Attached, Attachment, Mailbox, MailboxSettings, MailboxUsage};
+use serde::Serialize;
+
+pub(crate) struct SnapshotMailbox;
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    mailbox: &'a Mailbox,
+    settings: Option<&'a MailboxSettings>,
+    usage: &'a MailboxUsage,
+    protocols: &'a [Attached],
+    rules: &'a [Attached],
+    delegations_to: &'a [Attached],
+    delegations_from: &'a [Attached],
+    mobile_devices: &'a [Attached],
+}
+
+#[async_trait]
+impl Procedure for SnapshotMailbox {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let (id, found, facts) = mailbox(job).await?;
+        let Some(mailbox) = found else {
+            return Ok(Seen::facts(facts));
+        };
+        let mailboxes = job.mailboxes()?;
+        let settings = mailboxes.settings(&mut job.call, &id).await?;
+        let usage = mailboxes.usage(&mut job.call, &id).await?;
+        let protocols = mailboxes.attached(&mut job.call, &id, &Attachment::Protocols).await?;
+        let rules = mailboxes.attached(&mut job.call, &id, &Attachment::Rules).await?;
+        let delegations_to = mailboxes
+            .attached(&mut job.call, &id, &Attachment::DelegationsTo)
+            .await?;
+        let delegations_from = mailboxes
+            .attached(&mut job.call, &id, &Attachment::DelegationsFrom)
+            .await?;
+        let mobile_devices = mailboxes
+            .attached(&mut job.call, &id, &Attachment::MobileDevices)
+            .await?;
+        let whole = Whole {
+            mailbox: &mailbox,
+            settings: settings.as_ref(),
+            usage: &usage,
+            protocols: &protocols,
+            rules: &rules,
+            delegations_to: &delegations_to,
+            delegations_from: &delegations_from,
+            mobile_devices: &mobile_devices,
+        };
+        job.keep("snapshot.mailbox", &whole).await?;
+        let facts = facts
+            .with("recipient_type", mailbox.recipient_type.as_str())
+            .with("hidden", mailbox.hidden)
+            .with("forwarding", !mailbox.forwarding.to.is_empty())
+            .with("on_hold", mailbox.holds.any())
+            .with("archive", mailbox.archive)
+            .with("size_bytes", usage.size_bytes)
+            .with("items", usage.items)
+            .with("open_protocols", ids(protocols.iter().map(Attached::key)))
+            .with("rule_count", count(rules.len()))
+            .with("delegation_count", count(delegations_to.len() + delegations_from.len()))
+            .with("mobile_device_count", count(mobile_devices.len()));
+        Ok(Seen::facts(facts))
+    }
+}

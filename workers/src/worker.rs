@@ -1,0 +1,364 @@
+//! The shell around attempts: takes deliveries, bounds how many run at once,
+//! publishes reports and only then acknowledges.
+//!
+//! Everything runs inside the future of [`Worker::run`]: dropping it is the
+//! death of the worker, as sudden as a signal's, and what it held returns to
+//! the queue.
+
+use crate::attempt::{attempt, is_once, say};
+use crate::publisher::{Publisher, publisher};
+use crate::{Context, procedure};
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::{Either, join_all, select};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use offboard_domain::{Area, Assignment, Digest, Fault, FaultClass, Lane, Report, Said, TenantId};
+use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The largest assignment that is read, in bytes: a closing round of a few
+/// hundred tasks stays well below.
+const ASSIGNMENT_MAX_BYTES: usize = 1024 * 1024;
+
+/// Pause before subscribing again after the broker ended a subscription, or
+/// before publishing again; it grows to the second value.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
+
+/// How many attempts run at the same time in one area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// In the urgent lane.
+    pub urgent: u16,
+    /// In the normal lane.
+    pub normal: u16,
+}
+
+impl Default for Concurrency {
+    /// Sixteen urgent, eight others: attempts mostly wait for the vendor.
+    fn default() -> Self {
+        Self { urgent: 16, normal: 8 }
+    }
+}
+
+/// What a worker serves, and how much at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// The areas that it serves.
+    pub areas: Vec<Area>,
+    /// The site whose systems it can reach from inside; none: those that can
+    /// be reached from anywhere.
+    pub site: Option<String>,
+    /// How many attempts run at the same time, for each area.
+    pub concurrency: Concurrency,
+    /// Over how many queues reports are spread.
+    pub report_shards: u16,
+    /// How long a shutdown lets attempts finish, in real time.
+    pub grace: Duration,
+}
+
+impl Default for WorkerConfig {
+    /// Every area that machines serve, one shard, ten seconds of grace.
+    fn default() -> Self {
+        Self {
+            areas: Area::MACHINES.to_vec(),
+            site: None,
+            concurrency: Concurrency::default(),
+            report_shards: 1,
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The queue of a tenant's reports, given over how many they are spread.
+/// Stable: by the digest of the tenant's handle.
+#[must_use]
+pub fn report_queue(tenant: &TenantId, shards: u16) -> QueueName {
+    let digest = Digest::of_parts(&[b"offboard.shard", tenant.as_str().as_bytes()]);
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&digest.0[..8]);
+    let shard = u64::from_be_bytes(eight) % u64::from(shards.max(1));
+    QueueName::Reports {
+        shard: u16::try_from(shard).unwrap_or(0),
+    }
+}
+
+/// A worker.
+pub struct Worker {
+    config: WorkerConfig,
+    queue: Arc<dyn Queue>,
+    context: Context,
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    #[must_use]
+    pub fn new(config: WorkerConfig, queue: Arc<dyn Queue>, context: Context) -> Self {
+        Self { config, queue, context }
+    }
+
+    /// Works until `shutdown` becomes true (or its sender goes): then takes
+    /// nothing more, lets what runs finish within the grace, and gives the
+    /// rest back.
+    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        let (publisher, publishing) = publisher();
+        let lanes = self
+            .config
+            .areas
+            .iter()
+            .filter(|a| **a != Area::Person)
+            .flat_map(|area| {
+                let Concurrency { urgent, normal } = self.config.concurrency;
+                [(*area, Lane::Urgent, urgent), (*area, Lane::Normal, normal)]
+            });
+        let serving = join_all(lanes.map(|(area, lane, at_once)| {
+            let served = Served {
+                worker: self,
+                area,
+                lane,
+                at_once: at_once.max(1),
+                publisher: publisher.clone(),
+            };
+            served.run(shutdown.clone())
+        }));
+        drop(publisher);
+        // The publishing ends when the last lane has gone.
+        let all = async { futures::join!(serving, publishing.run(self.queue.as_ref())) };
+        let late = async {
+            stopped(shutdown.clone()).await;
+            tokio::time::sleep(self.config.grace).await;
+        };
+        match select(pin!(all), pin!(late)).await {
+            Either::Left(_) => {}
+            Either::Right(_) => {
+                tracing::warn!("attempts did not finish within the shutdown's grace; they are given back")
+            }
+        }
+    }
+}
+
+async fn stopped(mut shutdown: watch::Receiver<bool>) {
+    // An error means that nobody is left who could ask: that is a shutdown.
+    drop(shutdown.wait_for(|stop| *stop).await);
+}
+
+/// One lane of one area.
+struct Served<'w> {
+    worker: &'w Worker,
+    area: Area,
+    lane: Lane,
+    at_once: u16,
+    publisher: Publisher,
+}
+
+impl Served<'_> {
+    async fn run(self, shutdown: watch::Receiver<bool>) {
+        let site = self.worker.config.site.clone();
+        let name = QueueName::Assignments {
+            area: self.area,
+            lane: self.lane,
+            site,
+        };
+        let mut stop = pin!(stopped(shutdown).fuse());
+        let mut running = FuturesUnordered::new();
+        let mut pause = AGAIN_AFTER;
+        'subscribed: loop {
+            let subscribing = self.worker.queue.consume(&name, self.at_once);
+            let mut consumer: Box<dyn Consumer> = match select(&mut stop, subscribing).await {
+                Either::Left(_) => break,
+                Either::Right((Ok(consumer), _)) => consumer,
+                Either::Right((Err(error), _)) => {
+                    self.wait_again(&name, &error, &mut pause, &mut running).await;
+                    continue;
+                }
+            };
+            loop {
+                // What was acknowledged early no longer counts for the
+                // broker's bound, so it is counted here.
+                let full = running.len() >= usize::from(self.at_once);
+                tokio::select! {
+                    biased;
+                    () = &mut stop => {
+                        while running.next().await.is_some() {}
+                        break 'subscribed;
+                    }
+                    Some(()) = running.next(), if !running.is_empty() => {}
+                    next = consumer.next(), if !full => match next {
+                        Ok(delivery) => {
+                            pause = AGAIN_AFTER;
+                            running.push(self.deal_with(delivery));
+                        }
+                        Err(error) => {
+                            self.wait_again(&name, &error, &mut pause, &mut running).await;
+                            continue 'subscribed;
+                        }
+                    },
+                }
+            }
+        }
+        while running.next().await.is_some() {}
+    }
+
+    async fn wait_again<F: Future<Output = ()>>(
+        &self,
+        name: &QueueName,
+        error: &QueueError,
+        pause: &mut Duration,
+        running: &mut FuturesUnordered<F>,
+    ) {
+        tracing::warn!(queue = %name, error = %error, "subscribing again");
+        let over = tokio::time::sleep(*pause);
+        *pause = (*pause * 2).min(AGAIN_AFTER_MAX);
+        let mut over = pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return,
+                Some(()) = running.next(), if !running.is_empty() => {}
+            }
+        }
+    }
+
+    /// One delivery, from its body to its acknowledgement.
+    async fn deal_with(&self, delivery: Box<dyn Delivery>) {
+        let assignment = match self.read(delivery.message()) {
+            Ok(assignment) => assignment,
+            Err(reason) => {
+                tracing::warn!(area = self.area.word(), reason, "burying what cannot be dealt with");
+                noted("bury", delivery.bury(&reason).await);
+                return;
+            }
+        };
+        let redelivered = delivery.redelivered();
+        let mut held = Some(delivery);
+        if is_once(&assignment)
+            && !redelivered
+            && let Some(delivery) = held.take()
+            && let Err(error) = delivery.ack().await
+        {
+            // Not begun: it returns, and is answered as delivered before.
+            tracing::warn!(task = %assignment.task, error = %error, "a once-only order could not be acknowledged and was not begun");
+            return;
+        }
+        let report = self.attempt(&assignment, redelivered).await;
+        if self.answer(&assignment, &report).await
+            && let Some(delivery) = held
+        {
+            noted("acknowledge", delivery.ack().await);
+        }
+    }
+
+    async fn attempt(&self, assignment: &Assignment, redelivered: bool) -> Report {
+        let context = &self.worker.context;
+        let attempted = AssertUnwindSafe(attempt(assignment, self.lane, redelivered, context))
+            .catch_unwind()
+            .await;
+        let report = attempted.unwrap_or_else(|_| {
+            // The panic's own message went to the hook; it is not repeated.
+            tracing::error!(task = %assignment.task, kind = assignment.kind.name(), "an attempt broke inside the worker");
+            let fault = Fault {
+                class: FaultClass::Unknown,
+                system: assignment.target.system.clone(),
+                attempted: assignment.kind.name().to_owned(),
+                status: None,
+                code: None,
+                detail: "the attempt broke inside the worker; its log says where, report it".to_owned(),
+                request_id: None,
+            };
+            say(assignment, context, Said::Fault { fault })
+        });
+        tracing::debug!(
+            tenant = %assignment.tenant, case = %assignment.case, task = %assignment.task,
+            kind = assignment.kind.name(), attempt = assignment.attempt, said = word(&report.said), "attempted"
+        );
+        report
+    }
+
+    /// Publishes the report; false when the broker would not take it while the
+    /// assignment was valid (the ledger then notices the missing answer).
+    async fn answer(&self, assignment: &Assignment, report: &Report) -> bool {
+        let Ok(body) = serde_json::to_vec(report) else {
+            return false;
+        };
+        let headers = assignment
+            .traceparent
+            .iter()
+            .map(|t| ("traceparent".to_owned(), t.clone()));
+        let message = Message {
+            id: format!("{}.{}.{}", assignment.case, assignment.task, assignment.attempt),
+            headers: headers.collect::<BTreeMap<_, _>>(),
+            body: Bytes::from(body),
+            expires_at: None,
+        };
+        let queue = report_queue(&assignment.tenant, self.worker.config.report_shards);
+        let mut pause = AGAIN_AFTER;
+        loop {
+            match self.publisher.publish(queue.clone(), message.clone()).await {
+                None => return false,
+                Some(Ok(())) => return true,
+                Some(Err(error)) => {
+                    if self.worker.context.clock.now() > assignment.over_at() {
+                        tracing::warn!(task = %assignment.task, error = %error, "a report could not be published in time");
+                        return false;
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(AGAIN_AFTER_MAX);
+                }
+            }
+        }
+    }
+
+    /// The assignment in a message, or why it can never be dealt with. The
+    /// reason repeats nothing from the message: it is kept in the open.
+    fn read(&self, message: &Message) -> Result<Assignment, String> {
+        if message.body.len() > ASSIGNMENT_MAX_BYTES {
+            return Err(format!(
+                "the assignment has {} bytes, more than {ASSIGNMENT_MAX_BYTES}",
+                message.body.len()
+            ));
+        }
+        let assignment: Assignment = serde_json::from_slice(&message.body).map_err(|e| {
+            let what = if e.is_data() {
+                "is not an assignment of this version"
+            } else {
+                "is not JSON"
+            };
+            format!("the message {what} (line {}, column {})", e.line(), e.column())
+        })?;
+        let area = assignment.kind.spec().area;
+        if area != self.area {
+            return Err(format!(
+                "{} belongs to {area}, and came through {}",
+                assignment.kind, self.area
+            ));
+        }
+        if procedure::of(assignment.kind).is_none() && !assignment.kind.is_closing_round() {
+            return Err(format!("{} is not for a worker", assignment.kind));
+        }
+        Ok(assignment)
+    }
+}
+
+fn noted(attempted: &str, done: Result<(), QueueError>) {
+    if let Err(error) = done {
+        // It returns and is dealt with again, which does no harm.
+        tracing::warn!(error = %error, "failed to {attempted} a delivery");
+    }
+}
+
+fn word(said: &Said) -> &'static str {
+    match said {
+        Said::Satisfied { .. } => "satisfied",
+        Said::Observed { .. } => "observed",
+        Said::Checked { .. } => "checked",
+        Said::Progress { .. } => "progress",
+        Said::Wait { .. } => "wait",
+        Said::Found { .. } => "found",
+        Said::Fault { .. } => "fault",
+        Said::NotBegun { .. } => "not_begun",
+    }
+}
