@@ -7,7 +7,7 @@ use crate::catalogue::{Area, Kind};
 use crate::command::{ApprovalOf, Command};
 use crate::decide::decide;
 use crate::departure::{Choices, Departure, Forwarding, Manner, PersonRef};
-use crate::event::{Event, seal_events};
+use crate::event::seal_events;
 use crate::evidence::Recorded;
 use crate::fault::{Fault, FaultClass};
 use crate::gates::Gates;
@@ -130,10 +130,6 @@ impl World {
         self.now = self.now.plus((1 + self.tick * 7 % 5) * SECOND_MS + self.tick * 37 % 900);
     }
 
-    pub(super) fn id(&self, kind: Kind) -> TaskId {
-        self.case().tasks.values().find(|t| t.kind() == kind).unwrap().id()
-    }
-
     fn report(&self, task: &Task, said: Said) -> Report {
         let case = self.case();
         let n = case.version;
@@ -188,11 +184,7 @@ impl World {
         let kind = task.kind();
         if kind.is_closing_round() {
             let checks = self.case().assignment(task.id()).unwrap().checks;
-            let results = checks.iter().map(|c| self.checked(c)).collect();
-            if self.case().round == 1 {
-                self.undone.clear();
-            }
-            return Said::Checked { results };
+            return Said::Checked { results: checks.iter().map(|c| self.checked(c)).collect() };
         }
         let (before, after) = self.good(kind, &task.planned.params);
         let (before, after) = (self.seen(before), self.seen(after));
@@ -205,7 +197,8 @@ impl World {
 
     fn checked(&self, check: &Check) -> Checked {
         let (before, after) = self.good(check.kind, &check.params);
-        let facts = if self.undone.contains(&check.kind) { before } else { after };
+        let undone = self.case().round == 1 && self.undone.contains(&check.kind);
+        let facts = if undone { before } else { after };
         Checked { task: check.task, observation: self.seen(facts) }
     }
 
@@ -256,10 +249,14 @@ impl World {
     /// One person does one thing; false if nobody is waited for.
     fn person(&mut self) -> bool {
         let case = self.case().clone();
-        let waiting = case.tasks.values().find_map(|t| {
-            let s = standing(&case, t, self.now, &self.gates);
-            matches!(s, Standing::WaitsForPerson | Standing::WaitsForOwnApproval | Standing::Failed(_)).then(|| (t.clone(), s))
-        });
+        let waiting = case
+            .tasks
+            .values()
+            .filter_map(|t| {
+                let s = standing(&case, t, self.now, &self.gates);
+                matches!(s, Standing::WaitsForPerson | Standing::WaitsForOwnApproval | Standing::Failed(_)).then(|| (t.clone(), s))
+            })
+            .min_by_key(|(t, _)| t.kind());
         let Some((task, standing)) = waiting else { return false };
         self.now = self.now.plus(17 * MINUTE_MS);
         let id = task.id();
@@ -299,11 +296,13 @@ impl World {
             if self.case().state == CaseState::Sealing {
                 return;
             }
-            if self.person() {
+            let timer = next(self.case(), self.now, &self.gates).timer.map(|t| t.at);
+            let soon = timer.filter(|at| at.since(self.now) <= HOUR_MS);
+            if soon.is_none() && self.person() {
                 continue;
             }
-            let wake = next(self.case(), self.now, &self.gates).wake.expect("a case that goes on has a wake-up");
-            self.now = self.now.plus(SECOND_MS).max(wake.at);
+            let at = timer.expect("a case that waits for nobody has a wake-up");
+            self.now = self.now.plus(SECOND_MS).max(at);
             self.order(Command::Tick);
         }
         panic!("it does not close");
@@ -406,9 +405,4 @@ pub(super) fn rich() -> World {
     world.undone = vec![Kind::HideFromAddressLists];
     world.run();
     world
-}
-
-/// What changes an event is told by its type, not by its words.
-pub(super) fn find(world: &World, which: impl Fn(&Event) -> bool) -> usize {
-    world.history.iter().position(|r| which(&r.event)).unwrap()
 }
