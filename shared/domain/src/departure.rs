@@ -134,28 +134,29 @@ pub struct Departure {
     pub choices: Choices,
 }
 
+/// The case that a tenant's source opens with its own reference.
+#[must_use]
+pub fn case_of_reference(tenant: &TenantId, reference: &str) -> CaseId {
+    CaseId::derive(tenant, &format!("ref:{}", reference.trim()))
+}
+
 impl Departure {
     /// The case that this request opens: by the source's reference, or without
     /// one by what the request says (who and when, folded to lower case).
     #[must_use]
     pub fn case_id(&self) -> CaseId {
-        let reference = match &self.reference {
-            Some(r) => format!("ref:{}", r.trim()),
-            None => {
-                let p = &self.person;
-                let part = |s: Option<&str>| s.unwrap_or("").trim().to_lowercase();
-                format!(
-                    "req:{}",
-                    Digest::of_parts(&[
-                        part(p.object_id.as_ref().map(|o| o.0.as_str())).as_bytes(),
-                        part(p.user_principal_name.as_deref()).as_bytes(),
-                        part(p.mail.as_deref()).as_bytes(),
-                        part(p.employee_id.as_deref()).as_bytes(),
-                        &self.effective_at.0.to_be_bytes(),
-                    ])
-                )
-            }
-        };
-        CaseId::derive(&self.tenant, &reference)
+        if let Some(reference) = &self.reference {
+            return case_of_reference(&self.tenant, reference);
+        }
+        let p = &self.person;
+        let part = |s: Option<&str>| s.unwrap_or("").trim().to_lowercase();
+        let request = Digest::of_parts(&[
+            part(p.object_id.as_ref().map(|o| o.0.as_str())).as_bytes(),
+            part(p.user_principal_name.as_deref()).as_bytes(),
+            part(p.mail.as_deref()).as_bytes(),
+            part(p.employee_id.as_deref()).as_bytes(),
+            &self.effective_at.0.to_be_bytes(),
+        ]);
+        CaseId::derive(&self.tenant, &format!("req:{request}"))
     }
 }

@@ -1,0 +1,294 @@
+//! What can be typed. Each command's help ends with examples that work.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use offboard_domain::{Digest, TenantId};
+use std::path::PathBuf;
+
+const ABOUT: &str = "Runs the departure of a person from a company, to the end, and proves it.";
+
+const AFTER: &str = "\
+Exit codes:
+  0    it was done
+  1    it failed; the text says what was attempted, what came back, what to do
+  2    wrong usage, configuration or input; nothing was accepted
+  3    a person is needed, or a time is waited for
+  4    the evidence is not valid
+  130  interrupted (Ctrl-C); what was accepted goes on at the next start
+
+Data goes to standard output, talk to standard error.
+A CASE is named by its id, the beginning of its id, or the source's reference;
+a TASK by its id, the beginning of it, or its kind (identity.disable_sign_in).
+
+Start here:
+  offboard init acme-msp && cd acme-msp
+  offboard doctor
+  offboard plan leavers.csv
+  offboard run leavers.csv";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "offboard", version, about = ABOUT, after_help = AFTER, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The working folder
+    #[arg(short = 'C', long = "dir", global = true, value_name = "DIR", default_value = ".", env = "OFFBOARD_DIR")]
+    pub dir: PathBuf,
+    /// Answer in JSON: one document, or one object a line where answers come one by one
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours (NO_COLOR is respected)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Who acts; stands in the case's history and evidence [default: $OFFBOARD_USER or $USER]
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub actor: Option<String>,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a working folder: commented configuration, and keys that its owner alone can read
+    #[command(after_help = "Examples:\n  offboard init\n  offboard init acme-msp")]
+    Init {
+        /// Where; default: the working folder
+        dir: Option<PathBuf>,
+    },
+    /// Check configuration, keys, credentials and permissions of every tenant, before a departure needs them
+    #[command(after_help = "Examples:\n  offboard doctor\n  offboard doctor --tenant contoso --json")]
+    Doctor {
+        /// Only this tenant
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Check the files only; ask no outside system
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Show what a departure would do: reads only, accepts nothing
+    #[command(after_help = "Examples:\n  offboard plan leavers.csv\n  offboard plan --tenant contoso --person anna@contoso.com\n  offboard plan --tenant contoso --person anna@contoso.com --immediate --json")]
+    Plan(PlanArgs),
+    /// Accept departures and run everything that is open to its end, in this process
+    #[command(after_help = "Stops when every case has ended or only people and time are waited for.\n\nExamples:\n  offboard run leavers.csv\n  offboard run leavers.csv --tenant contoso --wait\n  offboard run            (goes on with what is open)")]
+    Run {
+        /// Departures: CSV or JSON; none: go on with what is open
+        files: Vec<PathBuf>,
+        /// The tenant that the files are for; default: each row names its own
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Keep waiting for people and time, until every case has ended
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Accept departures; `offboard serve` or `offboard run` carries them out
+    #[command(after_help = "Examples:\n  offboard submit leavers.csv\n  offboard submit departure.json --tenant contoso --as hr@acme.example")]
+    Submit {
+        /// Departures: CSV or JSON
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The tenant that the files are for; default: each row names its own
+        #[arg(long)]
+        tenant: Option<TenantId>,
+    },
+    /// Carry out everything that is open, until told to stop
+    #[command(after_help = "Other commands in the same folder talk to it.\n\nExamples:\n  offboard serve\n  OFFBOARD_LOG=debug offboard serve")]
+    Serve,
+    /// List cases
+    #[command(after_help = "Examples:\n  offboard list --open\n  offboard list --tenant contoso --json")]
+    List {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Only those whose life is not over
+        #[arg(long)]
+        open: bool,
+        /// In place of cases: messages that could not be dealt with
+        #[arg(long, conflicts_with_all = ["tenant", "open"])]
+        dead: bool,
+    },
+    /// Show one case: every task with where it stands, and what a person must do
+    #[command(after_help = "Examples:\n  offboard show HR-2041\n  offboard show c-7f3a --json")]
+    Show {
+        /// Which case
+        case: String,
+    },
+    /// Watch cases live
+    #[command(after_help = "Examples:\n  offboard watch\n  offboard watch --tenant contoso\n  offboard watch --json   (one object a line, whenever a case changes)")]
+    Watch {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<TenantId>,
+        /// Also those whose life is over
+        #[arg(long)]
+        all: bool,
+    },
+    /// Say why a case or task is where it is: what was seen, which fault, which rule, what is next
+    #[command(after_help = "Examples:\n  offboard why HR-2041\n  offboard why c-7f3a mailbox.convert_to_shared")]
+    Why {
+        /// Which case
+        case: String,
+        /// Which task; default: all that hold the case up
+        task: Option<String>,
+    },
+    /// Approve a plan, or an irreversible task by itself
+    #[command(after_help = "Shows what is approved and its digest, and asks.\n\nExamples:\n  offboard approve HR-2041\n  offboard approve HR-2041 device.wipe --as lead@acme.example --yes")]
+    Approve {
+        /// Which case
+        case: String,
+        /// Which task; default: the plan
+        task: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Approve only if the digest is this one
+        #[arg(long, value_name = "SHA256")]
+        digest: Option<Digest>,
+    },
+    /// Say that a person's task is done
+    #[command(after_help = "Examples:\n  offboard attest HR-2041 person.confirm_device_returned --file receipt.pdf\n  offboard attest HR-2041 validate --note \"spoke with the manager\"")]
+    Attest {
+        /// Which case
+        case: String,
+        /// Which task
+        task: String,
+        /// The file that shows it; goes into the store, and its digest into the evidence
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// A note for the evidence
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Go without a task, for a reason, until a date
+    #[command(after_help = "When the date has passed, the task is opened again (or a linked case is).\n\nExamples:\n  offboard waive HR-2041 device.wipe --reason \"laptop stolen, police report 4711\" --until 2027-01-31\n  offboard waive HR-2041 person.validate --reason \"manager on leave\" --until 30d")]
+    Waive {
+        /// Which case
+        case: String,
+        /// Which task
+        task: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// Until when: a date, a date and time, or a number of days (30d)
+        #[arg(long, value_name = "WHEN")]
+        until: String,
+    },
+    /// Try again what needs a person
+    #[command(after_help = "Examples:\n  offboard retry HR-2041\n  offboard retry HR-2041 license.release_direct")]
+    Retry {
+        /// Which case
+        case: String,
+        /// Which task; default: all that failed
+        task: Option<String>,
+    },
+    /// Call a departure off; what has happened stays, and is listed
+    #[command(after_help = "Examples:\n  offboard cancel HR-2041 --reason \"he stays\"")]
+    Cancel {
+        /// Which case
+        case: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Verify evidence, with the file and the public key alone
+    #[command(after_help = "Examples:\n  offboard verify evidence-42.dsse.json --key 1f0c9e0a7b5d2c34.pem\n  offboard verify HR-2041    (a case of this folder, with this folder's public keys)")]
+    Verify {
+        /// The evidence file, or a case of this folder
+        evidence: String,
+        /// The public key in PEM; default: those of the working folder
+        #[arg(long, value_name = "PEM")]
+        key: Option<PathBuf>,
+    },
+    /// The installation's keys
+    Keys {
+        /// What to do
+        #[command(subcommand)]
+        what: Keys,
+    },
+    /// Print the JSON Schema of departures
+    #[command(after_help = "Examples:\n  offboard schema > departures.schema.json")]
+    Schema,
+    /// Print the completions of a shell
+    #[command(after_help = "Examples:\n  offboard completions bash > ~/.local/share/bash-completion/completions/offboard\n  offboard completions zsh > ~/.zfunc/_offboard")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print docs/tasks.md
+    #[command(hide = true)]
+    Tasks,
+    /// Print docs/states.md
+    #[command(hide = true)]
+    States,
+}
+
+/// What is planned for show.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Departures: CSV or JSON
+    #[arg(required_unless_present = "person")]
+    pub files: Vec<PathBuf>,
+    /// The tenant; default: each row names its own
+    #[arg(long)]
+    pub tenant: Option<TenantId>,
+    /// In place of a file: a person by sign-in name, mail address or object id
+    #[arg(long, value_name = "PERSON", conflicts_with = "files", requires = "tenant")]
+    pub person: Option<String>,
+    /// Leaves at once
+    #[arg(long, requires = "person")]
+    pub immediate: bool,
+    /// Who takes over, by sign-in name, mail address or object id
+    #[arg(long, value_name = "PERSON", requires = "person")]
+    pub successor: Option<String>,
+    /// Show every task, also those that are true already
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make every key that is missing; those that are there stay
+    Create,
+    /// Make a new signing key; old evidence still verifies with the old public half
+    Rotate,
+    /// Print a public key in PEM, for whoever verifies
+    #[command(after_help = "Examples:\n  offboard keys export > offboard.pem\n  offboard keys export --id 1f0c9e0a7b5d2c34")]
+    Export {
+        /// Which; default: the current one
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// List the signing keys
+    List,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

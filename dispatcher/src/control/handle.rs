@@ -1,0 +1,178 @@
+//! The one answer to every request.
+
+use super::message::{Accepted, Approval, Buried, Request, Response, Status, What};
+use super::summary::{from_index, summarise};
+use super::{CHANGES_WAIT_MAX_MS, LIST_MAX, find, why};
+use crate::engine::{Engine, EngineError};
+use crate::submit::Submitted;
+use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, TenantId};
+use offboard_ledger::Filter;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Buried messages that are counted or listed.
+const DEAD_MAX: usize = 1_000;
+
+/// Answers a request.
+pub async fn handle(engine: &Arc<Engine>, request: Request) -> Response {
+    match answer(engine, request).await {
+        Ok(response) | Err(response) => response,
+    }
+}
+
+async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Response> {
+    match request {
+        Request::Status => status(engine).await,
+        Request::Submit { departures } => submit(engine, departures).await,
+        Request::List { tenant, open_only, after, limit } => {
+            let limit = limit.clamp(1, LIST_MAX);
+            list(engine, Filter { tenant, open_only, after, limit: limit + 1 }).await
+        }
+        Request::Show { case } => {
+            let (tenant, id) = find::case(engine, &case).await?;
+            show(engine, &tenant, id).await
+        }
+        Request::Why { case, task } => {
+            let (tenant, id) = find::case(engine, &case).await?;
+            why::why(engine, &tenant, id, task.as_deref()).await.map(|w| Response::Why(Box::new(w)))
+        }
+        Request::Approve { case, by, of } => {
+            let (tenant, id) = find::case(engine, &case).await?;
+            let of = match of {
+                Approval::Plan { digest } => ApprovalOf::Plan(digest),
+                Approval::Task { task, digest } => {
+                    let case = engine.case(&tenant, id).await.map_err(|e| failed(&e))?;
+                    ApprovalOf::Task(find::task(&case, &task)?, digest)
+                }
+            };
+            order(engine, &tenant, id, Command::Approve { by, of }).await
+        }
+        Request::Attest { case, task, by, file, note } => {
+            let (tenant, id) = find::case(engine, &case).await?;
+            let whole = engine.case(&tenant, id).await.map_err(|e| failed(&e))?;
+            let task = find::task(&whole, &task)?;
+            if let Some(digest) = file {
+                kept(engine, digest).await?;
+            }
+            order(engine, &tenant, id, Command::Attest { task, by, file, note }).await
+        }
+        Request::Waive { case, task, by, reason, until } => {
+            let (tenant, id) = find::case(engine, &case).await?;
+            let whole = engine.case(&tenant, id).await.map_err(|e| failed(&e))?;
+            let task = find::task(&whole, &task)?;
+            order(engine, &tenant, id, Command::Waive { task, by, reason, until }).await
+        }
+        Request::Retry { case, task, by } => {
+            let (tenant, id) = find::case(engine, &case).await?;
+            let task = match task {
+                Some(task) => {
+                    let whole = engine.case(&tenant, id).await.map_err(|e| failed(&e))?;
+                    Some(find::task(&whole, &task)?)
+                }
+                None => None,
+            };
+            order(engine, &tenant, id, Command::Retry { task, by }).await
+        }
+        Request::Cancel { case, by, reason } => {
+            let (tenant, id) = find::case(engine, &case).await?;
+            order(engine, &tenant, id, Command::Cancel { by, reason }).await
+        }
+        Request::Dead { limit } => {
+            let dead = engine.queue.dead(limit.clamp(1, DEAD_MAX)).await.map_err(|e| failed(&e))?;
+            let buried = |(message, reason): (offboard_queue::Message, String)| Buried {
+                id: message.id,
+                bytes: message.body.len(),
+                reason,
+            };
+            Ok(Response::Dead(dead.into_iter().map(buried).collect()))
+        }
+        Request::Changes { after, wait_ms } => Ok(changes(engine, after, wait_ms).await),
+    }
+}
+
+/// What an error says, with the chain of what caused it.
+pub(super) fn failed(error: &(dyn Error + 'static)) -> Response {
+    if let Some(EngineError::Refused(refusal)) = error.downcast_ref::<EngineError>() {
+        return Response::Refused { why: refusal.to_string() };
+    }
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    Response::Failed { why: error.to_string(), causes }
+}
+
+async fn status(engine: &Arc<Engine>) -> Result<Response, Response> {
+    let dead = engine.queue.dead(DEAD_MAX).await.map_err(|e| failed(&e))?.len();
+    Ok(Response::Status(Status {
+        process: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        now: engine.now(),
+        held: engine.held(),
+        dead,
+    }))
+}
+
+/// Each departure is accepted or refused by itself; what was accepted before a
+/// failure stays accepted, and submitting all again is harmless.
+async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Response, Response> {
+    let mut accepted = Vec::with_capacity(departures.len());
+    for departure in departures {
+        let (tenant, case) = (departure.tenant.clone(), departure.case_id());
+        let (what, why) = match engine.submit(departure).await {
+            Ok(Submitted::Opened(_)) => (What::Opened, None),
+            Ok(Submitted::Known(_)) => (What::Known, None),
+            Ok(Submitted::Amended(_)) => (What::Amended, None),
+            Err(error @ (EngineError::Refused(_) | EngineError::UnknownTenant(_))) => (What::Refused, Some(error.to_string())),
+            Err(error) => return Err(failed(&error)),
+        };
+        accepted.push(Accepted { tenant, case, what, why });
+    }
+    Ok(Response::Submitted(accepted))
+}
+
+async fn list(engine: &Arc<Engine>, filter: Filter) -> Result<Response, Response> {
+    let asked = filter.limit - 1;
+    let mut page = engine.ledger.list(filter).await.map_err(|e| failed(&e))?;
+    let more = page.len() > asked;
+    page.truncate(asked);
+    let mut cases = Vec::with_capacity(page.len());
+    for entry in &page {
+        match engine.view(&entry.tenant, entry.case).await {
+            Ok(view) => cases.push(summarise(&view)),
+            Err(EngineError::History { .. }) => cases.push(from_index(entry)),
+            Err(error) if find::unknown(&error) => {}
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    Ok(Response::Cases { cases, more })
+}
+
+async fn show(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId) -> Result<Response, Response> {
+    engine.view(tenant, id).await.map(|v| Response::Case(Box::new(v))).map_err(|e| failed(&e))
+}
+
+async fn order(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId, command: Command) -> Result<Response, Response> {
+    engine.order(tenant, id, command).await.map_err(|e| failed(&e))?;
+    show(engine, tenant, id).await
+}
+
+/// A file that an attestation names must be there to be shown later.
+async fn kept(engine: &Arc<Engine>, digest: Digest) -> Result<(), Response> {
+    engine.store.get(digest).await.map(drop).map_err(|e| failed(&e))
+}
+
+async fn changes(engine: &Arc<Engine>, after: u64, wait_ms: u64) -> Response {
+    let mut watched = engine.changes();
+    let wait = Duration::from_millis(wait_ms.min(CHANGES_WAIT_MAX_MS));
+    let changed = tokio::time::timeout(wait, watched.wait_for(|count| *count != after)).await;
+    let count = match changed {
+        Ok(Ok(count)) => *count,
+        // The wait is over; that the engine goes is noticed by the next request.
+        Ok(Err(_)) | Err(_) => after,
+    };
+    Response::Changes { count }
+}

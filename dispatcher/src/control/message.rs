@@ -1,0 +1,236 @@
+//! What is asked, and what is answered.
+
+use super::summary::CaseSummary;
+use super::why::WhyView;
+use crate::view::CaseView;
+use offboard_domain::{CaseId, Departure, Digest, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What is asked. A case is named by its id, the beginning of its id, or the
+/// source's reference (`tenant/reference` where two tenants use the same one);
+/// a task by its id, its beginning, or its kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Who serves, since when, how much.
+    Status,
+    /// Accept these departures, each by itself.
+    Submit {
+        /// The requests.
+        departures: Vec<Departure>,
+    },
+    /// A page of cases.
+    List {
+        /// Of this tenant; none: of all.
+        #[serde(default)]
+        tenant: Option<TenantId>,
+        /// Only those whose life is not over.
+        #[serde(default)]
+        open_only: bool,
+        /// After this case.
+        #[serde(default)]
+        after: Option<(TenantId, CaseId)>,
+        /// At most this many.
+        limit: usize,
+    },
+    /// One case with everything in it.
+    Show {
+        /// Which.
+        case: String,
+    },
+    /// Why a case or task is where it is.
+    Why {
+        /// Which case.
+        case: String,
+        /// Which task; none: all that hold the case up.
+        #[serde(default)]
+        task: Option<String>,
+    },
+    /// Approve the plan or a task, by the digest of what was looked at.
+    Approve {
+        /// Which case.
+        case: String,
+        /// Who.
+        by: String,
+        /// What.
+        of: Approval,
+    },
+    /// A person says that a human task is done.
+    Attest {
+        /// Which case.
+        case: String,
+        /// Which task.
+        task: String,
+        /// Who.
+        by: String,
+        /// The file that shows it; it must be in the store already.
+        #[serde(default)]
+        file: Option<Digest>,
+        /// A note.
+        #[serde(default)]
+        note: String,
+    },
+    /// A person decides to go without.
+    Waive {
+        /// Which case.
+        case: String,
+        /// Which task.
+        task: String,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A person orders another try.
+    Retry {
+        /// Which case.
+        case: String,
+        /// Which task; none: all that need a person.
+        #[serde(default)]
+        task: Option<String>,
+        /// Who.
+        by: String,
+    },
+    /// A person calls the departure off.
+    Cancel {
+        /// Which case.
+        case: String,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Messages that could not be dealt with.
+    Dead {
+        /// At most this many.
+        limit: usize,
+    },
+    /// Answers when something has changed since `after`, or when the wait is over.
+    Changes {
+        /// The count that was answered last; 0 for the first time.
+        after: u64,
+        /// Wait at most this long, in milliseconds of real time.
+        wait_ms: u64,
+    },
+}
+
+/// What is approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Approval {
+    /// The plan with this digest.
+    Plan {
+        /// What was looked at.
+        digest: Digest,
+    },
+    /// One task with this digest.
+    Task {
+        /// Which.
+        task: String,
+        /// What was looked at.
+        digest: Digest,
+    },
+}
+
+/// What became of a submitted departure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A new case.
+    Opened,
+    /// The case that it opened before.
+    Known,
+    /// The case that it opened before, with the request as it is now.
+    Amended,
+    /// The state machine, or the configuration, says no.
+    Refused,
+}
+
+/// One departure of a submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which case.
+    pub case: CaseId,
+    /// What became of it.
+    pub what: What,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Who serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The process.
+    pub process: u32,
+    /// The program's version.
+    pub version: String,
+    /// Engine time.
+    pub now: Timestamp,
+    /// Open cases in its memory.
+    pub held: usize,
+    /// Messages that could not be dealt with.
+    pub dead: usize,
+}
+
+/// A message that could not be dealt with. Its body stays where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buried {
+    /// Its id.
+    pub id: String,
+    /// Its size in bytes.
+    pub bytes: usize,
+    /// Why it was buried.
+    pub reason: String,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", content = "with", rename_all = "snake_case")]
+pub enum Response {
+    /// Who serves.
+    Status(Status),
+    /// What became of each departure, in the order of the request.
+    Submitted(Vec<Accepted>),
+    /// A page of cases.
+    Cases {
+        /// The cases, in the order of tenant and id.
+        cases: Vec<CaseSummary>,
+        /// Whether there are more after them.
+        more: bool,
+    },
+    /// One case; after an order, as it is now.
+    Case(Box<CaseView>),
+    /// Why.
+    Why(Box<WhyView>),
+    /// Buried messages.
+    Dead(Vec<Buried>),
+    /// How often something has changed.
+    Changes {
+        /// The count.
+        count: u64,
+    },
+    /// What was named fits several.
+    Ambiguous {
+        /// What was named.
+        given: String,
+        /// What it fits.
+        candidates: Vec<String>,
+    },
+    /// It was lawfully refused, or there is no such thing. Nothing was changed.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// It failed.
+    Failed {
+        /// What was attempted and what came back.
+        why: String,
+        /// The chain of what caused it.
+        causes: Vec<String>,
+    },
+}
