@@ -43,7 +43,12 @@ impl Collector {
             }
             Some((first, latest)) => {
                 let amends = *latest != departure;
-                self.intake.same.push(SameCase { row: at.clone(), first: first.clone(), case, amends });
+                self.intake.same.push(SameCase {
+                    row: at.clone(),
+                    first: first.clone(),
+                    case,
+                    amends,
+                });
                 if amends {
                     *latest = departure.clone();
                     self.intake.accepted.push((at, departure));
@@ -62,7 +67,14 @@ impl Collector {
     }
 
     pub(super) fn warn(&mut self, at: Option<&RowRef>, text: impl Into<String>) {
-        self.intake.warnings.push(Warning { at: at.cloned(), text: text.into() });
+        let warning = Warning {
+            at: at.cloned(),
+            text: text.into(),
+        };
+        // What concerns the file may be noticed for each of its tenants.
+        if at.is_some() || !self.intake.warnings.contains(&warning) {
+            self.intake.warnings.push(warning);
+        }
     }
 
     pub(super) fn done(self) -> Intake {
@@ -78,13 +90,18 @@ pub(super) fn tenant<'a>(context: Context<'a>, named: Option<&str>) -> Result<(&
         Some(id) => Some(by_handle(id.as_str()).ok_or_else(|| format!("a configured tenant; '{id}' is none"))?),
         None => None,
     };
-    let Some(name) = named else { return whole.ok_or_else(|| "a tenant's handle or name".to_owned()) };
+    let Some(name) = named else {
+        return whole.ok_or_else(|| "a tenant's handle or name".to_owned());
+    };
     let folded = fold(name);
     let mut by_name = context.tenants.iter().filter(|(_, t)| fold(&t.name) == folded);
     let found = by_handle(&name.to_lowercase()).or_else(|| by_name.next().filter(|_| by_name.next().is_none()));
     match (whole, found) {
         (Some(whole), Some(found)) if whole.0 == found.0 => Ok(whole),
-        (Some(whole), _) => Err(format!("the tenant '{}', which the file was handed over for, or nothing", whole.0)),
+        (Some(whole), _) => Err(format!(
+            "the tenant '{}', which the file was handed over for, or nothing",
+            whole.0
+        )),
         (None, Some(found)) => Ok(found),
         (None, None) => {
             let hint = did_you_mean(name, context.tenants.keys().map(TenantId::as_str))

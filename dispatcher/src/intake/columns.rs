@@ -7,38 +7,190 @@ use std::collections::BTreeMap;
 /// Common names of columns in English and German exports, in the form that
 /// [`fold`] gives them. The fields' own words are known beside them.
 const COMMON: &[(Field, &[&str])] = &[
-    (Field::Tenant, &["client", "company", "mandant", "firma", "kunde", "unternehmen", "tenanthandle"]),
+    (
+        Field::Tenant,
+        &[
+            "client",
+            "company",
+            "mandant",
+            "firma",
+            "kunde",
+            "unternehmen",
+            "tenanthandle",
+        ],
+    ),
     (
         Field::Reference,
-        &["ref", "case", "caseid", "caseno", "casenumber", "ticket", "ticketid", "vorgang", "vorgangsnummer", "vorgangsnr", "referenz", "aktenzeichen"],
+        &[
+            "ref",
+            "case",
+            "caseid",
+            "caseno",
+            "casenumber",
+            "ticket",
+            "ticketid",
+            "vorgang",
+            "vorgangsnummer",
+            "vorgangsnr",
+            "referenz",
+            "aktenzeichen",
+        ],
     ),
-    (Field::ObjectId, &["entraid", "entraobjectid", "azureadid", "azureadobjectid", "userid", "objektid"]),
+    (
+        Field::ObjectId,
+        &[
+            "entraid",
+            "entraobjectid",
+            "azureadid",
+            "azureadobjectid",
+            "userid",
+            "objektid",
+        ],
+    ),
     (
         Field::UserPrincipalName,
-        &["upn", "username", "login", "loginname", "signinname", "benutzername", "anmeldename", "benutzerkonto"],
+        &[
+            "upn",
+            "username",
+            "login",
+            "loginname",
+            "signinname",
+            "benutzername",
+            "anmeldename",
+            "benutzerkonto",
+        ],
     ),
     (
         Field::Mail,
-        &["email", "emailaddress", "mailaddress", "workemail", "emailadresse", "mailadresse", "dienstlicheemail", "geschaeftlicheemail"],
+        &[
+            "email",
+            "emailaddress",
+            "mailaddress",
+            "workemail",
+            "emailadresse",
+            "mailadresse",
+            "dienstlicheemail",
+            "geschaeftlicheemail",
+        ],
     ),
     (
         Field::EmployeeId,
-        &["employeeno", "employeenumber", "personnelno", "staffid", "staffnumber", "personnelnumber", "personalnummer", "personalnr", "persnr", "mitarbeiternummer", "mitarbeiternr", "mitarbeiterid"],
+        &[
+            "employeeno",
+            "employeenumber",
+            "personnelno",
+            "staffid",
+            "staffnumber",
+            "personnelnumber",
+            "personalnummer",
+            "personalnr",
+            "persnr",
+            "mitarbeiternummer",
+            "mitarbeiternr",
+            "mitarbeiterid",
+        ],
     ),
-    (Field::DisplayName, &["name", "fullname", "employeename", "mitarbeiter", "mitarbeitername", "anzeigename", "vollername"]),
+    (
+        Field::DisplayName,
+        &[
+            "name",
+            "fullname",
+            "employeename",
+            "mitarbeiter",
+            "mitarbeitername",
+            "anzeigename",
+            "vollername",
+        ],
+    ),
     (Field::FirstName, &["givenname", "forename", "vorname", "rufname"]),
     (Field::LastName, &["surname", "familyname", "nachname", "familienname"]),
-    (Field::Manner, &["leavetype", "terminationtype", "urgency", "austrittsart", "kuendigungsart", "dringlichkeit"]),
+    (
+        Field::Manner,
+        &[
+            "leavetype",
+            "terminationtype",
+            "urgency",
+            "austrittsart",
+            "kuendigungsart",
+            "dringlichkeit",
+        ],
+    ),
     (
         Field::EffectiveAt,
-        &["effectivedate", "effective", "lastday", "lastworkingday", "leavedate", "leavingdate", "enddate", "exitdate", "terminationdate", "departuredate", "austritt", "austrittsdatum", "austrittam", "letztertag", "letzterarbeitstag", "enddatum", "ausscheidenam"],
+        &[
+            "effectivedate",
+            "effective",
+            "lastday",
+            "lastworkingday",
+            "leavedate",
+            "leavingdate",
+            "enddate",
+            "exitdate",
+            "terminationdate",
+            "departuredate",
+            "austritt",
+            "austrittsdatum",
+            "austrittam",
+            "letztertag",
+            "letzterarbeitstag",
+            "enddatum",
+            "ausscheidenam",
+        ],
     ),
-    (Field::RequestedBy, &["requester", "requestor", "submittedby", "beantragtvon", "antragsteller", "gemeldetvon", "sachbearbeiter"]),
-    (Field::RequestedAt, &["requestdate", "requestedon", "submittedat", "beantragtam", "gemeldetam", "antragsdatum"]),
-    (Field::Successor, &["successormail", "successoremail", "delegate", "handoverto", "nachfolger", "nachfolge", "vertretung", "uebergabean"]),
-    (Field::LegalHold, &["litigationhold", "hold", "aufbewahrung", "rechtssicherung"]),
-    (Field::Forwarding, &["forward", "mailforwarding", "weiterleitung", "mailweiterleitung"]),
-    (Field::AutomaticReply, &["autoreply", "outofoffice", "ooo", "abwesenheitsnotiz", "automatischeantwort"]),
+    (
+        Field::RequestedBy,
+        &[
+            "requester",
+            "requestor",
+            "submittedby",
+            "beantragtvon",
+            "antragsteller",
+            "gemeldetvon",
+            "sachbearbeiter",
+        ],
+    ),
+    (
+        Field::RequestedAt,
+        &[
+            "requestdate",
+            "requestedon",
+            "submittedat",
+            "beantragtam",
+            "gemeldetam",
+            "antragsdatum",
+        ],
+    ),
+    (
+        Field::Successor,
+        &[
+            "successormail",
+            "successoremail",
+            "delegate",
+            "handoverto",
+            "nachfolger",
+            "nachfolge",
+            "vertretung",
+            "uebergabean",
+        ],
+    ),
+    (
+        Field::LegalHold,
+        &["litigationhold", "hold", "aufbewahrung", "rechtssicherung"],
+    ),
+    (
+        Field::Forwarding,
+        &["forward", "mailforwarding", "weiterleitung", "mailweiterleitung"],
+    ),
+    (
+        Field::AutomaticReply,
+        &[
+            "autoreply",
+            "outofoffice",
+            "ooo",
+            "abwesenheitsnotiz",
+            "automatischeantwort",
+        ],
+    ),
     (Field::Meetings, &["meeting", "termine", "besprechungen"]),
     (Field::WipeCompanyDevices, &["wipe", "wipedevices", "geraeteloeschen"]),
 ];
@@ -81,7 +233,12 @@ impl Columns {
 
     /// What is missing before any row can be read.
     pub(super) fn missing(&self) -> Option<&'static str> {
-        let person = [Field::ObjectId, Field::UserPrincipalName, Field::Mail, Field::EmployeeId];
+        let person = [
+            Field::ObjectId,
+            Field::UserPrincipalName,
+            Field::Mail,
+            Field::EmployeeId,
+        ];
         if !person.iter().any(|f| self.places.contains_key(f)) {
             return Some("a column that names the person: mail, user_principal_name, employee_id or object_id");
         }
@@ -96,12 +253,21 @@ impl Columns {
 /// The field that a tenant's configuration gives a column's name.
 fn configured(name: &str, config: &IntakeConfig) -> Option<Field> {
     let fits = |names: &Vec<String>| names.iter().any(|n| fold(n) == name);
-    config.columns.iter().find(|(_, names)| fits(names)).map(|(field, _)| *field)
+    config
+        .columns
+        .iter()
+        .find(|(_, names)| fits(names))
+        .map(|(field, _)| *field)
 }
 
 fn common(name: &str) -> Option<Field> {
     let own = Field::ALL.iter().copied().find(|f| fold(f.word()) == name);
-    own.or_else(|| COMMON.iter().find(|(_, names)| names.contains(&name)).map(|(field, _)| *field))
+    own.or_else(|| {
+        COMMON
+            .iter()
+            .find(|(_, names)| names.contains(&name))
+            .map(|(field, _)| *field)
+    })
 }
 
 fn shown_only(field: Field) -> bool {
@@ -148,10 +314,11 @@ pub(super) fn resolve(header: &[String], config: Option<&IntakeConfig>) -> Resul
 
 /// Where the tenant's column is, when no tenant is known yet: by its common
 /// names, or by any tenant's own.
-pub(super) fn tenant_place<'c>(header: &[String], mut configs: impl Iterator<Item = &'c IntakeConfig>) -> Option<usize> {
+pub(super) fn tenant_place<'c>(
+    header: &[String],
+    mut configs: impl Iterator<Item = &'c IntakeConfig>,
+) -> Option<usize> {
     let names: Vec<String> = header.iter().map(|t| fold(t)).collect();
     let by_common = names.iter().position(|n| common(n) == Some(Field::Tenant));
-    by_common.or_else(|| {
-        configs.find_map(|c| names.iter().position(|n| configured(n, c) == Some(Field::Tenant)))
-    })
+    by_common.or_else(|| configs.find_map(|c| names.iter().position(|n| configured(n, c) == Some(Field::Tenant))))
 }

@@ -5,6 +5,7 @@
 //! shifted row would be another person), that a quote which nobody closed does
 //! not swallow the rest in silence, and limits.
 
+use super::cells::{Lines, bad_quotes, skip_sep_line};
 use super::collect::{self, Collector, Wrong};
 use super::columns::{self, Columns};
 use super::dates::{self, Moment};
@@ -29,7 +30,7 @@ pub(super) fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Int
     let whole = decoded.text.as_str();
     let (body, said) = skip_sep_line(whole);
     let delimiter = delimiter(body, said, context);
-    let open_quote = unclosed_quote(body, delimiter);
+    let mut bad_quotes = bad_quotes(body, delimiter).into_iter().peekable();
     let mut lines = Lines::new(body, if body.len() == whole.len() { 1 } else { 2 });
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
@@ -40,7 +41,9 @@ pub(super) fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Int
     let mut record = StringRecord::new();
     let header = match reader.read_record(&mut record) {
         Ok(true) => header(&record)?,
-        Ok(false) => return Err("it is empty; expected the columns' names first, then a row for each departure".into()),
+        Ok(false) => {
+            return Err("it is empty; expected the columns' names first, then a row for each departure".into());
+        }
         Err(e) => return Err(format!("the first row cannot be read: {e}")),
     };
     let file: Arc<str> = file.into();
@@ -63,13 +66,24 @@ pub(super) fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Int
         if row > ROWS_MAX as u64 {
             return Err(format!("it has more than {ROWS_MAX} rows: split it"));
         }
-        let at = RowRef { file: file.clone(), line, row };
+        let at = RowRef {
+            file: file.clone(),
+            line,
+            row,
+        };
         let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-        if let Some(quote) = open_quote.filter(|q| (start..end.max(start + 1)).contains(q)) {
-            let expected = format!(
-                "a closing quote: the one opened on line {} is never closed, and what follows it cannot be read",
-                lines.at(quote)
-            );
+        while bad_quotes.next_if(|q| q.opened < start).is_some() {}
+        if let Some(quote) = bad_quotes.next_if(|q| q.opened < end.max(start + 1)) {
+            let opened = lines.at(quote.opened);
+            let expected = match quote.closed {
+                None => format!(
+                    "a closing quote: the one opened on line {opened} is never closed, and what follows it cannot be read"
+                ),
+                Some(closed) => format!(
+                    "a quote to end with its cell: the one opened on line {opened} closes in the middle of a cell on line {}, and what is between them cannot be read (a quote inside a cell is written twice)",
+                    lines.at(closed)
+                ),
+            };
             out.reject(&at, Wrong::new(None, None, expected));
             continue;
         }
@@ -83,16 +97,6 @@ pub(super) fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Int
     }
 }
 
-/// Spreadsheets write `sep=;` as a line of its own before the table.
-fn skip_sep_line(text: &str) -> (&str, Option<u8>) {
-    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    let first = first.trim_end_matches('\r').trim_matches('"');
-    match first.to_ascii_lowercase().strip_prefix("sep=").map(str::as_bytes) {
-        Some([sign]) if sign.is_ascii() => (rest, Some(*sign)),
-        _ => (text, None),
-    }
-}
-
 /// What stands between the cells: as configured or said, else the sign under
 /// which most columns of the first line mean something, then the commonest.
 fn delimiter(text: &str, said: Option<u8>, context: Context<'_>) -> u8 {
@@ -101,80 +105,31 @@ fn delimiter(text: &str, said: Option<u8>, context: Context<'_>) -> u8 {
         return fixed;
     }
     let score = |sign: u8| {
-        let mut reader =
-            ReaderBuilder::new().delimiter(sign).has_headers(false).flexible(true).from_reader(text.as_bytes());
+        let mut reader = ReaderBuilder::new()
+            .delimiter(sign)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text.as_bytes());
         let mut record = StringRecord::new();
-        let Ok(true) = reader.read_record(&mut record) else { return (0, 0) };
+        let Ok(true) = reader.read_record(&mut record) else {
+            return (0, 0);
+        };
         let titles: Vec<String> = record.iter().take(COLUMNS_MAX).map(|t| t.trim().to_owned()).collect();
         let configs = tenant.map_or_else(|| context.tenants.values().collect(), |t| vec![t]);
         let known = |c| columns::resolve(&titles, c).map_or(0, |c| c.known());
-        let most = configs.iter().map(|t| known(Some(&t.intake))).max().unwrap_or_else(|| known(None));
+        let most = configs
+            .iter()
+            .map(|t| known(Some(&t.intake)))
+            .max()
+            .unwrap_or_else(|| known(None));
         (most, record.len())
     };
     // Of equal ones the first wins, and `max_by_key` would take the last.
-    DELIMITERS.into_iter().rev().max_by_key(|sign| score(*sign)).unwrap_or(b',')
-}
-
-/// Where a quote opens a cell that is never closed.
-fn unclosed_quote(text: &str, delimiter: u8) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut cell_starts = true;
-    let mut i = 0;
-    while i < bytes.len() {
-        match bytes[i] {
-            b'"' if cell_starts => {
-                let opened = i;
-                i += 1;
-                loop {
-                    match (bytes.get(i), bytes.get(i + 1)) {
-                        (None, _) => return Some(opened),
-                        (Some(b'"'), Some(b'"')) => i += 2,
-                        (Some(b'"'), _) => break,
-                        (Some(_), _) => i += 1,
-                    }
-                }
-                cell_starts = false;
-            }
-            b => cell_starts = b == delimiter || b == b'\n' || b == b'\r',
-        }
-        i += 1;
-    }
-    None
-}
-
-/// Counts lines up to places that mostly come in order.
-struct Lines<'t> {
-    bytes: &'t [u8],
-    place: usize,
-    line: u64,
-    first: u64,
-}
-
-impl<'t> Lines<'t> {
-    fn new(text: &'t str, first: u64) -> Self {
-        Self { bytes: text.as_bytes(), place: 0, line: first, first }
-    }
-
-    /// The line of a place; of empty lines at the place, the one after them.
-    fn at(&mut self, place: usize) -> u64 {
-        let mut end = place.min(self.bytes.len());
-        while self.bytes.get(end).is_some_and(|b| matches!(b, b'\n' | b'\r')) {
-            end += 1;
-        }
-        if end < self.place {
-            (self.place, self.line) = (0, self.first);
-        }
-        for i in self.place..end {
-            let ends = match self.bytes[i] {
-                b'\n' => true,
-                b'\r' => self.bytes.get(i + 1) != Some(&b'\n'),
-                _ => false,
-            };
-            self.line += u64::from(ends);
-        }
-        self.place = end;
-        self.line
-    }
+    DELIMITERS
+        .into_iter()
+        .rev()
+        .max_by_key(|sign| score(*sign))
+        .unwrap_or(b',')
 }
 
 fn header(record: &StringRecord) -> Result<Vec<String>, String> {
@@ -184,7 +139,10 @@ fn header(record: &StringRecord) -> Result<Vec<String>, String> {
         titles.pop();
     }
     if titles.len() > COLUMNS_MAX {
-        return Err(format!("it has {} columns; expected at most {COLUMNS_MAX}", titles.len()));
+        return Err(format!(
+            "it has {} columns; expected at most {COLUMNS_MAX}",
+            titles.len()
+        ));
     }
     Ok(titles)
 }
@@ -205,13 +163,20 @@ impl<'a> Table<'a> {
             None => context.tenants.values().map(|t| &t.intake).collect(),
         };
         let tenant_place = columns::tenant_place(&header, configs.into_iter());
-        let mut table = Self { context, header, tenant_place, columns: BTreeMap::new() };
+        let mut table = Self {
+            context,
+            header,
+            tenant_place,
+            columns: BTreeMap::new(),
+        };
         if context.tenant.is_some() {
             // All rows are read alike: what is wrong with the columns is wrong with the file.
             let (id, tenant) = collect::tenant(context, None).map_err(|e| format!("expected {e}"))?;
             table.columns_of(id, tenant).as_ref().map_err(Clone::clone)?;
         } else if tenant_place.is_none() {
-            return Err("nothing says which tenant it is for: name one when handing it over, or add a column 'tenant'".into());
+            return Err(
+                "nothing says which tenant it is for: name one when handing it over, or add a column 'tenant'".into(),
+            );
         }
         Ok(table)
     }
@@ -234,8 +199,12 @@ impl<'a> Table<'a> {
     }
 
     fn warn_unknown(&mut self, file: &str, out: &mut Collector) {
-        let Some((id, tenant)) = collect::tenant(self.context, None).ok() else { return };
-        let Ok(columns) = self.columns_of(id, tenant) else { return };
+        let Some((id, tenant)) = collect::tenant(self.context, None).ok() else {
+            return;
+        };
+        let Ok(columns) = self.columns_of(id, tenant) else {
+            return;
+        };
         let unknown = columns.unknown.clone();
         self.warn_columns(file, &unknown, out);
     }
@@ -247,7 +216,13 @@ impl<'a> Table<'a> {
             .map(|i| format!("'{}'", shown(&self.header[*i])))
             .collect();
         if !titles.is_empty() {
-            out.warn(None, format!("{file}: ignored these columns, whose names are not known: {}", titles.join(", ")));
+            out.warn(
+                None,
+                format!(
+                    "{file}: ignored these columns, whose names are not known: {}",
+                    titles.join(", ")
+                ),
+            );
         }
     }
 
@@ -262,7 +237,11 @@ impl<'a> Table<'a> {
             out.reject(at, Wrong::new(None, None, expected));
             return;
         }
-        let named = self.tenant_place.and_then(|i| record.get(i)).map(str::trim).filter(|c| !c.is_empty());
+        let named = self
+            .tenant_place
+            .and_then(|i| record.get(i))
+            .map(str::trim)
+            .filter(|c| !c.is_empty());
         let (id, tenant) = match collect::tenant(self.context, named) {
             Ok(found) => found,
             Err(expected) => {
@@ -284,7 +263,13 @@ impl<'a> Table<'a> {
             self.warn_columns(&at.file, &unknown, out);
         }
         if let Some(Ok(columns)) = self.columns.get(id) {
-            let row = Row { record, columns, header: &self.header, wrong: Vec::new(), assumed: Vec::new() };
+            let row = Row {
+                record,
+                columns,
+                header: &self.header,
+                wrong: Vec::new(),
+                assumed: Vec::new(),
+            };
             row.finish(at, id, tenant, self.context, out);
         }
     }
@@ -355,7 +340,9 @@ impl<'r> Row<'r> {
     fn choices(&mut self) -> Choices {
         Choices {
             legal_hold: self.get(Field::LegalHold, values::yes_or_no),
-            forwarding: self.get(Field::Forwarding, values::forwarding).map(values::forwarding_of),
+            forwarding: self
+                .get(Field::Forwarding, values::forwarding)
+                .map(values::forwarding_of),
             automatic_reply: self.get(Field::AutomaticReply, values::reply),
             meetings: self.get(Field::Meetings, values::meetings),
             onedrive: self.get(Field::Onedrive, values::onedrive),
@@ -378,7 +365,8 @@ impl<'r> Row<'r> {
             Ok(at) => at,
             Err(expected) => {
                 if !said_wrongly && !manner_failed {
-                    self.wrong.push(Wrong::new(self.title(Field::EffectiveAt), None, expected));
+                    self.wrong
+                        .push(Wrong::new(self.title(Field::EffectiveAt), None, expected));
                 }
                 context.now
             }
@@ -400,6 +388,9 @@ impl<'r> Row<'r> {
         if self.wrong.is_empty() {
             for assumed in self.assumed {
                 out.warn(Some(at), assumed);
+            }
+            if departure.reference.is_none() && said.is_none() {
+                out.warn(Some(at), super::UNRECOGNISABLE);
             }
             out.accept(at.clone(), departure);
         } else {

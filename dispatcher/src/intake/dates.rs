@@ -25,7 +25,10 @@ fn expected(formats: &BTreeSet<DateFormat>) -> String {
             other => other.word().to_owned(),
         })
         .collect();
-    format!("a date from 2000 to 2100 as {}, with or without a time (17:00)", words.join(" or "))
+    format!(
+        "a date from 2000 to 2100 as {}, with or without a time (17:00)",
+        words.join(" or ")
+    )
 }
 
 /// Reads a date in one of the formats, in the tenant's time zone unless it
@@ -33,9 +36,13 @@ fn expected(formats: &BTreeSet<DateFormat>) -> String {
 pub(super) fn moment(text: &str, formats: &BTreeSet<DateFormat>, tenant: &Tenant) -> Result<Moment, String> {
     let fail = || expected(formats);
     let text = text.trim();
-    let digits_end = text.find(|c: char| !c.is_ascii_digit() && !"-./".contains(c)).unwrap_or(text.len());
+    let digits_end = text
+        .find(|c: char| !c.is_ascii_digit() && !"-./".contains(c))
+        .unwrap_or(text.len());
     let (day, rest) = text.split_at(digits_end);
-    let date = date(day, formats).filter(|d| YEARS.contains(&d.year())).ok_or_else(fail)?;
+    let date = date(day, formats)
+        .filter(|d| YEARS.contains(&d.year()))
+        .ok_or_else(fail)?;
     let rest = rest.strip_prefix(['T', 't', ',']).unwrap_or(rest).trim();
     if rest.is_empty() {
         return in_zone(date.to_datetime(tenant.working_hours.to), &tenant.time_zone, fail);
@@ -48,10 +55,16 @@ pub(super) fn moment(text: &str, formats: &BTreeSet<DateFormat>, tenant: &Tenant
         return in_zone(local, &tenant.time_zone, fail);
     }
     // "+01:00[Europe/Berlin]" as RFC 9557 writes it: the offset decides.
-    let (own, name) = rest.strip_suffix(']').and_then(|r| r.split_once('[')).unwrap_or((rest, ""));
+    let (own, name) = rest
+        .strip_suffix(']')
+        .and_then(|r| r.split_once('['))
+        .unwrap_or((rest, ""));
     if let Some(offset) = offset(own) {
         let at = offset.to_timestamp(local).map_err(|_| fail())?;
-        return Ok(Moment { at: Timestamp(at.as_millisecond()), assumed: None });
+        return Ok(Moment {
+            at: Timestamp(at.as_millisecond()),
+            assumed: None,
+        });
     }
     let name = if own.is_empty() { name } else { rest };
     match TimeZone::get(name) {
@@ -85,7 +98,9 @@ fn date(day: &str, formats: &BTreeSet<DateFormat>) -> Option<Date> {
 
 /// `17:00`, `17:00:30`, `17:00:30.5`, `5:00 PM`; what follows is returned.
 fn time(text: &str) -> Option<(Time, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && !":.".contains(c)).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && !":.".contains(c))
+        .unwrap_or(text.len());
     let (clock, rest) = text.split_at(end);
     let clock = clock.split_once('.').map_or(clock, |(whole, _)| whole);
     let parts: Vec<&str> = clock.split(':').collect();
@@ -96,7 +111,9 @@ fn time(text: &str) -> Option<(Time, &str)> {
     let minute: i8 = parts[1].parse().ok()?;
     let second: i8 = parts.get(2).map_or(Some(0), |s| s.parse().ok())?;
     let after = rest.trim_start();
-    let half = after.get(..2).map(str::to_ascii_lowercase);
+    // The "Am" of "America/New_York" is none.
+    let alone = after.chars().nth(2).is_none_or(|c| !c.is_alphabetic());
+    let half = after.get(..2).filter(|_| alone).map(str::to_ascii_lowercase);
     let rest = match half.as_deref() {
         Some(half @ ("am" | "pm")) => {
             if !(1..=12).contains(&hour) {
@@ -126,7 +143,10 @@ fn offset(text: &str) -> Option<Offset> {
         return None;
     }
     let hours: i32 = digits[..2].parse().ok()?;
-    let minutes: i32 = digits.get(2..).filter(|m| !m.is_empty()).map_or(Some(0), |m| m.parse().ok())?;
+    let minutes: i32 = digits
+        .get(2..)
+        .filter(|m| !m.is_empty())
+        .map_or(Some(0), |m| m.parse().ok())?;
     // No place on earth is further from UTC than 14 hours.
     if hours > 14 || minutes > 59 {
         return None;
@@ -152,5 +172,8 @@ fn in_zone(local: DateTime, zone: &TimeZone, fail: impl Fn() -> String) -> Resul
             zoned.offset()
         )),
     };
-    Ok(Moment { at: Timestamp(zoned.timestamp().as_millisecond()), assumed })
+    Ok(Moment {
+        at: Timestamp(zoned.timestamp().as_millisecond()),
+        assumed,
+    })
 }

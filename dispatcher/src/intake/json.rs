@@ -130,8 +130,11 @@ pub(super) fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Int
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| format!("byte {} is not UTF-8", e.valid_up_to()))?;
     let many = text.trim_start().starts_with('[');
-    let parsed: Result<Vec<&RawValue>, _> =
-        if many { serde_json::from_str(text) } else { serde_json::from_str::<&RawValue>(text).map(|one| vec![one]) };
+    let parsed: Result<Vec<&RawValue>, _> = if many {
+        serde_json::from_str(text)
+    } else {
+        serde_json::from_str::<&RawValue>(text).map(|one| vec![one])
+    };
     let elements = parsed.map_err(|e| format!("not valid JSON: {e}"))?;
     if elements.len() > ROWS_MAX {
         return Err(format!("it has more than {ROWS_MAX} departures: split it"));
@@ -142,20 +145,34 @@ pub(super) fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Int
     for (i, element) in elements.iter().enumerate() {
         let raw = element.get();
         // Both point into the same text, so the difference is the place in it.
-        let place = (raw.as_ptr() as usize).saturating_sub(text.as_ptr() as usize).min(text.len());
+        let place = (raw.as_ptr() as usize)
+            .saturating_sub(text.as_ptr() as usize)
+            .min(text.len());
         line += text.as_bytes()[counted..place].iter().filter(|b| **b == b'\n').count() as u64;
         counted = place;
-        let at = RowRef { file: file.clone(), line, row: i as u64 + 1 };
+        let at = RowRef {
+            file: file.clone(),
+            line,
+            row: i as u64 + 1,
+        };
         let root = if many { format!("$[{i}]") } else { "$".to_owned() };
         if raw.len() > ROW_MAX_BYTES {
-            let expected = format!("a departure of at most {ROW_MAX_BYTES} bytes; this one has {}", raw.len());
+            let expected = format!(
+                "a departure of at most {ROW_MAX_BYTES} bytes; this one has {}",
+                raw.len()
+            );
             out.reject(&at, Wrong::new(Some(&root), None, expected));
             continue;
         }
         let mut reader = serde_json::Deserializer::from_str(raw);
         match serde_path_to_error::deserialize::<_, WireDeparture>(&mut reader) {
             Ok(wire) => {
-                Element { root, wrong: Vec::new(), assumed: Vec::new() }.finish(wire, &at, context, &mut out);
+                Element {
+                    root,
+                    wrong: Vec::new(),
+                    assumed: Vec::new(),
+                }
+                .finish(wire, &at, context, &mut out);
             }
             Err(e) => {
                 let path = e.path().to_string();
@@ -234,7 +251,9 @@ impl Element {
         };
         Choices {
             legal_hold: wire.legal_hold,
-            forwarding: wire.forwarding.map(|f| values::forwarding_of(matches!(f, WireForwarding::Remove))),
+            forwarding: wire
+                .forwarding
+                .map(|f| values::forwarding_of(matches!(f, WireForwarding::Remove))),
             automatic_reply,
             meetings: wire.meetings.map(|m| match m {
                 WireMeetings::Leave => departure::Meetings::Leave,
@@ -283,13 +302,18 @@ impl Element {
             requested_by: self
                 .check("requested_by", wire.requested_by, values::line)
                 .unwrap_or_else(|| context.requested_by.to_owned()),
-            requested_at: self.moment("requested_at", wire.requested_at, tenant).unwrap_or(context.now),
+            requested_at: self
+                .moment("requested_at", wire.requested_at, tenant)
+                .unwrap_or(context.now),
             successor,
             choices: self.choices(wire.choices),
         };
         if self.wrong.is_empty() {
             for assumed in self.assumed {
                 out.warn(Some(at), assumed);
+            }
+            if departure.reference.is_none() && said.is_none() {
+                out.warn(Some(at), super::UNRECOGNISABLE);
             }
             out.accept(at.clone(), departure);
         } else {

@@ -11,6 +11,7 @@
 //!
 //! Refuses to know: the ledger, what is done with a departure, the time.
 
+mod cells;
 mod collect;
 mod columns;
 mod csv;
@@ -36,6 +37,10 @@ pub const ROW_MAX_BYTES: usize = 64 * 1024;
 pub const ROWS_MAX: usize = 100_000;
 /// Most columns: HR systems export up to about a hundred.
 pub const COLUMNS_MAX: usize = 512;
+
+/// Said of an immediate departure without a reference and a time of its own:
+/// its time is now, and later that is another time.
+const UNRECOGNISABLE: &str = "has neither a reference nor a date: handed over again it will be another case";
 
 /// What reading a file needs to know beside its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -70,8 +75,16 @@ impl Format {
         if ends(".csv") || ends(".tsv") || ends(".txt") {
             return Self::Csv;
         }
-        let first = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start().first();
-        if matches!(first, Some(b'{' | b'[')) { Self::Json } else { Self::Csv }
+        let first = bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(bytes)
+            .trim_ascii_start()
+            .first();
+        if matches!(first, Some(b'{' | b'[')) {
+            Self::Json
+        } else {
+            Self::Csv
+        }
     }
 }
 
@@ -201,14 +214,20 @@ pub fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Intake, In
 /// As [`read`].
 pub fn read_as(format: Format, file: &str, bytes: &[u8], context: Context<'_>) -> Result<Intake, IntakeError> {
     let outcome = if bytes.len() > FILE_MAX_BYTES {
-        Err(format!("it has {} bytes; expected at most {FILE_MAX_BYTES}: split it", bytes.len()))
+        Err(format!(
+            "it has {} bytes; expected at most {FILE_MAX_BYTES}: split it",
+            bytes.len()
+        ))
     } else {
         match format {
             Format::Csv => csv::read(file, bytes, context),
             Format::Json => json::read(file, bytes, context),
         }
     };
-    outcome.map_err(|what| IntakeError { file: file.to_owned(), what })
+    outcome.map_err(|what| IntakeError {
+        file: file.to_owned(),
+        what,
+    })
 }
 
 #[cfg(test)]

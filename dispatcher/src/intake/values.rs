@@ -52,14 +52,16 @@ fn within(text: &str, max: usize) -> bool {
 
 /// A mail address or sign-in name: a shape that can be looked up, not a proof.
 pub(super) fn address(text: &str) -> Checked<String> {
-    let fine = text.split_once('@').is_some_and(|(local, host)| {
-        !local.is_empty() && !host.is_empty() && !host.contains('@')
-    });
+    let fine = text
+        .split_once('@')
+        .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
     let clean = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     if fine && clean && within(text, ADDRESS_MAX_CHARS) {
         Ok(text.to_owned())
     } else {
-        Err(format!("one address such as anna@contoso.example, at most {ADDRESS_MAX_CHARS} characters"))
+        Err(format!(
+            "one address such as anna@contoso.example, at most {ADDRESS_MAX_CHARS} characters"
+        ))
     }
 }
 
@@ -85,7 +87,9 @@ pub(super) fn name(text: &str) -> Checked<String> {
     if !has_control(text) && within(text, NAME_MAX_CHARS) {
         Ok(text.to_owned())
     } else {
-        Err(format!("a name of at most {NAME_MAX_CHARS} characters, without control characters"))
+        Err(format!(
+            "a name of at most {NAME_MAX_CHARS} characters, without control characters"
+        ))
     }
 }
 
@@ -93,32 +97,54 @@ pub(super) fn reply(text: &str) -> Checked<String> {
     if !has_control(text) && within(text, REPLY_MAX_CHARS) {
         Ok(text.to_owned())
     } else {
-        Err(format!("a text of at most {REPLY_MAX_CHARS} characters, without control characters"))
+        Err(format!(
+            "a text of at most {REPLY_MAX_CHARS} characters, without control characters"
+        ))
     }
 }
 
 /// Who takes over, in one cell: an address, or else a directory id.
 pub(super) fn successor(text: &str) -> Checked<PersonRef> {
     if text.contains('@') {
-        return address(text).map(|mail| PersonRef { mail: Some(mail), ..PersonRef::default() });
+        return address(text).map(|mail| PersonRef {
+            mail: Some(mail),
+            ..PersonRef::default()
+        });
     }
     let parts: Vec<usize> = text.split('-').map(str::len).collect();
     if parts == [8, 4, 4, 4, 12] && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
-        return object_id(text).map(|id| PersonRef { object_id: Some(id), ..PersonRef::default() });
+        return object_id(text).map(|id| PersonRef {
+            object_id: Some(id),
+            ..PersonRef::default()
+        });
     }
     Err("a mail address or a directory id (a GUID); a name can be two people".to_owned())
 }
 
 fn word<T: Copy>(text: &str, words: &[(&str, T)], expected: &str) -> Checked<T> {
     let folded = super::columns::fold(text);
-    words.iter().find(|(w, _)| *w == folded).map(|(_, t)| *t).ok_or_else(|| expected.to_owned())
+    words
+        .iter()
+        .find(|(w, _)| *w == folded)
+        .map(|(_, t)| *t)
+        .ok_or_else(|| expected.to_owned())
 }
 
 pub(super) fn manner(text: &str) -> Checked<Manner> {
     let (p, i) = (Manner::Planned, Manner::Immediate);
     let words = [
-        ("planned", p), ("scheduled", p), ("regular", p), ("voluntary", p), ("geplant", p), ("ordentlich", p),
-        ("immediate", i), ("immediately", i), ("emergency", i), ("urgent", i), ("sofort", i), ("fristlos", i),
+        ("planned", p),
+        ("scheduled", p),
+        ("regular", p),
+        ("voluntary", p),
+        ("geplant", p),
+        ("ordentlich", p),
+        ("immediate", i),
+        ("immediately", i),
+        ("emergency", i),
+        ("urgent", i),
+        ("sofort", i),
+        ("fristlos", i),
         ("ausserordentlich", i),
     ];
     word(text, &words, "'planned' or 'immediate' ('geplant', 'sofort')")
@@ -126,33 +152,61 @@ pub(super) fn manner(text: &str) -> Checked<Manner> {
 
 pub(super) fn yes_or_no(text: &str) -> Checked<bool> {
     let words = [
-        ("yes", true), ("y", true), ("true", true), ("1", true), ("x", true), ("ja", true), ("j", true), ("wahr", true),
-        ("no", false), ("n", false), ("false", false), ("0", false), ("nein", false), ("falsch", false),
+        ("yes", true),
+        ("y", true),
+        ("true", true),
+        ("1", true),
+        ("x", true),
+        ("ja", true),
+        ("j", true),
+        ("wahr", true),
+        ("no", false),
+        ("n", false),
+        ("false", false),
+        ("0", false),
+        ("nein", false),
+        ("falsch", false),
     ];
     word(text, &words, "yes or no ('ja', 'nein')")
 }
 
 pub(super) fn forwarding(text: &str) -> Checked<bool> {
-    let words = [("remove", true), ("none", true), ("keine", true), ("successor", false), ("nachfolger", false)];
+    let words = [
+        ("remove", true),
+        ("none", true),
+        ("keine", true),
+        ("successor", false),
+        ("nachfolger", false),
+    ];
     word(text, &words, "'remove' or 'successor'")
 }
 
 pub(super) fn forwarding_of(remove: bool) -> Forwarding {
-    if remove { Forwarding::Remove } else { Forwarding::Successor }
+    if remove {
+        Forwarding::Remove
+    } else {
+        Forwarding::Successor
+    }
 }
 
 pub(super) fn meetings(text: &str) -> Checked<Meetings> {
     let words = [
-        ("leave", Meetings::Leave), ("cancel", Meetings::Cancel), ("handover", Meetings::HandOver),
-        ("behalten", Meetings::Leave), ("absagen", Meetings::Cancel), ("uebergeben", Meetings::HandOver),
+        ("leave", Meetings::Leave),
+        ("cancel", Meetings::Cancel),
+        ("handover", Meetings::HandOver),
+        ("behalten", Meetings::Leave),
+        ("absagen", Meetings::Cancel),
+        ("uebergeben", Meetings::HandOver),
     ];
     word(text, &words, "'leave', 'cancel' or 'hand_over'")
 }
 
 pub(super) fn onedrive(text: &str) -> Checked<OneDriveChoice> {
     let words = [
-        ("handover", OneDriveChoice::HandOver), ("ask", OneDriveChoice::Ask),
-        ("uebergeben", OneDriveChoice::HandOver), ("fragen", OneDriveChoice::Ask),
+        ("handover", OneDriveChoice::HandOver),
+        ("ask", OneDriveChoice::Ask),
+        ("uebergeben", OneDriveChoice::HandOver),
+        ("fragen", OneDriveChoice::Ask),
     ];
     word(text, &words, "'hand_over' or 'ask'")
 }

@@ -83,7 +83,11 @@ impl ScaledClock {
     /// A clock that says `base` now; a `scale` of 0 counts as 1.
     #[must_use]
     pub fn new(base: Timestamp, scale: u32) -> Self {
-        Self { base, started: Instant::now(), scale: scale.max(1) }
+        Self {
+            base,
+            started: Instant::now(),
+            scale: scale.max(1),
+        }
     }
 
     /// A clock that says the machine's time now.
@@ -102,7 +106,11 @@ impl ScaledClock {
 #[async_trait]
 impl Clock for ScaledClock {
     fn now(&self) -> Timestamp {
-        let scaled_us = self.started.elapsed().as_micros().saturating_mul(u128::from(self.scale));
+        let scaled_us = self
+            .started
+            .elapsed()
+            .as_micros()
+            .saturating_mul(u128::from(self.scale));
         self.base.plus(i64::try_from(scaled_us / 1_000).unwrap_or(i64::MAX))
     }
 
@@ -127,14 +135,18 @@ impl TokioClock {
     /// A clock that says `base` now.
     #[must_use]
     pub fn new(base: Timestamp) -> Self {
-        Self { base, started: Instant::now() }
+        Self {
+            base,
+            started: Instant::now(),
+        }
     }
 }
 
 #[async_trait]
 impl Clock for TokioClock {
     fn now(&self) -> Timestamp {
-        self.base.plus(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX))
+        self.base
+            .plus(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX))
     }
 
     async fn sleep_until(&self, t: Timestamp) {

@@ -59,7 +59,10 @@ fn mode_of(_: &fs::Metadata) -> u32 {
 fn require_private(path: &Path, meta: &fs::Metadata) -> Result<(), PrivateError> {
     match mode_of(meta) {
         mode if mode & 0o077 == 0 => Ok(()),
-        mode => Err(PrivateError::Exposed { path: path.to_owned(), mode }),
+        mode => Err(PrivateError::Exposed {
+            path: path.to_owned(),
+            mode,
+        }),
     }
 }
 
@@ -85,7 +88,9 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
         return Err(PrivateError::TooLarge(path.to_owned()));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1));
-    file.take(PRIVATE_FILE_MAX_BYTES).read_to_end(&mut bytes).map_err(io_error("read", path))?;
+    file.take(PRIVATE_FILE_MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(io_error("read", path))?;
     Ok(bytes)
 }
 
@@ -100,7 +105,9 @@ fn new_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PrivateError> {
     #[cfg(not(unix))]
     let _ = mode;
     let mut file = options.open(path).map_err(io_error("create", path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error("write", path))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(io_error("write", path))?;
     sync_folder_of(path)
 }
 
@@ -147,9 +154,13 @@ pub fn create_folder(path: &Path) -> Result<(), PrivateError> {
 
 /// A new name in a folder is on the disk only when the folder is.
 fn sync_folder_of(path: &Path) -> Result<(), PrivateError> {
-    let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
+    let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) else {
+        return Ok(());
+    };
     if cfg!(unix) {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(io_error("sync the folder", folder))?;
+        File::open(folder)
+            .and_then(|f| f.sync_all())
+            .map_err(io_error("sync the folder", folder))?;
     }
     Ok(())
 }

@@ -117,7 +117,13 @@ where
             .filter(|pause| policy.within.is_none_or(|limit| started.elapsed() + *pause <= limit));
         match pause {
             Some(pause) => tokio::time::sleep(pause).await,
-            None => return Err(GaveUp { error, tries, after: started.elapsed() }),
+            None => {
+                return Err(GaveUp {
+                    error,
+                    tries,
+                    after: started.elapsed(),
+                });
+            }
         }
     }
 }
@@ -154,7 +160,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn stops_when_it_works_or_never_will() {
-        let out = retry(&EXACT, |n| async move { if n < 3 { Err(Failed::Again(No)) } else { Ok(n) } }).await;
+        let out = retry(
+            &EXACT,
+            |n| async move { if n < 3 { Err(Failed::Again(No)) } else { Ok(n) } },
+        )
+        .await;
         assert_eq!(out, Ok(3));
         let out: Result<(), _> = retry(&EXACT, |_| async { Err(Failed::ForGood(No)) }).await;
         assert_eq!(out.unwrap_err().tries, 1);
@@ -164,10 +174,19 @@ mod tests {
     async fn waits_as_long_as_it_is_told_but_not_beyond_the_limit() {
         let started = Instant::now();
         let two = Duration::from_secs(2);
-        let out = retry(&EXACT, |n| async move { if n == 1 { Err(Failed::AgainAfter(No, two)) } else { Ok(()) } }).await;
+        let out = retry(&EXACT, |n| async move {
+            if n == 1 {
+                Err(Failed::AgainAfter(No, two))
+            } else {
+                Ok(())
+            }
+        })
+        .await;
         assert_eq!((out, started.elapsed()), (Ok(()), two));
-        let out: Result<(), _> =
-            retry(&EXACT, |_| async { Err(Failed::AgainAfter(No, Duration::from_secs(11))) }).await;
+        let out: Result<(), _> = retry(&EXACT, |_| async {
+            Err(Failed::AgainAfter(No, Duration::from_secs(11)))
+        })
+        .await;
         let gave_up = out.unwrap_err();
         assert_eq!((gave_up.tries, gave_up.after), (1, Duration::ZERO));
     }

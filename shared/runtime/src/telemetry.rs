@@ -18,7 +18,9 @@ pub const LEVEL_VARIABLE: &str = "OFFBOARD_LOG";
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The level is none.
-    #[error("failed to set up logging: {from} holds '{given}', expected a level (error, warn, info, debug, trace) or filters such as \"info,offboard_workers=debug\"")]
+    #[error(
+        "failed to set up logging: {from} holds '{given}', expected a level (error, warn, info, debug, trace) or filters such as \"info,offboard_workers=debug\""
+    )]
     Level {
         /// Where it stands.
         from: &'static str,
@@ -60,7 +62,10 @@ pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
         Some(level) => (LEVEL_VARIABLE, level.as_str()),
         None => ("log.level", config.level.as_str()),
     };
-    let filter = filter(level).ok_or_else(|| TelemetryError::Level { from, given: level.to_owned() })?;
+    let filter = filter(level).ok_or_else(|| TelemetryError::Level {
+        from,
+        given: level.to_owned(),
+    })?;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let subscriber = subscriber(filter, config.format, colour, std::io::stderr);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)
@@ -70,7 +75,10 @@ fn subscriber<W>(filter: EnvFilter, format: LogFormat, colour: bool, writer: W) 
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colour);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(colour);
     match format {
         LogFormat::Human => Box::new(builder.finish()),
         LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
@@ -88,7 +96,9 @@ pub fn scrub(text: &str) -> String {
         let word_end = rest.find(|c: char| !part_of_address(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(word_end);
         // "@odata.type" is no address: something must stand before the sign.
-        let is_address = word.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
+        let is_address = word
+            .split_once('@')
+            .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
         out.push_str(if is_address { "(address)" } else { word });
         let other_end = after.find(part_of_address).unwrap_or(after.len());
         out.push_str(&after[..other_end]);
@@ -130,7 +140,10 @@ mod tests {
     #[test]
     fn lines_for_people_and_objects_for_machines() {
         let human = logged("info", LogFormat::Human);
-        assert!(human.contains("INFO") && human.contains("opened case=\"c-1\""), "{human}");
+        assert!(
+            human.contains("INFO") && human.contains("opened case=\"c-1\""),
+            "{human}"
+        );
         assert_eq!(human.lines().count(), 1);
         let json: serde_json::Value = serde_json::from_str(&logged("info", LogFormat::Json)).unwrap();
         assert_eq!((&json["message"], &json["case"]), (&"opened".into(), &"c-1".into()));
@@ -139,7 +152,13 @@ mod tests {
 
     #[test]
     fn a_level_that_is_none_is_refused() {
-        for good in ["info", "WARN", "off", "info,offboard_workers=debug", "offboard_domain=trace"] {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "info,offboard_workers=debug",
+            "offboard_domain=trace",
+        ] {
             assert!(is_filter(good), "{good}");
         }
         for bad in ["infos", "", "a=b=c", "info,loud", "offboard_domain=loud"] {
@@ -150,9 +169,15 @@ mod tests {
     #[test]
     fn addresses_do_not_reach_a_log() {
         for (text, expected) in [
-            ("User 'anna.k+x@contoso.example' not found", "User '(address)' not found"),
+            (
+                "User 'anna.k+x@contoso.example' not found",
+                "User '(address)' not found",
+            ),
             ("<müller@exämple.de>; x", "<(address)>; x"),
-            ("@odata.type: #microsoft.graph.user", "@odata.type: #microsoft.graph.user"),
+            (
+                "@odata.type: #microsoft.graph.user",
+                "@odata.type: #microsoft.graph.user",
+            ),
             ("nothing here", "nothing here"),
             ("a@b", "(address)"),
             ("", ""),

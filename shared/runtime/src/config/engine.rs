@@ -52,7 +52,11 @@ impl Default for Admission {
             .iter()
             .flat_map(|a| [((*a, Lane::Urgent), CREDIT_URGENT), ((*a, Lane::Normal), CREDIT_NORMAL)])
             .collect();
-        Self { credit, urgent_cap: 128, prefetch: 16 }
+        Self {
+            credit,
+            urgent_cap: 128,
+            prefetch: 16,
+        }
     }
 }
 
@@ -77,7 +81,10 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".into(), format: LogFormat::Human }
+        Self {
+            level: "info".into(),
+            format: LogFormat::Human,
+        }
     }
 }
 

@@ -39,7 +39,12 @@ pub enum InitError {
 /// [`InitError`] if something could not be written; what was made stays.
 pub fn init(dir: &Path) -> Result<Created, InitError> {
     let mut created = Created::default();
-    for folder in [dir.to_owned(), dir.join(TENANTS_FOLDER), dir.join("data"), dir.join("evidence")] {
+    for folder in [
+        dir.to_owned(),
+        dir.join(TENANTS_FOLDER),
+        dir.join("data"),
+        dir.join("evidence"),
+    ] {
         private::create_folder(&folder)?;
     }
     let files = [

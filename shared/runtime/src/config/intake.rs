@@ -116,8 +116,12 @@ impl Default for IntakeConfig {
 
 pub(super) fn read(mut section: Section<'_>) -> IntakeConfig {
     let mut config = IntakeConfig::default();
-    let delimiters =
-        [("auto", None), ("comma", Some(b',')), ("semicolon", Some(b';')), ("tab", Some(b'\t'))];
+    let delimiters = [
+        ("auto", None),
+        ("comma", Some(b',')),
+        ("semicolon", Some(b';')),
+        ("tab", Some(b'\t')),
+    ];
     if let Some(delimiter) = section.get("delimiter").and_then(|v| v.word(&delimiters)) {
         config.delimiter = delimiter;
     }
@@ -138,7 +142,9 @@ pub(super) fn read(mut section: Section<'_>) -> IntakeConfig {
     }
     let mut columns = section.section("columns");
     for field in Field::ALL {
-        let Some(value) = columns.get(field.word()) else { continue };
+        let Some(value) = columns.get(field.word()) else {
+            continue;
+        };
         let names: Vec<String> = if value.is_text() {
             value.filled().into_iter().collect()
         } else {

@@ -87,11 +87,20 @@ pub fn load(dir: &Path) -> Result<Configuration, ConfigErrors> {
                 problems.extend(found.problems);
                 tenants.extend(tenant.map(|t| (t.id.clone(), t)));
             }
-            Err(what) => problems.push(Problem { file, line: None, key: None, what }),
+            Err(what) => problems.push(Problem {
+                file,
+                line: None,
+                key: None,
+                what,
+            }),
         }
     }
     if problems.is_empty() {
-        Ok(Configuration { dir: dir.to_owned(), engine, tenants })
+        Ok(Configuration {
+            dir: dir.to_owned(),
+            engine,
+            tenants,
+        })
     } else {
         Err(ConfigErrors(problems))
     }
@@ -140,7 +149,12 @@ fn tenant_files(dir: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(e) => {
             let what = format!("failed to list the folder: {e}");
-            problems.push(Problem { file: folder, line: None, key: None, what });
+            problems.push(Problem {
+                file: folder,
+                line: None,
+                key: None,
+                what,
+            });
             return Vec::new();
         }
     };

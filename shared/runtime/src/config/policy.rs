@@ -46,8 +46,12 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
         policy.successor = rule;
     }
     if let Some(v) = section.get("protected") {
-        policy.protected =
-            v.list().iter().filter_map(Value::filled).map(|s| s.to_lowercase()).collect();
+        policy.protected = v
+            .list()
+            .iter()
+            .filter_map(Value::filled)
+            .map(|s| s.to_lowercase())
+            .collect();
     }
     if let Some(v) = section.get("skip") {
         policy.skip = v.list().iter().filter_map(kind).collect();
@@ -58,7 +62,11 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
     policy.hold_days = section.get("hold_days").and_then(|v| v.integer(1, HOLD_MAX_DAYS));
     let forwarding = [("remove", true), ("successor", false)];
     if let Some(remove) = section.get("forwarding").and_then(|v| v.word(&forwarding)) {
-        policy.forwarding = if remove { Forwarding::Remove } else { Forwarding::Successor };
+        policy.forwarding = if remove {
+            Forwarding::Remove
+        } else {
+            Forwarding::Successor
+        };
     }
     policy.automatic_reply = section.get("automatic_reply").and_then(|v| {
         let text = v.text()?;
@@ -68,8 +76,11 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
         }
         (!text.trim().is_empty()).then_some(text)
     });
-    let meetings =
-        [("leave", Meetings::Leave), ("cancel", Meetings::Cancel), ("hand_over", Meetings::HandOver)];
+    let meetings = [
+        ("leave", Meetings::Leave),
+        ("cancel", Meetings::Cancel),
+        ("hand_over", Meetings::HandOver),
+    ];
     if let Some(choice) = section.get("meetings").and_then(|v| v.word(&meetings)) {
         policy.meetings = choice;
     }
@@ -83,7 +94,10 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
     if let Some(bytes) = section.get("shared_mailbox_max").and_then(|v| size_bytes(&v)) {
         policy.shared_mailbox_max_bytes = bytes;
     }
-    if let Some(n) = section.get("departures_per_hour").and_then(|v| v.integer(1, DEPARTURES_MAX)) {
+    if let Some(n) = section
+        .get("departures_per_hour")
+        .and_then(|v| v.integer(1, DEPARTURES_MAX))
+    {
         policy.departures_per_hour = n;
     }
     approvals(section.section("approvals"), &mut policy.approvals);
@@ -142,8 +156,10 @@ fn kind(value: &Value<'_>) -> Option<Kind> {
             names()
         )),
         None => {
-            let hint = did_you_mean(&name, SKIPPABLE.iter().map(|k| k.name()))
-                .map_or_else(|| format!("; may be skipped: {}", names()), |k| format!("; did you mean '{k}'?"));
+            let hint = did_you_mean(&name, SKIPPABLE.iter().map(|k| k.name())).map_or_else(
+                || format!("; may be skipped: {}", names()),
+                |k| format!("; did you mean '{k}'?"),
+            );
             value.wrong(format!("'{}' is no kind of task{hint}", name.escape_debug()));
         }
     }
@@ -161,10 +177,16 @@ fn approvals(mut section: Section<'_>, into: &mut Approvals) {
     if let Some(v) = section.get("approvers") {
         into.approvers = v.list().iter().filter_map(Value::filled).collect();
     }
-    if let Some(ms) = section.get("overdue_after").and_then(|v| v.duration_ms(APPROVAL_MAX_MS)) {
+    if let Some(ms) = section
+        .get("overdue_after")
+        .and_then(|v| v.duration_ms(APPROVAL_MAX_MS))
+    {
         into.overdue_after_ms = ms;
     }
-    if let Some(ms) = section.get("irreversible_delay").and_then(|v| v.duration_ms(APPROVAL_MAX_MS)) {
+    if let Some(ms) = section
+        .get("irreversible_delay")
+        .and_then(|v| v.duration_ms(APPROVAL_MAX_MS))
+    {
         into.irreversible_delay_ms = ms;
     }
     section.done();

@@ -25,7 +25,12 @@ pub(super) struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, problems: RefCell::default(), known: RefCell::default() }
+        Self {
+            file,
+            text,
+            problems: RefCell::default(),
+            known: RefCell::default(),
+        }
     }
 
     /// Parses the text; mistakes of TOML itself are noted, and what could be
@@ -87,7 +92,11 @@ pub(super) struct Section<'t> {
 
 impl<'t> Section<'t> {
     fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     /// Whether the file has this section at all.
@@ -101,7 +110,11 @@ impl<'t> Section<'t> {
         self.doc.known.borrow_mut().insert(path.clone());
         self.asked.insert(key);
         let value = self.table?.get(key)?;
-        Some(Value { doc: self.doc, key: path, value })
+        Some(Value {
+            doc: self.doc,
+            key: path,
+            value,
+        })
     }
 
     /// The value of a key that must be there.
@@ -109,7 +122,8 @@ impl<'t> Section<'t> {
         let value = self.get(key);
         if value.is_none() {
             let path = self.path_of(key);
-            self.doc.note(self.line, Some(&path), format!("missing; expected {expected}"));
+            self.doc
+                .note(self.line, Some(&path), format!("missing; expected {expected}"));
         }
         value
     }
@@ -135,7 +149,14 @@ impl<'t> Section<'t> {
             .iter()
             .map(|(key, value)| {
                 let name: &'t str = key.get_ref().as_ref();
-                (name, Value { doc: self.doc, key: self.path_of(name), value })
+                (
+                    name,
+                    Value {
+                        doc: self.doc,
+                        key: self.path_of(name),
+                        value,
+                    },
+                )
             })
             .collect()
     }
@@ -162,7 +183,8 @@ impl<'t> Section<'t> {
                 }
             };
             let line = self.doc.line(key.span().start);
-            self.doc.note(Some(line), Some(&self.path_of(name)), format!("unknown key{hint}"));
+            self.doc
+                .note(Some(line), Some(&self.path_of(name)), format!("unknown key{hint}"));
         }
     }
 }
@@ -348,7 +370,11 @@ impl<'t> Value<'t> {
         match self.inner() {
             DeValue::Array(items) => items
                 .iter()
-                .map(|value| Value { doc: self.doc, key: self.key.clone(), value })
+                .map(|value| Value {
+                    doc: self.doc,
+                    key: self.key.clone(),
+                    value,
+                })
                 .collect(),
             _ => {
                 self.expected("a list in brackets");
@@ -363,9 +389,14 @@ impl<'t> Value<'t> {
         let read = |text: &str| -> Option<i64> {
             let span = SpanParser::new().parse_span(text).ok()?;
             let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-            i64::try_from(length.as_millis()).ok().filter(|ms| (0..=max_ms).contains(ms))
+            i64::try_from(length.as_millis())
+                .ok()
+                .filter(|ms| (0..=max_ms).contains(ms))
         };
         let hours = max_ms / 3_600_000;
-        self.parsed(&format!("a length of time up to {hours}h, such as \"90m\", \"24h\" or \"2d\""), read)
+        self.parsed(
+            &format!("a length of time up to {hours}h, such as \"90m\", \"24h\" or \"2d\""),
+            read,
+        )
     }
 }

@@ -74,8 +74,14 @@ const EXPECTED: &str = "a reference, { env = \"NAME\" } or { file = \"path\" }";
 /// Reads a reference; a literal is a mistake and is not repeated.
 pub(super) fn read(value: &Value<'_>, base: &Path) -> Option<SecretRef> {
     if !value.is_section() {
-        let what = if value.is_text() { "a literal secret" } else { "something else" };
-        value.wrong(format!("expected {EXPECTED}, got {what}; secrets never stand in the configuration"));
+        let what = if value.is_text() {
+            "a literal secret"
+        } else {
+            "something else"
+        };
+        value.wrong(format!(
+            "expected {EXPECTED}, got {what}; secrets never stand in the configuration"
+        ));
         return None;
     }
     let mut section = value.section();

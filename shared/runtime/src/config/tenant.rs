@@ -102,8 +102,15 @@ const LOGIN_URL: &str = "https://login.microsoftonline.com";
 const GRAPH_URL: &str = "https://graph.microsoft.com";
 const EXCHANGE_URL: &str = "https://outlook.office365.com";
 
-const WEEKDAYS: &[(&str, i8)] =
-    &[("mon", 1), ("tue", 2), ("wed", 3), ("thu", 4), ("fri", 5), ("sat", 6), ("sun", 7)];
+const WEEKDAYS: &[(&str, i8)] = &[
+    ("mon", 1),
+    ("tue", 2),
+    ("wed", 3),
+    ("thu", 4),
+    ("fri", 5),
+    ("sat", 6),
+    ("sun", 7),
+];
 
 /// Reads a tenant's document. A tenant without its required keys is none, and
 /// then the reason is noted.
@@ -133,7 +140,9 @@ pub(super) fn read(doc: &Document<'_>, id: TenantId, dir: &Path) -> Option<Tenan
 }
 
 fn zone(value: &Value<'_>) -> Option<TimeZone> {
-    value.parsed("an IANA time zone, such as \"Europe/Berlin\"", |s| TimeZone::get(s).ok())
+    value.parsed("an IANA time zone, such as \"Europe/Berlin\"", |s| {
+        TimeZone::get(s).ok()
+    })
 }
 
 fn time_of_day(value: &Value<'_>) -> Option<Time> {
@@ -193,21 +202,30 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     if !section.is_present() {
         return None;
     }
-    let kind = section.require("kind", "the protocol: \"graph\"").and_then(|v| v.word(&[("graph", ())]));
+    let kind = section
+        .require("kind", "the protocol: \"graph\"")
+        .and_then(|v| v.word(&[("graph", ())]));
     let site = section.get("site").and_then(|v| {
         // A site names queues and files as a tenant does, so the same rule holds.
-        v.parsed("a site's name: 1 to 64 of a-z, 0-9 and '-'", |s| TenantId::new(s).ok().map(|_| s.to_owned()))
+        v.parsed("a site's name: 1 to 64 of a-z, 0-9 and '-'", |s| {
+            TenantId::new(s).ok().map(|_| s.to_owned())
+        })
     });
     let graph = graph(&mut section, dir);
     section.done();
     kind?;
-    Some(SystemConfig { site, kind: SystemKind::Graph(graph?) })
+    Some(SystemConfig {
+        site,
+        kind: SystemKind::Graph(graph?),
+    })
 }
 
 fn graph(section: &mut Section<'_>, dir: &Path) -> Option<GraphConfig> {
     // What stands here may be a secret in the wrong place: it is not repeated.
     let directory = section.require("directory", "the directory's id").and_then(|v| {
-        v.unseen("the directory's id (a GUID) or one of its domains", |s| is_guid(s) || is_domain(s))
+        v.unseen("the directory's id (a GUID) or one of its domains", |s| {
+            is_guid(s) || is_domain(s)
+        })
     });
     let client_id = section
         .require("client_id", "the application's id")
@@ -216,7 +234,9 @@ fn graph(section: &mut Section<'_>, dir: &Path) -> Option<GraphConfig> {
         .require("client_secret", "{ env = \"NAME\" } or { file = \"path\" }")
         .and_then(|v| secret_ref::read(&v, dir));
     let mut url = |key, default: &str| {
-        section.get(key).map_or_else(|| Some(default.to_owned()), |v| base_url(&v))
+        section
+            .get(key)
+            .map_or_else(|| Some(default.to_owned()), |v| base_url(&v))
     };
     let login_url = url("login_url", LOGIN_URL);
     let graph_url = url("graph_url", GRAPH_URL);

@@ -31,7 +31,11 @@ fn engine(text: &str) -> (Engine, Vec<String>) {
 fn paths(text: &str) -> BTreeSet<String> {
     fn walk(prefix: &str, table: &toml::Table, out: &mut BTreeSet<String>) {
         for (key, value) in table {
-            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            let path = if prefix.is_empty() {
+                key.clone()
+            } else {
+                format!("{prefix}.{key}")
+            };
             out.insert(path.clone());
             if let toml::Value::Table(inner) = value {
                 walk(&path, inner, out);
@@ -126,74 +130,173 @@ fn a_tenant_as_somebody_would_write_it() {
     assert_eq!(graph.client_secret, SecretRef::File("/w/secrets/m365".into()));
     assert_eq!(graph.graph_url, "http://127.0.0.1:8080/graph");
     assert_eq!(t.intake.delimiter, Some(b';'));
-    assert_eq!(t.intake.date_formats, [DateFormat::Iso, DateFormat::MonthSlashDay].into());
+    assert_eq!(
+        t.intake.date_formats,
+        [DateFormat::Iso, DateFormat::MonthSlashDay].into()
+    );
     assert_eq!(t.intake.columns[&Field::EffectiveAt], ["Last day", "End"]);
     let p = &t.policy;
     assert!(matches!(&p.successor, SuccessorRule::Named(who) if who.mail.is_some()));
     assert!(p.protected.contains("breakglass@fabrikam.example"));
     assert!(p.skip.contains(&Kind::HideFromAddressLists));
-    assert_eq!((&p.forwarding, p.meetings), (&Forwarding::Successor, Meetings::HandOver));
+    assert_eq!(
+        (&p.forwarding, p.meetings),
+        (&Forwarding::Successor, Meetings::HandOver)
+    );
     assert_eq!(p.shared_mailbox_max_bytes, 500 << 20);
-    assert_eq!((p.approvals.overdue_after_ms, p.approvals.irreversible_delay_ms), (216_000_000, 5_400_000));
-    assert_eq!(p.licence_price_cents.values().copied().collect::<Vec<_>>(), [225, 3690, 5700]);
+    assert_eq!(
+        (p.approvals.overdue_after_ms, p.approvals.irreversible_delay_ms),
+        (216_000_000, 5_400_000)
+    );
+    assert_eq!(
+        p.licence_price_cents.values().copied().collect::<Vec<_>>(),
+        [225, 3690, 5700]
+    );
 }
 
 #[test]
 fn mistakes_name_line_key_and_what_was_expected() {
     let head = "name = \"C\"\ntime_zone = \"UTC\"\n";
     let guid = "11111111-2222-3333-4444-555555555555";
-    let graph = format!(
-        "[systems.m]\nkind = \"graph\"\ndirectory = \"{guid}\"\nclient_id = \"{guid}\"\n"
-    );
+    let graph = format!("[systems.m]\nkind = \"graph\"\ndirectory = \"{guid}\"\nclient_id = \"{guid}\"\n");
     let cases: Vec<(String, &str)> = vec![
-        ("nmae = \"C\"\ntime_zone = \"UTC\"".into(), "contoso.toml: name: missing; expected the company's name | contoso.toml:1: nmae: unknown key; did you mean 'name'?"),
-        (format!("{head}[policy]\nhold_dayz = 3"), "contoso.toml:4: policy.hold_dayz: unknown key; did you mean 'hold_days'?"),
-        (format!("{head}[policy]\nlegal_hold = \"yes\""), "contoso.toml:4: policy.legal_hold: expected true or false, got 'yes'"),
-        (format!("{head}[policy]\nmeetings = \"canel\""), "contoso.toml:4: policy.meetings: expected one of 'leave', 'cancel', 'hand_over', got 'canel'; did you mean 'cancel'?"),
-        (format!("{head}[policy.approvals]\noverdue_after = \"soon\""), "contoso.toml:4: policy.approvals.overdue_after: expected a length of time up to 2160h, such as \"90m\", \"24h\" or \"2d\", got 'soon'"),
-        (format!("{head}[policy.approvals]\noverdue_after = \"-1h\""), "contoso.toml:4: policy.approvals.overdue_after: expected a length of time up to 2160h, such as \"90m\", \"24h\" or \"2d\", got '-1h'"),
-        (format!("{head}[policy]\nskip = [\"mailbox.hide_from_address_list\"]"), "contoso.toml:4: policy.skip: 'mailbox.hide_from_address_list' is no kind of task; did you mean 'mailbox.hide_from_address_lists'?"),
-        ("name = \"C\"\ntime_zone = \"Europe/Berln\"".into(), "contoso.toml:2: time_zone: expected an IANA time zone, such as \"Europe/Berlin\", got 'Europe/Berln'"),
-        (format!("{head}weight = 0"), "contoso.toml:3: weight: expected a whole number from 1 to 1000, got 0"),
-        (format!("{head}working_hours = {{ from = \"18:00\" }}"), "contoso.toml:3: working_hours: the working day must begin ('from') before it ends ('to')"),
-        (format!("{head}[intake]\ndate_formats = [\"dd/mm/yyyy\", \"mm/dd/yyyy\"]"), "contoso.toml:4: intake.date_formats: 'dd/mm/yyyy' and 'mm/dd/yyyy' cannot both be accepted: 03/04/2026 would mean two days; keep one"),
-        (format!("{head}[intake.columns]\nmial = \"x\""), "contoso.toml:4: intake.columns.mial: unknown key; did you mean 'mail'?"),
-        (format!("{head}{graph}client_secret = \"hunter2\""), "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" }, got a literal secret; secrets never stand in the configuration"),
-        (format!("{head}{graph}client_secret = {{ env = \"A\", file = \"b\" }}"), "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" }, got both"),
-        (format!("{head}{graph}client_secret = {{ evn = \"A\" }}"), "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" } | contoso.toml:7: systems.m.client_secret.evn: unknown key; did you mean 'env'?"),
-        (format!("{head}{graph}client_secret = {{ env = \"A\" }}\ngraph_url = \"http://graph.example\""), "contoso.toml:8: systems.m.graph_url: expected a base URL beginning with https:// (http:// only to 127.0.0.1, [::1] or localhost), without user, query or fragment, got 'http://graph.example'"),
-        (format!("{head}[systems.person]\nkind = \"ldap\""), "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', got 'ldap'"),
-        (format!("{head}[policy.licences.monthly_prices]\nE3 = 1.234"), "contoso.toml:4: policy.licences.monthly_prices.E3: expected a price a month with at most two decimals, such as 34.40, got 1.234"),
-        (format!("{head}policy = 3"), "contoso.toml:3: policy: expected a section, got 3"),
+        (
+            "nmae = \"C\"\ntime_zone = \"UTC\"".into(),
+            "contoso.toml: name: missing; expected the company's name | contoso.toml:1: nmae: unknown key; did you mean 'name'?",
+        ),
+        (
+            format!("{head}[policy]\nhold_dayz = 3"),
+            "contoso.toml:4: policy.hold_dayz: unknown key; did you mean 'hold_days'?",
+        ),
+        (
+            format!("{head}[policy]\nlegal_hold = \"yes\""),
+            "contoso.toml:4: policy.legal_hold: expected true or false, got 'yes'",
+        ),
+        (
+            format!("{head}[policy]\nmeetings = \"canel\""),
+            "contoso.toml:4: policy.meetings: expected one of 'leave', 'cancel', 'hand_over', got 'canel'; did you mean 'cancel'?",
+        ),
+        (
+            format!("{head}[policy.approvals]\noverdue_after = \"soon\""),
+            "contoso.toml:4: policy.approvals.overdue_after: expected a length of time up to 2160h, such as \"90m\", \"24h\" or \"2d\", got 'soon'",
+        ),
+        (
+            format!("{head}[policy.approvals]\noverdue_after = \"-1h\""),
+            "contoso.toml:4: policy.approvals.overdue_after: expected a length of time up to 2160h, such as \"90m\", \"24h\" or \"2d\", got '-1h'",
+        ),
+        (
+            format!("{head}[policy]\nskip = [\"mailbox.hide_from_address_list\"]"),
+            "contoso.toml:4: policy.skip: 'mailbox.hide_from_address_list' is no kind of task; did you mean 'mailbox.hide_from_address_lists'?",
+        ),
+        (
+            "name = \"C\"\ntime_zone = \"Europe/Berln\"".into(),
+            "contoso.toml:2: time_zone: expected an IANA time zone, such as \"Europe/Berlin\", got 'Europe/Berln'",
+        ),
+        (
+            format!("{head}weight = 0"),
+            "contoso.toml:3: weight: expected a whole number from 1 to 1000, got 0",
+        ),
+        (
+            format!("{head}working_hours = {{ from = \"18:00\" }}"),
+            "contoso.toml:3: working_hours: the working day must begin ('from') before it ends ('to')",
+        ),
+        (
+            format!("{head}[intake]\ndate_formats = [\"dd/mm/yyyy\", \"mm/dd/yyyy\"]"),
+            "contoso.toml:4: intake.date_formats: 'dd/mm/yyyy' and 'mm/dd/yyyy' cannot both be accepted: 03/04/2026 would mean two days; keep one",
+        ),
+        (
+            format!("{head}[intake.columns]\nmial = \"x\""),
+            "contoso.toml:4: intake.columns.mial: unknown key; did you mean 'mail'?",
+        ),
+        (
+            format!("{head}{graph}client_secret = \"hunter2\""),
+            "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" }, got a literal secret; secrets never stand in the configuration",
+        ),
+        (
+            format!("{head}{graph}client_secret = {{ env = \"A\", file = \"b\" }}"),
+            "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" }, got both",
+        ),
+        (
+            format!("{head}{graph}client_secret = {{ evn = \"A\" }}"),
+            "contoso.toml:7: systems.m.client_secret: expected a reference, { env = \"NAME\" } or { file = \"path\" } | contoso.toml:7: systems.m.client_secret.evn: unknown key; did you mean 'env'?",
+        ),
+        (
+            format!("{head}{graph}client_secret = {{ env = \"A\" }}\ngraph_url = \"http://graph.example\""),
+            "contoso.toml:8: systems.m.graph_url: expected a base URL beginning with https:// (http:// only to 127.0.0.1, [::1] or localhost), without user, query or fragment, got 'http://graph.example'",
+        ),
+        (
+            format!("{head}[systems.person]\nkind = \"ldap\""),
+            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', got 'ldap'",
+        ),
+        (
+            format!("{head}[policy.licences.monthly_prices]\nE3 = 1.234"),
+            "contoso.toml:4: policy.licences.monthly_prices.E3: expected a price a month with at most two decimals, such as 34.40, got 1.234",
+        ),
+        (
+            format!("{head}policy = 3"),
+            "contoso.toml:3: policy: expected a section, got 3",
+        ),
     ];
     for (text, expected) in cases {
         let (_, problems) = tenant(&text);
         assert_eq!(problems.join(" | "), expected, "in:\n{text}");
     }
-    assert_eq!(engine("queue = \"rabbit:\"").1, ["offboard.toml:1: queue: expected a queue's URL: \"memory:\", got 'rabbit:'"]);
-    assert_eq!(engine("ledger = \"redis://u:hunter2@h\"").1, ["offboard.toml:1: ledger: expected a ledger's URL, such as \"sqlite:data/ledger.db\", got a URL with a user in it"]);
-    assert_eq!(engine("[admission.credit]\nidentity = { urgent = 1 }").0.admission.credit[&(Area::Identity, Lane::Urgent)], 1);
+    assert_eq!(
+        engine("queue = \"rabbit:\"").1,
+        ["offboard.toml:1: queue: expected a queue's URL: \"memory:\", got 'rabbit:'"]
+    );
+    assert_eq!(
+        engine("ledger = \"redis://u:hunter2@h\"").1,
+        [
+            "offboard.toml:1: ledger: expected a ledger's URL, such as \"sqlite:data/ledger.db\", got a URL with a user in it"
+        ]
+    );
+    assert_eq!(
+        engine("[admission.credit]\nidentity = { urgent = 1 }")
+            .0
+            .admission
+            .credit[&(Area::Identity, Lane::Urgent)],
+        1
+    );
 }
 
 #[test]
 fn a_kind_that_a_departure_needs_cannot_be_skipped() {
     for kind in Kind::ALL.iter().filter(|k| !SKIPPABLE.contains(k)) {
-        let (_, problems) = tenant(&format!("name = \"C\"\ntime_zone = \"UTC\"\npolicy = {{ skip = [\"{kind}\"] }}"));
+        let (_, problems) = tenant(&format!(
+            "name = \"C\"\ntime_zone = \"UTC\"\npolicy = {{ skip = [\"{kind}\"] }}"
+        ));
         assert!(problems.concat().contains("may not be skipped"), "{kind}: {problems:?}");
     }
     for kind in SKIPPABLE {
         let spec = kind.spec();
-        assert!(spec.urgency > offboard_domain::catalogue::Urgency::U0, "{kind} cuts access");
+        assert!(
+            spec.urgency > offboard_domain::catalogue::Urgency::U0,
+            "{kind} cuts access"
+        );
         assert!(!kind.is_closing_round(), "{kind} proves");
-        assert!(spec.writes || spec.area == Area::Person || *kind == Kind::ProvePool, "{kind} is read by others");
+        assert!(
+            spec.writes || spec.area == Area::Person || *kind == Kind::ProvePool,
+            "{kind} is read by others"
+        );
     }
 }
 
 #[test]
 fn broken_toml_is_reported_with_its_line_and_without_its_text() {
     let (_, problems) = tenant("name = \"C\"\ntime_zone = \"UTC\"\nsecret = hunter2 hunter2\n[policy\n");
-    assert!(problems.iter().any(|p| p.starts_with("contoso.toml:3: not valid TOML:")), "{problems:?}");
-    assert!(problems.iter().any(|p| p.starts_with("contoso.toml:4: not valid TOML:")), "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .any(|p| p.starts_with("contoso.toml:3: not valid TOML:")),
+        "{problems:?}"
+    );
+    assert!(
+        problems
+            .iter()
+            .any(|p| p.starts_with("contoso.toml:4: not valid TOML:")),
+        "{problems:?}"
+    );
     assert!(!problems.concat().contains("hunter2"), "{problems:?}");
 }
 
@@ -209,7 +312,12 @@ fn all_files_are_loaded_and_all_their_mistakes_told() {
     fs::write(tenants.join("notes.txt"), "not a tenant").unwrap();
     let errors = load(dir.path()).unwrap_err();
     let text = errors.to_string();
-    for part in ["level: expected a level", "acme.toml:1: name: expected a text", "time_zone: missing", "is not a valid tenant"] {
+    for part in [
+        "level: expected a level",
+        "acme.toml:1: name: expected a text",
+        "time_zone: missing",
+        "is not a valid tenant",
+    ] {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert_eq!(errors.0.len(), 4, "{text}");
@@ -219,14 +327,22 @@ fn all_files_are_loaded_and_all_their_mistakes_told() {
     fs::remove_file(tenants.join("Bad Name.toml")).unwrap();
     let loaded = load(dir.path()).unwrap();
     assert_eq!(loaded.engine, Engine::defaults(dir.path()));
-    assert_eq!(loaded.tenants.keys().map(TenantId::as_str).collect::<Vec<_>>(), ["acme"]);
+    assert_eq!(
+        loaded.tenants.keys().map(TenantId::as_str).collect::<Vec<_>>(),
+        ["acme"]
+    );
 }
 
 #[test]
 fn a_file_that_is_too_large_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(ENGINE_FILE), vec![b'#'; 1024 * 1024 + 1]).unwrap();
-    assert!(load(dir.path()).unwrap_err().to_string().contains("larger than 1048576 bytes"));
+    assert!(
+        load(dir.path())
+            .unwrap_err()
+            .to_string()
+            .contains("larger than 1048576 bytes")
+    );
 }
 
 #[test]
@@ -256,7 +372,12 @@ fn what_init_makes_is_its_owners_alone() {
     for folder in ["", "keys", "tenants", "data", "evidence"] {
         assert_eq!(mode(folder), 0o700, "{folder}");
     }
-    for file in ["offboard.toml", "keys/signing.pem", "keys/master.key", "keys/escrow.key"] {
+    for file in [
+        "offboard.toml",
+        "keys/signing.pem",
+        "keys/master.key",
+        "keys/escrow.key",
+    ] {
         assert_eq!(mode(file), 0o600, "{file}");
     }
 }
@@ -271,8 +392,17 @@ fn a_secret_that_others_can_read_is_refused() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let reference = SecretRef::File(file.clone());
     let refused = reference.read().unwrap_err().to_string();
-    assert!(refused.contains("mode 640") && refused.contains("chmod 600") && !refused.contains("hunter2"), "{refused}");
-    let text = format!("{}\n", TENANT.replace("{ env = \"OFFBOARD_CONTOSO_M365_SECRET\" }", &format!("{{ file = {:?} }}", file.display().to_string())));
+    assert!(
+        refused.contains("mode 640") && refused.contains("chmod 600") && !refused.contains("hunter2"),
+        "{refused}"
+    );
+    let text = format!(
+        "{}\n",
+        TENANT.replace(
+            "{ env = \"OFFBOARD_CONTOSO_M365_SECRET\" }",
+            &format!("{{ file = {:?} }}", file.display().to_string())
+        )
+    );
     assert!(tenant(&text).1.concat().contains("client_secret: "), "load says it too");
 
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
@@ -285,6 +415,9 @@ fn a_secret_that_others_can_read_is_refused() {
 #[test]
 fn a_secret_in_the_environment() {
     let reference = SecretRef::Env("X".into());
-    assert_eq!(reference.read_with(|n| Some(format!("of {n}"))).unwrap().expose(), "of X");
+    assert_eq!(
+        reference.read_with(|n| Some(format!("of {n}"))).unwrap().expose(),
+        "of X"
+    );
     assert!(reference.read_with(|_| None).is_err() && reference.read_with(|_| Some(" ".into())).is_err());
 }

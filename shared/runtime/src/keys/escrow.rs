@@ -103,7 +103,13 @@ impl EscrowKey {
         nonce.copy_from_slice(&tag[..NONCE_BYTES]);
         let sealed = self
             .cipher()
-            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: label.as_bytes() })
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: plain,
+                    aad: label.as_bytes(),
+                },
+            )
             .expect("a recovery key is far below the cipher's limit of 256 GiB");
         [MAGIC, &nonce, &sealed].concat()
     }
@@ -118,7 +124,13 @@ impl EscrowKey {
         let (nonce, rest) = rest.split_at_checked(NONCE_BYTES).ok_or(KeyError::CannotOpen)?;
         let nonce = XNonce::try_from(nonce).map_err(|_| KeyError::CannotOpen)?;
         self.cipher()
-            .decrypt(&nonce, Payload { msg: rest, aad: label.as_bytes() })
+            .decrypt(
+                &nonce,
+                Payload {
+                    msg: rest,
+                    aad: label.as_bytes(),
+                },
+            )
             .map(Zeroizing::new)
             .map_err(|_| KeyError::CannotOpen)
     }

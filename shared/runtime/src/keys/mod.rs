@@ -113,7 +113,10 @@ fn create_bytes(path: &Path) -> Result<zeroize::Zeroizing<[u8; 32]>, KeyError> {
 
 /// Reads a file of 32 bytes in hexadecimal.
 fn load_bytes(path: &Path) -> Result<zeroize::Zeroizing<[u8; 32]>, KeyError> {
-    let malformed = || KeyError::Malformed { path: path.to_owned(), expected: "64 hexadecimal digits" };
+    let malformed = || KeyError::Malformed {
+        path: path.to_owned(),
+        expected: "64 hexadecimal digits",
+    };
     let text = private::read(path)?;
     let digits = text.trim_ascii();
     if digits.len() != 64 {
@@ -122,7 +125,9 @@ fn load_bytes(path: &Path) -> Result<zeroize::Zeroizing<[u8; 32]>, KeyError> {
     let mut bytes = zeroize::Zeroizing::new([0; 32]);
     for (slot, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         let digit = |d: u8| char::from(d).to_digit(16).and_then(|n| u8::try_from(n).ok());
-        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return Err(malformed()) };
+        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
+            return Err(malformed());
+        };
         *slot = high << 4 | low;
     }
     Ok(bytes)

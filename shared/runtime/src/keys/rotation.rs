@@ -90,19 +90,20 @@ impl RotationStatement {
         if self.payload_type != PAYLOAD_TYPE {
             return Err(wrong("its payload is of another type"));
         }
-        let payload = B64.decode(&self.payload).map_err(|_| wrong("its payload is not base64"))?;
+        let payload = B64
+            .decode(&self.payload)
+            .map_err(|_| wrong("its payload is not base64"))?;
         let rotation: Rotation =
             serde_json::from_slice(&payload).map_err(|_| wrong("its payload is not a rotation"))?;
-        let new = PublicKey::from_pem(&rotation.new_public_key)
-            .map_err(|_| wrong("the new key is not a public key"))?;
+        let new =
+            PublicKey::from_pem(&rotation.new_public_key).map_err(|_| wrong("the new key is not a public key"))?;
         if rotation.old_key_id != trusted.id().as_str() || rotation.new_key_id != new.id().as_str() {
             return Err(wrong("a key's id does not belong to the key"));
         }
         let signed = pae(&payload);
         let by = |key: &PublicKey| {
             self.signatures.iter().any(|s| {
-                s.keyid == key.id().as_str()
-                    && B64.decode(&s.sig).is_ok_and(|sig| key.verifies(&signed, &sig))
+                s.keyid == key.id().as_str() && B64.decode(&s.sig).is_ok_and(|sig| key.verifies(&signed, &sig))
             })
         };
         if !by(trusted) {
@@ -173,8 +174,10 @@ pub fn rotations(folder: &Path) -> Result<Vec<RotationStatement>, KeyError> {
     paths.sort();
     let read = |path: &PathBuf| {
         let text = fs::read(path).map_err(io("read", path))?;
-        serde_json::from_slice(&text)
-            .map_err(|_| KeyError::Malformed { path: path.clone(), expected: "a rotation statement" })
+        serde_json::from_slice(&text).map_err(|_| KeyError::Malformed {
+            path: path.clone(),
+            expected: "a rotation statement",
+        })
     };
     paths.iter().map(read).collect()
 }

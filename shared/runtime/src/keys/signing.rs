@@ -5,9 +5,7 @@
 use super::{KeyError, hex, random};
 use crate::private::{self, PrivateError};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{
-    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
-};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes};
 use ed25519_dalek::{Signature, Signer, VerifyingKey};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -33,8 +31,7 @@ impl KeyId {
     fn of(key: &VerifyingKey) -> Self {
         // The DER of an Ed25519 SubjectPublicKeyInfo is a fixed prefix (RFC
         // 8410, section 4) and the key's 32 bytes; encoding it cannot fail.
-        const SPKI_PREFIX: [u8; 12] =
-            [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+        const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
         let mut hash = Sha256::new();
         hash.update(SPKI_PREFIX);
         hash.update(key.as_bytes());
@@ -63,7 +60,10 @@ pub struct PublicKey {
 
 impl PublicKey {
     fn new(key: VerifyingKey) -> Self {
-        Self { id: KeyId::of(&key), key }
+        Self {
+            id: KeyId::of(&key),
+            key,
+        }
     }
 
     /// Reads a public key in PEM (SPKI).
@@ -71,7 +71,9 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::NotAPublicKey`].
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        VerifyingKey::from_public_key_pem(pem.trim()).map(Self::new).map_err(|_| KeyError::NotAPublicKey)
+        VerifyingKey::from_public_key_pem(pem.trim())
+            .map(Self::new)
+            .map_err(|_| KeyError::NotAPublicKey)
     }
 
     /// The key in PEM (SPKI), as every other tool reads it.
@@ -133,7 +135,10 @@ impl SigningKey {
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         let key = ed25519_dalek::SigningKey::from_bytes(bytes);
-        Self { public: PublicKey::new(key.verifying_key()), key }
+        Self {
+            public: PublicKey::new(key.verifying_key()),
+            key,
+        }
     }
 
     /// Makes the first key of a keys folder.
@@ -157,17 +162,26 @@ impl SigningKey {
     }
 
     pub(super) fn load_file(path: &Path) -> Result<Self, KeyError> {
-        let malformed = || KeyError::Malformed { path: path.to_owned(), expected: EXPECTED };
+        let malformed = || KeyError::Malformed {
+            path: path.to_owned(),
+            expected: EXPECTED,
+        };
         let bytes = private::read(path)?;
         let pem = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
         let key = ed25519_dalek::SigningKey::from_pkcs8_pem(pem.trim()).map_err(|_| malformed())?;
-        Ok(Self { public: PublicKey::new(key.verifying_key()), key })
+        Ok(Self {
+            public: PublicKey::new(key.verifying_key()),
+            key,
+        })
     }
 
     pub(super) fn write_new(&self, path: &Path) -> Result<(), KeyError> {
         // Version 1 of the format, without the public half: openssl before 3.2
         // and many others do not read version 2.
-        let pair = KeypairBytes { secret_key: self.key.to_bytes(), public_key: None };
+        let pair = KeypairBytes {
+            secret_key: self.key.to_bytes(),
+            public_key: None,
+        };
         let pem = pair
             .to_pkcs8_pem(LineEnding::LF)
             .expect("an Ed25519 private key always has an encoding");

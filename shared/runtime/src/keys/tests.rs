@@ -60,7 +60,12 @@ fn a_key_that_others_can_read_is_refused() {
 #[test]
 fn a_key_file_of_something_else_is_refused_without_its_text() {
     let (_dir, keys) = folder();
-    for (file, text) in [("signing.pem", "hunter2"), ("master.key", "hunter2"), ("master.key", &"g".repeat(64)), ("escrow.key", "é")] {
+    for (file, text) in [
+        ("signing.pem", "hunter2"),
+        ("master.key", "hunter2"),
+        ("master.key", &"g".repeat(64)),
+        ("escrow.key", "é"),
+    ] {
         fs::write(keys.join(file), text).unwrap();
         let told: String = [
             SigningKey::load(&keys).err(),
@@ -81,7 +86,10 @@ fn openssl_reads_both_halves_and_computes_the_same_id() {
     let key = SigningKey::load(&keys).unwrap();
     let public = keys.join("public").join(format!("{}.pem", key.id()));
     let openssl = |args: &[&str]| {
-        let out = Command::new("openssl").args(args).output().expect("the tests need openssl on the path");
+        let out = Command::new("openssl")
+            .args(args)
+            .output()
+            .expect("the tests need openssl on the path");
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         out.stdout
     };
@@ -94,7 +102,9 @@ fn openssl_reads_both_halves_and_computes_the_same_id() {
     fs::write(&message, b"evidence").unwrap();
     fs::write(&signature, key.sign(b"evidence")).unwrap();
     let [p, m, s] = [&public, &message, &signature].map(|p| p.to_str().unwrap());
-    openssl(&["pkeyutl", "-verify", "-pubin", "-inkey", p, "-rawin", "-in", m, "-sigfile", s]);
+    openssl(&[
+        "pkeyutl", "-verify", "-pubin", "-inkey", p, "-rawin", "-in", m, "-sigfile", s,
+    ]);
 }
 
 #[test]
@@ -125,7 +135,10 @@ fn a_changed_rotation_statement_does_not_verify() {
     let check = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut changed = json.clone();
         change(&mut changed);
-        serde_json::from_value::<RotationStatement>(changed).unwrap().verify(first.public()).map(|_| ())
+        serde_json::from_value::<RotationStatement>(changed)
+            .unwrap()
+            .verify(first.public())
+            .map(|_| ())
     };
     assert!(check(&|_| {}).is_ok());
     assert!(check(&|s| s["payloadType"] = "text/plain".into()).is_err());
@@ -159,7 +172,11 @@ fn escrow_opens_for_its_own_tenant_and_label_only() {
     let master = EscrowMaster::from_bytes([1; 32]);
     let key = |t: &str| master.tenant(&TenantId::new(t).unwrap());
     let sealed = key("a").seal("device-1", b"recovery key");
-    assert_eq!(sealed, key("a").seal("device-1", b"recovery key"), "the same bytes every time");
+    assert_eq!(
+        sealed,
+        key("a").seal("device-1", b"recovery key"),
+        "the same bytes every time"
+    );
     assert_ne!(sealed, key("a").seal("device-2", b"recovery key"));
     assert!(!sealed.windows(8).any(|w| w == b"recovery"));
     assert_eq!(*key("a").open("device-1", &sealed).unwrap(), b"recovery key");
