@@ -204,6 +204,12 @@ pub enum LedgerError {
         /// What came back.
         detail: String,
     },
+    /// Another process has it open.
+    #[error("failed to open the ledger: {detail}")]
+    Held {
+        /// Which file, and who has it.
+        detail: String,
+    },
     /// It holds what it must not, or refuses what it must take.
     #[error("failed to {attempted}: {detail}")]
     Broken {

@@ -38,7 +38,10 @@ pub(super) struct Opened {
 
 pub(super) fn open(path: &Path) -> Result<Opened, LedgerError> {
     let broken = |detail: String| LedgerError::Broken { attempted: OPEN, detail: format!("{}: {detail}", path.display()) };
-    let lock = lock(path).map_err(broken)?;
+    let lock = lock(path).map_err(|e| match e {
+        NotLocked::Held(who) => LedgerError::Held { detail: format!("{}: {who}", path.display()) },
+        NotLocked::Broken(why) => broken(why),
+    })?;
     create_private(path).map_err(|e| broken(format!("cannot be created ({e}); its folder must exist and be writable")))?;
     let writer = connect(path, false).map_err(|e| named(path, &e))?;
     migrate(&writer, MIGRATIONS).map_err(|e| match e {
@@ -57,12 +60,24 @@ fn named(path: &Path, error: &rusqlite::Error) -> LedgerError {
         LedgerError::Broken { attempted, detail } => {
             LedgerError::Broken { attempted, detail: format!("{}: {detail}", path.display()) }
         }
+        held @ LedgerError::Held { .. } => held,
     }
+}
+
+/// Why the lock could not be had.
+enum NotLocked {
+    /// Another process has it.
+    Held(String),
+    /// It could not be used.
+    Broken(String),
 }
 
 /// Takes the lock file beside the ledger. The system lets it go when the
 /// process ends, however it ends; the file itself stays.
-fn lock(path: &Path) -> Result<File, String> {
+fn lock(path: &Path) -> Result<File, NotLocked> {
+    let broken = |why: &str, beside: &Path, e: std::io::Error| {
+        NotLocked::Broken(format!("its lock file {} cannot be {why} ({e})", beside.display()))
+    };
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let beside = PathBuf::from(name);
@@ -71,7 +86,7 @@ fn lock(path: &Path) -> Result<File, String> {
     private(&mut options);
     let mut file = options
         .open(&beside)
-        .map_err(|e| format!("its lock file {} cannot be opened ({e}); its folder must exist and be writable", beside.display()))?;
+        .map_err(|e| NotLocked::Broken(format!("its lock file {} cannot be opened ({e}); its folder must exist and be writable", beside.display())))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -79,13 +94,13 @@ fn lock(path: &Path) -> Result<File, String> {
             // Only for the message: an unreadable number is left out of it.
             let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
             let who = if known { format!("process {}", holder.trim()) } else { "another process".to_owned() };
-            return Err(format!("{who} has it open (lock file {}); stop that one, or use another file", beside.display()));
+            return Err(NotLocked::Held(format!("{who} has it open (lock file {}); stop that one, or use another file", beside.display())));
         }
-        Err(TryLockError::Error(e)) => return Err(format!("its lock file {} cannot be locked ({e})", beside.display())),
+        Err(TryLockError::Error(e)) => return Err(broken("locked", &beside, e)),
     }
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(|e| format!("its lock file {} cannot be written ({e})", beside.display()))?;
+        .map_err(|e| broken("written", &beside, e))?;
     Ok(file)
 }
 
