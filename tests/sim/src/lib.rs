@@ -76,8 +76,12 @@
 //! - `memberOf` lists directory roles too; pages are short; nobody promises an order.
 //! - A refusal by Exchange carries its text in `error.details[]`, and 401 has no body at all.
 //! - SharePoint wants a token that was got with a certificate: a `client_assertion` whose header
-//!   names [`population::ADMIN_APP_CERTIFICATE`] as `x5t` (the signature is not checked);
+//!   names the registered certificate as `x5t`, `x5t#S256` or `kid` (the signature is not checked):
+//!   [`population::ADMIN_APP_CERTIFICATE`], or what [`population::Town::register_certificate`] was
+//!   given (`world.tenant_mut(id)` and its `apps`, for a world that is built already).
 //!   [`world::Cruelty::sharepoint_needs_certificate`] turns that off.
+//! - A 429 holds back the whole service of that tenant until its time is over, in simulated time:
+//!   with a clock that stands still it never ends.
 //! - A query parameter, property or cmdlet parameter that is not known is refused, never ignored.
 
 pub mod face;
@@ -87,10 +91,7 @@ pub mod world;
 /// A time in simulated milliseconds since 1970 as the vendor writes times.
 #[must_use]
 pub fn iso(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map_or_else(
-        |_| "0001-01-01T00:00:00Z".to_owned(),
-        |time| time.to_string(),
-    )
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "0001-01-01T00:00:00Z".to_owned(), |time| time.to_string())
 }
 
 /// A time as the vendor writes it, in milliseconds since 1970; also without a zone, then UTC.

@@ -48,11 +48,7 @@ impl Simulator {
     ///
     /// # Errors
     /// When no port of loopback can be bound.
-    pub async fn start(
-        world: Arc<Mutex<World>>,
-        clock: Clock,
-        time_scale: Option<f64>,
-    ) -> io::Result<Self> {
+    pub async fn start(world: Arc<Mutex<World>>, clock: Clock, time_scale: Option<f64>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let bases = Bases::at(&format!("http://{address}"));
@@ -173,8 +169,7 @@ async fn serve(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<F
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|_| Cut)?;
     for (name, value) in answer.headers {
-        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
-        else {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
             continue;
         };
         response.headers_mut().insert(name, value);

@@ -2,9 +2,7 @@
 //! make a departure hard.
 
 use super::{DeviceSpec, PersonSpec, Town};
-use crate::world::catalogue::{
-    self, GLOBAL_ADMINISTRATOR, HELPDESK_ADMINISTRATOR, USER_ADMINISTRATOR,
-};
+use crate::world::catalogue::{self, GLOBAL_ADMINISTRATOR, HELPDESK_ADMINISTRATOR, USER_ADMINISTRATOR};
 use crate::world::model::{DynamicRule, GroupKind, MethodKind, PhoneKind, Reach};
 use crate::world::{Cruelty, World};
 
@@ -63,11 +61,7 @@ impl Cast {
             &self.no_drive,
             &self.on_hold,
         ];
-        named
-            .into_iter()
-            .chain(&self.others)
-            .map(String::as_str)
-            .collect()
+        named.into_iter().chain(&self.others).map(String::as_str).collect()
     }
 }
 
@@ -85,21 +79,8 @@ pub struct DemoTenant {
 /// Fills a world: `tenants` companies, each with everybody of a [`Cast`] and people besides, at
 /// least `people` in all. Hybrid tenants synchronise when the cruelty says how often.
 #[must_use]
-pub fn demo(
-    seed: u64,
-    cruelty: Cruelty,
-    tenants: usize,
-    people: usize,
-    now_ms: i64,
-) -> (World, Vec<DemoTenant>) {
-    const NAMES: [&str; 6] = [
-        "northwind",
-        "fabrikam",
-        "adatum",
-        "litware",
-        "proseware",
-        "woodgrove",
-    ];
+pub fn demo(seed: u64, cruelty: Cruelty, tenants: usize, people: usize, now_ms: i64) -> (World, Vec<DemoTenant>) {
+    const NAMES: [&str; 6] = ["northwind", "fabrikam", "adatum", "litware", "proseware", "woodgrove"];
     let sync_ms = cruelty.sync_interval_ms;
     let mut world = World::new(seed, cruelty);
     let mut built = Vec::new();
@@ -176,8 +157,7 @@ fn populate(town: &mut Town, people: usize, now_ms: i64) -> Cast {
         others: vec![lead.clone()],
     };
     const FIRST: [&str; 12] = [
-        "Anna", "Ben", "Carla", "David", "Elif", "Felix", "Greta", "Hassan", "Ines", "Jonas",
-        "Kemal", "Lena",
+        "Anna", "Ben", "Carla", "David", "Elif", "Felix", "Greta", "Hassan", "Ines", "Jonas", "Kemal", "Lena",
     ];
     let mut nth = 0;
     while cast.others.len() + 14 < people {
@@ -215,24 +195,14 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
     let leavers: Vec<String> = cast.leavers().into_iter().map(str::to_owned).collect();
     let ids: Vec<&str> = leavers.iter().map(String::as_str).collect();
 
-    town.group(
-        "All Company",
-        GroupKind::Unified { team: true },
-        &ids,
-        &[&cast.chief],
-    );
+    town.group("All Company", GroupKind::Unified { team: true }, &ids, &[&cast.chief]);
     town.group(
         "Sales Team",
         GroupKind::Unified { team: true },
         &[&cast.sole_owner, &cast.plain, &cast.devices],
         &[&cast.sole_owner],
     );
-    town.group(
-        "VPN Users",
-        GroupKind::Security,
-        &ids,
-        &[&cast.administrator],
-    );
+    town.group("VPN Users", GroupKind::Security, &ids, &[&cast.administrator]);
     town.group(
         "Contract Editors",
         GroupKind::Security,
@@ -266,20 +236,13 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
         &[&cast.plain, &cast.big_mailbox, &cast.on_hold],
     );
     town.dynamic_group("Everybody Enabled", DynamicRule::Enabled);
-    town.dynamic_group(
-        "Department Sales",
-        DynamicRule::Department("Sales".to_owned()),
-    );
+    town.dynamic_group("Department Sales", DynamicRule::Department("Sales".to_owned()));
 
     let phone = MethodKind::Phone(PhoneKind::Mobile);
     town.methods(&cast.plain, &[phone, MethodKind::Authenticator]);
     town.methods(
         &cast.privileged,
-        &[
-            MethodKind::Fido2,
-            MethodKind::Authenticator,
-            MethodKind::TemporaryPass,
-        ],
+        &[MethodKind::Fido2, MethodKind::Authenticator, MethodKind::TemporaryPass],
     );
     town.methods(
         &cast.devices,
@@ -290,10 +253,7 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
             MethodKind::WindowsHello,
         ],
     );
-    town.methods(
-        &cast.forwarder,
-        &[MethodKind::Authenticator, MethodKind::SoftwareOath],
-    );
+    town.methods(&cast.forwarder, &[MethodKind::Authenticator, MethodKind::SoftwareOath]);
     for person in &leavers {
         if town
             .tenant()
@@ -334,19 +294,14 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
     town.delegate(lead, &cast.forwarder);
     town.delegate(&cast.chief, &cast.forwarder);
     town.change_mailbox(&cast.forwarder, |mailbox| {
-        mailbox.forward_smtp = Some("drop@private.example".to_owned())
+        mailbox.forward_smtp = Some("drop@private.example".to_owned());
     });
     town.mobile(&cast.devices, true, Reach::Online);
     town.mobile(&cast.plain, false, Reach::Online);
     town.mobile(&cast.lost_laptop, true, Reach::Never);
     for person in [&cast.plain, &cast.sole_owner, &cast.forwarder] {
         town.meeting(person, 3, &["guest@elsewhere.example"], false);
-        town.meeting(
-            person,
-            10,
-            &["team@elsewhere.example", "guest@elsewhere.example"],
-            true,
-        );
+        town.meeting(person, 10, &["team@elsewhere.example", "guest@elsewhere.example"], true);
     }
     town.change_mailbox(&cast.on_hold, |mailbox| {
         mailbox.hold = Some(crate::world::model::Hold {

@@ -7,9 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::catalogue::{
-    EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR, PRIVILEGED_AUTHENTICATION_ADMINISTRATOR,
-};
+use super::catalogue::{EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR, PRIVILEGED_AUTHENTICATION_ADMINISTRATOR};
 use super::model::App;
 use super::{Actor, Cx, Failure, Op, Reply, Surface, Tenant, VendorError, World};
 
@@ -47,9 +45,7 @@ impl Caller {
     /// Whether the application may act on administrators.
     pub(super) fn may_touch_administrators(&self) -> bool {
         self.entra_roles.contains(GLOBAL_ADMINISTRATOR)
-            || self
-                .entra_roles
-                .contains(PRIVILEGED_AUTHENTICATION_ADMINISTRATOR)
+            || self.entra_roles.contains(PRIVILEGED_AUTHENTICATION_ADMINISTRATOR)
     }
 
     /// Whether this kind of call is permitted at all; the refusal is each service's own.
@@ -68,19 +64,13 @@ impl Caller {
                 }
             }
             _ if permitted => Ok(()),
-            Surface::Methods => Err(VendorError::new(
-                403,
-                "accessDenied",
-                "Request Authorization failed",
-            )),
+            Surface::Methods => Err(VendorError::new(403, "accessDenied", "Request Authorization failed")),
             Surface::Mail => Err(VendorError::new(
                 403,
                 "ErrorAccessDenied",
                 "Access is denied. Check credentials and try again.",
             )),
-            Surface::Files | Surface::SharePoint => {
-                Err(VendorError::new(403, "accessDenied", "Access denied"))
-            }
+            Surface::Files | Surface::SharePoint => Err(VendorError::new(403, "accessDenied", "Access denied")),
             Surface::Reports => Err(VendorError::new(
                 403,
                 "Authentication_MSGraphPermissionMissing",
@@ -175,11 +165,7 @@ impl World {
                 request.tenant
             );
             return Reply {
-                result: Err(Failure::Vendor(VendorError::new(
-                    400,
-                    "invalid_request",
-                    text,
-                ))),
+                result: Err(Failure::Vendor(VendorError::new(400, "invalid_request", text))),
                 latency_ms: 0,
                 request_id: String::new(),
             };
@@ -207,34 +193,20 @@ impl World {
     ///
     /// # Errors
     /// 401 if the token is unknown, dead, or meant for another service.
-    pub fn authenticate(
-        &self,
-        now_ms: i64,
-        bearer: &str,
-        audience: Audience,
-    ) -> Result<Caller, VendorError> {
-        let refuse =
-            |message: &str| Err(VendorError::new(401, "InvalidAuthenticationToken", message));
+    pub fn authenticate(&self, now_ms: i64, bearer: &str, audience: Audience) -> Result<Caller, VendorError> {
+        let refuse = |message: &str| Err(VendorError::new(401, "InvalidAuthenticationToken", message));
         match self.tokens.get(bearer) {
             None if bearer.is_empty() => refuse("Access token is empty."),
             None => refuse("Access token validation failure. The token is unknown or expired."),
-            Some(token) if token.dies_at_ms <= now_ms => {
-                refuse("Lifetime validation failed, the token is expired.")
-            }
-            Some(token) if token.audience != audience => {
-                refuse("Access token validation failure. Invalid audience.")
-            }
+            Some(token) if token.dies_at_ms <= now_ms => refuse("Lifetime validation failed, the token is expired."),
+            Some(token) if token.audience != audience => refuse("Access token validation failure. Invalid audience."),
             Some(token) => Ok(token.caller.clone()),
         }
     }
 }
 
 impl Tenant {
-    fn grant_token(
-        &mut self,
-        cx: &Cx,
-        request: &TokenRequest,
-    ) -> Result<(TokenGrant, Token), VendorError> {
+    fn grant_token(&mut self, cx: &Cx, request: &TokenRequest) -> Result<(TokenGrant, Token), VendorError> {
         let refuse = |status, code: &str, text: String| Err(VendorError::new(status, code, text));
         if request.grant_type != "client_credentials" {
             let text = format!(
@@ -264,15 +236,11 @@ impl Tenant {
             Audience::SharePoint => &app.sharepoint_roles,
         };
         let told_ms = cx.tune.token_lifetime_ms;
-        let dies_early = cx.dice.happens(
-            cx.tune.token_early_death_permille,
-            "token death",
-            &cx.salt,
-            0,
-        );
+        let dies_early = cx
+            .dice
+            .happens(cx.tune.token_early_death_permille, "token death", &cx.salt, 0);
         let lives_ms = if dies_early {
-            cx.dice
-                .between((told_ms / 20, told_ms / 2), "token life", &cx.salt, 0)
+            cx.dice.between((told_ms / 20, told_ms / 2), "token life", &cx.salt, 0)
         } else {
             told_ms
         };
@@ -335,9 +303,10 @@ impl Cx {
 fn prove(app: &App, request: &TokenRequest, now_ms: i64) -> Result<bool, VendorError> {
     let refuse = |text: &str| Err(VendorError::new(401, "invalid_client", text));
     if let Some(assertion) = &request.client_assertion {
-        let good = app.certificate.as_ref().is_some_and(|thumbprint| {
-            assertion_names(assertion, thumbprint, &app.client_id, now_ms)
-        });
+        let good = app
+            .certificate
+            .as_ref()
+            .is_some_and(|thumbprint| assertion_names(assertion, thumbprint, &app.client_id, now_ms));
         return if good {
             Ok(true)
         } else {
@@ -362,10 +331,7 @@ fn prove(app: &App, request: &TokenRequest, now_ms: i64) -> Result<bool, VendorE
 
 fn assertion_names(assertion: &str, thumbprint: &str, client_id: &str, now_ms: i64) -> bool {
     let mut parts = assertion.split('.').map(|part| {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(part)
-            .or_else(|_| URL_SAFE.decode(part))
-            .ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode(part).or_else(|_| URL_SAFE.decode(part)).ok()?;
         serde_json::from_slice::<Value>(&bytes).ok()
     });
     let (Some(Some(header)), Some(Some(claims))) = (parts.next(), parts.next()) else {
@@ -375,11 +341,7 @@ fn assertion_names(assertion: &str, thumbprint: &str, client_id: &str, now_ms: i
         .iter()
         .any(|field| header[field] == thumbprint);
     let own = claims["iss"] == client_id && claims["sub"] == client_id;
-    named
-        && own
-        && claims["exp"]
-            .as_i64()
-            .is_some_and(|exp| exp * 1_000 > now_ms)
+    named && own && claims["exp"].as_i64().is_some_and(|exp| exp * 1_000 > now_ms)
 }
 
 fn audience(scope: &str) -> Option<(Audience, String)> {
@@ -387,9 +349,7 @@ fn audience(scope: &str) -> Option<(Audience, String)> {
     let audience = match resource {
         "https://graph.microsoft.com" => Audience::Graph,
         "https://outlook.office365.com" => Audience::Exchange,
-        other if other.starts_with("https://") && other.ends_with(".sharepoint.com") => {
-            Audience::SharePoint
-        }
+        other if other.starts_with("https://") && other.ends_with(".sharepoint.com") => Audience::SharePoint,
         _ => return None,
     };
     Some((audience, resource.to_owned()))

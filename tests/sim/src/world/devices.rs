@@ -2,9 +2,7 @@
 //! their recovery keys, Autopilot identities.
 
 use super::journal::{Effect, Harm};
-use super::model::{
-    Autopilot, BitlockerKey, DeviceAction, DeviceOwner, EntraDevice, ManagedDevice, ManagementState,
-};
+use super::model::{Autopilot, BitlockerKey, DeviceAction, DeviceOwner, EntraDevice, ManagedDevice, ManagementState};
 use super::tenant::Due;
 use super::{Actor, Cx, Tenant, VendorError};
 
@@ -31,11 +29,7 @@ impl Tenant {
             .collect()
     }
 
-    pub(super) fn get_managed_device(
-        &self,
-        cx: &Cx,
-        id: &str,
-    ) -> Result<ManagedDevice, VendorError> {
+    pub(super) fn get_managed_device(&self, cx: &Cx, id: &str) -> Result<ManagedDevice, VendorError> {
         self.managed_devices
             .at(id, cx.as_of)
             .cloned()
@@ -50,13 +44,7 @@ impl Tenant {
             .ok_or_else(|| VendorError::no_managed_device(id))?;
         self.note(cx.now, cx.actor(), Effect::WipeOrdered, &device.user, id);
         if device.owner == DeviceOwner::Personal {
-            self.harm(
-                cx.now,
-                cx.actor(),
-                Harm::PersonalDeviceWiped,
-                &device.user,
-                id,
-            );
+            self.harm(cx.now, cx.actor(), Harm::PersonalDeviceWiped, &device.user, id);
         }
         if device.actions.iter().any(|action| action.name == "wipe") {
             self.harm(cx.now, cx.actor(), Harm::WipedTwice, &device.user, id);
@@ -82,14 +70,13 @@ impl Tenant {
         Ok(())
     }
 
-    fn order_action(
-        &mut self,
-        cx: &Cx,
-        device: &ManagedDevice,
-        name: &'static str,
-        state: ManagementState,
-    ) {
+    fn order_action(&mut self, cx: &Cx, device: &ManagedDevice, name: &'static str, state: ManagementState) {
         if let Some(row) = self.managed_devices.edit(&device.id, cx.now) {
+            // A new order takes the place of one that the device has not heard yet.
+            for unheard in row.actions.iter_mut().filter(|action| action.state == "pending") {
+                unheard.state = "canceled";
+                unheard.updated_ms = cx.now;
+            }
             row.state = state;
             row.actions.push(DeviceAction {
                 name,
@@ -109,13 +96,7 @@ impl Tenant {
         }
     }
 
-    pub(super) fn device_checks_in(
-        &mut self,
-        at: i64,
-        id: &str,
-        _entra_device: &str,
-        done_in: i64,
-    ) {
+    pub(super) fn device_checks_in(&mut self, at: i64, id: &str, _entra_device: &str, done_in: i64) {
         let Some(row) = self.managed_devices.edit(id, at) else {
             return;
         };
@@ -125,41 +106,24 @@ impl Tenant {
             ManagementState::RetirePending => ManagementState::RetireIssued,
             other => other,
         };
-        let Some(action) = row
-            .actions
-            .iter_mut()
-            .find(|action| action.state == "pending")
-        else {
+        let Some(action) = row.actions.iter_mut().find(|action| action.state == "pending") else {
             return;
         };
         action.state = "active";
         action.updated_ms = at;
-        self.schedule(
-            at + done_in,
-            Due::ActionDone {
-                device: id.to_owned(),
-            },
-        );
+        self.schedule(at + done_in, Due::ActionDone { device: id.to_owned() });
     }
 
     pub(super) fn device_action_done(&mut self, at: i64, id: &str, gone_in: i64) {
         let Some(row) = self.managed_devices.edit(id, at) else {
             return;
         };
-        let Some(action) = row
-            .actions
-            .iter_mut()
-            .find(|action| action.state == "active")
-        else {
+        let Some(action) = row.actions.iter_mut().find(|action| action.state == "active") else {
             return;
         };
         action.state = "done";
         action.updated_ms = at;
-        let (wiped, user, entra) = (
-            action.name == "wipe",
-            row.user.clone(),
-            row.entra_device_id.clone(),
-        );
+        let (wiped, user, entra) = (action.name == "wipe", row.user.clone(), row.entra_device_id.clone());
         let actor = Actor::Machinery("device");
         self.note(
             at,
@@ -181,12 +145,7 @@ impl Tenant {
                 self.harm(at, &actor, Harm::KeysLost, &user, id);
             }
         }
-        self.schedule(
-            at + gone_in,
-            Due::RecordGone {
-                device: id.to_owned(),
-            },
-        );
+        self.schedule(at + gone_in, Due::RecordGone { device: id.to_owned() });
     }
 
     pub(super) fn device_record_gone(&mut self, at: i64, id: &str) {
@@ -206,13 +165,7 @@ impl Tenant {
             .managed_devices
             .remove(id, cx.now)
             .ok_or_else(|| VendorError::no_managed_device(id))?;
-        self.note(
-            cx.now,
-            cx.actor(),
-            Effect::DeviceRecordDeleted,
-            &device.user,
-            id,
-        );
+        self.note(cx.now, cx.actor(), Effect::DeviceRecordDeleted, &device.user, id);
         Ok(())
     }
 
@@ -231,12 +184,7 @@ impl Tenant {
             .collect()
     }
 
-    pub(super) fn set_device_enabled(
-        &mut self,
-        cx: &Cx,
-        id: &str,
-        enabled: bool,
-    ) -> Result<(), VendorError> {
+    pub(super) fn set_device_enabled(&mut self, cx: &Cx, id: &str, enabled: bool) -> Result<(), VendorError> {
         let device = self
             .devices
             .get(id)
@@ -285,32 +233,18 @@ impl Tenant {
         with_password: bool,
     ) -> Result<LocalCredential, VendorError> {
         let device = self.device_by_device_id(device_id).cloned();
-        let Some((device, password)) =
-            device.and_then(|device| Some((device.clone(), device.laps?.0)))
-        else {
+        let Some((device, password)) = device.and_then(|device| Some((device.clone(), device.laps?.0))) else {
             return Err(VendorError::new(
                 404,
                 "Request_ResourceNotFound",
-                format!(
-                    "Device local credential info could not be found by the device id ({device_id})."
-                ),
+                format!("Device local credential info could not be found by the device id ({device_id})."),
             ));
         };
         if with_password {
-            if let Some((_, read)) = self
-                .devices
-                .edit_silently(&device.id)
-                .and_then(|row| row.laps.as_mut())
-            {
+            if let Some((_, read)) = self.devices.edit_silently(&device.id).and_then(|row| row.laps.as_mut()) {
                 *read = true;
             }
-            self.note(
-                cx.now,
-                cx.actor(),
-                Effect::KeyRead,
-                &device.user,
-                &device.id,
-            );
+            self.note(cx.now, cx.actor(), Effect::KeyRead, &device.user, &device.id);
         }
         Ok(LocalCredential {
             device_id: device_id.to_owned(),
@@ -321,11 +255,7 @@ impl Tenant {
     }
 
     /// Recovery keys with the `deviceId` of the device that each opens.
-    pub(super) fn list_bitlocker(
-        &self,
-        cx: &Cx,
-        device_id: Option<&str>,
-    ) -> Vec<(String, BitlockerKey)> {
+    pub(super) fn list_bitlocker(&self, cx: &Cx, device_id: Option<&str>) -> Vec<(String, BitlockerKey)> {
         self.devices
             .iter_at(cx.as_of)
             .map(|(_, device)| device)
@@ -371,10 +301,7 @@ impl Tenant {
     }
 
     pub(super) fn list_autopilot(&self, cx: &Cx) -> Vec<Autopilot> {
-        self.autopilots
-            .iter_at(cx.as_of)
-            .map(|(_, row)| row.clone())
-            .collect()
+        self.autopilots.iter_at(cx.as_of).map(|(_, row)| row.clone()).collect()
     }
 
     pub(super) fn get_autopilot(&self, cx: &Cx, id: &str) -> Result<Autopilot, VendorError> {

@@ -47,9 +47,7 @@ impl Dice {
     /// One of `options`; `None` only of none.
     #[must_use]
     pub fn pick<'a, T>(self, options: &'a [T], what: &str, key: &str) -> Option<&'a T> {
-        let count = u64::try_from(options.len())
-            .ok()
-            .filter(|count| *count > 0)?;
+        let count = u64::try_from(options.len()).ok().filter(|count| *count > 0)?;
         let index = usize::try_from(self.roll(what, key, 0) % count).ok()?;
         options.get(index)
     }

@@ -40,25 +40,15 @@ impl Tenant {
             .map(|(_, row)| row)
             .find(|row| row.id == drive || row.site_id == drive)
             .cloned();
-        found.ok_or_else(|| {
-            VendorError::new(404, "itemNotFound", "The resource could not be found.")
-        })
+        found.ok_or_else(|| VendorError::new(404, "itemNotFound", "The resource could not be found."))
     }
 
-    pub(super) fn invite_to_drive(
-        &mut self,
-        cx: &Cx,
-        drive: &str,
-        address: &str,
-    ) -> Result<Person, VendorError> {
+    pub(super) fn invite_to_drive(&mut self, cx: &Cx, drive: &str, address: &str) -> Result<Person, VendorError> {
         let owner = self.drive_by_id(cx, drive)?.owner;
-        let invited = self.person(address).cloned().ok_or_else(|| {
-            VendorError::new(
-                400,
-                "invalidRequest",
-                "One or more recipients could not be resolved.",
-            )
-        })?;
+        let invited = self
+            .person(address)
+            .cloned()
+            .ok_or_else(|| VendorError::new(400, "invalidRequest", "One or more recipients could not be resolved."))?;
         self.guard_writable(cx, &owner)?;
         if let Some(row) = self.drives.edit(&owner, cx.now) {
             row.invited.insert(invited.id.clone());
@@ -104,12 +94,7 @@ impl Tenant {
         }
     }
 
-    pub(super) fn ensure_site_user(
-        &mut self,
-        cx: &Cx,
-        path: &str,
-        login: &str,
-    ) -> Result<SiteUser, VendorError> {
+    pub(super) fn ensure_site_user(&mut self, cx: &Cx, path: &str, login: &str) -> Result<SiteUser, VendorError> {
         let owner = self.site(cx, path)?;
         self.guard_writable(cx, &owner)?;
         let upn = login.strip_prefix(LOGIN_PREFIX).unwrap_or(login);
@@ -128,26 +113,12 @@ impl Tenant {
         let number = *row.site_users.entry(person.id.clone()).or_insert(next);
         let admin = row.admins.contains(&person.id);
         if new {
-            self.note(
-                cx.now,
-                cx.actor(),
-                Effect::SiteUserAdded,
-                &owner,
-                &person.id,
-            );
+            self.note(cx.now, cx.actor(), Effect::SiteUserAdded, &owner, &person.id);
         }
-        Ok(SiteUser {
-            number,
-            person,
-            admin,
-        })
+        Ok(SiteUser { number, person, admin })
     }
 
-    pub(super) fn list_site_users(
-        &self,
-        cx: &Cx,
-        path: &str,
-    ) -> Result<Vec<SiteUser>, VendorError> {
+    pub(super) fn list_site_users(&self, cx: &Cx, path: &str) -> Result<Vec<SiteUser>, VendorError> {
         let owner = self.site(cx, path)?;
         let Some(drive) = self.drives.at(&owner, cx.as_of) else {
             return Ok(Vec::new());
@@ -166,19 +137,10 @@ impl Tenant {
             .collect())
     }
 
-    pub(super) fn set_site_admin(
-        &mut self,
-        cx: &Cx,
-        path: &str,
-        number: u32,
-        admin: bool,
-    ) -> Result<(), VendorError> {
+    pub(super) fn set_site_admin(&mut self, cx: &Cx, path: &str, number: u32, admin: bool) -> Result<(), VendorError> {
         let owner = self.site(cx, path)?;
         self.guard_writable(cx, &owner)?;
-        let drive = self
-            .drives
-            .get(&owner)
-            .ok_or_else(|| VendorError::no_resource(path))?;
+        let drive = self.drives.get(&owner).ok_or_else(|| VendorError::no_resource(path))?;
         let Some(person) = drive
             .site_users
             .iter()

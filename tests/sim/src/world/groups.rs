@@ -34,18 +34,10 @@ impl Tenant {
     }
 
     pub(super) fn list_groups(&self, cx: &Cx) -> Vec<Group> {
-        self.groups
-            .iter_at(cx.as_of)
-            .map(|(_, group)| group.clone())
-            .collect()
+        self.groups.iter_at(cx.as_of).map(|(_, group)| group.clone()).collect()
     }
 
-    pub(super) fn list_member_of(
-        &self,
-        cx: &Cx,
-        who: &str,
-        transitive: bool,
-    ) -> Result<Vec<Membership>, VendorError> {
+    pub(super) fn list_member_of(&self, cx: &Cx, who: &str, transitive: bool) -> Result<Vec<Membership>, VendorError> {
         let person = self.seen(cx, who)?;
         let mut found: BTreeSet<&str> = BTreeSet::new();
         let mut layer: BTreeSet<&str> = BTreeSet::from([person.id.as_str()]);
@@ -53,10 +45,7 @@ impl Tenant {
             let next: BTreeSet<&str> = self
                 .groups
                 .iter_at(cx.as_of)
-                .filter(|(id, group)| {
-                    !found.contains(id)
-                        && layer.iter().any(|member| group.members.contains(*member))
-                })
+                .filter(|(id, group)| !found.contains(id) && layer.iter().any(|member| group.members.contains(*member)))
                 .map(|(id, _)| id)
                 .collect();
             found.extend(&next);
@@ -74,21 +63,12 @@ impl Tenant {
         Ok(groups.chain(roles).collect())
     }
 
-    pub(super) fn list_people_of(
-        &self,
-        cx: &Cx,
-        group: &str,
-        owners: bool,
-    ) -> Result<Vec<Person>, VendorError> {
+    pub(super) fn list_people_of(&self, cx: &Cx, group: &str, owners: bool) -> Result<Vec<Person>, VendorError> {
         let group = self
             .groups
             .at(group, cx.as_of)
             .ok_or_else(|| VendorError::no_resource(group))?;
-        let ids = if owners {
-            &group.owners
-        } else {
-            &group.members
-        };
+        let ids = if owners { &group.owners } else { &group.members };
         Ok(ids
             .iter()
             .filter_map(|id| self.people.at(id, cx.as_of))
@@ -121,17 +101,9 @@ impl Tenant {
         Ok(())
     }
 
-    pub(super) fn add_member(
-        &mut self,
-        cx: &Cx,
-        group: &str,
-        who: &str,
-    ) -> Result<(), VendorError> {
+    pub(super) fn add_member(&mut self, cx: &Cx, group: &str, who: &str) -> Result<(), VendorError> {
         let id = self.true_id(who)?;
-        let row = self
-            .groups
-            .get(group)
-            .ok_or_else(|| VendorError::no_resource(group))?;
+        let row = self.groups.get(group).ok_or_else(|| VendorError::no_resource(group))?;
         Self::guard_members(cx, row)?;
         Self::guard_dynamic(row)?;
         if row.members.contains(&id) {
@@ -145,16 +117,8 @@ impl Tenant {
         Ok(())
     }
 
-    pub(super) fn remove_member(
-        &mut self,
-        cx: &Cx,
-        group: &str,
-        who: &str,
-    ) -> Result<(), VendorError> {
-        let row = self
-            .groups
-            .get(group)
-            .ok_or_else(|| VendorError::no_resource(group))?;
+    pub(super) fn remove_member(&mut self, cx: &Cx, group: &str, who: &str) -> Result<(), VendorError> {
+        let row = self.groups.get(group).ok_or_else(|| VendorError::no_resource(group))?;
         Self::guard_members(cx, row)?;
         Self::guard_dynamic(row)?;
         self.take_out(cx, group, who, || VendorError::no_resource(who))
@@ -171,20 +135,14 @@ impl Tenant {
         let id = self
             .person(who)
             .map_or_else(|| who.to_owned(), |person| person.id.clone());
-        if !self
-            .groups
-            .get(group)
-            .is_some_and(|row| row.members.contains(&id))
-        {
+        if !self.groups.get(group).is_some_and(|row| row.members.contains(&id)) {
             return Err(absent());
         }
         if let Some(row) = self.groups.edit(group, cx.now) {
             row.members.remove(&id);
         }
         self.note(cx.now, cx.actor(), Effect::MemberRemoved, &id, group);
-        let at = cx.now
-            + cx.dice
-                .between(cx.tune.group_license_ms, "group licence", &cx.salt, 0);
+        let at = cx.now + cx.dice.between(cx.tune.group_license_ms, "group licence", &cx.salt, 0);
         self.schedule(
             at,
             Due::GroupLicence {
@@ -205,10 +163,7 @@ impl Tenant {
 
     pub(super) fn add_owner(&mut self, cx: &Cx, group: &str, who: &str) -> Result<(), VendorError> {
         let id = self.true_id(who)?;
-        let row = self
-            .groups
-            .get(group)
-            .ok_or_else(|| VendorError::no_resource(group))?;
+        let row = self.groups.get(group).ok_or_else(|| VendorError::no_resource(group))?;
         Self::guard_members(cx, row)?;
         if row.owners.contains(&id) {
             return Err(already_there("owners"));
@@ -220,16 +175,8 @@ impl Tenant {
         Ok(())
     }
 
-    pub(super) fn remove_owner(
-        &mut self,
-        cx: &Cx,
-        group: &str,
-        who: &str,
-    ) -> Result<(), VendorError> {
-        let row = self
-            .groups
-            .get(group)
-            .ok_or_else(|| VendorError::no_resource(group))?;
+    pub(super) fn remove_owner(&mut self, cx: &Cx, group: &str, who: &str) -> Result<(), VendorError> {
+        let row = self.groups.get(group).ok_or_else(|| VendorError::no_resource(group))?;
         Self::guard_members(cx, row)?;
         let id = self
             .person(who)
@@ -280,10 +227,7 @@ impl Tenant {
         actor: &Actor,
         tune: &Cruelty,
     ) {
-        let still_in = self
-            .groups
-            .get(group)
-            .is_some_and(|row| row.members.contains(person));
+        let still_in = self.groups.get(group).is_some_and(|row| row.members.contains(person));
         let Some(before) = self.people.get(person).cloned().filter(|_| !still_in) else {
             return;
         };

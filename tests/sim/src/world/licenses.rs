@@ -26,12 +26,7 @@ pub struct PoolLine {
 }
 
 impl Tenant {
-    pub(super) fn assign_license(
-        &mut self,
-        cx: &Cx,
-        who: &str,
-        order: &LicenceOrder,
-    ) -> Result<Person, VendorError> {
+    pub(super) fn assign_license(&mut self, cx: &Cx, who: &str, order: &LicenceOrder) -> Result<Person, VendorError> {
         let id = self.true_id(who)?;
         let Some(before) = self.people.get(&id).cloned() else {
             return Err(VendorError::no_resource(who));
@@ -45,25 +40,20 @@ impl Tenant {
         }
         for sku in &order.remove {
             if !before.direct_licenses.contains(sku) {
-                return Err(VendorError::bad_request(
-                    if before.group_licenses.contains_key(sku) {
-                        "User license is inherited from group membership and cannot be removed directly from the user."
-                    } else {
-                        "User does not have a corresponding license."
-                    },
-                ));
+                return Err(VendorError::bad_request(if before.group_licenses.contains_key(sku) {
+                    "User license is inherited from group membership and cannot be removed directly from the user."
+                } else {
+                    "User does not have a corresponding license."
+                }));
             }
         }
         let mut after = before.clone();
-        after
-            .direct_licenses
-            .retain(|sku| !order.remove.contains(sku));
+        after.direct_licenses.retain(|sku| !order.remove.contains(sku));
         after.direct_licenses.extend(order.add.iter().cloned());
         for sku in after.skus().into_iter().filter_map(catalogue::sku) {
             let Some(needed) = sku.needs else { continue };
             let provided = after.has_plan(|plan| {
-                plan == needed
-                    || (needed == "EXCHANGE_S_STANDARD" && catalogue::is_mailbox_plan(plan))
+                plan == needed || (needed == "EXCHANGE_S_STANDARD" && catalogue::is_mailbox_plan(plan))
             });
             if !provided {
                 let own = sku.plans.first().map_or(sku.part, |plan| plan.name);
@@ -80,8 +70,7 @@ impl Tenant {
                 )));
             }
         }
-        let loses_mailbox = before.has_plan(catalogue::is_mailbox_plan)
-            && !after.has_plan(catalogue::is_mailbox_plan);
+        let loses_mailbox = before.has_plan(catalogue::is_mailbox_plan) && !after.has_plan(catalogue::is_mailbox_plan);
         let converting = self.mailboxes.get(&id).is_some_and(|mailbox| {
             mailbox
                 .conversion
@@ -90,12 +79,9 @@ impl Tenant {
         });
         if loses_mailbox
             && converting
-            && cx.dice.happens(
-                cx.tune.converting_refuses_permille,
-                "converting",
-                &cx.salt,
-                0,
-            )
+            && cx
+                .dice
+                .happens(cx.tune.converting_refuses_permille, "converting", &cx.salt, 0)
         {
             return Err(VendorError::bad_request(
                 "Could not remove license as the users mailbox is still being converted.",
@@ -107,11 +93,7 @@ impl Tenant {
         for sku in &order.remove {
             self.note(cx.now, cx.actor(), Effect::LicenceRemoved, &id, sku);
         }
-        for sku in order
-            .add
-            .iter()
-            .filter(|sku| !before.direct_licenses.contains(*sku))
-        {
+        for sku in order.add.iter().filter(|sku| !before.direct_licenses.contains(*sku)) {
             self.note(cx.now, cx.actor(), Effect::LicenceAdded, &id, sku);
         }
         if loses_mailbox && converting {

@@ -80,18 +80,12 @@ impl Mailbox {
     fn purpose(&self, as_of: i64) -> Purpose {
         let shared = match self.conversion {
             Some(Conversion {
-                to_shared,
-                graph_at_ms,
-                ..
+                to_shared, graph_at_ms, ..
             }) if as_of >= graph_at_ms => to_shared,
             Some(Conversion { to_shared, .. }) => !to_shared,
             None => self.shared,
         };
-        if shared {
-            Purpose::Shared
-        } else {
-            Purpose::User
-        }
+        if shared { Purpose::Shared } else { Purpose::User }
     }
 }
 
@@ -122,11 +116,7 @@ impl Tenant {
         Ok((id, mailbox))
     }
 
-    pub(super) fn mailbox_settings(
-        &self,
-        cx: &Cx,
-        who: &str,
-    ) -> Result<MailboxSettings, VendorError> {
+    pub(super) fn mailbox_settings(&self, cx: &Cx, who: &str) -> Result<MailboxSettings, VendorError> {
         let mailbox = self.seen_mailbox(cx, who)?;
         Ok(MailboxSettings {
             reply: mailbox.reply.clone(),
@@ -174,12 +164,7 @@ impl Tenant {
             .collect())
     }
 
-    pub(super) fn delete_rule(
-        &mut self,
-        cx: &Cx,
-        who: &str,
-        rule: &str,
-    ) -> Result<(), VendorError> {
+    pub(super) fn delete_rule(&mut self, cx: &Cx, who: &str, rule: &str) -> Result<(), VendorError> {
         let (id, mailbox) = self.true_mailbox(who)?;
         if !mailbox
             .rules
@@ -204,23 +189,17 @@ impl Tenant {
         let events = &self.seen_mailbox(cx, who)?.events;
         Ok(events
             .iter()
-            .filter(|event| {
-                window.is_none_or(|(from, to)| event.end_ms >= from && event.start_ms <= to)
-            })
+            .filter(|event| window.is_none_or(|(from, to)| event.end_ms >= from && event.start_ms <= to))
             .cloned()
             .collect())
     }
 
-    pub(super) fn create_event(
-        &mut self,
-        cx: &Cx,
-        who: &str,
-        new: &NewEvent,
-    ) -> Result<Event, VendorError> {
+    pub(super) fn create_event(&mut self, cx: &Cx, who: &str, new: &NewEvent) -> Result<Event, VendorError> {
         let (id, mailbox) = self.true_mailbox(who)?;
-        let same = mailbox.events.iter().find(|event| {
-            event.transaction_id.is_some() && event.transaction_id == new.transaction_id
-        });
+        let same = mailbox
+            .events
+            .iter()
+            .find(|event| event.transaction_id.is_some() && event.transaction_id == new.transaction_id);
         if let Some(event) = same {
             return Ok(event.clone());
         }
@@ -269,12 +248,7 @@ impl Tenant {
         Ok(())
     }
 
-    pub(super) fn list_folders(
-        &self,
-        cx: &Cx,
-        who: &str,
-        hidden: bool,
-    ) -> Result<Vec<Folder>, VendorError> {
+    pub(super) fn list_folders(&self, cx: &Cx, who: &str, hidden: bool) -> Result<Vec<Folder>, VendorError> {
         Ok(self
             .seen_mailbox(cx, who)?
             .folders
@@ -326,13 +300,7 @@ impl Tenant {
         );
     }
 
-    pub(super) fn order_mobile_wipe(
-        &mut self,
-        cx: &Cx,
-        person: &str,
-        mobile: &str,
-        account_only: bool,
-    ) {
+    pub(super) fn order_mobile_wipe(&mut self, cx: &Cx, person: &str, mobile: &str, account_only: bool) {
         let Some(mailbox) = self.mailboxes.edit(person, cx.now) else {
             return;
         };
@@ -341,13 +309,7 @@ impl Tenant {
         };
         row.wipe = Some((cx.now, account_only, None));
         let next = row.reach.next_ms(cx.now);
-        self.note(
-            cx.now,
-            cx.actor(),
-            Effect::MobileWipeOrdered,
-            person,
-            mobile,
-        );
+        self.note(cx.now, cx.actor(), Effect::MobileWipeOrdered, person, mobile);
         if let Some(at) = next {
             self.schedule(
                 at,

@@ -106,7 +106,16 @@ impl World {
 
     /// Changes how unkind it is from now on.
     pub fn set_cruelty(&mut self, cruelty: Cruelty) {
+        for tenant in self.tenants.values_mut() {
+            tenant.keep_for(&cruelty);
+        }
         self.tune = Arc::new(cruelty);
+    }
+
+    /// Ends everything random from now on, and leaves what takes time.
+    pub fn calm(&mut self) {
+        self.ordered.clear();
+        self.set_cruelty(self.tune.calmed());
     }
 
     /// Its choices, for builders that need more of them.
@@ -162,12 +171,7 @@ impl World {
     pub fn canaries(&self) -> BTreeSet<String> {
         self.tenants
             .values()
-            .flat_map(|tenant| {
-                tenant
-                    .people
-                    .iter()
-                    .map(|(_, person)| person.canary.clone())
-            })
+            .flat_map(|tenant| tenant.people.iter().map(|(_, person)| person.canary.clone()))
             .collect()
     }
 
@@ -251,19 +255,15 @@ impl World {
                 let hold_ms = retry_after_s.map_or(tune.throttle_ms.0, |s| {
                     i64::try_from(s).unwrap_or(60).saturating_mul(1_000)
                 });
-                tenant.hold_back(
-                    op.surface(),
-                    now.saturating_add(hold_ms),
-                    retry_after_s.is_some(),
-                );
+                tenant.hold_back(op.surface(), now.saturating_add(hold_ms), retry_after_s.is_some());
                 return answer(refuse(throttled(op, retry_after_s)));
             }
             Some(Fault::TimeoutAfter | Fault::ResetAfter | Fault::Lagging { .. }) | None => {}
         }
-        if tune.rate_limits {
-            if let Some(wait_s) = tenant.over_limit(op, now) {
-                return answer(refuse(throttled(op, Some(wait_s))));
-            }
+        if tune.rate_limits
+            && let Some(wait_s) = tenant.over_limit(op, now)
+        {
+            return answer(refuse(throttled(op, Some(wait_s))));
         }
         if let Err(error) = caller.may(op) {
             return answer(refuse(error));
@@ -341,11 +341,9 @@ fn lag(tune: &Cruelty, dice: Dice, op: Op, place: &str, nth: u64) -> i64 {
         Surface::Exchange | Surface::Mail => tune.exchange_lag_ms,
         Surface::Intune => tune.intune_lag_ms,
         Surface::Login => 0,
-        Surface::Directory
-        | Surface::Methods
-        | Surface::Files
-        | Surface::SharePoint
-        | Surface::Reports => tune.directory_lag_ms,
+        Surface::Directory | Surface::Methods | Surface::Files | Surface::SharePoint | Surface::Reports => {
+            tune.directory_lag_ms
+        }
     };
     if most > 0 && dice.happens(tune.stale_read_permille, "stale", place, nth) {
         dice.between((0, most), "lag", place, nth)
@@ -360,18 +358,11 @@ fn throttled(op: Op, retry_after_s: Option<u64>) -> VendorError {
             "ApplicationThrottled",
             "Application is over its MailboxConcurrency limit.",
         ),
-        Surface::Files | Surface::SharePoint => {
-            ("activityLimitReached", "The request has been throttled.")
+        Surface::Files | Surface::SharePoint => ("activityLimitReached", "The request has been throttled."),
+        Surface::Exchange => ("TooManyRequests", "The server is busy. Please try again later."),
+        Surface::Login | Surface::Directory | Surface::Methods | Surface::Intune | Surface::Reports => {
+            ("TooManyRequests", "Too many requests.")
         }
-        Surface::Exchange => (
-            "TooManyRequests",
-            "The server is busy. Please try again later.",
-        ),
-        Surface::Login
-        | Surface::Directory
-        | Surface::Methods
-        | Surface::Intune
-        | Surface::Reports => ("TooManyRequests", "Too many requests."),
     };
     VendorError {
         retry_after_s,
@@ -383,11 +374,7 @@ fn unavailable(status: u16) -> VendorError {
     match status {
         502 => VendorError::new(502, "BadGateway", "The gateway received no valid response."),
         504 => VendorError::new(504, "GatewayTimeout", "The service did not answer in time."),
-        _ => VendorError::new(
-            503,
-            "ServiceUnavailable",
-            "The service is temporarily unavailable.",
-        ),
+        _ => VendorError::new(503, "ServiceUnavailable", "The service is temporarily unavailable."),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::journal::{Effect, Harm};
 use super::model::{
-    AppAssignment, EntraDevice, Grant, Group, Method, MethodKind, Person, PhoneKind,
-    RoleAssignment, SignIn,
+    AppAssignment, EntraDevice, Grant, Group, Method, MethodKind, Person, PhoneKind, RoleAssignment, SignIn,
 };
 use super::tenant::Due;
 use super::{Cx, Tenant, VendorError};
@@ -84,17 +83,9 @@ impl Tenant {
         Ok(())
     }
 
-    pub(super) fn patch_user(
-        &mut self,
-        cx: &Cx,
-        who: &str,
-        change: &UserChange,
-    ) -> Result<(), VendorError> {
+    pub(super) fn patch_user(&mut self, cx: &Cx, who: &str, change: &UserChange) -> Result<(), VendorError> {
         let id = self.true_id(who)?;
-        let synced = self
-            .people
-            .get(&id)
-            .is_some_and(|person| person.on_prem.is_some());
+        let synced = self.people.get(&id).is_some_and(|person| person.on_prem.is_some());
         let mastered = change.show_in_address_list.is_some()
             || change.job_title.is_some()
             || change.department.is_some()
@@ -160,18 +151,17 @@ impl Tenant {
             self.note(cx.now, cx.actor(), *effect, &id, &id);
         }
         if effects.contains(&Effect::SignInDisabled) {
-            let holds_top = self.roles.iter().any(|(_, role)| {
-                role.principal == id && role.role == super::catalogue::GLOBAL_ADMINISTRATOR
-            });
+            let holds_top = self
+                .roles
+                .iter()
+                .any(|(_, role)| role.principal == id && role.role == super::catalogue::GLOBAL_ADMINISTRATOR);
             if holds_top {
                 self.check_administrators(cx.now, cx.actor(), &id, &id);
             }
             self.tempt_colleague(cx, Due::Reenable { person: id.clone() });
         }
         if !effects.is_empty() {
-            let at = cx.now
-                + cx.dice
-                    .between(cx.tune.dynamic_group_ms, "dynamic", &cx.salt, 0);
+            let at = cx.now + cx.dice.between(cx.tune.dynamic_group_ms, "dynamic", &cx.salt, 0);
             self.schedule(at, Due::Dynamic { person: id });
         }
         Ok(())
@@ -189,11 +179,7 @@ impl Tenant {
     pub(super) fn delete_user(&mut self, cx: &Cx, who: &str) -> Result<(), VendorError> {
         let id = self.true_id(who)?;
         self.guard_sensitive(cx, &id)?;
-        if self
-            .people
-            .get(&id)
-            .is_some_and(|person| person.on_prem.is_some())
-        {
+        if self.people.get(&id).is_some_and(|person| person.on_prem.is_some()) {
             return Err(VendorError::synced());
         }
         self.note(cx.now, cx.actor(), Effect::UserDeleted, &id, &id);
@@ -228,20 +214,12 @@ impl Tenant {
             mailbox.lost_ms = Some(cx.now);
         }
         self.check_administrators(cx.now, cx.actor(), &id, &id);
-        self.deleted.push(Deleted {
-            at_ms: cx.now,
-            person,
-        });
+        self.deleted.push(Deleted { at_ms: cx.now, person });
         Ok(())
     }
 
     /// What a `DELETE` of a member or owner without `/$ref` does to the caller's surprise.
-    pub(super) fn delete_through_membership(
-        &mut self,
-        cx: &Cx,
-        group: &str,
-        who: &str,
-    ) -> Result<(), VendorError> {
+    pub(super) fn delete_through_membership(&mut self, cx: &Cx, group: &str, who: &str) -> Result<(), VendorError> {
         if self.groups.get(group).is_none() {
             return Err(VendorError::no_resource(group));
         }
@@ -249,13 +227,7 @@ impl Tenant {
             return Err(VendorError::privileged());
         }
         self.delete_user(cx, who)?;
-        self.harm(
-            cx.now,
-            cx.actor(),
-            Harm::DeletedThroughMembership,
-            who,
-            group,
-        );
+        self.harm(cx.now, cx.actor(), Harm::DeletedThroughMembership, who, group);
         Ok(())
     }
 
@@ -276,11 +248,7 @@ impl Tenant {
     ) -> Result<(), VendorError> {
         let id = self.true_id(who)?;
         if self.is_privileged(&id, cx.as_of) && !cx.caller.may_touch_administrators() {
-            return Err(VendorError::new(
-                403,
-                "accessDenied",
-                "Request Authorization failed",
-            ));
+            return Err(VendorError::new(403, "accessDenied", "Request Authorization failed"));
         }
         let Some(person) = self.people.get(&id) else {
             return Err(VendorError::no_resource(who));
@@ -319,11 +287,7 @@ impl Tenant {
         Ok(())
     }
 
-    pub(super) fn list_role_assignments(
-        &self,
-        cx: &Cx,
-        principal: Option<&str>,
-    ) -> Vec<RoleAssignment> {
+    pub(super) fn list_role_assignments(&self, cx: &Cx, principal: Option<&str>) -> Vec<RoleAssignment> {
         // Applications hold directory roles too: they are asked for by who checks a configuration.
         let of_apps = self.apps.values().flat_map(|app| {
             app.entra_roles.iter().map(|role| RoleAssignment {
@@ -340,12 +304,7 @@ impl Tenant {
             .collect()
     }
 
-    pub(super) fn remove_role_member(
-        &mut self,
-        cx: &Cx,
-        role: &str,
-        who: &str,
-    ) -> Result<(), VendorError> {
+    pub(super) fn remove_role_member(&mut self, cx: &Cx, role: &str, who: &str) -> Result<(), VendorError> {
         let id = self.true_id(who)?;
         let found = self
             .roles
@@ -359,24 +318,14 @@ impl Tenant {
         let Some(role) = self.roles.remove(assignment, cx.now) else {
             return Err(VendorError::no_resource(assignment));
         };
-        self.note(
-            cx.now,
-            cx.actor(),
-            Effect::RoleRemoved,
-            &role.principal,
-            assignment,
-        );
+        self.note(cx.now, cx.actor(), Effect::RoleRemoved, &role.principal, assignment);
         if role.role == super::catalogue::GLOBAL_ADMINISTRATOR {
             self.check_administrators(cx.now, cx.actor(), &role.principal, assignment);
         }
         Ok(())
     }
 
-    pub(super) fn list_grants(
-        &self,
-        cx: &Cx,
-        who: Option<&str>,
-    ) -> Result<Vec<Grant>, VendorError> {
+    pub(super) fn list_grants(&self, cx: &Cx, who: Option<&str>) -> Result<Vec<Grant>, VendorError> {
         let principal = who
             .map(|who| self.seen(cx, who).map(|person| person.id.clone()))
             .transpose()?;
@@ -403,11 +352,7 @@ impl Tenant {
         Ok(())
     }
 
-    pub(super) fn list_app_assignments(
-        &self,
-        cx: &Cx,
-        who: &str,
-    ) -> Result<Vec<AppAssignment>, VendorError> {
+    pub(super) fn list_app_assignments(&self, cx: &Cx, who: &str) -> Result<Vec<AppAssignment>, VendorError> {
         let person = self.seen(cx, who)?;
         let groups: Vec<&str> = self
             .groups
@@ -425,12 +370,7 @@ impl Tenant {
             .collect())
     }
 
-    pub(super) fn delete_app_assignment(
-        &mut self,
-        cx: &Cx,
-        who: &str,
-        assignment: &str,
-    ) -> Result<(), VendorError> {
+    pub(super) fn delete_app_assignment(&mut self, cx: &Cx, who: &str, assignment: &str) -> Result<(), VendorError> {
         let id = self.true_id(who)?;
         let his = self
             .app_assignments
@@ -440,13 +380,7 @@ impl Tenant {
             return Err(VendorError::no_resource(assignment));
         }
         self.app_assignments.remove(assignment, cx.now);
-        self.note(
-            cx.now,
-            cx.actor(),
-            Effect::AppAccessRemoved,
-            &id,
-            assignment,
-        );
+        self.note(cx.now, cx.actor(), Effect::AppAccessRemoved, &id, assignment);
         Ok(())
     }
 
@@ -461,11 +395,7 @@ impl Tenant {
             .collect())
     }
 
-    pub(super) fn list_registered_devices(
-        &self,
-        cx: &Cx,
-        who: &str,
-    ) -> Result<Vec<EntraDevice>, VendorError> {
+    pub(super) fn list_registered_devices(&self, cx: &Cx, who: &str) -> Result<Vec<EntraDevice>, VendorError> {
         let id = &self.seen(cx, who)?.id;
         Ok(self
             .devices
@@ -479,10 +409,7 @@ impl Tenant {
     pub(super) fn list_sign_ins(&self, who: Option<&str>, from_ms: Option<i64>) -> Vec<SignIn> {
         self.sign_ins
             .iter()
-            .filter(|row| {
-                who.is_none_or(|who| row.user == who)
-                    && from_ms.is_none_or(|from| row.at_ms >= from)
-            })
+            .filter(|row| who.is_none_or(|who| row.user == who) && from_ms.is_none_or(|from| row.at_ms >= from))
             .cloned()
             .collect()
     }

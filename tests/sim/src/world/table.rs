@@ -30,6 +30,11 @@ impl<T: Clone> Table<T> {
         }
     }
 
+    /// Remembers former values for this long from now on.
+    pub(crate) fn keep(&mut self, keep_ms: i64) {
+        self.keep_ms = keep_ms;
+    }
+
     /// The row as it truly is.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&T> {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalogue::{self, GLOBAL_ADMINISTRATOR, SHARED_MAILBOX_LIMIT_BYTES};
 use super::journal::{Actor, Effect, Entry, Harm, Violation};
 use super::model::{
-    App, AppAssignment, Autopilot, Drive, EntraDevice, Grant, Group, Mailbox, ManagedDevice,
-    Person, RoleAssignment, SignIn,
+    App, AppAssignment, Autopilot, Drive, EntraDevice, Grant, Group, Mailbox, ManagedDevice, Person, RoleAssignment,
+    SignIn,
 };
 use super::op::{Op, Surface};
 use super::{Cruelty, Cx, Dice, Table};
@@ -146,6 +146,21 @@ impl Tenant {
         }
     }
 
+    /// Remembers former values for as long as the slowest replica of `cruelty` needs them.
+    pub(super) fn keep_for(&mut self, cruelty: &Cruelty) {
+        let keep = cruelty.longest_lag_ms();
+        self.people.keep(keep);
+        self.groups.keep(keep);
+        self.roles.keep(keep);
+        self.grants.keep(keep);
+        self.app_assignments.keep(keep);
+        self.mailboxes.keep(keep);
+        self.drives.keep(keep);
+        self.managed_devices.keep(keep);
+        self.devices.keep(keep);
+        self.autopilots.keep(keep);
+    }
+
     /// Every effect on this tenant, in order.
     pub fn journal(&self) -> impl Iterator<Item = &Entry> {
         self.journal.iter()
@@ -172,9 +187,7 @@ impl Tenant {
     pub fn touched_by_apps(&self) -> BTreeSet<&str> {
         self.journal
             .iter()
-            .filter(|entry| {
-                matches!(entry.actor, Actor::App { .. }) && entry.effect != Effect::KeyRead
-            })
+            .filter(|entry| matches!(entry.actor, Actor::App { .. }) && entry.effect != Effect::KeyRead)
             .map(|entry| entry.subject.as_str())
             .collect()
     }
@@ -218,14 +231,7 @@ impl Tenant {
         (*count > most).then(|| u64::try_from((wait_ms + 999) / 1_000).unwrap_or(1))
     }
 
-    pub(super) fn note(
-        &mut self,
-        at_ms: i64,
-        actor: &Actor,
-        effect: Effect,
-        subject: &str,
-        object: &str,
-    ) {
+    pub(super) fn note(&mut self, at_ms: i64, actor: &Actor, effect: Effect, subject: &str, object: &str) {
         self.seq += 1;
         self.journal.push(Entry {
             at_ms,
@@ -236,23 +242,13 @@ impl Tenant {
             effect,
             actor: actor.clone(),
         });
-        let protected = self
-            .people
-            .get(subject)
-            .is_some_and(|person| person.protected);
+        let protected = self.people.get(subject).is_some_and(|person| person.protected);
         if protected && matches!(actor, Actor::App { .. }) && effect != Effect::KeyRead {
             self.harm(at_ms, actor, Harm::ProtectedAccountTouched, subject, object);
         }
     }
 
-    pub(super) fn harm(
-        &mut self,
-        at_ms: i64,
-        actor: &Actor,
-        harm: Harm,
-        subject: &str,
-        object: &str,
-    ) {
+    pub(super) fn harm(&mut self, at_ms: i64, actor: &Actor, harm: Harm, subject: &str, object: &str) {
         self.violations.push(Violation {
             at_ms,
             tenant: self.id.clone(),
@@ -270,13 +266,8 @@ impl Tenant {
 
     /// Perhaps a colleague undoes what the application just did.
     pub(super) fn tempt_colleague(&mut self, cx: &Cx, what: Due) {
-        if cx
-            .dice
-            .happens(cx.tune.colleague_permille, "colleague", &cx.salt, 0)
-        {
-            let at = cx.now
-                + cx.dice
-                    .between(cx.tune.colleague_ms, "colleague when", &cx.salt, 0);
+        if cx.dice.happens(cx.tune.colleague_permille, "colleague", &cx.salt, 0) {
+            let at = cx.now + cx.dice.between(cx.tune.colleague_ms, "colleague when", &cx.salt, 0);
             self.schedule(at, what);
         }
     }
@@ -312,18 +303,13 @@ impl Tenant {
     fn happen(&mut self, at: i64, seq: u64, what: Due, tune: &Cruelty, dice: Dice) {
         match what {
             Due::Sync => self.synchronise(at, tune),
-            Due::GroupLicence {
-                person,
-                group,
-                actor,
-            } => self.give_back_group_licences(at, &person, &group, &actor, tune),
+            Due::GroupLicence { person, group, actor } => {
+                self.give_back_group_licences(at, &person, &group, &actor, tune);
+            }
             Due::Dynamic { person } => self.compute_dynamic(at, &person),
             Due::Converted { person } => self.finish_conversion(at, &person),
             Due::MailboxDoom { person, actor } => self.disconnect_mailbox(at, &person, &actor),
-            Due::CheckIn {
-                device,
-                entra_device,
-            } => {
+            Due::CheckIn { device, entra_device } => {
                 let done_in = dice.between(tune.device_action_ms, "device action", &device, seq);
                 self.device_checks_in(at, &device, &entra_device, done_in);
             }
@@ -339,13 +325,7 @@ impl Tenant {
                     .edit(&person, at)
                     .is_some_and(|row| !std::mem::replace(&mut row.account_enabled, true));
                 if enabled {
-                    self.note(
-                        at,
-                        &Actor::Colleague,
-                        Effect::SignInEnabled,
-                        &person,
-                        &person,
-                    );
+                    self.note(at, &Actor::Colleague, Effect::SignInEnabled, &person, &person);
                 }
             }
             Due::AddAgain { person, group } => {
@@ -368,13 +348,7 @@ impl Tenant {
         let all: Vec<(String, bool, bool)> = self
             .people
             .iter()
-            .filter_map(|(id, person)| {
-                Some((
-                    id.to_owned(),
-                    person.on_prem.as_ref()?.enabled,
-                    person.account_enabled,
-                ))
-            })
+            .filter_map(|(id, person)| Some((id.to_owned(), person.on_prem.as_ref()?.enabled, person.account_enabled)))
             .collect();
         for (id, wanted, is) in all {
             if wanted != is {
@@ -441,19 +415,12 @@ impl Tenant {
         };
         holds(person)
             || self.groups.iter().any(|(_, group)| {
-                group.role_assignable
-                    && (group.members.contains(person) || group.owners.contains(person))
+                group.role_assignable && (group.members.contains(person) || group.owners.contains(person))
             })
     }
 
     /// Harm to note after a role, an account or a sign-in went.
-    pub(super) fn check_administrators(
-        &mut self,
-        at: i64,
-        actor: &Actor,
-        subject: &str,
-        object: &str,
-    ) {
+    pub(super) fn check_administrators(&mut self, at: i64, actor: &Actor, subject: &str, object: &str) {
         let left = self.roles.iter().any(|(_, role)| {
             role.role == GLOBAL_ADMINISTRATOR
                 && self
@@ -467,14 +434,7 @@ impl Tenant {
     }
 
     /// What follows for mailbox and drive when somebody's SKUs became fewer or more.
-    pub(super) fn follow_licences(
-        &mut self,
-        at: i64,
-        person_id: &str,
-        before: &Person,
-        actor: &Actor,
-        tune: &Cruelty,
-    ) {
+    pub(super) fn follow_licences(&mut self, at: i64, person_id: &str, before: &Person, actor: &Actor, tune: &Cruelty) {
         let Some(person) = self.people.get(person_id).cloned() else {
             return;
         };
@@ -491,13 +451,7 @@ impl Tenant {
                 if let Some(row) = self.mailboxes.edit(person_id, at) {
                     row.doomed_ms = Some(doom);
                 }
-                self.harm(
-                    at,
-                    actor,
-                    Harm::LicenceBeforeConversion,
-                    person_id,
-                    person_id,
-                );
+                self.harm(at, actor, Harm::LicenceBeforeConversion, person_id, person_id);
                 self.schedule(
                     doom,
                     Due::MailboxDoom {
@@ -505,10 +459,11 @@ impl Tenant {
                         actor: actor.clone(),
                     },
                 );
-            } else if licensed && mailbox.doomed_ms.is_some() {
-                if let Some(row) = self.mailboxes.edit(person_id, at) {
-                    row.doomed_ms = None;
-                }
+            } else if licensed
+                && mailbox.doomed_ms.is_some()
+                && let Some(row) = self.mailboxes.edit(person_id, at)
+            {
+                row.doomed_ms = None;
             }
             let needs_keeping = mailbox.hold.is_some()
                 || !mailbox.in_place_holds.is_empty()
@@ -522,10 +477,7 @@ impl Tenant {
         let Some(drive) = self.drives.get(person_id).cloned() else {
             return;
         };
-        if !licensed
-            && drive.clock_started_ms.is_none()
-            && before.has_plan(catalogue::is_drive_plan)
-        {
+        if !licensed && drive.clock_started_ms.is_none() && before.has_plan(catalogue::is_drive_plan) {
             if let Some(row) = self.drives.edit(person_id, at) {
                 row.clock_started_ms = Some(at);
             }
@@ -536,26 +488,21 @@ impl Tenant {
                 person_id,
                 &drive.id,
             );
-            let handed_over = drive
-                .admins
-                .iter()
-                .chain(&drive.invited)
-                .any(|who| who != person_id);
+            let handed_over = drive.admins.iter().chain(&drive.invited).any(|who| who != person_id);
             if !handed_over {
                 self.harm(at, actor, Harm::DriveNotHandedOver, person_id, &drive.id);
             }
-        } else if licensed && drive.clock_started_ms.is_some() {
-            if let Some(row) = self.drives.edit(person_id, at) {
-                row.clock_started_ms = None;
-            }
+        } else if licensed
+            && drive.clock_started_ms.is_some()
+            && let Some(row) = self.drives.edit(person_id, at)
+        {
+            row.clock_started_ms = None;
         }
     }
 
     fn disconnect_mailbox(&mut self, at: i64, person_id: &str, actor: &Actor) {
         let doomed = self.mailboxes.get(person_id).is_some_and(|mailbox| {
-            mailbox.doomed_ms.is_some_and(|doom| doom <= at)
-                && !mailbox.shared
-                && mailbox.lost_ms.is_none()
+            mailbox.doomed_ms.is_some_and(|doom| doom <= at) && !mailbox.shared && mailbox.lost_ms.is_none()
         });
         if !doomed {
             return;

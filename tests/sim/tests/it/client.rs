@@ -54,13 +54,7 @@ impl Client {
     }
 
     /// `None` is a lost connection.
-    pub(crate) fn raw(
-        &mut self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Option<Got> {
+    pub(crate) fn raw(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Got> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let request = WireRequest {
             method: method.to_owned(),
@@ -93,9 +87,7 @@ impl Client {
         let path = format!("/login/{}/oauth2/v2.0/token", self.tenant);
         for _ in 0..1_000 {
             let got = self.raw("POST", &path, &[], body.as_bytes());
-            if let Some(token) =
-                got.and_then(|got| got.body["access_token"].as_str().map(str::to_owned))
-            {
+            if let Some(token) = got.and_then(|got| got.body["access_token"].as_str().map(str::to_owned)) {
                 self.tokens.insert(key, token.clone());
                 return token;
             }
@@ -108,16 +100,8 @@ impl Client {
         self.tokens.clear();
     }
 
-    pub(crate) fn try_graph(
-        &mut self,
-        method: &str,
-        path: &str,
-        body: Option<Value>,
-    ) -> Option<Got> {
-        let token = format!(
-            "Bearer {}",
-            self.token("https://graph.microsoft.com/.default")
-        );
+    pub(crate) fn try_graph(&mut self, method: &str, path: &str, body: Option<Value>) -> Option<Got> {
+        let token = format!("Bearer {}", self.token("https://graph.microsoft.com/.default"));
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let path = path.strip_prefix(&bases().graph).unwrap_or(path);
         self.raw(
@@ -152,28 +136,15 @@ impl Client {
     }
 
     pub(crate) fn cmdlet(&mut self, name: &str, parameters: Value) -> Got {
-        let token = format!(
-            "Bearer {}",
-            self.token("https://outlook.office365.com/.default")
-        );
-        let body =
-            json!({"CmdletInput": {"CmdletName": name, "Parameters": parameters}}).to_string();
+        let token = format!("Bearer {}", self.token("https://outlook.office365.com/.default"));
+        let body = json!({"CmdletInput": {"CmdletName": name, "Parameters": parameters}}).to_string();
         let path = format!("/exchange/adminapi/beta/{}/InvokeCommand", self.tenant);
         self.raw("POST", &path, &[("authorization", &token)], body.as_bytes())
             .expect("an answer")
     }
 
-    pub(crate) fn sharepoint(
-        &mut self,
-        method: &str,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: Value,
-    ) -> Got {
-        let token = format!(
-            "Bearer {}",
-            self.token("https://contoso-my.sharepoint.com/.default")
-        );
+    pub(crate) fn sharepoint(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: Value) -> Got {
+        let token = format!("Bearer {}", self.token("https://contoso-my.sharepoint.com/.default"));
         let path = format!(
             "/sharepoint/{}",
             url.strip_prefix("https://").expect("a SharePoint url")

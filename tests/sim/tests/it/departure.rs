@@ -13,14 +13,9 @@ fn a_lawful_departure_of_everybody_does_no_harm() {
     let mut client = Client::new(world, &tenants[0].id);
     for leaver in cast.leavers() {
         // Those who need a person's decision are not for this test.
-        if [
-            &cast.big_mailbox,
-            &cast.on_hold,
-            &cast.lost_laptop,
-            &cast.plain,
-        ]
-        .iter()
-        .any(|one| *one == leaver)
+        if [&cast.big_mailbox, &cast.on_hold, &cast.lost_laptop, &cast.plain]
+            .iter()
+            .any(|one| *one == leaver)
         {
             continue;
         }
@@ -46,12 +41,7 @@ fn a_lawful_departure_of_everybody_does_no_harm() {
 
 fn depart(client: &mut Client, leaver: &str, successor: &str) {
     let ok = |got: crate::client::Got, what: &str| {
-        assert!(
-            (200..300).contains(&got.status),
-            "{what}: {} {}",
-            got.status,
-            got.body
-        )
+        assert!((200..300).contains(&got.status), "{what}: {} {}", got.status, got.body);
     };
     for role in client.all(&format!(
         "/roleManagement/directory/roleAssignments?$filter=principalId eq '{leaver}'"
@@ -77,10 +67,7 @@ fn depart(client: &mut Client, leaver: &str, successor: &str) {
         ok(
             client.graph(
                 "DELETE",
-                &format!(
-                    "/groups/{}/members/{leaver}/$ref",
-                    group["id"].as_str().unwrap()
-                ),
+                &format!("/groups/{}/members/{leaver}/$ref", group["id"].as_str().unwrap()),
                 None,
             ),
             "role group",
@@ -108,11 +95,7 @@ fn depart(client: &mut Client, leaver: &str, successor: &str) {
         );
     }
     ok(
-        client.graph(
-            "POST",
-            &format!("/users/{leaver}/revokeSignInSessions"),
-            None,
-        ),
+        client.graph("POST", &format!("/users/{leaver}/revokeSignInSessions"), None),
         "revoke",
     );
     remove_methods(client, leaver);
@@ -128,10 +111,7 @@ fn depart(client: &mut Client, leaver: &str, successor: &str) {
         );
     }
     for rule in client
-        .cmdlet(
-            "Get-InboxRule",
-            json!({"Mailbox": leaver, "IncludeHidden": true}),
-        )
+        .cmdlet("Get-InboxRule", json!({"Mailbox": leaver, "IncludeHidden": true}))
         .values()
         .to_vec()
     {
@@ -149,15 +129,10 @@ fn depart(client: &mut Client, leaver: &str, successor: &str) {
         client.cmdlet("Set-Mailbox", json!({"Identity": leaver, "Type": "Shared"})),
         "convert",
     );
-    let mailbox = client
-        .cmdlet("Get-Mailbox", json!({"Identity": leaver}))
-        .values()[0]
-        .clone();
+    let mailbox = client.cmdlet("Get-Mailbox", json!({"Identity": leaver})).values()[0].clone();
     assert_eq!(mailbox["RecipientTypeDetails"], "SharedMailbox");
     assert_eq!(
-        client
-            .get(&format!("/users/{leaver}/mailboxSettings/userPurpose"))
-            .body["value"],
+        client.get(&format!("/users/{leaver}/mailboxSettings/userPurpose")).body["value"],
         "shared"
     );
     ok(
@@ -182,18 +157,12 @@ fn depart(client: &mut Client, leaver: &str, successor: &str) {
     if !direct.is_empty() {
         let order = json!({"addLicenses": [], "removeLicenses": direct});
         ok(
-            client.graph(
-                "POST",
-                &format!("/users/{leaver}/assignLicense"),
-                Some(order),
-            ),
+            client.graph("POST", &format!("/users/{leaver}/assignLicense"), Some(order)),
             "licences",
         );
     }
     let left = client
-        .get(&format!(
-            "/users/{leaver}?$select=assignedLicenses,accountEnabled"
-        ))
+        .get(&format!("/users/{leaver}?$select=assignedLicenses,accountEnabled"))
         .body;
     assert_eq!(
         (&left["assignedLicenses"], &left["accountEnabled"]),
@@ -224,12 +193,7 @@ fn remove_methods(client: &mut Client, leaver: &str) {
             }
         }
     }
-    assert_eq!(
-        client
-            .all(&format!("/users/{leaver}/authentication/methods"))
-            .len(),
-        1
-    );
+    assert_eq!(client.all(&format!("/users/{leaver}/authentication/methods")).len(), 1);
 }
 
 fn remove_devices(client: &mut Client, leaver: &str) {
@@ -243,11 +207,7 @@ fn remove_devices(client: &mut Client, leaver: &str) {
         if device["managedDeviceOwnerType"] == "personal" {
             assert_eq!(
                 client
-                    .graph(
-                        "POST",
-                        &format!("/deviceManagement/managedDevices/{id}/retire"),
-                        None
-                    )
+                    .graph("POST", &format!("/deviceManagement/managedDevices/{id}/retire"), None)
                     .status,
                 204
             );
@@ -282,33 +242,22 @@ fn remove_devices(client: &mut Client, leaver: &str) {
             204
         );
         assert_eq!(
-            client
-                .get(&format!("/deviceManagement/managedDevices/{id}"))
-                .body["managementState"],
+            client.get(&format!("/deviceManagement/managedDevices/{id}")).body["managementState"],
             "wipePending"
         );
         client.now += 10_000;
-        let done = client
-            .get(&format!("/deviceManagement/managedDevices/{id}"))
-            .body;
-        assert_eq!(
-            done["deviceActionResults"][0]["actionState"], "done",
-            "{done}"
-        );
+        let done = client.get(&format!("/deviceManagement/managedDevices/{id}")).body;
+        assert_eq!(done["deviceActionResults"][0]["actionState"], "done", "{done}");
         client.now += 3_600_000;
         client.world.advance(client.now);
         assert_eq!(
-            client
-                .get(&format!("/deviceManagement/managedDevices/{id}"))
-                .status,
+            client.get(&format!("/deviceManagement/managedDevices/{id}")).status,
             401,
             "the token has died meanwhile"
         );
         client.forget_tokens();
         assert_eq!(
-            client
-                .get(&format!("/deviceManagement/managedDevices/{id}"))
-                .status,
+            client.get(&format!("/deviceManagement/managedDevices/{id}")).status,
             404
         );
     }
@@ -319,10 +268,7 @@ fn hand_over_drive(client: &mut Client, leaver: &str, successor: &str) {
     if root.status == 404 {
         return;
     }
-    let site = root.body["sharepointIds"]["siteUrl"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let site = root.body["sharepointIds"]["siteUrl"].as_str().unwrap().to_owned();
     let upn = client.get(&format!("/users/{successor}")).body["userPrincipalName"]
         .as_str()
         .unwrap()
@@ -364,11 +310,7 @@ fn leave_groups(client: &mut Client, leaver: &str, successor: &str) {
         }
         assert_eq!(
             client
-                .graph(
-                    "DELETE",
-                    &format!("/groups/{id}/owners/{leaver}/$ref"),
-                    None
-                )
+                .graph("DELETE", &format!("/groups/{id}/owners/{leaver}/$ref"), None)
                 .status,
             204
         );
@@ -383,22 +325,12 @@ fn leave_groups(client: &mut Client, leaver: &str, successor: &str) {
             continue;
         }
         if group["mailEnabled"] == true && !types.contains("Unified") {
-            let parameters =
-                json!({"Identity": id, "Member": leaver, "BypassSecurityGroupManagerCheck": true});
-            assert_eq!(
-                client
-                    .cmdlet("Remove-DistributionGroupMember", parameters)
-                    .status,
-                200
-            );
+            let parameters = json!({"Identity": id, "Member": leaver, "BypassSecurityGroupManagerCheck": true});
+            assert_eq!(client.cmdlet("Remove-DistributionGroupMember", parameters).status, 200);
         } else {
             assert_eq!(
                 client
-                    .graph(
-                        "DELETE",
-                        &format!("/groups/{id}/members/{leaver}/$ref"),
-                        None
-                    )
+                    .graph("DELETE", &format!("/groups/{id}/members/{leaver}/$ref"), None)
                     .status,
                 204
             );

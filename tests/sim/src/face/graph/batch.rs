@@ -79,9 +79,7 @@ fn read(body: &Value) -> Result<Vec<Value>, VendorError> {
         .as_array()
         .ok_or_else(|| bad("Invalid batch payload format.".to_owned()))?;
     if requests.len() > MOST {
-        return Err(bad(format!(
-            "Number of batch requests exceeds the limit: {MOST}."
-        )));
+        return Err(bad(format!("Number of batch requests exceeds the limit: {MOST}.")));
     }
     let mut seen = BTreeSet::new();
     for request in requests {
@@ -95,9 +93,7 @@ fn read(body: &Value) -> Result<Vec<Value>, VendorError> {
             ));
         };
         if !seen.insert(id) {
-            return Err(bad(format!(
-                "Request Id {id} has been already used in this batch."
-            )));
+            return Err(bad(format!("Request Id {id} has been already used in this batch.")));
         }
         if url.contains("$batch") {
             return Err(bad("Nested batch requests are not supported.".to_owned()));
@@ -140,24 +136,23 @@ fn one(desk: &mut Desk, request: &Value, statuses: &BTreeMap<String, u16>) -> An
     let url = request["url"].as_str().unwrap_or_default();
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let here = format!("/{}", path.trim_start_matches('/'));
-    let segments: Vec<String> = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode)
-        .collect();
+    let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let method = request["method"]
-        .as_str()
-        .unwrap_or_default()
-        .to_ascii_uppercase();
+    let method = request["method"].as_str().unwrap_or_default().to_ascii_uppercase();
     let now = desk.now;
+    let headers: BTreeMap<String, String> = request["headers"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.to_ascii_lowercase(), value.as_str()?.to_owned())))
+        .collect();
     let mut inner = Desk {
         world: desk.world,
         caller: desk.caller.clone(),
         now,
         bases: desk.bases,
         query: Query::parse(query),
-        headers: desk.headers,
+        headers: &headers,
         body: request["body"].clone(),
         here,
     };

@@ -14,9 +14,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
     Some(match (method, parts) {
         ("GET", ["deviceManagement", "managedDevices"]) => {
             let user = desk.query.equals("userId");
-            let reply = desk
-                .world
-                .list_managed_devices(&caller, now, user.as_deref());
+            let reply = desk.world.list_managed_devices(&caller, now, user.as_deref());
             managed(desk, &caller, reply)
         }
         ("GET", ["users", who, "managedDevices"]) => {
@@ -33,19 +31,15 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         }
         ("GET", ["deviceManagement", "managedDevices", id]) => {
             let reply = desk.world.get_managed_device(&caller, now, id);
-            desk.entity(
-                reply,
-                "managedDevice",
-                "deviceManagement/managedDevices",
-                |device| show::managed_device(&device, user_of(desk, &caller, &device)),
-            )
+            desk.entity(reply, "managedDevice", "deviceManagement/managedDevices", |device| {
+                show::managed_device(&device, user_of(desk, &caller, &device))
+            })
         }
         ("DELETE", ["deviceManagement", "managedDevices", id]) => {
             let reply = desk.world.delete_managed_device(&caller, now, id);
             desk.done(reply)
         }
-        ("POST", ["deviceManagement", "managedDevices", id, "wipe"]) => match wipe_body(&desk.body)
-        {
+        ("POST", ["deviceManagement", "managedDevices", id, "wipe"]) => match wipe_body(&desk.body) {
             Ok(()) => {
                 let reply = desk.world.wipe_device(&caller, now, id);
                 desk.done(reply)
@@ -64,9 +58,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                 "deviceManagement/windowsAutopilotDeviceIdentities",
                 |all| {
                     let shown = all.iter().map(|row| (row.id.clone(), show::autopilot(row)));
-                    shown
-                        .filter(|(_, one)| desk.query.keeps(one, &[]))
-                        .collect()
+                    shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
                 },
             )
         }
@@ -98,12 +90,8 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         ("GET", ["devices"]) => {
             let reply = desk.world.list_devices(&caller, now);
             desk.list(reply, "device", "devices", |all| {
-                let shown = all
-                    .iter()
-                    .map(|device| (device.id.clone(), show::device(device)));
-                shown
-                    .filter(|(_, one)| desk.query.keeps(one, &[]))
-                    .collect()
+                let shown = all.iter().map(|device| (device.id.clone(), show::device(device)));
+                shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
             })
         }
         ("GET", ["devices", id]) => {
@@ -113,9 +101,9 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         }
         ("PATCH", ["devices", id]) => {
             let Some(enabled) = desk.body["accountEnabled"].as_bool() else {
-                return Some(Ok(desk.refuse(&VendorError::bad_request(
-                    "Only accountEnabled can be changed here.",
-                ))));
+                return Some(Ok(
+                    desk.refuse(&VendorError::bad_request("Only accountEnabled can be changed here."))
+                ));
             };
             let id = object_id(desk, &caller, id);
             let reply = desk.world.set_device_enabled(&caller, now, &id, enabled);
@@ -165,9 +153,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             )
         }
         ("GET", ["informationProtection", "bitlocker", "recoveryKeys", id]) => {
-            let reply = desk
-                .world
-                .read_bitlocker(&caller, now, id, desk.query.selects("key"));
+            let reply = desk.world.read_bitlocker(&caller, now, id, desk.query.selects("key"));
             desk.entity(
                 reply,
                 "bitlockerRecoveryKey",
@@ -180,22 +166,15 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
 }
 
 fn managed(desk: &mut Desk, caller: &Caller, reply: Reply<Vec<ManagedDevice>>) -> Outcome {
-    desk.list(
-        reply,
-        "managedDevice",
-        "deviceManagement/managedDevices",
-        |all| {
-            let shown = all.iter().map(|device| {
-                (
-                    device.id.clone(),
-                    show::managed_device(device, user_of(desk, caller, device)),
-                )
-            });
-            shown
-                .filter(|(_, one)| desk.query.keeps(one, &[]))
-                .collect()
-        },
-    )
+    desk.list(reply, "managedDevice", "deviceManagement/managedDevices", |all| {
+        let shown = all.iter().map(|device| {
+            (
+                device.id.clone(),
+                show::managed_device(device, user_of(desk, caller, device)),
+            )
+        });
+        shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
+    })
 }
 
 fn user_of<'a>(desk: &'a Desk, caller: &Caller, device: &ManagedDevice) -> Option<&'a Person> {
@@ -237,9 +216,7 @@ fn wipe_body(body: &Value) -> Result<(), VendorError> {
         Some(name) => Err(VendorError::new(
             400,
             "BadRequest",
-            format!(
-                "The parameter '{name}' in the request payload is not a valid parameter for the operation 'wipe'."
-            ),
+            format!("The parameter '{name}' in the request payload is not a valid parameter for the operation 'wipe'."),
         )),
     }
 }

@@ -4,20 +4,14 @@ use serde_json::{Value, json};
 
 use super::{Desk, Outcome, show};
 use crate::world::catalogue::{GRAPH_PERMISSIONS, ROLES};
-use crate::world::model::App;
+use crate::world::model::{App, Person};
 use crate::world::{Caller, VendorError};
 use crate::{iso, parse_time};
 
 /// The vendor's own applications that hold permissions: id, name.
 const GRAPH: (&str, &str) = ("00000003-0000-0000-c000-000000000000", "Microsoft Graph");
-const EXCHANGE: (&str, &str) = (
-    "00000002-0000-0ff1-ce00-000000000000",
-    "Office 365 Exchange Online",
-);
-const SHAREPOINT: (&str, &str) = (
-    "00000003-0000-0ff1-ce00-000000000000",
-    "Office 365 SharePoint Online",
-);
+const EXCHANGE: (&str, &str) = ("00000002-0000-0ff1-ce00-000000000000", "Office 365 Exchange Online");
+const SHAREPOINT: (&str, &str) = ("00000003-0000-0ff1-ce00-000000000000", "Office 365 SharePoint Online");
 
 pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Outcome> {
     let (now, caller) = (desk.now, desk.caller.clone());
@@ -25,12 +19,8 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         ("GET", ["groups"]) => {
             let reply = desk.world.list_groups(&caller, now);
             desk.list(reply, "group", "groups", |all| {
-                let shown = all
-                    .iter()
-                    .map(|group| (group.id.clone(), show::group(group)));
-                shown
-                    .filter(|(_, one)| desk.query.keeps(one, &[]))
-                    .collect()
+                let shown = all.iter().map(|group| (group.id.clone(), show::group(group)));
+                shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
             })
         }
         ("GET", ["groups", id]) => {
@@ -38,9 +28,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             desk.entity(reply, "group", "groups", |group| show::group(&group))
         }
         ("GET", ["groups", id, which @ ("members" | "owners")]) => {
-            let reply = desk
-                .world
-                .list_people_of(&caller, now, id, *which == "owners");
+            let reply = desk.world.list_people_of(&caller, now, id, *which == "owners");
             desk.list(reply, "user", "directoryObjects", |all| {
                 all.iter()
                     .map(|person| {
@@ -85,9 +73,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         ("GET", ["roleManagement", "directory", "roleAssignments"]) => {
             let principal = desk.query.equals("principalId");
             let expanded = desk.query.expands("roleDefinition");
-            let reply = desk
-                .world
-                .list_role_assignments(&caller, now, principal.as_deref());
+            let reply = desk.world.list_role_assignments(&caller, now, principal.as_deref());
             desk.list(
                 reply,
                 "unifiedRoleAssignment",
@@ -96,9 +82,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                     let shown = all
                         .iter()
                         .map(|one| (one.id.clone(), show::role_assignment(one, expanded)));
-                    shown
-                        .filter(|(_, one)| desk.query.keeps(one, &[]))
-                        .collect()
+                    shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
                 },
             )
         }
@@ -134,12 +118,8 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let reply = desk.world.list_role_assignments(&caller, now, None);
             desk.list(reply, "directoryRole", "directoryRoles", |all| {
                 // A role exists here only once somebody was given it.
-                let active = ROLES
-                    .iter()
-                    .filter(|role| all.iter().any(|one| one.role == role.id));
-                active
-                    .map(|role| (role.id.to_owned(), show::role(role)))
-                    .collect()
+                let active = ROLES.iter().filter(|role| all.iter().any(|one| one.role == role.id));
+                active.map(|role| (role.id.to_owned(), show::role(role))).collect()
             })
         }
         ("GET", ["directoryRoles", role, "members"]) => role_members(desk, &caller, role),
@@ -149,19 +129,10 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         }
         ("GET", ["oauth2PermissionGrants"]) => {
             let reply = desk.world.list_grants(&caller, now, None);
-            desk.list(
-                reply,
-                "oAuth2PermissionGrant",
-                "oauth2PermissionGrants",
-                |all| {
-                    let shown = all
-                        .iter()
-                        .map(|grant| (grant.id.clone(), show::grant(grant)));
-                    shown
-                        .filter(|(_, one)| desk.query.keeps(one, &[]))
-                        .collect()
-                },
-            )
+            desk.list(reply, "oAuth2PermissionGrant", "oauth2PermissionGrants", |all| {
+                let shown = all.iter().map(|grant| (grant.id.clone(), show::grant(grant)));
+                shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
+            })
         }
         ("DELETE", ["oauth2PermissionGrants", id]) => {
             let reply = desk.world.delete_grant(&caller, now, id);
@@ -171,12 +142,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let reply = desk.world.list_pool(&caller, now);
             desk.list(reply, "subscribedSku", "subscribedSkus", |all| {
                 all.iter()
-                    .map(|line| {
-                        (
-                            line.sku.id.to_owned(),
-                            show::pool_line(&caller.tenant, line),
-                        )
-                    })
+                    .map(|line| (line.sku.id.to_owned(), show::pool_line(&caller.tenant, line)))
                     .collect()
             })
         }
@@ -221,15 +187,9 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                     "Only a filter by appId is served here.",
                 ))));
             };
-            let reply = desk.world.get_application(
-                &caller,
-                now,
-                if is_resource(&app_id) {
-                    &caller.app
-                } else {
-                    &app_id
-                },
-            );
+            let reply =
+                desk.world
+                    .get_application(&caller, now, if is_resource(&app_id) { &caller.app } else { &app_id });
             let dice = desk.world.dice();
             desk.list(reply, "servicePrincipal", "servicePrincipals", |app| {
                 vec![(
@@ -272,23 +232,15 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let conditions = desk.query.filter().unwrap_or_default();
             let from = conditions
                 .iter()
-                .find(|one| {
-                    one.property == "createdDateTime"
-                        && matches!(one.operator.as_str(), "ge" | "gt")
-                })
+                .find(|one| one.property == "createdDateTime" && matches!(one.operator.as_str(), "ge" | "gt"))
                 .and_then(|one| parse_time(&one.value));
-            let reply = desk
-                .world
-                .list_sign_ins(&caller, now, user.as_deref(), from);
+            let reply = desk.world.list_sign_ins(&caller, now, user.as_deref(), from);
             desk.list(reply, "signIn", "auditLogs/signIns", |all| {
                 let shown = all
                     .iter()
                     .map(|row| (format!("{}-{}", row.at_ms, row.id), show::sign_in(row)));
                 shown
-                    .filter(|(_, one)| {
-                        desk.query
-                            .keeps(one, &["userId", "createdDateTime", "status/errorCode"])
-                    })
+                    .filter(|(_, one)| desk.query.keeps(one, &["userId", "createdDateTime"]))
                     .collect()
             })
         }
@@ -297,17 +249,15 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
 }
 
 fn role_members(desk: &mut Desk, caller: &Caller, role: &str) -> Outcome {
-    let people = desk
-        .world
-        .list_users(caller, desk.now)
-        .result
+    let tenant = desk.world.tenant(&caller.tenant);
+    let people: Vec<Person> = tenant
+        .map(|tenant| tenant.people.iter().map(|(_, person)| person.clone()).collect())
         .unwrap_or_default();
     let reply = desk.world.list_role_assignments(caller, desk.now, None);
     desk.list(reply, "user", "directoryObjects", |all| {
-        let holders = people.iter().filter(|person| {
-            all.iter()
-                .any(|one| one.role == role && one.principal == person.id)
-        });
+        let holders = people
+            .iter()
+            .filter(|person| all.iter().any(|one| one.role == role && one.principal == person.id));
         holders
             .map(|person| {
                 let mut shown = show::user(person);
@@ -319,17 +269,12 @@ fn role_members(desk: &mut Desk, caller: &Caller, role: &str) -> Outcome {
 }
 
 fn is_resource(app_id: &str) -> bool {
-    [GRAPH, EXCHANGE, SHAREPOINT]
-        .iter()
-        .any(|(id, _)| *id == app_id)
+    [GRAPH, EXCHANGE, SHAREPOINT].iter().any(|(id, _)| *id == app_id)
 }
 
 /// One of the vendor's own applications with the permissions that it knows, or the tenant's application.
 fn principal(app: &App, app_id: &str, role_id: impl Fn(&str) -> String) -> Value {
-    let Some((id, name)) = [GRAPH, EXCHANGE, SHAREPOINT]
-        .into_iter()
-        .find(|(id, _)| *id == app_id)
-    else {
+    let Some((id, name)) = [GRAPH, EXCHANGE, SHAREPOINT].into_iter().find(|(id, _)| *id == app_id) else {
         return json!({"accountEnabled": true, "appId": app.client_id, "appRoles": [], "displayName": app.name, "id": app.principal, "servicePrincipalType": "Application"});
     };
     let known: Vec<&str> = match id {
@@ -346,48 +291,40 @@ fn principal(app: &App, app_id: &str, role_id: impl Fn(&str) -> String) -> Value
 
 /// An application by client id, or what it was granted.
 fn application(desk: &mut Desk, caller: &Caller, app_id: &str, rest: &[&str]) -> Option<Outcome> {
-    let reply = desk.world.get_application(
-        caller,
-        desk.now,
-        if is_resource(app_id) {
-            &caller.app
-        } else {
-            app_id
-        },
-    );
+    let reply = desk
+        .world
+        .get_application(caller, desk.now, if is_resource(app_id) { &caller.app } else { app_id });
     let dice = desk.world.dice();
     let role_id = |name: &str| dice.guid("app role", name);
     Some(match rest {
         [] => desk.entity(reply, "servicePrincipal", "servicePrincipals", |app| {
             principal(&app, app_id, role_id)
         }),
-        ["appRoleAssignments"] => {
-            desk.list(reply, "appRoleAssignment", "appRoleAssignments", |app| {
-                let sets = [
-                    (GRAPH, &app.graph_roles),
-                    (EXCHANGE, &app.exchange_roles),
-                    (SHAREPOINT, &app.sharepoint_roles),
-                ];
-                let mut rows = Vec::new();
-                for ((id, name), roles) in sets {
-                    for role in roles {
-                        let role_id = role_id(&format!("{id} {role}"));
-                        let row = json!({
-                            "appRoleId": role_id,
-                            "createdDateTime": iso(0),
-                            "id": dice.guid("granted", &format!("{} {role_id}", app.principal)),
-                            "principalDisplayName": app.name,
-                            "principalId": app.principal,
-                            "principalType": "ServicePrincipal",
-                            "resourceDisplayName": name,
-                            "resourceId": id,
-                        });
-                        rows.push((role_id, row));
-                    }
+        ["appRoleAssignments"] => desk.list(reply, "appRoleAssignment", "appRoleAssignments", |app| {
+            let sets = [
+                (GRAPH, &app.graph_roles),
+                (EXCHANGE, &app.exchange_roles),
+                (SHAREPOINT, &app.sharepoint_roles),
+            ];
+            let mut rows = Vec::new();
+            for ((id, name), roles) in sets {
+                for role in roles {
+                    let role_id = role_id(&format!("{id} {role}"));
+                    let row = json!({
+                        "appRoleId": role_id,
+                        "createdDateTime": iso(0),
+                        "id": dice.guid("granted", &format!("{} {role_id}", app.principal)),
+                        "principalDisplayName": app.name,
+                        "principalId": app.principal,
+                        "principalType": "ServicePrincipal",
+                        "resourceDisplayName": name,
+                        "resourceId": id,
+                    });
+                    rows.push((role_id, row));
                 }
-                rows
-            })
-        }
+            }
+            rows
+        }),
         _ => return None,
     })
 }

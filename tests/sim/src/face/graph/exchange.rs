@@ -28,15 +28,15 @@ pub(super) fn answer(
             });
         }
     };
-    if let Some(anchor) = request.headers.get("x-anchormailbox") {
-        if looks_like_guid(anchor) {
-            let error = VendorError::new(
-                400,
-                "BadRequest",
-                "The X-AnchorMailbox header must name a mailbox by its user principal name.",
-            );
-            return Ok(refuse(&error, spell, "", now, 0));
-        }
+    if let Some(anchor) = request.headers.get("x-anchormailbox")
+        && looks_like_guid(anchor)
+    {
+        let error = VendorError::new(
+            400,
+            "BadRequest",
+            "The X-AnchorMailbox header must name a mailbox by its user principal name.",
+        );
+        return Ok(refuse(&error, spell, "", now, 0));
     }
     let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
         return Ok(refuse(
@@ -59,19 +59,8 @@ pub(super) fn answer(
     });
     match (request.method.as_str(), rest) {
         ("POST", ["InvokeCommand"]) => {
-            let link = format!(
-                "{}/adminapi/beta/{tenant}/InvokeCommand",
-                face.bases.exchange
-            );
-            invoke(
-                world,
-                now,
-                &caller,
-                &body,
-                &Query::parse(&request.query),
-                most,
-                &link,
-            )
+            let link = format!("{}/adminapi/beta/{tenant}/InvokeCommand", face.bases.exchange);
+            invoke(world, now, &caller, &body, &Query::parse(&request.query), most, &link)
         }
         ("POST", ["$batch"]) => batch(face, world, now, &caller, &body, tenant),
         _ => Ok(refuse(
@@ -103,8 +92,7 @@ fn invoke(
             0,
         ));
     };
-    let parameters: Map<String, Value> =
-        input["Parameters"].as_object().cloned().unwrap_or_default();
+    let parameters: Map<String, Value> = input["Parameters"].as_object().cloned().unwrap_or_default();
     let reply = world.invoke(caller, now, cmdlet, &parameters);
     let (latency_ms, request_id) = (reply.latency_ms, reply.request_id);
     match reply.result {
@@ -131,10 +119,7 @@ fn invoke(
                 body["adminapi.warnings@odata.type"] = json!("#Collection(String)");
             }
             if left {
-                body["@odata.nextLink"] = json!(format!(
-                    "{link}?{}",
-                    query.with_token(&(skip + size).to_string())
-                ));
+                body["@odata.nextLink"] = json!(format!("{link}?{}", query.with_token(&(skip + size).to_string())));
             }
             Ok(Answer {
                 status: 200,
@@ -159,34 +144,17 @@ fn cut(row: Value, selected: Option<&[&str]>) -> Value {
     }
 }
 
-fn batch(
-    face: &GraphFace,
-    world: &mut World,
-    now: i64,
-    caller: &Caller,
-    body: &Value,
-    tenant: &str,
-) -> Outcome {
-    let Some(requests) = body["requests"]
-        .as_array()
-        .filter(|requests| requests.len() <= MOST)
-    else {
+fn batch(face: &GraphFace, world: &mut World, now: i64, caller: &Caller, body: &Value, tenant: &str) -> Outcome {
+    let Some(requests) = body["requests"].as_array().filter(|requests| requests.len() <= MOST) else {
         return Ok(refuse(
-            &VendorError::new(
-                400,
-                "BadRequest",
-                format!("A batch holds at most {MOST} requests."),
-            ),
+            &VendorError::new(400, "BadRequest", format!("A batch holds at most {MOST} requests.")),
             spell,
             "",
             now,
             0,
         ));
     };
-    let link = format!(
-        "{}/adminapi/beta/{tenant}/InvokeCommand",
-        face.bases.exchange
-    );
+    let link = format!("{}/adminapi/beta/{tenant}/InvokeCommand", face.bases.exchange);
     let mut latency_ms = 0;
     let mut responses = Vec::new();
     for request in requests {
@@ -194,15 +162,7 @@ fn batch(
             .as_str()
             .and_then(|url| url.split_once('?'))
             .map_or("", |(_, query)| query);
-        let outcome = invoke(
-            world,
-            now,
-            caller,
-            &request["body"],
-            &Query::parse(query),
-            None,
-            &link,
-        );
+        let outcome = invoke(world, now, caller, &request["body"], &Query::parse(query), None, &link);
         let part = outcome.unwrap_or_else(|latency_ms| {
             refuse(
                 &VendorError::new(504, "GatewayTimeout", "The service did not answer in time."),

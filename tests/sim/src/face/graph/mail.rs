@@ -20,10 +20,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let reply = desk.world.get_mailbox_settings(&caller, now, who);
             desk.reply(reply, |settings| {
                 let mut body = json!({"value": settings.purpose.name()});
-                put_context(
-                    &mut body,
-                    &format!("users('{who}')/mailboxSettings/userPurpose"),
-                );
+                put_context(&mut body, &format!("users('{who}')/mailboxSettings/userPurpose"));
                 Ok((200, Some(body)))
             })
         }
@@ -57,23 +54,15 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         ("GET", ["users", who, "mailFolders"]) => {
             let hidden = desk.query.get("includeHiddenFolders") == Some("true");
             let reply = desk.world.list_folders(&caller, now, who, hidden);
-            desk.list(
-                reply,
-                "mailFolder",
-                &format!("users('{who}')/mailFolders"),
-                |all| {
-                    all.iter()
-                        .map(|folder| (folder.id.clone(), show::folder(folder)))
-                        .collect()
-                },
-            )
+            desk.list(reply, "mailFolder", &format!("users('{who}')/mailFolders"), |all| {
+                all.iter()
+                    .map(|folder| (folder.id.clone(), show::folder(folder)))
+                    .collect()
+            })
         }
         ("GET", ["users", who, "events"]) => events(desk, &caller, who, None),
         ("GET", ["users", who, "calendarView" | "calendar", ..])
-            if matches!(
-                parts,
-                [_, _, "calendarView"] | [_, _, "calendar", "calendarView"]
-            ) =>
+            if matches!(parts, [_, _, "calendarView"] | [_, _, "calendar", "calendarView"]) =>
         {
             let bound = |name: &str| desk.query.get(name).and_then(parse_time);
             match (bound("startDateTime"), bound("endDateTime")) {
@@ -121,29 +110,22 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                 show::drive_root(&drive, &caller.tenant)
             })
         }
-        (
-            "GET",
-            ["drives", id, "root", "permissions"] | ["drives", id, "items", _, "permissions"],
-        ) => {
+        ("GET", ["drives", id, "root", "permissions"] | ["drives", id, "items", _, "permissions"]) => {
             let reply = desk.world.get_drive_by_id(&caller, now, id);
             desk.list(reply, "permission", "permissions", |drive| {
                 let owner = (
                     format!("0-{}", drive.owner),
                     show::drive_permission(&drive.owner, &drive.owner, "owner"),
                 );
-                let invited = drive.invited.iter().map(|who| {
-                    (
-                        format!("1-{who}"),
-                        show::drive_permission(who, who, "write"),
-                    )
-                });
+                let invited = drive
+                    .invited
+                    .iter()
+                    .map(|who| (format!("1-{who}"), show::drive_permission(who, who, "write")));
                 std::iter::once(owner).chain(invited).collect()
             })
         }
         ("POST", ["drives", id, "root", "invite"] | ["drives", id, "items", _, "invite"]) => {
-            let address = desk.body["recipients"][0]["email"]
-                .as_str()
-                .map(str::to_owned);
+            let address = desk.body["recipients"][0]["email"].as_str().map(str::to_owned);
             let Some(address) = address else {
                 return Some(Ok(desk.refuse(&VendorError::new(
                     400,
@@ -153,8 +135,7 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             };
             let reply = desk.world.invite_to_drive(&caller, now, id, &address);
             desk.reply(reply, |person| {
-                let mut body =
-                    json!({"value": [show::drive_permission(&person.id, &person.id, "write")]});
+                let mut body = json!({"value": [show::drive_permission(&person.id, &person.id, "write")]});
                 put_context(&mut body, "Collection(permission)");
                 Ok((200, Some(body)))
             })
@@ -171,25 +152,16 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
 }
 
 fn mail_of(desk: &Desk, caller: &Caller, who: &str) -> String {
-    let person = desk
-        .world
-        .tenant(&caller.tenant)
-        .and_then(|tenant| tenant.person(who));
-    person
-        .and_then(|person| person.mail.clone())
-        .unwrap_or_default()
+    let person = desk.world.tenant(&caller.tenant).and_then(|tenant| tenant.person(who));
+    person.and_then(|person| person.mail.clone()).unwrap_or_default()
 }
 
 fn events(desk: &mut Desk, caller: &Caller, who: &str, window: Option<(i64, i64)>) -> Outcome {
     let mail = mail_of(desk, caller, who);
     let reply = desk.world.list_events(caller, desk.now, who, window);
     desk.list(reply, "event", &format!("users('{who}')/events"), |all| {
-        let shown = all
-            .iter()
-            .map(|event| (event.id.clone(), show::event(event, &mail)));
-        shown
-            .filter(|(_, one)| desk.query.keeps(one, &["start/dateTime", "end/dateTime"]))
-            .collect()
+        let shown = all.iter().map(|event| (event.id.clone(), show::event(event, &mail)));
+        shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
     })
 }
 
@@ -212,13 +184,10 @@ fn reply_change(body: &Value) -> Result<AutoReplyChange, VendorError> {
         let text = value.as_str().map(str::to_owned);
         match name.as_str() {
             "status" => {
-                change.status = text.filter(|text| {
-                    ["disabled", "alwaysEnabled", "scheduled"].contains(&text.as_str())
-                })
+                change.status = text.filter(|text| ["disabled", "alwaysEnabled", "scheduled"].contains(&text.as_str()));
             }
             "externalAudience" => {
-                change.audience =
-                    text.filter(|text| ["none", "contactsOnly", "all"].contains(&text.as_str()))
+                change.audience = text.filter(|text| ["none", "contactsOnly", "all"].contains(&text.as_str()));
             }
             "internalReplyMessage" => change.internal = text,
             "externalReplyMessage" => change.external = text,
@@ -246,16 +215,13 @@ fn reply_change(body: &Value) -> Result<AutoReplyChange, VendorError> {
 
 fn new_event(body: &Value) -> Result<NewEvent, VendorError> {
     let time = |name: &str| {
-        body[name]["dateTime"]
-            .as_str()
-            .and_then(parse_time)
-            .ok_or_else(|| {
-                VendorError::new(
-                    400,
-                    "ErrorPropertyValidationFailure",
-                    format!("At least one property failed validation: {name}."),
-                )
-            })
+        body[name]["dateTime"].as_str().and_then(parse_time).ok_or_else(|| {
+            VendorError::new(
+                400,
+                "ErrorPropertyValidationFailure",
+                format!("At least one property failed validation: {name}."),
+            )
+        })
     };
     let attendees = body["attendees"].as_array().into_iter().flatten();
     Ok(NewEvent {

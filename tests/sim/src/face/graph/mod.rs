@@ -119,13 +119,7 @@ impl GraphFace {
         }
     }
 
-    fn answer_graph(
-        &self,
-        world: &mut World,
-        now: i64,
-        request: &WireRequest,
-        parts: &[&str],
-    ) -> Outcome {
+    fn answer_graph(&self, world: &mut World, now: i64, request: &WireRequest, parts: &[&str]) -> Outcome {
         let caller = match world.authenticate(now, bearer(request), Audience::Graph) {
             Ok(caller) => caller,
             Err(error) => {
@@ -141,11 +135,7 @@ impl GraphFace {
             Ok(body) => body,
             Err(error) => return Ok(refuse(&error, spell_graph, "", now, 0)),
         };
-        let here = request
-            .path
-            .split_once("/v1.0")
-            .map_or("", |(_, rest)| rest)
-            .to_owned();
+        let here = request.path.split_once("/v1.0").map_or("", |(_, rest)| rest).to_owned();
         let query = Query::parse(&request.query);
         let mut desk = Desk {
             world,
@@ -169,6 +159,25 @@ fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Outcome {
     if let Err(error) = desk.query.check() {
         return Ok(desk.refuse(&error));
     }
+    let eventual = desk
+        .headers
+        .get("consistencylevel")
+        .is_some_and(|level| level.eq_ignore_ascii_case("eventual"));
+    let advanced = desk.query.counted()
+        || desk
+            .query
+            .filter()
+            .unwrap_or_default()
+            .iter()
+            .any(odata::Condition::is_advanced);
+    if advanced && !eventual {
+        let error = VendorError::new(
+            400,
+            "Request_UnsupportedQuery",
+            "This query needs the header 'ConsistencyLevel: eventual'.",
+        );
+        return Ok(desk.refuse(&error));
+    }
     people::route(desk, method, parts)
         .or_else(|| directory::route(desk, method, parts))
         .or_else(|| mail::route(desk, method, parts))
@@ -185,11 +194,7 @@ fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Outcome {
 
 impl Desk<'_> {
     /// Turns the world's reply into an answer; `show` renders the value.
-    fn reply<T>(
-        &self,
-        reply: Reply<T>,
-        show: impl FnOnce(T) -> Result<(u16, Option<Value>), VendorError>,
-    ) -> Outcome {
+    fn reply<T>(&self, reply: Reply<T>, show: impl FnOnce(T) -> Result<(u16, Option<Value>), VendorError>) -> Outcome {
         let Reply {
             result,
             latency_ms,
@@ -197,13 +202,7 @@ impl Desk<'_> {
         } = reply;
         match result {
             Err(Failure::Lost) => Err(latency_ms),
-            Err(Failure::Vendor(error)) => Ok(refuse(
-                &error,
-                spell_graph,
-                &request_id,
-                self.now,
-                latency_ms,
-            )),
+            Err(Failure::Vendor(error)) => Ok(refuse(&error, spell_graph, &request_id, self.now, latency_ms)),
             Ok(value) => match show(value) {
                 Ok((status, body)) => Ok(Answer {
                     status,
@@ -212,13 +211,7 @@ impl Desk<'_> {
                     request_id,
                     ..Answer::default()
                 }),
-                Err(error) => Ok(refuse(
-                    &error,
-                    spell_graph,
-                    &request_id,
-                    self.now,
-                    latency_ms,
-                )),
+                Err(error) => Ok(refuse(&error, spell_graph, &request_id, self.now, latency_ms)),
             },
         }
     }
@@ -229,13 +222,7 @@ impl Desk<'_> {
     }
 
     /// 200 with one object of a type, cut to `$select`.
-    fn entity<T>(
-        &self,
-        reply: Reply<T>,
-        kind: &str,
-        set: &str,
-        show: impl FnOnce(T) -> Value,
-    ) -> Outcome {
+    fn entity<T>(&self, reply: Reply<T>, kind: &str, set: &str, show: impl FnOnce(T) -> Value) -> Outcome {
         self.reply(reply, |value| {
             let mut object = self.query.select(show(value), kind)?;
             put_context(&mut object, &format!("{set}/$entity"));
@@ -244,13 +231,7 @@ impl Desk<'_> {
     }
 
     /// 200 with a page of objects of a type, cut to `$select`; each has a key that orders them.
-    fn list<T>(
-        &self,
-        reply: Reply<T>,
-        kind: &str,
-        set: &str,
-        show: impl FnOnce(T) -> Vec<(String, Value)>,
-    ) -> Outcome {
+    fn list<T>(&self, reply: Reply<T>, kind: &str, set: &str, show: impl FnOnce(T) -> Vec<(String, Value)>) -> Outcome {
         self.reply(reply, |value| {
             let mut all = show(value);
             all.sort_by(|a, b| a.0.cmp(&b.0));
@@ -299,13 +280,7 @@ fn plain(status: u16, body: Value) -> Answer {
     }
 }
 
-fn refuse(
-    error: &VendorError,
-    spell: Spell,
-    request_id: &str,
-    now: i64,
-    latency_ms: i64,
-) -> Answer {
+fn refuse(error: &VendorError, spell: Spell, request_id: &str, now: i64, latency_ms: i64) -> Answer {
     let headers = error
         .retry_after_s
         .map(|s| ("retry-after".to_owned(), s.to_string()))

@@ -24,7 +24,8 @@ pub(super) struct Query {
 pub(super) struct Condition {
     /// The property.
     pub(super) property: String,
-    /// `eq`, `ne`, `ge`, `le`, `gt`, `lt`, `contains` or `startswith`.
+    /// `eq`, `ne`, `ge`, `le`, `gt`, `lt`, `contains` or `startswith`; of an `any(x:x/inner eq …)`
+    /// the inner property (perhaps none), a space, and the operator.
     pub(super) operator: String,
     /// The literal without its quotes.
     pub(super) value: String,
@@ -49,10 +50,7 @@ impl Query {
             .filter(|pair| !pair.is_empty())
             .map(|pair| {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (
-                    decode(&name.replace('+', " ")),
-                    decode(&value.replace('+', " ")),
-                )
+                (decode(&name.replace('+', " ")), decode(&value.replace('+', " ")))
             })
             .collect();
         Self { pairs }
@@ -98,26 +96,18 @@ impl Query {
     }
 
     pub(super) fn expands(&self, name: &str) -> bool {
-        self.get("$expand").is_some_and(|list| {
-            list.split(',')
-                .any(|part| part.split('(').next() == Some(name))
-        })
+        self.get("$expand")
+            .is_some_and(|list| list.split(',').any(|part| part.split('(').next() == Some(name)))
     }
 
     pub(super) fn selected(&self) -> Option<Vec<&str>> {
-        self.get("$select").map(|list| {
-            list.split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-                .collect()
-        })
+        self.get("$select")
+            .map(|list| list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
     }
 
     pub(super) fn selects(&self, name: &str) -> bool {
-        self.selected().is_some_and(|list| {
-            list.iter()
-                .any(|selected| selected.eq_ignore_ascii_case(name))
-        })
+        self.selected()
+            .is_some_and(|list| list.iter().any(|selected| selected.eq_ignore_ascii_case(name)))
     }
 
     /// Cuts an object to what was selected; without a selection, to what its type shows of itself.
@@ -227,30 +217,57 @@ impl Query {
 
 impl Condition {
     fn holds(&self, object: &Value) -> bool {
-        let found = object
-            .as_object()
-            .and_then(|object| {
-                object
-                    .iter()
-                    .find(|(key, _)| key.eq_ignore_ascii_case(&self.property))
-            })
-            .map(|(_, value)| value);
-        let text = match found {
-            None | Some(Value::Null) => "null".to_owned(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        };
-        let (text, wanted) = (text.to_lowercase(), self.value.to_lowercase());
-        match self.operator.as_str() {
-            "eq" => text == wanted,
-            "ne" => text != wanted,
-            "contains" => text.contains(&wanted),
-            "startswith" => text.starts_with(&wanted),
-            "ge" => text >= wanted,
-            "gt" => text > wanted,
-            "le" => text <= wanted,
-            _ => text < wanted,
+        let found = find(object, &self.property);
+        if let Some((inner, operator)) = self.operator.split_once(' ') {
+            let items = found.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            return items.iter().any(|item| {
+                let item = if inner.is_empty() {
+                    Some(item)
+                } else {
+                    find(item, inner)
+                };
+                compare(&text_of(item), operator, &self.value)
+            });
         }
+        compare(&text_of(found), &self.operator, &self.value)
+    }
+
+    /// Whether the directory answers it only to who accepts eventual consistency.
+    pub(super) fn is_advanced(&self) -> bool {
+        self.operator == "ne"
+    }
+}
+
+/// A property, or one within another: `status/errorCode`.
+fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('/').try_fold(object, |inside, name| {
+        inside
+            .as_object()?
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    })
+}
+
+fn text_of(found: Option<&Value>) -> String {
+    match found {
+        None | Some(Value::Null) => "null".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn compare(text: &str, operator: &str, wanted: &str) -> bool {
+    let (text, wanted) = (text.to_lowercase(), wanted.to_lowercase());
+    match operator {
+        "eq" => text == wanted,
+        "ne" => text != wanted,
+        "contains" => text.contains(&wanted),
+        "startswith" => text.starts_with(&wanted),
+        "ge" => text >= wanted,
+        "gt" => text > wanted,
+        "le" => text <= wanted,
+        _ => text < wanted,
     }
 }
 
@@ -263,11 +280,7 @@ fn split_and(text: &str) -> Vec<String> {
         if next == '\'' {
             quoted = !quoted;
         }
-        if !quoted
-            && rest
-                .get(..5)
-                .is_some_and(|start| start.eq_ignore_ascii_case(" and "))
-        {
+        if !quoted && rest.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(" and ")) {
             parts.push(String::new());
             rest = rest.get(5..).unwrap_or_default();
             continue;
@@ -296,9 +309,26 @@ fn condition(part: &str) -> Result<Condition, VendorError> {
             });
         }
     }
+    if let Some((property, inner)) = part.split_once("/any(") {
+        let (variable, clause) = inner
+            .strip_suffix(')')
+            .and_then(|inner| inner.split_once(':'))
+            .ok_or_else(bad)?;
+        let clause = condition(clause)?;
+        let inner = clause
+            .property
+            .strip_prefix(variable.trim())
+            .map(|rest| rest.trim_start_matches('/'))
+            .ok_or_else(bad)?;
+        let operator = format!("{inner} {}", clause.operator);
+        return Ok(Condition {
+            property: property.trim().to_owned(),
+            operator,
+            value: clause.value,
+        });
+    }
     let mut words = part.splitn(3, ' ');
-    let (Some(property), Some(operator), Some(value)) = (words.next(), words.next(), words.next())
-    else {
+    let (Some(property), Some(operator), Some(value)) = (words.next(), words.next(), words.next()) else {
         return Err(bad());
     };
     if !["eq", "ne", "ge", "gt", "le", "lt"].contains(&operator) {
@@ -336,23 +366,25 @@ mod tests {
         );
         assert!(condition("displayName eq 'O'Hara'").is_err());
         assert!(condition("displayName").is_err());
-        assert_eq!(
-            split_and("a eq 'x and y' and b eq 1"),
-            ["a eq 'x and y'", "b eq 1"]
-        );
+        assert_eq!(split_and("a eq 'x and y' and b eq 1"), ["a eq 'x and y'", "b eq 1"]);
+    }
+
+    #[test]
+    fn conditions_reach_into_lists_and_objects() {
+        let object = json!({"proxyAddresses": ["SMTP:a@b.example"], "status": {"errorCode": 0}, "assignedLicenses": [{"skuId": "x"}]});
+        let holds = |text: &str| condition(text).unwrap().holds(&object);
+        assert!(holds("proxyAddresses/any(p:p eq 'smtp:a@b.example')"));
+        assert!(!holds("proxyAddresses/any(p:p eq 'smtp:c@b.example')"));
+        assert!(holds("assignedLicenses/any(l:l/skuId eq x)"));
+        assert!(holds("status/errorCode eq 0") && !holds("status/errorCode ne 0"));
     }
 
     #[test]
     fn pages_follow_one_another_without_gap_or_double() {
-        let all = || {
-            (0..5)
-                .map(|n| (format!("k{n}"), json!(n)))
-                .collect::<Vec<_>>()
-        };
+        let all = || (0..5).map(|n| (format!("k{n}"), json!(n))).collect::<Vec<_>>();
         let first = Query::parse("$top=100").page(all(), 2);
         assert_eq!(first.items, [json!(0), json!(1)]);
-        let second =
-            Query::parse(&Query::parse("").with_token(&first.next.unwrap())).page(all(), 2);
+        let second = Query::parse(&Query::parse("").with_token(&first.next.unwrap())).page(all(), 2);
         assert_eq!(second.items, [json!(2), json!(3)]);
         let last = Query::parse(&Query::parse("").with_token(&second.next.unwrap())).page(all(), 2);
         assert_eq!((last.items.len(), last.next), (1, None));

@@ -14,12 +14,8 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         ("GET", ["users"]) => {
             let reply = desk.world.list_users(&caller, now);
             desk.list(reply, "user", "users", |all| {
-                let shown = all
-                    .iter()
-                    .map(|person| (person.id.clone(), show::user(person)));
-                shown
-                    .filter(|(_, one)| desk.query.keeps(one, &[]))
-                    .collect()
+                let shown = all.iter().map(|person| (person.id.clone(), show::user(person)));
+                shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
             })
         }
         ("GET", ["users", who]) => get(desk, &caller, who),
@@ -50,35 +46,21 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                 Ok((200, Some(body)))
             })
         }
-        (
-            "GET",
-            [
-                "users",
-                who,
-                which @ ("memberOf" | "transitiveMemberOf"),
-                rest @ ..,
-            ],
-        ) => {
+        ("GET", ["users", who, which @ ("memberOf" | "transitiveMemberOf"), rest @ ..]) => {
             let cast = rest.first().copied();
             if rest.len() > 1
-                || cast.is_some_and(|cast| {
-                    !matches!(
-                        cast,
-                        "microsoft.graph.group" | "microsoft.graph.directoryRole"
-                    )
-                })
+                || cast.is_some_and(|cast| !matches!(cast, "microsoft.graph.group" | "microsoft.graph.directoryRole"))
             {
                 return None;
             }
-            let reply =
-                desk.world
-                    .list_member_of(&caller, now, who, *which == "transitiveMemberOf");
+            let reply = desk
+                .world
+                .list_member_of(&caller, now, who, *which == "transitiveMemberOf");
             desk.list(reply, "directoryObject", "directoryObjects", |all| {
                 let shown = all.iter().map(show::membership);
                 shown
                     .filter(|(_, one)| {
-                        cast.is_none_or(|cast| one["@odata.type"] == format!("#{cast}"))
-                            && desk.query.keeps(one, &[])
+                        cast.is_none_or(|cast| one["@odata.type"] == format!("#{cast}")) && desk.query.keeps(one, &[])
                     })
                     .collect()
             })
@@ -135,16 +117,9 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         }
         ("GET", ["users", who, "oauth2PermissionGrants"]) => {
             let reply = desk.world.list_grants(&caller, now, Some(who));
-            desk.list(
-                reply,
-                "oAuth2PermissionGrant",
-                "oauth2PermissionGrants",
-                |all| {
-                    all.iter()
-                        .map(|grant| (grant.id.clone(), show::grant(grant)))
-                        .collect()
-                },
-            )
+            desk.list(reply, "oAuth2PermissionGrant", "oauth2PermissionGrants", |all| {
+                all.iter().map(|grant| (grant.id.clone(), show::grant(grant))).collect()
+            })
         }
         ("GET", ["users", who, "appRoleAssignments"]) => {
             let reply = desk.world.list_app_assignments(&caller, now, who);
@@ -216,10 +191,12 @@ fn get(desk: &mut Desk, caller: &Caller, who: &str) -> Outcome {
 }
 
 fn methods(desk: &mut Desk, caller: &Caller, who: &str) -> Outcome {
-    let person = match desk.world.get_user(caller, desk.now, who).result {
-        Ok(person) => Some(person),
-        Err(_) => None,
-    };
+    // The password's date is part of this answer, not another call.
+    let person = desk
+        .world
+        .tenant(&caller.tenant)
+        .and_then(|tenant| tenant.person(who))
+        .cloned();
     let reply = desk.world.list_methods(caller, desk.now, who);
     desk.list(
         reply,
@@ -270,21 +247,19 @@ fn change(body: &Value) -> Result<UserChange, VendorError> {
     for (name, value) in object {
         match name.as_str() {
             "accountEnabled" => {
-                change.account_enabled = Some(value.as_bool().ok_or_else(|| bad(name))?)
+                change.account_enabled = Some(value.as_bool().ok_or_else(|| bad(name))?);
             }
             "showInAddressList" => {
-                change.show_in_address_list = Some(value.as_bool().ok_or_else(|| bad(name))?)
+                change.show_in_address_list = Some(value.as_bool().ok_or_else(|| bad(name))?);
             }
             "displayName" => change.display_name = Some(text(value).ok_or_else(|| bad(name))?),
             "jobTitle" => change.job_title = Some(text(value)),
             "department" => change.department = Some(text(value)),
             "employeeLeaveDateTime" => {
-                change.employee_leave_ms = Some(value.as_str().and_then(parse_time))
+                change.employee_leave_ms = Some(value.as_str().and_then(parse_time));
             }
             "passwordProfile" => {
-                let password = value["password"]
-                    .as_str()
-                    .ok_or_else(|| bad("passwordProfile"))?;
+                let password = value["password"].as_str().ok_or_else(|| bad("passwordProfile"))?;
                 if !is_strong(password) {
                     return Err(VendorError::bad_request(
                         "The specified password does not comply with password complexity requirements. Please provide a different password.",
@@ -304,24 +279,15 @@ fn change(body: &Value) -> Result<UserChange, VendorError> {
 
 /// The directory's rule: at least eight characters of three sorts out of four.
 fn is_strong(password: &str) -> bool {
-    let sorts: [fn(char) -> bool; 4] = [
-        char::is_lowercase,
-        char::is_uppercase,
-        char::is_numeric,
-        |c| !c.is_alphanumeric(),
-    ];
-    let found = sorts
-        .iter()
-        .filter(|sort| password.chars().any(**sort))
-        .count();
+    let sorts: [fn(char) -> bool; 4] = [char::is_lowercase, char::is_uppercase, char::is_numeric, |c| {
+        !c.is_alphanumeric()
+    }];
+    let found = sorts.iter().filter(|sort| password.chars().any(**sort)).count();
     (8..=256).contains(&password.chars().count()) && found >= 3
 }
 
 fn licence_order(body: &Value) -> Result<LicenceOrder, VendorError> {
-    let both = (
-        body["addLicenses"].as_array(),
-        body["removeLicenses"].as_array(),
-    );
+    let both = (body["addLicenses"].as_array(), body["removeLicenses"].as_array());
     let (Some(add), Some(remove)) = both else {
         return Err(VendorError::bad_request(
             "One or more parameters of the operation 'assignLicense' are missing from the request payload. The missing parameters are: addLicenses, removeLicenses.",
@@ -332,10 +298,6 @@ fn licence_order(body: &Value) -> Result<LicenceOrder, VendorError> {
         .filter_map(|one| one["skuId"].as_str())
         .map(str::to_owned)
         .collect();
-    let remove = remove
-        .iter()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
+    let remove = remove.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     Ok(LicenceOrder { add, remove })
 }

@@ -10,23 +10,14 @@ use super::{Answer, Outcome, bearer, refuse};
 use crate::face::WireRequest;
 use crate::world::{Audience, Failure, Reply, SiteUser, VendorError, World};
 
-pub(super) fn answer(
-    world: &mut World,
-    now: i64,
-    request: &WireRequest,
-    parts: &[&str],
-) -> Outcome {
+pub(super) fn answer(world: &mut World, now: i64, request: &WireRequest, parts: &[&str]) -> Outcome {
     let parts = match parts {
         [host, rest @ ..] if host.ends_with(".sharepoint.com") => rest,
         all => all,
     };
     let Some(split) = parts.iter().position(|part| *part == "_api") else {
         return Ok(refuse(
-            &VendorError::new(
-                404,
-                "-1, System.ArgumentException",
-                "There is no such page.",
-            ),
+            &VendorError::new(404, "-1, System.ArgumentException", "There is no such page."),
             spell,
             "",
             now,
@@ -84,10 +75,7 @@ pub(super) fn answer(
                     .unwrap_or_default()
                     .iter()
                     .any(|one| one.property == "IsSiteAdmin" && one.value == "true");
-                let shown = users
-                    .iter()
-                    .filter(|user| user.admin || !only_admins)
-                    .map(show);
+                let shown = users.iter().filter(|user| user.admin || !only_admins).map(show);
                 (200, Some(shape.many(shown.collect())))
             })
         }
@@ -185,11 +173,7 @@ impl Shape {
     }
 
     fn one(self, object: Value) -> Value {
-        if self.verbose {
-            json!({"d": object})
-        } else {
-            object
-        }
+        if self.verbose { json!({"d": object}) } else { object }
     }
 
     fn many(self, objects: Vec<Value>) -> Value {
@@ -236,7 +220,5 @@ fn finish<T>(reply: Reply<T>, now: i64, make: impl FnOnce(T) -> (u16, Option<Val
 }
 
 fn spell(error: &VendorError, _request_id: &str, _now: i64) -> Option<Value> {
-    Some(
-        json!({"odata.error": {"code": error.code, "message": {"lang": "en-US", "value": error.message}}}),
-    )
+    Some(json!({"odata.error": {"code": error.code, "message": {"lang": "en-US", "value": error.message}}}))
 }

@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use crate::iso;
 use crate::world::catalogue::{self, Role};
 use crate::world::model::{
-    AppAssignment, AutoReply, Autopilot, DeviceOwner, Drive, EntraDevice, Event, Folder, Grant,
-    Group, GroupKind, InboxRule, ManagedDevice, Method, MethodKind, Person, PhoneKind,
-    RoleAssignment, SignIn,
+    AppAssignment, AutoReply, Autopilot, DeviceOwner, Drive, EntraDevice, Event, Folder, Grant, Group, GroupKind,
+    InboxRule, ManagedDevice, Method, MethodKind, Person, PhoneKind, RoleAssignment, SignIn,
 };
 use crate::world::{MailboxSettings, Membership, PoolLine};
 
@@ -121,8 +120,7 @@ pub(super) fn role_assignment(assignment: &RoleAssignment, with_definition: bool
         "roleDefinitionId": assignment.role,
     });
     if with_definition {
-        shown["roleDefinition"] =
-            catalogue::role(&assignment.role).map_or(Value::Null, role_definition);
+        shown["roleDefinition"] = catalogue::role(&assignment.role).map_or(Value::Null, role_definition);
     }
     shown
 }
@@ -130,11 +128,7 @@ pub(super) fn role_assignment(assignment: &RoleAssignment, with_definition: bool
 pub(super) fn membership(membership: &Membership) -> (String, Value) {
     let (kind, id, mut shown) = match membership {
         Membership::Group(one) => ("#microsoft.graph.group", one.id.clone(), group(one)),
-        Membership::Role(one) => (
-            "#microsoft.graph.directoryRole",
-            one.id.to_owned(),
-            role(one),
-        ),
+        Membership::Role(one) => ("#microsoft.graph.directoryRole", one.id.to_owned(), role(one)),
     };
     shown["@odata.type"] = json!(kind);
     (id, shown)
@@ -265,11 +259,7 @@ pub(super) fn mailbox_settings(settings: &MailboxSettings) -> Value {
 }
 
 pub(super) fn inbox_rule(rule: &InboxRule) -> Value {
-    let forward: Vec<Value> = rule
-        .forward_to
-        .iter()
-        .map(|address| recipient(address))
-        .collect();
+    let forward: Vec<Value> = rule.forward_to.iter().map(|address| recipient(address)).collect();
     json!({
         "actions": {"forwardTo": forward, "stopProcessingRules": true},
         "conditions": {"subjectContains": ["invoice"]},

@@ -14,8 +14,7 @@ pub(crate) fn all() -> &'static Types {
     static TYPES: OnceLock<Types> = OnceLock::new();
     TYPES.get_or_init(|| {
         let text = include_str!("../../../testdata/graph-types.json");
-        let parsed: Value =
-            serde_json::from_str(text).expect("the distilled types are part of the source");
+        let parsed: Value = serde_json::from_str(text).expect("the distilled types are part of the source");
         let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
         object(&parsed)
             .iter()
@@ -25,9 +24,7 @@ pub(crate) fn all() -> &'static Types {
                     name.clone(),
                     properties
                         .iter()
-                        .map(|(key, kind)| {
-                            (key.clone(), kind.as_str().unwrap_or_default().to_owned())
-                        })
+                        .map(|(key, kind)| (key.clone(), kind.as_str().unwrap_or_default().to_owned()))
                         .collect(),
                 )
             })

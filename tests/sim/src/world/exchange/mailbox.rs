@@ -9,8 +9,6 @@ use crate::world::model::{Conversion, Hold, Mailbox, PROTOCOLS};
 use crate::world::tenant::Due;
 use crate::world::{Cx, Tenant, VendorError};
 
-const DAY_MS: i64 = 86_400_000;
-
 impl Tenant {
     pub(super) fn get_mailbox(&self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity", "Filter", "RecipientTypeDetails"])?;
@@ -35,11 +33,7 @@ impl Tenant {
     }
 
     fn mailbox_row(&self, mailbox: &Mailbox) -> Value {
-        let kind = if mailbox.shared {
-            "SharedMailbox"
-        } else {
-            "UserMailbox"
-        };
+        let kind = if mailbox.shared { "SharedMailbox" } else { "UserMailbox" };
         json!({
             "Alias": mailbox.alias,
             "ArchiveStatus": if mailbox.archive { "Active" } else { "None" },
@@ -68,11 +62,7 @@ impl Tenant {
         })
     }
 
-    pub(super) fn set_mailbox(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn set_mailbox(&mut self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&[
             "Identity",
             "Type",
@@ -151,16 +141,10 @@ impl Tenant {
                 "The mailbox can't be converted to a shared mailbox because its size exceeds the limit of 50 GB.",
             ));
         }
-        let exchange_at_ms = cx.now
-            + cx.dice
-                .between(cx.tune.conversion_ms, "conversion", &cx.salt, 0);
+        let exchange_at_ms = cx.now + cx.dice.between(cx.tune.conversion_ms, "conversion", &cx.salt, 0);
         let graph_at_ms = exchange_at_ms
-            + cx.dice.between(
-                cx.tune.conversion_graph_extra_ms,
-                "conversion in graph",
-                &cx.salt,
-                0,
-            );
+            + cx.dice
+                .between(cx.tune.conversion_graph_extra_ms, "conversion in graph", &cx.salt, 0);
         after.conversion = Some(Conversion {
             to_shared,
             exchange_at_ms,
@@ -172,11 +156,7 @@ impl Tenant {
                 person: before.owner.clone(),
             },
         );
-        effects.push((
-            Effect::ConversionOrdered,
-            before.owner.clone(),
-            before.owner.clone(),
-        ));
+        effects.push((Effect::ConversionOrdered, before.owner.clone(), before.owner.clone()));
         Ok(())
     }
 
@@ -194,9 +174,7 @@ impl Tenant {
             };
         }
         if let Some(value) = given.get("ForwardingSmtpAddress") {
-            let address = value
-                .as_str()
-                .map(|text| text.trim_start_matches("smtp:").to_owned());
+            let address = value.as_str().map(|text| text.trim_start_matches("smtp:").to_owned());
             after.forward_smtp = address.filter(|text| !text.is_empty());
         }
         if let Some(keep) = given.flag("DeliverToMailboxAndForward") {
@@ -210,11 +188,7 @@ impl Tenant {
             )
         };
         if of(before) != of(after) {
-            effects.push((
-                Effect::ForwardingChanged,
-                before.owner.clone(),
-                before.owner.clone(),
-            ));
+            effects.push((Effect::ForwardingChanged, before.owner.clone(), before.owner.clone()));
         }
         Ok(())
     }
@@ -228,15 +202,11 @@ impl Tenant {
         effects: &mut Vec<(Effect, String, String)>,
     ) -> Result<(), VendorError> {
         let days = given.get("LitigationHoldDuration").map(|value| {
-            value.as_i64().or_else(|| {
-                value
-                    .as_str()
-                    .and_then(|text| text.split('.').next()?.parse().ok())
-            })
+            value
+                .as_i64()
+                .or_else(|| value.as_str().and_then(|text| text.split('.').next()?.parse().ok()))
         });
-        let wanted = given
-            .flag("LitigationHoldEnabled")
-            .unwrap_or(before.hold.is_some());
+        let wanted = given.flag("LitigationHoldEnabled").unwrap_or(before.hold.is_some());
         if wanted && before.hold.is_none() {
             let licensed = self
                 .people
@@ -259,21 +229,16 @@ impl Tenant {
             effects.push((Effect::HoldSet, before.owner.clone(), before.owner.clone()));
         } else if !wanted && before.hold.is_some() {
             after.hold = None;
-            effects.push((
-                Effect::HoldLifted,
-                before.owner.clone(),
-                before.owner.clone(),
-            ));
-        } else if let (Some(hold), Some(days)) = (after.hold.as_mut(), days) {
-            if hold.days != days {
-                hold.days = days;
-                effects.push((Effect::HoldSet, before.owner.clone(), before.owner.clone()));
-            }
+            effects.push((Effect::HoldLifted, before.owner.clone(), before.owner.clone()));
+        } else if let (Some(hold), Some(days)) = (after.hold.as_mut(), days)
+            && hold.days != days
+        {
+            hold.days = days;
+            effects.push((Effect::HoldSet, before.owner.clone(), before.owner.clone()));
         }
         Ok(())
     }
 
-    /// A list replaces; a hash table of `add` and `remove` changes.
     fn apply_on_behalf(
         &self,
         value: &Value,
@@ -281,51 +246,17 @@ impl Tenant {
         after: &mut Mailbox,
         effects: &mut Vec<(Effect, String, String)>,
     ) -> Result<(), VendorError> {
-        let named = |value: &Value| {
-            Given::texts(value)
-                .iter()
-                .map(|name| self.trustee_id(name))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let key = |wanted: &str| {
-            value
-                .as_object()?
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(wanted))
-                .map(|(_, value)| value)
-        };
-        if value.is_object() {
-            after
-                .send_on_behalf
-                .extend(named(key("add").unwrap_or(&Value::Null))?);
-            for gone in named(key("remove").unwrap_or(&Value::Null))? {
-                after.send_on_behalf.remove(&gone);
-            }
-        } else {
-            after.send_on_behalf = named(value)?.into_iter().collect();
-        }
+        after.send_on_behalf = self.changed_list(value, &before.send_on_behalf)?;
         for new in after.send_on_behalf.difference(&before.send_on_behalf) {
-            effects.push((
-                Effect::SendOnBehalfGranted,
-                before.owner.clone(),
-                new.clone(),
-            ));
+            effects.push((Effect::SendOnBehalfGranted, before.owner.clone(), new.clone()));
         }
         for gone in before.send_on_behalf.difference(&after.send_on_behalf) {
-            effects.push((
-                Effect::SendOnBehalfRemoved,
-                gone.clone(),
-                before.owner.clone(),
-            ));
+            effects.push((Effect::SendOnBehalfRemoved, gone.clone(), before.owner.clone()));
         }
         Ok(())
     }
 
-    pub(super) fn get_mailbox_statistics(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn get_mailbox_statistics(&self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity", "Archive"])?;
         let mailbox = self.mailbox_seen(cx, given.required("Identity")?)?;
         Ok(rows(vec![json!({
@@ -337,11 +268,7 @@ impl Tenant {
         })]))
     }
 
-    pub(super) fn get_cas_mailbox(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn get_cas_mailbox(&self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity"])?;
         let mailbox = self.mailbox_seen(cx, given.required("Identity")?)?;
         let mut row = json!({
@@ -356,11 +283,7 @@ impl Tenant {
         Ok(rows(vec![row]))
     }
 
-    pub(super) fn set_cas_mailbox(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn set_cas_mailbox(&mut self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         let known: Vec<&str> = PROTOCOLS
             .iter()
             .copied()
@@ -388,222 +311,6 @@ impl Tenant {
         self.note(cx.now, cx.actor(), Effect::ProtocolsChanged, &id, &id);
         Ok(done())
     }
-
-    pub(super) fn get_inbox_rule(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
-        given.only(&["Mailbox", "IncludeHidden", "Identity"])?;
-        let mailbox = self.mailbox_seen(cx, given.required("Mailbox")?)?;
-        let hidden = given.flag("IncludeHidden").unwrap_or(false);
-        Ok(rows(
-            mailbox
-                .rules
-                .iter()
-                .filter(|rule| hidden || !(rule.hidden || rule.system))
-                .map(|rule| {
-                    json!({
-                        "Enabled": true,
-                        "ForwardTo": rule.forward_to.iter().collect::<Vec<_>>(),
-                        "Identity": format!("{}\\{}", mailbox.alias, rule.rule_id),
-                        "MailboxOwnerId": mailbox.alias,
-                        "Name": rule.name,
-                        "Priority": rule.sequence,
-                        "RuleIdentity": rule.rule_id,
-                    })
-                })
-                .collect(),
-        ))
-    }
-
-    pub(super) fn remove_inbox_rule(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
-        given.only(&["Mailbox", "Identity", "AlwaysDeleteOutlookRulesBlob"])?;
-        let identity = match given.get("Identity") {
-            Some(Value::Number(number)) => number.to_string(),
-            _ => given.required("Identity")?.to_owned(),
-        };
-        let (of, rule) = identity
-            .rsplit_once('\\')
-            .map_or((None, identity.as_str()), |(of, rule)| (Some(of), rule));
-        let id = self.mailbox_id(match (given.text("Mailbox"), of) {
-            (Some(mailbox), _) => mailbox,
-            (None, Some(of)) => of,
-            (None, None) => given.required("Mailbox")?,
-        })?;
-        let found = self.mailboxes.get(&id).and_then(|mailbox| {
-            mailbox
-                .rules
-                .iter()
-                .find(|row| row.rule_id.to_string() == rule || row.name == rule)
-                .cloned()
-        });
-        let Some(found) = found else {
-            return Err(VendorError::cmdlet(
-                404,
-                "RuleNotFoundException",
-                format!("The Inbox rule '{identity}' couldn't be found."),
-            ));
-        };
-        if found.system {
-            return Err(VendorError::cmdlet(
-                400,
-                "RuleException",
-                format!(
-                    "The Inbox rule '{}' is managed by Exchange and can't be removed.",
-                    found.name
-                ),
-            ));
-        }
-        if let Some(mailbox) = self.mailboxes.edit(&id, cx.now) {
-            mailbox.rules.retain(|row| row.rule_id != found.rule_id);
-        }
-        self.note(cx.now, cx.actor(), Effect::InboxRuleRemoved, &id, &found.id);
-        Ok(done())
-    }
-
-    pub(super) fn get_auto_reply(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
-        given.only(&["Identity"])?;
-        let mailbox = self.mailbox_seen(cx, given.required("Identity")?)?;
-        let state = match mailbox.reply.status.as_str() {
-            "alwaysEnabled" => "Enabled",
-            "scheduled" => "Scheduled",
-            _ => "Disabled",
-        };
-        let audience = match mailbox.reply.audience.as_str() {
-            "all" => "All",
-            "contactsOnly" => "Known",
-            _ => "None",
-        };
-        Ok(rows(vec![json!({
-            "AutoReplyState": state,
-            "ExternalAudience": audience,
-            "ExternalMessage": mailbox.reply.external,
-            "Identity": mailbox.owner,
-            "InternalMessage": mailbox.reply.internal,
-            "MailboxOwnerId": mailbox.owner,
-        })]))
-    }
-
-    pub(super) fn set_auto_reply_configuration(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
-        given.only(&[
-            "Identity",
-            "AutoReplyState",
-            "ExternalAudience",
-            "ExternalMessage",
-            "InternalMessage",
-        ])?;
-        let id = self.mailbox_id(given.required("Identity")?)?;
-        let Some(mailbox) = self.mailboxes.edit(&id, cx.now) else {
-            return Err(VendorError::no_recipient(&id));
-        };
-        let before = mailbox.reply.clone();
-        if let Some(state) = given.text("AutoReplyState") {
-            mailbox.reply.status = match state.to_ascii_lowercase().as_str() {
-                "enabled" => "alwaysEnabled",
-                "scheduled" => "scheduled",
-                _ => "disabled",
-            }
-            .to_owned();
-        }
-        if let Some(audience) = given.text("ExternalAudience") {
-            mailbox.reply.audience = match audience.to_ascii_lowercase().as_str() {
-                "all" => "all",
-                "known" => "contactsOnly",
-                _ => "none",
-            }
-            .to_owned();
-        }
-        if let Some(text) = given.text("ExternalMessage") {
-            text.clone_into(&mut mailbox.reply.external);
-        }
-        if let Some(text) = given.text("InternalMessage") {
-            text.clone_into(&mut mailbox.reply.internal);
-        }
-        if mailbox.reply == before {
-            return Ok(nothing_changed(&id));
-        }
-        self.note(cx.now, cx.actor(), Effect::AutoReplySet, &id, &id);
-        Ok(done())
-    }
-
-    pub(super) fn remove_calendar_events(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
-        given.only(&[
-            "Identity",
-            "CancelOrganizedMeetings",
-            "QueryStartDate",
-            "QueryWindowInDays",
-            "PreviewOnly",
-        ])?;
-        let id = self.mailbox_id(given.required("Identity")?)?;
-        let Some(days) = given.number("QueryWindowInDays") else {
-            return Err(VendorError::cmdlet(
-                400,
-                "ParameterBindingException",
-                "Cannot process command because of one or more missing mandatory parameters: QueryWindowInDays.",
-            ));
-        };
-        if !(1..=1825).contains(&days) {
-            return Err(VendorError::cmdlet(
-                400,
-                "ArgumentOutOfRangeException",
-                "QueryWindowInDays must be between 1 and 1825.",
-            ));
-        }
-        let from = given
-            .text("QueryStartDate")
-            .and_then(crate::parse_time)
-            .unwrap_or(cx.now);
-        let until = from + days * DAY_MS;
-        let Some(mailbox) = self.mailboxes.get(&id) else {
-            return Err(VendorError::no_recipient(&id));
-        };
-        let cancelled: Vec<(String, String)> = mailbox
-            .events
-            .iter()
-            .filter(|event| {
-                event.organiser
-                    && event.end_ms >= from
-                    && event.start_ms <= until
-                    && !event.attendees.is_empty()
-            })
-            .map(|event| (event.id.clone(), event.subject.clone()))
-            .collect();
-        let output = rows(vec![json!(format!(
-            "{} meetings will be cancelled.",
-            cancelled.len()
-        ))]);
-        let preview = given.flag("PreviewOnly").unwrap_or(false)
-            || !given.flag("CancelOrganizedMeetings").unwrap_or(false);
-        if preview || cancelled.is_empty() {
-            return Ok(output);
-        }
-        if let Some(mailbox) = self.mailboxes.edit(&id, cx.now) {
-            mailbox
-                .events
-                .retain(|event| !cancelled.iter().any(|(gone, _)| *gone == event.id));
-        }
-        for (event, _) in &cancelled {
-            self.note(cx.now, cx.actor(), Effect::MeetingCancelled, &id, event);
-        }
-        Ok(output)
-    }
 }
 
 fn synced_mailbox(mailbox: &Mailbox, action: &str) -> VendorError {
@@ -629,10 +336,7 @@ fn parse_filter(filter: &str) -> Result<(String, String), VendorError> {
         value,
     ) {
         (Some(property), Some("-eq"), Some(value))
-            if matches!(
-                property.as_str(),
-                "grantsendonbehalfto" | "forwardingaddress"
-            ) =>
+            if matches!(property.as_str(), "grantsendonbehalfto" | "forwardingaddress") =>
         {
             Ok((property, value.trim().trim_matches(['\'', '"']).to_owned()))
         }
@@ -649,7 +353,7 @@ fn size_text(bytes: u64) -> String {
     let digits = bytes.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -662,13 +366,7 @@ fn size_text(bytes: u64) -> String {
 mod tests {
     #[test]
     fn a_size_reads_as_exchange_writes_it() {
-        assert_eq!(
-            super::size_text(64_424_509_440),
-            "59.9 GB (64,424,509,440 bytes)"
-        );
-        assert_eq!(
-            super::size_text(1_610_612_736),
-            "1.4 GB (1,610,612,736 bytes)"
-        );
+        assert_eq!(super::size_text(64_424_509_440), "59.9 GB (64,424,509,440 bytes)");
+        assert_eq!(super::size_text(1_610_612_736), "1.4 GB (1,610,612,736 bytes)");
     }
 }

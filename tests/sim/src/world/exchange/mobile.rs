@@ -8,11 +8,7 @@ use crate::world::model::{Mailbox, Mobile};
 use crate::world::{Cx, Tenant, VendorError};
 
 impl Tenant {
-    pub(super) fn get_mobile_device(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn get_mobile_device(&self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Mailbox", "Identity"])?;
         let found = self.mobiles_about(cx, given)?;
         Ok(rows(
@@ -23,11 +19,7 @@ impl Tenant {
         ))
     }
 
-    pub(super) fn get_mobile_device_statistics(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn get_mobile_device_statistics(&self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Mailbox", "Identity"])?;
         let found = self.mobiles_about(cx, given)?;
         Ok(rows(
@@ -58,18 +50,10 @@ impl Tenant {
         ))
     }
 
-    fn mobiles_about(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<Vec<(&Mailbox, &Mobile)>, VendorError> {
+    fn mobiles_about(&self, cx: &Cx, given: &Given) -> Result<Vec<(&Mailbox, &Mobile)>, VendorError> {
         if let Some(mailbox) = given.text("Mailbox") {
             let mailbox = self.mailbox_seen(cx, mailbox)?;
-            return Ok(mailbox
-                .mobiles
-                .iter()
-                .map(|mobile| (mailbox, mobile))
-                .collect());
+            return Ok(mailbox.mobiles.iter().map(|mobile| (mailbox, mobile)).collect());
         }
         let identity = given.required("Identity")?;
         let wanted = last_part(identity);
@@ -78,10 +62,7 @@ impl Tenant {
             .find_map(|(_, mailbox)| {
                 Some((
                     mailbox,
-                    mailbox
-                        .mobiles
-                        .iter()
-                        .find(|mobile| is_called(mobile, wanted))?,
+                    mailbox.mobiles.iter().find(|mobile| is_called(mobile, wanted))?,
                 ))
             })
             .map(|found| vec![found])
@@ -93,30 +74,15 @@ impl Tenant {
         self.mailboxes
             .iter()
             .find_map(|(owner, mailbox)| {
-                let mobile = mailbox
-                    .mobiles
-                    .iter()
-                    .find(|mobile| is_called(mobile, wanted))?;
-                let leaving = mailbox.shared
-                    || mailbox
-                        .conversion
-                        .is_some_and(|conversion| conversion.to_shared);
+                let mobile = mailbox.mobiles.iter().find(|mobile| is_called(mobile, wanted))?;
+                let leaving = mailbox.shared || mailbox.conversion.is_some_and(|conversion| conversion.to_shared);
                 Some((owner.to_owned(), leaving, mobile.clone()))
             })
             .ok_or_else(|| VendorError::no_recipient(identity))
     }
 
-    pub(super) fn clear_mobile_device(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
-        given.only(&[
-            "Identity",
-            "AccountOnly",
-            "Cancel",
-            "NotificationEmailAddresses",
-        ])?;
+    pub(super) fn clear_mobile_device(&mut self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
+        given.only(&["Identity", "AccountOnly", "Cancel", "NotificationEmailAddresses"])?;
         let (owner, shared, mobile) = self.mobile_of(given.required("Identity")?)?;
         let account_only = given.flag("AccountOnly").unwrap_or(false);
         if shared {
@@ -139,23 +105,13 @@ impl Tenant {
         Ok(done())
     }
 
-    pub(super) fn remove_mobile_device(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn remove_mobile_device(&mut self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity"])?;
         let (owner, _, mobile) = self.mobile_of(given.required("Identity")?)?;
         if let Some(mailbox) = self.mailboxes.edit(&owner, cx.now) {
             mailbox.mobiles.retain(|row| row.id != mobile.id);
         }
-        self.note(
-            cx.now,
-            cx.actor(),
-            Effect::MobileRemoved,
-            &owner,
-            &mobile.id,
-        );
+        self.note(cx.now, cx.actor(), Effect::MobileRemoved, &owner, &mobile.id);
         Ok(done())
     }
 }

@@ -5,9 +5,12 @@
 //! interface: Exchange publishes no other description of them.
 
 mod groups;
+mod habits;
 mod mailbox;
 mod mobile;
 mod permissions;
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -45,14 +48,8 @@ impl World {
         cmdlet: &str,
         parameters: &Parameters,
     ) -> Reply<CmdletOutput> {
-        let reads = cmdlet
-            .get(..4)
-            .is_some_and(|verb| verb.eq_ignore_ascii_case("get-"));
-        let op = if reads {
-            Op::CmdletRead
-        } else {
-            Op::CmdletWrite
-        };
+        let reads = cmdlet.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case("get-"));
+        let op = if reads { Op::CmdletRead } else { Op::CmdletWrite };
         let parameters = Given::new(parameters);
         let about = ["Identity", "Mailbox", "Member", "Trustee", "User"]
             .iter()
@@ -66,12 +63,7 @@ impl World {
 }
 
 impl Tenant {
-    fn run_cmdlet(
-        &mut self,
-        cx: &Cx,
-        cmdlet: &str,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    fn run_cmdlet(&mut self, cx: &Cx, cmdlet: &str, given: &Given) -> Result<CmdletOutput, VendorError> {
         match cmdlet.to_ascii_lowercase().as_str() {
             "get-mailbox" => self.get_mailbox(cx, given),
             "set-mailbox" => self.set_mailbox(cx, given),
@@ -95,6 +87,7 @@ impl Tenant {
             "remove-mobiledevice" => self.remove_mobile_device(cx, given),
             "get-distributiongroup" => self.get_distribution_group(cx, given),
             "get-distributiongroupmember" => self.get_distribution_group_member(cx, given),
+            "set-distributiongroup" => self.set_distribution_group(cx, given),
             "remove-distributiongroupmember" => self.remove_distribution_group_member(cx, given),
             _ => Err(VendorError::cmdlet(
                 400,
@@ -141,6 +134,32 @@ impl Tenant {
             .ok_or_else(|| VendorError::no_recipient(identity))
     }
 
+    /// A list of people after a change: a list replaces, a hash table of `add` and `remove` changes.
+    fn changed_list(&self, value: &Value, before: &BTreeSet<String>) -> Result<BTreeSet<String>, VendorError> {
+        let named = |value: Option<&Value>| {
+            let names = value.map(Given::texts).unwrap_or_default();
+            names
+                .iter()
+                .map(|name| self.trustee_id(name))
+                .collect::<Result<BTreeSet<_>, _>>()
+        };
+        let Some(table) = value.as_object() else {
+            return named(Some(value));
+        };
+        let key = |wanted: &str| {
+            table
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(wanted))
+                .map(|(_, value)| value)
+        };
+        let (add, remove) = (named(key("add"))?, named(key("remove"))?);
+        Ok(before
+            .union(&add)
+            .filter(|one| !remove.contains(*one))
+            .cloned()
+            .collect())
+    }
+
     fn upn_of(&self, id: &str) -> String {
         self.people
             .get(id)
@@ -148,11 +167,7 @@ impl Tenant {
     }
 
     /// The mailboxes that a cmdlet without an identity is about, or the one with it.
-    fn mailboxes_about(
-        &self,
-        cx: &Cx,
-        identity: Option<&str>,
-    ) -> Result<Vec<&Mailbox>, VendorError> {
+    fn mailboxes_about(&self, cx: &Cx, identity: Option<&str>) -> Result<Vec<&Mailbox>, VendorError> {
         match identity {
             Some(identity) => Ok(vec![self.mailbox_seen(cx, identity)?]),
             None => Ok(self
@@ -223,11 +238,7 @@ impl<'a> Given<'a> {
     /// One or several texts.
     fn texts(value: &Value) -> Vec<String> {
         match value {
-            Value::Array(items) => items
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
+            Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             Value::String(text) if !text.is_empty() => vec![text.clone()],
             _ => Vec::new(),
         }
@@ -235,12 +246,10 @@ impl<'a> Given<'a> {
 
     /// Refuses parameters that the cmdlet does not have.
     fn only(&self, known: &[&str]) -> Result<(), VendorError> {
-        let unknown = self.given.keys().find(|key| {
-            !known
-                .iter()
-                .chain(&COMMON)
-                .any(|name| name.eq_ignore_ascii_case(key))
-        });
+        let unknown = self
+            .given
+            .keys()
+            .find(|key| !known.iter().chain(&COMMON).any(|name| name.eq_ignore_ascii_case(key)));
         match unknown {
             None => Ok(()),
             Some(name) => Err(VendorError::cmdlet(

@@ -11,17 +11,10 @@ use crate::world::{Cx, Tenant, VendorError};
 const SELF: &str = "NT AUTHORITY\\SELF";
 
 impl Tenant {
-    pub(super) fn get_mailbox_permission(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn get_mailbox_permission(&self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity", "User"])?;
         let mailbox = self.mailbox_seen(cx, given.required("Identity")?)?;
-        let only = given
-            .text("User")
-            .map(|user| self.trustee_id(user))
-            .transpose()?;
+        let only = given.text("User").map(|user| self.trustee_id(user)).transpose()?;
         let own = only.is_none().then(|| full_access_row(mailbox, SELF));
         let others = mailbox
             .full_access
@@ -31,18 +24,8 @@ impl Tenant {
         Ok(rows(own.into_iter().chain(others).collect()))
     }
 
-    pub(super) fn add_mailbox_permission(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
-        given.only(&[
-            "Identity",
-            "User",
-            "AccessRights",
-            "AutoMapping",
-            "InheritanceType",
-        ])?;
+    pub(super) fn add_mailbox_permission(&mut self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
+        given.only(&["Identity", "User", "AccessRights", "AutoMapping", "InheritanceType"])?;
         let id = self.mailbox_id(given.required("Identity")?)?;
         let trustee = self.trustee_id(given.required("User")?)?;
         require_right(given, "FullAccess")?;
@@ -67,11 +50,7 @@ impl Tenant {
         ))
     }
 
-    pub(super) fn remove_mailbox_permission(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn remove_mailbox_permission(&mut self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&[
             "Identity",
             "User",
@@ -99,11 +78,7 @@ impl Tenant {
         Ok(rows(Vec::new()))
     }
 
-    pub(super) fn get_recipient_permission(
-        &self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn get_recipient_permission(&self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity", "Trustee", "AccessRights"])?;
         let only = given
             .text("Trustee")
@@ -123,11 +98,7 @@ impl Tenant {
         Ok(rows(found))
     }
 
-    pub(super) fn add_recipient_permission(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn add_recipient_permission(&mut self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity", "Trustee", "AccessRights"])?;
         let id = self.mailbox_id(given.required("Identity")?)?;
         let trustee = self.trustee_id(given.required("Trustee")?)?;
@@ -152,11 +123,7 @@ impl Tenant {
         ))
     }
 
-    pub(super) fn remove_recipient_permission(
-        &mut self,
-        cx: &Cx,
-        given: &Given,
-    ) -> Result<CmdletOutput, VendorError> {
+    pub(super) fn remove_recipient_permission(&mut self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity", "Trustee", "AccessRights"])?;
         let id = self.mailbox_id(given.required("Identity")?)?;
         let trustee = self.trustee_id(given.required("Trustee")?)?;
@@ -185,19 +152,14 @@ impl Tenant {
 }
 
 fn require_right(given: &Given, right: &str) -> Result<(), VendorError> {
-    let named = given
-        .get("AccessRights")
-        .map(Given::texts)
-        .unwrap_or_default();
+    let named = given.get("AccessRights").map(Given::texts).unwrap_or_default();
     if named.iter().any(|name| name.eq_ignore_ascii_case(right)) {
         return Ok(());
     }
     Err(VendorError::cmdlet(
         400,
         "ParameterBindingException",
-        format!(
-            "Cannot bind parameter 'AccessRights': this mailbox knows only the right {right} here."
-        ),
+        format!("Cannot bind parameter 'AccessRights': this mailbox knows only the right {right} here."),
     ))
 }
 

@@ -1,15 +1,15 @@
 //! A tenant built by hand.
 
+mod belongings;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::world::catalogue::{
     self, EXCHANGE_ADMINISTRATOR, GRAPH_PERMISSIONS, PRIVILEGED_AUTHENTICATION_ADMINISTRATOR,
 };
 use crate::world::model::{
-    App, AppAssignment, AutoReply, Autopilot, BitlockerKey, DeviceOwner, Drive, DynamicRule,
-    EntraDevice, Event, Folder, Grant, Group, GroupKind, InboxRule, Mailbox, ManagedDevice,
-    ManagementState, Method, MethodKind, Mobile, OnPrem, PROTOCOLS, Person, PhoneKind, Reach,
-    RoleAssignment, SignIn,
+    App, AppAssignment, DeviceOwner, Drive, DynamicRule, Grant, Group, GroupKind, Mailbox, Method, MethodKind, OnPrem,
+    Person, PhoneKind, Reach, RoleAssignment, SignIn,
 };
 use crate::world::{Dice, Tenant, World};
 
@@ -123,16 +123,8 @@ impl<'a> Town<'a> {
             short,
             world.cruelty(),
         );
-        tenant.pool = catalogue::SKUS
-            .iter()
-            .map(|sku| (sku.id.to_owned(), 100))
-            .collect();
-        let set = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect::<BTreeSet<_>>()
-        };
+        tenant.pool = catalogue::SKUS.iter().map(|sku| (sku.id.to_owned(), 100)).collect();
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
         tenant.apps.insert(
             ADMIN_APP.to_owned(),
             App {
@@ -182,6 +174,13 @@ impl<'a> Town<'a> {
         if let Some(app) = self.tenant().apps.get_mut(ADMIN_APP) {
             app.entra_roles
                 .insert(PRIVILEGED_AUTHENTICATION_ADMINISTRATOR.to_owned());
+        }
+    }
+
+    /// Registers the certificate with this thumbprint (`x5t` or `x5t#S256`, as the client's assertion names it).
+    pub fn register_certificate(&mut self, thumbprint: &str) {
+        if let Some(app) = self.tenant().apps.get_mut(ADMIN_APP) {
+            app.certificate = Some(thumbprint.to_owned());
         }
     }
 
@@ -257,7 +256,7 @@ impl<'a> Town<'a> {
         };
         tenant.sign_ins.push(sign_in);
         if spec.mailbox {
-            let mailbox = mailbox(&person, &canary, spec, dice);
+            let mailbox = belongings::mailbox(&person, &canary, spec, dice);
             tenant.mailboxes.found(&id, mailbox);
         }
         if spec.drive {
@@ -339,13 +338,7 @@ impl<'a> Town<'a> {
     }
 
     /// Adds a group; gives its object id.
-    pub fn group(
-        &mut self,
-        name: &str,
-        kind: GroupKind,
-        members: &[&str],
-        owners: &[&str],
-    ) -> String {
+    pub fn group(&mut self, name: &str, kind: GroupKind, members: &[&str], owners: &[&str]) -> String {
         let id = self.guid("group", name);
         let created_ms = self.now - 500 * DAY_MS;
         let tenant = self.tenant();
@@ -433,9 +426,7 @@ impl<'a> Town<'a> {
 
     /// Adds a delegated permission grant; gives its id.
     pub fn grant(&mut self, person: &str, app: &str) -> String {
-        let id = self
-            .guid("grant", &format!("{person}/{app}"))
-            .replace('-', "");
+        let id = self.guid("grant", &format!("{person}/{app}")).replace('-', "");
         let row = Grant {
             id: id.clone(),
             client: self.guid("service principal", app),
@@ -472,170 +463,6 @@ impl<'a> Town<'a> {
         tenant.app_assignments.found(&id, row);
         id
     }
-
-    /// Lets `trustee` open, send as and send on behalf of `owner`'s mailbox.
-    pub fn delegate(&mut self, owner: &str, trustee: &str) {
-        self.change_mailbox(owner, |mailbox| {
-            mailbox.full_access.insert(trustee.to_owned());
-            mailbox.send_as.insert(trustee.to_owned());
-            mailbox.send_on_behalf.insert(trustee.to_owned());
-        });
-    }
-
-    /// Adds an inbox rule; gives its id in Graph.
-    pub fn inbox_rule(&mut self, owner: &str, name: &str, hidden: bool) -> String {
-        let id = format!(
-            "AQAA{}",
-            self.guid("rule", &format!("{owner}/{name}"))
-                .replace('-', "")
-        );
-        let rule_id = self.dice.roll("rule", &id, 0) >> 1;
-        let canary = self.canary(owner).to_lowercase();
-        self.change_mailbox(owner, |mailbox| {
-            let sequence = u32::try_from(mailbox.rules.len()).unwrap_or(0) + 1;
-            mailbox.rules.push(InboxRule {
-                id: id.clone(),
-                rule_id,
-                name: name.to_owned(),
-                sequence,
-                hidden,
-                system: false,
-                forward_to: Some(format!("{canary}@private.example")),
-            });
-        });
-        id
-    }
-
-    /// Adds a meeting that he organises some days from now; gives its id.
-    pub fn meeting(
-        &mut self,
-        owner: &str,
-        in_days: i64,
-        attendees: &[&str],
-        recurring: bool,
-    ) -> String {
-        let id = format!(
-            "AAMk{}",
-            self.guid("meeting", &format!("{owner}/{in_days}"))
-                .replace('-', "")
-        );
-        let start_ms = self.now + in_days * DAY_MS;
-        let canary = self.canary(owner);
-        self.change_mailbox(owner, |mailbox| {
-            mailbox.events.push(Event {
-                id: id.clone(),
-                subject: format!("Review with {canary}"),
-                start_ms,
-                end_ms: start_ms + DAY_MS / 24,
-                organiser: true,
-                attendees: attendees.iter().map(|one| (*one).to_owned()).collect(),
-                recurring,
-                transaction_id: None,
-            });
-        });
-        id
-    }
-
-    /// Adds a mobile device to a mailbox; gives its id.
-    pub fn mobile(&mut self, owner: &str, account_wipe: bool, reach: Reach) -> String {
-        let count = self
-            .tenant()
-            .mailboxes
-            .get(owner)
-            .map_or(0, |mailbox| mailbox.mobiles.len());
-        let id = self.guid("mobile", &format!("{owner}/{count}"));
-        let device_id = self
-            .guid("mobile device", &format!("{owner}/{count}"))
-            .replace('-', "")
-            .to_uppercase();
-        self.change_mailbox(owner, |mailbox| {
-            mailbox.mobiles.push(Mobile {
-                id: id.clone(),
-                device_id,
-                model: "iPhone15C2".to_owned(),
-                os: "iOS 18.1".to_owned(),
-                client: if account_wipe { "Outlook" } else { "EAS" },
-                account_wipe,
-                reach,
-                wipe: None,
-            });
-        });
-        id
-    }
-
-    /// Adds a device of a person; gives the ids of its management record and of its Entra object.
-    pub fn device(&mut self, person: &str, name: &str, spec: DeviceSpec) -> (String, String) {
-        let key = format!("{person}/{name}");
-        let (id, object, device_id) = (
-            self.guid("managed device", &key),
-            self.guid("device", &key),
-            self.guid("device id", &key),
-        );
-        let company = spec.owner == DeviceOwner::Company;
-        let (now, dice) = (self.now, self.dice);
-        let os = if company { "Windows" } else { "iOS" };
-        let serial = format!("SN{:010}", dice.roll("serial", &id, 0) % 10_000_000_000);
-        let keys = spec.keys.then(|| BitlockerKey {
-            id: dice.guid("bitlocker", &id),
-            key: (0..8)
-                .map(|part| format!("{:06}", dice.roll("bitlocker", &id, part) % 720_896))
-                .collect::<Vec<_>>()
-                .join("-"),
-            created_ms: now - 300 * DAY_MS,
-            read: false,
-        });
-        let tenant = self.tenant();
-        let upn = tenant.people.get(person).map(|row| row.upn.clone());
-        tenant.managed_devices.found(
-            &id,
-            ManagedDevice {
-                id: id.clone(),
-                entra_device_id: device_id.clone(),
-                user: person.to_owned(),
-                name: name.to_owned(),
-                os,
-                owner: spec.owner,
-                serial: serial.clone(),
-                reach: spec.reach,
-                state: ManagementState::Managed,
-                actions: Vec::new(),
-                enrolled_ms: now - 300 * DAY_MS,
-                last_sync_ms: now - DAY_MS / 24,
-            },
-        );
-        tenant.devices.found(
-            &object,
-            EntraDevice {
-                id: object.clone(),
-                device_id: device_id.clone(),
-                name: name.to_owned(),
-                os,
-                owner: spec.owner,
-                user: person.to_owned(),
-                enabled: true,
-                synced: false,
-                laps: spec
-                    .keys
-                    .then(|| (format!("Laps-{}", dice.guid("laps", &id)), false)),
-                bitlocker: keys.into_iter().collect(),
-                registered_ms: now - 300 * DAY_MS,
-            },
-        );
-        if spec.autopilot {
-            let identity = dice.guid("autopilot", &id);
-            let row = Autopilot {
-                id: identity.clone(),
-                serial,
-                model: "Latitude 7440".to_owned(),
-                user_upn: upn,
-                user: Some(person.to_owned()),
-                entra_device_id: device_id,
-                managed_device_id: id.clone(),
-            };
-            tenant.autopilots.found(&identity, row);
-        }
-        (id, object)
-    }
 }
 
 /// A phone number that holds the canary's digits.
@@ -645,66 +472,4 @@ fn phone(mark: &str, nth: u32) -> String {
         .map(|c| char::from_digit(c.to_digit(16).unwrap_or(0) % 10, 10).unwrap_or('0'))
         .collect();
     format!("+49 15{nth} {digits}")
-}
-
-fn mailbox(person: &Person, canary: &str, spec: &PersonSpec, dice: Dice) -> Mailbox {
-    let system_rule = |name: &str, nth: u64| InboxRule {
-        id: format!("AQAAsystem{nth}"),
-        rule_id: dice.roll("system rule", &person.id, nth) >> 1,
-        name: name.to_owned(),
-        sequence: 0,
-        hidden: true,
-        system: true,
-        forward_to: None,
-    };
-    let items = dice.roll("items", &person.id, 0) % 40_000;
-    let folder = |name: &str, items, hidden| Folder {
-        id: format!("AAMkfolder{name}"),
-        name: name.to_owned(),
-        items,
-        hidden,
-    };
-    Mailbox {
-        owner: person.id.clone(),
-        exchange_guid: dice.guid("exchange", &person.id),
-        upn: person.upn.clone(),
-        alias: person.mail_nickname.clone(),
-        display_name: person.display_name.clone(),
-        shared: false,
-        conversion: None,
-        size_bytes: spec.mailbox_bytes,
-        items,
-        archive: false,
-        hold: None,
-        in_place_holds: Vec::new(),
-        hidden: false,
-        reply: AutoReply {
-            status: "disabled".to_owned(),
-            audience: "none".to_owned(),
-            internal: format!("{canary} is away"),
-            external: format!("{canary} is away"),
-        },
-        forward_to: None,
-        forward_smtp: None,
-        keep_forwarded: false,
-        rules: vec![
-            system_rule("Junk E-mail Rule", 0),
-            system_rule("Microsoft.Exchange.OOF.AllExternalSenders.Global", 1),
-        ],
-        full_access: BTreeSet::new(),
-        send_as: BTreeSet::new(),
-        send_on_behalf: BTreeSet::new(),
-        protocols: PROTOCOLS.iter().map(|name| (*name, true)).collect(),
-        smtp_auth_disabled: None,
-        mobiles: Vec::new(),
-        events: Vec::new(),
-        folders: vec![
-            folder("Inbox", items / 2, false),
-            folder("SentItems", items / 3, false),
-            folder("Recoverable Items", items / 6, true),
-        ],
-        lost_ms: None,
-        doomed_ms: None,
-        synced: spec.synced,
-    }
 }

@@ -1,0 +1,225 @@
+//! What people have: mailboxes and what is in them, devices.
+
+use std::collections::BTreeSet;
+
+use super::{DAY_MS, DeviceSpec, PersonSpec, Town};
+use crate::world::Dice;
+use crate::world::model::{
+    AutoReply, Autopilot, BitlockerKey, DeviceOwner, EntraDevice, Event, Folder, InboxRule, Mailbox, ManagedDevice,
+    ManagementState, Mobile, PROTOCOLS, Person, Reach,
+};
+
+impl Town<'_> {
+    /// Lets `trustee` open, send as and send on behalf of `owner`'s mailbox.
+    pub fn delegate(&mut self, owner: &str, trustee: &str) {
+        self.change_mailbox(owner, |mailbox| {
+            mailbox.full_access.insert(trustee.to_owned());
+            mailbox.send_as.insert(trustee.to_owned());
+            mailbox.send_on_behalf.insert(trustee.to_owned());
+        });
+    }
+
+    /// Adds an inbox rule; gives its id in Graph.
+    pub fn inbox_rule(&mut self, owner: &str, name: &str, hidden: bool) -> String {
+        let id = format!("AQAA{}", self.guid("rule", &format!("{owner}/{name}")).replace('-', ""));
+        let rule_id = self.dice.roll("rule", &id, 0) >> 1;
+        let canary = self.canary(owner).to_lowercase();
+        self.change_mailbox(owner, |mailbox| {
+            let sequence = u32::try_from(mailbox.rules.len()).unwrap_or(0) + 1;
+            mailbox.rules.push(InboxRule {
+                id: id.clone(),
+                rule_id,
+                name: name.to_owned(),
+                sequence,
+                hidden,
+                system: false,
+                forward_to: Some(format!("{canary}@private.example")),
+            });
+        });
+        id
+    }
+
+    /// Adds a meeting that he organises some days from now; gives its id.
+    pub fn meeting(&mut self, owner: &str, in_days: i64, attendees: &[&str], recurring: bool) -> String {
+        let id = format!(
+            "AAMk{}",
+            self.guid("meeting", &format!("{owner}/{in_days}")).replace('-', "")
+        );
+        let start_ms = self.now + in_days * DAY_MS;
+        let canary = self.canary(owner);
+        self.change_mailbox(owner, |mailbox| {
+            mailbox.events.push(Event {
+                id: id.clone(),
+                subject: format!("Review with {canary}"),
+                start_ms,
+                end_ms: start_ms + DAY_MS / 24,
+                organiser: true,
+                attendees: attendees.iter().map(|one| (*one).to_owned()).collect(),
+                recurring,
+                transaction_id: None,
+            });
+        });
+        id
+    }
+
+    /// Adds a mobile device to a mailbox; gives its id.
+    pub fn mobile(&mut self, owner: &str, account_wipe: bool, reach: Reach) -> String {
+        let count = self
+            .tenant()
+            .mailboxes
+            .get(owner)
+            .map_or(0, |mailbox| mailbox.mobiles.len());
+        let id = self.guid("mobile", &format!("{owner}/{count}"));
+        let device_id = self
+            .guid("mobile device", &format!("{owner}/{count}"))
+            .replace('-', "")
+            .to_uppercase();
+        self.change_mailbox(owner, |mailbox| {
+            mailbox.mobiles.push(Mobile {
+                id: id.clone(),
+                device_id,
+                model: "iPhone15C2".to_owned(),
+                os: "iOS 18.1".to_owned(),
+                client: if account_wipe { "Outlook" } else { "EAS" },
+                account_wipe,
+                reach,
+                wipe: None,
+            });
+        });
+        id
+    }
+
+    /// Adds a device of a person; gives the ids of its management record and of its Entra object.
+    pub fn device(&mut self, person: &str, name: &str, spec: DeviceSpec) -> (String, String) {
+        let key = format!("{person}/{name}");
+        let (id, object, device_id) = (
+            self.guid("managed device", &key),
+            self.guid("device", &key),
+            self.guid("device id", &key),
+        );
+        let company = spec.owner == DeviceOwner::Company;
+        let (now, dice) = (self.now, self.dice);
+        let os = if company { "Windows" } else { "iOS" };
+        let serial = format!("SN{:010}", dice.roll("serial", &id, 0) % 10_000_000_000);
+        let keys = spec.keys.then(|| BitlockerKey {
+            id: dice.guid("bitlocker", &id),
+            key: (0..8)
+                .map(|part| format!("{:06}", dice.roll("bitlocker", &id, part) % 720_896))
+                .collect::<Vec<_>>()
+                .join("-"),
+            created_ms: now - 300 * DAY_MS,
+            read: false,
+        });
+        let tenant = self.tenant();
+        let upn = tenant.people.get(person).map(|row| row.upn.clone());
+        tenant.managed_devices.found(
+            &id,
+            ManagedDevice {
+                id: id.clone(),
+                entra_device_id: device_id.clone(),
+                user: person.to_owned(),
+                name: name.to_owned(),
+                os,
+                owner: spec.owner,
+                serial: serial.clone(),
+                reach: spec.reach,
+                state: ManagementState::Managed,
+                actions: Vec::new(),
+                enrolled_ms: now - 300 * DAY_MS,
+                last_sync_ms: now - DAY_MS / 24,
+            },
+        );
+        tenant.devices.found(
+            &object,
+            EntraDevice {
+                id: object.clone(),
+                device_id: device_id.clone(),
+                name: name.to_owned(),
+                os,
+                owner: spec.owner,
+                user: person.to_owned(),
+                enabled: true,
+                synced: false,
+                laps: spec.keys.then(|| (format!("Laps-{}", dice.guid("laps", &id)), false)),
+                bitlocker: keys.into_iter().collect(),
+                registered_ms: now - 300 * DAY_MS,
+            },
+        );
+        if spec.autopilot {
+            let identity = dice.guid("autopilot", &id);
+            let row = Autopilot {
+                id: identity.clone(),
+                serial,
+                model: "Latitude 7440".to_owned(),
+                user_upn: upn,
+                user: Some(person.to_owned()),
+                entra_device_id: device_id,
+                managed_device_id: id.clone(),
+            };
+            tenant.autopilots.found(&identity, row);
+        }
+        (id, object)
+    }
+}
+
+pub(super) fn mailbox(person: &Person, canary: &str, spec: &PersonSpec, dice: Dice) -> Mailbox {
+    let system_rule = |name: &str, nth: u64| InboxRule {
+        id: format!("AQAAsystem{nth}"),
+        rule_id: dice.roll("system rule", &person.id, nth) >> 1,
+        name: name.to_owned(),
+        sequence: 0,
+        hidden: true,
+        system: true,
+        forward_to: None,
+    };
+    let items = dice.roll("items", &person.id, 0) % 40_000;
+    let folder = |name: &str, items, hidden| Folder {
+        id: format!("AAMkfolder{name}"),
+        name: name.to_owned(),
+        items,
+        hidden,
+    };
+    Mailbox {
+        owner: person.id.clone(),
+        exchange_guid: dice.guid("exchange", &person.id),
+        upn: person.upn.clone(),
+        alias: person.mail_nickname.clone(),
+        display_name: person.display_name.clone(),
+        shared: false,
+        conversion: None,
+        size_bytes: spec.mailbox_bytes,
+        items,
+        archive: false,
+        hold: None,
+        in_place_holds: Vec::new(),
+        hidden: false,
+        reply: AutoReply {
+            status: "disabled".to_owned(),
+            audience: "none".to_owned(),
+            internal: format!("{canary} is away"),
+            external: format!("{canary} is away"),
+        },
+        forward_to: None,
+        forward_smtp: None,
+        keep_forwarded: false,
+        rules: vec![
+            system_rule("Junk E-mail Rule", 0),
+            system_rule("Microsoft.Exchange.OOF.AllExternalSenders.Global", 1),
+        ],
+        full_access: BTreeSet::new(),
+        send_as: BTreeSet::new(),
+        send_on_behalf: BTreeSet::new(),
+        protocols: PROTOCOLS.iter().map(|name| (*name, true)).collect(),
+        smtp_auth_disabled: None,
+        mobiles: Vec::new(),
+        events: Vec::new(),
+        folders: vec![
+            folder("Inbox", items / 2, false),
+            folder("SentItems", items / 3, false),
+            folder("Recoverable Items", items / 6, true),
+        ],
+        lost_ms: None,
+        doomed_ms: None,
+        synced: spec.synced,
+    }
+}

@@ -1,0 +1,195 @@
+//! Mailboxes and what is in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A mailbox; its key is its owner's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The owner's object id.
+    pub owner: String,
+    /// Exchange's own id.
+    pub exchange_guid: String,
+    /// The owner's UPN (kept here for Exchange's answers).
+    pub upn: String,
+    /// The alias.
+    pub alias: String,
+    /// The name in address lists.
+    pub display_name: String,
+    /// Whether Exchange has finished making it a shared one.
+    pub shared: bool,
+    /// A conversion under way or done.
+    pub conversion: Option<Conversion>,
+    /// How big it is.
+    pub size_bytes: u64,
+    /// How many items it has.
+    pub items: u64,
+    /// Whether it has an archive.
+    pub archive: bool,
+    /// A litigation hold.
+    pub hold: Option<Hold>,
+    /// Other holds.
+    pub in_place_holds: Vec<String>,
+    /// Hidden from address lists.
+    pub hidden: bool,
+    /// The automatic reply.
+    pub reply: AutoReply,
+    /// Forwarding to a recipient of the tenant (his id).
+    pub forward_to: Option<String>,
+    /// Forwarding to any address.
+    pub forward_smtp: Option<String>,
+    /// Whether forwarded mail is also kept.
+    pub keep_forwarded: bool,
+    /// Inbox rules, hidden ones too.
+    pub rules: Vec<InboxRule>,
+    /// Who may open it.
+    pub full_access: BTreeSet<String>,
+    /// Who may send as it.
+    pub send_as: BTreeSet<String>,
+    /// Who may send on its behalf.
+    pub send_on_behalf: BTreeSet<String>,
+    /// Protocols by their parameter name, and whether each is on.
+    pub protocols: BTreeMap<&'static str, bool>,
+    /// Whether SMTP AUTH is off; unset means as the tenant has it.
+    pub smtp_auth_disabled: Option<bool>,
+    /// Mobile devices.
+    pub mobiles: Vec<Mobile>,
+    /// Meetings and appointments.
+    pub events: Vec<Event>,
+    /// Folders.
+    pub folders: Vec<Folder>,
+    /// When it was disconnected, if it was.
+    pub lost_ms: Option<i64>,
+    /// When it will be disconnected because nothing keeps it.
+    pub doomed_ms: Option<i64>,
+    /// Whether an on-premises directory masters its address-list properties.
+    pub synced: bool,
+}
+
+/// The protocols that `Set-CASMailbox` switches.
+pub const PROTOCOLS: [&str; 7] = [
+    "ActiveSyncEnabled",
+    "EwsEnabled",
+    "ImapEnabled",
+    "MAPIEnabled",
+    "OWAEnabled",
+    "OWAforDevicesEnabled",
+    "PopEnabled",
+];
+
+/// A conversion between a user's mailbox and a shared one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversion {
+    /// To a shared one, or back.
+    pub to_shared: bool,
+    /// When Exchange shows it.
+    pub exchange_at_ms: i64,
+    /// When Graph shows it.
+    pub graph_at_ms: i64,
+}
+
+/// A litigation hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// Since when.
+    pub at_ms: i64,
+    /// For how many days; none for ever.
+    pub days: Option<i64>,
+}
+
+/// An automatic reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoReply {
+    /// `disabled`, `alwaysEnabled` or `scheduled`.
+    pub status: String,
+    /// `none`, `contactsOnly` or `all`.
+    pub audience: String,
+    /// To colleagues.
+    pub internal: String,
+    /// To everybody else.
+    pub external: String,
+}
+
+/// An inbox rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRule {
+    /// Its id in Graph.
+    pub id: String,
+    /// Its id in Exchange.
+    pub rule_id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its place.
+    pub sequence: u32,
+    /// Whether Graph and the plain cmdlet do not show it.
+    pub hidden: bool,
+    /// One of Exchange's own (junk, out of office), which must stay.
+    pub system: bool,
+    /// Whom it forwards to.
+    pub forward_to: Option<String>,
+}
+
+/// A mobile device that reads the mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mobile {
+    /// Its id.
+    pub id: String,
+    /// What it calls itself.
+    pub device_id: String,
+    /// Its model.
+    pub model: String,
+    /// Its system.
+    pub os: String,
+    /// `EAS` or `Outlook`.
+    pub client: &'static str,
+    /// Whether it can be told to wipe only the account.
+    pub account_wipe: bool,
+    /// When it can be reached.
+    pub reach: Reach,
+    /// A wipe: ordered when, of the account only, acknowledged when.
+    pub wipe: Option<(i64, bool, Option<i64>)>,
+}
+
+/// When a device answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It checks in within a short while.
+    Online,
+    /// It is away until then.
+    Until(i64),
+    /// It never comes back.
+    Never,
+}
+
+/// An appointment or meeting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id.
+    pub id: String,
+    /// What it is about.
+    pub subject: String,
+    /// When it starts.
+    pub start_ms: i64,
+    /// When it ends.
+    pub end_ms: i64,
+    /// Whether the mailbox's owner organised it.
+    pub organiser: bool,
+    /// Who comes.
+    pub attendees: Vec<String>,
+    /// Whether it repeats.
+    pub recurring: bool,
+    /// What a client gave to make the creation happen once.
+    pub transaction_id: Option<String>,
+}
+
+/// A mail folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// How many items it has.
+    pub items: u64,
+    /// Whether it is hidden.
+    pub hidden: bool,
+}
