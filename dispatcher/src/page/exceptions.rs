@@ -1,0 +1,138 @@
+//! What a reader should look at first: everything that did not simply go well.
+
+use super::words::{class_words, day, moment, plural};
+use maud::{Markup, html};
+use offboard_domain::evidence::{OutcomeAccount, Predicate, Step, TaskAccount, When};
+
+/// One thing to look at.
+struct Exception {
+    /// What sort, and the style of its badge.
+    sort: (&'static str, &'static str),
+    /// What it is about.
+    about: String,
+    /// On what, if not on the account.
+    object: Option<String>,
+    /// What happened.
+    text: String,
+    /// When.
+    at: Option<When>,
+}
+
+/// How many there are.
+pub(super) fn count(said: &Predicate) -> usize {
+    all(said).len()
+}
+
+/// The section, first on the page.
+pub(super) fn section(said: &Predicate) -> Markup {
+    let found = all(said);
+    html! {
+        section aria-labelledby="exceptions" {
+            h2 #exceptions { "Exceptions" }
+            @if found.is_empty() {
+                p { "None: every task was proven or attested with what it needs, nothing was gone without, and nobody had to step in." }
+            } @else {
+                div.wide { table {
+                    caption { (plural(found.len() as u64, "matter", "matters")) " to look at: what stays open first, then what was mended on the way." }
+                    thead { tr { th scope="col" { "What" } th scope="col" { "About" } th scope="col" { "What happened" } th scope="col" { "When" } } }
+                    tbody {
+                        @for e in &found {
+                            tr {
+                                td { span.badge.(e.sort.1) { (e.sort.0) } }
+                                th scope="row" {
+                                    (e.about)
+                                    @if let Some(object) = &e.object { span.sub { span.id { (object) } } }
+                                }
+                                td { bdi { (e.text) } }
+                                td.t { @if let Some(at) = e.at { (moment(at)) } }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn all(said: &Predicate) -> Vec<Exception> {
+    let mut found = Vec::new();
+    let tasks = &said.tasks;
+    let of = |t: &TaskAccount, sort, text: String, at| Exception {
+        sort,
+        about: t.title.clone(),
+        object: t.object.as_ref().map(|o| o.0.clone()),
+        text,
+        at,
+    };
+    for t in tasks {
+        match &t.outcome {
+            None => found.push(of(t, ("not done", "not_done"), "The case was called off before.".into(), None)),
+            Some(OutcomeAccount::Waived { by, reason, until }) => {
+                let text = format!("{by} decided to go without until {}: {reason}", day(*until));
+                found.push(of(t, ("waived", "waived"), text, t.settled_at));
+            }
+            _ => {}
+        }
+    }
+    for kind in &said.plan.unserved {
+        found.push(Exception {
+            sort: ("not offered", "waived"),
+            about: kind_title(kind),
+            object: None,
+            text: "No connected system offers this; it was not done.".into(),
+            at: said.times.planned_at,
+        });
+    }
+    for t in tasks {
+        if let Some(OutcomeAccount::Attested { by, file: None, note }) = &t.outcome
+            && t.kind != "person.approve_plan"
+        {
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            found.push(of(t, ("attested without file", "attested"), format!("On the word of {by}{note}."), t.settled_at));
+        }
+    }
+    for round in &said.rounds {
+        for d in &round.differences {
+            if let Some(t) = tasks.iter().find(|t| t.id == d.task) {
+                let text = format!("Closing round {} read otherwise ({}); it was done again.", round.round, d.differs);
+                found.push(of(t, ("was undone", "alarm"), text, Some(d.reading.read_at)));
+            }
+        }
+    }
+    let steps = |which: fn(&Step) -> bool| tasks.iter().flat_map(move |t| t.steps.iter().filter(move |s| which(s)).map(move |s| (t, s)));
+    for (t, s) in steps(|s| s.rule.is_some()) {
+        let rule = s.rule.as_deref().map(class_words).unwrap_or_default();
+        found.push(of(t, ("needed a person", "alarm"), format!("{rule}: {}", s.text), Some(s.at)));
+    }
+    for (t, s) in steps(|s| s.event == "late_report") {
+        found.push(of(t, ("late report", "not_applicable"), format!("{}. It changed nothing and is kept.", capital(&s.text)), Some(s.at)));
+    }
+    for (t, s) in steps(|s| s.event == "person_overdue") {
+        found.push(of(t, ("overdue", "waived"), capital(&s.text), Some(s.at)));
+    }
+    for lost in &said.lost_tails {
+        found.push(Exception {
+            sort: ("history lost", "alarm"),
+            about: "The ledger".into(),
+            object: None,
+            text: format!("Events up to version {} were lost and everything was read again.", lost.known),
+            at: Some(lost.at),
+        });
+    }
+    for t in tasks {
+        if let Some(OutcomeAccount::NotApplicable { reason }) = &t.outcome {
+            found.push(of(t, ("not applicable", "not_applicable"), format!("{}.", capital(reason)), t.settled_at));
+        }
+    }
+    found
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// What a kind does, if this program knows it; else its name.
+fn kind_title(kind: &str) -> String {
+    offboard_domain::Kind::named(kind).map_or_else(|| kind.to_owned(), |k| k.spec().title.to_owned())
+}

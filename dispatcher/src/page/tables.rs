@@ -1,0 +1,273 @@
+//! The tables: what an auditor reads line by line.
+
+use super::words::{changes, class, class_words, clock, day, duration, facts, money, moment, plural, sign};
+use maud::{Markup, html};
+use offboard_domain::catalogue::Stage;
+use offboard_domain::evidence::{ClosingProofAccount, ControlsAccount, OutcomeAccount, Predicate, TaskAccount};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One table for each stage of the lifecycle.
+pub(super) fn stages(said: &Predicate) -> Markup {
+    html! {
+        section aria-labelledby="tasks" {
+            h2 #tasks { "Tasks" }
+            p.lead { "How sure each end state is: " (legend()) }
+            @for stage in Stage::ALL {
+                @let tasks: Vec<&TaskAccount> = said.tasks.iter().filter(|t| t.stage == *stage).collect();
+                @if !tasks.is_empty() { (stage_table(*stage, &tasks)) }
+            }
+        }
+    }
+}
+
+fn legend() -> &'static str {
+    "verified – an independent read equals the wanted state; verified by counter – a value that only grows moved; \
+     acknowledged – the provider keeps no readable state; attested – a named person says so; not applicable – there was nothing to do; \
+     waived – a person decided to go without, until a date."
+}
+
+fn stage_table(stage: Stage, tasks: &[&TaskAccount]) -> Markup {
+    html! {
+        h3 { (stage.title()) }
+        div.wide { table {
+            thead { tr {
+                th scope="col" { "Task" } th scope="col" { "Outcome" } th scope="col" { "When" }
+                th scope="col" { "How it is proven" } th.n scope="col" { "Attempts" } th scope="col" { "Controls" }
+            } }
+            tbody { @for task in tasks { (task_row(task)) } }
+        } }
+    }
+}
+
+fn task_row(task: &TaskAccount) -> Markup {
+    let class = class(task);
+    html! {
+        tr {
+            th scope="row" {
+                (task.title)
+                span.sub { code { (task.kind) } " · " (task.system) @if let Some(object) = &task.object { " · " span.id { (object) } } }
+            }
+            td { span.badge.(class) { (sign(class)) " " (class_words(class)) } }
+            td.t {
+                @if let Some(at) = task.settled_at {
+                    (day(at)) span.sub {
+                        (clock(at))
+                        @if let Some(from) = task.first_assigned_at {
+                            @let took = at.seconds_since(from);
+                            @if took > 0 { " (" (duration(took)) ")" }
+                        }
+                    }
+                } @else { "–" }
+            }
+            td { (proof(task)) }
+            td.n { @if task.attempts > 0 { (task.attempts) } @else { "–" } }
+            td.ctl { (control_list(&task.controls)) }
+        }
+    }
+}
+
+fn proof(task: &TaskAccount) -> Markup {
+    let changed = changes(task.before.as_ref(), task.after.as_ref());
+    html! {
+        @match &task.outcome {
+            None => "Not done.",
+            Some(OutcomeAccount::Attested { by, file, note }) => {
+                bdi { (by) } @if !note.is_empty() { ": " bdi { (note) } }
+                @if let Some(file) = file { span.sub { "with a file, sha256 " span.id { (short(&file.to_string())) } } }
+            }
+            Some(OutcomeAccount::Waived { by, reason, until }) => {
+                bdi { (by) } ", until " (day(*until)) ": " bdi { (reason) }
+            }
+            Some(OutcomeAccount::NotApplicable { reason }) => (reason),
+            Some(_) => {
+                @if changed.is_empty() {
+                    @if task.nature.writes { "It was so already." } @else { "Read and recorded." }
+                } @else {
+                    @for change in &changed { span { bdi { (change) } } br; }
+                }
+            }
+        }
+        @match &task.closing_proof {
+            Some(ClosingProofAccount::ReadAgain { round, reading, .. }) => span.sub {
+                "Read again in round " (round) ", " (moment(reading.read_at)) ", by " (reading.sources.join(", ")) "."
+            },
+            Some(ClosingProofAccount::Receipt { reason }) => span.sub { "Receipt kept: " (reason) "." },
+            Some(ClosingProofAccount::Person) | None => {}
+        }
+        @let requests = task.receipts.iter().filter(|r| r.request_id.is_some()).count() as u64;
+        @if requests > 0 { span.sub { (plural(requests, "vendor request id", "vendor request ids")) " in the signed file." } }
+    }
+}
+
+fn control_list(controls: &ControlsAccount) -> Markup {
+    html! {
+        @for (name, list) in frameworks(controls) {
+            @if !list.is_empty() { div { b { (name) } " " (list.join(", ")) } }
+        }
+    }
+}
+
+fn frameworks(c: &ControlsAccount) -> [(&'static str, &[String]); 4] {
+    [("SOC 2", &c.soc2), ("ISO 27001", &c.iso27001_2022), ("HIPAA", &c.hipaa), ("NIST 800-53", &c.nist_800_53_r5)]
+}
+
+/// The devices, each with what was done.
+pub(super) fn devices(said: &Predicate) -> Markup {
+    let mut by_object: BTreeMap<&str, Vec<&TaskAccount>> = BTreeMap::new();
+    for task in said.tasks.iter().filter(|t| t.stage == Stage::Devices && !t.nature.closing_round) {
+        if let Some(object) = &task.object {
+            by_object.entry(&object.0).or_default().push(task);
+        }
+    }
+    html! {
+        @if !by_object.is_empty() {
+            section aria-labelledby="devices" {
+                h2 #devices { "Devices" }
+                div.wide { table {
+                    thead { tr { th scope="col" { "Device" } th scope="col" { "What is known" } th scope="col" { "What was done" } } }
+                    tbody {
+                        @for (object, tasks) in &by_object {
+                            tr {
+                                th scope="row" { span.id { (object) } }
+                                td { @if let Some(task) = tasks.iter().find(|t| !t.params.0.is_empty()) { (facts(&task.params)) } }
+                                td { @for task in tasks {
+                                    div { span.badge.(class(task)) { (sign(class(task))) " " (class_words(class(task))) } " " (task.title) }
+                                } }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+/// The task that proved the licences in the pool.
+fn pool(said: &Predicate) -> Option<&TaskAccount> {
+    said.tasks.iter().find(|t| t.kind == "license.prove_pool" && t.after.is_some())
+}
+
+/// What is freed a month, and how many licences.
+pub(super) fn freed(said: &Predicate) -> Option<(String, u64)> {
+    let task = pool(said)?;
+    let facts = &task.after.as_ref()?.facts;
+    let skus = facts.list("freed_sku_ids")?;
+    let currency = task.params.text("currency").unwrap_or_default();
+    let money = facts.int("freed_cents_per_month").map_or_else(|| "price not known".to_owned(), |c| money(c, currency));
+    Some((money, skus.len() as u64))
+}
+
+/// What was freed.
+pub(super) fn licences(said: &Predicate) -> Markup {
+    let Some((task, (money_a_month, _))) = pool(said).zip(freed(said)) else { return html! {} };
+    let skus = task.after.as_ref().and_then(|a| a.facts.list("freed_sku_ids")).unwrap_or_default();
+    let currency = task.params.text("currency").unwrap_or_default();
+    html! {
+        section aria-labelledby="licences" {
+            h2 #licences { "Licences freed" }
+            @if skus.is_empty() { p { "None." } } @else {
+                table {
+                    thead { tr { th scope="col" { "Licence" } th.n scope="col" { "Price per month" } } }
+                    tbody {
+                        @for sku in skus {
+                            tr {
+                                th scope="row" { (sku) }
+                                td.n { @match task.params.int(&format!("price_cents/{sku}")) {
+                                    Some(cents) => (money(cents, currency)),
+                                    None => "price not known",
+                                } }
+                            }
+                        }
+                        tr { th scope="row" { "Together" } td.n { strong { (money_a_month) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The closing rounds.
+pub(super) fn rounds(said: &Predicate) -> Markup {
+    html! {
+        @if !said.rounds.is_empty() {
+            section aria-labelledby="rounds" {
+                h2 #rounds { "Closing rounds" }
+                p.lead { "When everything was settled, each end state that can be read was read once more. A difference is done again and read again." }
+                div.wide { table {
+                    thead { tr {
+                        th.n scope="col" { "Round" } th scope="col" { "Began" } th scope="col" { "Ended" }
+                        th.n scope="col" { "End states read" } th scope="col" { "Differences" }
+                    } }
+                    tbody { @for r in &said.rounds { tr {
+                        th.n scope="row" { (r.round) }
+                        td.t { (moment(r.began_at)) }
+                        td.t { @match r.ended_at { Some(at) => (moment(at)), None => "–" } }
+                        td.n { (r.read) }
+                        td {
+                            @if r.differences.is_empty() { "none" }
+                            @for d in &r.differences {
+                                @let title = said.tasks.iter().find(|t| t.id == d.task).map_or("", |t| t.title.as_str());
+                                div { (title) span.sub { bdi { (d.differs) } } }
+                            }
+                        }
+                    } } }
+                } }
+            }
+        }
+    }
+}
+
+/// Who agreed to what.
+pub(super) fn approvals(said: &Predicate) -> Markup {
+    html! {
+        section aria-labelledby="approvals" {
+            h2 #approvals { "Approvals" }
+            @if said.approvals.is_empty() { p { "The tenant's policy asked for none, and nothing that cannot be undone was done." } } @else {
+                div.wide { table {
+                    thead { tr { th scope="col" { "Of what" } th scope="col" { "By" } th scope="col" { "When" } th scope="col" { "Digest of what was approved" } } }
+                    tbody { @for a in &said.approvals {
+                        @let task = a.task.and_then(|id| said.tasks.iter().find(|t| t.id == id));
+                        tr {
+                            th scope="row" {
+                                @match task {
+                                    Some(t) => { (t.title) @if let Some(o) = &t.object { span.sub { span.id { (o) } } } },
+                                    None => "The plan as it stood",
+                                }
+                            }
+                            td { bdi { (a.by) } }
+                            td.t { (moment(a.at)) }
+                            td.id { (short(&a.digest.to_string())) }
+                        }
+                    } }
+                } }
+            }
+        }
+    }
+}
+
+/// Every control that something here supports.
+pub(super) fn controls(said: &Predicate) -> Markup {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let done = said.tasks.iter().filter(|t| t.outcome.is_some());
+    for (name, list) in done.flat_map(|t| frameworks(&t.controls)) {
+        all.entry(name).or_default().extend(list.iter().map(String::as_str));
+    }
+    html! {
+        section aria-labelledby="controls" {
+            h2 #controls { "Controls that this supports" }
+            table {
+                caption { "SOC 2: trust services criteria. ISO/IEC 27001:2022: Annex A. HIPAA: 45 CFR. NIST: SP 800-53 revision 5." }
+                thead { tr { th scope="col" { "Framework" } th scope="col" { "Controls" } } }
+                tbody { @for (name, list) in &all { tr {
+                    th.t scope="row" { (name) }
+                    td { (list.iter().copied().collect::<Vec<_>>().join(", ")) }
+                } } }
+            }
+        }
+    }
+}
+
+/// The beginning of a digest; the whole one is in the signed file.
+fn short(digest: &str) -> String {
+    format!("{}…", digest.get(..16).unwrap_or(digest))
+}
