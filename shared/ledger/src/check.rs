@@ -10,13 +10,21 @@ use offboard_domain::{Digest, Record};
 pub(crate) const APPEND: &str = "append to the ledger";
 
 pub(crate) fn broken(attempted: &'static str, detail: impl Into<String>) -> LedgerError {
-    LedgerError::Broken { attempted, detail: detail.into() }
+    LedgerError::Broken {
+        attempted,
+        detail: detail.into(),
+    }
 }
 
 /// Refuses an append that contradicts itself.
 pub(crate) fn well_formed(append: &Append) -> Result<(), LedgerError> {
     let case = append.index.case;
-    let refuse = |why: String| Err(broken(APPEND, format!("{case}: {why}; the writer has a defect, nothing was written")));
+    let refuse = |why: String| {
+        Err(broken(
+            APPEND,
+            format!("{case}: {why}; the writer has a defect, nothing was written"),
+        ))
+    };
     if append.expected == 0 && append.prev != Digest::ZERO {
         return refuse("a new case follows no hash".into());
     }
@@ -28,7 +36,10 @@ pub(crate) fn well_formed(append: &Append) -> Result<(), LedgerError> {
         Err(why) => return refuse(why),
     };
     if (append.index.version, append.index.head) != end {
-        return refuse(format!("the index entry speaks of version {}, the last record is {}", append.index.version, end.0));
+        return refuse(format!(
+            "the index entry speaks of version {}, the last record is {}",
+            append.index.version, end.0
+        ));
     }
     if i64::try_from(end.0).is_err() {
         return refuse(format!("version {} is beyond what a ledger counts", end.0));
@@ -45,7 +56,10 @@ pub(crate) fn follows(version: u64, hash: Digest, records: &[Record]) -> Result<
             return Err(format!("record {} does not follow record {}", record.version, end.0));
         }
         if record.hash != link(record.prev, Digest::of(&record.body)) {
-            return Err(format!("record {} does not have the hash that it claims", record.version));
+            return Err(format!(
+                "record {} does not have the hash that it claims",
+                record.version
+            ));
         }
         end = (record.version, record.hash);
     }

@@ -197,7 +197,9 @@ pub struct GateChange {
 pub enum LedgerError {
     /// It did not answer, or not in time: the outcome is unknown; repeat the
     /// same append, which is then recognised as ours.
-    #[error("failed to {attempted}: the ledger did not answer ({detail}); nothing is lost, the same call may be repeated")]
+    #[error(
+        "failed to {attempted}: the ledger did not answer ({detail}); nothing is lost, the same call may be repeated"
+    )]
     Unavailable {
         /// What was attempted.
         attempted: &'static str,
@@ -234,7 +236,12 @@ pub trait Ledger: Send + Sync {
     /// first (then by case id), at most `limit`; with the time of the first
     /// wake-up that is not among them, which is not after `now` when `limit`
     /// cut the answer short.
-    async fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError>;
+    async fn due(
+        &self,
+        shard: Shard,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError>;
 
     /// Index entries, in the order of tenant and case id.
     async fn list(&self, filter: Filter) -> Result<Vec<IndexEntry>, LedgerError>;
@@ -265,6 +272,9 @@ impl Shard {
     pub fn of_tenant(tenant: &TenantId, of: u16) -> Self {
         let d = Digest::of(tenant.as_str().as_bytes());
         let n = u64::from_be_bytes([d.0[0], d.0[1], d.0[2], d.0[3], d.0[4], d.0[5], d.0[6], d.0[7]]);
-        Self { index: u16::try_from(n % u64::from(of.max(1))).unwrap_or(0), of }
+        Self {
+            index: u16::try_from(n % u64::from(of.max(1))).unwrap_or(0),
+            of,
+        }
     }
 }

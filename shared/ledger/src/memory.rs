@@ -61,7 +61,9 @@ impl MemoryLedger {
     /// A ledger that holds what the snapshot holds.
     #[must_use]
     pub fn from_snapshot(snapshot: Snapshot) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(snapshot.0) })
+        Arc::new(Self {
+            state: Mutex::new(snapshot.0),
+        })
     }
 
     /// All that it holds now.
@@ -82,7 +84,9 @@ impl MemoryLedger {
     pub fn lose_tail(&self, tenant: &TenantId, case: CaseId, appends: usize) -> u64 {
         let state = &mut *self.lock();
         let id = (tenant.clone(), case);
-        let Some(found) = state.cases.get_mut(&id) else { return 0 };
+        let Some(found) = state.cases.get_mut(&id) else {
+            return 0;
+        };
         let was = found.index.clone();
         for _ in 0..appends {
             let Some(entry) = found.before.pop() else {
@@ -108,7 +112,15 @@ impl MemoryLedger {
 
 impl State {
     fn append(&mut self, append: Append) -> Result<Appended, LedgerError> {
-        let Append { expected, prev, records, index, key, claim, cap } = append;
+        let Append {
+            expected,
+            prev,
+            records,
+            index,
+            key,
+            claim,
+            cap,
+        } = append;
         let id = (index.tenant.clone(), index.case);
         let old = self.cases.get(&id);
         let stored: &[Record] = old.map_or(&[], |c| &c.records);
@@ -123,7 +135,11 @@ impl State {
         if last > expected {
             let ours = records.last().is_some_and(|r| hash_at(r.version) == Some(r.hash));
             let missed = || stored.iter().filter(|r| r.version > expected).cloned().collect();
-            return Ok(if ours { Appended::Ours } else { Appended::Conflict { missed: missed() } });
+            return Ok(if ours {
+                Appended::Ours
+            } else {
+                Appended::Conflict { missed: missed() }
+            });
         }
         if let Claim::Take(subject) = &claim
             && let Some(by) = self.claims.get(&(id.0.clone(), subject.clone()))
@@ -133,7 +149,11 @@ impl State {
         }
         if let Some(cap) = cap {
             let from = (id.0.clone(), cap.since, CaseId([0; 10]));
-            let others = self.opened.range(from..).take_while(|(t, ..)| *t == id.0).filter(|(.., c)| *c != id.1);
+            let others = self
+                .opened
+                .range(from..)
+                .take_while(|(t, ..)| *t == id.0)
+                .filter(|(.., c)| *c != id.1);
             let count = u32::try_from(others.count()).unwrap_or(u32::MAX);
             if count >= cap.most {
                 return Ok(Appended::Capped { count });
@@ -161,7 +181,15 @@ impl State {
                 case.key = key;
             }
             None => {
-                self.cases.insert(id, Case { records, key, index, before: Vec::new() });
+                self.cases.insert(
+                    id,
+                    Case {
+                        records,
+                        key,
+                        index,
+                        before: Vec::new(),
+                    },
+                );
             }
         }
         Ok(Appended::Done)
@@ -194,7 +222,12 @@ impl State {
             if let Some(found) = self.cases.get(&(tenant.clone(), *case))
                 && let Some(wake) = found.index.wake
             {
-                due.push(Due { tenant: tenant.clone(), case: *case, version: found.index.version, wake });
+                due.push(Due {
+                    tenant: tenant.clone(),
+                    case: *case,
+                    version: found.index.version,
+                    wake,
+                });
             }
         }
         (due, None)
@@ -207,10 +240,13 @@ fn changed_key(key: Key, change: KeyChange, case: CaseId) -> Result<Key, LedgerE
         (KeyChange::Destroy, _) => Ok(Key::Destroyed),
         (KeyChange::Create(salt), Key::None) => Ok(Key::Salt(salt)),
         (KeyChange::Create(salt), Key::Salt(is)) if salt == is => Ok(key),
-        (KeyChange::Create(_), Key::Salt(_)) => Err(broken(APPEND, format!("{case} already has a key; nothing was written"))),
-        (KeyChange::Create(_), Key::Destroyed) => {
-            Err(broken(APPEND, format!("the key of {case} was destroyed and is never made again; nothing was written")))
+        (KeyChange::Create(_), Key::Salt(_)) => {
+            Err(broken(APPEND, format!("{case} already has a key; nothing was written")))
         }
+        (KeyChange::Create(_), Key::Destroyed) => Err(broken(
+            APPEND,
+            format!("the key of {case} was destroyed and is never made again; nothing was written"),
+        )),
     }
 }
 
@@ -218,7 +254,9 @@ fn changed_key(key: Key, change: KeyChange, case: CaseId) -> Result<Key, LedgerE
 impl Ledger for MemoryLedger {
     async fn read(&self, tenant: &TenantId, case: CaseId, from: u64) -> Result<History, LedgerError> {
         let state = self.lock();
-        let Some(found) = state.cases.get(&(tenant.clone(), case)) else { return Ok(History::default()) };
+        let Some(found) = state.cases.get(&(tenant.clone(), case)) else {
+            return Ok(History::default());
+        };
         let records = found.records.iter().filter(|r| r.version >= from).cloned().collect();
         let salt = match found.key {
             Key::Salt(salt) => Some(salt),
@@ -232,7 +270,12 @@ impl Ledger for MemoryLedger {
         self.lock().append(append)
     }
 
-    async fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
+    async fn due(
+        &self,
+        shard: Shard,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
         Ok(self.lock().due(shard, now, limit))
     }
 

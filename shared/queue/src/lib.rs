@@ -55,7 +55,11 @@ impl fmt::Display for QueueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Assignments { area, lane, site: None } => write!(f, "ob.v1.{area}.{}", lane.word()),
-            Self::Assignments { area, lane, site: Some(site) } => write!(f, "ob.v1.{area}.{}.{site}", lane.word()),
+            Self::Assignments {
+                area,
+                lane,
+                site: Some(site),
+            } => write!(f, "ob.v1.{area}.{}.{site}", lane.word()),
             Self::Reports { shard } => write!(f, "ob.v1.reports.{shard}"),
             Self::Dead => f.write_str("ob.v1.dead"),
         }

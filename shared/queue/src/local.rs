@@ -75,7 +75,12 @@ impl LocalQueue {
     /// Empty queues under this clock.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { shared: Arc::new(Shared { clock, queues: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                queues: Mutex::default(),
+            }),
+        }
     }
 
     /// Ends every consumer of a queue, as a broker does that goes away: their
@@ -96,13 +101,23 @@ impl LocalQueue {
             return Arc::clone(one);
         }
         let clock = Arc::clone(&self.shared.clock);
-        let one = Arc::new(One { name: queue.clone(), clock, state: Mutex::default() });
+        let one = Arc::new(One {
+            name: queue.clone(),
+            clock,
+            state: Mutex::default(),
+        });
         queues.insert(queue.clone(), Arc::clone(&one));
         one
     }
 
     fn all(&self) -> Vec<Arc<One>> {
-        self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.shared
+            .queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 }
 
@@ -136,7 +151,12 @@ impl Queue for LocalQueue {
             state.hand_out(&one.clock);
             id
         };
-        Ok(Box::new(LocalConsumer { queue: self.clone(), one, id, wake }))
+        Ok(Box::new(LocalConsumer {
+            queue: self.clone(),
+            one,
+            id,
+            wake,
+        }))
     }
 
     async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
@@ -144,7 +164,11 @@ impl Queue for LocalQueue {
             let mut state = one.lock();
             state.ready.retain(|item| !item.expired(&one.clock));
             let unacknowledged: usize = state.consumers.values().map(|c| c.inbox.len() + c.held.len()).sum();
-            Depth { queue: one.name.clone(), ready: state.ready.len() as u64, unacknowledged: unacknowledged as u64 }
+            Depth {
+                queue: one.name.clone(),
+                ready: state.ready.len() as u64,
+                unacknowledged: unacknowledged as u64,
+            }
         };
         Ok(self.all().into_iter().map(depth).collect())
     }
@@ -152,7 +176,10 @@ impl Queue for LocalQueue {
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         let one = self.one(&QueueName::Dead);
         let state = one.lock();
-        let held = state.consumers.values().flat_map(|c| c.inbox.iter().chain(c.held.values()));
+        let held = state
+            .consumers
+            .values()
+            .flat_map(|c| c.inbox.iter().chain(c.held.values()));
         let mut buried: Vec<&Item> = state.ready.iter().chain(held).collect();
         buried.sort_by_key(|item| std::cmp::Reverse(item.seq));
         let opened = buried.into_iter().take(limit).map(|item| {
@@ -178,13 +205,20 @@ impl One {
         for message in messages {
             let seq = state.next_seq;
             state.next_seq += 1;
-            state.ready.push_back(Item { seq, message: Arc::new(message), redelivered: false });
+            state.ready.push_back(Item {
+                seq,
+                message: Arc::new(message),
+                redelivered: false,
+            });
         }
         state.hand_out(&self.clock);
     }
 
     fn ended(&self) -> QueueError {
-        QueueError::ConsumerEnded { queue: self.name.to_string(), detail: "its consumers were ended".to_owned() }
+        QueueError::ConsumerEnded {
+            queue: self.name.to_string(),
+            detail: "its consumers were ended".to_owned(),
+        }
     }
 }
 
@@ -208,8 +242,13 @@ impl State {
         if self.ready.is_empty() {
             return None;
         }
-        let mut in_turn = self.consumers.range(self.turn..).chain(self.consumers.range(..self.turn));
-        in_turn.find(|(_, c)| c.inbox.len() + c.held.len() < c.prefetch).map(|(id, _)| *id)
+        let mut in_turn = self
+            .consumers
+            .range(self.turn..)
+            .chain(self.consumers.range(..self.turn));
+        in_turn
+            .find(|(_, c)| c.inbox.len() + c.held.len() < c.prefetch)
+            .map(|(id, _)| *id)
     }
 
     /// Puts items back where they stood.
@@ -242,7 +281,9 @@ impl Consumer for LocalConsumer {
             {
                 let mut guard = self.one.lock();
                 let state = &mut *guard;
-                let Some(mine) = state.consumers.get_mut(&self.id) else { return Err(self.one.ended()) };
+                let Some(mine) = state.consumers.get_mut(&self.id) else {
+                    return Err(self.one.ended());
+                };
                 let mut dropped = false;
                 while let Some(item) = mine.inbox.pop_front() {
                     if item.expired(&self.one.clock) {
@@ -297,7 +338,10 @@ impl LocalDelivery {
     fn settle(&mut self, give_back: bool) -> Result<(), QueueError> {
         self.settled = true;
         let mut state = self.one.lock();
-        let held = state.consumers.get_mut(&self.consumer).and_then(|c| c.held.remove(&self.item.seq));
+        let held = state
+            .consumers
+            .get_mut(&self.consumer)
+            .and_then(|c| c.held.remove(&self.item.seq));
         let item = held.ok_or_else(|| self.one.ended())?;
         if give_back {
             state.take_back([returned(item)]);
@@ -329,7 +373,10 @@ impl Delivery for LocalDelivery {
         self.settle(false)?;
         let mut message = Message::clone(&self.item.message);
         message.expires_at = None;
-        message.headers.entry(BURIED_FROM.to_owned()).or_insert_with(|| self.one.name.to_string());
+        message
+            .headers
+            .entry(BURIED_FROM.to_owned())
+            .or_insert_with(|| self.one.name.to_string());
         message.headers.insert(BURIED_REASON.to_owned(), reason.to_owned());
         self.queue.one(&QueueName::Dead).publish(vec![message]);
         Ok(())

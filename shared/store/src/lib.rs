@@ -76,7 +76,9 @@ pub enum StoreError {
         path: String,
     },
     /// The bytes are not what their digest says.
-    #[error("failed to read {path} from the store: its content has the digest {found}; it was damaged or changed, restore it from a backup")]
+    #[error(
+        "failed to read {path} from the store: its content has the digest {found}; it was damaged or changed, restore it from a backup"
+    )]
     Damaged {
         /// What was asked for.
         path: String,
@@ -84,7 +86,9 @@ pub enum StoreError {
         found: Digest,
     },
     /// The name holds other content.
-    #[error("failed to write {path} to the store: it holds other content ({holds}) and is never overwritten; keep both and find out who wrote it")]
+    #[error(
+        "failed to write {path} to the store: it holds other content ({holds}) and is never overwritten; keep both and find out who wrote it"
+    )]
     Occupied {
         /// Which name.
         path: String,
@@ -108,16 +112,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::Folder`] if it cannot be created or is no folder.
     pub fn folder(path: &Path) -> Result<Self, StoreError> {
-        let failed = |source| StoreError::Folder { path: path.display().to_string(), source };
+        let failed = |source| StoreError::Folder {
+            path: path.display().to_string(),
+            source,
+        };
         create_private(path).map_err(failed)?;
         let inner = LocalFileSystem::new_with_prefix(path).map_err(|e| failed(std::io::Error::other(e)))?;
-        Ok(Self { inner: Arc::new(inner.with_fsync(true)) })
+        Ok(Self {
+            inner: Arc::new(inner.with_fsync(true)),
+        })
     }
 
     /// A store in memory, for the simulation and for tests.
     #[must_use]
     pub fn memory() -> Self {
-        Self { inner: Arc::new(InMemory::new()) }
+        Self {
+            inner: Arc::new(InMemory::new()),
+        }
     }
 
     /// Keeps bytes and returns their digest, by which they are found.
@@ -131,7 +142,10 @@ impl Store {
         let path = object_path(digest);
         if !self.create(&path, &bytes).await? && self.fetch(&path).await? != bytes {
             let failed = |source| unavailable("repair", &path, source);
-            self.inner.put(&path, PutPayload::from_bytes(bytes)).await.map_err(failed)?;
+            self.inner
+                .put(&path, PutPayload::from_bytes(bytes))
+                .await
+                .map_err(failed)?;
         }
         Ok(digest)
     }
@@ -144,7 +158,14 @@ impl Store {
         let path = object_path(digest);
         let bytes = self.fetch(&path).await?;
         let found = Digest::of(&bytes);
-        if found == digest { Ok(bytes) } else { Err(StoreError::Damaged { path: path.to_string(), found }) }
+        if found == digest {
+            Ok(bytes)
+        } else {
+            Err(StoreError::Damaged {
+                path: path.to_string(),
+                found,
+            })
+        }
     }
 
     /// Keeps bytes under a name (`evidence/acme/c-….json`) and returns their
@@ -161,7 +182,10 @@ impl Store {
         if !self.create(&path, &bytes).await? {
             let holds = Digest::of(&self.fetch(&path).await?);
             if holds != digest {
-                return Err(StoreError::Occupied { path: path.to_string(), holds });
+                return Err(StoreError::Occupied {
+                    path: path.to_string(),
+                    holds,
+                });
             }
         }
         Ok(digest)
@@ -181,14 +205,26 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] or [`StoreError::Unavailable`].
     pub async fn list(&self, prefix: &str) -> Result<Vec<Named>, StoreError> {
-        let folder = if prefix.is_empty() { None } else { Some(checked(prefix)?) };
+        let folder = if prefix.is_empty() {
+            None
+        } else {
+            Some(checked(prefix)?)
+        };
         let place = folder.clone().unwrap_or_default();
-        let found: Vec<_> = self.inner.list(folder.as_ref()).try_collect().await.map_err(|e| unavailable("list", &place, e))?;
+        let found: Vec<_> = self
+            .inner
+            .list(folder.as_ref())
+            .try_collect()
+            .await
+            .map_err(|e| unavailable("list", &place, e))?;
         let objects = ObjectPath::from(OBJECTS);
         let mut named: Vec<Named> = found
             .into_iter()
             .filter(|meta| !meta.location.prefix_matches(&objects))
-            .map(|meta| Named { path: meta.location.to_string(), bytes: meta.size })
+            .map(|meta| Named {
+                path: meta.location.to_string(),
+                bytes: meta.size,
+            })
             .collect();
         named.sort();
         Ok(named)
@@ -220,7 +256,11 @@ impl fmt::Debug for Store {
 }
 
 fn unavailable(attempted: &'static str, path: &ObjectPath, source: object_store::Error) -> StoreError {
-    StoreError::Unavailable { attempted, path: path.to_string(), source }
+    StoreError::Unavailable {
+        attempted,
+        path: path.to_string(),
+        source,
+    }
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {

@@ -26,7 +26,10 @@ pub(crate) fn object_path(digest: Digest) -> Path {
 pub(crate) fn checked(name: &str) -> Result<Path, StoreError> {
     match flaw(name) {
         None => Ok(Path::from(name)),
-        Some(why) => Err(StoreError::Refused { path: name.chars().take(SHOWN_CHARS).collect(), why }),
+        Some(why) => Err(StoreError::Refused {
+            path: name.chars().take(SHOWN_CHARS).collect(),
+            why,
+        }),
     }
 }
 
@@ -42,7 +45,10 @@ fn flaw(name: &str) -> Option<&'static str> {
             Some("each segment has 1 to 128 characters")
         } else if segment.starts_with('.') || segment.ends_with('.') {
             Some("no segment begins or ends with a dot")
-        } else if !segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b)) {
+        } else if !segment
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
+        {
             Some("a segment is made of a-z, 0-9, '-', '_' and '.'")
         } else {
             None

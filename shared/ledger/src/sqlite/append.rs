@@ -116,17 +116,29 @@ fn at_another_version(session: &Session, old: &Standing, append: &Append) -> Res
         return if old.head == append.prev { Ok(None) } else { gap };
     }
     let Some(number) = old.number else { return gap };
-    let (prev, missed) = query::walk(session, number, append.index.case, (old.version, old.last), append.expected)?;
+    let (prev, missed) = query::walk(
+        session,
+        number,
+        append.index.case,
+        (old.version, old.last),
+        append.expected,
+    )?;
     if prev != append.prev {
         return gap;
     }
     let stands_there = |last: &Record| missed.iter().any(|r| r.version == last.version && r.hash == last.hash);
     let ours = append.records.last().is_some_and(stands_there);
-    Ok(Some(if ours { Appended::Ours } else { Appended::Conflict { missed } }))
+    Ok(Some(if ours {
+        Appended::Ours
+    } else {
+        Appended::Conflict { missed }
+    }))
 }
 
 fn claimed(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Option<Appended>, Failure> {
-    let (Some(tenant), Claim::Take(subject)) = (tenant, &append.claim) else { return Ok(None) };
+    let (Some(tenant), Claim::Take(subject)) = (tenant, &append.claim) else {
+        return Ok(None);
+    };
     let by = session
         .db
         .prepare_cached(
@@ -134,7 +146,9 @@ fn claimed(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Op
         )?
         .query_row(params![tenant, subject], |row| row.get(0).map(CaseId))
         .optional()?;
-    Ok(by.filter(|by| *by != append.index.case).map(|by| Appended::Claimed { by }))
+    Ok(by
+        .filter(|by| *by != append.index.case)
+        .map(|by| Appended::Claimed { by }))
 }
 
 fn capped(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Option<Appended>, Failure> {
@@ -145,7 +159,9 @@ fn capped(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Opt
             "SELECT count(*) FROM (SELECT 1 FROM cases INDEXED BY cases_opened
                 WHERE tenant = ?1 AND opened_at >= ?2 AND id <> ?3 LIMIT ?4)",
         )?;
-        let found: i64 = statement.query_row(params![tenant, cap.since.0, append.index.case.0, most], |row| row.get(0))?;
+        let found: i64 = statement.query_row(params![tenant, cap.since.0, append.index.case.0, most], |row| {
+            row.get(0)
+        })?;
         Ok(u32::try_from(found).unwrap_or(u32::MAX))
     };
     // Counting stops at the cap, so that a wide window costs no more than it.
@@ -161,13 +177,15 @@ fn key_write(old: &Standing, append: &Append) -> Result<KeyWrite, Failure> {
         KeyChange::Keep => Ok(KeyWrite::Nothing),
         KeyChange::Destroy if old.forgotten => Ok(KeyWrite::Nothing),
         KeyChange::Destroy => Ok(KeyWrite::Forget),
-        KeyChange::Create(_) if old.forgotten => {
-            Err(Failure::Broken(format!("the key of {case} was destroyed and is never made again; nothing was written")))
-        }
+        KeyChange::Create(_) if old.forgotten => Err(Failure::Broken(format!(
+            "the key of {case} was destroyed and is never made again; nothing was written"
+        ))),
         KeyChange::Create(salt) => match old.salt {
             None => Ok(KeyWrite::Salt(salt)),
             Some(is) if is == salt => Ok(KeyWrite::Nothing),
-            Some(_) => Err(Failure::Broken(format!("{case} already has a key; nothing was written"))),
+            Some(_) => Err(Failure::Broken(format!(
+                "{case} already has a key; nothing was written"
+            ))),
         },
     }
 }
@@ -181,7 +199,13 @@ fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, ke
     let mut last = old.last;
     let mut add = session.db.prepare_cached(ADD_RECORD)?;
     for record in &append.records {
-        last = add.insert(params![last, number, to_i64(record.version), record.hash.0, record.body])?;
+        last = add.insert(params![
+            last,
+            number,
+            to_i64(record.version),
+            record.hash.0,
+            record.body
+        ])?;
     }
     drop(add);
 
@@ -194,33 +218,76 @@ fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, ke
             KeyWrite::Forget => (None, true),
         };
         session.db.prepare_cached(ADD_CASE)?.execute(params![
-            tenant, index.case.0, version, index.head.0, last, wake_at, wake_why, index.state, index.ended,
-            index.needs_person, index.urgent, index.opened_at.0, index.updated_at.0, index.settled, index.tasks, salt,
-            forgotten, number,
+            tenant,
+            index.case.0,
+            version,
+            index.head.0,
+            last,
+            wake_at,
+            wake_why,
+            index.state,
+            index.ended,
+            index.needs_person,
+            index.urgent,
+            index.opened_at.0,
+            index.updated_at.0,
+            index.settled,
+            index.tasks,
+            salt,
+            forgotten,
+            number,
         ])?;
         return write_claim(session, tenant, number, append);
     }
     if wake_at == old.wake_at {
         session.db.prepare_cached(MOVE_CASE)?.execute(params![
-            number, version, index.head.0, last, wake_why, index.state, index.needs_person, index.urgent,
-            index.updated_at.0, index.settled, index.tasks,
+            number,
+            version,
+            index.head.0,
+            last,
+            wake_why,
+            index.state,
+            index.needs_person,
+            index.urgent,
+            index.updated_at.0,
+            index.settled,
+            index.tasks,
         ])?;
     } else {
         session.db.prepare_cached(MOVE_CASE_AND_WAKE)?.execute(params![
-            number, version, index.head.0, last, wake_why, index.state, index.needs_person, index.urgent,
-            index.updated_at.0, index.settled, index.tasks, wake_at,
+            number,
+            version,
+            index.head.0,
+            last,
+            wake_why,
+            index.state,
+            index.needs_person,
+            index.urgent,
+            index.updated_at.0,
+            index.settled,
+            index.tasks,
+            wake_at,
         ])?;
     }
     if index.ended != old.ended || index.opened_at.0 != old.opened_at {
-        session.db.prepare_cached(SET_LIFE)?.execute(params![number, index.ended, index.opened_at.0])?;
+        session
+            .db
+            .prepare_cached(SET_LIFE)?
+            .execute(params![number, index.ended, index.opened_at.0])?;
     }
     match key {
         KeyWrite::Nothing => {}
         KeyWrite::Salt(salt) => {
-            session.db.prepare_cached(SET_KEY)?.execute(params![number, salt, false])?;
+            session
+                .db
+                .prepare_cached(SET_KEY)?
+                .execute(params![number, salt, false])?;
         }
         KeyWrite::Forget => {
-            session.db.prepare_cached(SET_KEY)?.execute(params![number, None::<[u8; 32]>, true])?;
+            session
+                .db
+                .prepare_cached(SET_KEY)?
+                .execute(params![number, None::<[u8; 32]>, true])?;
             session.scrub = true;
         }
     }
@@ -229,7 +296,10 @@ fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, ke
 
 fn write_claim(session: &Session, tenant: i64, number: i64, append: &Append) -> Result<(), Failure> {
     if append.index.ended || append.claim == Claim::Release {
-        session.db.prepare_cached(r#"DELETE FROM claims WHERE "case" = ?1"#)?.execute([number])?;
+        session
+            .db
+            .prepare_cached(r#"DELETE FROM claims WHERE "case" = ?1"#)?
+            .execute([number])?;
     } else if let Claim::Take(subject) = &append.claim {
         session
             .db
@@ -259,7 +329,13 @@ pub(super) fn gates(session: &mut Session, tenant: &TenantId, changes: &[GateCha
     query::gates(session, tenant)
 }
 
-pub(super) fn own(session: &Session, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, Failure> {
+pub(super) fn own(
+    session: &Session,
+    shard: Shard,
+    owner: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<String, Failure> {
     let holder = session
         .db
         .prepare_cached("SELECT owner FROM owners WHERE shards = ?1 AND shard = ?2 AND until > ?3")?

@@ -34,9 +34,17 @@ pub(super) fn explained(attempted: &'static str, error: &rusqlite::Error) -> Led
             let detail = format!("{error}; the file is damaged: stop, keep a copy of it, and restore a backup");
             return LedgerError::Broken { attempted, detail };
         }
-        _ => return LedgerError::Broken { attempted, detail: error.to_string() },
+        _ => {
+            return LedgerError::Broken {
+                attempted,
+                detail: error.to_string(),
+            };
+        }
     };
-    LedgerError::Unavailable { attempted, detail: format!("{error}; {advice}") }
+    LedgerError::Unavailable {
+        attempted,
+        detail: format!("{error}; {advice}"),
+    }
 }
 
 /// Whether the disk itself failed, so that nothing it said before can be
@@ -44,4 +52,47 @@ pub(super) fn explained(attempted: &'static str, error: &rusqlite::Error) -> Led
 /// written what the first could not.
 pub(super) fn is_disk_failure(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    #[test]
+    fn every_refusal_says_what_to_do_next() {
+        let cases = [
+            (ffi::SQLITE_FULL, true, "free space"),
+            (ffi::SQLITE_BUSY, true, "another program holds the file"),
+            (ffi::SQLITE_LOCKED, true, "another program holds the file"),
+            (ffi::SQLITE_IOERR_FSYNC, true, "check it and the system's log"),
+            (ffi::SQLITE_NOMEM, true, "out of memory"),
+            (ffi::SQLITE_READONLY, false, "writable for this user"),
+            (ffi::SQLITE_CANTOPEN, false, "writable for this user"),
+            (ffi::SQLITE_CORRUPT, false, "restore a backup"),
+            (ffi::SQLITE_NOTADB, false, "restore a backup"),
+        ];
+        for (code, may_be_repeated, advice) in cases {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let said = explained("append to the ledger", &error);
+            assert_eq!(
+                matches!(said, LedgerError::Unavailable { .. }),
+                may_be_repeated,
+                "{said}"
+            );
+            let text = said.to_string();
+            assert!(
+                text.starts_with("failed to append to the ledger: ") && text.contains(advice),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_disk_ends_the_writing() {
+        let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        assert!(is_disk_failure(&failure(ffi::SQLITE_IOERR_FSYNC)));
+        assert!(!is_disk_failure(&failure(ffi::SQLITE_FULL)));
+        assert!(!is_disk_failure(&failure(ffi::SQLITE_BUSY)));
+    }
 }

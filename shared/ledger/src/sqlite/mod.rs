@@ -56,7 +56,12 @@ struct Session {
 
 impl Session {
     fn new(db: Connection) -> Self {
-        Self { db, numbers: BTreeMap::new(), names: BTreeMap::new(), scrub: false }
+        Self {
+            db,
+            numbers: BTreeMap::new(),
+            names: BTreeMap::new(),
+            scrub: false,
+        }
     }
 
     fn forget_tenants(&mut self) {
@@ -104,7 +109,11 @@ impl SqliteLedger {
 impl Ledger for SqliteLedger {
     async fn read(&self, tenant: &TenantId, case: CaseId, from: u64) -> Result<History, LedgerError> {
         let tenant = tenant.clone();
-        self.reader.run("read a case from the ledger", move |s| query::read(s, &tenant, case, from)).await
+        self.reader
+            .run("read a case from the ledger", move |s| {
+                query::read(s, &tenant, case, from)
+            })
+            .await
     }
 
     async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
@@ -112,24 +121,42 @@ impl Ledger for SqliteLedger {
         self.writer.run(APPEND, move |s| append::append(s, &append)).await
     }
 
-    async fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
-        self.reader.run("read what is due from the ledger", move |s| query::due(s, shard, now, limit)).await
+    async fn due(
+        &self,
+        shard: Shard,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
+        self.reader
+            .run("read what is due from the ledger", move |s| {
+                query::due(s, shard, now, limit)
+            })
+            .await
     }
 
     async fn list(&self, filter: Filter) -> Result<Vec<IndexEntry>, LedgerError> {
-        self.reader.run("list the ledger's cases", move |s| query::list(s, &filter)).await
+        self.reader
+            .run("list the ledger's cases", move |s| query::list(s, &filter))
+            .await
     }
 
     async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError> {
         let tenant = tenant.clone();
         if changes.is_empty() {
-            return self.reader.run("read a tenant's gates", move |s| query::gates(s, &tenant)).await;
+            return self
+                .reader
+                .run("read a tenant's gates", move |s| query::gates(s, &tenant))
+                .await;
         }
-        self.writer.run("change a tenant's gates", move |s| append::gates(s, &tenant, &changes)).await
+        self.writer
+            .run("change a tenant's gates", move |s| append::gates(s, &tenant, &changes))
+            .await
     }
 
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         let owner = owner.to_owned();
-        self.writer.run("own a shard", move |s| append::own(s, shard, &owner, now, until)).await
+        self.writer
+            .run("own a shard", move |s| append::own(s, shard, &owner, now, until))
+            .await
     }
 }

@@ -37,12 +37,21 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(path: &Path) -> Result<Opened, LedgerError> {
-    let broken = |detail: String| LedgerError::Broken { attempted: OPEN, detail: format!("{}: {detail}", path.display()) };
+    let broken = |detail: String| LedgerError::Broken {
+        attempted: OPEN,
+        detail: format!("{}: {detail}", path.display()),
+    };
     let lock = lock(path).map_err(|e| match e {
-        NotLocked::Held(who) => LedgerError::Held { detail: format!("{}: {who}", path.display()) },
+        NotLocked::Held(who) => LedgerError::Held {
+            detail: format!("{}: {who}", path.display()),
+        },
         NotLocked::Broken(why) => broken(why),
     })?;
-    create_private(path).map_err(|e| broken(format!("cannot be created ({e}); its folder must exist and be writable")))?;
+    create_private(path).map_err(|e| {
+        broken(format!(
+            "cannot be created ({e}); its folder must exist and be writable"
+        ))
+    })?;
     let writer = connect(path, false).map_err(|e| named(path, &e))?;
     migrate(&writer, MIGRATIONS).map_err(|e| match e {
         Migration::Sql(e) => named(path, &e),
@@ -54,12 +63,14 @@ pub(super) fn open(path: &Path) -> Result<Opened, LedgerError> {
 
 fn named(path: &Path, error: &rusqlite::Error) -> LedgerError {
     match explained(OPEN, error) {
-        LedgerError::Unavailable { attempted, detail } => {
-            LedgerError::Unavailable { attempted, detail: format!("{}: {detail}", path.display()) }
-        }
-        LedgerError::Broken { attempted, detail } => {
-            LedgerError::Broken { attempted, detail: format!("{}: {detail}", path.display()) }
-        }
+        LedgerError::Unavailable { attempted, detail } => LedgerError::Unavailable {
+            attempted,
+            detail: format!("{}: {detail}", path.display()),
+        },
+        LedgerError::Broken { attempted, detail } => LedgerError::Broken {
+            attempted,
+            detail: format!("{}: {detail}", path.display()),
+        },
         held @ LedgerError::Held { .. } => held,
     }
 }
@@ -84,17 +95,27 @@ fn lock(path: &Path) -> Result<File, NotLocked> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     private(&mut options);
-    let mut file = options
-        .open(&beside)
-        .map_err(|e| NotLocked::Broken(format!("its lock file {} cannot be opened ({e}); its folder must exist and be writable", beside.display())))?;
+    let mut file = options.open(&beside).map_err(|e| {
+        NotLocked::Broken(format!(
+            "its lock file {} cannot be opened ({e}); its folder must exist and be writable",
+            beside.display()
+        ))
+    })?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             // Only for the message: an unreadable number is left out of it.
             let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
-            let who = if known { format!("process {}", holder.trim()) } else { "another process".to_owned() };
-            return Err(NotLocked::Held(format!("{who} has it open (lock file {}); stop that one, or use another file", beside.display())));
+            let who = if known {
+                format!("process {}", holder.trim())
+            } else {
+                "another process".to_owned()
+            };
+            return Err(NotLocked::Held(format!(
+                "{who} has it open (lock file {}); stop that one, or use another file",
+                beside.display()
+            )));
         }
         Err(TryLockError::Error(e)) => return Err(broken("locked", &beside, e)),
     }
@@ -123,12 +144,24 @@ fn private(options: &mut OpenOptions) {
 fn private(_: &mut OpenOptions) {}
 
 fn connect(path: &Path, read_only: bool) -> rusqlite::Result<Connection> {
-    let access = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
+    let access = if read_only {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    };
     let db = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(std::time::Duration::from_millis(u64::from(BUSY_MS)))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.pragma_update(None, "trusted_schema", false)?;
-    db.pragma_update(None, "cache_size", if read_only { -READER_CACHE_KIB } else { -WRITER_CACHE_KIB })?;
+    db.pragma_update(
+        None,
+        "cache_size",
+        if read_only {
+            -READER_CACHE_KIB
+        } else {
+            -WRITER_CACHE_KIB
+        },
+    )?;
     if !read_only {
         db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
         db.pragma_update(None, "synchronous", "full")?;
@@ -156,12 +189,19 @@ fn migrate(db: &Connection, migrations: &[&str]) -> Result<(), Migration> {
     let (application, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 && application != i64::from(APPLICATION_ID) {
-        return Err(Migration::Refused("is a database of another program; name another file".to_owned()));
+        return Err(Migration::Refused(
+            "is a database of another program; name another file".to_owned(),
+        ));
     }
-    let done = usize::try_from(version).ok().filter(|v| *v <= migrations.len()).ok_or_else(|| {
-        let ours = migrations.len();
-        Migration::Refused(format!("has schema version {version}, this program knows up to {ours}; use the newer program"))
-    })?;
+    let done = usize::try_from(version)
+        .ok()
+        .filter(|v| *v <= migrations.len())
+        .ok_or_else(|| {
+            let ours = migrations.len();
+            Migration::Refused(format!(
+                "has schema version {version}, this program knows up to {ours}; use the newer program"
+            ))
+        })?;
     for (sql, reached) in migrations.iter().zip(1_i64..).skip(done) {
         let tx = db.unchecked_transaction()?;
         tx.execute_batch(sql)?;

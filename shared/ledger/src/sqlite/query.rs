@@ -28,7 +28,10 @@ pub(super) fn number(session: &mut Session, tenant: &TenantId) -> Result<Option<
 }
 
 pub(super) fn add_tenant(session: &mut Session, tenant: &TenantId) -> Result<i64, Failure> {
-    let number = session.db.prepare_cached("INSERT INTO tenants (name) VALUES (?1)")?.insert([tenant.as_str()])?;
+    let number = session
+        .db
+        .prepare_cached("INSERT INTO tenants (name) VALUES (?1)")?
+        .insert([tenant.as_str()])?;
     session.numbers.insert(tenant.clone(), number);
     Ok(number)
 }
@@ -65,7 +68,12 @@ pub(super) fn walk(
         let row = statement
             .query_row(params![seq, to_i64(from)], |row| {
                 let place = (row.get::<_, i64>(1)?, to_u64(row.get(2)?));
-                Ok((row.get::<_, i64>(0)?, place, Digest(row.get(3)?), row.get::<_, Option<Vec<u8>>>(4)?))
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    place,
+                    Digest(row.get(3)?),
+                    row.get::<_, Option<Vec<u8>>>(4)?,
+                ))
             })
             .optional()?;
         let (before, place, hash, body) = row.ok_or_else(missing)?;
@@ -79,7 +87,12 @@ pub(super) fn walk(
             records.reverse();
             return verified(case, hash, records);
         };
-        records.push(Record { version, prev: Digest::ZERO, hash, body });
+        records.push(Record {
+            version,
+            prev: Digest::ZERO,
+            hash,
+            body,
+        });
         (version, seq) = (version - 1, before);
     }
     records.reverse();
@@ -89,30 +102,48 @@ pub(super) fn walk(
 fn verified(case: CaseId, prev: Digest, records: Vec<Record>) -> Result<(Digest, Vec<Record>), Failure> {
     for record in &records {
         if record.hash != link(record.prev, Digest::of(&record.body)) {
-            return Err(damaged(&format!("record {} of {case} is not what its hash says", record.version)));
+            return Err(damaged(&format!(
+                "record {} of {case} is not what its hash says",
+                record.version
+            )));
         }
     }
     Ok((prev, records))
 }
 
 pub(super) fn read(session: &mut Session, tenant: &TenantId, case: CaseId, from: u64) -> Result<History, Failure> {
-    let Some(tenant) = number(session, tenant)? else { return Ok(History::default()) };
+    let Some(tenant) = number(session, tenant)? else {
+        return Ok(History::default());
+    };
     let row = session
         .db
         .prepare_cached("SELECT version, head, last, salt, number FROM cases WHERE tenant = ?1 AND id = ?2")?
         .query_row(params![tenant, case.0], |row| {
             let (last, number) = (row.get::<_, i64>(2)?, row.get::<_, i64>(4)?);
-            Ok((to_u64(row.get(0)?), Digest(row.get(1)?), last, row.get::<_, Option<[u8; 32]>>(3)?, number))
+            Ok((
+                to_u64(row.get(0)?),
+                Digest(row.get(1)?),
+                last,
+                row.get::<_, Option<[u8; 32]>>(3)?,
+                number,
+            ))
         })
         .optional()?;
-    let Some((version, head, last, salt, number)) = row else { return Ok(History::default()) };
+    let Some((version, head, last, salt, number)) = row else {
+        return Ok(History::default());
+    };
     let from = from.saturating_sub(1);
     if from >= version {
-        return Ok(History { records: Vec::new(), salt });
+        return Ok(History {
+            records: Vec::new(),
+            salt,
+        });
     }
     let (_, records) = walk(session, number, case, (version, last), from)?;
     if records.last().map(|r| r.hash) != Some(head) {
-        return Err(damaged(&format!("the index of {case} does not agree with its last record")));
+        return Err(damaged(&format!(
+            "the index of {case} does not agree with its last record"
+        )));
     }
     Ok(History { records, salt })
 }
@@ -136,11 +167,18 @@ pub(super) fn due(
             )?;
             let rows = statement.query_map(params![after.0, after.1, after.2, SLICE], |row| {
                 let place = (row.get::<_, i64>(0)?, row.get::<_, [u8; 10]>(1)?, row.get::<_, i64>(2)?);
-                Ok((place, row.get::<_, String>(3)?, to_u64(row.get(4)?), row.get::<_, i64>(5)?))
+                Ok((
+                    place,
+                    row.get::<_, String>(3)?,
+                    to_u64(row.get(4)?),
+                    row.get::<_, i64>(5)?,
+                ))
             })?;
             rows.collect::<Result<Vec<_>, _>>()?
         };
-        let Some((place, ..)) = rows.last() else { return Ok((due, None)) };
+        let Some((place, ..)) = rows.last() else {
+            return Ok((due, None));
+        };
         after = *place;
         for ((at, case, _), why, version, tenant) in rows {
             let tenant = name(session, tenant)?;
@@ -151,14 +189,25 @@ pub(super) fn due(
                 return Ok((due, Some(Timestamp(at))));
             }
             let case = CaseId(case);
-            due.push(Due { tenant, case, version, wake: Wake { at: Timestamp(at), why: wake_reason(case, &why)? } });
+            due.push(Due {
+                tenant,
+                case,
+                version,
+                wake: Wake {
+                    at: Timestamp(at),
+                    why: wake_reason(case, &why)?,
+                },
+            });
         }
     }
 }
 
 pub(super) fn list(session: &mut Session, filter: &Filter) -> Result<Vec<IndexEntry>, Failure> {
     let tenants: Vec<(i64, TenantId)> = match &filter.tenant {
-        Some(tenant) => number(session, tenant)?.map(|n| (n, tenant.clone())).into_iter().collect(),
+        Some(tenant) => number(session, tenant)?
+            .map(|n| (n, tenant.clone()))
+            .into_iter()
+            .collect(),
         None => {
             let mut numbers: Vec<(i64, TenantId)> = Vec::new();
             for n in all_tenants(session)? {
@@ -203,7 +252,10 @@ fn all_tenants(session: &Session) -> Result<Vec<i64>, Failure> {
 fn entry(row: &Row<'_>, tenant: &TenantId) -> Result<IndexEntry, Failure> {
     let case = CaseId(row.get(0)?);
     let wake = match (row.get::<_, Option<i64>>(7)?, row.get::<_, Option<String>>(8)?) {
-        (Some(at), Some(why)) => Some(Wake { at: Timestamp(at), why: wake_reason(case, &why)? }),
+        (Some(at), Some(why)) => Some(Wake {
+            at: Timestamp(at),
+            why: wake_reason(case, &why)?,
+        }),
         _ => None,
     };
     Ok(IndexEntry {
@@ -224,14 +276,20 @@ fn entry(row: &Row<'_>, tenant: &TenantId) -> Result<IndexEntry, Failure> {
 }
 
 pub(super) fn gates(session: &mut Session, tenant: &TenantId) -> Result<Gates, Failure> {
-    let Some(number) = number(session, tenant)? else { return Ok(Gates::new()) };
-    let mut statement = session.db.prepare_cached("SELECT name, until FROM gates WHERE tenant = ?1")?;
+    let Some(number) = number(session, tenant)? else {
+        return Ok(Gates::new());
+    };
+    let mut statement = session
+        .db
+        .prepare_cached("SELECT name, until FROM gates WHERE tenant = ?1")?;
     let rows = statement.query_map([number], |row| Ok((row.get(0)?, Timestamp(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn damaged(what: &str) -> Failure {
-    Failure::Broken(format!("{what}: the file was damaged or changed; stop, keep a copy of it, and restore a backup"))
+    Failure::Broken(format!(
+        "{what}: the file was damaged or changed; stop, keep a copy of it, and restore a backup"
+    ))
 }
 
 /// Versions are checked to fit before they are written.
@@ -270,6 +328,10 @@ fn wake_reason(case: CaseId, word: &str) -> Result<WakeReason, Failure> {
         "waiver_ends" => WakeReason::WaiverEnds,
         "hold_ends" => WakeReason::HoldEnds,
         "seal" => WakeReason::Seal,
-        other => return Err(Failure::Broken(format!("{case} is to be woken for '{other}', which this version does not know; use the newer one"))),
+        other => {
+            return Err(Failure::Broken(format!(
+                "{case} is to be woken for '{other}', which this version does not know; use the newer one"
+            )));
+        }
     })
 }

@@ -53,7 +53,10 @@ impl<T: Send, F: FnMut(&mut Session) -> Result<T, Failure> + Send> Job for Reque
     fn run(&mut self, session: &mut Session) -> Result<(), rusqlite::Error> {
         self.result = Some(match (self.work)(session) {
             Ok(result) => Ok(result),
-            Err(Failure::Broken(detail)) => Err(LedgerError::Broken { attempted: self.attempted, detail }),
+            Err(Failure::Broken(detail)) => Err(LedgerError::Broken {
+                attempted: self.attempted,
+                detail,
+            }),
             Err(Failure::Sql(error)) => return Err(error),
         });
         Ok(())
@@ -71,13 +74,20 @@ impl<T: Send, F: FnMut(&mut Session) -> Result<T, Failure> + Send> Job for Reque
 }
 
 fn closed(attempted: &'static str) -> LedgerError {
-    LedgerError::Unavailable { attempted, detail: "it is closed; open it again".to_owned() }
+    LedgerError::Unavailable {
+        attempted,
+        detail: "it is closed; open it again".to_owned(),
+    }
 }
 
 impl Lane {
     pub(super) fn writer(db: Connection, lock: File) -> Result<Self, LedgerError> {
         Self::start("ledger-writer", move |commands| {
-            Writer { session: Session::new(db), failed: None }.serve(&commands, lock);
+            Writer {
+                session: Session::new(db),
+                failed: None,
+            }
+            .serve(&commands, lock);
         })
     }
 
@@ -87,10 +97,17 @@ impl Lane {
 
     fn start(name: &str, serve: impl FnOnce(Receiver<Command>) + Send + 'static) -> Result<Self, LedgerError> {
         let (sender, commands) = channel();
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(commands)).map_err(|e| {
-            LedgerError::Unavailable { attempted: "open the ledger", detail: format!("no thread could be started: {e}") }
-        })?;
-        Ok(Self { sender, thread: Mutex::new(Some(thread)) })
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || serve(commands))
+            .map_err(|e| LedgerError::Unavailable {
+                attempted: "open the ledger",
+                detail: format!("no thread could be started: {e}"),
+            })?;
+        Ok(Self {
+            sender,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Has work done, and waits for its result.
@@ -100,13 +117,19 @@ impl Lane {
         work: impl FnMut(&mut Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let job = Request { attempted, work, result: None, reply };
+        let job = Request {
+            attempted,
+            work,
+            result: None,
+            reply,
+        };
         self.ask(attempted, Command::Run(Box::new(job)), answer).await
     }
 
     pub(super) async fn checkpoint(&self) -> Result<(), LedgerError> {
         let (reply, answer) = oneshot::channel();
-        self.ask("checkpoint the ledger", Command::Checkpoint(reply), answer).await
+        self.ask("checkpoint the ledger", Command::Checkpoint(reply), answer)
+            .await
     }
 
     /// Ends the thread after what was asked before; a second time does nothing.
@@ -255,7 +278,9 @@ impl Writer {
         match &self.failed {
             Some(said) => LedgerError::Unavailable {
                 attempted,
-                detail: format!("the disk failed ({said}): check it and the system's log, then start this process again"),
+                detail: format!(
+                    "the disk failed ({said}): check it and the system's log, then start this process again"
+                ),
             },
             None => explained(attempted, error),
         }
@@ -265,12 +290,17 @@ impl Writer {
         if self.failed.is_some() {
             return Err(rusqlite::Error::InvalidQuery);
         }
-        let done = self.session.db.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([])).and_then(|_| {
-            for job in group.iter_mut() {
-                job.run(&mut self.session)?;
-            }
-            self.session.db.prepare_cached("COMMIT")?.execute([]).map(drop)
-        });
+        let done = self
+            .session
+            .db
+            .prepare_cached("BEGIN IMMEDIATE")
+            .and_then(|mut s| s.execute([]))
+            .and_then(|_| {
+                for job in group.iter_mut() {
+                    job.run(&mut self.session)?;
+                }
+                self.session.db.prepare_cached("COMMIT")?.execute([]).map(drop)
+            });
         if let Err(error) = &done {
             self.session.forget_tenants();
             if is_disk_failure(error) {
@@ -296,7 +326,10 @@ impl Writer {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
             .map_err(|error| explained(attempted, &error))?;
         if busy != 0 {
-            return Err(LedgerError::Unavailable { attempted, detail: "a reader still uses the log".to_owned() });
+            return Err(LedgerError::Unavailable {
+                attempted,
+                detail: "a reader still uses the log".to_owned(),
+            });
         }
         self.session.scrub = false;
         Ok(())

@@ -1,8 +1,10 @@
 //! One suite for every backend of the ledger. `laws.rs` holds one function a
 //! law; a backend is an implementation of [`backend::Backend`] and one line
 //! that makes a test of each law. What only a file can suffer is in
-//! `sqlite_file.rs` and `sqlite_kill.rs`; `model.rs` holds the backends against
-//! each other under random operations.
+//! `sqlite_file.rs`, `sqlite_group.rs` and `sqlite_kill.rs`; `model.rs` holds
+//! the backends against each other under random operations.
+
+#![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
 mod backend;
 mod laws;
@@ -11,4 +13,5 @@ mod model;
 mod pen;
 mod sqlite;
 mod sqlite_file;
+mod sqlite_group;
 mod sqlite_kill;

@@ -48,7 +48,16 @@ async fn a_case_that_lost_all_is_gone_with_its_claim_and_wake() {
     assert_eq!(ledger.due(Shard::ALL, NOON, 9).await.unwrap().0.len(), 1);
     assert_eq!(ledger.lose_tail(&first.tenant, first.case, 9), 0);
     assert_eq!(ledger.due(Shard::ALL, NOON, 9).await.unwrap(), (Vec::new(), None));
-    assert!(ledger.list(Filter { limit: 9, ..Filter::default() }).await.unwrap().is_empty());
+    assert!(
+        ledger
+            .list(Filter {
+                limit: 9,
+                ..Filter::default()
+            })
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     let mut append = Pen::new("acme", "two").draft(1, "opened");
     append.claim = Claim::Take("m365:7".to_owned());

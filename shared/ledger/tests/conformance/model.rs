@@ -4,9 +4,7 @@
 
 use crate::pen::{NOON, Pen, tenant};
 use offboard_domain::{Digest, TenantId, Timestamp, Wake, WakeReason};
-use offboard_ledger::{
-    Append, Cap, Claim, Filter, GateChange, KeyChange, Ledger, MemoryLedger, Shard, SqliteLedger,
-};
+use offboard_ledger::{Append, Cap, Claim, Filter, GateChange, KeyChange, Ledger, MemoryLedger, Shard, SqliteLedger};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::path::Path;
@@ -29,11 +27,39 @@ enum Stand {
 
 #[derive(Debug, Clone)]
 enum Op {
-    Append { case: usize, stand: Stand, records: usize, ended: bool, wake: Option<i64>, opened: i64, key: u8, claim: u8, cap: u8 },
-    Due { index: u16, of: u16, now: i64, limit: usize },
-    List { tenant: Option<usize>, open_only: bool, after: Option<usize>, limit: usize },
-    Gate { tenant: usize, name: u8, until: Option<i64> },
-    Own { owner: u8, now: i64, until: i64 },
+    Append {
+        case: usize,
+        stand: Stand,
+        records: usize,
+        ended: bool,
+        wake: Option<i64>,
+        opened: i64,
+        key: u8,
+        claim: u8,
+        cap: u8,
+    },
+    Due {
+        index: u16,
+        of: u16,
+        now: i64,
+        limit: usize,
+    },
+    List {
+        tenant: Option<usize>,
+        open_only: bool,
+        after: Option<usize>,
+        limit: usize,
+    },
+    Gate {
+        tenant: usize,
+        name: u8,
+        until: Option<i64>,
+    },
+    Own {
+        owner: u8,
+        now: i64,
+        until: i64,
+    },
     Restart,
 }
 
@@ -50,17 +76,19 @@ fn op() -> impl Strategy<Value = Op> {
         (cases.clone(), stand, 0..4_usize, prop::bool::weighted(0.2)),
         (prop::option::of(0..6_i64), 0..4_i64, 0..8_u8, 0..6_u8, 0..6_u8),
     )
-        .prop_map(|((case, stand, records, ended), (wake, opened, key, claim, cap))| Op::Append {
-            case,
-            stand,
-            records,
-            ended,
-            wake,
-            opened,
-            key,
-            claim,
-            cap,
-        });
+        .prop_map(
+            |((case, stand, records, ended), (wake, opened, key, claim, cap))| Op::Append {
+                case,
+                stand,
+                records,
+                ended,
+                wake,
+                opened,
+                key,
+                claim,
+                cap,
+            },
+        );
     prop_oneof![
         12 => append,
         2 => (0..3_u16, 1..4_u16, 0..7_i64, 0..5_usize).prop_map(|(index, of, now, limit)| Op::Due { index: index % of, of, now, limit }),
@@ -82,7 +110,20 @@ fn pen(case: usize) -> Pen {
 
 /// The append that an operation means, from what the model holds.
 async fn meant(model: &dyn Ledger, op: &Op, serial: usize, last: &[Option<Append>]) -> Option<Append> {
-    let Op::Append { case, stand, records, ended, wake, opened, key, claim, cap } = op else { return None };
+    let Op::Append {
+        case,
+        stand,
+        records,
+        ended,
+        wake,
+        opened,
+        key,
+        claim,
+        cap,
+    } = op
+    else {
+        return None;
+    };
     let mut pen = pen(*case);
     let history = pen.history(model).await;
     let end = history.len() as u64;
@@ -102,7 +143,10 @@ async fn meant(model: &dyn Ledger, op: &Op, serial: usize, last: &[Option<Append
     }
     let mut append = pen.draft(*records, &format!("operation {serial}"));
     append.index.ended = *ended;
-    append.index.wake = wake.map(|at| Wake { at: NOON.plus(at), why: WakeReason::Seal });
+    append.index.wake = wake.map(|at| Wake {
+        at: NOON.plus(at),
+        why: WakeReason::Seal,
+    });
     append.index.opened_at = NOON.plus(*opened);
     append.index.updated_at = NOON.plus(i64::try_from(serial).unwrap());
     append.key = match key {
@@ -115,7 +159,10 @@ async fn meant(model: &dyn Ledger, op: &Op, serial: usize, last: &[Option<Append
         3 => Claim::Release,
         _ => Claim::Keep,
     };
-    append.cap = (*cap < 3).then(|| Cap { since: NOON.plus(i64::from(*cap)), most: u32::from(*cap) + 1 });
+    append.cap = (*cap < 3).then(|| Cap {
+        since: NOON.plus(i64::from(*cap)),
+        most: u32::from(*cap) + 1,
+    });
     Some(append)
 }
 
@@ -129,15 +176,37 @@ async fn ask(ledger: &dyn Ledger, op: &Op, append: Option<&Append>) -> String {
         },
         Op::Due { index, of, now, limit } => {
             let shard = Shard { index: *index, of: *of };
-            text(ledger.due(shard, NOON.plus(*now), *limit).await.map(|d| format!("{d:?}")))
+            text(
+                ledger
+                    .due(shard, NOON.plus(*now), *limit)
+                    .await
+                    .map(|d| format!("{d:?}")),
+            )
         }
-        Op::List { tenant, open_only, after, limit } => {
+        Op::List {
+            tenant,
+            open_only,
+            after,
+            limit,
+        } => {
             let after = after.map(|case| (pen(case).tenant, pen(case).case));
-            let filter = Filter { tenant: tenant.map(name), open_only: *open_only, after, limit: *limit };
+            let filter = Filter {
+                tenant: tenant.map(name),
+                open_only: *open_only,
+                after,
+                limit: *limit,
+            };
             text(ledger.list(filter).await.map(|l| format!("{l:?}")))
         }
-        Op::Gate { tenant, name: gate, until } => {
-            let changes = vec![GateChange { name: format!("gate/{gate}"), until: until.map(Timestamp) }];
+        Op::Gate {
+            tenant,
+            name: gate,
+            until,
+        } => {
+            let changes = vec![GateChange {
+                name: format!("gate/{gate}"),
+                until: until.map(Timestamp),
+            }];
             text(ledger.gates(&name(*tenant), changes).await.map(|g| format!("{g:?}")))
         }
         Op::Own { owner, now, until } => {
@@ -157,7 +226,13 @@ async fn all_that_is_seen(ledger: &dyn Ledger) -> String {
     for n in 0..TENANTS.len() {
         seen += &format!("{:?}\n", ledger.gates(&name(n), Vec::new()).await.unwrap());
     }
-    let list = ledger.list(Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
+    let list = ledger
+        .list(Filter {
+            limit: 1_000,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
     let due = ledger.due(Shard::ALL, Timestamp(i64::MAX), 1_000).await.unwrap();
     seen + &format!("{list:?}\n{due:?}")
 }

@@ -10,7 +10,10 @@ pub(crate) fn tenant(name: &str) -> TenantId {
 }
 
 pub(crate) fn wake(at: Timestamp) -> Option<Wake> {
-    Some(Wake { at, why: WakeReason::Retry })
+    Some(Wake {
+        at,
+        why: WakeReason::Retry,
+    })
 }
 
 /// A writer of one case, and where it stands.
@@ -26,7 +29,12 @@ impl Pen {
     pub(crate) fn new(tenant_name: &str, reference: &str) -> Self {
         let tenant = tenant(tenant_name);
         let case = CaseId::derive(&tenant, reference);
-        Self { tenant, case, version: 0, head: Digest::ZERO }
+        Self {
+            tenant,
+            case,
+            version: 0,
+            head: Digest::ZERO,
+        }
     }
 
     /// An append of that many records whose bodies say `text`.

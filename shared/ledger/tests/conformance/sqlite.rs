@@ -28,7 +28,10 @@ impl Sqlite {
         let db = Connection::open(&path).unwrap();
         tamper(&db);
         db.close().unwrap();
-        Self { ledger: SqliteLedger::open(&path).unwrap(), folder }
+        Self {
+            ledger: SqliteLedger::open(&path).unwrap(),
+            folder,
+        }
     }
 }
 

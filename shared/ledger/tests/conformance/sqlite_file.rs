@@ -29,22 +29,33 @@ async fn refused(backend: &Sqlite, pen: &Pen) -> String {
 #[tokio::test]
 async fn law_06_a_missing_record_is_named() {
     let (backend, pen) = with_three_records().await;
-    let backend = backend.tampered(|db| assert_eq!(db.execute("DELETE FROM records WHERE version = 2", []).unwrap(), 1));
+    let backend =
+        backend.tampered(|db| assert_eq!(db.execute("DELETE FROM records WHERE version = 2", []).unwrap(), 1));
     let said = refused(&backend, &pen).await;
     assert!(said.contains(&format!("record 2 of {} is missing", pen.case)), "{said}");
     // Nor does a writer who stands before it get a shorter history.
     let stale = Pen::new("acme", "one").draft(1, "stale");
-    assert!(matches!(backend.ledger().append(stale).await, Err(LedgerError::Broken { .. })));
+    assert!(matches!(
+        backend.ledger().append(stale).await,
+        Err(LedgerError::Broken { .. })
+    ));
 }
 
 #[tokio::test]
 async fn law_06_a_changed_record_is_named() {
     let (backend, pen) = with_three_records().await;
     let backend = backend.tampered(|db| {
-        assert_eq!(db.execute("UPDATE records SET body = x'00' WHERE version = 2", []).unwrap(), 1);
+        assert_eq!(
+            db.execute("UPDATE records SET body = x'00' WHERE version = 2", [])
+                .unwrap(),
+            1
+        );
     });
     let said = refused(&backend, &pen).await;
-    assert!(said.contains(&format!("record 2 of {} is not what its hash says", pen.case)), "{said}");
+    assert!(
+        said.contains(&format!("record 2 of {} is not what its hash says", pen.case)),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -67,7 +78,10 @@ async fn law_07_a_log_that_leads_into_another_case_is_named() {
         assert_eq!(db.execute(&sql, []).unwrap(), 1);
     });
     let said = refused(&backend, &pen).await;
-    assert!(said.contains("is missing") && !said.contains(&other.case.to_string()), "{said}");
+    assert!(
+        said.contains("is missing") && !said.contains(&other.case.to_string()),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +89,10 @@ async fn a_second_opening_is_refused_and_names_the_file() {
     let backend = Sqlite::fresh().await;
     let said = SqliteLedger::open(&backend.path()).unwrap_err().to_string();
     let (file, process) = (backend.path().display().to_string(), std::process::id());
-    assert!(said.contains(&file) && said.contains(&format!("process {process} has it open")), "{said}");
+    assert!(
+        said.contains(&file) && said.contains(&format!("process {process} has it open")),
+        "{said}"
+    );
     // The refused one did not disturb the first.
     let mut pen = Pen::new("acme", "one");
     let append = pen.draft(1, "opened");
@@ -92,13 +109,19 @@ async fn what_is_not_a_ledger_is_refused_and_left_alone() {
     assert_eq!(std::fs::read_to_string(&text).unwrap(), "name,leaves\n".repeat(500));
 
     let foreign = folder.path().join("foreign.db");
-    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    Connection::open(&foreign)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x)")
+        .unwrap();
     let said = SqliteLedger::open(&foreign).unwrap_err().to_string();
     assert!(said.contains("another program"), "{said}");
 
     let newer = folder.path().join("newer.db");
     SqliteLedger::open(&newer).unwrap().close().await.unwrap();
-    Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    Connection::open(&newer)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
     let said = SqliteLedger::open(&newer).unwrap_err().to_string();
     assert!(said.contains("schema version 99"), "{said}");
 
@@ -115,7 +138,12 @@ async fn nobody_but_its_owner_reads_the_files() {
     let mut seen = 0;
     for file in std::fs::read_dir(backend.path().parent().unwrap()).unwrap() {
         let file = file.unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+        assert_eq!(
+            file.metadata().unwrap().permissions().mode() & 0o077,
+            0,
+            "{:?}",
+            file.path()
+        );
         seen += 1;
     }
     assert!(seen >= 3, "the file, its log and its lock");
@@ -140,15 +168,33 @@ async fn closing_drains_and_then_refuses() {
     let after = Pen::new("acme", "late").draft(1, "opened");
     let said = ledger.append(after).await.unwrap_err().to_string();
     assert!(said.contains("closed"), "{said}");
-    assert!(ledger.list(Filter { limit: 1, ..Filter::default() }).await.is_err());
+    assert!(
+        ledger
+            .list(Filter {
+                limit: 1,
+                ..Filter::default()
+            })
+            .await
+            .is_err()
+    );
 
     // The log is folded in: the file alone is the whole ledger, and free.
     let log = path.with_extension("db-wal");
     assert!(!log.exists() || std::fs::metadata(&log).unwrap().len() == 0);
     let again = SqliteLedger::open(&path).unwrap();
-    let listed = again.list(Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
+    let listed = again
+        .list(Filter {
+            limit: 1_000,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(listed.len(), done);
-    assert!(answers.iter().all(|a| matches!(a, Ok(Appended::Done) | Err(LedgerError::Unavailable { .. }))));
+    assert!(
+        answers
+            .iter()
+            .all(|a| matches!(a, Ok(Appended::Done) | Err(LedgerError::Unavailable { .. })))
+    );
 }
 
 #[tokio::test]
@@ -157,14 +203,22 @@ async fn law_13_a_destroyed_salt_is_nowhere_in_the_files() {
     let backend = Sqlite::fresh().await;
     let ledger = backend.ledger();
     let mut pen = Pen::new("acme", "one");
-    let opened = Append { key: KeyChange::Create(salt), ..pen.draft(1, "opened") };
+    let opened = Append {
+        key: KeyChange::Create(salt),
+        ..pen.draft(1, "opened")
+    };
     pen.write(&*ledger, opened).await;
     let holds_salt = || {
         let files = std::fs::read_dir(backend.path().parent().unwrap()).unwrap();
-        files.map(|f| std::fs::read(f.unwrap().path()).unwrap()).any(|bytes| bytes.windows(32).any(|w| w == salt))
+        files
+            .map(|f| std::fs::read(f.unwrap().path()).unwrap())
+            .any(|bytes| bytes.windows(32).any(|w| w == salt))
     };
     assert!(holds_salt(), "the search finds it while it is there");
-    let erased = Append { key: KeyChange::Destroy, ..pen.draft(1, "erased") };
+    let erased = Append {
+        key: KeyChange::Destroy,
+        ..pen.draft(1, "erased")
+    };
     pen.write(&*ledger, erased).await;
     // The idle writer scrubs after it has answered; what comes after its next
     // answer comes after that.
@@ -192,11 +246,27 @@ async fn every_question_is_answered_by_an_index() {
         "SELECT * FROM cases INDEXED BY cases_due WHERE wake_at IS NOT NULL AND (wake_at, id, number) > (1, x'00', 1)
             ORDER BY wake_at, id, number LIMIT 5",
     );
-    assert!(due.starts_with("SEARCH cases USING INDEX cases_due") && !due.contains("B-TREE"), "{due}");
+    assert!(
+        due.starts_with("SEARCH cases USING INDEX cases_due") && !due.contains("B-TREE"),
+        "{due}"
+    );
     let of_tenant = "WHERE tenant = 1 AND id > x'00'";
-    let open = plan(&format!("SELECT * FROM cases INDEXED BY cases_open {of_tenant} AND ended = 0 ORDER BY id"));
-    assert!(open.starts_with("SEARCH cases USING INDEX cases_open") && !open.contains("B-TREE"), "{open}");
-    let all = plan(&format!("SELECT * FROM cases INDEXED BY cases_id {of_tenant} ORDER BY id"));
-    assert!(all.starts_with("SEARCH cases USING INDEX cases_id") && !all.contains("B-TREE"), "{all}");
-    assert_eq!(ledger.due(Shard::ALL, Timestamp(i64::MAX), 100).await.unwrap().0.len(), 50);
+    let open = plan(&format!(
+        "SELECT * FROM cases INDEXED BY cases_open {of_tenant} AND ended = 0 ORDER BY id"
+    ));
+    assert!(
+        open.starts_with("SEARCH cases USING INDEX cases_open") && !open.contains("B-TREE"),
+        "{open}"
+    );
+    let all = plan(&format!(
+        "SELECT * FROM cases INDEXED BY cases_id {of_tenant} ORDER BY id"
+    ));
+    assert!(
+        all.starts_with("SEARCH cases USING INDEX cases_id") && !all.contains("B-TREE"),
+        "{all}"
+    );
+    assert_eq!(
+        ledger.due(Shard::ALL, Timestamp(i64::MAX), 100).await.unwrap().0.len(),
+        50
+    );
 }

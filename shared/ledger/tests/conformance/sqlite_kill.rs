@@ -39,7 +39,11 @@ fn law_10_what_was_acknowledged_survives_being_killed_in_mid_commit() {
     let mut acknowledged: BTreeMap<usize, u64> = BTreeMap::new();
     for (round, kill_after) in KILLS.into_iter().enumerate() {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "sqlite_kill::law_10_what_was_acknowledged_survives_being_killed_in_mid_commit"])
+            .args([
+                "--exact",
+                "--nocapture",
+                "sqlite_kill::law_10_what_was_acknowledged_survives_being_killed_in_mid_commit",
+            ])
             .env(CHILD, &file)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -49,7 +53,10 @@ fn law_10_what_was_acknowledged_survives_being_killed_in_mid_commit() {
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             // A line cut in the middle by the kill says nothing.
-            let Some((writer, version)) = line.strip_prefix("ack ").and_then(|l| l.strip_suffix('.')?.split_once(' ')) else {
+            let Some((writer, version)) = line
+                .strip_prefix("ack ")
+                .and_then(|l| l.strip_suffix('.')?.split_once(' '))
+            else {
                 continue;
             };
             acknowledged.insert(writer.parse().unwrap(), version.parse().unwrap());
@@ -59,7 +66,10 @@ fn law_10_what_was_acknowledged_survives_being_killed_in_mid_commit() {
             }
         }
         let status = child.wait().unwrap();
-        assert!(said >= kill_after, "round {round}: the child ended by itself ({status}) after {said}");
+        assert!(
+            said >= kill_after,
+            "round {round}: the child ended by itself ({status}) after {said}"
+        );
         check(&file, &acknowledged, round);
     }
 }
@@ -67,20 +77,37 @@ fn law_10_what_was_acknowledged_survives_being_killed_in_mid_commit() {
 #[tokio::main(flavor = "current_thread")]
 async fn check(file: &Path, acknowledged: &BTreeMap<usize, u64>, round: usize) {
     let ledger = SqliteLedger::open(file).unwrap();
-    let listed = ledger.list(Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
+    let listed = ledger
+        .list(Filter {
+            limit: 1_000,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
     for writer in 0..WRITERS {
         let pen = pen(writer);
         let history = ledger.read(&pen.tenant, pen.case, 1).await.unwrap();
         let there = history.records.len() as u64;
         let promised = acknowledged.get(&writer).copied().unwrap_or(0);
-        assert!(there >= promised, "round {round}: of writer {writer}, {promised} were acknowledged and {there} are there");
+        assert!(
+            there >= promised,
+            "round {round}: of writer {writer}, {promised} were acknowledged and {there} are there"
+        );
         let entry = listed.iter().find(|e| e.case == pen.case);
-        assert_eq!(entry.map_or(0, |e| e.version), there, "round {round}: index and log agree");
+        assert_eq!(
+            entry.map_or(0, |e| e.version),
+            there,
+            "round {round}: index and log agree"
+        );
         assert_eq!(there % 2, 0, "round {round}: appends of two are whole");
         assert_eq!(history.salt.is_some(), there > 0);
         let mut head = offboard_domain::Digest::ZERO;
         for (record, version) in history.records.into_iter().zip(1..) {
-            assert_eq!(record, Record::chained(version, head, body(&pen, version)), "round {round}");
+            assert_eq!(
+                record,
+                Record::chained(version, head, body(&pen, version)),
+                "round {round}"
+            );
             head = record.hash;
         }
     }
@@ -108,7 +135,7 @@ async fn write_without_end(file: &Path) -> ! {
                 assert_eq!(ledger.append(append.clone()).await.unwrap(), Appended::Done);
                 pen.after(&append);
                 writeln!(std::io::stdout().lock(), "ack {writer} {}.", pen.version).unwrap();
-                if writer == 0 && pen.version % 100 == 0 {
+                if writer == 0 && pen.version.is_multiple_of(100) {
                     ledger.checkpoint().await.ok();
                 }
             }

@@ -6,7 +6,11 @@ use offboard_queue::{Consumer, Delivery, Message, Queue, QueueName};
 use std::collections::BTreeMap;
 
 pub(crate) fn identity() -> QueueName {
-    QueueName::Assignments { area: Area::Identity, lane: Lane::Normal, site: None }
+    QueueName::Assignments {
+        area: Area::Identity,
+        lane: Lane::Normal,
+        site: None,
+    }
 }
 
 pub(crate) fn reports() -> QueueName {
@@ -15,7 +19,12 @@ pub(crate) fn reports() -> QueueName {
 
 pub(crate) fn message(id: impl ToString) -> Message {
     let id = id.to_string();
-    Message { headers: BTreeMap::new(), body: Bytes::from(format!("body of {id}")), id, expires_at: None }
+    Message {
+        headers: BTreeMap::new(),
+        body: Bytes::from(format!("body of {id}")),
+        id,
+        expires_at: None,
+    }
 }
 
 pub(crate) fn messages(range: std::ops::Range<usize>) -> Vec<Message> {
@@ -28,7 +37,10 @@ const SOON: std::time::Duration = std::time::Duration::from_millis(300);
 
 pub(crate) async fn next(consumer: &mut Box<dyn Consumer>) -> Box<dyn Delivery> {
     let within = std::time::Duration::from_secs(20);
-    tokio::time::timeout(within, consumer.next()).await.expect("a delivery in time").unwrap()
+    tokio::time::timeout(within, consumer.next())
+        .await
+        .expect("a delivery in time")
+        .unwrap()
 }
 
 pub(crate) async fn nothing_comes(consumer: &mut Box<dyn Consumer>) {
@@ -61,5 +73,8 @@ pub(crate) async fn ack_all(deliveries: Vec<Box<dyn Delivery>>) {
 /// What a queue holds: ready, unacknowledged.
 pub(crate) async fn depth(queue: &dyn Queue, of: &QueueName) -> (u64, u64) {
     let depths = queue.depths().await.unwrap();
-    depths.into_iter().find(|d| d.queue == *of).map_or((0, 0), |d| (d.ready, d.unacknowledged))
+    depths
+        .into_iter()
+        .find(|d| d.queue == *of)
+        .map_or((0, 0), |d| (d.ready, d.unacknowledged))
 }

@@ -43,7 +43,11 @@ pub(crate) async fn law_01_what_was_confirmed_outlives_a_restart_where_promised<
     } else {
         nothing_comes(&mut consumer).await;
         queue.publish(&identity(), messages(0..1)).await.unwrap();
-        assert_eq!(ids(&take(&mut consumer, 1).await), sorted(0..1), "what refills it is served");
+        assert_eq!(
+            ids(&take(&mut consumer, 1).await),
+            sorted(0..1),
+            "what refills it is served"
+        );
     }
 }
 
@@ -126,13 +130,22 @@ pub(crate) async fn law_04_prefetch_bounds_what_a_consumer_holds<B: Backend>() {
 pub(crate) async fn law_05_headers_and_body_come_through_unchanged<B: Backend>() {
     let backend = B::fresh().await;
     let queue = backend.queue();
-    let headers = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("x-Ü", "ä; =?"), ("empty", "")];
+    let headers = [
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ("x-Ü", "ä; =?"),
+        ("empty", ""),
+    ];
     let headers: BTreeMap<String, String> = headers.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     let bodies = [Bytes::new(), (0..=255).collect(), Bytes::from(vec![0x5a; 300_000])];
     let sent: Vec<Message> = bodies
         .into_iter()
         .enumerate()
-        .map(|(n, body)| Message { body, headers: headers.clone(), expires_at: Some(backend.now().plus(600_000)), ..message(n) })
+        .map(|(n, body)| Message {
+            body,
+            headers: headers.clone(),
+            expires_at: Some(backend.now().plus(600_000)),
+            ..message(n)
+        })
         .collect();
     queue.publish(&identity(), sent.clone()).await.unwrap();
     let mut consumer = queue.consume(&identity(), 10).await.unwrap();
@@ -154,7 +167,10 @@ pub(crate) async fn law_06_a_consumer_that_silently_stopped_is_noticed<B: Backen
     let severed = identity();
     let (ended, ()) = tokio::join!(waiting.next(), backend.sever(&severed));
     assert!(matches!(ended.err(), Some(QueueError::ConsumerEnded { .. })));
-    assert!(matches!(waiting.next().await.err(), Some(QueueError::ConsumerEnded { .. })), "and stays ended");
+    assert!(
+        matches!(waiting.next().await.err(), Some(QueueError::ConsumerEnded { .. })),
+        "and stays ended"
+    );
     // Whoever subscribes again gets what the other held.
     let mut again = queue.consume(&identity(), 5).await.unwrap();
     let back = take(&mut again, 2).await;
@@ -190,7 +206,10 @@ pub(crate) async fn law_07_whatever_the_order_all_arrive<B: Backend>() {
 pub(crate) async fn law_08_duplicates_are_delivered_and_a_redelivery_says_so<B: Backend>() {
     let backend = B::fresh().await;
     let queue = backend.queue();
-    queue.publish(&identity(), vec![message("same"), message("same")]).await.unwrap();
+    queue
+        .publish(&identity(), vec![message("same"), message("same")])
+        .await
+        .unwrap();
     queue.publish(&identity(), vec![message("same")]).await.unwrap();
     let mut consumer = queue.consume(&identity(), 10).await.unwrap();
     let held = take(&mut consumer, 3).await;
@@ -206,9 +225,17 @@ pub(crate) async fn law_09_what_expired_is_not_delivered<B: Backend>() {
     const VALID_MS: i64 = 500;
     let backend = B::fresh().await;
     let queue = backend.queue();
-    let until = |id: &str, ms| Message { expires_at: Some(backend.now().plus(ms)), ..message(id) };
+    let until = |id: &str, ms| Message {
+        expires_at: Some(backend.now().plus(ms)),
+        ..message(id)
+    };
     let forever = message("forever");
-    let batch = vec![until("short", VALID_MS), forever, until("long", VALID_MS + 600_000), until("past", -1)];
+    let batch = vec![
+        until("short", VALID_MS),
+        forever,
+        until("long", VALID_MS + 600_000),
+        until("past", -1),
+    ];
     queue.publish(&identity(), batch).await.unwrap();
     backend.pass(VALID_MS).await;
     assert_eq!(depth(&*queue, &identity()).await, (2, 0));
@@ -250,7 +277,11 @@ pub(crate) async fn law_10_what_was_buried_is_kept_with_its_reason<B: Backend>()
         assert_eq!((&buried.headers, &buried.body), (&message.headers, &message.body));
     }
     assert_eq!(queue.dead(1).await.unwrap(), dead[..1], "newest first, at most so many");
-    assert_eq!(depth(&*queue, &QueueName::Dead).await, (3, 0), "looking takes nothing away");
+    assert_eq!(
+        depth(&*queue, &QueueName::Dead).await,
+        (3, 0),
+        "looking takes nothing away"
+    );
 }
 
 pub(crate) async fn law_10_the_dead_can_be_consumed<B: Backend>() {

@@ -18,7 +18,10 @@ impl Local {
     fn new() -> Self {
         let now = Arc::new(AtomicI64::new(1_800_000_000_000));
         let clock = Arc::clone(&now);
-        Self { queue: LocalQueue::new(Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)))), now }
+        Self {
+            queue: LocalQueue::new(Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)))),
+            now,
+        }
     }
 }
 
@@ -68,9 +71,16 @@ async fn first_in_first_out_also_after_a_return() {
     drop(held);
     let mut consumer = queue.consume(&identity(), 20).await.unwrap();
     let all = take(&mut consumer, 10).await;
-    assert_eq!(in_order(&all), (0..10).collect::<Vec<_>>(), "each returned to its old place, once");
+    assert_eq!(
+        in_order(&all),
+        (0..10).collect::<Vec<_>>(),
+        "each returned to its old place, once"
+    );
     let redelivered: Vec<bool> = all.iter().map(|d| d.redelivered()).collect();
-    assert_eq!(redelivered, [true, true, true, false, false, false, false, false, false, false]);
+    assert_eq!(
+        redelivered,
+        [true, true, true, false, false, false, false, false, false, false]
+    );
 }
 
 #[tokio::test]
@@ -113,7 +123,11 @@ async fn settling_after_the_consumer_went_is_an_error() {
 #[test]
 fn on_one_thread_everything_repeats() {
     let run = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let queue = Local::new().queue();
             let mut workers = tokio::task::JoinSet::new();
@@ -137,7 +151,9 @@ fn on_one_thread_everything_repeats() {
             }
             queue.publish(&identity(), messages(0..100)).await.unwrap();
             let mut order = Vec::new();
-            while let Ok(Some(sighting)) = tokio::time::timeout(std::time::Duration::from_secs(1), sightings.recv()).await {
+            while let Ok(Some(sighting)) =
+                tokio::time::timeout(std::time::Duration::from_secs(1), sightings.recv()).await
+            {
                 order.push(sighting);
             }
             order

@@ -55,7 +55,10 @@ conformance!(Folder);
 async fn the_folder_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let backend = Folder::fresh().await;
-    let mode = std::fs::metadata(backend.place.path().join("new/store")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(backend.place.path().join("new/store"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o700);
 }
 
@@ -66,7 +69,10 @@ async fn a_place_that_is_no_folder_is_named() {
     std::fs::write(&file, "x").unwrap();
     for path in [file.clone(), file.join("below")] {
         let said = Store::folder(&path).unwrap_err();
-        assert!(matches!(said, StoreError::Folder { .. }) && said.to_string().contains(&path.display().to_string()), "{said}");
+        assert!(
+            matches!(said, StoreError::Folder { .. }) && said.to_string().contains(&path.display().to_string()),
+            "{said}"
+        );
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"x");
 }
@@ -91,7 +97,11 @@ fn law_04_a_file_is_there_whole_or_not_at_all() {
     let mut acknowledged: BTreeSet<u64> = BTreeSet::new();
     for (round, kill_after) in KILLS.into_iter().enumerate() {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "folder::law_04_a_file_is_there_whole_or_not_at_all"])
+            .args([
+                "--exact",
+                "--nocapture",
+                "folder::law_04_a_file_is_there_whole_or_not_at_all",
+            ])
             .env(CHILD, place.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -100,7 +110,9 @@ fn law_04_a_file_is_there_whole_or_not_at_all() {
         let mut said = 0;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
-            let Some(n) = line.strip_prefix("ack ").and_then(|l| l.strip_suffix('.')) else { continue };
+            let Some(n) = line.strip_prefix("ack ").and_then(|l| l.strip_suffix('.')) else {
+                continue;
+            };
             acknowledged.insert(n.parse().unwrap());
             said += 1;
             if said == kill_after {
@@ -108,7 +120,10 @@ fn law_04_a_file_is_there_whole_or_not_at_all() {
             }
         }
         let status = child.wait().unwrap();
-        assert!(said >= kill_after, "round {round}: the child ended by itself ({status}) after {said}");
+        assert!(
+            said >= kill_after,
+            "round {round}: the child ended by itself ({status}) after {said}"
+        );
         check(place.path(), &acknowledged, round);
     }
 }
@@ -126,7 +141,11 @@ async fn check(folder: &Path, acknowledged: &BTreeSet<u64>, round: usize) {
     }
     assert!(there.is_superset(acknowledged), "round {round}");
     for n in acknowledged {
-        assert_eq!(store.get(Digest::of(&content(*n))).await.unwrap(), content(*n), "round {round}");
+        assert_eq!(
+            store.get(Digest::of(&content(*n))).await.unwrap(),
+            content(*n),
+            "round {round}"
+        );
     }
 }
 

@@ -35,11 +35,17 @@ pub(crate) async fn law_01_put_at_the_same_time_is_once<B: Backend>() {
         race.spawn(async move {
             let digest = store.put(bytes(3, 100_000)).await.unwrap();
             assert_eq!(store.get(digest).await.unwrap(), bytes(3, 100_000));
-            store.put_named("evidence/acme/one.json", bytes(4, 100_000)).await.unwrap();
+            store
+                .put_named("evidence/acme/one.json", bytes(4, 100_000))
+                .await
+                .unwrap();
         });
     }
     race.join_all().await;
-    assert_eq!(backend.store().get_named("evidence/acme/one.json").await.unwrap(), bytes(4, 100_000));
+    assert_eq!(
+        backend.store().get_named("evidence/acme/one.json").await.unwrap(),
+        bytes(4, 100_000)
+    );
 }
 
 pub(crate) async fn law_02_what_is_read_has_the_digest_that_was_asked_for<B: Backend>() {
@@ -47,13 +53,19 @@ pub(crate) async fn law_02_what_is_read_has_the_digest_that_was_asked_for<B: Bac
     let store = backend.store();
     let nobody = Digest::of(b"never put");
     let said = store.get(nobody).await.unwrap_err();
-    assert!(matches!(said, StoreError::Absent { .. }) && said.to_string().contains(&nobody.to_string()), "{said}");
+    assert!(
+        matches!(said, StoreError::Absent { .. }) && said.to_string().contains(&nobody.to_string()),
+        "{said}"
+    );
 
     let digest = store.put(bytes(1, 1_000)).await.unwrap();
     let other = store.put(bytes(2, 1_000)).await.unwrap();
     if backend.damage(digest).await {
         let said = store.get(digest).await.unwrap_err();
-        assert!(matches!(said, StoreError::Damaged { .. }) && said.to_string().contains(&digest.to_string()), "{said}");
+        assert!(
+            matches!(said, StoreError::Damaged { .. }) && said.to_string().contains(&digest.to_string()),
+            "{said}"
+        );
         assert_eq!(store.get(other).await.unwrap(), bytes(2, 1_000));
         // Who has the right bytes heals it.
         assert_eq!(store.put(bytes(1, 1_000)).await.unwrap(), digest);
@@ -68,12 +80,21 @@ pub(crate) async fn law_03_a_name_is_never_overwritten_with_other_content<B: Bac
     store.put_named(name, bytes(1, 10)).await.unwrap();
     for other in [bytes(2, 10), bytes(1, 9), bytes(1, 11), Bytes::new()] {
         let said = store.put_named(name, other).await.unwrap_err();
-        assert!(matches!(&said, StoreError::Occupied { holds, .. } if *holds == Digest::of(&bytes(1, 10))), "{said}");
+        assert!(
+            matches!(&said, StoreError::Occupied { holds, .. } if *holds == Digest::of(&bytes(1, 10))),
+            "{said}"
+        );
         assert!(said.to_string().contains(name), "{said}");
     }
     assert_eq!(store.get_named(name).await.unwrap(), bytes(1, 10));
-    assert!(matches!(store.get_named("evidence/acme").await, Err(StoreError::Absent { .. } | StoreError::Unavailable { .. })));
-    assert!(matches!(store.get_named("evidence/acme/two").await, Err(StoreError::Absent { .. })));
+    assert!(matches!(
+        store.get_named("evidence/acme").await,
+        Err(StoreError::Absent { .. } | StoreError::Unavailable { .. })
+    ));
+    assert!(matches!(
+        store.get_named("evidence/acme/two").await,
+        Err(StoreError::Absent { .. })
+    ));
 }
 
 pub(crate) async fn law_03_of_racing_contents_one_stays<B: Backend>() {
@@ -98,8 +119,32 @@ pub(crate) async fn law_05_hostile_names_are_refused<B: Backend>() {
     let long = "a".repeat(129);
     let deep = "a/b/c/d/e/f/g/h/i";
     let hostile = [
-        "", "/", "/etc/passwd", "a/", "a//b", "..", "../a", "a/../b", "a/./b", ".hidden", "a/.b", "a.", "A", "ä", "a b", "a\\b",
-        "a:b", "a%2fb", "a\0b", "a\n", "c:", "a#1", "objects", "objects/ab", &long, deep,
+        "",
+        "/",
+        "/etc/passwd",
+        "a/",
+        "a//b",
+        "..",
+        "../a",
+        "a/../b",
+        "a/./b",
+        ".hidden",
+        "a/.b",
+        "a.",
+        "A",
+        "ä",
+        "a b",
+        "a\\b",
+        "a:b",
+        "a%2fb",
+        "a\0b",
+        "a\n",
+        "c:",
+        "a#1",
+        "objects",
+        "objects/ab",
+        &long,
+        deep,
     ];
     for name in hostile {
         let refused = |answer: Option<StoreError>| matches!(answer, Some(StoreError::Refused { .. }));
@@ -117,10 +162,17 @@ pub(crate) async fn law_05_hostile_names_are_refused<B: Backend>() {
 pub(crate) async fn law_06_what_was_put_survives_a_restart<B: Backend>() {
     let backend = B::fresh().await;
     let digest = backend.store().put(bytes(1, 10)).await.unwrap();
-    backend.store().put_named("evidence/acme/one.json", bytes(2, 10)).await.unwrap();
+    backend
+        .store()
+        .put_named("evidence/acme/one.json", bytes(2, 10))
+        .await
+        .unwrap();
     let backend = backend.restart().await;
     assert_eq!(backend.store().get(digest).await.unwrap(), bytes(1, 10));
-    assert_eq!(backend.store().get_named("evidence/acme/one.json").await.unwrap(), bytes(2, 10));
+    assert_eq!(
+        backend.store().get_named("evidence/acme/one.json").await.unwrap(),
+        bytes(2, 10)
+    );
     let said = backend.store().put_named("evidence/acme/one.json", bytes(3, 10)).await;
     assert!(matches!(said, Err(StoreError::Occupied { .. })));
 }
@@ -130,11 +182,20 @@ pub(crate) async fn law_07_listed_is_what_was_named<B: Backend>() {
     let store = backend.store();
     assert!(store.list("").await.unwrap().is_empty() && store.list("evidence").await.unwrap().is_empty());
     store.put(bytes(1, 10)).await.unwrap();
-    let names = ["evidence/acme/b", "evidence/acme/a", "evidence/acme-2/a", "evidence/zenith/c/d", "keys/a"];
+    let names = [
+        "evidence/acme/b",
+        "evidence/acme/a",
+        "evidence/acme-2/a",
+        "evidence/zenith/c/d",
+        "keys/a",
+    ];
     for (n, name) in (1_u8..).zip(names) {
         store.put_named(name, bytes(n, usize::from(n))).await.unwrap();
     }
-    let named = |path: &str, bytes| Named { path: path.to_owned(), bytes };
+    let named = |path: &str, bytes| Named {
+        path: path.to_owned(),
+        bytes,
+    };
     let all = [
         named("evidence/acme-2/a", 3),
         named("evidence/acme/a", 2),
@@ -144,6 +205,10 @@ pub(crate) async fn law_07_listed_is_what_was_named<B: Backend>() {
     ];
     assert_eq!(store.list("").await.unwrap(), all);
     assert_eq!(store.list("evidence").await.unwrap(), all[..4]);
-    assert_eq!(store.list("evidence/acme").await.unwrap(), all[1..3], "a folder, not a beginning of a name");
+    assert_eq!(
+        store.list("evidence/acme").await.unwrap(),
+        all[1..3],
+        "a folder, not a beginning of a name"
+    );
     assert!(store.list("evidence/nobody").await.unwrap().is_empty());
 }

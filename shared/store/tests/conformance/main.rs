@@ -3,6 +3,8 @@
 //! that makes a test of each law. What only a folder can suffer is in
 //! `folder.rs`.
 
+#![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
+
 mod backend;
 mod folder;
 mod laws;
