@@ -3,7 +3,7 @@
 //! It owns the truth about every tenant, and every cruelty. It refuses to know
 //! HTTP, JSON on the wire, threads and clocks: time comes with each call as
 //! `now_ms`, and a call returns at once with what it *would* have taken. Each
-//! call passes one gate ([`World::gate`]), which decides from the seed whether
+//! call passes one gate (`World::gate`), which decides from the seed whether
 //! it is throttled, lost, slow or served by a lagging replica; behind the gate
 //! the tenant applies the vendor's rules and writes the journal.
 //!

@@ -504,6 +504,70 @@ fn a_seed_is_one_world_and_the_fate_of_a_call_is_its_own() {
     );
 }
 
+/// A client that tries again until an independent read agrees gets there in the cruellest world.
+#[test]
+fn persistence_gets_there_and_stays_there_once_the_world_is_calm() {
+    let (world, tenants) = demo(9, Cruelty::cruel(), 1, 20, T0);
+    let cast = tenants[0].cast.clone();
+    let mut client = Client::new(world, &tenants[0].id);
+    let leavers: Vec<String> = cast
+        .leavers()
+        .into_iter()
+        .filter(|who| *who != cast.privileged)
+        .map(str::to_owned)
+        .collect();
+    let settle = |client: &mut Client, tries: usize| {
+        let mut left = leavers.clone();
+        for _ in 0..tries {
+            client.now += 5_000;
+            client.forget_tokens();
+            left.retain(|who| {
+                let got = client.try_graph("GET", &format!("/users/{who}?$select=accountEnabled"), None);
+                let done = got.is_some_and(|got| got.status == 200 && got.body["accountEnabled"] == false);
+                if !done {
+                    disable(client, who);
+                }
+                !done
+            });
+            if left.is_empty() {
+                return;
+            }
+        }
+        panic!("{} of {} are left after {tries} tries", left.len(), leavers.len());
+    };
+    settle(&mut client, 400);
+    client.world.calm();
+    // Colleagues who were tempted before the calm, and the synchronisation, still have their say.
+    client.now += 2 * 60 * MINUTE;
+    let hybrid = client
+        .world
+        .tenant(&client.tenant)
+        .unwrap()
+        .people
+        .iter()
+        .filter(|(_, row)| row.on_prem.is_some())
+        .map(|(id, _)| id.to_owned())
+        .collect::<Vec<_>>();
+    for who in hybrid {
+        let (tenant, now) = (client.tenant.clone(), client.now);
+        client
+            .world
+            .tenant_mut(&tenant)
+            .unwrap()
+            .set_on_prem_enabled(&who, now, false);
+    }
+    settle(&mut client, 10);
+    client.now += 24 * 60 * MINUTE;
+    client.world.advance(client.now);
+    let tenant = client.world.tenant(&client.tenant).unwrap();
+    assert!(
+        leavers
+            .iter()
+            .all(|who| !tenant.people.get(who).unwrap().account_enabled)
+    );
+    assert!(client.world.violations().is_empty());
+}
+
 #[test]
 fn nothing_is_served_that_is_not_understood() {
     let (mut client, anna) = one_employee(Cruelty::kind());

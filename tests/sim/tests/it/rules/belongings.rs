@@ -1,0 +1,498 @@
+//! Rules about mailboxes, drives and devices.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use offboard_sim::population::{ADMIN_APP, ADMIN_APP_CERTIFICATE, DeviceSpec, PersonSpec};
+use offboard_sim::world::catalogue;
+use offboard_sim::world::model::Reach;
+use offboard_sim::world::{Cruelty, Effect, Harm};
+use serde_json::{Value, json};
+
+use super::{DAY, MINUTE, harms, release, says, with};
+use crate::client::{Client, T0};
+
+#[test]
+fn exchange_shows_a_shared_mailbox_before_graph_does() {
+    let slow = Cruelty {
+        conversion_ms: (MINUTE, MINUTE),
+        conversion_graph_extra_ms: (MINUTE, MINUTE),
+        ..Cruelty::kind()
+    };
+    let (mut client, anna) = with(slow, |town| town.employee("Anna"));
+    let shown = |client: &mut Client| {
+        let exchange =
+            client.cmdlet("Get-Mailbox", json!({"Identity": anna})).values()[0]["RecipientTypeDetails"].clone();
+        let graph = client.get(&format!("/users/{anna}/mailboxSettings/userPurpose")).body["value"].clone();
+        (
+            exchange.as_str().unwrap().to_owned(),
+            graph.as_str().unwrap().to_owned(),
+        )
+    };
+    let convert = json!({"Identity": anna, "Type": "Shared"});
+    assert_eq!(client.cmdlet("Set-Mailbox", convert.clone()).status, 200);
+    assert_eq!(shown(&mut client), ("UserMailbox".into(), "user".into()));
+    says(
+        &release(&mut client, &anna, &[catalogue::E3]),
+        400,
+        "mailbox is still being converted",
+    );
+    client.now += MINUTE;
+    assert_eq!(shown(&mut client), ("SharedMailbox".into(), "user".into()));
+    client.now += MINUTE;
+    assert_eq!(shown(&mut client), ("SharedMailbox".into(), "shared".into()));
+    let again = client.cmdlet("Set-Mailbox", convert);
+    assert!(
+        again.status == 200
+            && again.body["@adminapi.warnings"][0]
+                .as_str()
+                .unwrap()
+                .contains("completed successfully but no settings of")
+    );
+    assert_eq!(
+        client
+            .world
+            .journal()
+            .iter()
+            .filter(|entry| entry.effect == Effect::MailboxConverted)
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_wipe_waits_for_its_device_and_then_takes_its_record_along() {
+    let slow = Cruelty {
+        device_action_ms: (MINUTE, MINUTE),
+        record_gone_ms: (MINUTE, MINUTE),
+        ..Cruelty::kind()
+    };
+    let (mut client, (online, away, never)) = with(slow, |town| {
+        let anna = town.employee("Anna");
+        let mut device = |name: &str, reach| {
+            town.device(
+                &anna,
+                name,
+                DeviceSpec {
+                    reach,
+                    keys: false,
+                    ..DeviceSpec::company()
+                },
+            )
+            .0
+        };
+        (
+            device("A", Reach::Online),
+            device("B", Reach::Until(T0 + DAY / 48)),
+            device("C", Reach::Never),
+        )
+    });
+    let state = |client: &mut Client, id: &str| {
+        let got = client.get(&format!("/deviceManagement/managedDevices/{id}"));
+        let action = got.body["deviceActionResults"][0]["actionState"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        (
+            got.status,
+            got.body["managementState"].as_str().unwrap_or_default().to_owned(),
+            action,
+        )
+    };
+    for id in [&online, &away, &never] {
+        assert_eq!(
+            client
+                .graph("POST", &format!("/deviceManagement/managedDevices/{id}/wipe"), None)
+                .status,
+            204
+        );
+        assert_eq!(state(&mut client, id), (200, "wipePending".into(), "pending".into()));
+    }
+    client.now += 10_000;
+    assert_eq!(state(&mut client, &online), (200, "wipeIssued".into(), "active".into()));
+    client.now += MINUTE;
+    assert_eq!(state(&mut client, &online), (200, "wipeIssued".into(), "done".into()));
+    client.now += MINUTE;
+    assert_eq!(state(&mut client, &online).0, 404);
+    assert_eq!(state(&mut client, &away).1, "wipePending");
+    client.now += DAY / 48 + MINUTE;
+    assert_eq!(
+        state(&mut client, &never),
+        (200, "wipePending".into(), "pending".into())
+    );
+    client.world.advance(T0 + DAY);
+    let wiped: Vec<String> = client
+        .world
+        .journal()
+        .iter()
+        .filter(|entry| entry.effect == Effect::DeviceWiped)
+        .map(|entry| entry.object.clone())
+        .collect();
+    assert_eq!(wiped, [online, away]);
+    // Deleting a record looks the same from outside, and nothing was wiped.
+    assert_eq!(
+        client
+            .graph("DELETE", &format!("/deviceManagement/managedDevices/{never}"), None)
+            .status,
+        204
+    );
+    assert_eq!(state(&mut client, &never).0, 404);
+    assert!(harms(&client).is_empty());
+}
+
+#[test]
+fn wiping_the_wrong_device_twice_or_before_its_keys_are_read_is_harm() {
+    let (mut client, (own, locked)) = with(Cruelty::kind(), |town| {
+        let anna = town.employee("Anna");
+        (
+            town.device(&anna, "Phone", DeviceSpec::personal()).0,
+            town.device(&anna, "Laptop", DeviceSpec::company()).0,
+        )
+    });
+    let wipe = |client: &mut Client, id: &str| {
+        client
+            .graph("POST", &format!("/deviceManagement/managedDevices/{id}/wipe"), None)
+            .status
+    };
+    assert_eq!(wipe(&mut client, &own), 204);
+    assert_eq!((wipe(&mut client, &locked), wipe(&mut client, &locked)), (204, 204));
+    client.now += MINUTE;
+    client.world.advance(client.now);
+    assert_eq!(
+        harms(&client),
+        [Harm::PersonalDeviceWiped, Harm::WipedTwice, Harm::KeysLost]
+    );
+}
+
+#[test]
+fn devices_and_autopilot_leave_in_order() {
+    let (mut client, (managed, object)) = with(Cruelty::kind(), |town| {
+        let anna = town.employee("Anna");
+        town.device(
+            &anna,
+            "Laptop",
+            DeviceSpec {
+                keys: false,
+                ..DeviceSpec::company()
+            },
+        )
+    });
+    let identity = client.all("/deviceManagement/windowsAutopilotDeviceIdentities")[0].clone();
+    let path = format!(
+        "/deviceManagement/windowsAutopilotDeviceIdentities/{}",
+        identity["id"].as_str().unwrap()
+    );
+    says(
+        &client.graph("DELETE", &path, None),
+        400,
+        "Delete the managed device first",
+    );
+    assert_eq!(
+        client
+            .graph("POST", &format!("{path}/unassignUserFromDevice"), None)
+            .status,
+        204
+    );
+    assert_eq!(client.get(&path).body["userPrincipalName"], Value::Null);
+    assert_eq!(
+        client
+            .graph(
+                "PATCH",
+                &format!("/devices/{object}"),
+                Some(json!({"accountEnabled": false}))
+            )
+            .status,
+        204
+    );
+    assert_eq!(
+        client.get(&format!("/devices/{object}?$select=accountEnabled")).body["accountEnabled"],
+        false
+    );
+    assert_eq!(
+        client
+            .graph("DELETE", &format!("/deviceManagement/managedDevices/{managed}"), None)
+            .status,
+        204
+    );
+    assert_eq!(client.graph("DELETE", &path, None).status, 200);
+    assert_eq!(client.graph("DELETE", &format!("/devices/{object}"), None).status, 204);
+    assert!(harms(&client).is_empty());
+}
+
+#[test]
+fn a_drive_not_handed_over_runs_out() {
+    let (mut client, (anna, nils)) = with(Cruelty::kind(), |town| {
+        let anna = town.person(&PersonSpec {
+            mailbox: false,
+            ..PersonSpec::named("Anna")
+        });
+        let nils = town.person(&PersonSpec {
+            drive: false,
+            ..PersonSpec::named("Nils")
+        });
+        (anna, nils)
+    });
+    let none = client.get(&format!("/users/{nils}/drive"));
+    assert_eq!(
+        (none.status, none.code(), none.message()),
+        (404, "ResourceNotFound", "User's mysite not found.")
+    );
+    assert_eq!(release(&mut client, &anna, &[catalogue::E3]).status, 200);
+    assert_eq!(harms(&client), [Harm::DriveNotHandedOver]);
+    assert_eq!(client.get(&format!("/users/{anna}/drive")).status, 200);
+    client.now += 93 * DAY;
+    client.forget_tokens();
+    assert_eq!(client.get(&format!("/users/{anna}/drive")).status, 423);
+}
+
+#[test]
+fn sharepoint_wants_a_certificate() {
+    let strict = Cruelty {
+        sharepoint_needs_certificate: true,
+        ..Cruelty::kind()
+    };
+    let (mut client, anna) = with(strict, |town| town.employee("Anna"));
+    let root = client
+        .get(&format!("/users/{anna}/drive/root?$select=sharepointIds"))
+        .body;
+    let site = root["sharepointIds"]["siteUrl"].as_str().unwrap().to_owned();
+    let refused = client.sharepoint("GET", &format!("{site}/_api/web/siteusers"), &[], Value::Null);
+    says(&refused, 401, "Unsupported app only token.");
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let assertion = |thumbprint: &str| {
+        let header = part(json!({"alg": "PS256", "typ": "JWT", "x5t": thumbprint}));
+        let claims = part(json!({"iss": ADMIN_APP, "sub": ADMIN_APP, "aud": "x", "exp": T0 / 1_000 + 300}));
+        format!("{header}.{claims}.c2ln")
+    };
+    let ask = |client: &mut Client, thumbprint: &str| {
+        let body = format!(
+            "client_id={ADMIN_APP}&client_assertion={}&client_assertion_type=x&scope=https://contoso-my.sharepoint.com/.default&grant_type=client_credentials",
+            assertion(thumbprint)
+        );
+        client
+            .raw(
+                "POST",
+                &format!("/login/{}/oauth2/v2.0/token", client.tenant.clone()),
+                &[],
+                body.as_bytes(),
+            )
+            .unwrap()
+    };
+    says(&ask(&mut client, "other"), 401, "AADSTS700027");
+    let token = ask(&mut client, ADMIN_APP_CERTIFICATE).body["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!(
+        "/sharepoint/{}/_api/web/siteusers",
+        site.strip_prefix("https://").unwrap()
+    );
+    let got = client
+        .raw(
+            "GET",
+            &path,
+            &[
+                ("authorization", &format!("Bearer {token}")),
+                ("accept", "application/json;odata=verbose"),
+            ],
+            b"",
+        )
+        .unwrap();
+    assert_eq!(
+        (got.status, &got.body["d"]["results"][0]["IsSiteAdmin"]),
+        (200, &json!(true))
+    );
+}
+
+#[test]
+fn phones_are_wiped_before_the_mailbox_is_shared_or_never() {
+    let (mut client, anna) = with(Cruelty::kind(), |town| {
+        let anna = town.employee("Anna");
+        town.mobile(&anna, true, Reach::Online);
+        town.mobile(&anna, false, Reach::Online);
+        anna
+    });
+    let phones = client
+        .cmdlet("Get-MobileDevice", json!({"Mailbox": anna}))
+        .values()
+        .to_vec();
+    let (new, old) = (phones[0]["Identity"].clone(), phones[1]["Identity"].clone());
+    says(
+        &client.cmdlet("Clear-MobileDevice", json!({"Identity": old, "AccountOnly": true})),
+        400,
+        "not supported by the device",
+    );
+    assert_eq!(
+        client
+            .cmdlet("Clear-MobileDevice", json!({"Identity": new, "AccountOnly": true}))
+            .status,
+        200
+    );
+    let statistics = |client: &mut Client| {
+        client
+            .cmdlet("Get-MobileDeviceStatistics", json!({"Mailbox": anna}))
+            .values()[0]
+            .clone()
+    };
+    assert_eq!(
+        (
+            &statistics(&mut client)["Status"],
+            &statistics(&mut client)["DeviceWipeAckTime"]
+        ),
+        (&json!("DeviceWipePending"), &Value::Null)
+    );
+    client.now += MINUTE;
+    assert!(statistics(&mut client)["DeviceWipeAckTime"].is_string());
+    client.cmdlet("Set-Mailbox", json!({"Identity": anna, "Type": "Shared"}));
+    says(
+        &client.cmdlet("Clear-MobileDevice", json!({"Identity": old})),
+        400,
+        "is a shared mailbox",
+    );
+    assert_eq!(
+        client.cmdlet("Remove-MobileDevice", json!({"Identity": old})).status,
+        200
+    );
+    says(
+        &client.cmdlet("Remove-MobileDevice", json!({"Identity": old})),
+        404,
+        "couldn't be found",
+    );
+}
+
+#[test]
+fn delegations_say_when_there_is_nothing_to_do() {
+    let (mut client, (anna, ben)) = with(Cruelty::kind(), |town| {
+        let (anna, ben) = (town.employee("Anna"), town.employee("Ben"));
+        town.delegate(&anna, &ben);
+        (anna, ben)
+    });
+    let full = json!({"Identity": anna, "User": ben, "AccessRights": ["FullAccess"]});
+    let send = json!({"Identity": anna, "Trustee": ben, "AccessRights": ["SendAs"]});
+    let seen = client
+        .cmdlet("Get-MailboxPermission", json!({"Identity": anna}))
+        .values()
+        .to_vec();
+    assert_eq!((seen.len(), &seen[0]["User"]), (2, &json!("NT AUTHORITY\\SELF")));
+    assert_eq!(
+        client
+            .cmdlet("Get-RecipientPermission", json!({"Trustee": ben}))
+            .values()
+            .len(),
+        1,
+        "what he has elsewhere"
+    );
+    assert_eq!(
+        client
+            .cmdlet(
+                "Get-Mailbox",
+                json!({"Filter": format!("GrantSendOnBehalfTo -eq '{ben}'")})
+            )
+            .values()
+            .len(),
+        1
+    );
+    assert_eq!(client.cmdlet("Remove-MailboxPermission", full.clone()).status, 200);
+    says(
+        &client.cmdlet("Remove-MailboxPermission", full.clone()),
+        200,
+        "because the ACE isn't present",
+    );
+    assert_eq!(client.cmdlet("Remove-RecipientPermission", send.clone()).status, 200);
+    says(
+        &client.cmdlet("Remove-RecipientPermission", send),
+        400,
+        "because the ACE doesn't exist on the object.",
+    );
+    let remove =
+        json!({"Identity": anna, "GrantSendOnBehalfTo": {"@odata.type": "#Exchange.GenericHashTable", "remove": ben}});
+    assert_eq!(client.cmdlet("Set-Mailbox", remove.clone()).status, 200);
+    says(&client.cmdlet("Set-Mailbox", remove), 200, "no settings of");
+    assert_eq!(client.cmdlet("Add-MailboxPermission", full.clone()).status, 200);
+    says(&client.cmdlet("Add-MailboxPermission", full), 200, "already present");
+}
+
+#[test]
+fn hidden_rules_show_only_when_asked_for() {
+    let (mut client, anna) = with(Cruelty::kind(), |town| {
+        let anna = town.employee("Anna");
+        town.inbox_rule(&anna, "Plain", false);
+        town.inbox_rule(&anna, "Hidden", true);
+        anna
+    });
+    assert_eq!(
+        client
+            .all(&format!("/users/{anna}/mailFolders/inbox/messageRules"))
+            .len(),
+        1
+    );
+    assert_eq!(
+        client.cmdlet("Get-InboxRule", json!({"Mailbox": anna})).values().len(),
+        1
+    );
+    let all = client
+        .cmdlet("Get-InboxRule", json!({"Mailbox": anna, "IncludeHidden": true}))
+        .values()
+        .to_vec();
+    assert_eq!(all.len(), 4, "two of Exchange's own");
+    let hidden = all.iter().find(|rule| rule["Name"] == "Hidden").unwrap()["Identity"].clone();
+    assert_eq!(
+        client
+            .cmdlet("Remove-InboxRule", json!({"Mailbox": anna, "Identity": hidden}))
+            .status,
+        200
+    );
+    says(
+        &client.cmdlet("Remove-InboxRule", json!({"Mailbox": anna, "Identity": hidden})),
+        404,
+        "couldn't be found",
+    );
+}
+
+#[test]
+fn a_meeting_is_created_once_for_a_transaction_and_cancelled_by_its_organiser() {
+    let (mut client, anna) = with(Cruelty::kind(), |town| {
+        let anna = town.employee("Anna");
+        town.meeting(&anna, 3, &["guest@elsewhere.example"], false);
+        town.change_mailbox(&anna, |mailbox| mailbox.events[0].organiser = false);
+        anna
+    });
+    let foreign = client.all(&format!("/users/{anna}/events"))[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    says(
+        &client.graph(
+            "POST",
+            &format!("/users/{anna}/events/{foreign}/cancel"),
+            Some(json!({"Comment": ""})),
+        ),
+        400,
+        "organizer",
+    );
+    let time = |hour: u32| json!({"dateTime": format!("2026-06-01T{hour:02}:00:00"), "timeZone": "UTC"});
+    let event = json!({"subject": "Handover", "start": time(9), "end": time(10), "attendees": [{"emailAddress": {"address": "x@y.example"}, "type": "required"}], "transactionId": "t-1"});
+    let first = client.graph("POST", &format!("/users/{anna}/events"), Some(event.clone()));
+    let second = client.graph("POST", &format!("/users/{anna}/events"), Some(event));
+    assert_eq!((first.status, &first.body["id"]), (201, &second.body["id"]));
+    let id = first.body["id"].as_str().unwrap();
+    assert_eq!(
+        client
+            .graph(
+                "POST",
+                &format!("/users/{anna}/events/{id}/cancel"),
+                Some(json!({"Comment": ""}))
+            )
+            .status,
+        202
+    );
+    assert_eq!(
+        client
+            .graph(
+                "POST",
+                &format!("/users/{anna}/events/{id}/cancel"),
+                Some(json!({"Comment": ""}))
+            )
+            .status,
+        404
+    );
+}
