@@ -43,8 +43,7 @@ impl Closer {
 
     /// Seals what is to be sealed, until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let receiver = self.engine.sealing.lock().map(|mut r| r.take());
-        let Ok(Some(mut to_seal)) = receiver else {
+        let Some(mut to_seal) = self.engine.take_sealing() else {
             tracing::error!("this engine has a closer already");
             return;
         };

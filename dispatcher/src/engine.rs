@@ -62,7 +62,7 @@ pub struct Engine {
     pub(crate) admission: Admission,
     pub(crate) timers: Timers,
     pub(crate) to_seal: mpsc::UnboundedSender<(TenantId, CaseId)>,
-    pub(crate) sealing: Mutex<Option<mpsc::UnboundedReceiver<(TenantId, CaseId)>>>,
+    sealing: Mutex<Option<mpsc::UnboundedReceiver<(TenantId, CaseId)>>>,
     slots: Mutex<BTreeMap<CaseId, Slot>>,
     shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
     changes: watch::Sender<u64>,
@@ -181,6 +181,19 @@ impl Engine {
         lock(&self.slots).len()
     }
 
+    /// Whether nothing is in flight, reserved or waiting for credit, and no
+    /// case is held.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.held() == 0 && self.admission.idle()
+    }
+
+    /// What [`Engine::idle`] looks at, in words.
+    #[must_use]
+    pub fn holdings(&self) -> String {
+        format!("{} cases; {}", self.held(), self.admission.holdings())
+    }
+
     /// The tenant's gates, from memory if they were read before.
     pub(crate) async fn shut(&self, tenant: &TenantId) -> Result<Arc<Shut>, LedgerError> {
         if let Some(known) = lock(&self.shut).get(tenant) {
@@ -199,6 +212,11 @@ impl Engine {
         let read = self.ledger.gates(tenant, changes).await?;
         lock(&self.shut).insert(tenant.clone(), Arc::new(read));
         Ok(())
+    }
+
+    /// What is to be sealed; for the one closer.
+    pub(crate) fn take_sealing(&self) -> Option<mpsc::UnboundedReceiver<(TenantId, CaseId)>> {
+        lock(&self.sealing).take()
     }
 
     /// Takes up every open case: folds it, arms its timer, and publishes again

@@ -21,14 +21,13 @@ struct Reading {
 
 /// Reads every check of the assignment.
 pub(crate) async fn run(assignment: &Assignment, job: &mut Job<'_>) -> Answer<Said> {
-    let readings: Vec<Reading> = futures::stream::iter(&assignment.checks)
-        .map(|check| {
-            let remembered = mine(&job.remembered, check);
-            one(job.reading(check.kind, &check.target, &check.params, remembered), check)
-        })
-        .buffered(READ_AT_ONCE)
-        .collect()
-        .await;
+    // Made in a loop, not in a closure: so the whole is seen to be `Send`.
+    let mut each = Vec::with_capacity(assignment.checks.len());
+    for check in &assignment.checks {
+        let remembered = mine(&job.remembered, check);
+        each.push(one(job.reading(check.kind, &check.target, &check.params, remembered), check));
+    }
+    let readings: Vec<Reading> = futures::stream::iter(each).buffered(READ_AT_ONCE).collect().await;
     let mut results = Vec::with_capacity(readings.len());
     let mut waits = Vec::new();
     let mut fault: Option<Fault> = None;

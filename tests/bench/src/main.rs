@@ -1,2 +1,113 @@
-//! (skeleton)
-fn main() {}
+//! What the embedded engine costs beside bare SQLite, and how it grows.
+//!
+//! `cargo run --release -p offboard-bench -- embedded` alternates the whole
+//! engine and the bare writing of the very same bytes in commit groups of the
+//! same sizes, and prints medians. `… growth` opens 1,000, 10,000 and 100,000
+//! cases. Both keep their raw figures in a file.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+
+mod bare;
+mod embedded;
+mod groups;
+mod growth;
+mod noop;
+mod recording;
+
+use clap::{Parser, Subcommand};
+use embedded::Failed;
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Parser)]
+struct Args {
+    /// Where the raw figures go.
+    #[arg(long, default_value = "target/bench.json")]
+    output: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The whole engine beside bare SQLite.
+    Embedded {
+        /// Departures a round.
+        #[arg(long, default_value_t = 2_000)]
+        departures: usize,
+        /// Rounds; the medians count.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// Memory and time per case with more and more cases open.
+    Growth {
+        /// The numbers of open cases.
+        #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
+        sizes: Vec<usize>,
+    },
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn main() -> Result<(), Failed> {
+    let args = Args::parse();
+    let groups = groups::Groups::install()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let raw = runtime.block_on(async {
+        match args.what {
+            What::Embedded { departures, rounds } => measure_embedded(&groups, departures, rounds).await,
+            What::Growth { sizes } => measure_growth(&sizes).await,
+        }
+    })?;
+    if let Some(folder) = args.output.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(&args.output, serde_json::to_string_pretty(&raw)?)?;
+    println!("raw figures: {}", args.output.display());
+    Ok(())
+}
+
+async fn measure_embedded(groups: &groups::Groups, departures: usize, rounds: usize) -> Result<serde_json::Value, Failed> {
+    let (mut engine, mut bare, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
+    let mut raw = Vec::new();
+    println!("{departures} departures a round; no-op outside systems; SQLite synchronous=FULL, group commit; evidence written");
+    println!("{:>5} {:>14} {:>12} {:>14} {:>12} {:>7}", "round", "departures/s", "tasks/s", "bare tasks/s", "appends/cmt", "ratio");
+    for round in 1..=rounds {
+        groups.clear();
+        let full = embedded::full_load(departures).await?;
+        let sizes = groups.sizes();
+        let appends = full.recorded.appended();
+        let alone = tokio::task::spawn_blocking({
+            let (appends, sizes) = (appends.clone(), sizes.clone());
+            move || bare::write(&appends, &sizes)
+        })
+        .await??;
+        let tasks = full.tasks as f64;
+        let (e, b) = (tasks / full.took.as_secs_f64(), tasks / alone.as_secs_f64());
+        let group = appends.len() as f64 / sizes.len().max(1) as f64;
+        println!("{round:>5} {:>14.0} {e:>12.0} {b:>14.0} {group:>12.1} {:>7.2}", departures as f64 / full.took.as_secs_f64(), e / b);
+        raw.push(json!({
+            "round": round, "departures": departures, "tasks": full.tasks, "engine_seconds": full.took.as_secs_f64(),
+            "bare_seconds": alone.as_secs_f64(), "appends": appends.len(), "commits": sizes.len(),
+        }));
+        engine.push(e);
+        bare.push(b);
+        ratio.push(e / b);
+    }
+    println!("{:>5} {:>14} {:>12.0} {:>14.0} {:>12} {:>7.2}", "med", "", median(engine), median(bare), "", median(ratio));
+    Ok(json!(raw))
+}
+
+async fn measure_growth(sizes: &[usize]) -> Result<serde_json::Value, Failed> {
+    println!("{:>10} {:>16} {:>16}", "open cases", "bytes per case", "us to open one");
+    let grown = growth::grow(sizes).await?;
+    let mut raw = Vec::new();
+    for g in grown {
+        println!("{:>10} {:>16.0} {:>16.1}", g.open, g.bytes_per_case, g.open_us);
+        raw.push(json!({ "open": g.open, "bytes_per_case": g.bytes_per_case, "open_us": g.open_us }));
+    }
+    Ok(json!(raw))
+}

@@ -1,0 +1,52 @@
+//! Growth: memory and time per case with more and more cases open.
+
+use crate::embedded::{Failed, Running};
+use offboard_ledger::SqliteLedger;
+use std::time::{Duration, Instant};
+
+/// What was measured at one size.
+pub(crate) struct Grown {
+    /// Open cases.
+    pub(crate) open: usize,
+    /// Resident memory per open case, in bytes.
+    pub(crate) bytes_per_case: f64,
+    /// Time to open one more, in microseconds, over the last thousand.
+    pub(crate) open_us: f64,
+}
+
+fn resident_bytes() -> Result<f64, Failed> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).ok_or("no VmRSS in /proc/self/status")?;
+    let kb: f64 = line.split_whitespace().nth(1).ok_or("VmRSS has no number")?.parse()?;
+    Ok(kb * 1024.0)
+}
+
+/// Opens that many cases, whose first tasks wait for credit, and measures.
+pub(crate) async fn grow(sizes: &[usize]) -> Result<Vec<Grown>, Failed> {
+    let folder = tempfile::tempdir()?;
+    let sqlite = SqliteLedger::open(&folder.path().join("ledger.db"))?;
+    let running = Running::start(sqlite.clone(), folder.path(), false)?;
+    running.submit(0, 200, 128).await?;
+    let base = resident_bytes()?;
+    let mut open = 200;
+    let mut out = Vec::new();
+    for size in sizes {
+        const LAST: usize = 1_000;
+        running.submit(open, size.saturating_sub(open + LAST), 128).await?;
+        open = open.max(size.saturating_sub(LAST));
+        let began = Instant::now();
+        running.submit(open, size - open, 128).await?;
+        let took = began.elapsed();
+        let opened = (size - open).max(1);
+        open = *size;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        out.push(Grown {
+            open,
+            bytes_per_case: (resident_bytes()? - base) / (open - 200) as f64,
+            open_us: took.as_secs_f64() * 1e6 / opened as f64,
+        });
+    }
+    running.stop().await;
+    sqlite.close().await?;
+    Ok(out)
+}
