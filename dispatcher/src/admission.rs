@@ -157,6 +157,28 @@ impl Admission {
         Some(Admitted { tenant, case, credit })
     }
 
+    /// Whether nothing is in flight, reserved or waiting.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        let state = self.state();
+        state.used.values().all(|u| u.in_flight == 0 && u.reserved == 0) && state.queued.is_empty()
+    }
+
+    /// What is in flight, reserved and waiting, in words.
+    #[must_use]
+    pub fn holdings(&self) -> String {
+        let state = self.state();
+        let mut words = Vec::new();
+        for ((area, lane), u) in &state.used {
+            let waiting = state.waiting.get(&(*area, *lane)).map_or(0, FairQueue::len);
+            if u.in_flight > 0 || u.reserved > 0 || waiting > 0 {
+                let lane = lane.word();
+                words.push(format!("{area}.{lane}: {} in flight, {} reserved, {waiting} waiting", u.in_flight, u.reserved));
+            }
+        }
+        words.join("; ")
+    }
+
     /// What is in flight and what waits, for each queue.
     #[must_use]
     pub fn load(&self) -> Vec<(Place, u32, usize)> {

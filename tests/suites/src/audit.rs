@@ -1,0 +1,420 @@
+//! The auditor stands behind the seams and believes nobody: it folds every
+//! record that was truly written into cases of its own, and checks each one
+//! against the laws as the catalogue states them, not as the dispatcher
+//! computed them.
+
+use crate::invariant::{Invariant, Violated};
+use crate::transcript::{EPOCH, Transcript};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as B64;
+use offboard_domain::catalogue::Approval;
+use offboard_domain::departure::Manner;
+use offboard_domain::event::{Event, open_event};
+use offboard_domain::task::RestReason;
+use offboard_domain::time::HOUR_MS;
+use offboard_domain::{
+    Area, Assignment, Case, CaseId, CaseKey, CaseState, FaultClass, Kind, Mode, Record, Report, Task, TaskId, TenantId, Timestamp,
+};
+use offboard_ledger::{Append, KeyChange, Ledger as _, MemoryLedger};
+use offboard_queue::{Message, QueueName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Most calls of the ledger at one moment of virtual time.
+const MOST_CALLS_AT_ONCE: u64 = 3_000;
+/// Most appends of one case within an hour of virtual time.
+const MOST_APPENDS_AN_HOUR: u64 = 1_500;
+
+/// One case as the auditor has folded it.
+pub(crate) struct Shadow {
+    pub(crate) case: Case,
+    key: CaseKey,
+    closed: u32,
+    wrote_in_round: bool,
+    /// Once-only tasks that were ordered and of which nobody has shown since
+    /// that they did not happen.
+    may_have_happened: BTreeSet<TaskId>,
+    appends: BTreeMap<i64, u64>,
+    pub(crate) tail_lost: bool,
+    /// The version that was sealed.
+    pub(crate) sealed_at: u64,
+}
+
+#[derive(Default)]
+struct State {
+    cases: BTreeMap<(TenantId, CaseId), Shadow>,
+    violated: BTreeSet<Violated>,
+    published_once: BTreeSet<(CaseId, TaskId, u32)>,
+    canaries: Vec<(TenantId, String)>,
+    last_call: Timestamp,
+    calls_now: u64,
+    pub(crate) appends: u64,
+}
+
+/// The auditor.
+pub(crate) struct Auditor {
+    master: [u8; 32],
+    ledger: Arc<MemoryLedger>,
+    transcript: Arc<Transcript>,
+    state: Mutex<State>,
+}
+
+impl Auditor {
+    pub(crate) fn new(master: [u8; 32], ledger: Arc<MemoryLedger>, transcript: Arc<Transcript>) -> Arc<Self> {
+        Arc::new(Self { master, ledger, transcript, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Strings that must be seen nowhere.
+    pub(crate) fn watch_for(&self, canaries: impl IntoIterator<Item = (TenantId, String)>) {
+        self.state().canaries.extend(canaries);
+    }
+
+    /// Notes a violation.
+    pub(crate) fn violated(&self, invariant: Invariant, what: String) {
+        self.state().violated.insert(Violated { invariant, what });
+    }
+
+    /// What was violated so far.
+    pub(crate) fn verdict(&self) -> Vec<Violated> {
+        self.state().violated.iter().cloned().collect()
+    }
+
+    /// Looks at a case.
+    pub(crate) fn with_case<T>(&self, tenant: &TenantId, case: CaseId, look: impl FnOnce(&Shadow) -> T) -> Option<T> {
+        self.state().cases.get(&(tenant.clone(), case)).map(look)
+    }
+
+    /// Looks at every case.
+    pub(crate) fn each_case(&self, mut look: impl FnMut(&TenantId, &Shadow)) {
+        for ((tenant, _), shadow) in &self.state().cases {
+            look(tenant, shadow);
+        }
+    }
+
+    /// How many appends were written.
+    pub(crate) fn appends(&self) -> u64 {
+        self.state().appends
+    }
+
+    /// A call of the ledger: too many at one moment are a loop.
+    pub(crate) fn ledger_call(&self, now: Timestamp) {
+        let mut state = self.state();
+        if state.last_call == now {
+            state.calls_now += 1;
+            if state.calls_now == MOST_CALLS_AT_ONCE {
+                let what = format!("{MOST_CALLS_AT_ONCE} calls of the ledger at {now}");
+                state.violated.insert(Violated { invariant: Invariant::WakeMovesForward, what });
+            }
+        } else {
+            state.last_call = now;
+            state.calls_now = 1;
+        }
+    }
+
+    /// An append that was truly written.
+    pub(crate) fn appended(&self, now: Timestamp, append: &Append) {
+        let mut state = self.state();
+        let State { cases, violated, appends, .. } = &mut *state;
+        *appends += 1;
+        let id = (append.index.tenant.clone(), append.index.case);
+        let mut found = |invariant, what: String| {
+            violated.insert(Violated { invariant, what: format!("{} {}: {what}", append.index.tenant, append.index.case) });
+        };
+        let mut rest = append.records.as_slice();
+        if let KeyChange::Create(salt) = append.key {
+            let key = CaseKey::derive(&self.master, &salt);
+            let Some((first, more)) = rest.split_first() else { return };
+            match open_event(&key, first).map(|(at, event)| (Case::opened(append.index.case, at, &event), event)) {
+                Ok((Ok(mut case), event)) => {
+                    case.version = first.version;
+                    case.head = first.hash;
+                    self.transcript.line(now, &format!("{} v1 {}", append.index.case, event.name()));
+                    cases.insert(id.clone(), Shadow::new(case, key));
+                }
+                _ => found(Invariant::AcceptedNeverLost, "its first record does not open a case".into()),
+            }
+            rest = more;
+        }
+        let Some(shadow) = cases.get_mut(&id) else {
+            found(Invariant::AcceptedNeverLost, "records of a case that was never opened".into());
+            return;
+        };
+        let hour = now.since(EPOCH) / HOUR_MS;
+        let count = shadow.appends.entry(hour).or_default();
+        *count += 1;
+        if *count == MOST_APPENDS_AN_HOUR {
+            found(Invariant::WakeMovesForward, format!("{count} appends in hour {hour}"));
+        }
+        for record in rest {
+            match open_event(&shadow.key, record) {
+                Ok((at, event)) => {
+                    let line = shadow.line(&event);
+                    self.transcript.line(now, &format!("{} v{} {line}", append.index.case, record.version));
+                    shadow.take(at, &event, record, &mut found);
+                }
+                Err(error) => found(Invariant::AcceptedNeverLost, error.to_string()),
+            }
+        }
+        if append.index.ended != shadow.case.state.ended() || append.index.version != shadow.case.version {
+            found(Invariant::AcceptedNeverLost, "its index entry is not what its history says".into());
+        }
+    }
+
+    /// The ledger has lost a tail: what is left is folded anew.
+    pub(crate) async fn lost_tail(&self, tenant: &TenantId, id: CaseId) {
+        let Ok(history) = self.ledger.read(tenant, id, 1).await else { return };
+        let mut state = self.state();
+        let Some(shadow) = state.cases.get_mut(&(tenant.clone(), id)) else { return };
+        let Some(first) = history.records.first() else { return };
+        let Ok((at, event)) = open_event(&shadow.key, first) else { return };
+        let Ok(mut case) = Case::opened(id, at, &event) else { return };
+        for record in &history.records {
+            if let (true, Ok((at, event))) = (record.version > 1, open_event(&shadow.key, record)) {
+                case.fold(at, &event);
+            }
+            case.version = record.version;
+            case.head = record.hash;
+        }
+        shadow.case = case;
+        shadow.tail_lost = true;
+    }
+
+    /// A message that was put on a queue.
+    pub(crate) fn published(&self, now: Timestamp, queue: &QueueName, message: &Message) {
+        let mut state = self.state();
+        let text = String::from_utf8_lossy(&message.body);
+        let said = match queue {
+            QueueName::Assignments { .. } => match serde_json::from_slice::<Assignment>(&message.body) {
+                Ok(a) => {
+                    let once = a.mode == Mode::Full && !a.kind.spec().convergent;
+                    if once && !state.published_once.insert((a.case, a.task, a.attempt)) {
+                        let lost = state.cases.get(&(a.tenant.clone(), a.case)).is_some_and(|s| s.tail_lost);
+                        if !lost {
+                            let what = format!("{} {} attempt {} was published twice", a.case, a.kind, a.attempt);
+                            state.violated.insert(Violated { invariant: Invariant::OncePublishedOnce, what });
+                        }
+                    }
+                    // The search terms travel with this one assignment.
+                    if a.kind == Kind::Resolve { String::new() } else { format!("assignment {} {} #{}", a.case, a.kind, a.attempt) }
+                }
+                Err(error) => format!("a broken assignment: {error}"),
+            },
+            QueueName::Reports { .. } => match serde_json::from_slice::<Report>(&message.body) {
+                Ok(r) => {
+                    let kind = state.cases.get(&(r.tenant.clone(), r.case)).and_then(|s| s.case.tasks.get(&r.task)).map(|t| t.kind());
+                    let resolve = kind == Some(Kind::Resolve);
+                    if resolve { String::new() } else { format!("report {} {} #{}", r.case, kind.map_or("?", Kind::name), r.attempt) }
+                }
+                Err(error) => format!("a broken report: {error}"),
+            },
+            QueueName::Dead => "something dead".to_owned(),
+        };
+        if !said.is_empty() {
+            if let Some((_, canary)) = state.canaries.iter().find(|(_, c)| text.contains(c.as_str())) {
+                let what = format!("{canary} in {said}");
+                state.violated.insert(Violated { invariant: Invariant::NoCanary, what });
+            }
+            drop(state);
+            self.transcript.line(now, &format!("published {said}"));
+        }
+    }
+
+    /// A canary of another tenant in a sealed envelope, if there is one.
+    pub(crate) fn foreign_canary(&self, tenant: &TenantId, envelope: &[u8]) -> Option<String> {
+        let payload = serde_json::from_slice::<serde_json::Value>(envelope).ok()?;
+        let text = B64.decode(payload["payload"].as_str()?).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        let state = self.state();
+        let canary = state.canaries.iter().find(|(whose, c)| whose != tenant && text.contains(c.as_str()));
+        canary.map(|(whose, canary)| format!("{canary} of {whose} stands in it"))
+    }
+
+    /// A line of a log.
+    pub(crate) fn logged(&self, error: bool, line: &str) {
+        let mut state = self.state();
+        if let Some((_, canary)) = state.canaries.iter().find(|(_, c)| line.contains(c.as_str())) {
+            let what = format!("{canary} in the log: {line}");
+            state.violated.insert(Violated { invariant: Invariant::NoCanary, what });
+        }
+        if error {
+            state.violated.insert(Violated { invariant: Invariant::NoErrorLog, what: line.to_owned() });
+        }
+    }
+}
+
+impl Shadow {
+    fn new(case: Case, key: CaseKey) -> Self {
+        Self {
+            case,
+            key,
+            closed: 0,
+            wrote_in_round: false,
+            may_have_happened: BTreeSet::new(),
+            appends: BTreeMap::new(),
+            tail_lost: false,
+            sealed_at: 0,
+        }
+    }
+
+    fn kind_of(&self, task: TaskId) -> &'static str {
+        self.case.tasks.get(&task).map_or("?", |t| t.kind().name())
+    }
+
+    fn line(&self, event: &Event) -> String {
+        let name = event.name();
+        match event {
+            Event::TaskAssigned { task, attempt, mode, .. } => format!("{name} {} #{attempt} {mode:?}", self.kind_of(*task)),
+            Event::TaskSettled { task, attempt, outcome, .. } => {
+                format!("{name} {} #{attempt} {}", self.kind_of(*task), outcome.word())
+            }
+            Event::TaskRested { task, attempt, why, .. } => format!("{name} {} #{attempt} {why}", self.kind_of(*task)),
+            Event::TaskFailed { task, attempt, rule, detail, .. } => {
+                format!("{name} {} #{attempt} {rule:?}: {detail}", self.kind_of(*task))
+            }
+            Event::TaskReopened { task, why } => format!("{name} {}: {why}", self.kind_of(*task)),
+            Event::LateReport { task, attempt, .. } => format!("{name} {} #{attempt}", self.kind_of(*task)),
+            Event::TaskApproved { task, by, .. } => format!("{name} {} by {by}", self.kind_of(*task)),
+            Event::PersonOverdue { task } | Event::WaiverEnded { task } | Event::RetryOrdered { task, .. } => {
+                format!("{name} {}", self.kind_of(*task))
+            }
+            Event::TasksFound { tasks, late, .. } => format!("{name} {} ({} late)", tasks.len(), late.len()),
+            Event::RoundEnded { round, differences } => format!("{name} {round} ({} differ)", differences.len()),
+            Event::CaseRefused { reason } => format!("{name}: {reason}"),
+            _ => name.to_owned(),
+        }
+    }
+
+    fn take(&mut self, at: Timestamp, event: &Event, record: &Record, found: &mut impl FnMut(Invariant, String)) {
+        if record.prev != self.case.head || record.version != self.case.version + 1 {
+            found(Invariant::AcceptedNeverLost, format!("record {} does not follow its chain", record.version));
+        }
+        match event {
+            Event::TaskAssigned { task, mode, .. } => self.assigned(at, *task, *mode, found),
+            Event::TaskSettled { task, .. } => {
+                self.may_have_happened.remove(task);
+            }
+            Event::TaskRested { task, why, .. } => {
+                let nothing = match why {
+                    RestReason::NotBegun { .. } | RestReason::DidNotHappen => true,
+                    RestReason::Fault { fault } => fault.class != FaultClass::Unknown,
+                    RestReason::Waiting { .. } | RestReason::Progress | RestReason::Unanswered => false,
+                };
+                let in_full = self.case.tasks.get(task).and_then(|t| t.in_flight()).is_some_and(|a| a.mode == Mode::Full);
+                if nothing && (in_full || *why == RestReason::DidNotHappen) {
+                    self.may_have_happened.remove(task);
+                }
+            }
+            Event::TaskFailed { task, fault: Some(fault), .. } if fault.class != FaultClass::Unknown => {
+                self.may_have_happened.remove(task);
+            }
+            // A person has looked.
+            Event::RetryOrdered { task, .. } => {
+                self.may_have_happened.remove(task);
+            }
+            Event::TailLost { .. } => self.tail_lost = true,
+            Event::ClosingBegan { .. } => self.wrote_in_round = false,
+            Event::RoundEnded { differences, .. } => {
+                if differences.is_empty() && self.wrote_in_round {
+                    found(Invariant::SealedRoundAfterLastWrite, format!("round {} ended clean, but something was written in it", self.case.round));
+                }
+            }
+            Event::CaseClosed { .. } => {
+                self.closed += 1;
+                self.sealed_at = self.case.version;
+                if self.closed > 1 && !self.tail_lost {
+                    found(Invariant::ClosesOnceWhenAllSettled, format!("closed {} times", self.closed));
+                }
+                if !self.case.all_settled() || self.case.state != CaseState::Sealing {
+                    let (settled, all) = self.case.progress();
+                    found(Invariant::ClosesOnceWhenAllSettled, format!("closed in state {} with {settled} of {all} settled", self.case.state.word()));
+                }
+            }
+            Event::CaseCancelled => {
+                if self.case.in_flight() > 0 {
+                    found(Invariant::EffectsInFlightRecorded, format!("cancelled with {} in flight", self.case.in_flight()));
+                }
+            }
+            _ => {}
+        }
+        self.case.fold(at, event);
+        self.case.version = record.version;
+        self.case.head = record.hash;
+    }
+
+    fn assigned(&mut self, at: Timestamp, id: TaskId, mode: Mode, found: &mut impl FnMut(Invariant, String)) {
+        let Some(task) = self.case.tasks.get(&id).cloned() else {
+            return found(Invariant::OrderIsLaw, format!("{id} is assigned and unknown"));
+        };
+        let (kind, spec) = (task.kind(), task.kind().spec());
+        if self.case.state.ended() || self.case.state == CaseState::Cancelling {
+            found(Invariant::NothingAssignedAfterCancel, format!("{kind} is assigned in state {}", self.case.state.word()));
+        }
+        if spec.area == Area::Person {
+            found(Invariant::OrderIsLaw, format!("{kind} is a person's and was assigned to a worker"));
+        }
+        if task.in_flight().is_some() || task.is_settled() {
+            found(Invariant::OrderIsLaw, format!("{kind} is assigned although it is {:?}", task.state));
+        }
+        for dep in spec.after {
+            let mut open: Vec<Kind> = vec![dep.kind];
+            if dep.with_finds {
+                open.extend(dep.kind.spec().finds);
+            }
+            for missing in open.into_iter().filter(|k| self.case.open_of(*k) > 0) {
+                found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
+            }
+            if at < self.case.settled_at(dep.kind).plus(dep.delay_ms) {
+                found(Invariant::OrderIsLaw, format!("{kind} goes too soon after {}", dep.kind));
+            }
+        }
+        let rivals = Kind::ALL.iter().filter(|k| self.case.in_flight_of(**k) > 0);
+        for rival in rivals.filter(|k| spec.conflicts.contains(k) || k.spec().conflicts.contains(&kind)) {
+            found(Invariant::OrderIsLaw, format!("{kind} goes beside {rival}"));
+        }
+        if !spec.writes {
+            return;
+        }
+        if mode == Mode::Full {
+            self.wrote_in_round = true;
+            if !spec.convergent && !self.may_have_happened.insert(id) && !self.tail_lost {
+                found(Invariant::OnceOrderedOnce, format!("{kind} is ordered again although it may have happened"));
+            }
+        }
+        if at < self.case.departure.effective_at {
+            found(Invariant::OrderIsLaw, format!("{kind} goes before the departure's time"));
+        }
+        self.approved(at, &task, found);
+    }
+
+    fn approved(&self, at: Timestamp, task: &Task, found: &mut impl FnMut(Invariant, String)) {
+        let (kind, case) = (task.kind(), &self.case);
+        let needed = case.policy.approvals.plan || case.capped;
+        let by_plan = !needed || task.in_approved_plan;
+        let burst = case.departure.manner == Manner::Immediate && !case.capped;
+        let invariant = if kind == Kind::WipeDevice { Invariant::WipeOnlyApproved } else { Invariant::OrderIsLaw };
+        match kind.spec().approval {
+            Approval::None => {}
+            Approval::Plan if by_plan => {}
+            Approval::PlanOrBurst if by_plan || burst => {}
+            Approval::Plan | Approval::PlanOrBurst => found(invariant, format!("{kind} goes without the plan's approval")),
+            Approval::Own => match &task.approved {
+                None => found(invariant, format!("{kind} goes without its own approval")),
+                Some(a) => {
+                    if a.by.eq_ignore_ascii_case(&case.departure.requested_by) {
+                        found(invariant, format!("{kind} was approved by who asked for the departure"));
+                    }
+                    if a.digest != task.planned.digest() {
+                        found(invariant, format!("{kind} was approved as something else"));
+                    }
+                    if at < a.at.plus(case.policy.approvals.irreversible_delay_ms) {
+                        found(invariant, format!("{kind} goes before its delay is over"));
+                    }
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The people of a simulation, all played by one: they hand departures in,
+//! answer what the cases need (late, wrongly, or not at all while faults
+//! last), change their minds, and grow diligent when the faults have stopped.
+
+use crate::audit::Auditor;
+use crate::rng::Rng;
+use crate::transcript::Transcript;
+use offboard_dispatcher::view::{CaseView, Need};
+use offboard_dispatcher::{Engine, EngineError};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, Kind, TaskId, TenantId, Timestamp};
+use offboard_runtime::Clock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Who asks for departures.
+pub(crate) const REQUESTER: &str = "hr@msp.example";
+/// Who approves them.
+pub(crate) const APPROVER: &str = "lead@msp.example";
+
+/// A departure that will be handed in.
+#[derive(Debug, Clone)]
+pub(crate) struct Errand {
+    pub(crate) at: Timestamp,
+    pub(crate) departure: Departure,
+    /// Handed in again even after it was accepted.
+    pub(crate) again: bool,
+}
+
+struct State {
+    rng: Rng,
+    errands: Vec<Errand>,
+    accepted: BTreeMap<CaseId, TenantId>,
+    retried: BTreeMap<TaskId, u32>,
+    ended: BTreeSet<CaseId>,
+}
+
+/// The people. What they know outlives every process.
+pub(crate) struct People {
+    state: Mutex<State>,
+    clock: Arc<dyn Clock>,
+    transcript: Arc<Transcript>,
+    auditor: Arc<Auditor>,
+    diligent: Arc<AtomicBool>,
+}
+
+impl People {
+    pub(crate) fn new(
+        rng: Rng,
+        errands: Vec<Errand>,
+        clock: Arc<dyn Clock>,
+        transcript: Arc<Transcript>,
+        auditor: Arc<Auditor>,
+        diligent: Arc<AtomicBool>,
+    ) -> Arc<Self> {
+        let state = State { rng, errands, accepted: BTreeMap::new(), retried: BTreeMap::new(), ended: BTreeSet::new() };
+        Arc::new(Self { state: Mutex::new(state), clock, transcript, auditor, diligent })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn diligent(&self) -> bool {
+        self.diligent.load(Ordering::Relaxed)
+    }
+
+    fn chance(&self, permille: u32) -> bool {
+        self.state().rng.happens(permille)
+    }
+
+    fn note(&self, text: &str) {
+        self.transcript.line(self.clock.now(), &format!("person: {text}"));
+    }
+
+    /// The cases that were accepted.
+    pub(crate) fn accepted(&self) -> BTreeMap<CaseId, TenantId> {
+        self.state().accepted.clone()
+    }
+
+    /// Whether everything was handed in and accepted.
+    pub(crate) fn handed_in(&self) -> bool {
+        self.state().errands.is_empty()
+    }
+
+    /// Lives beside one engine, until dropped with its process.
+    pub(crate) async fn live(self: Arc<Self>, engine: Arc<Engine>) {
+        loop {
+            self.hand_in(&engine).await;
+            let cases: Vec<(CaseId, TenantId)> =
+                self.accepted().into_iter().filter(|(case, _)| !self.state().ended.contains(case)).collect();
+            for (case, tenant) in cases {
+                if self.diligent() || self.chance(700) {
+                    self.look_at(&engine, &tenant, case).await;
+                }
+            }
+            let pause_ms = if self.diligent() {
+                5 * MINUTE_MS
+            } else {
+                self.state().rng.between(MINUTE_MS, 40 * MINUTE_MS)
+            };
+            self.clock.sleep_until(self.clock.now().plus(pause_ms)).await;
+        }
+    }
+
+    async fn hand_in(&self, engine: &Arc<Engine>) {
+        let now = self.clock.now();
+        let due: Vec<Errand> = self.state().errands.iter().filter(|e| e.at <= now).cloned().collect();
+        for errand in due {
+            let (tenant, id) = (errand.departure.tenant.clone(), errand.departure.case_id());
+            match engine.submit(errand.departure.clone()).await {
+                Ok(submitted) => {
+                    self.note(&format!("handed in {id}: {submitted:?}"));
+                    let mut state = self.state();
+                    state.accepted.insert(id, tenant);
+                    state.errands.retain(|e| e.at != errand.at || e.departure.case_id() != id);
+                    if errand.again {
+                        let at = now.plus(state.rng.between(MINUTE_MS, 6 * HOUR_MS));
+                        state.errands.push(Errand { at, again: false, ..errand });
+                    }
+                }
+                Err(EngineError::Refused(refusal)) => {
+                    self.note(&format!("handing in {id} was refused: {refusal}"));
+                    self.state().errands.retain(|e| e.at != errand.at || e.departure.case_id() != id);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn look_at(&self, engine: &Arc<Engine>, tenant: &TenantId, case: CaseId) {
+        let Ok(view) = engine.view(tenant, case).await else { return };
+        if view.ended {
+            self.state().ended.insert(case);
+            return;
+        }
+        if !self.diligent() && self.chance(6) {
+            let command = Command::Cancel { by: APPROVER.into(), reason: "he stays".into() };
+            self.order(engine, &view, "cancels", command).await;
+            return;
+        }
+        for need in view.needs.clone() {
+            if self.diligent() || self.chance(600) {
+                self.answer(engine, &view, &need).await;
+            }
+        }
+    }
+
+    async fn answer(&self, engine: &Arc<Engine>, view: &CaseView, need: &Need) {
+        let wrongly = !self.diligent() && self.chance(150);
+        let by = if wrongly && self.chance(500) { REQUESTER } else { APPROVER }.to_owned();
+        let stale = wrongly && by == APPROVER;
+        let task_digest = view.tasks.iter().find(|t| t.id == need.task).map_or(Digest::ZERO, |t| t.digest);
+        let command = match need.what.as_str() {
+            "approve_plan" => {
+                Command::Approve { by, of: ApprovalOf::Plan(if stale { Digest::ZERO } else { view.plan_digest }) }
+            }
+            "approve_task" => {
+                let digest = if stale { Digest::ZERO } else { task_digest };
+                Command::Approve { by, of: ApprovalOf::Task(need.task, digest) }
+            }
+            "attest" => {
+                let file = if need.kind == Kind::ConfirmDeviceReturned && !stale {
+                    engine.store().put(b"a photograph of the device".to_vec()).await.ok()
+                } else {
+                    None
+                };
+                Command::Attest { task: need.task, by, file, note: "seen".into() }
+            }
+            _ => self.decide(need),
+        };
+        let what = format!("{} {}{}", need.what, need.kind, if wrongly { " (wrongly)" } else { "" });
+        self.order(engine, view, &what, command).await;
+    }
+
+    /// What becomes of a task that failed: another try, then going without.
+    fn decide(&self, need: &Need) -> Command {
+        let now = self.clock.now();
+        let diligent = self.diligent();
+        let mut state = self.state();
+        let must = matches!(need.kind, Kind::Resolve | Kind::SnapshotAccess) || need.kind.is_closing_round();
+        let tries = state.retried.entry(need.task).or_default();
+        *tries += 1;
+        let tries = *tries;
+        let task = Some(need.task);
+        if must && tries > 6 {
+            return Command::Cancel { by: APPROVER.into(), reason: "it cannot be done".into() };
+        }
+        if must || tries % 3 != 0 {
+            return Command::Retry { task, by: APPROVER.into() };
+        }
+        let until = if diligent { 400 * DAY_MS } else { state.rng.between(HOUR_MS, 3 * DAY_MS) };
+        Command::Waive { task: need.task, by: APPROVER.into(), reason: "we go without".into(), until: now.plus(until) }
+    }
+
+    async fn order(&self, engine: &Arc<Engine>, view: &CaseView, what: &str, command: Command) {
+        match engine.order(&view.tenant, view.case, command).await {
+            Ok(_) => self.note(&format!("{what} of {}", view.case)),
+            Err(error) => {
+                let said = error.to_string();
+                self.auditor.logged(false, &format!("{} {said}", view.case));
+                self.note(&format!("{what} of {}: {said}", view.case));
+            }
+        }
+    }
+}

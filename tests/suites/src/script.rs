@@ -1,0 +1,117 @@
+//! What a seed makes of a simulation: tenants with their policies, who leaves
+//! them and when, and how unkind everything is.
+
+use crate::person::{APPROVER, Errand, REQUESTER};
+use crate::rng::Rng;
+use crate::transcript::EPOCH;
+use crate::trouble::Rates;
+use offboard_dispatcher::tenants::{Tenants, Terms};
+use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
+use offboard_domain::policy::{Approvals, SuccessorRule};
+use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::{Area, Capabilities, Departure, Kind, Policy, System, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The system that every simulated tenant has.
+pub(crate) fn system() -> System {
+    System::new("m365").expect("the handle is valid")
+}
+
+/// The handle of the n-th tenant.
+pub(crate) fn tenant(n: usize) -> TenantId {
+    TenantId::new(&format!("tenant-{n}")).expect("the handle is valid")
+}
+
+/// What one system that can do everything claims.
+pub(crate) fn everything() -> Capabilities {
+    let kinds = Kind::ALL.iter().copied().filter(|k| k.spec().area != Area::Person).collect();
+    Capabilities(BTreeMap::from([(system(), kinds)]))
+}
+
+/// A tenant's terms.
+pub(crate) fn terms(rng: &mut Rng, protected: BTreeSet<String>) -> Terms {
+    let policy = Policy {
+        successor: if rng.happens(700) { SuccessorRule::Manager } else { SuccessorRule::Nobody },
+        approvals: Approvals {
+            plan: rng.happens(850),
+            approvers: if rng.happens(300) { BTreeSet::from([APPROVER.to_owned()]) } else { BTreeSet::new() },
+            overdue_after_ms: rng.between(30 * MINUTE_MS, 4 * HOUR_MS),
+            irreversible_delay_ms: rng.between(0, 40 * MINUTE_MS),
+        },
+        protected,
+        legal_hold: rng.happens(200),
+        hold_days: rng.happens(500).then_some(90),
+        forwarding: if rng.happens(300) { Forwarding::Successor } else { Forwarding::Remove },
+        automatic_reply: rng.happens(500).then(|| "I have left; ask the desk.".to_owned()),
+        meetings: match rng.below(3) {
+            0 => Meetings::Leave,
+            1 => Meetings::Cancel,
+            _ => Meetings::HandOver,
+        },
+        onedrive: if rng.happens(700) { OneDriveChoice::HandOver } else { OneDriveChoice::Ask },
+        wipe_company_devices: rng.happens(800),
+        departures_per_hour: if rng.happens(150) { 1 } else { 25 },
+        ..Policy::default()
+    };
+    Terms {
+        policy: Arc::new(policy),
+        capabilities: Arc::new(everything()),
+        weight: 1 + u32::try_from(rng.below(3)).unwrap_or(0),
+    }
+}
+
+/// A departure of somebody.
+pub(crate) fn departure(rng: &mut Rng, tenant: &TenantId, n: usize, person: PersonRef) -> Errand {
+    let at = EPOCH.plus(rng.between(0, 3 * HOUR_MS));
+    let manner = if rng.happens(400) { Manner::Immediate } else { Manner::Planned };
+    let effective_at = match manner {
+        Manner::Immediate => at,
+        Manner::Planned => at.plus(rng.between(-HOUR_MS, 8 * HOUR_MS)),
+    };
+    let departure = Departure {
+        tenant: tenant.clone(),
+        reference: Some(format!("HR-{n}")),
+        person,
+        manner,
+        effective_at,
+        requested_by: REQUESTER.to_owned(),
+        requested_at: at,
+        successor: None,
+        choices: Choices::default(),
+    };
+    Errand { at, departure, again: rng.happens(200) }
+}
+
+/// Everybody of the model's world.
+const NAMES: [&str; 9] = ["ada", "bo", "cleo", "dan", "eve", "finn", "nobody", "last", "alone"];
+
+/// The tenants and errands of a simulation with the model's world.
+pub(crate) fn model(rng: &mut Rng) -> (Tenants, Vec<Errand>, Vec<(TenantId, String)>) {
+    let tenants = 1 + usize::try_from(rng.below(3)).unwrap_or(0);
+    let mut terms_of = BTreeMap::new();
+    for n in 0..tenants {
+        let protected = if rng.happens(200) { BTreeSet::from(["id-dan".to_owned()]) } else { BTreeSet::new() };
+        terms_of.insert(tenant(n), terms(rng, protected));
+    }
+    let (mut errands, mut canaries) = (Vec::new(), Vec::new());
+    for n in 0..1 + usize::try_from(rng.below(4)).unwrap_or(0) {
+        let tenant = tenant(usize::try_from(rng.below(tenants as u64)).unwrap_or(0));
+        let name = NAMES[usize::try_from(rng.below(NAMES.len() as u64)).unwrap_or(0)];
+        let canary = format!("canary{:08x}", rng.next() >> 32);
+        let person = PersonRef { user_principal_name: Some(format!("{name}.{canary}@{tenant}.example")), ..PersonRef::default() };
+        canaries.push((tenant.clone(), canary));
+        errands.push(departure(rng, &tenant, n, person));
+    }
+    (Tenants(terms_of), errands, canaries)
+}
+
+/// How unkind the seams are under this seed.
+pub(crate) fn rates(rng: &mut Rng) -> Rates {
+    match rng.below(4) {
+        0 => Rates::NONE,
+        1 => Rates { fails_before: 5, fails_after: 5, delayed: 50, duplicated: 20, late: 20, severed: 5 },
+        2 => Rates { fails_before: 40, fails_after: 40, delayed: 100, duplicated: 100, late: 100, severed: 20 },
+        _ => Rates { fails_before: 150, fails_after: 150, delayed: 200, duplicated: 300, late: 300, severed: 80 },
+    }
+}
