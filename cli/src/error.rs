@@ -55,19 +55,26 @@ pub struct CliError {
     what: String,
     causes: Vec<String>,
     next: Option<String>,
+    held: bool,
 }
 
 impl CliError {
     /// It failed.
     #[must_use]
     pub fn failed(what: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, what: what.into(), causes: Vec::new(), next: None }
+        Self { exit: Exit::Failed, what: what.into(), causes: Vec::new(), next: None, held: false }
     }
 
     /// Wrong usage or input.
     #[must_use]
     pub fn usage(what: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, ..Self::failed(what) }
+    }
+
+    /// Whoever read our output has gone: nothing is left to do or to say.
+    #[must_use]
+    pub fn reader_gone() -> Self {
+        Self { exit: Exit::Done, ..Self::failed("") }
     }
 
     /// From an error, whose text completes the sentence by itself.
@@ -110,6 +117,19 @@ impl CliError {
         self
     }
 
+    /// Another process holds the working folder.
+    #[must_use]
+    pub fn held(mut self) -> Self {
+        self.held = true;
+        self
+    }
+
+    /// Whether another process holds the working folder.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// The exit code.
     #[must_use]
     pub fn code(&self) -> Exit {
@@ -124,8 +144,18 @@ impl CliError {
         }
     }
 
+    /// It and its causes on one line.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let causes = self.causes.iter().map(String::as_str);
+        std::iter::once(self.what.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
+    }
+
     /// Prints it to standard error.
     pub fn print(&self, as_json: bool) {
+        if self.what.is_empty() {
+            return;
+        }
         let text = if as_json {
             let error = json!({ "what": self.what, "causes": self.causes, "next": self.next, "exit": self.exit.code() });
             format!("{}\n", json!({ "error": error }))

@@ -1,5 +1,5 @@
-//! `offboard`: one process with every role.
+//! `offboard`: one process with every role, or a look into one.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    offboard_cli::main()
 }

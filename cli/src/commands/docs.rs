@@ -1,0 +1,292 @@
+//! The generated pages, `docs/tasks.md` and `docs/states.md`: written from the
+//! catalogue and the state machine's own words, and compared with what is in
+//! the repository by a test, so that they cannot go stale.
+
+use offboard_domain::catalogue::{Approval, ClosingProof, Dep, KindSpec, Proof, Stage, Urgency, Wanted};
+use offboard_domain::control::Controls;
+use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::wake::WakeReason;
+use offboard_domain::{Area, Kind, Rule};
+use std::fmt::Write as _;
+
+/// `docs/tasks.md`.
+pub(super) fn tasks() -> String {
+    let mut out = String::from(
+        "# Tasks\n\nGenerated from the catalogue by `offboard tasks`; do not edit. Every kind of task is declared once, in\n`shared/domain/src/catalogue`, and this page, the plan, the order, the retries, the judgement and the evidence\ncome from that one block.\n",
+    );
+    for stage in Stage::ALL {
+        let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|k| k.spec().stage == *stage).collect();
+        let _ = write!(out, "\n## {}\n\n| kind | what it does | area | after | approval | proof |\n|---|---|---|---|---|---|\n", stage.title());
+        for kind in &kinds {
+            let spec = kind.spec();
+            let _ = writeln!(
+                out,
+                "| [`{}`](#{}) | {} | {} | {} | {} | {} |",
+                spec.name,
+                anchor(spec.name),
+                spec.title,
+                spec.area,
+                names(spec.after.iter().map(|d| d.kind)),
+                approval(spec),
+                proof(spec.proof)
+            );
+        }
+    }
+    for kind in Kind::ALL {
+        block(&mut out, *kind);
+    }
+    out
+}
+
+fn anchor(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+fn names(kinds: impl Iterator<Item = Kind>) -> String {
+    let all: Vec<String> = kinds.map(|k| format!("`{}`", k.name())).collect();
+    if all.is_empty() { "—".to_owned() } else { all.join(", ") }
+}
+
+fn block(out: &mut String, kind: Kind) {
+    let spec = kind.spec();
+    let _ = write!(out, "\n### {}\n\n{}.\n\n", spec.name, spec.title);
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(out, "- **{name}**: {value}");
+    };
+    row("planned", wanted(spec));
+    if spec.area != Area::Person {
+        row("how soon", urgency(spec.urgency).to_owned());
+    }
+    if !spec.after.is_empty() {
+        row("waits for", spec.after.iter().map(dependency).collect::<Vec<_>>().join(", "));
+    }
+    if !spec.conflicts.is_empty() {
+        row("never at the same time as", names(spec.conflicts.iter().copied()));
+    }
+    if !spec.finds.is_empty() {
+        row("may find", names(spec.finds.iter().copied()));
+    }
+    if spec.writes {
+        let nature = if spec.convergent { "convergent: done twice, it leaves the same state" } else { "*once*: it must not happen twice" };
+        row("nature", format!("{nature}; {}", if spec.reversible { "can be undone" } else { "cannot be undone" }));
+        row("approval", approval(spec).to_owned());
+    }
+    row("wanted state", spec.judge.satisfied.to_string());
+    for (cond, why) in spec.judge.not_applicable {
+        row("not applicable", format!("when {cond}: {why}"));
+    }
+    for (cond, why) in spec.judge.blocked {
+        row("for a person", format!("when {cond}: {why}"));
+    }
+    row("proof", proof(spec.proof).to_owned());
+    row("before closing", closing(spec.closing));
+    if !spec.redo.is_empty() {
+        row("done again after it", names(spec.redo.iter().copied()));
+    }
+    if spec.area != Area::Person {
+        row("tries", format!("{}, each at most {}", spec.attempts, duration(spec.run_for_ms)));
+    }
+    row("controls", controls(&spec.controls));
+}
+
+fn wanted(spec: &KindSpec) -> String {
+    match spec.wanted {
+        Wanted::Always => "always".to_owned(),
+        Wanted::Chosen(choice) => format!("when chosen ({choice})"),
+        Wanted::Found => "when it is found".to_owned(),
+        Wanted::ClosingRound => "by the closing round".to_owned(),
+    }
+}
+
+fn urgency(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::U0 => "within 15 minutes",
+        Urgency::U1 => "within 4 hours",
+        Urgency::U2 => "within a day",
+        Urgency::U3 => "within a week",
+    }
+}
+
+fn dependency(dep: &Dep) -> String {
+    let later = if dep.delay_ms > 0 { format!(" and {} more", duration(dep.delay_ms)) } else { String::new() };
+    let finds = if dep.with_finds && !dep.kind.spec().finds.is_empty() { " with all that it found" } else { "" };
+    format!("`{}`{finds}{later}", dep.kind.name())
+}
+
+fn approval(spec: &KindSpec) -> &'static str {
+    match spec.approval {
+        Approval::None => "none",
+        Approval::Plan => "the plan",
+        Approval::PlanOrBurst => "the plan; an immediate departure goes ahead",
+        Approval::Own => "exactly this task",
+    }
+}
+
+fn proof(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Read => "an independent read",
+        Proof::Counter => "a counter that moved",
+        Proof::Acknowledged => "the provider's acknowledgement",
+        Proof::Attested => "a named person",
+    }
+}
+
+fn closing(closing: ClosingProof) -> String {
+    match closing {
+        ClosingProof::Read => "read again".to_owned(),
+        ClosingProof::Receipt(why) => format!("the receipt is kept, because {why}"),
+    }
+}
+
+fn duration(ms: i64) -> String {
+    match ms {
+        ms if ms >= DAY_MS && ms % DAY_MS == 0 => format!("{} days", ms / DAY_MS),
+        ms if ms == HOUR_MS => "an hour".to_owned(),
+        ms if ms > HOUR_MS && ms % HOUR_MS == 0 => format!("{} hours", ms / HOUR_MS),
+        ms => format!("{} minutes", ms / 60_000),
+    }
+}
+
+fn controls(controls: &Controls) -> String {
+    let all = [
+        ("SOC 2", controls.soc2),
+        ("ISO 27001:2022", controls.iso27001),
+        ("HIPAA", controls.hipaa),
+        ("NIST 800-53", controls.nist80053),
+    ];
+    let named = all.iter().filter(|(_, list)| !list.is_empty());
+    named.map(|(name, list)| format!("{name} {}", list.join(", "))).collect::<Vec<_>>().join(" · ")
+}
+
+/// The states of a case: word, what it means, what may follow.
+const CASE_STATES: [(&str, &str, &str); 9] = [
+    ("received", "Accepted; the account is being found. Nothing is written.", "active, merged, refused, cancelling"),
+    ("active", "Planned and under way.", "closing, cancelling"),
+    ("closing", "Everything is settled and read once more.", "sealing, active (something differs), cancelling"),
+    ("sealing", "A round without difference is over; the evidence is being sealed.", "closed, active (something was opened again), cancelling"),
+    ("closed", "Sealed. Over.", "—"),
+    ("cancelling", "Called off; what workers hold is awaited, nothing new is ordered.", "cancelled"),
+    ("cancelled", "Called off and over.", "—"),
+    ("merged", "The person has another open case, which takes this one's place. Over.", "—"),
+    ("refused", "It cannot be planned; nothing was written. Over.", "—"),
+];
+
+/// The stands of a task as `offboard show` names them.
+const TASK_STATES: [(&str, &str, &str); 8] = [
+    ("waiting", "Waits for other tasks.", "ready, person, resting"),
+    ("ready", "Can be assigned; waits for credit.", "working"),
+    ("working", "With a worker, whose answer is awaited until a time.", "done, resting, failed, ready (nobody answered)"),
+    ("resting", "Goes on at a time: a retry, a delay, a vendor that is not ready.", "ready, working"),
+    ("person", "Waits for an approval or an attestation.", "ready, done"),
+    ("failed", "Needs a person's decision: retry or waive.", "ready (retry), done (waive)"),
+    ("done", "Settled, with an outcome that says how it is proven.", "waiting (opened again by the closing round, a waiver that ran out)"),
+    ("never", "Will not be done: the case is over or called off.", "—"),
+];
+
+/// The outcomes of a settled task.
+const OUTCOMES: [(&str, &str); 6] = [
+    ("verified", "An independent read equals the wanted state."),
+    ("verified by counter", "A value that only grows moved past where it was."),
+    ("acknowledged", "The provider acknowledged and keeps no readable state."),
+    ("attested", "A named person says so, with a file where the kind asks for one."),
+    ("not applicable", "There was nothing to do, with the reason."),
+    ("waived", "A person decided to go without, for a reason, until a date; then it is opened again."),
+];
+
+/// `docs/states.md`.
+pub(super) fn states() -> String {
+    let mut out = String::from(
+        "# States\n\nGenerated by `offboard states`; do not edit. The live state of a case is the fold of its events; there is no\nsecond one. \"Sent, no answer\" is no outcome: it is read before anything else happens.\n",
+    );
+    let mut table = |title: &str, head: &str, rows: &mut dyn Iterator<Item = String>| {
+        let columns = head.matches('|').count() - 1;
+        let _ = write!(out, "\n## {title}\n\n{head}\n|{}\n", "---|".repeat(columns));
+        for row in rows {
+            out.push_str(&row);
+            out.push('\n');
+        }
+    };
+    let three = |(a, b, c): &(&str, &str, &str)| format!("| {a} | {b} | {c} |");
+    table("A case", "| state | means | may become |", &mut CASE_STATES.iter().map(three));
+    table("A task", "| stand | means | may become |", &mut TASK_STATES.iter().map(three));
+    table("Outcomes", "| outcome | what it claims |", &mut OUTCOMES.iter().map(|(a, b)| format!("| {a} | {b} |")));
+    table("Why a person is needed", "| rule | what to do |", &mut RULES.iter().map(|r| format!("| {} | {} |", rule(*r), r.advice())));
+    table("Why a case wakes", "| reason | in words |", &mut WAKES.iter().map(|w| format!("| {} | {} |", wake(*w), w.words())));
+    out
+}
+
+const RULES: [Rule; 12] = [
+    Rule::OutOfAttempts,
+    Rule::NeedsPermission,
+    Rule::BlockedByPolicy,
+    Rule::NeverAccepted,
+    Rule::NotOffered,
+    Rule::ObjectGone,
+    Rule::InconclusiveOnce,
+    Rule::LateFind,
+    Rule::KeepsFlapping,
+    Rule::IrreversibleDiffers,
+    Rule::ClaimWithoutProof,
+    Rule::StillWaiting,
+];
+
+const WAKES: [WakeReason; 9] = [
+    WakeReason::Ready,
+    WakeReason::Start,
+    WakeReason::Retry,
+    WakeReason::Delay,
+    WakeReason::Unanswered,
+    WakeReason::Overdue,
+    WakeReason::WaiverEnds,
+    WakeReason::HoldEnds,
+    WakeReason::Seal,
+];
+
+fn rule(rule: Rule) -> String {
+    stored(&rule)
+}
+
+fn wake(wake: WakeReason) -> String {
+    stored(&wake)
+}
+
+/// The stored name of a plain variant.
+fn stored(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => format!("`{name}`"),
+        other => format!("`{other:?}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offboard_domain::{CaseId, CaseState};
+
+    #[test]
+    fn every_state_of_a_case_is_described() {
+        let into = CaseId([0; 10]);
+        let all = [
+            CaseState::Received,
+            CaseState::Active,
+            CaseState::Closing,
+            CaseState::Sealing,
+            CaseState::Closed,
+            CaseState::Cancelling,
+            CaseState::Cancelled,
+            CaseState::Merged { into },
+            CaseState::Refused { reason: String::new() },
+        ];
+        let words: Vec<&str> = all.iter().map(CaseState::word).collect();
+        let described: Vec<&str> = CASE_STATES.iter().map(|(word, ..)| *word).collect();
+        assert_eq!(words, described);
+    }
+
+    #[test]
+    fn every_kind_has_its_block() {
+        let page = tasks();
+        for kind in Kind::ALL {
+            assert!(page.contains(&format!("\n### {}\n", kind.name())), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `offboard list`.
+
+use super::Ctx;
+use crate::error::{CliError, Exit};
+use crate::out::columns;
+use crate::session::{Session, unexpected};
+use crate::show::{Table, relative, safe, state};
+use console::style;
+use offboard_dispatcher::control::{CaseSummary, Request, Response};
+use offboard_domain::{TenantId, Timestamp};
+use offboard_runtime::{Clock as _, SystemClock};
+
+/// Buried messages that are shown.
+const DEAD_SHOWN: usize = 100;
+
+pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(t)) {
+        ctx.out.say(format!("note: no tenant '{tenant}' is configured"));
+    }
+    let mut session = Session::open(&config).await?;
+    let cases = session.cases(tenant, open_only).await;
+    session.close().await?;
+    let cases = cases?;
+    if ctx.out.is_json() {
+        ctx.out.document(&cases)?;
+        return Ok(Exit::Done);
+    }
+    if cases.is_empty() {
+        ctx.out.say("No cases. `offboard submit FILE` accepts departures.");
+        return Ok(Exit::Done);
+    }
+    let now = SystemClock.now();
+    ctx.out.line(&table(&cases, now).lines(columns()).join("\n"))?;
+    Ok(Exit::Done)
+}
+
+/// Cases as a table.
+pub(super) fn table(cases: &[CaseSummary], now: Timestamp) -> Table {
+    let mut table = Table::new(&["CASE", "TENANT", "REFERENCE", "PERSON", "STATE", "DONE", "NEEDS", "CHANGED", "WHAT"]);
+    for case in cases {
+        let needs = match (case.needs, case.failed) {
+            (0, _) => String::new(),
+            (n, 0) => style(n.to_string()).yellow().to_string(),
+            (n, _) => style(n.to_string()).red().to_string(),
+        };
+        table.row(vec![
+            case.case.to_string(),
+            case.tenant.to_string(),
+            safe(case.reference.as_deref().unwrap_or("-")),
+            safe(&case.person),
+            state(&case.state).to_string(),
+            format!("{}/{}", case.settled, case.total),
+            needs,
+            relative(case.changed_at, now),
+            safe(&case.doing),
+        ]);
+    }
+    table
+}
+
+pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    let mut session = Session::open(&config).await?;
+    if !session.is_served() {
+        ctx.out.say("Nobody serves this folder, and the queue in memory went with the last who did; what it held is ordered again from the ledger.");
+    }
+    let answer = session.ask(Request::Dead { limit: DEAD_SHOWN }).await;
+    session.close().await?;
+    let buried = match answer? {
+        Response::Dead(buried) => buried,
+        other => return Err(unexpected(&other)),
+    };
+    if ctx.out.is_json() {
+        ctx.out.document(&buried)?;
+        return Ok(Exit::Done);
+    }
+    if buried.is_empty() {
+        ctx.out.say("No message was buried.");
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new(&["MESSAGE", "BYTES", "WHY"]);
+    for message in &buried {
+        table.row(vec![safe(&message.id), message.bytes.to_string(), safe(&message.reason)]);
+    }
+    ctx.out.line(&table.lines(columns()).join("\n"))?;
+    Ok(Exit::Done)
+}

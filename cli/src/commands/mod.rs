@@ -1,0 +1,106 @@
+//! One file for each command.
+
+mod approve;
+mod cancel;
+mod completions;
+mod doctor;
+mod docs;
+mod attest;
+mod init;
+mod keys;
+mod list;
+mod plan;
+mod retry;
+mod run;
+mod schema;
+mod serve;
+mod show;
+mod submit;
+mod verify;
+mod waive;
+mod watch;
+mod why;
+
+use crate::args::{Cli, Command, Global};
+use crate::error::{CliError, Exit};
+use crate::out::Out;
+use offboard_runtime::config::{self, Configuration, LogConfig};
+use offboard_runtime::telemetry;
+
+/// What every command has.
+struct Ctx {
+    global: Global,
+    out: Out,
+}
+
+/// Does what the command line says.
+pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
+    let ctx = Ctx { global: cli.global, out };
+    match cli.command {
+        Command::Init { dir } => init::run(&ctx, dir),
+        Command::Doctor { tenant, offline } => doctor::run(&ctx, tenant, offline).await,
+        Command::Plan(args) => plan::run(&ctx, args).await,
+        Command::Run { files, tenant, wait } => run::run(&ctx, &files, tenant.as_ref(), wait).await,
+        Command::Submit { files, tenant } => submit::run(&ctx, &files, tenant.as_ref()).await,
+        Command::Serve => serve::run(&ctx).await,
+        Command::List { dead: true, .. } => list::dead(&ctx).await,
+        Command::List { tenant, open, .. } => list::run(&ctx, tenant.as_ref(), open).await,
+        Command::Show { case } => show::run(&ctx, case).await,
+        Command::Watch { tenant, all } => watch::run(&ctx, tenant.as_ref(), all).await,
+        Command::Why { case, task } => why::run(&ctx, case, task).await,
+        Command::Approve { case, task, yes, digest } => approve::run(&ctx, case, task, yes, digest).await,
+        Command::Attest { case, task, file, note } => attest::run(&ctx, case, task, file, note).await,
+        Command::Waive { case, task, reason, until } => waive::run(&ctx, case, task, reason, &until).await,
+        Command::Retry { case, task } => retry::run(&ctx, case, task).await,
+        Command::Cancel { case, reason } => cancel::run(&ctx, case, reason).await,
+        Command::Verify { evidence, key } => verify::run(&ctx, &evidence, key).await,
+        Command::Keys { what } => keys::run(&ctx, &what),
+        Command::Schema => schema::run(&ctx),
+        Command::Completions { shell } => completions::run(&ctx, shell),
+        Command::Tasks => ctx.out.data(&docs::tasks()).map(|()| Exit::Done),
+        Command::States => ctx.out.data(&docs::states()).map(|()| Exit::Done),
+    }
+}
+
+impl Ctx {
+    /// The configuration of the working folder. Sets up logging: commands that
+    /// answer and end say errors only, unless more is asked for.
+    fn config(&self) -> Result<Configuration, CliError> {
+        let config = self.load()?;
+        telemetry::init(&LogConfig { level: "error".to_owned(), format: config.engine.log.format })?;
+        Ok(config)
+    }
+
+    /// The same, with the log as it is configured.
+    fn config_of_server(&self) -> Result<Configuration, CliError> {
+        let config = self.load()?;
+        telemetry::init(&config.engine.log)?;
+        Ok(config)
+    }
+
+    fn load(&self) -> Result<Configuration, CliError> {
+        config::load(&self.global.dir).map_err(|errors| {
+            let here = self.global.dir.join(config::ENGINE_FILE);
+            let next = if here.exists() {
+                "mend what is named, then look again with `offboard doctor`".to_owned()
+            } else {
+                "`offboard init` makes a working folder; `-C DIR` names another one".to_owned()
+            };
+            CliError::of(&errors).exit(Exit::Usage).next(next)
+        })
+    }
+
+    /// Who acts.
+    fn actor(&self) -> Result<String, CliError> {
+        let from = |name: &str| std::env::var(name).ok();
+        let given = self.global.actor.clone().or_else(|| from("OFFBOARD_USER")).or_else(|| from("USER")).or_else(|| from("LOGNAME"));
+        given.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).ok_or_else(|| {
+            CliError::usage("it is not known who acts, and it must stand in the history").next("add --as NAME, or set OFFBOARD_USER")
+        })
+    }
+}
+
+/// A text that must say something.
+fn required(what: &str, text: String) -> Result<String, CliError> {
+    if text.trim().is_empty() { Err(CliError::usage(format!("{what} must not be empty"))) } else { Ok(text) }
+}

@@ -1,0 +1,62 @@
+//! `offboard submit FILE`. When a departure is printed as accepted, it is in
+//! the ledger and will not be lost.
+
+use super::Ctx;
+use crate::error::{CliError, Exit};
+use crate::intake::{self, AT_ONCE, Files};
+use crate::session::{Session, unexpected};
+use offboard_dispatcher::control::{Accepted, Request, Response, What};
+use offboard_domain::TenantId;
+use offboard_runtime::{Clock as _, SystemClock};
+use serde_json::json;
+use std::path::PathBuf;
+
+pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>) -> Result<Exit, CliError> {
+    let by = ctx.actor()?;
+    let config = ctx.config()?;
+    let read = intake::read(ctx.out, &config, files, tenant, &by, SystemClock.now())?;
+    let mut session = Session::open(&config).await?;
+    let outcomes = submit(&mut session, &read).await;
+    let served = session.is_served();
+    session.close().await?;
+    let outcomes = outcomes?;
+    if ctx.out.is_json() {
+        let accepted: Vec<_> = read.accepted.iter().zip(&outcomes).map(|((at, _), o)| intake::outcome_json(at, o)).collect();
+        ctx.out.document(&json!({ "accepted": accepted, "rejected": read.rejected_json(), "notes": read.notes() }))?;
+    } else {
+        for ((at, _), outcome) in read.accepted.iter().zip(&outcomes) {
+            ctx.out.line(&line(&at.to_string(), outcome))?;
+        }
+        ctx.out.say(read.summary(&outcomes));
+        if !served {
+            ctx.out.say("Nobody serves this folder: `offboard serve` or `offboard run` carries them out.");
+        }
+    }
+    let refused = outcomes.iter().all(|o| o.what == What::Refused);
+    Ok(if refused { Exit::Usage } else { Exit::Done })
+}
+
+/// Hands departures over, in as many requests as it takes.
+async fn submit(session: &mut Session, read: &Files) -> Result<Vec<Accepted>, CliError> {
+    let mut outcomes = Vec::with_capacity(read.accepted.len());
+    for part in read.accepted.chunks(AT_ONCE) {
+        let departures = part.iter().map(|(_, d)| d.clone()).collect();
+        match session.ask(Request::Submit { departures }).await? {
+            Response::Submitted(accepted) => outcomes.extend(accepted),
+            other => return Err(unexpected(&other)),
+        }
+    }
+    Ok(outcomes)
+}
+
+/// One outcome, for people.
+pub(super) fn line(at: &str, outcome: &Accepted) -> String {
+    let word = match outcome.what {
+        What::Opened => "accepted",
+        What::Known => "known",
+        What::Amended => "amended",
+        What::Refused => "refused",
+    };
+    let why = outcome.why.as_deref().map(|w| format!(": {w}")).unwrap_or_default();
+    format!("{word:<9} {}  {}  {at}{why}", outcome.case, outcome.tenant)
+}

@@ -1,0 +1,111 @@
+//! `offboard verify`: needs the file and the public key alone.
+
+use super::Ctx;
+use crate::error::{CliError, Exit};
+use crate::session::Session;
+use crate::show::{self, safe};
+use console::style;
+use offboard_dispatcher::control::Request;
+use offboard_domain::evidence::{self, Invalid, Statement};
+use offboard_runtime::keys::{self, PublicKey};
+use serde_json::json;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// Largest evidence file: thousands of tasks.
+const EVIDENCE_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// Largest public key in PEM, a hundred times over.
+const KEY_MAX_BYTES: u64 = 64 * 1024;
+
+pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<Exit, CliError> {
+    let path = Path::new(given);
+    let path = if path.exists() { path.to_owned() } else { of_case(ctx, given).await? };
+    let bytes = read(&path, EVIDENCE_MAX_BYTES)?;
+    let keys = match &key {
+        Some(key) => {
+            let pem = read(key, KEY_MAX_BYTES)?;
+            let key = PublicKey::from_pem(&String::from_utf8_lossy(&pem));
+            vec![key.map_err(|e| CliError::of(&e).exit(Exit::Usage))?]
+        }
+        None => keys::public_keys(&ctx.load()?.engine.keys)?,
+    };
+    match with_any(&bytes, &keys) {
+        Ok((statement, key)) => valid(ctx, &path, &statement, &key),
+        Err(invalid) => {
+            if ctx.out.is_json() {
+                ctx.out.document(&json!({ "valid": false, "file": path, "why": invalid.to_string() }))?;
+            }
+            Err(CliError::failed(format!("{} is not valid evidence", path.display())).exit(Exit::Evidence).caused_by(Some(&invalid)))
+        }
+    }
+}
+
+/// The first key that the file names decides; if none does, the last answer.
+fn with_any(bytes: &[u8], keys: &[PublicKey]) -> Result<(Statement, PublicKey), Invalid> {
+    let mut last = Invalid::NotJson("there is no public key to verify with; name one with --key".to_owned());
+    for key in keys {
+        match evidence::verify(bytes, key.verifying_key()) {
+            Ok(statement) => return Ok((statement, key.clone())),
+            Err(Invalid::NoSignatureByThisKey { expected, found }) => last = Invalid::NoSignatureByThisKey { expected, found },
+            Err(other) => return Err(other),
+        }
+    }
+    Err(last)
+}
+
+fn valid(ctx: &Ctx, path: &Path, statement: &Statement, key: &PublicKey) -> Result<Exit, CliError> {
+    let p = &statement.predicate;
+    if ctx.out.is_json() {
+        ctx.out.document(&json!({ "valid": true, "file": path, "key": key.id().as_str(), "statement": statement }))?;
+        return Ok(Exit::Done);
+    }
+    let named = &p.request.named;
+    let person = [&named.display_name, &named.user_principal_name, &named.mail, &named.employee_id];
+    let person = person.into_iter().flatten().next().map_or("", String::as_str);
+    ctx.out.line(&format!("{} {}", style("valid").green().bold(), path.display()))?;
+    ctx.out.line(&format!("  signed by key  {}", key.id()))?;
+    ctx.out.line(&format!("  case           {} of {}", p.case, p.tenant))?;
+    ctx.out.line(&format!("  person         {}", safe(person)))?;
+    ctx.out.line(&format!("  tasks          {}", p.tasks.len()))?;
+    ctx.out.line(&format!("  waivers        {}", p.waivers.len()))?;
+    ctx.out.line(&format!("  subjects       {}", statement.subject.len()))?;
+    ctx.out.line(&format!("  looked at      {}", show::when(offboard_runtime::Clock::now(&offboard_runtime::SystemClock))))?;
+    Ok(Exit::Done)
+}
+
+/// The newest evidence of a case of this folder.
+async fn of_case(ctx: &Ctx, given: &str) -> Result<PathBuf, CliError> {
+    let looks_like_a_file = given.contains(std::path::MAIN_SEPARATOR) || given.ends_with(".json");
+    let absent = || CliError::usage(format!("there is no file {given}"));
+    if looks_like_a_file {
+        return Err(absent());
+    }
+    let config = ctx.config()?;
+    let mut session = Session::open(&config).await?;
+    let view = session.case(Request::Show { case: given.to_owned() }).await;
+    session.close().await?;
+    let view = view?;
+    let folder = config.engine.evidence.join(view.tenant.as_str()).join(view.case.to_string());
+    let version = |path: &PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        name.strip_prefix("evidence-")?.strip_suffix(".dsse.json")?.parse::<u64>().ok()
+    };
+    let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path());
+    files.filter(|p| version(p).is_some()).max_by_key(version).ok_or_else(|| {
+        CliError::usage(format!("case {} has no sealed evidence yet; it is {}", view.case, view.state))
+            .next(format!("offboard why {}", view.case))
+    })
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {
+    let failed = |e: std::io::Error| {
+        CliError::usage(format!("failed to read {}", path.display())).caused_by(Some(&e))
+    };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(CliError::usage(format!("{} has more than {most} bytes and is not what was expected", path.display())));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,139 @@
+//! `offboard watch`: cases live. On a terminal a table that is drawn in place;
+//! elsewhere a line, or with `--json` an object, whenever a case has changed.
+//!
+//! Where nobody serves the folder it is opened only for the moment of looking,
+//! so that watching stands in nobody's way.
+
+use super::Ctx;
+use super::list::table;
+use super::serve::Interrupt;
+use crate::error::{CliError, Exit};
+use crate::out::{Out, columns};
+use crate::session::Session;
+use crate::show::{bar, safe};
+use console::{Term, style};
+use offboard_dispatcher::control::{CaseSummary, Request, Response};
+use offboard_domain::{CaseId, TenantId};
+use offboard_runtime::config::Configuration;
+use offboard_runtime::{Clock as _, SystemClock};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The shortest time between two drawings.
+const THROTTLE: Duration = Duration::from_millis(250);
+/// The longest: times that are shown go on also when nothing happens.
+const LOOK_AGAIN_MS: u64 = 2_000;
+/// Lines of the terminal that the table leaves free.
+const SPARE_LINES: usize = 4;
+
+pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, all: bool) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    let mut interrupt = Interrupt::listen()?;
+    let mut watch = Watch { out: ctx.out, last: BTreeMap::new(), drawn: 0, term: Term::stdout() };
+    let outcome = tokio::select! {
+        outcome = watch.follow(&config, tenant, all) => outcome,
+        () = interrupt.first() => Ok(()),
+    };
+    outcome.map(|()| Exit::Interrupted)
+}
+
+struct Watch {
+    out: Out,
+    last: BTreeMap<CaseId, CaseSummary>,
+    drawn: usize,
+    term: Term,
+}
+
+impl Watch {
+    async fn follow(&mut self, config: &Configuration, tenant: Option<&TenantId>, all: bool) -> Result<(), CliError> {
+        let mut session = Session::open(config).await?;
+        let mut seen = 0;
+        loop {
+            let cases = match session.cases(tenant, !all).await {
+                Ok(cases) => cases,
+                // Whoever served has ended: look for the next one.
+                Err(_) if session.is_served() => {
+                    session = Session::open(config).await?;
+                    session.cases(tenant, !all).await?
+                }
+                Err(error) => return Err(error),
+            };
+            self.show(&cases, session.is_served())?;
+            tokio::time::sleep(THROTTLE).await;
+            session = self.wait(session, config, &mut seen).await?;
+        }
+    }
+
+    async fn wait(&self, mut session: Session, config: &Configuration, seen: &mut u64) -> Result<Session, CliError> {
+        if session.is_served() {
+            match session.ask(Request::Changes { after: *seen, wait_ms: LOOK_AGAIN_MS }).await {
+                Ok(Response::Changes { count }) => {
+                    *seen = count;
+                    return Ok(session);
+                }
+                Ok(_) | Err(_) => *seen = 0,
+            }
+            return Session::open(config).await;
+        }
+        session.close().await?;
+        tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
+        Session::open(config).await
+    }
+
+    fn show(&mut self, cases: &[CaseSummary], served: bool) -> Result<(), CliError> {
+        if !self.out.is_json() && self.term.is_term() {
+            return self.draw(cases, served);
+        }
+        for case in cases {
+            if self.last.get(&case.case) == Some(case) {
+                continue;
+            }
+            if self.out.is_json() {
+                self.out.object(case)?;
+            } else {
+                self.out.line(&format!(
+                    "{} {} {} {} {}/{} {}",
+                    case.case,
+                    case.tenant,
+                    safe(&case.person),
+                    case.state,
+                    case.settled,
+                    case.total,
+                    safe(&case.doing)
+                ))?;
+            }
+        }
+        self.last = cases.iter().map(|c| (c.case, c.clone())).collect();
+        Ok(())
+    }
+
+    fn draw(&mut self, cases: &[CaseSummary], served: bool) -> Result<(), CliError> {
+        let now = SystemClock.now();
+        let room = usize::from(self.term.size().0).saturating_sub(SPARE_LINES).max(1);
+        let mut shown: Vec<CaseSummary> = cases.to_vec();
+        shown.sort_by_key(|c| (c.ended, c.needs == 0, !c.working, c.opened_at, c.case));
+        let hidden = shown.len().saturating_sub(room);
+        shown.truncate(room);
+        let sum = |f: fn(&CaseSummary) -> u32| cases.iter().map(f).sum::<u32>();
+        let (settled, total) = (sum(|c| c.settled), sum(|c| c.total));
+        let needs = cases.iter().filter(|c| !c.ended && c.needs > 0).count();
+        let who = if served { style("served").green() } else { style("nobody serves this folder").yellow() };
+        let mut lines = vec![format!(
+            "{} {}  {settled}/{total} tasks  {} cases  {needs} need a person  {who}",
+            style("offboard").bold(),
+            style(bar(settled, total, 24)).cyan(),
+            cases.len(),
+        )];
+        lines.extend(table(&shown, now).lines(columns()));
+        if hidden > 0 {
+            lines.push(style(format!("and {hidden} more")).dim().to_string());
+        }
+        let failed = |e: std::io::Error| CliError::failed("failed to draw on the terminal").caused_by(Some(&e));
+        self.term.clear_last_lines(self.drawn).map_err(failed)?;
+        for line in &lines {
+            self.term.write_line(line).map_err(failed)?;
+        }
+        self.drawn = lines.len();
+        Ok(())
+    }
+}

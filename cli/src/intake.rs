@@ -1,0 +1,147 @@
+//! Files of departures from the command line: read whole, each bad row said
+//! with its place, the others go on.
+
+use crate::error::{CliError, Exit};
+use crate::out::Out;
+use console::style;
+use offboard_dispatcher::control::{Accepted, What};
+use offboard_dispatcher::intake::{self, Context, FILE_MAX_BYTES, Intake, RowError, RowRef};
+use offboard_domain::{Departure, TenantId, Timestamp};
+use offboard_runtime::config::Configuration;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{Read as _, stdin};
+use std::path::Path;
+
+/// What all files of a command line hold.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// Departures in order.
+    pub accepted: Vec<(RowRef, Departure)>,
+    rejected: Vec<RowError>,
+    rejected_rows: usize,
+    same: usize,
+    notes: Vec<String>,
+}
+
+/// A row as `--json` shows it.
+#[derive(Serialize)]
+struct Row<'a> {
+    file: &'a str,
+    line: u64,
+    row: u64,
+}
+
+impl<'a> From<&'a RowRef> for Row<'a> {
+    fn from(at: &'a RowRef) -> Self {
+        Self { file: &at.file, line: at.line, row: at.row }
+    }
+}
+
+/// Reads the files, says what is wrong with single rows, and fails only if a
+/// file as a whole cannot be used, or if nothing at all was accepted.
+pub(crate) fn read(
+    out: Out,
+    config: &Configuration,
+    files: &[impl AsRef<Path>],
+    tenant: Option<&TenantId>,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Files, CliError> {
+    let mut all = Files::default();
+    for file in files {
+        let name = file.as_ref().display().to_string();
+        let bytes = bytes(file.as_ref())?;
+        let context = Context { tenants: &config.tenants, tenant, requested_by: actor, now };
+        let read = intake::read(&name, &bytes, context).map_err(|e| CliError::of(&e).exit(Exit::Usage))?;
+        all.take(read);
+    }
+    all.say(out);
+    if all.accepted.is_empty() {
+        let what = match all.rejected_rows {
+            0 => "nothing was accepted: there is no departure in it".to_owned(),
+            n => format!("nothing was accepted: {n} of {n} rows are wrong"),
+        };
+        return Err(CliError::usage(what).next("mend what is named above; a row that was accepted before is harmless to repeat"));
+    }
+    Ok(all)
+}
+
+impl Files {
+    fn take(&mut self, read: Intake) {
+        self.rejected_rows += read.rejected_rows();
+        self.notes.extend(read.warnings.iter().map(ToString::to_string));
+        for same in &read.same {
+            let what = if same.amends { "amends it" } else { "asks for the same" };
+            self.notes.push(format!("{}: the same departure as in line {}, and {what}", same.row, same.first.line));
+        }
+        self.same += read.same.iter().filter(|s| !s.amends).count();
+        self.accepted.extend(read.accepted);
+        self.rejected.extend(read.rejected);
+    }
+
+    fn say(&self, out: Out) {
+        if out.is_json() {
+            return;
+        }
+        for error in &self.rejected {
+            out.say(format!("{} {error}", style("wrong:").red().for_stderr()));
+        }
+        for note in &self.notes {
+            out.say(format!("{} {note}", style("note:").yellow().for_stderr()));
+        }
+    }
+
+    /// What was wrong, for `--json`.
+    pub(crate) fn rejected_json(&self) -> Vec<Value> {
+        let one = |e: &RowError| json!({ "at": Row::from(&e.at), "column": e.column, "given": e.given, "expected": e.expected });
+        self.rejected.iter().map(one).collect()
+    }
+
+    /// What was assumed or ignored, for `--json`.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// One line about everything.
+    pub(crate) fn summary(&self, outcomes: &[Accepted]) -> String {
+        let count = |what: What| outcomes.iter().filter(|a| a.what == what).count();
+        let mut parts = vec![format!("{} accepted", count(What::Opened))];
+        let mut add = |n: usize, text: &str| {
+            if n > 0 {
+                parts.push(format!("{n} {text}"));
+            }
+        };
+        add(count(What::Known), "known already");
+        add(count(What::Amended), "amended");
+        add(count(What::Refused), "refused");
+        add(self.same, "twice in the file");
+        add(self.rejected_rows, "wrong");
+        parts.join(", ")
+    }
+}
+
+/// An outcome with its row, for `--json`.
+pub(crate) fn outcome_json(at: &RowRef, accepted: &Accepted) -> Value {
+    json!({ "at": Row::from(at), "tenant": accepted.tenant, "case": accepted.case, "what": accepted.what, "why": accepted.why })
+}
+
+/// Departures that travel in one request: a hundred of the largest rows stay
+/// below the largest request.
+pub(crate) const AT_ONCE: usize = 100;
+
+fn bytes(file: &Path) -> Result<Vec<u8>, CliError> {
+    let failed = |e: std::io::Error| {
+        CliError::usage(format!("failed to read {}", file.display())).caused_by(Some(&e))
+    };
+    // One more than is allowed, so that a larger file is noticed and refused.
+    let most = FILE_MAX_BYTES as u64 + 1;
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        stdin().lock().take(most).read_to_end(&mut bytes).map_err(failed)?;
+    } else {
+        File::open(file).map_err(failed)?.take(most).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,149 @@
+//! The engine of a working folder, wherever it runs: in the process that
+//! serves the folder, or, when nobody does, here.
+
+use crate::embedded::{Opened, socket};
+use crate::error::{CliError, Exit};
+use offboard_dispatcher::control::{self, CaseSummary, Client, Request, Response};
+use offboard_dispatcher::view::CaseView;
+use offboard_domain::{CaseId, TenantId};
+use offboard_runtime::SystemClock;
+use offboard_runtime::config::Configuration;
+use offboard_store::Store;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a folder that another process holds without serving it is waited
+/// for: another command is at it, or a server is just starting.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A way to ask the engine.
+pub enum Session {
+    /// Another process serves the folder.
+    Served(Box<Client>),
+    /// Nobody does; it is open here.
+    Alone(Opened),
+}
+
+impl Session {
+    /// Reaches the engine of a working folder.
+    ///
+    /// # Errors
+    /// [`CliError`] if it cannot be opened, or another process holds it and
+    /// does not answer.
+    pub async fn open(config: &Configuration) -> Result<Self, CliError> {
+        let path = socket(config);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(client) = Client::connect(&path).await? {
+                return Ok(Self::Served(Box::new(client)));
+            }
+            match Opened::idle(config, Arc::new(SystemClock)) {
+                Ok(opened) => return Ok(Self::Alone(opened)),
+                Err(error) if error.is_held() && Instant::now() < until => tokio::time::sleep(LOOK_AGAIN).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether another process serves the folder.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        matches!(self, Self::Served(_))
+    }
+
+    /// Asks; what was refused or failed is an error.
+    ///
+    /// # Errors
+    /// [`CliError`] with what the engine says.
+    pub async fn ask(&mut self, request: Request) -> Result<Response, CliError> {
+        let response = match self {
+            Self::Served(client) => client.call(&request).await?,
+            Self::Alone(opened) => control::handle(&opened.engine, request).await,
+        };
+        refused(response)
+    }
+
+    /// Asks for one case, or for what one case is after an order.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub async fn case(&mut self, request: Request) -> Result<CaseView, CliError> {
+        match self.ask(request).await? {
+            Response::Case(view) => Ok(*view),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Every case that fits, page by page.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub async fn cases(&mut self, tenant: Option<&TenantId>, open_only: bool) -> Result<Vec<CaseSummary>, CliError> {
+        let mut all: Vec<CaseSummary> = Vec::new();
+        let mut after: Option<(TenantId, CaseId)> = None;
+        loop {
+            let request = Request::List { tenant: tenant.cloned(), open_only, after, limit: control::LIST_MAX };
+            let Response::Cases { cases, more } = self.ask(request).await? else {
+                return Err(CliError::failed("failed to list cases: the engine answered something else"));
+            };
+            after = cases.last().map(|c| (c.tenant.clone(), c.case));
+            all.extend(cases);
+            if !more || after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The store of artifacts of the folder.
+    ///
+    /// # Errors
+    /// [`CliError`] if it cannot be opened.
+    pub fn store(&self, config: &Configuration) -> Result<Store, CliError> {
+        match self {
+            Self::Alone(opened) => Ok(opened.engine.store().clone()),
+            Self::Served(_) => {
+                let offboard_runtime::config::StoreUrl::Folder(folder) = &config.engine.store;
+                Ok(Store::folder(folder)?)
+            }
+        }
+    }
+
+    /// Lets the folder go, with everything written.
+    ///
+    /// # Errors
+    /// [`CliError`] if the ledger could not be closed.
+    pub async fn close(self) -> Result<(), CliError> {
+        match self {
+            Self::Served(_) => Ok(()),
+            Self::Alone(opened) => Ok(opened.ledger.close().await?),
+        }
+    }
+}
+
+/// What was refused or failed, as an error.
+///
+/// # Errors
+/// [`CliError`] with what the engine says.
+pub fn refused(response: Response) -> Result<Response, CliError> {
+    match response {
+        Response::Refused { why } => Err(CliError::failed(why).exit(Exit::Failed)),
+        Response::Failed { why, causes } => Err(CliError::failed(why).causes(causes)),
+        Response::Ambiguous { given, candidates } => Err(CliError::usage(format!("'{given}' fits several"))
+            .causes(candidates)
+            .next("name one of them")),
+        other => Ok(other),
+    }
+}
+
+/// The engine answered what was not asked.
+#[must_use]
+pub fn unexpected(response: &Response) -> CliError {
+    let got = serde_json::to_value(response).ok().and_then(|v| v.get("answer").and_then(|a| a.as_str().map(str::to_owned)));
+    CliError::failed(format!(
+        "the engine answered something else than was asked ({})",
+        got.unwrap_or_else(|| "unreadable".to_owned())
+    ))
+    .next("both sides must be of one version: restart `offboard serve` with this program")
+}

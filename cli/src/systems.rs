@@ -1,0 +1,121 @@
+//! The outside systems of an installation, each opened with its own tenant's
+//! credential.
+//!
+//! What a system *can* do is known without its secret; so a departure is
+//! accepted and planned also where the secret is not at hand. What it cannot
+//! do without is being worked on: such a system is not served, its tasks say
+//! so, and `offboard retry` goes on once it is mended.
+
+use crate::error::CliError;
+use offboard_connectors::Connector;
+use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient};
+use offboard_domain::{Capabilities, Kind, System, TenantId};
+use offboard_runtime::Secret;
+use offboard_runtime::config::{Configuration, GraphConfig, SystemKind};
+use offboard_workers::Connectors;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A system that could not be opened.
+#[derive(Debug)]
+pub struct Shut {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub system: System,
+    /// Why.
+    pub why: CliError,
+}
+
+/// The outside systems.
+#[derive(Default)]
+pub struct Systems {
+    open: BTreeMap<(TenantId, System), Arc<dyn Connector>>,
+    claims: BTreeMap<TenantId, BTreeMap<System, BTreeSet<Kind>>>,
+    shut: Vec<Shut>,
+}
+
+impl Systems {
+    /// Opens what is configured. Sends nothing.
+    ///
+    /// # Errors
+    /// [`CliError`] if no connection could ever be made (the HTTP client), or
+    /// an address cannot be used.
+    pub fn open(config: &Configuration) -> Result<Self, CliError> {
+        let http = HttpClient::new()?;
+        let mut systems = Self::default();
+        for tenant in config.tenants.values() {
+            for (name, system) in &tenant.systems {
+                let SystemKind::Graph(graph) = &system.kind;
+                let secret = graph.client_secret.read();
+                let given = secret.as_ref().ok().cloned().unwrap_or_else(|| Secret::new(""));
+                let opened = GraphConnector::open(&http, &settings(name, graph, given)).map_err(|e| {
+                    CliError::usage(format!("failed to open system '{name}' of tenant '{}'", tenant.id)).caused_by(Some(&e))
+                })?;
+                systems.claim(&tenant.id, &opened);
+                match secret {
+                    Ok(_) => systems.serve(&tenant.id, Arc::new(opened)),
+                    Err(error) => systems.shut.push(Shut {
+                        tenant: tenant.id.clone(),
+                        system: name.clone(),
+                        why: CliError::of(&error),
+                    }),
+                }
+            }
+        }
+        Ok(systems)
+    }
+
+    /// Adds a system of one's own: a simulation's, a bench's.
+    pub fn insert(&mut self, tenant: &TenantId, connector: Arc<dyn Connector>) {
+        self.claim(tenant, connector.as_ref());
+        self.serve(tenant, connector);
+    }
+
+    /// What a tenant's systems can do.
+    #[must_use]
+    pub fn capabilities(&self, tenant: &TenantId) -> Capabilities {
+        Capabilities(self.claims.get(tenant).cloned().unwrap_or_default())
+    }
+
+    /// The systems that could not be opened.
+    #[must_use]
+    pub fn shut(&self) -> &[Shut] {
+        &self.shut
+    }
+
+    /// A tenant's systems that are open.
+    pub fn of<'a>(&'a self, tenant: &'a TenantId) -> impl Iterator<Item = &'a Arc<dyn Connector>> {
+        self.open.iter().filter(move |((t, _), _)| t == tenant).map(|(_, c)| c)
+    }
+
+    fn claim(&mut self, tenant: &TenantId, connector: &dyn Connector) {
+        let of_tenant = self.claims.entry(tenant.clone()).or_default();
+        of_tenant.insert(connector.system().clone(), connector.claims());
+    }
+
+    fn serve(&mut self, tenant: &TenantId, connector: Arc<dyn Connector>) {
+        self.open.insert((tenant.clone(), connector.system().clone()), connector);
+    }
+}
+
+impl Connectors for Systems {
+    fn get(&self, tenant: &TenantId, system: &System) -> Option<Arc<dyn Connector>> {
+        self.open.get(&(tenant.clone(), system.clone())).cloned()
+    }
+}
+
+fn settings(system: &System, config: &GraphConfig, secret: Secret) -> GraphSettings {
+    GraphSettings {
+        system: system.clone(),
+        directory: config.directory.clone(),
+        client_id: config.client_id.clone(),
+        credential: Credential::Secret(secret),
+        endpoints: Endpoints {
+            login: config.login_url.clone(),
+            graph: config.graph_url.clone(),
+            exchange: config.exchange_url.clone(),
+            sharepoint: config.sharepoint_url.clone(),
+        },
+    }
+}
