@@ -1,4 +1,4 @@
-//! One suite for every backend of the ledger. `laws.rs` holds one function a
+//! One suite for every backend of the ledger. `laws` holds one function a
 //! law; a backend is an implementation of [`backend::Backend`] and one line
 //! that makes a test of each law. What only a file can suffer is in
 //! `sqlite_file.rs`, `sqlite_group.rs` and `sqlite_kill.rs`; `model.rs` holds
