@@ -143,7 +143,7 @@ fn tiles(said: &offboard_domain::evidence::Predicate) -> Markup {
         dl.tiles {
             @if let (Some(at), Some(seconds)) = (times.burst_cut_at, times.seconds_from_effective_to_burst_cut) {
                 div {
-                    dt { "Sign-in, sessions and roles cut" }
+                    dt { "Sign-in and sessions cut" }
                     dd { (duration(seconds)) small { (words::relation(seconds)) " the effective time, " (moment(at)) } }
                 }
             }

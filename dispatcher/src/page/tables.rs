@@ -4,17 +4,30 @@ use super::words::{changes, class, class_words, clock, day, duration, facts, mon
 use maud::{Markup, html};
 use offboard_domain::catalogue::Stage;
 use offboard_domain::evidence::{ClosingProofAccount, ControlsAccount, OutcomeAccount, Predicate, TaskAccount};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+/// The distinct sets of controls, in the order in which tasks name them. Most
+/// tasks share one, so a row names its set and the last table spells it out.
+fn control_sets(said: &Predicate) -> Vec<&ControlsAccount> {
+    let mut sets: Vec<&ControlsAccount> = Vec::new();
+    for task in &said.tasks {
+        if !sets.contains(&&task.controls) {
+            sets.push(&task.controls);
+        }
+    }
+    sets
+}
 
 /// One table for each stage of the lifecycle.
 pub(super) fn stages(said: &Predicate) -> Markup {
+    let sets = control_sets(said);
     html! {
         section aria-labelledby="tasks" {
             h2 #tasks { "Tasks" }
             p.lead { "How sure each end state is: " (legend()) }
             @for stage in Stage::ALL {
                 @let tasks: Vec<&TaskAccount> = said.tasks.iter().filter(|t| t.stage == *stage).collect();
-                @if !tasks.is_empty() { (stage_table(*stage, &tasks)) }
+                @if !tasks.is_empty() { (stage_table(*stage, &tasks, &sets)) }
             }
         }
     }
@@ -26,21 +39,22 @@ fn legend() -> &'static str {
      waived – a person decided to go without, until a date."
 }
 
-fn stage_table(stage: Stage, tasks: &[&TaskAccount]) -> Markup {
+fn stage_table(stage: Stage, tasks: &[&TaskAccount], sets: &[&ControlsAccount]) -> Markup {
     html! {
         h3 { (stage.title()) }
-        div.wide { table {
+        div.wide { table.tasks {
             thead { tr {
                 th scope="col" { "Task" } th scope="col" { "Outcome" } th scope="col" { "When" }
-                th scope="col" { "How it is proven" } th.n scope="col" { "Attempts" } th scope="col" { "Controls" }
+                th scope="col" { "How it is proven" } th.n scope="col" { "Tries" } th.n scope="col" { "Controls" }
             } }
-            tbody { @for task in tasks { (task_row(task)) } }
+            tbody { @for task in tasks { (task_row(task, sets)) } }
         } }
     }
 }
 
-fn task_row(task: &TaskAccount) -> Markup {
+fn task_row(task: &TaskAccount, sets: &[&ControlsAccount]) -> Markup {
     let class = class(task);
+    let set = sets.iter().position(|s| **s == task.controls).map_or(0, |i| i + 1);
     html! {
         tr {
             th scope="row" {
@@ -61,7 +75,7 @@ fn task_row(task: &TaskAccount) -> Markup {
             }
             td { (proof(task)) }
             td.n { @if task.attempts > 0 { (task.attempts) } @else { "–" } }
-            td.ctl { (control_list(&task.controls)) }
+            td.n { a href={ "#set-" (set) } { "C" (set) } }
         }
     }
 }
@@ -72,7 +86,7 @@ fn proof(task: &TaskAccount) -> Markup {
         @match &task.outcome {
             None => "Not done.",
             Some(OutcomeAccount::Attested { by, file, note }) => {
-                bdi { (by) } @if !note.is_empty() { ": " bdi { (note) } }
+                bdi { (by) } @if !note.is_empty() { ": " bdi { (digests_shortened(note)) } }
                 @if let Some(file) = file { span.sub { "with a file, sha256 " span.id { (short(&file.to_string())) } } }
             }
             Some(OutcomeAccount::Waived { by, reason, until }) => {
@@ -87,22 +101,16 @@ fn proof(task: &TaskAccount) -> Markup {
                 }
             }
         }
-        @match &task.closing_proof {
-            Some(ClosingProofAccount::ReadAgain { round, reading, .. }) => span.sub {
-                "Read again in round " (round) ", " (moment(reading.read_at)) ", by " (reading.sources.join(", ")) "."
-            },
-            Some(ClosingProofAccount::Receipt { reason }) => span.sub { "Receipt kept: " (reason) "." },
-            Some(ClosingProofAccount::Person) | None => {}
-        }
         @let requests = task.receipts.iter().filter(|r| r.request_id.is_some()).count() as u64;
-        @if requests > 0 { span.sub { (plural(requests, "vendor request id", "vendor request ids")) " in the signed file." } }
-    }
-}
-
-fn control_list(controls: &ControlsAccount) -> Markup {
-    html! {
-        @for (name, list) in frameworks(controls) {
-            @if !list.is_empty() { div { b { (name) } " " (list.join(", ")) } }
+        span.sub {
+            @match &task.closing_proof {
+                Some(ClosingProofAccount::ReadAgain { round, reading, .. }) => {
+                    "Read again in round " (round) ", " (moment(reading.read_at)) ", by " (reading.sources.join(", ")) ". "
+                },
+                Some(ClosingProofAccount::Receipt { reason }) => { "Receipt kept: " (reason) ". " },
+                Some(ClosingProofAccount::Person) | None => {}
+            }
+            @if requests > 0 { (plural(requests, "vendor request id", "vendor request ids")) "." }
         }
     }
 }
@@ -245,26 +253,37 @@ pub(super) fn approvals(said: &Predicate) -> Markup {
     }
 }
 
-/// Every control that something here supports.
+/// Every control that something here supports, by the sets that tasks name.
 pub(super) fn controls(said: &Predicate) -> Markup {
-    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let done = said.tasks.iter().filter(|t| t.outcome.is_some());
-    for (name, list) in done.flat_map(|t| frameworks(&t.controls)) {
-        all.entry(name).or_default().extend(list.iter().map(String::as_str));
-    }
+    let sets = control_sets(said);
     html! {
         section aria-labelledby="controls" {
             h2 #controls { "Controls that this supports" }
-            table {
-                caption { "SOC 2: trust services criteria. ISO/IEC 27001:2022: Annex A. HIPAA: 45 CFR. NIST: SP 800-53 revision 5." }
-                thead { tr { th scope="col" { "Framework" } th scope="col" { "Controls" } } }
-                tbody { @for (name, list) in &all { tr {
-                    th.t scope="row" { (name) }
-                    td { (list.iter().copied().collect::<Vec<_>>().join(", ")) }
-                } } }
-            }
+            div.wide { table {
+                caption { "SOC 2: trust services criteria. ISO/IEC 27001:2022: Annex A. HIPAA: 45 CFR. NIST: SP 800-53 revision 5. Open: waived, or not done." }
+                thead { tr {
+                    th scope="col" { "Set" } th.n scope="col" { "Tasks" } th.n scope="col" { "Open" }
+                    @for (name, _) in frameworks(&ControlsAccount::default()) { th scope="col" { (name) } }
+                } }
+                tbody { @for (i, set) in sets.iter().enumerate() {
+                    @let of_set = said.tasks.iter().filter(|t| t.controls == **set);
+                    tr id={ "set-" (i + 1) } {
+                        th scope="row" { "C" (i + 1) }
+                        td.n { (of_set.clone().count()) }
+                        td.n { (of_set.filter(|t| matches!(t.outcome, None | Some(OutcomeAccount::Waived { .. }))).count()) }
+                        @for (_, list) in frameworks(set) { td { @if list.is_empty() { "–" } @else { (list.join(", ")) } } }
+                    }
+                } }
+            } }
         }
     }
+}
+
+/// A note in which whole digests are cut to their beginning.
+fn digests_shortened(note: &str) -> String {
+    let is_digest = |w: &str| w.len() == 64 && w.bytes().all(|b| b.is_ascii_hexdigit());
+    let words: Vec<String> = note.split(' ').map(|w| if is_digest(w) { short(w) } else { w.to_owned() }).collect();
+    words.join(" ")
 }
 
 /// The beginning of a digest; the whole one is in the signed file.

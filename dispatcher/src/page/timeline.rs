@@ -25,7 +25,7 @@ const TOP: f64 = 46.0;
 /// Two labels of the axis are at least this far apart.
 const LABEL_APART: f64 = 84.0;
 /// Longest title, in characters; the whole one is in the tables.
-const TITLE_CHARS: usize = 52;
+const TITLE_CHARS: usize = 46;
 /// A pause of this many seconds gets a label behind it.
 const LONG_PAUSE_S: i64 = 300;
 
@@ -89,10 +89,10 @@ pub(super) fn section(said: &Predicate) -> Markup {
     let height = y + 8.0;
     let used: BTreeSet<&str> = tasks.iter().map(|t| class(t)).collect();
     html! {
-        section aria-labelledby="course" {
+        section.whole aria-labelledby="course" {
             h2 #course { "Course" }
             p.lead {
-                "Each bar runs from a task's first assignment to its settled end. Pauses are shortened: the order is exact, lengths are not."
+                "Each bar runs from a task's first assignment to its settled end; a dot is what a person decided. Pauses are shortened: the order is exact, lengths are not."
             }
             div.chart {
                 svg viewBox=(format!("0 0 {WIDTH} {height:.0}")) role="img" aria-label="Timeline of the tasks; the tables below hold the same times" {
@@ -163,7 +163,9 @@ fn row(task: &TaskAccount, y: f64, axis: &Axis) -> Markup {
                 @if let Some((_, _, seconds)) = bar { @if seconds > 0 { ", after " (duration(seconds)) } }
             }
             text x="8" y=(n(y + 10.5)) { (shortened(task)) }
-            @if let Some((from, to, _)) = bar {
+            @if task.first_assigned_at.is_none() {
+                @if let Some((_, to, _)) = bar { circle.bar.(class) cx=(n(to)) cy=(n(y + 7.0)) r="4" {} }
+            } @else if let Some((from, to, _)) = bar {
                 rect.bar.(class) x=(n(from - 1.5)) y=(n(y + 3.0)) width=(n((to - from).max(0.0) + 3.0)) height="8" rx="2" {}
             }
             @for step in task.steps.iter().filter(|s| s.fault.is_some() || s.rule.is_some()) {

@@ -110,6 +110,7 @@ fn value(name: &str, fact: &Fact) -> String {
             moment(When::from(offboard_domain::Timestamp(*ms)))
         }
         Fact::Int(bytes) if name.ends_with("_bytes") => format!("{:.1} GB", *bytes as f64 / 1_073_741_824.0),
+        Fact::List(l) if name.ends_with("_ids") && !l.is_empty() => l.len().to_string(),
         Fact::List(l) if l.len() > LISTED => format!("{} entries", l.len()),
         Fact::Text(t) if name.ends_with("_sha256") || name.ends_with("_digest") => {
             format!("sha256 {}…", t.chars().take(12).collect::<String>())
@@ -119,7 +120,10 @@ fn value(name: &str, fact: &Fact) -> String {
 }
 
 fn label(name: &str) -> String {
-    let name = ["_ids", "_id", "_ms", "_bytes", "_sha256"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
+    if let Some(one) = name.strip_suffix("_ids") {
+        return format!("{}s", one.replace('_', " "));
+    }
+    let name = ["_id", "_ms", "_bytes", "_sha256"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
     name.replace('_', " ")
 }
 

@@ -211,17 +211,7 @@ impl World {
             Some(Mishap::Wait) => {
                 Said::Wait { until: self.now.plus(15 * MINUTE_MS), why: "the device has not checked in".into(), checkpoint: None }
             }
-            Some(Mishap::Fault(class)) => Said::Fault {
-                fault: Fault {
-                    class,
-                    system: m365(),
-                    attempted: "PATCH /users/{id}".into(),
-                    status: Some(if class == FaultClass::Denied { 403 } else { 429 }),
-                    code: Some(if class == FaultClass::Denied { "Authorization_RequestDenied" } else { "TooManyRequests" }.into()),
-                    detail: "the vendor refused the request".into(),
-                    request_id: Some("9a3d1c52-0000-4000-8000-000000000001".into()),
-                },
-            },
+            Some(Mishap::Fault(class)) => Said::Fault { fault: fault(class) },
             Some(Mishap::Late) => {
                 let said = self.success(&task);
                 let report = self.report(&task, said);
@@ -349,6 +339,24 @@ fn satisfy(cond: &Cond, params: &Facts, before: &mut Facts, after: &mut Facts) {
                 satisfy(c, params, before, after);
             }
         }
+    }
+}
+
+fn fault(class: FaultClass) -> Fault {
+    let (status, code, detail) = match class {
+        FaultClass::Throttled { .. } => (429, "TooManyRequests", "asked to slow down"),
+        FaultClass::Denied => (403, "Authorization_RequestDenied", "the application lacks a permission"),
+        FaultClass::Unsupported => (400, "BadRequest", "the device is not in the Autopilot programme"),
+        _ => (503, "ServiceUnavailable", "the service is not available for now"),
+    };
+    Fault {
+        class,
+        system: m365(),
+        attempted: "PATCH /users/{id}".into(),
+        status: Some(status),
+        code: Some(code.into()),
+        detail: detail.into(),
+        request_id: Some("9a3d1c52-0000-4000-8000-000000000001".into()),
     }
 }
 
