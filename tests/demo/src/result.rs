@@ -1,0 +1,91 @@
+//! What came of it: a table, what needs a person and why, and what to try next.
+
+use crate::office::Office;
+use crate::{Args, Failed};
+use offboard_dispatcher::view::CaseView;
+use offboard_domain::departure::Manner;
+use std::path::Path;
+use std::sync::PoisonError;
+
+/// Shows it.
+pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView]) -> Result<(), Failed> {
+    println!("\nResult\n");
+    println!("{:<8} {:<10} {:<10} {:<10} {:>9}  {:<12}", "case", "client", "manner", "state", "settled", "access cut");
+    for case in cases {
+        let manner = match case.manner {
+            Manner::Planned => "planned",
+            Manner::Immediate => "immediate",
+        };
+        println!(
+            "{:<8} {:<10} {:<10} {:<10} {:>4}/{:<4}  {:<12}",
+            case.reference.as_deref().unwrap_or(""),
+            case.tenant.as_str(),
+            manner,
+            case.state,
+            case.settled,
+            case.total,
+            access_cut(case)
+        );
+    }
+    needs(cases);
+    let harm = office.world.lock().unwrap_or_else(PoisonError::into_inner).violations().len();
+    println!("\nHarm done in the simulated world (lost mailboxes, wrong accounts, wiped private devices, …): {harm}");
+    let evidence = office.config.engine.evidence.display().to_string();
+    println!("\nEvidence: {evidence}/  (a signed envelope and a page to print for each closed case)");
+    next(&args.output, cases)
+}
+
+/// From the departure's time to the last cut of the first, urgent ones.
+fn access_cut(case: &CaseView) -> String {
+    use offboard_domain::Kind;
+    let burst = [Kind::RemoveDirectoryRoles, Kind::DisableSignIn, Kind::ResetPassword, Kind::RevokeSessions];
+    let times: Option<Vec<_>> = burst
+        .iter()
+        .map(|k| case.tasks.iter().find(|t| t.kind == *k).and_then(|t| t.settled_at))
+        .collect();
+    match times.and_then(|t| t.into_iter().max()) {
+        Some(last) => {
+            let minutes = last.since(case.opened_at.max(case.effective_at)) / offboard_domain::time::MINUTE_MS;
+            format!("{minutes} min")
+        }
+        None if case.ended => "-".into(),
+        None => "not yet".into(),
+    }
+}
+
+fn needs(cases: &[CaseView]) {
+    let open: Vec<_> = cases.iter().filter(|c| !c.needs.is_empty() || (c.ended && c.detail.is_some())).collect();
+    if open.is_empty() {
+        return;
+    }
+    println!("\nNeeds a person\n");
+    for case in open {
+        let reference = case.reference.as_deref().unwrap_or("");
+        if let (true, Some(detail)) = (case.ended, &case.detail) {
+            println!("{reference}  {}: {detail}", case.state);
+        }
+        for need in &case.needs {
+            println!("{reference}  {}: {}", need.kind, need.why);
+        }
+    }
+}
+
+fn next(folder: &Path, cases: &[CaseView]) -> Result<(), Failed> {
+    let folder = folder.display();
+    let closed = cases.iter().find(|c| c.state == "closed");
+    let open = cases.iter().find(|c| !c.needs.is_empty());
+    println!("\nTry next");
+    if let Some(case) = closed {
+        println!(
+            "  cargo offboard verify {folder}/evidence/{}/{}/evidence-{}.dsse.json --key {folder}/keys/public.pem",
+            case.tenant,
+            case.case,
+            case.version - 1
+        );
+        println!("  cargo offboard -C {folder} show {}", case.reference.as_deref().unwrap_or(""));
+    }
+    if let Some(case) = open {
+        println!("  cargo offboard -C {folder} why {}", case.reference.as_deref().unwrap_or(""));
+    }
+    Ok(())
+}

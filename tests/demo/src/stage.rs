@@ -1,0 +1,151 @@
+//! The play: open, hand in, follow, end.
+
+use crate::colleague::Colleague;
+use crate::office::{self, BEGINS, Office};
+use crate::{Args, Failed, export, result};
+use indicatif::{ProgressBar, ProgressStyle};
+use offboard_cli::embedded::{Embedded, Overrides};
+use offboard_dispatcher::control::{Request, Response};
+use offboard_dispatcher::intake::{self, Context};
+use offboard_dispatcher::view::CaseView;
+use offboard_domain::time::HOUR_MS;
+use offboard_domain::{CaseId, TenantId};
+use offboard_runtime::{Clock, ScaledClock};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The demonstration ends at the latest after this, in real time.
+const LONGEST: Duration = Duration::from_secs(55);
+/// How often it looks around, in real time.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// What rests for longer than this, in engine time, is not waited for.
+const WORTH_WAITING_MS: i64 = 2 * HOUR_MS;
+
+/// Plays it.
+pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("OFFBOARD_LOG").unwrap_or_else(|_| "off".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(BEGINS, args.speed));
+    let office = office::open(args, &clock).await?;
+    introduce(args, &office);
+    let file = export::write(&office, &args.output)?;
+    let cases = {
+        let embedded = Embedded::start(&office.config, clock.clone(), Overrides { no_control: true, ..Overrides::default() }).await?;
+        let opened = hand_in(&office, &embedded, &file, clock.as_ref()).await?;
+        println!("\nRunning. A simulated colleague answers what a person would.\n");
+        let cases = follow(args, &office, &embedded, &opened).await?;
+        embedded.shutdown().await?;
+        cases
+    };
+    result::show(args, &office, &cases)
+}
+
+fn introduce(args: &Args, office: &Office) {
+    println!("Offboard, a demonstration\n");
+    println!("A simulated Microsoft 365 with three client companies answers on this machine, as unkind as the real");
+    println!("one: late reads, throttling, lost answers, refusals. Time runs {} times faster, for it and for us.", args.speed);
+    for tenant in &office.tenants {
+        println!("  {:<10} {} accounts", tenant.short, count(office, &tenant.id));
+    }
+}
+
+fn count(office: &Office, tenant: &str) -> usize {
+    let world = office.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    world.tenant(tenant).map_or(0, |t| t.people.len())
+}
+
+async fn hand_in(office: &Office, embedded: &Embedded, file: &Path, clock: &dyn Clock) -> Result<Vec<(TenantId, CaseId)>, Failed> {
+    let bytes = fs::read(file)?;
+    let context = Context { tenants: &office.config.tenants, tenant: None, requested_by: "hr@client.example", now: clock.now() };
+    let read = intake::read("leavers.csv", &bytes, context)?;
+    println!("\nHR hands over leavers.csv:");
+    println!("  {} departures accepted", read.accepted.len());
+    for same in &read.same {
+        println!("  {}: the same departure as in line {}; it is one case", same.row, same.first.line);
+    }
+    for row in &read.rejected {
+        println!("  {row}");
+    }
+    let departures = read.accepted.into_iter().map(|(_, d)| d).collect();
+    match embedded.ask(Request::Submit { departures }).await {
+        Response::Submitted(accepted) => Ok(accepted.into_iter().map(|a| (a.tenant, a.case)).collect()),
+        other => Err(format!("the departures were not taken: {other:?}").into()),
+    }
+}
+
+async fn follow(args: &Args, office: &Office, embedded: &Embedded, opened: &[(TenantId, CaseId)]) -> Result<Vec<CaseView>, Failed> {
+    let bar = (!args.plain && std::io::stdout().is_terminal()).then(|| {
+        let style = ProgressStyle::with_template("{bar:40.cyan/blue} {pos}/{len} tasks  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::new(1).with_style(style)
+    });
+    let say = |line: String| match &bar {
+        Some(bar) => bar.println(line),
+        None => println!("{line}"),
+    };
+    let mut colleague = Colleague::default();
+    let began = Instant::now();
+    let mut ended = BTreeMap::new();
+    let mut told = Instant::now();
+    loop {
+        let mut cases = Vec::with_capacity(opened.len());
+        for (tenant, case) in opened {
+            cases.push(embedded.engine().view(tenant, *case).await?);
+        }
+        let (settled, total) = cases.iter().fold((0, 0), |(s, t), c| (s + c.settled, t + c.total));
+        let closed = cases.iter().filter(|c| c.ended).count();
+        let line = format!("{closed} of {} cases ended", cases.len());
+        if let Some(bar) = &bar {
+            bar.set_length(u64::from(total));
+            bar.set_position(u64::from(settled));
+            bar.set_message(line);
+        } else if told.elapsed() > Duration::from_secs(5) {
+            told = Instant::now();
+            println!("  … {settled} of {total} tasks settled, {line}");
+        }
+        for case in &cases {
+            if case.ended && ended.insert(case.case, ()).is_none() {
+                say(format!("  {}: {}", case.reference.as_deref().unwrap_or(""), ending(case)));
+            }
+            let lost = is_lost_laptop(office, case);
+            for line in colleague.attend(embedded, case, lost).await? {
+                say(format!("  {line}"));
+            }
+        }
+        let now = embedded.engine().now();
+        let at_rest = cases.iter().all(|c| {
+            c.ended || !c.tasks.iter().any(|t| match t.status.as_str() {
+                "working" | "ready" => true,
+                "resting" => t.next_at.is_some_and(|at| at.since(now) < WORTH_WAITING_MS),
+                "person" => t.kind != offboard_domain::Kind::ConfirmDeviceReturned,
+                _ => false,
+            })
+        });
+        if at_rest || began.elapsed() > LONGEST {
+            if let Some(bar) = &bar {
+                bar.finish_and_clear();
+            }
+            return Ok(cases);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn ending(case: &CaseView) -> String {
+    match (case.state.as_str(), &case.detail) {
+        ("closed", _) => format!("closed, {} tasks proven, evidence sealed", case.total),
+        (state, Some(detail)) => format!("{state}: {detail}"),
+        (state, None) => state.to_owned(),
+    }
+}
+
+fn is_lost_laptop(office: &Office, case: &CaseView) -> bool {
+    let seen = case.tasks.iter().find(|t| t.kind == offboard_domain::Kind::Resolve).and_then(|t| t.seen.as_ref());
+    let id = seen.and_then(|o| o.facts.text("object_id"));
+    id.is_some_and(|id| office.tenants.iter().any(|t| t.cast.lost_laptop == id))
+}
