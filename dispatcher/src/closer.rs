@@ -58,7 +58,12 @@ impl Closer {
                 Ok(Some(sealed)) => tracing::info!(%case, evidence = %sealed.digest, "sealed"),
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(%case, %error, "failed to seal; trying again");
+                    match error {
+                        EngineError::Seal { .. } | EngineError::History { .. } => {
+                            tracing::error!(%case, %error, "failed to seal a history that does not bear itself out; trying again");
+                        }
+                        error => tracing::warn!(%case, %error, "failed to seal; trying again"),
+                    }
                     let again = self.engine.clock.now().plus(AFTER_FAILURE_MS);
                     self.engine.timers.set(&tenant, case, Some(again));
                 }

@@ -9,12 +9,12 @@
 use crate::admission::{Admission, Place};
 use crate::tenants::Tenants;
 use crate::timers::Timers;
-use offboard_domain::{Case, CaseId, CaseKey, TenantId, Timestamp};
+use offboard_domain::{Case, CaseId, CaseKey, TaskId, TenantId, Timestamp};
 use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError};
 use offboard_queue::{Queue, QueueError};
 use offboard_runtime::Clock;
 use offboard_store::Store;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
@@ -45,6 +45,9 @@ pub struct Parts {
 pub(crate) struct Held {
     pub(crate) case: Case,
     pub(crate) key: CaseKey,
+    /// Assigned, and not known to be published. A once-only attempt is here
+    /// until its publication is begun, and never again.
+    pub(crate) unpublished: BTreeSet<TaskId>,
 }
 
 /// A case's place in memory; empty until it was read.
@@ -164,15 +167,24 @@ impl Engine {
         lock(&self.slots).entry(case).or_default().clone()
     }
 
-    /// Lets go of a case that is over, or that never was.
-    pub(crate) fn forget(&self, case: CaseId) {
-        lock(&self.slots).remove(&case);
+    /// Lets go of a case that is over, or that never was. Its slot stays while
+    /// somebody else waits for it: two slots of one case would count what it
+    /// has in flight twice.
+    pub(crate) fn forget(&self, case: CaseId, slot: &Slot) {
+        /// In the map, and with the caller.
+        const NOBODY_ELSE: usize = 2;
+        let mut slots = lock(&self.slots);
+        if slots.get(&case).is_some_and(|s| Arc::ptr_eq(s, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE {
+            slots.remove(&case);
+        }
+        drop(slots);
         self.timers.clear(case);
     }
 
     /// Whether a case is held in memory.
     pub(crate) fn holds(&self, case: CaseId) -> bool {
-        lock(&self.slots).contains_key(&case)
+        let slot = lock(&self.slots).get(&case).cloned();
+        slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| held.is_some()))
     }
 
     /// How many cases are held in memory.

@@ -43,16 +43,24 @@ impl Engine {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), offboard_queue::QueueError> {
         let mut at_hand = FuturesUnordered::new();
+        let mut result = Ok(());
         loop {
             tokio::select! {
                 biased;
                 Some(()) = at_hand.next(), if !at_hand.is_empty() => {}
                 _ = stop.changed() => break,
-                delivery = consumer.next() => at_hand.push(self.clone().take_one(delivery?)),
+                delivery = consumer.next() => match delivery {
+                    Ok(delivery) => at_hand.push(self.clone().take_one(delivery)),
+                    Err(ended) => {
+                        result = Err(ended);
+                        break;
+                    }
+                },
             }
         }
+        // Nothing at hand is dropped half done: its credit would be lost.
         while at_hand.next().await.is_some() {}
-        Ok(())
+        result
     }
 
     async fn take_one(self: Arc<Self>, delivery: Box<dyn Delivery>) {
@@ -95,11 +103,10 @@ impl Engine {
     /// The report was recorded before, and perhaps what it caused was never
     /// published: that is published now.
     async fn publish_again_of(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
-        let held = self.slot(id).lock().await.as_ref().map(|h| h.case.clone());
-        match held {
-            Some(case) => self.publish_again(&case).await,
-            None => self.take_up(tenant, id).await,
+        if self.holds(id) {
+            return Ok(self.publish_left(tenant, id, &self.slot(id)).await?);
         }
+        self.take_up(tenant, id).await
     }
 }
 

@@ -4,15 +4,15 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
-use crate::engine::{Engine, EngineError, Held};
+use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
-    Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Record, Refusal, TaskId, TenantId,
+    Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record, Refusal, TaskId, TenantId,
     decide, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange};
-use offboard_queue::{Message, QueueName};
-use std::collections::BTreeMap;
+use offboard_queue::{Message, QueueError, QueueName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How often a lost race is decided again before somebody is told: each time
@@ -38,11 +38,8 @@ pub(crate) struct Done {
     pub(crate) opened: bool,
 }
 
-#[derive(Default)]
-struct Written {
-    assigned: Vec<TaskId>,
-    opened: bool,
-}
+/// Rest after a failed publication before it is tried again, in milliseconds.
+const PUBLISH_AGAIN_MS: i64 = 1_000;
 
 impl Engine {
     /// Orders something of a case.
@@ -67,6 +64,7 @@ impl Engine {
             CreditFrom::Admitted(credit) => credit,
         };
         let before = held.as_ref().map(|h| h.case.clone());
+        let answered = matches!(command, Command::RecordReport(_));
         let result = self.transact_held(tenant, id, command, credit, &mut held).await;
         let after = held.as_ref().map(|h| &h.case);
         // A case that was only read now has its assignments counted now.
@@ -76,15 +74,39 @@ impl Engine {
             self.follow(tenant, case).await;
         }
         if ended {
-            self.forget(id);
+            self.forget(id, &slot);
         }
-        let Written { assigned, opened } = result?;
-        let case = held.as_ref().map(|h| h.case.clone()).ok_or(Refusal::UnknownCase)?;
+        let case = held.as_ref().map(|h| h.case.clone());
         drop(held);
-        if !assigned.is_empty() {
-            self.publish(&case, &assigned).await?;
+        // Also when the order was refused: what an earlier one left is not its fault.
+        let published = self.publish_left(tenant, id, &slot).await;
+        let opened = result?;
+        let case = case.ok_or(Refusal::UnknownCase)?;
+        // An order that is in the ledger is taken, whatever the queue says; a
+        // report comes again until what it caused is published.
+        if answered {
+            published?;
         }
         Ok(Done { case, opened })
+    }
+
+    /// Publishes what was assigned and is not known to be published; what
+    /// fails is tried again when the case is next looked at.
+    pub(crate) async fn publish_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot) -> Result<(), QueueError> {
+        let taken = slot.lock().await.as_mut().map(|h| (h.case.clone(), std::mem::take(&mut h.unpublished)));
+        let Some((case, tasks)) = taken.filter(|(_, tasks)| !tasks.is_empty()) else { return Ok(()) };
+        let tasks: Vec<TaskId> = tasks.into_iter().collect();
+        let result = self.publish(&case, &tasks).await;
+        if let Err(error) = &result {
+            tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
+            if let Some(held) = slot.lock().await.as_mut() {
+                let same = |t: &TaskId| held.case.tasks.get(t).map(|t| t.attempt) == case.tasks.get(t).map(|t| t.attempt);
+                let again: Vec<TaskId> = tasks.into_iter().filter(|t| same(t) && republishable(&held.case, *t)).collect();
+                held.unpublished.extend(again);
+                self.timers.set(tenant, id, Some(self.clock.now().plus(PUBLISH_AGAIN_MS)));
+            }
+        }
+        result
     }
 
     async fn transact_held(
@@ -94,7 +116,7 @@ impl Engine {
         command: Command,
         credit: Credit,
         held: &mut Option<Held>,
-    ) -> Result<Written, EngineError> {
+    ) -> Result<bool, EngineError> {
         if held.is_none() {
             *held = self.load(tenant, id).await?;
         }
@@ -104,13 +126,13 @@ impl Engine {
             let now = self.clock.now();
             let decision = decide(held.as_ref().map(|h| &h.case), command.clone(), now, &gates)?;
             if decision.events.is_empty() {
-                return Ok(Written::default());
+                return Ok(false);
             }
-            let (key, salt) = match held.as_ref() {
-                Some(h) => (h.key.clone(), KeyChange::Keep),
+            let (key, salt, mut unpublished) = match held.as_ref() {
+                Some(h) => (h.key.clone(), KeyChange::Keep, h.unpublished.clone()),
                 None => {
                     let salt = (self.entropy)();
-                    (CaseKey::derive(&self.master, &salt), KeyChange::Create(salt))
+                    (CaseKey::derive(&self.master, &salt), KeyChange::Create(salt), BTreeSet::new())
                 }
             };
             let append = self.append_for(tenant, held.as_ref().map(|h| &h.case), &decision, &key, salt, &gates);
@@ -120,7 +142,8 @@ impl Engine {
                     let Decision { mut case, events, holds } = decision;
                     case.version = version;
                     case.head = head;
-                    *held = Some(Held { case, key });
+                    unpublished.extend(assigned_by(&events));
+                    *held = Some(Held { case, key, unpublished });
                     if !holds.is_empty() {
                         let changes = holds
                             .into_iter()
@@ -129,10 +152,15 @@ impl Engine {
                         self.shut_more(tenant, changes).await?;
                     }
                     self.changed();
-                    return Ok(Written { assigned: assigned_by(&events), opened: version == events.len() as u64 });
+                    return Ok(version == events.len() as u64);
                 }
                 Appended::Conflict { missed } => match held.as_mut() {
-                    Some(h) => fold_all(&mut h.case, &h.key, &missed).map_err(|detail| EngineError::History { case: id, detail })?,
+                    // It may have been ours: written, and never answered or published.
+                    Some(h) => {
+                        let missed = fold_all(&mut h.case, &h.key, &missed);
+                        let assigned = missed.map_err(|detail| EngineError::History { case: id, detail })?;
+                        h.unpublished.extend(assigned.into_iter().filter(|t| republishable(&h.case, *t)));
+                    }
                     None => *held = self.load(tenant, id).await?,
                 },
                 Appended::Gap { .. } => *held = self.load(tenant, id).await?,
@@ -190,7 +218,9 @@ impl Engine {
         case.version = first.version;
         case.head = first.hash;
         fold_all(&mut case, &key, &history.records[1..]).map_err(failed)?;
-        Ok(Some(Held { case, key }))
+        // Nobody here knows what became of these.
+        let unpublished = case.tasks.keys().copied().filter(|t| republishable(&case, *t)).collect();
+        Ok(Some(Held { case, key, unpublished }))
     }
 
     /// Takes up a case that the ledger holds.
@@ -202,27 +232,14 @@ impl Engine {
         }
         *held = self.load(tenant, id).await?;
         let Some(h) = held.as_ref().filter(|h| !h.case.state.ended()) else {
-            self.forget(id);
+            self.forget(id, &slot);
             return Ok(());
         };
         self.admission.settle(Credit::NONE, None, Some(&h.case));
         self.follow(tenant, &h.case).await;
-        let case = h.case.clone();
         drop(held);
-        self.publish_again(&case).await
-    }
-
-    /// Publishes what is in flight once more, but nothing of a *once* kind.
-    pub(crate) async fn publish_again(&self, case: &Case) -> Result<(), EngineError> {
-        let now = self.clock.now();
-        let again: Vec<TaskId> = case
-            .tasks
-            .values()
-            .filter(|t| t.in_flight().is_some_and(|a| a.start_by > now))
-            .filter(|t| t.kind().spec().convergent || t.in_flight().is_some_and(|a| a.mode == offboard_domain::Mode::ObserveOnly))
-            .map(|t| t.id())
-            .collect();
-        self.publish(case, &again).await
+        self.publish_left(tenant, id, &slot).await?;
+        Ok(())
     }
 
     /// Arms the timer, queues for credit, hands to the closer.
@@ -245,7 +262,7 @@ impl Engine {
         }
     }
 
-    async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), EngineError> {
+    async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
         let mut by_queue: BTreeMap<QueueName, Vec<Message>> = BTreeMap::new();
         for id in tasks {
             let Some(assignment) = case.assignment(*id) else { continue };
@@ -269,6 +286,15 @@ impl Engine {
     }
 }
 
+/// Whether an attempt in flight may be published although it may have been
+/// before: never one of a *once* kind that may write.
+fn republishable(case: &Case, task: TaskId) -> bool {
+    case.tasks.get(&task).is_some_and(|t| {
+        let harmless = |a: &offboard_domain::task::Attempt| a.mode == Mode::ObserveOnly || t.kind().spec().convergent;
+        t.in_flight().is_some_and(harmless)
+    })
+}
+
 /// The tasks that these events assigned.
 fn assigned_by(events: &[Event]) -> Vec<TaskId> {
     events
@@ -280,7 +306,9 @@ fn assigned_by(events: &[Event]) -> Vec<TaskId> {
         .collect()
 }
 
-fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<(), String> {
+/// Folds records onto a case, and returns the tasks that they assigned.
+fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<Vec<TaskId>, String> {
+    let mut assigned = Vec::new();
     for record in records {
         let fits = record.prev == case.head && record.version == case.version + 1;
         if !fits {
@@ -290,8 +318,9 @@ fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<(), St
         case.fold(at, &event);
         case.version = record.version;
         case.head = record.hash;
+        assigned.extend(assigned_by(std::slice::from_ref(&event)));
     }
-    Ok(())
+    Ok(assigned)
 }
 
 /// What a case claims: the person, in the system in which he was resolved first.
