@@ -6,6 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const OPEN: &str = "open the ledger";
 
@@ -18,7 +19,11 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 
 /// How long a connection waits for a program that holds the file from outside
 /// (a backup, a shell) before it gives up.
-const BUSY_MS: u32 = 5_000;
+const BUSY: Duration = Duration::from_secs(5);
+/// How long a lock that another holds is waited for.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+/// How often it is looked at meanwhile.
+const LOCK_POLL: Duration = Duration::from_millis(5);
 /// Page cache of the writer, in KiB: holds the rows of 100,000 open cases.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 /// Page cache of the reader, in KiB.
@@ -101,7 +106,7 @@ fn lock(path: &Path) -> Result<File, NotLocked> {
             beside.display()
         ))
     })?;
-    match file.try_lock() {
+    match lock_soon(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -123,6 +128,19 @@ fn lock(path: &Path) -> Result<File, NotLocked> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(|e| broken("written", &beside, e))?;
     Ok(file)
+}
+
+/// Takes the lock, also if it is let go only a moment later: by a process that
+/// is just ending, or by a child that this one is just starting, which holds
+/// copies of its files until it runs its own program.
+fn lock_soon(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_POLL),
+            taken_or_not => return taken_or_not,
+        }
+    }
 }
 
 /// The salts stand in the file: nobody but its owner reads it. SQLite gives
@@ -150,7 +168,7 @@ fn connect(path: &Path, read_only: bool) -> rusqlite::Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_WRITE
     };
     let db = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    db.busy_timeout(std::time::Duration::from_millis(u64::from(BUSY_MS)))?;
+    db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.pragma_update(None, "trusted_schema", false)?;
     db.pragma_update(

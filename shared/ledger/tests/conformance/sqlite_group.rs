@@ -51,7 +51,7 @@ async fn law_03_one_that_fails_in_mid_write_takes_no_other_with_it() {
         match answer {
             Ok(Appended::Done) => assert_ne!(n, 17),
             Err(LedgerError::Broken { detail, .. }) => {
-                assert!(n == 17 && detail.contains("cannot be written"), "{n}: {detail}")
+                assert!(n == 17 && detail.contains("cannot be written"), "{n}: {detail}");
             }
             other => panic!("{n}: {other:?}"),
         }
