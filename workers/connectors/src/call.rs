@@ -112,7 +112,10 @@ impl Call {
     /// observation's `sources`.
     #[must_use]
     pub fn take_sources(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.sources).into_iter().map(str::to_owned).collect()
+        std::mem::take(&mut self.sources)
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// For connectors: a request that writes is about to be sent.

@@ -2,13 +2,15 @@
 //! pages, batches, silence. What the vendor's rules are is tested against the
 //! simulator (`sim.rs`).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use axum::http::StatusCode;
 use common::{Asked, Server, TestClock, call, call_until, directory_of, group, json_answer, no_answer, open, token};
 use offboard_connectors::graph::Credential;
 use offboard_connectors::{
-    AccountChange, Connector, DeviceAction, DeviceRef, Directory, Held, Holding, Mailboxes, MailboxChange,
+    AccountChange, Connector, DeviceAction, DeviceRef, Directory, Held, Holding, MailboxChange, Mailboxes,
 };
 use offboard_domain::{FaultClass, ObjectId};
 use serde_json::{Value, json};
@@ -93,7 +95,10 @@ async fn a_refused_token_is_refused_to_all_who_waited_and_asked_for_again_by_the
     gate.add_permits(100);
     for task in tasks {
         let fault = task.await.unwrap().unwrap_err();
-        assert_eq!((fault.class, fault.code.as_deref()), (FaultClass::Denied, Some("AADSTS7000222")));
+        assert_eq!(
+            (fault.class, fault.code.as_deref()),
+            (FaultClass::Denied, Some("AADSTS7000222"))
+        );
         assert!(!fault.to_string().contains("canary"));
     }
     assert_eq!(server.count("/token"), 1);
@@ -104,7 +109,11 @@ async fn a_refused_token_is_refused_to_all_who_waited_and_asked_for_again_by_the
 #[tokio::test]
 async fn a_token_is_renewed_two_minutes_before_it_ends() {
     let server = Server::start(|asked: Asked| async move {
-        if asked.path.ends_with("/token") { token("t", 3600) } else { json_answer(200, user()) }
+        if asked.path.ends_with("/token") {
+            token("t", 3600)
+        } else {
+            json_answer(200, user())
+        }
     })
     .await;
     let graph = open(&server);
@@ -130,7 +139,10 @@ async fn a_dead_token_is_renewed_once_and_then_it_is_the_permission() {
                 }
                 match asked.bearer().as_str() {
                     "t1" if asked.method == "GET" => json_answer(200, user()),
-                    _ => json_answer(401, json!({"error": {"code": "InvalidAuthenticationToken", "message": "canary"}})),
+                    _ => json_answer(
+                        401,
+                        json!({"error": {"code": "InvalidAuthenticationToken", "message": "canary"}}),
+                    ),
                 }
             }
         }
@@ -141,7 +153,9 @@ async fn a_dead_token_is_renewed_once_and_then_it_is_the_permission() {
     assert_eq!(server.count("/token"), 2);
     let mut call = call();
     call.allow_writes(true);
-    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::Disable).await.unwrap_err();
+    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::Disable)
+        .await
+        .unwrap_err();
     assert_eq!((fault.class, fault.status), (FaultClass::Denied, Some(401)));
     assert_eq!(server.count("/token"), 3, "renewed once, not for ever");
 }
@@ -156,25 +170,37 @@ async fn pages_are_followed_to_the_end_and_no_further() {
         let next = |n: usize| format!("{}/graph/v1.0/x?page={n}", asked.root);
         let body = |link: Option<String>| json!({"value": [group(&format!("g{page}"))], "@odata.nextLink": link});
         let about = asked.path.split('/').nth(4).unwrap_or("").to_owned();
-        json_answer(200, match about.as_str() {
-            // What follows a link is served below.
-            "three" => body(Some(next(1))),
-            "endless" => body(Some(next(1_000))),
-            "circle" => body(Some(format!("{}/graph/v1.0/users/circle/memberOf", asked.root))),
-            _ if page >= 1_000 => body(Some(next(page + 1))),
-            _ if page < 3 => body(Some(next(page + 1))),
-            _ => body(None),
-        })
+        json_answer(
+            200,
+            match about.as_str() {
+                // What follows a link is served below.
+                "three" => body(Some(next(1))),
+                "endless" => body(Some(next(1_000))),
+                "circle" => body(Some(format!("{}/graph/v1.0/users/circle/memberOf", asked.root))),
+                _ if page >= 1_000 => body(Some(next(page + 1))),
+                _ if page < 3 => body(Some(next(page + 1))),
+                _ => body(None),
+            },
+        )
     })
     .await;
     let graph = open(&server);
     let of = |who: &str| ObjectId::from(who);
-    let found = graph.holdings(&mut call(), &of("three"), Holding::Memberships).await.unwrap();
+    let found = graph
+        .holdings(&mut call(), &of("three"), Holding::Memberships)
+        .await
+        .unwrap();
     let ids: Vec<_> = found.iter().map(|h| h.id().0.as_str()).collect();
     assert_eq!(ids, ["g0", "g1", "g2", "g3"]);
-    let fault = graph.holdings(&mut call(), &of("endless"), Holding::Memberships).await.unwrap_err();
+    let fault = graph
+        .holdings(&mut call(), &of("endless"), Holding::Memberships)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Unsupported);
-    let fault = graph.holdings(&mut call(), &of("circle"), Holding::Memberships).await.unwrap_err();
+    let fault = graph
+        .holdings(&mut call(), &of("circle"), Holding::Memberships)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient);
 }
 
@@ -192,7 +218,10 @@ async fn a_next_page_on_another_host_is_refused() {
         }
     })
     .await;
-    let fault = open(&server).holdings(&mut call(), &who(), Holding::Memberships).await.unwrap_err();
+    let fault = open(&server)
+        .holdings(&mut call(), &who(), Holding::Memberships)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Rejected);
     assert_eq!(elsewhere.count(""), 0, "the token went nowhere else");
 }
@@ -207,11 +236,17 @@ async fn a_redirect_is_not_followed() {
             if asked.path.ends_with("/token") {
                 return token("t", 3600);
             }
-            axum::http::Response::builder().status(302).header("location", to).body(axum::body::Body::empty()).unwrap()
+            axum::http::Response::builder()
+                .status(302)
+                .header("location", to)
+                .body(axum::body::Body::empty())
+                .unwrap()
         }
     })
     .await;
-    let fault = Directory::account(&open(&server), &mut call(), &who()).await.unwrap_err();
+    let fault = Directory::account(&open(&server), &mut call(), &who())
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Rejected);
     assert_eq!(elsewhere.count(""), 0);
 }
@@ -244,7 +279,9 @@ async fn each_part_of_a_batch_has_its_own_fate() {
     })
     .await;
     let graph = open(&server);
-    let held = |id: &str| Held::Membership { group: directory_of(id) };
+    let held = |id: &str| Held::Membership {
+        group: directory_of(id),
+    };
     let all: Vec<Held> = ["fine", "gone", "slow", "lost"].iter().map(|id| held(id)).collect();
     let mut call = call();
     call.allow_writes(true);
@@ -252,9 +289,28 @@ async fn each_part_of_a_batch_has_its_own_fate() {
     assert_eq!(answers[0], Ok(()));
     assert_eq!(answers[1], Ok(()), "what is not there need not be removed");
     let classes: Vec<_> = answers[2..].iter().map(|a| a.as_ref().unwrap_err().class).collect();
-    assert_eq!(classes, [FaultClass::Throttled { retry_after_ms: Some(7_000) }, FaultClass::Unknown]);
-    assert!(answers.iter().flat_map(|a| a.as_ref().err()).all(|f| f.attempted == "DELETE /groups/{id}/members/{id}/$ref"));
-    assert_eq!(call.receipts().iter().filter(|r| r.request.starts_with("DELETE")).count(), 3);
+    assert_eq!(
+        classes,
+        [
+            FaultClass::Throttled {
+                retry_after_ms: Some(7_000)
+            },
+            FaultClass::Unknown
+        ]
+    );
+    assert!(
+        answers
+            .iter()
+            .flat_map(|a| a.as_ref().err())
+            .all(|f| f.attempted == "DELETE /groups/{id}/members/{id}/$ref")
+    );
+    assert_eq!(
+        call.receipts()
+            .iter()
+            .filter(|r| r.request.starts_with("DELETE"))
+            .count(),
+        3
+    );
 
     let many: Vec<Held> = (0..45).map(|n| held(&format!("g{n}"))).collect();
     let answers = graph.remove_all(&mut call, &who(), &many).await;
@@ -268,10 +324,16 @@ async fn what_a_rule_or_another_directory_decides_is_refused_before_anything_is_
     let graph = open(&server);
     let mut call = call();
     call.allow_writes(true);
-    for change in [|g: &mut offboard_connectors::Group| g.dynamic = true, |g: &mut offboard_connectors::Group| g.synced = true] {
+    for change in [
+        |g: &mut offboard_connectors::Group| g.dynamic = true,
+        |g: &mut offboard_connectors::Group| g.synced = true,
+    ] {
         let mut group = directory_of("g");
         change(&mut group);
-        let fault = graph.remove(&mut call, &who(), &Held::Membership { group }).await.unwrap_err();
+        let fault = graph
+            .remove(&mut call, &who(), &Held::Membership { group })
+            .await
+            .unwrap_err();
         assert_eq!(fault.class, FaultClass::Blocked);
     }
     assert_eq!(server.count(""), 0);
@@ -280,17 +342,42 @@ async fn what_a_rule_or_another_directory_decides_is_refused_before_anything_is_
 #[tokio::test]
 async fn a_call_without_leave_writes_nothing() {
     let server = Server::start(|asked: Asked| async move {
-        if asked.path.ends_with("/token") { token("t", 3600) } else { json_answer(204, Value::Null) }
+        if asked.path.ends_with("/token") {
+            token("t", 3600)
+        } else {
+            json_answer(204, Value::Null)
+        }
     })
     .await;
     let graph = open(&server);
     let mut call = call();
-    let device = DeviceRef { managed: Some("d".into()), ..DeviceRef::default() };
+    let device = DeviceRef {
+        managed: Some("d".into()),
+        ..DeviceRef::default()
+    };
     for fault in [
-        Directory::set(&graph, &mut call, &who(), &AccountChange::Disable).await.unwrap_err(),
-        Mailboxes::set(&graph, &mut call, &who(), &MailboxChange::Hide).await.unwrap_err(),
-        graph.remove(&mut call, &who(), &Held::Membership { group: directory_of("g") }).await.unwrap_err(),
-        graph.devices().unwrap().act(&mut call, &device, DeviceAction::Retire).await.unwrap_err(),
+        Directory::set(&graph, &mut call, &who(), &AccountChange::Disable)
+            .await
+            .unwrap_err(),
+        Mailboxes::set(&graph, &mut call, &who(), &MailboxChange::Hide)
+            .await
+            .unwrap_err(),
+        graph
+            .remove(
+                &mut call,
+                &who(),
+                &Held::Membership {
+                    group: directory_of("g"),
+                },
+            )
+            .await
+            .unwrap_err(),
+        graph
+            .devices()
+            .unwrap()
+            .act(&mut call, &device, DeviceAction::Retire)
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(fault.class, FaultClass::Rejected, "{fault}");
     }
@@ -301,15 +388,24 @@ async fn a_call_without_leave_writes_nothing() {
 #[tokio::test]
 async fn silence_after_sending_is_unknown_for_a_write_and_transient_for_a_read() {
     let server = Server::start(|asked: Asked| async move {
-        if asked.path.ends_with("/token") { token("t", 3600) } else { no_answer().await }
+        if asked.path.ends_with("/token") {
+            token("t", 3600)
+        } else {
+            no_answer().await
+        }
     })
     .await;
     let graph = open(&server);
     let mut call = call_until(Instant::now() + Duration::from_millis(400));
     call.allow_writes(true);
-    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::RevokeSessions).await.unwrap_err();
+    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::RevokeSessions)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Unknown);
-    assert!(fault.request_id.is_some(), "our own id, by which the vendor can find it");
+    assert!(
+        fault.request_id.is_some(),
+        "our own id, by which the vendor can find it"
+    );
     assert_eq!(call.writes_sent(), 1);
     let mut call = call_until(Instant::now() + Duration::from_millis(400));
     let fault = Directory::account(&graph, &mut call, &who()).await.unwrap_err();
@@ -317,7 +413,9 @@ async fn silence_after_sending_is_unknown_for_a_write_and_transient_for_a_read()
     // The time is over before anything is sent.
     let mut call = call_until(Instant::now());
     call.allow_writes(true);
-    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::RevokeSessions).await.unwrap_err();
+    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::RevokeSessions)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient);
 }
 
@@ -328,13 +426,17 @@ async fn a_connection_that_breaks_after_the_request_is_silence_and_one_never_mad
     let graph = common::open_at(tokens.root(), cut.root());
     let mut call = call();
     call.allow_writes(true);
-    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::Disable).await.unwrap_err();
+    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::Disable)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Unknown, "{fault}");
     let fault = Directory::account(&graph, &mut call, &who()).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient);
     let closed = cut.stop().await;
     let graph = common::open_at(tokens.root(), &closed);
-    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::Disable).await.unwrap_err();
+    let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::Disable)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient, "nothing was sent: {fault}");
 }
 
@@ -349,23 +451,39 @@ async fn a_wipe_that_a_gateway_loses_is_unknown_and_a_pending_one_is_not_ordered
         }
         let pending = asked.path.contains("/pending");
         let personal = asked.path.contains("/personal");
-        json_answer(200, json!({
-            "id": "d",
-            "managedDeviceOwnerType": if personal { "personal" } else { "company" },
-            "managementState": if pending { "wipePending" } else { "managed" },
-        }))
+        json_answer(
+            200,
+            json!({
+                "id": "d",
+                "managedDeviceOwnerType": if personal { "personal" } else { "company" },
+                "managementState": if pending { "wipePending" } else { "managed" },
+            }),
+        )
     })
     .await;
     let graph = open(&server);
     let mut call = call();
     call.allow_writes(true);
-    let device = |id: &str| DeviceRef { managed: Some(id.into()), ..DeviceRef::default() };
+    let device = |id: &str| DeviceRef {
+        managed: Some(id.into()),
+        ..DeviceRef::default()
+    };
     let wipe = DeviceAction::Wipe { keep_enrollment: false };
     let devices = graph.devices().unwrap();
-    assert_eq!(devices.act(&mut call, &device("x"), wipe).await.unwrap_err().class, FaultClass::Unknown);
+    assert_eq!(
+        devices.act(&mut call, &device("x"), wipe).await.unwrap_err().class,
+        FaultClass::Unknown
+    );
     assert_eq!(call.writes_sent(), 1);
     devices.act(&mut call, &device("pending"), wipe).await.unwrap();
-    assert_eq!(devices.act(&mut call, &device("personal"), wipe).await.unwrap_err().class, FaultClass::Blocked);
+    assert_eq!(
+        devices
+            .act(&mut call, &device("personal"), wipe)
+            .await
+            .unwrap_err()
+            .class,
+        FaultClass::Blocked
+    );
     assert_eq!(call.writes_sent(), 1, "neither was sent");
 }
 
@@ -380,7 +498,9 @@ async fn an_answer_without_end_is_cut_off() {
         axum::http::Response::new(axum::body::Body::from_stream(endless))
     })
     .await;
-    let fault = Directory::account(&open(&server), &mut call(), &who()).await.unwrap_err();
+    let fault = Directory::account(&open(&server), &mut call(), &who())
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient);
     assert!(fault.detail.contains("larger"), "{fault}");
 }
@@ -401,7 +521,10 @@ async fn exchange_pages_are_the_same_command_again() {
     })
     .await;
     let graph = open(&server);
-    let found = graph.attached(&mut call(), &who(), &offboard_connectors::Attachment::Rules).await.unwrap();
+    let found = graph
+        .attached(&mut call(), &who(), &offboard_connectors::Attachment::Rules)
+        .await
+        .unwrap();
     let keys: Vec<_> = found.iter().map(offboard_connectors::Attached::key).collect();
     assert_eq!(keys, ["12345678901234567890", "2"]);
 }
@@ -422,14 +545,23 @@ async fn what_exchange_calls_unchanged_is_success() {
     let graph = open(&server);
     let mut call = call();
     call.allow_writes(true);
-    Mailboxes::set(&graph, &mut call, &who(), &MailboxChange::Hide).await.unwrap();
+    Mailboxes::set(&graph, &mut call, &who(), &MailboxChange::Hide)
+        .await
+        .unwrap();
     let delegation = offboard_connectors::Delegation {
         direction: offboard_connectors::Direction::ToOther,
         right: offboard_connectors::DelegationRight::SendAs,
         other: Some("o".into()),
         other_name: "canary".into(),
     };
-    graph.detach(&mut call, &who(), &offboard_connectors::Attached::Delegation(delegation)).await.unwrap();
+    graph
+        .detach(
+            &mut call,
+            &who(),
+            &offboard_connectors::Attached::Delegation(delegation),
+        )
+        .await
+        .unwrap();
     assert_eq!(call.receipts().len(), 2);
 }
 
@@ -438,16 +570,22 @@ async fn an_assertion_names_the_certificate_and_the_secret_is_not_sent() {
     let server = Server::start(|asked: Asked| async move {
         if asked.path.ends_with("/token") {
             let form = asked.text();
-            assert!(form.contains("client_assertion=") && !form.contains("client_secret"), "{form}");
+            assert!(
+                form.contains("client_assertion=") && !form.contains("client_secret"),
+                "{form}"
+            );
             return token("t", 3600);
         }
         json_answer(200, user())
     })
     .await;
-    let graph = common::open_with(&server, Credential::Certificate {
-        certificate_pem: common::CERTIFICATE.into(),
-        key_pem: common::KEY.into(),
-    });
+    let graph = common::open_with(
+        &server,
+        Credential::Certificate {
+            certificate_pem: common::CERTIFICATE.into(),
+            key_pem: common::KEY.into(),
+        },
+    );
     Directory::account(&graph, &mut call(), &who()).await.unwrap();
     assert_eq!(server.count("/token"), 1);
 }
@@ -459,15 +597,24 @@ async fn a_status_is_a_number_that_the_receipt_keeps() {
             return token("t", 3600);
         }
         let mut answer = json_answer(204, Value::Null);
-        answer.headers_mut().insert("request-id", "0f0f0f0f-0000-4000-8000-000000000001".parse().unwrap());
+        answer
+            .headers_mut()
+            .insert("request-id", "0f0f0f0f-0000-4000-8000-000000000001".parse().unwrap());
         *answer.status_mut() = StatusCode::NO_CONTENT;
         answer
     })
     .await;
     let mut call = call();
     call.allow_writes(true);
-    Directory::set(&open(&server), &mut call, &who(), &AccountChange::Disable).await.unwrap();
-    let [receipt] = call.receipts() else { panic!("{:?}", call.receipts()) };
+    Directory::set(&open(&server), &mut call, &who(), &AccountChange::Disable)
+        .await
+        .unwrap();
+    let [receipt] = call.receipts() else {
+        panic!("{:?}", call.receipts())
+    };
     assert_eq!((receipt.request.as_str(), receipt.status), ("PATCH /users/{id}", 204));
-    assert_eq!(receipt.request_id.as_deref(), Some("0f0f0f0f-0000-4000-8000-000000000001"));
+    assert_eq!(
+        receipt.request_id.as_deref(),
+        Some("0f0f0f0f-0000-4000-8000-000000000001")
+    );
 }

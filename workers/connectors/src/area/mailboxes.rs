@@ -187,8 +187,15 @@ pub enum Protocol {
 
 impl Protocol {
     /// All of them.
-    pub const ALL: &'static [Protocol] =
-        &[Self::ActiveSync, Self::Web, Self::Mapi, Self::Imap, Self::Pop, Self::Ews, Self::SmtpAuth];
+    pub const ALL: &'static [Protocol] = &[
+        Self::ActiveSync,
+        Self::Web,
+        Self::Mapi,
+        Self::Imap,
+        Self::Pop,
+        Self::Ews,
+        Self::SmtpAuth,
+    ];
 
     /// The word in facts.
     #[must_use]
@@ -449,8 +456,14 @@ mod tests {
             external: "Gone & not back. Ask desk \n".into(),
             ..AutomaticReply::default()
         };
-        assert_eq!(wrapped.digest().unwrap(), AutomaticReply::digest_of("Gone & not back.\nAsk desk"));
-        let differing = AutomaticReply { external: "other".into(), ..wrapped };
+        assert_eq!(
+            wrapped.digest().unwrap(),
+            AutomaticReply::digest_of("Gone & not back.\nAsk desk")
+        );
+        let differing = AutomaticReply {
+            external: "other".into(),
+            ..wrapped
+        };
         assert_eq!(differing.digest(), None);
     }
 

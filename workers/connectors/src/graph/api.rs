@@ -89,7 +89,8 @@ impl Ask {
 
     /// The only way to delete anything; none when Graph has none for it.
     pub(crate) fn delete(what: &Deletable, need: Need) -> Option<Self> {
-        what.path().map(|path| Self::new(Method::DELETE, path, Effect::Write, need, None))
+        what.path()
+            .map(|path| Self::new(Method::DELETE, path, Effect::Write, need, None))
     }
 
     pub(crate) fn to(mut self, service: Service) -> Self {
@@ -192,7 +193,11 @@ impl Api {
             Some(page) => Ok(page.clone()),
             None if ask.path.is_sound() => Url::parse(&format!("{}{}", self.base(&ask.service), ask.path.sent()))
                 .map_err(|_| self.fault(ask, FaultClass::Rejected, "the address cannot be built")),
-            None => Err(self.fault(ask, FaultClass::Rejected, "an id in it is empty or consists of dots; it was not sent")),
+            None => Err(self.fault(
+                ask,
+                FaultClass::Rejected,
+                "an id in it is empty or consists of dots; it was not sent",
+            )),
         }
     }
 
@@ -218,7 +223,11 @@ impl Api {
     pub(crate) async fn send(&self, call: &mut Call, ask: &Ask) -> Answer<Reply> {
         let url = self.url(ask)?;
         if ask.effect.writes() && !call.may_write() {
-            return Err(self.fault(ask, FaultClass::Rejected, "it would write, and this attempt may only read; it was not sent"));
+            return Err(self.fault(
+                ask,
+                FaultClass::Rejected,
+                "it would write, and this attempt may only read; it was not sent",
+            ));
         }
         let resource = self.resource(&ask.service);
         let mut token = self.tokens.get(call, &resource, None).await?;
@@ -231,7 +240,12 @@ impl Api {
             }
             let answered = match self.http.send(request, call.deadline()).await {
                 Ok(answered) => answered,
-                Err(why) => return Err(Fault { request_id: Some(request_id), ..self.no_answer(ask, why) }),
+                Err(why) => {
+                    return Err(Fault {
+                        request_id: Some(request_id),
+                        ..self.no_answer(ask, why)
+                    });
+                }
             };
             let vendor_id = self::request_id(&answered.headers).or(Some(request_id));
             tracing::debug!(
@@ -255,7 +269,12 @@ impl Api {
     }
 
     fn keep(&self, call: &mut Call, ask: &Ask, answered: &Answered, request_id: Option<String>, at: Timestamp) {
-        let receipt = Receipt { at, request: ask.attempted(), status: answered.status.as_u16(), request_id };
+        let receipt = Receipt {
+            at,
+            request: ask.attempted(),
+            status: answered.status.as_u16(),
+            request_id,
+        };
         if ask.effect.writes() {
             call.note_receipt(receipt);
         } else {
@@ -268,11 +287,17 @@ impl Api {
         let unusable = || self.fault(ask, FaultClass::Rejected, "a header cannot be built; it was not sent");
         let bearer = sensitive(&format!("Bearer {}", token.value.expose())).ok_or_else(unusable)?;
         headers.insert(AUTHORIZATION, bearer);
-        headers.insert(ACCEPT, HeaderValue::from_static(match ask.service {
-            Service::Site(_) => "application/json;odata=nometadata",
-            Service::Graph | Service::Exchange => "application/json",
-        }));
-        headers.insert("client-request-id", HeaderValue::from_str(request_id).map_err(|_| unusable())?);
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static(match ask.service {
+                Service::Site(_) => "application/json;odata=nometadata",
+                Service::Graph | Service::Exchange => "application/json",
+            }),
+        );
+        headers.insert(
+            "client-request-id",
+            HeaderValue::from_str(request_id).map_err(|_| unusable())?,
+        );
         if ask.service == Service::Graph && call.lane() == Lane::Urgent {
             headers.insert("x-ms-throttle-priority", HeaderValue::from_static("high"));
         }
@@ -281,14 +306,21 @@ impl Api {
         }
         let body = match &ask.body {
             Some(body) => {
-                headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json; charset=utf-8"));
+                headers
+                    .entry(CONTENT_TYPE)
+                    .or_insert(HeaderValue::from_static("application/json; charset=utf-8"));
                 Some(Bytes::from(body.to_string()))
             }
             // Some servers refuse a POST without a length.
             None if ask.effect.writes() && ask.method == Method::POST => Some(Bytes::new()),
             None => None,
         };
-        Ok(Request { method: ask.method.clone(), url: url.clone(), headers, body })
+        Ok(Request {
+            method: ask.method.clone(),
+            url: url.clone(),
+            headers,
+            body,
+        })
     }
 
     fn no_answer(&self, ask: &Ask, why: NoAnswer) -> Fault {
@@ -313,7 +345,11 @@ impl Api {
         request_id: Option<String>,
         now: Timestamp,
     ) -> Answer<Reply> {
-        let body = if answered.body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&answered.body).ok() };
+        let body = if answered.body.is_empty() {
+            Some(Value::Null)
+        } else {
+            serde_json::from_slice(&answered.body).ok()
+        };
         let fault_of = |refusal: Refusal| Fault {
             status: Some(answered.status.as_u16()),
             code: refusal.code,
@@ -329,21 +365,39 @@ impl Api {
                         code: None,
                         detail: "the answer is not JSON; it is read again".into(),
                     })),
-                    Effect::Write | Effect::Once => Ok(Reply { body: Value::Null, ahead_ms: None }),
+                    Effect::Write | Effect::Once => Ok(Reply {
+                        body: Value::Null,
+                        ahead_ms: None,
+                    }),
                 };
             };
             let ahead_ms = fault::header_date_ms(&answered.headers).map(|ms| ms - now.0);
             return Ok(Reply { body, ahead_ms });
         }
         let body = body.unwrap_or(Value::Null);
-        let granted = token.roles.as_ref().map(|roles| ask.need.any.iter().any(|p| roles.contains(*p)));
+        let granted = token
+            .roles
+            .as_ref()
+            .map(|roles| ask.need.any.iter().any(|p| roles.contains(*p)));
         let refusal = match ask.service {
-            Service::Exchange => {
-                exchange::refusal(answered.status, &answered.headers, &body, now, ask.effect, ask.need, granted)
-            }
-            Service::Graph | Service::Site(_) => {
-                fault::of_answer(answered.status, &answered.headers, &body, now, ask.effect, ask.need, granted)
-            }
+            Service::Exchange => exchange::refusal(
+                answered.status,
+                &answered.headers,
+                &body,
+                now,
+                ask.effect,
+                ask.need,
+                granted,
+            ),
+            Service::Graph | Service::Site(_) => fault::of_answer(
+                answered.status,
+                &answered.headers,
+                &body,
+                now,
+                ask.effect,
+                ask.need,
+                granted,
+            ),
         };
         Err(fault_of(refusal))
     }
@@ -359,16 +413,27 @@ impl Api {
                 Value::Array(values) => found.extend(values),
                 _ => return Err(self.fault(&ask, FaultClass::Transient, "the answer is no list; it is read again")),
             }
-            let Some(link) = body["@odata.nextLink"].as_str().or_else(|| body["odata.nextLink"].as_str()) else {
+            let Some(link) = body["@odata.nextLink"]
+                .as_str()
+                .or_else(|| body["odata.nextLink"].as_str())
+            else {
                 return Ok(found);
             };
             let page = self.next_page(&ask, link)?;
             if !seen.insert(page.as_str().to_owned()) {
-                return Err(self.fault(&ask, FaultClass::Transient, "the listing goes round in a circle; it is read again"));
+                return Err(self.fault(
+                    &ask,
+                    FaultClass::Transient,
+                    "the listing goes round in a circle; it is read again",
+                ));
             }
             ask.page = Some(page);
         }
-        Err(self.fault(&ask, FaultClass::Unsupported, format!("the listing has more than {PAGES_MAX} pages")))
+        Err(self.fault(
+            &ask,
+            FaultClass::Unsupported,
+            format!("the listing has more than {PAGES_MAX} pages"),
+        ))
     }
 
     /// A link to a following page, followed only within the configured host.
@@ -376,7 +441,11 @@ impl Api {
         let base = Url::parse(&self.base(&ask.service)).ok();
         match (Url::parse(link), base) {
             (Ok(page), Some(base)) if page.origin() == base.origin() && page.username().is_empty() => Ok(page),
-            _ => Err(self.fault(ask, FaultClass::Rejected, "its next page is on another host, where the token is not sent")),
+            _ => Err(self.fault(
+                ask,
+                FaultClass::Rejected,
+                "its next page is on another host, where the token is not sent",
+            )),
         }
     }
 
@@ -386,12 +455,24 @@ impl Api {
     }
 
     /// Judges one part of a batch, as if it had been sent by itself.
-    pub(crate) fn judge_part(&self, ask: &Ask, status: u16, headers: HeaderMap, body: Value, roles: &Token, now: Timestamp) -> Answer<Reply> {
+    pub(crate) fn judge_part(
+        &self,
+        ask: &Ask,
+        status: u16,
+        headers: HeaderMap,
+        body: Value,
+        roles: &Token,
+        now: Timestamp,
+    ) -> Answer<Reply> {
         let Ok(status) = StatusCode::from_u16(status) else {
             return Err(self.fault(ask, ask.effect.silence(), "its part of the batch has no status"));
         };
         let request_id = request_id(&headers);
-        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let body = if body.is_null() {
+            Bytes::new()
+        } else {
+            Bytes::from(body.to_string())
+        };
         self.judge(ask, &Answered { status, headers, body }, roles, request_id, now)
     }
 }

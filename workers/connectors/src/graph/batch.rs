@@ -23,23 +23,37 @@ impl Api {
         if let [only] = asks {
             return vec![self.send(call, only).await];
         }
-        let most = if asks.iter().any(|a| a.outlook) { OUTLOOK_PARTS_MAX } else { PARTS_MAX };
+        let most = if asks.iter().any(|a| a.outlook) {
+            OUTLOOK_PARTS_MAX
+        } else {
+            PARTS_MAX
+        };
         let mut answers = Vec::with_capacity(asks.len());
         for chunk in asks.chunks(most) {
             match self.batch_of(call, chunk).await {
                 Ok(parts) => answers.extend(parts),
-                Err(fault) => answers.extend(chunk.iter().map(|ask| Err(Fault { attempted: ask.attempted(), ..fault.clone() }))),
+                Err(fault) => answers.extend(chunk.iter().map(|ask| {
+                    Err(Fault {
+                        attempted: ask.attempted(),
+                        ..fault.clone()
+                    })
+                })),
             }
         }
         answers
     }
 
     async fn batch_of(&self, call: &mut Call, asks: &[Ask]) -> Answer<Vec<Answer<Reply>>> {
-        let Some(first) = asks.first() else { return Ok(Vec::new()) };
+        let Some(first) = asks.first() else {
+            return Ok(Vec::new());
+        };
         let mut effect = first.effect;
         let mut parts = Vec::with_capacity(asks.len());
         for (i, ask) in asks.iter().enumerate() {
-            debug_assert!(ask.service == Service::Graph && ask.page.is_none(), "only Graph has batches");
+            debug_assert!(
+                ask.service == Service::Graph && ask.page.is_none(),
+                "only Graph has batches"
+            );
             if ask.effect.writes() {
                 effect = ask.effect;
             }
@@ -80,14 +94,23 @@ impl Api {
         let mut answers = Vec::with_capacity(asks.len());
         for (i, ask) in asks.iter().enumerate() {
             let Some(mut part) = by_id.remove(&i.to_string()) else {
-                answers.push(Err(self.fault(ask, ask.effect.silence(), "the batch came back without this part")));
+                answers.push(Err(self.fault(
+                    ask,
+                    ask.effect.silence(),
+                    "the batch came back without this part",
+                )));
                 continue;
             };
             let status = part["status"].as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(0);
             let headers = headers_of(&part["headers"]);
             if ask.effect.writes() {
                 let request_id = super::api::request_id(&headers);
-                call.note_receipt(Receipt { at: now, request: ask.attempted(), status, request_id });
+                call.note_receipt(Receipt {
+                    at: now,
+                    request: ask.attempted(),
+                    status,
+                    request_id,
+                });
             }
             if status == UNAUTHORIZED {
                 // The token died on the way: by itself the request renews it.

@@ -5,7 +5,8 @@ use super::api::{Api, Ask};
 use super::groups::gone_is_fine;
 use super::path::{Filter, Path};
 use super::permission::{
-    ORDER_MANAGED, READ_AUTOPILOT, READ_BITLOCKER, READ_DEVICES, READ_LAPS, READ_MANAGED, WRITE_AUTOPILOT, WRITE_DEVICES,
+    ORDER_MANAGED, READ_AUTOPILOT, READ_BITLOCKER, READ_DEVICES, READ_LAPS, READ_MANAGED, WRITE_AUTOPILOT,
+    WRITE_DEVICES,
 };
 use super::read::{id_in, text_in, time_in};
 use crate::{
@@ -25,7 +26,15 @@ const AUTOPILOT_FIELDS: &str = "id,serialNumber,userPrincipalName,azureActiveDir
 /// What Intune writes for a device that carries no id.
 const NO_DEVICE_ID: &str = "00000000-0000-0000-0000-000000000000";
 /// What a serial number says when there is none.
-const NO_SERIAL: &[&str] = &["", "0", "none", "unknown", "defaultstring", "systemserialnumber", "tobefilledbyo.e.m."];
+const NO_SERIAL: &[&str] = &[
+    "",
+    "0",
+    "none",
+    "unknown",
+    "defaultstring",
+    "systemserialnumber",
+    "tobefilledbyo.e.m.",
+];
 
 fn owner_of(word: Option<&str>, trust: Option<&str>) -> Owner {
     match word.map(str::to_lowercase).as_deref() {
@@ -80,7 +89,12 @@ fn managed_of(value: &Value) -> Option<ManagedDevice> {
 
 fn object_of(value: &Value) -> Option<DeviceObject> {
     Some(DeviceObject {
-        at: DeviceRef { managed: None, object: Some(id_in(&value["id"])?), device_id: device_id_in(&value["deviceId"]), serial: None },
+        at: DeviceRef {
+            managed: None,
+            object: Some(id_in(&value["id"])?),
+            device_id: device_id_in(&value["deviceId"]),
+            serial: None,
+        },
         // What was not read is not proven: it counts as enabled.
         enabled: value["accountEnabled"] != false,
         synced: value["onPremisesSyncEnabled"] == true,
@@ -91,12 +105,19 @@ fn object_of(value: &Value) -> Option<DeviceObject> {
 impl Api {
     async fn managed_device(&self, call: &mut Call, device: &DeviceRef) -> Answer<Option<ManagedDevice>> {
         let Some(id) = &device.managed else { return Ok(None) };
-        let path = Path::at("deviceManagement").then("managedDevices").id(&id.0).select(MANAGED_FIELDS);
+        let path = Path::at("deviceManagement")
+            .then("managedDevices")
+            .id(&id.0)
+            .select(MANAGED_FIELDS);
         let ask = Ask::get(path, READ_MANAGED);
         match self.send(call, &ask).await {
             Ok(reply) => match managed_of(&reply.body) {
                 Some(found) => Ok(Some(found)),
-                None => Err(self.fault(&ask, FaultClass::Transient, "the answer has not the shape of a device; it is read again")),
+                None => Err(self.fault(
+                    &ask,
+                    FaultClass::Transient,
+                    "the answer has not the shape of a device; it is read again",
+                )),
             },
             Err(fault) if fault.class == FaultClass::Absent => Ok(None),
             Err(fault) => Err(fault),
@@ -109,16 +130,27 @@ impl Api {
             return match self.send(call, &ask).await {
                 Ok(reply) => match object_of(&reply.body) {
                     Some(found) => Ok(Some(found)),
-                    None => Err(self.fault(&ask, FaultClass::Transient, "the answer has not the shape of a device; it is read again")),
+                    None => Err(self.fault(
+                        &ask,
+                        FaultClass::Transient,
+                        "the answer has not the shape of a device; it is read again",
+                    )),
                 },
                 Err(fault) if fault.class == FaultClass::Absent => Ok(None),
                 Err(fault) => Err(fault),
             };
         }
-        let Some(device_id) = &device.device_id else { return Ok(None) };
-        let path = Path::at("devices").filter(&Filter::eq("deviceId", device_id)).select(OBJECT_FIELDS);
+        let Some(device_id) = &device.device_id else {
+            return Ok(None);
+        };
+        let path = Path::at("devices")
+            .filter(&Filter::eq("deviceId", device_id))
+            .select(OBJECT_FIELDS);
         let found = self.list(call, Ask::get(path, READ_DEVICES)).await?;
-        Ok(found.iter().filter_map(object_of).find(|o| o.at.device_id.as_ref() == Some(device_id)))
+        Ok(found
+            .iter()
+            .filter_map(object_of)
+            .find(|o| o.at.device_id.as_ref() == Some(device_id)))
     }
 
     async fn autopilot_record(&self, call: &mut Call, device: &DeviceRef) -> Answer<Option<Autopilot>> {
@@ -130,17 +162,26 @@ impl Api {
         let found = self.list(call, Ask::get(path, READ_AUTOPILOT)).await?;
         let matching: Vec<&Value> = found
             .iter()
-            .filter(|r| r["serialNumber"].as_str().is_some_and(|s| s.eq_ignore_ascii_case(serial)))
+            .filter(|r| {
+                r["serialNumber"]
+                    .as_str()
+                    .is_some_and(|s| s.eq_ignore_ascii_case(serial))
+            })
             .collect();
         // Serial numbers are not unique over makers; the device's own id decides.
-        let same_device = |r: &&&Value| device.device_id.is_some() && device_id_in(&r["azureActiveDirectoryDeviceId"]) == device.device_id;
+        let same_device = |r: &&&Value| {
+            device.device_id.is_some() && device_id_in(&r["azureActiveDirectoryDeviceId"]) == device.device_id
+        };
         let record = match matching.as_slice() {
             [] => None,
             [only] => Some(*only),
             several => several.iter().find(same_device).copied(),
         };
         Ok(record.and_then(|r| {
-            Some(Autopilot { id: id_in(&r["id"])?, assigned: text_in(&r["userPrincipalName"]).is_some() })
+            Some(Autopilot {
+                id: id_in(&r["id"])?,
+                assigned: text_in(&r["userPrincipalName"]).is_some(),
+            })
         }))
     }
 
@@ -148,13 +189,26 @@ impl Api {
     async fn may_wipe(&self, call: &mut Call, device: &DeviceRef) -> Answer<Option<ObjectId>> {
         const ATTEMPTED: &str = "POST /deviceManagement/managedDevices/{id}/wipe";
         let Some(found) = self.managed_device(call, device).await? else {
-            return Err(self.fault_in(ATTEMPTED, FaultClass::Absent, "the management has no record of the device, which proves no wipe; it was not sent"));
+            return Err(self.fault_in(
+                ATTEMPTED,
+                FaultClass::Absent,
+                "the management has no record of the device, which proves no wipe; it was not sent",
+            ));
         };
         if found.owner != Owner::Company {
-            return Err(self.fault_in(ATTEMPTED, FaultClass::Blocked, "the device is not known to be the company's, and others are never wiped; it was not sent"));
+            return Err(self.fault_in(
+                ATTEMPTED,
+                FaultClass::Blocked,
+                "the device is not known to be the company's, and others are never wiped; it was not sent",
+            ));
         }
-        let under_way = found.action("wipe").is_some_and(|a| matches!(a.state.as_str(), "pending" | "active"))
-            || found.management_state.as_deref().is_some_and(|s| matches!(s, "wipePending" | "wipeIssued"));
+        let under_way = found
+            .action("wipe")
+            .is_some_and(|a| matches!(a.state.as_str(), "pending" | "active"))
+            || found
+                .management_state
+                .as_deref()
+                .is_some_and(|s| matches!(s, "wipePending" | "wipeIssued"));
         Ok(if under_way { None } else { found.at.managed })
     }
 }
@@ -168,10 +222,10 @@ impl Devices for GraphConnector {
         for which in ["registeredDevices", "ownedDevices"] {
             let path = Path::user(&id.0).then(which).select(OBJECT_FIELDS);
             for value in self.api.list(call, Ask::get(path, READ_DEVICES)).await? {
-                if let Some(object) = object_of(&value) {
-                    if !objects.iter().any(|(o, _)| o.at.object == object.at.object) {
-                        objects.push((object, value));
-                    }
+                if let Some(object) = object_of(&value)
+                    && !objects.iter().any(|(o, _)| o.at.object == object.at.object)
+                {
+                    objects.push((object, value));
                 }
             }
         }
@@ -230,14 +284,18 @@ impl Devices for GraphConnector {
         let path = keys().filter(&Filter::eq("deviceId", &device_id));
         let mut found = Vec::new();
         for row in self.api.list(call, Ask::get(path, READ_BITLOCKER)).await? {
-            let Some(id) = text_in(&row["id"]).filter(|_| row["deviceId"] == device_id.as_str()) else { continue };
+            let Some(id) = text_in(&row["id"]).filter(|_| row["deviceId"] == device_id.as_str()) else {
+                continue;
+            };
             let ask = Ask::get(keys().id(&id).select("key"), READ_BITLOCKER);
             let key = match self.api.send(call, &ask).await {
                 Ok(reply) => text_in(&reply.body["key"]).map(Secret::new),
                 Err(fault) => return Err(fault),
             };
             let Some(key) = key else {
-                return Err(self.api.fault(&ask, FaultClass::Transient, "the answer has no key; it is read again"));
+                return Err(self
+                    .api
+                    .fault(&ask, FaultClass::Transient, "the answer has no key; it is read again"));
             };
             found.push(RecoveryKey {
                 sort: RecoveryKeySort::Disk,
@@ -247,17 +305,29 @@ impl Devices for GraphConnector {
                 key,
             });
         }
-        let path = Path::at("directory").then("deviceLocalCredentials").id(&device_id).select("id,credentials");
-        let ask = Ask::get(path, READ_LAPS).header("ocp-client-name", "offboard").header("ocp-client-version", env!("CARGO_PKG_VERSION"));
+        let path = Path::at("directory")
+            .then("deviceLocalCredentials")
+            .id(&device_id)
+            .select("id,credentials");
+        let ask = Ask::get(path, READ_LAPS)
+            .header("ocp-client-name", "offboard")
+            .header("ocp-client-version", env!("CARGO_PKG_VERSION"));
         let body = match self.api.send(call, &ask).await {
             Ok(reply) => reply.body,
             Err(fault) if fault.class == FaultClass::Absent => Value::Null,
             Err(fault) => return Err(fault),
         };
         for credential in body["credentials"].as_array().into_iter().flatten() {
-            let decoded = credential["passwordBase64"].as_str().and_then(|b| STANDARD.decode(b).ok()).and_then(|b| String::from_utf8(b).ok());
+            let decoded = credential["passwordBase64"]
+                .as_str()
+                .and_then(|b| STANDARD.decode(b).ok())
+                .and_then(|b| String::from_utf8(b).ok());
             let Some(password) = decoded else {
-                return Err(self.api.fault(&ask, FaultClass::Transient, "the local administrator's password cannot be decoded; it is read again"));
+                return Err(self.api.fault(
+                    &ask,
+                    FaultClass::Transient,
+                    "the local administrator's password cannot be decoded; it is read again",
+                ));
             };
             let created_ms = time_in(&credential["backupDateTime"]);
             found.push(RecoveryKey {
@@ -274,7 +344,11 @@ impl Devices for GraphConnector {
 
     async fn act(&self, call: &mut Call, device: &DeviceRef, action: DeviceAction) -> Answer<()> {
         let order = |id: &ObjectId, verb: &'static str, body: Option<Value>| {
-            Ask::post(Path::at("deviceManagement").then("managedDevices").id(&id.0).then(verb), ORDER_MANAGED, body)
+            Ask::post(
+                Path::at("deviceManagement").then("managedDevices").id(&id.0).then(verb),
+                ORDER_MANAGED,
+                body,
+            )
         };
         let ask = match action {
             DeviceAction::Wipe { keep_enrollment } => match self.api.may_wipe(call, device).await? {

@@ -12,7 +12,7 @@ use super::read::{id_in, text_in, time_ms};
 use crate::{Account, AccountChange, Answer, Call, Directory, Found, Held, Holding, MethodSort, OwnedSort, RoleOrigin};
 use async_trait::async_trait;
 use offboard_domain::departure::PersonRef;
-use offboard_domain::{FaultClass, ObjectId};
+use offboard_domain::{Fault, FaultClass, ObjectId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +66,9 @@ impl From<User> for Account {
 
 impl Api {
     pub(super) async fn account(&self, call: &mut Call, id: &ObjectId) -> Answer<Account> {
-        let path = Path::user(&id.0).select(ACCOUNT_FIELDS).with("$expand", "manager($select=id)");
+        let path = Path::user(&id.0)
+            .select(ACCOUNT_FIELDS)
+            .with("$expand", "manager($select=id)");
         let ask = Ask::get(path, READ_USERS);
         let user: User = {
             let body = self.send(call, &ask).await?.body;
@@ -77,28 +79,43 @@ impl Api {
 
     /// The ids of the accounts that a filter finds.
     pub(super) async fn ids_where(&self, call: &mut Call, filter: &Filter) -> Answer<BTreeSet<ObjectId>> {
-        let ask = Ask::get(Path::at("users").filter(filter).select("id").top(AMBIGUITY_SEEN), READ_USERS);
+        let ask = Ask::get(
+            Path::at("users").filter(filter).select("id").top(AMBIGUITY_SEEN),
+            READ_USERS,
+        );
         let body = self.send(call, &ask).await?.body;
-        Ok(body["value"].as_array().into_iter().flatten().filter_map(|u| id_in(&u["id"])).collect())
+        Ok(body["value"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|u| id_in(&u["id"]))
+            .collect())
     }
 
     /// The accounts that these sign-in names belong to; names of no account are left out.
-    pub(super) async fn accounts_named(&self, call: &mut Call, names: &BTreeSet<String>) -> Answer<BTreeMap<String, ObjectId>> {
+    pub(super) async fn accounts_named(
+        &self,
+        call: &mut Call,
+        names: &BTreeSet<String>,
+    ) -> Answer<BTreeMap<String, ObjectId>> {
         let names: Vec<&String> = names.iter().collect();
         let asks: Vec<Ask> = names
             .iter()
             .map(|name| {
                 let filter = Filter::eq("userPrincipalName", name);
-                Ask::get(Path::at("users").filter(&filter).select("id").top(AMBIGUITY_SEEN), READ_USERS)
+                Ask::get(
+                    Path::at("users").filter(&filter).select("id").top(AMBIGUITY_SEEN),
+                    READ_USERS,
+                )
             })
             .collect();
         let mut found = BTreeMap::new();
         for (name, answer) in names.into_iter().zip(self.batch(call, &asks).await) {
             let body = answer?.body;
-            if let [only] = body["value"].as_array().map_or(&[][..], Vec::as_slice) {
-                if let Some(id) = id_in(&only["id"]) {
-                    found.insert(name.clone(), id);
-                }
+            if let [only] = body["value"].as_array().map_or(&[][..], Vec::as_slice)
+                && let Some(id) = id_in(&only["id"])
+            {
+                found.insert(name.clone(), id);
             }
         }
         Ok(found)
@@ -107,17 +124,41 @@ impl Api {
     async fn roles(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
         let mut found = self.roles_given_to(call, id, &RoleOrigin::Direct).await?;
         // Whoever is in, or owns, a group that can hold roles is privileged too.
-        for group in self.groups_of(call, id).await?.into_iter().filter(|g| g.role_assignable) {
-            found.extend(self.roles_through(call, &group.id, RoleOrigin::Member(group.id.clone())).await?);
+        for group in self
+            .groups_of(call, id)
+            .await?
+            .into_iter()
+            .filter(|g| g.role_assignable)
+        {
+            found.extend(
+                self.roles_through(call, &group.id, RoleOrigin::Member(group.id.clone()))
+                    .await?,
+            );
         }
         let owned = self.owned_by(call, id).await?;
         for group in owned.iter().filter_map(groups::of).filter(|g| g.role_assignable) {
-            found.extend(self.roles_through(call, &group.id, RoleOrigin::Owner(group.id.clone())).await?);
+            found.extend(
+                self.roles_through(call, &group.id, RoleOrigin::Owner(group.id.clone()))
+                    .await?,
+            );
         }
-        let is_administrator = found.iter().any(|h| matches!(h, Held::Role { administrator: true, .. }));
+        let is_administrator = found.iter().any(|h| {
+            matches!(
+                h,
+                Held::Role {
+                    administrator: true,
+                    ..
+                }
+            )
+        });
         if is_administrator && !self.another_administrator(call, id).await? {
             for held in &mut found {
-                if let Held::Role { administrator: true, last_administrator, .. } = held {
+                if let Held::Role {
+                    administrator: true,
+                    last_administrator,
+                    ..
+                } = held
+                {
                     *last_administrator = true;
                 }
             }
@@ -169,17 +210,35 @@ impl Api {
     async fn another_administrator(&self, call: &mut Call, but: &ObjectId) -> Answer<bool> {
         let path = Path::at("directoryRoles").select("id,roleTemplateId");
         let roles = self.list(call, Ask::get(path, READ_ROLES)).await?;
-        let role = roles.iter().find(|r| r["roleTemplateId"] == GLOBAL_ADMINISTRATOR).and_then(|r| id_in(&r["id"]));
+        let role = roles
+            .iter()
+            .find(|r| r["roleTemplateId"] == GLOBAL_ADMINISTRATOR)
+            .and_then(|r| id_in(&r["id"]));
         let Some(role) = role else { return Ok(false) };
-        let path = Path::at("directoryRoles").id(&role.0).then("members").select("id,accountEnabled");
+        let path = Path::at("directoryRoles")
+            .id(&role.0)
+            .then("members")
+            .select("id,accountEnabled");
         let members = self.list(call, Ask::get(path, READ_ROLES)).await?;
         let stands = |m: &Value| m["accountEnabled"] == true && m["id"] != but.0.as_str();
         if members.iter().any(stands) {
             return Ok(true);
         }
-        for group in members.iter().filter(|m| m["@odata.type"] == "#microsoft.graph.group").filter_map(|m| id_in(&m["id"])) {
-            let path = Path::at("groups").id(&group.0).then("members").select("id,accountEnabled");
-            if self.list(call, Ask::get(path, super::permission::READ_GROUPS)).await?.iter().any(stands) {
+        for group in members
+            .iter()
+            .filter(|m| m["@odata.type"] == "#microsoft.graph.group")
+            .filter_map(|m| id_in(&m["id"]))
+        {
+            let path = Path::at("groups")
+                .id(&group.0)
+                .then("members")
+                .select("id,accountEnabled");
+            if self
+                .list(call, Ask::get(path, super::permission::READ_GROUPS))
+                .await?
+                .iter()
+                .any(stands)
+            {
                 return Ok(true);
             }
         }
@@ -201,7 +260,14 @@ impl Api {
                     (MethodSort::Phone, _) => 1,
                     _ => 0,
                 };
-                Some((rank, Held::Method { last: rank == 3, id, sort }))
+                Some((
+                    rank,
+                    Held::Method {
+                        last: rank == 3,
+                        id,
+                        sort,
+                    },
+                ))
             })
             .collect();
         found.sort_by(|(ra, a), (rb, b)| ra.cmp(rb).then_with(|| a.id().cmp(b.id())));
@@ -220,7 +286,12 @@ impl Api {
                     id: id_in(&g["id"])?,
                     client: id_in(&g["clientId"])?,
                     resource: id_in(&g["resourceId"])?,
-                    scopes: g["scope"].as_str().unwrap_or("").split_whitespace().map(str::to_owned).collect(),
+                    scopes: g["scope"]
+                        .as_str()
+                        .unwrap_or("")
+                        .split_whitespace()
+                        .map(str::to_owned)
+                        .collect(),
                 })
             })
             .collect();
@@ -252,7 +323,9 @@ impl Api {
         let mut owned = self.owned_by(call, id).await?;
         owned.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
         let group_ids: Vec<ObjectId> = owned.iter().filter_map(groups::of).map(|g| g.id).collect();
-        let counts = self.other_owners(call, &group_ids.iter().collect::<Vec<_>>(), id).await?;
+        let counts = self
+            .other_owners(call, &group_ids.iter().collect::<Vec<_>>(), id)
+            .await?;
         let others: BTreeMap<&ObjectId, u32> = group_ids.iter().zip(counts).collect();
         Ok(owned
             .iter()
@@ -261,12 +334,45 @@ impl Api {
                 let group = groups::of(o);
                 let sort = match o["@odata.type"].as_str() {
                     _ if group.is_some() => OwnedSort::Group,
-                    Some("#microsoft.graph.application" | "#microsoft.graph.servicePrincipal") => OwnedSort::Application,
+                    Some("#microsoft.graph.application" | "#microsoft.graph.servicePrincipal") => {
+                        OwnedSort::Application
+                    }
                     _ => OwnedSort::Other,
                 };
-                Some(Held::Ownership { other_owners: others.get(&id).copied().unwrap_or(0), sort, group, id })
+                Some(Held::Ownership {
+                    other_owners: others.get(&id).copied().unwrap_or(0),
+                    sort,
+                    group,
+                    id,
+                })
             })
             .collect())
+    }
+
+    /// A person is protected while he holds a role, and for a while after: the
+    /// directory forgets it only slowly. So when he is refused as protected and
+    /// a read shows that he holds none any more, the refusal will pass by
+    /// itself. A read may lag as well, so a role is believed only when it shows
+    /// every time.
+    async fn reconsidered(&self, call: &mut Call, id: &ObjectId, fault: Fault) -> Fault {
+        if fault.class != FaultClass::Blocked || fault.status != Some(403) {
+            return fault;
+        }
+        for _look in 0..PROTECTED_LOOKS {
+            match self.roles(call, id).await {
+                Ok(roles) if roles.is_empty() => {
+                    return Fault {
+                        class: FaultClass::Transient,
+                        detail: "the directory still protects the account, though it holds no role any more; it is tried again".into(),
+                        ..fault
+                    };
+                }
+                Ok(_) => {}
+                // What cannot be found out leaves the refusal as it was.
+                Err(_) => return fault,
+            }
+        }
+        fault
     }
 
     /// The one request to Graph that removes it, when one does; none when it
@@ -283,28 +389,52 @@ impl Api {
         };
         let user = || id.0.clone();
         Ok(Some(match held {
-            Held::Role { id: assignment, origin: RoleOrigin::Direct, .. } => {
-                delete(Deletable::Role { assignment: assignment.0.clone() }, WRITE_ROLES)?
-            }
-            Held::Role { origin: RoleOrigin::Member(group), .. } => {
-                delete(Deletable::Member(super::path::MemberRef::new(&group.0, Side::Members, &id.0)), WRITE_ROLES)?
-            }
-            Held::Role { origin: RoleOrigin::Owner(group), .. } => {
-                delete(Deletable::Member(super::path::MemberRef::new(&group.0, Side::Owners, &id.0)), WRITE_ROLES)?
-            }
-            Held::Method { id: method, sort, .. } => {
-                delete(Deletable::Method { user: user(), sort: *sort, method: method.0.clone() }, WRITE_METHODS)?
-            }
+            Held::Role {
+                id: assignment,
+                origin: RoleOrigin::Direct,
+                ..
+            } => delete(
+                Deletable::Role {
+                    assignment: assignment.0.clone(),
+                },
+                WRITE_ROLES,
+            )?,
+            Held::Role {
+                origin: RoleOrigin::Member(group),
+                ..
+            } => delete(
+                Deletable::Member(super::path::MemberRef::new(&group.0, Side::Members, &id.0)),
+                WRITE_ROLES,
+            )?,
+            Held::Role {
+                origin: RoleOrigin::Owner(group),
+                ..
+            } => delete(
+                Deletable::Member(super::path::MemberRef::new(&group.0, Side::Owners, &id.0)),
+                WRITE_ROLES,
+            )?,
+            Held::Method { id: method, sort, .. } => delete(
+                Deletable::Method {
+                    user: user(),
+                    sort: *sort,
+                    method: method.0.clone(),
+                },
+                WRITE_METHODS,
+            )?,
             Held::Grant { id: grant, .. } => delete(Deletable::Grant { grant: grant.0.clone() }, WRITE_GRANTS)?,
-            Held::AppRole { id: assignment, .. } => {
-                delete(Deletable::AppRole { user: user(), assignment: assignment.0.clone() }, WRITE_APP_ROLES)?
-            }
+            Held::AppRole { id: assignment, .. } => delete(
+                Deletable::AppRole {
+                    user: user(),
+                    assignment: assignment.0.clone(),
+                },
+                WRITE_APP_ROLES,
+            )?,
             Held::Membership { group } => match self.way_out(group, Side::Members, id)? {
-                Way::Graph(ask) => ask,
+                Way::Graph(ask) => *ask,
                 Way::Exchange(_) => return Ok(None),
             },
             Held::Ownership { group: Some(group), .. } => match self.way_out(group, Side::Owners, id)? {
-                Way::Graph(ask) => ask,
+                Way::Graph(ask) => *ask,
                 Way::Exchange(_) => return Ok(None),
             },
             Held::Ownership { group: None, .. } => {
@@ -318,24 +448,28 @@ impl Api {
     }
 }
 
+/// How often a role must show before a refusal is put down to it.
+const PROTECTED_LOOKS: u32 = 3;
 /// More than one is ambiguous; a few more are worth naming.
 const AMBIGUITY_SEEN: u32 = 5;
 
 /// What sort a method is; none for the password, which is no removable method.
 fn method_sort(odata_type: &str) -> Option<MethodSort> {
-    Some(match odata_type.strip_prefix("#microsoft.graph.").unwrap_or(odata_type) {
-        "passwordAuthenticationMethod" => return None,
-        "emailAuthenticationMethod" => MethodSort::Email,
-        "phoneAuthenticationMethod" => MethodSort::Phone,
-        "fido2AuthenticationMethod" => MethodSort::Fido2,
-        "microsoftAuthenticatorAuthenticationMethod" => MethodSort::Authenticator,
-        "softwareOathAuthenticationMethod" => MethodSort::SoftwareOath,
-        "temporaryAccessPassAuthenticationMethod" => MethodSort::TemporaryPass,
-        "windowsHelloForBusinessAuthenticationMethod" => MethodSort::WindowsHello,
-        "platformCredentialAuthenticationMethod" => MethodSort::Platform,
-        "externalAuthenticationMethod" => MethodSort::External,
-        _ => MethodSort::Other,
-    })
+    Some(
+        match odata_type.strip_prefix("#microsoft.graph.").unwrap_or(odata_type) {
+            "passwordAuthenticationMethod" => return None,
+            "emailAuthenticationMethod" => MethodSort::Email,
+            "phoneAuthenticationMethod" => MethodSort::Phone,
+            "fido2AuthenticationMethod" => MethodSort::Fido2,
+            "microsoftAuthenticatorAuthenticationMethod" => MethodSort::Authenticator,
+            "softwareOathAuthenticationMethod" => MethodSort::SoftwareOath,
+            "temporaryAccessPassAuthenticationMethod" => MethodSort::TemporaryPass,
+            "windowsHelloForBusinessAuthenticationMethod" => MethodSort::WindowsHello,
+            "platformCredentialAuthenticationMethod" => MethodSort::Platform,
+            "externalAuthenticationMethod" => MethodSort::External,
+            _ => MethodSort::Other,
+        },
+    )
 }
 
 #[async_trait]
@@ -349,7 +483,12 @@ impl Directory for GraphConnector {
             };
         }
         let mut answers: Vec<BTreeSet<ObjectId>> = Vec::new();
-        let given = |name: &Option<String>| name.as_deref().map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned);
+        let given = |name: &Option<String>| {
+            name.as_deref()
+                .map(str::trim)
+                .filter(|n| !n.is_empty())
+                .map(str::to_owned)
+        };
         if let Some(upn) = given(&person.user_principal_name) {
             answers.push(self.api.ids_where(call, &Filter::eq("userPrincipalName", &upn)).await?);
         }
@@ -357,7 +496,10 @@ impl Directory for GraphConnector {
             let mut ids = self.api.ids_where(call, &Filter::eq("mail", &mail)).await?;
             if ids.is_empty() {
                 // An earlier name's address is still one of his.
-                ids = self.api.ids_where(call, &Filter::any("proxyAddresses", &format!("smtp:{mail}"))).await?;
+                ids = self
+                    .api
+                    .ids_where(call, &Filter::any("proxyAddresses", &format!("smtp:{mail}")))
+                    .await?;
             }
             answers.push(ids);
         }
@@ -369,7 +511,9 @@ impl Directory for GraphConnector {
         match met.first() {
             None => Ok(Found::Nobody),
             Some(id) if met.len() == 1 && agreed => Ok(Found::One(Box::new(self.api.account(call, id).await?))),
-            Some(_) => Ok(Found::Ambiguous { ids: met.into_iter().collect() }),
+            Some(_) => Ok(Found::Ambiguous {
+                ids: met.into_iter().collect(),
+            }),
         }
     }
 
@@ -388,7 +532,10 @@ impl Directory for GraphConnector {
             ),
             AccountChange::RevokeSessions => Ask::post(user.then("revokeSignInSessions"), REVOKE, None),
         };
-        self.api.send(call, &ask).await.map(|_| ())
+        match self.api.send(call, &ask).await {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.api.reconsidered(call, id, fault).await),
+        }
     }
 
     async fn holdings(&self, call: &mut Call, id: &ObjectId, what: Holding) -> Answer<Vec<Held>> {
@@ -397,16 +544,23 @@ impl Directory for GraphConnector {
             Holding::Methods => self.api.methods(call, id).await,
             Holding::Grants => self.api.grants(call, id).await,
             Holding::AppRoles => self.api.app_roles(call, id).await,
-            Holding::Memberships => {
-                Ok(self.api.groups_of(call, id).await?.into_iter().map(|group| Held::Membership { group }).collect())
-            }
+            Holding::Memberships => Ok(self
+                .api
+                .groups_of(call, id)
+                .await?
+                .into_iter()
+                .map(|group| Held::Membership { group })
+                .collect()),
             Holding::Ownerships => self.api.ownerships(call, id).await,
         }
     }
 
     async fn remove(&self, call: &mut Call, id: &ObjectId, held: &Held) -> Answer<()> {
         match self.api.removal(id, held)? {
-            Some(ask) => gone_is_fine(self.api.send(call, &ask).await.map(|_| ())),
+            Some(ask) => match gone_is_fine(self.api.send(call, &ask).await.map(|_| ())) {
+                Err(fault) if matches!(held, Held::Method { .. }) => Err(self.api.reconsidered(call, id, fault).await),
+                done => done,
+            },
             None => match held {
                 Held::Membership { group } => self.api.leave(call, group, Side::Members, id).await,
                 Held::Ownership { group: Some(group), .. } => self.api.leave(call, group, Side::Owners, id).await,

@@ -11,10 +11,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Permissions that this connector never needs, because less is enough: each
 /// lets whoever steals the credential do much more.
-const TOO_WIDE: &[&str] = &["Directory.ReadWrite.All", "User.ReadWrite.All", "Application.ReadWrite.All"];
+const TOO_WIDE: &[&str] = &[
+    "Directory.ReadWrite.All",
+    "User.ReadWrite.All",
+    "Application.ReadWrite.All",
+];
 
 fn finding(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
-    Finding { severity, what: what.into(), how_to_mend: how_to_mend.into(), kinds: BTreeSet::new() }
+    Finding {
+        severity,
+        what: what.into(),
+        how_to_mend: how_to_mend.into(),
+        kinds: BTreeSet::new(),
+    }
 }
 
 /// Every permission that a kind needs, and the kinds that need it.
@@ -34,13 +43,25 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
         Ok(token) => token,
         Err(fault) => {
             let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
-            findings.push(finding(Severity::Problem, format!("the directory gives the application no token{code}"), fault.detail));
+            findings.push(finding(
+                Severity::Problem,
+                format!("the directory gives the application no token{code}"),
+                fault.detail,
+            ));
             return findings;
         }
     };
-    findings.push(finding(Severity::Fine, "the directory accepts the application's credential", ""));
+    findings.push(finding(
+        Severity::Fine,
+        "the directory accepts the application's credential",
+        "",
+    ));
     clock(api, call, &mut findings).await;
-    let exchange_roles = api.token(call, &Service::Exchange).await.ok().and_then(|t| t.roles.clone());
+    let exchange_roles = api
+        .token(call, &Service::Exchange)
+        .await
+        .ok()
+        .and_then(|t| t.roles.clone());
     for (need, kinds) in wanted() {
         let roles = match need.api {
             permission::Api::Graph => graph.roles.as_ref(),
@@ -68,7 +89,11 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
     if let Some(roles) = &graph.roles {
         let missing = findings.iter().any(|f| f.severity == Severity::Problem);
         if !missing {
-            findings.push(finding(Severity::Fine, "every permission on Microsoft Graph that the kinds need is granted", ""));
+            findings.push(finding(
+                Severity::Fine,
+                "every permission on Microsoft Graph that the kinds need is granted",
+                "",
+            ));
         }
         for wide in TOO_WIDE.iter().filter(|p| roles.contains(**p)) {
             findings.push(finding(
@@ -89,24 +114,43 @@ async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
         Ok(reply) => match reply.ahead_ms {
             Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => findings.push(finding(
                 Severity::Problem,
-                format!("this machine's clock differs from Microsoft's by {} seconds", ahead_ms.abs() / 1_000),
+                format!(
+                    "this machine's clock differs from Microsoft's by {} seconds",
+                    ahead_ms.abs() / 1_000
+                ),
                 "set the clock; tokens and proofs by time depend on it",
             )),
-            Some(_) => findings.push(finding(Severity::Fine, "this machine's clock agrees with Microsoft's", "")),
+            Some(_) => findings.push(finding(
+                Severity::Fine,
+                "this machine's clock agrees with Microsoft's",
+                "",
+            )),
             None => {}
         },
         // A lacking permission has its own finding.
         Err(fault) if fault.class == FaultClass::Denied => {}
-        Err(fault) => findings.push(finding(Severity::Problem, "Microsoft Graph does not answer as it should", fault.detail)),
+        Err(fault) => findings.push(finding(
+            Severity::Problem,
+            "Microsoft Graph does not answer as it should",
+            fault.detail,
+        )),
     }
 }
 
 async fn exchange(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
     match api.invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", 1)).await {
-        Ok(_) => findings.push(finding(Severity::Fine, "Exchange lets the application run commands", "")),
+        Ok(_) => findings.push(finding(
+            Severity::Fine,
+            "Exchange lets the application run commands",
+            "",
+        )),
         Err(fault) => findings.push(Finding {
             kinds: wanted().remove(&EXCHANGE).unwrap_or_default(),
-            ..finding(Severity::Problem, "Exchange does not let the application run commands", fault.detail)
+            ..finding(
+                Severity::Problem,
+                "Exchange does not let the application run commands",
+                fault.detail,
+            )
         }),
     }
 }

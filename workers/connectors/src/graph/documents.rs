@@ -16,7 +16,12 @@ use std::collections::BTreeSet;
 /// How SharePoint writes the login of an account of the directory.
 const MEMBERSHIP: &str = "i:0#.f|membership|";
 /// The hosts of SharePoint's clouds: a token goes to no other.
-const CLOUDS: &[&str] = &[".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us", ".sharepoint.cn"];
+const CLOUDS: &[&str] = &[
+    ".sharepoint.com",
+    ".sharepoint.us",
+    ".sharepoint-mil.us",
+    ".sharepoint.cn",
+];
 
 impl Api {
     fn site_service(&self, site: &Site) -> Answer<Service> {
@@ -24,11 +29,17 @@ impl Api {
             url.scheme() == "https"
                 && url.username().is_empty()
                 && url.port().is_none()
-                && url.host_str().is_some_and(|host| CLOUDS.iter().any(|cloud| host.ends_with(cloud)))
+                && url
+                    .host_str()
+                    .is_some_and(|host| CLOUDS.iter().any(|cloud| host.ends_with(cloud)))
         });
         match url {
             Some(url) => Ok(Service::Site(url)),
-            None => Err(self.fault_in("GET /_api/web", FaultClass::Rejected, "the site's address is not one of SharePoint's; it was not sent")),
+            None => Err(self.fault_in(
+                "GET /_api/web",
+                FaultClass::Rejected,
+                "the site's address is not one of SharePoint's; it was not sent",
+            )),
         }
     }
 }
@@ -42,13 +53,29 @@ impl Documents for GraphConnector {
             Err(fault) if fault.class == FaultClass::Absent => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        let root_ask = Ask::get(Path::user(&id.0).then("drive/root").select("id,sharepointIds"), READ_DRIVES);
+        let root_ask = Ask::get(
+            Path::user(&id.0).then("drive/root").select("id,sharepointIds"),
+            READ_DRIVES,
+        );
         let root = self.api.send(call, &root_ask).await?.body;
-        let found = (text_in(&drive["id"]), text_in(&root["sharepointIds"]["siteUrl"]), text_in(&drive["webUrl"]));
+        let found = (
+            text_in(&drive["id"]),
+            text_in(&root["sharepointIds"]["siteUrl"]),
+            text_in(&drive["webUrl"]),
+        );
         let (Some(drive_id), Some(site_url), Some(link)) = found else {
-            return Err(self.api.fault(&root_ask, FaultClass::Transient, "the answer does not say where the site is; it is read again"));
+            return Err(self.api.fault(
+                &root_ask,
+                FaultClass::Transient,
+                "the answer does not say where the site is; it is read again",
+            ));
         };
-        Ok(Some(Site { drive_id, site_url, link, used_bytes: drive["quota"]["used"].as_i64() }))
+        Ok(Some(Site {
+            drive_id,
+            site_url,
+            link,
+            used_bytes: drive["quota"]["used"].as_i64(),
+        }))
     }
 
     async fn administrators(&self, call: &mut Call, site: &Site) -> Answer<Vec<SiteAdministrator>> {
@@ -58,14 +85,24 @@ impl Documents for GraphConnector {
             .select("Id,LoginName,IsSiteAdmin");
         let ask = Ask::get(path, SITES).to(self.api.site_service(site)?);
         let users = self.api.list(call, ask).await?;
-        let logins: BTreeSet<String> =
-            users.iter().filter(|u| u["IsSiteAdmin"] == true).filter_map(|u| text_in(&u["LoginName"])).collect();
-        let names = logins.iter().filter_map(|l| l.strip_prefix(MEMBERSHIP)).map(str::to_owned).collect();
+        let logins: BTreeSet<String> = users
+            .iter()
+            .filter(|u| u["IsSiteAdmin"] == true)
+            .filter_map(|u| text_in(&u["LoginName"]))
+            .collect();
+        let names = logins
+            .iter()
+            .filter_map(|l| l.strip_prefix(MEMBERSHIP))
+            .map(str::to_owned)
+            .collect();
         let accounts = self.api.accounts_named(call, &names).await?;
         Ok(logins
             .into_iter()
             .map(|login| SiteAdministrator {
-                account: login.strip_prefix(MEMBERSHIP).and_then(|name| accounts.get(name)).cloned(),
+                account: login
+                    .strip_prefix(MEMBERSHIP)
+                    .and_then(|name| accounts.get(name))
+                    .cloned(),
                 login,
             })
             .collect())
@@ -81,13 +118,21 @@ impl Documents for GraphConnector {
             .header("content-type", "application/json;odata=nometadata");
         let user = self.api.send(call, &known).await?.body;
         let Some(number) = user["Id"].as_u64() else {
-            return Err(self.api.fault(&known, FaultClass::Transient, "the site does not say whom it knows by which number; it is tried again"));
+            return Err(self.api.fault(
+                &known,
+                FaultClass::Transient,
+                "the site does not say whom it knows by which number; it is tried again",
+            ));
         };
-        let raise = Ask::post(web().numbered("getuserbyid", number), SITES, Some(json!({"IsSiteAdmin": true})))
-            .to(service)
-            .header("content-type", "application/json;odata=nometadata")
-            .header("x-http-method", "MERGE")
-            .header("if-match", "*");
+        let raise = Ask::post(
+            web().numbered("getuserbyid", number),
+            SITES,
+            Some(json!({"IsSiteAdmin": true})),
+        )
+        .to(service)
+        .header("content-type", "application/json;odata=nometadata")
+        .header("x-http-method", "MERGE")
+        .header("if-match", "*");
         self.api.send(call, &raise).await.map(|_| ())
     }
 }

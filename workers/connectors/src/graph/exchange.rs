@@ -11,8 +11,8 @@ use super::path::Path;
 use super::permission::{EXCHANGE, Need};
 use crate::{Answer, Call};
 use offboard_domain::{FaultClass, Timestamp};
-use reqwest::header::HeaderMap;
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 /// A cmdlet with its parameters.
@@ -26,8 +26,16 @@ pub(crate) struct Cmdlet {
 impl Cmdlet {
     /// A cmdlet that reads, if its verb is `Get`, else one that writes.
     pub(crate) fn new(name: &'static str) -> Self {
-        let effect = if name.starts_with("Get-") { Effect::Read } else { Effect::Write };
-        Self { name, parameters: Map::new(), effect }
+        let effect = if name.starts_with("Get-") {
+            Effect::Read
+        } else {
+            Effect::Write
+        };
+        Self {
+            name,
+            parameters: Map::new(),
+            effect,
+        }
     }
 
     /// One about this identity.
@@ -42,7 +50,10 @@ impl Cmdlet {
 
     /// A parameter that adds to or removes from a list, whatever else is in it.
     pub(crate) fn changing(self, parameter: &'static str, verb: &'static str, value: &str) -> Self {
-        self.with(parameter, json!({"@odata.type": "#Exchange.GenericHashTable", verb: value}))
+        self.with(
+            parameter,
+            json!({"@odata.type": "#Exchange.GenericHashTable", verb: value}),
+        )
     }
 }
 
@@ -52,7 +63,12 @@ const PARTS_MAX: usize = 10;
 const SYSTEM_MAILBOX: &str = "SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}";
 
 /// The refusals that say that there is nothing left to do.
-const ALREADY: &[&str] = &["because the ace isn't present", "because the ace doesn't exist", "is not a member of the group", "isn't a member of the group"];
+const ALREADY: &[&str] = &[
+    "because the ace isn't present",
+    "because the ace doesn't exist",
+    "is not a member of the group",
+    "isn't a member of the group",
+];
 /// The code of a fault that is one of them.
 const ALREADY_CODE: &str = "AlreadyDone";
 
@@ -84,7 +100,11 @@ impl Api {
                 None => return Ok(rows),
             }
         }
-        Err(self.fault(&ask, FaultClass::Unsupported, format!("the listing has more than {PAGES_MAX} pages")))
+        Err(self.fault(
+            &ask,
+            FaultClass::Unsupported,
+            format!("the listing has more than {PAGES_MAX} pages"),
+        ))
     }
 
     /// Runs several cmdlets that read, and answers for each in the same order.
@@ -153,27 +173,87 @@ const SENTENCES: &[(&str, FaultClass, &str)] = &[
         FaultClass::Blocked,
         "the object is mastered by the on-premises directory; change it there and let it synchronise",
     ),
-    ("server is busy", FaultClass::Throttled { retry_after_ms: None }, "Exchange is busy and asks to be called less often"),
-    ("micro delay", FaultClass::Throttled { retry_after_ms: None }, "Exchange asks to be called less often"),
-    ("try again later", FaultClass::Transient, "Exchange failed for now; it is tried again"),
-    ("transient", FaultClass::Transient, "Exchange failed for now; it is tried again"),
-    ("exceeds the limit", FaultClass::Blocked, "the mailbox is larger than a shared one may be; shrink it, or keep its licence"),
-    ("have the license", FaultClass::Blocked, "the mailbox has no licence that allows this; give it Exchange Online Plan 2 or Archiving"),
-    ("is a shared mailbox", FaultClass::Blocked, "a shared mailbox can no longer do this"),
-    ("not supported by the device", FaultClass::Unsupported, "the phone cannot do this"),
-    ("not recognized as the name of a cmdlet", FaultClass::Denied, "the application's Exchange role does not include this command; give it the role Exchange Administrator"),
+    (
+        "server is busy",
+        FaultClass::Throttled { retry_after_ms: None },
+        "Exchange is busy and asks to be called less often",
+    ),
+    (
+        "micro delay",
+        FaultClass::Throttled { retry_after_ms: None },
+        "Exchange asks to be called less often",
+    ),
+    (
+        "try again later",
+        FaultClass::Transient,
+        "Exchange failed for now; it is tried again",
+    ),
+    (
+        "transient",
+        FaultClass::Transient,
+        "Exchange failed for now; it is tried again",
+    ),
+    (
+        "exceeds the limit",
+        FaultClass::Blocked,
+        "the mailbox is larger than a shared one may be; shrink it, or keep its licence",
+    ),
+    (
+        "have the license",
+        FaultClass::Blocked,
+        "the mailbox has no licence that allows this; give it Exchange Online Plan 2 or Archiving",
+    ),
+    (
+        "is a shared mailbox",
+        FaultClass::Blocked,
+        "a shared mailbox can no longer do this",
+    ),
+    (
+        "not supported by the device",
+        FaultClass::Unsupported,
+        "the phone cannot do this",
+    ),
+    (
+        "not recognized as the name of a cmdlet",
+        FaultClass::Denied,
+        "the application's Exchange role does not include this command; give it the role Exchange Administrator",
+    ),
     ("couldn't be found", FaultClass::Absent, "Exchange has no such object"),
     ("could not be found", FaultClass::Absent, "Exchange has no such object"),
-    ("sufficient permissions", FaultClass::Denied, "the application's Exchange role does not allow this; give it the role Exchange Administrator"),
+    (
+        "sufficient permissions",
+        FaultClass::Denied,
+        "the application's Exchange role does not allow this; give it the role Exchange Administrator",
+    ),
 ];
 
 /// The exceptions that decide where no sentence did.
 const EXCEPTIONS: &[(&str, FaultClass, &str)] = &[
-    ("ManagementObjectNotFoundException", FaultClass::Absent, "Exchange has no such object"),
-    ("OverBudgetException", FaultClass::Throttled { retry_after_ms: None }, "Exchange asks to be called less often"),
-    ("ServerBusyException", FaultClass::Throttled { retry_after_ms: None }, "Exchange is busy and asks to be called less often"),
-    ("ADTransientException", FaultClass::Transient, "Exchange failed for now; it is tried again"),
-    ("CmdletAccessDeniedException", FaultClass::Denied, "the application's Exchange role does not allow this; give it the role Exchange Administrator"),
+    (
+        "ManagementObjectNotFoundException",
+        FaultClass::Absent,
+        "Exchange has no such object",
+    ),
+    (
+        "OverBudgetException",
+        FaultClass::Throttled { retry_after_ms: None },
+        "Exchange asks to be called less often",
+    ),
+    (
+        "ServerBusyException",
+        FaultClass::Throttled { retry_after_ms: None },
+        "Exchange is busy and asks to be called less often",
+    ),
+    (
+        "ADTransientException",
+        FaultClass::Transient,
+        "Exchange failed for now; it is tried again",
+    ),
+    (
+        "CmdletAccessDeniedException",
+        FaultClass::Denied,
+        "the application's Exchange role does not allow this; give it the role Exchange Administrator",
+    ),
 ];
 
 /// Reads a refusal of Exchange.
@@ -190,7 +270,11 @@ pub(crate) fn refusal(
     let exception = exception(&body["error"], &texts);
     let sentence = texts.join("\n").to_lowercase();
     if ALREADY.iter().any(|part| sentence.contains(part)) {
-        return Refusal { class: FaultClass::Absent, code: Some(ALREADY_CODE.into()), detail: "there was nothing left to remove".into() };
+        return Refusal {
+            class: FaultClass::Absent,
+            code: Some(ALREADY_CODE.into()),
+            detail: "there was nothing left to remove".into(),
+        };
     }
     let read = match status.as_u16() {
         401 | 408 | 429 | 502..=504 => None,
@@ -202,21 +286,35 @@ pub(crate) fn refusal(
     match read {
         Some((_, class, detail)) => {
             let class = match class {
-                FaultClass::Throttled { .. } => FaultClass::Throttled { retry_after_ms: retry_after_ms(headers, now) },
+                FaultClass::Throttled { .. } => FaultClass::Throttled {
+                    retry_after_ms: retry_after_ms(headers, now),
+                },
                 other => *other,
             };
-            Refusal { class, code: exception, detail: (*detail).to_owned() }
+            Refusal {
+                class,
+                code: exception,
+                detail: (*detail).to_owned(),
+            }
         }
         None => {
             let refusal = fault::of_answer(status, headers, body, now, effect, need, granted);
-            Refusal { code: exception.or(refusal.code), ..refusal }
+            Refusal {
+                code: exception.or(refusal.code),
+                ..refusal
+            }
         }
     }
 }
 
 /// Every sentence in an error.
 fn texts(error: &Value) -> Vec<&str> {
-    let mut found: Vec<&str> = error["details"].as_array().into_iter().flatten().filter_map(|d| d["message"].as_str()).collect();
+    let mut found: Vec<&str> = error["details"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|d| d["message"].as_str())
+        .collect();
     found.extend(error["message"].as_str());
     for inner in ["internalException", "internalexception"] {
         found.extend(error["innererror"][inner]["message"].as_str());
@@ -233,7 +331,9 @@ fn exception(error: &Value, texts: &[&str]) -> Option<String> {
         let name = parts.next()?;
         parts.next().is_some().then_some(name)
     });
-    let inner = ["internalException", "internalexception"].iter().find_map(|i| error["innererror"][*i]["type"].as_str());
+    let inner = ["internalException", "internalexception"]
+        .iter()
+        .find_map(|i| error["innererror"][*i]["type"].as_str());
     let name = piped.or(inner).or_else(|| error["code"].as_str())?;
     clean_code(name.rsplit('.').next()?)
 }
@@ -244,7 +344,15 @@ mod tests {
 
     fn read(status: u16, body: &Value) -> Refusal {
         let status = StatusCode::from_u16(status).unwrap();
-        refusal(status, &HeaderMap::new(), body, Timestamp(0), Effect::Write, EXCHANGE, Some(true))
+        refusal(
+            status,
+            &HeaderMap::new(),
+            body,
+            Timestamp(0),
+            Effect::Write,
+            EXCHANGE,
+            Some(true),
+        )
     }
 
     fn detailed(exception: &str, text: &str) -> Value {
@@ -256,10 +364,26 @@ mod tests {
     fn each_refusal_is_of_its_class() {
         use FaultClass::*;
         let table = [
-            ("ManagementObjectNotFoundException", "The operation couldn't be performed because object 'canary' couldn't be found on 'X'.", Absent),
-            ("ACLException", "Can't remove the access control entry on the object \"canary\" because the ACE doesn't exist on the object.", Absent),
-            ("InvalidOperationInDehydratedContextException", "The action can't be performed on the object 'canary' because the object is being synchronized from your on-premises organization.", Blocked),
-            ("RecipientTaskException", "The mailbox can't be converted to a shared mailbox because its size exceeds the limit of 50 GB.", Blocked),
+            (
+                "ManagementObjectNotFoundException",
+                "The operation couldn't be performed because object 'canary' couldn't be found on 'X'.",
+                Absent,
+            ),
+            (
+                "ACLException",
+                "Can't remove the access control entry on the object \"canary\" because the ACE doesn't exist on the object.",
+                Absent,
+            ),
+            (
+                "InvalidOperationInDehydratedContextException",
+                "The action can't be performed on the object 'canary' because the object is being synchronized from your on-premises organization.",
+                Blocked,
+            ),
+            (
+                "RecipientTaskException",
+                "The mailbox can't be converted to a shared mailbox because its size exceeds the limit of 50 GB.",
+                Blocked,
+            ),
             ("OverBudgetException", "budget", Throttled { retry_after_ms: None }),
             ("Whatever", "The server is busy.", Throttled { retry_after_ms: None }),
             ("Whatever", "nonsense about canary", Rejected),
@@ -278,7 +402,10 @@ mod tests {
         let body = json!({"error": {"code": "NotFound", "innererror": {"internalexception": {
             "type": "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException", "message": "couldn't be found"}}}});
         let refusal = read(404, &body);
-        assert_eq!((refusal.class, refusal.code.as_deref()), (FaultClass::Absent, Some("ManagementObjectNotFoundException")));
+        assert_eq!(
+            (refusal.class, refusal.code.as_deref()),
+            (FaultClass::Absent, Some("ManagementObjectNotFoundException"))
+        );
     }
 
     #[test]

@@ -29,7 +29,11 @@ impl Effect {
 
     /// What it is when the request was sent and no (whole) answer came.
     pub(crate) fn silence(self) -> FaultClass {
-        if self.writes() { FaultClass::Unknown } else { FaultClass::Transient }
+        if self.writes() {
+            FaultClass::Unknown
+        } else {
+            FaultClass::Transient
+        }
     }
 }
 
@@ -51,7 +55,9 @@ const CODE_MAX_CHARS: usize = 80;
 pub(crate) fn clean_code(code: &str) -> Option<String> {
     let fine = !code.is_empty()
         && code.len() <= CODE_MAX_CHARS
-        && code.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        && code
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
     fine.then(|| code.to_owned())
 }
 
@@ -74,7 +80,9 @@ pub(crate) fn header_date_ms(headers: &HeaderMap) -> Option<i64> {
 
 fn http_date_ms(text: &str) -> Option<i64> {
     // RFC 9110's date is RFC 2822's with the zone spelled GMT.
-    jiff::fmt::rfc2822::parse(text).ok().map(|z| z.timestamp().as_millisecond())
+    jiff::fmt::rfc2822::parse(text)
+        .ok()
+        .map(|z| z.timestamp().as_millisecond())
 }
 
 /// The sentences that decide, and what they mean. They are matched in lower
@@ -92,7 +100,10 @@ const SENTENCES: &[(&str, Meaning)] = &[
     ("dynamic membership", Meaning::Dynamic),
     ("dynamic group", Meaning::Dynamic),
     ("does not have a corresponding license", Meaning::NotHeld),
-    ("mail-enabled security groups and or distribution list", Meaning::ExchangeMastered),
+    (
+        "mail-enabled security groups and or distribution list",
+        Meaning::ExchangeMastered,
+    ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,21 +129,27 @@ impl Meaning {
                 FaultClass::Blocked,
                 "the licence comes from a group and can only go by leaving that group",
             ),
-            Self::NotYet => (FaultClass::Transient, "the mailbox is still being converted; it is tried again"),
-            Self::OthersFirst => {
-                (FaultClass::Transient, "this method can go only after the others; it is tried again after them")
-            }
-            Self::LastOwner => {
-                (FaultClass::Blocked, "it is the last owner of the group; give the group another owner first")
-            }
+            Self::NotYet => (
+                FaultClass::Transient,
+                "the mailbox is still being converted; it is tried again",
+            ),
+            Self::OthersFirst => (
+                FaultClass::Transient,
+                "this method can go only after the others; it is tried again after them",
+            ),
+            Self::LastOwner => (
+                FaultClass::Blocked,
+                "it is the last owner of the group; give the group another owner first",
+            ),
             Self::Dynamic => (
                 FaultClass::Blocked,
                 "the group's members are computed by a rule; change what the rule reads, or the rule",
             ),
             Self::NotHeld => (FaultClass::Absent, "the account does not hold the licence"),
-            Self::ExchangeMastered => {
-                (FaultClass::Blocked, "the group is a mail group; only Exchange can change its members")
-            }
+            Self::ExchangeMastered => (
+                FaultClass::Blocked,
+                "the group is a mail group; only Exchange can change its members",
+            ),
         }
     }
 }
@@ -151,7 +168,10 @@ pub(crate) fn of_answer(
     granted: Option<bool>,
 ) -> Refusal {
     let error = &body["error"];
-    let code_text = error["code"].as_str().or_else(|| body["odata.error"]["code"].as_str()).unwrap_or("");
+    let code_text = error["code"]
+        .as_str()
+        .or_else(|| body["odata.error"]["code"].as_str())
+        .unwrap_or("");
     let sentence = error["message"]
         .as_str()
         .or_else(|| error["message"]["value"].as_str())
@@ -167,10 +187,14 @@ pub(crate) fn of_answer(
         };
     }
     let code = clean_code(code_text);
-    if matches!(status.as_u16(), 400 | 403 | 404 | 409 | 422) {
-        if let Some((class, detail)) = by_sentence(&sentence) {
-            return Refusal { class, code, detail: detail.to_owned() };
-        }
+    if matches!(status.as_u16(), 400 | 403 | 404 | 409 | 422)
+        && let Some((class, detail)) = by_sentence(&sentence)
+    {
+        return Refusal {
+            class,
+            code,
+            detail: detail.to_owned(),
+        };
     }
     let (class, detail) = match status.as_u16() {
         401 => (
@@ -189,32 +213,54 @@ pub(crate) fn of_answer(
         403 => forbidden(code_text, &sentence, need, granted),
         404 | 410 => (FaultClass::Absent, "the object is not there".to_owned()),
         405 | 501 => (FaultClass::Unsupported, "the interface does not offer this".to_owned()),
-        409 | 412 => (FaultClass::Transient, "somebody changed the object at the same time; it is tried again".to_owned()),
+        409 | 412 => (
+            FaultClass::Transient,
+            "somebody changed the object at the same time; it is tried again".to_owned(),
+        ),
         423 => (FaultClass::Blocked, "the object is locked; unlock it there".to_owned()),
-        429 => (FaultClass::Throttled { retry_after_ms: wait }, "the vendor asks to be called less often".to_owned()),
-        503 if wait.is_some() => {
-            (FaultClass::Throttled { retry_after_ms: wait }, "the vendor is busy and says when to come again".to_owned())
-        }
-        503 => (FaultClass::Transient, "the vendor is busy; it is tried again".to_owned()),
+        429 => (
+            FaultClass::Throttled { retry_after_ms: wait },
+            "the vendor asks to be called less often".to_owned(),
+        ),
+        503 if wait.is_some() => (
+            FaultClass::Throttled { retry_after_ms: wait },
+            "the vendor is busy and says when to come again".to_owned(),
+        ),
+        503 => (
+            FaultClass::Transient,
+            "the vendor is busy; it is tried again".to_owned(),
+        ),
         408 | 500..=599 if effect == Effect::Once => (
             FaultClass::Unknown,
             "the vendor failed after it had the request; whether it happened must be read".to_owned(),
         ),
         408 | 424 | 500..=599 => (FaultClass::Transient, "the vendor failed; it is tried again".to_owned()),
-        300..=399 => (FaultClass::Rejected, "the vendor points elsewhere, where this client does not follow".to_owned()),
-        _ => (FaultClass::Rejected, "the vendor does not accept the request".to_owned()),
+        300..=399 => (
+            FaultClass::Rejected,
+            "the vendor points elsewhere, where this client does not follow".to_owned(),
+        ),
+        _ => (
+            FaultClass::Rejected,
+            "the vendor does not accept the request".to_owned(),
+        ),
     };
     Refusal { class, code, detail }
 }
 
 fn by_sentence(sentence: &str) -> Option<(FaultClass, &'static str)> {
-    SENTENCES.iter().find(|(part, _)| sentence.contains(part)).map(|(_, meaning)| meaning.refusal())
+    SENTENCES
+        .iter()
+        .find(|(part, _)| sentence.contains(part))
+        .map(|(_, meaning)| meaning.refusal())
 }
 
 fn forbidden(code: &str, sentence: &str, need: Need, granted: Option<bool>) -> (FaultClass, String) {
     let least = need.any.first().copied().unwrap_or("its permission");
     if code.contains("NonPremium") || sentence.contains("premium license") {
-        return (FaultClass::Unsupported, "the tenant has no licence for this interface".to_owned());
+        return (
+            FaultClass::Unsupported,
+            "the tenant has no licence for this interface".to_owned(),
+        );
     }
     match granted {
         Some(true) => (
@@ -225,11 +271,17 @@ fn forbidden(code: &str, sentence: &str, need: Need, granted: Option<bool>) -> (
         ),
         Some(false) => (
             FaultClass::Denied,
-            format!("the application lacks {least} on {}; grant it and consent as an administrator", need.api.name()),
+            format!(
+                "the application lacks {least} on {}; grant it and consent as an administrator",
+                need.api.name()
+            ),
         ),
         None => (
             FaultClass::Denied,
-            format!("access was denied; see that the application has {least} on {}", need.api.name()),
+            format!(
+                "access was denied; see that the application has {least} on {}",
+                need.api.name()
+            ),
         ),
     }
 }
@@ -252,7 +304,8 @@ mod tests {
         use Effect::{Once, Read, Write};
         use FaultClass::*;
         let none = Throttled { retry_after_ms: None };
-        let table: &[(u16, &str, &str, Effect, Option<bool>, FaultClass)] = &[
+        type Row<'a> = (u16, &'a str, &'a str, Effect, Option<bool>, FaultClass);
+        let table: &[Row<'_>] = &[
             (429, "TooManyRequests", "", Read, None, none),
             (429, "activityLimitReached", "", Once, None, none),
             (500, "", "", Read, None, Transient),
@@ -262,34 +315,101 @@ mod tests {
             (504, "", "", Write, None, Transient),
             (504, "", "", Once, None, Unknown),
             (401, "InvalidAuthenticationToken", "", Read, None, Denied),
-            (403, "Authorization_RequestDenied", "Insufficient privileges", Write, Some(true), Blocked),
-            (403, "Authorization_RequestDenied", "Insufficient privileges", Write, Some(false), Denied),
+            (
+                403,
+                "Authorization_RequestDenied",
+                "Insufficient privileges",
+                Write,
+                Some(true),
+                Blocked,
+            ),
+            (
+                403,
+                "Authorization_RequestDenied",
+                "Insufficient privileges",
+                Write,
+                Some(false),
+                Denied,
+            ),
             (403, "accessDenied", "", Read, None, Denied),
-            (403, "Authentication_RequestFromNonPremiumTenantOrB2CTenant", "", Read, Some(true), Unsupported),
+            (
+                403,
+                "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+                "",
+                Read,
+                Some(true),
+                Unsupported,
+            ),
             (404, "Request_ResourceNotFound", "", Write, None, Absent),
             (404, "MailboxNotEnabledForRESTAPI", "", Read, None, Absent),
             (405, "", "", Write, None, Unsupported),
             (409, "Conflict", "", Write, None, Transient),
             (412, "", "", Write, None, Transient),
             (424, "", "", Write, None, Transient),
-            (400, "Request_BadRequest", "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently undergoing migration.", Write, None, Blocked),
-            (400, "Request_BadRequest", "User license is inherited from group membership and cannot be removed directly from the user.", Write, None, Blocked),
-            (400, "Request_BadRequest", "Could not remove license as the users mailbox is still being converted.", Write, None, Transient),
-            (400, "badRequest", "Cannot delete default method with other methods configured.", Write, None, Transient),
-            (400, "Request_BadRequest", "The group must have at least one owner, hence this owner cannot be removed.", Write, None, Blocked),
+            (
+                400,
+                "Request_BadRequest",
+                "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently undergoing migration.",
+                Write,
+                None,
+                Blocked,
+            ),
+            (
+                400,
+                "Request_BadRequest",
+                "User license is inherited from group membership and cannot be removed directly from the user.",
+                Write,
+                None,
+                Blocked,
+            ),
+            (
+                400,
+                "Request_BadRequest",
+                "Could not remove license as the users mailbox is still being converted.",
+                Write,
+                None,
+                Transient,
+            ),
+            (
+                400,
+                "badRequest",
+                "Cannot delete default method with other methods configured.",
+                Write,
+                None,
+                Transient,
+            ),
+            (
+                400,
+                "Request_BadRequest",
+                "The group must have at least one owner, hence this owner cannot be removed.",
+                Write,
+                None,
+                Blocked,
+            ),
             (400, "Request_BadRequest", "nonsense", Write, None, Rejected),
             (302, "", "", Read, None, Rejected),
         ];
         for (status, code, message, effect, granted, class) in table {
-            assert_eq!(read(*status, code, message, *effect, *granted), *class, "{status} {code} {message}");
+            assert_eq!(
+                read(*status, code, message, *effect, *granted),
+                *class,
+                "{status} {code} {message}"
+            );
         }
     }
 
     #[test]
     fn the_vendors_sentence_goes_no_further() {
-        let body = json!({"error": {"code": "Bad canary sentence", "message": "Resource 'canary@x.test' does not exist"}});
+        let body =
+            json!({"error": {"code": "Bad canary sentence", "message": "Resource 'canary@x.test' does not exist"}});
         let refusal = of_answer(
-            StatusCode::NOT_FOUND, &HeaderMap::new(), &body, Timestamp(0), Effect::Read, EXCHANGE, None,
+            StatusCode::NOT_FOUND,
+            &HeaderMap::new(),
+            &body,
+            Timestamp(0),
+            Effect::Read,
+            EXCHANGE,
+            None,
         );
         assert_eq!(refusal.code, None);
         assert!(!refusal.detail.contains("canary"));
@@ -310,8 +430,15 @@ mod tests {
         assert_eq!(with("-1", None), None);
         assert_eq!(with("soon", None), None);
         assert_eq!(with("Sun, 06 Nov 1994 08:49:47 GMT", None), Some(10_000));
-        assert_eq!(with("Sun, 06 Nov 1994 08:49:47 GMT", Some("Sun, 06 Nov 1994 08:49:07 GMT")), Some(40_000));
-        assert_eq!(with("Sun, 06 Nov 1994 08:49:07 GMT", None), Some(0), "in the past: at once");
+        assert_eq!(
+            with("Sun, 06 Nov 1994 08:49:47 GMT", Some("Sun, 06 Nov 1994 08:49:07 GMT")),
+            Some(40_000)
+        );
+        assert_eq!(
+            with("Sun, 06 Nov 1994 08:49:07 GMT", None),
+            Some(0),
+            "in the past: at once"
+        );
     }
 
     #[test]
@@ -319,8 +446,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, "7".parse().unwrap());
         let refusal = of_answer(
-            StatusCode::SERVICE_UNAVAILABLE, &headers, &Value::Null, Timestamp(0), Effect::Write, DISABLE, None,
+            StatusCode::SERVICE_UNAVAILABLE,
+            &headers,
+            &Value::Null,
+            Timestamp(0),
+            Effect::Write,
+            DISABLE,
+            None,
         );
-        assert_eq!(refusal.class, FaultClass::Throttled { retry_after_ms: Some(7_000) });
+        assert_eq!(
+            refusal.class,
+            FaultClass::Throttled {
+                retry_after_ms: Some(7_000)
+            }
+        );
     }
 }

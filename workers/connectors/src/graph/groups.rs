@@ -13,7 +13,10 @@ const FIELDS: &str = "id,displayName,groupTypes,mailEnabled,securityEnabled,memb
 
 /// Reads a directory object as a group; none when it is something else.
 pub(super) fn of(value: &Value) -> Option<Group> {
-    if value["@odata.type"].as_str().is_some_and(|t| t != "#microsoft.graph.group") {
+    if value["@odata.type"]
+        .as_str()
+        .is_some_and(|t| t != "#microsoft.graph.group")
+    {
         return None;
     }
     let types = texts_in(&value["groupTypes"]);
@@ -32,21 +35,29 @@ pub(super) fn of(value: &Value) -> Option<Group> {
         dynamic: has("DynamicMembership") || text_in(&value["membershipRule"]).is_some(),
         synced: value["onPremisesSyncEnabled"] == true,
         role_assignable: value["isAssignableToRole"] == true,
-        gives_skus: value["assignedLicenses"].as_array().into_iter().flatten().filter_map(|l| text_in(&l["skuId"])).collect(),
+        gives_skus: value["assignedLicenses"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|l| text_in(&l["skuId"]))
+            .collect(),
     })
 }
 
 impl Group {
     /// Whether Exchange, not Graph, changes its lists.
     fn is_exchanges(&self) -> bool {
-        matches!(self.nature, GroupNature::MailEnabledSecurity | GroupNature::DistributionList)
+        matches!(
+            self.nature,
+            GroupNature::MailEnabledSecurity | GroupNature::DistributionList
+        )
     }
 }
 
 /// What removing somebody from a list takes.
 pub(super) enum Way {
     /// One request to Graph.
-    Graph(Ask),
+    Graph(Box<Ask>),
     /// One command to Exchange.
     Exchange(Cmdlet),
 }
@@ -62,7 +73,11 @@ impl Api {
 
     /// The objects that the account owns, as they are.
     pub(super) async fn owned_by(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Value>> {
-        self.list(call, Ask::get(Path::user(&id.0).then("ownedObjects").select(FIELDS), READ_GROUPS)).await
+        self.list(
+            call,
+            Ask::get(Path::user(&id.0).then("ownedObjects").select(FIELDS), READ_GROUPS),
+        )
+        .await
     }
 
     /// How somebody leaves a group's list, or why he cannot.
@@ -75,10 +90,14 @@ impl Api {
         // A rule computes members; owners of such a group are named like any.
         match (side, group.removable()) {
             (Side::Members, Removable::ByItsRule) => {
-                return blocked("the group's members are computed by a rule; change what the rule reads, or the rule; nothing was sent");
+                return blocked(
+                    "the group's members are computed by a rule; change what the rule reads, or the rule; nothing was sent",
+                );
             }
             (_, Removable::WhereItIsMastered) => {
-                return blocked("the group is mastered by the on-premises directory; remove the person there; nothing was sent");
+                return blocked(
+                    "the group is mastered by the on-premises directory; remove the person there; nothing was sent",
+                );
             }
             _ => {}
         }
@@ -100,7 +119,7 @@ impl Api {
         };
         let entry = Deletable::Member(MemberRef::new(&group.id.0, side, &who.0));
         Ask::delete(&entry, need)
-            .map(Way::Graph)
+            .map(|ask| Way::Graph(Box::new(ask)))
             .ok_or_else(|| self.fault_in(attempted, FaultClass::Unsupported, "Graph cannot remove it"))
     }
 
@@ -117,12 +136,26 @@ impl Api {
     pub(super) async fn other_owners(&self, call: &mut Call, groups: &[&ObjectId], but: &ObjectId) -> Answer<Vec<u32>> {
         let asks: Vec<Ask> = groups
             .iter()
-            .map(|id| Ask::get(Path::at("groups").id(&id.0).then("owners").select("id").top(OWNERS_SEEN), READ_GROUPS))
+            .map(|id| {
+                Ask::get(
+                    Path::at("groups")
+                        .id(&id.0)
+                        .then("owners")
+                        .select("id")
+                        .top(OWNERS_SEEN),
+                    READ_GROUPS,
+                )
+            })
             .collect();
         let mut counts = Vec::with_capacity(groups.len());
         for answer in self.batch(call, &asks).await {
             let body = answer?.body;
-            let others = body["value"].as_array().into_iter().flatten().filter(|o| o["id"] != but.0.as_str()).count();
+            let others = body["value"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|o| o["id"] != but.0.as_str())
+                .count();
             counts.push(u32::try_from(others).unwrap_or(u32::MAX));
         }
         Ok(counts)

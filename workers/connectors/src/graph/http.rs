@@ -2,9 +2,12 @@
 //! exact about what is known when no answer comes.
 
 use super::settings::OpenError;
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,8 +20,54 @@ pub(crate) const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// An HTTP client, to be shared by every connector of the process: TLS by
 /// rustls, no redirects, no proxy from the environment.
-#[derive(Debug, Clone)]
-pub struct HttpClient(reqwest::Client);
+#[derive(Clone)]
+pub struct HttpClient(Way);
+
+#[derive(Clone)]
+enum Way {
+    Network(reqwest::Client),
+    Carried(Arc<dyn Carrier>),
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Way::Network(_) => "HttpClient(network)",
+            Way::Carried(_) => "HttpClient(carried)",
+        })
+    }
+}
+
+/// Carries requests in place of the network: for a process that holds the
+/// vendor itself, as a simulation on one thread does.
+#[async_trait]
+pub trait Carrier: Send + Sync {
+    /// Carries a request there and the answer back; none: it was sent, and
+    /// silence followed.
+    async fn carry(&self, request: CarriedRequest) -> Option<CarriedAnswer>;
+}
+
+/// A request that is carried, complete. It holds secrets: it must not be printed.
+pub struct CarriedRequest {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// The whole address.
+    pub url: Url,
+    /// Headers by lower-case name.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty if there is none.
+    pub body: Bytes,
+}
+
+/// An answer that was carried back, whole.
+pub struct CarriedAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
 
 impl HttpClient {
     /// Sets the client up.
@@ -35,7 +84,7 @@ impl HttpClient {
             .referer(false)
             .user_agent(concat!("offboard/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map(Self)
+            .map(|client| Self(Way::Network(client)))
             .map_err(|e| OpenError::Http(e.without_url().to_string()))
     }
 }
@@ -69,13 +118,28 @@ pub(crate) enum NoAnswer {
 }
 
 impl HttpClient {
+    /// A client whose requests are carried, and never meet the network.
+    #[must_use]
+    pub fn carried_by(carrier: Arc<dyn Carrier>) -> Self {
+        Self(Way::Carried(carrier))
+    }
+
     /// Sends a request and reads its answer, by `deadline` at the latest.
     pub(crate) async fn send(&self, request: Request, deadline: Instant) -> Result<Answered, NoAnswer> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(NoAnswer::NotSent("no time was left to send it"));
         }
-        let mut builder = self.0.request(request.method, request.url).headers(request.headers);
+        let client = match &self.0 {
+            Way::Network(client) => client,
+            Way::Carried(carrier) => {
+                return match tokio::time::timeout(left.min(REQUEST_MAX), carried(carrier.as_ref(), request)).await {
+                    Ok(done) => done,
+                    Err(_) => Err(NoAnswer::Silence("no answer came in time")),
+                };
+            }
+        };
+        let mut builder = client.request(request.method, request.url).headers(request.headers);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
@@ -91,13 +155,45 @@ impl HttpClient {
                     Err(_) => return Err(NoAnswer::Silence("the connection broke within the answer")),
                 }
             }
-            Ok(Answered { status, headers, body: body.freeze() })
+            Ok(Answered {
+                status,
+                headers,
+                body: body.freeze(),
+            })
         };
         match tokio::time::timeout(left.min(REQUEST_MAX), exchange).await {
             Ok(done) => done,
             Err(_) => Err(NoAnswer::Silence("no answer came in time")),
         }
     }
+}
+
+async fn carried(carrier: &dyn Carrier, request: Request) -> Result<Answered, NoAnswer> {
+    const UNREADABLE: NoAnswer = NoAnswer::Silence("the answer is not one of HTTP");
+    let headers = request.headers.iter();
+    let request = CarriedRequest {
+        method: request.method.to_string(),
+        url: request.url,
+        headers: headers
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect(),
+        body: request.body.unwrap_or_default(),
+    };
+    let silence = NoAnswer::Silence("the connection broke before an answer came");
+    let answer = carrier.carry(request).await.ok_or(silence)?;
+    if answer.body.len() > ANSWER_MAX_BYTES {
+        return Err(NoAnswer::TooLarge);
+    }
+    let mut headers = HeaderMap::new();
+    for (name, value) in &answer.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| UNREADABLE)?;
+        headers.append(name, HeaderValue::from_str(value).map_err(|_| UNREADABLE)?);
+    }
+    Ok(Answered {
+        status: StatusCode::from_u16(answer.status).map_err(|_| UNREADABLE)?,
+        headers,
+        body: answer.body,
+    })
 }
 
 fn of_error(e: &reqwest::Error) -> NoAnswer {

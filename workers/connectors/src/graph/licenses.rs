@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The service plans with which a mailbox may be on hold, archived or large.
-const HOLDING_PLANS: &[&str] = &["EXCHANGE_S_ENTERPRISE", "EXCHANGE_S_ARCHIVE", "EXCHANGE_S_ARCHIVE_ADDON"];
+const HOLDING_PLANS: &[&str] = &[
+    "EXCHANGE_S_ENTERPRISE",
+    "EXCHANGE_S_ARCHIVE",
+    "EXCHANGE_S_ARCHIVE_ADDON",
+];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,11 +38,19 @@ struct Units {
 }
 
 impl Api {
-    async fn licence_states(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<(String, LicenceOrigin, Option<String>)>> {
+    async fn licence_states(
+        &self,
+        call: &mut Call,
+        id: &ObjectId,
+    ) -> Answer<Vec<(String, LicenceOrigin, Option<String>)>> {
         let ask = Ask::get(Path::user(&id.0).select("id,licenseAssignmentStates"), READ_LICENCES);
         let body = self.send(call, &ask).await?.body;
         let Some(states) = body["licenseAssignmentStates"].as_array() else {
-            return Err(self.fault(&ask, FaultClass::Transient, "the answer has no licence states; it is read again"));
+            return Err(self.fault(
+                &ask,
+                FaultClass::Transient,
+                "the answer has no licence states; it is read again",
+            ));
         };
         Ok(states
             .iter()
@@ -57,7 +69,9 @@ impl Licenses for GraphConnector {
         if states.is_empty() {
             return Ok(Vec::new());
         }
-        let path = Path::user(&id.0).then("licenseDetails").select("id,skuId,skuPartNumber,servicePlans");
+        let path = Path::user(&id.0)
+            .then("licenseDetails")
+            .select("id,skuId,skuPartNumber,servicePlans");
         let details: BTreeMap<String, Value> = self
             .api
             .list(call, Ask::get(path, READ_LICENCES))
@@ -71,7 +85,9 @@ impl Licenses for GraphConnector {
                 let detail = details.get(&sku_id);
                 let keeps = detail.is_some_and(|d| {
                     let plans = d["servicePlans"].as_array().into_iter().flatten();
-                    plans.filter_map(|p| p["servicePlanName"].as_str()).any(|name| HOLDING_PLANS.contains(&name))
+                    plans
+                        .filter_map(|p| p["servicePlanName"].as_str())
+                        .any(|name| HOLDING_PLANS.contains(&name))
                 });
                 HeldLicence {
                     part_number: detail.and_then(|d| text_in(&d["skuPartNumber"])),
@@ -111,8 +127,13 @@ impl Licenses for GraphConnector {
                     return Ok(());
                 }
                 if left.len() == sku_ids.len() {
-                    let detail = "the directory says both that the licence is held and that it is not; it is read again";
-                    return Err(offboard_domain::Fault { class: FaultClass::Transient, detail: detail.into(), ..fault });
+                    let detail =
+                        "the directory says both that the licence is held and that it is not; it is read again";
+                    return Err(offboard_domain::Fault {
+                        class: FaultClass::Transient,
+                        detail: detail.into(),
+                        ..fault
+                    });
                 }
                 self.api.send(call, &order(&left)).await.map(|_| ())
             }
@@ -121,7 +142,11 @@ impl Licenses for GraphConnector {
     }
 
     async fn reprocess(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {
-        let ask = Ask::post(Path::user(&id.0).then("reprocessLicenseAssignment"), WRITE_LICENCES, None);
+        let ask = Ask::post(
+            Path::user(&id.0).then("reprocessLicenseAssignment"),
+            WRITE_LICENCES,
+            None,
+        );
         self.api.send(call, &ask).await.map(|_| ())
     }
 

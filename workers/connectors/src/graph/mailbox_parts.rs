@@ -32,7 +32,9 @@ const ACCOUNT_WIPE_SINCE: (u32, u32) = (16, 1);
 
 impl Api {
     pub(super) async fn open_protocols(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
-        let Some(row) = self.invoke_one(call, Cmdlet::about("Get-CASMailbox", &id.0)).await? else { return Ok(Vec::new()) };
+        let Some(row) = self.invoke_one(call, Cmdlet::about("Get-CASMailbox", &id.0)).await? else {
+            return Ok(Vec::new());
+        };
         let mut open: Vec<Protocol> = SWITCHES
             .iter()
             // What was not read is not proven to be off, but a switch that this
@@ -44,25 +46,46 @@ impl Api {
         if flag_in(&row["SmtpClientAuthenticationDisabled"]) != Some(true) {
             open.push(Protocol::SmtpAuth);
         }
-        Ok(open.into_iter().map(|protocol| Attached::Protocol { protocol }).collect())
+        Ok(open
+            .into_iter()
+            .map(|protocol| Attached::Protocol { protocol })
+            .collect())
     }
 
     pub(super) async fn inbox_rules(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
-        let ask = |hidden: bool| Cmdlet::new("Get-InboxRule").with("Mailbox", id.0.as_str()).with("IncludeHidden", hidden);
+        let ask = |hidden: bool| {
+            Cmdlet::new("Get-InboxRule")
+                .with("Mailbox", id.0.as_str())
+                .with("IncludeHidden", hidden)
+        };
         let rule_id = |row: &Value| match &row["RuleIdentity"] {
             Value::Number(n) => Some(n.to_string()),
             other => text_in(other),
         };
         let all = self.invoke(call, ask(true)).await?;
-        let shown: BTreeSet<String> = self.invoke(call, ask(false)).await?.iter().filter_map(rule_id).collect();
+        let shown: BTreeSet<String> = self
+            .invoke(call, ask(false))
+            .await?
+            .iter()
+            .filter_map(rule_id)
+            .collect();
         let mut rules: Vec<InboxRule> = all
             .iter()
-            .filter(|row| !row["Name"].as_str().is_some_and(|name| OWN_RULES.iter().any(|own| name.starts_with(own))))
+            .filter(|row| {
+                !row["Name"]
+                    .as_str()
+                    .is_some_and(|name| OWN_RULES.iter().any(|own| name.starts_with(own)))
+            })
             .filter_map(|row| {
                 let id = rule_id(row)?;
-                let sends_on = ["ForwardTo", "RedirectTo", "ForwardAsAttachmentTo", "SendTextMessageNotificationTo"]
-                    .iter()
-                    .any(|field| !texts_in(&row[*field]).is_empty());
+                let sends_on = [
+                    "ForwardTo",
+                    "RedirectTo",
+                    "ForwardAsAttachmentTo",
+                    "SendTextMessageNotificationTo",
+                ]
+                .iter()
+                .any(|field| !texts_in(&row[*field]).is_empty());
                 Some(InboxRule {
                     name: text_in(&row["Name"]),
                     enabled: flag_in(&row["Enabled"]).unwrap_or(true),
@@ -77,15 +100,35 @@ impl Api {
     }
 
     pub(super) async fn delegations_to(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
-        let Some(mailbox) = self.mailbox_row(call, id).await? else { return Ok(Vec::new()) };
+        let Some(mailbox) = self.mailbox_row(call, id).await? else {
+            return Ok(Vec::new());
+        };
         let full = self.invoke(call, Cmdlet::about("Get-MailboxPermission", &id.0)).await?;
-        let send = self.invoke(call, Cmdlet::about("Get-RecipientPermission", &id.0)).await?;
+        let send = self
+            .invoke(call, Cmdlet::about("Get-RecipientPermission", &id.0))
+            .await?;
         let mut held: Vec<(DelegationRight, String)> = Vec::new();
-        held.extend(full.iter().filter(|r| grants(r, "FullAccess")).filter_map(|r| Some((DelegationRight::FullAccess, text_in(&r["User"])?))));
-        held.extend(send.iter().filter(|r| grants(r, "SendAs")).filter_map(|r| Some((DelegationRight::SendAs, text_in(&r["Trustee"])?))));
-        held.extend(texts_in(&mailbox["GrantSendOnBehalfTo"]).into_iter().map(|name| (DelegationRight::SendOnBehalf, name)));
+        held.extend(
+            full.iter()
+                .filter(|r| grants(r, "FullAccess"))
+                .filter_map(|r| Some((DelegationRight::FullAccess, text_in(&r["User"])?))),
+        );
+        held.extend(
+            send.iter()
+                .filter(|r| grants(r, "SendAs"))
+                .filter_map(|r| Some((DelegationRight::SendAs, text_in(&r["Trustee"])?))),
+        );
+        held.extend(
+            texts_in(&mailbox["GrantSendOnBehalfTo"])
+                .into_iter()
+                .map(|name| (DelegationRight::SendOnBehalf, name)),
+        );
         held.retain(|(_, name)| !name.eq_ignore_ascii_case(SELF));
-        let names: BTreeSet<String> = held.iter().map(|(_, n)| n.clone()).filter(|n| n.contains('@')).collect();
+        let names: BTreeSet<String> = held
+            .iter()
+            .map(|(_, n)| n.clone())
+            .filter(|n| n.contains('@'))
+            .collect();
         let accounts = self.accounts_named(call, &names).await?;
         Ok(sorted(held.into_iter().map(|(right, name)| Delegation {
             direction: Direction::ToOther,
@@ -96,15 +139,25 @@ impl Api {
     }
 
     pub(super) async fn delegations_from(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
-        let mailboxes = self.invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", "Unlimited")).await?;
-        let own = mailboxes.iter().find(|m| m["ExternalDirectoryObjectId"] == id.0.as_str());
+        let mailboxes = self
+            .invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", "Unlimited"))
+            .await?;
+        let own = mailboxes
+            .iter()
+            .find(|m| m["ExternalDirectoryObjectId"] == id.0.as_str());
         // Without a mailbox of his own he is no recipient, and holds nothing that Exchange knows.
         let Some(own) = own else { return Ok(Vec::new()) };
-        let called: BTreeSet<String> = ["ExternalDirectoryObjectId", "Name", "Identity", "DistinguishedName", "UserPrincipalName"]
-            .iter()
-            .filter_map(|f| text_in(&own[*f]))
-            .map(|n| n.to_lowercase())
-            .collect();
+        let called: BTreeSet<String> = [
+            "ExternalDirectoryObjectId",
+            "Name",
+            "Identity",
+            "DistinguishedName",
+            "UserPrincipalName",
+        ]
+        .iter()
+        .filter_map(|f| text_in(&own[*f]))
+        .map(|n| n.to_lowercase())
+        .collect();
         let others: Vec<(ObjectId, &Value)> = mailboxes
             .iter()
             .filter_map(|m| Some((id_in(&m["ExternalDirectoryObjectId"])?, m)))
@@ -118,13 +171,27 @@ impl Api {
             other_name: text_in(&row["UserPrincipalName"]).unwrap_or_else(|| other.0.clone()),
         };
         for (other, row) in &others {
-            if texts_in(&row["GrantSendOnBehalfTo"]).iter().any(|name| called.contains(&name.to_lowercase())) {
+            if texts_in(&row["GrantSendOnBehalfTo"])
+                .iter()
+                .any(|name| called.contains(&name.to_lowercase()))
+            {
                 found.push(held_on(DelegationRight::SendOnBehalf, other, row));
             }
         }
-        let send = self.invoke(call, Cmdlet::new("Get-RecipientPermission").with("Trustee", id.0.as_str()).with("ResultSize", "Unlimited")).await?;
+        let send = self
+            .invoke(
+                call,
+                Cmdlet::new("Get-RecipientPermission")
+                    .with("Trustee", id.0.as_str())
+                    .with("ResultSize", "Unlimited"),
+            )
+            .await?;
         for grant in send.iter().filter(|r| grants(r, "SendAs")) {
-            let names = |m: &Value| ["ExternalDirectoryObjectId", "Identity", "Name"].iter().any(|f| m[*f] == grant["Identity"]);
+            let names = |m: &Value| {
+                ["ExternalDirectoryObjectId", "Identity", "Name"]
+                    .iter()
+                    .any(|f| m[*f] == grant["Identity"])
+            };
             if let Some((other, row)) = others.iter().find(|(_, m)| names(m)) {
                 found.push(held_on(DelegationRight::SendAs, other, row));
             }
@@ -135,7 +202,9 @@ impl Api {
             .collect();
         for ((other, row), answer) in others.iter().zip(self.invoke_all(call, asks).await) {
             match answer {
-                Ok(rows) if rows.iter().any(|r| grants(r, "FullAccess")) => found.push(held_on(DelegationRight::FullAccess, other, row)),
+                Ok(rows) if rows.iter().any(|r| grants(r, "FullAccess")) => {
+                    found.push(held_on(DelegationRight::FullAccess, other, row));
+                }
                 Ok(_) => {}
                 // It went between the list and the look.
                 Err(fault) if fault.class == FaultClass::Absent => {}
@@ -146,7 +215,12 @@ impl Api {
     }
 
     pub(super) async fn mobile_devices(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
-        let rows = self.invoke(call, Cmdlet::new("Get-MobileDeviceStatistics").with("Mailbox", id.0.as_str())).await?;
+        let rows = self
+            .invoke(
+                call,
+                Cmdlet::new("Get-MobileDeviceStatistics").with("Mailbox", id.0.as_str()),
+            )
+            .await?;
         let mut found: Vec<MobileDevice> = rows
             .iter()
             .filter_map(|row| {
@@ -160,7 +234,9 @@ impl Api {
                 };
                 Some(MobileDevice {
                     id: text_in(&row["Guid"])?,
-                    name: text_in(&row["DeviceFriendlyName"]).or_else(|| text_in(&row["FriendlyName"])).or_else(|| text_in(&row["DeviceModel"])),
+                    name: text_in(&row["DeviceFriendlyName"])
+                        .or_else(|| text_in(&row["FriendlyName"]))
+                        .or_else(|| text_in(&row["DeviceModel"])),
                     can_wipe_account: can_wipe_account(row),
                     wipe,
                 })
@@ -186,7 +262,11 @@ impl Api {
             Attached::Delegation(delegation) => match removal(id, delegation) {
                 Some(cmdlet) => cmdlet,
                 None => {
-                    return Err(self.fault_in("Remove-MailboxPermission", FaultClass::Rejected, "the delegation does not say on which mailbox it is"));
+                    return Err(self.fault_in(
+                        "Remove-MailboxPermission",
+                        FaultClass::Rejected,
+                        "the delegation does not say on which mailbox it is",
+                    ));
                 }
             },
             Attached::MobileDevice(device) => Cmdlet::about("Remove-MobileDevice", &device.id).with("Confirm", false),
@@ -201,11 +281,17 @@ fn grants(row: &Value, right: &str) -> bool {
     flag_in(&row["IsInherited"]) != Some(true)
         && flag_in(&row["Deny"]) != Some(true)
         && row["AccessControlType"].as_str().is_none_or(|t| t != "Deny")
-        && texts_in(&row["AccessRights"]).iter().any(|r| r.eq_ignore_ascii_case(right))
+        && texts_in(&row["AccessRights"])
+            .iter()
+            .any(|r| r.eq_ignore_ascii_case(right))
 }
 
 fn account_of(name: &str, accounts: &BTreeMap<String, ObjectId>) -> Option<ObjectId> {
-    if is_guid(name) { Some(ObjectId::from(name)) } else { accounts.get(name).cloned() }
+    if is_guid(name) {
+        Some(ObjectId::from(name))
+    } else {
+        accounts.get(name).cloned()
+    }
 }
 
 fn sorted(found: impl Iterator<Item = Delegation>) -> Vec<Attached> {
@@ -232,12 +318,17 @@ fn removal(subject: &ObjectId, d: &Delegation) -> Option<Cmdlet> {
             .with("Trustee", holder)
             .with("AccessRights", json!(["SendAs"]))
             .with("Confirm", false),
-        DelegationRight::SendOnBehalf => Cmdlet::about("Set-Mailbox", mailbox).changing("GrantSendOnBehalfTo", "remove", holder),
+        DelegationRight::SendOnBehalf => {
+            Cmdlet::about("Set-Mailbox", mailbox).changing("GrantSendOnBehalfTo", "remove", holder)
+        }
     })
 }
 
 fn can_wipe_account(row: &Value) -> bool {
-    if row["ClientType"].as_str().is_some_and(|t| t.eq_ignore_ascii_case("Outlook")) {
+    if row["ClientType"]
+        .as_str()
+        .is_some_and(|t| t.eq_ignore_ascii_case("Outlook"))
+    {
         return true;
     }
     let version = row["ClientVersion"].as_str().unwrap_or("");

@@ -32,7 +32,10 @@ impl Api {
             let bare = address.strip_prefix("smtp:").or_else(|| address.strip_prefix("SMTP:"));
             to.push(ForwardTo::Address(bare.unwrap_or(&address).to_owned()));
         }
-        Ok(Forwarding { to, keeps_copy: flag_in(&row["DeliverToMailboxAndForward"]).unwrap_or(false) })
+        Ok(Forwarding {
+            to,
+            keeps_copy: flag_in(&row["DeliverToMailboxAndForward"]).unwrap_or(false),
+        })
     }
 
     /// Whom a recipient's name in Exchange means in the directory. Exchange
@@ -51,24 +54,40 @@ impl Api {
 
 /// What Exchange's row says about holds. Entries with a minus are exclusions.
 fn holds(row: &Value) -> Holds {
-    let mut others: Vec<String> = texts_in(&row["InPlaceHolds"]).into_iter().filter(|h| !h.starts_with('-')).collect();
-    for flag in ["ComplianceTagHoldApplied", "DelayHoldApplied", "DelayReleaseHoldApplied"] {
+    let mut others: Vec<String> = texts_in(&row["InPlaceHolds"])
+        .into_iter()
+        .filter(|h| !h.starts_with('-'))
+        .collect();
+    for flag in [
+        "ComplianceTagHoldApplied",
+        "DelayHoldApplied",
+        "DelayReleaseHoldApplied",
+    ] {
         if flag_in(&row[flag]) == Some(true) {
             others.push(flag.to_owned());
         }
     }
-    Holds { litigation: flag_in(&row["LitigationHoldEnabled"]).unwrap_or(false), others }
+    Holds {
+        litigation: flag_in(&row["LitigationHoldEnabled"]).unwrap_or(false),
+        others,
+    }
 }
 
 #[async_trait]
 impl Mailboxes for GraphConnector {
     async fn mailbox(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Mailbox>> {
-        let Some(row) = self.api.mailbox_row(call, id).await? else { return Ok(None) };
+        let Some(row) = self.api.mailbox_row(call, id).await? else {
+            return Ok(None);
+        };
         let (Some(mailbox_id), Some(recipient_type)) = (
             text_in(&row["ExchangeGuid"]).or_else(|| text_in(&row["Guid"])),
             text_in(&row["RecipientTypeDetails"]),
         ) else {
-            return Err(self.api.fault_in("Get-Mailbox", FaultClass::Transient, "the answer has not the shape of a mailbox; it is read again"));
+            return Err(self.api.fault_in(
+                "Get-Mailbox",
+                FaultClass::Transient,
+                "the answer has not the shape of a mailbox; it is read again",
+            ));
         };
         Ok(Some(Mailbox {
             mailbox_id,
@@ -102,13 +121,32 @@ impl Mailboxes for GraphConnector {
     }
 
     async fn usage(&self, call: &mut Call, id: &ObjectId) -> Answer<MailboxUsage> {
-        let shape = || self.api.fault_in("Get-MailboxStatistics", FaultClass::Transient, "the answer does not say the mailbox's size; it is read again");
-        let row = self.api.invoke(call, Cmdlet::about("Get-MailboxStatistics", &id.0)).await?.into_iter().next();
+        let shape = || {
+            self.api.fault_in(
+                "Get-MailboxStatistics",
+                FaultClass::Transient,
+                "the answer does not say the mailbox's size; it is read again",
+            )
+        };
+        let row = self
+            .api
+            .invoke(call, Cmdlet::about("Get-MailboxStatistics", &id.0))
+            .await?
+            .into_iter()
+            .next();
         // A mailbox that nobody ever opened has no statistics.
-        let Some(row) = row else { return Ok(MailboxUsage { size_bytes: 0, items: 0 }) };
+        let Some(row) = row else {
+            return Ok(MailboxUsage {
+                size_bytes: 0,
+                items: 0,
+            });
+        };
         Ok(MailboxUsage {
             size_bytes: size_in(&row["TotalItemSize"]).ok_or_else(shape)?,
-            items: row["ItemCount"].as_i64().or_else(|| row["ItemCount"].as_str()?.parse().ok()).unwrap_or(0),
+            items: row["ItemCount"]
+                .as_i64()
+                .or_else(|| row["ItemCount"].as_str()?.parse().ok())
+                .unwrap_or(0),
         })
     }
 
@@ -117,9 +155,9 @@ impl Mailboxes for GraphConnector {
         let cmdlet = match change {
             MailboxChange::BlockProtocols => block_protocols(id),
             MailboxChange::Hold { days: None } => set().with("LitigationHoldEnabled", true),
-            MailboxChange::Hold { days: Some(days) } => {
-                set().with("LitigationHoldEnabled", true).with("LitigationHoldDuration", format!("{days}.00:00:00"))
-            }
+            MailboxChange::Hold { days: Some(days) } => set()
+                .with("LitigationHoldEnabled", true)
+                .with("LitigationHoldDuration", format!("{days}.00:00:00")),
             MailboxChange::Hide => set().with("HiddenFromAddressListsEnabled", true),
             MailboxChange::AutomaticReply { text } => {
                 let body = json!({"automaticRepliesSetting": {
@@ -140,12 +178,18 @@ impl Mailboxes for GraphConnector {
                 .with("ForwardingSmtpAddress", Value::Null)
                 .with("DeliverToMailboxAndForward", false),
             MailboxChange::ConvertToShared => set().with("Type", "Shared"),
-            MailboxChange::Grant { to, right: MailboxRight::FullAccess } => Cmdlet::about("Add-MailboxPermission", &id.0)
+            MailboxChange::Grant {
+                to,
+                right: MailboxRight::FullAccess,
+            } => Cmdlet::about("Add-MailboxPermission", &id.0)
                 .with("User", to.0.as_str())
                 .with("AccessRights", json!(["FullAccess"]))
                 .with("InheritanceType", "All")
                 .with("AutoMapping", true),
-            MailboxChange::Grant { to, right: MailboxRight::SendAs } => Cmdlet::about("Add-RecipientPermission", &id.0)
+            MailboxChange::Grant {
+                to,
+                right: MailboxRight::SendAs,
+            } => Cmdlet::about("Add-RecipientPermission", &id.0)
                 .with("Trustee", to.0.as_str())
                 .with("AccessRights", json!(["SendAs"]))
                 .with("Confirm", false),

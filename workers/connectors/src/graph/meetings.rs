@@ -18,13 +18,31 @@ const FIELDS: &str = "id,iCalUId,subject,start,end,isOrganizer,isCancelled,type,
 const PAGE: u32 = 250;
 /// What a meeting that is organised anew takes from the old one.
 const TAKEN: &[&str] = &[
-    "subject", "body", "start", "end", "isAllDay", "recurrence", "location", "locations", "importance", "sensitivity", "showAs",
-    "isReminderOn", "reminderMinutesBeforeStart", "responseRequested", "allowNewTimeProposals", "hideAttendees",
+    "subject",
+    "body",
+    "start",
+    "end",
+    "isAllDay",
+    "recurrence",
+    "location",
+    "locations",
+    "importance",
+    "sensitivity",
+    "showAs",
+    "isReminderOn",
+    "reminderMinutesBeforeStart",
+    "responseRequested",
+    "allowNewTimeProposals",
+    "hideAttendees",
 ];
 
 impl Api {
     async fn events(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Value>> {
-        let ask = Ask::get(Path::user(&id.0).then("events").select(FIELDS).top(PAGE), READ_CALENDARS).outlook();
+        let ask = Ask::get(
+            Path::user(&id.0).then("events").select(FIELDS).top(PAGE),
+            READ_CALENDARS,
+        )
+        .outlook();
         self.list(call, ask).await
     }
 
@@ -36,34 +54,58 @@ impl Api {
             Err(fault) if fault.class == FaultClass::Absent => return Ok(Vec::new()),
             Err(fault) => return Err(fault),
         };
-        let mut found: Vec<Meeting> = events.iter().filter(|e| is_theirs(e, now_ms)).filter_map(meeting).collect();
+        let mut found: Vec<Meeting> = events
+            .iter()
+            .filter(|e| is_theirs(e, now_ms))
+            .filter_map(meeting)
+            .collect();
         found.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(found.into_iter().map(Attached::Meeting).collect())
     }
 
-    pub(super) async fn orphan_meetings(&self, call: &mut Call, id: &ObjectId, successor: &ObjectId) -> Answer<Vec<Attached>> {
+    pub(super) async fn orphan_meetings(
+        &self,
+        call: &mut Call,
+        id: &ObjectId,
+        successor: &ObjectId,
+    ) -> Answer<Vec<Attached>> {
         let meetings = self.meetings(call, id).await?;
         if meetings.is_empty() {
             return Ok(meetings);
         }
-        let adopted: BTreeSet<String> =
-            self.events(call, successor).await?.iter().filter_map(|e| text_in(&e["transactionId"])).collect();
+        let adopted: BTreeSet<String> = self
+            .events(call, successor)
+            .await?
+            .iter()
+            .filter_map(|e| text_in(&e["transactionId"]))
+            .collect();
         Ok(meetings
             .into_iter()
             .filter(|m| matches!(m, Attached::Meeting(m) if !adopted.contains(&transaction_id(&m.uid))))
             .collect())
     }
 
-    pub(super) async fn hand_over_meeting(&self, call: &mut Call, id: &ObjectId, meeting: &Meeting, to: &ObjectId) -> Answer<()> {
+    pub(super) async fn hand_over_meeting(
+        &self,
+        call: &mut Call,
+        id: &ObjectId,
+        meeting: &Meeting,
+        to: &ObjectId,
+    ) -> Answer<()> {
         let ask = Ask::get(Path::user(&id.0).then("events").id(&meeting.id.0), READ_CALENDARS).outlook();
         let old = self.send(call, &ask).await?.body;
         let leaver = self.account(call, id).await?;
         let successor = self.account(call, to).await?;
-        let not_invited: BTreeSet<String> = [leaver.mail, Some(leaver.user_principal_name), successor.mail, Some(successor.user_principal_name)]
-            .into_iter()
-            .flatten()
-            .map(|address| address.to_lowercase())
-            .collect();
+        let not_invited: BTreeSet<String> = [
+            leaver.mail,
+            Some(leaver.user_principal_name),
+            successor.mail,
+            Some(successor.user_principal_name),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|address| address.to_lowercase())
+        .collect();
         let mut new = Map::new();
         for field in TAKEN {
             if !old[*field].is_null() {
@@ -74,7 +116,11 @@ impl Api {
             .as_array()
             .into_iter()
             .flatten()
-            .filter(|a| !a["emailAddress"]["address"].as_str().is_some_and(|x| not_invited.contains(&x.to_lowercase())))
+            .filter(|a| {
+                !a["emailAddress"]["address"]
+                    .as_str()
+                    .is_some_and(|x| not_invited.contains(&x.to_lowercase()))
+            })
             .map(|a| json!({"emailAddress": a["emailAddress"], "type": a["type"]}))
             .collect();
         new.insert("attendees".into(), Value::Array(attendees));
@@ -83,7 +129,12 @@ impl Api {
             // The link of the old one dies with its organiser.
             new.insert("isOnlineMeeting".into(), Value::Bool(true));
         }
-        let ask = Ask::post(Path::user(&to.0).then("events"), WRITE_CALENDARS, Some(Value::Object(new))).outlook();
+        let ask = Ask::post(
+            Path::user(&to.0).then("events"),
+            WRITE_CALENDARS,
+            Some(Value::Object(new)),
+        )
+        .outlook();
         match self.send(call, &ask).await {
             Ok(_) => Ok(()),
             Err(fault) if fault.code.as_deref() == Some("ErrorDuplicateTransactionId") => Ok(()),
@@ -112,7 +163,10 @@ fn is_to_come(event: &Value, now_ms: i64) -> bool {
     match range["type"].as_str() {
         // A counted series says no end; better one too many than one too few.
         Some("noEnd" | "numbered") => true,
-        Some(_) => match range["endDate"].as_str().and_then(|d| super::read::time_ms(&format!("{d}T23:59:59"))) {
+        Some(_) => match range["endDate"]
+            .as_str()
+            .and_then(|d| super::read::time_ms(&format!("{d}T23:59:59")))
+        {
             Some(end_ms) => end_ms >= now_ms,
             None => true,
         },
@@ -126,7 +180,12 @@ fn meeting(event: &Value) -> Option<Meeting> {
         uid: text_in(&event["iCalUId"]).unwrap_or_else(|| id.0.clone()),
         series: event["type"] == "seriesMaster",
         starts_ms: time_in(&event["start"]["dateTime"]),
-        attendees: event["attendees"].as_array().into_iter().flatten().filter_map(|a| text_in(&a["emailAddress"]["address"])).collect(),
+        attendees: event["attendees"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|a| text_in(&a["emailAddress"]["address"]))
+            .collect(),
         original: event.clone(),
         id,
     })
@@ -149,8 +208,17 @@ mod tests {
         assert!(is_to_come(&single("2026-11-22T13:00:00.0000000"), now));
         assert!(!is_to_come(&single("2026-11-22T11:00:00.0000000"), now));
         let series = |range: Value| json!({"end": {"dateTime": "2020-01-01T10:00:00"}, "recurrence": {"range": range}});
-        assert!(is_to_come(&series(json!({"type": "noEnd", "endDate": "0001-01-01"})), now));
-        assert!(is_to_come(&series(json!({"type": "endDate", "endDate": "2026-11-22"})), now));
-        assert!(!is_to_come(&series(json!({"type": "endDate", "endDate": "2026-11-21"})), now));
+        assert!(is_to_come(
+            &series(json!({"type": "noEnd", "endDate": "0001-01-01"})),
+            now
+        ));
+        assert!(is_to_come(
+            &series(json!({"type": "endDate", "endDate": "2026-11-22"})),
+            now
+        ));
+        assert!(!is_to_come(
+            &series(json!({"type": "endDate", "endDate": "2026-11-21"})),
+            now
+        ));
     }
 }

@@ -35,7 +35,8 @@ mod read;
 mod settings;
 mod token;
 
-pub use http::HttpClient;
+pub use http::{CarriedAnswer, CarriedRequest, Carrier, HttpClient};
+pub use reqwest::Url;
 pub use settings::{Credential, Endpoints, GraphSettings, OpenError};
 pub use token::thumbprint;
 
@@ -56,13 +57,17 @@ impl GraphConnector {
     /// # Errors
     /// [`OpenError`] when an address, the directory or the certificate cannot be used.
     pub fn open(http: &HttpClient, settings: &GraphSettings) -> Result<Self, OpenError> {
-        Ok(Self { api: Api::new(http.clone(), settings)? })
+        Ok(Self {
+            api: Api::new(http.clone(), settings)?,
+        })
     }
 }
 
 impl std::fmt::Debug for GraphConnector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GraphConnector").field("system", &self.api.system).finish_non_exhaustive()
+        f.debug_struct("GraphConnector")
+            .field("system", &self.api.system)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +78,11 @@ impl Connector for GraphConnector {
     }
 
     fn claims(&self) -> BTreeSet<Kind> {
-        Kind::ALL.iter().copied().filter(|kind| permission::needs(*kind).is_some()).collect()
+        Kind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| permission::needs(*kind).is_some())
+            .collect()
     }
 
     fn directory(&self) -> Option<&dyn Directory> {

@@ -32,7 +32,12 @@ pub(crate) struct Path {
 impl Path {
     /// A path that begins with this word.
     pub(crate) fn at(word: &'static str) -> Self {
-        Self { sent: format!("/{word}"), shown: format!("/{word}"), query: String::new(), sound: true }
+        Self {
+            sent: format!("/{word}"),
+            shown: format!("/{word}"),
+            query: String::new(),
+            sound: true,
+        }
     }
 
     /// `/users/{id}`.
@@ -153,7 +158,11 @@ pub(crate) struct MemberRef {
 
 impl MemberRef {
     pub(crate) fn new(group: &str, side: Side, who: &str) -> Self {
-        Self { group: group.to_owned(), side, who: who.to_owned() }
+        Self {
+            group: group.to_owned(),
+            side,
+            who: who.to_owned(),
+        }
     }
 
     fn list(&self) -> Path {
@@ -187,7 +196,11 @@ pub(crate) enum Deletable {
     /// A directory role's assignment.
     Role { assignment: String },
     /// A sign-in method.
-    Method { user: String, sort: MethodSort, method: String },
+    Method {
+        user: String,
+        sort: MethodSort,
+        method: String,
+    },
     /// A consent.
     Grant { grant: String },
     /// An application role's assignment.
@@ -199,10 +212,13 @@ impl Deletable {
     pub(crate) fn path(&self) -> Option<Path> {
         Some(match self {
             Self::Member(entry) => entry.entry(),
-            Self::Role { assignment } => Path::at("roleManagement").then("directory/roleAssignments").id(assignment),
-            Self::Method { user, sort, method } => {
-                Path::user(user).then("authentication").then(collection(*sort)?).id(method)
-            }
+            Self::Role { assignment } => Path::at("roleManagement")
+                .then("directory/roleAssignments")
+                .id(assignment),
+            Self::Method { user, sort, method } => Path::user(user)
+                .then("authentication")
+                .then(collection(*sort)?)
+                .id(method),
             Self::Grant { grant } => Path::at("oauth2PermissionGrants").id(grant),
             Self::AppRole { user, assignment } => Path::user(user).then("appRoleAssignments").id(assignment),
         })
@@ -236,7 +252,17 @@ mod tests {
 
     #[test]
     fn a_hostile_id_stays_in_its_segment() {
-        for id in ["o'brien@x.test", "a+b", "ann_x.test#EXT#@y.test", "../../groups", "%27", "a/b?c=d&e#f", "ü ", "a\\b", "..%2f.."] {
+        for id in [
+            "o'brien@x.test",
+            "a+b",
+            "ann_x.test#EXT#@y.test",
+            "../../groups",
+            "%27",
+            "a/b?c=d&e#f",
+            "ü ",
+            "a\\b",
+            "..%2f..",
+        ] {
             let url = on_the_wire(&Path::user(id).then("manager"));
             let segments: Vec<_> = url.path_segments().unwrap().collect();
             assert_eq!(segments.len(), 4, "{id} → {url}");
@@ -266,14 +292,23 @@ mod tests {
             let url = on_the_wire(&Path::at("users").filter(&Filter::eq("mail", value)).select("id"));
             let pairs: Vec<_> = url.query_pairs().collect();
             assert_eq!(pairs.len(), 2, "{url}");
-            assert_eq!((&*pairs[0].0, &*pairs[0].1), ("$filter", format!("mail eq {quoted}").as_str()));
-            assert!(!url.as_str().contains('+'), "a bare plus would be read as a blank: {url}");
+            assert_eq!(
+                (&*pairs[0].0, &*pairs[0].1),
+                ("$filter", format!("mail eq {quoted}").as_str())
+            );
+            assert!(
+                !url.as_str().contains('+'),
+                "a bare plus would be read as a blank: {url}"
+            );
         }
     }
 
     #[test]
     fn what_is_shown_names_nobody() {
-        let path = Path::user("canary@x.test").then("events").id("canary").filter(&Filter::eq("mail", "canary"));
+        let path = Path::user("canary@x.test")
+            .then("events")
+            .id("canary")
+            .filter(&Filter::eq("mail", "canary"));
         assert_eq!(path.shown(), "/users/{id}/events/{id}");
     }
 
@@ -291,16 +326,30 @@ mod tests {
         let all = [
             Deletable::Member(MemberRef::new("g", Side::Members, "u")),
             Deletable::Role { assignment: "a".into() },
-            Deletable::Method { user: "u".into(), sort: MethodSort::Phone, method: "m".into() },
+            Deletable::Method {
+                user: "u".into(),
+                sort: MethodSort::Phone,
+                method: "m".into(),
+            },
             Deletable::Grant { grant: "g".into() },
-            Deletable::AppRole { user: "u".into(), assignment: "a".into() },
+            Deletable::AppRole {
+                user: "u".into(),
+                assignment: "a".into(),
+            },
         ];
         for what in all {
             let path = what.path().unwrap();
             let shown = path.shown();
-            assert!(shown != "/users/{id}" && shown != "/groups/{id}" && !shown.ends_with("members/{id}"), "{shown}");
+            assert!(
+                shown != "/users/{id}" && shown != "/groups/{id}" && !shown.ends_with("members/{id}"),
+                "{shown}"
+            );
         }
-        let unknown = Deletable::Method { user: "u".into(), sort: MethodSort::Other, method: "m".into() };
+        let unknown = Deletable::Method {
+            user: "u".into(),
+            sort: MethodSort::Other,
+            method: "m".into(),
+        };
         assert!(unknown.path().is_none());
     }
 }

@@ -37,13 +37,27 @@ const fn graph(any: &'static [&'static str]) -> Need {
     Need { api: Api::Graph, any }
 }
 
-pub(crate) const READ_USERS: Need =
-    graph(&["User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]);
-pub(crate) const DISABLE: Need =
-    graph(&["User.EnableDisableAccount.All", "User.ReadWrite.All", "Directory.ReadWrite.All"]);
-pub(crate) const PASSWORD: Need =
-    graph(&["User-PasswordProfile.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"]);
-pub(crate) const REVOKE: Need = graph(&["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const READ_USERS: Need = graph(&[
+    "User.Read.All",
+    "User.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const DISABLE: Need = graph(&[
+    "User.EnableDisableAccount.All",
+    "User.ReadWrite.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const PASSWORD: Need = graph(&[
+    "User-PasswordProfile.ReadWrite.All",
+    "User.ReadWrite.All",
+    "Directory.ReadWrite.All",
+]);
+pub(crate) const REVOKE: Need = graph(&[
+    "User.RevokeSessions.All",
+    "User.ReadWrite.All",
+    "Directory.ReadWrite.All",
+]);
 pub(crate) const READ_ROLES: Need = graph(&[
     "RoleManagement.Read.Directory",
     "RoleManagement.ReadWrite.Directory",
@@ -52,8 +66,10 @@ pub(crate) const READ_ROLES: Need = graph(&[
     "Directory.ReadWrite.All",
 ]);
 pub(crate) const WRITE_ROLES: Need = graph(&["RoleManagement.ReadWrite.Directory"]);
-pub(crate) const READ_METHODS: Need =
-    graph(&["UserAuthenticationMethod.Read.All", "UserAuthenticationMethod.ReadWrite.All"]);
+pub(crate) const READ_METHODS: Need = graph(&[
+    "UserAuthenticationMethod.Read.All",
+    "UserAuthenticationMethod.ReadWrite.All",
+]);
 pub(crate) const WRITE_METHODS: Need = graph(&["UserAuthenticationMethod.ReadWrite.All"]);
 pub(crate) const READ_GRANTS: Need = graph(&[
     "DelegatedPermissionGrant.Read.All",
@@ -77,8 +93,11 @@ pub(crate) const READ_GROUPS: Need = graph(&[
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 ]);
-pub(crate) const WRITE_MEMBERS: Need =
-    graph(&["GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const WRITE_MEMBERS: Need = graph(&[
+    "GroupMember.ReadWrite.All",
+    "Group.ReadWrite.All",
+    "Directory.ReadWrite.All",
+]);
 pub(crate) const WRITE_OWNERS: Need = graph(&["Group.ReadWrite.All", "Directory.ReadWrite.All"]);
 pub(crate) const READ_LICENCES: Need = graph(&[
     "LicenseAssignment.Read.All",
@@ -88,8 +107,11 @@ pub(crate) const READ_LICENCES: Need = graph(&[
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 ]);
-pub(crate) const WRITE_LICENCES: Need =
-    graph(&["LicenseAssignment.ReadWrite.All", "User.ReadWrite.All", "Directory.ReadWrite.All"]);
+pub(crate) const WRITE_LICENCES: Need = graph(&[
+    "LicenseAssignment.ReadWrite.All",
+    "User.ReadWrite.All",
+    "Directory.ReadWrite.All",
+]);
 pub(crate) const READ_POOL: Need = graph(&[
     "LicenseAssignment.Read.All",
     "LicenseAssignment.ReadWrite.All",
@@ -101,10 +123,19 @@ pub(crate) const READ_MAILBOX_SETTINGS: Need = graph(&["MailboxSettings.Read", "
 pub(crate) const WRITE_MAILBOX_SETTINGS: Need = graph(&["MailboxSettings.ReadWrite"]);
 pub(crate) const READ_CALENDARS: Need = graph(&["Calendars.Read", "Calendars.ReadWrite"]);
 pub(crate) const WRITE_CALENDARS: Need = graph(&["Calendars.ReadWrite"]);
-pub(crate) const READ_DRIVES: Need =
-    graph(&["Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All"]);
-pub(crate) const READ_DEVICES: Need =
-    graph(&["Device.Read.All", "Device.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]);
+pub(crate) const READ_DRIVES: Need = graph(&[
+    "Files.Read.All",
+    "Files.ReadWrite.All",
+    "Sites.Read.All",
+    "Sites.ReadWrite.All",
+    "Sites.FullControl.All",
+]);
+pub(crate) const READ_DEVICES: Need = graph(&[
+    "Device.Read.All",
+    "Device.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
 pub(crate) const WRITE_DEVICES: Need = graph(&["Device.ReadWrite.All", "Directory.ReadWrite.All"]);
 pub(crate) const READ_MANAGED: Need = graph(&[
     "DeviceManagementManagedDevices.Read.All",
@@ -118,8 +149,14 @@ pub(crate) const READ_AUTOPILOT: Need = graph(&[
 pub(crate) const WRITE_AUTOPILOT: Need = graph(&["DeviceManagementServiceConfig.ReadWrite.All"]);
 pub(crate) const READ_BITLOCKER: Need = graph(&["BitlockerKey.Read.All"]);
 pub(crate) const READ_LAPS: Need = graph(&["DeviceLocalCredential.Read.All"]);
-pub(crate) const EXCHANGE: Need = Need { api: Api::Exchange, any: &["Exchange.ManageAsApp"] };
-pub(crate) const SITES: Need = Need { api: Api::SharePoint, any: &["Sites.FullControl.All"] };
+pub(crate) const EXCHANGE: Need = Need {
+    api: Api::Exchange,
+    any: &["Exchange.ManageAsApp"],
+};
+pub(crate) const SITES: Need = Need {
+    api: Api::SharePoint,
+    any: &["Sites.FullControl.All"],
+};
 
 /// What the primitives of a kind ask for. Exhaustive over the kinds: a new one
 /// does not compile until it is said whether this vendor serves it.
@@ -129,9 +166,14 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
     Some(match kind {
         Kind::Resolve => &[READ_USERS, READ_GROUPS, READ_ROLES],
         Kind::SnapshotAccess => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_METHODS],
-        Kind::SnapshotDirectory => {
-            &[READ_USERS, READ_GROUPS, READ_GRANTS, READ_APP_ROLES, READ_LICENCES, READ_POOL]
-        }
+        Kind::SnapshotDirectory => &[
+            READ_USERS,
+            READ_GROUPS,
+            READ_GRANTS,
+            READ_APP_ROLES,
+            READ_LICENCES,
+            READ_POOL,
+        ],
         Kind::RemoveDirectoryRoles => &[READ_ROLES, READ_GROUPS, WRITE_ROLES],
         Kind::DisableSignIn => &[READ_USERS, DISABLE],
         Kind::ResetPassword => &[READ_USERS, PASSWORD],
@@ -191,7 +233,10 @@ mod tests {
         for kind in Kind::ALL.iter().filter(|k| !k.spec().writes) {
             for need in needs(*kind).unwrap_or_default() {
                 let least = need.any[0];
-                assert!(need.api == Api::Exchange || least.contains("Read"), "{kind} needs {least}");
+                assert!(
+                    need.api == Api::Exchange || least.contains("Read"),
+                    "{kind} needs {least}"
+                );
                 assert!(!least.contains("Write"), "{kind} needs {least}");
             }
         }

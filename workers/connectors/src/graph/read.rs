@@ -15,7 +15,11 @@ impl Api {
                 serde_json::error::Category::Data => "a field is missing or of another type",
                 _ => "it is no such object",
             };
-            self.fault(ask, FaultClass::Transient, format!("the answer has not the described shape: {why}; it is read again"))
+            self.fault(
+                ask,
+                FaultClass::Transient,
+                format!("the answer has not the described shape: {why}; it is read again"),
+            )
         })
     }
 
@@ -80,7 +84,11 @@ pub(crate) fn size_in(value: &Value) -> Option<i64> {
         Value::Number(n) => n.as_i64(),
         Value::String(text) => {
             let inner = text.rsplit_once('(').map_or(text.as_str(), |(_, inner)| inner);
-            let digits: String = inner.chars().take_while(|c| *c != 'b').filter(char::is_ascii_digit).collect();
+            let digits: String = inner
+                .chars()
+                .take_while(|c| *c != 'b')
+                .filter(char::is_ascii_digit)
+                .collect();
             digits.parse().ok()
         }
         Value::Object(object) => object.get("Value").and_then(size_in),
@@ -95,7 +103,12 @@ mod tests {
 
     #[test]
     fn times_of_every_spelling_are_read() {
-        for text in ["2026-11-22T19:57:14Z", "2026-11-22T19:57:14.0000000", "2026-11-22T20:57:14+01:00", "2026-11-22T19:57:14.0000000Z"] {
+        for text in [
+            "2026-11-22T19:57:14Z",
+            "2026-11-22T19:57:14.0000000",
+            "2026-11-22T20:57:14+01:00",
+            "2026-11-22T19:57:14.0000000Z",
+        ] {
             assert_eq!(time_ms(text), Some(1_795_377_434_000), "{text}");
         }
         assert_eq!(time_ms("0001-01-01T00:00:00Z"), None);
@@ -104,7 +117,11 @@ mod tests {
 
     #[test]
     fn sizes_of_every_spelling_are_read() {
-        for size in [json!("1.5 GB (1,610,612,736 bytes)"), json!(1_610_612_736_i64), json!({"Value": "1.5 GB (1,610,612,736 bytes)"})] {
+        for size in [
+            json!("1.5 GB (1,610,612,736 bytes)"),
+            json!(1_610_612_736_i64),
+            json!({"Value": "1.5 GB (1,610,612,736 bytes)"}),
+        ] {
             assert_eq!(size_in(&size), Some(1_610_612_736), "{size}");
         }
         assert_eq!(size_in(&json!("0 B (0 bytes)")), Some(0));

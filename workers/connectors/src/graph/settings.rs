@@ -97,13 +97,21 @@ impl Bases {
             login: base("login", &endpoints.login)?,
             graph: base("Graph", endpoints.graph.trim_end_matches('/').trim_end_matches("/v1.0"))?,
             exchange: base("Exchange", &endpoints.exchange)?,
-            sharepoint: endpoints.sharepoint.as_deref().map(|u| base("SharePoint", u)).transpose()?,
+            sharepoint: endpoints
+                .sharepoint
+                .as_deref()
+                .map(|u| base("SharePoint", u))
+                .transpose()?,
         })
     }
 }
 
 fn base(which: &'static str, given: &str) -> Result<Url, OpenError> {
-    let wrong = |why| OpenError::Address { which, given: given.to_owned(), why };
+    let wrong = |why| OpenError::Address {
+        which,
+        given: given.to_owned(),
+        why,
+    };
     let url = Url::parse(given.trim_end_matches('/')).map_err(|_| wrong("it is not a URL"))?;
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("it must have no user, query or fragment"));
@@ -111,7 +119,9 @@ fn base(which: &'static str, given: &str) -> Result<Url, OpenError> {
     match url.scheme() {
         "https" if url.host_str().is_some() => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        _ => Err(wrong("it must begin with https:// (http:// only to this machine itself)")),
+        _ => Err(wrong(
+            "it must begin with https:// (http:// only to this machine itself)",
+        )),
     }
 }
 
@@ -130,14 +140,20 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// What a token for this base is asked for: the base's own origin, or on this
 /// machine the worldwide cloud's.
 pub(crate) fn resource_of(base: &Url, worldwide: &str) -> String {
-    if is_loopback(base) { worldwide.to_owned() } else { base.origin().ascii_serialization() }
+    if is_loopback(base) {
+        worldwide.to_owned()
+    } else {
+        base.origin().ascii_serialization()
+    }
 }
 
 pub(crate) fn check_directory(directory: &str) -> Result<(), OpenError> {
     let fine = !directory.is_empty()
         && directory.contains(['-', '.'])
         && !directory.starts_with('.')
-        && directory.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        && directory
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
     if fine { Ok(()) } else { Err(OpenError::Directory) }
 }
 
@@ -147,10 +163,22 @@ mod tests {
 
     #[test]
     fn only_https_leaves_this_machine() {
-        for fine in ["https://graph.microsoft.com", "http://127.0.0.1:8080/", "http://[::1]:1", "http://localhost:9/x"] {
+        for fine in [
+            "https://graph.microsoft.com",
+            "http://127.0.0.1:8080/",
+            "http://[::1]:1",
+            "http://localhost:9/x",
+        ] {
             assert!(base("x", fine).is_ok(), "{fine}");
         }
-        for bad in ["http://graph.microsoft.com", "http://127.0.0.1.evil.test", "ftp://localhost", "https://u:p@h", "x", "https://h/?q"] {
+        for bad in [
+            "http://graph.microsoft.com",
+            "http://127.0.0.1.evil.test",
+            "ftp://localhost",
+            "https://u:p@h",
+            "x",
+            "https://h/?q",
+        ] {
             assert!(base("x", bad).is_err(), "{bad}");
         }
     }
@@ -167,7 +195,13 @@ mod tests {
     #[test]
     fn tokens_are_for_the_cloud_that_is_spoken_to() {
         let at = |s: &str| Url::parse(s).unwrap();
-        assert_eq!(resource_of(&at("https://graph.microsoft.us"), "https://graph.microsoft.com"), "https://graph.microsoft.us");
-        assert_eq!(resource_of(&at("http://127.0.0.1:8"), "https://graph.microsoft.com"), "https://graph.microsoft.com");
+        assert_eq!(
+            resource_of(&at("https://graph.microsoft.us"), "https://graph.microsoft.com"),
+            "https://graph.microsoft.us"
+        );
+        assert_eq!(
+            resource_of(&at("http://127.0.0.1:8"), "https://graph.microsoft.com"),
+            "https://graph.microsoft.com"
+        );
     }
 }

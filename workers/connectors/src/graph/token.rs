@@ -60,12 +60,19 @@ pub(crate) struct Tokens {
 
 enum Proof {
     Secret(Secret),
-    Key { key: Arc<dyn rustls::sign::SigningKey>, thumbprint: String },
+    Key {
+        key: Arc<dyn rustls::sign::SigningKey>,
+        thumbprint: String,
+    },
 }
 
 impl Tokens {
     pub(crate) fn new(http: HttpClient, settings: &GraphSettings, bases: &Bases) -> Result<Self, OpenError> {
-        let url = format!("{}/{}/oauth2/v2.0/token", bases.login.as_str().trim_end_matches('/'), settings.directory);
+        let url = format!(
+            "{}/{}/oauth2/v2.0/token",
+            bases.login.as_str().trim_end_matches('/'),
+            settings.directory
+        );
         Ok(Self {
             http,
             system: settings.system.clone(),
@@ -105,12 +112,21 @@ impl Tokens {
 
     async fn ask(&self, call: &Call, resource: &str, serial: u64) -> Answer<Token> {
         let now = call.now();
-        let form = self.form(resource, now).map_err(|detail| self.fault(FaultClass::Denied, detail))?;
+        let form = self
+            .form(resource, now)
+            .map_err(|detail| self.fault(FaultClass::Denied, detail))?;
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let request =
-            Request { method: Method::POST, url: self.url.clone(), headers, body: Some(Bytes::from(form)) };
+        let request = Request {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers,
+            body: Some(Bytes::from(form)),
+        };
         let answered = self.http.send(request, call.deadline()).await.map_err(|why| {
             let why = match why {
                 NoAnswer::NotSent(why) | NoAnswer::Silence(why) => why,
@@ -124,7 +140,10 @@ impl Tokens {
             return Err(self.refusal(&answered, &body, now));
         }
         let (Some(value), Some(lives_s)) = (body["access_token"].as_str(), seconds(&body["expires_in"])) else {
-            return Err(self.fault(FaultClass::Transient, "the token endpoint answered without a token; it is tried again"));
+            return Err(self.fault(
+                FaultClass::Transient,
+                "the token endpoint answered without a token; it is tried again",
+            ));
         };
         let lives_ms = lives_s.saturating_mul(1_000);
         // One that lives shortly is used for half its life.
@@ -133,7 +152,13 @@ impl Tokens {
         Ok(Token {
             value: Secret::new(value),
             roles: claims.as_ref().map(|c| {
-                c["roles"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+                c["roles"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
             }),
             renew_at: now.plus(lives_ms - early_ms),
             serial,
@@ -157,7 +182,10 @@ impl Tokens {
         match &self.proof {
             Proof::Secret(secret) => add("client_secret", secret.expose()),
             Proof::Key { key, thumbprint } => {
-                add("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+                add(
+                    "client_assertion_type",
+                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                );
                 add("client_assertion", &self.assertion(&**key, thumbprint, now)?);
             }
         }
@@ -183,7 +211,9 @@ impl Tokens {
         let part = |v: &Value| URL_SAFE_NO_PAD.encode(v.to_string());
         let message = format!("{}.{}", part(&header), part(&claims));
         let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).ok_or(NOT_RSA)?;
-        let signature = signer.sign(message.as_bytes()).map_err(|_| "the certificate's key failed to sign")?;
+        let signature = signer
+            .sign(message.as_bytes())
+            .map_err(|_| "the certificate's key failed to sign")?;
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
@@ -191,9 +221,10 @@ impl Tokens {
         let code = body["error_description"].as_str().and_then(aadsts);
         let wait = fault::retry_after_ms(&answered.headers, now);
         let (class, detail) = match answered.status {
-            StatusCode::TOO_MANY_REQUESTS => {
-                (FaultClass::Throttled { retry_after_ms: wait }, "the token endpoint asks to be called less often")
-            }
+            StatusCode::TOO_MANY_REQUESTS => (
+                FaultClass::Throttled { retry_after_ms: wait },
+                "the token endpoint asks to be called less often",
+            ),
             status if status.is_server_error() => {
                 (FaultClass::Transient, "the token endpoint failed; it is tried again")
             }
@@ -201,23 +232,31 @@ impl Tokens {
                 Some("AADSTS50196" | "AADSTS90033" | "AADSTS90055") => {
                     (FaultClass::Transient, "the token endpoint is busy; it is tried again")
                 }
-                Some("AADSTS7000222") => {
-                    (FaultClass::Denied, "the application's secret has expired; make a new one and put it where the configuration points")
-                }
-                Some("AADSTS7000215") => {
-                    (FaultClass::Denied, "the application's secret is wrong; use the secret's value, not its id")
-                }
-                Some("AADSTS700027") => {
-                    (FaultClass::Denied, "the certificate is not registered on the application; upload it there")
-                }
-                Some("AADSTS700016") => {
-                    (FaultClass::Denied, "the application is not in this directory; consent to it there as an administrator, or correct client_id")
-                }
+                Some("AADSTS7000222") => (
+                    FaultClass::Denied,
+                    "the application's secret has expired; make a new one and put it where the configuration points",
+                ),
+                Some("AADSTS7000215") => (
+                    FaultClass::Denied,
+                    "the application's secret is wrong; use the secret's value, not its id",
+                ),
+                Some("AADSTS700027") => (
+                    FaultClass::Denied,
+                    "the certificate is not registered on the application; upload it there",
+                ),
+                Some("AADSTS700016") => (
+                    FaultClass::Denied,
+                    "the application is not in this directory; consent to it there as an administrator, or correct client_id",
+                ),
                 Some("AADSTS90002") => (FaultClass::Denied, "there is no such directory; correct its id"),
-                Some("AADSTS65001") => {
-                    (FaultClass::Denied, "nobody has consented to the application in this directory; do so as an administrator")
-                }
-                _ => (FaultClass::Denied, "the directory refuses to give the application a token; run `offboard doctor`"),
+                Some("AADSTS65001") => (
+                    FaultClass::Denied,
+                    "nobody has consented to the application in this directory; do so as an administrator",
+                ),
+                _ => (
+                    FaultClass::Denied,
+                    "the directory refuses to give the application a token; run `offboard doctor`",
+                ),
             },
         };
         Fault {
@@ -247,7 +286,10 @@ impl Proof {
     fn of(credential: &Credential) -> Result<Self, OpenError> {
         match credential {
             Credential::Secret(secret) => Ok(Self::Secret(secret.clone())),
-            Credential::Certificate { certificate_pem, key_pem } => {
+            Credential::Certificate {
+                certificate_pem,
+                key_pem,
+            } => {
                 let key = PrivateKeyDer::from_pem_slice(key_pem.expose().as_bytes())
                     .map_err(|_| OpenError::Certificate("its key is not a PEM private key"))?;
                 let key = rustls::crypto::ring::sign::any_supported_type(&key)
@@ -255,7 +297,10 @@ impl Proof {
                 if key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).is_none() {
                     return Err(OpenError::Certificate(NOT_RSA));
                 }
-                Ok(Self::Key { key, thumbprint: thumbprint(certificate_pem)? })
+                Ok(Self::Key {
+                    key,
+                    thumbprint: thumbprint(certificate_pem)?,
+                })
             }
         }
     }
@@ -272,17 +317,26 @@ pub fn thumbprint(certificate_pem: &str) -> Result<String, OpenError> {
 }
 
 fn seconds(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.parse().ok()).filter(|s| *s > 0)
+    value
+        .as_i64()
+        .or_else(|| value.as_str()?.parse().ok())
+        .filter(|s| *s > 0)
 }
 
 fn claims(token: &str) -> Option<Value> {
-    let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?.trim_end_matches('=')).ok()?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1)?.trim_end_matches('='))
+        .ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
 /// The `AADSTS…` code at the head of a description.
 fn aadsts(description: &str) -> Option<String> {
-    let digits: String =
-        description.strip_prefix("AADSTS")?.chars().take_while(char::is_ascii_digit).take(10).collect();
+    let digits: String = description
+        .strip_prefix("AADSTS")?
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .take(10)
+        .collect();
     (!digits.is_empty()).then(|| format!("AADSTS{digits}"))
 }

@@ -42,7 +42,11 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn header(&self, name: &str) -> String {
-        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned()
+        self.headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("")
+            .to_owned()
     }
 
     pub(crate) fn bearer(&self) -> String {
@@ -58,7 +62,9 @@ impl Asked {
     }
 
     pub(crate) fn query_value(&self, name: &str) -> Option<String> {
-        self.query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")).map(str::to_owned))
+        self.query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(&format!("{name}=")).map(str::to_owned))
     }
 }
 
@@ -114,7 +120,10 @@ impl Server {
     /// Waits until it was asked so many times.
     pub(crate) async fn until(&self, requests: usize) {
         let mut seen = self.seen.clone();
-        let _ = tokio::time::timeout(CALL_MAX, seen.wait_for(|s| s.len() >= requests)).await.unwrap().unwrap();
+        let _ = tokio::time::timeout(CALL_MAX, seen.wait_for(|s| s.len() >= requests))
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -157,12 +166,23 @@ impl Cutting {
 }
 
 pub(crate) fn json_answer(status: u16, body: Value) -> Response<Body> {
-    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-    Response::builder().status(status).header("content-type", "application/json").body(body).unwrap()
+    let body = if body.is_null() {
+        Body::empty()
+    } else {
+        Body::from(body.to_string())
+    };
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap()
 }
 
 pub(crate) fn token(value: &str, lives_s: i64) -> Response<Body> {
-    json_answer(200, json!({"access_token": value, "expires_in": lives_s, "token_type": "Bearer"}))
+    json_answer(
+        200,
+        json!({"access_token": value, "expires_in": lives_s, "token_type": "Bearer"}),
+    )
 }
 
 pub(crate) async fn no_answer() -> Response<Body> {

@@ -14,7 +14,11 @@ async fn a_company_device_is_wiped_once_and_a_personal_one_never() {
     let mut call = s.writing();
     let found = s.devices().of(&mut call, &who).await.unwrap();
     assert_eq!(found.len(), 2);
-    assert!(found.iter().all(|d| d.is_managed && d.at.object.is_some() && d.at.device_id.is_some()));
+    assert!(
+        found
+            .iter()
+            .all(|d| d.is_managed && d.at.object.is_some() && d.at.device_id.is_some())
+    );
     let company = found.iter().find(|d| d.owner == Owner::Company).unwrap();
     let personal = found.iter().find(|d| d.owner == Owner::Personal).unwrap();
 
@@ -23,7 +27,13 @@ async fn a_company_device_is_wiped_once_and_a_personal_one_never() {
     assert_eq!(sorts, [RecoveryKeySort::Disk, RecoveryKeySort::LocalAdministrator]);
     assert!(keys.iter().all(|k| !k.key.is_empty()) && keys[1].key.expose().starts_with("Laps-"));
     assert!(!format!("{keys:?}").contains("Laps-"));
-    assert!(s.devices().recovery_keys(&mut call, &personal.at).await.unwrap().is_empty());
+    assert!(
+        s.devices()
+            .recovery_keys(&mut call, &personal.at)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     let fault = s.devices().act(&mut call, &personal.at, WIPE).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Blocked);
@@ -54,20 +64,56 @@ async fn a_personal_device_is_retired_its_object_disabled_and_autopilot_forgets(
     let found = s.devices().of(&mut call, &who).await.unwrap();
     let company = &found.iter().find(|d| d.owner == Owner::Company).unwrap().at;
     let personal = &found.iter().find(|d| d.owner == Owner::Personal).unwrap().at;
-    s.devices().act(&mut call, personal, DeviceAction::Retire).await.unwrap();
+    s.devices()
+        .act(&mut call, personal, DeviceAction::Retire)
+        .await
+        .unwrap();
     s.clock.advance(60_000);
-    assert_eq!(s.devices().managed(&mut call, personal).await.unwrap().unwrap().action("retire").unwrap().state, "done");
-    assert!(s.devices().autopilot(&mut call, company).await.unwrap().unwrap().assigned);
+    assert_eq!(
+        s.devices()
+            .managed(&mut call, personal)
+            .await
+            .unwrap()
+            .unwrap()
+            .action("retire")
+            .unwrap()
+            .state,
+        "done"
+    );
+    assert!(
+        s.devices()
+            .autopilot(&mut call, company)
+            .await
+            .unwrap()
+            .unwrap()
+            .assigned
+    );
     assert_eq!(s.devices().autopilot(&mut call, personal).await.unwrap(), None);
     for _twice in 0..2 {
-        s.devices().act(&mut call, company, DeviceAction::UnassignAutopilot).await.unwrap();
-        s.devices().act(&mut call, company, DeviceAction::DisableObject).await.unwrap();
+        s.devices()
+            .act(&mut call, company, DeviceAction::UnassignAutopilot)
+            .await
+            .unwrap();
+        s.devices()
+            .act(&mut call, company, DeviceAction::DisableObject)
+            .await
+            .unwrap();
     }
-    assert!(!s.devices().autopilot(&mut call, company).await.unwrap().unwrap().assigned);
+    assert!(
+        !s.devices()
+            .autopilot(&mut call, company)
+            .await
+            .unwrap()
+            .unwrap()
+            .assigned
+    );
     assert!(!s.devices().object(&mut call, company).await.unwrap().unwrap().enabled);
     assert!(s.devices().object(&mut call, personal).await.unwrap().unwrap().enabled);
     // By the device's own id when the object's is not known.
-    let unnamed = offboard_connectors::DeviceRef { object: None, ..company.clone() };
+    let unnamed = offboard_connectors::DeviceRef {
+        object: None,
+        ..company.clone()
+    };
     assert!(!s.devices().object(&mut call, &unnamed).await.unwrap().unwrap().enabled);
     assert!(s.effects().iter().all(|(_, subject, _)| *subject == who.0));
 }

@@ -20,31 +20,62 @@ async fn a_person_is_found_by_every_name_and_never_guessed() {
         let s = &s;
         async move { s.directory().find(&mut s.reading(), &person).await.unwrap() }
     };
-    let by_upn = PersonRef { user_principal_name: Some(truth.upn.to_uppercase()), ..PersonRef::default() };
-    let by_id = PersonRef { object_id: Some(plain.clone()), ..PersonRef::default() };
-    let by_mail = PersonRef { mail: truth.mail.clone(), ..PersonRef::default() };
+    let by_upn = PersonRef {
+        user_principal_name: Some(truth.upn.to_uppercase()),
+        ..PersonRef::default()
+    };
+    let by_id = PersonRef {
+        object_id: Some(plain.clone()),
+        ..PersonRef::default()
+    };
+    let by_mail = PersonRef {
+        mail: truth.mail.clone(),
+        ..PersonRef::default()
+    };
     for person in [by_upn.clone(), by_id, by_mail] {
-        let Found::One(account) = find(person).await else { panic!("found") };
+        let Found::One(account) = find(person).await else {
+            panic!("found")
+        };
         assert_eq!(account.id, plain);
         assert!(account.enabled && !account.synced && !account.guest && account.has_mailbox);
         assert_eq!(account.manager_id.map(|m| m.0), truth.manager);
         assert_eq!(account.password_changed_ms, Some(truth.password_changed_ms));
         assert_eq!(account.sessions_valid_from_ms, Some(truth.sessions_valid_from_ms));
     }
-    let hostile = PersonRef { mail: Some("o'hara+x@elsewhere.example".into()), ..PersonRef::default() };
-    let Found::One(account) = find(hostile).await else { panic!("found") };
+    let hostile = PersonRef {
+        mail: Some("o'hara+x@elsewhere.example".into()),
+        ..PersonRef::default()
+    };
+    let Found::One(account) = find(hostile).await else {
+        panic!("found")
+    };
     assert_eq!(account.id.0, s.cast.others[0]);
-    let shared = PersonRef { employee_id: truth.employee_id.clone(), ..PersonRef::default() };
+    let shared = PersonRef {
+        employee_id: truth.employee_id.clone(),
+        ..PersonRef::default()
+    };
     assert!(matches!(find(shared).await, Found::Ambiguous { ids } if ids.len() == 2));
-    let disagreeing = PersonRef { mail: Some("o'hara+x@elsewhere.example".into()), ..by_upn.clone() };
+    let disagreeing = PersonRef {
+        mail: Some("o'hara+x@elsewhere.example".into()),
+        ..by_upn.clone()
+    };
     assert!(matches!(find(disagreeing).await, Found::Ambiguous { ids } if ids.len() == 2));
-    let mistyped = PersonRef { employee_id: Some("E-none".into()), ..by_upn };
+    let mistyped = PersonRef {
+        employee_id: Some("E-none".into()),
+        ..by_upn
+    };
     assert!(matches!(find(mistyped).await, Found::Ambiguous { ids } if ids.len() == 1));
     for nobody in ["x' or accountEnabled eq true or mail eq 'x", "nobody@x.example"] {
-        let person = PersonRef { mail: Some(nobody.into()), ..PersonRef::default() };
+        let person = PersonRef {
+            mail: Some(nobody.into()),
+            ..PersonRef::default()
+        };
         assert_eq!(find(person).await, Found::Nobody);
     }
-    let gone = PersonRef { object_id: Some("00000000-0000-4000-8000-00000000dead".into()), ..PersonRef::default() };
+    let gone = PersonRef {
+        object_id: Some("00000000-0000-4000-8000-00000000dead".into()),
+        ..PersonRef::default()
+    };
     assert_eq!(find(gone).await, Found::Nobody);
 }
 
@@ -53,26 +84,70 @@ async fn the_burst_works_on_a_privileged_person_only_once_his_roles_are_gone() {
     let s = Stage::kind().await;
     let who = id(&s.cast.privileged);
     let mut call = s.writing();
-    let fault = s.directory().set(&mut call, &who, &AccountChange::Disable).await.unwrap_err();
-    assert_eq!(fault.class, FaultClass::Blocked, "the target is protected, our permission is there: {fault}");
+    let fault = s
+        .directory()
+        .set(&mut call, &who, &AccountChange::Disable)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        fault.class,
+        FaultClass::Blocked,
+        "the target is protected, our permission is there: {fault}"
+    );
     let roles = s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap();
-    let direct = roles.iter().filter(|r| matches!(r, Held::Role { origin: RoleOrigin::Direct, .. })).count();
-    let through = roles.iter().filter(|r| matches!(r, Held::Role { origin: RoleOrigin::Member(_), role: None, .. })).count();
+    let direct = roles
+        .iter()
+        .filter(|r| {
+            matches!(
+                r,
+                Held::Role {
+                    origin: RoleOrigin::Direct,
+                    ..
+                }
+            )
+        })
+        .count();
+    let through = roles
+        .iter()
+        .filter(|r| {
+            matches!(
+                r,
+                Held::Role {
+                    origin: RoleOrigin::Member(_),
+                    role: None,
+                    ..
+                }
+            )
+        })
+        .count();
     assert_eq!((direct, through), (2, 1));
     for answer in s.directory().remove_all(&mut call, &who, &roles).await {
         answer.unwrap();
     }
-    assert_eq!(s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap(), []);
+    assert_eq!(
+        s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap(),
+        []
+    );
     s.clock.advance(60_000);
-    for change in [AccountChange::Disable, AccountChange::Password("Xk9$mmnp-Long-Enough".into()), AccountChange::RevokeSessions] {
+    for change in [
+        AccountChange::Disable,
+        AccountChange::Password("Xk9$mmnp-Long-Enough".into()),
+        AccountChange::RevokeSessions,
+    ] {
         s.directory().set(&mut call, &who, &change).await.unwrap();
     }
     let account = s.directory().account(&mut call, &who).await.unwrap();
     assert!(!account.enabled);
     let now = s.clock.ms();
-    assert_eq!((account.password_changed_ms, account.sessions_valid_from_ms), (Some(now), Some(now)));
+    assert_eq!(
+        (account.password_changed_ms, account.sessions_valid_from_ms),
+        (Some(now), Some(now))
+    );
     // Twice is once.
-    s.directory().set(&mut call, &who, &AccountChange::Disable).await.unwrap();
+    s.directory()
+        .set(&mut call, &who, &AccountChange::Disable)
+        .await
+        .unwrap();
     for answer in s.directory().remove_all(&mut call, &who, &roles).await {
         answer.unwrap();
     }
@@ -84,15 +159,41 @@ async fn the_burst_works_on_a_privileged_person_only_once_his_roles_are_gone() {
 async fn the_last_administrator_is_known_as_such() {
     let s = Stage::kind().await;
     let who = id(&s.cast.administrator);
-    let last = |roles: &[Held]| roles.iter().any(|r| matches!(r, Held::Role { last_administrator: true, .. }));
-    let roles = s.directory().holdings(&mut s.reading(), &who, Holding::Roles).await.unwrap();
-    assert!(roles.iter().any(|r| matches!(r, Held::Role { administrator: true, .. })) && !last(&roles));
+    let last = |roles: &[Held]| {
+        roles.iter().any(|r| {
+            matches!(
+                r,
+                Held::Role {
+                    last_administrator: true,
+                    ..
+                }
+            )
+        })
+    };
+    let roles = s
+        .directory()
+        .holdings(&mut s.reading(), &who, Holding::Roles)
+        .await
+        .unwrap();
+    assert!(
+        roles.iter().any(|r| matches!(
+            r,
+            Held::Role {
+                administrator: true,
+                ..
+            }
+        )) && !last(&roles)
+    );
     s.arrange(|t| {
         for other in [&s.cast.chief, &s.cast.break_glass] {
             t.people.edit_silently(other).unwrap().account_enabled = false;
         }
     });
-    let roles = s.directory().holdings(&mut s.reading(), &who, Holding::Roles).await.unwrap();
+    let roles = s
+        .directory()
+        .holdings(&mut s.reading(), &who, Holding::Roles)
+        .await
+        .unwrap();
     assert!(last(&roles), "the others cannot sign in");
 }
 
@@ -117,7 +218,10 @@ async fn every_method_goes_in_passes_the_default_last() {
         left = refused;
     }
     assert_eq!(left, []);
-    assert_eq!(s.directory().holdings(&mut call, &who, Holding::Methods).await.unwrap(), []);
+    assert_eq!(
+        s.directory().holdings(&mut call, &who, Holding::Methods).await.unwrap(),
+        []
+    );
 }
 
 #[tokio::test]
@@ -142,25 +246,49 @@ async fn grants_and_application_roles_are_his_own_alone() {
 async fn each_group_is_left_as_what_it_is() {
     let s = Stage::kind().await;
     let mut call = s.writing();
-    let hybrid = s.directory().holdings(&mut call, &id(&s.cast.hybrid), Holding::Memberships).await.unwrap();
-    let named = |held: &[Held], name: &str| held.iter().find_map(|h| h.group().filter(|g| g.name.as_deref() == Some(name)).cloned());
-    assert_eq!(named(&hybrid, "AD File Share").unwrap().removable(), Removable::WhereItIsMastered);
-    assert_eq!(named(&hybrid, "Everybody Enabled").unwrap().removable(), Removable::ByItsRule);
+    let hybrid = s
+        .directory()
+        .holdings(&mut call, &id(&s.cast.hybrid), Holding::Memberships)
+        .await
+        .unwrap();
+    let named = |held: &[Held], name: &str| {
+        held.iter()
+            .find_map(|h| h.group().filter(|g| g.name.as_deref() == Some(name)).cloned())
+    };
+    assert_eq!(
+        named(&hybrid, "AD File Share").unwrap().removable(),
+        Removable::WhereItIsMastered
+    );
+    assert_eq!(
+        named(&hybrid, "Everybody Enabled").unwrap().removable(),
+        Removable::ByItsRule
+    );
 
     let who = id(&s.cast.plain);
-    let held = s.directory().holdings(&mut call, &who, Holding::Memberships).await.unwrap();
+    let held = s
+        .directory()
+        .holdings(&mut call, &who, Holding::Memberships)
+        .await
+        .unwrap();
     let natures: BTreeSet<GroupNature> = held.iter().filter_map(|h| h.group().map(|g| g.nature)).collect();
     assert_eq!(natures.len(), 4, "{natures:?}");
     assert!(named(&held, "Licence Power BI").unwrap().bears_licences());
-    let (his, not_his): (Vec<Held>, Vec<Held>) =
-        held.into_iter().partition(|h| h.group().is_some_and(|g| g.removable() == Removable::Directly));
+    let (his, not_his): (Vec<Held>, Vec<Held>) = held
+        .into_iter()
+        .partition(|h| h.group().is_some_and(|g| g.removable() == Removable::Directly));
     for answer in s.directory().remove_all(&mut call, &who, &his).await {
         answer.unwrap();
     }
     for answer in s.directory().remove_all(&mut call, &who, &not_his).await {
         assert_eq!(answer.unwrap_err().class, FaultClass::Blocked);
     }
-    assert_eq!(s.directory().holdings(&mut call, &who, Holding::Memberships).await.unwrap(), not_his);
+    assert_eq!(
+        s.directory()
+            .holdings(&mut call, &who, Holding::Memberships)
+            .await
+            .unwrap(),
+        not_his
+    );
     // A second time each is already gone.
     for one in &his {
         s.directory().remove(&mut call, &who, one).await.unwrap();
@@ -176,7 +304,11 @@ async fn a_successor_comes_before_the_last_owner_goes() {
     let s = Stage::kind().await;
     let (who, successor) = (id(&s.cast.sole_owner), id(&s.cast.chief));
     let mut call = s.writing();
-    let owned = s.directory().holdings(&mut call, &who, Holding::Ownerships).await.unwrap();
+    let owned = s
+        .directory()
+        .holdings(&mut call, &who, Holding::Ownerships)
+        .await
+        .unwrap();
     assert_eq!(owned.len(), 2);
     for held in &owned {
         assert!(matches!(held, Held::Ownership { other_owners: 0, .. }));
@@ -187,8 +319,18 @@ async fn a_successor_comes_before_the_last_owner_goes() {
         }
         s.directory().remove(&mut call, &who, held).await.unwrap();
     }
-    assert_eq!(s.directory().holdings(&mut call, &who, Holding::Ownerships).await.unwrap(), []);
-    let owners = s.truth(|t| owned.iter().all(|o| t.groups.get(&o.id().0).unwrap().owners.contains(&successor.0)));
+    assert_eq!(
+        s.directory()
+            .holdings(&mut call, &who, Holding::Ownerships)
+            .await
+            .unwrap(),
+        []
+    );
+    let owners = s.truth(|t| {
+        owned
+            .iter()
+            .all(|o| t.groups.get(&o.id().0).unwrap().owners.contains(&successor.0))
+    });
     assert!(owners);
     assert!(s.world().violations().is_empty());
 }
@@ -199,7 +341,14 @@ async fn what_the_other_directory_masters_is_blocked() {
     let who = id(&s.cast.hybrid);
     let mut call = s.writing();
     assert!(s.directory().account(&mut call, &who).await.unwrap().synced);
-    let fault = s.directory().set(&mut call, &who, &AccountChange::Password("Xk9$mmnp-Long".into())).await.unwrap_err();
+    let fault = s
+        .directory()
+        .set(&mut call, &who, &AccountChange::Password("Xk9$mmnp-Long".into()))
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Blocked);
-    s.directory().set(&mut call, &who, &AccountChange::Disable).await.unwrap();
+    s.directory()
+        .set(&mut call, &who, &AccountChange::Disable)
+        .await
+        .unwrap();
 }

@@ -1,17 +1,10 @@
 //! Every fault as the class that it is, and no person in any of it.
 
 use crate::stage::{Stage, id};
-use offboard_connectors::graph::Credential;
-use offboard_connectors::{
-    AccountChange, Attachment, DeviceAction, Directory, Holding, MailboxChange, MailboxRight,
-};
-use offboard_domain::departure::PersonRef;
+use offboard_connectors::{AccountChange, Attachment, DeviceAction, Holding, MailboxChange};
 use offboard_domain::{Fault, FaultClass};
-use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET};
+use offboard_sim::population::ADMIN_APP;
 use offboard_sim::world::{Cruelty, Fault as Trouble, Op};
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-use tracing_subscriber::fmt::MakeWriter;
 
 #[tokio::test]
 async fn each_trouble_is_of_its_class_for_reads_and_writes() {
@@ -20,8 +13,20 @@ async fn each_trouble_is_of_its_class_for_reads_and_writes() {
     let who = id(&s.cast.plain);
     let throttled = |s: Option<u64>| Trouble::Throttled { retry_after_s: s };
     for (trouble, read, write) in [
-        (throttled(Some(17)), Throttled { retry_after_ms: Some(17_000) }, Throttled { retry_after_ms: Some(17_000) }),
-        (throttled(None), Throttled { retry_after_ms: None }, Throttled { retry_after_ms: None }),
+        (
+            throttled(Some(17)),
+            Throttled {
+                retry_after_ms: Some(17_000),
+            },
+            Throttled {
+                retry_after_ms: Some(17_000),
+            },
+        ),
+        (
+            throttled(None),
+            Throttled { retry_after_ms: None },
+            Throttled { retry_after_ms: None },
+        ),
         (Trouble::Unavailable(502), Transient, Transient),
         (Trouble::Unavailable(504), Transient, Transient),
         (Trouble::TimeoutAfter, Transient, Transient),
@@ -32,10 +37,18 @@ async fn each_trouble_is_of_its_class_for_reads_and_writes() {
         let fault = s.directory().account(&mut s.reading(), &who).await.unwrap_err();
         assert_eq!(fault.class, read, "{trouble:?}: {fault}");
         s.order(Op::RevokeSessions, trouble);
-        let fault = s.directory().set(&mut s.writing(), &who, &AccountChange::RevokeSessions).await.unwrap_err();
+        let fault = s
+            .directory()
+            .set(&mut s.writing(), &who, &AccountChange::RevokeSessions)
+            .await
+            .unwrap_err();
         assert_eq!(fault.class, write, "{trouble:?}: {fault}");
         s.order(Op::CmdletWrite, trouble);
-        let fault = s.mailboxes().set(&mut s.writing(), &who, &MailboxChange::Hide).await.unwrap_err();
+        let fault = s
+            .mailboxes()
+            .set(&mut s.writing(), &who, &MailboxChange::Hide)
+            .await
+            .unwrap_err();
         assert_eq!(fault.class, write, "{trouble:?}: {fault}");
         // What was throttled stays so for as long as was said.
         s.clock.advance(60_000);
@@ -48,7 +61,12 @@ async fn each_trouble_is_of_its_class_for_reads_and_writes() {
 #[tokio::test]
 async fn a_wipe_without_a_sure_answer_is_unknown() {
     let s = Stage::kind().await;
-    let device = s.devices().of(&mut s.reading(), &id(&s.cast.lost_laptop)).await.unwrap().remove(0);
+    let device = s
+        .devices()
+        .of(&mut s.reading(), &id(&s.cast.lost_laptop))
+        .await
+        .unwrap()
+        .remove(0);
     let wipe = DeviceAction::Wipe { keep_enrollment: false };
     for trouble in [Trouble::Unavailable(504), Trouble::ResetBefore] {
         s.order(Op::WipeDevice, trouble);
@@ -58,8 +76,17 @@ async fn a_wipe_without_a_sure_answer_is_unknown() {
     s.order(Op::WipeDevice, Trouble::ResetAfter);
     let fault = s.devices().act(&mut s.writing(), &device.at, wipe).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Unknown);
-    let record = s.devices().managed(&mut s.reading(), &device.at).await.unwrap().unwrap();
-    assert_eq!(record.action("wipe").unwrap().state, "pending", "it had happened, and a read says so");
+    let record = s
+        .devices()
+        .managed(&mut s.reading(), &device.at)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        record.action("wipe").unwrap().state,
+        "pending",
+        "it had happened, and a read says so"
+    );
     assert_eq!(record.actions.len(), 1);
 }
 
@@ -69,12 +96,22 @@ async fn a_missing_permission_is_denied_and_named() {
     let who = id(&s.cast.plain);
     s.arrange(|t| {
         let app = t.apps.get_mut(ADMIN_APP).unwrap();
-        for permission in ["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All", "MailboxSettings.Read", "MailboxSettings.ReadWrite"] {
+        for permission in [
+            "User.RevokeSessions.All",
+            "User.ReadWrite.All",
+            "Directory.ReadWrite.All",
+            "MailboxSettings.Read",
+            "MailboxSettings.ReadWrite",
+        ] {
             app.graph_roles.remove(permission);
         }
         app.entra_roles.clear();
     });
-    let fault = s.directory().set(&mut s.writing(), &who, &AccountChange::RevokeSessions).await.unwrap_err();
+    let fault = s
+        .directory()
+        .set(&mut s.writing(), &who, &AccountChange::RevokeSessions)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Denied);
     assert!(fault.detail.contains("User.RevokeSessions.All"), "{fault}");
     let fault = s.mailboxes().settings(&mut s.reading(), &who).await.unwrap_err();
@@ -84,89 +121,107 @@ async fn a_missing_permission_is_denied_and_named() {
     assert!(fault.detail.contains("Exchange Administrator"), "{fault}");
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
+/// Tries until it works, as the schedule of the domain would; whatever a bad
+/// day brings must be of a class that passes by itself.
+async fn persist(s: &Stage, what: &str, mut work: impl AsyncFnMut() -> Result<(), Fault>) {
+    const TRIES: u32 = 60;
+    for _try in 0..TRIES {
+        let fault = match work().await {
+            Ok(()) => return,
+            Err(fault) => fault,
+        };
+        let wait_ms = match fault.class {
+            FaultClass::Throttled { retry_after_ms } => retry_after_ms.unwrap_or(30_000),
+            FaultClass::Transient | FaultClass::Unknown | FaultClass::Absent => 60_000,
+            // Every look at his roles lagged: a person is asked and says "again".
+            FaultClass::Blocked if fault.status == Some(403) => 60_000,
+            other => panic!("{what}: a bad day was taken for {other:?}: {fault}"),
+        };
+        s.clock.advance(wait_ms);
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+    panic!("{what} never worked");
 }
 
 #[tokio::test]
-async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(log.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let s = Stage::with(Cruelty { page_size: 2, ..Cruelty::kind() }, false).await;
-    let successor = id(&s.cast.chief);
-    let mut calls = Vec::new();
-    let mut faults: Vec<Fault> = Vec::new();
-    for who in s.cast.leavers() {
-        let who = id(who);
-        let mut call = s.writing();
-        let upn = s.person(&who).upn;
-        let mut note = |f: Option<Fault>| faults.extend(f);
-        let person = PersonRef { user_principal_name: Some(upn.clone()), mail: Some(upn), ..PersonRef::default() };
-        s.directory().find(&mut call, &person).await.unwrap();
-        for what in [Holding::Roles, Holding::Methods, Holding::Grants, Holding::AppRoles, Holding::Memberships, Holding::Ownerships] {
-            let held = s.directory().holdings(&mut call, &who, what).await.unwrap();
-            for answer in s.directory().remove_all(&mut call, &who, &held).await {
-                note(answer.err());
+async fn on_the_worst_of_days_every_fault_passes_by_itself() {
+    for cruelty in [
+        Cruelty::real(),
+        Cruelty {
+            sync_interval_ms: 0,
+            colleague_permille: 0,
+            ..Cruelty::cruel()
+        },
+    ] {
+        let s = Stage::with(cruelty, true).await;
+        for who in [&s.cast.privileged, &s.cast.plain, &s.cast.devices, &s.cast.forwarder] {
+            let who = id(who);
+            for what in [Holding::Roles, Holding::Grants, Holding::AppRoles] {
+                persist(&s, &format!("{what:?}"), async || {
+                    let mut call = s.writing();
+                    let held = s.directory().holdings(&mut call, &who, what).await?;
+                    s.directory()
+                        .remove_all(&mut call, &who, &held)
+                        .await
+                        .into_iter()
+                        .collect()
+                })
+                .await;
+                if what == Holding::Roles {
+                    // The directory takes a while to forget that he was privileged.
+                    for change in [AccountChange::Disable, AccountChange::Password("Xk9$mmnp-Long".into())] {
+                        persist(&s, "burst", async || {
+                            s.directory().set(&mut s.writing(), &who, &change).await
+                        })
+                        .await;
+                    }
+                }
             }
-        }
-        for change in [AccountChange::Disable, AccountChange::Password("Pw-Canary-9$x".into()), AccountChange::RevokeSessions] {
-            note(s.directory().set(&mut call, &who, &change).await.err());
-        }
-        for change in [
-            MailboxChange::BlockProtocols,
-            MailboxChange::Hide,
-            MailboxChange::Forward { to: Some("nobody-canary-x".into()) },
-            MailboxChange::Grant { to: successor.clone(), right: MailboxRight::FullAccess },
-            MailboxChange::ConvertToShared,
-        ] {
-            note(s.mailboxes().set(&mut call, &who, &change).await.err());
-        }
-        for what in [Attachment::Rules, Attachment::DelegationsTo, Attachment::DelegationsFrom, Attachment::MobileDevices, Attachment::Meetings] {
-            for one in s.mailboxes().attached(&mut call, &who, &what).await.unwrap() {
-                assert!(!one.key().to_lowercase().contains("canary"), "{}", one.key());
-                note(s.mailboxes().detach(&mut call, &who, &one).await.err());
+            persist(&s, "methods", async || {
+                // Each pass takes what goes; the default method goes in the last.
+                let mut call = s.writing();
+                let mut done = Ok(());
+                for held in s.directory().holdings(&mut call, &who, Holding::Methods).await? {
+                    if let Err(fault) = s.directory().remove(&mut call, &who, &held).await {
+                        done = Err(fault);
+                    }
+                }
+                done
+            })
+            .await;
+            for what in [
+                Attachment::Rules,
+                Attachment::DelegationsTo,
+                Attachment::DelegationsFrom,
+                Attachment::MobileDevices,
+            ] {
+                persist(&s, &format!("{what:?}"), async || {
+                    let mut call = s.writing();
+                    for one in s.mailboxes().attached(&mut call, &who, &what).await? {
+                        s.mailboxes().detach(&mut call, &who, &one).await?;
+                    }
+                    Ok(())
+                })
+                .await;
             }
+            for change in [
+                MailboxChange::BlockProtocols,
+                MailboxChange::Hide,
+                MailboxChange::ConvertToShared,
+            ] {
+                persist(&s, &format!("{change:?}"), async || {
+                    s.mailboxes().set(&mut s.writing(), &who, &change).await
+                })
+                .await;
+            }
+            persist(&s, "site", async || {
+                let mut call = s.writing();
+                let site = s.documents().site(&mut call, &who).await?.unwrap();
+                s.documents()
+                    .add_administrator(&mut call, &site, &id(&s.cast.chief))
+                    .await
+            })
+            .await;
         }
-        for device in s.devices().of(&mut call, &who).await.unwrap() {
-            s.devices().recovery_keys(&mut call, &device.at).await.unwrap();
-            note(s.devices().act(&mut call, &device.at, DeviceAction::Retire).await.err());
-        }
-        let missing = id("canary-nobody");
-        note(s.directory().account(&mut call, &missing).await.err());
-        note(s.mailboxes().set(&mut call, &missing, &MailboxChange::Hide).await.err());
-        calls.push(call);
-    }
-    let wrong = s.anew(Credential::Secret("wrong-canary".into()));
-    faults.extend(Directory::account(&wrong, &mut s.reading(), &successor).await.err());
-    assert!(faults.len() > 20, "enough was refused to look at: {}", faults.len());
-    let mut texts: Vec<String> = faults.iter().map(|f| format!("{f} {f:?}")).collect();
-    texts.extend(calls.iter().map(|c| format!("{c:?} {:?}", c.receipts())));
-    texts.push(format!("{:?}", s.graph));
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("attempted=PATCH /users/{id}"), "our own lines are there");
-    texts.extend(logged.lines().map(str::to_owned));
-    for text in texts {
-        let lower = text.to_lowercase();
-        assert!(!lower.contains("canary") && !lower.contains(ADMIN_APP_SECRET), "{text}");
-        assert!(!text.contains("eyJ"), "no token: {text}");
+        assert!(s.world().violations().is_empty(), "{:?}", s.world().violations());
     }
 }

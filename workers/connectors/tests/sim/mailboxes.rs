@@ -14,7 +14,10 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
     let (who, successor) = (id(&s.cast.forwarder), id(&s.cast.chief));
     let mut call = s.writing();
     let before = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
-    assert_eq!(before.forwarding.to, [ForwardTo::Address("drop@private.example".into())]);
+    assert_eq!(
+        before.forwarding.to,
+        [ForwardTo::Address("drop@private.example".into())]
+    );
     let reply = "Gone.\nAsk <support> & co.".to_owned();
     for _twice in 0..2 {
         for change in [
@@ -22,31 +25,64 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
             MailboxChange::Hold { days: Some(90) },
             MailboxChange::Hide,
             MailboxChange::AutomaticReply { text: reply.clone() },
-            MailboxChange::Forward { to: Some(successor.clone()) },
-            MailboxChange::Grant { to: successor.clone(), right: MailboxRight::FullAccess },
-            MailboxChange::Grant { to: successor.clone(), right: MailboxRight::SendAs },
+            MailboxChange::Forward {
+                to: Some(successor.clone()),
+            },
+            MailboxChange::Grant {
+                to: successor.clone(),
+                right: MailboxRight::FullAccess,
+            },
+            MailboxChange::Grant {
+                to: successor.clone(),
+                right: MailboxRight::SendAs,
+            },
         ] {
             s.mailboxes().set(&mut call, &who, &change).await.unwrap();
         }
     }
     let after = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
     assert!(after.hidden && after.holds.litigation && after.holds.any());
-    assert_eq!(after.forwarding, Forwarding { to: vec![ForwardTo::Account(successor.clone())], keeps_copy: true });
-    assert_eq!(s.mailboxes().attached(&mut call, &who, &Attachment::Protocols).await.unwrap(), []);
+    assert_eq!(
+        after.forwarding,
+        Forwarding {
+            to: vec![ForwardTo::Account(successor.clone())],
+            keeps_copy: true
+        }
+    );
+    assert_eq!(
+        s.mailboxes()
+            .attached(&mut call, &who, &Attachment::Protocols)
+            .await
+            .unwrap(),
+        []
+    );
     let settings = s.mailboxes().settings(&mut call, &who).await.unwrap().unwrap();
     assert_eq!(settings.automatic_reply.status, "alwaysEnabled");
-    assert_eq!(settings.automatic_reply.digest(), Some(AutomaticReply::digest_of(&reply)));
-    s.mailboxes().set(&mut call, &who, &MailboxChange::Forward { to: None }).await.unwrap();
+    assert_eq!(
+        settings.automatic_reply.digest(),
+        Some(AutomaticReply::digest_of(&reply))
+    );
+    s.mailboxes()
+        .set(&mut call, &who, &MailboxChange::Forward { to: None })
+        .await
+        .unwrap();
     let cleared = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
     assert_eq!(cleared.forwarding, Forwarding::default());
-    assert_eq!(s.truth(|t| t.mailboxes.get(&who.0).unwrap().hold.unwrap().days), Some(90));
+    assert_eq!(
+        s.truth(|t| t.mailboxes.get(&who.0).unwrap().hold.unwrap().days),
+        Some(90)
+    );
     assert!(s.effects().iter().all(|(_, subject, _)| *subject == who.0));
 }
 
 #[tokio::test]
 async fn a_conversion_is_told_by_two_sources_one_after_the_other() {
     let s = Stage::with(
-        Cruelty { conversion_ms: (60_000, 60_000), conversion_graph_extra_ms: (30_000, 30_000), ..Cruelty::kind() },
+        Cruelty {
+            conversion_ms: (60_000, 60_000),
+            conversion_graph_extra_ms: (30_000, 30_000),
+            ..Cruelty::kind()
+        },
         false,
     )
     .await;
@@ -54,12 +90,28 @@ async fn a_conversion_is_told_by_two_sources_one_after_the_other() {
     let mut call = s.writing();
     let read = async || {
         let mut call = s.reading();
-        let exchange = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap().recipient_type;
-        let graph = s.mailboxes().settings(&mut call, &who).await.unwrap().unwrap().purpose.unwrap();
+        let exchange = s
+            .mailboxes()
+            .mailbox(&mut call, &who)
+            .await
+            .unwrap()
+            .unwrap()
+            .recipient_type;
+        let graph = s
+            .mailboxes()
+            .settings(&mut call, &who)
+            .await
+            .unwrap()
+            .unwrap()
+            .purpose
+            .unwrap();
         assert_eq!(call.take_sources(), ["exchange", "graph"]);
         (exchange, graph)
     };
-    s.mailboxes().set(&mut call, &who, &MailboxChange::ConvertToShared).await.unwrap();
+    s.mailboxes()
+        .set(&mut call, &who, &MailboxChange::ConvertToShared)
+        .await
+        .unwrap();
     let (exchange, graph) = read().await;
     assert_eq!((exchange.as_str(), graph.as_str()), ("UserMailbox", "user"));
     s.clock.advance(61_000);
@@ -76,10 +128,18 @@ async fn what_is_too_large_or_mastered_elsewhere_is_blocked() {
     let mut call = s.writing();
     let big = id(&s.cast.big_mailbox);
     assert_eq!(s.mailboxes().usage(&mut call, &big).await.unwrap().size_bytes, 60 << 30);
-    let fault = s.mailboxes().set(&mut call, &big, &MailboxChange::ConvertToShared).await.unwrap_err();
+    let fault = s
+        .mailboxes()
+        .set(&mut call, &big, &MailboxChange::ConvertToShared)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Blocked, "{fault}");
     let hybrid = id(&s.cast.hybrid);
-    let fault = s.mailboxes().set(&mut call, &hybrid, &MailboxChange::Hide).await.unwrap_err();
+    let fault = s
+        .mailboxes()
+        .set(&mut call, &hybrid, &MailboxChange::Hide)
+        .await
+        .unwrap_err();
     assert_eq!(fault.class, FaultClass::Blocked, "{fault}");
 }
 
@@ -90,8 +150,17 @@ async fn an_account_without_a_mailbox_has_none_and_nothing_on_it() {
     let mut call = s.reading();
     assert_eq!(s.mailboxes().mailbox(&mut call, &who).await.unwrap(), None);
     assert_eq!(s.mailboxes().settings(&mut call, &who).await.unwrap(), None);
-    for what in [Attachment::Protocols, Attachment::DelegationsTo, Attachment::DelegationsFrom, Attachment::Meetings] {
-        assert_eq!(s.mailboxes().attached(&mut call, &who, &what).await.unwrap(), [], "{what:?}");
+    for what in [
+        Attachment::Protocols,
+        Attachment::DelegationsTo,
+        Attachment::DelegationsFrom,
+        Attachment::Meetings,
+    ] {
+        assert_eq!(
+            s.mailboxes().attached(&mut call, &who, &what).await.unwrap(),
+            [],
+            "{what:?}"
+        );
     }
 }
 
@@ -100,31 +169,57 @@ async fn rules_go_hidden_ones_too_and_exchanges_own_stay() {
     let s = Stage::kind().await;
     let who = id(&s.cast.forwarder);
     let mut call = s.writing();
-    let rules = s.mailboxes().attached(&mut call, &who, &Attachment::Rules).await.unwrap();
+    let rules = s
+        .mailboxes()
+        .attached(&mut call, &who, &Attachment::Rules)
+        .await
+        .unwrap();
     assert_eq!(rules.len(), 2);
-    assert_eq!(rules.iter().filter(|r| matches!(r, Attached::Rule(r) if r.hidden && r.sends_on)).count(), 1);
+    assert_eq!(
+        rules
+            .iter()
+            .filter(|r| matches!(r, Attached::Rule(r) if r.hidden && r.sends_on))
+            .count(),
+        1
+    );
     for _twice in 0..2 {
         for rule in &rules {
             s.mailboxes().detach(&mut call, &who, rule).await.unwrap();
         }
     }
-    assert_eq!(s.mailboxes().attached(&mut call, &who, &Attachment::Rules).await.unwrap(), []);
+    assert_eq!(
+        s.mailboxes()
+            .attached(&mut call, &who, &Attachment::Rules)
+            .await
+            .unwrap(),
+        []
+    );
     assert!(s.truth(|t| t.mailboxes.get(&who.0).unwrap().rules.iter().all(|r| r.system)));
 }
 
 #[tokio::test]
 async fn delegations_go_both_ways() {
     for page_size in [100, 2] {
-        let s = Stage::with(Cruelty { page_size, ..Cruelty::kind() }, false).await;
+        let s = Stage::with(
+            Cruelty {
+                page_size,
+                ..Cruelty::kind()
+            },
+            false,
+        )
+        .await;
         let who = id(&s.cast.forwarder);
         let mut call = s.writing();
-        for (what, direction, expected) in
-            [(Attachment::DelegationsTo, Direction::ToOther, 3), (Attachment::DelegationsFrom, Direction::FromOther, 6)]
-        {
+        for (what, direction, expected) in [
+            (Attachment::DelegationsTo, Direction::ToOther, 3),
+            (Attachment::DelegationsFrom, Direction::FromOther, 6),
+        ] {
             let held = s.mailboxes().attached(&mut call, &who, &what).await.unwrap();
             let keys: BTreeSet<String> = held.iter().map(Attached::key).collect();
             assert_eq!((held.len(), keys.len()), (expected, expected), "{keys:?}");
-            let known = held.iter().all(|a| matches!(a, Attached::Delegation(d) if d.direction == direction && d.other.is_some()));
+            let known = held
+                .iter()
+                .all(|a| matches!(a, Attached::Delegation(d) if d.direction == direction && d.other.is_some()));
             assert!(known, "{held:?}");
             for _twice in 0..2 {
                 for one in &held {
@@ -141,20 +236,36 @@ async fn a_phone_loses_the_account_and_then_its_partnership() {
     let s = Stage::kind().await;
     let who = id(&s.cast.devices);
     let mut call = s.writing();
-    let phones = async |call: &mut _| s.mailboxes().attached(call, &who, &Attachment::MobileDevices).await.unwrap();
+    let phones = async |call: &mut _| {
+        s.mailboxes()
+            .attached(call, &who, &Attachment::MobileDevices)
+            .await
+            .unwrap()
+    };
     let found = phones(&mut call).await;
-    let [Attached::MobileDevice(phone)] = found.as_slice() else { panic!("{found:?}") };
+    let [Attached::MobileDevice(phone)] = found.as_slice() else {
+        panic!("{found:?}")
+    };
     assert!(phone.can_wipe_account && phone.wipe == MobileWipe::None);
-    s.mailboxes().set(&mut call, &who, &MailboxChange::WipeAccountOn { device: phone.clone() }).await.unwrap();
+    s.mailboxes()
+        .set(&mut call, &who, &MailboxChange::WipeAccountOn { device: phone.clone() })
+        .await
+        .unwrap();
     assert!(matches!(phones(&mut call).await.as_slice(), [Attached::MobileDevice(p)] if p.wipe == MobileWipe::Pending));
     s.clock.advance(60_000);
-    assert!(matches!(phones(&mut call).await.as_slice(), [Attached::MobileDevice(p)] if p.wipe == MobileWipe::Acknowledged));
+    assert!(
+        matches!(phones(&mut call).await.as_slice(), [Attached::MobileDevice(p)] if p.wipe == MobileWipe::Acknowledged)
+    );
     for _twice in 0..2 {
         s.mailboxes().detach(&mut call, &who, &found[0]).await.unwrap();
     }
     assert_eq!(phones(&mut call).await, []);
     let old = id(&s.cast.plain);
-    let found = s.mailboxes().attached(&mut call, &old, &Attachment::MobileDevices).await.unwrap();
+    let found = s
+        .mailboxes()
+        .attached(&mut call, &old, &Attachment::MobileDevices)
+        .await
+        .unwrap();
     assert!(matches!(found.as_slice(), [Attached::MobileDevice(p)] if !p.can_wipe_account));
 }
 
@@ -163,25 +274,54 @@ async fn meetings_are_organised_anew_once_and_then_cancelled() {
     let s = Stage::kind().await;
     let (who, successor) = (id(&s.cast.plain), id(&s.cast.chief));
     let mut call = s.writing();
-    let orphans = Attachment::OrphanMeetings { successor: successor.clone() };
-    let meetings = s.mailboxes().attached(&mut call, &who, &Attachment::Meetings).await.unwrap();
+    let orphans = Attachment::OrphanMeetings {
+        successor: successor.clone(),
+    };
+    let meetings = s
+        .mailboxes()
+        .attached(&mut call, &who, &Attachment::Meetings)
+        .await
+        .unwrap();
     assert_eq!(meetings.len(), 2);
-    assert_eq!(s.mailboxes().attached(&mut call, &who, &orphans).await.unwrap(), meetings);
+    assert_eq!(
+        s.mailboxes().attached(&mut call, &who, &orphans).await.unwrap(),
+        meetings
+    );
     let before = s.truth(|t| t.mailboxes.get(&successor.0).unwrap().events.len());
     for _twice in 0..2 {
         for meeting in &meetings {
-            let Attached::Meeting(meeting) = meeting else { panic!("{meeting:?}") };
-            let change = MailboxChange::HandOverMeeting { meeting: meeting.clone(), to: successor.clone() };
+            let Attached::Meeting(meeting) = meeting else {
+                panic!("{meeting:?}")
+            };
+            let change = MailboxChange::HandOverMeeting {
+                meeting: meeting.clone(),
+                to: successor.clone(),
+            };
             s.mailboxes().set(&mut call, &who, &change).await.unwrap();
         }
     }
-    assert_eq!(s.truth(|t| t.mailboxes.get(&successor.0).unwrap().events.len()), before + 2);
+    assert_eq!(
+        s.truth(|t| t.mailboxes.get(&successor.0).unwrap().events.len()),
+        before + 2
+    );
     assert_eq!(s.mailboxes().attached(&mut call, &who, &orphans).await.unwrap(), []);
     for _twice in 0..2 {
         for meeting in &meetings {
             s.mailboxes().detach(&mut call, &who, meeting).await.unwrap();
         }
     }
-    assert_eq!(s.mailboxes().attached(&mut call, &who, &Attachment::Meetings).await.unwrap(), []);
-    assert_eq!(s.effects().iter().filter(|(e, ..)| *e == Effect::MeetingCancelled).count(), 2);
+    assert_eq!(
+        s.mailboxes()
+            .attached(&mut call, &who, &Attachment::Meetings)
+            .await
+            .unwrap(),
+        []
+    );
+    assert_eq!(
+        s.effects()
+            .iter()
+            .filter(|(e, ..)| *e == Effect::MeetingCancelled)
+            .count(),
+        2
+    );
 }

@@ -35,14 +35,26 @@ impl Stage {
         app.certificate = Some(thumbprint(CERTIFICATE).unwrap());
         let world = Arc::new(Mutex::new(world));
         let tell = Arc::clone(&clock);
-        let simulator = Simulator::start(Arc::clone(&world), Arc::new(move || tell.ms()), None).await.unwrap();
+        let simulator = Simulator::start(Arc::clone(&world), Arc::new(move || tell.ms()), None)
+            .await
+            .unwrap();
         let credential = if certificate {
-            Credential::Certificate { certificate_pem: CERTIFICATE.into(), key_pem: KEY.into() }
+            Credential::Certificate {
+                certificate_pem: CERTIFICATE.into(),
+                key_pem: KEY.into(),
+            }
         } else {
             Credential::Secret(ADMIN_APP_SECRET.into())
         };
         let graph = open(&simulator, &ours.id, credential);
-        Self { world, clock, simulator, tenant: ours.id, cast: ours.cast, graph }
+        Self {
+            world,
+            clock,
+            simulator,
+            tenant: ours.id,
+            cast: ours.cast,
+            graph,
+        }
     }
 
     /// A connector whose token was not asked for yet.
@@ -72,7 +84,11 @@ impl Stage {
 
     /// What has happened, with the person and the thing that it happened to.
     pub(crate) fn effects(&self) -> Vec<(Effect, String, String)> {
-        self.world().journal().iter().map(|e| (e.effect, e.subject.clone(), e.object.clone())).collect()
+        self.world()
+            .journal()
+            .iter()
+            .map(|e| (e.effect, e.subject.clone(), e.object.clone()))
+            .collect()
     }
 
     /// A call that may only read.

@@ -1,0 +1,147 @@
+//! What a connector says about its work: never a person, never a secret. By
+//! itself in a process, because it listens to everything that is logged there.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+#[expect(dead_code, reason = "most of it serves the other tests")]
+#[path = "sim/stage.rs"]
+mod stage;
+
+use offboard_connectors::graph::Credential;
+use offboard_connectors::{AccountChange, Attachment, DeviceAction, Directory, Holding, MailboxChange, MailboxRight};
+use offboard_domain::Fault;
+use offboard_domain::departure::PersonRef;
+use offboard_sim::population::ADMIN_APP_SECRET;
+use offboard_sim::world::Cruelty;
+use stage::{Stage, id};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let s = Stage::with(
+        Cruelty {
+            page_size: 2,
+            ..Cruelty::kind()
+        },
+        false,
+    )
+    .await;
+    let successor = id(&s.cast.chief);
+    let mut calls = Vec::new();
+    let mut faults: Vec<Fault> = Vec::new();
+    for who in s.cast.leavers() {
+        let who = id(who);
+        let mut call = s.writing();
+        let upn = s.person(&who).upn;
+        let mut note = |f: Option<Fault>| faults.extend(f);
+        let person = PersonRef {
+            user_principal_name: Some(upn.clone()),
+            mail: Some(upn),
+            ..PersonRef::default()
+        };
+        s.directory().find(&mut call, &person).await.unwrap();
+        for what in [
+            Holding::Roles,
+            Holding::Methods,
+            Holding::Grants,
+            Holding::AppRoles,
+            Holding::Memberships,
+            Holding::Ownerships,
+        ] {
+            let held = s.directory().holdings(&mut call, &who, what).await.unwrap();
+            for answer in s.directory().remove_all(&mut call, &who, &held).await {
+                note(answer.err());
+            }
+        }
+        for change in [
+            AccountChange::Disable,
+            AccountChange::Password("Pw-Canary-9$x".into()),
+            AccountChange::RevokeSessions,
+        ] {
+            note(s.directory().set(&mut call, &who, &change).await.err());
+        }
+        for change in [
+            MailboxChange::BlockProtocols,
+            MailboxChange::Hide,
+            MailboxChange::Forward {
+                to: Some("nobody-canary-x".into()),
+            },
+            MailboxChange::Grant {
+                to: successor.clone(),
+                right: MailboxRight::FullAccess,
+            },
+            MailboxChange::ConvertToShared,
+        ] {
+            note(s.mailboxes().set(&mut call, &who, &change).await.err());
+        }
+        for what in [
+            Attachment::Rules,
+            Attachment::DelegationsTo,
+            Attachment::DelegationsFrom,
+            Attachment::MobileDevices,
+            Attachment::Meetings,
+        ] {
+            for one in s.mailboxes().attached(&mut call, &who, &what).await.unwrap() {
+                assert!(!one.key().to_lowercase().contains("canary"), "{}", one.key());
+                note(s.mailboxes().detach(&mut call, &who, &one).await.err());
+            }
+        }
+        for device in s.devices().of(&mut call, &who).await.unwrap() {
+            s.devices().recovery_keys(&mut call, &device.at).await.unwrap();
+            note(s.devices().act(&mut call, &device.at, DeviceAction::Retire).await.err());
+        }
+        let missing = id("canary-nobody");
+        note(s.directory().account(&mut call, &missing).await.err());
+        note(s.mailboxes().set(&mut call, &missing, &MailboxChange::Hide).await.err());
+        calls.push(call);
+    }
+    let wrong = s.anew(Credential::Secret("wrong-canary".into()));
+    faults.extend(Directory::account(&wrong, &mut s.reading(), &successor).await.err());
+    assert!(faults.len() > 20, "enough was refused to look at: {}", faults.len());
+    let mut texts: Vec<String> = faults.iter().map(|f| format!("{f} {f:?}")).collect();
+    texts.extend(calls.iter().map(|c| format!("{c:?} {:?}", c.receipts())));
+    texts.push(format!("{:?}", s.graph));
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        logged.contains("attempted=PATCH /users/{id}"),
+        "our own lines are there"
+    );
+    texts.extend(logged.lines().map(str::to_owned));
+    for text in texts {
+        let lower = text.to_lowercase();
+        assert!(!lower.contains("canary") && !lower.contains(ADMIN_APP_SECRET), "{text}");
+        assert!(!text.contains("eyJ"), "no token: {text}");
+    }
+}
