@@ -1,0 +1,243 @@
+//! A working folder, and the binary in it. Every process is waited for in
+//! bounded time, and ended by its own handle if it does not end.
+
+use serde_json::Value;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Far longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What a process did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\nstdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// The one document on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}:\n{}\nstderr:\n{}", self.out, self.err))
+    }
+
+    /// The objects on standard output, one a line.
+    #[track_caller]
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        self.out.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+    }
+}
+
+/// A process that goes on.
+pub(crate) struct Running {
+    child: Child,
+    readers: Vec<thread::JoinHandle<String>>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = child.stdout.take().unwrap();
+        let err = child.stderr.take().unwrap();
+        Self { child, readers: vec![reader(out), reader(err)] }
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> Ran {
+        let until = Instant::now() + PATIENCE;
+        let mut late = false;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > until && !late {
+                late = true;
+                self.child.kill().unwrap();
+            }
+            thread::sleep(LOOK_AGAIN);
+        };
+        let mut texts = self.readers.drain(..).map(|r| r.join().unwrap());
+        let ran = Ran { code: status.code(), out: texts.next().unwrap(), err: texts.next().unwrap() };
+        drop(texts);
+        assert!(!late, "it did not end within {PATIENCE:?}: {ran:?}");
+        ran
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already waited for, or a test that failed: nothing is left behind.
+        if self.child.try_wait().is_ok_and(|s| s.is_none()) {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}
+
+fn reader(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        from.read_to_end(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    })
+}
+
+/// A working folder.
+pub(crate) struct Folder {
+    dir: TempDir,
+}
+
+impl Folder {
+    /// An empty one.
+    pub(crate) fn empty() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// One that `offboard init` has made.
+    #[track_caller]
+    pub(crate) fn fresh() -> Self {
+        let folder = Self::empty();
+        folder.run(&["init"]).expect(0);
+        folder
+    }
+
+    /// One with the tenant `northwind`, whose systems do not answer.
+    #[track_caller]
+    pub(crate) fn with_tenant() -> Self {
+        let folder = Self::fresh();
+        let nowhere = "http://127.0.0.1:9";
+        folder.tenant("northwind", "northwind.example", [nowhere; 4]);
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path().join("data/offboard.sock")
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Configures a tenant: directory, and the bases of login, Graph, Exchange
+    /// and SharePoint.
+    pub(crate) fn tenant(&self, handle: &str, directory: &str, [login, graph, exchange, sharepoint]: [&str; 4]) {
+        let secret = self.write(&format!("{handle}.secret"), offboard_sim::population::ADMIN_APP_SECRET);
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let text = format!(
+            r#"name = "{handle}"
+time_zone = "Europe/Berlin"
+
+[systems.m365]
+kind = "graph"
+directory = "{directory}"
+client_id = "{}"
+client_secret = {{ file = "{}" }}
+login_url = "{login}"
+graph_url = "{graph}"
+exchange_url = "{exchange}"
+sharepoint_url = "{sharepoint}"
+
+[policy.approvals]
+irreversible_delay = "1s"
+"#,
+            offboard_sim::population::ADMIN_APP,
+            secret.display()
+        );
+        self.write(&format!("tenants/{handle}.toml"), &text);
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_offboard"));
+        command.current_dir(self.path()).args(args).env_clear();
+        command.env("OFFBOARD_USER", "hr@acme.example").env("TZ", "UTC");
+        command
+    }
+
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.start(args).wait()
+    }
+
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.command(args))
+    }
+
+    /// Runs in no folder's name and with another environment.
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Ran {
+        let mut command = self.command(args);
+        change(&mut command);
+        Running::start(command).wait()
+    }
+
+    /// Starts `offboard serve` and waits until it answers.
+    #[track_caller]
+    pub(crate) fn serve(&self) -> Running {
+        let mut serving = self.start(&["serve"]);
+        until("the folder is served", || {
+            assert!(serving.is_running(), "it ended");
+            self.served_by() == Some(serving.child.id())
+        });
+        serving
+    }
+
+    /// The process that answers on the socket.
+    fn served_by(&self) -> Option<u32> {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let mut stream = std::os::unix::net::UnixStream::connect(self.socket()).ok()?;
+        stream.write_all(b"{\"ask\":\"status\"}\n").ok()?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).ok()?;
+        let answer: Value = serde_json::from_str(&line).ok()?;
+        u32::try_from(answer["with"]["process"].as_u64()?).ok()
+    }
+}
+
+/// Waits for a state.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
+        thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// One departure of `northwind` as JSON.
+pub(crate) fn departure(reference: &str, user: &str) -> String {
+    format!(
+        r#"{{"tenant":"northwind","reference":"{reference}","person":{{"user_principal_name":"{user}"}},"effective_at":"2026-01-01T00:00:00Z"}}"#
+    )
+}
