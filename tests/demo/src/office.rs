@@ -38,7 +38,7 @@ pub(crate) async fn open(args: &Args, clock: &Arc<dyn Clock>) -> Result<Office, 
     let world = Arc::new(Mutex::new(world));
     let tell = clock.clone();
     let simulator =
-        Simulator::start(world.clone(), Arc::new(move || tell.now().0), Some(1.0 / f64::from(args.speed))).await?;
+        Simulator::start(world.clone(), Arc::new(move || tell.now().0), Some(f64::from(args.speed))).await?;
     prepare(&args.output)?;
     write_configuration(&args.output, &simulator, &tenants)?;
     let config = config::load(&args.output)?;
@@ -77,6 +77,9 @@ login_url = "{login}"
 graph_url = "{graph}"
 exchange_url = "{exchange}"
 sharepoint_url = "{sharepoint}"
+
+[intake.columns]
+manner = "Art"
 
 [policy]
 automatic_reply = "This person has left {name}. Please write to office@{short}.example."

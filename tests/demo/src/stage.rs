@@ -5,6 +5,7 @@ use crate::office::{self, BEGINS, Office};
 use crate::{Args, Failed, export, result};
 use indicatif::{ProgressBar, ProgressStyle};
 use offboard_cli::embedded::{Embedded, Overrides};
+use offboard_cli::error::CliError;
 use offboard_dispatcher::control::{Request, Response};
 use offboard_dispatcher::intake::{self, Context};
 use offboard_dispatcher::view::CaseView;
@@ -36,11 +37,11 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
     introduce(args, &office);
     let file = export::write(&office, &args.output)?;
     let cases = {
-        let embedded = Embedded::start(&office.config, clock.clone(), Overrides { no_control: true, ..Overrides::default() }).await?;
+        let embedded = Embedded::start(&office.config, clock.clone(), Overrides { no_control: true, ..Overrides::default() }).await.map_err(broke)?;
         let opened = hand_in(&office, &embedded, &file, clock.as_ref()).await?;
         println!("\nRunning. A simulated colleague answers what a person would.\n");
         let cases = follow(args, &office, &embedded, &opened).await?;
-        embedded.shutdown().await?;
+        embedded.shutdown().await.map_err(broke)?;
         cases
     };
     result::show(args, &office, &cases)
@@ -148,4 +149,8 @@ fn is_lost_laptop(office: &Office, case: &CaseView) -> bool {
     let seen = case.tasks.iter().find(|t| t.kind == offboard_domain::Kind::Resolve).and_then(|t| t.seen.as_ref());
     let id = seen.and_then(|o| o.facts.text("object_id"));
     id.is_some_and(|id| office.tenants.iter().any(|t| t.cast.lost_laptop == id))
+}
+
+fn broke(error: CliError) -> Failed {
+    error.to_string().into()
 }
