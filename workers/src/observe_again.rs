@@ -25,7 +25,10 @@ pub(crate) async fn run(assignment: &Assignment, job: &mut Job<'_>) -> Answer<Sa
     let mut each = Vec::with_capacity(assignment.checks.len());
     for check in &assignment.checks {
         let remembered = mine(&job.remembered, check);
-        each.push(one(job.reading(check.kind, &check.target, &check.params, remembered), check));
+        each.push(one(
+            job.reading(check.kind, &check.target, &check.params, remembered),
+            check,
+        ));
     }
     let readings: Vec<Reading> = futures::stream::iter(each).buffered(READ_AT_ONCE).collect().await;
     let mut results = Vec::with_capacity(readings.len());

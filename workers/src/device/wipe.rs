@@ -22,10 +22,15 @@ use offboard_connectors::{Answer, DeviceAction, ManagedDevice, Owner};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 use offboard_domain::{Facts, FaultClass, Timestamp};
 
-/// How often a device that has not checked in is looked at.
-const LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
-/// How often one is looked at that has taken the order: its record goes soon.
-const ACTIVE_LOOK_AGAIN_MS: i64 = MINUTE_MS;
+/// How often a device is looked at that has not checked in. What it says after
+/// it has taken the order is the proof, and its record goes some minutes later:
+/// looked at less often, that would be missed.
+const LOOK_AGAIN_MS: i64 = 5 * MINUTE_MS;
+/// How often one is looked at that has taken the order, or was given it within
+/// the last quarter of an hour and is perhaps at hand.
+const SOON_LOOK_AGAIN_MS: i64 = MINUTE_MS;
+/// That quarter of an hour.
+const AT_HAND_MS: i64 = 15 * MINUTE_MS;
 /// How long an acknowledged order may stay invisible.
 const VISIBLE_WITHIN_MS: i64 = HOUR_MS;
 /// How far the vendor's clock may be behind ours when it dates an order.
@@ -139,14 +144,19 @@ impl Procedure for WipeDevice {
         let sent = job.remembered.int(ORDERED_MS).map(Timestamp);
         let recently = sent.is_some_and(|at| now.since(at) < VISIBLE_WITHIN_MS);
         let (after_ms, why) = match order(job, managed) {
-            Order::Is(state) if state == "active" => (
-                ACTIVE_LOOK_AGAIN_MS,
-                "the device has taken the wipe and has not finished",
-            ),
-            Order::Is(state) if under_way(&state) => (
-                LOOK_AGAIN_MS,
-                "the device has not checked in since the wipe was ordered",
-            ),
+            Order::Is(state) if state == "active" => {
+                (SOON_LOOK_AGAIN_MS, "the device has taken the wipe and has not finished")
+            }
+            Order::Is(state) if under_way(&state) => {
+                let dated = managed
+                    .and_then(|m| m.action("wipe"))
+                    .and_then(|a| a.started_ms)
+                    .map(Timestamp)
+                    .or(sent);
+                let at_hand = dated.is_some_and(|at| now.since(at) < AT_HAND_MS);
+                let after_ms = if at_hand { SOON_LOOK_AGAIN_MS } else { LOOK_AGAIN_MS };
+                (after_ms, "the device has not checked in since the wipe was ordered")
+            }
             Order::None | Order::Older(_) if wiping(managed) => (
                 LOOK_AGAIN_MS,
                 "the device has not checked in since the wipe was ordered",

@@ -27,16 +27,22 @@ async fn observe_held(job: &mut Job<'_>, what: Holding, fact: &str) -> Answer<Se
     Ok(Seen::with(facts, Things::Held(held)))
 }
 
-/// Takes everything away that was read.
-async fn remove_held<'h>(job: &mut Job<'_>, held: impl Iterator<Item = &'h Held> + Send) -> Answer<Applied> {
+/// How many things are asked for together: what fits one batch of the vendors
+/// that have batches.
+const TOGETHER: usize = 20;
+
+/// Takes these things away.
+async fn remove_held(job: &mut Job<'_>, held: &[Held]) -> Answer<Applied> {
     let id = job.account()?;
     let directory = job.directory()?;
     let mut items = Items::default();
-    for one in held {
+    for some in held.chunks(TOGETHER) {
         if !items.go_on(job) {
             break;
         }
-        items.note(directory.remove(job.writing()?, &id, one).await)?;
+        for done in directory.remove_all(job.writing()?, &id, some).await {
+            items.note(done)?;
+        }
     }
     items.end()
 }

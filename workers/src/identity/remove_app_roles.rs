@@ -15,6 +15,6 @@ impl Procedure for RemoveAppRoles {
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
-        remove_held(job, seen.held().iter()).await
+        remove_held(job, seen.held()).await
     }
 }

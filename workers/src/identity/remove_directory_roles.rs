@@ -30,6 +30,6 @@ impl Procedure for RemoveDirectoryRoles {
             let detail = "no other enabled account administers the tenant; give somebody else the role, then retry";
             return Err(job.fault(FaultClass::Blocked, detail));
         }
-        remove_held(job, seen.held().iter()).await
+        remove_held(job, seen.held()).await
     }
 }

@@ -53,10 +53,8 @@ impl Procedure for RemoveGroupMemberships {
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
-        let removable = seen
-            .held()
-            .iter()
-            .filter(|h| h.group().is_some_and(|g| nature(g) == Nature::Removable));
-        remove_held(job, removable).await
+        let removable = |h: &&Held| h.group().is_some_and(|g| nature(g) == Nature::Removable);
+        let held: Vec<Held> = seen.held().iter().filter(removable).cloned().collect();
+        remove_held(job, &held).await
     }
 }

@@ -44,7 +44,8 @@ impl Procedure for RemoveGroupOwnerships {
                 }
             )
         };
-        let applied = remove_held(job, seen.held().iter().filter(|h| !sole(h))).await?;
+        let others: Vec<Held> = seen.held().iter().filter(|h| !sole(h)).cloned().collect();
+        let applied = remove_held(job, &others).await?;
         if seen.held().iter().any(sole) {
             let detail = "he is the only owner of a group again; give it another owner, then retry";
             return Err(job.fault(FaultClass::Blocked, detail));

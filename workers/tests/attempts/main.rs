@@ -1,0 +1,9 @@
+//! Attempts against a tiny world in memory: what every kind must uphold, death
+//! at every await, the rules of single kinds, and the worker over a queue.
+
+mod death;
+mod drive;
+mod fake;
+mod kinds;
+mod rules;
+mod worker;

@@ -1,0 +1,574 @@
+//! What single kinds owe beyond the laws of all.
+
+use crate::drive::{Desk, End, NEVER, Todo, every_kind, setting};
+use crate::fake::state::{CANARY, LEAVER, SUCCESSOR, device, group};
+use crate::fake::{State, system};
+use offboard_connectors::{GroupNature, Held, MobileWipe, Owner};
+use offboard_domain::{
+    Assignment, Check, Digest, Fact, FaultClass, Kind, Lane, Mode, ObjectId, Report, Said, Target, TaskId,
+};
+use offboard_runtime::keys::EscrowMaster;
+use offboard_workers::attempt;
+
+async fn end(state: State, todo: Todo) -> (Desk, End) {
+    let mut desk = Desk::new(state);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    (desk, end)
+}
+
+async fn changed(kind: Kind, f: impl FnOnce(&mut State)) -> (Desk, End) {
+    let (mut state, todo) = setting(kind);
+    f(&mut state);
+    end(state, todo).await
+}
+
+fn asked(end: &End) -> &str {
+    match end {
+        End::Asked(why) => why,
+        other => panic!("a person should have been asked: {other:?}"),
+    }
+}
+
+fn fact(end: &End, name: &str) -> Fact {
+    let (End::Settled(seen) | End::Found(seen, _)) = end else {
+        panic!("not settled: {end:?}")
+    };
+    seen.facts
+        .get(name)
+        .unwrap_or_else(|| panic!("no fact {name} in {seen:?}"))
+        .clone()
+}
+
+fn list(of: &[&str]) -> Fact {
+    Fact::List(of.iter().map(|s| (*s).to_owned()).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redelivered_once_only_order_is_never_begun() {
+    for kind in every_kind().into_iter().filter(|k| !k.spec().convergent) {
+        let (state, todo) = setting(kind);
+        let desk = Desk::new(state);
+        let assignment = desk.assignment(&todo);
+        let report = attempt(&assignment, Lane::Normal, true, &desk.context).await;
+        assert!(
+            matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Unknown),
+            "{kind}"
+        );
+        // Also when it came late: whoever held it before may have begun in time.
+        desk.fake.clock.to(assignment.over_at());
+        let report = attempt(&assignment, Lane::Normal, true, &desk.context).await;
+        assert!(
+            matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Unknown),
+            "{kind}"
+        );
+        assert!(desk.writes().is_empty(), "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn resolving_names_a_successor_only_if_he_can_be_one() {
+    let (_, found) = changed(Kind::Resolve, |_| {}).await;
+    assert_eq!(fact(&found, "successor_id"), Fact::from(SUCCESSOR));
+    assert_eq!(fact(&found, "object_id"), Fact::from(LEAVER));
+    assert_eq!(fact(&found, "last_administrator"), Fact::Bool(false));
+    let (_, disabled) = changed(Kind::Resolve, |s| {
+        s.accounts.get_mut(SUCCESSOR).unwrap().enabled = false
+    })
+    .await;
+    assert_eq!(
+        fact(&disabled, "successor_problem"),
+        Fact::from("the successor's account is disabled")
+    );
+    let (_, gone) = changed(Kind::Resolve, |s| drop(s.accounts.remove(SUCCESSOR))).await;
+    assert_eq!(
+        fact(&gone, "successor_problem"),
+        Fact::from("no account matches the successor")
+    );
+    let (_, himself) = changed(Kind::Resolve, |s| {
+        s.accounts.get_mut(LEAVER).unwrap().manager_id = Some(LEAVER.into())
+    })
+    .await;
+    assert_eq!(
+        fact(&himself, "successor_problem"),
+        Fact::from("the successor is the leaver")
+    );
+    let (_, nobody) = changed(Kind::Resolve, |s| drop(s.accounts.remove(LEAVER))).await;
+    assert_eq!(asked(&nobody), "blocked: no account matches the request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_administrator_keeps_his_role() {
+    let (desk, end) = changed(Kind::RemoveDirectoryRoles, |s| {
+        if let Held::Role {
+            administrator,
+            last_administrator,
+            ..
+        } = &mut s.roles[0]
+        {
+            (*administrator, *last_administrator) = (true, true);
+        }
+    })
+    .await;
+    assert!(asked(&end).contains("no other enabled account"));
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_phone_goes_last() {
+    let (desk, _) = changed(Kind::RemoveAuthMethods, |_| {}).await;
+    assert_eq!(desk.writes().last().unwrap(), "remove phone-1 from u-leaver");
+    assert_eq!(desk.writes().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_group_is_treated_as_what_it_is() {
+    let (desk, end) = changed(Kind::RemoveGroupMemberships, |s| {
+        let mut add = |id: &str, f: fn(&mut offboard_connectors::Group)| {
+            let mut added = group(id, &[]);
+            f(&mut added);
+            s.groups.insert(id.to_owned(), added);
+            s.members.insert(id.to_owned(), [LEAVER.to_owned()].into());
+        };
+        add("g-dynamic", |g| g.dynamic = true);
+        add("g-synced", |g| g.synced = true);
+        add("g-role", |g| g.role_assignable = true);
+        add("g-list", |g| g.nature = GroupNature::DistributionList);
+    })
+    .await;
+    assert!(asked(&end).contains("synchronised from Active Directory"), "{end:?}");
+    let left = |g: &str| format!("remove {g} from {LEAVER}");
+    let mut wanted = ["g-list", "g-mail", "g-plain", "g-role"].map(left).to_vec();
+    wanted.sort();
+    let mut did = desk.writes();
+    did.sort();
+    assert_eq!(did, wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_successor_nothing_is_given_to_anybody() {
+    for kind in [
+        Kind::HandOverGroups,
+        Kind::HandOverMeetings,
+        Kind::GrantSuccessorMailbox,
+        Kind::HandOverOneDrive,
+    ] {
+        let (state, mut todo) = setting(kind);
+        todo.params.0.clear();
+        let (desk, end) = end(state, todo).await;
+        assert!(asked(&end).starts_with("blocked"), "{kind}: {end:?}");
+        assert!(desk.writes().is_empty(), "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sole_owners_hand_over_before_they_go() {
+    let (desk, end) = changed(Kind::RemoveGroupOwnerships, |s| {
+        s.owners.get_mut("g-sole").unwrap().remove(SUCCESSOR);
+    })
+    .await;
+    assert!(asked(&end).contains("only owner"), "{end:?}");
+    assert_eq!(desk.writes(), ["remove g-plain from u-leaver"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversion_counts_when_two_sources_agree_twice_a_minute_apart() {
+    let (desk, end) = changed(Kind::ConvertToShared, |_| {}).await;
+    let Fact::Int(agreed) = fact(&end, "agreed_for_ms") else {
+        panic!("{end:?}")
+    };
+    assert!(agreed >= 60_000, "{agreed}");
+    assert_eq!(desk.writes().len(), 1, "ordered once: {:?}", desk.writes());
+    assert!(
+        desk.reports
+            .iter()
+            .filter(|r| matches!(r.said, Said::Wait { .. }))
+            .count()
+            >= 3
+    );
+    // One source alone is not enough, however long.
+    let (state, todo) = setting(Kind::ConvertToShared);
+    let mut desk = Desk::new(state);
+    desk.fake
+        .edit(|s| s.mailbox.as_mut().unwrap().recipient_type = "SharedMailbox".into());
+    let mut todo = todo;
+    for _ in 0..5 {
+        let report = desk.once(&todo).await;
+        let Said::Wait { until, checkpoint, .. } = report.said else {
+            panic!("{:?}", report.said)
+        };
+        todo.checkpoint = checkpoint;
+        desk.fake.clock.to(until);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn size_and_hold_gate_the_conversion() {
+    let (desk, large) = changed(Kind::ConvertToShared, |s| s.usage.size_bytes = 60_000_000_000).await;
+    assert!(asked(&large).contains("larger than a shared one may be"), "{large:?}");
+    assert!(desk.writes().is_empty());
+    let (_, kept) = changed(Kind::ConvertToShared, |s| {
+        s.mailbox.as_mut().unwrap().holds.litigation = true
+    })
+    .await;
+    assert_eq!(fact(&kept, "too_large_or_held"), Fact::Bool(false));
+    let (desk, held) = changed(Kind::ConvertToShared, |s| {
+        s.mailbox.as_mut().unwrap().holds.litigation = true;
+        s.direct.retain(|l| !l.keeps_mailbox_hold);
+    })
+    .await;
+    assert!(asked(&held).contains("on hold"), "{held:?}");
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_mailbox_needs_is_not_released() {
+    let (desk, end) = changed(Kind::ReleaseDirectLicenses, |s| {
+        s.mailbox.as_mut().unwrap().holds.litigation = true
+    })
+    .await;
+    assert_eq!(fact(&end, "kept_sku_ids"), list(&["e3"]));
+    assert_eq!(desk.writes(), ["release visio of u-leaver"]);
+    // Not shared, and nobody can tell which licence bears it: all stay.
+    let (desk, end) = changed(Kind::ReleaseDirectLicenses, |s| {
+        s.mailbox.as_mut().unwrap().recipient_type = "UserMailbox".into();
+        s.direct.iter_mut().for_each(|l| l.keeps_mailbox_hold = false);
+    })
+    .await;
+    assert_eq!(fact(&end, "kept_sku_ids"), list(&["e3", "visio"]));
+    assert!(desk.writes().is_empty());
+    let (desk, end) = changed(Kind::ReleaseGroupLicenses, |s| {
+        s.mailbox.as_mut().unwrap().recipient_type = "UserMailbox".into();
+        s.direct.clear();
+    })
+    .await;
+    assert!(asked(&end).contains("not a shared one"), "{end:?}");
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pool_says_what_is_freed() {
+    let (_, end) = changed(Kind::ProvePool, |_| {}).await;
+    assert_eq!(fact(&end, "freed_sku_ids"), list(&["e3", "flow", "visio"]));
+    assert_eq!(fact(&end, "freed_cents_per_month"), Fact::Int(3_600));
+    assert_eq!(fact(&end, "freed_without_price"), list(&["FLOW", "VISIO"]));
+    // What the vendor still shows is waited for.
+    let (state, todo) = setting(Kind::ProvePool);
+    let mut desk = Desk::new(state);
+    desk.fake.edit(|s| {
+        s.members.get_mut("g-lic").unwrap().insert(LEAVER.to_owned());
+    });
+    let report = desk.once(&todo).await;
+    assert!(matches!(report.said, Said::Wait { .. }), "{:?}", report.said);
+}
+
+#[tokio::test(start_paused = true)]
+async fn discovery_finds_one_task_for_each_need() {
+    let (_, end) = changed(Kind::DiscoverDevices, |_| {}).await;
+    let End::Found(_, finds) = end else { panic!("{end:?}") };
+    let of = |id: &str| -> Vec<Kind> { finds.iter().filter(|f| f.object.0 == id).map(|f| f.kind).collect() };
+    let escrow_retire_disable = [Kind::EscrowRecoveryKeys, Kind::RetireDevice, Kind::DisableDeviceObject];
+    assert_eq!(of("m-personal"), escrow_retire_disable);
+    assert_eq!(of("m-odd"), escrow_retire_disable);
+    assert_eq!(
+        of("m-company"),
+        [
+            Kind::EscrowRecoveryKeys,
+            Kind::ConfirmDeviceReturned,
+            Kind::WipeDevice,
+            Kind::UnassignAutopilot,
+            Kind::DisableDeviceObject
+        ]
+    );
+    let (state, mut todo) = setting(Kind::DiscoverDevices);
+    todo.params.set("wipe_company_devices", false);
+    let (_, kept) = self::end(state, todo).await;
+    assert!(matches!(kept, End::Found(_, finds) if finds.iter().all(|f| f.kind != Kind::WipeDevice)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_his_own_company_device_is_wiped() {
+    let row = |s: &mut State| s.devices.get_mut("m-company").unwrap().managed.clone().unwrap();
+    for owner in [Owner::Personal, Owner::Unknown] {
+        let (desk, end) = changed(Kind::WipeDevice, |s| {
+            let managed = offboard_connectors::ManagedDevice { owner, ..row(s) };
+            s.devices.get_mut("m-company").unwrap().managed = Some(managed);
+        })
+        .await;
+        assert!(asked(&end).starts_with("blocked"), "{end:?}");
+        assert!(desk.writes().is_empty());
+    }
+    let (desk, end) = changed(Kind::WipeDevice, |s| {
+        let managed = offboard_connectors::ManagedDevice {
+            user_id: Some("u-other".into()),
+            ..row(s)
+        };
+        s.devices.get_mut("m-company").unwrap().managed = Some(managed);
+    })
+    .await;
+    assert!(asked(&end).contains("another account"), "{end:?}");
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_gone_proves_no_wipe() {
+    let (desk, end) = changed(Kind::WipeDevice, |s| {
+        s.devices.get_mut("m-company").unwrap().managed = None
+    })
+    .await;
+    assert!(asked(&end).contains("does not prove a wipe"), "{end:?}");
+    assert!(desk.writes().is_empty());
+    // Deleted while the order was still pending: the same.
+    let (state, mut todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    let Said::Wait { checkpoint, .. } = report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(desk.writes().len(), 1);
+    todo.checkpoint = checkpoint;
+    todo.mode = Mode::ObserveOnly;
+    desk.fake
+        .edit(|s| s.devices.get_mut("m-company").unwrap().managed = None);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(asked(&end).contains("does not prove a wipe"), "{end:?}");
+    assert_eq!(desk.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wipe_that_somebody_else_ordered_is_awaited() {
+    let (state, todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(state);
+    let now_ms = desk.now().0;
+    desk.fake.edit(|s| s.order("m-company", "wipe", now_ms));
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wipe_that_failed_is_conclusive_and_one_that_cannot_be_seen_is_not() {
+    let (state, mut todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(state);
+    let now_ms = desk.now().0;
+    desk.fake.edit(|s| {
+        s.order("m-company", "wipe", now_ms);
+        let row = s.devices.get_mut("m-company").unwrap();
+        row.schedule.clear();
+        let managed = row.managed.as_mut().unwrap();
+        managed.actions[0].state = "failed".into();
+        managed.management_state = Some("managed".into());
+    });
+    todo.mode = Mode::ObserveOnly;
+    let report = desk.once(&todo).await;
+    let Said::Observed { observation } = &report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(observation.facts.bool("conclusive"), Some(true));
+    assert_eq!(observation.facts.bool("wiped"), Some(false));
+    // Acknowledged long ago, and nowhere to be seen.
+    let (state, mut todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(state);
+    todo.mode = Mode::ObserveOnly;
+    todo.checkpoint = Some(offboard_domain::Facts::new().with("ordered_ms", desk.now().0 - 7_200_000));
+    let report = desk.once(&todo).await;
+    let Said::Observed { observation } = &report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(observation.facts.bool("conclusive"), Some(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_once_only_order_every_fault_is_unknown() {
+    let (state, todo) = setting(Kind::WipeDevice);
+    for class in [FaultClass::Transient, FaultClass::Unknown] {
+        let mut desk = Desk::new(state.clone());
+        desk.fake.lock().next_faults = vec![(class, true)];
+        let report = desk.once(&todo).await;
+        assert!(matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Unknown));
+    }
+    // A clear refusal is not.
+    let mut desk = Desk::new(state);
+    desk.fake.lock().next_faults = vec![(FaultClass::Denied, false)];
+    let report = desk.once(&todo).await;
+    assert!(matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Denied));
+}
+
+#[tokio::test(start_paused = true)]
+async fn recovery_keys_are_in_the_escrow_and_nowhere_else() {
+    let (state, todo) = setting(Kind::EscrowRecoveryKeys);
+    let mut desk = Desk::new(state.clone());
+    let report = desk.once(&todo).await;
+    let [artifact] = report.artifacts.as_slice() else {
+        panic!("{:?}", report.artifacts)
+    };
+    let sealed = desk.context.store.get(artifact.digest).await.unwrap();
+    assert!(!String::from_utf8_lossy(&sealed).contains(CANARY));
+    let key = EscrowMaster::from_bytes([7; 32]).tenant(&report.tenant);
+    let opened = key.open(&format!("{}/m-company", report.case), &sealed).unwrap();
+    let line: serde_json::Value = serde_json::from_slice(opened.trim_ascii()).unwrap();
+    assert_eq!(line["key"], format!("{CANARY}-recovery-company"));
+    // The same again is the same artifact.
+    let again = desk.once(&todo).await;
+    assert_eq!(again.artifacts, report.artifacts);
+    let mut without = Desk::new(state);
+    without.context.escrow = None;
+    let report = without.once(&todo).await;
+    assert!(matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Denied));
+    assert!(report.artifacts.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn snapshots_are_artifacts_and_hold_the_whole() {
+    for (kind, name) in [
+        (Kind::SnapshotAccess, "snapshot.access"),
+        (Kind::SnapshotDirectory, "snapshot.directory"),
+        (Kind::SnapshotMailbox, "snapshot.mailbox"),
+    ] {
+        let (state, todo) = setting(kind);
+        let mut desk = Desk::new(state);
+        let report = desk.once(&todo).await;
+        let [artifact] = report.artifacts.as_slice() else {
+            panic!("{:?}", report.artifacts)
+        };
+        assert_eq!(artifact.name, name);
+        let bytes = desk.context.store.get(artifact.digest).await.unwrap();
+        assert_eq!(artifact.size_bytes, bytes.len() as u64);
+        assert_eq!(Digest::of(&bytes), artifact.digest);
+        let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert!(whole.as_object().is_some_and(|o| o.len() >= 3));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn phones_are_wiped_before_they_go_but_not_waited_for_for_ever() {
+    let (desk, end) = changed(Kind::RemoveMobilePartnerships, |_| {}).await;
+    assert!(matches!(end, End::Settled(_)));
+    assert_eq!(
+        desk.writes(),
+        [
+            "wipe account on p-new of u-leaver",
+            "detach p-old of u-leaver",
+            "detach p-new of u-leaver"
+        ]
+    );
+    let (state, todo) = setting(Kind::RemoveMobilePartnerships);
+    let mut desk = Desk::new(state);
+    let began = desk.now();
+    desk.fake.edit(|s| {
+        s.attached.iter_mut().for_each(|a| {
+            if let offboard_connectors::Attached::MobileDevice(phone) = a {
+                // Ordered before, and switched off since.
+                phone.wipe = MobileWipe::Pending;
+            }
+        });
+    });
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(fact(&end, "unanswered_wipe_count"), Fact::Int(2));
+    assert!(desk.now().since(began) >= 86_400_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_not_there_needs_nothing() {
+    for kind in every_kind()
+        .into_iter()
+        .filter(|k| k.spec().area == offboard_domain::Area::Mailbox && k.spec().writes)
+    {
+        let (desk, end) = changed(kind, |s| s.mailbox = None).await;
+        assert!(matches!(end, End::NotApplicable(_)), "{kind}: {end:?}");
+        assert!(desk.writes().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_company_device_is_never_retired_and_a_stranger_s_neither() {
+    let (desk, end) = changed(Kind::RetireDevice, |s| {
+        let row = device("personal", Owner::Company);
+        s.devices.insert("m-personal".into(), row);
+    })
+    .await;
+    assert!(asked(&end).contains("company's now"), "{end:?}");
+    assert!(desk.writes().is_empty());
+    let (desk, end) = changed(Kind::RetireDevice, |s| {
+        let row = s.devices.get_mut("m-personal").unwrap();
+        row.managed.as_mut().unwrap().user_id = Some("u-other".into());
+    })
+    .await;
+    assert!(asked(&end).contains("another account"), "{end:?}");
+    assert!(desk.writes().is_empty());
+}
+
+fn round(desk: &Desk, kinds: &[Kind]) -> Assignment {
+    let (_, todo) = setting(Kind::HideFromAddressLists);
+    let mut assignment = desk.assignment(&todo);
+    assignment.kind = Kind::ObserveMailbox;
+    assignment.target.object = Some("round-1".into());
+    for kind in kinds {
+        let (_, todo) = setting(*kind);
+        let object = todo.object.map(ObjectId::from);
+        assignment.checks.push(Check {
+            task: TaskId::derive(assignment.case, kind.name(), &system(), object.as_ref()),
+            kind: *kind,
+            target: Target {
+                system: system(),
+                object,
+            },
+            params: todo.params,
+        });
+    }
+    assignment
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_closing_round_reads_all_and_writes_nothing() {
+    let desk = Desk::new(State::rich());
+    let kinds = [
+        Kind::BlockProtocols,
+        Kind::HideFromAddressLists,
+        Kind::RemoveInboxRules,
+        Kind::SetForwarding,
+        Kind::HoldMailbox,
+    ];
+    let assignment = round(&desk, &kinds);
+    let Report { said, receipts, .. } = attempt(&assignment, Lane::Normal, false, &desk.context).await;
+    let Said::Checked { results } = said else {
+        panic!("{said:?}")
+    };
+    let ordered: Vec<TaskId> = assignment.checks.iter().map(|c| c.task).collect();
+    assert_eq!(results.iter().map(|r| r.task).collect::<Vec<_>>(), ordered);
+    assert!(!receipts.is_empty());
+    assert!(desk.writes().is_empty() && desk.fake.lock().trespasses == 0);
+    assert_eq!(desk.fake.now(), State::rich());
+    // One that cannot be read is the answer of the whole.
+    let mut assignment = round(&desk, &kinds);
+    assignment.checks[1].kind = Kind::ConfirmHandover;
+    let report = attempt(&assignment, Lane::Normal, false, &desk.context).await;
+    assert!(matches!(report.said, Said::Fault { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_closing_round_too_wants_two_agreeing_readings_of_a_conversion() {
+    let desk = Desk::new(State::shared());
+    let mut assignment = round(&desk, &[Kind::HideFromAddressLists, Kind::ConvertToShared]);
+    let first = attempt(&assignment, Lane::Normal, false, &desk.context).await;
+    let Said::Wait { until, checkpoint, .. } = first.said else {
+        panic!("{:?}", first.said)
+    };
+    desk.fake.clock.to(until);
+    assignment.checkpoint = checkpoint;
+    let second = attempt(&assignment, Lane::Normal, false, &desk.context).await;
+    let Said::Checked { results } = second.said else {
+        panic!("{:?}", second.said)
+    };
+    assert_eq!(results[1].observation.facts.int("agreed_for_ms"), Some(60_000));
+    // Undone in the meantime: it is said at once.
+    desk.fake
+        .edit(|s| s.mailbox.as_mut().unwrap().recipient_type = "UserMailbox".into());
+    let third = attempt(
+        &round(&desk, &[Kind::ConvertToShared]),
+        Lane::Normal,
+        false,
+        &desk.context,
+    )
+    .await;
+    assert!(matches!(third.said, Said::Checked { .. }), "{:?}", third.said);
+}
