@@ -147,7 +147,7 @@ impl Rule {
         match self {
             Self::OutOfAttempts => "every attempt was used; read the last fault, mend its cause, then `offboard retry`, or `offboard waive` with a reason",
             Self::NeedsPermission => "the outside system refused our credential or permission; run `offboard doctor`, grant what it names, then `offboard retry`",
-            Self::BlockedByPolicy => "a policy of the outside system stands in the way; resolve it there, then `offboard retry`",
+            Self::BlockedByPolicy => "a machine must not or cannot get past this; resolve it by hand, then `offboard retry`, or `offboard waive` with a reason",
             Self::NeverAccepted => "the outside system will never accept this request; do it by hand and `offboard retry` (it is read again), or `offboard waive` with a reason",
             Self::NotOffered => "the outside system cannot do this; do it by hand and `offboard retry` (it is read again), or `offboard waive` with a reason",
             Self::ObjectGone => "the object is gone, which proves nothing here; find out what became of it, then `offboard waive` with what you found",

@@ -145,6 +145,11 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             }
             Err(error) => Ok(desk.refuse(&error)),
         },
+        ("POST", ["users", who, "reprocessLicenseAssignment"]) => {
+            // The world works group licences out by itself; asked to, it answers as to an empty order.
+            let reply = desk.world.assign_license(&caller, now, who, &LicenceOrder::default());
+            desk.entity(reply, "user", "users", |person| show::user(&person))
+        }
         ("GET", ["users", who, "licenseDetails"]) => {
             let reply = desk.world.license_details(&caller, now, who);
             desk.list(
