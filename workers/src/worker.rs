@@ -136,7 +136,7 @@ impl Worker {
         match select(pin!(all), pin!(late)).await {
             Either::Left(_) => {}
             Either::Right(_) => {
-                tracing::warn!("attempts did not finish within the shutdown's grace; they are given back")
+                tracing::warn!("attempts did not finish within the shutdown's grace; they are given back");
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Attempts against a tiny world in memory: what every kind must uphold, death
 //! at every await, the rules of single kinds, and the worker over a queue.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
 mod death;
 mod drive;
 mod fake;

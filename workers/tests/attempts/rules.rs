@@ -72,7 +72,7 @@ async fn resolving_names_a_successor_only_if_he_can_be_one() {
     assert_eq!(fact(&found, "object_id"), Fact::from(LEAVER));
     assert_eq!(fact(&found, "last_administrator"), Fact::Bool(false));
     let (_, disabled) = changed(Kind::Resolve, |s| {
-        s.accounts.get_mut(SUCCESSOR).unwrap().enabled = false
+        s.accounts.get_mut(SUCCESSOR).unwrap().enabled = false;
     })
     .await;
     assert_eq!(
@@ -85,7 +85,7 @@ async fn resolving_names_a_successor_only_if_he_can_be_one() {
         Fact::from("no account matches the successor")
     );
     let (_, himself) = changed(Kind::Resolve, |s| {
-        s.accounts.get_mut(LEAVER).unwrap().manager_id = Some(LEAVER.into())
+        s.accounts.get_mut(LEAVER).unwrap().manager_id = Some(LEAVER.into());
     })
     .await;
     assert_eq!(
@@ -207,7 +207,7 @@ async fn size_and_hold_gate_the_conversion() {
     assert!(asked(&large).contains("larger than a shared one may be"), "{large:?}");
     assert!(desk.writes().is_empty());
     let (_, kept) = changed(Kind::ConvertToShared, |s| {
-        s.mailbox.as_mut().unwrap().holds.litigation = true
+        s.mailbox.as_mut().unwrap().holds.litigation = true;
     })
     .await;
     assert_eq!(fact(&kept, "too_large_or_held"), Fact::Bool(false));
@@ -223,7 +223,7 @@ async fn size_and_hold_gate_the_conversion() {
 #[tokio::test(start_paused = true)]
 async fn what_the_mailbox_needs_is_not_released() {
     let (desk, end) = changed(Kind::ReleaseDirectLicenses, |s| {
-        s.mailbox.as_mut().unwrap().holds.litigation = true
+        s.mailbox.as_mut().unwrap().holds.litigation = true;
     })
     .await;
     assert_eq!(fact(&end, "kept_sku_ids"), list(&["e3"]));
@@ -312,7 +312,7 @@ async fn only_his_own_company_device_is_wiped() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_gone_proves_no_wipe() {
     let (desk, end) = changed(Kind::WipeDevice, |s| {
-        s.devices.get_mut("m-company").unwrap().managed = None
+        s.devices.get_mut("m-company").unwrap().managed = None;
     })
     .await;
     assert!(asked(&end).contains("does not prove a wipe"), "{end:?}");
