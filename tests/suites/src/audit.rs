@@ -13,17 +13,21 @@ use offboard_domain::event::{Event, open_event};
 use offboard_domain::task::RestReason;
 use offboard_domain::time::HOUR_MS;
 use offboard_domain::{
-    Area, Assignment, Case, CaseId, CaseKey, CaseState, FaultClass, Kind, Mode, Record, Report, Task, TaskId, TenantId, Timestamp,
+    Area, Assignment, Case, CaseId, CaseKey, CaseState, FaultClass, Kind, Mode, Outcome, Record, Report, Task, TaskId, TenantId, Timestamp,
 };
 use offboard_ledger::{Append, KeyChange, Ledger as _, MemoryLedger};
 use offboard_queue::{Message, QueueName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// Most calls of the ledger at one moment of virtual time.
 const MOST_CALLS_AT_ONCE: u64 = 3_000;
 /// Most appends of one case within an hour of virtual time.
 const MOST_APPENDS_AN_HOUR: u64 = 1_500;
+
+/// Most messages of all cases within an hour of virtual time.
+const MOST_MESSAGES_AN_HOUR: u64 = 6_000;
 
 /// One case as the auditor has folded it.
 pub(crate) struct Shadow {
@@ -38,6 +42,8 @@ pub(crate) struct Shadow {
     pub(crate) tail_lost: bool,
     /// The version that was sealed.
     pub(crate) sealed_at: u64,
+    /// A person has decided that the files may go with the licence.
+    pub(crate) drive_given_up: bool,
 }
 
 #[derive(Default)]
@@ -48,7 +54,8 @@ struct State {
     canaries: Vec<(TenantId, String)>,
     last_call: Timestamp,
     calls_now: u64,
-    pub(crate) appends: u64,
+    appends: u64,
+    messages: BTreeMap<i64, u64>,
 }
 
 /// The auditor.
@@ -57,11 +64,12 @@ pub(crate) struct Auditor {
     ledger: Arc<MemoryLedger>,
     transcript: Arc<Transcript>,
     state: Mutex<State>,
+    halt: Notify,
 }
 
 impl Auditor {
     pub(crate) fn new(master: [u8; 32], ledger: Arc<MemoryLedger>, transcript: Arc<Transcript>) -> Arc<Self> {
-        Arc::new(Self { master, ledger, transcript, state: Mutex::default() })
+        Arc::new(Self { master, ledger, transcript, state: Mutex::default(), halt: Notify::new() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -76,6 +84,15 @@ impl Auditor {
     /// Notes a violation.
     pub(crate) fn violated(&self, invariant: Invariant, what: String) {
         self.state().violated.insert(Violated { invariant, what });
+        if invariant == Invariant::WakeMovesForward {
+            self.halt.notify_one();
+        }
+    }
+
+    /// Returns when it makes no sense to go on.
+    pub(crate) async fn halted(&self) {
+        self.halt.notified().await;
+        self.halt.notify_one();
     }
 
     /// What was violated so far.
@@ -106,8 +123,8 @@ impl Auditor {
         if state.last_call == now {
             state.calls_now += 1;
             if state.calls_now == MOST_CALLS_AT_ONCE {
-                let what = format!("{MOST_CALLS_AT_ONCE} calls of the ledger at {now}");
-                state.violated.insert(Violated { invariant: Invariant::WakeMovesForward, what });
+                drop(state);
+                self.violated(Invariant::WakeMovesForward, format!("{MOST_CALLS_AT_ONCE} calls of the ledger at {now}"));
             }
         } else {
             state.last_call = now;
@@ -147,6 +164,7 @@ impl Auditor {
         let count = shadow.appends.entry(hour).or_default();
         *count += 1;
         if *count == MOST_APPENDS_AN_HOUR {
+            self.halt.notify_one();
             found(Invariant::WakeMovesForward, format!("{count} appends in hour {hour}"));
         }
         for record in rest {
@@ -186,6 +204,12 @@ impl Auditor {
     /// A message that was put on a queue.
     pub(crate) fn published(&self, now: Timestamp, queue: &QueueName, message: &Message) {
         let mut state = self.state();
+        let sent = state.messages.entry(now.since(EPOCH) / HOUR_MS).or_default();
+        *sent += 1;
+        if *sent == MOST_MESSAGES_AN_HOUR {
+            drop(state);
+            return self.violated(Invariant::WakeMovesForward, format!("{MOST_MESSAGES_AN_HOUR} messages in the hour before {now}"));
+        }
         let text = String::from_utf8_lossy(&message.body);
         let said = match queue {
             QueueName::Assignments { .. } => match serde_json::from_slice::<Assignment>(&message.body) {
@@ -257,6 +281,7 @@ impl Shadow {
             appends: BTreeMap::new(),
             tail_lost: false,
             sealed_at: 0,
+            drive_given_up: false,
         }
     }
 
@@ -294,8 +319,13 @@ impl Shadow {
         }
         match event {
             Event::TaskAssigned { task, mode, .. } => self.assigned(at, *task, *mode, found),
-            Event::TaskSettled { task, .. } => {
+            Event::TaskSettled { task, outcome, .. } => {
                 self.may_have_happened.remove(task);
+                self.drive_given_up |= match self.case.tasks.get(task).map(|t| t.kind()) {
+                    Some(Kind::DecideOneDrive) => matches!(outcome, Outcome::Attested { .. } | Outcome::Waived { .. }),
+                    Some(Kind::HandOverOneDrive) => matches!(outcome, Outcome::Waived { .. }),
+                    _ => false,
+                };
             }
             Event::TaskRested { task, why, .. } => {
                 let nothing = match why {

@@ -17,6 +17,7 @@ mod seams;
 mod simulation;
 mod transcript;
 mod trouble;
+mod vendor;
 
 pub use invariant::{Invariant, Violated};
-pub use simulation::{Outcome, Shape, Simulation};
+pub use simulation::{Outcome, Shape, Simulation, Workers};

@@ -36,9 +36,7 @@ struct Thing {
 /// One act of the model's workers on the model's world.
 #[derive(Debug, Clone)]
 pub(crate) struct Act {
-    pub(crate) at: Timestamp,
     pub(crate) tenant: TenantId,
-    pub(crate) subject: String,
     pub(crate) kind: Kind,
     pub(crate) object: Option<ObjectId>,
     pub(crate) times: u32,
@@ -110,15 +108,15 @@ impl ModelWorld {
         Observation { read_at: now, sources: vec!["model".into()], facts }
     }
 
-    fn apply(&self, place: &Place, now: Timestamp) {
+    fn apply(&self, place: &Place) {
         let mut state = self.state();
         let thing = state.things.entry(place.clone()).or_default();
         thing.done = true;
         thing.counter += 1;
         thing.applied += 1;
         let times = thing.applied;
-        let (tenant, subject, kind, object) = place.clone();
-        state.acts.push(Act { at: now, tenant, subject, kind, object, times });
+        let (tenant, _, kind, object) = place.clone();
+        state.acts.push(Act { tenant, kind, object, times });
     }
 }
 
@@ -290,7 +288,7 @@ impl ModelWorker {
         if a.kind.spec().convergent && self.world.happens(5) {
             return Said::Progress { checkpoint: Facts::new().with("slice", 1) };
         }
-        self.world.apply(&place, self.clock.now());
+        self.world.apply(&place);
         let slow_ms = if self.world.happens(8) { a.run_for_ms.unsigned_abs() } else { 500 };
         tokio::time::sleep(Duration::from_millis(slow_ms)).await;
         if self.world.happens(15) {

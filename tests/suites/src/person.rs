@@ -9,8 +9,9 @@ use offboard_dispatcher::view::{CaseView, Need};
 use offboard_dispatcher::{Engine, EngineError};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, Kind, TaskId, TenantId, Timestamp};
+use offboard_ledger::Filter;
 use offboard_runtime::Clock;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,7 +34,6 @@ struct State {
     errands: Vec<Errand>,
     accepted: BTreeMap<CaseId, TenantId>,
     retried: BTreeMap<TaskId, u32>,
-    ended: BTreeSet<CaseId>,
 }
 
 /// The people. What they know outlives every process.
@@ -54,7 +54,7 @@ impl People {
         auditor: Arc<Auditor>,
         diligent: Arc<AtomicBool>,
     ) -> Arc<Self> {
-        let state = State { rng, errands, accepted: BTreeMap::new(), retried: BTreeMap::new(), ended: BTreeSet::new() };
+        let state = State { rng, errands, accepted: BTreeMap::new(), retried: BTreeMap::new() };
         Arc::new(Self { state: Mutex::new(state), clock, transcript, auditor, diligent })
     }
 
@@ -88,11 +88,11 @@ impl People {
     pub(crate) async fn live(self: Arc<Self>, engine: Arc<Engine>) {
         loop {
             self.hand_in(&engine).await;
-            let cases: Vec<(CaseId, TenantId)> =
-                self.accepted().into_iter().filter(|(case, _)| !self.state().ended.contains(case)).collect();
-            for (case, tenant) in cases {
+            // Also those that follow up on a waiver: nobody handed them in.
+            let filter = Filter { open_only: true, limit: 1_000, ..Filter::default() };
+            for entry in engine.ledger().list(filter).await.unwrap_or_default() {
                 if self.diligent() || self.chance(700) {
-                    self.look_at(&engine, &tenant, case).await;
+                    self.look_at(&engine, &entry.tenant, entry.case).await;
                 }
             }
             let pause_ms = if self.diligent() {
@@ -131,10 +131,6 @@ impl People {
 
     async fn look_at(&self, engine: &Arc<Engine>, tenant: &TenantId, case: CaseId) {
         let Ok(view) = engine.view(tenant, case).await else { return };
-        if view.ended {
-            self.state().ended.insert(case);
-            return;
-        }
         if !self.diligent() && self.chance(6) {
             let command = Command::Cancel { by: APPROVER.into(), reason: "he stays".into() };
             self.order(engine, &view, "cancels", command).await;

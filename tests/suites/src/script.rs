@@ -9,7 +9,10 @@ use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::policy::{Approvals, SuccessorRule};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use offboard_domain::{Area, Capabilities, Departure, Kind, Policy, System, TenantId};
+use crate::vendor::Vendor;
+use offboard_domain::{Area, Capabilities, Departure, Kind, ObjectId, Policy, System, TenantId};
+use offboard_sim::population::demo;
+use offboard_sim::world::Cruelty;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -104,6 +107,46 @@ pub(crate) fn model(rng: &mut Rng) -> (Tenants, Vec<Errand>, Vec<(TenantId, Stri
         errands.push(departure(rng, &tenant, n, person));
     }
     (Tenants(terms_of), errands, canaries)
+}
+
+/// The vendor, tenants and errands of a simulation with the real workers.
+pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<Vendor>, Tenants, Vec<Errand>) {
+    let cruelty = match rng.below(4) {
+        0 => Cruelty::kind(),
+        1 | 2 => Cruelty::real(),
+        _ => Cruelty::cruel(),
+    };
+    // The certificate's way is tried with the connector itself; here a secret is enough.
+    let cruelty = Cruelty { sharepoint_needs_certificate: false, ..cruelty };
+    let count = 1 + usize::try_from(rng.below(3)).unwrap_or(0);
+    let (world, built) = demo(seed, cruelty, count, 0, EPOCH.0);
+    let vendor = Vendor::new(world, built);
+    let capabilities = Arc::new(Capabilities(BTreeMap::from([(system(), kinds.clone())])));
+    let mut terms_of = BTreeMap::new();
+    for (tenant, built) in &vendor.tenants {
+        let protected = BTreeSet::from([built.cast.break_glass.to_lowercase()]);
+        terms_of.insert(tenant.clone(), Terms { capabilities: capabilities.clone(), ..terms(rng, protected) });
+    }
+    let mut errands = Vec::new();
+    for n in 0..1 + usize::try_from(rng.below(4)).unwrap_or(0) {
+        let nth = usize::try_from(rng.below(count as u64)).unwrap_or(0);
+        let Some((tenant, built)) = vendor.tenants.iter().nth(nth) else { continue };
+        let leavers = built.cast.leavers();
+        let id = match rng.below(20) {
+            0 => built.cast.break_glass.as_str(),
+            1 => "00000000-0000-4000-8000-000000000000",
+            _ => leavers[usize::try_from(rng.below(leavers.len() as u64)).unwrap_or(0)],
+        };
+        let world = vendor.world();
+        let upn = world.tenant(&built.id).and_then(|t| t.person(id)).map(|p| p.upn.clone());
+        let person = match upn {
+            Some(upn) if rng.happens(500) => PersonRef { user_principal_name: Some(upn), ..PersonRef::default() },
+            _ => PersonRef { object_id: Some(ObjectId(id.to_owned())), ..PersonRef::default() },
+        };
+        drop(world);
+        errands.push(departure(rng, tenant, n, person));
+    }
+    (vendor, Tenants(terms_of), errands)
 }
 
 /// How unkind the seams are under this seed.

@@ -8,22 +8,27 @@ use crate::clock::WatchedClock;
 use crate::invariant::{Invariant, Violated};
 use crate::logs;
 use crate::model::{ModelWorker, ModelWorld};
-use crate::person::{Errand, People};
+use crate::person::People;
 use crate::rng::Rng;
 use crate::script;
 use crate::seams::{FaultyLedger, FaultyQueue};
 use crate::transcript::{EPOCH, Transcript};
 use crate::trouble::{Fortune, Rates, Trouble};
+use crate::vendor::{Reached, Vendor};
 use offboard_dispatcher::tenants::Tenants;
 use ed25519_dalek::SigningKey;
 use offboard_dispatcher::{Closer, Engine, Parts};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::standing::{standing, words};
-use offboard_domain::{Case, CaseState, Digest, Gates, Kind, TenantId, evidence};
+use offboard_domain::{Case, CaseState, Digest, Gates, Kind, TenantId, Timestamp, evidence};
 use offboard_ledger::MemoryLedger;
 use offboard_queue::LocalQueue;
 use offboard_runtime::Clock;
+use offboard_runtime::keys::EscrowMaster;
+use offboard_sim::world::{Actor, Effect, Harm};
 use offboard_store::Store;
+use offboard_workers::{Context, Worker, WorkerConfig};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,8 +45,21 @@ const DIES_EVERY_MS: i64 = 3 * HOUR_MS;
 /// What is simulated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shape {
+    /// Which workers.
+    pub workers: Workers,
     /// Keeps the transcript's lines, not only their digest.
     pub verbose: bool,
+}
+
+/// Which workers a simulation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Workers {
+    /// The real ones, with the real connector, on the simulated vendor.
+    #[default]
+    Real,
+    /// The model's: each end state is a switch. Cheap, so that many seeds try
+    /// the dispatcher by itself.
+    Model,
 }
 
 /// What a simulation came to.
@@ -98,6 +116,13 @@ struct Process {
     _stop: watch::Sender<bool>,
 }
 
+/// What is outside: it outlives every process.
+#[derive(Clone)]
+enum Outside {
+    Model(Arc<ModelWorld>),
+    Vendor(Arc<Vendor>),
+}
+
 struct Stage {
     seed: u64,
     rng: Rng,
@@ -108,7 +133,7 @@ struct Stage {
     store: Store,
     evidence: Store,
     tenants: Tenants,
-    world: Arc<ModelWorld>,
+    outside: Outside,
     people: Arc<People>,
     auditor: Arc<Auditor>,
     transcript: Arc<Transcript>,
@@ -135,11 +160,25 @@ impl Stage {
         let auditor = Auditor::new(master, ledger.clone(), transcript.clone());
         let clock: Arc<dyn Clock> = WatchedClock::new(EPOCH, auditor.clone());
         let calm = Arc::new(AtomicBool::new(false));
-        let (tenants, errands, canaries): (Tenants, Vec<Errand>, _) = script::model(&mut Rng::of(seed, "script"));
-        auditor.watch_for(canaries);
+        let mut script = Rng::of(seed, "script");
+        let unkind = [0, 100, 300, 700][usize::try_from(rng.below(4)).unwrap_or(0)];
+        let (outside, tenants, errands) = match shape.workers {
+            Workers::Model => {
+                let (tenants, errands, canaries) = script::model(&mut script);
+                auditor.watch_for(canaries);
+                (Outside::Model(ModelWorld::new(Rng::of(seed, "world"), unkind)), tenants, errands)
+            }
+            Workers::Real => {
+                let claims = script::everything().0.into_values().flatten().collect();
+                let (vendor, tenants, errands) = script::vendor(seed, &mut script, &claims);
+                for (tenant, built) in &vendor.tenants {
+                    auditor.watch_for(vendor.canaries(built).into_iter().map(|c| (tenant.clone(), c)));
+                }
+                (Outside::Vendor(vendor), tenants, errands)
+            }
+        };
         let people =
             People::new(Rng::of(seed, "people"), errands, clock.clone(), transcript.clone(), auditor.clone(), calm.clone());
-        let unkind = [0, 100, 300, 700][usize::try_from(rng.below(4)).unwrap_or(0)];
         Self {
             seed,
             rates: script::rates(&mut rng),
@@ -148,7 +187,7 @@ impl Stage {
             broker: new_broker(&clock),
             store: Store::memory(),
             evidence: Store::memory(),
-            world: ModelWorld::new(Rng::of(seed, "world"), unkind),
+            outside,
             entropy: Arc::new(Mutex::new(Rng::of(seed, "salts"))),
             deaths: 0,
             rng,
@@ -231,15 +270,25 @@ impl Stage {
 
     fn worker(&mut self) -> Process {
         let trouble = self.fortune("worker");
-        let worker = ModelWorker {
-            queue: self.queue(&trouble),
-            world: self.world.clone(),
-            clock: self.clock.clone(),
-            trouble: trouble.clone(),
+        let queue = self.queue(&trouble);
+        let (stop, stopped) = watch::channel(false);
+        let task = match self.outside.clone() {
+            Outside::Model(world) => {
+                let worker = ModelWorker { queue, world, clock: self.clock.clone(), trouble: trouble.clone() };
+                tokio::spawn(async move { worker.run().await })
+            }
+            Outside::Vendor(vendor) => {
+                let context = Context {
+                    store: self.store.clone(),
+                    connectors: Arc::new(Reached::new(&vendor, &self.clock, &trouble, &script::system())),
+                    escrow: Some(EscrowMaster::from_bytes(self.master)),
+                    clock: self.clock.clone(),
+                };
+                let worker = Worker::new(WorkerConfig::default(), queue, context);
+                tokio::spawn(async move { worker.run(stopped).await })
+            }
         };
-        let (stop, _) = watch::channel(false);
-        let tasks = vec![tokio::spawn(async move { worker.run().await })];
-        Process { tasks, trouble, engine: None, _stop: stop }
+        Process { tasks: vec![task], trouble, engine: None, _stop: stop }
     }
 
     async fn end(&self, process: Process) {
@@ -307,6 +356,7 @@ impl Stage {
             };
             let what = tokio::select! {
                 biased;
+                () = self.auditor.halted() => break,
                 () = dispatcher.trouble.death() => 0,
                 () = worker_died => 1,
                 () = self.clock.sleep_until(until) => self.rng.below(4),
@@ -321,7 +371,10 @@ impl Stage {
                     worker = Some(self.worker());
                 }
                 _ => {
-                    if let Some(kind) = self.world.undo_something() {
+                    // The vendor's world has colleagues of its own.
+                    if let Outside::Model(world) = &self.outside
+                        && let Some(kind) = world.undo_something()
+                    {
                         self.note(&format!("a colleague undoes {kind}"));
                     }
                 }
@@ -329,11 +382,18 @@ impl Stage {
         }
         self.note("faults stop");
         self.calm.store(true, Ordering::Relaxed);
-        self.world.calm();
+        match &self.outside {
+            Outside::Model(world) => world.calm(),
+            Outside::Vendor(vendor) => vendor.calm(),
+        }
         dispatcher = self.again(dispatcher, &mut worker).await;
         let deadline = self.clock.now().plus(SETTLES_WITHIN_MS);
         while self.clock.now() < deadline && !self.settled() && !self.spins() && !dispatcher.tasks.iter().any(JoinHandle::is_finished) {
-            tokio::time::sleep(Duration::from_millis(600_000)).await;
+            tokio::select! {
+                biased;
+                () = self.auditor.halted() => break,
+                () = tokio::time::sleep(Duration::from_millis(600_000)) => {}
+            }
         }
         self.judge(&dispatcher);
         self.judge_evidence().await;
@@ -375,11 +435,61 @@ impl Stage {
         {
             self.auditor.violated(Invariant::CreditIsKept, format!("everything is settled, but the engine holds: {}", engine.holdings()));
         }
-        for act in self.world.acts() {
+        match &self.outside {
+            Outside::Model(world) => self.judge_model(world),
+            Outside::Vendor(vendor) => self.judge_vendor(vendor),
+        }
+    }
+
+    fn judge_model(&self, world: &ModelWorld) {
+        for act in world.acts() {
             if act.kind == Kind::WipeDevice && act.times > 1 {
                 let what = format!("{} of {} was wiped {} times", act.object.map_or(String::new(), |o| o.0), act.tenant, act.times);
                 self.auditor.violated(Invariant::WipeNeverTwice, what);
             }
+        }
+    }
+
+    fn judge_vendor(&self, vendor: &Vendor) {
+        let mut allowed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut given_up: BTreeSet<String> = BTreeSet::new();
+        self.auditor.each_case(|tenant, shadow| {
+            let Some(built) = vendor.tenants.get(tenant) else { return };
+            if shadow.case.tasks.len() > 1 {
+                if shadow.drive_given_up {
+                    given_up.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
+                }
+                let allowed = allowed.entry(built.id.clone()).or_default();
+                allowed.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
+                allowed.extend(shadow.case.subject_facts.text("successor_id").map(str::to_owned));
+            }
+        });
+        let world = vendor.world();
+        let none = BTreeSet::new();
+        for entry in world.journal() {
+            let Actor::App { .. } = entry.actor else { continue };
+            let at = entry.at_ms - EPOCH.0;
+            self.note(&format!("world {at} {} {} {}", entry.effect, entry.subject, entry.object));
+            let allowed = allowed.get(&entry.tenant).unwrap_or(&none);
+            if entry.effect != Effect::KeyRead && !allowed.contains(&entry.subject) && !allowed.contains(&entry.object) {
+                let what = format!("{} of {} on {} in {}", entry.effect, entry.subject, entry.object, entry.tenant);
+                self.auditor.violated(Invariant::NeverAnotherSubject, what);
+            }
+        }
+        for harm in world.violations() {
+            let Actor::App { .. } = harm.actor else { continue };
+            let invariant = match harm.harm {
+                // By a person's explicit decision, which the case records.
+                Harm::DriveNotHandedOver if given_up.contains(&harm.subject) => continue,
+                Harm::LicenceBeforeConversion | Harm::MailboxLost | Harm::KeptMailboxUnlicensed | Harm::DriveNotHandedOver => {
+                    Invariant::LicenceAfterPreservation
+                }
+                Harm::PersonalDeviceWiped => Invariant::WipeNeverPersonal,
+                Harm::WipedTwice => Invariant::WipeNeverTwice,
+                _ => Invariant::NoHarm,
+            };
+            let what = format!("{} to {} by {} at {}", harm.harm.name(), harm.subject, harm.object, Timestamp(harm.at_ms));
+            self.auditor.violated(invariant, what);
         }
     }
 

@@ -130,6 +130,17 @@ impl Trouble {
         fate
     }
 
+    /// The same for a call whose faults are decided elsewhere: only whether
+    /// the process dies in it.
+    pub(crate) async fn meet_death(&self) -> Fate {
+        tokio::task::yield_now().await;
+        let fate = self.fate(Rates::NONE);
+        if fate != Fate::Answered {
+            self.note(&format!("calling the vendor {fate:?}"));
+        }
+        fate
+    }
+
     fn fate(&self, rates: Rates) -> Fate {
         let mut rng = self.rng();
         if self.dies_in.load(Ordering::Relaxed) > 0 && self.dies_in.fetch_sub(1, Ordering::Relaxed) == 1 {

@@ -4,6 +4,8 @@
 //!
 //! An absent tool is an error, never a pass.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use ed25519_dalek::SigningKey;
@@ -35,14 +37,20 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// The same statement with one fact changed, under the old signature.
 fn tampered(file: &[u8]) -> Vec<u8> {
     let mut envelope: serde_json::Value = serde_json::from_slice(file).unwrap();
     let payload = B64.decode(envelope["payload"].as_str().unwrap()).unwrap();
-    let forged = String::from_utf8(payload).unwrap().replacen("\"enabled\":true", "\"enabled\":null", 1);
+    let forged = String::from_utf8(payload)
+        .unwrap()
+        .replacen("\"enabled\":true", "\"enabled\":null", 1);
     envelope["payload"] = B64.encode(forged).into();
     serde_json::to_vec(&envelope).unwrap()
 }
@@ -60,14 +68,32 @@ fn openssl(folder: &Path, file: &[u8]) -> Output {
     std::fs::write(folder.join("signature.bin"), signature).unwrap();
     Command::new("openssl")
         .current_dir(folder)
-        .args(["pkeyutl", "-verify", "-pubin", "-inkey", "public.pem", "-rawin", "-in", "signed.bin", "-sigfile", "signature.bin"])
+        .args([
+            "pkeyutl",
+            "-verify",
+            "-pubin",
+            "-inkey",
+            "public.pem",
+            "-rawin",
+            "-in",
+            "signed.bin",
+            "-sigfile",
+            "signature.bin",
+        ])
         .output()
         .expect("openssl must be installed (Debian: apt-get install openssl)")
 }
 
 fn securesystemslib(folder: &Path, file: &[u8]) -> Output {
-    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("test-venv/bin/python");
-    assert!(python.exists(), "the Python environment {} is missing; make it with tests/setup/python.sh", python.display());
+    let python = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap()
+        .join("test-venv/bin/python");
+    assert!(
+        python.exists(),
+        "the Python environment {} is missing; make it with tests/setup/python.sh",
+        python.display()
+    );
     std::fs::write(folder.join("evidence.json"), file).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../evidence/verify.py");
     Command::new(python)
@@ -83,9 +109,17 @@ fn openssl_accepts_the_signature_and_refuses_a_changed_payload() {
     let folder = folder("openssl");
     let file = sealed();
     let fine = openssl(&folder, &file);
-    assert!(fine.status.success() && said(&fine).contains("Verified Successfully"), "{}", said(&fine));
+    assert!(
+        fine.status.success() && said(&fine).contains("Verified Successfully"),
+        "{}",
+        said(&fine)
+    );
     let refused = openssl(&folder, &tampered(&file));
-    assert!(!refused.status.success() && said(&refused).contains("Failure"), "{}", said(&refused));
+    assert!(
+        !refused.status.success() && said(&refused).contains("Failure"),
+        "{}",
+        said(&refused)
+    );
 }
 
 #[test]
@@ -93,9 +127,17 @@ fn securesystemslib_accepts_the_envelope_and_refuses_a_changed_one() {
     let folder = folder("securesystemslib");
     let file = sealed();
     let fine = securesystemslib(&folder, &file);
-    assert!(fine.status.success() && said(&fine).contains("accepted"), "{}", said(&fine));
+    assert!(
+        fine.status.success() && said(&fine).contains("accepted"),
+        "{}",
+        said(&fine)
+    );
     let refused = securesystemslib(&folder, &tampered(&file));
-    assert!(!refused.status.success() && said(&refused).contains("refused: VerificationError"), "{}", said(&refused));
+    assert!(
+        !refused.status.success() && said(&refused).contains("refused: VerificationError"),
+        "{}",
+        said(&refused)
+    );
 }
 
 /// What they refuse, ours refuses too, and what they accept, it accepts.
@@ -104,5 +146,8 @@ fn ours_agrees_with_theirs() {
     let file = sealed();
     let public = key().verifying_key();
     assert!(verify(&file, &public).is_ok());
-    assert!(matches!(verify(&tampered(&file), &public), Err(Invalid::SignatureDoesNotFit { .. })));
+    assert!(matches!(
+        verify(&tampered(&file), &public),
+        Err(Invalid::SignatureDoesNotFit { .. })
+    ));
 }

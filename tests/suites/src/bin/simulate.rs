@@ -1,7 +1,7 @@
 //! Runs seeds of the simulation, or replays one.
 
 use clap::Parser;
-use offboard_suites::{Outcome, Shape, Simulation};
+use offboard_suites::{Outcome, Shape, Simulation, Workers};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -18,6 +18,9 @@ struct Options {
     /// Begins with this seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// With the model's workers in place of the real ones: the dispatcher by itself.
+    #[arg(long)]
+    model: bool,
     /// Prints one line for each seed.
     #[arg(long)]
     verbose: bool,
@@ -32,7 +35,8 @@ fn main() -> std::io::Result<ExitCode> {
     let mut bad = 0;
     for seed in first..first.saturating_add(count) {
         let began = Instant::now();
-        let outcome = Simulation::run(seed, &Shape { verbose: replayed, ..Shape::default() });
+        let workers = if options.model { Workers::Model } else { Workers::Real };
+        let outcome = Simulation::run(seed, &Shape { workers, verbose: replayed });
         for line in &outcome.transcript {
             writeln!(out, "{line}")?;
         }
@@ -44,7 +48,7 @@ fn main() -> std::io::Result<ExitCode> {
         }
         if !outcome.violated.is_empty() {
             bad += 1;
-            writeln!(out, "  replay: cargo run -p offboard-suites --bin simulate -- --seed {seed}")?;
+            writeln!(out, "  replay: cargo run -p offboard-suites --bin simulate --{} --seed {seed}", if options.model { " --model" } else { "" })?;
         }
     }
     writeln!(out, "{count} seeds, {bad} with violations")?;

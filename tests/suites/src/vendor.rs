@@ -1,0 +1,126 @@
+//! The simulated vendor inside this process: the real connector speaks its
+//! wire protocol to the vendor's face, and no socket stands between, so that
+//! paused time holds for both. Silence, delay and refusal are the world's;
+//! death in the middle of a call is the process's.
+
+use crate::trouble::{Fate, Trouble};
+use async_trait::async_trait;
+use bytes::Bytes;
+use offboard_connectors::Connector;
+use offboard_connectors::graph::{
+    CarriedAnswer, CarriedRequest, Carrier, Credential, Endpoints, GraphConnector, GraphSettings, HttpClient,
+};
+use offboard_domain::{System, TenantId};
+use offboard_runtime::{Clock, Secret};
+use offboard_sim::face::{Bases, GraphFace, WireAnswer, WireRequest};
+use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET, DemoTenant};
+use offboard_sim::world::{Cruelty, World};
+use offboard_workers::Connectors;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Where the vendor is said to be. Nothing listens there.
+const ROOT: &str = "http://127.0.0.1:9";
+
+/// The vendor and its tenants. It outlives every process.
+pub(crate) struct Vendor {
+    world: Mutex<World>,
+    face: GraphFace,
+    pub(crate) tenants: BTreeMap<TenantId, DemoTenant>,
+}
+
+impl Vendor {
+    pub(crate) fn new(world: World, tenants: Vec<DemoTenant>) -> Arc<Self> {
+        let named = tenants.into_iter().filter_map(|t| Some((TenantId::new(&t.short).ok()?, t)));
+        Arc::new(Self { world: Mutex::new(world), face: GraphFace::new(Bases::at(ROOT)), tenants: named.collect() })
+    }
+
+    /// The world.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The canaries of a tenant's people.
+    pub(crate) fn canaries(&self, tenant: &DemoTenant) -> Vec<String> {
+        let world = self.world();
+        let people = world.tenant(&tenant.id).into_iter().flat_map(|tenant| tenant.people.iter());
+        people.map(|(_, person)| person.canary.clone()).collect()
+    }
+
+    /// What is random stops; what takes time still does.
+    pub(crate) fn calm(&self) {
+        let mut world = self.world();
+        let calmed: Cruelty = world.cruelty().calmed();
+        world.set_cruelty(calmed);
+    }
+}
+
+/// One process's way to the vendor.
+struct Wire {
+    vendor: Arc<Vendor>,
+    clock: Arc<dyn Clock>,
+    trouble: Arc<Trouble>,
+}
+
+#[async_trait]
+impl Carrier for Wire {
+    async fn carry(&self, request: CarriedRequest) -> Option<CarriedAnswer> {
+        let fate = self.trouble.meet_death().await;
+        if fate == Fate::DiesBefore {
+            self.trouble.die().await;
+        }
+        let wire = WireRequest {
+            method: request.method,
+            path: request.url.path().to_owned(),
+            query: request.url.query().unwrap_or_default().to_owned(),
+            headers: request.headers.into_iter().collect(),
+            body: request.body.to_vec(),
+        };
+        let answer = self.vendor.face.answer(&mut self.vendor.world(), self.clock.now().0, &wire);
+        if fate == Fate::DiesAfter {
+            self.trouble.die().await;
+        }
+        let latency_ms = u64::try_from(answer.latency_ms()).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(latency_ms)).await;
+        match answer {
+            WireAnswer::Lost { .. } => None,
+            WireAnswer::Response(response) => {
+                Some(CarriedAnswer { status: response.status, headers: response.headers, body: Bytes::from(response.body) })
+            }
+        }
+    }
+}
+
+/// One worker's connectors.
+pub(crate) struct Reached(BTreeMap<(TenantId, System), Arc<dyn Connector>>);
+
+impl Reached {
+    /// Every tenant of the vendor, reached by a process with this fortune.
+    pub(crate) fn new(vendor: &Arc<Vendor>, clock: &Arc<dyn Clock>, trouble: &Arc<Trouble>, system: &System) -> Self {
+        let wire = Wire { vendor: vendor.clone(), clock: clock.clone(), trouble: trouble.clone() };
+        let http = HttpClient::carried_by(Arc::new(wire));
+        let bases = Bases::at(ROOT);
+        let endpoints =
+            Endpoints { login: bases.login, graph: bases.graph, exchange: bases.exchange, sharepoint: Some(bases.sharepoint) };
+        let mut reached: BTreeMap<(TenantId, System), Arc<dyn Connector>> = BTreeMap::new();
+        for (tenant, built) in &vendor.tenants {
+            let settings = GraphSettings {
+                system: system.clone(),
+                directory: built.id.clone(),
+                client_id: ADMIN_APP.to_owned(),
+                credential: Credential::Secret(Secret::new(ADMIN_APP_SECRET)),
+                endpoints: endpoints.clone(),
+            };
+            let connector = GraphConnector::open(&http, &settings).expect("the simulated vendor's addresses are sound");
+            reached.insert((tenant.clone(), system.clone()), Arc::new(connector));
+        }
+        Self(reached)
+    }
+}
+
+impl Connectors for Reached {
+    fn get(&self, tenant: &TenantId, system: &System) -> Option<Arc<dyn Connector>> {
+        self.0.get(&(tenant.clone(), system.clone())).cloned()
+    }
+}
