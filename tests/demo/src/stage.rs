@@ -9,7 +9,6 @@ use offboard_cli::error::CliError;
 use offboard_dispatcher::control::{Request, Response};
 use offboard_dispatcher::intake::{self, Context};
 use offboard_dispatcher::view::CaseView;
-use offboard_domain::time::HOUR_MS;
 use offboard_domain::{CaseId, TenantId};
 use offboard_runtime::{Clock, ScaledClock};
 use std::collections::BTreeMap;
@@ -23,8 +22,8 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(55);
 /// How often it looks around, in real time.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// What rests for longer than this, in engine time, is not waited for.
-const WORTH_WAITING_MS: i64 = 2 * HOUR_MS;
+/// When only people are waited for and nothing has moved for this long, it is over.
+const STILL: Duration = Duration::from_secs(4);
 
 /// Plays it.
 pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
@@ -93,6 +92,7 @@ async fn follow(args: &Args, office: &Office, embedded: &Embedded, opened: &[(Te
     let began = Instant::now();
     let mut ended = BTreeMap::new();
     let mut told = Instant::now();
+    let (mut progress, mut moved) = (0, Instant::now());
     loop {
         let mut cases = Vec::with_capacity(opened.len());
         for (tenant, case) in opened {
@@ -118,15 +118,11 @@ async fn follow(args: &Args, office: &Office, embedded: &Embedded, opened: &[(Te
                 say(format!("  {line}"));
             }
         }
-        let now = embedded.engine().now();
-        let at_rest = cases.iter().all(|c| {
-            c.ended || !c.tasks.iter().any(|t| match t.status.as_str() {
-                "working" | "ready" => true,
-                "resting" => t.next_at.is_some_and(|at| at.since(now) < WORTH_WAITING_MS),
-                "person" => t.kind != offboard_domain::Kind::ConfirmDeviceReturned,
-                _ => false,
-            })
-        });
+        if progress != settled {
+            (progress, moved) = (settled, Instant::now());
+        }
+        let only_people = cases.iter().all(|c| c.ended || !c.needs.is_empty());
+        let at_rest = only_people && moved.elapsed() > STILL;
         if at_rest || began.elapsed() > LONGEST {
             if let Some(bar) = &bar {
                 bar.finish_and_clear();
