@@ -73,7 +73,8 @@ pub enum Command {
     #[command(after_help = "Examples:\n  offboard init\n  offboard init acme-msp")]
     Init {
         /// Where; default: the working folder
-        dir: Option<PathBuf>,
+        #[arg(value_name = "DIR")]
+        place: Option<PathBuf>,
     },
     /// Check configuration, keys, credentials and permissions of every tenant, before a departure needs them
     #[command(after_help = "Examples:\n  offboard doctor\n  offboard doctor --tenant contoso --json")]

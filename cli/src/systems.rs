@@ -11,7 +11,7 @@ use offboard_connectors::Connector;
 use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient};
 use offboard_domain::{Capabilities, Kind, System, TenantId};
 use offboard_runtime::Secret;
-use offboard_runtime::config::{Configuration, GraphConfig, SystemKind};
+use offboard_runtime::config::{Configuration, GraphConfig, GraphCredential, SystemKind};
 use offboard_workers::Connectors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,19 +47,19 @@ impl Systems {
         for tenant in config.tenants.values() {
             for (name, system) in &tenant.systems {
                 let SystemKind::Graph(graph) = &system.kind;
-                let secret = graph.client_secret.read();
-                let given = secret.as_ref().ok().cloned().unwrap_or_else(|| Secret::new(""));
-                let opened = GraphConnector::open(&http, &settings(name, graph, given)).map_err(|e| {
+                // Without its credential it is opened all the same, to be
+                // asked what it could do, and then not served.
+                let (credential, missing) = match credential(graph) {
+                    Ok(credential) => (credential, None),
+                    Err(why) => (Credential::Secret(Secret::new("")), Some(why)),
+                };
+                let opened = GraphConnector::open(&http, &settings(name, graph, credential)).map_err(|e| {
                     CliError::usage(format!("failed to open system '{name}' of tenant '{}'", tenant.id)).caused_by(Some(&e))
                 })?;
                 systems.claim(&tenant.id, &opened);
-                match secret {
-                    Ok(_) => systems.serve(&tenant.id, Arc::new(opened)),
-                    Err(error) => systems.shut.push(Shut {
-                        tenant: tenant.id.clone(),
-                        system: name.clone(),
-                        why: CliError::of(&error),
-                    }),
+                match missing {
+                    None => systems.serve(&tenant.id, Arc::new(opened)),
+                    Some(why) => systems.shut.push(Shut { tenant: tenant.id.clone(), system: name.clone(), why }),
                 }
             }
         }
@@ -105,12 +105,24 @@ impl Connectors for Systems {
     }
 }
 
-fn settings(system: &System, config: &GraphConfig, secret: Secret) -> GraphSettings {
+fn credential(config: &GraphConfig) -> Result<Credential, CliError> {
+    match &config.credential {
+        GraphCredential::Secret(secret) => Ok(Credential::Secret(secret.read()?)),
+        GraphCredential::Certificate { certificate, key } => {
+            let certificate_pem = std::fs::read_to_string(certificate).map_err(|e| {
+                CliError::failed(format!("failed to read the certificate {}", certificate.display())).caused_by(Some(&e))
+            })?;
+            Ok(Credential::Certificate { certificate_pem, key_pem: key.read()? })
+        }
+    }
+}
+
+fn settings(system: &System, config: &GraphConfig, credential: Credential) -> GraphSettings {
     GraphSettings {
         system: system.clone(),
         directory: config.directory.clone(),
         client_id: config.client_id.clone(),
-        credential: Credential::Secret(secret),
+        credential,
         endpoints: Endpoints {
             login: config.login_url.clone(),
             graph: config.graph_url.clone(),

@@ -37,7 +37,7 @@ struct Ctx {
 pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
     let ctx = Ctx { global: cli.global, out };
     match cli.command {
-        Command::Init { dir } => init::run(&ctx, dir),
+        Command::Init { place } => init::run(&ctx, place),
         Command::Doctor { tenant, offline } => doctor::run(&ctx, tenant, offline).await,
         Command::Plan(args) => plan::run(&ctx, args).await,
         Command::Run { files, tenant, wait } => run::run(&ctx, &files, tenant.as_ref(), wait).await,

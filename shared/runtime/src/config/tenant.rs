@@ -8,7 +8,7 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use offboard_domain::{Policy, System, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// When the company works. A bare last day ends with the working day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub struct GraphConfig {
     pub directory: String,
     /// The application's (client) id.
     pub client_id: String,
-    /// Where the application's secret is.
-    pub client_secret: SecretRef,
+    /// How the application proves that it is itself.
+    pub credential: GraphCredential,
     /// Where tokens are asked for.
     pub login_url: String,
     /// Microsoft Graph.
@@ -56,6 +56,20 @@ pub struct GraphConfig {
     pub exchange_url: String,
     /// SharePoint's admin site of this tenant; none: found through Graph.
     pub sharepoint_url: Option<String>,
+}
+
+/// How an application proves that it is itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GraphCredential {
+    /// By a secret that it shares with the directory. SharePoint takes none.
+    Secret(SecretRef),
+    /// By a certificate.
+    Certificate {
+        /// The certificate, PEM.
+        certificate: PathBuf,
+        /// Where its private key (RSA, PEM) is.
+        key: SecretRef,
+    },
 }
 
 /// Which vendor's protocol a system speaks.
@@ -230,9 +244,7 @@ fn graph(section: &mut Section<'_>, dir: &Path) -> Option<GraphConfig> {
     let client_id = section
         .require("client_id", "the application's id")
         .and_then(|v| v.unseen("the application's (client) id, a GUID", is_guid));
-    let client_secret = section
-        .require("client_secret", "{ env = \"NAME\" } or { file = \"path\" }")
-        .and_then(|v| secret_ref::read(&v, dir));
+    let credential = credential(section, dir);
     let mut url = |key, default: &str| {
         section
             .get(key)
@@ -245,11 +257,32 @@ fn graph(section: &mut Section<'_>, dir: &Path) -> Option<GraphConfig> {
     Some(GraphConfig {
         directory: directory?,
         client_id: client_id?,
-        client_secret: client_secret?,
+        credential: credential?,
         login_url: login_url?,
         graph_url: graph_url?,
         exchange_url: exchange_url?,
         sharepoint_url,
+    })
+}
+
+/// A secret, or a certificate with its key: exactly one of the two, so that
+/// nothing that is written is silently ignored.
+fn credential(section: &mut Section<'_>, dir: &Path) -> Option<GraphCredential> {
+    const REFERENCE: &str = "{ env = \"NAME\" } or { file = \"path\" }";
+    let certificate = section.get("certificate");
+    let key = section.get("certificate_key");
+    if certificate.is_none() && key.is_none() {
+        let secret = section.require("client_secret", REFERENCE)?;
+        return secret_ref::read(&secret, dir).map(GraphCredential::Secret);
+    }
+    if section.get("client_secret").is_some() {
+        section.wrong("expected client_secret, or certificate with certificate_key; got both");
+    }
+    let certificate = certificate.or_else(|| section.require("certificate", "the path of a PEM file"));
+    let key = key.or_else(|| section.require("certificate_key", REFERENCE));
+    Some(GraphCredential::Certificate {
+        certificate: dir.join(certificate?.filled()?),
+        key: secret_ref::read(&key?, dir)?,
     })
 }
 

@@ -69,8 +69,8 @@ fn the_example_names_every_key_of_a_tenant_with_its_default() {
     let absent: Vec<_> = found
         .known
         .difference(&shown)
-        // The other form of a secret's place and of a successor: in the text above them.
-        .filter(|k| *k != "systems.m365.client_secret.file")
+        // The other forms of a credential: in the text above it.
+        .filter(|k| !k.starts_with("systems.m365.certificate") && *k != "systems.m365.client_secret.file")
         .cloned()
         .collect();
     assert_eq!(absent, Vec::<String>::new(), "keys that the example does not show");
@@ -127,7 +127,10 @@ fn a_tenant_as_somebody_would_write_it() {
     assert!(t.working_hours.works_on(jiff::civil::Weekday::Saturday));
     assert!(!t.working_hours.works_on(jiff::civil::Weekday::Friday));
     let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
-    assert_eq!(graph.client_secret, SecretRef::File("/w/secrets/m365".into()));
+    assert_eq!(
+        graph.credential,
+        GraphCredential::Secret(SecretRef::File("/w/secrets/m365".into()))
+    );
     assert_eq!(graph.graph_url, "http://127.0.0.1:8080/graph");
     assert_eq!(t.intake.delimiter, Some(b';'));
     assert_eq!(
@@ -420,4 +423,29 @@ fn a_secret_in_the_environment() {
         "of X"
     );
     assert!(reference.read_with(|_| None).is_err() && reference.read_with(|_| Some(" ".into())).is_err());
+}
+
+#[test]
+fn a_certificate_stands_in_place_of_a_secret() {
+    let with = |credential: &str| {
+        tenant(&format!(
+            "name = \"F\"\ntime_zone = \"Europe/Berlin\"\n[systems.m365]\nkind = \"graph\"\ndirectory = \"f.example\"\nclient_id = \"66666666-7777-8888-9999-00000000000f\"\n{credential}"
+        ))
+    };
+    let (t, problems) = with("certificate = \"c.pem\"\ncertificate_key = { env = \"KEY\" }");
+    assert_eq!(problems, Vec::<String>::new());
+    let t = t.unwrap();
+    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
+    assert_eq!(
+        graph.credential,
+        GraphCredential::Certificate {
+            certificate: "/w/c.pem".into(),
+            key: SecretRef::Env("KEY".into())
+        }
+    );
+    let wrong = |credential: &str| with(credential).1.concat();
+    assert!(wrong("certificate = \"c.pem\"").contains("certificate_key: missing"));
+    assert!(wrong("certificate_key = { env = \"KEY\" }").contains("certificate: missing"));
+    let both = "client_secret = { env = \"A\" }\ncertificate = \"c.pem\"\ncertificate_key = { env = \"KEY\" }";
+    assert!(wrong(both).contains("got both"), "{}", wrong(both));
 }
