@@ -41,8 +41,8 @@ impl Service {
     }
 }
 
-/// A request to be made.
-#[derive(Debug, Clone)]
+/// A request to be made. Its body may hold a password, so it cannot be printed.
+#[derive(Clone)]
 pub(crate) struct Ask {
     pub(crate) service: Service,
     pub(crate) method: Method,

@@ -89,8 +89,7 @@ impl HttpClient {
     }
 }
 
-/// A request, complete.
-#[derive(Debug)]
+/// A request, complete. It holds secrets, so it cannot be printed.
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
