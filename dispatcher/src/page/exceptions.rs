@@ -66,7 +66,12 @@ fn all(said: &Predicate) -> Vec<Exception> {
     };
     for t in tasks {
         match &t.outcome {
-            None => found.push(of(t, ("not done", "not_done"), "The case was called off before.".into(), None)),
+            None => found.push(of(
+                t,
+                ("not done", "not_done"),
+                "The case was called off before.".into(),
+                None,
+            )),
             Some(OutcomeAccount::Waived { by, reason, until }) => {
                 let text = format!("{by} decided to go without until {}: {reason}", day(*until));
                 found.push(of(t, ("waived", "waived"), text, t.settled_at));
@@ -87,25 +92,51 @@ fn all(said: &Predicate) -> Vec<Exception> {
         if let Some(OutcomeAccount::Attested { by, file: None, note }) = &t.outcome
             && t.kind != "person.approve_plan"
         {
-            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
-            found.push(of(t, ("attested without file", "attested"), format!("On the word of {by}{note}."), t.settled_at));
+            let note = if note.is_empty() {
+                String::new()
+            } else {
+                format!(": {note}")
+            };
+            found.push(of(
+                t,
+                ("attested without file", "attested"),
+                format!("On the word of {by}{note}."),
+                t.settled_at,
+            ));
         }
     }
     for round in &said.rounds {
         for d in &round.differences {
             if let Some(t) = tasks.iter().find(|t| t.id == d.task) {
-                let text = format!("Closing round {} read otherwise ({}); it was done again.", round.round, d.differs);
+                let text = format!(
+                    "Closing round {} read otherwise ({}); it was done again.",
+                    round.round, d.differs
+                );
                 found.push(of(t, ("was undone", "alarm"), text, Some(d.reading.read_at)));
             }
         }
     }
-    let steps = |which: fn(&Step) -> bool| tasks.iter().flat_map(move |t| t.steps.iter().filter(move |s| which(s)).map(move |s| (t, s)));
+    let steps = |which: fn(&Step) -> bool| {
+        tasks
+            .iter()
+            .flat_map(move |t| t.steps.iter().filter(move |s| which(s)).map(move |s| (t, s)))
+    };
     for (t, s) in steps(|s| s.rule.is_some()) {
         let rule = s.rule.as_deref().map(class_words).unwrap_or_default();
-        found.push(of(t, ("needed a person", "alarm"), format!("{rule}: {}", s.text), Some(s.at)));
+        found.push(of(
+            t,
+            ("needed a person", "alarm"),
+            format!("{rule}: {}", s.text),
+            Some(s.at),
+        ));
     }
     for (t, s) in steps(|s| s.event == "late_report") {
-        found.push(of(t, ("late report", "not_applicable"), format!("{}. It changed nothing and is kept.", capital(&s.text)), Some(s.at)));
+        found.push(of(
+            t,
+            ("late report", "not_applicable"),
+            format!("{}. It changed nothing and is kept.", capital(&s.text)),
+            Some(s.at),
+        ));
     }
     for (t, s) in steps(|s| s.event == "person_overdue") {
         found.push(of(t, ("overdue", "waived"), capital(&s.text), Some(s.at)));
@@ -115,13 +146,21 @@ fn all(said: &Predicate) -> Vec<Exception> {
             sort: ("history lost", "alarm"),
             about: "The ledger".into(),
             object: None,
-            text: format!("Events up to version {} were lost and everything was read again.", lost.known),
+            text: format!(
+                "Events up to version {} were lost and everything was read again.",
+                lost.known
+            ),
             at: Some(lost.at),
         });
     }
     for t in tasks {
         if let Some(OutcomeAccount::NotApplicable { reason }) = &t.outcome {
-            found.push(of(t, ("not applicable", "not_applicable"), format!("{}.", capital(reason)), t.settled_at));
+            found.push(of(
+                t,
+                ("not applicable", "not_applicable"),
+                format!("{}.", capital(reason)),
+                t.settled_at,
+            ));
         }
     }
     found
@@ -129,7 +168,9 @@ fn all(said: &Predicate) -> Vec<Exception> {
 
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// What a kind does, if this program knows it; else its name.

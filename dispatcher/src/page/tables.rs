@@ -1,6 +1,6 @@
 //! The tables: what an auditor reads line by line.
 
-use super::words::{changes, class, class_words, clock, day, duration, facts, money, moment, plural, sign};
+use super::words::{changes, class, class_words, clock, day, duration, facts, moment, money, plural, sign};
 use maud::{Markup, html};
 use offboard_domain::catalogue::Stage;
 use offboard_domain::evidence::{ClosingProofAccount, ControlsAccount, OutcomeAccount, Predicate, TaskAccount};
@@ -116,13 +116,22 @@ fn proof(task: &TaskAccount) -> Markup {
 }
 
 fn frameworks(c: &ControlsAccount) -> [(&'static str, &[String]); 4] {
-    [("SOC 2", &c.soc2), ("ISO 27001", &c.iso27001_2022), ("HIPAA", &c.hipaa), ("NIST 800-53", &c.nist_800_53_r5)]
+    [
+        ("SOC 2", &c.soc2),
+        ("ISO 27001", &c.iso27001_2022),
+        ("HIPAA", &c.hipaa),
+        ("NIST 800-53", &c.nist_800_53_r5),
+    ]
 }
 
 /// The devices, each with what was done.
 pub(super) fn devices(said: &Predicate) -> Markup {
     let mut by_object: BTreeMap<&str, Vec<&TaskAccount>> = BTreeMap::new();
-    for task in said.tasks.iter().filter(|t| t.stage == Stage::Devices && !t.nature.closing_round) {
+    for task in said
+        .tasks
+        .iter()
+        .filter(|t| t.stage == Stage::Devices && !t.nature.closing_round)
+    {
         if let Some(object) = &task.object {
             by_object.entry(&object.0).or_default().push(task);
         }
@@ -152,7 +161,9 @@ pub(super) fn devices(said: &Predicate) -> Markup {
 
 /// The task that proved the licences in the pool.
 fn pool(said: &Predicate) -> Option<&TaskAccount> {
-    said.tasks.iter().find(|t| t.kind == "license.prove_pool" && t.after.is_some())
+    said.tasks
+        .iter()
+        .find(|t| t.kind == "license.prove_pool" && t.after.is_some())
 }
 
 /// What is freed a month, and how many licences.
@@ -161,14 +172,22 @@ pub(super) fn freed(said: &Predicate) -> Option<(String, u64)> {
     let facts = &task.after.as_ref()?.facts;
     let skus = facts.list("freed_sku_ids")?;
     let currency = task.params.text("currency").unwrap_or_default();
-    let money = facts.int("freed_cents_per_month").map_or_else(|| "price not known".to_owned(), |c| money(c, currency));
+    let money = facts
+        .int("freed_cents_per_month")
+        .map_or_else(|| "price not known".to_owned(), |c| money(c, currency));
     Some((money, skus.len() as u64))
 }
 
 /// What was freed.
 pub(super) fn licences(said: &Predicate) -> Markup {
-    let Some((task, (money_a_month, _))) = pool(said).zip(freed(said)) else { return html! {} };
-    let skus = task.after.as_ref().and_then(|a| a.facts.list("freed_sku_ids")).unwrap_or_default();
+    let Some((task, (money_a_month, _))) = pool(said).zip(freed(said)) else {
+        return html! {};
+    };
+    let skus = task
+        .after
+        .as_ref()
+        .and_then(|a| a.facts.list("freed_sku_ids"))
+        .unwrap_or_default();
     let currency = task.params.text("currency").unwrap_or_default();
     html! {
         section aria-labelledby="licences" {
@@ -282,7 +301,10 @@ pub(super) fn controls(said: &Predicate) -> Markup {
 /// A note in which whole digests are cut to their beginning.
 fn digests_shortened(note: &str) -> String {
     let is_digest = |w: &str| w.len() == 64 && w.bytes().all(|b| b.is_ascii_hexdigit());
-    let words: Vec<String> = note.split(' ').map(|w| if is_digest(w) { short(w) } else { w.to_owned() }).collect();
+    let words: Vec<String> = note
+        .split(' ')
+        .map(|w| if is_digest(w) { short(w) } else { w.to_owned() })
+        .collect();
     words.join(" ")
 }
 

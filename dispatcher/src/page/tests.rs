@@ -18,7 +18,19 @@ fn texts(page: &str, tag: &str) -> Vec<String> {
         .filter(|rest| rest.starts_with(['>', ' ']))
         .filter_map(|rest| rest.split_once('>'))
         .filter_map(|(_, rest)| rest.split_once(&close))
-        .map(|(inside, _)| inside.split('<').enumerate().map(|(i, p)| if i == 0 { p } else { p.split_once('>').map_or("", |x| x.1) }).collect())
+        .map(|(inside, _)| {
+            inside
+                .split('<')
+                .enumerate()
+                .map(|(i, p)| {
+                    if i == 0 {
+                        p
+                    } else {
+                        p.split_once('>').map_or("", |x| x.1)
+                    }
+                })
+                .collect()
+        })
         .collect()
 }
 
@@ -29,22 +41,52 @@ fn the_page_has_its_parts_in_order() {
     assert_eq!(
         texts(&page, "h2"),
         [
-            "Exceptions", "Course", "Tasks", "Devices", "Licences freed", "Closing rounds", "Approvals",
-            "Controls that this supports", "How to verify this"
+            "Exceptions",
+            "Course",
+            "Tasks",
+            "Devices",
+            "Licences freed",
+            "Closing rounds",
+            "Approvals",
+            "Controls that this supports",
+            "How to verify this"
         ]
     );
     assert_eq!(
         texts(&page, "h3"),
-        ["Initiation", "Access revocation", "Device recovery", "Mail and files", "Licences", "Closure"]
+        [
+            "Initiation",
+            "Access revocation",
+            "Device recovery",
+            "Mail and files",
+            "Licences",
+            "Closure"
+        ]
     );
-    assert_eq!(texts(&page, "dt")[..5], ["Sign-in and sessions cut", "Last access cut", "Licences freed", "Exceptions", "Closed"]);
+    assert_eq!(
+        texts(&page, "dt")[..5],
+        [
+            "Sign-in and sessions cut",
+            "Last access cut",
+            "Licences freed",
+            "Exceptions",
+            "Closed"
+        ]
+    );
     let exceptions = &page[page.find("id=\"exceptions\"").unwrap()..page.find("id=\"course\"").unwrap()];
     let sorts: Vec<String> = texts(exceptions, "td").into_iter().step_by(3).collect();
     assert_eq!(
         sorts,
         [
-            "waived", "attested without file", "attested without file", "was undone", "needed a person",
-            "needed a person", "late report", "overdue", "not applicable"
+            "waived",
+            "attested without file",
+            "attested without file",
+            "was undone",
+            "needed a person",
+            "needed a person",
+            "late report",
+            "overdue",
+            "not applicable"
         ]
     );
     assert_eq!(texts(&page, "pre"), ["offboard verify evidence-130.dsse.json"]);
@@ -68,16 +110,29 @@ fn every_task_is_in_its_table_and_in_the_picture() {
 #[test]
 fn nothing_is_loaded_and_nothing_runs() {
     let page = render(&statement(RICH), FILE);
-    for forbidden in ["<script", "<img", "<link", "<iframe", "<object", "http://", "https://", "@import", "url("] {
+    for forbidden in [
+        "<script", "<img", "<link", "<iframe", "<object", "http://", "https://", "@import", "url(",
+    ] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
     let body = &page[page.find("</style>").unwrap()..];
-    for tag in body.split('<').skip(1).filter_map(|rest| rest.split_once('>')).map(|(tag, _)| tag) {
-        assert!(!tag.contains(" on") && !tag.contains(" style=") && !tag.contains(" src="), "<{tag}>");
+    for tag in body
+        .split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>'))
+        .map(|(tag, _)| tag)
+    {
+        assert!(
+            !tag.contains(" on") && !tag.contains(" style=") && !tag.contains(" src="),
+            "<{tag}>"
+        );
     }
     let style = &page[page.find("<style>").unwrap() + 7..page.find("</style>").unwrap()];
     let digest = B64.encode(Sha256::digest(style.as_bytes()));
-    assert!(page.contains(&format!("style-src 'sha256-{digest}'")), "the policy names the style sheet that there is");
+    assert!(
+        page.contains(&format!("style-src 'sha256-{digest}'")),
+        "the policy names the style sheet that there is"
+    );
     assert!(page.contains("default-src 'none'"));
 }
 
@@ -86,12 +141,21 @@ fn hostile_names_are_only_text() {
     const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&</title><script>x()</script>";
     let mut said = statement(RICH);
     let p = &mut said.predicate;
-    p.request.named = Named { display_name: Some(HOSTILE.into()), user_principal_name: Some(HOSTILE.into()), ..Named::default() };
+    p.request.named = Named {
+        display_name: Some(HOSTILE.into()),
+        user_principal_name: Some(HOSTILE.into()),
+        ..Named::default()
+    };
     p.request.successor = Some(p.request.named.clone());
     p.request.reference = Some(HOSTILE.into());
     p.request.requested_by = HOSTILE.into();
     p.request.choices.set(HOSTILE, HOSTILE);
-    p.cancellation = Some(Cancellation { version: 1, at: p.times.ended_at, by: HOSTILE.into(), reason: HOSTILE.into() });
+    p.cancellation = Some(Cancellation {
+        version: 1,
+        at: p.times.ended_at,
+        by: HOSTILE.into(),
+        reason: HOSTILE.into(),
+    });
     p.plan.unserved = vec![HOSTILE.into()];
     for a in &mut p.approvals {
         a.by = HOSTILE.into();
@@ -100,7 +164,11 @@ fn hostile_names_are_only_text() {
         t.kind.push_str(HOSTILE);
         t.title = HOSTILE.into();
         t.object = Some(HOSTILE.into());
-        t.outcome = Some(OutcomeAccount::Attested { by: HOSTILE.into(), file: None, note: HOSTILE.into() });
+        t.outcome = Some(OutcomeAccount::Attested {
+            by: HOSTILE.into(),
+            file: None,
+            note: HOSTILE.into(),
+        });
         t.params.set(HOSTILE, HOSTILE);
         t.controls.soc2 = vec![HOSTILE.into()];
         for s in &mut t.steps {
@@ -137,7 +205,12 @@ fn a_departure_that_was_called_off_says_so() {
     let mut said = statement(SMALL);
     let p = &mut said.predicate;
     p.ending = Ending::Cancelled;
-    p.cancellation = Some(Cancellation { version: 1, at: p.times.ended_at, by: "boss".into(), reason: "he stays".into() });
+    p.cancellation = Some(Cancellation {
+        version: 1,
+        at: p.times.ended_at,
+        by: "boss".into(),
+        reason: "he stays".into(),
+    });
     p.tasks[2].outcome = None;
     p.summary.outcomes = [("verified".to_owned(), 3), ("not_done".to_owned(), 1)].into();
     let page = render(&said, FILE);

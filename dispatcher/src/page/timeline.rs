@@ -6,8 +6,8 @@
 
 use super::words::{class, class_words, clock, day, duration, moment, sign};
 use maud::{Markup, html};
-use offboard_domain::evidence::{Predicate, TaskAccount, When};
 use offboard_domain::catalogue::Stage;
+use offboard_domain::evidence::{Predicate, TaskAccount, When};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Width of the picture, in its own units.
@@ -110,7 +110,13 @@ pub(super) fn section(said: &Predicate) -> Markup {
 }
 
 fn times(said: &Predicate, tasks: &[&TaskAccount]) -> BTreeSet<When> {
-    let mut all: BTreeSet<When> = [said.request.requested_at, said.request.effective_at, said.times.opened_at, said.times.ended_at].into();
+    let mut all: BTreeSet<When> = [
+        said.request.requested_at,
+        said.request.effective_at,
+        said.times.opened_at,
+        said.times.ended_at,
+    ]
+    .into();
     for t in tasks {
         all.extend(t.first_assigned_at);
         all.extend(t.settled_at);
@@ -154,7 +160,9 @@ fn row(task: &TaskAccount, y: f64, axis: &Axis) -> Markup {
     let class = class(task);
     let end = task.settled_at.or(task.steps.last().map(|s| s.at));
     let from = task.first_assigned_at.or(end);
-    let bar = from.zip(end).map(|(from, end)| (axis.x(from), axis.x(end), end.seconds_since(from)));
+    let bar = from
+        .zip(end)
+        .map(|(from, end)| (axis.x(from), axis.x(end), end.seconds_since(from)));
     html! {
         g {
             title {

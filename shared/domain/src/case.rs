@@ -316,7 +316,11 @@ impl Case {
                     t.state = TaskState::Pending;
                     t.spent = 0;
                 });
-                self.reactivate();
+                // A round under way does not read what this will write:
+                // another follows it.
+                if matches!(self.state, CaseState::Closing | CaseState::Sealing) {
+                    self.state = CaseState::Active;
+                }
             }
             Event::RetryOrdered { task, .. } => self.change(*task, at, |t| {
                 t.state = TaskState::Pending;

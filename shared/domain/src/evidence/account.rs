@@ -9,6 +9,7 @@
 use super::check;
 use super::invalid::Invalid;
 use super::statement::*;
+use super::task::*;
 use super::when::When;
 use crate::case::{Case, CaseState};
 use crate::catalogue::{Approval, ClosingProof, Kind, Stage, Urgency};
@@ -32,7 +33,9 @@ pub enum EvidenceError {
     #[error("failed to account for the case: its history is empty")]
     Empty,
     /// The records are not one chain.
-    #[error("failed to account for the case: the chain of its history breaks at version {version}; restore the ledger from its copy, nothing is sealed over a broken history")]
+    #[error(
+        "failed to account for the case: the chain of its history breaks at version {version}; restore the ledger from its copy, nothing is sealed over a broken history"
+    )]
     ChainBroken {
         /// The first record that does not fit.
         version: u64,
@@ -47,7 +50,9 @@ pub enum EvidenceError {
     #[error("failed to account for the case: {0}")]
     NotOpened(#[from] crate::case::NotOpened),
     /// The case is not at a point at which it may be sealed.
-    #[error("failed to account for the case: it is {state}; only a case whose last round found no difference, or that was called off, is accounted for")]
+    #[error(
+        "failed to account for the case: it is {state}; only a case whose last round found no difference, or that was called off, is accounted for"
+    )]
     NotAtItsEnd {
         /// Where it stands.
         state: &'static str,
@@ -111,7 +116,13 @@ fn chain(history: &[Recorded]) -> Result<Chain, EvidenceError> {
             return Err(EvidenceError::OtherEvent { version });
         }
         head = record.hash;
-        events.push(Link { version, at: When::from(*at), event: event.name().to_owned(), body, hash: head });
+        events.push(Link {
+            version,
+            at: When::from(*at),
+            event: event.name().to_owned(),
+            body,
+            hash: head,
+        });
     }
     Ok(Chain { head, events })
 }
@@ -125,14 +136,20 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
         subject.push(about(account.name.clone(), digest));
         artifacts.push(account);
     }
-    let tasks: Vec<TaskAccount> = ordered.into_iter().map(|t| task_account(case, t, &mut gathered)).collect();
+    let tasks: Vec<TaskAccount> = ordered
+        .into_iter()
+        .map(|t| task_account(case, t, &mut gathered))
+        .collect();
     let ended_at = chain.events.last().map_or(When::from(case.changed_at), |l| l.at);
     Statement {
         statement_type: STATEMENT_TYPE.to_owned(),
         subject,
         predicate_type: PREDICATE_TYPE.to_owned(),
         predicate: Predicate {
-            generator: Generator { name: "offboard".into(), version: env!("CARGO_PKG_VERSION").into() },
+            generator: Generator {
+                name: "offboard".into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+            },
             tenant: case.departure.tenant.clone(),
             case: case.id,
             ending,
@@ -157,11 +174,23 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
 }
 
 fn about(name: String, digest: Digest) -> About {
-    About { name, digest: Sha256Digest { sha256: digest } }
+    About {
+        name,
+        digest: Sha256Digest { sha256: digest },
+    }
 }
 
 fn request(case: &Case, amendments: Vec<Amendment>) -> Request {
-    let Departure { reference, person, manner, effective_at, requested_by, requested_at, successor, .. } = &*case.departure;
+    let Departure {
+        reference,
+        person,
+        manner,
+        effective_at,
+        requested_by,
+        requested_at,
+        successor,
+        ..
+    } = &*case.departure;
     Request {
         reference: reference.clone(),
         requested_by: requested_by.clone(),
@@ -247,7 +276,9 @@ fn task_account(case: &Case, task: &Task, gathered: &mut Gathered) -> TaskAccoun
         attempts: trace.attempts,
         before: trace.before,
         after: trace.after,
-        closing_proof: task.outcome().and_then(|o| closing_proof(case, task, o, trace.read_again)),
+        closing_proof: task
+            .outcome()
+            .and_then(|o| closing_proof(case, task, o, trace.read_again)),
         steps: trace.steps,
         receipts: trace.receipts,
         controls: controls(task.kind()),
@@ -283,13 +314,17 @@ pub(super) fn outcome_account(outcome: &Outcome) -> OutcomeAccount {
         Outcome::Verified => OutcomeAccount::Verified,
         Outcome::VerifiedByCounter => OutcomeAccount::VerifiedByCounter,
         Outcome::Acknowledged => OutcomeAccount::Acknowledged,
-        Outcome::Attested { by, file, note } => {
-            OutcomeAccount::Attested { by: by.clone(), file: *file, note: note.clone() }
-        }
+        Outcome::Attested { by, file, note } => OutcomeAccount::Attested {
+            by: by.clone(),
+            file: *file,
+            note: note.clone(),
+        },
         Outcome::NotApplicable { reason } => OutcomeAccount::NotApplicable { reason: reason.clone() },
-        Outcome::Waived { by, reason, until } => {
-            OutcomeAccount::Waived { by: by.clone(), reason: reason.clone(), until: When::from(*until) }
-        }
+        Outcome::Waived { by, reason, until } => OutcomeAccount::Waived {
+            by: by.clone(),
+            reason: reason.clone(),
+            until: When::from(*until),
+        },
     }
 }
 
@@ -306,16 +341,26 @@ fn closing_proof(
     }
     if case.is_read_again(task) {
         let (round, version, reading) = read_again?;
-        return Some(ClosingProofAccount::ReadAgain { round, version, reading });
+        return Some(ClosingProofAccount::ReadAgain {
+            round,
+            version,
+            reading,
+        });
     }
     match task.kind().spec().closing {
-        ClosingProof::Receipt(reason) => Some(ClosingProofAccount::Receipt { reason: reason.to_owned() }),
+        ClosingProof::Receipt(reason) => Some(ClosingProofAccount::Receipt {
+            reason: reason.to_owned(),
+        }),
         ClosingProof::Read => None,
     }
 }
 
 pub(super) fn reading(seen: &Observation) -> Reading {
-    Reading { read_at: When::from(seen.read_at), sources: seen.sources.clone(), facts: seen.facts.clone() }
+    Reading {
+        read_at: When::from(seen.read_at),
+        sources: seen.sources.clone(),
+        facts: seen.facts.clone(),
+    }
 }
 
 /// Parameters that are always prose, however short.

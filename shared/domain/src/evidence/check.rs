@@ -8,6 +8,7 @@
 
 use super::invalid::Invalid;
 use super::statement::*;
+use super::task::*;
 use super::when::When;
 use crate::assignment::{Subject, Target};
 use crate::id::{Digest, TaskId};
@@ -31,8 +32,15 @@ const OF_ONE_TASK: &[&str] = &[
     "retry_ordered",
 ];
 /// The events after which a task that was settled no longer is.
-const UNSETTLES: &[&str] =
-    &["task_assigned", "task_rested", "task_failed", "task_reopened", "waiver_ended", "retry_ordered", "tasks_found"];
+const UNSETTLES: &[&str] = &[
+    "task_assigned",
+    "task_rested",
+    "task_failed",
+    "task_reopened",
+    "waiver_ended",
+    "retry_ordered",
+    "tasks_found",
+];
 /// The events that bring tasks into a case.
 const BRINGS_TASKS: &[&str] = &["case_opened", "case_planned", "tasks_found", "closing_began"];
 /// The class under which a task without outcome is counted.
@@ -44,10 +52,14 @@ const NOT_DONE: &str = "not_done";
 /// [`Invalid`]: the first thing that does not follow.
 pub(super) fn consistent(statement: &Statement) -> Result<(), Invalid> {
     if statement.statement_type != STATEMENT_TYPE {
-        return Err(Invalid::StatementType { found: statement.statement_type.clone() });
+        return Err(Invalid::StatementType {
+            found: statement.statement_type.clone(),
+        });
     }
     if statement.predicate_type != PREDICATE_TYPE {
-        return Err(Invalid::PredicateType { found: statement.predicate_type.clone() });
+        return Err(Invalid::PredicateType {
+            found: statement.predicate_type.clone(),
+        });
     }
     let account = &statement.predicate;
     chain(statement)?;
@@ -75,7 +87,10 @@ impl<'a> Events<'a> {
     fn bears(self, version: u64, event: &str, at: Option<When>) -> Result<(), Invalid> {
         match self.get(version) {
             Some(l) if l.event == event && at.is_none_or(|at| at == l.at) => Ok(()),
-            _ => Err(Invalid::WithoutEvent { what: event.to_owned(), version }),
+            _ => Err(Invalid::WithoutEvent {
+                what: event.to_owned(),
+                version,
+            }),
         }
     }
 }
@@ -94,13 +109,21 @@ fn chain(statement: &Statement) -> Result<(), Invalid> {
     }
     if chain.head != head {
         let said = chain.head.to_string();
-        return Err(Invalid::HeadDiffers { what: "the chain's own head", said, actual: head });
+        return Err(Invalid::HeadDiffers {
+            what: "the chain's own head",
+            said,
+            actual: head,
+        });
     }
     match statement.subject.first() {
         Some(s) if s.name == CHAIN_HEAD && s.digest.sha256 == head => Ok(()),
         other => {
             let said = other.map_or_else(|| "nothing".to_owned(), |s| s.digest.sha256.to_string());
-            Err(Invalid::HeadDiffers { what: "the statement's first subject", said, actual: head })
+            Err(Invalid::HeadDiffers {
+                what: "the statement's first subject",
+                said,
+                actual: head,
+            })
         }
     }
 }
@@ -119,8 +142,14 @@ fn artifacts(statement: &Statement) -> Result<(), Invalid> {
         return Err(mismatch(&extra.name));
     }
     for task in &account.tasks {
-        let Some(OutcomeAccount::Attested { file: Some(file), .. }) = &task.outcome else { continue };
-        let listed = account.artifacts.iter().zip(subjects).any(|(a, s)| a.task == task.id && s.digest.sha256 == *file);
+        let Some(OutcomeAccount::Attested { file: Some(file), .. }) = &task.outcome else {
+            continue;
+        };
+        let listed = account
+            .artifacts
+            .iter()
+            .zip(subjects)
+            .any(|(a, s)| a.task == task.id && s.digest.sha256 == *file);
         if !listed {
             return Err(Invalid::AttestedFileMissing { task: task.id });
         }
@@ -138,21 +167,32 @@ fn tasks(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
         if task.withheld_params.is_empty() && task.digest != task_digest(task) {
             return Err(Invalid::TaskDigest { task: task.id });
         }
-        let brought = events.get(task.since_version).is_some_and(|l| BRINGS_TASKS.contains(&l.event.as_str()));
+        let brought = events
+            .get(task.since_version)
+            .is_some_and(|l| BRINGS_TASKS.contains(&l.event.as_str()));
         if !brought {
-            return Err(Invalid::WithoutEvent { what: format!("task {}", task.id), version: task.since_version });
+            return Err(Invalid::WithoutEvent {
+                what: format!("task {}", task.id),
+                version: task.since_version,
+            });
         }
         let mut last = 0;
         for step in &task.steps {
             events.bears(step.version, &step.event, Some(step.at))?;
             if step.version <= last {
-                return Err(Invalid::WithoutEvent { what: step.event.clone(), version: step.version });
+                return Err(Invalid::WithoutEvent {
+                    what: step.event.clone(),
+                    version: step.version,
+                });
             }
             last = step.version;
         }
         for receipt in &task.receipts {
             if !task.steps.iter().any(|s| s.version == receipt.version) {
-                return Err(Invalid::WithoutEvent { what: receipt.request.clone(), version: receipt.version });
+                return Err(Invalid::WithoutEvent {
+                    what: receipt.request.clone(),
+                    version: receipt.version,
+                });
             }
         }
         outcome(task)?;
@@ -163,7 +203,11 @@ fn tasks(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
 fn outcome(task: &TaskAccount) -> Result<(), Invalid> {
     let Some(outcome) = &task.outcome else {
         let claims = task.settled_version.is_some() || task.settled_at.is_some() || task.closing_proof.is_some();
-        return if claims { Err(Invalid::OutcomeWithoutEvent { task: task.id }) } else { Ok(()) };
+        return if claims {
+            Err(Invalid::OutcomeWithoutEvent { task: task.id })
+        } else {
+            Ok(())
+        };
     };
     let settled = task.steps.iter().find(|s| Some(s.version) == task.settled_version);
     let sound = settled.is_some_and(|s| {
@@ -186,26 +230,59 @@ fn complete(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     let told: BTreeSet<u64> = account.tasks.iter().flat_map(|t| &t.steps).map(|s| s.version).collect();
     for l in events.0.iter().filter(|l| OF_ONE_TASK.contains(&l.event.as_str())) {
         if !told.contains(&l.version) {
-            return Err(Invalid::LeftOut { event: l.event.clone(), version: l.version });
+            return Err(Invalid::LeftOut {
+                event: l.event.clone(),
+                version: l.version,
+            });
         }
     }
     let listed = |name: &str, versions: Vec<u64>| -> Result<(), Invalid> {
         for v in &versions {
             events.bears(*v, name, None)?;
         }
-        match events.0.iter().find(|l| l.event == name && !versions.contains(&l.version)) {
-            Some(l) => Err(Invalid::LeftOut { event: l.event.clone(), version: l.version }),
+        match events
+            .0
+            .iter()
+            .find(|l| l.event == name && !versions.contains(&l.version))
+        {
+            Some(l) => Err(Invalid::LeftOut {
+                event: l.event.clone(),
+                version: l.version,
+            }),
             None => Ok(()),
         }
     };
-    listed("case_amended", account.request.amendments.iter().map(|a| a.version).collect())?;
-    listed("closing_began", account.rounds.iter().map(|r| r.began_version).collect())?;
-    listed("round_ended", account.rounds.iter().filter_map(|r| r.ended_version).collect())?;
-    listed("cancel_requested", account.cancellation.iter().map(|c| c.version).collect())?;
+    listed(
+        "case_amended",
+        account.request.amendments.iter().map(|a| a.version).collect(),
+    )?;
+    listed(
+        "closing_began",
+        account.rounds.iter().map(|r| r.began_version).collect(),
+    )?;
+    listed(
+        "round_ended",
+        account.rounds.iter().filter_map(|r| r.ended_version).collect(),
+    )?;
+    listed(
+        "cancel_requested",
+        account.cancellation.iter().map(|c| c.version).collect(),
+    )?;
     listed("tail_lost", account.lost_tails.iter().map(|t| t.version).collect())?;
     let of_plan = |a: &&ApprovalAccount| a.task.is_none();
-    listed("plan_approved", account.approvals.iter().filter(of_plan).map(|a| a.version).collect())?;
-    listed("task_approved", account.approvals.iter().filter(|a| !of_plan(a)).map(|a| a.version).collect())
+    listed(
+        "plan_approved",
+        account.approvals.iter().filter(of_plan).map(|a| a.version).collect(),
+    )?;
+    listed(
+        "task_approved",
+        account
+            .approvals
+            .iter()
+            .filter(|a| !of_plan(a))
+            .map(|a| a.version)
+            .collect(),
+    )
 }
 
 fn plan(account: &Predicate) -> Result<(), Invalid> {
@@ -213,7 +290,10 @@ fn plan(account: &Predicate) -> Result<(), Invalid> {
     if actual == account.plan.digest {
         Ok(())
     } else {
-        Err(Invalid::PlanDigest { said: account.plan.digest, actual })
+        Err(Invalid::PlanDigest {
+            said: account.plan.digest,
+            actual,
+        })
     }
 }
 
@@ -230,7 +310,11 @@ fn plan_before(account: &Predicate, version: u64) -> Digest {
 
 fn approvals(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     for a in &account.approvals {
-        let name = if a.task.is_some() { "task_approved" } else { "plan_approved" };
+        let name = if a.task.is_some() {
+            "task_approved"
+        } else {
+            "plan_approved"
+        };
         events.bears(a.version, name, Some(a.at))?;
         let bound = match a.task {
             None => Some(plan_before(account, a.version)),
@@ -240,12 +324,20 @@ fn approvals(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
             return Err(Invalid::ApprovesSomethingElse { version: a.version });
         }
         if a.by.trim().eq_ignore_ascii_case(account.request.requested_by.trim()) {
-            return Err(Invalid::ApprovedByRequester { version: a.version, by: a.by.clone() });
+            return Err(Invalid::ApprovedByRequester {
+                version: a.version,
+                by: a.by.clone(),
+            });
         }
     }
     for task in account.tasks.iter().filter(|t| t.nature.needs_own_approval) {
         let begun = task.steps.iter().find(|s| s.event == "task_assigned");
-        let approved = account.approvals.iter().filter(|a| a.task == Some(task.id)).map(|a| a.version).min();
+        let approved = account
+            .approvals
+            .iter()
+            .filter(|a| a.task == Some(task.id))
+            .map(|a| a.version)
+            .min();
         if begun.is_some_and(|b| approved.is_none_or(|a| a > b.version)) {
             return Err(Invalid::Unapproved { task: task.id });
         }
@@ -262,20 +354,37 @@ fn ending(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     };
     // A fact that changes nothing may follow the end, such as a late report.
     let ended = events.0.iter().rposition(|l| l.event == event);
-    let after = |i: usize| events.0[i + 1..].iter().all(|l| matches!(l.event.as_str(), "late_report" | "case_amended"));
+    let after = |i: usize| {
+        events.0[i + 1..]
+            .iter()
+            .all(|l| matches!(l.event.as_str(), "late_report" | "case_amended"))
+    };
     if !ended.is_some_and(after) {
-        return Err(Invalid::Ending { said: word, event: last.to_owned() });
+        return Err(Invalid::Ending {
+            said: word,
+            event: last.to_owned(),
+        });
     }
     if account.ending == Ending::Cancelled {
-        return if account.cancellation.is_some() { Ok(()) } else { Err(Invalid::DoesNotFollow { what: "the cancellation" }) };
+        return if account.cancellation.is_some() {
+            Ok(())
+        } else {
+            Err(Invalid::DoesNotFollow {
+                what: "the cancellation",
+            })
+        };
     }
-    let round = account.rounds.last().filter(|r| r.ended_version.is_some() && r.differences.is_empty());
+    let round = account
+        .rounds
+        .last()
+        .filter(|r| r.ended_version.is_some() && r.differences.is_empty());
     let round = round.ok_or(Invalid::RoundNotClean)?;
     for task in &account.tasks {
         if task.outcome.is_none() {
             return Err(Invalid::NotSettled { task: task.id });
         }
-        let worked = |s: &Step| s.version > round.began_version && matches!(s.event.as_str(), "task_assigned" | "task_settled");
+        let worked =
+            |s: &Step| s.version > round.began_version && matches!(s.event.as_str(), "task_assigned" | "task_settled");
         if !task.nature.closing_round && task.steps.iter().any(worked) {
             return Err(Invalid::WorkedAfterLastRound { task: task.id });
         }
@@ -288,7 +397,10 @@ fn ending(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
             }
             Some(ClosingProofAccount::Receipt { .. }) => {}
             Some(ClosingProofAccount::Person) => {
-                let by_person = matches!(task.outcome, Some(OutcomeAccount::Attested { .. } | OutcomeAccount::Waived { .. }));
+                let by_person = matches!(
+                    task.outcome,
+                    Some(OutcomeAccount::Attested { .. } | OutcomeAccount::Waived { .. })
+                );
                 if !by_person {
                     return Err(Invalid::NotReadAgain { task: task.id });
                 }
@@ -301,19 +413,34 @@ fn ending(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
 
 /// What follows from the tasks.
 fn derived(account: &Predicate) -> Result<(), Invalid> {
-    let follows = |what: &'static str, yes: bool| if yes { Ok(()) } else { Err(Invalid::DoesNotFollow { what }) };
+    let follows = |what: &'static str, yes: bool| {
+        if yes {
+            Ok(())
+        } else {
+            Err(Invalid::DoesNotFollow { what })
+        }
+    };
     let times = &account.times;
     let tasks = &account.tasks;
     let events = &account.chain.events;
     follows("the summary", account.summary == summary(tasks))?;
     follows("the list of waivers", account.waivers == waivers(tasks))?;
-    follows("the time of opening", events.first().is_some_and(|l| l.at == times.opened_at))?;
-    follows("the time of the end", events.last().is_some_and(|l| l.at == times.ended_at))?;
+    follows(
+        "the time of opening",
+        events.first().is_some_and(|l| l.at == times.opened_at),
+    )?;
+    follows(
+        "the time of the end",
+        events.last().is_some_and(|l| l.at == times.ended_at),
+    )?;
     let burst = cut_at(tasks, |n| n.burst);
     let last = cut_at(tasks, |n| n.cuts_access);
     follows("the time of the burst", times.burst_cut_at == burst)?;
     follows("the time of the last access cut", times.last_access_cut_at == last)?;
-    follows("the list of access that was not cut", times.access_not_cut == access_not_cut(tasks))?;
+    follows(
+        "the list of access that was not cut",
+        times.access_not_cut == access_not_cut(tasks),
+    )?;
     let (requested, effective) = (account.request.requested_at, account.request.effective_at);
     let seconds = [
         (times.seconds_from_request_to_burst_cut, burst, requested),
@@ -321,7 +448,9 @@ fn derived(account: &Predicate) -> Result<(), Invalid> {
         (times.seconds_from_request_to_last_access_cut, last, requested),
         (times.seconds_from_effective_to_last_access_cut, last, effective),
     ];
-    let right = seconds.iter().all(|(said, to, from)| *said == to.map(|t| t.seconds_since(*from)));
+    let right = seconds
+        .iter()
+        .all(|(said, to, from)| *said == to.map(|t| t.seconds_since(*from)));
     follows("the time to the last access cut", right)
 }
 
@@ -335,8 +464,16 @@ fn task_digest(task: &TaskAccount) -> Digest {
         target: Target,
         params: &'a Facts,
     }
-    let target = Target { system: task.system.clone(), object: task.object.clone() };
-    let planned = Planned { id: task.id, kind: &task.kind, target, params: &task.params };
+    let target = Target {
+        system: task.system.clone(),
+        object: task.object.clone(),
+    };
+    let planned = Planned {
+        id: task.id,
+        kind: &task.kind,
+        target,
+        params: &task.params,
+    };
     let json = serde_json::to_vec(&planned).expect("a task is plain data");
     Digest::of_parts(&[b"offboard.task.approval", &json])
 }
@@ -368,9 +505,12 @@ pub(super) fn waivers(tasks: &[TaskAccount]) -> Vec<WaiverAccount> {
     tasks
         .iter()
         .filter_map(|t| match &t.outcome {
-            Some(OutcomeAccount::Waived { by, reason, until }) => {
-                Some(WaiverAccount { task: t.id, by: by.clone(), reason: reason.clone(), until: *until })
-            }
+            Some(OutcomeAccount::Waived { by, reason, until }) => Some(WaiverAccount {
+                task: t.id,
+                by: by.clone(),
+                reason: reason.clone(),
+                until: *until,
+            }),
             _ => None,
         })
         .collect()

@@ -55,7 +55,9 @@ impl Envelope {
 /// `openssl pkey -pubin -outform DER | sha256sum` shows it too.
 #[must_use]
 pub fn key_id(key: &VerifyingKey) -> String {
-    let der = key.to_public_key_der().expect("an Ed25519 public key always has a DER form");
+    let der = key
+        .to_public_key_der()
+        .expect("an Ed25519 public key always has a DER form");
     let mut id = Digest::of(der.as_bytes()).to_string();
     id.truncate(KEY_ID_CHARS);
     id

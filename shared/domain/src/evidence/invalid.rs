@@ -24,7 +24,9 @@ pub enum Invalid {
         found: usize,
     },
     /// Signed by another key, as it says itself.
-    #[error("the envelope is not signed by the key that was given ({expected}) but names key {found}; get that key's public half, or the file's key name was changed")]
+    #[error(
+        "the envelope is not signed by the key that was given ({expected}) but names key {found}; get that key's public half, or the file's key name was changed"
+    )]
     NoSignatureByThisKey {
         /// The id of the key that was given.
         expected: String,
@@ -59,7 +61,10 @@ pub enum Invalid {
         found: String,
     },
     /// Another type of predicate.
-    #[error("the predicate's type is '{found}', not '{}'; a newer program may read it", super::PREDICATE_TYPE)]
+    #[error(
+        "the predicate's type is '{found}', not '{}'; a newer program may read it",
+        super::PREDICATE_TYPE
+    )]
     PredicateType {
         /// What it says.
         found: String,
@@ -68,7 +73,9 @@ pub enum Invalid {
     #[error("the chain of events is empty")]
     ChainEmpty,
     /// An event does not follow from the one before.
-    #[error("the chain of events breaks at version {version}: its hash does not follow from the event before and its own bytes")]
+    #[error(
+        "the chain of events breaks at version {version}: its hash does not follow from the event before and its own bytes"
+    )]
     ChainBroken {
         /// The first version that does not fit.
         version: u64,

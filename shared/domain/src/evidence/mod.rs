@@ -17,6 +17,7 @@ mod check;
 mod dsse;
 mod invalid;
 mod statement;
+mod task;
 mod verify;
 mod when;
 
@@ -24,6 +25,7 @@ pub use account::{EvidenceError, Recorded, statement};
 pub use dsse::{PAYLOAD_TYPE, key_id, pre_authentication_encoding, seal};
 pub use invalid::Invalid;
 pub use statement::*;
+pub use task::*;
 pub use verify::verify;
 pub use when::When;
 

@@ -25,14 +25,21 @@ pub fn verify(file: &[u8], key: &VerifyingKey) -> Result<Statement, Invalid> {
         _ => Invalid::NotJson(e.to_string()),
     })?;
     if envelope.payload_type != PAYLOAD_TYPE {
-        return Err(Invalid::PayloadType { found: envelope.payload_type });
+        return Err(Invalid::PayloadType {
+            found: envelope.payload_type,
+        });
     }
     let [signature] = envelope.signatures.as_slice() else {
-        return Err(Invalid::SignatureCount { found: envelope.signatures.len() });
+        return Err(Invalid::SignatureCount {
+            found: envelope.signatures.len(),
+        });
     };
     let expected = key_id(key);
     if signature.keyid != expected {
-        return Err(Invalid::NoSignatureByThisKey { expected, found: signature.keyid.clone() });
+        return Err(Invalid::NoSignatureByThisKey {
+            expected,
+            found: signature.keyid.clone(),
+        });
     }
     let written = envelope.bytes();
     if written != file {
@@ -42,7 +49,10 @@ pub fn verify(file: &[u8], key: &VerifyingKey) -> Result<Statement, Invalid> {
     let payload = B64.decode(&envelope.payload).map_err(|_| Invalid::PayloadEncoding)?;
     let bytes = B64.decode(&signature.sig).map_err(|_| Invalid::SignatureEncoding)?;
     let signed = Signature::from_slice(&bytes).map_err(|_| Invalid::SignatureEncoding)?;
-    if key.verify_strict(&pre_authentication_encoding(PAYLOAD_TYPE, &payload), &signed).is_err() {
+    if key
+        .verify_strict(&pre_authentication_encoding(PAYLOAD_TYPE, &payload), &signed)
+        .is_err()
+    {
         let seen = inside(&payload).err().map(Box::new);
         return Err(Invalid::SignatureDoesNotFit { seen });
     }

@@ -5,6 +5,7 @@ use crate::assignment::{Artifact, Mode, Receipt, Said};
 use crate::catalogue::Kind;
 use crate::event::Event;
 use crate::evidence::statement::*;
+use crate::evidence::task::*;
 use crate::evidence::when::When;
 use crate::fault::{Fault, Rule};
 use crate::id::{Digest, TaskId};
@@ -43,7 +44,9 @@ impl Trace {
     /// What was settled no longer is: its readings go to the step that
     /// settled it.
     fn unsettle(&mut self) {
-        let Some((version, _)) = self.settled.take() else { return };
+        let Some((version, _)) = self.settled.take() else {
+            return;
+        };
         let readings: Vec<Reading> = self.before.take().into_iter().chain(self.after.take()).collect();
         if let Some(step) = self.steps.iter_mut().find(|s| s.version == version) {
             step.readings = readings;
@@ -103,7 +106,9 @@ impl Gathered {
                 self.unserved.clone_from(unserved);
                 self.add(version, tasks);
             }
-            Event::TaskAssigned { task, attempt, mode, .. } => {
+            Event::TaskAssigned {
+                task, attempt, mode, ..
+            } => {
                 let trace = self.trace(*task);
                 trace.attempts += 1;
                 trace.first_assigned_at.get_or_insert(at);
@@ -111,9 +116,21 @@ impl Gathered {
                     Mode::Full => "given to a worker",
                     Mode::ObserveOnly => "given to a worker, to read only",
                 };
-                trace.steps.push(Step { attempt: Some(*attempt), ..now.step(text) });
+                trace.steps.push(Step {
+                    attempt: Some(*attempt),
+                    ..now.step(text)
+                });
             }
-            Event::TaskSettled { task, attempt, outcome, before, after, receipts, artifacts, report } => {
+            Event::TaskSettled {
+                task,
+                attempt,
+                outcome,
+                before,
+                after,
+                receipts,
+                artifacts,
+                report,
+            } => {
                 let trace = self.trace(*task);
                 trace.unsettle();
                 trace.settled = Some((version, at));
@@ -130,7 +147,16 @@ impl Gathered {
                     self.artifact(version, *task, "attested", *file, None);
                 }
             }
-            Event::TaskRested { task, attempt, until, why, receipts, artifacts, report, .. } => {
+            Event::TaskRested {
+                task,
+                attempt,
+                until,
+                why,
+                receipts,
+                artifacts,
+                report,
+                ..
+            } => {
                 let trace = self.trace(*task);
                 trace.receipts(version, receipts);
                 let (text, fault) = rest_words(why);
@@ -143,7 +169,15 @@ impl Gathered {
                 });
                 self.keep(version, *task, artifacts);
             }
-            Event::TaskFailed { task, attempt, rule, detail, fault, receipts, report } => {
+            Event::TaskFailed {
+                task,
+                attempt,
+                rule,
+                detail,
+                fault,
+                receipts,
+                report,
+            } => {
                 let trace = self.trace(*task);
                 trace.unsettle();
                 trace.receipts(version, receipts);
@@ -161,19 +195,40 @@ impl Gathered {
                 self.add(version, tasks);
                 for task in late {
                     let words = "found after work that must follow it was done";
-                    let step = Step { rule: Some(rule_word(Rule::LateFind)), ..now.step(words) };
+                    let step = Step {
+                        rule: Some(rule_word(Rule::LateFind)),
+                        ..now.step(words)
+                    };
                     self.trace(*task).steps.push(step);
                 }
             }
-            Event::LateReport { task, attempt, said, receipts, report } => {
+            Event::LateReport {
+                task,
+                attempt,
+                said,
+                receipts,
+                report,
+            } => {
                 let trace = self.trace(*task);
                 trace.receipts(version, receipts);
                 let (text, fault, readings) = late_words(said);
-                let step = Step { attempt: Some(*attempt), fault, report: Some(*report), readings, ..now.step(text) };
+                let step = Step {
+                    attempt: Some(*attempt),
+                    fault,
+                    report: Some(*report),
+                    readings,
+                    ..now.step(text)
+                };
                 trace.steps.push(step);
             }
             Event::PlanApproved { by, digest } => {
-                self.approvals.push(ApprovalAccount { version, at, by: by.clone(), task: None, digest: *digest });
+                self.approvals.push(ApprovalAccount {
+                    version,
+                    at,
+                    by: by.clone(),
+                    task: None,
+                    digest: *digest,
+                });
                 for task in self.plan_approval_tasks.clone() {
                     let trace = self.trace(task);
                     trace.unsettle();
@@ -182,11 +237,21 @@ impl Gathered {
                 }
             }
             Event::TaskApproved { task, by, digest } => {
-                self.approvals.push(ApprovalAccount { version, at, by: by.clone(), task: Some(*task), digest: *digest });
-                self.trace(*task).steps.push(now.step(format!("exactly this task was approved by {by}")));
+                self.approvals.push(ApprovalAccount {
+                    version,
+                    at,
+                    by: by.clone(),
+                    task: Some(*task),
+                    digest: *digest,
+                });
+                self.trace(*task)
+                    .steps
+                    .push(now.step(format!("exactly this task was approved by {by}")));
             }
             Event::PersonOverdue { task } => {
-                self.trace(*task).steps.push(now.step("a person has kept this waiting longer than the policy allows"));
+                self.trace(*task)
+                    .steps
+                    .push(now.step("a person has kept this waiting longer than the policy allows"));
             }
             Event::RetryOrdered { task, by } => {
                 let trace = self.trace(*task);
@@ -194,7 +259,12 @@ impl Gathered {
                 trace.steps.push(now.step(format!("another try was ordered by {by}")));
             }
             Event::CancelRequested { by, reason } => {
-                self.cancellation = Some(Cancellation { version, at, by: by.clone(), reason: reason.clone() });
+                self.cancellation = Some(Cancellation {
+                    version,
+                    at,
+                    by: by.clone(),
+                    reason: reason.clone(),
+                });
             }
             Event::ClosingBegan { round, tasks } => {
                 self.add(version, tasks);
@@ -231,7 +301,11 @@ impl Gathered {
                 }
             }
             Event::TailLost { known } => {
-                self.lost_tails.push(LostTail { version, at, known: *known });
+                self.lost_tails.push(LostTail {
+                    version,
+                    at,
+                    known: *known,
+                });
                 for trace in self.tasks.values_mut() {
                     trace.forget_proof();
                 }
@@ -249,7 +323,13 @@ impl Gathered {
             if self.tasks.contains_key(&planned.id) {
                 continue;
             }
-            self.tasks.insert(planned.id, Trace { since_version: version, ..Trace::default() });
+            self.tasks.insert(
+                planned.id,
+                Trace {
+                    since_version: version,
+                    ..Trace::default()
+                },
+            );
             if planned.kind == Kind::ApprovePlan {
                 self.plan_approval_tasks.push(planned.id);
             }
@@ -277,7 +357,9 @@ impl Gathered {
     fn artifact(&mut self, version: u64, task: TaskId, name: &str, digest: Digest, put: Option<&Artifact>) {
         let mut name = format!("{task}/{name}");
         let same_name = |a: &ArtifactAccount| {
-            a.name.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+            a.name
+                .strip_prefix(&name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
         };
         if self.artifacts.iter().any(|(a, d)| *d == digest && same_name(a)) {
             return;
@@ -330,13 +412,21 @@ fn rest_words(why: &RestReason) -> (String, Option<Fault>) {
 /// What a report said whose try was over: it changed no state, and is kept.
 fn late_words(said: &Said) -> (String, Option<Fault>, Vec<Reading>) {
     match said {
-        Said::Satisfied { before, after } => {
-            ("a late report says that it was done".into(), None, vec![reading(before), reading(after)])
-        }
-        Said::Observed { observation } => ("a late report says what was read".into(), None, vec![reading(observation)]),
-        Said::Found { observation, finds } => {
-            (format!("a late report says that {} were found", finds.len()), None, vec![reading(observation)])
-        }
+        Said::Satisfied { before, after } => (
+            "a late report says that it was done".into(),
+            None,
+            vec![reading(before), reading(after)],
+        ),
+        Said::Observed { observation } => (
+            "a late report says what was read".into(),
+            None,
+            vec![reading(observation)],
+        ),
+        Said::Found { observation, finds } => (
+            format!("a late report says that {} were found", finds.len()),
+            None,
+            vec![reading(observation)],
+        ),
         Said::Checked { results } => {
             let text = format!("a late report says what {} end states were", results.len());
             (text, None, results.iter().map(|r| reading(&r.observation)).collect())

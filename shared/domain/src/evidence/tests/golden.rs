@@ -7,14 +7,19 @@ use super::*;
 use std::path::Path;
 
 fn check(name: &str, statement: &Statement) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/evidence/testdata").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/evidence/testdata")
+        .join(name);
     let mut actual = serde_json::to_string_pretty(statement).unwrap();
     actual.push('\n');
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, &actual).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap();
-    assert!(expected == actual, "{name} differs; write it anew with BLESS=1 and read the diff");
+    assert!(
+        expected == actual,
+        "{name} differs; write it anew with BLESS=1 and read the diff"
+    );
     assert_eq!(&serde_json::from_str::<Statement>(&expected).unwrap(), statement);
 }
 

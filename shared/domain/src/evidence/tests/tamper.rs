@@ -41,7 +41,11 @@ fn no_byte_of_the_file_can_change_unseen() {
     let payload = 12..file.len() - 200;
     for i in 0..file.len() {
         let thorough = !payload.contains(&i) || i % 41 == 0;
-        let flips: &[u8] = if thorough { &[0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80] } else { &[0x01] };
+        let flips: &[u8] = if thorough {
+            &[0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80]
+        } else {
+            &[0x01]
+        };
         let mut changed = file.clone();
         for flip in flips {
             changed[i] = file[i] ^ flip;
@@ -64,7 +68,10 @@ fn no_byte_of_the_file_can_change_unseen() {
         found(&other_length, i, "doubled");
     }
     for extra in [b" ".as_slice(), b"\n", b"{}", b"\0"] {
-        assert!(matches!(wrong(&[&file, extra].concat()), Invalid::NotAsSealed { .. } | Invalid::NotJson(_)));
+        assert!(matches!(
+            wrong(&[&file, extra].concat()),
+            Invalid::NotAsSealed { .. } | Invalid::NotJson(_)
+        ));
         assert!(verify(&[extra, &file].concat(), &verifying).is_err());
     }
 }
@@ -78,18 +85,39 @@ fn the_outside_has_one_form_only() {
     };
     assert!(matches!(wrong(b"not json"), Invalid::NotJson(_)));
     assert!(matches!(wrong(b"{}"), Invalid::NotAnEnvelope(_)));
-    assert!(matches!(change("\"payload\"", "\"unknown\":1,\"payload\""), Invalid::NotAnEnvelope(_)));
-    assert!(matches!(change("\",\"payloadType", "\", \"payloadType"), Invalid::NotAsSealed { .. }));
-    assert!(matches!(change("in-toto+json", "in-toto-json"), Invalid::PayloadType { .. }));
-    assert!(matches!(change("vnd.in-toto", "vnd\\u002ein-toto"), Invalid::NotAsSealed { .. }));
+    assert!(matches!(
+        change("\"payload\"", "\"unknown\":1,\"payload\""),
+        Invalid::NotAnEnvelope(_)
+    ));
+    assert!(matches!(
+        change("\",\"payloadType", "\", \"payloadType"),
+        Invalid::NotAsSealed { .. }
+    ));
+    assert!(matches!(
+        change("in-toto+json", "in-toto-json"),
+        Invalid::PayloadType { .. }
+    ));
+    assert!(matches!(
+        change("vnd.in-toto", "vnd\\u002ein-toto"),
+        Invalid::NotAsSealed { .. }
+    ));
     let id = key_id(&key().verifying_key());
-    assert!(matches!(change(&id, "0000000000000000"), Invalid::NoSignatureByThisKey { .. }));
+    assert!(matches!(
+        change(&id, "0000000000000000"),
+        Invalid::NoSignatureByThisKey { .. }
+    ));
     let other = SigningKey::from_bytes(&[43; 32]).verifying_key();
-    assert!(matches!(verify(file.as_bytes(), &other), Err(Invalid::NoSignatureByThisKey { .. })));
+    assert!(matches!(
+        verify(file.as_bytes(), &other),
+        Err(Invalid::NoSignatureByThisKey { .. })
+    ));
     let mut two: serde_json::Value = serde_json::from_str(&file).unwrap();
     let copy = two["signatures"][0].clone();
     two["signatures"].as_array_mut().unwrap().push(copy);
-    assert!(matches!(wrong(&serde_json::to_vec(&two).unwrap()), Invalid::SignatureCount { found: 2 }));
+    assert!(matches!(
+        wrong(&serde_json::to_vec(&two).unwrap()),
+        Invalid::SignatureCount { found: 2 }
+    ));
     // Unused bits of the last base64 digit: the same bytes, another file.
     let mut short = file.clone();
     let at = short.rfind("==\"").unwrap() - 1;
@@ -110,7 +138,12 @@ fn a_changed_payload_says_where_it_changed() {
     let forged = String::from_utf8(payload).unwrap().replace(&body, &other);
     envelope["payload"] = B64.encode(forged).into();
     let found = wrong(&serde_json::to_vec(&envelope).unwrap());
-    assert_eq!(found, Invalid::SignatureDoesNotFit { seen: Some(Box::new(Invalid::ChainBroken { version: 4 })) });
+    assert_eq!(
+        found,
+        Invalid::SignatureDoesNotFit {
+            seen: Some(Box::new(Invalid::ChainBroken { version: 4 }))
+        }
+    );
     assert!(found.to_string().contains("version 4"));
 }
 
@@ -130,19 +163,33 @@ fn a_sound_signature_over_an_unsound_account_is_no_evidence() {
     assert!(matches!(named, Invalid::StatementType { .. }));
     let named = forged(&|s| s.predicate_type.push('0'));
     assert!(matches!(named, Invalid::PredicateType { .. }));
-    assert_eq!(forged(&|s| s.predicate.chain.events[4].hash = Digest::ZERO), Invalid::ChainBroken { version: 5 });
+    assert_eq!(
+        forged(&|s| s.predicate.chain.events[4].hash = Digest::ZERO),
+        Invalid::ChainBroken { version: 5 }
+    );
     let named = forged(&|s| {
         s.predicate.chain.events.pop();
     });
     assert!(matches!(named, Invalid::HeadDiffers { .. }));
     let named = forged(&|s| s.subject[0].digest.sha256 = Digest::ZERO);
-    assert!(matches!(named, Invalid::HeadDiffers { what: "the statement's first subject", .. }));
+    assert!(matches!(
+        named,
+        Invalid::HeadDiffers {
+            what: "the statement's first subject",
+            ..
+        }
+    ));
     let named = forged(&|s| {
         s.subject.pop();
     });
     assert!(matches!(named, Invalid::ArtifactMismatch { .. }));
     let named = forged(&|s| {
-        let i = s.predicate.artifacts.iter().position(|a| a.name.ends_with("/attested")).unwrap();
+        let i = s
+            .predicate
+            .artifacts
+            .iter()
+            .position(|a| a.name.ends_with("/attested"))
+            .unwrap();
         s.predicate.artifacts.remove(i);
         s.subject.remove(i + 1);
     });
@@ -211,11 +258,21 @@ fn a_sound_signature_over_an_unsound_account_is_no_evidence() {
     let named = forged(&|s| s.predicate.ending = Ending::Cancelled);
     assert!(matches!(named, Invalid::Ending { said: "cancelled", .. }));
     let named = forged(&|s| s.predicate.waivers.clear());
-    assert!(matches!(named, Invalid::DoesNotFollow { what: "the list of waivers" }));
+    assert!(matches!(
+        named,
+        Invalid::DoesNotFollow {
+            what: "the list of waivers"
+        }
+    ));
     let named = forged(&|s| s.predicate.summary.faults = 0);
     assert!(matches!(named, Invalid::DoesNotFollow { what: "the summary" }));
     let named = forged(&|s| s.predicate.times.seconds_from_request_to_last_access_cut = Some(1));
-    assert!(matches!(named, Invalid::DoesNotFollow { what: "the time to the last access cut" }));
+    assert!(matches!(
+        named,
+        Invalid::DoesNotFollow {
+            what: "the time to the last access cut"
+        }
+    ));
 }
 
 /// A task that needs its own approval and began before it.
@@ -228,7 +285,12 @@ fn an_approval_after_the_act_is_none() {
     let steps = &mut s.predicate.tasks[wipe].steps;
     let approval = steps.remove(0);
     assert_eq!(approval.event, "task_approved");
-    let other = s.predicate.tasks.iter_mut().find(|t| t.kind == "person.validate").unwrap();
+    let other = s
+        .predicate
+        .tasks
+        .iter_mut()
+        .find(|t| t.kind == "person.validate")
+        .unwrap();
     other.steps.insert(0, approval);
     for a in s.predicate.approvals.iter_mut().filter(|a| a.task == Some(id)) {
         a.task = Some(other.id);
@@ -241,7 +303,10 @@ fn an_approval_after_the_act_is_none() {
 fn only_a_whole_history_at_its_end_is_accounted_for() {
     let world = rich();
     assert_eq!(statement(&[]), Err(EvidenceError::Empty));
-    assert!(matches!(statement(&world.history[1..]), Err(EvidenceError::ChainBroken { version: 1 })));
+    assert!(matches!(
+        statement(&world.history[1..]),
+        Err(EvidenceError::ChainBroken { version: 1 })
+    ));
     let mut gap = world.history.clone();
     gap.remove(7);
     assert_eq!(statement(&gap), Err(EvidenceError::ChainBroken { version: 8 }));
@@ -255,7 +320,10 @@ fn only_a_whole_history_at_its_end_is_accounted_for() {
     let whole = world.history.len();
     for n in 1..whole {
         let early = statement(&world.history[..n]);
-        assert!(matches!(early, Err(EvidenceError::NotAtItsEnd { .. })), "{n} of {whole}: {early:?}");
+        assert!(
+            matches!(early, Err(EvidenceError::NotAtItsEnd { .. })),
+            "{n} of {whole}: {early:?}"
+        );
     }
 }
 
@@ -263,17 +331,29 @@ fn only_a_whole_history_at_its_end_is_accounted_for() {
 fn a_cancelled_case_is_accounted_for_with_what_happened() {
     let mut world = World::open(
         departure(crate::departure::Manner::Immediate),
-        &[crate::Kind::Resolve, crate::Kind::SnapshotAccess, crate::Kind::DisableSignIn],
+        &[
+            crate::Kind::Resolve,
+            crate::Kind::SnapshotAccess,
+            crate::Kind::DisableSignIn,
+        ],
         crate::Policy::default(),
     );
-    world.extra.insert(crate::Kind::Resolve, crate::Facts::new().with("object_id", "u-1"));
+    world
+        .extra
+        .insert(crate::Kind::Resolve, crate::Facts::new().with("object_id", "u-1"));
     world.drain();
-    world.order(Command::Cancel { by: "m.weiß@msp.example".into(), reason: "he stays".into() });
+    world.order(Command::Cancel {
+        by: "m.weiß@msp.example".into(),
+        reason: "he stays".into(),
+    });
     world.drain();
     assert_eq!(world.case().state, CaseState::Cancelled);
     let said = statement(&world.history).unwrap();
     assert_eq!(said.predicate.ending, Ending::Cancelled);
-    assert_eq!(said.predicate.cancellation.as_ref().map(|c| c.reason.as_str()), Some("he stays"));
+    assert_eq!(
+        said.predicate.cancellation.as_ref().map(|c| c.reason.as_str()),
+        Some("he stays")
+    );
     assert!(said.predicate.tasks.iter().any(|t| t.outcome.is_none()));
     assert!(!said.predicate.times.access_not_cut.is_empty());
     assert!(verify(&seal(&said, &key()), &key().verifying_key()).is_ok());

@@ -110,6 +110,10 @@ impl World {
         self.case.as_ref().unwrap()
     }
 
+    pub(super) fn id(&self, kind: Kind) -> TaskId {
+        self.case().tasks.values().find(|t| t.kind() == kind).unwrap().id()
+    }
+
     pub(super) fn order(&mut self, command: Command) {
         let decision = decide(self.case.as_ref(), command, self.now, &self.gates).unwrap();
         let (version, head) = self.case.as_ref().map_or((0, Digest::ZERO), |c| (c.version, c.head));
@@ -121,16 +125,22 @@ impl World {
         }
         self.case = Some(case);
         let both = records.into_iter().zip(decision.events);
-        self.history.extend(both.map(|(record, event)| Recorded { record, at: self.now, event }));
+        self.history.extend(both.map(|(record, event)| Recorded {
+            record,
+            at: self.now,
+            event,
+        }));
     }
 
     /// Some seconds pass, never the same number.
     fn moment(&mut self) {
         self.tick += 1;
-        self.now = self.now.plus((1 + self.tick * 7 % 5) * SECOND_MS + self.tick * 37 % 900);
+        self.now = self
+            .now
+            .plus((1 + self.tick * 7 % 5) * SECOND_MS + self.tick * 37 % 900);
     }
 
-    fn report(&self, task: &Task, said: Said) -> Report {
+    pub(super) fn report(&self, task: &Task, said: Said) -> Report {
         let case = self.case();
         let n = case.version;
         let write = task.kind().spec().writes;
@@ -164,7 +174,11 @@ impl World {
     }
 
     fn seen(&self, facts: Facts) -> Observation {
-        Observation { read_at: self.now, sources: vec!["graph".into()], facts }
+        Observation {
+            read_at: self.now,
+            sources: vec!["graph".into()],
+            facts,
+        }
     }
 
     fn good(&self, kind: Kind, params: &Facts) -> (Facts, Facts) {
@@ -184,14 +198,19 @@ impl World {
         let kind = task.kind();
         if kind.is_closing_round() {
             let checks = self.case().assignment(task.id()).unwrap().checks;
-            return Said::Checked { results: checks.iter().map(|c| self.checked(c)).collect() };
+            return Said::Checked {
+                results: checks.iter().map(|c| self.checked(c)).collect(),
+            };
         }
         let (before, after) = self.good(kind, &task.planned.params);
         let (before, after) = (self.seen(before), self.seen(after));
         if kind.spec().finds.is_empty() {
             Said::Satisfied { before, after }
         } else {
-            Said::Found { observation: after, finds: self.finds.clone() }
+            Said::Found {
+                observation: after,
+                finds: self.finds.clone(),
+            }
         }
     }
 
@@ -199,18 +218,27 @@ impl World {
         let (before, after) = self.good(check.kind, &check.params);
         let undone = self.case().round == 1 && self.undone.contains(&check.kind);
         let facts = if undone { before } else { after };
-        Checked { task: check.task, observation: self.seen(facts) }
+        Checked {
+            task: check.task,
+            observation: self.seen(facts),
+        }
     }
 
     fn answer(&mut self, id: TaskId) {
         self.moment();
         let task = self.case().tasks[&id].clone();
-        let mishap = self.mishaps.get_mut(&task.kind()).filter(|m| !m.is_empty()).map(|m| m.remove(0));
+        let mishap = self
+            .mishaps
+            .get_mut(&task.kind())
+            .filter(|m| !m.is_empty())
+            .map(|m| m.remove(0));
         let said = match mishap {
             None => self.success(&task),
-            Some(Mishap::Wait) => {
-                Said::Wait { until: self.now.plus(15 * MINUTE_MS), why: "the device has not checked in".into(), checkpoint: None }
-            }
+            Some(Mishap::Wait) => Said::Wait {
+                until: self.now.plus(15 * MINUTE_MS),
+                why: "the device has not checked in".into(),
+                checkpoint: None,
+            },
             Some(Mishap::Fault(class)) => Said::Fault { fault: fault(class) },
             Some(Mishap::Late) => {
                 let said = self.success(&task);
@@ -229,7 +257,12 @@ impl World {
     /// Answers everything in flight until nothing is.
     pub(super) fn drain(&mut self) {
         for _ in 0..500 {
-            let flying = self.case().tasks.values().find(|t| t.in_flight().is_some()).map(|t| t.id());
+            let flying = self
+                .case()
+                .tasks
+                .values()
+                .find(|t| t.in_flight().is_some())
+                .map(|t| t.id());
             let Some(id) = flying else { return };
             self.answer(id);
         }
@@ -244,7 +277,11 @@ impl World {
             .values()
             .filter_map(|t| {
                 let s = standing(&case, t, self.now, &self.gates);
-                matches!(s, Standing::WaitsForPerson | Standing::WaitsForOwnApproval | Standing::Failed(_)).then(|| (t.clone(), s))
+                matches!(
+                    s,
+                    Standing::WaitsForPerson | Standing::WaitsForOwnApproval | Standing::Failed(_)
+                )
+                .then(|| (t.clone(), s))
             })
             .min_by_key(|(t, _)| t.kind());
         let Some((task, standing)) = waiting else { return false };
@@ -253,7 +290,10 @@ impl World {
         let boss = "m.weiß@msp.example".to_owned();
         let own = ApprovalOf::Task(id, task.planned.digest());
         let command = match (task.kind(), standing) {
-            (Kind::ApprovePlan, _) => Command::Approve { by: boss, of: ApprovalOf::Plan(case.plan_digest()) },
+            (Kind::ApprovePlan, _) => Command::Approve {
+                by: boss,
+                of: ApprovalOf::Plan(case.plan_digest()),
+            },
             (_, Standing::WaitsForOwnApproval) => Command::Approve { by: boss, of: own },
             (Kind::UnassignAutopilot, Standing::Failed(_)) => Command::Waive {
                 task: id,
@@ -261,7 +301,10 @@ impl World {
                 reason: "the laptop was bought outside the programme".into(),
                 until: self.now.plus(90 * DAY_MS),
             },
-            (_, Standing::Failed(_)) => Command::Retry { task: Some(id), by: boss },
+            (_, Standing::Failed(_)) => Command::Retry {
+                task: Some(id),
+                by: boss,
+            },
             (kind, _) => {
                 let with_file = kind == Kind::ConfirmDeviceReturned;
                 if with_file {
@@ -362,25 +405,54 @@ fn fault(class: FaultClass) -> Fault {
 
 fn device(id: &str, owner: &str, kinds: &[Kind]) -> Vec<Find> {
     let params = Facts::new().with("owner", owner);
-    kinds.iter().map(|kind| Find { kind: *kind, object: id.into(), params: params.clone() }).collect()
+    kinds
+        .iter()
+        .map(|kind| Find {
+            kind: *kind,
+            object: id.into(),
+            params: params.clone(),
+        })
+        .collect()
 }
 
 /// A small departure in which nothing goes wrong.
 pub(super) fn small() -> World {
-    let kinds = [Kind::Resolve, Kind::SnapshotAccess, Kind::DisableSignIn, Kind::ObserveIdentity];
+    let kinds = [
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::DisableSignIn,
+        Kind::ObserveIdentity,
+    ];
     let mut policy = Policy::default();
     policy.approvals.plan = false;
     policy.skip = [Kind::ConfirmHandover, Kind::Validate].into();
-    let mut world = World::open(Departure { choices: Choices::default(), ..departure(Manner::Immediate) }, &kinds, policy);
-    world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "4be3b4a0-0000-4000-8000-000000000001"));
+    let mut world = World::open(
+        Departure {
+            choices: Choices::default(),
+            ..departure(Manner::Immediate)
+        },
+        &kinds,
+        policy,
+    );
+    world.extra.insert(
+        Kind::Resolve,
+        Facts::new().with("object_id", "4be3b4a0-0000-4000-8000-000000000001"),
+    );
     world.run();
     world
 }
 
 /// A departure in which much goes wrong, and which ends well.
 pub(super) fn rich() -> World {
-    let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|k| k.spec().area != Area::Person).collect();
-    let policy = Policy { licence_price_cents: [("SPE_E3".into(), 3_740)].into(), ..Policy::default() };
+    let kinds: Vec<Kind> = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|k| k.spec().area != Area::Person)
+        .collect();
+    let policy = Policy {
+        licence_price_cents: [("SPE_E3".into(), 3_740)].into(),
+        ..Policy::default()
+    };
     let mut world = World::open(departure(Manner::Immediate), &kinds, policy);
     world.extra.insert(
         Kind::Resolve,
@@ -389,9 +461,13 @@ pub(super) fn rich() -> World {
             .with("successor_id", "4be3b4a0-0000-4000-8000-000000000002")
             .with("user_principal_name", "juergen.gross@musterwerk.example"),
     );
-    world.extra.insert(Kind::HandOverOneDrive, Facts::new().with("drive_exists", false));
+    world
+        .extra
+        .insert(Kind::HandOverOneDrive, Facts::new().with("drive_exists", false));
     let freed = Facts::new().with("freed_sku_ids", vec!["SPE_E3".to_owned(), "VISIO_PLAN2".into()]);
-    world.extra.insert(Kind::ProvePool, freed.with("freed_cents_per_month", 4_960));
+    world
+        .extra
+        .insert(Kind::ProvePool, freed.with("freed_cents_per_month", 4_960));
     let company = [
         Kind::EscrowRecoveryKeys,
         Kind::ConfirmDeviceReturned,
@@ -400,8 +476,16 @@ pub(super) fn rich() -> World {
         Kind::DisableDeviceObject,
     ];
     world.finds = device("9d20f1aa-laptop", "company", &company);
-    world.finds.extend(device("17c0ffee-phone", "personal", &[Kind::RetireDevice, Kind::DisableDeviceObject]));
-    let throttled = || Mishap::Fault(FaultClass::Throttled { retry_after_ms: Some(20_000) });
+    world.finds.extend(device(
+        "17c0ffee-phone",
+        "personal",
+        &[Kind::RetireDevice, Kind::DisableDeviceObject],
+    ));
+    let throttled = || {
+        Mishap::Fault(FaultClass::Throttled {
+            retry_after_ms: Some(20_000),
+        })
+    };
     world.mishaps = BTreeMap::from([
         (Kind::DisableSignIn, vec![throttled()]),
         (Kind::SnapshotMailbox, vec![Mishap::Fault(FaultClass::Transient)]),
