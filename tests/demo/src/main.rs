@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// How many times faster than real time it runs.
-    #[arg(long, default_value_t = 240)]
+    #[arg(long, default_value_t = 320)]
     speed: u32,
     /// Plain lines, also on a terminal.
     #[arg(long)]
