@@ -504,6 +504,16 @@ impl Case {
             .collect()
     }
 
+    /// The licences that the snapshot found, in one system.
+    fn held_skus(&self, system: &System) -> Vec<String> {
+        self.tasks
+            .values()
+            .filter(|t| t.kind() == Kind::SnapshotDirectory && t.planned.target.system == *system)
+            .filter_map(|t| t.after.as_ref()?.facts.list("sku_ids").map(<[String]>::to_vec))
+            .flatten()
+            .collect()
+    }
+
     /// The assignment of a task that is with a worker, as it is to be
     /// published; none if it is not with one.
     #[must_use]
@@ -514,6 +524,10 @@ impl Case {
         let mut params = task.planned.params.clone();
         if task.kind() == Kind::Resolve {
             person_params(&mut params, &self.departure, &self.policy);
+        }
+        if task.kind() == Kind::ProvePool {
+            // What was held before the first release says what was freed.
+            params.set("held_sku_ids", self.held_skus(&task.planned.target.system));
         }
         Some(Assignment {
             tenant: self.departure.tenant.clone(),

@@ -47,9 +47,8 @@ impl Procedure for RemoveGroupOwnerships {
         let others: Vec<Held> = seen.held().iter().filter(|h| !sole(h)).cloned().collect();
         let applied = remove_held(job, &others).await?;
         if seen.held().iter().any(sole) {
-            // Mostly a late reading of the hand-over, which was proven before this began.
-            let detail = "he reads as the only owner of a group; if that stays, give it another owner";
-            return Err(job.fault(FaultClass::Transient, detail));
+            let detail = "he is the only owner of a group again; give it another owner, then retry";
+            return Err(job.fault(FaultClass::Blocked, detail));
         }
         Ok(applied)
     }
