@@ -20,4 +20,4 @@ mod trouble;
 mod vendor;
 
 pub use invariant::{Invariant, Violated};
-pub use simulation::{Outcome, Shape, Simulation, Workers};
+pub use simulation::{Broken, Outcome, Shape, Simulation, Workers};

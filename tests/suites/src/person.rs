@@ -8,7 +8,7 @@ use crate::transcript::Transcript;
 use offboard_dispatcher::view::{CaseView, Need};
 use offboard_dispatcher::{Engine, EngineError};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, Kind, TaskId, TenantId, Timestamp};
+use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, Kind, Rule, TaskId, TenantId, Timestamp};
 use offboard_ledger::Filter;
 use offboard_runtime::Clock;
 use std::collections::BTreeMap;
@@ -183,7 +183,9 @@ impl People {
         if must && tries > 6 {
             return Command::Cancel { by: APPROVER.into(), reason: "it cannot be done".into() };
         }
-        if must || tries % 3 != 0 {
+        // Whoever has been waited for in vain for days is not waited for again.
+        let hopeless = diligent && need.why.contains(Rule::StillWaiting.advice());
+        if must || (tries % 3 != 0 && !hopeless) {
             return Command::Retry { task, by: APPROVER.into() };
         }
         let until = if diligent { 400 * DAY_MS } else { state.rng.between(HOUR_MS, 3 * DAY_MS) };

@@ -47,6 +47,8 @@ const DIES_EVERY_MS: i64 = 3 * HOUR_MS;
 pub struct Shape {
     /// Which workers.
     pub workers: Workers,
+    /// What is broken on purpose, to show that it is caught.
+    pub broken: Option<Broken>,
     /// Keeps the transcript's lines, not only their digest.
     pub verbose: bool,
 }
@@ -60,6 +62,18 @@ pub enum Workers {
     /// The model's: each end state is a switch. Cheap, so that many seeds try
     /// the dispatcher by itself.
     Model,
+}
+
+/// A part that is broken on purpose, at a seam: the product's code stays as it
+/// is, and the harness must notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// Whoever's sessions are revoked loses his licences on the spot.
+    LicencesGoEarly,
+    /// Every wipe that is ordered is sent twice.
+    WipesAreSentTwice,
+    /// The ledger acknowledges new cases and writes nothing.
+    NewCasesAreLost,
 }
 
 /// What a simulation came to.
@@ -142,6 +156,7 @@ struct Stage {
     entropy: Arc<Mutex<Rng>>,
     /// One process is all there is, and its queue dies with it.
     embedded: bool,
+    broken: Option<Broken>,
     tails_are_lost: bool,
     deaths: u32,
 }
@@ -190,6 +205,7 @@ impl Stage {
             outside,
             entropy: Arc::new(Mutex::new(Rng::of(seed, "salts"))),
             deaths: 0,
+            broken: shape.broken,
             rng,
             clock,
             ledger,
@@ -232,8 +248,12 @@ impl Stage {
     fn dispatcher(&mut self) -> Process {
         let trouble = self.fortune("dispatcher");
         let queue = self.queue(&trouble);
-        let ledger =
-            Arc::new(FaultyLedger { inner: self.ledger.clone(), auditor: self.auditor.clone(), trouble: trouble.clone() });
+        let ledger = Arc::new(FaultyLedger {
+            inner: self.ledger.clone(),
+            auditor: self.auditor.clone(),
+            trouble: trouble.clone(),
+            loses_new_cases: self.broken == Some(Broken::NewCasesAreLost),
+        });
         let entropy = self.entropy.clone();
         let engine = Engine::new(Parts {
             ledger,
@@ -280,7 +300,7 @@ impl Stage {
             Outside::Vendor(vendor) => {
                 let context = Context {
                     store: self.store.clone(),
-                    connectors: Arc::new(Reached::new(&vendor, &self.clock, &trouble, &script::system())),
+                    connectors: Arc::new(Reached::new(&vendor, &self.clock, &trouble, self.broken)),
                     escrow: Some(EscrowMaster::from_bytes(self.master)),
                     clock: self.clock.clone(),
                 };

@@ -3,6 +3,8 @@
 //! paused time holds for both. Silence, delay and refusal are the world's;
 //! death in the middle of a call is the process's.
 
+use crate::script;
+use crate::simulation::Broken;
 use crate::trouble::{Fate, Trouble};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use offboard_domain::{System, TenantId};
 use offboard_runtime::{Clock, Secret};
 use offboard_sim::face::{Bases, GraphFace, WireAnswer, WireRequest};
 use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET, DemoTenant};
-use offboard_sim::world::{Cruelty, World};
+use offboard_sim::world::{Cruelty, LicenceOrder, World};
 use offboard_workers::Connectors;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +63,33 @@ struct Wire {
     vendor: Arc<Vendor>,
     clock: Arc<dyn Clock>,
     trouble: Arc<Trouble>,
+    broken: Option<Broken>,
+}
+
+impl Wire {
+    /// What a broken wire does besides.
+    fn misbehave(&self, world: &mut World, wire: &WireRequest) {
+        let now = self.clock.now().0;
+        let parts: Vec<&str> = wire.path.split('/').collect();
+        let callers: Vec<_> = world.tenants().filter_map(|t| world.caller(&t.id, ADMIN_APP)).collect();
+        match (self.broken, parts.as_slice()) {
+            (Some(Broken::LicencesGoEarly), [.., "users", id, "revokeSignInSessions"]) => {
+                for caller in callers {
+                    let person = world.tenant(&caller.tenant).and_then(|t| t.person(id)).cloned();
+                    if let Some(person) = person {
+                        let order = LicenceOrder { remove: person.direct_licenses.iter().cloned().collect(), ..LicenceOrder::default() };
+                        drop(world.assign_license(&caller, now, id, &order));
+                    }
+                }
+            }
+            (Some(Broken::WipesAreSentTwice), [.., "managedDevices", id, "wipe"]) => {
+                for caller in callers {
+                    drop(world.wipe_device(&caller, now, id));
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 #[async_trait]
@@ -77,7 +106,12 @@ impl Carrier for Wire {
             headers: request.headers.into_iter().collect(),
             body: request.body.to_vec(),
         };
-        let answer = self.vendor.face.answer(&mut self.vendor.world(), self.clock.now().0, &wire);
+        let answer = {
+            let mut world = self.vendor.world();
+            let answer = self.vendor.face.answer(&mut world, self.clock.now().0, &wire);
+            self.misbehave(&mut world, &wire);
+            answer
+        };
         if fate == Fate::DiesAfter {
             self.trouble.die().await;
         }
@@ -97,8 +131,9 @@ pub(crate) struct Reached(BTreeMap<(TenantId, System), Arc<dyn Connector>>);
 
 impl Reached {
     /// Every tenant of the vendor, reached by a process with this fortune.
-    pub(crate) fn new(vendor: &Arc<Vendor>, clock: &Arc<dyn Clock>, trouble: &Arc<Trouble>, system: &System) -> Self {
-        let wire = Wire { vendor: vendor.clone(), clock: clock.clone(), trouble: trouble.clone() };
+    pub(crate) fn new(vendor: &Arc<Vendor>, clock: &Arc<dyn Clock>, trouble: &Arc<Trouble>, broken: Option<Broken>) -> Self {
+        let system = script::system();
+        let wire = Wire { vendor: vendor.clone(), clock: clock.clone(), trouble: trouble.clone(), broken };
         let http = HttpClient::carried_by(Arc::new(wire));
         let bases = Bases::at(ROOT);
         let endpoints =

@@ -36,7 +36,7 @@ fn main() -> std::io::Result<ExitCode> {
     for seed in first..first.saturating_add(count) {
         let began = Instant::now();
         let workers = if options.model { Workers::Model } else { Workers::Real };
-        let outcome = Simulation::run(seed, &Shape { workers, verbose: replayed });
+        let outcome = Simulation::run(seed, &Shape { workers, verbose: replayed, ..Shape::default() });
         for line in &outcome.transcript {
             writeln!(out, "{line}")?;
         }

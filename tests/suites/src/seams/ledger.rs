@@ -14,6 +14,8 @@ pub(crate) struct FaultyLedger {
     pub(crate) inner: Arc<MemoryLedger>,
     pub(crate) auditor: Arc<Auditor>,
     pub(crate) trouble: Arc<Trouble>,
+    /// Broken on purpose: see [`Broken::NewCasesAreLost`](crate::Broken).
+    pub(crate) loses_new_cases: bool,
 }
 
 fn silent(attempted: &'static str) -> LedgerError {
@@ -45,6 +47,9 @@ impl Ledger for FaultyLedger {
             Fate::FailsBefore => return Err(silent(WHAT)),
             Fate::DiesBefore => self.trouble.die().await,
             Fate::Answered | Fate::FailsAfter | Fate::DiesAfter => {}
+        }
+        if self.loses_new_cases && append.expected == 0 {
+            return Ok(Appended::Done);
         }
         let appended = self.inner.append(append.clone()).await?;
         match &appended {

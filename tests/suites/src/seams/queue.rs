@@ -5,6 +5,7 @@
 use crate::audit::Auditor;
 use crate::trouble::{Fate, Trouble};
 use async_trait::async_trait;
+use offboard_domain::{Assignment, Mode};
 use offboard_queue::{Consumer, Delivery, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
 use std::sync::Arc;
 
@@ -20,6 +21,12 @@ fn silent(attempted: &'static str, queue: &QueueName) -> QueueError {
     QueueError::Unavailable { attempted, queue: queue.to_string(), detail: "simulated".into() }
 }
 
+/// Whether the message orders what must not happen twice.
+pub(crate) fn orders_once(queue: &QueueName, message: &Message) -> bool {
+    matches!(queue, QueueName::Assignments { .. })
+        && serde_json::from_slice::<Assignment>(&message.body).is_ok_and(|a| a.mode == Mode::Full && !a.kind.spec().convergent)
+}
+
 #[async_trait]
 impl Queue for FaultyQueue {
     async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError> {
@@ -32,7 +39,11 @@ impl Queue for FaultyQueue {
         }
         for message in messages {
             self.auditor.published(self.trouble.now(), queue, &message);
-            let copies = if self.trouble.duplicates() { 2 } else { 1 };
+            // A copy that is not marked as redelivered comes only from whoever
+            // publishes again, and a once-only order is never published again:
+            // the auditor watches that. Its marked copies come when a
+            // subscription ends or a worker dies.
+            let copies = if self.trouble.duplicates() && !orders_once(queue, &message) { 2 } else { 1 };
             for _ in 0..copies {
                 match self.trouble.lateness() {
                     Some(late) => {

@@ -1,0 +1,108 @@
+//! Ring 2: seeds of the whole, on one thread each, with paused time.
+//!
+//! `OFFBOARD_SEEDS` runs that many seeds, `OFFBOARD_SEEDS_FROM` begins
+//! elsewhere; a violated invariant prints the one command that replays it.
+
+use offboard_suites::{Broken, Invariant, Outcome, Shape, Simulation, Workers};
+use std::time::{Duration, Instant};
+
+/// Seeds with the real workers in a normal run.
+const REAL_SEEDS: u64 = 400;
+/// Seeds with the model's workers in a normal run: together over a thousand.
+const MODEL_SEEDS: u64 = 1_000;
+/// Threads, each with a runtime of its own.
+const THREADS: u64 = 2;
+/// A normal run holds this long; what was asked for by number runs to its end.
+const NORMAL_RUN: Duration = Duration::from_secs(300);
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn told(outcome: &Outcome, workers: Workers) -> String {
+    let violated: Vec<String> = outcome.violated.iter().map(|v| format!("  {v}")).collect();
+    let model = if workers == Workers::Model { " --model" } else { "" };
+    format!(
+        "seed {}:\n{}\n  replay: cargo run -p offboard-suites --bin simulate --{model} --seed {}",
+        outcome.seed,
+        violated.join("\n"),
+        outcome.seed
+    )
+}
+
+fn run(workers: Workers, usual: u64) {
+    let asked = number("OFFBOARD_SEEDS");
+    let (from, count) = (number("OFFBOARD_SEEDS_FROM").unwrap_or(0), asked.unwrap_or(usual));
+    let began = Instant::now();
+    let bad: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let mut bad = Vec::new();
+                    let seeds = (from..from.saturating_add(count)).filter(|seed| seed % THREADS == thread);
+                    for seed in seeds {
+                        assert!(
+                            asked.is_some() || began.elapsed() < NORMAL_RUN,
+                            "seed {seed} was not reached within {} s: the simulation has become slower",
+                            NORMAL_RUN.as_secs()
+                        );
+                        let outcome = Simulation::run(seed, &Shape { workers, ..Shape::default() });
+                        if !outcome.violated.is_empty() {
+                            bad.push(told(&outcome, workers));
+                        }
+                    }
+                    bad
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|t| t.join().expect("a simulation does not panic")).collect()
+    });
+    assert!(bad.is_empty(), "{} of {count} seeds:\n{}", bad.len(), bad.join("\n"));
+}
+
+#[test]
+fn every_seed_with_the_real_workers_keeps_the_invariants() {
+    run(Workers::Real, REAL_SEEDS);
+}
+
+#[test]
+fn every_seed_with_the_models_workers_keeps_the_invariants() {
+    run(Workers::Model, MODEL_SEEDS);
+}
+
+#[test]
+fn two_runs_of_a_seed_have_one_transcript() {
+    for workers in [Workers::Real, Workers::Model] {
+        for seed in 0..20 {
+            let shape = Shape { workers, verbose: true, ..Shape::default() };
+            let (one, two) = (Simulation::run(seed, &shape), Simulation::run(seed, &shape));
+            let parted = one.transcript.iter().zip(&two.transcript).find(|(a, b)| a != b);
+            assert_eq!(parted, None, "seed {seed} of {workers:?}");
+            assert_eq!((one.digest, one.lines), (two.digest, two.lines), "seed {seed} of {workers:?}");
+        }
+    }
+}
+
+/// Seeds until one of them shows what is broken.
+const BITES_WITHIN: u64 = 40;
+
+fn bites(broken: Broken, invariant: Invariant) {
+    let shape = Shape { broken: Some(broken), ..Shape::default() };
+    let caught = (0..BITES_WITHIN).any(|seed| Simulation::run(seed, &shape).violated.iter().any(|v| v.invariant == invariant));
+    assert!(caught, "{broken:?} was not caught as {invariant} within {BITES_WITHIN} seeds");
+}
+
+#[test]
+fn a_licence_that_goes_early_is_caught() {
+    bites(Broken::LicencesGoEarly, Invariant::LicenceAfterPreservation);
+}
+
+#[test]
+fn a_second_wipe_is_caught() {
+    bites(Broken::WipesAreSentTwice, Invariant::WipeNeverTwice);
+}
+
+#[test]
+fn a_lost_case_is_caught() {
+    bites(Broken::NewCasesAreLost, Invariant::AcceptedNeverLost);
+}
