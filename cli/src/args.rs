@@ -42,7 +42,14 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The working folder
-    #[arg(short = 'C', long = "dir", global = true, value_name = "DIR", default_value = ".", env = "OFFBOARD_DIR")]
+    #[arg(
+        short = 'C',
+        long = "dir",
+        global = true,
+        value_name = "DIR",
+        default_value = ".",
+        env = "OFFBOARD_DIR"
+    )]
     pub dir: PathBuf,
     /// Answer in JSON: one document, or one object a line where answers come one by one
     #[arg(long, global = true)]
@@ -53,6 +60,40 @@ pub struct Global {
     /// Who acts; stands in the case's history and evidence [default: $OFFBOARD_USER or $USER]
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub actor: Option<String>,
+    /// Let engine time run faster, for simulated systems on this machine alone:
+    /// the anchor in milliseconds since 1970, at which both times agree, and
+    /// how many times as fast.
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        value_name = "ANCHOR_MS@SCALE",
+        env = "OFFBOARD_CLOCK",
+        hide_env = true
+    )]
+    pub clock: Option<FastClock>,
+}
+
+/// Engine time that runs faster than real time, the same in every process that
+/// is told the same anchor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FastClock {
+    /// When both times agree, in milliseconds since 1970.
+    pub anchor_ms: i64,
+    /// How many times as fast.
+    pub scale: u32,
+}
+
+impl std::str::FromStr for FastClock {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "expected ANCHOR_MS@SCALE, such as 1780000000000@600";
+        let (anchor, scale) = text.split_once('@').ok_or(EXPECTED)?;
+        let anchor_ms = anchor.parse().map_err(|_| EXPECTED)?;
+        let scale = scale.parse().ok().filter(|s| *s > 0).ok_or(EXPECTED)?;
+        Ok(Self { anchor_ms, scale })
+    }
 }
 
 /// When to use colours.
@@ -87,10 +128,14 @@ pub enum Command {
         offline: bool,
     },
     /// Show what a departure would do: reads only, accepts nothing
-    #[command(after_help = "Examples:\n  offboard plan leavers.csv\n  offboard plan --tenant contoso --person anna@contoso.com\n  offboard plan --tenant contoso --person anna@contoso.com --immediate --json")]
+    #[command(
+        after_help = "Examples:\n  offboard plan leavers.csv\n  offboard plan --tenant contoso --person anna@contoso.com\n  offboard plan --tenant contoso --person anna@contoso.com --immediate --json"
+    )]
     Plan(PlanArgs),
     /// Accept departures and run everything that is open to its end, in this process
-    #[command(after_help = "Stops when every case has ended or only people and time are waited for.\n\nExamples:\n  offboard run leavers.csv\n  offboard run leavers.csv --tenant contoso --wait\n  offboard run            (goes on with what is open)")]
+    #[command(
+        after_help = "Stops when every case has ended or only people and time are waited for.\n\nExamples:\n  offboard run leavers.csv\n  offboard run leavers.csv --tenant contoso --wait\n  offboard run            (goes on with what is open)"
+    )]
     Run {
         /// Departures: CSV or JSON; none: go on with what is open
         files: Vec<PathBuf>,
@@ -102,7 +147,9 @@ pub enum Command {
         wait: bool,
     },
     /// Accept departures; `offboard serve` or `offboard run` carries them out
-    #[command(after_help = "Examples:\n  offboard submit leavers.csv\n  offboard submit departure.json --tenant contoso --as hr@acme.example")]
+    #[command(
+        after_help = "Examples:\n  offboard submit leavers.csv\n  offboard submit departure.json --tenant contoso --as hr@acme.example"
+    )]
     Submit {
         /// Departures: CSV or JSON
         #[arg(required = true)]
@@ -112,7 +159,9 @@ pub enum Command {
         tenant: Option<TenantId>,
     },
     /// Carry out everything that is open, until told to stop
-    #[command(after_help = "Other commands in the same folder talk to it.\n\nExamples:\n  offboard serve\n  OFFBOARD_LOG=debug offboard serve")]
+    #[command(
+        after_help = "Other commands in the same folder talk to it.\n\nExamples:\n  offboard serve\n  OFFBOARD_LOG=debug offboard serve"
+    )]
     Serve,
     /// List cases
     #[command(after_help = "Examples:\n  offboard list --open\n  offboard list --tenant contoso --json")]
@@ -134,7 +183,9 @@ pub enum Command {
         case: String,
     },
     /// Watch cases live
-    #[command(after_help = "Examples:\n  offboard watch\n  offboard watch --tenant contoso\n  offboard watch --json   (one object a line, whenever a case changes)")]
+    #[command(
+        after_help = "Examples:\n  offboard watch\n  offboard watch --tenant contoso\n  offboard watch --json   (one object a line, whenever a case changes)"
+    )]
     Watch {
         /// Only this tenant's
         #[arg(long)]
@@ -152,7 +203,9 @@ pub enum Command {
         task: Option<String>,
     },
     /// Approve a plan, or an irreversible task by itself
-    #[command(after_help = "Shows what is approved and its digest, and asks.\n\nExamples:\n  offboard approve HR-2041\n  offboard approve HR-2041 device.wipe --as lead@acme.example --yes")]
+    #[command(
+        after_help = "Shows what is approved and its digest, and asks.\n\nExamples:\n  offboard approve HR-2041\n  offboard approve HR-2041 device.wipe --as lead@acme.example --yes"
+    )]
     Approve {
         /// Which case
         case: String,
@@ -166,7 +219,9 @@ pub enum Command {
         digest: Option<Digest>,
     },
     /// Say that a person's task is done
-    #[command(after_help = "Examples:\n  offboard attest HR-2041 person.confirm_device_returned --file receipt.pdf\n  offboard attest HR-2041 validate --note \"spoke with the manager\"")]
+    #[command(
+        after_help = "Examples:\n  offboard attest HR-2041 person.confirm_device_returned --file receipt.pdf\n  offboard attest HR-2041 validate --note \"spoke with the manager\""
+    )]
     Attest {
         /// Which case
         case: String,
@@ -180,7 +235,9 @@ pub enum Command {
         note: String,
     },
     /// Go without a task, for a reason, until a date
-    #[command(after_help = "When the date has passed, the task is opened again (or a linked case is).\n\nExamples:\n  offboard waive HR-2041 device.wipe --reason \"laptop stolen, police report 4711\" --until 2027-01-31\n  offboard waive HR-2041 person.validate --reason \"manager on leave\" --until 30d")]
+    #[command(
+        after_help = "When the date has passed, the task is opened again (or a linked case is).\n\nExamples:\n  offboard waive HR-2041 device.wipe --reason \"laptop stolen, police report 4711\" --until 2027-01-31\n  offboard waive HR-2041 person.validate --reason \"manager on leave\" --until 30d"
+    )]
     Waive {
         /// Which case
         case: String,
@@ -211,7 +268,9 @@ pub enum Command {
         reason: String,
     },
     /// Verify evidence, with the file and the public key alone
-    #[command(after_help = "Examples:\n  offboard verify evidence-42.dsse.json --key 1f0c9e0a7b5d2c34.pem\n  offboard verify HR-2041    (a case of this folder, with this folder's public keys)")]
+    #[command(
+        after_help = "Examples:\n  offboard verify evidence-42.dsse.json --key 1f0c9e0a7b5d2c34.pem\n  offboard verify HR-2041    (a case of this folder, with this folder's public keys)"
+    )]
     Verify {
         /// The evidence file, or a case of this folder
         evidence: String,
@@ -229,7 +288,9 @@ pub enum Command {
     #[command(after_help = "Examples:\n  offboard schema > departures.schema.json")]
     Schema,
     /// Print the completions of a shell
-    #[command(after_help = "Examples:\n  offboard completions bash > ~/.local/share/bash-completion/completions/offboard\n  offboard completions zsh > ~/.zfunc/_offboard")]
+    #[command(
+        after_help = "Examples:\n  offboard completions bash > ~/.local/share/bash-completion/completions/offboard\n  offboard completions zsh > ~/.zfunc/_offboard"
+    )]
     Completions {
         /// Which shell
         shell: Shell,
@@ -273,7 +334,9 @@ pub enum Keys {
     /// Make a new signing key; old evidence still verifies with the old public half
     Rotate,
     /// Print a public key in PEM, for whoever verifies
-    #[command(after_help = "Examples:\n  offboard keys export > offboard.pem\n  offboard keys export --id 1f0c9e0a7b5d2c34")]
+    #[command(
+        after_help = "Examples:\n  offboard keys export > offboard.pem\n  offboard keys export --id 1f0c9e0a7b5d2c34"
+    )]
     Export {
         /// Which; default: the current one
         #[arg(long)]

@@ -130,7 +130,15 @@ impl Embedded {
             working: tokio::spawn(async move { worker.run(working).await }),
             recording: tasks,
         };
-        Ok(Self { engine, ledger, queue, evidence, recovered, stops, tasks })
+        Ok(Self {
+            engine,
+            ledger,
+            queue,
+            evidence,
+            recovered,
+            stops,
+            tasks,
+        })
     }
 
     /// The engine.
@@ -177,18 +185,34 @@ impl Embedded {
         }
         self.ledger.close().await?;
         match broken {
-            Some(error) => Err(CliError::failed("a part of the engine broke; what was accepted is kept").caused_by(Some(&error))),
+            Some(error) => {
+                Err(CliError::failed("a part of the engine broke; what was accepted is kept").caused_by(Some(&error)))
+            }
             None => Ok(()),
         }
     }
 }
 
 impl Stops {
-    fn new() -> (Self, watch::Receiver<bool>, watch::Receiver<bool>, watch::Receiver<bool>) {
+    fn new() -> (
+        Self,
+        watch::Receiver<bool>,
+        watch::Receiver<bool>,
+        watch::Receiver<bool>,
+    ) {
         let (ordering, on_ordering) = watch::channel(false);
         let (working, on_working) = watch::channel(false);
         let (recording, on_recording) = watch::channel(false);
-        (Self { ordering, working, recording }, on_ordering, on_working, on_recording)
+        (
+            Self {
+                ordering,
+                working,
+                recording,
+            },
+            on_ordering,
+            on_working,
+            on_recording,
+        )
     }
 }
 
@@ -197,7 +221,11 @@ async fn recorded(queue: &LocalQueue) {
     const LOOK_AGAIN: Duration = Duration::from_millis(10);
     let reports = QueueName::Reports { shard: SHARD };
     while let Ok(depths) = queue.depths().await {
-        let left: u64 = depths.iter().filter(|d| d.queue == reports).map(|d| d.ready + d.unacknowledged).sum();
+        let left: u64 = depths
+            .iter()
+            .filter(|d| d.queue == reports)
+            .map(|d| d.ready + d.unacknowledged)
+            .sum();
         if left == 0 {
             return;
         }
@@ -286,7 +314,10 @@ fn configured(config: &Configuration) -> Limit {
 /// urgent always finds a hand free.
 fn concurrency(config: &Configuration) -> Concurrency {
     let most = config.engine.admission.prefetch.max(1);
-    Concurrency { urgent: most, normal: (most / 2).max(1) }
+    Concurrency {
+        urgent: most,
+        normal: (most / 2).max(1),
+    }
 }
 
 fn salt() -> [u8; 32] {

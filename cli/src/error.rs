@@ -62,19 +62,31 @@ impl CliError {
     /// It failed.
     #[must_use]
     pub fn failed(what: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, what: what.into(), causes: Vec::new(), next: None, held: false }
+        Self {
+            exit: Exit::Failed,
+            what: what.into(),
+            causes: Vec::new(),
+            next: None,
+            held: false,
+        }
     }
 
     /// Wrong usage or input.
     #[must_use]
     pub fn usage(what: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, ..Self::failed(what) }
+        Self {
+            exit: Exit::Usage,
+            ..Self::failed(what)
+        }
     }
 
     /// Whoever read our output has gone: nothing is left to do or to say.
     #[must_use]
     pub fn reader_gone() -> Self {
-        Self { exit: Exit::Done, ..Self::failed("") }
+        Self {
+            exit: Exit::Done,
+            ..Self::failed("")
+        }
     }
 
     /// From an error, whose text completes the sentence by itself.
@@ -148,7 +160,10 @@ impl CliError {
     #[must_use]
     pub fn brief(&self) -> String {
         let causes = self.causes.iter().map(String::as_str);
-        std::iter::once(self.what.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
+        std::iter::once(self.what.as_str())
+            .chain(causes)
+            .collect::<Vec<_>>()
+            .join(": ")
     }
 
     /// Prints it to standard error.
@@ -157,7 +172,8 @@ impl CliError {
             return;
         }
         let text = if as_json {
-            let error = json!({ "what": self.what, "causes": self.causes, "next": self.next, "exit": self.exit.code() });
+            let error =
+                json!({ "what": self.what, "causes": self.causes, "next": self.next, "exit": self.exit.code() });
             format!("{}\n", json!({ "error": error }))
         } else {
             self.to_string()
@@ -207,6 +223,9 @@ mod tests {
         let error = CliError::from(Outer(Middle(Inner))).next("try the other door");
         assert_eq!(error.causes, ["the key does not fit"]);
         console::set_colors_enabled_stderr(false);
-        assert_eq!(error.to_string(), "error: failed to open the door\n  because: the key does not fit\n  next: try the other door\n");
+        assert_eq!(
+            error.to_string(),
+            "error: failed to open the door\n  because: the key does not fit\n  next: try the other door\n"
+        );
     }
 }

@@ -35,7 +35,11 @@ struct Row<'a> {
 
 impl<'a> From<&'a RowRef> for Row<'a> {
     fn from(at: &'a RowRef) -> Self {
-        Self { file: &at.file, line: at.line, row: at.row }
+        Self {
+            file: &at.file,
+            line: at.line,
+            row: at.row,
+        }
     }
 }
 
@@ -53,7 +57,12 @@ pub(crate) fn read(
     for file in files {
         let name = file.as_ref().display().to_string();
         let bytes = bytes(file.as_ref())?;
-        let context = Context { tenants: &config.tenants, tenant, requested_by: actor, now };
+        let context = Context {
+            tenants: &config.tenants,
+            tenant,
+            requested_by: actor,
+            now,
+        };
         let read = intake::read(&name, &bytes, context).map_err(|e| CliError::of(&e).exit(Exit::Usage))?;
         all.take(read);
     }
@@ -63,7 +72,8 @@ pub(crate) fn read(
             0 => "nothing was accepted: there is no departure in it".to_owned(),
             n => format!("nothing was accepted: {n} of {n} rows are wrong"),
         };
-        return Err(CliError::usage(what).next("mend what is named above; a row that was accepted before is harmless to repeat"));
+        return Err(CliError::usage(what)
+            .next("mend what is named above; a row that was accepted before is harmless to repeat"));
     }
     Ok(all)
 }
@@ -74,7 +84,10 @@ impl Files {
         self.notes.extend(read.warnings.iter().map(ToString::to_string));
         for same in &read.same {
             let what = if same.amends { "amends it" } else { "asks for the same" };
-            self.notes.push(format!("{}: the same departure as in line {}, and {what}", same.row, same.first.line));
+            self.notes.push(format!(
+                "{}: the same departure as in line {}, and {what}",
+                same.row, same.first.line
+            ));
         }
         self.same += read.same.iter().filter(|s| !s.amends).count();
         self.accepted.extend(read.accepted);
@@ -132,16 +145,18 @@ pub(crate) fn outcome_json(at: &RowRef, accepted: &Accepted) -> Value {
 pub(crate) const AT_ONCE: usize = 100;
 
 fn bytes(file: &Path) -> Result<Vec<u8>, CliError> {
-    let failed = |e: std::io::Error| {
-        CliError::usage(format!("failed to read {}", file.display())).caused_by(Some(&e))
-    };
+    let failed = |e: std::io::Error| CliError::usage(format!("failed to read {}", file.display())).caused_by(Some(&e));
     // One more than is allowed, so that a larger file is noticed and refused.
     let most = FILE_MAX_BYTES as u64 + 1;
     let mut bytes = Vec::new();
     if file.as_os_str() == "-" {
         stdin().lock().take(most).read_to_end(&mut bytes).map_err(failed)?;
     } else {
-        File::open(file).map_err(failed)?.take(most).read_to_end(&mut bytes).map_err(failed)?;
+        File::open(file)
+            .map_err(failed)?
+            .take(most)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
     }
     Ok(bytes)
 }

@@ -101,7 +101,9 @@ pub fn can_ask() -> bool {
 pub fn ask(question: &str) -> Result<bool, CliError> {
     let failed = |e: io::Error| CliError::failed("failed to ask on the terminal").caused_by(Some(&e));
     let mut err = io::stderr().lock();
-    write!(err, "{question} [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
+    write!(err, "{question} [y/N] ")
+        .and_then(|()| err.flush())
+        .map_err(failed)?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(failed)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

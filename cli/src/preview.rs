@@ -12,8 +12,8 @@ use offboard_domain::departure::Manner;
 use offboard_domain::standing::{standing, words};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
-    Area, Assignment, Case, CaseId, CaseState, Command, Decision, Departure, Digest, Event, Gates, Kind, Lane, Mode, Observation,
-    Refusal, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, judge,
+    Area, Assignment, Case, CaseId, CaseState, Command, Decision, Departure, Digest, Event, Gates, Kind, Lane, Mode,
+    Observation, Refusal, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, judge,
 };
 use offboard_workers::{Context, attempt};
 use serde::Serialize;
@@ -159,7 +159,10 @@ impl Draft {
             traceparent: None,
         };
         let decision = decide(None, command, context.clock.now(), &Gates::open())?;
-        let mut draft = Self { case: decision.case.clone(), unserved: Vec::new() };
+        let mut draft = Self {
+            case: decision.case.clone(),
+            unserved: Vec::new(),
+        };
         draft.case.version = 0;
         draft.take(decision);
         Ok(draft)
@@ -207,9 +210,16 @@ fn why_not(case: &Case, now: Timestamp) -> String {
         CaseState::Merged { into } => format!("the person's departure is case {into}"),
         _ => {
             let open = Gates::open();
-            let stuck = case.tasks.values().filter(|t| t.kind() == Kind::Resolve && !t.is_settled());
+            let stuck = case
+                .tasks
+                .values()
+                .filter(|t| t.kind() == Kind::Resolve && !t.is_settled());
             let said: Vec<String> = stuck.map(|t| words(&standing(case, t, now, &open), t)).collect();
-            if said.is_empty() { "no connected system can find the account".to_owned() } else { said.join("; ") }
+            if said.is_empty() {
+                "no connected system can find the account".to_owned()
+            } else {
+                said.join("; ")
+            }
         }
     }
 }
@@ -264,7 +274,9 @@ async fn observe(case: &Case, task: &Task, now: Timestamp, context: &Context) ->
     };
     let report = attempt(&assignment, Lane::Normal, false, context).await;
     match report.said {
-        Said::Observed { observation } | Said::Satisfied { after: observation, .. } | Said::Found { observation, .. } => {
+        Said::Observed { observation }
+        | Said::Satisfied { after: observation, .. }
+        | Said::Found { observation, .. } => {
             let (state, why) = match judge(task.kind(), &task.planned.params, &observation.facts, None) {
                 Verdict::Satisfied => (Now::True, String::new()),
                 Verdict::Unsatisfied(why) => (Now::Change, why),
@@ -276,6 +288,10 @@ async fn observe(case: &Case, task: &Task, now: Timestamp, context: &Context) ->
         Said::Wait { why, .. } => (Now::UnderWay, why, None),
         Said::Fault { fault } => (Now::Unknown, fault.to_string(), None),
         Said::NotBegun { why } => (Now::Unknown, why, None),
-        Said::Checked { .. } | Said::Progress { .. } => (Now::Unknown, "the worker answered something else than was asked".to_owned(), None),
+        Said::Checked { .. } | Said::Progress { .. } => (
+            Now::Unknown,
+            "the worker answered something else than was asked".to_owned(),
+            None,
+        ),
     }
 }

@@ -49,7 +49,11 @@ impl Progress {
     #[must_use]
     pub fn new(out: Out) -> Self {
         let live = Term::stderr().is_term() && !out.is_json();
-        Self { out, screen: live.then(Screen::new), last: BTreeMap::new() }
+        Self {
+            out,
+            screen: live.then(Screen::new),
+            last: BTreeMap::new(),
+        }
     }
 
     /// Shows where the cases are.
@@ -58,13 +62,18 @@ impl Progress {
     /// [`CliError`] if `--json` cannot be written.
     pub fn update(&mut self, cases: &[CaseSummary], now: Timestamp) -> Result<(), CliError> {
         for case in cases {
-            let told = Told { state: case.state.clone(), needs: case.needs, failed: case.failed };
+            let told = Told {
+                state: case.state.clone(),
+                needs: case.needs,
+                failed: case.failed,
+            };
             if self.last.get(&case.case) == Some(&told) {
                 continue;
             }
             self.last.insert(case.case, told);
             if self.out.is_json() {
-                self.out.object(&json!({ "event": "case", "at": now.to_string(), "case": case }))?;
+                self.out
+                    .object(&json!({ "event": "case", "at": now.to_string(), "case": case }))?;
             } else if let Some(screen) = &self.screen {
                 if case.ended {
                     screen.say(&ended(case));
@@ -101,7 +110,11 @@ impl Screen {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
         let overall = all.add(ProgressBar::new(0));
         overall.set_style(template("{bar:32.cyan/dim} {pos}/{len} tasks  {msg}"));
-        Self { all, overall, lines: BTreeMap::new() }
+        Self {
+            all,
+            overall,
+            lines: BTreeMap::new(),
+        }
     }
 
     fn say(&self, text: &str) {
@@ -114,9 +127,15 @@ impl Screen {
         let ended = cases.iter().filter(|c| c.ended).count();
         let waiting = cases.iter().filter(|c| !c.ended && c.needs > 0).count();
         self.overall.set_length(sum(|c| c.total));
-        self.overall.set_position(sum(|c| if c.ended { c.total } else { c.settled }));
-        let needs = if waiting == 0 { String::new() } else { style(format!(" · {waiting} need a person")).yellow().to_string() };
-        self.overall.set_message(format!("{ended}/{} cases{needs}", cases.len()));
+        self.overall
+            .set_position(sum(|c| if c.ended { c.total } else { c.settled }));
+        let needs = if waiting == 0 {
+            String::new()
+        } else {
+            style(format!(" · {waiting} need a person")).yellow().to_string()
+        };
+        self.overall
+            .set_message(format!("{ended}/{} cases{needs}", cases.len()));
         let mut shown: Vec<&CaseSummary> = cases.iter().filter(|c| !c.ended).collect();
         // Who is being worked on first, then who needs somebody.
         shown.sort_by_key(|c| (!c.working, c.needs == 0, c.opened_at, c.case));
@@ -131,7 +150,9 @@ impl Screen {
         for case in shown {
             let line = self.lines.entry(case.case).or_insert_with(|| {
                 let line = self.all.add(ProgressBar::new(0));
-                line.set_style(template("{spinner:.cyan} {bar:12.green/dim} {pos:>2}/{len:2} {prefix} {wide_msg}"));
+                line.set_style(template(
+                    "{spinner:.cyan} {bar:12.green/dim} {pos:>2}/{len:2} {prefix} {wide_msg}",
+                ));
                 line.enable_steady_tick(TURN);
                 line
             });
@@ -151,7 +172,9 @@ impl Screen {
 }
 
 fn template(text: &str) -> ProgressStyle {
-    ProgressStyle::with_template(text).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━─")
+    ProgressStyle::with_template(text)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━━─")
 }
 
 fn who(case: &CaseSummary) -> String {
@@ -175,7 +198,13 @@ fn ended(case: &CaseSummary) -> String {
         "refused" => style("✗").red(),
         _ => style("-").yellow(),
     };
-    format!("{mark} {} {} {}: {}", case.case, who(case), case.state, safe(&case.doing))
+    format!(
+        "{mark} {} {} {}: {}",
+        case.case,
+        who(case),
+        case.state,
+        safe(&case.doing)
+    )
 }
 
 fn plain(case: &CaseSummary) -> String {
@@ -184,6 +213,17 @@ fn plain(case: &CaseSummary) -> String {
         (n, 0) => format!(", {n} for a person"),
         (n, f) => format!(", {n} for a person ({f} failed)"),
     };
-    let doing = if case.doing.is_empty() { String::new() } else { format!(": {}", safe(&case.doing)) };
-    format!("{} {} {} {}/{}{needs}{doing}", case.case, who(case), case.state, case.settled, case.total)
+    let doing = if case.doing.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", safe(&case.doing))
+    };
+    format!(
+        "{} {} {} {}/{}{needs}{doing}",
+        case.case,
+        who(case),
+        case.state,
+        case.settled,
+        case.total
+    )
 }

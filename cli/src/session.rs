@@ -6,7 +6,7 @@ use crate::error::{CliError, Exit};
 use offboard_dispatcher::control::{self, CaseSummary, Client, Request, Response};
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::{CaseId, TenantId};
-use offboard_runtime::SystemClock;
+use offboard_runtime::Clock;
 use offboard_runtime::config::Configuration;
 use offboard_store::Store;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ impl Session {
     /// # Errors
     /// [`CliError`] if it cannot be opened, or another process holds it and
     /// does not answer.
-    pub async fn open(config: &Configuration) -> Result<Self, CliError> {
+    pub async fn open(config: &Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
         let path = socket(config);
         let until = Instant::now() + PATIENCE;
         loop {
             if let Some(client) = Client::connect(&path).await? {
                 return Ok(Self::Served(Box::new(client)));
             }
-            match Opened::idle(config, Arc::new(SystemClock)) {
+            match Opened::idle(config, clock.clone()) {
                 Ok(opened) => return Ok(Self::Alone(opened)),
                 Err(error) if error.is_held() && Instant::now() < until => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(error) => return Err(error),
@@ -84,9 +84,16 @@ impl Session {
         let mut all: Vec<CaseSummary> = Vec::new();
         let mut after: Option<(TenantId, CaseId)> = None;
         loop {
-            let request = Request::List { tenant: tenant.cloned(), open_only, after, limit: control::LIST_MAX };
+            let request = Request::List {
+                tenant: tenant.cloned(),
+                open_only,
+                after,
+                limit: control::LIST_MAX,
+            };
             let Response::Cases { cases, more } = self.ask(request).await? else {
-                return Err(CliError::failed("failed to list cases: the engine answered something else"));
+                return Err(CliError::failed(
+                    "failed to list cases: the engine answered something else",
+                ));
             };
             after = cases.last().map(|c| (c.tenant.clone(), c.case));
             all.extend(cases);
@@ -140,7 +147,9 @@ pub fn refused(response: Response) -> Result<Response, CliError> {
 /// The engine answered what was not asked.
 #[must_use]
 pub fn unexpected(response: &Response) -> CliError {
-    let got = serde_json::to_value(response).ok().and_then(|v| v.get("answer").and_then(|a| a.as_str().map(str::to_owned)));
+    let got = serde_json::to_value(response)
+        .ok()
+        .and_then(|v| v.get("answer").and_then(|a| a.as_str().map(str::to_owned)));
     CliError::failed(format!(
         "the engine answered something else than was asked ({})",
         got.unwrap_or_else(|| "unreadable".to_owned())

@@ -10,7 +10,9 @@ use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 #[must_use]
 pub fn when(at: Timestamp) -> String {
     match jiff::Timestamp::from_millisecond(at.0) {
-        Ok(time) => Zoned::new(time, TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Ok(time) => Zoned::new(time, TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M")
+            .to_string(),
         // Beyond the calendar: as it stands.
         Err(_) => at.to_string(),
     }
@@ -22,7 +24,11 @@ pub fn span(ms: i64) -> String {
     let ms = ms.max(0);
     let two = |big: i64, big_unit: &str, small: i64, small_unit: &str| {
         let (n, rest) = (ms / big, ms % big / small);
-        if rest == 0 { format!("{n} {big_unit}") } else { format!("{n} {big_unit} {rest} {small_unit}") }
+        if rest == 0 {
+            format!("{n} {big_unit}")
+        } else {
+            format!("{n} {big_unit} {rest} {small_unit}")
+        }
     };
     match ms {
         ms if ms < MINUTE_MS => format!("{} s", ms / SECOND_MS),
@@ -36,7 +42,11 @@ pub fn span(ms: i64) -> String {
 #[must_use]
 pub fn relative(at: Timestamp, now: Timestamp) -> String {
     let ahead = at.since(now);
-    if ahead > 0 { format!("in {}", span(ahead)) } else { format!("{} ago", span(-ahead)) }
+    if ahead > 0 {
+        format!("in {}", span(ahead))
+    } else {
+        format!("{} ago", span(-ahead))
+    }
 }
 
 /// A state or status in its colour.
@@ -55,7 +65,11 @@ pub fn state(word: &str) -> StyledObject<String> {
 /// A bar of so many cells.
 #[must_use]
 pub fn bar(done: u32, of: u32, cells: usize) -> String {
-    let full = if of == 0 { 0 } else { cells * done.min(of) as usize / of as usize };
+    let full = if of == 0 {
+        0
+    } else {
+        cells * done.min(of) as usize / of as usize
+    };
     format!("{}{}", "█".repeat(full), "░".repeat(cells - full))
 }
 
@@ -64,7 +78,9 @@ pub fn bar(done: u32, of: u32, cells: usize) -> String {
 #[must_use]
 pub fn safe(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// Rows in columns. The last column takes what room is left.
@@ -83,7 +99,10 @@ impl Table {
     /// A table with these columns.
     #[must_use]
     pub fn new(head: &[&'static str]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+        Self {
+            head: head.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; cells may be coloured.
@@ -111,7 +130,10 @@ impl Table {
             widths[last] = widths[last].min(width.saturating_sub(before).max(LAST_MIN));
         }
         let head = self.head.iter().map(|h| style(h).dim().to_string()).collect::<Vec<_>>();
-        std::iter::once(&head).chain(&self.rows).map(|row| line(row, &widths)).collect()
+        std::iter::once(&head)
+            .chain(&self.rows)
+            .map(|row| line(row, &widths))
+            .collect()
     }
 }
 
@@ -136,7 +158,14 @@ mod tests {
 
     #[test]
     fn spans_have_two_units_at_most() {
-        for (ms, text) in [(0, "0 s"), (59_999, "59 s"), (60_000, "1 min"), (5_400_000, "1 h 30 min"), (3_600_000, "1 h"), (90_000_000, "1 d 1 h")] {
+        for (ms, text) in [
+            (0, "0 s"),
+            (59_999, "59 s"),
+            (60_000, "1 min"),
+            (5_400_000, "1 h 30 min"),
+            (3_600_000, "1 h"),
+            (90_000_000, "1 d 1 h"),
+        ] {
             assert_eq!(span(ms), text);
         }
         assert_eq!(relative(Timestamp(61_000), Timestamp(0)), "in 1 min");

@@ -54,12 +54,17 @@ impl Systems {
                     Err(why) => (Credential::Secret(Secret::new("")), Some(why)),
                 };
                 let opened = GraphConnector::open(&http, &settings(name, graph, credential)).map_err(|e| {
-                    CliError::usage(format!("failed to open system '{name}' of tenant '{}'", tenant.id)).caused_by(Some(&e))
+                    CliError::usage(format!("failed to open system '{name}' of tenant '{}'", tenant.id))
+                        .caused_by(Some(&e))
                 })?;
                 systems.claim(&tenant.id, &opened);
                 match missing {
                     None => systems.serve(&tenant.id, Arc::new(opened)),
-                    Some(why) => systems.shut.push(Shut { tenant: tenant.id.clone(), system: name.clone(), why }),
+                    Some(why) => systems.shut.push(Shut {
+                        tenant: tenant.id.clone(),
+                        system: name.clone(),
+                        why,
+                    }),
                 }
             }
         }
@@ -95,7 +100,8 @@ impl Systems {
     }
 
     fn serve(&mut self, tenant: &TenantId, connector: Arc<dyn Connector>) {
-        self.open.insert((tenant.clone(), connector.system().clone()), connector);
+        self.open
+            .insert((tenant.clone(), connector.system().clone()), connector);
     }
 }
 
@@ -105,14 +111,34 @@ impl Connectors for Systems {
     }
 }
 
+/// Every address at which outside systems are reached.
+pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
+    config.tenants.values().flat_map(|t| t.systems.values()).flat_map(|s| {
+        let SystemKind::Graph(graph) = &s.kind;
+        let bases = [&graph.login_url, &graph.graph_url, &graph.exchange_url];
+        bases.into_iter().chain(&graph.sharepoint_url).map(String::as_str)
+    })
+}
+
+/// Whether an address (that the configuration has accepted) is on this machine.
+#[must_use]
+pub fn is_loopback(address: &str) -> bool {
+    // The configuration takes http for this machine itself alone.
+    address.starts_with("http://")
+}
+
 fn credential(config: &GraphConfig) -> Result<Credential, CliError> {
     match &config.credential {
         GraphCredential::Secret(secret) => Ok(Credential::Secret(secret.read()?)),
         GraphCredential::Certificate { certificate, key } => {
             let certificate_pem = std::fs::read_to_string(certificate).map_err(|e| {
-                CliError::failed(format!("failed to read the certificate {}", certificate.display())).caused_by(Some(&e))
+                CliError::failed(format!("failed to read the certificate {}", certificate.display()))
+                    .caused_by(Some(&e))
             })?;
-            Ok(Credential::Certificate { certificate_pem, key_pem: key.read()? })
+            Ok(Credential::Certificate {
+                certificate_pem,
+                key_pem: key.read()?,
+            })
         }
     }
 }

@@ -21,7 +21,9 @@ pub type Place = (Area, Lane);
 
 /// Every queue of assignments.
 pub fn places() -> impl Iterator<Item = Place> {
-    Area::MACHINES.iter().flat_map(|a| [(*a, Lane::Urgent), (*a, Lane::Normal)])
+    Area::MACHINES
+        .iter()
+        .flat_map(|a| [(*a, Lane::Urgent), (*a, Lane::Normal)])
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -66,10 +68,24 @@ impl Admission {
     /// Credit for each queue.
     #[must_use]
     pub fn new(limit: impl Fn(Place) -> u32) -> Self {
-        let used = places().map(|p| (p, Use { limit: limit(p), ..Use::default() })).collect();
+        let used = places()
+            .map(|p| {
+                (
+                    p,
+                    Use {
+                        limit: limit(p),
+                        ..Use::default()
+                    },
+                )
+            })
+            .collect();
         let waiting = places().map(|p| (p, FairQueue::default())).collect();
         Self {
-            state: Mutex::new(State { used, waiting, queued: BTreeSet::new() }),
+            state: Mutex::new(State {
+                used,
+                waiting,
+                queued: BTreeSet::new(),
+            }),
             changed: Notify::new(),
         }
     }
@@ -144,8 +160,7 @@ impl Admission {
             .iter()
             .flat_map(|l| Area::MACHINES.iter().map(move |a| (*a, *l)))
             .find(|p| {
-                state.used.get(p).is_some_and(|u| u.free() > 0)
-                    && state.waiting.get(p).is_some_and(|w| !w.is_empty())
+                state.used.get(p).is_some_and(|u| u.free() > 0) && state.waiting.get(p).is_some_and(|w| !w.is_empty())
             })?;
         let (tenant, case) = state.waiting.get_mut(&place)?.pop()?;
         state.queued.remove(&(place, case));
@@ -173,7 +188,10 @@ impl Admission {
             let waiting = state.waiting.get(&(*area, *lane)).map_or(0, FairQueue::len);
             if u.in_flight > 0 || u.reserved > 0 || waiting > 0 {
                 let lane = lane.word();
-                words.push(format!("{area}.{lane}: {} in flight, {} reserved, {waiting} waiting", u.in_flight, u.reserved));
+                words.push(format!(
+                    "{area}.{lane}: {} in flight, {} reserved, {waiting} waiting",
+                    u.in_flight, u.reserved
+                ));
             }
         }
         words.join("; ")

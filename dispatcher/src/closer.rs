@@ -77,7 +77,9 @@ impl Closer {
     /// [`EngineError`] if its history does not verify, or something failed.
     pub async fn seal(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Sealed>, EngineError> {
         let seal_error = |detail: String| EngineError::Seal { case: id, detail };
-        let Some(held) = self.engine.load(tenant, id).await? else { return Ok(None) };
+        let Some(held) = self.engine.load(tenant, id).await? else {
+            return Ok(None);
+        };
         if held.case.state != CaseState::Sealing {
             return Ok(None);
         }
@@ -98,17 +100,35 @@ impl Closer {
         let version = held.case.version;
         let name = format!("{tenant}/{id}/evidence-{version}.dsse.json");
         let html = page::render(&statement, &name);
-        let chain: Vec<u8> = recorded.iter().flat_map(|r| [r.record.body.as_slice(), b"\n"].concat()).collect();
+        let chain: Vec<u8> = recorded
+            .iter()
+            .flat_map(|r| [r.record.body.as_slice(), b"\n"].concat())
+            .collect();
         let files = [
             (format!("{tenant}/{id}/chain-{version}.jsonl"), chain),
             (format!("{tenant}/{id}/evidence-{version}.html"), html.into_bytes()),
             (name.clone(), envelope),
         ];
         for (path, bytes) in files {
-            self.evidence.put_named(&path, bytes).await.map_err(|e| EngineError::Store(e.to_string()))?;
+            self.evidence
+                .put_named(&path, bytes)
+                .await
+                .map_err(|e| EngineError::Store(e.to_string()))?;
         }
         let key_id = evidence::key_id(&self.key.verifying_key());
-        match self.engine.order(tenant, id, Command::RecordSealed { version, evidence: digest, key_id }).await {
+        match self
+            .engine
+            .order(
+                tenant,
+                id,
+                Command::RecordSealed {
+                    version,
+                    evidence: digest,
+                    key_id,
+                },
+            )
+            .await
+        {
             Ok(_) | Err(EngineError::Refused(Refusal::AlreadyRecorded)) => Ok(Some(Sealed { name, digest })),
             // Something happened in between; it is sealed anew when it is due.
             Err(EngineError::Refused(Refusal::NotToBeSealed { .. } | Refusal::UnknownCase)) => Ok(None),

@@ -241,7 +241,12 @@ impl Engine {
         let mut after = None;
         let mut taken = 0;
         loop {
-            let filter = Filter { open_only: true, after: after.clone(), limit: PAGE, ..Filter::default() };
+            let filter = Filter {
+                open_only: true,
+                after: after.clone(),
+                limit: PAGE,
+                ..Filter::default()
+            };
             let page = self.ledger.list(filter).await?;
             let Some(last) = page.last() else { break };
             after = Some((last.tenant.clone(), last.case));

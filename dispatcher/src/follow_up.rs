@@ -6,7 +6,12 @@ use offboard_domain::{Case, Command, Departure, Outcome, Refusal, TaskId, Tenant
 use std::sync::Arc;
 
 impl Engine {
-    pub(crate) async fn follow_up(self: &Arc<Self>, tenant: &TenantId, case: &Case, now: Timestamp) -> Result<(), EngineError> {
+    pub(crate) async fn follow_up(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        case: &Case,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
         let ended: Vec<TaskId> = case
             .tasks
             .values()
@@ -27,7 +32,8 @@ impl Engine {
                 Ok(_) | Err(EngineError::Refused(Refusal::AlreadyOpen)) => {}
                 Err(error) => return Err(error),
             }
-            self.order(tenant, case.id, Command::RecordFollowUp { task, case: linked }).await?;
+            self.order(tenant, case.id, Command::RecordFollowUp { task, case: linked })
+                .await?;
         }
         Ok(())
     }

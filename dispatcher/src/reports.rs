@@ -73,7 +73,12 @@ impl Engine {
         };
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
         let result = self
-            .transact(&tenant, case, Command::RecordReport(Box::new(report)), CreditFrom::Reserve)
+            .transact(
+                &tenant,
+                case,
+                Command::RecordReport(Box::new(report)),
+                CreditFrom::Reserve,
+            )
             .await;
         match result {
             Ok(_) => settle(delivery.ack().await),
@@ -84,7 +89,9 @@ impl Engine {
                 }
                 settle(delivery.ack().await);
             }
-            Err(EngineError::Refused(refusal @ (Refusal::UnknownCase | Refusal::UnknownTask(_) | Refusal::Foreign))) => {
+            Err(EngineError::Refused(
+                refusal @ (Refusal::UnknownCase | Refusal::UnknownTask(_) | Refusal::Foreign),
+            )) => {
                 tracing::error!(%case, %task, %refusal, "a report answers nothing that was ordered; it is buried");
                 settle(delivery.bury(&refusal.to_string()).await);
             }

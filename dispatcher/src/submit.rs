@@ -35,7 +35,11 @@ impl Engine {
     /// the request can no longer be changed in this way.
     pub async fn submit(self: &Arc<Self>, departure: Departure) -> Result<Submitted, EngineError> {
         let tenant = departure.tenant.clone();
-        let terms = self.tenants.get(&tenant).cloned().ok_or_else(|| EngineError::UnknownTenant(tenant.clone()))?;
+        let terms = self
+            .tenants
+            .get(&tenant)
+            .cloned()
+            .ok_or_else(|| EngineError::UnknownTenant(tenant.clone()))?;
         let id = departure.case_id();
         let command = Command::Open {
             departure: Arc::new(departure),

@@ -42,8 +42,10 @@ impl Engine {
                 }
                 continue;
             }
-            let mut ticks: FuturesUnordered<_> =
-                due.into_iter().map(|(tenant, case)| self.clone().tick(tenant, case, CreditFrom::Reserve)).collect();
+            let mut ticks: FuturesUnordered<_> = due
+                .into_iter()
+                .map(|(tenant, case)| self.clone().tick(tenant, case, CreditFrom::Reserve))
+                .collect();
             while ticks.next().await.is_some() {}
         }
     }
@@ -53,7 +55,9 @@ impl Engine {
         let mut ticks = FuturesUnordered::new();
         loop {
             while ticks.len() < CONCURRENT_TICKS {
-                let Some(Admitted { tenant, case, credit }) = self.admission.admit() else { break };
+                let Some(Admitted { tenant, case, credit }) = self.admission.admit() else {
+                    break;
+                };
                 ticks.push(self.clone().tick(tenant, case, CreditFrom::Admitted(credit)));
             }
             tokio::select! {
@@ -71,7 +75,8 @@ impl Engine {
             Ok(_) | Err(EngineError::Refused(Refusal::UnknownCase)) => {}
             Err(error) => {
                 tracing::warn!(%case, %error, "failed to wake a case; trying again");
-                self.timers.set(&tenant, case, Some(self.clock.now().plus(AFTER_FAILURE_MS)));
+                self.timers
+                    .set(&tenant, case, Some(self.clock.now().plus(AFTER_FAILURE_MS)));
             }
         }
     }
@@ -97,7 +102,9 @@ impl Engine {
     }
 
     async fn take_up_due(self: &Arc<Self>, tenant: &TenantId, id: CaseId, now: Timestamp) -> Result<(), EngineError> {
-        let Some(held) = self.load(tenant, id).await? else { return Ok(()) };
+        let Some(held) = self.load(tenant, id).await? else {
+            return Ok(());
+        };
         if held.case.state.ended() {
             return self.follow_up(tenant, &held.case, now).await;
         }

@@ -7,8 +7,8 @@
 use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
-    Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record, Refusal, TaskId, TenantId,
-    decide, next,
+    Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record, Refusal, TaskId,
+    TenantId, decide, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange};
 use offboard_queue::{Message, QueueError, QueueName};
@@ -46,8 +46,15 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Refused`] when the state machine says no; else what failed.
-    pub async fn order(self: &Arc<Self>, tenant: &TenantId, case: CaseId, command: Command) -> Result<Case, EngineError> {
-        self.transact(tenant, case, command, CreditFrom::Reserve).await.map(|done| done.case)
+    pub async fn order(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        case: CaseId,
+        command: Command,
+    ) -> Result<Case, EngineError> {
+        self.transact(tenant, case, command, CreditFrom::Reserve)
+            .await
+            .map(|done| done.case)
     }
 
     pub(crate) async fn transact(
@@ -93,17 +100,28 @@ impl Engine {
     /// Publishes what was assigned and is not known to be published; what
     /// fails is tried again when the case is next looked at.
     pub(crate) async fn publish_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot) -> Result<(), QueueError> {
-        let taken = slot.lock().await.as_mut().map(|h| (h.case.clone(), std::mem::take(&mut h.unpublished)));
-        let Some((case, tasks)) = taken.filter(|(_, tasks)| !tasks.is_empty()) else { return Ok(()) };
+        let taken = slot
+            .lock()
+            .await
+            .as_mut()
+            .map(|h| (h.case.clone(), std::mem::take(&mut h.unpublished)));
+        let Some((case, tasks)) = taken.filter(|(_, tasks)| !tasks.is_empty()) else {
+            return Ok(());
+        };
         let tasks: Vec<TaskId> = tasks.into_iter().collect();
         let result = self.publish(&case, &tasks).await;
         if let Err(error) = &result {
             tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
             if let Some(held) = slot.lock().await.as_mut() {
-                let same = |t: &TaskId| held.case.tasks.get(t).map(|t| t.attempt) == case.tasks.get(t).map(|t| t.attempt);
-                let again: Vec<TaskId> = tasks.into_iter().filter(|t| same(t) && republishable(&held.case, *t)).collect();
+                let same =
+                    |t: &TaskId| held.case.tasks.get(t).map(|t| t.attempt) == case.tasks.get(t).map(|t| t.attempt);
+                let again: Vec<TaskId> = tasks
+                    .into_iter()
+                    .filter(|t| same(t) && republishable(&held.case, *t))
+                    .collect();
                 held.unpublished.extend(again);
-                self.timers.set(tenant, id, Some(self.clock.now().plus(PUBLISH_AGAIN_MS)));
+                self.timers
+                    .set(tenant, id, Some(self.clock.now().plus(PUBLISH_AGAIN_MS)));
             }
         }
         result
@@ -121,7 +139,12 @@ impl Engine {
             *held = self.load(tenant, id).await?;
         }
         let shut = self.shut(tenant).await?;
-        let mut gates = Gates { credit, shut: (*shut).clone(), claimed_by: None, capped: false };
+        let mut gates = Gates {
+            credit,
+            shut: (*shut).clone(),
+            claimed_by: None,
+            capped: false,
+        };
         for _ in 0..MOST_RACES {
             let now = self.clock.now();
             let decision = decide(held.as_ref().map(|h| &h.case), command.clone(), now, &gates)?;
@@ -132,14 +155,22 @@ impl Engine {
                 Some(h) => (h.key.clone(), KeyChange::Keep, h.unpublished.clone()),
                 None => {
                     let salt = (self.entropy)();
-                    (CaseKey::derive(&self.master, &salt), KeyChange::Create(salt), BTreeSet::new())
+                    (
+                        CaseKey::derive(&self.master, &salt),
+                        KeyChange::Create(salt),
+                        BTreeSet::new(),
+                    )
                 }
             };
             let append = self.append_for(tenant, held.as_ref().map(|h| &h.case), &decision, &key, salt, &gates);
             let (version, head) = (append.index.version, append.index.head);
             match self.ledger.append(append).await? {
                 Appended::Done | Appended::Ours => {
-                    let Decision { mut case, events, holds } = decision;
+                    let Decision {
+                        mut case,
+                        events,
+                        holds,
+                    } = decision;
                     case.version = version;
                     case.head = head;
                     unpublished.extend(assigned_by(&events));
@@ -147,7 +178,10 @@ impl Engine {
                     if !holds.is_empty() {
                         let changes = holds
                             .into_iter()
-                            .map(|(system, until)| GateChange { name: format!("hold/{system}"), until: Some(until) })
+                            .map(|(system, until)| GateChange {
+                                name: format!("hold/{system}"),
+                                until: Some(until),
+                            })
                             .collect();
                         self.shut_more(tenant, changes).await?;
                     }
@@ -159,7 +193,8 @@ impl Engine {
                     Some(h) => {
                         let missed = fold_all(&mut h.case, &h.key, &missed);
                         let assigned = missed.map_err(|detail| EngineError::History { case: id, detail })?;
-                        h.unpublished.extend(assigned.into_iter().filter(|t| republishable(&h.case, *t)));
+                        h.unpublished
+                            .extend(assigned.into_iter().filter(|t| republishable(&h.case, *t)));
                     }
                     None => *held = self.load(tenant, id).await?,
                 },
@@ -168,7 +203,10 @@ impl Engine {
                 Appended::Capped { .. } => gates.capped = true,
             }
         }
-        Err(EngineError::History { case: id, detail: format!("{MOST_RACES} appends in a row lost their race") })
+        Err(EngineError::History {
+            case: id,
+            detail: format!("{MOST_RACES} appends in a row lost their race"),
+        })
     }
 
     fn append_for(
@@ -209,9 +247,13 @@ impl Engine {
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
         let history = self.ledger.read(tenant, id, 1).await?;
-        let Some(first) = history.records.first() else { return Ok(None) };
+        let Some(first) = history.records.first() else {
+            return Ok(None);
+        };
         let failed = |detail: String| EngineError::History { case: id, detail };
-        let salt = history.salt.ok_or_else(|| failed("its key was destroyed; the person is erased".into()))?;
+        let salt = history
+            .salt
+            .ok_or_else(|| failed("its key was destroyed; the person is erased".into()))?;
         let key = CaseKey::derive(&self.master, &salt);
         let (at, event) = open_event(&key, first).map_err(|e| failed(e.to_string()))?;
         let mut case = Case::opened(id, at, &event).map_err(|e| failed(e.to_string()))?;
@@ -219,7 +261,12 @@ impl Engine {
         case.head = first.hash;
         fold_all(&mut case, &key, &history.records[1..]).map_err(failed)?;
         // Nobody here knows what became of these.
-        let unpublished = case.tasks.keys().copied().filter(|t| republishable(&case, *t)).collect();
+        let unpublished = case
+            .tasks
+            .keys()
+            .copied()
+            .filter(|t| republishable(&case, *t))
+            .collect();
         Ok(Some(Held { case, key, unpublished }))
     }
 
@@ -253,7 +300,8 @@ impl Engine {
             match effect {
                 Effect::Assign(task, lane) => {
                     if let Some(task) = case.tasks.get(&task) {
-                        self.admission.wait((task.kind().spec().area, lane), tenant, weight, case.id);
+                        self.admission
+                            .wait((task.kind().spec().area, lane), tenant, weight, case.id);
                     }
                 }
                 // The receiver lives as long as the engine.
@@ -265,7 +313,9 @@ impl Engine {
     async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
         let mut by_queue: BTreeMap<QueueName, Vec<Message>> = BTreeMap::new();
         for id in tasks {
-            let Some(assignment) = case.assignment(*id) else { continue };
+            let Some(assignment) = case.assignment(*id) else {
+                continue;
+            };
             let queue = QueueName::Assignments {
                 area: assignment.kind.spec().area,
                 lane: case.lane(assignment.kind),
@@ -274,7 +324,11 @@ impl Engine {
             let body = serde_json::to_vec(&assignment).expect("an assignment is plain data");
             by_queue.entry(queue).or_default().push(Message {
                 id: format!("{id}-{}", assignment.attempt),
-                headers: assignment.traceparent.iter().map(|t| ("traceparent".to_owned(), t.clone())).collect(),
+                headers: assignment
+                    .traceparent
+                    .iter()
+                    .map(|t| ("traceparent".to_owned(), t.clone()))
+                    .collect(),
                 body: body.into(),
                 expires_at: Some(assignment.start_by),
             });
@@ -312,7 +366,10 @@ fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<Vec<Ta
     for record in records {
         let fits = record.prev == case.head && record.version == case.version + 1;
         if !fits {
-            return Err(format!("record {} does not follow record {}", record.version, case.version));
+            return Err(format!(
+                "record {} does not follow record {}",
+                record.version, case.version
+            ));
         }
         let (at, event) = open_event(key, record).map_err(|e| e.to_string())?;
         case.fold(at, &event);
@@ -325,12 +382,19 @@ fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<Vec<Ta
 
 /// What a case claims: the person, in the system in which he was resolved first.
 fn subject_key(case: &Case) -> Option<String> {
-    case.subject.0.iter().next().map(|(system, id)| format!("{system}:{id}"))
+    case.subject
+        .0
+        .iter()
+        .next()
+        .map(|(system, id)| format!("{system}:{id}"))
 }
 
 /// What the ledger's index keeps of a case.
 pub(crate) fn index_entry(tenant: &TenantId, case: &Case, version: u64, head: Digest, gates: &Gates) -> IndexEntry {
-    let open = Gates { credit: Credit::UNLIMITED, ..gates.clone() };
+    let open = Gates {
+        credit: Credit::UNLIMITED,
+        ..gates.clone()
+    };
     let next = next(case, case.changed_at, &open);
     let (settled, tasks) = case.progress();
     IndexEntry {

@@ -212,7 +212,9 @@ fn task_view(task: &offboard_domain::Task, stands: &Standing) -> TaskView {
 fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<Need> {
     let id = case.id;
     let (what, command) = match stands {
-        Standing::WaitsForPerson if task.kind() == Kind::ApprovePlan => ("approve_plan", format!("offboard approve {id}")),
+        Standing::WaitsForPerson if task.kind() == Kind::ApprovePlan => {
+            ("approve_plan", format!("offboard approve {id}"))
+        }
         Standing::WaitsForPerson if task.kind() == Kind::ConfirmDeviceReturned => {
             ("attest", format!("offboard attest {id} {} --file FILE", task.id()))
         }
@@ -238,7 +240,10 @@ impl Engine {
     pub async fn view(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<CaseView, EngineError> {
         let case = self.case(tenant, id).await?;
         let shut = self.shut(tenant).await?;
-        let gates = Gates { shut: (*shut).clone(), ..Gates::open() };
+        let gates = Gates {
+            shut: (*shut).clone(),
+            ..Gates::open()
+        };
         Ok(view(&case, self.clock.now(), &gates))
     }
 
@@ -255,6 +260,7 @@ impl Engine {
             }
         }
         let held = self.load(tenant, id).await?;
-        held.map(|h| h.case).ok_or(EngineError::Refused(offboard_domain::Refusal::UnknownCase))
+        held.map(|h| h.case)
+            .ok_or(EngineError::Refused(offboard_domain::Refusal::UnknownCase))
     }
 }

@@ -217,6 +217,7 @@ impl Served<'_> {
         let mut over = pin!(over);
         loop {
             tokio::select! {
+                biased;
                 () = &mut over => return,
                 Some(()) = running.next(), if !running.is_empty() => {}
             }

@@ -1,10 +1,9 @@
 //! `offboard approve CASE [TASK]`: shows what is approved, asks, and binds the
 //! approval to the digest of exactly what was shown.
 
-use super::{Ctx, show};
+use super::Ctx;
 use crate::error::{CliError, Exit};
 use crate::out::{ask, can_ask};
-use crate::session::Session;
 use crate::show::safe;
 use console::style;
 use offboard_dispatcher::control::{Approval, Request};
@@ -12,11 +11,17 @@ use offboard_dispatcher::view::{CaseView, TaskView};
 use offboard_domain::catalogue::Approval as Needs;
 use offboard_domain::{Digest, Kind};
 
-pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>, yes: bool, digest: Option<Digest>) -> Result<Exit, CliError> {
+pub(super) async fn run(
+    ctx: &Ctx,
+    case: String,
+    task: Option<String>,
+    yes: bool,
+    digest: Option<Digest>,
+) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let config = ctx.config()?;
     // The folder is let go while a person reads: he may take his time.
-    let mut session = Session::open(&config).await?;
+    let mut session = ctx.session(&config).await?;
     let view = session.case(Request::Show { case }).await;
     session.close().await?;
     let view = view?;
@@ -25,8 +30,11 @@ pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>, yes: bool
         Some(given) => Asked::task(&view, given)?,
     };
     if let Some(named) = digest.filter(|d| *d != asked.digest) {
-        return Err(CliError::failed(format!("the digest is {} and not {named}; nothing was approved", asked.digest))
-            .next(format!("look at it again: offboard show {}", view.case)));
+        return Err(CliError::failed(format!(
+            "the digest is {} and not {named}; nothing was approved",
+            asked.digest
+        ))
+        .next(format!("look at it again: offboard show {}", view.case)));
     }
     ctx.out.say(&asked.text);
     if !yes && digest.is_none() {
@@ -39,12 +47,18 @@ pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>, yes: bool
             return Ok(Exit::Failed);
         }
     }
-    let mut session = Session::open(&config).await?;
-    let after = session.case(Request::Approve { case: view.case.to_string(), by: by.clone(), of: asked.of }).await;
+    let mut session = ctx.session(&config).await?;
+    let after = session
+        .case(Request::Approve {
+            case: view.case.to_string(),
+            by: by.clone(),
+            of: asked.of,
+        })
+        .await;
     session.close().await?;
     let after = after?;
     if ctx.out.is_json() {
-        return show::print(ctx, &after).map(|()| Exit::Done);
+        return ctx.out.document(&after).map(|()| Exit::Done);
     }
     ctx.out.line(&format!("approved by {by}: {}", asked.digest))?;
     Ok(Exit::Done)
@@ -72,11 +86,17 @@ impl Asked {
         if view.tasks.iter().any(needs_own) {
             text.push_str("Tasks that cannot be undone are approved one by one, and not with this.\n");
         }
-        Self { of: Approval::Plan { digest }, digest, text }
+        Self {
+            of: Approval::Plan { digest },
+            digest,
+            text,
+        }
     }
 
     fn task(view: &CaseView, given: &str) -> Result<Self, CliError> {
-        let named = Kind::ALL.iter().find(|k| k.name() == given || k.name().split_once('.').is_some_and(|(_, v)| v == given));
+        let named = Kind::ALL
+            .iter()
+            .find(|k| k.name() == given || k.name().split_once('.').is_some_and(|(_, v)| v == given));
         let fits = |t: &&TaskView| match named {
             Some(kind) => t.kind == *kind,
             None => given.starts_with("t-") && t.id.to_string().starts_with(given),
@@ -90,7 +110,11 @@ impl Asked {
             }
             several => {
                 return Err(CliError::usage(format!("'{given}' fits several tasks"))
-                    .causes(several.iter().map(|t| format!("{} ({} {})", t.id, t.kind, safe(t.object.as_deref().unwrap_or("")))))
+                    .causes(
+                        several
+                            .iter()
+                            .map(|t| format!("{} ({} {})", t.id, t.kind, safe(t.object.as_deref().unwrap_or("")))),
+                    )
                     .next("name one by its id"));
             }
         };
@@ -102,7 +126,14 @@ impl Asked {
             line(task),
             task.digest
         );
-        Ok(Self { of: Approval::Task { task: task.id.to_string(), digest: task.digest }, digest: task.digest, text })
+        Ok(Self {
+            of: Approval::Task {
+                task: task.id.to_string(),
+                digest: task.digest,
+            },
+            digest: task.digest,
+            text,
+        })
     }
 }
 
@@ -111,7 +142,11 @@ fn needs_own(task: &TaskView) -> bool {
 }
 
 fn line(task: &TaskView) -> String {
-    let object = task.object.as_deref().map(|o| format!(" [{}]", safe(o))).unwrap_or_default();
+    let object = task
+        .object
+        .as_deref()
+        .map(|o| format!(" [{}]", safe(o)))
+        .unwrap_or_default();
     let warning = match (needs_own(task), task.reversible) {
         (true, _) => style("  cannot be undone; by its own approval").red().to_string(),
         (false, false) => style("  cannot be undone").red().to_string(),

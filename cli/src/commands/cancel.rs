@@ -1,24 +1,31 @@
 //! `offboard cancel CASE --reason`.
 
-use super::{Ctx, required, show};
+use super::{Ctx, required};
 use crate::error::{CliError, Exit};
-use crate::session::Session;
 use offboard_dispatcher::control::Request;
 
 pub(super) async fn run(ctx: &Ctx, case: String, reason: String) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let reason = required("the reason", reason)?;
     let config = ctx.config()?;
-    let mut session = Session::open(&config).await?;
-    let view = session.case(Request::Cancel { case, by: by.clone(), reason }).await;
+    let mut session = ctx.session(&config).await?;
+    let view = session
+        .case(Request::Cancel {
+            case,
+            by: by.clone(),
+            reason,
+        })
+        .await;
     session.close().await?;
     let view = view?;
     if ctx.out.is_json() {
-        return show::print(ctx, &view).map(|()| Exit::Done);
+        return ctx.out.document(&view).map(|()| Exit::Done);
     }
-    ctx.out.line(&format!("{by} called case {} off; it is {}", view.case, view.state))?;
+    ctx.out
+        .line(&format!("{by} called case {} off; it is {}", view.case, view.state))?;
     if !view.ended {
-        ctx.out.say("What workers hold already is awaited and recorded; nothing new is ordered.");
+        ctx.out
+            .say("What workers hold already is awaited and recorded; nothing new is ordered.");
     }
     Ok(Exit::Done)
 }

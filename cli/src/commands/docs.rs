@@ -16,7 +16,11 @@ pub(super) fn tasks() -> String {
     );
     for stage in Stage::ALL {
         let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|k| k.spec().stage == *stage).collect();
-        let _ = write!(out, "\n## {}\n\n| kind | what it does | area | after | approval | proof |\n|---|---|---|---|---|---|\n", stage.title());
+        let _ = write!(
+            out,
+            "\n## {}\n\n| kind | what it does | area | after | approval | proof |\n|---|---|---|---|---|---|\n",
+            stage.title()
+        );
         for kind in &kinds {
             let spec = kind.spec();
             let _ = writeln!(
@@ -39,12 +43,18 @@ pub(super) fn tasks() -> String {
 }
 
 fn anchor(name: &str) -> String {
-    name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    name.chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect()
 }
 
 fn names(kinds: impl Iterator<Item = Kind>) -> String {
     let all: Vec<String> = kinds.map(|k| format!("`{}`", k.name())).collect();
-    if all.is_empty() { "—".to_owned() } else { all.join(", ") }
+    if all.is_empty() {
+        "—".to_owned()
+    } else {
+        all.join(", ")
+    }
 }
 
 fn block(out: &mut String, kind: Kind) {
@@ -58,7 +68,10 @@ fn block(out: &mut String, kind: Kind) {
         row("how soon", urgency(spec.urgency).to_owned());
     }
     if !spec.after.is_empty() {
-        row("waits for", spec.after.iter().map(dependency).collect::<Vec<_>>().join(", "));
+        row(
+            "waits for",
+            spec.after.iter().map(dependency).collect::<Vec<_>>().join(", "),
+        );
     }
     if !spec.conflicts.is_empty() {
         row("never at the same time as", names(spec.conflicts.iter().copied()));
@@ -67,8 +80,22 @@ fn block(out: &mut String, kind: Kind) {
         row("may find", names(spec.finds.iter().copied()));
     }
     if spec.writes {
-        let nature = if spec.convergent { "convergent: done twice, it leaves the same state" } else { "*once*: it must not happen twice" };
-        row("nature", format!("{nature}; {}", if spec.reversible { "can be undone" } else { "cannot be undone" }));
+        let nature = if spec.convergent {
+            "convergent: done twice, it leaves the same state"
+        } else {
+            "*once*: it must not happen twice"
+        };
+        row(
+            "nature",
+            format!(
+                "{nature}; {}",
+                if spec.reversible {
+                    "can be undone"
+                } else {
+                    "cannot be undone"
+                }
+            ),
+        );
         row("approval", approval(spec).to_owned());
     }
     row("wanted state", spec.judge.satisfied.to_string());
@@ -84,7 +111,10 @@ fn block(out: &mut String, kind: Kind) {
         row("done again after it", names(spec.redo.iter().copied()));
     }
     if spec.area != Area::Person {
-        row("tries", format!("{}, each at most {}", spec.attempts, duration(spec.run_for_ms)));
+        row(
+            "tries",
+            format!("{}, each at most {}", spec.attempts, duration(spec.run_for_ms)),
+        );
     }
     row("controls", controls(&spec.controls));
 }
@@ -108,8 +138,16 @@ fn urgency(urgency: Urgency) -> &'static str {
 }
 
 fn dependency(dep: &Dep) -> String {
-    let later = if dep.delay_ms > 0 { format!(" and {} more", duration(dep.delay_ms)) } else { String::new() };
-    let finds = if dep.with_finds && !dep.kind.spec().finds.is_empty() { " with all that it found" } else { "" };
+    let later = if dep.delay_ms > 0 {
+        format!(" and {} more", duration(dep.delay_ms))
+    } else {
+        String::new()
+    };
+    let finds = if dep.with_finds && !dep.kind.spec().finds.is_empty() {
+        " with all that it found"
+    } else {
+        ""
+    };
     format!("`{}`{finds}{later}", dep.kind.name())
 }
 
@@ -155,19 +193,42 @@ fn controls(controls: &Controls) -> String {
         ("NIST 800-53", controls.nist80053),
     ];
     let named = all.iter().filter(|(_, list)| !list.is_empty());
-    named.map(|(name, list)| format!("{name} {}", list.join(", "))).collect::<Vec<_>>().join(" · ")
+    named
+        .map(|(name, list)| format!("{name} {}", list.join(", ")))
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 /// The states of a case: word, what it means, what may follow.
 const CASE_STATES: [(&str, &str, &str); 9] = [
-    ("received", "Accepted; the account is being found. Nothing is written.", "active, merged, refused, cancelling"),
+    (
+        "received",
+        "Accepted; the account is being found. Nothing is written.",
+        "active, merged, refused, cancelling",
+    ),
     ("active", "Planned and under way.", "closing, cancelling"),
-    ("closing", "Everything is settled and read once more.", "sealing, active (something differs), cancelling"),
-    ("sealing", "A round without difference is over; the evidence is being sealed.", "closed, active (something was opened again), cancelling"),
+    (
+        "closing",
+        "Everything is settled and read once more.",
+        "sealing, active (something differs), cancelling",
+    ),
+    (
+        "sealing",
+        "A round without difference is over; the evidence is being sealed.",
+        "closed, active (something was opened again), cancelling",
+    ),
     ("closed", "Sealed. Over.", "—"),
-    ("cancelling", "Called off; what workers hold is awaited, nothing new is ordered.", "cancelled"),
+    (
+        "cancelling",
+        "Called off; what workers hold is awaited, nothing new is ordered.",
+        "cancelled",
+    ),
     ("cancelled", "Called off and over.", "—"),
-    ("merged", "The person has another open case, which takes this one's place. Over.", "—"),
+    (
+        "merged",
+        "The person has another open case, which takes this one's place. Over.",
+        "—",
+    ),
     ("refused", "It cannot be planned; nothing was written. Over.", "—"),
 ];
 
@@ -175,22 +236,47 @@ const CASE_STATES: [(&str, &str, &str); 9] = [
 const TASK_STATES: [(&str, &str, &str); 8] = [
     ("waiting", "Waits for other tasks.", "ready, person, resting"),
     ("ready", "Can be assigned; waits for credit.", "working"),
-    ("working", "With a worker, whose answer is awaited until a time.", "done, resting, failed, ready (nobody answered)"),
-    ("resting", "Goes on at a time: a retry, a delay, a vendor that is not ready.", "ready, working"),
+    (
+        "working",
+        "With a worker, whose answer is awaited until a time.",
+        "done, resting, failed, ready (nobody answered)",
+    ),
+    (
+        "resting",
+        "Goes on at a time: a retry, a delay, a vendor that is not ready.",
+        "ready, working",
+    ),
     ("person", "Waits for an approval or an attestation.", "ready, done"),
-    ("failed", "Needs a person's decision: retry or waive.", "ready (retry), done (waive)"),
-    ("done", "Settled, with an outcome that says how it is proven.", "waiting (opened again by the closing round, a waiver that ran out)"),
+    (
+        "failed",
+        "Needs a person's decision: retry or waive.",
+        "ready (retry), done (waive)",
+    ),
+    (
+        "done",
+        "Settled, with an outcome that says how it is proven.",
+        "waiting (opened again by the closing round, a waiver that ran out)",
+    ),
     ("never", "Will not be done: the case is over or called off.", "—"),
 ];
 
 /// The outcomes of a settled task.
 const OUTCOMES: [(&str, &str); 6] = [
     ("verified", "An independent read equals the wanted state."),
-    ("verified by counter", "A value that only grows moved past where it was."),
+    (
+        "verified by counter",
+        "A value that only grows moved past where it was.",
+    ),
     ("acknowledged", "The provider acknowledged and keeps no readable state."),
-    ("attested", "A named person says so, with a file where the kind asks for one."),
+    (
+        "attested",
+        "A named person says so, with a file where the kind asks for one.",
+    ),
     ("not applicable", "There was nothing to do, with the reason."),
-    ("waived", "A person decided to go without, for a reason, until a date; then it is opened again."),
+    (
+        "waived",
+        "A person decided to go without, for a reason, until a date; then it is opened again.",
+    ),
 ];
 
 /// `docs/states.md`.
@@ -207,11 +293,31 @@ pub(super) fn states() -> String {
         }
     };
     let three = |(a, b, c): &(&str, &str, &str)| format!("| {a} | {b} | {c} |");
-    table("A case", "| state | means | may become |", &mut CASE_STATES.iter().map(three));
-    table("A task", "| stand | means | may become |", &mut TASK_STATES.iter().map(three));
-    table("Outcomes", "| outcome | what it claims |", &mut OUTCOMES.iter().map(|(a, b)| format!("| {a} | {b} |")));
-    table("Why a person is needed", "| rule | what to do |", &mut RULES.iter().map(|r| format!("| {} | {} |", rule(*r), r.advice())));
-    table("Why a case wakes", "| reason | in words |", &mut WAKES.iter().map(|w| format!("| {} | {} |", wake(*w), w.words())));
+    table(
+        "A case",
+        "| state | means | may become |",
+        &mut CASE_STATES.iter().map(three),
+    );
+    table(
+        "A task",
+        "| stand | means | may become |",
+        &mut TASK_STATES.iter().map(three),
+    );
+    table(
+        "Outcomes",
+        "| outcome | what it claims |",
+        &mut OUTCOMES.iter().map(|(a, b)| format!("| {a} | {b} |")),
+    );
+    table(
+        "Why a person is needed",
+        "| rule | what to do |",
+        &mut RULES.iter().map(|r| format!("| {} | {} |", rule(*r), r.advice())),
+    );
+    table(
+        "Why a case wakes",
+        "| reason | in words |",
+        &mut WAKES.iter().map(|w| format!("| {} | {} |", wake(*w), w.words())),
+    );
     out
 }
 

@@ -36,15 +36,25 @@ struct Checked {
 pub(super) async fn run(ctx: &Ctx, tenant: Option<TenantId>, offline: bool) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     if let Some(tenant) = tenant.as_ref().filter(|t| !config.tenants.contains_key(t)) {
-        return Err(CliError::usage(format!("there is no tenant '{tenant}' in the configuration")));
+        return Err(CliError::usage(format!(
+            "there is no tenant '{tenant}' in the configuration"
+        )));
     }
-    let mut checked = vec![Checked { part: "installation".to_owned(), findings: installation(&config).await }];
+    let mut checked = vec![Checked {
+        part: "installation".to_owned(),
+        findings: installation(&config).await,
+    }];
     let systems = Systems::open(&config)?;
     let concerned = |t: &&Tenant| tenant.as_ref().is_none_or(|only| t.id == *only);
     for tenant in config.tenants.values().filter(concerned) {
         checked.extend(of_tenant(tenant, &systems, offline).await);
     }
-    let worst = checked.iter().flat_map(|c| &c.findings).map(|f| f.severity).max().unwrap_or(Severity::Fine);
+    let worst = checked
+        .iter()
+        .flat_map(|c| &c.findings)
+        .map(|f| f.severity)
+        .max()
+        .unwrap_or(Severity::Fine);
     if ctx.out.is_json() {
         ctx.out.document(&checked)?;
     } else {
@@ -57,19 +67,36 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<TenantId>, offline: bool) -> R
             Severity::Problem => "Something will not work: mend the problems, then run `offboard doctor` again.",
         });
     }
-    Ok(if worst == Severity::Problem { Exit::Failed } else { Exit::Done })
+    Ok(if worst == Severity::Problem {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 fn fine(what: impl Into<String>) -> Finding {
-    Finding { severity: Severity::Fine, what: what.into(), how_to_mend: String::new(), kinds: BTreeSet::new() }
+    Finding {
+        severity: Severity::Fine,
+        what: what.into(),
+        how_to_mend: String::new(),
+        kinds: BTreeSet::new(),
+    }
 }
 
 fn warning(what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
-    Finding { severity: Severity::Warning, what: what.into(), how_to_mend: how_to_mend.into(), kinds: BTreeSet::new() }
+    Finding {
+        severity: Severity::Warning,
+        what: what.into(),
+        how_to_mend: how_to_mend.into(),
+        kinds: BTreeSet::new(),
+    }
 }
 
 fn problem(what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
-    Finding { severity: Severity::Problem, ..warning(what, how_to_mend) }
+    Finding {
+        severity: Severity::Problem,
+        ..warning(what, how_to_mend)
+    }
 }
 
 /// The folder itself: configuration, keys, ledger, store, evidence.
@@ -79,23 +106,55 @@ async fn installation(config: &Configuration) -> Vec<Finding> {
     let create = "`offboard keys create` makes a key that is missing; one that was lost comes from a backup";
     let mut key = |name: &str, outcome: Result<String, CliError>| match outcome {
         Ok(what) => found.push(fine(what)),
-        Err(error) => found.push(problem(format!("the {name} key cannot be used: {}", error.brief()), create)),
+        Err(error) => found.push(problem(
+            format!("the {name} key cannot be used: {}", error.brief()),
+            create,
+        )),
     };
-    key("signing", SigningKey::load(keys).map(|k| format!("evidence is signed with key {}", k.id())).map_err(CliError::from));
-    key("master", MasterKey::load(keys).map(|_| "the master key is there and private".to_owned()).map_err(CliError::from));
-    key("escrow", EscrowMaster::load(keys).map(|_| "the escrow key is there and private".to_owned()).map_err(CliError::from));
-    key("public", public_keys(keys).map(|k| format!("{} public keys for who verifies", k.len())).map_err(CliError::from));
+    key(
+        "signing",
+        SigningKey::load(keys)
+            .map(|k| format!("evidence is signed with key {}", k.id()))
+            .map_err(CliError::from),
+    );
+    key(
+        "master",
+        MasterKey::load(keys)
+            .map(|_| "the master key is there and private".to_owned())
+            .map_err(CliError::from),
+    );
+    key(
+        "escrow",
+        EscrowMaster::load(keys)
+            .map(|_| "the escrow key is there and private".to_owned())
+            .map_err(CliError::from),
+    );
+    key(
+        "public",
+        public_keys(keys)
+            .map(|k| format!("{} public keys for who verifies", k.len()))
+            .map_err(CliError::from),
+    );
     found.push(ledger(config).await);
     let StoreUrl::Folder(store) = &config.engine.store;
     for (name, folder) in [("store", store), ("evidence folder", &config.engine.evidence)] {
         found.push(match Store::folder(folder) {
             Ok(_) if writable(folder) => fine(format!("the {name} {} can be written to", folder.display())),
-            Ok(_) => problem(format!("the {name} {} cannot be written to", folder.display()), "give this user the right to write there"),
-            Err(error) => problem(format!("the {name} cannot be used: {error}"), "mend the folder, or name another one in offboard.toml"),
+            Ok(_) => problem(
+                format!("the {name} {} cannot be written to", folder.display()),
+                "give this user the right to write there",
+            ),
+            Err(error) => problem(
+                format!("the {name} cannot be used: {error}"),
+                "mend the folder, or name another one in offboard.toml",
+            ),
         });
     }
     if config.tenants.is_empty() {
-        found.push(warning("no tenant is configured", "copy tenants/contoso.toml.example to tenants/<handle>.toml and fill it in"));
+        found.push(warning(
+            "no tenant is configured",
+            "copy tenants/contoso.toml.example to tenants/<handle>.toml and fill it in",
+        ));
     }
     found
 }
@@ -111,15 +170,26 @@ async fn ledger(config: &Configuration) -> Finding {
     match Client::connect(&path).await {
         Ok(Some(_)) => return fine("the ledger is served by a running process, which answers"),
         Ok(None) => {}
-        Err(error) => return problem(CliError::of(&error).brief(), "is the socket another user's? run this as the one who serves"),
+        Err(error) => {
+            return problem(
+                CliError::of(&error).brief(),
+                "is the socket another user's? run this as the one who serves",
+            );
+        }
     }
     match Opened::idle(config, Arc::new(SystemClock)) {
         Ok(opened) => match opened.ledger.close().await {
             Ok(()) => fine("the ledger opens and closes; nobody serves it at this moment"),
             Err(error) => problem(error.to_string(), "look at the disk"),
         },
-        Err(error) if error.is_held() => warning(error.brief(), "another command is at it, or a process that does not answer; try again, then look at that process"),
-        Err(error) => problem(error.brief(), "mend what is named; restore the ledger from a backup if it is damaged"),
+        Err(error) if error.is_held() => warning(
+            error.brief(),
+            "another command is at it, or a process that does not answer; try again, then look at that process",
+        ),
+        Err(error) => problem(
+            error.brief(),
+            "mend what is named; restore the ledger from a backup if it is damaged",
+        ),
     }
 }
 
@@ -127,28 +197,52 @@ async fn of_tenant(tenant: &Tenant, systems: &Systems, offline: bool) -> Vec<Che
     let part = |system: &str| format!("{}/{system}", tenant.id);
     let mut checked = Vec::new();
     if tenant.systems.is_empty() {
-        let finding = problem("the tenant has no system, so nothing can be done for it", "add a [systems.<name>] section to its file");
-        checked.push(Checked { part: tenant.id.to_string(), findings: vec![finding] });
+        let finding = problem(
+            "the tenant has no system, so nothing can be done for it",
+            "add a [systems.<name>] section to its file",
+        );
+        checked.push(Checked {
+            part: tenant.id.to_string(),
+            findings: vec![finding],
+        });
     }
     for shut in systems.shut().iter().filter(|s| s.tenant == tenant.id) {
         let how = "put the secret where the configuration says, and readable by its owner alone";
-        checked.push(Checked { part: part(shut.system.as_str()), findings: vec![problem(shut.why.brief(), how)] });
+        checked.push(Checked {
+            part: part(shut.system.as_str()),
+            findings: vec![problem(shut.why.brief(), how)],
+        });
     }
     let open: Vec<Arc<dyn Connector>> = systems.of(&tenant.id).cloned().collect();
     if offline {
-        let closed = |c: Arc<dyn Connector>| Checked { part: part(c.system().as_str()), findings: vec![fine("its secret is there; not asked (--offline)")] };
+        let closed = |c: Arc<dyn Connector>| Checked {
+            part: part(c.system().as_str()),
+            findings: vec![fine("its secret is there; not asked (--offline)")],
+        };
         checked.extend(open.into_iter().map(closed));
         return checked;
     }
     let asked = stream::iter(open.into_iter().map(|c| async move {
-        let mut call = Call::new(Arc::new(SystemClock) as Arc<dyn Clock>, Instant::now() + CHECK_WITHIN, Lane::Normal);
-        let findings = tokio::time::timeout(CHECK_WITHIN, c.check(&mut call)).await.unwrap_or_else(|_| {
-            vec![problem(format!("no answer within {} s", CHECK_WITHIN.as_secs()), "look at the network and the vendor's status page")]
-        });
+        let mut call = Call::new(
+            Arc::new(SystemClock) as Arc<dyn Clock>,
+            Instant::now() + CHECK_WITHIN,
+            Lane::Normal,
+        );
+        let findings = tokio::time::timeout(CHECK_WITHIN, c.check(&mut call))
+            .await
+            .unwrap_or_else(|_| {
+                vec![problem(
+                    format!("no answer within {} s", CHECK_WITHIN.as_secs()),
+                    "look at the network and the vendor's status page",
+                )]
+            });
         (c.system().to_string(), findings)
     }));
     let asked: Vec<_> = asked.buffered(AT_ONCE).collect().await;
-    checked.extend(asked.into_iter().map(|(system, findings)| Checked { part: part(&system), findings }));
+    checked.extend(asked.into_iter().map(|(system, findings)| Checked {
+        part: part(&system),
+        findings,
+    }));
     checked
 }
 
@@ -166,7 +260,11 @@ fn text(part: &Checked) -> String {
         }
         if !finding.kinds.is_empty() {
             let kinds: Vec<&str> = finding.kinds.iter().map(|k| k.name()).collect();
-            out.push_str(&format!("      {} {}\n", style("stops:").dim(), style(kinds.join(", ")).dim()));
+            out.push_str(&format!(
+                "      {} {}\n",
+                style("stops:").dim(),
+                style(kinds.join(", ")).dim()
+            ));
         }
     }
     out

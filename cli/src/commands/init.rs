@@ -13,7 +13,8 @@ pub(super) fn run(ctx: &Ctx, dir: Option<PathBuf>) -> Result<Exit, CliError> {
     };
     let created = config::init(&dir)?;
     if ctx.out.is_json() {
-        ctx.out.document(&json!({ "dir": dir, "made": created.made, "kept": created.kept }))?;
+        ctx.out
+            .document(&json!({ "dir": dir, "made": created.made, "kept": created.kept }))?;
         return Ok(Exit::Done);
     }
     for path in &created.made {

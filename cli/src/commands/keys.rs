@@ -39,7 +39,8 @@ fn rotate(ctx: &Ctx, folder: &Path, now: Timestamp) -> Result<Exit, CliError> {
     let old = SigningKey::load(folder)?;
     let new = keys::rotate(folder, now)?;
     if ctx.out.is_json() {
-        ctx.out.document(&json!({ "old": old.id().as_str(), "new": new.id().as_str() }))?;
+        ctx.out
+            .document(&json!({ "old": old.id().as_str(), "new": new.id().as_str() }))?;
     } else {
         ctx.out.line(&format!("{} follows {}", new.id(), old.id()))?;
     }
@@ -53,7 +54,8 @@ fn export(ctx: &Ctx, folder: &Path, id: Option<&str>) -> Result<Exit, CliError> 
         Some(id) => named(folder, id)?,
     };
     if ctx.out.is_json() {
-        ctx.out.document(&json!({ "id": key.id().as_str(), "pem": key.to_pem() }))?;
+        ctx.out
+            .document(&json!({ "id": key.id().as_str(), "pem": key.to_pem() }))?;
     } else {
         ctx.out.data(&key.to_pem())?;
     }
@@ -65,8 +67,13 @@ fn named(folder: &Path, id: &str) -> Result<PublicKey, CliError> {
     let mut found: Vec<PublicKey> = keys::public_keys(folder)?.into_iter().filter(fits).collect();
     match (found.pop(), found.is_empty()) {
         (Some(key), true) => Ok(key),
-        (Some(_), false) => Err(CliError::usage(format!("'{id}' fits several keys")).next("`offboard keys list` shows their ids")),
-        (None, _) => Err(CliError::usage(format!("there is no key '{id}' in {}", folder.display())).next("`offboard keys list` shows those that there are")),
+        (Some(_), false) => {
+            Err(CliError::usage(format!("'{id}' fits several keys")).next("`offboard keys list` shows their ids"))
+        }
+        (None, _) => Err(
+            CliError::usage(format!("there is no key '{id}' in {}", folder.display()))
+                .next("`offboard keys list` shows those that there are"),
+        ),
     }
 }
 
@@ -74,13 +81,18 @@ fn list(ctx: &Ctx, folder: &Path) -> Result<Exit, CliError> {
     let current = SigningKey::load(folder)?;
     let all = keys::public_keys(folder)?;
     if ctx.out.is_json() {
-        let row = |k: &PublicKey| json!({ "id": k.id().as_str(), "current": k.id() == current.id(), "pem": k.to_pem() });
+        let row =
+            |k: &PublicKey| json!({ "id": k.id().as_str(), "current": k.id() == current.id(), "pem": k.to_pem() });
         ctx.out.document(&all.iter().map(row).collect::<Vec<_>>())?;
         return Ok(Exit::Done);
     }
     let mut table = Table::new(&["KEY", "USE"]);
     for key in &all {
-        let used = if key.id() == current.id() { "signs" } else { "verifies older evidence" };
+        let used = if key.id() == current.id() {
+            "signs"
+        } else {
+            "verifies older evidence"
+        };
         table.row(vec![key.id().to_string(), used.to_owned()]);
     }
     ctx.out.line(&table.lines(None).join("\n"))?;

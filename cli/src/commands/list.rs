@@ -3,12 +3,11 @@
 use super::Ctx;
 use crate::error::{CliError, Exit};
 use crate::out::columns;
-use crate::session::{Session, unexpected};
+use crate::session::unexpected;
 use crate::show::{Table, relative, safe, state};
 use console::style;
 use offboard_dispatcher::control::{CaseSummary, Request, Response};
 use offboard_domain::{TenantId, Timestamp};
-use offboard_runtime::{Clock as _, SystemClock};
 
 /// Buried messages that are shown.
 const DEAD_SHOWN: usize = 100;
@@ -18,7 +17,7 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -
     if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(t)) {
         ctx.out.say(format!("note: no tenant '{tenant}' is configured"));
     }
-    let mut session = Session::open(&config).await?;
+    let mut session = ctx.session(&config).await?;
     let cases = session.cases(tenant, open_only).await;
     session.close().await?;
     let cases = cases?;
@@ -30,14 +29,24 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -
         ctx.out.say("No cases. `offboard submit FILE` accepts departures.");
         return Ok(Exit::Done);
     }
-    let now = SystemClock.now();
+    let now = ctx.clock(&config)?.now();
     ctx.out.line(&table(&cases, now).lines(columns()).join("\n"))?;
     Ok(Exit::Done)
 }
 
 /// Cases as a table.
 pub(super) fn table(cases: &[CaseSummary], now: Timestamp) -> Table {
-    let mut table = Table::new(&["CASE", "TENANT", "REFERENCE", "PERSON", "STATE", "DONE", "NEEDS", "CHANGED", "WHAT"]);
+    let mut table = Table::new(&[
+        "CASE",
+        "TENANT",
+        "REFERENCE",
+        "PERSON",
+        "STATE",
+        "DONE",
+        "NEEDS",
+        "CHANGED",
+        "WHAT",
+    ]);
     for case in cases {
         let needs = match (case.needs, case.failed) {
             (0, _) => String::new(),
@@ -61,7 +70,7 @@ pub(super) fn table(cases: &[CaseSummary], now: Timestamp) -> Table {
 
 pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    let mut session = Session::open(&config).await?;
+    let mut session = ctx.session(&config).await?;
     if !session.is_served() {
         ctx.out.say("Nobody serves this folder, and the queue in memory went with the last who did; what it held is ordered again from the ledger.");
     }
@@ -81,7 +90,11 @@ pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
     }
     let mut table = Table::new(&["MESSAGE", "BYTES", "WHY"]);
     for message in &buried {
-        table.row(vec![safe(&message.id), message.bytes.to_string(), safe(&message.reason)]);
+        table.row(vec![
+            safe(&message.id),
+            message.bytes.to_string(),
+            safe(&message.reason),
+        ]);
     }
     ctx.out.line(&table.lines(columns()).join("\n"))?;
     Ok(Exit::Done)

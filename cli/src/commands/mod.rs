@@ -1,11 +1,11 @@
 //! One file for each command.
 
 mod approve;
+mod attest;
 mod cancel;
 mod completions;
-mod doctor;
 mod docs;
-mod attest;
+mod doctor;
 mod init;
 mod keys;
 mod list;
@@ -24,8 +24,12 @@ mod why;
 use crate::args::{Cli, Command, Global};
 use crate::error::{CliError, Exit};
 use crate::out::Out;
+use crate::session::Session;
+use crate::systems::{self, is_loopback};
+use offboard_domain::Timestamp;
 use offboard_runtime::config::{self, Configuration, LogConfig};
-use offboard_runtime::telemetry;
+use offboard_runtime::{Clock, ScaledClock, SystemClock, telemetry};
+use std::sync::Arc;
 
 /// What every command has.
 struct Ctx {
@@ -35,7 +39,10 @@ struct Ctx {
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
-    let ctx = Ctx { global: cli.global, out };
+    let ctx = Ctx {
+        global: cli.global,
+        out,
+    };
     match cli.command {
         Command::Init { place } => init::run(&ctx, place),
         Command::Doctor { tenant, offline } => doctor::run(&ctx, tenant, offline).await,
@@ -48,9 +55,19 @@ pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Show { case } => show::run(&ctx, case).await,
         Command::Watch { tenant, all } => watch::run(&ctx, tenant.as_ref(), all).await,
         Command::Why { case, task } => why::run(&ctx, case, task).await,
-        Command::Approve { case, task, yes, digest } => approve::run(&ctx, case, task, yes, digest).await,
+        Command::Approve {
+            case,
+            task,
+            yes,
+            digest,
+        } => approve::run(&ctx, case, task, yes, digest).await,
         Command::Attest { case, task, file, note } => attest::run(&ctx, case, task, file, note).await,
-        Command::Waive { case, task, reason, until } => waive::run(&ctx, case, task, reason, &until).await,
+        Command::Waive {
+            case,
+            task,
+            reason,
+            until,
+        } => waive::run(&ctx, case, task, reason, &until).await,
         Command::Retry { case, task } => retry::run(&ctx, case, task).await,
         Command::Cancel { case, reason } => cancel::run(&ctx, case, reason).await,
         Command::Verify { evidence, key } => verify::run(&ctx, &evidence, key).await,
@@ -67,7 +84,10 @@ impl Ctx {
     /// answer and end say errors only, unless more is asked for.
     fn config(&self) -> Result<Configuration, CliError> {
         let config = self.load()?;
-        telemetry::init(&LogConfig { level: "error".to_owned(), format: config.engine.log.format })?;
+        telemetry::init(&LogConfig {
+            level: "error".to_owned(),
+            format: config.engine.log.format,
+        })?;
         Ok(config)
     }
 
@@ -90,17 +110,53 @@ impl Ctx {
         })
     }
 
+    /// Engine time: this machine's, or a faster one for systems that are all
+    /// simulated on this machine. A real person's departure never runs fast.
+    fn clock(&self, config: &Configuration) -> Result<Arc<dyn Clock>, CliError> {
+        let Some(fast) = self.global.clock else {
+            return Ok(Arc::new(SystemClock));
+        };
+        if let Some(address) = systems::addresses(config).find(|a| !is_loopback(a)) {
+            return Err(CliError::usage(format!(
+                "engine time can run faster only against systems on this machine, and {address} is none"
+            )));
+        }
+        let anchor = Timestamp(fast.anchor_ms);
+        let passed = SystemClock.now().since(anchor).max(0);
+        let now = anchor.plus(passed.saturating_mul(i64::from(fast.scale)));
+        Ok(Arc::new(ScaledClock::new(now, fast.scale)))
+    }
+
+    /// A way to ask the engine of the working folder.
+    async fn session(&self, config: &Configuration) -> Result<Session, CliError> {
+        Session::open(config, self.clock(config)?).await
+    }
+
     /// Who acts.
     fn actor(&self) -> Result<String, CliError> {
         let from = |name: &str| std::env::var(name).ok();
-        let given = self.global.actor.clone().or_else(|| from("OFFBOARD_USER")).or_else(|| from("USER")).or_else(|| from("LOGNAME"));
-        given.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).ok_or_else(|| {
-            CliError::usage("it is not known who acts, and it must stand in the history").next("add --as NAME, or set OFFBOARD_USER")
-        })
+        let given = self
+            .global
+            .actor
+            .clone()
+            .or_else(|| from("OFFBOARD_USER"))
+            .or_else(|| from("USER"))
+            .or_else(|| from("LOGNAME"));
+        given
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| {
+                CliError::usage("it is not known who acts, and it must stand in the history")
+                    .next("add --as NAME, or set OFFBOARD_USER")
+            })
     }
 }
 
 /// A text that must say something.
 fn required(what: &str, text: String) -> Result<String, CliError> {
-    if text.trim().is_empty() { Err(CliError::usage(format!("{what} must not be empty"))) } else { Ok(text) }
+    if text.trim().is_empty() {
+        Err(CliError::usage(format!("{what} must not be empty")))
+    } else {
+        Ok(text)
+    }
 }

@@ -14,7 +14,6 @@ use offboard_domain::catalogue::Stage;
 use offboard_domain::departure::{Choices, Manner, PersonRef};
 use offboard_domain::{Departure, ObjectId, TenantId, Timestamp};
 use offboard_runtime::config::Configuration;
-use offboard_runtime::{Clock as _, SystemClock};
 use offboard_store::Store;
 use offboard_workers::Context;
 use std::sync::Arc;
@@ -23,7 +22,8 @@ use std::time::Duration;
 pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let config = ctx.config()?;
-    let now = SystemClock.now();
+    let clock = ctx.clock(&config)?;
+    let now = clock.now();
     let departures = match (&args.person, &args.tenant) {
         (Some(person), Some(tenant)) => vec![named(&config, tenant, person, &args, &by, now)?],
         _ => {
@@ -33,11 +33,22 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
     };
     let systems = Systems::open(&config)?;
     for shut in systems.shut() {
-        ctx.out.say(format!("{} system '{}' of tenant '{}' cannot be read: {}", style("note:").yellow(), shut.system, shut.tenant, shut.why.brief()));
+        ctx.out.say(format!(
+            "{} system '{}' of tenant '{}' cannot be read: {}",
+            style("note:").yellow(),
+            shut.system,
+            shut.tenant,
+            shut.why.brief()
+        ));
     }
     let terms = tenants(&config, &systems);
     // Nothing is kept: snapshots that an observation would make go with it.
-    let context = Context { store: Store::memory(), connectors: Arc::new(systems), escrow: None, clock: Arc::new(SystemClock) };
+    let context = Context {
+        store: Store::memory(),
+        connectors: Arc::new(systems),
+        escrow: None,
+        clock,
+    };
     let mut previews = Vec::with_capacity(departures.len());
     for departure in departures {
         let tenant = departure.tenant.clone();
@@ -67,7 +78,14 @@ fn unknown(config: &Configuration, tenant: &TenantId) -> CliError {
     }
 }
 
-fn named(config: &Configuration, tenant: &TenantId, person: &str, args: &PlanArgs, by: &str, now: Timestamp) -> Result<Departure, CliError> {
+fn named(
+    config: &Configuration,
+    tenant: &TenantId,
+    person: &str,
+    args: &PlanArgs,
+    by: &str,
+    now: Timestamp,
+) -> Result<Departure, CliError> {
     if !config.tenants.contains_key(tenant) {
         return Err(unknown(config, tenant));
     }
@@ -75,7 +93,11 @@ fn named(config: &Configuration, tenant: &TenantId, person: &str, args: &PlanArg
         tenant: tenant.clone(),
         reference: None,
         person: reference(person),
-        manner: if args.immediate { Manner::Immediate } else { Manner::Planned },
+        manner: if args.immediate {
+            Manner::Immediate
+        } else {
+            Manner::Planned
+        },
         effective_at: now,
         requested_by: by.to_owned(),
         requested_at: now,
@@ -90,11 +112,20 @@ fn reference(given: &str) -> PersonRef {
     let given = given.trim().to_owned();
     let guid = given.len() == 36 && given.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     if guid {
-        PersonRef { object_id: Some(ObjectId(given)), ..PersonRef::default() }
+        PersonRef {
+            object_id: Some(ObjectId(given)),
+            ..PersonRef::default()
+        }
     } else if given.contains('@') {
-        PersonRef { user_principal_name: Some(given), ..PersonRef::default() }
+        PersonRef {
+            user_principal_name: Some(given),
+            ..PersonRef::default()
+        }
     } else {
-        PersonRef { employee_id: Some(given), ..PersonRef::default() }
+        PersonRef {
+            employee_id: Some(given),
+            ..PersonRef::default()
+        }
     }
 }
 
@@ -117,7 +148,11 @@ fn text(preview: &Preview, now: Timestamp, all: bool) -> String {
         Manner::Planned => "planned",
         Manner::Immediate => "immediate",
     };
-    let reference = preview.reference.as_deref().map(|r| format!(" ({})", safe(r))).unwrap_or_default();
+    let reference = preview
+        .reference
+        .as_deref()
+        .map(|r| format!(" ({})", safe(r)))
+        .unwrap_or_default();
     let mut out = format!(
         "{}{reference} of {} — {manner}, access ends {} ({})\n",
         style(safe(&preview.person)).bold(),
@@ -129,20 +164,37 @@ fn text(preview: &Preview, now: Timestamp, all: bool) -> String {
         out.push_str(&format!("  {} {}\n\n", style("no plan:").red().bold(), safe(why)));
         return out;
     }
-    let stages: Vec<_> = Stage::ALL.iter().filter(|s| preview.tasks.iter().any(|t| t.stage == **s)).collect();
+    let stages: Vec<_> = Stage::ALL
+        .iter()
+        .filter(|s| preview.tasks.iter().any(|t| t.stage == **s))
+        .collect();
     for (nth, stage) in stages.iter().enumerate() {
         let last_stage = nth + 1 == stages.len();
-        let (knot, rail) = if last_stage { ("└─", "   ") } else { ("├─", "│  ") };
+        let (knot, rail) = if last_stage {
+            ("└─", "   ")
+        } else {
+            ("├─", "│  ")
+        };
         out.push_str(&format!("{knot} {}\n", style(stage.title()).bold()));
         let of_stage: Vec<_> = preview.tasks.iter().filter(|t| t.stage == **stage).collect();
-        let shown: Vec<_> = of_stage.iter().filter(|t| all || !matches!(t.now, Now::NotApplicable)).collect();
+        let shown: Vec<_> = of_stage
+            .iter()
+            .filter(|t| all || !matches!(t.now, Now::NotApplicable))
+            .collect();
         let hidden = of_stage.len() - shown.len();
         for (i, task) in shown.iter().enumerate() {
-            let knot = if i + 1 == shown.len() && hidden == 0 { "└─" } else { "├─" };
+            let knot = if i + 1 == shown.len() && hidden == 0 {
+                "└─"
+            } else {
+                "├─"
+            };
             out.push_str(&format!("{rail}{knot} {}\n", task_line(task, &format!("{rail}     "))));
         }
         if hidden > 0 {
-            out.push_str(&format!("{rail}└─ {}\n", style(format!("and {hidden} with nothing to do (--all shows them)")).dim()));
+            out.push_str(&format!(
+                "{rail}└─ {}\n",
+                style(format!("and {hidden} with nothing to do (--all shows them)")).dim()
+            ));
         }
     }
     out.push_str(&summary(preview));
@@ -160,13 +212,21 @@ fn task_line(task: &PreviewTask, indent: &str) -> String {
         Now::Read => style("· reads").dim(),
         Now::Person => style("? a person").yellow(),
     };
-    let object = task.object.as_deref().map(|o| format!(" [{}]", safe(o))).unwrap_or_default();
+    let object = task
+        .object
+        .as_deref()
+        .map(|o| format!(" [{}]", safe(o)))
+        .unwrap_or_default();
     let approval = match (task.approval, task.now) {
         ("own", _) => style("  by its own approval").red().to_string(),
         (_, Now::Change) if !task.reversible => style("  cannot be undone").red().to_string(),
         _ => String::new(),
     };
-    let why = if task.why.is_empty() { String::new() } else { format!("\n{indent}{}", style(safe(&task.why)).dim()) };
+    let why = if task.why.is_empty() {
+        String::new()
+    } else {
+        format!("\n{indent}{}", style(safe(&task.why)).dim())
+    };
     format!("{}{object}  {mark}{approval}{why}", task.title)
 }
 
@@ -181,11 +241,18 @@ fn summary(preview: &Preview) -> String {
         own
     );
     if count(Now::Unknown) > 0 {
-        out.push_str(&format!("   {} could not be read: `offboard doctor` says why\n", count(Now::Unknown)));
+        out.push_str(&format!(
+            "   {} could not be read: `offboard doctor` says why\n",
+            count(Now::Unknown)
+        ));
     }
     if !preview.unserved.is_empty() {
         let kinds: Vec<&str> = preview.unserved.iter().map(|k| k.spec().title).collect();
-        out.push_str(&format!("   {} {}\n", style("no connected system offers:").yellow(), kinds.join("; ")));
+        out.push_str(&format!(
+            "   {} {}\n",
+            style("no connected system offers:").yellow(),
+            kinds.join("; ")
+        ));
     }
     out.push('\n');
     out

@@ -1,24 +1,31 @@
 //! `offboard retry CASE [TASK]`.
 
-use super::{Ctx, show};
+use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::session::Session;
 use offboard_dispatcher::control::Request;
 
 pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let config = ctx.config()?;
-    let mut session = Session::open(&config).await?;
-    let view = session.case(Request::Retry { case, task, by: by.clone() }).await;
+    let mut session = ctx.session(&config).await?;
+    let view = session
+        .case(Request::Retry {
+            case,
+            task,
+            by: by.clone(),
+        })
+        .await;
     let served = session.is_served();
     session.close().await?;
     let view = view?;
     if ctx.out.is_json() {
-        return show::print(ctx, &view).map(|()| Exit::Done);
+        return ctx.out.document(&view).map(|()| Exit::Done);
     }
-    ctx.out.line(&format!("{by} ordered another try of case {}", view.case))?;
+    ctx.out
+        .line(&format!("{by} ordered another try of case {}", view.case))?;
     if !served {
-        ctx.out.say("Nobody serves this folder: `offboard serve` or `offboard run` goes on with it.");
+        ctx.out
+            .say("Nobody serves this folder: `offboard serve` or `offboard run` goes on with it.");
     }
     Ok(Exit::Done)
 }

@@ -14,11 +14,9 @@ use crate::show::{Table, safe, state, when};
 use offboard_dispatcher::control::{Accepted, CaseSummary, LIST_MAX, Request, Response, summarise};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{CaseId, TenantId, Timestamp};
-use offboard_runtime::{Clock as _, SystemClock};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What goes on within this time is worth staying for, in engine time; what is
@@ -32,23 +30,30 @@ const LOOKING_SHARE: u32 = 5;
 pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>, wait: bool) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let config = ctx.config()?;
+    let clock = ctx.clock(&config)?;
     let read = match files {
         [] => Files::default(),
-        files => intake::read(ctx.out, &config, files, tenant, &by, SystemClock.now())?,
+        files => intake::read(ctx.out, &config, files, tenant, &by, clock.now())?,
     };
-    let embedded = Embedded::start(&config, Arc::new(SystemClock), Overrides::default()).await.map_err(|e| {
+    let embedded = Embedded::start(&config, clock, Overrides::default()).await.map_err(|e| {
         if e.is_held() { e.next("another process carries this folder's cases out: hand departures to it with `offboard submit FILE`, and look with `offboard watch`") } else { e }
     })?;
     let mut interrupted = super::serve::Interrupt::listen()?;
     let outcomes = submit(&embedded, &read).await?;
     report(ctx.out, &read, &outcomes, &embedded)?;
-    let mut board = Board { out: ctx.out, progress: Progress::new(ctx.out), cases: BTreeMap::new() };
+    let mut board = Board {
+        out: ctx.out,
+        progress: Progress::new(ctx.out),
+        cases: BTreeMap::new(),
+    };
     let ended = tokio::select! {
         ended = board.follow(&embedded, wait) => Some(ended?),
         () = interrupted.first() => None,
     };
     if ended.is_none() {
-        board.progress.say("Stopping: what is in flight is finished first. Ctrl-C again stops at once; nothing is lost either way.");
+        board.progress.say(
+            "Stopping: what is in flight is finished first. Ctrl-C again stops at once; nothing is lost either way.",
+        );
         interrupted.exit_on_second();
     }
     board.progress.finish();
@@ -59,7 +64,14 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
     board.end(now, &evidence)?;
     Ok(match ended {
         None => Exit::Interrupted,
-        Some(()) if board.cases.values().all(|c| c.state == "closed" || c.state == "cancelled" || c.state == "merged") => Exit::Done,
+        Some(())
+            if board
+                .cases
+                .values()
+                .all(|c| c.state == "closed" || c.state == "cancelled" || c.state == "merged") =>
+        {
+            Exit::Done
+        }
         Some(()) => Exit::Person,
     })
 }
@@ -115,7 +127,11 @@ impl Board {
             let now = embedded.engine().now();
             let cases: Vec<CaseSummary> = self.cases.values().cloned().collect();
             self.progress.update(&cases, now)?;
-            let done = if wait { cases.iter().all(|c| c.ended) } else { !cases.iter().any(|c| worth_staying(c, now)) };
+            let done = if wait {
+                cases.iter().all(|c| c.ended)
+            } else {
+                !cases.iter().any(|c| worth_staying(c, now))
+            };
             if done {
                 return Ok(());
             }
@@ -132,7 +148,14 @@ impl Board {
         let mut open: BTreeMap<CaseId, CaseSummary> = BTreeMap::new();
         let mut after = None;
         loop {
-            let page = embedded.ask(Request::List { tenant: None, open_only: true, after, limit: LIST_MAX }).await;
+            let page = embedded
+                .ask(Request::List {
+                    tenant: None,
+                    open_only: true,
+                    after,
+                    limit: LIST_MAX,
+                })
+                .await;
             let (cases, more) = match refused(page)? {
                 Response::Cases { cases, more } => (cases, more),
                 other => return Err(unexpected(&other)),
@@ -143,7 +166,12 @@ impl Board {
                 break;
             }
         }
-        let gone: Vec<CaseId> = self.cases.values().filter(|c| !c.ended && !open.contains_key(&c.case)).map(|c| c.case).collect();
+        let gone: Vec<CaseId> = self
+            .cases
+            .values()
+            .filter(|c| !c.ended && !open.contains_key(&c.case))
+            .map(|c| c.case)
+            .collect();
         for id in gone {
             match refused(embedded.ask(Request::Show { case: id.to_string() }).await)? {
                 Response::Case(view) => {
@@ -182,12 +210,20 @@ impl Board {
         if !table.is_empty() {
             self.out.line(&table.lines(columns()).join("\n"))?;
         }
-        self.out.say(format!("{closed} of {} closed; evidence in {}", all.len(), evidence.display()));
+        self.out.say(format!(
+            "{closed} of {} closed; evidence in {}",
+            all.len(),
+            evidence.display()
+        ));
         if needs > 0 {
-            self.out.say(format!("{needs} need a person: `offboard show CASE` says what, and the command that does it"));
+            self.out.say(format!(
+                "{needs} need a person: `offboard show CASE` says what, and the command that does it"
+            ));
         }
         if open > 0 {
-            self.out.say(format!("{open} go on where they are with `offboard run` or `offboard serve`; nothing of them is lost"));
+            self.out.say(format!(
+                "{open} go on where they are with `offboard run` or `offboard serve`; nothing of them is lost"
+            ));
         }
         Ok(())
     }

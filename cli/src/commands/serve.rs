@@ -4,9 +4,7 @@ use super::Ctx;
 use crate::embedded::{Embedded, Overrides, socket};
 use crate::error::{CliError, Exit};
 use crate::systems::Systems;
-use offboard_runtime::SystemClock;
 use serde_json::json;
-use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
@@ -17,16 +15,25 @@ pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
         let (tenant, system) = (&shut.tenant, &shut.system);
         tracing::error!(%tenant, %system, why = %shut.why.brief(), "a system cannot be served; its tasks will need a person");
     }
-    let overrides = Overrides { systems: Some(systems), ..Overrides::default() };
-    let embedded = Embedded::start(&config, Arc::new(SystemClock), overrides).await?;
+    let overrides = Overrides {
+        systems: Some(systems),
+        ..Overrides::default()
+    };
+    let embedded = Embedded::start(&config, ctx.clock(&config)?, overrides).await?;
     tracing::info!(tenants = config.tenants.len(), recovered = embedded.recovered(), socket = %socket(&config).display(), "serving");
     if ctx.out.is_json() {
-        ctx.out.object(&json!({ "event": "serving", "process": std::process::id(), "recovered": embedded.recovered() }))?;
+        ctx.out
+            .object(&json!({ "event": "serving", "process": std::process::id(), "recovered": embedded.recovered() }))?;
     } else {
-        ctx.out.say(format!("Serving {} tenants; {} open cases go on. Ctrl-C stops.", config.tenants.len(), embedded.recovered()));
+        ctx.out.say(format!(
+            "Serving {} tenants; {} open cases go on. Ctrl-C stops.",
+            config.tenants.len(),
+            embedded.recovered()
+        ));
     }
     interrupt.first().await;
-    ctx.out.say("Stopping: what is in flight is finished first. Ctrl-C again stops at once; nothing is lost either way.");
+    ctx.out
+        .say("Stopping: what is in flight is finished first. Ctrl-C again stops at once; nothing is lost either way.");
     let asked_to = interrupt.terminated;
     interrupt.exit_on_second();
     embedded.shutdown().await?;
@@ -43,8 +50,13 @@ pub(super) struct Interrupt {
 impl Interrupt {
     /// Listens from now on.
     pub(super) fn listen() -> Result<Self, CliError> {
-        let listen = |kind| signal(kind).map_err(|e| CliError::failed("failed to listen for signals").caused_by(Some(&e)));
-        Ok(Self { keyboard: listen(SignalKind::interrupt())?, order: listen(SignalKind::terminate())?, terminated: false })
+        let listen =
+            |kind| signal(kind).map_err(|e| CliError::failed("failed to listen for signals").caused_by(Some(&e)));
+        Ok(Self {
+            keyboard: listen(SignalKind::interrupt())?,
+            order: listen(SignalKind::terminate())?,
+            terminated: false,
+        })
     }
 
     /// Waits for the first.

@@ -2,31 +2,26 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::session::Session;
 use crate::show::{bar, relative, safe, state, when};
 use console::style;
 use offboard_dispatcher::control::Request;
 use offboard_dispatcher::view::{CaseView, TaskView};
+use offboard_domain::Timestamp;
 use offboard_domain::catalogue::Stage;
 use offboard_domain::departure::Manner;
-use offboard_domain::Timestamp;
-use offboard_runtime::{Clock as _, SystemClock};
 
 pub(super) async fn run(ctx: &Ctx, case: String) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    let mut session = Session::open(&config).await?;
+    let mut session = ctx.session(&config).await?;
     let view = session.case(Request::Show { case }).await;
     session.close().await?;
-    print(ctx, &view?)?;
-    Ok(Exit::Done)
-}
-
-/// Answers with a case: after `show`, and after every order.
-pub(super) fn print(ctx: &Ctx, view: &CaseView) -> Result<(), CliError> {
+    let view = view?;
     if ctx.out.is_json() {
-        return ctx.out.document(view);
+        ctx.out.document(&view)?;
+    } else {
+        ctx.out.data(&text(&view, ctx.clock(&config)?.now()))?;
     }
-    ctx.out.data(&text(view, SystemClock.now()))
+    Ok(Exit::Done)
 }
 
 fn text(view: &CaseView, now: Timestamp) -> String {
@@ -51,15 +46,36 @@ fn header(view: &CaseView, now: Timestamp) -> String {
         Manner::Planned => "planned",
         Manner::Immediate => "immediate",
     };
-    let reference = view.reference.as_deref().map(|r| format!(" ({})", safe(r))).unwrap_or_default();
-    let detail = view.detail.as_deref().map(|d| format!(": {}", safe(d))).unwrap_or_default();
+    let reference = view
+        .reference
+        .as_deref()
+        .map(|r| format!(" ({})", safe(r)))
+        .unwrap_or_default();
+    let detail = view
+        .detail
+        .as_deref()
+        .map(|d| format!(": {}", safe(d)))
+        .unwrap_or_default();
     let mut out = format!("{}{reference} of {}\n", style(view.case).bold(), view.tenant);
     let mut row = |name: &str, value: String| out.push_str(&format!("  {name:<12} {value}\n"));
     row("person", safe(&view.person));
     row("state", format!("{}{detail}", state(&view.state)));
-    row("progress", format!("{} {}/{}", bar(view.settled, view.total, 24), view.settled, view.total));
-    row("departure", format!("{manner}, access ends {} ({})", when(view.effective_at), relative(view.effective_at, now)));
-    row("requested", format!("by {}, accepted {}", safe(&view.requested_by), when(view.opened_at)));
+    row(
+        "progress",
+        format!("{} {}/{}", bar(view.settled, view.total, 24), view.settled, view.total),
+    );
+    row(
+        "departure",
+        format!(
+            "{manner}, access ends {} ({})",
+            when(view.effective_at),
+            relative(view.effective_at, now)
+        ),
+    );
+    row(
+        "requested",
+        format!("by {}, accepted {}", safe(&view.requested_by), when(view.opened_at)),
+    );
     row("changed", relative(view.changed_at, now));
     if let Some(evidence) = &view.evidence {
         row("evidence", evidence.to_string());
@@ -78,10 +94,22 @@ fn task_line(task: &TaskView) -> String {
         "never" => style("-").dim(),
         _ => style("·").dim(),
     };
-    let object = task.object.as_deref().map(|o| format!(" [{}]", safe(o))).unwrap_or_default();
+    let object = task
+        .object
+        .as_deref()
+        .map(|o| format!(" [{}]", safe(o)))
+        .unwrap_or_default();
     let words = safe(&task.words);
-    let words = if task.status == "done" { style(words).dim() } else { style(words) };
-    format!("  {mark} {}{object}\n      {} {words}\n", task.title, style(format!("{} {}", task.id, task.kind)).dim())
+    let words = if task.status == "done" {
+        style(words).dim()
+    } else {
+        style(words)
+    };
+    format!(
+        "  {mark} {}{object}\n      {} {words}\n",
+        task.title,
+        style(format!("{} {}", task.id, task.kind)).dim()
+    )
 }
 
 fn needs(view: &CaseView) -> String {
@@ -90,7 +118,11 @@ fn needs(view: &CaseView) -> String {
     }
     let mut out = format!("\n{}\n", style("What a person must do").yellow().bold());
     for need in &view.needs {
-        out.push_str(&format!("  {}\n      {}\n", safe(&need.why), style(&need.command).bold()));
+        out.push_str(&format!(
+            "  {}\n      {}\n",
+            safe(&need.why),
+            style(&need.command).bold()
+        ));
     }
     out
 }

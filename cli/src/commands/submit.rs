@@ -7,29 +7,35 @@ use crate::intake::{self, AT_ONCE, Files};
 use crate::session::{Session, unexpected};
 use offboard_dispatcher::control::{Accepted, Request, Response, What};
 use offboard_domain::TenantId;
-use offboard_runtime::{Clock as _, SystemClock};
 use serde_json::json;
 use std::path::PathBuf;
 
 pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let config = ctx.config()?;
-    let read = intake::read(ctx.out, &config, files, tenant, &by, SystemClock.now())?;
-    let mut session = Session::open(&config).await?;
+    let read = intake::read(ctx.out, &config, files, tenant, &by, ctx.clock(&config)?.now())?;
+    let mut session = ctx.session(&config).await?;
     let outcomes = submit(&mut session, &read).await;
     let served = session.is_served();
     session.close().await?;
     let outcomes = outcomes?;
     if ctx.out.is_json() {
-        let accepted: Vec<_> = read.accepted.iter().zip(&outcomes).map(|((at, _), o)| intake::outcome_json(at, o)).collect();
-        ctx.out.document(&json!({ "accepted": accepted, "rejected": read.rejected_json(), "notes": read.notes() }))?;
+        let accepted: Vec<_> = read
+            .accepted
+            .iter()
+            .zip(&outcomes)
+            .map(|((at, _), o)| intake::outcome_json(at, o))
+            .collect();
+        ctx.out
+            .document(&json!({ "accepted": accepted, "rejected": read.rejected_json(), "notes": read.notes() }))?;
     } else {
         for ((at, _), outcome) in read.accepted.iter().zip(&outcomes) {
             ctx.out.line(&line(&at.to_string(), outcome))?;
         }
         ctx.out.say(read.summary(&outcomes));
         if !served {
-            ctx.out.say("Nobody serves this folder: `offboard serve` or `offboard run` carries them out.");
+            ctx.out
+                .say("Nobody serves this folder: `offboard serve` or `offboard run` carries them out.");
         }
     }
     let refused = outcomes.iter().all(|o| o.what == What::Refused);

@@ -2,8 +2,7 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::session::Session;
-use crate::show::{self, safe};
+use crate::show::safe;
 use console::style;
 use offboard_dispatcher::control::Request;
 use offboard_domain::evidence::{self, Invalid, Statement};
@@ -20,7 +19,11 @@ const KEY_MAX_BYTES: u64 = 64 * 1024;
 
 pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<Exit, CliError> {
     let path = Path::new(given);
-    let path = if path.exists() { path.to_owned() } else { of_case(ctx, given).await? };
+    let path = if path.exists() {
+        path.to_owned()
+    } else {
+        of_case(ctx, given).await?
+    };
     let bytes = read(&path, EVIDENCE_MAX_BYTES)?;
     let keys = match &key {
         Some(key) => {
@@ -34,9 +37,12 @@ pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<
         Ok((statement, key)) => valid(ctx, &path, &statement, &key),
         Err(invalid) => {
             if ctx.out.is_json() {
-                ctx.out.document(&json!({ "valid": false, "file": path, "why": invalid.to_string() }))?;
+                ctx.out
+                    .document(&json!({ "valid": false, "file": path, "why": invalid.to_string() }))?;
             }
-            Err(CliError::failed(format!("{} is not valid evidence", path.display())).exit(Exit::Evidence).caused_by(Some(&invalid)))
+            Err(CliError::failed(format!("{} is not valid evidence", path.display()))
+                .exit(Exit::Evidence)
+                .caused_by(Some(&invalid)))
         }
     }
 }
@@ -47,7 +53,9 @@ fn with_any(bytes: &[u8], keys: &[PublicKey]) -> Result<(Statement, PublicKey), 
     for key in keys {
         match evidence::verify(bytes, key.verifying_key()) {
             Ok(statement) => return Ok((statement, key.clone())),
-            Err(Invalid::NoSignatureByThisKey { expected, found }) => last = Invalid::NoSignatureByThisKey { expected, found },
+            Err(Invalid::NoSignatureByThisKey { expected, found }) => {
+                last = Invalid::NoSignatureByThisKey { expected, found }
+            }
             Err(other) => return Err(other),
         }
     }
@@ -57,20 +65,26 @@ fn with_any(bytes: &[u8], keys: &[PublicKey]) -> Result<(Statement, PublicKey), 
 fn valid(ctx: &Ctx, path: &Path, statement: &Statement, key: &PublicKey) -> Result<Exit, CliError> {
     let p = &statement.predicate;
     if ctx.out.is_json() {
-        ctx.out.document(&json!({ "valid": true, "file": path, "key": key.id().as_str(), "statement": statement }))?;
+        ctx.out
+            .document(&json!({ "valid": true, "file": path, "key": key.id().as_str(), "statement": statement }))?;
         return Ok(Exit::Done);
     }
     let named = &p.request.named;
-    let person = [&named.display_name, &named.user_principal_name, &named.mail, &named.employee_id];
+    let person = [
+        &named.display_name,
+        &named.user_principal_name,
+        &named.mail,
+        &named.employee_id,
+    ];
     let person = person.into_iter().flatten().next().map_or("", String::as_str);
-    ctx.out.line(&format!("{} {}", style("valid").green().bold(), path.display()))?;
+    ctx.out
+        .line(&format!("{} {}", style("valid").green().bold(), path.display()))?;
     ctx.out.line(&format!("  signed by key  {}", key.id()))?;
     ctx.out.line(&format!("  case           {} of {}", p.case, p.tenant))?;
     ctx.out.line(&format!("  person         {}", safe(person)))?;
     ctx.out.line(&format!("  tasks          {}", p.tasks.len()))?;
     ctx.out.line(&format!("  waivers        {}", p.waivers.len()))?;
     ctx.out.line(&format!("  subjects       {}", statement.subject.len()))?;
-    ctx.out.line(&format!("  looked at      {}", show::when(offboard_runtime::Clock::now(&offboard_runtime::SystemClock))))?;
     Ok(Exit::Done)
 }
 
@@ -82,30 +96,48 @@ async fn of_case(ctx: &Ctx, given: &str) -> Result<PathBuf, CliError> {
         return Err(absent());
     }
     let config = ctx.config()?;
-    let mut session = Session::open(&config).await?;
+    let mut session = ctx.session(&config).await?;
     let view = session.case(Request::Show { case: given.to_owned() }).await;
     session.close().await?;
     let view = view?;
-    let folder = config.engine.evidence.join(view.tenant.as_str()).join(view.case.to_string());
+    let folder = config
+        .engine
+        .evidence
+        .join(view.tenant.as_str())
+        .join(view.case.to_string());
     let version = |path: &PathBuf| {
         let name = path.file_name()?.to_str()?;
-        name.strip_prefix("evidence-")?.strip_suffix(".dsse.json")?.parse::<u64>().ok()
+        name.strip_prefix("evidence-")?
+            .strip_suffix(".dsse.json")?
+            .parse::<u64>()
+            .ok()
     };
     let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path());
-    files.filter(|p| version(p).is_some()).max_by_key(version).ok_or_else(|| {
-        CliError::usage(format!("case {} has no sealed evidence yet; it is {}", view.case, view.state))
+    files
+        .filter(|p| version(p).is_some())
+        .max_by_key(version)
+        .ok_or_else(|| {
+            CliError::usage(format!(
+                "case {} has no sealed evidence yet; it is {}",
+                view.case, view.state
+            ))
             .next(format!("offboard why {}", view.case))
-    })
+        })
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {
-    let failed = |e: std::io::Error| {
-        CliError::usage(format!("failed to read {}", path.display())).caused_by(Some(&e))
-    };
+    let failed = |e: std::io::Error| CliError::usage(format!("failed to read {}", path.display())).caused_by(Some(&e));
     let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    File::open(path)
+        .map_err(failed)?
+        .take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > most {
-        return Err(CliError::usage(format!("{} has more than {most} bytes and is not what was expected", path.display())));
+        return Err(CliError::usage(format!(
+            "{} has more than {most} bytes and is not what was expected",
+            path.display()
+        )));
     }
     Ok(bytes)
 }

@@ -1,33 +1,40 @@
 //! `offboard waive CASE TASK --reason --until`.
 
-use super::{Ctx, required, show};
+use super::{Ctx, required};
 use crate::error::{CliError, Exit};
-use crate::session::Session;
 use crate::show::when;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use offboard_dispatcher::control::Request;
 use offboard_domain::Timestamp;
 use offboard_domain::time::DAY_MS;
-use offboard_runtime::{Clock as _, SystemClock};
 
 pub(super) async fn run(ctx: &Ctx, case: String, task: String, reason: String, until: &str) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let reason = required("the reason", reason)?;
     let config = ctx.config()?;
-    let mut session = Session::open(&config).await?;
+    let mut session = ctx.session(&config).await?;
     let waived = async {
         let view = session.case(Request::Show { case }).await?;
-        let zone = config.tenants.get(&view.tenant).map_or_else(TimeZone::system, |t| t.time_zone.clone());
-        let until = time(until, &zone, SystemClock.now())?;
-        let order = Request::Waive { case: view.case.to_string(), task: task.clone(), by: by.clone(), reason, until };
+        let zone = config
+            .tenants
+            .get(&view.tenant)
+            .map_or_else(TimeZone::system, |t| t.time_zone.clone());
+        let until = time(until, &zone, ctx.clock(&config)?.now())?;
+        let order = Request::Waive {
+            case: view.case.to_string(),
+            task: task.clone(),
+            by: by.clone(),
+            reason,
+            until,
+        };
         Ok::<_, CliError>((session.case(order).await?, until))
     };
     let waived = waived.await;
     session.close().await?;
     let (view, until) = waived?;
     if ctx.out.is_json() {
-        return show::print(ctx, &view).map(|()| Exit::Done);
+        return ctx.out.document(&view).map(|()| Exit::Done);
     }
     ctx.out.line(&format!("waived by {by} until {}: {task}", when(until)))?;
     Ok(Exit::Done)
@@ -47,7 +54,11 @@ fn time(given: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, CliEr
     let found = if given.contains([':', 'T']) {
         given.parse::<DateTime>().ok().and_then(local)
     } else {
-        given.parse::<Date>().ok().and_then(|d| d.tomorrow().ok()).and_then(|d| local(d.at(0, 0, 0, 0)))
+        given
+            .parse::<Date>()
+            .ok()
+            .and_then(|d| d.tomorrow().ok())
+            .and_then(|d| local(d.at(0, 0, 0, 0)))
     };
     found.ok_or_else(|| {
         CliError::usage(format!("'{}' is not a time", crate::show::safe(given)))

@@ -14,9 +14,10 @@ use crate::show::{bar, safe};
 use console::{Term, style};
 use offboard_dispatcher::control::{CaseSummary, Request, Response};
 use offboard_domain::{CaseId, TenantId};
+use offboard_runtime::Clock;
 use offboard_runtime::config::Configuration;
-use offboard_runtime::{Clock as _, SystemClock};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The shortest time between two drawings.
@@ -29,7 +30,13 @@ const SPARE_LINES: usize = 4;
 pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, all: bool) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     let mut interrupt = Interrupt::listen()?;
-    let mut watch = Watch { out: ctx.out, last: BTreeMap::new(), drawn: 0, term: Term::stdout() };
+    let mut watch = Watch {
+        out: ctx.out,
+        clock: ctx.clock(&config)?,
+        last: BTreeMap::new(),
+        drawn: 0,
+        term: Term::stdout(),
+    };
     let outcome = tokio::select! {
         outcome = watch.follow(&config, tenant, all) => outcome,
         () = interrupt.first() => Ok(()),
@@ -39,6 +46,7 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, all: bool) -> Resu
 
 struct Watch {
     out: Out,
+    clock: Arc<dyn Clock>,
     last: BTreeMap<CaseId, CaseSummary>,
     drawn: usize,
     term: Term,
@@ -46,14 +54,14 @@ struct Watch {
 
 impl Watch {
     async fn follow(&mut self, config: &Configuration, tenant: Option<&TenantId>, all: bool) -> Result<(), CliError> {
-        let mut session = Session::open(config).await?;
+        let mut session = Session::open(config, self.clock.clone()).await?;
         let mut seen = 0;
         loop {
             let cases = match session.cases(tenant, !all).await {
                 Ok(cases) => cases,
                 // Whoever served has ended: look for the next one.
                 Err(_) if session.is_served() => {
-                    session = Session::open(config).await?;
+                    session = Session::open(config, self.clock.clone()).await?;
                     session.cases(tenant, !all).await?
                 }
                 Err(error) => return Err(error),
@@ -66,18 +74,24 @@ impl Watch {
 
     async fn wait(&self, mut session: Session, config: &Configuration, seen: &mut u64) -> Result<Session, CliError> {
         if session.is_served() {
-            match session.ask(Request::Changes { after: *seen, wait_ms: LOOK_AGAIN_MS }).await {
+            match session
+                .ask(Request::Changes {
+                    after: *seen,
+                    wait_ms: LOOK_AGAIN_MS,
+                })
+                .await
+            {
                 Ok(Response::Changes { count }) => {
                     *seen = count;
                     return Ok(session);
                 }
                 Ok(_) | Err(_) => *seen = 0,
             }
-            return Session::open(config).await;
+            return Session::open(config, self.clock.clone()).await;
         }
         session.close().await?;
         tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
-        Session::open(config).await
+        Session::open(config, self.clock.clone()).await
     }
 
     fn show(&mut self, cases: &[CaseSummary], served: bool) -> Result<(), CliError> {
@@ -108,7 +122,7 @@ impl Watch {
     }
 
     fn draw(&mut self, cases: &[CaseSummary], served: bool) -> Result<(), CliError> {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let room = usize::from(self.term.size().0).saturating_sub(SPARE_LINES).max(1);
         let mut shown: Vec<CaseSummary> = cases.to_vec();
         shown.sort_by_key(|c| (c.ended, c.needs == 0, !c.working, c.opened_at, c.case));
@@ -117,7 +131,11 @@ impl Watch {
         let sum = |f: fn(&CaseSummary) -> u32| cases.iter().map(f).sum::<u32>();
         let (settled, total) = (sum(|c| c.settled), sum(|c| c.total));
         let needs = cases.iter().filter(|c| !c.ended && c.needs > 0).count();
-        let who = if served { style("served").green() } else { style("nobody serves this folder").yellow() };
+        let who = if served {
+            style("served").green()
+        } else {
+            style("nobody serves this folder").yellow()
+        };
         let mut lines = vec![format!(
             "{} {}  {settled}/{total} tasks  {} cases  {needs} need a person  {who}",
             style("offboard").bold(),

@@ -3,16 +3,15 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::session::{Session, unexpected};
+use crate::session::unexpected;
 use crate::show::{relative, safe, state, when};
 use console::style;
 use offboard_dispatcher::control::{Request, Response, WhyTask, WhyView};
 use offboard_domain::{Observation, Timestamp};
-use offboard_runtime::{Clock as _, SystemClock};
 
 pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    let mut session = Session::open(&config).await?;
+    let mut session = ctx.session(&config).await?;
     let answer = session.ask(Request::Why { case, task }).await;
     session.close().await?;
     let why = match answer? {
@@ -22,14 +21,18 @@ pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>) -> Result
     if ctx.out.is_json() {
         ctx.out.document(&why)?;
     } else {
-        ctx.out.data(&text(&why, SystemClock.now()))?;
+        ctx.out.data(&text(&why, ctx.clock(&config)?.now()))?;
     }
     Ok(Exit::Done)
 }
 
 fn text(why: &WhyView, now: Timestamp) -> String {
     let case = &why.case;
-    let doing = if case.doing.is_empty() { String::new() } else { format!(": {}", safe(&case.doing)) };
+    let doing = if case.doing.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", safe(&case.doing))
+    };
     let mut out = format!(
         "{} of {}, {} — {}{doing}\n",
         style(case.case).bold(),
@@ -38,7 +41,11 @@ fn text(why: &WhyView, now: Timestamp) -> String {
         state(&case.state)
     );
     if why.tasks.is_empty() {
-        out.push_str(if case.ended { "Nothing holds it up: its life is over.\n" } else { "No task holds it up at this moment.\n" });
+        out.push_str(if case.ended {
+            "Nothing holds it up: its life is over.\n"
+        } else {
+            "No task holds it up at this moment.\n"
+        });
     }
     for task in &why.tasks {
         out.push_str(&explain(task, now));
@@ -48,7 +55,11 @@ fn text(why: &WhyView, now: Timestamp) -> String {
 
 fn explain(why: &WhyTask, now: Timestamp) -> String {
     let task = &why.task;
-    let mut out = format!("\n{} {}\n", style(&task.title).bold(), style(format!("{} {}", task.id, task.kind)).dim());
+    let mut out = format!(
+        "\n{} {}\n",
+        style(&task.title).bold(),
+        style(format!("{} {}", task.id, task.kind)).dim()
+    );
     let mut row = |name: &str, value: String| out.push_str(&format!("  {name:<9} {value}\n"));
     row("stands", format!("{} — {}", state(&task.status), safe(&task.words)));
     row("wanted", why.wanted.clone());
@@ -63,13 +74,23 @@ fn explain(why: &WhyTask, now: Timestamp) -> String {
         row("means", safe(verdict));
     }
     if let Some(fault) = &why.fault {
-        let id = fault.request_id.as_deref().map(|i| format!(" [request {}]", safe(i))).unwrap_or_default();
-        row("fault", style(format!("{}{id}", safe(&fault.to_string()))).red().to_string());
+        let id = fault
+            .request_id
+            .as_deref()
+            .map(|i| format!(" [request {}]", safe(i)))
+            .unwrap_or_default();
+        row(
+            "fault",
+            style(format!("{}{id}", safe(&fault.to_string()))).red().to_string(),
+        );
     }
     if let Some(rule) = &why.rule {
         row("rule", format!("{}: {}", rule_name(rule.rule), rule.advice));
     }
-    row("tries", format!("{} of {} used, {} faults in all", why.spent, why.allowed, task.faults));
+    row(
+        "tries",
+        format!("{} of {} used, {} faults in all", why.spent, why.allowed, task.faults),
+    );
     if let Some(at) = task.next_at {
         row("next", format!("{} ({})", when(at), relative(at, now)));
     }
@@ -86,10 +107,23 @@ fn explain(why: &WhyTask, now: Timestamp) -> String {
 }
 
 fn observation(seen: &Observation, now: Timestamp) -> String {
-    let facts: Vec<String> = seen.facts.0.iter().map(|(name, fact)| format!("{name} = {}", safe(&fact.to_string()))).collect();
-    format!("{} ({}, {})", facts.join(", "), seen.sources.join(" and "), relative(seen.read_at, now))
+    let facts: Vec<String> = seen
+        .facts
+        .0
+        .iter()
+        .map(|(name, fact)| format!("{name} = {}", safe(&fact.to_string())))
+        .collect();
+    format!(
+        "{} ({}, {})",
+        facts.join(", "),
+        seen.sources.join(" and "),
+        relative(seen.read_at, now)
+    )
 }
 
 fn rule_name(rule: offboard_domain::Rule) -> String {
-    serde_json::to_value(rule).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| format!("{rule:?}"))
+    serde_json::to_value(rule)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_else(|| format!("{rule:?}"))
 }

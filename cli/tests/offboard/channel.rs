@@ -16,16 +16,25 @@ fn who_serves_answers_for_the_folder() {
     folder.run(&["submit", "one.json"]).expect(0);
     // The server is at it: the account cannot be found where nobody answers.
     until("an attempt has failed", || {
-        let why = folder.run(&["why", "HR-1", "identity.resolve", "--json"]).expect(0).json();
+        let why = folder
+            .run(&["why", "HR-1", "identity.resolve", "--json"])
+            .expect(0)
+            .json();
         why["tasks"][0]["fault"].is_object()
     });
     let text = folder.run(&["why", "HR-1"]).expect(0).out;
-    assert!(text.contains("Find the account") && text.contains("fault") && text.contains("next"), "{text}");
+    assert!(
+        text.contains("Find the account") && text.contains("fault") && text.contains("next"),
+        "{text}"
+    );
     let second = folder.run(&["serve"]).expect(1);
     assert!(second.err.contains("has it open"), "{}", second.err);
     let run = folder.run(&["run", "one.json"]).expect(1);
     assert!(run.err.contains("offboard submit"), "{}", run.err);
-    assert_eq!(folder.run(&["list", "--dead", "--json"]).expect(0).json(), serde_json::json!([]));
+    assert_eq!(
+        folder.run(&["list", "--dead", "--json"]).expect(0).json(),
+        serde_json::json!([])
+    );
     serving.signal("TERM");
     serving.wait().expect(0);
     assert!(!folder.socket().exists(), "it takes its socket along");
@@ -42,9 +51,21 @@ fn a_dead_servers_socket_is_in_nobodys_way() {
     first.signal("KILL");
     assert_eq!(first.wait().code, None);
     assert!(fs::symlink_metadata(folder.socket()).unwrap().file_type().is_socket());
-    assert_eq!(folder.run(&["show", "HR-1", "--json"]).expect(0).json()["reference"], "HR-1");
+    assert_eq!(
+        folder.run(&["show", "HR-1", "--json"]).expect(0).json()["reference"],
+        "HR-1"
+    );
     let second = folder.serve();
-    assert_eq!(folder.run(&["list", "--json"]).expect(0).json().as_array().unwrap().len(), 1);
+    assert_eq!(
+        folder
+            .run(&["list", "--json"])
+            .expect(0)
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     second.signal("INT");
     second.wait().expect(130);
 }
@@ -75,7 +96,10 @@ fn nonsense_on_the_socket_is_answered_and_costs_nothing_else() {
     };
     assert_eq!(ask(b"hello\n")["answer"], "refused");
     assert_eq!(ask(b"{\"ask\":\"launch\"}\n")["answer"], "refused");
-    assert_eq!(ask(b"{\"ask\":\"show\",\"case\":\"x\",\"more\":1}\n")["answer"], "refused");
+    assert_eq!(
+        ask(b"{\"ask\":\"show\",\"case\":\"x\",\"more\":1}\n")["answer"],
+        "refused"
+    );
     let mut long = vec![b' '; 8 * 1024 * 1024 + 1];
     long.push(b'\n');
     assert_eq!(ask(&long)["answer"], "refused");
@@ -90,14 +114,26 @@ fn nonsense_on_the_socket_is_answered_and_costs_nothing_else() {
 fn commands_at_the_same_time_take_turns() {
     let folder = Folder::with_tenant();
     for n in 0..6 {
-        folder.write(&format!("{n}.json"), &departure(&format!("HR-{n}"), &format!("p{n}@northwind.example")));
+        folder.write(
+            &format!("{n}.json"),
+            &departure(&format!("HR-{n}"), &format!("p{n}@northwind.example")),
+        );
     }
     let names: Vec<String> = (0..6).map(|n| format!("{n}.json")).collect();
     let all: Vec<_> = names.iter().map(|n| folder.start(&["submit", n])).collect();
     for one in all {
         one.wait().expect(0);
     }
-    assert_eq!(folder.run(&["list", "--json"]).expect(0).json().as_array().unwrap().len(), 6);
+    assert_eq!(
+        folder
+            .run(&["list", "--json"])
+            .expect(0)
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        6
+    );
 }
 
 #[test]
@@ -108,7 +144,9 @@ fn watching_tells_what_changes() {
     let watching = folder.start(&["watch", "--json"]);
     let serving = folder.serve();
     folder.run(&["cancel", "HR-1", "--reason", "she stays"]).expect(0);
-    until("it is over", || folder.run(&["list", "--open", "--json"]).expect(0).json() == serde_json::json!([]));
+    until("it is over", || {
+        folder.run(&["list", "--open", "--json"]).expect(0).json() == serde_json::json!([])
+    });
     watching.signal("INT");
     let seen = watching.wait().expect(130);
     assert!(seen.objects().iter().all(|o| o["reference"] == "HR-1"));

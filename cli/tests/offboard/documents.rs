@@ -9,17 +9,42 @@ fn every_command_has_help_with_an_example() {
     let folder = Folder::empty();
     let top = folder.run(&["--help"]).expect(0).out;
     for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "130"] {
-        assert!(top.contains(&format!("\n  {code}")), "exit code {code} is documented:\n{top}");
+        assert!(
+            top.contains(&format!("\n  {code}")),
+            "exit code {code} is documented:\n{top}"
+        );
     }
     let commands = [
-        "init", "doctor", "plan", "run", "submit", "serve", "list", "show", "watch", "why", "approve", "attest", "waive", "retry",
-        "cancel", "verify", "schema", "completions",
+        "init",
+        "doctor",
+        "plan",
+        "run",
+        "submit",
+        "serve",
+        "list",
+        "show",
+        "watch",
+        "why",
+        "approve",
+        "attest",
+        "waive",
+        "retry",
+        "cancel",
+        "verify",
+        "schema",
+        "completions",
     ];
     for command in commands {
         assert!(top.contains(&format!("\n  {command} ")), "{command}:\n{top}");
         let help = folder.run(&[command, "--help"]).expect(0).out;
-        assert!(help.contains(&format!("  offboard {command}")) || help.contains(&format!("offboard {command}")), "{help}");
-        assert!(help.contains("--json") && help.contains("Examples:"), "{command}:\n{help}");
+        assert!(
+            help.contains(&format!("  offboard {command}")) || help.contains(&format!("offboard {command}")),
+            "{help}"
+        );
+        assert!(
+            help.contains("--json") && help.contains("Examples:"),
+            "{command}:\n{help}"
+        );
     }
 }
 
@@ -34,7 +59,10 @@ fn completions_are_there_for_every_shell() {
 #[test]
 fn the_schema_is_a_schema() {
     let schema = Folder::empty().run(&["schema"]).expect(0).json();
-    assert!(schema["$schema"].is_string() && schema["$defs"]["Departure"].is_object(), "{schema}");
+    assert!(
+        schema["$schema"].is_string() && schema["$defs"]["Departure"].is_object(),
+        "{schema}"
+    );
 }
 
 #[test]
@@ -43,6 +71,9 @@ fn the_generated_pages_are_what_the_code_says() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
         let kept = fs::read_to_string(&path).unwrap();
         let now = Folder::empty().run(&[command]).expect(0).out;
-        assert!(kept == now, "{page} is stale; write it anew with: offboard {command} > {page}");
+        assert!(
+            kept == now,
+            "{page} is stale; write it anew with: offboard {command} > {page}"
+        );
     }
 }

@@ -12,18 +12,34 @@ fn init_makes_a_folder_that_doctor_accepts() {
     let key = folder.path().join("msp/keys/signing.pem");
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     let again = folder.run(&["init", "msp"]).expect(0);
-    assert!(again.out.contains("kept  ./msp/offboard.toml") && !again.out.contains("made"), "{}", again.out);
+    assert!(
+        again.out.contains("kept  ./msp/offboard.toml") && !again.out.contains("made"),
+        "{}",
+        again.out
+    );
     let doctor = folder.run(&["-C", "msp", "doctor", "--json"]).expect(0).json();
     assert_eq!(doctor[0]["part"], "installation");
-    let worst: Vec<&str> = doctor[0]["findings"].as_array().unwrap().iter().filter_map(|f| f["severity"].as_str()).collect();
-    assert!(!worst.contains(&"problem") && worst.contains(&"warning"), "no tenant yet is a warning: {worst:?}");
+    let worst: Vec<&str> = doctor[0]["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|f| f["severity"].as_str())
+        .collect();
+    assert!(
+        !worst.contains(&"problem") && worst.contains(&"warning"),
+        "no tenant yet is a warning: {worst:?}"
+    );
 }
 
 #[test]
 fn a_folder_that_is_none_says_how_to_make_one() {
     let ran = Folder::empty().run(&["list"]).expect(2);
     assert!(ran.out.is_empty());
-    assert!(ran.err.contains("offboard.toml") && ran.err.contains("offboard init"), "{}", ran.err);
+    assert!(
+        ran.err.contains("offboard.toml") && ran.err.contains("offboard init"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -33,7 +49,11 @@ fn a_wrong_key_is_named_with_a_suggestion() {
     let text = fs::read_to_string(&file).unwrap().replace("time_zone", "time_zoen");
     fs::write(&file, text).unwrap();
     let ran = folder.run(&["list"]).expect(2);
-    assert!(ran.err.contains("northwind.toml:2") && ran.err.contains("did you mean 'time_zone'?"), "{}", ran.err);
+    assert!(
+        ran.err.contains("northwind.toml:2") && ran.err.contains("did you mean 'time_zone'?"),
+        "{}",
+        ran.err
+    );
     let json = folder.run(&["list", "--json"]).expect(2);
     let error: serde_json::Value = serde_json::from_str(&json.err).unwrap();
     assert_eq!(error["error"]["exit"], 2);
@@ -48,7 +68,11 @@ fn doctor_finds_a_lost_key_and_a_system_that_does_not_answer() {
     folder.run(&["doctor", "--offline"]).expect(0);
     fs::remove_file(folder.path().join("keys/signing.pem")).unwrap();
     let ran = folder.run(&["doctor", "--offline"]).expect(1);
-    assert!(ran.out.contains("the signing key cannot be used") && ran.out.contains("offboard keys create"), "{}", ran.out);
+    assert!(
+        ran.out.contains("the signing key cannot be used") && ran.out.contains("offboard keys create"),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]
@@ -84,7 +108,26 @@ fn it_is_asked_who_acts_when_nobody_can_tell() {
         c.env_remove("OFFBOARD_USER");
     });
     assert!(ran.expect(2).err.contains("--as NAME"));
-    folder.run_with(&["submit", "one.json", "--as", "anna"], |c| {
-        c.env_remove("OFFBOARD_USER");
-    }).expect(0);
+    folder
+        .run_with(&["submit", "one.json", "--as", "anna"], |c| {
+            c.env_remove("OFFBOARD_USER");
+        })
+        .expect(0);
+}
+
+#[test]
+fn a_real_departure_never_runs_fast() {
+    let mut folder = Folder::with_tenant();
+    folder.hurry(1_780_000_000_000, 600);
+    folder.run(&["list"]).expect(0);
+    let file = folder.path().join("tenants/northwind.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let text: String = text
+        .lines()
+        .filter(|l| !l.starts_with("graph_url"))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    fs::write(&file, text).unwrap();
+    let ran = folder.run(&["list"]).expect(2);
+    assert!(ran.err.contains("https://graph.microsoft.com"), "{}", ran.err);
 }

@@ -14,42 +14,80 @@ fn wrong_rows_are_named_and_the_others_go_on() {
     let folder = Folder::with_tenant();
     folder.write("leavers.csv", TABLE);
     let ran = folder.run(&["submit", "leavers.csv"]).expect(0);
-    assert!(ran.out.starts_with("accepted") && ran.out.lines().count() == 1, "{}", ran.out);
+    assert!(
+        ran.out.starts_with("accepted") && ran.out.lines().count() == 1,
+        "{}",
+        ran.out
+    );
     assert!(ran.err.contains("leavers.csv:3 (row 2): last_day"), "{}", ran.err);
     assert!(ran.err.contains("31st of March"), "{}", ran.err);
-    assert!(ran.err.contains("leavers.csv:4 (row 3)") && ran.err.contains("did you mean 'northwind'?"), "{}", ran.err);
+    assert!(
+        ran.err.contains("leavers.csv:4 (row 3)") && ran.err.contains("did you mean 'northwind'?"),
+        "{}",
+        ran.err
+    );
     assert!(ran.err.contains("1 accepted, 2 wrong"), "{}", ran.err);
     let again = folder.run(&["submit", "leavers.csv", "--json"]).expect(0).json();
     assert_eq!(again["accepted"][0]["what"], "known");
     assert_eq!(again["rejected"][0]["at"]["line"], 3);
-    assert_eq!(folder.run(&["list", "--json"]).expect(0).json().as_array().unwrap().len(), 1);
+    assert_eq!(
+        folder
+            .run(&["list", "--json"])
+            .expect(0)
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
 fn a_file_of_which_nothing_is_good_is_wrong_usage() {
     let folder = Folder::with_tenant();
-    folder.write("bad.json", &departure("HR-9", "x@northwind.example").replace("northwind\"", "elsewhere\""));
+    folder.write(
+        "bad.json",
+        &departure("HR-9", "x@northwind.example").replace("northwind\"", "elsewhere\""),
+    );
     let ran = folder.run(&["submit", "bad.json"]).expect(2);
     assert!(ran.err.contains("nothing was accepted"), "{}", ran.err);
     let absent = folder.run(&["run", "none.csv"]).expect(2);
     assert!(absent.err.contains("failed to read none.csv"), "{}", absent.err);
-    assert!(!folder.path().join("data/ledger.db").exists(), "nothing was even opened");
+    assert!(
+        !folder.path().join("data/ledger.db").exists(),
+        "nothing was even opened"
+    );
 }
 
 #[test]
 fn a_case_is_named_by_its_reference_or_the_beginning_of_its_id() {
     let folder = Folder::with_tenant();
-    folder.write("two.json", &format!("[{},{}]", departure("HR-1", "a@northwind.example"), departure("c-1", "b@northwind.example")));
+    folder.write(
+        "two.json",
+        &format!(
+            "[{},{}]",
+            departure("HR-1", "a@northwind.example"),
+            departure("c-1", "b@northwind.example")
+        ),
+    );
     folder.run(&["submit", "two.json"]).expect(0);
     let one = folder.run(&["show", "HR-1", "--json"]).expect(0).json();
     let id = one["case"].as_str().unwrap().to_owned();
     assert_eq!(one["reference"], "HR-1");
     assert_eq!(one["state"], "received");
     for name in [&id[..], &id[..12], "northwind/HR-1", " HR-1 "] {
-        assert_eq!(folder.run(&["show", name, "--json"]).expect(0).json()["case"], id.as_str(), "{name}");
+        assert_eq!(
+            folder.run(&["show", name, "--json"]).expect(0).json()["case"],
+            id.as_str(),
+            "{name}"
+        );
     }
     let none = folder.run(&["show", "HR-7"]).expect(1);
-    assert!(none.err.contains("there is no case 'HR-7'") && none.err.contains("offboard list"), "{}", none.err);
+    assert!(
+        none.err.contains("there is no case 'HR-7'") && none.err.contains("offboard list"),
+        "{}",
+        none.err
+    );
 }
 
 #[test]
@@ -60,14 +98,28 @@ fn orders_are_refused_with_reasons() {
     let early = folder.run(&["approve", "HR-1", "--yes", "--as", "lead"]).expect(1);
     assert!(early.err.contains("nothing to approve yet"), "{}", early.err);
     let silent = folder.run(&["approve", "HR-1", "--as", "lead"]).expect(2);
-    assert!(silent.err.contains("--yes") && silent.err.contains("--digest"), "{}", silent.err);
-    let task = folder.run(&["waive", "HR-1", "device.wipe", "--reason", "x", "--until", "30d"]).expect(1);
+    assert!(
+        silent.err.contains("--yes") && silent.err.contains("--digest"),
+        "{}",
+        silent.err
+    );
+    let task = folder
+        .run(&["waive", "HR-1", "device.wipe", "--reason", "x", "--until", "30d"])
+        .expect(1);
     assert!(task.err.contains("has no task 'device.wipe'"), "{}", task.err);
-    folder.run(&["waive", "HR-1", "identity.resolve", "--reason", "x", "--until", "soon"]).expect(2);
+    folder
+        .run(&["waive", "HR-1", "identity.resolve", "--reason", "x", "--until", "soon"])
+        .expect(2);
     folder.run(&["retry", "HR-1"]).expect(1);
-    let cancelled = folder.run(&["cancel", "HR-1", "--reason", "she stays", "--json"]).expect(0).json();
+    let cancelled = folder
+        .run(&["cancel", "HR-1", "--reason", "she stays", "--json"])
+        .expect(0)
+        .json();
     assert_eq!(cancelled["state"], "cancelled");
-    let why = folder.run(&["why", "HR-1", "identity.resolve", "--json"]).expect(0).json();
+    let why = folder
+        .run(&["why", "HR-1", "identity.resolve", "--json"])
+        .expect(0)
+        .json();
     assert_eq!(why["tasks"][0]["task"]["status"], "never");
 }
 
@@ -87,7 +139,13 @@ fn a_reader_that_goes_is_no_failure() {
 #[test]
 fn wrong_usage_is_exit_code_two() {
     let folder = Folder::empty();
-    for args in [&["frobnicate"][..], &["waive", "HR-1"], &["plan"], &["plan", "--person", "x"], &["list", "--tenant", "Not A Handle"]] {
+    for args in [
+        &["frobnicate"][..],
+        &["waive", "HR-1"],
+        &["plan"],
+        &["plan", "--person", "x"],
+        &["list", "--tenant", "Not A Handle"],
+    ] {
         let ran = folder.run(args).expect(2);
         assert!(ran.out.is_empty(), "{}", ran.out);
     }

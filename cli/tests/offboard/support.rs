@@ -15,6 +15,17 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Made for tests alone; nothing trusts it.
+pub(crate) const CERTIFICATE: &str = include_str!("../../../workers/connectors/tests/data/test-certificate.pem");
+const KEY: &str = include_str!("../../../workers/connectors/tests/data/test-key.pem");
+
+/// How the application proves itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Credential {
+    Secret,
+    Certificate,
+}
+
 /// What a process did.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -39,7 +50,10 @@ impl Ran {
     /// The objects on standard output, one a line.
     #[track_caller]
     pub(crate) fn objects(&self) -> Vec<Value> {
-        self.out.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+        self.out
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
+            .collect()
     }
 }
 
@@ -51,10 +65,18 @@ pub(crate) struct Running {
 
 impl Running {
     fn start(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let out = child.stdout.take().unwrap();
         let err = child.stderr.take().unwrap();
-        Self { child, readers: vec![reader(out), reader(err)] }
+        Self {
+            child,
+            readers: vec![reader(out), reader(err)],
+        }
     }
 
     /// Sends a signal by name.
@@ -83,7 +105,11 @@ impl Running {
             thread::sleep(LOOK_AGAIN);
         };
         let mut texts = self.readers.drain(..).map(|r| r.join().unwrap());
-        let ran = Ran { code: status.code(), out: texts.next().unwrap(), err: texts.next().unwrap() };
+        let ran = Ran {
+            code: status.code(),
+            out: texts.next().unwrap(),
+            err: texts.next().unwrap(),
+        };
         drop(texts);
         assert!(!late, "it did not end within {PATIENCE:?}: {ran:?}");
         ran
@@ -111,12 +137,17 @@ fn reader(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
 /// A working folder.
 pub(crate) struct Folder {
     dir: TempDir,
+    /// Engine time for every process in it, if it is another than this machine's.
+    clock: Option<String>,
 }
 
 impl Folder {
     /// An empty one.
     pub(crate) fn empty() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            clock: None,
+        }
     }
 
     /// One that `offboard init` has made.
@@ -132,8 +163,13 @@ impl Folder {
     pub(crate) fn with_tenant() -> Self {
         let folder = Self::fresh();
         let nowhere = "http://127.0.0.1:9";
-        folder.tenant("northwind", "northwind.example", [nowhere; 4]);
+        folder.tenant("northwind", "northwind.example", [nowhere; 4], Credential::Secret);
         folder
+    }
+
+    /// Lets engine time run faster in every process.
+    pub(crate) fn hurry(&mut self, anchor_ms: i64, scale: u32) {
+        self.clock = Some(format!("{anchor_ms}@{scale}"));
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -152,9 +188,28 @@ impl Folder {
 
     /// Configures a tenant: directory, and the bases of login, Graph, Exchange
     /// and SharePoint.
-    pub(crate) fn tenant(&self, handle: &str, directory: &str, [login, graph, exchange, sharepoint]: [&str; 4]) {
-        let secret = self.write(&format!("{handle}.secret"), offboard_sim::population::ADMIN_APP_SECRET);
-        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    pub(crate) fn tenant(
+        &self,
+        handle: &str,
+        directory: &str,
+        [login, graph, exchange, sharepoint]: [&str; 4],
+        credential: Credential,
+    ) {
+        let private = |name: &str, text: &str| {
+            let path = self.write(&format!("{handle}.{name}"), text);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            path.display().to_string()
+        };
+        let credential = match credential {
+            Credential::Secret => {
+                let file = private("secret", offboard_sim::population::ADMIN_APP_SECRET);
+                format!("client_secret = {{ file = \"{file}\" }}")
+            }
+            Credential::Certificate => {
+                let (certificate, key) = (private("pem", CERTIFICATE), private("key", KEY));
+                format!("certificate = \"{certificate}\"\ncertificate_key = {{ file = \"{key}\" }}")
+            }
+        };
         let text = format!(
             r#"name = "{handle}"
 time_zone = "Europe/Berlin"
@@ -163,7 +218,7 @@ time_zone = "Europe/Berlin"
 kind = "graph"
 directory = "{directory}"
 client_id = "{}"
-client_secret = {{ file = "{}" }}
+{credential}
 login_url = "{login}"
 graph_url = "{graph}"
 exchange_url = "{exchange}"
@@ -172,8 +227,7 @@ sharepoint_url = "{sharepoint}"
 [policy.approvals]
 irreversible_delay = "1s"
 "#,
-            offboard_sim::population::ADMIN_APP,
-            secret.display()
+            offboard_sim::population::ADMIN_APP
         );
         self.write(&format!("tenants/{handle}.toml"), &text);
     }
@@ -181,7 +235,10 @@ irreversible_delay = "1s"
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offboard"));
         command.current_dir(self.path()).args(args).env_clear();
-        command.env("OFFBOARD_USER", "hr@acme.example").env("TZ", "UTC");
+        command
+            .env("OFFBOARD_USER", "hr@acme.example")
+            .env("TZ", "UTC")
+            .envs(self.clock.iter().map(|c| ("OFFBOARD_CLOCK", c)));
         command
     }
 
@@ -206,11 +263,17 @@ irreversible_delay = "1s"
     #[track_caller]
     pub(crate) fn serve(&self) -> Running {
         let mut serving = self.start(&["serve"]);
-        until("the folder is served", || {
-            assert!(serving.is_running(), "it ended");
-            self.served_by() == Some(serving.child.id())
-        });
+        self.until_served_by(&mut serving);
         serving
+    }
+
+    /// Waits until this process answers for the folder.
+    #[track_caller]
+    pub(crate) fn until_served_by(&self, process: &mut Running) {
+        until("the folder is served", || {
+            assert!(process.is_running(), "it ended");
+            self.served_by() == Some(process.child.id())
+        });
     }
 
     /// The process that answers on the socket.

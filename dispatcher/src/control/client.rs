@@ -27,7 +27,11 @@ impl Client {
     /// # Errors
     /// [`ControlError::Socket`] if the socket is there and cannot be opened.
     pub async fn connect(path: &Path) -> Result<Option<Self>, ControlError> {
-        let failed = |source| ControlError::Socket { attempted: "open", path: path.to_owned(), source };
+        let failed = |source| ControlError::Socket {
+            attempted: "open",
+            path: path.to_owned(),
+            source,
+        };
         let address = match Address::of(path) {
             Ok(address) => address,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -36,9 +40,15 @@ impl Client {
         match UnixStream::connect(address.path()).await {
             Ok(stream) => {
                 let (reading, writing) = stream.into_split();
-                Ok(Some(Self { reading: BufReader::new(reading), writing, path: path.to_owned() }))
+                Ok(Some(Self {
+                    reading: BufReader::new(reading),
+                    writing,
+                    path: path.to_owned(),
+                }))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                Ok(None)
+            }
             Err(error) => Err(failed(error)),
         }
     }
@@ -49,7 +59,10 @@ impl Client {
     /// [`ControlError::NoAnswer`] if none came in time or it does not read.
     pub async fn call(&mut self, request: &Request) -> Result<Response, ControlError> {
         let path = self.path.clone();
-        let no_answer = |detail: String| ControlError::NoAnswer { path: path.clone(), detail };
+        let no_answer = |detail: String| ControlError::NoAnswer {
+            path: path.clone(),
+            detail,
+        };
         let mut bytes = serde_json::to_vec(request).map_err(|e| no_answer(e.to_string()))?;
         bytes.push(b'\n');
         let exchange = async {
@@ -62,14 +75,25 @@ impl Client {
         let line = match tokio::time::timeout(ANSWER_WITHIN + MARGIN, exchange).await {
             Ok(Ok(line)) => line,
             Ok(Err(error)) => return Err(no_answer(format!("the connection broke ({error})"))),
-            Err(_) => return Err(no_answer(format!("nothing came within {} s", (ANSWER_WITHIN + MARGIN).as_secs()))),
+            Err(_) => {
+                return Err(no_answer(format!(
+                    "nothing came within {} s",
+                    (ANSWER_WITHIN + MARGIN).as_secs()
+                )));
+            }
         };
         if line.is_empty() {
             return Err(no_answer("the process that serves the folder ended".to_owned()));
         }
         if line.len() > RESPONSE_MAX_BYTES {
-            return Err(no_answer(format!("the answer has more than {RESPONSE_MAX_BYTES} bytes")));
+            return Err(no_answer(format!(
+                "the answer has more than {RESPONSE_MAX_BYTES} bytes"
+            )));
         }
-        serde_json::from_slice(&line).map_err(|e| no_answer(format!("the answer does not read ({e}); both sides must be of one version")))
+        serde_json::from_slice(&line).map_err(|e| {
+            no_answer(format!(
+                "the answer does not read ({e}); both sides must be of one version"
+            ))
+        })
     }
 }

@@ -21,7 +21,9 @@ const PAGE: usize = 1_000;
 pub(super) async fn case(engine: &Arc<Engine>, given: &str) -> Result<(TenantId, CaseId), Response> {
     let given = given.trim();
     if given.is_empty() || given.chars().count() > GIVEN_MAX_CHARS {
-        return Err(refused("name a case by its id, the beginning of its id, or the source's reference".to_owned()));
+        return Err(refused(
+            "name a case by its id, the beginning of its id, or the source's reference".to_owned(),
+        ));
     }
     let mut found = BTreeSet::new();
     for (tenant, reference) in references(engine, given) {
@@ -36,11 +38,16 @@ pub(super) async fn case(engine: &Arc<Engine>, given: &str) -> Result<(TenantId,
     let mut found = found.into_iter();
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
-        (None, _) => Err(refused(format!("there is no case '{given}'; `offboard list` shows those that there are"))),
+        (None, _) => Err(refused(format!(
+            "there is no case '{given}'; `offboard list` shows those that there are"
+        ))),
         (Some(first), Some(second)) => {
             let all = [first, second].into_iter().chain(found);
             let candidates = all.take(CANDIDATES_MAX).map(|(t, c)| format!("{c} ({t})")).collect();
-            Err(Response::Ambiguous { given: given.to_owned(), candidates })
+            Err(Response::Ambiguous {
+                given: given.to_owned(),
+                candidates,
+            })
         }
     }
 }
@@ -60,14 +67,26 @@ pub(super) fn task(case: &Case, given: &str) -> Result<TaskId, Response> {
     let mut found = case.tasks.values().filter(fits);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one.id()),
-        (None, _) => Err(refused(format!("case {} has no task '{given}'; `offboard show {}` lists its tasks", case.id, case.id))),
+        (None, _) => Err(refused(format!(
+            "case {} has no task '{given}'; `offboard show {}` lists its tasks",
+            case.id, case.id
+        ))),
         (Some(first), Some(second)) => {
             let all = [first, second].into_iter().chain(found);
             let named = |t: &Arc<offboard_domain::Task>| {
-                let object = t.planned.target.object.as_ref().map(|o| format!(" {o}")).unwrap_or_default();
+                let object = t
+                    .planned
+                    .target
+                    .object
+                    .as_ref()
+                    .map(|o| format!(" {o}"))
+                    .unwrap_or_default();
                 format!("{} ({}{object})", t.id(), t.kind())
             };
-            Err(Response::Ambiguous { given: given.to_owned(), candidates: all.take(CANDIDATES_MAX).map(named).collect() })
+            Err(Response::Ambiguous {
+                given: given.to_owned(),
+                candidates: all.take(CANDIDATES_MAX).map(named).collect(),
+            })
         }
     }
 }
@@ -94,7 +113,12 @@ fn references<'g>(engine: &Engine, given: &'g str) -> Vec<(TenantId, &'g str)> {
 /// The first case of a tenant whose id is `from` or greater.
 async fn first_from(engine: &Arc<Engine>, tenant: &TenantId, from: CaseId) -> Result<Vec<CaseId>, Response> {
     let after = before(from).map(|id| (tenant.clone(), id));
-    let filter = Filter { tenant: Some(tenant.clone()), after, limit: 1, ..Filter::default() };
+    let filter = Filter {
+        tenant: Some(tenant.clone()),
+        after,
+        limit: 1,
+        ..Filter::default()
+    };
     let page = engine.ledger.list(filter).await.map_err(|e| failed(&e.into()))?;
     Ok(page.into_iter().map(|e| e.case).collect())
 }
@@ -117,7 +141,10 @@ impl Range {
             let rest: String = std::iter::repeat_n(with, DIGITS - digits.len()).collect();
             format!("c-{digits}{rest}").parse::<CaseId>().ok()
         };
-        Some(Self { first: filled('0')?, last: filled('f')? })
+        Some(Self {
+            first: filled('0')?,
+            last: filled('f')?,
+        })
     }
 
     fn contains(&self, id: CaseId) -> bool {
@@ -129,9 +156,18 @@ async fn beginning_with(engine: &Arc<Engine>, range: &Range) -> Result<BTreeSet<
     let mut found = BTreeSet::new();
     for tenant in engine.tenants.0.keys() {
         let after = before(range.first).map(|id| (tenant.clone(), id));
-        let filter = Filter { tenant: Some(tenant.clone()), after, limit: CANDIDATES_MAX, ..Filter::default() };
+        let filter = Filter {
+            tenant: Some(tenant.clone()),
+            after,
+            limit: CANDIDATES_MAX,
+            ..Filter::default()
+        };
         let page = engine.ledger.list(filter).await.map_err(|e| failed(&e.into()))?;
-        found.extend(page.into_iter().filter(|e| range.contains(e.case)).map(|e| (e.tenant, e.case)));
+        found.extend(
+            page.into_iter()
+                .filter(|e| range.contains(e.case))
+                .map(|e| (e.tenant, e.case)),
+        );
     }
     if !found.is_empty() {
         return Ok(found);
@@ -139,11 +175,19 @@ async fn beginning_with(engine: &Arc<Engine>, range: &Range) -> Result<BTreeSet<
     // Perhaps of a tenant that is not configured any more.
     let mut after = None;
     loop {
-        let filter = Filter { after, limit: PAGE, ..Filter::default() };
+        let filter = Filter {
+            after,
+            limit: PAGE,
+            ..Filter::default()
+        };
         let page = engine.ledger.list(filter).await.map_err(|e| failed(&e.into()))?;
         let Some(last) = page.last() else { return Ok(found) };
         after = Some((last.tenant.clone(), last.case));
-        found.extend(page.into_iter().filter(|e| range.contains(e.case)).map(|e| (e.tenant, e.case)));
+        found.extend(
+            page.into_iter()
+                .filter(|e| range.contains(e.case))
+                .map(|e| (e.tenant, e.case)),
+        );
     }
 }
 

@@ -25,9 +25,23 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
     match request {
         Request::Status => status(engine).await,
         Request::Submit { departures } => submit(engine, departures).await,
-        Request::List { tenant, open_only, after, limit } => {
+        Request::List {
+            tenant,
+            open_only,
+            after,
+            limit,
+        } => {
             let limit = limit.clamp(1, LIST_MAX);
-            list(engine, Filter { tenant, open_only, after, limit: limit + 1 }).await
+            list(
+                engine,
+                Filter {
+                    tenant,
+                    open_only,
+                    after,
+                    limit: limit + 1,
+                },
+            )
+            .await
         }
         Request::Show { case } => {
             let (tenant, id) = find::case(engine, &case).await?;
@@ -35,7 +49,9 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
         }
         Request::Why { case, task } => {
             let (tenant, id) = find::case(engine, &case).await?;
-            why::why(engine, &tenant, id, task.as_deref()).await.map(|w| Response::Why(Box::new(w)))
+            why::why(engine, &tenant, id, task.as_deref())
+                .await
+                .map(|w| Response::Why(Box::new(w)))
         }
         Request::Approve { case, by, of } => {
             let (tenant, id) = find::case(engine, &case).await?;
@@ -48,7 +64,13 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             };
             order(engine, &tenant, id, Command::Approve { by, of }).await
         }
-        Request::Attest { case, task, by, file, note } => {
+        Request::Attest {
+            case,
+            task,
+            by,
+            file,
+            note,
+        } => {
             let (tenant, id) = find::case(engine, &case).await?;
             let whole = engine.case(&tenant, id).await.map_err(|e| failed(&e))?;
             let task = find::task(&whole, &task)?;
@@ -57,11 +79,28 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             }
             order(engine, &tenant, id, Command::Attest { task, by, file, note }).await
         }
-        Request::Waive { case, task, by, reason, until } => {
+        Request::Waive {
+            case,
+            task,
+            by,
+            reason,
+            until,
+        } => {
             let (tenant, id) = find::case(engine, &case).await?;
             let whole = engine.case(&tenant, id).await.map_err(|e| failed(&e))?;
             let task = find::task(&whole, &task)?;
-            order(engine, &tenant, id, Command::Waive { task, by, reason, until }).await
+            order(
+                engine,
+                &tenant,
+                id,
+                Command::Waive {
+                    task,
+                    by,
+                    reason,
+                    until,
+                },
+            )
+            .await
         }
         Request::Retry { case, task, by } => {
             let (tenant, id) = find::case(engine, &case).await?;
@@ -79,7 +118,11 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             order(engine, &tenant, id, Command::Cancel { by, reason }).await
         }
         Request::Dead { limit } => {
-            let dead = engine.queue.dead(limit.clamp(1, DEAD_MAX)).await.map_err(|e| failed(&e))?;
+            let dead = engine
+                .queue
+                .dead(limit.clamp(1, DEAD_MAX))
+                .await
+                .map_err(|e| failed(&e))?;
             let buried = |(message, reason): (offboard_queue::Message, String)| Buried {
                 id: message.id,
                 bytes: message.body.len(),
@@ -94,7 +137,9 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
 /// What an error says, with the chain of what caused it.
 pub(super) fn failed(error: &(dyn Error + 'static)) -> Response {
     if let Some(EngineError::Refused(refusal)) = error.downcast_ref::<EngineError>() {
-        return Response::Refused { why: refusal.to_string() };
+        return Response::Refused {
+            why: refusal.to_string(),
+        };
     }
     let mut causes = Vec::new();
     let mut next = error.source();
@@ -102,7 +147,10 @@ pub(super) fn failed(error: &(dyn Error + 'static)) -> Response {
         causes.push(cause.to_string());
         next = cause.source();
     }
-    Response::Failed { why: error.to_string(), causes }
+    Response::Failed {
+        why: error.to_string(),
+        causes,
+    }
 }
 
 async fn status(engine: &Arc<Engine>) -> Result<Response, Response> {
@@ -126,10 +174,17 @@ async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Resp
             Ok(Submitted::Opened(_)) => (What::Opened, None),
             Ok(Submitted::Known(_)) => (What::Known, None),
             Ok(Submitted::Amended(_)) => (What::Amended, None),
-            Err(error @ (EngineError::Refused(_) | EngineError::UnknownTenant(_))) => (What::Refused, Some(error.to_string())),
+            Err(error @ (EngineError::Refused(_) | EngineError::UnknownTenant(_))) => {
+                (What::Refused, Some(error.to_string()))
+            }
             Err(error) => return Err(failed(&error)),
         };
-        accepted.push(Accepted { tenant, case, what, why });
+        accepted.push(Accepted {
+            tenant,
+            case,
+            what,
+            why,
+        });
     }
     Ok(Response::Submitted(accepted))
 }
@@ -152,7 +207,11 @@ async fn list(engine: &Arc<Engine>, filter: Filter) -> Result<Response, Response
 }
 
 async fn show(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId) -> Result<Response, Response> {
-    engine.view(tenant, id).await.map(|v| Response::Case(Box::new(v))).map_err(|e| failed(&e))
+    engine
+        .view(tenant, id)
+        .await
+        .map(|v| Response::Case(Box::new(v)))
+        .map_err(|e| failed(&e))
 }
 
 async fn order(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId, command: Command) -> Result<Response, Response> {

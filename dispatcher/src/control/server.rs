@@ -30,9 +30,17 @@ impl Server {
     /// # Errors
     /// [`ControlError::Socket`] if the folder cannot be written to.
     pub fn bind(path: &Path) -> Result<Self, ControlError> {
-        let failed = |source| ControlError::Socket { attempted: "make", path: path.to_owned(), source };
+        let failed = |source| ControlError::Socket {
+            attempted: "make",
+            path: path.to_owned(),
+            source,
+        };
         let (listener, inode) = bind_private(path).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned(), inode })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            inode,
+        })
     }
 
     /// Answers until told to stop.
@@ -109,11 +117,15 @@ async fn converse(stream: UnixStream, engine: Arc<Engine>) {
         }
         let too_long = line.len() > REQUEST_MAX_BYTES;
         let response = if too_long {
-            Response::Refused { why: format!("a request has at most {REQUEST_MAX_BYTES} bytes") }
+            Response::Refused {
+                why: format!("a request has at most {REQUEST_MAX_BYTES} bytes"),
+            }
         } else {
             answer(&engine, &line).await
         };
-        let Ok(mut bytes) = serde_json::to_vec(&response) else { return };
+        let Ok(mut bytes) = serde_json::to_vec(&response) else {
+            return;
+        };
         bytes.push(b'\n');
         let written = tokio::time::timeout(ANSWER_WITHIN, writing.write_all(&bytes)).await;
         if too_long || !matches!(written, Ok(Ok(()))) {
@@ -125,7 +137,11 @@ async fn converse(stream: UnixStream, engine: Arc<Engine>) {
 async fn answer(engine: &Arc<Engine>, line: &[u8]) -> Response {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
-        Err(error) => return Response::Refused { why: format!("the request does not read: {error}") },
+        Err(error) => {
+            return Response::Refused {
+                why: format!("the request does not read: {error}"),
+            };
+        }
     };
     // In a task of its own, so that a client that goes away in the middle does
     // not stop an order half-way.
@@ -133,7 +149,16 @@ async fn answer(engine: &Arc<Engine>, line: &[u8]) -> Response {
     let handled = tokio::spawn(async move { handle(&engine, request).await });
     match tokio::time::timeout(ANSWER_WITHIN, handled).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Response::Failed { why: "failed to answer: the request broke inside the engine; its log says where".into(), causes: Vec::new() },
-        Err(_) => Response::Failed { why: format!("failed to answer within {} s; it may still be done", ANSWER_WITHIN.as_secs()), causes: Vec::new() },
+        Ok(Err(_)) => Response::Failed {
+            why: "failed to answer: the request broke inside the engine; its log says where".into(),
+            causes: Vec::new(),
+        },
+        Err(_) => Response::Failed {
+            why: format!(
+                "failed to answer within {} s; it may still be done",
+                ANSWER_WITHIN.as_secs()
+            ),
+            causes: Vec::new(),
+        },
     }
 }

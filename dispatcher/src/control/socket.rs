@@ -19,14 +19,20 @@ pub(super) struct Address {
 impl Address {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         if path.as_os_str().len() <= ADDRESS_MAX_BYTES {
-            return Ok(Self { path: path.to_owned(), _folder: None });
+            return Ok(Self {
+                path: path.to_owned(),
+                _folder: None,
+            });
         }
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::Error::from(io::ErrorKind::InvalidFilename));
         };
         let folder = File::open(folder)?;
         let path = through(&folder)?.join(name);
-        Ok(Self { path, _folder: Some(folder) })
+        Ok(Self {
+            path,
+            _folder: Some(folder),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -42,5 +48,7 @@ fn through(folder: &File) -> io::Result<PathBuf> {
 
 #[cfg(not(target_os = "linux"))]
 fn through(_: &File) -> io::Result<PathBuf> {
-    Err(io::Error::other(format!("its path is longer than {ADDRESS_MAX_BYTES} bytes; use a working folder with a shorter one")))
+    Err(io::Error::other(format!(
+        "its path is longer than {ADDRESS_MAX_BYTES} bytes; use a working folder with a shorter one"
+    )))
 }

@@ -57,7 +57,9 @@ pub fn summarise(view: &CaseView) -> CaseSummary {
     let failed = with("failed").count();
     let busy = with("working").chain(with("ready")).next();
     let sealing = view.state == "sealing";
-    let next = with("resting").filter(|t| t.next_at.is_some()).min_by_key(|t| t.next_at);
+    let next = with("resting")
+        .filter(|t| t.next_at.is_some())
+        .min_by_key(|t| t.next_at);
     CaseSummary {
         case: view.case,
         tenant: view.tenant.clone(),

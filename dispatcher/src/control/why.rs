@@ -1,15 +1,16 @@
 //! Why a case or a task is where it is: what was seen, which fault, which
 //! rule, what is next and when.
 
+use super::find;
 use super::handle::failed;
 use super::message::Response;
 use super::summary::{CaseSummary, summarise};
-use super::find;
 use crate::engine::{Engine, EngineError};
 use crate::view::{TaskView, view};
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::{
-    CaseId, CaseKey, Fault, Gates, Kind, Observation, Rule, Said, Task, TaskId, TaskState, TenantId, Timestamp, Verdict, judge,
+    CaseId, CaseKey, Fault, Gates, Kind, Observation, Rule, Said, Task, TaskId, TaskState, TenantId, Timestamp,
+    Verdict, judge,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -78,10 +79,18 @@ pub struct WhyView {
 /// The stands that hold a case up: what waits for another task does not.
 const HOLDING_UP: [&str; 5] = ["failed", "person", "working", "resting", "ready"];
 
-pub(super) async fn why(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId, task: Option<&str>) -> Result<WhyView, Response> {
+pub(super) async fn why(
+    engine: &Arc<Engine>,
+    tenant: &TenantId,
+    id: CaseId,
+    task: Option<&str>,
+) -> Result<WhyView, Response> {
     let case = engine.case(tenant, id).await.map_err(|e| failed(&e))?;
     let shut = engine.shut(tenant).await.map_err(|e| failed(&e))?;
-    let gates = Gates { shut: (*shut).clone(), ..Gates::open() };
+    let gates = Gates {
+        shut: (*shut).clone(),
+        ..Gates::open()
+    };
     let shown = view(&case, engine.now(), &gates);
     let asked = task.map(|t| find::task(&case, t)).transpose()?;
     let history = history(engine, tenant, id).await.map_err(|e| failed(&e))?;
@@ -95,33 +104,44 @@ pub(super) async fn why(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId, tas
         .filter(concerned)
         .filter_map(|t| case.tasks.get(&t.id).map(|task| explain(task, t.clone(), &history)))
         .collect();
-    Ok(WhyView { case: summarise(&shown), tasks })
+    Ok(WhyView {
+        case: summarise(&shown),
+        tasks,
+    })
 }
 
 fn explain(task: &Arc<Task>, shown: TaskView, history: &[(Timestamp, Event)]) -> WhyTask {
     let spec = task.kind().spec();
     let baseline = task.before.as_ref().map(|b| &b.facts);
-    let verdict = task.after.as_ref().map(|seen| match judge(task.kind(), &task.planned.params, &seen.facts, baseline) {
-        Verdict::Satisfied => "the wanted state was read".to_owned(),
-        Verdict::Unsatisfied(why) => why,
-        Verdict::NotApplicable(why) => format!("not applicable: {why}"),
-        Verdict::Blocked(why) => format!("blocked: {why}"),
-    });
+    let verdict =
+        task.after.as_ref().map(
+            |seen| match judge(task.kind(), &task.planned.params, &seen.facts, baseline) {
+                Verdict::Satisfied => "the wanted state was read".to_owned(),
+                Verdict::Unsatisfied(why) => why,
+                Verdict::NotApplicable(why) => format!("not applicable: {why}"),
+                Verdict::Blocked(why) => format!("blocked: {why}"),
+            },
+        );
     WhyTask {
         before: task.before.as_deref().cloned(),
         verdict,
         wanted: spec.judge.satisfied.to_string(),
         fault: task.last_fault.as_deref().cloned(),
         rule: match &task.state {
-            TaskState::Failed { rule, detail, .. } => {
-                Some(RuleView { rule: *rule, advice: rule.advice().to_owned(), detail: detail.clone() })
-            }
+            TaskState::Failed { rule, detail, .. } => Some(RuleView {
+                rule: *rule,
+                advice: rule.advice().to_owned(),
+                detail: detail.clone(),
+            }),
             _ => None,
         },
         after: spec.after.iter().map(|d| d.kind).collect(),
         spent: task.spent,
         allowed: spec.attempts,
-        history: history.iter().filter_map(|(at, event)| happened(*at, event, task.id())).collect(),
+        history: history
+            .iter()
+            .filter_map(|(at, event)| happened(*at, event, task.id()))
+            .collect(),
         task: shown,
     }
 }
@@ -130,7 +150,9 @@ fn explain(task: &Arc<Task>, shown: TaskView, history: &[(Timestamp, Event)]) ->
 async fn history(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId) -> Result<Vec<(Timestamp, Event)>, EngineError> {
     let history = engine.ledger.read(tenant, id, 1).await?;
     let wrong = |detail: String| EngineError::History { case: id, detail };
-    let salt = history.salt.ok_or_else(|| wrong("its key was destroyed; the person is erased".into()))?;
+    let salt = history
+        .salt
+        .ok_or_else(|| wrong("its key was destroyed; the person is erased".into()))?;
     let key = CaseKey::derive(&engine.master, &salt);
     let opened = history.records.iter().map(|r| open_event(&key, r));
     opened.collect::<Result<_, _>>().map_err(|e| wrong(e.to_string()))
@@ -157,30 +179,72 @@ fn words(event: &Event, id: TaskId) -> Option<(String, &[offboard_domain::Receip
             ("planned".to_owned(), none)
         }
         Event::TasksFound { by, tasks, late } if tasks.iter().any(|t| t.id == id) => {
-            let late = if late.contains(&id) { ", after work that must follow it was done" } else { "" };
+            let late = if late.contains(&id) {
+                ", after work that must follow it was done"
+            } else {
+                ""
+            };
             (format!("found by {by}{late}"), none)
         }
-        Event::TaskAssigned { task, attempt, mode, start_by, .. } if *task == id => {
+        Event::TaskAssigned {
+            task,
+            attempt,
+            mode,
+            start_by,
+            ..
+        } if *task == id => {
             let how = match mode {
                 offboard_domain::Mode::Full => "ordered",
                 offboard_domain::Mode::ObserveOnly => "ordered to read only",
             };
             (format!("attempt {attempt} {how}, to begin by {start_by}"), none)
         }
-        Event::TaskSettled { task, attempt, outcome, receipts, .. } if *task == id => {
-            (format!("settled by attempt {attempt}: {}", outcome.word()), receipts.as_slice())
-        }
-        Event::TaskRested { task, attempt, until, why, receipts, .. } if *task == id => {
-            (format!("attempt {attempt} rests until {until}: {why}"), receipts.as_slice())
-        }
-        Event::TaskFailed { task, attempt, detail, fault, receipts, .. } if *task == id => {
+        Event::TaskSettled {
+            task,
+            attempt,
+            outcome,
+            receipts,
+            ..
+        } if *task == id => (
+            format!("settled by attempt {attempt}: {}", outcome.word()),
+            receipts.as_slice(),
+        ),
+        Event::TaskRested {
+            task,
+            attempt,
+            until,
+            why,
+            receipts,
+            ..
+        } if *task == id => (
+            format!("attempt {attempt} rests until {until}: {why}"),
+            receipts.as_slice(),
+        ),
+        Event::TaskFailed {
+            task,
+            attempt,
+            detail,
+            fault,
+            receipts,
+            ..
+        } if *task == id => {
             let fault = fault.as_ref().map(|f| format!(" ({f})")).unwrap_or_default();
-            (format!("attempt {attempt} needs a person: {detail}{fault}"), receipts.as_slice())
+            (
+                format!("attempt {attempt} needs a person: {detail}{fault}"),
+                receipts.as_slice(),
+            )
         }
         Event::TaskReopened { task, why } if *task == id => (format!("opened again: {why}"), none),
-        Event::LateReport { task, attempt, said, receipts, .. } if *task == id => {
-            (format!("a late report of attempt {attempt} said: {}", said_word(said)), receipts.as_slice())
-        }
+        Event::LateReport {
+            task,
+            attempt,
+            said,
+            receipts,
+            ..
+        } if *task == id => (
+            format!("a late report of attempt {attempt} said: {}", said_word(said)),
+            receipts.as_slice(),
+        ),
         Event::TaskApproved { task, by, .. } if *task == id => (format!("approved by {by}"), none),
         Event::PersonOverdue { task } if *task == id => ("a person's answer is overdue".to_owned(), none),
         Event::WaiverEnded { task } if *task == id => ("its waiver ran out".to_owned(), none),
@@ -209,4 +273,3 @@ fn said_word(said: &Said) -> &'static str {
         Said::NotBegun { .. } => "it was not begun",
     }
 }
-

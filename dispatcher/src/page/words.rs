@@ -137,6 +137,7 @@ fn value(name: &str, fact: &Fact) -> String {
         Fact::Int(ms) if name.ends_with("_ms") && *ms > 1_000_000_000_000 => {
             moment(When::from(offboard_domain::Timestamp(*ms)))
         }
+        Fact::Int(ms) if name.ends_with("_ms") => duration(*ms / 1_000),
         Fact::Int(bytes) if name.ends_with("_bytes") => format!("{:.1} GB", *bytes as f64 / 1_073_741_824.0),
         Fact::List(l) if name.ends_with("_ids") && !l.is_empty() => l.len().to_string(),
         Fact::List(l) if l.len() > LISTED => format!("{} entries", l.len()),

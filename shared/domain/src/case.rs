@@ -62,7 +62,10 @@ impl CaseState {
     /// Whether the case's life is over.
     #[must_use]
     pub fn ended(&self) -> bool {
-        matches!(self, Self::Closed | Self::Cancelled | Self::Merged { .. } | Self::Refused { .. })
+        matches!(
+            self,
+            Self::Closed | Self::Cancelled | Self::Merged { .. } | Self::Refused { .. }
+        )
     }
 }
 
@@ -127,7 +130,15 @@ impl Case {
     /// # Errors
     /// [`NotOpened`] if it is another event.
     pub fn opened(id: CaseId, at: Timestamp, event: &Event) -> Result<Self, NotOpened> {
-        let Event::CaseOpened { departure, policy, capabilities, tasks, capped, traceparent } = event else {
+        let Event::CaseOpened {
+            departure,
+            policy,
+            capabilities,
+            tasks,
+            capped,
+            traceparent,
+        } = event
+        else {
             return Err(NotOpened(event.name()));
         };
         let mut case = Self {
@@ -165,7 +176,10 @@ impl Case {
                 continue;
             }
             self.open[planned.kind.index()] += 1;
-            let task = Task { found_by, ..Task::new(planned.clone()) };
+            let task = Task {
+                found_by,
+                ..Task::new(planned.clone())
+            };
             self.tasks.insert(planned.id, Arc::new(task));
         }
     }
@@ -205,7 +219,13 @@ impl Case {
             }
             Event::CaseRefused { reason } => self.state = CaseState::Refused { reason: reason.clone() },
             Event::CaseMerged { into } => self.state = CaseState::Merged { into: *into },
-            Event::TaskAssigned { task, attempt, mode, start_by, run_for_ms } => {
+            Event::TaskAssigned {
+                task,
+                attempt,
+                mode,
+                start_by,
+                run_for_ms,
+            } => {
                 self.change(*task, at, |t| {
                     t.attempt = *attempt;
                     t.state = TaskState::Assigned(Attempt {
@@ -216,9 +236,19 @@ impl Case {
                     });
                 });
             }
-            Event::TaskSettled { task, outcome, before, after, report, .. } => {
+            Event::TaskSettled {
+                task,
+                outcome,
+                before,
+                after,
+                report,
+                ..
+            } => {
                 self.change(*task, at, |t| {
-                    t.state = TaskState::Settled { outcome: outcome.clone(), at };
+                    t.state = TaskState::Settled {
+                        outcome: outcome.clone(),
+                        at,
+                    };
                     t.before.clone_from(before);
                     t.after = after.clone().or_else(|| before.clone());
                     t.checkpoint = None;
@@ -229,9 +259,21 @@ impl Case {
                 });
                 self.learn_subject(*task);
             }
-            Event::TaskRested { task, until, why, spent, observe_first, checkpoint, report, .. } => {
+            Event::TaskRested {
+                task,
+                until,
+                why,
+                spent,
+                observe_first,
+                checkpoint,
+                report,
+                ..
+            } => {
                 self.change(*task, at, |t| {
-                    t.state = TaskState::Resting { until: *until, why: why.clone() };
+                    t.state = TaskState::Resting {
+                        until: *until,
+                        why: why.clone(),
+                    };
                     t.spent += u32::from(*spent);
                     t.observe_first = *observe_first;
                     if checkpoint.is_some() {
@@ -251,9 +293,20 @@ impl Case {
                     t.last_report = *report;
                 });
             }
-            Event::TaskFailed { task, rule, detail, fault, report, .. } => {
+            Event::TaskFailed {
+                task,
+                rule,
+                detail,
+                fault,
+                report,
+                ..
+            } => {
                 self.change(*task, at, |t| {
-                    t.state = TaskState::Failed { rule: *rule, detail: detail.clone(), at };
+                    t.state = TaskState::Failed {
+                        rule: *rule,
+                        detail: detail.clone(),
+                        at,
+                    };
                     t.faults += u32::from(fault.is_some());
                     if let Some(fault) = fault {
                         t.last_fault = Some(Arc::new(fault.clone()));
@@ -291,7 +344,11 @@ impl Case {
                 });
             }
             Event::PlanApproved { by, digest } => {
-                self.plan_approval = Some(Approved { by: by.clone(), at, digest: *digest });
+                self.plan_approval = Some(Approved {
+                    by: by.clone(),
+                    at,
+                    digest: *digest,
+                });
                 let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
                 for id in ids {
                     self.change(id, at, |t| {
@@ -299,7 +356,11 @@ impl Case {
                         if t.kind() == Kind::ApprovePlan {
                             t.overdue = false;
                             t.state = TaskState::Settled {
-                                outcome: Outcome::Attested { by: by.clone(), file: None, note: format!("plan {digest}") },
+                                outcome: Outcome::Attested {
+                                    by: by.clone(),
+                                    file: None,
+                                    note: format!("plan {digest}"),
+                                },
                                 at,
                             };
                         }
@@ -307,7 +368,11 @@ impl Case {
                 }
             }
             Event::TaskApproved { task, by, digest } => self.change(*task, at, |t| {
-                t.approved = Some(Approved { by: by.clone(), at, digest: *digest });
+                t.approved = Some(Approved {
+                    by: by.clone(),
+                    at,
+                    digest: *digest,
+                });
                 t.in_approved_plan = true;
             }),
             Event::PersonOverdue { task } => self.change(*task, at, |t| t.overdue = true),
@@ -342,7 +407,11 @@ impl Case {
                 }
             }
             Event::RoundEnded { differences, .. } => {
-                self.state = if differences.is_empty() { CaseState::Sealing } else { CaseState::Active };
+                self.state = if differences.is_empty() {
+                    CaseState::Sealing
+                } else {
+                    CaseState::Active
+                };
             }
             Event::CaseClosed { evidence, .. } => {
                 self.evidence = Some(*evidence);
@@ -462,7 +531,11 @@ impl Case {
     /// of the closing round.
     #[must_use]
     pub fn plan_digest(&self) -> Digest {
-        let listed = self.tasks.values().map(|t| &t.planned).filter(|p| !p.kind.is_closing_round());
+        let listed = self
+            .tasks
+            .values()
+            .map(|t| &t.planned)
+            .filter(|p| !p.kind.is_closing_round());
         crate::plan::plan_digest(&self.subject, listed.map(PlannedTask::digest))
     }
 
@@ -490,7 +563,12 @@ impl Case {
         matches!(task.kind().spec().closing, ClosingProof::Read)
             && matches!(
                 task.outcome(),
-                Some(Outcome::Verified | Outcome::VerifiedByCounter | Outcome::Acknowledged | Outcome::NotApplicable { .. })
+                Some(
+                    Outcome::Verified
+                        | Outcome::VerifiedByCounter
+                        | Outcome::Acknowledged
+                        | Outcome::NotApplicable { .. }
+                )
             )
     }
 
@@ -520,7 +598,11 @@ impl Case {
     pub fn assignment(&self, id: TaskId) -> Option<Assignment> {
         let task = self.tasks.get(&id)?;
         let attempt = task.in_flight()?;
-        let checks = if task.kind().is_closing_round() { self.checks_for(task) } else { Vec::new() };
+        let checks = if task.kind().is_closing_round() {
+            self.checks_for(task)
+        } else {
+            Vec::new()
+        };
         let mut params = task.planned.params.clone();
         if task.kind() == Kind::Resolve {
             person_params(&mut params, &self.departure, &self.policy);

@@ -131,7 +131,9 @@ pub enum Refusal {
     #[error("{0} is the one who leaves, so somebody else must decide this")]
     IsTheLeaver(String),
     /// What was approved is not what there is.
-    #[error("the approval names digest {named}, but it is now {actual}; look at it again with `offboard show` and approve what you see")]
+    #[error(
+        "the approval names digest {named}, but it is now {actual}; look at it again with `offboard show` and approve what you see"
+    )]
     Changed {
         /// What was named.
         named: Digest,
@@ -177,7 +179,9 @@ pub enum Refusal {
     #[error("nothing needs a retry")]
     NothingToRetry,
     /// What the change asks for is already under way.
-    #[error("the request was accepted and planned before; only its time and manner can still change, and {0} differs: cancel the case and submit a new reference")]
+    #[error(
+        "the request was accepted and planned before; only its time and manner can still change, and {0} differs: cancel the case and submit a new reference"
+    )]
     TooLateToAmend(&'static str),
     /// The round that was sealed is not the last state.
     #[error("version {sealed} was sealed, but the case is at {actual} or not to be sealed")]

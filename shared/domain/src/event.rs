@@ -389,7 +389,10 @@ pub fn seal_events(key: &CaseKey, version: u64, head: Digest, at: Timestamp, eve
 /// [`UnreadableEvent`] if it is sealed under another key, newer or malformed.
 pub fn open_event(key: &CaseKey, record: &Record) -> Result<(Timestamp, Event), UnreadableEvent> {
     let version = record.version;
-    let malformed = |e: serde_json::Error| UnreadableEvent::Malformed { version, detail: e.to_string() };
+    let malformed = |e: serde_json::Error| UnreadableEvent::Malformed {
+        version,
+        detail: e.to_string(),
+    };
     let body: Body = serde_json::from_slice(&record.body).map_err(malformed)?;
     if body.v > VOCABULARY {
         return Err(UnreadableEvent::Newer { version, found: body.v });

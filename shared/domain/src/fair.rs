@@ -33,7 +33,12 @@ struct Flow<T> {
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
-        Self { virtual_time: 0, tenants: BTreeMap::new(), order: BTreeSet::new(), waiting: 0 }
+        Self {
+            virtual_time: 0,
+            tenants: BTreeMap::new(),
+            order: BTreeSet::new(),
+            waiting: 0,
+        }
     }
 }
 

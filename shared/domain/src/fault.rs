@@ -145,18 +145,40 @@ impl Rule {
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
-            Self::OutOfAttempts => "every attempt was used; read the last fault, mend its cause, then `offboard retry`, or `offboard waive` with a reason",
-            Self::NeedsPermission => "the outside system refused our credential or permission; run `offboard doctor`, grant what it names, then `offboard retry`",
-            Self::BlockedByPolicy => "a machine must not or cannot get past this; resolve it by hand, then `offboard retry`, or `offboard waive` with a reason",
-            Self::NeverAccepted => "the outside system will never accept this request; do it by hand and `offboard retry` (it is read again), or `offboard waive` with a reason",
-            Self::NotOffered => "the outside system cannot do this; do it by hand and `offboard retry` (it is read again), or `offboard waive` with a reason",
-            Self::ObjectGone => "the object is gone, which proves nothing here; find out what became of it, then `offboard waive` with what you found",
-            Self::InconclusiveOnce => "this act must not happen twice and may have happened; check in the outside system, then `offboard retry` or `offboard waive`",
-            Self::LateFind => "this was found after work that must follow it was done; decide with `offboard retry` (do it now) or `offboard waive`",
+            Self::OutOfAttempts => {
+                "every attempt was used; read the last fault, mend its cause, then `offboard retry`, or `offboard waive` with a reason"
+            }
+            Self::NeedsPermission => {
+                "the outside system refused our credential or permission; run `offboard doctor`, grant what it names, then `offboard retry`"
+            }
+            Self::BlockedByPolicy => {
+                "a machine must not or cannot get past this; resolve it by hand, then `offboard retry`, or `offboard waive` with a reason"
+            }
+            Self::NeverAccepted => {
+                "the outside system will never accept this request; do it by hand and `offboard retry` (it is read again), or `offboard waive` with a reason"
+            }
+            Self::NotOffered => {
+                "the outside system cannot do this; do it by hand and `offboard retry` (it is read again), or `offboard waive` with a reason"
+            }
+            Self::ObjectGone => {
+                "the object is gone, which proves nothing here; find out what became of it, then `offboard waive` with what you found"
+            }
+            Self::InconclusiveOnce => {
+                "this act must not happen twice and may have happened; check in the outside system, then `offboard retry` or `offboard waive`"
+            }
+            Self::LateFind => {
+                "this was found after work that must follow it was done; decide with `offboard retry` (do it now) or `offboard waive`"
+            }
             Self::KeepsFlapping => "somebody or something keeps undoing this; stop that first, then `offboard retry`",
-            Self::IrreversibleDiffers => "an act that cannot be undone no longer shows its result; look at the object, then `offboard retry` or `offboard waive`",
-            Self::ClaimWithoutProof => "a worker claimed success without an observation that shows it; check the worker, then `offboard retry`",
-            Self::StillWaiting => "the outside system has not come round for days; find out why (a device that never checks in?), then `offboard retry` or `offboard waive`",
+            Self::IrreversibleDiffers => {
+                "an act that cannot be undone no longer shows its result; look at the object, then `offboard retry` or `offboard waive`"
+            }
+            Self::ClaimWithoutProof => {
+                "a worker claimed success without an observation that shows it; check the worker, then `offboard retry`"
+            }
+            Self::StillWaiting => {
+                "the outside system has not come round for days; find out why (a device that never checks in?), then `offboard retry` or `offboard waive`"
+            }
         }
     }
 }
@@ -212,7 +234,10 @@ pub fn consequence(class: FaultClass, task: TaskId, spent: u32, faults: u32, all
         if spent >= allowed {
             Consequence::AskPerson(Rule::OutOfAttempts)
         } else {
-            Consequence::Rest { wait_ms, costs_attempt: true }
+            Consequence::Rest {
+                wait_ms,
+                costs_attempt: true,
+            }
         }
     };
     match class {

@@ -65,7 +65,12 @@ impl Gates {
     /// All open.
     #[must_use]
     pub fn open() -> Self {
-        Self { credit: Credit::UNLIMITED, shut: BTreeMap::new(), claimed_by: None, capped: false }
+        Self {
+            credit: Credit::UNLIMITED,
+            shut: BTreeMap::new(),
+            claimed_by: None,
+            capped: false,
+        }
     }
 
     /// Until when this kind on this system is shut, if it is at `now`.

@@ -27,9 +27,7 @@ pub mod task;
 pub mod time;
 pub mod wake;
 
-pub use assignment::{
-    Artifact, Assignment, Check, Checked, Find, Mode, Receipt, Report, Said, Subject, Target,
-};
+pub use assignment::{Artifact, Assignment, Check, Checked, Find, Mode, Receipt, Report, Said, Subject, Target};
 pub use case::{Case, CaseState};
 pub use catalogue::{Area, Kind, Lane};
 pub use command::{ApprovalOf, Command, Refusal};

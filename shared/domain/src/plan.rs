@@ -24,7 +24,9 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanRefusal {
     /// The account must never be touched.
-    #[error("the account is protected: {0}; nothing was written. If it really leaves, take it off the protected list first and submit the departure again")]
+    #[error(
+        "the account is protected: {0}; nothing was written. If it really leaves, take it off the protected list first and submit the departure again"
+    )]
     Protected(&'static str),
     /// Without the subject's id nothing can be addressed.
     #[error("the account was not resolved to an immutable id; nothing was written")]
@@ -62,7 +64,11 @@ pub fn first_tasks(case: CaseId, capabilities: &Capabilities) -> Vec<PlannedTask
 }
 
 fn systems_for(capabilities: &Capabilities, kind: Kind) -> impl Iterator<Item = &System> {
-    capabilities.0.iter().filter(move |(_, kinds)| kinds.contains(&kind)).map(|(s, _)| s)
+    capabilities
+        .0
+        .iter()
+        .filter(move |(_, kinds)| kinds.contains(&kind))
+        .map(|(s, _)| s)
 }
 
 /// Plans a departure.
@@ -78,19 +84,24 @@ pub fn plan(
     capped: bool,
 ) -> Result<Plan, PlanRefusal> {
     refuse_protected(subject, policy)?;
-    let mut out = Plan { tasks: Vec::new(), unserved: Vec::new() };
+    let mut out = Plan {
+        tasks: Vec::new(),
+        unserved: Vec::new(),
+    };
     for kind in Kind::ALL.iter().copied().filter(|k| *k != Kind::Resolve) {
         let skipped = SKIPPABLE.contains(&kind) && policy.skip.contains(&kind);
         let Some(params) = wanted(kind, departure, subject, policy, capped).filter(|_| !skipped) else {
             continue;
         };
         if kind.spec().area == Area::Person {
-            out.tasks.push(PlannedTask::new(case, kind, &System::person(), None, params));
+            out.tasks
+                .push(PlannedTask::new(case, kind, &System::person(), None, params));
             continue;
         }
         let before = out.tasks.len();
         for system in systems_for(capabilities, kind) {
-            out.tasks.push(PlannedTask::new(case, kind, system, None, params.clone()));
+            out.tasks
+                .push(PlannedTask::new(case, kind, system, None, params.clone()));
         }
         if out.tasks.len() == before {
             out.unserved.push(kind);
@@ -136,10 +147,14 @@ fn refuse_protected(subject: &Facts, policy: &Policy) -> Result<(), PlanRefusal>
     let id = subject.text("object_id").ok_or(PlanRefusal::Unresolved)?;
     let listed = |name: &str| policy.protected.contains(&name.to_lowercase());
     if listed(id) || subject.text("user_principal_name").is_some_and(listed) {
-        return Err(PlanRefusal::Protected("it is on the tenant's list of protected accounts"));
+        return Err(PlanRefusal::Protected(
+            "it is on the tenant's list of protected accounts",
+        ));
     }
     if subject.bool("last_administrator") == Some(true) {
-        return Err(PlanRefusal::Protected("it is the last account that administers the tenant"));
+        return Err(PlanRefusal::Protected(
+            "it is the last account that administers the tenant",
+        ));
     }
     if subject.bool("service_account") == Some(true) {
         return Err(PlanRefusal::Protected("it is a service or synchronisation account"));
@@ -175,14 +190,20 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
                     .with("reply_digest", Digest::of(text.as_bytes()).to_string())
             })
         }
-        Kind::SetForwarding => match (choices.forwarding.as_ref().unwrap_or(&policy.forwarding), subject.text("successor_id")) {
+        Kind::SetForwarding => match (
+            choices.forwarding.as_ref().unwrap_or(&policy.forwarding),
+            subject.text("successor_id"),
+        ) {
             (Forwarding::Successor, Some(id)) => Some(none.with("forward_to_id", id)),
             _ => Some(none),
         },
         Kind::RemoveDelegations => Some(with_successor()),
         Kind::HandOverMeetings => (meetings == Meetings::HandOver).then(with_successor),
         Kind::CancelMeetings => (meetings != Meetings::Leave).then_some(none),
-        Kind::ConvertToShared => Some(none.with("shared_max_bytes", policy.shared_mailbox_max_bytes).with("hold_wanted", hold)),
+        Kind::ConvertToShared => Some(
+            none.with("shared_max_bytes", policy.shared_mailbox_max_bytes)
+                .with("hold_wanted", hold),
+        ),
         Kind::GrantSuccessorMailbox => {
             let expected = departure.successor.is_some() || policy.successor != SuccessorRule::Nobody;
             expected.then(with_successor)

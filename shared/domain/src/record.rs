@@ -33,7 +33,12 @@ impl Record {
     #[must_use]
     pub fn chained(version: u64, prev: Digest, body: Vec<u8>) -> Self {
         let hash = link(prev, Digest::of(&body));
-        Self { version, prev, hash, body }
+        Self {
+            version,
+            prev,
+            hash,
+            body,
+        }
     }
 }
 
@@ -96,7 +101,10 @@ impl CaseKey {
         let mut key = part(b"offboard.case.key");
         let cipher = XChaCha20Poly1305::new((&key).into());
         key.fill(0);
-        Self { cipher, nonce_key: part(b"offboard.case.nonce") }
+        Self {
+            cipher,
+            nonce_key: part(b"offboard.case.nonce"),
+        }
     }
 
     /// Seals bytes. The nonce is a digest of a secret and the bytes, so that

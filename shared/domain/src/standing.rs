@@ -64,23 +64,36 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
     }
     if spec.writes {
         if now < case.departure.effective_at {
-            return Standing::WaitsUntil(Wake { at: case.departure.effective_at, why: WakeReason::Start });
+            return Standing::WaitsUntil(Wake {
+                at: case.departure.effective_at,
+                why: WakeReason::Start,
+            });
         }
         if let Some(waits) = unapproved(case, task, now) {
             return waits;
         }
     }
     if let Some(until) = resting.filter(|until| *until > now) {
-        return Standing::WaitsUntil(Wake { at: until, why: WakeReason::Retry });
+        return Standing::WaitsUntil(Wake {
+            at: until,
+            why: WakeReason::Retry,
+        });
     }
     if let Some(at) = gates.shut_until(&task.planned.target.system, task.kind(), now) {
-        return Standing::WaitsUntil(Wake { at, why: WakeReason::HoldEnds });
+        return Standing::WaitsUntil(Wake {
+            at,
+            why: WakeReason::HoldEnds,
+        });
     }
     let rivals: Vec<Kind> = rivals_in_flight(case, task.kind());
     if !rivals.is_empty() {
         return Standing::WaitsFor(rivals);
     }
-    let mode = if task.observe_first { Mode::ObserveOnly } else { Mode::Full };
+    let mode = if task.observe_first {
+        Mode::ObserveOnly
+    } else {
+        Mode::Full
+    };
     Standing::Ready(mode, case.lane(task.kind()))
 }
 
@@ -103,7 +116,10 @@ fn delayed(case: &Case, after: &[Dep], now: Timestamp) -> Option<Wake> {
         .map(|d| case.settled_at(d.kind).plus(d.delay_ms))
         .filter(|at| *at > now)
         .max()
-        .map(|at| Wake { at, why: WakeReason::Delay })
+        .map(|at| Wake {
+            at,
+            why: WakeReason::Delay,
+        })
 }
 
 /// What approval a write still waits for. An immediate departure's reversible
@@ -123,7 +139,10 @@ fn unapproved(case: &Case, task: &Task, now: Timestamp) -> Option<Standing> {
             None => Some(Standing::WaitsForOwnApproval),
             Some(a) => {
                 let at = a.at.plus(case.policy.approvals.irreversible_delay_ms);
-                (at > now).then_some(Standing::WaitsUntil(Wake { at, why: WakeReason::Delay }))
+                (at > now).then_some(Standing::WaitsUntil(Wake {
+                    at,
+                    why: WakeReason::Delay,
+                }))
             }
         },
     }
@@ -187,7 +206,10 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
     };
     if case.state == CaseState::Sealing {
         out.effects.push(Effect::Seal);
-        wake(Wake { at: now, why: WakeReason::Seal });
+        wake(Wake {
+            at: now,
+            why: WakeReason::Seal,
+        });
     }
     for task in case.tasks.values() {
         match standing(case, task, now, gates) {
@@ -195,23 +217,35 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
                 let open = !case.state.ended();
                 let follow = case.state == CaseState::Closed && !case.followed_up.contains(&task.id());
                 if open || follow {
-                    wake(Wake { at: until, why: WakeReason::WaiverEnds });
+                    wake(Wake {
+                        at: until,
+                        why: WakeReason::WaiverEnds,
+                    });
                 }
             }
             Standing::Settled(_) | Standing::Never | Standing::WaitsFor(_) => {}
             Standing::Failed(_) => out.needs_person = !case.state.ended() || out.needs_person,
-            Standing::Assigned(over) => wake(Wake { at: over, why: WakeReason::Unanswered }),
+            Standing::Assigned(over) => wake(Wake {
+                at: over,
+                why: WakeReason::Unanswered,
+            }),
             Standing::WaitsUntil(w) => wake(w),
             Standing::WaitsForPerson | Standing::WaitsForOwnApproval | Standing::WaitsForPlanApproval => {
                 out.needs_person = true;
                 if !task.overdue && task.kind().spec().area == Area::Person {
                     let at = person_since(case, task).plus(case.policy.approvals.overdue_after_ms);
-                    wake(Wake { at, why: WakeReason::Overdue });
+                    wake(Wake {
+                        at,
+                        why: WakeReason::Overdue,
+                    });
                 }
             }
             Standing::Ready(_, lane) => {
                 out.effects.push(Effect::Assign(task.id(), lane));
-                wake(Wake { at: now, why: WakeReason::Ready });
+                wake(Wake {
+                    at: now,
+                    why: WakeReason::Ready,
+                });
             }
         }
     }
@@ -247,7 +281,9 @@ pub fn words(standing: &Standing, task: &Task) -> String {
             _ => format!("waits until {}: {}", wake.at, wake.why.words()),
         },
         Standing::WaitsForPlanApproval => "waits for the plan's approval (`offboard approve CASE`)".into(),
-        Standing::WaitsForOwnApproval => "waits for an approval of exactly this task (`offboard approve CASE TASK`)".into(),
+        Standing::WaitsForOwnApproval => {
+            "waits for an approval of exactly this task (`offboard approve CASE TASK`)".into()
+        }
         Standing::WaitsForPerson => {
             format!("waits for a person: {}", task.kind().spec().title)
         }

@@ -188,7 +188,10 @@ impl PlannedTask {
         Self {
             id: TaskId::derive(case, kind.name(), system, object.as_ref()),
             kind,
-            target: Target { system: system.clone(), object },
+            target: Target {
+                system: system.clone(),
+                object,
+            },
             params,
         }
     }

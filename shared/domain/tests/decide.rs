@@ -24,13 +24,23 @@ fn a_planned_departure_closes_and_writes_nothing_before_its_approval() {
     w.finds = company_laptop();
     w.drain();
     let wrote = |w: &World| {
-        w.case().tasks.values().filter(|t| t.kind().spec().writes && t.attempt > 0).map(|t| t.kind()).collect::<Vec<_>>()
+        w.case()
+            .tasks
+            .values()
+            .filter(|t| t.kind().spec().writes && t.attempt > 0)
+            .map(|t| t.kind())
+            .collect::<Vec<_>>()
     };
     assert_eq!(wrote(&w), Vec::<Kind>::new());
     w.run_to_sealing();
     assert!(wrote(&w).contains(&Kind::WipeDevice));
     let version = w.case().version;
-    w.order(Command::RecordSealed { version, evidence: Digest::ZERO, key_id: "k".into() }).unwrap();
+    w.order(Command::RecordSealed {
+        version,
+        evidence: Digest::ZERO,
+        key_id: "k".into(),
+    })
+    .unwrap();
     assert_eq!(w.case().state, CaseState::Closed);
     assert_eq!(w.attest(Kind::Validate), Err(Refusal::CaseEnded("closed")));
 }
@@ -39,10 +49,19 @@ fn a_planned_departure_closes_and_writes_nothing_before_its_approval() {
 fn an_immediate_departures_burst_waits_for_nobody_and_the_rest_does() {
     let mut w = World::opened(Manner::Immediate);
     w.drain();
-    for kind in [Kind::RemoveDirectoryRoles, Kind::DisableSignIn, Kind::ResetPassword, Kind::RevokeSessions] {
+    for kind in [
+        Kind::RemoveDirectoryRoles,
+        Kind::DisableSignIn,
+        Kind::ResetPassword,
+        Kind::RevokeSessions,
+    ] {
         assert!(w.task(kind).is_settled(), "{kind}");
     }
-    for kind in [Kind::RemoveAuthMethods, Kind::HideFromAddressLists, Kind::ConvertToShared] {
+    for kind in [
+        Kind::RemoveAuthMethods,
+        Kind::HideFromAddressLists,
+        Kind::ConvertToShared,
+    ] {
         assert_eq!(w.task(kind).attempt, 0, "{kind}");
     }
     w.run_to_sealing();
@@ -51,7 +70,13 @@ fn an_immediate_departures_burst_waits_for_nobody_and_the_rest_does() {
 #[test]
 fn a_departure_in_the_future_reads_now_and_writes_then() {
     let later = T0.plus(3 * DAY_MS);
-    let mut w = World::with(Departure { effective_at: later, ..departure(Manner::Planned) }, Policy::default());
+    let mut w = World::with(
+        Departure {
+            effective_at: later,
+            ..departure(Manner::Planned)
+        },
+        Policy::default(),
+    );
     w.drain();
     w.approve();
     w.drain();
@@ -80,12 +105,24 @@ fn whoever_asked_or_leaves_does_not_approve() {
     let of = ApprovalOf::Plan(w.case().plan_digest());
     for by in ["hr@acme.example", "HR@ACME.example ", "leaver@acme.example"] {
         let refused = w.order(Command::Approve { by: by.into(), of });
-        assert!(matches!(refused, Err(Refusal::SamePerson(_) | Refusal::IsTheLeaver(_))), "{by}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Refusal::SamePerson(_) | Refusal::IsTheLeaver(_))),
+            "{by}: {refused:?}"
+        );
     }
     let wrong = ApprovalOf::Plan(Digest::of(b"another plan"));
-    assert!(matches!(w.order(Command::Approve { by: "boss".into(), of: wrong }), Err(Refusal::Changed { .. })));
+    assert!(matches!(
+        w.order(Command::Approve {
+            by: "boss".into(),
+            of: wrong
+        }),
+        Err(Refusal::Changed { .. })
+    ));
     w.order(Command::Approve { by: "boss".into(), of }).unwrap();
-    assert_eq!(w.order(Command::Approve { by: "boss".into(), of }), Err(Refusal::AlreadyApproved));
+    assert_eq!(
+        w.order(Command::Approve { by: "boss".into(), of }),
+        Err(Refusal::AlreadyApproved)
+    );
 }
 
 #[test]
@@ -102,8 +139,15 @@ fn an_irreversible_task_needs_its_own_approval_and_its_delay() {
     let digest = w.task(Kind::WipeDevice).planned.digest();
     let by = || "boss@msp.example".to_owned();
     let wrong = ApprovalOf::Task(wipe, Digest::of(b"x"));
-    assert!(matches!(w.order(Command::Approve { by: by(), of: wrong }), Err(Refusal::Changed { .. })));
-    w.order(Command::Approve { by: by(), of: ApprovalOf::Task(wipe, digest) }).unwrap();
+    assert!(matches!(
+        w.order(Command::Approve { by: by(), of: wrong }),
+        Err(Refusal::Changed { .. })
+    ));
+    w.order(Command::Approve {
+        by: by(),
+        of: ApprovalOf::Task(wipe, digest),
+    })
+    .unwrap();
     w.pass(59 * MINUTE_MS);
     assert_eq!(w.task(Kind::WipeDevice).attempt, 0, "it can still be stopped");
     w.pass(2 * MINUTE_MS);
@@ -116,7 +160,12 @@ fn a_device_is_returned_with_a_file() {
     w.finds = company_laptop();
     w.drain();
     let task = w.id(Kind::ConfirmDeviceReturned);
-    let bare = Command::Attest { task, by: "manager".into(), file: None, note: String::new() };
+    let bare = Command::Attest {
+        task,
+        by: "manager".into(),
+        file: None,
+        note: String::new(),
+    };
     assert!(matches!(w.order(bare), Err(Refusal::NeedsFile(_))));
     assert!(matches!(w.attest(Kind::Validate), Err(Refusal::TooEarly { .. })));
     let of_a_machine = w.attest(Kind::DisableSignIn);
@@ -133,7 +182,11 @@ fn wiping() -> World {
     w.attest(Kind::ConfirmDeviceReturned).unwrap();
     let id = w.id(Kind::WipeDevice);
     let digest = w.task(Kind::WipeDevice).planned.digest();
-    w.order(Command::Approve { by: "boss@msp.example".into(), of: ApprovalOf::Task(id, digest) }).unwrap();
+    w.order(Command::Approve {
+        by: "boss@msp.example".into(),
+        of: ApprovalOf::Task(id, digest),
+    })
+    .unwrap();
     w.drain();
     w.pass(2 * HOUR_MS);
     assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
@@ -161,19 +214,53 @@ fn a_once_act_without_answer_is_only_read_until_that_is_conclusive() {
     let over = w.task(Kind::WipeDevice).in_flight().unwrap().over_at();
     let report = w.report(id, fault(FaultClass::Unknown));
     w.order(Command::RecordReport(Box::new(report))).unwrap();
-    assert!(matches!(&w.task(Kind::WipeDevice).state, TaskState::Resting { until, .. } if *until >= over), "not before its validity is over");
+    assert!(
+        matches!(&w.task(Kind::WipeDevice).state, TaskState::Resting { until, .. } if *until >= over),
+        "not before its validity is over"
+    );
     w.now = over.plus(HOUR_MS);
     w.order(Command::Tick).unwrap();
-    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::ObserveOnly));
+    assert_eq!(
+        w.task(Kind::WipeDevice).in_flight().map(|a| a.mode),
+        Some(Mode::ObserveOnly)
+    );
     // Inconclusive: a person.
-    let unclear = Facts::new().with("wiped", false).with("owner_type", "company").with("conclusive", false);
-    let mut other = World { case: w.case.clone(), events: Vec::new(), now: w.now, gates: Gates::open(), finds: Vec::new() };
-    let report = other.report(id, Said::Observed { observation: seen(unclear.clone()) });
+    let unclear = Facts::new()
+        .with("wiped", false)
+        .with("owner_type", "company")
+        .with("conclusive", false);
+    let mut other = World {
+        case: w.case.clone(),
+        events: Vec::new(),
+        now: w.now,
+        gates: Gates::open(),
+        finds: Vec::new(),
+    };
+    let report = other.report(
+        id,
+        Said::Observed {
+            observation: seen(unclear.clone()),
+        },
+    );
     other.order(Command::RecordReport(Box::new(report))).unwrap();
-    assert!(matches!(other.task(Kind::WipeDevice).state, TaskState::Failed { rule: Rule::InconclusiveOnce, .. }));
+    assert!(matches!(
+        other.task(Kind::WipeDevice).state,
+        TaskState::Failed {
+            rule: Rule::InconclusiveOnce,
+            ..
+        }
+    ));
     // Conclusive: it did not happen, so it may be tried.
-    let clear = Facts::new().with("wiped", false).with("owner_type", "company").with("conclusive", true);
-    let report = w.report(id, Said::Observed { observation: seen(clear) });
+    let clear = Facts::new()
+        .with("wiped", false)
+        .with("owner_type", "company")
+        .with("conclusive", true);
+    let report = w.report(
+        id,
+        Said::Observed {
+            observation: seen(clear),
+        },
+    );
     w.order(Command::RecordReport(Box::new(report))).unwrap();
     assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
 }
@@ -187,7 +274,10 @@ fn an_unanswered_once_act_is_read_after_its_validity_and_never_repeated_before()
     assert!(w.task(Kind::WipeDevice).in_flight().is_some());
     w.now = over;
     w.order(Command::Tick).unwrap();
-    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| (a.number, a.mode)), Some((2, Mode::ObserveOnly)));
+    assert_eq!(
+        w.task(Kind::WipeDevice).in_flight().map(|a| (a.number, a.mode)),
+        Some((2, Mode::ObserveOnly))
+    );
 }
 
 #[test]
@@ -196,10 +286,20 @@ fn a_wipe_that_waits_for_the_device_is_never_ordered_again() {
     let id = w.id(Kind::WipeDevice);
     for _ in 0..5 {
         let until = w.now.plus(10 * MINUTE_MS);
-        let report = w.report(id, Said::Wait { until, why: "the device has not checked in".into(), checkpoint: None });
+        let report = w.report(
+            id,
+            Said::Wait {
+                until,
+                why: "the device has not checked in".into(),
+                checkpoint: None,
+            },
+        );
         w.order(Command::RecordReport(Box::new(report))).unwrap();
         w.pass(10 * MINUTE_MS);
-        assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::ObserveOnly));
+        assert_eq!(
+            w.task(Kind::WipeDevice).in_flight().map(|a| a.mode),
+            Some(Mode::ObserveOnly)
+        );
     }
 }
 
@@ -209,10 +309,23 @@ fn a_vendor_that_never_comes_round_ends_at_a_person() {
     let id = w.id(Kind::WipeDevice);
     for _ in 0..100 {
         let until = w.now.plus(2 * HOUR_MS);
-        let report = w.report(id, Said::Wait { until, why: "offline".into(), checkpoint: None });
+        let report = w.report(
+            id,
+            Said::Wait {
+                until,
+                why: "offline".into(),
+                checkpoint: None,
+            },
+        );
         w.order(Command::RecordReport(Box::new(report))).unwrap();
         if matches!(w.task(Kind::WipeDevice).state, TaskState::Failed { .. }) {
-            assert!(matches!(w.task(Kind::WipeDevice).state, TaskState::Failed { rule: Rule::StillWaiting, .. }));
+            assert!(matches!(
+                w.task(Kind::WipeDevice).state,
+                TaskState::Failed {
+                    rule: Rule::StillWaiting,
+                    ..
+                }
+            ));
             assert!(w.now.since(T0) < 4 * DAY_MS);
             return;
         }
@@ -228,22 +341,51 @@ fn a_claim_without_proof_is_not_believed() {
     w.answer(Kind::SnapshotAccess);
     let id = w.id(Kind::RemoveDirectoryRoles);
     let lie = seen(Facts::new().with("role_ids", vec!["r-1".to_owned()]));
-    let report = w.report(id, Said::Satisfied { before: lie.clone(), after: lie });
+    let report = w.report(
+        id,
+        Said::Satisfied {
+            before: lie.clone(),
+            after: lie,
+        },
+    );
     w.order(Command::RecordReport(Box::new(report))).unwrap();
-    assert!(matches!(w.task(Kind::RemoveDirectoryRoles).state, TaskState::Failed { rule: Rule::ClaimWithoutProof, .. }));
+    assert!(matches!(
+        w.task(Kind::RemoveDirectoryRoles).state,
+        TaskState::Failed {
+            rule: Rule::ClaimWithoutProof,
+            ..
+        }
+    ));
 }
 
 #[test]
 fn a_counter_that_did_not_move_proves_nothing() {
     let mut w = World::opened(Manner::Immediate);
-    for kind in [Kind::Resolve, Kind::SnapshotAccess, Kind::RemoveDirectoryRoles, Kind::DisableSignIn] {
+    for kind in [
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::RemoveDirectoryRoles,
+        Kind::DisableSignIn,
+    ] {
         w.answer(kind);
     }
     let id = w.id(Kind::ResetPassword);
     let same = seen(Facts::new().with("password_changed_ms", 7));
-    let report = w.report(id, Said::Satisfied { before: same.clone(), after: same });
+    let report = w.report(
+        id,
+        Said::Satisfied {
+            before: same.clone(),
+            after: same,
+        },
+    );
     w.order(Command::RecordReport(Box::new(report))).unwrap();
-    assert!(matches!(w.task(Kind::ResetPassword).state, TaskState::Failed { rule: Rule::ClaimWithoutProof, .. }));
+    assert!(matches!(
+        w.task(Kind::ResetPassword).state,
+        TaskState::Failed {
+            rule: Rule::ClaimWithoutProof,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -251,7 +393,10 @@ fn a_repeated_report_is_recognised_and_a_late_one_is_kept() {
     let mut w = World::opened(Manner::Immediate);
     let report = w.truthful(w.id(Kind::Resolve));
     w.order(Command::RecordReport(Box::new(report.clone()))).unwrap();
-    assert_eq!(w.order(Command::RecordReport(Box::new(report))), Err(Refusal::AlreadyRecorded));
+    assert_eq!(
+        w.order(Command::RecordReport(Box::new(report))),
+        Err(Refusal::AlreadyRecorded)
+    );
 
     // The first attempt is given up as unanswered; then its answer comes.
     let id = w.id(Kind::SnapshotAccess);
@@ -260,8 +405,14 @@ fn a_repeated_report_is_recognised_and_a_late_one_is_kept() {
     assert_eq!(w.task(Kind::SnapshotAccess).attempt, 2);
     let events = w.order(Command::RecordReport(Box::new(late.clone()))).unwrap();
     assert!(matches!(&events[0], Event::LateReport { attempt: 1, .. }), "{events:?}");
-    assert!(w.task(Kind::SnapshotAccess).in_flight().is_some(), "its state is not changed");
-    assert_eq!(w.order(Command::RecordReport(Box::new(late))), Err(Refusal::AlreadyRecorded));
+    assert!(
+        w.task(Kind::SnapshotAccess).in_flight().is_some(),
+        "its state is not changed"
+    );
+    assert_eq!(
+        w.order(Command::RecordReport(Box::new(late))),
+        Err(Refusal::AlreadyRecorded)
+    );
 }
 
 #[test]
@@ -269,11 +420,19 @@ fn a_late_report_of_a_once_act_makes_the_next_try_read_first() {
     let mut w = wiping();
     let id = w.id(Kind::WipeDevice);
     let late = w.report(id, fault(FaultClass::Transient));
-    let report = w.report(id, Said::NotBegun { why: "the worker stopped".into() });
+    let report = w.report(
+        id,
+        Said::NotBegun {
+            why: "the worker stopped".into(),
+        },
+    );
     w.order(Command::RecordReport(Box::new(report))).unwrap();
     w.order(Command::RecordReport(Box::new(late))).unwrap();
     w.pass(MINUTE_MS);
-    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::ObserveOnly));
+    assert_eq!(
+        w.task(Kind::WipeDevice).in_flight().map(|a| a.mode),
+        Some(Mode::ObserveOnly)
+    );
 }
 
 #[test]
@@ -281,15 +440,26 @@ fn throttling_costs_no_attempt_and_holds_the_system_back() {
     let mut w = World::opened(Manner::Immediate);
     w.answer(Kind::Resolve);
     let id = w.id(Kind::SnapshotAccess);
-    let said = fault(FaultClass::Throttled { retry_after_ms: Some(7_000) });
+    let said = fault(FaultClass::Throttled {
+        retry_after_ms: Some(7_000),
+    });
     let report = w.report(id, said);
-    let d = decide(w.case.as_ref(), Command::RecordReport(Box::new(report)), w.now, &w.gates).unwrap();
+    let d = decide(
+        w.case.as_ref(),
+        Command::RecordReport(Box::new(report)),
+        w.now,
+        &w.gates,
+    )
+    .unwrap();
     assert_eq!(d.holds, vec![(m365(), w.now.plus(7_000))]);
     let task = &d.case.tasks[&id];
     assert_eq!((task.spent, task.faults), (0, 1));
     let shut = [("hold/m365".to_owned(), w.now.plus(7_000))].into();
     let held = Gates { shut, ..Gates::open() };
-    assert!(next(&d.case, w.now, &held).effects.is_empty(), "nothing of that system starts meanwhile");
+    assert!(
+        next(&d.case, w.now, &held).effects.is_empty(),
+        "nothing of that system starts meanwhile"
+    );
 }
 
 #[test]
@@ -305,9 +475,23 @@ fn attempts_run_out_at_a_person_who_may_retry() {
         w.order(Command::RecordReport(Box::new(report))).unwrap();
         w.pass(HOUR_MS);
     }
-    assert!(matches!(w.task(Kind::SnapshotAccess).state, TaskState::Failed { rule: Rule::OutOfAttempts, .. }));
-    assert_eq!(w.task(Kind::SnapshotAccess).attempt, Kind::SnapshotAccess.spec().attempts, "not one more, not one less");
-    w.order(Command::Retry { task: None, by: "tech".into() }).unwrap();
+    assert!(matches!(
+        w.task(Kind::SnapshotAccess).state,
+        TaskState::Failed {
+            rule: Rule::OutOfAttempts,
+            ..
+        }
+    ));
+    assert_eq!(
+        w.task(Kind::SnapshotAccess).attempt,
+        Kind::SnapshotAccess.spec().attempts,
+        "not one more, not one less"
+    );
+    w.order(Command::Retry {
+        task: None,
+        by: "tech".into(),
+    })
+    .unwrap();
     assert!(w.task(Kind::SnapshotAccess).in_flight().is_some());
 }
 
@@ -318,21 +502,35 @@ fn cancelling_assigns_nothing_new_and_waits_for_what_is_in_flight() {
     w.answer(Kind::SnapshotAccess);
     let before: BTreeSet<TaskId> = w.in_flight().into_iter().collect();
     assert!(before.contains(&w.id(Kind::RemoveDirectoryRoles)));
-    w.order(Command::Cancel { by: "hr@acme.example".into(), reason: "he stays".into() }).unwrap();
+    w.order(Command::Cancel {
+        by: "hr@acme.example".into(),
+        reason: "he stays".into(),
+    })
+    .unwrap();
     assert_eq!(w.case().state, CaseState::Cancelling);
     while let Some(id) = w.in_flight().first().copied() {
         let report = w.truthful(id);
         w.order(Command::RecordReport(Box::new(report))).unwrap();
-        assert!(w.in_flight().iter().all(|t| before.contains(t)), "assigned after cancel");
+        assert!(
+            w.in_flight().iter().all(|t| before.contains(t)),
+            "assigned after cancel"
+        );
     }
     assert_eq!(w.case().state, CaseState::Cancelled);
-    assert!(w.task(Kind::RemoveDirectoryRoles).is_settled(), "what happened in that window is recorded");
+    assert!(
+        w.task(Kind::RemoveDirectoryRoles).is_settled(),
+        "what happened in that window is recorded"
+    );
 }
 
 #[test]
 fn a_cancelled_case_ends_also_when_nobody_answers() {
     let mut w = World::opened(Manner::Immediate);
-    w.order(Command::Cancel { by: "x".into(), reason: "y".into() }).unwrap();
+    w.order(Command::Cancel {
+        by: "x".into(),
+        reason: "y".into(),
+    })
+    .unwrap();
     assert_eq!(w.case().state, CaseState::Cancelling);
     w.pass(HOUR_MS);
     assert_eq!(w.case().state, CaseState::Cancelled);
@@ -346,14 +544,26 @@ fn what_is_found_after_the_approval_asks_again() {
     // Discovery is done again by hand and finds a laptop now.
     let id = w.id(Kind::DiscoverDevices);
     let mut case = w.case().clone();
-    case.fold(w.now, &Event::TaskReopened { task: id, why: "test".into() });
+    case.fold(
+        w.now,
+        &Event::TaskReopened {
+            task: id,
+            why: "test".into(),
+        },
+    );
     w.case = Some(case);
     w.finds = company_laptop();
     w.order(Command::Tick).unwrap();
     w.answer(Kind::DiscoverDevices);
-    assert_eq!(standing(w.case(), w.task(Kind::ApprovePlan), w.now, &w.gates), Standing::WaitsForPerson);
+    assert_eq!(
+        standing(w.case(), w.task(Kind::ApprovePlan), w.now, &w.gates),
+        Standing::WaitsForPerson
+    );
     assert!(!w.task(Kind::WipeDevice).in_approved_plan);
-    assert!(w.task(Kind::DisableSignIn).in_approved_plan, "what was approved stays approved");
+    assert!(
+        w.task(Kind::DisableSignIn).in_approved_plan,
+        "what was approved stays approved"
+    );
 }
 
 #[test]
@@ -362,21 +572,50 @@ fn a_find_that_comes_too_late_is_for_a_person() {
     w.run_to_sealing();
     let id = w.id(Kind::DiscoverDevices);
     let mut case = w.case().clone();
-    case.fold(w.now, &Event::TaskReopened { task: id, why: "test".into() });
+    case.fold(
+        w.now,
+        &Event::TaskReopened {
+            task: id,
+            why: "test".into(),
+        },
+    );
     w.case = Some(case);
     w.order(Command::Tick).unwrap();
-    w.finds = vec![Find { kind: Kind::RetireDevice, object: ObjectId::from("d-9"), params: Facts::new() }];
+    w.finds = vec![Find {
+        kind: Kind::RetireDevice,
+        object: ObjectId::from("d-9"),
+        params: Facts::new(),
+    }];
     w.answer(Kind::DiscoverDevices);
-    assert!(matches!(w.task(Kind::RetireDevice).state, TaskState::Failed { rule: Rule::LateFind, .. }), "the mailbox is converted already");
+    assert!(
+        matches!(
+            w.task(Kind::RetireDevice).state,
+            TaskState::Failed {
+                rule: Rule::LateFind,
+                ..
+            }
+        ),
+        "the mailbox is converted already"
+    );
 }
 
 #[test]
 fn a_finder_finds_only_what_it_may() {
     let mut w = World::opened(Manner::Immediate);
-    w.finds = vec![Find { kind: Kind::RemoveAuthMethods, object: ObjectId::from("u-7"), params: Facts::new() }];
+    w.finds = vec![Find {
+        kind: Kind::RemoveAuthMethods,
+        object: ObjectId::from("u-7"),
+        params: Facts::new(),
+    }];
     w.answer(Kind::Resolve);
     w.answer(Kind::DiscoverDevices);
-    assert!(matches!(w.task(Kind::DiscoverDevices).state, TaskState::Failed { rule: Rule::ClaimWithoutProof, .. }));
+    assert!(matches!(
+        w.task(Kind::DiscoverDevices).state,
+        TaskState::Failed {
+            rule: Rule::ClaimWithoutProof,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -415,14 +654,31 @@ fn the_same_request_is_one_case_and_a_changed_one_amends_it() {
         capabilities: Arc::new(everything()),
         traceparent: None,
     };
-    let again = Departure { requested_at: T0.plus(5), ..departure(Manner::Planned) };
+    let again = Departure {
+        requested_at: T0.plus(5),
+        ..departure(Manner::Planned)
+    };
     assert_eq!(w.order(open(again)), Err(Refusal::AlreadyOpen));
     w.drain();
-    let sooner = Departure { manner: Manner::Immediate, requested_by: "evil@acme.example".into(), ..departure(Manner::Planned) };
+    let sooner = Departure {
+        manner: Manner::Immediate,
+        requested_by: "evil@acme.example".into(),
+        ..departure(Manner::Planned)
+    };
     w.order(open(sooner)).unwrap();
     assert_eq!(w.case().departure.manner, Manner::Immediate);
-    assert_eq!(w.case().departure.requested_by, "hr@acme.example", "an amendment frees nobody to approve");
-    let other = Departure { person: PersonRef { mail: Some("x@y".into()), ..PersonRef::default() }, ..departure(Manner::Planned) };
+    assert_eq!(
+        w.case().departure.requested_by,
+        "hr@acme.example",
+        "an amendment frees nobody to approve"
+    );
+    let other = Departure {
+        person: PersonRef {
+            mail: Some("x@y".into()),
+            ..PersonRef::default()
+        },
+        ..departure(Manner::Planned)
+    };
     assert!(matches!(w.order(open(other)), Err(Refusal::TooLateToAmend(_))));
 }
 
@@ -439,7 +695,13 @@ fn a_case_beyond_the_cap_writes_nothing_without_a_person() {
     .unwrap();
     w.gates.capped = false;
     w.drain();
-    assert!(w.case().tasks.values().filter(|t| t.kind().spec().writes).all(|t| t.attempt == 0));
+    assert!(
+        w.case()
+            .tasks
+            .values()
+            .filter(|t| t.kind().spec().writes)
+            .all(|t| t.attempt == 0)
+    );
     w.approve();
     assert!(w.in_flight().contains(&w.id(Kind::RemoveDirectoryRoles)));
 }
@@ -449,17 +711,33 @@ fn a_waiver_needs_reason_end_and_somebody_else_and_reopens_when_it_ends() {
     let mut w = World::opened(Manner::Immediate);
     w.drain();
     let task = w.id(Kind::HandOverOneDrive);
-    let waive = |by: &str, reason: &str, until| Command::Waive { task, by: by.into(), reason: reason.into(), until };
+    let waive = |by: &str, reason: &str, until| Command::Waive {
+        task,
+        by: by.into(),
+        reason: reason.into(),
+        until,
+    };
     let future = T0.plus(30 * DAY_MS);
-    assert!(matches!(w.order(waive("hr@acme.example", "r", future)), Err(Refusal::SamePerson(_))));
+    assert!(matches!(
+        w.order(waive("hr@acme.example", "r", future)),
+        Err(Refusal::SamePerson(_))
+    ));
     assert_eq!(w.order(waive("boss", " ", future)), Err(Refusal::NeedsReason));
-    assert!(matches!(w.order(waive("boss", "r", T0)), Err(Refusal::WaiverInThePast(_))));
+    assert!(matches!(
+        w.order(waive("boss", "r", T0)),
+        Err(Refusal::WaiverInThePast(_))
+    ));
     w.order(waive("boss", "nothing in it", T0.plus(DAY_MS))).unwrap();
     assert!(w.task(Kind::HandOverOneDrive).is_settled());
     w.pass(DAY_MS);
     assert!(!w.task(Kind::HandOverOneDrive).is_settled());
     let resolve = w.id(Kind::Resolve);
-    let by_force = Command::Waive { task: resolve, by: "boss".into(), reason: "r".into(), until: future.plus(DAY_MS) };
+    let by_force = Command::Waive {
+        task: resolve,
+        by: "boss".into(),
+        reason: "r".into(),
+        until: future.plus(DAY_MS),
+    };
     assert!(matches!(w.order(by_force), Err(Refusal::NotWaivable(_))));
 }
 
@@ -469,13 +747,28 @@ fn a_closed_case_wants_to_be_looked_at_when_its_waiver_ends() {
     w.drain();
     let task = w.id(Kind::HandOverOneDrive);
     let until = T0.plus(90 * DAY_MS);
-    w.order(Command::Waive { task, by: "boss".into(), reason: "empty".into(), until }).unwrap();
+    w.order(Command::Waive {
+        task,
+        by: "boss".into(),
+        reason: "empty".into(),
+        until,
+    })
+    .unwrap();
     w.run_to_sealing();
     let version = w.case().version;
-    w.order(Command::RecordSealed { version, evidence: Digest::ZERO, key_id: "k".into() }).unwrap();
+    w.order(Command::RecordSealed {
+        version,
+        evidence: Digest::ZERO,
+        key_id: "k".into(),
+    })
+    .unwrap();
     assert_eq!(next(w.case(), w.now, &w.gates).wake.map(|x| x.at), Some(until));
     w.now = until;
-    w.order(Command::RecordFollowUp { task, case: CaseId([1; 10]) }).unwrap();
+    w.order(Command::RecordFollowUp {
+        task,
+        case: CaseId([1; 10]),
+    })
+    .unwrap();
     assert_eq!(next(w.case(), w.now, &w.gates).wake, None);
 }
 
@@ -513,13 +806,19 @@ impl DrainButClosing for World {
     fn drain_but_closing(&mut self) {
         for _ in 0..500 {
             let case = self.case().clone();
-            let open = self.in_flight().into_iter().find(|id| !case.tasks[id].kind().is_closing_round());
+            let open = self
+                .in_flight()
+                .into_iter()
+                .find(|id| !case.tasks[id].kind().is_closing_round());
             if let Some(id) = open {
                 let report = self.truthful(id);
                 self.order(Command::RecordReport(Box::new(report))).unwrap();
                 continue;
             }
-            let waiting = case.tasks.values().find(|t| standing(&case, t, self.now, &self.gates) == Standing::WaitsForPerson);
+            let waiting = case
+                .tasks
+                .values()
+                .find(|t| standing(&case, t, self.now, &self.gates) == Standing::WaitsForPerson);
             match waiting.map(|t| t.kind()) {
                 Some(Kind::ApprovePlan) => self.approve(),
                 Some(kind) => {
@@ -567,7 +866,10 @@ fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
     report.version += 5;
     let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
     assert!(matches!(events[0], Event::TailLost { .. }));
-    assert!(!w.task(Kind::DisableSignIn).is_settled(), "everything is looked at again");
+    assert!(
+        !w.task(Kind::DisableSignIn).is_settled(),
+        "everything is looked at again"
+    );
     w.run_to_sealing();
 }
 
@@ -575,9 +877,15 @@ fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
 fn a_report_about_somebody_else_is_refused() {
     let mut w = World::opened(Manner::Immediate);
     let good = w.truthful(w.id(Kind::Resolve));
-    let foreign = Report { tenant: TenantId::new("other").unwrap(), ..good.clone() };
+    let foreign = Report {
+        tenant: TenantId::new("other").unwrap(),
+        ..good.clone()
+    };
     assert_eq!(w.order(Command::RecordReport(Box::new(foreign))), Err(Refusal::Foreign));
-    let foreign = Report { case: CaseId([9; 10]), ..good };
+    let foreign = Report {
+        case: CaseId([9; 10]),
+        ..good
+    };
     assert_eq!(w.order(Command::RecordReport(Box::new(foreign))), Err(Refusal::Foreign));
 }
 
@@ -597,10 +905,23 @@ fn an_overdue_person_is_noted_once_and_the_wake_moves_on() {
     w.drain();
     w.pass(2 * DAY_MS);
     assert!(w.task(Kind::ApprovePlan).overdue);
-    let count = w.events.iter().filter(|e| matches!(e, Event::PersonOverdue { .. })).count();
+    let count = w
+        .events
+        .iter()
+        .filter(|e| matches!(e, Event::PersonOverdue { .. }))
+        .count();
     w.pass(DAY_MS);
-    assert_eq!(w.events.iter().filter(|e| matches!(e, Event::PersonOverdue { .. })).count(), count);
-    assert!(next(w.case(), w.now, &w.gates).timer.is_none_or(|t| t.at > w.now), "every tick moves the wake-up forward");
+    assert_eq!(
+        w.events
+            .iter()
+            .filter(|e| matches!(e, Event::PersonOverdue { .. }))
+            .count(),
+        count
+    );
+    assert!(
+        next(w.case(), w.now, &w.gates).timer.is_none_or(|t| t.at > w.now),
+        "every tick moves the wake-up forward"
+    );
 }
 
 #[test]
@@ -609,7 +930,13 @@ fn what_did_not_begin_costs_no_attempt() {
     let id = w.id(Kind::Resolve);
     let report = w.report(id, Said::NotBegun { why: "too late".into() });
     w.order(Command::RecordReport(Box::new(report))).unwrap();
-    assert!(matches!(&w.task(Kind::Resolve).state, TaskState::Resting { why: RestReason::NotBegun { .. }, .. }));
+    assert!(matches!(
+        &w.task(Kind::Resolve).state,
+        TaskState::Resting {
+            why: RestReason::NotBegun { .. },
+            ..
+        }
+    ));
     assert_eq!(w.task(Kind::Resolve).spent, 0);
 }
 
@@ -624,11 +951,27 @@ fn licences_stay_when_the_conversion_is_waived_only_by_a_person() {
         let report = w.truthful(first);
         w.order(Command::RecordReport(Box::new(report))).unwrap();
     }
-    let large = seen(Facts::new().with("recipient_type", "UserMailbox").with("too_large_or_held", true));
-    let report = w.report(id, Said::Satisfied { before: large.clone(), after: large });
+    let large = seen(
+        Facts::new()
+            .with("recipient_type", "UserMailbox")
+            .with("too_large_or_held", true),
+    );
+    let report = w.report(
+        id,
+        Said::Satisfied {
+            before: large.clone(),
+            after: large,
+        },
+    );
     w.order(Command::RecordReport(Box::new(report))).unwrap();
     w.drain();
-    assert!(matches!(w.task(Kind::ConvertToShared).state, TaskState::Failed { rule: Rule::BlockedByPolicy, .. }));
+    assert!(matches!(
+        w.task(Kind::ConvertToShared).state,
+        TaskState::Failed {
+            rule: Rule::BlockedByPolicy,
+            ..
+        }
+    ));
     assert_eq!(w.task(Kind::ReleaseDirectLicenses).attempt, 0);
     assert_eq!(w.task(Kind::ReleaseGroupLicenses).attempt, 0);
 }
@@ -638,7 +981,10 @@ fn outcomes_never_over_claim() {
     let mut w = World::opened(Manner::Immediate);
     w.drain();
     assert_eq!(w.task(Kind::DisableSignIn).outcome(), Some(&Outcome::Verified));
-    assert_eq!(w.task(Kind::RevokeSessions).outcome(), Some(&Outcome::VerifiedByCounter));
+    assert_eq!(
+        w.task(Kind::RevokeSessions).outcome(),
+        Some(&Outcome::VerifiedByCounter)
+    );
 }
 
 #[test]
@@ -648,7 +994,9 @@ fn no_licence_is_planned_to_go_where_nothing_keeps_what_hangs_on_it() {
     let released = |policy: &Policy, capabilities| {
         let d = departure(Manner::Planned);
         let p = plan(d.case_id(), &d, &subject, policy, &capabilities, false).unwrap();
-        p.tasks.iter().any(|t| matches!(t.kind, Kind::ReleaseDirectLicenses | Kind::ReleaseGroupLicenses))
+        p.tasks
+            .iter()
+            .any(|t| matches!(t.kind, Kind::ReleaseDirectLicenses | Kind::ReleaseGroupLicenses))
     };
     assert!(released(&Policy::default(), everything()));
     for missing in [Kind::ConvertToShared, Kind::HandOverOneDrive] {
@@ -658,6 +1006,9 @@ fn no_licence_is_planned_to_go_where_nothing_keeps_what_hangs_on_it() {
         });
         assert!(!released(&Policy::default(), capabilities), "{missing} is not offered");
     }
-    let skip = Policy { skip: [Kind::ConvertToShared].into(), ..Policy::default() };
+    let skip = Policy {
+        skip: [Kind::ConvertToShared].into(),
+        ..Policy::default()
+    };
     assert!(!released(&skip, everything()), "the conversion is skipped");
 }

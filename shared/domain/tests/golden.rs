@@ -12,8 +12,8 @@ use offboard_domain::event::{CheckResult, Event};
 use offboard_domain::fault::{Fault, FaultClass, Rule};
 use offboard_domain::task::RestReason;
 use offboard_domain::{
-    Artifact, Capabilities, CaseId, Departure, Digest, Facts, Mode, ObjectId, Observation, Outcome, PlannedTask, Policy,
-    Receipt, Said, System, TaskId, TenantId, Timestamp,
+    Artifact, Capabilities, CaseId, Departure, Digest, Facts, Mode, ObjectId, Observation, Outcome, PlannedTask,
+    Policy, Receipt, Said, System, TaskId, TenantId, Timestamp,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,7 +47,10 @@ fn departure() -> Arc<Departure> {
         effective_at: T,
         requested_by: "hr@acme.example".into(),
         requested_at: T,
-        successor: Some(PersonRef { mail: Some("s@acme.example".into()), ..PersonRef::default() }),
+        successor: Some(PersonRef {
+            mail: Some("s@acme.example".into()),
+            ..PersonRef::default()
+        }),
         choices: Choices {
             legal_hold: Some(true),
             forwarding: Some(Forwarding::Successor),
@@ -65,25 +68,45 @@ fn planned() -> PlannedTask {
         Kind::WipeDevice,
         &system(),
         Some(ObjectId::from("d-1")),
-        Facts::new().with("serial", "S1").with("keep", true).with("n", 3).with("list", vec!["a".to_owned()]),
+        Facts::new()
+            .with("serial", "S1")
+            .with("keep", true)
+            .with("n", 3)
+            .with("list", vec!["a".to_owned()]),
     )
 }
 
 fn seen() -> Observation {
-    Observation { read_at: T, sources: vec!["graph".into()], facts: Facts::new().with("enabled", false) }
+    Observation {
+        read_at: T,
+        sources: vec!["graph".into()],
+        facts: Facts::new().with("enabled", false),
+    }
 }
 
 fn receipt() -> Receipt {
-    Receipt { at: T, request: "PATCH /users/{id}".into(), status: 204, request_id: Some("r-1".into()) }
+    Receipt {
+        at: T,
+        request: "PATCH /users/{id}".into(),
+        status: 204,
+        request_id: Some("r-1".into()),
+    }
 }
 
 fn artifact() -> Artifact {
-    Artifact { name: "snapshot.groups".into(), digest: Digest::of(b"x"), media_type: "application/json".into(), size_bytes: 1 }
+    Artifact {
+        name: "snapshot.groups".into(),
+        digest: Digest::of(b"x"),
+        media_type: "application/json".into(),
+        size_bytes: 1,
+    }
 }
 
 fn fault() -> Fault {
     Fault {
-        class: FaultClass::Throttled { retry_after_ms: Some(5_000) },
+        class: FaultClass::Throttled {
+            retry_after_ms: Some(5_000),
+        },
         system: system(),
         attempted: "PATCH /users/{id}".into(),
         status: Some(429),
@@ -96,107 +119,246 @@ fn fault() -> Fault {
 /// One sample of each event. The match at its end makes the compiler point
 /// here when an event is added.
 fn samples() -> Vec<(&'static str, Event)> {
-    let kinds = Kind::ALL.iter().copied().filter(|k| k.spec().area == Area::Identity).take(2).collect();
+    let kinds = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|k| k.spec().area == Area::Identity)
+        .take(2)
+        .collect();
     let events = vec![
-        ("case_opened", Event::CaseOpened {
-            departure: departure(),
-            policy: Arc::new(Policy::default()),
-            capabilities: Arc::new(Capabilities([(system(), kinds)].into())),
-            tasks: vec![planned()],
-            capped: true,
-            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
-        }),
+        (
+            "case_opened",
+            Event::CaseOpened {
+                departure: departure(),
+                policy: Arc::new(Policy::default()),
+                capabilities: Arc::new(Capabilities([(system(), kinds)].into())),
+                tasks: vec![planned()],
+                capped: true,
+                traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+            },
+        ),
         ("case_amended", Event::CaseAmended { departure: departure() }),
-        ("case_planned", Event::CasePlanned { tasks: vec![planned()], unserved: vec![Kind::ProvePool] }),
-        ("case_refused", Event::CaseRefused { reason: "protected".into() }),
+        (
+            "case_planned",
+            Event::CasePlanned {
+                tasks: vec![planned()],
+                unserved: vec![Kind::ProvePool],
+            },
+        ),
+        (
+            "case_refused",
+            Event::CaseRefused {
+                reason: "protected".into(),
+            },
+        ),
         ("case_merged", Event::CaseMerged { into: case() }),
-        ("task_assigned", Event::TaskAssigned { task: task(), attempt: 2, mode: Mode::ObserveOnly, start_by: T, run_for_ms: 120_000 }),
-        ("task_settled", Event::TaskSettled {
-            task: task(),
-            attempt: 2,
-            outcome: Outcome::Verified,
-            before: Some(Arc::new(seen())),
-            after: Some(Arc::new(seen())),
-            receipts: vec![receipt()],
-            artifacts: vec![artifact()],
-            report: Some(Digest::of(b"r")),
-        }),
-        ("task_settled.waived", Event::TaskSettled {
-            task: task(),
-            attempt: 0,
-            outcome: Outcome::Waived { by: "boss".into(), reason: "lost".into(), until: T },
-            before: None,
-            after: None,
-            receipts: vec![],
-            artifacts: vec![],
-            report: None,
-        }),
-        ("task_rested", Event::TaskRested {
-            task: task(),
-            attempt: 1,
-            until: T,
-            why: RestReason::Fault { fault: fault() },
-            spent: true,
-            observe_first: true,
-            checkpoint: Some(Facts::new().with("page", 3)),
-            receipts: vec![receipt()],
-            artifacts: vec![artifact()],
-            report: Some(Digest::of(b"r")),
-        }),
-        ("task_rested.waiting", Event::TaskRested {
-            task: task(),
-            attempt: 1,
-            until: T,
-            why: RestReason::Waiting { why: "converting".into() },
-            spent: false,
-            observe_first: false,
-            checkpoint: None,
-            receipts: vec![],
-            artifacts: vec![],
-            report: None,
-        }),
-        ("task_failed", Event::TaskFailed {
-            task: task(),
-            attempt: 9,
-            rule: Rule::OutOfAttempts,
-            detail: "it broke".into(),
-            fault: Some(fault()),
-            receipts: vec![receipt()],
-            report: Some(Digest::of(b"r")),
-        }),
-        ("task_reopened", Event::TaskReopened { task: task(), why: "it is enabled again".into() }),
-        ("tasks_found", Event::TasksFound { by: task(), tasks: vec![planned()], late: vec![planned().id] }),
-        ("late_report", Event::LateReport {
-            task: task(),
-            attempt: 1,
-            said: Box::new(Said::Satisfied { before: seen(), after: seen() }),
-            receipts: vec![receipt()],
-            report: Digest::of(b"r"),
-        }),
-        ("plan_approved", Event::PlanApproved { by: "boss".into(), digest: Digest::of(b"p") }),
-        ("task_approved", Event::TaskApproved { task: task(), by: "boss".into(), digest: planned().digest() }),
+        (
+            "task_assigned",
+            Event::TaskAssigned {
+                task: task(),
+                attempt: 2,
+                mode: Mode::ObserveOnly,
+                start_by: T,
+                run_for_ms: 120_000,
+            },
+        ),
+        (
+            "task_settled",
+            Event::TaskSettled {
+                task: task(),
+                attempt: 2,
+                outcome: Outcome::Verified,
+                before: Some(Arc::new(seen())),
+                after: Some(Arc::new(seen())),
+                receipts: vec![receipt()],
+                artifacts: vec![artifact()],
+                report: Some(Digest::of(b"r")),
+            },
+        ),
+        (
+            "task_settled.waived",
+            Event::TaskSettled {
+                task: task(),
+                attempt: 0,
+                outcome: Outcome::Waived {
+                    by: "boss".into(),
+                    reason: "lost".into(),
+                    until: T,
+                },
+                before: None,
+                after: None,
+                receipts: vec![],
+                artifacts: vec![],
+                report: None,
+            },
+        ),
+        (
+            "task_rested",
+            Event::TaskRested {
+                task: task(),
+                attempt: 1,
+                until: T,
+                why: RestReason::Fault { fault: fault() },
+                spent: true,
+                observe_first: true,
+                checkpoint: Some(Facts::new().with("page", 3)),
+                receipts: vec![receipt()],
+                artifacts: vec![artifact()],
+                report: Some(Digest::of(b"r")),
+            },
+        ),
+        (
+            "task_rested.waiting",
+            Event::TaskRested {
+                task: task(),
+                attempt: 1,
+                until: T,
+                why: RestReason::Waiting {
+                    why: "converting".into(),
+                },
+                spent: false,
+                observe_first: false,
+                checkpoint: None,
+                receipts: vec![],
+                artifacts: vec![],
+                report: None,
+            },
+        ),
+        (
+            "task_failed",
+            Event::TaskFailed {
+                task: task(),
+                attempt: 9,
+                rule: Rule::OutOfAttempts,
+                detail: "it broke".into(),
+                fault: Some(fault()),
+                receipts: vec![receipt()],
+                report: Some(Digest::of(b"r")),
+            },
+        ),
+        (
+            "task_reopened",
+            Event::TaskReopened {
+                task: task(),
+                why: "it is enabled again".into(),
+            },
+        ),
+        (
+            "tasks_found",
+            Event::TasksFound {
+                by: task(),
+                tasks: vec![planned()],
+                late: vec![planned().id],
+            },
+        ),
+        (
+            "late_report",
+            Event::LateReport {
+                task: task(),
+                attempt: 1,
+                said: Box::new(Said::Satisfied {
+                    before: seen(),
+                    after: seen(),
+                }),
+                receipts: vec![receipt()],
+                report: Digest::of(b"r"),
+            },
+        ),
+        (
+            "plan_approved",
+            Event::PlanApproved {
+                by: "boss".into(),
+                digest: Digest::of(b"p"),
+            },
+        ),
+        (
+            "task_approved",
+            Event::TaskApproved {
+                task: task(),
+                by: "boss".into(),
+                digest: planned().digest(),
+            },
+        ),
         ("person_overdue", Event::PersonOverdue { task: task() }),
         ("waiver_ended", Event::WaiverEnded { task: task() }),
-        ("retry_ordered", Event::RetryOrdered { task: task(), by: "tech".into() }),
-        ("cancel_requested", Event::CancelRequested { by: "hr".into(), reason: "he stays".into() }),
+        (
+            "retry_ordered",
+            Event::RetryOrdered {
+                task: task(),
+                by: "tech".into(),
+            },
+        ),
+        (
+            "cancel_requested",
+            Event::CancelRequested {
+                by: "hr".into(),
+                reason: "he stays".into(),
+            },
+        ),
         ("case_cancelled", Event::CaseCancelled),
-        ("closing_began", Event::ClosingBegan { round: 1, tasks: vec![planned()] }),
-        ("checks_done", Event::ChecksDone {
-            task: task(),
-            results: vec![CheckResult { task: task(), observation: seen(), differs: Some("enabled = yes".into()) }],
-        }),
-        ("round_ended", Event::RoundEnded { round: 1, differences: vec![task()] }),
-        ("case_closed", Event::CaseClosed { evidence: Digest::of(b"e"), key_id: "0123456789abcdef".into() }),
-        ("follow_up_opened", Event::FollowUpOpened { task: task(), case: case() }),
+        (
+            "closing_began",
+            Event::ClosingBegan {
+                round: 1,
+                tasks: vec![planned()],
+            },
+        ),
+        (
+            "checks_done",
+            Event::ChecksDone {
+                task: task(),
+                results: vec![CheckResult {
+                    task: task(),
+                    observation: seen(),
+                    differs: Some("enabled = yes".into()),
+                }],
+            },
+        ),
+        (
+            "round_ended",
+            Event::RoundEnded {
+                round: 1,
+                differences: vec![task()],
+            },
+        ),
+        (
+            "case_closed",
+            Event::CaseClosed {
+                evidence: Digest::of(b"e"),
+                key_id: "0123456789abcdef".into(),
+            },
+        ),
+        (
+            "follow_up_opened",
+            Event::FollowUpOpened {
+                task: task(),
+                case: case(),
+            },
+        ),
         ("tail_lost", Event::TailLost { known: 17 }),
     ];
     for (_, event) in &events {
         match event {
-            Event::CaseOpened { .. } | Event::CaseAmended { .. } | Event::CasePlanned { .. } | Event::CaseRefused { .. } => {}
-            Event::CaseMerged { .. } | Event::TaskAssigned { .. } | Event::TaskSettled { .. } | Event::TaskRested { .. } => {}
-            Event::TaskFailed { .. } | Event::TaskReopened { .. } | Event::TasksFound { .. } | Event::LateReport { .. } => {}
-            Event::PlanApproved { .. } | Event::TaskApproved { .. } | Event::PersonOverdue { .. } | Event::WaiverEnded { .. } => {}
-            Event::RetryOrdered { .. } | Event::CancelRequested { .. } | Event::CaseCancelled | Event::ClosingBegan { .. } => {}
+            Event::CaseOpened { .. }
+            | Event::CaseAmended { .. }
+            | Event::CasePlanned { .. }
+            | Event::CaseRefused { .. } => {}
+            Event::CaseMerged { .. }
+            | Event::TaskAssigned { .. }
+            | Event::TaskSettled { .. }
+            | Event::TaskRested { .. } => {}
+            Event::TaskFailed { .. }
+            | Event::TaskReopened { .. }
+            | Event::TasksFound { .. }
+            | Event::LateReport { .. } => {}
+            Event::PlanApproved { .. }
+            | Event::TaskApproved { .. }
+            | Event::PersonOverdue { .. }
+            | Event::WaiverEnded { .. } => {}
+            Event::RetryOrdered { .. }
+            | Event::CancelRequested { .. }
+            | Event::CaseCancelled
+            | Event::ClosingBegan { .. } => {}
             Event::ChecksDone { .. } | Event::RoundEnded { .. } | Event::CaseClosed { .. } => {}
             Event::FollowUpOpened { .. } | Event::TailLost { .. } => {}
         }
@@ -208,7 +370,9 @@ fn samples() -> Vec<(&'static str, Event)> {
 const EVENTS: usize = 25;
 
 fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(format!("{name}.json"))
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/v1")
+        .join(format!("{name}.json"))
 }
 
 #[test]
@@ -228,8 +392,9 @@ fn every_stored_event_reads_and_writes_as_it_was_written() {
         if std::env::var_os("BLESS").is_some() && !path.exists() {
             std::fs::write(&path, &now).unwrap();
         }
-        let stored = std::fs::read_to_string(&path)
-            .unwrap_or_else(|e| panic!("the golden file of {name} is missing ({e}); a new event needs one: see the head of this file"));
+        let stored = std::fs::read_to_string(&path).unwrap_or_else(|e| {
+            panic!("the golden file of {name} is missing ({e}); a new event needs one: see the head of this file")
+        });
         let read: Event = serde_json::from_str(&stored).unwrap_or_else(|e| panic!("{name} no longer reads: {e}"));
         assert_eq!(read, event, "{name} reads as something else");
         assert_eq!(stored, now, "{name} is written otherwise than it is stored");
@@ -240,7 +405,10 @@ fn every_stored_event_reads_and_writes_as_it_was_written() {
 fn a_field_of_tomorrow_does_not_break_todays_reader() {
     for (name, event) in samples() {
         let mut value = serde_json::to_value(&event).unwrap();
-        value.as_object_mut().unwrap().insert("a_field_of_tomorrow".into(), serde_json::json!({"x": 1}));
+        value
+            .as_object_mut()
+            .unwrap()
+            .insert("a_field_of_tomorrow".into(), serde_json::json!({"x": 1}));
         let read: Event = serde_json::from_value(value).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(read, event);
     }

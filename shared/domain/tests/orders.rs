@@ -15,7 +15,9 @@ use offboard_domain::fault::{Fault, FaultClass};
 use offboard_domain::policy::Approvals;
 use offboard_domain::standing::next;
 use offboard_domain::time::HOUR_MS;
-use offboard_domain::{Capabilities, Case, CaseState, Command, Decision, Event, Gates, Policy, Said, TaskId, TaskState, Timestamp, decide};
+use offboard_domain::{
+    Capabilities, Case, CaseState, Command, Decision, Event, Gates, Policy, Said, TaskId, TaskState, Timestamp, decide,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -39,7 +41,10 @@ fn plannable() -> Vec<Kind> {
 
 fn case_with(kinds: &[Kind]) -> Case {
     let policy = Policy {
-        approvals: Approvals { plan: false, ..Policy::default().approvals },
+        approvals: Approvals {
+            plan: false,
+            ..Policy::default().approvals
+        },
         legal_hold: true,
         automatic_reply: None,
         skip: [Kind::ConfirmHandover, Kind::Validate].into(),
@@ -58,12 +63,22 @@ fn case_with(kinds: &[Kind]) -> Case {
 }
 
 fn in_flight(case: &Case) -> Vec<TaskId> {
-    case.tasks.values().filter(|t| t.in_flight().is_some()).map(|t| t.id()).collect()
+    case.tasks
+        .values()
+        .filter(|t| t.in_flight().is_some())
+        .map(|t| t.id())
+        .collect()
 }
 
 /// One answer, and everything that follows by itself.
 fn step(case: &Case, answer: Answer, task: TaskId, now: Timestamp) -> (Case, Vec<Event>, Timestamp) {
-    let w = World { case: Some(case.clone()), events: Vec::new(), now, gates: Gates::open(), finds: Vec::new() };
+    let w = World {
+        case: Some(case.clone()),
+        events: Vec::new(),
+        now,
+        gates: Gates::open(),
+        finds: Vec::new(),
+    };
     let gates = Gates::open();
     let order = |command, now| -> Decision { decide(Some(case), command, now, &gates).unwrap() };
     let (d, now) = match answer {
@@ -78,7 +93,13 @@ fn step(case: &Case, answer: Answer, task: TaskId, now: Timestamp) -> (Case, Vec
                 detail: String::new(),
                 request_id: None,
             };
-            (order(Command::RecordReport(Box::new(w.report(task, Said::Fault { fault }))), now), now)
+            (
+                order(
+                    Command::RecordReport(Box::new(w.report(task, Said::Fault { fault }))),
+                    now,
+                ),
+                now,
+            )
         }
         Answer::Silence => {
             let over = case.tasks[&task].in_flight().unwrap().over_at();
@@ -96,7 +117,12 @@ fn check_order(before: &Case, after: &Case, events: &[Event]) {
         if let Event::TaskAssigned { task, .. } = event {
             let kind = after.tasks[task].kind();
             for dep in kind.spec().after {
-                assert_eq!(walk.open_of(dep.kind), 0, "{kind} was assigned before {} was settled", dep.kind);
+                assert_eq!(
+                    walk.open_of(dep.kind),
+                    0,
+                    "{kind} was assigned before {} was settled",
+                    dep.kind
+                );
             }
             for rival in kind.spec().conflicts {
                 assert_eq!(walk.in_flight_of(*rival), 0, "{kind} was assigned beside {rival}");
@@ -108,7 +134,11 @@ fn check_order(before: &Case, after: &Case, events: &[Event]) {
 
 /// Everything about a case but times and numbers.
 fn shape(case: &Case) -> Vec<u8> {
-    let mut out = vec![case.state.word().len() as u8, case.state.word().as_bytes()[0], case.round as u8];
+    let mut out = vec![
+        case.state.word().len() as u8,
+        case.state.word().as_bytes()[0],
+        case.round as u8,
+    ];
     for t in case.tasks.values() {
         out.push(t.kind() as u8);
         out.push(match t.state {
@@ -138,13 +168,19 @@ fn walk(kinds: &[Kind], answers: &[Answer], most_faults: u32) -> usize {
                 sealed = true;
                 continue;
             }
-            let timer = next(&case, now, &Gates::open()).timer.unwrap_or_else(|| panic!("{kinds:?} is stuck: {case:?}"));
+            let timer = next(&case, now, &Gates::open())
+                .timer
+                .unwrap_or_else(|| panic!("{kinds:?} is stuck: {case:?}"));
             let later = now.plus(HOUR_MS).max(timer.at);
             let d = decide(Some(&case), Command::Tick, later, &Gates::open()).unwrap();
             check_order(&case, &d.case, &d.events);
             let mut after = d.case;
             after.version += d.events.len() as u64;
-            assert_ne!(shape(&after), shape(&case), "{kinds:?}: a tick at its own wake-up changed nothing");
+            assert_ne!(
+                shape(&after),
+                shape(&case),
+                "{kinds:?}: a tick at its own wake-up changed nothing"
+            );
             todo.push((after, later));
             continue;
         }
@@ -183,7 +219,9 @@ fn every_plan_of_up_to_two_kinds_under_every_order_of_answers_faults_and_silence
     let all = plannable();
     let mut situations = 0;
     for n in 0..=2 {
-        choices(&all, n, &mut |kinds| situations += walk(kinds, &[Answer::Good, Answer::Transient, Answer::Silence], 2));
+        choices(&all, n, &mut |kinds| {
+            situations += walk(kinds, &[Answer::Good, Answer::Transient, Answer::Silence], 2)
+        });
     }
     assert!(situations > 5_000, "{situations}");
 }

@@ -26,7 +26,8 @@ pub(crate) fn write(appends: &[Append], groups: &[usize]) -> Result<Duration, Fa
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for append in group {
             for record in &append.records {
-                db.prepare_cached("INSERT INTO records (body) VALUES (?1)")?.execute(params![record.body])?;
+                db.prepare_cached("INSERT INTO records (body) VALUES (?1)")?
+                    .execute(params![record.body])?;
             }
             let i = &append.index;
             db.prepare_cached(

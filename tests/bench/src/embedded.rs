@@ -34,7 +34,10 @@ fn tenant(n: usize) -> Result<TenantId, Failed> {
 /// What the departures want: everything that no person and no hour is needed for.
 fn policy() -> Policy {
     Policy {
-        approvals: Approvals { plan: false, ..Policy::default().approvals },
+        approvals: Approvals {
+            plan: false,
+            ..Policy::default().approvals
+        },
         successor: SuccessorRule::Nobody,
         skip: [Kind::ConfirmHandover, Kind::Validate].into(),
         departures_per_hour: u32::MAX,
@@ -47,7 +50,10 @@ pub(crate) fn departure(n: usize, clock: &dyn Clock) -> Result<Departure, Failed
     Ok(Departure {
         tenant: tenant(n)?,
         reference: Some(format!("B-{n}")),
-        person: PersonRef { user_principal_name: Some(format!("p{n}@bench.example")), ..PersonRef::default() },
+        person: PersonRef {
+            user_principal_name: Some(format!("p{n}@bench.example")),
+            ..PersonRef::default()
+        },
         manner: Manner::Immediate,
         effective_at: clock.now(),
         requested_by: "bench".into(),
@@ -77,7 +83,9 @@ impl Running {
             capabilities: Arc::new(noop.capabilities()),
             weight: 1,
         };
-        let tenants = (0..TENANTS).map(|n| Ok((tenant(n)?, terms.clone()))).collect::<Result<_, Failed>>()?;
+        let tenants = (0..TENANTS)
+            .map(|n| Ok((tenant(n)?, terms.clone())))
+            .collect::<Result<_, Failed>>()?;
         let queue_clock = clock.clone();
         let queue: Arc<dyn offboard_queue::Queue> = Arc::new(LocalQueue::new(Arc::new(move || queue_clock.now())));
         let store = Store::folder(&folder.join("store"))?;
@@ -100,15 +108,38 @@ impl Running {
             tokio::spawn(engine.clone().take_reports(0, stopping.clone())),
             tokio::spawn(engine.clone().sweep(stopping.clone())),
             tokio::spawn(engine.clone().pump(stopping.clone())),
-            tokio::spawn(Closer::new(engine.clone(), SigningKey::from_bytes(&[9; 32]), Store::folder(&folder.join("evidence"))?).run(stopping.clone())),
+            tokio::spawn(
+                Closer::new(
+                    engine.clone(),
+                    SigningKey::from_bytes(&[9; 32]),
+                    Store::folder(&folder.join("evidence"))?,
+                )
+                .run(stopping.clone()),
+            ),
         ];
         if workers {
-            let config = WorkerConfig { concurrency: Concurrency { urgent: 256, normal: 256 }, ..WorkerConfig::default() };
-            let context = Context { store, connectors: Arc::new(ForAll(noop)), escrow: None, clock: clock.clone() };
+            let config = WorkerConfig {
+                concurrency: Concurrency {
+                    urgent: 256,
+                    normal: 256,
+                },
+                ..WorkerConfig::default()
+            };
+            let context = Context {
+                store,
+                connectors: Arc::new(ForAll(noop)),
+                escrow: None,
+                clock: clock.clone(),
+            };
             let worker = Worker::new(config, queue, context);
             loops.push(tokio::spawn(async move { worker.run(stopping).await }));
         }
-        Ok(Self { engine, clock, stop, loops })
+        Ok(Self {
+            engine,
+            clock,
+            stop,
+            loops,
+        })
     }
 
     /// Stops everything.

@@ -18,7 +18,9 @@ impl Groups {
         let only = tracing_subscriber::filter::Targets::new()
             .with_target("offboard_ledger", tracing::Level::TRACE)
             .with_default(tracing::Level::WARN);
-        tracing_subscriber::registry().with(groups.clone().with_filter(only)).try_init()?;
+        tracing_subscriber::registry()
+            .with(groups.clone().with_filter(only))
+            .try_init()?;
         Ok(groups)
     }
 

@@ -16,7 +16,10 @@ pub(crate) struct Grown {
 
 fn resident_bytes() -> Result<f64, Failed> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).ok_or("no VmRSS in /proc/self/status")?;
+    let line = status
+        .lines()
+        .find(|l| l.starts_with("VmRSS:"))
+        .ok_or("no VmRSS in /proc/self/status")?;
     let kb: f64 = line.split_whitespace().nth(1).ok_or("VmRSS has no number")?.parse()?;
     Ok(kb * 1024.0)
 }

@@ -70,11 +70,20 @@ fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-async fn measure_embedded(groups: &groups::Groups, departures: usize, rounds: usize) -> Result<serde_json::Value, Failed> {
+async fn measure_embedded(
+    groups: &groups::Groups,
+    departures: usize,
+    rounds: usize,
+) -> Result<serde_json::Value, Failed> {
     let (mut engine, mut bare, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
     let mut raw = Vec::new();
-    println!("{departures} departures a round; no-op outside systems; SQLite synchronous=FULL, group commit; evidence written");
-    println!("{:>5} {:>14} {:>12} {:>14} {:>12} {:>7}", "round", "departures/s", "tasks/s", "bare tasks/s", "appends/cmt", "ratio");
+    println!(
+        "{departures} departures a round; no-op outside systems; SQLite synchronous=FULL, group commit; evidence written"
+    );
+    println!(
+        "{:>5} {:>14} {:>12} {:>14} {:>12} {:>7}",
+        "round", "departures/s", "tasks/s", "bare tasks/s", "appends/cmt", "ratio"
+    );
     for round in 1..=rounds {
         groups.clear();
         let full = embedded::full_load(departures).await?;
@@ -88,7 +97,11 @@ async fn measure_embedded(groups: &groups::Groups, departures: usize, rounds: us
         let tasks = full.tasks as f64;
         let (e, b) = (tasks / full.took.as_secs_f64(), tasks / alone.as_secs_f64());
         let group = appends.len() as f64 / sizes.len().max(1) as f64;
-        println!("{round:>5} {:>14.0} {e:>12.0} {b:>14.0} {group:>12.1} {:>7.2}", departures as f64 / full.took.as_secs_f64(), e / b);
+        println!(
+            "{round:>5} {:>14.0} {e:>12.0} {b:>14.0} {group:>12.1} {:>7.2}",
+            departures as f64 / full.took.as_secs_f64(),
+            e / b
+        );
         raw.push(json!({
             "round": round, "departures": departures, "tasks": full.tasks, "engine_seconds": full.took.as_secs_f64(),
             "bare_seconds": alone.as_secs_f64(), "appends": appends.len(), "commits": sizes.len(),
@@ -97,7 +110,15 @@ async fn measure_embedded(groups: &groups::Groups, departures: usize, rounds: us
         bare.push(b);
         ratio.push(e / b);
     }
-    println!("{:>5} {:>14} {:>12.0} {:>14.0} {:>12} {:>7.2}", "med", "", median(engine), median(bare), "", median(ratio));
+    println!(
+        "{:>5} {:>14} {:>12.0} {:>14.0} {:>12} {:>7.2}",
+        "med",
+        "",
+        median(engine),
+        median(bare),
+        "",
+        median(ratio)
+    );
     Ok(json!(raw))
 }
 

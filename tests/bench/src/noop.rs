@@ -3,9 +3,10 @@
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Call, Connector, Device, DeviceAction, DeviceObject,
-    DeviceRef, Devices, Directory, Documents, Finding, Forwarding, Found, Autopilot, Held, Holding, Holds, Mailbox,
-    MailboxChange, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, RecoveryKey, Site, SiteAdministrator,
+    Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Autopilot, Call, Connector, Device,
+    DeviceAction, DeviceObject, DeviceRef, Devices, Directory, Documents, Finding, Forwarding, Found, Held, Holding,
+    Holds, Mailbox, MailboxChange, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, RecoveryKey, Site,
+    SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Area, Capabilities, Kind, ObjectId, System, TenantId};
@@ -34,7 +35,10 @@ impl Noop {
     /// The one system.
     pub(crate) fn new() -> Arc<Self> {
         let system = System::new("noop").unwrap_or_else(|_| System::person());
-        Arc::new(Self { system, counter: AtomicI64::new(1) })
+        Arc::new(Self {
+            system,
+            counter: AtomicI64::new(1),
+        })
     }
 
     /// What it claims.
@@ -79,7 +83,12 @@ impl Connector for Noop {
         Kind::ALL
             .iter()
             .copied()
-            .filter(|k| matches!(k.spec().area, Area::Identity | Area::Mailbox | Area::Device | Area::Knowledge))
+            .filter(|k| {
+                matches!(
+                    k.spec().area,
+                    Area::Identity | Area::Mailbox | Area::Device | Area::Knowledge
+                )
+            })
             .filter(|k| !k.is_closing_round() && !WAITING.contains(k))
             .collect()
     }
@@ -108,7 +117,10 @@ impl Connector for Noop {
 #[async_trait]
 impl Directory for Noop {
     async fn find(&self, _: &mut Call, person: &PersonRef) -> Answer<Found> {
-        let id = person.user_principal_name.clone().or_else(|| person.object_id.as_ref().map(|o| o.0.clone()));
+        let id = person
+            .user_principal_name
+            .clone()
+            .or_else(|| person.object_id.as_ref().map(|o| o.0.clone()));
         Ok(id.map_or(Found::Nobody, |id| Found::One(Box::new(self.account_of(&ObjectId(id))))))
     }
 
@@ -148,11 +160,17 @@ impl Mailboxes for Noop {
     }
 
     async fn settings(&self, _: &mut Call, _: &ObjectId) -> Answer<Option<MailboxSettings>> {
-        Ok(Some(MailboxSettings { purpose: Some("shared".into()), automatic_reply: AutomaticReply::default() }))
+        Ok(Some(MailboxSettings {
+            purpose: Some("shared".into()),
+            automatic_reply: AutomaticReply::default(),
+        }))
     }
 
     async fn usage(&self, _: &mut Call, _: &ObjectId) -> Answer<MailboxUsage> {
-        Ok(MailboxUsage { size_bytes: 1, items: 1 })
+        Ok(MailboxUsage {
+            size_bytes: 1,
+            items: 1,
+        })
     }
 
     async fn set(&self, _: &mut Call, _: &ObjectId, _: &MailboxChange) -> Answer<()> {

@@ -3,7 +3,9 @@
 
 use async_trait::async_trait;
 use offboard_domain::{CaseId, TenantId, Timestamp};
-use offboard_ledger::{Append, Appended, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, Shard, SqliteLedger};
+use offboard_ledger::{
+    Append, Appended, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, Shard, SqliteLedger,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +18,10 @@ pub(crate) struct Recording {
 impl Recording {
     /// Over this one.
     pub(crate) fn over(inner: Arc<SqliteLedger>) -> Self {
-        Self { inner, appended: Mutex::new(Vec::new()) }
+        Self {
+            inner,
+            appended: Mutex::new(Vec::new()),
+        }
     }
 
     /// What was appended, in order.
@@ -47,7 +52,12 @@ impl Ledger for Recording {
         Ok(outcome)
     }
 
-    async fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
+    async fn due(
+        &self,
+        shard: Shard,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
         self.inner.due(shard, now, limit).await
     }
 

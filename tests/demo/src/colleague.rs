@@ -22,11 +22,18 @@ pub(crate) struct Colleague {
 impl Colleague {
     /// Does what a case needs and a person can do without thinking twice.
     /// Returns what was done, in words.
-    pub(crate) async fn attend(&mut self, engine: &Embedded, case: &CaseView, never_returned: bool) -> Result<Vec<String>, Failed> {
+    pub(crate) async fn attend(
+        &mut self,
+        engine: &Embedded,
+        case: &CaseView,
+        never_returned: bool,
+    ) -> Result<Vec<String>, Failed> {
         let mut said = Vec::new();
         for need in &case.needs {
             let digest = case.tasks.iter().find(|t| t.id == need.task).map(|t| t.digest);
-            let Some(request) = self.answer(engine, case, need, digest, never_returned).await? else { continue };
+            let Some(request) = self.answer(engine, case, need, digest, never_returned).await? else {
+                continue;
+            };
             let what = need.what.clone();
             match engine.ask(request).await {
                 Response::Case(_) => said.push(words(case, need)),
@@ -50,7 +57,15 @@ impl Colleague {
         never_returned: bool,
     ) -> Result<Option<Request>, Failed> {
         // A plan that grew is another question.
-        let question = format!("{}{}", need.what, if need.kind == Kind::ApprovePlan { case.plan_digest.to_string() } else { String::new() });
+        let question = format!(
+            "{}{}",
+            need.what,
+            if need.kind == Kind::ApprovePlan {
+                case.plan_digest.to_string()
+            } else {
+                String::new()
+            }
+        );
         if need.kind == Kind::ConfirmDeviceReturned && never_returned {
             return Ok(None);
         }
@@ -59,18 +74,31 @@ impl Colleague {
         }
         let id = case.case.to_string();
         Ok(match need.what.as_str() {
-            "approve_plan" => {
-                Some(Request::Approve { case: id, by: APPROVER.into(), of: Approval::Plan { digest: case.plan_digest } })
-            }
+            "approve_plan" => Some(Request::Approve {
+                case: id,
+                by: APPROVER.into(),
+                of: Approval::Plan {
+                    digest: case.plan_digest,
+                },
+            }),
             "approve_task" => digest.map(|digest| Request::Approve {
                 case: id,
                 by: APPROVER.into(),
-                of: Approval::Task { task: need.task.to_string(), digest },
+                of: Approval::Task {
+                    task: need.task.to_string(),
+                    digest,
+                },
             }),
             "attest" => {
                 let receipt = format!("Handed in at the front desk, case {id}, task {}.\n", need.task);
                 let file = engine.engine().store().put(receipt.into_bytes()).await?;
-                Some(Request::Attest { case: id, task: need.task.to_string(), by: MANAGER.into(), file: Some(file), note: String::new() })
+                Some(Request::Attest {
+                    case: id,
+                    task: need.task.to_string(),
+                    by: MANAGER.into(),
+                    file: Some(file),
+                    note: String::new(),
+                })
             }
             // What failed takes judgement: that is for whoever watches.
             _ => None,
@@ -83,7 +111,9 @@ fn words(case: &CaseView, need: &Need) -> String {
     match need.kind {
         Kind::ApprovePlan => format!("{reference}: {APPROVER} approves the plan of {} tasks", case.total),
         Kind::WipeDevice => format!("{reference}: {APPROVER} approves exactly this wipe"),
-        Kind::ConfirmDeviceReturned => format!("{reference}: {MANAGER} confirms that the device came back, with a file"),
+        Kind::ConfirmDeviceReturned => {
+            format!("{reference}: {MANAGER} confirms that the device came back, with a file")
+        }
         Kind::Validate => format!("{reference}: {MANAGER} validates the departure"),
         Kind::ConfirmHandover => format!("{reference}: {MANAGER} confirms the hand-over"),
         other => format!("{reference}: a person answers {other}"),

@@ -15,11 +15,19 @@ struct Row {
 }
 
 const fn planned(tenant: usize, who: fn(&Cast) -> &str) -> Row {
-    Row { who, immediate: false, tenant }
+    Row {
+        who,
+        immediate: false,
+        tenant,
+    }
 }
 
 const fn immediate(tenant: usize, who: fn(&Cast) -> &str) -> Row {
-    Row { who, immediate: true, tenant }
+    Row {
+        who,
+        immediate: true,
+        tenant,
+    }
 }
 
 fn other(cast: &Cast, n: usize) -> &str {
@@ -71,8 +79,12 @@ pub(crate) fn write(office: &Office, folder: &Path) -> Result<PathBuf, Failed> {
     let twice = lines[3].clone();
     lines.push(twice);
     let first = &office.tenants[0].short;
-    lines.push(format!("HR-090;{first};=HYPERLINK(\"http://x\");nobody.at.all@{first}.example;immediate;19.11.2026 08:30;"));
-    lines.push(format!("HR-091;{first};Max Müller;max.mueller@{first}.example;planned;31.02.2026;"));
+    lines.push(format!(
+        "HR-090;{first};=HYPERLINK(\"http://x\");nobody.at.all@{first}.example;immediate;19.11.2026 08:30;"
+    ));
+    lines.push(format!(
+        "HR-091;{first};Max Müller;max.mueller@{first}.example;planned;31.02.2026;"
+    ));
     let file = folder.join("leavers.csv");
     // As spreadsheet programs write it: with a byte-order mark.
     fs::write(&file, format!("\u{feff}{}\r\n", lines.join("\r\n")))?;

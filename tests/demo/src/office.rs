@@ -33,22 +33,38 @@ pub(crate) struct Office {
 pub(crate) async fn open(args: &Args, clock: &Arc<dyn Clock>) -> Result<Office, Failed> {
     let now = clock.now();
     // Configuration names a secret, not a certificate.
-    let cruelty = Cruelty { sharepoint_needs_certificate: false, ..Cruelty::real() };
+    let cruelty = Cruelty {
+        sharepoint_needs_certificate: false,
+        ..Cruelty::real()
+    };
     let (world, tenants) = demo(args.seed, cruelty, TENANTS, PEOPLE, now.0);
     let world = Arc::new(Mutex::new(world));
     let tell = clock.clone();
-    let simulator =
-        Simulator::start(world.clone(), Arc::new(move || tell.now().0), Some(f64::from(args.speed))).await?;
+    let simulator = Simulator::start(
+        world.clone(),
+        Arc::new(move || tell.now().0),
+        Some(f64::from(args.speed)),
+    )
+    .await?;
     prepare(&args.output)?;
     write_configuration(&args.output, &simulator, &tenants)?;
     let config = config::load(&args.output)?;
-    Ok(Office { world, tenants, config, _simulator: simulator })
+    Ok(Office {
+        world,
+        tenants,
+        config,
+        _simulator: simulator,
+    })
 }
 
 fn prepare(folder: &Path) -> Result<(), Failed> {
     if folder.exists() {
         if !folder.join(MARK).exists() && fs::read_dir(folder)?.next().is_some() {
-            return Err(format!("{} is not empty and is not an older demonstration; name another folder with --output", folder.display()).into());
+            return Err(format!(
+                "{} is not empty and is not an older demonstration; name another folder with --output",
+                folder.display()
+            )
+            .into());
         }
         fs::remove_dir_all(folder)?;
     }
@@ -60,7 +76,10 @@ fn prepare(folder: &Path) -> Result<(), Failed> {
 fn write_configuration(folder: &Path, simulator: &Simulator, tenants: &[DemoTenant]) -> Result<(), Failed> {
     let bases = simulator.bases();
     let graph = bases.graph.trim_end_matches("/v1.0");
-    fs::write(folder.join("offboard.toml"), "# The demonstration's engine: every key has its default.\n")?;
+    fs::write(
+        folder.join("offboard.toml"),
+        "# The demonstration's engine: every key has its default.\n",
+    )?;
     private::create_folder(&folder.join("tenants"))?;
     private::write_new(&folder.join("m365.secret"), ADMIN_APP_SECRET.as_bytes())?;
     for tenant in tenants {
@@ -112,7 +131,9 @@ EXCHANGESTANDARD = 3.70
 /// A handle as a name.
 pub(crate) fn capital(short: &str) -> String {
     let mut letters = short.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// When the demonstration plays: a Thursday morning, so that a planned last day

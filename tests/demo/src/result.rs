@@ -10,7 +10,10 @@ use std::sync::PoisonError;
 /// Shows it.
 pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView]) -> Result<(), Failed> {
     println!("\nResult\n");
-    println!("{:<8} {:<10} {:<10} {:<10} {:>9}  {:<12}", "case", "client", "manner", "state", "settled", "access cut");
+    println!(
+        "{:<8} {:<10} {:<10} {:<10} {:>9}  {:<12}",
+        "case", "client", "manner", "state", "settled", "access cut"
+    );
     for case in cases {
         let manner = match case.manner {
             Manner::Planned => "planned",
@@ -28,7 +31,12 @@ pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView]) -> Result<(
         );
     }
     needs(cases);
-    let harm = office.world.lock().unwrap_or_else(PoisonError::into_inner).violations().len();
+    let harm = office
+        .world
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .violations()
+        .len();
     println!("\nHarm done in the simulated world (lost mailboxes, wrong accounts, wiped private devices, …): {harm}");
     let evidence = office.config.engine.evidence.display().to_string();
     println!("\nEvidence: {evidence}/  (a signed envelope and a page to print for each closed case)");
@@ -38,7 +46,12 @@ pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView]) -> Result<(
 /// From the departure's time to the last cut of the first, urgent ones.
 fn access_cut(case: &CaseView) -> String {
     use offboard_domain::Kind;
-    let burst = [Kind::RemoveDirectoryRoles, Kind::DisableSignIn, Kind::ResetPassword, Kind::RevokeSessions];
+    let burst = [
+        Kind::RemoveDirectoryRoles,
+        Kind::DisableSignIn,
+        Kind::ResetPassword,
+        Kind::RevokeSessions,
+    ];
     let times: Option<Vec<_>> = burst
         .iter()
         .map(|k| case.tasks.iter().find(|t| t.kind == *k).and_then(|t| t.settled_at))
@@ -54,7 +67,10 @@ fn access_cut(case: &CaseView) -> String {
 }
 
 fn needs(cases: &[CaseView]) {
-    let open: Vec<_> = cases.iter().filter(|c| !c.needs.is_empty() || (c.ended && c.detail.is_some())).collect();
+    let open: Vec<_> = cases
+        .iter()
+        .filter(|c| !c.needs.is_empty() || (c.ended && c.detail.is_some()))
+        .collect();
     if open.is_empty() {
         return;
     }
@@ -82,10 +98,16 @@ fn next(folder: &Path, cases: &[CaseView]) -> Result<(), Failed> {
             case.case,
             case.version - 1
         );
-        println!("  cargo offboard -C {folder} show {}", case.reference.as_deref().unwrap_or(""));
+        println!(
+            "  cargo offboard -C {folder} show {}",
+            case.reference.as_deref().unwrap_or("")
+        );
     }
     if let Some(case) = open {
-        println!("  cargo offboard -C {folder} why {}", case.reference.as_deref().unwrap_or(""));
+        println!(
+            "  cargo offboard -C {folder} why {}",
+            case.reference.as_deref().unwrap_or("")
+        );
     }
     Ok(())
 }

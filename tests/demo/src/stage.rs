@@ -36,7 +36,16 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
     introduce(args, &office);
     let file = export::write(&office, &args.output)?;
     let cases = {
-        let embedded = Embedded::start(&office.config, clock.clone(), Overrides { no_control: true, ..Overrides::default() }).await.map_err(broke)?;
+        let embedded = Embedded::start(
+            &office.config,
+            clock.clone(),
+            Overrides {
+                no_control: true,
+                ..Overrides::default()
+            },
+        )
+        .await
+        .map_err(broke)?;
         let opened = hand_in(&office, &embedded, &file, clock.as_ref()).await?;
         println!("\nRunning. A simulated colleague answers what a person would.\n");
         let cases = follow(args, &office, &embedded, &opened).await?;
@@ -49,7 +58,10 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
 fn introduce(args: &Args, office: &Office) {
     println!("Offboard, a demonstration\n");
     println!("A simulated Microsoft 365 with three client companies answers on this machine, as unkind as the real");
-    println!("one: late reads, throttling, lost answers, refusals. Time runs {} times faster, for it and for us.", args.speed);
+    println!(
+        "one: late reads, throttling, lost answers, refusals. Time runs {} times faster, for it and for us.",
+        args.speed
+    );
     for tenant in &office.tenants {
         println!("  {:<10} {} accounts", tenant.short, count(office, &tenant.id));
     }
@@ -60,14 +72,27 @@ fn count(office: &Office, tenant: &str) -> usize {
     world.tenant(tenant).map_or(0, |t| t.people.len())
 }
 
-async fn hand_in(office: &Office, embedded: &Embedded, file: &Path, clock: &dyn Clock) -> Result<Vec<(TenantId, CaseId)>, Failed> {
+async fn hand_in(
+    office: &Office,
+    embedded: &Embedded,
+    file: &Path,
+    clock: &dyn Clock,
+) -> Result<Vec<(TenantId, CaseId)>, Failed> {
     let bytes = fs::read(file)?;
-    let context = Context { tenants: &office.config.tenants, tenant: None, requested_by: "hr@client.example", now: clock.now() };
+    let context = Context {
+        tenants: &office.config.tenants,
+        tenant: None,
+        requested_by: "hr@client.example",
+        now: clock.now(),
+    };
     let read = intake::read("leavers.csv", &bytes, context)?;
     println!("\nHR hands over leavers.csv:");
     println!("  {} departures accepted", read.accepted.len());
     for same in &read.same {
-        println!("  {}: the same departure as in line {}; it is one case", same.row, same.first.line);
+        println!(
+            "  {}: the same departure as in line {}; it is one case",
+            same.row, same.first.line
+        );
     }
     for row in &read.rejected {
         println!("  {row}");
@@ -79,9 +104,15 @@ async fn hand_in(office: &Office, embedded: &Embedded, file: &Path, clock: &dyn 
     }
 }
 
-async fn follow(args: &Args, office: &Office, embedded: &Embedded, opened: &[(TenantId, CaseId)]) -> Result<Vec<CaseView>, Failed> {
+async fn follow(
+    args: &Args,
+    office: &Office,
+    embedded: &Embedded,
+    opened: &[(TenantId, CaseId)],
+) -> Result<Vec<CaseView>, Failed> {
     let bar = (!args.plain && std::io::stdout().is_terminal()).then(|| {
-        let style = ProgressStyle::with_template("{bar:40.cyan/blue} {pos}/{len} tasks  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template("{bar:40.cyan/blue} {pos}/{len} tasks  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         ProgressBar::new(1).with_style(style)
     });
     let say = |line: String| match &bar {
@@ -111,7 +142,11 @@ async fn follow(args: &Args, office: &Office, embedded: &Embedded, opened: &[(Te
         }
         for case in &cases {
             if case.ended && ended.insert(case.case, ()).is_none() {
-                say(format!("  {}: {}", case.reference.as_deref().unwrap_or(""), ending(case)));
+                say(format!(
+                    "  {}: {}",
+                    case.reference.as_deref().unwrap_or(""),
+                    ending(case)
+                ));
             }
             let lost = is_lost_laptop(office, case);
             for line in colleague.attend(embedded, case, lost).await? {
@@ -142,7 +177,11 @@ fn ending(case: &CaseView) -> String {
 }
 
 fn is_lost_laptop(office: &Office, case: &CaseView) -> bool {
-    let seen = case.tasks.iter().find(|t| t.kind == offboard_domain::Kind::Resolve).and_then(|t| t.seen.as_ref());
+    let seen = case
+        .tasks
+        .iter()
+        .find(|t| t.kind == offboard_domain::Kind::Resolve)
+        .and_then(|t| t.seen.as_ref());
     let id = seen.and_then(|o| o.facts.text("object_id"));
     id.is_some_and(|id| office.tenants.iter().any(|t| t.cast.lost_laptop == id))
 }

@@ -26,7 +26,12 @@ fn rows(text: &str) -> Vec<Row> {
     text.lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
         .filter(|w| w.len() >= 6 && w[0].starts_with("HR-") && w[4].contains('/'))
-        .map(|w| Row { case: w[0].into(), client: w[1].into(), manner: w[2].into(), state: w[3].into() })
+        .map(|w| Row {
+            case: w[0].into(),
+            client: w[1].into(),
+            manner: w[2].into(),
+            state: w[3].into(),
+        })
         .collect()
 }
 
@@ -45,12 +50,19 @@ fn the_readme_shows_what_the_demonstration_prints() {
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{printed}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(began.elapsed() < LONGEST, "it took {:?}", began.elapsed());
     assert!(printed.contains("private devices, …): 0"), "harm was done:\n{printed}");
     let now = rows(&printed);
     let state = |case: &str| now.iter().find(|r| r.case == case).map(|r| r.state.as_str());
-    assert!(now.iter().filter(|r| r.state == "closed").count() >= CLOSED_AT_LEAST, "{printed}");
+    assert!(
+        now.iter().filter(|r| r.state == "closed").count() >= CLOSED_AT_LEAST,
+        "{printed}"
+    );
     assert_eq!(state("HR-006"), Some("refused"), "the break-glass account is protected");
     assert_eq!(state("HR-090"), Some("received"), "nobody is called that");
     assert_eq!(state("HR-004"), Some("active"), "sixty gigabytes wait for a person");
@@ -66,8 +78,16 @@ fn the_readme_shows_what_the_demonstration_prints() {
         std::fs::write(&readme, new).unwrap();
         return;
     }
-    let who = |rows: Vec<Row>| rows.into_iter().map(|r| (r.case, r.client, r.manner)).collect::<Vec<_>>();
-    assert_eq!(who(rows(block)), who(now), "the README's transcript is old: BLESS=1 cargo test -p offboard-demo");
+    let who = |rows: Vec<Row>| {
+        rows.into_iter()
+            .map(|r| (r.case, r.client, r.manner))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        who(rows(block)),
+        who(now),
+        "the README's transcript is old: BLESS=1 cargo test -p offboard-demo"
+    );
 }
 
 /// What the README shows: from the result to the evidence.

@@ -13,7 +13,8 @@ use offboard_domain::event::{Event, open_event};
 use offboard_domain::task::RestReason;
 use offboard_domain::time::HOUR_MS;
 use offboard_domain::{
-    Area, Assignment, Case, CaseId, CaseKey, CaseState, FaultClass, Kind, Mode, Outcome, Record, Report, Task, TaskId, TenantId, Timestamp,
+    Area, Assignment, Case, CaseId, CaseKey, CaseState, FaultClass, Kind, Mode, Outcome, Record, Report, Task, TaskId,
+    TenantId, Timestamp,
 };
 use offboard_ledger::{Append, KeyChange, Ledger as _, MemoryLedger};
 use offboard_queue::{Message, QueueName};
@@ -69,7 +70,13 @@ pub(crate) struct Auditor {
 
 impl Auditor {
     pub(crate) fn new(master: [u8; 32], ledger: Arc<MemoryLedger>, transcript: Arc<Transcript>) -> Arc<Self> {
-        Arc::new(Self { master, ledger, transcript, state: Mutex::default(), halt: Notify::new() })
+        Arc::new(Self {
+            master,
+            ledger,
+            transcript,
+            state: Mutex::default(),
+            halt: Notify::new(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -124,7 +131,10 @@ impl Auditor {
             state.calls_now += 1;
             if state.calls_now == MOST_CALLS_AT_ONCE {
                 drop(state);
-                self.violated(Invariant::WakeMovesForward, format!("{MOST_CALLS_AT_ONCE} calls of the ledger at {now}"));
+                self.violated(
+                    Invariant::WakeMovesForward,
+                    format!("{MOST_CALLS_AT_ONCE} calls of the ledger at {now}"),
+                );
             }
         } else {
             state.last_call = now;
@@ -135,29 +145,46 @@ impl Auditor {
     /// An append that was truly written.
     pub(crate) fn appended(&self, now: Timestamp, append: &Append) {
         let mut state = self.state();
-        let State { cases, violated, appends, .. } = &mut *state;
+        let State {
+            cases,
+            violated,
+            appends,
+            ..
+        } = &mut *state;
         *appends += 1;
         let id = (append.index.tenant.clone(), append.index.case);
         let mut found = |invariant, what: String| {
-            violated.insert(Violated { invariant, what: format!("{} {}: {what}", append.index.tenant, append.index.case) });
+            violated.insert(Violated {
+                invariant,
+                what: format!("{} {}: {what}", append.index.tenant, append.index.case),
+            });
         };
         let mut rest = append.records.as_slice();
         if let KeyChange::Create(salt) = append.key {
             let key = CaseKey::derive(&self.master, &salt);
-            let Some((first, more)) = rest.split_first() else { return };
+            let Some((first, more)) = rest.split_first() else {
+                return;
+            };
             match open_event(&key, first).map(|(at, event)| (Case::opened(append.index.case, at, &event), event)) {
                 Ok((Ok(mut case), event)) => {
                     case.version = first.version;
                     case.head = first.hash;
-                    self.transcript.line(now, &format!("{} v1 {}", append.index.case, event.name()));
+                    self.transcript
+                        .line(now, &format!("{} v1 {}", append.index.case, event.name()));
                     cases.insert(id.clone(), Shadow::new(case, key));
                 }
-                _ => found(Invariant::AcceptedNeverLost, "its first record does not open a case".into()),
+                _ => found(
+                    Invariant::AcceptedNeverLost,
+                    "its first record does not open a case".into(),
+                ),
             }
             rest = more;
         }
         let Some(shadow) = cases.get_mut(&id) else {
-            found(Invariant::AcceptedNeverLost, "records of a case that was never opened".into());
+            found(
+                Invariant::AcceptedNeverLost,
+                "records of a case that was never opened".into(),
+            );
             return;
         };
         let hour = now.since(EPOCH) / HOUR_MS;
@@ -171,25 +198,37 @@ impl Auditor {
             match open_event(&shadow.key, record) {
                 Ok((at, event)) => {
                     let line = shadow.line(&event);
-                    self.transcript.line(now, &format!("{} v{} {line}", append.index.case, record.version));
+                    self.transcript
+                        .line(now, &format!("{} v{} {line}", append.index.case, record.version));
                     shadow.take(at, &event, record, &mut found);
                 }
                 Err(error) => found(Invariant::AcceptedNeverLost, error.to_string()),
             }
         }
         if append.index.ended != shadow.case.state.ended() || append.index.version != shadow.case.version {
-            found(Invariant::AcceptedNeverLost, "its index entry is not what its history says".into());
+            found(
+                Invariant::AcceptedNeverLost,
+                "its index entry is not what its history says".into(),
+            );
         }
     }
 
     /// The ledger has lost a tail: what is left is folded anew.
     pub(crate) async fn lost_tail(&self, tenant: &TenantId, id: CaseId) {
-        let Ok(history) = self.ledger.read(tenant, id, 1).await else { return };
+        let Ok(history) = self.ledger.read(tenant, id, 1).await else {
+            return;
+        };
         let mut state = self.state();
-        let Some(shadow) = state.cases.get_mut(&(tenant.clone(), id)) else { return };
+        let Some(shadow) = state.cases.get_mut(&(tenant.clone(), id)) else {
+            return;
+        };
         let Some(first) = history.records.first() else { return };
-        let Ok((at, event)) = open_event(&shadow.key, first) else { return };
-        let Ok(mut case) = Case::opened(id, at, &event) else { return };
+        let Ok((at, event)) = open_event(&shadow.key, first) else {
+            return;
+        };
+        let Ok(mut case) = Case::opened(id, at, &event) else {
+            return;
+        };
         for record in &history.records {
             if let (true, Ok((at, event))) = (record.version > 1, open_event(&shadow.key, record)) {
                 case.fold(at, &event);
@@ -208,7 +247,10 @@ impl Auditor {
         *sent += 1;
         if *sent == MOST_MESSAGES_AN_HOUR {
             drop(state);
-            return self.violated(Invariant::WakeMovesForward, format!("{MOST_MESSAGES_AN_HOUR} messages in the hour before {now}"));
+            return self.violated(
+                Invariant::WakeMovesForward,
+                format!("{MOST_MESSAGES_AN_HOUR} messages in the hour before {now}"),
+            );
         }
         let text = String::from_utf8_lossy(&message.body);
         let said = match queue {
@@ -216,22 +258,40 @@ impl Auditor {
                 Ok(a) => {
                     let once = a.mode == Mode::Full && !a.kind.spec().convergent;
                     if once && !state.published_once.insert((a.case, a.task, a.attempt)) {
-                        let lost = state.cases.get(&(a.tenant.clone(), a.case)).is_some_and(|s| s.tail_lost);
+                        let lost = state
+                            .cases
+                            .get(&(a.tenant.clone(), a.case))
+                            .is_some_and(|s| s.tail_lost);
                         if !lost {
                             let what = format!("{} {} attempt {} was published twice", a.case, a.kind, a.attempt);
-                            state.violated.insert(Violated { invariant: Invariant::OncePublishedOnce, what });
+                            state.violated.insert(Violated {
+                                invariant: Invariant::OncePublishedOnce,
+                                what,
+                            });
                         }
                     }
                     // The search terms travel with this one assignment.
-                    if a.kind == Kind::Resolve { String::new() } else { format!("assignment {} {} #{}", a.case, a.kind, a.attempt) }
+                    if a.kind == Kind::Resolve {
+                        String::new()
+                    } else {
+                        format!("assignment {} {} #{}", a.case, a.kind, a.attempt)
+                    }
                 }
                 Err(error) => format!("a broken assignment: {error}"),
             },
             QueueName::Reports { .. } => match serde_json::from_slice::<Report>(&message.body) {
                 Ok(r) => {
-                    let kind = state.cases.get(&(r.tenant.clone(), r.case)).and_then(|s| s.case.tasks.get(&r.task)).map(|t| t.kind());
+                    let kind = state
+                        .cases
+                        .get(&(r.tenant.clone(), r.case))
+                        .and_then(|s| s.case.tasks.get(&r.task))
+                        .map(|t| t.kind());
                     let resolve = kind == Some(Kind::Resolve);
-                    if resolve { String::new() } else { format!("report {} {} #{}", r.case, kind.map_or("?", Kind::name), r.attempt) }
+                    if resolve {
+                        String::new()
+                    } else {
+                        format!("report {} {} #{}", r.case, kind.map_or("?", Kind::name), r.attempt)
+                    }
                 }
                 Err(error) => format!("a broken report: {error}"),
             },
@@ -240,7 +300,10 @@ impl Auditor {
         if !said.is_empty() {
             if let Some((_, canary)) = state.canaries.iter().find(|(_, c)| text.contains(c.as_str())) {
                 let what = format!("{canary} in {said}");
-                state.violated.insert(Violated { invariant: Invariant::NoCanary, what });
+                state.violated.insert(Violated {
+                    invariant: Invariant::NoCanary,
+                    what,
+                });
             }
             drop(state);
             self.transcript.line(now, &format!("published {said}"));
@@ -253,7 +316,10 @@ impl Auditor {
         let text = B64.decode(payload["payload"].as_str()?).ok()?;
         let text = String::from_utf8_lossy(&text);
         let state = self.state();
-        let canary = state.canaries.iter().find(|(whose, c)| whose != tenant && text.contains(c.as_str()));
+        let canary = state
+            .canaries
+            .iter()
+            .find(|(whose, c)| whose != tenant && text.contains(c.as_str()));
         canary.map(|(whose, canary)| format!("{canary} of {whose} stands in it"))
     }
 
@@ -262,10 +328,16 @@ impl Auditor {
         let mut state = self.state();
         if let Some((_, canary)) = state.canaries.iter().find(|(_, c)| line.contains(c.as_str())) {
             let what = format!("{canary} in the log: {line}");
-            state.violated.insert(Violated { invariant: Invariant::NoCanary, what });
+            state.violated.insert(Violated {
+                invariant: Invariant::NoCanary,
+                what,
+            });
         }
         if error {
-            state.violated.insert(Violated { invariant: Invariant::NoErrorLog, what: line.to_owned() });
+            state.violated.insert(Violated {
+                invariant: Invariant::NoErrorLog,
+                what: line.to_owned(),
+            });
         }
     }
 }
@@ -292,12 +364,22 @@ impl Shadow {
     fn line(&self, event: &Event) -> String {
         let name = event.name();
         match event {
-            Event::TaskAssigned { task, attempt, mode, .. } => format!("{name} {} #{attempt} {mode:?}", self.kind_of(*task)),
-            Event::TaskSettled { task, attempt, outcome, .. } => {
+            Event::TaskAssigned {
+                task, attempt, mode, ..
+            } => format!("{name} {} #{attempt} {mode:?}", self.kind_of(*task)),
+            Event::TaskSettled {
+                task, attempt, outcome, ..
+            } => {
                 format!("{name} {} #{attempt} {}", self.kind_of(*task), outcome.word())
             }
             Event::TaskRested { task, attempt, why, .. } => format!("{name} {} #{attempt} {why}", self.kind_of(*task)),
-            Event::TaskFailed { task, attempt, rule, detail, .. } => {
+            Event::TaskFailed {
+                task,
+                attempt,
+                rule,
+                detail,
+                ..
+            } => {
                 format!("{name} {} #{attempt} {rule:?}: {detail}", self.kind_of(*task))
             }
             Event::TaskReopened { task, why } => format!("{name} {}: {why}", self.kind_of(*task)),
@@ -315,7 +397,10 @@ impl Shadow {
 
     fn take(&mut self, at: Timestamp, event: &Event, record: &Record, found: &mut impl FnMut(Invariant, String)) {
         if record.prev != self.case.head || record.version != self.case.version + 1 {
-            found(Invariant::AcceptedNeverLost, format!("record {} does not follow its chain", record.version));
+            found(
+                Invariant::AcceptedNeverLost,
+                format!("record {} does not follow its chain", record.version),
+            );
         }
         match event {
             Event::TaskAssigned { task, mode, .. } => self.assigned(at, *task, *mode, found),
@@ -333,12 +418,21 @@ impl Shadow {
                     RestReason::Fault { fault } => fault.class != FaultClass::Unknown,
                     RestReason::Waiting { .. } | RestReason::Progress | RestReason::Unanswered => false,
                 };
-                let in_full = self.case.tasks.get(task).and_then(|t| t.in_flight()).is_some_and(|a| a.mode == Mode::Full);
+                let in_full = self
+                    .case
+                    .tasks
+                    .get(task)
+                    .and_then(|t| t.in_flight())
+                    .is_some_and(|a| a.mode == Mode::Full);
                 if nothing && (in_full || *why == RestReason::DidNotHappen) {
                     self.may_have_happened.remove(task);
                 }
             }
-            Event::TaskFailed { task, fault: Some(fault), .. } if fault.class != FaultClass::Unknown => {
+            Event::TaskFailed {
+                task,
+                fault: Some(fault),
+                ..
+            } if fault.class != FaultClass::Unknown => {
                 self.may_have_happened.remove(task);
             }
             // A person has looked.
@@ -349,23 +443,38 @@ impl Shadow {
             Event::ClosingBegan { .. } => self.wrote_in_round = false,
             Event::RoundEnded { differences, .. } => {
                 if differences.is_empty() && self.wrote_in_round {
-                    found(Invariant::SealedRoundAfterLastWrite, format!("round {} ended clean, but something was written in it", self.case.round));
+                    found(
+                        Invariant::SealedRoundAfterLastWrite,
+                        format!("round {} ended clean, but something was written in it", self.case.round),
+                    );
                 }
             }
             Event::CaseClosed { .. } => {
                 self.closed += 1;
                 self.sealed_at = self.case.version;
                 if self.closed > 1 && !self.tail_lost {
-                    found(Invariant::ClosesOnceWhenAllSettled, format!("closed {} times", self.closed));
+                    found(
+                        Invariant::ClosesOnceWhenAllSettled,
+                        format!("closed {} times", self.closed),
+                    );
                 }
                 if !self.case.all_settled() || self.case.state != CaseState::Sealing {
                     let (settled, all) = self.case.progress();
-                    found(Invariant::ClosesOnceWhenAllSettled, format!("closed in state {} with {settled} of {all} settled", self.case.state.word()));
+                    found(
+                        Invariant::ClosesOnceWhenAllSettled,
+                        format!(
+                            "closed in state {} with {settled} of {all} settled",
+                            self.case.state.word()
+                        ),
+                    );
                 }
             }
             Event::CaseCancelled => {
                 if self.case.in_flight() > 0 {
-                    found(Invariant::EffectsInFlightRecorded, format!("cancelled with {} in flight", self.case.in_flight()));
+                    found(
+                        Invariant::EffectsInFlightRecorded,
+                        format!("cancelled with {} in flight", self.case.in_flight()),
+                    );
                 }
             }
             _ => {}
@@ -381,13 +490,22 @@ impl Shadow {
         };
         let (kind, spec) = (task.kind(), task.kind().spec());
         if self.case.state.ended() || self.case.state == CaseState::Cancelling {
-            found(Invariant::NothingAssignedAfterCancel, format!("{kind} is assigned in state {}", self.case.state.word()));
+            found(
+                Invariant::NothingAssignedAfterCancel,
+                format!("{kind} is assigned in state {}", self.case.state.word()),
+            );
         }
         if spec.area == Area::Person {
-            found(Invariant::OrderIsLaw, format!("{kind} is a person's and was assigned to a worker"));
+            found(
+                Invariant::OrderIsLaw,
+                format!("{kind} is a person's and was assigned to a worker"),
+            );
         }
         if task.in_flight().is_some() || task.is_settled() {
-            found(Invariant::OrderIsLaw, format!("{kind} is assigned although it is {:?}", task.state));
+            found(
+                Invariant::OrderIsLaw,
+                format!("{kind} is assigned although it is {:?}", task.state),
+            );
         }
         for dep in spec.after {
             let mut open: Vec<Kind> = vec![dep.kind];
@@ -398,7 +516,10 @@ impl Shadow {
                 found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
             }
             if at < self.case.settled_at(dep.kind).plus(dep.delay_ms) {
-                found(Invariant::OrderIsLaw, format!("{kind} goes too soon after {}", dep.kind));
+                found(
+                    Invariant::OrderIsLaw,
+                    format!("{kind} goes too soon after {}", dep.kind),
+                );
             }
         }
         let rivals = Kind::ALL.iter().filter(|k| self.case.in_flight_of(**k) > 0);
@@ -411,11 +532,17 @@ impl Shadow {
         if mode == Mode::Full {
             self.wrote_in_round = true;
             if !spec.convergent && !self.may_have_happened.insert(id) && !self.tail_lost {
-                found(Invariant::OnceOrderedOnce, format!("{kind} is ordered again although it may have happened"));
+                found(
+                    Invariant::OnceOrderedOnce,
+                    format!("{kind} is ordered again although it may have happened"),
+                );
             }
         }
         if at < self.case.departure.effective_at {
-            found(Invariant::OrderIsLaw, format!("{kind} goes before the departure's time"));
+            found(
+                Invariant::OrderIsLaw,
+                format!("{kind} goes before the departure's time"),
+            );
         }
         self.approved(at, &task, found);
     }
@@ -425,12 +552,18 @@ impl Shadow {
         let needed = case.policy.approvals.plan || case.capped;
         let by_plan = !needed || task.in_approved_plan;
         let burst = case.departure.manner == Manner::Immediate && !case.capped;
-        let invariant = if kind == Kind::WipeDevice { Invariant::WipeOnlyApproved } else { Invariant::OrderIsLaw };
+        let invariant = if kind == Kind::WipeDevice {
+            Invariant::WipeOnlyApproved
+        } else {
+            Invariant::OrderIsLaw
+        };
         match kind.spec().approval {
             Approval::None => {}
             Approval::Plan if by_plan => {}
             Approval::PlanOrBurst if by_plan || burst => {}
-            Approval::Plan | Approval::PlanOrBurst => found(invariant, format!("{kind} goes without the plan's approval")),
+            Approval::Plan | Approval::PlanOrBurst => {
+                found(invariant, format!("{kind} goes without the plan's approval"))
+            }
             Approval::Own => match &task.approved {
                 None => found(invariant, format!("{kind} goes without its own approval")),
                 Some(a) => {

@@ -22,7 +22,12 @@ pub(crate) struct WatchedClock {
 
 impl WatchedClock {
     pub(crate) fn new(base: Timestamp, auditor: Arc<Auditor>) -> Arc<Self> {
-        Arc::new(Self { inner: TokioClock::new(base), auditor, last: AtomicI64::new(0), reads: AtomicU64::new(0) })
+        Arc::new(Self {
+            inner: TokioClock::new(base),
+            auditor,
+            last: AtomicI64::new(0),
+            reads: AtomicU64::new(0),
+        })
     }
 }
 
@@ -33,7 +38,10 @@ impl Clock for WatchedClock {
         if self.last.swap(now.0, Ordering::Relaxed) != now.0 {
             self.reads.store(0, Ordering::Relaxed);
         } else if self.reads.fetch_add(1, Ordering::Relaxed) == MOST_READS_AT_ONCE {
-            self.auditor.violated(Invariant::WakeMovesForward, format!("the time was read {MOST_READS_AT_ONCE} times at {now}"));
+            self.auditor.violated(
+                Invariant::WakeMovesForward,
+                format!("the time was read {MOST_READS_AT_ONCE} times at {now}"),
+            );
             // Nothing else would end a task that spins on one thread.
             panic!("something spins at {now}");
         }

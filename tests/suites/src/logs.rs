@@ -19,7 +19,8 @@ impl<S: tracing::Subscriber> Layer<S> for Watched {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let mut line = Line(event.metadata().target().to_owned());
         event.record(&mut line);
-        self.0.logged(*event.metadata().level() == tracing::Level::ERROR, &line.0);
+        self.0
+            .logged(*event.metadata().level() == tracing::Level::ERROR, &line.0);
     }
 }
 

@@ -58,7 +58,11 @@ pub(crate) struct ModelWorld {
 
 impl ModelWorld {
     pub(crate) fn new(rng: Rng, unkind: u32) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), rng: Mutex::new(rng), unkind: Mutex::new(unkind) })
+        Arc::new(Self {
+            state: Mutex::default(),
+            rng: Mutex::new(rng),
+            unkind: Mutex::new(unkind),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,7 +91,12 @@ impl ModelWorld {
     /// A colleague undoes something.
     pub(crate) fn undo_something(&self) -> Option<Kind> {
         let mut state = self.state();
-        let undoable: Vec<Place> = state.things.iter().filter(|(p, t)| t.done && p.2.spec().reversible).map(|(p, _)| p.clone()).collect();
+        let undoable: Vec<Place> = state
+            .things
+            .iter()
+            .filter(|(p, t)| t.done && p.2.spec().reversible)
+            .map(|(p, _)| p.clone())
+            .collect();
         let n = self.rng().below(undoable.len() as u64);
         let place = undoable.get(usize::try_from(n).ok()?)?;
         state.things.get_mut(place)?.done = false;
@@ -105,7 +114,11 @@ impl ModelWorld {
         }
         arrange(&spec.judge.satisfied, done, params, thing.counter, &mut facts);
         facts.set("conclusive", true);
-        Observation { read_at: now, sources: vec!["model".into()], facts }
+        Observation {
+            read_at: now,
+            sources: vec!["model".into()],
+            facts,
+        }
     }
 
     fn apply(&self, place: &Place) {
@@ -116,7 +129,12 @@ impl ModelWorld {
         thing.applied += 1;
         let times = thing.applied;
         let (tenant, _, kind, object) = place.clone();
-        state.acts.push(Act { tenant, kind, object, times });
+        state.acts.push(Act {
+            tenant,
+            kind,
+            object,
+            times,
+        });
     }
 }
 
@@ -155,7 +173,9 @@ pub(crate) struct ModelWorker {
 impl ModelWorker {
     /// Works until it is dropped.
     pub(crate) async fn run(&self) {
-        let lanes = Area::MACHINES.iter().flat_map(|area| [(*area, Lane::Urgent), (*area, Lane::Normal)]);
+        let lanes = Area::MACHINES
+            .iter()
+            .flat_map(|area| [(*area, Lane::Urgent), (*area, Lane::Normal)]);
         futures::future::join_all(lanes.map(|(area, lane)| self.serve(area, lane))).await;
     }
 
@@ -182,26 +202,41 @@ impl ModelWorker {
     }
 
     async fn deal_with(&self, delivery: Box<dyn Delivery>) {
-        let Ok(assignment) = serde_json::from_slice::<Assignment>(&delivery.message().body) else { return };
+        let Ok(assignment) = serde_json::from_slice::<Assignment>(&delivery.message().body) else {
+            return;
+        };
         let once = assignment.mode == Mode::Full && !assignment.kind.spec().convergent;
         let redelivered = delivery.redelivered();
         let mut held = Some(delivery);
-        if once && !redelivered && let Some(delivery) = held.take() && delivery.ack().await.is_err() {
+        if once
+            && !redelivered
+            && let Some(delivery) = held.take()
+            && delivery.ack().await.is_err()
+        {
             return;
         }
         let said = if once && redelivered {
-            Said::Fault { fault: fault(&assignment, FaultClass::Unknown) }
+            Said::Fault {
+                fault: fault(&assignment, FaultClass::Unknown),
+            }
         } else {
             self.attempt(&assignment).await
         };
-        let Some(report) = self.report(&assignment, said) else { return };
+        let Some(report) = self.report(&assignment, said) else {
+            return;
+        };
         let body = match serde_json::to_vec(&report) {
             Ok(body) => body,
             Err(_) => return,
         };
         let id = format!("{}.{}", assignment.task, assignment.attempt);
         loop {
-            let message = Message { id: id.clone(), headers: BTreeMap::new(), body: body.clone().into(), expires_at: None };
+            let message = Message {
+                id: id.clone(),
+                headers: BTreeMap::new(),
+                body: body.clone().into(),
+                expires_at: None,
+            };
             if self.queue.publish(&SHARD, vec![message]).await.is_ok() {
                 break;
             }
@@ -219,7 +254,8 @@ impl ModelWorker {
 
     fn report(&self, a: &Assignment, said: Said) -> Option<Report> {
         if self.world.happens(10) {
-            self.trouble.note(&format!("never answers {} {} #{}", a.case, a.kind, a.attempt));
+            self.trouble
+                .note(&format!("never answers {} {} #{}", a.case, a.kind, a.attempt));
             return None;
         }
         Some(Report {
@@ -231,7 +267,12 @@ impl ModelWorker {
             head: a.head,
             at: self.clock.now(),
             said,
-            receipts: vec![Receipt { at: self.clock.now(), request: "MODEL".into(), status: 200, request_id: None }],
+            receipts: vec![Receipt {
+                at: self.clock.now(),
+                request: "MODEL".into(),
+                status: 200,
+                request_id: None,
+            }],
             artifacts: Vec::new(),
         })
     }
@@ -245,7 +286,9 @@ impl ModelWorker {
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         if self.world.happens(15) {
             let class = match self.world.rng().below(8) {
-                0 | 1 => FaultClass::Throttled { retry_after_ms: Some(20_000) },
+                0 | 1 => FaultClass::Throttled {
+                    retry_after_ms: Some(20_000),
+                },
                 2 => FaultClass::Throttled { retry_after_ms: None },
                 3 => FaultClass::Denied,
                 4 => FaultClass::Rejected,
@@ -256,14 +299,23 @@ impl ModelWorker {
         if a.kind.is_closing_round() {
             let results = a.checks.iter().map(|c| Checked {
                 task: c.task,
-                observation: self.world.read(&self.place(a, c.kind, c.target.object.clone()), &c.params, self.clock.now()),
+                observation: self.world.read(
+                    &self.place(a, c.kind, c.target.object.clone()),
+                    &c.params,
+                    self.clock.now(),
+                ),
             });
-            return Said::Checked { results: results.collect() };
+            return Said::Checked {
+                results: results.collect(),
+            };
         }
         let place = self.place(a, a.kind, a.target.object.clone());
         let before = self.read(a, &place);
         if !a.kind.spec().finds.is_empty() {
-            return Said::Found { finds: self.finds(a), observation: before };
+            return Said::Found {
+                finds: self.finds(a),
+                observation: before,
+            };
         }
         if a.mode == Mode::ObserveOnly {
             let mut observation = before;
@@ -273,32 +325,65 @@ impl ModelWorker {
             return Said::Observed { observation };
         }
         match judge(a.kind, &a.params, &before.facts, Some(&before.facts)) {
-            Verdict::Satisfied | Verdict::NotApplicable(_) => return Said::Satisfied { before: before.clone(), after: before },
-            Verdict::Blocked(_) => return Said::Fault { fault: fault(a, FaultClass::Blocked) },
-            Verdict::Unsatisfied(_) if !a.kind.spec().writes => return Said::Fault { fault: fault(a, FaultClass::Transient) },
+            Verdict::Satisfied | Verdict::NotApplicable(_) => {
+                return Said::Satisfied {
+                    before: before.clone(),
+                    after: before,
+                };
+            }
+            Verdict::Blocked(_) => {
+                return Said::Fault {
+                    fault: fault(a, FaultClass::Blocked),
+                };
+            }
+            Verdict::Unsatisfied(_) if !a.kind.spec().writes => {
+                return Said::Fault {
+                    fault: fault(a, FaultClass::Transient),
+                };
+            }
             Verdict::Unsatisfied(_) => {}
         }
         if self.world.happens(10) {
             let until = self.clock.now().plus(30_000);
             // Nothing was ordered yet: a once-only kind never says so before its order.
             if a.kind.spec().convergent {
-                return Said::Wait { until, why: "not ready".into(), checkpoint: None };
+                return Said::Wait {
+                    until,
+                    why: "not ready".into(),
+                    checkpoint: None,
+                };
             }
         }
         if a.kind.spec().convergent && self.world.happens(5) {
-            return Said::Progress { checkpoint: Facts::new().with("slice", 1) };
+            return Said::Progress {
+                checkpoint: Facts::new().with("slice", 1),
+            };
         }
         self.world.apply(&place);
-        let slow_ms = if self.world.happens(8) { a.run_for_ms.unsigned_abs() } else { 500 };
+        let slow_ms = if self.world.happens(8) {
+            a.run_for_ms.unsigned_abs()
+        } else {
+            500
+        };
         tokio::time::sleep(Duration::from_millis(slow_ms)).await;
         if self.world.happens(15) {
-            return Said::Fault { fault: fault(a, FaultClass::Unknown) };
+            return Said::Fault {
+                fault: fault(a, FaultClass::Unknown),
+            };
         }
-        Said::Satisfied { before, after: self.read(a, &place) }
+        Said::Satisfied {
+            before,
+            after: self.read(a, &place),
+        }
     }
 
     fn place(&self, a: &Assignment, kind: Kind, object: Option<ObjectId>) -> Place {
-        let subject = a.subject.0.values().next().map_or_else(|| "nobody".to_owned(), |id| id.0.clone());
+        let subject = a
+            .subject
+            .0
+            .values()
+            .next()
+            .map_or_else(|| "nobody".to_owned(), |id| id.0.clone());
         (a.tenant.clone(), subject, kind, object)
     }
 
@@ -329,7 +414,13 @@ impl ModelWorker {
         let mut finds = Vec::new();
         for n in 0..devices {
             let object = ObjectId(format!("{subject}-device-{n}"));
-            let mut find = |kind| finds.push(Find { kind, object: object.clone(), params: Facts::new() });
+            let mut find = |kind| {
+                finds.push(Find {
+                    kind,
+                    object: object.clone(),
+                    params: Facts::new(),
+                })
+            };
             find(Kind::EscrowRecoveryKeys);
             if n == 0 {
                 find(Kind::ConfirmDeviceReturned);

@@ -54,8 +54,19 @@ impl People {
         auditor: Arc<Auditor>,
         diligent: Arc<AtomicBool>,
     ) -> Arc<Self> {
-        let state = State { rng, errands, accepted: BTreeMap::new(), retried: BTreeMap::new() };
-        Arc::new(Self { state: Mutex::new(state), clock, transcript, auditor, diligent })
+        let state = State {
+            rng,
+            errands,
+            accepted: BTreeMap::new(),
+            retried: BTreeMap::new(),
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            clock,
+            transcript,
+            auditor,
+            diligent,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -89,7 +100,11 @@ impl People {
         loop {
             self.hand_in(&engine).await;
             // Also those that follow up on a waiver: nobody handed them in.
-            let filter = Filter { open_only: true, limit: 1_000, ..Filter::default() };
+            let filter = Filter {
+                open_only: true,
+                limit: 1_000,
+                ..Filter::default()
+            };
             for entry in engine.ledger().list(filter).await.unwrap_or_default() {
                 if self.diligent() || self.chance(700) {
                     self.look_at(&engine, &entry.tenant, entry.case).await;
@@ -114,15 +129,23 @@ impl People {
                     self.note(&format!("handed in {id}: {submitted:?}"));
                     let mut state = self.state();
                     state.accepted.insert(id, tenant);
-                    state.errands.retain(|e| e.at != errand.at || e.departure.case_id() != id);
+                    state
+                        .errands
+                        .retain(|e| e.at != errand.at || e.departure.case_id() != id);
                     if errand.again {
                         let at = now.plus(state.rng.between(MINUTE_MS, 6 * HOUR_MS));
-                        state.errands.push(Errand { at, again: false, ..errand });
+                        state.errands.push(Errand {
+                            at,
+                            again: false,
+                            ..errand
+                        });
                     }
                 }
                 Err(EngineError::Refused(refusal)) => {
                     self.note(&format!("handing in {id} was refused: {refusal}"));
-                    self.state().errands.retain(|e| e.at != errand.at || e.departure.case_id() != id);
+                    self.state()
+                        .errands
+                        .retain(|e| e.at != errand.at || e.departure.case_id() != id);
                 }
                 Err(_) => {}
             }
@@ -130,9 +153,14 @@ impl People {
     }
 
     async fn look_at(&self, engine: &Arc<Engine>, tenant: &TenantId, case: CaseId) {
-        let Ok(view) = engine.view(tenant, case).await else { return };
+        let Ok(view) = engine.view(tenant, case).await else {
+            return;
+        };
         if !self.diligent() && self.chance(6) {
-            let command = Command::Cancel { by: APPROVER.into(), reason: "he stays".into() };
+            let command = Command::Cancel {
+                by: APPROVER.into(),
+                reason: "he stays".into(),
+            };
             self.order(engine, &view, "cancels", command).await;
             return;
         }
@@ -145,16 +173,29 @@ impl People {
 
     async fn answer(&self, engine: &Arc<Engine>, view: &CaseView, need: &Need) {
         let wrongly = !self.diligent() && self.chance(150);
-        let by = if wrongly && self.chance(500) { REQUESTER } else { APPROVER }.to_owned();
+        let by = if wrongly && self.chance(500) {
+            REQUESTER
+        } else {
+            APPROVER
+        }
+        .to_owned();
         let stale = wrongly && by == APPROVER;
-        let task_digest = view.tasks.iter().find(|t| t.id == need.task).map_or(Digest::ZERO, |t| t.digest);
+        let task_digest = view
+            .tasks
+            .iter()
+            .find(|t| t.id == need.task)
+            .map_or(Digest::ZERO, |t| t.digest);
         let command = match need.what.as_str() {
-            "approve_plan" => {
-                Command::Approve { by, of: ApprovalOf::Plan(if stale { Digest::ZERO } else { view.plan_digest }) }
-            }
+            "approve_plan" => Command::Approve {
+                by,
+                of: ApprovalOf::Plan(if stale { Digest::ZERO } else { view.plan_digest }),
+            },
             "approve_task" => {
                 let digest = if stale { Digest::ZERO } else { task_digest };
-                Command::Approve { by, of: ApprovalOf::Task(need.task, digest) }
+                Command::Approve {
+                    by,
+                    of: ApprovalOf::Task(need.task, digest),
+                }
             }
             "attest" => {
                 let file = if need.kind == Kind::ConfirmDeviceReturned && !stale {
@@ -162,7 +203,12 @@ impl People {
                 } else {
                     None
                 };
-                Command::Attest { task: need.task, by, file, note: "seen".into() }
+                Command::Attest {
+                    task: need.task,
+                    by,
+                    file,
+                    note: "seen".into(),
+                }
             }
             _ => self.decide(need),
         };
@@ -181,15 +227,30 @@ impl People {
         let tries = *tries;
         let task = Some(need.task);
         if must && tries > 6 {
-            return Command::Cancel { by: APPROVER.into(), reason: "it cannot be done".into() };
+            return Command::Cancel {
+                by: APPROVER.into(),
+                reason: "it cannot be done".into(),
+            };
         }
         // Whoever has been waited for in vain for days is not waited for again.
         let hopeless = diligent && need.why.contains(Rule::StillWaiting.advice());
         if must || (tries % 3 != 0 && !hopeless) {
-            return Command::Retry { task, by: APPROVER.into() };
+            return Command::Retry {
+                task,
+                by: APPROVER.into(),
+            };
         }
-        let until = if diligent { 400 * DAY_MS } else { state.rng.between(HOUR_MS, 3 * DAY_MS) };
-        Command::Waive { task: need.task, by: APPROVER.into(), reason: "we go without".into(), until: now.plus(until) }
+        let until = if diligent {
+            400 * DAY_MS
+        } else {
+            state.rng.between(HOUR_MS, 3 * DAY_MS)
+        };
+        Command::Waive {
+            task: need.task,
+            by: APPROVER.into(),
+            reason: "we go without".into(),
+            until: now.plus(until),
+        }
     }
 
     async fn order(&self, engine: &Arc<Engine>, view: &CaseView, what: &str, command: Command) {

@@ -5,11 +5,11 @@ use crate::person::{APPROVER, Errand, REQUESTER};
 use crate::rng::Rng;
 use crate::transcript::EPOCH;
 use crate::trouble::Rates;
+use crate::vendor::Vendor;
 use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::policy::{Approvals, SuccessorRule};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use crate::vendor::Vendor;
 use offboard_domain::{Area, Capabilities, Departure, Kind, ObjectId, Policy, System, TenantId};
 use offboard_sim::population::demo;
 use offboard_sim::world::Cruelty;
@@ -28,31 +28,51 @@ pub(crate) fn tenant(n: usize) -> TenantId {
 
 /// What one system that can do everything claims.
 pub(crate) fn everything() -> Capabilities {
-    let kinds = Kind::ALL.iter().copied().filter(|k| k.spec().area != Area::Person).collect();
+    let kinds = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|k| k.spec().area != Area::Person)
+        .collect();
     Capabilities(BTreeMap::from([(system(), kinds)]))
 }
 
 /// A tenant's terms.
 pub(crate) fn terms(rng: &mut Rng, protected: BTreeSet<String>) -> Terms {
     let policy = Policy {
-        successor: if rng.happens(700) { SuccessorRule::Manager } else { SuccessorRule::Nobody },
+        successor: if rng.happens(700) {
+            SuccessorRule::Manager
+        } else {
+            SuccessorRule::Nobody
+        },
         approvals: Approvals {
             plan: rng.happens(850),
-            approvers: if rng.happens(300) { BTreeSet::from([APPROVER.to_owned()]) } else { BTreeSet::new() },
+            approvers: if rng.happens(300) {
+                BTreeSet::from([APPROVER.to_owned()])
+            } else {
+                BTreeSet::new()
+            },
             overdue_after_ms: rng.between(30 * MINUTE_MS, 4 * HOUR_MS),
             irreversible_delay_ms: rng.between(0, 40 * MINUTE_MS),
         },
         protected,
         legal_hold: rng.happens(200),
         hold_days: rng.happens(500).then_some(90),
-        forwarding: if rng.happens(300) { Forwarding::Successor } else { Forwarding::Remove },
+        forwarding: if rng.happens(300) {
+            Forwarding::Successor
+        } else {
+            Forwarding::Remove
+        },
         automatic_reply: rng.happens(500).then(|| "I have left; ask the desk.".to_owned()),
         meetings: match rng.below(3) {
             0 => Meetings::Leave,
             1 => Meetings::Cancel,
             _ => Meetings::HandOver,
         },
-        onedrive: if rng.happens(700) { OneDriveChoice::HandOver } else { OneDriveChoice::Ask },
+        onedrive: if rng.happens(700) {
+            OneDriveChoice::HandOver
+        } else {
+            OneDriveChoice::Ask
+        },
         wipe_company_devices: rng.happens(800),
         departures_per_hour: if rng.happens(150) { 1 } else { 25 },
         ..Policy::default()
@@ -67,7 +87,11 @@ pub(crate) fn terms(rng: &mut Rng, protected: BTreeSet<String>) -> Terms {
 /// A departure of somebody.
 pub(crate) fn departure(rng: &mut Rng, tenant: &TenantId, n: usize, person: PersonRef) -> Errand {
     let at = EPOCH.plus(rng.between(0, 3 * HOUR_MS));
-    let manner = if rng.happens(400) { Manner::Immediate } else { Manner::Planned };
+    let manner = if rng.happens(400) {
+        Manner::Immediate
+    } else {
+        Manner::Planned
+    };
     let effective_at = match manner {
         Manner::Immediate => at,
         Manner::Planned => at.plus(rng.between(-HOUR_MS, 8 * HOUR_MS)),
@@ -83,7 +107,11 @@ pub(crate) fn departure(rng: &mut Rng, tenant: &TenantId, n: usize, person: Pers
         successor: None,
         choices: Choices::default(),
     };
-    Errand { at, departure, again: rng.happens(200) }
+    Errand {
+        at,
+        departure,
+        again: rng.happens(200),
+    }
 }
 
 /// Everybody of the model's world.
@@ -94,7 +122,11 @@ pub(crate) fn model(rng: &mut Rng) -> (Tenants, Vec<Errand>, Vec<(TenantId, Stri
     let tenants = 1 + usize::try_from(rng.below(3)).unwrap_or(0);
     let mut terms_of = BTreeMap::new();
     for n in 0..tenants {
-        let protected = if rng.happens(200) { BTreeSet::from(["id-dan".to_owned()]) } else { BTreeSet::new() };
+        let protected = if rng.happens(200) {
+            BTreeSet::from(["id-dan".to_owned()])
+        } else {
+            BTreeSet::new()
+        };
         terms_of.insert(tenant(n), terms(rng, protected));
     }
     let (mut errands, mut canaries) = (Vec::new(), Vec::new());
@@ -102,7 +134,10 @@ pub(crate) fn model(rng: &mut Rng) -> (Tenants, Vec<Errand>, Vec<(TenantId, Stri
         let tenant = tenant(usize::try_from(rng.below(tenants as u64)).unwrap_or(0));
         let name = NAMES[usize::try_from(rng.below(NAMES.len() as u64)).unwrap_or(0)];
         let canary = format!("canary{:08x}", rng.next() >> 32);
-        let person = PersonRef { user_principal_name: Some(format!("{name}.{canary}@{tenant}.example")), ..PersonRef::default() };
+        let person = PersonRef {
+            user_principal_name: Some(format!("{name}.{canary}@{tenant}.example")),
+            ..PersonRef::default()
+        };
         canaries.push((tenant.clone(), canary));
         errands.push(departure(rng, &tenant, n, person));
     }
@@ -117,7 +152,10 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
         _ => Cruelty::cruel(),
     };
     // The certificate's way is tried with the connector itself; here a secret is enough.
-    let cruelty = Cruelty { sharepoint_needs_certificate: false, ..cruelty };
+    let cruelty = Cruelty {
+        sharepoint_needs_certificate: false,
+        ..cruelty
+    };
     let count = 1 + usize::try_from(rng.below(3)).unwrap_or(0);
     let (world, built) = demo(seed, cruelty, count, 0, EPOCH.0);
     let vendor = Vendor::new(world, built);
@@ -125,12 +163,20 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
     let mut terms_of = BTreeMap::new();
     for (tenant, built) in &vendor.tenants {
         let protected = BTreeSet::from([built.cast.break_glass.to_lowercase()]);
-        terms_of.insert(tenant.clone(), Terms { capabilities: capabilities.clone(), ..terms(rng, protected) });
+        terms_of.insert(
+            tenant.clone(),
+            Terms {
+                capabilities: capabilities.clone(),
+                ..terms(rng, protected)
+            },
+        );
     }
     let mut errands = Vec::new();
     for n in 0..1 + usize::try_from(rng.below(4)).unwrap_or(0) {
         let nth = usize::try_from(rng.below(count as u64)).unwrap_or(0);
-        let Some((tenant, built)) = vendor.tenants.iter().nth(nth) else { continue };
+        let Some((tenant, built)) = vendor.tenants.iter().nth(nth) else {
+            continue;
+        };
         let leavers = built.cast.leavers();
         let id = match rng.below(20) {
             0 => built.cast.break_glass.as_str(),
@@ -138,10 +184,19 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
             _ => leavers[usize::try_from(rng.below(leavers.len() as u64)).unwrap_or(0)],
         };
         let world = vendor.world();
-        let upn = world.tenant(&built.id).and_then(|t| t.person(id)).map(|p| p.upn.clone());
+        let upn = world
+            .tenant(&built.id)
+            .and_then(|t| t.person(id))
+            .map(|p| p.upn.clone());
         let person = match upn {
-            Some(upn) if rng.happens(500) => PersonRef { user_principal_name: Some(upn), ..PersonRef::default() },
-            _ => PersonRef { object_id: Some(ObjectId(id.to_owned())), ..PersonRef::default() },
+            Some(upn) if rng.happens(500) => PersonRef {
+                user_principal_name: Some(upn),
+                ..PersonRef::default()
+            },
+            _ => PersonRef {
+                object_id: Some(ObjectId(id.to_owned())),
+                ..PersonRef::default()
+            },
         };
         drop(world);
         errands.push(departure(rng, tenant, n, person));
@@ -153,8 +208,29 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
 pub(crate) fn rates(rng: &mut Rng) -> Rates {
     match rng.below(4) {
         0 => Rates::NONE,
-        1 => Rates { fails_before: 5, fails_after: 5, delayed: 50, duplicated: 20, late: 20, severed: 5 },
-        2 => Rates { fails_before: 40, fails_after: 40, delayed: 100, duplicated: 100, late: 100, severed: 20 },
-        _ => Rates { fails_before: 150, fails_after: 150, delayed: 200, duplicated: 300, late: 300, severed: 80 },
+        1 => Rates {
+            fails_before: 5,
+            fails_after: 5,
+            delayed: 50,
+            duplicated: 20,
+            late: 20,
+            severed: 5,
+        },
+        2 => Rates {
+            fails_before: 40,
+            fails_after: 40,
+            delayed: 100,
+            duplicated: 100,
+            late: 100,
+            severed: 20,
+        },
+        _ => Rates {
+            fails_before: 150,
+            fails_after: 150,
+            delayed: 200,
+            duplicated: 300,
+            late: 300,
+            severed: 80,
+        },
     }
 }

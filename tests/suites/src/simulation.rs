@@ -15,11 +15,11 @@ use crate::seams::{FaultyLedger, FaultyQueue};
 use crate::transcript::{EPOCH, Transcript};
 use crate::trouble::{Fortune, Rates, Trouble};
 use crate::vendor::{Reached, Vendor};
-use offboard_dispatcher::tenants::Tenants;
 use ed25519_dalek::SigningKey;
+use offboard_dispatcher::tenants::Tenants;
 use offboard_dispatcher::{Closer, Engine, Parts};
-use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::standing::{standing, words};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{Case, CaseState, Digest, Gates, Kind, TenantId, Timestamp, evidence};
 use offboard_ledger::MemoryLedger;
 use offboard_queue::LocalQueue;
@@ -181,7 +181,11 @@ impl Stage {
             Workers::Model => {
                 let (tenants, errands, canaries) = script::model(&mut script);
                 auditor.watch_for(canaries);
-                (Outside::Model(ModelWorld::new(Rng::of(seed, "world"), unkind)), tenants, errands)
+                (
+                    Outside::Model(ModelWorld::new(Rng::of(seed, "world"), unkind)),
+                    tenants,
+                    errands,
+                )
             }
             Workers::Real => {
                 let claims = script::everything().0.into_values().flatten().collect();
@@ -192,8 +196,14 @@ impl Stage {
                 (Outside::Vendor(vendor), tenants, errands)
             }
         };
-        let people =
-            People::new(Rng::of(seed, "people"), errands, clock.clone(), transcript.clone(), auditor.clone(), calm.clone());
+        let people = People::new(
+            Rng::of(seed, "people"),
+            errands,
+            clock.clone(),
+            transcript.clone(),
+            auditor.clone(),
+            calm.clone(),
+        );
         Self {
             seed,
             rates: script::rates(&mut rng),
@@ -242,7 +252,11 @@ impl Stage {
     }
 
     fn queue(&self, trouble: &Arc<Trouble>) -> Arc<FaultyQueue> {
-        Arc::new(FaultyQueue { inner: self.broker.clone(), auditor: self.auditor.clone(), trouble: trouble.clone() })
+        Arc::new(FaultyQueue {
+            inner: self.broker.clone(),
+            auditor: self.auditor.clone(),
+            trouble: trouble.clone(),
+        })
     }
 
     fn dispatcher(&mut self) -> Process {
@@ -281,7 +295,12 @@ impl Stage {
                 people.live(life),
             );
         })];
-        Process { tasks, trouble, engine: Some(engine), _stop: stop }
+        Process {
+            tasks,
+            trouble,
+            engine: Some(engine),
+            _stop: stop,
+        }
     }
 
     fn signer(&self) -> SigningKey {
@@ -294,7 +313,12 @@ impl Stage {
         let (stop, stopped) = watch::channel(false);
         let task = match self.outside.clone() {
             Outside::Model(world) => {
-                let worker = ModelWorker { queue, world, clock: self.clock.clone(), trouble: trouble.clone() };
+                let worker = ModelWorker {
+                    queue,
+                    world,
+                    clock: self.clock.clone(),
+                    trouble: trouble.clone(),
+                };
                 tokio::spawn(async move { worker.run().await })
             }
             Outside::Vendor(vendor) => {
@@ -308,7 +332,12 @@ impl Stage {
                 tokio::spawn(async move { worker.run(stopped).await })
             }
         };
-        Process { tasks: vec![task], trouble, engine: None, _stop: stop }
+        Process {
+            tasks: vec![task],
+            trouble,
+            engine: None,
+            _stop: stop,
+        }
     }
 
     async fn end(&self, process: Process) {
@@ -319,7 +348,8 @@ impl Stage {
             if let Err(error) = task.await
                 && error.is_panic()
             {
-                self.auditor.violated(Invariant::NoPanic, format!("a {} broke", process.trouble.name()));
+                self.auditor
+                    .violated(Invariant::NoPanic, format!("a {} broke", process.trouble.name()));
             }
         }
     }
@@ -334,7 +364,11 @@ impl Stage {
             }
             self.broker = new_broker(&self.clock);
         }
-        let down_ms = if self.rng.happens(300) { self.rng.between(0, 30 * MINUTE_MS) } else { self.rng.between(0, 5_000) };
+        let down_ms = if self.rng.happens(300) {
+            self.rng.between(0, 30 * MINUTE_MS)
+        } else {
+            self.rng.between(0, 5_000)
+        };
         tokio::time::sleep(Duration::from_millis(down_ms.unsigned_abs())).await;
         if self.tails_are_lost {
             self.lose_a_tail().await;
@@ -408,7 +442,11 @@ impl Stage {
         }
         dispatcher = self.again(dispatcher, &mut worker).await;
         let deadline = self.clock.now().plus(SETTLES_WITHIN_MS);
-        while self.clock.now() < deadline && !self.settled() && !self.spins() && !dispatcher.tasks.iter().any(JoinHandle::is_finished) {
+        while self.clock.now() < deadline
+            && !self.settled()
+            && !self.spins()
+            && !dispatcher.tasks.iter().any(JoinHandle::is_finished)
+        {
             tokio::select! {
                 biased;
                 () = self.auditor.halted() => break,
@@ -425,7 +463,10 @@ impl Stage {
     }
 
     fn spins(&self) -> bool {
-        self.auditor.verdict().iter().any(|v| v.invariant == Invariant::WakeMovesForward)
+        self.auditor
+            .verdict()
+            .iter()
+            .any(|v| v.invariant == Invariant::WakeMovesForward)
     }
 
     fn settled(&self) -> bool {
@@ -437,23 +478,31 @@ impl Stage {
     fn judge(&self, dispatcher: &Process) {
         for (case, tenant) in self.people.accepted() {
             if self.auditor.with_case(&tenant, case, |_| ()).is_none() {
-                self.auditor.violated(Invariant::AcceptedNeverLost, format!("{case} was accepted and is not there"));
+                self.auditor.violated(
+                    Invariant::AcceptedNeverLost,
+                    format!("{case} was accepted and is not there"),
+                );
             }
         }
         let mut unsettled = Vec::new();
-        self.auditor.each_case(|tenant, shadow| unsettled.extend(self.why_open(tenant, &shadow.case)));
+        self.auditor
+            .each_case(|tenant, shadow| unsettled.extend(self.why_open(tenant, &shadow.case)));
         for what in unsettled {
             self.note(&what);
             self.auditor.violated(Invariant::Liveness, what);
         }
         if !self.people.handed_in() {
-            self.auditor.violated(Invariant::Liveness, "a departure could never be handed in".into());
+            self.auditor
+                .violated(Invariant::Liveness, "a departure could never be handed in".into());
         }
         if let Some(engine) = &dispatcher.engine
             && self.settled()
             && !engine.idle()
         {
-            self.auditor.violated(Invariant::CreditIsKept, format!("everything is settled, but the engine holds: {}", engine.holdings()));
+            self.auditor.violated(
+                Invariant::CreditIsKept,
+                format!("everything is settled, but the engine holds: {}", engine.holdings()),
+            );
         }
         match &self.outside {
             Outside::Model(world) => self.judge_model(world),
@@ -464,7 +513,12 @@ impl Stage {
     fn judge_model(&self, world: &ModelWorld) {
         for act in world.acts() {
             if act.kind == Kind::WipeDevice && act.times > 1 {
-                let what = format!("{} of {} was wiped {} times", act.object.map_or(String::new(), |o| o.0), act.tenant, act.times);
+                let what = format!(
+                    "{} of {} was wiped {} times",
+                    act.object.map_or(String::new(), |o| o.0),
+                    act.tenant,
+                    act.times
+                );
                 self.auditor.violated(Invariant::WipeNeverTwice, what);
             }
         }
@@ -474,7 +528,9 @@ impl Stage {
         let mut allowed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut given_up: BTreeSet<String> = BTreeSet::new();
         self.auditor.each_case(|tenant, shadow| {
-            let Some(built) = vendor.tenants.get(tenant) else { return };
+            let Some(built) = vendor.tenants.get(tenant) else {
+                return;
+            };
             if shadow.case.tasks.len() > 1 {
                 if shadow.drive_given_up {
                     given_up.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
@@ -489,10 +545,17 @@ impl Stage {
         for entry in world.journal() {
             let Actor::App { .. } = entry.actor else { continue };
             let at = entry.at_ms - EPOCH.0;
-            self.note(&format!("world {at} {} {} {}", entry.effect, entry.subject, entry.object));
+            self.note(&format!(
+                "world {at} {} {} {}",
+                entry.effect, entry.subject, entry.object
+            ));
             let allowed = allowed.get(&entry.tenant).unwrap_or(&none);
-            if entry.effect != Effect::KeyRead && !allowed.contains(&entry.subject) && !allowed.contains(&entry.object) {
-                let what = format!("{} of {} on {} in {}", entry.effect, entry.subject, entry.object, entry.tenant);
+            if entry.effect != Effect::KeyRead && !allowed.contains(&entry.subject) && !allowed.contains(&entry.object)
+            {
+                let what = format!(
+                    "{} of {} on {} in {}",
+                    entry.effect, entry.subject, entry.object, entry.tenant
+                );
                 self.auditor.violated(Invariant::NeverAnotherSubject, what);
             }
         }
@@ -501,14 +564,21 @@ impl Stage {
             let invariant = match harm.harm {
                 // By a person's explicit decision, which the case records.
                 Harm::DriveNotHandedOver if given_up.contains(&harm.subject) => continue,
-                Harm::LicenceBeforeConversion | Harm::MailboxLost | Harm::KeptMailboxUnlicensed | Harm::DriveNotHandedOver => {
-                    Invariant::LicenceAfterPreservation
-                }
+                Harm::LicenceBeforeConversion
+                | Harm::MailboxLost
+                | Harm::KeptMailboxUnlicensed
+                | Harm::DriveNotHandedOver => Invariant::LicenceAfterPreservation,
                 Harm::PersonalDeviceWiped => Invariant::WipeNeverPersonal,
                 Harm::WipedTwice => Invariant::WipeNeverTwice,
                 _ => Invariant::NoHarm,
             };
-            let what = format!("{} to {} by {} at {}", harm.harm.name(), harm.subject, harm.object, Timestamp(harm.at_ms));
+            let what = format!(
+                "{} to {} by {} at {}",
+                harm.harm.name(),
+                harm.subject,
+                harm.object,
+                Timestamp(harm.at_ms)
+            );
             self.auditor.violated(invariant, what);
         }
     }
@@ -519,7 +589,13 @@ impl Stage {
         self.auditor.each_case(|tenant, shadow| {
             if shadow.case.state == CaseState::Closed {
                 let sealed_at = shadow.sealed_at;
-                closed.push((tenant.clone(), shadow.case.id, shadow.case.evidence, sealed_at, shadow.case.tasks.len()));
+                closed.push((
+                    tenant.clone(),
+                    shadow.case.id,
+                    shadow.case.evidence,
+                    sealed_at,
+                    shadow.case.tasks.len(),
+                ));
             }
         });
         let key = self.signer().verifying_key();
@@ -527,17 +603,21 @@ impl Stage {
             let name = format!("{tenant}/{case}/evidence-{sealed_at}.dsse.json");
             let wrong = match self.evidence.get_named(&name).await {
                 Err(error) => Some(error.to_string()),
-                Ok(bytes) if digest != Some(Digest::of(&bytes)) => Some("it is not the file that the case names".to_owned()),
+                Ok(bytes) if digest != Some(Digest::of(&bytes)) => {
+                    Some("it is not the file that the case names".to_owned())
+                }
                 Ok(bytes) => match evidence::verify(&bytes, &key) {
                     Err(error) => Some(error.to_string()),
-                    Ok(statement) if statement.predicate.tasks.len() != tasks => {
-                        Some(format!("it tells of {} tasks, there are {tasks}", statement.predicate.tasks.len()))
-                    }
+                    Ok(statement) if statement.predicate.tasks.len() != tasks => Some(format!(
+                        "it tells of {} tasks, there are {tasks}",
+                        statement.predicate.tasks.len()
+                    )),
                     Ok(_) => self.auditor.foreign_canary(&tenant, &bytes),
                 },
             };
             if let Some(wrong) = wrong {
-                self.auditor.violated(Invariant::EvidenceVerifies, format!("{name}: {wrong}"));
+                self.auditor
+                    .violated(Invariant::EvidenceVerifies, format!("{name}: {wrong}"));
             }
         }
     }
@@ -553,7 +633,12 @@ impl Stage {
             .filter(|t| !t.is_settled())
             .map(|t| format!("{} {}", t.kind(), words(&standing(case, t, now, &gates), t)))
             .collect();
-        Some(format!("{tenant} {} is {} after all: {}", case.id, case.state.word(), open.join("; ")))
+        Some(format!(
+            "{tenant} {} is {} after all: {}",
+            case.id,
+            case.state.word(),
+            open.join("; ")
+        ))
     }
 
     fn outcome(self) -> Outcome {

@@ -25,7 +25,10 @@ pub(crate) struct Transcript {
 impl Transcript {
     /// An empty one; with `keep` the lines stay, else only their digest.
     pub(crate) fn new(keep: bool) -> Self {
-        Self { lines: Mutex::default(), keep }
+        Self {
+            lines: Mutex::default(),
+            keep,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -36,7 +39,13 @@ impl Transcript {
     pub(crate) fn line(&self, now: Timestamp, text: &str) {
         let mut lines = self.lock();
         let ms = now.since(EPOCH);
-        let line = format!("{:>4}:{:02}:{:02}.{:03} {text}", ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
+        let line = format!(
+            "{:>4}:{:02}:{:02}.{:03} {text}",
+            ms / 3_600_000,
+            ms / 60_000 % 60,
+            ms / 1_000 % 60,
+            ms % 1_000
+        );
         lines.hash.update(line.as_bytes());
         lines.hash.update(b"\n");
         lines.count += 1;

@@ -32,8 +32,14 @@ pub(crate) struct Rates {
 
 impl Rates {
     /// No fault at all.
-    pub(crate) const NONE: Self =
-        Self { fails_before: 0, fails_after: 0, delayed: 0, duplicated: 0, late: 0, severed: 0 };
+    pub(crate) const NONE: Self = Self {
+        fails_before: 0,
+        fails_after: 0,
+        delayed: 0,
+        duplicated: 0,
+        late: 0,
+        severed: 0,
+    };
 }
 
 /// What becomes of one call.
@@ -77,7 +83,15 @@ pub(crate) struct Fortune {
 
 impl Trouble {
     pub(crate) fn new(fortune: Fortune) -> Arc<Self> {
-        let Fortune { name, clock, transcript, rng, rates, calm, dies_in } = fortune;
+        let Fortune {
+            name,
+            clock,
+            transcript,
+            rng,
+            rates,
+            calm,
+            dies_in,
+        } = fortune;
         Arc::new(Self {
             name,
             clock,
@@ -95,7 +109,11 @@ impl Trouble {
     }
 
     fn rates(&self) -> Rates {
-        if self.calm.load(Ordering::Relaxed) { Rates::NONE } else { self.rates }
+        if self.calm.load(Ordering::Relaxed) {
+            Rates::NONE
+        } else {
+            self.rates
+        }
     }
 
     /// The process's name.
@@ -118,7 +136,11 @@ impl Trouble {
         let rates = self.rates();
         let delay_ms = {
             let mut rng = self.rng();
-            if rng.happens(rates.delayed) { rng.between(1, 4_000).unsigned_abs() } else { 0 }
+            if rng.happens(rates.delayed) {
+                rng.between(1, 4_000).unsigned_abs()
+            } else {
+                0
+            }
         };
         if delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
@@ -144,7 +166,11 @@ impl Trouble {
     fn fate(&self, rates: Rates) -> Fate {
         let mut rng = self.rng();
         if self.dies_in.load(Ordering::Relaxed) > 0 && self.dies_in.fetch_sub(1, Ordering::Relaxed) == 1 {
-            return if rng.happens(500) { Fate::DiesBefore } else { Fate::DiesAfter };
+            return if rng.happens(500) {
+                Fate::DiesBefore
+            } else {
+                Fate::DiesAfter
+            };
         }
         if rng.happens(rates.fails_before) {
             Fate::FailsBefore
@@ -177,7 +203,8 @@ impl Trouble {
     pub(crate) fn lateness(&self) -> Option<Duration> {
         let rates = self.rates();
         let mut rng = self.rng();
-        rng.happens(rates.late).then(|| Duration::from_millis(rng.between(1, 90_000).unsigned_abs()))
+        rng.happens(rates.late)
+            .then(|| Duration::from_millis(rng.between(1, 90_000).unsigned_abs()))
     }
 
     pub(crate) fn severs(&self) -> bool {

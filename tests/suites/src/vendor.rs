@@ -34,8 +34,14 @@ pub(crate) struct Vendor {
 
 impl Vendor {
     pub(crate) fn new(world: World, tenants: Vec<DemoTenant>) -> Arc<Self> {
-        let named = tenants.into_iter().filter_map(|t| Some((TenantId::new(&t.short).ok()?, t)));
-        Arc::new(Self { world: Mutex::new(world), face: GraphFace::new(Bases::at(ROOT)), tenants: named.collect() })
+        let named = tenants
+            .into_iter()
+            .filter_map(|t| Some((TenantId::new(&t.short).ok()?, t)));
+        Arc::new(Self {
+            world: Mutex::new(world),
+            face: GraphFace::new(Bases::at(ROOT)),
+            tenants: named.collect(),
+        })
     }
 
     /// The world.
@@ -46,7 +52,10 @@ impl Vendor {
     /// The canaries of a tenant's people.
     pub(crate) fn canaries(&self, tenant: &DemoTenant) -> Vec<String> {
         let world = self.world();
-        let people = world.tenant(&tenant.id).into_iter().flat_map(|tenant| tenant.people.iter());
+        let people = world
+            .tenant(&tenant.id)
+            .into_iter()
+            .flat_map(|tenant| tenant.people.iter());
         people.map(|(_, person)| person.canary.clone()).collect()
     }
 
@@ -77,7 +86,10 @@ impl Wire {
                 for caller in callers {
                     let person = world.tenant(&caller.tenant).and_then(|t| t.person(id)).cloned();
                     if let Some(person) = person {
-                        let order = LicenceOrder { remove: person.direct_licenses.iter().cloned().collect(), ..LicenceOrder::default() };
+                        let order = LicenceOrder {
+                            remove: person.direct_licenses.iter().cloned().collect(),
+                            ..LicenceOrder::default()
+                        };
                         drop(world.assign_license(&caller, now, id, &order));
                     }
                 }
@@ -119,9 +131,11 @@ impl Carrier for Wire {
         tokio::time::sleep(Duration::from_millis(latency_ms)).await;
         match answer {
             WireAnswer::Lost { .. } => None,
-            WireAnswer::Response(response) => {
-                Some(CarriedAnswer { status: response.status, headers: response.headers, body: Bytes::from(response.body) })
-            }
+            WireAnswer::Response(response) => Some(CarriedAnswer {
+                status: response.status,
+                headers: response.headers,
+                body: Bytes::from(response.body),
+            }),
         }
     }
 }
@@ -131,13 +145,27 @@ pub(crate) struct Reached(BTreeMap<(TenantId, System), Arc<dyn Connector>>);
 
 impl Reached {
     /// Every tenant of the vendor, reached by a process with this fortune.
-    pub(crate) fn new(vendor: &Arc<Vendor>, clock: &Arc<dyn Clock>, trouble: &Arc<Trouble>, broken: Option<Broken>) -> Self {
+    pub(crate) fn new(
+        vendor: &Arc<Vendor>,
+        clock: &Arc<dyn Clock>,
+        trouble: &Arc<Trouble>,
+        broken: Option<Broken>,
+    ) -> Self {
         let system = script::system();
-        let wire = Wire { vendor: vendor.clone(), clock: clock.clone(), trouble: trouble.clone(), broken };
+        let wire = Wire {
+            vendor: vendor.clone(),
+            clock: clock.clone(),
+            trouble: trouble.clone(),
+            broken,
+        };
         let http = HttpClient::carried_by(Arc::new(wire));
         let bases = Bases::at(ROOT);
-        let endpoints =
-            Endpoints { login: bases.login, graph: bases.graph, exchange: bases.exchange, sharepoint: Some(bases.sharepoint) };
+        let endpoints = Endpoints {
+            login: bases.login,
+            graph: bases.graph,
+            exchange: bases.exchange,
+            sharepoint: Some(bases.sharepoint),
+        };
         let mut reached: BTreeMap<(TenantId, System), Arc<dyn Connector>> = BTreeMap::new();
         for (tenant, built) in &vendor.tenants {
             let settings = GraphSettings {

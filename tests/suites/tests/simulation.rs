@@ -46,7 +46,13 @@ fn run(workers: Workers, usual: u64) {
                             "seed {seed} was not reached within {} s: the simulation has become slower",
                             NORMAL_RUN.as_secs()
                         );
-                        let outcome = Simulation::run(seed, &Shape { workers, ..Shape::default() });
+                        let outcome = Simulation::run(
+                            seed,
+                            &Shape {
+                                workers,
+                                ..Shape::default()
+                            },
+                        );
                         if !outcome.violated.is_empty() {
                             bad.push(told(&outcome, workers));
                         }
@@ -55,7 +61,10 @@ fn run(workers: Workers, usual: u64) {
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|t| t.join().expect("a simulation does not panic")).collect()
+        threads
+            .into_iter()
+            .flat_map(|t| t.join().expect("a simulation does not panic"))
+            .collect()
     });
     assert!(bad.is_empty(), "{} of {count} seeds:\n{}", bad.len(), bad.join("\n"));
 }
@@ -74,11 +83,19 @@ fn every_seed_with_the_models_workers_keeps_the_invariants() {
 fn two_runs_of_a_seed_have_one_transcript() {
     for workers in [Workers::Real, Workers::Model] {
         for seed in 0..20 {
-            let shape = Shape { workers, verbose: true, ..Shape::default() };
+            let shape = Shape {
+                workers,
+                verbose: true,
+                ..Shape::default()
+            };
             let (one, two) = (Simulation::run(seed, &shape), Simulation::run(seed, &shape));
             let parted = one.transcript.iter().zip(&two.transcript).find(|(a, b)| a != b);
             assert_eq!(parted, None, "seed {seed} of {workers:?}");
-            assert_eq!((one.digest, one.lines), (two.digest, two.lines), "seed {seed} of {workers:?}");
+            assert_eq!(
+                (one.digest, one.lines),
+                (two.digest, two.lines),
+                "seed {seed} of {workers:?}"
+            );
         }
     }
 }
@@ -87,9 +104,20 @@ fn two_runs_of_a_seed_have_one_transcript() {
 const BITES_WITHIN: u64 = 40;
 
 fn bites(broken: Broken, invariant: Invariant) {
-    let shape = Shape { broken: Some(broken), ..Shape::default() };
-    let caught = (0..BITES_WITHIN).any(|seed| Simulation::run(seed, &shape).violated.iter().any(|v| v.invariant == invariant));
-    assert!(caught, "{broken:?} was not caught as {invariant} within {BITES_WITHIN} seeds");
+    let shape = Shape {
+        broken: Some(broken),
+        ..Shape::default()
+    };
+    let caught = (0..BITES_WITHIN).any(|seed| {
+        Simulation::run(seed, &shape)
+            .violated
+            .iter()
+            .any(|v| v.invariant == invariant)
+    });
+    assert!(
+        caught,
+        "{broken:?} was not caught as {invariant} within {BITES_WITHIN} seeds"
+    );
 }
 
 #[test]

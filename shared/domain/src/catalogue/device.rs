@@ -43,7 +43,11 @@ pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
     writes: false,
     approval: Approval::None,
     after: &[Dep::only(Kind::DiscoverDevices)],
-    judge: Judge { not_applicable: &[], satisfied: Cond::True("escrow_complete"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::True("escrow_complete"),
+        blocked: &[],
+    },
     closing: ClosingProof::Receipt("the keys are in the store; the device may be gone"),
     ..DEVICE
 };
@@ -54,12 +58,19 @@ pub(super) const RETIRE: KindSpec = KindSpec {
     name: "device.retire",
     title: "Retire the personal device",
     urgency: Urgency::U1,
-    after: &[Dep::only(Kind::DiscoverDevices), Dep::on(Kind::DisableSignIn), Dep::on(Kind::EscrowRecoveryKeys)],
+    after: &[
+        Dep::only(Kind::DiscoverDevices),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::EscrowRecoveryKeys),
+    ],
     conflicts: &[Kind::ConvertToShared],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::True("retired"),
-        blocked: &[(Cond::Is("owner_type", "company"), "the device is the company's now; decide by hand what becomes of it")],
+        blocked: &[(
+            Cond::Is("owner_type", "company"),
+            "the device is the company's now; decide by hand what becomes of it",
+        )],
     },
     reversible: false,
     closing: ClosingProof::Receipt("the device's record goes when it is retired"),
@@ -82,8 +93,14 @@ pub(super) const WIPE: KindSpec = KindSpec {
         not_applicable: &[],
         satisfied: Cond::All(&[Cond::True("wiped"), Cond::Is("owner_type", "company")]),
         blocked: &[
-            (Cond::Is("owner_type", "personal"), "the device is personal; it is never wiped"),
-            (Cond::True("gone_unproven"), "the device's record is gone and its last known action state does not prove a wipe"),
+            (
+                Cond::Is("owner_type", "personal"),
+                "the device is personal; it is never wiped",
+            ),
+            (
+                Cond::True("gone_unproven"),
+                "the device's record is gone and its last known action state does not prove a wipe",
+            ),
         ],
     },
     convergent: false,
@@ -99,7 +116,11 @@ pub(super) const UNASSIGN_AUTOPILOT: KindSpec = KindSpec {
     title: "Remove the device's Autopilot assignment",
     urgency: Urgency::U3,
     after: &[Dep::only(Kind::DiscoverDevices), Dep::on(Kind::WipeDevice)],
-    judge: Judge { not_applicable: &[], satisfied: Cond::False("autopilot_assigned"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::False("autopilot_assigned"),
+        blocked: &[],
+    },
     ..DEVICE
 };
 

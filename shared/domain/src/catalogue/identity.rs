@@ -16,7 +16,10 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
         not_applicable: &[],
         satisfied: Cond::All(&[Cond::True("found"), Cond::False("ambiguous")]),
         blocked: &[
-            (Cond::True("ambiguous"), "more than one account matches the request; name it by its object id"),
+            (
+                Cond::True("ambiguous"),
+                "more than one account matches the request; name it by its object id",
+            ),
             (Cond::False("found"), "no account matches the request"),
         ],
     },
@@ -48,7 +51,11 @@ pub(super) const REMOVE_DIRECTORY_ROLES: KindSpec = KindSpec {
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
     after: &[Dep::on(Kind::SnapshotAccess)],
-    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("role_ids"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("role_ids"),
+        blocked: &[],
+    },
     ..WRITING
 };
 
@@ -60,7 +67,11 @@ pub(super) const DISABLE_SIGN_IN: KindSpec = KindSpec {
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
     after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::RemoveDirectoryRoles)],
-    judge: Judge { not_applicable: &[], satisfied: Cond::False("enabled"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::False("enabled"),
+        blocked: &[],
+    },
     redo: &[Kind::RevokeSessions, Kind::RevokeSessionsAgain],
     ..WRITING
 };
@@ -90,7 +101,11 @@ pub(super) const REVOKE_SESSIONS: KindSpec = KindSpec {
     title: "Revoke all sessions",
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
-    after: &[Dep::on(Kind::DisableSignIn), Dep::on(Kind::ResetPassword), Dep::on(Kind::RemoveDirectoryRoles)],
+    after: &[
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::ResetPassword),
+        Dep::on(Kind::RemoveDirectoryRoles),
+    ],
     judge: Judge {
         not_applicable: &[(Cond::True("guest"), "a guest's sessions belong to his home tenant")],
         satisfied: Cond::MovedPast("sessions_valid_from_ms"),
@@ -116,7 +131,11 @@ pub(super) const REMOVE_AUTH_METHODS: KindSpec = KindSpec {
     name: "identity.remove_auth_methods",
     title: "Remove every sign-in method but the password",
     after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::RevokeSessions)],
-    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("method_ids"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("method_ids"),
+        blocked: &[],
+    },
     reversible: false,
     ..WRITING
 };
@@ -126,7 +145,11 @@ pub(super) const REMOVE_OAUTH_GRANTS: KindSpec = KindSpec {
     name: "identity.remove_oauth_grants",
     title: "Remove the consents that he gave to applications",
     after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::RevokeSessions)],
-    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("grant_ids"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("grant_ids"),
+        blocked: &[],
+    },
     controls: control::GRANTS,
     ..WRITING
 };
@@ -136,7 +159,11 @@ pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
     name: "identity.remove_app_roles",
     title: "Remove application role assignments",
     after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::RevokeSessions)],
-    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("app_role_ids"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("app_role_ids"),
+        blocked: &[],
+    },
     controls: control::GRANTS,
     ..WRITING
 };
@@ -170,7 +197,11 @@ pub(super) const REMOVE_GROUP_OWNERSHIPS: KindSpec = KindSpec {
     urgency: Urgency::U2,
     after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::HandOverGroups)],
     conflicts: &[Kind::RemoveGroupMemberships],
-    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("owned_group_ids"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("owned_group_ids"),
+        blocked: &[],
+    },
     controls: control::GROUPS,
     ..WRITING
 };
@@ -183,7 +214,11 @@ pub(super) const REMOVE_GROUP_MEMBERSHIPS: KindSpec = KindSpec {
     name: "identity.remove_group_memberships",
     title: "Remove group memberships",
     urgency: Urgency::U2,
-    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::HandOverGroups), Dep::on(Kind::RemoveGroupOwnerships)],
+    after: &[
+        Dep::on(Kind::SnapshotDirectory),
+        Dep::on(Kind::HandOverGroups),
+        Dep::on(Kind::RemoveGroupOwnerships),
+    ],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::All(&[Cond::Empty("removable_group_ids"), Cond::Empty("synced_group_ids")]),

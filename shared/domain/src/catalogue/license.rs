@@ -55,11 +55,25 @@ pub(super) const RELEASE_DIRECT: KindSpec = KindSpec {
     name: "license.release_direct",
     title: "Release directly assigned licences",
     after: &[
-        PRESERVED[0], PRESERVED[1], PRESERVED[2], PRESERVED[3], PRESERVED[4], PRESERVED[5], PRESERVED[6],
-        PRESERVED[7], PRESERVED[8], PRESERVED[9], PRESERVED[10], PRESERVED[11],
+        PRESERVED[0],
+        PRESERVED[1],
+        PRESERVED[2],
+        PRESERVED[3],
+        PRESERVED[4],
+        PRESERVED[5],
+        PRESERVED[6],
+        PRESERVED[7],
+        PRESERVED[8],
+        PRESERVED[9],
+        PRESERVED[10],
+        PRESERVED[11],
         Dep::on(Kind::ReleaseGroupLicenses),
     ],
-    judge: Judge { not_applicable: &[], satisfied: Cond::Empty("direct_sku_ids"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("direct_sku_ids"),
+        blocked: &[],
+    },
     ..LICENSE
 };
 
@@ -71,8 +85,15 @@ pub(super) const PROVE_POOL: KindSpec = KindSpec {
     area: Area::License,
     stage: Stage::Licences,
     urgency: Urgency::U3,
-    after: &[Dep::on(Kind::ReleaseGroupLicenses), Dep::on(Kind::ReleaseDirectLicenses)],
-    judge: Judge { not_applicable: &[], satisfied: Cond::True("pool_agrees"), blocked: &[] },
+    after: &[
+        Dep::on(Kind::ReleaseGroupLicenses),
+        Dep::on(Kind::ReleaseDirectLicenses),
+    ],
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::True("pool_agrees"),
+        blocked: &[],
+    },
     closing: ClosingProof::Receipt("colleagues move the pool's numbers all day"),
     controls: control::LICENCES,
     ..READING

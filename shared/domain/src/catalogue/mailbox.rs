@@ -8,7 +8,11 @@ use crate::judge::{Cond, Judge};
 
 const NO_MAILBOX: (Cond, &str) = (Cond::False("mailbox_exists"), "the account has no mailbox");
 
-const MAILBOX: KindSpec = KindSpec { area: Area::Mailbox, stage: Stage::Knowledge, ..WRITING };
+const MAILBOX: KindSpec = KindSpec {
+    area: Area::Mailbox,
+    stage: Stage::Knowledge,
+    ..WRITING
+};
 
 /// Rules, forwarding, delegates, protocols, mobile devices, size, holds.
 pub(super) const SNAPSHOT: KindSpec = KindSpec {
@@ -28,8 +32,16 @@ pub(super) const BLOCK_PROTOCOLS: KindSpec = KindSpec {
     title: "Turn off mail protocols, SMTP AUTH and with them application passwords",
     stage: Stage::Access,
     urgency: Urgency::U0,
-    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn), Dep::on(Kind::RevokeSessions)],
-    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("open_protocols"), blocked: &[] },
+    after: &[
+        Dep::on(Kind::SnapshotMailbox),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::RevokeSessions),
+    ],
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::Empty("open_protocols"),
+        blocked: &[],
+    },
     controls: control::ACCESS,
     ..MAILBOX
 };
@@ -40,7 +52,11 @@ pub(super) const HOLD: KindSpec = KindSpec {
     title: "Put the mailbox on legal hold",
     wanted: Wanted::Chosen("legal_hold"),
     after: &[Dep::on(Kind::SnapshotMailbox)],
-    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::True("litigation_hold"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::True("litigation_hold"),
+        blocked: &[],
+    },
     controls: control::RETENTION,
     ..MAILBOX
 };
@@ -51,7 +67,11 @@ pub(super) const HIDE_FROM_ADDRESS_LISTS: KindSpec = KindSpec {
     title: "Hide from address lists",
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
     conflicts: &[Kind::ConvertToShared],
-    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::True("hidden"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::True("hidden"),
+        blocked: &[],
+    },
     controls: control::RETENTION,
     ..MAILBOX
 };
@@ -84,7 +104,10 @@ pub(super) const SET_FORWARDING: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::Any(&[
-            Cond::All(&[Cond::HasParam("forward_to_id"), Cond::IsParam("forwards_to_id", "forward_to_id")]),
+            Cond::All(&[
+                Cond::HasParam("forward_to_id"),
+                Cond::IsParam("forwards_to_id", "forward_to_id"),
+            ]),
             Cond::All(&[Cond::Not(&Cond::HasParam("forward_to_id")), Cond::False("forwarding")]),
         ]),
         blocked: &[],
@@ -101,7 +124,11 @@ pub(super) const REMOVE_INBOX_RULES: KindSpec = KindSpec {
     title: "Remove inbox rules, hidden ones too",
     stage: Stage::Access,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
-    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("rule_ids"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::Empty("rule_ids"),
+        blocked: &[],
+    },
     controls: control::ACCESS,
     ..MAILBOX
 };
@@ -113,7 +140,11 @@ pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
     title: "Remove delegations, both ways",
     stage: Stage::Access,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
-    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("delegations"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::Empty("delegations"),
+        blocked: &[],
+    },
     controls: control::ACCESS,
     ..MAILBOX
 };
@@ -125,7 +156,11 @@ pub(super) const REMOVE_MOBILE_PARTNERSHIPS: KindSpec = KindSpec {
     title: "Wipe the account from phones and remove their partnerships",
     stage: Stage::Access,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
-    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("mobile_device_ids"), blocked: &[] },
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::Empty("mobile_device_ids"),
+        blocked: &[],
+    },
     reversible: false,
     controls: control::SANITISATION,
     ..MAILBOX
@@ -142,7 +177,10 @@ pub(super) const HAND_OVER_MEETINGS: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::Is("orphan_meetings", "none"),
-        blocked: &[(Cond::Not(&Cond::HasParam("successor_id")), "there is no successor to hand meetings to; name one")],
+        blocked: &[(
+            Cond::Not(&Cond::HasParam("successor_id")),
+            "there is no successor to hand meetings to; name one",
+        )],
     },
     closing: ClosingProof::Receipt("the meetings belong to the successor now, who may change them"),
     controls: control::RETENTION,
@@ -156,8 +194,16 @@ pub(super) const CANCEL_MEETINGS: KindSpec = KindSpec {
     title: "Cancel the future meetings that he organises",
     urgency: Urgency::U2,
     wanted: Wanted::Chosen("meetings"),
-    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn), Dep::on(Kind::HandOverMeetings)],
-    judge: Judge { not_applicable: &[NO_MAILBOX], satisfied: Cond::Empty("organised_meeting_ids"), blocked: &[] },
+    after: &[
+        Dep::on(Kind::SnapshotMailbox),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::HandOverMeetings),
+    ],
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::Empty("organised_meeting_ids"),
+        blocked: &[],
+    },
     reversible: false,
     approval: Approval::Own,
     closing: ClosingProof::Read,
@@ -207,7 +253,10 @@ pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::All(&[Cond::True("full_access"), Cond::True("send_as")]),
-        blocked: &[(Cond::Not(&Cond::HasParam("successor_id")), "there is no successor; name one")],
+        blocked: &[(
+            Cond::Not(&Cond::HasParam("successor_id")),
+            "there is no successor; name one",
+        )],
     },
     controls: control::RETENTION,
     ..MAILBOX

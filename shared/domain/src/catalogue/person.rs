@@ -55,7 +55,11 @@ pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
     name: "person.confirm_handover",
     title: "Confirm that the hand-over took place",
     stage: Stage::Knowledge,
-    after: &[Dep::on(Kind::ApprovePlan), Dep::on(Kind::GrantSuccessorMailbox), Dep::on(Kind::HandOverOneDrive)],
+    after: &[
+        Dep::on(Kind::ApprovePlan),
+        Dep::on(Kind::GrantSuccessorMailbox),
+        Dep::on(Kind::HandOverOneDrive),
+    ],
     controls: control::RETENTION,
     ..HUMAN
 };

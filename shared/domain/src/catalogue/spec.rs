@@ -199,19 +199,31 @@ impl Dep {
     /// Waits until all of `kind`, and all that they found, are settled.
     #[must_use]
     pub const fn on(kind: Kind) -> Self {
-        Self { kind, delay_ms: 0, with_finds: true }
+        Self {
+            kind,
+            delay_ms: 0,
+            with_finds: true,
+        }
     }
 
     /// Waits until all of `kind` are settled, but not for what they found.
     #[must_use]
     pub const fn only(kind: Kind) -> Self {
-        Self { kind, delay_ms: 0, with_finds: false }
+        Self {
+            kind,
+            delay_ms: 0,
+            with_finds: false,
+        }
     }
 
     /// Waits until this long after the last of `kind` was settled.
     #[must_use]
     pub const fn delayed(kind: Kind, delay_ms: i64) -> Self {
-        Self { kind, delay_ms, with_finds: true }
+        Self {
+            kind,
+            delay_ms,
+            with_finds: true,
+        }
     }
 }
 

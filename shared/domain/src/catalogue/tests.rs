@@ -47,7 +47,12 @@ fn no_kind_waits_for_itself() {
 fn whatever_writes_comes_after_a_snapshot() {
     for kind in Kind::ALL.iter().filter(|k| k.spec().writes) {
         let before = ancestors(*kind);
-        let seen = [Kind::SnapshotAccess, Kind::SnapshotMailbox, Kind::SnapshotDirectory, Kind::DiscoverDevices];
+        let seen = [
+            Kind::SnapshotAccess,
+            Kind::SnapshotMailbox,
+            Kind::SnapshotDirectory,
+            Kind::DiscoverDevices,
+        ];
         assert!(seen.iter().any(|s| before.contains(s)), "{kind} writes unseen");
     }
 }
@@ -65,33 +70,124 @@ fn the_manager_validates_last() {
 #[test]
 fn each_hazard_of_the_playbook_is_an_order() {
     let hazards: &[(Kind, Kind, &str)] = &[
-        (Kind::DisableSignIn, Kind::RemoveDirectoryRoles, "a privileged account refuses to be disabled"),
-        (Kind::RevokeSessions, Kind::DisableSignIn, "a session could be minted again"),
-        (Kind::RevokeSessions, Kind::ResetPassword, "a session could be minted again"),
-        (Kind::RemoveAuthMethods, Kind::RevokeSessions, "methods go after the burst"),
-        (Kind::ConvertToShared, Kind::RetireDevice, "phones cannot be wiped after the conversion"),
-        (Kind::ConvertToShared, Kind::RemoveMobilePartnerships, "phones cannot be wiped after the conversion"),
+        (
+            Kind::DisableSignIn,
+            Kind::RemoveDirectoryRoles,
+            "a privileged account refuses to be disabled",
+        ),
+        (
+            Kind::RevokeSessions,
+            Kind::DisableSignIn,
+            "a session could be minted again",
+        ),
+        (
+            Kind::RevokeSessions,
+            Kind::ResetPassword,
+            "a session could be minted again",
+        ),
+        (
+            Kind::RemoveAuthMethods,
+            Kind::RevokeSessions,
+            "methods go after the burst",
+        ),
+        (
+            Kind::ConvertToShared,
+            Kind::RetireDevice,
+            "phones cannot be wiped after the conversion",
+        ),
+        (
+            Kind::ConvertToShared,
+            Kind::RemoveMobilePartnerships,
+            "phones cannot be wiped after the conversion",
+        ),
         (Kind::ConvertToShared, Kind::HoldMailbox, "a hold needs the licence"),
-        (Kind::GrantSuccessorMailbox, Kind::RemoveDelegations, "the successor's access would be removed"),
-        (Kind::ReleaseDirectLicenses, Kind::ConvertToShared, "the mailbox would be lost"),
-        (Kind::ReleaseGroupLicenses, Kind::ConvertToShared, "the mailbox would be lost"),
-        (Kind::ReleaseDirectLicenses, Kind::HandOverOneDrive, "the OneDrive's clock starts"),
-        (Kind::ReleaseGroupLicenses, Kind::HandOverOneDrive, "the OneDrive's clock starts"),
-        (Kind::ReleaseDirectLicenses, Kind::DecideOneDrive, "the OneDrive's clock starts"),
-        (Kind::ReleaseDirectLicenses, Kind::HoldMailbox, "a hold needs the licence"),
-        (Kind::ReleaseDirectLicenses, Kind::ReleaseGroupLicenses, "inherited licences cannot be taken"),
-        (Kind::RemoveGroupOwnerships, Kind::HandOverGroups, "a group would have no owner"),
-        (Kind::RemoveGroupMemberships, Kind::HandOverGroups, "a group would have no owner"),
+        (
+            Kind::GrantSuccessorMailbox,
+            Kind::RemoveDelegations,
+            "the successor's access would be removed",
+        ),
+        (
+            Kind::ReleaseDirectLicenses,
+            Kind::ConvertToShared,
+            "the mailbox would be lost",
+        ),
+        (
+            Kind::ReleaseGroupLicenses,
+            Kind::ConvertToShared,
+            "the mailbox would be lost",
+        ),
+        (
+            Kind::ReleaseDirectLicenses,
+            Kind::HandOverOneDrive,
+            "the OneDrive's clock starts",
+        ),
+        (
+            Kind::ReleaseGroupLicenses,
+            Kind::HandOverOneDrive,
+            "the OneDrive's clock starts",
+        ),
+        (
+            Kind::ReleaseDirectLicenses,
+            Kind::DecideOneDrive,
+            "the OneDrive's clock starts",
+        ),
+        (
+            Kind::ReleaseDirectLicenses,
+            Kind::HoldMailbox,
+            "a hold needs the licence",
+        ),
+        (
+            Kind::ReleaseDirectLicenses,
+            Kind::ReleaseGroupLicenses,
+            "inherited licences cannot be taken",
+        ),
+        (
+            Kind::RemoveGroupOwnerships,
+            Kind::HandOverGroups,
+            "a group would have no owner",
+        ),
+        (
+            Kind::RemoveGroupMemberships,
+            Kind::HandOverGroups,
+            "a group would have no owner",
+        ),
         (Kind::WipeDevice, Kind::EscrowRecoveryKeys, "keys die with the device"),
-        (Kind::WipeDevice, Kind::ConfirmDeviceReturned, "local data must be safe first"),
-        (Kind::UnassignAutopilot, Kind::WipeDevice, "the wipe does not remove it, and needs it no more"),
-        (Kind::DisableDeviceObject, Kind::WipeDevice, "a disabled object cannot be told to wipe"),
-        (Kind::DisableDeviceObject, Kind::EscrowRecoveryKeys, "keys die with the device object"),
-        (Kind::CancelMeetings, Kind::HandOverMeetings, "attendees would be without either"),
-        (Kind::ApprovePlan, Kind::DiscoverDevices, "an approval covers what it lists"),
+        (
+            Kind::WipeDevice,
+            Kind::ConfirmDeviceReturned,
+            "local data must be safe first",
+        ),
+        (
+            Kind::UnassignAutopilot,
+            Kind::WipeDevice,
+            "the wipe does not remove it, and needs it no more",
+        ),
+        (
+            Kind::DisableDeviceObject,
+            Kind::WipeDevice,
+            "a disabled object cannot be told to wipe",
+        ),
+        (
+            Kind::DisableDeviceObject,
+            Kind::EscrowRecoveryKeys,
+            "keys die with the device object",
+        ),
+        (
+            Kind::CancelMeetings,
+            Kind::HandOverMeetings,
+            "attendees would be without either",
+        ),
+        (
+            Kind::ApprovePlan,
+            Kind::DiscoverDevices,
+            "an approval covers what it lists",
+        ),
     ];
     for (later, earlier, why) in hazards {
-        assert!(ancestors(*later).contains(earlier), "{later} must wait for {earlier}: {why}");
+        assert!(
+            ancestors(*later).contains(earlier),
+            "{later} must wait for {earlier}: {why}"
+        );
     }
 }
 
@@ -99,7 +195,11 @@ fn each_hazard_of_the_playbook_is_an_order() {
 fn what_must_not_happen_twice_is_declared_once() {
     for kind in Kind::ALL.iter().filter(|k| !k.spec().convergent) {
         assert!(!kind.spec().reversible, "{kind}: a once kind is irreversible");
-        assert_eq!(kind.spec().approval, Approval::Own, "{kind}: a once kind asks by itself");
+        assert_eq!(
+            kind.spec().approval,
+            Approval::Own,
+            "{kind}: a once kind asks by itself"
+        );
     }
 }
 

@@ -41,7 +41,9 @@ impl Draft<'_> {
             .map(|t| t.id())
             .collect();
         for id in over {
-            let Some(task) = self.case.tasks.get(&id).cloned() else { continue };
+            let Some(task) = self.case.tasks.get(&id).cloned() else {
+                continue;
+            };
             let spec = task.kind().spec();
             let (spent, faults) = (task.spent + 1, task.faults + 1);
             match consequence(FaultClass::Unknown, id, spent, faults, spec.attempts) {
@@ -143,8 +145,13 @@ impl Draft<'_> {
             case.capped,
         );
         match planned {
-            Ok(plan) => self.push(Event::CasePlanned { tasks: plan.tasks, unserved: plan.unserved }),
-            Err(refusal) => self.push(Event::CaseRefused { reason: refusal.to_string() }),
+            Ok(plan) => self.push(Event::CasePlanned {
+                tasks: plan.tasks,
+                unserved: plan.unserved,
+            }),
+            Err(refusal) => self.push(Event::CaseRefused {
+                reason: refusal.to_string(),
+            }),
         }
     }
 
@@ -172,12 +179,17 @@ impl Draft<'_> {
 
     fn end_round(&mut self) {
         let differences: Vec<TaskId> = self.case.differences.iter().copied().collect();
-        self.push(Event::RoundEnded { round: self.case.round, differences });
+        self.push(Event::RoundEnded {
+            round: self.case.round,
+            differences,
+        });
     }
 
     /// What a difference of the closing round leads to.
     pub(super) fn reopen(&mut self, id: TaskId, why: &str) {
-        let Some(task) = self.case.tasks.get(&id).cloned() else { return };
+        let Some(task) = self.case.tasks.get(&id).cloned() else {
+            return;
+        };
         let spec = task.kind().spec();
         let rule = if !spec.convergent {
             Some(Rule::IrreversibleDiffers)
@@ -187,7 +199,10 @@ impl Draft<'_> {
             None
         };
         if let Some(rule) = rule {
-            self.push(Event::TaskReopened { task: id, why: why.to_owned() });
+            self.push(Event::TaskReopened {
+                task: id,
+                why: why.to_owned(),
+            });
             self.push(Event::TaskFailed {
                 task: id,
                 attempt: task.attempt,
@@ -199,7 +214,10 @@ impl Draft<'_> {
             });
             return;
         }
-        self.push(Event::TaskReopened { task: id, why: format!("the closing round read otherwise: {why}") });
+        self.push(Event::TaskReopened {
+            task: id,
+            why: format!("the closing round read otherwise: {why}"),
+        });
         let system = &task.planned.target.system;
         let followers: Vec<TaskId> = self
             .case

@@ -42,7 +42,14 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(case: Case, now: Timestamp, gates: &'a Gates) -> Self {
-        Self { case, events: Vec::new(), holds: Vec::new(), now, gates, credit: gates.credit }
+        Self {
+            case,
+            events: Vec::new(),
+            holds: Vec::new(),
+            now,
+            gates,
+            credit: gates.credit,
+        }
     }
 
     fn push(&mut self, event: Event) {
@@ -51,7 +58,11 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(self) -> Decision {
-        Decision { case: self.case, events: self.events, holds: self.holds }
+        Decision {
+            case: self.case,
+            events: self.events,
+            holds: self.holds,
+        }
     }
 }
 
@@ -61,7 +72,15 @@ impl<'a> Draft<'a> {
 /// A [`Refusal`] when the order is lawfully refused; nothing has changed then.
 pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gates) -> Result<Decision, Refusal> {
     let mut draft = match (case, command) {
-        (None, Command::Open { departure, policy, capabilities, traceparent }) => {
+        (
+            None,
+            Command::Open {
+                departure,
+                policy,
+                capabilities,
+                traceparent,
+            },
+        ) => {
             let id = departure.case_id();
             let opened = Event::CaseOpened {
                 tasks: first_tasks(id, &capabilities),
@@ -85,10 +104,19 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
                 Command::Tick => draft.tick(),
                 Command::Approve { by, of } => draft.approve(by, of)?,
                 Command::Attest { task, by, file, note } => draft.attest(task, by, file, note)?,
-                Command::Waive { task, by, reason, until } => draft.waive(task, by, reason, until)?,
+                Command::Waive {
+                    task,
+                    by,
+                    reason,
+                    until,
+                } => draft.waive(task, by, reason, until)?,
                 Command::Retry { task, by } => draft.retry(task, &by)?,
                 Command::Cancel { by, reason } => draft.cancel(by, reason)?,
-                Command::RecordSealed { version, evidence, key_id } => draft.sealed(version, evidence, key_id)?,
+                Command::RecordSealed {
+                    version,
+                    evidence,
+                    key_id,
+                } => draft.sealed(version, evidence, key_id)?,
                 Command::RecordFollowUp { task, case } => {
                     if !draft.case.followed_up.contains(&task) {
                         draft.push(Event::FollowUpOpened { task, case });

@@ -34,7 +34,11 @@ impl Draft<'_> {
             return Err(Refusal::SamePerson(by.to_owned()));
         }
         let person = &departure.person;
-        let names = [person.user_principal_name.as_deref(), person.mail.as_deref(), self.case.subject_facts.text("user_principal_name")];
+        let names = [
+            person.user_principal_name.as_deref(),
+            person.mail.as_deref(),
+            self.case.subject_facts.text("user_principal_name"),
+        ];
         if names.into_iter().flatten().any(same) {
             return Err(Refusal::IsTheLeaver(by.to_owned()));
         }
@@ -55,14 +59,23 @@ impl Draft<'_> {
     }
 
     fn approve_plan(&mut self, by: String, named: Digest) -> Result<(), Refusal> {
-        let asked = self.case.tasks.values().find(|t| t.kind() == Kind::ApprovePlan).cloned();
+        let asked = self
+            .case
+            .tasks
+            .values()
+            .find(|t| t.kind() == Kind::ApprovePlan)
+            .cloned();
         let Some(asked) = asked else {
             return Err(Refusal::NothingToApprove("the case has no plan that needs an approval"));
         };
         match standing(&self.case, &asked, self.now, self.gates) {
             Standing::WaitsForPerson => {}
             Standing::Settled(_) => return Err(Refusal::AlreadyApproved),
-            _ => return Err(Refusal::NothingToApprove("what there is to approve is still being read")),
+            _ => {
+                return Err(Refusal::NothingToApprove(
+                    "what there is to approve is still being read",
+                ));
+            }
         }
         let actual = self.case.plan_digest();
         if named != actual {
@@ -87,7 +100,11 @@ impl Draft<'_> {
         if named != actual {
             return Err(Refusal::Changed { named, actual });
         }
-        self.push(Event::TaskApproved { task: id, by, digest: actual });
+        self.push(Event::TaskApproved {
+            task: id,
+            by,
+            digest: actual,
+        });
         Ok(())
     }
 
@@ -103,9 +120,17 @@ impl Draft<'_> {
             Standing::Settled(_) => return Err(Refusal::AlreadySettled(name)),
             Standing::WaitsFor(kinds) => {
                 let missing: Vec<&str> = kinds.iter().map(|k| k.name()).collect();
-                return Err(Refusal::TooEarly { task: name, missing: missing.join(", ") });
+                return Err(Refusal::TooEarly {
+                    task: name,
+                    missing: missing.join(", "),
+                });
             }
-            _ => return Err(Refusal::TooEarly { task: name, missing: "the case to reach it".into() }),
+            _ => {
+                return Err(Refusal::TooEarly {
+                    task: name,
+                    missing: "the case to reach it".into(),
+                });
+            }
         }
         if task.kind() == Kind::ConfirmDeviceReturned && file.is_none() {
             return Err(Refusal::NeedsFile(name));
@@ -138,7 +163,9 @@ impl Draft<'_> {
         self.decides(&by)?;
         let task = self.task(id)?;
         let name = task.kind().name();
-        if matches!(task.kind(), Kind::Resolve | Kind::ApprovePlan | Kind::SnapshotAccess) || task.kind().is_closing_round() {
+        if matches!(task.kind(), Kind::Resolve | Kind::ApprovePlan | Kind::SnapshotAccess)
+            || task.kind().is_closing_round()
+        {
             return Err(Refusal::NotWaivable(name));
         }
         if reason.trim().is_empty() {
@@ -189,7 +216,10 @@ impl Draft<'_> {
             return Err(Refusal::NothingToRetry);
         }
         for task in chosen {
-            self.push(Event::RetryOrdered { task, by: by.to_owned() });
+            self.push(Event::RetryOrdered {
+                task,
+                by: by.to_owned(),
+            });
         }
         Ok(())
     }
@@ -205,7 +235,10 @@ impl Draft<'_> {
 
     pub(super) fn amend(&mut self, new: &Arc<Departure>) -> Result<(), Refusal> {
         let old = &self.case.departure;
-        let same = Departure { requested_at: old.requested_at, ..(**new).clone() } == **old;
+        let same = Departure {
+            requested_at: old.requested_at,
+            ..(**new).clone()
+        } == **old;
         if same || self.case.state.ended() {
             return Err(Refusal::AlreadyOpen);
         }
@@ -230,7 +263,9 @@ impl Draft<'_> {
         if amended == **old {
             return Err(Refusal::AlreadyOpen);
         }
-        self.push(Event::CaseAmended { departure: Arc::new(amended) });
+        self.push(Event::CaseAmended {
+            departure: Arc::new(amended),
+        });
         Ok(())
     }
 
@@ -239,7 +274,10 @@ impl Draft<'_> {
             return Err(Refusal::AlreadyRecorded);
         }
         if self.case.state != CaseState::Sealing || self.case.version != version {
-            return Err(Refusal::NotToBeSealed { sealed: version, actual: self.case.version });
+            return Err(Refusal::NotToBeSealed {
+                sealed: version,
+                actual: self.case.version,
+            });
         }
         self.push(Event::CaseClosed { evidence, key_id });
         Ok(())

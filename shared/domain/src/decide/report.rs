@@ -55,7 +55,10 @@ impl Draft<'_> {
             return Err(Refusal::AlreadyRecorded);
         }
         if matches!(report.said, Said::NotBegun { .. }) || report.attempt == 0 || report.attempt > task.attempt {
-            return Err(Refusal::Stale { task: report.task, got: report.attempt });
+            return Err(Refusal::Stale {
+                task: report.task,
+                got: report.attempt,
+            });
         }
         self.push(Event::LateReport {
             task: report.task,
@@ -68,8 +71,20 @@ impl Draft<'_> {
     }
 
     fn answered(&mut self, task: &Arc<Task>, attempt: Attempt, report: Report, digest: Digest) {
-        let Report { said, receipts, artifacts, .. } = report;
-        let answer = Answer { task: task.id(), attempt: attempt.number, mode: attempt.mode, digest, receipts, artifacts };
+        let Report {
+            said,
+            receipts,
+            artifacts,
+            ..
+        } = report;
+        let answer = Answer {
+            task: task.id(),
+            attempt: attempt.number,
+            mode: attempt.mode,
+            digest,
+            receipts,
+            artifacts,
+        };
         let checking = task.kind().is_closing_round();
         let finder = !task.kind().spec().finds.is_empty();
         match said {
@@ -85,7 +100,12 @@ impl Draft<'_> {
             }
             Said::Fault { fault } => self.fault(task, attempt, answer, fault),
             Said::Checked { .. } | Said::Satisfied { .. } | Said::Observed { .. } | Said::Found { .. } => {
-                self.fail(answer, Rule::ClaimWithoutProof, "the report does not answer what was ordered".into(), None);
+                self.fail(
+                    answer,
+                    Rule::ClaimWithoutProof,
+                    "the report does not answer what was ordered".into(),
+                    None,
+                );
             }
         }
     }
@@ -100,7 +120,14 @@ impl Draft<'_> {
         match judge(task.kind(), &task.planned.params, &after.facts, Some(&before.facts)) {
             Verdict::Satisfied => self.settle(answer, proven(task), before, after),
             Verdict::NotApplicable(reason) => {
-                self.settle(answer, Outcome::NotApplicable { reason: reason.to_owned() }, before, after);
+                self.settle(
+                    answer,
+                    Outcome::NotApplicable {
+                        reason: reason.to_owned(),
+                    },
+                    before,
+                    after,
+                );
             }
             Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
             Verdict::Unsatisfied(why) => self.fail(answer, Rule::ClaimWithoutProof, why, None),
@@ -113,10 +140,19 @@ impl Draft<'_> {
         match judge(task.kind(), &task.planned.params, &seen.facts, baseline) {
             Verdict::Satisfied => self.settle(answer, proven(task), seen.clone(), seen),
             Verdict::NotApplicable(reason) => {
-                self.settle(answer, Outcome::NotApplicable { reason: reason.to_owned() }, seen.clone(), seen);
+                self.settle(
+                    answer,
+                    Outcome::NotApplicable {
+                        reason: reason.to_owned(),
+                    },
+                    seen.clone(),
+                    seen,
+                );
             }
             Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
-            Verdict::Unsatisfied(why) if !task.kind().spec().convergent && seen.facts.bool("conclusive") != Some(true) => {
+            Verdict::Unsatisfied(why)
+                if !task.kind().spec().convergent && seen.facts.bool("conclusive") != Some(true) =>
+            {
                 self.fail(answer, Rule::InconclusiveOnce, why, None);
             }
             Verdict::Unsatisfied(_) => self.rest(answer, self.now, RestReason::DidNotHappen, false, None),
@@ -132,7 +168,14 @@ impl Draft<'_> {
         match judge(task.kind(), &task.planned.params, &seen.facts, None) {
             Verdict::Satisfied => {}
             Verdict::NotApplicable(reason) => {
-                return self.settle(answer, Outcome::NotApplicable { reason: reason.to_owned() }, seen.clone(), seen);
+                return self.settle(
+                    answer,
+                    Outcome::NotApplicable {
+                        reason: reason.to_owned(),
+                    },
+                    seen.clone(),
+                    seen,
+                );
             }
             Verdict::Blocked(why) => return self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
             Verdict::Unsatisfied(why) => return self.fail(answer, Rule::ClaimWithoutProof, why, None),
@@ -144,14 +187,22 @@ impl Draft<'_> {
             .filter(|f| !(skip.contains(&f.kind) && crate::plan::SKIPPABLE.contains(&f.kind)))
             .map(|f| {
                 let human = f.kind.spec().area == crate::catalogue::Area::Person;
-                let system = if human { crate::id::System::person() } else { system.clone() };
+                let system = if human {
+                    crate::id::System::person()
+                } else {
+                    system.clone()
+                };
                 PlannedTask::new(self.case.id, f.kind, &system, Some(f.object), f.params)
             })
             .filter(|p| !self.case.tasks.contains_key(&p.id))
             .collect();
         if !new.is_empty() {
             let late = new.iter().filter(|p| self.breaks_order(p)).map(|p| p.id).collect();
-            self.push(Event::TasksFound { by: answer.task, tasks: new, late });
+            self.push(Event::TasksFound {
+                by: answer.task,
+                tasks: new,
+                late,
+            });
             self.ask_again();
         }
         self.settle(answer, proven(task), seen.clone(), seen);
@@ -176,7 +227,10 @@ impl Draft<'_> {
             .map(|t| t.id())
             .collect();
         for task in again {
-            self.push(Event::TaskReopened { task, why: "discovery found more than was approved".into() });
+            self.push(Event::TaskReopened {
+                task,
+                why: "discovery found more than was approved".into(),
+            });
         }
     }
 
@@ -189,16 +243,30 @@ impl Draft<'_> {
                 return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
             };
             let baseline = self.case.tasks.get(&check.task).and_then(|t| t.before.clone());
-            let differs = match judge(check.kind, &check.params, &seen.observation.facts, baseline.as_ref().map(|b| &b.facts)) {
+            let differs = match judge(
+                check.kind,
+                &check.params,
+                &seen.observation.facts,
+                baseline.as_ref().map(|b| &b.facts),
+            ) {
                 Verdict::Satisfied | Verdict::NotApplicable(_) => None,
                 Verdict::Unsatisfied(why) => Some(why),
                 Verdict::Blocked(why) => Some(why.to_owned()),
             };
-            judged.push(CheckResult { task: check.task, observation: seen.observation.clone(), differs });
+            judged.push(CheckResult {
+                task: check.task,
+                observation: seen.observation.clone(),
+                differs,
+            });
         }
-        let differences: Vec<(TaskId, String)> =
-            judged.iter().filter_map(|r| Some((r.task, r.differs.clone()?))).collect();
-        self.push(Event::ChecksDone { task: answer.task, results: judged });
+        let differences: Vec<(TaskId, String)> = judged
+            .iter()
+            .filter_map(|r| Some((r.task, r.differs.clone()?)))
+            .collect();
+        self.push(Event::ChecksDone {
+            task: answer.task,
+            results: judged,
+        });
         let seen = Observation {
             read_at: self.now,
             sources: vec![task.planned.target.system.to_string()],
@@ -215,7 +283,12 @@ impl Draft<'_> {
     fn wait(&mut self, task: &Task, answer: Answer, until: Timestamp, why: String, checkpoint: Option<Facts>) {
         let spec = task.kind().spec();
         if let Some(since) = task.waiting_since.filter(|s| self.now.since(*s) >= spec.patience_ms) {
-            return self.fail(answer, Rule::StillWaiting, format!("waiting since {since}: {why}"), None);
+            return self.fail(
+                answer,
+                Rule::StillWaiting,
+                format!("waiting since {since}: {why}"),
+                None,
+            );
         }
         let until = until.max(self.now.plus(SHORTEST_WAIT_MS));
         self.rest(answer, until, RestReason::Waiting { why }, false, checkpoint);
@@ -275,7 +348,9 @@ impl Draft<'_> {
 
     /// For a once-only act: whether it has, or may have, been ordered already.
     fn must_observe_first(&self, answer: &Answer, why: &RestReason) -> bool {
-        let Some(task) = self.case.tasks.get(&answer.task) else { return false };
+        let Some(task) = self.case.tasks.get(&answer.task) else {
+            return false;
+        };
         if task.kind().spec().convergent {
             return false;
         }

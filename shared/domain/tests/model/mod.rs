@@ -1,7 +1,12 @@
 //! A model worker that always succeeds unless a test says otherwise, and a
 //! case with its history: what each test of the state machine stands on.
 
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its part of the model")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test file uses its part of the model"
+)]
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use offboard_domain::catalogue::{Area, Kind};
@@ -9,8 +14,8 @@ use offboard_domain::departure::{Choices, Departure, Manner, Meetings, PersonRef
 use offboard_domain::standing::{Standing, standing};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
-    ApprovalOf, Capabilities, Case, CaseState, Checked, Command, Digest, Event, Facts, Find, Gates, ObjectId, Observation,
-    Policy, Refusal, Report, Said, System, TaskId, TenantId, Timestamp, decide,
+    ApprovalOf, Capabilities, Case, CaseState, Checked, Command, Digest, Event, Facts, Find, Gates, ObjectId,
+    Observation, Policy, Refusal, Report, Said, System, TaskId, TenantId, Timestamp, decide,
 };
 use std::sync::Arc;
 
@@ -24,18 +29,28 @@ pub fn departure(manner: Manner) -> Departure {
     Departure {
         tenant: TenantId::new("acme").unwrap(),
         reference: Some("HR-1".into()),
-        person: PersonRef { user_principal_name: Some("leaver@acme.example".into()), ..PersonRef::default() },
+        person: PersonRef {
+            user_principal_name: Some("leaver@acme.example".into()),
+            ..PersonRef::default()
+        },
         manner,
         effective_at: T0,
         requested_by: "hr@acme.example".into(),
         requested_at: T0,
         successor: None,
-        choices: Choices { meetings: Some(Meetings::Leave), ..Choices::default() },
+        choices: Choices {
+            meetings: Some(Meetings::Leave),
+            ..Choices::default()
+        },
     }
 }
 
 pub fn everything() -> Capabilities {
-    let kinds = Kind::ALL.iter().copied().filter(|k| k.spec().area != Area::Person).collect();
+    let kinds = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|k| k.spec().area != Area::Person)
+        .collect();
     Capabilities([(m365(), kinds)].into())
 }
 
@@ -58,7 +73,9 @@ pub fn good(kind: Kind) -> Facts {
         Kind::RemoveAppRoles => Facts::new().with("app_role_ids", none()),
         Kind::HandOverGroups => Facts::new().with("sole_owned_group_ids", none()),
         Kind::RemoveGroupOwnerships => Facts::new().with("owned_group_ids", none()),
-        Kind::RemoveGroupMemberships => Facts::new().with("removable_group_ids", none()).with("synced_group_ids", none()),
+        Kind::RemoveGroupMemberships => Facts::new()
+            .with("removable_group_ids", none())
+            .with("synced_group_ids", none()),
         Kind::BlockProtocols => Facts::new().with("open_protocols", none()),
         Kind::HoldMailbox => Facts::new().with("litigation_hold", true),
         Kind::HideFromAddressLists => Facts::new().with("hidden", true),
@@ -87,7 +104,11 @@ pub fn good(kind: Kind) -> Facts {
 }
 
 pub fn seen(facts: Facts) -> Observation {
-    Observation { read_at: T0, sources: vec!["graph".into()], facts }
+    Observation {
+        read_at: T0,
+        sources: vec!["graph".into()],
+        facts,
+    }
 }
 
 /// A case with its history: every decision is folded twice, once by `decide`
@@ -102,7 +123,13 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        Self { case: None, events: Vec::new(), now: T0, gates: Gates::open(), finds: Vec::new() }
+        Self {
+            case: None,
+            events: Vec::new(),
+            now: T0,
+            gates: Gates::open(),
+            finds: Vec::new(),
+        }
     }
 
     pub fn opened(manner: Manner) -> Self {
@@ -131,7 +158,11 @@ impl World {
         for event in &decision.events[skip..] {
             folded.fold(self.now, event);
         }
-        assert_eq!(format!("{folded:?}"), format!("{:?}", decision.case), "decide and fold disagree");
+        assert_eq!(
+            format!("{folded:?}"),
+            format!("{:?}", decision.case),
+            "decide and fold disagree"
+        );
         folded.version += decision.events.len() as u64;
         self.case = Some(folded);
         self.events.extend(decision.events.iter().cloned());
@@ -143,7 +174,12 @@ impl World {
     }
 
     pub fn id(&self, kind: Kind) -> TaskId {
-        self.case().tasks.values().find(|t| t.kind() == kind).unwrap_or_else(|| panic!("no {kind}")).id()
+        self.case()
+            .tasks
+            .values()
+            .find(|t| t.kind() == kind)
+            .unwrap_or_else(|| panic!("no {kind}"))
+            .id()
     }
 
     pub fn task(&self, kind: Kind) -> &offboard_domain::Task {
@@ -171,14 +207,25 @@ impl World {
         let after = seen(good(kind));
         let said = if kind.is_closing_round() {
             let checks = self.case().assignment(id).unwrap().checks;
-            let results = checks.iter().map(|c| Checked { task: c.task, observation: seen(good(c.kind)) }).collect();
+            let results = checks
+                .iter()
+                .map(|c| Checked {
+                    task: c.task,
+                    observation: seen(good(c.kind)),
+                })
+                .collect();
             Said::Checked { results }
         } else if kind == Kind::DiscoverDevices {
-            Said::Found { observation: after, finds: self.finds.clone() }
+            Said::Found {
+                observation: after,
+                finds: self.finds.clone(),
+            }
         } else {
             let before = match kind {
                 Kind::ResetPassword => seen(Facts::new().with("password_changed_ms", 1)),
-                Kind::RevokeSessions | Kind::RevokeSessionsAgain => seen(Facts::new().with("sessions_valid_from_ms", 1)),
+                Kind::RevokeSessions | Kind::RevokeSessionsAgain => {
+                    seen(Facts::new().with("sessions_valid_from_ms", 1))
+                }
                 _ => after.clone(),
             };
             Said::Satisfied { before, after }
@@ -192,13 +239,20 @@ impl World {
     }
 
     pub fn in_flight(&self) -> Vec<TaskId> {
-        self.case().tasks.values().filter(|t| t.in_flight().is_some()).map(|t| t.id()).collect()
+        self.case()
+            .tasks
+            .values()
+            .filter(|t| t.in_flight().is_some())
+            .map(|t| t.id())
+            .collect()
     }
 
     /// Answers everything in flight, until nothing is.
     pub fn drain(&mut self) {
         for _ in 0..500 {
-            let Some(id) = self.in_flight().first().copied() else { return };
+            let Some(id) = self.in_flight().first().copied() else {
+                return;
+            };
             let report = self.truthful(id);
             self.order(Command::RecordReport(Box::new(report))).unwrap();
         }
@@ -207,13 +261,22 @@ impl World {
 
     pub fn approve(&mut self) {
         let digest = self.case().plan_digest();
-        self.order(Command::Approve { by: "boss@msp.example".into(), of: ApprovalOf::Plan(digest) }).unwrap();
+        self.order(Command::Approve {
+            by: "boss@msp.example".into(),
+            of: ApprovalOf::Plan(digest),
+        })
+        .unwrap();
     }
 
     pub fn attest(&mut self, kind: Kind) -> Result<Vec<Event>, Refusal> {
         let task = self.id(kind);
         let file = Some(Digest::of(b"file"));
-        self.order(Command::Attest { task, by: "manager@acme.example".into(), file, note: String::new() })
+        self.order(Command::Attest {
+            task,
+            by: "manager@acme.example".into(),
+            file,
+            note: String::new(),
+        })
     }
 
     pub fn pass(&mut self, ms: i64) {
@@ -230,20 +293,33 @@ impl World {
                 return;
             }
             let case = self.case().clone();
-            let waiting = case.tasks.values().find_map(|t| match standing(&case, t, self.now, &self.gates) {
-                Standing::WaitsForPerson => Some((t.kind(), t.id(), true)),
-                Standing::WaitsForOwnApproval => Some((t.kind(), t.id(), false)),
-                _ => None,
-            });
+            let waiting = case
+                .tasks
+                .values()
+                .find_map(|t| match standing(&case, t, self.now, &self.gates) {
+                    Standing::WaitsForPerson => Some((t.kind(), t.id(), true)),
+                    Standing::WaitsForOwnApproval => Some((t.kind(), t.id(), false)),
+                    _ => None,
+                });
             match waiting {
                 Some((Kind::ApprovePlan, ..)) => self.approve(),
                 Some((_, task, true)) => {
                     let file = Some(Digest::of(b"file"));
-                    self.order(Command::Attest { task, by: "manager@acme.example".into(), file, note: String::new() }).unwrap();
+                    self.order(Command::Attest {
+                        task,
+                        by: "manager@acme.example".into(),
+                        file,
+                        note: String::new(),
+                    })
+                    .unwrap();
                 }
                 Some((_, id, false)) => {
                     let digest = case.tasks[&id].planned.digest();
-                    self.order(Command::Approve { by: "boss@msp.example".into(), of: ApprovalOf::Task(id, digest) }).unwrap();
+                    self.order(Command::Approve {
+                        by: "boss@msp.example".into(),
+                        of: ApprovalOf::Task(id, digest),
+                    })
+                    .unwrap();
                 }
                 None => self.pass(10 * MINUTE_MS),
             }
@@ -268,7 +344,10 @@ pub fn company_laptop() -> Vec<Find> {
         Kind::DisableDeviceObject,
     ]
     .into_iter()
-    .map(|kind| Find { kind, object: ObjectId::from("d-1"), params: Facts::new().with("owner", "company") })
+    .map(|kind| Find {
+        kind,
+        object: ObjectId::from("d-1"),
+        params: Facts::new().with("owner", "company"),
+    })
     .collect()
 }
-

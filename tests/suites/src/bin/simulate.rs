@@ -36,7 +36,14 @@ fn main() -> std::io::Result<ExitCode> {
     for seed in first..first.saturating_add(count) {
         let began = Instant::now();
         let workers = if options.model { Workers::Model } else { Workers::Real };
-        let outcome = Simulation::run(seed, &Shape { workers, verbose: replayed, ..Shape::default() });
+        let outcome = Simulation::run(
+            seed,
+            &Shape {
+                workers,
+                verbose: replayed,
+                ..Shape::default()
+            },
+        );
         for line in &outcome.transcript {
             writeln!(out, "{line}")?;
         }
@@ -48,7 +55,11 @@ fn main() -> std::io::Result<ExitCode> {
         }
         if !outcome.violated.is_empty() {
             bad += 1;
-            writeln!(out, "  replay: cargo run -p offboard-suites --bin simulate --{} --seed {seed}", if options.model { " --model" } else { "" })?;
+            writeln!(
+                out,
+                "  replay: cargo run -p offboard-suites --bin simulate --{} --seed {seed}",
+                if options.model { " --model" } else { "" }
+            )?;
         }
     }
     writeln!(out, "{count} seeds, {bad} with violations")?;

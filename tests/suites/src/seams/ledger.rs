@@ -19,11 +19,18 @@ pub(crate) struct FaultyLedger {
 }
 
 fn silent(attempted: &'static str) -> LedgerError {
-    LedgerError::Unavailable { attempted, detail: "simulated".into() }
+    LedgerError::Unavailable {
+        attempted,
+        detail: "simulated".into(),
+    }
 }
 
 impl FaultyLedger {
-    async fn read_only<T, F: Future<Output = Result<T, LedgerError>> + Send>(&self, what: &'static str, call: F) -> Result<T, LedgerError> {
+    async fn read_only<T, F: Future<Output = Result<T, LedgerError>> + Send>(
+        &self,
+        what: &'static str,
+        call: F,
+    ) -> Result<T, LedgerError> {
         self.auditor.ledger_call(self.trouble.now());
         match self.trouble.meet(what).await {
             Fate::Answered => call.await,
@@ -54,7 +61,12 @@ impl Ledger for FaultyLedger {
         let appended = self.inner.append(append.clone()).await?;
         match &appended {
             Appended::Done => self.auditor.appended(self.trouble.now(), &append),
-            other => self.trouble.note(&format!("append of {} at {}: {}", append.index.case, append.expected, word(other))),
+            other => self.trouble.note(&format!(
+                "append of {} at {}: {}",
+                append.index.case,
+                append.expected,
+                word(other)
+            )),
         }
         match fate {
             Fate::FailsAfter => Err(silent(WHAT)),
@@ -63,8 +75,14 @@ impl Ledger for FaultyLedger {
         }
     }
 
-    async fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
-        self.read_only("ask what is due", self.inner.due(shard, now, limit)).await
+    async fn due(
+        &self,
+        shard: Shard,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
+        self.read_only("ask what is due", self.inner.due(shard, now, limit))
+            .await
     }
 
     async fn list(&self, filter: Filter) -> Result<Vec<IndexEntry>, LedgerError> {
@@ -76,7 +94,8 @@ impl Ledger for FaultyLedger {
     }
 
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
-        self.read_only("own a shard", self.inner.own(shard, owner, now, until)).await
+        self.read_only("own a shard", self.inner.own(shard, owner, now, until))
+            .await
     }
 }
 

@@ -18,13 +18,18 @@ pub(crate) struct FaultyQueue {
 }
 
 fn silent(attempted: &'static str, queue: &QueueName) -> QueueError {
-    QueueError::Unavailable { attempted, queue: queue.to_string(), detail: "simulated".into() }
+    QueueError::Unavailable {
+        attempted,
+        queue: queue.to_string(),
+        detail: "simulated".into(),
+    }
 }
 
 /// Whether the message orders what must not happen twice.
 pub(crate) fn orders_once(queue: &QueueName, message: &Message) -> bool {
     matches!(queue, QueueName::Assignments { .. })
-        && serde_json::from_slice::<Assignment>(&message.body).is_ok_and(|a| a.mode == Mode::Full && !a.kind.spec().convergent)
+        && serde_json::from_slice::<Assignment>(&message.body)
+            .is_ok_and(|a| a.mode == Mode::Full && !a.kind.spec().convergent)
 }
 
 #[async_trait]
@@ -43,7 +48,11 @@ impl Queue for FaultyQueue {
             // publishes again, and a once-only order is never published again:
             // the auditor watches that. Its marked copies come when a
             // subscription ends or a worker dies.
-            let copies = if self.trouble.duplicates() && !orders_once(queue, &message) { 2 } else { 1 };
+            let copies = if self.trouble.duplicates() && !orders_once(queue, &message) {
+                2
+            } else {
+                1
+            };
             for _ in 0..copies {
                 match self.trouble.lateness() {
                     Some(late) => {
@@ -72,7 +81,11 @@ impl Queue for FaultyQueue {
             Fate::DiesBefore | Fate::DiesAfter => self.trouble.die().await,
         }
         let inner = self.inner.consume(queue, prefetch).await?;
-        Ok(Box::new(FaultyConsumer { inner, name: queue.to_string(), trouble: self.trouble.clone() }))
+        Ok(Box::new(FaultyConsumer {
+            inner,
+            name: queue.to_string(),
+            trouble: self.trouble.clone(),
+        }))
     }
 
     async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
@@ -97,9 +110,16 @@ impl Consumer for FaultyConsumer {
         if self.trouble.severs() {
             self.trouble.note(&format!("the consumer of {} ends", self.name));
             // The delivery returns to the queue.
-            return Err(QueueError::ConsumerEnded { queue: self.name.clone(), detail: "simulated".into() });
+            return Err(QueueError::ConsumerEnded {
+                queue: self.name.clone(),
+                detail: "simulated".into(),
+            });
         }
-        Ok(Box::new(FaultyDelivery { inner: delivery, trouble: self.trouble.clone(), name: self.name.clone() }))
+        Ok(Box::new(FaultyDelivery {
+            inner: delivery,
+            trouble: self.trouble.clone(),
+            name: self.name.clone(),
+        }))
     }
 }
 
@@ -110,7 +130,11 @@ struct FaultyDelivery {
 }
 
 fn lost(what: &'static str, name: &str) -> QueueError {
-    QueueError::Unavailable { attempted: what, queue: name.to_owned(), detail: "simulated".into() }
+    QueueError::Unavailable {
+        attempted: what,
+        queue: name.to_owned(),
+        detail: "simulated".into(),
+    }
 }
 
 /// Whether a settlement gets through. Nobody may rely on an error meaning that

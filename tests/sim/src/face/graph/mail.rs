@@ -65,7 +65,10 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let mail = mail_of(desk, &caller, who);
             let reply = desk.world.list_events(&caller, now, who, None);
             desk.reply(reply, |all| {
-                let event = all.iter().find(|event| event.id == *id).ok_or_else(VendorError::no_item)?;
+                let event = all
+                    .iter()
+                    .find(|event| event.id == *id)
+                    .ok_or_else(VendorError::no_item)?;
                 let mut shown = desk.query.select(show::event(event, &mail), "event")?;
                 put_context(&mut shown, &format!("users('{who}')/events/$entity"));
                 Ok((200, Some(shown)))
