@@ -6,6 +6,8 @@
 //! `BLESS=1 cargo test -p offboard-domain --test golden` writes the file of a
 //! *new* event; it never overwrites one.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use offboard_domain::catalogue::{Area, Kind};
 use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::event::{CheckResult, Event};

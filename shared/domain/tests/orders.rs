@@ -220,7 +220,7 @@ fn every_plan_of_up_to_two_kinds_under_every_order_of_answers_faults_and_silence
     let mut situations = 0;
     for n in 0..=2 {
         choices(&all, n, &mut |kinds| {
-            situations += walk(kinds, &[Answer::Good, Answer::Transient, Answer::Silence], 2)
+            situations += walk(kinds, &[Answer::Good, Answer::Transient, Answer::Silence], 2);
         });
     }
     assert!(situations > 5_000, "{situations}");

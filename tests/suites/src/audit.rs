@@ -562,7 +562,7 @@ impl Shadow {
             Approval::Plan if by_plan => {}
             Approval::PlanOrBurst if by_plan || burst => {}
             Approval::Plan | Approval::PlanOrBurst => {
-                found(invariant, format!("{kind} goes without the plan's approval"))
+                found(invariant, format!("{kind} goes without the plan's approval"));
             }
             Approval::Own => match &task.approved {
                 None => found(invariant, format!("{kind} goes without its own approval")),

@@ -419,7 +419,7 @@ impl ModelWorker {
                     kind,
                     object: object.clone(),
                     params: Facts::new(),
-                })
+                });
             };
             find(Kind::EscrowRecoveryKeys);
             if n == 0 {

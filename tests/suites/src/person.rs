@@ -234,7 +234,7 @@ impl People {
         }
         // Whoever has been waited for in vain for days is not waited for again.
         let hopeless = diligent && need.why.contains(Rule::StillWaiting.advice());
-        if must || (tries % 3 != 0 && !hopeless) {
+        if must || (!tries.is_multiple_of(3) && !hopeless) {
             return Command::Retry {
                 task,
                 by: APPROVER.into(),
