@@ -16,6 +16,7 @@ mod schema;
 mod serve;
 mod show;
 mod submit;
+mod tree;
 mod verify;
 mod waive;
 mod watch;

@@ -1,16 +1,15 @@
 //! `offboard plan FILE | --person`: the tree of what would be done.
 
-use super::Ctx;
+use super::{Ctx, tree};
 use crate::args::PlanArgs;
 use crate::embedded::tenants;
 use crate::error::{CliError, Exit};
 use crate::intake;
-use crate::preview::{Now, Preview, PreviewTask, preview};
-use crate::show::{relative, safe, when};
+use crate::preview::preview;
+use crate::show::safe;
 use crate::systems::Systems;
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
-use offboard_domain::catalogue::Stage;
 use offboard_domain::departure::{Choices, Manner, PersonRef};
 use offboard_domain::{Departure, ObjectId, TenantId, Timestamp};
 use offboard_runtime::config::Configuration;
@@ -58,7 +57,7 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
         spinner.finish_and_clear();
         let seen = seen?;
         if !ctx.out.is_json() {
-            ctx.out.data(&text(&seen, now, args.all))?;
+            ctx.out.data(&tree::text(&seen, now, args.all))?;
         }
         previews.push(seen);
     }
@@ -141,119 +140,4 @@ fn spinner(ctx: &Ctx, departure: &Departure) -> ProgressBar {
     spinner.set_message(format!("reading what is true in {} {reference}", departure.tenant));
     spinner.enable_steady_tick(Duration::from_millis(120));
     spinner
-}
-
-fn text(preview: &Preview, now: Timestamp, all: bool) -> String {
-    let manner = match preview.manner {
-        Manner::Planned => "planned",
-        Manner::Immediate => "immediate",
-    };
-    let reference = preview
-        .reference
-        .as_deref()
-        .map(|r| format!(" ({})", safe(r)))
-        .unwrap_or_default();
-    let mut out = format!(
-        "{}{reference} of {} — {manner}, access ends {} ({})\n",
-        style(safe(&preview.person)).bold(),
-        preview.tenant,
-        when(preview.effective_at),
-        relative(preview.effective_at, now)
-    );
-    if let Some(why) = &preview.why_not {
-        out.push_str(&format!("  {} {}\n\n", style("no plan:").red().bold(), safe(why)));
-        return out;
-    }
-    let stages: Vec<_> = Stage::ALL
-        .iter()
-        .filter(|s| preview.tasks.iter().any(|t| t.stage == **s))
-        .collect();
-    for (nth, stage) in stages.iter().enumerate() {
-        let last_stage = nth + 1 == stages.len();
-        let (knot, rail) = if last_stage {
-            ("└─", "   ")
-        } else {
-            ("├─", "│  ")
-        };
-        out.push_str(&format!("{knot} {}\n", style(stage.title()).bold()));
-        let of_stage: Vec<_> = preview.tasks.iter().filter(|t| t.stage == **stage).collect();
-        let shown: Vec<_> = of_stage
-            .iter()
-            .filter(|t| all || !matches!(t.now, Now::NotApplicable))
-            .collect();
-        let hidden = of_stage.len() - shown.len();
-        for (i, task) in shown.iter().enumerate() {
-            let knot = if i + 1 == shown.len() && hidden == 0 {
-                "└─"
-            } else {
-                "├─"
-            };
-            out.push_str(&format!("{rail}{knot} {}\n", task_line(task, &format!("{rail}     "))));
-        }
-        if hidden > 0 {
-            out.push_str(&format!(
-                "{rail}└─ {}\n",
-                style(format!("and {hidden} with nothing to do (--all shows them)")).dim()
-            ));
-        }
-    }
-    out.push_str(&summary(preview));
-    out
-}
-
-fn task_line(task: &PreviewTask, indent: &str) -> String {
-    let mark = match task.now {
-        Now::True => style("✓ already true").green(),
-        Now::Change => style("→ would change").cyan().bold(),
-        Now::NotApplicable => style("- nothing to do").dim(),
-        Now::Blocked => style("✗ needs a person").red(),
-        Now::UnderWay => style("… under way").cyan(),
-        Now::Unknown => style("! could not be read").red(),
-        Now::Read => style("· reads").dim(),
-        Now::Person => style("? a person").yellow(),
-    };
-    let object = task
-        .object
-        .as_deref()
-        .map(|o| format!(" [{}]", safe(o)))
-        .unwrap_or_default();
-    let approval = match (task.approval, task.now) {
-        ("own", _) => style("  by its own approval").red().to_string(),
-        (_, Now::Change) if !task.reversible => style("  cannot be undone").red().to_string(),
-        _ => String::new(),
-    };
-    let why = if task.why.is_empty() {
-        String::new()
-    } else {
-        format!("\n{indent}{}", style(safe(&task.why)).dim())
-    };
-    format!("{}{object}  {mark}{approval}{why}", task.title)
-}
-
-fn summary(preview: &Preview) -> String {
-    let count = |now: Now| preview.tasks.iter().filter(|t| t.now == now).count();
-    let own = preview.tasks.iter().filter(|t| t.approval == "own").count();
-    let mut out = format!(
-        "   {} would change, {} already true, {} for a person, {} by their own approval\n",
-        count(Now::Change),
-        count(Now::True),
-        count(Now::Person) + count(Now::Blocked),
-        own
-    );
-    if count(Now::Unknown) > 0 {
-        out.push_str(&format!(
-            "   {} could not be read: `offboard doctor` says why\n",
-            count(Now::Unknown)
-        ));
-    }
-    if !preview.unserved.is_empty() {
-        let kinds: Vec<&str> = preview.unserved.iter().map(|k| k.spec().title).collect();
-        out.push_str(&format!(
-            "   {} {}\n",
-            style("no connected system offers:").yellow(),
-            kinds.join("; ")
-        ));
-    }
-    out.push('\n');
-    out
 }

@@ -118,9 +118,20 @@ fn needs(view: &CaseView) -> String {
     }
     let mut out = format!("\n{}\n", style("What a person must do").yellow().bold());
     for need in &view.needs {
+        let task = view.tasks.iter().find(|t| t.id == need.task);
+        let object = task
+            .and_then(|t| t.object.as_deref())
+            .map(|o| format!(" [{}]", safe(o)))
+            .unwrap_or_default();
+        let title = need.kind.spec().title;
+        // A person's own task says nothing more than its title.
+        let why = if need.why.ends_with(title) {
+            String::new()
+        } else {
+            format!(": {}", safe(&need.why))
+        };
         out.push_str(&format!(
-            "  {}\n      {}\n",
-            safe(&need.why),
+            "  {title}{object}{why}\n      {}\n",
             style(&need.command).bold()
         ));
     }

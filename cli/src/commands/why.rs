@@ -7,7 +7,7 @@ use crate::session::unexpected;
 use crate::show::{relative, safe, state, when};
 use console::style;
 use offboard_dispatcher::control::{Request, Response, WhyTask, WhyView};
-use offboard_domain::{Observation, Timestamp};
+use offboard_domain::{Area, Observation, Timestamp};
 
 pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>) -> Result<Exit, CliError> {
     let config = ctx.config()?;
@@ -62,13 +62,17 @@ fn explain(why: &WhyTask, now: Timestamp) -> String {
     );
     let mut row = |name: &str, value: String| out.push_str(&format!("  {name:<9} {value}\n"));
     row("stands", format!("{} — {}", state(&task.status), safe(&task.words)));
-    row("wanted", why.wanted.clone());
+    let machine = task.kind.spec().area != Area::Person;
+    if machine {
+        row("wanted", why.wanted.clone());
+    }
     if let Some(before) = why.before.as_ref().filter(|b| Some(*b) != task.seen.as_ref()) {
         row("before", observation(before, now));
     }
     match &task.seen {
         Some(seen) => row("seen", observation(seen, now)),
-        None => row("seen", "nothing yet".to_owned()),
+        None if machine => row("seen", "nothing yet".to_owned()),
+        None => {}
     }
     if let Some(verdict) = &why.verdict {
         row("means", safe(verdict));
@@ -87,10 +91,10 @@ fn explain(why: &WhyTask, now: Timestamp) -> String {
     if let Some(rule) = &why.rule {
         row("rule", format!("{}: {}", rule_name(rule.rule), rule.advice));
     }
-    row(
-        "tries",
-        format!("{} of {} used, {} faults in all", why.spent, why.allowed, task.faults),
-    );
+    if machine {
+        let tries = format!("{} of {} used, {} faults in all", why.spent, why.allowed, task.faults);
+        row("tries", tries);
+    }
     if let Some(at) = task.next_at {
         row("next", format!("{} ({})", when(at), relative(at, now)));
     }

@@ -271,7 +271,9 @@ pub fn words(standing: &Standing, task: &Task) -> String {
         }
         Standing::Assigned(until) => format!("with a worker; an answer is awaited until {until}"),
         Standing::WaitsFor(kinds) => {
-            let names: Vec<&str> = kinds.iter().map(|k| k.name()).collect();
+            // A kind may be missing for itself and as what another one finds.
+            let kinds: std::collections::BTreeSet<Kind> = kinds.iter().copied().collect();
+            let names: Vec<&str> = kinds.into_iter().map(Kind::name).collect();
             format!("waits for {}", names.join(", "))
         }
         Standing::WaitsUntil(wake) => match &task.state {

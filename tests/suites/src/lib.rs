@@ -7,6 +7,7 @@
 
 mod audit;
 mod clock;
+pub mod death;
 mod invariant;
 mod logs;
 mod model;
