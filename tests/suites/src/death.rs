@@ -1,0 +1,384 @@
+//! Death at every await of every kind, on the vendor's world and through its
+//! real connector: an attempt is polled a number of times and dropped, the next
+//! one goes on, and the world must be what an undisturbed run leaves.
+
+use crate::rng::Rng;
+use crate::script;
+use crate::transcript::{EPOCH, Transcript};
+use crate::trouble::{Fortune, Rates, Trouble};
+use crate::vendor::{Reached, Vendor};
+use offboard_domain::assignment::{Mode, Said};
+use offboard_domain::departure::{Choices, Manner, Meetings, PersonRef};
+use offboard_domain::plan::plan;
+use offboard_domain::task::PlannedTask;
+use offboard_domain::time::{DAY_MS, MINUTE_MS};
+use offboard_domain::{
+    Area, Assignment, CaseId, Check, Departure, Digest, Facts, Kind, Lane, ObjectId, Policy, Subject, TenantId,
+    Verdict, judge,
+};
+use offboard_runtime::keys::EscrowMaster;
+use offboard_runtime::{Clock, TokioClock};
+use offboard_sim::population::{Cast, demo};
+use offboard_sim::world::{Actor, Cruelty, Effect};
+use offboard_store::Store;
+use offboard_workers::{Context, attempt};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::Poll;
+
+/// Attempts until an end state must be reached.
+const MOST_ATTEMPTS: u32 = 60;
+/// Polls of one attempt until something is wrong with it.
+const MOST_POLLS: usize = 5_000;
+
+/// What the death of one kind's attempts came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deaths {
+    /// The kind.
+    pub kind: Kind,
+    /// How many awaits an attempt died at.
+    pub awaits: usize,
+    /// How many effects an undisturbed run has on the world.
+    pub effects: usize,
+}
+
+/// How a world was changed: each effect, on whom, and how often it may be counted.
+type Changed = BTreeMap<(Effect, String, String), usize>;
+
+struct Rig {
+    vendor: Arc<Vendor>,
+    context: Context,
+    tenant: TenantId,
+}
+
+fn rig() -> Rig {
+    let cruelty = Cruelty {
+        sharepoint_needs_certificate: false,
+        latency_ms: (5, 50),
+        ..Cruelty::kind()
+    };
+    let (world, built) = demo(1, cruelty, 1, 0, EPOCH.0);
+    let vendor = Vendor::new(world, built);
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::new(EPOCH));
+    let trouble = Trouble::new(Fortune {
+        name: "worker",
+        clock: clock.clone(),
+        transcript: Arc::new(Transcript::new(false)),
+        rng: Rng::of(0, "death"),
+        rates: Rates::NONE,
+        calm: Arc::new(AtomicBool::new(true)),
+        dies_in: 0,
+    });
+    let tenant = vendor.tenants.keys().next().expect("one tenant was built").clone();
+    let context = Context {
+        store: Store::memory(),
+        connectors: Arc::new(Reached::new(&vendor, &clock, &trouble, None)),
+        escrow: Some(EscrowMaster::from_bytes([7; 32])),
+        clock,
+    };
+    Rig {
+        vendor,
+        context,
+        tenant,
+    }
+}
+
+struct Work {
+    subject: Subject,
+    task: PlannedTask,
+    checks: Vec<Check>,
+}
+
+impl Rig {
+    fn assignment(&self, work: &Work, number: u32, mode: Mode, checkpoint: Option<Facts>) -> Assignment {
+        Assignment {
+            tenant: self.tenant.clone(),
+            case: case(),
+            task: work.task.id,
+            attempt: number,
+            kind: work.task.kind,
+            target: work.task.target.clone(),
+            subject: work.subject.clone(),
+            params: work.task.params.clone(),
+            mode,
+            checkpoint,
+            checks: work.checks.clone(),
+            start_by: self.context.clock.now().plus(5 * MINUTE_MS),
+            run_for_ms: work.task.kind.spec().run_for_ms,
+            version: 1,
+            head: Digest::ZERO,
+            traceparent: None,
+        }
+    }
+
+    /// Attempts until the end, as the dispatcher would order them.
+    async fn to_the_end(&self, work: &Work, died: bool) -> Result<Changed, String> {
+        let once = !work.task.kind.spec().convergent;
+        let (mut mode, mut checkpoint) = (if died && once { Mode::ObserveOnly } else { Mode::Full }, None);
+        for number in 2..MOST_ATTEMPTS {
+            let assignment = self.assignment(work, number, mode, checkpoint.clone());
+            let report = attempt(&assignment, Lane::Normal, false, &self.context).await;
+            match report.said {
+                Said::Satisfied { .. } | Said::Found { .. } | Said::Checked { .. } => return Ok(self.changed()),
+                Said::Observed { observation } => {
+                    match judge(work.task.kind, &work.task.params, &observation.facts, None) {
+                        Verdict::Unsatisfied(_) if observation.facts.bool("conclusive") == Some(true) => {
+                            mode = Mode::Full
+                        }
+                        Verdict::Unsatisfied(why) => return Err(format!("inconclusive: {why}")),
+                        _ => return Ok(self.changed()),
+                    }
+                }
+                Said::Progress { checkpoint: more } => checkpoint = Some(more),
+                Said::Wait {
+                    until,
+                    checkpoint: more,
+                    ..
+                } => {
+                    self.context.clock.sleep_until(until).await;
+                    self.vendor.world().advance(self.context.clock.now().0);
+                    checkpoint = more.or(checkpoint);
+                    mode = if once { Mode::ObserveOnly } else { mode };
+                }
+                // Refused, the same with and without a death.
+                Said::Fault { fault } => {
+                    use offboard_domain::FaultClass::{
+                        Absent, Blocked, Denied, Rejected, Throttled, Transient, Unknown, Unsupported,
+                    };
+                    match fault.class {
+                        Denied | Blocked | Rejected | Unsupported => return Ok(self.changed()),
+                        Transient | Absent | Unknown | Throttled { .. } => {
+                            mode = if once { Mode::ObserveOnly } else { mode };
+                            self.context
+                                .clock
+                                .sleep_until(self.context.clock.now().plus(MINUTE_MS))
+                                .await;
+                        }
+                    }
+                }
+                Said::NotBegun { why } => return Err(format!("not begun: {why}")),
+            }
+        }
+        Err(format!("no end after {MOST_ATTEMPTS} attempts"))
+    }
+
+    /// Everything that happened, two days later.
+    fn changed(&self) -> Changed {
+        let mut world = self.vendor.world();
+        world.advance(self.context.clock.now().0 + 2 * DAY_MS);
+        let mut changed = Changed::new();
+        for entry in world.journal() {
+            // A new meeting's id is the vendor's to choose; how many there are is ours.
+            let (object, counts) = match entry.effect {
+                Effect::MeetingCreated | Effect::MeetingCancelled => (String::new(), true),
+                Effect::WipeOrdered => (entry.object.clone(), true),
+                _ => (entry.object.clone(), false),
+            };
+            // To read a key again changes nothing.
+            if matches!(entry.actor, Actor::App { .. } | Actor::Machinery(_)) && entry.effect != Effect::KeyRead {
+                let count = changed
+                    .entry((entry.effect, entry.subject.clone(), object))
+                    .or_default();
+                *count = if counts { *count + 1 } else { 1 };
+            }
+        }
+        changed
+    }
+}
+
+fn case() -> CaseId {
+    CaseId([1; 10])
+}
+
+/// Polls a future so many times and drops it; none if it had not ended.
+async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = times;
+    poll_fn(move |cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Everything that there is to do for somebody.
+async fn work_for(person: &str) -> Result<Vec<Work>, String> {
+    let rig = rig();
+    let system = script::system();
+    let everything = script::everything();
+    let named = PersonRef {
+        object_id: Some(ObjectId(person.to_owned())),
+        ..PersonRef::default()
+    };
+    let policy = Policy {
+        legal_hold: true,
+        automatic_reply: Some("I have left.".into()),
+        meetings: Meetings::HandOver,
+        forwarding: offboard_domain::departure::Forwarding::Successor,
+        ..Policy::default()
+    };
+    let departure = Departure {
+        tenant: rig.tenant.clone(),
+        reference: None,
+        person: named,
+        manner: Manner::Immediate,
+        effective_at: EPOCH,
+        requested_by: "hr@msp.example".into(),
+        requested_at: EPOCH,
+        successor: None,
+        choices: Choices::default(),
+    };
+    let nobody = Subject::default();
+    let params = Facts::new()
+        .with("object_id", person)
+        .with("successor_is_manager", true);
+    let resolve = PlannedTask::new(case(), Kind::Resolve, &system, None, params);
+    let resolve = Work {
+        subject: nobody,
+        task: resolve,
+        checks: Vec::new(),
+    };
+    let said = attempt(
+        &rig.assignment(&resolve, 1, Mode::Full, None),
+        Lane::Normal,
+        false,
+        &rig.context,
+    )
+    .await
+    .said;
+    let Said::Satisfied { after, .. } = said else {
+        return Err(format!("resolving said {said:?}"));
+    };
+    let subject = Subject(BTreeMap::from([(system.clone(), ObjectId(person.to_owned()))]));
+    let planned = plan(case(), &departure, &after.facts, &policy, &everything, false).map_err(|e| e.to_string())?;
+    let mut work = vec![resolve];
+    let one = |task| Work {
+        subject: subject.clone(),
+        task,
+        checks: Vec::new(),
+    };
+    work.extend(
+        planned
+            .tasks
+            .into_iter()
+            .filter(|t| t.kind.spec().area != Area::Person)
+            .map(one),
+    );
+    let finder = work
+        .iter()
+        .find(|w| w.task.kind == Kind::DiscoverDevices)
+        .ok_or("no discovery is planned")?;
+    let said = attempt(
+        &rig.assignment(finder, 1, Mode::Full, None),
+        Lane::Normal,
+        false,
+        &rig.context,
+    )
+    .await
+    .said;
+    let Said::Found { finds, .. } = said else {
+        return Err(format!("discovery said {said:?}"));
+    };
+    let found = finds.into_iter().filter(|f| f.kind.spec().area != Area::Person);
+    work.extend(found.map(|f| one(PlannedTask::new(case(), f.kind, &system, Some(f.object), f.params))));
+    for area in Area::MACHINES {
+        let Some(kind) = area.closing_kind() else { continue };
+        let read = work
+            .iter()
+            .map(|w| &w.task)
+            .filter(|t| t.kind.spec().area == *area && t.kind.spec().writes);
+        let checks = read
+            .map(|t| Check {
+                task: t.id,
+                kind: t.kind,
+                target: t.target.clone(),
+                params: t.params.clone(),
+            })
+            .collect();
+        let task = PlannedTask::new(case(), kind, &system, Some(ObjectId("round-1".into())), Facts::new());
+        work.push(Work {
+            subject: subject.clone(),
+            task,
+            checks,
+        });
+    }
+    Ok(work)
+}
+
+/// A world in which the kind can reach its end: the pool agrees only when the
+/// licences are gone.
+async fn ready(all: &[Work], kind: Kind) -> Result<Rig, String> {
+    let rig = rig();
+    if kind == Kind::ProvePool {
+        for before in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses] {
+            for work in all.iter().filter(|w| w.task.kind == before) {
+                rig.to_the_end(work, false).await.map_err(|e| format!("{before}, before {kind}: {e}"))?;
+            }
+        }
+    }
+    Ok(rig)
+}
+
+/// Lets every kind die at every await, for somebody of the simulated vendor's
+/// cast, and compares the world with an undisturbed run's.
+///
+/// # Errors
+/// The first kind and await after which the world is another.
+pub fn at_every_await(who: fn(&Cast) -> &String) -> Result<Vec<Deaths>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime of one thread needs nothing from outside");
+    runtime.block_on(async {
+        let person = rig()
+            .vendor
+            .tenants
+            .values()
+            .next()
+            .map(|t| who(&t.cast).clone())
+            .ok_or("nobody was built")?;
+        let mut told = Vec::new();
+        let all = work_for(&person).await?;
+        for work in &all {
+            let kind = work.task.kind;
+            let undisturbed = rig()
+                .to_the_end(&work, false)
+                .await
+                .map_err(|e| format!("{kind}, undisturbed: {e}"))?;
+            let mut awaits = 0;
+            for polls in 1..MOST_POLLS {
+                let rig = ready(&all, kind).await?;
+                let assignment = rig.assignment(work, 1, Mode::Full, None);
+                if polled(attempt(&assignment, Lane::Normal, false, &rig.context), polls)
+                    .await
+                    .is_some()
+                {
+                    break;
+                }
+                awaits = polls;
+                let disturbed = rig
+                    .to_the_end(&work, true)
+                    .await
+                    .map_err(|e| format!("{kind}, dead at await {polls}: {e}"))?;
+                if disturbed != undisturbed {
+                    return Err(format!(
+                        "{kind}, dead at await {polls}, left {disturbed:#?} and undisturbed {undisturbed:#?}"
+                    ));
+                }
+            }
+            told.push(Deaths {
+                kind,
+                awaits,
+                effects: undisturbed.len(),
+            });
+        }
+        Ok(told)
+    })
+}
