@@ -126,7 +126,7 @@ impl Rig {
                 Said::Observed { observation } => {
                     match judge(work.task.kind, &work.task.params, &observation.facts, None) {
                         Verdict::Unsatisfied(_) if observation.facts.bool("conclusive") == Some(true) => {
-                            mode = Mode::Full
+                            mode = Mode::Full;
                         }
                         Verdict::Unsatisfied(why) => return Err(format!("inconclusive: {why}")),
                         _ => return Ok(self.changed()),
@@ -318,7 +318,9 @@ async fn ready(all: &[Work], kind: Kind) -> Result<Rig, String> {
     if kind == Kind::ProvePool {
         for before in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses] {
             for work in all.iter().filter(|w| w.task.kind == before) {
-                rig.to_the_end(work, false).await.map_err(|e| format!("{before}, before {kind}: {e}"))?;
+                rig.to_the_end(work, false)
+                    .await
+                    .map_err(|e| format!("{before}, before {kind}: {e}"))?;
             }
         }
     }
@@ -349,7 +351,7 @@ pub fn at_every_await(who: fn(&Cast) -> &String) -> Result<Vec<Deaths>, String> 
         for work in &all {
             let kind = work.task.kind;
             let undisturbed = rig()
-                .to_the_end(&work, false)
+                .to_the_end(work, false)
                 .await
                 .map_err(|e| format!("{kind}, undisturbed: {e}"))?;
             let mut awaits = 0;
@@ -364,7 +366,7 @@ pub fn at_every_await(who: fn(&Cast) -> &String) -> Result<Vec<Deaths>, String> 
                 }
                 awaits = polls;
                 let disturbed = rig
-                    .to_the_end(&work, true)
+                    .to_the_end(work, true)
                     .await
                     .map_err(|e| format!("{kind}, dead at await {polls}: {e}"))?;
                 if disturbed != undisturbed {
