@@ -167,18 +167,20 @@ impl Engine {
         lock(&self.slots).entry(case).or_default().clone()
     }
 
-    /// Lets go of a case that is over, or that never was. Its slot stays while
-    /// somebody else waits for it: two slots of one case would count what it
-    /// has in flight twice.
+    /// Lets go of a case that is over, or that never was; to be called by
+    /// whoever has used its slot, unlocked. The slot stays while somebody else
+    /// waits for it: two slots of one case would count what it has in flight
+    /// twice. The last one lets go.
     pub(crate) fn forget(&self, case: CaseId, slot: &Slot) {
         /// In the map, and with the caller.
         const NOBODY_ELSE: usize = 2;
         let mut slots = lock(&self.slots);
-        if slots.get(&case).is_some_and(|s| Arc::ptr_eq(s, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE {
+        let ours = slots.get(&case).is_some_and(|s| Arc::ptr_eq(s, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE;
+        let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.state.ended());
+        if ours && slot.try_lock().is_ok_and(|held| over(&held)) {
             slots.remove(&case);
+            self.timers.clear(case);
         }
-        drop(slots);
-        self.timers.clear(case);
     }
 
     /// Whether a case is held in memory.

@@ -81,12 +81,15 @@ impl Engine {
             self.follow(tenant, case).await;
         }
         if ended {
-            self.forget(id, &slot);
+            self.timers.clear(id);
         }
         let case = held.as_ref().map(|h| h.case.clone());
         drop(held);
         // Also when the order was refused: what an earlier one left is not its fault.
         let published = self.publish_left(tenant, id, &slot).await;
+        if ended {
+            self.forget(id, &slot);
+        }
         let opened = result?;
         let case = case.ok_or(Refusal::UnknownCase)?;
         // An order that is in the ledger is taken, whatever the queue says; a
@@ -279,6 +282,7 @@ impl Engine {
         }
         *held = self.load(tenant, id).await?;
         let Some(h) = held.as_ref().filter(|h| !h.case.state.ended()) else {
+            drop(held);
             self.forget(id, &slot);
             return Ok(());
         };

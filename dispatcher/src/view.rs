@@ -254,9 +254,10 @@ impl Engine {
     pub async fn case(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<Case, EngineError> {
         if self.holds(id) {
             let slot = self.slot(id);
-            let held = slot.lock().await;
-            if let Some(h) = held.as_ref() {
-                return Ok(h.case.clone());
+            let case = slot.lock().await.as_ref().map(|h| h.case.clone());
+            self.forget(id, &slot);
+            if let Some(case) = case {
+                return Ok(case);
             }
         }
         let held = self.load(tenant, id).await?;

@@ -110,6 +110,8 @@ pub struct Case {
     pub late: BTreeSet<Digest>,
     /// Waivers that a linked case has taken up.
     pub followed_up: BTreeSet<TaskId>,
+    /// When it was last noticed that history was lost.
+    pub tail_lost_at: Option<Timestamp>,
     /// The evidence, once sealed.
     pub evidence: Option<Digest>,
     /// The trace in which it was accepted.
@@ -160,6 +162,7 @@ impl Case {
             differences: BTreeSet::new(),
             late: BTreeSet::new(),
             followed_up: BTreeSet::new(),
+            tail_lost_at: None,
             evidence: None,
             traceparent: traceparent.clone(),
             open: [0; KINDS],
@@ -420,7 +423,10 @@ impl Case {
             Event::FollowUpOpened { task, .. } => {
                 self.followed_up.insert(*task);
             }
-            Event::TailLost { .. } => self.forget_tail(at),
+            Event::TailLost { .. } => {
+                self.tail_lost_at = Some(at);
+                self.forget_tail(at);
+            }
         }
     }
 

@@ -32,12 +32,15 @@ impl Draft<'_> {
         if report.case != self.case.id || report.tenant != self.case.departure.tenant {
             return Err(Refusal::Foreign);
         }
-        if report.version > self.case.version {
-            self.push(Event::TailLost { known: report.version });
-            return Ok(());
+        // Tasks and attempts are never taken back, so one that is not there
+        // went with a lost tail, even if history has grown past it since.
+        let known = self.case.tasks.get(&report.task).cloned();
+        let unheard_of = known.as_ref().is_none_or(|t| report.attempt > t.attempt);
+        if report.version > self.case.version || (unheard_of && !self.case.state.ended()) {
+            return self.tail_lost(&report);
         }
         let digest = digest_of(&report);
-        let Some(task) = self.case.tasks.get(&report.task).cloned() else {
+        let Some(task) = known else {
             return Err(Refusal::UnknownTask(report.task));
         };
         let current = task.in_flight().filter(|a| a.number == report.attempt).copied();
@@ -48,6 +51,19 @@ impl Draft<'_> {
             }
             None => self.late(&task, report, digest),
         }
+    }
+
+    /// Everything is observed again. A report that was written before that was
+    /// ordered last says nothing new.
+    fn tail_lost(&mut self, report: &Report) -> Result<(), Refusal> {
+        if self.case.tail_lost_at.is_some_and(|at| report.at <= at) {
+            return Err(Refusal::Stale {
+                task: report.task,
+                got: report.attempt,
+            });
+        }
+        self.push(Event::TailLost { known: report.version });
+        Ok(())
     }
 
     fn late(&mut self, task: &Task, report: Report, digest: Digest) -> Result<(), Refusal> {
