@@ -201,7 +201,7 @@ impl Engine {
                     }
                     None => *held = self.load(tenant, id).await?,
                 },
-                Appended::Gap { .. } => *held = self.load(tenant, id).await?,
+                Appended::Gap { .. } | Appended::Trimmed { .. } => *held = self.load(tenant, id).await?,
                 Appended::Claimed { by } => gates.claimed_by = Some(by),
                 Appended::Capped { .. } => gates.capped = true,
             }
@@ -244,12 +244,17 @@ impl Engine {
             key: salt,
             claim,
             cap,
+            trim: false,
         }
     }
 
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
         let history = self.ledger.read(tenant, id, 1).await?;
+        if let Some(to) = history.trimmed {
+            let detail = format!("its records up to {to} were archived and have left the ledger");
+            return Err(EngineError::History { case: id, detail });
+        }
         let Some(first) = history.records.first() else {
             return Ok(None);
         };
