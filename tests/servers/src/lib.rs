@@ -5,5 +5,7 @@
 //! An absent program is an error that says what to install; nothing is skipped.
 
 mod process;
+pub mod redis;
 
 pub use process::{Guarded, Patience, StartError, free_port, until};
+pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};

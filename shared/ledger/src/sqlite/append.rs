@@ -1,8 +1,9 @@
 //! What the writer does inside its transaction. Every function looks at all
 //! that could refuse it before its first write.
 
-use super::query::{self, Place, Trimmed, to_i64, to_u64, wake_word};
+use super::query::{self, Place, Trimmed, to_i64, to_u64};
 use super::{Failure, Session};
+use crate::words::wake_word;
 use crate::{Append, Appended, Claim, GateChange, Gates, KeyChange, Shard};
 use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};

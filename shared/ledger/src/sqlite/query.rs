@@ -3,9 +3,10 @@
 //! names it, never a shorter history.
 
 use super::{Failure, Session};
+use crate::words::wake_reason;
 use crate::{Due, Filter, Gates, History, IndexEntry, Shard};
 use offboard_domain::record::link;
-use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp, Wake, WakeReason};
+use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp, Wake};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 const ENTRY: &str = "SELECT id, version, head, state, ended, needs_person, urgent, wake_at, wake_why, opened_at,
@@ -228,7 +229,7 @@ pub(super) fn due(
                 version,
                 wake: Wake {
                     at: Timestamp(at),
-                    why: wake_reason(case, &why)?,
+                    why: wake_reason(case, &why).map_err(Failure::Broken)?,
                 },
             });
         }
@@ -290,7 +291,7 @@ fn entry(row: &Row<'_>, tenant: &TenantId) -> Result<IndexEntry, Failure> {
     let wake = match (row.get::<_, Option<i64>>(7)?, row.get::<_, Option<String>>(8)?) {
         (Some(at), Some(why)) => Some(Wake {
             at: Timestamp(at),
-            why: wake_reason(case, &why)?,
+            why: wake_reason(case, &why).map_err(Failure::Broken)?,
         }),
         _ => None,
     };
@@ -336,38 +337,4 @@ pub(super) fn to_i64(version: u64) -> i64 {
 /// Versions in the file are never negative; a damaged one fits nothing.
 pub(super) fn to_u64(version: i64) -> u64 {
     u64::try_from(version).unwrap_or(u64::MAX)
-}
-
-/// The stored word of a reason. It never changes.
-pub(super) fn wake_word(why: WakeReason) -> &'static str {
-    match why {
-        WakeReason::Ready => "ready",
-        WakeReason::Start => "start",
-        WakeReason::Retry => "retry",
-        WakeReason::Delay => "delay",
-        WakeReason::Unanswered => "unanswered",
-        WakeReason::Overdue => "overdue",
-        WakeReason::WaiverEnds => "waiver_ends",
-        WakeReason::HoldEnds => "hold_ends",
-        WakeReason::Seal => "seal",
-    }
-}
-
-fn wake_reason(case: CaseId, word: &str) -> Result<WakeReason, Failure> {
-    Ok(match word {
-        "ready" => WakeReason::Ready,
-        "start" => WakeReason::Start,
-        "retry" => WakeReason::Retry,
-        "delay" => WakeReason::Delay,
-        "unanswered" => WakeReason::Unanswered,
-        "overdue" => WakeReason::Overdue,
-        "waiver_ends" => WakeReason::WaiverEnds,
-        "hold_ends" => WakeReason::HoldEnds,
-        "seal" => WakeReason::Seal,
-        other => {
-            return Err(Failure::Broken(format!(
-                "{case} is to be woken for '{other}', which this version does not know; use the newer one"
-            )));
-        }
-    })
 }
