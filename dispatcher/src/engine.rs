@@ -5,18 +5,26 @@
 //! in, is decided on the folded case, appended, and what it caused is
 //! published. Whatever is lost on the way — a message, a worker, this process —
 //! is ordered again from the ledger.
+//!
+//! It owns the cases of its shards, and only for those it assigns, publishes
+//! and keeps time. Of any other case it may append a fact of its own — a
+//! departure, an approval, a seal — and leaves it for the owner to find. That
+//! is how the command line and the closer use the same engine: they own
+//! nothing. Safety does not rest on owning but on the append's version check.
 
-use crate::admission::{Admission, Place};
+use crate::admission::{Admission, Limits};
 use crate::tenants::Tenants;
 use crate::timers::Timers;
-use offboard_domain::{Case, CaseId, CaseKey, TaskId, TenantId, Timestamp};
-use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError};
+use offboard_domain::{Case, CaseId, CaseKey, Credit, TaskId, TenantId, Timestamp};
+use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError, Shard};
 use offboard_queue::{Queue, QueueError};
 use offboard_runtime::Clock;
+use offboard_runtime::keys::DispatchKey;
 use offboard_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// How many bytes of randomness a new case's salt takes.
 pub type Entropy = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
@@ -37,8 +45,13 @@ pub struct Parts {
     pub master: [u8; 32],
     /// Where the salts of new cases come from.
     pub entropy: Entropy,
-    /// Credit of each queue of assignments.
-    pub limit: Box<dyn Fn(Place) -> u32 + Send + Sync>,
+    /// How much may be in flight.
+    pub limits: Limits,
+    /// With what assignments are authenticated, and reports recognised.
+    pub dispatch: DispatchKey,
+    /// Over how many shards the tenants are spread; the same for every process
+    /// of an installation.
+    pub shards: u16,
 }
 
 /// One owned case. Locked while it is decided and appended.
@@ -64,8 +77,9 @@ pub struct Engine {
     pub(crate) entropy: Entropy,
     pub(crate) admission: Admission,
     pub(crate) timers: Timers,
-    pub(crate) to_seal: mpsc::UnboundedSender<(TenantId, CaseId)>,
-    sealing: Mutex<Option<mpsc::UnboundedReceiver<(TenantId, CaseId)>>>,
+    pub(crate) dispatch: DispatchKey,
+    pub(crate) shards: u16,
+    owned: Vec<AtomicBool>,
     slots: Mutex<BTreeMap<CaseId, Slot>>,
     shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
     changes: watch::Sender<u64>,
@@ -112,11 +126,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Engine {
-    /// An engine that owns nothing yet; [`Engine::recover`] takes up what the
-    /// ledger holds.
+    /// An engine that owns nothing yet: [`Engine::recover`] takes up all that
+    /// the ledger holds, [`Engine::take_shard`] a part of it.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let (to_seal, sealing) = mpsc::unbounded_channel();
+        let shards = parts.shards.max(1);
         Arc::new(Self {
             ledger: parts.ledger,
             queue: parts.queue,
@@ -125,10 +139,11 @@ impl Engine {
             tenants: parts.tenants,
             master: parts.master,
             entropy: parts.entropy,
-            admission: Admission::new(parts.limit),
+            admission: Admission::new(&parts.limits),
             timers: Timers::default(),
-            to_seal,
-            sealing: Mutex::new(Some(sealing)),
+            dispatch: parts.dispatch,
+            shards,
+            owned: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             slots: Mutex::new(BTreeMap::new()),
             shut: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
@@ -228,23 +243,63 @@ impl Engine {
         Ok(())
     }
 
-    /// What is to be sealed; for the one closer.
-    pub(crate) fn take_sealing(&self) -> Option<mpsc::UnboundedReceiver<(TenantId, CaseId)>> {
-        lock(&self.sealing).take()
+    /// Over how many shards the tenants are spread.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.shards
     }
 
-    /// Takes up every open case: folds it, arms its timer, and publishes again
-    /// what was in flight (of *once* kinds nothing is ever published twice).
+    /// Whether this engine owns a tenant's cases.
+    #[must_use]
+    pub fn owns(&self, tenant: &TenantId) -> bool {
+        self.owns_shard(tenant.shard(self.shards))
+    }
+
+    /// Whether this engine owns a shard.
+    #[must_use]
+    pub fn owns_shard(&self, shard: u16) -> bool {
+        self.owned
+            .get(usize::from(shard))
+            .is_some_and(|owned| owned.load(Ordering::Acquire))
+    }
+
+    fn set_owned(&self, shard: u16, owns: bool) {
+        if let Some(owned) = self.owned.get(usize::from(shard)) {
+            owned.store(owns, Ordering::Release);
+        }
+    }
+
+    /// Owns every shard, as the only engine of an installation does, and takes
+    /// up what is open.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, EngineError> {
+        let mut taken = 0;
+        for shard in 0..self.shards {
+            taken += self.take_shard(shard).await?;
+        }
+        Ok(taken)
+    }
+
+    /// Owns a shard and takes up every open case of it: folds it, arms its
+    /// timer, and publishes again what was in flight (of *once* kinds nothing
+    /// is ever published twice).
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger cannot be read.
+    pub async fn take_shard(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
         const PAGE: usize = 1_000;
+        self.set_owned(shard, true);
         let mut after = None;
         let mut taken = 0;
         loop {
             let filter = Filter {
                 open_only: true,
+                shard: Some(Shard {
+                    index: shard,
+                    of: self.shards,
+                }),
                 after: after.clone(),
                 limit: PAGE,
                 ..Filter::default()
@@ -258,5 +313,28 @@ impl Engine {
             }
         }
         Ok(taken)
+    }
+
+    /// Lets go of a shard: whatever is being decided is finished first, then
+    /// its cases leave memory. What is in flight is answered to the next owner.
+    pub async fn leave_shard(&self, shard: u16) {
+        self.set_owned(shard, false);
+        let all: Vec<(CaseId, Slot)> = lock(&self.slots).iter().map(|(id, slot)| (*id, slot.clone())).collect();
+        for (id, slot) in all {
+            let mut held = slot.lock().await;
+            let ours = held
+                .as_ref()
+                .is_none_or(|h| h.case.departure.tenant.shard(self.shards) == shard);
+            if !ours {
+                continue;
+            }
+            if let Some(Held { case, .. }) = held.take() {
+                let tenant = &case.departure.tenant;
+                self.admission.settle(tenant, Credit::NONE, Some(&case), None);
+                lock(&self.shut).remove(&case.departure.tenant);
+            }
+            drop(held);
+            self.forget(id, &slot);
+        }
     }
 }

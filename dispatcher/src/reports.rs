@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use offboard_domain::{CaseId, Command, Refusal, Report, TenantId};
 use offboard_queue::{Consumer, Delivery, QueueName};
+use offboard_runtime::keys::PROOF_HEADER;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -71,6 +72,15 @@ impl Engine {
                 return settle(delivery.bury(&format!("not a report: {error}")).await);
             }
         };
+        let proof = delivery.message().headers.get(PROOF_HEADER).map_or("", String::as_str);
+        if !self.dispatch.answer_of(&report).holds(proof, &delivery.message().body) {
+            tracing::error!(case = %report.case, task = %report.task, "a report does not prove that it answers its assignment; it is buried");
+            return settle(
+                delivery
+                    .bury("forged: it does not prove that it answers its assignment")
+                    .await,
+            );
+        }
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
         let result = self
             .transact(
@@ -118,7 +128,7 @@ impl Engine {
 }
 
 /// A settlement that fails means that the delivery comes again, which is lawful.
-fn settle(result: Result<(), offboard_queue::QueueError>) {
+pub(crate) fn settle(result: Result<(), offboard_queue::QueueError>) {
     if let Err(error) = result {
         tracing::warn!(%error, "failed to settle a delivery; it comes again");
     }

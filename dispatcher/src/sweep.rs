@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use offboard_domain::{CaseId, Command, Refusal, TenantId, Timestamp};
+use offboard_domain::{CaseId, Command, Refusal, TenantId, Timestamp, Wake};
 use offboard_ledger::Shard;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -17,6 +17,13 @@ const CONCURRENT_TICKS: usize = 256;
 /// How often the ledger is asked for what memory does not know: cases that
 /// somebody else appended to, and closed cases whose waivers run out.
 const LOOK_AROUND_MS: i64 = 30_000;
+
+/// How often it is looked for what others appended, in real time: a person who
+/// approves sees the work go on at once.
+const NOTICE_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// How many such cases are taken up at the same time.
+const NOTICE_MOST: usize = 64;
 
 /// Rest after a failure, before the case is tried again.
 const AFTER_FAILURE_MS: i64 = 5_000;
@@ -71,6 +78,13 @@ impl Engine {
     }
 
     async fn tick(self: Arc<Self>, tenant: TenantId, case: CaseId, from: CreditFrom) {
+        if !self.owns(&tenant) {
+            // Its shard went to somebody else, who wakes it.
+            if let CreditFrom::Admitted(credit) = from {
+                self.admission.settle(&tenant, credit, None, None);
+            }
+            return;
+        }
         match self.transact(&tenant, case, Command::Tick, from).await {
             Ok(_) | Err(EngineError::Refused(Refusal::UnknownCase)) => {}
             Err(error) => {
@@ -84,19 +98,61 @@ impl Engine {
     /// Takes up what the ledger says is due and memory does not hold.
     async fn look_around(self: &Arc<Self>, now: Timestamp) {
         const MOST: usize = 1_000;
-        let due = match self.ledger.due(Shard::ALL, now, MOST).await {
-            Ok((due, _)) => due,
-            Err(error) => {
-                tracing::warn!(%error, "failed to ask the ledger what is due; asking again");
-                return;
+        // What waits for credit is due all the time and is held: it must not
+        // hide what is not.
+        let limit = MOST + self.held();
+        for index in (0..self.shards).filter(|s| self.owns_shard(*s)) {
+            let shard = Shard { index, of: self.shards };
+            let due = match self.ledger.due(shard, now, limit).await {
+                Ok((due, _)) => due,
+                Err(error) => {
+                    tracing::warn!(%error, "failed to ask the ledger what is due");
+                    continue;
+                }
+            };
+            for d in due.iter().filter(|d| !self.holds(d.case)) {
+                if let Err(error) = self.take_up_due(&d.tenant, d.case, now).await {
+                    tracing::warn!(case = %d.case, %error, "failed to take up a case that is due");
+                }
             }
-        };
-        for d in due {
-            if self.holds(d.case) {
-                continue;
+        }
+    }
+
+    /// Finds what others appended to the cases of this engine's shards, until
+    /// told to stop. Only where others can: an embedded engine is alone with
+    /// its ledger.
+    pub async fn notice(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            for index in (0..self.shards).filter(|s| self.owns_shard(*s)) {
+                if let Err(error) = self.notice_in(Shard { index, of: self.shards }).await {
+                    tracing::warn!(shard = index, %error, "failed to look for what others appended; looking again");
+                }
             }
-            if let Err(error) = self.take_up_due(&d.tenant, d.case, now).await {
-                tracing::warn!(case = %d.case, %error, "failed to take up a case that is due");
+            tokio::select! {
+                biased;
+                _ = stop.changed() => {}
+                () = tokio::time::sleep(NOTICE_EVERY) => {}
+            }
+        }
+    }
+
+    async fn notice_in(self: &Arc<Self>, shard: Shard) -> Result<(), EngineError> {
+        loop {
+            // Before every other one: see `Wake::APPENDED`.
+            let (due, _) = self.ledger.due(shard, Wake::APPENDED.at, NOTICE_MOST).await?;
+            let full = due.len() == NOTICE_MOST;
+            let mut refreshing: FuturesUnordered<_> = due
+                .iter()
+                .map(|d| async move { (d.case, self.refresh(&d.tenant, d.case).await) })
+                .collect();
+            while let Some((case, refreshed)) = refreshing.next().await {
+                if let Err(error) = refreshed {
+                    tracing::warn!(%case, %error, "failed to take up what somebody else appended");
+                    return Err(error);
+                }
+            }
+            if !full {
+                return Ok(());
             }
         }
     }

@@ -4,14 +4,16 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
+use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
-    Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record, Refusal, TaskId,
-    TenantId, decide, next,
+    Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record,
+    Refusal, TaskId, TenantId, Wake, decide, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange};
 use offboard_queue::{Message, QueueError, QueueName};
+use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -41,6 +43,10 @@ pub(crate) struct Done {
 /// Rest after a failed publication before it is tried again, in milliseconds.
 const PUBLISH_AGAIN_MS: i64 = 1_000;
 
+/// After this long the closer is told again of a case that is to be sealed, in
+/// milliseconds: sealing takes well under a second.
+const SEAL_AGAIN_MS: i64 = 60_000;
+
 impl Engine {
     /// Orders something of a case.
     ///
@@ -64,10 +70,13 @@ impl Engine {
         command: Command,
         from: CreditFrom,
     ) -> Result<Done, EngineError> {
+        if !self.owns(tenant) {
+            return self.transact_for_owner(tenant, id, command, from).await;
+        }
         let slot = self.slot(id);
         let mut held = slot.lock().await;
         let credit = match from {
-            CreditFrom::Reserve => self.admission.reserve(),
+            CreditFrom::Reserve => self.admission.reserve(tenant),
             CreditFrom::Admitted(credit) => credit,
         };
         let before = held.as_ref().map(|h| h.case.clone());
@@ -75,7 +84,7 @@ impl Engine {
         let result = self.transact_held(tenant, id, command, credit, &mut held).await;
         let after = held.as_ref().map(|h| &h.case);
         // A case that was only read now has its assignments counted now.
-        self.admission.settle(credit, before.as_ref(), after);
+        self.admission.settle(tenant, credit, before.as_ref(), after);
         let ended = after.is_none_or(|c| c.state.ended());
         if let Some(case) = after.filter(|_| !ended) {
             self.follow(tenant, case).await;
@@ -97,6 +106,24 @@ impl Engine {
         if answered {
             published?;
         }
+        Ok(Done { case, opened })
+    }
+
+    /// Appends to a case that somebody else owns. Nothing is assigned,
+    /// published or kept: the owner finds it by its wake-up.
+    async fn transact_for_owner(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        command: Command,
+        from: CreditFrom,
+    ) -> Result<Done, EngineError> {
+        if let CreditFrom::Admitted(credit) = from {
+            self.admission.settle(tenant, credit, None, None);
+        }
+        let mut held = None;
+        let opened = self.transact_held(tenant, id, command, Credit::NONE, &mut held).await?;
+        let case = held.map(|h| h.case).ok_or(Refusal::UnknownCase)?;
         Ok(Done { case, opened })
     }
 
@@ -240,11 +267,75 @@ impl Engine {
             expected,
             prev,
             records,
-            index: index_entry(tenant, &decision.case, version, head, gates),
+            index: self.index_of(tenant, &decision.case, version, head, gates),
             key: salt,
             claim,
             cap,
         }
+    }
+
+    /// What the ledger's index keeps of a case. Whoever does not own it lets
+    /// the owner find it before all others.
+    fn index_of(&self, tenant: &TenantId, case: &Case, version: u64, head: Digest, gates: &Gates) -> IndexEntry {
+        let mut index = index_entry(tenant, case, version, head, gates);
+        if !self.owns(tenant) {
+            index.wake = Some(Wake::APPENDED);
+        }
+        index
+    }
+
+    /// Takes up what somebody else appended to a case, and puts its wake-up
+    /// right again.
+    pub(crate) async fn refresh(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
+        let slot = self.slot(id);
+        let mut held = slot.lock().await;
+        let before = held.as_ref().map(|h| h.case.clone());
+        match held.as_mut() {
+            Some(h) => {
+                let newer = self.ledger.read(tenant, id, h.case.version + 1).await?.records;
+                let failed = |detail| EngineError::History { case: id, detail };
+                let assigned = fold_all(&mut h.case, &h.key, &newer).map_err(failed)?;
+                h.unpublished
+                    .extend(assigned.into_iter().filter(|t| republishable(&h.case, *t)));
+            }
+            None => *held = self.load(tenant, id).await?,
+        }
+        let Some(h) = held.as_ref() else {
+            drop(held);
+            self.forget(id, &slot);
+            return Ok(());
+        };
+        let case = h.case.clone();
+        self.admission
+            .settle(tenant, Credit::NONE, before.as_ref(), Some(&case));
+        let gates = Gates {
+            shut: (*self.shut(tenant).await?).clone(),
+            ..Gates::open()
+        };
+        // Who was faster wrote a right wake-up or leaves one to be found again.
+        self.ledger
+            .append(Append {
+                expected: case.version,
+                prev: case.head,
+                records: Vec::new(),
+                index: index_entry(tenant, &case, case.version, case.head, &gates),
+                key: KeyChange::Keep,
+                claim: Claim::Keep,
+                cap: None,
+            })
+            .await?;
+        if case.state.ended() {
+            self.timers.clear(id);
+        } else {
+            self.follow(tenant, &case).await;
+        }
+        self.changed();
+        drop(held);
+        let published = self.publish_left(tenant, id, &slot).await;
+        if case.state.ended() {
+            self.forget(id, &slot);
+        }
+        Ok(published?)
     }
 
     /// Reads a case from the ledger and folds it.
@@ -286,7 +377,7 @@ impl Engine {
             self.forget(id, &slot);
             return Ok(());
         };
-        self.admission.settle(Credit::NONE, None, Some(&h.case));
+        self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
         self.follow(tenant, &h.case).await;
         drop(held);
         self.publish_left(tenant, id, &slot).await?;
@@ -297,8 +388,9 @@ impl Engine {
     pub(crate) async fn follow(&self, tenant: &TenantId, case: &Case) {
         let shut = self.shut(tenant).await.map(|s| (*s).clone()).unwrap_or_default();
         let gates = Gates { shut, ..Gates::open() };
-        let next = next(case, self.clock.now(), &gates);
-        self.timers.set(tenant, case.id, next.timer.map(|w| w.at));
+        let now = self.clock.now();
+        let next = next(case, now, &gates);
+        let mut timer = next.timer.map(|w| w.at);
         let weight = self.tenants.get(tenant).map_or(1, |t| t.weight);
         for effect in next.effects {
             match effect {
@@ -308,10 +400,22 @@ impl Engine {
                             .wait((task.kind().spec().area, lane), tenant, weight, case.id);
                     }
                 }
-                // The receiver lives as long as the engine.
-                Effect::Seal => drop(self.to_seal.send((tenant.clone(), case.id))),
+                Effect::Seal => {
+                    // A closer that was not told, or died over it, is told again.
+                    let again = now.plus(SEAL_AGAIN_MS);
+                    timer = Some(timer.map_or(again, |t| t.min(again)));
+                    let wanted = ToSeal {
+                        tenant: tenant.clone(),
+                        case: case.id,
+                        version: case.version,
+                    };
+                    if let Err(error) = self.queue.publish(&QueueName::Sealing, vec![wanted.message()]).await {
+                        tracing::warn!(case = %case.id, %error, "failed to tell the closer; telling it again");
+                    }
+                }
             }
         }
+        self.timers.set(tenant, case.id, timer);
     }
 
     async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
@@ -323,24 +427,34 @@ impl Engine {
             let queue = QueueName::Assignments {
                 area: assignment.kind.spec().area,
                 lane: case.lane(assignment.kind),
-                site: None,
+                site: self.tenants.site(&assignment.tenant, &assignment.target.system),
             };
-            let body = serde_json::to_vec(&assignment).expect("an assignment is plain data");
-            by_queue.entry(queue).or_default().push(Message {
-                id: format!("{id}-{}", assignment.attempt),
-                headers: assignment
-                    .traceparent
-                    .iter()
-                    .map(|t| ("traceparent".to_owned(), t.clone()))
-                    .collect(),
-                body: body.into(),
-                expires_at: Some(assignment.start_by),
-            });
+            let message = self.order_of(&queue, &assignment);
+            by_queue.entry(queue).or_default().push(message);
         }
         for (queue, messages) in by_queue {
             self.queue.publish(&queue, messages).await?;
         }
         Ok(())
+    }
+
+    /// An assignment as it travels: authenticated for its queue alone, with
+    /// the key that its answer must be proven with.
+    fn order_of(&self, queue: &QueueName, assignment: &Assignment) -> Message {
+        let id = format!("{}-{}", assignment.task, assignment.attempt);
+        let body = serde_json::to_vec(assignment).expect("an assignment is plain data");
+        let answer_key = self.dispatch.answer_to(assignment).to_header();
+        let proof = self.dispatch.queue(&queue.to_string()).prove(&id, &answer_key, &body);
+        let mut headers = BTreeMap::from([(PROOF_HEADER.to_owned(), proof), (ANSWER_HEADER.to_owned(), answer_key)]);
+        if let Some(traceparent) = &assignment.traceparent {
+            headers.insert("traceparent".to_owned(), traceparent.clone());
+        }
+        Message {
+            id,
+            headers,
+            body: body.into(),
+            expires_at: Some(assignment.start_by),
+        }
     }
 }
 

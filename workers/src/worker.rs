@@ -12,8 +12,9 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{Either, join_all, select};
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use offboard_domain::{Area, Assignment, Digest, Fault, FaultClass, Lane, Report, Said, TenantId};
+use offboard_domain::{Area, Assignment, Fault, FaultClass, Lane, Report, Said, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
+use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QueueKey, QueueKeys};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -76,15 +77,10 @@ impl Default for WorkerConfig {
 }
 
 /// The queue of a tenant's reports, given over how many they are spread.
-/// Stable: by the digest of the tenant's handle.
 #[must_use]
 pub fn report_queue(tenant: &TenantId, shards: u16) -> QueueName {
-    let digest = Digest::of_parts(&[b"offboard.shard", tenant.as_str().as_bytes()]);
-    let mut eight = [0; 8];
-    eight.copy_from_slice(&digest.0[..8]);
-    let shard = u64::from_be_bytes(eight) % u64::from(shards.max(1));
     QueueName::Reports {
-        shard: u16::try_from(shard).unwrap_or(0),
+        shard: tenant.shard(shards),
     }
 }
 
@@ -92,14 +88,21 @@ pub fn report_queue(tenant: &TenantId, shards: u16) -> QueueName {
 pub struct Worker {
     config: WorkerConfig,
     queue: Arc<dyn Queue>,
+    keys: QueueKeys,
     context: Context,
 }
 
 impl Worker {
-    /// A worker that has not begun.
+    /// A worker that has not begun. It refuses every order that is not
+    /// authenticated with the key of the queue through which it came.
     #[must_use]
-    pub fn new(config: WorkerConfig, queue: Arc<dyn Queue>, context: Context) -> Self {
-        Self { config, queue, context }
+    pub fn new(config: WorkerConfig, queue: Arc<dyn Queue>, keys: QueueKeys, context: Context) -> Self {
+        Self {
+            config,
+            queue,
+            keys,
+            context,
+        }
     }
 
     /// Works until `shutdown` becomes true (or its sender goes): then takes
@@ -114,15 +117,16 @@ impl Worker {
             .filter(|a| **a != Area::Person)
             .flat_map(|area| {
                 let Concurrency { urgent, normal } = self.config.concurrency;
-                [(*area, Lane::Urgent, urgent), (*area, Lane::Normal, normal)]
+                [(area, Lane::Urgent, urgent), (area, Lane::Normal, normal)]
             });
         let serving = join_all(lanes.map(|(area, lane, at_once)| {
             let served = Served {
                 worker: self,
-                area,
+                area: *area,
                 lane,
                 at_once: at_once.max(1),
                 publisher: publisher.clone(),
+                key: self.keys.of(&self.queue_of(*area, lane).to_string()),
             };
             served.run(shutdown.clone())
         }));
@@ -142,6 +146,16 @@ impl Worker {
     }
 }
 
+impl Worker {
+    fn queue_of(&self, area: Area, lane: Lane) -> QueueName {
+        QueueName::Assignments {
+            area,
+            lane,
+            site: self.config.site.clone(),
+        }
+    }
+}
+
 async fn stopped(mut shutdown: watch::Receiver<bool>) {
     // An error means that nobody is left who could ask: that is a shutdown.
     drop(shutdown.wait_for(|stop| *stop).await);
@@ -154,16 +168,19 @@ struct Served<'w> {
     lane: Lane,
     at_once: u16,
     publisher: Publisher,
+    /// The key of its queue; without it every order is refused.
+    key: Option<QueueKey>,
+}
+
+/// An order that is the dispatcher's.
+struct Ordered {
+    assignment: Assignment,
+    answer: AnswerKey,
 }
 
 impl Served<'_> {
     async fn run(self, shutdown: watch::Receiver<bool>) {
-        let site = self.worker.config.site.clone();
-        let name = QueueName::Assignments {
-            area: self.area,
-            lane: self.lane,
-            site,
-        };
+        let name = self.worker.queue_of(self.area, self.lane);
         let mut stop = pin!(stopped(shutdown).fuse());
         let mut running = FuturesUnordered::new();
         let mut pause = AGAIN_AFTER;
@@ -226,8 +243,8 @@ impl Served<'_> {
 
     /// One delivery, from its body to its acknowledgement.
     async fn deal_with(&self, delivery: Box<dyn Delivery>) {
-        let assignment = match self.read(delivery.message()) {
-            Ok(assignment) => assignment,
+        let Ordered { assignment, answer } = match self.read(delivery.message()) {
+            Ok(ordered) => ordered,
             Err(reason) => {
                 tracing::warn!(area = self.area.word(), reason, "burying what cannot be dealt with");
                 noted("bury", delivery.bury(&reason).await);
@@ -246,7 +263,7 @@ impl Served<'_> {
             return;
         }
         let report = self.attempt(&assignment, redelivered).await;
-        if self.answer(&assignment, &report).await
+        if self.answer(&assignment, &answer, &report).await
             && let Some(delivery) = held
         {
             noted("acknowledge", delivery.ack().await);
@@ -281,17 +298,20 @@ impl Served<'_> {
 
     /// Publishes the report; false when the broker would not take it while the
     /// assignment was valid (the ledger then notices the missing answer).
-    async fn answer(&self, assignment: &Assignment, report: &Report) -> bool {
+    async fn answer(&self, assignment: &Assignment, answer: &AnswerKey, report: &Report) -> bool {
         let Ok(body) = serde_json::to_vec(report) else {
             return false;
         };
-        let headers = assignment
-            .traceparent
-            .iter()
-            .map(|t| ("traceparent".to_owned(), t.clone()));
+        let mut headers = BTreeMap::from([(PROOF_HEADER.to_owned(), answer.prove(&body))]);
+        headers.extend(
+            assignment
+                .traceparent
+                .iter()
+                .map(|t| ("traceparent".to_owned(), t.clone())),
+        );
         let message = Message {
             id: format!("{}.{}.{}", assignment.case, assignment.task, assignment.attempt),
-            headers: headers.collect::<BTreeMap<_, _>>(),
+            headers,
             body: Bytes::from(body),
             expires_at: None,
         };
@@ -315,13 +335,20 @@ impl Served<'_> {
 
     /// The assignment in a message, or why it can never be dealt with. The
     /// reason repeats nothing from the message: it is kept in the open.
-    fn read(&self, message: &Message) -> Result<Assignment, String> {
+    fn read(&self, message: &Message) -> Result<Ordered, String> {
         if message.body.len() > ASSIGNMENT_MAX_BYTES {
             return Err(format!(
                 "the assignment has {} bytes, more than {ASSIGNMENT_MAX_BYTES}",
                 message.body.len()
             ));
         }
+        let header = |name: &str| message.headers.get(name).map_or("", String::as_str);
+        let (proof, answer_key) = (header(PROOF_HEADER), header(ANSWER_HEADER));
+        let key = self.key.as_ref().ok_or("this worker has no key of the queue")?;
+        if !key.holds(proof, &message.id, answer_key, &message.body) {
+            return Err("forged: it is not authenticated by the dispatcher for this queue".to_owned());
+        }
+        let answer = AnswerKey::from_header(answer_key).ok_or("it carries no key for its answer")?;
         let assignment: Assignment = serde_json::from_slice(&message.body).map_err(|e| {
             let what = if e.is_data() {
                 "is not an assignment of this version"
@@ -340,7 +367,7 @@ impl Served<'_> {
         if procedure::of(assignment.kind).is_none() && !assignment.kind.is_closing_round() {
             return Err(format!("{} is not for a worker", assignment.kind));
         }
-        Ok(assignment)
+        Ok(Ordered { assignment, answer })
     }
 }
 

@@ -316,7 +316,9 @@ pub(super) fn states() -> String {
     table(
         "Why a case wakes",
         "| reason | in words |",
-        &mut WAKES.iter().map(|w| format!("| {} | {} |", wake(*w), w.words())),
+        &mut WakeReason::ALL
+            .iter()
+            .map(|w| format!("| {} | {} |", wake(*w), w.words())),
     );
     out
 }
@@ -334,18 +336,6 @@ const RULES: [Rule; 12] = [
     Rule::IrreversibleDiffers,
     Rule::ClaimWithoutProof,
     Rule::StillWaiting,
-];
-
-const WAKES: [WakeReason; 9] = [
-    WakeReason::Ready,
-    WakeReason::Start,
-    WakeReason::Retry,
-    WakeReason::Delay,
-    WakeReason::Unanswered,
-    WakeReason::Overdue,
-    WakeReason::WaiverEnds,
-    WakeReason::HoldEnds,
-    WakeReason::Seal,
 ];
 
 fn rule(rule: Rule) -> String {

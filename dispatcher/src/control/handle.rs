@@ -39,6 +39,7 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
                     open_only,
                     after,
                     limit: limit + 1,
+                    ..Filter::default()
                 },
             )
             .await

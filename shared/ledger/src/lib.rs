@@ -171,6 +171,8 @@ pub struct Due {
 pub struct Filter {
     /// Of this tenant; none: of all (an operator's view).
     pub tenant: Option<TenantId>,
+    /// Of this shard's tenants; none: of all.
+    pub shard: Option<Shard>,
     /// Only those whose life is not over.
     pub open_only: bool,
     /// After this case, in the order of ids.
@@ -267,13 +269,17 @@ impl Shard {
     /// The only shard of an embedded installation.
     pub const ALL: Self = Self { index: 0, of: 1 };
 
+    /// Whether a tenant belongs to it.
+    #[must_use]
+    pub fn holds(self, tenant: &TenantId) -> bool {
+        Self::of_tenant(tenant, self.of) == self
+    }
+
     /// The shard of a tenant.
     #[must_use]
     pub fn of_tenant(tenant: &TenantId, of: u16) -> Self {
-        let d = Digest::of(tenant.as_str().as_bytes());
-        let n = u64::from_be_bytes([d.0[0], d.0[1], d.0[2], d.0[3], d.0[4], d.0[5], d.0[6], d.0[7]]);
         Self {
-            index: u16::try_from(n % u64::from(of.max(1))).unwrap_or(0),
+            index: tenant.shard(of),
             of,
         }
     }

@@ -286,7 +286,9 @@ impl Ledger for MemoryLedger {
             .cases
             .range((after, Bound::Unbounded))
             .filter(|(id, case)| {
-                filter.tenant.as_ref().is_none_or(|t| *t == id.0) && !(filter.open_only && case.index.ended)
+                filter.tenant.as_ref().is_none_or(|t| *t == id.0)
+                    && filter.shard.is_none_or(|s| s.holds(&id.0))
+                    && !(filter.open_only && case.index.ended)
             })
             .map(|(_, case)| case.index.clone());
         Ok(entries.take(filter.limit).collect())

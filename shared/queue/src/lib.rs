@@ -47,6 +47,8 @@ pub enum QueueName {
         /// The shard.
         shard: u16,
     },
+    /// Cases that are to be sealed.
+    Sealing,
     /// What was buried.
     Dead,
 }
@@ -61,6 +63,7 @@ impl fmt::Display for QueueName {
                 site: Some(site),
             } => write!(f, "ob.v1.{area}.{}.{site}", lane.word()),
             Self::Reports { shard } => write!(f, "ob.v1.reports.{shard}"),
+            Self::Sealing => f.write_str("ob.v1.sealing"),
             Self::Dead => f.write_str("ob.v1.dead"),
         }
     }

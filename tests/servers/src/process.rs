@@ -61,7 +61,12 @@ impl Guarded {
             ))
         };
         let mut guard = Command::new("sh");
-        guard.arg("-c").arg(GUARD).arg("guard").arg(log).arg(program.get_program());
+        guard
+            .arg("-c")
+            .arg(GUARD)
+            .arg("guard")
+            .arg(log)
+            .arg(program.get_program());
         guard.args(program.get_args());
         for (key, value) in program.get_envs() {
             match value {
@@ -175,7 +180,10 @@ pub fn until(what: &str, patience: Patience, mut there: impl FnMut() -> bool) ->
     let end = Instant::now() + patience.0;
     while !there() {
         if Instant::now() >= end {
-            return Err(StartError(format!("waited {} s in vain for {what}", patience.0.as_secs())));
+            return Err(StartError(format!(
+                "waited {} s in vain for {what}",
+                patience.0.as_secs()
+            )));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

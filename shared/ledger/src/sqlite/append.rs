@@ -1,7 +1,7 @@
 //! What the writer does inside its transaction. Every function looks at all
 //! that could refuse it before its first write.
 
-use super::query::{self, to_i64, to_u64, wake_word};
+use super::query::{self, to_i64, to_u64};
 use super::{Failure, Session};
 use crate::{Append, Appended, Claim, GateChange, Gates, KeyChange, Shard};
 use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp};
@@ -209,7 +209,7 @@ fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, ke
     }
     drop(add);
 
-    let (wake_at, wake_why) = (index.wake.map(|w| w.at.0), index.wake.map(|w| wake_word(w.why)));
+    let (wake_at, wake_why) = (index.wake.map(|w| w.at.0), index.wake.map(|w| w.why.word()));
     let version = to_i64(index.version);
     if old.number.is_none() {
         let (salt, forgotten) = match key {

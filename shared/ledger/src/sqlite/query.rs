@@ -219,6 +219,9 @@ pub(super) fn list(session: &mut Session, filter: &Filter) -> Result<Vec<IndexEn
     };
     let mut entries = Vec::new();
     for (number, tenant) in tenants {
+        if filter.shard.is_some_and(|s| !s.holds(&tenant)) {
+            continue;
+        }
         // Of the tenant where the last page ended, only what comes after it.
         let after = match &filter.after {
             Some((last, _)) if tenant < *last => continue,
@@ -302,36 +305,10 @@ pub(super) fn to_u64(version: i64) -> u64 {
     u64::try_from(version).unwrap_or(u64::MAX)
 }
 
-/// The stored word of a reason. It never changes.
-pub(super) fn wake_word(why: WakeReason) -> &'static str {
-    match why {
-        WakeReason::Ready => "ready",
-        WakeReason::Start => "start",
-        WakeReason::Retry => "retry",
-        WakeReason::Delay => "delay",
-        WakeReason::Unanswered => "unanswered",
-        WakeReason::Overdue => "overdue",
-        WakeReason::WaiverEnds => "waiver_ends",
-        WakeReason::HoldEnds => "hold_ends",
-        WakeReason::Seal => "seal",
-    }
-}
-
 fn wake_reason(case: CaseId, word: &str) -> Result<WakeReason, Failure> {
-    Ok(match word {
-        "ready" => WakeReason::Ready,
-        "start" => WakeReason::Start,
-        "retry" => WakeReason::Retry,
-        "delay" => WakeReason::Delay,
-        "unanswered" => WakeReason::Unanswered,
-        "overdue" => WakeReason::Overdue,
-        "waiver_ends" => WakeReason::WaiverEnds,
-        "hold_ends" => WakeReason::HoldEnds,
-        "seal" => WakeReason::Seal,
-        other => {
-            return Err(Failure::Broken(format!(
-                "{case} is to be woken for '{other}', which this version does not know; use the newer one"
-            )));
-        }
+    WakeReason::from_word(word).ok_or_else(|| {
+        Failure::Broken(format!(
+            "{case} is to be woken for '{word}', which this version does not know; use the newer one"
+        ))
     })
 }
