@@ -224,7 +224,7 @@ async fn recorded(queue: &LocalQueue) {
         let left: u64 = depths
             .iter()
             .filter(|d| d.queue == reports)
-            .map(|d| d.ready + d.unacknowledged)
+            .map(|d| d.ready + d.unacknowledged.unwrap_or(0))
             .sum();
         if left == 0 {
             return;

@@ -22,6 +22,10 @@ use bytes::Bytes;
 use offboard_domain::{Area, Lane, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+
+/// What time it is on the wall, by which messages run out.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The header in which a buried message, consumed from [`QueueName::Dead`],
 /// says why it was buried.
@@ -113,6 +117,10 @@ pub trait Delivery: Send {
     fn message(&self) -> &Message;
     /// Whether it may have been delivered before.
     fn redelivered(&self) -> bool;
+    /// The user that published it, as the broker checked; none where there is
+    /// no broker and so nobody else who could. A broker always answers: what
+    /// did not say who sends it has the empty sender, which nobody is.
+    fn sender(&self) -> Option<&str>;
     /// It is dealt with and never returns.
     async fn ack(self: Box<Self>) -> Result<(), QueueError>;
     /// It returns to the queue.
@@ -129,15 +137,20 @@ pub trait Consumer: Send {
     async fn next(&mut self) -> Result<Box<dyn Delivery>, QueueError>;
 }
 
-/// What a queue holds.
+/// What a queue holds, for people and for scaling. An estimate: a broker that
+/// has just started, or elects a leader, says 0 of a queue that is full. Nobody
+/// may conclude from it that a queue is drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Depth {
     /// Which queue.
     pub queue: QueueName,
-    /// Waiting to be delivered.
+    /// Waiting to be delivered. Some of it may have run out already.
     pub ready: u64,
-    /// Delivered and not acknowledged.
-    pub unacknowledged: u64,
+    /// Delivered and not acknowledged; none where the broker does not tell.
+    pub unacknowledged: Option<u64>,
+    /// How many consume it; none where the broker does not tell. This is how a
+    /// site whose workers are silent is noticed.
+    pub consumers: Option<u64>,
 }
 
 /// The seam.

@@ -142,7 +142,7 @@ impl Shop {
         depths
             .iter()
             .find(|d| d.queue == *queue)
-            .map_or((0, 0), |d| (d.ready, d.unacknowledged))
+            .map_or((0, 0), |d| (d.ready, d.unacknowledged.unwrap_or(0)))
     }
 }
 

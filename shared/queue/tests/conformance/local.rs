@@ -2,10 +2,10 @@
 //! promises beyond the laws.
 
 use crate::backend::{Backend, conformance};
-use crate::kit::{ack_all, identity, messages, next, take};
+use crate::kit::{ack_all, identity, message, messages, next, take};
 use async_trait::async_trait;
 use offboard_domain::Timestamp;
-use offboard_queue::{LocalQueue, Queue, QueueError, QueueName};
+use offboard_queue::{LocalQueue, Message, Queue, QueueError, QueueName};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -101,6 +101,31 @@ async fn consumers_are_served_in_turn() {
     queue.publish(&identity(), messages(9..11)).await.unwrap();
     let got = [next(&mut consumers[0]).await, next(&mut consumers[1]).await];
     assert_eq!(in_order(&got), [9, 10]);
+}
+
+#[tokio::test]
+async fn what_expired_is_not_counted() {
+    let backend = Local::new();
+    let queue = backend.queue();
+    let until = |n: usize, ms| Message {
+        expires_at: Some(backend.now().plus(ms)),
+        ..message(n)
+    };
+    let batch = vec![message(0), until(1, 500), until(2, 600_000), until(3, -1)];
+    queue.publish(&identity(), batch).await.unwrap();
+    backend.pass(500).await;
+    assert_eq!(queue.depths().await.unwrap()[0].ready, 2);
+}
+
+#[tokio::test]
+async fn depths_say_how_many_consume() {
+    let queue = Local::new().queue();
+    let consumers = async || queue.depths().await.unwrap()[0].consumers;
+    let left = queue.consume(&identity(), 4).await.unwrap();
+    let right = queue.consume(&identity(), 4).await.unwrap();
+    assert_eq!(consumers().await, Some(2));
+    drop((left, right));
+    assert_eq!(consumers().await, Some(0));
 }
 
 #[tokio::test]
