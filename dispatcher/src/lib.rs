@@ -11,6 +11,7 @@ pub mod control;
 mod engine;
 mod follow_up;
 pub mod intake;
+pub mod membership;
 pub mod page;
 mod reports;
 mod submit;
@@ -20,6 +21,7 @@ mod timers;
 mod transact;
 pub mod view;
 
-pub use closer::{Closer, Sealed};
+pub use closer::{Closer, Sealed, ToSeal};
 pub use engine::{Engine, EngineError, Entropy, Parts};
+pub use membership::Membership;
 pub use submit::Submitted;

@@ -38,7 +38,6 @@ impl Engine {
         let terms = self
             .tenants
             .get(&tenant)
-            .cloned()
             .ok_or_else(|| EngineError::UnknownTenant(tenant.clone()))?;
         let id = departure.case_id();
         let command = Command::Open {

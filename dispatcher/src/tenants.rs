@@ -45,6 +45,12 @@ impl Tenants {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tenants);
     }
 
+    /// A tenant's weight in fair admission.
+    #[must_use]
+    pub fn weight(&self, tenant: &TenantId) -> u32 {
+        self.all().get(tenant).map_or(1, |t| t.weight)
+    }
+
     /// The site from which a tenant's system is reached; none: from anywhere.
     #[must_use]
     pub fn site(&self, tenant: &TenantId, system: &System) -> Option<String> {

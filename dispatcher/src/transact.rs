@@ -391,7 +391,7 @@ impl Engine {
         let now = self.clock.now();
         let next = next(case, now, &gates);
         let mut timer = next.timer.map(|w| w.at);
-        let weight = self.tenants.get(tenant).map_or(1, |t| t.weight);
+        let weight = self.tenants.weight(tenant);
         for effect in next.effects {
             match effect {
                 Effect::Assign(task, lane) => {
