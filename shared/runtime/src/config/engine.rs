@@ -1,6 +1,7 @@
 //! The engine's own configuration, `offboard.toml`.
 
 use super::reader::{Document, Section, Value};
+use super::telemetry::{self, TelemetryConfig};
 use offboard_domain::{Area, Lane};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,8 @@ pub struct Engine {
     pub admission: Admission,
     /// What is logged.
     pub log: LogConfig,
+    /// What other tools may see.
+    pub telemetry: TelemetryConfig,
 }
 
 impl Engine {
@@ -120,6 +123,7 @@ impl Engine {
             keys: dir.join("keys"),
             admission: Admission::default(),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -161,6 +165,7 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
     }
     admission(root.section("admission"), &mut engine.admission);
     log(root.section("log"), &mut engine.log);
+    telemetry::read(root.section("telemetry"), dir, &mut engine.telemetry);
     root.done();
     engine
 }

@@ -51,10 +51,24 @@ fn paths(text: &str) -> BTreeSet<String> {
 fn the_example_names_every_key_of_the_engine_with_its_default() {
     let dir = Path::new("/w");
     let on = switched_on(ENGINE);
-    let (switched, found) = parse_engine(Path::new("offboard.toml"), &on, dir);
+    let (mut switched, found) = parse_engine(Path::new("offboard.toml"), &on, dir);
     assert_eq!(found.problems, []);
-    let absent: Vec<_> = found.known.difference(&paths(&on)).cloned().collect();
+    let shown = paths(&on);
+    let absent: Vec<_> = found
+        .known
+        .difference(&shown)
+        // The other form of a reference: in the text above it.
+        .filter(|k| *k != "telemetry.headers.authorization.file")
+        .cloned()
+        .collect();
     assert_eq!(absent, Vec::<String>::new(), "keys that the example does not show");
+    // What the example says has no default.
+    let telemetry = &mut switched.telemetry;
+    assert_eq!(telemetry.otlp.take().as_deref(), Some("http://127.0.0.1:4318"));
+    assert_eq!(telemetry.headers.len(), 1);
+    telemetry.headers.clear();
+    assert_eq!(telemetry.sample_ppm.take(), Some(1_000_000));
+    assert!(telemetry.listen.take().is_some() && telemetry.instance.take().is_some());
     assert_eq!(switched, Engine::defaults(dir));
     assert_eq!(engine(ENGINE), (Engine::defaults(dir), vec![]));
 }
@@ -260,6 +274,70 @@ fn mistakes_name_line_key_and_what_was_expected() {
             .admission
             .credit[&(Area::Identity, Lane::Urgent)],
         1
+    );
+}
+
+#[test]
+fn what_other_tools_may_see() {
+    let (found, problems) = engine(
+        r#"
+        [telemetry]
+        otlp = "https://collector.example:4318/"
+        headers = { Authorization = { env = "OTLP" }, x-scope = { file = "secrets/scope" } }
+        sample_ratio = 0.015
+        listen = "0.0.0.0:9464"
+        instance = "server-1"
+        tenant_labels = 0
+        service_names = { worker = "msp-worker" }
+        "#,
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let t = found.telemetry;
+    assert_eq!(t.otlp.as_deref(), Some("https://collector.example:4318"));
+    assert_eq!(t.headers["authorization"], SecretRef::Env("OTLP".into()));
+    assert_eq!(t.headers["x-scope"], SecretRef::File("/w/secrets/scope".into()));
+    assert_eq!((t.sample_ppm, t.tenant_labels), (Some(15_000), 0));
+    assert_eq!(t.listen.unwrap().port(), 9464);
+    assert_eq!(t.service_names[&Role::Worker], "msp-worker");
+    assert_eq!(t.service_names[&Role::Closer], "offboard-closer");
+    for (line, expected) in [
+        (
+            "otlp = \"http://h/v1/traces\"",
+            "telemetry.otlp: expected a base URL beginning with https:// or http://, without user, query, fragment or /v1/…, got 'http://h/v1/traces'",
+        ),
+        (
+            "sample_ratio = 1.5",
+            "telemetry.sample_ratio: expected a share from 0 to 1 with at most six decimals, such as 0.01, got 1.5",
+        ),
+        (
+            "listen = \"9464\"",
+            "telemetry.listen: expected an address and a port, such as \"127.0.0.1:9464\", got '9464'",
+        ),
+        (
+            "instance = \"a b\"",
+            "telemetry.instance: expected a name of letters, digits and . _ - of at most 100 characters, got 'a b'",
+        ),
+        (
+            "headers = { authorization = \"Bearer hunter2\" }",
+            "telemetry.headers.authorization: expected a reference, { env = \"NAME\" } or { file = \"path\" }, got a literal secret; secrets never stand in the configuration",
+        ),
+        (
+            "otlp = \"http://far.example:4318\"\nheaders = { authorization = { env = \"A\" } }",
+            "telemetry.headers: secrets are sent over https:// alone, or to this machine; make 'otlp' such an address",
+        ),
+        (
+            "service_names = { workers = \"w\" }",
+            "telemetry.service_names.workers: unknown key; did you mean 'worker'?",
+        ),
+    ] {
+        let (_, problems) = engine(&format!("[telemetry]\n{line}"));
+        let line = line.lines().count() + 1;
+        assert_eq!(problems, [format!("offboard.toml:{line}: {expected}")]);
+    }
+    // In the clear to a collector beside it, but without secrets.
+    assert_eq!(
+        engine("[telemetry]\notlp = \"http://collector:4318\"").1,
+        Vec::<String>::new()
     );
 }
 
