@@ -11,11 +11,12 @@ use crate::model::{ModelWorker, ModelWorld};
 use crate::person::People;
 use crate::rng::Rng;
 use crate::script;
-use crate::seams::{FaultyLedger, FaultyQueue};
+use crate::seams::{FaultyLedger, FaultyQueue, FaultyStore};
 use crate::transcript::{EPOCH, Transcript};
 use crate::trouble::{Fortune, Rates, Trouble};
 use crate::vendor::{Reached, Vendor};
 use ed25519_dalek::SigningKey;
+use object_store::memory::InMemory;
 use offboard_dispatcher::tenants::Tenants;
 use offboard_dispatcher::{Closer, Engine, Parts};
 use offboard_domain::standing::{standing, words};
@@ -144,8 +145,8 @@ struct Stage {
     clock: Arc<dyn Clock>,
     ledger: Arc<MemoryLedger>,
     broker: LocalQueue,
-    store: Store,
-    evidence: Store,
+    artifacts: Arc<InMemory>,
+    evidence: Arc<InMemory>,
     tenants: Tenants,
     outside: Outside,
     people: Arc<People>,
@@ -210,8 +211,8 @@ impl Stage {
             embedded: rng.happens(500),
             tails_are_lost: rng.happens(150),
             broker: new_broker(&clock),
-            store: Store::memory(),
-            evidence: Store::memory(),
+            artifacts: Arc::new(InMemory::new()),
+            evidence: Arc::new(InMemory::new()),
             outside,
             entropy: Arc::new(Mutex::new(Rng::of(seed, "salts"))),
             deaths: 0,
@@ -272,7 +273,7 @@ impl Stage {
         let engine = Engine::new(Parts {
             ledger,
             queue,
-            store: self.store.clone(),
+            store: FaultyStore::over(&self.artifacts, &trouble),
             clock: self.clock.clone(),
             tenants: self.tenants.clone(),
             master: self.master,
@@ -280,7 +281,11 @@ impl Stage {
             limit: Box::new(|_| 6),
         });
         let (stop, stopped) = watch::channel(false);
-        let closer = Closer::new(engine.clone(), self.signer(), self.evidence.clone());
+        let closer = Closer::new(
+            engine.clone(),
+            self.signer(),
+            FaultyStore::over(&self.evidence, &trouble),
+        );
         let (clock, people, life) = (self.clock.clone(), self.people.clone(), engine.clone());
         let tasks = vec![tokio::spawn(async move {
             while let Err(error) = life.recover().await {
@@ -323,7 +328,7 @@ impl Stage {
             }
             Outside::Vendor(vendor) => {
                 let context = Context {
-                    store: self.store.clone(),
+                    store: FaultyStore::over(&self.artifacts, &trouble),
                     connectors: Arc::new(Reached::new(&vendor, &self.clock, &trouble, self.broken)),
                     escrow: Some(EscrowMaster::from_bytes(self.master)),
                     clock: self.clock.clone(),
@@ -601,7 +606,7 @@ impl Stage {
         let key = self.signer().verifying_key();
         for (tenant, case, digest, sealed_at, tasks) in closed {
             let name = format!("{tenant}/{case}/evidence-{sealed_at}.dsse.json");
-            let wrong = match self.evidence.get_named(&name).await {
+            let wrong = match Store::on(self.evidence.clone()).get_named(&name).await {
                 Err(error) => Some(error.to_string()),
                 Ok(bytes) if digest != Some(Digest::of(&bytes)) => {
                     Some("it is not the file that the case names".to_owned())
