@@ -193,7 +193,8 @@ impl Engine {
                 }
             };
             let append = self.append_for(tenant, held.as_ref().map(|h| &h.case), &decision, &key, salt, &gates);
-            let (version, head) = (append.index.version, append.index.head);
+            let opened = held.is_none();
+            let places: Vec<(u64, Digest)> = append.records.iter().map(|r| (r.version, r.hash)).collect();
             match self.ledger.append(append).await? {
                 Appended::Done | Appended::Ours => {
                     let Decision {
@@ -201,8 +202,9 @@ impl Engine {
                         events,
                         holds,
                     } = decision;
-                    case.version = version;
-                    case.head = head;
+                    for (event, (version, head)) in events.iter().zip(&places) {
+                        case.recorded(event, *version, *head);
+                    }
                     unpublished.extend(assigned_by(&events));
                     *held = Some(Held { case, key, unpublished });
                     if !holds.is_empty() {
@@ -216,7 +218,7 @@ impl Engine {
                         self.shut_more(tenant, changes).await?;
                     }
                     self.changed();
-                    return Ok(version == events.len() as u64);
+                    return Ok(opened);
                 }
                 Appended::Conflict { missed } => match held.as_mut() {
                     // It may have been ours: written, and never answered or published.
@@ -351,8 +353,7 @@ impl Engine {
         let key = CaseKey::derive(&self.master, &salt);
         let (at, event) = open_event(&key, first).map_err(|e| failed(e.to_string()))?;
         let mut case = Case::opened(id, at, &event).map_err(|e| failed(e.to_string()))?;
-        case.version = first.version;
-        case.head = first.hash;
+        case.recorded(&event, first.version, first.hash);
         fold_all(&mut case, &key, &history.records[1..]).map_err(failed)?;
         // Nobody here knows what became of these.
         let unpublished = case
@@ -491,8 +492,7 @@ fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<Vec<Ta
         }
         let (at, event) = open_event(key, record).map_err(|e| e.to_string())?;
         case.fold(at, &event);
-        case.version = record.version;
-        case.head = record.hash;
+        case.recorded(&event, record.version, record.hash);
         assigned.extend(assigned_by(std::slice::from_ref(&event)));
     }
     Ok(assigned)

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::id::{CaseId, Digest, System, TaskId};
 use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy};
-use crate::task::{Approved, Attempt, Outcome, PlannedTask, Task, TaskState};
+use crate::task::{Approved, Attempt, Outcome, Place, PlannedTask, Task, TaskState};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -430,6 +430,18 @@ impl Case {
         }
     }
 
+    /// Notes that what has happened is on the record: the record's place in
+    /// the chain is the case's, and the attempt that it ordered is known by it.
+    pub fn recorded(&mut self, event: &Event, version: u64, head: Digest) {
+        self.version = version;
+        self.head = head;
+        if let Event::TaskAssigned { task, .. } = event
+            && let Some(task) = self.tasks.get_mut(task)
+        {
+            Arc::make_mut(task).ordered_by = Some(Place { version, head });
+        }
+    }
+
     /// After a reopened task nothing may be sealed before another round.
     fn reactivate(&mut self) {
         if matches!(self.state, CaseState::Sealing) {
@@ -604,6 +616,10 @@ impl Case {
     pub fn assignment(&self, id: TaskId) -> Option<Assignment> {
         let task = self.tasks.get(&id)?;
         let attempt = task.in_flight()?;
+        let ordered_by = task.ordered_by.unwrap_or(Place {
+            version: self.version,
+            head: self.head,
+        });
         let checks = if task.kind().is_closing_round() {
             self.checks_for(task)
         } else {
@@ -631,8 +647,8 @@ impl Case {
             checks,
             start_by: attempt.start_by,
             run_for_ms: attempt.run_for_ms,
-            version: self.version,
-            head: self.head,
+            version: ordered_by.version,
+            head: ordered_by.head,
             traceparent: self.traceparent.clone(),
         })
     }

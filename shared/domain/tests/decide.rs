@@ -863,7 +863,7 @@ fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
     w.drain();
     let id = w.id(Kind::DisableSignIn);
     let mut report = w.report(id, Said::NotBegun { why: String::new() });
-    report.version += 5;
+    report.version = w.case().version + 5;
     let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
     assert!(matches!(events[0], Event::TailLost { .. }));
     assert!(
@@ -871,6 +871,118 @@ fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
         "everything is looked at again"
     );
     w.run_to_sealing();
+}
+
+/// A case whose ledger forgets everything since the snapshot was to be taken,
+/// and what a worker says of the attempt that the lost history ordered.
+fn forgotten() -> (World, Report) {
+    let mut w = World::opened(Manner::Immediate);
+    let kept = w.case.clone();
+    w.answer(Kind::Resolve);
+    w.answer(Kind::SnapshotAccess);
+    let report = w.truthful(w.id(Kind::RemoveDirectoryRoles));
+    w.case = kept;
+    (w, report)
+}
+
+#[test]
+fn a_report_of_an_attempt_that_was_never_heard_of_proves_a_lost_tail() {
+    let (mut w, report) = forgotten();
+    // History has grown past what was lost before the report comes.
+    while w.case().version < report.version {
+        w.now = w.now.plus(HOUR_MS);
+        w.order(Command::Tick).unwrap();
+    }
+    let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }), "{events:?}");
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_report_that_was_written_before_a_loss_was_noticed_proves_no_other() {
+    let (mut w, report) = forgotten();
+    let again = Report {
+        attempt: 7,
+        ..w.truthful(w.id(Kind::Resolve))
+    };
+    w.now = w.now.plus(MINUTE_MS);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let lost = |w: &World| w.events.iter().filter(|e| matches!(e, Event::TailLost { .. })).count();
+    assert_eq!(lost(&w), 1);
+    let begun = Report {
+        said: Said::NotBegun { why: String::new() },
+        ..again.clone()
+    };
+    assert!(matches!(
+        w.order(Command::RecordReport(Box::new(begun))),
+        Err(Refusal::Stale { got: 7, .. })
+    ));
+    // What it says happened is kept, once.
+    let events = w.order(Command::RecordReport(Box::new(again.clone()))).unwrap();
+    assert!(matches!(events[0], Event::LateReport { attempt: 7, .. }), "{events:?}");
+    assert_eq!(
+        w.order(Command::RecordReport(Box::new(again.clone()))),
+        Err(Refusal::AlreadyRecorded)
+    );
+    assert_eq!(lost(&w), 1);
+    // One that was written since tells of another loss.
+    let since = Report {
+        at: w.now.plus(1),
+        ..again
+    };
+    w.order(Command::RecordReport(Box::new(since))).unwrap();
+    assert_eq!(lost(&w), 2);
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_report_of_an_attempt_that_another_record_ordered_proves_a_lost_tail() {
+    let w = wiping();
+    let id = w.id(Kind::WipeDevice);
+    let wiped = w.truthful(id);
+    let ordered_by = w.task(Kind::WipeDevice).ordered_by.unwrap();
+    // The order is lost with its number, and given again under the same one.
+    let records = usize::try_from(ordered_by.version).unwrap() - 1;
+    let (kept, now) = (w.events[..records].to_vec(), w.now);
+    let mut again = World::opened(Manner::Planned);
+    again.case = Some(folded(&kept, now));
+    again.now = now.plus(2 * HOUR_MS);
+    again.order(Command::Tick).unwrap();
+    let ordered_again = again.task(Kind::WipeDevice).clone();
+    assert_eq!(
+        (ordered_again.attempt, ordered_again.ordered_by.unwrap().version),
+        (wiped.attempt, wiped.version),
+        "only the hash tells them apart"
+    );
+    let events = again.order(Command::RecordReport(Box::new(wiped))).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }), "{events:?}");
+    assert!(matches!(events[1], Event::LateReport { .. }), "what it says is kept");
+    let wipe = again.task(Kind::WipeDevice);
+    assert!(
+        !wipe.is_settled() && wipe.observe_first,
+        "it is read, not ordered again"
+    );
+}
+
+#[test]
+fn what_is_over_is_not_opened_again_by_a_report() {
+    let mut w = World::opened(Manner::Immediate);
+    w.order(Command::Cancel {
+        by: "boss".into(),
+        reason: "he stays".into(),
+    })
+    .unwrap();
+    w.answer(Kind::Resolve);
+    let ahead = Report {
+        version: 900,
+        attempt: 9,
+        ..w.truthful(w.id(Kind::Resolve))
+    };
+    assert!(matches!(
+        w.order(Command::RecordReport(Box::new(ahead))),
+        Err(Refusal::Stale { .. })
+    ));
+    assert_eq!(w.case().state, CaseState::Cancelled);
 }
 
 #[test]

@@ -167,8 +167,7 @@ impl Auditor {
             };
             match open_event(&key, first).map(|(at, event)| (Case::opened(append.index.case, at, &event), event)) {
                 Ok((Ok(mut case), event)) => {
-                    case.version = first.version;
-                    case.head = first.hash;
+                    case.recorded(&event, first.version, first.hash);
                     self.transcript
                         .line(now, &format!("{} v1 {}", append.index.case, event.name()));
                     cases.insert(id.clone(), Shadow::new(case, key));
@@ -230,11 +229,13 @@ impl Auditor {
             return;
         };
         for record in &history.records {
-            if let (true, Ok((at, event))) = (record.version > 1, open_event(&shadow.key, record)) {
+            let Ok((at, event)) = open_event(&shadow.key, record) else {
+                return;
+            };
+            if record.version > 1 {
                 case.fold(at, &event);
             }
-            case.version = record.version;
-            case.head = record.hash;
+            case.recorded(&event, record.version, record.hash);
         }
         shadow.case = case;
         shadow.tail_lost = true;
@@ -480,8 +481,7 @@ impl Shadow {
             _ => {}
         }
         self.case.fold(at, event);
-        self.case.version = record.version;
-        self.case.head = record.hash;
+        self.case.recorded(event, record.version, record.hash);
     }
 
     fn assigned(&mut self, at: Timestamp, id: TaskId, mode: Mode, found: &mut impl FnMut(Invariant, String)) {

@@ -10,7 +10,7 @@ use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence};
 use crate::id::{Digest, TaskId};
 use crate::judge::{Verdict, judge};
 use crate::observation::{Facts, Observation};
-use crate::task::{Attempt, Outcome, PlannedTask, RestReason, Task};
+use crate::task::{Attempt, Outcome, Place, PlannedTask, RestReason, Task};
 use crate::time::{SECOND_MS, Timestamp};
 use std::sync::Arc;
 
@@ -32,14 +32,14 @@ impl Draft<'_> {
         if report.case != self.case.id || report.tenant != self.case.departure.tenant {
             return Err(Refusal::Foreign);
         }
-        // Tasks and attempts are never taken back, so one that is not there
-        // went with a lost tail, even if history has grown past it since.
         let known = self.case.tasks.get(&report.task).cloned();
-        let unheard_of = known.as_ref().is_none_or(|t| report.attempt > t.attempt);
-        if report.version > self.case.version || (unheard_of && !self.case.state.ended()) {
-            return self.tail_lost(&report);
-        }
         let digest = digest_of(&report);
+        let lost =
+            report.version > self.case.version || known.as_ref().is_none_or(|t| is_of_a_lost_history(t, &report));
+        // What is over is not opened again.
+        if lost && !self.case.state.ended() {
+            return self.tail_lost(known.as_deref(), report, digest);
+        }
         let Some(task) = known else {
             return Err(Refusal::UnknownTask(report.task));
         };
@@ -53,16 +53,33 @@ impl Draft<'_> {
         }
     }
 
-    /// Everything is observed again. A report that was written before that was
-    /// ordered last says nothing new.
-    fn tail_lost(&mut self, report: &Report) -> Result<(), Refusal> {
-        if self.case.tail_lost_at.is_some_and(|at| report.at <= at) {
+    /// Everything is observed again; a report that was written before the loss
+    /// was noticed says nothing new about it. What a report says happened is
+    /// kept in either case: no history of ours tells of it otherwise.
+    fn tail_lost(&mut self, task: Option<&Task>, report: Report, digest: Digest) -> Result<(), Refusal> {
+        if self.case.late.contains(&digest) {
+            return Err(Refusal::AlreadyRecorded);
+        }
+        let noticed = self.case.tail_lost_at.is_some_and(|at| report.at <= at);
+        let tells = task.is_some() && !matches!(report.said, Said::NotBegun { .. });
+        if noticed && !tells {
             return Err(Refusal::Stale {
                 task: report.task,
                 got: report.attempt,
             });
         }
-        self.push(Event::TailLost { known: report.version });
+        if !noticed {
+            self.push(Event::TailLost { known: report.version });
+        }
+        if tells {
+            self.push(Event::LateReport {
+                task: report.task,
+                attempt: report.attempt,
+                said: Box::new(report.said),
+                receipts: report.receipts,
+                report: digest,
+            });
+        }
         Ok(())
     }
 
@@ -392,6 +409,14 @@ impl Draft<'_> {
             report: Some(answer.digest),
         });
     }
+}
+
+/// Tasks and attempts are never taken back, so one that is not there, or that
+/// another record ordered, went with a lost tail, even if history has grown
+/// past it since.
+fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
+    let ordered_by_another = |p: Place| (p.version, p.head) != (report.version, report.head);
+    report.attempt > task.attempt || (report.attempt == task.attempt && task.ordered_by.is_some_and(ordered_by_another))
 }
 
 fn proven(task: &Task) -> Outcome {

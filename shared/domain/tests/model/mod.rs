@@ -111,6 +111,23 @@ pub fn seen(facts: Facts) -> Observation {
     }
 }
 
+/// Puts an event onto the record, as a ledger would.
+fn record(case: &mut Case, at: Timestamp, event: &Event) {
+    let body = serde_json::to_vec(&(at, event)).unwrap();
+    let head = Digest::of_parts(&[&case.head.0, &body]);
+    case.recorded(event, case.version + 1, head);
+}
+
+/// A case that is read from its events.
+pub fn folded(events: &[Event], at: Timestamp) -> Case {
+    let mut case = Case::opened(departure(Manner::Planned).case_id(), at, &events[0]).unwrap();
+    for event in events {
+        case.fold(at, event);
+        record(&mut case, at, event);
+    }
+    case
+}
+
 /// A case with its history: every decision is folded twice, once by `decide`
 /// and once from the events, and both must agree.
 pub struct World {
@@ -163,7 +180,9 @@ impl World {
             format!("{:?}", decision.case),
             "decide and fold disagree"
         );
-        folded.version += decision.events.len() as u64;
+        for event in &decision.events {
+            record(&mut folded, self.now, event);
+        }
         self.case = Some(folded);
         self.events.extend(decision.events.iter().cloned());
         Ok(decision.events)
@@ -188,13 +207,14 @@ impl World {
 
     pub fn report(&self, id: TaskId, said: Said) -> Report {
         let case = self.case();
+        let ordered_by = case.tasks[&id].ordered_by.expect("it was assigned");
         Report {
             tenant: case.departure.tenant.clone(),
             case: case.id,
             task: id,
             attempt: case.tasks[&id].attempt,
-            version: case.version,
-            head: case.head,
+            version: ordered_by.version,
+            head: ordered_by.head,
             at: self.now,
             said,
             receipts: Vec::new(),
