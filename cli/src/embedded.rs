@@ -12,15 +12,14 @@
 
 use crate::error::CliError;
 use crate::systems::Systems;
-use offboard_dispatcher::admission::Place;
+use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::control::{self, Request, Response, Server};
 use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Closer, Engine, Parts};
-use offboard_domain::Lane;
 use offboard_ledger::{LedgerError, SqliteLedger};
 use offboard_queue::{LocalQueue, Queue, QueueName};
 use offboard_runtime::config::{Configuration, LedgerUrl, QueueUrl, StoreUrl};
-use offboard_runtime::keys::{EscrowMaster, MasterKey, SigningKey};
+use offboard_runtime::keys::{DispatchKey, EscrowMaster, MasterKey, QueueKeys, SigningKey};
 use offboard_runtime::{Clock, private};
 use offboard_store::Store;
 use offboard_workers::{Concurrency, Context, Worker, WorkerConfig};
@@ -30,8 +29,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The shard of an embedded installation.
+/// The shard of an embedded installation, of how many.
 const SHARD: u16 = 0;
+const SHARDS: u16 = 1;
 
 /// How long a shutdown lets attempts finish, in real time: most requests are
 /// answered within seconds, and what is cut off is begun again.
@@ -40,16 +40,13 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for reports to be recorded, in real time.
 const RECORDING: Duration = Duration::from_secs(5);
 
-/// Credit of each queue of assignments.
-pub type Limit = Box<dyn Fn(Place) -> u32 + Send + Sync>;
-
 /// What differs from the configuration.
 #[derive(Default)]
 pub struct Overrides {
     /// Other systems than those configured.
     pub systems: Option<Systems>,
-    /// Another credit of each queue.
-    pub limit: Option<Limit>,
+    /// Other limits of what may be in flight.
+    pub limits: Option<Limits>,
     /// How many attempts run at the same time in each area.
     pub concurrency: Option<Concurrency>,
     /// How long a shutdown lets attempts finish.
@@ -93,8 +90,10 @@ impl Embedded {
             Some(systems) => systems,
             None => Systems::open(config)?,
         };
-        let limit = overrides.limit.unwrap_or_else(|| configured(config));
-        let opened = Opened::open(config, clock.clone(), &systems, limit)?;
+        let limits = overrides.limits.unwrap_or_else(|| configured(config));
+        // One process: what is signed here is read here, until it ends.
+        let dispatch = DispatchKey::ephemeral()?;
+        let opened = Opened::open(config, clock.clone(), &systems, limits, dispatch.clone())?;
         let Opened { engine, ledger, queue } = opened;
         let (stops, ordering, working, recording) = Stops::new();
         let mut tasks = Vec::new();
@@ -112,6 +111,7 @@ impl Embedded {
                 ..WorkerConfig::default()
             },
             queue.clone(),
+            QueueKeys::Dispatch(dispatch),
             Context {
                 store: engine.store().clone(),
                 connectors: Arc::new(systems),
@@ -244,16 +244,22 @@ pub struct Opened {
 
 impl Opened {
     /// Opens the ledger to look at it and to order something, in a process
-    /// that carries nothing out: without credit nothing is ever assigned.
+    /// that carries nothing out: it owns no case, so nothing is ever assigned.
     ///
     /// # Errors
     /// As [`Embedded::start`].
     pub fn idle(config: &Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
         let systems = Systems::open(config)?;
-        Self::open(config, clock, &systems, Box::new(|_| 0))
+        Self::open(config, clock, &systems, Limits::none(), DispatchKey::ephemeral()?)
     }
 
-    fn open(config: &Configuration, clock: Arc<dyn Clock>, systems: &Systems, limit: Limit) -> Result<Self, CliError> {
+    fn open(
+        config: &Configuration,
+        clock: Arc<dyn Clock>,
+        systems: &Systems,
+        limits: Limits,
+        dispatch: DispatchKey,
+    ) -> Result<Self, CliError> {
         let LedgerUrl::Sqlite(file) = &config.engine.ledger;
         let StoreUrl::Folder(store) = &config.engine.store;
         let QueueUrl::Memory = config.engine.queue;
@@ -275,7 +281,9 @@ impl Opened {
             tenants: tenants(config, systems),
             master: *master.expose(),
             entropy: Arc::new(salt),
-            limit,
+            limits,
+            dispatch,
+            shards: SHARDS,
         });
         Ok(Self { engine, ledger, queue })
     }
@@ -295,19 +303,22 @@ pub fn tenants(config: &Configuration, systems: &Systems) -> Tenants {
         policy: Arc::new(t.policy.clone()),
         capabilities: Arc::new(systems.capabilities(&t.id)),
         weight: t.weight,
+        sites: t
+            .systems
+            .iter()
+            .filter_map(|(name, s)| s.site.clone().map(|site| (name.clone(), site)))
+            .collect(),
     };
-    Tenants(config.tenants.values().map(|t| (t.id.clone(), terms(t))).collect())
+    Tenants::new(config.tenants.values().map(|t| (t.id.clone(), terms(t))).collect())
 }
 
-fn configured(config: &Configuration) -> Limit {
+fn configured(config: &Configuration) -> Limits {
     let admission = config.engine.admission.clone();
-    Box::new(move |place| {
-        let credit = admission.credit.get(&place).copied().unwrap_or_default();
-        match place.1 {
-            Lane::Urgent => credit.min(admission.urgent_cap),
-            Lane::Normal => credit,
-        }
-    })
+    Limits {
+        urgent_together: admission.urgent_cap,
+        tenant_percent: admission.tenant_percent,
+        credit: Box::new(move |place| admission.credit.get(&place).copied().unwrap_or_default()),
+    }
 }
 
 /// Half as many of the normal lane as of the urgent one, so that what is

@@ -296,6 +296,7 @@ impl Auditor {
                 }
                 Err(error) => format!("a broken report: {error}"),
             },
+            QueueName::Sealing => "an order to seal".to_owned(),
             QueueName::Dead => "something dead".to_owned(),
         };
         if !said.is_empty() {

@@ -13,6 +13,7 @@ use offboard_domain::{
 };
 use offboard_queue::{Delivery, Message, Queue, QueueName};
 use offboard_runtime::Clock;
+use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -205,6 +206,10 @@ impl ModelWorker {
         let Ok(assignment) = serde_json::from_slice::<Assignment>(&delivery.message().body) else {
             return;
         };
+        let answer = delivery.message().headers.get(ANSWER_HEADER);
+        let Some(answer) = answer.and_then(|key| AnswerKey::from_header(key)) else {
+            return;
+        };
         let once = assignment.mode == Mode::Full && !assignment.kind.spec().convergent;
         let redelivered = delivery.redelivered();
         let mut held = Some(delivery);
@@ -229,11 +234,12 @@ impl ModelWorker {
             Ok(body) => body,
             Err(_) => return,
         };
+        let proof = answer.prove(&body);
         let id = format!("{}.{}", assignment.task, assignment.attempt);
         loop {
             let message = Message {
                 id: id.clone(),
-                headers: BTreeMap::new(),
+                headers: BTreeMap::from([(PROOF_HEADER.to_owned(), proof.clone())]),
                 body: body.clone().into(),
                 expires_at: None,
             };

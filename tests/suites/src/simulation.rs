@@ -19,15 +19,17 @@ use crate::trouble::{Fortune, Rates, Trouble};
 use crate::vendor::{Reached, Vendor};
 use ed25519_dalek::SigningKey;
 use object_store::memory::InMemory;
-use offboard_dispatcher::tenants::Tenants;
+use offboard_dispatcher::admission::Limits;
+use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Closer, Engine, Parts};
-use offboard_domain::CaseState;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use offboard_domain::{CaseState, TenantId};
 use offboard_ledger::MemoryLedger;
 use offboard_queue::LocalQueue;
 use offboard_runtime::Clock;
-use offboard_runtime::keys::EscrowMaster;
+use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys};
 use offboard_workers::{Context, Worker, WorkerConfig};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -145,7 +147,7 @@ struct Stage {
     broker: LocalQueue,
     artifacts: Arc<InMemory>,
     evidence: Arc<InMemory>,
-    tenants: Tenants,
+    tenants: BTreeMap<TenantId, Terms>,
     outside: Outside,
     people: Arc<People>,
     auditor: Arc<Auditor>,
@@ -273,10 +275,12 @@ impl Stage {
             queue,
             store: FaultyStore::over(&self.artifacts, &trouble),
             clock: self.clock.clone(),
-            tenants: self.tenants.clone(),
+            tenants: Tenants::new(self.tenants.clone()),
             master: self.master,
             entropy: Arc::new(move || entropy.lock().unwrap_or_else(PoisonError::into_inner).bytes()),
-            limit: Box::new(|_| 6),
+            limits: Limits::each(6),
+            dispatch: self.dispatch(),
+            shards: 1,
         });
         let (stop, stopped) = watch::channel(false);
         let closer = Closer::new(
@@ -306,6 +310,10 @@ impl Stage {
         }
     }
 
+    fn dispatch(&self) -> DispatchKey {
+        DispatchKey::from_bytes(Rng::of(self.seed, "dispatch").bytes())
+    }
+
     fn signer(&self) -> SigningKey {
         SigningKey::from_bytes(&Rng::of(self.seed, "signer").bytes())
     }
@@ -331,7 +339,12 @@ impl Stage {
                     escrow: Some(EscrowMaster::from_bytes(self.master)),
                     clock: self.clock.clone(),
                 };
-                let worker = Worker::new(WorkerConfig::default(), queue, context);
+                let worker = Worker::new(
+                    WorkerConfig::default(),
+                    queue,
+                    QueueKeys::Dispatch(self.dispatch()),
+                    context,
+                );
                 tokio::spawn(async move { worker.run(stopped).await })
             }
         };

@@ -35,6 +35,9 @@ pub struct Admission {
     /// Most assignments in flight in all urgent lanes together; beyond it they
     /// wait their turn, so that urgent work cannot starve the rest.
     pub urgent_cap: u32,
+    /// The most that one tenant may hold of a queue's credit, in percent, so
+    /// that one with a slow vendor leaves room for the others.
+    pub tenant_percent: u32,
     /// Most assignments that one worker holds at once.
     pub prefetch: u16,
 }
@@ -56,6 +59,7 @@ impl Default for Admission {
         Self {
             credit,
             urgent_cap: 128,
+            tenant_percent: 75,
             prefetch: 16,
         }
     }
@@ -173,6 +177,9 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
 fn admission(mut section: Section<'_>, into: &mut Admission) {
     if let Some(n) = section.get("urgent_cap").and_then(|v| v.integer(1, CREDIT_MAX)) {
         into.urgent_cap = n;
+    }
+    if let Some(n) = section.get("tenant_percent").and_then(|v| v.integer(1, 100)) {
+        into.tenant_percent = n;
     }
     if let Some(n) = section.get("prefetch").and_then(|v| v.integer(1, 1_000)) {
         into.prefetch = n;
