@@ -11,7 +11,6 @@ use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, Qu
 use offboard_runtime::Clock as _;
 use offboard_runtime::keys::{ANSWER_HEADER, DispatchKey, PROOF_HEADER, QueueKeys};
 use offboard_workers::{Concurrency, Worker, WorkerConfig, report_queue};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The engine's own configuration, `offboard.toml`.
 
+use super::connection::{self, Access, Remote};
 use super::reader::{Document, Section, Value};
 use super::telemetry::{self, TelemetryConfig};
 use offboard_domain::{Area, Lane};
@@ -11,6 +12,10 @@ use std::path::{Path, PathBuf};
 pub enum LedgerUrl {
     /// A SQLite file (`sqlite:data/ledger.db`).
     Sqlite(PathBuf),
+    /// Redis (`redis://…`, `rediss://…`), a cluster of it
+    /// (`redis-cluster://host:port,host:port`) or one watched by Sentinel
+    /// (`redis-sentinel://host:port,host:port/name`).
+    Redis(Remote),
 }
 
 /// What carries assignments and reports.
@@ -18,6 +23,8 @@ pub enum LedgerUrl {
 pub enum QueueUrl {
     /// This process's memory (`memory:`), refilled from the ledger.
     Memory,
+    /// RabbitMQ (`amqp://…`, `amqps://…`).
+    Rabbit(Remote),
 }
 
 /// Where artifacts are kept.
@@ -101,6 +108,9 @@ pub struct Engine {
     pub ledger: LedgerUrl,
     /// What carries assignments and reports.
     pub queue: QueueUrl,
+    /// Over how many shards the tenants are spread where dispatchers share a
+    /// ledger; fixed once for an installation.
+    pub shards: u16,
     /// Where artifacts are kept.
     pub store: StoreUrl,
     /// The folder that evidence is written to.
@@ -122,6 +132,7 @@ impl Engine {
         Self {
             ledger: LedgerUrl::Sqlite(dir.join("data/ledger.db")),
             queue: QueueUrl::Memory,
+            shards: SHARDS,
             store: StoreUrl::Folder(dir.join("data/store")),
             evidence: dir.join("evidence"),
             keys: dir.join("keys"),
@@ -131,6 +142,12 @@ impl Engine {
         }
     }
 }
+
+/// Shards of a ledger that several dispatchers share unless configured: enough
+/// for as many of them as one installation ever has.
+const SHARDS: u16 = 16;
+/// Most shards: each has its own queue of reports.
+const SHARDS_MAX: u16 = 256;
 
 fn path_after(scheme: &str, url: &str, dir: &Path) -> Option<PathBuf> {
     let path = url.strip_prefix(scheme)?.trim();
@@ -146,14 +163,29 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
     let table = doc.parse();
     let mut root = doc.root(&table);
     let mut engine = Engine::defaults(dir);
-    if let Some(v) = root.get("ledger") {
-        let expected = "a ledger's URL, such as \"sqlite:data/ledger.db\"";
-        if let Some(path) = v.parsed(expected, |s| path_after("sqlite:", s, dir)) {
-            engine.ledger = LedgerUrl::Sqlite(path);
-        }
+    let mut connect = root.section("connect");
+    let (to_ledger, to_queue) = (
+        connection::access(connect.section("ledger"), dir),
+        connection::access(connect.section("queue"), dir),
+    );
+    connect.done();
+    if let Some(url) = root.get("ledger").and_then(|v| ledger(&v, to_ledger, dir)) {
+        engine.ledger = url;
     }
-    if let Some(v) = root.get("queue") {
-        v.parsed("a queue's URL: \"memory:\"", |s| (s == "memory:").then_some(()));
+    if let Some(url) = root.get("queue").and_then(|v| queue(&v, to_queue)) {
+        engine.queue = url;
+    }
+    if let Some(n) = root.get("shards").and_then(|v| v.integer(1, SHARDS_MAX)) {
+        engine.shards = n;
+    }
+    match (&engine.ledger, &engine.queue) {
+        (LedgerUrl::Redis(_), QueueUrl::Memory) => {
+            root.wrong("a ledger in Redis is shared by processes, and a queue in memory is not: queue must be an amqp:// or amqps:// address");
+        }
+        (LedgerUrl::Sqlite(_), QueueUrl::Rabbit(_)) => {
+            root.wrong("a SQLite ledger belongs to one process, which needs no broker: remove queue, or keep the ledger in Redis");
+        }
+        _ => {}
     }
     if let Some(v) = root.get("store") {
         let expected = "a store's URL, such as \"file:data/store\"";
@@ -172,6 +204,31 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
     telemetry::read(root.section("telemetry"), dir, &mut engine.telemetry);
     root.done();
     engine
+}
+
+fn ledger(value: &Value<'_>, access: Access, dir: &Path) -> Option<LedgerUrl> {
+    let expected = "a ledger's URL, such as \"sqlite:data/ledger.db\" or \"rediss://redis.example:6379\"";
+    value.parsed(expected, |s| {
+        let file = path_after("sqlite:", s, dir).map(LedgerUrl::Sqlite);
+        file.or_else(|| {
+            connection::url(
+                value,
+                &["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel"],
+                s,
+            )
+            .map(|url| LedgerUrl::Redis(Remote { url, access }))
+        })
+    })
+}
+
+fn queue(value: &Value<'_>, access: Access) -> Option<QueueUrl> {
+    let expected = "a queue's URL: \"memory:\", or such as \"amqps://rabbit.example:5671\"";
+    value.parsed(expected, |s| {
+        if s == "memory:" {
+            return Some(QueueUrl::Memory);
+        }
+        connection::url(value, &["amqp", "amqps"], s).map(|url| QueueUrl::Rabbit(Remote { url, access }))
+    })
 }
 
 fn admission(mut section: Section<'_>, into: &mut Admission) {

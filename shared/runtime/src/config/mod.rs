@@ -11,6 +11,7 @@
 //!   (`deploy/example`) lists every key with it; a test compares them.
 
 mod base_url;
+mod connection;
 mod engine;
 mod init;
 mod intake;
@@ -21,6 +22,7 @@ mod secret_ref;
 mod telemetry;
 mod tenant;
 
+pub use connection::{Access, Remote};
 pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl, StoreUrl};
 pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};

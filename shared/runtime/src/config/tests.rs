@@ -58,7 +58,7 @@ fn the_example_names_every_key_of_the_engine_with_its_default() {
         .known
         .difference(&shown)
         // The other form of a reference: in the text above it.
-        .filter(|k| *k != "telemetry.headers.authorization.file")
+        .filter(|k| *k != "telemetry.headers.authorization.file" && !k.ends_with("password.file"))
         .cloned()
         .collect();
     assert_eq!(absent, Vec::<String>::new(), "keys that the example does not show");
@@ -69,8 +69,40 @@ fn the_example_names_every_key_of_the_engine_with_its_default() {
     telemetry.headers.clear();
     assert_eq!(telemetry.sample_ppm.take(), Some(1_000_000));
     assert!(telemetry.listen.take().is_some() && telemetry.instance.take().is_some());
+    // Of no meaning to the ledger and queue of the example: shown all the same.
     assert_eq!(switched, Engine::defaults(dir));
     assert_eq!(engine(ENGINE), (Engine::defaults(dir), vec![]));
+}
+
+#[test]
+fn servers_are_named_without_their_passwords() {
+    let (engine, problems) = engine(
+        "ledger = \"redis-sentinel://a:26379,b:26379/main\"\nqueue = \"amqps://rabbit.example:5671\"\nshards = 8\n\
+         [connect.queue]\nuser = \"offboard-dispatcher\"\npassword = { env = \"OFFBOARD_QUEUE_PASSWORD\" }\nca = \"ca.pem\"\n",
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let QueueUrl::Rabbit(queue) = &engine.queue else {
+        panic!("{:?}", engine.queue)
+    };
+    assert_eq!(queue.access.user.as_deref(), Some("offboard-dispatcher"));
+    assert_eq!(queue.access.ca.as_deref(), Some(Path::new("/w/ca.pem")));
+    assert!(matches!(&engine.ledger, LedgerUrl::Redis(r) if r.url.ends_with("/main")));
+    assert_eq!(engine.shards, 8);
+}
+
+#[test]
+fn servers_that_do_not_fit_together_and_passwords_in_urls_are_refused() {
+    for (text, expected) in [
+        ("queue = \"amqp://u:hunter2@h\"\nledger = \"redis://h\"", "by reference"),
+        ("ledger = \"redis://h\"", "queue in memory is not"),
+        ("queue = \"amqp://h\"", "needs no broker"),
+        ("ledger = \"http://h\"", "a ledger's URL"),
+        ("queue = \"amqp://\"\nledger = \"redis://h\"", "a queue's URL"),
+    ] {
+        let (_, problems) = engine(text);
+        assert!(problems.iter().any(|p| p.contains(expected)), "{text}: {problems:?}");
+        assert!(!problems.iter().any(|p| p.contains("hunter2")), "{problems:?}");
+    }
 }
 
 #[test]
@@ -431,13 +463,13 @@ fn init_makes_a_folder_that_loads_and_overwrites_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let work = dir.path().join("work");
     let created = init(&work).unwrap();
-    assert!(created.kept.is_empty() && created.made.len() == 5, "{created:?}");
+    assert!(created.kept.is_empty() && created.made.len() == 6, "{created:?}");
     assert_eq!(load(&work).unwrap().engine, Engine::defaults(&work));
     fs::write(work.join(ENGINE_FILE), "# mine").unwrap();
     fs::remove_file(work.join("keys/escrow.key")).unwrap();
     let key = fs::read(work.join("keys/signing.pem")).unwrap();
     let again = init(&work).unwrap();
-    assert_eq!((again.made, again.kept.len()), (vec![work.join("keys/escrow.key")], 4));
+    assert_eq!((again.made, again.kept.len()), (vec![work.join("keys/escrow.key")], 5));
     assert_eq!(fs::read_to_string(work.join(ENGINE_FILE)).unwrap(), "# mine");
     assert_eq!(fs::read(work.join("keys/signing.pem")).unwrap(), key);
 }
