@@ -141,6 +141,25 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// The rule as one word, for tables and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OutOfAttempts => "out_of_attempts",
+            Self::NeedsPermission => "needs_permission",
+            Self::BlockedByPolicy => "blocked_by_policy",
+            Self::NeverAccepted => "never_accepted",
+            Self::NotOffered => "not_offered",
+            Self::ObjectGone => "object_gone",
+            Self::InconclusiveOnce => "inconclusive_once",
+            Self::LateFind => "late_find",
+            Self::KeepsFlapping => "keeps_flapping",
+            Self::IrreversibleDiffers => "irreversible_differs",
+            Self::ClaimWithoutProof => "claim_without_proof",
+            Self::StillWaiting => "still_waiting",
+        }
+    }
+
     /// What the rule says, and what a person can do.
     #[must_use]
     pub fn advice(self) -> &'static str {

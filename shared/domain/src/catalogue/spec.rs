@@ -323,6 +323,14 @@ pub struct KindSpec {
     pub controls: Controls,
 }
 
+impl KindSpec {
+    /// Whether it cuts the person's access, which is promised to be quick.
+    #[must_use]
+    pub fn cuts_access(&self) -> bool {
+        self.writes && self.stage == Stage::Access && matches!(self.urgency, Urgency::U0 | Urgency::U1)
+    }
+}
+
 /// How long an ordinary attempt may run: below every broker's consumer timeout.
 pub const RUN_FOR_MS: i64 = 2 * MINUTE_MS;
 /// How long one slice of long work may run.

@@ -12,7 +12,7 @@ use super::statement::*;
 use super::task::*;
 use super::when::When;
 use crate::case::{Case, CaseState};
-use crate::catalogue::{Approval, ClosingProof, Kind, Stage, Urgency};
+use crate::catalogue::{Approval, ClosingProof, Kind};
 use crate::departure::{Departure, PersonRef};
 use crate::event::Event;
 use crate::id::{Digest, TaskId};
@@ -291,7 +291,7 @@ fn nature(kind: Kind) -> Nature {
         writes: spec.writes,
         once: !spec.convergent,
         reversible: spec.reversible,
-        cuts_access: spec.writes && spec.stage == Stage::Access && matches!(spec.urgency, Urgency::U0 | Urgency::U1),
+        cuts_access: spec.cuts_access(),
         burst: spec.approval == Approval::PlanOrBurst && spec.after.iter().all(|d| d.delay_ms == 0),
         needs_own_approval: spec.approval == Approval::Own,
         closing_round: kind.is_closing_round(),
