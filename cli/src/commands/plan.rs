@@ -2,7 +2,7 @@
 
 use super::{Ctx, tree};
 use crate::args::PlanArgs;
-use crate::embedded::tenants;
+use crate::compose::tenants;
 use crate::error::{CliError, Exit};
 use crate::intake;
 use crate::preview::preview;

@@ -1,7 +1,7 @@
 //! `offboard serve`: carries out what is open until told to stop.
 
 use super::Ctx;
-use crate::embedded::{Embedded, Overrides, socket};
+use crate::embedded::{Embedded, Overrides};
 use crate::error::{CliError, Exit};
 use crate::systems::Systems;
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
         ..Overrides::default()
     };
     let embedded = Embedded::start(&config, ctx.clock(&config)?, overrides).await?;
-    tracing::info!(tenants = config.tenants.len(), recovered = embedded.recovered(), socket = %socket(&config).display(), "serving");
+    tracing::info!(tenants = config.tenants.len(), recovered = embedded.recovered(), "serving");
     if ctx.out.is_json() {
         ctx.out
             .object(&json!({ "event": "serving", "process": std::process::id(), "recovered": embedded.recovered() }))?;
