@@ -136,8 +136,10 @@ async fn connect(
     patience: Duration,
 ) -> Result<RabbitQueue, CliError> {
     let QueueUrl::Rabbit(remote) = &config.engine.queue else {
-        return Err(CliError::usage("this folder's queue is in memory, so its roles are one process")
-            .next("run `offboard serve`; or set queue and ledger in offboard.toml to servers that processes share"));
+        return Err(
+            CliError::usage("this folder's queue is in memory, so its roles are one process")
+                .next("run `offboard serve`; or set queue and ledger in offboard.toml to servers that processes share"),
+        );
     };
     let mut address = Address::parse(&with_user(remote)).map_err(|e| CliError::usage(e.to_string()))?;
     if let Some(password) = &remote.access.password {
@@ -150,7 +152,9 @@ async fn connect(
         client: None,
     };
     rabbit.name = format!("offboard {role} {}", std::process::id());
-    RabbitQueue::connect(rabbit, patience).await.map_err(|e| CliError::of(&e))
+    RabbitQueue::connect(rabbit, patience)
+        .await
+        .map_err(|e| CliError::of(&e))
 }
 
 /// The address with the user that is configured beside it.

@@ -84,8 +84,11 @@ impl Running {
     /// key or file cannot be used.
     pub async fn start(config: &Configuration, clock: Arc<dyn Clock>, roles: &Roles) -> Result<Self, CliError> {
         if !backends::is_shared(config) {
-            return Err(CliError::usage("this folder's queue is in memory, so its roles are one process")
-                .next("run `offboard serve`; or set queue and ledger in offboard.toml to servers that processes share"));
+            return Err(
+                CliError::usage("this folder's queue is in memory, so its roles are one process").next(
+                    "run `offboard serve`; or set queue and ledger in offboard.toml to servers that processes share",
+                ),
+            );
         }
         let systems = Arc::new(Systems::open(config)?);
         let mut reload = Reloaded::new(systems.clone());
@@ -140,7 +143,8 @@ impl Running {
         self.tasks.spawn(engine.clone().sweep(stop_ordering.clone()));
         self.tasks.spawn(engine.clone().pump(stop_ordering.clone()));
         self.tasks.spawn(engine.clone().notice(stop_ordering.clone()));
-        self.tasks.spawn(engine.clone().heed_dead_letters(stop_ordering.clone()));
+        self.tasks
+            .spawn(engine.clone().heed_dead_letters(stop_ordering.clone()));
         if !sites(config).is_empty() {
             self.tasks.spawn(engine.clone().watch_sites(stop_ordering));
         }
@@ -193,8 +197,9 @@ impl Running {
             ledger.close().await?;
         }
         match broken {
-            Some(error) => Err(CliError::failed("a part of this process broke; what was accepted is kept")
-                .caused_by(Some(&error))),
+            Some(error) => {
+                Err(CliError::failed("a part of this process broke; what was accepted is kept").caused_by(Some(&error)))
+            }
             None => Ok(()),
         }
     }

@@ -66,6 +66,12 @@ pub(crate) struct Held {
 /// A case's place in memory; empty until it was read.
 pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<Held>>>;
 
+/// A slot, and whose case is in it.
+struct Placed {
+    tenant: TenantId,
+    slot: Slot,
+}
+
 /// The engine.
 pub struct Engine {
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -80,7 +86,7 @@ pub struct Engine {
     pub(crate) dispatch: DispatchKey,
     pub(crate) shards: u16,
     owned: Vec<AtomicBool>,
-    slots: Mutex<BTreeMap<CaseId, Slot>>,
+    slots: Mutex<BTreeMap<CaseId, Placed>>,
     shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
     changes: watch::Sender<u64>,
 }
@@ -178,8 +184,13 @@ impl Engine {
         self.changes.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    pub(crate) fn slot(&self, case: CaseId) -> Slot {
-        lock(&self.slots).entry(case).or_default().clone()
+    pub(crate) fn slot(&self, tenant: &TenantId, case: CaseId) -> Slot {
+        let mut slots = lock(&self.slots);
+        let placed = slots.entry(case).or_insert_with(|| Placed {
+            tenant: tenant.clone(),
+            slot: Slot::default(),
+        });
+        placed.slot.clone()
     }
 
     /// Lets go of a case that is over, or that never was; to be called by
@@ -190,7 +201,8 @@ impl Engine {
         /// In the map, and with the caller.
         const NOBODY_ELSE: usize = 2;
         let mut slots = lock(&self.slots);
-        let ours = slots.get(&case).is_some_and(|s| Arc::ptr_eq(s, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE;
+        let ours =
+            slots.get(&case).is_some_and(|p| Arc::ptr_eq(&p.slot, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE;
         let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.state.ended());
         if ours && slot.try_lock().is_ok_and(|held| over(&held)) {
             slots.remove(&case);
@@ -200,7 +212,7 @@ impl Engine {
 
     /// Whether a case is held in memory.
     pub(crate) fn holds(&self, case: CaseId) -> bool {
-        let slot = lock(&self.slots).get(&case).cloned();
+        let slot = lock(&self.slots).get(&case).map(|p| p.slot.clone());
         slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| held.is_some()))
     }
 
@@ -231,6 +243,38 @@ impl Engine {
         let read = Arc::new(self.ledger.gates(tenant, Vec::new()).await?);
         lock(&self.shut).insert(tenant.clone(), read.clone());
         Ok(read)
+    }
+
+    /// The tenant's gates as the ledger has them now, and whether they are
+    /// others than were known.
+    pub(crate) async fn read_shut(&self, tenant: &TenantId) -> Result<(Arc<Shut>, bool), LedgerError> {
+        let read = Arc::new(self.ledger.gates(tenant, Vec::new()).await?);
+        let before = lock(&self.shut).insert(tenant.clone(), read.clone());
+        let changed = before.is_none_or(|b| b != read);
+        Ok((read, changed))
+    }
+
+    /// The tenants whose gates are known here.
+    pub(crate) fn tenants_with_gates(&self) -> Vec<TenantId> {
+        lock(&self.shut).keys().cloned().collect()
+    }
+
+    /// Wakes every case of a tenant that is held: a gate has moved.
+    pub(crate) fn look_at_all_of(&self, tenant: &TenantId) {
+        let now = self.clock.now();
+        let slots = lock(&self.slots);
+        let held = slots.iter().filter(|(_, placed)| placed.tenant == *tenant);
+        let held: Vec<CaseId> = held.map(|(case, _)| *case).collect();
+        drop(slots);
+        for case in held {
+            self.timers.set(tenant, case, Some(now));
+        }
+    }
+
+    /// From now on these tenants. Open cases keep the policy that they were
+    /// accepted under.
+    pub fn reconfigure(&self, tenants: &Tenants) {
+        self.tenants.replace((*tenants.all()).clone());
     }
 
     pub(crate) async fn shut_more(
@@ -319,20 +363,16 @@ impl Engine {
     /// its cases leave memory. What is in flight is answered to the next owner.
     pub async fn leave_shard(&self, shard: u16) {
         self.set_owned(shard, false);
-        let all: Vec<(CaseId, Slot)> = lock(&self.slots).iter().map(|(id, slot)| (*id, slot.clone())).collect();
-        for (id, slot) in all {
+        let slots = lock(&self.slots);
+        let ours = slots.iter().filter(|(_, p)| p.tenant.shard(self.shards) == shard);
+        let ours: Vec<(CaseId, TenantId, Slot)> = ours.map(|(id, p)| (*id, p.tenant.clone(), p.slot.clone())).collect();
+        drop(slots);
+        for (id, tenant, slot) in ours {
             let mut held = slot.lock().await;
-            let ours = held
-                .as_ref()
-                .is_none_or(|h| h.case.departure.tenant.shard(self.shards) == shard);
-            if !ours {
-                continue;
-            }
             if let Some(Held { case, .. }) = held.take() {
-                let tenant = &case.departure.tenant;
-                self.admission.settle(tenant, Credit::NONE, Some(&case), None);
-                lock(&self.shut).remove(&case.departure.tenant);
+                self.admission.settle(&tenant, Credit::NONE, Some(&case), None);
             }
+            lock(&self.shut).remove(&tenant);
             drop(held);
             self.forget(id, &slot);
         }

@@ -8,12 +8,15 @@
 pub mod admission;
 mod closer;
 pub mod control;
+mod dead_letters;
 mod engine;
 mod follow_up;
+pub mod gates;
 pub mod intake;
 pub mod membership;
 pub mod page;
 mod reports;
+pub mod sites;
 mod submit;
 mod sweep;
 pub mod tenants;

@@ -6,9 +6,9 @@ use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use offboard_domain::{CaseId, Command, Refusal, Report, TenantId};
-use offboard_queue::{Consumer, Delivery, QueueName};
-use offboard_runtime::keys::PROOF_HEADER;
+use offboard_domain::{Assignment, CaseId, Command, Lane, Refusal, Report, TenantId};
+use offboard_queue::{Consumer, Delivery, Message, QueueName};
+use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -73,7 +73,8 @@ impl Engine {
             }
         };
         let proof = delivery.message().headers.get(PROOF_HEADER).map_or("", String::as_str);
-        if !self.dispatch.answer_of(&report).holds(proof, &delivery.message().body) {
+        let proven = self.dispatch.answer_of(&report).holds(proof, &delivery.message().body);
+        if !proven {
             tracing::error!(case = %report.case, task = %report.task, "a report does not prove that it answers its assignment; it is buried");
             return settle(
                 delivery
@@ -121,9 +122,27 @@ impl Engine {
     /// published: that is published now.
     async fn publish_again_of(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         if self.holds(id) {
-            return Ok(self.publish_left(tenant, id, &self.slot(id)).await?);
+            return Ok(self.publish_left(tenant, id, &self.slot(tenant, id)).await?);
         }
         self.take_up(tenant, id).await
+    }
+}
+
+impl Engine {
+    /// Whether a message is an order of this installation's dispatchers, for
+    /// whichever queue it went to.
+    pub(crate) fn ordered(&self, message: &Message, assignment: &Assignment) -> bool {
+        let header = |name: &str| message.headers.get(name).map_or("", String::as_str);
+        let (proof, answer_key) = (header(PROOF_HEADER), header(ANSWER_HEADER));
+        [Lane::Urgent, Lane::Normal].into_iter().any(|lane| {
+            let queue = QueueName::Assignments {
+                area: assignment.kind.spec().area,
+                lane,
+                site: self.tenants.site(&assignment.tenant, &assignment.target.system),
+            };
+            let key = self.dispatch.queue(&queue.to_string());
+            key.holds(proof, &message.id, answer_key, &message.body)
+        })
     }
 }
 

@@ -22,6 +22,9 @@ const LOOK_AROUND_MS: i64 = 30_000;
 /// approves sees the work go on at once.
 const NOTICE_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
 
+/// Gates are read anew each so many rounds: every two seconds.
+const GATES_EVERY: u32 = 8;
+
 /// How many such cases are taken up at the same time.
 const NOTICE_MOST: usize = 64;
 
@@ -122,7 +125,14 @@ impl Engine {
     /// told to stop. Only where others can: an embedded engine is alone with
     /// its ledger.
     pub async fn notice(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut rounds = 0_u32;
         while !*stop.borrow() {
+            rounds = rounds.wrapping_add(1);
+            if rounds.is_multiple_of(GATES_EVERY)
+                && let Err(error) = self.notice_gates().await
+            {
+                tracing::warn!(%error, "failed to read gates anew; reading them again");
+            }
             for index in (0..self.shards).filter(|s| self.owns_shard(*s)) {
                 if let Err(error) = self.notice_in(Shard { index, of: self.shards }).await {
                     tracing::warn!(shard = index, %error, "failed to look for what others appended; looking again");

@@ -73,7 +73,7 @@ impl Engine {
         if !self.owns(tenant) {
             return self.transact_for_owner(tenant, id, command, from).await;
         }
-        let slot = self.slot(id);
+        let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
         let credit = match from {
             CreditFrom::Reserve => self.admission.reserve(tenant),
@@ -230,7 +230,7 @@ impl Engine {
                     }
                     None => *held = self.load(tenant, id).await?,
                 },
-                Appended::Gap { .. } => *held = self.load(tenant, id).await?,
+                Appended::Gap { .. } | Appended::Trimmed { .. } => *held = self.load(tenant, id).await?,
                 Appended::Claimed { by } => gates.claimed_by = Some(by),
                 Appended::Capped { .. } => gates.capped = true,
             }
@@ -273,6 +273,7 @@ impl Engine {
             key: salt,
             claim,
             cap,
+            trim: false,
         }
     }
 
@@ -289,7 +290,7 @@ impl Engine {
     /// Takes up what somebody else appended to a case, and puts its wake-up
     /// right again.
     pub(crate) async fn refresh(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
-        let slot = self.slot(id);
+        let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
         let before = held.as_ref().map(|h| h.case.clone());
         match held.as_mut() {
@@ -324,6 +325,7 @@ impl Engine {
                 key: KeyChange::Keep,
                 claim: Claim::Keep,
                 cap: None,
+                trim: false,
             })
             .await?;
         if case.state.ended() {
@@ -343,6 +345,10 @@ impl Engine {
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
         let history = self.ledger.read(tenant, id, 1).await?;
+        if let Some(to) = history.trimmed {
+            let detail = format!("its records up to {to} were archived and have left the ledger");
+            return Err(EngineError::History { case: id, detail });
+        }
         let Some(first) = history.records.first() else {
             return Ok(None);
         };
@@ -367,7 +373,7 @@ impl Engine {
 
     /// Takes up a case that the ledger holds.
     pub(crate) async fn take_up(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
-        let slot = self.slot(id);
+        let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
         if held.is_some() {
             return Ok(());

@@ -20,7 +20,11 @@ pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
         ..Overrides::default()
     };
     let embedded = Embedded::start(&config, ctx.clock(&config)?, overrides).await?;
-    tracing::info!(tenants = config.tenants.len(), recovered = embedded.recovered(), "serving");
+    tracing::info!(
+        tenants = config.tenants.len(),
+        recovered = embedded.recovered(),
+        "serving"
+    );
     if ctx.out.is_json() {
         ctx.out
             .object(&json!({ "event": "serving", "process": std::process::id(), "recovered": embedded.recovered() }))?;

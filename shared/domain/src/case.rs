@@ -181,6 +181,8 @@ impl Case {
             self.open[planned.kind.index()] += 1;
             let task = Task {
                 found_by,
+                // What was done in the history that was lost is not known.
+                observe_first: self.tail_lost_at.is_some() && !planned.kind.spec().convergent,
                 ..Task::new(planned.clone())
             };
             self.tasks.insert(planned.id, Arc::new(task));

@@ -39,6 +39,9 @@ pub enum WakeReason {
     /// The workers of the site that the system is reached from are silent.
     #[serde(rename = "site_away")]
     SiteAway,
+    /// A case whose life is over goes into the archive.
+    #[serde(rename = "archive")]
+    Archive,
     /// Somebody other than the shard's owner appended to it.
     #[serde(rename = "appended")]
     Appended,
@@ -46,7 +49,7 @@ pub enum WakeReason {
 
 impl WakeReason {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ready,
         Self::Start,
         Self::Retry,
@@ -58,6 +61,7 @@ impl WakeReason {
         Self::Seal,
         Self::PauseEnds,
         Self::SiteAway,
+        Self::Archive,
         Self::Appended,
     ];
 
@@ -76,6 +80,7 @@ impl WakeReason {
             Self::Seal => "seal",
             Self::PauseEnds => "pause_ends",
             Self::SiteAway => "site_away",
+            Self::Archive => "archive",
             Self::Appended => "appended",
         }
     }
@@ -101,6 +106,7 @@ impl WakeReason {
             Self::Seal => "the evidence is to be sealed",
             Self::PauseEnds => "a person's pause ends (`offboard resume` ends it sooner)",
             Self::SiteAway => "the site's workers are silent, and are looked for again",
+            Self::Archive => "the case goes into the archive",
             Self::Appended => "somebody else appended to it",
         }
     }

@@ -31,6 +31,12 @@ pub(crate) fn well_formed(append: &Append) -> Result<(), LedgerError> {
     if append.expected == 0 && append.records.is_empty() {
         return refuse("a new case needs a first record".into());
     }
+    if append.trim && !append.records.is_empty() {
+        return refuse("a trim carries no records".into());
+    }
+    if append.trim && !append.index.ended {
+        return refuse("only a case whose life is over is trimmed".into());
+    }
     let end = match follows(append.expected, append.prev, &append.records) {
         Ok(end) => end,
         Err(why) => return refuse(why),

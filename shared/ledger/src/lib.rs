@@ -20,6 +20,8 @@
 //! 12. A tenant's cap holds under racing appends.
 //! 13. A destroyed key does not come back, and the chain stays.
 //! 14. A shard has one owner at a time.
+//! 15. A trimmed case keeps its place: its records leave, what it is does not,
+//!     and whoever reads it is told that they left.
 
 mod check;
 pub mod memory;
@@ -112,6 +114,10 @@ pub struct Append {
     pub claim: Claim,
     /// The cap that the case must fit under; usually given for a new one only.
     pub cap: Option<Cap>,
+    /// The case's records leave the ledger; whoever says so has archived them
+    /// and read them back. Its entry, version, head and key stay, and it may
+    /// be appended to again. Only without records, and only of an ended case.
+    pub trim: bool,
 }
 
 /// What became of an append.
@@ -119,7 +125,8 @@ pub struct Append {
 pub enum Appended {
     /// Written.
     Done,
-    /// These very records already stand there: ours, repeated.
+    /// These very records already stand there: ours, repeated. So is a trim
+    /// of what is trimmed already; neither changes anything.
     Ours,
     /// Somebody was faster; these records were missed. Nothing was written.
     Conflict {
@@ -142,6 +149,12 @@ pub enum Appended {
         /// How many others were opened since.
         count: u32,
     },
+    /// Somebody was faster, and what was missed has left the ledger since:
+    /// read the case, and its archive. Nothing was written.
+    Trimmed {
+        /// The records up to this version have left.
+        to: u64,
+    },
 }
 
 /// A case's history.
@@ -151,6 +164,9 @@ pub struct History {
     pub records: Vec<Record>,
     /// The salt of its key; none if the case is unknown or its key destroyed.
     pub salt: Option<[u8; 32]>,
+    /// The records up to this version have left the ledger: look for them in
+    /// the archive. None: all are here.
+    pub trimmed: Option<u64>,
 }
 
 /// A case that is due.
@@ -171,7 +187,7 @@ pub struct Due {
 pub struct Filter {
     /// Of this tenant; none: of all (an operator's view).
     pub tenant: Option<TenantId>,
-    /// Of this shard's tenants; none: of all.
+    /// Of the tenants of this shard; none: of all.
     pub shard: Option<Shard>,
     /// Only those whose life is not over.
     pub open_only: bool,
@@ -228,7 +244,7 @@ pub enum LedgerError {
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// The records of a case from `from` (1 is the first), and its salt. An
-    /// unknown case has no records.
+    /// unknown case has no records; a trimmed one only those that came after.
     async fn read(&self, tenant: &TenantId, case: CaseId, from: u64) -> Result<History, LedgerError>;
 
     /// Appends, or says why not.
@@ -269,12 +285,6 @@ impl Shard {
     /// The only shard of an embedded installation.
     pub const ALL: Self = Self { index: 0, of: 1 };
 
-    /// Whether a tenant belongs to it.
-    #[must_use]
-    pub fn holds(self, tenant: &TenantId) -> bool {
-        Self::of_tenant(tenant, self.of) == self
-    }
-
     /// The shard of a tenant.
     #[must_use]
     pub fn of_tenant(tenant: &TenantId, of: u16) -> Self {
@@ -282,5 +292,11 @@ impl Shard {
             index: tenant.shard(of),
             of,
         }
+    }
+
+    /// Whether a tenant belongs to it.
+    #[must_use]
+    pub fn holds(self, tenant: &TenantId) -> bool {
+        Self::of_tenant(tenant, self.of) == self
     }
 }

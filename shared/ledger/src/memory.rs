@@ -37,7 +37,10 @@ struct State {
 
 #[derive(Debug, Clone)]
 struct Case {
+    /// Those after `trimmed`.
     records: Vec<Record>,
+    /// The version up to which records have left, and the hash there.
+    trimmed: (u64, Digest),
     key: Key,
     index: IndexEntry,
     /// The entries that earlier appends left, for `lose_tail`.
@@ -80,7 +83,8 @@ impl MemoryLedger {
     /// Forgets the last `appends` appends of a case that wrote records, as a
     /// store does that lost its tail, and returns the version that is left.
     /// With its first append the case is gone, claims and all; otherwise its
-    /// claims and the state of its key stay as they are.
+    /// claims and the state of its key stay as they are. Nothing is lost from
+    /// before a trim.
     pub fn lose_tail(&self, tenant: &TenantId, case: CaseId, appends: usize) -> u64 {
         let state = &mut *self.lock();
         let id = (tenant.clone(), case);
@@ -90,6 +94,9 @@ impl MemoryLedger {
         let was = found.index.clone();
         for _ in 0..appends {
             let Some(entry) = found.before.pop() else {
+                if found.trimmed.0 > 0 {
+                    break;
+                }
                 state.cases.remove(&id);
                 state.claims.retain(|(t, _), by| (t, *by) != (tenant, case));
                 state.reindex(Some(&was), None);
@@ -120,26 +127,32 @@ impl State {
             key,
             claim,
             cap,
+            trim,
         } = append;
         let id = (index.tenant.clone(), index.case);
         let old = self.cases.get(&id);
         let stored: &[Record] = old.map_or(&[], |c| &c.records);
-        let hash_at = |version: u64| match version {
-            0 => Some(Digest::ZERO),
-            v => usize::try_from(v - 1).ok().and_then(|i| stored.get(i)).map(|r| r.hash),
+        let trimmed = old.map_or((0, Digest::ZERO), |c| c.trimmed);
+        let last = trimmed.0 + stored.len() as u64;
+        let hash_at = |version: u64| match version.checked_sub(trimmed.0)? {
+            0 => Some(trimmed.1),
+            n => usize::try_from(n - 1).ok().and_then(|i| stored.get(i)).map(|r| r.hash),
         };
-        let last = stored.len() as u64;
+        if last > expected && records.last().is_some_and(|r| hash_at(r.version) == Some(r.hash)) {
+            return Ok(Appended::Ours);
+        }
+        if expected < trimmed.0 {
+            return Ok(Appended::Trimmed { to: trimmed.0 });
+        }
         if hash_at(expected) != Some(prev) {
             return Ok(Appended::Gap { version: last });
         }
         if last > expected {
-            let ours = records.last().is_some_and(|r| hash_at(r.version) == Some(r.hash));
-            let missed = || stored.iter().filter(|r| r.version > expected).cloned().collect();
-            return Ok(if ours {
-                Appended::Ours
-            } else {
-                Appended::Conflict { missed: missed() }
-            });
+            let missed = stored.iter().filter(|r| r.version > expected).cloned().collect();
+            return Ok(Appended::Conflict { missed });
+        }
+        if trim && trimmed.0 == last {
+            return Ok(Appended::Ours);
         }
         if let Claim::Take(subject) = &claim
             && let Some(by) = self.claims.get(&(id.0.clone(), subject.clone()))
@@ -177,6 +190,11 @@ impl State {
                     case.before.push(case.index.clone());
                 }
                 case.records.extend(records);
+                if trim {
+                    case.records.clear();
+                    case.before.clear();
+                    case.trimmed = (index.version, index.head);
+                }
                 case.index = index;
                 case.key = key;
             }
@@ -185,6 +203,7 @@ impl State {
                     id,
                     Case {
                         records,
+                        trimmed: (0, Digest::ZERO),
                         key,
                         index,
                         before: Vec::new(),
@@ -213,7 +232,7 @@ impl State {
     fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> (Vec<Due>, Option<Timestamp>) {
         let mut due = Vec::new();
         for (at, case, tenant) in &self.wakes {
-            if Shard::of_tenant(tenant, shard.of) != shard {
+            if !shard.holds(tenant) {
                 continue;
             }
             if *at > now || due.len() == limit {
@@ -262,7 +281,8 @@ impl Ledger for MemoryLedger {
             Key::Salt(salt) => Some(salt),
             Key::None | Key::Destroyed => None,
         };
-        Ok(History { records, salt })
+        let trimmed = Some(found.trimmed.0).filter(|v| *v > 0);
+        Ok(History { records, salt, trimmed })
     }
 
     async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
@@ -285,9 +305,9 @@ impl Ledger for MemoryLedger {
         let entries = state
             .cases
             .range((after, Bound::Unbounded))
-            .filter(|(id, case)| {
-                filter.tenant.as_ref().is_none_or(|t| *t == id.0)
-                    && filter.shard.is_none_or(|s| s.holds(&id.0))
+            .filter(|((tenant, _), case)| {
+                filter.tenant.as_ref().is_none_or(|t| t == tenant)
+                    && filter.shard.is_none_or(|s| s.holds(tenant))
                     && !(filter.open_only && case.index.ended)
             })
             .map(|(_, case)| case.index.clone());

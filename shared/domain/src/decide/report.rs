@@ -53,6 +53,14 @@ impl Draft<'_> {
         }
     }
 
+    /// Something outside of the ledger knows of more than it holds: everything
+    /// is observed again. What is over is not opened again.
+    pub(super) fn record_loss(&mut self, known: u64) {
+        if known > self.case.version && !self.case.state.ended() {
+            self.push(Event::TailLost { known });
+        }
+    }
+
     /// Everything is observed again; a report that was written before the loss
     /// was noticed says nothing new about it. What a report says happened is
     /// kept in either case: no history of ours tells of it otherwise.

@@ -1,14 +1,14 @@
 //! What the writer does inside its transaction. Every function looks at all
 //! that could refuse it before its first write.
 
-use super::query::{self, to_i64, to_u64};
+use super::query::{self, Place, Trimmed, to_i64, to_u64};
 use super::{Failure, Session};
 use crate::{Append, Appended, Claim, GateChange, Gates, KeyChange, Shard};
 use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
 
-const STANDING: &str = "SELECT number, version, head, last, wake_at, ended, opened_at, salt, forgotten
-    FROM cases WHERE tenant = ?1 AND id = ?2";
+const STANDING: &str = "SELECT number, version, head, last, wake_at, ended, opened_at, salt, forgotten, trimmed,
+        trimmed_head FROM cases WHERE tenant = ?1 AND id = ?2";
 
 const ADD_RECORD: &str = r#"INSERT INTO records (before, "case", version, hash, body) VALUES (?1, ?2, ?3, ?4, ?5)"#;
 
@@ -27,6 +27,7 @@ const MOVE_CASE_AND_WAKE: &str = "UPDATE cases SET version = ?2, head = ?3, last
         needs_person = ?7, urgent = ?8, updated_at = ?9, settled = ?10, tasks = ?11, wake_at = ?12
     WHERE number = ?1";
 const SET_LIFE: &str = "UPDATE cases SET ended = ?2, opened_at = ?3 WHERE number = ?1";
+const SET_TRIMMED: &str = "UPDATE cases SET trimmed = ?2, trimmed_head = ?3, last = 0 WHERE number = ?1";
 const SET_KEY: &str = "UPDATE cases SET salt = ?2, forgotten = ?3 WHERE number = ?1";
 
 /// The case's row as it stands.
@@ -40,6 +41,19 @@ struct Standing {
     opened_at: i64,
     salt: Option<[u8; 32]>,
     forgotten: bool,
+    trimmed: Trimmed,
+}
+
+impl Standing {
+    fn place(&self, case: CaseId) -> Option<Place> {
+        self.number.map(|number| Place {
+            number,
+            case,
+            version: self.version,
+            last: self.last,
+            trimmed: self.trimmed,
+        })
+    }
 }
 
 /// The row that an unknown case would have.
@@ -53,6 +67,7 @@ const UNKNOWN: Standing = Standing {
     opened_at: 0,
     salt: None,
     forgotten: false,
+    trimmed: Trimmed::NOTHING,
 };
 
 /// What of the key's columns is to be set.
@@ -80,6 +95,12 @@ pub(super) fn append(session: &mut Session, append: &Append) -> Result<Appended,
         return Ok(refused);
     }
     let key = key_write(&old, append)?;
+    if append.trim
+        && let Some(place) = old.place(case)
+    {
+        // What is damaged stays, for whoever has to find out why.
+        query::walk(session, &place, old.trimmed.to)?;
+    }
     // Nothing is refused from here on.
     let number = match known {
         Some(number) => number,
@@ -102,6 +123,7 @@ fn standing(session: &Session, tenant: i64, case: CaseId) -> Result<Option<Stand
             opened_at: row.get(6)?,
             salt: row.get(7)?,
             forgotten: row.get(8)?,
+            trimmed: Trimmed::of(row.get(9)?, row.get(10)?),
         })
     });
     Ok(row.optional()?)
@@ -113,26 +135,30 @@ fn at_another_version(session: &Session, old: &Standing, append: &Append) -> Res
         return gap;
     }
     if old.version == append.expected {
-        return if old.head == append.prev { Ok(None) } else { gap };
+        return match (old.head == append.prev, append.trim && old.trimmed.to == old.version) {
+            (false, _) => gap,
+            (true, true) => Ok(Some(Appended::Ours)),
+            (true, false) => Ok(None),
+        };
     }
-    let Some(number) = old.number else { return gap };
-    let (prev, missed) = query::walk(
-        session,
-        number,
-        append.index.case,
-        (old.version, old.last),
-        append.expected,
-    )?;
+    let Some(place) = old.place(append.index.case) else {
+        return gap;
+    };
+    let (prev, missed) = query::walk(session, &place, append.expected)?;
+    let stands_there = |last: &Record| {
+        let at_the_trim = (old.trimmed.to, old.trimmed.head) == (last.version, last.hash);
+        at_the_trim || missed.iter().any(|r| r.version == last.version && r.hash == last.hash)
+    };
+    if append.records.last().is_some_and(stands_there) {
+        return Ok(Some(Appended::Ours));
+    }
+    if append.expected < old.trimmed.to {
+        return Ok(Some(Appended::Trimmed { to: old.trimmed.to }));
+    }
     if prev != append.prev {
         return gap;
     }
-    let stands_there = |last: &Record| missed.iter().any(|r| r.version == last.version && r.hash == last.hash);
-    let ours = append.records.last().is_some_and(stands_there);
-    Ok(Some(if ours {
-        Appended::Ours
-    } else {
-        Appended::Conflict { missed }
-    }))
+    Ok(Some(Appended::Conflict { missed }))
 }
 
 fn claimed(session: &Session, tenant: Option<i64>, append: &Append) -> Result<Option<Appended>, Failure> {
@@ -291,7 +317,28 @@ fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, ke
             session.scrub = true;
         }
     }
+    if append.trim {
+        trim(session, number, old, append)?;
+    }
     write_claim(session, tenant, number, append)
+}
+
+/// Takes the case's records out of the log, from the last to the first.
+fn trim(session: &Session, number: i64, old: &Standing, append: &Append) -> Result<(), Failure> {
+    let mut remove = session
+        .db
+        .prepare_cached("DELETE FROM records WHERE seq = ?1 RETURNING before")?;
+    let (mut version, mut seq) = (old.version, old.last);
+    while version > old.trimmed.to {
+        seq = remove.query_row([seq], |row| row.get(0))?;
+        version -= 1;
+    }
+    session.db.prepare_cached(SET_TRIMMED)?.execute(params![
+        number,
+        to_i64(append.index.version),
+        append.index.head.0
+    ])?;
+    Ok(())
 }
 
 fn write_claim(session: &Session, tenant: i64, number: i64, append: &Append) -> Result<(), Failure> {

@@ -14,7 +14,8 @@
 //! * the *reader* sees committed state only and is never held up by a commit.
 //!
 //! The file is a log: records are only ever added at its end, each pointing
-//! to the record before it of the same case, as their hashes do. What changes
+//! to the record before it of the same case, as their hashes do, and leave
+//! only when their case is trimmed. What changes
 //! in place is one row of `cases` an append. So an append costs the same with
 //! ten open cases or a hundred thousand. See `schema.sql`.
 

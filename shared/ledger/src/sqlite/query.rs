@@ -49,36 +49,61 @@ fn name(session: &mut Session, number: i64) -> Result<TenantId, Failure> {
     Ok(name)
 }
 
-/// The records of a case after version `from`, and the hash at `from`,
-/// beginning at the last one (its version and place in the log).
-pub(super) fn walk(
-    session: &Session,
-    number: i64,
-    case: CaseId,
-    last: (u64, i64),
-    from: u64,
-) -> Result<(Digest, Vec<Record>), Failure> {
+/// Up to which version a case's records have left the log, and the hash there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trimmed {
+    pub(super) to: u64,
+    pub(super) head: Digest,
+}
+
+impl Trimmed {
+    pub(super) const NOTHING: Self = Self {
+        to: 0,
+        head: Digest::ZERO,
+    };
+
+    pub(super) fn of(to: i64, head: Option<[u8; 32]>) -> Self {
+        Self {
+            to: to_u64(to),
+            head: head.map_or(Digest::ZERO, Digest),
+        }
+    }
+}
+
+/// Where a case's records are.
+pub(super) struct Place {
+    pub(super) number: i64,
+    pub(super) case: CaseId,
+    /// The last record: its version, and its place in the log.
+    pub(super) version: u64,
+    pub(super) last: i64,
+    pub(super) trimmed: Trimmed,
+}
+
+/// The records of a case after version `from` (of those that have not left),
+/// and the hash that the first of them follows.
+pub(super) fn walk(session: &Session, place: &Place, from: u64) -> Result<(Digest, Vec<Record>), Failure> {
     let mut statement = session.db.prepare_cached(
         r#"SELECT before, "case", version, hash, CASE WHEN version > ?2 THEN body END FROM records WHERE seq = ?1"#,
     )?;
-    let (mut version, mut seq) = last;
+    let case = place.case;
+    let (mut version, mut seq) = (place.version, place.last);
     let mut records: Vec<Record> = Vec::new();
-    while version > 0 {
-        let missing = || damaged(&format!("record {version} of {case} is missing"));
+    while version > place.trimmed.to {
         let row = statement
             .query_row(params![seq, to_i64(from)], |row| {
-                let place = (row.get::<_, i64>(1)?, to_u64(row.get(2)?));
+                let found = (row.get::<_, i64>(1)?, to_u64(row.get(2)?));
                 Ok((
                     row.get::<_, i64>(0)?,
-                    place,
+                    found,
                     Digest(row.get(3)?),
                     row.get::<_, Option<Vec<u8>>>(4)?,
                 ))
             })
             .optional()?;
-        let (before, place, hash, body) = row.ok_or_else(missing)?;
-        if place != (number, version) {
-            return Err(missing());
+        let (before, found, hash, body) = row.ok_or_else(|| missing(version, case))?;
+        if found != (place.number, version) {
+            return Err(missing(version, case));
         }
         if let Some(after) = records.last_mut() {
             after.prev = hash;
@@ -89,14 +114,18 @@ pub(super) fn walk(
         };
         records.push(Record {
             version,
-            prev: Digest::ZERO,
+            prev: place.trimmed.head,
             hash,
             body,
         });
         (version, seq) = (version - 1, before);
     }
     records.reverse();
-    verified(case, Digest::ZERO, records)
+    verified(case, place.trimmed.head, records)
+}
+
+fn missing(version: u64, case: CaseId) -> Failure {
+    damaged(&format!("record {version} of {case} is missing"))
 }
 
 fn verified(case: CaseId, prev: Digest, records: Vec<Record>) -> Result<(Digest, Vec<Record>), Failure> {
@@ -117,35 +146,39 @@ pub(super) fn read(session: &mut Session, tenant: &TenantId, case: CaseId, from:
     };
     let row = session
         .db
-        .prepare_cached("SELECT version, head, last, salt, number FROM cases WHERE tenant = ?1 AND id = ?2")?
+        .prepare_cached(
+            "SELECT number, version, last, trimmed, trimmed_head, head, salt FROM cases WHERE tenant = ?1 AND id = ?2",
+        )?
         .query_row(params![tenant, case.0], |row| {
-            let (last, number) = (row.get::<_, i64>(2)?, row.get::<_, i64>(4)?);
-            Ok((
-                to_u64(row.get(0)?),
-                Digest(row.get(1)?),
-                last,
-                row.get::<_, Option<[u8; 32]>>(3)?,
-                number,
-            ))
+            let place = Place {
+                number: row.get(0)?,
+                case,
+                version: to_u64(row.get(1)?),
+                last: row.get(2)?,
+                trimmed: Trimmed::of(row.get(3)?, row.get(4)?),
+            };
+            Ok((place, Digest(row.get(5)?), row.get::<_, Option<[u8; 32]>>(6)?))
         })
         .optional()?;
-    let Some((version, head, last, salt, number)) = row else {
+    let Some((place, head, salt)) = row else {
         return Ok(History::default());
     };
-    let from = from.saturating_sub(1);
-    if from >= version {
+    let trimmed = Some(place.trimmed.to).filter(|v| *v > 0);
+    let from = from.saturating_sub(1).max(place.trimmed.to);
+    if from >= place.version {
         return Ok(History {
             records: Vec::new(),
             salt,
+            trimmed,
         });
     }
-    let (_, records) = walk(session, number, case, (version, last), from)?;
+    let (_, records) = walk(session, &place, from)?;
     if records.last().map(|r| r.hash) != Some(head) {
         return Err(damaged(&format!(
             "the index of {case} does not agree with its last record"
         )));
     }
-    Ok(History { records, salt })
+    Ok(History { records, salt, trimmed })
 }
 
 pub(super) fn due(
@@ -182,7 +215,7 @@ pub(super) fn due(
         after = *place;
         for ((at, case, _), why, version, tenant) in rows {
             let tenant = name(session, tenant)?;
-            if Shard::of_tenant(&tenant, shard.of) != shard {
+            if !shard.holds(&tenant) {
                 continue;
             }
             if at > now.0 || due.len() == limit {

@@ -5,7 +5,7 @@ CREATE TABLE tenants (
 ) STRICT;
 
 -- The log. `before` is the `seq` of the case's previous record, 0 for none.
--- Rows are only ever added.
+-- Rows are only ever added, and leave when their case is trimmed.
 CREATE TABLE records (
   seq     INTEGER PRIMARY KEY,
   before  INTEGER NOT NULL,

@@ -37,6 +37,7 @@ enum Op {
         key: u8,
         claim: u8,
         cap: u8,
+        trim: bool,
     },
     Due {
         index: u16,
@@ -46,6 +47,7 @@ enum Op {
     },
     List {
         tenant: Option<usize>,
+        shard: Option<u16>,
         open_only: bool,
         after: Option<usize>,
         limit: usize,
@@ -75,9 +77,10 @@ fn op() -> impl Strategy<Value = Op> {
     let append = (
         (cases.clone(), stand, 0..4_usize, prop::bool::weighted(0.2)),
         (prop::option::of(0..6_i64), 0..4_i64, 0..8_u8, 0..6_u8, 0..6_u8),
+        prop::bool::weighted(0.1),
     )
         .prop_map(
-            |((case, stand, records, ended), (wake, opened, key, claim, cap))| Op::Append {
+            |((case, stand, records, ended), (wake, opened, key, claim, cap), trim)| Op::Append {
                 case,
                 stand,
                 records,
@@ -87,13 +90,14 @@ fn op() -> impl Strategy<Value = Op> {
                 key,
                 claim,
                 cap,
+                trim,
             },
         );
     prop_oneof![
         12 => append,
         2 => (0..3_u16, 1..4_u16, 0..7_i64, 0..5_usize).prop_map(|(index, of, now, limit)| Op::Due { index: index % of, of, now, limit }),
-        2 => (prop::option::of(0..TENANTS.len()), any::<bool>(), prop::option::of(cases), 0..5_usize)
-            .prop_map(|(tenant, open_only, after, limit)| Op::List { tenant, open_only, after, limit }),
+        2 => (prop::option::of(0..TENANTS.len()), prop::option::of(0..4_u16), any::<bool>(), prop::option::of(cases), 0..5_usize)
+            .prop_map(|(tenant, shard, open_only, after, limit)| Op::List { tenant, shard, open_only, after, limit }),
         1 => (0..TENANTS.len(), 0..2_u8, prop::option::of(0..5_i64)).prop_map(|(tenant, name, until)| Op::Gate { tenant, name, until }),
         1 => (0..2_u8, 0..5_i64, 0..8_i64).prop_map(|(owner, now, until)| Op::Own { owner, now, until }),
         1 => Just(Op::Restart),
@@ -120,13 +124,15 @@ async fn meant(model: &dyn Ledger, op: &Op, serial: usize, last: &[Option<Append
         key,
         claim,
         cap,
+        trim,
     } = op
     else {
         return None;
     };
     let mut pen = pen(*case);
-    let history = pen.history(model).await;
-    let end = history.len() as u64;
+    let history = model.read(&pen.tenant, pen.case, 1).await.unwrap();
+    let trimmed = history.trimmed.unwrap_or(0);
+    let end = trimmed + history.records.len() as u64;
     let at = match stand {
         Stand::Behind(n) => end.saturating_sub(*n),
         Stand::Ahead => end + 1,
@@ -137,12 +143,26 @@ async fn meant(model: &dyn Ledger, op: &Op, serial: usize, last: &[Option<Append
         },
     };
     if at > 0 {
-        let there = history.get(usize::try_from(at - 1).unwrap()).map(|r| r.hash);
+        let kept = at
+            .checked_sub(trimmed + 1)
+            .and_then(|n| history.records.get(usize::try_from(n).unwrap()));
+        let of_tenant = Filter {
+            tenant: Some(pen.tenant.clone()),
+            limit: CASES_A_TENANT,
+            ..Filter::default()
+        };
+        let entries = model.list(of_tenant).await.unwrap();
+        let head = entries
+            .iter()
+            .find(|e| (e.case, e.version) == (pen.case, at))
+            .map(|e| e.head);
+        let there = kept.map(|r| r.hash).or(head);
         let wrong = matches!(stand, Stand::WrongHash);
         (pen.version, pen.head) = (at, there.filter(|_| !wrong).unwrap_or(Digest::of(b"elsewhere")));
     }
-    let mut append = pen.draft(*records, &format!("operation {serial}"));
-    append.index.ended = *ended;
+    let mut append = pen.draft(if *trim { 0 } else { *records }, &format!("operation {serial}"));
+    append.index.ended = *ended || *trim;
+    append.trim = *trim;
     append.index.wake = wake.map(|at| Wake {
         at: NOON.plus(at),
         why: WakeReason::Seal,
@@ -185,6 +205,7 @@ async fn ask(ledger: &dyn Ledger, op: &Op, append: Option<&Append>) -> String {
         }
         Op::List {
             tenant,
+            shard,
             open_only,
             after,
             limit,
@@ -192,6 +213,7 @@ async fn ask(ledger: &dyn Ledger, op: &Op, append: Option<&Append>) -> String {
             let after = after.map(|case| (pen(case).tenant, pen(case).case));
             let filter = Filter {
                 tenant: tenant.map(name),
+                shard: shard.map(|index| Shard { index, of: 4 }),
                 open_only: *open_only,
                 after,
                 limit: *limit,

@@ -75,6 +75,7 @@ impl Pen {
             key: KeyChange::Keep,
             claim: Claim::Keep,
             cap: None,
+            trim: false,
         }
     }
 

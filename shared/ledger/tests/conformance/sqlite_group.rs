@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 const ALL: Filter = Filter {
     tenant: None,
+    shard: None,
     open_only: false,
     after: None,
     limit: 1_000,

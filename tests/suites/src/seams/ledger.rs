@@ -107,5 +107,6 @@ fn word(appended: &Appended) -> &'static str {
         Appended::Gap { .. } => "history is missing",
         Appended::Claimed { .. } => "the subject is claimed",
         Appended::Capped { .. } => "the cap is reached",
+        Appended::Trimmed { .. } => "history was archived",
     }
 }

@@ -3,9 +3,11 @@
 
 mod history;
 mod tenants;
+mod trim;
 
 pub(crate) use history::*;
 pub(crate) use tenants::*;
+pub(crate) use trim::*;
 
 use crate::pen::Pen;
 use offboard_domain::{Record, Timestamp};
@@ -13,6 +15,7 @@ use offboard_ledger::{Appended, Due, Filter, IndexEntry, Ledger, LedgerError, Sh
 
 pub(super) const ALL: Filter = Filter {
     tenant: None,
+    shard: None,
     open_only: false,
     after: None,
     limit: 1_000,

@@ -138,11 +138,14 @@ pub(crate) async fn law_08_list_equals_what_the_last_append_said<B: Backend>() {
     let backend = B::fresh().await;
     let ledger = backend.ledger();
     let last = busy(&*ledger).await;
-    for of_tenant in [None, Some(tenant("beta")), Some(tenant("nobody"))] {
+    let shards = [(0, 1), (0, 4), (1, 4), (2, 4), (3, 4), (5, 7)].map(|(index, of)| Some(Shard { index, of }));
+    let of_tenants = [None, Some(tenant("beta")), Some(tenant("nobody"))].map(|t| (t, None));
+    for (of_tenant, shard) in of_tenants.into_iter().chain(shards.map(|s| (None, s))) {
         for open_only in [false, true] {
             let expected: Vec<_> = last
                 .values()
-                .filter(|e| of_tenant.as_ref().is_none_or(|t| *t == e.tenant) && !(open_only && e.ended))
+                .filter(|e| of_tenant.as_ref().is_none_or(|t| *t == e.tenant))
+                .filter(|e| shard.is_none_or(|s| s.holds(&e.tenant)) && !(open_only && e.ended))
                 .cloned()
                 .collect();
             for limit in [1, 3, 100] {
@@ -151,6 +154,7 @@ pub(crate) async fn law_08_list_equals_what_the_last_append_said<B: Backend>() {
                     let after = paged.last().map(|e| (e.tenant.clone(), e.case));
                     let page = Filter {
                         tenant: of_tenant.clone(),
+                        shard,
                         open_only,
                         after,
                         limit,
@@ -164,7 +168,7 @@ pub(crate) async fn law_08_list_equals_what_the_last_append_said<B: Backend>() {
                 }
                 assert_eq!(
                     paged, expected,
-                    "{of_tenant:?}, open only: {open_only}, pages of {limit}"
+                    "{of_tenant:?}, {shard:?}, open only: {open_only}, pages of {limit}"
                 );
             }
         }
