@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::systems::Systems;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::{Tenants, Terms};
-use offboard_dispatcher::{Engine, Parts};
+use offboard_dispatcher::{Engine, Keeping, Parts};
 use offboard_queue::Queue;
 use offboard_runtime::Clock;
 use offboard_runtime::config::{Configuration, StoreUrl};
@@ -25,6 +25,8 @@ pub struct Settings {
     pub dispatch: DispatchKey,
     /// Over how many shards tenants are spread.
     pub shards: u16,
+    /// What of a shared ledger is kept in the store.
+    pub keeping: Option<Keeping>,
 }
 
 impl Settings {
@@ -36,6 +38,9 @@ impl Settings {
             limits: limits(config),
             dispatch,
             shards: config.engine.shards,
+            keeping: crate::backends::is_shared(config).then_some(Keeping {
+                archive_after_ms: config.engine.archive_after_ms,
+            }),
         }
     }
 }
@@ -64,6 +69,7 @@ pub fn engine(
         limits: settings.limits,
         dispatch: settings.dispatch,
         shards: settings.shards,
+        keeping: settings.keeping,
     }))
 }
 

@@ -101,6 +101,7 @@ impl Embedded {
             limits,
             dispatch: dispatch.clone(),
             shards: SHARDS,
+            keeping: None,
         };
         let ledger = OpenLedger::open(config).await?;
         let queue = backends::local(&clock);

@@ -148,7 +148,7 @@ impl Closer {
         if held.case.state != CaseState::Sealing {
             return Ok(None);
         }
-        let history = self.engine.ledger.read(tenant, id, 1).await?;
+        let history = self.engine.whole(tenant, id).await?;
         let recorded = history
             .records
             .into_iter()
@@ -180,6 +180,7 @@ impl Closer {
                 .await
                 .map_err(|e| EngineError::Store(e.to_string()))?;
         }
+        self.engine.keep_head(tenant, &held.case, version).await?;
         let key_id = evidence::key_id(&self.key.verifying_key());
         match self
             .engine

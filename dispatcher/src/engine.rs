@@ -13,6 +13,7 @@
 //! nothing. Safety does not rest on owning but on the append's version check.
 
 use crate::admission::{Admission, Limits};
+use crate::archive::Keeping;
 use crate::tenants::Tenants;
 use crate::timers::Timers;
 use offboard_domain::{Case, CaseId, CaseKey, Credit, TaskId, TenantId, Timestamp};
@@ -52,6 +53,9 @@ pub struct Parts {
     /// Over how many shards the tenants are spread; the same for every process
     /// of an installation.
     pub shards: u16,
+    /// What of a shared ledger is kept in the store; none for a ledger that is
+    /// a file of this process alone.
+    pub keeping: Option<Keeping>,
 }
 
 /// One owned case. Locked while it is decided and appended.
@@ -85,6 +89,7 @@ pub struct Engine {
     pub(crate) timers: Timers,
     pub(crate) dispatch: DispatchKey,
     pub(crate) shards: u16,
+    pub(crate) keeping: Option<Keeping>,
     owned: Vec<AtomicBool>,
     slots: Mutex<BTreeMap<CaseId, Placed>>,
     shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
@@ -149,6 +154,7 @@ impl Engine {
             timers: Timers::default(),
             dispatch: parts.dispatch,
             shards,
+            keeping: parts.keeping,
             owned: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             slots: Mutex::new(BTreeMap::new()),
             shut: Mutex::new(BTreeMap::new()),

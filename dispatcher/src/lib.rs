@@ -6,6 +6,7 @@
 //! publish, then acknowledge.
 
 pub mod admission;
+mod archive;
 mod closer;
 pub mod control;
 mod dead_letters;
@@ -24,6 +25,7 @@ mod timers;
 mod transact;
 pub mod view;
 
+pub use archive::Keeping;
 pub use closer::{Closer, Sealed, ToSeal};
 pub use engine::{Engine, EngineError, Entropy, Parts};
 pub use membership::Membership;

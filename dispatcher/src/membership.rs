@@ -22,6 +22,10 @@ pub const LEASE: Duration = Duration::from_secs(15);
 /// How often leases are renewed and the distribution is worked out.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 
+/// How often it is looked for cases that the ledger has lost: what is open is
+/// noticed at once, what is not costs nobody anything until it is found.
+const LOOK_FOR_LOSSES_EVERY: Duration = Duration::from_secs(300);
+
 /// Pause before a shard that could not be read is taken up again.
 const TAKE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -221,7 +225,22 @@ async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>)
             () = tokio::time::sleep(TAKE_AGAIN) => {}
         }
     }
-    engine.take_reports(shard, stop).await;
+    let losses = find_losses(&engine, shard, stop.clone());
+    futures::join!(engine.clone().take_reports(shard, stop), losses);
+}
+
+/// Looks for what the ledger has lost of a shard, now and from time to time.
+async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = engine.find_losses(shard).await {
+            tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again");
+        }
+        tokio::select! {
+            biased;
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(LOOK_FOR_LOSSES_EVERY) => {}
+        }
+    }
 }
 
 fn lease_ms() -> i64 {

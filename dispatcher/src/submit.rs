@@ -47,9 +47,16 @@ impl Engine {
             traceparent: None,
         };
         match self.transact(&tenant, id, command, CreditFrom::Reserve).await {
-            Ok(done) if done.opened => Ok(Submitted::Opened(id)),
+            Ok(done) if done.opened => {
+                self.keep_opening(&tenant, id).await?;
+                Ok(Submitted::Opened(id))
+            }
             Ok(_) => Ok(Submitted::Amended(id)),
-            Err(EngineError::Refused(Refusal::AlreadyOpen)) => Ok(Submitted::Known(id)),
+            Err(EngineError::Refused(Refusal::AlreadyOpen)) => {
+                // Perhaps whoever opened it died before it was kept.
+                self.keep_opening(&tenant, id).await?;
+                Ok(Submitted::Known(id))
+            }
             Err(error) => Err(error),
         }
     }

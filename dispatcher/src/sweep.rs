@@ -172,7 +172,8 @@ impl Engine {
             return Ok(());
         };
         if held.case.state.ended() {
-            return self.follow_up(tenant, &held.case, now).await;
+            self.follow_up(tenant, &held.case, now).await?;
+            return self.archive(tenant, &held.case, now).await;
         }
         self.take_up(tenant, id).await
     }

@@ -4,12 +4,13 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
+use crate::archive::rearm;
 use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
     Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record,
-    Refusal, TaskId, TenantId, Wake, decide, next,
+    Refusal, TaskId, TenantId, Wake, WakeReason, decide, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange};
 use offboard_queue::{Message, QueueError, QueueName};
@@ -230,7 +231,16 @@ impl Engine {
                     }
                     None => *held = self.load(tenant, id).await?,
                 },
-                Appended::Gap { .. } | Appended::Trimmed { .. } => *held = self.load(tenant, id).await?,
+                Appended::Gap { .. } => {
+                    // Whoever stood further knows that something is lost; it
+                    // is written down before anything else is.
+                    let known = held.as_ref().map_or(0, |h| h.case.version);
+                    *held = self.load(tenant, id).await?;
+                    if let Some(h) = held.as_mut() {
+                        self.append_loss(tenant, h, known).await?;
+                    }
+                }
+                Appended::Trimmed { .. } => *held = self.load(tenant, id).await?,
                 Appended::Claimed { by } => gates.claimed_by = Some(by),
                 Appended::Capped { .. } => gates.capped = true,
             }
@@ -239,6 +249,31 @@ impl Engine {
             case: id,
             detail: format!("{MOST_RACES} appends in a row lost their race"),
         })
+    }
+
+    /// Writes down that the history of a case, which was just read anew, was
+    /// longer once.
+    async fn append_loss(&self, tenant: &TenantId, held: &mut Held, known: u64) -> Result<(), EngineError> {
+        let gates = Gates {
+            credit: Credit::NONE,
+            ..Gates::open()
+        };
+        let command = Command::RecordLoss { known };
+        let decision = decide(Some(&held.case), command, self.clock.now(), &gates)?;
+        if decision.events.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(case = %held.case.id, known, found = held.case.version, "the ledger lost the end of a case's history; everything is read again");
+        let append = self.append_for(tenant, Some(&held.case), &decision, &held.key, KeyChange::Keep, &gates);
+        let (version, head) = (append.index.version, append.index.head);
+        // Whoever was faster is found at the next append.
+        if self.ledger.append(append).await? == Appended::Done {
+            held.case = decision.case;
+            held.case.version = version;
+            held.case.head = head;
+            held.unpublished.clear();
+        }
+        Ok(())
     }
 
     fn append_for(
@@ -283,6 +318,9 @@ impl Engine {
         let mut index = index_entry(tenant, case, version, head, gates);
         if !self.owns(tenant) {
             index.wake = Some(Wake::APPENDED);
+        } else if index.wake.is_none() {
+            let why = WakeReason::Archive;
+            index.wake = self.archive_at(case).map(|at| Wake { at, why });
         }
         index
     }
@@ -317,16 +355,11 @@ impl Engine {
         };
         // Who was faster wrote a right wake-up or leaves one to be found again.
         self.ledger
-            .append(Append {
-                expected: case.version,
-                prev: case.head,
-                records: Vec::new(),
-                index: index_entry(tenant, &case, case.version, case.head, &gates),
-                key: KeyChange::Keep,
-                claim: Claim::Keep,
-                cap: None,
-                trim: false,
-            })
+            .append(rearm(
+                &case,
+                self.index_of(tenant, &case, case.version, case.head, &gates),
+                false,
+            ))
             .await?;
         if case.state.ended() {
             self.timers.clear(id);
@@ -344,11 +377,7 @@ impl Engine {
 
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
-        let history = self.ledger.read(tenant, id, 1).await?;
-        if let Some(to) = history.trimmed {
-            let detail = format!("its records up to {to} were archived and have left the ledger");
-            return Err(EngineError::History { case: id, detail });
-        }
+        let history = self.whole(tenant, id).await?;
         let Some(first) = history.records.first() else {
             return Ok(None);
         };

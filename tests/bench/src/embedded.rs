@@ -111,6 +111,7 @@ impl Running {
             limits: Limits::each(256),
             dispatch: dispatch(),
             shards: 1,
+            keeping: None,
         });
         let (stop, stopping) = watch::channel(false);
         let mut loops = vec![

@@ -281,6 +281,7 @@ impl Stage {
             limits: Limits::each(6),
             dispatch: self.dispatch(),
             shards: 1,
+            keeping: None,
         });
         let (stop, stopped) = watch::channel(false);
         let closer = Closer::new(

@@ -111,6 +111,9 @@ pub struct Engine {
     /// Over how many shards the tenants are spread where dispatchers share a
     /// ledger; fixed once for an installation.
     pub shards: u16,
+    /// How long after its end a case's history stays in a shared ledger before
+    /// it goes into the store's archive, in milliseconds.
+    pub archive_after_ms: i64,
     /// Where artifacts are kept.
     pub store: StoreUrl,
     /// The folder that evidence is written to.
@@ -133,6 +136,7 @@ impl Engine {
             ledger: LedgerUrl::Sqlite(dir.join("data/ledger.db")),
             queue: QueueUrl::Memory,
             shards: SHARDS,
+            archive_after_ms: ARCHIVE_AFTER_MS,
             store: StoreUrl::Folder(dir.join("data/store")),
             evidence: dir.join("evidence"),
             keys: dir.join("keys"),
@@ -146,6 +150,10 @@ impl Engine {
 /// Shards of a ledger that several dispatchers share unless configured: enough
 /// for as many of them as one installation ever has.
 const SHARDS: u16 = 16;
+/// What ended stays in a shared ledger for a week unless configured.
+const ARCHIVE_AFTER_MS: i64 = 7 * offboard_domain::time::DAY_MS;
+/// At most ten years.
+const ARCHIVE_AFTER_MAX_MS: i64 = 3_650 * offboard_domain::time::DAY_MS;
 /// Most shards: each has its own queue of reports.
 const SHARDS_MAX: u16 = 256;
 
@@ -177,6 +185,12 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
     }
     if let Some(n) = root.get("shards").and_then(|v| v.integer(1, SHARDS_MAX)) {
         engine.shards = n;
+    }
+    if let Some(after) = root
+        .get("archive_after")
+        .and_then(|v| v.duration_ms(ARCHIVE_AFTER_MAX_MS))
+    {
+        engine.archive_after_ms = after;
     }
     match (&engine.ledger, &engine.queue) {
         (LedgerUrl::Redis(_), QueueUrl::Memory) => {
