@@ -14,8 +14,10 @@
 //! 10. What was buried is kept with its reason and seen in the depths.
 
 pub mod local;
+pub mod rabbit;
 
 pub use local::LocalQueue;
+pub use rabbit::{RabbitConfig, RabbitQueue};
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -106,10 +106,24 @@ pub(crate) async fn law_03_what_was_acknowledged_never_returns<B: Backend>() {
     assert!(ids(&back).iter().all(|id| !acknowledged.contains(id)));
     nothing_comes(&mut second).await;
     ack_all(back).await;
-    drop(second);
+}
+
+pub(crate) async fn law_03_what_was_acknowledged_stays_gone_after_a_restart<B: Backend>() {
+    let backend = B::fresh().await;
+    let queue = backend.queue();
+    queue.publish(&identity(), messages(0..10)).await.unwrap();
+    let mut first = queue.consume(&identity(), 10).await.unwrap();
+    ack_all(take(&mut first, 10).await).await;
+    holds(&*queue, &identity(), 0, 0).await;
+    drop((first, queue));
     let backend = backend.restart().await;
-    let mut third = backend.queue().consume(&identity(), 10).await.unwrap();
-    nothing_comes(&mut third).await;
+    let queue = backend.queue();
+    // It would stand before what comes now.
+    queue.publish(&identity(), vec![message("after")]).await.unwrap();
+    let mut second = queue.consume(&identity(), 10).await.unwrap();
+    let came = next(&mut second).await;
+    assert_eq!(came.message().id, "after");
+    nothing_comes(&mut second).await;
 }
 
 pub(crate) async fn law_04_prefetch_bounds_what_a_consumer_holds<B: Backend>() {
@@ -222,7 +236,6 @@ pub(crate) async fn law_08_duplicates_are_delivered_and_a_redelivery_says_so<B: 
 }
 
 pub(crate) async fn law_09_what_expired_is_not_delivered<B: Backend>() {
-    const VALID_MS: i64 = 500;
     let backend = B::fresh().await;
     let queue = backend.queue();
     let until = |id: &str, ms| Message {
@@ -231,22 +244,25 @@ pub(crate) async fn law_09_what_expired_is_not_delivered<B: Backend>() {
     };
     let forever = message("forever");
     let batch = vec![
-        until("short", VALID_MS),
+        until("short", B::SHORT_MS),
         forever,
-        until("long", VALID_MS + 600_000),
+        until("long", B::SHORT_MS + 600_000),
         until("past", -1),
     ];
     queue.publish(&identity(), batch).await.unwrap();
-    backend.pass(VALID_MS).await;
+    backend.pass(B::SHORT_MS).await;
     let mut consumer = queue.consume(&identity(), 10).await.unwrap();
     let came = take(&mut consumer, 2).await;
     assert_eq!(ids(&came), ["forever", "long"]);
     nothing_comes(&mut consumer).await;
 
     // One that runs out while it is held does not return when given back.
-    queue.publish(&identity(), vec![until("held", VALID_MS)]).await.unwrap();
+    queue
+        .publish(&identity(), vec![until("held", B::SHORT_MS)])
+        .await
+        .unwrap();
     let held = next(&mut consumer).await;
-    backend.pass(VALID_MS).await;
+    backend.pass(B::SHORT_MS).await;
     drop(held);
     nothing_comes(&mut consumer).await;
     ack_all(came).await;
@@ -257,14 +273,14 @@ pub(crate) async fn law_10_what_was_buried_is_kept_with_its_reason<B: Backend>()
     let queue = backend.queue();
     let mut sent = messages(0..3);
     sent[1].headers.insert("traceparent".to_owned(), "00-1".to_owned());
-    sent[1].expires_at = Some(backend.now().plus(1_000));
+    sent[1].expires_at = Some(backend.now().plus(B::SHORT_MS));
     queue.publish(&identity(), sent.clone()).await.unwrap();
     let mut consumer = queue.consume(&identity(), 1).await.unwrap();
     for reason in ["not JSON", "kind unknown: 'ä'", ""] {
         next(&mut consumer).await.bury(reason).await.unwrap();
     }
     nothing_comes(&mut consumer).await;
-    backend.pass(2_000).await;
+    backend.pass(2 * B::SHORT_MS).await;
     // The dead do not expire.
     holds(&*queue, &QueueName::Dead, 3, 0).await;
     let dead = dead(&*queue, 3).await;

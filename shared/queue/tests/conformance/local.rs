@@ -8,6 +8,7 @@ use offboard_domain::Timestamp;
 use offboard_queue::{LocalQueue, Message, Queue, QueueError, QueueName};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 pub(crate) struct Local {
     queue: LocalQueue,
@@ -28,6 +29,8 @@ impl Local {
 #[async_trait]
 impl Backend for Local {
     const DURABLE: bool = false;
+    const SHORT_MS: i64 = 500;
+    const WITHIN: Duration = Duration::from_secs(60);
 
     async fn fresh() -> Self {
         Self::new()
@@ -165,7 +168,7 @@ fn on_one_thread_everything_repeats() {
                         let delivery = consumer.next().await.unwrap();
                         let id: u64 = delivery.message().id.parse().unwrap();
                         seen.send((worker, id)).unwrap();
-                        tokio::time::sleep(std::time::Duration::from_millis((id * 7 + worker) % 11)).await;
+                        tokio::time::sleep(Duration::from_millis((id * 7 + worker) % 11)).await;
                         if id % 5 == worker && !delivery.redelivered() {
                             drop(delivery);
                         } else {
@@ -176,9 +179,7 @@ fn on_one_thread_everything_repeats() {
             }
             queue.publish(&identity(), messages(0..100)).await.unwrap();
             let mut order = Vec::new();
-            while let Ok(Some(sighting)) =
-                tokio::time::timeout(std::time::Duration::from_secs(1), sightings.recv()).await
-            {
+            while let Ok(Some(sighting)) = tokio::time::timeout(Duration::from_secs(1), sightings.recv()).await {
                 order.push(sighting);
             }
             order

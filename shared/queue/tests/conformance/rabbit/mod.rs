@@ -1,0 +1,8 @@
+//! The backend on RabbitMQ: the laws, and what it promises beyond them.
+
+mod broker;
+
+use crate::backend::conformance;
+
+conformance!(crate::rabbit::broker::OnRabbit, steady);
+conformance!(crate::rabbit::broker::OnRough, restarted);
