@@ -7,8 +7,9 @@ use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use offboard_domain::{Assignment, CaseId, Command, Lane, Refusal, Report, TenantId};
+use offboard_queue::rabbit::may_report;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
-use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};
+use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER, QUEUE_HEADER};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -72,9 +73,7 @@ impl Engine {
                 return settle(delivery.bury(&format!("not a report: {error}")).await);
             }
         };
-        let proof = delivery.message().headers.get(PROOF_HEADER).map_or("", String::as_str);
-        let proven = self.dispatch.answer_of(&report).holds(proof, &delivery.message().body);
-        if !proven {
+        if !self.is_an_answer(delivery.as_ref(), &report) {
             tracing::error!(case = %report.case, task = %report.task, "a report does not prove that it answers its assignment; it is buried");
             return settle(
                 delivery
@@ -129,6 +128,25 @@ impl Engine {
 }
 
 impl Engine {
+    /// Whether a report proves that it answers its own assignment, and comes
+    /// from a user of the broker who works on such.
+    fn is_an_answer(&self, delivery: &dyn Delivery, report: &Report) -> bool {
+        let message = delivery.message();
+        let header = |name: &str| message.headers.get(name).map_or("", String::as_str);
+        let queue = header(QUEUE_HEADER);
+        let proven = self
+            .dispatch
+            .answer_of(report, queue)
+            .holds(header(PROOF_HEADER), &message.body);
+        let lawful = match (delivery.sender(), queue.parse()) {
+            // In memory there is no user but this process.
+            (None, Ok(QueueName::Assignments { .. })) => true,
+            (Some(user), Ok(QueueName::Assignments { area, site, .. })) => may_report(user, area, site.as_deref()),
+            _ => false,
+        };
+        proven && lawful
+    }
+
     /// Whether a message is an order of this installation's dispatchers, for
     /// whichever queue it went to.
     pub(crate) fn ordered(&self, message: &Message, assignment: &Assignment) -> bool {

@@ -479,8 +479,9 @@ impl Engine {
     fn order_of(&self, queue: &QueueName, assignment: &Assignment) -> Message {
         let id = format!("{}-{}", assignment.task, assignment.attempt);
         let body = serde_json::to_vec(assignment).expect("an assignment is plain data");
-        let answer_key = self.dispatch.answer_to(assignment).to_header();
-        let proof = self.dispatch.queue(&queue.to_string()).prove(&id, &answer_key, &body);
+        let name = queue.to_string();
+        let answer_key = self.dispatch.answer_to(assignment, &name).to_header();
+        let proof = self.dispatch.queue(&name).prove(&id, &answer_key, &body);
         let mut headers = BTreeMap::from([(PROOF_HEADER.to_owned(), proof), (ANSWER_HEADER.to_owned(), answer_key)]);
         if let Some(traceparent) = &assignment.traceparent {
             headers.insert("traceparent".to_owned(), traceparent.clone());

@@ -14,7 +14,7 @@ use futures::future::{Either, join_all, select};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use offboard_domain::{Area, Assignment, Fault, FaultClass, Lane, Report, Said, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
-use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QueueKey, QueueKeys};
+use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -302,7 +302,11 @@ impl Served<'_> {
         let Ok(body) = serde_json::to_vec(report) else {
             return false;
         };
-        let mut headers = BTreeMap::from([(PROOF_HEADER.to_owned(), answer.prove(&body))]);
+        let through = self.worker.queue_of(self.area, self.lane).to_string();
+        let mut headers = BTreeMap::from([
+            (PROOF_HEADER.to_owned(), answer.prove(&body)),
+            (QUEUE_HEADER.to_owned(), through),
+        ]);
         headers.extend(
             assignment
                 .traceparent

@@ -9,14 +9,18 @@ mod doctor;
 mod init;
 mod keys;
 mod list;
+mod pause;
 mod plan;
 mod retry;
+mod role;
 mod run;
 mod schema;
 mod serve;
 mod show;
 mod submit;
+mod topology;
 mod tree;
+mod until;
 mod verify;
 mod waive;
 mod watch;
@@ -51,6 +55,12 @@ pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Run { files, tenant, wait } => run::run(&ctx, &files, tenant.as_ref(), wait).await,
         Command::Submit { files, tenant } => submit::run(&ctx, &files, tenant.as_ref()).await,
         Command::Serve => serve::run(&ctx).await,
+        Command::Dispatcher => role::dispatcher(&ctx).await,
+        Command::Worker { areas, site } => role::worker(&ctx, areas, site).await,
+        Command::Closer => role::closer(&ctx).await,
+        Command::Pause { what, until } => pause::pause(&ctx, what, until.as_deref()).await,
+        Command::Resume { what } => pause::resume(&ctx, what).await,
+        Command::Topology { vhost } => topology::run(&ctx, &vhost),
         Command::List { dead: true, .. } => list::dead(&ctx).await,
         Command::List { tenant, open, .. } => list::run(&ctx, tenant.as_ref(), open).await,
         Command::Show { case } => show::run(&ctx, case).await,

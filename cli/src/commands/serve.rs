@@ -71,6 +71,12 @@ impl Interrupt {
         };
     }
 
+    /// Waits for the next; whether it is the order to end.
+    pub(super) async fn next(&mut self) -> bool {
+        self.first().await;
+        self.terminated
+    }
+
     /// The next one ends the process at once. The ledger is made for that.
     pub(super) fn exit_on_second(mut self) {
         tokio::spawn(async move {

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use offboard_domain::{Area, Lane, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// What time it is on the wall, by which messages run out.
@@ -71,6 +72,39 @@ impl fmt::Display for QueueName {
             Self::Reports { shard } => write!(f, "ob.v1.reports.{shard}"),
             Self::Sealing => f.write_str("ob.v1.sealing"),
             Self::Dead => f.write_str("ob.v1.dead"),
+        }
+    }
+}
+
+/// A name of no queue of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("failed to read the name of a queue: there is none of this name")]
+pub struct UnknownQueue;
+
+impl FromStr for QueueName {
+    type Err = UnknownQueue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownQueue> {
+        let rest = text.strip_prefix("ob.v1.").ok_or(UnknownQueue)?;
+        let mut parts = rest.split('.');
+        let name = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("dead"), None, None, None) => Self::Dead,
+            (Some("sealing"), None, None, None) => Self::Sealing,
+            (Some("reports"), Some(shard), None, None) => Self::Reports {
+                shard: shard.parse().map_err(|_| UnknownQueue)?,
+            },
+            (Some(area), Some(lane), site, None) => Self::Assignments {
+                area: Area::named(area).ok_or(UnknownQueue)?,
+                lane: Lane::named(lane).ok_or(UnknownQueue)?,
+                site: site.map(str::to_owned),
+            },
+            _ => return Err(UnknownQueue),
+        };
+        // One queue has one name: no leading zero, no plus sign.
+        if name.to_string() == text {
+            Ok(name)
+        } else {
+            Err(UnknownQueue)
         }
     }
 }
@@ -169,4 +203,38 @@ pub trait Queue: Send + Sync {
     /// What was buried, newest first: message and reason. It stays there
     /// until somebody consumes [`QueueName::Dead`] and acknowledges it.
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_known_by_its_one_name() {
+        let assignments = |site: Option<&str>| QueueName::Assignments {
+            area: Area::Device,
+            lane: Lane::Urgent,
+            site: site.map(str::to_owned),
+        };
+        for name in [
+            assignments(None),
+            assignments(Some("berlin-1")),
+            QueueName::Reports { shard: 7 },
+            QueueName::Sealing,
+            QueueName::Dead,
+        ] {
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        for none in [
+            "",
+            "dead",
+            "ob.v1.",
+            "ob.v1.reports.07",
+            "ob.v1.reports.+7",
+            "ob.v1.device.later",
+            "ob.v1.device.urgent.a.b",
+        ] {
+            assert_eq!(none.parse::<QueueName>(), Err(UnknownQueue), "{none}");
+        }
+    }
 }

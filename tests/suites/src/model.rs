@@ -13,7 +13,7 @@ use offboard_domain::{
 };
 use offboard_queue::{Delivery, Message, Queue, QueueName};
 use offboard_runtime::Clock;
-use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER};
+use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -193,7 +193,7 @@ impl ModelWorker {
                     biased;
                     Some(()) = running.next(), if !running.is_empty() => {}
                     next = consumer.next(), if running.len() < usize::from(AT_ONCE) => match next {
-                        Ok(delivery) => running.push(self.deal_with(delivery)),
+                        Ok(delivery) => running.push(self.deal_with(&name, delivery)),
                         Err(_) => break,
                     },
                 }
@@ -202,7 +202,7 @@ impl ModelWorker {
         }
     }
 
-    async fn deal_with(&self, delivery: Box<dyn Delivery>) {
+    async fn deal_with(&self, through: &QueueName, delivery: Box<dyn Delivery>) {
         let Ok(assignment) = serde_json::from_slice::<Assignment>(&delivery.message().body) else {
             return;
         };
@@ -239,7 +239,10 @@ impl ModelWorker {
         loop {
             let message = Message {
                 id: id.clone(),
-                headers: BTreeMap::from([(PROOF_HEADER.to_owned(), proof.clone())]),
+                headers: BTreeMap::from([
+                    (PROOF_HEADER.to_owned(), proof.clone()),
+                    (QUEUE_HEADER.to_owned(), through.to_string()),
+                ]),
                 body: body.clone().into(),
                 expires_at: None,
             };

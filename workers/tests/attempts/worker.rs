@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use offboard_domain::{Area, Assignment, FaultClass, Kind, Lane, Mode, Report, Said, TenantId};
 use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
 use offboard_runtime::Clock as _;
-use offboard_runtime::keys::{ANSWER_HEADER, DispatchKey, PROOF_HEADER, QueueKeys};
+use offboard_runtime::keys::{ANSWER_HEADER, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKeys};
 use offboard_workers::{Concurrency, Worker, WorkerConfig, report_queue};
 use std::future::Future;
 use std::pin::pin;
@@ -98,7 +98,7 @@ fn dispatch() -> DispatchKey {
 /// A message that the dispatcher has authenticated for a queue.
 fn message(queue: &QueueName, id: &str, answering: &Assignment, body: impl Into<Bytes>) -> Message {
     let body = body.into();
-    let answer_key = dispatch().answer_to(answering).to_header();
+    let answer_key = dispatch().answer_to(answering, &queue.to_string()).to_header();
     let proof = dispatch().queue(&queue.to_string()).prove(id, &answer_key, &body);
     Message {
         id: id.to_owned(),
@@ -134,8 +134,9 @@ impl Shop {
         let mut reports = self.queue.consume(&report_queue(&tenant, 1), 10).await.unwrap();
         let delivery = reports.next().await.unwrap();
         let report: Report = serde_json::from_slice(&delivery.message().body).unwrap();
-        let proof = &delivery.message().headers[PROOF_HEADER];
-        assert!(dispatch().answer_of(&report).holds(proof, &delivery.message().body));
+        let headers = &delivery.message().headers;
+        let key = dispatch().answer_of(&report, &headers[QUEUE_HEADER]);
+        assert!(key.holds(&headers[PROOF_HEADER], &delivery.message().body));
         delivery.ack().await.unwrap();
         report
     }
@@ -240,7 +241,9 @@ async fn an_order_that_is_not_the_dispatchers_for_this_queue_is_buried() {
     let mut renamed = genuine.clone();
     renamed.id = "b".to_owned();
     let mut other_answer = genuine.clone();
-    let stolen = DispatchKey::from_bytes([4; 32]).answer_to(&assignment).to_header();
+    let stolen = DispatchKey::from_bytes([4; 32])
+        .answer_to(&assignment, &name.to_string())
+        .to_header();
     other_answer.headers.insert(ANSWER_HEADER.to_owned(), stolen);
     let elsewhere = message(&lane_of(Area::Device), "a", &assignment, body);
     let forged = vec![unsigned, changed, renamed, other_answer, elsewhere];

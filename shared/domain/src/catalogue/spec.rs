@@ -108,6 +108,12 @@ impl Lane {
             Self::Normal => "normal",
         }
     }
+
+    /// The lane of a word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Urgent, Self::Normal].into_iter().find(|l| l.word() == word)
+    }
 }
 
 /// The stage of the lifecycle, for people.

@@ -31,7 +31,7 @@ pub use address::{Address, AddressError};
 pub use config::{Limits, RabbitConfig};
 pub use connection::Tls;
 pub use topology::{Topology, TopologyError};
-pub use users::{DISPATCHER, OBSERVER, WORKER, area_worker, may_report, password_hash, site_worker};
+pub use users::{CLOSER, DISPATCHER, OBSERVER, WORKER, area_worker, may_report, password_hash, site_worker};
 
 use crate::{Consumer, Depth, Message, Queue, QueueError, QueueName};
 use async_trait::async_trait;

@@ -24,7 +24,8 @@ use offboard_domain::{Area, Lane};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The exchange of assignments: direct, by the queue's name.
+/// The exchange of assignments and of orders to seal: direct, by the queue's
+/// name.
 pub(super) const ASSIGNMENTS: &str = "ob.v1.assignments";
 /// The exchange of reports: direct, by the queue's name.
 pub(super) const REPORTS: &str = "ob.v1.reports";
@@ -124,7 +125,7 @@ impl Topology {
             queues.extend(of(areas, Some(site)));
         }
         queues.extend((0..self.report_shards).map(|shard| QueueName::Reports { shard }));
-        queues.push(QueueName::Dead);
+        queues.extend([QueueName::Sealing, QueueName::Dead]);
         queues.sort();
         queues
     }
@@ -282,6 +283,12 @@ impl Topology {
                 work(REPORT_DELIVERIES),
             ),
             policy(
+                "offboard-sealing",
+                r"^ob\.v1\.sealing$",
+                "queues",
+                work(ASSIGNMENT_DELIVERIES),
+            ),
+            policy(
                 "offboard-dead",
                 r"^ob\.v1\.dead$",
                 "queues",
@@ -308,7 +315,7 @@ impl Topology {
 /// The exchange through which one publishes to a queue.
 pub(super) fn exchange_of(name: &QueueName) -> &'static str {
     match name {
-        QueueName::Assignments { .. } => ASSIGNMENTS,
+        QueueName::Assignments { .. } | QueueName::Sealing => ASSIGNMENTS,
         QueueName::Reports { .. } => REPORTS,
         QueueName::Dead => DEAD,
     }

@@ -16,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 pub const DISPATCHER: &str = "offboard-dispatcher";
 /// A worker of every area, for the systems that are reachable from anywhere.
 pub const WORKER: &str = "offboard-worker";
+/// The user of the closer.
+pub const CLOSER: &str = "offboard-closer";
 /// Reads the broker's own figures, and no message.
 pub const OBSERVER: &str = "offboard-observer";
 
@@ -83,6 +85,12 @@ pub(super) fn roles(topology: &Topology) -> Vec<Role> {
             tag: None,
             publishes: vec![topology::ASSIGNMENTS, topology::DEAD],
             consumes: vec![r"ob\.v1\.reports\.[0-9]+".to_owned(), r"ob\.v1\.dead".to_owned()],
+        },
+        Role {
+            name: CLOSER.to_owned(),
+            tag: None,
+            publishes: vec![topology::DEAD],
+            consumes: vec![r"ob\.v1\.sealing".to_owned()],
         },
         Role {
             name: OBSERVER.to_owned(),

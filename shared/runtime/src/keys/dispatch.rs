@@ -24,6 +24,8 @@ use zeroize::Zeroizing;
 pub const PROOF_HEADER: &str = "offboard-proof";
 /// The header of an assignment in which the key of its answer travels.
 pub const ANSWER_HEADER: &str = "offboard-answer-key";
+/// The header of a report that says through which queue its assignment came.
+pub const QUEUE_HEADER: &str = "offboard-queue";
 
 type Bytes32 = Zeroizing<[u8; 32]>;
 
@@ -104,21 +106,23 @@ impl DispatchKey {
         QueueKey(derived(&self.0, &[b"offboard.dispatch.queue.v1", name.as_bytes()]))
     }
 
-    /// The key of the answer to an assignment.
+    /// The key of the answer to an assignment that goes out through this queue.
     #[must_use]
-    pub fn answer_to(&self, a: &Assignment) -> AnswerKey {
-        self.answer(&a.tenant, a.case, a.task, a.attempt, a.version, a.head)
+    pub fn answer_to(&self, a: &Assignment, queue: &str) -> AnswerKey {
+        self.answer(queue, &a.tenant, a.case, a.task, a.attempt, a.version, a.head)
     }
 
     /// The key with which a report must be authenticated, by what it says that
-    /// it answers.
+    /// it answers and through which queue that came.
     #[must_use]
-    pub fn answer_of(&self, r: &Report) -> AnswerKey {
-        self.answer(&r.tenant, r.case, r.task, r.attempt, r.version, r.head)
+    pub fn answer_of(&self, r: &Report, queue: &str) -> AnswerKey {
+        self.answer(queue, &r.tenant, r.case, r.task, r.attempt, r.version, r.head)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what an answer is bound to, each by itself")]
     fn answer(
         &self,
+        queue: &str,
         tenant: &TenantId,
         case: CaseId,
         task: TaskId,
@@ -130,6 +134,7 @@ impl DispatchKey {
             &self.0,
             &[
                 b"offboard.dispatch.answer.v1",
+                queue.as_bytes(),
                 tenant.as_str().as_bytes(),
                 &case.0,
                 &task.0,
@@ -304,12 +309,24 @@ mod tests {
     #[test]
     fn an_answer_key_travels_and_proves_its_own_answer_alone() {
         let tenant = TenantId::new("acme").unwrap();
-        let answer = |attempt| key().answer(&tenant, CaseId([1; 10]), TaskId([2; 10]), attempt, 5, Digest([3; 32]));
+        let answer = |attempt| {
+            key().answer(
+                "q",
+                &tenant,
+                CaseId([1; 10]),
+                TaskId([2; 10]),
+                attempt,
+                5,
+                Digest([3; 32]),
+            )
+        };
         let travelled = AnswerKey::from_header(&answer(1).to_header()).unwrap();
         let proof = travelled.prove(b"report");
         assert!(answer(1).holds(&proof, b"report"));
         assert!(!answer(1).holds(&proof, b"rapport"));
         assert!(!answer(2).holds(&proof, b"report"), "another attempt's answer");
+        let elsewhere = key().answer("r", &tenant, CaseId([1; 10]), TaskId([2; 10]), 1, 5, Digest([3; 32]));
+        assert!(!elsewhere.holds(&proof, b"report"), "through another queue");
         assert!(AnswerKey::from_header("short").is_none());
     }
 

@@ -19,7 +19,7 @@ mod master;
 mod rotation;
 mod signing;
 
-pub use dispatch::{ANSWER_HEADER, AnswerKey, DispatchKey, PROOF_HEADER, QueueKey, QueueKeys};
+pub use dispatch::{ANSWER_HEADER, AnswerKey, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
 pub use escrow::{EscrowKey, EscrowMaster};
 pub use master::MasterKey;
 pub use rotation::{PAYLOAD_TYPE, Rotation, RotationStatement, rotate, rotations};
