@@ -5,12 +5,14 @@
 //! store, and only then says that the case is closed. Everything it writes
 //! follows from the history, so doing it twice leaves the same files.
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Held};
 use crate::page;
 use ed25519_dalek::SigningKey;
 use offboard_domain::event::open_event;
 use offboard_domain::evidence::{self, Recorded};
 use offboard_domain::{CaseId, CaseState, Command, Digest, Refusal, TenantId};
+use offboard_runtime::health;
+use offboard_runtime::telemetry::trace;
 use offboard_store::Store;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -47,10 +49,12 @@ impl Closer {
             tracing::error!("this engine has a closer already");
             return;
         };
+        let pulse = health::pulse("closer");
         loop {
             let next = tokio::select! {
                 biased;
-                _ = stop.changed() => return,
+                _ = stop.changed() => return pulse.end(),
+                () = pulse.next() => continue,
                 next = to_seal.recv() => next,
             };
             let Some((tenant, case)) = next else { return };
@@ -76,13 +80,22 @@ impl Closer {
     /// # Errors
     /// [`EngineError`] if its history does not verify, or something failed.
     pub async fn seal(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Sealed>, EngineError> {
-        let seal_error = |detail: String| EngineError::Seal { case: id, detail };
         let Some(held) = self.engine.load(tenant, id).await? else {
             return Ok(None);
         };
         if held.case.state != CaseState::Sealing {
             return Ok(None);
         }
+        let span = trace::close(tenant, id, held.case.traceparent.as_deref());
+        let sealed = span.within(self.seal_held(tenant, id, held)).await;
+        if sealed.is_err() {
+            span.failed("not_sealed");
+        }
+        sealed
+    }
+
+    async fn seal_held(&self, tenant: &TenantId, id: CaseId, held: Held) -> Result<Option<Sealed>, EngineError> {
+        let seal_error = |detail: String| EngineError::Seal { case: id, detail };
         let history = self.engine.ledger.read(tenant, id, 1).await?;
         let recorded = history
             .records

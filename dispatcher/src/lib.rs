@@ -10,6 +10,7 @@ mod closer;
 pub mod control;
 mod engine;
 mod follow_up;
+pub mod http;
 pub mod intake;
 pub mod page;
 mod reports;
@@ -19,6 +20,7 @@ pub mod tenants;
 mod timers;
 mod transact;
 pub mod view;
+mod vitals;
 
 pub use closer::{Closer, Sealed};
 pub use engine::{Engine, EngineError, Entropy, Parts};

@@ -10,10 +10,13 @@ use offboard_domain::{
     Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record, Refusal, TaskId,
     TenantId, decide, next,
 };
-use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange};
+use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
 use offboard_queue::{Message, QueueError, QueueName};
+use offboard_runtime::telemetry::trace::Envelope;
+use offboard_runtime::telemetry::{Span, Work, metrics, trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How often a lost race is decided again before somebody is told: each time
 /// somebody else got on, so this many in a row is not a race but a defect.
@@ -52,9 +55,22 @@ impl Engine {
         case: CaseId,
         command: Command,
     ) -> Result<Case, EngineError> {
-        self.transact(tenant, case, command, CreditFrom::Reserve)
-            .await
-            .map(|done| done.case)
+        let accepted = self.accepted(case).await;
+        let span = trace::order(word(&command), tenant, case, accepted.as_deref());
+        let done = span
+            .within(self.transact(tenant, case, command, CreditFrom::Reserve))
+            .await;
+        if done.is_err() {
+            span.failed("refused");
+        }
+        done.map(|done| done.case)
+    }
+
+    /// The trace in which a held case was accepted.
+    async fn accepted(&self, case: CaseId) -> Option<String> {
+        let slot = self.held_slot(case)?;
+        let held = slot.lock().await;
+        held.as_ref()?.case.traceparent.clone()
     }
 
     pub(crate) async fn transact(
@@ -82,6 +98,7 @@ impl Engine {
         }
         if ended {
             self.timers.clear(id);
+            trace::over(id);
         }
         let case = held.as_ref().map(|h| h.case.clone());
         drop(held);
@@ -115,6 +132,7 @@ impl Engine {
         let result = self.publish(&case, &tasks).await;
         if let Err(error) = &result {
             tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
+            metrics::publish_failed("assignments");
             if let Some(held) = slot.lock().await.as_mut() {
                 let same =
                     |t: &TaskId| held.case.tasks.get(t).map(|t| t.attempt) == case.tasks.get(t).map(|t| t.attempt);
@@ -167,7 +185,7 @@ impl Engine {
             };
             let append = self.append_for(tenant, held.as_ref().map(|h| &h.case), &decision, &key, salt, &gates);
             let (version, head) = (append.index.version, append.index.head);
-            match self.ledger.append(append).await? {
+            match self.append(append).await? {
                 Appended::Done | Appended::Ours => {
                     let Decision {
                         mut case,
@@ -176,6 +194,7 @@ impl Engine {
                     } = decision;
                     case.version = version;
                     case.head = head;
+                    metrics::happened(&events, &case);
                     unpublished.extend(assigned_by(&events));
                     *held = Some(Held { case, key, unpublished });
                     if !holds.is_empty() {
@@ -210,6 +229,22 @@ impl Engine {
             case: id,
             detail: format!("{MOST_RACES} appends in a row lost their race"),
         })
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
+        let began = Instant::now();
+        let appended = self.ledger.append(append).await;
+        let word = match &appended {
+            Ok(Appended::Done) => "done",
+            Ok(Appended::Ours) => "ours",
+            Ok(Appended::Conflict { .. }) => "conflict",
+            Ok(Appended::Gap { .. }) => "gap",
+            Ok(Appended::Claimed { .. }) => "claimed",
+            Ok(Appended::Capped { .. }) => "capped",
+            Err(_) => "failed",
+        };
+        metrics::append(word, began.elapsed());
+        appended
     }
 
     fn append_for(
@@ -298,6 +333,7 @@ impl Engine {
         let shut = self.shut(tenant).await.map(|s| (*s).clone()).unwrap_or_default();
         let gates = Gates { shut, ..Gates::open() };
         let next = next(case, self.clock.now(), &gates);
+        self.timers.census.note(case, &next);
         self.timers.set(tenant, case.id, next.timer.map(|w| w.at));
         let weight = self.tenants.get(tenant).map_or(1, |t| t.weight);
         for effect in next.effects {
@@ -315,7 +351,7 @@ impl Engine {
     }
 
     async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
-        let mut by_queue: BTreeMap<QueueName, Vec<Message>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<QueueName, (Vec<Message>, Vec<Span>)> = BTreeMap::new();
         for id in tasks {
             let Some(assignment) = case.assignment(*id) else {
                 continue;
@@ -326,21 +362,53 @@ impl Engine {
                 site: None,
             };
             let body = serde_json::to_vec(&assignment).expect("an assignment is plain data");
-            by_queue.entry(queue).or_default().push(Message {
-                id: format!("{id}-{}", assignment.attempt),
-                headers: assignment
-                    .traceparent
-                    .iter()
-                    .map(|t| ("traceparent".to_owned(), t.clone()))
-                    .collect(),
+            let message_id = format!("{id}-{}", assignment.attempt);
+            let work = Work {
+                task: Some(*id),
+                kind: Some(assignment.kind),
+                attempt: Some(assignment.attempt),
+                ..Work::case(&assignment.tenant, case.id)
+            };
+            let envelope = Envelope {
+                queue: &queue.to_string(),
+                id: &message_id,
+            };
+            let span = trace::publish(envelope, &work, case.traceparent.as_deref());
+            let mut headers = BTreeMap::new();
+            span.inject(&mut headers);
+            let (messages, spans) = by_queue.entry(queue).or_default();
+            messages.push(Message {
+                id: message_id,
+                headers,
                 body: body.into(),
                 expires_at: Some(assignment.start_by),
             });
+            spans.push(span);
         }
-        for (queue, messages) in by_queue {
-            self.queue.publish(&queue, messages).await?;
+        for (queue, (messages, spans)) in by_queue {
+            let published = self.queue.publish(&queue, messages).await;
+            if published.is_err() {
+                spans.iter().for_each(|s| s.failed("not_confirmed"));
+            }
+            published?;
         }
         Ok(())
+    }
+}
+
+/// An order as its span calls it.
+fn word(command: &Command) -> &'static str {
+    match command {
+        Command::Open { .. } => "open",
+        Command::RecordReport(_) => "record_report",
+        Command::Tick => "tick",
+        Command::Approve { .. } => "approve",
+        Command::Attest { .. } => "attest",
+        Command::Waive { .. } => "waive",
+        Command::Retry { .. } => "retry",
+        Command::Cancel { .. } => "cancel",
+        Command::RecordSealed { .. } => "record_sealed",
+        Command::RecordFollowUp { .. } => "record_follow_up",
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) fn observe(meter: &Meter, kept: &Kept, lost: &Arc<Lost>) {
     on(i::HEALTH, |_, out| {
         for (of, report) in [("alive", health::alive()), ("ready", health::ready())] {
             for (check, state) in report.checks {
-                let labels = [KeyValue::new("check", check), KeyValue::new("of", of)];
+                let labels = [KeyValue::new("check", check.into_owned()), KeyValue::new("of", of)];
                 out.observe(u64::from(state.is_ok()), &labels);
             }
         }
