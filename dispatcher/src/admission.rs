@@ -139,6 +139,19 @@ pub struct Admitted {
     pub credit: Credit,
 }
 
+/// How loaded one queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Which queue.
+    pub place: Place,
+    /// Assignments in flight.
+    pub in_flight: u32,
+    /// Cases that wait for credit.
+    pub waiting: usize,
+    /// Most assignments that may be in flight.
+    pub credit: u32,
+}
+
 /// Who may put what in flight.
 pub struct Admission {
     state: Mutex<State>,
@@ -299,14 +312,19 @@ impl Admission {
         words.join("; ")
     }
 
-    /// What is in flight and what waits, for each queue.
+    /// What is in flight, what waits and what credit there is, for each queue.
     #[must_use]
-    pub fn load(&self) -> Vec<(Place, u32, usize)> {
+    pub fn load(&self) -> Vec<Load> {
         let state = self.state();
         state
             .queues
             .iter()
-            .map(|(p, q)| (*p, q.used.in_flight, q.waiting.len()))
+            .map(|(place, q)| Load {
+                place: *place,
+                in_flight: q.used.in_flight,
+                waiting: q.waiting.len(),
+                credit: q.limit,
+            })
             .collect()
     }
 }

@@ -5,7 +5,7 @@
 //! store, and only then says that the case is closed. Everything it writes
 //! follows from the history, so doing it twice leaves the same files.
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Held};
 use crate::page;
 use crate::reports::settle;
 use ed25519_dalek::SigningKey;
@@ -15,6 +15,8 @@ use offboard_domain::event::open_event;
 use offboard_domain::evidence::{self, Recorded};
 use offboard_domain::{CaseId, CaseState, Command, Digest, Refusal, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, QueueError, QueueName};
+use offboard_runtime::health::{self, Pulse};
+use offboard_runtime::telemetry::trace;
 use offboard_store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,10 +79,11 @@ impl Closer {
 
     /// Seals what is to be sealed, until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let pulse = health::pulse("closer");
         while !*stop.borrow() {
             match self.engine.queue.consume(&QueueName::Sealing, AT_HAND).await {
                 Ok(consumer) => {
-                    if let Err(ended) = self.seal_from(consumer, &mut stop).await {
+                    if let Err(ended) = self.seal_from(consumer, &pulse, &mut stop).await {
                         tracing::warn!(error = %ended, "the closer's consumer ended; subscribing again");
                     }
                 }
@@ -91,11 +94,13 @@ impl Closer {
                 self.engine.clock.sleep_until(again).await;
             }
         }
+        pulse.end();
     }
 
     async fn seal_from(
         &self,
         mut consumer: Box<dyn Consumer>,
+        pulse: &Pulse,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), QueueError> {
         let mut at_hand = FuturesUnordered::new();
@@ -104,6 +109,7 @@ impl Closer {
                 biased;
                 Some(()) = at_hand.next(), if !at_hand.is_empty() => {}
                 _ = stop.changed() => break Ok(()),
+                () = pulse.next() => {}
                 delivery = consumer.next() => match delivery {
                     Ok(delivery) => at_hand.push(self.take_one(delivery)),
                     Err(ended) => break Err(ended),
@@ -141,13 +147,22 @@ impl Closer {
     /// # Errors
     /// [`EngineError`] if its history does not verify, or something failed.
     pub async fn seal(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Sealed>, EngineError> {
-        let seal_error = |detail: String| EngineError::Seal { case: id, detail };
         let Some(held) = self.engine.load(tenant, id).await? else {
             return Ok(None);
         };
         if held.case.state != CaseState::Sealing {
             return Ok(None);
         }
+        let span = trace::close(tenant, id, held.case.traceparent.as_deref());
+        let sealed = span.within(self.seal_held(tenant, id, held)).await;
+        if sealed.is_err() {
+            span.failed("not_sealed");
+        }
+        sealed
+    }
+
+    async fn seal_held(&self, tenant: &TenantId, id: CaseId, held: Held) -> Result<Option<Sealed>, EngineError> {
+        let seal_error = |detail: String| EngineError::Seal { case: id, detail };
         let history = self.engine.whole(tenant, id).await?;
         let recorded = history
             .records

@@ -216,9 +216,14 @@ impl Engine {
         }
     }
 
+    /// A case's place, if it has one.
+    pub(crate) fn held_slot(&self, case: CaseId) -> Option<Slot> {
+        lock(&self.slots).get(&case).map(|p| p.slot.clone())
+    }
+
     /// Whether a case is held in memory.
     pub(crate) fn holds(&self, case: CaseId) -> bool {
-        let slot = lock(&self.slots).get(&case).map(|p| p.slot.clone());
+        let slot = self.held_slot(case);
         slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| held.is_some()))
     }
 

@@ -13,6 +13,7 @@ mod dead_letters;
 mod engine;
 mod follow_up;
 pub mod gates;
+pub mod http;
 pub mod intake;
 pub mod membership;
 pub mod page;
@@ -24,6 +25,7 @@ pub mod tenants;
 mod timers;
 mod transact;
 pub mod view;
+mod vitals;
 
 pub use archive::Keeping;
 pub use closer::{Closer, Sealed, ToSeal};

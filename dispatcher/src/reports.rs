@@ -9,7 +9,10 @@ use futures::stream::FuturesUnordered;
 use offboard_domain::{Assignment, CaseId, Command, Lane, Refusal, Report, TenantId};
 use offboard_queue::rabbit::may_report;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
+use offboard_runtime::health;
 use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER, QUEUE_HEADER};
+use offboard_runtime::telemetry::trace::Envelope;
+use offboard_runtime::telemetry::{Span, Work, trace};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -27,7 +30,7 @@ impl Engine {
         while !*stop.borrow() {
             match self.queue.consume(&queue, CONCURRENT_REPORTS).await {
                 Ok(consumer) => {
-                    if let Err(ended) = self.take_from(consumer, &mut stop).await {
+                    if let Err(ended) = self.take_from(&queue, consumer, &mut stop).await {
                         tracing::warn!(error = %ended, "the consumer of reports ended; subscribing again");
                     }
                 }
@@ -41,18 +44,21 @@ impl Engine {
 
     async fn take_from(
         self: &Arc<Self>,
+        queue: &QueueName,
         mut consumer: Box<dyn Consumer>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), offboard_queue::QueueError> {
         let mut at_hand = FuturesUnordered::new();
+        let pulse = health::pulse("reports");
         let mut result = Ok(());
         loop {
             tokio::select! {
                 biased;
                 Some(()) = at_hand.next(), if !at_hand.is_empty() => {}
                 _ = stop.changed() => break,
+                () = pulse.next() => {}
                 delivery = consumer.next() => match delivery {
-                    Ok(delivery) => at_hand.push(self.clone().take_one(delivery)),
+                    Ok(delivery) => at_hand.push(self.clone().take_one(queue.clone(), delivery)),
                     Err(ended) => {
                         result = Err(ended);
                         break;
@@ -62,10 +68,11 @@ impl Engine {
         }
         // Nothing at hand is dropped half done: its credit would be lost.
         while at_hand.next().await.is_some() {}
+        pulse.end();
         result
     }
 
-    async fn take_one(self: Arc<Self>, delivery: Box<dyn Delivery>) {
+    async fn take_one(self: Arc<Self>, queue: QueueName, delivery: Box<dyn Delivery>) {
         let report: Report = match serde_json::from_slice(&delivery.message().body) {
             Ok(report) => report,
             Err(error) => {
@@ -82,14 +89,19 @@ impl Engine {
             );
         }
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
-        let result = self
-            .transact(
+        let span = span(&report, queue, delivery.message());
+        let result = span
+            .within(self.transact(
                 &tenant,
                 case,
                 Command::RecordReport(Box::new(report)),
                 CreditFrom::Reserve,
-            )
+            ))
             .await;
+        if result.is_err() {
+            span.failed("not_recorded");
+        }
+        drop(span);
         match result {
             Ok(_) => settle(delivery.ack().await),
             Err(EngineError::Refused(Refusal::AlreadyRecorded)) => {
@@ -162,6 +174,19 @@ impl Engine {
             key.holds(proof, &message.id, answer_key, &message.body)
         })
     }
+}
+
+fn span(report: &Report, queue: QueueName, message: &Message) -> Span {
+    let work = Work {
+        task: Some(report.task),
+        attempt: Some(report.attempt),
+        ..Work::case(&report.tenant, report.case)
+    };
+    let envelope = Envelope {
+        queue: &queue.to_string(),
+        id: &message.id,
+    };
+    trace::process(envelope, &message.headers, &work, None)
 }
 
 /// A settlement that fails means that the delivery comes again, which is lawful.

@@ -3,6 +3,7 @@
 use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
 use offboard_domain::{CaseId, Command, Departure, Refusal};
+use offboard_runtime::telemetry::trace;
 use std::sync::Arc;
 
 /// What became of a submitted departure.
@@ -40,13 +41,17 @@ impl Engine {
             .get(&tenant)
             .ok_or_else(|| EngineError::UnknownTenant(tenant.clone()))?;
         let id = departure.case_id();
+        let span = trace::accept(&tenant, id);
         let command = Command::Open {
             departure: Arc::new(departure),
             policy: terms.policy,
             capabilities: terms.capabilities,
-            traceparent: None,
+            traceparent: span.traceparent(),
         };
-        match self.transact(&tenant, id, command, CreditFrom::Reserve).await {
+        let accepted = span
+            .within(self.transact(&tenant, id, command, CreditFrom::Reserve))
+            .await;
+        match accepted {
             Ok(done) if done.opened => {
                 self.keep_opening(&tenant, id).await?;
                 Ok(Submitted::Opened(id))

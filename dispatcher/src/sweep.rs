@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use offboard_domain::{CaseId, Command, Refusal, TenantId, Timestamp, Wake};
 use offboard_ledger::Shard;
+use offboard_runtime::health;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -35,7 +36,9 @@ impl Engine {
     /// Wakes what is due until told to stop.
     pub async fn sweep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut look_around = self.clock.now();
+        let pulse = health::pulse("sweep");
         while !*stop.borrow() {
+            pulse.beat();
             let now = self.clock.now();
             if now >= look_around {
                 self.look_around(now).await;
@@ -49,6 +52,7 @@ impl Engine {
                     _ = stop.changed() => {}
                     () = self.timers.sooner.notified() => {}
                     () = self.clock.sleep_until(until) => {}
+                    () = pulse.next() => {}
                 }
                 continue;
             }
@@ -58,11 +62,13 @@ impl Engine {
                 .collect();
             while ticks.next().await.is_some() {}
         }
+        pulse.end();
     }
 
     /// Admits who waits for credit until told to stop.
     pub async fn pump(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut ticks = FuturesUnordered::new();
+        let pulse = health::pulse("pump");
         loop {
             while ticks.len() < CONCURRENT_TICKS {
                 let Some(Admitted { tenant, case, credit }) = self.admission.admit() else {
@@ -75,9 +81,11 @@ impl Engine {
                 _ = stop.changed() => break,
                 Some(()) = ticks.next(), if !ticks.is_empty() => {}
                 () = self.admission.changed.notified() => {}
+                () = pulse.next() => {}
             }
         }
         while ticks.next().await.is_some() {}
+        pulse.end();
     }
 
     async fn tick(self: Arc<Self>, tenant: TenantId, case: CaseId, from: CreditFrom) {

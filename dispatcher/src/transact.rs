@@ -12,11 +12,14 @@ use offboard_domain::{
     Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record,
     Refusal, TaskId, TenantId, Wake, WakeReason, decide, next,
 };
-use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange};
+use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
 use offboard_queue::{Message, QueueError, QueueName};
 use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};
+use offboard_runtime::telemetry::trace::Envelope;
+use offboard_runtime::telemetry::{Span, Work, metrics, trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How often a lost race is decided again before somebody is told: each time
 /// somebody else got on, so this many in a row is not a race but a defect.
@@ -59,9 +62,22 @@ impl Engine {
         case: CaseId,
         command: Command,
     ) -> Result<Case, EngineError> {
-        self.transact(tenant, case, command, CreditFrom::Reserve)
-            .await
-            .map(|done| done.case)
+        let accepted = self.accepted(case).await;
+        let span = trace::order(word(&command), tenant, case, accepted.as_deref());
+        let done = span
+            .within(self.transact(tenant, case, command, CreditFrom::Reserve))
+            .await;
+        if done.is_err() {
+            span.failed("refused");
+        }
+        done.map(|done| done.case)
+    }
+
+    /// The trace in which a held case was accepted.
+    async fn accepted(&self, case: CaseId) -> Option<String> {
+        let slot = self.held_slot(case)?;
+        let held = slot.lock().await;
+        held.as_ref()?.case.traceparent.clone()
     }
 
     pub(crate) async fn transact(
@@ -92,6 +108,7 @@ impl Engine {
         }
         if ended {
             self.timers.clear(id);
+            trace::over(id);
         }
         let case = held.as_ref().map(|h| h.case.clone());
         drop(held);
@@ -143,6 +160,7 @@ impl Engine {
         let result = self.publish(&case, &tasks).await;
         if let Err(error) = &result {
             tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
+            metrics::publish_failed("assignments");
             if let Some(held) = slot.lock().await.as_mut() {
                 let same =
                     |t: &TaskId| held.case.tasks.get(t).map(|t| t.attempt) == case.tasks.get(t).map(|t| t.attempt);
@@ -196,7 +214,7 @@ impl Engine {
             let append = self.append_for(tenant, held.as_ref().map(|h| &h.case), &decision, &key, salt, &gates);
             let opened = held.is_none();
             let places: Vec<(u64, Digest)> = append.records.iter().map(|r| (r.version, r.hash)).collect();
-            match self.ledger.append(append).await? {
+            match self.append(append).await? {
                 Appended::Done | Appended::Ours => {
                     let Decision {
                         mut case,
@@ -206,6 +224,7 @@ impl Engine {
                     for (event, (version, head)) in events.iter().zip(&places) {
                         case.recorded(event, *version, *head);
                     }
+                    metrics::happened(&events, &case);
                     unpublished.extend(assigned_by(&events));
                     *held = Some(Held { case, key, unpublished });
                     if !holds.is_empty() {
@@ -267,13 +286,30 @@ impl Engine {
         let append = self.append_for(tenant, Some(&held.case), &decision, &held.key, KeyChange::Keep, &gates);
         let (version, head) = (append.index.version, append.index.head);
         // Whoever was faster is found at the next append.
-        if self.ledger.append(append).await? == Appended::Done {
+        if self.append(append).await? == Appended::Done {
             held.case = decision.case;
             held.case.version = version;
             held.case.head = head;
             held.unpublished.clear();
         }
         Ok(())
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
+        let began = Instant::now();
+        let appended = self.ledger.append(append).await;
+        let word = match &appended {
+            Ok(Appended::Done) => "done",
+            Ok(Appended::Ours) => "ours",
+            Ok(Appended::Conflict { .. }) => "conflict",
+            Ok(Appended::Gap { .. }) => "gap",
+            Ok(Appended::Claimed { .. }) => "claimed",
+            Ok(Appended::Capped { .. }) => "capped",
+            Ok(Appended::Trimmed { .. }) => "trimmed",
+            Err(_) => "failed",
+        };
+        metrics::append(word, began.elapsed());
+        appended
     }
 
     fn append_for(
@@ -426,6 +462,7 @@ impl Engine {
         let gates = Gates { shut, ..Gates::open() };
         let now = self.clock.now();
         let next = next(case, now, &gates);
+        self.timers.census.note(case, &next);
         let mut timer = next.timer.map(|w| w.at);
         let weight = self.tenants.weight(tenant);
         for effect in next.effects {
@@ -455,7 +492,7 @@ impl Engine {
     }
 
     async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
-        let mut by_queue: BTreeMap<QueueName, Vec<Message>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<QueueName, (Vec<Message>, Vec<Span>)> = BTreeMap::new();
         for id in tasks {
             let Some(assignment) = case.assignment(*id) else {
                 continue;
@@ -465,33 +502,61 @@ impl Engine {
                 lane: case.lane(assignment.kind),
                 site: self.tenants.site(&assignment.tenant, &assignment.target.system),
             };
-            let message = self.order_of(&queue, &assignment);
-            by_queue.entry(queue).or_default().push(message);
+            let id = format!("{}-{}", assignment.task, assignment.attempt);
+            let work = Work {
+                task: Some(assignment.task),
+                kind: Some(assignment.kind),
+                attempt: Some(assignment.attempt),
+                ..Work::case(&assignment.tenant, case.id)
+            };
+            let name = queue.to_string();
+            let envelope = Envelope { queue: &name, id: &id };
+            let span = trace::publish(envelope, &work, case.traceparent.as_deref());
+            let mut message = self.order_of(&name, id, &assignment);
+            span.inject(&mut message.headers);
+            let (messages, spans) = by_queue.entry(queue).or_default();
+            messages.push(message);
+            spans.push(span);
         }
-        for (queue, messages) in by_queue {
-            self.queue.publish(&queue, messages).await?;
+        for (queue, (messages, spans)) in by_queue {
+            let published = self.queue.publish(&queue, messages).await;
+            if published.is_err() {
+                spans.iter().for_each(|s| s.failed("not_confirmed"));
+            }
+            published?;
         }
         Ok(())
     }
 
     /// An assignment as it travels: authenticated for its queue alone, with
     /// the key that its answer must be proven with.
-    fn order_of(&self, queue: &QueueName, assignment: &Assignment) -> Message {
-        let id = format!("{}-{}", assignment.task, assignment.attempt);
+    fn order_of(&self, queue: &str, id: String, assignment: &Assignment) -> Message {
         let body = serde_json::to_vec(assignment).expect("an assignment is plain data");
-        let name = queue.to_string();
-        let answer_key = self.dispatch.answer_to(assignment, &name).to_header();
-        let proof = self.dispatch.queue(&name).prove(&id, &answer_key, &body);
-        let mut headers = BTreeMap::from([(PROOF_HEADER.to_owned(), proof), (ANSWER_HEADER.to_owned(), answer_key)]);
-        if let Some(traceparent) = &assignment.traceparent {
-            headers.insert("traceparent".to_owned(), traceparent.clone());
-        }
+        let answer_key = self.dispatch.answer_to(assignment, queue).to_header();
+        let proof = self.dispatch.queue(queue).prove(&id, &answer_key, &body);
         Message {
             id,
-            headers,
+            headers: BTreeMap::from([(PROOF_HEADER.to_owned(), proof), (ANSWER_HEADER.to_owned(), answer_key)]),
             body: body.into(),
             expires_at: Some(assignment.start_by),
         }
+    }
+}
+
+/// An order as its span calls it.
+fn word(command: &Command) -> &'static str {
+    match command {
+        Command::Open { .. } => "open",
+        Command::RecordReport(_) => "record_report",
+        Command::Tick => "tick",
+        Command::Approve { .. } => "approve",
+        Command::Attest { .. } => "attest",
+        Command::Waive { .. } => "waive",
+        Command::Retry { .. } => "retry",
+        Command::Cancel { .. } => "cancel",
+        Command::RecordSealed { .. } => "record_sealed",
+        Command::RecordFollowUp { .. } => "record_follow_up",
+        Command::RecordLoss { .. } => "record_loss",
     }
 }
 

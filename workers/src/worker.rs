@@ -14,12 +14,15 @@ use futures::future::{Either, join_all, select};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use offboard_domain::{Area, Assignment, Fault, FaultClass, Lane, Report, Said, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
+use offboard_runtime::health;
 use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
+use offboard_runtime::telemetry::trace::Envelope;
+use offboard_runtime::telemetry::{Span, Work, metrics, trace};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// The largest assignment that is read, in bytes: a closing round of a few
@@ -180,11 +183,13 @@ struct Ordered {
 
 impl Served<'_> {
     async fn run(self, shutdown: watch::Receiver<bool>) {
-        let name = self.worker.queue_of(self.area, self.lane);
+        let name = self.name();
         let mut stop = pin!(stopped(shutdown).fuse());
         let mut running = FuturesUnordered::new();
         let mut pause = AGAIN_AFTER;
+        let pulse = health::pulse(format!("worker of {name}"));
         'subscribed: loop {
+            pulse.beat();
             let subscribing = self.worker.queue.consume(&name, self.at_once);
             let mut consumer: Box<dyn Consumer> = match select(&mut stop, subscribing).await {
                 Either::Left(_) => break,
@@ -205,6 +210,7 @@ impl Served<'_> {
                         break 'subscribed;
                     }
                     Some(()) = running.next(), if !running.is_empty() => {}
+                    () = pulse.next() => {}
                     next = consumer.next(), if !full => match next {
                         Ok(delivery) => {
                             pause = AGAIN_AFTER;
@@ -219,6 +225,7 @@ impl Served<'_> {
             }
         }
         while running.next().await.is_some() {}
+        pulse.end();
     }
 
     async fn wait_again<F: Future<Output = ()>>(
@@ -241,6 +248,10 @@ impl Served<'_> {
         }
     }
 
+    fn name(&self) -> QueueName {
+        self.worker.queue_of(self.area, self.lane)
+    }
+
     /// One delivery, from its body to its acknowledgement.
     async fn deal_with(&self, delivery: Box<dyn Delivery>) {
         let Ordered { assignment, answer } = match self.read(delivery.message()) {
@@ -252,6 +263,10 @@ impl Served<'_> {
             }
         };
         let redelivered = delivery.redelivered();
+        let span = self.span(&assignment, delivery.message());
+        if redelivered {
+            span.note("offboard.redelivered", "true");
+        }
         let mut held = Some(delivery);
         if is_once(&assignment)
             && !redelivered
@@ -262,16 +277,29 @@ impl Served<'_> {
             tracing::warn!(task = %assignment.task, error = %error, "a once-only order could not be acknowledged and was not begun");
             return;
         }
-        let report = self.attempt(&assignment, redelivered).await;
-        if self.answer(&assignment, &answer, &report).await
+        let report = span.within(self.attempt(&assignment, redelivered)).await;
+        span.note("offboard.outcome", outcome(&report.said));
+        span.end();
+        if span.within(self.answer(&assignment, &answer, &report)).await
             && let Some(delivery) = held
         {
             noted("acknowledge", delivery.ack().await);
         }
     }
 
+    fn span(&self, assignment: &Assignment, message: &Message) -> Span {
+        let queue = self.name().to_string();
+        let envelope = Envelope {
+            queue: &queue,
+            id: &message.id,
+        };
+        let accepted = assignment.traceparent.as_deref();
+        trace::process(envelope, &message.headers, &work(assignment), accepted)
+    }
+
     async fn attempt(&self, assignment: &Assignment, redelivered: bool) -> Report {
         let context = &self.worker.context;
+        let began = Instant::now();
         let attempted = AssertUnwindSafe(attempt(assignment, self.lane, redelivered, context))
             .catch_unwind()
             .await;
@@ -289,6 +317,11 @@ impl Served<'_> {
             };
             say(assignment, context, Said::Fault { fault })
         });
+        let vendor = context
+            .connectors
+            .get(&assignment.tenant, &assignment.target.system)
+            .map_or("none", |c| c.vendor());
+        metrics::attempt(assignment.kind, vendor, outcome(&report.said), began.elapsed());
         tracing::debug!(
             tenant = %assignment.tenant, case = %assignment.case, task = %assignment.task,
             kind = assignment.kind.name(), attempt = assignment.attempt, said = word(&report.said), "attempted"
@@ -302,17 +335,10 @@ impl Served<'_> {
         let Ok(body) = serde_json::to_vec(report) else {
             return false;
         };
-        let through = self.worker.queue_of(self.area, self.lane).to_string();
-        let mut headers = BTreeMap::from([
+        let headers = BTreeMap::from([
             (PROOF_HEADER.to_owned(), answer.prove(&body)),
-            (QUEUE_HEADER.to_owned(), through),
+            (QUEUE_HEADER.to_owned(), self.name().to_string()),
         ]);
-        headers.extend(
-            assignment
-                .traceparent
-                .iter()
-                .map(|t| ("traceparent".to_owned(), t.clone())),
-        );
         let message = Message {
             id: format!("{}.{}.{}", assignment.case, assignment.task, assignment.attempt),
             headers,
@@ -320,9 +346,22 @@ impl Served<'_> {
             expires_at: None,
         };
         let queue = report_queue(&assignment.tenant, self.worker.config.report_shards);
+        let envelope = Envelope {
+            queue: &queue.to_string(),
+            id: &message.id,
+        };
         let mut pause = AGAIN_AFTER;
         loop {
-            match self.publisher.publish(queue.clone(), message.clone()).await {
+            let span = trace::answer(envelope, &work(assignment));
+            let mut message = message.clone();
+            span.inject(&mut message.headers);
+            let published = self.publisher.publish(queue.clone(), message).await;
+            if let Some(Err(_)) = &published {
+                span.failed("not_confirmed");
+                metrics::publish_failed("reports");
+            }
+            drop(span);
+            match published {
                 None => return false,
                 Some(Ok(())) => return true,
                 Some(Err(error)) => {
@@ -379,6 +418,24 @@ fn noted(attempted: &str, done: Result<(), QueueError>) {
     if let Err(error) = done {
         // It returns and is dealt with again, which does no harm.
         tracing::warn!(error = %error, "failed to {attempted} a delivery");
+    }
+}
+
+/// What an assignment is for, as a span says it.
+fn work(assignment: &Assignment) -> Work<'_> {
+    Work {
+        task: Some(assignment.task),
+        kind: Some(assignment.kind),
+        attempt: Some(assignment.attempt),
+        ..Work::case(&assignment.tenant, assignment.case)
+    }
+}
+
+/// What became of an attempt, as metrics and spans say it.
+fn outcome(said: &Said) -> &'static str {
+    match said {
+        Said::Fault { fault } => fault.class.word(),
+        other => word(other),
     }
 }
 

@@ -9,6 +9,7 @@
 //! A process is watched from [`begin`] on; before that, and in tests and
 //! simulations, every call here does nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +21,9 @@ const PULSE: Duration = Duration::from_secs(5);
 const HANGS_AFTER: Duration = Duration::from_secs(180);
 
 static HEALTH: OnceLock<Health> = OnceLock::new();
+
+/// What a check is called; from a list that the code or the configuration fixes.
+type Name = Cow<'static, str>;
 
 /// Watches this process from now on.
 pub fn begin() {
@@ -34,8 +38,8 @@ pub fn watched() -> bool {
 
 /// A loop of this name turns from now on; it says so by [`Pulse::next`].
 #[must_use]
-pub fn pulse(name: &'static str) -> Pulse {
-    let pulse = Pulse(HEALTH.get().map(|health| (health, name)));
+pub fn pulse(name: impl Into<Cow<'static, str>>) -> Pulse {
+    let pulse = Pulse(HEALTH.get().map(|health| (health, name.into())));
     pulse.beat();
     pulse
 }
@@ -76,7 +80,7 @@ pub fn ready() -> Report {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// By name, in order.
-    pub checks: Vec<(&'static str, Result<(), String>)>,
+    pub checks: Vec<(Cow<'static, str>, Result<(), String>)>,
 }
 
 impl Report {
@@ -89,7 +93,7 @@ impl Report {
 
 /// One loop's sign of life.
 #[derive(Debug)]
-pub struct Pulse(Option<(&'static Health, &'static str)>);
+pub struct Pulse(Option<(&'static Health, Name)>);
 
 impl Pulse {
     /// Says that the loop turns now, and returns when it is time to turn again;
@@ -104,15 +108,15 @@ impl Pulse {
 
     /// Says that the loop turns now.
     pub fn beat(&self) {
-        if let Some((health, name)) = self.0 {
-            health.beat(name, Instant::now());
+        if let Some((health, name)) = &self.0 {
+            health.beat(name.clone(), Instant::now());
         }
     }
 
     /// The loop has ended, and was meant to.
     pub fn end(self) {
         if let Some((health, name)) = self.0 {
-            health.ended(name);
+            health.ended(&name);
         }
     }
 }
@@ -126,17 +130,17 @@ struct Check {
 
 #[derive(Debug, Default)]
 struct Health {
-    loops: Mutex<BTreeMap<&'static str, Instant>>,
-    checks: Mutex<BTreeMap<&'static str, Check>>,
+    loops: Mutex<BTreeMap<Name, Instant>>,
+    checks: Mutex<BTreeMap<Name, Check>>,
 }
 
 impl Health {
-    fn beat(&self, name: &'static str, now: Instant) {
+    fn beat(&self, name: Name, now: Instant) {
         let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
         loops.insert(name, now);
     }
 
-    fn ended(&self, name: &'static str) {
+    fn ended(&self, name: &str) {
         let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
         loops.remove(name);
     }
@@ -148,7 +152,7 @@ impl Health {
             within,
         };
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.insert(name, check);
+        checks.insert(name.into(), check);
     }
 
     fn alive(&self, now: Instant) -> Report {
@@ -162,7 +166,7 @@ impl Health {
             }
         };
         Report {
-            checks: loops.iter().map(|(name, beat)| (*name, state(*beat))).collect(),
+            checks: loops.iter().map(|(name, beat)| (name.clone(), state(*beat))).collect(),
         }
     }
 
@@ -181,7 +185,10 @@ impl Health {
             }
         };
         Report {
-            checks: checks.iter().map(|(name, check)| (*name, state(check))).collect(),
+            checks: checks
+                .iter()
+                .map(|(name, check)| (name.clone(), state(check)))
+                .collect(),
         }
     }
 }
@@ -195,13 +202,13 @@ mod tests {
         let health = Health::default();
         let start = Instant::now();
         assert!(health.alive(start).passes());
-        health.beat("sweep", start);
-        health.beat("pump", start);
+        health.beat("sweep".into(), start);
+        health.beat("pump".into(), start);
         assert!(health.alive(start + HANGS_AFTER).passes());
-        health.beat("pump", start + HANGS_AFTER);
+        health.beat("pump".into(), start + HANGS_AFTER);
         let late = health.alive(start + HANGS_AFTER + Duration::from_secs(1));
         assert!(!late.passes());
-        assert_eq!(late.checks[0], ("pump", Ok(())));
+        assert_eq!(late.checks[0], ("pump".into(), Ok(())));
         assert_eq!(late.checks[1].1, Err("it has not turned for 181 s".to_owned()));
         health.ended("sweep");
         assert!(health.alive(start + HANGS_AFTER + Duration::from_secs(1)).passes());
@@ -218,7 +225,7 @@ mod tests {
         let now = Instant::now();
         assert!(health.ready(now).passes());
         let late = health.ready(now + Duration::from_secs(40));
-        assert_eq!(late.checks[0], ("ledger", Ok(())));
+        assert_eq!(late.checks[0], ("ledger".into(), Ok(())));
         assert_eq!(
             late.checks[1].1,
             Err("it last succeeded 40 s ago, and should every 30 s".to_owned())

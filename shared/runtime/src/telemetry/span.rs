@@ -104,17 +104,17 @@ impl Span {
         }
     }
 
+    /// Ends it now; what is done within it still belongs to it.
+    pub fn end(&self) {
+        if let Some(context) = &self.0 {
+            context.span().end();
+        }
+    }
+
     /// Notes a word about it.
     pub fn note(&self, name: &'static str, word: &'static str) {
         if let Some(context) = &self.0 {
             context.span().set_attribute(KeyValue::new(name, word));
-        }
-    }
-
-    /// Notes a number about it.
-    pub fn note_number(&self, name: &'static str, number: i64) {
-        if let Some(context) = &self.0 {
-            context.span().set_attribute(KeyValue::new(name, number));
         }
     }
 
@@ -150,9 +150,7 @@ impl Span {
 
 impl Drop for Span {
     fn drop(&mut self) {
-        if let Some(context) = &self.0 {
-            context.span().end();
-        }
+        self.end();
     }
 }
 

@@ -2,7 +2,7 @@
 //! the receipt. Everything that this connector sends goes through [`Api::send`].
 
 use super::fault::{self, Effect, Refusal};
-use super::http::{Answered, HttpClient, NoAnswer, Request, sensitive};
+use super::http::{Answered, HttpClient, NoAnswer, Request, Shown, sensitive};
 use super::path::{Deletable, Path};
 use super::permission::Need;
 use super::settings::{Bases, GraphSettings, OpenError, check_directory, resource_of};
@@ -32,7 +32,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    fn source(&self) -> &'static str {
+    pub(crate) fn source(&self) -> &'static str {
         match self {
             Self::Graph => "graph",
             Self::Exchange => "exchange",
@@ -112,6 +112,14 @@ impl Ask {
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((HeaderName::from_static(name), value.to_owned()));
         self
+    }
+
+    fn shown(&self) -> Shown<'_> {
+        Shown {
+            service: self.service.source(),
+            template: self.path.shown(),
+            named: self.named,
+        }
     }
 
     pub(crate) fn attempted(&self) -> String {
@@ -238,7 +246,7 @@ impl Api {
             if ask.effect.writes() {
                 call.note_write();
             }
-            let answered = match self.http.send(request, call.deadline()).await {
+            let answered = match self.http.send(request, call.deadline(), ask.shown()).await {
                 Ok(answered) => answered,
                 Err(why) => {
                     return Err(Fault {

@@ -105,11 +105,11 @@ instruments! {
         "Attempts that a worker made, by what it reported: satisfied, observed, checked, found, progress, wait, not_begun, or a fault class.";
     ATTEMPT_DURATION = "offboard.attempt.duration", Sort::Histogram(QUICK_S), "s", ["kind", "vendor"],
         "How long an attempt took.";
-    VENDOR_REQUESTS = "offboard.vendor.requests", Sort::Counter, "{request}", ["vendor", "status"],
-        "Requests to a vendor, by the answer: 2xx, 3xx, 4xx, 429, 5xx, or `not_sent`, `silence`, `too_large`.";
-    VENDOR_REQUEST_DURATION = "offboard.vendor.request.duration", Sort::Histogram(QUICK_S), "s", ["vendor"],
+    VENDOR_REQUESTS = "offboard.vendor.requests", Sort::Counter, "{request}", ["vendor", "service", "status"],
+        "Requests to a vendor, by service and answer: 2xx, 3xx, 4xx, 429, 5xx, or `not_sent`, `silence`, `too_large`.";
+    VENDOR_REQUEST_DURATION = "offboard.vendor.request.duration", Sort::Histogram(QUICK_S), "s", ["vendor", "service"],
         "How long a vendor took to answer.";
-    VENDOR_THROTTLES = "offboard.vendor.throttles", Sort::Counter, "{request}", ["vendor"],
+    VENDOR_THROTTLES = "offboard.vendor.throttles", Sort::Counter, "{request}", ["vendor", "service"],
         "Requests that a vendor answered by asking to slow down.";
     QUEUE_IN_FLIGHT = "offboard.queue.in_flight", Sort::Gauge, "{assignment}", ["area", "lane"],
         "Assignments in flight.";

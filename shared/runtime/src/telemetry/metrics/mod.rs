@@ -51,10 +51,19 @@ pub fn attempt(kind: Kind, vendor: &'static str, outcome: &'static str, took: Du
     }
 }
 
-/// A vendor was asked, and answered with this status (or a word instead).
-pub fn request(vendor: &'static str, status: Result<u16, &'static str>, took: Duration) {
+/// A vendor's service was asked, and answered with this status (or a word
+/// instead).
+pub fn request(vendor: &'static str, service: &'static str, status: Result<u16, &'static str>, took: Duration) {
     if let Some(m) = METRICS.get() {
-        m.request(vendor, status, took);
+        m.request(vendor, service, status, took);
+    }
+}
+
+/// A vendor's service asked to slow down within a batch, whose own answer does
+/// not say so.
+pub fn throttled(vendor: &'static str, service: &'static str) {
+    if let Some(m) = METRICS.get() {
+        m.throttles.add(1, &of_service(vendor, service));
     }
 }
 
@@ -154,7 +163,7 @@ impl Metrics {
         self.attempts.add(1, &[kind, vendor, KeyValue::new("outcome", outcome)]);
     }
 
-    fn request(&self, vendor: &'static str, status: Result<u16, &'static str>, took: Duration) {
+    fn request(&self, vendor: &'static str, service: &'static str, status: Result<u16, &'static str>, took: Duration) {
         let word = match status {
             Ok(429) => "429",
             Ok(..=299) => "2xx",
@@ -163,13 +172,13 @@ impl Metrics {
             Ok(500..) => "5xx",
             Err(word) => word,
         };
-        let vendor = KeyValue::new("vendor", vendor);
+        let of = of_service(vendor, service);
         if status == Ok(429) {
-            self.throttles.add(1, std::slice::from_ref(&vendor));
+            self.throttles.add(1, &of);
         }
-        self.request_duration
-            .record(took.as_secs_f64(), std::slice::from_ref(&vendor));
-        self.requests.add(1, &[vendor, KeyValue::new("status", word)]);
+        self.request_duration.record(took.as_secs_f64(), &of);
+        let [vendor, service] = of;
+        self.requests.add(1, &[vendor, service, KeyValue::new("status", word)]);
     }
 
     fn happened(&self, events: &[Event], after: &Case) {
@@ -223,6 +232,10 @@ impl Metrics {
         let capped = tenants.cap(state);
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = capped;
     }
+}
+
+fn of_service(vendor: &'static str, service: &'static str) -> [KeyValue; 2] {
+    [KeyValue::new("vendor", vendor), KeyValue::new("service", service)]
 }
 
 fn encode(registry: &prometheus::Registry) -> Result<String, prometheus::Error> {

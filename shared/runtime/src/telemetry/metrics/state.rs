@@ -23,8 +23,8 @@ const QUEUES_MAX: usize = 256;
 pub struct State {
     /// Admission: queue, in flight, waiting, credit.
     pub lanes: Vec<(Area, Lane, u64, u64, u64)>,
-    /// Queue: name, ready, unacknowledged.
-    pub depths: Vec<(String, u64, u64)>,
+    /// Queue: name, ready, and unacknowledged where the broker tells.
+    pub depths: Vec<(String, u64, Option<u64>)>,
     /// Open cases by tenant and state.
     pub cases: BTreeMap<(String, &'static str), u64>,
     /// Open cases that need a person, by tenant.
@@ -143,7 +143,7 @@ pub(super) fn observe(meter: &Meter, kept: &Kept, lost: &Arc<Lost>) {
         }
     });
     on(i::QUEUE_UNACKNOWLEDGED, |s, out| {
-        for (queue, _, n) in &s.depths {
+        for (queue, n) in s.depths.iter().filter_map(|(q, _, n)| n.as_ref().map(|n| (q, n))) {
             out.observe(*n, &[KeyValue::new("queue", queue.clone())]);
         }
     });
@@ -152,7 +152,7 @@ pub(super) fn observe(meter: &Meter, kept: &Kept, lost: &Arc<Lost>) {
     on(i::HEALTH, |_, out| {
         for (of, report) in [("alive", health::alive()), ("ready", health::ready())] {
             for (check, state) in report.checks {
-                let labels = [KeyValue::new("check", check), KeyValue::new("of", of)];
+                let labels = [KeyValue::new("check", check.into_owned()), KeyValue::new("of", of)];
                 out.observe(u64::from(state.is_ok()), &labels);
             }
         }

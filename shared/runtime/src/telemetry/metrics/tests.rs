@@ -16,9 +16,14 @@ fn measured(most_tenants: usize) -> (Metrics, prometheus::Registry) {
 }
 
 fn everything(m: &Metrics) {
-    m.attempt(Kind::DisableSignIn, "graph", "satisfied", Duration::from_millis(200));
+    m.attempt(
+        Kind::DisableSignIn,
+        "microsoft",
+        "satisfied",
+        Duration::from_millis(200),
+    );
     for status in [Ok(200), Ok(302), Ok(404), Ok(429), Ok(503), Err("silence")] {
-        m.request("graph", status, Duration::from_millis(30));
+        m.request("microsoft", "graph", status, Duration::from_millis(30));
     }
     m.publish_failures.add(1, &[KeyValue::new("what", "reports")]);
     m.appends.add(1, &[KeyValue::new("result", "done")]);
@@ -36,7 +41,7 @@ fn everything(m: &Metrics) {
     m.sealed.add(1, &[]);
     m.keep(State {
         lanes: vec![(offboard_domain::Area::Identity, offboard_domain::Lane::Urgent, 1, 2, 3)],
-        depths: vec![("ob.v1.reports.0".into(), 4, 5)],
+        depths: vec![("ob.v1.reports.0".into(), 4, Some(5))],
         cases: BTreeMap::from([(("acme".into(), "active"), 6)]),
         need_person: BTreeMap::from([("acme".into(), 1)]),
         oldest_waiting_s: BTreeMap::from([("credit", 1.5), ("person", 0.0)]),
@@ -83,7 +88,7 @@ fn what_prometheus_reads_is_what_the_list_says() {
         .collect();
     assert_eq!(series(&text), listed, "{text}");
     assert!(
-        text.contains("offboard_vendor_throttles_total{vendor=\"graph\"} 1"),
+        text.contains("offboard_vendor_throttles_total{service=\"graph\",vendor=\"microsoft\"} 1"),
         "{text}"
     );
     assert!(
