@@ -4,7 +4,8 @@
 use crate::error::CliError;
 use async_trait::async_trait;
 use offboard_domain::{Area, Lane};
-use offboard_ledger::{Ledger, LedgerError, SqliteLedger};
+use offboard_ledger::redis::{Credentials, Finding, InvalidAddress, RedisAddress, RedisOptions};
+use offboard_ledger::{Ledger, LedgerError, RedisLedger, SqliteLedger};
 use offboard_queue::rabbit::{Address, RabbitConfig, Tls};
 use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, RabbitQueue};
 use offboard_runtime::config::{Configuration, LedgerUrl, QueueUrl, Remote};
@@ -105,6 +106,40 @@ impl OpenLedger {
             Self::Server(_) => Ok(()),
         }
     }
+}
+
+async fn redis(remote: &Remote, shards: u16) -> Result<Arc<dyn Ledger>, CliError> {
+    let (ledger, standing) = RedisLedger::open(redis_options(remote, shards)?)
+        .await
+        .map_err(|e| CliError::of(&e))?;
+    for finding in standing.findings() {
+        match finding {
+            Finding::Refused(what) | Finding::Unchecked(what) | Finding::Warning(what) => tracing::warn!("ledger: {what}"),
+            Finding::Promise(what) => tracing::info!("ledger: {what}"),
+        }
+    }
+    Ok(ledger)
+}
+
+/// How the store of a shared ledger is reached.
+///
+/// # Errors
+/// [`CliError`] if the address is none, or the password cannot be read.
+pub fn redis_options(remote: &Remote, shards: u16) -> Result<RedisOptions, CliError> {
+    let at: RedisAddress = remote
+        .url
+        .parse()
+        .map_err(|e: InvalidAddress| CliError::usage(e.to_string()))?;
+    let mut options = RedisOptions::new(at);
+    options.shards = shards;
+    options.tls.authority = remote.access.ca.clone();
+    if let Some(password) = &remote.access.password {
+        options.credentials = Some(Credentials {
+            user: remote.access.user.clone(),
+            password: password.read()?,
+        });
+    }
+    Ok(options)
 }
 
 /// A queue in this process's memory, on engine time.

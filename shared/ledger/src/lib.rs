@@ -25,9 +25,12 @@
 
 mod check;
 pub mod memory;
+pub mod redis;
 pub mod sqlite;
+mod words;
 
 pub use memory::MemoryLedger;
+pub use redis::RedisLedger;
 pub use sqlite::SqliteLedger;
 
 use async_trait::async_trait;

@@ -10,8 +10,10 @@ mod http;
 mod process;
 mod proxy;
 mod rabbit;
+pub mod redis;
 
 pub use certificates::{Certificate, Certificates};
 pub use process::{Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};
+pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};

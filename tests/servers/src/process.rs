@@ -32,7 +32,7 @@ if [ -z "$how" ] && [ -n "$GUARD_REMOVES" ]; then rm -rf -- "$GUARD_REMOVES"; fi
 const GUARD_REMOVES: &str = "GUARD_REMOVES";
 
 /// Why a server did not start.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct StartError(pub String);
 
 impl std::fmt::Display for StartError {

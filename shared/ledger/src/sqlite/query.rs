@@ -3,9 +3,10 @@
 //! names it, never a shorter history.
 
 use super::{Failure, Session};
+use crate::words::wake_reason;
 use crate::{Due, Filter, Gates, History, IndexEntry, Shard};
 use offboard_domain::record::link;
-use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp, Wake, WakeReason};
+use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp, Wake};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 const ENTRY: &str = "SELECT id, version, head, state, ended, needs_person, urgent, wake_at, wake_why, opened_at,
@@ -228,7 +229,7 @@ pub(super) fn due(
                 version,
                 wake: Wake {
                     at: Timestamp(at),
-                    why: wake_reason(case, &why)?,
+                    why: wake_reason(case, &why).map_err(Failure::Broken)?,
                 },
             });
         }
@@ -290,7 +291,7 @@ fn entry(row: &Row<'_>, tenant: &TenantId) -> Result<IndexEntry, Failure> {
     let wake = match (row.get::<_, Option<i64>>(7)?, row.get::<_, Option<String>>(8)?) {
         (Some(at), Some(why)) => Some(Wake {
             at: Timestamp(at),
-            why: wake_reason(case, &why)?,
+            why: wake_reason(case, &why).map_err(Failure::Broken)?,
         }),
         _ => None,
     };
@@ -336,12 +337,4 @@ pub(super) fn to_i64(version: u64) -> i64 {
 /// Versions in the file are never negative; a damaged one fits nothing.
 pub(super) fn to_u64(version: i64) -> u64 {
     u64::try_from(version).unwrap_or(u64::MAX)
-}
-
-fn wake_reason(case: CaseId, word: &str) -> Result<WakeReason, Failure> {
-    WakeReason::from_word(word).ok_or_else(|| {
-        Failure::Broken(format!(
-            "{case} is to be woken for '{word}', which this version does not know; use the newer one"
-        ))
-    })
 }

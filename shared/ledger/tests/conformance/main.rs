@@ -11,6 +11,7 @@ mod laws;
 mod memory;
 mod model;
 mod pen;
+mod redis;
 mod sqlite;
 mod sqlite_file;
 mod sqlite_group;

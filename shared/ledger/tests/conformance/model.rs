@@ -3,11 +3,15 @@
 //! be read; so it is the model.
 
 use crate::pen::{NOON, Pen, tenant};
+use crate::redis;
 use offboard_domain::{Digest, TenantId, Timestamp, Wake, WakeReason};
-use offboard_ledger::{Append, Cap, Claim, Filter, GateChange, KeyChange, Ledger, MemoryLedger, Shard, SqliteLedger};
+use offboard_ledger::redis::RedisOptions;
+use offboard_ledger::{
+    Append, Cap, Claim, Filter, GateChange, KeyChange, Ledger, MemoryLedger, RedisLedger, Shard, SqliteLedger,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 const TENANTS: [&str; 3] = ["acme", "beta", "zenith"];
@@ -259,26 +263,62 @@ async fn all_that_is_seen(ledger: &dyn Ledger) -> String {
     seen + &format!("{list:?}\n{due:?}")
 }
 
-async fn run(file: &Path, ops: Vec<Op>) -> Result<(), TestCaseError> {
+/// The backends that are held against the model, and how each is opened again.
+enum Opened {
+    Sqlite(PathBuf, Arc<SqliteLedger>),
+    Redis(RedisOptions, Arc<RedisLedger>),
+}
+
+impl Opened {
+    fn ledger(&self) -> &dyn Ledger {
+        match self {
+            Self::Sqlite(_, ledger) => &**ledger,
+            Self::Redis(_, ledger) => &**ledger,
+        }
+    }
+
+    async fn again(self) -> Self {
+        match self {
+            Self::Sqlite(file, ledger) => {
+                assert_eq!(Arc::strong_count(&ledger), 1);
+                drop(ledger);
+                let ledger = SqliteLedger::open(&file).unwrap();
+                Self::Sqlite(file, ledger)
+            }
+            Self::Redis(options, ledger) => {
+                drop(ledger);
+                let ledger = redis::open(&options).await;
+                Self::Redis(options, ledger)
+            }
+        }
+    }
+}
+
+async fn run(mut opened: Opened, ops: Vec<Op>) -> Result<(), TestCaseError> {
     let model = MemoryLedger::new();
-    let mut sqlite = SqliteLedger::open(file).unwrap();
     let mut last: Vec<Option<Append>> = vec![None; TENANTS.len() * CASES_A_TENANT];
     for (serial, op) in ops.iter().enumerate() {
         let append = meant(&*model, op, serial, &last).await;
         let expected = ask(&*model, op, append.as_ref()).await;
-        let found = ask(&*sqlite, op, append.as_ref()).await;
+        let found = ask(opened.ledger(), op, append.as_ref()).await;
         prop_assert_eq!(found, expected, "operation {}: {:?}", serial, op);
         if let (Op::Append { case, .. }, Some(append)) = (op, append) {
             last[*case] = Some(append);
         }
         if matches!(op, Op::Restart) {
-            assert_eq!(Arc::strong_count(&sqlite), 1);
-            drop(sqlite);
-            sqlite = SqliteLedger::open(file).unwrap();
+            opened = opened.again().await;
         }
     }
-    prop_assert_eq!(all_that_is_seen(&*sqlite).await, all_that_is_seen(&*model).await);
+    prop_assert_eq!(all_that_is_seen(opened.ledger()).await, all_that_is_seen(&*model).await);
     Ok(())
+}
+
+fn on_a_runtime(test: impl Future<Output = Result<(), TestCaseError>>) -> Result<(), TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(test)
 }
 
 proptest! {
@@ -287,7 +327,18 @@ proptest! {
     #[test]
     fn sqlite_and_memory_give_the_same_answers(ops in vec(op(), 1..60)) {
         let folder = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(run(&folder.path().join("ledger.db"), ops))?;
+        let file = folder.path().join("ledger.db");
+        let ledger = SqliteLedger::open(&file).unwrap();
+        on_a_runtime(run(Opened::Sqlite(file, ledger), ops))?;
+    }
+
+    #[test]
+    fn redis_and_memory_give_the_same_answers(ops in vec(op(), 1..60)) {
+        let server = offboard_servers::Redis::shared().unwrap();
+        on_a_runtime(async {
+            let options = redis::options(&server.url());
+            let ledger = redis::open(&options).await;
+            run(Opened::Redis(options, ledger), ops).await
+        })?;
     }
 }

@@ -1,0 +1,51 @@
+//! What each role may do, as rules for `ACL SETUSER`: no more than it needs.
+//!
+//! None of them is a wall against who may write: whoever may append may also
+//! write nonsense, and what was sealed is therefore kept outside the store.
+//! They keep each role from everything else: other keys, settings, the whole.
+
+use super::keys::{CASES, CLAIMS, ENDED, GATES, INSTALLATION, LOG, OPEN, OPENED, OWNERS, TRIAL, WAKES};
+
+/// Who uses the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedisRole {
+    /// Everything that the ledger is.
+    Dispatcher,
+    /// Everything but to own a shard: the closer, the API, the command line.
+    Clerk,
+    /// Reads the store's settings, and no key. These show the store's own
+    /// passwords, so this is for `doctor` alone.
+    Health,
+}
+
+/// The commands that the scripts use, and how they are called.
+const COMMANDS: &str = "+eval +evalsha +ping +select +get +setnx +del +hget +hset +hdel +hgetall +rpush +llen +lindex \
+                        +lrange +zadd +zrem +zrangebylex +zlexcount";
+
+/// What finding the nodes of a cluster takes.
+const CLUSTER: &str = "+cluster|slots";
+
+/// Rules for a user of this role: `ACL SETUSER NAME on >PASSWORD RULES`, in a
+/// store whose keys begin with `prefix`.
+#[must_use]
+pub fn acl_rules(role: RedisRole, prefix: &str) -> String {
+    let key = |name: &str| format!("~{{{prefix}:*}}:{name}");
+    let (keys, commands) = match role {
+        RedisRole::Dispatcher => (vec![key("*")], COMMANDS),
+        RedisRole::Clerk => {
+            let shared = [INSTALLATION, CASES, WAKES, OPEN, ENDED, OPENED, CLAIMS, TRIAL];
+            let mut keys: Vec<String> = shared.into_iter().map(key).collect();
+            keys.extend([LOG, GATES].map(|name| key(&format!("{name}:*"))));
+            debug_assert!(!keys.contains(&key(OWNERS)), "a clerk owns nothing");
+            (keys, COMMANDS)
+        }
+        RedisRole::Health => (Vec::new(), "+ping +info +config|get"),
+    };
+    let mut rules = vec!["reset resetkeys resetchannels -@all".to_owned()];
+    rules.extend(keys);
+    rules.extend([commands.to_owned(), CLUSTER.to_owned()]);
+    rules.join(" ")
+}
+
+/// What finding the primary takes, for a user of the sentinels.
+pub const SENTINEL_RULES: &str = "reset resetchannels -@all +ping +sentinel|get-master-addr-by-name";

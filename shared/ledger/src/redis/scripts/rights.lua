@@ -1,0 +1,19 @@
+-- Offboard's ledger, rights, format 1.
+--
+-- Which of the commands that the other scripts use this user may not run. A
+-- script that is stopped in the middle leaves half of what it wrote.
+--
+-- KEYS  a key for trying
+local key = KEYS[1]
+local tries = {
+  {'DEL', key},
+  {'HSET', key, 'a', 'b'}, {'HGET', key, 'a'}, {'HGETALL', key}, {'HDEL', key, 'a'},
+  {'RPUSH', key, 'a'}, {'LLEN', key}, {'LINDEX', key, 0}, {'LRANGE', key, 0, -1}, {'DEL', key},
+  {'ZADD', key, 0, 'a'}, {'ZRANGEBYLEX', key, '-', '+'}, {'ZLEXCOUNT', key, '-', '+'}, {'ZREM', key, 'a'},
+}
+local refused = {}
+for _, try in ipairs(tries) do
+  local answer = redis.pcall(unpack(try))
+  if type(answer) == 'table' and answer.err then refused[#refused + 1] = try[1] .. ': ' .. answer.err end
+end
+return refused

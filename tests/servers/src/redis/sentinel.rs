@@ -1,0 +1,151 @@
+//! A primary, its replica, and a sentinel that promotes the one when the
+//! other has gone.
+
+use super::{PACKAGE, PATIENCE, PORTS, PROGRAM, Redis, RedisOptions, Reply, failed, wire};
+use crate::process::{Guarded, StartError, free_port, until};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The name under which the sentinel knows the primary.
+pub const WATCHED: &str = "ledger";
+
+/// The three of them.
+#[derive(Debug)]
+pub struct RedisSentinel {
+    /// The primary, as it was in the beginning.
+    pub primary: Redis,
+    /// Its replica.
+    pub replica: Redis,
+    _sentinel: Guarded,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl RedisSentinel {
+    /// Starts all three, and waits until the replica follows and the sentinel
+    /// knows it.
+    ///
+    /// # Errors
+    /// [`StartError`] if they do not find each other.
+    pub fn start(options: &RedisOptions) -> Result<Self, StartError> {
+        let primary = Redis::start(options)?;
+        let replica = Redis::start(&RedisOptions {
+            replica_of: Some(primary.port()),
+            ..options.clone()
+        })?;
+        until("the replica to follow", PATIENCE, || follows(&replica))?;
+        let folder = tempfile::tempdir().map_err(|e| StartError(format!("failed to make a folder: {e}")))?;
+        for _ in 0..PORTS {
+            let port = free_port()?;
+            let file = folder.path().join("sentinel.conf");
+            let lines = format!(
+                "port {port}\nbind 127.0.0.1\ndaemonize no\ndir \"{}\"\nsentinel monitor {WATCHED} 127.0.0.1 {} 1\n\
+                 sentinel down-after-milliseconds {WATCHED} 500\nsentinel failover-timeout {WATCHED} 3000\n",
+                folder.path().display(),
+                primary.port(),
+            );
+            std::fs::write(&file, lines).map_err(|e| failed("write", &file, &e))?;
+            let mut program = Command::new(PROGRAM);
+            program.arg(&file).arg("--sentinel");
+            let mut sentinel = Guarded::start(program, PACKAGE, &folder.path().join("log"))?;
+            let mut ended = false;
+            until("the sentinel to know the replica", PATIENCE, || {
+                ended = sentinel.ended();
+                ended || knows_replica(port)
+            })?;
+            if !ended {
+                return Ok(Self {
+                    primary,
+                    replica,
+                    _sentinel: sentinel,
+                    port,
+                    _folder: folder,
+                });
+            }
+        }
+        Err(StartError(format!(
+            "found no free port for the sentinel in {PORTS} tries"
+        )))
+    }
+
+    /// The URL under which the primary is found, whoever that is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis-sentinel://127.0.0.1:{}/{WATCHED}", self.port)
+    }
+
+    /// The port of whom the sentinel takes for the primary.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not say.
+    pub fn primary_port(&self) -> Result<u16, StartError> {
+        let said = wire::over_tcp(self.port, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", WATCHED])?.text();
+        let port = said.lines().nth(1).and_then(|p| p.parse().ok());
+        port.ok_or_else(|| StartError(format!("the sentinel does not say who the primary is: {said}")))
+    }
+
+    /// Has the sentinel make the replica the primary while both are well.
+    ///
+    /// # Errors
+    /// [`StartError`] if it refuses.
+    pub fn fail_over(&self) -> Result<(), StartError> {
+        match wire::over_tcp(self.port, &["SENTINEL", "FAILOVER", WATCHED])? {
+            Reply::Text(_) => Ok(()),
+            other => Err(StartError(format!("the sentinel refuses: {}", other.text()))),
+        }
+    }
+
+    /// Cuts the replica off from the primary, and waits until it has noticed.
+    /// What is written from now on it does not get.
+    ///
+    /// # Errors
+    /// [`StartError`] if it goes on following.
+    pub fn cut_off_replica(&self) -> Result<(), StartError> {
+        // A name and password that the primary does not know: it cannot come back.
+        self.replica
+            .command(&["CONFIG", "SET", "masterauth", "wrong", "masteruser", "nobody"])?;
+        self.primary.command(&["CLIENT", "KILL", "TYPE", "replica"])?;
+        until("the replica to be cut off", PATIENCE, || !follows(&self.replica))
+    }
+
+    /// Waits until the replica has become the primary.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not.
+    pub fn wait_until_promoted(&self) -> Result<(), StartError> {
+        let promoted = || role(&self.replica).contains("role:master") && self.primary_port() == Ok(self.replica.port());
+        until("the replica to be promoted", PATIENCE, promoted)
+    }
+
+    /// Waits until the replica has all that the primary has.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not get there.
+    pub fn wait_until_in_step(&self) -> Result<(), StartError> {
+        let offset = |server: &Redis, field: &str| {
+            let said = role(server);
+            said.lines().find_map(|l| l.strip_prefix(field)).map(str::to_owned)
+        };
+        until("the replica to be in step", PATIENCE, || {
+            let there = offset(&self.replica, "slave_repl_offset:");
+            there.is_some() && there == offset(&self.primary, "master_repl_offset:")
+        })
+    }
+}
+
+fn role(server: &Redis) -> String {
+    server
+        .command(&["INFO", "replication"])
+        .map_or_else(|e| e.0, |r| r.text())
+}
+
+fn follows(replica: &Redis) -> bool {
+    role(replica).contains("master_link_status:up")
+}
+
+fn knows_replica(sentinel: u16) -> bool {
+    match wire::over_tcp(sentinel, &["SENTINEL", "REPLICAS", WATCHED]) {
+        Ok(Reply::List(replicas)) => replicas.len() == 1,
+        _ => false,
+    }
+}
