@@ -5,7 +5,9 @@
 //! Each is one test that every backend passes.
 //! 1. What publish confirmed is delivered, also after a restart (where the backend promises it).
 //! 2. What was not acknowledged returns when its consumer goes.
-//! 3. What was acknowledged never returns.
+//! 3. What was acknowledged never returns, once the acknowledgement is where
+//!    the messages are kept. A broker gives no answer to it: one that was lost on
+//!    the way makes the message come again, and law 8 holds for it.
 //! 4. Prefetch bounds what a consumer holds unacknowledged.
 //! 5. Headers and body come through unchanged.
 //! 6. A consumer that silently stopped is noticed: its stream ends with an error.

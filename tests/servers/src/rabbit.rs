@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -56,6 +57,8 @@ pub struct Rabbit {
     password: String,
     certificates: Option<Certificates>,
     node: Option<Guarded>,
+    /// Two imports at once stumble over each other's users.
+    importing: Mutex<()>,
     /// The name service, without which no command finds the node. It outlives
     /// the node's restarts.
     _epmd: Guarded,
@@ -110,6 +113,7 @@ impl Rabbit {
             ports,
             certificates,
             node: None,
+            importing: Mutex::default(),
             home,
         };
         rabbit.write_configuration()?;
@@ -189,6 +193,7 @@ impl Rabbit {
     /// # Errors
     /// With what the broker says is wrong with them.
     pub fn import(&self, definitions: &Value) -> Result<(), StartError> {
+        let _alone = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
         let whole = self.administered(definitions.clone());
         self.ask("POST", "/api/definitions", whole.to_string().as_bytes())
             .map(drop)

@@ -1,6 +1,10 @@
 //! The backend on RabbitMQ: the laws, and what it promises beyond them.
 
 mod broker;
+mod dead;
+mod faults;
+mod rights;
+mod tls;
 
 use crate::backend::conformance;
 
