@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use offboard_domain::{Area, Digest, Kind, System, TenantId};
+use offboard_runtime::config::did_you_mean;
 use std::path::PathBuf;
 
 const ABOUT: &str = "Runs the departure of a person from a company, to the end, and proves it.";

@@ -114,7 +114,9 @@ async fn redis(remote: &Remote, shards: u16) -> Result<Arc<dyn Ledger>, CliError
         .map_err(|e| CliError::of(&e))?;
     for finding in standing.findings() {
         match finding {
-            Finding::Refused(what) | Finding::Unchecked(what) | Finding::Warning(what) => tracing::warn!("ledger: {what}"),
+            Finding::Refused(what) | Finding::Unchecked(what) | Finding::Warning(what) => {
+                tracing::warn!("ledger: {what}")
+            }
             Finding::Promise(what) => tracing::info!("ledger: {what}"),
         }
     }

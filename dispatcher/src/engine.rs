@@ -273,10 +273,11 @@ impl Engine {
     /// Wakes every case of a tenant that is held: a gate has moved.
     pub(crate) fn look_at_all_of(&self, tenant: &TenantId) {
         let now = self.clock.now();
-        let slots = lock(&self.slots);
-        let held = slots.iter().filter(|(_, placed)| placed.tenant == *tenant);
-        let held: Vec<CaseId> = held.map(|(case, _)| *case).collect();
-        drop(slots);
+        let held: Vec<CaseId> = {
+            let slots = lock(&self.slots);
+            let held = slots.iter().filter(|(_, placed)| placed.tenant == *tenant);
+            held.map(|(case, _)| *case).collect()
+        };
         for case in held {
             self.timers.set(tenant, case, Some(now));
         }
@@ -374,10 +375,11 @@ impl Engine {
     /// its cases leave memory. What is in flight is answered to the next owner.
     pub async fn leave_shard(&self, shard: u16) {
         self.set_owned(shard, false);
-        let slots = lock(&self.slots);
-        let ours = slots.iter().filter(|(_, p)| p.tenant.shard(self.shards) == shard);
-        let ours: Vec<(CaseId, TenantId, Slot)> = ours.map(|(id, p)| (*id, p.tenant.clone(), p.slot.clone())).collect();
-        drop(slots);
+        let ours: Vec<(CaseId, TenantId, Slot)> = {
+            let slots = lock(&self.slots);
+            let ours = slots.iter().filter(|(_, p)| p.tenant.shard(self.shards) == shard);
+            ours.map(|(id, p)| (*id, p.tenant.clone(), p.slot.clone())).collect()
+        };
         for (id, tenant, slot) in ours {
             let mut held = slot.lock().await;
             if let Some(Held { case, .. }) = held.take() {

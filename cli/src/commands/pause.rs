@@ -4,6 +4,7 @@ use super::Ctx;
 use super::until::time;
 use crate::args::PauseArgs;
 use crate::error::{CliError, Exit};
+use crate::out::columns;
 use crate::session::unexpected;
 use crate::show::{Table, safe, when};
 use jiff::tz::TimeZone;
@@ -66,7 +67,7 @@ async fn ask(ctx: &Ctx, request: Request) -> Result<Exit, CliError> {
     for gate in &gates {
         table.row(row(gate));
     }
-    ctx.out.data(&table.text())?;
+    ctx.out.line(&table.lines(columns()).join("\n"))?;
     Ok(Exit::Done)
 }
 
