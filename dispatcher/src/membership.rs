@@ -10,6 +10,7 @@
 use crate::engine::Engine;
 use offboard_domain::{Digest, TenantId, Timestamp};
 use offboard_ledger::{GateChange, LedgerError, Shard};
+use offboard_runtime::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub fn is_reserved(tenant: &TenantId) -> bool {
 /// One dispatcher among others.
 pub struct Membership {
     engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
     me: String,
     owned: BTreeMap<u16, Owned>,
 }
@@ -55,10 +57,12 @@ struct Owned {
 
 impl Membership {
     /// A dispatcher of this name, which must be another one for each process.
+    /// Leases are real time, also where engine time runs faster.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, me: String) -> Self {
+    pub fn new(engine: Arc<Engine>, clock: Arc<dyn Clock>, me: String) -> Self {
         Self {
             engine,
+            clock,
             me,
             owned: BTreeMap::new(),
         }
@@ -95,7 +99,7 @@ impl Membership {
             }
             // What is held is measured before the call: the lease began then.
             let asked = tokio::time::Instant::now();
-            let now = self.engine.now();
+            let now = self.clock.now();
             let holder = self.own(shard, now, now.plus(lease_ms())).await?;
             match (holder == self.me, self.owned.get_mut(&shard)) {
                 (true, Some(owned)) => owned.until = asked + LEASE,
@@ -113,7 +117,7 @@ impl Membership {
 
     /// Says that this one lives, and returns those that do.
     async fn announce(&self) -> Result<Vec<String>, LedgerError> {
-        let now = self.engine.now();
+        let now = self.clock.now();
         let mine = GateChange {
             name: self.me.clone(),
             until: Some(now.plus(lease_ms())),
@@ -147,7 +151,7 @@ impl Membership {
     }
 
     async fn give_up(&self, shard: u16) -> Result<(), LedgerError> {
-        let now = self.engine.now();
+        let now = self.clock.now();
         self.own(shard, now, now).await.map(drop)
     }
 

@@ -251,6 +251,13 @@ irreversible_delay = "1s"
         Running::start(self.command(args))
     }
 
+    /// Starts with another environment.
+    pub(crate) fn start_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Running {
+        let mut command = self.command(args);
+        change(&mut command);
+        Running::start(command)
+    }
+
     /// Runs in no folder's name and with another environment.
     #[track_caller]
     pub(crate) fn run_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Ran {
