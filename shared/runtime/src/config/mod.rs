@@ -22,7 +22,6 @@ mod tenant;
 pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl, StoreUrl};
 pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};
-pub use policy::SKIPPABLE;
 pub use problem::{ConfigErrors, Problem, did_you_mean};
 pub use secret_ref::{SecretError, SecretRef};
 pub use tenant::{GraphConfig, GraphCredential, SystemConfig, SystemKind, Tenant, WorkingHours};
