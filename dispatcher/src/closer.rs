@@ -2,15 +2,16 @@
 //!
 //! It reads the case's history anew from the ledger, checks its chain, makes
 //! the statement from the events alone, signs it, puts it into the evidence
-//! store, and only then says that the case is closed. Everything it writes
-//! follows from the history, so doing it twice leaves the same files.
+//! store, and only then says that the case is closed. A case that was called off
+//! or refused is accounted for in the same way. Everything it writes follows from
+//! the history, so doing it twice leaves the same files.
 
 use crate::engine::{Engine, EngineError};
 use crate::page;
 use ed25519_dalek::SigningKey;
 use offboard_domain::event::open_event;
 use offboard_domain::evidence::{self, Recorded};
-use offboard_domain::{CaseId, CaseState, Command, Digest, Refusal, TenantId};
+use offboard_domain::{CaseId, Command, Digest, Refusal, TenantId};
 use offboard_store::Store;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -80,7 +81,7 @@ impl Closer {
         let Some(held) = self.engine.load(tenant, id).await? else {
             return Ok(None);
         };
-        if held.case.state != CaseState::Sealing {
+        if !held.case.is_to_be_sealed() {
             return Ok(None);
         }
         let history = self.engine.ledger.read(tenant, id, 1).await?;

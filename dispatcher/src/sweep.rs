@@ -105,7 +105,7 @@ impl Engine {
         let Some(held) = self.load(tenant, id).await? else {
             return Ok(());
         };
-        if held.case.state.ended() {
+        if held.case.is_over() {
             return self.follow_up(tenant, &held.case, now).await;
         }
         self.take_up(tenant, id).await
