@@ -2,8 +2,9 @@
 //!
 //! It reads the case's history anew from the ledger, checks its chain, makes
 //! the statement from the events alone, signs it, puts it into the evidence
-//! store, and only then says that the case is closed. Everything it writes
-//! follows from the history, so doing it twice leaves the same files.
+//! store, and only then says that the case is closed. A case that was called off
+//! or refused is accounted for in the same way. Everything it writes follows from
+//! the history, so doing it twice leaves the same files.
 
 use crate::engine::{Engine, EngineError, Held};
 use crate::page;
@@ -13,7 +14,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use offboard_domain::event::open_event;
 use offboard_domain::evidence::{self, Recorded};
-use offboard_domain::{CaseId, CaseState, Command, Digest, Refusal, TenantId};
+use offboard_domain::{CaseId, Command, Digest, Refusal, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, QueueError, QueueName};
 use offboard_runtime::health::{self, Pulse};
 use offboard_runtime::telemetry::trace;
@@ -150,7 +151,7 @@ impl Closer {
         let Some(held) = self.engine.load(tenant, id).await? else {
             return Ok(None);
         };
-        if held.case.state != CaseState::Sealing {
+        if !held.case.is_to_be_sealed() {
             return Ok(None);
         }
         let span = trace::close(tenant, id, held.case.traceparent.as_deref());

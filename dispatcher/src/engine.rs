@@ -209,7 +209,7 @@ impl Engine {
         let mut slots = lock(&self.slots);
         let ours =
             slots.get(&case).is_some_and(|p| Arc::ptr_eq(&p.slot, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE;
-        let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.state.ended());
+        let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.is_over());
         if ours && slot.try_lock().is_ok_and(|held| over(&held)) {
             slots.remove(&case);
             self.timers.clear(case);

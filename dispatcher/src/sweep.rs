@@ -179,7 +179,7 @@ impl Engine {
         let Some(held) = self.load(tenant, id).await? else {
             return Ok(());
         };
-        if held.case.state.ended() {
+        if held.case.is_over() {
             self.follow_up(tenant, &held.case, now).await?;
             return self.archive(tenant, &held.case, now).await;
         }

@@ -102,7 +102,7 @@ impl Engine {
         let after = held.as_ref().map(|h| &h.case);
         // A case that was only read now has its assignments counted now.
         self.admission.settle(tenant, credit, before.as_ref(), after);
-        let ended = after.is_none_or(|c| c.state.ended());
+        let ended = after.is_none_or(Case::is_over);
         if let Some(case) = after.filter(|_| !ended) {
             self.follow(tenant, case).await;
         }
@@ -397,7 +397,7 @@ impl Engine {
                 false,
             ))
             .await?;
-        if case.state.ended() {
+        if case.is_over() {
             self.timers.clear(id);
         } else {
             self.follow(tenant, &case).await;
@@ -405,7 +405,7 @@ impl Engine {
         self.changed();
         drop(held);
         let published = self.publish_left(tenant, id, &slot).await;
-        if case.state.ended() {
+        if case.is_over() {
             self.forget(id, &slot);
         }
         Ok(published?)
@@ -444,7 +444,7 @@ impl Engine {
             return Ok(());
         }
         *held = self.load(tenant, id).await?;
-        let Some(h) = held.as_ref().filter(|h| !h.case.state.ended()) else {
+        let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
             drop(held);
             self.forget(id, &slot);
             return Ok(());
@@ -622,7 +622,7 @@ pub(crate) fn index_entry(tenant: &TenantId, case: &Case, version: u64, head: Di
         version,
         head,
         state: case.state.word().to_owned(),
-        ended: case.state.ended(),
+        ended: case.is_over(),
         needs_person: next.needs_person && case.state != CaseState::Closed,
         urgent: case.urgent(),
         wake: next.wake,

@@ -153,7 +153,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
             offboard_domain::CaseState::Merged { into } => Some(format!("the person's departure is case {into}")),
             _ => None,
         },
-        ended: case.state.ended(),
+        ended: case.is_over(),
         effective_at: case.departure.effective_at,
         opened_at: case.opened_at,
         changed_at: case.changed_at,

@@ -7,5 +7,6 @@ mod channel;
 mod documents;
 mod folder;
 mod input;
+mod kills;
 mod support;
 mod whole;

@@ -91,8 +91,14 @@ impl Running {
 
     /// Waits for its end.
     #[track_caller]
-    pub(crate) fn wait(mut self) -> Ran {
-        let until = Instant::now() + PATIENCE;
+    pub(crate) fn wait(self) -> Ran {
+        self.wait_within(PATIENCE)
+    }
+
+    /// Waits for its end, for no longer than this.
+    #[track_caller]
+    pub(crate) fn wait_within(mut self, patience: Duration) -> Ran {
+        let until = Instant::now() + patience;
         let mut late = false;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -111,7 +117,7 @@ impl Running {
             err: texts.next().unwrap(),
         };
         drop(texts);
-        assert!(!late, "it did not end within {PATIENCE:?}: {ran:?}");
+        assert!(!late, "it did not end within {patience:?}: {ran:?}");
         ran
     }
 }

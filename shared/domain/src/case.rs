@@ -112,7 +112,8 @@ pub struct Case {
     pub followed_up: BTreeSet<TaskId>,
     /// When it was last noticed that history was lost.
     pub tail_lost_at: Option<Timestamp>,
-    /// The evidence, once sealed.
+    /// The evidence, once sealed: of a closed case, and of one that was called
+    /// off or refused.
     pub evidence: Option<Digest>,
     /// The trace in which it was accepted.
     pub traceparent: Option<String>,
@@ -422,6 +423,7 @@ impl Case {
                 self.evidence = Some(*evidence);
                 self.state = CaseState::Closed;
             }
+            Event::EvidenceSealed { evidence, .. } => self.evidence = Some(*evidence),
             Event::FollowUpOpened { task, .. } => {
                 self.followed_up.insert(*task);
             }
@@ -527,6 +529,29 @@ impl Case {
         let open: u32 = self.open.iter().map(|n| u32::from(*n)).sum();
         let all = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
         (all - open, all)
+    }
+
+    /// Whether the closer is to seal an account of it: of what was done, or of
+    /// how it was called off or refused.
+    #[must_use]
+    pub fn is_to_be_sealed(&self) -> bool {
+        match self.state {
+            CaseState::Sealing => true,
+            CaseState::Cancelled | CaseState::Refused { .. } => self.evidence.is_none(),
+            CaseState::Received
+            | CaseState::Active
+            | CaseState::Closing
+            | CaseState::Closed
+            | CaseState::Cancelling
+            | CaseState::Merged { .. } => false,
+        }
+    }
+
+    /// Whether nothing is left to do for it: its life is over, and what is
+    /// sealed of it is.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state.ended() && !self.is_to_be_sealed()
     }
 
     /// Whether it goes ahead of others.

@@ -242,6 +242,28 @@ pub fn backoff_ms(task: TaskId, n: u32) -> i64 {
     ceiling / 2 + ceiling / 2 * jitter / 1_000
 }
 
+/// How long a throttled call holds back the tenant's other calls to that
+/// system, in milliseconds: as long as the vendor says. Where he says nothing,
+/// not for as long as this one task has come to rest: a task that has met many
+/// faults would shut the system for everybody.
+#[must_use]
+pub fn held_back_ms(class: FaultClass) -> Option<i64> {
+    match class {
+        FaultClass::Throttled { retry_after_ms } => Some(
+            retry_after_ms
+                .unwrap_or(THROTTLED_WAIT_MS)
+                .clamp(SECOND_MS, RETRY_AFTER_MAX_MS),
+        ),
+        FaultClass::Transient
+        | FaultClass::Denied
+        | FaultClass::Blocked
+        | FaultClass::Absent
+        | FaultClass::Rejected
+        | FaultClass::Unsupported
+        | FaultClass::Unknown => None,
+    }
+}
+
 /// The fault table: class × tries already spent → what follows.
 ///
 /// `spent` counts the tries that cost an attempt, this one included if it does;

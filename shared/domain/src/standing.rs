@@ -201,7 +201,7 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
             out.timer = Some(w);
         }
     };
-    if case.state == CaseState::Sealing {
+    if case.is_to_be_sealed() {
         out.effects.push(Effect::Seal);
         wake(Wake {
             at: now,

@@ -174,6 +174,14 @@ fn a_device_is_returned_with_a_file() {
 
 /// Brings a case to a wipe in flight.
 fn wiping() -> World {
+    let mut w = about_to_wipe();
+    w.pass(2 * HOUR_MS);
+    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
+    w
+}
+
+/// Brings a case to an approved wipe that can still be stopped.
+fn about_to_wipe() -> World {
     let mut w = World::opened(Manner::Planned);
     w.finds = company_laptop();
     w.drain();
@@ -188,8 +196,6 @@ fn wiping() -> World {
     })
     .unwrap();
     w.drain();
-    w.pass(2 * HOUR_MS);
-    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
     w
 }
 
@@ -460,6 +466,28 @@ fn throttling_costs_no_attempt_and_holds_the_system_back() {
         next(&d.case, w.now, &held).effects.is_empty(),
         "nothing of that system starts meanwhile"
     );
+}
+
+#[test]
+fn a_throttle_without_a_word_rests_its_task_and_shuts_nobody_else_out_for_long() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    let id = w.id(Kind::SnapshotAccess);
+    let mut rested = 0;
+    for _ in 0..12 {
+        let report = w.report(id, fault(FaultClass::Throttled { retry_after_ms: None }));
+        let command = Command::RecordReport(Box::new(report));
+        let d = decide(w.case.as_ref(), command.clone(), w.now, &w.gates).unwrap();
+        assert_eq!(d.holds, vec![(m365(), w.now.plus(30_000))]);
+        w.order(command).unwrap();
+        let TaskState::Resting { until, .. } = w.task(Kind::SnapshotAccess).state else {
+            panic!("{:?}", w.task(Kind::SnapshotAccess).state)
+        };
+        rested = until.since(w.now);
+        w.now = until;
+        w.order(Command::Tick).unwrap();
+    }
+    assert!(rested > 10 * MINUTE_MS, "{rested}: the task itself backs off");
 }
 
 #[test]
@@ -937,17 +965,11 @@ fn a_report_that_was_written_before_a_loss_was_noticed_proves_no_other() {
 
 #[test]
 fn a_report_of_an_attempt_that_another_record_ordered_proves_a_lost_tail() {
-    let w = wiping();
-    let id = w.id(Kind::WipeDevice);
-    let wiped = w.truthful(id);
-    let ordered_by = w.task(Kind::WipeDevice).ordered_by.unwrap();
+    let (mut w, mut again) = (about_to_wipe(), about_to_wipe());
+    w.pass(2 * HOUR_MS);
+    let wiped = w.truthful(w.id(Kind::WipeDevice));
     // The order is lost with its number, and given again under the same one.
-    let records = usize::try_from(ordered_by.version).unwrap() - 1;
-    let (kept, now) = (w.events[..records].to_vec(), w.now);
-    let mut again = World::opened(Manner::Planned);
-    again.case = Some(folded(&kept, now));
-    again.now = now.plus(2 * HOUR_MS);
-    again.order(Command::Tick).unwrap();
+    again.pass(2 * HOUR_MS + MINUTE_MS);
     let ordered_again = again.task(Kind::WipeDevice).clone();
     assert_eq!(
         (ordered_again.attempt, ordered_again.ordered_by.unwrap().version),

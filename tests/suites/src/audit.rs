@@ -204,7 +204,7 @@ impl Auditor {
                 Err(error) => found(Invariant::AcceptedNeverLost, error.to_string()),
             }
         }
-        if append.index.ended != shadow.case.state.ended() || append.index.version != shadow.case.version {
+        if append.index.ended != shadow.case.is_over() || append.index.version != shadow.case.version {
             found(
                 Invariant::AcceptedNeverLost,
                 "its index entry is not what its history says".into(),
@@ -466,6 +466,21 @@ impl Shadow {
                         Invariant::ClosesOnceWhenAllSettled,
                         format!(
                             "closed in state {} with {settled} of {all} settled",
+                            self.case.state.word()
+                        ),
+                    );
+                }
+            }
+            Event::EvidenceSealed { .. } => {
+                self.closed += 1;
+                self.sealed_at = self.case.version;
+                let ended = matches!(self.case.state, CaseState::Cancelled | CaseState::Refused { .. });
+                if !ended || (self.closed > 1 && !self.tail_lost) {
+                    found(
+                        Invariant::ClosesOnceWhenAllSettled,
+                        format!(
+                            "accounted for {} times, in state {}",
+                            self.closed,
                             self.case.state.word()
                         ),
                     );

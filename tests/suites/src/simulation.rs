@@ -488,7 +488,7 @@ impl Stage {
 
     fn settled(&self) -> bool {
         let mut all = self.people.handed_in();
-        self.auditor.each_case(|_, shadow| all &= shadow.case.state.ended());
+        self.auditor.each_case(|_, shadow| all &= shadow.case.is_over());
         all
     }
 

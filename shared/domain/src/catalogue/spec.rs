@@ -296,6 +296,9 @@ pub struct KindSpec {
     pub urgency: Urgency,
     /// When the plan contains it.
     pub wanted: Wanted,
+    /// Whether a tenant's policy may leave it out. None of these cuts access,
+    /// reads what others rely on, keeps what another kind destroys, or approves.
+    pub skippable: bool,
     /// Whether it writes at all.
     pub writes: bool,
     /// What it waits for.
@@ -362,6 +365,7 @@ pub(super) const READING: KindSpec = KindSpec {
     stage: Stage::Initiation,
     urgency: Urgency::U0,
     wanted: Wanted::Always,
+    skippable: false,
     writes: false,
     after: &[],
     conflicts: &[],

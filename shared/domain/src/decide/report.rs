@@ -6,10 +6,11 @@ use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::catalogue::Proof;
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
-use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence};
+use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
 use crate::id::{Digest, TaskId};
 use crate::judge::{Verdict, judge};
 use crate::observation::{Facts, Observation};
+use crate::plan::is_skipped;
 use crate::task::{Attempt, Outcome, Place, PlannedTask, RestReason, Task};
 use crate::time::{SECOND_MS, Timestamp};
 use std::sync::Arc;
@@ -222,10 +223,9 @@ impl Draft<'_> {
             Verdict::Unsatisfied(why) => return self.fail(answer, Rule::ClaimWithoutProof, why, None),
         }
         let system = &task.planned.target.system;
-        let skip = &self.case.policy.skip;
         let new: Vec<PlannedTask> = finds
             .into_iter()
-            .filter(|f| !(skip.contains(&f.kind) && crate::plan::SKIPPABLE.contains(&f.kind)))
+            .filter(|f| !is_skipped(f.kind, &self.case.policy))
             .map(|f| {
                 let human = f.kind.spec().area == crate::catalogue::Area::Person;
                 let system = if human {
@@ -342,8 +342,8 @@ impl Draft<'_> {
         match consequence(fault.class, answer.task, spent, task.faults + 1, spec.attempts) {
             Consequence::Rest { wait_ms, costs_attempt } => {
                 let mut until = self.now.plus(wait_ms);
-                if matches!(fault.class, FaultClass::Throttled { .. }) {
-                    self.holds.push((fault.system.clone(), until));
+                if let Some(held_ms) = held_back_ms(fault.class) {
+                    self.holds.push((fault.system.clone(), self.now.plus(held_ms)));
                 }
                 if fault.class == FaultClass::Unknown && !spec.convergent {
                     until = until.max(attempt.over_at());

@@ -12,6 +12,7 @@
 use offboard_domain::catalogue::{Area, Kind};
 use offboard_domain::departure::{Choices, Departure, Manner, Meetings, PersonRef};
 use offboard_domain::standing::{Standing, standing};
+use offboard_domain::task::Place;
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
     ApprovalOf, Capabilities, Case, CaseState, Checked, Command, Digest, Event, Facts, Find, Gates, ObjectId,
@@ -118,16 +119,6 @@ fn record(case: &mut Case, at: Timestamp, event: &Event) {
     case.recorded(event, case.version + 1, head);
 }
 
-/// A case that is read from its events.
-pub fn folded(events: &[Event], at: Timestamp) -> Case {
-    let mut case = Case::opened(departure(Manner::Planned).case_id(), at, &events[0]).unwrap();
-    for event in events {
-        case.fold(at, event);
-        record(&mut case, at, event);
-    }
-    case
-}
-
 /// A case with its history: every decision is folded twice, once by `decide`
 /// and once from the events, and both must agree.
 pub struct World {
@@ -207,7 +198,11 @@ impl World {
 
     pub fn report(&self, id: TaskId, said: Said) -> Report {
         let case = self.case();
-        let ordered_by = case.tasks[&id].ordered_by.expect("it was assigned");
+        let here = Place {
+            version: case.version,
+            head: case.head,
+        };
+        let ordered_by = case.tasks[&id].ordered_by.unwrap_or(here);
         Report {
             tenant: case.departure.tenant.clone(),
             case: case.id,

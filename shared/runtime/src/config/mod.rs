@@ -26,7 +26,6 @@ pub use connection::{Access, Remote};
 pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl, StoreUrl};
 pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};
-pub use policy::SKIPPABLE;
 pub use problem::{ConfigErrors, Problem, did_you_mean};
 pub use secret_ref::{SecretError, SecretRef};
 pub use telemetry::{Role, TelemetryConfig};

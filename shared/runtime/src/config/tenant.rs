@@ -54,7 +54,7 @@ pub struct GraphConfig {
     pub graph_url: String,
     /// Exchange's admin endpoint.
     pub exchange_url: String,
-    /// SharePoint's admin site of this tenant; none: found through Graph.
+    /// A gateway to SharePoint in place of each site's own host; none: that host.
     pub sharepoint_url: Option<String>,
 }
 

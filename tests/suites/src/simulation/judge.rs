@@ -122,11 +122,11 @@ impl Stage {
         }
     }
 
-    /// The evidence of each closed case, with the public key alone.
+    /// The evidence of each case that has any, with the public key alone.
     pub(super) async fn judge_evidence(&self) {
         let mut closed = Vec::new();
         self.auditor.each_case(|tenant, shadow| {
-            if shadow.case.state == CaseState::Closed {
+            if shadow.case.evidence.is_some() || shadow.case.state == CaseState::Closed {
                 let sealed_at = shadow.sealed_at;
                 closed.push((
                     tenant.clone(),
@@ -162,7 +162,7 @@ impl Stage {
     }
 
     fn why_open(&self, tenant: &TenantId, case: &Case) -> Option<String> {
-        if case.state.ended() {
+        if case.is_over() {
             return None;
         }
         let (gates, now) = (Gates::open(), self.clock.now());

@@ -191,6 +191,26 @@ impl Api {
         }
     }
 
+    /// The address that stands in place of every site's own host, if one is
+    /// configured.
+    pub(crate) fn sharepoint_gateway(&self) -> Option<&Url> {
+        self.bases.sharepoint.as_ref()
+    }
+
+    /// Whether anybody answers there, whatever he says. Nothing is shown to him.
+    pub(crate) async fn reach(&self, call: &Call, url: &Url) -> Result<(), &'static str> {
+        let request = Request {
+            method: Method::GET,
+            url: url.clone(),
+            headers: HeaderMap::new(),
+            body: None,
+        };
+        match self.http.send(request, call.deadline()).await {
+            Ok(_) | Err(NoAnswer::TooLarge) => Ok(()),
+            Err(NoAnswer::NotSent(why) | NoAnswer::Silence(why)) => Err(why),
+        }
+    }
+
     /// Exchange's base, for the parts of its batches.
     pub(crate) fn exchange_base(&self) -> String {
         self.base(&Service::Exchange)

@@ -224,7 +224,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, id: TaskId) {
+    pub(super) fn answer(&mut self, id: TaskId) {
         self.moment();
         let task = self.case().tasks[&id].clone();
         let mishap = self
@@ -385,7 +385,7 @@ fn satisfy(cond: &Cond, params: &Facts, before: &mut Facts, after: &mut Facts) {
     }
 }
 
-fn fault(class: FaultClass) -> Fault {
+pub(super) fn fault(class: FaultClass) -> Fault {
     let (status, code, detail) = match class {
         FaultClass::Throttled { .. } => (429, "TooManyRequests", "asked to slow down"),
         FaultClass::Denied => (403, "Authorization_RequestDenied", "the application lacks a permission"),
