@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p offboard-bench -- embedded` alternates the whole
 //! engine and the bare writing of the very same bytes in commit groups of the
-//! same sizes, and prints medians. `… growth` opens 1,000, 10,000 and 100,000
-//! cases. Both keep their raw figures in a file.
+//! same sizes, and prints medians. `… rabbit` does the same with the queue on
+//! RabbitMQ and a bare loop. `… growth` opens 1,000, 10,000 and 100,000 cases.
+//! All keep their raw figures in a file.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -12,6 +13,7 @@ mod embedded;
 mod groups;
 mod growth;
 mod noop;
+mod rabbit;
 mod recording;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +41,15 @@ enum What {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// The queue on RabbitMQ beside the barest loop over the same broker.
+    Rabbit {
+        /// Messages a round.
+        #[arg(long, default_value_t = 40_000)]
+        messages: usize,
+        /// Rounds; the medians count.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// Memory and time per case with more and more cases open.
     Growth {
         /// The numbers of open cases.
@@ -59,6 +70,7 @@ fn main() -> Result<(), Failed> {
     let raw = runtime.block_on(async {
         match args.what {
             What::Embedded { departures, rounds } => measure_embedded(&groups, departures, rounds).await,
+            What::Rabbit { messages, rounds } => rabbit::measure(messages, rounds).await,
             What::Growth { sizes } => measure_growth(&sizes).await,
         }
     })?;

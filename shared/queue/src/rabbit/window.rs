@@ -282,3 +282,211 @@ impl<T> Window<T> {
         given_up
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, VecDeque};
+
+    /// A confirm that the test completes.
+    #[derive(Clone, Default)]
+    struct Confirm(Arc<Mutex<(Option<Outcome>, Option<Waker>)>>);
+
+    impl Confirm {
+        fn complete(&self, outcome: Outcome) {
+            let waker = {
+                let mut inner = self.0.lock().unwrap();
+                inner.0 = Some(outcome);
+                inner.1.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    impl Future for Confirm {
+        type Output = Outcome;
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+            let mut inner = self.0.lock().unwrap();
+            match inner.0.take() {
+                Some(outcome) => Poll::Ready(outcome),
+                None => {
+                    inner.1 = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        }
+    }
+
+    fn sent(n: usize) -> Sent<usize> {
+        Sent {
+            of: n,
+            id: n.to_string(),
+            routing_key: "q".to_owned(),
+            at: Instant::now(),
+        }
+    }
+
+    fn returned(n: usize) -> Returned {
+        Returned {
+            id: n.to_string(),
+            routing_key: "q".to_owned(),
+            reason: "NO_ROUTE".to_owned(),
+        }
+    }
+
+    fn unroutable() -> Verdict {
+        Verdict::Unroutable("NO_ROUTE".to_owned())
+    }
+
+    fn enter(window: &mut Window<usize>, n: usize) -> Confirm {
+        let confirm = Confirm::default();
+        window.enter(sent(n), Box::pin(confirm.clone()));
+        confirm
+    }
+
+    fn verdicts(window: &mut Window<usize>) -> Vec<(usize, Verdict)> {
+        match window.poll_verdicts(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(verdicts) => verdicts,
+            Poll::Pending => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn room_is_what_is_not_in_flight() {
+        let mut window = Window::new(2);
+        let first = enter(&mut window, 1);
+        let _second = enter(&mut window, 2);
+        assert!(!window.has_room());
+        assert!(verdicts(&mut window).is_empty());
+        first.complete(Outcome::Confirmed(None));
+        assert_eq!(verdicts(&mut window), [(1, Verdict::Confirmed)]);
+        assert!(window.has_room() && !window.is_empty());
+        assert_eq!(window.give_up("over"), [(2, Verdict::Unknown("over".to_owned()))]);
+        assert!(window.is_empty() && window.oldest().is_none());
+    }
+
+    #[test]
+    fn the_returned_message_fails_and_not_its_bearer() {
+        let mut window = Window::new(4);
+        let confirms: Vec<Confirm> = (0..3).map(|n| enter(&mut window, n)).collect();
+        // The return of 1 comes with the confirm of 2, and 1 as if it were well.
+        confirms[2].complete(Outcome::Confirmed(Some(returned(1))));
+        confirms[1].complete(Outcome::Confirmed(None));
+        assert!(verdicts(&mut window).is_empty(), "0 may bring another");
+        assert!(!window.has_room(), "nothing enters meanwhile");
+        confirms[0].complete(Outcome::Confirmed(None));
+        let mut all = verdicts(&mut window);
+        all.sort_by_key(|(n, _)| *n);
+        assert_eq!(
+            all,
+            [(0, Verdict::Confirmed), (1, unroutable()), (2, Verdict::Confirmed)]
+        );
+        assert!(window.has_room());
+    }
+
+    #[test]
+    fn the_same_id_for_another_queue_is_another_message() {
+        let mut window = Window::new(4);
+        let same = enter(&mut window, 1);
+        let confirm = Confirm::default();
+        let other = Sent {
+            of: 2,
+            routing_key: "other".to_owned(),
+            ..sent(1)
+        };
+        window.enter(other, Box::pin(confirm.clone()));
+        same.complete(Outcome::Confirmed(None));
+        confirm.complete(Outcome::Refused(Some(returned(1))));
+        let mut all = verdicts(&mut window);
+        all.sort_by_key(|(n, _)| *n);
+        assert_eq!(all, [(1, unroutable()), (2, Verdict::Refused)]);
+    }
+
+    /// The library and the broker, as far as returns go: what comes back is
+    /// kept in one place and handed to whichever confirm completes next; a
+    /// confirm may be for all so far, which then complete in any order.
+    struct Library {
+        seed: u64,
+        /// In the order of publication: number, whether a queue wants it.
+        at_the_broker: VecDeque<(usize, bool)>,
+        /// Told back if it had to be, and not yet confirmed.
+        unconfirmed: Vec<usize>,
+        returns: VecDeque<usize>,
+        confirms: BTreeMap<usize, Confirm>,
+    }
+
+    impl Library {
+        fn random(&mut self, below: usize) -> usize {
+            self.seed = self
+                .seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(self.seed >> 33).unwrap() % below.max(1)
+        }
+
+        fn complete(&mut self, n: usize) {
+            let returned = self.returns.pop_front().map(returned);
+            self.confirms[&n].complete(Outcome::Confirmed(returned));
+        }
+
+        fn step(&mut self) {
+            match self.random(3) {
+                0 | 1 => {
+                    if let Some((n, wanted)) = self.at_the_broker.pop_front() {
+                        if !wanted {
+                            self.returns.push_back(n);
+                        }
+                        self.unconfirmed.push(n);
+                    }
+                }
+                _ if self.random(2) == 0 => {
+                    let mut all = std::mem::take(&mut self.unconfirmed);
+                    while !all.is_empty() {
+                        let next = self.random(all.len());
+                        let n = all.swap_remove(next);
+                        self.complete(n);
+                    }
+                }
+                _ if !self.unconfirmed.is_empty() => {
+                    let next = self.random(self.unconfirmed.len());
+                    let n = self.unconfirmed.remove(next);
+                    self.complete(n);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_the_library_mixes_up_every_verdict_is_right() {
+        for seed in 0..2_000 {
+            let mut library = Library {
+                seed,
+                at_the_broker: VecDeque::new(),
+                unconfirmed: Vec::new(),
+                returns: VecDeque::new(),
+                confirms: BTreeMap::new(),
+            };
+            let mut window = Window::new(8);
+            let (mut next, mut seen) = (0, BTreeMap::new());
+            let mut truth = BTreeMap::new();
+            while seen.len() < 60 {
+                if next < 60 && window.has_room() && library.random(2) == 0 {
+                    let wanted = library.random(6) != 0;
+                    let confirm = enter(&mut window, next);
+                    library.confirms.insert(next, confirm);
+                    library.at_the_broker.push_back((next, wanted));
+                    truth.insert(next, if wanted { Verdict::Confirmed } else { unroutable() });
+                    next += 1;
+                }
+                library.step();
+                if library.random(3) == 0 {
+                    seen.extend(verdicts(&mut window));
+                }
+            }
+            assert_eq!(seen, truth, "seed {seed}");
+        }
+    }
+}
