@@ -7,5 +7,6 @@ mod channel;
 mod documents;
 mod folder;
 mod input;
+mod stage;
 mod support;
 mod whole;
