@@ -197,3 +197,47 @@ impl Story {
         traces.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(name: &str, trace: &str, id: &str, parent: &str, links: &[(&str, &str)]) -> Seen {
+        Seen {
+            service: String::new(),
+            instance: String::new(),
+            name: name.to_owned(),
+            kind: SpanKind::Internal,
+            trace: trace.to_owned(),
+            id: id.to_owned(),
+            parent: parent.to_owned(),
+            links: links.iter().map(|(t, i)| ((*t).to_owned(), (*i).to_owned())).collect(),
+            attributes: BTreeMap::from([("offboard.case.id".to_owned(), "c-1".to_owned())]),
+            failed: false,
+            took_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_span_to_which_no_way_leads_is_lost() {
+        let accept = span("accept departure", "t1", "a", "", &[]);
+        let child = span("publish q", "t1", "b", "a", &[]);
+        let later = span("publish q", "t2", "c", "", &[("t1", "a")]);
+        // Its parent never arrived, but that parent is known to another span.
+        let orphan = span("process q", "t2", "d", "x", &[]);
+        let beside = span("process q", "t2", "e", "x", &[("t2", "c")]);
+        let other = span("publish q", "t3", "f", "", &[("t9", "z")]);
+        let lost = |spans: &[&Seen]| {
+            let all: Vec<Seen> = spans.iter().map(|s| (*s).clone()).collect();
+            let story = Story::of("c-1", &all);
+            let lost: Vec<String> = story.lost().iter().map(|s| s.id.clone()).collect();
+            lost
+        };
+        assert_eq!(lost(&[&accept, &child, &later]), Vec::<String>::new());
+        assert_eq!(lost(&[&accept, &child, &later, &orphan]), ["d"]);
+        assert_eq!(lost(&[&accept, &later, &orphan, &beside]), Vec::<String>::new());
+        assert_eq!(lost(&[&accept, &other]), ["f"]);
+        assert_eq!(lost(&[&child]), ["b"], "without an acceptance all is lost");
+        assert!(Story::of("c-2", &[accept]).spans.is_empty());
+    }
+}

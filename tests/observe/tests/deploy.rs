@@ -77,7 +77,11 @@ fn every_dashboard_shows_metrics_and_labels_that_there_are() {
     for entry in fs::read_dir(root().join("deploy/grafana")).unwrap() {
         let path = entry.unwrap().path();
         let dashboard: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        assert!(ids.insert(dashboard["uid"].as_str().unwrap().to_owned()), "{}", path.display());
+        assert!(
+            ids.insert(dashboard["uid"].as_str().unwrap().to_owned()),
+            "{}",
+            path.display()
+        );
         for panel in dashboard["panels"].as_array().unwrap() {
             let title = panel["title"].as_str().unwrap();
             for expr in expressions_of(panel) {
@@ -88,7 +92,10 @@ fn every_dashboard_shows_metrics_and_labels_that_there_are() {
                 }
                 for label in labels(&expr) {
                     let always = ["le", "instance"].contains(&label.as_str());
-                    assert!(always || given.contains(label.as_str()), "{title}: no metric has {label}");
+                    assert!(
+                        always || given.contains(label.as_str()),
+                        "{title}: no metric has {label}"
+                    );
                 }
                 shown.extend(names);
             }
@@ -115,7 +122,11 @@ fn names_after(key: &str, text: &str) -> Vec<String> {
 fn every_alert_watches_metrics_that_there_are_and_is_explained() {
     let text = fs::read_to_string(root().join("deploy/prometheus/alerts.yaml")).unwrap();
     let known = series();
-    let rules: String = text.lines().filter(|l| !l.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n");
+    let rules: String = text
+        .lines()
+        .filter(|l| !l.trim_start().starts_with('#'))
+        .collect::<Vec<_>>()
+        .join("\n");
     let recorded: BTreeSet<String> = names_after("record:", &rules).into_iter().collect();
     for name in named(&rules) {
         assert!(known.contains(&name), "there is no {name}");
@@ -127,9 +138,15 @@ fn every_alert_watches_metrics_that_there_are_and_is_explained() {
     assert!(alerts.len() > 10);
     for alert in &alerts {
         for tested in ["fires", "stays quiet"] {
-            assert!(tests.contains(&format!("- name: {alert} {tested}\n")), "{alert} {tested}");
+            assert!(
+                tests.contains(&format!("- name: {alert} {tested}\n")),
+                "{alert} {tested}"
+            );
         }
-        assert!(page.contains(&format!("| `{alert}` |")), "docs/observability.md does not say what to do at {alert}");
+        assert!(
+            page.contains(&format!("| `{alert}` |")),
+            "docs/observability.md does not say what to do at {alert}"
+        );
     }
 }
 
