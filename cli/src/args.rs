@@ -350,6 +350,9 @@ pub enum Command {
     /// Print docs/states.md
     #[command(hide = true)]
     States,
+    /// Print docs/metrics.md
+    #[command(hide = true)]
+    Metrics,
 }
 
 /// What is paused.

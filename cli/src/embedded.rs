@@ -133,6 +133,7 @@ impl Embedded {
         );
         let recovered = engine.recover().await?;
         tasks.push(tokio::spawn(engine.clone().take_reports(SHARD, recording.clone())));
+        tasks.push(tokio::spawn(engine.clone().watch(recording.clone())));
         tasks.push(tokio::spawn(closer.run(recording)));
         let tasks = Tasks {
             ordering: vec![

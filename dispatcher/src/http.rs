@@ -230,13 +230,18 @@ mod tests {
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(server.run(stopped));
+        let (status, body) = get(address, "/readyz").await;
+        let why = &body["checks"][0]["why"];
+        assert_eq!((status, why), (503, &json!("the process is being started")));
         health::set("ledger", Ok(()));
+        health::started();
         let pulse = health::pulse("sweep");
+        let passes = |name: &str| json!({ "name": name, "passes": true });
         assert_eq!(
             get(address, "/readyz").await,
             (
                 200,
-                json!({ "ready": true, "checks": [{ "name": "ledger", "passes": true }] })
+                json!({ "ready": true, "checks": [passes("ledger"), passes("started")] })
             )
         );
         health::set("queue", Err("blocked: the broker is out of memory".into()));

@@ -18,9 +18,20 @@ const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// Whoever looks has looked within this time, or hangs.
 const LOOKED_WITHIN: Duration = Duration::from_secs(60);
 
+const LEDGER: &str = "ledger";
+const QUEUE: &str = "queue";
+
 impl Engine {
-    /// Looks until told to stop; at once over where nobody wants to know.
-    pub async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    /// Looks until told to stop; at once over where nobody wants to know. From
+    /// this call on, what was not looked at is not ready.
+    pub fn watch(self: Arc<Self>, stop: watch::Receiver<bool>) -> impl Future<Output = ()> {
+        for check in [LEDGER, QUEUE] {
+            health::set(check, Err("it was not asked yet".to_owned()));
+        }
+        self.look_on(stop)
+    }
+
+    async fn look_on(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         if !health::watched() && !metrics::wanted() {
             return;
         }
@@ -41,9 +52,9 @@ impl Engine {
             ..Filter::default()
         };
         let ledger = answered(self.ledger.list(one)).await;
-        health::set("ledger", ledger.map(|_| ()));
+        health::set(LEDGER, ledger.map(|_| ()));
         let depths = answered(self.queue.depths()).await;
-        health::set("queue", depths.as_ref().map(|_| ()).map_err(Clone::clone));
+        health::set(QUEUE, depths.as_ref().map(|_| ()).map_err(Clone::clone));
         let now = self.clock.now();
         let (timers_overdue, first) = self.timers.overdue(now);
         let Counted {

@@ -25,9 +25,18 @@ static HEALTH: OnceLock<Health> = OnceLock::new();
 /// What a check is called; from a list that the code or the configuration fixes.
 type Name = Cow<'static, str>;
 
-/// Watches this process from now on.
+/// The check that fails until the process has begun, and again when it ends.
+const STARTED: &str = "started";
+
+/// Watches this process from now on. It is not ready before [`started`].
 pub fn begin() {
     let _ = HEALTH.get_or_init(Health::default);
+    set(STARTED, Err("the process is being started".to_owned()));
+}
+
+/// Every part of the process runs.
+pub fn started() {
+    set(STARTED, Ok(()));
 }
 
 /// Whether this process is watched.
@@ -61,7 +70,7 @@ pub fn fresh(name: &'static str, within: Duration) {
 
 /// The process is being stopped: it is no longer ready.
 pub fn stopping() {
-    set("stopping", Err("the process is being stopped".to_owned()));
+    set(STARTED, Err("the process is being stopped".to_owned()));
 }
 
 /// The report on whether the process lives.
