@@ -17,10 +17,10 @@ use crate::systems::Systems;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::{Closer, Engine, Membership};
 use offboard_domain::Area;
-use offboard_queue::{Queue, QueueName};
+use offboard_queue::{Queue, QueueName, RabbitQueue};
 use offboard_runtime::config::{Configuration, StoreUrl};
 use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys, SigningKey};
-use offboard_runtime::{Clock, SystemClock};
+use offboard_runtime::{Clock, SystemClock, health};
 use offboard_store::Store;
 use offboard_workers::{Context, Worker, WorkerConfig};
 use std::sync::Arc;
@@ -31,6 +31,9 @@ use tokio::task::JoinSet;
 /// How long a shutdown lets attempts finish, in real time: most requests are
 /// answered within seconds, and what is cut off is begun again.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the broker is there, in real time.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
 
 /// What a worker serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +114,9 @@ impl Running {
                 running.dispatch(config, engine);
             }
             if roles.closer {
-                let queues = vec![QueueName::Sealing];
-                let queue: Arc<dyn Queue> = Arc::new(broker(config, &clock, "closer", queues).await?);
+                let queue = broker(config, &clock, "closer", vec![QueueName::Sealing]).await?;
+                running.tasks.spawn(watch_broker(queue.clone(), stop.clone()));
+                let queue: Arc<dyn Queue> = Arc::new(queue);
                 let settings = Settings {
                     limits: Limits::none(),
                     // It neither orders nor believes reports.
@@ -128,7 +132,10 @@ impl Running {
             running.ledger = Some(ledger);
         }
         if let Some(serves) = &roles.worker {
-            let worker = worker(config, &clock, serves, &reload).await?;
+            let queues = assignments(&serves.areas, serves.site.as_deref());
+            let queue = broker(config, &clock, "worker", queues).await?;
+            running.tasks.spawn(watch_broker(queue.clone(), stop.clone()));
+            let worker = worker(config, &clock, serves, &reload, queue)?;
             running.tasks.spawn(async move { worker.run(stop).await });
         }
         running.reload = reload;
@@ -143,6 +150,7 @@ impl Running {
         self.tasks.spawn(engine.clone().sweep(stop_ordering.clone()));
         self.tasks.spawn(engine.clone().pump(stop_ordering.clone()));
         self.tasks.spawn(engine.clone().notice(stop_ordering.clone()));
+        self.tasks.spawn(engine.clone().watch(stop_ordering.clone()));
         self.tasks
             .spawn(engine.clone().heed_dead_letters(stop_ordering.clone()));
         if !sites(config).is_empty() {
@@ -205,16 +213,34 @@ impl Running {
     }
 }
 
-async fn worker(
+/// Says whether the broker is there and takes what is published, until told to
+/// stop.
+async fn watch_broker(queue: RabbitQueue, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        let state = match queue.blocked() {
+            Some(why) => Err(format!("the broker takes no publications: {why}")),
+            None if queue.connected() => Ok(()),
+            None => Err("the connection to the broker is lost; it is being opened again".to_owned()),
+        };
+        health::set("queue", state);
+        tokio::select! {
+            biased;
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+    }
+}
+
+fn worker(
     config: &Configuration,
     clock: &Arc<dyn Clock>,
     serves: &Serves,
     systems: &Reloaded,
+    queue: RabbitQueue,
 ) -> Result<Worker, CliError> {
     let queues = assignments(&serves.areas, serves.site.as_deref());
     let names = queues.iter().map(ToString::to_string);
     let keys = QueueKeys::load(&config.engine.keys, names.collect::<Vec<_>>())?;
-    let queue = broker(config, clock, "worker", queues).await?;
     let StoreUrl::Folder(store) = &config.engine.store;
     // Without it the worker refuses what would need it, and says so.
     let escrow = config.engine.keys.join("escrow.key").exists();

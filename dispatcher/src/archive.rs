@@ -127,8 +127,7 @@ impl Engine {
     /// When the index lets a case of this age be archived.
     pub(crate) fn archive_at(&self, case: &Case) -> Option<Timestamp> {
         let keeping = self.keeping.as_ref()?;
-        case.is_over()
-            .then(|| case.changed_at.plus(keeping.archive_after_ms))
+        case.is_over().then(|| case.changed_at.plus(keeping.archive_after_ms))
     }
 
     /// Moves an ended case's records to the archive, if it is time.

@@ -1,7 +1,11 @@
 //! Departures through three processes, and what each of them may not do.
 
 use crate::stage::{Size, Stage};
-use crate::support::until;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Far longer than it takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn departures_go_through_three_processes_to_evidence_that_verifies() {
@@ -18,11 +22,20 @@ async fn departures_go_through_three_processes_to_evidence_that_verifies() {
     let submitted = stage.run(&["submit", &file, "--json"]).expect(0);
     println!("{}", submitted.out);
     let mut people = crate::chaos::People::default();
-    until("every case is closed", || {
+    let until = Instant::now() + PATIENCE;
+    loop {
         people.answer(&stage);
         let cases = stage.cases();
-        cases.len() == 4 && cases.values().all(|c| c["state"] == "closed")
-    });
+        if cases.len() == 4 && cases.values().all(|c| c["state"] == "closed") {
+            break;
+        }
+        if Instant::now() > until {
+            let why: String = cases.keys().map(|c| stage.run(&["why", c]).out).collect();
+            let said: Vec<String> = roles.into_iter().map(|r| r.end().err).collect();
+            panic!("not closed within {PATIENCE:?}:\n{why}\n{}", said.join("\n----\n"));
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
     for case in stage.cases().keys() {
         stage.run(&["verify", case]).expect(0);
     }

@@ -105,6 +105,12 @@ impl Running {
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
     }
 
+    /// Ends it at once, and returns what it said.
+    pub(crate) fn end(self) -> Ran {
+        self.signal("KILL");
+        self.wait()
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(self) -> Ran {

@@ -205,7 +205,12 @@ impl Api {
             headers: HeaderMap::new(),
             body: None,
         };
-        match self.http.send(request, call.deadline()).await {
+        let shown = Shown {
+            service: "reach",
+            template: "/",
+            named: None,
+        };
+        match self.http.send(request, call.deadline(), shown).await {
             Ok(_) | Err(NoAnswer::TooLarge) => Ok(()),
             Err(NoAnswer::NotSent(why) | NoAnswer::Silence(why)) => Err(why),
         }
