@@ -255,18 +255,22 @@ async fn a_subscription_on_which_nothing_moves_is_noticed_by_asking() {
         config.heartbeat = Duration::from_secs(600);
     })
     .await;
-    let mut consumer = queue.consume(&identity(), 10).await.unwrap();
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
     // Asked some times, it still counts.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    queue.publish(&identity(), vec![message("1")]).await.unwrap();
-    next(&mut consumer).await.ack().await.unwrap();
+    queue.publish(&identity(), messages(1..3)).await.unwrap();
+    comes(&mut consumer, "1").await;
+    // That the next comes shows that the acknowledgement has arrived.
+    let held = next(&mut consumer).await;
     proxy.stall(Direction::Both);
     ended(&mut consumer).await;
     // Else the broker would go on sending to the one that hears nothing.
     proxy.cut();
+    drop(held);
     let mut consumer = subscribed(&queue, &identity()).await;
-    published(&queue, &identity(), message("2")).await;
     comes(&mut consumer, "2").await;
+    published(&queue, &identity(), message("3")).await;
+    comes(&mut consumer, "3").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
