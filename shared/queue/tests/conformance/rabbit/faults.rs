@@ -7,7 +7,7 @@ use crate::backend::Backend as _;
 use crate::kit::{identity, ids, message, messages, next, reports, take};
 use offboard_queue::rabbit::{Limits, RabbitError};
 use offboard_queue::{Consumer, Delivery, Message, Queue as _, QueueError, QueueName, RabbitQueue};
-use offboard_servers::{Direction, Proxy};
+use offboard_servers::{Direction, Proxy, Rabbit};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ async fn ended(consumer: &mut Box<dyn Consumer>) -> String {
         match tokio::time::timeout(Duration::from_secs(60), consumer.next()).await {
             Ok(Ok(_)) => {}
             Ok(Err(QueueError::ConsumerEnded { detail, .. })) => return detail,
-            other => panic!("not ended, but {:?}", other.map(|d| d.err())),
+            other => panic!("not ended, but {:?}", other.map(Result::err)),
         }
     }
 }
@@ -98,7 +98,7 @@ async fn a_killed_broker_keeps_what_it_confirmed() {
     while confirmed.lock().await.len() < 400 {
         tokio::task::yield_now().await;
     }
-    let broker = to(broker, |broker| broker.kill()).await;
+    let broker = to(broker, Rabbit::kill).await;
     ended(&mut waiting).await;
     publishing.join_all().await;
     let _broker = to(broker, |broker| broker.restart().unwrap()).await;
