@@ -1,8 +1,6 @@
 //! The private broker itself: it starts, dies, comes back with its data, and
 //! comes back whole when its data is gone.
 
-#![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
-
 use offboard_servers::{Rabbit, RabbitOptions};
 use serde_json::{Value, json};
 

@@ -10,10 +10,10 @@ use super::connection::{OpenError, Opening, Socket};
 use futures::StreamExt as _;
 use lapin::{Connection, Event};
 use offboard_runtime::retry::{Failed, Policy, retry};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 /// How often a connection is looked at that says nothing of its own accord.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -62,39 +62,54 @@ enum State {
 
 /// The link. Dropped, it ends its connection.
 pub(super) struct Link {
-    state: watch::Receiver<State>,
+    state: Arc<watch::Sender<State>>,
     blocked: watch::Receiver<Option<Arc<str>>>,
     keeping: AbortHandle,
+    kept: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Link {
     /// A link whose first connection stands; from now on it is kept.
     pub(super) async fn open(opening: Opening, policy: Policy) -> Result<Self, OpenError> {
         let (connection, socket) = opening.open().await?;
-        let (state, on_state) = watch::channel(State::Down(Arc::from("not begun")));
+        let state = Arc::new(watch::Sender::new(State::Down(Arc::from("not begun"))));
         let (blocked, on_blocked) = watch::channel(None);
         let keeper = Keeper {
             opening,
             policy,
-            state,
+            state: Arc::clone(&state),
             blocked,
         };
         let live = keeper.up(connection, socket);
+        let kept = tokio::spawn(keeper.keep(live));
         Ok(Self {
-            keeping: tokio::spawn(keeper.keep(live)).abort_handle(),
-            state: on_state,
+            state,
             blocked: on_blocked,
+            keeping: kept.abort_handle(),
+            kept: Mutex::new(Some(kept)),
         })
     }
 
     /// The connection, waited for as long as this; else why there is none.
     pub(super) async fn live(&self, within: Duration) -> Result<Arc<Live>, String> {
-        let mut state = self.state.clone();
-        let waited = tokio::time::timeout(within, state.wait_for(|s| matches!(s, State::Up(_)))).await;
-        if let Ok(Ok(state)) = waited
-            && let State::Up(live) = &*state
-        {
-            return Ok(Arc::clone(live));
+        let mut state = self.state.subscribe();
+        let standing = async {
+            loop {
+                let found = state.borrow_and_update().clone();
+                if let State::Up(live) = found {
+                    if live.connected() {
+                        return live;
+                    }
+                    // Whoever keeps it learns of it now, and not at his next look.
+                    live.lost.notify_one();
+                }
+                if state.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        if let Ok(live) = tokio::time::timeout(within, standing).await {
+            return Ok(live);
         }
         Err(match &*self.state.borrow() {
             State::Up(_) => "the connection was lost again".to_owned(),
@@ -115,10 +130,18 @@ impl Link {
         self.blocked.borrow().clone()
     }
 
-    /// Ends the connection with a farewell.
+    /// Ends the connection with a farewell. There is none after it.
     pub(super) async fn close(&self) {
         self.keeping.abort();
-        if let Some(live) = self.now() {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(kept) = kept {
+            // Until it has ended, it might still open another.
+            drop(kept.await);
+        }
+        let live = self.now();
+        self.state
+            .send_replace(State::Down(Arc::from("this process has said farewell")));
+        if let Some(live) = live {
             farewell(&live).await;
         }
     }
@@ -141,7 +164,7 @@ async fn farewell(live: &Live) {
 struct Keeper {
     opening: Opening,
     policy: Policy,
-    state: watch::Sender<State>,
+    state: Arc<watch::Sender<State>>,
     blocked: watch::Sender<Option<Arc<str>>>,
 }
 
@@ -179,7 +202,9 @@ impl Keeper {
         loop {
             let event = tokio::select! {
                 biased;
-                () = live.lost.notified() => return "it was given up: nothing moved on it".to_owned(),
+                () = live.lost.notified() => {
+                    return last_error.unwrap_or_else(|| "nothing moved on it, or it was found dead".to_owned());
+                }
                 event = events.next() => event,
                 _ = look.tick() => None,
             };

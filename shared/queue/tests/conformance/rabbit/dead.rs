@@ -1,13 +1,14 @@
 //! The dead: what the broker gave up is among them with the reason in words,
 //! what merely ran out is not, and what nobody can read blocks nobody.
 
-use super::broker::{OnRabbit, administrator, quiet};
+use super::broker::{OnRabbit, quiet};
 use crate::backend::Backend as _;
 use crate::kit::{dead, identity, message, next, nothing_comes};
-use lapin::options::BasicPublishOptions;
+use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use offboard_queue::{Message, Queue as _, QueueName};
+use offboard_servers::ADMINISTRATOR;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,8 +63,25 @@ async fn what_merely_ran_out_is_not_among_the_dead() {
     );
     nothing_comes(&mut consumer).await;
     // They are where whoever wonders may look.
-    let names = quiet().await.queues(&backend.vhost).unwrap();
-    assert!(names.contains(&"ob.v1.expired".to_owned()));
+    let (_connection, channel) = bare(&backend.vhost).await;
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let kept = channel.queue_declare("ob.v1.expired".into(), passive, FieldTable::default());
+    assert_eq!(kept.await.unwrap().message_count(), 20);
+}
+
+/// A bare channel as the administrator.
+async fn bare(vhost: &str) -> (Connection, Channel) {
+    let broker = quiet().await;
+    let (user, password) = (ADMINISTRATOR, broker.password());
+    let uri = format!("amqp://{user}:{password}@127.0.0.1:{}/{vhost}", broker.port());
+    let connection = Connection::connect(&uri, ConnectionProperties::default())
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,14 +91,7 @@ async fn what_nobody_can_read_blocks_nobody() {
         queue,
         proxy: _proxy,
     } = OnRabbit::with(|config| config.buried_max_bytes = 1_000).await;
-    let broker = quiet().await;
-    let address = administrator(broker, broker.port(), &vhost).address;
-    let (user, password) = (&address.user, broker.password());
-    let uri = format!("amqp://{user}:{password}@127.0.0.1:{}/{vhost}", broker.port());
-    let connection = Connection::connect(&uri, ConnectionProperties::default())
-        .await
-        .unwrap();
-    let channel = connection.create_channel().await.unwrap();
+    let (_connection, channel) = bare(&vhost).await;
     channel.confirm_select(Default::default()).await.unwrap();
     // No id, headers that are no text, a body that is no text and large.
     let mut headers = FieldTable::default();

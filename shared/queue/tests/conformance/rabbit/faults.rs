@@ -7,7 +7,7 @@ use crate::backend::Backend as _;
 use crate::kit::{identity, ids, message, messages, next, reports, take};
 use offboard_queue::rabbit::{Limits, RabbitError};
 use offboard_queue::{Consumer, Delivery, Message, Queue as _, QueueError, QueueName, RabbitQueue};
-use offboard_servers::{Direction, Proxy};
+use offboard_servers::{Direction, Proxy, Rabbit};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ async fn ended(consumer: &mut Box<dyn Consumer>) -> String {
         match tokio::time::timeout(Duration::from_secs(60), consumer.next()).await {
             Ok(Ok(_)) => {}
             Ok(Err(QueueError::ConsumerEnded { detail, .. })) => return detail,
-            other => panic!("not ended, but {:?}", other.map(|d| d.err())),
+            other => panic!("not ended, but {:?}", other.map(Result::err)),
         }
     }
 }
@@ -98,7 +98,7 @@ async fn a_killed_broker_keeps_what_it_confirmed() {
     while confirmed.lock().await.len() < 400 {
         tokio::task::yield_now().await;
     }
-    let broker = to(broker, |broker| broker.kill()).await;
+    let broker = to(broker, Rabbit::kill).await;
     ended(&mut waiting).await;
     publishing.join_all().await;
     let _broker = to(broker, |broker| broker.restart().unwrap()).await;
@@ -255,18 +255,22 @@ async fn a_subscription_on_which_nothing_moves_is_noticed_by_asking() {
         config.heartbeat = Duration::from_secs(600);
     })
     .await;
-    let mut consumer = queue.consume(&identity(), 10).await.unwrap();
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
     // Asked some times, it still counts.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    queue.publish(&identity(), vec![message("1")]).await.unwrap();
-    next(&mut consumer).await.ack().await.unwrap();
+    queue.publish(&identity(), messages(1..3)).await.unwrap();
+    comes(&mut consumer, "1").await;
+    // That the next comes shows that the acknowledgement has arrived.
+    let held = next(&mut consumer).await;
     proxy.stall(Direction::Both);
     ended(&mut consumer).await;
     // Else the broker would go on sending to the one that hears nothing.
     proxy.cut();
+    drop(held);
     let mut consumer = subscribed(&queue, &identity()).await;
-    published(&queue, &identity(), message("2")).await;
     comes(&mut consumer, "2").await;
+    published(&queue, &identity(), message("3")).await;
+    comes(&mut consumer, "3").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

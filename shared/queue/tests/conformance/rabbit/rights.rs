@@ -10,6 +10,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use offboard_domain::{Area, Lane};
 use offboard_queue::rabbit::{DISPATCHER, OBSERVER, WORKER, area_worker, site_worker};
 use offboard_queue::{Queue as _, QueueError, QueueName, RabbitQueue};
+use std::time::Duration;
 
 fn of_berlin() -> QueueName {
     QueueName::Assignments {
@@ -231,4 +232,38 @@ async fn who_does_not_say_who_he_is_is_nobody() {
         .map(|d| d.sender().map(str::to_owned))
         .collect();
     assert_eq!(senders, [Some(String::new()), Some(WORKER.to_owned())]);
+}
+
+/// The file that is deployed, on a broker: it is taken, all is there, and
+/// nobody comes in before the operator has given passwords.
+#[tokio::test]
+async fn the_deployed_definitions_are_taken_and_let_nobody_in() {
+    let broker = quiet().await;
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/rabbitmq/definitions.json");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut definitions: serde_json::Value = serde_json::from_str(&text).unwrap();
+    // The users are the whole broker's, and others' tests log in as them.
+    let mut renamed = Vec::new();
+    for user in definitions["users"].as_array_mut().unwrap() {
+        let name = format!("deployed-{}", user["name"].as_str().unwrap());
+        user["name"] = name.as_str().into();
+        renamed.push(name);
+    }
+    for of in ["permissions", "topic_permissions"] {
+        for permission in definitions[of].as_array_mut().unwrap() {
+            permission["user"] = format!("deployed-{}", permission["user"].as_str().unwrap()).into();
+        }
+    }
+    broker.import(&definitions).unwrap();
+    let expected = definitions["queues"].as_array().unwrap().len();
+    assert_eq!(broker.queues("offboard").unwrap().len(), expected);
+    for user in renamed {
+        for password in ["", "guest", &user] {
+            let mut config = config_of(broker, "offboard", &user);
+            config.address.password = Some(password.into());
+            let refused = RabbitQueue::connect(config, Duration::ZERO).await;
+            let why = refused.unwrap_err().to_string();
+            assert!(why.contains("ACCESS_REFUSED"), "{user} '{password}': {why}");
+        }
+    }
 }
