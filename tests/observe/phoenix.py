@@ -49,7 +49,7 @@ def main():
             break
         time.sleep(1)
     if not whole:
-        sys.exit(f"{len(found)} spans arrived, and no departure is whole among them")
+        sys.exit(f"{len(found)} spans arrived, and no closed departure is among them: the share that is traced is chosen by chance; run it again")
     case, story = max(whole.items(), key=lambda c: len(c[1]))
     names = {s["name"] for s in story}
     for name in ("accept departure", "publish ob.v1.identity.urgent", "process ob.v1.identity.urgent"):
