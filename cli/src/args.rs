@@ -2,7 +2,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use offboard_domain::{Digest, TenantId};
+use offboard_domain::{Area, Digest, Kind, System, TenantId};
+use offboard_runtime::config::did_you_mean;
 use std::path::PathBuf;
 
 const ABOUT: &str = "Runs the departure of a person from a company, to the end, and proves it.";
@@ -163,6 +164,54 @@ pub enum Command {
         after_help = "Other commands in the same folder talk to it.\n\nExamples:\n  offboard serve\n  OFFBOARD_LOG=debug offboard serve"
     )]
     Serve,
+    /// Dispatch: own a share of the cases, order and record (ledger and queue shared by processes)
+    #[command(
+        after_help = "Any number of them share the work. Ctrl-C hands over what it owns.\nSIGHUP reads the tenants' configuration anew.\n\nExamples:\n  offboard dispatcher\n  offboard -C /etc/offboard dispatcher"
+    )]
+    Dispatcher,
+    /// Work: carry out assignments of some areas (queue shared by processes)
+    #[command(
+        after_help = "Needs the broker and the tenants' systems, never the ledger.\nSIGHUP reads the tenants' configuration anew.\n\nExamples:\n  offboard worker --areas identity,mailbox\n  offboard worker --areas identity --site headquarters"
+    )]
+    Worker {
+        /// The areas, separated by commas; default: all
+        #[arg(long, value_delimiter = ',', value_name = "AREA", value_parser = area)]
+        areas: Vec<Area>,
+        /// The site whose systems are reached from here alone
+        #[arg(long)]
+        site: Option<String>,
+    },
+    /// Close: seal what is settled, with the signing key (ledger and queue shared by processes)
+    #[command(after_help = "Examples:\n  offboard closer")]
+    Closer,
+    /// Pause a tenant, a system or a kind of task: nothing new is begun, nothing is lost
+    #[command(
+        after_help = "What a worker is at already is finished. `offboard resume` with the same words ends it.\n\nExamples:\n  offboard pause --tenant contoso\n  offboard pause --tenant contoso --system m365 --until 4h\n  offboard pause --kind device.wipe            (of every tenant)"
+    )]
+    Pause {
+        /// What
+        #[command(flatten)]
+        what: PauseArgs,
+        /// Until when: a date, a date and time, or a span (90m, 4h, 2d); default: until resumed
+        #[arg(long, value_name = "WHEN")]
+        until: Option<String>,
+    },
+    /// End a pause; without words, show what is paused
+    #[command(after_help = "Examples:\n  offboard resume\n  offboard resume --tenant contoso --system m365")]
+    Resume {
+        /// What
+        #[command(flatten)]
+        what: PauseArgs,
+    },
+    /// Print what the broker must hold (queues, users, policies) as definitions that it imports
+    #[command(
+        after_help = "Passwords are read from the environment: OFFBOARD_BROKER_PASSWORD_<USER> with - as _,\nsuch as OFFBOARD_BROKER_PASSWORD_OFFBOARD_DISPATCHER. A user without one cannot log in.\nSites are those that the tenants' configuration names.\n\nExamples:\n  offboard topology > definitions.json"
+    )]
+    Topology {
+        /// The virtual host
+        #[arg(long, default_value = "/")]
+        vhost: String,
+    },
     /// List cases
     #[command(after_help = "Examples:\n  offboard list --open\n  offboard list --tenant contoso --json")]
     List {
@@ -301,6 +350,23 @@ pub enum Command {
     /// Print docs/states.md
     #[command(hide = true)]
     States,
+    /// Print docs/metrics.md
+    #[command(hide = true)]
+    Metrics,
+}
+
+/// What is paused.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Of this tenant; default: of every one
+    #[arg(long)]
+    pub tenant: Option<TenantId>,
+    /// In this system, as the tenant's configuration names it
+    #[arg(long)]
+    pub system: Option<System>,
+    /// Tasks of this kind
+    #[arg(long, value_parser = kind)]
+    pub kind: Option<Kind>,
 }
 
 /// What is planned for show.
@@ -344,6 +410,38 @@ pub enum Keys {
     },
     /// List the signing keys
     List,
+    /// Write the keys of some queues to a folder, for a worker that must not hold the dispatch key
+    #[command(
+        after_help = "Copy the folder's `queues` into the worker's keys folder.\n\nExamples:\n  offboard keys worker --areas identity,device --site headquarters --to /media/stick/keys"
+    )]
+    Worker {
+        /// The areas, separated by commas; default: all
+        #[arg(long, value_delimiter = ',', value_name = "AREA", value_parser = area)]
+        areas: Vec<Area>,
+        /// The worker's site
+        #[arg(long)]
+        site: Option<String>,
+        /// The folder to write to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+}
+
+fn area(text: &str) -> Result<Area, String> {
+    Area::named(text).filter(|a| Area::MACHINES.contains(a)).ok_or_else(|| {
+        let all: Vec<&str> = Area::MACHINES.iter().map(|a| a.word()).collect();
+        format!("expected one of {}", all.join(", "))
+    })
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    Kind::named(text).ok_or_else(|| {
+        let near = did_you_mean(text, Kind::ALL.iter().map(|k| k.name()));
+        match near {
+            Some(near) => format!("there is no such kind of task; did you mean {near}?"),
+            None => "there is no such kind of task; docs/tasks.md lists them".to_owned(),
+        }
+    })
 }
 
 #[cfg(test)]

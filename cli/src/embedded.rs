@@ -10,18 +10,17 @@
 //! what they reported is recorded; the closer finishes its seal; the ledger
 //! folds its log into the file and lets it go.
 
+use crate::backends::{self, OpenLedger, WhenNeeded};
+use crate::compose::{self, Settings};
 use crate::error::CliError;
 use crate::systems::Systems;
-use offboard_dispatcher::admission::Place;
+use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::control::{self, Request, Response, Server};
-use offboard_dispatcher::tenants::{Tenants, Terms};
-use offboard_dispatcher::{Closer, Engine, Parts};
-use offboard_domain::Lane;
-use offboard_ledger::{LedgerError, SqliteLedger};
+use offboard_dispatcher::{Closer, Engine};
 use offboard_queue::{LocalQueue, Queue, QueueName};
-use offboard_runtime::config::{Configuration, LedgerUrl, QueueUrl, StoreUrl};
-use offboard_runtime::keys::{EscrowMaster, MasterKey, SigningKey};
-use offboard_runtime::{Clock, private};
+use offboard_runtime::Clock;
+use offboard_runtime::config::{Configuration, LedgerUrl};
+use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys, SigningKey};
 use offboard_store::Store;
 use offboard_workers::{Concurrency, Context, Worker, WorkerConfig};
 use std::path::{Path, PathBuf};
@@ -30,8 +29,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The shard of an embedded installation.
+/// The shard of an embedded installation, of how many.
 const SHARD: u16 = 0;
+const SHARDS: u16 = 1;
 
 /// How long a shutdown lets attempts finish, in real time: most requests are
 /// answered within seconds, and what is cut off is begun again.
@@ -40,16 +40,13 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for reports to be recorded, in real time.
 const RECORDING: Duration = Duration::from_secs(5);
 
-/// Credit of each queue of assignments.
-pub type Limit = Box<dyn Fn(Place) -> u32 + Send + Sync>;
-
 /// What differs from the configuration.
 #[derive(Default)]
 pub struct Overrides {
     /// Other systems than those configured.
     pub systems: Option<Systems>,
-    /// Another credit of each queue.
-    pub limit: Option<Limit>,
+    /// Other limits of what may be in flight.
+    pub limits: Option<Limits>,
     /// How many attempts run at the same time in each area.
     pub concurrency: Option<Concurrency>,
     /// How long a shutdown lets attempts finish.
@@ -61,7 +58,7 @@ pub struct Overrides {
 /// A running installation.
 pub struct Embedded {
     engine: Arc<Engine>,
-    ledger: Arc<SqliteLedger>,
+    ledger: OpenLedger,
     queue: Arc<LocalQueue>,
     evidence: PathBuf,
     recovered: usize,
@@ -89,17 +86,31 @@ impl Embedded {
     /// [`CliError`] if another process holds the working folder, or a key,
     /// file or address cannot be used.
     pub async fn start(config: &Configuration, clock: Arc<dyn Clock>, overrides: Overrides) -> Result<Self, CliError> {
+        if backends::is_shared(config) {
+            return Err(shared());
+        }
         let systems = match overrides.systems {
             Some(systems) => systems,
             None => Systems::open(config)?,
         };
-        let limit = overrides.limit.unwrap_or_else(|| configured(config));
-        let opened = Opened::open(config, clock.clone(), &systems, limit)?;
-        let Opened { engine, ledger, queue } = opened;
+        let limits = overrides.limits.unwrap_or_else(|| compose::limits(config));
+        // One process: what is signed here is read here, until it ends.
+        let dispatch = DispatchKey::ephemeral()?;
+        let settings = Settings {
+            clock: clock.clone(),
+            limits,
+            dispatch: dispatch.clone(),
+            shards: SHARDS,
+            keeping: None,
+        };
+        let ledger = OpenLedger::open(config).await?;
+        let queue = backends::local(&clock);
+        let engine = compose::engine(config, &systems, &ledger, queue.clone(), settings)?;
         let (stops, ordering, working, recording) = Stops::new();
         let mut tasks = Vec::new();
         if !overrides.no_control {
-            let server = Server::bind(&socket(config))?;
+            let path = socket(config).ok_or_else(shared)?;
+            let server = Server::bind(&path)?;
             tasks.push(tokio::spawn(server.run(engine.clone(), recording.clone())));
         }
         let evidence = config.engine.evidence.clone();
@@ -107,11 +118,12 @@ impl Embedded {
         let closer = Closer::new(engine.clone(), signing.expose().clone(), Store::folder(&evidence)?);
         let worker = Worker::new(
             WorkerConfig {
-                concurrency: overrides.concurrency.unwrap_or_else(|| concurrency(config)),
+                concurrency: overrides.concurrency.unwrap_or_else(|| compose::concurrency(config)),
                 grace: overrides.grace.unwrap_or(GRACE),
                 ..WorkerConfig::default()
             },
             queue.clone(),
+            QueueKeys::Dispatch(dispatch),
             Context {
                 store: engine.store().clone(),
                 connectors: Arc::new(systems),
@@ -121,6 +133,7 @@ impl Embedded {
         );
         let recovered = engine.recover().await?;
         tasks.push(tokio::spawn(engine.clone().take_reports(SHARD, recording.clone())));
+        tasks.push(tokio::spawn(engine.clone().watch(recording.clone())));
         tasks.push(tokio::spawn(closer.run(recording)));
         let tasks = Tasks {
             ordering: vec![
@@ -224,7 +237,7 @@ async fn recorded(queue: &LocalQueue) {
         let left: u64 = depths
             .iter()
             .filter(|d| d.queue == reports)
-            .map(|d| d.ready + d.unacknowledged)
+            .map(|d| d.ready + d.unacknowledged.unwrap_or(0))
             .sum();
         if left == 0 {
             return;
@@ -238,90 +251,45 @@ pub struct Opened {
     /// The engine.
     pub engine: Arc<Engine>,
     /// Its ledger.
-    pub ledger: Arc<SqliteLedger>,
-    queue: Arc<LocalQueue>,
+    pub ledger: OpenLedger,
 }
 
 impl Opened {
     /// Opens the ledger to look at it and to order something, in a process
-    /// that carries nothing out: without credit nothing is ever assigned.
+    /// that carries nothing out: it owns no case, so nothing is ever assigned.
     ///
     /// # Errors
     /// As [`Embedded::start`].
-    pub fn idle(config: &Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
+    pub async fn idle(config: &Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
         let systems = Systems::open(config)?;
-        Self::open(config, clock, &systems, Box::new(|_| 0))
-    }
-
-    fn open(config: &Configuration, clock: Arc<dyn Clock>, systems: &Systems, limit: Limit) -> Result<Self, CliError> {
-        let LedgerUrl::Sqlite(file) = &config.engine.ledger;
-        let StoreUrl::Folder(store) = &config.engine.store;
-        let QueueUrl::Memory = config.engine.queue;
-        if let Some(folder) = file.parent() {
-            private::create_folder(folder)?;
-        }
-        let ledger = SqliteLedger::open(file).map_err(|e| match &e {
-            LedgerError::Held { .. } => CliError::of(&e).held(),
-            _ => CliError::of(&e),
-        })?;
-        let time = clock.clone();
-        let queue = Arc::new(LocalQueue::new(Arc::new(move || time.now())));
-        let master = MasterKey::load(&config.engine.keys)?;
-        let engine = Engine::new(Parts {
-            ledger: ledger.clone(),
-            queue: queue.clone(),
-            store: Store::folder(store)?,
-            clock,
-            tenants: tenants(config, systems),
-            master: *master.expose(),
-            entropy: Arc::new(salt),
-            limit,
-        });
-        Ok(Self { engine, ledger, queue })
+        let ledger = OpenLedger::open(config).await?;
+        let shared = backends::is_shared(config);
+        let queue: Arc<dyn Queue> = if shared {
+            Arc::new(WhenNeeded::new(config, clock.clone()))
+        } else {
+            backends::local(&clock)
+        };
+        let settings = Settings {
+            limits: Limits::none(),
+            shards: if shared { config.engine.shards } else { SHARDS },
+            ..Settings::of(config, clock, DispatchKey::ephemeral()?)
+        };
+        let engine = compose::engine(config, &systems, &ledger, queue, settings)?;
+        Ok(Self { engine, ledger })
     }
 }
 
-/// The control socket of a working folder: beside the ledger that it speaks for.
+/// The control socket of a working folder, beside the ledger that it speaks
+/// for; none where the ledger is a server's.
 #[must_use]
-pub fn socket(config: &Configuration) -> PathBuf {
-    let LedgerUrl::Sqlite(file) = &config.engine.ledger;
-    file.with_file_name("offboard.sock")
-}
-
-/// What the dispatcher needs to know of each tenant.
-#[must_use]
-pub fn tenants(config: &Configuration, systems: &Systems) -> Tenants {
-    let terms = |t: &offboard_runtime::config::Tenant| Terms {
-        policy: Arc::new(t.policy.clone()),
-        capabilities: Arc::new(systems.capabilities(&t.id)),
-        weight: t.weight,
-    };
-    Tenants(config.tenants.values().map(|t| (t.id.clone(), terms(t))).collect())
-}
-
-fn configured(config: &Configuration) -> Limit {
-    let admission = config.engine.admission.clone();
-    Box::new(move |place| {
-        let credit = admission.credit.get(&place).copied().unwrap_or_default();
-        match place.1 {
-            Lane::Urgent => credit.min(admission.urgent_cap),
-            Lane::Normal => credit,
-        }
-    })
-}
-
-/// Half as many of the normal lane as of the urgent one, so that what is
-/// urgent always finds a hand free.
-fn concurrency(config: &Configuration) -> Concurrency {
-    let most = config.engine.admission.prefetch.max(1);
-    Concurrency {
-        urgent: most,
-        normal: (most / 2).max(1),
+pub fn socket(config: &Configuration) -> Option<PathBuf> {
+    match &config.engine.ledger {
+        LedgerUrl::Sqlite(file) => Some(file.with_file_name("offboard.sock")),
+        LedgerUrl::Redis(_) => None,
     }
 }
 
-fn salt() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the system gives random bytes: without them no case may be opened");
-    bytes
+fn shared() -> CliError {
+    CliError::usage("this folder's ledger and queue are shared by processes, and this command is all of them in one")
+        .next("run `offboard dispatcher`, `offboard worker` and `offboard closer`, or all three with `offboard serve`; hand departures to them with `offboard submit FILE`")
 }

@@ -8,13 +8,17 @@
 //! to every request, whether this process carries things out or another one.
 
 pub mod args;
+pub mod backends;
 mod commands;
+pub mod compose;
 pub mod embedded;
 pub mod error;
 mod intake;
 pub mod out;
 pub mod preview;
 pub mod progress;
+pub mod reload;
+pub mod roles;
 pub mod session;
 pub mod show;
 pub mod systems;

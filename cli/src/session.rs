@@ -23,7 +23,7 @@ pub enum Session {
     /// Another process serves the folder.
     Served(Box<Client>),
     /// Nobody does; it is open here.
-    Alone(Opened),
+    Alone(Box<Opened>),
 }
 
 impl Session {
@@ -36,11 +36,13 @@ impl Session {
         let path = socket(config);
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(client) = Client::connect(&path).await? {
+            if let Some(path) = &path
+                && let Some(client) = Client::connect(path).await?
+            {
                 return Ok(Self::Served(Box::new(client)));
             }
-            match Opened::idle(config, clock.clone()) {
-                Ok(opened) => return Ok(Self::Alone(opened)),
+            match Opened::idle(config, clock.clone()).await {
+                Ok(opened) => return Ok(Self::Alone(Box::new(opened))),
                 Err(error) if error.is_held() && Instant::now() < until => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(error) => return Err(error),
             }

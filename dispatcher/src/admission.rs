@@ -26,24 +26,106 @@ pub fn places() -> impl Iterator<Item = Place> {
         .flat_map(|a| [(*a, Lane::Urgent), (*a, Lane::Normal)])
 }
 
+/// How much may be in flight.
+pub struct Limits {
+    /// In each queue.
+    pub credit: Box<dyn Fn(Place) -> u32 + Send + Sync>,
+    /// In all urgent lanes together: beyond it, what is urgent waits its turn
+    /// there and cannot starve the rest.
+    pub urgent_together: u32,
+    /// The most that one tenant may hold of a queue's credit, in percent (at
+    /// least one assignment): a tenant whose vendor is slow leaves room for the
+    /// others also when it came first.
+    pub tenant_percent: u32,
+}
+
+impl Limits {
+    /// The same credit for every queue, and no other limit.
+    #[must_use]
+    pub fn each(credit: u32) -> Self {
+        Self {
+            credit: Box::new(move |_| credit),
+            urgent_together: u32::MAX,
+            tenant_percent: 100,
+        }
+    }
+
+    /// Nothing at all: whoever has this assigns nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::each(0)
+    }
+}
+
 #[derive(Debug, Default, Clone, Copy)]
 struct Use {
-    limit: u32,
     in_flight: u32,
     reserved: u32,
 }
 
 impl Use {
-    fn free(self) -> u32 {
-        self.limit.saturating_sub(self.in_flight.saturating_add(self.reserved))
+    fn all(self) -> u32 {
+        self.in_flight.saturating_add(self.reserved)
     }
 }
 
+/// One queue's credit and who uses it.
 #[derive(Default)]
+struct Queue {
+    limit: u32,
+    tenant_limit: u32,
+    used: Use,
+    by_tenant: BTreeMap<TenantId, Use>,
+    waiting: FairQueue<CaseId>,
+}
+
+impl Queue {
+    fn free(&self) -> u32 {
+        self.limit.saturating_sub(self.used.all())
+    }
+
+    fn free_for(&self, tenant: &TenantId) -> u32 {
+        let used = self.by_tenant.get(tenant).map_or(0, |u| u.all());
+        self.free().min(self.tenant_limit.saturating_sub(used))
+    }
+
+    fn change(&mut self, tenant: &TenantId, change: impl Fn(&mut Use)) {
+        change(&mut self.used);
+        if let Some(mine) = self.by_tenant.get_mut(tenant) {
+            change(mine);
+            if mine.all() == 0 {
+                self.by_tenant.remove(tenant);
+            }
+        } else {
+            let mut mine = Use::default();
+            change(&mut mine);
+            if mine.all() > 0 {
+                self.by_tenant.insert(tenant.clone(), mine);
+            }
+        }
+    }
+
+    fn someone_may(&self) -> bool {
+        self.free() > 0 && !self.waiting.is_empty()
+    }
+}
+
 struct State {
-    used: BTreeMap<Place, Use>,
-    waiting: BTreeMap<Place, FairQueue<CaseId>>,
+    queues: BTreeMap<Place, Queue>,
     queued: BTreeSet<(Place, CaseId)>,
+    urgent_together: u32,
+}
+
+impl State {
+    /// What is free of all urgent lanes together; for a normal lane no limit.
+    fn free_together(&self, lane: Lane) -> u32 {
+        if lane != Lane::Urgent {
+            return u32::MAX;
+        }
+        let urgent = self.queues.iter().filter(|((_, l), _)| *l == Lane::Urgent);
+        let used: u32 = urgent.map(|(_, q)| q.used.all()).sum();
+        self.urgent_together.saturating_sub(used)
+    }
 }
 
 /// A case that may have one assignment of a queue, for which credit is reserved.
@@ -57,6 +139,19 @@ pub struct Admitted {
     pub credit: Credit,
 }
 
+/// How loaded one queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Which queue.
+    pub place: Place,
+    /// Assignments in flight.
+    pub in_flight: u32,
+    /// Cases that wait for credit.
+    pub waiting: usize,
+    /// Most assignments that may be in flight.
+    pub credit: u32,
+}
+
 /// Who may put what in flight.
 pub struct Admission {
     state: Mutex<State>,
@@ -67,24 +162,23 @@ pub struct Admission {
 impl Admission {
     /// Credit for each queue.
     #[must_use]
-    pub fn new(limit: impl Fn(Place) -> u32) -> Self {
-        let used = places()
-            .map(|p| {
-                (
-                    p,
-                    Use {
-                        limit: limit(p),
-                        ..Use::default()
-                    },
-                )
-            })
-            .collect();
-        let waiting = places().map(|p| (p, FairQueue::default())).collect();
+    pub fn new(limits: &Limits) -> Self {
+        let queue = |place| {
+            let limit = (limits.credit)(place);
+            let share = u64::from(limit) * u64::from(limits.tenant_percent.min(100)) / 100;
+            let tenant_limit = u32::try_from(share).unwrap_or(limit).max(1);
+            let queue = Queue {
+                limit,
+                tenant_limit,
+                ..Queue::default()
+            };
+            (place, queue)
+        };
         Self {
             state: Mutex::new(State {
-                used,
-                waiting,
+                queues: places().map(queue).collect(),
                 queued: BTreeSet::new(),
+                urgent_together: limits.urgent_together,
             }),
             changed: Notify::new(),
         }
@@ -94,42 +188,51 @@ impl Admission {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves credit for a decision: of each queue that nobody waits for.
+    /// Reserves credit for a decision about a case of this tenant: of each
+    /// queue that nobody waits for.
     #[must_use]
-    pub fn reserve(&self) -> Credit {
+    pub fn reserve(&self, tenant: &TenantId) -> Credit {
         let mut state = self.state();
         let mut credit = Credit::NONE;
-        let State { used, waiting, .. } = &mut *state;
-        for (place, u) in used {
-            let others_wait = waiting.get(place).is_some_and(|w| !w.is_empty());
-            let n = if others_wait { 0 } else { u.free().min(RESERVE_MOST) };
-            u.reserved += n;
-            credit.set(place.0, place.1, n);
+        let mut together = state.free_together(Lane::Urgent);
+        for (place, queue) in &mut state.queues {
+            if !queue.waiting.is_empty() {
+                continue;
+            }
+            let mut n = queue.free_for(tenant).min(RESERVE_MOST);
+            if place.1 == Lane::Urgent {
+                n = n.min(together);
+                together -= n;
+            }
+            if n > 0 {
+                queue.change(tenant, |u| u.reserved += n);
+                credit.set(place.0, place.1, n);
+            }
         }
         credit
     }
 
     /// Ends a reservation, and counts what the case has in flight now instead
     /// of what it had.
-    pub fn settle(&self, reserved: Credit, before: Option<&Case>, after: Option<&Case>) {
+    pub fn settle(&self, tenant: &TenantId, reserved: Credit, before: Option<&Case>, after: Option<&Case>) {
         let mut state = self.state();
-        for (place, u) in &mut state.used {
-            u.reserved = u.reserved.saturating_sub(reserved.get(place.0, place.1));
+        for (place, queue) in &mut state.queues {
+            let n = reserved.get(place.0, place.1);
+            if n > 0 {
+                queue.change(tenant, |u| u.reserved = u.reserved.saturating_sub(n));
+            }
         }
         for (area, lane, n) in before.into_iter().flat_map(Case::in_flight_by_queue) {
-            if let Some(u) = state.used.get_mut(&(area, lane)) {
-                u.in_flight = u.in_flight.saturating_sub(n);
+            if let Some(queue) = state.queues.get_mut(&(area, lane)) {
+                queue.change(tenant, |u| u.in_flight = u.in_flight.saturating_sub(n));
             }
         }
         for (area, lane, n) in after.into_iter().flat_map(Case::in_flight_by_queue) {
-            if let Some(u) = state.used.get_mut(&(area, lane)) {
-                u.in_flight += n;
+            if let Some(queue) = state.queues.get_mut(&(area, lane)) {
+                queue.change(tenant, |u| u.in_flight += n);
             }
         }
-        let someone_may_go = state
-            .used
-            .iter()
-            .any(|(p, u)| u.free() > 0 && state.waiting.get(p).is_some_and(|w| !w.is_empty()));
+        let someone_may_go = state.queues.values().any(Queue::someone_may);
         drop(state);
         if someone_may_go {
             self.changed.notify_one();
@@ -140,12 +243,12 @@ impl Admission {
     pub fn wait(&self, place: Place, tenant: &TenantId, weight: u32, case: CaseId) {
         let mut state = self.state();
         if state.queued.insert((place, case)) {
-            if let Some(w) = state.waiting.get_mut(&place) {
-                w.push(tenant, weight, case);
-            }
-            let free = state.used.get(&place).is_some_and(|u| u.free() > 0);
+            let may = state.queues.get_mut(&place).is_some_and(|queue| {
+                queue.waiting.push(tenant, weight, case);
+                queue.free() > 0
+            });
             drop(state);
-            if free {
+            if may {
                 self.changed.notify_one();
             }
         }
@@ -155,28 +258,40 @@ impl Admission {
     /// lanes first.
     pub fn admit(&self) -> Option<Admitted> {
         let mut state = self.state();
-        let lanes = [Lane::Urgent, Lane::Normal];
-        let place = lanes
-            .iter()
-            .flat_map(|l| Area::MACHINES.iter().map(move |a| (*a, *l)))
-            .find(|p| {
-                state.used.get(p).is_some_and(|u| u.free() > 0) && state.waiting.get(p).is_some_and(|w| !w.is_empty())
-            })?;
-        let (tenant, case) = state.waiting.get_mut(&place)?.pop()?;
-        state.queued.remove(&(place, case));
-        let mut credit = Credit::NONE;
-        if let Some(u) = state.used.get_mut(&place) {
-            u.reserved += 1;
-            credit.set(place.0, place.1, 1);
+        for lane in [Lane::Urgent, Lane::Normal] {
+            if state.free_together(lane) == 0 {
+                continue;
+            }
+            for area in Area::MACHINES {
+                let place = (*area, lane);
+                let Some(queue) = state.queues.get_mut(&place).filter(|q| q.someone_may()) else {
+                    continue;
+                };
+                let Queue {
+                    tenant_limit,
+                    by_tenant,
+                    waiting,
+                    ..
+                } = queue;
+                let may = |t: &TenantId| by_tenant.get(t).map_or(0, |u| u.all()) < *tenant_limit;
+                let Some((tenant, case)) = waiting.pop_where(may) else {
+                    continue;
+                };
+                queue.change(&tenant, |u| u.reserved += 1);
+                state.queued.remove(&(place, case));
+                let mut credit = Credit::NONE;
+                credit.set(place.0, place.1, 1);
+                return Some(Admitted { tenant, case, credit });
+            }
         }
-        Some(Admitted { tenant, case, credit })
+        None
     }
 
     /// Whether nothing is in flight, reserved or waiting.
     #[must_use]
     pub fn idle(&self) -> bool {
         let state = self.state();
-        state.used.values().all(|u| u.in_flight == 0 && u.reserved == 0) && state.queued.is_empty()
+        state.queues.values().all(|q| q.used.all() == 0) && state.queued.is_empty()
     }
 
     /// What is in flight, reserved and waiting, in words.
@@ -184,27 +299,32 @@ impl Admission {
     pub fn holdings(&self) -> String {
         let state = self.state();
         let mut words = Vec::new();
-        for ((area, lane), u) in &state.used {
-            let waiting = state.waiting.get(&(*area, *lane)).map_or(0, FairQueue::len);
-            if u.in_flight > 0 || u.reserved > 0 || waiting > 0 {
+        for ((area, lane), q) in &state.queues {
+            let waiting = q.waiting.len();
+            if q.used.all() > 0 || waiting > 0 {
                 let lane = lane.word();
                 words.push(format!(
                     "{area}.{lane}: {} in flight, {} reserved, {waiting} waiting",
-                    u.in_flight, u.reserved
+                    q.used.in_flight, q.used.reserved
                 ));
             }
         }
         words.join("; ")
     }
 
-    /// What is in flight and what waits, for each queue.
+    /// What is in flight, what waits and what credit there is, for each queue.
     #[must_use]
-    pub fn load(&self) -> Vec<(Place, u32, usize)> {
+    pub fn load(&self) -> Vec<Load> {
         let state = self.state();
         state
-            .used
+            .queues
             .iter()
-            .map(|(p, u)| (*p, u.in_flight, state.waiting.get(p).map_or(0, FairQueue::len)))
+            .map(|(place, q)| Load {
+                place: *place,
+                in_flight: q.used.in_flight,
+                waiting: q.waiting.len(),
+                credit: q.limit,
+            })
             .collect()
     }
 }
@@ -217,25 +337,28 @@ mod tests {
         CaseId([n; 10])
     }
 
+    fn tenant(name: &str) -> TenantId {
+        TenantId::new(name).unwrap()
+    }
+
     #[test]
     fn what_is_reserved_cannot_be_reserved_again() {
-        let a = Admission::new(|_| 10);
-        let first = a.reserve();
+        let (a, t) = (Admission::new(&Limits::each(10)), tenant("acme"));
+        let first = a.reserve(&t);
         assert_eq!(first.get(Area::Identity, Lane::Urgent), 8);
-        assert_eq!(a.reserve().get(Area::Identity, Lane::Urgent), 2);
-        assert_eq!(a.reserve().get(Area::Identity, Lane::Urgent), 0);
-        a.settle(first, None, None);
-        assert_eq!(a.reserve().get(Area::Identity, Lane::Urgent), 8);
+        assert_eq!(a.reserve(&t).get(Area::Identity, Lane::Urgent), 2);
+        assert_eq!(a.reserve(&t).get(Area::Identity, Lane::Urgent), 0);
+        a.settle(&t, first, None, None);
+        assert_eq!(a.reserve(&t).get(Area::Identity, Lane::Urgent), 8);
     }
 
     #[test]
     fn whoever_waits_goes_before_whoever_comes() {
-        let a = Admission::new(|_| 4);
-        let t = TenantId::new("acme").unwrap();
+        let (a, t) = (Admission::new(&Limits::each(4)), tenant("acme"));
         let place = (Area::Mailbox, Lane::Normal);
         a.wait(place, &t, 1, id(1));
         a.wait(place, &t, 1, id(1));
-        assert_eq!(a.reserve().get(Area::Mailbox, Lane::Normal), 0);
+        assert_eq!(a.reserve(&t).get(Area::Mailbox, Lane::Normal), 0);
         let admitted = a.admit().unwrap();
         assert_eq!(admitted.case, id(1));
         assert_eq!(admitted.credit.get(Area::Mailbox, Lane::Normal), 1);
@@ -244,13 +367,57 @@ mod tests {
 
     #[test]
     fn nobody_is_admitted_beyond_the_limit() {
-        let a = Admission::new(|_| 2);
-        let t = TenantId::new("acme").unwrap();
+        let (a, t) = (Admission::new(&Limits::each(2)), tenant("acme"));
         for n in 0..5 {
             a.wait((Area::Device, Lane::Urgent), &t, 1, id(n));
         }
         assert!(a.admit().is_some());
         assert!(a.admit().is_some());
         assert!(a.admit().is_none());
+    }
+
+    #[test]
+    fn all_urgent_lanes_together_stay_under_their_cap() {
+        let a = Admission::new(&Limits {
+            urgent_together: 3,
+            ..Limits::each(2)
+        });
+        let t = tenant("acme");
+        let reserved = a.reserve(&t);
+        let urgent: u32 = Area::MACHINES
+            .iter()
+            .map(|area| reserved.get(*area, Lane::Urgent))
+            .sum();
+        assert_eq!(urgent, 3);
+        let normal: u32 = Area::MACHINES
+            .iter()
+            .map(|area| reserved.get(*area, Lane::Normal))
+            .sum();
+        assert_eq!(
+            normal,
+            2 * u32::try_from(Area::MACHINES.len()).unwrap(),
+            "the rest is not starved"
+        );
+        a.wait((Area::Desk, Lane::Urgent), &t, 1, id(1));
+        assert!(a.admit().is_none());
+        a.settle(&t, reserved, None, None);
+        assert!(a.admit().is_some());
+    }
+
+    #[test]
+    fn a_tenant_that_came_first_leaves_room_for_another() {
+        let a = Admission::new(&Limits {
+            tenant_percent: 75,
+            ..Limits::each(8)
+        });
+        let (slow, other) = (tenant("slow"), tenant("other"));
+        let place = (Area::Identity, Lane::Normal);
+        assert_eq!(a.reserve(&slow).get(place.0, place.1), 6);
+        for n in 0..4 {
+            a.wait(place, &slow, 1, id(n));
+        }
+        assert!(a.admit().is_none(), "its share is in use");
+        a.wait(place, &other, 1, id(9));
+        assert_eq!(a.admit().unwrap().tenant, other);
     }
 }

@@ -2,16 +2,25 @@
 //!
 //! It reads the case's history anew from the ledger, checks its chain, makes
 //! the statement from the events alone, signs it, puts it into the evidence
-//! store, and only then says that the case is closed. Everything it writes
-//! follows from the history, so doing it twice leaves the same files.
+//! store, and only then says that the case is closed. A case that was called off
+//! or refused is accounted for in the same way. Everything it writes follows from
+//! the history, so doing it twice leaves the same files.
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Held};
 use crate::page;
+use crate::reports::settle;
 use ed25519_dalek::SigningKey;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use offboard_domain::event::open_event;
 use offboard_domain::evidence::{self, Recorded};
-use offboard_domain::{CaseId, CaseState, Command, Digest, Refusal, TenantId};
+use offboard_domain::{CaseId, Command, Digest, Refusal, TenantId};
+use offboard_queue::{Consumer, Delivery, Message, QueueError, QueueName};
+use offboard_runtime::health::{self, Pulse};
+use offboard_runtime::telemetry::trace;
 use offboard_store::Store;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -24,8 +33,36 @@ pub struct Sealed {
     pub digest: Digest,
 }
 
-/// Rest after a failure before the next try, in milliseconds of engine time.
-const AFTER_FAILURE_MS: i64 = 10_000;
+/// How many cases are sealed at the same time: enough that their writes to the
+/// store overlap.
+const AT_HAND: u16 = 32;
+
+/// Pause before subscribing again, in milliseconds of engine time.
+const RESUBSCRIBE_MS: i64 = 1_000;
+
+/// An order to seal a case. It needs no proof: the closer believes the history alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToSeal {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which case.
+    pub case: CaseId,
+    /// At which version it was ready.
+    pub version: u64,
+}
+
+impl ToSeal {
+    /// As it travels.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        Message {
+            id: format!("seal-{}-{}", self.case, self.version),
+            headers: BTreeMap::new(),
+            body: serde_json::to_vec(self).expect("an order to seal is plain data").into(),
+            expires_at: None,
+        }
+    }
+}
 
 /// The closer.
 pub struct Closer {
@@ -43,32 +80,67 @@ impl Closer {
 
     /// Seals what is to be sealed, until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let Some(mut to_seal) = self.engine.take_sealing() else {
-            tracing::error!("this engine has a closer already");
-            return;
-        };
-        loop {
-            let next = tokio::select! {
-                biased;
-                _ = stop.changed() => return,
-                next = to_seal.recv() => next,
-            };
-            let Some((tenant, case)) = next else { return };
-            match self.seal(&tenant, case).await {
-                Ok(Some(sealed)) => tracing::info!(%case, evidence = %sealed.digest, "sealed"),
-                Ok(None) => {}
-                Err(error) => {
-                    match error {
-                        EngineError::Seal { .. } | EngineError::History { .. } => {
-                            tracing::error!(%case, %error, "failed to seal a history that does not bear itself out; trying again");
-                        }
-                        error => tracing::warn!(%case, %error, "failed to seal; trying again"),
+        let pulse = health::pulse("closer");
+        while !*stop.borrow() {
+            match self.engine.queue.consume(&QueueName::Sealing, AT_HAND).await {
+                Ok(consumer) => {
+                    if let Err(ended) = self.seal_from(consumer, &pulse, &mut stop).await {
+                        tracing::warn!(error = %ended, "the closer's consumer ended; subscribing again");
                     }
-                    let again = self.engine.clock.now().plus(AFTER_FAILURE_MS);
-                    self.engine.timers.set(&tenant, case, Some(again));
                 }
+                Err(error) => tracing::warn!(%error, "the closer failed to subscribe; trying again"),
+            }
+            if !*stop.borrow() {
+                let again = self.engine.clock.now().plus(RESUBSCRIBE_MS);
+                self.engine.clock.sleep_until(again).await;
             }
         }
+        pulse.end();
+    }
+
+    async fn seal_from(
+        &self,
+        mut consumer: Box<dyn Consumer>,
+        pulse: &Pulse,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), QueueError> {
+        let mut at_hand = FuturesUnordered::new();
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(()) = at_hand.next(), if !at_hand.is_empty() => {}
+                _ = stop.changed() => break Ok(()),
+                () = pulse.next() => {}
+                delivery = consumer.next() => match delivery {
+                    Ok(delivery) => at_hand.push(self.take_one(delivery)),
+                    Err(ended) => break Err(ended),
+                },
+            }
+        };
+        while at_hand.next().await.is_some() {}
+        result
+    }
+
+    async fn take_one(&self, delivery: Box<dyn Delivery>) {
+        let wanted: ToSeal = match serde_json::from_slice(&delivery.message().body) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                tracing::error!(%error, "an order to seal does not read; it is buried");
+                return settle(delivery.bury(&format!("not an order to seal: {error}")).await);
+            }
+        };
+        let (tenant, case) = (&wanted.tenant, wanted.case);
+        match self.seal(tenant, case).await {
+            Ok(Some(sealed)) => tracing::info!(%case, evidence = %sealed.digest, "sealed"),
+            // Sealed before, or something has happened since: the owner says so again.
+            Ok(None) => {}
+            Err(error @ (EngineError::Seal { .. } | EngineError::History { .. })) => {
+                tracing::error!(%case, %error, "failed to seal a history that does not bear itself out; trying again");
+            }
+            Err(error) => tracing::warn!(%case, %error, "failed to seal; trying again"),
+        }
+        // What failed is ordered again by the case's own wake-up.
+        settle(delivery.ack().await);
     }
 
     /// Seals a case; none if it is not (or no longer) to be sealed.
@@ -76,14 +148,23 @@ impl Closer {
     /// # Errors
     /// [`EngineError`] if its history does not verify, or something failed.
     pub async fn seal(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Sealed>, EngineError> {
-        let seal_error = |detail: String| EngineError::Seal { case: id, detail };
         let Some(held) = self.engine.load(tenant, id).await? else {
             return Ok(None);
         };
-        if held.case.state != CaseState::Sealing {
+        if !held.case.is_to_be_sealed() {
             return Ok(None);
         }
-        let history = self.engine.ledger.read(tenant, id, 1).await?;
+        let span = trace::close(tenant, id, held.case.traceparent.as_deref());
+        let sealed = span.within(self.seal_held(tenant, id, held)).await;
+        if sealed.is_err() {
+            span.failed("not_sealed");
+        }
+        sealed
+    }
+
+    async fn seal_held(&self, tenant: &TenantId, id: CaseId, held: Held) -> Result<Option<Sealed>, EngineError> {
+        let seal_error = |detail: String| EngineError::Seal { case: id, detail };
+        let history = self.engine.whole(tenant, id).await?;
         let recorded = history
             .records
             .into_iter()
@@ -115,6 +196,7 @@ impl Closer {
                 .await
                 .map_err(|e| EngineError::Store(e.to_string()))?;
         }
+        self.engine.keep_head(tenant, &held.case, version).await?;
         let key_id = evidence::key_id(&self.key.verifying_key());
         match self
             .engine

@@ -5,18 +5,27 @@
 //! in, is decided on the folded case, appended, and what it caused is
 //! published. Whatever is lost on the way — a message, a worker, this process —
 //! is ordered again from the ledger.
+//!
+//! It owns the cases of its shards, and only for those it assigns, publishes
+//! and keeps time. Of any other case it may append a fact of its own — a
+//! departure, an approval, a seal — and leaves it for the owner to find. That
+//! is how the command line and the closer use the same engine: they own
+//! nothing. Safety does not rest on owning but on the append's version check.
 
-use crate::admission::{Admission, Place};
+use crate::admission::{Admission, Limits};
+use crate::archive::Keeping;
 use crate::tenants::Tenants;
 use crate::timers::Timers;
-use offboard_domain::{Case, CaseId, CaseKey, TaskId, TenantId, Timestamp};
-use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError};
+use offboard_domain::{Case, CaseId, CaseKey, Credit, TaskId, TenantId, Timestamp};
+use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError, Shard};
 use offboard_queue::{Queue, QueueError};
 use offboard_runtime::Clock;
+use offboard_runtime::keys::DispatchKey;
 use offboard_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// How many bytes of randomness a new case's salt takes.
 pub type Entropy = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
@@ -37,8 +46,16 @@ pub struct Parts {
     pub master: [u8; 32],
     /// Where the salts of new cases come from.
     pub entropy: Entropy,
-    /// Credit of each queue of assignments.
-    pub limit: Box<dyn Fn(Place) -> u32 + Send + Sync>,
+    /// How much may be in flight.
+    pub limits: Limits,
+    /// With what assignments are authenticated, and reports recognised.
+    pub dispatch: DispatchKey,
+    /// Over how many shards the tenants are spread; the same for every process
+    /// of an installation.
+    pub shards: u16,
+    /// What of a shared ledger is kept in the store; none for a ledger that is
+    /// a file of this process alone.
+    pub keeping: Option<Keeping>,
 }
 
 /// One owned case. Locked while it is decided and appended.
@@ -53,6 +70,12 @@ pub(crate) struct Held {
 /// A case's place in memory; empty until it was read.
 pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<Held>>>;
 
+/// A slot, and whose case is in it.
+struct Placed {
+    tenant: TenantId,
+    slot: Slot,
+}
+
 /// The engine.
 pub struct Engine {
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -64,9 +87,11 @@ pub struct Engine {
     pub(crate) entropy: Entropy,
     pub(crate) admission: Admission,
     pub(crate) timers: Timers,
-    pub(crate) to_seal: mpsc::UnboundedSender<(TenantId, CaseId)>,
-    sealing: Mutex<Option<mpsc::UnboundedReceiver<(TenantId, CaseId)>>>,
-    slots: Mutex<BTreeMap<CaseId, Slot>>,
+    pub(crate) dispatch: DispatchKey,
+    pub(crate) shards: u16,
+    pub(crate) keeping: Option<Keeping>,
+    owned: Vec<AtomicBool>,
+    slots: Mutex<BTreeMap<CaseId, Placed>>,
     shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
     changes: watch::Sender<u64>,
 }
@@ -112,11 +137,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Engine {
-    /// An engine that owns nothing yet; [`Engine::recover`] takes up what the
-    /// ledger holds.
+    /// An engine that owns nothing yet: [`Engine::recover`] takes up all that
+    /// the ledger holds, [`Engine::take_shard`] a part of it.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let (to_seal, sealing) = mpsc::unbounded_channel();
+        let shards = parts.shards.max(1);
         Arc::new(Self {
             ledger: parts.ledger,
             queue: parts.queue,
@@ -125,10 +150,12 @@ impl Engine {
             tenants: parts.tenants,
             master: parts.master,
             entropy: parts.entropy,
-            admission: Admission::new(parts.limit),
+            admission: Admission::new(&parts.limits),
             timers: Timers::default(),
-            to_seal,
-            sealing: Mutex::new(Some(sealing)),
+            dispatch: parts.dispatch,
+            shards,
+            keeping: parts.keeping,
+            owned: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             slots: Mutex::new(BTreeMap::new()),
             shut: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
@@ -163,8 +190,13 @@ impl Engine {
         self.changes.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    pub(crate) fn slot(&self, case: CaseId) -> Slot {
-        lock(&self.slots).entry(case).or_default().clone()
+    pub(crate) fn slot(&self, tenant: &TenantId, case: CaseId) -> Slot {
+        let mut slots = lock(&self.slots);
+        let placed = slots.entry(case).or_insert_with(|| Placed {
+            tenant: tenant.clone(),
+            slot: Slot::default(),
+        });
+        placed.slot.clone()
     }
 
     /// Lets go of a case that is over, or that never was; to be called by
@@ -175,17 +207,23 @@ impl Engine {
         /// In the map, and with the caller.
         const NOBODY_ELSE: usize = 2;
         let mut slots = lock(&self.slots);
-        let ours = slots.get(&case).is_some_and(|s| Arc::ptr_eq(s, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE;
-        let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.state.ended());
+        let ours =
+            slots.get(&case).is_some_and(|p| Arc::ptr_eq(&p.slot, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE;
+        let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.is_over());
         if ours && slot.try_lock().is_ok_and(|held| over(&held)) {
             slots.remove(&case);
             self.timers.clear(case);
         }
     }
 
+    /// A case's place, if it has one.
+    pub(crate) fn held_slot(&self, case: CaseId) -> Option<Slot> {
+        lock(&self.slots).get(&case).map(|p| p.slot.clone())
+    }
+
     /// Whether a case is held in memory.
     pub(crate) fn holds(&self, case: CaseId) -> bool {
-        let slot = lock(&self.slots).get(&case).cloned();
+        let slot = self.held_slot(case);
         slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| held.is_some()))
     }
 
@@ -218,6 +256,39 @@ impl Engine {
         Ok(read)
     }
 
+    /// The tenant's gates as the ledger has them now, and whether they are
+    /// others than were known.
+    pub(crate) async fn read_shut(&self, tenant: &TenantId) -> Result<(Arc<Shut>, bool), LedgerError> {
+        let read = Arc::new(self.ledger.gates(tenant, Vec::new()).await?);
+        let before = lock(&self.shut).insert(tenant.clone(), read.clone());
+        let changed = before.is_none_or(|b| b != read);
+        Ok((read, changed))
+    }
+
+    /// The tenants whose gates are known here.
+    pub(crate) fn tenants_with_gates(&self) -> Vec<TenantId> {
+        lock(&self.shut).keys().cloned().collect()
+    }
+
+    /// Wakes every case of a tenant that is held: a gate has moved.
+    pub(crate) fn look_at_all_of(&self, tenant: &TenantId) {
+        let now = self.clock.now();
+        let held: Vec<CaseId> = {
+            let slots = lock(&self.slots);
+            let held = slots.iter().filter(|(_, placed)| placed.tenant == *tenant);
+            held.map(|(case, _)| *case).collect()
+        };
+        for case in held {
+            self.timers.set(tenant, case, Some(now));
+        }
+    }
+
+    /// From now on these tenants. Open cases keep the policy that they were
+    /// accepted under.
+    pub fn reconfigure(&self, tenants: &Tenants) {
+        self.tenants.replace((*tenants.all()).clone());
+    }
+
     pub(crate) async fn shut_more(
         &self,
         tenant: &TenantId,
@@ -228,23 +299,63 @@ impl Engine {
         Ok(())
     }
 
-    /// What is to be sealed; for the one closer.
-    pub(crate) fn take_sealing(&self) -> Option<mpsc::UnboundedReceiver<(TenantId, CaseId)>> {
-        lock(&self.sealing).take()
+    /// Over how many shards the tenants are spread.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.shards
     }
 
-    /// Takes up every open case: folds it, arms its timer, and publishes again
-    /// what was in flight (of *once* kinds nothing is ever published twice).
+    /// Whether this engine owns a tenant's cases.
+    #[must_use]
+    pub fn owns(&self, tenant: &TenantId) -> bool {
+        self.owns_shard(tenant.shard(self.shards))
+    }
+
+    /// Whether this engine owns a shard.
+    #[must_use]
+    pub fn owns_shard(&self, shard: u16) -> bool {
+        self.owned
+            .get(usize::from(shard))
+            .is_some_and(|owned| owned.load(Ordering::Acquire))
+    }
+
+    fn set_owned(&self, shard: u16, owns: bool) {
+        if let Some(owned) = self.owned.get(usize::from(shard)) {
+            owned.store(owns, Ordering::Release);
+        }
+    }
+
+    /// Owns every shard, as the only engine of an installation does, and takes
+    /// up what is open.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, EngineError> {
+        let mut taken = 0;
+        for shard in 0..self.shards {
+            taken += self.take_shard(shard).await?;
+        }
+        Ok(taken)
+    }
+
+    /// Owns a shard and takes up every open case of it: folds it, arms its
+    /// timer, and publishes again what was in flight (of *once* kinds nothing
+    /// is ever published twice).
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger cannot be read.
+    pub async fn take_shard(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
         const PAGE: usize = 1_000;
+        self.set_owned(shard, true);
         let mut after = None;
         let mut taken = 0;
         loop {
             let filter = Filter {
                 open_only: true,
+                shard: Some(Shard {
+                    index: shard,
+                    of: self.shards,
+                }),
                 after: after.clone(),
                 limit: PAGE,
                 ..Filter::default()
@@ -258,5 +369,25 @@ impl Engine {
             }
         }
         Ok(taken)
+    }
+
+    /// Lets go of a shard: whatever is being decided is finished first, then
+    /// its cases leave memory. What is in flight is answered to the next owner.
+    pub async fn leave_shard(&self, shard: u16) {
+        self.set_owned(shard, false);
+        let ours: Vec<(CaseId, TenantId, Slot)> = {
+            let slots = lock(&self.slots);
+            let ours = slots.iter().filter(|(_, p)| p.tenant.shard(self.shards) == shard);
+            ours.map(|(id, p)| (*id, p.tenant.clone(), p.slot.clone())).collect()
+        };
+        for (id, tenant, slot) in ours {
+            let mut held = slot.lock().await;
+            if let Some(Held { case, .. }) = held.take() {
+                self.admission.settle(&tenant, Credit::NONE, Some(&case), None);
+            }
+            lock(&self.shut).remove(&tenant);
+            drop(held);
+            self.forget(id, &slot);
+        }
     }
 }

@@ -6,20 +6,29 @@
 //! publish, then acknowledge.
 
 pub mod admission;
+mod archive;
 mod closer;
 pub mod control;
+mod dead_letters;
 mod engine;
 mod follow_up;
+pub mod gates;
+pub mod http;
 pub mod intake;
+pub mod membership;
 pub mod page;
 mod reports;
+pub mod sites;
 mod submit;
 mod sweep;
 pub mod tenants;
 mod timers;
 mod transact;
 pub mod view;
+mod vitals;
 
-pub use closer::{Closer, Sealed};
+pub use archive::Keeping;
+pub use closer::{Closer, Sealed, ToSeal};
 pub use engine::{Engine, EngineError, Entropy, Parts};
+pub use membership::Membership;
 pub use submit::Submitted;

@@ -6,8 +6,13 @@ use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use offboard_domain::{CaseId, Command, Refusal, Report, TenantId};
-use offboard_queue::{Consumer, Delivery, QueueName};
+use offboard_domain::{Assignment, CaseId, Command, Lane, Refusal, Report, TenantId};
+use offboard_queue::rabbit::may_report;
+use offboard_queue::{Consumer, Delivery, Message, QueueName};
+use offboard_runtime::health;
+use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER, QUEUE_HEADER};
+use offboard_runtime::telemetry::trace::Envelope;
+use offboard_runtime::telemetry::{Span, Work, trace};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -25,7 +30,7 @@ impl Engine {
         while !*stop.borrow() {
             match self.queue.consume(&queue, CONCURRENT_REPORTS).await {
                 Ok(consumer) => {
-                    if let Err(ended) = self.take_from(consumer, &mut stop).await {
+                    if let Err(ended) = self.take_from(&queue, consumer, &mut stop).await {
                         tracing::warn!(error = %ended, "the consumer of reports ended; subscribing again");
                     }
                 }
@@ -39,18 +44,21 @@ impl Engine {
 
     async fn take_from(
         self: &Arc<Self>,
+        queue: &QueueName,
         mut consumer: Box<dyn Consumer>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), offboard_queue::QueueError> {
         let mut at_hand = FuturesUnordered::new();
+        let pulse = health::pulse("reports");
         let mut result = Ok(());
         loop {
             tokio::select! {
                 biased;
                 Some(()) = at_hand.next(), if !at_hand.is_empty() => {}
                 _ = stop.changed() => break,
+                () = pulse.next() => {}
                 delivery = consumer.next() => match delivery {
-                    Ok(delivery) => at_hand.push(self.clone().take_one(delivery)),
+                    Ok(delivery) => at_hand.push(self.clone().take_one(queue.clone(), delivery)),
                     Err(ended) => {
                         result = Err(ended);
                         break;
@@ -60,10 +68,11 @@ impl Engine {
         }
         // Nothing at hand is dropped half done: its credit would be lost.
         while at_hand.next().await.is_some() {}
+        pulse.end();
         result
     }
 
-    async fn take_one(self: Arc<Self>, delivery: Box<dyn Delivery>) {
+    async fn take_one(self: Arc<Self>, queue: QueueName, delivery: Box<dyn Delivery>) {
         let report: Report = match serde_json::from_slice(&delivery.message().body) {
             Ok(report) => report,
             Err(error) => {
@@ -71,15 +80,28 @@ impl Engine {
                 return settle(delivery.bury(&format!("not a report: {error}")).await);
             }
         };
+        if !self.is_an_answer(delivery.as_ref(), &report) {
+            tracing::error!(case = %report.case, task = %report.task, "a report does not prove that it answers its assignment; it is buried");
+            return settle(
+                delivery
+                    .bury("forged: it does not prove that it answers its assignment")
+                    .await,
+            );
+        }
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
-        let result = self
-            .transact(
+        let span = span(&report, queue, delivery.message());
+        let result = span
+            .within(self.transact(
                 &tenant,
                 case,
                 Command::RecordReport(Box::new(report)),
                 CreditFrom::Reserve,
-            )
+            ))
             .await;
+        if result.is_err() {
+            span.failed("not_recorded");
+        }
+        drop(span);
         match result {
             Ok(_) => settle(delivery.ack().await),
             Err(EngineError::Refused(Refusal::AlreadyRecorded)) => {
@@ -111,14 +133,64 @@ impl Engine {
     /// published: that is published now.
     async fn publish_again_of(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         if self.holds(id) {
-            return Ok(self.publish_left(tenant, id, &self.slot(id)).await?);
+            return Ok(self.publish_left(tenant, id, &self.slot(tenant, id)).await?);
         }
         self.take_up(tenant, id).await
     }
 }
 
+impl Engine {
+    /// Whether a report proves that it answers its own assignment, and comes
+    /// from a user of the broker who works on such.
+    fn is_an_answer(&self, delivery: &dyn Delivery, report: &Report) -> bool {
+        let message = delivery.message();
+        let header = |name: &str| message.headers.get(name).map_or("", String::as_str);
+        let queue = header(QUEUE_HEADER);
+        let proven = self
+            .dispatch
+            .answer_of(report, queue)
+            .holds(header(PROOF_HEADER), &message.body);
+        let lawful = match (delivery.sender(), queue.parse()) {
+            // In memory there is no user but this process.
+            (None, Ok(QueueName::Assignments { .. })) => true,
+            (Some(user), Ok(QueueName::Assignments { area, site, .. })) => may_report(user, area, site.as_deref()),
+            _ => false,
+        };
+        proven && lawful
+    }
+
+    /// Whether a message is an order of this installation's dispatchers, for
+    /// whichever queue it went to.
+    pub(crate) fn ordered(&self, message: &Message, assignment: &Assignment) -> bool {
+        let header = |name: &str| message.headers.get(name).map_or("", String::as_str);
+        let (proof, answer_key) = (header(PROOF_HEADER), header(ANSWER_HEADER));
+        [Lane::Urgent, Lane::Normal].into_iter().any(|lane| {
+            let queue = QueueName::Assignments {
+                area: assignment.kind.spec().area,
+                lane,
+                site: self.tenants.site(&assignment.tenant, &assignment.target.system),
+            };
+            let key = self.dispatch.queue(&queue.to_string());
+            key.holds(proof, &message.id, answer_key, &message.body)
+        })
+    }
+}
+
+fn span(report: &Report, queue: QueueName, message: &Message) -> Span {
+    let work = Work {
+        task: Some(report.task),
+        attempt: Some(report.attempt),
+        ..Work::case(&report.tenant, report.case)
+    };
+    let envelope = Envelope {
+        queue: &queue.to_string(),
+        id: &message.id,
+    };
+    trace::process(envelope, &message.headers, &work, None)
+}
+
 /// A settlement that fails means that the delivery comes again, which is lawful.
-fn settle(result: Result<(), offboard_queue::QueueError>) {
+pub(crate) fn settle(result: Result<(), offboard_queue::QueueError>) {
     if let Err(error) = result {
         tracing::warn!(%error, "failed to settle a delivery; it comes again");
     }

@@ -3,6 +3,7 @@
 use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
 use offboard_domain::{CaseId, Command, Departure, Refusal};
+use offboard_runtime::telemetry::trace;
 use std::sync::Arc;
 
 /// What became of a submitted departure.
@@ -38,19 +39,29 @@ impl Engine {
         let terms = self
             .tenants
             .get(&tenant)
-            .cloned()
             .ok_or_else(|| EngineError::UnknownTenant(tenant.clone()))?;
         let id = departure.case_id();
+        let span = trace::accept(&tenant, id);
         let command = Command::Open {
             departure: Arc::new(departure),
             policy: terms.policy,
             capabilities: terms.capabilities,
-            traceparent: None,
+            traceparent: span.traceparent(),
         };
-        match self.transact(&tenant, id, command, CreditFrom::Reserve).await {
-            Ok(done) if done.opened => Ok(Submitted::Opened(id)),
+        let accepted = span
+            .within(self.transact(&tenant, id, command, CreditFrom::Reserve))
+            .await;
+        match accepted {
+            Ok(done) if done.opened => {
+                self.keep_opening(&tenant, id).await?;
+                Ok(Submitted::Opened(id))
+            }
             Ok(_) => Ok(Submitted::Amended(id)),
-            Err(EngineError::Refused(Refusal::AlreadyOpen)) => Ok(Submitted::Known(id)),
+            Err(EngineError::Refused(Refusal::AlreadyOpen)) => {
+                // Perhaps whoever opened it died before it was kept.
+                self.keep_opening(&tenant, id).await?;
+                Ok(Submitted::Known(id))
+            }
             Err(error) => Err(error),
         }
     }

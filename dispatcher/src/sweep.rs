@@ -6,8 +6,9 @@ use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use offboard_domain::{CaseId, Command, Refusal, TenantId, Timestamp};
+use offboard_domain::{CaseId, Command, Refusal, TenantId, Timestamp, Wake};
 use offboard_ledger::Shard;
+use offboard_runtime::health;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -18,6 +19,16 @@ const CONCURRENT_TICKS: usize = 256;
 /// somebody else appended to, and closed cases whose waivers run out.
 const LOOK_AROUND_MS: i64 = 30_000;
 
+/// How often it is looked for what others appended, in real time: a person who
+/// approves sees the work go on at once.
+const NOTICE_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Gates are read anew each so many rounds: every two seconds.
+const GATES_EVERY: u32 = 8;
+
+/// How many such cases are taken up at the same time.
+const NOTICE_MOST: usize = 64;
+
 /// Rest after a failure, before the case is tried again.
 const AFTER_FAILURE_MS: i64 = 5_000;
 
@@ -25,7 +36,9 @@ impl Engine {
     /// Wakes what is due until told to stop.
     pub async fn sweep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut look_around = self.clock.now();
+        let pulse = health::pulse("sweep");
         while !*stop.borrow() {
+            pulse.beat();
             let now = self.clock.now();
             if now >= look_around {
                 self.look_around(now).await;
@@ -39,6 +52,7 @@ impl Engine {
                     _ = stop.changed() => {}
                     () = self.timers.sooner.notified() => {}
                     () = self.clock.sleep_until(until) => {}
+                    () = pulse.next() => {}
                 }
                 continue;
             }
@@ -48,11 +62,13 @@ impl Engine {
                 .collect();
             while ticks.next().await.is_some() {}
         }
+        pulse.end();
     }
 
     /// Admits who waits for credit until told to stop.
     pub async fn pump(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut ticks = FuturesUnordered::new();
+        let pulse = health::pulse("pump");
         loop {
             while ticks.len() < CONCURRENT_TICKS {
                 let Some(Admitted { tenant, case, credit }) = self.admission.admit() else {
@@ -65,12 +81,21 @@ impl Engine {
                 _ = stop.changed() => break,
                 Some(()) = ticks.next(), if !ticks.is_empty() => {}
                 () = self.admission.changed.notified() => {}
+                () = pulse.next() => {}
             }
         }
         while ticks.next().await.is_some() {}
+        pulse.end();
     }
 
     async fn tick(self: Arc<Self>, tenant: TenantId, case: CaseId, from: CreditFrom) {
+        if !self.owns(&tenant) {
+            // Its shard went to somebody else, who wakes it.
+            if let CreditFrom::Admitted(credit) = from {
+                self.admission.settle(&tenant, credit, None, None);
+            }
+            return;
+        }
         match self.transact(&tenant, case, Command::Tick, from).await {
             Ok(_) | Err(EngineError::Refused(Refusal::UnknownCase)) => {}
             Err(error) => {
@@ -84,19 +109,68 @@ impl Engine {
     /// Takes up what the ledger says is due and memory does not hold.
     async fn look_around(self: &Arc<Self>, now: Timestamp) {
         const MOST: usize = 1_000;
-        let due = match self.ledger.due(Shard::ALL, now, MOST).await {
-            Ok((due, _)) => due,
-            Err(error) => {
-                tracing::warn!(%error, "failed to ask the ledger what is due; asking again");
-                return;
+        // What waits for credit is due all the time and is held: it must not
+        // hide what is not.
+        let limit = MOST + self.held();
+        for index in (0..self.shards).filter(|s| self.owns_shard(*s)) {
+            let shard = Shard { index, of: self.shards };
+            let due = match self.ledger.due(shard, now, limit).await {
+                Ok((due, _)) => due,
+                Err(error) => {
+                    tracing::warn!(%error, "failed to ask the ledger what is due");
+                    continue;
+                }
+            };
+            for d in due.iter().filter(|d| !self.holds(d.case)) {
+                if let Err(error) = self.take_up_due(&d.tenant, d.case, now).await {
+                    tracing::warn!(case = %d.case, %error, "failed to take up a case that is due");
+                }
             }
-        };
-        for d in due {
-            if self.holds(d.case) {
-                continue;
+        }
+    }
+
+    /// Finds what others appended to the cases of this engine's shards, until
+    /// told to stop. Only where others can: an embedded engine is alone with
+    /// its ledger.
+    pub async fn notice(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut rounds = 0_u32;
+        while !*stop.borrow() {
+            rounds = rounds.wrapping_add(1);
+            if rounds.is_multiple_of(GATES_EVERY)
+                && let Err(error) = self.notice_gates().await
+            {
+                tracing::warn!(%error, "failed to read gates anew; reading them again");
             }
-            if let Err(error) = self.take_up_due(&d.tenant, d.case, now).await {
-                tracing::warn!(case = %d.case, %error, "failed to take up a case that is due");
+            for index in (0..self.shards).filter(|s| self.owns_shard(*s)) {
+                if let Err(error) = self.notice_in(Shard { index, of: self.shards }).await {
+                    tracing::warn!(shard = index, %error, "failed to look for what others appended; looking again");
+                }
+            }
+            tokio::select! {
+                biased;
+                _ = stop.changed() => {}
+                () = tokio::time::sleep(NOTICE_EVERY) => {}
+            }
+        }
+    }
+
+    async fn notice_in(self: &Arc<Self>, shard: Shard) -> Result<(), EngineError> {
+        loop {
+            // Before every other one: see `Wake::APPENDED`.
+            let (due, _) = self.ledger.due(shard, Wake::APPENDED.at, NOTICE_MOST).await?;
+            let full = due.len() == NOTICE_MOST;
+            let mut refreshing: FuturesUnordered<_> = due
+                .iter()
+                .map(|d| async move { (d.case, self.refresh(&d.tenant, d.case).await) })
+                .collect();
+            while let Some((case, refreshed)) = refreshing.next().await {
+                if let Err(error) = refreshed {
+                    tracing::warn!(%case, %error, "failed to take up what somebody else appended");
+                    return Err(error);
+                }
+            }
+            if !full {
+                return Ok(());
             }
         }
     }
@@ -105,8 +179,9 @@ impl Engine {
         let Some(held) = self.load(tenant, id).await? else {
             return Ok(());
         };
-        if held.case.state.ended() {
-            return self.follow_up(tenant, &held.case, now).await;
+        if held.case.is_over() {
+            self.follow_up(tenant, &held.case, now).await?;
+            return self.archive(tenant, &held.case, now).await;
         }
         self.take_up(tenant, id).await
     }

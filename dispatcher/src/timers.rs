@@ -1,7 +1,8 @@
-//! The wake-ups of the owned cases, in memory. The ledger keeps the same times
-//! for whoever owns the cases next.
+//! The wake-ups of the owned cases, in memory, and the count of those cases.
+//! The ledger keeps the same times for whoever owns the cases next.
 
 use offboard_domain::{CaseId, TenantId, Timestamp};
+use offboard_runtime::telemetry::Census;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -18,6 +19,8 @@ pub(crate) struct Timers {
     armed: Mutex<Armed>,
     /// Told when the earliest time has changed.
     pub(crate) sooner: Notify,
+    /// Counts the cases that are owned here; who has no timer any more is none.
+    pub(crate) census: Census,
 }
 
 impl Timers {
@@ -42,6 +45,7 @@ impl Timers {
     }
 
     pub(crate) fn clear(&self, case: CaseId) {
+        self.census.forget(case);
         let mut armed = self.armed();
         if let Some((old, _)) = armed.by_case.remove(&case) {
             armed.by_time.remove(&(old, case));
@@ -51,6 +55,14 @@ impl Timers {
     /// When the next one is due.
     pub(crate) fn next_at(&self) -> Option<Timestamp> {
         self.armed().by_time.first().map(|(at, _)| *at)
+    }
+
+    /// How many are due and not taken, and when the first of them was.
+    pub(crate) fn overdue(&self, now: Timestamp) -> (u64, Option<Timestamp>) {
+        let armed = self.armed();
+        let due = armed.by_time.iter().take_while(|(at, _)| *at <= now);
+        let first = armed.by_time.first().map(|(at, _)| *at).filter(|at| *at <= now);
+        (due.count() as u64, first)
     }
 
     /// Takes those that are due, the earliest first, at most `limit`.

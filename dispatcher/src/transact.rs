@@ -4,16 +4,22 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
+use crate::archive::rearm;
+use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
-    Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record, Refusal, TaskId,
-    TenantId, decide, next,
+    Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record,
+    Refusal, TaskId, TenantId, Wake, WakeReason, decide, next,
 };
-use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange};
+use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
 use offboard_queue::{Message, QueueError, QueueName};
+use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};
+use offboard_runtime::telemetry::trace::Envelope;
+use offboard_runtime::telemetry::{Span, Work, metrics, trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How often a lost race is decided again before somebody is told: each time
 /// somebody else got on, so this many in a row is not a race but a defect.
@@ -41,6 +47,10 @@ pub(crate) struct Done {
 /// Rest after a failed publication before it is tried again, in milliseconds.
 const PUBLISH_AGAIN_MS: i64 = 1_000;
 
+/// After this long the closer is told again of a case that is to be sealed, in
+/// milliseconds: sealing takes well under a second.
+const SEAL_AGAIN_MS: i64 = 60_000;
+
 impl Engine {
     /// Orders something of a case.
     ///
@@ -52,9 +62,22 @@ impl Engine {
         case: CaseId,
         command: Command,
     ) -> Result<Case, EngineError> {
-        self.transact(tenant, case, command, CreditFrom::Reserve)
-            .await
-            .map(|done| done.case)
+        let accepted = self.accepted(case).await;
+        let span = trace::order(word(&command), tenant, case, accepted.as_deref());
+        let done = span
+            .within(self.transact(tenant, case, command, CreditFrom::Reserve))
+            .await;
+        if done.is_err() {
+            span.failed("refused");
+        }
+        done.map(|done| done.case)
+    }
+
+    /// The trace in which a held case was accepted.
+    async fn accepted(&self, case: CaseId) -> Option<String> {
+        let slot = self.held_slot(case)?;
+        let held = slot.lock().await;
+        held.as_ref()?.case.traceparent.clone()
     }
 
     pub(crate) async fn transact(
@@ -64,10 +87,13 @@ impl Engine {
         command: Command,
         from: CreditFrom,
     ) -> Result<Done, EngineError> {
-        let slot = self.slot(id);
+        if !self.owns(tenant) {
+            return self.transact_for_owner(tenant, id, command, from).await;
+        }
+        let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
         let credit = match from {
-            CreditFrom::Reserve => self.admission.reserve(),
+            CreditFrom::Reserve => self.admission.reserve(tenant),
             CreditFrom::Admitted(credit) => credit,
         };
         let before = held.as_ref().map(|h| h.case.clone());
@@ -75,13 +101,14 @@ impl Engine {
         let result = self.transact_held(tenant, id, command, credit, &mut held).await;
         let after = held.as_ref().map(|h| &h.case);
         // A case that was only read now has its assignments counted now.
-        self.admission.settle(credit, before.as_ref(), after);
-        let ended = after.is_none_or(|c| c.state.ended());
+        self.admission.settle(tenant, credit, before.as_ref(), after);
+        let ended = after.is_none_or(Case::is_over);
         if let Some(case) = after.filter(|_| !ended) {
             self.follow(tenant, case).await;
         }
         if ended {
             self.timers.clear(id);
+            trace::over(id);
         }
         let case = held.as_ref().map(|h| h.case.clone());
         drop(held);
@@ -100,6 +127,24 @@ impl Engine {
         Ok(Done { case, opened })
     }
 
+    /// Appends to a case that somebody else owns. Nothing is assigned,
+    /// published or kept: the owner finds it by its wake-up.
+    async fn transact_for_owner(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        command: Command,
+        from: CreditFrom,
+    ) -> Result<Done, EngineError> {
+        if let CreditFrom::Admitted(credit) = from {
+            self.admission.settle(tenant, credit, None, None);
+        }
+        let mut held = None;
+        let opened = self.transact_held(tenant, id, command, Credit::NONE, &mut held).await?;
+        let case = held.map(|h| h.case).ok_or(Refusal::UnknownCase)?;
+        Ok(Done { case, opened })
+    }
+
     /// Publishes what was assigned and is not known to be published; what
     /// fails is tried again when the case is next looked at.
     pub(crate) async fn publish_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot) -> Result<(), QueueError> {
@@ -115,6 +160,7 @@ impl Engine {
         let result = self.publish(&case, &tasks).await;
         if let Err(error) = &result {
             tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
+            metrics::publish_failed("assignments");
             if let Some(held) = slot.lock().await.as_mut() {
                 let same =
                     |t: &TaskId| held.case.tasks.get(t).map(|t| t.attempt) == case.tasks.get(t).map(|t| t.attempt);
@@ -166,16 +212,19 @@ impl Engine {
                 }
             };
             let append = self.append_for(tenant, held.as_ref().map(|h| &h.case), &decision, &key, salt, &gates);
-            let (version, head) = (append.index.version, append.index.head);
-            match self.ledger.append(append).await? {
+            let opened = held.is_none();
+            let places: Vec<(u64, Digest)> = append.records.iter().map(|r| (r.version, r.hash)).collect();
+            match self.append(append).await? {
                 Appended::Done | Appended::Ours => {
                     let Decision {
                         mut case,
                         events,
                         holds,
                     } = decision;
-                    case.version = version;
-                    case.head = head;
+                    for (event, (version, head)) in events.iter().zip(&places) {
+                        case.recorded(event, *version, *head);
+                    }
+                    metrics::happened(&events, &case);
                     unpublished.extend(assigned_by(&events));
                     *held = Some(Held { case, key, unpublished });
                     if !holds.is_empty() {
@@ -189,7 +238,7 @@ impl Engine {
                         self.shut_more(tenant, changes).await?;
                     }
                     self.changed();
-                    return Ok(version == events.len() as u64);
+                    return Ok(opened);
                 }
                 Appended::Conflict { missed } => match held.as_mut() {
                     // It may have been ours: written, and never answered or published.
@@ -201,7 +250,16 @@ impl Engine {
                     }
                     None => *held = self.load(tenant, id).await?,
                 },
-                Appended::Gap { .. } | Appended::Trimmed { .. } => *held = self.load(tenant, id).await?,
+                Appended::Gap { .. } => {
+                    // Whoever stood further knows that something is lost; it
+                    // is written down before anything else is.
+                    let known = held.as_ref().map_or(0, |h| h.case.version);
+                    *held = self.load(tenant, id).await?;
+                    if let Some(h) = held.as_mut() {
+                        self.append_loss(tenant, h, known).await?;
+                    }
+                }
+                Appended::Trimmed { .. } => *held = self.load(tenant, id).await?,
                 Appended::Claimed { by } => gates.claimed_by = Some(by),
                 Appended::Capped { .. } => gates.capped = true,
             }
@@ -210,6 +268,48 @@ impl Engine {
             case: id,
             detail: format!("{MOST_RACES} appends in a row lost their race"),
         })
+    }
+
+    /// Writes down that the history of a case, which was just read anew, was
+    /// longer once.
+    async fn append_loss(&self, tenant: &TenantId, held: &mut Held, known: u64) -> Result<(), EngineError> {
+        let gates = Gates {
+            credit: Credit::NONE,
+            ..Gates::open()
+        };
+        let command = Command::RecordLoss { known };
+        let decision = decide(Some(&held.case), command, self.clock.now(), &gates)?;
+        if decision.events.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(case = %held.case.id, known, found = held.case.version, "the ledger lost the end of a case's history; everything is read again");
+        let append = self.append_for(tenant, Some(&held.case), &decision, &held.key, KeyChange::Keep, &gates);
+        let (version, head) = (append.index.version, append.index.head);
+        // Whoever was faster is found at the next append.
+        if self.append(append).await? == Appended::Done {
+            held.case = decision.case;
+            held.case.version = version;
+            held.case.head = head;
+            held.unpublished.clear();
+        }
+        Ok(())
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
+        let began = Instant::now();
+        let appended = self.ledger.append(append).await;
+        let word = match &appended {
+            Ok(Appended::Done) => "done",
+            Ok(Appended::Ours) => "ours",
+            Ok(Appended::Conflict { .. }) => "conflict",
+            Ok(Appended::Gap { .. }) => "gap",
+            Ok(Appended::Claimed { .. }) => "claimed",
+            Ok(Appended::Capped { .. }) => "capped",
+            Ok(Appended::Trimmed { .. }) => "trimmed",
+            Err(_) => "failed",
+        };
+        metrics::append(word, began.elapsed());
+        appended
     }
 
     fn append_for(
@@ -240,7 +340,7 @@ impl Engine {
             expected,
             prev,
             records,
-            index: index_entry(tenant, &decision.case, version, head, gates),
+            index: self.index_of(tenant, &decision.case, version, head, gates),
             key: salt,
             claim,
             cap,
@@ -248,13 +348,72 @@ impl Engine {
         }
     }
 
+    /// What the ledger's index keeps of a case. Whoever does not own it lets
+    /// the owner find it before all others.
+    fn index_of(&self, tenant: &TenantId, case: &Case, version: u64, head: Digest, gates: &Gates) -> IndexEntry {
+        let mut index = index_entry(tenant, case, version, head, gates);
+        if !self.owns(tenant) {
+            index.wake = Some(Wake::APPENDED);
+        } else if index.wake.is_none() {
+            let why = WakeReason::Archive;
+            index.wake = self.archive_at(case).map(|at| Wake { at, why });
+        }
+        index
+    }
+
+    /// Takes up what somebody else appended to a case, and puts its wake-up
+    /// right again.
+    pub(crate) async fn refresh(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
+        let slot = self.slot(tenant, id);
+        let mut held = slot.lock().await;
+        let before = held.as_ref().map(|h| h.case.clone());
+        match held.as_mut() {
+            Some(h) => {
+                let newer = self.ledger.read(tenant, id, h.case.version + 1).await?.records;
+                let failed = |detail| EngineError::History { case: id, detail };
+                let assigned = fold_all(&mut h.case, &h.key, &newer).map_err(failed)?;
+                h.unpublished
+                    .extend(assigned.into_iter().filter(|t| republishable(&h.case, *t)));
+            }
+            None => *held = self.load(tenant, id).await?,
+        }
+        let Some(h) = held.as_ref() else {
+            drop(held);
+            self.forget(id, &slot);
+            return Ok(());
+        };
+        let case = h.case.clone();
+        self.admission
+            .settle(tenant, Credit::NONE, before.as_ref(), Some(&case));
+        let gates = Gates {
+            shut: (*self.shut(tenant).await?).clone(),
+            ..Gates::open()
+        };
+        // Who was faster wrote a right wake-up or leaves one to be found again.
+        self.ledger
+            .append(rearm(
+                &case,
+                self.index_of(tenant, &case, case.version, case.head, &gates),
+                false,
+            ))
+            .await?;
+        if case.is_over() {
+            self.timers.clear(id);
+        } else {
+            self.follow(tenant, &case).await;
+        }
+        self.changed();
+        drop(held);
+        let published = self.publish_left(tenant, id, &slot).await;
+        if case.is_over() {
+            self.forget(id, &slot);
+        }
+        Ok(published?)
+    }
+
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
-        let history = self.ledger.read(tenant, id, 1).await?;
-        if let Some(to) = history.trimmed {
-            let detail = format!("its records up to {to} were archived and have left the ledger");
-            return Err(EngineError::History { case: id, detail });
-        }
+        let history = self.whole(tenant, id).await?;
         let Some(first) = history.records.first() else {
             return Ok(None);
         };
@@ -265,8 +424,7 @@ impl Engine {
         let key = CaseKey::derive(&self.master, &salt);
         let (at, event) = open_event(&key, first).map_err(|e| failed(e.to_string()))?;
         let mut case = Case::opened(id, at, &event).map_err(|e| failed(e.to_string()))?;
-        case.version = first.version;
-        case.head = first.hash;
+        case.recorded(&event, first.version, first.hash);
         fold_all(&mut case, &key, &history.records[1..]).map_err(failed)?;
         // Nobody here knows what became of these.
         let unpublished = case
@@ -280,18 +438,18 @@ impl Engine {
 
     /// Takes up a case that the ledger holds.
     pub(crate) async fn take_up(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
-        let slot = self.slot(id);
+        let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
         if held.is_some() {
             return Ok(());
         }
         *held = self.load(tenant, id).await?;
-        let Some(h) = held.as_ref().filter(|h| !h.case.state.ended()) else {
+        let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
             drop(held);
             self.forget(id, &slot);
             return Ok(());
         };
-        self.admission.settle(Credit::NONE, None, Some(&h.case));
+        self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
         self.follow(tenant, &h.case).await;
         drop(held);
         self.publish_left(tenant, id, &slot).await?;
@@ -302,9 +460,11 @@ impl Engine {
     pub(crate) async fn follow(&self, tenant: &TenantId, case: &Case) {
         let shut = self.shut(tenant).await.map(|s| (*s).clone()).unwrap_or_default();
         let gates = Gates { shut, ..Gates::open() };
-        let next = next(case, self.clock.now(), &gates);
-        self.timers.set(tenant, case.id, next.timer.map(|w| w.at));
-        let weight = self.tenants.get(tenant).map_or(1, |t| t.weight);
+        let now = self.clock.now();
+        let next = next(case, now, &gates);
+        self.timers.census.note(case, &next);
+        let mut timer = next.timer.map(|w| w.at);
+        let weight = self.tenants.weight(tenant);
         for effect in next.effects {
             match effect {
                 Effect::Assign(task, lane) => {
@@ -313,14 +473,26 @@ impl Engine {
                             .wait((task.kind().spec().area, lane), tenant, weight, case.id);
                     }
                 }
-                // The receiver lives as long as the engine.
-                Effect::Seal => drop(self.to_seal.send((tenant.clone(), case.id))),
+                Effect::Seal => {
+                    // A closer that was not told, or died over it, is told again.
+                    let again = now.plus(SEAL_AGAIN_MS);
+                    timer = Some(timer.map_or(again, |t| t.min(again)));
+                    let wanted = ToSeal {
+                        tenant: tenant.clone(),
+                        case: case.id,
+                        version: case.version,
+                    };
+                    if let Err(error) = self.queue.publish(&QueueName::Sealing, vec![wanted.message()]).await {
+                        tracing::warn!(case = %case.id, %error, "failed to tell the closer; telling it again");
+                    }
+                }
             }
         }
+        self.timers.set(tenant, case.id, timer);
     }
 
     async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
-        let mut by_queue: BTreeMap<QueueName, Vec<Message>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<QueueName, (Vec<Message>, Vec<Span>)> = BTreeMap::new();
         for id in tasks {
             let Some(assignment) = case.assignment(*id) else {
                 continue;
@@ -328,24 +500,63 @@ impl Engine {
             let queue = QueueName::Assignments {
                 area: assignment.kind.spec().area,
                 lane: case.lane(assignment.kind),
-                site: None,
+                site: self.tenants.site(&assignment.tenant, &assignment.target.system),
             };
-            let body = serde_json::to_vec(&assignment).expect("an assignment is plain data");
-            by_queue.entry(queue).or_default().push(Message {
-                id: format!("{id}-{}", assignment.attempt),
-                headers: assignment
-                    .traceparent
-                    .iter()
-                    .map(|t| ("traceparent".to_owned(), t.clone()))
-                    .collect(),
-                body: body.into(),
-                expires_at: Some(assignment.start_by),
-            });
+            let id = format!("{}-{}", assignment.task, assignment.attempt);
+            let work = Work {
+                task: Some(assignment.task),
+                kind: Some(assignment.kind),
+                attempt: Some(assignment.attempt),
+                ..Work::case(&assignment.tenant, case.id)
+            };
+            let name = queue.to_string();
+            let envelope = Envelope { queue: &name, id: &id };
+            let span = trace::publish(envelope, &work, case.traceparent.as_deref());
+            let mut message = self.order_of(&name, id, &assignment);
+            span.inject(&mut message.headers);
+            let (messages, spans) = by_queue.entry(queue).or_default();
+            messages.push(message);
+            spans.push(span);
         }
-        for (queue, messages) in by_queue {
-            self.queue.publish(&queue, messages).await?;
+        for (queue, (messages, spans)) in by_queue {
+            let published = self.queue.publish(&queue, messages).await;
+            if published.is_err() {
+                spans.iter().for_each(|s| s.failed("not_confirmed"));
+            }
+            published?;
         }
         Ok(())
+    }
+
+    /// An assignment as it travels: authenticated for its queue alone, with
+    /// the key that its answer must be proven with.
+    fn order_of(&self, queue: &str, id: String, assignment: &Assignment) -> Message {
+        let body = serde_json::to_vec(assignment).expect("an assignment is plain data");
+        let answer_key = self.dispatch.answer_to(assignment, queue).to_header();
+        let proof = self.dispatch.queue(queue).prove(&id, &answer_key, &body);
+        Message {
+            id,
+            headers: BTreeMap::from([(PROOF_HEADER.to_owned(), proof), (ANSWER_HEADER.to_owned(), answer_key)]),
+            body: body.into(),
+            expires_at: Some(assignment.start_by),
+        }
+    }
+}
+
+/// An order as its span calls it.
+fn word(command: &Command) -> &'static str {
+    match command {
+        Command::Open { .. } => "open",
+        Command::RecordReport(_) => "record_report",
+        Command::Tick => "tick",
+        Command::Approve { .. } => "approve",
+        Command::Attest { .. } => "attest",
+        Command::Waive { .. } => "waive",
+        Command::Retry { .. } => "retry",
+        Command::Cancel { .. } => "cancel",
+        Command::RecordSealed { .. } => "record_sealed",
+        Command::RecordFollowUp { .. } => "record_follow_up",
+        Command::RecordLoss { .. } => "record_loss",
     }
 }
 
@@ -382,8 +593,7 @@ fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<Vec<Ta
         }
         let (at, event) = open_event(key, record).map_err(|e| e.to_string())?;
         case.fold(at, &event);
-        case.version = record.version;
-        case.head = record.hash;
+        case.recorded(&event, record.version, record.hash);
         assigned.extend(assigned_by(std::slice::from_ref(&event)));
     }
     Ok(assigned)
@@ -412,7 +622,7 @@ pub(crate) fn index_entry(tenant: &TenantId, case: &Case, version: u64, head: Di
         version,
         head,
         state: case.state.word().to_owned(),
-        ended: case.state.ended(),
+        ended: case.is_over(),
         needs_person: next.needs_person && case.state != CaseState::Closed,
         urgent: case.urgent(),
         wake: next.wake,

@@ -153,7 +153,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
             offboard_domain::CaseState::Merged { into } => Some(format!("the person's departure is case {into}")),
             _ => None,
         },
-        ended: case.state.ended(),
+        ended: case.is_over(),
         effective_at: case.departure.effective_at,
         opened_at: case.opened_at,
         changed_at: case.changed_at,
@@ -253,7 +253,7 @@ impl Engine {
     /// [`EngineError`] if there is no such case or it cannot be read.
     pub async fn case(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<Case, EngineError> {
         if self.holds(id) {
-            let slot = self.slot(id);
+            let slot = self.slot(tenant, id);
             let case = slot.lock().await.as_ref().map(|h| h.case.clone());
             self.forget(id, &slot);
             if let Some(case) = case {

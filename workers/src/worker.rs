@@ -12,13 +12,17 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{Either, join_all, select};
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use offboard_domain::{Area, Assignment, Digest, Fault, FaultClass, Lane, Report, Said, TenantId};
+use offboard_domain::{Area, Assignment, Fault, FaultClass, Lane, Report, Said, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
+use offboard_runtime::health;
+use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
+use offboard_runtime::telemetry::trace::Envelope;
+use offboard_runtime::telemetry::{Span, Work, metrics, trace};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// The largest assignment that is read, in bytes: a closing round of a few
@@ -76,15 +80,10 @@ impl Default for WorkerConfig {
 }
 
 /// The queue of a tenant's reports, given over how many they are spread.
-/// Stable: by the digest of the tenant's handle.
 #[must_use]
 pub fn report_queue(tenant: &TenantId, shards: u16) -> QueueName {
-    let digest = Digest::of_parts(&[b"offboard.shard", tenant.as_str().as_bytes()]);
-    let mut eight = [0; 8];
-    eight.copy_from_slice(&digest.0[..8]);
-    let shard = u64::from_be_bytes(eight) % u64::from(shards.max(1));
     QueueName::Reports {
-        shard: u16::try_from(shard).unwrap_or(0),
+        shard: tenant.shard(shards),
     }
 }
 
@@ -92,14 +91,21 @@ pub fn report_queue(tenant: &TenantId, shards: u16) -> QueueName {
 pub struct Worker {
     config: WorkerConfig,
     queue: Arc<dyn Queue>,
+    keys: QueueKeys,
     context: Context,
 }
 
 impl Worker {
-    /// A worker that has not begun.
+    /// A worker that has not begun. It refuses every order that is not
+    /// authenticated with the key of the queue through which it came.
     #[must_use]
-    pub fn new(config: WorkerConfig, queue: Arc<dyn Queue>, context: Context) -> Self {
-        Self { config, queue, context }
+    pub fn new(config: WorkerConfig, queue: Arc<dyn Queue>, keys: QueueKeys, context: Context) -> Self {
+        Self {
+            config,
+            queue,
+            keys,
+            context,
+        }
     }
 
     /// Works until `shutdown` becomes true (or its sender goes): then takes
@@ -114,15 +120,16 @@ impl Worker {
             .filter(|a| **a != Area::Person)
             .flat_map(|area| {
                 let Concurrency { urgent, normal } = self.config.concurrency;
-                [(*area, Lane::Urgent, urgent), (*area, Lane::Normal, normal)]
+                [(area, Lane::Urgent, urgent), (area, Lane::Normal, normal)]
             });
         let serving = join_all(lanes.map(|(area, lane, at_once)| {
             let served = Served {
                 worker: self,
-                area,
+                area: *area,
                 lane,
                 at_once: at_once.max(1),
                 publisher: publisher.clone(),
+                key: self.keys.of(&self.queue_of(*area, lane).to_string()),
             };
             served.run(shutdown.clone())
         }));
@@ -142,6 +149,16 @@ impl Worker {
     }
 }
 
+impl Worker {
+    fn queue_of(&self, area: Area, lane: Lane) -> QueueName {
+        QueueName::Assignments {
+            area,
+            lane,
+            site: self.config.site.clone(),
+        }
+    }
+}
+
 async fn stopped(mut shutdown: watch::Receiver<bool>) {
     // An error means that nobody is left who could ask: that is a shutdown.
     drop(shutdown.wait_for(|stop| *stop).await);
@@ -154,20 +171,25 @@ struct Served<'w> {
     lane: Lane,
     at_once: u16,
     publisher: Publisher,
+    /// The key of its queue; without it every order is refused.
+    key: Option<QueueKey>,
+}
+
+/// An order that is the dispatcher's.
+struct Ordered {
+    assignment: Assignment,
+    answer: AnswerKey,
 }
 
 impl Served<'_> {
     async fn run(self, shutdown: watch::Receiver<bool>) {
-        let site = self.worker.config.site.clone();
-        let name = QueueName::Assignments {
-            area: self.area,
-            lane: self.lane,
-            site,
-        };
+        let name = self.name();
         let mut stop = pin!(stopped(shutdown).fuse());
         let mut running = FuturesUnordered::new();
         let mut pause = AGAIN_AFTER;
+        let pulse = health::pulse(format!("worker of {name}"));
         'subscribed: loop {
+            pulse.beat();
             let subscribing = self.worker.queue.consume(&name, self.at_once);
             let mut consumer: Box<dyn Consumer> = match select(&mut stop, subscribing).await {
                 Either::Left(_) => break,
@@ -188,6 +210,7 @@ impl Served<'_> {
                         break 'subscribed;
                     }
                     Some(()) = running.next(), if !running.is_empty() => {}
+                    () = pulse.next() => {}
                     next = consumer.next(), if !full => match next {
                         Ok(delivery) => {
                             pause = AGAIN_AFTER;
@@ -202,6 +225,7 @@ impl Served<'_> {
             }
         }
         while running.next().await.is_some() {}
+        pulse.end();
     }
 
     async fn wait_again<F: Future<Output = ()>>(
@@ -224,10 +248,14 @@ impl Served<'_> {
         }
     }
 
+    fn name(&self) -> QueueName {
+        self.worker.queue_of(self.area, self.lane)
+    }
+
     /// One delivery, from its body to its acknowledgement.
     async fn deal_with(&self, delivery: Box<dyn Delivery>) {
-        let assignment = match self.read(delivery.message()) {
-            Ok(assignment) => assignment,
+        let Ordered { assignment, answer } = match self.read(delivery.message()) {
+            Ok(ordered) => ordered,
             Err(reason) => {
                 tracing::warn!(area = self.area.word(), reason, "burying what cannot be dealt with");
                 noted("bury", delivery.bury(&reason).await);
@@ -235,6 +263,10 @@ impl Served<'_> {
             }
         };
         let redelivered = delivery.redelivered();
+        let span = self.span(&assignment, delivery.message());
+        if redelivered {
+            span.note("offboard.redelivered", "true");
+        }
         let mut held = Some(delivery);
         if is_once(&assignment)
             && !redelivered
@@ -245,16 +277,29 @@ impl Served<'_> {
             tracing::warn!(task = %assignment.task, error = %error, "a once-only order could not be acknowledged and was not begun");
             return;
         }
-        let report = self.attempt(&assignment, redelivered).await;
-        if self.answer(&assignment, &report).await
+        let report = span.within(self.attempt(&assignment, redelivered)).await;
+        span.note("offboard.outcome", outcome(&report.said));
+        span.end();
+        if span.within(self.answer(&assignment, &answer, &report)).await
             && let Some(delivery) = held
         {
             noted("acknowledge", delivery.ack().await);
         }
     }
 
+    fn span(&self, assignment: &Assignment, message: &Message) -> Span {
+        let queue = self.name().to_string();
+        let envelope = Envelope {
+            queue: &queue,
+            id: &message.id,
+        };
+        let accepted = assignment.traceparent.as_deref();
+        trace::process(envelope, &message.headers, &work(assignment), accepted)
+    }
+
     async fn attempt(&self, assignment: &Assignment, redelivered: bool) -> Report {
         let context = &self.worker.context;
+        let began = Instant::now();
         let attempted = AssertUnwindSafe(attempt(assignment, self.lane, redelivered, context))
             .catch_unwind()
             .await;
@@ -272,6 +317,11 @@ impl Served<'_> {
             };
             say(assignment, context, Said::Fault { fault })
         });
+        let vendor = context
+            .connectors
+            .get(&assignment.tenant, &assignment.target.system)
+            .map_or("none", |c| c.vendor());
+        metrics::attempt(assignment.kind, vendor, outcome(&report.said), began.elapsed());
         tracing::debug!(
             tenant = %assignment.tenant, case = %assignment.case, task = %assignment.task,
             kind = assignment.kind.name(), attempt = assignment.attempt, said = word(&report.said), "attempted"
@@ -281,24 +331,37 @@ impl Served<'_> {
 
     /// Publishes the report; false when the broker would not take it while the
     /// assignment was valid (the ledger then notices the missing answer).
-    async fn answer(&self, assignment: &Assignment, report: &Report) -> bool {
+    async fn answer(&self, assignment: &Assignment, answer: &AnswerKey, report: &Report) -> bool {
         let Ok(body) = serde_json::to_vec(report) else {
             return false;
         };
-        let headers = assignment
-            .traceparent
-            .iter()
-            .map(|t| ("traceparent".to_owned(), t.clone()));
+        let headers = BTreeMap::from([
+            (PROOF_HEADER.to_owned(), answer.prove(&body)),
+            (QUEUE_HEADER.to_owned(), self.name().to_string()),
+        ]);
         let message = Message {
             id: format!("{}.{}.{}", assignment.case, assignment.task, assignment.attempt),
-            headers: headers.collect::<BTreeMap<_, _>>(),
+            headers,
             body: Bytes::from(body),
             expires_at: None,
         };
         let queue = report_queue(&assignment.tenant, self.worker.config.report_shards);
+        let envelope = Envelope {
+            queue: &queue.to_string(),
+            id: &message.id,
+        };
         let mut pause = AGAIN_AFTER;
         loop {
-            match self.publisher.publish(queue.clone(), message.clone()).await {
+            let span = trace::answer(envelope, &work(assignment));
+            let mut message = message.clone();
+            span.inject(&mut message.headers);
+            let published = self.publisher.publish(queue.clone(), message).await;
+            if let Some(Err(_)) = &published {
+                span.failed("not_confirmed");
+                metrics::publish_failed("reports");
+            }
+            drop(span);
+            match published {
                 None => return false,
                 Some(Ok(())) => return true,
                 Some(Err(error)) => {
@@ -315,13 +378,20 @@ impl Served<'_> {
 
     /// The assignment in a message, or why it can never be dealt with. The
     /// reason repeats nothing from the message: it is kept in the open.
-    fn read(&self, message: &Message) -> Result<Assignment, String> {
+    fn read(&self, message: &Message) -> Result<Ordered, String> {
         if message.body.len() > ASSIGNMENT_MAX_BYTES {
             return Err(format!(
                 "the assignment has {} bytes, more than {ASSIGNMENT_MAX_BYTES}",
                 message.body.len()
             ));
         }
+        let header = |name: &str| message.headers.get(name).map_or("", String::as_str);
+        let (proof, answer_key) = (header(PROOF_HEADER), header(ANSWER_HEADER));
+        let key = self.key.as_ref().ok_or("this worker has no key of the queue")?;
+        if !key.holds(proof, &message.id, answer_key, &message.body) {
+            return Err("forged: it is not authenticated by the dispatcher for this queue".to_owned());
+        }
+        let answer = AnswerKey::from_header(answer_key).ok_or("it carries no key for its answer")?;
         let assignment: Assignment = serde_json::from_slice(&message.body).map_err(|e| {
             let what = if e.is_data() {
                 "is not an assignment of this version"
@@ -340,7 +410,7 @@ impl Served<'_> {
         if procedure::of(assignment.kind).is_none() && !assignment.kind.is_closing_round() {
             return Err(format!("{} is not for a worker", assignment.kind));
         }
-        Ok(assignment)
+        Ok(Ordered { assignment, answer })
     }
 }
 
@@ -348,6 +418,24 @@ fn noted(attempted: &str, done: Result<(), QueueError>) {
     if let Err(error) = done {
         // It returns and is dealt with again, which does no harm.
         tracing::warn!(error = %error, "failed to {attempted} a delivery");
+    }
+}
+
+/// What an assignment is for, as a span says it.
+fn work(assignment: &Assignment) -> Work<'_> {
+    Work {
+        task: Some(assignment.task),
+        kind: Some(assignment.kind),
+        attempt: Some(assignment.attempt),
+        ..Work::case(&assignment.tenant, assignment.case)
+    }
+}
+
+/// What became of an attempt, as metrics and spans say it.
+fn outcome(said: &Said) -> &'static str {
+    match said {
+        Said::Fault { fault } => fault.class.word(),
+        other => word(other),
     }
 }
 

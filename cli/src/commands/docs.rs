@@ -120,11 +120,16 @@ fn block(out: &mut String, kind: Kind) {
 }
 
 fn wanted(spec: &KindSpec) -> String {
-    match spec.wanted {
+    let when = match spec.wanted {
         Wanted::Always => "always".to_owned(),
         Wanted::Chosen(choice) => format!("when chosen ({choice})"),
         Wanted::Found => "when it is found".to_owned(),
         Wanted::ClosingRound => "by the closing round".to_owned(),
+    };
+    if spec.skippable {
+        format!("{when}, unless the policy skips it")
+    } else {
+        when
     }
 }
 
@@ -223,13 +228,21 @@ const CASE_STATES: [(&str, &str, &str); 9] = [
         "Called off; what workers hold is awaited, nothing new is ordered.",
         "cancelled",
     ),
-    ("cancelled", "Called off and over.", "—"),
+    (
+        "cancelled",
+        "Called off and over; what happened until then is sealed as evidence.",
+        "—",
+    ),
     (
         "merged",
         "The person has another open case, which takes this one's place. Over.",
         "—",
     ),
-    ("refused", "It cannot be planned; nothing was written. Over.", "—"),
+    (
+        "refused",
+        "It cannot be planned; nothing was written, which the sealed evidence says. Over.",
+        "—",
+    ),
 ];
 
 /// The stands of a task as `offboard show` names them.
@@ -316,7 +329,9 @@ pub(super) fn states() -> String {
     table(
         "Why a case wakes",
         "| reason | in words |",
-        &mut WAKES.iter().map(|w| format!("| {} | {} |", wake(*w), w.words())),
+        &mut WakeReason::ALL
+            .iter()
+            .map(|w| format!("| {} | {} |", wake(*w), w.words())),
     );
     out
 }
@@ -334,18 +349,6 @@ const RULES: [Rule; 12] = [
     Rule::IrreversibleDiffers,
     Rule::ClaimWithoutProof,
     Rule::StillWaiting,
-];
-
-const WAKES: [WakeReason; 9] = [
-    WakeReason::Ready,
-    WakeReason::Start,
-    WakeReason::Retry,
-    WakeReason::Delay,
-    WakeReason::Unanswered,
-    WakeReason::Overdue,
-    WakeReason::WaiverEnds,
-    WakeReason::HoldEnds,
-    WakeReason::Seal,
 ];
 
 fn rule(rule: Rule) -> String {

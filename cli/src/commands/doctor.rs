@@ -166,8 +166,11 @@ fn writable(folder: &std::path::Path) -> bool {
 }
 
 async fn ledger(config: &Configuration) -> Finding {
-    let path = socket(config);
-    match Client::connect(&path).await {
+    let connected = match socket(config) {
+        Some(path) => Client::connect(&path).await,
+        None => Ok(None),
+    };
+    match connected {
         Ok(Some(_)) => return fine("the ledger is served by a running process, which answers"),
         Ok(None) => {}
         Err(error) => {
@@ -177,7 +180,7 @@ async fn ledger(config: &Configuration) -> Finding {
             );
         }
     }
-    match Opened::idle(config, Arc::new(SystemClock)) {
+    match Opened::idle(config, Arc::new(SystemClock)).await {
         Ok(opened) => match opened.ledger.close().await {
             Ok(()) => fine("the ledger opens and closes; nobody serves it at this moment"),
             Err(error) => problem(error.to_string(), "look at the disk"),

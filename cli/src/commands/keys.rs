@@ -2,10 +2,11 @@
 
 use super::Ctx;
 use crate::args::Keys;
+use crate::backends::assignments;
 use crate::error::{CliError, Exit};
 use crate::show::Table;
-use offboard_domain::Timestamp;
-use offboard_runtime::keys::{self, PublicKey, SigningKey};
+use offboard_domain::{Area, Timestamp};
+use offboard_runtime::keys::{self, DispatchKey, PublicKey, SigningKey};
 use offboard_runtime::{Clock as _, SystemClock};
 use serde_json::json;
 use std::path::Path;
@@ -17,6 +18,7 @@ pub(super) fn run(ctx: &Ctx, what: &Keys) -> Result<Exit, CliError> {
         Keys::Rotate => rotate(ctx, &folder, SystemClock.now()),
         Keys::Export { id } => export(ctx, &folder, id.as_deref()),
         Keys::List => list(ctx, &folder),
+        Keys::Worker { areas, site, to } => worker(ctx, &folder, areas, site.as_deref(), to),
     }
 }
 
@@ -31,6 +33,25 @@ fn create(ctx: &Ctx, folder: &Path) -> Result<Exit, CliError> {
     }
     for path in &made.kept {
         ctx.out.line(&format!("kept  {}", path.display()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The keys of a worker's queues, and nothing that opens more.
+fn worker(ctx: &Ctx, folder: &Path, areas: &[Area], site: Option<&str>, to: &Path) -> Result<Exit, CliError> {
+    let dispatch = DispatchKey::load(folder)?;
+    let areas = if areas.is_empty() { Area::MACHINES } else { areas };
+    let mut made = Vec::new();
+    for queue in assignments(areas, site) {
+        let name = queue.to_string();
+        made.push(dispatch.queue(&name).save(to, &name)?);
+    }
+    if ctx.out.is_json() {
+        ctx.out.document(&json!({ "made": made }))?;
+        return Ok(Exit::Done);
+    }
+    for path in &made {
+        ctx.out.line(&format!("made  {}", path.display()))?;
     }
     Ok(Exit::Done)
 }

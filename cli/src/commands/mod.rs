@@ -9,14 +9,18 @@ mod doctor;
 mod init;
 mod keys;
 mod list;
+mod pause;
 mod plan;
 mod retry;
+mod role;
 mod run;
 mod schema;
 mod serve;
 mod show;
 mod submit;
+mod topology;
 mod tree;
+mod until;
 mod verify;
 mod waive;
 mod watch;
@@ -28,7 +32,8 @@ use crate::out::Out;
 use crate::session::Session;
 use crate::systems::{self, is_loopback};
 use offboard_domain::Timestamp;
-use offboard_runtime::config::{self, Configuration, LogConfig};
+use offboard_runtime::config::{self, Configuration, LogConfig, Role};
+use offboard_runtime::telemetry::Guard;
 use offboard_runtime::{Clock, ScaledClock, SystemClock, telemetry};
 use std::sync::Arc;
 
@@ -51,6 +56,12 @@ pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Run { files, tenant, wait } => run::run(&ctx, &files, tenant.as_ref(), wait).await,
         Command::Submit { files, tenant } => submit::run(&ctx, &files, tenant.as_ref()).await,
         Command::Serve => serve::run(&ctx).await,
+        Command::Dispatcher => role::dispatcher(&ctx).await,
+        Command::Worker { areas, site } => role::worker(&ctx, areas, site).await,
+        Command::Closer => role::closer(&ctx).await,
+        Command::Pause { what, until } => pause::pause(&ctx, what, until.as_deref()).await,
+        Command::Resume { what } => pause::resume(&ctx, what).await,
+        Command::Topology { vhost } => topology::run(&ctx, &vhost),
         Command::List { dead: true, .. } => list::dead(&ctx).await,
         Command::List { tenant, open, .. } => list::run(&ctx, tenant.as_ref(), open).await,
         Command::Show { case } => show::run(&ctx, case).await,
@@ -77,6 +88,10 @@ pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Completions { shell } => completions::run(&ctx, shell),
         Command::Tasks => ctx.out.data(&docs::tasks()).map(|()| Exit::Done),
         Command::States => ctx.out.data(&docs::states()).map(|()| Exit::Done),
+        Command::Metrics => ctx
+            .out
+            .data(&telemetry::metrics::instruments::page())
+            .map(|()| Exit::Done),
     }
 }
 
@@ -92,11 +107,23 @@ impl Ctx {
         Ok(config)
     }
 
-    /// The same, with the log as it is configured.
-    fn config_of_server(&self) -> Result<Configuration, CliError> {
+    /// The same for a command that carries departures out while somebody
+    /// watches: its traces and metrics are sent, and served nowhere.
+    fn config_of_run(&self) -> Result<(Configuration, Guard), CliError> {
         let config = self.load()?;
-        telemetry::init(&config.engine.log)?;
-        Ok(config)
+        let mut engine = config.engine.clone();
+        "error".clone_into(&mut engine.log.level);
+        engine.telemetry.listen = None;
+        let telemetry = telemetry::start(&engine, Role::Embedded)?;
+        Ok((config, telemetry))
+    }
+
+    /// The same for a process that goes on by itself, with everything as it is
+    /// configured.
+    fn config_of_server(&self, role: Role) -> Result<(Configuration, Guard), CliError> {
+        let config = self.load()?;
+        let telemetry = telemetry::start(&config.engine, role)?;
+        Ok((config, telemetry))
     }
 
     fn load(&self) -> Result<Configuration, CliError> {
@@ -151,6 +178,12 @@ impl Ctx {
                     .next("add --as NAME, or set OFFBOARD_USER")
             })
     }
+}
+
+/// Sends what is left of a process's telemetry, within seconds, and never fails.
+async fn flush(telemetry: Guard) {
+    // It waits for threads of its own; a panic in it is no failure of ours.
+    drop(tokio::task::spawn_blocking(|| telemetry.shutdown()).await);
 }
 
 /// A text that must say something.

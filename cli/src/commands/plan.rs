@@ -2,7 +2,7 @@
 
 use super::{Ctx, tree};
 use crate::args::PlanArgs;
-use crate::embedded::tenants;
+use crate::compose::tenants;
 use crate::error::{CliError, Exit};
 use crate::intake;
 use crate::preview::preview;
@@ -53,7 +53,7 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
         let tenant = departure.tenant.clone();
         let spinner = spinner(ctx, &departure);
         let terms = terms.get(&tenant).ok_or_else(|| unknown(&config, &tenant))?;
-        let seen = preview(departure, terms, &context).await;
+        let seen = preview(departure, &terms, &context).await;
         spinner.finish_and_clear();
         let seen = seen?;
         if !ctx.out.is_json() {

@@ -29,7 +29,7 @@ const LOOKING_SHARE: u32 = 5;
 
 pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>, wait: bool) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
-    let config = ctx.config()?;
+    let (config, telemetry) = ctx.config_of_run()?;
     let clock = ctx.clock(&config)?;
     let read = match files {
         [] => Files::default(),
@@ -61,6 +61,7 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
     let now = embedded.engine().now();
     board.look(&embedded).await?;
     embedded.shutdown().await?;
+    super::flush(telemetry).await;
     board.end(now, &evidence)?;
     Ok(match ended {
         None => Exit::Interrupted,

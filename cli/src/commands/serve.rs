@@ -1,14 +1,22 @@
 //! `offboard serve`: carries out what is open until told to stop.
 
 use super::Ctx;
-use crate::embedded::{Embedded, Overrides, socket};
+use crate::embedded::{Embedded, Overrides};
 use crate::error::{CliError, Exit};
 use crate::systems::Systems;
+use offboard_dispatcher::http::Server;
+use offboard_runtime::config::{Role, TelemetryConfig};
+use offboard_runtime::health;
 use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
-    let config = ctx.config_of_server()?;
+    let (config, telemetry) = ctx.config_of_server(Role::Embedded)?;
+    let listening = Listening::begin(&config.engine.telemetry).await?;
     let mut interrupt = Interrupt::listen()?;
     let systems = Systems::open(&config)?;
     for shut in systems.shut() {
@@ -20,10 +28,16 @@ pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
         ..Overrides::default()
     };
     let embedded = Embedded::start(&config, ctx.clock(&config)?, overrides).await?;
-    tracing::info!(tenants = config.tenants.len(), recovered = embedded.recovered(), socket = %socket(&config).display(), "serving");
+    tracing::info!(
+        tenants = config.tenants.len(),
+        recovered = embedded.recovered(),
+        "serving"
+    );
     if ctx.out.is_json() {
-        ctx.out
-            .object(&json!({ "event": "serving", "process": std::process::id(), "recovered": embedded.recovered() }))?;
+        ctx.out.object(&json!({
+            "event": "serving", "process": std::process::id(), "recovered": embedded.recovered(),
+            "listening": listening.address(),
+        }))?;
     } else {
         ctx.out.say(format!(
             "Serving {} tenants; {} open cases go on. Ctrl-C stops.",
@@ -31,13 +45,64 @@ pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
             embedded.recovered()
         ));
     }
+    health::started();
     interrupt.first().await;
     ctx.out
         .say("Stopping: what is in flight is finished first. Ctrl-C again stops at once; nothing is lost either way.");
     let asked_to = interrupt.terminated;
     interrupt.exit_on_second();
+    health::stopping();
     embedded.shutdown().await?;
+    listening.end().await;
+    super::flush(telemetry).await;
     Ok(if asked_to { Exit::Done } else { Exit::Interrupted })
+}
+
+/// How long the end waits for those who are being answered.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// The server of health and metrics, if one is wanted. Any role has one.
+pub(super) struct Listening {
+    address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Listening {
+    /// Listens where it is configured, and watches the process from now on.
+    pub(super) async fn begin(config: &TelemetryConfig) -> Result<Self, CliError> {
+        let (stop, stopped) = watch::channel(false);
+        let mut listening = Self {
+            address: None,
+            stop,
+            running: None,
+        };
+        if let Some(address) = config.listen {
+            health::begin();
+            let server = Server::bind(address).await?;
+            let address = server.address();
+            tracing::info!(%address, "health and metrics are served");
+            listening.address = Some(address);
+            listening.running = Some(tokio::spawn(server.run(stopped)));
+        }
+        Ok(listening)
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Answers who is being answered, and ends.
+    pub(super) async fn end(self) {
+        self.stop.send_replace(true);
+        if let Some(mut running) = self.running {
+            // Whoever holds a connection open does not hold the process.
+            if tokio::time::timeout(LAST_ANSWERS, &mut running).await.is_err() {
+                running.abort();
+            }
+        }
+    }
 }
 
 /// Ctrl-C and the order to end.
@@ -65,6 +130,12 @@ impl Interrupt {
             _ = self.keyboard.recv() => false,
             _ = self.order.recv() => true,
         };
+    }
+
+    /// Waits for the next; whether it is the order to end.
+    pub(super) async fn next(&mut self) -> bool {
+        self.first().await;
+        self.terminated
     }
 
     /// The next one ends the process at once. The ledger is made for that.

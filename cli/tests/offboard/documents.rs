@@ -67,7 +67,11 @@ fn the_schema_is_a_schema() {
 
 #[test]
 fn the_generated_pages_are_what_the_code_says() {
-    for (command, page) in [("tasks", "docs/tasks.md"), ("states", "docs/states.md")] {
+    for (command, page) in [
+        ("tasks", "docs/tasks.md"),
+        ("states", "docs/states.md"),
+        ("metrics", "docs/metrics.md"),
+    ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
         let kept = fs::read_to_string(&path).unwrap();
         let now = Folder::empty().run(&[command]).expect(0).out;

@@ -7,5 +7,8 @@ mod channel;
 mod documents;
 mod folder;
 mod input;
+mod kills;
+mod stage;
+#[expect(dead_code, reason = "shared with the tests of what is observed, which use the rest")]
 mod support;
 mod whole;

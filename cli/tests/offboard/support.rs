@@ -7,6 +7,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -60,7 +61,8 @@ impl Ran {
 /// A process that goes on.
 pub(crate) struct Running {
     child: Child,
-    readers: Vec<thread::JoinHandle<String>>,
+    out: Reader,
+    err: Reader,
 }
 
 impl Running {
@@ -75,7 +77,8 @@ impl Running {
         let err = child.stderr.take().unwrap();
         Self {
             child,
-            readers: vec![reader(out), reader(err)],
+            out: Reader::of(out),
+            err: Reader::of(err),
         }
     }
 
@@ -89,10 +92,35 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// The first object on its standard output, once it is there.
+    #[track_caller]
+    pub(crate) fn first_object(&self) -> Value {
+        let mut line = String::new();
+        until("it says something", || {
+            let so_far = self.out.so_far();
+            let whole = so_far.split_once('\n').map(|(first, _)| first.to_owned());
+            line = whole.unwrap_or_default();
+            !line.is_empty()
+        });
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
+    }
+
+    /// Ends it at once, and returns what it said.
+    pub(crate) fn end(self) -> Ran {
+        self.signal("KILL");
+        self.wait()
+    }
+
     /// Waits for its end.
     #[track_caller]
-    pub(crate) fn wait(mut self) -> Ran {
-        let until = Instant::now() + PATIENCE;
+    pub(crate) fn wait(self) -> Ran {
+        self.wait_within(PATIENCE)
+    }
+
+    /// Waits for its end, for no longer than this.
+    #[track_caller]
+    pub(crate) fn wait_within(mut self, patience: Duration) -> Ran {
+        let until = Instant::now() + patience;
         let mut late = false;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -104,14 +132,12 @@ impl Running {
             }
             thread::sleep(LOOK_AGAIN);
         };
-        let mut texts = self.readers.drain(..).map(|r| r.join().unwrap());
         let ran = Ran {
             code: status.code(),
-            out: texts.next().unwrap(),
-            err: texts.next().unwrap(),
+            out: self.out.end(),
+            err: self.err.end(),
         };
-        drop(texts);
-        assert!(!late, "it did not end within {PATIENCE:?}: {ran:?}");
+        assert!(!late, "it did not end within {patience:?}: {ran:?}");
         ran
     }
 }
@@ -126,12 +152,43 @@ impl Drop for Running {
     }
 }
 
-fn reader(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut text = Vec::new();
-        from.read_to_end(&mut text).unwrap();
-        String::from_utf8(text).unwrap()
-    })
+/// Reads what a process writes, so that it never waits for us.
+struct Reader {
+    text: Arc<Mutex<Vec<u8>>>,
+    reading: Option<thread::JoinHandle<()>>,
+}
+
+impl Reader {
+    fn of(mut from: impl Read + Send + 'static) -> Self {
+        let text: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let into = text.clone();
+        let reading = thread::spawn(move || {
+            let mut part = [0; 8192];
+            loop {
+                let n = from.read(&mut part).unwrap();
+                if n == 0 {
+                    return;
+                }
+                into.lock().unwrap().extend_from_slice(&part[..n]);
+            }
+        });
+        Self {
+            text,
+            reading: Some(reading),
+        }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    /// Everything, once the process has ended.
+    fn end(&mut self) -> String {
+        if let Some(reading) = self.reading.take() {
+            reading.join().unwrap();
+        }
+        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
+    }
 }
 
 /// A working folder.
@@ -249,6 +306,13 @@ irreversible_delay = "1s"
 
     pub(crate) fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(args))
+    }
+
+    /// Starts in another environment.
+    pub(crate) fn start_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Running {
+        let mut command = self.command(args);
+        change(&mut command);
+        Running::start(command)
     }
 
     /// Runs in no folder's name and with another environment.

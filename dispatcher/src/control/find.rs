@@ -101,7 +101,7 @@ fn failed(error: &EngineError) -> Response {
 
 /// The tenants in which this may be a reference, and the reference.
 fn references<'g>(engine: &Engine, given: &'g str) -> Vec<(TenantId, &'g str)> {
-    let mut out: Vec<_> = engine.tenants.0.keys().map(|t| (t.clone(), given)).collect();
+    let mut out: Vec<_> = engine.tenants.all().keys().map(|t| (t.clone(), given)).collect();
     if let Some((tenant, reference)) = given.split_once('/')
         && let Ok(tenant) = TenantId::new(tenant)
     {
@@ -154,7 +154,7 @@ impl Range {
 
 async fn beginning_with(engine: &Arc<Engine>, range: &Range) -> Result<BTreeSet<(TenantId, CaseId)>, Response> {
     let mut found = BTreeSet::new();
-    for tenant in engine.tenants.0.keys() {
+    for tenant in engine.tenants.all().keys() {
         let after = before(range.first).map(|id| (tenant.clone(), id));
         let filter = Filter {
             tenant: Some(tenant.clone()),

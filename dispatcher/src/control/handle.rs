@@ -1,6 +1,6 @@
 //! The one answer to every request.
 
-use super::message::{Accepted, Approval, Buried, Request, Response, Status, What};
+use super::message::{Accepted, Approval, Buried, Gate, Request, Response, Status, What};
 use super::summary::{from_index, summarise};
 use super::{CHANGES_WAIT_MAX_MS, LIST_MAX, find, why};
 use crate::engine::{Engine, EngineError};
@@ -39,6 +39,7 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
                     open_only,
                     after,
                     limit: limit + 1,
+                    ..Filter::default()
                 },
             )
             .await
@@ -117,6 +118,19 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             let (tenant, id) = find::case(engine, &case).await?;
             order(engine, &tenant, id, Command::Cancel { by, reason }).await
         }
+        Request::Pause { tenant, what, until } => {
+            for tenant in concerned(engine, tenant) {
+                engine.pause(&tenant, &what, until).await.map_err(|e| failed(&e))?;
+            }
+            gates(engine).await
+        }
+        Request::Resume { tenant, what } => {
+            for tenant in concerned(engine, tenant) {
+                engine.resume(&tenant, &what).await.map_err(|e| failed(&e))?;
+            }
+            gates(engine).await
+        }
+        Request::Gates => gates(engine).await,
         Request::Dead { limit } => {
             let dead = engine
                 .queue
@@ -132,6 +146,29 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
         }
         Request::Changes { after, wait_ms } => Ok(changes(engine, after, wait_ms).await),
     }
+}
+
+/// The tenant that was named, or every one that is configured.
+fn concerned(engine: &Arc<Engine>, tenant: Option<TenantId>) -> Vec<TenantId> {
+    tenant.map_or_else(|| engine.tenants.all().keys().cloned().collect(), |t| vec![t])
+}
+
+async fn gates(engine: &Arc<Engine>) -> Result<Response, Response> {
+    let now = engine.now();
+    let mut all = Vec::new();
+    for tenant in engine.tenants.all().keys() {
+        let shut = engine.gates_of(tenant).await.map_err(|e| failed(&e))?;
+        let in_force = shut
+            .iter()
+            .filter(|(name, until)| **until > now && !name.starts_with("since/"));
+        all.extend(in_force.map(|(name, until)| Gate {
+            tenant: tenant.clone(),
+            name: name.clone(),
+            until: *until,
+            since: shut.get(&format!("since/{name}")).copied(),
+        }));
+    }
+    Ok(Response::Gates(all))
 }
 
 /// What an error says, with the chain of what caused it.

@@ -2,6 +2,7 @@
 
 use super::summary::CaseSummary;
 use super::why::WhyView;
+use crate::gates::Paused;
 use crate::view::CaseView;
 use offboard_domain::{CaseId, Departure, Digest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,26 @@ pub enum Request {
         /// Why.
         reason: String,
     },
+    /// Begin nothing new of this until then; what runs is finished.
+    Pause {
+        /// Of this tenant; none: of every one.
+        #[serde(default)]
+        tenant: Option<TenantId>,
+        /// What.
+        what: Paused,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// End a pause.
+    Resume {
+        /// Of this tenant; none: of every one.
+        #[serde(default)]
+        tenant: Option<TenantId>,
+        /// What.
+        what: Paused,
+    },
+    /// What is shut now: pauses, vendors' holds, sites that are away.
+    Gates,
     /// Messages that could not be dealt with.
     Dead {
         /// At most this many.
@@ -188,6 +209,20 @@ pub struct Buried {
     pub reason: String,
 }
 
+/// Something that is shut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Of which tenant.
+    pub tenant: TenantId,
+    /// Its name: `pause/m365`, `hold/m365`, `away/m365`.
+    pub name: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// Since when, where that is known: of a site that is away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", content = "with", rename_all = "snake_case")]
@@ -207,6 +242,8 @@ pub enum Response {
     Case(Box<CaseView>),
     /// Why.
     Why(Box<WhyView>),
+    /// What is shut now, by tenant and name.
+    Gates(Vec<Gate>),
     /// Buried messages.
     Dead(Vec<Buried>),
     /// How often something has changed.

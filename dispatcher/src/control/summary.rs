@@ -56,7 +56,7 @@ pub fn summarise(view: &CaseView) -> CaseSummary {
     let with = |status: &'static str| view.tasks.iter().filter(move |t| t.status == status);
     let failed = with("failed").count();
     let busy = with("working").chain(with("ready")).next();
-    let sealing = view.state == "sealing";
+    let sealing = is_sealing(view);
     let next = with("resting")
         .filter(|t| t.next_at.is_some())
         .min_by_key(|t| t.next_at);
@@ -116,7 +116,7 @@ fn doing(view: &CaseView, busy: Option<&TaskView>, next: Option<&TaskView>) -> S
             (None, None) => String::new(),
         };
     }
-    if view.state == "sealing" {
+    if is_sealing(view) {
         return "the evidence is being sealed".to_owned();
     }
     if let Some(task) = busy {
@@ -138,4 +138,10 @@ fn doing(view: &CaseView, busy: Option<&TaskView>, next: Option<&TaskView>) -> S
         Some(task) => format!("{}: {}", task.title, task.words),
         None => String::new(),
     }
+}
+
+/// Whether its evidence is being made: also of a case that was called off or
+/// refused, which is not over before.
+fn is_sealing(view: &CaseView) -> bool {
+    !view.ended && matches!(view.state.as_str(), "sealing" | "cancelled" | "refused")
 }

@@ -2,7 +2,7 @@
 
 use super::words::{class_words, day, moment, plural};
 use maud::{Markup, html};
-use offboard_domain::evidence::{OutcomeAccount, Predicate, Step, TaskAccount, When};
+use offboard_domain::evidence::{Ending, OutcomeAccount, Predicate, Step, TaskAccount, When};
 
 /// One thing to look at.
 struct Exception {
@@ -64,12 +64,22 @@ fn all(said: &Predicate) -> Vec<Exception> {
         text,
         at,
     };
+    for held in said.cancellation.iter().flat_map(|c| &c.in_flight) {
+        if let Some(t) = tasks.iter().find(|t| t.id == held.task) {
+            let text = format!("A worker held it when the case was called off: {}.", held.became);
+            found.push(of(t, ("under way", "alarm"), text, held.ended_at));
+        }
+    }
     for t in tasks {
         match &t.outcome {
             None => found.push(of(
                 t,
                 ("not done", "not_done"),
-                "The case was called off before.".into(),
+                if said.ending == Ending::Refused {
+                    "The case was refused.".into()
+                } else {
+                    "The case was called off before.".into()
+                },
                 None,
             )),
             Some(OutcomeAccount::Waived { by, reason, until }) => {

@@ -80,7 +80,7 @@ fn header(statement: &Statement) -> Markup {
                 (said.tenant) " · " (words::manner(request.manner)) " departure, effective " (moment(request.effective_at))
                 @if let Some(reference) = &request.reference { " · reference " bdi { (reference) } }
             }
-            p.result .off[said.ending == Ending::Cancelled] { (result(said)) }
+            p.result .off[said.ending != Ending::Completed] { (result(said)) }
             (tiles(said))
             dl.facts {
                 dt { "Requested" } dd { (moment(request.requested_at)) " by " bdi { (request.requested_by) } }
@@ -132,6 +132,18 @@ fn result(said: &offboard_domain::evidence::Predicate) -> Markup {
             @if let Some(c) = cancellation { " By " bdi { (c.by) } " on " (moment(c.at)) ": " bdi { (c.reason) } "." }
             " " (plural(said.summary.tasks - count("not_done"), "task was", "tasks were")) " settled until then and "
             (plural(count("not_done"), "was", "were")) " not done; both are listed."
+            @if let Some(c) = cancellation {
+                @let held = c.in_flight.len() as u64;
+                @if held > 0 { " " (plural(held, "was", "were")) " with a worker at that moment; what became of it stands below." }
+                @else { " Nothing was with a worker at that moment." }
+            }
+        },
+        (Ending::Refused, _) => html! {
+            strong { "Refused." }
+            @if let Some(r) = &said.refusal {
+                " On " (moment(r.at)) ": " bdi { (r.reason) } "."
+                @if r.nothing_written { " No task that writes was ever given to a worker." }
+            }
         },
     }
 }
@@ -161,10 +173,18 @@ fn tiles(said: &offboard_domain::evidence::Predicate) -> Markup {
                 dd { (exceptions) small { @if exceptions == 0 { "nothing to look at" } @else { "listed first, below" } } }
             }
             div {
-                dt { "Closed" }
+                dt { (ended(said.ending)) }
                 dd { (day(times.ended_at)) small { (plural(said.rounds.len() as u64, "closing round", "closing rounds")) } }
             }
         }
+    }
+}
+
+fn ended(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Completed => "Closed",
+        Ending::Cancelled => "Called off",
+        Ending::Refused => "Refused",
     }
 }
 

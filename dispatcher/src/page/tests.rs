@@ -1,5 +1,5 @@
 use super::*;
-use offboard_domain::evidence::{Cancellation, Named, OutcomeAccount};
+use offboard_domain::evidence::{Cancellation, InFlight, Named, OutcomeAccount, RefusalAccount};
 
 /// The account that the domain's own tests keep: much goes wrong in it.
 const RICH: &str = include_str!("../../../shared/domain/src/evidence/testdata/rich.json");
@@ -155,6 +155,19 @@ fn hostile_names_are_only_text() {
         at: p.times.ended_at,
         by: HOSTILE.into(),
         reason: HOSTILE.into(),
+        in_flight: vec![InFlight {
+            task: p.tasks[0].id,
+            attempt: 1,
+            ended_version: None,
+            ended_at: None,
+            became: HOSTILE.into(),
+        }],
+    });
+    p.refusal = Some(RefusalAccount {
+        version: 1,
+        at: p.times.ended_at,
+        reason: HOSTILE.into(),
+        nothing_written: true,
     });
     p.plan.unserved = vec![HOSTILE.into()];
     for a in &mut p.approvals {
@@ -179,7 +192,7 @@ fn hostile_names_are_only_text() {
     for d in p.rounds.iter_mut().flat_map(|r| &mut r.differences) {
         d.differs = HOSTILE.into();
     }
-    for ending in [Ending::Completed, Ending::Cancelled] {
+    for ending in [Ending::Completed, Ending::Cancelled, Ending::Refused] {
         said.predicate.ending = ending;
         let page = render(&said, HOSTILE);
         assert!(!page.contains("<img") && !page.contains("<script") && !page.contains("onerror=alert(1)>\""));
@@ -210,12 +223,41 @@ fn a_departure_that_was_called_off_says_so() {
         at: p.times.ended_at,
         by: "boss".into(),
         reason: "he stays".into(),
+        in_flight: vec![InFlight {
+            task: p.tasks[1].id,
+            attempt: 1,
+            ended_version: Some(9),
+            ended_at: Some(p.times.ended_at),
+            became: "verified".into(),
+        }],
     });
     p.tasks[2].outcome = None;
     p.summary.outcomes = [("verified".to_owned(), 3), ("not_done".to_owned(), 1)].into();
     let page = render(&said, FILE);
     assert!(page.contains("Called off.") && page.contains("3 tasks were settled until then and 1 was not done"));
     assert!(page.contains("not done"));
+    assert!(page.contains("1 was with a worker at that moment"));
+    assert!(page.contains("A worker held it when the case was called off: verified."));
+    assert!(texts(&page, "dt").contains(&"Called off".to_owned()));
+}
+
+#[test]
+fn a_refused_departure_says_that_nothing_was_written() {
+    let mut said = statement(SMALL);
+    let p = &mut said.predicate;
+    p.ending = Ending::Refused;
+    p.tasks.truncate(1);
+    p.rounds.clear();
+    p.refusal = Some(RefusalAccount {
+        version: 4,
+        at: p.times.ended_at,
+        reason: "the account is protected".into(),
+        nothing_written: true,
+    });
+    let page = render(&said, FILE);
+    assert!(page.contains("Refused.") && page.contains("the account is protected"));
+    assert!(page.contains("No task that writes was ever given to a worker."));
+    assert!(!page.contains("Completed."));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::id::{CaseId, Digest, System, TaskId};
 use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy};
-use crate::task::{Approved, Attempt, Outcome, PlannedTask, Task, TaskState};
+use crate::task::{Approved, Attempt, Outcome, Place, PlannedTask, Task, TaskState};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -112,7 +112,8 @@ pub struct Case {
     pub followed_up: BTreeSet<TaskId>,
     /// When it was last noticed that history was lost.
     pub tail_lost_at: Option<Timestamp>,
-    /// The evidence, once sealed.
+    /// The evidence, once sealed: of a closed case, and of one that was called
+    /// off or refused.
     pub evidence: Option<Digest>,
     /// The trace in which it was accepted.
     pub traceparent: Option<String>,
@@ -181,6 +182,8 @@ impl Case {
             self.open[planned.kind.index()] += 1;
             let task = Task {
                 found_by,
+                // What was done in the history that was lost is not known.
+                observe_first: self.tail_lost_at.is_some() && !planned.kind.spec().convergent,
                 ..Task::new(planned.clone())
             };
             self.tasks.insert(planned.id, Arc::new(task));
@@ -420,6 +423,7 @@ impl Case {
                 self.evidence = Some(*evidence);
                 self.state = CaseState::Closed;
             }
+            Event::EvidenceSealed { evidence, .. } => self.evidence = Some(*evidence),
             Event::FollowUpOpened { task, .. } => {
                 self.followed_up.insert(*task);
             }
@@ -427,6 +431,18 @@ impl Case {
                 self.tail_lost_at = Some(at);
                 self.forget_tail(at);
             }
+        }
+    }
+
+    /// Notes that what has happened is on the record: the record's place in
+    /// the chain is the case's, and the attempt that it ordered is known by it.
+    pub fn recorded(&mut self, event: &Event, version: u64, head: Digest) {
+        self.version = version;
+        self.head = head;
+        if let Event::TaskAssigned { task, .. } = event
+            && let Some(task) = self.tasks.get_mut(task)
+        {
+            Arc::make_mut(task).ordered_by = Some(Place { version, head });
         }
     }
 
@@ -513,6 +529,29 @@ impl Case {
         let open: u32 = self.open.iter().map(|n| u32::from(*n)).sum();
         let all = u32::try_from(self.tasks.len()).unwrap_or(u32::MAX);
         (all - open, all)
+    }
+
+    /// Whether the closer is to seal an account of it: of what was done, or of
+    /// how it was called off or refused.
+    #[must_use]
+    pub fn is_to_be_sealed(&self) -> bool {
+        match self.state {
+            CaseState::Sealing => true,
+            CaseState::Cancelled | CaseState::Refused { .. } => self.evidence.is_none(),
+            CaseState::Received
+            | CaseState::Active
+            | CaseState::Closing
+            | CaseState::Closed
+            | CaseState::Cancelling
+            | CaseState::Merged { .. } => false,
+        }
+    }
+
+    /// Whether nothing is left to do for it: its life is over, and what is
+    /// sealed of it is.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state.ended() && !self.is_to_be_sealed()
     }
 
     /// Whether it goes ahead of others.
@@ -604,6 +643,10 @@ impl Case {
     pub fn assignment(&self, id: TaskId) -> Option<Assignment> {
         let task = self.tasks.get(&id)?;
         let attempt = task.in_flight()?;
+        let ordered_by = task.ordered_by.unwrap_or(Place {
+            version: self.version,
+            head: self.head,
+        });
         let checks = if task.kind().is_closing_round() {
             self.checks_for(task)
         } else {
@@ -631,8 +674,8 @@ impl Case {
             checks,
             start_by: attempt.start_by,
             run_for_ms: attempt.run_for_ms,
-            version: self.version,
-            head: self.head,
+            version: ordered_by.version,
+            head: ordered_by.head,
             traceparent: self.traceparent.clone(),
         })
     }

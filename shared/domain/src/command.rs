@@ -93,6 +93,12 @@ pub enum Command {
         /// The case that takes it up.
         case: CaseId,
     },
+    /// The ledger lost the end of the case's history: something outside of it
+    /// knows of more.
+    RecordLoss {
+        /// A version that there was.
+        known: u64,
+    },
 }
 
 /// The state machine lawfully says no. Nothing was changed.

@@ -286,6 +286,14 @@ pub enum Event {
         /// The key that signed it.
         key_id: String,
     },
+    /// The evidence of a case that was called off or refused is sealed.
+    #[serde(rename = "evidence_sealed")]
+    EvidenceSealed {
+        /// SHA-256 of the envelope's bytes.
+        evidence: Digest,
+        /// The key that signed it.
+        key_id: String,
+    },
     /// A waiver ran out after closing; a linked case takes it up.
     #[serde(rename = "follow_up_opened")]
     FollowUpOpened {
@@ -330,6 +338,7 @@ impl Event {
             Self::ChecksDone { .. } => "checks_done",
             Self::RoundEnded { .. } => "round_ended",
             Self::CaseClosed { .. } => "case_closed",
+            Self::EvidenceSealed { .. } => "evidence_sealed",
             Self::FollowUpOpened { .. } => "follow_up_opened",
             Self::TailLost { .. } => "tail_lost",
         }

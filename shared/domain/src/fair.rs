@@ -63,8 +63,17 @@ impl<T> FairQueue<T> {
 
     /// Admits the next, in fair order.
     pub fn pop(&mut self) -> Option<(TenantId, T)> {
-        let (start, tenant) = self.order.pop_first()?;
-        self.virtual_time = start;
+        self.pop_where(|_| true)
+    }
+
+    /// Admits the next of a tenant that may, in fair order. Who may not now
+    /// keeps his place.
+    pub fn pop_where(&mut self, may: impl Fn(&TenantId) -> bool) -> Option<(TenantId, T)> {
+        let next = self.order.iter().find(|(_, tenant)| may(tenant)).cloned()?;
+        self.order.remove(&next);
+        let (start, tenant) = next;
+        // Somebody who was passed over may come later with an older tag.
+        self.virtual_time = self.virtual_time.max(start);
         let flow = self.tenants.get_mut(&tenant)?;
         let item = flow.items.pop_front()?;
         self.waiting -= 1;
@@ -154,6 +163,22 @@ mod tests {
             late += i32::from(q.pop().unwrap().0.as_str() == "late");
         }
         assert!((9..=11).contains(&late), "{late}");
+    }
+
+    #[test]
+    fn who_may_not_now_keeps_his_place() {
+        let mut q = FairQueue::default();
+        for i in 0..10 {
+            q.push(&tenant("held"), 1, i);
+            q.push(&tenant("free"), 1, i);
+        }
+        for _ in 0..5 {
+            assert_eq!(q.pop_where(|t| t.as_str() == "free").unwrap().0.as_str(), "free");
+        }
+        assert!(q.pop_where(|_| false).is_none());
+        let next: Vec<_> = (0..5).filter_map(|_| q.pop()).map(|(t, _)| t).collect();
+        assert!(next.iter().all(|t| t.as_str() == "held"), "he catches up: {next:?}");
+        assert_eq!(q.len(), 10);
     }
 
     #[test]

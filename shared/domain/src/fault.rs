@@ -141,6 +141,25 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// The rule as one word, for tables and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OutOfAttempts => "out_of_attempts",
+            Self::NeedsPermission => "needs_permission",
+            Self::BlockedByPolicy => "blocked_by_policy",
+            Self::NeverAccepted => "never_accepted",
+            Self::NotOffered => "not_offered",
+            Self::ObjectGone => "object_gone",
+            Self::InconclusiveOnce => "inconclusive_once",
+            Self::LateFind => "late_find",
+            Self::KeepsFlapping => "keeps_flapping",
+            Self::IrreversibleDiffers => "irreversible_differs",
+            Self::ClaimWithoutProof => "claim_without_proof",
+            Self::StillWaiting => "still_waiting",
+        }
+    }
+
     /// What the rule says, and what a person can do.
     #[must_use]
     pub fn advice(self) -> &'static str {
@@ -221,6 +240,28 @@ pub fn backoff_ms(task: TaskId, n: u32) -> i64 {
     eight.copy_from_slice(&seed.0[..8]);
     let jitter = (u64::from_be_bytes(eight) % 1_000) as i64;
     ceiling / 2 + ceiling / 2 * jitter / 1_000
+}
+
+/// How long a throttled call holds back the tenant's other calls to that
+/// system, in milliseconds: as long as the vendor says. Where he says nothing,
+/// not for as long as this one task has come to rest: a task that has met many
+/// faults would shut the system for everybody.
+#[must_use]
+pub fn held_back_ms(class: FaultClass) -> Option<i64> {
+    match class {
+        FaultClass::Throttled { retry_after_ms } => Some(
+            retry_after_ms
+                .unwrap_or(THROTTLED_WAIT_MS)
+                .clamp(SECOND_MS, RETRY_AFTER_MAX_MS),
+        ),
+        FaultClass::Transient
+        | FaultClass::Denied
+        | FaultClass::Blocked
+        | FaultClass::Absent
+        | FaultClass::Rejected
+        | FaultClass::Unsupported
+        | FaultClass::Unknown => None,
+    }
 }
 
 /// The fault table: class × tries already spent → what follows.

@@ -4,6 +4,7 @@
 use crate::catalogue::{Area, Kind, Lane};
 use crate::id::{CaseId, System};
 use crate::time::Timestamp;
+use crate::wake::{Wake, WakeReason};
 use std::collections::BTreeMap;
 
 /// How many assignments may still be put in flight, by area and lane.
@@ -53,7 +54,9 @@ pub struct Gates {
     /// What may be put in flight.
     pub credit: Credit,
     /// What is shut, and until when: `hold/<system>` after a vendor asked to
-    /// slow down; `pause`, `pause/<system>`, `pause/<system>/<kind>` by a person.
+    /// slow down; `pause`, `pause/<system>`, `pause/<system>/<kind>` and
+    /// `pause/*/<kind>` by a person; `away/<system>` while the workers of its
+    /// site are silent.
     pub shut: BTreeMap<String, Timestamp>,
     /// Which open case claims the subject, if another one does.
     pub claimed_by: Option<CaseId>,
@@ -73,23 +76,25 @@ impl Gates {
         }
     }
 
-    /// Until when this kind on this system is shut, if it is at `now`.
+    /// Until when, and why, this kind on this system is shut, if it is at
+    /// `now`; the latest of several.
     #[must_use]
-    pub fn shut_until(&self, system: &System, kind: Kind, now: Timestamp) -> Option<Timestamp> {
+    pub fn shut(&self, system: &System, kind: Kind, now: Timestamp) -> Option<Wake> {
         if self.shut.is_empty() {
             return None;
         }
         let names = [
-            "pause".to_owned(),
-            format!("hold/{system}"),
-            format!("pause/{system}"),
-            format!("pause/{system}/{kind}"),
+            ("pause".to_owned(), WakeReason::PauseEnds),
+            (format!("pause/{system}"), WakeReason::PauseEnds),
+            (format!("pause/{system}/{kind}"), WakeReason::PauseEnds),
+            (format!("pause/*/{kind}"), WakeReason::PauseEnds),
+            (format!("hold/{system}"), WakeReason::HoldEnds),
+            (format!("away/{system}"), WakeReason::SiteAway),
         ];
         names
-            .iter()
-            .filter_map(|n| self.shut.get(n))
-            .copied()
-            .filter(|until| *until > now)
+            .into_iter()
+            .filter_map(|(name, why)| self.shut.get(&name).map(|at| Wake { at: *at, why }))
+            .filter(|wake| wake.at > now)
             .max()
     }
 }

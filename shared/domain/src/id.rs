@@ -95,6 +95,17 @@ handle!(
     System, "system"
 );
 
+impl TenantId {
+    /// Which of `of` shards a tenant belongs to: all that concerns a tenant is
+    /// in one. Stable, by the digest of its handle.
+    #[must_use]
+    pub fn shard(&self, of: u16) -> u16 {
+        let d = Digest::of(self.as_str().as_bytes());
+        let n = u64::from_be_bytes([d.0[0], d.0[1], d.0[2], d.0[3], d.0[4], d.0[5], d.0[6], d.0[7]]);
+        u16::try_from(n % u64::from(of.max(1))).unwrap_or(0)
+    }
+}
+
 impl System {
     /// The "system" that human tasks are done in.
     #[must_use]

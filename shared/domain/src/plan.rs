@@ -33,26 +33,11 @@ pub enum PlanRefusal {
     Unresolved,
 }
 
-/// Kinds that a tenant's policy may leave out. Everything else is either part
-/// of cutting access or of the order that keeps data from being lost.
-pub const SKIPPABLE: &[Kind] = &[
-    Kind::RemoveOauthGrants,
-    Kind::RemoveAppRoles,
-    Kind::HideFromAddressLists,
-    Kind::SetForwarding,
-    Kind::RemoveInboxRules,
-    Kind::RemoveDelegations,
-    Kind::ConvertToShared,
-    Kind::GrantSuccessorMailbox,
-    Kind::ReleaseGroupLicenses,
-    Kind::ReleaseDirectLicenses,
-    Kind::ProvePool,
-    Kind::UnassignAutopilot,
-    Kind::DisableDeviceObject,
-    Kind::DiscoverDevices,
-    Kind::ConfirmHandover,
-    Kind::Validate,
-];
+/// Whether the tenant's policy leaves a kind out, as it may.
+#[must_use]
+pub fn is_skipped(kind: Kind, policy: &Policy) -> bool {
+    kind.spec().skippable && policy.skip.contains(&kind)
+}
 
 /// The read-only tasks with which every case begins: one resolve for each
 /// system that can.
@@ -89,8 +74,8 @@ pub fn plan(
         unserved: Vec::new(),
     };
     for kind in Kind::ALL.iter().copied().filter(|k| *k != Kind::Resolve) {
-        let skipped = SKIPPABLE.contains(&kind) && policy.skip.contains(&kind);
-        let Some(params) = wanted(kind, departure, subject, policy, capped).filter(|_| !skipped) else {
+        let wanted = wanted(kind, departure, subject, policy, capped);
+        let Some(params) = wanted.filter(|_| !is_skipped(kind, policy)) else {
             continue;
         };
         if kind.spec().area == Area::Person {

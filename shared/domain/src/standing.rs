@@ -79,11 +79,8 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
             why: WakeReason::Retry,
         });
     }
-    if let Some(at) = gates.shut_until(&task.planned.target.system, task.kind(), now) {
-        return Standing::WaitsUntil(Wake {
-            at,
-            why: WakeReason::HoldEnds,
-        });
+    if let Some(wake) = gates.shut(&task.planned.target.system, task.kind(), now) {
+        return Standing::WaitsUntil(wake);
     }
     let rivals: Vec<Kind> = rivals_in_flight(case, task.kind());
     if !rivals.is_empty() {
@@ -204,7 +201,7 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
             out.timer = Some(w);
         }
     };
-    if case.state == CaseState::Sealing {
+    if case.is_to_be_sealed() {
         out.effects.push(Effect::Seal);
         wake(Wake {
             at: now,

@@ -114,6 +114,15 @@ impl std::fmt::Display for RestReason {
     }
 }
 
+/// The place of a record in its case's chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its version.
+    pub version: u64,
+    /// Its hash.
+    pub head: Digest,
+}
+
 /// An attempt in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -224,6 +233,9 @@ pub struct Task {
     pub state: TaskState,
     /// The last try's number.
     pub attempt: u32,
+    /// The record that ordered it: another try of the same number was ordered
+    /// by a history that is lost.
+    pub ordered_by: Option<Place>,
     /// Tries that counted.
     pub spent: u32,
     /// Faults in all.
@@ -262,6 +274,7 @@ impl Task {
             planned,
             state: TaskState::Pending,
             attempt: 0,
+            ordered_by: None,
             spent: 0,
             faults: 0,
             last_fault: None,

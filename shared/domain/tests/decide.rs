@@ -174,6 +174,14 @@ fn a_device_is_returned_with_a_file() {
 
 /// Brings a case to a wipe in flight.
 fn wiping() -> World {
+    let mut w = about_to_wipe();
+    w.pass(2 * HOUR_MS);
+    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
+    w
+}
+
+/// Brings a case to an approved wipe that can still be stopped.
+fn about_to_wipe() -> World {
     let mut w = World::opened(Manner::Planned);
     w.finds = company_laptop();
     w.drain();
@@ -188,8 +196,6 @@ fn wiping() -> World {
     })
     .unwrap();
     w.drain();
-    w.pass(2 * HOUR_MS);
-    assert_eq!(w.task(Kind::WipeDevice).in_flight().map(|a| a.mode), Some(Mode::Full));
     w
 }
 
@@ -460,6 +466,28 @@ fn throttling_costs_no_attempt_and_holds_the_system_back() {
         next(&d.case, w.now, &held).effects.is_empty(),
         "nothing of that system starts meanwhile"
     );
+}
+
+#[test]
+fn a_throttle_without_a_word_rests_its_task_and_shuts_nobody_else_out_for_long() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    let id = w.id(Kind::SnapshotAccess);
+    let mut rested = 0;
+    for _ in 0..12 {
+        let report = w.report(id, fault(FaultClass::Throttled { retry_after_ms: None }));
+        let command = Command::RecordReport(Box::new(report));
+        let d = decide(w.case.as_ref(), command.clone(), w.now, &w.gates).unwrap();
+        assert_eq!(d.holds, vec![(m365(), w.now.plus(30_000))]);
+        w.order(command).unwrap();
+        let TaskState::Resting { until, .. } = w.task(Kind::SnapshotAccess).state else {
+            panic!("{:?}", w.task(Kind::SnapshotAccess).state)
+        };
+        rested = until.since(w.now);
+        w.now = until;
+        w.order(Command::Tick).unwrap();
+    }
+    assert!(rested > 10 * MINUTE_MS, "{rested}: the task itself backs off");
 }
 
 #[test]
@@ -863,7 +891,7 @@ fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
     w.drain();
     let id = w.id(Kind::DisableSignIn);
     let mut report = w.report(id, Said::NotBegun { why: String::new() });
-    report.version += 5;
+    report.version = w.case().version + 5;
     let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
     assert!(matches!(events[0], Event::TailLost { .. }));
     assert!(
@@ -871,6 +899,112 @@ fn a_report_from_ahead_of_the_ledger_proves_a_lost_tail() {
         "everything is looked at again"
     );
     w.run_to_sealing();
+}
+
+/// A case whose ledger forgets everything since the snapshot was to be taken,
+/// and what a worker says of the attempt that the lost history ordered.
+fn forgotten() -> (World, Report) {
+    let mut w = World::opened(Manner::Immediate);
+    let kept = w.case.clone();
+    w.answer(Kind::Resolve);
+    w.answer(Kind::SnapshotAccess);
+    let report = w.truthful(w.id(Kind::RemoveDirectoryRoles));
+    w.case = kept;
+    (w, report)
+}
+
+#[test]
+fn a_report_of_an_attempt_that_was_never_heard_of_proves_a_lost_tail() {
+    let (mut w, report) = forgotten();
+    // History has grown past what was lost before the report comes.
+    while w.case().version < report.version {
+        w.now = w.now.plus(HOUR_MS);
+        w.order(Command::Tick).unwrap();
+    }
+    let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }), "{events:?}");
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_report_that_was_written_before_a_loss_was_noticed_proves_no_other() {
+    let (mut w, report) = forgotten();
+    let again = Report {
+        attempt: 7,
+        ..w.truthful(w.id(Kind::Resolve))
+    };
+    w.now = w.now.plus(MINUTE_MS);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let lost = |w: &World| w.events.iter().filter(|e| matches!(e, Event::TailLost { .. })).count();
+    assert_eq!(lost(&w), 1);
+    let begun = Report {
+        said: Said::NotBegun { why: String::new() },
+        ..again.clone()
+    };
+    assert!(matches!(
+        w.order(Command::RecordReport(Box::new(begun))),
+        Err(Refusal::Stale { got: 7, .. })
+    ));
+    // What it says happened is kept, once.
+    let events = w.order(Command::RecordReport(Box::new(again.clone()))).unwrap();
+    assert!(matches!(events[0], Event::LateReport { attempt: 7, .. }), "{events:?}");
+    assert_eq!(
+        w.order(Command::RecordReport(Box::new(again.clone()))),
+        Err(Refusal::AlreadyRecorded)
+    );
+    assert_eq!(lost(&w), 1);
+    // One that was written since tells of another loss.
+    let since = Report {
+        at: w.now.plus(1),
+        ..again
+    };
+    w.order(Command::RecordReport(Box::new(since))).unwrap();
+    assert_eq!(lost(&w), 2);
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_report_of_an_attempt_that_another_record_ordered_proves_a_lost_tail() {
+    let (mut w, mut again) = (about_to_wipe(), about_to_wipe());
+    w.pass(2 * HOUR_MS);
+    let wiped = w.truthful(w.id(Kind::WipeDevice));
+    // The order is lost with its number, and given again under the same one.
+    again.pass(2 * HOUR_MS + MINUTE_MS);
+    let ordered_again = again.task(Kind::WipeDevice).clone();
+    assert_eq!(
+        (ordered_again.attempt, ordered_again.ordered_by.unwrap().version),
+        (wiped.attempt, wiped.version),
+        "only the hash tells them apart"
+    );
+    let events = again.order(Command::RecordReport(Box::new(wiped))).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }), "{events:?}");
+    assert!(matches!(events[1], Event::LateReport { .. }), "what it says is kept");
+    let wipe = again.task(Kind::WipeDevice);
+    assert!(
+        !wipe.is_settled() && wipe.observe_first,
+        "it is read, not ordered again"
+    );
+}
+
+#[test]
+fn what_is_over_is_not_opened_again_by_a_report() {
+    let mut w = World::opened(Manner::Immediate);
+    w.order(Command::Cancel {
+        by: "boss".into(),
+        reason: "he stays".into(),
+    })
+    .unwrap();
+    w.answer(Kind::Resolve);
+    let ahead = Report {
+        version: 900,
+        attempt: 9,
+        ..w.truthful(w.id(Kind::Resolve))
+    };
+    assert!(matches!(
+        w.order(Command::RecordReport(Box::new(ahead))),
+        Err(Refusal::Stale { .. })
+    ));
+    assert_eq!(w.case().state, CaseState::Cancelled);
 }
 
 #[test]

@@ -331,6 +331,13 @@ fn samples() -> Vec<(&'static str, Event)> {
             },
         ),
         (
+            "evidence_sealed",
+            Event::EvidenceSealed {
+                evidence: Digest::of(b"e"),
+                key_id: "0123456789abcdef".into(),
+            },
+        ),
+        (
             "follow_up_opened",
             Event::FollowUpOpened {
                 task: task(),
@@ -362,14 +369,14 @@ fn samples() -> Vec<(&'static str, Event)> {
             | Event::CaseCancelled
             | Event::ClosingBegan { .. } => {}
             Event::ChecksDone { .. } | Event::RoundEnded { .. } | Event::CaseClosed { .. } => {}
-            Event::FollowUpOpened { .. } | Event::TailLost { .. } => {}
+            Event::EvidenceSealed { .. } | Event::FollowUpOpened { .. } | Event::TailLost { .. } => {}
         }
     }
     events
 }
 
 /// As many distinct event names as the vocabulary has.
-const EVENTS: usize = 25;
+const EVENTS: usize = 26;
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -291,10 +291,8 @@ impl Shard {
     /// The shard of a tenant.
     #[must_use]
     pub fn of_tenant(tenant: &TenantId, of: u16) -> Self {
-        let d = Digest::of(tenant.as_str().as_bytes());
-        let n = u64::from_be_bytes([d.0[0], d.0[1], d.0[2], d.0[3], d.0[4], d.0[5], d.0[6], d.0[7]]);
         Self {
-            index: u16::try_from(n % u64::from(of.max(1))).unwrap_or(0),
+            index: tenant.shard(of),
             of,
         }
     }

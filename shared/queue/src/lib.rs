@@ -5,7 +5,9 @@
 //! Each is one test that every backend passes.
 //! 1. What publish confirmed is delivered, also after a restart (where the backend promises it).
 //! 2. What was not acknowledged returns when its consumer goes.
-//! 3. What was acknowledged never returns.
+//! 3. What was acknowledged never returns, once the acknowledgement is where
+//!    the messages are kept. A broker gives no answer to it: one that was lost on
+//!    the way makes the message come again, and law 8 holds for it.
 //! 4. Prefetch bounds what a consumer holds unacknowledged.
 //! 5. Headers and body come through unchanged.
 //! 6. A consumer that silently stopped is noticed: its stream ends with an error.
@@ -14,14 +16,21 @@
 //! 10. What was buried is kept with its reason and seen in the depths.
 
 pub mod local;
+pub mod rabbit;
 
 pub use local::LocalQueue;
+pub use rabbit::{RabbitConfig, RabbitQueue};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use offboard_domain::{Area, Lane, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// What time it is on the wall, by which messages run out.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The header in which a buried message, consumed from [`QueueName::Dead`],
 /// says why it was buried.
@@ -47,6 +56,8 @@ pub enum QueueName {
         /// The shard.
         shard: u16,
     },
+    /// Cases that are to be sealed.
+    Sealing,
     /// What was buried.
     Dead,
 }
@@ -61,7 +72,41 @@ impl fmt::Display for QueueName {
                 site: Some(site),
             } => write!(f, "ob.v1.{area}.{}.{site}", lane.word()),
             Self::Reports { shard } => write!(f, "ob.v1.reports.{shard}"),
+            Self::Sealing => f.write_str("ob.v1.sealing"),
             Self::Dead => f.write_str("ob.v1.dead"),
+        }
+    }
+}
+
+/// A name of no queue of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("failed to read the name of a queue: there is none of this name")]
+pub struct UnknownQueue;
+
+impl FromStr for QueueName {
+    type Err = UnknownQueue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownQueue> {
+        let rest = text.strip_prefix("ob.v1.").ok_or(UnknownQueue)?;
+        let mut parts = rest.split('.');
+        let name = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("dead"), None, None, None) => Self::Dead,
+            (Some("sealing"), None, None, None) => Self::Sealing,
+            (Some("reports"), Some(shard), None, None) => Self::Reports {
+                shard: shard.parse().map_err(|_| UnknownQueue)?,
+            },
+            (Some(area), Some(lane), site, None) => Self::Assignments {
+                area: Area::named(area).ok_or(UnknownQueue)?,
+                lane: Lane::named(lane).ok_or(UnknownQueue)?,
+                site: site.map(str::to_owned),
+            },
+            _ => return Err(UnknownQueue),
+        };
+        // One queue has one name: no leading zero, no plus sign.
+        if name.to_string() == text {
+            Ok(name)
+        } else {
+            Err(UnknownQueue)
         }
     }
 }
@@ -110,6 +155,10 @@ pub trait Delivery: Send {
     fn message(&self) -> &Message;
     /// Whether it may have been delivered before.
     fn redelivered(&self) -> bool;
+    /// The user that published it, as the broker checked; none where there is
+    /// no broker and so nobody else who could. A broker always answers: what
+    /// did not say who sends it has the empty sender, which nobody is.
+    fn sender(&self) -> Option<&str>;
     /// It is dealt with and never returns.
     async fn ack(self: Box<Self>) -> Result<(), QueueError>;
     /// It returns to the queue.
@@ -126,15 +175,20 @@ pub trait Consumer: Send {
     async fn next(&mut self) -> Result<Box<dyn Delivery>, QueueError>;
 }
 
-/// What a queue holds.
+/// What a queue holds, for people and for scaling. An estimate: a broker that
+/// has just started, or elects a leader, says 0 of a queue that is full. Nobody
+/// may conclude from it that a queue is drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Depth {
     /// Which queue.
     pub queue: QueueName,
-    /// Waiting to be delivered.
+    /// Waiting to be delivered. Some of it may have run out already.
     pub ready: u64,
-    /// Delivered and not acknowledged.
-    pub unacknowledged: u64,
+    /// Delivered and not acknowledged; none where the broker does not tell.
+    pub unacknowledged: Option<u64>,
+    /// How many consume it; none where the broker does not tell. This is how a
+    /// site whose workers are silent is noticed.
+    pub consumers: Option<u64>,
 }
 
 /// The seam.
@@ -151,4 +205,38 @@ pub trait Queue: Send + Sync {
     /// What was buried, newest first: message and reason. It stays there
     /// until somebody consumes [`QueueName::Dead`] and acknowledges it.
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_known_by_its_one_name() {
+        let assignments = |site: Option<&str>| QueueName::Assignments {
+            area: Area::Device,
+            lane: Lane::Urgent,
+            site: site.map(str::to_owned),
+        };
+        for name in [
+            assignments(None),
+            assignments(Some("berlin-1")),
+            QueueName::Reports { shard: 7 },
+            QueueName::Sealing,
+            QueueName::Dead,
+        ] {
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        for none in [
+            "",
+            "dead",
+            "ob.v1.",
+            "ob.v1.reports.07",
+            "ob.v1.reports.+7",
+            "ob.v1.device.later",
+            "ob.v1.device.urgent.a.b",
+        ] {
+            assert_eq!(none.parse::<QueueName>(), Err(UnknownQueue), "{none}");
+        }
+    }
 }

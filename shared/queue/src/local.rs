@@ -8,16 +8,12 @@
 //! that it is given; there is no task of its own, so that on one thread
 //! everything happens in an order that can be repeated.
 
-use crate::{BURIED_FROM, BURIED_REASON, Consumer, Delivery, Depth, Message, Queue, QueueError, QueueName};
+use crate::{BURIED_FROM, BURIED_REASON, Clock, Consumer, Delivery, Depth, Message, Queue, QueueError, QueueName};
 use async_trait::async_trait;
-use offboard_domain::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
-
-/// What time it is.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The in-memory backend. A clone is another handle on the same queues.
 #[derive(Clone)]
@@ -167,7 +163,8 @@ impl Queue for LocalQueue {
             Depth {
                 queue: one.name.clone(),
                 ready: state.ready.len() as u64,
-                unacknowledged: unacknowledged as u64,
+                unacknowledged: Some(unacknowledged as u64),
+                consumers: Some(state.consumers.len() as u64),
             }
         };
         Ok(self.all().into_iter().map(depth).collect())
@@ -359,6 +356,10 @@ impl Delivery for LocalDelivery {
 
     fn redelivered(&self) -> bool {
         self.item.redelivered
+    }
+
+    fn sender(&self) -> Option<&str> {
+        None
     }
 
     async fn ack(mut self: Box<Self>) -> Result<(), QueueError> {

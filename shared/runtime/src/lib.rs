@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod health;
 pub mod keys;
 pub mod private;
 pub mod retry;

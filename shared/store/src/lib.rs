@@ -131,6 +131,13 @@ impl Store {
         }
     }
 
+    /// A store on any object store: a cloud's, or one that a simulation has
+    /// wrapped in faults.
+    #[must_use]
+    pub fn on(inner: Arc<dyn ObjectStore>) -> Self {
+        Self { inner }
+    }
+
     /// Keeps bytes and returns their digest, by which they are found.
     /// A damaged copy that is already there is replaced.
     ///

@@ -3,6 +3,7 @@
 use crate::noop::{ForAll, Noop};
 use crate::recording::Recording;
 use ed25519_dalek::SigningKey;
+use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Closer, Engine, Parts};
 use offboard_domain::departure::{Choices, Manner, PersonRef};
@@ -10,6 +11,7 @@ use offboard_domain::policy::{Approvals, SuccessorRule};
 use offboard_domain::{Departure, Kind, Policy, TenantId};
 use offboard_ledger::{Ledger, SqliteLedger};
 use offboard_queue::LocalQueue;
+use offboard_runtime::keys::{DispatchKey, QueueKeys};
 use offboard_runtime::{Clock, SystemClock};
 use offboard_store::Store;
 use offboard_workers::{Concurrency, Context, Worker, WorkerConfig};
@@ -63,6 +65,10 @@ pub(crate) fn departure(n: usize, clock: &dyn Clock) -> Result<Departure, Failed
     })
 }
 
+fn dispatch() -> DispatchKey {
+    DispatchKey::from_bytes([8; 32])
+}
+
 /// A running engine.
 pub(crate) struct Running {
     /// The engine.
@@ -82,6 +88,7 @@ impl Running {
             policy: Arc::new(policy()),
             capabilities: Arc::new(noop.capabilities()),
             weight: 1,
+            sites: std::collections::BTreeMap::new(),
         };
         let tenants = (0..TENANTS)
             .map(|n| Ok((tenant(n)?, terms.clone())))
@@ -94,14 +101,17 @@ impl Running {
             queue: queue.clone(),
             store: store.clone(),
             clock: clock.clone(),
-            tenants: Tenants(tenants),
+            tenants: Tenants::new(tenants),
             master: [7; 32],
             entropy: Arc::new(|| {
                 let mut salt = [0; 32];
                 getrandom::fill(&mut salt).unwrap_or_default();
                 salt
             }),
-            limit: Box::new(|_| 256),
+            limits: Limits::each(256),
+            dispatch: dispatch(),
+            shards: 1,
+            keeping: None,
         });
         let (stop, stopping) = watch::channel(false);
         let mut loops = vec![
@@ -131,7 +141,7 @@ impl Running {
                 escrow: None,
                 clock: clock.clone(),
             };
-            let worker = Worker::new(config, queue, context);
+            let worker = Worker::new(config, queue, QueueKeys::Dispatch(dispatch()), context);
             loops.push(tokio::spawn(async move { worker.run(stopping).await }));
         }
         Ok(Self {

@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release -p offboard-bench -- embedded` alternates the whole
 //! engine and the bare writing of the very same bytes in commit groups of the
-//! same sizes, and prints medians. `… growth` opens 1,000, 10,000 and 100,000
-//! cases, `… redis-memory` measures what these take in Redis. All keep their raw
-//! figures in a file.
+//! same sizes, and prints medians. `… rabbit` does the same with the queue on
+//! RabbitMQ and a bare loop. `… growth` opens 1,000, 10,000 and 100,000 cases;
+//! `… redis-memory` says what a case takes in Redis. All keep their raw figures
+//! in a file.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -13,6 +14,7 @@ mod embedded;
 mod groups;
 mod growth;
 mod noop;
+mod rabbit;
 mod recording;
 mod redis_memory;
 
@@ -37,6 +39,15 @@ enum What {
         /// Departures a round.
         #[arg(long, default_value_t = 2_000)]
         departures: usize,
+        /// Rounds; the medians count.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// The queue on RabbitMQ beside the barest loop over the same broker.
+    Rabbit {
+        /// Messages a round.
+        #[arg(long, default_value_t = 40_000)]
+        messages: usize,
         /// Rounds; the medians count.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
@@ -70,6 +81,7 @@ fn main() -> Result<(), Failed> {
     let raw = runtime.block_on(async {
         match args.what {
             What::Embedded { departures, rounds } => measure_embedded(&groups, departures, rounds).await,
+            What::Rabbit { messages, rounds } => rabbit::measure(messages, rounds).await,
             What::Growth { sizes } => measure_growth(&sizes).await,
             What::RedisMemory { cases, records } => measure_redis_memory(cases, records).await,
         }

@@ -75,6 +75,10 @@ impl Connectors for ForAll {
 
 #[async_trait]
 impl Connector for Noop {
+    fn vendor(&self) -> &'static str {
+        "noop"
+    }
+
     fn system(&self) -> &System {
         &self.system
     }

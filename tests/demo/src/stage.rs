@@ -10,6 +10,8 @@ use offboard_dispatcher::control::{Request, Response};
 use offboard_dispatcher::intake::{self, Context};
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::{CaseId, TenantId};
+use offboard_runtime::config::{Engine, Role};
+use offboard_runtime::telemetry::{self, Guard};
 use offboard_runtime::{Clock, ScaledClock};
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,10 +30,7 @@ const STILL: Duration = Duration::from_secs(4);
 
 /// Plays it.
 pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("OFFBOARD_LOG").unwrap_or_else(|_| "off".into()))
-        .with_writer(std::io::stderr)
-        .init();
+    let telemetry = watched(args)?;
     let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(BEGINS, args.speed));
     let office = office::open(args, &clock).await?;
     introduce(args, &office);
@@ -53,7 +52,16 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
         embedded.shutdown().await.map_err(broke)?;
         cases
     };
+    tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
     result::show(args, &office, &cases)
+}
+
+/// The demonstration is silent (`OFFBOARD_LOG` changes that), and is seen in
+/// other tools where `OTEL_EXPORTER_OTLP_ENDPOINT` says.
+fn watched(args: &Args) -> Result<Guard, Failed> {
+    let mut engine = Engine::defaults(&args.output);
+    "off".clone_into(&mut engine.log.level);
+    Ok(telemetry::start(&engine, Role::Embedded)?)
 }
 
 fn introduce(args: &Args, office: &Office) {

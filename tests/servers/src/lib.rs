@@ -1,11 +1,19 @@
 //! Private servers for tests: the real programs, each on loopback ports and in
 //! a folder of its own, ended when the value that stands for it is dropped —
-//! and also when the test's process dies without dropping anything.
+//! and also when the test's process dies without dropping anything. And a
+//! proxy that does to their connections what networks do.
 //!
 //! An absent program is an error that says what to install; nothing is skipped.
 
+mod certificates;
+mod http;
 mod process;
+mod proxy;
+mod rabbit;
 pub mod redis;
 
+pub use certificates::{Certificate, Certificates};
 pub use process::{Guarded, Patience, StartError, free_port, until};
+pub use proxy::{Direction, Proxy};
+pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};

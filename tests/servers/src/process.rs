@@ -24,7 +24,12 @@ case "$how" in
        kill -KILL "$pid" 2>/dev/null ) >/dev/null 2>&1 & ;;
 esac
 wait "$pid" 2>/dev/null
+if [ -z "$how" ] && [ -n "$GUARD_REMOVES" ]; then rm -rf -- "$GUARD_REMOVES"; fi
 "#;
+
+/// The variable that tells the guard which folder goes with the server when
+/// the test's process died.
+const GUARD_REMOVES: &str = "GUARD_REMOVES";
 
 /// Why a server did not start.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +58,16 @@ impl Guarded {
     /// # Errors
     /// [`StartError`] if there is no such program; it names the Debian package.
     pub fn start(program: Command, package: &str, log: &Path) -> Result<Self, StartError> {
+        Self::start_in(program, package, log, None)
+    }
+
+    /// The same for a server whose folder no destructor removes when the
+    /// test's process just ends: one for all tests of it. Ended by its value,
+    /// it leaves the folder alone.
+    ///
+    /// # Errors
+    /// [`StartError`] if there is no such program.
+    pub fn start_in(program: Command, package: &str, log: &Path, folder: Option<&Path>) -> Result<Self, StartError> {
         let name = program.get_program().to_owned();
         let failed = |detail: String| {
             StartError(format!(
@@ -74,6 +89,10 @@ impl Guarded {
                 None => guard.env_remove(key),
             };
         }
+        match folder {
+            Some(folder) => guard.env(GUARD_REMOVES, folder),
+            None => guard.env_remove(GUARD_REMOVES),
+        };
         if let Some(dir) = program.get_current_dir() {
             guard.current_dir(dir);
         }

@@ -167,8 +167,7 @@ impl Auditor {
             };
             match open_event(&key, first).map(|(at, event)| (Case::opened(append.index.case, at, &event), event)) {
                 Ok((Ok(mut case), event)) => {
-                    case.version = first.version;
-                    case.head = first.hash;
+                    case.recorded(&event, first.version, first.hash);
                     self.transcript
                         .line(now, &format!("{} v1 {}", append.index.case, event.name()));
                     cases.insert(id.clone(), Shadow::new(case, key));
@@ -205,7 +204,7 @@ impl Auditor {
                 Err(error) => found(Invariant::AcceptedNeverLost, error.to_string()),
             }
         }
-        if append.index.ended != shadow.case.state.ended() || append.index.version != shadow.case.version {
+        if append.index.ended != shadow.case.is_over() || append.index.version != shadow.case.version {
             found(
                 Invariant::AcceptedNeverLost,
                 "its index entry is not what its history says".into(),
@@ -230,11 +229,13 @@ impl Auditor {
             return;
         };
         for record in &history.records {
-            if let (true, Ok((at, event))) = (record.version > 1, open_event(&shadow.key, record)) {
+            let Ok((at, event)) = open_event(&shadow.key, record) else {
+                return;
+            };
+            if record.version > 1 {
                 case.fold(at, &event);
             }
-            case.version = record.version;
-            case.head = record.hash;
+            case.recorded(&event, record.version, record.hash);
         }
         shadow.case = case;
         shadow.tail_lost = true;
@@ -295,6 +296,7 @@ impl Auditor {
                 }
                 Err(error) => format!("a broken report: {error}"),
             },
+            QueueName::Sealing => "an order to seal".to_owned(),
             QueueName::Dead => "something dead".to_owned(),
         };
         if !said.is_empty() {
@@ -469,6 +471,21 @@ impl Shadow {
                     );
                 }
             }
+            Event::EvidenceSealed { .. } => {
+                self.closed += 1;
+                self.sealed_at = self.case.version;
+                let ended = matches!(self.case.state, CaseState::Cancelled | CaseState::Refused { .. });
+                if !ended || (self.closed > 1 && !self.tail_lost) {
+                    found(
+                        Invariant::ClosesOnceWhenAllSettled,
+                        format!(
+                            "accounted for {} times, in state {}",
+                            self.closed,
+                            self.case.state.word()
+                        ),
+                    );
+                }
+            }
             Event::CaseCancelled => {
                 if self.case.in_flight() > 0 {
                     found(
@@ -480,8 +497,7 @@ impl Shadow {
             _ => {}
         }
         self.case.fold(at, event);
-        self.case.version = record.version;
-        self.case.head = record.hash;
+        self.case.recorded(event, record.version, record.hash);
     }
 
     fn assigned(&mut self, at: Timestamp, id: TaskId, mode: Mode, found: &mut impl FnMut(Invariant, String)) {

@@ -13,6 +13,7 @@ use offboard_domain::{
 };
 use offboard_queue::{Delivery, Message, Queue, QueueName};
 use offboard_runtime::Clock;
+use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -192,7 +193,7 @@ impl ModelWorker {
                     biased;
                     Some(()) = running.next(), if !running.is_empty() => {}
                     next = consumer.next(), if running.len() < usize::from(AT_ONCE) => match next {
-                        Ok(delivery) => running.push(self.deal_with(delivery)),
+                        Ok(delivery) => running.push(self.deal_with(&name, delivery)),
                         Err(_) => break,
                     },
                 }
@@ -201,8 +202,12 @@ impl ModelWorker {
         }
     }
 
-    async fn deal_with(&self, delivery: Box<dyn Delivery>) {
+    async fn deal_with(&self, through: &QueueName, delivery: Box<dyn Delivery>) {
         let Ok(assignment) = serde_json::from_slice::<Assignment>(&delivery.message().body) else {
+            return;
+        };
+        let answer = delivery.message().headers.get(ANSWER_HEADER);
+        let Some(answer) = answer.and_then(|key| AnswerKey::from_header(key)) else {
             return;
         };
         let once = assignment.mode == Mode::Full && !assignment.kind.spec().convergent;
@@ -229,11 +234,15 @@ impl ModelWorker {
             Ok(body) => body,
             Err(_) => return,
         };
+        let proof = answer.prove(&body);
         let id = format!("{}.{}", assignment.task, assignment.attempt);
         loop {
             let message = Message {
                 id: id.clone(),
-                headers: BTreeMap::new(),
+                headers: BTreeMap::from([
+                    (PROOF_HEADER.to_owned(), proof.clone()),
+                    (QUEUE_HEADER.to_owned(), through.to_string()),
+                ]),
                 body: body.clone().into(),
                 expires_at: None,
             };

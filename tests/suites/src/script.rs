@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use crate::transcript::EPOCH;
 use crate::trouble::Rates;
 use crate::vendor::Vendor;
-use offboard_dispatcher::tenants::{Tenants, Terms};
+use offboard_dispatcher::tenants::Terms;
 use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::policy::{Approvals, SuccessorRule};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
@@ -81,6 +81,7 @@ pub(crate) fn terms(rng: &mut Rng, protected: BTreeSet<String>) -> Terms {
         policy: Arc::new(policy),
         capabilities: Arc::new(everything()),
         weight: 1 + u32::try_from(rng.below(3)).unwrap_or(0),
+        sites: BTreeMap::new(),
     }
 }
 
@@ -118,7 +119,7 @@ pub(crate) fn departure(rng: &mut Rng, tenant: &TenantId, n: usize, person: Pers
 const NAMES: [&str; 9] = ["ada", "bo", "cleo", "dan", "eve", "finn", "nobody", "last", "alone"];
 
 /// The tenants and errands of a simulation with the model's world.
-pub(crate) fn model(rng: &mut Rng) -> (Tenants, Vec<Errand>, Vec<(TenantId, String)>) {
+pub(crate) fn model(rng: &mut Rng) -> (BTreeMap<TenantId, Terms>, Vec<Errand>, Vec<(TenantId, String)>) {
     let tenants = 1 + usize::try_from(rng.below(3)).unwrap_or(0);
     let mut terms_of = BTreeMap::new();
     for n in 0..tenants {
@@ -141,11 +142,15 @@ pub(crate) fn model(rng: &mut Rng) -> (Tenants, Vec<Errand>, Vec<(TenantId, Stri
         canaries.push((tenant.clone(), canary));
         errands.push(departure(rng, &tenant, n, person));
     }
-    (Tenants(terms_of), errands, canaries)
+    (terms_of, errands, canaries)
 }
 
 /// The vendor, tenants and errands of a simulation with the real workers.
-pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<Vendor>, Tenants, Vec<Errand>) {
+pub(crate) fn vendor(
+    seed: u64,
+    rng: &mut Rng,
+    kinds: &BTreeSet<Kind>,
+) -> (Arc<Vendor>, BTreeMap<TenantId, Terms>, Vec<Errand>) {
     let cruelty = match rng.below(4) {
         0 => Cruelty::kind(),
         1 | 2 => Cruelty::real(),
@@ -201,7 +206,7 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
         drop(world);
         errands.push(departure(rng, tenant, n, person));
     }
-    (vendor, Tenants(terms_of), errands)
+    (vendor, terms_of, errands)
 }
 
 /// How unkind the seams are under this seed.

@@ -3,6 +3,8 @@
 //! start again; then faults stop, people grow diligent, and every case must
 //! settle.
 
+mod judge;
+
 use crate::audit::Auditor;
 use crate::clock::WatchedClock;
 use crate::invariant::{Invariant, Violated};
@@ -11,24 +13,23 @@ use crate::model::{ModelWorker, ModelWorld};
 use crate::person::People;
 use crate::rng::Rng;
 use crate::script;
-use crate::seams::{FaultyLedger, FaultyQueue};
+use crate::seams::{FaultyLedger, FaultyQueue, FaultyStore};
 use crate::transcript::{EPOCH, Transcript};
 use crate::trouble::{Fortune, Rates, Trouble};
 use crate::vendor::{Reached, Vendor};
 use ed25519_dalek::SigningKey;
-use offboard_dispatcher::tenants::Tenants;
+use object_store::memory::InMemory;
+use offboard_dispatcher::admission::Limits;
+use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Closer, Engine, Parts};
-use offboard_domain::standing::{standing, words};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use offboard_domain::{Case, CaseState, Digest, Gates, Kind, TenantId, Timestamp, evidence};
+use offboard_domain::{CaseState, TenantId};
 use offboard_ledger::MemoryLedger;
 use offboard_queue::LocalQueue;
 use offboard_runtime::Clock;
-use offboard_runtime::keys::EscrowMaster;
-use offboard_sim::world::{Actor, Effect, Harm};
-use offboard_store::Store;
+use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys};
 use offboard_workers::{Context, Worker, WorkerConfig};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -144,9 +145,9 @@ struct Stage {
     clock: Arc<dyn Clock>,
     ledger: Arc<MemoryLedger>,
     broker: LocalQueue,
-    store: Store,
-    evidence: Store,
-    tenants: Tenants,
+    artifacts: Arc<InMemory>,
+    evidence: Arc<InMemory>,
+    tenants: BTreeMap<TenantId, Terms>,
     outside: Outside,
     people: Arc<People>,
     auditor: Arc<Auditor>,
@@ -210,8 +211,8 @@ impl Stage {
             embedded: rng.happens(500),
             tails_are_lost: rng.happens(150),
             broker: new_broker(&clock),
-            store: Store::memory(),
-            evidence: Store::memory(),
+            artifacts: Arc::new(InMemory::new()),
+            evidence: Arc::new(InMemory::new()),
             outside,
             entropy: Arc::new(Mutex::new(Rng::of(seed, "salts"))),
             deaths: 0,
@@ -272,15 +273,22 @@ impl Stage {
         let engine = Engine::new(Parts {
             ledger,
             queue,
-            store: self.store.clone(),
+            store: FaultyStore::over(&self.artifacts, &trouble),
             clock: self.clock.clone(),
-            tenants: self.tenants.clone(),
+            tenants: Tenants::new(self.tenants.clone()),
             master: self.master,
             entropy: Arc::new(move || entropy.lock().unwrap_or_else(PoisonError::into_inner).bytes()),
-            limit: Box::new(|_| 6),
+            limits: Limits::each(6),
+            dispatch: self.dispatch(),
+            shards: 1,
+            keeping: None,
         });
         let (stop, stopped) = watch::channel(false);
-        let closer = Closer::new(engine.clone(), self.signer(), self.evidence.clone());
+        let closer = Closer::new(
+            engine.clone(),
+            self.signer(),
+            FaultyStore::over(&self.evidence, &trouble),
+        );
         let (clock, people, life) = (self.clock.clone(), self.people.clone(), engine.clone());
         let tasks = vec![tokio::spawn(async move {
             while let Err(error) = life.recover().await {
@@ -303,6 +311,10 @@ impl Stage {
         }
     }
 
+    fn dispatch(&self) -> DispatchKey {
+        DispatchKey::from_bytes(Rng::of(self.seed, "dispatch").bytes())
+    }
+
     fn signer(&self) -> SigningKey {
         SigningKey::from_bytes(&Rng::of(self.seed, "signer").bytes())
     }
@@ -323,12 +335,17 @@ impl Stage {
             }
             Outside::Vendor(vendor) => {
                 let context = Context {
-                    store: self.store.clone(),
+                    store: FaultyStore::over(&self.artifacts, &trouble),
                     connectors: Arc::new(Reached::new(&vendor, &self.clock, &trouble, self.broken)),
                     escrow: Some(EscrowMaster::from_bytes(self.master)),
                     clock: self.clock.clone(),
                 };
-                let worker = Worker::new(WorkerConfig::default(), queue, context);
+                let worker = Worker::new(
+                    WorkerConfig::default(),
+                    queue,
+                    QueueKeys::Dispatch(self.dispatch()),
+                    context,
+                );
                 tokio::spawn(async move { worker.run(stopped).await })
             }
         };
@@ -471,174 +488,8 @@ impl Stage {
 
     fn settled(&self) -> bool {
         let mut all = self.people.handed_in();
-        self.auditor.each_case(|_, shadow| all &= shadow.case.state.ended());
+        self.auditor.each_case(|_, shadow| all &= shadow.case.is_over());
         all
-    }
-
-    fn judge(&self, dispatcher: &Process) {
-        for (case, tenant) in self.people.accepted() {
-            if self.auditor.with_case(&tenant, case, |_| ()).is_none() {
-                self.auditor.violated(
-                    Invariant::AcceptedNeverLost,
-                    format!("{case} was accepted and is not there"),
-                );
-            }
-        }
-        let mut unsettled = Vec::new();
-        self.auditor
-            .each_case(|tenant, shadow| unsettled.extend(self.why_open(tenant, &shadow.case)));
-        for what in unsettled {
-            self.note(&what);
-            self.auditor.violated(Invariant::Liveness, what);
-        }
-        if !self.people.handed_in() {
-            self.auditor
-                .violated(Invariant::Liveness, "a departure could never be handed in".into());
-        }
-        if let Some(engine) = &dispatcher.engine
-            && self.settled()
-            && !engine.idle()
-        {
-            self.auditor.violated(
-                Invariant::CreditIsKept,
-                format!("everything is settled, but the engine holds: {}", engine.holdings()),
-            );
-        }
-        match &self.outside {
-            Outside::Model(world) => self.judge_model(world),
-            Outside::Vendor(vendor) => self.judge_vendor(vendor),
-        }
-    }
-
-    fn judge_model(&self, world: &ModelWorld) {
-        for act in world.acts() {
-            if act.kind == Kind::WipeDevice && act.times > 1 {
-                let what = format!(
-                    "{} of {} was wiped {} times",
-                    act.object.map_or(String::new(), |o| o.0),
-                    act.tenant,
-                    act.times
-                );
-                self.auditor.violated(Invariant::WipeNeverTwice, what);
-            }
-        }
-    }
-
-    fn judge_vendor(&self, vendor: &Vendor) {
-        let mut allowed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut given_up: BTreeSet<String> = BTreeSet::new();
-        self.auditor.each_case(|tenant, shadow| {
-            let Some(built) = vendor.tenants.get(tenant) else {
-                return;
-            };
-            if shadow.case.tasks.len() > 1 {
-                if shadow.drive_given_up {
-                    given_up.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
-                }
-                let allowed = allowed.entry(built.id.clone()).or_default();
-                allowed.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
-                allowed.extend(shadow.case.subject_facts.text("successor_id").map(str::to_owned));
-            }
-        });
-        let world = vendor.world();
-        let none = BTreeSet::new();
-        for entry in world.journal() {
-            let Actor::App { .. } = entry.actor else { continue };
-            let at = entry.at_ms - EPOCH.0;
-            self.note(&format!(
-                "world {at} {} {} {}",
-                entry.effect, entry.subject, entry.object
-            ));
-            let allowed = allowed.get(&entry.tenant).unwrap_or(&none);
-            if entry.effect != Effect::KeyRead && !allowed.contains(&entry.subject) && !allowed.contains(&entry.object)
-            {
-                let what = format!(
-                    "{} of {} on {} in {}",
-                    entry.effect, entry.subject, entry.object, entry.tenant
-                );
-                self.auditor.violated(Invariant::NeverAnotherSubject, what);
-            }
-        }
-        for harm in world.violations() {
-            let Actor::App { .. } = harm.actor else { continue };
-            let invariant = match harm.harm {
-                // By a person's explicit decision, which the case records.
-                Harm::DriveNotHandedOver if given_up.contains(&harm.subject) => continue,
-                Harm::LicenceBeforeConversion
-                | Harm::MailboxLost
-                | Harm::KeptMailboxUnlicensed
-                | Harm::DriveNotHandedOver => Invariant::LicenceAfterPreservation,
-                Harm::PersonalDeviceWiped => Invariant::WipeNeverPersonal,
-                Harm::WipedTwice => Invariant::WipeNeverTwice,
-                _ => Invariant::NoHarm,
-            };
-            let what = format!(
-                "{} to {} by {} at {}",
-                harm.harm.name(),
-                harm.subject,
-                harm.object,
-                Timestamp(harm.at_ms)
-            );
-            self.auditor.violated(invariant, what);
-        }
-    }
-
-    /// The evidence of each closed case, with the public key alone.
-    async fn judge_evidence(&self) {
-        let mut closed = Vec::new();
-        self.auditor.each_case(|tenant, shadow| {
-            if shadow.case.state == CaseState::Closed {
-                let sealed_at = shadow.sealed_at;
-                closed.push((
-                    tenant.clone(),
-                    shadow.case.id,
-                    shadow.case.evidence,
-                    sealed_at,
-                    shadow.case.tasks.len(),
-                ));
-            }
-        });
-        let key = self.signer().verifying_key();
-        for (tenant, case, digest, sealed_at, tasks) in closed {
-            let name = format!("{tenant}/{case}/evidence-{sealed_at}.dsse.json");
-            let wrong = match self.evidence.get_named(&name).await {
-                Err(error) => Some(error.to_string()),
-                Ok(bytes) if digest != Some(Digest::of(&bytes)) => {
-                    Some("it is not the file that the case names".to_owned())
-                }
-                Ok(bytes) => match evidence::verify(&bytes, &key) {
-                    Err(error) => Some(error.to_string()),
-                    Ok(statement) if statement.predicate.tasks.len() != tasks => Some(format!(
-                        "it tells of {} tasks, there are {tasks}",
-                        statement.predicate.tasks.len()
-                    )),
-                    Ok(_) => self.auditor.foreign_canary(&tenant, &bytes),
-                },
-            };
-            if let Some(wrong) = wrong {
-                self.auditor
-                    .violated(Invariant::EvidenceVerifies, format!("{name}: {wrong}"));
-            }
-        }
-    }
-
-    fn why_open(&self, tenant: &TenantId, case: &Case) -> Option<String> {
-        if case.state.ended() {
-            return None;
-        }
-        let (gates, now) = (Gates::open(), self.clock.now());
-        let open: Vec<String> = case
-            .tasks
-            .values()
-            .filter(|t| !t.is_settled())
-            .map(|t| format!("{} {}", t.kind(), words(&standing(case, t, now, &gates), t)))
-            .collect();
-        Some(format!(
-            "{tenant} {} is {} after all: {}",
-            case.id,
-            case.state.word(),
-            open.join("; ")
-        ))
     }
 
     fn outcome(self) -> Outcome {

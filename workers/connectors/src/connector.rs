@@ -18,6 +18,10 @@ pub trait Connector: Send + Sync {
     /// The system's name in the tenant's configuration.
     fn system(&self) -> &System;
 
+    /// Whose system it is, as metrics name it: one word for each vendor, however
+    /// tenants call their systems.
+    fn vendor(&self) -> &'static str;
+
     /// The kinds that this vendor's primitives suffice for.
     fn claims(&self) -> BTreeSet<Kind>;
 

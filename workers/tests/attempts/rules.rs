@@ -5,7 +5,7 @@ use crate::fake::state::{CANARY, LEAVER, SUCCESSOR, device, group};
 use crate::fake::{State, system};
 use offboard_connectors::{GroupNature, Held, MobileWipe, Owner};
 use offboard_domain::{
-    Assignment, Check, Digest, Fact, FaultClass, Kind, Lane, Mode, ObjectId, Report, Said, Target, TaskId,
+    Assignment, Check, Digest, Fact, FaultClass, Kind, Lane, Mode, ObjectId, Report, Said, Target, TaskId, Timestamp,
 };
 use offboard_runtime::keys::EscrowMaster;
 use offboard_workers::attempt;
@@ -168,6 +168,25 @@ async fn sole_owners_hand_over_before_they_go() {
     .await;
     assert!(asked(&end).contains("only owner"), "{end:?}");
     assert_eq!(desk.writes(), ["remove g-plain from u-leaver"]);
+    // Another owner is gone for certain, and not only late.
+    assert!(desk.now().0 >= 10 * 60_000, "{}", desk.now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_that_reads_late_sends_no_ownership_to_a_person() {
+    let (mut state, todo) = setting(Kind::RemoveGroupOwnerships);
+    state.owners.get_mut("g-sole").unwrap().remove(SUCCESSOR);
+    let mut desk = Desk::new(state);
+    desk.fake.clock.to(Timestamp(1_000_000));
+    desk.fake.edit(|s| {
+        s.owners.get_mut("g-sole").unwrap().insert(SUCCESSOR.to_owned());
+    });
+    desk.fake.lock().lag_ms = 5 * 60_000;
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    let mut writes = desk.writes();
+    writes.dedup();
+    assert_eq!(writes, ["remove g-plain from u-leaver", "remove g-sole from u-leaver"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,8 +9,8 @@ use futures::FutureExt as _;
 use offboard_domain::{Area, Assignment, FaultClass, Kind, Lane, Mode, Report, Said, TenantId};
 use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
 use offboard_runtime::Clock as _;
+use offboard_runtime::keys::{ANSWER_HEADER, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKeys};
 use offboard_workers::{Concurrency, Worker, WorkerConfig, report_queue};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ fn shop(kind: Kind, failures: usize) -> (Shop, Assignment) {
         queue: queue.clone(),
         failures: AtomicUsize::new(failures),
     });
-    let worker = Worker::new(config, flaky, desk.context.clone());
+    let worker = Worker::new(config, flaky, QueueKeys::Dispatch(dispatch()), desk.context.clone());
     let assignment = desk.assignment(&todo);
     (
         Shop {
@@ -91,11 +91,21 @@ fn lane_of(area: Area) -> QueueName {
     }
 }
 
-fn message(id: &str, body: impl Into<Bytes>) -> Message {
+fn dispatch() -> DispatchKey {
+    DispatchKey::from_bytes([3; 32])
+}
+
+/// A message that the dispatcher has authenticated for a queue.
+fn message(queue: &QueueName, id: &str, answering: &Assignment, body: impl Into<Bytes>) -> Message {
+    let body = body.into();
+    let answer_key = dispatch().answer_to(answering, &queue.to_string()).to_header();
+    let proof = dispatch().queue(&queue.to_string()).prove(id, &answer_key, &body);
     Message {
         id: id.to_owned(),
-        headers: BTreeMap::new(),
-        body: body.into(),
+        headers: [(PROOF_HEADER, proof), (ANSWER_HEADER, answer_key)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        body,
         expires_at: None,
     }
 }
@@ -104,7 +114,8 @@ impl Shop {
     async fn order(&self, assignment: &Assignment) {
         let body = serde_json::to_vec(assignment).unwrap();
         let queue = lane_of(assignment.kind.spec().area);
-        self.queue.publish(&queue, vec![message("a", body)]).await.unwrap();
+        let message = message(&queue, "a", assignment, body);
+        self.queue.publish(&queue, vec![message]).await.unwrap();
     }
 
     /// Runs the worker while the other future lasts.
@@ -122,7 +133,10 @@ impl Shop {
         let tenant = TenantId::new("acme").unwrap();
         let mut reports = self.queue.consume(&report_queue(&tenant, 1), 10).await.unwrap();
         let delivery = reports.next().await.unwrap();
-        let report = serde_json::from_slice(&delivery.message().body).unwrap();
+        let report: Report = serde_json::from_slice(&delivery.message().body).unwrap();
+        let headers = &delivery.message().headers;
+        let key = dispatch().answer_of(&report, &headers[QUEUE_HEADER]);
+        assert!(key.holds(&headers[PROOF_HEADER], &delivery.message().body));
         delivery.ack().await.unwrap();
         report
     }
@@ -142,7 +156,7 @@ impl Shop {
         depths
             .iter()
             .find(|d| d.queue == *queue)
-            .map_or((0, 0), |d| (d.ready, d.unacknowledged))
+            .map_or((0, 0), |d| (d.ready, d.unacknowledged.unwrap_or(0)))
     }
 }
 
@@ -193,15 +207,16 @@ async fn what_can_never_be_dealt_with_is_buried_and_not_repeated() {
         huge,
         human.into_bytes(),
     ];
-    let messages = bodies.into_iter().map(|b| message("x", b)).collect();
+    let messages = bodies
+        .into_iter()
+        .map(|b| message(&name, "x", &assignment, b))
+        .collect();
     shop.queue.publish(&name, messages).await.unwrap();
     // One of another area.
     let mut foreign = assignment.clone();
     foreign.kind = Kind::DisableSignIn;
-    shop.queue
-        .publish(&name, vec![message("y", serde_json::to_vec(&foreign).unwrap())])
-        .await
-        .unwrap();
+    let foreign = message(&name, "y", &foreign, serde_json::to_vec(&foreign).unwrap());
+    shop.queue.publish(&name, vec![foreign]).await.unwrap();
     shop.work_during(a_while()).await;
     let dead = shop.queue.dead(10).await.unwrap();
     assert_eq!(dead.len(), 5, "{:?}", dead.iter().map(|d| &d.1).collect::<Vec<_>>());
@@ -211,6 +226,37 @@ async fn what_can_never_be_dealt_with_is_buried_and_not_repeated() {
     );
     assert_eq!(shop.left_in(&name).await, (0, 0));
     assert_eq!(wrote(&shop.desk.fake), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_not_the_dispatchers_for_this_queue_is_buried() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    let name = lane_of(Area::Mailbox);
+    let body = serde_json::to_vec(&assignment).unwrap();
+    let genuine = message(&name, "a", &assignment, body.clone());
+    let mut unsigned = genuine.clone();
+    unsigned.headers.clear();
+    let mut changed = genuine.clone();
+    changed.body = String::from_utf8(body.clone()).unwrap().replace("acme", "beta").into();
+    let mut renamed = genuine.clone();
+    renamed.id = "b".to_owned();
+    let mut other_answer = genuine.clone();
+    let stolen = DispatchKey::from_bytes([4; 32])
+        .answer_to(&assignment, &name.to_string())
+        .to_header();
+    other_answer.headers.insert(ANSWER_HEADER.to_owned(), stolen);
+    let elsewhere = message(&lane_of(Area::Device), "a", &assignment, body);
+    let forged = vec![unsigned, changed, renamed, other_answer, elsewhere];
+    let n = forged.len();
+    shop.queue.publish(&name, forged).await.unwrap();
+    shop.work_during(a_while()).await;
+    let dead = shop.queue.dead(10).await.unwrap();
+    assert_eq!(dead.len(), n);
+    assert!(dead.iter().all(|(_, reason)| reason.starts_with("forged")), "{dead:?}");
+    assert_eq!(wrote(&shop.desk.fake), 0);
+    // The genuine one goes through.
+    shop.queue.publish(&name, vec![genuine]).await.unwrap();
+    assert!(matches!(shop.answered().await.said, Said::Satisfied { .. }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,6 +57,7 @@ pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
 pub(super) const RETIRE: KindSpec = KindSpec {
     name: "device.retire",
     title: "Retire the personal device",
+    skippable: true,
     urgency: Urgency::U1,
     after: &[
         Dep::only(Kind::DiscoverDevices),
@@ -114,6 +115,7 @@ pub(super) const WIPE: KindSpec = KindSpec {
 pub(super) const UNASSIGN_AUTOPILOT: KindSpec = KindSpec {
     name: "device.unassign_autopilot",
     title: "Remove the device's Autopilot assignment",
+    skippable: true,
     urgency: Urgency::U3,
     after: &[Dep::only(Kind::DiscoverDevices), Dep::on(Kind::WipeDevice)],
     judge: Judge {
@@ -129,6 +131,7 @@ pub(super) const UNASSIGN_AUTOPILOT: KindSpec = KindSpec {
 pub(super) const DISABLE_OBJECT: KindSpec = KindSpec {
     name: "device.disable_object",
     title: "Disable the device's directory object",
+    skippable: true,
     urgency: Urgency::U3,
     after: &[
         Dep::only(Kind::DiscoverDevices),

@@ -37,6 +37,7 @@ const PRESERVED: &[Dep] = &[
 pub(super) const RELEASE_GROUPS: KindSpec = KindSpec {
     name: "license.release_groups",
     title: "Leave the groups that give licences",
+    skippable: true,
     after: PRESERVED,
     judge: Judge {
         not_applicable: &[],
@@ -54,6 +55,7 @@ pub(super) const RELEASE_GROUPS: KindSpec = KindSpec {
 pub(super) const RELEASE_DIRECT: KindSpec = KindSpec {
     name: "license.release_direct",
     title: "Release directly assigned licences",
+    skippable: true,
     after: &[
         PRESERVED[0],
         PRESERVED[1],
@@ -82,6 +84,7 @@ pub(super) const RELEASE_DIRECT: KindSpec = KindSpec {
 pub(super) const PROVE_POOL: KindSpec = KindSpec {
     name: "license.prove_pool",
     title: "Prove the licences in the pool and say what is freed per month",
+    skippable: true,
     area: Area::License,
     stage: Stage::Licences,
     urgency: Urgency::U3,

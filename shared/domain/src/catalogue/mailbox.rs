@@ -65,6 +65,7 @@ pub(super) const HOLD: KindSpec = KindSpec {
 pub(super) const HIDE_FROM_ADDRESS_LISTS: KindSpec = KindSpec {
     name: "mailbox.hide_from_address_lists",
     title: "Hide from address lists",
+    skippable: true,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
     conflicts: &[Kind::ConvertToShared],
     judge: Judge {
@@ -100,6 +101,7 @@ pub(super) const SET_AUTOMATIC_REPLY: KindSpec = KindSpec {
 pub(super) const SET_FORWARDING: KindSpec = KindSpec {
     name: "mailbox.set_forwarding",
     title: "Set or remove forwarding",
+    skippable: true,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
@@ -138,6 +140,7 @@ pub(super) const REMOVE_INBOX_RULES: KindSpec = KindSpec {
 pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
     name: "mailbox.remove_delegations",
     title: "Remove delegations, both ways",
+    skippable: true,
     stage: Stage::Access,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
     judge: Judge {
@@ -154,6 +157,7 @@ pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
 pub(super) const REMOVE_MOBILE_PARTNERSHIPS: KindSpec = KindSpec {
     name: "mailbox.remove_mobile_partnerships",
     title: "Wipe the account from phones and remove their partnerships",
+    skippable: true,
     stage: Stage::Access,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
     judge: Judge {
@@ -217,6 +221,7 @@ pub(super) const CANCEL_MEETINGS: KindSpec = KindSpec {
 pub(super) const CONVERT_TO_SHARED: KindSpec = KindSpec {
     name: "mailbox.convert_to_shared",
     title: "Convert to a shared mailbox",
+    skippable: true,
     after: &[
         Dep::on(Kind::SnapshotMailbox),
         Dep::on(Kind::DisableSignIn),
@@ -248,6 +253,7 @@ const TWO_READS_APART_MS: i64 = 60_000;
 pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
     name: "mailbox.grant_successor_access",
     title: "Give the successor access to the mailbox",
+    skippable: true,
     wanted: Wanted::Chosen("successor"),
     after: &[Dep::on(Kind::ConvertToShared), Dep::on(Kind::RemoveDelegations)],
     judge: Judge {

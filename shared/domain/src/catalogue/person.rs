@@ -54,6 +54,7 @@ pub(super) const CONFIRM_DEVICE_RETURNED: KindSpec = KindSpec {
 pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
     name: "person.confirm_handover",
     title: "Confirm that the hand-over took place",
+    skippable: true,
     stage: Stage::Knowledge,
     after: &[
         Dep::on(Kind::ApprovePlan),
@@ -68,6 +69,7 @@ pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
 pub(super) const VALIDATE: KindSpec = KindSpec {
     name: "person.validate",
     title: "Validate the departure",
+    skippable: true,
     stage: Stage::Closure,
     after: &[
         Dep::on(Kind::ApprovePlan),

@@ -108,6 +108,12 @@ impl Lane {
             Self::Normal => "normal",
         }
     }
+
+    /// The lane of a word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Urgent, Self::Normal].into_iter().find(|l| l.word() == word)
+    }
 }
 
 /// The stage of the lifecycle, for people.
@@ -290,6 +296,9 @@ pub struct KindSpec {
     pub urgency: Urgency,
     /// When the plan contains it.
     pub wanted: Wanted,
+    /// Whether a tenant's policy may leave it out. None of these cuts access,
+    /// reads what others rely on, keeps what another kind destroys, or approves.
+    pub skippable: bool,
     /// Whether it writes at all.
     pub writes: bool,
     /// What it waits for.
@@ -323,6 +332,14 @@ pub struct KindSpec {
     pub controls: Controls,
 }
 
+impl KindSpec {
+    /// Whether it cuts the person's access, which is promised to be quick.
+    #[must_use]
+    pub fn cuts_access(&self) -> bool {
+        self.writes && self.stage == Stage::Access && matches!(self.urgency, Urgency::U0 | Urgency::U1)
+    }
+}
+
 /// How long an ordinary attempt may run: below every broker's consumer timeout.
 pub const RUN_FOR_MS: i64 = 2 * MINUTE_MS;
 /// How long one slice of long work may run.
@@ -348,6 +365,7 @@ pub(super) const READING: KindSpec = KindSpec {
     stage: Stage::Initiation,
     urgency: Urgency::U0,
     wanted: Wanted::Always,
+    skippable: false,
     writes: false,
     after: &[],
     conflicts: &[],

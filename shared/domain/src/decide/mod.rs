@@ -117,6 +117,7 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
                     evidence,
                     key_id,
                 } => draft.sealed(version, evidence, key_id)?,
+                Command::RecordLoss { known } => draft.record_loss(known),
                 Command::RecordFollowUp { task, case } => {
                     if !draft.case.followed_up.contains(&task) {
                         draft.push(Event::FollowUpOpened { task, case });

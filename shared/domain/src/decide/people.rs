@@ -270,16 +270,20 @@ impl Draft<'_> {
     }
 
     pub(super) fn sealed(&mut self, version: u64, evidence: Digest, key_id: String) -> Result<(), Refusal> {
-        if self.case.state == CaseState::Closed && self.case.evidence == Some(evidence) {
+        if self.case.evidence == Some(evidence) {
             return Err(Refusal::AlreadyRecorded);
         }
-        if self.case.state != CaseState::Sealing || self.case.version != version {
+        if !self.case.is_to_be_sealed() || self.case.version != version {
             return Err(Refusal::NotToBeSealed {
                 sealed: version,
                 actual: self.case.version,
             });
         }
-        self.push(Event::CaseClosed { evidence, key_id });
+        self.push(if self.case.state == CaseState::Sealing {
+            Event::CaseClosed { evidence, key_id }
+        } else {
+            Event::EvidenceSealed { evidence, key_id }
+        });
         Ok(())
     }
 }

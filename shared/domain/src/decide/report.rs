@@ -6,11 +6,12 @@ use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::catalogue::Proof;
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
-use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence};
+use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
 use crate::id::{Digest, TaskId};
 use crate::judge::{Verdict, judge};
 use crate::observation::{Facts, Observation};
-use crate::task::{Attempt, Outcome, PlannedTask, RestReason, Task};
+use crate::plan::is_skipped;
+use crate::task::{Attempt, Outcome, Place, PlannedTask, RestReason, Task};
 use crate::time::{SECOND_MS, Timestamp};
 use std::sync::Arc;
 
@@ -32,14 +33,14 @@ impl Draft<'_> {
         if report.case != self.case.id || report.tenant != self.case.departure.tenant {
             return Err(Refusal::Foreign);
         }
-        // Tasks and attempts are never taken back, so one that is not there
-        // went with a lost tail, even if history has grown past it since.
         let known = self.case.tasks.get(&report.task).cloned();
-        let unheard_of = known.as_ref().is_none_or(|t| report.attempt > t.attempt);
-        if report.version > self.case.version || (unheard_of && !self.case.state.ended()) {
-            return self.tail_lost(&report);
-        }
         let digest = digest_of(&report);
+        let lost =
+            report.version > self.case.version || known.as_ref().is_none_or(|t| is_of_a_lost_history(t, &report));
+        // What is over is not opened again.
+        if lost && !self.case.state.ended() {
+            return self.tail_lost(known.as_deref(), report, digest);
+        }
         let Some(task) = known else {
             return Err(Refusal::UnknownTask(report.task));
         };
@@ -53,16 +54,41 @@ impl Draft<'_> {
         }
     }
 
-    /// Everything is observed again. A report that was written before that was
-    /// ordered last says nothing new.
-    fn tail_lost(&mut self, report: &Report) -> Result<(), Refusal> {
-        if self.case.tail_lost_at.is_some_and(|at| report.at <= at) {
+    /// Something outside of the ledger knows of more than it holds: everything
+    /// is observed again. What is over is not opened again.
+    pub(super) fn record_loss(&mut self, known: u64) {
+        if known > self.case.version && !self.case.state.ended() {
+            self.push(Event::TailLost { known });
+        }
+    }
+
+    /// Everything is observed again; a report that was written before the loss
+    /// was noticed says nothing new about it. What a report says happened is
+    /// kept in either case: no history of ours tells of it otherwise.
+    fn tail_lost(&mut self, task: Option<&Task>, report: Report, digest: Digest) -> Result<(), Refusal> {
+        if self.case.late.contains(&digest) {
+            return Err(Refusal::AlreadyRecorded);
+        }
+        let noticed = self.case.tail_lost_at.is_some_and(|at| report.at <= at);
+        let tells = task.is_some() && !matches!(report.said, Said::NotBegun { .. });
+        if noticed && !tells {
             return Err(Refusal::Stale {
                 task: report.task,
                 got: report.attempt,
             });
         }
-        self.push(Event::TailLost { known: report.version });
+        if !noticed {
+            self.push(Event::TailLost { known: report.version });
+        }
+        if tells {
+            self.push(Event::LateReport {
+                task: report.task,
+                attempt: report.attempt,
+                said: Box::new(report.said),
+                receipts: report.receipts,
+                report: digest,
+            });
+        }
         Ok(())
     }
 
@@ -197,10 +223,9 @@ impl Draft<'_> {
             Verdict::Unsatisfied(why) => return self.fail(answer, Rule::ClaimWithoutProof, why, None),
         }
         let system = &task.planned.target.system;
-        let skip = &self.case.policy.skip;
         let new: Vec<PlannedTask> = finds
             .into_iter()
-            .filter(|f| !(skip.contains(&f.kind) && crate::plan::SKIPPABLE.contains(&f.kind)))
+            .filter(|f| !is_skipped(f.kind, &self.case.policy))
             .map(|f| {
                 let human = f.kind.spec().area == crate::catalogue::Area::Person;
                 let system = if human {
@@ -317,8 +342,8 @@ impl Draft<'_> {
         match consequence(fault.class, answer.task, spent, task.faults + 1, spec.attempts) {
             Consequence::Rest { wait_ms, costs_attempt } => {
                 let mut until = self.now.plus(wait_ms);
-                if matches!(fault.class, FaultClass::Throttled { .. }) {
-                    self.holds.push((fault.system.clone(), until));
+                if let Some(held_ms) = held_back_ms(fault.class) {
+                    self.holds.push((fault.system.clone(), self.now.plus(held_ms)));
                 }
                 if fault.class == FaultClass::Unknown && !spec.convergent {
                     until = until.max(attempt.over_at());
@@ -392,6 +417,14 @@ impl Draft<'_> {
             report: Some(answer.digest),
         });
     }
+}
+
+/// Tasks and attempts are never taken back, so one that is not there, or that
+/// another record ordered, went with a lost tail, even if history has grown
+/// past it since.
+fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
+    let ordered_by_another = |p: Place| (p.version, p.head) != (report.version, report.head);
+    report.attempt > task.attempt || (report.attempt == task.attempt && task.ordered_by.is_some_and(ordered_by_another))
 }
 
 fn proven(task: &Task) -> Outcome {

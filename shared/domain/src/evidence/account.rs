@@ -12,7 +12,7 @@ use super::statement::*;
 use super::task::*;
 use super::when::When;
 use crate::case::{Case, CaseState};
-use crate::catalogue::{Approval, ClosingProof, Kind, Stage, Urgency};
+use crate::catalogue::{Approval, ClosingProof, Kind};
 use crate::departure::{Departure, PersonRef};
 use crate::event::Event;
 use crate::id::{Digest, TaskId};
@@ -51,7 +51,7 @@ pub enum EvidenceError {
     NotOpened(#[from] crate::case::NotOpened),
     /// The case is not at a point at which it may be sealed.
     #[error(
-        "failed to account for the case: it is {state}; only a case whose last round found no difference, or that was called off, is accounted for"
+        "failed to account for the case: it is {state}; only a case whose last round found no difference, or that was called off or refused, is accounted for"
     )]
     NotAtItsEnd {
         /// Where it stands.
@@ -74,7 +74,7 @@ pub struct Recorded {
 }
 
 /// Accounts for a case: its records with their times and events, from version
-/// 1 to the last round's end (or to the end of a cancelled case).
+/// 1 to the last round's end (or to the end of a cancelled or refused case).
 ///
 /// # Errors
 /// [`EvidenceError`] if the history is not whole, not at its end, or does not
@@ -94,6 +94,7 @@ pub fn statement(history: &[Recorded]) -> Result<Statement, EvidenceError> {
     let ending = match case.state {
         CaseState::Sealing => Ending::Completed,
         CaseState::Cancelled => Ending::Cancelled,
+        CaseState::Refused { .. } => Ending::Refused,
         ref other => return Err(EvidenceError::NotAtItsEnd { state: other.word() }),
     };
     let statement = compose(&case, ending, gathered, chain);
@@ -140,6 +141,14 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
         .into_iter()
         .map(|t| task_account(case, t, &mut gathered))
         .collect();
+    let cancellation = gathered.cancellation.map(|c| Cancellation {
+        in_flight: check::in_flight(&tasks, &gathered.lost_tails, c.version),
+        ..c
+    });
+    let refusal = gathered.refusal.map(|r| RefusalAccount {
+        nothing_written: check::nothing_written(&tasks),
+        ..r
+    });
     let ended_at = chain.events.last().map_or(When::from(case.changed_at), |l| l.at);
     Statement {
         statement_type: STATEMENT_TYPE.to_owned(),
@@ -165,7 +174,8 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
             waivers: check::waivers(&tasks),
             tasks,
             rounds: gathered.rounds,
-            cancellation: gathered.cancellation,
+            cancellation,
+            refusal,
             lost_tails: gathered.lost_tails,
             artifacts,
             chain,
@@ -291,7 +301,7 @@ fn nature(kind: Kind) -> Nature {
         writes: spec.writes,
         once: !spec.convergent,
         reversible: spec.reversible,
-        cuts_access: spec.writes && spec.stage == Stage::Access && matches!(spec.urgency, Urgency::U0 | Urgency::U1),
+        cuts_access: spec.cuts_access(),
         burst: spec.approval == Approval::PlanOrBurst && spec.after.iter().all(|d| d.delay_ms == 0),
         needs_own_approval: spec.approval == Approval::Own,
         closing_round: kind.is_closing_round(),

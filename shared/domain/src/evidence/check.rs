@@ -268,6 +268,7 @@ fn complete(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
         "cancel_requested",
         account.cancellation.iter().map(|c| c.version).collect(),
     )?;
+    listed("case_refused", account.refusal.iter().map(|r| r.version).collect())?;
     listed("tail_lost", account.lost_tails.iter().map(|t| t.version).collect())?;
     let of_plan = |a: &&ApprovalAccount| a.task.is_none();
     listed(
@@ -351,6 +352,7 @@ fn ending(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     let (word, event) = match account.ending {
         Ending::Completed => ("completed", "round_ended"),
         Ending::Cancelled => ("cancelled", "case_cancelled"),
+        Ending::Refused => ("refused", "case_refused"),
     };
     // A fact that changes nothing may follow the end, such as a late report.
     let ended = events.0.iter().rposition(|l| l.event == event);
@@ -365,15 +367,52 @@ fn ending(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
             event: last.to_owned(),
         });
     }
-    if account.ending == Ending::Cancelled {
-        return if account.cancellation.is_some() {
-            Ok(())
-        } else {
-            Err(Invalid::DoesNotFollow {
-                what: "the cancellation",
-            })
-        };
+    match account.ending {
+        Ending::Completed => completed(account, events),
+        Ending::Cancelled => cancelled(account),
+        Ending::Refused => refused(account),
     }
+}
+
+/// That nothing was ordered after the cancellation, and that what was under
+/// way then is told and has ended.
+fn cancelled(account: &Predicate) -> Result<(), Invalid> {
+    let Some(cancellation) = &account.cancellation else {
+        return Err(Invalid::DoesNotFollow {
+            what: "the cancellation",
+        });
+    };
+    let version = cancellation.version;
+    let after = |s: &Step| s.version > version && s.event == "task_assigned";
+    if let Some(task) = account.tasks.iter().find(|t| t.steps.iter().any(after)) {
+        return Err(Invalid::AssignedAfterCancel { task: task.id });
+    }
+    if let Some(open) = cancellation.in_flight.iter().find(|f| f.ended_version.is_none()) {
+        return Err(Invalid::StillInFlight { task: open.task });
+    }
+    if cancellation.in_flight != in_flight(&account.tasks, &account.lost_tails, version) {
+        return Err(Invalid::DoesNotFollow {
+            what: "the list of what was under way when it was called off",
+        });
+    }
+    Ok(())
+}
+
+/// That nothing was written.
+fn refused(account: &Predicate) -> Result<(), Invalid> {
+    let Some(refusal) = &account.refusal else {
+        return Err(Invalid::DoesNotFollow { what: "the refusal" });
+    };
+    if !refusal.nothing_written || !nothing_written(&account.tasks) {
+        return Err(Invalid::DoesNotFollow {
+            what: "that nothing was written",
+        });
+    }
+    Ok(())
+}
+
+/// That every task is settled, and proven by the last round.
+fn completed(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     let round = account
         .rounds
         .last()
@@ -476,6 +515,54 @@ fn task_digest(task: &TaskAccount) -> Digest {
     };
     let json = serde_json::to_vec(&planned).expect("a task is plain data");
     Digest::of_parts(&[b"offboard.task.approval", &json])
+}
+
+/// The events that end an attempt.
+const ENDS_AN_ATTEMPT: &[&str] = &["task_settled", "task_rested", "task_failed"];
+
+/// The attempts that were under way at a version, and what became of them.
+pub(super) fn in_flight(tasks: &[TaskAccount], lost_tails: &[LostTail], version: u64) -> Vec<InFlight> {
+    let mut found = Vec::new();
+    for task in tasks {
+        let before = task.steps.iter().filter(|s| s.version < version);
+        let moves = |s: &&Step| s.event == "task_assigned" || UNSETTLES.contains(&s.event.as_str());
+        let last = before.filter(|s| moves(s) || s.event == "task_settled").next_back();
+        let Some(assigned) = last.filter(|s| s.event == "task_assigned") else {
+            continue;
+        };
+        // After a lost tail nobody knows of it any more; its report comes late.
+        let forgotten = lost_tails
+            .iter()
+            .any(|t| t.version > assigned.version && t.version < version);
+        if forgotten {
+            continue;
+        }
+        let ended = task
+            .steps
+            .iter()
+            .find(|s| s.version > version && ENDS_AN_ATTEMPT.contains(&s.event.as_str()))
+            .map(|s| (s.version, s.at, s.text.clone()));
+        let lost = lost_tails.iter().find(|t| t.version > version).map(|t| {
+            let words = "not known: history was lost; what its worker still says is kept as a late report";
+            (t.version, t.at, words.to_owned())
+        });
+        let end = ended.into_iter().chain(lost).min_by_key(|(version, ..)| *version);
+        found.push(InFlight {
+            task: task.id,
+            attempt: assigned.attempt.unwrap_or(0),
+            ended_version: end.as_ref().map(|(version, ..)| *version),
+            ended_at: end.as_ref().map(|(_, at, _)| *at),
+            became: end.map_or_else(|| "not ended".to_owned(), |(.., words)| words),
+        });
+    }
+    found
+}
+
+/// Whether no task that writes was ever given to a worker.
+pub(super) fn nothing_written(tasks: &[TaskAccount]) -> bool {
+    !tasks
+        .iter()
+        .any(|t| t.nature.writes && (t.attempts > 0 || t.steps.iter().any(|s| s.event == "task_assigned")))
 }
 
 /// Counts the tasks.

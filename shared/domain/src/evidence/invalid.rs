@@ -188,6 +188,18 @@ pub enum Invalid {
         /// Which.
         task: TaskId,
     },
+    /// Something was ordered although the case had been called off.
+    #[error("task {task} was given to a worker after the case had been called off")]
+    AssignedAfterCancel {
+        /// Which task.
+        task: TaskId,
+    },
+    /// An attempt was under way when the account of a cancelled case ends.
+    #[error("task {task} was still with a worker when the case is said to have ended")]
+    StillInFlight {
+        /// Which task.
+        task: TaskId,
+    },
     /// The last closing round is missing, not ended, or found a difference.
     #[error("the last closing round is missing, did not end, or found a difference")]
     RoundNotClean,

@@ -80,9 +80,12 @@ pub struct Predicate {
     /// What a person decided to go without, and until when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<WaiverAccount>,
-    /// Who called it off.
+    /// Who called it off, and what was under way then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancellation: Option<Cancellation>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<RefusalAccount>,
     /// History that was lost and repaired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_tails: Vec<LostTail>,
@@ -111,6 +114,9 @@ pub enum Ending {
     /// It was called off; what happened until then is listed.
     #[serde(rename = "cancelled")]
     Cancelled,
+    /// It could not be planned; nothing was written.
+    #[serde(rename = "refused")]
+    Refused,
 }
 
 /// What was asked for.
@@ -314,6 +320,40 @@ pub struct Cancellation {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// What workers held at that moment, and what became of it: nothing new
+    /// was ordered afterwards, and what these did is not denied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_flight: Vec<InFlight>,
+}
+
+/// One attempt that was under way when the case was called off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// Of which task.
+    pub task: TaskId,
+    /// Which try.
+    pub attempt: u32,
+    /// The event that ended it: an answer, or that none came in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_version: Option<u64>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<When>,
+    /// What it came to, in words.
+    pub became: String,
+}
+
+/// Why a case was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalAccount {
+    /// By which event.
+    pub version: u64,
+    /// When.
+    pub at: When,
+    /// Why.
+    pub reason: String,
+    /// No task that writes was ever given to a worker.
+    pub nothing_written: bool,
 }
 
 /// History that was lost: everything was read again from there.

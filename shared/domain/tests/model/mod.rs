@@ -12,6 +12,7 @@
 use offboard_domain::catalogue::{Area, Kind};
 use offboard_domain::departure::{Choices, Departure, Manner, Meetings, PersonRef};
 use offboard_domain::standing::{Standing, standing};
+use offboard_domain::task::Place;
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
     ApprovalOf, Capabilities, Case, CaseState, Checked, Command, Digest, Event, Facts, Find, Gates, ObjectId,
@@ -111,6 +112,13 @@ pub fn seen(facts: Facts) -> Observation {
     }
 }
 
+/// Puts an event onto the record, as a ledger would.
+fn record(case: &mut Case, at: Timestamp, event: &Event) {
+    let body = serde_json::to_vec(&(at, event)).unwrap();
+    let head = Digest::of_parts(&[&case.head.0, &body]);
+    case.recorded(event, case.version + 1, head);
+}
+
 /// A case with its history: every decision is folded twice, once by `decide`
 /// and once from the events, and both must agree.
 pub struct World {
@@ -163,7 +171,9 @@ impl World {
             format!("{:?}", decision.case),
             "decide and fold disagree"
         );
-        folded.version += decision.events.len() as u64;
+        for event in &decision.events {
+            record(&mut folded, self.now, event);
+        }
         self.case = Some(folded);
         self.events.extend(decision.events.iter().cloned());
         Ok(decision.events)
@@ -188,13 +198,18 @@ impl World {
 
     pub fn report(&self, id: TaskId, said: Said) -> Report {
         let case = self.case();
+        let here = Place {
+            version: case.version,
+            head: case.head,
+        };
+        let ordered_by = case.tasks[&id].ordered_by.unwrap_or(here);
         Report {
             tenant: case.departure.tenant.clone(),
             case: case.id,
             task: id,
             attempt: case.tasks[&id].attempt,
-            version: case.version,
-            head: case.head,
+            version: ordered_by.version,
+            head: ordered_by.head,
             at: self.now,
             said,
             receipts: Vec::new(),

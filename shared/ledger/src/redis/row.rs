@@ -13,7 +13,7 @@
 //! ```
 
 use crate::IndexEntry;
-use crate::words::{wake_reason, wake_word};
+use crate::words::wake_reason;
 use offboard_domain::record::link;
 use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp, Wake};
 
@@ -70,7 +70,7 @@ pub(super) fn wake_of(member: &[u8]) -> Result<(Timestamp, TenantId, CaseId), Da
 
 /// The entry, or why it cannot be kept.
 pub(super) fn entry(index: &IndexEntry) -> Result<Vec<u8>, Damage> {
-    let why = index.wake.map_or("", |w| wake_word(w.why));
+    let why = index.wake.map_or("", |w| w.why.word());
     let flag = |on: bool, bit: u8| if on { bit } else { 0 };
     let flags = flag(index.ended, ENDED)
         | flag(index.needs_person, NEEDS_PERSON)

@@ -3,7 +3,6 @@
 
 use super::query::{self, Place, Trimmed, to_i64, to_u64};
 use super::{Failure, Session};
-use crate::words::wake_word;
 use crate::{Append, Appended, Claim, GateChange, Gates, KeyChange, Shard};
 use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
@@ -236,7 +235,7 @@ fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, ke
     }
     drop(add);
 
-    let (wake_at, wake_why) = (index.wake.map(|w| w.at.0), index.wake.map(|w| wake_word(w.why)));
+    let (wake_at, wake_why) = (index.wake.map(|w| w.at.0), index.wake.map(|w| w.why.word()));
     let version = to_i64(index.version);
     if old.number.is_none() {
         let (salt, forgotten) = match key {

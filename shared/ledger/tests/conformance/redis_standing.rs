@@ -381,7 +381,8 @@ async fn encryption_takes_the_right_authority_and_certificate() {
         })
         .unwrap();
         let files = server.certificates().unwrap();
-        let client = Some((files.client.clone(), files.client_key.clone()));
+        let client = files.client("ledger").unwrap();
+        let client = Some((client.certificate, client.key));
         let with = |authority: bool, certificate: bool| RedisOptions {
             tls: TlsFiles {
                 authority: authority.then(|| files.authority.clone()),

@@ -31,13 +31,15 @@ pub(crate) fn messages(range: std::ops::Range<usize>) -> Vec<Message> {
     range.map(message).collect()
 }
 
+/// How long anything may take that must come.
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// How long a delivery may take before the suite says that none comes. Only
 /// ever waited out where none is right.
 const SOON: std::time::Duration = std::time::Duration::from_millis(300);
 
 pub(crate) async fn next(consumer: &mut Box<dyn Consumer>) -> Box<dyn Delivery> {
-    let within = std::time::Duration::from_secs(20);
-    tokio::time::timeout(within, consumer.next())
+    tokio::time::timeout(WITHIN, consumer.next())
         .await
         .expect("a delivery in time")
         .unwrap()
@@ -70,11 +72,43 @@ pub(crate) async fn ack_all(deliveries: Vec<Box<dyn Delivery>>) {
     }
 }
 
-/// What a queue holds: ready, unacknowledged.
-pub(crate) async fn depth(queue: &dyn Queue, of: &QueueName) -> (u64, u64) {
-    let depths = queue.depths().await.unwrap();
-    depths
-        .into_iter()
-        .find(|d| d.queue == *of)
-        .map_or((0, 0), |d| (d.ready, d.unacknowledged))
+/// Waits until a queue holds so much: ready, unacknowledged. A broker takes a
+/// moment to count what it was told, and may not tell the second.
+pub(crate) async fn holds(queue: &dyn Queue, name: &QueueName, ready: u64, unacknowledged: u64) {
+    let mut seen = None;
+    let counted = async {
+        loop {
+            let depths = queue.depths().await.unwrap();
+            let depth = depths.into_iter().find(|d| d.queue == *name);
+            let (r, u) = depth.map_or((0, None), |d| (d.ready, d.unacknowledged));
+            if r == ready && u.is_none_or(|u| u == unacknowledged) {
+                return;
+            }
+            seen = Some((r, u));
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(WITHIN, counted).await.is_err() {
+        panic!("{name} holds {seen:?}, not ({ready}, {unacknowledged})");
+    }
+}
+
+/// Looks at the dead until there are so many: what a consumer held returns a
+/// moment after it has gone.
+pub(crate) async fn dead(queue: &dyn Queue, many: usize) -> Vec<(Message, String)> {
+    let mut seen = 0;
+    let looked = async {
+        loop {
+            let dead = queue.dead(10).await.unwrap();
+            seen = dead.len();
+            if seen == many {
+                return dead;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    match tokio::time::timeout(WITHIN, looked).await {
+        Ok(dead) => dead,
+        Err(_) => panic!("{seen} dead, not {many}"),
+    }
 }

@@ -2,12 +2,13 @@
 //! promises beyond the laws.
 
 use crate::backend::{Backend, conformance};
-use crate::kit::{ack_all, identity, messages, next, take};
+use crate::kit::{ack_all, identity, message, messages, next, take};
 use async_trait::async_trait;
 use offboard_domain::Timestamp;
-use offboard_queue::{LocalQueue, Queue, QueueError, QueueName};
+use offboard_queue::{LocalQueue, Message, Queue, QueueError, QueueName};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 pub(crate) struct Local {
     queue: LocalQueue,
@@ -28,6 +29,8 @@ impl Local {
 #[async_trait]
 impl Backend for Local {
     const DURABLE: bool = false;
+    const SHORT_MS: i64 = 500;
+    const WITHIN: Duration = Duration::from_secs(60);
 
     async fn fresh() -> Self {
         Self::new()
@@ -104,6 +107,31 @@ async fn consumers_are_served_in_turn() {
 }
 
 #[tokio::test]
+async fn what_expired_is_not_counted() {
+    let backend = Local::new();
+    let queue = backend.queue();
+    let until = |n: usize, ms| Message {
+        expires_at: Some(backend.now().plus(ms)),
+        ..message(n)
+    };
+    let batch = vec![message(0), until(1, 500), until(2, 600_000), until(3, -1)];
+    queue.publish(&identity(), batch).await.unwrap();
+    backend.pass(500).await;
+    assert_eq!(queue.depths().await.unwrap()[0].ready, 2);
+}
+
+#[tokio::test]
+async fn depths_say_how_many_consume() {
+    let queue = Local::new().queue();
+    let consumers = async || queue.depths().await.unwrap()[0].consumers;
+    let left = queue.consume(&identity(), 4).await.unwrap();
+    let right = queue.consume(&identity(), 4).await.unwrap();
+    assert_eq!(consumers().await, Some(2));
+    drop((left, right));
+    assert_eq!(consumers().await, Some(0));
+}
+
+#[tokio::test]
 async fn settling_after_the_consumer_went_is_an_error() {
     let queue = Local::new().queue();
     queue.publish(&identity(), messages(0..3)).await.unwrap();
@@ -140,7 +168,7 @@ fn on_one_thread_everything_repeats() {
                         let delivery = consumer.next().await.unwrap();
                         let id: u64 = delivery.message().id.parse().unwrap();
                         seen.send((worker, id)).unwrap();
-                        tokio::time::sleep(std::time::Duration::from_millis((id * 7 + worker) % 11)).await;
+                        tokio::time::sleep(Duration::from_millis((id * 7 + worker) % 11)).await;
                         if id % 5 == worker && !delivery.redelivered() {
                             drop(delivery);
                         } else {
@@ -151,9 +179,7 @@ fn on_one_thread_everything_repeats() {
             }
             queue.publish(&identity(), messages(0..100)).await.unwrap();
             let mut order = Vec::new();
-            while let Ok(Some(sighting)) =
-                tokio::time::timeout(std::time::Duration::from_secs(1), sightings.recv()).await
-            {
+            while let Ok(Some(sighting)) = tokio::time::timeout(Duration::from_secs(1), sightings.recv()).await {
                 order.push(sighting);
             }
             order

@@ -8,3 +8,4 @@ mod backend;
 mod kit;
 mod laws;
 mod local;
+mod rabbit;

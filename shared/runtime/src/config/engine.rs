@@ -1,6 +1,8 @@
 //! The engine's own configuration, `offboard.toml`.
 
+use super::connection::{self, Access, Remote};
 use super::reader::{Document, Section, Value};
+use super::telemetry::{self, TelemetryConfig};
 use offboard_domain::{Area, Lane};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,10 @@ use std::path::{Path, PathBuf};
 pub enum LedgerUrl {
     /// A SQLite file (`sqlite:data/ledger.db`).
     Sqlite(PathBuf),
+    /// Redis (`redis://…`, `rediss://…`), a cluster of it
+    /// (`redis-cluster://host:port,host:port`) or one watched by Sentinel
+    /// (`redis-sentinel://host:port,host:port/name`).
+    Redis(Remote),
 }
 
 /// What carries assignments and reports.
@@ -17,6 +23,8 @@ pub enum LedgerUrl {
 pub enum QueueUrl {
     /// This process's memory (`memory:`), refilled from the ledger.
     Memory,
+    /// RabbitMQ (`amqp://…`, `amqps://…`).
+    Rabbit(Remote),
 }
 
 /// Where artifacts are kept.
@@ -34,6 +42,9 @@ pub struct Admission {
     /// Most assignments in flight in all urgent lanes together; beyond it they
     /// wait their turn, so that urgent work cannot starve the rest.
     pub urgent_cap: u32,
+    /// The most that one tenant may hold of a queue's credit, in percent, so
+    /// that one with a slow vendor leaves room for the others.
+    pub tenant_percent: u32,
     /// Most assignments that one worker holds at once.
     pub prefetch: u16,
 }
@@ -55,6 +66,7 @@ impl Default for Admission {
         Self {
             credit,
             urgent_cap: 128,
+            tenant_percent: 75,
             prefetch: 16,
         }
     }
@@ -96,6 +108,12 @@ pub struct Engine {
     pub ledger: LedgerUrl,
     /// What carries assignments and reports.
     pub queue: QueueUrl,
+    /// Over how many shards the tenants are spread where dispatchers share a
+    /// ledger; fixed once for an installation.
+    pub shards: u16,
+    /// How long after its end a case's history stays in a shared ledger before
+    /// it goes into the store's archive, in milliseconds.
+    pub archive_after_ms: i64,
     /// Where artifacts are kept.
     pub store: StoreUrl,
     /// The folder that evidence is written to.
@@ -106,6 +124,8 @@ pub struct Engine {
     pub admission: Admission,
     /// What is logged.
     pub log: LogConfig,
+    /// What other tools may see.
+    pub telemetry: TelemetryConfig,
 }
 
 impl Engine {
@@ -115,14 +135,27 @@ impl Engine {
         Self {
             ledger: LedgerUrl::Sqlite(dir.join("data/ledger.db")),
             queue: QueueUrl::Memory,
+            shards: SHARDS,
+            archive_after_ms: ARCHIVE_AFTER_MS,
             store: StoreUrl::Folder(dir.join("data/store")),
             evidence: dir.join("evidence"),
             keys: dir.join("keys"),
             admission: Admission::default(),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
+
+/// Shards of a ledger that several dispatchers share unless configured: enough
+/// for as many of them as one installation ever has.
+const SHARDS: u16 = 16;
+/// What ended stays in a shared ledger for a week unless configured.
+const ARCHIVE_AFTER_MS: i64 = 7 * offboard_domain::time::DAY_MS;
+/// At most ten years.
+const ARCHIVE_AFTER_MAX_MS: i64 = 3_650 * offboard_domain::time::DAY_MS;
+/// Most shards: each has its own queue of reports.
+const SHARDS_MAX: u16 = 256;
 
 fn path_after(scheme: &str, url: &str, dir: &Path) -> Option<PathBuf> {
     let path = url.strip_prefix(scheme)?.trim();
@@ -138,14 +171,35 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
     let table = doc.parse();
     let mut root = doc.root(&table);
     let mut engine = Engine::defaults(dir);
-    if let Some(v) = root.get("ledger") {
-        let expected = "a ledger's URL, such as \"sqlite:data/ledger.db\"";
-        if let Some(path) = v.parsed(expected, |s| path_after("sqlite:", s, dir)) {
-            engine.ledger = LedgerUrl::Sqlite(path);
-        }
+    let mut connect = root.section("connect");
+    let (to_ledger, to_queue) = (
+        connection::access(connect.section("ledger"), dir),
+        connection::access(connect.section("queue"), dir),
+    );
+    connect.done();
+    if let Some(url) = root.get("ledger").and_then(|v| ledger(&v, to_ledger, dir)) {
+        engine.ledger = url;
     }
-    if let Some(v) = root.get("queue") {
-        v.parsed("a queue's URL: \"memory:\"", |s| (s == "memory:").then_some(()));
+    if let Some(url) = root.get("queue").and_then(|v| queue(&v, to_queue)) {
+        engine.queue = url;
+    }
+    if let Some(n) = root.get("shards").and_then(|v| v.integer(1, SHARDS_MAX)) {
+        engine.shards = n;
+    }
+    if let Some(after) = root
+        .get("archive_after")
+        .and_then(|v| v.duration_ms(ARCHIVE_AFTER_MAX_MS))
+    {
+        engine.archive_after_ms = after;
+    }
+    match (&engine.ledger, &engine.queue) {
+        (LedgerUrl::Redis(_), QueueUrl::Memory) => {
+            root.wrong("a ledger in Redis is shared by processes, and a queue in memory is not: queue must be an amqp:// or amqps:// address");
+        }
+        (LedgerUrl::Sqlite(_), QueueUrl::Rabbit(_)) => {
+            root.wrong("a SQLite ledger belongs to one process, which needs no broker: remove queue, or keep the ledger in Redis");
+        }
+        _ => {}
     }
     if let Some(v) = root.get("store") {
         let expected = "a store's URL, such as \"file:data/store\"";
@@ -161,13 +215,42 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
     }
     admission(root.section("admission"), &mut engine.admission);
     log(root.section("log"), &mut engine.log);
+    telemetry::read(root.section("telemetry"), dir, &mut engine.telemetry);
     root.done();
     engine
+}
+
+fn ledger(value: &Value<'_>, access: Access, dir: &Path) -> Option<LedgerUrl> {
+    let expected = "a ledger's URL, such as \"sqlite:data/ledger.db\" or \"rediss://redis.example:6379\"";
+    value.parsed(expected, |s| {
+        let file = path_after("sqlite:", s, dir).map(LedgerUrl::Sqlite);
+        file.or_else(|| {
+            connection::url(
+                value,
+                &["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel"],
+                s,
+            )
+            .map(|url| LedgerUrl::Redis(Remote { url, access }))
+        })
+    })
+}
+
+fn queue(value: &Value<'_>, access: Access) -> Option<QueueUrl> {
+    let expected = "a queue's URL: \"memory:\", or such as \"amqps://rabbit.example:5671\"";
+    value.parsed(expected, |s| {
+        if s == "memory:" {
+            return Some(QueueUrl::Memory);
+        }
+        connection::url(value, &["amqp", "amqps"], s).map(|url| QueueUrl::Rabbit(Remote { url, access }))
+    })
 }
 
 fn admission(mut section: Section<'_>, into: &mut Admission) {
     if let Some(n) = section.get("urgent_cap").and_then(|v| v.integer(1, CREDIT_MAX)) {
         into.urgent_cap = n;
+    }
+    if let Some(n) = section.get("tenant_percent").and_then(|v| v.integer(1, 100)) {
+        into.tenant_percent = n;
     }
     if let Some(n) = section.get("prefetch").and_then(|v| v.integer(1, 1_000)) {
         into.prefetch = n;

@@ -10,6 +10,8 @@
 //! - What is absent keeps its default, and the commented example
 //!   (`deploy/example`) lists every key with it; a test compares them.
 
+mod base_url;
+mod connection;
 mod engine;
 mod init;
 mod intake;
@@ -17,14 +19,16 @@ mod policy;
 mod problem;
 mod reader;
 mod secret_ref;
+mod telemetry;
 mod tenant;
 
+pub use connection::{Access, Remote};
 pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl, StoreUrl};
 pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};
-pub use policy::SKIPPABLE;
 pub use problem::{ConfigErrors, Problem, did_you_mean};
 pub use secret_ref::{SecretError, SecretRef};
+pub use telemetry::{Role, TelemetryConfig};
 pub use tenant::{GraphConfig, GraphCredential, SystemConfig, SystemKind, Tenant, WorkingHours};
 
 use offboard_domain::TenantId;

@@ -10,24 +10,6 @@ use offboard_domain::time::DAY_MS;
 use offboard_domain::{Kind, ObjectId, Policy};
 use std::collections::BTreeMap;
 
-/// The kinds that a tenant may do without. None of them cuts access, reads
-/// what others rely on, keeps what another kind destroys, or approves.
-pub const SKIPPABLE: &[Kind] = &[
-    Kind::HideFromAddressLists,
-    Kind::SetForwarding,
-    Kind::RemoveDelegations,
-    Kind::RemoveMobilePartnerships,
-    Kind::GrantSuccessorMailbox,
-    Kind::RetireDevice,
-    Kind::UnassignAutopilot,
-    Kind::DisableDeviceObject,
-    Kind::ReleaseGroupLicenses,
-    Kind::ReleaseDirectLicenses,
-    Kind::ProvePool,
-    Kind::ConfirmHandover,
-    Kind::Validate,
-];
-
 /// Longest time limit that makes sense in an approval.
 const APPROVAL_MAX_MS: i64 = 90 * DAY_MS;
 /// Longest hold, in days: a hundred years.
@@ -145,18 +127,21 @@ enum SuccessorWord {
     Nobody,
 }
 
+/// The kinds that a tenant may do without, as the catalogue declares them.
+fn skippable() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied().filter(|k| k.spec().skippable)
+}
+
 fn kind(value: &Value<'_>) -> Option<Kind> {
     let name = value.filled()?;
-    if let Some(kind) = SKIPPABLE.iter().copied().find(|k| k.name() == name) {
-        return Some(kind);
-    }
     match Kind::named(&name) {
+        Some(kind) if kind.spec().skippable => return Some(kind),
         Some(_) => value.wrong(format!(
             "'{name}' may not be skipped: a departure is not safe or not proven without it; may be skipped: {}",
             names()
         )),
         None => {
-            let hint = did_you_mean(&name, SKIPPABLE.iter().map(|k| k.name())).map_or_else(
+            let hint = did_you_mean(&name, skippable().map(Kind::name)).map_or_else(
                 || format!("; may be skipped: {}", names()),
                 |k| format!("; did you mean '{k}'?"),
             );
@@ -167,7 +152,7 @@ fn kind(value: &Value<'_>) -> Option<Kind> {
 }
 
 fn names() -> String {
-    SKIPPABLE.iter().map(|k| k.name()).collect::<Vec<_>>().join(", ")
+    skippable().map(Kind::name).collect::<Vec<_>>().join(", ")
 }
 
 fn approvals(mut section: Section<'_>, into: &mut Approvals) {

@@ -54,7 +54,7 @@ pub struct GraphConfig {
     pub graph_url: String,
     /// Exchange's admin endpoint.
     pub exchange_url: String,
-    /// SharePoint's admin site of this tenant; none: found through Graph.
+    /// A gateway to SharePoint in place of each site's own host; none: that host.
     pub sharepoint_url: Option<String>,
 }
 
@@ -305,22 +305,6 @@ fn is_domain(s: &str) -> bool {
 fn base_url(value: &Value<'_>) -> Option<String> {
     let expected = "a base URL beginning with https:// (http:// only to 127.0.0.1, [::1] or localhost), without user, query or fragment";
     value.parsed(expected, |s| {
-        let s = s.trim_end_matches('/');
-        let (secure, rest) = match (s.strip_prefix("https://"), s.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => return None,
-        };
-        let strange = |c: char| c.is_whitespace() || c.is_control() || "@?#\\\"<>".contains(c);
-        if rest.is_empty() || rest.starts_with('/') || rest.contains(strange) {
-            return None;
-        }
-        let authority = rest.split('/').next().unwrap_or_default();
-        let host = match authority.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or_default(),
-            None => authority.split(':').next().unwrap_or_default(),
-        };
-        let local = ["127.0.0.1", "::1", "localhost"].contains(&host);
-        (!host.is_empty() && (secure || local)).then(|| s.to_owned())
+        super::base_url::parse(s).filter(|b| b.private).map(|b| b.text)
     })
 }

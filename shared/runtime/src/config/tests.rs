@@ -51,12 +51,58 @@ fn paths(text: &str) -> BTreeSet<String> {
 fn the_example_names_every_key_of_the_engine_with_its_default() {
     let dir = Path::new("/w");
     let on = switched_on(ENGINE);
-    let (switched, found) = parse_engine(Path::new("offboard.toml"), &on, dir);
+    let (mut switched, found) = parse_engine(Path::new("offboard.toml"), &on, dir);
     assert_eq!(found.problems, []);
-    let absent: Vec<_> = found.known.difference(&paths(&on)).cloned().collect();
+    let shown = paths(&on);
+    let absent: Vec<_> = found
+        .known
+        .difference(&shown)
+        // The other form of a reference: in the text above it.
+        .filter(|k| *k != "telemetry.headers.authorization.file" && !k.ends_with("password.file"))
+        .cloned()
+        .collect();
     assert_eq!(absent, Vec::<String>::new(), "keys that the example does not show");
+    // What the example says has no default.
+    let telemetry = &mut switched.telemetry;
+    assert_eq!(telemetry.otlp.take().as_deref(), Some("http://127.0.0.1:4318"));
+    assert_eq!(telemetry.headers.len(), 1);
+    telemetry.headers.clear();
+    assert_eq!(telemetry.sample_ppm.take(), Some(1_000_000));
+    assert!(telemetry.listen.take().is_some() && telemetry.instance.take().is_some());
+    // Of no meaning to the ledger and queue of the example: shown all the same.
     assert_eq!(switched, Engine::defaults(dir));
     assert_eq!(engine(ENGINE), (Engine::defaults(dir), vec![]));
+}
+
+#[test]
+fn servers_are_named_without_their_passwords() {
+    let (engine, problems) = engine(
+        "ledger = \"redis-sentinel://a:26379,b:26379/main\"\nqueue = \"amqps://rabbit.example:5671\"\nshards = 8\n\
+         [connect.queue]\nuser = \"offboard-dispatcher\"\npassword = { env = \"OFFBOARD_QUEUE_PASSWORD\" }\nca = \"ca.pem\"\n",
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let QueueUrl::Rabbit(queue) = &engine.queue else {
+        panic!("{:?}", engine.queue)
+    };
+    assert_eq!(queue.access.user.as_deref(), Some("offboard-dispatcher"));
+    assert_eq!(queue.access.ca.as_deref(), Some(Path::new("/w/ca.pem")));
+    assert!(matches!(&engine.ledger, LedgerUrl::Redis(r) if r.url.ends_with("/main")));
+    assert_eq!(engine.shards, 8);
+}
+
+#[test]
+fn servers_that_do_not_fit_together_and_passwords_in_urls_are_refused() {
+    for (text, expected) in [
+        ("queue = \"amqp://u:hunter2@h\"\nledger = \"redis://h\"", "by reference"),
+        ("ledger = \"redis://h\"", "queue in memory is not"),
+        ("queue = \"amqp://h\"", "needs no broker"),
+        ("ledger = \"http://h\"", "a ledger's URL"),
+        ("queue = \"amqp://\"\nledger = \"redis://h\"", "a queue's URL"),
+    ] {
+        let (_, problems) = engine(text);
+        assert!(problems.iter().any(|p| p.contains(expected)), "{text}: {problems:?}");
+        assert!(!problems.iter().any(|p| p.contains("hunter2")), "{problems:?}");
+    }
 }
 
 #[test]
@@ -264,14 +310,84 @@ fn mistakes_name_line_key_and_what_was_expected() {
 }
 
 #[test]
+fn what_other_tools_may_see() {
+    let (found, problems) = engine(
+        r#"
+        [telemetry]
+        otlp = "https://collector.example:4318/"
+        headers = { Authorization = { env = "OTLP" }, x-scope = { file = "secrets/scope" } }
+        sample_ratio = 0.015
+        listen = "0.0.0.0:9464"
+        instance = "server-1"
+        tenant_labels = 0
+        service_names = { worker = "msp-worker" }
+        "#,
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let t = found.telemetry;
+    assert_eq!(t.otlp.as_deref(), Some("https://collector.example:4318"));
+    assert_eq!(t.headers["authorization"], SecretRef::Env("OTLP".into()));
+    assert_eq!(t.headers["x-scope"], SecretRef::File("/w/secrets/scope".into()));
+    assert_eq!((t.sample_ppm, t.tenant_labels), (Some(15_000), 0));
+    assert_eq!(t.listen.unwrap().port(), 9464);
+    assert_eq!(t.service_names[&Role::Worker], "msp-worker");
+    assert_eq!(t.service_names[&Role::Closer], "offboard-closer");
+    for (line, expected) in [
+        (
+            "otlp = \"http://h/v1/traces\"",
+            "telemetry.otlp: expected a base URL beginning with https:// or http://, without user, query, fragment or /v1/…, got 'http://h/v1/traces'",
+        ),
+        (
+            "sample_ratio = 1.5",
+            "telemetry.sample_ratio: expected a share from 0 to 1 with at most six decimals, such as 0.01, got 1.5",
+        ),
+        (
+            "listen = \"9464\"",
+            "telemetry.listen: expected an address and a port, such as \"127.0.0.1:9464\", got '9464'",
+        ),
+        (
+            "instance = \"a b\"",
+            "telemetry.instance: expected a name of letters, digits and . _ - of at most 100 characters, got 'a b'",
+        ),
+        (
+            "headers = { authorization = \"Bearer hunter2\" }",
+            "telemetry.headers.authorization: expected a reference, { env = \"NAME\" } or { file = \"path\" }, got a literal secret; secrets never stand in the configuration",
+        ),
+        (
+            "otlp = \"http://far.example:4318\"\nheaders = { authorization = { env = \"A\" } }",
+            "telemetry.headers: secrets are sent over https:// alone, or to this machine; make 'otlp' such an address",
+        ),
+        (
+            "service_names = { workers = \"w\" }",
+            "telemetry.service_names.workers: unknown key; did you mean 'worker'?",
+        ),
+    ] {
+        let (_, problems) = engine(&format!("[telemetry]\n{line}"));
+        let line = line.lines().count() + 1;
+        assert_eq!(problems, [format!("offboard.toml:{line}: {expected}")]);
+    }
+    // In the clear to a collector beside it, but without secrets.
+    assert_eq!(
+        engine("[telemetry]\notlp = \"http://collector:4318\"").1,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn a_kind_that_a_departure_needs_cannot_be_skipped() {
-    for kind in Kind::ALL.iter().filter(|k| !SKIPPABLE.contains(k)) {
+    let (skippable, needed): (Vec<Kind>, Vec<Kind>) = Kind::ALL.iter().partition(|k| k.spec().skippable);
+    for kind in needed {
         let (_, problems) = tenant(&format!(
             "name = \"C\"\ntime_zone = \"UTC\"\npolicy = {{ skip = [\"{kind}\"] }}"
         ));
         assert!(problems.concat().contains("may not be skipped"), "{kind}: {problems:?}");
     }
-    for kind in SKIPPABLE {
+    for kind in skippable {
+        let (read, problems) = tenant(&format!(
+            "name = \"C\"\ntime_zone = \"UTC\"\npolicy = {{ skip = [\"{kind}\"] }}"
+        ));
+        assert_eq!(problems, [""; 0], "{kind}");
+        assert_eq!(read.unwrap().policy.skip, [kind].into());
         let spec = kind.spec();
         assert!(
             spec.urgency > offboard_domain::catalogue::Urgency::U0,
@@ -279,7 +395,7 @@ fn a_kind_that_a_departure_needs_cannot_be_skipped() {
         );
         assert!(!kind.is_closing_round(), "{kind} proves");
         assert!(
-            spec.writes || spec.area == Area::Person || *kind == Kind::ProvePool,
+            spec.writes || spec.area == Area::Person || kind == Kind::ProvePool,
             "{kind} is read by others"
         );
     }
@@ -353,13 +469,13 @@ fn init_makes_a_folder_that_loads_and_overwrites_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let work = dir.path().join("work");
     let created = init(&work).unwrap();
-    assert!(created.kept.is_empty() && created.made.len() == 5, "{created:?}");
+    assert!(created.kept.is_empty() && created.made.len() == 6, "{created:?}");
     assert_eq!(load(&work).unwrap().engine, Engine::defaults(&work));
     fs::write(work.join(ENGINE_FILE), "# mine").unwrap();
     fs::remove_file(work.join("keys/escrow.key")).unwrap();
     let key = fs::read(work.join("keys/signing.pem")).unwrap();
     let again = init(&work).unwrap();
-    assert_eq!((again.made, again.kept.len()), (vec![work.join("keys/escrow.key")], 4));
+    assert_eq!((again.made, again.kept.len()), (vec![work.join("keys/escrow.key")], 5));
     assert_eq!(fs::read_to_string(work.join(ENGINE_FILE)).unwrap(), "# mine");
     assert_eq!(fs::read(work.join("keys/signing.pem")).unwrap(), key);
 }

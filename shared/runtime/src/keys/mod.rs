@@ -6,16 +6,20 @@
 //! | `public/<key id>.pem` | public halves, SPKI PEM, the current and all before it | anybody |
 //! | `rotations/<old>-<new>.json` | statements that one key follows another, signed by both | anybody |
 //! | `master.key` | 32 random bytes in hexadecimal: seals events | the dispatcher |
+//! | `dispatch.key` | 32 random bytes in hexadecimal: authenticates assignments and their answers | the dispatcher |
+//! | `queues/<queue>.key` | the part of it that belongs to one queue, for a worker without `dispatch.key` | the worker of that queue |
 //! | `escrow.key` | 32 random bytes in hexadecimal: seals recovery keys, by tenant | who escrows, who recovers |
 //!
 //! Private files are 0600 in a folder of 0700 and are refused when others can
 //! read them. None is ever overwritten but `signing.pem`, by a rotation.
 
+mod dispatch;
 mod escrow;
 mod master;
 mod rotation;
 mod signing;
 
+pub use dispatch::{ANSWER_HEADER, AnswerKey, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
 pub use escrow::{EscrowKey, EscrowMaster};
 pub use master::MasterKey;
 pub use rotation::{PAYLOAD_TYPE, Rotation, RotationStatement, rotate, rotations};
@@ -69,9 +73,10 @@ pub fn create_missing(folder: &Path) -> Result<KeysMade, KeyError> {
     private::create_folder(folder)?;
     let mut made = KeysMade::default();
     type Make = fn(&Path) -> Result<(), KeyError>;
-    let keys: [(PathBuf, Make); 3] = [
+    let keys: [(PathBuf, Make); 4] = [
         (signing::path(folder), |f| SigningKey::create(f).map(drop)),
         (master::path(folder), |f| MasterKey::create(f).map(drop)),
+        (dispatch::path(folder), |f| DispatchKey::create(f).map(drop)),
         (escrow::path(folder), |f| EscrowMaster::create(f).map(drop)),
     ];
     for (path, make) in keys {

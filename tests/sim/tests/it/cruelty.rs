@@ -53,6 +53,16 @@ fn a_read_after_a_write_may_go_to_an_older_replica_and_back() {
 }
 
 #[test]
+fn an_expansion_that_could_not_be_read_is_not_shown_as_nothing() {
+    let (mut client, anna) = one_employee(Cruelty::kind());
+    client.world.order(Op::GetManager, Fault::Unavailable(503), 1);
+    let path = format!("/users/{anna}?$expand=manager($select=id)");
+    assert_eq!(client.try_graph("GET", &path, None).map(|got| got.status), Some(503));
+    let got = client.get(&path);
+    assert_eq!((got.status, &got.body["manager"]), (200, &serde_json::Value::Null));
+}
+
+#[test]
 fn a_lagging_read_can_be_ordered() {
     let (mut client, anna) = one_employee(Cruelty {
         directory_lag_ms: 10_000,

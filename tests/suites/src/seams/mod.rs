@@ -2,6 +2,8 @@
 
 mod ledger;
 mod queue;
+mod store;
 
 pub(crate) use ledger::FaultyLedger;
 pub(crate) use queue::FaultyQueue;
+pub(crate) use store::FaultyStore;

@@ -157,6 +157,10 @@ impl Delivery for FaultyDelivery {
         self.inner.redelivered()
     }
 
+    fn sender(&self) -> Option<&str> {
+        self.inner.sender()
+    }
+
     async fn ack(self: Box<Self>) -> Result<(), QueueError> {
         let Self { inner, name, trouble } = *self;
         let fate = gets_through(&trouble, "acknowledge", &name).await?;

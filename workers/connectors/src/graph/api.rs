@@ -2,7 +2,7 @@
 //! the receipt. Everything that this connector sends goes through [`Api::send`].
 
 use super::fault::{self, Effect, Refusal};
-use super::http::{Answered, HttpClient, NoAnswer, Request, sensitive};
+use super::http::{Answered, HttpClient, NoAnswer, Request, Shown, sensitive};
 use super::path::{Deletable, Path};
 use super::permission::Need;
 use super::settings::{Bases, GraphSettings, OpenError, check_directory, resource_of};
@@ -32,7 +32,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    fn source(&self) -> &'static str {
+    pub(crate) fn source(&self) -> &'static str {
         match self {
             Self::Graph => "graph",
             Self::Exchange => "exchange",
@@ -114,6 +114,14 @@ impl Ask {
         self
     }
 
+    fn shown(&self) -> Shown<'_> {
+        Shown {
+            service: self.service.source(),
+            template: self.path.shown(),
+            named: self.named,
+        }
+    }
+
     pub(crate) fn attempted(&self) -> String {
         match self.named {
             Some(name) => name.to_owned(),
@@ -183,6 +191,31 @@ impl Api {
         }
     }
 
+    /// The address that stands in place of every site's own host, if one is
+    /// configured.
+    pub(crate) fn sharepoint_gateway(&self) -> Option<&Url> {
+        self.bases.sharepoint.as_ref()
+    }
+
+    /// Whether anybody answers there, whatever he says. Nothing is shown to him.
+    pub(crate) async fn reach(&self, call: &Call, url: &Url) -> Result<(), &'static str> {
+        let request = Request {
+            method: Method::GET,
+            url: url.clone(),
+            headers: HeaderMap::new(),
+            body: None,
+        };
+        let shown = Shown {
+            service: "reach",
+            template: "/",
+            named: None,
+        };
+        match self.http.send(request, call.deadline(), shown).await {
+            Ok(_) | Err(NoAnswer::TooLarge) => Ok(()),
+            Err(NoAnswer::NotSent(why) | NoAnswer::Silence(why)) => Err(why),
+        }
+    }
+
     /// Exchange's base, for the parts of its batches.
     pub(crate) fn exchange_base(&self) -> String {
         self.base(&Service::Exchange)
@@ -238,7 +271,7 @@ impl Api {
             if ask.effect.writes() {
                 call.note_write();
             }
-            let answered = match self.http.send(request, call.deadline()).await {
+            let answered = match self.http.send(request, call.deadline(), ask.shown()).await {
                 Ok(answered) => answered,
                 Err(why) => {
                     return Err(Fault {

@@ -6,6 +6,7 @@ use super::api::{Api, Ask, Reply, Service};
 use super::path::Path;
 use crate::{Answer, Call};
 use offboard_domain::{Fault, Receipt};
+use offboard_runtime::telemetry::metrics;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ const PARTS_MAX: usize = 20;
 /// The most of Outlook's: it runs no more at a time for one mailbox.
 const OUTLOOK_PARTS_MAX: usize = 4;
 const UNAUTHORIZED: u16 = 401;
+const TOO_MANY_REQUESTS: u16 = 429;
 
 impl Api {
     /// Makes these requests, in as few batches as may be, and answers for each
@@ -102,6 +104,9 @@ impl Api {
                 continue;
             };
             let status = part["status"].as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(0);
+            if status == TOO_MANY_REQUESTS {
+                metrics::throttled(super::VENDOR, ask.service.source());
+            }
             let headers = headers_of(&part["headers"]);
             if ask.effect.writes() {
                 let request_id = super::api::request_id(&headers);

@@ -1,6 +1,7 @@
 //! `offboard doctor`: says before the first departure what would fail in it.
 
 use super::api::{Api, Ask, Service};
+use super::documents::is_sharepoint;
 use super::exchange::Cmdlet;
 use super::path::Path;
 use super::permission::{self, EXCHANGE, Need, SITES};
@@ -105,6 +106,7 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
     }
     exchange(api, call, &mut findings).await;
     sharepoint(api, &mut findings);
+    sharepoint_gateway(api, call, &mut findings).await;
     findings
 }
 
@@ -166,4 +168,31 @@ fn sharepoint(api: &Api, findings: &mut Vec<Finding>) {
             )
         });
     }
+}
+
+/// Every site is at a host of its own, which Graph names; an address in the
+/// configuration stands in place of all of them, so only a gateway can be there.
+async fn sharepoint_gateway(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
+    let Some(gateway) = api.sharepoint_gateway() else {
+        return;
+    };
+    let kinds = wanted().remove(&SITES).unwrap_or_default();
+    let host = gateway.host_str().unwrap_or_default().to_owned();
+    let wrong = if is_sharepoint(&host) {
+        finding(
+            Severity::Problem,
+            format!("sharepoint_url names {host}, which is SharePoint itself, and not a gateway to it"),
+            "remove sharepoint_url: each OneDrive's own address is read from Microsoft Graph",
+        )
+    } else {
+        match api.reach(call, gateway).await {
+            Ok(()) => return,
+            Err(why) => finding(
+                Severity::Problem,
+                format!("the gateway to SharePoint, {host}, does not answer: {why}"),
+                "correct sharepoint_url, or remove it if there is no gateway",
+            ),
+        }
+    };
+    findings.push(Finding { kinds, ..wrong });
 }

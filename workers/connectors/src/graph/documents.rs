@@ -23,15 +23,18 @@ const CLOUDS: &[&str] = &[
     ".sharepoint.cn",
 ];
 
+/// Whether a host is SharePoint's own.
+pub(crate) fn is_sharepoint(host: &str) -> bool {
+    CLOUDS.iter().any(|cloud| host.ends_with(cloud))
+}
+
 impl Api {
     fn site_service(&self, site: &Site) -> Answer<Service> {
         let url = Url::parse(&site.site_url).ok().filter(|url| {
             url.scheme() == "https"
                 && url.username().is_empty()
                 && url.port().is_none()
-                && url
-                    .host_str()
-                    .is_some_and(|host| CLOUDS.iter().any(|cloud| host.ends_with(cloud)))
+                && url.host_str().is_some_and(is_sharepoint)
         });
         match url {
             Some(url) => Ok(Service::Site(url)),

@@ -4,6 +4,7 @@
 use super::settings::OpenError;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use offboard_runtime::telemetry::{metrics, trace};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use std::fmt;
@@ -116,6 +117,27 @@ pub(crate) enum NoAnswer {
     TooLarge,
 }
 
+impl NoAnswer {
+    fn word(self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Silence(_) => "silence",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+/// How a request may be shown: nothing of a person stands in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    /// Which of the vendor's services is asked.
+    pub(crate) service: &'static str,
+    /// The path with its ids left out.
+    pub(crate) template: &'a str,
+    /// What it is called in place of method and path, such as a cmdlet's name.
+    pub(crate) named: Option<&'static str>,
+}
+
 impl HttpClient {
     /// A client whose requests are carried, and never meet the network.
     #[must_use]
@@ -123,8 +145,33 @@ impl HttpClient {
         Self(Way::Carried(carrier))
     }
 
-    /// Sends a request and reads its answer, by `deadline` at the latest.
-    pub(crate) async fn send(&self, request: Request, deadline: Instant) -> Result<Answered, NoAnswer> {
+    /// Sends a request and reads its answer, by `deadline` at the latest. It is
+    /// traced and measured as `shown`, never by its address.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        deadline: Instant,
+        shown: Shown<'_>,
+    ) -> Result<Answered, NoAnswer> {
+        let Shown {
+            service,
+            template,
+            named,
+        } = shown;
+        let (host, port) = (request.url.host_str(), request.url.port_or_known_default());
+        let span = trace::request(request.method.as_str(), template, named, host, port);
+        let began = Instant::now();
+        let answered = self.exchange(request, deadline).await;
+        match &answered {
+            Ok(answer) => span.answered(answer.status.as_u16()),
+            Err(why) => span.failed(why.word()),
+        }
+        let status = answered.as_ref().map(|a| a.status.as_u16()).map_err(|why| why.word());
+        metrics::request(super::VENDOR, service, status, began.elapsed());
+        answered
+    }
+
+    async fn exchange(&self, request: Request, deadline: Instant) -> Result<Answered, NoAnswer> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(NoAnswer::NotSent("no time was left to send it"));

@@ -71,10 +71,17 @@ impl std::fmt::Debug for GraphConnector {
     }
 }
 
+/// Whose services these are, for metrics.
+const VENDOR: &str = "microsoft";
+
 #[async_trait]
 impl Connector for GraphConnector {
     fn system(&self) -> &System {
         &self.api.system
+    }
+
+    fn vendor(&self) -> &'static str {
+        VENDOR
     }
 
     fn claims(&self) -> BTreeSet<Kind> {

@@ -43,7 +43,8 @@ pub struct Endpoints {
     /// Exchange's admin endpoint, without its path.
     pub exchange: String,
     /// Where SharePoint is reached in place of the host that a site's own
-    /// address names; none: at that host. For a gateway, or a simulator.
+    /// address names; none: at that host. For a gateway of the client's, or a
+    /// simulator; never one of SharePoint's own hosts, which is one of many.
     pub sharepoint: Option<String>,
 }
 

@@ -4,7 +4,7 @@
 //! Whoever waits for a slot while it is being filled shares what comes of it,
 //! a refusal too: a hundred tasks that meet an expired secret ask once.
 
-use super::http::{Answered, HttpClient, NoAnswer, Request};
+use super::http::{Answered, HttpClient, NoAnswer, Request, Shown};
 use super::settings::{Bases, Credential, GraphSettings, OpenError};
 use super::{fault, id};
 use crate::{Answer, Call};
@@ -30,6 +30,11 @@ const RENEW_EARLY_MS: i64 = 120_000;
 /// How long an assertion is valid: enough for clocks that differ.
 const ASSERTION_MS: i64 = 300_000;
 const ATTEMPTED: &str = "POST /{directory}/oauth2/v2.0/token";
+const SHOWN: Shown<'static> = Shown {
+    service: "login",
+    template: "/{directory}/oauth2/v2.0/token",
+    named: None,
+};
 
 /// A token and what it says about itself.
 #[derive(Debug)]
@@ -127,7 +132,7 @@ impl Tokens {
             headers,
             body: Some(Bytes::from(form)),
         };
-        let answered = self.http.send(request, call.deadline()).await.map_err(|why| {
+        let answered = self.http.send(request, call.deadline(), SHOWN).await.map_err(|why| {
             let why = match why {
                 NoAnswer::NotSent(why) | NoAnswer::Silence(why) => why,
                 NoAnswer::TooLarge => "the answer was too large",

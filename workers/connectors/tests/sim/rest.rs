@@ -195,3 +195,29 @@ async fn the_check_says_what_is_missing_and_for_which_kinds() {
         "{findings:?}"
     );
 }
+
+#[tokio::test]
+async fn the_check_tells_a_wrong_address_of_sharepoint() {
+    let s = Stage::with(Cruelty::kind(), true).await;
+    for (address, wrong) in [
+        (s.simulator.bases().sharepoint.as_str(), None),
+        (
+            "https://contoso-admin.sharepoint.com",
+            Some("contoso-admin.sharepoint.com, which is SharePoint itself"),
+        ),
+        ("http://127.0.0.1:9", Some("127.0.0.1, does not answer")),
+    ] {
+        let findings = s.with_sharepoint_at(address).check(&mut s.reading()).await;
+        let told = findings
+            .iter()
+            .find(|f| f.severity == Severity::Problem && f.what.to_lowercase().contains("sharepoint"));
+        match wrong {
+            None => assert_eq!(told, None, "{address}"),
+            Some(wrong) => {
+                let told = told.unwrap_or_else(|| panic!("{address}: {findings:?}"));
+                assert!(told.what.contains(wrong), "{}", told.what);
+                assert!(told.kinds.contains(&Kind::HandOverOneDrive) && told.how_to_mend.contains("sharepoint_url"));
+            }
+        }
+    }
+}

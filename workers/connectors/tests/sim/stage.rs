@@ -46,7 +46,7 @@ impl Stage {
         } else {
             Credential::Secret(ADMIN_APP_SECRET.into())
         };
-        let graph = open(&simulator, &ours.id, credential);
+        let graph = open(&simulator, &ours.id, credential, &simulator.bases().sharepoint);
         Self {
             world,
             clock,
@@ -59,7 +59,21 @@ impl Stage {
 
     /// A connector whose token was not asked for yet.
     pub(crate) fn anew(&self, credential: Credential) -> GraphConnector {
-        open(&self.simulator, &self.tenant, credential)
+        open(
+            &self.simulator,
+            &self.tenant,
+            credential,
+            &self.simulator.bases().sharepoint,
+        )
+    }
+
+    /// A connector that reaches SharePoint there.
+    pub(crate) fn with_sharepoint_at(&self, address: &str) -> GraphConnector {
+        let credential = Credential::Certificate {
+            certificate_pem: CERTIFICATE.into(),
+            key_pem: KEY.into(),
+        };
+        open(&self.simulator, &self.tenant, credential, address)
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -124,7 +138,7 @@ impl Stage {
     }
 }
 
-fn open(simulator: &Simulator, tenant: &str, credential: Credential) -> GraphConnector {
+fn open(simulator: &Simulator, tenant: &str, credential: Credential, sharepoint: &str) -> GraphConnector {
     let bases = simulator.bases();
     let settings = GraphSettings {
         system: System::new("m365").unwrap(),
@@ -135,7 +149,7 @@ fn open(simulator: &Simulator, tenant: &str, credential: Credential) -> GraphCon
             login: bases.login.clone(),
             graph: bases.graph.clone(),
             exchange: bases.exchange.clone(),
-            sharepoint: Some(bases.sharepoint.clone()),
+            sharepoint: Some(sharepoint.to_owned()),
         },
     };
     GraphConnector::open(&HttpClient::new().unwrap(), &settings).unwrap()

@@ -190,6 +190,10 @@ pub(crate) fn fault(class: FaultClass, attempted: &str) -> Fault {
 
 #[async_trait]
 impl Connector for Fake {
+    fn vendor(&self) -> &'static str {
+        "fake"
+    }
+
     fn system(&self) -> &System {
         &self.system
     }

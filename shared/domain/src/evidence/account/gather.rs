@@ -21,6 +21,7 @@ pub(super) struct Gathered {
     pub(super) unserved: Vec<Kind>,
     pub(super) planned_at: Option<When>,
     pub(super) cancellation: Option<Cancellation>,
+    pub(super) refusal: Option<RefusalAccount>,
     pub(super) lost_tails: Vec<LostTail>,
     pub(super) artifacts: Vec<(ArtifactAccount, Digest)>,
     plan_approval_tasks: Vec<TaskId>,
@@ -264,6 +265,16 @@ impl Gathered {
                     at,
                     by: by.clone(),
                     reason: reason.clone(),
+                    // Told from the tasks, when all is gathered.
+                    in_flight: Vec::new(),
+                });
+            }
+            Event::CaseRefused { reason } => {
+                self.refusal = Some(RefusalAccount {
+                    version,
+                    at,
+                    reason: reason.clone(),
+                    nothing_written: false,
                 });
             }
             Event::ClosingBegan { round, tasks } => {
@@ -310,10 +321,10 @@ impl Gathered {
                     trace.forget_proof();
                 }
             }
-            Event::CaseRefused { .. }
-            | Event::CaseMerged { .. }
+            Event::CaseMerged { .. }
             | Event::CaseCancelled
             | Event::CaseClosed { .. }
+            | Event::EvidenceSealed { .. }
             | Event::FollowUpOpened { .. } => {}
         }
     }

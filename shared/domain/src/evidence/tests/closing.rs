@@ -8,6 +8,7 @@ use crate::catalogue::Kind;
 use crate::command::Command;
 use crate::departure::{Choices, Departure, Manner};
 use crate::fault::FaultClass;
+use crate::id::Digest;
 use crate::observation::Facts;
 use crate::policy::Policy;
 use crate::time::HOUR_MS;
@@ -93,4 +94,149 @@ fn a_lost_tail_is_told_and_proven_again() {
             .any(|s| s.event == "task_settled" && !s.readings.is_empty()),
         "what was read before is kept"
     );
+}
+
+/// A case that is called off while two workers are at it: one answers, one
+/// never does.
+fn called_off() -> World {
+    let kinds = [
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::SnapshotDirectory,
+        Kind::DisableSignIn,
+        Kind::ObserveIdentity,
+    ];
+    let mut world = World::open(departure(Manner::Immediate), &kinds, Policy::default());
+    world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
+    world.answer(world.id(Kind::Resolve));
+    world.order(Command::Cancel {
+        by: "boss@msp.example".into(),
+        reason: "he stays".into(),
+    });
+    assert_eq!(world.case().in_flight(), 2);
+    world.answer(world.id(Kind::SnapshotAccess));
+    assert_eq!(world.case().state, CaseState::Cancelling);
+    let silent = world.case().tasks[&world.id(Kind::SnapshotDirectory)].clone();
+    world.now = silent.in_flight().unwrap().over_at();
+    world.order(Command::Tick);
+    assert_eq!(world.case().state, CaseState::Cancelled);
+    // What came too late is kept, and told.
+    let said = Said::Fault {
+        fault: world::fault(FaultClass::Transient),
+    };
+    let late = world.report(&silent, said);
+    world.order(Command::RecordReport(Box::new(late)));
+    world
+}
+
+fn sealed(world: &mut World) -> Statement {
+    assert!(world.case().is_to_be_sealed() && !world.case().is_over());
+    let said = statement(&world.history).unwrap();
+    let file = seal(&said, &key());
+    assert_eq!(verify(&file, &key().verifying_key()), Ok(said.clone()));
+    let (version, state) = (world.case().version, world.case().state.clone());
+    let record = |evidence| Command::RecordSealed {
+        version,
+        evidence,
+        key_id: "k".into(),
+    };
+    world.order(record(Digest::of(&file)));
+    assert!(world.case().is_over());
+    assert_eq!(
+        (&world.case().state, world.case().evidence),
+        (&state, Some(Digest::of(&file)))
+    );
+    said
+}
+
+/// The account of a case that was called off lists what was under way then,
+/// and what became of it; nothing of it can be left out.
+#[test]
+fn a_case_that_was_called_off_tells_what_was_under_way() {
+    let mut world = called_off();
+    let said = sealed(&mut world);
+    let account = &said.predicate;
+    assert_eq!(account.ending, Ending::Cancelled);
+    let cancellation = account.cancellation.as_ref().unwrap();
+    assert_eq!(
+        (&*cancellation.by, &*cancellation.reason),
+        ("boss@msp.example", "he stays")
+    );
+    let told: Vec<(&str, &str)> = cancellation
+        .in_flight
+        .iter()
+        .map(|f| {
+            let task = account.tasks.iter().find(|t| t.id == f.task).unwrap();
+            assert!(f.ended_version > Some(cancellation.version));
+            (task.kind.as_str(), f.became.as_str())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("identity.snapshot_access", "verified"),
+            ("identity.snapshot_directory", "the assignment was not answered in time"),
+        ]
+    );
+    assert_eq!(account.summary.late_reports, 1);
+    let disable = account
+        .tasks
+        .iter()
+        .find(|t| t.kind == "identity.disable_sign_in")
+        .unwrap();
+    assert_eq!(
+        (disable.attempts, &disable.outcome),
+        (0, &None),
+        "nothing new was ordered"
+    );
+
+    let forged = |f: &dyn Fn(&mut Predicate)| {
+        let mut s = said.clone();
+        f(&mut s.predicate);
+        verify(&seal(&s, &key()), &key().verifying_key()).expect_err("it was forged")
+    };
+    let in_flight = |p: &mut Predicate| p.cancellation.as_mut().map(|c| std::mem::take(&mut c.in_flight));
+    let denied = forged(&|p| drop(in_flight(p)));
+    assert!(matches!(denied, Invalid::DoesNotFollow { .. }), "{denied}");
+    let open = forged(&|p| p.cancellation.as_mut().unwrap().in_flight[0].ended_version = None);
+    assert!(matches!(open, Invalid::StillInFlight { .. }), "{open}");
+    let other = forged(&|p| p.ending = Ending::Refused);
+    assert!(matches!(other, Invalid::Ending { .. }), "{other}");
+    let silent = forged(&|p| p.cancellation = None);
+    assert!(matches!(silent, Invalid::LeftOut { .. }), "{silent}");
+}
+
+/// The account of a refused case says that nothing was written, and bears it out.
+#[test]
+fn a_refused_case_tells_that_nothing_was_written() {
+    let kinds = [Kind::Resolve, Kind::SnapshotAccess, Kind::DisableSignIn];
+    let policy = Policy {
+        protected: ["u-1".to_owned()].into(),
+        ..Policy::default()
+    };
+    let mut world = World::open(departure(Manner::Immediate), &kinds, policy);
+    world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
+    world.drain();
+    let said = sealed(&mut world);
+    let account = &said.predicate;
+    assert_eq!(account.ending, Ending::Refused);
+    let refusal = account.refusal.as_ref().unwrap();
+    assert!(
+        refusal.nothing_written && refusal.reason.contains("protected"),
+        "{refusal:?}"
+    );
+    assert_eq!(
+        account.tasks.iter().map(|t| t.kind.as_str()).collect::<Vec<_>>(),
+        ["identity.resolve"]
+    );
+
+    let forged = |f: &dyn Fn(&mut Predicate)| {
+        let mut s = said.clone();
+        f(&mut s.predicate);
+        verify(&seal(&s, &key()), &key().verifying_key()).expect_err("it was forged")
+    };
+    let wrote = forged(&|p| p.tasks[0].nature.writes = true);
+    assert!(matches!(wrote, Invalid::DoesNotFollow { .. }), "{wrote}");
+    let unsaid = forged(&|p| p.refusal = None);
+    assert!(matches!(unsaid, Invalid::LeftOut { .. }), "{unsaid}");
 }

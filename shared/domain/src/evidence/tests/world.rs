@@ -119,9 +119,8 @@ impl World {
         let (version, head) = self.case.as_ref().map_or((0, Digest::ZERO), |c| (c.version, c.head));
         let records: Vec<Record> = seal_events(&self.key, version, head, self.now, &decision.events);
         let mut case = decision.case;
-        if let Some(last) = records.last() {
-            case.version = last.version;
-            case.head = last.hash;
+        for (record, event) in records.iter().zip(&decision.events) {
+            case.recorded(event, record.version, record.hash);
         }
         self.case = Some(case);
         let both = records.into_iter().zip(decision.events);
@@ -142,6 +141,7 @@ impl World {
 
     pub(super) fn report(&self, task: &Task, said: Said) -> Report {
         let case = self.case();
+        let ordered_by = task.ordered_by.unwrap();
         let n = case.version;
         let write = task.kind().spec().writes;
         let method = if write { "PATCH" } else { "GET" };
@@ -150,8 +150,8 @@ impl World {
             case: case.id,
             task: task.id(),
             attempt: task.attempt,
-            version: case.version,
-            head: case.head,
+            version: ordered_by.version,
+            head: ordered_by.head,
             at: self.now,
             said,
             receipts: vec![Receipt {
@@ -224,7 +224,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, id: TaskId) {
+    pub(super) fn answer(&mut self, id: TaskId) {
         self.moment();
         let task = self.case().tasks[&id].clone();
         let mishap = self
@@ -385,7 +385,7 @@ fn satisfy(cond: &Cond, params: &Facts, before: &mut Facts, after: &mut Facts) {
     }
 }
 
-fn fault(class: FaultClass) -> Fault {
+pub(super) fn fault(class: FaultClass) -> Fault {
     let (status, code, detail) = match class {
         FaultClass::Throttled { .. } => (429, "TooManyRequests", "asked to slow down"),
         FaultClass::Denied => (403, "Authorization_RequestDenied", "the application lacks a permission"),

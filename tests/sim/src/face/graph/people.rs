@@ -181,15 +181,21 @@ fn get(desk: &mut Desk, caller: &Caller, who: &str) -> Outcome {
         );
         return Ok(desk.refuse(&error));
     }
-    let manager = desk
-        .query
-        .expands("manager")
-        .then(|| desk.world.get_manager(caller, desk.now, who).result.ok());
+    let mut manager = None;
+    if desk.query.expands("manager") {
+        let reply = desk.world.get_manager(caller, desk.now, who);
+        manager = match &reply.result {
+            Ok(person) => Some(show::user(person)),
+            // Only this says that there is none: the account is looked at next.
+            Err(failure) if failure.status() == Some(404) => Some(Value::Null),
+            Err(_) => return desk.entity(reply, "user", "users", |person| show::user(&person)),
+        };
+    }
     let reply = desk.world.get_user(caller, desk.now, who);
     desk.entity(reply, "user", "users", |person| {
         let mut shown = show::user(&person);
         if let Some(manager) = manager {
-            shown["manager"] = manager.as_ref().map_or(Value::Null, show::user);
+            shown["manager"] = manager;
         }
         shown
     })

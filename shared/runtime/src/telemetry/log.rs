@@ -3,34 +3,29 @@
 //!
 //! No person stands in a log. Names and addresses are never passed to one; what
 //! an outside system answers may hold them nevertheless, so its texts go
-//! through [`scrub`] first.
+//! through [`scrub`](super::scrub) first.
+//!
+//! What is logged while a span is under way says so in JSON (`trace_id`,
+//! `span_id`), so that a log line leads to its trace.
 
+use super::TelemetryError;
 use crate::config::{LogConfig, LogFormat};
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt as _;
+use std::fmt;
 use std::io::IsTerminal;
-use tracing::Subscriber;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
 
 /// The variable that overrides the configured level.
 pub const LEVEL_VARIABLE: &str = "OFFBOARD_LOG";
 
-/// Logging that could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The level is none.
-    #[error(
-        "failed to set up logging: {from} holds '{given}', expected a level (error, warn, info, debug, trace) or filters such as \"info,offboard_workers=debug\""
-    )]
-    Level {
-        /// Where it stands.
-        from: &'static str,
-        /// What stands there.
-        given: String,
-    },
-    /// It is set up already.
-    #[error("failed to set up logging: this process has set it up already")]
-    Twice,
-}
+/// What OpenTelemetry's own crates log: silenced, because what is lost is
+/// counted and said once, in our words ([`super::export`]).
+const OPENTELEMETRY: &str = "opentelemetry";
 
 fn filter(text: &str) -> Option<EnvFilter> {
     // A bare word that is no level would be taken for a module's name and
@@ -43,7 +38,12 @@ fn filter(text: &str) -> Option<EnvFilter> {
     if !bare_words_are_levels {
         return None;
     }
-    EnvFilter::builder().parse(text).ok()
+    let filter = EnvFilter::builder().parse(text).ok()?;
+    if text.contains(OPENTELEMETRY) {
+        return Some(filter);
+    }
+    let silence = format!("{OPENTELEMETRY}=off").parse().ok()?;
+    Some(filter.add_directive(silence))
 }
 
 /// Whether a text is a level or a list of filters.
@@ -81,35 +81,39 @@ where
         .with_ansi(colour);
     match format {
         LogFormat::Human => Box::new(builder.finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).map_event_format(Traced).finish()),
     }
 }
 
-/// A text from outside with everything that looks like an address of a person
-/// (`anna@example.org`) replaced.
-#[must_use]
-pub fn scrub(text: &str) -> String {
-    let part_of_address = |c: char| c.is_alphanumeric() || "@.!#$%&*+-/=?^_`{|}~".contains(c);
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let word_end = rest.find(|c: char| !part_of_address(c)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(word_end);
-        // "@odata.type" is no address: something must stand before the sign.
-        let is_address = word
-            .split_once('@')
-            .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
-        out.push_str(if is_address { "(address)" } else { word });
-        let other_end = after.find(part_of_address).unwrap_or(after.len());
-        out.push_str(&after[..other_end]);
-        rest = &after[other_end..];
+/// A format of one JSON object a line, with the ids of the span under way.
+struct Traced<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for Traced<F>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'w> FormatFields<'w> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let ids = Context::map_current(|cx| {
+            let span = cx.span();
+            let at = span.span_context();
+            at.is_valid().then(|| (at.trace_id(), at.span_id()))
+        });
+        let Some((trace, span)) = ids else {
+            return self.0.format_event(ctx, writer, event);
+        };
+        let mut line = String::new();
+        self.0.format_event(ctx, Writer::new(&mut line), event)?;
+        let open = line.trim_end().strip_suffix('}').ok_or(fmt::Error)?;
+        writeln!(writer, "{open},\"trace_id\":\"{trace}\",\"span_id\":\"{span}\"}}")
     }
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
@@ -148,6 +152,36 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&logged("info", LogFormat::Json)).unwrap();
         assert_eq!((&json["message"], &json["case"]), (&"opened".into(), &"c-1".into()));
         assert_eq!(logged("debug", LogFormat::Json).lines().count(), 2);
+        assert!(json.get("trace_id").is_none(), "{json}");
+    }
+
+    #[test]
+    fn a_line_leads_to_its_trace() {
+        let at = SpanContext::new(
+            TraceId::from_hex("0af7651916cd43dd8448eb211c80319c").unwrap(),
+            SpanId::from_hex("b7ad6b7169203331").unwrap(),
+            TraceFlags::SAMPLED,
+            true,
+            TraceState::default(),
+        );
+        let _under_way = Context::new().with_remote_span_context(at).attach();
+        let json: serde_json::Value = serde_json::from_str(&logged("info", LogFormat::Json)).unwrap();
+        assert_eq!(json["message"], "opened");
+        assert_eq!(json["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(json["span_id"], "b7ad6b7169203331");
+    }
+
+    #[test]
+    fn opentelemetry_does_not_speak_for_itself_unless_asked() {
+        let said = |level: &str| {
+            let kept = Kept::default();
+            let writer = kept.clone();
+            let s = subscriber(filter(level).unwrap(), LogFormat::Human, false, move || writer.clone());
+            tracing::subscriber::with_default(s, || tracing::error!(target: "opentelemetry_sdk", "export failed"));
+            !kept.0.lock().unwrap().is_empty()
+        };
+        assert!(!said("info"));
+        assert!(said("info,opentelemetry_sdk=debug"));
     }
 
     #[test]
@@ -163,26 +197,6 @@ mod tests {
         }
         for bad in ["infos", "", "a=b=c", "info,loud", "offboard_domain=loud"] {
             assert!(!is_filter(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn addresses_do_not_reach_a_log() {
-        for (text, expected) in [
-            (
-                "User 'anna.k+x@contoso.example' not found",
-                "User '(address)' not found",
-            ),
-            ("<müller@exämple.de>; x", "<(address)>; x"),
-            (
-                "@odata.type: #microsoft.graph.user",
-                "@odata.type: #microsoft.graph.user",
-            ),
-            ("nothing here", "nothing here"),
-            ("a@b", "(address)"),
-            ("", ""),
-        ] {
-            assert_eq!(scrub(text), expected);
         }
     }
 }

@@ -1,0 +1,128 @@
+//! What every composition shares: an engine over a ledger and a queue, as the
+//! configuration says it should be.
+
+use crate::backends::OpenLedger;
+use crate::error::CliError;
+use crate::systems::Systems;
+use offboard_dispatcher::admission::Limits;
+use offboard_dispatcher::tenants::{Tenants, Terms};
+use offboard_dispatcher::{Engine, Keeping, Parts};
+use offboard_queue::Queue;
+use offboard_runtime::Clock;
+use offboard_runtime::config::{Configuration, StoreUrl};
+use offboard_runtime::keys::{DispatchKey, MasterKey};
+use offboard_store::Store;
+use offboard_workers::Concurrency;
+use std::sync::Arc;
+
+/// In what engines of one configuration differ.
+pub struct Settings {
+    /// Engine time.
+    pub clock: Arc<dyn Clock>,
+    /// How much may be in flight.
+    pub limits: Limits,
+    /// With what assignments are authenticated.
+    pub dispatch: DispatchKey,
+    /// Over how many shards tenants are spread.
+    pub shards: u16,
+    /// What of a shared ledger is kept in the store.
+    pub keeping: Option<Keeping>,
+}
+
+impl Settings {
+    /// As the configuration says.
+    #[must_use]
+    pub fn of(config: &Configuration, clock: Arc<dyn Clock>, dispatch: DispatchKey) -> Self {
+        Self {
+            clock,
+            limits: limits(config),
+            dispatch,
+            shards: config.engine.shards,
+            keeping: crate::backends::is_shared(config).then_some(Keeping {
+                archive_after_ms: config.engine.archive_after_ms,
+            }),
+        }
+    }
+}
+
+/// An engine that owns nothing yet.
+///
+/// # Errors
+/// [`CliError`] if a key or the store cannot be used.
+pub fn engine(
+    config: &Configuration,
+    systems: &Systems,
+    ledger: &OpenLedger,
+    queue: Arc<dyn Queue>,
+    settings: Settings,
+) -> Result<Arc<Engine>, CliError> {
+    let StoreUrl::Folder(store) = &config.engine.store;
+    let master = MasterKey::load(&config.engine.keys)?;
+    Ok(Engine::new(Parts {
+        ledger: ledger.seam(),
+        queue,
+        store: Store::folder(store)?,
+        clock: settings.clock,
+        tenants: tenants(config, systems),
+        master: *master.expose(),
+        entropy: Arc::new(salt),
+        limits: settings.limits,
+        dispatch: settings.dispatch,
+        shards: settings.shards,
+        keeping: settings.keeping,
+    }))
+}
+
+/// What the dispatcher needs to know of each tenant.
+#[must_use]
+pub fn tenants(config: &Configuration, systems: &Systems) -> Tenants {
+    let terms = |t: &offboard_runtime::config::Tenant| Terms {
+        policy: Arc::new(t.policy.clone()),
+        capabilities: Arc::new(systems.capabilities(&t.id)),
+        weight: t.weight,
+        sites: t
+            .systems
+            .iter()
+            .filter_map(|(name, s)| s.site.clone().map(|site| (name.clone(), site)))
+            .collect(),
+    };
+    Tenants::new(config.tenants.values().map(|t| (t.id.clone(), terms(t))).collect())
+}
+
+/// How much may be in flight, as configured.
+#[must_use]
+pub fn limits(config: &Configuration) -> Limits {
+    let admission = config.engine.admission.clone();
+    Limits {
+        urgent_together: admission.urgent_cap,
+        tenant_percent: admission.tenant_percent,
+        credit: Box::new(move |place| admission.credit.get(&place).copied().unwrap_or_default()),
+    }
+}
+
+/// Half as many of the normal lane as of the urgent one, so that what is
+/// urgent always finds a hand free.
+#[must_use]
+pub fn concurrency(config: &Configuration) -> Concurrency {
+    let most = config.engine.admission.prefetch.max(1);
+    Concurrency {
+        urgent: most,
+        normal: (most / 2).max(1),
+    }
+}
+
+/// The name of this process among others: the configured one with something
+/// that no other process has.
+#[must_use]
+pub fn instance(config: &Configuration) -> String {
+    let name = config.engine.telemetry.instance.as_deref().unwrap_or("dispatcher");
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes: without them no case may be opened");
+    format!("{name}-{:08x}", u32::from_be_bytes(bytes))
+}
+
+fn salt() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes: without them no case may be opened");
+    bytes
+}

@@ -1,0 +1,262 @@
+//! The roles of an installation that processes share: any number of each, on
+//! any machine that reaches the broker (and, but for workers, the ledger).
+//!
+//! - **dispatcher**: owns shards, decides, assigns, takes reports, keeps time;
+//! - **worker**: takes assignments of its areas, in no site or in one; it never
+//!   sees the ledger;
+//! - **closer**: seals, alone with the signing key.
+//!
+//! Each ends in the same way: nothing new is taken, what is at hand is
+//! finished, what is held is given back.
+
+use crate::backends::{self, OpenLedger, all_queues, assignments, broker, sites};
+use crate::compose::{Settings, engine, tenants};
+use crate::error::CliError;
+use crate::reload::Reloaded;
+use crate::systems::Systems;
+use offboard_dispatcher::admission::Limits;
+use offboard_dispatcher::{Closer, Engine, Membership};
+use offboard_domain::Area;
+use offboard_queue::{Queue, QueueName, RabbitQueue};
+use offboard_runtime::config::{Configuration, StoreUrl};
+use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys, SigningKey};
+use offboard_runtime::{Clock, SystemClock, health};
+use offboard_store::Store;
+use offboard_workers::{Context, Worker, WorkerConfig};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long a shutdown lets attempts finish, in real time: most requests are
+/// answered within seconds, and what is cut off is begun again.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the broker is there, in real time.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
+
+/// What a worker serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serves {
+    /// Its areas.
+    pub areas: Vec<Area>,
+    /// Its site; none: what is reached from anywhere.
+    pub site: Option<String>,
+}
+
+/// Which roles this process has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Roles {
+    /// Whether it dispatches.
+    pub dispatcher: bool,
+    /// What it works on.
+    pub worker: Option<Serves>,
+    /// Whether it closes.
+    pub closer: bool,
+}
+
+impl Roles {
+    /// All that an installation needs, without sites.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            dispatcher: true,
+            worker: Some(Serves {
+                areas: Area::MACHINES.to_vec(),
+                site: None,
+            }),
+            closer: true,
+        }
+    }
+}
+
+/// Roles that run until they are stopped.
+pub struct Running {
+    dispatching: Vec<watch::Sender<bool>>,
+    others: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    ledger: Option<OpenLedger>,
+    reload: Reloaded,
+}
+
+impl Running {
+    /// Starts the roles over the servers that the configuration names.
+    ///
+    /// # Errors
+    /// [`CliError`] if a server cannot be reached or promises too little, or a
+    /// key or file cannot be used.
+    pub async fn start(config: &Configuration, clock: Arc<dyn Clock>, roles: &Roles) -> Result<Self, CliError> {
+        if !backends::is_shared(config) {
+            return Err(
+                CliError::usage("this folder's queue is in memory, so its roles are one process").next(
+                    "run `offboard serve`; or set queue and ledger in offboard.toml to servers that processes share",
+                ),
+            );
+        }
+        let systems = Arc::new(Systems::open(config)?);
+        let mut reload = Reloaded::new(systems.clone());
+        let (others, stop) = watch::channel(false);
+        let mut running = Self {
+            dispatching: Vec::new(),
+            others,
+            tasks: JoinSet::new(),
+            ledger: None,
+            reload: reload.clone(),
+        };
+        if roles.dispatcher || roles.closer {
+            let ledger = OpenLedger::open(config).await?;
+            if roles.dispatcher {
+                let queue: Arc<dyn Queue> = Arc::new(broker(config, &clock, "dispatcher", all_queues(config)).await?);
+                let dispatch = DispatchKey::load(&config.engine.keys)?;
+                let settings = Settings::of(config, clock.clone(), dispatch);
+                let engine = engine(config, &systems, &ledger, queue, settings)?;
+                reload.tell(&engine);
+                running.dispatch(config, engine);
+            }
+            if roles.closer {
+                let queue = broker(config, &clock, "closer", vec![QueueName::Sealing]).await?;
+                running.tasks.spawn(watch_broker(queue.clone(), stop.clone()));
+                let queue: Arc<dyn Queue> = Arc::new(queue);
+                let settings = Settings {
+                    limits: Limits::none(),
+                    // It neither orders nor believes reports.
+                    dispatch: DispatchKey::ephemeral()?,
+                    ..Settings::of(config, clock.clone(), DispatchKey::ephemeral()?)
+                };
+                let engine = engine(config, &systems, &ledger, queue, settings)?;
+                let signing = SigningKey::load(&config.engine.keys)?;
+                let evidence = Store::folder(&config.engine.evidence)?;
+                let closer = Closer::new(engine, signing.expose().clone(), evidence);
+                running.tasks.spawn(closer.run(stop.clone()));
+            }
+            running.ledger = Some(ledger);
+        }
+        if let Some(serves) = &roles.worker {
+            let queues = assignments(&serves.areas, serves.site.as_deref());
+            let queue = broker(config, &clock, "worker", queues).await?;
+            running.tasks.spawn(watch_broker(queue.clone(), stop.clone()));
+            let worker = worker(config, &clock, serves, &reload, queue)?;
+            running.tasks.spawn(async move { worker.run(stop).await });
+        }
+        running.reload = reload;
+        Ok(running)
+    }
+
+    fn dispatch(&mut self, config: &Configuration, engine: Arc<Engine>) {
+        let (ordering, stop_ordering) = watch::channel(false);
+        let (owning, stop_owning) = watch::channel(false);
+        let me = crate::compose::instance(config);
+        let membership = Membership::new(engine.clone(), Arc::new(SystemClock), me);
+        self.tasks.spawn(engine.clone().sweep(stop_ordering.clone()));
+        self.tasks.spawn(engine.clone().pump(stop_ordering.clone()));
+        self.tasks.spawn(engine.clone().notice(stop_ordering.clone()));
+        self.tasks.spawn(engine.clone().watch(stop_ordering.clone()));
+        self.tasks
+            .spawn(engine.clone().heed_dead_letters(stop_ordering.clone()));
+        if !sites(config).is_empty() {
+            self.tasks.spawn(engine.clone().watch_sites(stop_ordering));
+        }
+        self.tasks.spawn(membership.run(stop_owning));
+        self.dispatching = vec![ordering, owning];
+    }
+
+    /// Takes the tenants' configuration as it is now. Open cases keep the
+    /// policy that they were accepted under; nothing that runs is disturbed.
+    ///
+    /// # Errors
+    /// [`CliError`] if it cannot be used; then the old one stays in force.
+    pub fn reload(&self, config: &Configuration) -> Result<(), CliError> {
+        let systems = Arc::new(Systems::open(config)?);
+        self.reload.replace(systems.clone(), &tenants(config, &systems));
+        Ok(())
+    }
+
+    /// Returns when a role has broken; never otherwise.
+    pub async fn broken(&mut self) -> CliError {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Err(error)) => {
+                    return CliError::failed("a part of this process broke; what was accepted is kept")
+                        .caused_by(Some(&error));
+                }
+                // A role ends only when it was told to.
+                Some(Ok(())) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Ends gracefully: nothing new is ordered or taken, what is at hand is
+    /// finished or given back.
+    ///
+    /// # Errors
+    /// [`CliError`] if a role broke.
+    pub async fn shutdown(mut self) -> Result<(), CliError> {
+        // Ordering first, so that nothing is assigned while shards are left.
+        for stop in &self.dispatching {
+            stop.send_replace(true);
+        }
+        self.others.send_replace(true);
+        let mut broken = None;
+        while let Some(ended) = self.tasks.join_next().await {
+            broken = ended.err().or(broken);
+        }
+        if let Some(ledger) = &self.ledger {
+            ledger.close().await?;
+        }
+        match broken {
+            Some(error) => {
+                Err(CliError::failed("a part of this process broke; what was accepted is kept").caused_by(Some(&error)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Says whether the broker is there and takes what is published, until told to
+/// stop.
+async fn watch_broker(queue: RabbitQueue, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        let state = match queue.blocked() {
+            Some(why) => Err(format!("the broker takes no publications: {why}")),
+            None if queue.connected() => Ok(()),
+            None => Err("the connection to the broker is lost; it is being opened again".to_owned()),
+        };
+        health::set("queue", state);
+        tokio::select! {
+            biased;
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+    }
+}
+
+fn worker(
+    config: &Configuration,
+    clock: &Arc<dyn Clock>,
+    serves: &Serves,
+    systems: &Reloaded,
+    queue: RabbitQueue,
+) -> Result<Worker, CliError> {
+    let queues = assignments(&serves.areas, serves.site.as_deref());
+    let names = queues.iter().map(ToString::to_string);
+    let keys = QueueKeys::load(&config.engine.keys, names.collect::<Vec<_>>())?;
+    let StoreUrl::Folder(store) = &config.engine.store;
+    // Without it the worker refuses what would need it, and says so.
+    let escrow = config.engine.keys.join("escrow.key").exists();
+    let escrow = escrow.then(|| EscrowMaster::load(&config.engine.keys)).transpose()?;
+    let worker = WorkerConfig {
+        areas: serves.areas.clone(),
+        site: serves.site.clone(),
+        concurrency: crate::compose::concurrency(config),
+        report_shards: config.engine.shards,
+        grace: GRACE,
+    };
+    let context = Context {
+        store: Store::folder(store)?,
+        connectors: Arc::new(systems.clone()),
+        escrow,
+        clock: clock.clone(),
+    };
+    Ok(Worker::new(worker, Arc::new(queue), keys, context))
+}

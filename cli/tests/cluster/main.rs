@@ -1,0 +1,12 @@
+//! The roles as processes of their own, over a real RabbitMQ and a real Redis,
+//! against the simulated vendor.
+
+mod chaos;
+mod stage;
+#[path = "../offboard/support.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the embedded mode, which use all of it"
+)]
+mod support;
+mod whole;

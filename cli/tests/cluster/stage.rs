@@ -1,0 +1,240 @@
+//! A whole installation on one machine: broker and store of its own, reached
+//! through proxies that can cut them off, a folder for each role with only
+//! what that role may have, and the simulated world outside.
+
+use crate::support::{CERTIFICATE, Credential, Folder, Running};
+use offboard_connectors::graph::thumbprint;
+use offboard_queue::rabbit::{CLOSER, DISPATCHER, WORKER};
+use offboard_servers::{Proxy, Rabbit, RabbitOptions, Redis, RedisOptions};
+use offboard_sim::face::Simulator;
+use offboard_sim::population::{DeviceSpec, PersonSpec, Town};
+use offboard_sim::world::{Cruelty, World, catalogue, model::GroupKind};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// An hour lasts twenty-four seconds: long attempts still have real time to run in.
+pub(crate) const SCALE: u32 = 150;
+/// Every so manieth leaver has a company laptop, which is wiped: once.
+const LAPTOP_EVERY: usize = 10;
+
+/// How large it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) tenants: usize,
+    pub(crate) leavers_each: usize,
+}
+
+/// One client company.
+pub(crate) struct Client {
+    pub(crate) handle: String,
+    pub(crate) directory: String,
+    pub(crate) leavers: Vec<String>,
+    pub(crate) laptops: Vec<String>,
+    pub(crate) successor: String,
+}
+
+/// The installation.
+pub(crate) struct Stage {
+    pub(crate) folder: Folder,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) rabbit: Rabbit,
+    pub(crate) redis: Redis,
+    pub(crate) to_rabbit: Proxy,
+    pub(crate) to_redis: Proxy,
+    world: Arc<Mutex<World>>,
+    _simulator: Simulator,
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+fn variable(user: &str) -> String {
+    format!("OFFBOARD_BROKER_PASSWORD_{}", user.to_uppercase().replace('-', "_"))
+}
+
+fn password(user: &str) -> String {
+    format!("only for tests: {user}")
+}
+
+impl Stage {
+    /// Sets everything up; no role runs yet.
+    pub(crate) async fn set(seed: u64, size: Size) -> Self {
+        let cruelty = Cruelty {
+            sync_interval_ms: 0,
+            throttle_permille: 2,
+            rate_limits: false,
+            ..Cruelty::real()
+        };
+        let anchor = now_ms();
+        let mut world = World::new(seed, cruelty);
+        let mut folder = Folder::fresh();
+        folder.hurry(anchor, SCALE);
+        let clients: Vec<Client> = (0..size.tenants)
+            .map(|n| found(&mut world, &format!("client-{n:02}"), size.leavers_each, anchor))
+            .collect();
+        let world = Arc::new(Mutex::new(world));
+        let clock = move || anchor + (now_ms() - anchor) * i64::from(SCALE);
+        let simulator = Simulator::start(world.clone(), Arc::new(clock), None).await.unwrap();
+        let bases = simulator.bases();
+        let bases = [&bases.login[..], &bases.graph, &bases.exchange, &bases.sharepoint];
+        for client in &clients {
+            folder.tenant(&client.handle, &client.directory, bases, Credential::Certificate);
+            let configured = folder.path().join(format!("tenants/{}.toml", client.handle));
+            let text = fs::read_to_string(&configured).unwrap();
+            let policy = "[policy]\nskip = [\"person.confirm_handover\", \"person.validate\"]\ndepartures_per_hour = 1000\n\n[policy.approvals]\nplan = false\n";
+            fs::write(&configured, text.replace("[policy.approvals]\n", policy)).unwrap();
+        }
+        let users = [DISPATCHER, WORKER, CLOSER];
+        let topology = folder.run_with(&["topology", "--json"], |command| {
+            command.envs(users.map(|u| (variable(u), password(u))));
+        });
+        let definitions: Value = topology.expect(0).json();
+        let rabbit = Rabbit::start(RabbitOptions {
+            definitions: Some(definitions),
+            ..RabbitOptions::default()
+        })
+        .unwrap();
+        let redis = Redis::start(&RedisOptions::default()).unwrap();
+        let stage = Self {
+            to_rabbit: Proxy::to(rabbit.port()).unwrap(),
+            to_redis: Proxy::to(redis.port()).unwrap(),
+            folder,
+            clients,
+            rabbit,
+            redis,
+            world,
+            _simulator: simulator,
+        };
+        for (role, user) in [("dispatcher", DISPATCHER), ("worker", WORKER), ("closer", CLOSER)] {
+            stage.role_folder(role, user);
+        }
+        // Commands that people type.
+        stage.configure(stage.folder.path().to_owned(), DISPATCHER);
+        stage
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn role_folder(&self, role: &str, user: &str) {
+        let dir = self.folder.path().join("roles").join(role);
+        fs::create_dir_all(&dir).unwrap();
+        symlink(self.folder.path().join("tenants"), dir.join("tenants")).unwrap();
+        self.configure(dir, user);
+    }
+
+    fn configure(&self, dir: PathBuf, user: &str) {
+        let home = self.folder.path().display().to_string();
+        let text = format!(
+            r#"ledger = "redis://127.0.0.1:{}"
+queue = "amqp://127.0.0.1:{}"
+store = "file:{home}/data/store"
+evidence = "{home}/evidence"
+keys = "{home}/keys"
+
+[connect.queue]
+user = "{user}"
+password = {{ env = "{}" }}
+
+[admission]
+prefetch = 8
+"#,
+            self.to_redis.port(),
+            self.to_rabbit.port(),
+            variable(user),
+        );
+        fs::write(dir.join("offboard.toml"), text).unwrap();
+    }
+
+    /// Starts a process of a role.
+    pub(crate) fn start(&self, role: &str) -> Running {
+        let dir = format!("roles/{role}");
+        self.folder.start_with(&["-C", &dir, role], secrets)
+    }
+
+    /// Runs a command as a person would, with the rights of a dispatcher.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> crate::support::Ran {
+        self.folder.run_with(args, secrets)
+    }
+
+    /// Every departure as one file.
+    pub(crate) fn departures(&self) -> String {
+        let all: Vec<Value> = self
+            .clients
+            .iter()
+            .flat_map(|client| {
+                client.leavers.iter().enumerate().map(|(n, person)| {
+                    json!({
+                        "tenant": client.handle,
+                        "reference": format!("{}-{n}", client.handle),
+                        "person": { "object_id": person },
+                        "successor": { "object_id": client.successor },
+                        "effective_at": "2026-01-01T00:00:00Z",
+                    })
+                })
+            })
+            .collect();
+        self.folder.write("leavers.json", &json!(all).to_string());
+        "leavers.json".to_owned()
+    }
+
+    /// What each case is, by its id.
+    #[track_caller]
+    pub(crate) fn cases(&self) -> BTreeMap<String, Value> {
+        let listed = self.run(&["list", "--json"]).expect(0).json();
+        let cases = listed.as_array().unwrap().clone();
+        cases
+            .into_iter()
+            .map(|c| (c["case"].as_str().unwrap().to_owned(), c))
+            .collect()
+    }
+}
+
+fn secrets(command: &mut Command) {
+    command.envs([DISPATCHER, WORKER, CLOSER].map(|u| (variable(u), password(u))));
+    command.env("OFFBOARD_LOG", "info");
+}
+
+fn found(world: &mut World, handle: &str, leavers: usize, now: i64) -> Client {
+    let mut town = Town::found(world, handle, now);
+    town.register_certificate(&thumbprint(CERTIFICATE).unwrap());
+    town.trust_app_with_administrators();
+    for prepaid in town.tenant().pool.values_mut() {
+        *prepaid = 10_000;
+    }
+    let chief = town.employee("Charlotte");
+    town.role(&chief, catalogue::GLOBAL_ADMINISTRATOR);
+    let leavers: Vec<String> = (0..leavers)
+        .map(|n| {
+            town.person(&PersonSpec {
+                manager: Some(chief.clone()),
+                ..PersonSpec::named(&format!("Leaver{n}"))
+            })
+        })
+        .collect();
+    let mut all: Vec<String> = (0..3).map(|n| town.employee(&format!("Stayer{n}"))).collect();
+    all.extend(leavers.iter().cloned());
+    let members: Vec<&str> = all.iter().map(String::as_str).collect();
+    town.group("VPN Users", GroupKind::Security, &members, &[&chief]);
+    let laptops = leavers
+        .iter()
+        .step_by(LAPTOP_EVERY)
+        .map(|person| town.device(person, "LAPTOP", DeviceSpec::company()).0)
+        .collect();
+    Client {
+        handle: handle.to_owned(),
+        directory: town.id().to_owned(),
+        leavers,
+        laptops,
+        successor: chief,
+    }
+}

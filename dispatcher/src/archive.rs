@@ -1,0 +1,336 @@
+//! What leaves a shared ledger for the store, so that a ledger that lives in
+//! memory stays small and a case cannot vanish whole.
+//!
+//! - **Openings.** A departure counts as accepted only when its first record
+//!   is in the store too. A case that the ledger has lost altogether is put
+//!   back from there.
+//! - **Heads.** When a case is sealed, how far its history went is kept; a
+//!   ledger that holds less has lost its tail.
+//! - **The archive.** Some time after its end a case's records are written to
+//!   the store, read back, compared, and only then trimmed from the ledger. A
+//!   reader finds them there without noticing.
+//!
+//! An embedded ledger is a file that is backed up with everything else: it
+//! needs none of this.
+
+use crate::engine::{Engine, EngineError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
+use offboard_domain::event::open_event;
+use offboard_domain::{Case, CaseId, CaseKey, Command, Digest, Gates, Record, TenantId, Timestamp};
+use offboard_ledger::{Append, Appended, Claim, IndexEntry, KeyChange};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How many days back it is looked for cases that have vanished: longer than
+/// any loss goes unnoticed.
+const LOOK_BACK_DAYS: i64 = 2;
+
+/// What a shared ledger keeps in the store, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeping {
+    /// How long after its end a case's records stay in the ledger, in
+    /// milliseconds.
+    pub archive_after_ms: i64,
+}
+
+/// A record as the archive keeps it, one JSON object a line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    version: u64,
+    prev: Digest,
+    hash: Digest,
+    /// The record's bytes, base64.
+    body: String,
+}
+
+/// The first record of a case, and the salt of its key.
+#[derive(Debug, Serialize, Deserialize)]
+struct Opening {
+    record: Line,
+    /// Hexadecimal; opens nothing without the installation's master key.
+    salt: Digest,
+}
+
+impl From<&Record> for Line {
+    fn from(r: &Record) -> Self {
+        Self {
+            version: r.version,
+            prev: r.prev,
+            hash: r.hash,
+            body: B64.encode(&r.body),
+        }
+    }
+}
+
+impl Line {
+    fn record(&self) -> Option<Record> {
+        let record = Record {
+            version: self.version,
+            prev: self.prev,
+            hash: self.hash,
+            body: B64.decode(&self.body).ok()?,
+        };
+        // It carries its own proof.
+        let chained = Record::chained(record.version, record.prev, record.body.clone());
+        (chained == record).then_some(record)
+    }
+}
+
+/// A case's whole history.
+pub(crate) struct Whole {
+    /// All its records.
+    pub(crate) records: Vec<Record>,
+    /// The salt of its key.
+    pub(crate) salt: Option<[u8; 32]>,
+}
+
+impl Engine {
+    /// Every record of a case, from the archive and the ledger.
+    pub(crate) async fn whole(&self, tenant: &TenantId, id: CaseId) -> Result<Whole, EngineError> {
+        let history = self.ledger.read(tenant, id, 1).await?;
+        let mut records = match history.trimmed {
+            Some(to) => self.archived(tenant, id, to).await?,
+            None => Vec::new(),
+        };
+        records.extend(history.records);
+        Ok(Whole {
+            records,
+            salt: history.salt,
+        })
+    }
+
+    async fn archived(&self, tenant: &TenantId, id: CaseId, to: u64) -> Result<Vec<Record>, EngineError> {
+        let mut records: Vec<Record> = Vec::new();
+        for file in self
+            .store
+            .list(&format!("archive/{tenant}/{id}"))
+            .await
+            .map_err(store)?
+        {
+            let bytes = self.store.get_named(&file.path).await.map_err(store)?;
+            records.extend(read_lines(&bytes).ok_or_else(|| damaged(id, &file.path))?);
+        }
+        records.sort_by_key(|r| r.version);
+        records.dedup_by_key(|r| r.version);
+        records.retain(|r| r.version <= to);
+        let complete = records.iter().zip(1..).all(|(r, version)| r.version == version);
+        if !complete || records.len() as u64 != to {
+            let detail = format!(
+                "its records up to {to} have left the ledger, and the archive has not all of them; restore the store from a backup"
+            );
+            return Err(EngineError::History { case: id, detail });
+        }
+        Ok(records)
+    }
+
+    /// When the index lets a case of this age be archived.
+    pub(crate) fn archive_at(&self, case: &Case) -> Option<Timestamp> {
+        let keeping = self.keeping.as_ref()?;
+        case.is_over().then(|| case.changed_at.plus(keeping.archive_after_ms))
+    }
+
+    /// Moves an ended case's records to the archive, if it is time.
+    pub(crate) async fn archive(&self, tenant: &TenantId, case: &Case, now: Timestamp) -> Result<(), EngineError> {
+        if self.archive_at(case).is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        let (id, version) = (case.id, case.version);
+        let here = self.ledger.read(tenant, id, 1).await?;
+        let records: Vec<&Record> = here.records.iter().filter(|r| r.version <= version).collect();
+        if let (Some(first), Some(last)) = (records.first(), records.last()) {
+            let path = format!("archive/{tenant}/{id}/{:08}-{:08}.jsonl", first.version, last.version);
+            let mut bytes = Vec::new();
+            for record in &records {
+                serde_json::to_writer(&mut bytes, &Line::from(*record)).expect("a line is plain data");
+                bytes.push(b'\n');
+            }
+            self.store.put_named(&path, bytes).await.map_err(store)?;
+            let read_back = self.store.get_named(&path).await.map_err(store)?;
+            let same = read_lines(&read_back).is_some_and(|back| back.iter().eq(records.iter().copied()));
+            if !same {
+                return Err(damaged(id, &path));
+            }
+        }
+        let index = crate::transact::index_entry(tenant, case, version, case.head, &Gates::open());
+        let trimmed = self
+            .ledger
+            .append(rearm(case, IndexEntry { wake: None, ..index }, true))
+            .await?;
+        if matches!(trimmed, Appended::Done | Appended::Ours) {
+            tracing::info!(case = %id, version, "archived");
+        }
+        Ok(())
+    }
+
+    /// Keeps a new case's first record outside of the ledger.
+    pub(crate) async fn keep_opening(&self, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
+        if self.keeping.is_none() {
+            return Ok(());
+        }
+        let history = self.ledger.read(tenant, id, 1).await?;
+        let (Some(first), Some(salt)) = (history.records.first(), history.salt) else {
+            return Ok(());
+        };
+        let at = opened_at(&CaseKey::derive(&self.master, &salt), first).ok_or_else(|| damaged(id, "the ledger"))?;
+        let opening = Opening {
+            record: Line::from(first),
+            salt: Digest(salt),
+        };
+        let bytes = serde_json::to_vec(&opening).expect("an opening is plain data");
+        let path = format!("{}/{tenant}/{id}.json", day_folder(at));
+        self.store.put_named(&path, bytes).await.map(drop).map_err(store)
+    }
+
+    /// Keeps how far the history of a sealed case went.
+    pub(crate) async fn keep_head(&self, tenant: &TenantId, case: &Case, sealed: u64) -> Result<(), EngineError> {
+        if self.keeping.is_none() {
+            return Ok(());
+        }
+        let path = format!("heads/{tenant}/{}/{sealed:08}", case.id);
+        self.store
+            .put_named(&path, case.head.to_string())
+            .await
+            .map(drop)
+            .map_err(store)
+    }
+
+    /// The furthest version of a case that a seal vouches for.
+    async fn sealed_version(&self, tenant: &TenantId, id: CaseId) -> Result<Option<u64>, EngineError> {
+        let heads = self.store.list(&format!("heads/{tenant}/{id}")).await.map_err(store)?;
+        let version = |path: &str| path.rsplit('/').next().and_then(|name| name.parse().ok());
+        Ok(heads.iter().filter_map(|named| version(&named.path)).max())
+    }
+
+    /// Puts back what the ledger has lost of a shard: cases that are not there
+    /// at all, and the knowledge that an open one was sealed before. Returns
+    /// how many it found.
+    ///
+    /// # Errors
+    /// [`EngineError`] if ledger or store cannot be read.
+    pub async fn find_losses(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
+        if self.keeping.is_none() {
+            return Ok(0);
+        }
+        let now = self.clock.now();
+        let mut found = 0;
+        for day in 0..=LOOK_BACK_DAYS {
+            let folder = day_folder(now.plus(-day * offboard_domain::time::DAY_MS));
+            for file in self.store.list(&folder).await.map_err(store)? {
+                let Some((tenant, id)) = of_path(&file.path) else {
+                    continue;
+                };
+                if tenant.shard(self.shards) != shard {
+                    continue;
+                }
+                found += usize::from(self.find_loss(&tenant, id, &file.path).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn find_loss(self: &Arc<Self>, tenant: &TenantId, id: CaseId, path: &str) -> Result<bool, EngineError> {
+        let there = self.ledger.read(tenant, id, 1).await?;
+        if there.records.is_empty() && there.trimmed.is_none() {
+            self.put_back(tenant, id, path).await?;
+            let sealed = self.sealed_version(tenant, id).await?;
+            // Nobody knows how far it went; that it went on is certain.
+            let known = sealed.unwrap_or(0).max(2);
+            self.record_loss(tenant, id, known).await?;
+            tracing::error!(case = %id, "the ledger had lost a case; it was put back, and everything is read again");
+            return Ok(true);
+        }
+        let last = there.records.last().map_or(there.trimmed.unwrap_or(0), |r| r.version);
+        match self.sealed_version(tenant, id).await? {
+            Some(sealed) if last < sealed => {
+                tracing::error!(case = %id, last, sealed, "the ledger holds less of a case than was sealed");
+                self.record_loss(tenant, id, sealed).await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    pub(crate) async fn record_loss(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        known: u64,
+    ) -> Result<(), EngineError> {
+        self.order(tenant, id, Command::RecordLoss { known }).await.map(drop)
+    }
+
+    async fn put_back(&self, tenant: &TenantId, id: CaseId, path: &str) -> Result<(), EngineError> {
+        let bytes = self.store.get_named(path).await.map_err(store)?;
+        let opening: Opening = serde_json::from_slice(&bytes).map_err(|_| damaged(id, path))?;
+        let record = opening.record.record().ok_or_else(|| damaged(id, path))?;
+        let key = CaseKey::derive(&self.master, &opening.salt.0);
+        let (at, event) = open_event(&key, &record).map_err(|_| damaged(id, path))?;
+        let mut case = Case::opened(id, at, &event).map_err(|_| damaged(id, path))?;
+        case.version = record.version;
+        case.head = record.hash;
+        let index = crate::transact::index_entry(tenant, &case, case.version, case.head, &Gates::open());
+        self.ledger
+            .append(Append {
+                expected: 0,
+                prev: Digest::ZERO,
+                records: vec![record],
+                index,
+                key: KeyChange::Create(opening.salt.0),
+                claim: Claim::Keep,
+                cap: None,
+                trim: false,
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+/// An append without records: the case's index entry as it should be.
+pub(crate) fn rearm(case: &Case, index: IndexEntry, trim: bool) -> Append {
+    Append {
+        expected: case.version,
+        prev: case.head,
+        records: Vec::new(),
+        index,
+        key: KeyChange::Keep,
+        claim: Claim::Keep,
+        cap: None,
+        trim,
+    }
+}
+
+fn read_lines(bytes: &[u8]) -> Option<Vec<Record>> {
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_slice::<Line>(line).ok()?.record())
+        .collect()
+}
+
+fn opened_at(key: &CaseKey, first: &Record) -> Option<Timestamp> {
+    open_event(key, first).ok().map(|(at, _)| at)
+}
+
+/// The folder of what was opened on a day, as the number of days since 1970.
+fn day_folder(at: Timestamp) -> String {
+    format!("openings/{}", at.0.div_euclid(offboard_domain::time::DAY_MS))
+}
+
+/// `openings/<day>/<tenant>/<case>.json`.
+fn of_path(path: &str) -> Option<(TenantId, CaseId)> {
+    let mut parts = path.rsplit('/');
+    let case = parts.next()?.strip_suffix(".json")?.parse().ok()?;
+    let tenant = TenantId::new(parts.next()?).ok()?;
+    Some((tenant, case))
+}
+
+fn store(error: offboard_store::StoreError) -> EngineError {
+    EngineError::Store(error.to_string())
+}
+
+fn damaged(case: CaseId, place: &str) -> EngineError {
+    EngineError::History {
+        case,
+        detail: format!("{place} holds something else than its records; restore it from a backup"),
+    }
+}

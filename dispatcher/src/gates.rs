@@ -1,0 +1,101 @@
+//! Pauses and resumptions by a person, and the finding of gates that others
+//! shut or opened: what a gate says is in force for every decision after it is
+//! seen, and a gate that opens lets what waited for it go at once.
+
+use crate::engine::{Engine, EngineError};
+use offboard_domain::{Kind, System, TenantId, Timestamp};
+use offboard_ledger::{GateChange, Gates as Shut};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The latest time that a gate can hold: a pause without an end.
+pub const WITHOUT_END: Timestamp = Timestamp(253_402_300_799_000);
+
+/// What is paused: all of a tenant, one of its systems, one kind of task, or
+/// one kind in one system.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Paused {
+    /// Which system; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<System>,
+    /// Which kind of task; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+}
+
+impl Paused {
+    /// The gate's name.
+    #[must_use]
+    pub fn gate(&self) -> String {
+        match (&self.system, self.kind) {
+            (None, None) => "pause".to_owned(),
+            (Some(system), None) => format!("pause/{system}"),
+            (Some(system), Some(kind)) => format!("pause/{system}/{kind}"),
+            (None, Some(kind)) => format!("pause/*/{kind}"),
+        }
+    }
+}
+
+impl Engine {
+    /// Pauses something of a tenant until then. What is with a worker already
+    /// is finished; nothing new is assigned.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the tenant is unknown or the ledger does not answer.
+    pub async fn pause(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        what: &Paused,
+        until: Timestamp,
+    ) -> Result<(), EngineError> {
+        self.set_pause(tenant, what, Some(until)).await
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the tenant is unknown or the ledger does not answer.
+    pub async fn resume(self: &Arc<Self>, tenant: &TenantId, what: &Paused) -> Result<(), EngineError> {
+        self.set_pause(tenant, what, None).await
+    }
+
+    async fn set_pause(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        what: &Paused,
+        until: Option<Timestamp>,
+    ) -> Result<(), EngineError> {
+        if self.tenants.get(tenant).is_none() {
+            return Err(EngineError::UnknownTenant(tenant.clone()));
+        }
+        let change = GateChange {
+            name: what.gate(),
+            until,
+        };
+        self.shut_more(tenant, vec![change]).await?;
+        self.look_at_all_of(tenant);
+        Ok(())
+    }
+
+    /// A tenant's gates that are shut now.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger does not answer.
+    pub async fn gates_of(&self, tenant: &TenantId) -> Result<Arc<Shut>, EngineError> {
+        Ok(self.read_shut(tenant).await?.0)
+    }
+
+    /// Reads the gates of the tenants with cases here anew.
+    pub(crate) async fn notice_gates(self: &Arc<Self>) -> Result<(), EngineError> {
+        for tenant in self.tenants_with_gates() {
+            if !self.owns(&tenant) {
+                continue;
+            }
+            let (_, changed) = self.read_shut(&tenant).await?;
+            if changed {
+                self.look_at_all_of(&tenant);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,310 @@
+//! Which dispatcher owns which shard.
+//!
+//! Each dispatcher says under its own name until when it lives; each works out
+//! from the same list the same distribution, takes what is its own as soon as
+//! it is free, and lets go of what is somebody else's. A shard is owned under
+//! a lease that is renewed three times in its length and given up early when
+//! the ledger cannot be reached. None of this is what makes history safe: two
+//! owners at once lose races against each other, and nothing else.
+
+use crate::engine::Engine;
+use offboard_domain::{Digest, TenantId, Timestamp};
+use offboard_ledger::{GateChange, LedgerError, Shard};
+use offboard_runtime::Clock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long a lease lasts.
+pub const LEASE: Duration = Duration::from_secs(15);
+
+/// How often leases are renewed and the distribution is worked out.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is looked for cases that the ledger has lost: what is open is
+/// noticed at once, what is not costs nobody anything until it is found.
+const LOOK_FOR_LOSSES_EVERY: Duration = Duration::from_secs(300);
+
+/// Pause before a shard that could not be read is taken up again.
+const TAKE_AGAIN: Duration = Duration::from_secs(1);
+
+/// The name under which dispatchers list themselves in the ledger. No tenant
+/// may have it.
+const MEMBERS: &str = "offboard-dispatchers";
+
+/// Whether a tenant's handle is kept for the installation itself.
+#[must_use]
+pub fn is_reserved(tenant: &TenantId) -> bool {
+    tenant.as_str() == MEMBERS
+}
+
+/// One dispatcher among others.
+pub struct Membership {
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    me: String,
+    owned: BTreeMap<u16, Owned>,
+}
+
+/// A shard that is owned, and its consumer of reports.
+struct Owned {
+    until: tokio::time::Instant,
+    stop: watch::Sender<bool>,
+    reports: JoinHandle<()>,
+}
+
+impl Membership {
+    /// A dispatcher of this name, which must be another one for each process.
+    /// Leases are real time, also where engine time runs faster.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, clock: Arc<dyn Clock>, me: String) -> Self {
+        Self {
+            engine,
+            clock,
+            me,
+            owned: BTreeMap::new(),
+        }
+    }
+
+    /// Takes, keeps and hands over shards until told to stop; then gives all
+    /// back, so that the others need not wait for the leases to run out.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            if let Err(error) = self.balance().await {
+                tracing::warn!(%error, "failed to renew what this dispatcher owns; trying again");
+            }
+            self.leave_lapsed().await;
+            tokio::select! {
+                biased;
+                _ = stop.changed() => {}
+                () = tokio::time::sleep(RENEW_EVERY) => {}
+            }
+        }
+        self.leave_all().await;
+    }
+
+    async fn balance(&mut self) -> Result<(), LedgerError> {
+        let live = self.announce().await?;
+        let wanted = distribution(self.engine.shards(), &live);
+        for (shard, owner) in wanted.iter().enumerate() {
+            let shard = u16::try_from(shard).unwrap_or(u16::MAX);
+            if *owner != self.me {
+                if self.owned.contains_key(&shard) {
+                    self.leave(shard).await;
+                    self.give_up(shard).await?;
+                }
+                continue;
+            }
+            // What is held is measured before the call: the lease began then.
+            let asked = tokio::time::Instant::now();
+            let now = self.clock.now();
+            let holder = self.own(shard, now, now.plus(lease_ms())).await?;
+            match (holder == self.me, self.owned.get_mut(&shard)) {
+                (true, Some(owned)) => owned.until = asked + LEASE,
+                (true, None) => self.take(shard, asked + LEASE),
+                (false, Some(_)) => {
+                    tracing::warn!(shard, "another dispatcher owns a shard that this one held");
+                    self.leave(shard).await;
+                }
+                // Its last owner has not let go yet.
+                (false, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that this one lives, and returns those that do.
+    async fn announce(&self) -> Result<Vec<String>, LedgerError> {
+        let now = self.clock.now();
+        let mine = GateChange {
+            name: self.me.clone(),
+            until: Some(now.plus(lease_ms())),
+        };
+        let members = TenantId::new(MEMBERS).expect("the name is a handle");
+        let listed = self.engine.ledger().gates(&members, vec![mine]).await?;
+        let gone = listed.iter().filter(|(_, until)| now.since(**until) > lease_ms());
+        let forget: Vec<GateChange> = gone
+            .map(|(name, _)| GateChange {
+                name: name.clone(),
+                until: None,
+            })
+            .collect();
+        let live = listed
+            .iter()
+            .filter(|(_, until)| **until > now)
+            .map(|(name, _)| name.clone())
+            .collect();
+        if !forget.is_empty() {
+            self.engine.ledger().gates(&members, forget).await?;
+        }
+        Ok(live)
+    }
+
+    async fn own(&self, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
+        let shard = Shard {
+            index: shard,
+            of: self.engine.shards(),
+        };
+        self.engine.ledger().own(shard, &self.me, now, until).await
+    }
+
+    async fn give_up(&self, shard: u16) -> Result<(), LedgerError> {
+        let now = self.clock.now();
+        self.own(shard, now, now).await.map(drop)
+    }
+
+    /// Owns a shard from now on. Its cases are taken up beside the renewing of
+    /// leases, however many they are.
+    fn take(&mut self, shard: u16, until: tokio::time::Instant) {
+        let (stop, stopped) = watch::channel(false);
+        let reports = tokio::spawn(serve(self.engine.clone(), shard, stopped));
+        self.owned.insert(shard, Owned { until, stop, reports });
+    }
+
+    /// Finishes the reports at hand and lets the shard's cases go.
+    async fn leave(&mut self, shard: u16) {
+        let Some(owned) = self.owned.remove(&shard) else { return };
+        owned.stop.send_replace(true);
+        if owned.reports.await.is_err() {
+            tracing::error!(shard, "the consumer of a shard's reports broke");
+        }
+        self.engine.leave_shard(shard).await;
+        tracing::info!(shard, "let go of a shard");
+    }
+
+    /// Lets go of what could not be renewed in time: somebody else may own it.
+    async fn leave_lapsed(&mut self) {
+        let now = tokio::time::Instant::now();
+        let lapsed: Vec<u16> = self
+            .owned
+            .iter()
+            .filter(|(_, owned)| owned.until <= now)
+            .map(|(shard, _)| *shard)
+            .collect();
+        for shard in lapsed {
+            tracing::warn!(shard, "a lease ran out without being renewed");
+            self.leave(shard).await;
+        }
+    }
+
+    async fn leave_all(&mut self) {
+        for shard in self.owned.keys().copied().collect::<Vec<_>>() {
+            self.leave(shard).await;
+            // Without it the others wait for the lease to run out.
+            if let Err(error) = self.give_up(shard).await {
+                tracing::warn!(shard, %error, "failed to give a shard back");
+            }
+        }
+        let members = TenantId::new(MEMBERS).expect("the name is a handle");
+        let gone = GateChange {
+            name: self.me.clone(),
+            until: None,
+        };
+        if let Err(error) = self.engine.ledger().gates(&members, vec![gone]).await {
+            tracing::warn!(%error, "failed to say that this dispatcher goes");
+        }
+    }
+}
+
+/// Takes up a shard's cases and then its reports, until told to stop.
+async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
+    loop {
+        let taken = tokio::select! {
+            biased;
+            _ = stop.changed() => return,
+            taken = engine.take_shard(shard) => taken,
+        };
+        match taken {
+            Ok(cases) => {
+                tracing::info!(shard, cases, "took up a shard");
+                break;
+            }
+            Err(error) => tracing::warn!(shard, %error, "failed to take up a shard; trying again"),
+        }
+        tokio::select! {
+            biased;
+            _ = stop.changed() => return,
+            () = tokio::time::sleep(TAKE_AGAIN) => {}
+        }
+    }
+    let losses = find_losses(&engine, shard, stop.clone());
+    futures::join!(engine.clone().take_reports(shard, stop), losses);
+}
+
+/// Looks for what the ledger has lost of a shard, now and from time to time.
+async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = engine.find_losses(shard).await {
+            tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again");
+        }
+        tokio::select! {
+            biased;
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(LOOK_FOR_LOSSES_EVERY) => {}
+        }
+    }
+}
+
+fn lease_ms() -> i64 {
+    i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Who should own each shard: each shard goes to the member that its digest
+/// ranks first among those that have room, so that all differ by one at most
+/// and few move when a member comes or goes.
+fn distribution(shards: u16, live: &[String]) -> Vec<String> {
+    if live.is_empty() {
+        return vec![String::new(); usize::from(shards)];
+    }
+    let room = usize::from(shards).div_ceil(live.len());
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    (0..shards)
+        .map(|shard| {
+            let ranked = live
+                .iter()
+                .filter(|m| taken.get(m.as_str()).copied().unwrap_or(0) < room)
+                .max_by_key(|m| Digest::of_parts(&[b"offboard.member", m.as_bytes(), &shard.to_be_bytes()]).0);
+            let owner = ranked.unwrap_or(&live[0]);
+            *taken.entry(owner.as_str()).or_default() += 1;
+            owner.clone()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(n: usize) -> Vec<String> {
+        (0..n).map(|i| format!("d{i}")).collect()
+    }
+
+    #[test]
+    fn shards_are_spread_evenly_and_each_has_one_owner() {
+        for members in 1..=5 {
+            let owners = distribution(16, &names(members));
+            assert_eq!(owners.len(), 16);
+            for name in names(members) {
+                let has = owners.iter().filter(|o| **o == name).count();
+                assert!(
+                    has <= 16_usize.div_ceil(members),
+                    "{name} has {has} of 16 among {members}"
+                );
+            }
+        }
+        assert!(
+            distribution(4, &[]).iter().all(String::is_empty),
+            "nobody owns what nobody lives for"
+        );
+    }
+
+    #[test]
+    fn few_shards_move_when_a_member_comes() {
+        let (before, after) = (distribution(64, &names(3)), distribution(64, &names(4)));
+        let moved = before.iter().zip(&after).filter(|(b, a)| b != a).count();
+        assert!(moved <= 32, "{moved} of 64 moved");
+        assert_eq!(after, distribution(64, &names(4)), "everybody works out the same");
+    }
+}

@@ -1,0 +1,325 @@
+//! Consuming: a channel for each subscription, all on one connection that
+//! nothing is published on, so that a broker that takes no publications still
+//! delivers and hears acknowledgements.
+//!
+//! **A subscription that is over says so.** The client library just ends its
+//! stream when the broker cancels; a channel can close, a connection fall
+//! silent, and a broker forget a consumer. All of them end in
+//! [`QueueError::ConsumerEnded`], the last two by a task that asks from outside
+//! and on the subscription's own channel whether it still counts.
+//!
+//! **An acknowledgement is on its way when `ack` returns**, no more: the
+//! protocol has no answer to it. One that is lost with its connection makes the
+//! message come again, and it then says that it was delivered before.
+
+use super::config::RabbitConfig;
+use super::link::Live;
+use super::message::{buried, delivered};
+use super::publisher::Publisher;
+use crate::{Consumer, Delivery, Message, QueueError, QueueName};
+use async_trait::async_trait;
+use futures::{FutureExt as _, StreamExt as _};
+use lapin::Channel;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// How often in a row the broker may say that nobody consumes the queue before
+/// it is believed: a node that has just become the leader counts anew.
+const FORGOTTEN_AFTER: u32 = 2;
+
+/// Tags are never used twice: some brokers then deliver nothing.
+static NEXT_TAG: AtomicU64 = AtomicU64::new(0);
+
+/// What consumer and deliveries share.
+struct Subscription {
+    queue: QueueName,
+    channel: Channel,
+    config: Arc<RabbitConfig>,
+    publisher: Arc<Publisher>,
+}
+
+/// A subscription.
+pub(super) struct RabbitConsumer {
+    shared: Arc<Subscription>,
+    stream: lapin::Consumer,
+    /// Why it is over, found from outside.
+    found: watch::Receiver<Option<String>>,
+    watching: AbortHandle,
+    /// Why it is over: it stays so.
+    over: Option<String>,
+}
+
+/// Subscribes on this connection.
+pub(super) async fn subscribe(
+    live: &Arc<Live>,
+    queue: &QueueName,
+    prefetch: u16,
+    config: &Arc<RabbitConfig>,
+    publisher: &Arc<Publisher>,
+) -> Result<RabbitConsumer, QueueError> {
+    let unavailable = |detail: String| QueueError::Unavailable {
+        attempted: "consume",
+        queue: queue.to_string(),
+        detail,
+    };
+    let tag = format!("{}.{}", config.name, NEXT_TAG.fetch_add(1, Ordering::Relaxed));
+    let subscribing = async {
+        let channel = live.connection.create_channel().await?;
+        channel.basic_qos(prefetch.max(1), BasicQosOptions::default()).await?;
+        let consuming = channel.basic_consume(
+            queue.to_string().into(),
+            tag.into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let stream = consuming.await?;
+        Ok::<_, lapin::Error>((channel, stream))
+    };
+    let (channel, stream) = match tokio::time::timeout(config.limits.answer, subscribing).await {
+        Ok(subscribed) => subscribed.map_err(|e| unavailable(e.to_string()))?,
+        Err(_) => {
+            live.hang_up();
+            return Err(unavailable("the broker did not answer".to_owned()));
+        }
+    };
+    let (find, found) = watch::channel(None);
+    let shared = Arc::new(Subscription {
+        queue: queue.clone(),
+        channel: channel.clone(),
+        config: Arc::clone(config),
+        publisher: Arc::clone(publisher),
+    });
+    let watching = watch_over(Arc::clone(live), channel, queue.to_string(), config.limits, find);
+    Ok(RabbitConsumer {
+        shared,
+        stream,
+        found,
+        watching: tokio::spawn(watching).abort_handle(),
+        over: None,
+    })
+}
+
+/// Asks from time to time whether the subscription still counts, and ends when
+/// it does not.
+async fn watch_over(
+    live: Arc<Live>,
+    channel: Channel,
+    queue: String,
+    limits: super::config::Limits,
+    find: watch::Sender<Option<String>>,
+) {
+    let mut forgotten = 0;
+    loop {
+        tokio::time::sleep(limits.watch).await;
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let asked = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
+        let over = match tokio::time::timeout(limits.answer, asked).await {
+            Ok(Ok(state)) if state.consumer_count() > 0 => {
+                forgotten = 0;
+                None
+            }
+            Ok(Ok(_)) => {
+                forgotten += 1;
+                (forgotten >= FORGOTTEN_AFTER).then(|| "the broker has forgotten it".to_owned())
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => {
+                live.hang_up();
+                Some(format!("the broker has not answered for {} s", limits.answer.as_secs()))
+            }
+        };
+        if over.is_some() {
+            find.send_replace(over);
+            return;
+        }
+    }
+}
+
+impl RabbitConsumer {
+    fn ended(&mut self, detail: String) -> QueueError {
+        let detail = self.over.get_or_insert(detail).clone();
+        self.shared.ended(detail)
+    }
+}
+
+#[async_trait]
+impl Consumer for RabbitConsumer {
+    async fn next(&mut self) -> Result<Box<dyn Delivery>, QueueError> {
+        // A consumer that always finds something still lets others run.
+        tokio::task::coop::consume_budget().await;
+        if let Some(detail) = self.over.clone() {
+            return Err(self.ended(detail));
+        }
+        loop {
+            // What is still at hand of a channel that is closed returns to the
+            // queue, so it is not given out any more.
+            let at_hand = match self.stream.next().now_or_never() {
+                Some(item) => item,
+                None => {
+                    let stream = &mut self.stream;
+                    let found = self.found.wait_for(Option::is_some);
+                    let item = tokio::select! {
+                        biased;
+                        item = stream.next() => Ok(item),
+                        found = found => Err(found.ok().and_then(|found| found.clone())),
+                    };
+                    match item {
+                        Ok(item) => item,
+                        Err(found) => {
+                            let detail = found.unwrap_or_else(|| "nobody watches over it any more".to_owned());
+                            return Err(self.ended(detail));
+                        }
+                    }
+                }
+            };
+            let delivery = match at_hand {
+                Some(Ok(delivery)) => delivery,
+                Some(Err(error)) => return Err(self.ended(error.to_string())),
+                None => {
+                    return Err(self.ended("the broker cancelled it: the queue may have been deleted".to_owned()));
+                }
+            };
+            if !self.shared.channel.status().connected() {
+                return Err(self.ended("its channel was closed".to_owned()));
+            }
+            let (message, sender) = delivered(&delivery.properties, delivery.data);
+            let delivery = RabbitDelivery {
+                shared: Arc::clone(&self.shared),
+                tag: delivery.delivery_tag,
+                redelivered: delivery.redelivered,
+                message,
+                sender,
+                settled: false,
+            };
+            // The broker looks only at the head of the queue for what has run out.
+            if delivery.expired() {
+                delivery.forget();
+                continue;
+            }
+            return Ok(Box::new(delivery));
+        }
+    }
+}
+
+impl Drop for RabbitConsumer {
+    fn drop(&mut self) {
+        self.watching.abort();
+        // Closing the channel returns all that is not settled.
+        begin(self.shared.channel.close(200, "OK".into()));
+    }
+}
+
+impl Subscription {
+    fn ended(&self, detail: String) -> QueueError {
+        QueueError::ConsumerEnded {
+            queue: self.queue.to_string(),
+            detail,
+        }
+    }
+
+    /// Waits until an order about a delivery is on its way.
+    async fn sent(&self, order: impl Future<Output = lapin::Result<()>>) -> Result<(), QueueError> {
+        match tokio::time::timeout(self.config.limits.answer, order).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.ended(error.to_string())),
+            Err(_) => Err(self.ended("the connection takes nothing any more".to_owned())),
+        }
+    }
+}
+
+/// Sends a frame without waiting until it is written: the first poll queues it.
+fn begin(order: impl Future) {
+    let mut order = pin!(order);
+    // Whether it can still be sent, nobody waits to hear.
+    drop(order.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+}
+
+struct RabbitDelivery {
+    shared: Arc<Subscription>,
+    /// Of this channel alone: another channel's tags never meet it, since a
+    /// lost connection takes its channels with it.
+    tag: u64,
+    redelivered: bool,
+    message: Message,
+    sender: String,
+    settled: bool,
+}
+
+impl RabbitDelivery {
+    fn expired(&self) -> bool {
+        let now = (self.shared.config.clock)();
+        self.message.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// It is dealt with, and nobody waits to hear.
+    fn forget(mut self) {
+        self.settled = true;
+        begin(self.shared.channel.basic_ack(self.tag, BasicAckOptions::default()));
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), QueueError> {
+        self.settled = true;
+        let order = self.shared.channel.basic_ack(self.tag, BasicAckOptions::default());
+        self.shared.sent(order).await
+    }
+}
+
+const GIVEN_BACK: BasicNackOptions = BasicNackOptions {
+    multiple: false,
+    requeue: true,
+};
+
+#[async_trait]
+impl Delivery for RabbitDelivery {
+    fn message(&self) -> &Message {
+        &self.message
+    }
+
+    fn redelivered(&self) -> bool {
+        self.redelivered
+    }
+
+    fn sender(&self) -> Option<&str> {
+        Some(&self.sender)
+    }
+
+    async fn ack(mut self: Box<Self>) -> Result<(), QueueError> {
+        self.acknowledge().await
+    }
+
+    async fn give_back(mut self: Box<Self>) -> Result<(), QueueError> {
+        self.settled = true;
+        let order = self.shared.channel.basic_nack(self.tag, GIVEN_BACK);
+        self.shared.sent(order).await
+    }
+
+    async fn bury(mut self: Box<Self>, reason: &str) -> Result<(), QueueError> {
+        let shared = Arc::clone(&self.shared);
+        if !shared.channel.status().connected() {
+            return Err(shared.ended("its channel was closed".to_owned()));
+        }
+        let (config, from) = (&shared.config, shared.queue.to_string());
+        let copy = buried(&self.message, &from, &self.sender, reason, (config.clock)(), config);
+        // First the copy is safe; a crash in between buries it twice.
+        shared.publisher.bury(&shared.queue, copy).await?;
+        self.acknowledge().await
+    }
+}
+
+impl Drop for RabbitDelivery {
+    fn drop(&mut self) {
+        if !self.settled {
+            begin(self.shared.channel.basic_nack(self.tag, GIVEN_BACK));
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Looking without taking: what queues hold, who is dead, and whether what this
+//! process needs is there at all. On a channel of its own, since asking about
+//! what is not there closes the channel.
+
+use super::config::RabbitConfig;
+use super::link::{Link, Live};
+use super::message::exhumed;
+use super::topology::exchange_of;
+use crate::{Depth, Message, QueueName};
+use lapin::options::{BasicGetOptions, BasicNackOptions, ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, ErrorKind, ExchangeKind};
+use offboard_domain::Timestamp;
+use std::collections::{BTreeSet, VecDeque};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// How many of the dead are looked through to find the newest: they can be
+/// read from the oldest on alone. Behind more, the newest are not shown until
+/// somebody has cleared the oldest.
+const DEAD_LOOKED_THROUGH: usize = 10_000;
+
+/// AMQP's number for what is not there.
+const NOT_FOUND: u16 = 404;
+
+/// The channel, opened when it is needed.
+pub(super) struct Inspector {
+    link: Arc<Link>,
+    config: Arc<RabbitConfig>,
+    channel: Mutex<Option<(Arc<Live>, Channel)>>,
+}
+
+/// Why there is no answer.
+enum NoAnswer {
+    /// What was asked about is not there.
+    NotThere,
+    Failed(String),
+}
+
+impl Inspector {
+    pub(super) fn new(link: Arc<Link>, config: Arc<RabbitConfig>) -> Self {
+        Self {
+            link,
+            config,
+            channel: Mutex::new(None),
+        }
+    }
+
+    /// What the process's queues hold. One that is not there is left out.
+    pub(super) async fn depths(&self) -> Result<Vec<Depth>, String> {
+        let mut depths = Vec::new();
+        let queues: BTreeSet<&QueueName> = self.config.queues.iter().collect();
+        for queue in queues {
+            match self.state(&queue.to_string()).await {
+                Ok((ready, consumers)) => depths.push(Depth {
+                    queue: queue.clone(),
+                    ready: u64::from(ready),
+                    unacknowledged: None,
+                    consumers: Some(u64::from(consumers)),
+                }),
+                Err(NoAnswer::NotThere) => tracing::warn!(%queue, "there is no such queue: import the definitions"),
+                Err(NoAnswer::Failed(why)) => return Err(why),
+            }
+        }
+        Ok(depths)
+    }
+
+    /// Which of the queues and exchanges that this process uses are missing.
+    pub(super) async fn missing(&self) -> Result<Vec<String>, String> {
+        let mut missing = Vec::new();
+        let exchanges: BTreeSet<&str> = self.config.queues.iter().map(exchange_of).collect();
+        for name in exchanges {
+            match self.exchange(name).await {
+                Ok(()) => {}
+                Err(NoAnswer::NotThere) => missing.push(format!("exchange {name}")),
+                Err(NoAnswer::Failed(why)) => return Err(why),
+            }
+        }
+        for queue in &self.config.queues {
+            match self.state(&queue.to_string()).await {
+                Ok(_) => {}
+                Err(NoAnswer::NotThere) => missing.push(format!("queue {queue}")),
+                Err(NoAnswer::Failed(why)) => return Err(why),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The newest of the dead with their reasons, newest first.
+    pub(super) async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, String> {
+        // Two that look at the same time would each see a part; of this
+        // process the second waits.
+        let mut channel = self.channel.lock().await;
+        let name = QueueName::Dead.to_string();
+        let mut newest: VecDeque<(Message, String, Timestamp)> = VecDeque::new();
+        let mut last_tag = None;
+        let mut looked = 0;
+        let mut failed = None;
+        while looked < DEAD_LOOKED_THROUGH {
+            let asking = async |c: Channel| c.basic_get(name.as_str().into(), BasicGetOptions::default()).await;
+            let got = match self.ask_on(&mut channel, asking).await {
+                Ok(Some(got)) => got.delivery,
+                Ok(None) => break,
+                Err(NoAnswer::NotThere) => return Err(format!("there is no queue {name}: import the definitions")),
+                Err(NoAnswer::Failed(why)) => {
+                    failed = Some(why);
+                    break;
+                }
+            };
+            looked += 1;
+            last_tag = Some(got.delivery_tag);
+            if let Some(found) = exhumed(&got.properties, got.data) {
+                newest.push_back(found);
+                if newest.len() > limit {
+                    newest.pop_front();
+                }
+            }
+        }
+        if let Some(tag) = last_tag {
+            let all_back = BasicNackOptions {
+                multiple: true,
+                requeue: true,
+            };
+            let returned = self
+                .ask_on(&mut channel, async |c: Channel| c.basic_nack(tag, all_back).await)
+                .await;
+            if returned.is_err() {
+                // They return when the channel closes.
+                *channel = None;
+            }
+        }
+        if let Some(why) = failed {
+            return Err(why);
+        }
+        // Some brokers put what was looked at in another place.
+        newest.make_contiguous().sort_by_key(|(_, _, at)| *at);
+        Ok(newest.into_iter().rev().map(|(m, reason, _)| (m, reason)).collect())
+    }
+
+    /// Ready messages and consumers of a queue.
+    async fn state(&self, name: &str) -> Result<(u32, u32), NoAnswer> {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let asking = async |c: Channel| c.queue_declare(name.into(), options, FieldTable::default()).await;
+        let state = self.ask_on(&mut *self.channel.lock().await, asking).await?;
+        Ok((state.message_count(), state.consumer_count()))
+    }
+
+    async fn exchange(&self, name: &str) -> Result<(), NoAnswer> {
+        let options = ExchangeDeclareOptions {
+            passive: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let asking = async |c: Channel| {
+            c.exchange_declare(name.into(), ExchangeKind::Direct, options, FieldTable::default())
+                .await
+        };
+        self.ask_on(&mut *self.channel.lock().await, asking).await
+    }
+
+    /// Asks on the channel, which is opened anew if the last answer closed it.
+    async fn ask_on<T, F>(&self, kept: &mut Option<(Arc<Live>, Channel)>, ask: F) -> Result<T, NoAnswer>
+    where
+        F: AsyncFnOnce(Channel) -> lapin::Result<T>,
+    {
+        let limits = self.config.limits;
+        if let Some((live, channel)) = kept
+            && !(live.connected() && channel.status().connected())
+        {
+            *kept = None;
+        }
+        let (live, channel) = match kept {
+            Some(kept) => kept.clone(),
+            None => {
+                let live = self.link.live(limits.reconnected).await.map_err(NoAnswer::Failed)?;
+                let channel = self.within(&live, live.connection.create_channel()).await?;
+                kept.insert((live, channel)).clone()
+            }
+        };
+        self.within(&live, ask(channel)).await
+    }
+
+    async fn within<T>(&self, live: &Live, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, NoAnswer> {
+        match tokio::time::timeout(self.config.limits.answer, asked).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(match error.kind() {
+                ErrorKind::ProtocolError(e) if e.get_id() == NOT_FOUND => NoAnswer::NotThere,
+                _ => NoAnswer::Failed(error.to_string()),
+            }),
+            Err(_) => {
+                live.hang_up();
+                Err(NoAnswer::Failed("the broker did not answer".to_owned()))
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The queue on RabbitMQ, from 3.10 on, through quorum queues.
+//!
+//! It owns two connections, one to publish and one to consume, since a broker
+//! that is low on memory blocks whoever publishes, with everything on the same
+//! connection. It declares nothing ([`topology`]), retries no publication, and
+//! knows nothing of what a message says.
+//!
+//! How the laws hold here:
+//! - What was confirmed is on the disks of a majority of the nodes.
+//! - What ran out is dropped by the consumer too: the broker looks only at the
+//!   head of a queue.
+//! - An acknowledgement that is lost with its connection makes the message come
+//!   again, marked as redelivered.
+//! - [`Queue::depths`] counts what is ready, as the broker estimates it, and
+//!   cannot see what is unacknowledged: nothing may be concluded from a 0.
+//! - What merely ran out is not among the dead.
+
+mod address;
+mod config;
+mod connection;
+mod consumer;
+mod inspect;
+mod link;
+mod message;
+mod publisher;
+pub mod topology;
+mod users;
+mod window;
+
+pub use address::{Address, AddressError};
+pub use config::{Limits, RabbitConfig};
+pub use connection::Tls;
+pub use topology::{Topology, TopologyError};
+pub use users::{CLOSER, DISPATCHER, OBSERVER, WORKER, area_worker, may_report, password_hash, site_worker};
+
+use crate::{Consumer, Depth, Message, Queue, QueueError, QueueName};
+use async_trait::async_trait;
+use connection::OpenError;
+use inspect::Inspector;
+use link::Link;
+use offboard_runtime::retry::{Failed, Policy, retry};
+use publisher::Publisher;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why there is no queue.
+#[derive(Debug, thiserror::Error)]
+pub enum RabbitError {
+    /// The broker cannot be reached, or does not let this process in.
+    #[error("failed to connect to the broker {address}: {detail}")]
+    Connect {
+        /// Where, as whom.
+        address: String,
+        /// What came back.
+        detail: String,
+    },
+    /// It is not what this process needs.
+    #[error(
+        "the broker {address} lacks {}: import the definitions (deploy/rabbitmq) and start again",
+        missing.join(", ")
+    )]
+    Missing {
+        /// Where, as whom.
+        address: String,
+        /// Which queues and exchanges.
+        missing: Vec<String>,
+    },
+}
+
+/// The queue on RabbitMQ. A clone is another handle on the same connections.
+#[derive(Clone)]
+pub struct RabbitQueue {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Arc<RabbitConfig>,
+    publishing: Arc<Link>,
+    consuming: Arc<Link>,
+    publisher: Arc<Publisher>,
+    inspector: Inspector,
+}
+
+impl RabbitQueue {
+    /// Connects, and looks whether all is there that this process needs. A
+    /// broker that is not there yet is waited for as long as `patience`; from
+    /// then on lost connections are opened again by themselves.
+    ///
+    /// # Errors
+    /// [`RabbitError`] with what is wrong and where.
+    pub async fn connect(config: RabbitConfig, patience: Duration) -> Result<Self, RabbitError> {
+        let config = Arc::new(config);
+        let address = config.address.to_string();
+        let failed = |detail: String| RabbitError::Connect {
+            address: address.clone(),
+            detail,
+        };
+        let (publishing, consuming) =
+            tokio::join!(first(&config, "publish", patience), first(&config, "consume", patience));
+        let publishing = Arc::new(publishing.map_err(failed)?);
+        let consuming = Arc::new(consuming.map_err(failed)?);
+        let inspector = Inspector::new(Arc::clone(&consuming), Arc::clone(&config));
+        let missing = inspector.missing().await.map_err(failed)?;
+        if !missing.is_empty() {
+            return Err(RabbitError::Missing { address, missing });
+        }
+        let publisher = Arc::new(Publisher::start(Arc::clone(&publishing), Arc::clone(&config)));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                publishing,
+                consuming,
+                publisher,
+                inspector,
+            }),
+        })
+    }
+
+    /// Why the broker takes no publications now, if it does not: it is low on
+    /// memory or disk. It still delivers.
+    #[must_use]
+    pub fn blocked(&self) -> Option<String> {
+        self.inner.publishing.blocked().map(|reason| reason.to_string())
+    }
+
+    /// Whether both connections stand.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        let stands = |link: &Link| link.now().is_some_and(|live| live.connected());
+        stands(&self.inner.publishing) && stands(&self.inner.consuming)
+    }
+
+    /// Says farewell to the broker. What is not settled then returns to its
+    /// queue, and nothing works any more.
+    pub async fn close(&self) {
+        tokio::join!(self.inner.publishing.close(), self.inner.consuming.close());
+    }
+}
+
+/// The first connection for a purpose.
+async fn first(config: &RabbitConfig, purpose: &str, patience: Duration) -> Result<Link, String> {
+    let waiting = Policy {
+        within: Some(patience),
+        ..config.reconnect
+    };
+    let opened = retry(&waiting, |_| async {
+        Link::open(config.opening(purpose), config.reconnect)
+            .await
+            .map_err(|e| {
+                if e.may_pass() {
+                    Failed::Again(e)
+                } else {
+                    Failed::ForGood(e)
+                }
+            })
+    });
+    opened.await.map_err(|gave_up| {
+        let OpenError::Failed(error) = &gave_up.error else {
+            return gave_up.error.to_string();
+        };
+        format!("{error} (tried {} times)", gave_up.tries)
+    })
+}
+
+impl fmt::Debug for RabbitQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RabbitQueue({})", self.inner.config.address)
+    }
+}
+
+#[async_trait]
+impl Queue for RabbitQueue {
+    async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError> {
+        self.inner.publisher.publish(queue, messages).await
+    }
+
+    async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError> {
+        let Inner {
+            config,
+            consuming,
+            publisher,
+            ..
+        } = &*self.inner;
+        let live = consuming.live(config.limits.reconnected).await;
+        let live = live.map_err(|detail| unavailable("consume", queue, detail))?;
+        let consumer = consumer::subscribe(&live, queue, prefetch, config, publisher).await?;
+        Ok(Box::new(consumer))
+    }
+
+    async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
+        let counted = self.inner.inspector.depths().await;
+        counted.map_err(|detail| QueueError::Unavailable {
+            attempted: "count what is in",
+            queue: "the queues".to_owned(),
+            detail,
+        })
+    }
+
+    async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        let looked = self.inner.inspector.dead(limit).await;
+        looked.map_err(|detail| unavailable("look into", &QueueName::Dead, detail))
+    }
+}
+
+fn unavailable(attempted: &'static str, queue: &QueueName, detail: String) -> QueueError {
+    QueueError::Unavailable {
+        attempted,
+        queue: queue.to_string(),
+        detail,
+    }
+}

@@ -1,0 +1,145 @@
+//! The dead: what the broker gave up is among them with the reason in words,
+//! what merely ran out is not, and what nobody can read blocks nobody.
+
+use super::broker::{OnRabbit, quiet};
+use crate::backend::Backend as _;
+use crate::kit::{dead, identity, message, next, nothing_comes};
+use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use offboard_queue::{Message, Queue as _, QueueName};
+use offboard_servers::ADMINISTRATOR;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_delivered_again_and_again_is_given_up_with_its_reason() {
+    let OnRabbit {
+        queue, proxy: _proxy, ..
+    } = OnRabbit::fresh().await;
+    let mut poison = message("poison");
+    poison.headers.insert("traceparent".to_owned(), "00-1".to_owned());
+    queue.publish(&identity(), vec![poison.clone()]).await.unwrap();
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    let mut deliveries = 0;
+    while let Ok(delivery) = tokio::time::timeout(Duration::from_secs(3), consumer.next()).await {
+        deliveries += 1;
+        drop(delivery.unwrap());
+    }
+    assert_eq!(deliveries, 51, "the first, and fifty again");
+    let (message, reason) = dead(&queue, 1).await.remove(0);
+    assert_eq!(message, poison);
+    assert!(
+        reason.contains("again and again") && reason.contains(&identity().to_string()),
+        "{reason}"
+    );
+    // Others were never held up.
+    queue
+        .publish(&identity(), vec![crate::kit::message("fine")])
+        .await
+        .unwrap();
+    next(&mut consumer).await.ack().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_merely_ran_out_is_not_among_the_dead() {
+    let backend = OnRabbit::fresh().await;
+    let queue = &backend.queue;
+    let short = |n: usize| Message {
+        expires_at: Some(backend.now().plus(300)),
+        ..message(n)
+    };
+    queue.publish(&identity(), (0..20).map(short).collect()).await.unwrap();
+    backend.pass(400).await;
+    // One that is buried afterwards shows when the broker has got there.
+    queue.publish(&identity(), vec![message("poison")]).await.unwrap();
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.message().id, "poison");
+    delivery.bury("it does not read").await.unwrap();
+    let dead = dead(queue, 1).await;
+    assert_eq!(
+        (dead[0].0.id.as_str(), dead[0].1.as_str()),
+        ("poison", "it does not read")
+    );
+    nothing_comes(&mut consumer).await;
+    // They are where whoever wonders may look.
+    let (_connection, channel) = bare(&backend.vhost).await;
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let kept = channel.queue_declare("ob.v1.expired".into(), passive, FieldTable::default());
+    assert_eq!(kept.await.unwrap().message_count(), 20);
+}
+
+/// A bare channel as the administrator.
+async fn bare(vhost: &str) -> (Connection, Channel) {
+    let broker = quiet().await;
+    let (user, password) = (ADMINISTRATOR, broker.password());
+    let uri = format!("amqp://{user}:{password}@127.0.0.1:{}/{vhost}", broker.port());
+    let connection = Connection::connect(&uri, ConnectionProperties::default())
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_can_read_blocks_nobody() {
+    let OnRabbit {
+        vhost,
+        queue,
+        proxy: _proxy,
+    } = OnRabbit::with(|config| config.buried_max_bytes = 1_000).await;
+    let (_connection, channel) = bare(&vhost).await;
+    channel.confirm_select(Default::default()).await.unwrap();
+    // No id, headers that are no text, a body that is no text and large.
+    let mut headers = FieldTable::default();
+    headers.insert("number".into(), AMQPValue::LongLongInt(7));
+    headers.insert("bytes".into(), AMQPValue::LongString(vec![0xff, 0xfe].into()));
+    headers.insert("offboard-expires-at".into(), AMQPValue::LongString("soon".into()));
+    let strange = BasicProperties::default().with_headers(headers);
+    let body = vec![0xff; 3_000_000];
+    let (exchange, key) = ("ob.v1.assignments", identity().to_string());
+    let options = BasicPublishOptions::default();
+    let publishing = channel.basic_publish(exchange.into(), key.into(), options, &body, strange);
+    publishing.await.unwrap().await.unwrap();
+    queue.publish(&identity(), vec![message("fine")]).await.unwrap();
+
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(
+        (delivery.message().id.as_str(), delivery.message().body.len()),
+        ("", 3_000_000)
+    );
+    delivery.bury("it has 3000000 bytes").await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.message().id, "fine");
+    delivery.ack().await.unwrap();
+    let (kept, reason) = dead(&queue, 1).await.remove(0);
+    assert_eq!(kept.body.len(), 1_000, "the dead do not fill the broker");
+    assert_eq!(
+        reason,
+        "it has 3000000 bytes (of its 3000000 bytes the first 1000 are kept)"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_dead_can_be_buried_again() {
+    let OnRabbit {
+        queue, proxy: _proxy, ..
+    } = OnRabbit::fresh().await;
+    queue.publish(&identity(), vec![message("poison")]).await.unwrap();
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    next(&mut consumer).await.bury("first").await.unwrap();
+    let mut undertaker = queue.consume(&QueueName::Dead, 1).await.unwrap();
+    next(&mut undertaker).await.bury("second").await.unwrap();
+    let again = next(&mut undertaker).await;
+    let headers = &again.message().headers;
+    assert_eq!(headers["offboard-buried-reason"], "second");
+    assert_eq!(
+        headers["offboard-buried-from"],
+        identity().to_string(),
+        "where it came from at first"
+    );
+}

@@ -1,0 +1,12 @@
+//! The backend on RabbitMQ: the laws, and what it promises beyond them.
+
+mod broker;
+mod dead;
+mod faults;
+mod rights;
+mod tls;
+
+use crate::backend::conformance;
+
+conformance!(crate::rabbit::broker::OnRabbit, steady);
+conformance!(crate::rabbit::broker::OnRough, restarted);

@@ -1,0 +1,296 @@
+//! What is counted and measured, by one instrumentation with two ways out:
+//! `/metrics` for Prometheus, and OTLP.
+//!
+//! Where neither is wanted, every function here returns at once. The list of
+//! instruments is [`instruments`]; nothing is recorded that does not stand
+//! there.
+
+pub mod instruments;
+mod state;
+
+pub use state::State;
+
+use super::export::Lost;
+use instruments::{self as i, Instrument, Sort};
+use offboard_domain::departure::Manner;
+use offboard_domain::event::Event;
+use offboard_domain::task::RestReason;
+use offboard_domain::{Case, Kind, TaskId};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+
+/// Measures in this process from now on; once.
+pub(super) fn begin(metrics: Metrics) {
+    // A second time: the first stays, as with logging.
+    let _ = METRICS.set(metrics);
+}
+
+/// Whether anything is measured: only then is it worth looking.
+#[must_use]
+pub fn wanted() -> bool {
+    METRICS.get().is_some()
+}
+
+/// What Prometheus reads; none if it is not served.
+///
+/// # Errors
+/// What its encoder says.
+pub fn render() -> Result<Option<String>, prometheus::Error> {
+    METRICS.get().and_then(|m| m.registry.as_ref()).map(encode).transpose()
+}
+
+/// A worker made an attempt.
+pub fn attempt(kind: Kind, vendor: &'static str, outcome: &'static str, took: Duration) {
+    if let Some(m) = METRICS.get() {
+        m.attempt(kind, vendor, outcome, took);
+    }
+}
+
+/// A vendor's service was asked, and answered with this status (or a word
+/// instead).
+pub fn request(vendor: &'static str, service: &'static str, status: Result<u16, &'static str>, took: Duration) {
+    if let Some(m) = METRICS.get() {
+        m.request(vendor, service, status, took);
+    }
+}
+
+/// A vendor's service asked to slow down within a batch, whose own answer does
+/// not say so.
+pub fn throttled(vendor: &'static str, service: &'static str) {
+    if let Some(m) = METRICS.get() {
+        m.throttles.add(1, &of_service(vendor, service));
+    }
+}
+
+/// An append was tried.
+pub fn append(result: &'static str, took: Duration) {
+    if let Some(m) = METRICS.get() {
+        m.appends.add(1, &[KeyValue::new("result", result)]);
+        m.append_duration.record(took.as_secs_f64(), &[]);
+    }
+}
+
+/// A publication was not confirmed: of `assignments` or of `reports`.
+pub fn publish_failed(what: &'static str) {
+    if let Some(m) = METRICS.get() {
+        m.publish_failures.add(1, &[KeyValue::new("what", what)]);
+    }
+}
+
+/// These events were appended, and made this of the case.
+pub fn happened(events: &[Event], after: &Case) {
+    if let Some(m) = METRICS.get() {
+        m.happened(events, after);
+    }
+}
+
+/// Keeps where things stand, for whoever reads it.
+pub fn keep(state: State) {
+    if let Some(m) = METRICS.get() {
+        m.keep(state);
+    }
+}
+
+/// The instruments of a process.
+pub(super) struct Metrics {
+    registry: Option<prometheus::Registry>,
+    tenants: Mutex<state::Tenants>,
+    state: state::Kept,
+    attempts: Counter<u64>,
+    attempt_duration: Histogram<f64>,
+    requests: Counter<u64>,
+    request_duration: Histogram<f64>,
+    throttles: Counter<u64>,
+    accepted: Counter<u64>,
+    ended: Counter<u64>,
+    access_cut: Histogram<f64>,
+    settled: Counter<u64>,
+    failed: Counter<u64>,
+    retries: Counter<u64>,
+    waits: Counter<u64>,
+    late: Counter<u64>,
+    tail_lost: Counter<u64>,
+    sealed: Counter<u64>,
+    publish_failures: Counter<u64>,
+    appends: Counter<u64>,
+    append_duration: Histogram<f64>,
+}
+
+impl Metrics {
+    pub(super) fn new(
+        provider: &SdkMeterProvider,
+        registry: Option<prometheus::Registry>,
+        lost: &Arc<Lost>,
+        tenants: usize,
+    ) -> Self {
+        let meter = provider.meter("offboard");
+        let state = state::Kept::default();
+        state::observe(&meter, &state, lost);
+        Self {
+            registry,
+            tenants: Mutex::new(state::Tenants::new(tenants)),
+            state,
+            attempts: counter(&meter, i::ATTEMPTS),
+            attempt_duration: histogram(&meter, i::ATTEMPT_DURATION),
+            requests: counter(&meter, i::VENDOR_REQUESTS),
+            request_duration: histogram(&meter, i::VENDOR_REQUEST_DURATION),
+            throttles: counter(&meter, i::VENDOR_THROTTLES),
+            accepted: counter(&meter, i::CASES_ACCEPTED),
+            ended: counter(&meter, i::CASES_ENDED),
+            access_cut: histogram(&meter, i::ACCESS_CUT),
+            settled: counter(&meter, i::TASKS_SETTLED),
+            failed: counter(&meter, i::TASKS_FAILED),
+            retries: counter(&meter, i::RETRIES),
+            waits: counter(&meter, i::WAITS),
+            late: counter(&meter, i::LATE_REPORTS),
+            tail_lost: counter(&meter, i::TAIL_LOST),
+            sealed: counter(&meter, i::EVIDENCE_SEALED),
+            publish_failures: counter(&meter, i::PUBLISH_FAILURES),
+            appends: counter(&meter, i::LEDGER_APPENDS),
+            append_duration: histogram(&meter, i::LEDGER_APPEND_DURATION),
+        }
+    }
+
+    fn attempt(&self, kind: Kind, vendor: &'static str, outcome: &'static str, took: Duration) {
+        let [kind, vendor] = [KeyValue::new("kind", kind.name()), KeyValue::new("vendor", vendor)];
+        self.attempt_duration
+            .record(took.as_secs_f64(), &[kind.clone(), vendor.clone()]);
+        self.attempts.add(1, &[kind, vendor, KeyValue::new("outcome", outcome)]);
+    }
+
+    fn request(&self, vendor: &'static str, service: &'static str, status: Result<u16, &'static str>, took: Duration) {
+        let word = match status {
+            Ok(429) => "429",
+            Ok(..=299) => "2xx",
+            Ok(300..=399) => "3xx",
+            Ok(400..=499) => "4xx",
+            Ok(500..) => "5xx",
+            Err(word) => word,
+        };
+        let of = of_service(vendor, service);
+        if status == Ok(429) {
+            self.throttles.add(1, &of);
+        }
+        self.request_duration.record(took.as_secs_f64(), &of);
+        let [vendor, service] = of;
+        self.requests.add(1, &[vendor, service, KeyValue::new("status", word)]);
+    }
+
+    fn happened(&self, events: &[Event], after: &Case) {
+        for event in events {
+            self.one(event, after);
+        }
+        if events.iter().any(|e| cuts_access(e, after)) && access_is_cut(after) {
+            let from = after.departure.effective_at.max(after.departure.requested_at);
+            let took_s = after.changed_at.since(from).max(0) as f64 / 1_000.0;
+            self.access_cut.record(took_s, &[manner(after)]);
+        }
+        if after.state.ended() && events.iter().any(ends) {
+            self.ended.add(1, &[KeyValue::new("state", after.state.word())]);
+        }
+    }
+
+    fn one(&self, event: &Event, after: &Case) {
+        let kind = |task: &TaskId| {
+            let kind = after.tasks.get(task).map_or("unknown", |t| t.kind().name());
+            KeyValue::new("kind", kind)
+        };
+        match event {
+            Event::CaseOpened { .. } => self.accepted.add(1, &[manner(after)]),
+            Event::TaskSettled { task, outcome, .. } => {
+                self.settled
+                    .add(1, &[kind(task), KeyValue::new("outcome", outcome.word())]);
+            }
+            Event::TaskFailed { task, rule, .. } => {
+                self.failed.add(1, &[kind(task), KeyValue::new("rule", rule.word())]);
+            }
+            Event::TaskRested { task, why, .. } => {
+                let (counter, word) = match why {
+                    RestReason::Fault { fault } => (&self.retries, fault.class.word()),
+                    RestReason::NotBegun { .. } => (&self.retries, "not_begun"),
+                    RestReason::Unanswered => (&self.retries, "unanswered"),
+                    RestReason::DidNotHappen => (&self.retries, "did_not_happen"),
+                    RestReason::Waiting { .. } => (&self.waits, "waiting"),
+                    RestReason::Progress => (&self.waits, "progress"),
+                };
+                counter.add(1, &[kind(task), KeyValue::new("why", word)]);
+            }
+            Event::LateReport { task, .. } => self.late.add(1, &[kind(task)]),
+            Event::TailLost { .. } => self.tail_lost.add(1, &[]),
+            Event::CaseClosed { .. } => self.sealed.add(1, &[]),
+            _ => {}
+        }
+    }
+
+    fn keep(&self, state: State) {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let capped = tenants.cap(state);
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = capped;
+    }
+}
+
+fn of_service(vendor: &'static str, service: &'static str) -> [KeyValue; 2] {
+    [KeyValue::new("vendor", vendor), KeyValue::new("service", service)]
+}
+
+fn encode(registry: &prometheus::Registry) -> Result<String, prometheus::Error> {
+    prometheus::TextEncoder::new().encode_to_string(&registry.gather())
+}
+
+fn counter(meter: &Meter, instrument: Instrument) -> Counter<u64> {
+    meter
+        .u64_counter(instrument.name)
+        .with_unit(instrument.unit)
+        .with_description(instrument.what)
+        .build()
+}
+
+fn histogram(meter: &Meter, instrument: Instrument) -> Histogram<f64> {
+    let bounds = match instrument.sort {
+        Sort::Histogram(bounds) => bounds.to_vec(),
+        Sort::Counter | Sort::Gauge => Vec::new(),
+    };
+    meter
+        .f64_histogram(instrument.name)
+        .with_unit(instrument.unit)
+        .with_description(instrument.what)
+        .with_boundaries(bounds)
+        .build()
+}
+
+fn manner(case: &Case) -> KeyValue {
+    let word = match case.departure.manner {
+        Manner::Planned => "planned",
+        Manner::Immediate => "immediate",
+    };
+    KeyValue::new("manner", word)
+}
+
+/// Whether this settled a task that cuts access.
+fn cuts_access(event: &Event, after: &Case) -> bool {
+    match event {
+        Event::TaskSettled { task, .. } => after.tasks.get(task).is_some_and(|t| t.kind().spec().cuts_access()),
+        _ => false,
+    }
+}
+
+/// Whether everything that cuts access is settled, for the first time: what a
+/// closing round reopens was cut before.
+fn access_is_cut(case: &Case) -> bool {
+    case.round == 0 && !Kind::ALL.iter().any(|k| k.spec().cuts_access() && case.open_of(*k) > 0)
+}
+
+fn ends(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::CaseClosed { .. } | Event::CaseCancelled | Event::CaseMerged { .. } | Event::CaseRefused { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use super::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn measured(most_tenants: usize) -> (Metrics, prometheus::Registry) {
+    let registry = prometheus::Registry::new();
+    let reader = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .scope_info_enabled(false)
+        .build()
+        .unwrap();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    let metrics = Metrics::new(&provider, Some(registry.clone()), &Arc::default(), most_tenants);
+    // The readers hold it weakly; a process keeps it in its guard.
+    std::mem::forget(provider);
+    (metrics, registry)
+}
+
+fn everything(m: &Metrics) {
+    m.attempt(
+        Kind::DisableSignIn,
+        "microsoft",
+        "satisfied",
+        Duration::from_millis(200),
+    );
+    for status in [Ok(200), Ok(302), Ok(404), Ok(429), Ok(503), Err("silence")] {
+        m.request("microsoft", "graph", status, Duration::from_millis(30));
+    }
+    m.publish_failures.add(1, &[KeyValue::new("what", "reports")]);
+    m.appends.add(1, &[KeyValue::new("result", "done")]);
+    m.append_duration.record(0.002, &[]);
+    let kind = || KeyValue::new("kind", "device.wipe");
+    m.accepted.add(1, &[KeyValue::new("manner", "planned")]);
+    m.ended.add(1, &[KeyValue::new("state", "closed")]);
+    m.access_cut.record(240.0, &[KeyValue::new("manner", "immediate")]);
+    m.settled.add(1, &[kind(), KeyValue::new("outcome", "verified")]);
+    m.failed.add(1, &[kind(), KeyValue::new("rule", "late_find")]);
+    m.retries.add(1, &[kind(), KeyValue::new("why", "transient")]);
+    m.waits.add(1, &[kind(), KeyValue::new("why", "waiting")]);
+    m.late.add(1, &[kind()]);
+    m.tail_lost.add(1, &[]);
+    m.sealed.add(1, &[]);
+    m.keep(State {
+        lanes: vec![(offboard_domain::Area::Identity, offboard_domain::Lane::Urgent, 1, 2, 3)],
+        depths: vec![("ob.v1.reports.0".into(), 4, Some(5))],
+        cases: BTreeMap::from([(("acme".into(), "active"), 6)]),
+        need_person: BTreeMap::from([("acme".into(), 1)]),
+        oldest_waiting_s: BTreeMap::from([("credit", 1.5), ("person", 0.0)]),
+        timers_overdue: 0,
+        timers_late_s: 0.0,
+    });
+}
+
+/// Name and labels of every series.
+fn series(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in text
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.starts_with("target_info"))
+    {
+        let (name, rest) = line.split_once('{').unwrap_or((line.split(' ').next().unwrap(), "}"));
+        let name = name
+            .trim_end_matches("_bucket")
+            .trim_end_matches("_sum")
+            .trim_end_matches("_count");
+        let labels = rest.split_once('}').unwrap().0;
+        let labels = labels
+            .split("\",")
+            .filter_map(|l| l.split_once("=\""))
+            .map(|(l, _)| l.to_owned());
+        found
+            .entry(name.to_owned())
+            .or_default()
+            .extend(labels.filter(|l| l != "le"));
+    }
+    found
+}
+
+#[test]
+fn what_prometheus_reads_is_what_the_list_says() {
+    crate::health::begin();
+    crate::health::set("ledger", Ok(()));
+    let (metrics, registry) = measured(10);
+    everything(&metrics);
+    let text = encode(&registry).unwrap();
+    let listed: BTreeMap<String, BTreeSet<String>> = instruments::ALL
+        .iter()
+        .map(|i| (i.prometheus(), i.labels.iter().map(|l| (*l).to_owned()).collect()))
+        .collect();
+    assert_eq!(series(&text), listed, "{text}");
+    assert!(
+        text.contains("offboard_vendor_throttles_total{service=\"graph\",vendor=\"microsoft\"} 1"),
+        "{text}"
+    );
+    assert!(
+        text.contains("offboard_queue_in_flight{area=\"identity\",lane=\"urgent\"} 1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn tenants_beyond_the_cap_are_counted_together() {
+    let (metrics, registry) = measured(2);
+    let cases = |n: usize| {
+        let all = (0..n).map(|i| ((format!("t{i}"), "active"), 1)).collect();
+        metrics.keep(State {
+            cases: all,
+            need_person: (0..n).map(|i| (format!("t{i}"), 1)).collect(),
+            ..State::default()
+        });
+        encode(&registry).unwrap()
+    };
+    let text = cases(1_000);
+    assert_eq!(text.matches("offboard_cases{").count(), 3, "{text}");
+    assert!(
+        text.contains("offboard_cases{state=\"active\",tenant=\"other\"} 998"),
+        "{text}"
+    );
+    assert!(
+        text.contains("offboard_cases_need_person{tenant=\"other\"} 998"),
+        "{text}"
+    );
+    let text = cases(1);
+    assert!(!text.contains("tenant=\"other\""), "what is gone is not shown: {text}");
+}
+
+#[test]
+fn names_and_texts_are_those_of_prometheus() {
+    let mut seen = BTreeSet::new();
+    for i in instruments::ALL {
+        assert!(seen.insert(i.name), "{} twice", i.name);
+        assert!(i.name.starts_with("offboard.") && i.what.ends_with('.'), "{}", i.name);
+        let counts = i.unit.starts_with('{') && i.unit.ends_with('}');
+        assert!(counts || i.unit == "s", "{}: {}", i.name, i.unit);
+        if let Sort::Histogram(bounds) = i.sort {
+            assert!(bounds.windows(2).all(|w| w[0] < w[1]), "{}", i.name);
+        }
+    }
+}
+
+#[test]
+fn the_page_names_every_instrument_once() {
+    let page = instruments::page();
+    for i in instruments::ALL {
+        assert_eq!(
+            page.matches(&format!("| `{}` |", i.prometheus())).count(),
+            1,
+            "{}",
+            i.name
+        );
+    }
+}
