@@ -4,7 +4,9 @@
 use crate::pen::{NOON, Pen, wake};
 use crate::redis::{SHARDS, open, options};
 use ::redis::aio::MultiplexedConnection;
-use offboard_ledger::redis::{Credentials, Finding, RedisOptions, RedisRole, RedisStanding, TlsFiles, acl_rules};
+use offboard_ledger::redis::{
+    Credentials, DEFAULT_PREFIX, Finding, RedisOptions, RedisRole, RedisStanding, TlsFiles, acl_rules,
+};
 use offboard_ledger::{Append, Appended, Filter, GateChange, Ledger as _, LedgerError, RedisLedger, Shard};
 use offboard_runtime::Secret;
 use offboard_servers::redis as servers;
@@ -319,6 +321,21 @@ async fn each_role_may_do_what_it_needs_and_no_more() {
             "{user} {words:?}: {said}"
         );
     }
+}
+
+/// What is deployed is what is tested.
+#[test]
+fn the_deployed_users_have_the_rules_of_their_roles() {
+    let file = include_str!("../../../../deploy/redis/users.acl");
+    let mut expected = vec!["user default off".to_owned()];
+    for (name, role) in [
+        ("dispatcher", RedisRole::Dispatcher),
+        ("clerk", RedisRole::Clerk),
+        ("health", RedisRole::Health),
+    ] {
+        expected.push(format!("user offboard-{name} on {}", acl_rules(role, DEFAULT_PREFIX)));
+    }
+    assert_eq!(file.lines().collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
