@@ -152,7 +152,8 @@ fn signal(server: &Redis, signal: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn law_05_an_append_whose_answer_did_not_come_is_repeated() {
     let server = Redis::start(&servers::RedisOptions::default()).unwrap();
-    let ledger = open(&options(&server.url())).await;
+    let options = options(&server.url());
+    let ledger = open(&options).await;
     let mut pen = Pen::new("acme", "one");
     let opened = pen.draft(1, "opened");
     pen.write(&*ledger, opened).await;
@@ -161,10 +162,13 @@ async fn law_05_an_append_whose_answer_did_not_come_is_repeated() {
     let next = pen.draft(1, "next");
     let began = Instant::now();
     let error = ledger.append(next.clone()).await.unwrap_err();
+    let took = began.elapsed();
+    // Nor does he hang who comes meanwhile.
+    let opened = RedisLedger::open(options.clone()).await;
     signal(&server, "-CONT");
+    assert!(matches!(opened, Err(LedgerError::Unavailable { .. })), "{opened:?}");
     assert!(matches!(error, LedgerError::Unavailable { .. }), "{error}");
     assert!(error.to_string().contains("may be repeated"), "{error}");
-    let took = began.elapsed();
     assert!(took >= Duration::from_secs(4), "it was given time: {took:?}");
 
     // The server had it, and does it when it goes on; or it never reads it.
