@@ -1,6 +1,8 @@
 //! The roles as processes of their own, over a real RabbitMQ and a real Redis,
 //! against the simulated vendor.
 
+#![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
+
 mod chaos;
 mod stage;
 #[path = "../offboard/support.rs"]

@@ -12,10 +12,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What `deploy/rabbitmq` holds: every area, eight queues of reports, no site.
+/// What `deploy/rabbitmq` holds: every area, as many queues of reports as an
+/// installation has shards unless configured, no site.
 fn deployed() -> Topology {
     Topology {
-        report_shards: 8,
+        report_shards: 16,
         ..Topology::new("offboard")
     }
 }
