@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
-mod chaos;
+mod people;
 mod stage;
 #[path = "../offboard/support.rs"]
 #[expect(

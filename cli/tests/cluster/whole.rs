@@ -22,7 +22,7 @@ async fn departures_go_through_three_processes_to_evidence_that_verifies() {
     let file = stage.departures();
     let submitted = stage.run(&["submit", &file, "--json"]).expect(0);
     println!("{}", submitted.out);
-    let mut people = crate::chaos::People::default();
+    let mut people = crate::people::People::default();
     let until = Instant::now() + PATIENCE;
     loop {
         people.answer(&stage);
