@@ -3,8 +3,9 @@
 //! `cargo run --release -p offboard-bench -- embedded` alternates the whole
 //! engine and the bare writing of the very same bytes in commit groups of the
 //! same sizes, and prints medians. `… rabbit` does the same with the queue on
-//! RabbitMQ and a bare loop. `… growth` opens 1,000, 10,000 and 100,000 cases.
-//! All keep their raw figures in a file.
+//! RabbitMQ and a bare loop. `… growth` opens 1,000, 10,000 and 100,000 cases;
+//! `… redis-memory` says what a case takes in Redis. All keep their raw figures
+//! in a file.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -15,6 +16,7 @@ mod growth;
 mod noop;
 mod rabbit;
 mod recording;
+mod redis_memory;
 
 use clap::{Parser, Subcommand};
 use embedded::Failed;
@@ -56,6 +58,15 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
         sizes: Vec<usize>,
     },
+    /// Redis' memory per open and per trimmed case, and asking with so many open.
+    RedisMemory {
+        /// Cases.
+        #[arg(long, default_value_t = 5_000)]
+        cases: usize,
+        /// Records of each.
+        #[arg(long, default_value_t = 40)]
+        records: usize,
+    },
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -72,6 +83,7 @@ fn main() -> Result<(), Failed> {
             What::Embedded { departures, rounds } => measure_embedded(&groups, departures, rounds).await,
             What::Rabbit { messages, rounds } => rabbit::measure(messages, rounds).await,
             What::Growth { sizes } => measure_growth(&sizes).await,
+            What::RedisMemory { cases, records } => measure_redis_memory(cases, records).await,
         }
     })?;
     if let Some(folder) = args.output.parent() {
@@ -143,4 +155,18 @@ async fn measure_growth(sizes: &[usize]) -> Result<serde_json::Value, Failed> {
         raw.push(json!({ "open": g.open, "bytes_per_case": g.bytes_per_case, "open_us": g.open_us }));
     }
     Ok(json!(raw))
+}
+
+async fn measure_redis_memory(cases: usize, records: usize) -> Result<serde_json::Value, Failed> {
+    let m = redis_memory::measure(cases, records).await?;
+    println!("{cases} cases of {records} records of 300 B");
+    println!("open case     {:>8.0} B", m.open_bytes);
+    println!("trimmed case  {:>8.0} B", m.trimmed_bytes);
+    println!("1,000 due     {:>8.2} ms", m.due_ms);
+    println!("none due yet  {:>8.2} ms", m.idle_ms);
+    println!("1,000 listed  {:>8.2} ms", m.list_ms);
+    Ok(json!({
+        "cases": cases, "records": records, "open_bytes": m.open_bytes, "trimmed_bytes": m.trimmed_bytes,
+        "due_ms": m.due_ms, "idle_ms": m.idle_ms, "list_ms": m.list_ms,
+    }))
 }

@@ -136,9 +136,10 @@ impl Guarded {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Whether it has ended.
+    /// Whether it has ended, also by itself: its guard waits for an order even
+    /// then, and keeps what is left of it, so that its id is nobody else's.
     pub fn ended(&mut self) -> bool {
-        matches!(self.guard.try_wait(), Ok(Some(_)))
+        matches!(self.guard.try_wait(), Ok(Some(_))) || !runs(self.pid)
     }
 
     /// Kills it without a word (SIGKILL) and waits until it is gone.
@@ -165,6 +166,17 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         self.end("stop\n");
     }
+}
+
+/// Whether a process runs: it is there, and more than what is left of one.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    // The state follows the name, which stands in parentheses.
+    stat.is_ok_and(|stat| {
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
+    })
 }
 
 fn exists(program: &std::ffi::OsStr) -> bool {
@@ -207,4 +219,19 @@ pub fn until(what: &str, patience: Patience, mut there: impl FnMut() -> bool) ->
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_ends_by_itself_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut program = Command::new("sleep");
+        program.arg("0.2");
+        let mut guarded = Guarded::start(program, "coreutils", &folder.path().join("log")).unwrap();
+        assert!(!guarded.ended());
+        until("it to end", Patience(Duration::from_secs(10)), || guarded.ended()).unwrap();
+    }
 }

@@ -3,16 +3,15 @@
 //! socket in it over which the test gives its orders, whatever the server asks
 //! of those who come over the network.
 
-mod certificates;
 mod cluster;
 mod sentinel;
 mod wire;
 
-pub use certificates::Certificates;
 pub use cluster::RedisCluster;
 pub use sentinel::{RedisSentinel, WATCHED};
 pub use wire::Reply;
 
+use crate::certificates::Certificates;
 use crate::process::{Guarded, Patience, StartError, free_port, until};
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -328,8 +327,8 @@ impl Redis {
             Some(c) => {
                 line("port 0");
                 line(&format!("tls-port {}", self.port));
-                line(&format!("tls-cert-file \"{}\"", c.server.display()));
-                line(&format!("tls-key-file \"{}\"", c.server_key.display()));
+                line(&format!("tls-cert-file \"{}\"", c.server.certificate.display()));
+                line(&format!("tls-key-file \"{}\"", c.server.key.display()));
                 line(&format!("tls-ca-cert-file \"{}\"", c.authority.display()));
                 let asked = if options.tls == Tls::Mutual { "yes" } else { "no" };
                 line(&format!("tls-auth-clients {asked}"));

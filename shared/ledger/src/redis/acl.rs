@@ -41,11 +41,11 @@ pub fn acl_rules(role: RedisRole, prefix: &str) -> String {
         }
         RedisRole::Health => (Vec::new(), "+ping +info +config|get"),
     };
-    let mut rules = vec!["reset resetkeys resetchannels -@all".to_owned()];
+    let mut rules = vec!["resetkeys resetchannels -@all".to_owned()];
     rules.extend(keys);
     rules.extend([commands.to_owned(), CLUSTER.to_owned()]);
     rules.join(" ")
 }
 
 /// What finding the primary takes, for a user of the sentinels.
-pub const SENTINEL_RULES: &str = "reset resetchannels -@all +ping +sentinel|get-master-addr-by-name";
+pub const SENTINEL_RULES: &str = "resetkeys resetchannels -@all +ping +sentinel|get-master-addr-by-name";

@@ -73,7 +73,7 @@ pub(super) fn explained(attempted: &'static str, error: &RedisError) -> LedgerEr
         ),
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) => (
             false,
-            "its user lacks a right: give it the rules of its role, see docs/operations.md",
+            "its user lacks a right: give it the rules of its role, see deploy/redis",
         ),
         (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot), _) => {
             (false, "it is a node of a cluster: say redis-cluster:// in the URL")

@@ -107,7 +107,7 @@ impl RedisLedger {
             OPEN,
             format!(
                 "Redis: its user lacks rights that every append takes ({}); give it the rules of its role, see \
-                 docs/operations.md",
+                 deploy/redis",
                 lacking.join(" ")
             ),
         ))

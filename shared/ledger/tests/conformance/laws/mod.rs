@@ -13,7 +13,7 @@ use crate::pen::Pen;
 use offboard_domain::{Record, Timestamp};
 use offboard_ledger::{Appended, Due, Filter, IndexEntry, Ledger, LedgerError, Shard};
 
-pub(super) const ALL: Filter = Filter {
+pub(crate) const ALL: Filter = Filter {
     tenant: None,
     shard: None,
     open_only: false,
