@@ -292,7 +292,9 @@ fn mistakes_name_line_key_and_what_was_expected() {
     }
     assert_eq!(
         engine("queue = \"rabbit:\"").1,
-        ["offboard.toml:1: queue: expected a queue's URL: \"memory:\", got 'rabbit:'"]
+        [
+            "offboard.toml:1: queue: expected a queue's URL: \"memory:\", or such as \"amqps://rabbit.example:5671\", got 'rabbit:'"
+        ]
     );
     assert_eq!(
         engine("ledger = \"redis://u:hunter2@h\"").1,
