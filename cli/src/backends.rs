@@ -115,7 +115,7 @@ async fn redis(remote: &Remote, shards: u16) -> Result<Arc<dyn Ledger>, CliError
     for finding in standing.findings() {
         match finding {
             Finding::Refused(what) | Finding::Unchecked(what) | Finding::Warning(what) => {
-                tracing::warn!("ledger: {what}")
+                tracing::warn!("ledger: {what}");
             }
             Finding::Promise(what) => tracing::info!("ledger: {what}"),
         }

@@ -1,7 +1,9 @@
 //! The roles as processes of their own, over a real RabbitMQ and a real Redis,
 //! against the simulated vendor.
 
-mod chaos;
+#![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
+
+mod people;
 mod stage;
 #[path = "../offboard/support.rs"]
 #[expect(

@@ -43,8 +43,8 @@ pub(crate) struct Client {
 pub(crate) struct Stage {
     pub(crate) folder: Folder,
     pub(crate) clients: Vec<Client>,
-    pub(crate) rabbit: Rabbit,
-    pub(crate) redis: Redis,
+    _rabbit: Rabbit,
+    _redis: Redis,
     pub(crate) to_rabbit: Proxy,
     pub(crate) to_redis: Proxy,
     world: Arc<Mutex<World>>,
@@ -107,8 +107,8 @@ impl Stage {
             to_redis: Proxy::to(redis.port()).unwrap(),
             folder,
             clients,
-            rabbit,
-            redis,
+            _rabbit: rabbit,
+            _redis: redis,
             world,
             _simulator: simulator,
         };

@@ -1,6 +1,7 @@
 //! Departures through three processes, and what each of them may not do.
 
 use crate::stage::{Size, Stage};
+use offboard_sim::world::Effect;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ async fn departures_go_through_three_processes_to_evidence_that_verifies() {
     let file = stage.departures();
     let submitted = stage.run(&["submit", &file, "--json"]).expect(0);
     println!("{}", submitted.out);
-    let mut people = crate::chaos::People::default();
+    let mut people = crate::people::People::default();
     let until = Instant::now() + PATIENCE;
     loop {
         people.answer(&stage);
@@ -39,8 +40,31 @@ async fn departures_go_through_three_processes_to_evidence_that_verifies() {
     for case in stage.cases().keys() {
         stage.run(&["verify", case]).expect(0);
     }
+    nothing_twice(&stage);
     for role in roles {
         role.signal("TERM");
         role.wait().expect(0);
     }
+}
+
+/// The world's own account: nobody came to harm, and each laptop was told once
+/// to wipe itself.
+fn nothing_twice(stage: &Stage) {
+    let world = stage.world();
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+    let mut wiped: Vec<&str> = world
+        .journal()
+        .iter()
+        .filter(|entry| entry.effect == Effect::WipeOrdered)
+        .map(|entry| entry.object.as_str())
+        .collect();
+    wiped.sort_unstable();
+    let mut laptops: Vec<&str> = stage
+        .clients
+        .iter()
+        .flat_map(|c| &c.laptops)
+        .map(String::as_str)
+        .collect();
+    laptops.sort_unstable();
+    assert_eq!(wiped, laptops);
 }

@@ -12,10 +12,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What `deploy/rabbitmq` holds: every area, eight queues of reports, no site.
+/// What `deploy/rabbitmq` holds: every area, as many queues of reports as an
+/// installation has shards unless configured, no site.
 fn deployed() -> Topology {
     Topology {
-        report_shards: 8,
+        report_shards: 16,
         ..Topology::new("offboard")
     }
 }
@@ -63,8 +64,9 @@ fn every_queue_is_a_quorum_queue_and_the_rest_is_policy() {
             (&true.into(), &false.into())
         );
     }
-    // Twelve without a site, two in Berlin, four in the other, eight of reports, the dead, the expired.
-    assert_eq!(queues.len(), 12 + 2 + 4 + 8 + 2);
+    // Twelve without a site, two in Berlin, four in the other, sixteen of
+    // reports, one of orders to seal, the dead, the expired.
+    assert_eq!(queues.len(), 12 + 2 + 4 + 16 + 1 + 2);
     let known: BTreeSet<String> = with_sites().queues().iter().map(ToString::to_string).collect();
     assert!(
         known

@@ -118,8 +118,11 @@ pub(crate) fn departure(rng: &mut Rng, tenant: &TenantId, n: usize, person: Pers
 /// Everybody of the model's world.
 const NAMES: [&str; 9] = ["ada", "bo", "cleo", "dan", "eve", "finn", "nobody", "last", "alone"];
 
+/// The tenants, and on what terms.
+pub(crate) type Clients = BTreeMap<TenantId, Terms>;
+
 /// The tenants and errands of a simulation with the model's world.
-pub(crate) fn model(rng: &mut Rng) -> (BTreeMap<TenantId, Terms>, Vec<Errand>, Vec<(TenantId, String)>) {
+pub(crate) fn model(rng: &mut Rng) -> (Clients, Vec<Errand>, Vec<(TenantId, String)>) {
     let tenants = 1 + usize::try_from(rng.below(3)).unwrap_or(0);
     let mut terms_of = BTreeMap::new();
     for n in 0..tenants {
@@ -146,11 +149,7 @@ pub(crate) fn model(rng: &mut Rng) -> (BTreeMap<TenantId, Terms>, Vec<Errand>, V
 }
 
 /// The vendor, tenants and errands of a simulation with the real workers.
-pub(crate) fn vendor(
-    seed: u64,
-    rng: &mut Rng,
-    kinds: &BTreeSet<Kind>,
-) -> (Arc<Vendor>, BTreeMap<TenantId, Terms>, Vec<Errand>) {
+pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<Vendor>, Clients, Vec<Errand>) {
     let cruelty = match rng.below(4) {
         0 => Cruelty::kind(),
         1 | 2 => Cruelty::real(),

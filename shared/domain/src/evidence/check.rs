@@ -524,9 +524,9 @@ const ENDS_AN_ATTEMPT: &[&str] = &["task_settled", "task_rested", "task_failed"]
 pub(super) fn in_flight(tasks: &[TaskAccount], lost_tails: &[LostTail], version: u64) -> Vec<InFlight> {
     let mut found = Vec::new();
     for task in tasks {
-        let before = task.steps.iter().filter(|s| s.version < version);
+        let mut before = task.steps.iter().filter(|s| s.version < version);
         let moves = |s: &&Step| s.event == "task_assigned" || UNSETTLES.contains(&s.event.as_str());
-        let last = before.filter(|s| moves(s) || s.event == "task_settled").next_back();
+        let last = before.rfind(|s| moves(s) || s.event == "task_settled");
         let Some(assigned) = last.filter(|s| s.event == "task_assigned") else {
             continue;
         };

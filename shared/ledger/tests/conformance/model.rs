@@ -266,7 +266,7 @@ async fn all_that_is_seen(ledger: &dyn Ledger) -> String {
 /// The backends that are held against the model, and how each is opened again.
 enum Opened {
     Sqlite(PathBuf, Arc<SqliteLedger>),
-    Redis(RedisOptions, Arc<RedisLedger>),
+    Redis(Box<RedisOptions>, Arc<RedisLedger>),
 }
 
 impl Opened {
@@ -338,7 +338,7 @@ proptest! {
         on_a_runtime(async {
             let options = redis::options(&server.url());
             let ledger = redis::open(&options).await;
-            run(Opened::Redis(options, ledger), ops).await
+            run(Opened::Redis(Box::new(options), ledger), ops).await
         })?;
     }
 }

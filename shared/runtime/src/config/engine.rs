@@ -221,12 +221,11 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
 }
 
 fn ledger(value: &Value<'_>, access: Access, dir: &Path) -> Option<LedgerUrl> {
-    let expected = "a ledger's URL, such as \"sqlite:data/ledger.db\" or \"rediss://redis.example:6379\"";
+    let expected = "a ledger's URL, such as \"sqlite:data/ledger.db\" or \"rediss://redis.example:6379\" (who one is there stands in [connect], by reference)";
     value.parsed(expected, |s| {
         let file = path_after("sqlite:", s, dir).map(LedgerUrl::Sqlite);
         file.or_else(|| {
             connection::url(
-                value,
                 &["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel"],
                 s,
             )
@@ -236,12 +235,12 @@ fn ledger(value: &Value<'_>, access: Access, dir: &Path) -> Option<LedgerUrl> {
 }
 
 fn queue(value: &Value<'_>, access: Access) -> Option<QueueUrl> {
-    let expected = "a queue's URL: \"memory:\", or such as \"amqps://rabbit.example:5671\"";
+    let expected = "a queue's URL: \"memory:\", or such as \"amqps://rabbit.example:5671\" (who one is there stands in [connect], by reference)";
     value.parsed(expected, |s| {
         if s == "memory:" {
             return Some(QueueUrl::Memory);
         }
-        connection::url(value, &["amqp", "amqps"], s).map(|url| QueueUrl::Rabbit(Remote { url, access }))
+        connection::url(&["amqp", "amqps"], s).map(|url| QueueUrl::Rabbit(Remote { url, access }))
     })
 }
 

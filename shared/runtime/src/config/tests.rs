@@ -292,12 +292,14 @@ fn mistakes_name_line_key_and_what_was_expected() {
     }
     assert_eq!(
         engine("queue = \"rabbit:\"").1,
-        ["offboard.toml:1: queue: expected a queue's URL: \"memory:\", got 'rabbit:'"]
+        [
+            "offboard.toml:1: queue: expected a queue's URL: \"memory:\", or such as \"amqps://rabbit.example:5671\" (who one is there stands in [connect], by reference), got 'rabbit:'"
+        ]
     );
     assert_eq!(
         engine("ledger = \"redis://u:hunter2@h\"").1,
         [
-            "offboard.toml:1: ledger: expected a ledger's URL, such as \"sqlite:data/ledger.db\", got a URL with a user in it"
+            "offboard.toml:1: ledger: expected a ledger's URL, such as \"sqlite:data/ledger.db\" or \"rediss://redis.example:6379\" (who one is there stands in [connect], by reference), got a URL with a user in it"
         ]
     );
     assert_eq!(

@@ -26,6 +26,8 @@ pub const LEVEL_VARIABLE: &str = "OFFBOARD_LOG";
 /// What OpenTelemetry's own crates log: silenced, because what is lost is
 /// counted and said once, in our words ([`super::export`]).
 const OPENTELEMETRY: &str = "opentelemetry";
+/// The broker's client: never heard, whatever is asked for.
+const BROKER_CLIENT: &str = "lapin";
 
 fn filter(text: &str) -> Option<EnvFilter> {
     // A bare word that is no level would be taken for a module's name and
@@ -40,10 +42,14 @@ fn filter(text: &str) -> Option<EnvFilter> {
     }
     let filter = EnvFilter::builder().parse(text).ok()?;
     if text.contains(OPENTELEMETRY) {
-        return Some(filter);
+        let secrets = format!("{BROKER_CLIENT}=off").parse().ok()?;
+        return Some(filter.add_directive(secrets));
     }
     let silence = format!("{OPENTELEMETRY}=off").parse().ok()?;
-    Some(filter.add_directive(silence))
+    // The broker's client logs messages that came back with their bodies, and
+    // frames with credentials: never, whatever is asked for.
+    let secrets = format!("{BROKER_CLIENT}=off").parse().ok()?;
+    Some(filter.add_directive(silence).add_directive(secrets))
 }
 
 /// Whether a text is a level or a list of filters.

@@ -84,15 +84,17 @@ impl RedisSentinel {
         port.ok_or_else(|| StartError(format!("the sentinel does not say who the primary is: {said}")))
     }
 
-    /// Has the sentinel make the replica the primary while both are well.
+    /// Has the sentinel make the replica the primary while both are well, as
+    /// soon as it knows that the replica is: until it has heard of it lately, it
+    /// refuses.
     ///
     /// # Errors
-    /// [`StartError`] if it refuses.
+    /// [`StartError`] if it goes on refusing.
     pub fn fail_over(&self) -> Result<(), StartError> {
-        match wire::over_tcp(self.port, &["SENTINEL", "FAILOVER", WATCHED])? {
-            Reply::Text(_) => Ok(()),
-            other => Err(StartError(format!("the sentinel refuses: {}", other.text()))),
-        }
+        until("the sentinel to accept the replica", PATIENCE, || {
+            let said = wire::over_tcp(self.port, &["SENTINEL", "FAILOVER", WATCHED]);
+            matches!(said, Ok(Reply::Text(_)))
+        })
     }
 
     /// Cuts the replica off from the primary, and waits until it has noticed.

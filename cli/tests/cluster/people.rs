@@ -20,7 +20,7 @@ impl People {
         let waiting: Vec<String> = stage
             .cases()
             .into_iter()
-            .filter(|(_, c)| c["needs_person"] == true && c["ended"] == false)
+            .filter(|(_, c)| c["needs"] != 0 && c["ended"] == false)
             .map(|(id, _)| id)
             .collect();
         for case in waiting {

@@ -1,1 +1,0 @@
-//! A small model of the protocol, checked exhaustively.
