@@ -19,7 +19,7 @@ use std::time::Duration;
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// How long an answer may take that nobody gives a limit.
-const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
 /// Connections to one server. It reads some 16 KiB of each in one turn and
 /// writes what came to its disk together, so that several fill a turn better
@@ -111,6 +111,14 @@ impl Connection {
                 }
             }
         }
+    }
+}
+
+/// The answer, if it comes in that time.
+pub(super) async fn within<T>(limit: Duration, answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }
 

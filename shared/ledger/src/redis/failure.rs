@@ -19,6 +19,7 @@ pub(super) enum Remedy {
 
 pub(super) fn remedy(error: &RedisError) -> Remedy {
     match error.kind() {
+        _ if about_credentials(error) => Remedy::None,
         ErrorKind::Server(ServerErrorKind::NoScript) => Remedy::Whole,
         ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading) => {
             Remedy::Reconnect
@@ -38,12 +39,18 @@ pub(super) fn passes(error: &RedisError) -> bool {
 
 /// What the store said, without anything that it might repeat of a password.
 pub(super) fn words(error: &RedisError) -> String {
-    match (error.kind(), error.code()) {
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => {
-            "it refuses the credentials, or wants some".to_owned()
-        }
-        _ => error.to_string(),
+    if about_credentials(error) {
+        return "it refuses the credentials, or wants some".to_owned();
     }
+    error.to_string()
+}
+
+/// Whether it is about who one is. A cluster's connection says so only in the
+/// words of what it gave up.
+fn about_credentials(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
+        || error.to_string().ends_with("AuthenticationFailed")
 }
 
 /// The ledger's error for what the store said.
@@ -56,9 +63,7 @@ pub(super) fn explained(attempted: &'static str, error: &RedisError) -> LedgerEr
         };
     }
     let (may_be_repeated, advice) = match (error.kind(), error.code()) {
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => {
-            (false, "check the user and password that the configuration refers to")
-        }
+        _ if about_credentials(error) => (false, "check the user and password that the configuration refers to"),
         (_, Some("OOM")) => (
             true,
             "its memory is full and nothing was written: raise maxmemory, or archive closed cases",

@@ -9,7 +9,7 @@
 //! A call that is not answered in time is not sent again. Whether it was done
 //! is not known, and whoever asked repeats it and is told.
 
-use super::connect::Connection;
+use super::connect::{Connection, within};
 use super::failure::{Remedy, explained, passes, remedy, words};
 use super::options::RedisOptions;
 use super::script::Call;
@@ -114,7 +114,12 @@ impl Link {
                 (Remedy::Reconnect | Remedy::Wait, _) if Instant::now() + PAUSE < until => {
                     tokio::time::sleep(PAUSE).await;
                 }
-                _ => return Err(explained(attempted, &error)),
+                (Remedy::Reconnect | Remedy::Wait, _) => {
+                    // It had its time: perhaps none of the nodes that it knows is there.
+                    self.report(turn);
+                    return Err(explained(attempted, &error));
+                }
+                (Remedy::None, _) => return Err(explained(attempted, &error)),
             }
         }
     }
@@ -167,7 +172,7 @@ async fn first(options: &RedisOptions) -> Result<Connection, RedisError> {
     let connected = retry(&CONNECT, |turn| async move {
         let connected = async {
             let connection = Connection::open(options, options.credentials.as_ref(), turn).await?;
-            within(connection.send(0, &redis::cmd("PING"))).await?;
+            within(CALL, connection.send(0, &redis::cmd("PING"))).await?;
             Ok(connection)
         };
         connected.await.map_err(|e| {
@@ -188,7 +193,7 @@ async fn again(options: &RedisOptions, state: &watch::Sender<State>) -> Result<C
         let connected = async {
             let connection = Connection::open(options, options.credentials.as_ref(), turn).await?;
             if let Connection::Server(_) = &connection {
-                within(probe(options, &connection)).await?;
+                within(CALL, probe(options, &connection)).await?;
             }
             Ok(connection)
         };
@@ -216,11 +221,4 @@ async fn probe(options: &RedisOptions, connection: &Connection) -> RedisResult<(
         );
     }
     Ok(())
-}
-
-async fn within(answer: impl Future<Output = RedisResult<impl Sized>>) -> RedisResult<()> {
-    match tokio::time::timeout(CALL, answer).await {
-        Ok(answer) => answer.map(drop),
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-    }
 }

@@ -3,7 +3,7 @@
 //! and for `doctor`.
 
 use super::OPEN;
-use super::connect::Connection;
+use super::connect::{ANSWER, Connection, within};
 use super::failure::{explained, passes};
 use super::options::RedisOptions;
 use crate::LedgerError;
@@ -60,7 +60,7 @@ impl RedisStanding {
         let looked = retry(&Policy::ATTEMPT, |turn| async move {
             let looked = async {
                 let connection = Connection::open(options, credentials, turn).await?;
-                Seen::through(&connection).await
+                within(ANSWER, Seen::through(&connection)).await
             };
             looked.await.map_err(|e| {
                 if passes(&e) {

@@ -9,7 +9,7 @@ use offboard_domain::Record;
 use offboard_ledger::redis::{Finding, RedisOptions};
 use offboard_ledger::{Append, Appended, Claim, KeyChange, Ledger, LedgerError, RedisLedger};
 use offboard_servers::redis as servers;
-use offboard_servers::{Redis, RedisCluster, RedisSentinel};
+use offboard_servers::{Patience, Redis, RedisCluster, RedisSentinel};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -152,7 +152,8 @@ fn signal(server: &Redis, signal: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn law_05_an_append_whose_answer_did_not_come_is_repeated() {
     let server = Redis::start(&servers::RedisOptions::default()).unwrap();
-    let ledger = open(&options(&server.url())).await;
+    let options = options(&server.url());
+    let ledger = open(&options).await;
     let mut pen = Pen::new("acme", "one");
     let opened = pen.draft(1, "opened");
     pen.write(&*ledger, opened).await;
@@ -161,10 +162,13 @@ async fn law_05_an_append_whose_answer_did_not_come_is_repeated() {
     let next = pen.draft(1, "next");
     let began = Instant::now();
     let error = ledger.append(next.clone()).await.unwrap_err();
+    let took = began.elapsed();
+    // Nor does he hang who comes meanwhile.
+    let opened = RedisLedger::open(options.clone()).await;
     signal(&server, "-CONT");
+    assert!(matches!(opened, Err(LedgerError::Unavailable { .. })), "{opened:?}");
     assert!(matches!(error, LedgerError::Unavailable { .. }), "{error}");
     assert!(error.to_string().contains("may be repeated"), "{error}");
-    let took = began.elapsed();
     assert!(took >= Duration::from_secs(4), "it was given time: {took:?}");
 
     // The server had it, and does it when it goes on; or it never reads it.
@@ -270,20 +274,41 @@ async fn a_failover_is_followed() {
     let ledger = open(&options(&servers.url())).await;
     let writers = Writers::start(&ledger, 4);
     writers.go_on(50).await;
-    // Both are well: the old primary stays, refuses to be written to, and its
-    // connections stay open. The sentinel waits for the replica to be in step.
+    writers.end(&*ledger).await;
+    let mut pen = Pen::new("acme", "one");
+    let mut opened = pen.draft(2, "opened");
+    opened.claim = Claim::Take("m365:one".to_owned());
+    let opened = pen.write(&*ledger, opened).await;
+    servers.wait_until_in_step().unwrap();
+    let before = ledger.list(ALL).await.unwrap();
+
+    // Both are well: the old primary stays, its connections stay open, and it
+    // only refuses to be written to. (Until it does, it takes what is then lost.)
     servers.fail_over().unwrap();
     servers.wait_until_promoted().unwrap();
-    let stop = writers.stop.clone();
-    stop.store(true, Ordering::Relaxed);
-    // What was on its way when it changed may be lost; that is said.
-    let mut pen = Pen::new("acme", "after");
-    let opened = pen.draft(1, "opened");
-    assert_eq!(persist(&*ledger, &opened).await, Appended::Done);
-    pen.after(&opened);
-    assert_eq!(pen.history(&*ledger).await, opened.records);
-    let new = servers.replica.command(&["DBSIZE"]).unwrap();
-    assert_ne!(new, servers::Reply::Number(0));
+    let demoted = || {
+        let role = servers.primary.command(&["INFO", "replication"]).unwrap();
+        role.text().contains("role:slave")
+    };
+    offboard_servers::until("the old primary to be demoted", Patience(PATIENCE), demoted).unwrap();
+    let next = pen.draft(1, "next");
+    let answer = persist(&*ledger, &next).await;
+    assert!(matches!(answer, Appended::Done | Appended::Ours), "{answer:?}");
+    let mut listed = ledger.list(ALL).await.unwrap();
+    listed.retain(|e| e.case != pen.case);
+    assert_eq!(
+        listed,
+        before.into_iter().filter(|e| e.case != pen.case).collect::<Vec<_>>()
+    );
+    let records: Vec<Record> = opened.records.into_iter().chain(next.records).collect();
+    assert_eq!(pen.history(&*ledger).await, records);
+    let log = format!("*:log:{}/{}", pen.tenant, pen.case);
+    let keys = servers.replica.command(&["KEYS", &log]).unwrap().text();
+    assert_eq!(
+        servers.replica.command(&["LLEN", &keys]).unwrap(),
+        servers::Reply::Number(3),
+        "it went to the new primary"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -241,6 +241,8 @@ async fn each_role_may_do_what_it_needs_and_no_more() {
     let prefix = "acl";
     let server = Redis::start(&servers::RedisOptions {
         users: role_users(prefix),
+        // So that it is the role that refuses it.
+        more: vec!["enable-debug-command yes".to_owned()],
         ..servers::RedisOptions::default()
     })
     .unwrap();

@@ -270,3 +270,28 @@ async fn every_question_is_answered_by_an_index() {
         50
     );
 }
+
+#[tokio::test]
+async fn a_file_from_before_cases_were_trimmed_goes_on() {
+    let (backend, mut pen) = with_three_records().await;
+    let before = pen.history(&*backend.ledger()).await;
+    let backend = backend.tampered(|db| {
+        db.execute_batch(
+            "ALTER TABLE cases DROP COLUMN trimmed; ALTER TABLE cases DROP COLUMN trimmed_head; PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    });
+    let ledger = backend.ledger();
+    assert_eq!(pen.history(&*ledger).await, before);
+    let mut closed = pen.draft(1, "closed");
+    closed.index.ended = true;
+    let closed = pen.write(&*ledger, closed).await;
+    let trim = Append {
+        index: closed.index,
+        trim: true,
+        ..pen.draft(0, "")
+    };
+    assert_eq!(ledger.append(trim).await.unwrap(), Appended::Done);
+    let history = ledger.read(&pen.tenant, pen.case, 1).await.unwrap();
+    assert_eq!((history.records.len(), history.trimmed), (0, Some(4)));
+}
