@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
+#[path = "../offboard/account.rs"]
+mod account;
+mod chaos;
 mod people;
 mod stage;
 #[path = "../offboard/support.rs"]

@@ -15,10 +15,12 @@ pub(crate) struct People {
 }
 
 impl People {
-    /// Answers all that waits for a person now.
+    /// Answers all that waits for a person now, if the servers are there.
     pub(crate) fn answer(&mut self, stage: &Stage) {
-        let waiting: Vec<String> = stage
-            .cases()
+        let Some(cases) = stage.cases_if_there() else {
+            return;
+        };
+        let waiting: Vec<String> = cases
             .into_iter()
             .filter(|(_, c)| c["needs"] != 0 && c["ended"] == false)
             .map(|(id, _)| id)

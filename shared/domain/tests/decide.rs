@@ -99,6 +99,31 @@ fn sessions_are_revoked_once_more_an_hour_later() {
 }
 
 #[test]
+fn licences_stay_until_a_hold_has_had_its_hour_to_take_effect() {
+    let mut asked = departure(Manner::Planned);
+    asked.choices.legal_hold = Some(true);
+    let mut w = World::with(asked, Policy::default());
+    w.drain();
+    w.approve();
+    w.drain();
+    for kind in [Kind::DecideOneDrive, Kind::ConfirmHandover] {
+        if w.case().open_of(kind) > 0 {
+            w.attest(kind).unwrap();
+            w.drain();
+        }
+    }
+    assert!(w.task(Kind::HoldMailbox).is_settled());
+    for (passed, attempts) in [(0, 0), (59 * MINUTE_MS, 0), (MINUTE_MS, 1)] {
+        w.pass(passed);
+        assert_eq!(
+            w.task(Kind::ReleaseGroupLicenses).attempt,
+            attempts,
+            "{passed} ms later"
+        );
+    }
+}
+
+#[test]
 fn whoever_asked_or_leaves_does_not_approve() {
     let mut w = World::opened(Manner::Planned);
     w.drain();

@@ -6,6 +6,12 @@ use super::Kind;
 use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
+use crate::time::HOUR_MS;
+
+/// How long a hold may take to be in force after it is set and read as set;
+/// until then a mailbox without its licence may lose what the hold is for.
+/// Microsoft says up to 60 minutes (litigation hold, Exchange Online).
+const HOLD_TAKES_EFFECT_MS: i64 = HOUR_MS;
 
 const LICENSE: KindSpec = KindSpec {
     area: Area::License,
@@ -19,7 +25,7 @@ const LICENSE: KindSpec = KindSpec {
 /// handed over or given up by a person.
 const PRESERVED: &[Dep] = &[
     Dep::on(Kind::SnapshotDirectory),
-    Dep::on(Kind::HoldMailbox),
+    Dep::delayed(Kind::HoldMailbox, HOLD_TAKES_EFFECT_MS),
     Dep::on(Kind::ConvertToShared),
     Dep::on(Kind::GrantSuccessorMailbox),
     Dep::on(Kind::CancelMeetings),
