@@ -305,6 +305,41 @@ async fn discovery_finds_one_task_for_each_need() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_somebody_else_uses_is_recorded_and_left_alone() {
+    // He joined a colleague's laptop: the directory lists it with him, the management does not.
+    let joined = |s: &mut State| {
+        let mut row = device("joined", Owner::Company);
+        row.managed = None;
+        row.device.is_managed = false;
+        row.device.at.managed = None;
+        row.used_by_another = true;
+        s.devices.insert("o-joined".into(), row);
+    };
+    let (_, end) = changed(Kind::DiscoverDevices, joined).await;
+    assert_eq!(fact(&end, "somebody_elses_ids"), list(&["o-joined"]));
+    assert_eq!(fact(&end, "company_count"), Fact::Int(1), "his own");
+    let End::Found(seen, finds) = end else { panic!() };
+    assert!(!seen.facts.list("device_ids").unwrap().contains(&"o-joined".to_owned()));
+    assert!(finds.iter().all(|f| f.object.0 != "o-joined"), "{finds:?}");
+    // Where nobody else is registered it is his, though nothing manages it.
+    let (_, end) = changed(Kind::DiscoverDevices, |s| {
+        joined(s);
+        s.devices.get_mut("o-joined").unwrap().used_by_another = false;
+    })
+    .await;
+    let End::Found(_, finds) = end else { panic!("{end:?}") };
+    assert!(finds.iter().any(|f| f.object.0 == "o-joined" && f.kind == Kind::DisableDeviceObject));
+    // Given to somebody else after the discovery: a person decides.
+    let (desk, end) = changed(Kind::DisableDeviceObject, |s| {
+        let row = s.devices.get_mut("m-company").unwrap();
+        row.managed.as_mut().unwrap().user_id = Some("u-other".into());
+    })
+    .await;
+    assert!(asked(&end).contains("somebody else uses the device"), "{end:?}");
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_his_own_company_device_is_wiped() {
     let row = |s: &mut State| s.devices.get_mut("m-company").unwrap().managed.clone().unwrap();
     for owner in [Owner::Personal, Owner::Unknown] {

@@ -265,6 +265,16 @@ impl Devices for Fake {
         Ok(keys.unwrap_or_default().into_iter().map(key).collect())
     }
 
+    async fn used_by_another(&self, call: &mut Call, device: &DeviceRef, id: &ObjectId) -> Answer<bool> {
+        self.read(call, "users of a device", |s| {
+            s.devices.get(&row(device)).is_some_and(|d| match &d.managed {
+                Some(managed) => managed.user_id.as_ref() != Some(id),
+                None => d.used_by_another,
+            })
+        })
+        .await
+    }
+
     async fn act(&self, call: &mut Call, device: &DeviceRef, action: DeviceAction) -> Answer<()> {
         let id = row(device);
         self.write(call, &format!("{action:?} {id}"), |s, now_ms| {

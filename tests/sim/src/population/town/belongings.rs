@@ -138,6 +138,8 @@ impl Town<'_> {
                 os,
                 owner: spec.owner,
                 user: person.to_owned(),
+                more_users: BTreeSet::new(),
+                more_owners: BTreeSet::new(),
                 enabled: true,
                 synced: false,
                 laps: spec.keys.then(|| (format!("Laps-{}", dice.guid("laps", &id)), false)),
