@@ -388,6 +388,39 @@ async fn a_record_that_is_gone_proves_no_wipe() {
     assert_eq!(desk.writes().len(), 1);
 }
 
+/// Orders the wipe, looks at it while it is in `state`, and has its record
+/// deleted then.
+async fn deleted_while(state: &str) -> (Desk, End) {
+    let (before, mut todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(before);
+    for mode in [Mode::Full, Mode::ObserveOnly] {
+        todo.mode = mode;
+        let report = desk.once(&todo).await;
+        let Said::Wait { checkpoint, .. } = report.said else {
+            panic!("{:?}", report.said)
+        };
+        todo.checkpoint = checkpoint;
+        desk.fake.edit(|s| {
+            let row = s.devices.get_mut("m-company").unwrap();
+            row.schedule.clear();
+            state.clone_into(&mut row.managed.as_mut().unwrap().actions.last_mut().unwrap().state);
+        });
+    }
+    assert_eq!(todo.checkpoint.as_ref().unwrap().text("last_action_state"), Some(state));
+    desk.fake
+        .edit(|s| s.devices.get_mut("m-company").unwrap().managed = None);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(desk.writes().len(), 1);
+    (desk, end)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_had_taken_the_order_is_not_wiped_for_that() {
+    let (_, end) = deleted_while("active").await;
+    assert!(asked(&end).contains("does not prove a wipe"), "{end:?}");
+    assert!(asked(&end).contains("look at the device"), "{end:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wipe_that_somebody_else_ordered_is_awaited() {
     let (state, todo) = setting(Kind::WipeDevice);
