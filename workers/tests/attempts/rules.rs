@@ -240,6 +240,37 @@ async fn size_and_hold_gate_the_conversion() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hold_counts_only_if_it_lasts_as_long_as_wanted() {
+    // (what holds it already, for how long it is wanted) → (written, how long it is held then)
+    let held = |days: Option<i64>| Some(days);
+    for (there, wanted, written, after) in [
+        (None, Some(365), true, Some(365)),
+        (None, None, true, None),
+        (held(Some(30)), Some(365), true, Some(365)),
+        (held(Some(30)), None, true, None),
+        (held(Some(365)), Some(365), false, Some(365)),
+        (held(Some(3_650)), Some(365), false, Some(3_650)),
+        (held(None), Some(365), false, None),
+        (held(None), None, false, None),
+    ] {
+        let (mut state, mut todo) = setting(Kind::HoldMailbox);
+        if let Some(days) = there {
+            let holds = &mut state.mailbox.as_mut().unwrap().holds;
+            (holds.litigation, holds.litigation_days) = (true, days);
+        }
+        if let Some(days) = wanted {
+            todo.params.set("hold_days", days);
+        }
+        let (desk, end) = end(state, todo).await;
+        assert_eq!(fact(&end, "litigation_hold"), Fact::Bool(true));
+        assert_eq!(fact(&end, "held_unlimited"), Fact::Bool(after.is_none()));
+        assert_eq!(!desk.writes().is_empty(), written, "{there:?}, wanted {wanted:?}");
+        let holds = desk.fake.now().mailbox.unwrap().holds;
+        assert_eq!(holds.litigation_days, after, "{there:?}, wanted {wanted:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_mailbox_needs_is_not_released() {
     let (desk, end) = changed(Kind::ReleaseDirectLicenses, |s| {
         s.mailbox.as_mut().unwrap().holds.litigation = true;

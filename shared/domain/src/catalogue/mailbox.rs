@@ -46,7 +46,10 @@ pub(super) const BLOCK_PROTOCOLS: KindSpec = KindSpec {
     ..MAILBOX
 };
 
-/// Needs a licence, so it precedes every release. Facts: `litigation_hold`.
+/// Needs a licence, so it precedes every release. A hold that is there already
+/// counts only if it lasts as long as the wanted one; a longer one is never
+/// shortened. Facts: `litigation_hold`, `held_unlimited`, `held_days` (when
+/// limited). Parameter: `hold_days`; without it: until lifted.
 pub(super) const HOLD: KindSpec = KindSpec {
     name: "mailbox.hold",
     title: "Put the mailbox on legal hold",
@@ -54,7 +57,13 @@ pub(super) const HOLD: KindSpec = KindSpec {
     after: &[Dep::on(Kind::SnapshotMailbox)],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
-        satisfied: Cond::True("litigation_hold"),
+        satisfied: Cond::All(&[
+            Cond::True("litigation_hold"),
+            Cond::Any(&[
+                Cond::True("held_unlimited"),
+                Cond::AtLeastParam("held_days", "hold_days"),
+            ]),
+        ]),
         blocked: &[],
     },
     controls: control::RETENTION,

@@ -75,6 +75,8 @@ pub enum ForwardTo {
 pub struct Holds {
     /// Whether it is on litigation hold.
     pub litigation: bool,
+    /// For how many days; none: until lifted (or there is none).
+    pub litigation_days: Option<i64>,
     /// Other holds, by the vendor's ids.
     pub others: Vec<String>,
 }

@@ -42,6 +42,13 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
     }
     let after = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
     assert!(after.hidden && after.holds.litigation && after.holds.any());
+    assert_eq!(after.holds.litigation_days, Some(90));
+    s.mailboxes()
+        .set(&mut call, &who, &MailboxChange::Hold { days: None })
+        .await
+        .unwrap();
+    let unlimited = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
+    assert_eq!(unlimited.holds.litigation_days, None, "the shorter one is lifted");
     assert_eq!(
         after.forwarding,
         Forwarding {

@@ -163,7 +163,10 @@ fn apply(s: &mut State, change: &MailboxChange, now_ms: i64) {
     let Some(mailbox) = &mut s.mailbox else { return };
     match change {
         MailboxChange::BlockProtocols => s.attached.retain(|a| !matches!(a, Attached::Protocol { .. })),
-        MailboxChange::Hold { .. } => mailbox.holds.litigation = true,
+        MailboxChange::Hold { days } => {
+            mailbox.holds.litigation = true;
+            mailbox.holds.litigation_days = days.map(i64::from);
+        }
         MailboxChange::Hide => mailbox.hidden = true,
         MailboxChange::AutomaticReply { text } => {
             let wrapped = format!("<html><body><div>{text}\r\n</div></body></html>");
