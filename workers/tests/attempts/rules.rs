@@ -301,6 +301,8 @@ async fn the_pool_says_what_is_freed() {
     assert_eq!(fact(&end, "freed_sku_ids"), list(&["e3", "flow", "visio"]));
     assert_eq!(fact(&end, "freed_cents_per_month"), Fact::Int(3_600));
     assert_eq!(fact(&end, "freed_without_price"), list(&["FLOW", "VISIO"]));
+    assert_eq!(fact(&end, "pool_agrees"), Fact::Bool(true));
+    assert_eq!(fact(&end, "pool_differs"), list(&[]));
     // What the vendor still shows is waited for.
     let (state, todo) = setting(Kind::ProvePool);
     let mut desk = Desk::new(state);
@@ -309,6 +311,60 @@ async fn the_pool_says_what_is_freed() {
     });
     let report = desk.once(&todo).await;
     assert!(matches!(report.said, Said::Wait { .. }), "{:?}", report.said);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pool_s_numbers_are_compared_and_waited_for() {
+    let consumed = |s: &mut State, units: i64| s.pool.iter_mut().for_each(|line| line.consumed = units);
+    // It still counts what was given back: looked at again until it moves.
+    let (state, mut todo) = setting(Kind::ProvePool);
+    let mut desk = Desk::new(state);
+    desk.fake.edit(|s| consumed(s, 6));
+    for _ in 0..3 {
+        let report = desk.once(&todo).await;
+        let Said::Wait { until, checkpoint, .. } = report.said else {
+            panic!("{:?}", report.said)
+        };
+        todo.checkpoint = checkpoint;
+        desk.fake.clock.to(until);
+    }
+    desk.fake.edit(|s| consumed(s, 5));
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(fact(&end, "pool_agrees"), Fact::Bool(true));
+    assert!(desk.now().0 < 30 * 60_000);
+    // Colleagues moved it: it is said after half an hour, and nothing is claimed from it.
+    let (desk, end) = changed(Kind::ProvePool, |s| {
+        consumed(s, 5);
+        s.pool.iter_mut().find(|l| l.sku_id == "e3").unwrap().consumed = 9;
+    })
+    .await;
+    assert_eq!(fact(&end, "pool_agrees"), Fact::Bool(false));
+    assert_eq!(
+        fact(&end, "pool_differs"),
+        list(&["E3: 6 in use before, 9 now, 5 expected"])
+    );
+    let Fact::Text(why) = fact(&end, "pool_proves_nothing_because") else {
+        panic!("{end:?}")
+    };
+    assert!(why.contains("others moved"), "{why}");
+    assert_eq!(fact(&end, "freed_sku_ids"), list(&["e3", "flow", "visio"]), "the account says so");
+    assert_eq!(desk.now().0, 30 * 60_000);
+    // A snapshot that counted nothing leaves nothing to compare.
+    let (state, mut todo) = setting(Kind::ProvePool);
+    todo.params.0.retain(|name, _| !name.starts_with("consumed_before/"));
+    let (_, end) = self::end(state, todo).await;
+    assert_eq!(fact(&end, "pool_agrees"), Fact::Bool(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_counts_the_pool_before_any_release() {
+    let (_, end) = changed(Kind::SnapshotDirectory, |_| {}).await;
+    assert_eq!(fact(&end, "consumed_units/e3"), Fact::Int(5));
+    let End::Settled(seen) = end else { panic!("{end:?}") };
+    let mut params = offboard_domain::Facts::new();
+    offboard_domain::case::pool_params(&mut params, &seen.facts);
+    assert_eq!(params.int("consumed_before/flow"), Some(5));
+    assert_eq!(params.get("held_sku_ids"), Some(&list(&["e3", "flow", "visio"])));
 }
 
 #[tokio::test(start_paused = true)]
