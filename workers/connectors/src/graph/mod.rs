@@ -32,6 +32,7 @@ mod meetings;
 mod path;
 mod permission;
 mod read;
+mod recurrence;
 mod settings;
 mod token;
 
