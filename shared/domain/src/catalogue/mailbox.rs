@@ -1,5 +1,6 @@
-//! Mailboxes. Exchange serialises changes of one mailbox, so the kinds that
-//! change the mailbox object conflict with each other's neighbours.
+//! Mailboxes. Exchange changes one mailbox one change at a time and refuses, or
+//! loses, what comes in between: so every kind that writes to it conflicts with
+//! every other.
 
 use super::Kind;
 use super::spec::*;
@@ -8,9 +9,26 @@ use crate::judge::{Cond, Judge};
 
 const NO_MAILBOX: (Cond, &str) = (Cond::False("mailbox_exists"), "the account has no mailbox");
 
+/// Every kind that writes to his mailbox.
+const WRITERS: &[Kind] = &[
+    Kind::BlockProtocols,
+    Kind::HoldMailbox,
+    Kind::HideFromAddressLists,
+    Kind::SetAutomaticReply,
+    Kind::SetForwarding,
+    Kind::RemoveInboxRules,
+    Kind::RemoveDelegations,
+    Kind::RemoveMobilePartnerships,
+    Kind::HandOverMeetings,
+    Kind::CancelMeetings,
+    Kind::ConvertToShared,
+    Kind::GrantSuccessorMailbox,
+];
+
 const MAILBOX: KindSpec = KindSpec {
     area: Area::Mailbox,
     stage: Stage::Knowledge,
+    conflicts: WRITERS,
     ..WRITING
 };
 
@@ -76,7 +94,6 @@ pub(super) const HIDE_FROM_ADDRESS_LISTS: KindSpec = KindSpec {
     title: "Hide from address lists",
     skippable: true,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
-    conflicts: &[Kind::ConvertToShared],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::True("hidden"),
@@ -123,7 +140,6 @@ pub(super) const SET_FORWARDING: KindSpec = KindSpec {
         ]),
         blocked: &[],
     },
-    conflicts: &[Kind::ConvertToShared],
     controls: control::RETENTION,
     ..MAILBOX
 };
@@ -179,14 +195,19 @@ pub(super) const REMOVE_MOBILE_PARTNERSHIPS: KindSpec = KindSpec {
     ..MAILBOX
 };
 
-/// The successor organises each future meeting anew. Fact: `orphan_meetings`
+/// The successor organises each future meeting anew, once the mailbox is kept
+/// for certain: what is written to it while it is converted may be lost. Fact: `orphan_meetings`
 /// (future organised meetings without a copy of the successor's). Parameter: `successor_id`.
 pub(super) const HAND_OVER_MEETINGS: KindSpec = KindSpec {
     name: "mailbox.hand_over_meetings",
     title: "Let the successor organise his future meetings",
     urgency: Urgency::U2,
     wanted: Wanted::Chosen("meetings"),
-    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    after: &[
+        Dep::on(Kind::SnapshotMailbox),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::ConvertToShared),
+    ],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::Is("orphan_meetings", "none"),
@@ -210,6 +231,7 @@ pub(super) const CANCEL_MEETINGS: KindSpec = KindSpec {
     after: &[
         Dep::on(Kind::SnapshotMailbox),
         Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::ConvertToShared),
         Dep::on(Kind::HandOverMeetings),
     ],
     judge: Judge {
