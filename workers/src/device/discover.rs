@@ -4,6 +4,8 @@
 //! One that the directory lists with him and that somebody else uses is not
 //! his: whoever joins colleagues' devices is registered on every one of them.
 //! It is recorded, and nothing is done to it.
+//!
+//! All of them are kept as an artifact, as they were before anything is done.
 
 use super::as_params;
 use crate::job::{Job, Seen, Things, count, ids};
@@ -11,9 +13,18 @@ use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Device, Owner};
 use offboard_domain::{Facts, Find, Kind, ObjectId};
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 pub(crate) struct DiscoverDevices;
+
+/// One device in the snapshot.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    device: &'a Device,
+    somebody_elses: bool,
+}
 
 #[async_trait]
 impl Procedure for DiscoverDevices {
@@ -37,6 +48,14 @@ impl Procedure for DiscoverDevices {
             finds.extend(needs(device, &object, wipe, enrolled));
         }
         let his = |d: &&Device| d.at.target().is_none_or(|object| !others.contains(object));
+        let listed: Vec<Listed<'_>> = found
+            .iter()
+            .map(|device| Listed {
+                device,
+                somebody_elses: !his(&device),
+            })
+            .collect();
+        job.keep("snapshot.devices", &listed).await?;
         let owned = |owner: Owner| count(found.iter().filter(his).filter(|d| d.owner == owner).count());
         let facts = Facts::new()
             .with("device_ids", ids(found.iter().filter(his).filter_map(|d| d.at.target())))

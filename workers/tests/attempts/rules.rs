@@ -610,7 +610,41 @@ async fn snapshots_are_artifacts_and_hold_the_whole() {
         assert_eq!(Digest::of(&bytes), artifact.digest);
         let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert!(whole.as_object().is_some_and(|o| o.len() >= 3));
+        if kind == Kind::SnapshotMailbox {
+            // Once the rule is gone, this alone tells where it sent.
+            assert_eq!(whole["rules"][0]["original"]["ForwardTo"][0], format!("{CANARY}@private.example"));
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_devices_are_an_artifact_as_they_were() {
+    let (mut state, todo) = setting(Kind::DiscoverDevices);
+    let row = state.devices.get_mut("m-company").unwrap();
+    row.device.operating_system = Some("Windows".into());
+    row.device.last_seen_ms = Some(86_400_000);
+    let mut row = device("joined", Owner::Company);
+    (row.managed, row.device.is_managed, row.used_by_another) = (None, false, true);
+    row.device.at.managed = None;
+    state.devices.insert("o-joined".into(), row);
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    let [artifact] = report.artifacts.as_slice() else {
+        panic!("{:?}", report.artifacts)
+    };
+    assert_eq!(artifact.name, "snapshot.devices");
+    let bytes = desk.context.store.get(artifact.digest).await.unwrap();
+    let all: Vec<serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(all.len(), 4);
+    let of = |id: &str| all.iter().find(|d| d["at"]["object"] == id).unwrap();
+    let company = of("o-company");
+    assert_eq!(company["name"], format!("{CANARY}'s company"));
+    assert_eq!(company["operating_system"], "Windows");
+    assert_eq!(company["at"]["serial"], "s-company");
+    assert_eq!(company["owner"], "company");
+    assert_eq!(company["last_seen_ms"], 86_400_000);
+    assert_eq!(company["somebody_elses"], false);
+    assert_eq!(of("o-joined")["somebody_elses"], true);
 }
 
 #[tokio::test(start_paused = true)]

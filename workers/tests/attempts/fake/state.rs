@@ -187,6 +187,7 @@ impl State {
                 enabled: true,
                 hidden,
                 sends_on: true,
+                original: serde_json::json!({"ForwardTo": [format!("{CANARY}@private.example")]}),
             })
         };
         let phone = |id: &str, can_wipe_account| {
