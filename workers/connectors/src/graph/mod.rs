@@ -37,6 +37,7 @@ mod settings;
 mod token;
 
 pub use http::{CarriedAnswer, CarriedRequest, Carrier, HttpClient};
+pub use permission::least_permissions;
 pub use reqwest::Url;
 pub use settings::{Credential, Endpoints, GraphSettings, OpenError};
 pub use token::thumbprint;

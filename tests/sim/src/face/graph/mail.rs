@@ -154,6 +154,12 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                 Ok((200, Some(body)))
             })
         }
+        ("GET", ["sites", "root"]) => {
+            let reply = desk.world.get_root_site(&caller, now);
+            desk.entity(reply, "site", "sites", |host| {
+                json!({"displayName": "Home", "id": format!("{host},{},0", caller.tenant), "name": "", "webUrl": format!("https://{host}")})
+            })
+        }
         ("GET", ["sites", id]) => {
             let reply = desk.world.get_drive_by_id(&caller, now, id);
             desk.entity(reply, "site", "sites", |drive| {
