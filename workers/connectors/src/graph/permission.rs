@@ -194,17 +194,22 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::RemoveAuthMethods => &[READ_METHODS, WRITE_METHODS],
         Kind::RemoveOauthGrants => &[READ_GRANTS, WRITE_GRANTS],
         Kind::RemoveAppRoles => &[READ_APP_ROLES, WRITE_APP_ROLES],
-        Kind::HandOverGroups | Kind::RemoveGroupOwnerships => &[READ_GROUPS, READ_USERS, WRITE_OWNERS],
-        Kind::RemoveGroupMemberships => &[READ_GROUPS, WRITE_MEMBERS, EXCHANGE],
-        Kind::SnapshotMailbox => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_CALENDARS, READ_USERS],
+        // Exchange has the owners of its own groups.
+        Kind::HandOverGroups => &[READ_GROUPS, READ_USERS, WRITE_OWNERS, EXCHANGE],
+        // A group that can hold roles is changed as roles are.
+        Kind::RemoveGroupOwnerships => &[READ_GROUPS, READ_USERS, WRITE_OWNERS, WRITE_ROLES, EXCHANGE],
+        Kind::RemoveGroupMemberships => &[READ_GROUPS, WRITE_MEMBERS, WRITE_ROLES, EXCHANGE],
+        Kind::SnapshotMailbox => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_USERS],
         Kind::BlockProtocols
         | Kind::HoldMailbox
         | Kind::HideFromAddressLists
+        | Kind::SetForwarding
         | Kind::RemoveInboxRules
         | Kind::RemoveMobilePartnerships => MAILBOX,
         Kind::SetAutomaticReply => &[EXCHANGE, READ_MAILBOX_SETTINGS, WRITE_MAILBOX_SETTINGS],
-        Kind::SetForwarding | Kind::RemoveDelegations | Kind::GrantSuccessorMailbox => &[EXCHANGE, READ_USERS],
-        Kind::HandOverMeetings | Kind::CancelMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS, READ_USERS],
+        Kind::RemoveDelegations | Kind::GrantSuccessorMailbox => &[EXCHANGE, READ_USERS],
+        Kind::HandOverMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS, READ_USERS],
+        Kind::CancelMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS],
         // Whether the account has a licence that keeps a held mailbox.
         Kind::ConvertToShared => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_LICENCES],
         Kind::HandOverOneDrive => &[READ_DRIVES, READ_USERS, SITES],
@@ -214,7 +219,14 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::UnassignAutopilot => &[READ_AUTOPILOT, WRITE_AUTOPILOT],
         Kind::DisableDeviceObject => &[READ_DEVICES, READ_MANAGED, WRITE_DEVICES],
         // Exchange says what the mailbox needs a licence for.
-        Kind::ReleaseGroupLicenses => &[READ_GROUPS, READ_LICENCES, WRITE_MEMBERS, WRITE_LICENCES, EXCHANGE],
+        Kind::ReleaseGroupLicenses => &[
+            READ_GROUPS,
+            READ_LICENCES,
+            WRITE_MEMBERS,
+            WRITE_ROLES,
+            WRITE_LICENCES,
+            EXCHANGE,
+        ],
         Kind::ReleaseDirectLicenses => &[READ_LICENCES, WRITE_LICENCES, EXCHANGE],
         Kind::ProvePool => &[READ_LICENCES, READ_POOL, EXCHANGE],
         // The closing rounds read what the kinds above read.

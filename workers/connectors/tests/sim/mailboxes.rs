@@ -44,12 +44,6 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
     let after = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
     assert!(after.hidden && after.holds.litigation && after.holds.any());
     assert_eq!(after.holds.litigation_days, Some(90));
-    s.mailboxes()
-        .set(&mut call, &who, &MailboxChange::Hold { days: None })
-        .await
-        .unwrap();
-    let unlimited = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
-    assert_eq!(unlimited.holds.litigation_days, None, "the shorter one is lifted");
     assert_eq!(
         after.forwarding,
         Forwarding {
@@ -80,6 +74,12 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
         s.truth(|t| t.mailboxes.get(&who.0).unwrap().hold.unwrap().days),
         Some(90)
     );
+    s.mailboxes()
+        .set(&mut call, &who, &MailboxChange::Hold { days: None })
+        .await
+        .unwrap();
+    let unlimited = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
+    assert_eq!(unlimited.holds.litigation_days, None, "the shorter one is lifted");
     assert!(s.effects().iter().all(|(_, subject, _)| *subject == who.0));
 }
 
@@ -293,7 +293,10 @@ async fn a_series_goes_over_whole_and_one_that_is_over_is_left_alone() {
         recurrence: Some(Recurrence::weekly(start_ms, Until::Count(10))),
         transaction_id: None,
     };
-    let (over, to_come) = (ten_weeks("over", T0 - 730 * 86_400_000), ten_weeks("to-come", T0 - 7 * 86_400_000));
+    let (over, to_come) = (
+        ten_weeks("over", T0 - 730 * 86_400_000),
+        ten_weeks("to-come", T0 - 7 * 86_400_000),
+    );
     s.arrange(|t| {
         let mailbox = t.mailboxes.edit(&who.0, T0).unwrap();
         mailbox.events = vec![over, to_come.clone()];
