@@ -78,6 +78,7 @@ fn step(case: &Case, answer: Answer, task: TaskId, now: Timestamp) -> (Case, Vec
         now,
         gates: Gates::open(),
         finds: Vec::new(),
+        no_successor: None,
     };
     let gates = Gates::open();
     let order = |command, now| -> Decision { decide(Some(case), command, now, &gates).unwrap() };

@@ -182,7 +182,7 @@ pub(super) const HAND_OVER_GROUPS: KindSpec = KindSpec {
         satisfied: Cond::Empty("sole_owned_group_ids"),
         blocked: &[(
             Cond::Not(&Cond::HasParam("successor_id")),
-            "he is the only owner of a group and there is no successor; name one, or give the group an owner by hand",
+            "he is the only owner of a group and there is no successor; give the group another owner by hand, then retry",
         )],
     },
     controls: control::GROUPS,
