@@ -178,6 +178,16 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "attendees would be without either",
         ),
         (
+            Kind::HandOverMeetings,
+            Kind::ConvertToShared,
+            "what is written during a conversion may be lost",
+        ),
+        (
+            Kind::CancelMeetings,
+            Kind::ConvertToShared,
+            "what is written during a conversion may be lost",
+        ),
+        (
             Kind::ApprovePlan,
             Kind::DiscoverDevices,
             "an approval covers what it lists",
@@ -188,6 +198,22 @@ fn each_hazard_of_the_playbook_is_an_order() {
             ancestors(*later).contains(earlier),
             "{later} must wait for {earlier}: {why}"
         );
+    }
+}
+
+#[test]
+fn one_mailbox_is_written_by_one_task_at_a_time() {
+    let writers = || {
+        Kind::ALL
+            .iter()
+            .copied()
+            .filter(|k| k.spec().area == Area::Mailbox && k.spec().writes)
+    };
+    assert!(writers().count() > 10);
+    for one in writers() {
+        for other in writers() {
+            assert!(one.spec().conflicts.contains(&other), "{one} may run beside {other}");
+        }
     }
 }
 

@@ -190,6 +190,8 @@ pub enum Harm {
     WipedTwice,
     /// Recovery keys went with their device, unread.
     KeysLost,
+    /// A device was disabled of which the management, or else its registration, says that somebody else uses it.
+    ColleaguesDeviceDisabled,
     /// A group has no owner although it had one.
     GroupWithoutOwner,
     /// A drive's deletion clock began before anybody else could open it.
@@ -212,6 +214,7 @@ impl Harm {
             Self::PersonalDeviceWiped => "personal_device_wiped",
             Self::WipedTwice => "wiped_twice",
             Self::KeysLost => "keys_lost",
+            Self::ColleaguesDeviceDisabled => "colleagues_device_disabled",
             Self::GroupWithoutOwner => "group_without_owner",
             Self::DriveNotHandedOver => "drive_not_handed_over",
             Self::ProtectedAccountTouched => "protected_account_touched",

@@ -158,6 +158,8 @@ ops! {
     ListFolders = "list_folders", Mail, false, ["Mail.ReadBasic.All", "Mail.Read", "Mail.ReadWrite"];
     /// Get a drive, its root or its permissions.
     GetDrive = "get_drive", Files, false, ["Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.FullControl.All"];
+    /// Get the tenant's root site.
+    GetSite = "get_site", Files, false, ["Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All"];
     /// Invite somebody to a drive.
     InviteToDrive = "invite_to_drive", Files, true, ["Files.ReadWrite.All", "Sites.FullControl.All"];
     /// Read a site's users.

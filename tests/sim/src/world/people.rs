@@ -395,13 +395,26 @@ impl Tenant {
             .collect())
     }
 
-    pub(super) fn list_registered_devices(&self, cx: &Cx, who: &str) -> Result<Vec<EntraDevice>, VendorError> {
+    /// The devices of which he is registered as an owner, or as a user.
+    pub(super) fn list_registered_devices(
+        &self,
+        cx: &Cx,
+        who: &str,
+        as_owner: bool,
+    ) -> Result<Vec<EntraDevice>, VendorError> {
         let id = &self.seen(cx, who)?.id;
+        let his = |device: &EntraDevice| {
+            if as_owner {
+                device.owners().any(|one| one == id)
+            } else {
+                device.users().any(|one| one == id)
+            }
+        };
         Ok(self
             .devices
             .iter_at(cx.as_of)
             .map(|(_, device)| device)
-            .filter(|device| device.user == *id)
+            .filter(|device| his(device))
             .cloned()
             .collect())
     }

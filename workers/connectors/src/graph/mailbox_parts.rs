@@ -91,6 +91,7 @@ impl Api {
                     enabled: flag_in(&row["Enabled"]).unwrap_or(true),
                     hidden: !shown.contains(&id),
                     sends_on,
+                    original: row.clone(),
                     id,
                 })
             })

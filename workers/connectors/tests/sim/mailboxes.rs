@@ -1,10 +1,11 @@
 //! Mailboxes and what hangs on them.
 
-use crate::stage::{Stage, id};
+use crate::stage::{Stage, T0, id};
 use offboard_connectors::{
     Attached, Attachment, AutomaticReply, Direction, ForwardTo, Forwarding, MailboxChange, MailboxRight, MobileWipe,
 };
 use offboard_domain::FaultClass;
+use offboard_sim::world::model::{Event, Recurrence, Until};
 use offboard_sim::world::{Cruelty, Effect};
 use std::collections::BTreeSet;
 
@@ -42,6 +43,13 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
     }
     let after = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
     assert!(after.hidden && after.holds.litigation && after.holds.any());
+    assert_eq!(after.holds.litigation_days, Some(90));
+    s.mailboxes()
+        .set(&mut call, &who, &MailboxChange::Hold { days: None })
+        .await
+        .unwrap();
+    let unlimited = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
+    assert_eq!(unlimited.holds.litigation_days, None, "the shorter one is lifted");
     assert_eq!(
         after.forwarding,
         Forwarding {
@@ -178,7 +186,7 @@ async fn rules_go_hidden_ones_too_and_exchanges_own_stay() {
     assert_eq!(
         rules
             .iter()
-            .filter(|r| matches!(r, Attached::Rule(r) if r.hidden && r.sends_on))
+            .filter(|r| matches!(r, Attached::Rule(r) if r.hidden && r.sends_on && !r.original["ForwardTo"].is_null()))
             .count(),
         1
     );
@@ -267,6 +275,47 @@ async fn a_phone_loses_the_account_and_then_its_partnership() {
         .await
         .unwrap();
     assert!(matches!(found.as_slice(), [Attached::MobileDevice(p)] if !p.can_wipe_account));
+}
+
+#[tokio::test]
+async fn a_series_goes_over_whole_and_one_that_is_over_is_left_alone() {
+    let s = Stage::kind().await;
+    let (who, successor) = (id(&s.cast.plain), id(&s.cast.chief));
+    let mut call = s.writing();
+    // Ten weeks, once two years ago and once from now on.
+    let ten_weeks = |name: &str, start_ms: i64| Event {
+        id: name.to_owned(),
+        subject: name.to_owned(),
+        start_ms,
+        end_ms: start_ms + 3_600_000,
+        organiser: true,
+        attendees: vec!["somebody@elsewhere.example".to_owned()],
+        recurrence: Some(Recurrence::weekly(start_ms, Until::Count(10))),
+        transaction_id: None,
+    };
+    let (over, to_come) = (ten_weeks("over", T0 - 730 * 86_400_000), ten_weeks("to-come", T0 - 7 * 86_400_000));
+    s.arrange(|t| {
+        let mailbox = t.mailboxes.edit(&who.0, T0).unwrap();
+        mailbox.events = vec![over, to_come.clone()];
+    });
+    let found = s
+        .mailboxes()
+        .attached(&mut call, &who, &Attachment::Meetings)
+        .await
+        .unwrap();
+    let [Attached::Meeting(meeting)] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert!(meeting.series && meeting.id.0 == "to-come");
+    let change = MailboxChange::HandOverMeeting {
+        meeting: meeting.clone(),
+        to: successor.clone(),
+    };
+    s.mailboxes().set(&mut call, &who, &change).await.unwrap();
+    let anew = s.truth(|t| t.mailboxes.get(&successor.0).unwrap().events.last().unwrap().clone());
+    assert_eq!((anew.subject.as_str(), anew.start_ms), ("to-come", to_come.start_ms));
+    assert_eq!(anew.recurrence, to_come.recurrence);
+    assert!(anew.recurrence.is_some());
 }
 
 #[tokio::test]

@@ -163,7 +163,10 @@ fn apply(s: &mut State, change: &MailboxChange, now_ms: i64) {
     let Some(mailbox) = &mut s.mailbox else { return };
     match change {
         MailboxChange::BlockProtocols => s.attached.retain(|a| !matches!(a, Attached::Protocol { .. })),
-        MailboxChange::Hold { .. } => mailbox.holds.litigation = true,
+        MailboxChange::Hold { days } => {
+            mailbox.holds.litigation = true;
+            mailbox.holds.litigation_days = days.map(i64::from);
+        }
         MailboxChange::Hide => mailbox.hidden = true,
         MailboxChange::AutomaticReply { text } => {
             let wrapped = format!("<html><body><div>{text}\r\n</div></body></html>");
@@ -263,6 +266,16 @@ impl Devices for Fake {
             created_ms: Some(ACTION_MS),
         };
         Ok(keys.unwrap_or_default().into_iter().map(key).collect())
+    }
+
+    async fn used_by_another(&self, call: &mut Call, device: &DeviceRef, id: &ObjectId) -> Answer<bool> {
+        self.read(call, "users of a device", |s| {
+            s.devices.get(&row(device)).is_some_and(|d| match &d.managed {
+                Some(managed) => managed.user_id.as_ref() != Some(id),
+                None => d.used_by_another,
+            })
+        })
+        .await
     }
 
     async fn act(&self, call: &mut Call, device: &DeviceRef, action: DeviceAction) -> Answer<()> {

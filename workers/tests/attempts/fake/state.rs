@@ -32,6 +32,8 @@ pub(crate) struct DeviceRow {
     pub(crate) object: Option<DeviceObject>,
     pub(crate) autopilot: Option<Autopilot>,
     pub(crate) keys: Vec<(String, String)>,
+    /// Whether another account is registered on it.
+    pub(crate) used_by_another: bool,
     /// When an order reaches it, is done, and its record goes.
     pub(crate) schedule: Vec<(i64, &'static str)>,
 }
@@ -145,6 +147,7 @@ pub(crate) fn device(id: &str, owner: Owner) -> DeviceRow {
             assigned: true,
         }),
         keys: vec![(format!("k-{id}"), format!("{CANARY}-recovery-{id}"))],
+        used_by_another: false,
         schedule: Vec::new(),
     }
 }
@@ -184,6 +187,7 @@ impl State {
                 enabled: true,
                 hidden,
                 sends_on: true,
+                original: serde_json::json!({"ForwardTo": [format!("{CANARY}@private.example")]}),
             })
         };
         let phone = |id: &str, can_wipe_account| {

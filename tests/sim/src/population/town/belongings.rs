@@ -6,7 +6,7 @@ use super::{DAY_MS, DeviceSpec, PersonSpec, Town};
 use crate::world::Dice;
 use crate::world::model::{
     AutoReply, Autopilot, BitlockerKey, DeviceOwner, EntraDevice, Event, Folder, InboxRule, Mailbox, ManagedDevice,
-    ManagementState, Mobile, PROTOCOLS, Person, Reach,
+    ManagementState, Mobile, PROTOCOLS, Person, Reach, Recurrence, Until,
 };
 
 impl Town<'_> {
@@ -55,7 +55,7 @@ impl Town<'_> {
                 end_ms: start_ms + DAY_MS / 24,
                 organiser: true,
                 attendees: attendees.iter().map(|one| (*one).to_owned()).collect(),
-                recurring,
+                recurrence: recurring.then(|| Recurrence::weekly(start_ms, Until::NoEnd)),
                 transaction_id: None,
             });
         });
@@ -138,6 +138,8 @@ impl Town<'_> {
                 os,
                 owner: spec.owner,
                 user: person.to_owned(),
+                more_users: BTreeSet::new(),
+                more_owners: BTreeSet::new(),
                 enabled: true,
                 synced: false,
                 laps: spec.keys.then(|| (format!("Laps-{}", dice.guid("laps", &id)), false)),

@@ -108,10 +108,16 @@ impl World {
         })
     }
 
-    /// Entra devices that a user registered.
-    pub fn list_registered_devices(&mut self, caller: &Caller, now_ms: i64, who: &str) -> Reply<Vec<EntraDevice>> {
+    /// Entra devices of which a user is registered as an owner, or as a user.
+    pub fn list_registered_devices(
+        &mut self,
+        caller: &Caller,
+        now_ms: i64,
+        who: &str,
+        as_owner: bool,
+    ) -> Reply<Vec<EntraDevice>> {
         self.gate(caller, now_ms, Op::ListOwned, who, |tenant, cx| {
-            tenant.list_registered_devices(cx, who)
+            tenant.list_registered_devices(cx, who, as_owner)
         })
     }
 
