@@ -10,13 +10,13 @@ use crate::script;
 use crate::transcript::{EPOCH, Transcript};
 use crate::trouble::{Fortune, Rates, Trouble};
 use crate::vendor::{Reached, Vendor};
+use offboard_connectors::graph::least_permissions;
 use offboard_domain::assignment::{Mode, Said};
+use offboard_domain::case::pool_params;
 use offboard_domain::departure::{Choices, Manner, Meetings, PersonRef};
 use offboard_domain::plan::plan;
 use offboard_domain::task::PlannedTask;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use offboard_connectors::graph::least_permissions;
-use offboard_domain::case::pool_params;
 use offboard_domain::{
     Area, Assignment, CaseId, Check, Departure, Digest, Facts, Fault, FaultClass, Kind, Lane, ObjectId, Policy,
     Subject, TenantId, Verdict, judge,
@@ -452,7 +452,10 @@ pub fn with_least_permissions(who: fn(&Cast) -> &String) -> Result<BTreeSet<Kind
             if let End::Refused(fault) = ended
                 && fault.class == FaultClass::Denied
             {
-                return Err(format!("{kind} lacks a permission for {}: {}", fault.attempted, fault.detail));
+                return Err(format!(
+                    "{kind} lacks a permission for {}: {}",
+                    fault.attempted, fault.detail
+                ));
             }
             ran.insert(kind);
         }

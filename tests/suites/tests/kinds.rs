@@ -43,7 +43,10 @@ fn every_kind_converges_after_death_at_any_await() {
     let idle: Vec<Kind> = writing.difference(&wrote).copied().collect();
     assert!(idle.is_empty(), "these had no effect on anybody: {idle:?}");
     let reading: Vec<Kind> = wrote.difference(&writing).copied().collect();
-    assert!(reading.is_empty(), "these only read, and changed something: {reading:?}");
+    assert!(
+        reading.is_empty(),
+        "these only read, and changed something: {reading:?}"
+    );
 }
 
 #[test]

@@ -26,11 +26,7 @@ impl Procedure for DisableDeviceObject {
     async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
         let device = device(job)?;
         let subject = job.account()?;
-        if job
-            .devices()?
-            .used_by_another(&mut job.call, &device, &subject)
-            .await?
-        {
+        if job.devices()?.used_by_another(&mut job.call, &device, &subject).await? {
             let detail = "somebody else uses the device; it was not disabled, decide by hand what becomes of it";
             return Err(job.fault(FaultClass::Blocked, detail));
         }

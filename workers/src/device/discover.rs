@@ -58,7 +58,10 @@ impl Procedure for DiscoverDevices {
         job.keep("snapshot.devices", &listed).await?;
         let owned = |owner: Owner| count(found.iter().filter(his).filter(|d| d.owner == owner).count());
         let facts = Facts::new()
-            .with("device_ids", ids(found.iter().filter(his).filter_map(|d| d.at.target())))
+            .with(
+                "device_ids",
+                ids(found.iter().filter(his).filter_map(|d| d.at.target())),
+            )
             .with("somebody_elses_ids", ids(&others))
             .with("company_count", owned(Owner::Company))
             .with("personal_count", owned(Owner::Personal))

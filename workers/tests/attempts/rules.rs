@@ -114,6 +114,61 @@ async fn the_last_administrator_keeps_his_role() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_role_that_he_could_activate_goes_too() {
+    for kind in [Kind::SnapshotAccess, Kind::RemoveDirectoryRoles] {
+        let (state, mut todo) = setting(kind);
+        todo.mode = Mode::ObserveOnly;
+        let said = Desk::new(state).once(&todo).await.said;
+        let Said::Observed { observation } = said else {
+            panic!("{kind}: {said:?}")
+        };
+        assert_eq!(
+            observation.facts.get("role_ids"),
+            Some(&list(&["ra-1", "re-1"])),
+            "{kind}"
+        );
+        assert_eq!(observation.facts.text("eligible_roles"), Some("read"), "{kind}");
+    }
+    let (desk, end) = changed(Kind::RemoveDirectoryRoles, |_| {}).await;
+    assert_eq!(
+        desk.writes(),
+        ["remove ra-1 from u-leaver", "remove re-1 from u-leaver"]
+    );
+    assert_eq!(fact(&end, "eligible_roles"), Fact::from("read"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_licence_for_eligible_roles_there_are_none_and_the_facts_say_why() {
+    let unlicensed = |s: &mut State| s.eligible_roles_licensed = false;
+    let (desk, end) = changed(Kind::RemoveDirectoryRoles, unlicensed).await;
+    assert_eq!(fact(&end, "eligible_roles"), Fact::from("not licensed"));
+    assert_eq!(desk.writes(), ["remove ra-1 from u-leaver"]);
+    let (desk, snapshot) = changed(Kind::SnapshotAccess, unlicensed).await;
+    assert_eq!(fact(&snapshot, "eligible_roles"), Fact::from("not licensed"));
+    assert_eq!(fact(&snapshot, "role_ids"), list(&["ra-1"]));
+    let artifact = &desk.reports.last().unwrap().artifacts[0];
+    let bytes = desk.context.store.get(artifact.digest).await.unwrap();
+    let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(whole["eligible_roles"], "not licensed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_successor_keeps_what_he_holds_on_the_leavers_mailbox_and_calendar() {
+    let (desk, end) = changed(Kind::RemoveDelegations, |_| {}).await;
+    assert_eq!(fact(&end, "delegations"), list(&[]));
+    let mut did = desk.writes();
+    did.sort();
+    let detached = |key: &str| format!("detach {key} of {LEAVER}");
+    let keys = [
+        "calendar.from.u-other",
+        "calendar.to.u-other",
+        "full_access.to.u-other",
+        "send_as.from.u-other",
+    ];
+    assert_eq!(did, keys.map(detached));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_default_phone_goes_last() {
     let (desk, _) = changed(Kind::RemoveAuthMethods, |_| {}).await;
     assert_eq!(desk.writes().last().unwrap(), "remove phone-1 from u-leaver");
@@ -347,7 +402,11 @@ async fn the_pool_s_numbers_are_compared_and_waited_for() {
         panic!("{end:?}")
     };
     assert!(why.contains("others moved"), "{why}");
-    assert_eq!(fact(&end, "freed_sku_ids"), list(&["e3", "flow", "visio"]), "the account says so");
+    assert_eq!(
+        fact(&end, "freed_sku_ids"),
+        list(&["e3", "flow", "visio"]),
+        "the account says so"
+    );
     assert_eq!(desk.now().0, 30 * 60_000);
     // A snapshot that counted nothing leaves nothing to compare.
     let (state, mut todo) = setting(Kind::ProvePool);
@@ -415,7 +474,11 @@ async fn a_device_that_somebody_else_uses_is_recorded_and_left_alone() {
     })
     .await;
     let End::Found(_, finds) = end else { panic!("{end:?}") };
-    assert!(finds.iter().any(|f| f.object.0 == "o-joined" && f.kind == Kind::DisableDeviceObject));
+    assert!(
+        finds
+            .iter()
+            .any(|f| f.object.0 == "o-joined" && f.kind == Kind::DisableDeviceObject)
+    );
     // Given to somebody else after the discovery: a person decides.
     let (desk, end) = changed(Kind::DisableDeviceObject, |s| {
         let row = s.devices.get_mut("m-company").unwrap();
@@ -612,7 +675,10 @@ async fn snapshots_are_artifacts_and_hold_the_whole() {
         assert!(whole.as_object().is_some_and(|o| o.len() >= 3));
         if kind == Kind::SnapshotMailbox {
             // Once the rule is gone, this alone tells where it sent.
-            assert_eq!(whole["rules"][0]["original"]["ForwardTo"][0], format!("{CANARY}@private.example"));
+            assert_eq!(
+                whole["rules"][0]["original"]["ForwardTo"][0],
+                format!("{CANARY}@private.example")
+            );
         }
     }
 }

@@ -108,10 +108,7 @@ pub(super) const PROVE_POOL: KindSpec = KindSpec {
         not_applicable: &[],
         satisfied: Cond::Any(&[
             Cond::True("pool_agrees"),
-            Cond::All(&[
-                Cond::True("released"),
-                Cond::AtLeast("pool_waited_ms", POOL_WITHIN_MS),
-            ]),
+            Cond::All(&[Cond::True("released"), Cond::AtLeast("pool_waited_ms", POOL_WITHIN_MS)]),
         ]),
         blocked: &[],
     },

@@ -214,13 +214,7 @@ impl Tenant {
                 None => device.users().chain(device.owners()).any(|one| one != device.user),
             };
             if colleagues && !enabled {
-                self.harm(
-                    cx.now,
-                    cx.actor(),
-                    Harm::ColleaguesDeviceDisabled,
-                    &device.user,
-                    id,
-                );
+                self.harm(cx.now, cx.actor(), Harm::ColleaguesDeviceDisabled, &device.user, id);
             }
         }
         Ok(())

@@ -114,7 +114,10 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
 /// the same permissions at all of them, so the tenant's root site will do. None
 /// when Graph does not say where that is, or there is no token for it.
 async fn sharepoint_roles(api: &Api, call: &mut Call) -> Option<BTreeSet<String>> {
-    let ask = Ask::get(Path::at("sites").then("root").select("id,webUrl"), permission::READ_SITES);
+    let ask = Ask::get(
+        Path::at("sites").then("root").select("id,webUrl"),
+        permission::READ_SITES,
+    );
     let root = api.send(call, &ask).await.ok()?.body;
     let address = site_address(root["webUrl"].as_str()?)?;
     let token = api.token(call, &Service::Site(address)).await.ok()?;

@@ -39,9 +39,7 @@ fn counted(pattern: &Value, start: Date, count: i64) -> Option<Date> {
         "weekly" => weekly(pattern, start, count, interval),
         "absoluteMonthly" | "relativeMonthly" => monthly(pattern, start, count, first_month, interval),
         "absoluteYearly" | "relativeYearly" => {
-            let month = pattern["month"]
-                .as_i64()
-                .filter(|m| (1..=MONTHS_IN_YEAR).contains(m))?;
+            let month = pattern["month"].as_i64().filter(|m| (1..=MONTHS_IN_YEAR).contains(m))?;
             let first_month = i64::from(start.year()) * MONTHS_IN_YEAR + month - 1;
             let step = interval.checked_mul(MONTHS_IN_YEAR)?;
             monthly(pattern, start, count, first_month, step)
@@ -71,7 +69,10 @@ fn weekly(pattern: &Value, start: Date, count: i64, interval: i64) -> Option<Dat
     let mut left = count;
     for nth in 0..=count {
         for offset in &offsets {
-            let day = after(first_week, nth.checked_mul(interval)?.checked_mul(DAYS_IN_WEEK)? + offset)?;
+            let day = after(
+                first_week,
+                nth.checked_mul(interval)?.checked_mul(DAYS_IN_WEEK)? + offset,
+            )?;
             if day >= start {
                 left -= 1;
             }
@@ -151,7 +152,8 @@ mod tests {
     use serde_json::json;
 
     fn last(pattern: &Value, start: &str, count: i64) -> Option<String> {
-        let range = json!({"type": "numbered", "startDate": start, "endDate": "0001-01-01", "numberOfOccurrences": count});
+        let range =
+            json!({"type": "numbered", "startDate": start, "endDate": "0001-01-01", "numberOfOccurrences": count});
         last_day(&json!({"pattern": pattern, "range": range})).map(|day| day.to_string())
     }
 
@@ -162,23 +164,83 @@ mod tests {
         for (pattern, count, wanted) in [
             (json!({"type": "daily", "interval": 1}), 1, "2026-11-23"),
             (json!({"type": "daily", "interval": 3}), 5, "2026-12-05"),
-            (json!({"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]}), 10, "2027-01-25"),
-            (json!({"type": "weekly", "interval": 2, "daysOfWeek": ["friday", "monday"], "firstDayOfWeek": "monday"}), 3, "2026-12-07"),
+            (
+                json!({"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]}),
+                10,
+                "2027-01-25",
+            ),
+            (
+                json!({"type": "weekly", "interval": 2, "daysOfWeek": ["friday", "monday"], "firstDayOfWeek": "monday"}),
+                3,
+                "2026-12-07",
+            ),
             // What the week of the start had before it does not count; where the week begins decides which are skipped.
-            (json!({"type": "weekly", "interval": 2, "daysOfWeek": ["sunday", "tuesday"], "firstDayOfWeek": "monday"}), 3, "2026-12-08"),
-            (json!({"type": "weekly", "interval": 2, "daysOfWeek": ["sunday", "tuesday"], "firstDayOfWeek": "sunday"}), 3, "2026-12-08"),
-            (json!({"type": "weekly", "interval": 2, "daysOfWeek": ["sunday", "tuesday"], "firstDayOfWeek": "sunday"}), 2, "2026-12-06"),
-            (json!({"type": "weekly", "interval": 2, "daysOfWeek": ["sunday", "tuesday"], "firstDayOfWeek": "monday"}), 2, "2026-11-29"),
-            (json!({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 23}), 3, "2027-01-23"),
-            (json!({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 5}), 1, "2026-12-05"),
-            (json!({"type": "absoluteMonthly", "interval": 3, "dayOfMonth": 31}), 2, "2027-02-28"),
-            (json!({"type": "relativeMonthly", "interval": 1, "daysOfWeek": ["monday"], "index": "last"}), 2, "2026-12-28"),
-            (json!({"type": "relativeMonthly", "interval": 1, "daysOfWeek": ["tuesday"], "index": "second"}), 1, "2026-12-08"),
-            (json!({"type": "relativeMonthly", "interval": 1, "daysOfWeek": weekdays, "index": "first"}), 2, "2027-01-01"),
-            (json!({"type": "absoluteYearly", "interval": 1, "dayOfMonth": 29, "month": 2}), 2, "2028-02-29"),
-            (json!({"type": "relativeYearly", "interval": 2, "daysOfWeek": ["thursday"], "index": "fourth", "month": 11}), 2, "2028-11-23"),
+            (
+                json!({"type": "weekly", "interval": 2, "daysOfWeek": ["sunday", "tuesday"], "firstDayOfWeek": "monday"}),
+                3,
+                "2026-12-08",
+            ),
+            (
+                json!({"type": "weekly", "interval": 2, "daysOfWeek": ["sunday", "tuesday"], "firstDayOfWeek": "sunday"}),
+                3,
+                "2026-12-08",
+            ),
+            (
+                json!({"type": "weekly", "interval": 2, "daysOfWeek": ["sunday", "tuesday"], "firstDayOfWeek": "sunday"}),
+                2,
+                "2026-12-06",
+            ),
+            (
+                json!({"type": "weekly", "interval": 2, "daysOfWeek": ["sunday", "tuesday"], "firstDayOfWeek": "monday"}),
+                2,
+                "2026-11-29",
+            ),
+            (
+                json!({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 23}),
+                3,
+                "2027-01-23",
+            ),
+            (
+                json!({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 5}),
+                1,
+                "2026-12-05",
+            ),
+            (
+                json!({"type": "absoluteMonthly", "interval": 3, "dayOfMonth": 31}),
+                2,
+                "2027-02-28",
+            ),
+            (
+                json!({"type": "relativeMonthly", "interval": 1, "daysOfWeek": ["monday"], "index": "last"}),
+                2,
+                "2026-12-28",
+            ),
+            (
+                json!({"type": "relativeMonthly", "interval": 1, "daysOfWeek": ["tuesday"], "index": "second"}),
+                1,
+                "2026-12-08",
+            ),
+            (
+                json!({"type": "relativeMonthly", "interval": 1, "daysOfWeek": weekdays, "index": "first"}),
+                2,
+                "2027-01-01",
+            ),
+            (
+                json!({"type": "absoluteYearly", "interval": 1, "dayOfMonth": 29, "month": 2}),
+                2,
+                "2028-02-29",
+            ),
+            (
+                json!({"type": "relativeYearly", "interval": 2, "daysOfWeek": ["thursday"], "index": "fourth", "month": 11}),
+                2,
+                "2028-11-23",
+            ),
         ] {
-            assert_eq!(last(&pattern, start, count).as_deref(), Some(wanted), "{pattern} × {count}");
+            assert_eq!(
+                last(&pattern, start, count).as_deref(),
+                Some(wanted),
+                "{pattern} × {count}"
+            );
         }
     }
 
@@ -191,9 +253,21 @@ mod tests {
             (&daily, "2026-11-23", COUNT_MAX + 1),
             (&json!({"type": "daily", "interval": 0}), "2026-11-23", 3),
             (&json!({"type": "daily", "interval": i64::MAX}), "2026-11-23", 3),
-            (&json!({"type": "weekly", "interval": 1, "daysOfWeek": []}), "2026-11-23", 3),
-            (&json!({"type": "weekly", "interval": 1, "daysOfWeek": ["someday"]}), "2026-11-23", 3),
-            (&json!({"type": "absoluteYearly", "interval": 1, "dayOfMonth": 1, "month": 13}), "2026-11-23", 3),
+            (
+                &json!({"type": "weekly", "interval": 1, "daysOfWeek": []}),
+                "2026-11-23",
+                3,
+            ),
+            (
+                &json!({"type": "weekly", "interval": 1, "daysOfWeek": ["someday"]}),
+                "2026-11-23",
+                3,
+            ),
+            (
+                &json!({"type": "absoluteYearly", "interval": 1, "dayOfMonth": 1, "month": 13}),
+                "2026-11-23",
+                3,
+            ),
             (&json!({"type": "lunar", "interval": 1}), "2026-11-23", 3),
         ] {
             assert_eq!(last(pattern, start, count), None, "{pattern}");

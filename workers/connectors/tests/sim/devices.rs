@@ -133,14 +133,24 @@ async fn whoever_joined_a_colleagues_device_does_not_use_it() {
     let listed = s.devices().of(&mut call, &technician).await.unwrap();
     let joined = listed.iter().find(|d| d.at.object.as_ref() == Some(&object)).unwrap();
     assert!(!joined.is_managed);
-    let ask = async |call: &mut Call, at: &DeviceRef, who: &ObjectId| s.devices().used_by_another(call, at, who).await.unwrap();
+    let ask = async |call: &mut Call, at: &DeviceRef, who: &ObjectId| {
+        s.devices().used_by_another(call, at, who).await.unwrap()
+    };
     assert!(ask(&mut call, &joined.at, &technician).await);
     assert!(!ask(&mut call, &laptop, &colleague).await);
 
     // Without a record of the management, whoever else is registered counts.
     s.arrange(|t| drop(t.managed_devices.remove(&laptop.managed.as_ref().unwrap().0, T0)));
     assert!(!ask(&mut call, &joined.at, &technician).await);
-    s.arrange(|t| drop(t.devices.edit(&object.0, T0).unwrap().more_users.insert(colleague.0.clone())));
+    s.arrange(|t| {
+        drop(
+            t.devices
+                .edit(&object.0, T0)
+                .unwrap()
+                .more_users
+                .insert(colleague.0.clone()),
+        )
+    });
     assert!(ask(&mut call, &joined.at, &technician).await);
     s.arrange(|t| {
         let row = t.devices.edit(&object.0, T0).unwrap();

@@ -205,7 +205,9 @@ async fn the_check_reads_what_is_granted_on_sharepoint_or_says_that_it_cannot() 
             key_pem: KEY.into(),
         });
         let findings = graph.check(&mut s.reading()).await;
-        findings.into_iter().find(|f| f.what.contains("Sites.FullControl.All on SharePoint"))
+        findings
+            .into_iter()
+            .find(|f| f.what.contains("Sites.FullControl.All on SharePoint"))
     };
     assert_eq!(told().await, None, "it is granted");
     s.arrange(|t| drop(t.apps.get_mut(ADMIN_APP).unwrap().sharepoint_roles.clear()));

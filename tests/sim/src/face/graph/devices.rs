@@ -109,7 +109,12 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                     device.users().collect()
                 };
                 all.into_iter()
-                    .map(|who| (who.to_owned(), json!({"@odata.type": "#microsoft.graph.user", "id": who})))
+                    .map(|who| {
+                        (
+                            who.to_owned(),
+                            json!({"@odata.type": "#microsoft.graph.user", "id": who}),
+                        )
+                    })
                     .collect()
             })
         }

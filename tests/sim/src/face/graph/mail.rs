@@ -299,7 +299,12 @@ fn recurrence(body: &Value) -> Result<Option<Recurrence>, VendorError> {
     }
     let until = match range["type"].as_str() {
         Some("noEnd") => Until::NoEnd,
-        Some("endDate") => Until::Date(range["endDate"].as_str().ok_or_else(|| bad("range.endDate"))?.to_owned()),
+        Some("endDate") => Until::Date(
+            range["endDate"]
+                .as_str()
+                .ok_or_else(|| bad("range.endDate"))?
+                .to_owned(),
+        ),
         Some("numbered") => {
             let count = range["numberOfOccurrences"].as_i64().filter(|count| *count > 0);
             Until::Count(count.ok_or_else(|| bad("range.numberOfOccurrences"))?)
@@ -314,7 +319,10 @@ fn recurrence(body: &Value) -> Result<Option<Recurrence>, VendorError> {
         index: text("index", "first"),
         day_of_month: number("dayOfMonth"),
         month: number("month"),
-        start_date: range["startDate"].as_str().ok_or_else(|| bad("range.startDate"))?.to_owned(),
+        start_date: range["startDate"]
+            .as_str()
+            .ok_or_else(|| bad("range.startDate"))?
+            .to_owned(),
         until,
         time_zone: range["recurrenceTimeZone"].as_str().unwrap_or("UTC").to_owned(),
     }))
