@@ -123,7 +123,7 @@ fn day_of(pattern: &Value, first: Date) -> Option<Date> {
         "second" => days.nth(1),
         "third" => days.nth(2),
         "fourth" => days.nth(3),
-        "last" => days.last(),
+        "last" => days.next_back(),
         _ => None,
     }
 }
