@@ -1,6 +1,7 @@
 //! `offboard list`.
 
 use super::Ctx;
+use crate::backends::is_shared;
 use crate::error::{CliError, Exit};
 use crate::out::columns;
 use crate::session::unexpected;
@@ -71,7 +72,7 @@ pub(super) fn table(cases: &[CaseSummary], now: Timestamp) -> Table {
 pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     let mut session = ctx.session(&config).await?;
-    if !session.is_served() {
+    if !session.is_served() && !is_shared(&config) {
         ctx.out.say("Nobody serves this folder, and the queue in memory went with the last who did; what it held is ordered again from the ledger.");
     }
     let answer = session.ask(Request::Dead { limit: DEAD_SHOWN }).await;

@@ -1,0 +1,123 @@
+//! Command lines of ours that stand in files: each is handed to the program's
+//! own parser.
+
+use crate::files::{read, root, under};
+use clap::Parser as _;
+use offboard_cli::args::{Cli, Command};
+
+/// Parses a command line without the program's name, as the program would.
+#[track_caller]
+pub(crate) fn accepted(args: &[String], at: &str) -> Command {
+    let line = std::iter::once("offboard".to_owned()).chain(args.iter().cloned());
+    Cli::try_parse_from(line)
+        .unwrap_or_else(|e| panic!("{at}: offboard {}\n{e}", args.join(" ")))
+        .command
+}
+
+/// A line as a shell splits it, up to where it redirects or goes on to another
+/// program.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '<' | '>' | '|' | '#' | ';' | '&') if word.is_none() => break,
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// What comes before the program's own arguments, in the forms that the pages use.
+const BEFORE: [&str; 4] = [
+    "deploy/offboard-dispatcher -- /usr/local/bin/offboard",
+    "exec dispatcher /usr/local/bin/offboard",
+    "run --rm -T clerk",
+    "run --rm clerk",
+];
+
+/// The arguments of every command of ours in a line of a code block, or in a
+/// span of code.
+fn of_line(line: &str) -> Option<Vec<String>> {
+    if let Some((_, after)) = BEFORE.iter().find_map(|b| line.split_once(b)) {
+        return Some(words(after)).filter(|w| !w.is_empty());
+    }
+    let line = line.trim_start();
+    let line = match line.strip_prefix("sudo -u ") {
+        Some(rest) => rest.split_once(' ')?.1,
+        None => line,
+    };
+    let rest = line.strip_prefix("offboard ")?;
+    Some(words(rest)).filter(|w| !w.is_empty())
+}
+
+/// Every command of ours in a page: in code blocks, fenced or indented by four,
+/// and in spans of code.
+fn of_page(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut prose = String::new();
+    let mut fenced = false;
+    let joined = text.replace("\\\n", " ");
+    for line in joined.lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        } else if fenced || line.starts_with("    ") {
+            found.extend(of_line(line));
+        } else {
+            prose.push_str(line);
+            prose.push('\n');
+        }
+    }
+    // A span may run over a line's end.
+    let spans: Vec<String> = prose
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|s| s.replace('\n', " "))
+        .collect();
+    found.extend(spans.iter().filter_map(|s| of_line(s)));
+    found
+}
+
+#[test]
+fn every_command_in_the_pages_is_one() {
+    let mut pages: Vec<_> = under(&root().join("deploy")).into_iter().collect();
+    pages.retain(|p| p.extension().is_some_and(|x| x == "md"));
+    pages.push("docs/operations.md".into());
+    let mut all = 0;
+    for page in pages {
+        for args in of_page(&read(&page)) {
+            // `offboard dispatcher`, `offboard COMMAND --help`: help is no mistake.
+            let placeholder = ["COMMAND", "FILE"].contains(&args[0].as_str());
+            if !placeholder {
+                accepted(&args, &page.display().to_string());
+            }
+            all += 1;
+        }
+    }
+    assert!(all > 50, "{all}");
+}
+
+#[test]
+fn a_command_that_is_none_would_be_found() {
+    let page = "a `offboard list --opne` b\n\n    sudo -u x offboard frobnicate\n\n```\nkubectl -n x exec deploy/offboard-dispatcher -- /usr/local/bin/offboard show\n```\n";
+    let found = of_page(page);
+    assert_eq!(found.len(), 3, "{found:?}");
+    for args in found {
+        let line = std::iter::once("offboard".to_owned()).chain(args.iter().cloned());
+        assert!(Cli::try_parse_from(line).is_err(), "{args:?}");
+    }
+    let spoken = of_page(
+        "`offboard cancel CASE --reason \"he stays\"`, and `offboard topology --vhost offboard >\ndefinitions.json`",
+    );
+    assert_eq!(spoken[0], ["cancel", "CASE", "--reason", "he stays"]);
+    assert_eq!(spoken[1], ["topology", "--vhost", "offboard"]);
+}
