@@ -152,9 +152,15 @@ fn every_command_is_one_and_every_role_is_there() {
                 assert_eq!(name, format!("worker-{}", its[0]));
                 areas.extend(its);
             }
-            Command::Dispatcher => drop(roles.insert("dispatcher")),
-            Command::Closer => drop(roles.insert("closer")),
-            Command::List { .. } => drop(roles.insert("clerk")),
+            Command::Dispatcher => {
+                roles.insert("dispatcher");
+            }
+            Command::Closer => {
+                roles.insert("closer");
+            }
+            Command::List { .. } => {
+                roles.insert("clerk");
+            }
             other => panic!("{name}: {other:?}"),
         }
         let check = texts_of_check(&service);

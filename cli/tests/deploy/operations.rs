@@ -78,7 +78,8 @@ fn every_trouble_has_its_section() {
 
 #[test]
 fn what_the_page_says_of_settings_is_so() {
-    let page = read("docs/operations.md").replace('\n', " ");
+    let page = read("docs/operations.md");
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
     let admission = offboard_runtime::config::Admission::default();
     assert!(page.contains(&format!(
         "each holds {} urgent and {} other attempts",
