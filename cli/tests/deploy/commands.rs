@@ -64,15 +64,20 @@ fn of_line(line: &str) -> Option<Vec<String>> {
 #[derive(Debug)]
 struct Quoted {
     args: Vec<String>,
-    /// In a sentence, where a command may be named without its arguments.
+    /// In a sentence, where a command may be named without its arguments, or
+    /// only its beginning.
     spoken: bool,
 }
 
 impl Quoted {
     fn is_one(&self) -> Result<(), clap::Error> {
-        let parsed = |args: &[String]| Cli::try_parse_from(std::iter::once("offboard").chain(args.iter().map(String::as_str)));
+        let parsed =
+            |args: &[String]| Cli::try_parse_from(std::iter::once("offboard").chain(args.iter().map(String::as_str)));
         match parsed(&self.args) {
-            Err(e) if self.spoken && e.kind() == ErrorKind::MissingRequiredArgument => {
+            Err(e)
+                if self.spoken
+                    && [ErrorKind::MissingRequiredArgument, ErrorKind::MissingSubcommand].contains(&e.kind()) =>
+            {
                 let mut help = self.args.clone();
                 help.push("--help".to_owned());
                 match parsed(&help) {
@@ -104,7 +109,11 @@ fn of_page(text: &str) -> Vec<Quoted> {
     }
     // A span may run over a line's end.
     let spans = prose.split('`').skip(1).step_by(2).map(|s| s.replace('\n', " "));
-    found.extend(spans.filter_map(|s| of_line(&s)).map(|args| Quoted { args, spoken: true }));
+    found.extend(
+        spans
+            .filter_map(|s| of_line(&s))
+            .map(|args| Quoted { args, spoken: true }),
+    );
     found
 }
 
@@ -119,7 +128,13 @@ fn every_command_in_the_pages_is_one() {
             // `offboard COMMAND --help`: any.
             if quoted.args[0] != "COMMAND" {
                 let why = quoted.is_one();
-                assert!(why.is_ok(), "{}: {:?}\n{}", page.display(), quoted.args, why.unwrap_err());
+                assert!(
+                    why.is_ok(),
+                    "{}: {:?}\n{}",
+                    page.display(),
+                    quoted.args,
+                    why.unwrap_err()
+                );
             }
             all += 1;
         }
