@@ -1,6 +1,7 @@
 //! The engine of a working folder, wherever it runs: in the process that
 //! serves the folder, or, when nobody does, here.
 
+use crate::backends::is_shared;
 use crate::embedded::{Opened, socket};
 use crate::error::{CliError, Exit};
 use offboard_dispatcher::control::{self, CaseSummary, Client, Request, Response};
@@ -24,6 +25,9 @@ pub enum Session {
     Served(Box<Client>),
     /// Nobody does; it is open here.
     Alone(Box<Opened>),
+    /// Its servers are open here; whether somebody dispatches is seen by what
+    /// comes of it.
+    Shared(Box<Opened>),
 }
 
 impl Session {
@@ -42,6 +46,7 @@ impl Session {
                 return Ok(Self::Served(Box::new(client)));
             }
             match Opened::idle(config, clock.clone()).await {
+                Ok(opened) if is_shared(config) => return Ok(Self::Shared(Box::new(opened))),
                 Ok(opened) => return Ok(Self::Alone(Box::new(opened))),
                 Err(error) if error.is_held() && Instant::now() < until => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(error) => return Err(error),
@@ -55,6 +60,12 @@ impl Session {
         matches!(self, Self::Served(_))
     }
 
+    /// Whether it is sure that nobody carries out what is asked here.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self, Self::Alone(_))
+    }
+
     /// Asks; what was refused or failed is an error.
     ///
     /// # Errors
@@ -62,7 +73,7 @@ impl Session {
     pub async fn ask(&mut self, request: Request) -> Result<Response, CliError> {
         let response = match self {
             Self::Served(client) => client.call(&request).await?,
-            Self::Alone(opened) => control::handle(&opened.engine, request).await,
+            Self::Alone(opened) | Self::Shared(opened) => control::handle(&opened.engine, request).await,
         };
         refused(response)
     }
@@ -111,7 +122,7 @@ impl Session {
     /// [`CliError`] if it cannot be opened.
     pub fn store(&self, config: &Configuration) -> Result<Store, CliError> {
         match self {
-            Self::Alone(opened) => Ok(opened.engine.store().clone()),
+            Self::Alone(opened) | Self::Shared(opened) => Ok(opened.engine.store().clone()),
             Self::Served(_) => {
                 let offboard_runtime::config::StoreUrl::Folder(folder) = &config.engine.store;
                 Ok(Store::folder(folder)?)
@@ -126,7 +137,7 @@ impl Session {
     pub async fn close(self) -> Result<(), CliError> {
         match self {
             Self::Served(_) => Ok(()),
-            Self::Alone(opened) => Ok(opened.ledger.close().await?),
+            Self::Alone(opened) | Self::Shared(opened) => Ok(opened.ledger.close().await?),
         }
     }
 }

@@ -70,6 +70,20 @@ impl Engine {
         if done.is_err() {
             span.failed("refused");
         }
+        if accepted.is_none() {
+            // Somebody else owns the case: its story is known only now.
+            let read = match &done {
+                Ok(done) => done.case.traceparent.clone(),
+                // A link that is missing is no reason to hide why it was refused.
+                Err(_) => self
+                    .load(tenant, case)
+                    .await
+                    .ok()
+                    .flatten()
+                    .and_then(|h| h.case.traceparent),
+            };
+            span.link(read.as_deref());
+        }
         done.map(|done| done.case)
     }
 

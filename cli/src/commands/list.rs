@@ -1,7 +1,6 @@
 //! `offboard list`.
 
 use super::Ctx;
-use crate::backends::is_shared;
 use crate::error::{CliError, Exit};
 use crate::out::columns;
 use crate::session::unexpected;
@@ -72,7 +71,7 @@ pub(super) fn table(cases: &[CaseSummary], now: Timestamp) -> Table {
 pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     let mut session = ctx.session(&config).await?;
-    if !session.is_served() && !is_shared(&config) {
+    if session.is_idle() {
         ctx.out.say("Nobody serves this folder, and the queue in memory went with the last who did; what it held is ordered again from the ledger.");
     }
     let answer = session.ask(Request::Dead { limit: DEAD_SHOWN }).await;

@@ -6,7 +6,7 @@ use offboard_dispatcher::control::Request;
 
 pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
-    let config = ctx.config()?;
+    let config = ctx.config_of_order()?;
     let mut session = ctx.session(&config).await?;
     let view = session
         .case(Request::Retry {
@@ -15,7 +15,7 @@ pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>) -> Result
             by: by.clone(),
         })
         .await;
-    let served = session.is_served();
+    let idle = session.is_idle();
     session.close().await?;
     let view = view?;
     if ctx.out.is_json() {
@@ -23,7 +23,7 @@ pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>) -> Result
     }
     ctx.out
         .line(&format!("{by} ordered another try of case {}", view.case))?;
-    if !served {
+    if idle {
         ctx.out
             .say("Nobody serves this folder: `offboard serve` or `offboard run` goes on with it.");
     }

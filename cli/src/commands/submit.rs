@@ -12,11 +12,11 @@ use std::path::PathBuf;
 
 pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
-    let config = ctx.config()?;
+    let config = ctx.config_of_order()?;
     let read = intake::read(ctx.out, &config, files, tenant, &by, ctx.clock(&config)?.now())?;
     let mut session = ctx.session(&config).await?;
     let outcomes = submit(&mut session, &read).await;
-    let served = session.is_served();
+    let idle = session.is_idle();
     session.close().await?;
     let outcomes = outcomes?;
     if ctx.out.is_json() {
@@ -33,7 +33,7 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>)
             ctx.out.line(&line(&at.to_string(), outcome))?;
         }
         ctx.out.say(read.summary(&outcomes));
-        if !served {
+        if idle {
             ctx.out
                 .say("Nobody serves this folder: `offboard serve` or `offboard run` carries them out.");
         }

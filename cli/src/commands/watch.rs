@@ -66,7 +66,7 @@ impl Watch {
                 }
                 Err(error) => return Err(error),
             };
-            self.show(&cases, session.is_served())?;
+            self.show(&cases, session.is_idle())?;
             tokio::time::sleep(THROTTLE).await;
             session = self.wait(session, config, &mut seen).await?;
         }
@@ -89,14 +89,18 @@ impl Watch {
             }
             return Session::open(config, self.clock.clone()).await;
         }
-        session.close().await?;
+        if session.is_idle() {
+            session.close().await?;
+            tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
+            return Session::open(config, self.clock.clone()).await;
+        }
         tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
-        Session::open(config, self.clock.clone()).await
+        Ok(session)
     }
 
-    fn show(&mut self, cases: &[CaseSummary], served: bool) -> Result<(), CliError> {
+    fn show(&mut self, cases: &[CaseSummary], idle: bool) -> Result<(), CliError> {
         if !self.out.is_json() && self.term.is_term() {
-            return self.draw(cases, served);
+            return self.draw(cases, idle);
         }
         for case in cases {
             if self.last.get(&case.case) == Some(case) {
@@ -121,7 +125,7 @@ impl Watch {
         Ok(())
     }
 
-    fn draw(&mut self, cases: &[CaseSummary], served: bool) -> Result<(), CliError> {
+    fn draw(&mut self, cases: &[CaseSummary], idle: bool) -> Result<(), CliError> {
         let now = self.clock.now();
         let room = usize::from(self.term.size().0).saturating_sub(SPARE_LINES).max(1);
         let mut shown: Vec<CaseSummary> = cases.to_vec();
@@ -131,10 +135,10 @@ impl Watch {
         let sum = |f: fn(&CaseSummary) -> u32| cases.iter().map(f).sum::<u32>();
         let (settled, total) = (sum(|c| c.settled), sum(|c| c.total));
         let needs = cases.iter().filter(|c| !c.ended && c.needs > 0).count();
-        let who = if served {
-            style("served").green()
-        } else {
+        let who = if idle {
             style("nobody serves this folder").yellow()
+        } else {
+            style("served").green()
         };
         let mut lines = vec![format!(
             "{} {}  {settled}/{total} tasks  {} cases  {needs} need a person  {who}",

@@ -3,8 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
+#[path = "../offboard/account.rs"]
+mod account;
+mod chaos;
 mod people;
 mod stage;
+mod story;
 #[path = "../offboard/support.rs"]
 #[expect(
     dead_code,

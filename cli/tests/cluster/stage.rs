@@ -2,10 +2,11 @@
 //! through proxies that can cut them off, a folder for each role with only
 //! what that role may have, and the simulated world outside.
 
+use crate::account::Party;
 use crate::support::{CERTIFICATE, Credential, Folder, Running};
 use offboard_connectors::graph::thumbprint;
 use offboard_queue::rabbit::{CLOSER, DISPATCHER, WORKER};
-use offboard_servers::{Proxy, Rabbit, RabbitOptions, Redis, RedisOptions};
+use offboard_servers::{Disk, Proxy, Rabbit, RabbitOptions, Redis, RedisOptions};
 use offboard_sim::face::Simulator;
 use offboard_sim::population::{DeviceSpec, PersonSpec, Town};
 use offboard_sim::world::{Cruelty, World, catalogue, model::GroupKind};
@@ -22,6 +23,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) const SCALE: u32 = 150;
 /// Every so manieth leaver has a company laptop, which is wiped: once.
 const LAPTOP_EVERY: usize = 10;
+/// Room for the ledger of thousands of departures and for a rewrite of its log.
+const DISK_MIB: u32 = 1_024;
 
 /// How large it is.
 #[derive(Debug, Clone, Copy)]
@@ -43,15 +46,17 @@ pub(crate) struct Client {
 pub(crate) struct Stage {
     pub(crate) folder: Folder,
     pub(crate) clients: Vec<Client>,
-    _rabbit: Rabbit,
-    _redis: Redis,
+    rabbit: Mutex<Rabbit>,
+    redis: Mutex<Redis>,
     pub(crate) to_rabbit: Proxy,
     pub(crate) to_redis: Proxy,
     world: Arc<Mutex<World>>,
     _simulator: Simulator,
+    /// What the ledger keeps its data on. Removed last.
+    pub(crate) disk: Disk,
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
@@ -101,16 +106,22 @@ impl Stage {
             ..RabbitOptions::default()
         })
         .unwrap();
-        let redis = Redis::start(&RedisOptions::default()).unwrap();
+        let disk = Disk::mount(DISK_MIB).unwrap();
+        let redis = Redis::start(&RedisOptions {
+            data: Some(disk.path().to_owned()),
+            ..RedisOptions::default()
+        })
+        .unwrap();
         let stage = Self {
             to_rabbit: Proxy::to(rabbit.port()).unwrap(),
             to_redis: Proxy::to(redis.port()).unwrap(),
             folder,
             clients,
-            _rabbit: rabbit,
-            _redis: redis,
+            rabbit: Mutex::new(rabbit),
+            redis: Mutex::new(redis),
             world,
             _simulator: simulator,
+            disk,
         };
         for (role, user) in [("dispatcher", DISPATCHER), ("worker", WORKER), ("closer", CLOSER)] {
             stage.role_folder(role, user);
@@ -122,6 +133,14 @@ impl Stage {
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn rabbit(&self) -> MutexGuard<'_, Rabbit> {
+        self.rabbit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn redis(&self) -> MutexGuard<'_, Redis> {
+        self.redis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn role_folder(&self, role: &str, user: &str) {
@@ -160,6 +179,35 @@ prefetch = 8
         self.folder.start_with(&["-C", &dir, role], secrets)
     }
 
+    /// The same in an environment of its own.
+    pub(crate) fn start_with(&self, role: &str, change: impl FnOnce(&mut Command)) -> Running {
+        let dir = format!("roles/{role}");
+        self.folder.start_with(&["-C", &dir, role], |command| {
+            secrets(command);
+            change(command);
+        })
+    }
+
+    /// Lets every process send its traces and metrics to a collector.
+    pub(crate) fn watched_by(&self, endpoint: &str) {
+        let home = self.folder.path();
+        let roles = ["dispatcher", "worker", "closer"].map(|r| home.join("roles").join(r));
+        for dir in roles.iter().map(PathBuf::as_path).chain([home]) {
+            let path = dir.join("offboard.toml");
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}\n[telemetry]\notlp = \"{endpoint}\"\n")).unwrap();
+        }
+    }
+
+    /// Runs a command in an environment of its own.
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> crate::support::Ran {
+        self.folder.run_with(args, |command| {
+            secrets(command);
+            change(command);
+        })
+    }
+
     /// Runs a command as a person would, with the rights of a dispatcher.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> crate::support::Ran {
@@ -190,12 +238,31 @@ prefetch = 8
     /// What each case is, by its id.
     #[track_caller]
     pub(crate) fn cases(&self) -> BTreeMap<String, Value> {
-        let listed = self.run(&["list", "--json"]).expect(0).json();
-        let cases = listed.as_array().unwrap().clone();
-        cases
-            .into_iter()
-            .map(|c| (c["case"].as_str().unwrap().to_owned(), c))
-            .collect()
+        by_id(&self.run(&["list", "--json"]).expect(0).json())
+    }
+
+    /// [`Stage::cases`], when the servers may be away this moment.
+    pub(crate) fn cases_if_there(&self) -> Option<BTreeMap<String, Value>> {
+        let ran = self.run(&["list", "--json"]);
+        (ran.code == Some(0)).then(|| by_id(&ran.json()))
+    }
+}
+
+fn by_id(listed: &Value) -> BTreeMap<String, Value> {
+    let cases = listed.as_array().unwrap().iter();
+    cases
+        .map(|c| (c["case"].as_str().unwrap().to_owned(), c.clone()))
+        .collect()
+}
+
+impl<'a> From<&'a Client> for Party<'a> {
+    fn from(client: &'a Client) -> Self {
+        Self {
+            directory: &client.directory,
+            leavers: &client.leavers,
+            laptops: &client.laptops,
+            successor: &client.successor,
+        }
     }
 }
 

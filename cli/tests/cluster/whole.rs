@@ -1,7 +1,8 @@
 //! Departures through three processes, and what each of them may not do.
 
-use crate::stage::{Size, Stage};
-use offboard_sim::world::Effect;
+use crate::account::{Party, nothing_lost, nothing_twice};
+use crate::stage::{Size, Stage, now_ms};
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,31 +41,11 @@ async fn departures_go_through_three_processes_to_evidence_that_verifies() {
     for case in stage.cases().keys() {
         stage.run(&["verify", case]).expect(0);
     }
-    nothing_twice(&stage);
+    let parties: Vec<Party<'_>> = stage.clients.iter().map(Into::into).collect();
+    nothing_lost(&stage.folder, &stage.cases(), &BTreeSet::new(), &parties, "");
+    nothing_twice(&mut stage.world(), now_ms(), &parties, "");
     for role in roles {
         role.signal("TERM");
         role.wait().expect(0);
     }
-}
-
-/// The world's own account: nobody came to harm, and each laptop was told once
-/// to wipe itself.
-fn nothing_twice(stage: &Stage) {
-    let world = stage.world();
-    assert!(world.violations().is_empty(), "{:?}", world.violations());
-    let mut wiped: Vec<&str> = world
-        .journal()
-        .iter()
-        .filter(|entry| entry.effect == Effect::WipeOrdered)
-        .map(|entry| entry.object.as_str())
-        .collect();
-    wiped.sort_unstable();
-    let mut laptops: Vec<&str> = stage
-        .clients
-        .iter()
-        .flat_map(|c| &c.laptops)
-        .map(String::as_str)
-        .collect();
-    laptops.sort_unstable();
-    assert_eq!(wiped, laptops);
 }

@@ -212,6 +212,10 @@ impl Devices for Noop {
         Ok(Vec::new())
     }
 
+    async fn used_by_another(&self, _: &mut Call, _: &DeviceRef, _: &ObjectId) -> Answer<bool> {
+        Ok(false)
+    }
+
     async fn act(&self, _: &mut Call, _: &DeviceRef, _: DeviceAction) -> Answer<()> {
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! An absent program is an error that says what to install; nothing is skipped.
 
 mod certificates;
+mod disk;
 mod http;
 mod process;
 mod proxy;
@@ -13,6 +14,7 @@ mod rabbit;
 pub mod redis;
 
 pub use certificates::{Certificate, Certificates};
+pub use disk::Disk;
 pub use process::{Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};

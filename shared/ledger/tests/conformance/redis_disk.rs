@@ -7,57 +7,15 @@ use crate::laws::ALL;
 use crate::pen::Pen;
 use crate::redis::{open, options};
 use offboard_ledger::{Appended, Ledger as _, LedgerError};
-use offboard_servers::Redis;
 use offboard_servers::redis::{Fsync, RedisOptions};
-use std::path::Path;
-use std::process::Command;
+use offboard_servers::{Disk, Redis};
 use std::time::{Duration, Instant};
 
 /// Room for some forty of the test's records.
-const SMALL: &str = "size=4m";
-const LARGE: &str = "size=64m";
+const SMALL_MIB: u32 = 4;
+const LARGE_MIB: u32 = 64;
 const BODY_BYTES: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A disk of that size, until it is dropped.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn mount() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        mount(folder.path(), SMALL);
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn grow(&self) {
-        mount(self.path(), &format!("remount,{LARGE}"));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
-        assert!(unmounted.unwrap().success());
-    }
-}
-
-fn mount(at: &Path, options: &str) {
-    let done = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-        .arg(at)
-        .output();
-    let done = done.expect("this test needs mount (Debian package 'mount')");
-    assert!(
-        done.status.success(),
-        "this test needs the right to mount a tmpfs: run it as root, in a container with --cap-add SYS_ADMIN; mount \
-         said: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-}
 
 fn server(disk: &Disk, fsync: Fsync) -> Redis {
     Redis::start(&RedisOptions {
@@ -70,7 +28,7 @@ fn server(disk: &Disk, fsync: Fsync) -> Redis {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_always_acknowledges_nothing_that_it_does_not_keep() {
-    let disk = Disk::mount();
+    let disk = Disk::mount(SMALL_MIB).unwrap();
     let mut server = server(&disk, Fsync::Always);
     let options = options(&server.url());
     let ledger = open(&options).await;
@@ -87,7 +45,7 @@ async fn a_full_disk_under_always_acknowledges_nothing_that_it_does_not_keep() {
     assert!(pen.version > 10, "it held some: {}", pen.version);
     assert!(refused.1.to_string().contains("may be repeated"), "{}", refused.1);
     server.wait_until_ended().unwrap();
-    disk.grow();
+    disk.resize(LARGE_MIB).unwrap();
     server.restart().unwrap();
     let ledger = open(&options).await;
     let records = pen.history(&*ledger).await;
@@ -104,7 +62,7 @@ async fn a_full_disk_under_always_acknowledges_nothing_that_it_does_not_keep() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_everysec_is_said_and_a_lost_tail_noticed() {
-    let disk = Disk::mount();
+    let disk = Disk::mount(SMALL_MIB).unwrap();
     let mut server = server(&disk, Fsync::EverySecond);
     let options = options(&server.url());
     let ledger = open(&options).await;
@@ -125,7 +83,7 @@ async fn a_full_disk_under_everysec_is_said_and_a_lost_tail_noticed() {
 
     // It dies before there is room again: what was acknowledged last was not kept.
     server.kill();
-    disk.grow();
+    disk.resize(LARGE_MIB).unwrap();
     server.restart().unwrap();
     let there = pen.history(&*open(&options).await).await.len() as u64;
     let goes_on = pen.draft(1, "goes on");

@@ -1,0 +1,108 @@
+//! The account at the end of an ordeal: what the evidence says, and what the
+//! outside world says truly happened.
+
+use crate::support::Folder;
+use offboard_domain::evidence;
+use offboard_runtime::keys::PublicKey;
+use offboard_sim::world::{Actor, Effect, World};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+/// Whatever was ordered has happened by then, in the simulated time.
+const SETTLED_AFTER_MS: i64 = 10 * 86_400_000;
+
+/// One client company whose people leave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Party<'a> {
+    /// Its directory's id.
+    pub(crate) directory: &'a str,
+    /// Who leaves.
+    pub(crate) leavers: &'a [String],
+    /// Company laptops of theirs, each to be wiped once.
+    pub(crate) laptops: &'a [String],
+    /// Who takes over.
+    pub(crate) successor: &'a str,
+}
+
+/// Every departure is one case, and every case is closed with exactly one
+/// piece of evidence, which verifies and tells of it. `cases` is what `list`
+/// says, `promised` what was called accepted.
+#[track_caller]
+pub(crate) fn nothing_lost(
+    folder: &Folder,
+    cases: &BTreeMap<String, Value>,
+    promised: &BTreeSet<String>,
+    parties: &[Party<'_>],
+    figures: &str,
+) {
+    let leavers: usize = parties.iter().map(|p| p.leavers.len()).sum();
+    assert_eq!(cases.len(), leavers, "{figures}");
+    assert!(promised.iter().all(|c| cases.contains_key(c)), "{figures}");
+    let pem = folder.run(&["keys", "export"]).expect(0).out;
+    let key = PublicKey::from_pem(&pem).unwrap();
+    let mut references = BTreeSet::new();
+    for (id, case) in cases {
+        assert_eq!(case["state"], "closed", "{figures}: {case}");
+        let tenant = case["tenant"].as_str().unwrap();
+        let files: Vec<PathBuf> = fs::read_dir(folder.path().join("evidence").join(tenant).join(id))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .filter(|p| p.to_str().unwrap().ends_with(".dsse.json"))
+            .collect();
+        let [file] = files.as_slice() else {
+            panic!("{figures}: {id} is sealed {} times: {files:?}", files.len())
+        };
+        let said = evidence::verify(&fs::read(file).unwrap(), key.verifying_key())
+            .unwrap_or_else(|wrong| panic!("{figures}: {}: {wrong}", file.display()))
+            .predicate;
+        let tells_of = (said.case.to_string(), said.tenant.to_string());
+        assert_eq!(tells_of, (id.clone(), tenant.to_owned()), "{figures}");
+        references.insert((tenant.to_owned(), said.request.reference.unwrap()));
+    }
+    assert_eq!(references.len(), leavers, "{figures}");
+}
+
+/// The world's own account: each laptop was told once to wipe itself, nobody
+/// came to harm, nobody but the leavers lost anything, and they lost it all.
+#[track_caller]
+pub(crate) fn nothing_twice(world: &mut World, now_ms: i64, parties: &[Party<'_>], figures: &str) {
+    world.advance(now_ms + SETTLED_AFTER_MS);
+    assert!(world.violations().is_empty(), "{figures}: {:?}", world.violations());
+    let leavers: BTreeSet<&str> = parties.iter().flat_map(|p| p.leavers).map(String::as_str).collect();
+    let successors: BTreeSet<&str> = parties.iter().map(|p| p.successor).collect();
+    let mut wiped: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut disabled: BTreeSet<&str> = BTreeSet::new();
+    let mut released: BTreeSet<&str> = BTreeSet::new();
+    for entry in world.journal() {
+        if !matches!(entry.actor, Actor::App { .. }) {
+            continue;
+        }
+        let ours = leavers.contains(entry.subject.as_str())
+            || (successors.contains(entry.subject.as_str()) && leavers.contains(entry.object.as_str()));
+        assert!(ours, "{figures}: {entry:?}");
+        match entry.effect {
+            Effect::WipeOrdered => *wiped.entry(&entry.object).or_default() += 1,
+            Effect::SignInDisabled => drop(disabled.insert(&entry.subject)),
+            Effect::LicenceRemoved => drop(released.insert(&entry.subject)),
+            Effect::SignInEnabled | Effect::UserDeleted => panic!("{figures}: {entry:?}"),
+            _ => {}
+        }
+    }
+    let laptops = parties.iter().flat_map(|p| p.laptops);
+    let once: BTreeMap<&str, u32> = laptops.map(|l| (l.as_str(), 1)).collect();
+    assert_eq!(wiped, once, "{figures}");
+    assert_eq!(
+        (disabled.len(), released.len()),
+        (leavers.len(), leavers.len()),
+        "{figures}"
+    );
+    for party in parties {
+        for (id, person) in world.tenant(party.directory).unwrap().people.iter() {
+            let leaves = leavers.contains(id);
+            assert_eq!(person.account_enabled, !leaves, "{figures}: {}", person.id);
+            assert_eq!(person.skus().is_empty(), leaves, "{figures}: {}", person.id);
+        }
+    }
+}
