@@ -24,12 +24,13 @@ use tokio::sync::watch;
 pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// How many tenants the departures are spread over.
-const TENANTS: usize = 20;
+pub(crate) const TENANTS: usize = 20;
 
 /// Longest a run may take.
 const LONGEST: Duration = Duration::from_secs(900);
 
-fn tenant(n: usize) -> Result<TenantId, Failed> {
+/// The tenant of the n-th departure.
+pub(crate) fn tenant(n: usize) -> Result<TenantId, Failed> {
     Ok(TenantId::new(&format!("tenant-{}", n % TENANTS))?)
 }
 
