@@ -597,7 +597,10 @@ impl World {
     }
 
     pub(crate) async fn index(&self, tenant: &TenantId, id: CaseId) -> Option<IndexEntry> {
-        self.listed().await.into_iter().find(|e| (&e.tenant, e.case) == (tenant, id))
+        self.listed()
+            .await
+            .into_iter()
+            .find(|e| (&e.tenant, e.case) == (tenant, id))
     }
 
     pub(crate) async fn listed(&self) -> Vec<IndexEntry> {

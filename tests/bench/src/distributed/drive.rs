@@ -132,7 +132,11 @@ impl Team {
             let mut within = Duration::from_millis(200);
             // What gathered is taken together, so that orders are few.
             while let Some(said) = self.finisher()?.next(within)? {
-                let Said::Done { departures, tasks: of_it } = said else {
+                let Said::Done {
+                    departures,
+                    tasks: of_it,
+                } = said
+                else {
                     return Err("a cut was not asked for".into());
                 };
                 done += departures;
