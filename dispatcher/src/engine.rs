@@ -132,6 +132,12 @@ pub enum EngineError {
     },
 }
 
+/// Whether a loop was told to stop; it was, too, when nobody is left who could
+/// tell it.
+pub(crate) fn told(stop: &watch::Receiver<bool>) -> bool {
+    *stop.borrow() || stop.has_changed().is_err()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -247,13 +253,12 @@ impl Engine {
     }
 
     /// The tenant's gates, from memory if they were read before.
+    /// Who does not own its cases hears of no change, and reads them anew.
     pub(crate) async fn shut(&self, tenant: &TenantId) -> Result<Arc<Shut>, LedgerError> {
-        if let Some(known) = lock(&self.shut).get(tenant) {
+        if let Some(known) = lock(&self.shut).get(tenant).filter(|_| self.owns(tenant)) {
             return Ok(known.clone());
         }
-        let read = Arc::new(self.ledger.gates(tenant, Vec::new()).await?);
-        lock(&self.shut).insert(tenant.clone(), read.clone());
-        Ok(read)
+        Ok(self.read_shut(tenant).await?.0)
     }
 
     /// The tenant's gates as the ledger has them now, and whether they are
@@ -287,6 +292,12 @@ impl Engine {
     /// accepted under.
     pub fn reconfigure(&self, tenants: &Tenants) {
         self.tenants.replace((*tenants.all()).clone());
+    }
+
+    /// From now on at most so much may be in flight. What is in flight already
+    /// is not disturbed.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.admission.set_limits(limits);
     }
 
     pub(crate) async fn shut_more(
@@ -346,6 +357,8 @@ impl Engine {
     /// [`EngineError`] if the ledger cannot be read.
     pub async fn take_shard(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
         const PAGE: usize = 1_000;
+        // What was known of its gates when it was last owned may be old.
+        lock(&self.shut).retain(|tenant, _| tenant.shard(self.shards) != shard);
         self.set_owned(shard, true);
         let mut after = None;
         let mut taken = 0;
@@ -371,8 +384,9 @@ impl Engine {
         Ok(taken)
     }
 
-    /// Lets go of a shard: whatever is being decided is finished first, then
-    /// its cases leave memory. What is in flight is answered to the next owner.
+    /// Lets go of a shard: whatever is being decided is finished and published
+    /// first, then its cases leave memory. What is in flight is answered to the
+    /// next owner.
     pub async fn leave_shard(&self, shard: u16) {
         self.set_owned(shard, false);
         let ours: Vec<(CaseId, TenantId, Slot)> = {
@@ -381,11 +395,13 @@ impl Engine {
             ours.map(|(id, p)| (*id, p.tenant.clone(), p.slot.clone())).collect()
         };
         for (id, tenant, slot) in ours {
+            if let Err(error) = self.publish_left(&tenant, id, &slot).await {
+                tracing::warn!(case = %id, %error, "its next owner publishes what was ordered");
+            }
             let mut held = slot.lock().await;
             if let Some(Held { case, .. }) = held.take() {
                 self.admission.settle(&tenant, Credit::NONE, Some(&case), None);
             }
-            lock(&self.shut).remove(&tenant);
             drop(held);
             self.forget(id, &slot);
         }

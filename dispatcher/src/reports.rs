@@ -2,7 +2,7 @@
 //! is appended and published; a crash in between repeats the report, which is
 //! then recognised, and what that transition assigned is published again.
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -27,7 +27,7 @@ impl Engine {
     /// Takes reports until told to stop; then finishes those at hand.
     pub async fn take_reports(self: Arc<Self>, shard: u16, mut stop: watch::Receiver<bool>) {
         let queue = QueueName::Reports { shard };
-        while !*stop.borrow() {
+        while !told(&stop) {
             match self.queue.consume(&queue, CONCURRENT_REPORTS).await {
                 Ok(consumer) => {
                     if let Err(ended) = self.take_from(&queue, consumer, &mut stop).await {
@@ -36,7 +36,7 @@ impl Engine {
                 }
                 Err(error) => tracing::warn!(%error, "failed to subscribe to reports; trying again"),
             }
-            if !*stop.borrow() {
+            if !told(&stop) {
                 self.clock.sleep_until(self.clock.now().plus(RESUBSCRIBE_MS)).await;
             }
         }

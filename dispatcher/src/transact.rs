@@ -9,8 +9,8 @@ use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
-    Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record,
-    Refusal, TaskId, TenantId, Wake, WakeReason, decide, next,
+    Area, Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Lane, Mode,
+    Record, Refusal, System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
 use offboard_queue::{Message, QueueError, QueueName};
@@ -70,6 +70,20 @@ impl Engine {
         if done.is_err() {
             span.failed("refused");
         }
+        if accepted.is_none() {
+            // Somebody else owns the case: its story is known only now.
+            let read = match &done {
+                Ok(done) => done.case.traceparent.clone(),
+                // A link that is missing is no reason to hide why it was refused.
+                Err(_) => self
+                    .load(tenant, case)
+                    .await
+                    .ok()
+                    .flatten()
+                    .and_then(|h| h.case.traceparent),
+            };
+            span.link(read.as_deref());
+        }
         done.map(|done| done.case)
     }
 
@@ -92,6 +106,12 @@ impl Engine {
         }
         let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
+        // Its shard may have been left while this waited: nothing is held any more.
+        if !self.owns(tenant) {
+            drop(held);
+            self.forget(id, &slot);
+            return self.transact_for_owner(tenant, id, command, from).await;
+        }
         let credit = match from {
             CreditFrom::Reserve => self.admission.reserve(tenant),
             CreditFrom::Admitted(credit) => credit,
@@ -215,7 +235,7 @@ impl Engine {
             let opened = held.is_none();
             let places: Vec<(u64, Digest)> = append.records.iter().map(|r| (r.version, r.hash)).collect();
             match self.append(append).await? {
-                Appended::Done | Appended::Ours => {
+                written @ (Appended::Done | Appended::Ours) => {
                     let Decision {
                         mut case,
                         events,
@@ -225,16 +245,15 @@ impl Engine {
                         case.recorded(event, *version, *head);
                     }
                     metrics::happened(&events, &case);
-                    unpublished.extend(assigned_by(&events));
+                    // Whether it was this process that wrote it before, nobody
+                    // can tell: another owner who decides the same at the same
+                    // time makes the same records.
+                    let first = written == Appended::Done;
+                    let assigned = assigned_by(&events).into_iter();
+                    unpublished.extend(assigned.filter(|t| first || republishable(&case, *t)));
                     *held = Some(Held { case, key, unpublished });
-                    if !holds.is_empty() {
-                        let changes = holds
-                            .into_iter()
-                            .map(|(system, until)| GateChange {
-                                name: format!("hold/{system}"),
-                                until: Some(until),
-                            })
-                            .collect();
+                    let changes = holding(holds, &shut);
+                    if !changes.is_empty() {
                         self.shut_more(tenant, changes).await?;
                     }
                     self.changed();
@@ -350,7 +369,14 @@ impl Engine {
 
     /// What the ledger's index keeps of a case. Whoever does not own it lets
     /// the owner find it before all others.
-    fn index_of(&self, tenant: &TenantId, case: &Case, version: u64, head: Digest, gates: &Gates) -> IndexEntry {
+    pub(crate) fn index_of(
+        &self,
+        tenant: &TenantId,
+        case: &Case,
+        version: u64,
+        head: Digest,
+        gates: &Gates,
+    ) -> IndexEntry {
         let mut index = index_entry(tenant, case, version, head, gates);
         if !self.owns(tenant) {
             index.wake = Some(Wake::APPENDED);
@@ -366,6 +392,11 @@ impl Engine {
     pub(crate) async fn refresh(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
+        if !self.owns(tenant) {
+            drop(held);
+            self.forget(id, &slot);
+            return Ok(());
+        }
         let before = held.as_ref().map(|h| h.case.clone());
         match held.as_mut() {
             Some(h) => {
@@ -443,7 +474,9 @@ impl Engine {
         if held.is_some() {
             return Ok(());
         }
-        *held = self.load(tenant, id).await?;
+        if self.owns(tenant) {
+            *held = self.load(tenant, id).await?;
+        }
         let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
             drop(held);
             self.forget(id, &slot);
@@ -463,6 +496,7 @@ impl Engine {
         let now = self.clock.now();
         let next = next(case, now, &gates);
         self.timers.census.note(case, &next);
+        self.timers.rank(case.id, has_urgent_work(case));
         let mut timer = next.timer.map(|w| w.at);
         let weight = self.tenants.weight(tenant);
         for effect in next.effects {
@@ -541,6 +575,28 @@ impl Engine {
             expires_at: Some(assignment.start_by),
         }
     }
+}
+
+/// Whether something of it that machines do is to go through the urgent lane.
+fn has_urgent_work(case: &Case) -> bool {
+    let machines = case.tasks.values().filter(|t| t.kind().spec().area != Area::Person);
+    let mut open = machines.filter(|t| !t.is_settled());
+    open.any(|t| case.lane(t.kind()) == Lane::Urgent)
+}
+
+/// The gates that these vendors' requests shut. One that was asked to stay
+/// shut longer is not opened sooner.
+fn holding(holds: Vec<(System, Timestamp)>, shut: &BTreeMap<String, Timestamp>) -> Vec<GateChange> {
+    let gates = holds
+        .into_iter()
+        .map(|(system, until)| (format!("hold/{system}"), until));
+    gates
+        .filter(|(name, until)| shut.get(name).is_none_or(|known| known < until))
+        .map(|(name, until)| GateChange {
+            name,
+            until: Some(until),
+        })
+        .collect()
 }
 
 /// An order as its span calls it.

@@ -117,6 +117,7 @@ pub struct Case {
     pub evidence: Option<Digest>,
     /// The trace in which it was accepted.
     pub traceparent: Option<String>,
+    tasks_of: [u16; KINDS],
     open: [u16; KINDS],
     in_flight: [u16; KINDS],
     settled_at: [Timestamp; KINDS],
@@ -166,6 +167,7 @@ impl Case {
             tail_lost_at: None,
             evidence: None,
             traceparent: traceparent.clone(),
+            tasks_of: [0; KINDS],
             open: [0; KINDS],
             in_flight: [0; KINDS],
             settled_at: [at; KINDS],
@@ -179,6 +181,7 @@ impl Case {
             if self.tasks.contains_key(&planned.id) {
                 continue;
             }
+            self.tasks_of[planned.kind.index()] += 1;
             self.open[planned.kind.index()] += 1;
             let task = Task {
                 found_by,
@@ -482,6 +485,12 @@ impl Case {
         if matches!(self.state, CaseState::Closing | CaseState::Sealing) {
             self.state = CaseState::Active;
         }
+    }
+
+    /// Whether the case has a task of this kind.
+    #[must_use]
+    pub fn has(&self, kind: Kind) -> bool {
+        self.tasks_of[kind.index()] > 0
     }
 
     /// How many tasks of this kind are not settled.

@@ -114,6 +114,61 @@ async fn the_last_administrator_keeps_his_role() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_role_that_he_could_activate_goes_too() {
+    for kind in [Kind::SnapshotAccess, Kind::RemoveDirectoryRoles] {
+        let (state, mut todo) = setting(kind);
+        todo.mode = Mode::ObserveOnly;
+        let said = Desk::new(state).once(&todo).await.said;
+        let Said::Observed { observation } = said else {
+            panic!("{kind}: {said:?}")
+        };
+        assert_eq!(
+            observation.facts.get("role_ids"),
+            Some(&list(&["ra-1", "re-1"])),
+            "{kind}"
+        );
+        assert_eq!(observation.facts.text("eligible_roles"), Some("read"), "{kind}");
+    }
+    let (desk, end) = changed(Kind::RemoveDirectoryRoles, |_| {}).await;
+    assert_eq!(
+        desk.writes(),
+        ["remove ra-1 from u-leaver", "remove re-1 from u-leaver"]
+    );
+    assert_eq!(fact(&end, "eligible_roles"), Fact::from("read"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_licence_for_eligible_roles_there_are_none_and_the_facts_say_why() {
+    let unlicensed = |s: &mut State| s.eligible_roles_licensed = false;
+    let (desk, end) = changed(Kind::RemoveDirectoryRoles, unlicensed).await;
+    assert_eq!(fact(&end, "eligible_roles"), Fact::from("not licensed"));
+    assert_eq!(desk.writes(), ["remove ra-1 from u-leaver"]);
+    let (desk, snapshot) = changed(Kind::SnapshotAccess, unlicensed).await;
+    assert_eq!(fact(&snapshot, "eligible_roles"), Fact::from("not licensed"));
+    assert_eq!(fact(&snapshot, "role_ids"), list(&["ra-1"]));
+    let artifact = &desk.reports.last().unwrap().artifacts[0];
+    let bytes = desk.context.store.get(artifact.digest).await.unwrap();
+    let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(whole["eligible_roles"], "not licensed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_successor_keeps_what_he_holds_on_the_leavers_mailbox_and_calendar() {
+    let (desk, end) = changed(Kind::RemoveDelegations, |_| {}).await;
+    assert_eq!(fact(&end, "delegations"), list(&[]));
+    let mut did = desk.writes();
+    did.sort();
+    let detached = |key: &str| format!("detach {key} of {LEAVER}");
+    let keys = [
+        "calendar.from.u-other",
+        "calendar.to.u-other",
+        "full_access.to.u-other",
+        "send_as.from.u-other",
+    ];
+    assert_eq!(did, keys.map(detached));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_default_phone_goes_last() {
     let (desk, _) = changed(Kind::RemoveAuthMethods, |_| {}).await;
     assert_eq!(desk.writes().last().unwrap(), "remove phone-1 from u-leaver");

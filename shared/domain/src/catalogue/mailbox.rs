@@ -123,7 +123,8 @@ pub(super) const SET_AUTOMATIC_REPLY: KindSpec = KindSpec {
 };
 
 /// Facts: `forwarding` (is any set), `forwards_to_id`, `keeps_copy`.
-/// Parameter: `forward_to_id`; without it what there is gets removed.
+/// Parameter: `forward_to_id`; without it what there is gets removed, unless
+/// `forward_to_successor` says that it is wanted and nobody is there.
 pub(super) const SET_FORWARDING: KindSpec = KindSpec {
     name: "mailbox.set_forwarding",
     title: "Set or remove forwarding",
@@ -136,9 +137,16 @@ pub(super) const SET_FORWARDING: KindSpec = KindSpec {
                 Cond::HasParam("forward_to_id"),
                 Cond::IsParam("forwards_to_id", "forward_to_id"),
             ]),
-            Cond::All(&[Cond::Not(&Cond::HasParam("forward_to_id")), Cond::False("forwarding")]),
+            Cond::All(&[
+                Cond::Not(&Cond::HasParam("forward_to_id")),
+                Cond::Not(&Cond::HasParam("forward_to_successor")),
+                Cond::False("forwarding"),
+            ]),
         ]),
-        blocked: &[],
+        blocked: &[(
+            Cond::HasParam("forward_to_successor"),
+            "the mail is to go to the successor, and there is none; waive this, or cancel and hand the departure in with one under a new reference",
+        )],
     },
     controls: control::RETENTION,
     ..MAILBOX
@@ -213,7 +221,7 @@ pub(super) const HAND_OVER_MEETINGS: KindSpec = KindSpec {
         satisfied: Cond::Is("orphan_meetings", "none"),
         blocked: &[(
             Cond::Not(&Cond::HasParam("successor_id")),
-            "there is no successor to hand meetings to; name one",
+            "there is no successor to hand meetings to; waive this, or cancel and hand the departure in with one under a new reference",
         )],
     },
     closing: ClosingProof::Receipt("the meetings belong to the successor now, who may change them"),
@@ -292,7 +300,7 @@ pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
         satisfied: Cond::All(&[Cond::True("full_access"), Cond::True("send_as")]),
         blocked: &[(
             Cond::Not(&Cond::HasParam("successor_id")),
-            "there is no successor; name one",
+            "there is no successor; waive this, or cancel and hand the departure in with one under a new reference",
         )],
     },
     controls: control::RETENTION,

@@ -237,3 +237,19 @@ fn attempts_end_before_a_brokers_patience() {
         assert!(kind.spec().attempts > 0, "{kind}");
     }
 }
+
+/// See `docs/decisions/0012-what-a-plans-approval-covers.md`.
+#[test]
+fn irreversible_kinds_ask_for_themselves_but_for_what_can_be_set_up_again() {
+    let by_plan: Vec<Kind> = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|k| !k.spec().reversible && k.spec().approval != Approval::Own)
+        .collect();
+    let set_up_again = [
+        Kind::RemoveAuthMethods,
+        Kind::RemoveMobilePartnerships,
+        Kind::RetireDevice,
+    ];
+    assert_eq!(by_plan, set_up_again);
+}

@@ -75,6 +75,8 @@ effects! {
     UserDeleted = "user_deleted";
     /// A directory role taken away.
     RoleRemoved = "role_removed";
+    /// A directory role that was only eligible taken away.
+    EligibleRoleRemoved = "eligible_role_removed";
     /// An authentication method taken away.
     MethodRemoved = "method_removed";
     /// A delegated permission grant taken away.
@@ -129,6 +131,8 @@ effects! {
     SendOnBehalfGranted = "send_on_behalf_granted";
     /// Send-on-behalf taken; subject: the trustee, object: the mailbox.
     SendOnBehalfRemoved = "send_on_behalf_removed";
+    /// Access to a calendar taken; subject: the trustee, object: the mailbox.
+    CalendarAccessRemoved = "calendar_access_removed";
     /// A wipe of the mail account on a mobile device ordered.
     MobileWipeOrdered = "mobile_wipe_ordered";
     /// A mobile device acknowledged its wipe.

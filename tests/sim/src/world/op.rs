@@ -106,6 +106,10 @@ ops! {
     ListRoles = "list_roles", Directory, false, ["RoleManagement.Read.Directory", "RoleManagement.ReadWrite.Directory", "RoleManagement.Read.All", "Directory.Read.All"];
     /// Remove a directory role assignment.
     RemoveRole = "remove_role", Directory, true, ["RoleManagement.ReadWrite.Directory"];
+    /// List directory roles that are only eligible.
+    ListEligibleRoles = "list_eligible_roles", Directory, false, ["RoleEligibilitySchedule.Read.Directory", "RoleManagement.Read.Directory", "RoleManagement.Read.All", "RoleEligibilitySchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"];
+    /// Take a directory role that is only eligible.
+    RemoveEligibleRole = "remove_eligible_role", Directory, true, ["RoleEligibilitySchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"];
     /// List a user's authentication methods.
     ListMethods = "list_methods", Methods, false, ["UserAuthenticationMethod.Read.All", "UserAuthenticationMethod.ReadWrite.All"];
     /// Delete an authentication method.

@@ -366,6 +366,8 @@ pub enum DelegationRight {
     SendAs,
     /// Send on its behalf.
     SendOnBehalf,
+    /// See or change its calendar.
+    Calendar,
 }
 
 /// A delegation.
@@ -391,6 +393,7 @@ impl Delegation {
             DelegationRight::FullAccess => "full_access",
             DelegationRight::SendAs => "send_as",
             DelegationRight::SendOnBehalf => "send_on_behalf",
+            DelegationRight::Calendar => "calendar",
         };
         let other = match &self.other {
             Some(id) => id.0.clone(),

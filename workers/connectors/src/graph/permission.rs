@@ -65,6 +65,17 @@ pub(crate) const READ_ROLES: Need = graph(&[
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 ]);
+pub(crate) const READ_ELIGIBLE_ROLES: Need = graph(&[
+    "RoleEligibilitySchedule.Read.Directory",
+    "RoleManagement.Read.Directory",
+    "RoleManagement.Read.All",
+    "RoleEligibilitySchedule.ReadWrite.Directory",
+    "RoleManagement.ReadWrite.Directory",
+]);
+pub(crate) const WRITE_ELIGIBLE_ROLES: Need = graph(&[
+    "RoleEligibilitySchedule.ReadWrite.Directory",
+    "RoleManagement.ReadWrite.Directory",
+]);
 pub(crate) const WRITE_ROLES: Need = graph(&["RoleManagement.ReadWrite.Directory"]);
 pub(crate) const READ_METHODS: Need = graph(&[
     "UserAuthenticationMethod.Read.All",
@@ -177,8 +188,8 @@ pub fn least_permissions(kind: Kind) -> Vec<(&'static str, &'static str)> {
 pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
     const MAILBOX: &[Need] = &[EXCHANGE];
     Some(match kind {
-        Kind::Resolve => &[READ_USERS, READ_GROUPS, READ_ROLES],
-        Kind::SnapshotAccess => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_METHODS],
+        Kind::Resolve => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES],
+        Kind::SnapshotAccess => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES, READ_METHODS],
         Kind::SnapshotDirectory => &[
             READ_USERS,
             READ_GROUPS,
@@ -187,7 +198,13 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             READ_LICENCES,
             READ_POOL,
         ],
-        Kind::RemoveDirectoryRoles => &[READ_ROLES, READ_GROUPS, WRITE_ROLES],
+        Kind::RemoveDirectoryRoles => &[
+            READ_ROLES,
+            READ_ELIGIBLE_ROLES,
+            READ_GROUPS,
+            WRITE_ROLES,
+            WRITE_ELIGIBLE_ROLES,
+        ],
         Kind::DisableSignIn => &[READ_USERS, DISABLE],
         Kind::ResetPassword => &[READ_USERS, PASSWORD],
         Kind::RevokeSessions | Kind::RevokeSessionsAgain => &[READ_USERS, REVOKE],

@@ -5,9 +5,9 @@ use super::{Fake, State, fault};
 use async_trait::async_trait;
 use offboard_connectors::{
     Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Autopilot, Call, Delegation, DelegationRight,
-    Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ForwardTo, Found, Held,
-    HeldLicence, Holding, Licenses, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes,
-    ManagedDevice, MobileWipe, PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
+    Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ELIGIBLE_ROLES, ForwardTo,
+    Found, Held, HeldLicence, Holding, Licenses, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage,
+    Mailboxes, ManagedDevice, MobileWipe, PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{FaultClass, ObjectId};
@@ -65,15 +65,24 @@ impl Directory for Fake {
 
     async fn holdings(&self, call: &mut Call, id: &ObjectId, what: Holding) -> Answer<Vec<Held>> {
         let of_leaver = |held: &Vec<Held>| if id.0 == LEAVER { held.clone() } else { Vec::new() };
-        self.read(call, "holdings", |s| match what {
-            Holding::Roles => of_leaver(&s.roles),
-            Holding::Methods => of_leaver(&s.methods),
-            Holding::Grants => of_leaver(&s.grants),
-            Holding::AppRoles => of_leaver(&s.app_roles),
-            Holding::Memberships => s.memberships(&id.0),
-            Holding::Ownerships => s.ownerships(&id.0),
-        })
-        .await
+        let (mut found, licensed) = self
+            .read(call, "holdings", |s| {
+                let found = match what {
+                    Holding::Roles => of_leaver(&s.roles),
+                    Holding::Methods => of_leaver(&s.methods),
+                    Holding::Grants => of_leaver(&s.grants),
+                    Holding::AppRoles => of_leaver(&s.app_roles),
+                    Holding::Memberships => s.memberships(&id.0),
+                    Holding::Ownerships => s.ownerships(&id.0),
+                };
+                (found, s.eligible_roles_licensed)
+            })
+            .await?;
+        if what == Holding::Roles && !licensed {
+            found.retain(|held| !matches!(held, Held::Role { eligible: true, .. }));
+            call.note_unlicensed(ELIGIBLE_ROLES);
+        }
+        Ok(found)
     }
 
     async fn remove(&self, call: &mut Call, id: &ObjectId, held: &Held) -> Answer<()> {

@@ -125,6 +125,46 @@ pub(super) fn role_assignment(assignment: &RoleAssignment, with_definition: bool
     shown
 }
 
+/// The schedule by which somebody is eligible for a role.
+pub(super) fn eligibility(eligible: &RoleAssignment) -> Value {
+    json!({
+        "appScopeId": null,
+        "createdDateTime": iso(0),
+        "createdUsing": eligible.id,
+        "directoryScopeId": "/",
+        "id": eligible.id,
+        "memberType": "Direct",
+        "modifiedDateTime": null,
+        "principalId": eligible.principal,
+        "roleDefinitionId": eligible.role,
+        "scheduleInfo": {
+            "expiration": {"duration": null, "endDateTime": null, "type": "noExpiration"},
+            "recurrence": null,
+            "startDateTime": iso(0),
+        },
+        "status": "Provisioned",
+    })
+}
+
+/// The request that took it, and what became of the request.
+pub(super) fn eligibility_removal(eligible: &RoleAssignment, request_id: &str, why: &Value, now: i64) -> Value {
+    json!({
+        "action": "adminRemove",
+        "appScopeId": null,
+        "completedDateTime": iso(now),
+        "createdDateTime": iso(now),
+        "directoryScopeId": "/",
+        "id": request_id,
+        "isValidationOnly": false,
+        "justification": why,
+        "principalId": eligible.principal,
+        "roleDefinitionId": eligible.role,
+        "scheduleInfo": null,
+        "status": "Revoked",
+        "targetScheduleId": eligible.id,
+    })
+}
+
 pub(super) fn membership(membership: &Membership) -> (String, Value) {
     let (kind, id, mut shown) = match membership {
         Membership::Group(one) => ("#microsoft.graph.group", one.id.clone(), group(one)),

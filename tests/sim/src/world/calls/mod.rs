@@ -197,6 +197,36 @@ impl World {
         })
     }
 
+    /// Directory roles that are only eligible, of one principal or all.
+    pub fn list_eligible_roles(
+        &mut self,
+        caller: &Caller,
+        now_ms: i64,
+        principal: Option<&str>,
+    ) -> Reply<Vec<RoleAssignment>> {
+        let key = principal.unwrap_or("*");
+        self.gate(caller, now_ms, Op::ListEligibleRoles, key, |tenant, cx| {
+            tenant.list_eligible_roles(cx, principal)
+        })
+    }
+
+    /// Takes a directory role that is only eligible from a principal; gives what he was eligible for.
+    pub fn remove_eligible_role(
+        &mut self,
+        caller: &Caller,
+        now_ms: i64,
+        principal: &str,
+        role: &str,
+    ) -> Reply<RoleAssignment> {
+        self.gate(
+            caller,
+            now_ms,
+            Op::RemoveEligibleRole,
+            &pair(principal, role),
+            |tenant, cx| tenant.remove_eligible_role(cx, principal, role),
+        )
+    }
+
     /// A user's authentication methods without the password.
     pub fn list_methods(&mut self, caller: &Caller, now_ms: i64, who: &str) -> Reply<Vec<Method>> {
         self.gate(caller, now_ms, Op::ListMethods, who, |tenant, cx| {

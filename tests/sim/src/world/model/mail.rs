@@ -55,6 +55,8 @@ pub struct Mailbox {
     pub mobiles: Vec<Mobile>,
     /// Meetings and appointments.
     pub events: Vec<Event>,
+    /// The folder that they are in.
+    pub calendar: Calendar,
     /// Folders.
     pub folders: Vec<Folder>,
     /// When it was disconnected, if it was.
@@ -63,6 +65,15 @@ pub struct Mailbox {
     pub doomed_ms: Option<i64>,
     /// Whether an on-premises directory masters its address-list properties.
     pub synced: bool,
+}
+
+/// The folder of the main calendar, and who may open it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendar {
+    /// Its name, in the owner's language.
+    pub name: String,
+    /// What each trustee may do, by his id: `Reviewer`, `Editor`, `None`…
+    pub shared: BTreeMap<String, String>,
 }
 
 /// The protocols that `Set-CASMailbox` switches.
