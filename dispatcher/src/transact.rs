@@ -4,6 +4,7 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
+use crate::archive::Whole;
 use crate::archive::rearm;
 use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
@@ -445,6 +446,11 @@ impl Engine {
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
         let history = self.whole(tenant, id).await?;
+        self.folded(id, &history)
+    }
+
+    /// A case from its whole history; none if that is empty.
+    pub(crate) fn folded(&self, id: CaseId, history: &Whole) -> Result<Option<Held>, EngineError> {
         let Some(first) = history.records.first() else {
             return Ok(None);
         };
