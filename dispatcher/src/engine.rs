@@ -227,10 +227,11 @@ impl Engine {
         lock(&self.slots).get(&case).map(|p| p.slot.clone())
     }
 
-    /// Whether a case is held in memory.
+    /// Whether an open case is held in memory.
     pub(crate) fn holds(&self, case: CaseId) -> bool {
         let slot = self.held_slot(case);
-        slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| held.is_some()))
+        let open = |held: &Option<Held>| held.as_ref().is_some_and(|h| !h.case.is_over());
+        slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| open(&held)))
     }
 
     /// How many cases are held in memory.

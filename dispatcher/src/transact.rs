@@ -120,7 +120,7 @@ impl Engine {
         drop(held);
         // Also when the order was refused: what an earlier one left is not its fault.
         let published = self.publish_left(tenant, id, &slot).await;
-        if ended {
+        if ended || !self.owns(tenant) {
             self.forget(id, &slot);
         }
         let opened = result?;
@@ -415,7 +415,7 @@ impl Engine {
         self.changed();
         drop(held);
         let published = self.publish_left(tenant, id, &slot).await;
-        if case.is_over() {
+        if case.is_over() || !self.owns(tenant) {
             self.forget(id, &slot);
         }
         Ok(published?)
@@ -464,8 +464,11 @@ impl Engine {
         self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
         self.follow(tenant, &h.case).await;
         drop(held);
-        self.publish_left(tenant, id, &slot).await?;
-        Ok(())
+        let published = self.publish_left(tenant, id, &slot).await;
+        if !self.owns(tenant) {
+            self.forget(id, &slot);
+        }
+        Ok(published?)
     }
 
     /// Arms the timer, queues for credit, hands to the closer.
