@@ -135,7 +135,7 @@ impl Engine {
         if self.holds(id) {
             let slot = self.slot(tenant, id);
             let published = self.publish_left(tenant, id, &slot).await;
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(published?);
         }
         self.take_up(tenant, id).await

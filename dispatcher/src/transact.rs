@@ -95,7 +95,7 @@ impl Engine {
         // Its shard may have been left while this waited: nothing is held any more.
         if !self.owns(tenant) {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return self.transact_for_owner(tenant, id, command, from).await;
         }
         let credit = match from {
@@ -121,7 +121,7 @@ impl Engine {
         // Also when the order was refused: what an earlier one left is not its fault.
         let published = self.publish_left(tenant, id, &slot).await;
         if ended || !self.owns(tenant) {
-            self.forget(id, &slot);
+            self.forget(id, slot);
         }
         let opened = result?;
         let case = case.ok_or(Refusal::UnknownCase)?;
@@ -373,7 +373,7 @@ impl Engine {
         let mut held = slot.lock().await;
         if !self.owns(tenant) {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(());
         }
         let before = held.as_ref().map(|h| h.case.clone());
@@ -389,7 +389,7 @@ impl Engine {
         }
         let Some(h) = held.as_ref() else {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(());
         };
         let case = h.case.clone();
@@ -416,7 +416,7 @@ impl Engine {
         drop(held);
         let published = self.publish_left(tenant, id, &slot).await;
         if case.is_over() || !self.owns(tenant) {
-            self.forget(id, &slot);
+            self.forget(id, slot);
         }
         Ok(published?)
     }
@@ -458,7 +458,7 @@ impl Engine {
         }
         let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(());
         };
         self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
@@ -466,7 +466,7 @@ impl Engine {
         drop(held);
         let published = self.publish_left(tenant, id, &slot).await;
         if !self.owns(tenant) {
-            self.forget(id, &slot);
+            self.forget(id, slot);
         }
         Ok(published?)
     }
