@@ -72,8 +72,11 @@ pub(crate) fn read(
             0 => "nothing was accepted: there is no departure in it".to_owned(),
             n => format!("nothing was accepted: {n} of {n} rows are wrong"),
         };
+        let told = all.rejected.iter().map(ToString::to_string);
         return Err(CliError::usage(what)
-            .next("mend what is named above; a row that was accepted before is harmless to repeat"));
+            // On a terminal they are above.
+            .causes(told.filter(|_| out.is_json()))
+            .next("mend what is named; a row that was accepted before is harmless to repeat"));
     }
     Ok(all)
 }

@@ -32,7 +32,18 @@ use std::process::ExitCode;
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // What asks for help or the version is answered as ever.
+        Err(wrong) if wrong.use_stderr() && std::env::args_os().any(|a| a == "--json") => {
+            let error = CliError::usage(wrong.kind().to_string())
+                .causes([wrong.render().to_string()])
+                .next("`offboard COMMAND --help` shows each with examples");
+            error.print(true);
+            return error.code().into();
+        }
+        Err(wrong) => wrong.exit(),
+    };
     let out = Out::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

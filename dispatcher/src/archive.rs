@@ -17,9 +17,7 @@ use crate::engine::{Engine, EngineError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
 use offboard_domain::event::{Event, open_event, seal_events};
-use offboard_domain::{
-    Case, CaseId, CaseKey, Command, Credit, Digest, Gates, Record, TenantId, Timestamp, decide,
-};
+use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, Record, TenantId, Timestamp, decide};
 use offboard_ledger::{Append, Appended, Claim, IndexEntry, KeyChange};
 use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};

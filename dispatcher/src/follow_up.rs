@@ -2,7 +2,7 @@
 //! linked one looks at everything again.
 
 use crate::engine::{Engine, EngineError};
-use offboard_domain::{Case, Command, Departure, Outcome, Refusal, TaskId, TenantId, Timestamp};
+use offboard_domain::{Case, Command, Outcome, Refusal, TaskId, TenantId, Timestamp};
 use std::sync::Arc;
 
 impl Engine {
@@ -20,12 +20,9 @@ impl Engine {
             .filter(|id| !case.followed_up.contains(id))
             .collect();
         for task in ended {
-            let departure = Departure {
-                // The same for every repetition, so that it opens one case.
-                reference: Some(format!("follow-up of {} {task}", case.id)),
-                requested_at: now,
-                effective_at: now,
-                ..(*case.departure).clone()
+            let Some(departure) = offboard_domain::follow_up(case, task, now) else {
+                tracing::error!(case = %case.id, %task, "a closed case knows no person, so nothing can follow it");
+                continue;
             };
             let linked = departure.case_id();
             match self.submit(departure).await {

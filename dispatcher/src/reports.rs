@@ -98,8 +98,11 @@ impl Engine {
                 CreditFrom::Reserve,
             ))
             .await;
-        if result.is_err() {
-            span.failed("not_recorded");
+        match &result {
+            // Also when the worker that answered died before it could tell of
+            // itself, this belongs to the case's story.
+            Ok(done) => span.link(done.case.traceparent.as_deref()),
+            Err(_) => span.failed("not_recorded"),
         }
         drop(span);
         match result {

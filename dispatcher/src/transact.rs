@@ -9,8 +9,8 @@ use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
-    Area, Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Lane, Mode, Record,
-    Refusal, System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, next,
+    Area, Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Lane, Mode,
+    Record, Refusal, System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
 use offboard_queue::{Message, QueueError, QueueName};
@@ -69,6 +69,20 @@ impl Engine {
             .await;
         if done.is_err() {
             span.failed("refused");
+        }
+        if accepted.is_none() {
+            // Somebody else owns the case: its story is known only now.
+            let read = match &done {
+                Ok(done) => done.case.traceparent.clone(),
+                // A link that is missing is no reason to hide why it was refused.
+                Err(_) => self
+                    .load(tenant, case)
+                    .await
+                    .ok()
+                    .flatten()
+                    .and_then(|h| h.case.traceparent),
+            };
+            span.link(read.as_deref());
         }
         done.map(|done| done.case)
     }
@@ -355,7 +369,14 @@ impl Engine {
 
     /// What the ledger's index keeps of a case. Whoever does not own it lets
     /// the owner find it before all others.
-    pub(crate) fn index_of(&self, tenant: &TenantId, case: &Case, version: u64, head: Digest, gates: &Gates) -> IndexEntry {
+    pub(crate) fn index_of(
+        &self,
+        tenant: &TenantId,
+        case: &Case,
+        version: u64,
+        head: Digest,
+        gates: &Gates,
+    ) -> IndexEntry {
         let mut index = index_entry(tenant, case, version, head, gates);
         if !self.owns(tenant) {
             index.wake = Some(Wake::APPENDED);
@@ -569,7 +590,9 @@ fn has_urgent_work(case: &Case) -> bool {
 /// The gates that these vendors' requests shut. One that was asked to stay
 /// shut longer is not opened sooner.
 fn holding(holds: Vec<(System, Timestamp)>, shut: &BTreeMap<String, Timestamp>) -> Vec<GateChange> {
-    let gates = holds.into_iter().map(|(system, until)| (format!("hold/{system}"), until));
+    let gates = holds
+        .into_iter()
+        .map(|(system, until)| (format!("hold/{system}"), until));
     gates
         .filter(|(name, until)| shut.get(name).is_none_or(|known| known < until))
         .map(|(name, until)| GateChange {

@@ -157,7 +157,7 @@ impl<'a> Job<'a> {
         self.successor().ok_or_else(|| {
             self.fault(
                 FaultClass::Blocked,
-                "there is no successor; name one in the departure or the policy",
+                "there is no successor; waive this, or cancel and hand the departure in with one under a new reference",
             )
         })
     }

@@ -19,7 +19,7 @@ pub(super) async fn run(
     digest: Option<Digest>,
 ) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
-    let config = ctx.config()?;
+    let config = ctx.config_of_order()?;
     // The folder is let go while a person reads: he may take his time.
     let mut session = ctx.session(&config).await?;
     let view = session.case(Request::Show { case }).await;

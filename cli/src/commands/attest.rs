@@ -20,7 +20,7 @@ pub(super) async fn run(
     note: String,
 ) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
-    let config = ctx.config()?;
+    let config = ctx.config_of_order()?;
     let bytes = file.as_deref().map(read).transpose()?;
     let mut session = ctx.session(&config).await?;
     let attested = async {

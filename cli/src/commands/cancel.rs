@@ -7,7 +7,7 @@ use offboard_dispatcher::control::Request;
 pub(super) async fn run(ctx: &Ctx, case: String, reason: String) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let reason = required("the reason", reason)?;
-    let config = ctx.config()?;
+    let config = ctx.config_of_order()?;
     let mut session = ctx.session(&config).await?;
     let view = session
         .case(Request::Cancel {

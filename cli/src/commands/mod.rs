@@ -6,6 +6,7 @@ mod cancel;
 mod completions;
 mod docs;
 mod doctor;
+mod health;
 mod init;
 mod keys;
 mod list;
@@ -27,6 +28,7 @@ mod watch;
 mod why;
 
 use crate::args::{Cli, Command, Global};
+use crate::backends::is_shared;
 use crate::error::{CliError, Exit};
 use crate::out::Out;
 use crate::session::Session;
@@ -35,12 +37,14 @@ use offboard_domain::Timestamp;
 use offboard_runtime::config::{self, Configuration, LogConfig, Role};
 use offboard_runtime::telemetry::Guard;
 use offboard_runtime::{Clock, ScaledClock, SystemClock, telemetry};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What every command has.
 struct Ctx {
     global: Global,
     out: Out,
+    /// What an order sends of itself, until it is flushed.
+    sends: Mutex<Option<Guard>>,
 }
 
 /// Does what the command line says.
@@ -48,44 +52,55 @@ pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
     let ctx = Ctx {
         global: cli.global,
         out,
+        sends: Mutex::default(),
     };
-    match cli.command {
-        Command::Init { place } => init::run(&ctx, place),
-        Command::Doctor { tenant, offline } => doctor::run(&ctx, tenant, offline).await,
-        Command::Plan(args) => plan::run(&ctx, args).await,
-        Command::Run { files, tenant, wait } => run::run(&ctx, &files, tenant.as_ref(), wait).await,
-        Command::Submit { files, tenant } => submit::run(&ctx, &files, tenant.as_ref()).await,
-        Command::Serve => serve::run(&ctx).await,
-        Command::Dispatcher => role::dispatcher(&ctx).await,
-        Command::Worker { areas, site } => role::worker(&ctx, areas, site).await,
-        Command::Closer => role::closer(&ctx).await,
-        Command::Pause { what, until } => pause::pause(&ctx, what, until.as_deref()).await,
-        Command::Resume { what } => pause::resume(&ctx, what).await,
-        Command::Topology { vhost } => topology::run(&ctx, &vhost),
-        Command::List { dead: true, .. } => list::dead(&ctx).await,
-        Command::List { tenant, open, .. } => list::run(&ctx, tenant.as_ref(), open).await,
-        Command::Show { case } => show::run(&ctx, case).await,
-        Command::Watch { tenant, all } => watch::run(&ctx, tenant.as_ref(), all).await,
-        Command::Why { case, task } => why::run(&ctx, case, task).await,
+    let outcome = follow(&ctx, cli.command).await;
+    let sends = ctx.sends.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(telemetry) = sends {
+        flush(telemetry).await;
+    }
+    outcome
+}
+
+async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Init { place } => init::run(ctx, place),
+        Command::Doctor { tenant, offline } => doctor::run(ctx, tenant, offline).await,
+        Command::Plan(args) => plan::run(ctx, args).await,
+        Command::Run { files, tenant, wait } => run::run(ctx, &files, tenant.as_ref(), wait).await,
+        Command::Submit { files, tenant } => submit::run(ctx, &files, tenant.as_ref()).await,
+        Command::Serve => serve::run(ctx).await,
+        Command::Dispatcher => role::dispatcher(ctx).await,
+        Command::Worker { areas, site } => role::worker(ctx, areas, site).await,
+        Command::Closer => role::closer(ctx).await,
+        Command::Health { alive } => health::run(ctx, alive).await,
+        Command::Pause { what, until } => pause::pause(ctx, what, until.as_deref()).await,
+        Command::Resume { what } => pause::resume(ctx, what).await,
+        Command::Topology { vhost } => topology::run(ctx, &vhost),
+        Command::List { dead: true, .. } => list::dead(ctx).await,
+        Command::List { tenant, open, .. } => list::run(ctx, tenant.as_ref(), open).await,
+        Command::Show { case } => show::run(ctx, case).await,
+        Command::Watch { tenant, all } => watch::run(ctx, tenant.as_ref(), all).await,
+        Command::Why { case, task } => why::run(ctx, case, task).await,
         Command::Approve {
             case,
             task,
             yes,
             digest,
-        } => approve::run(&ctx, case, task, yes, digest).await,
-        Command::Attest { case, task, file, note } => attest::run(&ctx, case, task, file, note).await,
+        } => approve::run(ctx, case, task, yes, digest).await,
+        Command::Attest { case, task, file, note } => attest::run(ctx, case, task, file, note).await,
         Command::Waive {
             case,
             task,
             reason,
             until,
-        } => waive::run(&ctx, case, task, reason, &until).await,
-        Command::Retry { case, task } => retry::run(&ctx, case, task).await,
-        Command::Cancel { case, reason } => cancel::run(&ctx, case, reason).await,
-        Command::Verify { evidence, key } => verify::run(&ctx, &evidence, key).await,
-        Command::Keys { what } => keys::run(&ctx, &what),
-        Command::Schema => schema::run(&ctx),
-        Command::Completions { shell } => completions::run(&ctx, shell),
+        } => waive::run(ctx, case, task, reason, &until).await,
+        Command::Retry { case, task } => retry::run(ctx, case, task).await,
+        Command::Cancel { case, reason } => cancel::run(ctx, case, reason).await,
+        Command::Verify { evidence, key } => verify::run(ctx, &evidence, key).await,
+        Command::Keys { what } => keys::run(ctx, &what),
+        Command::Schema => schema::run(ctx),
+        Command::Completions { shell } => completions::run(ctx, shell),
         Command::Tasks => ctx.out.data(&docs::tasks()).map(|()| Exit::Done),
         Command::States => ctx.out.data(&docs::states()).map(|()| Exit::Done),
         Command::Metrics => ctx
@@ -104,6 +119,22 @@ impl Ctx {
             level: "error".to_owned(),
             format: config.engine.log.format,
         })?;
+        Ok(config)
+    }
+
+    /// The same for an order. Where processes share the work, what it wrote
+    /// into the ledger is a part of a case's story that this process alone can
+    /// tell, so its traces are sent too.
+    fn config_of_order(&self) -> Result<Configuration, CliError> {
+        let config = self.load()?;
+        if !is_shared(&config) {
+            return self.config();
+        }
+        let mut engine = config.engine.clone();
+        "error".clone_into(&mut engine.log.level);
+        engine.telemetry.listen = None;
+        let guard = telemetry::start(&engine, Role::Command)?;
+        *self.sends.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
         Ok(config)
     }
 

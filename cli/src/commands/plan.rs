@@ -15,6 +15,7 @@ use offboard_domain::{Departure, ObjectId, TenantId, Timestamp};
 use offboard_runtime::config::Configuration;
 use offboard_store::Store;
 use offboard_workers::Context;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +24,16 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     let clock = ctx.clock(&config)?;
     let now = clock.now();
-    let departures = match (&args.person, &args.tenant) {
-        (Some(person), Some(tenant)) => vec![named(&config, tenant, person, &args, &by, now)?],
+    let (departures, rejected, notes) = match (&args.person, &args.tenant) {
+        (Some(person), Some(tenant)) => {
+            let one = named(&config, tenant, person, &args, &by, now)?;
+            (vec![one], Vec::new(), Vec::new())
+        }
         _ => {
             let files = intake::read(ctx.out, &config, &args.files, args.tenant.as_ref(), &by, now)?;
-            files.accepted.into_iter().map(|(_, d)| d).collect()
+            let (rejected, notes) = (files.rejected_json(), files.notes().to_vec());
+            let departures: Vec<Departure> = files.accepted.into_iter().map(|(_, d)| d).collect();
+            (departures, rejected, notes)
         }
     };
     let systems = Systems::open(&config)?;
@@ -62,7 +68,8 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
         previews.push(seen);
     }
     if ctx.out.is_json() {
-        ctx.out.document(&previews)?;
+        ctx.out
+            .document(&json!({ "plans": previews, "rejected": rejected, "notes": notes }))?;
     }
     let all = previews.iter().all(|p| p.planned);
     Ok(if all { Exit::Done } else { Exit::Person })

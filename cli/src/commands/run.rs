@@ -11,7 +11,7 @@ use crate::out::{Out, columns};
 use crate::progress::Progress;
 use crate::session::{refused, unexpected};
 use crate::show::{Table, safe, state, when};
-use offboard_dispatcher::control::{Accepted, CaseSummary, LIST_MAX, Request, Response, summarise};
+use offboard_dispatcher::control::{Accepted, CaseSummary, LIST_MAX, Request, Response, What, summarise};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{CaseId, TenantId, Timestamp};
 use serde_json::json;
@@ -65,6 +65,7 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
     board.end(now, &evidence)?;
     Ok(match ended {
         None => Exit::Interrupted,
+        Some(()) if outcomes.iter().any(|o| o.what == What::Refused) => Exit::Failed,
         Some(())
             if board
                 .cases
@@ -95,7 +96,13 @@ fn report(out: Out, read: &Files, outcomes: &[Accepted], embedded: &Embedded) ->
             out.object(&json!({ "event": "rejected", "row": rejected }))?;
         }
         for ((at, _), outcome) in read.accepted.iter().zip(outcomes) {
-            out.object(&json!({ "event": "accepted", "departure": intake::outcome_json(at, outcome) }))?;
+            let event = match outcome.what {
+                What::Opened => "accepted",
+                What::Known => "known",
+                What::Amended => "amended",
+                What::Refused => "refused",
+            };
+            out.object(&json!({ "event": event, "departure": intake::outcome_json(at, outcome) }))?;
         }
         return Ok(());
     }

@@ -10,7 +10,7 @@ use offboard_dispatcher::control::Request;
 pub(super) async fn run(ctx: &Ctx, case: String, task: String, reason: String, until: &str) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let reason = required("the reason", reason)?;
-    let config = ctx.config()?;
+    let config = ctx.config_of_order()?;
     let mut session = ctx.session(&config).await?;
     let waived = async {
         let view = session.case(Request::Show { case }).await?;

@@ -8,6 +8,7 @@ mod account;
 mod chaos;
 mod people;
 mod stage;
+mod story;
 #[path = "../offboard/support.rs"]
 #[expect(
     dead_code,

@@ -12,6 +12,9 @@ const LEAD: &str = "lead@acme.example";
 pub(crate) struct People {
     /// Tasks that failed and were ordered again.
     pub(crate) retried: BTreeSet<String>,
+    /// Wipes that were ordered, and whose proof went with the device's record
+    /// while nobody could look: somebody looks at the device itself and says so.
+    pub(crate) waived: BTreeSet<String>,
 }
 
 impl People {
@@ -38,6 +41,13 @@ impl People {
                     Some("attest") => {
                         stage.folder.write("receipt.txt", "handed in at the desk");
                         stage.run(&["attest", &case, task, "--file", "receipt.txt", "--as", LEAD])
+                    }
+                    _ if need["kind"] == "device.wipe"
+                        && need["why"].as_str().unwrap_or_default().contains("record is gone") =>
+                    {
+                        self.waived.insert(task.to_owned());
+                        let reason = ["--reason", "seen at the desk: it was wiped", "--until", "90d"];
+                        stage.run(&[&["waive", &case, task, "--as", LEAD][..], &reason].concat())
                     }
                     _ => {
                         self.retried.insert(need.to_string());

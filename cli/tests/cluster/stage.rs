@@ -179,6 +179,35 @@ prefetch = 8
         self.folder.start_with(&["-C", &dir, role], secrets)
     }
 
+    /// The same in an environment of its own.
+    pub(crate) fn start_with(&self, role: &str, change: impl FnOnce(&mut Command)) -> Running {
+        let dir = format!("roles/{role}");
+        self.folder.start_with(&["-C", &dir, role], |command| {
+            secrets(command);
+            change(command);
+        })
+    }
+
+    /// Lets every process send its traces and metrics to a collector.
+    pub(crate) fn watched_by(&self, endpoint: &str) {
+        let home = self.folder.path();
+        let roles = ["dispatcher", "worker", "closer"].map(|r| home.join("roles").join(r));
+        for dir in roles.iter().map(PathBuf::as_path).chain([home]) {
+            let path = dir.join("offboard.toml");
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}\n[telemetry]\notlp = \"{endpoint}\"\n")).unwrap();
+        }
+    }
+
+    /// Runs a command in an environment of its own.
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> crate::support::Ran {
+        self.folder.run_with(args, |command| {
+            secrets(command);
+            change(command);
+        })
+    }
+
     /// Runs a command as a person would, with the rights of a dispatcher.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> crate::support::Ran {

@@ -51,6 +51,18 @@ fn a_file_of_which_nothing_is_good_is_wrong_usage() {
     );
     let ran = folder.run(&["submit", "bad.json"]).expect(2);
     assert!(ran.err.contains("nothing was accepted"), "{}", ran.err);
+    // The same is said to machines: which rows, and what is wrong with them.
+    folder.write(
+        "all-wrong.csv",
+        &TABLE.replace("HR-1,anna@northwind.example,2026-01-31,northwind\n", ""),
+    );
+    for command in ["submit", "plan", "run"] {
+        let ran = folder.run(&[command, "all-wrong.csv", "--json"]).expect(2);
+        let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+        let causes = error["error"]["causes"].to_string();
+        assert!(causes.contains("all-wrong.csv:2 (row 1): last_day"), "{causes}");
+        assert!(causes.contains("did you mean 'northwind'?"), "{causes}");
+    }
     let absent = folder.run(&["run", "none.csv"]).expect(2);
     assert!(absent.err.contains("failed to read none.csv"), "{}", absent.err);
     assert!(
@@ -148,5 +160,11 @@ fn wrong_usage_is_exit_code_two() {
     ] {
         let ran = folder.run(args).expect(2);
         assert!(ran.out.is_empty(), "{}", ran.out);
+        let as_json = folder.run(&[args, &["--json"]].concat()).expect(2);
+        let error: serde_json::Value = serde_json::from_str(&as_json.err).unwrap();
+        assert_eq!(error["error"]["exit"], 2, "{error}");
+        assert!(as_json.out.is_empty(), "{}", as_json.out);
     }
+    let help = folder.run(&["--help", "--json"]).expect(0);
+    assert!(help.out.contains("Usage:"), "help is help: {}", help.out);
 }

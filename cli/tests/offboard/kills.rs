@@ -174,7 +174,7 @@ fn accepted(out: &str, into: &mut BTreeSet<String>) {
         };
         if let Some(case) = said["departure"]["case"]
             .as_str()
-            .filter(|_| said["event"] == "accepted")
+            .filter(|_| said["event"] == "accepted" || said["event"] == "known")
         {
             into.insert(case.to_owned());
         }

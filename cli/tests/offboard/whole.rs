@@ -71,9 +71,18 @@ async fn a_plan_reads_only_and_says_what_is_true() {
     let stage = Stage::kind().await;
     let before = stage.world().journal().len();
     let file = stage.leavers(&[("HR-1", stage.cast().devices.as_str())]);
-    let plan = stage.folder.run(&["plan", &file, "--json"]).expect(0).json();
-    assert_eq!(plan[0]["planned"], true, "{plan}");
-    let tasks = plan[0]["tasks"].as_array().unwrap();
+    stage
+        .folder
+        .write("wrong.csv", "tenant,last_day\nnorthwind,31st of March\n");
+    let plan = stage
+        .folder
+        .run(&["plan", &file, "wrong.csv", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(plan["rejected"][0]["at"]["line"], 2, "{plan}");
+    let plan = plan["plans"][0].clone();
+    assert_eq!(plan["planned"], true, "{plan}");
+    let tasks = plan["tasks"].as_array().unwrap();
     let of = |kind: &str| {
         tasks
             .iter()

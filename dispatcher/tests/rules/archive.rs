@@ -76,14 +76,20 @@ async fn a_closed_case_goes_to_the_archive_and_is_read_from_there() {
     let last = closed.version;
     assert_eq!(archived, [format!("archive/{acme}/{case}/00000001-{last:08}.jsonl")]);
     let entry = world.index(&acme, case).await.unwrap();
-    assert_eq!((entry.state.as_str(), entry.version, entry.wake), ("closed", last, None));
+    assert_eq!(
+        (entry.state.as_str(), entry.version, entry.wake),
+        ("closed", last, None)
+    );
     let read = world.case(&acme, case).await;
     assert_eq!(format!("{read:?}"), format!("{closed:?}"), "nobody notices");
     assert_eq!(dispatcher.engine.held(), 0);
 
     // A late report finds it there, is kept, and goes the same way.
     let order = world.ordered(Kind::DisableSignIn).pop().unwrap();
-    let late = order.report(world.now(), fault(&order.assignment, offboard_domain::FaultClass::Unknown));
+    let late = order.report(
+        world.now(),
+        fault(&order.assignment, offboard_domain::FaultClass::Unknown),
+    );
     world.send(&acme, order.message(&late)).await;
     pass(2 * HOUR_MS).await;
     let read = world.case(&acme, case).await;
@@ -179,7 +185,10 @@ async fn a_case_that_vanished_whole_is_put_back_and_everything_is_read_again() {
     assert_eq!(world.listed().await, []);
 
     let two = world.member("two", world.clock.clone());
-    until("it is put back", MINUTE, async || world.index(&acme, case).await.is_some()).await;
+    until("it is put back", MINUTE, async || {
+        world.index(&acme, case).await.is_some()
+    })
+    .await;
     until("the wipe is found again", MINUTE, async || {
         let case = world.case(&acme, case).await;
         case.tasks.values().any(|t| t.kind() == Kind::WipeDevice)
@@ -189,8 +198,16 @@ async fn a_case_that_vanished_whole_is_put_back_and_everything_is_read_again() {
     world.all_closed(2 * MINUTE).await;
     assert_eq!(losses(&world, &acme, case).await, 1);
     assert_eq!(world.ordered(Kind::DisableSignIn).len(), before + 1, "it is done again");
-    let wipes: Vec<Mode> = world.ordered(Kind::WipeDevice).iter().map(|o| o.assignment.mode).collect();
-    assert_eq!(wipes, [Mode::Full, Mode::ObserveOnly], "what must not happen twice is read");
+    let wipes: Vec<Mode> = world
+        .ordered(Kind::WipeDevice)
+        .iter()
+        .map(|o| o.assignment.mode)
+        .collect();
+    assert_eq!(
+        wipes,
+        [Mode::Full, Mode::ObserveOnly],
+        "what must not happen twice is read"
+    );
     let closed = world.case(&acme, case).await;
     assert_eq!(task(&closed, Kind::WipeDevice).outcome(), Some(&Outcome::Verified));
     // It is found once.
@@ -257,12 +274,20 @@ async fn a_report_from_ahead_of_the_ledger_proves_its_loss_and_nothing_is_wiped_
     })
     .await;
     let events = world.events(&acme, case).await;
-    assert!(events.iter().any(|(_, e)| matches!(e, Event::LateReport { attempt: 1, .. })));
+    assert!(
+        events
+            .iter()
+            .any(|(_, e)| matches!(e, Event::LateReport { attempt: 1, .. }))
+    );
     world.approve_wipes(&two.engine).await;
     world.all_closed(10 * MINUTE).await;
     world.assert_once();
     assert_eq!(losses(&world, &acme, case).await, 1);
-    let wipes: Vec<Mode> = world.ordered(Kind::WipeDevice).iter().map(|o| o.assignment.mode).collect();
+    let wipes: Vec<Mode> = world
+        .ordered(Kind::WipeDevice)
+        .iter()
+        .map(|o| o.assignment.mode)
+        .collect();
     assert_eq!(wipes, [Mode::Full, Mode::ObserveOnly]);
     two.is_idle().await;
     drop(worker);
@@ -300,7 +325,12 @@ async fn after_a_loss_only_what_must_not_happen_twice_asks_a_person_where_readin
     world.approve_wipes(&two.engine).await;
     pass(30 * MINUTE).await;
     let now = world.case(&acme, case).await;
-    let open: BTreeSet<Kind> = now.tasks.values().filter(|t| !t.is_settled()).map(|t| t.kind()).collect();
+    let open: BTreeSet<Kind> = now
+        .tasks
+        .values()
+        .filter(|t| !t.is_settled())
+        .map(|t| t.kind())
+        .collect();
     assert_eq!(open, [Kind::WipeDevice].into(), "all else was read again by itself");
     assert!(
         matches!(&task(&now, Kind::WipeDevice).state, TaskState::Failed { rule, .. } if *rule == Rule::InconclusiveOnce),

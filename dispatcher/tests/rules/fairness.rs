@@ -72,9 +72,9 @@ async fn a_thousand_of_one_tenant_do_not_delay_anothers_one() {
     let orders = world.queue.orders();
     let mut ready_at = came;
     for (n, order) in orders.iter().enumerate().filter(|(_, o)| o.assignment.tenant == small) {
-        let since = orders[..n].iter().filter(|o| {
-            o.queue == order.queue && o.assignment.tenant == big && o.at > ready_at && o.at < order.at
-        });
+        let since = orders[..n]
+            .iter()
+            .filter(|o| o.queue == order.queue && o.assignment.tenant == big && o.at > ready_at && o.at < order.at);
         assert!(since.count() <= 1, "{} waited for others", order.assignment.kind);
         ready_at = order.at.plus(TAKES);
     }
@@ -103,7 +103,10 @@ async fn tenants_that_wait_are_served_by_their_weights() {
     }
     let (light, heavy) = (served[&one], served[&three]);
     assert!(light > 40, "{served:?}");
-    assert!((3 * light - heavy).abs() <= 8, "{served:?}: within a round of the queue");
+    assert!(
+        (3 * light - heavy).abs() <= 8,
+        "{served:?}: within a round of the queue"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +186,11 @@ async fn a_tenant_whose_vendor_is_silent_leaves_room_for_the_others() {
     let dispatcher = world.dispatcher().await;
     submit(&world, &dispatcher, &slow, 50).await;
     pass(SECOND).await;
-    assert_eq!(world.ordered_for(&slow, Kind::Resolve).len(), 6, "three quarters of eight");
+    assert_eq!(
+        world.ordered_for(&slow, Kind::Resolve).len(),
+        6,
+        "three quarters of eight"
+    );
     let began = world.now();
     submit(&world, &dispatcher, &other, 20).await;
     until("the others are closed", MINUTE, async || {
@@ -255,7 +262,12 @@ async fn credit_comes_back_whatever_becomes_of_an_assignment() {
     let three = world.member("three", world.clock.clone());
     pass(20 * SECOND).await;
     let left = two.leave().await;
-    assert_eq!(left.holdings().split("; ").next(), Some("0 cases"), "{}", left.holdings());
+    assert_eq!(
+        left.holdings().split("; ").next(),
+        Some("0 cases"),
+        "{}",
+        left.holdings()
+    );
     calming.store(true, Ordering::Relaxed);
     for _ in 0..200 {
         pass(MINUTE).await;

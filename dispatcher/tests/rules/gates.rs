@@ -40,7 +40,10 @@ async fn holds_back(world: &World, tenant: &TenantId, case: CaseId, what: &Pause
         what.system.as_ref().is_none_or(|s| s == system) && what.kind.is_none_or(|k| k == kind)
     };
     for (name, kind) in ordered(world, tenant) {
-        assert!(!shut(&system(&name), kind), "{kind} in {name} was ordered under {what:?}");
+        assert!(
+            !shut(&system(&name), kind),
+            "{kind} in {name} was ordered under {what:?}"
+        );
     }
     for task in case.tasks.values() {
         let system = &task.planned.target.system;
@@ -206,10 +209,7 @@ async fn what_rests_and_what_is_urgent_waits_for_the_end_of_a_pause_and_costs_no
     assert!(orders.len() > before, "it is tried at once");
     let first = &orders[before];
     assert_eq!(first.assignment.kind, Kind::SnapshotAccess);
-    assert!(matches!(
-        first.queue,
-        QueueName::Assignments { lane: Lane::Urgent, .. }
-    ));
+    assert!(matches!(first.queue, QueueName::Assignments { lane: Lane::Urgent, .. }));
     world.all_closed(MINUTE).await;
 }
 
@@ -251,7 +251,10 @@ async fn a_vendors_request_to_slow_down_holds_back_that_tenant_and_system_and_no
     assert_eq!(late.count(), 0, "that system is left alone");
     for case in [first, second] {
         let case = world.case(&acme, case).await;
-        assert!(task_in(&case, Kind::SnapshotAccess, &m365()).is_settled(), "the other system goes on");
+        assert!(
+            task_in(&case, Kind::SnapshotAccess, &m365()).is_settled(),
+            "the other system goes on"
+        );
         let held = task_in(&case, Kind::SnapshotAccess, &ad());
         assert_eq!(held.spent, 0, "it costs no attempt");
     }

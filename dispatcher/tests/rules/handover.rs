@@ -300,7 +300,10 @@ async fn every_case_settles_under_two_owners(one_way_ms: u64, takes_ms: i64) {
         let mut assigned = BTreeSet::new();
         for (_, event) in &events {
             if let Event::TaskAssigned { task, attempt, .. } = event {
-                assert!(assigned.insert((*task, *attempt)), "{task} #{attempt} was assigned twice");
+                assert!(
+                    assigned.insert((*task, *attempt)),
+                    "{task} #{attempt} was assigned twice"
+                );
             }
         }
     }
@@ -342,7 +345,11 @@ async fn the_same_append_by_two_owners_publishes_a_once_only_order_once() {
     world.ledger.takes(1);
     let report = last.message(&last.report(world.now(), truth(&last.assignment)));
     let reports = QueueName::Reports { shard: 0 };
-    world.queue.publish(&reports, vec![report.clone(), report]).await.unwrap();
+    world
+        .queue
+        .publish(&reports, vec![report.clone(), report])
+        .await
+        .unwrap();
     pass(10 * SECOND).await;
     let orders = world.ordered(Kind::WipeDevice);
     assert_eq!(orders.len(), 1, "{orders:?}");

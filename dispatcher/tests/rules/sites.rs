@@ -86,7 +86,10 @@ async fn a_silent_site_gets_nothing_says_since_when_and_goes_on_when_its_workers
     let shown = gates(&dispatcher).await;
     assert_eq!((shown.len(), shown[0].name.as_str()), (1, "away/ad"));
     let since = shown[0].since.unwrap().since(gone);
-    assert!((0..=10 * SECOND).contains(&since), "away since {since} ms after they went");
+    assert!(
+        (0..=10 * SECOND).contains(&since),
+        "away since {since} ms after they went"
+    );
     let why = dispatcher.engine.view(&acme, case).await.unwrap();
     let words = why
         .tasks
@@ -96,7 +99,10 @@ async fn a_silent_site_gets_nothing_says_since_when_and_goes_on_when_its_workers
 
     let _berlin = stands_in(&world, BERLIN);
     let back = world.now();
-    until("its work goes", 15 * SECOND, async || ordered_in(&world, BERLIN) > before).await;
+    until("its work goes", 15 * SECOND, async || {
+        ordered_in(&world, BERLIN) > before
+    })
+    .await;
     world.all_closed(MINUTE).await;
     assert!(world.now().since(back) < 30 * SECOND);
     assert!(tries(&world, &acme, case).await.iter().all(|t| *t == (1, 0)));

@@ -153,7 +153,10 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
     let none = Facts::new();
     let with_successor = || match subject.text("successor_id") {
         Some(id) => Facts::new().with("successor_id", id),
-        None => Facts::new(),
+        None => match subject.text("successor_problem") {
+            Some(why) => Facts::new().with("successor_problem", why),
+            None => Facts::new(),
+        },
     };
     let meetings = choices.meetings.unwrap_or(policy.meetings);
     let onedrive = choices.onedrive.unwrap_or(policy.onedrive);
@@ -180,7 +183,8 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
             subject.text("successor_id"),
         ) {
             (Forwarding::Successor, Some(id)) => Some(none.with("forward_to_id", id)),
-            _ => Some(none),
+            (Forwarding::Successor, None) => Some(with_successor().with("forward_to_successor", true)),
+            (Forwarding::Remove, _) => Some(none),
         },
         Kind::RemoveDelegations => Some(with_successor()),
         Kind::HandOverMeetings => (meetings == Meetings::HandOver).then(with_successor),

@@ -52,7 +52,7 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
         return Standing::Never;
     }
     let spec = task.kind().spec();
-    let missing: Vec<Kind> = spec.after.iter().flat_map(|d| unsettled(case, d)).collect();
+    let missing = unsettled(case, spec.after);
     if !missing.is_empty() {
         return Standing::WaitsFor(missing);
     }
@@ -94,14 +94,29 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
     Standing::Ready(mode, case.lane(task.kind()))
 }
 
-/// The kinds for whose sake a dependency is not met.
-fn unsettled(case: &Case, dep: &Dep) -> Vec<Kind> {
+/// The kinds for whose sake dependencies are not met. A kind that the case has
+/// no task of stands for what it would have waited for: an order holds also
+/// through what a policy leaves out or no connector offers.
+fn unsettled(case: &Case, after: &[Dep]) -> Vec<Kind> {
+    const { assert!(Kind::ALL.len() <= 64, "a kind is a bit of the mask") };
     let mut missing = Vec::new();
-    if case.open_of(dep.kind) > 0 {
-        missing.push(dep.kind);
-    }
-    if dep.with_finds {
-        missing.extend(dep.kind.spec().finds.iter().copied().filter(|k| case.open_of(*k) > 0));
+    let mut looked_through = 0_u64;
+    let mut todo: Vec<&[Dep]> = vec![after];
+    while let Some(deps) = todo.pop() {
+        for dep in deps {
+            let spec = dep.kind.spec();
+            if case.open_of(dep.kind) > 0 {
+                missing.push(dep.kind);
+            }
+            if dep.with_finds {
+                missing.extend(spec.finds.iter().copied().filter(|k| case.open_of(*k) > 0));
+            }
+            let bit = 1 << dep.kind.index();
+            if !case.has(dep.kind) && looked_through & bit == 0 {
+                looked_through |= bit;
+                todo.push(spec.after);
+            }
+        }
     }
     missing
 }

@@ -6,14 +6,14 @@ mod model;
 
 use model::*;
 use offboard_domain::catalogue::{Area, Kind, Lane};
-use offboard_domain::departure::{Departure, Manner, PersonRef};
+use offboard_domain::departure::{Departure, Forwarding, Manner, PersonRef};
 use offboard_domain::fault::{Fault, FaultClass, Rule};
 use offboard_domain::standing::{Standing, next, standing};
 use offboard_domain::task::RestReason;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     ApprovalOf, CaseId, CaseState, Command, Credit, Digest, Event, Facts, Find, Gates, Mode, ObjectId, Outcome, Policy,
-    Refusal, Report, Said, TaskId, TaskState, TenantId, decide,
+    Refusal, Report, Said, TaskId, TaskState, TenantId, decide, follow_up,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -262,10 +262,8 @@ fn a_once_act_without_answer_is_only_read_until_that_is_conclusive() {
         .with("conclusive", false);
     let mut other = World {
         case: w.case.clone(),
-        events: Vec::new(),
         now: w.now,
-        gates: Gates::open(),
-        finds: Vec::new(),
+        ..World::new()
     };
     let report = other.report(
         id,
@@ -823,6 +821,88 @@ fn a_closed_case_wants_to_be_looked_at_when_its_waiver_ends() {
     })
     .unwrap();
     assert_eq!(next(w.case(), w.now, &w.gates).wake, None);
+}
+
+#[test]
+fn what_follows_a_waiver_is_the_same_person_whoever_has_the_address_now_and_asks_before_it_writes() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    let task = w.id(Kind::HandOverOneDrive);
+    let first = w.case().departure.clone();
+    let next = follow_up(w.case(), task, T0.plus(DAY_MS)).unwrap();
+    assert_eq!(next.person.object_id.as_ref(), w.case().subject.0.get(&m365()));
+    assert_eq!((&next.person.user_principal_name, &next.person.mail), (&None, &None));
+    assert_eq!(next.successor.unwrap().object_id, Some(ObjectId::from("u-2")));
+    assert_eq!(next.manner, Manner::Planned);
+    assert_ne!(next.reference, first.reference);
+    let unresolved = World::opened(Manner::Immediate);
+    assert!(follow_up(unresolved.case(), task, T0).is_none());
+}
+
+/// Each machine's kind in turn is paused for good, under policies that leave
+/// out what validation waits for it through.
+#[test]
+fn the_manager_validates_last_whatever_is_skipped() {
+    let skippable = Kind::ALL.iter().filter(|k| k.spec().skippable && **k != Kind::Validate);
+    for skipped in skippable {
+        let skip: BTreeSet<Kind> = [*skipped, Kind::ConfirmHandover].into();
+        for late in Kind::ALL.iter().filter(|k| k.spec().writes) {
+            let mut asked = departure(Manner::Planned);
+            asked.choices.legal_hold = Some(true);
+            asked.choices.meetings = None;
+            let policy = Policy {
+                skip: skip.clone(),
+                ..Policy::default()
+            };
+            let mut w = World::with(asked, policy);
+            w.gates.shut = [(format!("pause/*/{late}"), T0.plus(DAY_MS))].into();
+            w.run_until(|w| w.now > T0.plus(3 * HOUR_MS));
+            if w.case().open_of(*late) > 0 {
+                let last = standing(w.case(), w.task(Kind::Validate), w.now, &w.gates);
+                assert!(
+                    matches!(last, Standing::WaitsFor(_)),
+                    "{late} waits, {skip:?} is skipped: {last:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn mail_that_is_to_go_to_a_successor_who_is_not_there_waits_for_a_person() {
+    let mut asked = departure(Manner::Planned);
+    asked.choices.forwarding = Some(Forwarding::Successor);
+    let mut w = World::with(asked, Policy::default());
+    w.no_successor = Some("the directory names no manager");
+    w.drain();
+    w.approve();
+    w.drain();
+    let TaskState::Failed { rule, detail, .. } = &w.task(Kind::SetForwarding).state else {
+        panic!("{:?}", w.task(Kind::SetForwarding).state)
+    };
+    assert_eq!(*rule, Rule::BlockedByPolicy);
+    assert!(
+        detail.contains("there is none") && detail.contains("the directory names no manager"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn the_leaver_attests_nothing() {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    w.drain();
+    w.approve();
+    w.drain();
+    let task = w.id(Kind::ConfirmDeviceReturned);
+    let by = || "leaver@acme.example".to_owned();
+    let attest = Command::Attest {
+        task,
+        by: by(),
+        file: Some(Digest::of(b"file")),
+        note: String::new(),
+    };
+    assert_eq!(w.order(attest), Err(Refusal::IsTheLeaver(by())));
 }
 
 /// Answers the closing round, reading `enabled = yes` for the sign-in.

@@ -76,7 +76,10 @@ fn a_known_loss_makes_every_machines_task_unknown_and_leaves_people_alone() {
         assert_eq!(task.observe_first, !kind.spec().convergent, "{kind}");
     }
     for kind in [Kind::Resolve, Kind::ApprovePlan, Kind::ConfirmDeviceReturned] {
-        assert!(w.task(kind).is_settled(), "{kind}: who he is and what people said stays");
+        assert!(
+            w.task(kind).is_settled(),
+            "{kind}: who he is and what people said stays"
+        );
     }
     assert_eq!(w.case().state, CaseState::Active);
     w.run_to_sealing();
@@ -143,7 +146,13 @@ fn after_a_loss_what_must_not_happen_twice_is_read_first_and_the_rest_is_done_ag
         (read(false, not_wiped), "a person's"),
     ] {
         let report = w.report(id, said);
-        let d = decide(w.case.as_ref(), Command::RecordReport(Box::new(report)), w.now, &w.gates).unwrap();
+        let d = decide(
+            w.case.as_ref(),
+            Command::RecordReport(Box::new(report)),
+            w.now,
+            &w.gates,
+        )
+        .unwrap();
         let task = &d.case.tasks[&id];
         match then {
             "settled" => assert_eq!(task.outcome(), Some(&Outcome::Verified)),
@@ -195,7 +204,11 @@ fn a_gate_shuts_what_it_names_and_says_why() {
         ("pause", [true; 4], WakeReason::PauseEnds),
         ("pause/ad", [false, false, true, true], WakeReason::PauseEnds),
         ("pause/*/device.wipe", [false, true, false, true], WakeReason::PauseEnds),
-        ("pause/ad/device.wipe", [false, false, false, true], WakeReason::PauseEnds),
+        (
+            "pause/ad/device.wipe",
+            [false, false, false, true],
+            WakeReason::PauseEnds,
+        ),
         ("hold/ad", [false, false, true, true], WakeReason::HoldEnds),
         ("away/ad", [false, false, true, true], WakeReason::SiteAway),
         ("since/away/ad", [false; 4], WakeReason::SiteAway),

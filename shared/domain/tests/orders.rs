@@ -74,10 +74,8 @@ fn in_flight(case: &Case) -> Vec<TaskId> {
 fn step(case: &Case, answer: Answer, task: TaskId, now: Timestamp) -> (Case, Vec<Event>, Timestamp) {
     let w = World {
         case: Some(case.clone()),
-        events: Vec::new(),
         now,
-        gates: Gates::open(),
-        finds: Vec::new(),
+        ..World::new()
     };
     let gates = Gates::open();
     let order = |command, now| -> Decision { decide(Some(case), command, now, &gates).unwrap() };

@@ -10,6 +10,7 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
 mod bare;
+mod distributed;
 mod embedded;
 mod groups;
 mod growth;
@@ -25,9 +26,9 @@ use std::path::PathBuf;
 
 #[derive(Parser)]
 struct Args {
-    /// Where the raw figures go.
-    #[arg(long, default_value = "target/bench.json")]
-    output: PathBuf,
+    /// Where the raw figures go [default: target/bench-<what>.json].
+    #[arg(long, global = true)]
+    output: Option<PathBuf>,
     #[command(subcommand)]
     what: What,
 }
@@ -58,6 +59,16 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
         sizes: Vec<usize>,
     },
+    /// Offboard distributed beside the least possible, a bare loop of its own shape, and Celery.
+    Distributed(distributed::Sizes),
+    /// One of the processes that the bench starts.
+    #[command(hide = true)]
+    Role {
+        /// Which.
+        role: String,
+        /// What it is told.
+        setup: PathBuf,
+    },
     /// Redis' memory per open and per trimmed case, and asking with so many open.
     RedisMemory {
         /// Cases.
@@ -75,23 +86,32 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() -> Result<(), Failed> {
-    let args = Args::parse();
-    let groups = groups::Groups::install()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let raw = runtime.block_on(async {
-        match args.what {
-            What::Embedded { departures, rounds } => measure_embedded(&groups, departures, rounds).await,
-            What::Rabbit { messages, rounds } => rabbit::measure(messages, rounds).await,
-            What::Growth { sizes } => measure_growth(&sizes).await,
-            What::RedisMemory { cases, records } => measure_redis_memory(cases, records).await,
+    let Args { output, what } = Args::parse();
+    let (name, raw) = match what {
+        What::Role { role, setup } => return distributed::role(&role, &setup),
+        What::Distributed(sizes) => ("distributed", distributed::throughput(&sizes)?),
+        What::Embedded { departures, rounds } => {
+            let groups = groups::Groups::install()?;
+            ("embedded", wait_for(measure_embedded(&groups, departures, rounds))?)
         }
-    })?;
-    if let Some(folder) = args.output.parent() {
+        What::Rabbit { messages, rounds } => ("rabbit", wait_for(rabbit::measure(messages, rounds))?),
+        What::Growth { sizes } => ("growth", wait_for(measure_growth(&sizes))?),
+        What::RedisMemory { cases, records } => ("redis-memory", wait_for(measure_redis_memory(cases, records))?),
+    };
+    let output = output.unwrap_or_else(|| format!("target/bench-{name}.json").into());
+    if let Some(folder) = output.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::write(&args.output, serde_json::to_string_pretty(&raw)?)?;
-    println!("raw figures: {}", args.output.display());
+    std::fs::write(&output, serde_json::to_string_pretty(&raw)?)?;
+    println!("raw figures: {}", output.display());
     Ok(())
+}
+
+fn wait_for<T>(measured: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(measured)
 }
 
 async fn measure_embedded(

@@ -28,22 +28,35 @@ const WAITING: &[Kind] = &[
 /// Every tenant's system.
 pub(crate) struct Noop {
     system: System,
+    claims: BTreeSet<Kind>,
     counter: AtomicI64,
 }
 
 impl Noop {
-    /// The one system.
+    /// The one system, which can do everything that does not wait.
     pub(crate) fn new() -> Arc<Self> {
+        let claimed = Kind::ALL.iter().copied().filter(|k| {
+            matches!(
+                k.spec().area,
+                Area::Identity | Area::Mailbox | Area::Device | Area::Knowledge
+            )
+        });
+        Self::claiming(claimed.filter(|k| !k.is_closing_round() && !WAITING.contains(k)))
+    }
+
+    /// The one system, which can do these.
+    pub(crate) fn claiming(kinds: impl IntoIterator<Item = Kind>) -> Arc<Self> {
         let system = System::new("noop").unwrap_or_else(|_| System::person());
         Arc::new(Self {
             system,
+            claims: kinds.into_iter().collect(),
             counter: AtomicI64::new(1),
         })
     }
 
     /// What it claims.
     pub(crate) fn capabilities(&self) -> Capabilities {
-        Capabilities([(self.system.clone(), self.claims())].into())
+        Capabilities([(self.system.clone(), self.claims.clone())].into())
     }
 
     fn account_of(&self, id: &ObjectId) -> Account {
@@ -84,17 +97,7 @@ impl Connector for Noop {
     }
 
     fn claims(&self) -> BTreeSet<Kind> {
-        Kind::ALL
-            .iter()
-            .copied()
-            .filter(|k| {
-                matches!(
-                    k.spec().area,
-                    Area::Identity | Area::Mailbox | Area::Device | Area::Knowledge
-                )
-            })
-            .filter(|k| !k.is_closing_round() && !WAITING.contains(k))
-            .collect()
+        self.claims.clone()
     }
 
     fn directory(&self) -> Option<&dyn Directory> {
@@ -157,7 +160,11 @@ impl Mailboxes for Noop {
             recipient_type: "SharedMailbox".into(),
             hidden: true,
             forwarding: Forwarding::default(),
-            holds: Holds::default(),
+            holds: Holds {
+                litigation: true,
+                litigation_days: None,
+                others: Vec::new(),
+            },
             archive: false,
             synced: false,
         }))
@@ -210,6 +217,10 @@ impl Devices for Noop {
 
     async fn recovery_keys(&self, _: &mut Call, _: &DeviceRef) -> Answer<Vec<RecoveryKey>> {
         Ok(Vec::new())
+    }
+
+    async fn used_by_another(&self, _: &mut Call, _: &DeviceRef, _: &ObjectId) -> Answer<bool> {
+        Ok(false)
     }
 
     async fn act(&self, _: &mut Call, _: &DeviceRef, _: DeviceAction) -> Answer<()> {

@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// How much [`Disk::fill`] writes at once.
-const PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
+static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// A mounted tmpfs, until it is dropped.
 #[derive(Debug)]

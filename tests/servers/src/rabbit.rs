@@ -212,6 +212,18 @@ impl Rabbit {
         Ok(names.map(str::to_owned).collect())
     }
 
+    /// Its version, and Erlang's.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub fn versions(&self) -> Result<(String, String), StartError> {
+        let answer = self.ask("GET", "/api/overview", b"")?;
+        let overview: Value = serde_json::from_slice(&answer)
+            .map_err(|e| StartError(format!("failed to read the broker's overview: {e}")))?;
+        let said = |name: &str| overview[name].as_str().unwrap_or_default().to_owned();
+        Ok((said("rabbitmq_version"), said("erlang_version")))
+    }
+
     /// Deletes a queue with all that it holds.
     ///
     /// # Errors

@@ -523,14 +523,21 @@ impl Shadow {
                 format!("{kind} is assigned although it is {:?}", task.state),
             );
         }
+        // The order reaches through kinds that are not there.
+        let mut before: BTreeSet<Kind> = BTreeSet::new();
+        let mut through = vec![kind];
+        while let Some(k) = through.pop() {
+            for dep in k.spec().after {
+                if before.insert(dep.kind) && !self.case.tasks.values().any(|t| t.kind() == dep.kind) {
+                    through.push(dep.kind);
+                }
+                before.extend(dep.kind.spec().finds.iter().filter(|_| dep.with_finds));
+            }
+        }
+        for missing in before.into_iter().filter(|k| self.case.open_of(*k) > 0) {
+            found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
+        }
         for dep in spec.after {
-            let mut open: Vec<Kind> = vec![dep.kind];
-            if dep.with_finds {
-                open.extend(dep.kind.spec().finds);
-            }
-            for missing in open.into_iter().filter(|k| self.case.open_of(*k) > 0) {
-                found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
-            }
             if at < self.case.settled_at(dep.kind).plus(dep.delay_ms) {
                 found(
                     Invariant::OrderIsLaw,

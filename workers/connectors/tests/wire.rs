@@ -565,6 +565,150 @@ async fn what_exchange_calls_unchanged_is_success() {
     assert_eq!(call.receipts().len(), 2);
 }
 
+/// Belief: the request's body is what the vendor documents for `adminRemove`, and
+/// a schedule that was revoked is no longer one.
+#[tokio::test]
+async fn an_eligible_role_is_taken_by_naming_person_role_and_scope() {
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("t", 3600);
+        }
+        let row = |id: &str, status: &str| {
+            json!({"id": id, "principalId": WHO, "roleDefinitionId": format!("role-{id}"),
+                "directoryScopeId": "/administrativeUnits/au", "memberType": "Direct", "status": status})
+        };
+        let rows = match asked.path.rsplit('/').next().unwrap() {
+            "roleEligibilitySchedules" => vec![row("a", "Provisioned"), row("b", "Revoked")],
+            "roleEligibilityScheduleRequests" => {
+                let mut body = asked.json();
+                let why = body.as_object_mut().unwrap().remove("justification").unwrap();
+                assert!(!why.as_str().unwrap().is_empty());
+                let wanted = json!({"action": "adminRemove", "principalId": WHO, "roleDefinitionId": "role-a",
+                    "directoryScopeId": "/administrativeUnits/au"});
+                assert_eq!(body, wanted);
+                return json_answer(201, json!({"id": "r", "status": "Revoked"}));
+            }
+            _ => Vec::new(),
+        };
+        json_answer(200, json!({"value": rows}))
+    })
+    .await;
+    let graph = open(&server);
+    let mut call = call();
+    call.allow_writes(true);
+    let held = graph.holdings(&mut call, &who(), Holding::Roles).await.unwrap();
+    assert_eq!(held.iter().map(|h| h.id().0.as_str()).collect::<Vec<_>>(), ["a"]);
+    graph.remove(&mut call, &who(), &held[0]).await.unwrap();
+    let last = call.receipts().last().unwrap();
+    assert_eq!(
+        (last.request.as_str(), last.status),
+        ("POST /roleManagement/directory/roleEligibilityScheduleRequests", 201)
+    );
+}
+
+/// Beliefs: an entry's user is a name, or an object with what Exchange knows of
+/// him; mailboxes without an entry of his are refused with words that say so.
+#[tokio::test]
+async fn every_calendar_is_looked_at_in_two_batches_and_no_entry_needs_no_second_look() {
+    const OTHERS: usize = 9;
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("t", 3600);
+        }
+        let mailbox = |id: &str| json!({"ExternalDirectoryObjectId": id, "UserPrincipalName": format!("{id}@x.test")});
+        let answer = |input: &Value| -> (u16, Value) {
+            let identity = input["Parameters"]["Identity"].as_str().unwrap_or("");
+            match input["CmdletName"].as_str().unwrap() {
+                "Get-Mailbox" => {
+                    let rows: Vec<Value> = (0..OTHERS).map(|n| mailbox(&format!("o{n}"))).chain([mailbox(WHO)]).collect();
+                    (200, json!({"value": rows}))
+                }
+                "Get-MailboxFolderStatistics" => {
+                    assert_eq!(input["Parameters"]["FolderScope"], "Calendar");
+                    let row = |kind: &str, path: &str| json!({"FolderType": kind, "FolderPath": path});
+                    let rows = [row("User Created", "/Kalender/Urlaub"), row("Calendar", "/Kalender")];
+                    (200, json!({"value": rows}))
+                }
+                "Get-MailboxFolderPermission" if identity == format!("{WHO}:\\Kalender") => {
+                    let row = |user: Value, right: &str| json!({"User": user, "AccessRights": [right]});
+                    let known = json!({"DisplayName": "canary", "RecipientPrincipal": {"ExternalDirectoryObjectId": "99999999-9999-4999-8999-999999999999"}});
+                    let rows = [
+                        row(json!("Default"), "AvailabilityOnly"),
+                        row(json!({"DisplayName": "Anonymous"}), "Reviewer"),
+                        row(known, "Editor"),
+                        row(json!("canary"), "Reviewer"),
+                    ];
+                    (200, json!({"value": rows}))
+                }
+                "Get-MailboxFolderPermission" if identity == "o3:\\Kalender" => {
+                    assert_eq!(input["Parameters"]["User"], WHO);
+                    (200, json!({"value": [{"User": "canary", "AccessRights": ["Editor"]}]}))
+                }
+                "Get-MailboxFolderPermission" => (400, json!({"error": {"code": "BadRequest", "message": "Error executing cmdlet", "details": [
+                    {"message": "Ex1|Microsoft.Exchange.Management.StoreTasks.UserNotFoundInPermissionEntryException|There is no existing permission entry found for user: canary."}]}})),
+                _ => (200, json!({"value": []})),
+            }
+        };
+        if asked.path.ends_with("/InvokeCommand") {
+            let (status, body) = answer(&asked.json()["CmdletInput"]);
+            return json_answer(status, body);
+        }
+        if asked.path.ends_with("/$batch") {
+            let parts: Vec<Value> = asked.json()["requests"].as_array().unwrap().iter().map(|part| {
+                let (status, body) = answer(&part["body"]["CmdletInput"]);
+                json!({"id": part["id"], "status": status, "body": body})
+            }).collect();
+            return json_answer(200, json!({"responses": parts}));
+        }
+        json_answer(200, json!({"value": []}))
+    })
+    .await;
+    let graph = open(&server);
+    let keys = async |what| -> Vec<String> {
+        let found = graph.attached(&mut call(), &who(), &what).await.unwrap();
+        found.iter().map(offboard_connectors::Attached::key).collect()
+    };
+    let from = keys(offboard_connectors::Attachment::DelegationsFrom).await;
+    assert_eq!(from, ["calendar.from.o3"]);
+    assert_eq!(server.count("/$batch"), 3, "full access, folders, entries");
+    assert_eq!(
+        server.count("/InvokeCommand"),
+        2,
+        "the list of mailboxes, and who may send as them"
+    );
+    let to = keys(offboard_connectors::Attachment::DelegationsTo).await;
+    assert_eq!(to.len(), 2, "{to:?}");
+    assert!(to.contains(&"calendar.to.99999999-9999-4999-8999-999999999999".to_owned()));
+    assert!(to.iter().all(|key| !key.contains("canary")));
+}
+
+#[tokio::test]
+async fn an_entry_of_a_calendar_that_cannot_be_read_is_not_passed_over() {
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("t", 3600);
+        }
+        if !asked.path.ends_with("/InvokeCommand") {
+            return json_answer(200, json!({"value": []}));
+        }
+        let rows = match asked.json()["CmdletInput"]["CmdletName"].as_str().unwrap() {
+            "Get-Mailbox" => vec![
+                json!({"ExternalDirectoryObjectId": WHO, "ExchangeGuid": "g", "RecipientTypeDetails": "UserMailbox"}),
+            ],
+            "Get-MailboxFolderStatistics" => vec![json!({"FolderType": "Calendar", "FolderPath": "/Calendar"})],
+            "Get-MailboxFolderPermission" => vec![json!({"User": 7, "AccessRights": ["Editor"]})],
+            _ => Vec::new(),
+        };
+        json_answer(200, json!({"value": rows}))
+    })
+    .await;
+    let fault = open(&server)
+        .attached(&mut call(), &who(), &offboard_connectors::Attachment::DelegationsTo)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.class, FaultClass::Unsupported, "{fault}");
+}
+
 #[tokio::test]
 async fn an_assertion_names_the_certificate_and_the_secret_is_not_sent() {
     let server = Server::start(|asked: Asked| async move {

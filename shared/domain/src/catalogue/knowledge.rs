@@ -20,7 +20,7 @@ pub(super) const HAND_OVER_ONEDRIVE: KindSpec = KindSpec {
         satisfied: Cond::True("successor_is_admin"),
         blocked: &[(
             Cond::Not(&Cond::HasParam("successor_id")),
-            "there is no successor for the OneDrive; name one, or waive this: its deletion clock starts with the licence",
+            "there is no successor for the OneDrive; waive this (its deletion clock starts with the licence), or cancel and hand the departure in with one under a new reference",
         )],
     },
     controls: control::RETENTION,

@@ -135,9 +135,7 @@ impl Draft<'_> {
         if task.kind() == Kind::ConfirmDeviceReturned && file.is_none() {
             return Err(Refusal::NeedsFile(name));
         }
-        if matches!(task.kind(), Kind::Validate | Kind::DecideOneDrive) {
-            self.decides_not_leaver(&by)?;
-        }
+        self.decides_not_leaver(&by)?;
         self.push(Event::TaskSettled {
             task: id,
             attempt: task.attempt,

@@ -171,7 +171,7 @@ impl Draft<'_> {
                     after,
                 );
             }
-            Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
+            Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, because(task, why), None),
             Verdict::Unsatisfied(why) => self.fail(answer, Rule::ClaimWithoutProof, why, None),
         }
     }
@@ -191,7 +191,7 @@ impl Draft<'_> {
                     seen,
                 );
             }
-            Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
+            Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, because(task, why), None),
             Verdict::Unsatisfied(why)
                 if !task.kind().spec().convergent && seen.facts.bool("conclusive") != Some(true) =>
             {
@@ -219,7 +219,7 @@ impl Draft<'_> {
                     seen,
                 );
             }
-            Verdict::Blocked(why) => return self.fail(answer, Rule::BlockedByPolicy, why.to_owned(), None),
+            Verdict::Blocked(why) => return self.fail(answer, Rule::BlockedByPolicy, because(task, why), None),
             Verdict::Unsatisfied(why) => return self.fail(answer, Rule::ClaimWithoutProof, why, None),
         }
         let system = &task.planned.target.system;
@@ -425,6 +425,14 @@ impl Draft<'_> {
 fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
     let ordered_by_another = |p: Place| (p.version, p.head) != (report.version, report.head);
     report.attempt > task.attempt || (report.attempt == task.attempt && task.ordered_by.is_some_and(ordered_by_another))
+}
+
+/// Why it is blocked, with what was wrong with the successor where there is none.
+fn because(task: &Task, why: &str) -> String {
+    match task.planned.params.text("successor_problem") {
+        Some(problem) => format!("{why} ({problem})"),
+        None => why.to_owned(),
+    }
 }
 
 fn proven(task: &Task) -> Outcome {

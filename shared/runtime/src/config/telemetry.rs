@@ -52,6 +52,9 @@ roles! {
     Worker = "worker", "offboard-worker";
     /// The closer.
     Closer = "closer", "offboard-closer";
+    /// A command that a person or a script gives to an installation of several
+    /// processes.
+    Command = "command", "offboard-command";
 }
 
 /// What other tools may see.

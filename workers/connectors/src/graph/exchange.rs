@@ -3,7 +3,8 @@
 //! is what that module sends and gets.
 //!
 //! Repeating is success: "no settings have been modified" is a warning, and an
-//! access entry that is not there counts as removed.
+//! access entry that is not there counts as removed (and, when somebody's entry
+//! was asked for, as none).
 
 use super::api::{Api, Ask, PAGES_MAX, Service};
 use super::fault::{self, Effect, Refusal, clean_code, retry_after_ms};
@@ -68,6 +69,7 @@ const ALREADY: &[&str] = &[
     "because the ace doesn't exist",
     "is not a member of the group",
     "isn't a member of the group",
+    "no existing permission entry",
 ];
 /// The code of a fault that is one of them.
 const ALREADY_CODE: &str = "AlreadyDone";
@@ -109,7 +111,8 @@ impl Api {
 
     /// Runs several cmdlets that read, and answers for each in the same order.
     /// They go in batches of Exchange's own; what a batch does not answer
-    /// whole (a next page, a dead token) goes again by itself.
+    /// whole (a next page, a dead token, a refusal) goes again by itself, but for
+    /// the refusal that says that there is nothing.
     pub(crate) async fn invoke_all(&self, call: &mut Call, cmdlets: Vec<Cmdlet>) -> Vec<Answer<Vec<Value>>> {
         let mut answers = Vec::with_capacity(cmdlets.len());
         for chunk in cmdlets.chunks(PARTS_MAX) {
@@ -148,6 +151,7 @@ impl Api {
                 let whole = part.filter(|p| p["status"] == 200 && p["body"]["@odata.nextLink"].is_null());
                 answers.push(match whole.and_then(|p| p["body"]["value"].as_array()) {
                     Some(rows) => Ok(rows.clone()),
+                    None if part.is_some_and(|p| is_already(&texts(&p["body"]["error"]))) => Ok(Vec::new()),
                     None => self.invoke(call, cmdlet.clone()).await,
                 });
             }
@@ -207,6 +211,11 @@ const SENTENCES: &[(&str, FaultClass, &str)] = &[
         "is a shared mailbox",
         FaultClass::Blocked,
         "a shared mailbox can no longer do this",
+    ),
+    (
+        "matches multiple entries",
+        FaultClass::Blocked,
+        "several recipients bear the name that the entry shows; take it off by hand, by the right one's address",
     ),
     (
         "not supported by the device",
@@ -269,7 +278,7 @@ pub(crate) fn refusal(
     let texts = texts(&body["error"]);
     let exception = exception(&body["error"], &texts);
     let sentence = texts.join("\n").to_lowercase();
-    if ALREADY.iter().any(|part| sentence.contains(part)) {
+    if is_already(&texts) {
         return Refusal {
             class: FaultClass::Absent,
             code: Some(ALREADY_CODE.into()),
@@ -305,6 +314,12 @@ pub(crate) fn refusal(
             }
         }
     }
+}
+
+/// Whether these sentences say that there is nothing left to do.
+fn is_already(texts: &[&str]) -> bool {
+    let sentence = texts.join("\n").to_lowercase();
+    ALREADY.iter().any(|part| sentence.contains(part))
 }
 
 /// Every sentence in an error.
@@ -372,6 +387,11 @@ mod tests {
             (
                 "ACLException",
                 "Can't remove the access control entry on the object \"canary\" because the ACE doesn't exist on the object.",
+                Absent,
+            ),
+            (
+                "UserNotFoundInPermissionEntryException",
+                "There is no existing permission entry found for user: canary.",
                 Absent,
             ),
             (

@@ -1,0 +1,190 @@
+//! The private servers that all contestants share, each in its own virtual
+//! host and with the store emptied before it begins; and the children.
+
+use super::child::Child;
+use super::least;
+use super::setup::{BARE_VHOST, CELERY_VHOST, LEAST_VHOST, OFFBOARD_VHOST, Setup};
+use super::sink::Sink;
+use crate::embedded::{Failed, TENANTS};
+use offboard_queue::QueueName;
+use offboard_queue::rabbit::{CLOSER, DISPATCHER, Topology, WORKER, password_hash};
+use offboard_runtime::keys::{DispatchKey, create_missing};
+use offboard_servers::redis::{Fsync, RedisOptions, Reply};
+use offboard_servers::{ADMINISTRATOR, Rabbit, RabbitOptions, Redis};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How the contestants are set up.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Tuning {
+    /// Over how many shards (queues of reports) tenants are spread.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) shards: u16,
+    /// Most assignments that Offboard has in flight in each queue.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) credit: u32,
+    /// Most deliveries that each consumer holds (of every contestant but Celery).
+    #[arg(long, default_value_t = 256)]
+    pub(crate) prefetch: u16,
+}
+
+/// How long the store may take to forget.
+const FORGETTING: Duration = Duration::from_secs(60);
+
+/// Broker, store and collector.
+pub(crate) struct Stage {
+    pub(crate) rabbit: Rabbit,
+    pub(crate) redis: Redis,
+    sink: Sink,
+    tuning: Tuning,
+    passwords: BTreeMap<String, String>,
+    run: Option<TempDir>,
+}
+
+impl Stage {
+    /// Starts them.
+    pub(crate) fn set(tuning: Tuning) -> Result<Self, Failed> {
+        let users = [DISPATCHER, WORKER, CLOSER];
+        let passwords = users.map(|user| (user.to_owned(), format!("only for the bench: {user}")));
+        let mut passwords: BTreeMap<String, String> = passwords.into();
+        let topology = |vhost| Topology {
+            report_shards: tuning.shards,
+            ..Topology::new(vhost)
+        };
+        let hashes = passwords.iter().map(|(user, password)| {
+            let mut salt = [0; 4];
+            getrandom::fill(&mut salt)?;
+            Ok::<_, Failed>((user.clone(), password_hash(password, salt)))
+        });
+        let mine = Topology {
+            password_hashes: hashes.collect::<Result<_, _>>()?,
+            ..topology(OFFBOARD_VHOST)
+        };
+        let rabbit = Rabbit::start(RabbitOptions {
+            definitions: Some(mine.definitions()?),
+            ..RabbitOptions::default()
+        })?;
+        let mut same = topology(BARE_VHOST).definitions()?;
+        // Users are the broker's and not a virtual host's.
+        for of_users in ["users", "permissions", "topic_permissions"] {
+            same[of_users] = json!([]);
+        }
+        for others in [
+            same,
+            least_definitions(),
+            json!({ "vhosts": [{ "name": CELERY_VHOST }] }),
+        ] {
+            rabbit.import(&others)?;
+        }
+        let redis = Redis::start(&RedisOptions {
+            fsync: Fsync::Always,
+            // No contestant's rewriting falls into another's time.
+            more: vec!["auto-aof-rewrite-percentage 0".to_owned()],
+            ..RedisOptions::default()
+        })?;
+        passwords.insert(ADMINISTRATOR.to_owned(), rabbit.password().to_owned());
+        Ok(Self {
+            rabbit,
+            redis,
+            sink: Sink::start()?,
+            tuning,
+            passwords,
+            run: None,
+        })
+    }
+
+    /// Empties the store, makes a new folder, and says what a child of the
+    /// next run needs to know.
+    pub(crate) fn clean(&mut self) -> Result<Setup, Failed> {
+        self.forget()?;
+        let run = tempfile::Builder::new().prefix("offboard-bench-").tempdir()?;
+        let folder = run.path().to_owned();
+        self.run = Some(run);
+        keys(&folder)?;
+        let setup = Setup {
+            rabbit_port: self.rabbit.port(),
+            passwords: self.passwords.clone(),
+            redis: self.redis.url(),
+            folder: folder.clone(),
+            otlp: self.sink.endpoint(),
+            shards: self.tuning.shards,
+            tenants: TENANTS,
+            credit: self.tuning.credit,
+            prefetch: self.tuning.prefetch,
+        };
+        std::fs::write(folder.join("setup.json"), serde_json::to_vec(&setup)?)?;
+        Ok(setup)
+    }
+
+    /// Starts this program in a role.
+    pub(crate) fn child(&self, role: &'static str, setup: &Setup) -> Result<Child, Failed> {
+        let mut program = std::process::Command::new(std::env::current_exe()?);
+        program.arg("role").arg(role).arg(setup.folder.join("setup.json"));
+        Child::start(role, program, &setup.folder)
+    }
+
+    /// Empties the store, and its log.
+    fn forget(&self) -> Result<(), Failed> {
+        self.redis.command(&["FLUSHALL"])?;
+        self.redis.command(&["BGREWRITEAOF"])?;
+        let began = Instant::now();
+        while !self.rewritten()? {
+            if began.elapsed() > FORGETTING {
+                return Err("Redis does not end rewriting its log".into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn rewritten(&self) -> Result<bool, Failed> {
+        let info = self.redis.command(&["INFO", "persistence"])?.text();
+        let is = |what: &str| info.lines().any(|line| line.trim() == what);
+        Ok(is("aof_rewrite_in_progress:0") && is("aof_rewrite_scheduled:0"))
+    }
+
+    /// How many bytes of telemetry came.
+    pub(crate) fn telemetry_bytes(&self) -> u64 {
+        self.sink.bytes()
+    }
+
+    /// A figure of the store's own.
+    pub(crate) fn redis_info(&self, section: &str, name: &str) -> Result<String, Failed> {
+        let reply = self.redis.command(&["INFO", section])?;
+        let Reply::Text(info) = reply else {
+            return Err(format!("INFO {section} was answered {reply:?}").into());
+        };
+        let line = info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+        Ok(line.ok_or("Redis does not say it")?.trim().to_owned())
+    }
+}
+
+/// All keys for dispatcher and closer, and for the worker those of its queues
+/// alone.
+fn keys(folder: &Path) -> Result<(), Failed> {
+    let all = folder.join("keys");
+    create_missing(&all)?;
+    let dispatch = DispatchKey::load(&all)?;
+    let workers = folder.join("worker-keys");
+    offboard_runtime::private::create_folder(&workers)?;
+    for queue in Topology::new("").queues() {
+        if let QueueName::Assignments { .. } = queue {
+            let name = queue.to_string();
+            dispatch.queue(&name).save(&workers, &name)?;
+        }
+    }
+    Ok(())
+}
+
+fn least_definitions() -> Value {
+    json!({
+        "vhosts": [{ "name": LEAST_VHOST }],
+        "queues": [{
+            "name": least::QUEUE, "vhost": LEAST_VHOST, "durable": true, "auto_delete": false,
+            "arguments": { "x-queue-type": "quorum" },
+        }],
+    })
+}
