@@ -136,7 +136,10 @@ impl Engine {
     /// published: that is published now.
     async fn publish_again_of(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         if self.holds(id) {
-            return Ok(self.publish_left(tenant, id, &self.slot(tenant, id)).await?);
+            let slot = self.slot(tenant, id);
+            let published = self.publish_left(tenant, id, &slot).await;
+            self.forget(id, slot);
+            return Ok(published?);
         }
         self.take_up(tenant, id).await
     }
