@@ -677,6 +677,70 @@ async fn a_calendars_entries_are_read_as_who_they_are_and_others_calendars_are_n
 }
 
 #[tokio::test]
+async fn a_long_look_goes_on_after_the_pause_that_the_vendor_wants_and_keeps_what_it_has() {
+    const OTHERS: usize = 25;
+    // Ten of which two are refused, and those two with the rest.
+    let whole = vec![10, 10, 7];
+    for (retry_after, batches) in [("7", whole), ("3600", vec![10])] {
+        let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let server = Server::start({
+            let sizes = Arc::clone(&sizes);
+            move |asked: Asked| {
+                let sizes = Arc::clone(&sizes);
+                async move {
+                    if asked.path.ends_with("/token") {
+                        return token("t", 3600);
+                    }
+                    if asked.path.ends_with("/InvokeCommand") {
+                        let list = asked.json()["CmdletInput"]["CmdletName"] == "Get-Mailbox";
+                        let mailbox = |id: String| json!({"ExternalDirectoryObjectId": id});
+                        let rows: Vec<Value> = (0..OTHERS).map(|n| mailbox(format!("o{n}"))).chain([mailbox(WHO.to_owned())]).collect();
+                        return json_answer(200, json!({"value": if list { rows } else { Vec::new() }}));
+                    }
+                    let parts = asked.json()["requests"].as_array().unwrap().clone();
+                    let first = {
+                        let mut sizes = sizes.lock().unwrap();
+                        sizes.push(parts.len());
+                        sizes.len() == 1
+                    };
+                    let responses: Vec<Value> = parts
+                        .iter()
+                        .enumerate()
+                        .map(|(i, part)| match i {
+                            // The vendor had enough after the eighth.
+                            8.. if first => json!({"id": part["id"], "status": 429, "headers": {"Retry-After": retry_after}, "body": {}}),
+                            _ => json!({"id": part["id"], "status": 200, "body": {"value": [
+                                {"User": WHO, "AccessRights": ["FullAccess"], "FolderType": "Calendar", "FolderPath": "/Calendar"}]}}),
+                        })
+                        .collect();
+                    json_answer(200, json!({"responses": responses}))
+                }
+            }
+        })
+        .await;
+        let graph = open(&server);
+        let clock = TestClock::at(0);
+        let mut call = common::call_with(&clock);
+        let what = offboard_connectors::Attachment::DelegationsFrom;
+        let found = graph.attached(&mut call, &who(), &what).await;
+        match retry_after {
+            "7" => {
+                assert_eq!(found.unwrap().len(), OTHERS);
+                assert_eq!(clock.ms(), 7_000);
+            }
+            _ => {
+                let told = FaultClass::Throttled {
+                    retry_after_ms: Some(3_600_000),
+                };
+                assert_eq!(found.unwrap_err().class, told, "too long to be waited for here");
+                assert_eq!(clock.ms(), 0);
+            }
+        }
+        assert_eq!(*sizes.lock().unwrap(), batches);
+    }
+}
+
+#[tokio::test]
 async fn an_entry_of_a_calendar_that_cannot_be_read_is_not_passed_over() {
     let server = Server::start(|asked: Asked| async move {
         if asked.path.ends_with("/token") {
