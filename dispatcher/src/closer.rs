@@ -6,7 +6,7 @@
 //! or refused is accounted for in the same way. Everything it writes follows from
 //! the history, so doing it twice leaves the same files.
 
-use crate::archive::short;
+use crate::archive::{Whole, short};
 use crate::engine::{Engine, EngineError, Held, told};
 use crate::page;
 use crate::reports::settle;
@@ -149,23 +149,29 @@ impl Closer {
     /// # Errors
     /// [`EngineError`] if its history does not verify, or something failed.
     pub async fn seal(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Sealed>, EngineError> {
-        let Some(held) = self.engine.load(tenant, id).await? else {
+        let history = self.engine.whole(tenant, id).await?;
+        let Some(held) = self.engine.folded(id, &history)? else {
             return Ok(None);
         };
         if !held.case.is_to_be_sealed() {
             return Ok(None);
         }
         let span = trace::close(tenant, id, held.case.traceparent.as_deref());
-        let sealed = span.within(self.seal_held(tenant, id, held)).await;
+        let sealed = span.within(self.seal_held(tenant, id, held, history)).await;
         if sealed.is_err() {
             span.failed("not_sealed");
         }
         sealed
     }
 
-    async fn seal_held(&self, tenant: &TenantId, id: CaseId, held: Held) -> Result<Option<Sealed>, EngineError> {
+    async fn seal_held(
+        &self,
+        tenant: &TenantId,
+        id: CaseId,
+        held: Held,
+        history: Whole,
+    ) -> Result<Option<Sealed>, EngineError> {
         let seal_error = |detail: String| EngineError::Seal { case: id, detail };
-        let history = self.engine.whole(tenant, id).await?;
         let recorded = history
             .records
             .into_iter()

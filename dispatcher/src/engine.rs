@@ -205,18 +205,19 @@ impl Engine {
         placed.slot.clone()
     }
 
-    /// Lets go of a case that is over, or that never was; to be called by
-    /// whoever has used its slot, unlocked. The slot stays while somebody else
-    /// waits for it: two slots of one case would count what it has in flight
-    /// twice. The last one lets go.
-    pub(crate) fn forget(&self, case: CaseId, slot: &Slot) {
-        /// In the map, and with the caller.
-        const NOBODY_ELSE: usize = 2;
+    /// Lets go of a slot, and of its case if that is over, never was or went
+    /// with its shard; to be called by whoever has used it, unlocked. It stays
+    /// while somebody else waits for it: two slots of one case would count what
+    /// it has in flight twice. The last one lets go.
+    pub(crate) fn forget(&self, case: CaseId, slot: Slot) {
         let mut slots = lock(&self.slots);
-        let ours =
-            slots.get(&case).is_some_and(|p| Arc::ptr_eq(&p.slot, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE;
+        let Some(placed) = slots.get(&case).filter(|p| Arc::ptr_eq(&p.slot, &slot)) else {
+            return;
+        };
+        drop(slot);
         let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.is_over());
-        if ours && slot.try_lock().is_ok_and(|held| over(&held)) {
+        let last = Arc::strong_count(&placed.slot) == 1;
+        if last && placed.slot.try_lock().is_ok_and(|held| over(&held)) {
             slots.remove(&case);
             self.timers.clear(case);
         }
@@ -227,10 +228,11 @@ impl Engine {
         lock(&self.slots).get(&case).map(|p| p.slot.clone())
     }
 
-    /// Whether a case is held in memory.
+    /// Whether an open case is held in memory.
     pub(crate) fn holds(&self, case: CaseId) -> bool {
         let slot = self.held_slot(case);
-        slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| held.is_some()))
+        let open = |held: &Option<Held>| held.as_ref().is_some_and(|h| !h.case.is_over());
+        slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| open(&held)))
     }
 
     /// How many cases are held in memory.
@@ -403,7 +405,7 @@ impl Engine {
                 self.admission.settle(&tenant, Credit::NONE, Some(&case), None);
             }
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
         }
     }
 }

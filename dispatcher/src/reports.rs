@@ -98,8 +98,11 @@ impl Engine {
                 CreditFrom::Reserve,
             ))
             .await;
-        if result.is_err() {
-            span.failed("not_recorded");
+        match &result {
+            // Also when the worker that answered died before it could tell of
+            // itself, this belongs to the case's story.
+            Ok(done) => span.link(done.case.traceparent.as_deref()),
+            Err(_) => span.failed("not_recorded"),
         }
         drop(span);
         match result {
@@ -133,7 +136,10 @@ impl Engine {
     /// published: that is published now.
     async fn publish_again_of(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         if self.holds(id) {
-            return Ok(self.publish_left(tenant, id, &self.slot(tenant, id)).await?);
+            let slot = self.slot(tenant, id);
+            let published = self.publish_left(tenant, id, &slot).await;
+            self.forget(id, slot);
+            return Ok(published?);
         }
         self.take_up(tenant, id).await
     }

@@ -4,6 +4,7 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
+use crate::archive::Whole;
 use crate::archive::rearm;
 use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
@@ -109,7 +110,7 @@ impl Engine {
         // Its shard may have been left while this waited: nothing is held any more.
         if !self.owns(tenant) {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return self.transact_for_owner(tenant, id, command, from).await;
         }
         let credit = match from {
@@ -134,8 +135,8 @@ impl Engine {
         drop(held);
         // Also when the order was refused: what an earlier one left is not its fault.
         let published = self.publish_left(tenant, id, &slot).await;
-        if ended {
-            self.forget(id, &slot);
+        if ended || !self.owns(tenant) {
+            self.forget(id, slot);
         }
         let opened = result?;
         let case = case.ok_or(Refusal::UnknownCase)?;
@@ -394,7 +395,7 @@ impl Engine {
         let mut held = slot.lock().await;
         if !self.owns(tenant) {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(());
         }
         let before = held.as_ref().map(|h| h.case.clone());
@@ -410,7 +411,7 @@ impl Engine {
         }
         let Some(h) = held.as_ref() else {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(());
         };
         let case = h.case.clone();
@@ -436,8 +437,8 @@ impl Engine {
         self.changed();
         drop(held);
         let published = self.publish_left(tenant, id, &slot).await;
-        if case.is_over() {
-            self.forget(id, &slot);
+        if case.is_over() || !self.owns(tenant) {
+            self.forget(id, slot);
         }
         Ok(published?)
     }
@@ -445,6 +446,11 @@ impl Engine {
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
         let history = self.whole(tenant, id).await?;
+        self.folded(id, &history)
+    }
+
+    /// A case from its whole history; none if that is empty.
+    pub(crate) fn folded(&self, id: CaseId, history: &Whole) -> Result<Option<Held>, EngineError> {
         let Some(first) = history.records.first() else {
             return Ok(None);
         };
@@ -479,14 +485,17 @@ impl Engine {
         }
         let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(());
         };
         self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
         self.follow(tenant, &h.case).await;
         drop(held);
-        self.publish_left(tenant, id, &slot).await?;
-        Ok(())
+        let published = self.publish_left(tenant, id, &slot).await;
+        if !self.owns(tenant) {
+            self.forget(id, slot);
+        }
+        Ok(published?)
     }
 
     /// Arms the timer, queues for credit, hands to the closer.

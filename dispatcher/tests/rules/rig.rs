@@ -351,6 +351,10 @@ impl Consumer for Sent {
         let inner = self.0.next().await?;
         Ok(Box::new(SentDelivery(inner)))
     }
+
+    async fn resize(&mut self, prefetch: u16) -> Result<(), QueueError> {
+        self.0.resize(prefetch).await
+    }
 }
 
 struct SentDelivery(Box<dyn Delivery>);
@@ -921,6 +925,10 @@ fn arrange(cond: &Cond, holds: bool, done: bool, params: &Facts, facts: &mut Fac
             facts.set(f, wanted.map(str::to_owned).into_iter().collect::<Vec<_>>());
         }
         Cond::AtLeast(f, n) => facts.set(f, if holds { *n } else { n - 1 }),
+        Cond::AtLeastParam(f, p) => {
+            let wanted = params.int(p).unwrap_or_default();
+            facts.set(f, if holds { wanted } else { wanted - 1 });
+        }
         Cond::MovedPast(f) => facts.set(f, i64::from(done)),
         Cond::FellBelow(f) => facts.set(f, -i64::from(done)),
         Cond::All(all) | Cond::Any(all) => all.iter().for_each(|c| arrange(c, holds, done, params, facts)),

@@ -162,6 +162,7 @@ impl Mailboxes for Noop {
             forwarding: Forwarding::default(),
             holds: Holds {
                 litigation: true,
+                litigation_days: None,
                 others: Vec::new(),
             },
             archive: false,

@@ -173,44 +173,18 @@ impl Api {
     /// The main calendar as Exchange's commands name it; none when the mailbox
     /// has none.
     async fn calendar(&self, call: &mut Call, mailbox: &ObjectId) -> Answer<Option<String>> {
-        let rows = self.invoke(call, find_calendar(mailbox)).await?;
+        let find = Cmdlet::about("Get-MailboxFolderStatistics", &mailbox.0).with("FolderScope", "Calendar");
+        let rows = self.invoke(call, find).await?;
         Ok(calendar_in(mailbox, &rows))
     }
 
-    /// Which of these mailboxes' calendars the account may see or change, by
-    /// their places in the list.
+    /// What the account holds on others' mailboxes. Full access can only be
+    /// found by looking at every mailbox of the tenant, ten in a request.
     ///
-    /// Exchange has no search for it. Two commands for each mailbox are what it
-    /// costs: one for the folder's name, which is in the owner's language, and
-    /// one for the entry; with the one for full access three, ten in a request.
-    /// In a tenant of a thousand mailboxes that is three hundred requests, one
-    /// after the other.
-    async fn calendars_open_to(&self, call: &mut Call, id: &ObjectId, others: &[&ObjectId]) -> Answer<Vec<usize>> {
-        let asks = others.iter().map(|other| find_calendar(other)).collect();
-        let mut calendars = Vec::new();
-        for (place, answer) in self.invoke_all(call, asks).await.into_iter().enumerate() {
-            if let Some(rows) = unless_gone(answer)?
-                && let Some(calendar) = others.get(place).and_then(|other| calendar_in(other, &rows))
-            {
-                calendars.push((place, calendar));
-            }
-        }
-        let asks = calendars
-            .iter()
-            .map(|(_, calendar)| Cmdlet::about("Get-MailboxFolderPermission", calendar).with("User", id.0.as_str()))
-            .collect();
-        let mut open = Vec::new();
-        for ((place, _), answer) in calendars.iter().zip(self.invoke_all(call, asks).await) {
-            if unless_gone(answer)?.is_some_and(|rows| rows.iter().any(opens)) {
-                open.push(*place);
-            }
-        }
-        Ok(open)
-    }
-
-    /// What the account holds on others' mailboxes. Full access and calendars
-    /// can only be found by looking at every mailbox of the tenant
-    /// ([`Api::calendars_open_to`] says what that costs).
+    /// Others' calendars are not looked at: Exchange has no search for whom
+    /// they are shared with, and two commands for every mailbox at every look
+    /// are more than a tenant's throttling bears. What is shared with him there
+    /// opens nothing to an account that cannot sign in.
     pub(super) async fn delegations_from(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
         let mailboxes = self
             .invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", "Unlimited"))
@@ -276,12 +250,6 @@ impl Api {
         for ((other, row), answer) in others.iter().zip(self.invoke_all(call, asks).await) {
             if unless_gone(answer)?.is_some_and(|rows| rows.iter().any(|r| grants(r, "FullAccess"))) {
                 found.push(held_on(DelegationRight::FullAccess, other, row));
-            }
-        }
-        let ids: Vec<&ObjectId> = others.iter().map(|(other, _)| other).collect();
-        for place in self.calendars_open_to(call, id, &ids).await? {
-            if let Some((other, row)) = others.get(place) {
-                found.push(held_on(DelegationRight::Calendar, other, row));
             }
         }
         Ok(sorted(found.into_iter()))
@@ -412,11 +380,6 @@ fn unless_gone(answer: Answer<Vec<Value>>) -> Answer<Option<Vec<Value>>> {
         Err(fault) if fault.class == FaultClass::Absent => Ok(None),
         Err(fault) => Err(fault),
     }
-}
-
-/// Asks for a mailbox's calendars.
-fn find_calendar(mailbox: &ObjectId) -> Cmdlet {
-    Cmdlet::about("Get-MailboxFolderStatistics", &mailbox.0).with("FolderScope", "Calendar")
 }
 
 /// The main calendar among them, as commands about a folder name it. Its name is
