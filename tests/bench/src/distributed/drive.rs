@@ -121,19 +121,14 @@ impl Team {
                 .min(departures.end)
                 .saturating_sub(next);
             if room > 0 {
-                let order = Order {
-                    first: next,
-                    count: room,
-                    tenant: None,
-                };
-                self.origin()?.open(order)?;
+                self.origin()?.open(Order::of(next, room))?;
                 next += room;
             }
             let mut within = Duration::from_millis(200);
             // What gathered is taken together, so that orders are few.
             while let Some(said) = self.finisher()?.next(within)? {
                 let Said::Done { departures, tasks: of_it } = said else {
-                    return Err("a cut was not asked for".into());
+                    return Err(format!("nobody asked for '{said:?}'").into());
                 };
                 done += departures;
                 tasks += of_it;
