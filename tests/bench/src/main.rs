@@ -1,11 +1,44 @@
-//! What the embedded engine costs beside bare SQLite, and how it grows.
+//! What Offboard costs, beside the least that could do the same, always in
+//! turns on the same private servers. No figure here means anything on its own
+//! or on a machine that does something else: it is the ratios within one run
+//! that count, the medians of several rounds, and rounds during which others
+//! took more than 0.2 of a core (column "others") are run again.
 //!
-//! `cargo run --release -p offboard-bench -- embedded` alternates the whole
-//! engine and the bare writing of the very same bytes in commit groups of the
-//! same sizes, and prints medians. `… rabbit` does the same with the queue on
-//! RabbitMQ and a bare loop. `… growth` opens 1,000, 10,000 and 100,000 cases;
-//! `… redis-memory` says what a case takes in Redis. All keep their raw figures
-//! in a file.
+//! Every command starts its own servers on free ports of the loopback (RabbitMQ
+//! and Redis must be installed: `tests/run` does it), prints a table, keeps its
+//! raw figures in `target/bench-<command>.json` (`--output`) with the machine
+//! and the versions, and leaves nothing running. `--help` after a command shows
+//! how to make it smaller. All begin with `cargo run --release -p
+//! offboard-bench --`.
+//!
+//! Distributed, each role a process of its own (this program starts itself
+//! again for each):
+//!
+//! - `distributed`: departures a second. Four contestants in turns: the least
+//!   loop (1 message, 1 append a task), the bare loop of our own shape (2
+//!   messages, 1 append a task, and the closing round), Offboard with everything
+//!   on and outside systems that answer at once, and Celery. The table says how
+//!   much processor time a departure took at the broker, at the store and in the
+//!   contestant's own processes. Celery is installed into `target/celery-venv`
+//!   by `tests/bench/celery/setup.sh` (Python 3 with venv, and a package index);
+//!   `--contestants least,bare,offboard` leaves it out.
+//! - `latency`: one departure at a time, p50 and p99.
+//! - `memory`: each of Offboard's processes over 100,000 departures.
+//! - `backlog`: departures a second with 1,000 and with 100,000 cases open.
+//! - `fairness`: one tenant's immediate departure until its access is cut, idle
+//!   and while another tenant has 100,000 waiting.
+//!
+//! `--shards`, `--credit` and `--prefetch` set what an operator would set in
+//! `offboard.toml` (`shards`, `[admission]`).
+//!
+//! One part at a time:
+//!
+//! - `embedded`: the whole engine in one process beside the bare writing of the
+//!   very same bytes to SQLite, in commit groups of the same sizes.
+//! - `rabbit`: the queue on RabbitMQ beside a bare loop over the same broker.
+//! - `growth`: memory and time per case with 1,000 to 100,000 cases open,
+//!   embedded.
+//! - `redis-memory`: what a case takes in Redis.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -61,6 +94,14 @@ enum What {
     },
     /// Offboard distributed beside the least possible, a bare loop of its own shape, and Celery.
     Distributed(distributed::Sizes),
+    /// How long one departure takes when nothing else is to be done.
+    Latency(distributed::latency::Sizes),
+    /// Memory of each of Offboard's processes over many departures.
+    Memory(distributed::growing::MemorySizes),
+    /// Departures a second with more and more cases open.
+    Backlog(distributed::growing::BacklogSizes),
+    /// One tenant's immediate departure while another has a great many waiting.
+    Fairness(distributed::fairness::Sizes),
     /// One of the processes that the bench starts.
     #[command(hide = true)]
     Role {
@@ -90,6 +131,10 @@ fn main() -> Result<(), Failed> {
     let (name, raw) = match what {
         What::Role { role, setup } => return distributed::role(&role, &setup),
         What::Distributed(sizes) => ("distributed", distributed::throughput(&sizes)?),
+        What::Latency(sizes) => ("latency", distributed::latency::measure(&sizes)?),
+        What::Memory(sizes) => ("memory", distributed::growing::memory(&sizes)?),
+        What::Backlog(sizes) => ("backlog", distributed::growing::backlog(&sizes)?),
+        What::Fairness(sizes) => ("fairness", distributed::fairness::measure(&sizes)?),
         What::Embedded { departures, rounds } => {
             let groups = groups::Groups::install()?;
             ("embedded", wait_for(measure_embedded(&groups, departures, rounds))?)

@@ -26,6 +26,8 @@ pub(crate) enum Said {
         /// Their tasks, if it knows them.
         tasks: usize,
     },
+    /// All that was ordered is accepted.
+    Accepted,
     /// The access of the departure that was watched is cut.
     Cut,
 }
@@ -101,6 +103,7 @@ impl Child {
         let mut words = word.split(' ');
         let said = match words.next() {
             Some("cut") => Some(Said::Cut),
+            Some("accepted") => Some(Said::Accepted),
             Some("done") => {
                 let mut number = || words.next().map_or(Ok(0), str::parse);
                 match (number(), number()) {
@@ -111,6 +114,15 @@ impl Child {
             _ => None,
         };
         Ok(Some(said.ok_or_else(|| self.broken(&format!("said '{word}'")))?))
+    }
+
+    /// Waits until it says this.
+    pub(crate) fn until(&self, wanted: Said, within: Duration) -> Result<(), Failed> {
+        match self.next(within)? {
+            Some(said) if said == wanted => Ok(()),
+            Some(other) => Err(self.broken(&format!("said {other:?} where {wanted:?} was awaited"))),
+            None => Err(self.broken(&format!("did not say {wanted:?} in time"))),
+        }
     }
 
     /// Why it is of no use, with the end of its log.

@@ -121,12 +121,7 @@ impl Team {
                 .min(departures.end)
                 .saturating_sub(next);
             if room > 0 {
-                let order = Order {
-                    first: next,
-                    count: room,
-                    tenant: None,
-                };
-                self.origin()?.open(order)?;
+                self.origin()?.open(Order::of(next, room))?;
                 next += room;
             }
             let mut within = Duration::from_millis(200);
@@ -137,7 +132,7 @@ impl Team {
                     tasks: of_it,
                 } = said
                 else {
-                    return Err("a cut was not asked for".into());
+                    return Err(format!("nobody asked for '{said:?}'").into());
                 };
                 done += departures;
                 tasks += of_it;

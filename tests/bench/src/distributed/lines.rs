@@ -8,7 +8,7 @@ use std::io::{BufRead as _, Write as _};
 use tokio::sync::mpsc;
 
 /// Departures to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Order {
     /// The number of the first.
     pub(crate) first: usize,
@@ -16,26 +16,50 @@ pub(crate) struct Order {
     pub(crate) count: usize,
     /// Of which tenant; none: of all in turn.
     pub(crate) tenant: Option<usize>,
+    /// Whether they are planned ones; else they are immediate.
+    pub(crate) planned: bool,
+    /// Whether the bench is to be told when all are accepted and, of a single
+    /// one, when the access is cut.
+    pub(crate) told: bool,
 }
 
 impl Order {
-    /// As a line.
-    pub(crate) fn line(self) -> String {
-        let Self { first, count, tenant } = self;
-        match tenant {
-            None => format!("open {first} {count}\n"),
-            Some(tenant) => format!("open {first} {count} {tenant}\n"),
+    /// Of every tenant in turn, immediate, and nobody is told.
+    pub(crate) fn of(first: usize, count: usize) -> Self {
+        Self {
+            first,
+            count,
+            ..Self::default()
         }
     }
 
+    /// As a line.
+    pub(crate) fn line(self) -> String {
+        let mut line = format!("open {} {}", self.first, self.count);
+        if let Some(tenant) = self.tenant {
+            line += &format!(" of={tenant}");
+        }
+        if self.planned {
+            line += " planned";
+        }
+        if self.told {
+            line += " told";
+        }
+        line + "\n"
+    }
+
     fn read(line: &str) -> Option<Self> {
-        let mut words = line.strip_prefix("open ")?.split(' ').map(str::parse);
-        let mut next = || words.next()?.ok();
-        Some(Self {
-            first: next()?,
-            count: next()?,
-            tenant: next(),
-        })
+        let mut words = line.strip_prefix("open ")?.split(' ');
+        let mut number = || words.next()?.parse().ok();
+        let mut order = Self::of(number()?, number()?);
+        for word in words {
+            match word {
+                "planned" => order.planned = true,
+                "told" => order.told = true,
+                other => order.tenant = Some(other.strip_prefix("of=")?.parse().ok()?),
+            }
+        }
+        Some(order)
     }
 }
 
@@ -70,14 +94,17 @@ mod tests {
 
     #[test]
     fn an_order_reads_as_it_was_written() {
-        for tenant in [None, Some(7)] {
-            let order = Order {
-                first: 3,
-                count: 128,
-                tenant,
-            };
+        let whole = Order {
+            tenant: Some(7),
+            planned: true,
+            told: true,
+            ..Order::of(3, 128)
+        };
+        for order in [Order::of(3, 128), whole] {
             assert_eq!(Order::read(order.line().trim_end()), Some(order));
         }
-        assert_eq!(Order::read("open x"), None);
+        for none in ["open x", "open 1", "open 1 2 later"] {
+            assert_eq!(Order::read(none), None);
+        }
     }
 }

@@ -5,7 +5,10 @@ mod bare;
 mod celery;
 mod child;
 mod drive;
+pub(crate) mod fairness;
 mod graph;
+pub(crate) mod growing;
+pub(crate) mod latency;
 mod least;
 mod lines;
 mod machine;
@@ -15,15 +18,12 @@ mod sink;
 mod stage;
 mod wire;
 
-pub(crate) use drive::Contestant;
-pub(crate) use stage::Tuning;
-
 use crate::embedded::Failed;
 use crate::median;
-use drive::{Load, Run};
+use drive::{Contestant, Load, Run};
 use serde_json::{Value, json};
 use setup::Setup;
-use stage::Stage;
+use stage::{Stage, Tuning};
 use std::path::Path;
 
 /// What `distributed` may be told.

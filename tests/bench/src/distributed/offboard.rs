@@ -19,7 +19,7 @@ use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Closer, Engine, Keeping, Membership, Parts};
 use offboard_domain::departure::{Choices, Manner, PersonRef};
 use offboard_domain::policy::{Approvals, SuccessorRule};
-use offboard_domain::{Area, CaseId, Departure, Kind, Lane, Policy, TenantId, Timestamp};
+use offboard_domain::{Area, Case, CaseId, Departure, Kind, Lane, Policy, TenantId, Timestamp};
 use offboard_ledger::redis::RedisOptions;
 use offboard_ledger::{
     Append, Appended, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, RedisLedger, Shard,
@@ -34,7 +34,7 @@ use offboard_store::Store;
 use offboard_workers::{Concurrency, Context, Worker, WorkerConfig};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// The tasks of a departure. In the order that the catalogue gives them, the
@@ -69,6 +69,8 @@ const ARCHIVE_AFTER_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a shutdown lets attempts finish.
 const GRACE: Duration = Duration::from_secs(5);
+/// How many departures come in at the same time.
+const SUBMITTED_AT_ONCE: usize = 256;
 /// How often it is looked whether the dispatcher owns its shards yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -87,15 +89,19 @@ fn policy() -> Policy {
     }
 }
 
-fn departure(n: usize, of: usize, now: Timestamp) -> Result<Departure, Failed> {
+fn departure(n: usize, order: &Order, tenants: usize, now: Timestamp) -> Result<Departure, Failed> {
     Ok(Departure {
-        tenant: tenant(of)?,
+        tenant: tenant(order.tenant.unwrap_or(n % tenants.max(1)))?,
         reference: Some(format!("B-{n}")),
         person: PersonRef {
             user_principal_name: Some(format!("p{n}@bench.example")),
             ..PersonRef::default()
         },
-        manner: Manner::Immediate,
+        manner: if order.planned {
+            Manner::Planned
+        } else {
+            Manner::Immediate
+        },
         effective_at: now,
         requested_by: "bench".into(),
         requested_at: now,
@@ -243,24 +249,67 @@ pub(crate) async fn dispatcher(setup: Setup) -> Result<(), Failed> {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     say("ready")?;
-    let tenants = common.setup.tenants.max(1);
     let mut orders = orders();
     let mut submitting = JoinSet::new();
+    let at_once = Arc::new(Semaphore::new(SUBMITTED_AT_ONCE));
     loop {
         tokio::select! {
             biased;
             Some(submitted) = submitting.join_next(), if !submitting.is_empty() => submitted??,
-            order = orders.recv() => {
-                let Some(Order { first, count, tenant }) = order else { break };
-                for n in first..first + count {
-                    let departure = departure(n, tenant.unwrap_or(n % tenants), engine.now())?;
-                    let engine = engine.clone();
-                    submitting.spawn(async move { engine.submit(departure).await.map(drop) });
+            order = orders.recv() => match order {
+                Some(order) => {
+                    submitting.spawn(submit(engine.clone(), order, common.setup.tenants, at_once.clone()));
                 }
-            }
+                None => break,
+            },
         }
     }
+    submitting.shutdown().await;
     common.until_over(vec![ordering, owning], running).await
+}
+
+/// Hands in what was ordered, and tells the bench if it wants to be told.
+async fn submit(engine: Arc<Engine>, order: Order, tenants: usize, at_once: Arc<Semaphore>) -> Result<(), Failed> {
+    let mut submitting = JoinSet::new();
+    for n in order.first..order.first + order.count {
+        let permit = at_once.clone().acquire_owned().await?;
+        let departure = departure(n, &order, tenants, engine.now())?;
+        if order.told && order.count == 1 {
+            let (tenant, case) = (departure.tenant.clone(), departure.case_id());
+            submitting.spawn(tell_of_cut(engine.clone(), tenant, case));
+        }
+        let engine = engine.clone();
+        submitting.spawn(async move {
+            engine.submit(departure).await?;
+            drop(permit);
+            Ok(())
+        });
+        while let Some(submitted) = submitting.try_join_next() {
+            submitted??;
+        }
+    }
+    while let Some(submitted) = submitting.join_next().await {
+        submitted??;
+    }
+    if order.told && order.count != 1 {
+        say("accepted")?;
+    }
+    Ok(())
+}
+
+/// Tells the bench when every task of a case that cuts access is settled.
+async fn tell_of_cut(engine: Arc<Engine>, tenant: TenantId, case: CaseId) -> Result<(), Failed> {
+    let mut changes = engine.changes();
+    // Until it is accepted there is no such case.
+    while !engine.case(&tenant, case).await.is_ok_and(|case| is_cut(&case)) {
+        changes.changed().await?;
+    }
+    say("cut")
+}
+
+fn is_cut(case: &Case) -> bool {
+    let mut cutting = case.tasks.values().filter(|t| t.kind().spec().cuts_access()).peekable();
+    cutting.peek().is_some() && cutting.all(|t| t.is_settled())
 }
 
 /// The worker: `offboard worker` of all areas.

@@ -9,7 +9,7 @@ use crate::embedded::{Failed, TENANTS};
 use offboard_queue::QueueName;
 use offboard_queue::rabbit::{CLOSER, DISPATCHER, Topology, WORKER, password_hash};
 use offboard_runtime::keys::{DispatchKey, create_missing};
-use offboard_servers::redis::{Fsync, RedisOptions, Reply};
+use offboard_servers::redis::{Fsync, RedisOptions};
 use offboard_servers::{ADMINISTRATOR, Rabbit, RabbitOptions, Redis};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -153,10 +153,7 @@ impl Stage {
 
     /// A figure of the store's own.
     pub(crate) fn redis_info(&self, section: &str, name: &str) -> Result<String, Failed> {
-        let reply = self.redis.command(&["INFO", section])?;
-        let Reply::Text(info) = reply else {
-            return Err(format!("INFO {section} was answered {reply:?}").into());
-        };
+        let info = self.redis.command(&["INFO", section])?.text();
         let line = info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
         Ok(line.ok_or("Redis does not say it")?.trim().to_owned())
     }

@@ -1,0 +1,52 @@
+//! Keeps the bench from rotting: two departures through each contestant but
+//! Celery (whose environment is made from the network). It measures nothing.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Starting the broker is most of it.
+const WITHIN: Duration = Duration::from_secs(170);
+
+#[test]
+fn two_departures_go_through_each_loop_and_through_offboard() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("raw.json");
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_offboard-bench"))
+        .args(["distributed", "--departures", "2", "--rounds", "1", "--contestants"])
+        .args(["least,bare,offboard", "--output"])
+        .arg(&output)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Its children and servers end with it.
+    let began = Instant::now();
+    let status = loop {
+        match bench.try_wait().unwrap() {
+            Some(status) => break status,
+            None if began.elapsed() > WITHIN => {
+                bench.kill().unwrap();
+                break bench.wait().unwrap();
+            }
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    let mut said = String::new();
+    bench.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    bench.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(status.success(), "{status}; it said:\n{said}");
+    let raw: serde_json::Value = serde_json::from_slice(&std::fs::read(&output).unwrap()).unwrap();
+    let runs = raw["runs"].as_array().unwrap();
+    let done = |contestant: &str| {
+        let run = runs.iter().find(|run| run["contestant"] == contestant).unwrap();
+        (
+            run["departures"].as_u64().unwrap(),
+            run["tasks"].as_u64().unwrap(),
+            run["memory"].as_object().unwrap().len(),
+        )
+    };
+    assert_eq!(done("least"), (2, 28, 1));
+    assert_eq!(done("bare"), (2, 34, 3));
+    assert_eq!(done("offboard"), (2, 34, 3), "14 tasks and 3 of the closing round each");
+}
