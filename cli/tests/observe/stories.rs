@@ -238,6 +238,7 @@ async fn the_story_goes_on_after_a_death() {
     .await;
     serving.running.signal("KILL");
     assert_eq!(serving.running.wait().code, None);
+    let dead = Story::of(&case, &sink.spans()).one("accept departure").instance.clone();
     let serving = watched.serve("second");
     watched.finish("HR-1");
     serving.running.signal("TERM");
@@ -245,7 +246,7 @@ async fn the_story_goes_on_after_a_death() {
     let story = Story::of(&case, &sink.spans());
     let instances: BTreeSet<&str> = story.spans.iter().map(|s| s.instance.as_str()).collect();
     assert_eq!(instances.len(), 2, "two processes told it");
-    assert_eq!(story.lost(), Vec::<&Seen>::new());
+    assert_eq!(story.lost_but_by_the_dead(&dead), Vec::<&Seen>::new());
     let accept = story.one("accept departure");
     assert!(story.one("close case").links_to(accept));
 }

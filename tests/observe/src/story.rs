@@ -190,6 +190,15 @@ impl Story {
         self.spans.iter().filter(|s| !found.contains(&s.place())).collect()
     }
 
+    /// [`Story::lost`] but for what a process that was killed could not tell any
+    /// more: a span is sent when it ends, so the requests within an attempt may
+    /// have arrived, and the attempt that was cut short did not.
+    #[must_use]
+    pub fn lost_but_by_the_dead(&self, instance: &str) -> Vec<&Seen> {
+        let cut_short = |s: &&Seen| s.instance == instance && !s.parent.is_empty() && self.parent(s).is_none();
+        self.lost().into_iter().filter(|s| !cut_short(s)).collect()
+    }
+
     /// How many traces it has.
     #[must_use]
     pub fn traces(&self) -> usize {
