@@ -184,6 +184,15 @@ pub enum Command {
     /// Close: seal what is settled, with the signing key (ledger and queue shared by processes)
     #[command(after_help = "Examples:\n  offboard closer")]
     Closer,
+    /// Ask the process that this folder configures whether it is ready, or alive
+    #[command(
+        after_help = "Asks where it answers for itself (telemetry.listen). Fails if it is not, and says why.\n\nExamples:\n  offboard health\n  offboard -C /etc/offboard health --alive"
+    )]
+    Health {
+        /// Whether its loops turn, in place of whether what it depends on answers
+        #[arg(long)]
+        alive: bool,
+    },
     /// Pause a tenant, a system or a kind of task: nothing new is begun, nothing is lost
     #[command(
         after_help = "What a worker is at already is finished. `offboard resume` with the same words ends it.\n\nExamples:\n  offboard pause --tenant contoso\n  offboard pause --tenant contoso --system m365 --until 4h\n  offboard pause --kind device.wipe            (of every tenant)"
@@ -421,6 +430,18 @@ pub enum Keys {
         /// The worker's site
         #[arg(long)]
         site: Option<String>,
+        /// The folder to write to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Copy keys and secrets that were mounted to a folder that this user alone can read
+    #[command(
+        after_help = "Kubernetes and systemd hand files over with a mode that lets a group read them, which is\nrefused where keys are read. A queue's key goes where queues' keys are looked for.\n\nExamples:\n  offboard keys copy --from /run/secrets/offboard --to /run/offboard/keys"
+    )]
+    Copy {
+        /// The folder that was mounted
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
         /// The folder to write to
         #[arg(long, value_name = "DIR")]
         to: PathBuf,

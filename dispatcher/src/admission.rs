@@ -114,6 +114,9 @@ struct State {
     queues: BTreeMap<Place, Queue>,
     queued: BTreeSet<(Place, CaseId)>,
     urgent_together: u32,
+    /// Which area is asked first, so that none waits until another one, with
+    /// which it shares what may be urgent, has nobody left.
+    turn: usize,
 }
 
 impl State {
@@ -125,6 +128,10 @@ impl State {
         let urgent = self.queues.iter().filter(|((_, l), _)| *l == Lane::Urgent);
         let used: u32 = urgent.map(|(_, q)| q.used.all()).sum();
         self.urgent_together.saturating_sub(used)
+    }
+
+    fn someone_may(&self, lane: Lane) -> bool {
+        self.queues.iter().any(|((_, l), q)| *l == lane && q.someone_may())
     }
 }
 
@@ -163,25 +170,32 @@ impl Admission {
     /// Credit for each queue.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        let queue = |place| {
-            let limit = (limits.credit)(place);
-            let share = u64::from(limit) * u64::from(limits.tenant_percent.min(100)) / 100;
-            let tenant_limit = u32::try_from(share).unwrap_or(limit).max(1);
-            let queue = Queue {
-                limit,
-                tenant_limit,
-                ..Queue::default()
-            };
-            (place, queue)
-        };
-        Self {
+        let admission = Self {
             state: Mutex::new(State {
-                queues: places().map(queue).collect(),
+                queues: places().map(|place| (place, Queue::default())).collect(),
                 queued: BTreeSet::new(),
-                urgent_together: limits.urgent_together,
+                urgent_together: 0,
+                turn: 0,
             }),
             changed: Notify::new(),
+        };
+        admission.set_limits(limits);
+        admission
+    }
+
+    /// From now on these limits. What is in flight beyond them stays there, and
+    /// nobody else is admitted until enough of it has come back.
+    pub fn set_limits(&self, limits: &Limits) {
+        let mut state = self.state();
+        for (place, queue) in &mut state.queues {
+            let limit = (limits.credit)(*place);
+            let share = u64::from(limit) * u64::from(limits.tenant_percent.min(100)) / 100;
+            queue.limit = limit;
+            queue.tenant_limit = u32::try_from(share).unwrap_or(limit).max(1);
         }
+        state.urgent_together = limits.urgent_together;
+        drop(state);
+        self.changed.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -195,6 +209,10 @@ impl Admission {
         let mut state = self.state();
         let mut credit = Credit::NONE;
         let mut together = state.free_together(Lane::Urgent);
+        if state.urgent_together < u32::MAX && state.someone_may(Lane::Urgent) {
+            // Nor is what all urgent lanes share taken before who waits for it.
+            together = 0;
+        }
         for (place, queue) in &mut state.queues {
             if !queue.waiting.is_empty() {
                 continue;
@@ -262,8 +280,9 @@ impl Admission {
             if state.free_together(lane) == 0 {
                 continue;
             }
-            for area in Area::MACHINES {
-                let place = (*area, lane);
+            let turn = state.turn;
+            for n in 0..Area::MACHINES.len() {
+                let place = (Area::MACHINES[(turn + n) % Area::MACHINES.len()], lane);
                 let Some(queue) = state.queues.get_mut(&place).filter(|q| q.someone_may()) else {
                     continue;
                 };
@@ -279,6 +298,7 @@ impl Admission {
                 };
                 queue.change(&tenant, |u| u.reserved += 1);
                 state.queued.remove(&(place, case));
+                state.turn = (turn + n + 1) % Area::MACHINES.len();
                 let mut credit = Credit::NONE;
                 credit.set(place.0, place.1, 1);
                 return Some(Admitted { tenant, case, credit });

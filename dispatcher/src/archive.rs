@@ -16,10 +16,12 @@
 use crate::engine::{Engine, EngineError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
-use offboard_domain::event::open_event;
-use offboard_domain::{Case, CaseId, CaseKey, Command, Digest, Gates, Record, TenantId, Timestamp};
+use offboard_domain::event::{Event, open_event, seal_events};
+use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, Record, TenantId, Timestamp, decide};
 use offboard_ledger::{Append, Appended, Claim, IndexEntry, KeyChange};
+use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many days back it is looked for cases that have vanished: longer than
@@ -164,7 +166,7 @@ impl Engine {
     }
 
     /// Keeps a new case's first record outside of the ledger.
-    pub(crate) async fn keep_opening(&self, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
+    pub(crate) async fn keep_opening(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         if self.keeping.is_none() {
             return Ok(());
         }
@@ -179,7 +181,15 @@ impl Engine {
         };
         let bytes = serde_json::to_vec(&opening).expect("an opening is plain data");
         let path = format!("{}/{tenant}/{id}.json", day_folder(at));
-        self.store.put_named(&path, bytes).await.map(drop).map_err(store)
+        match self.store.put_named(&path, bytes).await {
+            Ok(_) => Ok(()),
+            // The ledger has forgotten that it was opened before.
+            Err(StoreError::Occupied { .. }) => {
+                let sealed = self.sealed_version(tenant, id).await?;
+                self.note_loss(tenant, id, sealed).await.map(drop)
+            }
+            Err(error) => Err(store(error)),
+        }
     }
 
     /// Keeps how far the history of a sealed case went.
@@ -188,17 +198,22 @@ impl Engine {
             return Ok(());
         }
         let path = format!("heads/{tenant}/{}/{sealed:08}", case.id);
-        self.store
-            .put_named(&path, case.head.to_string())
-            .await
-            .map(drop)
-            .map_err(store)
+        match self.store.put_named(&path, case.head.to_string()).await {
+            // Another history of the case, which was lost, was sealed there.
+            Err(StoreError::Occupied { .. }) => {
+                let path = format!("{path}-{}", short(case.head));
+                self.store.put_named(&path, case.head.to_string()).await
+            }
+            kept => kept,
+        }
+        .map(drop)
+        .map_err(store)
     }
 
     /// The furthest version of a case that a seal vouches for.
     async fn sealed_version(&self, tenant: &TenantId, id: CaseId) -> Result<Option<u64>, EngineError> {
         let heads = self.store.list(&format!("heads/{tenant}/{id}")).await.map_err(store)?;
-        let version = |path: &str| path.rsplit('/').next().and_then(|name| name.parse().ok());
+        let version = |path: &str| path.rsplit('/').next()?.split('-').next()?.parse().ok();
         Ok(heads.iter().filter_map(|named| version(&named.path)).max())
     }
 
@@ -213,68 +228,118 @@ impl Engine {
             return Ok(0);
         }
         let now = self.clock.now();
-        let mut found = 0;
-        for day in 0..=LOOK_BACK_DAYS {
+        // The oldest first; one that stands in two days was opened twice.
+        let mut openings: BTreeMap<(TenantId, CaseId), Vec<String>> = BTreeMap::new();
+        for day in (0..=LOOK_BACK_DAYS).rev() {
             let folder = day_folder(now.plus(-day * offboard_domain::time::DAY_MS));
             for file in self.store.list(&folder).await.map_err(store)? {
                 let Some((tenant, id)) = of_path(&file.path) else {
                     continue;
                 };
-                if tenant.shard(self.shards) != shard {
-                    continue;
+                if tenant.shard(self.shards) == shard {
+                    openings.entry((tenant, id)).or_default().push(file.path);
                 }
-                found += usize::from(self.find_loss(&tenant, id, &file.path).await?);
             }
+        }
+        let mut found = 0;
+        for ((tenant, id), paths) in &openings {
+            found += usize::from(self.find_loss(tenant, *id, paths).await?);
         }
         Ok(found)
     }
 
-    async fn find_loss(self: &Arc<Self>, tenant: &TenantId, id: CaseId, path: &str) -> Result<bool, EngineError> {
+    async fn find_loss(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        openings: &[String],
+    ) -> Result<bool, EngineError> {
         let there = self.ledger.read(tenant, id, 1).await?;
+        let sealed = self.sealed_version(tenant, id).await?;
         if there.records.is_empty() && there.trimmed.is_none() {
-            self.put_back(tenant, id, path).await?;
-            let sealed = self.sealed_version(tenant, id).await?;
-            // Nobody knows how far it went; that it went on is certain.
-            let known = sealed.unwrap_or(0).max(2);
-            self.record_loss(tenant, id, known).await?;
+            let Some(path) = openings.last() else { return Ok(false) };
+            self.put_back(tenant, id, path, sealed).await?;
             tracing::error!(case = %id, "the ledger had lost a case; it was put back, and everything is read again");
             return Ok(true);
         }
         let last = there.records.last().map_or(there.trimmed.unwrap_or(0), |r| r.version);
-        match self.sealed_version(tenant, id).await? {
-            Some(sealed) if last < sealed => {
-                tracing::error!(case = %id, last, sealed, "the ledger holds less of a case than was sealed");
-                self.record_loss(tenant, id, sealed).await?;
-                Ok(true)
-            }
-            _ => Ok(false),
+        let sealed = sealed.filter(|sealed| last < *sealed);
+        if sealed.is_none() && openings.len() < 2 {
+            return Ok(false);
         }
+        let noted = self.note_loss(tenant, id, sealed).await?;
+        if noted {
+            tracing::error!(case = %id, last, sealed, "the ledger holds less of a case than there was; everything is read again");
+        }
+        Ok(noted)
     }
 
-    pub(crate) async fn record_loss(
+    /// Writes down that the history of a case was longer once, up to a version
+    /// that is known or not, and everything of it is read again; once for each
+    /// loss. Returns whether it was news.
+    async fn note_loss(
         self: &Arc<Self>,
         tenant: &TenantId,
         id: CaseId,
-        known: u64,
-    ) -> Result<(), EngineError> {
-        self.order(tenant, id, Command::RecordLoss { known }).await.map(drop)
+        known: Option<u64>,
+    ) -> Result<bool, EngineError> {
+        let history = self.whole(tenant, id).await?;
+        let Some(salt) = history.salt else { return Ok(false) };
+        let key = CaseKey::derive(&self.master, &salt);
+        for record in &history.records {
+            let event = open_event(&key, record).map_err(|_| damaged(id, "its history"))?.1;
+            if matches!(event, Event::TailLost { known: noted } if known.is_none_or(|known| known <= noted)) {
+                return Ok(false);
+            }
+        }
+        let began = self.clock.now();
+        let mut version = history.records.last().map_or(0, |r| r.version);
+        loop {
+            // It may grow meanwhile, past what was known.
+            let known = known.unwrap_or(0).max(version + 1);
+            let case = self.order(tenant, id, Command::RecordLoss { known }).await?;
+            if case.tail_lost_at.is_some_and(|at| at >= began) {
+                return Ok(true);
+            }
+            if case.state.ended() {
+                return Ok(false);
+            }
+            version = case.version;
+        }
     }
 
-    async fn put_back(&self, tenant: &TenantId, id: CaseId, path: &str) -> Result<(), EngineError> {
+    /// Puts a case back that is not there at all. Nobody knows how far it went;
+    /// that it went on is certain, and stands in the same append: whoever finds
+    /// the case knows that it must be read.
+    async fn put_back(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        path: &str,
+        sealed: Option<u64>,
+    ) -> Result<(), EngineError> {
         let bytes = self.store.get_named(path).await.map_err(store)?;
         let opening: Opening = serde_json::from_slice(&bytes).map_err(|_| damaged(id, path))?;
-        let record = opening.record.record().ok_or_else(|| damaged(id, path))?;
+        let first = opening.record.record().ok_or_else(|| damaged(id, path))?;
         let key = CaseKey::derive(&self.master, &opening.salt.0);
-        let (at, event) = open_event(&key, &record).map_err(|_| damaged(id, path))?;
-        let mut case = Case::opened(id, at, &event).map_err(|_| damaged(id, path))?;
-        case.version = record.version;
-        case.head = record.hash;
-        let index = crate::transact::index_entry(tenant, &case, case.version, case.head, &Gates::open());
+        let (at, event) = open_event(&key, &first).map_err(|_| damaged(id, path))?;
+        let case = Case::opened(id, at, &event).map_err(|_| damaged(id, path))?;
+        let gates = Gates {
+            credit: Credit::NONE,
+            ..Gates::open()
+        };
+        let known = sealed.unwrap_or(0).max(first.version + 1);
+        let now = self.clock.now();
+        let loss = decide(Some(&case), Command::RecordLoss { known }, now, &gates)?;
+        let mut records = seal_events(&key, first.version, first.hash, now, &loss.events);
+        records.insert(0, first);
+        let (version, head) = records.last().map_or((0, Digest::ZERO), |r| (r.version, r.hash));
+        let index = self.index_of(tenant, &loss.case, version, head, &gates);
         self.ledger
             .append(Append {
                 expected: 0,
                 prev: Digest::ZERO,
-                records: vec![record],
+                records,
                 index,
                 key: KeyChange::Create(opening.salt.0),
                 claim: Claim::Keep,
@@ -282,7 +347,7 @@ impl Engine {
                 trim: false,
             })
             .await?;
-        Ok(())
+        self.take_up(tenant, id).await
     }
 }
 
@@ -324,7 +389,13 @@ fn of_path(path: &str) -> Option<(TenantId, CaseId)> {
     Some((tenant, case))
 }
 
-fn store(error: offboard_store::StoreError) -> EngineError {
+/// The beginning of a digest, for a name.
+pub(crate) fn short(digest: Digest) -> String {
+    const CHARS: usize = 12;
+    digest.to_string().chars().take(CHARS).collect()
+}
+
+fn store(error: StoreError) -> EngineError {
     EngineError::Store(error.to_string())
 }
 

@@ -6,7 +6,8 @@
 //! or refused is accounted for in the same way. Everything it writes follows from
 //! the history, so doing it twice leaves the same files.
 
-use crate::engine::{Engine, EngineError, Held};
+use crate::archive::{Whole, short};
+use crate::engine::{Engine, EngineError, Held, told};
 use crate::page;
 use crate::reports::settle;
 use ed25519_dalek::SigningKey;
@@ -18,7 +19,7 @@ use offboard_domain::{CaseId, Command, Digest, Refusal, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, QueueError, QueueName};
 use offboard_runtime::health::{self, Pulse};
 use offboard_runtime::telemetry::trace;
-use offboard_store::Store;
+use offboard_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ impl Closer {
     /// Seals what is to be sealed, until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let pulse = health::pulse("closer");
-        while !*stop.borrow() {
+        while !told(&stop) {
             match self.engine.queue.consume(&QueueName::Sealing, AT_HAND).await {
                 Ok(consumer) => {
                     if let Err(ended) = self.seal_from(consumer, &pulse, &mut stop).await {
@@ -90,7 +91,7 @@ impl Closer {
                 }
                 Err(error) => tracing::warn!(%error, "the closer failed to subscribe; trying again"),
             }
-            if !*stop.borrow() {
+            if !told(&stop) {
                 let again = self.engine.clock.now().plus(RESUBSCRIBE_MS);
                 self.engine.clock.sleep_until(again).await;
             }
@@ -148,23 +149,29 @@ impl Closer {
     /// # Errors
     /// [`EngineError`] if its history does not verify, or something failed.
     pub async fn seal(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Sealed>, EngineError> {
-        let Some(held) = self.engine.load(tenant, id).await? else {
+        let history = self.engine.whole(tenant, id).await?;
+        let Some(held) = self.engine.folded(id, &history)? else {
             return Ok(None);
         };
         if !held.case.is_to_be_sealed() {
             return Ok(None);
         }
         let span = trace::close(tenant, id, held.case.traceparent.as_deref());
-        let sealed = span.within(self.seal_held(tenant, id, held)).await;
+        let sealed = span.within(self.seal_held(tenant, id, held, history)).await;
         if sealed.is_err() {
             span.failed("not_sealed");
         }
         sealed
     }
 
-    async fn seal_held(&self, tenant: &TenantId, id: CaseId, held: Held) -> Result<Option<Sealed>, EngineError> {
+    async fn seal_held(
+        &self,
+        tenant: &TenantId,
+        id: CaseId,
+        held: Held,
+        history: Whole,
+    ) -> Result<Option<Sealed>, EngineError> {
         let seal_error = |detail: String| EngineError::Seal { case: id, detail };
-        let history = self.engine.whole(tenant, id).await?;
         let recorded = history
             .records
             .into_iter()
@@ -179,23 +186,30 @@ impl Closer {
         let envelope = evidence::seal(&statement, &self.key);
         let digest = Digest::of(&envelope);
         let version = held.case.version;
-        let name = format!("{tenant}/{id}/evidence-{version}.dsse.json");
-        let html = page::render(&statement, &name);
         let chain: Vec<u8> = recorded
             .iter()
             .flat_map(|r| [r.record.body.as_slice(), b"\n"].concat())
             .collect();
-        let files = [
-            (format!("{tenant}/{id}/chain-{version}.jsonl"), chain),
-            (format!("{tenant}/{id}/evidence-{version}.html"), html.into_bytes()),
-            (name.clone(), envelope),
-        ];
-        for (path, bytes) in files {
-            self.evidence
-                .put_named(&path, bytes)
-                .await
-                .map_err(|e| EngineError::Store(e.to_string()))?;
-        }
+        let put = async |stem: &str| {
+            let name = format!("{tenant}/{id}/evidence-{stem}.dsse.json");
+            let html = page::render(&statement, &name).into_bytes();
+            let files = [
+                (format!("{tenant}/{id}/chain-{stem}.jsonl"), chain.clone()),
+                (format!("{tenant}/{id}/evidence-{stem}.html"), html),
+                (name.clone(), envelope.clone()),
+            ];
+            for (path, bytes) in files {
+                self.evidence.put_named(&path, bytes).await?;
+            }
+            Ok::<_, StoreError>(name)
+        };
+        let name = match put(&version.to_string()).await {
+            // Another history of the case, which the ledger lost, was sealed at
+            // this version, or this one by another version of this program.
+            Err(StoreError::Occupied { .. }) => put(&format!("{version}-{}", short(digest))).await,
+            kept => kept,
+        };
+        let name = name.map_err(|e| EngineError::Store(e.to_string()))?;
         self.engine.keep_head(tenant, &held.case, version).await?;
         let key_id = evidence::key_id(&self.key.verifying_key());
         match self

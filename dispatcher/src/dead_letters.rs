@@ -3,10 +3,10 @@
 //! would run out again and again otherwise. The message itself stays among the
 //! dead, for whoever looks.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
 use offboard_domain::assignment::{Assignment, Report, Said};
-use offboard_domain::{Command, Fault, FaultClass};
+use offboard_domain::{Command, Fault, FaultClass, Refusal};
 use offboard_queue::Message;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ impl Engine {
     /// Answers assignments that were given up, until told to stop.
     pub async fn heed_dead_letters(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut heeded: BTreeSet<String> = BTreeSet::new();
-        while !*stop.borrow() {
+        while !told(&stop) {
             match self.queue.dead(LOOK_AT).await {
                 Ok(dead) => {
-                    let there: BTreeSet<String> = dead.iter().map(|(m, _)| m.id.clone()).collect();
-                    heeded.retain(|id| there.contains(id));
+                    let there: BTreeSet<&str> = dead.iter().map(|(m, _)| m.id.as_str()).collect();
+                    heeded.retain(|id| there.contains(id.as_str()));
                     for (message, reason) in &dead {
-                        if heeded.insert(message.id.clone()) {
-                            self.heed(message, reason).await;
+                        if !heeded.contains(&message.id) && self.heed(message, reason).await {
+                            heeded.insert(message.id.clone());
                         }
                     }
                 }
@@ -43,13 +43,24 @@ impl Engine {
         }
     }
 
-    async fn heed(self: &Arc<Self>, message: &Message, reason: &str) {
-        // A forged one was never ordered: it concerns no case.
+    /// Whether that is done. What is not is looked at again: another owner's
+    /// case may be this one's soon, and a forged letter, which concerns no case,
+    /// must not stand for the true one of its name.
+    async fn heed(self: &Arc<Self>, message: &Message, reason: &str) -> bool {
         let Ok(assignment) = serde_json::from_slice::<Assignment>(&message.body) else {
-            return;
+            return false;
         };
         if !self.owns(&assignment.tenant) || !self.ordered(message, &assignment) {
-            return;
+            return false;
+        }
+        match self.awaits(&assignment).await {
+            Ok(true) => {}
+            // It was answered, or has run out, in the meantime.
+            Ok(false) => return true,
+            Err(error) => {
+                tracing::warn!(case = %assignment.case, %error, "failed to see what a dead letter concerns; looking again");
+                return false;
+            }
         }
         let fault = Fault {
             class: FaultClass::Rejected,
@@ -76,8 +87,26 @@ impl Engine {
         let command = Command::RecordReport(Box::new(report));
         match self.transact(tenant, case, command, CreditFrom::Reserve).await {
             Ok(_) => tracing::error!(%case, %task, reason, "an assignment was given up; its task needs a person"),
-            // It was answered, or has run out, in the meantime.
-            Err(error) => tracing::info!(%case, %task, %error, "a dead letter concerns nothing that is open"),
+            Err(EngineError::Refused(refusal)) => {
+                tracing::info!(%case, %task, %refusal, "a dead letter concerns nothing that is open");
+            }
+            Err(error) => {
+                tracing::warn!(%case, %task, %error, "failed to answer for a dead letter; trying again");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether the case still waits for the answer to an assignment.
+    async fn awaits(self: &Arc<Self>, assignment: &Assignment) -> Result<bool, EngineError> {
+        match self.case(&assignment.tenant, assignment.case).await {
+            Ok(case) => {
+                let in_flight = case.tasks.get(&assignment.task).and_then(|t| t.in_flight());
+                Ok(in_flight.is_some_and(|a| a.number == assignment.attempt))
+            }
+            Err(EngineError::Refused(Refusal::UnknownCase)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

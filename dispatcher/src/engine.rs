@@ -132,6 +132,12 @@ pub enum EngineError {
     },
 }
 
+/// Whether a loop was told to stop; it was, too, when nobody is left who could
+/// tell it.
+pub(crate) fn told(stop: &watch::Receiver<bool>) -> bool {
+    *stop.borrow() || stop.has_changed().is_err()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -199,18 +205,19 @@ impl Engine {
         placed.slot.clone()
     }
 
-    /// Lets go of a case that is over, or that never was; to be called by
-    /// whoever has used its slot, unlocked. The slot stays while somebody else
-    /// waits for it: two slots of one case would count what it has in flight
-    /// twice. The last one lets go.
-    pub(crate) fn forget(&self, case: CaseId, slot: &Slot) {
-        /// In the map, and with the caller.
-        const NOBODY_ELSE: usize = 2;
+    /// Lets go of a slot, and of its case if that is over, never was or went
+    /// with its shard; to be called by whoever has used it, unlocked. It stays
+    /// while somebody else waits for it: two slots of one case would count what
+    /// it has in flight twice. The last one lets go.
+    pub(crate) fn forget(&self, case: CaseId, slot: Slot) {
         let mut slots = lock(&self.slots);
-        let ours =
-            slots.get(&case).is_some_and(|p| Arc::ptr_eq(&p.slot, slot)) && Arc::strong_count(slot) <= NOBODY_ELSE;
+        let Some(placed) = slots.get(&case).filter(|p| Arc::ptr_eq(&p.slot, &slot)) else {
+            return;
+        };
+        drop(slot);
         let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.is_over());
-        if ours && slot.try_lock().is_ok_and(|held| over(&held)) {
+        let last = Arc::strong_count(&placed.slot) == 1;
+        if last && placed.slot.try_lock().is_ok_and(|held| over(&held)) {
             slots.remove(&case);
             self.timers.clear(case);
         }
@@ -221,10 +228,11 @@ impl Engine {
         lock(&self.slots).get(&case).map(|p| p.slot.clone())
     }
 
-    /// Whether a case is held in memory.
+    /// Whether an open case is held in memory.
     pub(crate) fn holds(&self, case: CaseId) -> bool {
         let slot = self.held_slot(case);
-        slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| held.is_some()))
+        let open = |held: &Option<Held>| held.as_ref().is_some_and(|h| !h.case.is_over());
+        slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| open(&held)))
     }
 
     /// How many cases are held in memory.
@@ -247,13 +255,12 @@ impl Engine {
     }
 
     /// The tenant's gates, from memory if they were read before.
+    /// Who does not own its cases hears of no change, and reads them anew.
     pub(crate) async fn shut(&self, tenant: &TenantId) -> Result<Arc<Shut>, LedgerError> {
-        if let Some(known) = lock(&self.shut).get(tenant) {
+        if let Some(known) = lock(&self.shut).get(tenant).filter(|_| self.owns(tenant)) {
             return Ok(known.clone());
         }
-        let read = Arc::new(self.ledger.gates(tenant, Vec::new()).await?);
-        lock(&self.shut).insert(tenant.clone(), read.clone());
-        Ok(read)
+        Ok(self.read_shut(tenant).await?.0)
     }
 
     /// The tenant's gates as the ledger has them now, and whether they are
@@ -287,6 +294,12 @@ impl Engine {
     /// accepted under.
     pub fn reconfigure(&self, tenants: &Tenants) {
         self.tenants.replace((*tenants.all()).clone());
+    }
+
+    /// From now on at most so much may be in flight. What is in flight already
+    /// is not disturbed.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.admission.set_limits(limits);
     }
 
     pub(crate) async fn shut_more(
@@ -346,6 +359,8 @@ impl Engine {
     /// [`EngineError`] if the ledger cannot be read.
     pub async fn take_shard(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
         const PAGE: usize = 1_000;
+        // What was known of its gates when it was last owned may be old.
+        lock(&self.shut).retain(|tenant, _| tenant.shard(self.shards) != shard);
         self.set_owned(shard, true);
         let mut after = None;
         let mut taken = 0;
@@ -371,8 +386,9 @@ impl Engine {
         Ok(taken)
     }
 
-    /// Lets go of a shard: whatever is being decided is finished first, then
-    /// its cases leave memory. What is in flight is answered to the next owner.
+    /// Lets go of a shard: whatever is being decided is finished and published
+    /// first, then its cases leave memory. What is in flight is answered to the
+    /// next owner.
     pub async fn leave_shard(&self, shard: u16) {
         self.set_owned(shard, false);
         let ours: Vec<(CaseId, TenantId, Slot)> = {
@@ -381,13 +397,15 @@ impl Engine {
             ours.map(|(id, p)| (*id, p.tenant.clone(), p.slot.clone())).collect()
         };
         for (id, tenant, slot) in ours {
+            if let Err(error) = self.publish_left(&tenant, id, &slot).await {
+                tracing::warn!(case = %id, %error, "its next owner publishes what was ordered");
+            }
             let mut held = slot.lock().await;
             if let Some(Held { case, .. }) = held.take() {
                 self.admission.settle(&tenant, Credit::NONE, Some(&case), None);
             }
-            lock(&self.shut).remove(&tenant);
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
         }
     }
 }

@@ -7,7 +7,7 @@
 //! the ledger cannot be reached. None of this is what makes history safe: two
 //! owners at once lose races against each other, and nothing else.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, told};
 use offboard_domain::{Digest, TenantId, Timestamp};
 use offboard_ledger::{GateChange, LedgerError, Shard};
 use offboard_runtime::Clock;
@@ -22,6 +22,15 @@ pub const LEASE: Duration = Duration::from_secs(15);
 
 /// How often leases are renewed and the distribution is worked out.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+/// A lease that could not be renewed is given up so long before its end: what
+/// is at hand is finished by then, and the clocks of two machines run at
+/// slightly different speeds.
+const GIVEN_UP_EARLY: Duration = Duration::from_secs(3);
+
+/// How long the ledger's answer about who owns what is waited for: leases are
+/// given up in time also while it says nothing.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often it is looked for cases that the ledger has lost: what is open is
 /// noticed at once, what is not costs nobody anything until it is found.
@@ -48,11 +57,22 @@ pub struct Membership {
     owned: BTreeMap<u16, Owned>,
 }
 
+/// How long a lease that was renewed is relied on.
+const HELD: Duration = Duration::from_secs(LEASE.as_secs() - GIVEN_UP_EARLY.as_secs());
+
 /// A shard that is owned, and its consumer of reports.
 struct Owned {
+    /// Until when it may be.
     until: tokio::time::Instant,
     stop: watch::Sender<bool>,
     reports: JoinHandle<()>,
+}
+
+impl Drop for Owned {
+    /// Who is not a member any more answers for nothing.
+    fn drop(&mut self) {
+        self.reports.abort();
+    }
 }
 
 impl Membership {
@@ -71,15 +91,17 @@ impl Membership {
     /// Takes, keeps and hands over shards until told to stop; then gives all
     /// back, so that the others need not wait for the leases to run out.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
+        while !told(&stop) {
             if let Err(error) = self.balance().await {
                 tracing::warn!(%error, "failed to renew what this dispatcher owns; trying again");
             }
             self.leave_lapsed().await;
+            let soon = self.owned.values().map(|owned| owned.until).min();
+            let again = tokio::time::Instant::now() + RENEW_EVERY;
             tokio::select! {
                 biased;
                 _ = stop.changed() => {}
-                () = tokio::time::sleep(RENEW_EVERY) => {}
+                () = tokio::time::sleep_until(soon.map_or(again, |soon| soon.min(again))) => {}
             }
         }
         self.leave_all().await;
@@ -102,8 +124,8 @@ impl Membership {
             let now = self.clock.now();
             let holder = self.own(shard, now, now.plus(lease_ms())).await?;
             match (holder == self.me, self.owned.get_mut(&shard)) {
-                (true, Some(owned)) => owned.until = asked + LEASE,
-                (true, None) => self.take(shard, asked + LEASE),
+                (true, Some(owned)) => owned.until = asked + HELD,
+                (true, None) => self.take(shard, asked + HELD),
                 (false, Some(_)) => {
                     tracing::warn!(shard, "another dispatcher owns a shard that this one held");
                     self.leave(shard).await;
@@ -123,7 +145,7 @@ impl Membership {
             until: Some(now.plus(lease_ms())),
         };
         let members = TenantId::new(MEMBERS).expect("the name is a handle");
-        let listed = self.engine.ledger().gates(&members, vec![mine]).await?;
+        let listed = answered(self.engine.ledger().gates(&members, vec![mine])).await?;
         let gone = listed.iter().filter(|(_, until)| now.since(**until) > lease_ms());
         let forget: Vec<GateChange> = gone
             .map(|(name, _)| GateChange {
@@ -137,7 +159,7 @@ impl Membership {
             .map(|(name, _)| name.clone())
             .collect();
         if !forget.is_empty() {
-            self.engine.ledger().gates(&members, forget).await?;
+            answered(self.engine.ledger().gates(&members, forget)).await?;
         }
         Ok(live)
     }
@@ -147,7 +169,7 @@ impl Membership {
             index: shard,
             of: self.engine.shards(),
         };
-        self.engine.ledger().own(shard, &self.me, now, until).await
+        answered(self.engine.ledger().own(shard, &self.me, now, until)).await
     }
 
     async fn give_up(&self, shard: u16) -> Result<(), LedgerError> {
@@ -165,9 +187,11 @@ impl Membership {
 
     /// Finishes the reports at hand and lets the shard's cases go.
     async fn leave(&mut self, shard: u16) {
-        let Some(owned) = self.owned.remove(&shard) else { return };
+        let Some(mut owned) = self.owned.remove(&shard) else {
+            return;
+        };
         owned.stop.send_replace(true);
-        if owned.reports.await.is_err() {
+        if (&mut owned.reports).await.is_err() {
             tracing::error!(shard, "the consumer of a shard's reports broke");
         }
         self.engine.leave_shard(shard).await;
@@ -202,7 +226,7 @@ impl Membership {
             name: self.me.clone(),
             until: None,
         };
-        if let Err(error) = self.engine.ledger().gates(&members, vec![gone]).await {
+        if let Err(error) = answered(self.engine.ledger().gates(&members, vec![gone])).await {
             tracing::warn!(%error, "failed to say that this dispatcher goes");
         }
     }
@@ -235,7 +259,7 @@ async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>)
 
 /// Looks for what the ledger has lost of a shard, now and from time to time.
 async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
+    while !told(&stop) {
         if let Err(error) = engine.find_losses(shard).await {
             tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again");
         }
@@ -244,6 +268,17 @@ async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver
             _ = stop.changed() => {}
             () = tokio::time::sleep(LOOK_FOR_LOSSES_EVERY) => {}
         }
+    }
+}
+
+/// What the ledger says, if it says so in time.
+async fn answered<T>(asking: impl Future<Output = Result<T, LedgerError>>) -> Result<T, LedgerError> {
+    match tokio::time::timeout(ANSWER_WITHIN, asking).await {
+        Ok(answer) => answer,
+        Err(_) => Err(LedgerError::Unavailable {
+            attempted: "see who owns what",
+            detail: format!("no answer within {} s", ANSWER_WITHIN.as_secs()),
+        }),
     }
 }
 

@@ -2,7 +2,7 @@
 //! is appended and published; a crash in between repeats the report, which is
 //! then recognised, and what that transition assigned is published again.
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -27,7 +27,7 @@ impl Engine {
     /// Takes reports until told to stop; then finishes those at hand.
     pub async fn take_reports(self: Arc<Self>, shard: u16, mut stop: watch::Receiver<bool>) {
         let queue = QueueName::Reports { shard };
-        while !*stop.borrow() {
+        while !told(&stop) {
             match self.queue.consume(&queue, CONCURRENT_REPORTS).await {
                 Ok(consumer) => {
                     if let Err(ended) = self.take_from(&queue, consumer, &mut stop).await {
@@ -36,7 +36,7 @@ impl Engine {
                 }
                 Err(error) => tracing::warn!(%error, "failed to subscribe to reports; trying again"),
             }
-            if !*stop.borrow() {
+            if !told(&stop) {
                 self.clock.sleep_until(self.clock.now().plus(RESUBSCRIBE_MS)).await;
             }
         }
@@ -98,8 +98,11 @@ impl Engine {
                 CreditFrom::Reserve,
             ))
             .await;
-        if result.is_err() {
-            span.failed("not_recorded");
+        match &result {
+            // Also when the worker that answered died before it could tell of
+            // itself, this belongs to the case's story.
+            Ok(done) => span.link(done.case.traceparent.as_deref()),
+            Err(_) => span.failed("not_recorded"),
         }
         drop(span);
         match result {
@@ -133,7 +136,10 @@ impl Engine {
     /// published: that is published now.
     async fn publish_again_of(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         if self.holds(id) {
-            return Ok(self.publish_left(tenant, id, &self.slot(tenant, id)).await?);
+            let slot = self.slot(tenant, id);
+            let published = self.publish_left(tenant, id, &slot).await;
+            self.forget(id, slot);
+            return Ok(published?);
         }
         self.take_up(tenant, id).await
     }

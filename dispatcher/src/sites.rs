@@ -3,7 +3,7 @@
 //! assignments: its work rests, costs no attempt, and says since when the site
 //! is away.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, told};
 use offboard_domain::{System, TenantId, Timestamp};
 use offboard_ledger::GateChange;
 use offboard_queue::QueueName;
@@ -35,7 +35,7 @@ impl Engine {
     /// Shuts and opens the gates of sites, until told to stop.
     pub async fn watch_sites(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut silent: BTreeMap<String, Timestamp> = BTreeMap::new();
-        while !*stop.borrow() {
+        while !told(&stop) {
             match self.silent_sites().await {
                 Ok(now_silent) => {
                     let now = self.clock.now();
@@ -94,8 +94,10 @@ impl Engine {
         let mut changes = Vec::new();
         let mut back = false;
         for (system, site) in sites {
-            let since = silent.get(site).filter(|since| now.since(**since) >= SILENT_FOR_MS);
             let known = shut.get(&since_gate(system)).copied();
+            // One that was away before this dispatcher looked still is.
+            let away = |since: &Timestamp| known.is_some() || now.since(*since) >= SILENT_FOR_MS;
+            let since = silent.get(site).filter(|since| away(since));
             match since {
                 Some(since) => {
                     if known.is_none() {
@@ -104,7 +106,7 @@ impl Engine {
                     changes.push((since_gate(system), Some(known.unwrap_or(*since))));
                     changes.push((away_gate(system), Some(now.plus(HOLDS_MS))));
                 }
-                None if known.is_some() && !silent.contains_key(site) => {
+                None if known.is_some() => {
                     tracing::info!(%tenant, %system, site, "a site's workers are back");
                     changes.push((since_gate(system), None));
                     changes.push((away_gate(system), None));

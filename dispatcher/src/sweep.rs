@@ -2,7 +2,7 @@
 //! schedules, polls, lost messages and dead workers are all this one mechanism.
 
 use crate::admission::Admitted;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -37,7 +37,7 @@ impl Engine {
     pub async fn sweep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut look_around = self.clock.now();
         let pulse = health::pulse("sweep");
-        while !*stop.borrow() {
+        while !told(&stop) {
             pulse.beat();
             let now = self.clock.now();
             if now >= look_around {
@@ -134,7 +134,7 @@ impl Engine {
     /// its ledger.
     pub async fn notice(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut rounds = 0_u32;
-        while !*stop.borrow() {
+        while !told(&stop) {
             rounds = rounds.wrapping_add(1);
             if rounds.is_multiple_of(GATES_EVERY)
                 && let Err(error) = self.notice_gates().await

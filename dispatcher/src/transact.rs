@@ -4,13 +4,14 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
+use crate::archive::Whole;
 use crate::archive::rearm;
 use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
-    Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Mode, Record,
-    Refusal, TaskId, TenantId, Wake, WakeReason, decide, next,
+    Area, Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Lane, Mode,
+    Record, Refusal, System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
 use offboard_queue::{Message, QueueError, QueueName};
@@ -106,6 +107,12 @@ impl Engine {
         }
         let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
+        // Its shard may have been left while this waited: nothing is held any more.
+        if !self.owns(tenant) {
+            drop(held);
+            self.forget(id, slot);
+            return self.transact_for_owner(tenant, id, command, from).await;
+        }
         let credit = match from {
             CreditFrom::Reserve => self.admission.reserve(tenant),
             CreditFrom::Admitted(credit) => credit,
@@ -128,8 +135,8 @@ impl Engine {
         drop(held);
         // Also when the order was refused: what an earlier one left is not its fault.
         let published = self.publish_left(tenant, id, &slot).await;
-        if ended {
-            self.forget(id, &slot);
+        if ended || !self.owns(tenant) {
+            self.forget(id, slot);
         }
         let opened = result?;
         let case = case.ok_or(Refusal::UnknownCase)?;
@@ -229,7 +236,7 @@ impl Engine {
             let opened = held.is_none();
             let places: Vec<(u64, Digest)> = append.records.iter().map(|r| (r.version, r.hash)).collect();
             match self.append(append).await? {
-                Appended::Done | Appended::Ours => {
+                written @ (Appended::Done | Appended::Ours) => {
                     let Decision {
                         mut case,
                         events,
@@ -239,16 +246,15 @@ impl Engine {
                         case.recorded(event, *version, *head);
                     }
                     metrics::happened(&events, &case);
-                    unpublished.extend(assigned_by(&events));
+                    // Whether it was this process that wrote it before, nobody
+                    // can tell: another owner who decides the same at the same
+                    // time makes the same records.
+                    let first = written == Appended::Done;
+                    let assigned = assigned_by(&events).into_iter();
+                    unpublished.extend(assigned.filter(|t| first || republishable(&case, *t)));
                     *held = Some(Held { case, key, unpublished });
-                    if !holds.is_empty() {
-                        let changes = holds
-                            .into_iter()
-                            .map(|(system, until)| GateChange {
-                                name: format!("hold/{system}"),
-                                until: Some(until),
-                            })
-                            .collect();
+                    let changes = holding(holds, &shut);
+                    if !changes.is_empty() {
                         self.shut_more(tenant, changes).await?;
                     }
                     self.changed();
@@ -364,7 +370,14 @@ impl Engine {
 
     /// What the ledger's index keeps of a case. Whoever does not own it lets
     /// the owner find it before all others.
-    fn index_of(&self, tenant: &TenantId, case: &Case, version: u64, head: Digest, gates: &Gates) -> IndexEntry {
+    pub(crate) fn index_of(
+        &self,
+        tenant: &TenantId,
+        case: &Case,
+        version: u64,
+        head: Digest,
+        gates: &Gates,
+    ) -> IndexEntry {
         let mut index = index_entry(tenant, case, version, head, gates);
         if !self.owns(tenant) {
             index.wake = Some(Wake::APPENDED);
@@ -380,6 +393,11 @@ impl Engine {
     pub(crate) async fn refresh(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         let slot = self.slot(tenant, id);
         let mut held = slot.lock().await;
+        if !self.owns(tenant) {
+            drop(held);
+            self.forget(id, slot);
+            return Ok(());
+        }
         let before = held.as_ref().map(|h| h.case.clone());
         match held.as_mut() {
             Some(h) => {
@@ -393,7 +411,7 @@ impl Engine {
         }
         let Some(h) = held.as_ref() else {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(());
         };
         let case = h.case.clone();
@@ -419,8 +437,8 @@ impl Engine {
         self.changed();
         drop(held);
         let published = self.publish_left(tenant, id, &slot).await;
-        if case.is_over() {
-            self.forget(id, &slot);
+        if case.is_over() || !self.owns(tenant) {
+            self.forget(id, slot);
         }
         Ok(published?)
     }
@@ -428,6 +446,11 @@ impl Engine {
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
         let history = self.whole(tenant, id).await?;
+        self.folded(id, &history)
+    }
+
+    /// A case from its whole history; none if that is empty.
+    pub(crate) fn folded(&self, id: CaseId, history: &Whole) -> Result<Option<Held>, EngineError> {
         let Some(first) = history.records.first() else {
             return Ok(None);
         };
@@ -457,17 +480,22 @@ impl Engine {
         if held.is_some() {
             return Ok(());
         }
-        *held = self.load(tenant, id).await?;
+        if self.owns(tenant) {
+            *held = self.load(tenant, id).await?;
+        }
         let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
             drop(held);
-            self.forget(id, &slot);
+            self.forget(id, slot);
             return Ok(());
         };
         self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
         self.follow(tenant, &h.case).await;
         drop(held);
-        self.publish_left(tenant, id, &slot).await?;
-        Ok(())
+        let published = self.publish_left(tenant, id, &slot).await;
+        if !self.owns(tenant) {
+            self.forget(id, slot);
+        }
+        Ok(published?)
     }
 
     /// Arms the timer, queues for credit, hands to the closer.
@@ -477,6 +505,7 @@ impl Engine {
         let now = self.clock.now();
         let next = next(case, now, &gates);
         self.timers.census.note(case, &next);
+        self.timers.rank(case.id, has_urgent_work(case));
         let mut timer = next.timer.map(|w| w.at);
         let weight = self.tenants.weight(tenant);
         for effect in next.effects {
@@ -555,6 +584,28 @@ impl Engine {
             expires_at: Some(assignment.start_by),
         }
     }
+}
+
+/// Whether something of it that machines do is to go through the urgent lane.
+fn has_urgent_work(case: &Case) -> bool {
+    let machines = case.tasks.values().filter(|t| t.kind().spec().area != Area::Person);
+    let mut open = machines.filter(|t| !t.is_settled());
+    open.any(|t| case.lane(t.kind()) == Lane::Urgent)
+}
+
+/// The gates that these vendors' requests shut. One that was asked to stay
+/// shut longer is not opened sooner.
+fn holding(holds: Vec<(System, Timestamp)>, shut: &BTreeMap<String, Timestamp>) -> Vec<GateChange> {
+    let gates = holds
+        .into_iter()
+        .map(|(system, until)| (format!("hold/{system}"), until));
+    gates
+        .filter(|(name, until)| shut.get(name).is_none_or(|known| known < until))
+        .map(|(name, until)| GateChange {
+            name,
+            until: Some(until),
+        })
+        .collect()
 }
 
 /// An order as its span calls it.

@@ -255,7 +255,7 @@ impl Engine {
         if self.holds(id) {
             let slot = self.slot(tenant, id);
             let case = slot.lock().await.as_ref().map(|h| h.case.clone());
-            self.forget(id, &slot);
+            self.forget(id, slot);
             if let Some(case) = case {
                 return Ok(case);
             }

@@ -3,7 +3,7 @@
 //! nobody waits for it.
 
 use crate::admission::Load;
-use crate::engine::Engine;
+use crate::engine::{Engine, told};
 use offboard_ledger::Filter;
 use offboard_runtime::health;
 use offboard_runtime::telemetry::{Counted, metrics};
@@ -35,7 +35,7 @@ impl Engine {
         if !health::watched() && !metrics::wanted() {
             return;
         }
-        while !*stop.borrow() {
+        while !told(&stop) {
             self.look().await;
             health::fresh("looked", LOOKED_WITHIN);
             tokio::select! {

@@ -31,6 +31,7 @@ mod mailbox;
 mod observe_again;
 mod procedure;
 mod publisher;
+mod window;
 mod worker;
 
 pub use attempt::attempt;

@@ -7,6 +7,7 @@
 
 use crate::attempt::{attempt, is_once, say};
 use crate::publisher::{Publisher, publisher};
+use crate::window::Window;
 use crate::{Context, procedure};
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -21,9 +22,10 @@ use offboard_runtime::telemetry::{Span, Work, metrics, trace};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The largest assignment that is read, in bytes: a closing round of a few
 /// hundred tasks stays well below.
@@ -34,7 +36,8 @@ const ASSIGNMENT_MAX_BYTES: usize = 1024 * 1024;
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
 
-/// How many attempts run at the same time in one area.
+/// How many attempts run at the same time in one area while vendors are well;
+/// more where they are slow ([`crate::window`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Concurrency {
     /// In the urgent lane.
@@ -127,7 +130,7 @@ impl Worker {
                 worker: self,
                 area: *area,
                 lane,
-                at_once: at_once.max(1),
+                window: Mutex::new(Window::new(at_once)),
                 publisher: publisher.clone(),
                 key: self.keys.of(&self.queue_of(*area, lane).to_string()),
             };
@@ -169,7 +172,7 @@ struct Served<'w> {
     worker: &'w Worker,
     area: Area,
     lane: Lane,
-    at_once: u16,
+    window: Mutex<Window>,
     publisher: Publisher,
     /// The key of its queue; without it every order is refused.
     key: Option<QueueKey>,
@@ -190,7 +193,8 @@ impl Served<'_> {
         let pulse = health::pulse(format!("worker of {name}"));
         'subscribed: loop {
             pulse.beat();
-            let subscribing = self.worker.queue.consume(&name, self.at_once);
+            let mut places = self.window().places();
+            let subscribing = self.worker.queue.consume(&name, places);
             let mut consumer: Box<dyn Consumer> = match select(&mut stop, subscribing).await {
                 Either::Left(_) => break,
                 Either::Right((Ok(consumer), _)) => consumer,
@@ -202,7 +206,17 @@ impl Served<'_> {
             loop {
                 // What was acknowledged early no longer counts for the
                 // broker's bound, so it is counted here.
-                let full = running.len() >= usize::from(self.at_once);
+                let full = running.len() >= usize::from(places);
+                let wanted = self.window().places();
+                if wanted != places {
+                    if let Err(error) = consumer.resize(wanted).await {
+                        self.wait_again(&name, &error, &mut pause, &mut running).await;
+                        continue 'subscribed;
+                    }
+                    places = wanted;
+                    tracing::info!(queue = %name, places, "holds another number of attempts at once, after how long they take");
+                    continue;
+                }
                 tokio::select! {
                     biased;
                     () = &mut stop => {
@@ -250,6 +264,10 @@ impl Served<'_> {
 
     fn name(&self) -> QueueName {
         self.worker.queue_of(self.area, self.lane)
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One delivery, from its body to its acknowledgement.
@@ -321,7 +339,9 @@ impl Served<'_> {
             .connectors
             .get(&assignment.tenant, &assignment.target.system)
             .map_or("none", |c| c.vendor());
-        metrics::attempt(assignment.kind, vendor, outcome(&report.said), began.elapsed());
+        let took = began.elapsed();
+        self.window().took(took);
+        metrics::attempt(assignment.kind, vendor, outcome(&report.said), took);
         tracing::debug!(
             tenant = %assignment.tenant, case = %assignment.case, task = %assignment.task,
             kind = assignment.kind.name(), attempt = assignment.attempt, said = word(&report.said), "attempted"

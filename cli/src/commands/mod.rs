@@ -6,6 +6,7 @@ mod cancel;
 mod completions;
 mod docs;
 mod doctor;
+mod health;
 mod init;
 mod keys;
 mod list;
@@ -72,6 +73,7 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Dispatcher => role::dispatcher(ctx).await,
         Command::Worker { areas, site } => role::worker(ctx, areas, site).await,
         Command::Closer => role::closer(ctx).await,
+        Command::Health { alive } => health::run(ctx, alive).await,
         Command::Pause { what, until } => pause::pause(ctx, what, until.as_deref()).await,
         Command::Resume { what } => pause::resume(ctx, what).await,
         Command::Topology { vhost } => topology::run(ctx, &vhost),

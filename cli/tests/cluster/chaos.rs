@@ -8,6 +8,8 @@
 //! from run to run. `tests/chaos` runs the long form; the environment's
 //! `OFFBOARD_CHAOS=DEPARTURES,TENANTS,BLOWS,SEED` any other.
 
+#![expect(clippy::print_stdout, reason = "an ordeal says what it does and what it survived")]
+
 use crate::account::{Party, nothing_lost, nothing_twice};
 use crate::people::People;
 use crate::stage::{Size, Stage, now_ms};
@@ -187,8 +189,10 @@ async fn chaos_loses_nothing_and_does_nothing_twice() {
         },
     )
     .await;
-    let mut supervised = Supervised::default();
-    supervised.slots = PROCESSES.map(|role| (role, None)).into();
+    let mut supervised = Supervised {
+        slots: PROCESSES.map(|role| (role, None)).into(),
+        ..Supervised::default()
+    };
     supervised.look(&stage);
     let file = stage.departures();
     let submitted = stage.run(&["submit", &file, "--json"]).expect(0).json();

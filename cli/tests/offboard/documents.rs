@@ -33,6 +33,7 @@ fn every_command_has_help_with_an_example() {
         "verify",
         "schema",
         "completions",
+        "health",
     ];
     for command in commands {
         assert!(top.contains(&format!("\n  {command} ")), "{command}:\n{top}");

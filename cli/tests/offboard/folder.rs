@@ -131,3 +131,103 @@ fn a_real_departure_never_runs_fast() {
     let ran = folder.run(&["list"]).expect(2);
     assert!(ran.err.contains("https://graph.microsoft.com"), "{}", ran.err);
 }
+
+#[test]
+fn mounted_keys_become_private_ones_each_where_it_is_looked_for() {
+    let folder = Folder::empty();
+    // As Kubernetes mounts a secret for a group: names that are links into a
+    // generation, readable by others.
+    let generation = folder.path().join("mounted/..2026");
+    fs::create_dir_all(&generation).unwrap();
+    let mounted = |name: &str, text: &str| {
+        fs::write(generation.join(name), text).unwrap();
+        fs::set_permissions(generation.join(name), fs::Permissions::from_mode(0o440)).unwrap();
+        let link = folder.path().join("mounted").join(name);
+        if !link.exists() {
+            std::os::unix::fs::symlink(generation.join(name), link).unwrap();
+        }
+    };
+    let files = [
+        ("master.key", "keys/master.key"),
+        ("queue.password", "keys/queue.password"),
+        ("ob.v1.identity.urgent.key", "keys/queues/ob.v1.identity.urgent.key"),
+        (
+            "ob.v1.desk.normal.berlin.key",
+            "keys/queues/ob.v1.desk.normal.berlin.key",
+        ),
+    ];
+    for generation in ["first", "second"] {
+        for (name, _) in files {
+            mounted(name, &format!("{name} {generation}"));
+        }
+        // No configuration is there yet; what an earlier start copied is.
+        let copied = folder
+            .run(&["keys", "copy", "--from", "mounted", "--to", "keys", "--json"])
+            .expect(0)
+            .json();
+        assert_eq!(copied["copied"].as_array().unwrap().len(), files.len(), "{copied}");
+        for (name, path) in files {
+            let path = folder.path().join(path);
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{name} {generation}"));
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{name}"
+            );
+            let private = fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777;
+            assert_eq!(private, 0o700, "{name}");
+        }
+        let left: Vec<_> = fs::read_dir(folder.path().join("keys")).unwrap().collect();
+        assert_eq!(left.len(), 3, "nothing else: {left:?}");
+    }
+}
+
+#[test]
+fn what_is_no_mounted_key_is_refused() {
+    let folder = Folder::empty();
+    fs::create_dir(folder.path().join("mounted")).unwrap();
+    let copy = ["keys", "copy", "--from", "mounted", "--to", "keys"];
+    let empty = folder.run(&copy).expect(2);
+    assert!(empty.err.contains("mounted holds no file"), "{}", empty.err);
+    folder.write("mounted/large", &"x".repeat(65_537));
+    let large = folder.run(&copy).expect(2);
+    assert!(large.err.contains("so it is no key or secret"), "{}", large.err);
+    assert!(!folder.path().join("keys").exists());
+    let absent = folder
+        .run(&["keys", "copy", "--from", "elsewhere", "--to", "keys"])
+        .expect(1);
+    assert!(absent.err.contains("failed to list elsewhere"), "{}", absent.err);
+}
+
+#[test]
+fn health_says_how_the_process_is_and_what_it_lacks() {
+    let folder = Folder::with_tenant();
+    let nowhere = folder.run(&["health"]).expect(2);
+    assert!(nowhere.err.contains("telemetry.listen"), "{}", nowhere.err);
+    let port = offboard_servers::free_port().unwrap();
+    folder.write("offboard.toml", &format!("[telemetry]\nlisten = \"0.0.0.0:{port}\"\n"));
+    let silent = folder.run(&["health"]).expect(1);
+    assert!(
+        silent.err.contains(&format!("failed to ask 127.0.0.1:{port}")),
+        "{}",
+        silent.err
+    );
+    let serving = folder.serve();
+    crate::support::until("it is well", || folder.run(&["health"]).code == Some(0));
+    let ready = folder.run(&["health"]).expect(0).out;
+    assert!(ready.contains("✓ ledger\n") && ready.contains("✓ started\n"), "{ready}");
+    let alive = folder.run(&["health", "--alive", "--json"]).expect(0).json();
+    assert_eq!(alive["alive"], true, "{alive}");
+    drop(serving);
+    // Whoever else listens there is not taken for it.
+    let other = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = other.accept().unwrap();
+        assert_ne!(stream.read(&mut [0; 512]).unwrap(), 0);
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nhello").unwrap();
+    });
+    let strange = folder.run(&["health"]).expect(1);
+    assert!(strange.err.contains("no process of Offboard"), "{}", strange.err);
+    answering.join().unwrap();
+}

@@ -636,14 +636,12 @@ impl Case {
             .collect()
     }
 
-    /// The licences that the snapshot found, in one system.
-    fn held_skus(&self, system: &System) -> Vec<String> {
+    /// What the snapshot of the directory found, in one system.
+    fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
         self.tasks
             .values()
             .filter(|t| t.kind() == Kind::SnapshotDirectory && t.planned.target.system == *system)
-            .filter_map(|t| t.after.as_ref()?.facts.list("sku_ids").map(<[String]>::to_vec))
-            .flatten()
-            .collect()
+            .find_map(|t| Some(&t.after.as_ref()?.facts))
     }
 
     /// The assignment of a task that is with a worker, as it is to be
@@ -666,8 +664,11 @@ impl Case {
             person_params(&mut params, &self.departure, &self.policy);
         }
         if task.kind() == Kind::ProvePool {
-            // What was held before the first release says what was freed.
-            params.set("held_sku_ids", self.held_skus(&task.planned.target.system));
+            let none = Facts::new();
+            pool_params(
+                &mut params,
+                self.directory_snapshot(&task.planned.target.system).unwrap_or(&none),
+            );
         }
         Some(Assignment {
             tenant: self.departure.tenant.clone(),
@@ -687,6 +688,18 @@ impl Case {
             head: ordered_by.head,
             traceparent: self.traceparent.clone(),
         })
+    }
+}
+
+/// What was held before the first release says what was freed, and how many
+/// units of it were in use then says how far the pool must have moved:
+/// `held_sku_ids`, and `consumed_before/SKU` for each.
+pub fn pool_params(params: &mut Facts, snapshot: &Facts) {
+    params.set("held_sku_ids", snapshot.list("sku_ids").unwrap_or_default().to_vec());
+    for (name, fact) in &snapshot.0 {
+        if let Some(sku) = name.strip_prefix("consumed_units/") {
+            params.set(&format!("consumed_before/{sku}"), fact.clone());
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Cond {
     Includes(&'static str, &'static str),
     /// The number is at least this.
     AtLeast(&'static str, i64),
+    /// The number is at least the parameter's.
+    AtLeastParam(&'static str, &'static str),
     /// The number is greater than the baseline's: a counter that moved.
     MovedPast(&'static str),
     /// The number is smaller than the baseline's.
@@ -70,6 +72,10 @@ impl Cond {
                 _ => false,
             },
             Self::AtLeast(f, n) => facts.int(f).is_some_and(|v| v >= *n),
+            Self::AtLeastParam(f, p) => match (facts.int(f), params.int(p)) {
+                (Some(is), Some(wanted)) => is >= wanted,
+                _ => false,
+            },
             Self::MovedPast(f) => match (facts.int(f), baseline.and_then(|b| b.int(f))) {
                 (Some(now), Some(then)) => now > then,
                 _ => false,
@@ -95,6 +101,7 @@ impl Cond {
             | Self::IsParam(f, _)
             | Self::Includes(f, _)
             | Self::AtLeast(f, _)
+            | Self::AtLeastParam(f, _)
             | Self::MovedPast(f)
             | Self::FellBelow(f) => {
                 if !out.contains(f) {
@@ -127,6 +134,7 @@ impl fmt::Display for Cond {
             Self::IsParam(n, p) => write!(f, "{n} = the task's {p}"),
             Self::Includes(n, p) => write!(f, "{n} includes the task's {p}"),
             Self::AtLeast(n, v) => write!(f, "{n} ≥ {v}"),
+            Self::AtLeastParam(n, p) => write!(f, "{n} ≥ the task's {p}"),
             Self::MovedPast(n) => write!(f, "{n} moved past its value before"),
             Self::FellBelow(n) => write!(f, "{n} fell below its value before"),
             Self::HasParam(p) => write!(f, "the task has {p}"),

@@ -8,7 +8,8 @@
 //! 3. What was acknowledged never returns, once the acknowledgement is where
 //!    the messages are kept. A broker gives no answer to it: one that was lost on
 //!    the way makes the message come again, and law 8 holds for it.
-//! 4. Prefetch bounds what a consumer holds unacknowledged.
+//! 4. Prefetch bounds what a consumer holds unacknowledged. It can be changed;
+//!    what is held meanwhile stays held, and the new bound holds for what comes.
 //! 5. Headers and body come through unchanged.
 //! 6. A consumer that silently stopped is noticed: its stream ends with an error.
 //! 7. Order is not promised. 8. Duplicates are allowed; a redelivery says so.
@@ -173,6 +174,10 @@ pub trait Consumer: Send {
     /// The next delivery. An error means that the subscription is over.
     /// Cancel-safe: a delivery is not lost when the future is dropped.
     async fn next(&mut self) -> Result<Box<dyn Delivery>, QueueError>;
+    /// Changes how much is held at most, from now on; what is held stays held
+    /// and may come on top until it is settled. After an error the
+    /// subscription is over.
+    async fn resize(&mut self, prefetch: u16) -> Result<(), QueueError>;
 }
 
 /// What a queue holds, for people and for scaling. An estimate: a broker that

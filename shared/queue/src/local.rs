@@ -308,6 +308,16 @@ impl Consumer for LocalConsumer {
             self.wake.notified().await;
         }
     }
+
+    async fn resize(&mut self, prefetch: u16) -> Result<(), QueueError> {
+        let mut state = self.one.lock();
+        let Some(mine) = state.consumers.get_mut(&self.id) else {
+            return Err(self.one.ended());
+        };
+        mine.prefetch = usize::from(prefetch.max(1));
+        state.hand_out(&self.one.clock);
+        Ok(())
+    }
 }
 
 impl Drop for LocalConsumer {

@@ -82,7 +82,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// An engine over a ledger in this folder, with workers or without.
-    pub(crate) fn start(ledger: Arc<dyn Ledger>, folder: &Path, workers: bool) -> Result<Self, Failed> {
+    pub(crate) async fn start(ledger: Arc<dyn Ledger>, folder: &Path, workers: bool) -> Result<Self, Failed> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let noop = Noop::new();
         let terms = Terms {
@@ -114,6 +114,8 @@ impl Running {
             shards: 1,
             keeping: None,
         });
+        // The one shard there is.
+        engine.take_shard(0).await?;
         let (stop, stopping) = watch::channel(false);
         let mut loops = vec![
             tokio::spawn(engine.clone().take_reports(0, stopping.clone())),
@@ -208,7 +210,7 @@ pub(crate) async fn full_load(departures: usize) -> Result<Full, Failed> {
     let folder = tempfile::tempdir()?;
     let sqlite = SqliteLedger::open(&folder.path().join("ledger.db"))?;
     let recorded = Arc::new(Recording::over(sqlite.clone()));
-    let running = Running::start(recorded.clone(), folder.path(), true)?;
+    let running = Running::start(recorded.clone(), folder.path(), true).await?;
     let began = Instant::now();
     running.submit(0, departures, 128).await?;
     running.until_held(0).await?;
@@ -216,5 +218,8 @@ pub(crate) async fn full_load(departures: usize) -> Result<Full, Failed> {
     running.stop().await;
     sqlite.close().await?;
     let tasks = recorded.settled();
+    if tasks < departures as u64 {
+        return Err(format!("{departures} departures settled {tasks} tasks: nothing was measured").into());
+    }
     Ok(Full { took, tasks, recorded })
 }

@@ -28,7 +28,7 @@ fn resident_bytes() -> Result<f64, Failed> {
 pub(crate) async fn grow(sizes: &[usize]) -> Result<Vec<Grown>, Failed> {
     let folder = tempfile::tempdir()?;
     let sqlite = SqliteLedger::open(&folder.path().join("ledger.db"))?;
-    let running = Running::start(sqlite.clone(), folder.path(), false)?;
+    let running = Running::start(sqlite.clone(), folder.path(), false).await?;
     running.submit(0, 200, 128).await?;
     let base = resident_bytes()?;
     let mut open = 200;

@@ -162,6 +162,7 @@ impl Mailboxes for Noop {
             forwarding: Forwarding::default(),
             holds: Holds {
                 litigation: true,
+                litigation_days: None,
                 others: Vec::new(),
             },
             archive: false,
@@ -216,6 +217,10 @@ impl Devices for Noop {
 
     async fn recovery_keys(&self, _: &mut Call, _: &DeviceRef) -> Answer<Vec<RecoveryKey>> {
         Ok(Vec::new())
+    }
+
+    async fn used_by_another(&self, _: &mut Call, _: &DeviceRef, _: &ObjectId) -> Answer<bool> {
+        Ok(false)
     }
 
     async fn act(&self, _: &mut Call, _: &DeviceRef, _: DeviceAction) -> Answer<()> {

@@ -1,28 +1,33 @@
 //! Death at every await of every kind, on the vendor's world and through its
 //! real connector: an attempt is polled a number of times and dropped, the next
 //! one goes on, and the world must be what an undisturbed run leaves.
+//!
+//! The same kinds, one at a time, also with no permission but those that the
+//! connector says that they need, and with a pool of licences that lags.
 
 use crate::rng::Rng;
 use crate::script;
 use crate::transcript::{EPOCH, Transcript};
 use crate::trouble::{Fortune, Rates, Trouble};
 use crate::vendor::{Reached, Vendor};
+use offboard_connectors::graph::least_permissions;
 use offboard_domain::assignment::{Mode, Said};
+use offboard_domain::case::pool_params;
 use offboard_domain::departure::{Choices, Manner, Meetings, PersonRef};
 use offboard_domain::plan::plan;
 use offboard_domain::task::PlannedTask;
-use offboard_domain::time::{DAY_MS, MINUTE_MS};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    Area, Assignment, CaseId, Check, Departure, Digest, Facts, Kind, Lane, ObjectId, Policy, Subject, TenantId,
-    Verdict, judge,
+    Area, Assignment, CaseId, Check, Departure, Digest, Facts, Fault, FaultClass, Kind, Lane, ObjectId, Policy,
+    Subject, TenantId, Verdict, judge,
 };
 use offboard_runtime::keys::EscrowMaster;
 use offboard_runtime::{Clock, TokioClock};
-use offboard_sim::population::{Cast, demo};
+use offboard_sim::population::{ADMIN_APP, Cast, demo};
 use offboard_sim::world::{Actor, Cruelty, Effect};
 use offboard_store::Store;
 use offboard_workers::{Context, attempt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -52,14 +57,30 @@ struct Rig {
     vendor: Arc<Vendor>,
     context: Context,
     tenant: TenantId,
+    trouble: Arc<Trouble>,
+    /// How much had happened before the kind began.
+    began: usize,
 }
 
-fn rig() -> Rig {
-    let cruelty = Cruelty {
+/// How a task ended.
+enum End {
+    /// Its end state was read, or what there is was found.
+    Reached(Facts),
+    /// Not without a person.
+    Refused(Fault),
+    /// It only reads, and waits for what others must do.
+    Unfinished,
+}
+
+fn cruelty() -> Cruelty {
+    Cruelty {
         sharepoint_needs_certificate: false,
         latency_ms: (5, 50),
         ..Cruelty::kind()
-    };
+    }
+}
+
+fn rig(cruelty: Cruelty) -> Rig {
     let (world, built) = demo(1, cruelty, 1, 0, EPOCH.0);
     let vendor = Vendor::new(world, built);
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::new(EPOCH));
@@ -83,6 +104,8 @@ fn rig() -> Rig {
         vendor,
         context,
         tenant,
+        trouble,
+        began: 0,
     }
 }
 
@@ -114,22 +137,31 @@ impl Rig {
         }
     }
 
-    /// Attempts until the end, as the dispatcher would order them.
+    /// Attempts until the end, and everything that it changed.
     async fn to_the_end(&self, work: &Work, died: bool) -> Result<Changed, String> {
+        self.ended(work, died).await?;
+        Ok(self.changed())
+    }
+
+    /// Attempts until the end, as the dispatcher would order them.
+    async fn ended(&self, work: &Work, died: bool) -> Result<End, String> {
         let once = !work.task.kind.spec().convergent;
         let (mut mode, mut checkpoint) = (if died && once { Mode::ObserveOnly } else { Mode::Full }, None);
         for number in 2..MOST_ATTEMPTS {
             let assignment = self.assignment(work, number, mode, checkpoint.clone());
             let report = attempt(&assignment, Lane::Normal, false, &self.context).await;
             match report.said {
-                Said::Satisfied { .. } | Said::Found { .. } | Said::Checked { .. } => return Ok(self.changed()),
+                Said::Satisfied { after: observation, .. } | Said::Found { observation, .. } => {
+                    return Ok(End::Reached(observation.facts));
+                }
+                Said::Checked { .. } => return Ok(End::Reached(Facts::new())),
                 Said::Observed { observation } => {
                     match judge(work.task.kind, &work.task.params, &observation.facts, None) {
                         Verdict::Unsatisfied(_) if observation.facts.bool("conclusive") == Some(true) => {
                             mode = Mode::Full;
                         }
                         Verdict::Unsatisfied(why) => return Err(format!("inconclusive: {why}")),
-                        _ => return Ok(self.changed()),
+                        _ => return Ok(End::Reached(observation.facts)),
                     }
                 }
                 Said::Progress { checkpoint: more } => checkpoint = Some(more),
@@ -149,7 +181,7 @@ impl Rig {
                         Absent, Blocked, Denied, Rejected, Throttled, Transient, Unknown, Unsupported,
                     };
                     match fault.class {
-                        Denied | Blocked | Rejected | Unsupported => return Ok(self.changed()),
+                        Denied | Blocked | Rejected | Unsupported => return Ok(End::Refused(fault)),
                         Transient | Absent | Unknown | Throttled { .. } => {
                             mode = if once { Mode::ObserveOnly } else { mode };
                             self.context
@@ -166,16 +198,43 @@ impl Rig {
         if work.task.kind.spec().writes {
             Err(format!("no end after {MOST_ATTEMPTS} attempts"))
         } else {
-            Ok(self.changed())
+            Ok(End::Unfinished)
         }
     }
 
-    /// Everything that happened, two days later.
+    /// Lets so much time pass, for the vendor too.
+    async fn later(&self, ms: i64) {
+        self.context.clock.sleep_until(self.context.clock.now().plus(ms)).await;
+        self.vendor.world().advance(self.context.clock.now().0);
+    }
+
+    /// The same world, reached with these permissions alone: the name of the
+    /// interface that each is on, and its own.
+    fn with_permissions(&mut self, permissions: &BTreeSet<(&'static str, &'static str)>) {
+        {
+            let mut world = self.vendor.world();
+            let id = &self.vendor.tenants[&self.tenant].id;
+            let app = world.tenant_mut(id).and_then(|t| t.apps.get_mut(ADMIN_APP));
+            let app = app.expect("every built tenant knows the application");
+            let on = |interface: &str| {
+                let named = permissions.iter().filter(|(on, _)| on.contains(interface));
+                named.map(|(_, name)| (*name).to_owned()).collect()
+            };
+            app.graph_roles = on("Graph");
+            app.exchange_roles = on("Exchange");
+            app.sharepoint_roles = on("SharePoint");
+        }
+        // A token says what was granted when it was got.
+        let anew = Reached::new(&self.vendor, &self.context.clock, &self.trouble, None);
+        self.context.connectors = Arc::new(anew);
+    }
+
+    /// Everything that happened since it began, two days later.
     fn changed(&self) -> Changed {
         let mut world = self.vendor.world();
         world.advance(self.context.clock.now().0 + 2 * DAY_MS);
         let mut changed = Changed::new();
-        for entry in world.journal() {
+        for entry in world.journal().into_iter().skip(self.began) {
             // A new meeting's id is the vendor's to choose; how many there are is ours.
             let (object, counts) = match entry.effect {
                 Effect::MeetingCreated | Effect::MeetingCancelled => (String::new(), true),
@@ -214,7 +273,7 @@ async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
 
 /// Everything that there is to do for somebody.
 async fn work_for(person: &str) -> Result<Vec<Work>, String> {
-    let rig = rig();
+    let rig = rig(cruelty());
     let system = script::system();
     let everything = script::everything();
     let named = PersonRef {
@@ -268,12 +327,22 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
         task,
         checks: Vec::new(),
     };
+    let snapshot = PlannedTask::new(case(), Kind::SnapshotDirectory, &system, None, Facts::new());
+    let End::Reached(snapshot) = rig.ended(&one(snapshot), false).await? else {
+        return Err("the directory's snapshot was refused".to_owned());
+    };
     work.extend(
         planned
             .tasks
             .into_iter()
             .filter(|t| t.kind.spec().area != Area::Person)
-            .map(one),
+            .map(|mut task| {
+                if task.kind == Kind::ProvePool {
+                    // As the case gives them to the assignment.
+                    pool_params(&mut task.params, &snapshot);
+                }
+                one(task)
+            }),
     );
     let finder = work
         .iter()
@@ -316,20 +385,111 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
     Ok(work)
 }
 
-/// A world in which the kind can reach its end: the pool agrees only when the
-/// licences are gone.
-async fn ready(all: &[Work], kind: Kind) -> Result<Rig, String> {
-    let rig = rig();
-    if kind == Kind::ProvePool {
-        for before in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses] {
-            for work in all.iter().filter(|w| w.task.kind == before) {
-                rig.to_the_end(work, false)
-                    .await
-                    .map_err(|e| format!("{before}, before {kind}: {e}"))?;
-            }
+/// What must have been done for a kind to have something to do, beyond what
+/// everybody has: a licence is let go only when the mailbox is kept, the pool
+/// moves when the licences are gone, an ownership can end when it is not the only one.
+fn needed_before(kind: Kind) -> &'static [Kind] {
+    match kind {
+        Kind::ReleaseGroupLicenses | Kind::ReleaseDirectLicenses => &[Kind::ConvertToShared],
+        Kind::ProvePool => &[
+            Kind::ConvertToShared,
+            Kind::ReleaseGroupLicenses,
+            Kind::ReleaseDirectLicenses,
+        ],
+        Kind::RemoveGroupOwnerships => &[Kind::HandOverGroups],
+        _ => &[],
+    }
+}
+
+/// A world in which the kind can reach its end.
+async fn ready(all: &[Work], kind: Kind, cruelty: Cruelty) -> Result<Rig, String> {
+    let mut rig = rig(cruelty);
+    for before in needed_before(kind) {
+        for work in all.iter().filter(|w| w.task.kind == *before) {
+            rig.ended(work, false)
+                .await
+                .map_err(|e| format!("{before}, before {kind}: {e}"))?;
         }
     }
+    if !needed_before(kind).is_empty() {
+        rig.later(HOUR_MS).await;
+    }
+    rig.began = rig.vendor.world().journal().len();
     Ok(rig)
+}
+
+fn paused() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime of one thread needs nothing from outside")
+}
+
+fn somebody(who: fn(&Cast) -> &String) -> Result<String, String> {
+    let rig = rig(cruelty());
+    let built = rig.vendor.tenants.values().next();
+    built
+        .map(|t| who(&t.cast).clone())
+        .ok_or_else(|| "nobody was built".to_owned())
+}
+
+/// Lets every kind run for somebody with the permissions that the connector
+/// says that it needs, and no other. A closing round has those of what it reads.
+///
+/// # Errors
+/// The first kind that lacks one, and for which request.
+pub fn with_least_permissions(who: fn(&Cast) -> &String) -> Result<BTreeSet<Kind>, String> {
+    paused().block_on(async {
+        let all = work_for(&somebody(who)?).await?;
+        let mut ran = BTreeSet::new();
+        for work in &all {
+            let kind = work.task.kind;
+            let kinds = std::iter::once(kind).chain(work.checks.iter().map(|c| c.kind));
+            let mut rig = ready(&all, kind, cruelty()).await?;
+            rig.with_permissions(&kinds.flat_map(least_permissions).collect());
+            let ended = rig.ended(work, false).await.map_err(|e| format!("{kind}: {e}"))?;
+            if let End::Refused(fault) = ended
+                && fault.class == FaultClass::Denied
+            {
+                return Err(format!(
+                    "{kind} lacks a permission for {}: {}",
+                    fault.attempted, fault.detail
+                ));
+            }
+            ran.insert(kind);
+        }
+        Ok(ran)
+    })
+}
+
+/// Lets somebody's licences go while the vendor's pool lags by so much, and
+/// proves the pool; what was read at the end, and how long that took.
+///
+/// # Errors
+/// That it did not come to an end.
+pub fn pool_that_lags(who: fn(&Cast) -> &String, pool_lag_ms: i64) -> Result<(Facts, i64), String> {
+    paused().block_on(async {
+        let all = work_for(&somebody(who)?).await?;
+        let cruelty = Cruelty {
+            pool_lag_ms,
+            ..cruelty()
+        };
+        let rig = ready(&all, Kind::ReleaseDirectLicenses, cruelty).await?;
+        let mut end = End::Unfinished;
+        let mut began = rig.context.clock.now();
+        for kind in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses, Kind::ProvePool] {
+            began = rig.context.clock.now();
+            for work in all.iter().filter(|w| w.task.kind == kind) {
+                end = rig.ended(work, false).await?;
+            }
+        }
+        match end {
+            End::Reached(facts) => Ok((facts, rig.context.clock.now().since(began))),
+            End::Refused(fault) => Err(fault.detail),
+            End::Unfinished => Err("the pool was never proven".to_owned()),
+        }
+    })
 }
 
 /// Lets every kind die at every await, for somebody of the simulated vendor's
@@ -338,30 +498,19 @@ async fn ready(all: &[Work], kind: Kind) -> Result<Rig, String> {
 /// # Errors
 /// The first kind and await after which the world is another.
 pub fn at_every_await(who: fn(&Cast) -> &String) -> Result<Vec<Deaths>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime of one thread needs nothing from outside");
-    runtime.block_on(async {
-        let person = rig()
-            .vendor
-            .tenants
-            .values()
-            .next()
-            .map(|t| who(&t.cast).clone())
-            .ok_or("nobody was built")?;
+    paused().block_on(async {
         let mut told = Vec::new();
-        let all = work_for(&person).await?;
+        let all = work_for(&somebody(who)?).await?;
         for work in &all {
             let kind = work.task.kind;
-            let undisturbed = rig()
+            let undisturbed = ready(&all, kind, cruelty())
+                .await?
                 .to_the_end(work, false)
                 .await
                 .map_err(|e| format!("{kind}, undisturbed: {e}"))?;
             let mut awaits = 0;
             for polls in 1..MOST_POLLS {
-                let rig = ready(&all, kind).await?;
+                let rig = ready(&all, kind, cruelty()).await?;
                 let assignment = rig.assignment(work, 1, Mode::Full, None);
                 if polled(attempt(&assignment, Lane::Normal, false, &rig.context), polls)
                     .await

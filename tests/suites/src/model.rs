@@ -156,6 +156,10 @@ fn arrange(cond: &Cond, holds: bool, params: &Facts, counter: i64, facts: &mut F
             _ => facts.set(f, Vec::<String>::new()),
         },
         Cond::AtLeast(f, n) => facts.set(f, if holds { *n } else { n - 1 }),
+        Cond::AtLeastParam(f, p) => {
+            let wanted = params.int(p).unwrap_or_default();
+            facts.set(f, if holds { wanted } else { wanted - 1 });
+        }
         Cond::MovedPast(f) => facts.set(f, counter),
         Cond::FellBelow(f) => facts.set(f, -counter),
         Cond::All(all) | Cond::Any(all) => all.iter().for_each(|c| arrange(c, holds, params, counter, facts)),

@@ -1,9 +1,10 @@
 //! Death at every await of every kind, on the vendor's world and through the
 //! real connector.
 
+use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{Area, Kind};
 use offboard_sim::population::Cast;
-use offboard_suites::death::{Deaths, at_every_await};
+use offboard_suites::death::{Deaths, at_every_await, pool_that_lags, with_least_permissions};
 use std::collections::BTreeSet;
 
 /// Picks somebody of a cast.
@@ -18,19 +19,58 @@ const WHO: [(&str, Chosen); 5] = [
     ("privileged", |c| &c.privileged),
 ];
 
+fn machines() -> BTreeSet<Kind> {
+    Kind::ALL
+        .iter()
+        .copied()
+        .filter(|k| k.spec().area != Area::Person)
+        .collect()
+}
+
 #[test]
 fn every_kind_converges_after_death_at_any_await() {
-    let mut died: BTreeSet<Kind> = BTreeSet::new();
+    let (mut died, mut wrote) = (BTreeSet::new(), BTreeSet::new());
     for (name, who) in WHO {
         let told: Vec<Deaths> = at_every_await(who).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
         // Who has no device gives the round of devices nothing to read.
         died.extend(told.iter().filter(|d| d.awaits > 0).map(|d| d.kind));
+        wrote.extend(told.iter().filter(|d| d.effects > 0).map(|d| d.kind));
     }
-    let machines: BTreeSet<Kind> = Kind::ALL
-        .iter()
-        .copied()
-        .filter(|k| k.spec().area != Area::Person)
-        .collect();
-    let missing: Vec<&Kind> = machines.difference(&died).collect();
+    let missing: Vec<Kind> = machines().difference(&died).copied().collect();
     assert!(missing.is_empty(), "no attempt of these died: {missing:?}");
+    // Else two worlds in which nothing happened would be compared.
+    let writing: BTreeSet<Kind> = machines().into_iter().filter(|k| k.spec().writes).collect();
+    let idle: Vec<Kind> = writing.difference(&wrote).copied().collect();
+    assert!(idle.is_empty(), "these had no effect on anybody: {idle:?}");
+    let reading: Vec<Kind> = wrote.difference(&writing).copied().collect();
+    assert!(
+        reading.is_empty(),
+        "these only read, and changed something: {reading:?}"
+    );
+}
+
+#[test]
+fn every_kind_does_with_the_permissions_that_it_is_said_to_need() {
+    let mut ran = BTreeSet::new();
+    for (name, who) in WHO {
+        ran.extend(with_least_permissions(who).unwrap_or_else(|wrong| panic!("{name}: {wrong}")));
+    }
+    assert_eq!(ran, machines());
+}
+
+#[test]
+fn a_pool_that_lags_is_waited_for_and_one_that_lags_too_long_is_not_claimed() {
+    let (seen, took_ms) = pool_that_lags(|c| &c.plain, 0).unwrap();
+    assert_eq!(seen.bool("pool_agrees"), Some(true), "{seen:?}");
+    assert!(took_ms < MINUTE_MS, "{took_ms}");
+    assert!(seen.list("freed_sku_ids").is_some_and(|freed| !freed.is_empty()));
+
+    let (seen, took_ms) = pool_that_lags(|c| &c.plain, 10 * MINUTE_MS).unwrap();
+    assert_eq!(seen.bool("pool_agrees"), Some(true), "{seen:?}");
+    assert!((10 * MINUTE_MS..20 * MINUTE_MS).contains(&took_ms), "{took_ms}");
+
+    let (seen, _) = pool_that_lags(|c| &c.plain, 120 * MINUTE_MS).unwrap();
+    assert_eq!(seen.bool("pool_agrees"), Some(false), "{seen:?}");
+    assert!(seen.list("pool_differs").is_some_and(|d| !d.is_empty()), "{seen:?}");
+    assert!(seen.text("pool_proves_nothing_because").is_some());
 }

@@ -30,6 +30,7 @@ pub struct Call {
     read_receipts: usize,
     receipts: Vec<Receipt>,
     sources: BTreeSet<&'static str>,
+    unlicensed: BTreeSet<&'static str>,
 }
 
 impl Call {
@@ -45,6 +46,7 @@ impl Call {
             read_receipts: 0,
             receipts: Vec::new(),
             sources: BTreeSet::new(),
+            unlicensed: BTreeSet::new(),
         }
     }
 
@@ -118,6 +120,14 @@ impl Call {
             .collect()
     }
 
+    /// What the vendor would not say since the last time this was asked, because
+    /// the tenant has no licence for it: there is none of it, and the reading
+    /// is to say why ([`ELIGIBLE_ROLES`](crate::ELIGIBLE_ROLES)).
+    #[must_use]
+    pub fn take_unlicensed(&mut self) -> BTreeSet<&'static str> {
+        std::mem::take(&mut self.unlicensed)
+    }
+
     /// For connectors: a request that writes is about to be sent.
     pub fn note_write(&mut self) {
         self.writes_sent = self.writes_sent.saturating_add(1);
@@ -140,6 +150,12 @@ impl Call {
     /// For connectors: this interface was read.
     pub fn note_source(&mut self, source: &'static str) {
         self.sources.insert(source);
+    }
+
+    /// For connectors: the tenant has no licence for this sort of thing, so that
+    /// there is none of it.
+    pub fn note_unlicensed(&mut self, what: &'static str) {
+        self.unlicensed.insert(what);
     }
 }
 

@@ -36,8 +36,8 @@ pub use area::devices::{
     RecoveryKeySort,
 };
 pub use area::directory::{
-    Account, AccountChange, Directory, Found, Group, GroupNature, Held, Holding, MethodSort, OwnedSort, Removable,
-    RoleOrigin,
+    Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MethodSort, OwnedSort,
+    Removable, RoleOrigin,
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::licenses::{HeldLicence, LicenceOrigin, Licenses, PoolLine};

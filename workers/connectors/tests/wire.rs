@@ -565,6 +565,208 @@ async fn what_exchange_calls_unchanged_is_success() {
     assert_eq!(call.receipts().len(), 2);
 }
 
+/// Belief: the request's body is what the vendor documents for `adminRemove`, and
+/// a schedule that was revoked is no longer one.
+#[tokio::test]
+async fn an_eligible_role_is_taken_by_naming_person_role_and_scope() {
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("t", 3600);
+        }
+        let row = |id: &str, status: &str| {
+            json!({"id": id, "principalId": WHO, "roleDefinitionId": format!("role-{id}"),
+                "directoryScopeId": "/administrativeUnits/au", "memberType": "Direct", "status": status})
+        };
+        let rows = match asked.path.rsplit('/').next().unwrap() {
+            "roleEligibilitySchedules" => vec![row("a", "Provisioned"), row("b", "Revoked")],
+            "roleEligibilityScheduleRequests" => {
+                let mut body = asked.json();
+                let why = body.as_object_mut().unwrap().remove("justification").unwrap();
+                assert!(!why.as_str().unwrap().is_empty());
+                let wanted = json!({"action": "adminRemove", "principalId": WHO, "roleDefinitionId": "role-a",
+                    "directoryScopeId": "/administrativeUnits/au"});
+                assert_eq!(body, wanted);
+                return json_answer(201, json!({"id": "r", "status": "Revoked"}));
+            }
+            _ => Vec::new(),
+        };
+        json_answer(200, json!({"value": rows}))
+    })
+    .await;
+    let graph = open(&server);
+    let mut call = call();
+    call.allow_writes(true);
+    let held = graph.holdings(&mut call, &who(), Holding::Roles).await.unwrap();
+    assert_eq!(held.iter().map(|h| h.id().0.as_str()).collect::<Vec<_>>(), ["a"]);
+    graph.remove(&mut call, &who(), &held[0]).await.unwrap();
+    let last = call.receipts().last().unwrap();
+    assert_eq!(
+        (last.request.as_str(), last.status),
+        ("POST /roleManagement/directory/roleEligibilityScheduleRequests", 201)
+    );
+}
+
+/// Beliefs: an entry's user is a name, or an object with what Exchange knows of
+/// him.
+#[tokio::test]
+async fn a_calendars_entries_are_read_as_who_they_are_and_others_calendars_are_not_searched() {
+    const OTHERS: usize = 9;
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("t", 3600);
+        }
+        let mailbox = |id: &str| json!({"ExternalDirectoryObjectId": id, "UserPrincipalName": format!("{id}@x.test")});
+        let answer = |input: &Value| -> (u16, Value) {
+            let identity = input["Parameters"]["Identity"].as_str().unwrap_or("");
+            match input["CmdletName"].as_str().unwrap() {
+                "Get-Mailbox" => {
+                    let rows: Vec<Value> = (0..OTHERS).map(|n| mailbox(&format!("o{n}"))).chain([mailbox(WHO)]).collect();
+                    (200, json!({"value": rows}))
+                }
+                "Get-MailboxFolderStatistics" => {
+                    assert_eq!(input["Parameters"]["FolderScope"], "Calendar");
+                    let row = |kind: &str, path: &str| json!({"FolderType": kind, "FolderPath": path});
+                    let rows = [row("User Created", "/Kalender/Urlaub"), row("Calendar", "/Kalender")];
+                    (200, json!({"value": rows}))
+                }
+                "Get-MailboxFolderPermission" if identity == format!("{WHO}:\\Kalender") => {
+                    let row = |user: Value, right: &str| json!({"User": user, "AccessRights": [right]});
+                    let known = json!({"DisplayName": "canary", "RecipientPrincipal": {"ExternalDirectoryObjectId": "99999999-9999-4999-8999-999999999999"}});
+                    let rows = [
+                        row(json!("Default"), "AvailabilityOnly"),
+                        row(json!({"DisplayName": "Anonymous"}), "Reviewer"),
+                        row(known, "Editor"),
+                        row(json!("canary"), "Reviewer"),
+                    ];
+                    (200, json!({"value": rows}))
+                }
+                _ => (200, json!({"value": []})),
+            }
+        };
+        if asked.path.ends_with("/InvokeCommand") {
+            let (status, body) = answer(&asked.json()["CmdletInput"]);
+            return json_answer(status, body);
+        }
+        if asked.path.ends_with("/$batch") {
+            let parts: Vec<Value> = asked.json()["requests"].as_array().unwrap().iter().map(|part| {
+                let (status, body) = answer(&part["body"]["CmdletInput"]);
+                json!({"id": part["id"], "status": status, "body": body})
+            }).collect();
+            return json_answer(200, json!({"responses": parts}));
+        }
+        json_answer(200, json!({"value": []}))
+    })
+    .await;
+    let graph = open(&server);
+    let keys = async |what| -> Vec<String> {
+        let found = graph.attached(&mut call(), &who(), &what).await.unwrap();
+        found.iter().map(offboard_connectors::Attached::key).collect()
+    };
+    let from = keys(offboard_connectors::Attachment::DelegationsFrom).await;
+    assert!(from.is_empty(), "{from:?}");
+    assert_eq!(server.count("/$batch"), 1, "full access alone");
+    assert_eq!(
+        server.count("/InvokeCommand"),
+        2,
+        "the list of mailboxes, and who may send as them"
+    );
+    let to = keys(offboard_connectors::Attachment::DelegationsTo).await;
+    assert_eq!(to.len(), 2, "{to:?}");
+    assert!(to.contains(&"calendar.to.99999999-9999-4999-8999-999999999999".to_owned()));
+    assert!(to.iter().all(|key| !key.contains("canary")));
+}
+
+#[tokio::test]
+async fn a_long_look_goes_on_after_the_pause_that_the_vendor_wants_and_keeps_what_it_has() {
+    const OTHERS: usize = 25;
+    // Ten of which two are refused, and those two with the rest.
+    let whole = vec![10, 10, 7];
+    for (retry_after, batches) in [("7", whole), ("3600", vec![10])] {
+        let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let server = Server::start({
+            let sizes = Arc::clone(&sizes);
+            move |asked: Asked| {
+                let sizes = Arc::clone(&sizes);
+                async move {
+                    if asked.path.ends_with("/token") {
+                        return token("t", 3600);
+                    }
+                    if asked.path.ends_with("/InvokeCommand") {
+                        let list = asked.json()["CmdletInput"]["CmdletName"] == "Get-Mailbox";
+                        let mailbox = |id: String| json!({"ExternalDirectoryObjectId": id});
+                        let rows: Vec<Value> = (0..OTHERS).map(|n| mailbox(format!("o{n}"))).chain([mailbox(WHO.to_owned())]).collect();
+                        return json_answer(200, json!({"value": if list { rows } else { Vec::new() }}));
+                    }
+                    let parts = asked.json()["requests"].as_array().unwrap().clone();
+                    let first = {
+                        let mut sizes = sizes.lock().unwrap();
+                        sizes.push(parts.len());
+                        sizes.len() == 1
+                    };
+                    let responses: Vec<Value> = parts
+                        .iter()
+                        .enumerate()
+                        .map(|(i, part)| match i {
+                            // The vendor had enough after the eighth.
+                            8.. if first => json!({"id": part["id"], "status": 429, "headers": {"Retry-After": retry_after}, "body": {}}),
+                            _ => json!({"id": part["id"], "status": 200, "body": {"value": [
+                                {"User": WHO, "AccessRights": ["FullAccess"], "FolderType": "Calendar", "FolderPath": "/Calendar"}]}}),
+                        })
+                        .collect();
+                    json_answer(200, json!({"responses": responses}))
+                }
+            }
+        })
+        .await;
+        let graph = open(&server);
+        let clock = TestClock::at(0);
+        let mut call = common::call_with(&clock);
+        let what = offboard_connectors::Attachment::DelegationsFrom;
+        let found = graph.attached(&mut call, &who(), &what).await;
+        match retry_after {
+            "7" => {
+                assert_eq!(found.unwrap().len(), OTHERS);
+                assert_eq!(clock.ms(), 7_000);
+            }
+            _ => {
+                let told = FaultClass::Throttled {
+                    retry_after_ms: Some(3_600_000),
+                };
+                assert_eq!(found.unwrap_err().class, told, "too long to be waited for here");
+                assert_eq!(clock.ms(), 0);
+            }
+        }
+        assert_eq!(*sizes.lock().unwrap(), batches);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_of_a_calendar_that_cannot_be_read_is_not_passed_over() {
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("t", 3600);
+        }
+        if !asked.path.ends_with("/InvokeCommand") {
+            return json_answer(200, json!({"value": []}));
+        }
+        let rows = match asked.json()["CmdletInput"]["CmdletName"].as_str().unwrap() {
+            "Get-Mailbox" => vec![
+                json!({"ExternalDirectoryObjectId": WHO, "ExchangeGuid": "g", "RecipientTypeDetails": "UserMailbox"}),
+            ],
+            "Get-MailboxFolderStatistics" => vec![json!({"FolderType": "Calendar", "FolderPath": "/Calendar"})],
+            "Get-MailboxFolderPermission" => vec![json!({"User": 7, "AccessRights": ["Editor"]})],
+            _ => Vec::new(),
+        };
+        json_answer(200, json!({"value": rows}))
+    })
+    .await;
+    let fault = open(&server)
+        .attached(&mut call(), &who(), &offboard_connectors::Attachment::DelegationsTo)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.class, FaultClass::Unsupported, "{fault}");
+}
+
 #[tokio::test]
 async fn an_assertion_names_the_certificate_and_the_secret_is_not_sent() {
     let server = Server::start(|asked: Asked| async move {

@@ -1,5 +1,11 @@
 //! `device.discover`: one task for each device and need. A device of which the
 //! vendor does not say whose it is counts as personal: it is never wiped.
+//!
+//! One that the directory lists with him and that somebody else uses is not
+//! his: whoever joins colleagues' devices is registered on every one of them.
+//! It is recorded, and nothing is done to it.
+//!
+//! All of them are kept as an artifact, as they were before anything is done.
 
 use super::as_params;
 use crate::job::{Job, Seen, Things, count, ids};
@@ -7,8 +13,18 @@ use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Device, Owner};
 use offboard_domain::{Facts, Find, Kind, ObjectId};
+use serde::Serialize;
+use std::collections::BTreeSet;
 
 pub(crate) struct DiscoverDevices;
+
+/// One device in the snapshot.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    device: &'a Device,
+    somebody_elses: bool,
+}
 
 #[async_trait]
 impl Procedure for DiscoverDevices {
@@ -18,20 +34,38 @@ impl Procedure for DiscoverDevices {
         let found = devices.of(&mut job.call, &id).await?;
         let wipe = job.params.bool("wipe_company_devices") == Some(true);
         let mut finds = Vec::new();
+        let mut others = BTreeSet::new();
         for device in &found {
             let Some(object) = device.at.target().cloned() else {
                 continue;
             };
+            if !device.is_managed && devices.used_by_another(&mut job.call, &device.at, &id).await? {
+                others.insert(object);
+                continue;
+            }
             let enrolled =
                 device.owner == Owner::Company && devices.autopilot(&mut job.call, &device.at).await?.is_some();
             finds.extend(needs(device, &object, wipe, enrolled));
         }
-        let owned = |owner: Owner| count(found.iter().filter(|d| d.owner == owner).count());
+        let his = |d: &&Device| d.at.target().is_none_or(|object| !others.contains(object));
+        let listed: Vec<Listed<'_>> = found
+            .iter()
+            .map(|device| Listed {
+                device,
+                somebody_elses: !his(&device),
+            })
+            .collect();
+        let owned = |owner: Owner| count(found.iter().filter(his).filter(|d| d.owner == owner).count());
         let facts = Facts::new()
-            .with("device_ids", ids(found.iter().filter_map(|d| d.at.target())))
+            .with(
+                "device_ids",
+                ids(found.iter().filter(his).filter_map(|d| d.at.target())),
+            )
+            .with("somebody_elses_ids", ids(&others))
             .with("company_count", owned(Owner::Company))
             .with("personal_count", owned(Owner::Personal))
             .with("unknown_count", owned(Owner::Unknown));
+        job.keep("snapshot.devices", &listed).await?;
         Ok(Seen {
             facts,
             things: Things::Nothing,

@@ -8,8 +8,8 @@
 //! | it `failed`, was `canceled` or is `notSupported`, after ours was sent | it did not happen: conclusive |
 //! | there is no order, and we sent none that was acknowledged | it did not happen: conclusive |
 //! | there is no order, though ours was acknowledged | wait an hour; then a person looks |
-//! | the record is gone, the last state seen was `done` or `active` | wiped: the device had taken the order |
-//! | the record is gone otherwise | proves nothing: deleting a record makes it go too |
+//! | the record is gone, the last state seen was `done` | wiped |
+//! | the record is gone otherwise, also after `active` | proves nothing: deleting a record makes it go too, and a device that has taken the order may fail at it; a person looks |
 //!
 //! The last state seen is remembered from slice to slice in the checkpoint.
 
@@ -69,9 +69,9 @@ impl Procedure for WipeDevice {
             Some(managed) => managed.owner.word().to_owned(),
             None => remembered_owner(job),
         };
-        let taken = matches!(last.as_deref(), Some("done" | "active"));
+        let done = last.as_deref() == Some("done");
         let wiped = match &order {
-            Order::Gone => taken,
+            Order::Gone => done,
             Order::Is(state) => state == "done",
             Order::None | Order::Older(_) => false,
         };

@@ -16,7 +16,7 @@ pub(crate) mod snapshot_access;
 pub(crate) mod snapshot_directory;
 
 use crate::job::{Applied, Items, Job, Seen, Things, count, ids};
-use offboard_connectors::{Account, Answer, Held, Holding};
+use offboard_connectors::{Account, Answer, ELIGIBLE_ROLES, Held, Holding};
 use offboard_domain::Facts;
 
 /// Reads one sort of holding; its ids become the named fact.
@@ -25,6 +25,19 @@ async fn observe_held(job: &mut Job<'_>, what: Holding, fact: &str) -> Answer<Se
     let held = job.directory()?.holdings(&mut job.call, &id, what).await?;
     let facts = Facts::new().with(fact, ids(held.iter().map(Held::id)));
     Ok(Seen::with(facts, Things::Held(held)))
+}
+
+/// Reads every role, those that the account is only eligible for too. The fact
+/// `eligible_roles` tells a tenant without a licence for those, where nobody can
+/// have one, from one where they were read.
+async fn observe_roles(job: &mut Job<'_>) -> Answer<(Vec<Held>, Facts)> {
+    let id = job.account()?;
+    let roles = job.directory()?.holdings(&mut job.call, &id, Holding::Roles).await?;
+    let unlicensed = job.call.take_unlicensed().contains(ELIGIBLE_ROLES);
+    let facts = Facts::new()
+        .with("role_ids", ids(roles.iter().map(Held::id)))
+        .with("eligible_roles", if unlicensed { "not licensed" } else { "read" });
+    Ok((roles, facts))
 }
 
 /// How many things are asked for together: what fits one batch of the vendors

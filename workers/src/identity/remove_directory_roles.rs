@@ -1,10 +1,11 @@
-//! `identity.remove_directory_roles`: every role, also those that a group gives.
+//! `identity.remove_directory_roles`: every role, also those that a group gives,
+//! and those that he is only eligible for: he would activate one later.
 
-use super::{observe_held, remove_held};
-use crate::job::{Applied, Job, Seen};
+use super::{observe_roles, remove_held};
+use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Held, Holding};
+use offboard_connectors::{Answer, Held};
 use offboard_domain::FaultClass;
 
 pub(crate) struct RemoveDirectoryRoles;
@@ -12,7 +13,8 @@ pub(crate) struct RemoveDirectoryRoles;
 #[async_trait]
 impl Procedure for RemoveDirectoryRoles {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
-        observe_held(job, Holding::Roles, "role_ids").await
+        let (roles, facts) = observe_roles(job).await?;
+        Ok(Seen::with(facts, Things::Held(roles)))
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {

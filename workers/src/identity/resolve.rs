@@ -69,8 +69,7 @@ fn about(account: &Account, roles: &[Held]) -> Facts {
             }
         )
     };
-    let synchronises =
-        |held: &Held| matches!(held, Held::Role { role: Some(role), .. } if role.0 == SYNCHRONISATION_ROLE);
+    let synchronises = |held: &Held| matches!(held, Held::Role { role: Some(role), eligible: false, .. } if role.0 == SYNCHRONISATION_ROLE);
     let mut facts = Facts::new()
         .with("found", true)
         .with("ambiguous", false)

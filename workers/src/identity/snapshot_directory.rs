@@ -1,11 +1,13 @@
 //! `identity.snapshot_directory`: groups, ownerships, licences, consents,
-//! application roles and manager as they were before the first write to them.
+//! application roles and manager as they were before the first write to them;
+//! and how many units of each licence the tenant's pool had in use, so that it
+//! can be seen to fall.
 
 use super::counted;
 use crate::job::{Job, Seen, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Account, Answer, Group, Held, HeldLicence, Holding};
+use offboard_connectors::{Account, Answer, Group, Held, HeldLicence, Holding, PoolLine};
 use serde::Serialize;
 
 pub(crate) struct SnapshotDirectory;
@@ -18,6 +20,7 @@ struct Holdings<'a> {
     grants: &'a [Held],
     app_roles: &'a [Held],
     licences: &'a [HeldLicence],
+    pool: &'a [PoolLine],
 }
 
 #[async_trait]
@@ -30,9 +33,14 @@ impl Procedure for SnapshotDirectory {
         let ownerships = directory.holdings(&mut job.call, &id, Holding::Ownerships).await?;
         let grants = directory.holdings(&mut job.call, &id, Holding::Grants).await?;
         let app_roles = directory.holdings(&mut job.call, &id, Holding::AppRoles).await?;
-        let licences = match job.connector.licenses() {
-            Some(licenses) => licenses.held(&mut job.call, &id).await?,
-            None => Vec::new(),
+        let (licences, pool) = match job.connector.licenses() {
+            Some(licenses) => {
+                let held = licenses.held(&mut job.call, &id).await?;
+                let mut pool = licenses.pool(&mut job.call).await?;
+                pool.retain(|line| held.iter().any(|l| l.sku_id == line.sku_id));
+                (held, pool)
+            }
+            None => (Vec::new(), Vec::new()),
         };
         let whole = Holdings {
             account: &account,
@@ -41,6 +49,7 @@ impl Procedure for SnapshotDirectory {
             grants: &grants,
             app_roles: &app_roles,
             licences: &licences,
+            pool: &pool,
         };
         job.keep("snapshot.directory", &whole).await?;
         let bearing = memberships
@@ -56,6 +65,9 @@ impl Procedure for SnapshotDirectory {
             .with("owned_ids", ids(ownerships.iter().map(Held::id)))
             .with("licence_group_ids", ids(bearing.map(|g| &g.id)))
             .with("sku_ids", ids(licences.iter().map(|l| &l.sku_id)));
+        for line in &pool {
+            facts.set(&format!("consumed_units/{}", line.sku_id), line.consumed);
+        }
         if let Some(manager) = &account.manager_id {
             facts.set("manager_id", manager.0.as_str());
         }

@@ -1,4 +1,5 @@
-//! `mailbox.hold`: litigation hold.
+//! `mailbox.hold`: litigation hold. It is written only when there is none or a
+//! shorter one than wanted, so a longer one is never shortened.
 
 use super::{change, mailbox};
 use crate::job::{Applied, Job, Seen};
@@ -13,7 +14,14 @@ impl Procedure for HoldMailbox {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let (_, found, mut facts) = mailbox(job).await?;
         if let Some(mailbox) = found {
-            facts.set("litigation_hold", mailbox.holds.litigation);
+            let holds = &mailbox.holds;
+            facts.set("litigation_hold", holds.litigation);
+            if holds.litigation {
+                facts.set("held_unlimited", holds.litigation_days.is_none());
+            }
+            if let Some(days) = holds.litigation_days {
+                facts.set("held_days", days);
+            }
         }
         Ok(Seen::facts(facts))
     }

@@ -266,7 +266,10 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
             let params = Facts::new()
                 .with("currency", "EUR")
                 .with("price_cents/E3", 3_600_i64)
-                .with("held_sku_ids", ["e3", "visio", "flow"].map(str::to_owned).to_vec());
+                .with("held_sku_ids", ["e3", "visio", "flow"].map(str::to_owned).to_vec())
+                .with("consumed_before/e3", 6)
+                .with("consumed_before/visio", 6)
+                .with("consumed_before/flow", 6);
             (params, None)
         }
         _ => (Facts::new(), None),

@@ -114,6 +114,61 @@ async fn the_last_administrator_keeps_his_role() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_role_that_he_could_activate_goes_too() {
+    for kind in [Kind::SnapshotAccess, Kind::RemoveDirectoryRoles] {
+        let (state, mut todo) = setting(kind);
+        todo.mode = Mode::ObserveOnly;
+        let said = Desk::new(state).once(&todo).await.said;
+        let Said::Observed { observation } = said else {
+            panic!("{kind}: {said:?}")
+        };
+        assert_eq!(
+            observation.facts.get("role_ids"),
+            Some(&list(&["ra-1", "re-1"])),
+            "{kind}"
+        );
+        assert_eq!(observation.facts.text("eligible_roles"), Some("read"), "{kind}");
+    }
+    let (desk, end) = changed(Kind::RemoveDirectoryRoles, |_| {}).await;
+    assert_eq!(
+        desk.writes(),
+        ["remove ra-1 from u-leaver", "remove re-1 from u-leaver"]
+    );
+    assert_eq!(fact(&end, "eligible_roles"), Fact::from("read"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_licence_for_eligible_roles_there_are_none_and_the_facts_say_why() {
+    let unlicensed = |s: &mut State| s.eligible_roles_licensed = false;
+    let (desk, end) = changed(Kind::RemoveDirectoryRoles, unlicensed).await;
+    assert_eq!(fact(&end, "eligible_roles"), Fact::from("not licensed"));
+    assert_eq!(desk.writes(), ["remove ra-1 from u-leaver"]);
+    let (desk, snapshot) = changed(Kind::SnapshotAccess, unlicensed).await;
+    assert_eq!(fact(&snapshot, "eligible_roles"), Fact::from("not licensed"));
+    assert_eq!(fact(&snapshot, "role_ids"), list(&["ra-1"]));
+    let artifact = &desk.reports.last().unwrap().artifacts[0];
+    let bytes = desk.context.store.get(artifact.digest).await.unwrap();
+    let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(whole["eligible_roles"], "not licensed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_successor_keeps_what_he_holds_on_the_leavers_mailbox_and_calendar() {
+    let (desk, end) = changed(Kind::RemoveDelegations, |_| {}).await;
+    assert_eq!(fact(&end, "delegations"), list(&[]));
+    let mut did = desk.writes();
+    did.sort();
+    let detached = |key: &str| format!("detach {key} of {LEAVER}");
+    let keys = [
+        "calendar.from.u-other",
+        "calendar.to.u-other",
+        "full_access.to.u-other",
+        "send_as.from.u-other",
+    ];
+    assert_eq!(did, keys.map(detached));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_default_phone_goes_last() {
     let (desk, _) = changed(Kind::RemoveAuthMethods, |_| {}).await;
     assert_eq!(desk.writes().last().unwrap(), "remove phone-1 from u-leaver");
@@ -169,7 +224,8 @@ async fn sole_owners_hand_over_before_they_go() {
     assert!(asked(&end).contains("only owner"), "{end:?}");
     assert_eq!(desk.writes(), ["remove g-plain from u-leaver"]);
     // Another owner is gone for certain, and not only late.
-    assert!(desk.now().0 >= 10 * 60_000, "{}", desk.now());
+    let began = Desk::new(State::rich()).now();
+    assert!(desk.now().since(began) >= 10 * 60_000, "{}", desk.now());
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,6 +296,37 @@ async fn size_and_hold_gate_the_conversion() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hold_counts_only_if_it_lasts_as_long_as_wanted() {
+    // (what holds it already, for how long it is wanted) → (written, how long it is held then)
+    let held = |days: Option<i64>| Some(days);
+    for (there, wanted, written, after) in [
+        (None, Some(365), true, Some(365)),
+        (None, None, true, None),
+        (held(Some(30)), Some(365), true, Some(365)),
+        (held(Some(30)), None, true, None),
+        (held(Some(365)), Some(365), false, Some(365)),
+        (held(Some(3_650)), Some(365), false, Some(3_650)),
+        (held(None), Some(365), false, None),
+        (held(None), None, false, None),
+    ] {
+        let (mut state, mut todo) = setting(Kind::HoldMailbox);
+        if let Some(days) = there {
+            let holds = &mut state.mailbox.as_mut().unwrap().holds;
+            (holds.litigation, holds.litigation_days) = (true, days);
+        }
+        if let Some(days) = wanted {
+            todo.params.set("hold_days", days);
+        }
+        let (desk, end) = end(state, todo).await;
+        assert_eq!(fact(&end, "litigation_hold"), Fact::Bool(true));
+        assert_eq!(fact(&end, "held_unlimited"), Fact::Bool(after.is_none()));
+        assert_eq!(!desk.writes().is_empty(), written, "{there:?}, wanted {wanted:?}");
+        let holds = desk.fake.now().mailbox.unwrap().holds;
+        assert_eq!(holds.litigation_days, after, "{there:?}, wanted {wanted:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_mailbox_needs_is_not_released() {
     let (desk, end) = changed(Kind::ReleaseDirectLicenses, |s| {
         s.mailbox.as_mut().unwrap().holds.litigation = true;
@@ -270,6 +357,8 @@ async fn the_pool_says_what_is_freed() {
     assert_eq!(fact(&end, "freed_sku_ids"), list(&["e3", "flow", "visio"]));
     assert_eq!(fact(&end, "freed_cents_per_month"), Fact::Int(3_600));
     assert_eq!(fact(&end, "freed_without_price"), list(&["FLOW", "VISIO"]));
+    assert_eq!(fact(&end, "pool_agrees"), Fact::Bool(true));
+    assert_eq!(fact(&end, "pool_differs"), list(&[]));
     // What the vendor still shows is waited for.
     let (state, todo) = setting(Kind::ProvePool);
     let mut desk = Desk::new(state);
@@ -278,6 +367,65 @@ async fn the_pool_says_what_is_freed() {
     });
     let report = desk.once(&todo).await;
     assert!(matches!(report.said, Said::Wait { .. }), "{:?}", report.said);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pool_s_numbers_are_compared_and_waited_for() {
+    let consumed = |s: &mut State, units: i64| s.pool.iter_mut().for_each(|line| line.consumed = units);
+    // It still counts what was given back: looked at again until it moves.
+    let (state, mut todo) = setting(Kind::ProvePool);
+    let mut desk = Desk::new(state);
+    let began = desk.now();
+    desk.fake.edit(|s| consumed(s, 6));
+    for _ in 0..3 {
+        let report = desk.once(&todo).await;
+        let Said::Wait { until, checkpoint, .. } = report.said else {
+            panic!("{:?}", report.said)
+        };
+        todo.checkpoint = checkpoint;
+        desk.fake.clock.to(until);
+    }
+    desk.fake.edit(|s| consumed(s, 5));
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(fact(&end, "pool_agrees"), Fact::Bool(true));
+    assert_eq!(desk.now().since(began), 3 * 2 * 60_000);
+    // Colleagues moved it: it is said after half an hour, and nothing is claimed from it.
+    let (desk, end) = changed(Kind::ProvePool, |s| {
+        consumed(s, 5);
+        s.pool.iter_mut().find(|l| l.sku_id == "e3").unwrap().consumed = 9;
+    })
+    .await;
+    assert_eq!(fact(&end, "pool_agrees"), Fact::Bool(false));
+    assert_eq!(
+        fact(&end, "pool_differs"),
+        list(&["E3: 6 in use before, 9 now, 5 expected"])
+    );
+    let Fact::Text(why) = fact(&end, "pool_proves_nothing_because") else {
+        panic!("{end:?}")
+    };
+    assert!(why.contains("others moved"), "{why}");
+    assert_eq!(
+        fact(&end, "freed_sku_ids"),
+        list(&["e3", "flow", "visio"]),
+        "the account says so"
+    );
+    assert_eq!(desk.now().since(began), 30 * 60_000);
+    // A snapshot that counted nothing leaves nothing to compare.
+    let (state, mut todo) = setting(Kind::ProvePool);
+    todo.params.0.retain(|name, _| !name.starts_with("consumed_before/"));
+    let (_, end) = self::end(state, todo).await;
+    assert_eq!(fact(&end, "pool_agrees"), Fact::Bool(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_counts_the_pool_before_any_release() {
+    let (_, end) = changed(Kind::SnapshotDirectory, |_| {}).await;
+    assert_eq!(fact(&end, "consumed_units/e3"), Fact::Int(5));
+    let End::Settled(seen) = end else { panic!("{end:?}") };
+    let mut params = offboard_domain::Facts::new();
+    offboard_domain::case::pool_params(&mut params, &seen.facts);
+    assert_eq!(params.int("consumed_before/flow"), Some(5));
+    assert_eq!(params.get("held_sku_ids"), Some(&list(&["e3", "flow", "visio"])));
 }
 
 #[tokio::test(start_paused = true)]
@@ -302,6 +450,45 @@ async fn discovery_finds_one_task_for_each_need() {
     todo.params.set("wipe_company_devices", false);
     let (_, kept) = self::end(state, todo).await;
     assert!(matches!(kept, End::Found(_, finds) if finds.iter().all(|f| f.kind != Kind::WipeDevice)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_somebody_else_uses_is_recorded_and_left_alone() {
+    // He joined a colleague's laptop: the directory lists it with him, the management does not.
+    let joined = |s: &mut State| {
+        let mut row = device("joined", Owner::Company);
+        row.managed = None;
+        row.device.is_managed = false;
+        row.device.at.managed = None;
+        row.used_by_another = true;
+        s.devices.insert("o-joined".into(), row);
+    };
+    let (_, end) = changed(Kind::DiscoverDevices, joined).await;
+    assert_eq!(fact(&end, "somebody_elses_ids"), list(&["o-joined"]));
+    assert_eq!(fact(&end, "company_count"), Fact::Int(1), "his own");
+    let End::Found(seen, finds) = end else { panic!() };
+    assert!(!seen.facts.list("device_ids").unwrap().contains(&"o-joined".to_owned()));
+    assert!(finds.iter().all(|f| f.object.0 != "o-joined"), "{finds:?}");
+    // Where nobody else is registered it is his, though nothing manages it.
+    let (_, end) = changed(Kind::DiscoverDevices, |s| {
+        joined(s);
+        s.devices.get_mut("o-joined").unwrap().used_by_another = false;
+    })
+    .await;
+    let End::Found(_, finds) = end else { panic!("{end:?}") };
+    assert!(
+        finds
+            .iter()
+            .any(|f| f.object.0 == "o-joined" && f.kind == Kind::DisableDeviceObject)
+    );
+    // Given to somebody else after the discovery: a person decides.
+    let (desk, end) = changed(Kind::DisableDeviceObject, |s| {
+        let row = s.devices.get_mut("m-company").unwrap();
+        row.managed.as_mut().unwrap().user_id = Some("u-other".into());
+    })
+    .await;
+    assert!(asked(&end).contains("somebody else uses the device"), "{end:?}");
+    assert!(desk.writes().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -351,6 +538,39 @@ async fn a_record_that_is_gone_proves_no_wipe() {
     let end = desk.settle(todo, &mut NEVER.clone()).await;
     assert!(asked(&end).contains("does not prove a wipe"), "{end:?}");
     assert_eq!(desk.writes().len(), 1);
+}
+
+/// Orders the wipe, looks at it while it is in `state`, and has its record
+/// deleted then.
+async fn deleted_while(state: &str) -> (Desk, End) {
+    let (before, mut todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(before);
+    for mode in [Mode::Full, Mode::ObserveOnly] {
+        todo.mode = mode;
+        let report = desk.once(&todo).await;
+        let Said::Wait { checkpoint, .. } = report.said else {
+            panic!("{:?}", report.said)
+        };
+        todo.checkpoint = checkpoint;
+        desk.fake.edit(|s| {
+            let row = s.devices.get_mut("m-company").unwrap();
+            row.schedule.clear();
+            state.clone_into(&mut row.managed.as_mut().unwrap().actions.last_mut().unwrap().state);
+        });
+    }
+    assert_eq!(todo.checkpoint.as_ref().unwrap().text("last_action_state"), Some(state));
+    desk.fake
+        .edit(|s| s.devices.get_mut("m-company").unwrap().managed = None);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(desk.writes().len(), 1);
+    (desk, end)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_had_taken_the_order_is_not_wiped_for_that() {
+    let (_, end) = deleted_while("active").await;
+    assert!(asked(&end).contains("does not prove a wipe"), "{end:?}");
+    assert!(asked(&end).contains("look at the device"), "{end:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -455,7 +675,44 @@ async fn snapshots_are_artifacts_and_hold_the_whole() {
         assert_eq!(Digest::of(&bytes), artifact.digest);
         let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert!(whole.as_object().is_some_and(|o| o.len() >= 3));
+        if kind == Kind::SnapshotMailbox {
+            // Once the rule is gone, this alone tells where it sent.
+            assert_eq!(
+                whole["rules"][0]["original"]["ForwardTo"][0],
+                format!("{CANARY}@private.example")
+            );
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_devices_are_an_artifact_as_they_were() {
+    let (mut state, todo) = setting(Kind::DiscoverDevices);
+    let row = state.devices.get_mut("m-company").unwrap();
+    row.device.operating_system = Some("Windows".into());
+    row.device.last_seen_ms = Some(86_400_000);
+    let mut row = device("joined", Owner::Company);
+    (row.managed, row.device.is_managed, row.used_by_another) = (None, false, true);
+    row.device.at.managed = None;
+    state.devices.insert("o-joined".into(), row);
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    let [artifact] = report.artifacts.as_slice() else {
+        panic!("{:?}", report.artifacts)
+    };
+    assert_eq!(artifact.name, "snapshot.devices");
+    let bytes = desk.context.store.get(artifact.digest).await.unwrap();
+    let all: Vec<serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(all.len(), 4);
+    let of = |id: &str| all.iter().find(|d| d["at"]["object"] == id).unwrap();
+    let company = of("o-company");
+    assert_eq!(company["name"], format!("{CANARY}'s company"));
+    assert_eq!(company["operating_system"], "Windows");
+    assert_eq!(company["at"]["serial"], "s-company");
+    assert_eq!(company["owner"], "company");
+    assert_eq!(company["last_seen_ms"], 86_400_000);
+    assert_eq!(company["somebody_elses"], false);
+    assert_eq!(of("o-joined")["somebody_elses"], true);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// A queue whose first publications fail, as a broker's do that is away.
@@ -320,6 +321,23 @@ async fn no_more_attempts_run_at_once_than_allowed() {
     };
     shop.work_during(reports).await;
     assert_eq!(shop.desk.fake.lock().reading_max, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_attempts_are_held_where_each_takes_long_and_no_more_than_bounded() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    shop.desk.fake.lock().slow = Duration::from_secs(10);
+    for _ in 0..60 {
+        shop.order(&assignment).await;
+    }
+    let some = async {
+        for _ in 0..60 {
+            shop.report().await;
+        }
+    };
+    shop.work_during(some).await;
+    let most = shop.desk.fake.lock().reading_max;
+    assert!((9..=16).contains(&most), "eight times two at most: {most}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -100,7 +100,7 @@ pub(super) const WIPE: KindSpec = KindSpec {
             ),
             (
                 Cond::True("gone_unproven"),
-                "the device's record is gone and its last known action state does not prove a wipe",
+                "the device's record is gone before the wipe was seen done, which does not prove a wipe; look at the device, then waive this with what you saw",
             ),
         ],
     },

@@ -27,7 +27,8 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
 };
 
 /// The quick part: account, roles, methods. Facts: `enabled`, `synced`,
-/// `sessions_valid_from_ms`, `password_changed_ms`, `role_ids`, `method_ids`.
+/// `sessions_valid_from_ms`, `password_changed_ms`, `role_ids`, `eligible_roles`,
+/// `method_ids`.
 pub(super) const SNAPSHOT_ACCESS: KindSpec = KindSpec {
     name: "identity.snapshot_access",
     title: "Record account, roles and sign-in methods before any write",
@@ -44,7 +45,9 @@ pub(super) const SNAPSHOT_DIRECTORY: KindSpec = KindSpec {
 };
 
 /// First of the burst: while he holds a role, disabling him is a "sensitive
-/// action" that the directory refuses to an application. Fact: `role_ids`.
+/// action" that the directory refuses to an application. Facts: `role_ids`, with
+/// those that he is only eligible for; `eligible_roles` (`read`, or
+/// `not licensed`, where nobody can have one).
 pub(super) const REMOVE_DIRECTORY_ROLES: KindSpec = KindSpec {
     name: "identity.remove_directory_roles",
     title: "Remove directory roles",

@@ -6,7 +6,7 @@ use super::Kind;
 use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
-use crate::time::HOUR_MS;
+use crate::time::{HOUR_MS, MINUTE_MS};
 
 /// How long a hold may take to be in force after it is set and read as set;
 /// until then a mailbox without its licence may lose what the hold is for.
@@ -85,8 +85,14 @@ pub(super) const RELEASE_DIRECT: KindSpec = KindSpec {
     ..LICENSE
 };
 
-/// The account holds none, and the pool says so. Facts: `assigned_sku_ids`,
-/// `freed_sku_ids`, `freed_cents_per_month`.
+/// How long the pool's numbers are waited for; the worker waits as long.
+const POOL_WITHIN_MS: i64 = 30 * MINUTE_MS;
+
+/// The account holds none, and the pool counts one unit less of each than the
+/// snapshot saw. Colleagues move these numbers too: what still differs after a
+/// while is said (`pool_differs`), and the numbers then prove nothing. Facts:
+/// `assigned_sku_ids`, `freed_sku_ids`, `freed_cents_per_month`, `released`,
+/// `pool_agrees`, `pool_differs`, `pool_waited_ms`.
 pub(super) const PROVE_POOL: KindSpec = KindSpec {
     name: "license.prove_pool",
     title: "Prove the licences in the pool and say what is freed per month",
@@ -100,7 +106,10 @@ pub(super) const PROVE_POOL: KindSpec = KindSpec {
     ],
     judge: Judge {
         not_applicable: &[],
-        satisfied: Cond::True("pool_agrees"),
+        satisfied: Cond::Any(&[
+            Cond::True("pool_agrees"),
+            Cond::All(&[Cond::True("released"), Cond::AtLeast("pool_waited_ms", POOL_WITHIN_MS)]),
+        ]),
         blocked: &[],
     },
     closing: ClosingProof::Receipt("colleagues move the pool's numbers all day"),

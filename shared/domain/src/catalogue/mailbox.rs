@@ -1,5 +1,6 @@
-//! Mailboxes. Exchange serialises changes of one mailbox, so the kinds that
-//! change the mailbox object conflict with each other's neighbours.
+//! Mailboxes. Exchange changes one mailbox one change at a time and refuses, or
+//! loses, what comes in between: so every kind that writes to it conflicts with
+//! every other.
 
 use super::Kind;
 use super::spec::*;
@@ -8,9 +9,26 @@ use crate::judge::{Cond, Judge};
 
 const NO_MAILBOX: (Cond, &str) = (Cond::False("mailbox_exists"), "the account has no mailbox");
 
+/// Every kind that writes to his mailbox.
+const WRITERS: &[Kind] = &[
+    Kind::BlockProtocols,
+    Kind::HoldMailbox,
+    Kind::HideFromAddressLists,
+    Kind::SetAutomaticReply,
+    Kind::SetForwarding,
+    Kind::RemoveInboxRules,
+    Kind::RemoveDelegations,
+    Kind::RemoveMobilePartnerships,
+    Kind::HandOverMeetings,
+    Kind::CancelMeetings,
+    Kind::ConvertToShared,
+    Kind::GrantSuccessorMailbox,
+];
+
 const MAILBOX: KindSpec = KindSpec {
     area: Area::Mailbox,
     stage: Stage::Knowledge,
+    conflicts: WRITERS,
     ..WRITING
 };
 
@@ -46,7 +64,10 @@ pub(super) const BLOCK_PROTOCOLS: KindSpec = KindSpec {
     ..MAILBOX
 };
 
-/// Needs a licence, so it precedes every release. Facts: `litigation_hold`.
+/// Needs a licence, so it precedes every release. A hold that is there already
+/// counts only if it lasts as long as the wanted one; a longer one is never
+/// shortened. Facts: `litigation_hold`, `held_unlimited`, `held_days` (when
+/// limited). Parameter: `hold_days`; without it: until lifted.
 pub(super) const HOLD: KindSpec = KindSpec {
     name: "mailbox.hold",
     title: "Put the mailbox on legal hold",
@@ -54,7 +75,13 @@ pub(super) const HOLD: KindSpec = KindSpec {
     after: &[Dep::on(Kind::SnapshotMailbox)],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
-        satisfied: Cond::True("litigation_hold"),
+        satisfied: Cond::All(&[
+            Cond::True("litigation_hold"),
+            Cond::Any(&[
+                Cond::True("held_unlimited"),
+                Cond::AtLeastParam("held_days", "hold_days"),
+            ]),
+        ]),
         blocked: &[],
     },
     controls: control::RETENTION,
@@ -67,7 +94,6 @@ pub(super) const HIDE_FROM_ADDRESS_LISTS: KindSpec = KindSpec {
     title: "Hide from address lists",
     skippable: true,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
-    conflicts: &[Kind::ConvertToShared],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::True("hidden"),
@@ -122,7 +148,6 @@ pub(super) const SET_FORWARDING: KindSpec = KindSpec {
             "the mail is to go to the successor, and there is none; waive this, or cancel and hand the departure in with one under a new reference",
         )],
     },
-    conflicts: &[Kind::ConvertToShared],
     controls: control::RETENTION,
     ..MAILBOX
 };
@@ -178,14 +203,19 @@ pub(super) const REMOVE_MOBILE_PARTNERSHIPS: KindSpec = KindSpec {
     ..MAILBOX
 };
 
-/// The successor organises each future meeting anew. Fact: `orphan_meetings`
+/// The successor organises each future meeting anew, once the mailbox is kept
+/// for certain: what is written to it while it is converted may be lost. Fact: `orphan_meetings`
 /// (future organised meetings without a copy of the successor's). Parameter: `successor_id`.
 pub(super) const HAND_OVER_MEETINGS: KindSpec = KindSpec {
     name: "mailbox.hand_over_meetings",
     title: "Let the successor organise his future meetings",
     urgency: Urgency::U2,
     wanted: Wanted::Chosen("meetings"),
-    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    after: &[
+        Dep::on(Kind::SnapshotMailbox),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::ConvertToShared),
+    ],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::Is("orphan_meetings", "none"),
@@ -209,6 +239,7 @@ pub(super) const CANCEL_MEETINGS: KindSpec = KindSpec {
     after: &[
         Dep::on(Kind::SnapshotMailbox),
         Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::ConvertToShared),
         Dep::on(Kind::HandOverMeetings),
     ],
     judge: Judge {

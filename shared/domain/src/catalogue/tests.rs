@@ -178,6 +178,16 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "attendees would be without either",
         ),
         (
+            Kind::HandOverMeetings,
+            Kind::ConvertToShared,
+            "what is written during a conversion may be lost",
+        ),
+        (
+            Kind::CancelMeetings,
+            Kind::ConvertToShared,
+            "what is written during a conversion may be lost",
+        ),
+        (
             Kind::ApprovePlan,
             Kind::DiscoverDevices,
             "an approval covers what it lists",
@@ -188,6 +198,22 @@ fn each_hazard_of_the_playbook_is_an_order() {
             ancestors(*later).contains(earlier),
             "{later} must wait for {earlier}: {why}"
         );
+    }
+}
+
+#[test]
+fn one_mailbox_is_written_by_one_task_at_a_time() {
+    let writers = || {
+        Kind::ALL
+            .iter()
+            .copied()
+            .filter(|k| k.spec().area == Area::Mailbox && k.spec().writes)
+    };
+    assert!(writers().count() > 10);
+    for one in writers() {
+        for other in writers() {
+            assert!(one.spec().conflicts.contains(&other), "{one} may run beside {other}");
+        }
     }
 }
 
@@ -210,4 +236,20 @@ fn attempts_end_before_a_brokers_patience() {
         assert!(kind.spec().run_for_ms < SHORTEST_CONSUMER_TIMEOUT_MS / 2, "{kind}");
         assert!(kind.spec().attempts > 0, "{kind}");
     }
+}
+
+/// See `docs/decisions/0012-what-a-plans-approval-covers.md`.
+#[test]
+fn irreversible_kinds_ask_for_themselves_but_for_what_can_be_set_up_again() {
+    let by_plan: Vec<Kind> = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|k| !k.spec().reversible && k.spec().approval != Approval::Own)
+        .collect();
+    let set_up_again = [
+        Kind::RemoveAuthMethods,
+        Kind::RemoveMobilePartnerships,
+        Kind::RetireDevice,
+    ];
+    assert_eq!(by_plan, set_up_again);
 }

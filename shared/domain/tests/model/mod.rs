@@ -78,7 +78,7 @@ pub fn good(kind: Kind) -> Facts {
             .with("removable_group_ids", none())
             .with("synced_group_ids", none()),
         Kind::BlockProtocols => Facts::new().with("open_protocols", none()),
-        Kind::HoldMailbox => Facts::new().with("litigation_hold", true),
+        Kind::HoldMailbox => Facts::new().with("litigation_hold", true).with("held_unlimited", true),
         Kind::HideFromAddressLists => Facts::new().with("hidden", true),
         Kind::SetForwarding => Facts::new().with("forwarding", false),
         Kind::RemoveInboxRules => Facts::new().with("rule_ids", none()),

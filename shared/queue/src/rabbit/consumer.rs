@@ -20,8 +20,11 @@ use crate::{Consumer, Delivery, Message, QueueError, QueueName};
 use async_trait::async_trait;
 use futures::{FutureExt as _, StreamExt as _};
 use lapin::Channel;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -49,6 +52,8 @@ struct Subscription {
 pub(super) struct RabbitConsumer {
     shared: Arc<Subscription>,
     stream: lapin::Consumer,
+    /// What had come before the prefetch was last changed.
+    left: VecDeque<lapin::message::Delivery>,
     /// Why it is over, found from outside.
     found: watch::Receiver<Option<String>>,
     watching: AbortHandle,
@@ -69,17 +74,9 @@ pub(super) async fn subscribe(
         queue: queue.to_string(),
         detail,
     };
-    let tag = format!("{}.{}", config.name, NEXT_TAG.fetch_add(1, Ordering::Relaxed));
     let subscribing = async {
         let channel = live.connection.create_channel().await?;
-        channel.basic_qos(prefetch.max(1), BasicQosOptions::default()).await?;
-        let consuming = channel.basic_consume(
-            queue.to_string().into(),
-            tag.into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let stream = consuming.await?;
+        let stream = consume(&channel, queue, prefetch, config).await?;
         Ok::<_, lapin::Error>((channel, stream))
     };
     let (channel, stream) = match tokio::time::timeout(config.limits.answer, subscribing).await {
@@ -100,10 +97,30 @@ pub(super) async fn subscribe(
     Ok(RabbitConsumer {
         shared,
         stream,
+        left: VecDeque::new(),
         found,
         watching: tokio::spawn(watching).abort_handle(),
         over: None,
     })
+}
+
+/// One more consumer of this channel. The broker counts each one's prefetch by
+/// itself.
+async fn consume(
+    channel: &Channel,
+    queue: &QueueName,
+    prefetch: u16,
+    config: &RabbitConfig,
+) -> lapin::Result<lapin::Consumer> {
+    let tag = format!("{}.{}", config.name, NEXT_TAG.fetch_add(1, Ordering::Relaxed));
+    channel.basic_qos(prefetch.max(1), BasicQosOptions::default()).await?;
+    let consuming = channel.basic_consume(
+        queue.to_string().into(),
+        tag.into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    );
+    consuming.await
 }
 
 /// Asks from time to time whether the subscription still counts, and ends when
@@ -150,6 +167,24 @@ impl RabbitConsumer {
         let detail = self.over.get_or_insert(detail).clone();
         self.shared.ended(detail)
     }
+
+    /// Consumes anew with another prefetch on the same channel, where what is
+    /// held can still be settled, and lets go of the subscription before. The
+    /// broker's answer to that comes after all that it delivered to it.
+    async fn consume_anew(&mut self, prefetch: u16) -> lapin::Result<bool> {
+        let shared = &self.shared;
+        let stream = consume(&shared.channel, &shared.queue, prefetch, &shared.config).await?;
+        let mut before = std::mem::replace(&mut self.stream, stream);
+        let cancelling = shared.channel.basic_cancel(before.tag(), BasicCancelOptions::default());
+        cancelling.await?;
+        while let Some(item) = before.next().now_or_never() {
+            match item {
+                Some(delivery) => self.left.push_back(delivery?),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
 }
 
 #[async_trait]
@@ -163,7 +198,11 @@ impl Consumer for RabbitConsumer {
         loop {
             // What is still at hand of a channel that is closed returns to the
             // queue, so it is not given out any more.
-            let at_hand = match self.stream.next().now_or_never() {
+            let at_hand = match self.left.pop_front() {
+                Some(left) => Some(Some(Ok(left))),
+                None => self.stream.next().now_or_never(),
+            };
+            let at_hand = match at_hand {
                 Some(item) => item,
                 None => {
                     let stream = &mut self.stream;
@@ -207,6 +246,19 @@ impl Consumer for RabbitConsumer {
                 continue;
             }
             return Ok(Box::new(delivery));
+        }
+    }
+
+    async fn resize(&mut self, prefetch: u16) -> Result<(), QueueError> {
+        if let Some(detail) = self.over.clone() {
+            return Err(self.ended(detail));
+        }
+        let answer = self.shared.config.limits.answer;
+        match tokio::time::timeout(answer, self.consume_anew(prefetch)).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(self.ended("it did not end when it was let go of".to_owned())),
+            Ok(Err(error)) => Err(self.ended(error.to_string())),
+            Err(_) => Err(self.ended("the broker did not answer".to_owned())),
         }
     }
 }

@@ -51,6 +51,7 @@ macro_rules! conformance {
             law_02_a_delivery_dropped_or_given_back_returns,
             law_03_what_was_acknowledged_never_returns,
             law_04_prefetch_bounds_what_a_consumer_holds,
+            law_04_a_changed_prefetch_bounds_what_comes_and_loses_nothing,
             law_05_headers_and_body_come_through_unchanged,
             law_06_a_consumer_that_silently_stopped_is_noticed,
             law_07_whatever_the_order_all_arrive,

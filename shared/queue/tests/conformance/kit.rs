@@ -36,7 +36,7 @@ const WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// How long a delivery may take before the suite says that none comes. Only
 /// ever waited out where none is right.
-const SOON: std::time::Duration = std::time::Duration::from_millis(300);
+pub(crate) const SOON: std::time::Duration = std::time::Duration::from_millis(300);
 
 pub(crate) async fn next(consumer: &mut Box<dyn Consumer>) -> Box<dyn Delivery> {
     tokio::time::timeout(WITHIN, consumer.next())

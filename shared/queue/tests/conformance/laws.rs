@@ -2,7 +2,7 @@
 //! has two sides). Each begins with an empty queue.
 
 use crate::backend::Backend;
-use crate::kit::{ack_all, dead, holds, identity, ids, message, messages, next, nothing_comes, reports, take};
+use crate::kit::{SOON, ack_all, dead, holds, identity, ids, message, messages, next, nothing_comes, reports, take};
 use bytes::Bytes;
 use offboard_queue::{BURIED_FROM, BURIED_REASON, Message, QueueError, QueueName};
 use std::collections::BTreeMap;
@@ -146,6 +146,46 @@ pub(crate) async fn law_04_prefetch_bounds_what_a_consumer_holds<B: Backend>() {
     // The rest is there for another.
     let mut other = queue.consume(&identity(), 20).await.unwrap();
     assert_eq!(take(&mut other, 6).await.len(), 6);
+}
+
+pub(crate) async fn law_04_a_changed_prefetch_bounds_what_comes_and_loses_nothing<B: Backend>() {
+    let backend = B::fresh().await;
+    let queue = backend.queue();
+    queue.publish(&identity(), messages(0..30)).await.unwrap();
+    let mut consumer = queue.consume(&identity(), 2).await.unwrap();
+    let mut held = take(&mut consumer, 2).await;
+    nothing_comes(&mut consumer).await;
+    consumer.resize(5).await.unwrap();
+    held.extend(take(&mut consumer, 3).await);
+    assert!(held.iter().all(|d| !d.redelivered()), "nothing came back");
+    let mut seen = ids(&held);
+    // What was held before may come on top, until it is settled.
+    ack_all(held).await;
+    for (prefetch, left) in [(5, 5), (1, 1), (8, 8)] {
+        consumer.resize(prefetch).await.unwrap();
+        let mut on_top = Vec::new();
+        while let Ok(came) = tokio::time::timeout(SOON, consumer.next()).await {
+            on_top.push(came.unwrap());
+        }
+        seen.extend(ids(&on_top));
+        ack_all(on_top).await;
+        // Now there is nothing from before.
+        let waiting = 30 - seen.len();
+        let held = take(&mut consumer, left.min(waiting)).await;
+        nothing_comes(&mut consumer).await;
+        seen.extend(ids(&held));
+        ack_all(held).await;
+    }
+    while seen.len() < 30 {
+        let next = next(&mut consumer).await;
+        seen.push(next.message().id.clone());
+        next.ack().await.unwrap();
+    }
+    seen.sort();
+    let mut all = messages(0..30).into_iter().map(|m| m.id).collect::<Vec<_>>();
+    all.sort();
+    assert_eq!(seen, all, "each once");
+    nothing_comes(&mut consumer).await;
 }
 
 pub(crate) async fn law_05_headers_and_body_come_through_unchanged<B: Backend>() {

@@ -48,6 +48,10 @@ pub(crate) fn start(setup: &Setup) -> Result<Vec<Child>, Failed> {
     for name in WORKERS {
         children.push(Child::start(name, program("worker.py", Some(name))?, &setup.folder)?);
     }
-    children.push(Child::start("celery-driver", program("driver.py", None)?, &setup.folder)?);
+    children.push(Child::start(
+        "celery-driver",
+        program("driver.py", None)?,
+        &setup.folder,
+    )?);
     Ok(children)
 }

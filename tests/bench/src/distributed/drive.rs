@@ -127,7 +127,11 @@ impl Team {
             let mut within = Duration::from_millis(200);
             // What gathered is taken together, so that orders are few.
             while let Some(said) = self.finisher()?.next(within)? {
-                let Said::Done { departures, tasks: of_it } = said else {
+                let Said::Done {
+                    departures,
+                    tasks: of_it,
+                } = said
+                else {
                     return Err(format!("nobody asked for '{said:?}'").into());
                 };
                 done += departures;

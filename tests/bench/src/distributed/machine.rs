@@ -47,7 +47,11 @@ fn commit() -> String {
 
 /// One line about the machine.
 pub(crate) fn in_words(machine: &Value) -> String {
-    let text = |name: &str| machine[name].as_str().map_or_else(|| machine[name].to_string(), str::to_owned);
+    let text = |name: &str| {
+        machine[name]
+            .as_str()
+            .map_or_else(|| machine[name].to_string(), str::to_owned)
+    };
     format!(
         "{}, {} cores, {}; Linux {}; RabbitMQ {} on Erlang {}, Redis {}; commit {}, {} build",
         text("cpu"),

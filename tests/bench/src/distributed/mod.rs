@@ -168,7 +168,9 @@ fn summary(sizes: &Sizes, runs: &[(usize, Run)]) {
     };
     println!("medians of {} rounds:", sizes.rounds);
     for contestant in &sizes.contestants {
-        let rates: Vec<f64> = (1..=sizes.rounds).filter_map(|round| rate(*contestant, round)).collect();
+        let rates: Vec<f64> = (1..=sizes.rounds)
+            .filter_map(|round| rate(*contestant, round))
+            .collect();
         println!("{:>15} {:>12.1} departures/s", contestant.word(), median(rates));
     }
     for (peer, wanted) in [

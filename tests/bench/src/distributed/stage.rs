@@ -74,7 +74,11 @@ impl Stage {
         for of_users in ["users", "permissions", "topic_permissions"] {
             same[of_users] = json!([]);
         }
-        for others in [same, least_definitions(), json!({ "vhosts": [{ "name": CELERY_VHOST }] })] {
+        for others in [
+            same,
+            least_definitions(),
+            json!({ "vhosts": [{ "name": CELERY_VHOST }] }),
+        ] {
             rabbit.import(&others)?;
         }
         let redis = Redis::start(&RedisOptions {

@@ -47,9 +47,7 @@ impl Wire {
     pub(crate) async fn publish(&self, exchange: &str, queue: &str, task: Task) -> Result<(), Failed> {
         let mut headers = FieldTable::default();
         headers.insert("traceparent".into(), AMQPValue::LongString(TRACE.into()));
-        let properties = BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_headers(headers);
+        let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
         let options = BasicPublishOptions {
             mandatory: true,
             ..BasicPublishOptions::default()

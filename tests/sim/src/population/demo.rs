@@ -22,7 +22,8 @@ pub struct Cast {
     pub plain: String,
     /// Mastered by an on-premises directory.
     pub hybrid: String,
-    /// Holds directory roles, so that the application is refused until they are gone.
+    /// Holds directory roles, so that the application is refused until they are gone; where roles
+    /// can be eligible, he is eligible for the highest besides.
     pub privileged: String,
     /// Has a mailbox of sixty gibibytes.
     pub big_mailbox: String,
@@ -34,7 +35,7 @@ pub struct Cast {
     pub sole_owner: String,
     /// Licensed by a group only.
     pub group_licensed: String,
-    /// Forwards by hidden inbox rules, and has delegations both ways.
+    /// Forwards by hidden inbox rules, and has delegations both ways, of mailboxes and of calendars.
     pub forwarder: String,
     /// His OneDrive was never provisioned.
     pub no_drive: String,
@@ -90,6 +91,10 @@ pub fn demo(seed: u64, cruelty: Cruelty, tenants: usize, people: usize, now_ms: 
             .map_or_else(|| format!("client{nth}"), |name| (*name).to_owned());
         let mut town = Town::found(&mut world, &short, now_ms);
         let cast = populate(&mut town, people, now_ms);
+        // Every other company has bought eligible roles.
+        if nth % 2 == 0 {
+            town.eligible(&cast.privileged, GLOBAL_ADMINISTRATOR);
+        }
         if sync_ms > 0 {
             town.tenant().start_sync(now_ms + sync_ms);
         } else {
@@ -293,6 +298,8 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
     town.delegate(&cast.forwarder, &cast.plain);
     town.delegate(lead, &cast.forwarder);
     town.delegate(&cast.chief, &cast.forwarder);
+    town.share_calendar(&cast.forwarder, &cast.plain);
+    town.share_calendar(lead, &cast.forwarder);
     town.change_mailbox(&cast.forwarder, |mailbox| {
         mailbox.forward_smtp = Some("drop@private.example".to_owned());
     });

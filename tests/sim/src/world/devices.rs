@@ -203,6 +203,19 @@ impl Tenant {
                 Effect::DeviceDisabled
             };
             self.note(cx.now, cx.actor(), effect, &device.user, id);
+            // Whoever registered it need not be who works on it.
+            let managed = self
+                .managed_devices
+                .iter()
+                .find(|(_, managed)| managed.entra_device_id == device.device_id)
+                .map(|(_, managed)| managed.user.clone());
+            let colleagues = match managed {
+                Some(user) => user != device.user,
+                None => device.users().chain(device.owners()).any(|one| one != device.user),
+            };
+            if colleagues && !enabled {
+                self.harm(cx.now, cx.actor(), Harm::ColleaguesDeviceDisabled, &device.user, id);
+            }
         }
         Ok(())
     }

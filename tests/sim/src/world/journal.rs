@@ -75,6 +75,8 @@ effects! {
     UserDeleted = "user_deleted";
     /// A directory role taken away.
     RoleRemoved = "role_removed";
+    /// A directory role that was only eligible taken away.
+    EligibleRoleRemoved = "eligible_role_removed";
     /// An authentication method taken away.
     MethodRemoved = "method_removed";
     /// A delegated permission grant taken away.
@@ -129,6 +131,8 @@ effects! {
     SendOnBehalfGranted = "send_on_behalf_granted";
     /// Send-on-behalf taken; subject: the trustee, object: the mailbox.
     SendOnBehalfRemoved = "send_on_behalf_removed";
+    /// Access to a calendar taken; subject: the trustee, object: the mailbox.
+    CalendarAccessRemoved = "calendar_access_removed";
     /// A wipe of the mail account on a mobile device ordered.
     MobileWipeOrdered = "mobile_wipe_ordered";
     /// A mobile device acknowledged its wipe.
@@ -190,6 +194,8 @@ pub enum Harm {
     WipedTwice,
     /// Recovery keys went with their device, unread.
     KeysLost,
+    /// A device was disabled of which the management, or else its registration, says that somebody else uses it.
+    ColleaguesDeviceDisabled,
     /// A group has no owner although it had one.
     GroupWithoutOwner,
     /// A drive's deletion clock began before anybody else could open it.
@@ -212,6 +218,7 @@ impl Harm {
             Self::PersonalDeviceWiped => "personal_device_wiped",
             Self::WipedTwice => "wiped_twice",
             Self::KeysLost => "keys_lost",
+            Self::ColleaguesDeviceDisabled => "colleagues_device_disabled",
             Self::GroupWithoutOwner => "group_without_owner",
             Self::DriveNotHandedOver => "drive_not_handed_over",
             Self::ProtectedAccountTouched => "protected_account_touched",

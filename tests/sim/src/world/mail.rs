@@ -1,7 +1,7 @@
 //! The mailbox as Graph shows it: settings, inbox rules, the calendar, folders.
 
 use super::journal::Effect;
-use super::model::{AutoReply, Conversion, Event, Folder, InboxRule, Mailbox, MethodKind, Reach};
+use super::model::{AutoReply, Conversion, Event, Folder, InboxRule, Mailbox, MethodKind, Reach, Recurrence};
 use super::tenant::Due;
 use super::{Actor, Cx, Tenant, VendorError};
 
@@ -58,6 +58,8 @@ pub struct NewEvent {
     pub end_ms: i64,
     /// Who is invited.
     pub attendees: Vec<String>,
+    /// How it repeats.
+    pub recurrence: Option<Recurrence>,
     /// Makes the creation happen once.
     pub transaction_id: Option<String>,
 }
@@ -210,7 +212,7 @@ impl Tenant {
             end_ms: new.end_ms,
             organiser: true,
             attendees: new.attendees.clone(),
-            recurring: false,
+            recurrence: new.recurrence.clone(),
             transaction_id: new.transaction_id.clone(),
         };
         if let Some(mailbox) = self.mailboxes.edit(&id, cx.now) {

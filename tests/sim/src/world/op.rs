@@ -106,6 +106,10 @@ ops! {
     ListRoles = "list_roles", Directory, false, ["RoleManagement.Read.Directory", "RoleManagement.ReadWrite.Directory", "RoleManagement.Read.All", "Directory.Read.All"];
     /// Remove a directory role assignment.
     RemoveRole = "remove_role", Directory, true, ["RoleManagement.ReadWrite.Directory"];
+    /// List directory roles that are only eligible.
+    ListEligibleRoles = "list_eligible_roles", Directory, false, ["RoleEligibilitySchedule.Read.Directory", "RoleManagement.Read.Directory", "RoleManagement.Read.All", "RoleEligibilitySchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"];
+    /// Take a directory role that is only eligible.
+    RemoveEligibleRole = "remove_eligible_role", Directory, true, ["RoleEligibilitySchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"];
     /// List a user's authentication methods.
     ListMethods = "list_methods", Methods, false, ["UserAuthenticationMethod.Read.All", "UserAuthenticationMethod.ReadWrite.All"];
     /// Delete an authentication method.
@@ -158,6 +162,8 @@ ops! {
     ListFolders = "list_folders", Mail, false, ["Mail.ReadBasic.All", "Mail.Read", "Mail.ReadWrite"];
     /// Get a drive, its root or its permissions.
     GetDrive = "get_drive", Files, false, ["Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.FullControl.All"];
+    /// Get the tenant's root site.
+    GetSite = "get_site", Files, false, ["Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All"];
     /// Invite somebody to a drive.
     InviteToDrive = "invite_to_drive", Files, true, ["Files.ReadWrite.All", "Sites.FullControl.All"];
     /// Read a site's users.

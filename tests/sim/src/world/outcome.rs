@@ -96,6 +96,10 @@ impl VendorError {
         )
     }
 
+    pub(crate) fn no_role_assignment() -> Self {
+        Self::new(404, "RoleAssignmentDoesNotExist", "The Role assignment does not exist.")
+    }
+
     pub(crate) fn privileged() -> Self {
         Self::new(
             403,

@@ -210,6 +210,15 @@ impl Tenant {
         for assignment in assignments {
             self.roles.remove(&assignment, cx.now);
         }
+        let eligible: Vec<String> = self
+            .eligible_roles
+            .iter()
+            .filter(|(_, role)| role.principal == id)
+            .map(|(role, _)| role.to_owned())
+            .collect();
+        for role in eligible {
+            self.eligible_roles.remove(&role, cx.now);
+        }
         if let Some(mailbox) = self.mailboxes.edit(&id, cx.now) {
             mailbox.lost_ms = Some(cx.now);
         }
@@ -325,6 +334,51 @@ impl Tenant {
         Ok(())
     }
 
+    fn guard_eligible(&self) -> Result<(), VendorError> {
+        if self.eligible_roles_licensed {
+            return Ok(());
+        }
+        Err(VendorError::new(
+            400,
+            "AadPremiumLicenseRequired",
+            "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.",
+        ))
+    }
+
+    pub(super) fn list_eligible_roles(
+        &self,
+        cx: &Cx,
+        principal: Option<&str>,
+    ) -> Result<Vec<RoleAssignment>, VendorError> {
+        self.guard_eligible()?;
+        Ok(self
+            .eligible_roles
+            .iter_at(cx.as_of)
+            .map(|(_, role)| role)
+            .filter(|role| principal.is_none_or(|wanted| role.principal == wanted))
+            .cloned()
+            .collect())
+    }
+
+    pub(super) fn remove_eligible_role(
+        &mut self,
+        cx: &Cx,
+        principal: &str,
+        role: &str,
+    ) -> Result<RoleAssignment, VendorError> {
+        self.guard_eligible()?;
+        let found = self
+            .eligible_roles
+            .iter()
+            .find(|(_, row)| row.principal == principal && row.role == role)
+            .map(|(id, _)| id.to_owned());
+        let Some(row) = found.and_then(|id| self.eligible_roles.remove(&id, cx.now)) else {
+            return Err(VendorError::no_role_assignment());
+        };
+        self.note(cx.now, cx.actor(), Effect::EligibleRoleRemoved, principal, &row.id);
+        Ok(row)
+    }
+
     pub(super) fn list_grants(&self, cx: &Cx, who: Option<&str>) -> Result<Vec<Grant>, VendorError> {
         let principal = who
             .map(|who| self.seen(cx, who).map(|person| person.id.clone()))
@@ -395,13 +449,26 @@ impl Tenant {
             .collect())
     }
 
-    pub(super) fn list_registered_devices(&self, cx: &Cx, who: &str) -> Result<Vec<EntraDevice>, VendorError> {
+    /// The devices of which he is registered as an owner, or as a user.
+    pub(super) fn list_registered_devices(
+        &self,
+        cx: &Cx,
+        who: &str,
+        as_owner: bool,
+    ) -> Result<Vec<EntraDevice>, VendorError> {
         let id = &self.seen(cx, who)?.id;
+        let his = |device: &EntraDevice| {
+            if as_owner {
+                device.owners().any(|one| one == id)
+            } else {
+                device.users().any(|one| one == id)
+            }
+        };
         Ok(self
             .devices
             .iter_at(cx.as_of)
             .map(|(_, device)| device)
-            .filter(|device| device.user == *id)
+            .filter(|device| his(device))
             .cloned()
             .collect())
     }

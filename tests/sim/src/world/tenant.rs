@@ -35,6 +35,10 @@ pub struct Tenant {
     pub groups: Table<Group>,
     /// Directory role assignments by id.
     pub roles: Table<RoleAssignment>,
+    /// Roles that are only activated when they are wanted, by id.
+    pub eligible_roles: Table<RoleAssignment>,
+    /// Whether it has the licence (Entra ID P2) without which nobody can be eligible for a role.
+    pub eligible_roles_licensed: bool,
     /// Delegated permission grants by id.
     pub grants: Table<Grant>,
     /// Application role assignments by id.
@@ -126,6 +130,8 @@ impl Tenant {
             people: Table::new(keep),
             groups: Table::new(keep),
             roles: Table::new(keep),
+            eligible_roles: Table::new(keep),
+            eligible_roles_licensed: false,
             grants: Table::new(keep),
             app_assignments: Table::new(keep),
             mailboxes: Table::new(keep),
@@ -152,6 +158,7 @@ impl Tenant {
         self.people.keep(keep);
         self.groups.keep(keep);
         self.roles.keep(keep);
+        self.eligible_roles.keep(keep);
         self.grants.keep(keep);
         self.app_assignments.keep(keep);
         self.mailboxes.keep(keep);
@@ -405,12 +412,15 @@ impl Tenant {
         }
     }
 
-    /// Whether his account can lead to administrator's rights, as the vendor counts it.
+    /// Whether his account can lead to administrator's rights, as the vendor counts it. Whether a
+    /// role that is only eligible counts is not known; here it does, which is harder on the client.
     pub(super) fn is_privileged(&self, person: &str, as_of: i64) -> bool {
         let holds = |principal: &str| {
             self.roles
                 .iter()
                 .chain(self.roles.iter_at(as_of))
+                .chain(self.eligible_roles.iter())
+                .chain(self.eligible_roles.iter_at(as_of))
                 .any(|(_, role)| role.principal == principal)
         };
         holds(person)

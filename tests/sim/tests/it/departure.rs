@@ -58,6 +58,25 @@ fn depart(client: &mut Client, leaver: &str, successor: &str) {
             "role",
         );
     }
+    for eligible in client.all(&format!(
+        "/roleManagement/directory/roleEligibilitySchedules?$filter=principalId eq '{leaver}'"
+    )) {
+        let order = json!({
+            "action": "adminRemove",
+            "principalId": leaver,
+            "roleDefinitionId": eligible["roleDefinitionId"],
+            "directoryScopeId": eligible["directoryScopeId"],
+            "justification": "gone",
+        });
+        ok(
+            client.graph(
+                "POST",
+                "/roleManagement/directory/roleEligibilityScheduleRequests",
+                Some(order),
+            ),
+            "eligible role",
+        );
+    }
     let helpdesk: Vec<_> = client
         .all(&format!("/users/{leaver}/memberOf"))
         .into_iter()

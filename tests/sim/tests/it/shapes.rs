@@ -128,6 +128,10 @@ fn every_answer_keeps_to_the_vendors_types() {
             "unifiedRoleAssignment",
         ),
         (
+            "/roleManagement/directory/roleEligibilitySchedules".into(),
+            "unifiedRoleEligibilitySchedule",
+        ),
+        (
             "/roleManagement/directory/roleDefinitions".into(),
             "unifiedRoleDefinition",
         ),
@@ -236,6 +240,22 @@ fn every_answer_keeps_to_the_vendors_types() {
             seen.insert(kind);
         }
     }
+    let eligible = client.all("/roleManagement/directory/roleEligibilitySchedules")[0].clone();
+    let taken = client.graph(
+        "POST",
+        "/roleManagement/directory/roleEligibilityScheduleRequests",
+        Some(json!({
+            "action": "adminRemove",
+            "principalId": eligible["principalId"],
+            "roleDefinitionId": eligible["roleDefinitionId"],
+            "directoryScopeId": "/",
+            "justification": "gone",
+        })),
+    );
+    assert_eq!(taken.status, 201, "{}", taken.body);
+    let kind = "unifiedRoleEligibilityScheduleRequest";
+    assert!(types.contains_key(kind));
+    check(&types, kind, &taken.body, kind, &mut wrong);
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(seen.len() >= 30, "only {} types were seen: {seen:?}", seen.len());
 }

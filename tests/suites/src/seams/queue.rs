@@ -121,6 +121,10 @@ impl Consumer for FaultyConsumer {
             name: self.name.clone(),
         }))
     }
+
+    async fn resize(&mut self, prefetch: u16) -> Result<(), QueueError> {
+        self.inner.resize(prefetch).await
+    }
 }
 
 struct FaultyDelivery {

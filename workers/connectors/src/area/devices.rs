@@ -28,6 +28,13 @@ pub trait Devices: Send + Sync {
     /// is recorded by the vendor.
     async fn recovery_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<Vec<RecoveryKey>>;
 
+    /// Whether somebody else uses the device. The management decides where it
+    /// has a record: another account's, or nobody's, is not this account's.
+    /// Where it never had one of this account (`device.managed` is none), so
+    /// does another account that is registered as a user or owner of the
+    /// directory's object: whoever joins colleagues' devices is registered too.
+    async fn used_by_another(&self, call: &mut Call, device: &DeviceRef, id: &ObjectId) -> Answer<bool>;
+
     /// Orders something. [`DeviceAction::Wipe`] is *once*: ordered again it
     /// may wipe a device that was enrolled anew. The others are repeatable.
     /// A wipe of a personal device is refused here too, with `Blocked`, after

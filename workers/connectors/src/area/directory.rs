@@ -25,7 +25,9 @@ pub trait Directory: Send + Sync {
     /// Fault `Blocked` when the account is privileged or mastered elsewhere.
     async fn set(&self, call: &mut Call, id: &ObjectId, change: &AccountChange) -> Answer<()>;
 
-    /// Everything of one sort that the account holds, in a stable order.
+    /// Everything of one sort that the account holds, in a stable order. What the
+    /// tenant has no licence for is not there, and is noted on the call
+    /// ([`Call::note_unlicensed`]).
     async fn holdings(&self, call: &mut Call, id: &ObjectId, what: Holding) -> Answer<Vec<Held>>;
 
     /// Takes one held thing from the account. Already gone is success.
@@ -108,7 +110,8 @@ pub enum AccountChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holding {
-    /// Directory roles, also those that a group gives.
+    /// Directory roles, also those that a group gives, and those that the
+    /// account is only eligible for ([`ELIGIBLE_ROLES`] when unlicensed).
     Roles,
     /// Sign-in methods but the password.
     Methods,
@@ -122,6 +125,10 @@ pub enum Holding {
     Ownerships,
 }
 
+/// How [`Call::take_unlicensed`] names roles that are held only when they are
+/// activated: the tenant has none without a licence for them.
+pub const ELIGIBLE_ROLES: &str = "eligible_roles";
+
 /// One held thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "held", rename_all = "snake_case")]
@@ -129,7 +136,7 @@ pub enum Held {
     /// A directory role, or a place in a group that may be given one: either
     /// makes the account privileged.
     Role {
-        /// The assignment's id, or the group's.
+        /// The assignment's (or the eligibility's) id, or the group's.
         id: ObjectId,
         /// The role's definition; none for a group that was given no role.
         role: Option<ObjectId>,
@@ -138,9 +145,12 @@ pub enum Held {
         /// How it comes to the account. Removing a role that a group gives
         /// takes the account out of that group.
         origin: RoleOrigin,
+        /// Whether it is not held yet, but may be activated by the account itself.
+        eligible: bool,
         /// Whether it is the role that can do everything.
         administrator: bool,
-        /// For that role: whether no other enabled account holds it.
+        /// For that role, when it is held: whether no other enabled account
+        /// holds it. Nobody who is only eligible administers anything yet.
         last_administrator: bool,
     },
     /// A sign-in method.

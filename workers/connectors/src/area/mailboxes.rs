@@ -75,6 +75,8 @@ pub enum ForwardTo {
 pub struct Holds {
     /// Whether it is on litigation hold.
     pub litigation: bool,
+    /// For how many days; none: until lifted (or there is none).
+    pub litigation_days: Option<i64>,
     /// Other holds, by the vendor's ids.
     pub others: Vec<String>,
 }
@@ -338,6 +340,10 @@ pub struct InboxRule {
     pub hidden: bool,
     /// Whether it sends mail on to somebody.
     pub sends_on: bool,
+    /// The rule as the vendor gave it: once it is removed, this alone tells
+    /// what it looked for and where it sent. For a snapshot's artifact, and for
+    /// nothing else: it names people.
+    pub original: serde_json::Value,
 }
 
 /// Which way a delegation goes.
@@ -360,6 +366,8 @@ pub enum DelegationRight {
     SendAs,
     /// Send on its behalf.
     SendOnBehalf,
+    /// See or change its calendar.
+    Calendar,
 }
 
 /// A delegation.
@@ -385,6 +393,7 @@ impl Delegation {
             DelegationRight::FullAccess => "full_access",
             DelegationRight::SendAs => "send_as",
             DelegationRight::SendOnBehalf => "send_on_behalf",
+            DelegationRight::Calendar => "calendar",
         };
         let other = match &self.other {
             Some(id) => id.0.clone(),

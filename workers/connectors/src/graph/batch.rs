@@ -128,7 +128,8 @@ impl Api {
     }
 }
 
-fn headers_of(value: &Value) -> HeaderMap {
+/// The headers of a part.
+pub(super) fn headers_of(value: &Value) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in value.as_object().into_iter().flatten() {
         let text = match value {

@@ -185,6 +185,37 @@ impl Api {
         }))
     }
 
+    /// Every record that the management has of the device that carries this id.
+    async fn managed_by_device_id(&self, call: &mut Call, device_id: &str) -> Answer<Vec<ManagedDevice>> {
+        let path = Path::at("deviceManagement")
+            .then("managedDevices")
+            .filter(&Filter::eq("azureADDeviceId", device_id))
+            .select(MANAGED_FIELDS);
+        let rows = self.list(call, Ask::get(path, READ_MANAGED)).await?;
+        Ok(rows
+            .iter()
+            .filter_map(managed_of)
+            .filter(|m| m.at.device_id.as_deref() == Some(device_id))
+            .collect())
+    }
+
+    /// Whether another account is registered as a user or owner of the object.
+    async fn registered_to_another(&self, call: &mut Call, object: &ObjectId, id: &ObjectId) -> Answer<bool> {
+        for which in ["registeredUsers", "registeredOwners"] {
+            let path = Path::at("devices").id(&object.0).then(which).select("id");
+            let registered = match self.list(call, Ask::get(path, READ_DEVICES)).await {
+                Ok(registered) => registered,
+                // The object is gone, and nobody is registered any more.
+                Err(fault) if fault.class == FaultClass::Absent => return Ok(false),
+                Err(fault) => return Err(fault),
+            };
+            if registered.iter().any(|r| id_in(&r["id"]).is_some_and(|who| who != *id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Reads the record afresh and refuses what must not happen to it.
     async fn may_wipe(&self, call: &mut Call, device: &DeviceRef) -> Answer<Option<ObjectId>> {
         const ATTEMPTED: &str = "POST /deviceManagement/managedDevices/{id}/wipe";
@@ -340,6 +371,19 @@ impl Devices for GraphConnector {
         }
         found.sort_by(|a, b| (a.sort, &a.id).cmp(&(b.sort, &b.id)));
         Ok(found)
+    }
+
+    async fn used_by_another(&self, call: &mut Call, device: &DeviceRef, id: &ObjectId) -> Answer<bool> {
+        if let Some(device_id) = &device.device_id {
+            let records = self.api.managed_by_device_id(call, device_id).await?;
+            if !records.is_empty() {
+                return Ok(records.iter().any(|r| r.user_id.as_ref() != Some(id)));
+            }
+        }
+        match &device.object {
+            Some(object) if device.managed.is_none() => self.api.registered_to_another(call, object, id).await,
+            _ => Ok(false),
+        }
     }
 
     async fn act(&self, call: &mut Call, device: &DeviceRef, action: DeviceAction) -> Answer<()> {

@@ -2,14 +2,18 @@
 
 use super::GraphConnector;
 use super::api::{Api, Ask};
+use super::fault::NOT_LICENSED;
 use super::groups::{self, Way, gone_is_fine};
 use super::path::{Deletable, Filter, Path, Side};
 use super::permission::{
-    DISABLE, Need, PASSWORD, READ_APP_ROLES, READ_GRANTS, READ_METHODS, READ_ROLES, READ_USERS, REVOKE,
-    WRITE_APP_ROLES, WRITE_GRANTS, WRITE_METHODS, WRITE_ROLES,
+    DISABLE, Need, PASSWORD, READ_APP_ROLES, READ_ELIGIBLE_ROLES, READ_GRANTS, READ_METHODS, READ_ROLES, READ_USERS,
+    REVOKE, WRITE_APP_ROLES, WRITE_ELIGIBLE_ROLES, WRITE_GRANTS, WRITE_METHODS, WRITE_ROLES,
 };
 use super::read::{id_in, text_in, time_ms};
-use crate::{Account, AccountChange, Answer, Call, Directory, Found, Held, Holding, MethodSort, OwnedSort, RoleOrigin};
+use crate::{
+    Account, AccountChange, Answer, Call, Directory, ELIGIBLE_ROLES, Found, Held, Holding, MethodSort, OwnedSort,
+    RoleOrigin,
+};
 use async_trait::async_trait;
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, FaultClass, ObjectId};
@@ -24,7 +28,19 @@ const MOBILE_PHONE: &str = "3179e48a-750b-4051-897c-87b9720928f7";
 /// The published id of every alternate mobile phone method.
 const ALTERNATE_MOBILE_PHONE: &str = "b6332ec1-7057-4abe-9331-3d72feddfe41";
 
+/// Why an eligible role is taken, for the vendor's own audit log.
+const JUSTIFICATION: &str = "The person leaves the company.";
+
 const ACCOUNT_FIELDS: &str = "id,userPrincipalName,mail,displayName,employeeId,accountEnabled,userType,onPremisesSyncEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime";
+
+/// Which of the two lists of roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Held now.
+    Held,
+    /// To be activated by the account itself (Privileged Identity Management).
+    Eligible,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,7 +108,9 @@ impl Api {
             .collect())
     }
 
-    /// The accounts that these sign-in names belong to; names of no account are left out.
+    /// The accounts that these names belong to: sign-in names, or the names that
+    /// are shown, when there is no `@` in one. Names of no account, and names that
+    /// are shown for several, are left out.
     pub(super) async fn accounts_named(
         &self,
         call: &mut Call,
@@ -102,7 +120,11 @@ impl Api {
         let asks: Vec<Ask> = names
             .iter()
             .map(|name| {
-                let filter = Filter::eq("userPrincipalName", name);
+                let filter = if name.contains('@') {
+                    Filter::eq("userPrincipalName", name)
+                } else {
+                    Filter::eq("displayName", name)
+                };
                 Ask::get(
                     Path::at("users").filter(&filter).select("id").top(AMBIGUITY_SEEN),
                     READ_USERS,
@@ -121,40 +143,68 @@ impl Api {
         Ok(found)
     }
 
+    /// Roles that are held, and roles that may be activated; the tenant that has
+    /// no licence for the second has none of them, and the call notes it.
     async fn roles(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
-        let mut found = self.roles_given_to(call, id, &RoleOrigin::Direct).await?;
+        let mut ways = vec![(id.clone(), RoleOrigin::Direct)];
         // Whoever is in, or owns, a group that can hold roles is privileged too.
-        for group in self
-            .groups_of(call, id)
-            .await?
-            .into_iter()
-            .filter(|g| g.role_assignable)
-        {
-            found.extend(
-                self.roles_through(call, &group.id, RoleOrigin::Member(group.id.clone()))
-                    .await?,
-            );
-        }
+        let groups = self.groups_of(call, id).await?;
+        ways.extend(
+            groups
+                .into_iter()
+                .filter(|g| g.role_assignable)
+                .map(|g| (g.id.clone(), RoleOrigin::Member(g.id))),
+        );
         let owned = self.owned_by(call, id).await?;
-        for group in owned.iter().filter_map(groups::of).filter(|g| g.role_assignable) {
-            found.extend(
-                self.roles_through(call, &group.id, RoleOrigin::Owner(group.id.clone()))
-                    .await?,
-            );
+        ways.extend(
+            owned
+                .iter()
+                .filter_map(groups::of)
+                .filter(|g| g.role_assignable)
+                .map(|g| (g.id.clone(), RoleOrigin::Owner(g.id))),
+        );
+        let mut licensed = true;
+        let mut found = Vec::new();
+        for (principal, origin) in ways {
+            let mut given = self.roles_given_to(call, &principal, &origin, Standing::Held).await?;
+            if licensed {
+                match self.roles_given_to(call, &principal, &origin, Standing::Eligible).await {
+                    Ok(eligible) => given.extend(eligible),
+                    Err(fault) if fault.code.as_deref() == Some(NOT_LICENSED) => {
+                        licensed = false;
+                        call.note_unlicensed(ELIGIBLE_ROLES);
+                    }
+                    Err(fault) => return Err(fault),
+                }
+            }
+            if given.is_empty() && origin != RoleOrigin::Direct {
+                given.push(Held::Role {
+                    id: principal,
+                    role: None,
+                    scope: "/".into(),
+                    origin,
+                    eligible: false,
+                    administrator: false,
+                    last_administrator: false,
+                });
+            }
+            found.extend(given);
         }
-        let is_administrator = found.iter().any(|h| {
+        let administers = |held: &Held| {
             matches!(
-                h,
+                held,
                 Held::Role {
                     administrator: true,
+                    eligible: false,
                     ..
                 }
             )
-        });
-        if is_administrator && !self.another_administrator(call, id).await? {
+        };
+        if found.iter().any(administers) && !self.another_administrator(call, id).await? {
             for held in &mut found {
                 if let Held::Role {
                     administrator: true,
+                    eligible: false,
                     last_administrator,
                     ..
                 } = held
@@ -166,29 +216,27 @@ impl Api {
         Ok(found)
     }
 
-    async fn roles_through(&self, call: &mut Call, group: &ObjectId, origin: RoleOrigin) -> Answer<Vec<Held>> {
-        let mut found = self.roles_given_to(call, group, &origin).await?;
-        if found.is_empty() {
-            found.push(Held::Role {
-                id: group.clone(),
-                role: None,
-                scope: "/".into(),
-                origin,
-                administrator: false,
-                last_administrator: false,
-            });
-        }
-        Ok(found)
-    }
-
-    async fn roles_given_to(&self, call: &mut Call, principal: &ObjectId, origin: &RoleOrigin) -> Answer<Vec<Held>> {
+    async fn roles_given_to(
+        &self,
+        call: &mut Call,
+        principal: &ObjectId,
+        origin: &RoleOrigin,
+        standing: Standing,
+    ) -> Answer<Vec<Held>> {
+        let eligible = standing == Standing::Eligible;
+        let (list, need) = match standing {
+            Standing::Held => ("directory/roleAssignments", READ_ROLES),
+            Standing::Eligible => ("directory/roleEligibilitySchedules", READ_ELIGIBLE_ROLES),
+        };
         let path = Path::at("roleManagement")
-            .then("directory/roleAssignments")
+            .then(list)
             .filter(&Filter::eq("principalId", &principal.0));
         let mut found: Vec<Held> = self
-            .list(call, Ask::get(path, READ_ROLES))
+            .list(call, Ask::get(path, need))
             .await?
             .iter()
+            // A schedule that was taken back may still be listed, and gives nothing.
+            .filter(|a| a["status"] != "Revoked")
             .filter_map(|a| {
                 let role = id_in(&a["roleDefinitionId"])?;
                 Some(Held::Role {
@@ -198,6 +246,7 @@ impl Api {
                     role: Some(role),
                     scope: text_in(&a["directoryScopeId"]).unwrap_or_else(|| "/".into()),
                     origin: origin.clone(),
+                    eligible,
                     last_administrator: false,
                 })
             })
@@ -389,6 +438,23 @@ impl Api {
         };
         let user = || id.0.clone();
         Ok(Some(match held {
+            Held::Role {
+                role: Some(role),
+                scope,
+                origin: RoleOrigin::Direct,
+                eligible: true,
+                ..
+            } => Ask::post(
+                Path::at("roleManagement").then("directory/roleEligibilityScheduleRequests"),
+                WRITE_ELIGIBLE_ROLES,
+                Some(json!({
+                    "action": "adminRemove",
+                    "principalId": id.0,
+                    "roleDefinitionId": role.0,
+                    "directoryScopeId": scope,
+                    "justification": JUSTIFICATION,
+                })),
+            ),
             Held::Role {
                 id: assignment,
                 origin: RoleOrigin::Direct,

@@ -1,7 +1,7 @@
 //! `offboard doctor`: says before the first departure what would fail in it.
 
 use super::api::{Api, Ask, Service};
-use super::documents::is_sharepoint;
+use super::documents::{is_sharepoint, site_address};
 use super::exchange::Cmdlet;
 use super::path::Path;
 use super::permission::{self, EXCHANGE, Need, SITES};
@@ -63,19 +63,19 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
         .await
         .ok()
         .and_then(|t| t.roles.clone());
+    let sharepoint_roles = sharepoint_roles(api, call).await;
     for (need, kinds) in wanted() {
         let roles = match need.api {
             permission::Api::Graph => graph.roles.as_ref(),
             permission::Api::Exchange => exchange_roles.as_ref(),
-            // A site's token can be had only for a site's own host.
-            permission::Api::SharePoint => continue,
+            permission::Api::SharePoint => sharepoint_roles.as_ref(),
         };
         let least = need.any.first().copied().unwrap_or_default();
         let name = need.api.name();
         let lacking = match roles {
             None => finding(
                 Severity::Warning,
-                format!("whether {least} on {name} is granted cannot be read from the token"),
+                format!("whether {least} on {name} is granted cannot be read from a token"),
                 format!("see in the directory that the application has {least} on {name}, with admin consent"),
             ),
             Some(roles) if need.any.iter().any(|p| roles.contains(*p)) => continue,
@@ -108,6 +108,20 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
     sharepoint(api, &mut findings);
     sharepoint_gateway(api, call, &mut findings).await;
     findings
+}
+
+/// What is granted on SharePoint. Its tokens are for one host each and carry
+/// the same permissions at all of them, so the tenant's root site will do. None
+/// when Graph does not say where that is, or there is no token for it.
+async fn sharepoint_roles(api: &Api, call: &mut Call) -> Option<BTreeSet<String>> {
+    let ask = Ask::get(
+        Path::at("sites").then("root").select("id,webUrl"),
+        permission::READ_SITES,
+    );
+    let root = api.send(call, &ask).await.ok()?.body;
+    let address = site_address(root["webUrl"].as_str()?)?;
+    let token = api.token(call, &Service::Site(address)).await.ok()?;
+    token.roles.clone()
 }
 
 async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {

@@ -28,15 +28,19 @@ pub(crate) fn is_sharepoint(host: &str) -> bool {
     CLOUDS.iter().any(|cloud| host.ends_with(cloud))
 }
 
+/// The address, if it is one of SharePoint's.
+pub(crate) fn site_address(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| {
+        url.scheme() == "https"
+            && url.username().is_empty()
+            && url.port().is_none()
+            && url.host_str().is_some_and(is_sharepoint)
+    })
+}
+
 impl Api {
     fn site_service(&self, site: &Site) -> Answer<Service> {
-        let url = Url::parse(&site.site_url).ok().filter(|url| {
-            url.scheme() == "https"
-                && url.username().is_empty()
-                && url.port().is_none()
-                && url.host_str().is_some_and(is_sharepoint)
-        });
-        match url {
+        match site_address(&site.site_url) {
             Some(url) => Ok(Service::Site(url)),
             None => Err(self.fault_in(
                 "GET /_api/web",

@@ -3,14 +3,17 @@
 //! is what that module sends and gets.
 //!
 //! Repeating is success: "no settings have been modified" is a warning, and an
-//! access entry that is not there counts as removed.
+//! access entry that is not there counts as removed (and, when somebody's entry
+//! was asked for, as none).
 
 use super::api::{Api, Ask, PAGES_MAX, Service};
+use super::batch::headers_of;
 use super::fault::{self, Effect, Refusal, clean_code, retry_after_ms};
 use super::path::Path;
 use super::permission::{EXCHANGE, Need};
 use crate::{Answer, Call};
-use offboard_domain::{FaultClass, Timestamp};
+use offboard_domain::{Fault, FaultClass, Timestamp};
+use offboard_runtime::telemetry::metrics;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -59,6 +62,14 @@ impl Cmdlet {
 
 /// The most cmdlets in one batch.
 const PARTS_MAX: usize = 10;
+/// The longest pause within a long look, as a share of the time that is left: one fourth.
+const PAUSE_SHARE: u32 = 4;
+/// Rounds of a long look that brought nothing new, after which it ends.
+const FRUITLESS_MAX: u32 = 3;
+/// The pause after a fault that passes and does not say when, in milliseconds of engine time.
+const PAUSE_MS: i64 = 2_000;
+const UNAUTHORIZED: u16 = 401;
+const TOO_MANY_REQUESTS: u16 = 429;
 /// The mailbox that requests about no mailbox in particular are routed by.
 const SYSTEM_MAILBOX: &str = "SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}";
 
@@ -68,13 +79,13 @@ const ALREADY: &[&str] = &[
     "because the ace doesn't exist",
     "is not a member of the group",
     "isn't a member of the group",
+    "no existing permission entry",
 ];
 /// The code of a fault that is one of them.
 const ALREADY_CODE: &str = "AlreadyDone";
 
 impl Api {
-    /// Runs a cmdlet and gives its objects. What is already so is success.
-    pub(crate) async fn invoke(&self, call: &mut Call, cmdlet: Cmdlet) -> Answer<Vec<Value>> {
+    fn ask_of(&self, cmdlet: &Cmdlet) -> Ask {
         let body = json!({"CmdletInput": {"CmdletName": cmdlet.name, "Parameters": cmdlet.parameters}});
         let anchor = format!("APP:{SYSTEM_MAILBOX}@{}", self.directory);
         let mut ask = Ask::post(Path::at("InvokeCommand"), EXCHANGE, Some(body))
@@ -84,6 +95,12 @@ impl Api {
             .header("x-cmdletname", cmdlet.name);
         ask.effect = cmdlet.effect;
         ask.named = Some(cmdlet.name);
+        ask
+    }
+
+    /// Runs a cmdlet and gives its objects. What is already so is success.
+    pub(crate) async fn invoke(&self, call: &mut Call, cmdlet: Cmdlet) -> Answer<Vec<Value>> {
+        let mut ask = self.ask_of(&cmdlet);
         let mut rows = Vec::new();
         for _ in 0..PAGES_MAX {
             let mut body = match self.send(call, &ask).await {
@@ -107,50 +124,115 @@ impl Api {
         ))
     }
 
-    /// Runs several cmdlets that read, and answers for each in the same order.
-    /// They go in batches of Exchange's own; what a batch does not answer
-    /// whole (a next page, a dead token) goes again by itself.
+    /// Runs several cmdlets that read, and answers for each in the same order, in
+    /// batches of Exchange's own.
+    ///
+    /// A look at every mailbox of a tenant is long, and begun anew at each
+    /// passing fault it would never end. So what was answered is kept, and what
+    /// met a fault that passes is asked again after the pause that the vendor
+    /// wants, while that leaves most of the attempt's time and something new
+    /// comes of it.
     pub(crate) async fn invoke_all(&self, call: &mut Call, cmdlets: Vec<Cmdlet>) -> Vec<Answer<Vec<Value>>> {
-        let mut answers = Vec::with_capacity(cmdlets.len());
-        for chunk in cmdlets.chunks(PARTS_MAX) {
-            let parts: Vec<Value> = chunk
-                .iter()
-                .enumerate()
-                .map(|(i, c)| {
-                    json!({
-                        "id": i.to_string(),
-                        "method": "POST",
-                        "url": format!("{}/InvokeCommand", self.exchange_base()),
-                        "headers": {"Content-Type": "application/json; charset=utf-8", "X-CmdletName": c.name},
-                        "body": {"CmdletInput": {"CmdletName": c.name, "Parameters": c.parameters}},
-                    })
-                })
-                .collect();
-            let mut ask = Ask::post(Path::at("$batch"), EXCHANGE, Some(json!({"requests": parts})))
-                .to(Service::Exchange)
-                .header("prefer", "odata.continue-on-error")
-                .header("parameter-based-routing", "true")
-                .header("x-anchormailbox", &format!("APP:{SYSTEM_MAILBOX}@{}", self.directory));
-            ask.effect = Effect::Read;
-            ask.named = chunk.first().map(|c| c.name);
-            let responses = match self.send(call, &ask).await {
-                Ok(mut reply) => match reply.body["responses"].take() {
-                    Value::Array(responses) => responses,
-                    _ => Vec::new(),
-                },
-                Err(fault) => {
-                    answers.extend(chunk.iter().map(|_| Err(fault.clone())));
-                    continue;
+        let mut answers: Vec<Option<Answer<Vec<Value>>>> = vec![None; cmdlets.len()];
+        let mut fruitless = 0;
+        loop {
+            let left: Vec<usize> = (0..answers.len()).filter(|i| answers[*i].is_none()).collect();
+            let mut met: Option<Fault> = None;
+            for chunk in left.chunks(PARTS_MAX) {
+                let some: Vec<&Cmdlet> = chunk.iter().map(|i| &cmdlets[*i]).collect();
+                for (i, answer) in chunk.iter().zip(self.invoke_batch(call, &some).await) {
+                    match answer {
+                        Err(fault) if pause_ms(&fault).is_some() => met = longer(met, fault),
+                        answer => answers[*i] = Some(answer),
+                    }
                 }
-            };
-            for (i, cmdlet) in chunk.iter().enumerate() {
-                let part = responses.iter().find(|r| r["id"] == i.to_string().as_str());
-                let whole = part.filter(|p| p["status"] == 200 && p["body"]["@odata.nextLink"].is_null());
-                answers.push(match whole.and_then(|p| p["body"]["value"].as_array()) {
-                    Some(rows) => Ok(rows.clone()),
-                    None => self.invoke(call, cmdlet.clone()).await,
-                });
+                // Who is asked to wait does not go on with the next ones.
+                if met.is_some() {
+                    break;
+                }
             }
+            let Some(met) = met else { break };
+            let more = left.iter().any(|i| answers[*i].is_some());
+            fruitless = if more { 0 } else { fruitless + 1 };
+            let pause_ms = pause_ms(&met).unwrap_or_default();
+            let too_long = call.clock().real(pause_ms) > call.remaining() / PAUSE_SHARE;
+            if too_long || fruitless == FRUITLESS_MAX {
+                return answers
+                    .into_iter()
+                    .map(|a| a.unwrap_or_else(|| Err(met.clone())))
+                    .collect();
+            }
+            let until = call.now().plus(pause_ms);
+            call.clock().sleep_until(until).await;
+        }
+        answers.into_iter().flatten().collect()
+    }
+
+    /// One batch, with the answer of each part.
+    async fn invoke_batch(&self, call: &mut Call, cmdlets: &[&Cmdlet]) -> Vec<Answer<Vec<Value>>> {
+        let parts: Vec<Value> = cmdlets
+            .iter()
+            .enumerate()
+            .map(|(i, c)| {
+                json!({
+                    "id": i.to_string(),
+                    "method": "POST",
+                    "url": format!("{}/InvokeCommand", self.exchange_base()),
+                    "headers": {"Content-Type": "application/json; charset=utf-8", "X-CmdletName": c.name},
+                    "body": {"CmdletInput": {"CmdletName": c.name, "Parameters": c.parameters}},
+                })
+            })
+            .collect();
+        let mut ask = Ask::post(Path::at("$batch"), EXCHANGE, Some(json!({"requests": parts})))
+            .to(Service::Exchange)
+            .header("prefer", "odata.continue-on-error")
+            .header("parameter-based-routing", "true")
+            .header("x-anchormailbox", &format!("APP:{SYSTEM_MAILBOX}@{}", self.directory));
+        ask.effect = Effect::Read;
+        ask.named = cmdlets.first().map(|c| c.name);
+        let sent = match self.send(call, &ask).await {
+            Ok(reply) => self.token(call, &Service::Exchange).await.map(|token| (reply, token)),
+            Err(fault) => Err(fault),
+        };
+        let (mut reply, token) = match sent {
+            Ok(sent) => sent,
+            Err(fault) => return cmdlets.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        let mut responses = match reply.body["responses"].take() {
+            Value::Array(responses) => responses,
+            _ => Vec::new(),
+        };
+        let now = call.now();
+        let mut answers = Vec::with_capacity(cmdlets.len());
+        for (i, cmdlet) in cmdlets.iter().enumerate() {
+            let part = responses.iter_mut().find(|r| r["id"] == i.to_string().as_str());
+            let status = part.as_ref().and_then(|p| u16::try_from(p["status"].as_u64()?).ok());
+            let (Some(part), Some(status)) = (part, status) else {
+                answers.push(self.invoke(call, (*cmdlet).clone()).await);
+                continue;
+            };
+            // A dead token is renewed, and a second page asked for, by itself.
+            if status == UNAUTHORIZED || !part["body"]["@odata.nextLink"].is_null() {
+                answers.push(self.invoke(call, (*cmdlet).clone()).await);
+                continue;
+            }
+            if status == TOO_MANY_REQUESTS {
+                metrics::throttled(super::VENDOR, Service::Exchange.source());
+            }
+            let headers = headers_of(&part["headers"]);
+            let judged = self.judge_part(&self.ask_of(cmdlet), status, headers, part["body"].take(), &token, now);
+            answers.push(match judged {
+                Ok(mut reply) => match reply.body["value"].take() {
+                    Value::Array(rows) => Ok(rows),
+                    _ => Err(self.fault(
+                        &self.ask_of(cmdlet),
+                        FaultClass::Transient,
+                        "the answer is no list; it is read again",
+                    )),
+                },
+                Err(fault) if fault.code.as_deref() == Some(ALREADY_CODE) => Ok(Vec::new()),
+                Err(fault) => Err(fault),
+            });
         }
         answers
     }
@@ -163,6 +245,23 @@ impl Api {
             Err(fault) if fault.class == FaultClass::Absent => Ok(None),
             Err(fault) => Err(fault),
         }
+    }
+}
+
+/// How long to wait before it is asked again, if the fault passes by itself.
+fn pause_ms(fault: &Fault) -> Option<i64> {
+    match fault.class {
+        FaultClass::Throttled { retry_after_ms } => Some(retry_after_ms.unwrap_or(PAUSE_MS)),
+        FaultClass::Transient => Some(PAUSE_MS),
+        _ => None,
+    }
+}
+
+/// The fault that wants the longer pause.
+fn longer(met: Option<Fault>, fault: Fault) -> Option<Fault> {
+    match met {
+        Some(met) if pause_ms(&met) >= pause_ms(&fault) => Some(met),
+        _ => Some(fault),
     }
 }
 
@@ -207,6 +306,11 @@ const SENTENCES: &[(&str, FaultClass, &str)] = &[
         "is a shared mailbox",
         FaultClass::Blocked,
         "a shared mailbox can no longer do this",
+    ),
+    (
+        "matches multiple entries",
+        FaultClass::Blocked,
+        "several recipients bear the name that the entry shows; take it off by hand, by the right one's address",
     ),
     (
         "not supported by the device",
@@ -372,6 +476,11 @@ mod tests {
             (
                 "ACLException",
                 "Can't remove the access control entry on the object \"canary\" because the ACE doesn't exist on the object.",
+                Absent,
+            ),
+            (
+                "UserNotFoundInPermissionEntryException",
+                "There is no existing permission entry found for user: canary.",
                 Absent,
             ),
             (

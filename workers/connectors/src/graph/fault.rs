@@ -48,6 +48,30 @@ pub(crate) struct Refusal {
 /// The code of a fault that says that what was to be added is there already.
 pub(crate) const ALREADY_THERE: &str = "AlreadyThere";
 
+/// The code by which the vendor says that the tenant has no licence (Entra ID
+/// P2) for roles that are held only when they are activated.
+pub(crate) const NOT_LICENSED: &str = "AadPremiumLicenseRequired";
+
+/// The codes that decide whatever the status is: the vendor is not known to
+/// send them always with the same one.
+const CODES: &[(&str, FaultClass, &str)] = &[
+    (
+        NOT_LICENSED,
+        FaultClass::Unsupported,
+        "the tenant has no licence for this interface",
+    ),
+    (
+        "RoleAssignmentDoesNotExist",
+        FaultClass::Absent,
+        "the account does not hold the role",
+    ),
+    (
+        "PendingRoleAssignmentRequest",
+        FaultClass::Transient,
+        "the vendor still works on an earlier request about the same role; it is tried again",
+    ),
+];
+
 /// Longest error code that is kept.
 const CODE_MAX_CHARS: usize = 80;
 
@@ -187,6 +211,13 @@ pub(crate) fn of_answer(
         };
     }
     let code = clean_code(code_text);
+    if let Some((_, class, detail)) = CODES.iter().find(|(known, ..)| *known == code_text) {
+        return Refusal {
+            class: *class,
+            code,
+            detail: (*detail).to_owned(),
+        };
+    }
     if matches!(status.as_u16(), 400 | 403 | 404 | 409 | 422)
         && let Some((class, detail)) = by_sentence(&sentence)
     {
@@ -386,6 +417,10 @@ mod tests {
                 None,
                 Blocked,
             ),
+            (400, NOT_LICENSED, "", Read, Some(true), Unsupported),
+            (400, "RoleAssignmentDoesNotExist", "", Write, None, Absent),
+            (404, "RoleAssignmentDoesNotExist", "", Write, None, Absent),
+            (400, "PendingRoleAssignmentRequest", "", Write, None, Transient),
             (400, "Request_BadRequest", "nonsense", Write, None, Rejected),
             (302, "", "", Read, None, Rejected),
         ];

@@ -27,6 +27,8 @@ pub(super) const SWITCHES: &[(Protocol, &[&str])] = &[
 const OWN_RULES: &[&str] = &["Junk E-mail Rule", "Microsoft.Exchange.OOF."];
 /// The entry that every mailbox has for its owner.
 const SELF: &str = "NT AUTHORITY\\SELF";
+/// The entries of every calendar that stand for nobody in particular.
+const NOBODY: &[&str] = &["Default", "Anonymous"];
 /// The version of ActiveSync since which an account alone can be wiped.
 const ACCOUNT_WIPE_SINCE: (u32, u32) = (16, 1);
 
@@ -91,6 +93,7 @@ impl Api {
                     enabled: flag_in(&row["Enabled"]).unwrap_or(true),
                     hidden: !shown.contains(&id),
                     sends_on,
+                    original: row.clone(),
                     id,
                 })
             })
@@ -124,11 +127,15 @@ impl Api {
                 .map(|name| (DelegationRight::SendOnBehalf, name)),
         );
         held.retain(|(_, name)| !name.eq_ignore_ascii_case(SELF));
-        let names: BTreeSet<String> = held
+        let mut names: BTreeSet<String> = held
             .iter()
             .map(|(_, n)| n.clone())
             .filter(|n| n.contains('@'))
             .collect();
+        // A calendar's entries bear the names that address lists show.
+        let on_calendar = self.calendar_holders(call, id).await?;
+        names.extend(on_calendar.iter().filter(|n| !is_guid(n)).cloned());
+        held.extend(on_calendar.into_iter().map(|name| (DelegationRight::Calendar, name)));
         let accounts = self.accounts_named(call, &names).await?;
         Ok(sorted(held.into_iter().map(|(right, name)| Delegation {
             direction: Direction::ToOther,
@@ -138,6 +145,46 @@ impl Api {
         })))
     }
 
+    /// Who may see or change the calendar, as Exchange names him.
+    async fn calendar_holders(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<String>> {
+        let Some(calendar) = self.calendar(call, id).await? else {
+            return Ok(Vec::new());
+        };
+        let rows = self
+            .invoke(call, Cmdlet::about("Get-MailboxFolderPermission", &calendar))
+            .await?;
+        let mut holders = Vec::new();
+        for row in rows.iter().filter(|r| opens(r)) {
+            match holder(row) {
+                Some(name) if NOBODY.iter().any(|n| name.eq_ignore_ascii_case(n)) => {}
+                Some(name) => holders.push(name),
+                None => {
+                    return Err(self.fault_in(
+                        "Get-MailboxFolderPermission",
+                        FaultClass::Unsupported,
+                        "an entry of the calendar does not say whose it is in a way that this version reads; look at it by hand",
+                    ));
+                }
+            }
+        }
+        Ok(holders)
+    }
+
+    /// The main calendar as Exchange's commands name it; none when the mailbox
+    /// has none.
+    async fn calendar(&self, call: &mut Call, mailbox: &ObjectId) -> Answer<Option<String>> {
+        let find = Cmdlet::about("Get-MailboxFolderStatistics", &mailbox.0).with("FolderScope", "Calendar");
+        let rows = self.invoke(call, find).await?;
+        Ok(calendar_in(mailbox, &rows))
+    }
+
+    /// What the account holds on others' mailboxes. Full access can only be
+    /// found by looking at every mailbox of the tenant, ten in a request.
+    ///
+    /// Others' calendars are not looked at: Exchange has no search for whom
+    /// they are shared with, and two commands for every mailbox at every look
+    /// are more than a tenant's throttling bears. What is shared with him there
+    /// opens nothing to an account that cannot sign in.
     pub(super) async fn delegations_from(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
         let mailboxes = self
             .invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", "Unlimited"))
@@ -201,14 +248,8 @@ impl Api {
             .map(|(other, _)| Cmdlet::about("Get-MailboxPermission", &other.0).with("User", id.0.as_str()))
             .collect();
         for ((other, row), answer) in others.iter().zip(self.invoke_all(call, asks).await) {
-            match answer {
-                Ok(rows) if rows.iter().any(|r| grants(r, "FullAccess")) => {
-                    found.push(held_on(DelegationRight::FullAccess, other, row));
-                }
-                Ok(_) => {}
-                // It went between the list and the look.
-                Err(fault) if fault.class == FaultClass::Absent => {}
-                Err(fault) => return Err(fault),
+            if unless_gone(answer)?.is_some_and(|rows| rows.iter().any(|r| grants(r, "FullAccess"))) {
+                found.push(held_on(DelegationRight::FullAccess, other, row));
             }
         }
         Ok(sorted(found.into_iter()))
@@ -259,20 +300,52 @@ impl Api {
                 .with("Mailbox", id.0.as_str())
                 .with("AlwaysDeleteOutlookRulesBlob", true)
                 .with("Confirm", false),
-            Attached::Delegation(delegation) => match removal(id, delegation) {
+            Attached::Delegation(delegation) => match self.end_of(call, id, delegation).await? {
                 Some(cmdlet) => cmdlet,
-                None => {
-                    return Err(self.fault_in(
-                        "Remove-MailboxPermission",
-                        FaultClass::Rejected,
-                        "the delegation does not say on which mailbox it is",
-                    ));
-                }
+                None => return Ok(()),
             },
             Attached::MobileDevice(device) => Cmdlet::about("Remove-MobileDevice", &device.id).with("Confirm", false),
             Attached::Meeting(meeting) => return self.cancel_meeting(call, id, meeting).await,
         };
         gone_is_fine(self.invoke(call, cmdlet).await.map(|_| ()))
+    }
+
+    /// The command that ends a delegation: on the mailbox that it is on, for him
+    /// who holds it. None when it ended with the calendar that it was on.
+    async fn end_of(&self, call: &mut Call, subject: &ObjectId, d: &Delegation) -> Answer<Option<Cmdlet>> {
+        let other = d.other.as_ref().map_or(d.other_name.as_str(), |id| id.0.as_str());
+        let ends = match (d.direction, &d.other) {
+            (Direction::ToOther, _) => Some((subject, other)),
+            (Direction::FromOther, Some(owner)) => Some((owner, subject.0.as_str())),
+            (Direction::FromOther, None) => None,
+        };
+        let Some((mailbox, holder)) = ends else {
+            return Err(self.fault_in(
+                "Remove-MailboxPermission",
+                FaultClass::Rejected,
+                "the delegation does not say on which mailbox it is",
+            ));
+        };
+        Ok(Some(match d.right {
+            DelegationRight::FullAccess => Cmdlet::about("Remove-MailboxPermission", &mailbox.0)
+                .with("User", holder)
+                .with("AccessRights", json!(["FullAccess"]))
+                .with("InheritanceType", "All")
+                .with("Confirm", false),
+            DelegationRight::SendAs => Cmdlet::about("Remove-RecipientPermission", &mailbox.0)
+                .with("Trustee", holder)
+                .with("AccessRights", json!(["SendAs"]))
+                .with("Confirm", false),
+            DelegationRight::SendOnBehalf => {
+                Cmdlet::about("Set-Mailbox", &mailbox.0).changing("GrantSendOnBehalfTo", "remove", holder)
+            }
+            DelegationRight::Calendar => match self.calendar(call, mailbox).await? {
+                Some(calendar) => Cmdlet::about("Remove-MailboxFolderPermission", &calendar)
+                    .with("User", holder)
+                    .with("Confirm", false),
+                None => return Ok(None),
+            },
+        }))
     }
 }
 
@@ -300,28 +373,37 @@ fn sorted(found: impl Iterator<Item = Delegation>) -> Vec<Attached> {
     found.into_iter().map(Attached::Delegation).collect()
 }
 
-/// The command that ends a delegation: on the mailbox that it is on, for him
-/// who holds it.
-fn removal(subject: &ObjectId, d: &Delegation) -> Option<Cmdlet> {
-    let other = d.other.as_ref().map_or(d.other_name.as_str(), |id| id.0.as_str());
-    let (mailbox, holder) = match d.direction {
-        Direction::ToOther => (subject.0.as_str(), other),
-        Direction::FromOther => (d.other.as_ref()?.0.as_str(), subject.0.as_str()),
-    };
-    Some(match d.right {
-        DelegationRight::FullAccess => Cmdlet::about("Remove-MailboxPermission", mailbox)
-            .with("User", holder)
-            .with("AccessRights", json!(["FullAccess"]))
-            .with("InheritanceType", "All")
-            .with("Confirm", false),
-        DelegationRight::SendAs => Cmdlet::about("Remove-RecipientPermission", mailbox)
-            .with("Trustee", holder)
-            .with("AccessRights", json!(["SendAs"]))
-            .with("Confirm", false),
-        DelegationRight::SendOnBehalf => {
-            Cmdlet::about("Set-Mailbox", mailbox).changing("GrantSendOnBehalfTo", "remove", holder)
-        }
-    })
+/// The rows of an answer; none when the mailbox went between the list and the look.
+fn unless_gone(answer: Answer<Vec<Value>>) -> Answer<Option<Vec<Value>>> {
+    match answer {
+        Ok(rows) => Ok(Some(rows)),
+        Err(fault) if fault.class == FaultClass::Absent => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The main calendar among them, as commands about a folder name it. Its name is
+/// in the owner's language; its type is not.
+fn calendar_in(mailbox: &ObjectId, rows: &[Value]) -> Option<String> {
+    let row = rows.iter().find(|r| r["FolderType"] == "Calendar")?;
+    let path = text_in(&row["FolderPath"]).or_else(|| Some(format!("/{}", row["Name"].as_str()?)))?;
+    Some(format!("{}:{}", mailbox.0, path.replace('/', "\\")))
+}
+
+/// Whether a folder's entry gives any right.
+fn opens(row: &Value) -> bool {
+    texts_in(&row["AccessRights"])
+        .iter()
+        .any(|r| !r.eq_ignore_ascii_case("None"))
+}
+
+/// Whose a folder's entry is: the name that is shown, or the account when Exchange
+/// writes out what it knows of him.
+fn holder(row: &Value) -> Option<String> {
+    let user = &row["User"];
+    text_in(user)
+        .or_else(|| text_in(&user["RecipientPrincipal"]["ExternalDirectoryObjectId"]))
+        .or_else(|| text_in(&user["DisplayName"]))
 }
 
 fn can_wipe_account(row: &Value) -> bool {

@@ -52,8 +52,23 @@ impl Api {
     }
 }
 
-/// What Exchange's row says about holds. Entries with a minus are exclusions.
-fn holds(row: &Value) -> Holds {
+/// How long a hold lasts, in whole days: `30.00:00:00`, or `Unlimited`, which
+/// is also what none says. Of what is neither there is no answer.
+fn hold_days(duration: &Value) -> Option<Option<i64>> {
+    let Some(text) = text_in(duration) else {
+        return duration.is_null().then_some(None);
+    };
+    if text.eq_ignore_ascii_case("unlimited") {
+        return Some(None);
+    }
+    // Below a day there is no dot before the hours.
+    let days = text.split_once(':')?.0.split_once('.').map_or("0", |(days, _)| days);
+    days.parse().ok().map(Some)
+}
+
+/// What Exchange's row says about holds; none when it cannot be read. Entries
+/// with a minus are exclusions.
+fn holds(row: &Value) -> Option<Holds> {
     let mut others: Vec<String> = texts_in(&row["InPlaceHolds"])
         .into_iter()
         .filter(|h| !h.starts_with('-'))
@@ -67,10 +82,17 @@ fn holds(row: &Value) -> Holds {
             others.push(flag.to_owned());
         }
     }
-    Holds {
-        litigation: flag_in(&row["LitigationHoldEnabled"]).unwrap_or(false),
+    let litigation = flag_in(&row["LitigationHoldEnabled"]).unwrap_or(false);
+    let litigation_days = if litigation {
+        hold_days(&row["LitigationHoldDuration"])?
+    } else {
+        None
+    };
+    Some(Holds {
+        litigation,
+        litigation_days,
         others,
-    }
+    })
 }
 
 #[async_trait]
@@ -79,9 +101,10 @@ impl Mailboxes for GraphConnector {
         let Some(row) = self.api.mailbox_row(call, id).await? else {
             return Ok(None);
         };
-        let (Some(mailbox_id), Some(recipient_type)) = (
+        let (Some(mailbox_id), Some(recipient_type), Some(holds)) = (
             text_in(&row["ExchangeGuid"]).or_else(|| text_in(&row["Guid"])),
             text_in(&row["RecipientTypeDetails"]),
+            holds(&row),
         ) else {
             return Err(self.api.fault_in(
                 "Get-Mailbox",
@@ -94,7 +117,7 @@ impl Mailboxes for GraphConnector {
             recipient_type,
             hidden: flag_in(&row["HiddenFromAddressListsEnabled"]).unwrap_or(false),
             forwarding: self.api.forwarding(call, &row).await?,
-            holds: holds(&row),
+            holds,
             archive: text_in(&row["ArchiveStatus"]).is_some_and(|s| s != "None"),
             synced: flag_in(&row["IsDirSynced"]).unwrap_or(false),
         }))
@@ -154,7 +177,10 @@ impl Mailboxes for GraphConnector {
         let set = || Cmdlet::about("Set-Mailbox", &id.0);
         let cmdlet = match change {
             MailboxChange::BlockProtocols => block_protocols(id),
-            MailboxChange::Hold { days: None } => set().with("LitigationHoldEnabled", true),
+            // Said also when none is wanted: a shorter one may be there.
+            MailboxChange::Hold { days: None } => set()
+                .with("LitigationHoldEnabled", true)
+                .with("LitigationHoldDuration", "Unlimited"),
             MailboxChange::Hold { days: Some(days) } => set()
                 .with("LitigationHoldEnabled", true)
                 .with("LitigationHoldDuration", format!("{days}.00:00:00")),
@@ -229,4 +255,23 @@ fn block_protocols(id: &ObjectId) -> Cmdlet {
         }
     }
     cmdlet.with("SmtpClientAuthenticationDisabled", true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holds_duration_is_read_in_days_or_not_at_all() {
+        for (said, days) in [
+            (json!("Unlimited"), Some(None)),
+            (json!(null), Some(None)),
+            (json!("365.00:00:00"), Some(Some(365))),
+            (json!("12:00:00"), Some(Some(0))),
+            (json!("for long"), None),
+            (json!(30), None),
+        ] {
+            assert_eq!(hold_days(&said), days, "{said}");
+        }
+    }
 }

@@ -7,7 +7,8 @@ use super::api::{Api, Ask};
 use super::groups::gone_is_fine;
 use super::path::Path;
 use super::permission::{READ_CALENDARS, WRITE_CALENDARS};
-use super::read::{id_in, text_in, time_in};
+use super::read::{id_in, text_in, time_in, time_ms};
+use super::recurrence::last_day;
 use crate::{Answer, Attached, Call, Meeting};
 use offboard_domain::{Digest, FaultClass, ObjectId};
 use serde_json::{Map, Value, json};
@@ -159,19 +160,14 @@ fn is_theirs(event: &Value, now_ms: i64) -> bool {
 }
 
 fn is_to_come(event: &Value, now_ms: i64) -> bool {
-    let range = &event["recurrence"]["range"];
-    match range["type"].as_str() {
-        // A counted series says no end; better one too many than one too few.
-        Some("noEnd" | "numbered") => true,
-        Some(_) => match range["endDate"]
-            .as_str()
-            .and_then(|d| super::read::time_ms(&format!("{d}T23:59:59")))
-        {
-            Some(end_ms) => end_ms >= now_ms,
-            None => true,
-        },
-        None => time_in(&event["end"]["dateTime"]).is_none_or(|end_ms| end_ms >= now_ms),
-    }
+    let recurrence = &event["recurrence"];
+    let last_ms = if recurrence["range"]["type"].is_string() {
+        last_day(recurrence).and_then(|day| time_ms(&format!("{day}T23:59:59")))
+    } else {
+        time_in(&event["end"]["dateTime"])
+    };
+    // No end, or none that can be read: better one too many than one too few.
+    last_ms.is_none_or(|last_ms| last_ms >= now_ms)
 }
 
 fn meeting(event: &Value) -> Option<Meeting> {
@@ -203,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_is_still_to_come() {
-        let now = super::super::read::time_ms("2026-11-22T12:00:00Z").unwrap();
+        let now = time_ms("2026-11-22T12:00:00Z").unwrap();
         let single = |end: &str| json!({"end": {"dateTime": end, "timeZone": "UTC"}});
         assert!(is_to_come(&single("2026-11-22T13:00:00.0000000"), now));
         assert!(!is_to_come(&single("2026-11-22T11:00:00.0000000"), now));
@@ -220,5 +216,14 @@ mod tests {
             &series(json!({"type": "endDate", "endDate": "2026-11-21"})),
             now
         ));
+        let counted = |count: i64| {
+            json!({"end": {"dateTime": "2026-11-01T10:00:00"}, "recurrence": {
+                "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["sunday"]},
+                "range": {"type": "numbered", "startDate": "2026-11-01", "numberOfOccurrences": count},
+            }})
+        };
+        assert!(is_to_come(&counted(4), now), "its last is on the 22nd");
+        assert!(!is_to_come(&counted(3), now), "its last was on the 15th");
+        assert!(is_to_come(&counted(0), now), "unreadable");
     }
 }

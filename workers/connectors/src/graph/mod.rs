@@ -32,10 +32,12 @@ mod meetings;
 mod path;
 mod permission;
 mod read;
+mod recurrence;
 mod settings;
 mod token;
 
 pub use http::{CarriedAnswer, CarriedRequest, Carrier, HttpClient};
+pub use permission::least_permissions;
 pub use reqwest::Url;
 pub use settings::{Credential, Endpoints, GraphSettings, OpenError};
 pub use token::thumbprint;

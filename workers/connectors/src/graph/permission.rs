@@ -65,6 +65,17 @@ pub(crate) const READ_ROLES: Need = graph(&[
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 ]);
+pub(crate) const READ_ELIGIBLE_ROLES: Need = graph(&[
+    "RoleEligibilitySchedule.Read.Directory",
+    "RoleManagement.Read.Directory",
+    "RoleManagement.Read.All",
+    "RoleEligibilitySchedule.ReadWrite.Directory",
+    "RoleManagement.ReadWrite.Directory",
+]);
+pub(crate) const WRITE_ELIGIBLE_ROLES: Need = graph(&[
+    "RoleEligibilitySchedule.ReadWrite.Directory",
+    "RoleManagement.ReadWrite.Directory",
+]);
 pub(crate) const WRITE_ROLES: Need = graph(&["RoleManagement.ReadWrite.Directory"]);
 pub(crate) const READ_METHODS: Need = graph(&[
     "UserAuthenticationMethod.Read.All",
@@ -158,14 +169,27 @@ pub(crate) const SITES: Need = Need {
     any: &["Sites.FullControl.All"],
 };
 
+/// To find SharePoint's own address; no kind needs it, only the check.
+pub(crate) const READ_SITES: Need = graph(&["Sites.Read.All", "Sites.ReadWrite.All", "Sites.FullControl.All"]);
+
+/// The least application permissions with which a kind can be done: the name of
+/// the interface that each is granted on, and the permission's. Empty for what
+/// this vendor does not serve.
+#[must_use]
+pub fn least_permissions(kind: Kind) -> Vec<(&'static str, &'static str)> {
+    let all = needs(kind).unwrap_or_default().iter();
+    all.filter_map(|need| Some((need.api.name(), *need.any.first()?)))
+        .collect()
+}
+
 /// What the primitives of a kind ask for. Exhaustive over the kinds: a new one
 /// does not compile until it is said whether this vendor serves it.
 /// `None`: this vendor does not.
 pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
     const MAILBOX: &[Need] = &[EXCHANGE];
     Some(match kind {
-        Kind::Resolve => &[READ_USERS, READ_GROUPS, READ_ROLES],
-        Kind::SnapshotAccess => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_METHODS],
+        Kind::Resolve => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES],
+        Kind::SnapshotAccess => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES, READ_METHODS],
         Kind::SnapshotDirectory => &[
             READ_USERS,
             READ_GROUPS,
@@ -174,34 +198,54 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             READ_LICENCES,
             READ_POOL,
         ],
-        Kind::RemoveDirectoryRoles => &[READ_ROLES, READ_GROUPS, WRITE_ROLES],
+        Kind::RemoveDirectoryRoles => &[
+            READ_ROLES,
+            READ_ELIGIBLE_ROLES,
+            READ_GROUPS,
+            WRITE_ROLES,
+            WRITE_ELIGIBLE_ROLES,
+        ],
         Kind::DisableSignIn => &[READ_USERS, DISABLE],
         Kind::ResetPassword => &[READ_USERS, PASSWORD],
         Kind::RevokeSessions | Kind::RevokeSessionsAgain => &[READ_USERS, REVOKE],
         Kind::RemoveAuthMethods => &[READ_METHODS, WRITE_METHODS],
         Kind::RemoveOauthGrants => &[READ_GRANTS, WRITE_GRANTS],
         Kind::RemoveAppRoles => &[READ_APP_ROLES, WRITE_APP_ROLES],
-        Kind::HandOverGroups | Kind::RemoveGroupOwnerships => &[READ_GROUPS, READ_USERS, WRITE_OWNERS],
-        Kind::RemoveGroupMemberships => &[READ_GROUPS, WRITE_MEMBERS, EXCHANGE],
-        Kind::SnapshotMailbox => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_CALENDARS, READ_USERS],
+        // Exchange has the owners of its own groups.
+        Kind::HandOverGroups => &[READ_GROUPS, READ_USERS, WRITE_OWNERS, EXCHANGE],
+        // A group that can hold roles is changed as roles are.
+        Kind::RemoveGroupOwnerships => &[READ_GROUPS, READ_USERS, WRITE_OWNERS, WRITE_ROLES, EXCHANGE],
+        Kind::RemoveGroupMemberships => &[READ_GROUPS, WRITE_MEMBERS, WRITE_ROLES, EXCHANGE],
+        Kind::SnapshotMailbox => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_USERS],
         Kind::BlockProtocols
         | Kind::HoldMailbox
         | Kind::HideFromAddressLists
+        | Kind::SetForwarding
         | Kind::RemoveInboxRules
         | Kind::RemoveMobilePartnerships => MAILBOX,
         Kind::SetAutomaticReply => &[EXCHANGE, READ_MAILBOX_SETTINGS, WRITE_MAILBOX_SETTINGS],
-        Kind::SetForwarding | Kind::RemoveDelegations | Kind::GrantSuccessorMailbox => &[EXCHANGE, READ_USERS],
-        Kind::HandOverMeetings | Kind::CancelMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS, READ_USERS],
-        Kind::ConvertToShared => &[EXCHANGE, READ_MAILBOX_SETTINGS],
+        Kind::RemoveDelegations | Kind::GrantSuccessorMailbox => &[EXCHANGE, READ_USERS],
+        Kind::HandOverMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS, READ_USERS],
+        Kind::CancelMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS],
+        // Whether the account has a licence that keeps a held mailbox.
+        Kind::ConvertToShared => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_LICENCES],
         Kind::HandOverOneDrive => &[READ_DRIVES, READ_USERS, SITES],
-        Kind::DiscoverDevices => &[READ_MANAGED, READ_DEVICES, READ_USERS],
+        Kind::DiscoverDevices => &[READ_MANAGED, READ_DEVICES, READ_USERS, READ_AUTOPILOT],
         Kind::EscrowRecoveryKeys => &[READ_DEVICES, READ_BITLOCKER, READ_LAPS],
         Kind::RetireDevice | Kind::WipeDevice => &[READ_MANAGED, ORDER_MANAGED],
         Kind::UnassignAutopilot => &[READ_AUTOPILOT, WRITE_AUTOPILOT],
-        Kind::DisableDeviceObject => &[READ_DEVICES, WRITE_DEVICES],
-        Kind::ReleaseGroupLicenses => &[READ_GROUPS, READ_LICENCES, WRITE_MEMBERS],
-        Kind::ReleaseDirectLicenses => &[READ_LICENCES, WRITE_LICENCES],
-        Kind::ProvePool => &[READ_LICENCES, READ_POOL],
+        Kind::DisableDeviceObject => &[READ_DEVICES, READ_MANAGED, WRITE_DEVICES],
+        // Exchange says what the mailbox needs a licence for.
+        Kind::ReleaseGroupLicenses => &[
+            READ_GROUPS,
+            READ_LICENCES,
+            WRITE_MEMBERS,
+            WRITE_ROLES,
+            WRITE_LICENCES,
+            EXCHANGE,
+        ],
+        Kind::ReleaseDirectLicenses => &[READ_LICENCES, WRITE_LICENCES, EXCHANGE],
+        Kind::ProvePool => &[READ_LICENCES, READ_POOL, EXCHANGE],
         // The closing rounds read what the kinds above read.
         Kind::ObserveIdentity
         | Kind::ObserveMailbox

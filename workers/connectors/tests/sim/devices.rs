@@ -1,8 +1,8 @@
 //! Devices.
 
-use crate::stage::{Stage, id};
-use offboard_connectors::{DeviceAction, Owner, RecoveryKeySort};
-use offboard_domain::FaultClass;
+use crate::stage::{Stage, T0, id};
+use offboard_connectors::{Call, DeviceAction, DeviceRef, Owner, RecoveryKeySort};
+use offboard_domain::{FaultClass, ObjectId};
 use offboard_sim::world::Effect;
 
 const WIPE: DeviceAction = DeviceAction::Wipe { keep_enrollment: false };
@@ -110,10 +110,52 @@ async fn a_personal_device_is_retired_its_object_disabled_and_autopilot_forgets(
     assert!(!s.devices().object(&mut call, company).await.unwrap().unwrap().enabled);
     assert!(s.devices().object(&mut call, personal).await.unwrap().unwrap().enabled);
     // By the device's own id when the object's is not known.
-    let unnamed = offboard_connectors::DeviceRef {
+    let unnamed = DeviceRef {
         object: None,
         ..company.clone()
     };
     assert!(!s.devices().object(&mut call, &unnamed).await.unwrap().unwrap().enabled);
     assert!(s.effects().iter().all(|(_, subject, _)| *subject == who.0));
+}
+
+#[tokio::test]
+async fn whoever_joined_a_colleagues_device_does_not_use_it() {
+    let s = Stage::kind().await;
+    let technician = id(&s.cast.plain);
+    let colleague = id(&s.cast.devices);
+    let mut call = s.writing();
+    let his = s.devices().of(&mut call, &colleague).await.unwrap();
+    let laptop = his.iter().find(|d| d.owner == Owner::Company).unwrap().at.clone();
+    let object = laptop.object.clone().unwrap();
+    s.arrange(|t| t.devices.edit(&object.0, T0).unwrap().user = technician.0.clone());
+
+    // The directory lists it with the technician, the management with the colleague.
+    let listed = s.devices().of(&mut call, &technician).await.unwrap();
+    let joined = listed.iter().find(|d| d.at.object.as_ref() == Some(&object)).unwrap();
+    assert!(!joined.is_managed);
+    let ask = async |call: &mut Call, at: &DeviceRef, who: &ObjectId| {
+        s.devices().used_by_another(call, at, who).await.unwrap()
+    };
+    assert!(ask(&mut call, &joined.at, &technician).await);
+    assert!(!ask(&mut call, &laptop, &colleague).await);
+
+    // Without a record of the management, whoever else is registered counts.
+    s.arrange(|t| drop(t.managed_devices.remove(&laptop.managed.as_ref().unwrap().0, T0)));
+    assert!(!ask(&mut call, &joined.at, &technician).await);
+    s.arrange(|t| {
+        let row = t.devices.edit(&object.0, T0).unwrap();
+        row.more_users.insert(colleague.0.clone());
+    });
+    assert!(ask(&mut call, &joined.at, &technician).await);
+    s.arrange(|t| {
+        let row = t.devices.edit(&object.0, T0).unwrap();
+        row.more_users.clear();
+        row.more_owners.insert(colleague.0.clone());
+    });
+    assert!(ask(&mut call, &joined.at, &technician).await);
+    // One that the management had as his stays his: who joined it for him is registered too.
+    assert!(!ask(&mut call, &laptop, &colleague).await);
+    // Gone since: nobody is registered on it.
+    s.arrange(|t| drop(t.devices.remove(&object.0, T0)));
+    assert!(!ask(&mut call, &joined.at, &technician).await);
 }

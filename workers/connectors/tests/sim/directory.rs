@@ -1,10 +1,13 @@
 //! Accounts, roles, methods, grants, groups.
 
 use crate::stage::{Stage, id};
-use offboard_connectors::{AccountChange, Found, GroupNature, Held, Holding, Removable, RoleOrigin};
+use offboard_connectors::{AccountChange, ELIGIBLE_ROLES, Found, GroupNature, Held, Holding, Removable, RoleOrigin};
 use offboard_domain::FaultClass;
 use offboard_domain::departure::PersonRef;
+use offboard_sim::population::ADMIN_APP;
 use offboard_sim::world::Effect;
+use offboard_sim::world::catalogue::EXCHANGE_ADMINISTRATOR;
+use offboard_sim::world::model::RoleAssignment;
 use std::collections::BTreeSet;
 
 #[tokio::test]
@@ -95,18 +98,11 @@ async fn the_burst_works_on_a_privileged_person_only_once_his_roles_are_gone() {
         "the target is protected, our permission is there: {fault}"
     );
     let roles = s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap();
-    let direct = roles
-        .iter()
-        .filter(|r| {
-            matches!(
-                r,
-                Held::Role {
-                    origin: RoleOrigin::Direct,
-                    ..
-                }
-            )
-        })
-        .count();
+    let direct = |eligible: bool| {
+        let role =
+            |r: &&Held| matches!(r, Held::Role { origin: RoleOrigin::Direct, eligible: e, .. } if *e == eligible);
+        roles.iter().filter(role).count()
+    };
     let through = roles
         .iter()
         .filter(|r| {
@@ -120,7 +116,7 @@ async fn the_burst_works_on_a_privileged_person_only_once_his_roles_are_gone() {
             )
         })
         .count();
-    assert_eq!((direct, through), (2, 1));
+    assert_eq!((direct(false), direct(true), through), (2, 1, 1));
     for answer in s.directory().remove_all(&mut call, &who, &roles).await {
         answer.unwrap();
     }
@@ -153,6 +149,143 @@ async fn the_burst_works_on_a_privileged_person_only_once_his_roles_are_gone() {
     }
     let touched: BTreeSet<String> = s.effects().into_iter().map(|(_, subject, _)| subject).collect();
     assert_eq!(touched, BTreeSet::from([who.0.clone()]), "nobody else was touched");
+}
+
+/// Belief: `roleEligibilitySchedules` lists them by principal, and `adminRemove`
+/// takes each.
+#[tokio::test]
+async fn a_role_that_could_be_activated_is_read_and_taken_from_him_and_with_his_groups() {
+    let s = Stage::kind().await;
+    let (who, plain) = (id(&s.cast.privileged), id(&s.cast.plain));
+    let mut call = s.writing();
+    let group = s
+        .directory()
+        .holdings(&mut call, &who, Holding::Memberships)
+        .await
+        .unwrap()
+        .into_iter()
+        .find_map(|h| h.group().filter(|g| g.role_assignable).map(|g| g.id.clone()))
+        .unwrap();
+    s.arrange(|t| {
+        let role = |id: &str, principal: &str| RoleAssignment {
+            id: id.into(),
+            principal: principal.into(),
+            role: EXCHANGE_ADMINISTRATOR.into(),
+        };
+        t.eligible_roles.found("of-group", role("of-group", &group.0));
+        t.eligible_roles.found("of-plain", role("of-plain", &plain.0));
+    });
+    let roles = s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap();
+    let eligible: Vec<(&RoleOrigin, bool, bool)> = roles
+        .iter()
+        .filter_map(|r| match r {
+            Held::Role {
+                origin,
+                eligible: true,
+                administrator,
+                last_administrator,
+                ..
+            } => Some((origin, *administrator, *last_administrator)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        eligible,
+        [
+            (&RoleOrigin::Direct, true, false),
+            (&RoleOrigin::Member(group.clone()), false, false)
+        ],
+        "the highest role, though nobody administers by it yet"
+    );
+    for _twice in 0..2 {
+        for answer in s.directory().remove_all(&mut call, &who, &roles).await {
+            answer.unwrap();
+        }
+    }
+    assert_eq!(
+        s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap(),
+        []
+    );
+    assert_eq!(call.take_unlicensed(), BTreeSet::new());
+    let effects = s.effects();
+    let count = |effect| effects.iter().filter(|(e, ..)| *e == effect).count();
+    assert_eq!(
+        (count(Effect::EligibleRoleRemoved), count(Effect::MemberRemoved)),
+        (1, 1)
+    );
+    assert!(
+        s.truth(|t| t.eligible_roles.get("of-group").is_some() && t.eligible_roles.get("of-plain").is_some()),
+        "the group's own and another's stay"
+    );
+    assert!(effects.iter().all(|(_, subject, _)| *subject == who.0));
+}
+
+/// Belief: 400 `AadPremiumLicenseRequired` says that the tenant cannot have any.
+#[tokio::test]
+async fn a_tenant_without_the_licence_has_no_eligible_roles_and_that_is_no_fault() {
+    let s = Stage::kind().await;
+    s.arrange(|t| t.eligible_roles_licensed = false);
+    let who = id(&s.cast.privileged);
+    let mut call = s.writing();
+    let roles = s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap();
+    assert_eq!(roles.len(), 3);
+    assert!(roles.iter().all(|r| matches!(r, Held::Role { eligible: false, .. })));
+    assert_eq!(call.take_unlicensed(), BTreeSet::from([ELIGIBLE_ROLES]));
+    assert_eq!(call.take_unlicensed(), BTreeSet::new(), "said once for each reading");
+}
+
+#[tokio::test]
+async fn who_may_not_read_eligible_roles_is_told_which_permission_is_missing() {
+    let s = Stage::kind().await;
+    s.arrange(|t| {
+        let app = t.apps.get_mut(ADMIN_APP).unwrap();
+        app.graph_roles.remove("RoleManagement.ReadWrite.Directory");
+    });
+    let fault = s
+        .directory()
+        .holdings(&mut s.reading(), &id(&s.cast.privileged), Holding::Roles)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.class, FaultClass::Denied);
+    assert!(
+        fault.detail.contains("RoleEligibilitySchedule.Read.Directory"),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
+async fn who_could_only_become_administrator_is_not_the_last_one() {
+    let s = Stage::kind().await;
+    s.arrange(|t| {
+        for admin in [&s.cast.chief, &s.cast.break_glass, &s.cast.administrator] {
+            t.people.edit_silently(admin).unwrap().account_enabled = false;
+        }
+    });
+    let roles = s
+        .directory()
+        .holdings(&mut s.reading(), &id(&s.cast.privileged), Holding::Roles)
+        .await
+        .unwrap();
+    let says = |r: &Held| {
+        matches!(
+            r,
+            Held::Role {
+                administrator: true,
+                eligible: true,
+                ..
+            }
+        )
+    };
+    let last = |r: &Held| {
+        matches!(
+            r,
+            Held::Role {
+                last_administrator: true,
+                ..
+            }
+        )
+    };
+    assert!(roles.iter().any(says) && !roles.iter().any(last), "{roles:?}");
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! Mailboxes and what hangs on them.
 
-use crate::stage::{Stage, id};
+use crate::stage::{Stage, T0, id};
 use offboard_connectors::{
-    Attached, Attachment, AutomaticReply, Direction, ForwardTo, Forwarding, MailboxChange, MailboxRight, MobileWipe,
+    Attached, Attachment, AutomaticReply, Call, DelegationRight, Direction, ForwardTo, Forwarding, MailboxChange,
+    MailboxRight, MobileWipe,
 };
-use offboard_domain::FaultClass;
+use offboard_domain::{FaultClass, ObjectId};
+use offboard_sim::world::model::{Event, Recurrence, Until};
 use offboard_sim::world::{Cruelty, Effect};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
 async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
@@ -42,6 +44,7 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
     }
     let after = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
     assert!(after.hidden && after.holds.litigation && after.holds.any());
+    assert_eq!(after.holds.litigation_days, Some(90));
     assert_eq!(
         after.forwarding,
         Forwarding {
@@ -72,6 +75,12 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
         s.truth(|t| t.mailboxes.get(&who.0).unwrap().hold.unwrap().days),
         Some(90)
     );
+    s.mailboxes()
+        .set(&mut call, &who, &MailboxChange::Hold { days: None })
+        .await
+        .unwrap();
+    let unlimited = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
+    assert_eq!(unlimited.holds.litigation_days, None, "the shorter one is lifted");
     assert!(s.effects().iter().all(|(_, subject, _)| *subject == who.0));
 }
 
@@ -178,7 +187,7 @@ async fn rules_go_hidden_ones_too_and_exchanges_own_stay() {
     assert_eq!(
         rules
             .iter()
-            .filter(|r| matches!(r, Attached::Rule(r) if r.hidden && r.sends_on))
+            .filter(|r| matches!(r, Attached::Rule(r) if r.hidden && r.sends_on && !r.original["ForwardTo"].is_null()))
             .count(),
         1
     );
@@ -211,7 +220,7 @@ async fn delegations_go_both_ways() {
         let who = id(&s.cast.forwarder);
         let mut call = s.writing();
         for (what, direction, expected) in [
-            (Attachment::DelegationsTo, Direction::ToOther, 3),
+            (Attachment::DelegationsTo, Direction::ToOther, 4),
             (Attachment::DelegationsFrom, Direction::FromOther, 6),
         ] {
             let held = s.mailboxes().attached(&mut call, &who, &what).await.unwrap();
@@ -229,6 +238,87 @@ async fn delegations_go_both_ways() {
             assert_eq!(s.mailboxes().attached(&mut call, &who, &what).await.unwrap(), []);
         }
     }
+}
+
+/// Beliefs: the folder is found by its type, whatever the owner's language calls
+/// it; an entry bears the name that is shown; an entry that is not there is
+/// refused with words that say so.
+#[tokio::test]
+async fn a_calendar_in_any_language_is_shared_by_name_and_closed_by_id() {
+    for name in ["Calendar", "Kalender", "予定表"] {
+        let s = Stage::kind().await;
+        let (who, other) = (id(&s.cast.plain), id(&s.cast.devices));
+        s.arrange(|t| {
+            for owner in [&who, &other] {
+                name.clone_into(&mut t.mailboxes.edit_silently(&owner.0).unwrap().calendar.name);
+            }
+            let mut open = |owner: &ObjectId, to: &ObjectId, right: &str| {
+                let mailbox = t.mailboxes.edit_silently(&owner.0).unwrap();
+                mailbox.calendar.shared.insert(to.0.clone(), right.to_owned());
+            };
+            open(&who, &other, "Reviewer");
+            // Nothing is held by an entry that gives nothing.
+            open(&who, &id(&s.cast.chief), "None");
+            open(&other, &who, "Editor");
+            open(&other, &id(&s.cast.chief), "Editor");
+        });
+        let mut call = s.writing();
+        let held = async |call: &mut Call| {
+            let what = Attachment::DelegationsTo;
+            let mut held = s.mailboxes().attached(call, &who, &what).await.unwrap();
+            held.retain(|a| matches!(a, Attached::Delegation(d) if d.right == DelegationRight::Calendar));
+            held
+        };
+        // Somebody else's share with him is in the population.
+        let found: Vec<Attached> = held(&mut call)
+            .await
+            .into_iter()
+            .filter(|a| matches!(a, Attached::Delegation(d) if d.other == Some(other.clone())))
+            .collect();
+        assert_eq!(found.len(), 1, "{name}");
+        for _twice in 0..2 {
+            s.mailboxes().detach(&mut call, &who, &found[0]).await.unwrap();
+        }
+        assert!(!held(&mut call).await.contains(&found[0]));
+        let left = s.truth(|t| {
+            let shared = |owner: &ObjectId| t.mailboxes.get(&owner.0).unwrap().calendar.shared.clone();
+            (shared(&who), shared(&other))
+        });
+        let chief = s.cast.chief.clone();
+        assert_eq!(
+            left,
+            (
+                BTreeMap::from([(chief.clone(), "None".to_owned())]),
+                BTreeMap::from([(chief, "Editor".to_owned()), (who.0.clone(), "Editor".to_owned())])
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn two_people_of_one_name_on_a_calendar_are_nobody_in_particular() {
+    let s = Stage::kind().await;
+    let (who, one, two) = (id(&s.cast.plain), id(&s.cast.devices), id(&s.cast.hybrid));
+    s.arrange(|t| {
+        for person in [&one, &two] {
+            "Same Name".clone_into(&mut t.people.edit_silently(&person.0).unwrap().display_name);
+        }
+        let mailbox = t.mailboxes.edit_silently(&who.0).unwrap();
+        mailbox.calendar.shared.insert(one.0.clone(), "Editor".to_owned());
+    });
+    let mut call = s.writing();
+    let held = s
+        .mailboxes()
+        .attached(&mut call, &who, &Attachment::DelegationsTo)
+        .await
+        .unwrap();
+    let [entry @ Attached::Delegation(d)] = held.as_slice() else {
+        panic!("{held:?}")
+    };
+    assert_eq!(d.other, None);
+    let fault = s.mailboxes().detach(&mut call, &who, entry).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Blocked, "a person must look: {fault}");
+    assert_eq!(s.effects(), []);
 }
 
 #[tokio::test]
@@ -267,6 +357,50 @@ async fn a_phone_loses_the_account_and_then_its_partnership() {
         .await
         .unwrap();
     assert!(matches!(found.as_slice(), [Attached::MobileDevice(p)] if !p.can_wipe_account));
+}
+
+#[tokio::test]
+async fn a_series_goes_over_whole_and_one_that_is_over_is_left_alone() {
+    let s = Stage::kind().await;
+    let (who, successor) = (id(&s.cast.plain), id(&s.cast.chief));
+    let mut call = s.writing();
+    // Ten weeks, once two years ago and once from now on.
+    let ten_weeks = |name: &str, start_ms: i64| Event {
+        id: name.to_owned(),
+        subject: name.to_owned(),
+        start_ms,
+        end_ms: start_ms + 3_600_000,
+        organiser: true,
+        attendees: vec!["somebody@elsewhere.example".to_owned()],
+        recurrence: Some(Recurrence::weekly(start_ms, Until::Count(10))),
+        transaction_id: None,
+    };
+    let (over, to_come) = (
+        ten_weeks("over", T0 - 730 * 86_400_000),
+        ten_weeks("to-come", T0 - 7 * 86_400_000),
+    );
+    s.arrange(|t| {
+        let mailbox = t.mailboxes.edit(&who.0, T0).unwrap();
+        mailbox.events = vec![over, to_come.clone()];
+    });
+    let found = s
+        .mailboxes()
+        .attached(&mut call, &who, &Attachment::Meetings)
+        .await
+        .unwrap();
+    let [Attached::Meeting(meeting)] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert!(meeting.series && meeting.id.0 == "to-come");
+    let change = MailboxChange::HandOverMeeting {
+        meeting: meeting.clone(),
+        to: successor.clone(),
+    };
+    s.mailboxes().set(&mut call, &who, &change).await.unwrap();
+    let anew = s.truth(|t| t.mailboxes.get(&successor.0).unwrap().events.last().unwrap().clone());
+    assert_eq!((anew.subject.as_str(), anew.start_ms), ("to-come", to_come.start_ms));
+    assert_eq!(anew.recurrence, to_come.recurrence);
+    assert!(anew.recurrence.is_some());
 }
 
 #[tokio::test]

@@ -197,6 +197,34 @@ async fn the_check_says_what_is_missing_and_for_which_kinds() {
 }
 
 #[tokio::test]
+async fn the_check_reads_what_is_granted_on_sharepoint_or_says_that_it_cannot() {
+    let s = Stage::with(Cruelty::kind(), true).await;
+    let told = async || {
+        let graph = s.anew(Credential::Certificate {
+            certificate_pem: CERTIFICATE.into(),
+            key_pem: KEY.into(),
+        });
+        let findings = graph.check(&mut s.reading()).await;
+        findings
+            .into_iter()
+            .find(|f| f.what.contains("Sites.FullControl.All on SharePoint"))
+    };
+    assert_eq!(told().await, None, "it is granted");
+    s.arrange(|t| t.apps.get_mut(ADMIN_APP).unwrap().sharepoint_roles.clear());
+    let lacking = told().await.unwrap();
+    assert_eq!(lacking.severity, Severity::Problem);
+    assert!(lacking.what.contains("is not granted") && lacking.kinds.contains(&Kind::HandOverOneDrive));
+    // Where Graph does not say where SharePoint is, that is said, and not that all is well.
+    s.arrange(|t| {
+        let app = t.apps.get_mut(ADMIN_APP).unwrap();
+        app.graph_roles.retain(|role| !role.starts_with("Sites."));
+    });
+    let unread = told().await.unwrap();
+    assert_eq!(unread.severity, Severity::Warning);
+    assert!(unread.what.contains("cannot be read") && unread.kinds.contains(&Kind::HandOverOneDrive));
+}
+
+#[tokio::test]
 async fn the_check_tells_a_wrong_address_of_sharepoint() {
     let s = Stage::with(Cruelty::kind(), true).await;
     for (address, wrong) in [

@@ -5,9 +5,9 @@ use super::{Fake, State, fault};
 use async_trait::async_trait;
 use offboard_connectors::{
     Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Autopilot, Call, Delegation, DelegationRight,
-    Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ForwardTo, Found, Held,
-    HeldLicence, Holding, Licenses, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes,
-    ManagedDevice, MobileWipe, PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
+    Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ELIGIBLE_ROLES, ForwardTo,
+    Found, Held, HeldLicence, Holding, Licenses, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage,
+    Mailboxes, ManagedDevice, MobileWipe, PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{FaultClass, ObjectId};
@@ -65,15 +65,24 @@ impl Directory for Fake {
 
     async fn holdings(&self, call: &mut Call, id: &ObjectId, what: Holding) -> Answer<Vec<Held>> {
         let of_leaver = |held: &Vec<Held>| if id.0 == LEAVER { held.clone() } else { Vec::new() };
-        self.read(call, "holdings", |s| match what {
-            Holding::Roles => of_leaver(&s.roles),
-            Holding::Methods => of_leaver(&s.methods),
-            Holding::Grants => of_leaver(&s.grants),
-            Holding::AppRoles => of_leaver(&s.app_roles),
-            Holding::Memberships => s.memberships(&id.0),
-            Holding::Ownerships => s.ownerships(&id.0),
-        })
-        .await
+        let (mut found, licensed) = self
+            .read(call, "holdings", |s| {
+                let found = match what {
+                    Holding::Roles => of_leaver(&s.roles),
+                    Holding::Methods => of_leaver(&s.methods),
+                    Holding::Grants => of_leaver(&s.grants),
+                    Holding::AppRoles => of_leaver(&s.app_roles),
+                    Holding::Memberships => s.memberships(&id.0),
+                    Holding::Ownerships => s.ownerships(&id.0),
+                };
+                (found, s.eligible_roles_licensed)
+            })
+            .await?;
+        if what == Holding::Roles && !licensed {
+            found.retain(|held| !matches!(held, Held::Role { eligible: true, .. }));
+            call.note_unlicensed(ELIGIBLE_ROLES);
+        }
+        Ok(found)
     }
 
     async fn remove(&self, call: &mut Call, id: &ObjectId, held: &Held) -> Answer<()> {
@@ -163,7 +172,10 @@ fn apply(s: &mut State, change: &MailboxChange, now_ms: i64) {
     let Some(mailbox) = &mut s.mailbox else { return };
     match change {
         MailboxChange::BlockProtocols => s.attached.retain(|a| !matches!(a, Attached::Protocol { .. })),
-        MailboxChange::Hold { .. } => mailbox.holds.litigation = true,
+        MailboxChange::Hold { days } => {
+            mailbox.holds.litigation = true;
+            mailbox.holds.litigation_days = days.map(i64::from);
+        }
         MailboxChange::Hide => mailbox.hidden = true,
         MailboxChange::AutomaticReply { text } => {
             let wrapped = format!("<html><body><div>{text}\r\n</div></body></html>");
@@ -263,6 +275,16 @@ impl Devices for Fake {
             created_ms: Some(ACTION_MS),
         };
         Ok(keys.unwrap_or_default().into_iter().map(key).collect())
+    }
+
+    async fn used_by_another(&self, call: &mut Call, device: &DeviceRef, id: &ObjectId) -> Answer<bool> {
+        self.read(call, "users of a device", |s| {
+            s.devices.get(&row(device)).is_some_and(|d| match &d.managed {
+                Some(managed) => managed.user_id.as_ref() != Some(id),
+                None => d.used_by_another,
+            })
+        })
+        .await
     }
 
     async fn act(&self, call: &mut Call, device: &DeviceRef, action: DeviceAction) -> Answer<()> {

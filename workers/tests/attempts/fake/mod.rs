@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
+use std::time::Duration;
 
 pub(crate) fn system() -> System {
     System::new("m365").unwrap()
@@ -41,6 +42,8 @@ pub(crate) struct World {
     /// Reads under way, and the most that ever were.
     pub(crate) reading: usize,
     pub(crate) reading_max: usize,
+    /// How long each read takes, in tokio's time.
+    pub(crate) slow: Duration,
 }
 
 /// A handle on it that is a connector.
@@ -62,6 +65,7 @@ impl Fake {
             next_faults: Vec::new(),
             reading: 0,
             reading_max: 0,
+            slow: Duration::ZERO,
         };
         Self {
             clock,
@@ -91,6 +95,10 @@ impl Fake {
             let mut world = self.lock();
             world.reading += 1;
             world.reading_max = world.reading_max.max(world.reading);
+        }
+        let slow = self.lock().slow;
+        if slow > Duration::ZERO {
+            tokio::time::sleep(slow).await;
         }
         pause().await;
         let value = {

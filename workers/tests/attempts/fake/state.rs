@@ -32,6 +32,8 @@ pub(crate) struct DeviceRow {
     pub(crate) object: Option<DeviceObject>,
     pub(crate) autopilot: Option<Autopilot>,
     pub(crate) keys: Vec<(String, String)>,
+    /// Whether another account is registered on it.
+    pub(crate) used_by_another: bool,
     /// When an order reaches it, is done, and its record goes.
     pub(crate) schedule: Vec<(i64, &'static str)>,
 }
@@ -40,6 +42,8 @@ pub(crate) struct DeviceRow {
 pub(crate) struct State {
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) roles: Vec<Held>,
+    /// Whether the tenant has the licence for roles that are only eligible.
+    pub(crate) eligible_roles_licensed: bool,
     pub(crate) methods: Vec<Held>,
     pub(crate) grants: Vec<Held>,
     pub(crate) app_roles: Vec<Held>,
@@ -145,6 +149,7 @@ pub(crate) fn device(id: &str, owner: Owner) -> DeviceRow {
             assigned: true,
         }),
         keys: vec![(format!("k-{id}"), format!("{CANARY}-recovery-{id}"))],
+        used_by_another: false,
         schedule: Vec::new(),
     }
 }
@@ -153,11 +158,12 @@ impl State {
     /// Somebody with some of everything.
     pub(crate) fn rich() -> Self {
         let ids = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
-        let role = Held::Role {
-            id: "ra-1".into(),
+        let role = |id: &str, eligible| Held::Role {
+            id: id.into(),
             role: Some("rd-1".into()),
             scope: "/".into(),
             origin: RoleOrigin::Direct,
+            eligible,
             administrator: false,
             last_administrator: false,
         };
@@ -184,6 +190,7 @@ impl State {
                 enabled: true,
                 hidden,
                 sends_on: true,
+                original: serde_json::json!({"ForwardTo": [format!("{CANARY}@private.example")]}),
             })
         };
         let phone = |id: &str, can_wipe_account| {
@@ -199,7 +206,8 @@ impl State {
                 .into_iter()
                 .map(|(id, manager)| (id.to_owned(), account(id, manager)))
                 .collect(),
-            roles: vec![role],
+            roles: vec![role("ra-1", false), role("re-1", true)],
+            eligible_roles_licensed: true,
             methods: vec![
                 method("phone-1", MethodSort::Phone, true),
                 method("app-1", MethodSort::Authenticator, false),
@@ -262,6 +270,9 @@ impl State {
                 delegation(Direction::ToOther, DelegationRight::FullAccess, "u-other"),
                 delegation(Direction::FromOther, DelegationRight::SendAs, "u-other"),
                 delegation(Direction::ToOther, DelegationRight::SendOnBehalf, SUCCESSOR),
+                delegation(Direction::ToOther, DelegationRight::Calendar, "u-other"),
+                delegation(Direction::FromOther, DelegationRight::Calendar, "u-other"),
+                delegation(Direction::ToOther, DelegationRight::Calendar, SUCCESSOR),
                 phone("p-new", true),
                 phone("p-old", false),
                 meeting("mt-1"),

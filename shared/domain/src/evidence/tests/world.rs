@@ -365,6 +365,10 @@ fn satisfy(cond: &Cond, params: &Facts, before: &mut Facts, after: &mut Facts) {
             both(f, Fact::List(Vec::new()), Fact::List(vec![wanted]));
         }
         Cond::AtLeast(f, n) => both(f, 0.into(), (*n).into()),
+        Cond::AtLeastParam(f, p) => {
+            let wanted = params.int(p).unwrap_or_default();
+            both(f, (wanted - 1).into(), wanted.into());
+        }
         Cond::MovedPast(f) => both(f, T0.0.into(), (T0.0 + 1).into()),
         Cond::FellBelow(f) => both(f, 2.into(), 1.into()),
         Cond::All(all) => all.iter().for_each(|c| satisfy(c, params, before, after)),

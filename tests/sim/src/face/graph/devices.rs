@@ -99,6 +99,25 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let reply = desk.world.get_device(&caller, now, &id);
             desk.entity(reply, "device", "devices", |device| show::device(&device))
         }
+        ("GET", ["devices", id, which @ ("registeredUsers" | "registeredOwners")]) => {
+            let id = object_id(desk, &caller, id);
+            let reply = desk.world.get_device(&caller, now, &id);
+            desk.list(reply, "directoryObject", "directoryObjects", |device| {
+                let all: Vec<&str> = if *which == "registeredOwners" {
+                    device.owners().collect()
+                } else {
+                    device.users().collect()
+                };
+                all.into_iter()
+                    .map(|who| {
+                        (
+                            who.to_owned(),
+                            json!({"@odata.type": "#microsoft.graph.user", "id": who}),
+                        )
+                    })
+                    .collect()
+            })
+        }
         ("PATCH", ["devices", id]) => {
             let Some(enabled) = desk.body["accountEnabled"].as_bool() else {
                 return Some(Ok(

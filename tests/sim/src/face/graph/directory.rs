@@ -90,6 +90,22 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let reply = desk.world.remove_role(&caller, now, id);
             desk.done(reply)
         }
+        ("GET", ["roleManagement", "directory", "roleEligibilitySchedules"]) => {
+            let principal = desk.query.equals("principalId");
+            let reply = desk.world.list_eligible_roles(&caller, now, principal.as_deref());
+            desk.list(
+                reply,
+                "unifiedRoleEligibilitySchedule",
+                "roleManagement/directory/roleEligibilitySchedules",
+                |all| {
+                    let shown = all.iter().map(|one| (one.id.clone(), show::eligibility(one)));
+                    shown.filter(|(_, one)| desk.query.keeps(one, &[])).collect()
+                },
+            )
+        }
+        ("POST", ["roleManagement", "directory", "roleEligibilityScheduleRequests"]) => {
+            eligibility_request(desk, &caller)
+        }
         ("GET", ["roleManagement", "directory", "roleDefinitions"]) => {
             let reply = desk.world.list_role_assignments(&caller, now, None);
             desk.list(
@@ -245,6 +261,49 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             })
         }
         _ => return None,
+    })
+}
+
+/// Takes an eligible role: the one request about eligible roles that is served here.
+fn eligibility_request(desk: &mut Desk, caller: &Caller) -> Outcome {
+    const KNOWN: [&str; 5] = [
+        "action",
+        "principalId",
+        "roleDefinitionId",
+        "directoryScopeId",
+        "justification",
+    ];
+    let body = desk.body.clone();
+    let unknown = body
+        .as_object()
+        .and_then(|object| object.keys().find(|key| !KNOWN.contains(&key.as_str())));
+    if let Some(key) = unknown {
+        return Ok(desk.refuse(&VendorError::bad_request(format!(
+            "Property '{key}' is not served here."
+        ))));
+    }
+    if body["action"] != "adminRemove" {
+        return Ok(desk.refuse(&VendorError::bad_request("Only the action adminRemove is served here.")));
+    }
+    let (Some(principal), Some(role), Some(scope)) = (
+        body["principalId"].as_str(),
+        body["roleDefinitionId"].as_str(),
+        body["directoryScopeId"].as_str(),
+    ) else {
+        return Ok(desk.refuse(&VendorError::bad_request(
+            "principalId, roleDefinitionId and directoryScopeId are required.",
+        )));
+    };
+    if scope != "/" {
+        return Ok(desk.refuse(&VendorError::no_role_assignment()));
+    }
+    let reply = desk.world.remove_eligible_role(caller, desk.now, principal, role);
+    let (now, id) = (desk.now, reply.request_id.clone());
+    desk.reply(reply, |taken| {
+        Ok((
+            201,
+            Some(show::eligibility_removal(&taken, &id, &body["justification"], now)),
+        ))
     })
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Desk, Outcome, put_context, show};
 use crate::parse_time;
+use crate::world::model::{Recurrence, Until};
 use crate::world::{AutoReplyChange, Caller, NewEvent, VendorError};
 
 pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Outcome> {
@@ -153,6 +154,12 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                 Ok((200, Some(body)))
             })
         }
+        ("GET", ["sites", "root"]) => {
+            let reply = desk.world.get_root_site(&caller, now);
+            desk.entity(reply, "site", "sites", |host| {
+                json!({"displayName": "Home", "id": format!("{host},{},0", caller.tenant), "name": "", "webUrl": format!("https://{host}")})
+            })
+        }
         ("GET", ["sites", id]) => {
             let reply = desk.world.get_drive_by_id(&caller, now, id);
             desk.entity(reply, "site", "sites", |drive| {
@@ -245,6 +252,78 @@ fn new_event(body: &Value) -> Result<NewEvent, VendorError> {
             .filter_map(|one| one["emailAddress"]["address"].as_str())
             .map(str::to_owned)
             .collect(),
+        recurrence: recurrence(&body["recurrence"])?,
         transaction_id: body["transactionId"].as_str().map(str::to_owned),
     })
+}
+
+/// The properties that each pattern and range cannot do without, as the vendor documents them.
+fn recurrence(body: &Value) -> Result<Option<Recurrence>, VendorError> {
+    if body.is_null() {
+        return Ok(None);
+    }
+    let bad = |name: &str| {
+        VendorError::new(
+            400,
+            "ErrorPropertyValidationFailure",
+            format!("At least one property failed validation: recurrence.{name}."),
+        )
+    };
+    let (pattern, range) = (&body["pattern"], &body["range"]);
+    let kind = pattern["type"].as_str().ok_or_else(|| bad("pattern.type"))?;
+    let days: Vec<String> = pattern["daysOfWeek"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|day| day.as_str().map(str::to_owned))
+        .collect();
+    let number = |name: &str| pattern[name].as_i64().unwrap_or(0);
+    let text = |name: &str, unsaid: &str| pattern[name].as_str().unwrap_or(unsaid).to_owned();
+    let (by_days, by_date, by_month) = match kind {
+        "daily" => (false, false, false),
+        "weekly" | "relativeMonthly" => (true, false, false),
+        "absoluteMonthly" => (false, true, false),
+        "relativeYearly" => (true, false, true),
+        "absoluteYearly" => (false, true, true),
+        _ => return Err(bad("pattern.type")),
+    };
+    for (needed, there, name) in [
+        (true, number("interval") > 0, "pattern.interval"),
+        (by_days, !days.is_empty(), "pattern.daysOfWeek"),
+        (by_date, (1..=31).contains(&number("dayOfMonth")), "pattern.dayOfMonth"),
+        (by_month, (1..=12).contains(&number("month")), "pattern.month"),
+    ] {
+        if needed && !there {
+            return Err(bad(name));
+        }
+    }
+    let until = match range["type"].as_str() {
+        Some("noEnd") => Until::NoEnd,
+        Some("endDate") => Until::Date(
+            range["endDate"]
+                .as_str()
+                .ok_or_else(|| bad("range.endDate"))?
+                .to_owned(),
+        ),
+        Some("numbered") => {
+            let count = range["numberOfOccurrences"].as_i64().filter(|count| *count > 0);
+            Until::Count(count.ok_or_else(|| bad("range.numberOfOccurrences"))?)
+        }
+        _ => return Err(bad("range.type")),
+    };
+    Ok(Some(Recurrence {
+        pattern: kind.to_owned(),
+        interval: number("interval"),
+        days_of_week: days,
+        first_day_of_week: text("firstDayOfWeek", "sunday"),
+        index: text("index", "first"),
+        day_of_month: number("dayOfMonth"),
+        month: number("month"),
+        start_date: range["startDate"]
+            .as_str()
+            .ok_or_else(|| bad("range.startDate"))?
+            .to_owned(),
+        until,
+        time_zone: range["recurrenceTimeZone"].as_str().unwrap_or("UTC").to_owned(),
+    }))
 }

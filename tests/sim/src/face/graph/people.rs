@@ -86,8 +86,10 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                     .collect()
             })
         }
-        ("GET", ["users", who, "registeredDevices" | "ownedDevices"]) => {
-            let reply = desk.world.list_registered_devices(&caller, now, who);
+        ("GET", ["users", who, which @ ("registeredDevices" | "ownedDevices")]) => {
+            let reply = desk
+                .world
+                .list_registered_devices(&caller, now, who, *which == "ownedDevices");
             desk.list(reply, "device", "directoryObjects", |all| {
                 all.iter()
                     .map(|device| {

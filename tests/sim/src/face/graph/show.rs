@@ -6,7 +6,7 @@ use crate::iso;
 use crate::world::catalogue::{self, Role};
 use crate::world::model::{
     AppAssignment, AutoReply, Autopilot, DeviceOwner, Drive, EntraDevice, Event, Folder, Grant, Group, GroupKind,
-    InboxRule, ManagedDevice, Method, MethodKind, Person, PhoneKind, RoleAssignment, SignIn,
+    InboxRule, ManagedDevice, Method, MethodKind, Person, PhoneKind, Recurrence, RoleAssignment, SignIn, Until,
 };
 use crate::world::{MailboxSettings, Membership, PoolLine};
 
@@ -123,6 +123,46 @@ pub(super) fn role_assignment(assignment: &RoleAssignment, with_definition: bool
         shown["roleDefinition"] = catalogue::role(&assignment.role).map_or(Value::Null, role_definition);
     }
     shown
+}
+
+/// The schedule by which somebody is eligible for a role.
+pub(super) fn eligibility(eligible: &RoleAssignment) -> Value {
+    json!({
+        "appScopeId": null,
+        "createdDateTime": iso(0),
+        "createdUsing": eligible.id,
+        "directoryScopeId": "/",
+        "id": eligible.id,
+        "memberType": "Direct",
+        "modifiedDateTime": null,
+        "principalId": eligible.principal,
+        "roleDefinitionId": eligible.role,
+        "scheduleInfo": {
+            "expiration": {"duration": null, "endDateTime": null, "type": "noExpiration"},
+            "recurrence": null,
+            "startDateTime": iso(0),
+        },
+        "status": "Provisioned",
+    })
+}
+
+/// The request that took it, and what became of the request.
+pub(super) fn eligibility_removal(eligible: &RoleAssignment, request_id: &str, why: &Value, now: i64) -> Value {
+    json!({
+        "action": "adminRemove",
+        "appScopeId": null,
+        "completedDateTime": iso(now),
+        "createdDateTime": iso(now),
+        "directoryScopeId": "/",
+        "id": request_id,
+        "isValidationOnly": false,
+        "justification": why,
+        "principalId": eligible.principal,
+        "roleDefinitionId": eligible.role,
+        "scheduleInfo": null,
+        "status": "Revoked",
+        "targetScheduleId": eligible.id,
+    })
 }
 
 pub(super) fn membership(membership: &Membership) -> (String, Value) {
@@ -300,11 +340,38 @@ pub(super) fn event(event: &Event, owner_mail: &str) -> Value {
         "isCancelled": false,
         "isOrganizer": event.organiser,
         "organizer": recipient(organiser),
+        "recurrence": event.recurrence.as_ref().map(recurrence),
         "showAs": "busy",
         "start": local_time(event.start_ms),
         "subject": event.subject,
         "transactionId": event.transaction_id,
-        "type": if event.recurring { "seriesMaster" } else { "singleInstance" },
+        "type": if event.recurrence.is_some() { "seriesMaster" } else { "singleInstance" },
+    })
+}
+
+fn recurrence(row: &Recurrence) -> Value {
+    let (kind, end, count) = match &row.until {
+        Until::NoEnd => ("noEnd", "0001-01-01", 0),
+        Until::Date(day) => ("endDate", day.as_str(), 0),
+        Until::Count(count) => ("numbered", "0001-01-01", *count),
+    };
+    json!({
+        "pattern": {
+            "dayOfMonth": row.day_of_month,
+            "daysOfWeek": row.days_of_week,
+            "firstDayOfWeek": row.first_day_of_week,
+            "index": row.index,
+            "interval": row.interval,
+            "month": row.month,
+            "type": row.pattern,
+        },
+        "range": {
+            "endDate": end,
+            "numberOfOccurrences": count,
+            "recurrenceTimeZone": row.time_zone,
+            "startDate": row.start_date,
+            "type": kind,
+        },
     })
 }
 

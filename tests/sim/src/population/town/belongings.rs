@@ -1,12 +1,12 @@
 //! What people have: mailboxes and what is in them, devices.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DAY_MS, DeviceSpec, PersonSpec, Town};
 use crate::world::Dice;
 use crate::world::model::{
-    AutoReply, Autopilot, BitlockerKey, DeviceOwner, EntraDevice, Event, Folder, InboxRule, Mailbox, ManagedDevice,
-    ManagementState, Mobile, PROTOCOLS, Person, Reach,
+    AutoReply, Autopilot, BitlockerKey, Calendar, DeviceOwner, EntraDevice, Event, Folder, InboxRule, Mailbox,
+    ManagedDevice, ManagementState, Mobile, PROTOCOLS, Person, Reach, Recurrence, Until,
 };
 
 impl Town<'_> {
@@ -16,6 +16,13 @@ impl Town<'_> {
             mailbox.full_access.insert(trustee.to_owned());
             mailbox.send_as.insert(trustee.to_owned());
             mailbox.send_on_behalf.insert(trustee.to_owned());
+        });
+    }
+
+    /// Lets `trustee` see and change `owner`'s calendar.
+    pub fn share_calendar(&mut self, owner: &str, trustee: &str) {
+        self.change_mailbox(owner, |mailbox| {
+            mailbox.calendar.shared.insert(trustee.to_owned(), "Editor".to_owned());
         });
     }
 
@@ -55,7 +62,7 @@ impl Town<'_> {
                 end_ms: start_ms + DAY_MS / 24,
                 organiser: true,
                 attendees: attendees.iter().map(|one| (*one).to_owned()).collect(),
-                recurring,
+                recurrence: recurring.then(|| Recurrence::weekly(start_ms, Until::NoEnd)),
                 transaction_id: None,
             });
         });
@@ -138,6 +145,8 @@ impl Town<'_> {
                 os,
                 owner: spec.owner,
                 user: person.to_owned(),
+                more_users: BTreeSet::new(),
+                more_owners: BTreeSet::new(),
                 enabled: true,
                 synced: false,
                 laps: spec.keys.then(|| (format!("Laps-{}", dice.guid("laps", &id)), false)),
@@ -213,6 +222,15 @@ pub(super) fn mailbox(person: &Person, canary: &str, spec: &PersonSpec, dice: Di
         smtp_auth_disabled: None,
         mobiles: Vec::new(),
         events: Vec::new(),
+        calendar: Calendar {
+            // Half of the people have set their mailbox to German.
+            name: if dice.happens(500, "language", &person.id, 0) {
+                "Kalender".to_owned()
+            } else {
+                "Calendar".to_owned()
+            },
+            shared: BTreeMap::new(),
+        },
         folders: vec![
             folder("Inbox", items / 2, false),
             folder("SentItems", items / 3, false),

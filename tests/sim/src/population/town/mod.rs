@@ -424,6 +424,21 @@ impl<'a> Town<'a> {
         id
     }
 
+    /// Makes a person (or a group) eligible for a directory role, in a tenant that from then on has the
+    /// licence for it; gives the schedule's id.
+    pub fn eligible(&mut self, principal: &str, role: &str) -> String {
+        let id = self.guid("role eligibility", &format!("{principal}/{role}"));
+        let row = RoleAssignment {
+            id: id.clone(),
+            principal: principal.to_owned(),
+            role: role.to_owned(),
+        };
+        let tenant = self.tenant();
+        tenant.eligible_roles_licensed = true;
+        tenant.eligible_roles.found(&id, row);
+        id
+    }
+
     /// Adds a delegated permission grant; gives its id.
     pub fn grant(&mut self, person: &str, app: &str) -> String {
         let id = self.guid("grant", &format!("{person}/{app}")).replace('-', "");

@@ -97,6 +97,13 @@ impl World {
         })
     }
 
+    /// The host of the tenant's root site.
+    pub fn get_root_site(&mut self, caller: &Caller, now_ms: i64) -> Reply<String> {
+        self.gate(caller, now_ms, Op::GetSite, "root", |tenant, _| {
+            Ok(tenant.drive_host.replace("-my.", "."))
+        })
+    }
+
     /// Invites somebody to a drive's root.
     pub fn invite_to_drive(&mut self, caller: &Caller, now_ms: i64, drive: &str, address: &str) -> Reply<Person> {
         self.gate(

@@ -108,10 +108,16 @@ impl World {
         })
     }
 
-    /// Entra devices that a user registered.
-    pub fn list_registered_devices(&mut self, caller: &Caller, now_ms: i64, who: &str) -> Reply<Vec<EntraDevice>> {
+    /// Entra devices of which a user is registered as an owner, or as a user.
+    pub fn list_registered_devices(
+        &mut self,
+        caller: &Caller,
+        now_ms: i64,
+        who: &str,
+        as_owner: bool,
+    ) -> Reply<Vec<EntraDevice>> {
         self.gate(caller, now_ms, Op::ListOwned, who, |tenant, cx| {
-            tenant.list_registered_devices(cx, who)
+            tenant.list_registered_devices(cx, who, as_owner)
         })
     }
 
@@ -189,6 +195,36 @@ impl World {
         self.gate(caller, now_ms, Op::RemoveRole, &pair(role, who), |tenant, cx| {
             tenant.remove_role_member(cx, role, who)
         })
+    }
+
+    /// Directory roles that are only eligible, of one principal or all.
+    pub fn list_eligible_roles(
+        &mut self,
+        caller: &Caller,
+        now_ms: i64,
+        principal: Option<&str>,
+    ) -> Reply<Vec<RoleAssignment>> {
+        let key = principal.unwrap_or("*");
+        self.gate(caller, now_ms, Op::ListEligibleRoles, key, |tenant, cx| {
+            tenant.list_eligible_roles(cx, principal)
+        })
+    }
+
+    /// Takes a directory role that is only eligible from a principal; gives what he was eligible for.
+    pub fn remove_eligible_role(
+        &mut self,
+        caller: &Caller,
+        now_ms: i64,
+        principal: &str,
+        role: &str,
+    ) -> Reply<RoleAssignment> {
+        self.gate(
+            caller,
+            now_ms,
+            Op::RemoveEligibleRole,
+            &pair(principal, role),
+            |tenant, cx| tenant.remove_eligible_role(cx, principal, role),
+        )
     }
 
     /// A user's authentication methods without the password.

@@ -4,6 +4,7 @@
 //! The cmdlets' rows are JSON objects here, because their names *are* the
 //! interface: Exchange publishes no other description of them.
 
+mod calendar;
 mod groups;
 mod habits;
 mod mailbox;
@@ -81,6 +82,9 @@ impl Tenant {
             "get-recipientpermission" => self.get_recipient_permission(cx, given),
             "add-recipientpermission" => self.add_recipient_permission(cx, given),
             "remove-recipientpermission" => self.remove_recipient_permission(cx, given),
+            "get-mailboxfolderstatistics" => self.get_mailbox_folder_statistics(cx, given),
+            "get-mailboxfolderpermission" => self.get_mailbox_folder_permission(cx, given),
+            "remove-mailboxfolderpermission" => self.remove_mailbox_folder_permission(cx, given),
             "get-mobiledevice" => self.get_mobile_device(cx, given),
             "get-mobiledevicestatistics" => self.get_mobile_device_statistics(cx, given),
             "clear-mobiledevice" => self.clear_mobile_device(cx, given),

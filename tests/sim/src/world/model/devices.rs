@@ -1,5 +1,7 @@
 //! Devices, under management and in the directory.
 
+use std::collections::BTreeSet;
+
 use super::Reach;
 
 /// Whose a device is.
@@ -108,8 +110,12 @@ pub struct EntraDevice {
     pub os: &'static str,
     /// Whose it is.
     pub owner: DeviceOwner,
-    /// The registered user's object id.
+    /// The object id of who registered it: its user and owner.
     pub user: String,
+    /// Further accounts that are registered as its users.
+    pub more_users: BTreeSet<String>,
+    /// Further accounts that are registered as its owners.
+    pub more_owners: BTreeSet<String>,
     /// Whether it is enabled.
     pub enabled: bool,
     /// Whether an on-premises directory masters it.
@@ -123,6 +129,16 @@ pub struct EntraDevice {
 }
 
 impl EntraDevice {
+    /// The accounts that are registered as its users.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.user).chain(&self.more_users).map(String::as_str)
+    }
+
+    /// The accounts that are registered as its owners.
+    pub fn owners(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.user).chain(&self.more_owners).map(String::as_str)
+    }
+
     /// Whether it holds a secret that nobody has read.
     #[must_use]
     pub fn has_unread_keys(&self) -> bool {

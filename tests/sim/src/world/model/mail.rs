@@ -55,6 +55,8 @@ pub struct Mailbox {
     pub mobiles: Vec<Mobile>,
     /// Meetings and appointments.
     pub events: Vec<Event>,
+    /// The folder that they are in.
+    pub calendar: Calendar,
     /// Folders.
     pub folders: Vec<Folder>,
     /// When it was disconnected, if it was.
@@ -63,6 +65,15 @@ pub struct Mailbox {
     pub doomed_ms: Option<i64>,
     /// Whether an on-premises directory masters its address-list properties.
     pub synced: bool,
+}
+
+/// The folder of the main calendar, and who may open it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendar {
+    /// Its name, in the owner's language.
+    pub name: String,
+    /// What each trustee may do, by his id: `Reviewer`, `Editor`, `None`…
+    pub shared: BTreeMap<String, String>,
 }
 
 /// The protocols that `Set-CASMailbox` switches.
@@ -175,10 +186,69 @@ pub struct Event {
     pub organiser: bool,
     /// Who comes.
     pub attendees: Vec<String>,
-    /// Whether it repeats.
-    pub recurring: bool,
+    /// How it repeats, if it does: then it is the series.
+    pub recurrence: Option<Recurrence>,
     /// What a client gave to make the creation happen once.
     pub transaction_id: Option<String>,
+}
+
+/// How a meeting repeats, in the vendor's words (`patternedRecurrence`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recurrence {
+    /// `daily`, `weekly`, `absoluteMonthly`, `relativeMonthly`, `absoluteYearly` or `relativeYearly`.
+    pub pattern: String,
+    /// Every so many days, weeks, months or years.
+    pub interval: i64,
+    /// On which days of the week.
+    pub days_of_week: Vec<String>,
+    /// On which day a week begins.
+    pub first_day_of_week: String,
+    /// Which of these days in the month: `first` to `fourth`, or `last`.
+    pub index: String,
+    /// On which day of the month; 0: not by its number.
+    pub day_of_month: i64,
+    /// In which month; 0: not in a certain one.
+    pub month: i64,
+    /// The first day, `2026-11-23`.
+    pub start_date: String,
+    /// Until when.
+    pub until: Until,
+    /// The time zone of these days.
+    pub time_zone: String,
+}
+
+/// Until when a meeting repeats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Until {
+    /// For ever.
+    NoEnd,
+    /// To this day.
+    Date(String),
+    /// So many times.
+    Count(i64),
+}
+
+impl Recurrence {
+    /// Every week on the day of `start_ms`.
+    #[must_use]
+    pub fn weekly(start_ms: i64, until: Until) -> Self {
+        let day = jiff::Timestamp::from_millisecond(start_ms)
+            .unwrap_or_default()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date();
+        Self {
+            pattern: "weekly".to_owned(),
+            interval: 1,
+            days_of_week: vec![day.strftime("%A").to_string().to_lowercase()],
+            first_day_of_week: "sunday".to_owned(),
+            index: "first".to_owned(),
+            day_of_month: 0,
+            month: 0,
+            start_date: day.to_string(),
+            until,
+            time_zone: "UTC".to_owned(),
+        }
+    }
 }
 
 /// A mail folder.

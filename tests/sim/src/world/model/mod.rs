@@ -234,12 +234,12 @@ impl DynamicRule {
     }
 }
 
-/// A directory role held by somebody.
+/// A directory role that somebody holds, or is eligible for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleAssignment {
     /// Its id.
     pub id: String,
-    /// Who holds it.
+    /// Who holds it (or is eligible): a person, or a group.
     pub principal: String,
     /// The role's template id.
     pub role: String,

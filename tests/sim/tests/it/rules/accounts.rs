@@ -59,6 +59,61 @@ fn an_administrator_cannot_be_touched_until_his_roles_are_gone() {
 }
 
 #[test]
+fn an_eligible_role_protects_too_and_goes_by_a_request() {
+    let (mut client, anna) = with(Cruelty::kind(), |town| {
+        let anna = town.employee("Anna");
+        town.eligible(&anna, USER_ADMINISTRATOR);
+        anna
+    });
+    assert_eq!(disable(&mut client, &anna).status, 403);
+    let listed = |client: &mut Client| {
+        client.all(&format!(
+            "/roleManagement/directory/roleEligibilitySchedules?$filter=principalId eq '{anna}'"
+        ))
+    };
+    let found = listed(&mut client);
+    assert_eq!(
+        (found.len(), &found[0]["roleDefinitionId"], &found[0]["status"]),
+        (1, &json!(USER_ADMINISTRATOR), &json!("Provisioned"))
+    );
+    let take = |client: &mut Client, action: &str, scope: &str| {
+        client.graph(
+            "POST",
+            "/roleManagement/directory/roleEligibilityScheduleRequests",
+            Some(json!({
+                "action": action,
+                "principalId": anna,
+                "roleDefinitionId": USER_ADMINISTRATOR,
+                "directoryScopeId": scope,
+                "justification": "gone",
+            })),
+        )
+    };
+    assert_eq!(take(&mut client, "adminAssign", "/").status, 400);
+    assert_eq!(
+        take(&mut client, "adminRemove", "/administrativeUnits/x").code(),
+        "RoleAssignmentDoesNotExist"
+    );
+    let taken = take(&mut client, "adminRemove", "/");
+    assert_eq!((taken.status, &taken.body["status"]), (201, &json!("Revoked")));
+    assert_eq!(listed(&mut client), Vec::<serde_json::Value>::new());
+    assert_eq!(
+        take(&mut client, "adminRemove", "/").code(),
+        "RoleAssignmentDoesNotExist"
+    );
+    assert_eq!(disable(&mut client, &anna).status, 204);
+}
+
+#[test]
+fn eligible_roles_want_their_licence() {
+    let (mut client, anna) = with(Cruelty::kind(), |town| town.employee("Anna"));
+    let refused = client.get(&format!(
+        "/roleManagement/directory/roleEligibilitySchedules?$filter=principalId eq '{anna}'"
+    ));
+    assert_eq!((refused.status, refused.code()), (400, "AadPremiumLicenseRequired"));
+}
+
+#[test]
 fn membership_of_a_role_assignable_group_protects_too() {
     let (mut client, (anna, group)) = with(Cruelty::kind(), |town| {
         let anna = town.employee("Anna");

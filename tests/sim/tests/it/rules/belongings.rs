@@ -496,3 +496,74 @@ fn a_meeting_is_created_once_for_a_transaction_and_cancelled_by_its_organiser() 
         404
     );
 }
+
+#[test]
+fn a_calendar_is_named_in_its_owners_language_and_shared_by_the_names_that_are_shown() {
+    let (mut client, (anna, ben, carl)) = with(Cruelty::kind(), |town| {
+        let (anna, ben) = (town.employee("Anna"), town.employee("Ben"));
+        let carl = town.employee("Carl");
+        town.share_calendar(&anna, &ben);
+        town.change_mailbox(&anna, |mailbox| "Kalender".clone_into(&mut mailbox.calendar.name));
+        (anna, ben, carl)
+    });
+    let folders = client.cmdlet(
+        "Get-MailboxFolderStatistics",
+        json!({"Identity": anna, "FolderScope": "Calendar"}),
+    );
+    let main: Vec<Value> = folders
+        .values()
+        .iter()
+        .filter(|row| row["FolderType"] == "Calendar")
+        .map(|row| row["FolderPath"].clone())
+        .collect();
+    assert_eq!(main, [json!("/Kalender")]);
+    says(
+        &client.cmdlet(
+            "Get-MailboxFolderPermission",
+            json!({"Identity": format!("{anna}:\\Calendar")}),
+        ),
+        404,
+        "couldn't be found",
+    );
+    let folder = format!("{anna}:\\Kalender");
+    let name = client
+        .world
+        .tenant(&client.tenant)
+        .unwrap()
+        .person(&ben)
+        .unwrap()
+        .display_name
+        .clone();
+    let users = |client: &mut Client| -> Vec<Value> {
+        let got = client.cmdlet("Get-MailboxFolderPermission", json!({"Identity": folder}));
+        got.values().iter().map(|row| row["User"].clone()).collect()
+    };
+    assert_eq!(users(&mut client), [json!("Default"), json!("Anonymous"), json!(name)]);
+    let of_ben = client.cmdlet("Get-MailboxFolderPermission", json!({"Identity": folder, "User": ben}));
+    assert_eq!(
+        (of_ben.values().len(), &of_ben.values()[0]["AccessRights"]),
+        (1, &json!(["Editor"]))
+    );
+    let none = "There is no existing permission entry found for user";
+    for cmdlet in ["Get-MailboxFolderPermission", "Remove-MailboxFolderPermission"] {
+        says(
+            &client.cmdlet(cmdlet, json!({"Identity": folder, "User": carl})),
+            400,
+            none,
+        );
+    }
+    let take = json!({"Identity": folder, "User": name});
+    assert_eq!(
+        client.cmdlet("Remove-MailboxFolderPermission", take.clone()).status,
+        200
+    );
+    says(&client.cmdlet("Remove-MailboxFolderPermission", take), 400, none);
+    assert_eq!(users(&mut client).len(), 2);
+    let effects: Vec<_> = client
+        .world
+        .journal()
+        .iter()
+        .map(|entry| (entry.effect, entry.subject.clone(), entry.object.clone()))
+        .collect();
+    assert_eq!(effects, [(Effect::CalendarAccessRemoved, ben, anna)]);
+}

@@ -1,0 +1,16 @@
+//! The dispatcher's rules, each by itself, over the seams in memory and a
+//! store in a folder. Time is the runtime's and stands still while anything
+//! can be done, so that hours pass in milliseconds and a lease runs out when
+//! it is waited for.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod archive;
+mod dead_letters;
+mod fairness;
+mod forged;
+mod gates;
+mod handover;
+mod reload;
+mod rig;
+mod sites;
