@@ -21,6 +21,7 @@ mod wire;
 use crate::embedded::Failed;
 use crate::median;
 use drive::{Contestant, Load, Run};
+use machine::Memory;
 use serde_json::{Value, json};
 use setup::Setup;
 use stage::{Stage, Tuning};
@@ -80,7 +81,7 @@ pub(crate) fn throughput(sizes: &Sizes) -> Result<Value, Failed> {
     println!("{}", machine::in_words(&machine));
     explain(sizes);
     println!(
-        "{:>5} {:>9} {:>12} {:>9} {:>6}   {:>7} {:>6} {:>6}   {:>7}   own memory at most, MiB",
+        "{:>5} {:>9} {:>12} {:>9} {:>6}   {:>7} {:>6} {:>6}   {:>7}   of its own: ms a departure, MiB at most",
         "round", "", "departures/s", "tasks/s", "tasks", "broker", "store", "own", "others"
     );
     let mut runs: Vec<(usize, Run)> = Vec::new();
@@ -144,11 +145,8 @@ round should be run again).",
 fn print(round: usize, run: &Run) {
     let ms = |which: &dyn Fn(&str) -> bool| run.cpu_us(which) / 1e3;
     let own = |name: &str| !["rabbitmq", "redis", "the bench"].contains(&name);
-    let memory: Vec<String> = run
-        .memory
-        .iter()
-        .map(|(name, memory)| format!("{name} {:.0}", memory.peak))
-        .collect();
+    let each = |(name, memory): (&&str, &Memory)| format!("{name} {:.2}, {:.0}", ms(&|n| n == *name), memory.peak);
+    let each: Vec<String> = run.memory.iter().map(each).collect();
     println!(
         "{round:>5} {:>9} {:>12.1} {:>9.0} {:>6.1}   {:>7.2} {:>6.2} {:>6.2}   {:>7.2}   {}",
         run.contestant.word(),
@@ -159,7 +157,7 @@ fn print(round: usize, run: &Run) {
         ms(&|name| name == "redis"),
         ms(&own),
         run.others,
-        memory.join(", ")
+        each.join("; ")
     );
 }
 

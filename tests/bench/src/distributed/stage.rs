@@ -41,7 +41,9 @@ pub(crate) struct Stage {
     sink: Sink,
     tuning: Tuning,
     passwords: BTreeMap<String, String>,
-    run: Option<TempDir>,
+    /// The runs' folders, until the bench ends: some file systems are slow to
+    /// make files where many were just removed.
+    runs: Vec<TempDir>,
 }
 
 impl Stage {
@@ -92,7 +94,7 @@ impl Stage {
             sink: Sink::start()?,
             tuning,
             passwords,
-            run: None,
+            runs: Vec::new(),
         })
     }
 
@@ -102,7 +104,7 @@ impl Stage {
         self.forget()?;
         let run = tempfile::Builder::new().prefix("offboard-bench-").tempdir()?;
         let folder = run.path().to_owned();
-        self.run = Some(run);
+        self.runs.push(run);
         keys(&folder)?;
         let setup = Setup {
             rabbit_port: self.rabbit.port(),
