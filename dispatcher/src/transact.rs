@@ -351,10 +351,12 @@ impl Engine {
             (false, true) => subject_key(&decision.case).map_or(Claim::Keep, Claim::Take),
             (false, false) => Claim::Keep,
         };
-        let uncapped = before.is_none() && !gates.capped;
-        let cap = uncapped.then(|| Cap {
+        let most = decision.case.policy.departures_per_hour;
+        // What cannot be reached need not be counted.
+        let counts = before.is_none() && !gates.capped && most < u32::MAX;
+        let cap = counts.then(|| Cap {
             since: now.plus(-CAP_WINDOW_MS),
-            most: decision.case.policy.departures_per_hour,
+            most,
         });
         Append {
             expected,
