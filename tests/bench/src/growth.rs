@@ -43,6 +43,13 @@ pub(crate) async fn grow(sizes: &[usize]) -> Result<Vec<Grown>, Failed> {
         let opened = (size - open).max(1);
         open = *size;
         tokio::time::sleep(Duration::from_millis(200)).await;
+        if running.engine.held() < open {
+            return Err(format!(
+                "{open} cases are open and {} are held: nothing was measured",
+                running.engine.held()
+            )
+            .into());
+        }
         out.push(Grown {
             open,
             bytes_per_case: (resident_bytes()? - base) / (open - 200) as f64,
