@@ -99,17 +99,17 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
 /// through what a policy leaves out or no connector offers.
 fn unsettled(case: &Case, after: &[Dep]) -> Vec<Kind> {
     const { assert!(Kind::ALL.len() <= 64, "a kind is a bit of the mask") };
-    let mut missing = Vec::new();
+    let mut missing: Vec<Kind> = Vec::new();
     let mut looked_through = 0_u64;
     let mut todo: Vec<&[Dep]> = vec![after];
     while let Some(deps) = todo.pop() {
         for dep in deps {
             let spec = dep.kind.spec();
-            if case.open_of(dep.kind) > 0 {
-                missing.push(dep.kind);
-            }
-            if dep.with_finds {
-                missing.extend(spec.finds.iter().copied().filter(|k| case.open_of(*k) > 0));
+            let finds = spec.finds.iter().filter(|_| dep.with_finds);
+            for kind in std::iter::once(&dep.kind).chain(finds) {
+                if case.open_of(*kind) > 0 && !missing.contains(kind) {
+                    missing.push(*kind);
+                }
             }
             let bit = 1 << dep.kind.index();
             if !case.has(dep.kind) && looked_through & bit == 0 {
