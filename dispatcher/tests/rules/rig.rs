@@ -12,7 +12,6 @@ use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Closer, Engine, Keeping, Membership, Parts};
 use offboard_domain::departure::{Choices, Manner, PersonRef};
 use offboard_domain::event::open_event;
-use offboard_domain::judge::Cond;
 use offboard_domain::policy::{Approvals, SuccessorRule};
 use offboard_domain::{
     ApprovalOf, Area, Assignment, Capabilities, Case, CaseId, CaseKey, Checked, Command, Departure, Digest, Event,
@@ -898,41 +897,13 @@ pub(crate) fn seen(kind: Kind, params: &Facts, done: bool) -> Observation {
     let judge = &kind.spec().judge;
     let mut facts = Facts::new();
     for (cond, _) in judge.not_applicable.iter().chain(judge.blocked) {
-        arrange(cond, false, done, params, &mut facts);
+        cond.arrange(false, params, i64::from(done), &mut facts);
     }
-    arrange(&judge.satisfied, done, done, params, &mut facts);
+    judge.satisfied.arrange(done, params, i64::from(done), &mut facts);
     Observation {
         read_at: T0,
         sources: vec!["test".into()],
         facts,
-    }
-}
-
-/// Facts under which a condition holds, or does not.
-fn arrange(cond: &Cond, holds: bool, done: bool, params: &Facts, facts: &mut Facts) {
-    match cond {
-        Cond::Always | Cond::HasParam(_) => {}
-        Cond::True(f) => facts.set(f, holds),
-        Cond::False(f) => facts.set(f, !holds),
-        Cond::Empty(f) => facts.set(f, if holds { Vec::new() } else { vec!["one".to_owned()] }),
-        Cond::Is(f, v) => facts.set(f, if holds { *v } else { "otherwise" }),
-        Cond::IsParam(f, p) => match params.get(p) {
-            Some(wanted) if holds => facts.set(f, wanted.clone()),
-            _ => facts.set(f, "otherwise"),
-        },
-        Cond::Includes(f, p) => {
-            let wanted = params.text(p).filter(|_| holds);
-            facts.set(f, wanted.map(str::to_owned).into_iter().collect::<Vec<_>>());
-        }
-        Cond::AtLeast(f, n) => facts.set(f, if holds { *n } else { n - 1 }),
-        Cond::AtLeastParam(f, p) => {
-            let wanted = params.int(p).unwrap_or_default();
-            facts.set(f, if holds { wanted } else { wanted - 1 });
-        }
-        Cond::MovedPast(f) => facts.set(f, i64::from(done)),
-        Cond::FellBelow(f) => facts.set(f, -i64::from(done)),
-        Cond::All(all) | Cond::Any(all) => all.iter().for_each(|c| arrange(c, holds, done, params, facts)),
-        Cond::Not(c) => arrange(c, !holds, done, params, facts),
     }
 }
 

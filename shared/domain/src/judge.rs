@@ -114,6 +114,38 @@ impl Cond {
     }
 }
 
+impl Cond {
+    /// Sets facts under which this holds, or does not, for those who model a
+    /// vendor: whatever else is in `facts` stays. A counter has the value
+    /// `counter`, which is the model's to move.
+    pub fn arrange(&self, holds: bool, params: &Facts, counter: i64, facts: &mut Facts) {
+        match self {
+            Self::Always | Self::HasParam(_) => {}
+            Self::True(f) => facts.set(f, holds),
+            Self::False(f) => facts.set(f, !holds),
+            Self::Empty(f) => facts.set(f, if holds { Vec::new() } else { vec!["one".to_owned()] }),
+            Self::Is(f, v) => facts.set(f, if holds { *v } else { "otherwise" }),
+            Self::IsParam(f, p) => match params.get(p) {
+                Some(wanted) if holds => facts.set(f, wanted.clone()),
+                _ => facts.set(f, "otherwise"),
+            },
+            Self::Includes(f, p) => {
+                let wanted = params.text(p).filter(|_| holds);
+                facts.set(f, wanted.map(str::to_owned).into_iter().collect::<Vec<_>>());
+            }
+            Self::AtLeast(f, n) => facts.set(f, if holds { *n } else { n - 1 }),
+            Self::AtLeastParam(f, p) => {
+                let wanted = params.int(p).unwrap_or_default();
+                facts.set(f, if holds { wanted } else { wanted - 1 });
+            }
+            Self::MovedPast(f) => facts.set(f, counter),
+            Self::FellBelow(f) => facts.set(f, -counter),
+            Self::All(all) | Self::Any(all) => all.iter().for_each(|c| c.arrange(holds, params, counter, facts)),
+            Self::Not(c) => c.arrange(!holds, params, counter, facts),
+        }
+    }
+}
+
 impl fmt::Display for Cond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let join = |f: &mut fmt::Formatter<'_>, cs: &[Cond], word: &str| {

@@ -7,7 +7,6 @@ use crate::rng::Rng;
 use crate::trouble::Trouble;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use offboard_domain::assignment::{Checked, Find, Mode, Receipt, Report, Said};
-use offboard_domain::judge::Cond;
 use offboard_domain::{
     Area, Assignment, Facts, Fault, FaultClass, Kind, Lane, ObjectId, Observation, TenantId, Timestamp, Verdict, judge,
 };
@@ -111,9 +110,9 @@ impl ModelWorld {
         let done = thing.done || !spec.writes;
         let mut facts = Facts::new();
         for (cond, _) in spec.judge.not_applicable.iter().chain(spec.judge.blocked) {
-            arrange(cond, false, params, thing.counter, &mut facts);
+            cond.arrange(false, params, thing.counter, &mut facts);
         }
-        arrange(&spec.judge.satisfied, done, params, thing.counter, &mut facts);
+        spec.judge.satisfied.arrange(done, params, thing.counter, &mut facts);
         facts.set("conclusive", true);
         Observation {
             read_at: now,
@@ -136,34 +135,6 @@ impl ModelWorld {
             object,
             times,
         });
-    }
-}
-
-/// Facts under which a condition holds, or does not.
-fn arrange(cond: &Cond, holds: bool, params: &Facts, counter: i64, facts: &mut Facts) {
-    match cond {
-        Cond::Always | Cond::HasParam(_) => {}
-        Cond::True(f) => facts.set(f, holds),
-        Cond::False(f) => facts.set(f, !holds),
-        Cond::Empty(f) => facts.set(f, if holds { Vec::new() } else { vec!["one".to_owned()] }),
-        Cond::Is(f, v) => facts.set(f, if holds { *v } else { "otherwise" }),
-        Cond::IsParam(f, p) => match params.get(p) {
-            Some(wanted) if holds => facts.set(f, wanted.clone()),
-            _ => facts.set(f, "otherwise"),
-        },
-        Cond::Includes(f, p) => match params.text(p) {
-            Some(wanted) if holds => facts.set(f, vec![wanted.to_owned()]),
-            _ => facts.set(f, Vec::<String>::new()),
-        },
-        Cond::AtLeast(f, n) => facts.set(f, if holds { *n } else { n - 1 }),
-        Cond::AtLeastParam(f, p) => {
-            let wanted = params.int(p).unwrap_or_default();
-            facts.set(f, if holds { wanted } else { wanted - 1 });
-        }
-        Cond::MovedPast(f) => facts.set(f, counter),
-        Cond::FellBelow(f) => facts.set(f, -counter),
-        Cond::All(all) | Cond::Any(all) => all.iter().for_each(|c| arrange(c, holds, params, counter, facts)),
-        Cond::Not(c) => arrange(c, !holds, params, counter, facts),
     }
 }
 
