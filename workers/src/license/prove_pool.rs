@@ -15,16 +15,13 @@ use crate::job::{Job, Seen, count, ids};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, PoolLine};
+use offboard_domain::catalogue::POOL_WITHIN_MS;
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{Facts, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often licences are looked at that the vendor has still to work out.
 const LOOK_AGAIN_MS: i64 = 2 * MINUTE_MS;
-
-/// How long the pool's numbers are waited for; the catalogue's predicate has
-/// the same.
-const POOL_WITHIN_MS: i64 = 30 * MINUTE_MS;
 
 /// Since when nothing but the pool's numbers was missing.
 const RELEASED_MS: &str = "released_ms";

@@ -85,8 +85,8 @@ pub(super) const RELEASE_DIRECT: KindSpec = KindSpec {
     ..LICENSE
 };
 
-/// How long the pool's numbers are waited for; the worker waits as long.
-const POOL_WITHIN_MS: i64 = 30 * MINUTE_MS;
+/// How long the pool's numbers are waited for, by whoever reads them.
+pub const POOL_WITHIN_MS: i64 = 30 * MINUTE_MS;
 
 /// The account holds none, and the pool counts one unit less of each than the
 /// snapshot saw. Colleagues move these numbers too: what still differs after a

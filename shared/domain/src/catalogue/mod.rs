@@ -14,6 +14,7 @@ mod mailbox;
 mod person;
 pub mod spec;
 
+pub use license::POOL_WITHIN_MS;
 pub use spec::{Approval, Area, ClosingProof, Dep, KindSpec, Lane, Proof, Stage, Urgency, Wanted};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
