@@ -37,7 +37,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
 
 /// How many attempts run at the same time in one area while vendors are well;
-/// more where they are slow ([`crate::window`]).
+/// up to eight times as many while they are slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Concurrency {
     /// In the urgent lane.
@@ -209,7 +209,7 @@ impl Served<'_> {
                 let full = running.len() >= usize::from(places);
                 let wanted = self.window().places();
                 if wanted != places {
-                    if let Err(error) = consumer.resize(wanted).await {
+                    if let Err(error) = beside(consumer.resize(wanted), &mut running).await {
                         self.wait_again(&name, &error, &mut pause, &mut running).await;
                         continue 'subscribed;
                     }
@@ -250,16 +250,8 @@ impl Served<'_> {
         running: &mut FuturesUnordered<F>,
     ) {
         tracing::warn!(queue = %name, error = %error, "subscribing again");
-        let over = tokio::time::sleep(*pause);
+        beside(tokio::time::sleep(*pause), running).await;
         *pause = (*pause * 2).min(AGAIN_AFTER_MAX);
-        let mut over = pin!(over);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut over => return,
-                Some(()) = running.next(), if !running.is_empty() => {}
-            }
-        }
     }
 
     fn name(&self) -> QueueName {
@@ -431,6 +423,21 @@ impl Served<'_> {
             return Err(format!("{} is not for a worker", assignment.kind));
         }
         Ok(Ordered { assignment, answer })
+    }
+}
+
+/// Waits for something while the attempts go on.
+async fn beside<T, F: Future<Output = ()>>(
+    waited_for: impl Future<Output = T>,
+    running: &mut FuturesUnordered<F>,
+) -> T {
+    let mut waited_for = pin!(waited_for);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut waited_for => return done,
+            Some(()) = running.next(), if !running.is_empty() => {}
+        }
     }
 }
 
