@@ -35,7 +35,7 @@ pub(crate) fn tenant(n: usize) -> Result<TenantId, Failed> {
 }
 
 /// What the departures want: everything that no person and no hour is needed for.
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy {
         approvals: Approvals {
             plan: false,

@@ -18,7 +18,6 @@ use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Closer, Engine, Keeping, Membership, Parts};
 use offboard_domain::departure::{Choices, Manner, PersonRef};
-use offboard_domain::policy::{Approvals, SuccessorRule};
 use offboard_domain::{Area, Case, CaseId, Departure, Kind, Lane, Policy, TenantId, Timestamp};
 use offboard_ledger::redis::RedisOptions;
 use offboard_ledger::{
@@ -74,18 +73,11 @@ const SUBMITTED_AT_ONCE: usize = 256;
 /// How often it is looked whether the dispatcher owns its shards yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// What the departures want: everything that no person and no hour is needed for.
+/// What the departures want: what those of the embedded bench do, and a hold.
 fn policy() -> Policy {
     Policy {
-        approvals: Approvals {
-            plan: false,
-            ..Policy::default().approvals
-        },
-        successor: SuccessorRule::Nobody,
-        skip: [Kind::ConfirmHandover, Kind::Validate].into(),
         legal_hold: true,
-        departures_per_hour: u32::MAX,
-        ..Policy::default()
+        ..crate::embedded::policy()
     }
 }
 
