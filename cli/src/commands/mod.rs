@@ -126,14 +126,10 @@ impl Ctx {
     /// into the ledger is a part of a case's story that this process alone can
     /// tell, so its traces are sent too.
     fn config_of_order(&self) -> Result<Configuration, CliError> {
-        let config = self.load()?;
-        if !is_shared(&config) {
+        if !is_shared(&self.load()?) {
             return self.config();
         }
-        let mut engine = config.engine.clone();
-        "error".clone_into(&mut engine.log.level);
-        engine.telemetry.listen = None;
-        let guard = telemetry::start(&engine, Role::Command)?;
+        let (config, guard) = self.config_sending_as(Role::Command)?;
         *self.sends.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
         Ok(config)
     }
@@ -141,11 +137,15 @@ impl Ctx {
     /// The same for a command that carries departures out while somebody
     /// watches: its traces and metrics are sent, and served nowhere.
     fn config_of_run(&self) -> Result<(Configuration, Guard), CliError> {
+        self.config_sending_as(Role::Embedded)
+    }
+
+    fn config_sending_as(&self, role: Role) -> Result<(Configuration, Guard), CliError> {
         let config = self.load()?;
         let mut engine = config.engine.clone();
         "error".clone_into(&mut engine.log.level);
         engine.telemetry.listen = None;
-        let telemetry = telemetry::start(&engine, Role::Embedded)?;
+        let telemetry = telemetry::start(&engine, role)?;
         Ok((config, telemetry))
     }
 

@@ -3,7 +3,7 @@
 //! people and time are waited for.
 
 use super::Ctx;
-use super::submit::line;
+use super::submit::{line, word};
 use crate::embedded::{Embedded, Overrides};
 use crate::error::{CliError, Exit};
 use crate::intake::{self, AT_ONCE, Files};
@@ -96,13 +96,7 @@ fn report(out: Out, read: &Files, outcomes: &[Accepted], embedded: &Embedded) ->
             out.object(&json!({ "event": "rejected", "row": rejected }))?;
         }
         for ((at, _), outcome) in read.accepted.iter().zip(outcomes) {
-            let event = match outcome.what {
-                What::Opened => "accepted",
-                What::Known => "known",
-                What::Amended => "amended",
-                What::Refused => "refused",
-            };
-            out.object(&json!({ "event": event, "departure": intake::outcome_json(at, outcome) }))?;
+            out.object(&json!({ "event": word(outcome.what), "departure": intake::outcome_json(at, outcome) }))?;
         }
         return Ok(());
     }

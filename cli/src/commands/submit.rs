@@ -55,14 +55,19 @@ async fn submit(session: &mut Session, read: &Files) -> Result<Vec<Accepted>, Cl
     Ok(outcomes)
 }
 
-/// One outcome, for people.
-pub(super) fn line(at: &str, outcome: &Accepted) -> String {
-    let word = match outcome.what {
+/// What became of a departure, in a word.
+pub(super) fn word(what: What) -> &'static str {
+    match what {
         What::Opened => "accepted",
         What::Known => "known",
         What::Amended => "amended",
         What::Refused => "refused",
-    };
+    }
+}
+
+/// One outcome, for people.
+pub(super) fn line(at: &str, outcome: &Accepted) -> String {
+    let word = word(outcome.what);
     let why = outcome.why.as_deref().map(|w| format!(": {w}")).unwrap_or_default();
     format!("{word:<9} {}  {}  {at}{why}", outcome.case, outcome.tenant)
 }
