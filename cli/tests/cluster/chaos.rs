@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "an ordeal says what it does and what it survived")]
 
 use crate::account::{Party, nothing_lost, nothing_twice};
+use crate::chance::Chance;
 use crate::people::People;
 use crate::stage::{Size, Stage, now_ms};
 use crate::support::Running;
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 
 /// Which processes run, as a supervisor would keep them.
 const PROCESSES: [&str; 6] = ["dispatcher", "dispatcher", "worker", "worker", "closer", "closer"];
+/// The shortest of both.
+const LEAST_MS: u64 = 50;
 /// The longest that things are left alone between two blows.
 const REST_MS: u64 = 2_500;
 /// The longest that a server or a connection stays away.
@@ -108,26 +111,6 @@ const BY_CHANCE: [Blow; 15] = [
     Blow::LedgerRefused,
     Blow::AllSlowed,
 ];
-
-/// A small generator of numbers (xorshift): what happens follows from the seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-
-    fn millis(&mut self, most: u64) -> Duration {
-        Duration::from_millis(50 + self.below(most))
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[usize::try_from(self.below(of.len() as u64)).unwrap()]
-    }
-}
 
 /// The processes, started anew whenever they have ended.
 #[derive(Default)]
@@ -256,9 +239,9 @@ fn people(stage: &Stage, over: &AtomicBool) -> People {
 }
 
 fn strike(stage: &Stage, supervised: &mut Supervised, plan: &Plan, blows: &mut BTreeMap<Blow, u32>) {
-    let mut chance = Chance(plan.seed | 1);
+    let mut chance = Chance::of(plan.seed);
     for n in 0..plan.blows {
-        thread::sleep(chance.millis(REST_MS));
+        thread::sleep(chance.millis(LEAST_MS, REST_MS));
         let blow = if n == plan.blows / 3 {
             Blow::BrokerEmptied
         } else if n == plan.blows * 2 / 3 {
@@ -274,7 +257,7 @@ fn strike(stage: &Stage, supervised: &mut Supervised, plan: &Plan, blows: &mut B
 }
 
 fn hit(stage: &Stage, supervised: &mut Supervised, blow: Blow, chance: &mut Chance) {
-    let away = chance.millis(AWAY_MS);
+    let away = chance.millis(LEAST_MS, AWAY_MS);
     let which = [Direction::ToServer, Direction::ToClient, Direction::Both];
     match blow {
         Blow::DispatcherKilled => supervised.kill("dispatcher", chance),

@@ -5,6 +5,8 @@
 
 #[path = "../offboard/account.rs"]
 mod account;
+#[path = "../offboard/chance.rs"]
+mod chance;
 mod chaos;
 mod people;
 mod stage;

@@ -7,6 +7,7 @@
 //! `OFFBOARD_KILL_SEED` chooses other moments; a failure prints its seed.
 
 use crate::account::{Party, nothing_lost, nothing_twice};
+use crate::chance::Chance;
 use crate::support::{CERTIFICATE, Credential, Folder, Running};
 use offboard_connectors::graph::thumbprint;
 use offboard_domain::Digest;
@@ -46,22 +47,10 @@ fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// A small generator of numbers (xorshift): moments follow from the seed.
-struct Moments(u64);
-
-impl Moments {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-
-    /// How long a process lives: often not even until it is up.
-    fn life(&mut self) -> Duration {
-        let most = [150, 800, 3_000, 6_000][usize::try_from(self.below(4)).unwrap()];
-        Duration::from_millis(20 + self.below(most))
-    }
+/// How long a process lives: often not even until it is up.
+fn life(chance: &mut Chance) -> Duration {
+    let most = chance.one(&[150, 800, 3_000, 6_000]);
+    chance.millis(20, most)
 }
 
 struct Stage {
@@ -246,13 +235,13 @@ async fn killed_at_random_moments_it_loses_nothing_and_does_nothing_twice() {
     });
     let file = stage.hand_in();
     let run = || folder.start(&["run", file, "--json", "--wait"]);
-    let mut moments = Moments(seed | 1);
+    let mut chance = Chance::of(seed);
     let mut promised = BTreeSet::new();
     let (began, mut kills) = (Instant::now(), 0);
     let figures = |kills: u32| format!("seed {seed}: {kills} kills, {} s", began.elapsed().as_secs());
     while began.elapsed() < KILLING_FOR {
         let running: Running = run();
-        thread::sleep(moments.life());
+        thread::sleep(life(&mut chance));
         running.signal("KILL");
         let ran = running.wait();
         assert_eq!(ran.code, None, "{}: it ended by itself: {}", figures(kills), ran.err);
