@@ -15,7 +15,11 @@ const APPLICATION_ID: i32 = 0x6f66_6662;
 
 /// What each schema version adds to the one before. The last is ours; a file
 /// of a later one is refused, never guessed at.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("trim.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("trim.sql"),
+    include_str!("one_id_index.sql"),
+];
 
 /// How long a connection waits for a program that holds the file from outside
 /// (a backup, a shell) before it gives up.

@@ -266,11 +266,9 @@ pub(super) fn list(session: &mut Session, filter: &Filter) -> Result<Vec<IndexEn
         if room == 0 {
             break;
         }
-        let sql = if filter.open_only {
-            format!("{ENTRY} INDEXED BY cases_open WHERE tenant = ?1 AND id > ?2 AND ended = 0 ORDER BY id LIMIT ?3")
-        } else {
-            format!("{ENTRY} INDEXED BY cases_id WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
-        };
+        // What is over is passed by in the index, without its row.
+        let open = if filter.open_only { "AND ended = 0" } else { "" };
+        let sql = format!("{ENTRY} INDEXED BY cases_id WHERE tenant = ?1 AND id > ?2 {open} ORDER BY id LIMIT ?3");
         let mut statement = session.db.prepare_cached(&sql)?;
         let mut rows = statement.query(params![number, after, room])?;
         while let Some(row) = rows.next()? {

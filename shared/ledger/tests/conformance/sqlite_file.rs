@@ -252,10 +252,10 @@ async fn every_question_is_answered_by_an_index() {
     );
     let of_tenant = "WHERE tenant = 1 AND id > x'00'";
     let open = plan(&format!(
-        "SELECT * FROM cases INDEXED BY cases_open {of_tenant} AND ended = 0 ORDER BY id"
+        "SELECT * FROM cases INDEXED BY cases_id {of_tenant} AND ended = 0 ORDER BY id"
     ));
     assert!(
-        open.starts_with("SEARCH cases USING INDEX cases_open") && !open.contains("B-TREE"),
+        open.starts_with("SEARCH cases USING INDEX cases_id") && !open.contains("B-TREE"),
         "{open}"
     );
     let all = plan(&format!(
@@ -277,7 +277,12 @@ async fn a_file_from_before_cases_were_trimmed_goes_on() {
     let before = pen.history(&*backend.ledger()).await;
     let backend = backend.tampered(|db| {
         db.execute_batch(
-            "ALTER TABLE cases DROP COLUMN trimmed; ALTER TABLE cases DROP COLUMN trimmed_head; PRAGMA user_version = 1;",
+            "DROP INDEX cases_id;
+            CREATE UNIQUE INDEX cases_id ON cases (tenant, id);
+            CREATE INDEX cases_open ON cases (tenant, id) WHERE ended = 0;
+            ALTER TABLE cases DROP COLUMN trimmed;
+            ALTER TABLE cases DROP COLUMN trimmed_head;
+            PRAGMA user_version = 1;",
         )
         .unwrap();
     });
