@@ -91,6 +91,9 @@ enum What {
         /// The numbers of open cases.
         #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
         sizes: Vec<usize>,
+        /// Rounds; the medians count. Memory is measured in the first, whose process is new.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
     },
     /// Offboard distributed beside the least possible, a bare loop of its own shape, and Celery.
     Distributed(distributed::Sizes),
@@ -140,7 +143,7 @@ fn main() -> Result<(), Failed> {
             ("embedded", wait_for(measure_embedded(&groups, departures, rounds))?)
         }
         What::Rabbit { messages, rounds } => ("rabbit", wait_for(rabbit::measure(messages, rounds))?),
-        What::Growth { sizes } => ("growth", wait_for(measure_growth(&sizes))?),
+        What::Growth { sizes, rounds } => ("growth", wait_for(measure_growth(&sizes, rounds))?),
         What::RedisMemory { cases, records } => ("redis-memory", wait_for(measure_redis_memory(cases, records))?),
     };
     let output = output.unwrap_or_else(|| format!("target/bench-{name}.json").into());
@@ -211,13 +214,34 @@ async fn measure_embedded(
     Ok(json!(raw))
 }
 
-async fn measure_growth(sizes: &[usize]) -> Result<serde_json::Value, Failed> {
-    println!("{:>10} {:>16} {:>16}", "open cases", "bytes per case", "us to open one");
-    let grown = growth::grow(sizes).await?;
+async fn measure_growth(sizes: &[usize], rounds: usize) -> Result<serde_json::Value, Failed> {
+    println!(
+        "{:>5} {:>10} {:>16} {:>16} {:>10}",
+        "round", "open cases", "bytes per case", "us to open one", "of first"
+    );
     let mut raw = Vec::new();
-    for g in grown {
-        println!("{:>10} {:>16.0} {:>16.1}", g.open, g.bytes_per_case, g.open_us);
-        raw.push(json!({ "open": g.open, "bytes_per_case": g.bytes_per_case, "open_us": g.open_us }));
+    let (mut took, mut ratios) = (vec![Vec::new(); sizes.len()], vec![Vec::new(); sizes.len()]);
+    for round in 1..=rounds {
+        let grown = growth::grow(sizes).await?;
+        let first = grown.first().map_or(f64::NAN, |g| g.open_us);
+        for (at, g) in grown.iter().enumerate() {
+            let (open, us, ratio) = (g.open, g.open_us, g.open_us / first);
+            let bytes = (round == 1).then_some(g.bytes_per_case);
+            let memory = bytes.map_or_else(String::new, |b| format!("{b:.0}"));
+            println!("{round:>5} {open:>10} {memory:>16} {us:>16.1} {ratio:>10.2}");
+            raw.push(json!({ "round": round, "open": open, "bytes_per_case": bytes, "open_us": us }));
+            took[at].push(us);
+            ratios[at].push(ratio);
+        }
+    }
+    for (open, (took, ratios)) in sizes.iter().zip(took.into_iter().zip(ratios)) {
+        println!(
+            "{:>5} {open:>10} {:>16} {:>16.1} {:>10.2}",
+            "med",
+            "",
+            median(took),
+            median(ratios)
+        );
     }
     Ok(json!(raw))
 }
