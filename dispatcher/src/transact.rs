@@ -4,8 +4,7 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
-use crate::archive::Whole;
-use crate::archive::rearm;
+use crate::archive::{Whole, rearm};
 use crate::closer::ToSeal;
 use crate::engine::{Engine, EngineError, Held, Slot};
 use offboard_domain::event::{Event, open_event, seal_events};
@@ -234,7 +233,7 @@ impl Engine {
             };
             let append = self.append_for(tenant, held.as_ref().map(|h| &h.case), &decision, &key, salt, &gates);
             let opened = held.is_none();
-            let places: Vec<(u64, Digest)> = append.records.iter().map(|r| (r.version, r.hash)).collect();
+            let places = places(&append);
             match self.append(append).await? {
                 written @ (Appended::Done | Appended::Ours) => {
                     let Decision {
@@ -242,8 +241,8 @@ impl Engine {
                         events,
                         holds,
                     } = decision;
-                    for (event, (version, head)) in events.iter().zip(&places) {
-                        case.recorded(event, *version, *head);
+                    for (event, (version, head)) in events.iter().zip(places) {
+                        case.recorded(event, version, head);
                     }
                     metrics::happened(&events, &case);
                     // Whether it was this process that wrote it before, nobody
@@ -304,12 +303,13 @@ impl Engine {
         }
         tracing::error!(case = %held.case.id, known, found = held.case.version, "the ledger lost the end of a case's history; everything is read again");
         let append = self.append_for(tenant, Some(&held.case), &decision, &held.key, KeyChange::Keep, &gates);
-        let (version, head) = (append.index.version, append.index.head);
+        let places = places(&append);
         // Whoever was faster is found at the next append.
         if self.append(append).await? == Appended::Done {
             held.case = decision.case;
-            held.case.version = version;
-            held.case.head = head;
+            for (event, (version, head)) in decision.events.iter().zip(places) {
+                held.case.recorded(event, version, head);
+            }
             held.unpublished.clear();
         }
         Ok(())
@@ -634,6 +634,11 @@ fn republishable(case: &Case, task: TaskId) -> bool {
         let harmless = |a: &offboard_domain::task::Attempt| a.mode == Mode::ObserveOnly || t.kind().spec().convergent;
         t.in_flight().is_some_and(harmless)
     })
+}
+
+/// Where the records of an append stand in their history.
+fn places(append: &Append) -> Vec<(u64, Digest)> {
+    append.records.iter().map(|r| (r.version, r.hash)).collect()
 }
 
 /// The tasks that these events assigned.

@@ -5,6 +5,7 @@ use crate::error::{CliError, Exit};
 use crate::show::safe;
 use console::style;
 use offboard_dispatcher::control::Request;
+use offboard_domain::Digest;
 use offboard_domain::evidence::{self, Invalid, Statement};
 use offboard_runtime::keys::{self, PublicKey};
 use serde_json::json;
@@ -88,7 +89,7 @@ fn valid(ctx: &Ctx, path: &Path, statement: &Statement, key: &PublicKey) -> Resu
     Ok(Exit::Done)
 }
 
-/// The newest evidence of a case of this folder.
+/// The evidence that a case of this folder names as its own.
 async fn of_case(ctx: &Ctx, given: &str) -> Result<PathBuf, CliError> {
     let looks_like_a_file = given.contains(std::path::MAIN_SEPARATOR) || given.ends_with(".json");
     let absent = || CliError::usage(format!("there is no file {given}"));
@@ -100,29 +101,30 @@ async fn of_case(ctx: &Ctx, given: &str) -> Result<PathBuf, CliError> {
     let view = session.case(Request::Show { case: given.to_owned() }).await;
     session.close().await?;
     let view = view?;
+    let Some(named) = view.evidence else {
+        return Err(CliError::usage(format!(
+            "case {} has no sealed evidence yet; it is {}",
+            view.case, view.state
+        ))
+        .next(format!("offboard why {}", view.case)));
+    };
     let folder = config
         .engine
         .evidence
         .join(view.tenant.as_str())
         .join(view.case.to_string());
-    let version = |path: &PathBuf| {
-        let name = path.file_name()?.to_str()?;
-        name.strip_prefix("evidence-")?
-            .strip_suffix(".dsse.json")?
-            .parse::<u64>()
-            .ok()
-    };
     let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path());
-    files
-        .filter(|p| version(p).is_some())
-        .max_by_key(version)
-        .ok_or_else(|| {
-            CliError::usage(format!(
-                "case {} has no sealed evidence yet; it is {}",
-                view.case, view.state
-            ))
-            .next(format!("offboard why {}", view.case))
-        })
+    for file in files.filter(|f| f.to_string_lossy().ends_with(".dsse.json")) {
+        if Digest::of(&read(&file, EVIDENCE_MAX_BYTES)?) == named {
+            return Ok(file);
+        }
+    }
+    Err(CliError::failed(format!(
+        "the evidence of case {} is gone or was changed: no file in {} has the digest {named}; restore it from a backup",
+        view.case,
+        folder.display()
+    ))
+    .exit(Exit::Evidence))
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {

@@ -4,10 +4,14 @@
 //! of the person as possible and never a secret. A report is believed only as
 //! far as its observations show (`decide` judges them again).
 
+use crate::case::Case;
 use crate::catalogue::Kind;
+use crate::departure::{Departure, PersonRef};
 use crate::fault::Fault;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
 use crate::observation::{Facts, Observation};
+use crate::policy::{Policy, SuccessorRule};
+use crate::task::{Place, Task};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -242,4 +246,112 @@ pub struct Report {
     /// What was put into the store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Artifact>,
+}
+
+impl Case {
+    /// The settled tasks that a closing round's task reads again: those of its
+    /// area and system that can be re-read and that machines settled.
+    #[must_use]
+    pub fn checks_for(&self, closing: &Task) -> Vec<Check> {
+        self.tasks
+            .values()
+            .filter(|t| t.planned.target.system == closing.planned.target.system)
+            .filter(|t| t.kind().spec().area == closing.kind().spec().area)
+            .filter(|t| self.is_read_again(t))
+            .map(|t| Check {
+                task: t.id(),
+                kind: t.kind(),
+                target: t.planned.target.clone(),
+                params: t.planned.params.clone(),
+            })
+            .collect()
+    }
+
+    /// What the snapshot of the directory found, in one system.
+    fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
+        self.tasks
+            .values()
+            .filter(|t| t.kind() == Kind::SnapshotDirectory && t.planned.target.system == *system)
+            .find_map(|t| Some(&t.after.as_ref()?.facts))
+    }
+
+    /// The assignment of a task that is with a worker, as it is to be
+    /// published; none if it is not with one.
+    #[must_use]
+    pub fn assignment(&self, id: TaskId) -> Option<Assignment> {
+        let task = self.tasks.get(&id)?;
+        let attempt = task.in_flight()?;
+        let ordered_by = task.ordered_by.unwrap_or(Place {
+            version: self.version,
+            head: self.head,
+        });
+        let checks = if task.kind().is_closing_round() {
+            self.checks_for(task)
+        } else {
+            Vec::new()
+        };
+        let mut params = task.planned.params.clone();
+        if task.kind() == Kind::Resolve {
+            person_params(&mut params, &self.departure, &self.policy);
+        }
+        if task.kind() == Kind::ProvePool {
+            let none = Facts::new();
+            pool_params(
+                &mut params,
+                self.directory_snapshot(&task.planned.target.system).unwrap_or(&none),
+            );
+        }
+        Some(Assignment {
+            tenant: self.departure.tenant.clone(),
+            case: self.id,
+            task: id,
+            attempt: attempt.number,
+            kind: task.kind(),
+            target: task.planned.target.clone(),
+            subject: self.subject.clone(),
+            params,
+            mode: attempt.mode,
+            checkpoint: task.checkpoint.clone(),
+            checks,
+            start_by: attempt.start_by,
+            run_for_ms: attempt.run_for_ms,
+            version: ordered_by.version,
+            head: ordered_by.head,
+            traceparent: self.traceparent.clone(),
+        })
+    }
+}
+
+/// What was held before the first release says what was freed, and how many
+/// units of it were in use then says how far the pool must have moved:
+/// `held_sku_ids`, and `consumed_before/SKU` for each.
+pub fn pool_params(params: &mut Facts, snapshot: &Facts) {
+    params.set("held_sku_ids", snapshot.list("sku_ids").unwrap_or_default().to_vec());
+    for (name, fact) in &snapshot.0 {
+        if let Some(sku) = name.strip_prefix("consumed_units/") {
+            params.set(&format!("consumed_before/{sku}"), fact.clone());
+        }
+    }
+}
+
+/// The search terms travel with the one assignment that needs them, and are in
+/// no stored task.
+fn person_params(params: &mut Facts, departure: &Departure, policy: &Policy) {
+    let mut put = |prefix: &str, p: &PersonRef| {
+        let mut one = |name: &str, value: Option<&str>| {
+            if let Some(v) = value {
+                params.set(&format!("{prefix}{name}"), v);
+            }
+        };
+        one("object_id", p.object_id.as_ref().map(|o| o.0.as_str()));
+        one("user_principal_name", p.user_principal_name.as_deref());
+        one("mail", p.mail.as_deref());
+        one("employee_id", p.employee_id.as_deref());
+    };
+    put("", &departure.person);
+    match (&departure.successor, &policy.successor) {
+        (Some(named), _) | (None, SuccessorRule::Named(named)) => put("successor_", named),
+        (None, SuccessorRule::Manager) => params.set("successor_is_manager", true),
+        (None, SuccessorRule::Nobody) => {}
+    }
 }

@@ -1,7 +1,7 @@
 //! A case, and `fold`: case + event → case. The live state *is* the fold;
 //! there is no second one.
 
-use crate::assignment::{Assignment, Check, Subject};
+use crate::assignment::Subject;
 use crate::catalogue::{ClosingProof, Kind, Lane, Urgency};
 use crate::departure::{Departure, Manner};
 use crate::event::Event;
@@ -88,6 +88,9 @@ pub struct Case {
     pub changed_at: Timestamp,
     /// Version of its last record.
     pub version: u64,
+    /// Version of its last record that is not a late report: an account of the
+    /// history so far leaves out only what may come after it anyway.
+    pub quiet_since: u64,
     /// Hash of its last record.
     pub head: Digest,
     /// Where it stands.
@@ -153,6 +156,7 @@ impl Case {
             opened_at: at,
             changed_at: at,
             version: 0,
+            quiet_since: 0,
             head: Digest::ZERO,
             state: CaseState::Received,
             capped: *capped,
@@ -442,6 +446,9 @@ impl Case {
     pub fn recorded(&mut self, event: &Event, version: u64, head: Digest) {
         self.version = version;
         self.head = head;
+        if !matches!(event, Event::LateReport { .. }) {
+            self.quiet_since = version;
+        }
         if let Event::TaskAssigned { task, .. } = event
             && let Some(task) = self.tasks.get_mut(task)
         {
@@ -593,24 +600,6 @@ impl Case {
         crate::plan::plan_digest(&self.subject, listed.map(PlannedTask::digest))
     }
 
-    /// The settled tasks that a closing round's task reads again: those of its
-    /// area and system that can be re-read and that machines settled.
-    #[must_use]
-    pub fn checks_for(&self, closing: &Task) -> Vec<Check> {
-        self.tasks
-            .values()
-            .filter(|t| t.planned.target.system == closing.planned.target.system)
-            .filter(|t| t.kind().spec().area == closing.kind().spec().area)
-            .filter(|t| self.is_read_again(t))
-            .map(|t| Check {
-                task: t.id(),
-                kind: t.kind(),
-                target: t.planned.target.clone(),
-                params: t.planned.params.clone(),
-            })
-            .collect()
-    }
-
     /// Whether the closing round reads this task's end state again.
     #[must_use]
     pub fn is_read_again(&self, task: &Task) -> bool {
@@ -634,93 +623,5 @@ impl Case {
             .filter(|t| t.kind().spec().area == area && self.is_read_again(t))
             .map(|t| t.planned.target.system.clone())
             .collect()
-    }
-
-    /// What the snapshot of the directory found, in one system.
-    fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
-        self.tasks
-            .values()
-            .filter(|t| t.kind() == Kind::SnapshotDirectory && t.planned.target.system == *system)
-            .find_map(|t| Some(&t.after.as_ref()?.facts))
-    }
-
-    /// The assignment of a task that is with a worker, as it is to be
-    /// published; none if it is not with one.
-    #[must_use]
-    pub fn assignment(&self, id: TaskId) -> Option<Assignment> {
-        let task = self.tasks.get(&id)?;
-        let attempt = task.in_flight()?;
-        let ordered_by = task.ordered_by.unwrap_or(Place {
-            version: self.version,
-            head: self.head,
-        });
-        let checks = if task.kind().is_closing_round() {
-            self.checks_for(task)
-        } else {
-            Vec::new()
-        };
-        let mut params = task.planned.params.clone();
-        if task.kind() == Kind::Resolve {
-            person_params(&mut params, &self.departure, &self.policy);
-        }
-        if task.kind() == Kind::ProvePool {
-            let none = Facts::new();
-            pool_params(
-                &mut params,
-                self.directory_snapshot(&task.planned.target.system).unwrap_or(&none),
-            );
-        }
-        Some(Assignment {
-            tenant: self.departure.tenant.clone(),
-            case: self.id,
-            task: id,
-            attempt: attempt.number,
-            kind: task.kind(),
-            target: task.planned.target.clone(),
-            subject: self.subject.clone(),
-            params,
-            mode: attempt.mode,
-            checkpoint: task.checkpoint.clone(),
-            checks,
-            start_by: attempt.start_by,
-            run_for_ms: attempt.run_for_ms,
-            version: ordered_by.version,
-            head: ordered_by.head,
-            traceparent: self.traceparent.clone(),
-        })
-    }
-}
-
-/// What was held before the first release says what was freed, and how many
-/// units of it were in use then says how far the pool must have moved:
-/// `held_sku_ids`, and `consumed_before/SKU` for each.
-pub fn pool_params(params: &mut Facts, snapshot: &Facts) {
-    params.set("held_sku_ids", snapshot.list("sku_ids").unwrap_or_default().to_vec());
-    for (name, fact) in &snapshot.0 {
-        if let Some(sku) = name.strip_prefix("consumed_units/") {
-            params.set(&format!("consumed_before/{sku}"), fact.clone());
-        }
-    }
-}
-
-/// The search terms travel with the one assignment that needs them, and are in
-/// no stored task.
-fn person_params(params: &mut Facts, departure: &Departure, policy: &Policy) {
-    let mut put = |prefix: &str, p: &crate::departure::PersonRef| {
-        let mut one = |name: &str, value: Option<&str>| {
-            if let Some(v) = value {
-                params.set(&format!("{prefix}{name}"), v);
-            }
-        };
-        one("object_id", p.object_id.as_ref().map(|o| o.0.as_str()));
-        one("user_principal_name", p.user_principal_name.as_deref());
-        one("mail", p.mail.as_deref());
-        one("employee_id", p.employee_id.as_deref());
-    };
-    put("", &departure.person);
-    match (&departure.successor, &policy.successor) {
-        (Some(named), _) | (None, crate::policy::SuccessorRule::Named(named)) => put("successor_", named),
-        (None, crate::policy::SuccessorRule::Manager) => params.set("successor_is_manager", true),
-        (None, crate::policy::SuccessorRule::Nobody) => {}
     }
 }

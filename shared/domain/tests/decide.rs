@@ -445,6 +445,30 @@ fn a_repeated_report_is_recognised_and_a_late_one_is_kept() {
 }
 
 #[test]
+fn a_late_report_does_not_make_an_account_of_the_same_end_a_second_one() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    let id = w.id(Kind::DisableSignIn);
+    w.run_to_sealing();
+    let version = w.case().version;
+    let seal = |version| Command::RecordSealed {
+        version,
+        evidence: Digest::ZERO,
+        key_id: "k".into(),
+    };
+    let late = w.report(id, fault(FaultClass::Transient));
+    w.order(Command::RecordReport(Box::new(late))).unwrap();
+    assert_eq!(w.case().version, version + 1);
+    assert!(w.case().is_to_be_sealed());
+    for wrong in [version - 1, version + 2] {
+        let refused = w.order(seal(wrong));
+        assert!(matches!(refused, Err(Refusal::NotToBeSealed { .. })), "{refused:?}");
+    }
+    w.order(seal(version)).unwrap();
+    assert_eq!(w.case().state, CaseState::Closed);
+}
+
+#[test]
 fn a_late_report_of_a_once_act_makes_the_next_try_read_first() {
     let mut w = wiping();
     let id = w.id(Kind::WipeDevice);

@@ -41,8 +41,6 @@ pub(crate) struct Shadow {
     may_have_happened: BTreeSet<TaskId>,
     appends: BTreeMap<i64, u64>,
     pub(crate) tail_lost: bool,
-    /// The version that was sealed.
-    pub(crate) sealed_at: u64,
     /// A person has decided that the files may go with the licence.
     pub(crate) drive_given_up: bool,
 }
@@ -354,7 +352,6 @@ impl Shadow {
             may_have_happened: BTreeSet::new(),
             appends: BTreeMap::new(),
             tail_lost: false,
-            sealed_at: 0,
             drive_given_up: false,
         }
     }
@@ -453,7 +450,6 @@ impl Shadow {
             }
             Event::CaseClosed { .. } => {
                 self.closed += 1;
-                self.sealed_at = self.case.version;
                 if self.closed > 1 && !self.tail_lost {
                     found(
                         Invariant::ClosesOnceWhenAllSettled,
@@ -473,7 +469,6 @@ impl Shadow {
             }
             Event::EvidenceSealed { .. } => {
                 self.closed += 1;
-                self.sealed_at = self.case.version;
                 let ended = matches!(self.case.state, CaseState::Cancelled | CaseState::Refused { .. });
                 if !ended || (self.closed > 1 && !self.tail_lost) {
                     found(

@@ -423,7 +423,7 @@ async fn the_snapshot_counts_the_pool_before_any_release() {
     assert_eq!(fact(&end, "consumed_units/e3"), Fact::Int(5));
     let End::Settled(seen) = end else { panic!("{end:?}") };
     let mut params = offboard_domain::Facts::new();
-    offboard_domain::case::pool_params(&mut params, &seen.facts);
+    offboard_domain::assignment::pool_params(&mut params, &seen.facts);
     assert_eq!(params.int("consumed_before/flow"), Some(5));
     assert_eq!(params.get("held_sku_ids"), Some(&list(&["e3", "flow", "visio"])));
 }

@@ -271,7 +271,9 @@ impl Draft<'_> {
         if self.case.evidence == Some(evidence) {
             return Err(Refusal::AlreadyRecorded);
         }
-        if !self.case.is_to_be_sealed() || self.case.version != version {
+        // What comes late comes after a seal as well: it makes no second account.
+        let told = (self.case.quiet_since..=self.case.version).contains(&version);
+        if !self.case.is_to_be_sealed() || !told {
             return Err(Refusal::NotToBeSealed {
                 sealed: version,
                 actual: self.case.version,

@@ -127,53 +127,59 @@ impl Stage {
         let mut closed = Vec::new();
         self.auditor.each_case(|tenant, shadow| {
             if shadow.case.evidence.is_some() || shadow.case.state == CaseState::Closed {
-                let sealed_at = shadow.sealed_at;
                 closed.push((
                     tenant.clone(),
                     shadow.case.id,
                     shadow.case.evidence,
-                    sealed_at,
                     shadow.case.tasks.len(),
                     shadow.tail_lost,
                 ));
             }
         });
         let key = self.signer().verifying_key();
-        for (tenant, case, digest, sealed_at, tasks, tail_lost) in closed {
-            let store = Store::on(self.evidence.clone());
-            let plain = format!("{tenant}/{case}/evidence-{sealed_at}.dsse.json");
-            let mut found = (store.get_named(&plain).await, plain);
-            // A history that the ledger lost may have been sealed at this version before: that
-            // file stays what it is, and the case's own has its digest's beginning in its name.
-            if let (true, Some(digest), (Ok(bytes), _)) = (tail_lost, digest, &found)
-                && digest != Digest::of(bytes)
-            {
-                let own = format!(
-                    "{tenant}/{case}/evidence-{sealed_at}-{}.dsse.json",
-                    &digest.to_string()[..12]
-                );
-                found = (store.get_named(&own).await, own);
-            }
-            let (kept, name) = found;
-            let wrong = match kept {
-                Err(error) => Some(error.to_string()),
-                Ok(bytes) if digest != Some(Digest::of(&bytes)) => {
-                    Some("it is not the file that the case names".to_owned())
+        for (tenant, case, named, tasks, tail_lost) in closed {
+            let folder = format!("{tenant}/{case}");
+            let mut wrong = Vec::new();
+            let mut own = 0;
+            for (name, bytes) in self.envelopes(&folder).await {
+                // A history that the ledger lost may have been sealed before: its file stays.
+                if named != Some(Digest::of(&bytes)) {
+                    if !tail_lost {
+                        wrong.push(format!("{name}: the case does not name it"));
+                    }
+                    continue;
                 }
-                Ok(bytes) => match evidence::verify(&bytes, &key) {
-                    Err(error) => Some(error.to_string()),
-                    Ok(statement) if statement.predicate.tasks.len() != tasks => Some(format!(
-                        "it tells of {} tasks, there are {tasks}",
+                own += 1;
+                match evidence::verify(&bytes, &key) {
+                    Err(error) => wrong.push(format!("{name}: {error}")),
+                    Ok(statement) if statement.predicate.tasks.len() != tasks => wrong.push(format!(
+                        "{name}: it tells of {} tasks, there are {tasks}",
                         statement.predicate.tasks.len()
                     )),
-                    Ok(_) => self.auditor.foreign_canary(&tenant, &bytes),
-                },
-            };
-            if let Some(wrong) = wrong {
-                self.auditor
-                    .violated(Invariant::EvidenceVerifies, format!("{name}: {wrong}"));
+                    Ok(_) => wrong.extend(self.auditor.foreign_canary(&tenant, &bytes)),
+                }
+            }
+            if own != 1 {
+                wrong.push(format!("{folder}: {own} files are the evidence that the case names"));
+            }
+            for wrong in wrong {
+                self.auditor.violated(Invariant::EvidenceVerifies, wrong);
             }
         }
+    }
+
+    /// The signed files of a case.
+    async fn envelopes(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
+        let store = Store::on(self.evidence.clone());
+        let mut found = Vec::new();
+        for file in store.list(folder).await.unwrap_or_default() {
+            if file.path.ends_with(".dsse.json")
+                && let Ok(bytes) = store.get_named(&file.path).await
+            {
+                found.push((file.path, bytes.to_vec()));
+            }
+        }
+        found
     }
 
     fn why_open(&self, tenant: &TenantId, case: &Case) -> Option<String> {
