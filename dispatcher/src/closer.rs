@@ -172,10 +172,11 @@ impl Closer {
         history: Whole,
     ) -> Result<Option<Sealed>, EngineError> {
         let seal_error = |detail: String| EngineError::Seal { case: id, detail };
+        let version = held.case.account_to();
         let recorded = history
             .records
             .into_iter()
-            .take_while(|r| r.version <= held.case.version)
+            .take_while(|r| r.version <= version)
             .map(|record| {
                 let (at, event) = open_event(&held.key, &record)?;
                 Ok(Recorded { record, at, event })
@@ -185,7 +186,6 @@ impl Closer {
         let statement = evidence::statement(&recorded).map_err(|e| seal_error(e.to_string()))?;
         let envelope = evidence::seal(&statement, &self.key);
         let digest = Digest::of(&envelope);
-        let version = held.case.version;
         let chain: Vec<u8> = recorded
             .iter()
             .flat_map(|r| [r.record.body.as_slice(), b"\n"].concat())

@@ -88,9 +88,8 @@ pub struct Case {
     pub changed_at: Timestamp,
     /// Version of its last record.
     pub version: u64,
-    /// Version of its last record that is not a late report: an account of the
-    /// history so far leaves out only what may come after it anyway.
-    pub quiet_since: u64,
+    /// Version of its last record that is not a late report.
+    quiet_since: u64,
     /// Hash of its last record.
     pub head: Digest,
     /// Where it stands.
@@ -561,6 +560,14 @@ impl Case {
             | CaseState::Cancelling
             | CaseState::Merged { .. } => false,
         }
+    }
+
+    /// The version that its sealed account reaches to: the last record that
+    /// changed anything. Late reports come after a seal as well; so however
+    /// often sealing is tried while they come, it makes the same account.
+    #[must_use]
+    pub fn account_to(&self) -> u64 {
+        self.quiet_since
     }
 
     /// Whether nothing is left to do for it: its life is over, and what is

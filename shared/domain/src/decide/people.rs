@@ -271,12 +271,11 @@ impl Draft<'_> {
         if self.case.evidence == Some(evidence) {
             return Err(Refusal::AlreadyRecorded);
         }
-        // What comes late comes after a seal as well: it makes no second account.
-        let told = (self.case.quiet_since..=self.case.version).contains(&version);
-        if !self.case.is_to_be_sealed() || !told {
+        let actual = self.case.account_to();
+        if !self.case.is_to_be_sealed() || version != actual {
             return Err(Refusal::NotToBeSealed {
                 sealed: version,
-                actual: self.case.version,
+                actual,
             });
         }
         self.push(if self.case.state == CaseState::Sealing {
