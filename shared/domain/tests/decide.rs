@@ -445,6 +445,23 @@ fn a_repeated_report_is_recognised_and_a_late_one_is_kept() {
 }
 
 #[test]
+fn a_history_does_not_go_backwards_with_a_clock_that_is_behind() {
+    let mut w = World::opened(Manner::Immediate);
+    let before = w.now.plus(MINUTE_MS);
+    w.pass(MINUTE_MS);
+    let report = w.truthful(w.id(Kind::Resolve));
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert_eq!(w.case().changed_at, before);
+    // Another dispatcher takes over.
+    w.now = T0;
+    let id = w.id(Kind::SnapshotAccess);
+    let report = w.truthful(id);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert_eq!(w.case().changed_at, before);
+    assert_eq!(w.case().settled_at(Kind::SnapshotAccess), before);
+}
+
+#[test]
 fn a_late_report_does_not_make_an_account_of_the_same_end_a_second_one() {
     let mut w = World::opened(Manner::Immediate);
     w.drain();

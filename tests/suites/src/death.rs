@@ -92,6 +92,7 @@ fn rig(cruelty: Cruelty) -> Rig {
         rates: Rates::NONE,
         calm: Arc::new(AtomicBool::new(true)),
         dies_in: 0,
+        cut_off: None,
     });
     let tenant = vendor.tenants.keys().next().expect("one tenant was built").clone();
     let context = Context {

@@ -21,4 +21,4 @@ mod trouble;
 mod vendor;
 
 pub use invariant::{Invariant, Violated};
-pub use simulation::{Broken, Outcome, Shape, Simulation, Workers};
+pub use simulation::{Broken, Outcome, Processes, Shape, Simulation, Workers};

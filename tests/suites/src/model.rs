@@ -13,12 +13,11 @@ use offboard_domain::{
 use offboard_queue::{Delivery, Message, Queue, QueueName};
 use offboard_runtime::Clock;
 use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER};
+use offboard_workers::report_queue;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The shard that all reports of a simulation go to.
-const SHARD: QueueName = QueueName::Reports { shard: 0 };
 /// Attempts at the same time in one lane.
 const AT_ONCE: u16 = 4;
 /// Rest before subscribing or publishing again.
@@ -144,6 +143,8 @@ pub(crate) struct ModelWorker {
     pub(crate) world: Arc<ModelWorld>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) trouble: Arc<Trouble>,
+    /// Over how many queues reports are spread.
+    pub(crate) shards: u16,
 }
 
 impl ModelWorker {
@@ -211,6 +212,7 @@ impl ModelWorker {
         };
         let proof = answer.prove(&body);
         let id = format!("{}.{}", assignment.task, assignment.attempt);
+        let queue = report_queue(&assignment.tenant, self.shards);
         loop {
             let message = Message {
                 id: id.clone(),
@@ -221,7 +223,7 @@ impl ModelWorker {
                 body: body.clone().into(),
                 expires_at: None,
             };
-            if self.queue.publish(&SHARD, vec![message]).await.is_ok() {
+            if self.queue.publish(&queue, vec![message]).await.is_ok() {
                 break;
             }
             if self.clock.now() > assignment.over_at() {

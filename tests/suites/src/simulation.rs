@@ -6,7 +6,7 @@
 mod judge;
 
 use crate::audit::Auditor;
-use crate::clock::WatchedClock;
+use crate::clock::{Skewed, WatchedClock};
 use crate::invariant::{Invariant, Violated};
 use crate::logs;
 use crate::model::{ModelWorker, ModelWorld};
@@ -21,9 +21,10 @@ use ed25519_dalek::SigningKey;
 use object_store::memory::InMemory;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::{Tenants, Terms};
-use offboard_dispatcher::{Closer, Engine, Parts};
+use offboard_dispatcher::{Closer, Engine, Keeping, Membership, Parts};
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use offboard_domain::{CaseState, TenantId};
+use offboard_domain::{CaseState, TenantId, Timestamp};
 use offboard_ledger::MemoryLedger;
 use offboard_queue::LocalQueue;
 use offboard_runtime::Clock;
@@ -42,16 +43,45 @@ const UNKIND_FOR_MS: i64 = 14 * HOUR_MS;
 const SETTLES_WITHIN_MS: i64 = 12 * DAY_MS;
 /// How often a process dies while faults last, on average.
 const DIES_EVERY_MS: i64 = 3 * HOUR_MS;
+/// How far a clock may be wrong where there are several: two of them differ by
+/// less than what an assignment's validity leaves for it.
+const SKEWED_BY_MS: i64 = CLOCK_MARGIN_MS / 2 - 1_000;
+/// How long a process may be cut off from everything: longer than a lease.
+const CUT_OFF_FOR_MS: i64 = 5 * MINUTE_MS;
+/// Shards, where several dispatchers share them.
+const SHARDS: u16 = 4;
+/// When a case that has ended leaves a shared ledger.
+const KEEPING: Keeping = Keeping {
+    archive_after_ms: DAY_MS,
+};
+/// How long a process that is told to stop may take.
+const STOPS_WITHIN: Duration = Duration::from_secs(120);
 
 /// What is simulated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shape {
     /// Which workers.
     pub workers: Workers,
+    /// How many dispatchers and workers there are.
+    pub processes: Processes,
     /// What is broken on purpose, to show that it is caught.
     pub broken: Option<Broken>,
     /// Keeps the transcript's lines, not only their digest.
     pub verbose: bool,
+}
+
+impl Shape {
+    /// The command that replays a seed of this shape.
+    #[must_use]
+    pub fn replay(&self, seed: u64) -> String {
+        let model = if self.workers == Workers::Model { " --model" } else { "" };
+        let several = if self.processes == Processes::Several {
+            " --several"
+        } else {
+            ""
+        };
+        format!("cargo run -p offboard-suites --bin simulate --{model}{several} --seed {seed}")
+    }
 }
 
 /// Which workers a simulation has.
@@ -63,6 +93,17 @@ pub enum Workers {
     /// The model's: each end state is a switch. Cheap, so that many seeds try
     /// the dispatcher by itself.
     Model,
+}
+
+/// How many processes of each role a simulation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Processes {
+    /// One dispatcher and one worker, perhaps in one process with the queue.
+    #[default]
+    One,
+    /// Up to three of each, with clocks that differ, which share out shards,
+    /// hand them over, are cut off, and die each for itself.
+    Several,
 }
 
 /// A part that is broken on purpose, at a seam: the product's code stays as it
@@ -128,7 +169,15 @@ struct Process {
     tasks: Vec<JoinHandle<()>>,
     trouble: Arc<Trouble>,
     engine: Option<Arc<Engine>>,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+}
+
+/// What happens next.
+enum Next {
+    Halt,
+    DispatcherDies(usize),
+    WorkerDies(usize),
+    ColleagueActs,
 }
 
 /// What is outside: it outlives every process.
@@ -157,9 +206,21 @@ struct Stage {
     entropy: Arc<Mutex<Rng>>,
     /// One process is all there is, and its queue dies with it.
     embedded: bool,
+    processes: Processes,
+    dispatchers: usize,
+    workers: usize,
     broken: Option<Broken>,
     tails_are_lost: bool,
     deaths: u32,
+}
+
+/// Which of these processes dies first.
+async fn first_death(processes: &[Process]) -> usize {
+    if processes.is_empty() {
+        return std::future::pending().await;
+    }
+    let deaths = processes.iter().map(|p| Box::pin(p.trouble.death()));
+    futures::future::select_all(deaths).await.1
 }
 
 fn new_broker(clock: &Arc<dyn Clock>) -> LocalQueue {
@@ -205,11 +266,22 @@ impl Stage {
             auditor.clone(),
             calm.clone(),
         );
+        let rates = script::rates(&mut rng);
+        let (embedded, tails_are_lost) = (rng.happens(500), rng.happens(150));
+        let several = shape.processes == Processes::Several;
+        let mut count = || match several {
+            true => 1 + usize::try_from(rng.below(3)).unwrap_or(0),
+            false => 1,
+        };
+        let (dispatchers, workers) = (count(), count());
         Self {
             seed,
-            rates: script::rates(&mut rng),
-            embedded: rng.happens(500),
-            tails_are_lost: rng.happens(150),
+            rates,
+            embedded: embedded && !several,
+            tails_are_lost,
+            processes: shape.processes,
+            dispatchers,
+            workers,
             broker: new_broker(&clock),
             artifacts: Arc::new(InMemory::new()),
             evidence: Arc::new(InMemory::new()),
@@ -241,6 +313,10 @@ impl Stage {
         self.deaths += 1;
         let doomed = !self.is_calm() && self.rng.happens(400);
         let dies_in = if doomed { 1 + self.rng.below(400) } else { 0 };
+        let cut_off = (self.several() && self.rng.happens(500)).then(|| {
+            let from = self.clock.now().plus(self.rng.between(0, DIES_EVERY_MS));
+            (from, from.plus(self.rng.between(1, CUT_OFF_FOR_MS)))
+        });
         Trouble::new(Fortune {
             name,
             clock: self.clock.clone(),
@@ -249,7 +325,26 @@ impl Stage {
             rates: self.rates,
             calm: self.calm.clone(),
             dies_in,
+            cut_off,
         })
+    }
+
+    fn several(&self) -> bool {
+        self.processes == Processes::Several
+    }
+
+    fn shards(&self) -> u16 {
+        if self.several() { SHARDS } else { 1 }
+    }
+
+    /// The clock of one machine.
+    fn clock_of_its_own(&mut self) -> Arc<dyn Clock> {
+        if self.several() {
+            let by = self.rng.between(-SKEWED_BY_MS, SKEWED_BY_MS);
+            Arc::new(Skewed(self.clock.clone(), by))
+        } else {
+            self.clock.clone()
+        }
     }
 
     fn queue(&self, trouble: &Arc<Trouble>) -> Arc<FaultyQueue> {
@@ -260,7 +355,7 @@ impl Stage {
         })
     }
 
-    fn dispatcher(&mut self) -> Process {
+    fn dispatcher(&mut self, nth: usize) -> Process {
         let trouble = self.fortune("dispatcher");
         let queue = self.queue(&trouble);
         let ledger = Arc::new(FaultyLedger {
@@ -270,18 +365,20 @@ impl Stage {
             loses_new_cases: self.broken == Some(Broken::NewCasesAreLost),
         });
         let entropy = self.entropy.clone();
+        let clock = self.clock_of_its_own();
+        let (several, shards) = (self.several(), self.shards());
         let engine = Engine::new(Parts {
             ledger,
             queue,
             store: FaultyStore::over(&self.artifacts, &trouble),
-            clock: self.clock.clone(),
+            clock: clock.clone(),
             tenants: Tenants::new(self.tenants.clone()),
             master: self.master,
             entropy: Arc::new(move || entropy.lock().unwrap_or_else(PoisonError::into_inner).bytes()),
             limits: Limits::each(6),
             dispatch: self.dispatch(),
-            shards: 1,
-            keeping: None,
+            shards,
+            keeping: several.then_some(KEEPING),
         });
         let (stop, stopped) = watch::channel(false);
         let closer = Closer::new(
@@ -289,25 +386,42 @@ impl Stage {
             self.signer(),
             FaultyStore::over(&self.evidence, &trouble),
         );
-        let (clock, people, life) = (self.clock.clone(), self.people.clone(), engine.clone());
-        let tasks = vec![tokio::spawn(async move {
+        let life = engine.clone();
+        let member = Membership::new(engine.clone(), clock.clone(), format!("d{nth}-{}", self.deaths));
+        let work = async move {
+            let common = async {
+                futures::join!(
+                    life.clone().sweep(stopped.clone()),
+                    life.clone().pump(stopped.clone()),
+                    closer.run(stopped.clone()),
+                );
+            };
+            if several {
+                futures::join!(
+                    common,
+                    life.clone().notice(stopped.clone()),
+                    life.clone().heed_dead_letters(stopped.clone()),
+                    member.run(stopped.clone()),
+                );
+                return;
+            }
             while let Err(error) = life.recover().await {
                 tracing::warn!(%error, "failed to recover; trying again");
                 clock.sleep_until(clock.now().plus(1_000)).await;
             }
-            futures::join!(
-                life.clone().sweep(stopped.clone()),
-                life.clone().pump(stopped.clone()),
-                life.clone().take_reports(0, stopped.clone()),
-                closer.run(stopped),
-                people.live(life),
-            );
-        })];
+            futures::join!(common, life.clone().take_reports(0, stopped.clone()));
+        };
+        let mut tasks = vec![tokio::spawn(work)];
+        // People work through one of them, whoever owns the case.
+        if nth == 0 {
+            let (people, engine) = (self.people.clone(), engine.clone());
+            tasks.push(tokio::spawn(async move { people.live(engine).await }));
+        }
         Process {
             tasks,
             trouble,
             engine: Some(engine),
-            _stop: stop,
+            stop,
         }
     }
 
@@ -322,14 +436,16 @@ impl Stage {
     fn worker(&mut self) -> Process {
         let trouble = self.fortune("worker");
         let queue = self.queue(&trouble);
+        let clock = self.clock_of_its_own();
         let (stop, stopped) = watch::channel(false);
         let task = match self.outside.clone() {
             Outside::Model(world) => {
                 let worker = ModelWorker {
                     queue,
                     world,
-                    clock: self.clock.clone(),
+                    clock,
                     trouble: trouble.clone(),
+                    shards: self.shards(),
                 };
                 tokio::spawn(async move { worker.run().await })
             }
@@ -338,14 +454,13 @@ impl Stage {
                     store: FaultyStore::over(&self.artifacts, &trouble),
                     connectors: Arc::new(Reached::new(&vendor, &self.clock, &trouble, self.broken)),
                     escrow: Some(EscrowMaster::from_bytes(self.master)),
-                    clock: self.clock.clone(),
+                    clock,
                 };
-                let worker = Worker::new(
-                    WorkerConfig::default(),
-                    queue,
-                    QueueKeys::Dispatch(self.dispatch()),
-                    context,
-                );
+                let config = WorkerConfig {
+                    report_shards: self.shards(),
+                    ..WorkerConfig::default()
+                };
+                let worker = Worker::new(config, queue, QueueKeys::Dispatch(self.dispatch()), context);
                 tokio::spawn(async move { worker.run(stopped).await })
             }
         };
@@ -353,7 +468,7 @@ impl Stage {
             tasks: vec![task],
             trouble,
             engine: None,
-            _stop: stop,
+            stop,
         }
     }
 
@@ -371,12 +486,37 @@ impl Stage {
         }
     }
 
-    /// The dispatcher has died: time passes, a tail may be lost, it starts again.
-    async fn again(&mut self, process: Process, worker: &mut Option<Process>) -> Process {
-        self.note("dispatcher dies");
+    /// A process is told to stop, finishes or returns what it holds, and ends.
+    async fn stop(&self, process: Process) {
+        for people in process.tasks.iter().skip(1) {
+            people.abort();
+        }
+        process.stop.send_replace(true);
+        let mut process = process;
+        let ended = tokio::time::timeout(STOPS_WITHIN, &mut process.tasks[0]).await;
+        if let Ok(Err(error)) = &ended
+            && error.is_panic()
+        {
+            let what = format!("a {} broke while it stopped", process.trouble.name());
+            self.auditor.violated(Invariant::NoPanic, what);
+        }
+        if ended.is_ok() {
+            process.tasks.remove(0);
+        }
         self.end(process).await;
+    }
+
+    /// A dispatcher has died: time passes, a tail may be lost, it starts again.
+    async fn again(&mut self, nth: usize, process: Process, workers: &mut Vec<Process>) -> Process {
+        if self.several() && self.rng.happens(400) {
+            self.note("dispatcher stops");
+            self.stop(process).await;
+        } else {
+            self.note("dispatcher dies");
+            self.end(process).await;
+        }
         if self.embedded {
-            if let Some(worker) = worker.take() {
+            for worker in workers.drain(..) {
                 self.end(worker).await;
             }
             self.broker = new_broker(&self.clock);
@@ -390,9 +530,9 @@ impl Stage {
         if self.tails_are_lost {
             self.lose_a_tail().await;
         }
-        let dispatcher = self.dispatcher();
-        if worker.is_none() {
-            *worker = Some(self.worker());
+        let dispatcher = self.dispatcher(nth);
+        while workers.len() < self.workers {
+            workers.push(self.worker());
         }
         dispatcher
     }
@@ -413,36 +553,24 @@ impl Stage {
     }
 
     async fn play(mut self) -> Outcome {
-        let mut dispatcher = self.dispatcher();
-        let mut worker = Some(self.worker());
+        let mut dispatchers: Vec<Process> = (0..self.dispatchers).map(|nth| self.dispatcher(nth)).collect();
+        let mut workers: Vec<Process> = (0..self.workers).map(|_| self.worker()).collect();
         let end = EPOCH.plus(UNKIND_FOR_MS);
         while self.clock.now() < end && !self.spins() {
-            let wait_ms = self.rng.between(MINUTE_MS, 2 * DIES_EVERY_MS);
-            let until = end.min(self.clock.now().plus(wait_ms));
-            let worker_died = async {
-                match &worker {
-                    Some(process) => process.trouble.death().await,
-                    None => std::future::pending().await,
+            match self.next(&dispatchers, &workers, end).await {
+                Next::Halt => break,
+                Next::DispatcherDies(nth) => {
+                    let dead = dispatchers.remove(nth);
+                    let again = self.again(nth, dead, &mut workers).await;
+                    dispatchers.insert(nth, again);
                 }
-            };
-            let what = tokio::select! {
-                biased;
-                () = self.auditor.halted() => break,
-                () = dispatcher.trouble.death() => 0,
-                () = worker_died => 1,
-                () = self.clock.sleep_until(until) => self.rng.below(4),
-            };
-            match what {
-                0 => dispatcher = self.again(dispatcher, &mut worker).await,
-                1 => {
+                Next::WorkerDies(nth) => {
                     self.note("worker dies");
-                    if let Some(process) = worker.take() {
-                        self.end(process).await;
-                    }
-                    worker = Some(self.worker());
+                    self.end(workers.remove(nth)).await;
+                    workers.push(self.worker());
                 }
-                _ => {
-                    // The vendor's world has colleagues of its own.
+                // The vendor's world has colleagues of its own.
+                Next::ColleagueActs => {
                     if let Outside::Model(world) = &self.outside
                         && let Some(kind) = world.undo_something()
                     {
@@ -457,26 +585,57 @@ impl Stage {
             Outside::Model(world) => world.calm(),
             Outside::Vendor(vendor) => vendor.calm(),
         }
-        dispatcher = self.again(dispatcher, &mut worker).await;
+        // Who was doomed is so no more.
+        for nth in 0..self.dispatchers {
+            let old = dispatchers.remove(nth);
+            let again = self.again(nth, old, &mut workers).await;
+            dispatchers.insert(nth, again);
+        }
+        for worker in std::mem::take(&mut workers) {
+            self.end(worker).await;
+            workers.push(self.worker());
+        }
         let deadline = self.clock.now().plus(SETTLES_WITHIN_MS);
-        while self.clock.now() < deadline
-            && !self.settled()
-            && !self.spins()
-            && !dispatcher.tasks.iter().any(JoinHandle::is_finished)
-        {
+        let broken = |d: &Process| d.tasks.iter().any(JoinHandle::is_finished);
+        let mut looks_settled = 0;
+        // Who does not own a case hears of its end only in a while.
+        let enough = if self.several() { 2 } else { 1 };
+        while self.clock.now() < deadline && !self.spins() && !dispatchers.iter().any(broken) {
+            looks_settled = if self.settled() { looks_settled + 1 } else { 0 };
+            if looks_settled == enough {
+                break;
+            }
             tokio::select! {
                 biased;
                 () = self.auditor.halted() => break,
                 () = tokio::time::sleep(Duration::from_millis(600_000)) => {}
             }
         }
-        self.judge(&dispatcher);
+        self.judge(&dispatchers);
         self.judge_evidence().await;
-        self.end(dispatcher).await;
-        if let Some(process) = worker.take() {
+        for process in dispatchers.into_iter().chain(workers) {
             self.end(process).await;
         }
         self.outcome()
+    }
+
+    /// Lets time pass until something happens.
+    async fn next(&mut self, dispatchers: &[Process], workers: &[Process], end: Timestamp) -> Next {
+        let wait_ms = self.rng.between(MINUTE_MS, 2 * DIES_EVERY_MS);
+        let until = end.min(self.clock.now().plus(wait_ms));
+        let what = tokio::select! {
+            biased;
+            () = self.auditor.halted() => return Next::Halt,
+            nth = first_death(dispatchers) => return Next::DispatcherDies(nth),
+            nth = first_death(workers) => return Next::WorkerDies(nth),
+            () = self.clock.sleep_until(until) => self.rng.below(4),
+        };
+        let one_of = |rng: &mut Rng, all: &[Process]| usize::try_from(rng.below(all.len() as u64)).unwrap_or(0);
+        match what {
+            0 => Next::DispatcherDies(one_of(&mut self.rng, dispatchers)),
+            1 if !workers.is_empty() => Next::WorkerDies(one_of(&mut self.rng, workers)),
+            _ => Next::ColleagueActs,
+        }
     }
 
     fn spins(&self) -> bool {

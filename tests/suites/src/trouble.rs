@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// How long a call waits for an answer that does not come.
+const CUT_OFF_AFTER: Duration = Duration::from_secs(1);
+
 /// How often each fault of the seams comes, in permille of calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rates {
@@ -67,6 +70,8 @@ pub(crate) struct Trouble {
     calm: Arc<AtomicBool>,
     /// Calls until it dies; zero: never.
     dies_in: AtomicU64,
+    /// From when to when nothing that it calls is reached.
+    cut_off: Option<(Timestamp, Timestamp)>,
     died: Notify,
 }
 
@@ -79,6 +84,7 @@ pub(crate) struct Fortune {
     pub(crate) rates: Rates,
     pub(crate) calm: Arc<AtomicBool>,
     pub(crate) dies_in: u64,
+    pub(crate) cut_off: Option<(Timestamp, Timestamp)>,
 }
 
 impl Trouble {
@@ -91,6 +97,7 @@ impl Trouble {
             rates,
             calm,
             dies_in,
+            cut_off,
         } = fortune;
         Arc::new(Self {
             name,
@@ -100,6 +107,7 @@ impl Trouble {
             rates,
             calm,
             dies_in: AtomicU64::new(dies_in),
+            cut_off,
             died: Notify::new(),
         })
     }
@@ -145,11 +153,22 @@ impl Trouble {
         if delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         }
+        if self.is_cut_off() {
+            // Nobody learns at once that nobody answers.
+            tokio::time::sleep(CUT_OFF_AFTER).await;
+            return Fate::FailsBefore;
+        }
         let fate = self.fate(rates);
         if fate != Fate::Answered {
             self.note(&format!("{call} {fate:?}"));
         }
         fate
+    }
+
+    fn is_cut_off(&self) -> bool {
+        let now = self.now();
+        let during = |(from, until)| from <= now && now < until;
+        !self.calm.load(Ordering::Relaxed) && self.cut_off.is_some_and(during)
     }
 
     /// The same for a call whose faults are decided elsewhere: only whether

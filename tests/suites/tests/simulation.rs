@@ -3,13 +3,18 @@
 //! `OFFBOARD_SEEDS` runs that many seeds, `OFFBOARD_SEEDS_FROM` begins
 //! elsewhere; a violated invariant prints the one command that replays it.
 
-use offboard_suites::{Broken, Invariant, Outcome, Shape, Simulation, Workers};
+use offboard_suites::{Broken, Invariant, Outcome, Processes, Shape, Simulation, Workers};
 
 /// Seeds with the real workers in a normal run: with the next, what less than
 /// five minutes hold on two cores.
 const REAL_SEEDS: u64 = 400;
 /// Seeds with the model's workers in a normal run: together over a thousand.
 const MODEL_SEEDS: u64 = 1_000;
+/// Seeds with several dispatchers and the model's workers: each takes ten times
+/// as long, because leases are renewed and looked after all the time.
+const SEVERAL_SEEDS: u64 = 60;
+/// Seeds with several dispatchers and the real workers.
+const SEVERAL_REAL_SEEDS: u64 = 12;
 /// Threads, each with a runtime of its own.
 const THREADS: u64 = 2;
 
@@ -17,39 +22,32 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn told(outcome: &Outcome, workers: Workers) -> String {
+fn told(outcome: &Outcome, shape: &Shape) -> String {
     let violated: Vec<String> = outcome.violated.iter().map(|v| format!("  {v}")).collect();
-    let model = if workers == Workers::Model { " --model" } else { "" };
+    let seed = outcome.seed;
     format!(
-        "seed {}:\n{}\n  replay: cargo run -p offboard-suites --bin simulate --{model} --seed {}",
-        outcome.seed,
+        "seed {seed}:\n{}\n  replay: {}",
         violated.join("\n"),
-        outcome.seed
+        shape.replay(seed)
     )
 }
 
-fn run(workers: Workers, usual: u64) {
+fn run(workers: Workers, processes: Processes, usual: u64) {
+    let shape = &Shape {
+        workers,
+        processes,
+        ..Shape::default()
+    };
     let asked = number("OFFBOARD_SEEDS");
     let (from, count) = (number("OFFBOARD_SEEDS_FROM").unwrap_or(0), asked.unwrap_or(usual));
     let bad: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 scope.spawn(move || {
-                    let mut bad = Vec::new();
                     let seeds = (from..from.saturating_add(count)).filter(|seed| seed % THREADS == thread);
-                    for seed in seeds {
-                        let outcome = Simulation::run(
-                            seed,
-                            &Shape {
-                                workers,
-                                ..Shape::default()
-                            },
-                        );
-                        if !outcome.violated.is_empty() {
-                            bad.push(told(&outcome, workers));
-                        }
-                    }
-                    bad
+                    let outcomes = seeds.map(|seed| Simulation::run(seed, shape));
+                    let bad = outcomes.filter(|outcome| !outcome.violated.is_empty());
+                    bad.map(|outcome| told(&outcome, shape)).collect::<Vec<_>>()
                 })
             })
             .collect();
@@ -63,30 +61,46 @@ fn run(workers: Workers, usual: u64) {
 
 #[test]
 fn every_seed_with_the_real_workers_keeps_the_invariants() {
-    run(Workers::Real, REAL_SEEDS);
+    run(Workers::Real, Processes::One, REAL_SEEDS);
 }
 
 #[test]
 fn every_seed_with_the_models_workers_keeps_the_invariants() {
-    run(Workers::Model, MODEL_SEEDS);
+    run(Workers::Model, Processes::One, MODEL_SEEDS);
+}
+
+#[test]
+fn every_seed_with_several_dispatchers_keeps_the_invariants() {
+    run(Workers::Model, Processes::Several, SEVERAL_SEEDS);
+}
+
+#[test]
+fn every_seed_with_several_dispatchers_and_the_real_workers_keeps_the_invariants() {
+    run(Workers::Real, Processes::Several, SEVERAL_REAL_SEEDS);
 }
 
 #[test]
 fn two_runs_of_a_seed_have_one_transcript() {
-    for workers in [Workers::Real, Workers::Model] {
-        for seed in 0..20 {
-            let shape = Shape {
-                workers,
-                verbose: true,
-                ..Shape::default()
-            };
+    let each = [Workers::Real, Workers::Model]
+        .into_iter()
+        .flat_map(|w| [Processes::One, Processes::Several].map(|p| (w, p)));
+    for (workers, processes) in each {
+        let shape = Shape {
+            workers,
+            processes,
+            verbose: true,
+            ..Shape::default()
+        };
+        let seeds = if processes == Processes::One { 20 } else { 3 };
+        for seed in 0..seeds {
             let (one, two) = (Simulation::run(seed, &shape), Simulation::run(seed, &shape));
             let parted = one.transcript.iter().zip(&two.transcript).find(|(a, b)| a != b);
-            assert_eq!(parted, None, "seed {seed} of {workers:?}");
+            assert_eq!(parted, None, "{}", shape.replay(seed));
             assert_eq!(
                 (one.digest, one.lines),
                 (two.digest, two.lines),
-                "seed {seed} of {workers:?}"
+                "{}",
+                shape.replay(seed)
             );
         }
     }

@@ -97,6 +97,9 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
         }
         (None, _) => return Err(Refusal::UnknownCase),
         (Some(case), command) => {
+            // Several machines write one history, and their clocks differ: it
+            // does not go backwards.
+            let now = now.max(case.changed_at);
             let mut draft = Draft::new(case.clone(), now, gates);
             match command {
                 Command::Open { departure, .. } => draft.amend(&departure)?,

@@ -1,7 +1,7 @@
 //! Runs seeds of the simulation, or replays one.
 
 use clap::Parser;
-use offboard_suites::{Outcome, Shape, Simulation, Workers};
+use offboard_suites::{Outcome, Processes, Shape, Simulation, Workers};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -21,6 +21,9 @@ struct Options {
     /// With the model's workers in place of the real ones: the dispatcher by itself.
     #[arg(long)]
     model: bool,
+    /// With several dispatchers and workers, whose clocks differ, in place of one of each.
+    #[arg(long)]
+    several: bool,
     /// Prints one line for each seed.
     #[arg(long)]
     verbose: bool,
@@ -33,17 +36,19 @@ fn main() -> std::io::Result<ExitCode> {
     let first = options.seed.unwrap_or(options.from);
     let count = if replayed { 1 } else { options.count };
     let mut bad = 0;
+    let shape = Shape {
+        workers: if options.model { Workers::Model } else { Workers::Real },
+        processes: if options.several {
+            Processes::Several
+        } else {
+            Processes::One
+        },
+        verbose: replayed,
+        ..Shape::default()
+    };
     for seed in first..first.saturating_add(count) {
         let began = Instant::now();
-        let workers = if options.model { Workers::Model } else { Workers::Real };
-        let outcome = Simulation::run(
-            seed,
-            &Shape {
-                workers,
-                verbose: replayed,
-                ..Shape::default()
-            },
-        );
+        let outcome = Simulation::run(seed, &shape);
         for line in &outcome.transcript {
             writeln!(out, "{line}")?;
         }
@@ -55,11 +60,7 @@ fn main() -> std::io::Result<ExitCode> {
         }
         if !outcome.violated.is_empty() {
             bad += 1;
-            writeln!(
-                out,
-                "  replay: cargo run -p offboard-suites --bin simulate --{} --seed {seed}",
-                if options.model { " --model" } else { "" }
-            )?;
+            writeln!(out, "  replay: {}", shape.replay(seed))?;
         }
     }
     writeln!(out, "{count} seeds, {bad} with violations")?;

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Stage {
     /// What holds at the end of a simulation.
-    pub(super) fn judge(&self, dispatcher: &Process) {
+    pub(super) fn judge(&self, dispatchers: &[Process]) {
         for (case, tenant) in self.people.accepted() {
             if self.auditor.with_case(&tenant, case, |_| ()).is_none() {
                 self.auditor.violated(
@@ -34,10 +34,8 @@ impl Stage {
             self.auditor
                 .violated(Invariant::Liveness, "a departure could never be handed in".into());
         }
-        if let Some(engine) = &dispatcher.engine
-            && self.settled()
-            && !engine.idle()
-        {
+        let engines = dispatchers.iter().filter_map(|d| d.engine.as_ref());
+        for engine in engines.filter(|e| self.settled() && !e.idle()) {
             self.auditor.violated(
                 Invariant::CreditIsKept,
                 format!("everything is settled, but the engine holds: {}", engine.holdings()),
