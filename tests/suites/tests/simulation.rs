@@ -12,9 +12,9 @@ const REAL_SEEDS: u64 = 400;
 const MODEL_SEEDS: u64 = 1_000;
 /// Seeds with several dispatchers and the model's workers: each takes ten times
 /// as long, because leases are renewed and looked after all the time.
-const SEVERAL_SEEDS: u64 = 60;
+const SEVERAL_SEEDS: u64 = 40;
 /// Seeds with several dispatchers and the real workers.
-const SEVERAL_REAL_SEEDS: u64 = 12;
+const SEVERAL_REAL_SEEDS: u64 = 8;
 /// Threads, each with a runtime of its own.
 const THREADS: u64 = 2;
 

@@ -161,13 +161,14 @@ impl World {
 
     pub fn order(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
         let decision = decide(self.case.as_ref(), command, self.now, &self.gates)?;
+        let at = decision.case.changed_at;
         let mut folded = match &self.case {
             Some(c) => c.clone(),
-            None => Case::opened(decision.case.id, self.now, &decision.events[0]).unwrap(),
+            None => Case::opened(decision.case.id, at, &decision.events[0]).unwrap(),
         };
         let skip = usize::from(self.case.is_none());
         for event in &decision.events[skip..] {
-            folded.fold(self.now, event);
+            folded.fold(at, event);
         }
         assert_eq!(
             format!("{folded:?}"),
@@ -175,7 +176,7 @@ impl World {
             "decide and fold disagree"
         );
         for event in &decision.events {
-            record(&mut folded, self.now, event);
+            record(&mut folded, at, event);
         }
         self.case = Some(folded);
         self.events.extend(decision.events.iter().cloned());
