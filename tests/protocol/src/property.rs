@@ -32,6 +32,15 @@ pub const LATE: &str = "a late report changes no outcome";
 /// or a person is asked in vain.
 pub const NOT_STUCK: &str = "nothing waits for ever";
 
+/// Possible: to close after the ledger's tail was lost.
+pub const TAIL_LOST: &str = "closed after the tail was lost";
+/// Possible: to close after that was noted.
+pub const NOTED_LOSS: &str = "closed after a noted loss";
+/// Possible: to close after a person ordered another try.
+pub const RETRIED: &str = "closed after a person's retry";
+/// Possible: what [`ONCE`] excepts.
+pub const LOST_AND_TWICE: &str = "applied twice after a loss that nobody could know of";
+
 /// All properties.
 #[must_use]
 pub fn all() -> Vec<Property<Protocol>> {
@@ -63,18 +72,17 @@ fn reachable() -> Vec<Property<Protocol>> {
         after::<{ Fault::WorkerDies as u16 }>("closed after a worker died"),
         after::<{ Fault::Duplicates as u16 }>("closed after a duplicate"),
         after::<{ Fault::BrokerEmptied as u16 }>("closed after the broker was emptied"),
-        after::<{ Fault::TailLost as u16 }>("closed after the tail was lost"),
+        after::<{ Fault::TailLost as u16 }>(TAIL_LOST),
         after::<{ Fault::WriteSwallowed as u16 }>("closed after a write was swallowed"),
         after::<{ Fault::ReadingLags as u16 }>("closed after a reading that lagged"),
         after::<{ Fault::Undone as u16 }>("closed after a stranger undid it"),
         after::<{ Fault::CloserDies as u16 }>("closed after the closer died"),
         after::<{ Fault::SealUnanswered as u16 }>("closed after an unanswered seal"),
         after::<{ Fault::PublishFails as u16 }>("closed after a failed publication"),
-        sometimes("closed after a noted loss", |_, s| {
-            is_closed(s) && s.ledger.loss_is_noted()
-        }),
+        sometimes(NOTED_LOSS, |_, s| is_closed(s) && s.ledger.loss_is_noted()),
         sometimes("closed after a late report", |_, s| is_closed(s) && has_late(&s.ledger)),
-        sometimes("closed after a person's retry", |_, s| is_closed(s) && s.retries > 0),
+        sometimes(LOST_AND_TWICE, |_, s| s.world.wipes > 1),
+        sometimes(RETRIED, |_, s| is_closed(s) && s.retries > 0),
         sometimes("a late report after the closing", |_, s| {
             is_closed(s) && matches!(s.ledger.records.last(), Some(r) if matches!(r.cause, Cause::Late(_)))
         }),

@@ -95,8 +95,6 @@ pub enum Stage {
 pub struct Worker {
     /// Which.
     pub order: Order,
-    /// It may have been delivered before.
-    pub redelivered: bool,
     /// Whether the broker has forgotten it.
     pub acknowledged: bool,
     /// How far it has come.
@@ -230,5 +228,11 @@ impl State {
         self.over.sort_unstable();
         self.evidence.sort_unstable();
         self
+    }
+    /// A message leaves the broker.
+    pub fn remove(&mut self, message: Message) {
+        if let Some(at) = self.queue.iter().position(|m| *m == message) {
+            self.queue.remove(at);
+        }
     }
 }

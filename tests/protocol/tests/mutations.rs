@@ -6,6 +6,7 @@
 use offboard_protocol::property::{
     APPEND_TELLS, CLOSED_ONCE, CLOSED_TRUE, EVIDENCE, KEPT, LATE, NO_FORK, NOT_STUCK, ONCE, ORDER, REPORT_TELLS,
 };
+use offboard_protocol::protocol::Action;
 use offboard_protocol::state::Fault;
 use offboard_protocol::{Mutation, Protocol};
 use stateright::{Checker, HasDiscoveries, Model};
@@ -14,24 +15,33 @@ use std::time::Duration;
 /// No search may take longer.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Without this law, these faults break the property; with it they do not.
+/// Histories beyond this are not looked at.
+const LONGEST: u8 = 9;
+
+fn search(protocol: Protocol, property: &'static str) -> (usize, Option<Vec<Action>>) {
+    let checker = protocol
+        .checker()
+        .threads(2)
+        .timeout(LIMIT)
+        .finish_when(HasDiscoveries::AnyOf([property].into()))
+        .spawn_bfs()
+        .join();
+    let run = checker.discovery(property).map(stateright::Path::into_actions);
+    (checker.unique_state_count(), run)
+}
+
+/// Without this law these faults break the property; with it they do not.
 fn breaks(law: Mutation, faults: &[Fault], property: &'static str) {
     let most = u32::try_from(faults.len()).expect("few faults");
-    let search = |protocol: Protocol| {
-        protocol
-            .checker()
-            .threads(2)
-            .timeout(LIMIT)
-            .finish_when(HasDiscoveries::AnyOf([property].into()))
-            .spawn_bfs()
-            .join()
-    };
-    let found = search(Protocol::new(faults, most).up_to(12).without(law));
-    let path = found.discovery(property);
-    println!("{law:?}: {} unique states", found.unique_state_count());
-    let path = path.unwrap_or_else(|| panic!("without {law:?} it still holds: {property}"));
-    println!("{:#?}", path.into_actions());
-    println!("{:?}", found.discoveries().keys().collect::<Vec<_>>());
+    let protocol = Protocol::new(faults, most).up_to(LONGEST);
+    let (_, with) = search(protocol.clone(), property);
+    assert!(
+        with.is_none(),
+        "with {law:?} it does not hold that {property}: {with:#?}"
+    );
+    let (states, without) = search(protocol.without(law), property);
+    let run = without.unwrap_or_else(|| panic!("without {law:?} it still holds that {property}"));
+    println!("{law:?}, after {states} states, {property}: {run:#?}");
 }
 
 macro_rules! mutations {
