@@ -395,10 +395,21 @@ impl Case {
         }
     }
 
-    fn retry(&self, mutation: Option<Mutation>) -> Option<Cause> {
+    /// What a person can order another try of.
+    #[must_use]
+    pub fn retriable(&self, mutation: Option<Mutation>) -> Option<Task> {
         let mut tasks = [Task::Disable, Task::Wipe, Task::Check].into_iter();
-        let failed = tasks.find(|t| self.task(*t).standing == Standing::Failed)?;
-        let task = self.task(failed);
+        tasks.find(|t| match self.task(*t).standing {
+            Standing::Failed => true,
+            // Where he waits like anybody else, it would change nothing.
+            Standing::Open(Until::Over(_) | Until::AllOver) => mutation == Some(Mutation::RetryDoesNotWait),
+            Standing::Open(Until::Now) | Standing::Assigned(_) | Standing::Settled => false,
+        })
+    }
+
+    fn retry(&self, mutation: Option<Mutation>) -> Option<Cause> {
+        let id = self.retriable(mutation)?;
+        let task = self.task(id);
         // A person is no reason to read what may still be under way.
         let until = match task.ordered_by {
             Some(order) if task.observe_first && mutation != Some(Mutation::RetryDoesNotWait) => {
@@ -406,7 +417,7 @@ impl Case {
             }
             _ => Until::Now,
         };
-        Some(Cause::Retry(failed, until))
+        Some(Cause::Retry(id, until))
     }
 
     fn sealed(&self, account: Account, mutation: Option<Mutation>) -> Option<Cause> {

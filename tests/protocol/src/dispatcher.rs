@@ -80,29 +80,20 @@ impl Protocol {
             let at = case.at;
             let appended = s.ledger.append(at, record, self.mutation);
             self.appends.count(appended);
+            let known = left.and_then(|t| case.order(t));
             match appended {
-                Appended::Done | Appended::Ours => {
+                Appended::Done => {
                     case.fold(&record);
-                    let task = record.assigned.map(|(task, _)| task);
-                    left = match appended {
-                        Appended::Done => task.or(left),
-                        _ => self.left(&case, task).or(left),
-                    };
+                    left = record.assigned.map(|(task, _)| task).or(left);
+                    break;
+                }
+                Appended::Ours => {
+                    left = self.caught_up(&mut case, left, known, &[record]);
                     break;
                 }
                 Appended::Conflict => {
-                    let known = left.and_then(|t| case.order(t));
                     let missed = s.ledger.records[usize::from(at.version)..].to_vec();
-                    missed.iter().for_each(|r| case.fold(r));
-                    // What was to be published and is another order now, others
-                    // may have published.
-                    let same = known.is_some() && known == left.and_then(|t| case.order(t));
-                    if !same && !self.is(Mutation::PublishesWhatOthersOrdered) {
-                        left = self.left(&case, left);
-                    }
-                    for (task, _) in missed.iter().filter_map(|r| r.assigned) {
-                        left = self.left(&case, Some(task)).or(left);
-                    }
+                    left = self.caught_up(&mut case, left, known, &missed);
                 }
                 Appended::Gap => (case, left) = self.note_loss(s, &case),
             }
@@ -114,6 +105,21 @@ impl Protocol {
             s.dispatchers[d].unpublished = left.filter(|_| open);
             s.dispatchers[d].view = open.then_some(case);
         }
+    }
+
+    /// Takes up what others may have appended, and returns what is to be
+    /// published then. What was left and is another order by now, others may
+    /// have published.
+    fn caught_up(&self, case: &mut Case, left: Option<Task>, known: Option<Order>, missed: &[Record]) -> Option<Task> {
+        missed.iter().for_each(|r| case.fold(r));
+        let same = known == left.and_then(|t| case.order(t));
+        let left = match same || self.is(Mutation::PublishesWhatOthersOrdered) {
+            true => left,
+            false => self.left(case, left),
+        };
+        let assigned = missed.iter().rev().filter_map(|r| r.assigned);
+        let mut new = assigned.filter_map(|(task, _)| self.left(case, Some(task)));
+        new.next().or(left)
     }
 
     /// Whoever stood further than the ledger does writes it down, unless

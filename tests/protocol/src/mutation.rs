@@ -60,12 +60,12 @@ pub enum Mutation {
     /// in `dispatcher/src/sweep.rs` passes over what is held.
     SealingNeverLooks,
     /// What was to be published is published although the order is another's
-    /// by now. The engine does so: the arm of `Appended::Conflict` in
-    /// `Engine::transact_held`, `dispatcher/src/transact.rs`, keeps
-    /// `unpublished` by task.
+    /// by now. The engine does so: `Engine::transact_held` and `Engine::refresh`
+    /// in `dispatcher/src/transact.rs` keep `unpublished` by task, whatever its
+    /// attempt has become.
     PublishesWhatOthersOrdered,
-    /// A person's retry reads at once, while the order that was not answered
-    /// may still be carried out. The engine does so: `Event::RetryOrdered` in
-    /// `Case::fold`, `shared/domain/src/case.rs`.
+    /// A person's retry of what rests or needs him reads at once, while the
+    /// order whose end nobody knows may still be carried out. The engine does
+    /// so: `Event::RetryOrdered` in `Case::fold`, `shared/domain/src/case.rs`.
     RetryDoesNotWait,
 }

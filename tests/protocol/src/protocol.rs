@@ -1,7 +1,7 @@
 //! Who may do what when: the steps of every actor, and the faults.
 
 use crate::Mutation;
-use crate::case::{Case, Command, Now, Phase, Standing};
+use crate::case::{Case, Command, Now, Phase};
 use crate::dispatcher::account_of;
 use crate::history::{Appended, Cause, Ledger, Order, Place, Report, Said, Task};
 use crate::property;
@@ -281,8 +281,7 @@ impl Protocol {
                 self.publish(s, d);
             }
             Action::Retry(d) => {
-                let knows = |c: &Case| c.tasks.iter().any(|t| t.standing == Standing::Failed);
-                s.dispatchers[d].view.as_ref().filter(|c| knows(c))?;
+                s.dispatchers[d].view.as_ref()?.retriable(self.mutation)?;
                 let version = s.ledger.version();
                 self.transact(s, d, Command::Retry, false, true);
                 s.retries += u8::from(s.ledger.version() > version);
