@@ -1,7 +1,8 @@
 //! The protocol between dispatchers, workers, closer, ledger and broker, as a
 //! model that is looked at whole: every order of steps, every fault at every
-//! step, up to a bound. `tests/exhaustive.rs` checks that its properties hold,
-//! `tests/mutations.rs` that each fails without the law that upholds it.
+//! step, at most two of them in a run. `tests/exhaustive.rs` checks that its
+//! properties hold, `tests/mutations.rs` that each fails without a law that
+//! upholds it.
 //!
 //! It is about the order of things between processes, and knows nothing of what
 //! one process does by itself: that is the domain's own tests' and the
@@ -12,8 +13,8 @@
 //! Two dispatchers that each hold a view of one case; a ledger that compares
 //! version and hash; a broker without order, whose messages may come twice, or
 //! never; two workers; the outside world; the closer. The case has a convergent
-//! task, a once-only one that waits for it, and closing rounds. In the faults
-//! ([`state::Fault`]) each happens at most once in a run.
+//! task, a once-only one that waits for it, and closing rounds. Each fault
+//! ([`state::Fault`]) happens at most once in a run.
 //!
 //! # Where it differs from the engine
 //! - One append is one record, and what follows by itself from an event (a round
@@ -28,8 +29,8 @@
 //! - A reading that says that an act did not happen, read after that time, is
 //!   right. A vendor that lists an order later, and a procedure that takes this
 //!   for conclusive, would break what is proven here.
-//! - A second copy of an order that nobody published twice says that it is one.
-//!   RabbitMQ keeps to that; what a broker does that does not is not modelled.
+//! - A second copy of an order that nobody published twice says that it is one:
+//!   law 8 of the queue. A broker that breaks it is not modelled.
 //! - A claim that its reading does not bear out makes the task rest; in the
 //!   engine it needs a person.
 //! - Steps between which nobody else could make a difference are one step: a
@@ -37,7 +38,9 @@
 //!   acknowledges (its death, and a broker that fails, come in between).
 //! - Records that two dispatchers decide alike are alike, as if decided in the
 //!   same millisecond; a record from after a loss is never like one from before.
-//! - The ledger loses at most its last two records, and never the opening.
+//! - The ledger loses at most its last three records, and never the opening;
+//!   together with another fault its last one only, in histories of at most
+//!   seven records.
 //! - A report on an attempt of the lost history that is older than the present
 //!   one is only late, here and in the engine: it proves a loss that nobody sees.
 //! - The last mutations are what the engine does today: there the model is
