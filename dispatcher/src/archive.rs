@@ -293,19 +293,14 @@ impl Engine {
             }
         }
         let began = self.clock.now();
-        let mut version = history.records.last().map_or(0, |r| r.version);
-        loop {
+        let version = history.records.last().map_or(0, |r| r.version);
+        let loss = Command::RecordLoss {
+            known: known.unwrap_or(0).max(version + 1),
             // It may grow meanwhile, past what was known.
-            let known = known.unwrap_or(0).max(version + 1);
-            let case = self.order(tenant, id, Command::RecordLoss { known }).await?;
-            if case.tail_lost_at.is_some_and(|at| at >= began) {
-                return Ok(true);
-            }
-            if case.state.ended() {
-                return Ok(false);
-            }
-            version = case.version;
-        }
+            parted: true,
+        };
+        let case = self.order(tenant, id, loss).await?;
+        Ok(case.tail_lost_at.is_some_and(|at| at >= began))
     }
 
     /// Puts a case back that is not there at all. Nobody knows how far it went;
@@ -330,7 +325,8 @@ impl Engine {
         };
         let known = sealed.unwrap_or(0).max(first.version + 1);
         let now = self.clock.now();
-        let loss = decide(Some(&case), Command::RecordLoss { known }, now, &gates)?;
+        let loss = Command::RecordLoss { known, parted: false };
+        let loss = decide(Some(&case), loss, now, &gates)?;
         let mut records = seal_events(&key, first.version, first.hash, now, &loss.events);
         records.insert(0, first);
         let (version, head) = records.last().map_or((0, Digest::ZERO), |r| (r.version, r.hash));

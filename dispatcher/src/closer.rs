@@ -172,7 +172,8 @@ impl Closer {
         history: Whole,
     ) -> Result<Option<Sealed>, EngineError> {
         let seal_error = |detail: String| EngineError::Seal { case: id, detail };
-        let version = held.case.account_to();
+        let to = held.case.account_to();
+        let version = to.version;
         let recorded = history
             .records
             .into_iter()
@@ -218,7 +219,7 @@ impl Closer {
                 tenant,
                 id,
                 Command::RecordSealed {
-                    version,
+                    to,
                     evidence: digest,
                     key_id,
                 },

@@ -62,9 +62,9 @@ pub struct Parts {
 pub(crate) struct Held {
     pub(crate) case: Case,
     pub(crate) key: CaseKey,
-    /// Assigned, and not known to be published. A once-only attempt is here
+    /// Attempts that were ordered and are not known to be published. A once-only one is here
     /// until its publication is begun, and never again.
-    pub(crate) unpublished: BTreeSet<TaskId>,
+    pub(crate) unpublished: BTreeSet<(TaskId, u32)>,
 }
 
 /// A case's place in memory; empty until it was read.

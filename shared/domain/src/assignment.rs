@@ -106,6 +106,9 @@ impl Assignment {
     }
 }
 
+/// How long an assignment may wait in its queue before it is void, in milliseconds.
+pub(crate) const START_WITHIN_MS: i64 = 5 * crate::time::MINUTE_MS;
+
 /// How far the clocks of dispatcher and worker may differ, in milliseconds.
 pub const CLOCK_MARGIN_MS: i64 = 30_000;
 

@@ -1,10 +1,11 @@
 //! A case, and `fold`: case + event → case. The live state *is* the fold;
 //! there is no second one.
 
-use crate::assignment::Subject;
+use crate::assignment::{Mode, Subject};
 use crate::catalogue::{ClosingProof, Kind, Lane, Urgency};
 use crate::departure::{Departure, Manner};
 use crate::event::Event;
+use crate::fault::FaultClass;
 use crate::id::{CaseId, Digest, System, TaskId};
 use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy};
@@ -88,8 +89,8 @@ pub struct Case {
     pub changed_at: Timestamp,
     /// Version of its last record.
     pub version: u64,
-    /// Version of its last record that is not a late report.
-    quiet_since: u64,
+    /// Its last record that is not a late report.
+    quiet_since: Place,
     /// Hash of its last record.
     pub head: Digest,
     /// Where it stands.
@@ -155,7 +156,10 @@ impl Case {
             opened_at: at,
             changed_at: at,
             version: 0,
-            quiet_since: 0,
+            quiet_since: Place {
+                version: 0,
+                head: Digest::ZERO,
+            },
             head: Digest::ZERO,
             state: CaseState::Received,
             capped: *capped,
@@ -238,14 +242,18 @@ impl Case {
                 start_by,
                 run_for_ms,
             } => {
+                let given = Attempt {
+                    number: *attempt,
+                    mode: *mode,
+                    start_by: *start_by,
+                    run_for_ms: *run_for_ms,
+                };
                 self.change(*task, at, |t| {
                     t.attempt = *attempt;
-                    t.state = TaskState::Assigned(Attempt {
-                        number: *attempt,
-                        mode: *mode,
-                        start_by: *start_by,
-                        run_for_ms: *run_for_ms,
-                    });
+                    t.state = TaskState::Assigned(given);
+                    if *mode == Mode::Full && !t.kind().spec().convergent {
+                        t.busy_until = Some(given.over_at());
+                    }
                 });
             }
             Event::TaskSettled {
@@ -265,6 +273,7 @@ impl Case {
                     t.after = after.clone().or_else(|| before.clone());
                     t.checkpoint = None;
                     t.observe_first = false;
+                    t.busy_until = None;
                     t.waiting_since = None;
                     t.overdue = false;
                     t.last_report = *report;
@@ -288,6 +297,9 @@ impl Case {
                     };
                     t.spent += u32::from(*spent);
                     t.observe_first = *observe_first;
+                    if why.is_answer() {
+                        t.busy_until = None;
+                    }
                     if checkpoint.is_some() {
                         t.checkpoint.clone_from(checkpoint);
                     }
@@ -319,6 +331,13 @@ impl Case {
                         detail: detail.clone(),
                         at,
                     };
+                    let unknown = fault.as_ref().is_none_or(|f| f.class == FaultClass::Unknown);
+                    if unknown && !t.kind().spec().convergent {
+                        t.observe_first = true;
+                    }
+                    if !unknown {
+                        t.busy_until = None;
+                    }
                     t.faults += u32::from(fault.is_some());
                     if let Some(fault) = fault {
                         t.last_fault = Some(Arc::new(fault.clone()));
@@ -446,7 +465,7 @@ impl Case {
         self.version = version;
         self.head = head;
         if !matches!(event, Event::LateReport { .. }) {
-            self.quiet_since = version;
+            self.quiet_since = Place { version, head };
         }
         if let Event::TaskAssigned { task, .. } = event
             && let Some(task) = self.tasks.get_mut(task)
@@ -485,7 +504,11 @@ impl Case {
         for id in ids {
             self.change(id, at, |t| {
                 t.state = TaskState::Pending;
-                t.observe_first = !t.kind().spec().convergent;
+                // Whoever holds an order that is lost may still be at it.
+                if !t.kind().spec().convergent {
+                    t.observe_first = true;
+                    t.busy_until = Some(Attempt::all_over(t.kind(), at));
+                }
             });
         }
         if matches!(self.state, CaseState::Closing | CaseState::Sealing) {
@@ -562,11 +585,11 @@ impl Case {
         }
     }
 
-    /// The version that its sealed account reaches to: the last record that
-    /// changed anything. Late reports come after a seal as well; so however
-    /// often sealing is tried while they come, it makes the same account.
+    /// The record that its sealed account reaches to: the last that changed
+    /// anything. Late reports come after a seal as well; so however often
+    /// sealing is tried while they come, it makes the same account.
     #[must_use]
-    pub fn account_to(&self) -> u64 {
+    pub fn account_to(&self) -> Place {
         self.quiet_since
     }
 

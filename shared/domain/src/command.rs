@@ -4,6 +4,7 @@ use crate::assignment::Report;
 use crate::departure::Departure;
 use crate::id::{CaseId, Digest, TaskId};
 use crate::policy::{Capabilities, Policy};
+use crate::task::Place;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -77,10 +78,10 @@ pub enum Command {
         /// Why.
         reason: String,
     },
-    /// The closer has sealed the evidence up to this version.
+    /// The closer has sealed the evidence up to this record.
     RecordSealed {
-        /// The version that was sealed.
-        version: u64,
+        /// The record that was sealed last.
+        to: Place,
         /// SHA-256 of the envelope's bytes.
         evidence: Digest,
         /// The key that signed it.
@@ -98,6 +99,9 @@ pub enum Command {
     RecordLoss {
         /// A version that there was.
         known: u64,
+        /// The history that is there has another record at that version, or is
+        /// known to have lost it.
+        parted: bool,
     },
 }
 

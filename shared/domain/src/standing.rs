@@ -73,7 +73,7 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
             return waits;
         }
     }
-    if let Some(until) = resting.filter(|until| *until > now) {
+    if let Some(until) = resting.max(task.busy_until).filter(|until| *until > now) {
         return Standing::WaitsUntil(Wake {
             at: until,
             why: WakeReason::Retry,

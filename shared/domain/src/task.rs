@@ -1,8 +1,8 @@
 //! One task of a case: its states and outcomes.
 
-use crate::assignment::{Mode, Target};
+use crate::assignment::{CLOCK_MARGIN_MS, Mode, START_WITHIN_MS, Target};
 use crate::catalogue::Kind;
-use crate::fault::{Fault, Rule};
+use crate::fault::{Fault, FaultClass, Rule};
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
 use crate::observation::{Facts, Observation};
 use crate::time::Timestamp;
@@ -101,6 +101,17 @@ pub enum RestReason {
     DidNotHappen,
 }
 
+impl RestReason {
+    /// Whether whoever was at it has said how far he came.
+    pub(crate) fn is_answer(&self) -> bool {
+        match self {
+            Self::Unanswered => false,
+            Self::Fault { fault } => fault.class != FaultClass::Unknown,
+            Self::Waiting { .. } | Self::Progress | Self::NotBegun { .. } | Self::DidNotHappen => true,
+        }
+    }
+}
+
 impl std::fmt::Display for RestReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -140,7 +151,14 @@ impl Attempt {
     /// When every worker that may hold it has stopped.
     #[must_use]
     pub fn over_at(&self) -> Timestamp {
-        self.start_by.plus(self.run_for_ms + crate::assignment::CLOCK_MARGIN_MS)
+        self.start_by.plus(self.run_for_ms + CLOCK_MARGIN_MS)
+    }
+
+    /// When every worker has stopped that may hold an order of this kind which
+    /// was given until now.
+    #[must_use]
+    pub(crate) fn all_over(kind: Kind, now: Timestamp) -> Timestamp {
+        now.plus(START_WITHIN_MS + kind.spec().run_for_ms + CLOCK_MARGIN_MS)
     }
 }
 
@@ -244,6 +262,9 @@ pub struct Task {
     pub last_fault: Option<Arc<Fault>>,
     /// A once-only act may have happened: nothing but reading comes next.
     pub observe_first: bool,
+    /// Until when a worker may be at a once-only act that nobody has answered
+    /// for: a reading before that would prove nothing.
+    pub busy_until: Option<Timestamp>,
     /// Where long work goes on.
     pub checkpoint: Option<Facts>,
     /// Since when the vendor has been waited for.
@@ -279,6 +300,7 @@ impl Task {
             faults: 0,
             last_fault: None,
             observe_first: false,
+            busy_until: None,
             checkpoint: None,
             waiting_since: None,
             before: None,

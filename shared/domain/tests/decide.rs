@@ -9,11 +9,11 @@ use offboard_domain::catalogue::{Area, Kind, Lane};
 use offboard_domain::departure::{Departure, Forwarding, Manner, PersonRef};
 use offboard_domain::fault::{Fault, FaultClass, Rule};
 use offboard_domain::standing::{Standing, next, standing};
-use offboard_domain::task::RestReason;
+use offboard_domain::task::{Place, RestReason};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     ApprovalOf, CaseId, CaseState, Command, Credit, Digest, Event, Facts, Find, Gates, Mode, ObjectId, Outcome, Policy,
-    Refusal, Report, Said, TaskId, TaskState, TenantId, decide, follow_up,
+    Refusal, Report, Said, TaskId, TaskState, TenantId, Timestamp, decide, follow_up,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ fn a_planned_departure_closes_and_writes_nothing_before_its_approval() {
     assert_eq!(wrote(&w), Vec::<Kind>::new());
     w.run_to_sealing();
     assert!(wrote(&w).contains(&Kind::WipeDevice));
-    let version = w.case().version;
+    let to = w.case().account_to();
     w.order(Command::RecordSealed {
-        version,
+        to,
         evidence: Digest::ZERO,
         key_id: "k".into(),
     })
@@ -467,23 +467,87 @@ fn a_late_report_does_not_make_an_account_of_the_same_end_a_second_one() {
     w.drain();
     let id = w.id(Kind::DisableSignIn);
     w.run_to_sealing();
-    let version = w.case().version;
-    let seal = |version| Command::RecordSealed {
-        version,
+    let to = w.case().account_to();
+    assert_eq!((to.version, to.head), (w.case().version, w.case().head));
+    let seal = |to| Command::RecordSealed {
+        to,
         evidence: Digest::ZERO,
         key_id: "k".into(),
     };
     let late = w.report(id, fault(FaultClass::Transient));
     w.order(Command::RecordReport(Box::new(late))).unwrap();
-    assert_eq!(w.case().version, version + 1);
+    assert_eq!(w.case().version, to.version + 1);
+    assert_eq!(w.case().account_to(), to);
     assert!(w.case().is_to_be_sealed());
-    assert_eq!(w.case().account_to(), version);
-    for wrong in [version - 1, version + 1] {
+    let before = Place {
+        version: to.version - 1,
+        ..to
+    };
+    // The account of a history that is lost, which reached just as far.
+    let lost = Place {
+        head: Digest([7; 32]),
+        ..to
+    };
+    for wrong in [before, lost] {
         let refused = w.order(seal(wrong));
         assert!(matches!(refused, Err(Refusal::NotToBeSealed { .. })), "{refused:?}");
     }
-    w.order(seal(version)).unwrap();
+    w.order(seal(to)).unwrap();
     assert_eq!(w.case().state, CaseState::Closed);
+}
+
+/// A wipe was ordered, and the copy of its order that came again was answered.
+fn wipe_that_somebody_may_be_at() -> (World, Timestamp) {
+    let mut w = wiping();
+    let id = w.id(Kind::WipeDevice);
+    let over_at = w.task(Kind::WipeDevice).in_flight().unwrap().over_at();
+    let again = w.report(id, fault(FaultClass::Unknown));
+    w.order(Command::RecordReport(Box::new(again))).unwrap();
+    (w, over_at)
+}
+
+#[test]
+fn a_persons_retry_of_a_once_act_waits_until_nobody_can_be_at_it() {
+    let (mut w, over_at) = wipe_that_somebody_may_be_at();
+    let id = w.id(Kind::WipeDevice);
+    w.order(Command::Retry {
+        task: Some(id),
+        by: "tech".into(),
+    })
+    .unwrap();
+    w.order(Command::Tick).unwrap();
+    assert_eq!(w.task(Kind::WipeDevice).in_flight(), None);
+    let wake = next(w.case(), w.now, &w.gates).wake.unwrap();
+    assert_eq!(wake.at, over_at);
+    w.now = over_at;
+    w.order(Command::Tick).unwrap();
+    let reading = w.task(Kind::WipeDevice).in_flight().unwrap();
+    assert_eq!(reading.mode, Mode::ObserveOnly);
+}
+
+#[test]
+fn the_last_unanswered_order_of_a_once_act_is_read_before_a_person_has_it_tried_again() {
+    let mut w = wiping();
+    let id = w.id(Kind::WipeDevice);
+    for _ in 1..Kind::WipeDevice.spec().attempts {
+        let failed = w.report(id, fault(FaultClass::Transient));
+        w.order(Command::RecordReport(Box::new(failed))).unwrap();
+        while w.task(Kind::WipeDevice).in_flight().is_none() {
+            w.pass(HOUR_MS);
+        }
+    }
+    let last = *w.task(Kind::WipeDevice).in_flight().unwrap();
+    assert_eq!(last.mode, Mode::Full);
+    w.now = last.over_at();
+    w.order(Command::Tick).unwrap();
+    assert!(matches!(w.task(Kind::WipeDevice).state, TaskState::Failed { .. }));
+    w.order(Command::Retry {
+        task: Some(id),
+        by: "tech".into(),
+    })
+    .unwrap();
+    w.order(Command::Tick).unwrap();
+    assert_eq!(w.task(Kind::WipeDevice).in_flight().unwrap().mode, Mode::ObserveOnly);
 }
 
 #[test]
@@ -848,9 +912,9 @@ fn a_closed_case_wants_to_be_looked_at_when_its_waiver_ends() {
     })
     .unwrap();
     w.run_to_sealing();
-    let version = w.case().version;
+    let to = w.case().account_to();
     w.order(Command::RecordSealed {
-        version,
+        to,
         evidence: Digest::ZERO,
         key_id: "k".into(),
     })

@@ -16,7 +16,7 @@ use offboard_domain::{
 };
 
 fn lost(w: &mut World, known: u64) -> Vec<Event> {
-    w.order(Command::RecordLoss { known }).unwrap()
+    w.order(Command::RecordLoss { known, parted: false }).unwrap()
 }
 
 /// A case whose wipe is settled, and everything else that can be.
@@ -43,7 +43,8 @@ fn approve_the_wipe(w: &mut World) {
 
 #[test]
 fn a_loss_of_an_unknown_case_is_refused() {
-    let none = decide(None, Command::RecordLoss { known: 7 }, T0, &Gates::open());
+    let loss = Command::RecordLoss { known: 7, parted: true };
+    let none = decide(None, loss, T0, &Gates::open());
     assert!(matches!(none, Err(Refusal::UnknownCase)));
 }
 
@@ -57,6 +58,38 @@ fn who_knows_of_no_more_than_there_is_proves_no_loss() {
         assert_eq!(format!("{:?}", w.case()), before);
     }
     assert!(!lost(&mut w, version + 1).is_empty());
+}
+
+#[test]
+fn who_stood_elsewhere_proves_a_loss_however_far_history_has_grown_since() {
+    let mut w = wiped();
+    let known = w.case().version - 1;
+    let events = w.order(Command::RecordLoss { known, parted: true }).unwrap();
+    assert_eq!(events[0], Event::TailLost { known });
+}
+
+#[test]
+fn after_a_loss_a_once_act_is_not_even_read_while_somebody_may_be_at_what_is_lost() {
+    let mut w = wiped();
+    let known = w.case().version + 1;
+    let lost_at = w.now;
+    lost(&mut w, known);
+    let spec = Kind::WipeDevice.spec();
+    // Five minutes to begin, the time that it may take, half a minute for the clocks.
+    let over = lost_at.plus(5 * 60_000 + spec.run_for_ms + 30_000);
+    let waits = |w: &World| match standing(w.case(), w.task(Kind::WipeDevice), w.now, &w.gates) {
+        Standing::WaitsUntil(wake) => Some(wake.at),
+        _ => None,
+    };
+    w.drain();
+    assert_eq!(w.task(Kind::WipeDevice).in_flight(), None);
+    assert_eq!(waits(&w), Some(over));
+    w.now = over;
+    w.order(Command::Tick).unwrap();
+    assert_eq!(
+        w.task(Kind::WipeDevice).in_flight().map(|a| a.mode),
+        Some(Mode::ObserveOnly)
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! cancelled case, and the assignments that credit allows.
 
 use super::Draft;
+use crate::assignment::START_WITHIN_MS;
 use crate::case::CaseState;
 use crate::catalogue::{Area, Kind};
 use crate::event::Event;
@@ -12,10 +13,6 @@ use crate::observation::Facts;
 use crate::plan::plan;
 use crate::standing::{Standing, person_since, standing};
 use crate::task::{Outcome, PlannedTask, RestReason, TaskState};
-use crate::time::MINUTE_MS;
-
-/// How long an assignment may wait in its queue before it is void.
-pub(crate) const START_WITHIN_MS: i64 = 5 * MINUTE_MS;
 
 /// Most rounds of the closing observation before a person is told what keeps
 /// changing.

@@ -115,12 +115,8 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
                 } => draft.waive(task, by, reason, until)?,
                 Command::Retry { task, by } => draft.retry(task, &by)?,
                 Command::Cancel { by, reason } => draft.cancel(by, reason)?,
-                Command::RecordSealed {
-                    version,
-                    evidence,
-                    key_id,
-                } => draft.sealed(version, evidence, key_id)?,
-                Command::RecordLoss { known } => draft.record_loss(known),
+                Command::RecordSealed { to, evidence, key_id } => draft.sealed(to, evidence, key_id)?,
+                Command::RecordLoss { known, parted } => draft.record_loss(known, parted),
                 Command::RecordFollowUp { task, case } => {
                     if !draft.case.followed_up.contains(&task) {
                         draft.push(Event::FollowUpOpened { task, case });

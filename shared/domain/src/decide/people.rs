@@ -10,7 +10,7 @@ use crate::departure::Departure;
 use crate::event::Event;
 use crate::id::{Digest, TaskId};
 use crate::standing::{Standing, standing};
-use crate::task::{Outcome, Task, TaskState};
+use crate::task::{Outcome, Place, Task, TaskState};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -267,15 +267,15 @@ impl Draft<'_> {
         Ok(())
     }
 
-    pub(super) fn sealed(&mut self, version: u64, evidence: Digest, key_id: String) -> Result<(), Refusal> {
+    pub(super) fn sealed(&mut self, to: Place, evidence: Digest, key_id: String) -> Result<(), Refusal> {
         if self.case.evidence == Some(evidence) {
             return Err(Refusal::AlreadyRecorded);
         }
         let actual = self.case.account_to();
-        if !self.case.is_to_be_sealed() || version != actual {
+        if !self.case.is_to_be_sealed() || to != actual {
             return Err(Refusal::NotToBeSealed {
-                sealed: version,
-                actual,
+                sealed: to.version,
+                actual: actual.version,
             });
         }
         self.push(if self.case.state == CaseState::Sealing {

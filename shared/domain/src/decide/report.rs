@@ -56,8 +56,8 @@ impl Draft<'_> {
 
     /// Something outside of the ledger knows of more than it holds: everything
     /// is observed again. What is over is not opened again.
-    pub(super) fn record_loss(&mut self, known: u64) {
-        if known > self.case.version && !self.case.state.ended() {
+    pub(super) fn record_loss(&mut self, known: u64, parted: bool) {
+        if (parted || known > self.case.version) && !self.case.state.ended() {
             self.push(Event::TailLost { known });
         }
     }

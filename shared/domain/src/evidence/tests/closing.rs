@@ -97,7 +97,7 @@ fn a_lost_tail_is_told_and_proven_again() {
 }
 
 /// A case that is called off while two workers are at it: one answers, one
-/// never does.
+/// never does, but for what he was asked before.
 fn called_off() -> World {
     let kinds = [
         Kind::Resolve,
@@ -109,6 +109,10 @@ fn called_off() -> World {
     let mut world = World::open(departure(Manner::Immediate), &kinds, Policy::default());
     world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
     world.answer(world.id(Kind::Resolve));
+    let snapshot = |world: &World| world.case().tasks[&world.id(Kind::SnapshotDirectory)].clone();
+    let first = snapshot(&world);
+    world.now = first.in_flight().unwrap().over_at();
+    world.order(Command::Tick);
     world.order(Command::Cancel {
         by: "boss@msp.example".into(),
         reason: "he stays".into(),
@@ -116,16 +120,15 @@ fn called_off() -> World {
     assert_eq!(world.case().in_flight(), 2);
     world.answer(world.id(Kind::SnapshotAccess));
     assert_eq!(world.case().state, CaseState::Cancelling);
-    let silent = world.case().tasks[&world.id(Kind::SnapshotDirectory)].clone();
-    world.now = silent.in_flight().unwrap().over_at();
-    world.order(Command::Tick);
-    assert_eq!(world.case().state, CaseState::Cancelled);
     // What came too late is kept, and told.
     let said = Said::Fault {
         fault: world::fault(FaultClass::Transient),
     };
-    let late = world.report(&silent, said);
+    let late = world.report(&first, said);
     world.order(Command::RecordReport(Box::new(late)));
+    world.now = snapshot(&world).in_flight().unwrap().over_at();
+    world.order(Command::Tick);
+    assert_eq!(world.case().state, CaseState::Cancelled);
     world
 }
 
@@ -134,9 +137,9 @@ fn sealed(world: &mut World) -> Statement {
     let said = statement(&world.history).unwrap();
     let file = seal(&said, &key());
     assert_eq!(verify(&file, &key().verifying_key()), Ok(said.clone()));
-    let (version, state) = (world.case().version, world.case().state.clone());
+    let (to, state) = (world.case().account_to(), world.case().state.clone());
     let record = |evidence| Command::RecordSealed {
-        version,
+        to,
         evidence,
         key_id: "k".into(),
     };
