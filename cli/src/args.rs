@@ -118,7 +118,7 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         place: Option<PathBuf>,
     },
-    /// Check configuration, keys, credentials and permissions of every tenant, before a departure needs them
+    /// Check configuration, keys, servers, credentials and permissions of every tenant, before a departure needs them
     #[command(after_help = "Examples:\n  offboard doctor\n  offboard doctor --tenant contoso --json")]
     Doctor {
         /// Only this tenant

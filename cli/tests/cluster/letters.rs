@@ -11,6 +11,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a delivery may take on a busy machine.
+const WITHIN: Duration = Duration::from_secs(20);
+
 async fn as_user(vhost: &str, user: &str, queues: Vec<QueueName>) -> RabbitQueue {
     let port = quiet().port();
     let address = Address::parse(&format!("amqp://{user}:{PASSWORD}@127.0.0.1:{port}/{vhost}")).unwrap();
@@ -28,20 +31,12 @@ fn message(id: &str, body: &str) -> Message {
     }
 }
 
-async fn next(queue: &RabbitQueue, name: &QueueName) -> Box<dyn offboard_queue::Delivery> {
-    let mut consumer = queue.consume(name, 1).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(20), consumer.next())
-        .await
-        .unwrap()
-        .unwrap()
-}
-
 /// Buries what one user sends and another takes.
 async fn bury(from: (&RabbitQueue, &RabbitQueue), name: &QueueName, message: Message, reason: &str) {
     let (sender, taker) = from;
     sender.publish(name, vec![message]).await.unwrap();
     let mut consumer = taker.consume(name, 1).await.unwrap();
-    let delivery = tokio::time::timeout(Duration::from_secs(20), consumer.next()).await;
+    let delivery = tokio::time::timeout(WITHIN, consumer.next()).await;
     delivery.unwrap().unwrap().bury(reason).await.unwrap();
 }
 
@@ -124,7 +119,8 @@ async fn dead_letters_are_dropped_or_sent_again_one_by_one() {
         PASSWORD,
     );
     assert_eq!(ran.expect(0).json()[0]["became"], "sent_again");
-    let again = next(&closer, &QueueName::Sealing).await;
+    let mut sealing = closer.consume(&QueueName::Sealing, 1).await.unwrap();
+    let again = tokio::time::timeout(WITHIN, sealing.next()).await.unwrap().unwrap();
     let expected = message("seal", &to_seal);
     assert_eq!((again.message(), again.sender()), (&expected, Some(DISPATCHER)));
     again.ack().await.unwrap();

@@ -191,41 +191,60 @@ impl Look<'_> {
     }
 
     async fn what_it_may_consume(&mut self, duties: &Duties, there: &BTreeMap<QueueName, (u32, u32)>) {
-        let mut quorum = 0;
         let config = self.config;
         let tried = duties.consumes.iter().filter_map(|q| Some((q, *there.get(q)?)));
         let tried = stream::iter(tried.map(|(queue, (ready, consumers))| async move {
-            let tried = if ready > 0 && consumers == 0 {
-                Tried::Nothing("messages wait in it and nobody consumes it".to_owned())
+            // Among the dead, to be delivered once more says nothing.
+            let at_risk = ready > 0 && consumers == 0 && *queue != QueueName::Dead;
+            let tried = if at_risk {
+                Tried::Nothing("messages wait and nobody consumes them".to_owned())
             } else {
                 config.try_to_consume(queue).await
             };
-            (queue, tried)
+            (queue.to_string(), tried)
         }));
-        let tried: Vec<_> = tried.buffered(AT_ONCE).collect().await;
+        let tried: Vec<(String, Tried)> = tried.buffered(AT_ONCE).collect().await;
+        let (mut quorum, mut other, mut refused, mut open) = (0, Vec::new(), Vec::new(), Vec::new());
+        let (mut why_refused, mut why_open) = (None, None);
         for (queue, tried) in tried {
-            self.findings.push(match tried {
-                Tried::Quorum => {
-                    quorum += 1;
-                    continue;
+            match tried {
+                Tried::Quorum => quorum += 1,
+                Tried::Other => other.push(queue),
+                Tried::Refused(why) => {
+                    why_refused.get_or_insert(why);
+                    refused.push(queue);
                 }
-                Tried::Other => problem(
-                    format!("the queue {queue} is no quorum queue: what a node held is lost with it"),
-                    format!("delete it once it is empty, then {IMPORT}"),
-                ),
-                Tried::Refused(why) => problem(
-                    format!("the user may not consume {queue}: {why}"),
-                    format!("{IMPORT}: they give each user the rights of its role"),
-                ),
-                Tried::Nothing(why) => warning(
-                    format!("whether {queue} is a quorum queue, and may be consumed, was not looked at: {why}"),
-                    "look again when its consumers run",
-                ),
-            });
+                Tried::Nothing(why) => {
+                    why_open.get_or_insert(why);
+                    open.push(queue);
+                }
+            }
         }
         if quorum > 0 {
             let what = format!("{quorum} queues that it consumes are quorum queues, and it may consume them");
             self.findings.push(Finding::Fine(what));
+        }
+        if !other.is_empty() {
+            self.findings.push(problem(
+                format!(
+                    "no quorum queue, so that what a node holds is lost with it: {}",
+                    other.join(", ")
+                ),
+                format!("delete each once it is empty, then {IMPORT}"),
+            ));
+        }
+        if let Some(why) = why_refused {
+            self.findings.push(problem(
+                format!("the user may not consume {}: {why}", refused.join(", ")),
+                format!("{IMPORT}: they give each user the rights of its role"),
+            ));
+        }
+        if let Some(why) = why_open {
+            let open = open.join(", ");
+            self.findings.push(warning(
+                format!("whether it may consume these, and whether they are quorum queues, was not looked at ({why}): {open}"),
+                "look again when its consumers run",
+            ));
         }
     }
 
@@ -274,7 +293,7 @@ impl Look<'_> {
             None => return,
             Some((0, _)) => Finding::Fine("there is no dead letter".to_owned()),
             Some((many, _)) => warning(
-                format!("there are {many} dead letters"),
+                format!("dead letters: {many}"),
                 "`offboard list --dead` in a dispatcher's folder shows each with its reason",
             ),
         });

@@ -102,7 +102,11 @@ async fn looking_takes_and_publishes_nothing() {
     holds(&dispatcher, &identity(), 3, 0).await;
     holds(&dispatcher, &reports(), 2, 0).await;
     let found = look(config_of(broker, &vhost, WORKER)).await;
-    says(&found, "warning", "messages wait in it and nobody consumes it");
+    says(
+        &found,
+        "warning",
+        "(messages wait and nobody consumes them): ob.v1.identity.normal",
+    );
     // Somebody who is at work is not disturbed.
     let mut at_work = worker.consume(&identity(), 1).await.unwrap();
     let held = next(&mut at_work).await;
@@ -135,7 +139,7 @@ async fn what_is_missing_or_of_another_sort_is_named() {
         "problem",
         "the broker lacks queue ob.v1.reports.2; import the definitions",
     );
-    says(&found, "problem", "the queue ob.v1.reports.3 is no quorum queue");
+    says(&found, "problem", "what a node holds is lost with it: ob.v1.reports.3;");
     says(&found, "fine", "3 queues that it consumes are quorum queues");
 }
 
@@ -149,7 +153,11 @@ async fn rights_that_a_role_lacks_are_named() {
     });
     broker.import(&nothing).unwrap();
     let found = look(config_of(broker, &vhost, WORKER)).await;
-    says(&found, "problem", &format!("the user may not consume {}: ", identity()));
+    says(
+        &found,
+        "problem",
+        "the user may not consume ob.v1.identity.urgent, ob.v1.identity.normal, ",
+    );
     says(
         &found,
         "problem",
@@ -173,7 +181,15 @@ async fn dead_letters_are_counted() {
     next(&mut consumer).await.bury("it does not read").await.unwrap();
     holds(&queue, &QueueName::Dead, 1, 0).await;
     let found = look(config_of(broker, &vhost, CLOSER)).await;
-    says(&found, "warning", "there are 1 dead letters; `offboard list --dead`");
+    says(&found, "warning", "dead letters: 1; `offboard list --dead`");
+    // One who may consume them is told of nothing else.
+    let found = look(config_of(broker, &vhost, DISPATCHER)).await;
+    says(&found, "fine", "5 queues that it consumes are quorum queues");
+    assert_eq!(
+        found.iter().filter(|line| !line.starts_with("fine: ")).count(),
+        1,
+        "{found:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
