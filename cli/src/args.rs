@@ -118,7 +118,7 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         place: Option<PathBuf>,
     },
-    /// Check configuration, keys, credentials and permissions of every tenant, before a departure needs them
+    /// Check configuration, keys, servers, credentials and permissions of every tenant, before a departure needs them
     #[command(after_help = "Examples:\n  offboard doctor\n  offboard doctor --tenant contoso --json")]
     Doctor {
         /// Only this tenant
@@ -233,6 +233,30 @@ pub enum Command {
         /// In place of cases: messages that could not be dealt with
         #[arg(long, conflicts_with_all = ["tenant", "open"])]
         dead: bool,
+    },
+    /// Clear dead letters (`list --dead`): drop them, or send them again to where they came from
+    #[command(
+        group = clap::ArgGroup::new("which").required(true).args(["letter", "all"]),
+        after_help = "A letter is named by its name or the beginning of it, or by its message where one letter has it.\nSent again is only what does no harm: never a forged order, a report, or what may happen once.\nIn a dispatcher's folder where processes share the queue.\n\nExamples:\n  offboard clear 5f0c2e1a --reason \"a worker of an older version, upgraded\"\n  offboard clear 5f0c2e1a --resend --reason \"the worker's key was missing\"\n  offboard clear --all --keep /var/tmp/letters --reason \"understood, INC-2041\" --yes"
+    )]
+    Clear {
+        /// Which
+        letter: Option<String>,
+        /// All that are among the dead now; shows them, and asks
+        #[arg(long)]
+        all: bool,
+        /// Why; stands in the log
+        #[arg(long)]
+        reason: String,
+        /// Send it to the queue that it came from, in place of dropping it
+        #[arg(long, conflicts_with = "keep")]
+        resend: bool,
+        /// Write each body into this folder before it is dropped
+        #[arg(long, value_name = "FOLDER")]
+        keep: Option<PathBuf>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Show one case: every task with where it stands, and what a person must do
     #[command(after_help = "Examples:\n  offboard show HR-2041\n  offboard show c-7f3a --json")]

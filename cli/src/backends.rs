@@ -172,6 +172,22 @@ async fn connect(
     queues: Vec<QueueName>,
     patience: Duration,
 ) -> Result<RabbitQueue, CliError> {
+    let rabbit = rabbit_config(config, clock, role, queues)?;
+    RabbitQueue::connect(rabbit, patience)
+        .await
+        .map_err(|e| CliError::of(&e))
+}
+
+/// How the broker that the configuration names is reached by a role.
+///
+/// # Errors
+/// [`CliError`] if none is named, or the password cannot be read.
+pub fn rabbit_config(
+    config: &Configuration,
+    clock: &Arc<dyn Clock>,
+    role: &str,
+    queues: Vec<QueueName>,
+) -> Result<RabbitConfig, CliError> {
     let QueueUrl::Rabbit(remote) = &config.engine.queue else {
         return Err(
             CliError::usage("this folder's queue is in memory, so its roles are one process")
@@ -189,9 +205,7 @@ async fn connect(
         client: None,
     };
     rabbit.name = format!("offboard {role} {}", std::process::id());
-    RabbitQueue::connect(rabbit, patience)
-        .await
-        .map_err(|e| CliError::of(&e))
+    Ok(rabbit)
 }
 
 /// The address with the user that is configured beside it.

@@ -269,10 +269,17 @@ impl Opened {
         } else {
             backends::local(&clock)
         };
+        // Where the dispatchers' own is at hand, an order of theirs is told from
+        // a forged one.
+        let dispatch = if shared && config.engine.keys.join("dispatch.key").exists() {
+            DispatchKey::load(&config.engine.keys)?
+        } else {
+            DispatchKey::ephemeral()?
+        };
         let settings = Settings {
             limits: Limits::none(),
             shards: if shared { config.engine.shards } else { SHARDS },
-            ..Settings::of(config, clock, DispatchKey::ephemeral()?)
+            ..Settings::of(config, clock, dispatch)
         };
         let engine = compose::engine(config, &systems, &ledger, queue, settings)?;
         Ok(Self { engine, ledger })

@@ -99,7 +99,7 @@ impl Engine {
     }
 
     /// Whether the case still waits for the answer to an assignment.
-    async fn awaits(self: &Arc<Self>, assignment: &Assignment) -> Result<bool, EngineError> {
+    pub(crate) async fn awaits(self: &Arc<Self>, assignment: &Assignment) -> Result<bool, EngineError> {
         match self.case(&assignment.tenant, assignment.case).await {
             Ok(case) => {
                 let in_flight = case.tasks.get(&assignment.task).and_then(|t| t.in_flight());

@@ -15,6 +15,7 @@ mod follow_up;
 pub mod gates;
 pub mod http;
 pub mod intake;
+pub mod letters;
 pub mod membership;
 pub mod page;
 mod reports;

@@ -1,6 +1,9 @@
 //! `offboard doctor`: finds what is missing before a departure needs it.
 
+mod servers;
+
 use super::Ctx;
+use crate::backends::is_shared;
 use crate::embedded::{Opened, socket};
 use crate::error::{CliError, Exit};
 use crate::show::safe;
@@ -28,7 +31,7 @@ const AT_ONCE: usize = 8;
 /// One part of the installation with what was found about it.
 #[derive(Debug, Serialize)]
 struct Checked {
-    /// `installation`, or `tenant/system`.
+    /// `installation`, `ledger`, `queue`, or `tenant/system`.
     part: String,
     findings: Vec<Finding>,
 }
@@ -44,6 +47,7 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<TenantId>, offline: bool) -> R
         part: "installation".to_owned(),
         findings: installation(&config).await,
     }];
+    checked.extend(servers::of(&config, offline).await);
     let systems = Systems::open(&config)?;
     let concerned = |t: &&Tenant| tenant.as_ref().is_none_or(|only| t.id == *only);
     for tenant in config.tenants.values().filter(concerned) {
@@ -99,7 +103,8 @@ fn problem(what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
     }
 }
 
-/// The folder itself: configuration, keys, ledger, store, evidence.
+/// The folder itself: configuration, keys, a ledger that is a file, store,
+/// evidence.
 async fn installation(config: &Configuration) -> Vec<Finding> {
     let mut found = vec![fine(format!("the configuration in {} reads", config.dir.display()))];
     let keys = &config.engine.keys;
@@ -135,7 +140,9 @@ async fn installation(config: &Configuration) -> Vec<Finding> {
             .map(|k| format!("{} public keys for who verifies", k.len()))
             .map_err(CliError::from),
     );
-    found.push(ledger(config).await);
+    if !is_shared(config) {
+        found.push(ledger(config).await);
+    }
     let StoreUrl::Folder(store) = &config.engine.store;
     for (name, folder) in [("store", store), ("evidence folder", &config.engine.evidence)] {
         found.push(match Store::folder(folder) {

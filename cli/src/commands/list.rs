@@ -6,8 +6,8 @@ use crate::out::columns;
 use crate::session::unexpected;
 use crate::show::{Table, relative, safe, state};
 use console::style;
-use offboard_dispatcher::control::{CaseSummary, Request, Response};
-use offboard_domain::{TenantId, Timestamp};
+use offboard_dispatcher::control::{Buried, CaseSummary, Request, Response};
+use offboard_domain::{Digest, TenantId, Timestamp};
 
 /// Buried messages that are shown.
 const DEAD_SHOWN: usize = 100;
@@ -88,14 +88,30 @@ pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
         ctx.out.say("No message was buried.");
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(&["MESSAGE", "BYTES", "WHY"]);
-    for message in &buried {
+    ctx.out.line(&letters(&buried).lines(columns()).join("\n"))?;
+    ctx.out
+        .say("`offboard clear LETTER --reason WHY` drops one, or with --resend sends it again.");
+    Ok(Exit::Done)
+}
+
+/// Digits of a letter's name that are shown: enough among a thousand.
+const NAME_DIGITS: usize = 12;
+
+/// A letter's name as it is shown.
+pub(super) fn short(letter: Digest) -> String {
+    letter.to_string().chars().take(NAME_DIGITS).collect()
+}
+
+/// Dead letters as a table.
+pub(super) fn letters(buried: &[Buried]) -> Table {
+    let mut table = Table::new(&["LETTER", "MESSAGE", "BYTES", "WHY"]);
+    for message in buried {
         table.row(vec![
+            short(message.letter),
             safe(&message.id),
             message.bytes.to_string(),
             safe(&message.reason),
         ]);
     }
-    ctx.out.line(&table.lines(columns()).join("\n"))?;
-    Ok(Exit::Done)
+    table
 }

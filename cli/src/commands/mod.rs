@@ -3,6 +3,7 @@
 mod approve;
 mod attest;
 mod cancel;
+mod clear;
 mod completions;
 mod docs;
 mod doctor;
@@ -79,6 +80,23 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Topology { vhost } => topology::run(ctx, &vhost),
         Command::List { dead: true, .. } => list::dead(ctx).await,
         Command::List { tenant, open, .. } => list::run(ctx, tenant.as_ref(), open).await,
+        Command::Clear {
+            letter,
+            all: _,
+            reason,
+            resend,
+            keep,
+            yes,
+        } => {
+            let order = clear::Order {
+                letter,
+                reason,
+                resend,
+                keep,
+                yes,
+            };
+            clear::run(ctx, order).await
+        }
         Command::Show { case } => show::run(ctx, case).await,
         Command::Watch { tenant, all } => watch::run(ctx, tenant.as_ref(), all).await,
         Command::Why { case, task } => why::run(ctx, case, task).await,
@@ -114,9 +132,13 @@ impl Ctx {
     /// The configuration of the working folder. Sets up logging: commands that
     /// answer and end say errors only, unless more is asked for.
     fn config(&self) -> Result<Configuration, CliError> {
+        self.config_logging("error")
+    }
+
+    fn config_logging(&self, level: &str) -> Result<Configuration, CliError> {
         let config = self.load()?;
         telemetry::init(&LogConfig {
-            level: "error".to_owned(),
+            level: level.to_owned(),
             format: config.engine.log.format,
         })?;
         Ok(config)

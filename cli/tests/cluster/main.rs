@@ -8,7 +8,10 @@ mod account;
 #[path = "../offboard/chance.rs"]
 mod chance;
 mod chaos;
+mod doctor;
+mod letters;
 mod people;
+mod servers;
 mod stage;
 mod story;
 #[path = "../offboard/support.rs"]

@@ -4,15 +4,13 @@ use super::message::{Accepted, Approval, Buried, Gate, Request, Response, Status
 use super::summary::{from_index, summarise};
 use super::{CHANGES_WAIT_MAX_MS, LIST_MAX, find, why};
 use crate::engine::{Engine, EngineError};
+use crate::letters::{LETTERS_MAX, letter};
 use crate::submit::Submitted;
 use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, TenantId};
 use offboard_ledger::Filter;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Buried messages that are counted or listed.
-const DEAD_MAX: usize = 1_000;
 
 /// Answers a request.
 pub async fn handle(engine: &Arc<Engine>, request: Request) -> Response {
@@ -134,15 +132,20 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
         Request::Dead { limit } => {
             let dead = engine
                 .queue
-                .dead(limit.clamp(1, DEAD_MAX))
+                .dead(limit.clamp(1, LETTERS_MAX))
                 .await
                 .map_err(|e| failed(&e))?;
             let buried = |(message, reason): (offboard_queue::Message, String)| Buried {
+                letter: letter(&message, &reason),
                 id: message.id,
                 bytes: message.body.len(),
                 reason,
             };
             Ok(Response::Dead(dead.into_iter().map(buried).collect()))
+        }
+        Request::Clear { letters, how } => {
+            let cleared = engine.clear(&letters, &how).await.map_err(|e| failed(&e))?;
+            Ok(Response::Cleared(cleared))
         }
         Request::Changes { after, wait_ms } => Ok(changes(engine, after, wait_ms).await),
     }
@@ -191,7 +194,7 @@ pub(super) fn failed(error: &(dyn Error + 'static)) -> Response {
 }
 
 async fn status(engine: &Arc<Engine>) -> Result<Response, Response> {
-    let dead = engine.queue.dead(DEAD_MAX).await.map_err(|e| failed(&e))?.len();
+    let dead = engine.queue.dead(LETTERS_MAX).await.map_err(|e| failed(&e))?.len();
     Ok(Response::Status(Status {
         process: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -3,6 +3,7 @@
 use super::summary::CaseSummary;
 use super::why::WhyView;
 use crate::gates::Paused;
+use crate::letters::{Cleared, Clearing};
 use crate::view::CaseView;
 use offboard_domain::{CaseId, Departure, Digest, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,13 @@ pub enum Request {
         /// At most this many.
         limit: usize,
     },
+    /// Deal with some of them.
+    Clear {
+        /// Which, as they are listed.
+        letters: Vec<Digest>,
+        /// How, by whom and why.
+        how: Clearing,
+    },
     /// Answers when something has changed since `after`, or when the wait is over.
     Changes {
         /// The count that was answered last; 0 for the first time.
@@ -201,6 +209,8 @@ pub struct Status {
 /// A message that could not be dealt with. Its body stays where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Buried {
+    /// Its name, which no other has.
+    pub letter: Digest,
     /// Its id.
     pub id: String,
     /// Its size in bytes.
@@ -246,6 +256,8 @@ pub enum Response {
     Gates(Vec<Gate>),
     /// Buried messages.
     Dead(Vec<Buried>),
+    /// What became of each letter, in the order of the request.
+    Cleared(Vec<Cleared>),
     /// How often something has changed.
     Changes {
         /// The count.

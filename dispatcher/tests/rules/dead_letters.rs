@@ -4,6 +4,7 @@
 
 use crate::rig::*;
 use offboard_dispatcher::control::{Request, Response, handle};
+use offboard_dispatcher::letters::{Became, Clearing};
 use offboard_domain::{Case, CaseId, Command, Event, FaultClass, Kind, Rule, TaskState, TenantId};
 use offboard_queue::{Message, Queue as _, QueueName};
 use offboard_runtime::keys::PROOF_HEADER;
@@ -279,4 +280,182 @@ async fn a_forged_letter_does_not_hide_the_true_one_of_the_same_name() {
         failed(&world.case(&acme, case).await, Kind::Resolve).is_some()
     })
     .await;
+}
+
+/// What became of the one letter, in words.
+async fn cleared(dispatcher: &Dispatcher, resend: bool, keep: Option<&std::path::Path>) -> (Became, String) {
+    let Response::Dead(dead) = handle(&dispatcher.engine, Request::Dead { limit: 10 }).await else {
+        panic!("the dead are not listed");
+    };
+    let how = Clearing {
+        by: "boss@msp.example".to_owned(),
+        reason: "understood".to_owned(),
+        resend,
+        keep: keep.map(Into::into),
+    };
+    let letters = dead.iter().map(|d| d.letter).collect();
+    match handle(&dispatcher.engine, Request::Clear { letters, how }).await {
+        Response::Cleared(mut all) if all.len() == 1 => {
+            let one = all.remove(0);
+            (one.became, one.why.unwrap_or_default())
+        }
+        other => panic!("not one was cleared: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_awaited_is_sent_again_as_it_was() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(SHORT))]);
+    let dispatcher = world.dispatcher().await;
+    let departure = world.departure(&acme, "HR-1");
+    let case = dispatcher.engine.submit(departure).await.unwrap().case();
+    let order = world.order(&acme, Kind::Resolve).await;
+    bury(&world, &order.queue, "of another version").await;
+    assert_eq!(
+        cleared(&dispatcher, true, None).await,
+        (Became::SentAgain, String::new())
+    );
+    let mut consumer = world.queue.consume(&order.queue, 1).await.unwrap();
+    let again = consumer.next().await.unwrap();
+    assert_eq!(again.message(), &order.message);
+    assert!(world.queue.dead(9).await.unwrap().is_empty());
+    // Once it has been answered nobody waits for it.
+    world.answer(&order).await;
+    until("it counts", MINUTE, async || {
+        task(&world.case(&acme, case).await, Kind::Resolve).is_settled()
+    })
+    .await;
+    again.bury("of another version").await.unwrap();
+    let (became, why) = cleared(&dispatcher, true, None).await;
+    assert_eq!(became, Became::Kept);
+    assert!(
+        why.contains("does not wait for it") && why.contains("offboard retry c-"),
+        "{why}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_do_harm_is_never_sent_again() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(SHORT))]);
+    let dispatcher = world.dispatcher().await;
+    let departure = world.departure(&acme, "HR-1");
+    dispatcher.engine.submit(departure).await.unwrap();
+    let order = world.order(&acme, Kind::Resolve).await;
+    // A true proof of whatever it says.
+    let proven = |change: &dyn Fn(&mut offboard_domain::Assignment), queue: &QueueName| {
+        let mut assignment = order.assignment.clone();
+        change(&mut assignment);
+        let mut message = order.message.clone();
+        message.body = serde_json::to_vec(&assignment).unwrap().into();
+        let answer = message.headers["offboard-answer-key"].clone();
+        let key = world.dispatch().queue(&queue.to_string());
+        let proof = key.prove(&message.id, &answer, &message.body);
+        message.headers.insert(PROOF_HEADER.into(), proof);
+        message
+    };
+    let elsewhere = QueueName::Assignments {
+        area: offboard_domain::Area::Device,
+        lane: offboard_domain::Lane::Urgent,
+        site: None,
+    };
+    let reports = QueueName::Reports { shard: 0 };
+    let mut claims = order.message.clone();
+    claims
+        .headers
+        .insert(offboard_queue::BURIED_FROM.into(), order.queue.to_string());
+    for (through, message, why) in [
+        (&elsewhere, order.message.clone(), "never sent again"),
+        (&order.queue, junk("order", b"{}".to_vec()), "never sent again"),
+        (&order.queue, proven(&|_| {}, &elsewhere), "never sent again"),
+        (
+            &order.queue,
+            proven(&|a| a.kind = Kind::WipeDevice, &order.queue),
+            "may happen only once",
+        ),
+        (
+            &order.queue,
+            proven(&|a| a.start_by.0 = 1, &order.queue),
+            "it has run out",
+        ),
+        (
+            &order.queue,
+            proven(&|a| a.attempt = 9, &order.queue),
+            "does not wait for it",
+        ),
+        (&reports, claims, "counts only from the worker"),
+        (&QueueName::Sealing, junk("seal", b"{}".to_vec()), "no order to seal"),
+        (&QueueName::Dead, junk("direct", b"{}".to_vec()), "no queue of ours"),
+    ] {
+        if *through == QueueName::Dead {
+            world.queue.publish(through, vec![message]).await.unwrap();
+        } else {
+            // By hand: what stands in the way is nobody's.
+            let aside = offboard_queue::LocalQueue::new(std::sync::Arc::new(|| offboard_domain::Timestamp(0)));
+            aside.publish(through, vec![message]).await.unwrap();
+            let mut consumer = aside.consume(through, 1).await.unwrap();
+            consumer.next().await.unwrap().bury("poison").await.unwrap();
+            let mut consumer = aside.consume(&QueueName::Dead, 1).await.unwrap();
+            let buried = consumer.next().await.unwrap().message().clone();
+            world.queue.publish(&QueueName::Dead, vec![buried]).await.unwrap();
+        }
+        let (became, said) = cleared(&dispatcher, true, None).await;
+        assert_eq!(became, Became::Kept, "{through} {why}");
+        assert!(said.contains(why), "{through}: {said}");
+        assert_eq!(cleared(&dispatcher, false, None).await.0, Became::Dropped);
+        assert!(world.queue.dead(9).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_kept_before_its_letter_is_dropped() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(SHORT))]);
+    let dispatcher = world.dispatcher().await;
+    let junk = junk("junk", b"\xff\xfe".to_vec());
+    world.queue.publish(&QueueName::Dead, vec![junk.clone()]).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // Where it cannot be written, it stays.
+    let file = folder.path().join("a file");
+    std::fs::write(&file, "").unwrap();
+    let (became, why) = cleared(&dispatcher, false, Some(&file)).await;
+    assert_eq!(became, Became::Kept);
+    assert!(why.contains("a file"), "{why}");
+    let dead = world.queue.dead(9).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    let name = offboard_dispatcher::letters::letter(&dead[0].0, &dead[0].1).to_string();
+    let keep = folder.path().join("kept");
+    assert_eq!(cleared(&dispatcher, false, Some(&keep)).await.0, Became::Dropped);
+    assert_eq!(std::fs::read(keep.join(&name)).unwrap(), junk.body);
+    assert!(world.queue.dead(9).await.unwrap().is_empty());
+    // The same again, of a letter that came back: another copy is no other letter.
+    world
+        .queue
+        .publish(&QueueName::Dead, vec![junk.clone(), junk.clone()])
+        .await
+        .unwrap();
+    let Response::Dead(dead) = handle(&dispatcher.engine, Request::Dead { limit: 10 }).await else {
+        panic!("the dead are not listed");
+    };
+    let how = Clearing {
+        by: "boss@msp.example".to_owned(),
+        reason: "understood".to_owned(),
+        resend: false,
+        keep: Some(keep),
+    };
+    let letters = vec![dead[0].letter];
+    handle(
+        &dispatcher.engine,
+        Request::Clear {
+            letters: letters.clone(),
+            how: how.clone(),
+        },
+    )
+    .await;
+    assert!(world.queue.dead(9).await.unwrap().is_empty());
+    let Response::Cleared(gone) = handle(&dispatcher.engine, Request::Clear { letters, how }).await else {
+        panic!("nothing is said");
+    };
+    assert_eq!(gone[0].became, Became::Gone);
 }

@@ -14,7 +14,9 @@
 //! 6. A consumer that silently stopped is noticed: its stream ends with an error.
 //! 7. Order is not promised. 8. Duplicates are allowed; a redelivery says so.
 //! 9. What expired is not delivered.
-//! 10. What was buried is kept with its reason and seen in the depths.
+//! 10. What was buried is kept with its reason and seen in the depths. Why and from
+//!     where, whoever consumes the dead is told too; what the message itself says of
+//!     that counts for nothing.
 
 pub mod local;
 pub mod rabbit;
@@ -38,6 +40,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub const BURIED_REASON: &str = "offboard-buried-reason";
 /// The header in which it says from which queue.
 pub const BURIED_FROM: &str = "offboard-buried-from";
+/// With what every header of ours begins that tells of a burial.
+const BURIED: &str = "offboard-buried-";
 
 /// The name of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,6 +127,15 @@ pub struct Message {
     pub body: Bytes,
     /// Not delivered after this time.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Message {
+    /// A buried message without what was added when it was buried.
+    #[must_use]
+    pub fn unburied(mut self) -> Self {
+        self.headers.retain(|name, _| !name.starts_with(BURIED));
+        self
+    }
 }
 
 /// What went wrong with the queue itself.

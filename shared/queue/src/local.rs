@@ -181,9 +181,8 @@ impl Queue for LocalQueue {
         buried.sort_by_key(|item| std::cmp::Reverse(item.seq));
         let opened = buried.into_iter().take(limit).map(|item| {
             let mut message = Message::clone(&item.message);
-            message.headers.remove(BURIED_FROM);
             let reason = message.headers.remove(BURIED_REASON).unwrap_or_default();
-            (message, reason)
+            (message.unburied(), reason)
         });
         Ok(opened.collect())
     }
@@ -384,10 +383,11 @@ impl Delivery for LocalDelivery {
         self.settle(false)?;
         let mut message = Message::clone(&self.item.message);
         message.expires_at = None;
-        message
-            .headers
-            .entry(BURIED_FROM.to_owned())
-            .or_insert_with(|| self.one.name.to_string());
+        if self.one.name != QueueName::Dead {
+            message = message.unburied();
+            let from = self.one.name.to_string();
+            message.headers.insert(BURIED_FROM.to_owned(), from);
+        }
         message.headers.insert(BURIED_REASON.to_owned(), reason.to_owned());
         self.queue.one(&QueueName::Dead).publish(vec![message]);
         Ok(())

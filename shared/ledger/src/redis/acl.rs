@@ -4,7 +4,10 @@
 //! write nonsense, and what was sealed is therefore kept outside the store.
 //! They keep each role from everything else: other keys, settings, the whole.
 
+use super::answer;
 use super::keys::{CASES, CLAIMS, ENDED, GATES, INSTALLATION, LOG, OPEN, OPENED, OWNERS, TRIAL, WAKES};
+use super::row::Damage;
+use redis::Value;
 
 /// Who uses the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,19 @@ pub fn acl_rules(role: RedisRole, prefix: &str) -> String {
     rules.extend(keys);
     rules.extend([commands.to_owned(), CLUSTER.to_owned()]);
     rules.join(" ")
+}
+
+/// Which rights the user lacks, from what the script of rights answered.
+pub(super) fn lacking(said: Value) -> Result<Vec<String>, Damage> {
+    let refused: Vec<String> = answer::list(said)?
+        .into_iter()
+        .map(answer::text)
+        .collect::<Result<_, _>>()?;
+    Ok(refused
+        .into_iter()
+        .filter(|said| said.contains("NOPERM") || said.contains("user executing the script"))
+        .filter_map(|said| said.split(':').next().map(|c| format!("+{}", c.to_ascii_lowercase())))
+        .collect())
 }
 
 /// What finding the primary takes, for a user of the sentinels.

@@ -24,14 +24,20 @@ pub(super) fn call(options: &RedisOptions, shard: u16) -> Call {
 pub(super) fn agreed(options: &RedisOptions, shard: u16, said: Value) -> Result<bool, String> {
     let [new, there] = answer::fixed(said)?;
     let (new, there) = (answer::number(&new)?, answer::text(there)?);
+    other(options, shard, &there).map_or(Ok(new == 1), Err)
+}
+
+/// Why the installation that stands in a shard is not the configured one, if
+/// it is another.
+pub(super) fn other(options: &RedisOptions, shard: u16, there: &str) -> Option<String> {
     if there == written(options.shards) {
-        return Ok(new == 1);
+        return None;
     }
     let field = |name: &str| {
         let found = there.split(' ').find_map(|f| f.strip_prefix(name)?.strip_prefix('='));
         found.and_then(|n| n.parse::<u16>().ok())
     };
-    Err(match (field("format"), field("shards")) {
+    Some(match (field("format"), field("shards")) {
         (Some(FORMAT), Some(shards)) => format!(
             "the installation '{}' has {shards} shards and the configuration says {}; their number is fixed when it \
              is first opened: say {shards}, or choose another prefix for a new installation",

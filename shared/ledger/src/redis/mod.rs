@@ -92,14 +92,7 @@ impl RedisLedger {
     async fn must_have_rights(&self) -> Result<(), LedgerError> {
         let keys = self.shard(0);
         let said = self.link.call(OPEN, 0, &Call::new(&RIGHTS, &[&keys.trial])).await?;
-        let refused =
-            answer::list(said).and_then(|items| items.into_iter().map(answer::text).collect::<Result<Vec<_>, _>>());
-        let lacking: Vec<String> = refused
-            .map_err(|why| broken(OPEN, why))?
-            .into_iter()
-            .filter(|said| said.contains("NOPERM") || said.contains("user executing the script"))
-            .filter_map(|said| said.split(':').next().map(|c| format!("+{}", c.to_ascii_lowercase())))
-            .collect();
+        let lacking = acl::lacking(said).map_err(|why| broken(OPEN, why))?;
         if lacking.is_empty() {
             return Ok(());
         }

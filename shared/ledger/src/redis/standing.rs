@@ -2,10 +2,12 @@
 //! at, and what is promised as it is set up. For whoever opens the ledger,
 //! and for `doctor`.
 
-use super::OPEN;
 use super::connect::{ANSWER, Connection, within};
 use super::failure::{explained, passes};
-use super::options::RedisOptions;
+use super::keys::ShardKeys;
+use super::options::{Credentials, RedisOptions};
+use super::script::{Call, RIGHTS};
+use super::{OPEN, acl, answer, installation};
 use crate::LedgerError;
 use crate::check::broken;
 use offboard_runtime::retry::{Failed, Policy, retry};
@@ -57,29 +59,31 @@ impl RedisStanding {
             return Err(broken(OPEN, why));
         }
         let credentials = options.health_credentials.as_ref().or(options.credentials.as_ref());
-        let looked = retry(&Policy::ATTEMPT, |turn| async move {
-            let looked = async {
-                let connection = Connection::open(options, credentials, turn).await?;
-                within(ANSWER, Seen::through(&connection)).await
-            };
-            looked.await.map_err(|e| {
-                if passes(&e) {
-                    Failed::Again(e)
-                } else {
-                    Failed::ForGood(e)
-                }
-            })
-        });
-        let seen = looked.await.map_err(|gave_up| match explained(OPEN, &gave_up.error) {
-            LedgerError::Unavailable { attempted, detail } => LedgerError::Unavailable {
-                attempted,
-                detail: format!("{}: {detail}", options.at),
-            },
-            LedgerError::Broken { attempted, detail } => broken(attempted, format!("{}: {detail}", options.at)),
-            held @ LedgerError::Held { .. } => held,
-        })?;
+        let seen = asked(options, credentials, |connection| async move {
+            within(ANSWER, Seen::through(&connection)).await
+        })
+        .await?;
         let mut findings: Vec<Finding> = seen.iter().flat_map(Seen::findings).collect();
         findings.push(Finding::Promise(ERASED.to_owned()));
+        Ok(Self::of(findings))
+    }
+
+    /// [`RedisStanding::look`], and whether this user may do what every append
+    /// takes in the installation that is configured. That is tried on a key
+    /// which stays empty; the installation is not made.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it cannot be reached.
+    pub async fn look_as_user(options: &RedisOptions) -> Result<Self, LedgerError> {
+        let mut findings = Self::look(options).await?.findings;
+        let refused = asked(options, options.credentials.as_ref(), |connection| async move {
+            within(ANSWER, refused_to_user(options, &connection)).await
+        });
+        findings.extend(refused.await?.map(Finding::Refused));
+        Ok(Self::of(findings))
+    }
+
+    fn of(mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| match finding {
             Finding::Refused(_) => 0,
             Finding::Unchecked(_) => 1,
@@ -87,7 +91,7 @@ impl RedisStanding {
             Finding::Promise(_) => 3,
         });
         findings.dedup();
-        Ok(Self { findings })
+        Self { findings }
     }
 
     /// What was found, the worst first.
@@ -130,6 +134,64 @@ impl RedisStanding {
         self.findings
             .insert(at.unwrap_or(self.findings.len()), Finding::Warning(warning));
     }
+}
+
+/// Asks over a connection of its own, more than once if that may help.
+async fn asked<T, Asking>(
+    options: &RedisOptions,
+    credentials: Option<&Credentials>,
+    ask: impl Fn(Connection) -> Asking,
+) -> Result<T, LedgerError>
+where
+    Asking: Future<Output = RedisResult<T>>,
+{
+    let ask = &ask;
+    let answered = retry(&Policy::ATTEMPT, |turn| async move {
+        let answered = async { ask(Connection::open(options, credentials, turn).await?).await };
+        answered.await.map_err(|e| {
+            if passes(&e) {
+                Failed::Again(e)
+            } else {
+                Failed::ForGood(e)
+            }
+        })
+    });
+    answered.await.map_err(|gave_up| match explained(OPEN, &gave_up.error) {
+        LedgerError::Unavailable { attempted, detail } => LedgerError::Unavailable {
+            attempted,
+            detail: format!("{}: {detail}", options.at),
+        },
+        LedgerError::Broken { attempted, detail } => broken(attempted, format!("{}: {detail}", options.at)),
+        held @ LedgerError::Held { .. } => held,
+    })
+}
+
+/// Why the user cannot work with the installation, if it cannot.
+async fn refused_to_user(options: &RedisOptions, connection: &Connection) -> RedisResult<Option<String>> {
+    let keys = ShardKeys::new(&options.prefix, 0);
+    let tried = connection.send(0, &Call::new(&RIGHTS, &[&keys.trial]).whole()).await;
+    let Some(tried) = allowed(tried)? else {
+        return Ok(Some(format!(
+            "the user may not run the ledger's scripts on the keys of '{}': give it the rules of its role (deploy/redis)",
+            options.prefix
+        )));
+    };
+    let lacking = match acl::lacking(tried) {
+        Ok(lacking) => lacking,
+        Err(damage) => return Ok(Some(damage)),
+    };
+    if !lacking.is_empty() {
+        return Ok(Some(format!(
+            "the user lacks rights that every append takes ({}): give it the rules of its role (deploy/redis)",
+            lacking.join(" ")
+        )));
+    }
+    let mut get = redis::cmd("GET");
+    get.arg(&keys.installation);
+    Ok(match connection.send(0, &get).await? {
+        Value::Nil => None,
+        there => answer::text(there).map_or_else(Some, |there| installation::other(options, 0, &there)),
+    })
 }
 
 const ERASED: &str = "an erased person's key is gone from memory at once; from the append-only file with its next \

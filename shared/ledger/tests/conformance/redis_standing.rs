@@ -325,6 +325,41 @@ async fn each_role_may_do_what_it_needs_and_no_more() {
     }
 }
 
+#[tokio::test]
+async fn a_look_as_the_user_names_what_he_lacks_and_writes_nothing() {
+    let weak = acl_rules(RedisRole::Clerk, "weak").replace(" +zrem", "");
+    let elsewhere = acl_rules(RedisRole::Clerk, "elsewhere");
+    let server = Redis::start(&servers::RedisOptions {
+        users: vec![
+            format!("clerk on >{PASSWORD} {}", acl_rules(RedisRole::Clerk, "weak")),
+            format!("weak on >{PASSWORD} {weak}"),
+            format!("elsewhere on >{PASSWORD} {elsewhere}"),
+        ],
+        ..servers::RedisOptions::default()
+    })
+    .unwrap();
+    let look = async |user: &str, shards: u16| {
+        let options = RedisOptions {
+            prefix: "weak".to_owned(),
+            credentials: credentials(user),
+            shards,
+            ..options(&server.url())
+        };
+        RedisStanding::look_as_user(&options).await.unwrap()
+    };
+    assert_eq!(look("clerk", SHARDS).await.refused(), None);
+    assert_eq!(server.command(&["DBSIZE"]).unwrap(), servers::Reply::Number(0));
+    let said = look("weak", SHARDS).await.refused().unwrap();
+    assert!(said.contains("lacks rights that every append takes (+zrem)"), "{said}");
+    let said = look("elsewhere", SHARDS).await.refused().unwrap();
+    assert!(said.contains("scripts on the keys of 'weak'"), "{said}");
+    let there = ["SET", "{weak:0}:installation", "format=1 shards=3"];
+    server.command(&there).unwrap();
+    assert_eq!(look("clerk", 3).await.refused(), None);
+    let said = look("clerk", 4).await.refused().unwrap();
+    assert!(said.contains("has 3 shards and the configuration says 4"), "{said}");
+}
+
 /// What is deployed is what is tested.
 #[test]
 fn the_deployed_users_have_the_rules_of_their_roles() {

@@ -7,6 +7,7 @@
 //! closing the socket, instead of politely through a peer that does not answer.
 
 use super::address::Address;
+use super::greeting;
 use async_compat::Compat;
 use lapin::auth::AuthProvider;
 use lapin::tcp::{AsyncTcpStream, RustlsConnector, RustlsConnectorConfig};
@@ -97,19 +98,7 @@ impl Opening {
             .with_auth_provider(self.credential()?);
         let (host, port, within) = (self.address.host.clone(), self.address.port, self.within);
         let kept = socket.clone();
-        let connect = async move |_, _| {
-            let connecting = TcpStream::connect((host.as_str(), port));
-            let stream = tokio::time::timeout(within, connecting)
-                .await
-                .map_err(io::Error::from)??;
-            stream.set_nodelay(true)?;
-            kept.keep(&stream)?;
-            let stream = AsyncTcpStream::Plain(Compat::new(stream));
-            Ok(match &tls {
-                Some(connector) => stream.into_rustls(connector, &host).await?,
-                None => stream,
-            })
-        };
+        let connect = async move |_, _| Ok(dial(&host, port, within, tls.as_ref(), &kept).await?);
         let runtime = lapin::runtime::default_runtime()?;
         let opening = Connection::connector(self.uri(), runtime, connect, properties);
         match tokio::time::timeout(within, opening).await {
@@ -121,6 +110,23 @@ impl Opening {
                 Err(OpenError::Silent(within))
             }
         }
+    }
+
+    /// What the server says of itself before anybody has logged in, which the
+    /// client library keeps to itself.
+    pub(super) async fn greeting(&self) -> Result<String, OpenError> {
+        let tls = self.address.tls.then(|| connector(&self.tls)).transpose()?;
+        let socket = Socket::default();
+        let greeted = async {
+            let (host, port) = (&self.address.host, self.address.port);
+            let mut stream = dial(host, port, self.within, tls.as_ref(), &socket).await?;
+            greeting::of(&mut stream).await
+        };
+        let greeted = tokio::time::timeout(self.within, greeted).await;
+        socket.hang_up();
+        Ok(greeted
+            .map_err(|_| OpenError::Silent(self.within))?
+            .map_err(lapin::Error::from)?)
     }
 
     /// What the library is to know: not the password.
@@ -156,6 +162,26 @@ impl Opening {
             (None, Some(_)) if self.address.tls => Ok(Credential::Certificate),
             (None, _) => Err(OpenError::NoCredential),
         }
+    }
+}
+
+/// The way to the broker, encrypted if there is something to do it with.
+async fn dial(
+    host: &str,
+    port: u16,
+    within: Duration,
+    tls: Option<&RustlsConnector>,
+    kept: &Socket,
+) -> io::Result<AsyncTcpStream<Compat<TcpStream>>> {
+    let stream = tokio::time::timeout(within, TcpStream::connect((host, port)))
+        .await
+        .map_err(io::Error::from)??;
+    stream.set_nodelay(true)?;
+    kept.keep(&stream)?;
+    let stream = AsyncTcpStream::Plain(Compat::new(stream));
+    match tls {
+        Some(connector) => stream.into_rustls(connector, host).await,
+        None => Ok(stream),
     }
 }
 

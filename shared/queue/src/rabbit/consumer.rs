@@ -14,7 +14,7 @@
 
 use super::config::RabbitConfig;
 use super::link::Live;
-use super::message::{buried, delivered};
+use super::message::{buried, delivered, explain};
 use super::publisher::Publisher;
 use crate::{Consumer, Delivery, Message, QueueError, QueueName};
 use async_trait::async_trait;
@@ -231,7 +231,10 @@ impl Consumer for RabbitConsumer {
             if !self.shared.channel.status().connected() {
                 return Err(self.ended("its channel was closed".to_owned()));
             }
-            let (message, sender) = delivered(&delivery.properties, delivery.data);
+            let (mut message, sender) = delivered(&delivery.properties, delivery.data);
+            if self.shared.queue == QueueName::Dead {
+                explain(&mut message, &delivery.properties);
+            }
             let delivery = RabbitDelivery {
                 shared: Arc::clone(&self.shared),
                 tag: delivery.delivery_tag,

@@ -32,7 +32,7 @@ pub(super) struct Inspector {
 }
 
 /// Why there is no answer.
-enum NoAnswer {
+pub(super) enum NoAnswer {
     /// What was asked about is not there.
     NotThere,
     Failed(String),
@@ -139,7 +139,7 @@ impl Inspector {
     }
 
     /// Ready messages and consumers of a queue.
-    async fn state(&self, name: &str) -> Result<(u32, u32), NoAnswer> {
+    pub(super) async fn state(&self, name: &str) -> Result<(u32, u32), NoAnswer> {
         let options = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
@@ -149,7 +149,7 @@ impl Inspector {
         Ok((state.message_count(), state.consumer_count()))
     }
 
-    async fn exchange(&self, name: &str) -> Result<(), NoAnswer> {
+    pub(super) async fn exchange(&self, name: &str) -> Result<(), NoAnswer> {
         let options = ExchangeDeclareOptions {
             passive: true,
             ..ExchangeDeclareOptions::default()

@@ -130,6 +130,19 @@ impl Link {
         self.blocked.borrow().clone()
     }
 
+    /// Returns when the broker takes nothing more on this connection, with why.
+    pub(super) async fn until_blocked(&self) -> Arc<str> {
+        let mut blocked = self.blocked.clone();
+        loop {
+            if let Some(reason) = blocked.borrow_and_update().clone() {
+                return reason;
+            }
+            if blocked.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Ends the connection with a farewell. There is none after it.
     pub(super) async fn close(&self) {
         self.keeping.abort();

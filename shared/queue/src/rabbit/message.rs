@@ -6,7 +6,7 @@
 //! is not passed on as if the sender had said it.
 
 use super::config::RabbitConfig;
-use crate::{BURIED_FROM, BURIED_REASON, Message};
+use crate::{BURIED, BURIED_FROM, BURIED_REASON, Message, QueueName};
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
@@ -115,13 +115,16 @@ pub(super) fn buried(
 ) -> Message {
     let mut copy = message.clone();
     copy.expires_at = None;
+    if from != QueueName::Dead.to_string() {
+        // What is buried for the first time has not been anywhere before,
+        // whatever it says.
+        copy = copy.unburied();
+        copy.headers.insert(BURIED_FROM.to_owned(), from.to_owned());
+        copy.headers.insert(BURIED_SENDER.to_owned(), sender.to_owned());
+    }
     let headers = &mut copy.headers;
     headers.insert(BURIED_REASON.to_owned(), reason.to_owned());
     headers.insert(BURIED_AT.to_owned(), now.0.to_string());
-    headers.entry(BURIED_FROM.to_owned()).or_insert_with(|| from.to_owned());
-    headers
-        .entry(BURIED_SENDER.to_owned())
-        .or_insert_with(|| sender.to_owned());
     let (whole, kept) = (copy.body.len(), config.buried_max_bytes);
     if whole > kept {
         copy.body.truncate(kept);
@@ -131,18 +134,27 @@ pub(super) fn buried(
     copy
 }
 
+/// What one of the dead does not say itself, since the broker gave it up. What
+/// it says of a burial all the same, its sender had put there.
+pub(super) fn explain(message: &mut Message, properties: &BasicProperties) {
+    let death = Death::of(properties);
+    if death.is_told() || !message.headers.contains_key(BURIED_REASON) {
+        message.headers.retain(|name, _| !name.starts_with(BURIED));
+        message.headers.insert(BURIED_REASON.to_owned(), death.in_words());
+        message.headers.insert(BURIED_FROM.to_owned(), death.queue);
+    }
+}
+
 /// One of the dead: the message as it was, why it is dead and since when. None
 /// if it merely ran out.
 pub(super) fn exhumed(properties: &BasicProperties, body: Vec<u8>) -> Option<(Message, String, Timestamp)> {
     let (mut message, _) = delivered(properties, body);
-    message.headers.remove(BURIED_FROM);
-    message.headers.remove(BURIED_SENDER);
-    let at = message.headers.remove(BURIED_AT).and_then(|at| at.parse().ok());
-    if let Some(reason) = message.headers.remove(BURIED_REASON) {
-        return Some((message, reason, Timestamp(at.unwrap_or(0))));
+    let death = Death::of(properties);
+    let at = message.headers.get(BURIED_AT).and_then(|at| at.parse().ok());
+    match message.headers.remove(BURIED_REASON).filter(|_| !death.is_told()) {
+        Some(reason) => Some((message.unburied(), reason, Timestamp(at.unwrap_or(0)))),
+        None => (death.reason != "expired").then(|| (message.unburied(), death.in_words(), death.at)),
     }
-    let death = Death::of(properties)?;
-    (death.reason != "expired").then(|| (message, death.in_words(), death.at))
 }
 
 /// What the broker says about a message that it gave up.
@@ -153,13 +165,14 @@ struct Death {
 }
 
 impl Death {
-    fn of(properties: &BasicProperties) -> Option<Self> {
-        let headers = properties.headers().as_ref()?.inner();
-        let said = |name: &str| match headers.get(name) {
+    fn of(properties: &BasicProperties) -> Self {
+        let headers = properties.headers().as_ref().map(FieldTable::inner);
+        let header = |name: &str| headers.and_then(|headers| headers.get(name));
+        let said = |name: &str| match header(name) {
             Some(AMQPValue::LongString(text)) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
             _ => String::new(),
         };
-        let seconds = match headers.get("x-death") {
+        let seconds = match header("x-death") {
             Some(AMQPValue::FieldArray(deaths)) => deaths.as_slice().iter().find_map(|death| match death {
                 AMQPValue::FieldTable(death) => match death.inner().get("time") {
                     Some(AMQPValue::Timestamp(seconds)) => i64::try_from(*seconds).ok(),
@@ -169,11 +182,16 @@ impl Death {
             }),
             _ => None,
         };
-        Some(Self {
+        Self {
             reason: said("x-first-death-reason"),
             queue: said("x-first-death-queue"),
             at: Timestamp(seconds.unwrap_or(0).saturating_mul(1_000)),
-        })
+        }
+    }
+
+    /// Whether the broker says anything.
+    fn is_told(&self) -> bool {
+        !self.reason.is_empty()
     }
 
     fn in_words(&self) -> String {

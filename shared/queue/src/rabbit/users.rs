@@ -7,6 +7,7 @@
 //! There is no default password anywhere: a user without a hash cannot log in.
 
 use super::topology::{self, Topology};
+use crate::QueueName;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use offboard_domain::{Area, Lane};
@@ -46,6 +47,51 @@ pub fn area_worker(area: Area) -> String {
 #[must_use]
 pub fn site_worker(site: &str) -> String {
     format!("offboard-site-{site}")
+}
+
+/// Of an installation's queues, those that a role uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Duties {
+    pub(super) consumes: Vec<QueueName>,
+    pub(super) publishes: Vec<QueueName>,
+}
+
+/// What the role of this user's name does with these queues; none if there is
+/// no such role.
+pub(super) fn duties(user: &str, all: &[QueueName]) -> Option<Duties> {
+    let those = |wanted: &dyn Fn(&QueueName) -> bool| all.iter().filter(|q| wanted(q)).cloned().collect();
+    let reports = |q: &QueueName| matches!(q, QueueName::Reports { .. });
+    let none = Vec::new;
+    let worker = |wanted: &dyn Fn(Area, Option<&str>) -> bool| Duties {
+        consumes: those(&|q| matches!(q, QueueName::Assignments { area, site, .. } if wanted(*area, site.as_deref()))),
+        publishes: those(&reports),
+    };
+    Some(match user {
+        DISPATCHER => Duties {
+            consumes: those(&|q| reports(q) || *q == QueueName::Dead),
+            publishes: those(&|q| matches!(q, QueueName::Assignments { .. } | QueueName::Sealing)),
+        },
+        CLOSER => Duties {
+            consumes: those(&|q| *q == QueueName::Sealing),
+            publishes: none(),
+        },
+        OBSERVER => Duties {
+            consumes: none(),
+            publishes: none(),
+        },
+        WORKER => worker(&|_, site| site.is_none()),
+        _ => match (
+            user.strip_prefix("offboard-site-"),
+            user.strip_prefix("offboard-worker-"),
+        ) {
+            (Some(of), _) => worker(&|_, site| site == Some(of)),
+            (None, Some(of)) => {
+                let of = Area::named(of)?;
+                worker(&|area, site| area == of && site.is_none())
+            }
+            (None, None) => return None,
+        },
+    })
 }
 
 /// Whether this user may lawfully report about a task of this area, ordered

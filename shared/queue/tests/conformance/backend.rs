@@ -58,6 +58,7 @@ macro_rules! conformance {
             law_08_duplicates_are_delivered_and_a_redelivery_says_so,
             law_09_what_expired_is_not_delivered,
             law_10_what_was_buried_is_kept_with_its_reason,
+            law_10_what_a_message_says_of_its_burial_counts_for_nothing,
             law_10_the_dead_can_be_consumed,
             a_dropped_next_loses_nothing,
             consumers_of_one_queue_share_it,

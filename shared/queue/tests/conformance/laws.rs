@@ -344,6 +344,32 @@ pub(crate) async fn law_10_what_was_buried_is_kept_with_its_reason<B: Backend>()
     holds(&*queue, &QueueName::Dead, 3, 0).await;
 }
 
+pub(crate) async fn law_10_what_a_message_says_of_its_burial_counts_for_nothing<B: Backend>() {
+    let backend = B::fresh().await;
+    let queue = backend.queue();
+    let mut liar = message("liar");
+    for (name, claim) in [
+        (BURIED_FROM, "ob.v1.device.urgent"),
+        (BURIED_REASON, "nothing of note"),
+        ("offboard-buried-sender", "offboard-dispatcher"),
+    ] {
+        liar.headers.insert(name.to_owned(), claim.to_owned());
+    }
+    queue.publish(&reports(), vec![liar]).await.unwrap();
+    let mut consumer = queue.consume(&reports(), 1).await.unwrap();
+    next(&mut consumer).await.bury("not a report").await.unwrap();
+    let (looked, reason) = dead(&*queue, 1).await.remove(0);
+    assert_eq!((looked, reason.as_str()), (message("liar"), "not a report"));
+    let mut undertaker = queue.consume(&QueueName::Dead, 1).await.unwrap();
+    let delivery = next(&mut undertaker).await;
+    let headers = &delivery.message().headers;
+    assert_eq!(headers[BURIED_FROM], reports().to_string());
+    assert_eq!(headers[BURIED_REASON], "not a report");
+    let sender = headers.get("offboard-buried-sender").map_or("", String::as_str);
+    assert_ne!(sender, "offboard-dispatcher");
+    assert_eq!(delivery.message().clone().unburied(), message("liar"));
+}
+
 pub(crate) async fn law_10_the_dead_can_be_consumed<B: Backend>() {
     let backend = B::fresh().await;
     let queue = backend.queue();

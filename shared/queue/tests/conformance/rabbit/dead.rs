@@ -7,7 +7,7 @@ use crate::kit::{dead, identity, message, next, nothing_comes};
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use offboard_queue::{Message, Queue as _, QueueName};
+use offboard_queue::{BURIED_FROM, BURIED_REASON, Message, Queue as _, QueueName};
 use offboard_servers::ADMINISTRATOR;
 use std::time::Duration;
 
@@ -18,7 +18,11 @@ async fn what_is_delivered_again_and_again_is_given_up_with_its_reason() {
     } = OnRabbit::fresh().await;
     let mut poison = message("poison");
     poison.headers.insert("traceparent".to_owned(), "00-1".to_owned());
-    queue.publish(&identity(), vec![poison.clone()]).await.unwrap();
+    let mut liar = poison.clone();
+    liar.headers
+        .insert(BURIED_REASON.to_owned(), "nothing of note".to_owned());
+    liar.headers.insert(BURIED_FROM.to_owned(), "ob.v1.sealing".to_owned());
+    queue.publish(&identity(), vec![liar]).await.unwrap();
     let mut consumer = queue.consume(&identity(), 1).await.unwrap();
     let mut deliveries = 0;
     while let Ok(delivery) = tokio::time::timeout(Duration::from_secs(3), consumer.next()).await {
@@ -32,6 +36,12 @@ async fn what_is_delivered_again_and_again_is_given_up_with_its_reason() {
         reason.contains("again and again") && reason.contains(&identity().to_string()),
         "{reason}"
     );
+    // Whoever consumes the dead is told the same.
+    let mut undertaker = queue.consume(&QueueName::Dead, 1).await.unwrap();
+    let told = next(&mut undertaker).await;
+    assert_eq!(told.message().headers[BURIED_REASON], reason);
+    assert_eq!(told.message().headers[BURIED_FROM], identity().to_string());
+    drop((told, undertaker));
     // Others were never held up.
     queue
         .publish(&identity(), vec![crate::kit::message("fine")])

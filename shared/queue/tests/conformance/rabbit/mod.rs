@@ -4,6 +4,7 @@ mod broker;
 mod dead;
 mod faults;
 mod rights;
+mod standing;
 mod tls;
 
 use crate::backend::conformance;
