@@ -252,6 +252,29 @@ async fn a_sealed_head_tells_of_a_lost_tail_once_and_the_case_is_sealed_anew() {
     two.is_idle().await;
 }
 
+/// Nothing is appended to a case between its last round and its seal.
+#[tokio::test(start_paused = true)]
+async fn a_case_that_waits_for_the_closer_is_looked_for_and_its_lost_end_is_met() {
+    let (world, acme) = keeping(WIPE);
+    let _worker = world.worker();
+    let one = world.dispatcher().await;
+    let case = wiped(&world, &one, &acme).await;
+    until("it is to be sealed", 30 * MINUTE, async || {
+        world.case(&acme, case).await.is_to_be_sealed()
+    })
+    .await;
+    world.ledger.inner.lose_tail(&acme, case, 1);
+    let _closer = world.closer();
+    until("the loss is met", 2 * MINUTE, async || {
+        losses(&world, &acme, case).await == 1
+    })
+    .await;
+    world.all_closed(30 * MINUTE).await;
+    assert_eq!(losses(&world, &acme, case).await, 1);
+    world.assert_once();
+    one.is_idle().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_report_from_ahead_of_the_ledger_proves_its_loss_and_nothing_is_wiped_twice() {
     let (world, acme) = keeping(WIPE);

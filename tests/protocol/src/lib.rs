@@ -43,8 +43,8 @@
 //!   seven records.
 //! - A report on an attempt of the lost history that is older than the present
 //!   one is only late, here and in the engine: it proves a loss that nobody sees.
-//! - The last mutations are what the engine does today: there the model is
-//!   stricter ([`Mutation`] says where in the code).
+//! - A closing may name any record since the last that is not a late report; the
+//!   engine's account always reaches to that one.
 //! - A once-only act can be applied twice when the ledger loses its order and
 //!   the next is given before anybody can know. [`property::ONCE`] excepts that,
 //!   and that it happens is one of the things that must be seen to be possible.

@@ -40,32 +40,24 @@ pub enum Mutation {
     RecordsBeforePut,
     /// An attempt that is not answered is awaited for ever.
     NeverRunsOut,
-    /// A closing is compared by version alone, not by hash. The engine does
-    /// so: `Draft::sealed` in `shared/domain/src/decide/people.rs`.
+    /// A closing is compared by version alone, not by hash.
     SealByVersionAlone,
     /// Who stands on lost history notes the loss only if the ledger has not
-    /// grown as long since. The engine does so: `Draft::record_loss` in
-    /// `shared/domain/src/decide/report.rs`.
+    /// grown as long since.
     LossByVersionAlone,
     /// After a noted loss a once-only act is read at once, while an order that
-    /// was lost may still be carried out. The engine does so:
-    /// `Case::forget_tail` in `shared/domain/src/case.rs`.
+    /// was lost may still be carried out.
     ReadsAtOnceAfterLoss,
     /// A once-only act whose last attempt was not answered needs a person, and
-    /// his retry orders it without a reading. The engine does so:
-    /// `Event::TaskFailed` in `Case::fold`, `shared/domain/src/case.rs`.
+    /// his retry orders it without a reading.
     FailureForgetsToObserve,
     /// A dispatcher that waits for the closer does not look whether what it
-    /// holds is still the history. The engine does so: `Engine::look_around`
-    /// in `dispatcher/src/sweep.rs` passes over what is held.
+    /// holds is still the history.
     SealingNeverLooks,
     /// What was to be published is published although the order is another's
-    /// by now. The engine does so: `Engine::transact_held` and `Engine::refresh`
-    /// in `dispatcher/src/transact.rs` keep `unpublished` by task, whatever its
-    /// attempt has become.
+    /// by now.
     PublishesWhatOthersOrdered,
     /// A person's retry of what rests or needs him reads at once, while the
-    /// order whose end nobody knows may still be carried out. The engine does
-    /// so: `Event::RetryOrdered` in `Case::fold`, `shared/domain/src/case.rs`.
+    /// order whose end nobody knows may still be carried out.
     RetryDoesNotWait,
 }

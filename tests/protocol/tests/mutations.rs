@@ -87,15 +87,13 @@ mutations! {
     closes_again: ClosesAgain with [SealUnanswered] breaks CLOSED_ONCE;
     records_before_put: RecordsBeforePut with [] breaks EVIDENCE;
     never_runs_out: NeverRunsOut with [BrokerEmptied] breaks NOT_STUCK;
-
-    // What the engine does today: each is one law less than the model has.
-    open_seal_by_version_alone: SealByVersionAlone with [TailLost] breaks CLOSED_ONCE;
-    open_loss_by_version_alone: LossByVersionAlone with [TailLost] breaks APPEND_TELLS;
-    open_reads_at_once_after_loss: ReadsAtOnceAfterLoss with [TailLost] breaks ONCE;
-    open_failure_forgets_to_observe:
+    seal_by_version_alone: SealByVersionAlone with [TailLost] breaks CLOSED_ONCE;
+    loss_by_version_alone: LossByVersionAlone with [TailLost] breaks APPEND_TELLS;
+    reads_at_once_after_loss: ReadsAtOnceAfterLoss with [TailLost] breaks ONCE;
+    failure_forgets_to_observe:
         FailureForgetsToObserve with [BrokerEmptied, WorkerDies, ReadingLags] breaks ONCE;
-    open_retry_does_not_wait: RetryDoesNotWait with [Duplicates] breaks ONCE;
-    open_sealing_never_looks: SealingNeverLooks with [TailLost] breaks NOT_STUCK;
-    open_publishes_what_others_ordered:
+    retry_does_not_wait: RetryDoesNotWait with [Duplicates] breaks ONCE;
+    sealing_never_looks: SealingNeverLooks with [TailLost] breaks NOT_STUCK;
+    publishes_what_others_ordered:
         PublishesWhatOthersOrdered with [WorkerDies, PublishFails, ShardMoves, Duplicates] breaks ONCE;
 }
