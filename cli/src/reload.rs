@@ -1,9 +1,11 @@
-//! The tenants' systems and terms, replaceable while attempts run: an attempt
-//! that has begun keeps the connector that it began with.
+//! The tenants' systems and terms, and how much may be in flight, replaceable
+//! while attempts run: an attempt that has begun keeps the connector that it
+//! began with.
 
 use crate::systems::Systems;
 use offboard_connectors::Connector;
 use offboard_dispatcher::Engine;
+use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::Tenants;
 use offboard_domain::{System, TenantId};
 use offboard_workers::Connectors;
@@ -32,10 +34,11 @@ impl Reloaded {
     }
 
     /// From now on these.
-    pub fn replace(&self, systems: Arc<Systems>, tenants: &Tenants) {
+    pub fn replace(&self, systems: Arc<Systems>, tenants: &Tenants, limits: &Limits) {
         *self.systems.write().unwrap_or_else(PoisonError::into_inner) = systems;
         if let Some(engine) = &self.engine {
             engine.reconfigure(tenants);
+            engine.set_limits(limits);
         }
     }
 }

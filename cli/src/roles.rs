@@ -10,7 +10,7 @@
 //! finished, what is held is given back.
 
 use crate::backends::{self, OpenLedger, all_queues, assignments, broker, sites};
-use crate::compose::{Settings, engine, tenants};
+use crate::compose::{Settings, engine, limits, tenants};
 use crate::error::CliError;
 use crate::reload::Reloaded;
 use crate::systems::Systems;
@@ -160,14 +160,15 @@ impl Running {
         self.dispatching = vec![ordering, owning];
     }
 
-    /// Takes the tenants' configuration as it is now. Open cases keep the
+    /// Takes the tenants' configuration and the limits as they are now. Open cases keep the
     /// policy that they were accepted under; nothing that runs is disturbed.
     ///
     /// # Errors
     /// [`CliError`] if it cannot be used; then the old one stays in force.
     pub fn reload(&self, config: &Configuration) -> Result<(), CliError> {
         let systems = Arc::new(Systems::open(config)?);
-        self.reload.replace(systems.clone(), &tenants(config, &systems));
+        self.reload
+            .replace(systems.clone(), &tenants(config, &systems), &limits(config));
         Ok(())
     }
 

@@ -195,7 +195,7 @@ async fn a_case_that_vanished_whole_is_put_back_and_everything_is_read_again() {
     })
     .await;
     world.approve_wipes(&two.engine).await;
-    world.all_closed(2 * MINUTE).await;
+    world.all_closed(10 * MINUTE).await;
     assert_eq!(losses(&world, &acme, case).await, 1);
     assert_eq!(world.ordered(Kind::DisableSignIn).len(), before + 1, "it is done again");
     let wipes: Vec<Mode> = world
@@ -425,7 +425,7 @@ async fn a_case_that_vanished_and_was_submitted_again_is_known_to_have_been_ther
         })
         .await;
         world.approve_wipes(&two.engine).await;
-        world.all_closed(2 * MINUTE).await;
+        world.all_closed(10 * MINUTE).await;
         world.assert_once();
         assert_eq!(two.engine.find_losses(0).await.unwrap(), 0, "it is found once");
     }

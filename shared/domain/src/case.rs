@@ -190,12 +190,14 @@ impl Case {
             }
             self.tasks_of[planned.kind.index()] += 1;
             self.open[planned.kind.index()] += 1;
-            let task = Task {
+            let mut task = Task {
                 found_by,
-                // What was done in the history that was lost is not known.
-                observe_first: self.tail_lost_at.is_some() && !planned.kind.spec().convergent,
                 ..Task::new(planned.clone())
             };
+            // What was done in the history that was lost is not known.
+            if let Some(lost_at) = self.tail_lost_at {
+                task.may_be_under_way(lost_at);
+            }
             self.tasks.insert(planned.id, Arc::new(task));
         }
     }
@@ -504,11 +506,7 @@ impl Case {
         for id in ids {
             self.change(id, at, |t| {
                 t.state = TaskState::Pending;
-                // Whoever holds an order that is lost may still be at it.
-                if !t.kind().spec().convergent {
-                    t.observe_first = true;
-                    t.busy_until = Some(Attempt::all_over(t.kind(), at));
-                }
+                t.may_be_under_way(at);
             });
         }
         if matches!(self.state, CaseState::Closing | CaseState::Sealing) {

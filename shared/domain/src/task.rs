@@ -314,6 +314,15 @@ impl Task {
         }
     }
 
+    /// Orders of it that were given until then are lost; whoever holds one may
+    /// still be at it, and what must not happen twice may have happened.
+    pub(crate) fn may_be_under_way(&mut self, lost_at: Timestamp) {
+        if !self.kind().spec().convergent {
+            self.observe_first = true;
+            self.busy_until = Some(Attempt::all_over(self.kind(), lost_at));
+        }
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> TaskId {

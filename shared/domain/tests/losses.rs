@@ -209,6 +209,7 @@ fn what_is_found_only_after_a_loss_is_read_first_too() {
     w.drain();
     for task in w.case().tasks.values() {
         assert_eq!(task.observe_first, !task.kind().spec().convergent, "{}", task.kind());
+        assert_eq!(task.busy_until.is_some(), task.observe_first, "{}", task.kind());
     }
     w.attest(Kind::ConfirmDeviceReturned).unwrap();
     approve_the_wipe(&mut w);
