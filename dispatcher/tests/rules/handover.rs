@@ -7,6 +7,7 @@ use crate::rig::*;
 use offboard_dispatcher::Engine;
 use offboard_domain::{CaseId, Command, Event, FaultClass, Kind, Mode, TaskState, TenantId};
 use offboard_queue::{Queue as _, QueueName};
+use offboard_runtime::SkewedClock;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -365,8 +366,8 @@ async fn clocks_that_are_minutes_apart_stop_nobody() {
     let _closer = world.closer();
     let _worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
     let outside = world.engine();
-    let ahead = world.member("ahead", Arc::new(Skewed(world.clock.clone(), 4 * MINUTE)));
-    let behind = world.member("behind", Arc::new(Skewed(world.clock.clone(), -3 * MINUTE)));
+    let ahead = world.member("ahead", Arc::new(SkewedClock(world.clock.clone(), 4 * MINUTE)));
+    let behind = world.member("behind", Arc::new(SkewedClock(world.clock.clone(), -3 * MINUTE)));
     pass(MINUTE).await;
     submit(&world, &tenants, &outside, "HR-1").await;
     approve_all(&world, &outside, tenants.len()).await;
@@ -401,7 +402,7 @@ async fn no_more_departures_start_within_an_hour_than_the_cap_allows() {
         let world = World::new([(acme.clone(), capped), (other.clone(), terms(CUT))]);
         world.ledger.takes(7);
         let one = world.engine();
-        let two = world.engine_with((world.limits)(), Arc::new(Skewed(world.clock.clone(), ahead_ms)));
+        let two = world.engine_with((world.limits)(), Arc::new(SkewedClock(world.clock.clone(), ahead_ms)));
         one.recover().await.unwrap();
         if both_own {
             two.recover().await.unwrap();

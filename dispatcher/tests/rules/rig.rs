@@ -140,24 +140,6 @@ pub(crate) async fn pass(ms: i64) {
     tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
 }
 
-/// A clock that is ahead of another one, or behind it.
-pub(crate) struct Skewed(pub(crate) Arc<dyn Clock>, pub(crate) i64);
-
-#[async_trait]
-impl Clock for Skewed {
-    fn now(&self) -> Timestamp {
-        self.0.now().plus(self.1)
-    }
-
-    async fn sleep_until(&self, t: Timestamp) {
-        self.0.sleep_until(t.plus(-self.1)).await;
-    }
-
-    fn real(&self, ms: i64) -> Duration {
-        self.0.real(ms)
-    }
-}
-
 /// The ledger as a store behind a network: each call takes its time both ways,
 /// and the way there can be cut.
 pub(crate) struct Remote {

@@ -7,6 +7,7 @@
 
 use async_trait::async_trait;
 use offboard_domain::Timestamp;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -68,6 +69,25 @@ impl Clock for SystemClock {
 
     fn real(&self, ms: i64) -> Duration {
         non_negative(ms)
+    }
+}
+
+/// Another clock, wrong by so many milliseconds: a machine among others in a
+/// simulation.
+pub struct SkewedClock(pub Arc<dyn Clock>, pub i64);
+
+#[async_trait]
+impl Clock for SkewedClock {
+    fn now(&self) -> Timestamp {
+        self.0.now().plus(self.1)
+    }
+
+    async fn sleep_until(&self, t: Timestamp) {
+        self.0.sleep_until(t.plus(-self.1)).await;
+    }
+
+    fn real(&self, ms: i64) -> Duration {
+        self.0.real(ms)
     }
 }
 

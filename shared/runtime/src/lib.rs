@@ -9,7 +9,7 @@ pub mod retry;
 pub mod secret;
 pub mod telemetry;
 
-pub use clock::{Clock, ScaledClock, SystemClock, TokioClock};
+pub use clock::{Clock, ScaledClock, SkewedClock, SystemClock, TokioClock};
 pub use config::{Configuration, SecretRef};
 pub use retry::retry;
 pub use secret::Secret;

@@ -56,21 +56,3 @@ impl Clock for WatchedClock {
         self.inner.real(ms)
     }
 }
-
-/// A machine's clock that is wrong by so many milliseconds.
-pub(crate) struct Skewed(pub(crate) Arc<dyn Clock>, pub(crate) i64);
-
-#[async_trait]
-impl Clock for Skewed {
-    fn now(&self) -> Timestamp {
-        self.0.now().plus(self.1)
-    }
-
-    async fn sleep_until(&self, t: Timestamp) {
-        self.0.sleep_until(t.plus(-self.1)).await;
-    }
-
-    fn real(&self, ms: i64) -> Duration {
-        self.0.real(ms)
-    }
-}

@@ -6,7 +6,7 @@
 mod judge;
 
 use crate::audit::Auditor;
-use crate::clock::{Skewed, WatchedClock};
+use crate::clock::WatchedClock;
 use crate::invariant::{Invariant, Violated};
 use crate::logs;
 use crate::model::{ModelWorker, ModelWorld};
@@ -27,8 +27,8 @@ use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{CaseState, TenantId, Timestamp};
 use offboard_ledger::MemoryLedger;
 use offboard_queue::LocalQueue;
-use offboard_runtime::Clock;
 use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys};
+use offboard_runtime::{Clock, SkewedClock};
 use offboard_workers::{Context, Worker, WorkerConfig};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -341,7 +341,7 @@ impl Stage {
     fn clock_of_its_own(&mut self) -> Arc<dyn Clock> {
         if self.several() {
             let by = self.rng.between(-SKEWED_BY_MS, SKEWED_BY_MS);
-            Arc::new(Skewed(self.clock.clone(), by))
+            Arc::new(SkewedClock(self.clock.clone(), by))
         } else {
             self.clock.clone()
         }
