@@ -18,6 +18,7 @@ pub mod intake;
 pub mod letters;
 pub mod membership;
 pub mod page;
+mod publish;
 mod reports;
 pub mod sites;
 mod submit;

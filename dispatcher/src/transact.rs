@@ -6,17 +6,16 @@
 
 use crate::archive::{Whole, rearm};
 use crate::closer::ToSeal;
-use crate::engine::{Engine, EngineError, Held, Slot};
+use crate::engine::{Engine, EngineError, Held};
+use crate::publish::republishable;
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::{
-    Area, Assignment, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Lane, Mode,
-    Record, Refusal, System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, next,
+    Area, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Lane, Record, Refusal,
+    System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
-use offboard_queue::{Message, QueueError, QueueName};
-use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};
-use offboard_runtime::telemetry::trace::Envelope;
-use offboard_runtime::telemetry::{Span, Work, metrics, trace};
+use offboard_queue::QueueName;
+use offboard_runtime::telemetry::{metrics, trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,9 +42,6 @@ pub(crate) struct Done {
     /// Whether it opened the case.
     pub(crate) opened: bool,
 }
-
-/// Rest after a failed publication before it is tried again, in milliseconds.
-const PUBLISH_AGAIN_MS: i64 = 1_000;
 
 /// After this long the closer is told again of a case that is to be sealed, in
 /// milliseconds: sealing takes well under a second.
@@ -163,39 +159,6 @@ impl Engine {
         let opened = self.transact_held(tenant, id, command, Credit::NONE, &mut held).await?;
         let case = held.map(|h| h.case).ok_or(Refusal::UnknownCase)?;
         Ok(Done { case, opened })
-    }
-
-    /// Publishes what was assigned and is not known to be published; what
-    /// fails is tried again when the case is next looked at.
-    pub(crate) async fn publish_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot) -> Result<(), QueueError> {
-        let taken = slot
-            .lock()
-            .await
-            .as_mut()
-            .map(|h| (h.case.clone(), std::mem::take(&mut h.unpublished)));
-        let Some((case, attempts)) = taken.filter(|(_, attempts)| !attempts.is_empty()) else {
-            return Ok(());
-        };
-        let is_the_last =
-            |(t, attempt): &(TaskId, u32), case: &Case| case.tasks.get(t).map(|t| t.attempt) == Some(*attempt);
-        // Another owner may have ordered another attempt since, and published it.
-        let attempts: Vec<(TaskId, u32)> = attempts.into_iter().filter(|a| is_the_last(a, &case)).collect();
-        let tasks: Vec<TaskId> = attempts.iter().map(|(t, _)| *t).collect();
-        let result = self.publish(&case, &tasks).await;
-        if let Err(error) = &result {
-            tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
-            metrics::publish_failed("assignments");
-            if let Some(held) = slot.lock().await.as_mut() {
-                let again: Vec<(TaskId, u32)> = attempts
-                    .into_iter()
-                    .filter(|a| is_the_last(a, &held.case) && republishable(&held.case, a.0))
-                    .collect();
-                held.unpublished.extend(again);
-                self.timers
-                    .set(tenant, id, Some(self.clock.now().plus(PUBLISH_AGAIN_MS)));
-            }
-        }
-        result
     }
 
     async fn transact_held(
@@ -541,57 +504,6 @@ impl Engine {
         }
         self.timers.set(tenant, case.id, timer);
     }
-
-    async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
-        let mut by_queue: BTreeMap<QueueName, (Vec<Message>, Vec<Span>)> = BTreeMap::new();
-        for id in tasks {
-            let Some(assignment) = case.assignment(*id) else {
-                continue;
-            };
-            let queue = QueueName::Assignments {
-                area: assignment.kind.spec().area,
-                lane: case.lane(assignment.kind),
-                site: self.tenants.site(&assignment.tenant, &assignment.target.system),
-            };
-            let id = format!("{}-{}", assignment.task, assignment.attempt);
-            let work = Work {
-                task: Some(assignment.task),
-                kind: Some(assignment.kind),
-                attempt: Some(assignment.attempt),
-                ..Work::case(&assignment.tenant, case.id)
-            };
-            let name = queue.to_string();
-            let envelope = Envelope { queue: &name, id: &id };
-            let span = trace::publish(envelope, &work, case.traceparent.as_deref());
-            let mut message = self.order_of(&name, id, &assignment);
-            span.inject(&mut message.headers);
-            let (messages, spans) = by_queue.entry(queue).or_default();
-            messages.push(message);
-            spans.push(span);
-        }
-        for (queue, (messages, spans)) in by_queue {
-            let published = self.queue.publish(&queue, messages).await;
-            if published.is_err() {
-                spans.iter().for_each(|s| s.failed("not_confirmed"));
-            }
-            published?;
-        }
-        Ok(())
-    }
-
-    /// An assignment as it travels: authenticated for its queue alone, with
-    /// the key that its answer must be proven with.
-    fn order_of(&self, queue: &str, id: String, assignment: &Assignment) -> Message {
-        let body = serde_json::to_vec(assignment).expect("an assignment is plain data");
-        let answer_key = self.dispatch.answer_to(assignment, queue).to_header();
-        let proof = self.dispatch.queue(queue).prove(&id, &answer_key, &body);
-        Message {
-            id,
-            headers: BTreeMap::from([(PROOF_HEADER.to_owned(), proof), (ANSWER_HEADER.to_owned(), answer_key)]),
-            body: body.into(),
-            expires_at: Some(assignment.start_by),
-        }
-    }
 }
 
 /// Whether something of it that machines do is to go through the urgent lane.
@@ -631,15 +543,6 @@ fn word(command: &Command) -> &'static str {
         Command::RecordFollowUp { .. } => "record_follow_up",
         Command::RecordLoss { .. } => "record_loss",
     }
-}
-
-/// Whether an attempt in flight may be published although it may have been
-/// before: never one of a *once* kind that may write.
-fn republishable(case: &Case, task: TaskId) -> bool {
-    case.tasks.get(&task).is_some_and(|t| {
-        let harmless = |a: &offboard_domain::task::Attempt| a.mode == Mode::ObserveOnly || t.kind().spec().convergent;
-        t.in_flight().is_some_and(harmless)
-    })
 }
 
 /// Where the records of an append stand in their history.

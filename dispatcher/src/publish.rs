@@ -1,0 +1,111 @@
+//! What was ordered goes out.
+//!
+//! An attempt is published after it is in the ledger, and kept by its case
+//! until the queue has confirmed it. A once-only one is published once: when
+//! that is not confirmed, it runs out and is read.
+
+use crate::engine::{Engine, Slot};
+use offboard_domain::{Assignment, Case, CaseId, Mode, TaskId, TenantId};
+use offboard_queue::{Message, QueueError, QueueName};
+use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};
+use offboard_runtime::telemetry::trace::Envelope;
+use offboard_runtime::telemetry::{Span, Work, metrics, trace};
+use std::collections::BTreeMap;
+
+/// Rest after a failed publication before it is tried again, in milliseconds.
+const PUBLISH_AGAIN_MS: i64 = 1_000;
+
+impl Engine {
+    /// Publishes what was assigned and is not known to be published; what
+    /// fails is tried again when the case is next looked at.
+    pub(crate) async fn publish_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot) -> Result<(), QueueError> {
+        let taken = slot
+            .lock()
+            .await
+            .as_mut()
+            .map(|h| (h.case.clone(), std::mem::take(&mut h.unpublished)));
+        let Some((case, attempts)) = taken.filter(|(_, attempts)| !attempts.is_empty()) else {
+            return Ok(());
+        };
+        let is_the_last =
+            |(t, attempt): &(TaskId, u32), case: &Case| case.tasks.get(t).map(|t| t.attempt) == Some(*attempt);
+        // Another owner may have ordered another attempt since, and published it.
+        let attempts: Vec<(TaskId, u32)> = attempts.into_iter().filter(|a| is_the_last(a, &case)).collect();
+        let tasks: Vec<TaskId> = attempts.iter().map(|(t, _)| *t).collect();
+        let result = self.publish(&case, &tasks).await;
+        if let Err(error) = &result {
+            tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
+            metrics::publish_failed("assignments");
+            if let Some(held) = slot.lock().await.as_mut() {
+                let again: Vec<(TaskId, u32)> = attempts
+                    .into_iter()
+                    .filter(|a| is_the_last(a, &held.case) && republishable(&held.case, a.0))
+                    .collect();
+                held.unpublished.extend(again);
+                self.timers
+                    .set(tenant, id, Some(self.clock.now().plus(PUBLISH_AGAIN_MS)));
+            }
+        }
+        result
+    }
+
+    async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
+        let mut by_queue: BTreeMap<QueueName, (Vec<Message>, Vec<Span>)> = BTreeMap::new();
+        for id in tasks {
+            let Some(assignment) = case.assignment(*id) else {
+                continue;
+            };
+            let queue = QueueName::Assignments {
+                area: assignment.kind.spec().area,
+                lane: case.lane(assignment.kind),
+                site: self.tenants.site(&assignment.tenant, &assignment.target.system),
+            };
+            let id = format!("{}-{}", assignment.task, assignment.attempt);
+            let work = Work {
+                task: Some(assignment.task),
+                kind: Some(assignment.kind),
+                attempt: Some(assignment.attempt),
+                ..Work::case(&assignment.tenant, case.id)
+            };
+            let name = queue.to_string();
+            let envelope = Envelope { queue: &name, id: &id };
+            let span = trace::publish(envelope, &work, case.traceparent.as_deref());
+            let mut message = self.order_of(&name, id, &assignment);
+            span.inject(&mut message.headers);
+            let (messages, spans) = by_queue.entry(queue).or_default();
+            messages.push(message);
+            spans.push(span);
+        }
+        for (queue, (messages, spans)) in by_queue {
+            let published = self.queue.publish(&queue, messages).await;
+            if published.is_err() {
+                spans.iter().for_each(|s| s.failed("not_confirmed"));
+            }
+            published?;
+        }
+        Ok(())
+    }
+
+    /// An assignment as it travels: authenticated for its queue alone, with
+    /// the key that its answer must be proven with.
+    fn order_of(&self, queue: &str, id: String, assignment: &Assignment) -> Message {
+        let body = serde_json::to_vec(assignment).expect("an assignment is plain data");
+        let answer_key = self.dispatch.answer_to(assignment, queue).to_header();
+        let proof = self.dispatch.queue(queue).prove(&id, &answer_key, &body);
+        Message {
+            id,
+            headers: BTreeMap::from([(PROOF_HEADER.to_owned(), proof), (ANSWER_HEADER.to_owned(), answer_key)]),
+            body: body.into(),
+            expires_at: Some(assignment.start_by),
+        }
+    }
+}
+
+/// Whether an attempt in flight may be published although it may have been
+/// before: never one of a *once* kind that may write.
+pub(crate) fn republishable(case: &Case, task: TaskId) -> bool {
+    case.tasks.get(&task).is_some_and(|t| {
+        let harmless = |a: &offboard_domain::task::Attempt| a.mode == Mode::ObserveOnly || t.kind().spec().convergent;
+        t.in_flight().is_some_and(harmless)
+    })
+}
