@@ -28,6 +28,7 @@ mod job;
 mod knowledge;
 mod license;
 mod mailbox;
+mod premises;
 mod observe_again;
 mod procedure;
 mod publisher;

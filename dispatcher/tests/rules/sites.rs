@@ -110,6 +110,32 @@ async fn a_silent_site_gets_nothing_says_since_when_and_goes_on_when_its_workers
     dispatcher.is_idle().await;
 }
 
+/// It was ordered before anybody could notice that nobody is there.
+#[tokio::test(start_paused = true)]
+async fn what_a_silent_site_never_began_costs_no_attempt() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), inside(BERLIN))]);
+    let _closer = world.closer();
+    let _worker = world.worker();
+    let berlin = stands_in(&world, BERLIN);
+    let dispatcher = watching(world.dispatcher().await);
+    pass(15 * SECOND).await;
+    drop(berlin);
+    let case = submit(&world, &dispatcher, &acme, "HR-1").await;
+    until("something to be ordered there", 15 * SECOND, async || {
+        ordered_in(&world, BERLIN) > 0
+    })
+    .await;
+    pass(120 * MINUTE).await;
+    let tried = tries(&world, &acme, case).await;
+    assert!(tried.iter().any(|(attempt, _)| *attempt == 1), "{tried:?}");
+    assert!(tried.iter().all(|(attempt, spent)| *attempt <= 1 && *spent == 0), "{tried:?}");
+    let _berlin = stands_in(&world, BERLIN);
+    world.all_closed(MINUTE).await;
+    assert!(tries(&world, &acme, case).await.iter().all(|(_, spent)| *spent == 0));
+    dispatcher.is_idle().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_connects_again_was_never_away() {
     let acme = tenant("acme");

@@ -73,6 +73,8 @@ impl Noop {
             sessions_valid_from_ms: Some(self.counter.fetch_add(1, Ordering::Relaxed)),
             password_changed_ms: Some(self.counter.fetch_add(1, Ordering::Relaxed)),
             manager_id: None,
+            on_premises_security_id: None,
+            synced_at_ms: None,
         }
     }
 }

@@ -12,10 +12,12 @@ mod process;
 mod proxy;
 mod rabbit;
 pub mod redis;
+pub mod samba;
 
 pub use certificates::{Certificate, Certificates};
 pub use disk::Disk;
 pub use process::{Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};
+pub use samba::{Samba, SambaOptions};
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};

@@ -132,7 +132,9 @@ fn the_example_names_every_key_of_a_tenant_with_its_default() {
     assert_eq!(switched.intake.columns.len(), Field::ALL.len());
     switched.intake.columns.clear();
     for system in switched.systems.values_mut() {
-        let SystemKind::Graph(graph) = &mut system.kind;
+        let SystemKind::Graph(graph) = &mut system.kind else {
+            panic!("{system:?}")
+        };
         assert!(system.site.take().is_some() && graph.sharepoint_url.take().is_some());
     }
     assert_eq!(switched, plain);
@@ -172,7 +174,9 @@ fn a_tenant_as_somebody_would_write_it() {
     assert_eq!((t.weight, t.working_hours.to.hour()), (3, 18));
     assert!(t.working_hours.works_on(jiff::civil::Weekday::Saturday));
     assert!(!t.working_hours.works_on(jiff::civil::Weekday::Friday));
-    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
+    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind else {
+        panic!("not Microsoft 365")
+    };
     assert_eq!(
         graph.credential,
         GraphCredential::Secret(SecretRef::File("/w/secrets/m365".into()))
@@ -553,7 +557,9 @@ fn a_certificate_stands_in_place_of_a_secret() {
     let (t, problems) = with("certificate = \"c.pem\"\ncertificate_key = { env = \"KEY\" }");
     assert_eq!(problems, Vec::<String>::new());
     let t = t.unwrap();
-    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
+    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind else {
+        panic!("not Microsoft 365")
+    };
     assert_eq!(
         graph.credential,
         GraphCredential::Certificate {
@@ -566,4 +572,42 @@ fn a_certificate_stands_in_place_of_a_secret() {
     assert!(wrong("certificate_key = { env = \"KEY\" }").contains("certificate: missing"));
     let both = "client_secret = { env = \"A\" }\ncertificate = \"c.pem\"\ncertificate_key = { env = \"KEY\" }";
     assert!(wrong(both).contains("got both"), "{}", wrong(both));
+}
+
+#[test]
+fn a_directory_on_the_premises_beside_the_cloud() {
+    let with = |lines: &str| {
+        tenant(&format!(
+            "name = \"F\"\ntime_zone = \"Europe/Berlin\"\n[systems.ad]\nkind = \"active_directory\"\nsite = \"office\"\n{lines}"
+        ))
+    };
+    let whole = "controllers = [\"dc1.f.example\", \"10.0.0.2:1636\"]\nuser = \"svc@f.example\"\npassword = { file = \"secrets/ad\" }\nca = \"ca.pem\"\n";
+    let leavers = "leavers_unit = \"OU=Leavers,DC=f,DC=example\"\n";
+    let (t, problems) = with(&format!("{whole}{leavers}leavers_unit_synchronised = true\n"));
+    assert_eq!(problems, Vec::<String>::new());
+    let t = t.unwrap();
+    let system = &t.systems[&System::new("ad").unwrap()];
+    assert_eq!(system.site.as_deref(), Some("office"));
+    let SystemKind::ActiveDirectory(ad) = &system.kind else {
+        panic!("{system:?}")
+    };
+    assert_eq!(
+        *ad,
+        DirectoryConfig {
+            controllers: vec!["dc1.f.example".into(), "10.0.0.2:1636".into()],
+            user: "svc@f.example".into(),
+            password: SecretRef::File("/w/secrets/ad".into()),
+            ca: Some("/w/ca.pem".into()),
+            leavers_unit: Some("OU=Leavers,DC=f,DC=example".into()),
+        }
+    );
+    let wrong = |lines: &str| with(lines).1.concat();
+    assert!(wrong(&format!("{whole}{leavers}")).contains("leavers_unit_synchronised = true"));
+    assert!(wrong(&format!("{whole}{leavers}leavers_unit_synchronised = false\n")).contains("deleted in the cloud"));
+    assert!(wrong(&whole.replace("dc1.f.example", "ldap://dc1")).contains("host name"));
+    assert!(wrong(&whole.replace("{ file = \"secrets/ad\" }", "\"hunter2\"")).contains("a literal secret"));
+    for missing in ["controllers", "user", "password"] {
+        let without: String = whole.lines().filter(|l| !l.starts_with(missing)).map(|l| format!("{l}\n")).collect();
+        assert!(wrong(&without).contains(&format!("{missing}: missing")), "{missing}");
+    }
 }

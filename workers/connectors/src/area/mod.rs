@@ -10,3 +10,4 @@ pub mod directory;
 pub mod documents;
 pub mod licenses;
 pub mod mailboxes;
+pub mod premises;

@@ -6,6 +6,7 @@
 //! writes, a conversion takes minutes, devices check in when they are told to.
 
 mod areas;
+mod premises;
 pub(crate) mod clock;
 pub(crate) mod state;
 
@@ -13,7 +14,7 @@ pub(crate) use clock::VirtualClock;
 pub(crate) use state::State;
 
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, Mailboxes};
+use offboard_connectors::{Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, Mailboxes, Premises};
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
 use offboard_workers::Connectors;
@@ -221,6 +222,9 @@ impl Connector for Fake {
         Some(self)
     }
     fn documents(&self) -> Option<&dyn Documents> {
+        Some(self)
+    }
+    fn premises(&self) -> Option<&dyn Premises> {
         Some(self)
     }
     async fn check(&self, _call: &mut Call) -> Vec<Finding> {
