@@ -8,8 +8,8 @@
 
 use crate::error::CliError;
 use offboard_connectors::Connector;
-use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
 use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient};
+use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
 use offboard_domain::{Capabilities, Kind, System, TenantId};
 use offboard_runtime::Secret;
 use offboard_runtime::config::{Configuration, DirectoryConfig, GraphConfig, GraphCredential, SystemKind, Tenant};
@@ -113,7 +113,8 @@ impl Systems {
             .insert(name.clone(), claims);
         match missing {
             None => {
-                let opened = LdapConnector::open(&settings).map_err(|e| CliError::usage(unusable).caused_by(Some(&e)))?;
+                let opened =
+                    LdapConnector::open(&settings).map_err(|e| CliError::usage(unusable).caused_by(Some(&e)))?;
                 self.serve(&tenant.id, Arc::new(opened));
             }
             Some(why) => self.shut.push(Shut {
@@ -171,7 +172,11 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
         let of: Vec<&str> = match &s.kind {
             SystemKind::Graph(graph) => {
                 let bases = [&graph.login_url, &graph.graph_url, &graph.exchange_url];
-                bases.into_iter().chain(&graph.sharepoint_url).map(String::as_str).collect()
+                bases
+                    .into_iter()
+                    .chain(&graph.sharepoint_url)
+                    .map(String::as_str)
+                    .collect()
             }
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
         };

@@ -21,8 +21,8 @@ use crate::job::{Applied, Job, Seen};
 use crate::observe_again;
 use crate::procedure::{self, Procedure, Wait, When};
 use offboard_connectors::{Answer, Connector, MASTERED_ELSEWHERE};
-use offboard_domain::catalogue::premises::MASTERED;
 use offboard_domain::catalogue::Proof;
+use offboard_domain::catalogue::premises::MASTERED;
 use offboard_domain::{
     Assignment, Facts, Fault, FaultClass, Find, Lane, Mode, Observation, Receipt, Report, Said, Timestamp, Verdict,
     judge,

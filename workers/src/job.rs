@@ -6,7 +6,8 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, Mailboxes, ManagedDevice, Premises, Site,
+    Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, Mailboxes, ManagedDevice,
+    Premises, Site,
 };
 use offboard_domain::{
     Artifact, Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Observation, Subject,

@@ -19,5 +19,5 @@ pub use disk::Disk;
 pub use process::{Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};
-pub use samba::{Samba, SambaOptions};
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};
+pub use samba::{Samba, SambaOptions};

@@ -55,12 +55,12 @@ impl Samba {
     pub fn start(options: &SambaOptions) -> Result<Self, StartError> {
         let folder = tempfile::tempdir().map_err(|e| StartError(format!("failed to make a folder for Samba: {e}")))?;
         let address = free_address()?;
-        let names = if options.named_in_certificate {
-            format!("subjectAltName=IP:{address},DNS:localhost\n")
+        let extensions = if options.named_in_certificate {
+            naming(address)
         } else {
-            String::new()
+            "extendedKeyUsage=serverAuth\n".to_owned()
         };
-        let certificates = Certificates::naming(folder.path(), &names)?;
+        let certificates = Certificates::naming(folder.path(), &extensions)?;
         let mut samba = Self {
             process: None,
             address,
@@ -87,6 +87,18 @@ impl Samba {
     #[must_use]
     pub fn authority(&self) -> &Path {
         &self.certificates.authority
+    }
+
+    /// Gives it another authority, and a certificate that names its address,
+    /// and starts it again.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not answer.
+    pub fn name_in_certificate(&mut self) -> Result<(), StartError> {
+        self.kill();
+        self.certificates = Certificates::naming(self.folder.path(), &naming(self.address))?;
+        private(&self.certificates.server.key)?;
+        self.run()
     }
 
     /// Kills it without a word.
@@ -144,7 +156,11 @@ impl Samba {
     /// [`StartError`] if the file cannot be read.
     pub fn changed_since(&self, changes: u64) -> Result<Vec<String>, StartError> {
         let lines = self.look(&format!("(uSNChanged>={})", changes + 1), &["dn"])?;
-        Ok(lines.iter().filter_map(|l| l.strip_prefix("dn: ")).map(str::to_owned).collect())
+        Ok(lines
+            .iter()
+            .filter_map(|l| l.strip_prefix("dn: "))
+            .map(str::to_owned)
+            .collect())
     }
 
     /// Adds what the LDIF says, in the controller's own file.
@@ -194,7 +210,13 @@ impl Samba {
         let empty = self.folder.path().join("empty.conf");
         write(&empty, "")?;
         let mut tool = Command::new("samba-tool");
-        tool.args(["domain", "provision", "--domain=CORP", "--server-role=dc", "--dns-backend=NONE"]);
+        tool.args([
+            "domain",
+            "provision",
+            "--domain=CORP",
+            "--server-role=dc",
+            "--dns-backend=NONE",
+        ]);
         tool.args(["--host-name=dc1", "--host-ip=127.0.0.1", "--adminpass=Provisioned-1"]);
         tool.args(["--option=interfaces=lo", "--option=bind interfaces only=yes"]);
         tool.arg(format!("--realm={}", REALM.to_uppercase()));
@@ -306,13 +328,20 @@ fn free_address() -> Result<Ipv4Addr, StartError> {
         let nth = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let [.., high, low] = id.wrapping_mul(61).wrapping_add(u32::from(nth)).to_be_bytes();
         let address = Ipv4Addr::new(127, 77, high, low.clamp(1, 254));
-        if [LDAPS, 389, 3268, 3269].iter().all(|port| TcpListener::bind((address, *port)).is_ok()) {
+        if [LDAPS, 389, 3268, 3269]
+            .iter()
+            .all(|port| TcpListener::bind((address, *port)).is_ok())
+        {
             return Ok(address);
         }
     }
     Err(StartError(
         "found no loopback address whose LDAP ports are free; this takes the right to use low ports (root)".to_owned(),
     ))
+}
+
+fn naming(address: Ipv4Addr) -> String {
+    format!("subjectAltName=IP:{address},DNS:localhost\n")
 }
 
 fn run(mut program: Command, package: &str) -> Result<String, StartError> {

@@ -37,8 +37,8 @@ pub use area::devices::{
     RecoveryKeySort,
 };
 pub use area::directory::{
-    Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MASTERED_ELSEWHERE, MethodSort,
-    OwnedSort, Removable, RoleOrigin,
+    Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MASTERED_ELSEWHERE,
+    MethodSort, OwnedSort, Removable, RoleOrigin,
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::licenses::{HeldLicence, LicenceOrigin, Licenses, PoolLine};

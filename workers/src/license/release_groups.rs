@@ -5,8 +5,8 @@
 use super::keep::keep;
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
-use async_trait::async_trait;
 use crate::procedure::{Wait, When};
+use async_trait::async_trait;
 use offboard_connectors::{Answer, Group, Held, Holding, Removable};
 use offboard_domain::catalogue::premises::MASTERED;
 use offboard_domain::time::MINUTE_MS;
@@ -67,10 +67,7 @@ impl Procedure for ReleaseGroupLicenses {
 
 /// Whether what is left are groups that he leaves on the premises.
 fn left_on_premises(job: &Job<'_>, held: &[Held]) -> bool {
-    let mastered = |h: &Held| {
-        h.group()
-            .is_some_and(|g| g.removable() == Removable::WhereItIsMastered)
-    };
+    let mastered = |h: &Held| h.group().is_some_and(|g| g.removable() == Removable::WhereItIsMastered);
     job.params.bool(MASTERED) == Some(true) && !held.is_empty() && held.iter().all(mastered)
 }
 

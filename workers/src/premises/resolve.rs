@@ -51,7 +51,9 @@ impl Procedure for ResolveOnPremises {
             }
         };
         let footing = job.premises()?.footing(&mut job.call, &account.id).await?;
-        let memberships = directory.holdings(&mut job.call, &account.id, Holding::Memberships).await?;
+        let memberships = directory
+            .holdings(&mut job.call, &account.id, Holding::Memberships)
+            .await?;
         let mut computers = job.premises()?.computers(&mut job.call, &account.id).await?;
         let whole = Whole {
             account: &account,
@@ -97,7 +99,11 @@ fn finds(job: &Job<'_>, account: &ObjectId, computers: &[Computer]) -> Vec<Find>
             params,
         }
     };
-    let all = Kind::ResolveOnPremises.spec().finds.iter().filter(|k| offered.contains(k));
+    let all = Kind::ResolveOnPremises
+        .spec()
+        .finds
+        .iter()
+        .filter(|k| offered.contains(k));
     all.flat_map(|kind| match kind {
         Kind::DisableComputer => computers.iter().map(|c| of(*kind, &c.id)).collect(),
         _ => vec![of(*kind, account)],

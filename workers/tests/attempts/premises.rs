@@ -17,7 +17,10 @@ async fn what_is_there_is_found_but_no_server_and_it_is_kept_first() {
     let End::Found(seen, finds) = desk.settle(todo, &mut NEVER.clone()).await else {
         panic!("nothing was found");
     };
-    assert_eq!(judge(Kind::ResolveOnPremises, &Facts::new(), &seen.facts, None), Verdict::Satisfied);
+    assert_eq!(
+        judge(Kind::ResolveOnPremises, &Facts::new(), &seen.facts, None),
+        Verdict::Satisfied
+    );
     let mut kinds: Vec<(Kind, &str)> = finds.iter().map(|f| (f.kind, f.object.0.as_str())).collect();
     kinds.sort();
     let mut wanted = vec![
@@ -32,7 +35,10 @@ async fn what_is_there_is_found_but_no_server_and_it_is_kept_first() {
     assert_eq!(kinds, wanted);
     let params = |kind: Kind| finds.iter().find(|f| f.kind == kind).unwrap().params.clone();
     assert_eq!(params(Kind::HideOnPremises), Facts::new().with("has_mailbox", true));
-    assert_eq!(params(Kind::RemoveGroupsOnPremises), Facts::new().with(LICENCES_UNKEPT, true));
+    assert_eq!(
+        params(Kind::RemoveGroupsOnPremises),
+        Facts::new().with(LICENCES_UNKEPT, true)
+    );
     assert_eq!(params(Kind::DisableOnPremises), Facts::new());
     let kept: Vec<&str> = desk.reports[0].artifacts.iter().map(|a| a.name.as_str()).collect();
     assert_eq!(kept, ["snapshot.on_premises"]);
@@ -66,7 +72,10 @@ fn groups_that_may_give_a_licence_are_left_to_people_when_nothing_keeps_what_han
     let verdict = |params: Facts| judge(Kind::RemoveGroupsOnPremises, &params, &held, None);
     assert!(matches!(verdict(Facts::new()), Verdict::Unsatisfied(_)));
     for name in [LICENCES_UNKEPT, HOLD_WANTED] {
-        assert!(matches!(verdict(Facts::new().with(name, true)), Verdict::Blocked(_)), "{name}");
+        assert!(
+            matches!(verdict(Facts::new().with(name, true)), Verdict::Blocked(_)),
+            "{name}"
+        );
     }
 }
 

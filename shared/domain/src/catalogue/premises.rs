@@ -118,10 +118,7 @@ pub(super) const HIDE: KindSpec = KindSpec {
     after: &[Dep::only(Kind::ResolveOnPremises), Dep::on(Kind::DisableOnPremises)],
     judge: Judge {
         not_applicable: &[(
-            Cond::All(&[
-                Cond::False("can_be_hidden"),
-                Cond::Not(&Cond::HasParam("has_mailbox")),
-            ]),
+            Cond::All(&[Cond::False("can_be_hidden"), Cond::Not(&Cond::HasParam("has_mailbox"))]),
             "the directory has no Exchange attributes, and he has no mailbox",
         )],
         satisfied: Cond::True("hidden"),
@@ -229,7 +226,9 @@ pub(super) const AWAIT_SYNCHRONISATION: KindSpec = KindSpec {
         ]),
         blocked: &[],
     },
-    closing: ClosingProof::Receipt("a synchronisation since the last change was seen; what it brought is read by itself"),
+    closing: ClosingProof::Receipt(
+        "a synchronisation since the last change was seen; what it brought is read by itself",
+    ),
     controls: control::RECONCILIATION,
     ..READING
 };

@@ -237,7 +237,12 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     }
     let kind = section
         .require("kind", "the protocol: \"graph\" or \"active_directory\"")
-        .and_then(|v| v.word(&[("graph", Protocol::Graph), ("active_directory", Protocol::ActiveDirectory)]));
+        .and_then(|v| {
+            v.word(&[
+                ("graph", Protocol::Graph),
+                ("active_directory", Protocol::ActiveDirectory),
+            ])
+        });
     let site = section.get("site").and_then(|v| {
         // A site names queues and files as a tenant does, so the same rule holds.
         v.parsed("a site's name: 1 to 64 of a-z, 0-9 and '-'", |s| {

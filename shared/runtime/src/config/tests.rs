@@ -607,7 +607,11 @@ fn a_directory_on_the_premises_beside_the_cloud() {
     assert!(wrong(&whole.replace("dc1.f.example", "ldap://dc1")).contains("host name"));
     assert!(wrong(&whole.replace("{ file = \"secrets/ad\" }", "\"hunter2\"")).contains("a literal secret"));
     for missing in ["controllers", "user", "password"] {
-        let without: String = whole.lines().filter(|l| !l.starts_with(missing)).map(|l| format!("{l}\n")).collect();
+        let without: String = whole
+            .lines()
+            .filter(|l| !l.starts_with(missing))
+            .map(|l| format!("{l}\n"))
+            .collect();
         assert!(wrong(&without).contains(&format!("{missing}: missing")), "{missing}");
     }
 }

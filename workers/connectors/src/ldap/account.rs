@@ -61,14 +61,19 @@ const ACCOUNT: &[&str] = &[
 
 /// By what an account is named.
 pub(super) fn place(id: &ObjectId) -> Option<At> {
-    Guid::parse(&id.0).map(At::Guid).or_else(|| Sid::parse(&id.0).map(At::Sid))
+    Guid::parse(&id.0)
+        .map(At::Guid)
+        .or_else(|| Sid::parse(&id.0).map(At::Sid))
 }
 
 impl LdapConnector {
     /// Reads an account of a person, with more than what everybody asks for.
     pub(super) async fn person(&self, call: &mut Call, id: &ObjectId, more: &[&str]) -> Answer<Entry> {
         const READ: &str = "read {account}";
-        let absent = || self.wire.fault(FaultClass::Absent, READ, "there is no such account in the directory");
+        let absent = || {
+            self.wire
+                .fault(FaultClass::Absent, READ, "there is no such account in the directory")
+        };
         let at = place(id).ok_or_else(absent)?;
         let attributes: Vec<&str> = ACCOUNT.iter().chain(more).copied().collect();
         let entry = self.wire.read(call, &at, &attributes).await?.ok_or_else(absent)?;
@@ -103,7 +108,8 @@ impl LdapConnector {
     /// Sets the bit that keeps an account, a person's or a computer's, out.
     pub(super) async fn switch_off(&self, call: &mut Call, attempted: &'static str, entry: &Entry) -> Answer<()> {
         let unreadable = || {
-            let detail = "userAccountControl cannot be read; delegate the right that docs/connectors/active-directory.md names";
+            let detail =
+                "userAccountControl cannot be read; delegate the right that docs/connectors/active-directory.md names";
             self.wire.fault(FaultClass::Denied, attempted, detail)
         };
         let now = entry.int("userAccountControl").ok_or_else(unreadable)?;
@@ -162,7 +168,15 @@ impl LdapConnector {
 
     /// Reads a group; none when it went in between.
     async fn group(&self, call: &mut Call, at: &At) -> Answer<Option<Group>> {
-        let names = ["objectGUID", "objectSid", "cn", "groupType", "mail", "adminCount", "isCriticalSystemObject"];
+        let names = [
+            "objectGUID",
+            "objectSid",
+            "cn",
+            "groupType",
+            "mail",
+            "adminCount",
+            "isCriticalSystemObject",
+        ];
         let Some(entry) = self.wire.read(call, at, &names).await? else {
             return Ok(None);
         };
@@ -191,7 +205,10 @@ impl LdapConnector {
             let detail = "the group administers the domain, or is protected by it; take the person out of it by hand";
             return Err(self.wire.fault(FaultClass::Blocked, LEAVE, detail));
         }
-        let gone = || self.wire.fault(FaultClass::Absent, LEAVE, "the account or the group is not there");
+        let gone = || {
+            self.wire
+                .fault(FaultClass::Absent, LEAVE, "the account or the group is not there")
+        };
         let account = entry.guid().ok_or_else(gone)?;
         let at = place(&group.id).ok_or_else(gone)?;
         self.free_primary(call, &entry, &at).await?;
@@ -201,7 +218,11 @@ impl LdapConnector {
             // Servers differ in how they say that he is no member (16, 53), and
             // say the same of other things; so it is looked at.
             Err(refused) => {
-                let still = self.memberships(call, id).await?.iter().any(|held| *held.id() == group.id);
+                let still = self
+                    .memberships(call, id)
+                    .await?
+                    .iter()
+                    .any(|held| *held.id() == group.id);
                 if still { self.done(LEAVE, Err(refused)) } else { Ok(()) }
             }
         }
@@ -256,7 +277,9 @@ fn administers(group: &Sid) -> bool {
 
 fn account(entry: &Entry) -> Option<Account> {
     let owned = |name: &str| entry.text(name).map(str::to_owned);
-    let name = owned("userPrincipalName").or_else(|| owned("sAMAccountName")).unwrap_or_default();
+    let name = owned("userPrincipalName")
+        .or_else(|| owned("sAMAccountName"))
+        .unwrap_or_default();
     Some(Account {
         id: entry.guid()?.object_id(),
         user_principal_name: name,
@@ -264,7 +287,9 @@ fn account(entry: &Entry) -> Option<Account> {
         display_name: owned("displayName"),
         employee_id: owned("employeeID"),
         // What was not read is not proven: it counts as enabled.
-        enabled: entry.int("userAccountControl").is_none_or(|c| c & control_bits::DISABLED == 0),
+        enabled: entry
+            .int("userAccountControl")
+            .is_none_or(|c| c & control_bits::DISABLED == 0),
         synced: false,
         guest: false,
         has_mailbox: entry.text("mail").is_some(),
@@ -348,7 +373,11 @@ impl Directory for LdapConnector {
     async fn remove(&self, call: &mut Call, id: &ObjectId, held: &Held) -> Answer<()> {
         match held {
             Held::Membership { group } => self.leave(call, id, group).await,
-            Held::Role { .. } | Held::Method { .. } | Held::Grant { .. } | Held::AppRole { .. } | Held::Ownership { .. } => {
+            Held::Role { .. }
+            | Held::Method { .. }
+            | Held::Grant { .. }
+            | Held::AppRole { .. }
+            | Held::Ownership { .. } => {
                 let detail = "a domain has nothing of this sort";
                 Err(self.wire.fault(FaultClass::Unsupported, "remove {held}", detail))
             }

@@ -46,7 +46,10 @@ pub(super) async fn check(ldap: &LdapConnector, call: &mut Call) -> Vec<Finding>
     };
     let mut findings = vec![finding(
         Severity::Fine,
-        format!("{} lets us in over TLS, with a certificate that holds for its name", session.controller),
+        format!(
+            "{} lets us in over TLS, with a certificate that holds for its name",
+            session.controller
+        ),
         "",
     )];
     findings.push(clock(session.ahead_ms));
@@ -77,13 +80,23 @@ fn clock(ahead_ms: Option<i64>) -> Finding {
             ),
             "set the clock: whether the cloud was synchronised since a change is told by time",
         ),
-        Some(_) => finding(Severity::Fine, "this machine's clock agrees with the domain controller's", ""),
+        Some(_) => finding(
+            Severity::Fine,
+            "this machine's clock agrees with the domain controller's",
+            "",
+        ),
     }
 }
 
 async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Vec<Finding>> {
     let mut findings = Vec::new();
-    let wanted = ["objectSid", "adminCount", "isCriticalSystemObject", "userAccountControl", MAY_WRITE];
+    let wanted = [
+        "objectSid",
+        "adminCount",
+        "isCriticalSystemObject",
+        "userAccountControl",
+        MAY_WRITE,
+    ];
     let accounts = ldap.wire.some(call, domain, &Filter::people(), &wanted).await?;
     let groups = Filter::equals("objectCategory", "group");
     let groups = ldap.wire.some(call, domain, &groups, &wanted).await?;
@@ -123,7 +136,11 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
     findings.extend(leavers_unit(ldap, call).await?);
     let missing = findings.iter().any(|f| f.severity == Severity::Problem);
     if !missing {
-        findings.push(finding(Severity::Fine, "every right that the directory tells of is delegated", ""));
+        findings.push(finding(
+            Severity::Fine,
+            "every right that the directory tells of is delegated",
+            "",
+        ));
     }
     Ok(findings)
 }

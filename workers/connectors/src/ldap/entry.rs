@@ -28,7 +28,11 @@ pub(crate) struct Entry {
 impl Entry {
     /// Reads an entry; none if it is not one.
     pub(crate) fn read(result: ResultEntry) -> Option<Self> {
-        let mut parts = result.0.match_id(SEARCH_RESULT_ENTRY)?.expect_constructed()?.into_iter();
+        let mut parts = result
+            .0
+            .match_id(SEARCH_RESULT_ENTRY)?
+            .expect_constructed()?
+            .into_iter();
         let mut entry = Self {
             name: text(parts.next()?)?,
             ..Self::default()
@@ -86,7 +90,9 @@ impl Entry {
 
     /// Its first value, as text.
     pub(crate) fn text(&self, attribute: &str) -> Option<&str> {
-        std::str::from_utf8(self.bytes(attribute)?).ok().filter(|t| !t.is_empty())
+        std::str::from_utf8(self.bytes(attribute)?)
+            .ok()
+            .filter(|t| !t.is_empty())
     }
 
     /// All its values that are text.
@@ -157,7 +163,15 @@ pub(crate) fn generalized_time_ms(text: &str) -> Option<i64> {
         return None;
     }
     let two = |at: usize| digits[at..at + 2].parse::<i8>().ok();
-    let date_time = jiff::civil::DateTime::new(digits[..4].parse().ok()?, two(4)?, two(6)?, two(8)?, two(10)?, two(12)?, 0);
+    let date_time = jiff::civil::DateTime::new(
+        digits[..4].parse().ok()?,
+        two(4)?,
+        two(6)?,
+        two(8)?,
+        two(10)?,
+        two(12)?,
+        0,
+    );
     let zoned = date_time.ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     Some(zoned.timestamp().as_millisecond())
 }
@@ -184,7 +198,10 @@ mod tests {
         entry.take("pwdLastSet", vec![b"116444736010000000".to_vec()]);
         entry.take("never", vec![b"0".to_vec()]);
         let linked = "<GUID=03020100-0504-0706-0809-0a0b0c0d0e0f>;<SID=S-1-5-21-1-2-3-4>;CN=x";
-        entry.take("memberOf", vec![linked.into(), b"CN=plain".to_vec(), b"<GUID=".to_vec()]);
+        entry.take(
+            "memberOf",
+            vec![linked.into(), b"CN=plain".to_vec(), b"<GUID=".to_vec()],
+        );
         assert_eq!(entry.windows_time_ms("pwdlastset"), Some(1_000));
         assert_eq!(entry.windows_time_ms("never"), Some(0));
         assert_eq!(entry.linked("memberOf").count(), 1);

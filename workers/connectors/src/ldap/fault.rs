@@ -89,7 +89,10 @@ impl Refused {
                 FaultClass::Unsupported,
                 "the directory does not know this attribute or control",
             ),
-            _ => (FaultClass::Rejected, "the domain controller will not accept the request"),
+            _ => (
+                FaultClass::Rejected,
+                "the domain controller will not accept the request",
+            ),
         }
     }
 }
@@ -99,7 +102,9 @@ impl Refused {
 fn bind_meaning(inner: Option<&str>) -> &'static str {
     match inner {
         Some("525") => "there is no such account as the one to sign in with; look at `user` in the configuration",
-        Some("52e") => "the user or the password to sign in with is wrong; look at `user` and `password` in the configuration",
+        Some("52e") => {
+            "the user or the password to sign in with is wrong; look at `user` and `password` in the configuration"
+        }
         Some("530" | "531") => "the account to sign in with may not sign in at this time or from this machine",
         Some("532" | "773") => "the password to sign in with has expired; set a new one, and let it never expire",
         Some("533") => "the account to sign in with is disabled; enable it, or configure another",
@@ -113,7 +118,9 @@ fn bind_meaning(inner: Option<&str>) -> &'static str {
 fn inner(sentence: &str) -> Option<String> {
     let hex = |word: &str, least: usize| {
         let digits: String = word.chars().take_while(char::is_ascii_hexdigit).collect();
-        let digits = (least..=8).contains(&digits.len()).then(|| digits.trim_start_matches('0').to_ascii_lowercase());
+        let digits = (least..=8)
+            .contains(&digits.len())
+            .then(|| digits.trim_start_matches('0').to_ascii_lowercase());
         digits.filter(|d| !d.is_empty())
     };
     let data = sentence.split_once("data ").and_then(|(_, rest)| hex(rest, 1));

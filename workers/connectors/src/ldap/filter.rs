@@ -136,7 +136,10 @@ fn is_part(part: &str) -> bool {
         return false;
     };
     let kind = kind.trim_start_matches(' ');
-    let named = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    let named = !kind.is_empty()
+        && kind
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
     let mut bytes = value.bytes();
     let mut sound = !value.is_empty();
     while let Some(b) = bytes.next() {
@@ -183,7 +186,18 @@ mod tests {
         ] {
             assert_eq!(Name::parse(name).unwrap().first(), first);
         }
-        for wrong in ["", "OU", "OU=", "=x", "OU=a,,DC=b", "OU=a,", "<GUID=x>", "OU=a;DC=b", "O U=a", "OU=a\\"] {
+        for wrong in [
+            "",
+            "OU",
+            "OU=",
+            "=x",
+            "OU=a,,DC=b",
+            "OU=a,",
+            "<GUID=x>",
+            "OU=a;DC=b",
+            "O U=a",
+            "OU=a\\",
+        ] {
             assert_eq!(Name::parse(wrong), None, "{wrong}");
         }
     }

@@ -135,7 +135,12 @@ mod tests {
         let guid = Guid::of_bytes(&bytes).unwrap();
         assert_eq!(guid.to_string(), "03020100-0504-0706-0809-0a0b0c0d0e0f");
         assert_eq!(Guid::parse("{03020100-0504-0706-0809-0A0B0C0D0E0F}"), Some(guid));
-        for wrong in ["", "03020100", "03020100-0504-0706-0809-0a0b0c0d0e0g", "é3020100-0504-0706-0809-0a0b0c0d0e0"] {
+        for wrong in [
+            "",
+            "03020100",
+            "03020100-0504-0706-0809-0a0b0c0d0e0g",
+            "é3020100-0504-0706-0809-0a0b0c0d0e0",
+        ] {
             assert_eq!(Guid::parse(wrong), None, "{wrong}");
         }
         assert_eq!(Guid::of_bytes(&bytes[1..]), None);
@@ -143,14 +148,24 @@ mod tests {
 
     #[test]
     fn a_security_identifier_reads_both_ways_and_refuses_what_is_none() {
-        let bytes = [1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0x50, 4, 0, 0];
+        let bytes = [
+            1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0x50, 4, 0, 0,
+        ];
         let sid = Sid::of_bytes(&bytes).unwrap();
         assert_eq!(sid.to_string(), "S-1-5-21-1-2-3-1104");
         assert_eq!(Sid::parse("S-1-5-21-1-2-3-1104"), Some(sid.clone()));
         assert_eq!(sid.relative(), 1104);
         assert_eq!(sid.sibling(513).to_string(), "S-1-5-21-1-2-3-513");
         assert!(sid.is_of_a_domain() && !sid.is_built_in());
-        for wrong in ["", "S-1-5", "S-1-5-", "S-2-5-21", "S-1-5-21-x", "S-1-5-21-4294967296", "S-1-5-+1"] {
+        for wrong in [
+            "",
+            "S-1-5",
+            "S-1-5-",
+            "S-2-5-21",
+            "S-1-5-21-x",
+            "S-1-5-21-4294967296",
+            "S-1-5-+1",
+        ] {
             assert_eq!(Sid::parse(wrong), None, "{wrong}");
         }
         for end in 0..bytes.len() {

@@ -19,7 +19,10 @@ impl LdapConnector {
     pub(super) async fn has_exchange(&self, call: &mut Call) -> Answer<bool> {
         let schema = At::Name(self.wire.session(call).await?.schema);
         let named = Filter::equals("lDAPDisplayName", HIDE);
-        let found = self.wire.search(call, &schema, Scope::OneLevel, &named, &["cn"]).await?;
+        let found = self
+            .wire
+            .search(call, &schema, Scope::OneLevel, &named, &["cn"])
+            .await?;
         Ok(!found.is_empty())
     }
 
@@ -29,10 +32,15 @@ impl LdapConnector {
         const LOOK: &str = "search {leavers' unit}";
         let at = At::Name(unit.clone());
         let named = Filter::equals("sAMAccountName", account);
-        match self.wire.search(call, &at, Scope::Subtree, &named, &["objectGUID"]).await {
+        match self
+            .wire
+            .search(call, &at, Scope::Subtree, &named, &["objectGUID"])
+            .await
+        {
             Ok(found) => Ok(!found.is_empty()),
             Err(fault) if fault.class == FaultClass::Absent => {
-                let detail = "the leavers' unit is not there, or may not be seen; look at `leavers_unit` in the configuration";
+                let detail =
+                    "the leavers' unit is not there, or may not be seen; look at `leavers_unit` in the configuration";
                 Err(self.wire.fault(FaultClass::Denied, LOOK, detail))
             }
             Err(fault) => Err(fault),
@@ -54,7 +62,13 @@ fn computer(entry: &Entry) -> Option<Computer> {
     })
 }
 
-const COMPUTER: &[&str] = &["objectClass", "objectGUID", "cn", "userAccountControl", "operatingSystem"];
+const COMPUTER: &[&str] = &[
+    "objectClass",
+    "objectGUID",
+    "cn",
+    "userAccountControl",
+    "operatingSystem",
+];
 
 #[async_trait]
 impl Premises for LdapConnector {
@@ -83,7 +97,14 @@ impl Premises for LdapConnector {
         let at = entry.guid().map(At::Guid);
         let at = at.ok_or_else(|| self.wire.fault(FaultClass::Absent, HIDING, "there is no such account"))?;
         let set = Change::Set(HIDE, Some(b"TRUE".to_vec()));
-        self.done(HIDING, self.wire.modify(call, HIDING, &at, vec![set]).await?)
+        match self.wire.modify(call, HIDING, &at, vec![set]).await? {
+            // Servers differ in how they say that they do not know an attribute.
+            Err(_) if !self.has_exchange(call).await? => {
+                let detail = "the directory's schema has no Exchange attributes";
+                Err(self.wire.fault(FaultClass::Unsupported, HIDING, detail))
+            }
+            answered => self.done(HIDING, answered),
+        }
     }
 
     async fn move_to_leavers(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {
@@ -95,12 +116,17 @@ impl Premises for LdapConnector {
         let entry = self.unprotected(call, id, &[]).await?;
         let name = Name::parse(plain(&entry.name));
         let (Some(guid), Some(account), Some(name)) = (entry.guid(), entry.text("sAMAccountName"), name) else {
-            return Err(self.wire.fault(FaultClass::Denied, MOVE, "the account's own properties cannot be read"));
+            return Err(self
+                .wire
+                .fault(FaultClass::Denied, MOVE, "the account's own properties cannot be read"));
         };
         if self.among_leavers(call, unit, account).await? {
             return Ok(());
         }
-        let moved = self.wire.relocate(call, MOVE, &At::Guid(guid), name.first(), unit).await?;
+        let moved = self
+            .wire
+            .relocate(call, MOVE, &At::Guid(guid), name.first(), unit)
+            .await?;
         self.done(MOVE, moved)
     }
 
@@ -116,14 +142,19 @@ impl Premises for LdapConnector {
     }
 
     async fn computer(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Computer>> {
-        let Some(guid) = Guid::parse(&id.0) else { return Ok(None) };
+        let Some(guid) = Guid::parse(&id.0) else {
+            return Ok(None);
+        };
         let entry = self.wire.read(call, &At::Guid(guid), COMPUTER).await?;
         Ok(entry.as_ref().and_then(computer))
     }
 
     async fn disable_computer(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {
         const DISABLE: &str = "modify {computer} userAccountControl";
-        let gone = || self.wire.fault(FaultClass::Absent, DISABLE, "there is no such computer in the domain");
+        let gone = || {
+            self.wire
+                .fault(FaultClass::Absent, DISABLE, "there is no such computer in the domain")
+        };
         let at = place(id).ok_or_else(gone)?;
         let entry = self.wire.read(call, &at, COMPUTER).await?.ok_or_else(gone)?;
         match computer(&entry) {

@@ -81,6 +81,9 @@ pub(crate) struct Session {
 /// How a change is called in receipts and faults: never with a name in it.
 type Label = &'static str;
 
+/// What is told of a connection that broke.
+const BROKEN: &str = "the connection to the domain controller broke before the answer";
+
 /// Why there is no answer.
 enum Lost {
     /// The time was over.
@@ -189,7 +192,15 @@ impl Wire {
         let asked_at_ms = call.now().0;
         let names = ["defaultNamingContext", "schemaNamingContext", "currentTime"];
         let mut root = self
-            .page(call, &mut ldap, &At::Root, Scope::Base, &Filter::any(), &names, Vec::new())
+            .page(
+                call,
+                &mut ldap,
+                &At::Root,
+                Scope::Base,
+                &Filter::any(),
+                &names,
+                Vec::new(),
+            )
             .await?
             .0;
         let root = root.pop().unwrap_or_default();
@@ -226,10 +237,14 @@ impl Wire {
     }
 
     fn lost(&self, attempted: Label, wrote: bool, lost: &Lost) -> Fault {
-        let class = if wrote { FaultClass::Unknown } else { FaultClass::Transient };
+        let class = if wrote {
+            FaultClass::Unknown
+        } else {
+            FaultClass::Transient
+        };
         let detail = match lost {
             Lost::Time => "the domain controller did not answer in time",
-            Lost::Broken => "the connection to the domain controller broke before the answer",
+            Lost::Broken => BROKEN,
             Lost::Nonsense => "what came from the domain controller is no answer of a directory",
         };
         self.fault(class, attempted, detail)
@@ -265,7 +280,11 @@ impl Wire {
                 let detail = format!("the object has more than {VALUES_MAX} values; this is beyond what is read");
                 return Err(self.fault(FaultClass::Rejected, READ, detail));
             }
-            let next: Vec<String> = entry.unfinished.iter().map(|(name, from)| ranged(name, *from)).collect();
+            let next: Vec<String> = entry
+                .unfinished
+                .iter()
+                .map(|(name, from)| ranged(name, *from))
+                .collect();
             let next: Vec<&str> = next.iter().map(String::as_str).collect();
             match self.read_once(call, at, &next).await? {
                 Some(more) if more.size() > 0 => entry.add(more),
@@ -288,7 +307,13 @@ impl Wire {
     }
 
     /// The first objects that match: enough to see what they are like.
-    pub(crate) async fn some(&self, call: &mut Call, at: &At, filter: &Filter, attributes: &[&str]) -> Answer<Vec<Entry>> {
+    pub(crate) async fn some(
+        &self,
+        call: &mut Call,
+        at: &At,
+        filter: &Filter,
+        attributes: &[&str],
+    ) -> Answer<Vec<Entry>> {
         let mut ldap = self.session(call).await?.ldap;
         let page = self.page(call, &mut ldap, at, Scope::Subtree, filter, attributes, Vec::new());
         page.await.map(|(entries, _)| entries)
@@ -296,6 +321,24 @@ impl Wire {
 
     /// All objects that match, page by page.
     pub(crate) async fn search(
+        &self,
+        call: &mut Call,
+        at: &At,
+        scope: Scope,
+        filter: &Filter,
+        attributes: &[&str],
+    ) -> Answer<Vec<Entry>> {
+        match self.pages(call, at, scope, filter, attributes).await {
+            // A connection may have been closed while nobody used it, which is
+            // noticed only now. To read twice does no harm.
+            Err(fault) if fault.detail == BROKEN && !call.remaining().is_zero() => {
+                self.pages(call, at, scope, filter, attributes).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn pages(
         &self,
         call: &mut Call,
         at: &At,
@@ -495,7 +538,10 @@ async fn bounded<T>(call: &Call, work: impl Future<Output = T>) -> Result<T, Los
 }
 
 fn cookie_of(end: &LdapResult) -> Result<Vec<u8>, Lost> {
-    let page = end.ctrls.iter().find(|c| matches!(c.0, Some(ControlType::PagedResults)));
+    let page = end
+        .ctrls
+        .iter()
+        .find(|c| matches!(c.0, Some(ControlType::PagedResults)));
     let Some(control) = page else {
         return Ok(Vec::new());
     };
@@ -519,7 +565,9 @@ fn distrust(error: &rustls::Error) -> &'static str {
         rustls::Error::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
             "shows a certificate that is not valid yet; look at the clocks of both machines"
         }
-        rustls::Error::InvalidCertificate(_) => "shows a certificate that cannot be believed; issue a new one",
+        rustls::Error::InvalidCertificate(_) => {
+            "shows a certificate that cannot be believed; issue one of version 3 from the domain's authority, with the controller's name as a subjectAltName"
+        }
         _ => "does not speak TLS as it should; look at its event log for Schannel errors",
     }
 }

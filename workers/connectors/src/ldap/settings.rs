@@ -122,14 +122,28 @@ mod tests {
     fn a_controller_is_a_host_and_nothing_else() {
         assert_eq!(controller("dc1.corp.test").unwrap().url(), "ldaps://dc1.corp.test:636");
         assert_eq!(controller("127.0.0.11:1636").unwrap().url(), "ldaps://127.0.0.11:1636");
-        for wrong in ["", "ldap://dc1", "dc1:", "dc1:0", "dc1:70000", "dc1/x", "user@dc1", "a..b", "-a", "d c"] {
+        for wrong in [
+            "",
+            "ldap://dc1",
+            "dc1:",
+            "dc1:0",
+            "dc1:70000",
+            "dc1/x",
+            "user@dc1",
+            "a..b",
+            "-a",
+            "d c",
+        ] {
             assert!(!is_controller(wrong), "{wrong}");
         }
     }
 
     #[test]
     fn an_authority_that_is_none_is_refused() {
-        for pem in [&b""[..], b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"] {
+        for pem in [
+            &b""[..],
+            b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+        ] {
             assert!(matches!(tls(Some(pem)), Err(LdapOpenError::Authority)));
         }
     }

@@ -9,14 +9,19 @@ mod accounts;
 mod faults;
 mod stage;
 
-use stage::{CANARY, computer, group, ground, person};
+use stage::{CANARY, computer, ground, group, person};
 
 /// Everybody whom a test needs, each for one test alone.
 fn seed() -> String {
     let mut all = ground();
     let hostile = format!(r"Roe\, Jane \<{CANARY}\> *)(x");
     for (account, more) in [
-        ("found", format!("mail: found.{CANARY}@example.com\nemployeeID: 4711\nproxyAddresses: smtp:old.{CANARY}@example.com\n")),
+        (
+            "found",
+            format!(
+                "mail: found.{CANARY}@example.com\nemployeeID: 4711\nproxyAddresses: smtp:old.{CANARY}@example.com\n"
+            ),
+        ),
         ("same1", format!("mail: same.{CANARY}@example.com\n")),
         ("same2", format!("mail: same.{CANARY}@example.com\n")),
         ("same3", format!("mail: same.{CANARY}@example.com\n")),

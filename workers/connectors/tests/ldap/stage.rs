@@ -28,7 +28,10 @@ pub(crate) fn leavers_unit() -> Name {
 
 /// As it stands in LDIF.
 pub(crate) fn password(text: &str) -> String {
-    let wide: Vec<u8> = format!("\"{text}\"").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide: Vec<u8> = format!("\"{text}\"")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     STANDARD.encode(wide)
 }
 
@@ -97,7 +100,9 @@ pub(crate) fn delegate(samba: &Samba) {
          (OA;CI;WP;{NAME};{USER};{sid})(OA;CI;WP;{COMMON_NAME};{USER};{sid})(OA;CI;SD;;{USER};{sid})"
     );
     samba.grant(&format!("{STAFF},{DOMAIN}"), &staff).unwrap();
-    samba.grant(&format!("{LEAVERS},{DOMAIN}"), &format!("(OA;CI;CC;{USER};;{sid})")).unwrap();
+    samba
+        .grant(&format!("{LEAVERS},{DOMAIN}"), &format!("(OA;CI;CC;{USER};;{sid})"))
+        .unwrap();
 }
 
 /// The domain of this process. Whoever holds the guard has it alone, so that
@@ -147,7 +152,11 @@ pub(crate) fn reading() -> Call {
 }
 
 pub(crate) fn within(time: Duration) -> Call {
-    Call::new(Arc::new(SystemClock) as Arc<dyn Clock>, Instant::now() + time, Lane::Normal)
+    Call::new(
+        Arc::new(SystemClock) as Arc<dyn Clock>,
+        Instant::now() + time,
+        Lane::Normal,
+    )
 }
 
 pub(crate) fn writing() -> Call {
@@ -173,9 +182,15 @@ pub(crate) async fn id(ldap: &LdapConnector, account: &str) -> ObjectId {
 
 /// What the controller's own file says of an account.
 pub(crate) fn truth(samba: &Samba, account: &str, attribute: &str) -> Vec<String> {
-    let lines = samba.look(&format!("(sAMAccountName={account})"), &[attribute]).unwrap();
+    let lines = samba
+        .look(&format!("(sAMAccountName={account})"), &[attribute])
+        .unwrap();
     let prefix = format!("{attribute}: ");
-    lines.iter().filter_map(|l| l.strip_prefix(&prefix)).map(str::to_owned).collect()
+    lines
+        .iter()
+        .filter_map(|l| l.strip_prefix(&prefix))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The fault, which names nobody.

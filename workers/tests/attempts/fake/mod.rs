@@ -6,15 +6,17 @@
 //! writes, a conversion takes minutes, devices check in when they are told to.
 
 mod areas;
-mod premises;
 pub(crate) mod clock;
+mod premises;
 pub(crate) mod state;
 
 pub(crate) use clock::VirtualClock;
 pub(crate) use state::State;
 
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, Mailboxes, Premises};
+use offboard_connectors::{
+    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, Mailboxes, Premises,
+};
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
 use offboard_workers::Connectors;

@@ -1,10 +1,10 @@
 //! What there is in the world.
 
 use offboard_connectors::{
-    Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device, DeviceObject,
-    DeviceRef, Direction, Forwarding, Group, GroupNature, Held, HeldLicence, Holds, InboxRule, LicenceOrigin, Mailbox,
-    MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice, MobileWipe, OwnedSort, Owner,
-    PoolLine, Protection, Protocol, RoleOrigin, Site,
+    Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
+    DeviceObject, DeviceRef, Direction, Forwarding, Group, GroupNature, Held, HeldLicence, Holds, InboxRule,
+    LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice,
+    MobileWipe, OwnedSort, Owner, PoolLine, Protection, Protocol, RoleOrigin, Site,
 };
 use offboard_domain::ObjectId;
 use std::collections::{BTreeMap, BTreeSet};
