@@ -148,7 +148,12 @@ async fn a_copy_is_disabled_in_the_cloud_at_once_and_on_the_premises_when_the_si
     }
     assert!(!now.has(Kind::ResetPassword), "the cloud would refuse it for a copy");
     assert!(!now.has(Kind::DisableOnPremises) && !now.all_settled());
-    assert!(tries(&world, &acme, case).await.iter().all(|t| *t == (0, 0)));
+    // One may have gone out before anybody knew that nobody is there.
+    let tried = tries(&world, &acme, case).await;
+    assert!(
+        tried.iter().all(|(attempt, spent)| *attempt <= 1 && *spent == 0),
+        "{tried:?}"
+    );
 
     let _berlin = stands_in(&world, BERLIN);
     world.all_closed(10 * MINUTE).await;
