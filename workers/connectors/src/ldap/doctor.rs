@@ -1,7 +1,7 @@
 //! `offboard doctor`: says before the first departure what would fail in it.
 //! The directory itself says what the account that we sign in with may write
-//! (`allowedAttributesEffective`), object by object; one ordinary object of
-//! each sort stands for all.
+//! (`allowedAttributesEffective`), object by object; the first page of each sort
+//! stands for all.
 
 use super::LdapConnector;
 use super::account::protection;
@@ -100,16 +100,20 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
     let accounts = ldap.wire.some(call, domain, &Filter::people(), &wanted).await?;
     let groups = Filter::equals("objectCategory", "group");
     let groups = ldap.wire.some(call, domain, &groups, &wanted).await?;
-    let ordinary = |of: Vec<Entry>| of.into_iter().find(|e| protection(e).is_none());
-    match ordinary(accounts) {
-        None => findings.push(finding(
+    // Rights are delegated by unit, and not every unit holds people who leave:
+    // what may be written of one of them is taken for delegated.
+    let ordinary = |of: Vec<Entry>| -> Vec<Entry> { of.into_iter().filter(|e| protection(e).is_none()).collect() };
+    let (accounts, groups) = (ordinary(accounts), ordinary(groups));
+    let may = |of: &[Entry], attribute: &str| of.iter().any(|e| e.has(MAY_WRITE, attribute));
+    match accounts.is_empty() {
+        true => findings.push(finding(
             Severity::Problem,
             "no account of a person can be seen in the domain",
             format!("give the account that Offboard signs in with the right to read the domain ({PAGE})"),
         )),
-        Some(account) => {
-            let may = |attribute: &str| account.has(MAY_WRITE, attribute);
-            let write = |attribute: &str, kinds: &[Kind]| lacking(may(attribute), "accounts", attribute, kinds);
+        false => {
+            let write =
+                |attribute: &str, kinds: &[Kind]| lacking(may(&accounts, attribute), "accounts", attribute, kinds);
             findings.extend(write("userAccountControl", &[Kind::DisableOnPremises]));
             match ldap.has_exchange(call).await? {
                 true => findings.extend(write("msExchHideFromAddressLists", &[Kind::HideOnPremises])),
@@ -129,8 +133,8 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
             ));
         }
     }
-    if let Some(group) = ordinary(groups) {
-        let may = group.has(MAY_WRITE, "member");
+    if !groups.is_empty() {
+        let may = may(&groups, "member");
         findings.extend(lacking(may, "groups", "member", &[Kind::RemoveGroupsOnPremises]));
     }
     findings.extend(leavers_unit(ldap, call).await?);
