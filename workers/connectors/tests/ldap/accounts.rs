@@ -20,7 +20,7 @@ async fn a_person_is_found_by_each_name_and_nothing_is_guessed() {
     let ldap = delegated(samba);
     let found = id(&ldap, "found").await;
     let sid = truth(samba, "found", "objectSid").remove(0);
-    assert_eq!(truth(samba, "found", "objectGUID"), [found.0.clone()]);
+    assert_eq!(truth(samba, "found", "objectGUID").remove(0), found.0);
     let by = |f: &dyn Fn(&mut PersonRef)| {
         let mut person = PersonRef::default();
         f(&mut person);

@@ -4,6 +4,10 @@
 //! named in any of it. What is so is read from the controller's own file.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::await_holding_lock,
+    reason = "each test has a thread and a runtime of its own"
+)]
 
 mod accounts;
 mod faults;
