@@ -41,6 +41,7 @@ impl Noop {
                 Area::Identity | Area::Mailbox | Area::Device | Area::Knowledge
             )
         });
+        let claimed = claimed.filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k));
         Self::claiming(claimed.filter(|k| !k.is_closing_round() && !WAITING.contains(k)))
     }
 

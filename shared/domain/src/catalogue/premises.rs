@@ -8,6 +8,19 @@ use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
 
+/// The kinds of a directory on the premises, and the cloud's watch for it: a
+/// tenant without such a directory has none of them.
+pub const KINDS: &[Kind] = &[
+    Kind::ResolveOnPremises,
+    Kind::DisableOnPremises,
+    Kind::ResetPasswordOnPremises,
+    Kind::HideOnPremises,
+    Kind::RemoveGroupsOnPremises,
+    Kind::AwaitSynchronisation,
+    Kind::DisableComputer,
+    Kind::MoveToLeaversUnit,
+];
+
 /// The parameter of a cloud's task about an account that is mastered on the
 /// premises, when that directory is connected: what the cloud refuses is
 /// changed there.
