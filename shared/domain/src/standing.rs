@@ -226,7 +226,7 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
     for task in case.tasks.values() {
         match standing(case, task, now, gates) {
             Standing::Settled(Outcome::Waived { until, .. }) => {
-                let open = !case.state.ended();
+                let open = !case.state.ended() && !case.is_to_be_sealed();
                 let follow = case.state == CaseState::Closed && !case.followed_up.contains(&task.id());
                 if open || follow {
                     wake(Wake {

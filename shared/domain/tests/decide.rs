@@ -13,7 +13,7 @@ use offboard_domain::task::{Place, RestReason};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     ApprovalOf, CaseId, CaseState, Command, Credit, Digest, Event, Facts, Find, Gates, Mode, ObjectId, Outcome, Policy,
-    Refusal, Report, Said, TaskId, TaskState, TenantId, Timestamp, decide, follow_up,
+    Refusal, Report, Said, TaskId, TaskState, TenantId, Timestamp, WakeReason, decide, follow_up,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -896,6 +896,57 @@ fn a_waiver_needs_reason_end_and_somebody_else_and_reopens_when_it_ends() {
         until: future.plus(DAY_MS),
     };
     assert!(matches!(w.order(by_force), Err(Refusal::NotWaivable(_))));
+}
+
+#[test]
+fn nothing_changes_a_case_any_more_of_which_an_account_is_being_made() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    let task = w.id(Kind::HandOverOneDrive);
+    let until = T0.plus(DAY_MS);
+    w.order(Command::Waive {
+        task,
+        by: "boss".into(),
+        reason: "empty".into(),
+        until,
+    })
+    .unwrap();
+    w.run_to_sealing();
+    let to = w.case().account_to();
+    // The closer has written the account, and cannot say so for days.
+    w.pass(2 * DAY_MS);
+    let cancel = Command::Cancel {
+        by: "boss".into(),
+        reason: "he stays".into(),
+    };
+    assert_eq!(w.order(cancel), Err(Refusal::CaseEnded("sealing")));
+    let later = Departure {
+        effective_at: until,
+        ..(*w.case().departure).clone()
+    };
+    let amend = Command::Open {
+        departure: Arc::new(later),
+        policy: w.case().policy.clone(),
+        capabilities: w.case().capabilities.clone(),
+        traceparent: None,
+    };
+    assert_eq!(w.order(amend), Err(Refusal::AlreadyOpen));
+    assert_eq!(
+        (w.case().state.clone(), w.case().account_to()),
+        (CaseState::Sealing, to)
+    );
+    w.order(Command::RecordSealed {
+        to,
+        evidence: Digest::ZERO,
+        key_id: "k".into(),
+    })
+    .unwrap();
+    let wake = next(w.case(), w.now, &w.gates).wake.unwrap();
+    assert_eq!(
+        (wake.at, wake.why),
+        (until, WakeReason::WaiverEnds),
+        "a linked case takes it up at once"
+    );
 }
 
 #[test]
