@@ -11,12 +11,11 @@ use crate::engine::{Engine, EngineError, Held, told};
 use crate::page;
 use crate::reports::settle;
 use ed25519_dalek::SigningKey;
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use offboard_domain::event::open_event;
 use offboard_domain::evidence::{self, Recorded};
 use offboard_domain::{CaseId, Command, Digest, Refusal, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, QueueError, QueueName};
+use offboard_runtime::AtHand;
 use offboard_runtime::health::{self, Pulse};
 use offboard_runtime::telemetry::trace;
 use offboard_store::{Store, StoreError};
@@ -81,31 +80,32 @@ impl Closer {
 
     /// Seals what is to be sealed, until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let closer = Arc::new(self);
         let pulse = health::pulse("closer");
         while !told(&stop) {
-            match self.engine.queue.consume(&QueueName::Sealing, AT_HAND).await {
+            match closer.engine.queue.consume(&QueueName::Sealing, AT_HAND).await {
                 Ok(consumer) => {
-                    if let Err(ended) = self.seal_from(consumer, &pulse, &mut stop).await {
+                    if let Err(ended) = closer.seal_from(consumer, &pulse, &mut stop).await {
                         tracing::warn!(error = %ended, "the closer's consumer ended; subscribing again");
                     }
                 }
                 Err(error) => tracing::warn!(%error, "the closer failed to subscribe; trying again"),
             }
             if !told(&stop) {
-                let again = self.engine.clock.now().plus(RESUBSCRIBE_MS);
-                self.engine.clock.sleep_until(again).await;
+                let again = closer.engine.clock.now().plus(RESUBSCRIBE_MS);
+                closer.engine.clock.sleep_until(again).await;
             }
         }
         pulse.end();
     }
 
     async fn seal_from(
-        &self,
+        self: &Arc<Self>,
         mut consumer: Box<dyn Consumer>,
         pulse: &Pulse,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), QueueError> {
-        let mut at_hand = FuturesUnordered::new();
+        let mut at_hand = AtHand::new();
         let result = loop {
             tokio::select! {
                 biased;
@@ -113,16 +113,16 @@ impl Closer {
                 _ = stop.changed() => break Ok(()),
                 () = pulse.next() => {}
                 delivery = consumer.next() => match delivery {
-                    Ok(delivery) => at_hand.push(self.take_one(delivery)),
+                    Ok(delivery) => at_hand.push(self.clone().take_one(delivery)),
                     Err(ended) => break Err(ended),
                 },
             }
         };
-        while at_hand.next().await.is_some() {}
+        at_hand.finish().await;
         result
     }
 
-    async fn take_one(&self, delivery: Box<dyn Delivery>) {
+    async fn take_one(self: Arc<Self>, delivery: Box<dyn Delivery>) {
         let wanted: ToSeal = match serde_json::from_slice(&delivery.message().body) {
             Ok(wanted) => wanted,
             Err(error) => {

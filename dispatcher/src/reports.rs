@@ -4,15 +4,13 @@
 
 use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use offboard_domain::{Assignment, CaseId, Command, Lane, Refusal, Report, TenantId};
 use offboard_queue::rabbit::may_report;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
-use offboard_runtime::health;
 use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER, QUEUE_HEADER};
 use offboard_runtime::telemetry::trace::Envelope;
 use offboard_runtime::telemetry::{Span, Work, trace};
+use offboard_runtime::{AtHand, health};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -48,7 +46,7 @@ impl Engine {
         mut consumer: Box<dyn Consumer>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), offboard_queue::QueueError> {
-        let mut at_hand = FuturesUnordered::new();
+        let mut at_hand = AtHand::new();
         let pulse = health::pulse("reports");
         let mut result = Ok(());
         loop {
@@ -67,7 +65,7 @@ impl Engine {
             }
         }
         // Nothing at hand is dropped half done: its credit would be lost.
-        while at_hand.next().await.is_some() {}
+        at_hand.finish().await;
         pulse.end();
         result
     }

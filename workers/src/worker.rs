@@ -1,9 +1,9 @@
 //! The shell around attempts: takes deliveries, bounds how many run at once,
 //! publishes reports and only then acknowledges.
 //!
-//! Everything runs inside the future of [`Worker::run`]: dropping it is the
-//! death of the worker, as sudden as a signal's, and what it held returns to
-//! the queue.
+//! Attempts run on whichever core is free, and everything ends with the future
+//! of [`Worker::run`]: dropping it is the death of the worker, as sudden as a
+//! signal's, and what it held returns to the queue.
 
 use crate::attempt::{attempt, is_once, say};
 use crate::publisher::{Publisher, publisher};
@@ -12,13 +12,12 @@ use crate::{Context, procedure};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{Either, join_all, select};
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use offboard_domain::{Area, Assignment, Fault, FaultClass, Lane, Report, Said, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
-use offboard_runtime::health;
 use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
 use offboard_runtime::telemetry::trace::Envelope;
 use offboard_runtime::telemetry::{Span, Work, metrics, trace};
+use offboard_runtime::{AtHand, health};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -92,6 +91,11 @@ pub fn report_queue(tenant: &TenantId, shards: u16) -> QueueName {
 
 /// A worker.
 pub struct Worker {
+    parts: Arc<Parts>,
+}
+
+/// What every lane of a worker shares.
+struct Parts {
     config: WorkerConfig,
     queue: Arc<dyn Queue>,
     keys: QueueKeys,
@@ -103,12 +107,13 @@ impl Worker {
     /// authenticated with the key of the queue through which it came.
     #[must_use]
     pub fn new(config: WorkerConfig, queue: Arc<dyn Queue>, keys: QueueKeys, context: Context) -> Self {
-        Self {
+        let parts = Arc::new(Parts {
             config,
             queue,
             keys,
             context,
-        }
+        });
+        Self { parts }
     }
 
     /// Works until `shutdown` becomes true (or its sender goes): then takes
@@ -116,32 +121,30 @@ impl Worker {
     /// rest back.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         let (publisher, publishing) = publisher();
-        let lanes = self
-            .config
-            .areas
-            .iter()
-            .filter(|a| **a != Area::Person)
-            .flat_map(|area| {
-                let Concurrency { urgent, normal } = self.config.concurrency;
-                [(area, Lane::Urgent, urgent), (area, Lane::Normal, normal)]
-            });
+        let Parts {
+            config, queue, keys, ..
+        } = self.parts.as_ref();
+        let lanes = config.areas.iter().filter(|a| **a != Area::Person).flat_map(|area| {
+            let Concurrency { urgent, normal } = config.concurrency;
+            [(area, Lane::Urgent, urgent), (area, Lane::Normal, normal)]
+        });
         let serving = join_all(lanes.map(|(area, lane, at_once)| {
             let served = Served {
-                worker: self,
+                worker: self.parts.clone(),
                 area: *area,
                 lane,
                 window: Mutex::new(Window::new(at_once)),
                 publisher: publisher.clone(),
-                key: self.keys.of(&self.queue_of(*area, lane).to_string()),
+                key: keys.of(&self.parts.queue_of(*area, lane).to_string()),
             };
-            served.run(shutdown.clone())
+            Arc::new(served).run(shutdown.clone())
         }));
         drop(publisher);
         // The publishing ends when the last lane has gone.
-        let all = async { futures::join!(serving, publishing.run(self.queue.as_ref())) };
+        let all = async { futures::join!(serving, publishing.run(queue.as_ref())) };
         let late = async {
             stopped(shutdown.clone()).await;
-            tokio::time::sleep(self.config.grace).await;
+            tokio::time::sleep(config.grace).await;
         };
         match select(pin!(all), pin!(late)).await {
             Either::Left(_) => {}
@@ -152,7 +155,7 @@ impl Worker {
     }
 }
 
-impl Worker {
+impl Parts {
     fn queue_of(&self, area: Area, lane: Lane) -> QueueName {
         QueueName::Assignments {
             area,
@@ -168,8 +171,8 @@ async fn stopped(mut shutdown: watch::Receiver<bool>) {
 }
 
 /// One lane of one area.
-struct Served<'w> {
-    worker: &'w Worker,
+struct Served {
+    worker: Arc<Parts>,
     area: Area,
     lane: Lane,
     window: Mutex<Window>,
@@ -184,11 +187,11 @@ struct Ordered {
     answer: AnswerKey,
 }
 
-impl Served<'_> {
-    async fn run(self, shutdown: watch::Receiver<bool>) {
+impl Served {
+    async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
         let name = self.name();
         let mut stop = pin!(stopped(shutdown).fuse());
-        let mut running = FuturesUnordered::new();
+        let mut running = AtHand::new();
         let mut pause = AGAIN_AFTER;
         let pulse = health::pulse(format!("worker of {name}"));
         'subscribed: loop {
@@ -199,7 +202,7 @@ impl Served<'_> {
                 Either::Left(_) => break,
                 Either::Right((Ok(consumer), _)) => consumer,
                 Either::Right((Err(error), _)) => {
-                    self.wait_again(&name, &error, &mut pause, &mut running).await;
+                    self.wait_again(&name, &error, &mut pause).await;
                     continue;
                 }
             };
@@ -209,8 +212,8 @@ impl Served<'_> {
                 let full = running.len() >= usize::from(places);
                 let wanted = self.window().places();
                 if wanted != places {
-                    if let Err(error) = beside(consumer.resize(wanted), &mut running).await {
-                        self.wait_again(&name, &error, &mut pause, &mut running).await;
+                    if let Err(error) = consumer.resize(wanted).await {
+                        self.wait_again(&name, &error, &mut pause).await;
                         continue 'subscribed;
                     }
                     places = wanted;
@@ -220,7 +223,7 @@ impl Served<'_> {
                 tokio::select! {
                     biased;
                     () = &mut stop => {
-                        while running.next().await.is_some() {}
+                        running.finish().await;
                         break 'subscribed;
                     }
                     Some(()) = running.next(), if !running.is_empty() => {}
@@ -228,29 +231,23 @@ impl Served<'_> {
                     next = consumer.next(), if !full => match next {
                         Ok(delivery) => {
                             pause = AGAIN_AFTER;
-                            running.push(self.deal_with(delivery));
+                            running.push(self.clone().deal_with(delivery));
                         }
                         Err(error) => {
-                            self.wait_again(&name, &error, &mut pause, &mut running).await;
+                            self.wait_again(&name, &error, &mut pause).await;
                             continue 'subscribed;
                         }
                     },
                 }
             }
         }
-        while running.next().await.is_some() {}
+        running.finish().await;
         pulse.end();
     }
 
-    async fn wait_again<F: Future<Output = ()>>(
-        &self,
-        name: &QueueName,
-        error: &QueueError,
-        pause: &mut Duration,
-        running: &mut FuturesUnordered<F>,
-    ) {
+    async fn wait_again(&self, name: &QueueName, error: &QueueError, pause: &mut Duration) {
         tracing::warn!(queue = %name, error = %error, "subscribing again");
-        beside(tokio::time::sleep(*pause), running).await;
+        tokio::time::sleep(*pause).await;
         *pause = (*pause * 2).min(AGAIN_AFTER_MAX);
     }
 
@@ -263,7 +260,7 @@ impl Served<'_> {
     }
 
     /// One delivery, from its body to its acknowledgement.
-    async fn deal_with(&self, delivery: Box<dyn Delivery>) {
+    async fn deal_with(self: Arc<Self>, delivery: Box<dyn Delivery>) {
         let Ordered { assignment, answer } = match self.read(delivery.message()) {
             Ok(ordered) => ordered,
             Err(reason) => {
@@ -423,21 +420,6 @@ impl Served<'_> {
             return Err(format!("{} is not for a worker", assignment.kind));
         }
         Ok(Ordered { assignment, answer })
-    }
-}
-
-/// Waits for something while the attempts go on.
-async fn beside<T, F: Future<Output = ()>>(
-    waited_for: impl Future<Output = T>,
-    running: &mut FuturesUnordered<F>,
-) -> T {
-    let mut waited_for = pin!(waited_for);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut waited_for => return done,
-            Some(()) = running.next(), if !running.is_empty() => {}
-        }
     }
 }
 

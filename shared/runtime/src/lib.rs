@@ -1,5 +1,6 @@
 //! What every process of Offboard needs and no part of it owns.
 
+mod at_hand;
 pub mod clock;
 pub mod config;
 pub mod health;
@@ -9,6 +10,7 @@ pub mod retry;
 pub mod secret;
 pub mod telemetry;
 
+pub use at_hand::AtHand;
 pub use clock::{Clock, ScaledClock, SkewedClock, SystemClock, TokioClock};
 pub use config::{Configuration, SecretRef};
 pub use retry::retry;
