@@ -203,6 +203,8 @@ pub(crate) struct Full {
     pub(crate) tasks: u64,
     /// What was appended, for the bare run.
     pub(crate) recorded: Arc<Recording>,
+    /// Where it left its files.
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// Departures through the whole engine.
@@ -221,5 +223,10 @@ pub(crate) async fn full_load(departures: usize) -> Result<Full, Failed> {
     if tasks < departures as u64 {
         return Err(format!("{departures} departures settled {tasks} tasks: nothing was measured").into());
     }
-    Ok(Full { took, tasks, recorded })
+    Ok(Full {
+        took,
+        tasks,
+        recorded,
+        folder,
+    })
 }

@@ -124,6 +124,10 @@ enum What {
     },
 }
 
+/// The one that `offboard` has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
@@ -169,6 +173,8 @@ async fn measure_embedded(
 ) -> Result<serde_json::Value, Failed> {
     let (mut engine, mut bare, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
     let mut raw = Vec::new();
+    // A file system is slow at making files for some seconds after many were removed.
+    let mut folders = Vec::new();
     println!(
         "{departures} departures a round; no-op outside systems; SQLite synchronous=FULL, group commit; evidence written"
     );
@@ -186,6 +192,7 @@ async fn measure_embedded(
             move || bare::write(&appends, &sizes)
         })
         .await??;
+        folders.push(full.folder);
         let tasks = full.tasks as f64;
         let (e, b) = (tasks / full.took.as_secs_f64(), tasks / alone.as_secs_f64());
         let group = appends.len() as f64 / sizes.len().max(1) as f64;
