@@ -3,8 +3,7 @@
 //! then recognised, and what that transition assigned is published again.
 
 use crate::engine::{Engine, EngineError, told};
-use crate::transact::CreditFrom;
-use offboard_domain::{Assignment, CaseId, Command, Lane, Refusal, Report, TenantId};
+use offboard_domain::{Assignment, CaseId, Lane, Refusal, Report, TenantId};
 use offboard_queue::rabbit::may_report;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
 use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER, QUEUE_HEADER};
@@ -88,18 +87,11 @@ impl Engine {
         }
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
         let span = span(&report, queue, delivery.message());
-        let result = span
-            .within(self.transact(
-                &tenant,
-                case,
-                Command::RecordReport(Box::new(report)),
-                CreditFrom::Reserve,
-            ))
-            .await;
+        let result = span.within(self.record(&tenant, case, report)).await;
         match &result {
             // Also when the worker that answered died before it could tell of
             // itself, this belongs to the case's story.
-            Ok(done) => span.link(done.case.traceparent.as_deref()),
+            Ok(case) => span.link(case.traceparent.as_deref()),
             Err(_) => span.failed("not_recorded"),
         }
         drop(span);

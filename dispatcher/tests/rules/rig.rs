@@ -567,10 +567,8 @@ impl World {
 
     /// A case as the ledger has it.
     pub(crate) async fn case(&self, tenant: &TenantId, id: CaseId) -> Case {
-        self.engine_with(Limits::none(), self.clock.clone())
-            .case(tenant, id)
-            .await
-            .unwrap()
+        let reader = self.engine_with(Limits::none(), self.clock.clone());
+        Arc::unwrap_or_clone(reader.case(tenant, id).await.unwrap())
     }
 
     /// What the ledger holds of a case, read.

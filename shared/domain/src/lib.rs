@@ -32,7 +32,7 @@ pub use assignment::{Artifact, Assignment, Check, Checked, Find, Mode, Receipt, 
 pub use case::{Case, CaseState};
 pub use catalogue::{Area, Kind, Lane};
 pub use command::{ApprovalOf, Command, Refusal};
-pub use decide::{Decision, decide};
+pub use decide::{Decision, decide, decide_reports};
 pub use departure::Departure;
 pub use event::Event;
 pub use fault::{Fault, FaultClass, Rule};

@@ -9,9 +9,11 @@ pub mod private;
 pub mod retry;
 pub mod secret;
 pub mod telemetry;
+mod threads;
 
 pub use at_hand::AtHand;
 pub use clock::{Clock, ScaledClock, SkewedClock, SystemClock, TokioClock};
 pub use config::{Configuration, SecretRef};
 pub use retry::retry;
 pub use secret::Secret;
+pub use threads::threads;

@@ -160,10 +160,7 @@ fn main() -> Result<(), Failed> {
 }
 
 fn wait_for<T>(measured: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(measured)
+    offboard_runtime::threads()?.block_on(measured)
 }
 
 async fn measure_embedded(
