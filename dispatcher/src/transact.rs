@@ -163,9 +163,10 @@ impl Engine {
             self.forget(id, slot);
             return self.transact_for_owner(tenant, id, command, from).await;
         }
+        let reserved = self.admission.reserve(tenant);
         let credit = match from {
-            CreditFrom::Reserve => self.admission.reserve(tenant),
-            CreditFrom::Admitted(credit) => credit,
+            CreditFrom::Reserve => reserved,
+            CreditFrom::Admitted(credit) => credit.and(reserved),
         };
         let orders = Orders::One(command);
         let worked = self.work_on(tenant, id, &slot, held, &orders, credit).await;
@@ -658,12 +659,12 @@ impl Engine {
         self.timers.rank(case.id, has_urgent_work(case));
         let mut timer = next.timer.map(|w| w.at);
         let weight = self.tenants.weight(tenant);
+        let mut wants: BTreeMap<(Area, Lane), u32> = BTreeMap::new();
         for effect in next.effects {
             match effect {
                 Effect::Assign(task, lane) => {
                     if let Some(task) = case.tasks.get(&task) {
-                        self.admission
-                            .wait((task.kind().spec().area, lane), tenant, weight, case.id);
+                        *wants.entry((task.kind().spec().area, lane)).or_default() += 1;
                     }
                 }
                 Effect::Seal => {
@@ -680,6 +681,9 @@ impl Engine {
                     }
                 }
             }
+        }
+        for (place, n) in wants {
+            self.admission.wait(place, tenant, weight, case.id, n);
         }
         self.timers.set(tenant, case.id, timer);
     }

@@ -265,6 +265,7 @@ async fn a_worker_that_dies_gives_back_and_another_finishes() {
     let (shop, assignment) = shop(Kind::RemoveInboxRules, 0);
     shop.order(&assignment).await;
     let fake = shop.desk.fake.clone();
+    fake.lock().unanswered = 1;
     shop.work_during(until(|| wrote(&fake) == 1)).await;
     // The worker's future is gone: what it held is back.
     assert_eq!(shop.left_in(&lane_of(Area::Mailbox)).await, (1, 0));
@@ -278,6 +279,7 @@ async fn a_once_only_order_is_acknowledged_before_it_is_begun() {
     let (shop, assignment) = shop(Kind::WipeDevice, 0);
     shop.order(&assignment).await;
     let fake = shop.desk.fake.clone();
+    fake.lock().unanswered = 1;
     shop.work_during(until(|| wrote(&fake) == 1)).await;
     // The worker died right after the order went out: nothing returns.
     assert_eq!(shop.left_in(&lane_of(Area::Device)).await, (0, 0));

@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) reading_max: usize,
     /// How long each read takes, in tokio's time.
     pub(crate) slow: Duration,
+    /// How many of the next writes take effect and are never answered.
+    pub(crate) unanswered: u32,
 }
 
 /// A handle on it that is a connector.
@@ -66,6 +68,7 @@ impl Fake {
             reading: 0,
             reading_max: 0,
             slow: Duration::ZERO,
+            unanswered: 0,
         };
         Self {
             clock,
@@ -134,6 +137,15 @@ impl Fake {
             }
             met.map_or(Ok(()), |class| Err(fault(class, what)))
         };
+        let unanswered = {
+            let mut world = self.lock();
+            let left = world.unanswered.checked_sub(1);
+            world.unanswered = left.unwrap_or(0);
+            left.is_some()
+        };
+        if unanswered {
+            std::future::pending::<()>().await;
+        }
         pause().await;
         call.note_receipt(receipt(call, "POST", what));
         answer
