@@ -1,15 +1,17 @@
 //! Which dispatcher owns which shard.
 //!
-//! Each dispatcher says under its own name until when it lives; each works out
-//! from the same list the same distribution, takes what is its own as soon as
-//! it is free, and lets go of what is somebody else's. A shard is owned under
+//! Each dispatcher says under its own name again and again that it lives; each
+//! works out from the same list the same distribution, takes what is its own as
+//! soon as it is free, and lets go of what is somebody else's. Who lives is told
+//! by whether what he says moves, not by what time he says it is: clocks differ,
+//! and two who disagree about a third would each leave a shard to the other. A shard is owned under
 //! a lease that is renewed three times in its length and given up early when
 //! the ledger cannot be reached. None of this is what makes history safe: two
 //! owners at once lose races against each other, and nothing else.
 
 use crate::engine::{Engine, told};
 use offboard_domain::{Digest, TenantId, Timestamp};
-use offboard_ledger::{GateChange, LedgerError, Shard};
+use offboard_ledger::{GateChange, Gates as Listed, LedgerError, Shard};
 use offboard_runtime::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +33,10 @@ const GIVEN_UP_EARLY: Duration = Duration::from_secs(3);
 /// How long the ledger's answer about who owns what is waited for: leases are
 /// given up in time also while it says nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A name that is met for the first time and whose lease ended longer ago than
+/// clocks may differ is nobody's any more.
+const CLOCKS_DIFFER_MS: i64 = 30_000;
 
 /// How often it is looked for cases that the ledger has lost: what is open is
 /// noticed at once, what is not costs nobody anything until it is found.
@@ -55,6 +61,13 @@ pub struct Membership {
     clock: Arc<dyn Clock>,
     me: String,
     owned: BTreeMap<u16, Owned>,
+    heard: BTreeMap<String, Heard>,
+}
+
+/// What another one said last, and when that was new here.
+struct Heard {
+    said: Timestamp,
+    at: tokio::time::Instant,
 }
 
 /// How long a lease that was renewed is relied on.
@@ -85,6 +98,7 @@ impl Membership {
             clock,
             me,
             owned: BTreeMap::new(),
+            heard: BTreeMap::new(),
         }
     }
 
@@ -138,7 +152,7 @@ impl Membership {
     }
 
     /// Says that this one lives, and returns those that do.
-    async fn announce(&self) -> Result<Vec<String>, LedgerError> {
+    async fn announce(&mut self) -> Result<Vec<String>, LedgerError> {
         let now = self.clock.now();
         let mine = GateChange {
             name: self.me.clone(),
@@ -146,22 +160,37 @@ impl Membership {
         };
         let members = TenantId::new(MEMBERS).expect("the name is a handle");
         let listed = answered(self.engine.ledger().gates(&members, vec![mine])).await?;
-        let gone = listed.iter().filter(|(_, until)| now.since(**until) > lease_ms());
-        let forget: Vec<GateChange> = gone
-            .map(|(name, _)| GateChange {
+        self.hear(&listed, now);
+        let silent_for = |name: &String| self.heard.get(name).map(|heard| heard.at.elapsed());
+        let lives = |name: &&String| **name == self.me || silent_for(name).is_some_and(|silent| silent < LEASE);
+        let live = listed.keys().filter(lives).cloned().collect();
+        // Whoever is silent for longer than that may be forgotten: if he lives
+        // after all he says so again.
+        let forget: Vec<GateChange> = listed
+            .keys()
+            .filter(|name| silent_for(name).is_none_or(|silent| silent > 2 * LEASE))
+            .map(|name| GateChange {
                 name: name.clone(),
                 until: None,
             })
-            .collect();
-        let live = listed
-            .iter()
-            .filter(|(_, until)| **until > now)
-            .map(|(name, _)| name.clone())
             .collect();
         if !forget.is_empty() {
             answered(self.engine.ledger().gates(&members, forget)).await?;
         }
         Ok(live)
+    }
+
+    /// Notes who has said something new.
+    fn hear(&mut self, listed: &Listed, now: Timestamp) {
+        self.heard.retain(|name, _| listed.contains_key(name));
+        let at = tokio::time::Instant::now();
+        for (name, said) in listed {
+            let moved = self.heard.get(name).map(|heard| heard.said != *said);
+            let met = moved.is_none() && now.since(*said) < CLOCKS_DIFFER_MS;
+            if met || moved == Some(true) {
+                self.heard.insert(name.clone(), Heard { said: *said, at });
+            }
+        }
     }
 
     async fn own(&self, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
