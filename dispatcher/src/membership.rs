@@ -61,13 +61,35 @@ pub struct Membership {
     clock: Arc<dyn Clock>,
     me: String,
     owned: BTreeMap<u16, Owned>,
-    heard: BTreeMap<String, Heard>,
+    heard: Heard,
 }
 
-/// What another one said last, and when that was new here.
-struct Heard {
-    said: Timestamp,
-    at: tokio::time::Instant,
+/// What each said last, and when that was new here.
+#[derive(Default)]
+struct Heard(BTreeMap<String, (Timestamp, tokio::time::Instant)>);
+
+impl Heard {
+    /// Notes who has said something new.
+    fn hear(&mut self, listed: &Listed, now: Timestamp) {
+        self.0.retain(|name, _| listed.contains_key(name));
+        let at = tokio::time::Instant::now();
+        for (name, said) in listed {
+            let moved = self.0.get(name).map(|(before, _)| before != said);
+            let met = moved.is_none() && now.since(*said) < CLOCKS_DIFFER_MS;
+            if met || moved == Some(true) {
+                self.0.insert(name.clone(), (*said, at));
+            }
+        }
+    }
+
+    /// How long ago it last said something new; none for who never did.
+    fn silent_for(&self, name: &str) -> Option<Duration> {
+        self.0.get(name).map(|(_, at)| at.elapsed())
+    }
+
+    fn lives(&self, name: &str) -> bool {
+        self.silent_for(name).is_some_and(|silent| silent < LEASE)
+    }
 }
 
 /// How long a lease that was renewed is relied on.
@@ -98,7 +120,7 @@ impl Membership {
             clock,
             me,
             owned: BTreeMap::new(),
-            heard: BTreeMap::new(),
+            heard: Heard::default(),
         }
     }
 
@@ -160,15 +182,14 @@ impl Membership {
         };
         let members = TenantId::new(MEMBERS).expect("the name is a handle");
         let listed = answered(self.engine.ledger().gates(&members, vec![mine])).await?;
-        self.hear(&listed, now);
-        let silent_for = |name: &String| self.heard.get(name).map(|heard| heard.at.elapsed());
-        let lives = |name: &&String| **name == self.me || silent_for(name).is_some_and(|silent| silent < LEASE);
+        self.heard.hear(&listed, now);
+        let lives = |name: &&String| **name == self.me || self.heard.lives(name);
         let live = listed.keys().filter(lives).cloned().collect();
         // Whoever is silent for longer than that may be forgotten: if he lives
         // after all he says so again.
         let forget: Vec<GateChange> = listed
             .keys()
-            .filter(|name| silent_for(name).is_none_or(|silent| silent > 2 * LEASE))
+            .filter(|name| self.heard.silent_for(name).is_none_or(|silent| silent > 2 * LEASE))
             .map(|name| GateChange {
                 name: name.clone(),
                 until: None,
@@ -178,19 +199,6 @@ impl Membership {
             answered(self.engine.ledger().gates(&members, forget)).await?;
         }
         Ok(live)
-    }
-
-    /// Notes who has said something new.
-    fn hear(&mut self, listed: &Listed, now: Timestamp) {
-        self.heard.retain(|name, _| listed.contains_key(name));
-        let at = tokio::time::Instant::now();
-        for (name, said) in listed {
-            let moved = self.heard.get(name).map(|heard| heard.said != *said);
-            let met = moved.is_none() && now.since(*said) < CLOCKS_DIFFER_MS;
-            if met || moved == Some(true) {
-                self.heard.insert(name.clone(), Heard { said: *said, at });
-            }
-        }
     }
 
     async fn own(&self, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
@@ -343,6 +351,29 @@ mod tests {
 
     fn names(n: usize) -> Vec<String> {
         (0..n).map(|i| format!("d{i}")).collect()
+    }
+
+    /// Two whose clocks differ by more than a lease agree about a third.
+    #[tokio::test(start_paused = true)]
+    async fn who_lives_is_told_by_whether_what_he_says_moves() {
+        let t0 = Timestamp(1_800_000_000_000);
+        let (mut ahead, mut right) = (Heard::default(), Heard::default());
+        let says = |ms| Listed::from([("behind".to_owned(), t0.plus(ms - 8_000 + lease_ms()))]);
+        for ms in [0, 5_000, 10_000] {
+            ahead.hear(&says(ms), t0.plus(ms + 14_000));
+            right.hear(&says(ms), t0.plus(ms));
+            assert!(ahead.lives("behind") && right.lives("behind"));
+            tokio::time::advance(RENEW_EVERY).await;
+        }
+        tokio::time::advance(LEASE).await;
+        ahead.hear(&says(10_000), t0.plus(44_000));
+        assert!(!ahead.lives("behind"), "he says nothing new");
+        ahead.hear(&says(31_000), t0.plus(45_000));
+        assert!(ahead.lives("behind"));
+        let mut late = Heard::default();
+        late.hear(&says(0), t0.plus(60_000));
+        assert!(!late.lives("behind"), "no clock is so wrong");
+        assert!(!late.lives("nobody"));
     }
 
     #[test]

@@ -388,23 +388,6 @@ async fn clocks_that_are_minutes_apart_stop_nobody() {
     behind.is_idle().await;
 }
 
-/// One's clock is so far ahead that another's lease looks lapsed to him, and to
-/// the third it does not.
-#[tokio::test(start_paused = true)]
-async fn three_whose_clocks_differ_by_more_than_a_lease_leave_no_shard_to_each_other() {
-    let world = shared(&tenants(12));
-    let member = |name, ahead_ms| world.member(name, Arc::new(SkewedClock(world.clock.clone(), ahead_ms)));
-    let members = [
-        member("ahead", 14 * SECOND),
-        member("right", 0),
-        member("behind", -8 * SECOND),
-    ];
-    pass(2 * MINUTE).await;
-    let mut owned: Vec<u16> = members.iter().flat_map(|m| m.owned()).collect();
-    owned.sort_unstable();
-    assert_eq!(owned, (0..SHARDS).collect::<Vec<_>>(), "each has one owner");
-}
-
 /// With two dispatchers that race, by clocks that differ, and requests that
 /// come twice.
 #[tokio::test(start_paused = true)]
