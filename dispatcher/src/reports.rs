@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use offboard_domain::{Assignment, CaseId, Command, Lane, Refusal, Report, TenantId};
+use offboard_domain::{Assignment, CaseId, Command, Heading, Lane, Refusal, Report, TenantId};
 use offboard_queue::rabbit::may_report;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
 use offboard_runtime::health;
@@ -19,6 +19,10 @@ use tokio::sync::watch;
 /// How many reports are worked on at the same time: enough that appends gather
 /// into groups, few enough that memory stays flat.
 const CONCURRENT_REPORTS: u16 = 512;
+
+/// How long a report for a newer version is kept before it goes back, in
+/// milliseconds of engine time.
+const TOO_NEW_KEPT_MS: i64 = 10_000;
 
 /// Pause before subscribing again, in milliseconds of engine time.
 const RESUBSCRIBE_MS: i64 = 1_000;
@@ -73,6 +77,9 @@ impl Engine {
     }
 
     async fn take_one(self: Arc<Self>, queue: QueueName, delivery: Box<dyn Delivery>) {
+        if let Some(heading) = Heading::read(&delivery.message().body).filter(Heading::is_newer) {
+            return self.leave_to_newer(&heading, delivery).await;
+        }
         let report: Report = match serde_json::from_slice(&delivery.message().body) {
             Ok(report) => report,
             Err(error) => {
@@ -130,6 +137,20 @@ impl Engine {
                 settle(delivery.give_back().await);
             }
         }
+    }
+
+    /// A report for a newer version of this program goes back until one owns
+    /// the shard. If that takes too long its attempt runs out, and it is late.
+    async fn leave_to_newer(self: &Arc<Self>, heading: &Heading, delivery: Box<dyn Delivery>) {
+        let now = self.clock.now();
+        let stands_for = heading.not_begun(now, "");
+        if !self.is_an_answer(delivery.as_ref(), &stands_for) {
+            let why = "forged: it does not prove that it answers its assignment";
+            return settle(delivery.bury(why).await);
+        }
+        tracing::warn!(case = %stands_for.case, task = %stands_for.task, "a newer version reported, and this dispatcher could not read all of it; it is left to a newer one");
+        self.clock.sleep_until(now.plus(TOO_NEW_KEPT_MS)).await;
+        settle(delivery.give_back().await);
     }
 
     /// The report was recorded before, and perhaps what it caused was never

@@ -125,6 +125,7 @@ impl Engine {
         if ended {
             self.timers.clear(id);
             trace::over(id);
+            self.ended(tenant, id);
         }
         let case = held.as_ref().map(|h| h.case.clone());
         drop(held);
