@@ -403,6 +403,7 @@ impl Engine {
             .await?;
         if case.is_over() {
             self.timers.clear(id);
+            self.ended(tenant, id);
         } else {
             self.follow(tenant, &case).await;
         }

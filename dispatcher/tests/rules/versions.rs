@@ -86,7 +86,7 @@ async fn a_case_that_a_newer_version_has_written_to_rests_and_no_other_waits_for
         );
         assert_eq!(world.index(&acme, cases[1]).await.unwrap().version, newer.version);
         // Whoever asks is told which it is.
-        let said = dispatcher.engine.case(&acme, cases[1]).await.unwrap_err().to_string();
+        let said = world.engine().case(&acme, cases[1]).await.unwrap_err().to_string();
         assert!(said.contains("upgrade"), "{said}");
     }
 }
