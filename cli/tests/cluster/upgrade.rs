@@ -99,10 +99,11 @@ async fn last_record(stage: &Stage, tenant: &TenantId, case: CaseId) -> Option<R
     ledger.read(tenant, case, 1).await.unwrap().records.pop()
 }
 
-/// The leavers of a client but for the one whose case has this reference.
-fn left_by(client: &Client, reference: &str) -> Vec<String> {
+/// The leavers of a client but for the one whose case this is.
+fn but_for(case: CaseId, client: &Client) -> Vec<String> {
+    let tenant = TenantId::new(&client.handle).unwrap();
     let all = client.leavers.iter().enumerate();
-    all.filter(|(n, _)| format!("{}-{n}", client.handle) != reference)
+    all.filter(|(n, _)| CaseId::derive(&tenant, &format!("{}-{n}", client.handle)) != case)
         .map(|(_, person)| person.clone())
         .collect()
 }
@@ -161,11 +162,8 @@ async fn processes_are_replaced_one_by_one_there_and_back_and_what_is_too_new_re
 
     // Whose case that is keeps all that he has; the others have lost it, once.
     let mut closed = stage.cases();
-    let reference = closed.remove(&resting_id).unwrap()["reference"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let leavers: Vec<Vec<String>> = stage.clients.iter().map(|c| left_by(c, &reference)).collect();
+    closed.remove(&resting_id);
+    let leavers: Vec<Vec<String>> = stage.clients.iter().map(|c| but_for(resting.case, c)).collect();
     let parties: Vec<Party<'_>> = stage
         .clients
         .iter()

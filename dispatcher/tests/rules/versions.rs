@@ -57,16 +57,12 @@ async fn a_case_that_a_newer_version_has_written_to_rests_and_no_other_waits_for
             cases.push(dispatcher.engine.submit(departure).await.unwrap().case());
         }
         let newer = newer_appends(&world, &acme, cases[1]).await;
-        // Another one that somebody else has appended to must not wait behind it.
-        let dispatcher = if taken_over {
+        let _dispatcher = if taken_over {
             dispatcher.die().await;
             world.dispatcher().await
         } else {
             dispatcher
         };
-        let mut dispatcher = dispatcher;
-        let (engine, stopped) = (dispatcher.engine.clone(), dispatcher.stopped());
-        dispatcher.also(async move { engine.notice(stopped).await });
         let _closer = world.closer();
         let _worker = world.worker();
         until("the others are closed", 30 * MINUTE, async || {
