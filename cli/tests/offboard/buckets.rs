@@ -109,5 +109,8 @@ async fn a_departure_runs_to_evidence_that_is_locked_in_a_bucket() {
         file.starts_with(&format!("s3://{EVIDENCE}/proof/")) && file.ends_with(".dsse.json"),
         "{file}"
     );
-    assert!(!folder.path().join("evidence").exists() && !folder.path().join("data/store").exists());
+    for place in ["evidence", "data/store"] {
+        let files = fs::read_dir(folder.path().join(place)).map_or(0, Iterator::count);
+        assert_eq!(files, 0, "{place}");
+    }
 }
