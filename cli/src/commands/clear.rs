@@ -12,7 +12,7 @@ use offboard_dispatcher::control::{Buried, Request, Response};
 use offboard_dispatcher::letters::{Became, Cleared, Clearing, LETTERS_MAX};
 use offboard_domain::Digest;
 use offboard_runtime::Configuration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Who cleared what is a line in the log, also of a command that says little.
@@ -43,7 +43,7 @@ pub(super) async fn run(ctx: &Ctx, order: Order) -> Result<Exit, CliError> {
         keep: order.keep.map(std::path::absolute).transpose()?,
     };
     let config = ctx.config_logging(LOG)?;
-    let mut all: Vec<Cleared> = Vec::new();
+    let mut all: BTreeMap<Digest, Cleared> = BTreeMap::new();
     for round in 0..ROUNDS_MAX {
         let buried = look(ctx, &config).await?;
         let chosen = match &order.letter {
@@ -64,18 +64,21 @@ pub(super) async fn run(ctx: &Ctx, order: Order) -> Result<Exit, CliError> {
         }
         let cleared = clear(ctx, &config, chosen, &how).await?;
         if !ctx.out.is_json() {
-            for one in &cleared {
+            for one in cleared.iter().filter(|one| one.became != Became::Gone) {
                 ctx.out.line(&line(one))?;
             }
         }
-        all.extend(cleared);
+        // Among more than are looked at together, one may have been out of sight.
+        let hidden = cleared.iter().any(|one| one.became == Became::Gone);
+        let came_on = cleared.iter().any(is_done);
+        all.extend(cleared.into_iter().map(|one| (one.letter, one)));
         // What is behind the most that are looked at shows only now.
-        if !goes_on || buried.len() < LETTERS_MAX {
+        if !goes_on || !came_on || (buried.len() < LETTERS_MAX && !hidden) {
             break;
         }
         ctx.out.say(format!(
             "{} dead letters dealt with; looking for more.",
-            all.iter().filter(|one| is_done(one)).count()
+            all.values().filter(|one| is_done(one)).count()
         ));
         if round + 1 == ROUNDS_MAX {
             ctx.out.say("There may be more: repeat the command.");
@@ -85,7 +88,7 @@ pub(super) async fn run(ctx: &Ctx, order: Order) -> Result<Exit, CliError> {
         ctx.out.say("No message was buried.");
     }
     report(ctx, &all)?;
-    Ok(if all.iter().all(is_done) {
+    Ok(if all.values().all(is_done) {
         Exit::Done
     } else {
         Exit::Failed
@@ -130,10 +133,14 @@ fn agreed(ctx: &Ctx, how: &Clearing, chosen: &[Digest], buried: &[Buried]) -> Re
     ask(&format!("{verb} {} dead letters?", chosen.len()))
 }
 
-/// With `--json` all of it at the end; else each was said when it was done.
-fn report(ctx: &Ctx, all: &[Cleared]) -> Result<(), CliError> {
+/// With `--json` all of it at the end; else each was said when it was done, and
+/// what was not found is said now.
+fn report(ctx: &Ctx, all: &BTreeMap<Digest, Cleared>) -> Result<(), CliError> {
     if ctx.out.is_json() {
-        ctx.out.document(&all)?;
+        return ctx.out.document(&all.values().collect::<Vec<_>>());
+    }
+    for one in all.values().filter(|one| one.became == Became::Gone) {
+        ctx.out.line(&line(one))?;
     }
     Ok(())
 }
@@ -144,10 +151,9 @@ fn is_done(one: &Cleared) -> bool {
 
 /// What is still to be dealt with. A letter that stays is there again, and
 /// asked for once; copies of one that is done may have been behind.
-fn behind(all: &[Cleared], buried: &[Buried]) -> Vec<Digest> {
-    let stays: BTreeSet<Digest> = all.iter().filter(|one| !is_done(one)).map(|one| one.letter).collect();
-    let left = distinct(buried).into_iter();
-    left.filter(|letter| !stays.contains(letter)).collect()
+fn behind(all: &BTreeMap<Digest, Cleared>, buried: &[Buried]) -> Vec<Digest> {
+    let stays = |letter: &Digest| all.get(letter).is_some_and(|one| one.became == Became::Kept);
+    distinct(buried).into_iter().filter(|letter| !stays(letter)).collect()
 }
 
 fn distinct(buried: &[Buried]) -> Vec<Digest> {

@@ -9,6 +9,7 @@
 use crate::account::{Party, nothing_lost, nothing_twice};
 use crate::stage::{Client, Size, Stage, now_ms};
 use crate::support::Running;
+use offboard_domain::departure::case_of_reference;
 use offboard_domain::event::VOCABULARY;
 use offboard_domain::record::Body;
 use offboard_domain::{CaseId, CaseKey, Record, TenantId, Timestamp, Wake};
@@ -103,7 +104,7 @@ async fn last_record(stage: &Stage, tenant: &TenantId, case: CaseId) -> Option<R
 fn but_for(case: CaseId, client: &Client) -> Vec<String> {
     let tenant = TenantId::new(&client.handle).unwrap();
     let all = client.leavers.iter().enumerate();
-    all.filter(|(n, _)| CaseId::derive(&tenant, &format!("{}-{n}", client.handle)) != case)
+    all.filter(|(n, _)| case_of_reference(&tenant, &format!("{}-{n}", client.handle)) != case)
         .map(|(_, person)| person.clone())
         .collect()
 }
