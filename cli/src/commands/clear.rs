@@ -72,14 +72,17 @@ pub(super) async fn run(ctx: &Ctx, order: Order) -> Result<Exit, CliError> {
         let hidden = cleared.iter().any(|one| one.became == Became::Gone);
         let came_on = cleared.iter().any(is_done);
         all.extend(cleared.into_iter().map(|one| (one.letter, one)));
-        // What is behind the most that are looked at shows only now.
-        if !goes_on || !came_on || (buried.len() < LETTERS_MAX && !hidden) {
+        // What is behind the most that are looked at shows only now, and so
+        // does what the broker did not hear to the end: it is there again.
+        if !goes_on || !came_on {
             break;
         }
-        ctx.out.say(format!(
-            "{} dead letters dealt with; looking for more.",
-            all.values().filter(|one| is_done(one)).count()
-        ));
+        if hidden || buried.len() >= LETTERS_MAX {
+            ctx.out.say(format!(
+                "{} dead letters dealt with; looking for more.",
+                all.values().filter(|one| is_done(one)).count()
+            ));
+        }
         if round + 1 == ROUNDS_MAX {
             ctx.out.say("There may be more: repeat the command.");
         }
