@@ -203,7 +203,7 @@ fn buckets_that_cannot_be_reached_so_or_cannot_lock_are_refused() {
             "retention policy",
         ),
         (
-            format!("store = \"s3://bucket\"\n[connect.store]\nkey_id = {{ env = \"I\" }}\nkey = \"hunter2\""),
+            "store = \"s3://bucket\"\n[connect.store]\nkey_id = { env = \"I\" }\nkey = \"hunter2\"".to_owned(),
             "literal secret",
         ),
     ] {
