@@ -119,7 +119,9 @@ pub enum Command {
         place: Option<PathBuf>,
     },
     /// Check configuration, keys, servers, credentials and permissions of every tenant, before a departure needs them
-    #[command(after_help = "Examples:\n  offboard doctor\n  offboard doctor --tenant contoso --json")]
+    #[command(
+        after_help = "Examples:\n  offboard doctor\n  offboard doctor --tenant contoso --json\n  rabbitmqctl export_definitions held.json && offboard doctor --broker held.json"
+    )]
     Doctor {
         /// Only this tenant
         #[arg(long)]
@@ -127,6 +129,9 @@ pub enum Command {
         /// Check the files only; ask no outside system
         #[arg(long)]
         offline: bool,
+        /// Compare what the broker holds (bindings, policies, rights too) with what it must hold: the file that `rabbitmqctl export_definitions` wrote, or - for standard input
+        #[arg(long, value_name = "FILE")]
+        broker: Option<PathBuf>,
     },
     /// Show what a departure would do: reads only, accepts nothing
     #[command(
@@ -242,7 +247,7 @@ pub enum Command {
     Clear {
         /// Which
         letter: Option<String>,
-        /// All that are among the dead now; shows them, and asks
+        /// All that are among the dead; shows them, a thousand at a time, and asks
         #[arg(long)]
         all: bool,
         /// Why; stands in the log

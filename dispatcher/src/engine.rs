@@ -14,6 +14,7 @@
 
 use crate::admission::{Admission, Limits};
 use crate::archive::Keeping;
+use crate::losses::Looked;
 use crate::tenants::Tenants;
 use crate::timers::Timers;
 use offboard_domain::{Case, CaseId, CaseKey, Credit, Report, TaskId, TenantId, Timestamp};
@@ -109,6 +110,10 @@ pub struct Engine {
     slots: Mutex<BTreeMap<CaseId, Placed>>,
     shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
     changes: watch::Sender<u64>,
+    /// What was looked at of each shard for what the ledger has lost.
+    pub(crate) looked: Vec<tokio::sync::Mutex<Looked>>,
+    /// The cases that have ended since.
+    pub(crate) ended: Mutex<BTreeSet<(TenantId, CaseId)>>,
 }
 
 /// What stopped the engine from doing what was asked.
@@ -186,6 +191,8 @@ impl Engine {
             slots: Mutex::new(BTreeMap::new()),
             shut: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
+            looked: (0..shards).map(|_| tokio::sync::Mutex::default()).collect(),
+            ended: Mutex::default(),
         })
     }
 
@@ -400,8 +407,15 @@ impl Engine {
             let Some(last) = page.last() else { break };
             after = Some((last.tenant.clone(), last.case));
             for entry in &page {
-                self.take_up(&entry.tenant, entry.case).await?;
-                taken += 1;
+                match self.take_up(&entry.tenant, entry.case).await {
+                    Ok(()) => taken += 1,
+                    // A newer version wrote it, or it is damaged: no reason to
+                    // leave the others alone.
+                    Err(error @ EngineError::History { .. }) => {
+                        tracing::error!(case = %entry.case, %error, "left a case alone");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(taken)

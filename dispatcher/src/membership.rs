@@ -52,7 +52,7 @@ const MEMBERS: &str = "offboard-dispatchers";
 /// Whether a tenant's handle is kept for the installation itself.
 #[must_use]
 pub fn is_reserved(tenant: &TenantId) -> bool {
-    tenant.as_str() == MEMBERS
+    tenant.as_str() == MEMBERS || crate::losses::is_mark(tenant)
 }
 
 /// One dispatcher among others.

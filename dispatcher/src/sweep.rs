@@ -163,13 +163,18 @@ impl Engine {
                 .iter()
                 .map(|d| async move { (d.case, self.refresh(&d.tenant, d.case).await) })
                 .collect();
+            let mut stuck = 0;
             while let Some((case, refreshed)) = refreshing.next().await {
                 if let Err(error) = refreshed {
                     tracing::warn!(%case, %error, "failed to take up what somebody else appended");
-                    return Err(error);
+                    // What cannot be read stays as it is, and nothing else waits for it.
+                    if !matches!(error, EngineError::History { .. }) {
+                        return Err(error);
+                    }
+                    stuck += 1;
                 }
             }
-            if !full {
+            if !full || stuck > 0 {
                 return Ok(());
             }
         }

@@ -279,6 +279,7 @@ impl Engine {
             None => {
                 self.timers.clear(id);
                 trace::over(id);
+                self.ended(tenant, id);
             }
         }
         drop(held);
@@ -570,6 +571,7 @@ impl Engine {
             .await?;
         if case.is_over() {
             self.timers.clear(id);
+            self.ended(tenant, id);
         } else {
             self.follow(tenant, &case).await;
         }

@@ -12,7 +12,8 @@ use crate::{Context, procedure};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{Either, join_all, select};
-use offboard_domain::{Area, Assignment, Fault, FaultClass, Lane, Report, Said, TenantId};
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
+use offboard_domain::{Area, Assignment, Fault, FaultClass, Heading, Lane, Report, Said, TenantId, Timestamp};
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
 use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
 use offboard_runtime::telemetry::trace::Envelope;
@@ -187,6 +188,33 @@ struct Ordered {
     answer: AnswerKey,
 }
 
+/// An order that is not carried out.
+enum Unread {
+    /// It can never be dealt with, and why.
+    Never(String),
+    /// It is the dispatcher's, and for a newer version of this program.
+    Newer(Box<Heading>, AnswerKey),
+}
+
+impl From<String> for Unread {
+    fn from(why: String) -> Self {
+        Self::Never(why)
+    }
+}
+
+impl From<&str> for Unread {
+    fn from(why: &str) -> Self {
+        Self::Never(why.to_owned())
+    }
+}
+
+/// Why an order of a newer version is not begun.
+const TOO_NEW: &str = "a newer version ordered it, and this worker could not read all of it";
+
+/// How long an order for a newer version is kept before it is given up, so that
+/// it does not go round and round while no newer worker is there.
+const TOO_NEW_KEPT: Duration = Duration::from_secs(10);
+
 impl Served {
     async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
         let name = self.name();
@@ -263,7 +291,10 @@ impl Served {
     async fn deal_with(self: Arc<Self>, delivery: Box<dyn Delivery>) {
         let Ordered { assignment, answer } = match self.read(delivery.message()) {
             Ok(ordered) => ordered,
-            Err(reason) => {
+            Err(Unread::Newer(heading, answer)) => {
+                return self.leave_to_newer(&heading, &answer, delivery).await;
+            }
+            Err(Unread::Never(reason)) => {
                 tracing::warn!(area = self.area.word(), reason, "burying what cannot be dealt with");
                 noted("bury", delivery.bury(&reason).await);
                 return;
@@ -287,9 +318,27 @@ impl Served {
         let report = span.within(self.attempt(&assignment, redelivered)).await;
         span.note("offboard.outcome", outcome(&report.said));
         span.end();
-        if span.within(self.answer(&assignment, &answer, &report)).await
+        let (of, until) = (work(&assignment), assignment.over_at());
+        if span.within(self.answer(&of, until, &answer, &report)).await
             && let Some(delivery) = held
         {
+            noted("acknowledge", delivery.ack().await);
+        }
+    }
+
+    /// Answers that an order was not begun; it comes again, and in the end to a
+    /// newer worker. Returned to the queue it would count as delivered before.
+    async fn leave_to_newer(&self, heading: &Heading, answer: &AnswerKey, delivery: Box<dyn Delivery>) {
+        tokio::time::sleep(TOO_NEW_KEPT).await;
+        let now = self.worker.context.clock.now();
+        let report = heading.not_begun(now, TOO_NEW);
+        tracing::warn!(case = %report.case, task = %report.task, "{TOO_NEW}; it is left to a newer one");
+        let work = Work {
+            task: Some(report.task),
+            attempt: Some(report.attempt),
+            ..Work::case(&report.tenant, report.case)
+        };
+        if self.answer(&work, now.plus(CLOCK_MARGIN_MS), answer, &report).await {
             noted("acknowledge", delivery.ack().await);
         }
     }
@@ -340,7 +389,7 @@ impl Served {
 
     /// Publishes the report; false when the broker would not take it while the
     /// assignment was valid (the ledger then notices the missing answer).
-    async fn answer(&self, assignment: &Assignment, answer: &AnswerKey, report: &Report) -> bool {
+    async fn answer(&self, work: &Work<'_>, until: Timestamp, answer: &AnswerKey, report: &Report) -> bool {
         let Ok(body) = serde_json::to_vec(report) else {
             return false;
         };
@@ -349,19 +398,19 @@ impl Served {
             (QUEUE_HEADER.to_owned(), self.name().to_string()),
         ]);
         let message = Message {
-            id: format!("{}.{}.{}", assignment.case, assignment.task, assignment.attempt),
+            id: format!("{}.{}.{}", report.case, report.task, report.attempt),
             headers,
             body: Bytes::from(body),
             expires_at: None,
         };
-        let queue = report_queue(&assignment.tenant, self.worker.config.report_shards);
+        let queue = report_queue(&report.tenant, self.worker.config.report_shards);
         let envelope = Envelope {
             queue: &queue.to_string(),
             id: &message.id,
         };
         let mut pause = AGAIN_AFTER;
         loop {
-            let span = trace::answer(envelope, &work(assignment));
+            let span = trace::answer(envelope, work);
             let mut message = message.clone();
             span.inject(&mut message.headers);
             let published = self.publisher.publish(queue.clone(), message).await;
@@ -374,8 +423,8 @@ impl Served {
                 None => return false,
                 Some(Ok(())) => return true,
                 Some(Err(error)) => {
-                    if self.worker.context.clock.now() > assignment.over_at() {
-                        tracing::warn!(task = %assignment.task, error = %error, "a report could not be published in time");
+                    if self.worker.context.clock.now() > until {
+                        tracing::warn!(task = %report.task, error = %error, "a report could not be published in time");
                         return false;
                     }
                     tokio::time::sleep(pause).await;
@@ -387,20 +436,24 @@ impl Served {
 
     /// The assignment in a message, or why it can never be dealt with. The
     /// reason repeats nothing from the message: it is kept in the open.
-    fn read(&self, message: &Message) -> Result<Ordered, String> {
+    fn read(&self, message: &Message) -> Result<Ordered, Unread> {
         if message.body.len() > ASSIGNMENT_MAX_BYTES {
             return Err(format!(
                 "the assignment has {} bytes, more than {ASSIGNMENT_MAX_BYTES}",
                 message.body.len()
-            ));
+            )
+            .into());
         }
         let header = |name: &str| message.headers.get(name).map_or("", String::as_str);
         let (proof, answer_key) = (header(PROOF_HEADER), header(ANSWER_HEADER));
         let key = self.key.as_ref().ok_or("this worker has no key of the queue")?;
         if !key.holds(proof, &message.id, answer_key, &message.body) {
-            return Err("forged: it is not authenticated by the dispatcher for this queue".to_owned());
+            return Err("forged: it is not authenticated by the dispatcher for this queue".into());
         }
         let answer = AnswerKey::from_header(answer_key).ok_or("it carries no key for its answer")?;
+        if let Some(heading) = Heading::read(&message.body).filter(Heading::is_newer) {
+            return Err(Unread::Newer(Box::new(heading), answer));
+        }
         let assignment: Assignment = serde_json::from_slice(&message.body).map_err(|e| {
             let what = if e.is_data() {
                 "is not an assignment of this version"
@@ -411,13 +464,10 @@ impl Served {
         })?;
         let area = assignment.kind.spec().area;
         if area != self.area {
-            return Err(format!(
-                "{} belongs to {area}, and came through {}",
-                assignment.kind, self.area
-            ));
+            return Err(format!("{} belongs to {area}, and came through {}", assignment.kind, self.area).into());
         }
         if procedure::of(assignment.kind).is_none() && !assignment.kind.is_closing_round() {
-            return Err(format!("{} is not for a worker", assignment.kind));
+            return Err(format!("{} is not for a worker", assignment.kind).into());
         }
         Ok(Ordered { assignment, answer })
     }

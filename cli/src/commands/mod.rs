@@ -66,7 +66,11 @@ pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
 async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Init { place } => init::run(ctx, place),
-        Command::Doctor { tenant, offline } => doctor::run(ctx, tenant, offline).await,
+        Command::Doctor {
+            tenant,
+            offline,
+            broker,
+        } => doctor::run(ctx, tenant, offline, broker).await,
         Command::Plan(args) => plan::run(ctx, args).await,
         Command::Run { files, tenant, wait } => run::run(ctx, &files, tenant.as_ref(), wait).await,
         Command::Submit { files, tenant } => submit::run(ctx, &files, tenant.as_ref()).await,

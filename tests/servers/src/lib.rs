@@ -8,6 +8,7 @@
 mod certificates;
 mod disk;
 mod http;
+mod moto;
 mod process;
 mod proxy;
 mod rabbit;
@@ -15,6 +16,7 @@ pub mod redis;
 
 pub use certificates::{Certificate, Certificates};
 pub use disk::Disk;
+pub use moto::Moto;
 pub use process::{Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};

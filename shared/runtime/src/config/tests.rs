@@ -58,7 +58,14 @@ fn the_example_names_every_key_of_the_engine_with_its_default() {
         .known
         .difference(&shown)
         // The other form of a reference: in the text above it.
-        .filter(|k| *k != "telemetry.headers.authorization.file" && !k.ends_with("password.file"))
+        .filter(|k| *k != "telemetry.headers.authorization.file")
+        .filter(|k| {
+            !["password.file", "key_id.file", "key.file", "session_token.file"]
+                .iter()
+                .any(|e| k.ends_with(e))
+        })
+        // Refused where evidence is a folder: in the text above as well.
+        .filter(|k| !["connect.evidence.lock", "connect.evidence.keep"].contains(&k.as_str()))
         .cloned()
         .collect();
     assert_eq!(absent, Vec::<String>::new(), "keys that the example does not show");
@@ -100,6 +107,107 @@ fn servers_that_do_not_fit_together_and_passwords_in_urls_are_refused() {
         ("queue = \"amqp://\"\nledger = \"redis://h\"", "a queue's URL"),
     ] {
         let (_, problems) = engine(text);
+        assert!(problems.iter().any(|p| p.contains(expected)), "{text}: {problems:?}");
+        assert!(!problems.iter().any(|p| p.contains("hunter2")), "{problems:?}");
+    }
+}
+
+#[test]
+fn buckets_are_named_without_their_keys() {
+    let (engine, problems) = engine(
+        "store = \"gs://snapshots\"\nevidence = \"s3://proof/of/msp/\"\n\
+         [connect.store]\nkey = { file = \"google.json\" }\n\
+         [connect.evidence]\nendpoint = \"https://ceph.example/\"\npath_style = false\nregion = \"eu\"\n\
+         key_id = { env = \"ID\" }\nkey = { env = \"KEY\" }\nca = \"ca.pem\"\nlock = \"governance\"\nkeep = \"10d\"\n",
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let StoreUrl::Bucket(store) = &engine.store else {
+        panic!("{:?}", engine.store)
+    };
+    assert_eq!((store.cloud, store.lock), (Cloud::Google, None));
+    assert_eq!(store.access.key, Some(SecretRef::File("/w/google.json".into())));
+    let StoreUrl::Bucket(evidence) = &engine.evidence else {
+        panic!("{:?}", engine.evidence)
+    };
+    assert_eq!(evidence.to_string(), "s3://proof/of/msp");
+    let lock = Lock {
+        mode: LockMode::Governance,
+        keep_ms: 864_000_000,
+    };
+    assert_eq!(evidence.lock, Some(lock));
+    let access = BucketAccess {
+        endpoint: Some("https://ceph.example".into()),
+        region: Some("eu".into()),
+        path_style: Some(false),
+        key_id: Some(SecretRef::Env("ID".into())),
+        key: Some(SecretRef::Env("KEY".into())),
+        ca: Some("/w/ca.pem".into()),
+        ..BucketAccess::default()
+    };
+    assert_eq!(evidence.access, access);
+    for folder in ["evidence = \"kept/here\"", "evidence = \"file:kept/here\""] {
+        let (engine, problems) = self::engine(folder);
+        assert_eq!(
+            (problems.len(), engine.evidence.to_string().as_str()),
+            (0, "/w/kept/here")
+        );
+    }
+}
+
+#[test]
+fn buckets_that_cannot_be_reached_so_or_cannot_lock_are_refused() {
+    let key = "key_id = { env = \"I\" }\nkey = { env = \"K\" }\n";
+    for (text, expected) in [
+        ("store = \"s4://bucket\"".to_owned(), "a store's URL"),
+        ("store = \"data/store\"".to_owned(), "a store's URL"),
+        ("store = \"s3://a\"".to_owned(), "a store's URL"),
+        ("store = \"s3://Bucket\"".to_owned(), "a store's URL"),
+        ("store = \"s3://bucket/../other\"".to_owned(), "a store's URL"),
+        (
+            "store = \"s3://key:hunter2@bucket\"".to_owned(),
+            "a URL with a user in it",
+        ),
+        ("evidence = \"https://bucket.s3.example\"".to_owned(), "a store's URL"),
+        (
+            "store = \"s3://bucket\"\n[connect.store]\nkey = { env = \"K\" }".to_owned(),
+            "'key_id' and 'key' go together",
+        ),
+        ("store = \"azure://bucket\"".to_owned(), "missing 'account'"),
+        (
+            "store = \"s3://bucket\"\n[connect.store]\nendpoint = \"http://s3.example\"".to_owned(),
+            "https://",
+        ),
+        (
+            "store = \"s3://bucket\"\n[connect.store]\nlock = \"compliance\"".to_owned(),
+            "unknown key",
+        ),
+        (
+            format!("evidence = \"s3://bucket\"\n[connect.evidence]\n{key}lock = \"compliance\""),
+            "go together",
+        ),
+        (
+            format!("evidence = \"s3://bucket\"\n[connect.evidence]\n{key}lock = \"compliance\"\nkeep = \"1h\""),
+            "at least a day",
+        ),
+        (
+            "evidence = \"kept\"\n[connect.evidence]\nlock = \"compliance\"\nkeep = \"9d\"".to_owned(),
+            "cannot be locked",
+        ),
+        (
+            "evidence = \"gs://bucket\"\n[connect.evidence]\nlock = \"compliance\"\nkeep = \"9d\"".to_owned(),
+            "retention policy",
+        ),
+        (
+            "evidence = \"azure://bucket\"\n[connect.evidence]\naccount = \"a\"\nlock = \"compliance\"\nkeep = \"9d\""
+                .to_owned(),
+            "retention policy",
+        ),
+        (
+            "store = \"s3://bucket\"\n[connect.store]\nkey_id = { env = \"I\" }\nkey = \"hunter2\"".to_owned(),
+            "literal secret",
+        ),
+    ] {
+        let (_, problems) = engine(&text);
         assert!(problems.iter().any(|p| p.contains(expected)), "{text}: {problems:?}");
         assert!(!problems.iter().any(|p| p.contains("hunter2")), "{problems:?}");
     }
