@@ -35,8 +35,10 @@ async fn after_apply_it_is_satisfied_and_twice_is_once() {
             assert!(matches!(end, End::Settled(_)), "{kind}: {end:?}");
         }
         let spec = kind.spec();
+        // What an archive writes, it writes into our own store.
+        let outside = spec.writes && kind != Kind::ArchiveMailbox;
         assert_eq!(
-            spec.writes,
+            outside,
             !desk.writes().is_empty(),
             "{kind} wrote {:?}",
             desk.writes()

@@ -126,13 +126,14 @@ fn the_example_names_every_key_of_a_tenant_with_its_default() {
     let (mut switched, plain) = (switched.unwrap(), plain.unwrap());
     // What the example says has no default.
     assert_eq!(switched.policy.hold_days.take(), Some(365));
+    assert_eq!(switched.policy.archive_years.take(), Some(10));
     assert!(switched.policy.automatic_reply.take().is_some());
     assert_eq!(switched.policy.licence_price_cents["SPE_E3"], 3690);
     switched.policy.licence_price_cents.clear();
     assert_eq!(switched.intake.columns.len(), Field::ALL.len());
     switched.intake.columns.clear();
     for system in switched.systems.values_mut() {
-        let SystemKind::Graph(graph) = &mut system.kind;
+        let SystemKind::Graph(graph) = &mut system.kind else { continue };
         assert!(system.site.take().is_some() && graph.sharepoint_url.take().is_some());
     }
     assert_eq!(switched, plain);
@@ -172,7 +173,9 @@ fn a_tenant_as_somebody_would_write_it() {
     assert_eq!((t.weight, t.working_hours.to.hour()), (3, 18));
     assert!(t.working_hours.works_on(jiff::civil::Weekday::Saturday));
     assert!(!t.working_hours.works_on(jiff::civil::Weekday::Friday));
-    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
+    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind else {
+        panic!("it is a graph system");
+    };
     assert_eq!(
         graph.credential,
         GraphCredential::Secret(SecretRef::File("/w/secrets/m365".into()))
@@ -553,7 +556,9 @@ fn a_certificate_stands_in_place_of_a_secret() {
     let (t, problems) = with("certificate = \"c.pem\"\ncertificate_key = { env = \"KEY\" }");
     assert_eq!(problems, Vec::<String>::new());
     let t = t.unwrap();
-    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
+    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind else {
+        panic!("it is a graph system");
+    };
     assert_eq!(
         graph.credential,
         GraphCredential::Certificate {
