@@ -50,7 +50,7 @@ impl Systems {
         let mut systems = Self::default();
         for tenant in config.tenants.values() {
             for (name, system) in &tenant.systems {
-                let failed = |e: &dyn std::error::Error| {
+                let failed = |e: &(dyn std::error::Error + 'static)| {
                     CliError::usage(format!("failed to open system '{name}' of tenant '{}'", tenant.id))
                         .caused_by(Some(e))
                 };

@@ -38,6 +38,8 @@ def main(port, ca, user, password, unpacked):
     box.login(user, password)
     on_server = collections.Counter()
     for line in box.list()[1]:
+        if b"\\Noselect" in (line[0] if isinstance(line, tuple) else line):
+            continue
         if isinstance(line, tuple):
             name = line[1].decode()
         else:
@@ -45,7 +47,8 @@ def main(port, ca, user, password, unpacked):
             if name.startswith('"'):
                 name = re.sub(r"\\(.)", r"\1", name[1:-1])
         quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        box.select(quoted, readonly=True)
+        if not name or box.select(quoted, readonly=True)[0] != "OK":
+            sys.exit(f"the folder {name!r} of {line!r} could not be opened")
         uids = box.uid("search", None, "ALL")[1][0].split()
         for first in range(0, len(uids), 100):
             batch = b",".join(uids[first : first + 100]).decode()

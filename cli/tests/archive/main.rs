@@ -44,7 +44,7 @@ fn five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once() {
     stage.python("unpack.py", &[stage.store().as_os_str(), manifest.as_ref(), unpacked.as_os_str()]);
     stage.compare("alice@contoso.example", &unpacked);
 
-    look_into(&stage, &manifest, &sent);
+    let inbox = look_into(&stage, &manifest, &sent);
 
     let restore = |more: &[&str]| -> Value {
         let mut args = vec![
@@ -53,7 +53,7 @@ fn five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once() {
         args.extend(more);
         serde_json::from_slice(&stage.offboard(&args)).unwrap()
     };
-    let some = restore(&["--folder", "INBOX", "--message", "1", "--message", "2"]);
+    let some = restore(&["--folder", "INBOX", "--message", &inbox[0], "--message", &inbox[1]]);
     assert_eq!((&some["restored"], &some["there_already"]), (&2.into(), &0.into()));
     let all = restore(&[]);
     assert_eq!(all["restored"], sent.messages - 2);
@@ -62,8 +62,8 @@ fn five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once() {
     stage.compare("berta@contoso.example", &unpacked);
 }
 
-/// The commands that look into an archive.
-fn look_into(stage: &Stage, manifest: &str, sent: &fill::Sent) {
+/// The commands that look into an archive; answers the numbers of the inbox's messages.
+fn look_into(stage: &Stage, manifest: &str, sent: &fill::Sent) -> Vec<String> {
     let objects = |bytes: Vec<u8>| -> Vec<Value> {
         let text = String::from_utf8(bytes).unwrap();
         text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
@@ -84,6 +84,7 @@ fn look_into(stage: &Stage, manifest: &str, sent: &fill::Sent) {
     for wrong in [vec!["archive", "show", manifest, "999999"], vec!["archive", "show", &"0".repeat(64)]] {
         assert_eq!(stage.fails(&wrong), 1, "{wrong:?}");
     }
+    listed.iter().map(|l| l["number"].to_string()).collect()
 }
 
 /// One attempt after another, from checkpoint to checkpoint, until somebody ends this.

@@ -111,7 +111,7 @@ impl Dovecot {
              ssl = yes\n\
              ssl_cert = <{cert}\n\
              ssl_key = <{key}\n\
-             passdb {{\n  driver = passwd-file\n  master = yes\n  args = {root}/masters\n}}\n\
+             passdb {{\n  driver = passwd-file\n  master = yes\n  pass = yes\n  args = {root}/masters\n}}\n\
              passdb {{\n  driver = passwd-file\n  args = {root}/users\n}}\n\
              userdb {{\n  driver = static\n  args = {owner} home={root}/mail/%u\n}}\n\
              namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\

@@ -88,10 +88,9 @@ impl Procedure for ArchiveMailbox {
         let mut writer = Writer::resume(&job.context.store, part).await.map_err(|e| broken(job, &e))?;
         let now = job.call.now();
         writer.begin_pass(now, |taken| !differ.contains(&name(taken)));
-        let before = writer.totals();
         let mut slice = Slice::of(job, &mut writer);
         let stopped = slice.pass(folders).await;
-        let taken_some = slice.took > 0;
+        let (taken_some, moved) = (slice.took > 0, slice.took + slice.pages > 0);
         let receipts = slice.call.take_receipts();
         receipts.into_iter().for_each(|r| job.call.note_read_receipt(r));
         let (part, manifest) = match &stopped {
@@ -103,7 +102,7 @@ impl Procedure for ArchiveMailbox {
             Err(fault) if !taken_some => return Err(fault.clone()),
             Err(_) => (writer.close_part().await.map_err(|e| broken(job, &e))?, None),
         };
-        if stopped == Ok(false) && !taken_some && before == writer.totals() {
+        if stopped == Ok(false) && !moved {
             return Err(job.fault(
                 FaultClass::Transient,
                 "one slice's time was not enough for a single message; look at the connection to the server",
@@ -274,7 +273,9 @@ struct Slice<'s, 'j> {
     whole: Duration,
     job: &'s Job<'j>,
     writer: &'s mut Writer,
+    /// Messages that it took, and pages that it is through with.
     took: u64,
+    pages: u64,
 }
 
 impl<'s, 'j> Slice<'s, 'j> {
@@ -289,12 +290,13 @@ impl<'s, 'j> Slice<'s, 'j> {
             job,
             writer,
             took: 0,
+            pages: 0,
         }
     }
 
     /// Whether there is time for another batch.
     fn go_on(&self) -> bool {
-        const KEPT_SHARE: u32 = 4;
+        const KEPT_SHARE: u32 = 8;
         self.call.remaining() > self.whole / KEPT_SHARE
     }
 
@@ -351,6 +353,7 @@ impl<'s, 'j> Slice<'s, 'j> {
                 fetched?;
                 batch.iter().for_each(|m| known.add(&m.id));
             }
+            self.pages += 1;
             cursor.listed += page.messages.len() as u64;
             for message in &page.messages {
                 cursor.next = cursor.next.max(message.place + 1);

@@ -83,8 +83,8 @@ pub(super) async fn run(ctx: &Ctx, named: &str, order: Order) -> Result<Exit, Cl
         Ok(())
     })
     .await;
-    mailbox.close().await;
     done?;
+    mailbox.close().await;
     if ctx.out.is_json() {
         ctx.out.document(&json!({"restored": restored, "there_already": there}))?;
     } else {
@@ -149,25 +149,27 @@ async fn append(
 ) -> Result<(), CliError> {
     use tokio::io::AsyncReadExt as _;
     let tag = mailbox.begin(call, name, &message.flags, message.received_ms, message.bytes).await?;
-    let (mut write, mut read) = tokio::io::simplex(BETWEEN_BYTES);
-    let reading = async {
+    let (mut read, mut write) = tokio::io::simplex(BETWEEN_BYTES);
+    let reading = async move {
         let read = archive.read(segment, message, &mut write).await;
         let _ = write.shutdown().await;
         read.map_err(|e| CliError::of(&e))
     };
-    let sending = async {
+    let to = &mut *mailbox;
+    // It owns its end, so that the other one does not wait for who has given up.
+    let sending = async move {
         let mut buffer = vec![0; BETWEEN_BYTES];
         loop {
             match read.read(&mut buffer).await {
                 Ok(0) => return Ok::<(), CliError>(()),
-                Ok(some) => mailbox.bytes(&buffer[..some]).await?,
+                Ok(some) => to.bytes(&buffer[..some]).await?,
                 Err(e) => return Err(CliError::failed("failed to hand a message on").caused_by(Some(&e))),
             }
         }
     };
     let (reading, sending) = tokio::join!(reading, sending);
+    sending?;
     // A message that is not what its line says is never ended, so that the server does not take it.
     reading?;
-    sending?;
     Ok(mailbox.end(&tag).await?)
 }

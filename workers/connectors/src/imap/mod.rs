@@ -172,6 +172,7 @@ impl ImapConnector {
                     _ => transient(&format!("the mail server refused to {what}; it is tried again")),
                 }
             },
+            Trouble::LateId => transient("a message came before its id; it is asked for alone"),
             Trouble::Renewed => transient("the folder's ids began anew (UIDVALIDITY); it is read from its beginning"),
             Trouble::Token(fault) | Trouble::Sink(fault) => *fault,
             Trouble::Lacks(what) => self.fault_of(

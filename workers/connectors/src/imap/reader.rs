@@ -58,10 +58,40 @@ impl MailReader for ImapConnector {
         const ATTEMPTED: &str = "UID FETCH of messages";
         let login = self.login(owner, ATTEMPTED)?;
         let mut session = self.session(call, login).await.or_fault(self, ATTEMPTED)?;
-        bodies(&mut session, folder, which, into).await.or_fault(self, ATTEMPTED)?;
+        match bodies(&mut session, folder, which, into).await {
+            // What is under way on that connection is of no use; one message alone needs no id.
+            Err(Trouble::LateId) => {
+                session = self.session(call, login).await.or_fault(self, ATTEMPTED)?;
+                for (index, one) in which.iter().enumerate() {
+                    let mut alone = Alone { index, into };
+                    let one = std::slice::from_ref(one);
+                    bodies(&mut session, folder, one, &mut alone).await.or_fault(self, ATTEMPTED)?;
+                }
+            }
+            done => done.or_fault(self, ATTEMPTED)?,
+        }
         self.give_back(session);
         Self::answered(call, ATTEMPTED);
         Ok(())
+    }
+}
+
+/// One of several messages, fetched alone.
+struct Alone<'a> {
+    index: usize,
+    into: &'a mut dyn MailSink,
+}
+
+#[async_trait]
+impl MailSink for Alone<'_> {
+    async fn begin(&mut self, _: usize) -> Answer<()> {
+        self.into.begin(self.index).await
+    }
+    async fn bytes(&mut self, bytes: &[u8]) -> Answer<()> {
+        self.into.bytes(bytes).await
+    }
+    async fn end(&mut self) -> Answer<()> {
+        self.into.end().await
     }
 }
 
@@ -356,7 +386,7 @@ fn index(before: &[u8], which: &[MailMessage]) -> Done<usize> {
         let digits: String = text[at + 4..].chars().take_while(char::is_ascii_digit).collect();
         digits.parse::<u64>().ok()
     });
-    let uid = uid.ok_or(Trouble::Lost(Lost::Unread("a message came before its id")))?;
+    let uid = uid.ok_or(Trouble::LateId)?;
     let found = which.iter().position(|m| m.place == uid);
     found.ok_or(Trouble::Lost(Lost::Unread("a message came that was not asked for")))
 }

@@ -34,6 +34,8 @@ pub(crate) enum Trouble {
     Refused(&'static str, String),
     /// The folder's ids have begun anew.
     Renewed,
+    /// A message came before its id, and it is not known which it is.
+    LateId,
     /// The token could not be had.
     Token(Box<offboard_domain::Fault>),
     /// The server cannot do what is needed.
