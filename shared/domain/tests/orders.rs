@@ -46,6 +46,7 @@ fn case_with(kinds: &[Kind]) -> Case {
             ..Policy::default().approvals
         },
         legal_hold: true,
+        archive_mailbox: true,
         automatic_reply: None,
         skip: [Kind::ConfirmHandover, Kind::Validate].into(),
         ..Policy::default()
