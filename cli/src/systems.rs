@@ -194,7 +194,11 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
         let bases: Vec<&str> = match &s.kind {
             SystemKind::Graph(graph) => {
                 let bases = [&graph.login_url, &graph.graph_url, &graph.exchange_url];
-                bases.into_iter().chain(&graph.sharepoint_url).map(String::as_str).collect()
+                bases
+                    .into_iter()
+                    .chain(&graph.sharepoint_url)
+                    .map(String::as_str)
+                    .collect()
             }
             SystemKind::Imap(imap) => vec![&imap.host],
         };

@@ -6,8 +6,8 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder, MailReader, Mailboxes,
-    ManagedDevice, Site,
+    Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder, MailReader,
+    Mailboxes, ManagedDevice, Site,
 };
 use offboard_domain::{
     Artifact, Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Observation, Subject,

@@ -70,10 +70,13 @@ pub(super) async fn run(ctx: &Ctx, what: ArchiveWhat) -> Result<Exit, CliError> 
 
 /// The archives that a case has, as its tasks' last observations name them.
 fn of_case(view: &CaseView) -> impl Iterator<Item = (&str, Digest)> {
-    view.tasks.iter().filter(|t| t.kind == Kind::ArchiveMailbox).filter_map(|t| {
-        let digest = t.seen.as_ref()?.facts.text("manifest_sha256")?.parse().ok()?;
-        Some((t.system.as_str(), digest))
-    })
+    view.tasks
+        .iter()
+        .filter(|t| t.kind == Kind::ArchiveMailbox)
+        .filter_map(|t| {
+            let digest = t.seen.as_ref()?.facts.text("manifest_sha256")?.parse().ok()?;
+            Some((t.system.as_str(), digest))
+        })
 }
 
 fn store(config: &Configuration) -> Result<Store, CliError> {
@@ -93,10 +96,18 @@ async fn open(ctx: &Ctx, config: &Configuration, named: &str) -> Result<Archive,
     let found: Vec<(&str, Digest)> = of_case(&view).collect();
     match found.as_slice() {
         [(_, digest)] => Ok(Archive::open(&store(config)?, *digest).await?),
-        [] => Err(CliError::usage(format!("case {} has no archive yet", view.case)).next(format!("offboard why {}", view.case))),
+        [] => Err(CliError::usage(format!("case {} has no archive yet", view.case))
+            .next(format!("offboard why {}", view.case))),
         several => {
-            let lines: Vec<String> = several.iter().map(|(system, digest)| format!("{system}: {digest}")).collect();
-            Err(CliError::usage(format!("case {} has more than one archive; name one by its manifest", view.case)).causes(lines))
+            let lines: Vec<String> = several
+                .iter()
+                .map(|(system, digest)| format!("{system}: {digest}"))
+                .collect();
+            Err(CliError::usage(format!(
+                "case {} has more than one archive; name one by its manifest",
+                view.case
+            ))
+            .causes(lines))
         }
     }
 }
@@ -107,9 +118,17 @@ async fn list(ctx: &Ctx) -> Result<Exit, CliError> {
     let mut session = ctx.session(&config).await?;
     let mut found: Vec<(CaseView, String, Digest)> = Vec::new();
     for summary in session.cases(None, false).await? {
-        let view = session.case(Request::Show { case: summary.case.to_string() }).await?;
+        let view = session
+            .case(Request::Show {
+                case: summary.case.to_string(),
+            })
+            .await?;
         let of_this: Vec<_> = of_case(&view).map(|(s, d)| (s.to_owned(), d)).collect();
-        found.extend(of_this.into_iter().map(|(system, digest)| (view.clone(), system, digest)));
+        found.extend(
+            of_this
+                .into_iter()
+                .map(|(system, digest)| (view.clone(), system, digest)),
+        );
     }
     session.close().await?;
     let mut rows = Vec::new();
@@ -121,7 +140,9 @@ async fn list(ctx: &Ctx) -> Result<Exit, CliError> {
             "folders": manifest.folders.len(), "messages": manifest.messages, "bytes": manifest.bytes,
         }));
         if !ctx.out.is_json() {
-            let keep = manifest.keep_until_ms.map_or_else(|| "until somebody decides".to_owned(), |t| format!("until {}", when(t)));
+            let keep = manifest
+                .keep_until_ms
+                .map_or_else(|| "until somebody decides".to_owned(), |t| format!("until {}", when(t)));
             ctx.out.line(&format!(
                 "{} {} of {}, {system}: {} messages, {}, kept {keep}\n  {}",
                 style(view.case).bold(),
@@ -136,7 +157,8 @@ async fn list(ctx: &Ctx) -> Result<Exit, CliError> {
     if ctx.out.is_json() {
         ctx.out.document(&rows)?;
     } else if rows.is_empty() {
-        ctx.out.say("No mailbox is kept; archive_mailbox = true in a tenant's [policy] asks for it.");
+        ctx.out
+            .say("No mailbox is kept; archive_mailbox = true in a tenant's [policy] asks for it.");
     }
     Ok(Exit::Done)
 }
@@ -168,7 +190,12 @@ async fn folders(ctx: &Ctx, named: &str, wanted: Option<&str>) -> Result<Exit, C
         return Ok(Exit::Done);
     }
     for taken in folders {
-        ctx.out.line(&format!("{:>8} {:>10}  {}", taken.messages, size(taken.bytes), name(&taken.folder)))?;
+        ctx.out.line(&format!(
+            "{:>8} {:>10}  {}",
+            taken.messages,
+            size(taken.bytes),
+            name(&taken.folder)
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -213,7 +240,12 @@ async fn messages(ctx: &Ctx, named: &str, wanted: Option<&str>) -> Result<Exit, 
             return ctx.out.object(&line(folder, message));
         }
         let received = message.received_ms.map(|ms| when(Timestamp(ms))).unwrap_or_default();
-        ctx.out.line(&format!("{:>8} {:>10}  {received}  {}", message.number, size(message.bytes), name(folder)))
+        ctx.out.line(&format!(
+            "{:>8} {:>10}  {received}  {}",
+            message.number,
+            size(message.bytes),
+            name(folder)
+        ))
     })
     .await?;
     Ok(Exit::Done)
@@ -225,20 +257,52 @@ async fn show(ctx: &Ctx, named: &str) -> Result<Exit, CliError> {
     let missing = archive.missing().await?;
     let manifest = &archive.manifest;
     if ctx.out.is_json() {
-        ctx.out.document(&json!({"archive": archive.digest, "missing": missing, "manifest": manifest}))?;
+        ctx.out
+            .document(&json!({"archive": archive.digest, "missing": missing, "manifest": manifest}))?;
     } else {
         let mut text = format!("{}\n", style(archive.digest).bold());
         let mut row = |name: &str, value: String| text.push_str(&format!("  {name:<10} {value}\n"));
-        row("case", format!("{} of {}, system {}", manifest.case, manifest.tenant, manifest.system));
-        row("taken", format!("{} to {}", when(manifest.taken_from_ms), when(manifest.taken_to_ms)));
-        row("kept", manifest.keep_until_ms.map_or_else(|| "until somebody decides".to_owned(), |t| format!("until {}", when(t))));
-        row("holds", format!("{} messages, {}, {} folders", manifest.messages, size(manifest.bytes), manifest.folders.len()));
+        row(
+            "case",
+            format!("{} of {}, system {}", manifest.case, manifest.tenant, manifest.system),
+        );
+        row(
+            "taken",
+            format!("{} to {}", when(manifest.taken_from_ms), when(manifest.taken_to_ms)),
+        );
+        row(
+            "kept",
+            manifest
+                .keep_until_ms
+                .map_or_else(|| "until somebody decides".to_owned(), |t| format!("until {}", when(t))),
+        );
+        row(
+            "holds",
+            format!(
+                "{} messages, {}, {} folders",
+                manifest.messages,
+                size(manifest.bytes),
+                manifest.folders.len()
+            ),
+        );
         row("parts", manifest.parts.len().to_string());
-        row("store", if missing == 0 { "every piece is there".to_owned() } else { style(format!("{missing} pieces are missing or cut short")).red().to_string() });
+        row(
+            "store",
+            if missing == 0 {
+                "every piece is there".to_owned()
+            } else {
+                style(format!("{missing} pieces are missing or cut short"))
+                    .red()
+                    .to_string()
+            },
+        );
         ctx.out.data(&text)?;
     }
     if missing > 0 {
-        return Err(CliError::failed(format!("{missing} pieces of the archive are not in the store")).next("restore the store from a backup"));
+        return Err(
+            CliError::failed(format!("{missing} pieces of the archive are not in the store"))
+                .next("restore the store from a backup"),
+        );
     }
     Ok(Exit::Done)
 }
@@ -248,19 +312,29 @@ async fn message(ctx: &Ctx, named: &str, number: u64) -> Result<Exit, CliError> 
     let archive = open(ctx, &config, named).await?;
     let (segment, message) = archive.find(number).await?;
     if ctx.out.is_json() {
-        let folder = archive.manifest.folders.iter().map(|f| &f.folder).find(|f| f.number == message.folder);
+        let folder = archive
+            .manifest
+            .folders
+            .iter()
+            .map(|f| &f.folder)
+            .find(|f| f.number == message.folder);
         let mut shown = folder.map(|f| line(f, &message)).unwrap_or_default();
         shown["headers"] = json!(headers(&archive, &segment, &message).await?);
         ctx.out.document(&shown)?;
     } else {
-        archive.read(&segment, &message, &mut Stdout).await.map_err(reader_gone)?;
+        archive
+            .read(&segment, &message, &mut Stdout)
+            .await
+            .map_err(reader_gone)?;
     }
     Ok(Exit::Done)
 }
 
 fn reader_gone(error: offboard_archive::ArchiveError) -> CliError {
     match &error {
-        offboard_archive::ArchiveError::Sink(e) if e.kind() == std::io::ErrorKind::BrokenPipe => CliError::reader_gone(),
+        offboard_archive::ArchiveError::Sink(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
+            CliError::reader_gone()
+        }
         _ => CliError::of(&error),
     }
 }

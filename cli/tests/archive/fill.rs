@@ -14,7 +14,8 @@ const LARGE_BYTES: usize = 100 * 1024 * 1024;
 const AT_ONCE: usize = 250;
 
 /// A message whose subject is in encoded words.
-pub(crate) const ENCODED: &[u8] = b"From: a@x.test\r\nSubject: =?utf-8?B?R3LDvMOfZQ==?= =?iso-8859-1?Q?_aus_K=F6ln?=\r\n\r\nHello\r\n";
+pub(crate) const ENCODED: &[u8] =
+    b"From: a@x.test\r\nSubject: =?utf-8?B?R3LDvMOfZQ==?= =?iso-8859-1?Q?_aus_K=F6ln?=\r\n\r\nHello\r\n";
 
 /// Folders as the server spells them: quotes, backslashes, blanks, letters
 /// beyond ASCII, what would be a path or a formula elsewhere.
@@ -43,7 +44,9 @@ struct Client {
 impl Client {
     fn open(dovecot: &Dovecot, user: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", dovecot.plain_port())).unwrap();
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        stream
+            .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+            .unwrap();
         let sent = Sent {
             messages: 0,
             bytes: 0,
@@ -88,7 +91,11 @@ impl Client {
             for (n, message) in batch.iter().enumerate() {
                 let n = nth * AT_ONCE + n;
                 let day = 1 + n % 28;
-                let head = format!(" ({}) \"{day:02}-Jan-2026 10:00:00 +0100\" {{{}+}}\r\n", flags(n), message.len());
+                let head = format!(
+                    " ({}) \"{day:02}-Jan-2026 10:00:00 +0100\" {{{}+}}\r\n",
+                    flags(n),
+                    message.len()
+                );
                 command.extend_from_slice(head.as_bytes());
                 command.extend_from_slice(message);
                 self.sent.messages += 1;
@@ -118,7 +125,8 @@ fn lines(seed: u64, bytes: usize) -> Vec<u8> {
 }
 
 fn message(n: u64) -> Vec<u8> {
-    let mut out = format!("From: a@x.test\r\nTo: b@x.test\r\nSubject: message {n}\r\nMessage-ID: <{n}@x.test>\r\n\r\n").into_bytes();
+    let mut out = format!("From: a@x.test\r\nTo: b@x.test\r\nSubject: message {n}\r\nMessage-ID: <{n}@x.test>\r\n\r\n")
+        .into_bytes();
     out.extend(lines(n, 200 + usize::try_from(n * 37 % 6_000).unwrap()));
     out
 }
@@ -129,7 +137,8 @@ fn awkward() -> Vec<Vec<u8>> {
         b"Subject: \xe4\xf6\xfc 8 bit\r\nX-\xff: \xfe\r\n\r\n\xff\xfe\r\n".to_vec(),
         b"no header and no end of line".to_vec(),
         b"\r\n".to_vec(),
-        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x".to_vec(),
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x"
+            .to_vec(),
         b"Subject: ends like a protocol\r\n\r\n)\r\nA OK done\r\n* BYE\r\n{5}\r\n.\r\n".to_vec(),
         [b"X: ".to_vec(), vec![b'y'; 200_000], b"\r\n\r\n".to_vec()].concat(),
     ]
@@ -145,7 +154,9 @@ pub(crate) fn some(dovecot: &Dovecot, user: &str, count: u64) {
 pub(crate) fn everything(dovecot: &Dovecot, user: &str) -> Sent {
     let mut client = Client::open(dovecot, user);
     let small: Vec<Vec<u8>> = (0..u64::try_from(INBOX).unwrap()).map(message).collect();
-    client.append("INBOX", &small, |n| ["", "\\Seen", "\\Seen \\Answered work", "\\Flagged $Forwarded"][n % 4]);
+    client.append("INBOX", &small, |n| {
+        ["", "\\Seen", "\\Seen \\Answered work", "\\Flagged $Forwarded"][n % 4]
+    });
     let deep = (0..25).map(|n| format!("level{n}")).collect::<Vec<_>>().join("/");
     for name in FOLDERS.into_iter().chain([deep.as_str()]) {
         client.folder(name);
@@ -165,7 +176,8 @@ pub(crate) fn everything(dovecot: &Dovecot, user: &str) -> Sent {
         if line.starts_with("A ") {
             break;
         }
-        client.sent.folders += usize::from(line.starts_with("* LIST") && !line.contains("Noselect") && !line.contains("NonExistent"));
+        client.sent.folders +=
+            usize::from(line.starts_with("* LIST") && !line.contains("Noselect") && !line.contains("NonExistent"));
     }
     client.sent
 }

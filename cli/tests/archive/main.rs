@@ -41,14 +41,26 @@ fn five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once() {
     let manifest = facts.text("manifest_sha256").unwrap().to_owned();
     // By Python alone, and against the server by Python's own client.
     let unpacked = stage.path("unpacked");
-    stage.python("unpack.py", &[stage.store().as_os_str(), manifest.as_ref(), unpacked.as_os_str()]);
+    stage.python(
+        "unpack.py",
+        &[stage.store().as_os_str(), manifest.as_ref(), unpacked.as_os_str()],
+    );
     stage.compare("alice@contoso.example", &unpacked);
 
     let inbox = look_into(&stage, &manifest, &sent);
 
     let restore = |more: &[&str]| -> Value {
         let mut args = vec![
-            "archive", "restore", &manifest, "--tenant", "contoso", "--system", "mail", "--mailbox", "berta@contoso.example", "--json",
+            "archive",
+            "restore",
+            &manifest,
+            "--tenant",
+            "contoso",
+            "--system",
+            "mail",
+            "--mailbox",
+            "berta@contoso.example",
+            "--json",
         ];
         args.extend(more);
         serde_json::from_slice(&stage.offboard(&args)).unwrap()
@@ -58,7 +70,10 @@ fn five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once() {
     let all = restore(&[]);
     assert_eq!(all["restored"], sent.messages - 2);
     let again = restore(&[]);
-    assert_eq!((&again["restored"], &again["there_already"]), (&0.into(), &sent.messages.into()));
+    assert_eq!(
+        (&again["restored"], &again["there_already"]),
+        (&0.into(), &sent.messages.into())
+    );
     stage.compare("berta@contoso.example", &unpacked);
 }
 
@@ -69,19 +84,35 @@ fn look_into(stage: &Stage, manifest: &str, sent: &fill::Sent) -> Vec<String> {
         text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
     };
     let shown: Value = serde_json::from_slice(&stage.offboard(&["archive", "show", manifest, "--json"])).unwrap();
-    assert_eq!((&shown["missing"], &shown["manifest"]["messages"]), (&0.into(), &sent.messages.into()));
-    let folders: Vec<Value> = serde_json::from_slice(&stage.offboard(&["archive", "list", manifest, "--json"])).unwrap();
+    assert_eq!(
+        (&shown["missing"], &shown["manifest"]["messages"]),
+        (&0.into(), &sent.messages.into())
+    );
+    let folders: Vec<Value> =
+        serde_json::from_slice(&stage.offboard(&["archive", "list", manifest, "--json"])).unwrap();
     assert_eq!(folders.len(), sent.folders);
     let found = objects(stage.offboard(&["archive", "search", manifest, "Grüße", "Köln", "--json"]));
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0]["folder"], serde_json::json!(["Entwürfe & mehr"]));
     let number = found[0]["number"].to_string();
     assert_eq!(stage.offboard(&["archive", "show", manifest, &number]), fill::ENCODED);
-    let in_body = objects(stage.offboard(&["archive", "search", manifest, "needle-in-the-large-one", "--body", "--folder", "large", "--json"]));
+    let in_body = objects(stage.offboard(&[
+        "archive",
+        "search",
+        manifest,
+        "needle-in-the-large-one",
+        "--body",
+        "--folder",
+        "large",
+        "--json",
+    ]));
     assert_eq!(in_body.len(), 1);
     let listed = objects(stage.offboard(&["archive", "list", manifest, "--messages", "--folder", "inbox", "--json"]));
     assert_eq!(listed.len() as i64, fill::INBOX);
-    for wrong in [vec!["archive", "show", manifest, "999999"], vec!["archive", "show", &"0".repeat(64)]] {
+    for wrong in [
+        vec!["archive", "show", manifest, "999999"],
+        vec!["archive", "show", &"0".repeat(64)],
+    ] {
         assert_eq!(stage.fails(&wrong), 1, "{wrong:?}");
     }
     listed.iter().map(|l| l["number"].to_string()).collect()
@@ -105,7 +136,11 @@ fn work_until_killed(worker: &Worker) {
 /// Starts a worker and kills it when its store has so many things.
 fn kill_with(stage: &Stage, things: usize) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once"])
+        .args([
+            "--exact",
+            "--nocapture",
+            "five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once",
+        ])
         .env(CHILD, stage.root())
         .stdout(Stdio::piped())
         .spawn()
@@ -119,8 +154,13 @@ fn kill_with(stage: &Stage, things: usize) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    assert!(!said.into_iter().any(|l| l == "settled") || things == KILLS[KILLS.len() - 1], "it was to be killed in the middle");
+    let said = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        !said.into_iter().any(|l| l == "settled") || things == KILLS[KILLS.len() - 1],
+        "it was to be killed in the middle"
+    );
 }
 
 #[test]
@@ -130,10 +170,18 @@ fn a_credential_or_certificate_that_is_wrong_is_told_by_doctor() {
     let text = findings(&stage);
     assert!(text.contains("the credential opens the probe mailbox"), "{text}");
     for (from, to, says) in [
-        ("probe = \"alice@contoso.example\"", "probe = \"nobody@contoso.example\"", "did not accept the credential"),
+        (
+            "probe = \"alice@contoso.example\"",
+            "probe = \"nobody@contoso.example\"",
+            "did not accept the credential",
+        ),
         ("host = \"localhost\"", "host = \"127.0.0.1\"\n#", "answers with TLS"),
         ("ca = ", "#ca = ", "TLS was not agreed on"),
-        ("user = \"archiver\"", "user = \"somebody\"", "did not accept the credential"),
+        (
+            "user = \"archiver\"",
+            "user = \"somebody\"",
+            "did not accept the credential",
+        ),
         ("port = ", "port = 1\n#", "no connection could be made"),
     ] {
         stage.with_tenant(|text| text.replacen(from, to, 1));

@@ -4,7 +4,8 @@ use offboard_connectors::Connector;
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::imap::{Access, ImapConnector, ImapSettings, Security};
 use offboard_domain::{
-    Assignment, CaseId, Digest, Facts, Kind, Lane, Mode, Said, Subject, System, Target, TaskId, TenantId, Verdict, judge,
+    Assignment, CaseId, Digest, Facts, Kind, Lane, Mode, Said, Subject, System, Target, TaskId, TenantId, Verdict,
+    judge,
 };
 use offboard_runtime::{Clock, SystemClock};
 use offboard_servers::{ARCHIVER, ARCHIVER_PASSWORD, Dovecot, OWN_PASSWORD};
@@ -75,7 +76,9 @@ impl Stage {
     pub(crate) fn things(&self) -> usize {
         fn count(dir: &Path) -> usize {
             let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-            entries.map(|e| if e.path().is_dir() { count(&e.path()) } else { 1 }).sum()
+            entries
+                .map(|e| if e.path().is_dir() { count(&e.path()) } else { 1 })
+                .sum()
         }
         count(&self.store())
     }
@@ -95,7 +98,12 @@ impl Stage {
 
     pub(crate) fn ran(&self, args: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_offboard"))
-            .args(["-C".as_ref(), self.root().as_os_str(), "--as".as_ref(), "tester".as_ref()])
+            .args([
+                "-C".as_ref(),
+                self.root().as_os_str(),
+                "--as".as_ref(),
+                "tester".as_ref(),
+            ])
             .args(args)
             .output()
             .unwrap()
@@ -103,7 +111,11 @@ impl Stage {
 
     pub(crate) fn offboard(&self, args: &[&str]) -> Vec<u8> {
         let ran = self.ran(args);
-        assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        assert!(
+            ran.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
         ran.stdout
     }
 
@@ -112,15 +124,32 @@ impl Stage {
     }
 
     pub(crate) fn python(&self, script: &str, args: &[&OsStr]) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/archive").join(script);
-        let ran = Command::new("python3").arg(&script).args(args).output().expect("python3 is there");
-        assert!(ran.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&ran.stderr));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/archive")
+            .join(script);
+        let ran = Command::new("python3")
+            .arg(&script)
+            .args(args)
+            .output()
+            .expect("python3 is there");
+        assert!(
+            ran.status.success(),
+            "{}: {}",
+            script.display(),
+            String::from_utf8_lossy(&ran.stderr)
+        );
     }
 
     /// Whether a mailbox is what was unpacked, as Python's own client reads it.
     pub(crate) fn compare(&self, mailbox: &str, unpacked: &Path) {
         let (port, ca) = (self.dovecot.port().to_string(), self.path("mail-ca.pem"));
-        let args = [port.as_ref(), ca.as_os_str(), mailbox.as_ref(), OWN_PASSWORD.as_ref(), unpacked.as_os_str()];
+        let args = [
+            port.as_ref(),
+            ca.as_os_str(),
+            mailbox.as_ref(),
+            OWN_PASSWORD.as_ref(),
+            unpacked.as_os_str(),
+        ];
         self.python("compare.py", &args);
     }
 }
@@ -176,7 +205,10 @@ impl Worker {
                 clock,
             },
             memory,
-            runtime: tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap(),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .unwrap(),
         }
     }
 
@@ -192,7 +224,9 @@ impl Worker {
             kind: Kind::ArchiveMailbox,
             target: Target { system, object: None },
             subject: Subject::default(),
-            params: Facts::new().with("keep_years", 7).with("mail_login", "alice@contoso.example"),
+            params: Facts::new()
+                .with("keep_years", 7)
+                .with("mail_login", "alice@contoso.example"),
             mode: Mode::Full,
             checkpoint,
             checks: Vec::new(),
@@ -223,7 +257,9 @@ impl Worker {
 
     fn attempt_from(&self, run_for_ms: i64, checkpoint: Option<Facts>) -> Said {
         let assignment = self.assignment(run_for_ms, checkpoint);
-        self.runtime.block_on(attempt(&assignment, Lane::Normal, false, &self.context)).said
+        self.runtime
+            .block_on(attempt(&assignment, Lane::Normal, false, &self.context))
+            .said
     }
 
     /// Attempts until it is settled; what was read last.

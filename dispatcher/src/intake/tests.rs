@@ -132,7 +132,12 @@ fn every_column_reaches_its_place() {
     assert!(d.successor.as_ref().unwrap().object_id.is_some());
     let c = &d.choices;
     assert_eq!(
-        (c.legal_hold, c.archive_mailbox, &c.forwarding, c.automatic_reply.as_deref()),
+        (
+            c.legal_hold,
+            c.archive_mailbox,
+            &c.forwarding,
+            c.automatic_reply.as_deref()
+        ),
         (Some(true), Some(true), &Some(Forwarding::Successor), Some("Bye"))
     );
     assert_eq!(

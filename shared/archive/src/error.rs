@@ -10,7 +10,9 @@ pub enum ArchiveError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It is in the store and is not what it should be.
-    #[error("failed to read {what} {digest} of an archive: {why}; it was written by something else, or by a newer version")]
+    #[error(
+        "failed to read {what} {digest} of an archive: {why}; it was written by something else, or by a newer version"
+    )]
     Form {
         /// `the manifest`, `a part`.
         what: &'static str,
@@ -20,7 +22,9 @@ pub enum ArchiveError {
         why: String,
     },
     /// The message is not what its line says.
-    #[error("failed to read message {number} of an archive: its SHA-256 is {found}, and its line says {wanted}; restore the store from a backup")]
+    #[error(
+        "failed to read message {number} of an archive: its SHA-256 is {found}, and its line says {wanted}; restore the store from a backup"
+    )]
     Message {
         /// Its number.
         number: u64,

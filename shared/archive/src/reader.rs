@@ -167,7 +167,11 @@ impl Archive {
             let ends = begins + piece.bytes;
             if message.at < ends && begins < to {
                 let bytes = self.piece(piece.sha256).await?;
-                let within = |at: u64| usize::try_from(at.saturating_sub(begins)).unwrap_or(usize::MAX).min(bytes.len());
+                let within = |at: u64| {
+                    usize::try_from(at.saturating_sub(begins))
+                        .unwrap_or(usize::MAX)
+                        .min(bytes.len())
+                };
                 out.extend_from_slice(&bytes[within(message.at)..within(to)]);
             }
             begins = ends;

@@ -162,7 +162,10 @@ mod tests {
         let message = b"Subject: =?utf-8?B?R3LDvMOfZQ==?= =?iso-8859-1?Q?aus_K=F6ln?=\r\n and more\r\nFROM: A\r\nfrom: B\r\nTo: \xe4\r\n\r\nCc: not one";
         let headers = Headers::read(message);
         assert_eq!(headers.subject, "Gr\u{fc}\u{df}eaus K\u{f6}ln and more");
-        assert_eq!((headers.from.as_str(), headers.to.as_str(), headers.cc.as_str()), ("A", "\u{e4}", ""));
+        assert_eq!(
+            (headers.from.as_str(), headers.to.as_str(), headers.cc.as_str()),
+            ("A", "\u{e4}", "")
+        );
         assert!(headers.have(&["k\u{f6}ln".into(), "more".into()]));
         assert!(!headers.have(&["bonn".into()]));
     }

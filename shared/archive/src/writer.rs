@@ -7,7 +7,7 @@
 
 use crate::form::{FORM, FolderEntry, Line, Manifest, MessageEntry, Piece, Segment, Taken, letters, maildir};
 use crate::known::{Known, key};
-use crate::reader::{last_line, for_each_line};
+use crate::reader::{for_each_line, last_line};
 use crate::{Result, tar};
 use offboard_domain::{Digest, Timestamp};
 use offboard_store::{Store, StoreError};
@@ -125,12 +125,19 @@ impl Writer {
     /// A new archive, or one that goes on after a part.
     ///
     /// # Errors
-    /// The store's, or that the part is none.
+    /// The store's, also that one of the parts before is not there any more; or
+    /// that the part is none.
     pub async fn resume(store: &Store, part: Option<Digest>) -> Result<Self> {
         let state = match part {
             None => State::default(),
             Some(digest) => {
                 let mut state = last_line(store, digest).await?;
+                for before in &state.parts {
+                    if store.size(*before).await?.is_none() {
+                        let path = before.to_string();
+                        return Err(StoreError::Absent { path }.into());
+                    }
+                }
                 state.parts.push(digest);
                 state
             }
@@ -301,7 +308,9 @@ impl Writer {
     /// # Errors
     /// The store's.
     pub async fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
         open.hasher.update(bytes);
         open.written += bytes.len() as u64;
         let mut rest = bytes;
@@ -319,7 +328,9 @@ impl Writer {
                 });
                 self.buffer.reserve_exact(PIECE_BYTES.saturating_sub(self.buffer.len()));
             }
-            let room = PIECE_BYTES.saturating_sub(Self::TAIL + self.buffer.len()).min(rest.len());
+            let room = PIECE_BYTES
+                .saturating_sub(Self::TAIL + self.buffer.len())
+                .min(rest.len());
             self.buffer.extend_from_slice(&rest[..room]);
             rest = &rest[room..];
             if rest.is_empty() {
@@ -449,7 +460,9 @@ impl Writer {
 
     async fn one_landed(&mut self) -> Result<()> {
         // It stays in the list until it is known: this may be dropped here.
-        let Some((number, length, writing)) = self.in_flight.front_mut() else { return Ok(()) };
+        let Some((number, length, writing)) = self.in_flight.front_mut() else {
+            return Ok(());
+        };
         let (number, bytes) = (*number, *length);
         let landed = match writing.await {
             Ok(landed) => landed,
@@ -479,7 +492,10 @@ impl Writer {
         }];
         let pieces = std::mem::take(&mut self.pieces);
         for (numbers, messages) in std::mem::take(&mut self.drafts) {
-            let pieces = numbers.iter().filter_map(|n| pieces.get(*n).copied().flatten()).collect();
+            let pieces = numbers
+                .iter()
+                .filter_map(|n| pieces.get(*n).copied().flatten())
+                .collect();
             lines.push(Line::Segment(Segment { pieces, messages }));
         }
         lines.push(Line::End(Box::new(self.state.clone())));

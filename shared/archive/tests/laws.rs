@@ -90,7 +90,10 @@ async fn all(archive: &Archive) -> BTreeMap<(u32, String), Vec<Vec<u8>>> {
         for segment in archive.segments_of(*part).await.unwrap() {
             for message in &segment.messages {
                 let bytes = archive.read_whole(&segment, message).await.unwrap();
-                found.entry((message.folder, message.id.clone())).or_default().push(bytes);
+                found
+                    .entry((message.folder, message.id.clone()))
+                    .or_default()
+                    .push(bytes);
             }
         }
     }
@@ -133,7 +136,10 @@ async fn what_is_read_is_what_was_written_and_every_segment_is_a_tar_file() {
     let (_, manifest) = writer.end_pass(about()).await.unwrap();
     let archive = Archive::open(&store, manifest).await.unwrap();
     assert_eq!(archive.manifest.messages, messages.len() as u64);
-    assert_eq!(archive.manifest.bytes, messages.iter().map(|m| m.len() as u64).sum::<u64>());
+    assert_eq!(
+        archive.manifest.bytes,
+        messages.iter().map(|m| m.len() as u64).sum::<u64>()
+    );
     assert_eq!(archive.missing().await.unwrap(), 0);
     let found = all(&archive).await;
     for (id, bytes) in messages.iter().enumerate() {
@@ -163,7 +169,9 @@ async fn what_is_read_is_what_was_written_and_every_segment_is_a_tar_file() {
 
 #[tokio::test]
 async fn a_kill_anywhere_neither_loses_nor_doubles_a_message() {
-    let messages: Vec<Vec<u8>> = (0..60).map(|n| noise(n, 200_000 + usize::try_from(n).unwrap() * 7_001)).collect();
+    let messages: Vec<Vec<u8>> = (0..60)
+        .map(|n| noise(n, 200_000 + usize::try_from(n).unwrap() * 7_001))
+        .collect();
     // Dies before, within and after every third message, and goes on from the last part.
     for die_at in (0..messages.len()).step_by(3) {
         let store = Store::memory();
@@ -235,7 +243,10 @@ async fn an_abandoned_message_leaves_nothing_behind() {
         let found = all(&archive).await;
         let ids: Vec<_> = found.keys().map(|(_, id)| id.as_str()).collect();
         assert_eq!(ids, ["1", "3"]);
-        assert_eq!(found.values().flatten().collect::<Vec<_>>(), [&b"one".to_vec(), &b"three".to_vec()]);
+        assert_eq!(
+            found.values().flatten().collect::<Vec<_>>(),
+            [&b"one".to_vec(), &b"three".to_vec()]
+        );
     }
 }
 
@@ -257,7 +268,10 @@ async fn a_folder_whose_ids_begin_anew_is_another_one() {
     let archive = Archive::open(&store, manifest).await.unwrap();
     assert_eq!(archive.manifest.messages, 1);
     let found = all(&archive).await;
-    assert_eq!(found.into_iter().collect::<Vec<_>>(), [((new, "1".to_owned()), vec![b"as it is".to_vec()])]);
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        [((new, "1".to_owned()), vec![b"as it is".to_vec()])]
+    );
 }
 
 #[tokio::test]
@@ -273,7 +287,10 @@ async fn what_was_changed_in_the_store_is_named() {
     let (_, manifest) = writer.end_pass(about()).await.unwrap();
     let archive = Archive::open(&store, manifest).await.unwrap();
     let (segment, message) = archive.find(1).await.unwrap();
-    assert!(matches!(archive.find(2).await, Err(ArchiveError::NoMessage { number: 2 })));
+    assert!(matches!(
+        archive.find(2).await,
+        Err(ArchiveError::NoMessage { number: 2 })
+    ));
     let object = |digest: Digest| {
         let mut found = Vec::new();
         let mut todo = vec![folder.path().to_owned()];
@@ -296,7 +313,10 @@ async fn what_was_changed_in_the_store_is_named() {
     changed[at] ^= 1;
     std::fs::write(&piece, &changed).unwrap();
     let read = archive.read_whole(&segment, &message).await;
-    assert!(matches!(read, Err(ArchiveError::Store(StoreError::Damaged { .. }))), "{read:?}");
+    assert!(
+        matches!(read, Err(ArchiveError::Store(StoreError::Damaged { .. }))),
+        "{read:?}"
+    );
     std::fs::write(&piece, &whole[..whole.len() - 1]).unwrap();
     assert_eq!(archive.missing().await.unwrap(), 1);
     std::fs::remove_file(&piece).unwrap();

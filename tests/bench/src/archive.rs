@@ -78,7 +78,8 @@ fn message(n: u64) -> Vec<u8> {
         n if n % 4 == 0 => 10_000 + (n * 7_919) % 890_000,
         n => 500 + (n * 37) % 8_000,
     };
-    let mut out = format!("From: a@x.test\r\nTo: b@x.test\r\nSubject: message {n}\r\nMessage-ID: <{n}@x.test>\r\n\r\n").into_bytes();
+    let mut out = format!("From: a@x.test\r\nTo: b@x.test\r\nSubject: message {n}\r\nMessage-ID: <{n}@x.test>\r\n\r\n")
+        .into_bytes();
     body(n, usize::try_from(bytes).unwrap_or(0), &mut out);
     out
 }
@@ -121,8 +122,14 @@ pub(crate) fn measure(sizes: &Sizes) -> Result<Value, Failed> {
     let dovecot = Dovecot::start(&[USER])?;
     let bytes = fill(&dovecot, sizes.messages)?;
     let megabytes = bytes as f64 / 1e6;
-    println!("{} messages, {megabytes:.0} MB; one Dovecot, TLS, warm cache; everything synced unless said", sizes.messages);
-    println!("{:>5} {:>24} {:>9} {:>9} {:>9}", "round", "contestant", "seconds", "MB/s", "peak MB");
+    println!(
+        "{} messages, {megabytes:.0} MB; one Dovecot, TLS, warm cache; everything synced unless said",
+        sizes.messages
+    );
+    println!(
+        "{:>5} {:>24} {:>9} {:>9} {:>9}",
+        "round", "contestant", "seconds", "MB/s", "peak MB"
+    );
     let contestants = ["offboard", "mbsync, FSync yes", "mbsync, FSync no"];
     let mut raw = Vec::new();
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); contestants.len()];
@@ -144,7 +151,13 @@ pub(crate) fn measure(sizes: &Sizes) -> Result<Value, Failed> {
         }
     }
     for (at, name) in contestants.iter().enumerate() {
-        println!("{:>5} {name:>24} {:>9} {:>9.1} {:>9.1}", "med", "", median(rates[at].clone()), median(peaks[at].clone()));
+        println!(
+            "{:>5} {name:>24} {:>9} {:>9.1} {:>9.1}",
+            "med",
+            "",
+            median(rates[at].clone()),
+            median(peaks[at].clone())
+        );
     }
     Ok(json!(raw))
 }

@@ -40,7 +40,8 @@ impl Dovecot {
     /// # Errors
     /// [`StartError`] if it does not answer, with its log.
     pub fn start(people: &[&str]) -> Result<Self, StartError> {
-        let folder = tempfile::tempdir().map_err(|e| StartError(format!("failed to make a folder for Dovecot: {e}")))?;
+        let folder =
+            tempfile::tempdir().map_err(|e| StartError(format!("failed to make a folder for Dovecot: {e}")))?;
         let certificates = Certificates::make(folder.path())?;
         let mut server = Self {
             process: None,
@@ -49,7 +50,13 @@ impl Dovecot {
             certificates,
             folder,
         };
-        server.write("users", &people.iter().map(|p| format!("{p}:{{PLAIN}}{OWN_PASSWORD}::::::\n")).collect::<String>())?;
+        server.write(
+            "users",
+            &people
+                .iter()
+                .map(|p| format!("{p}:{{PLAIN}}{OWN_PASSWORD}::::::\n"))
+                .collect::<String>(),
+        )?;
         server.write("masters", &format!("{ARCHIVER}:{{PLAIN}}{ARCHIVER_PASSWORD}::::::\n"))?;
         for dir in ["run", "state", "mail"] {
             std::fs::create_dir_all(server.path(dir)).map_err(|e| StartError(format!("failed to make {dir}: {e}")))?;
@@ -89,7 +96,9 @@ impl Dovecot {
             // Everything as the one user that there is.
             None => {
                 let own = std::env::var("USER").unwrap_or_default();
-                let lines = format!("default_internal_user = {own}\ndefault_login_user = {own}\ndefault_internal_group = {own}\n");
+                let lines = format!(
+                    "default_internal_user = {own}\ndefault_login_user = {own}\ndefault_internal_group = {own}\n"
+                );
                 (lines, format!("uid={own} gid={own}"))
             }
         };
@@ -136,7 +145,10 @@ impl Dovecot {
         });
         if ended || there.is_err() {
             let log = std::fs::read_to_string(self.path("dovecot.log")).unwrap_or_default();
-            return Err(StartError(format!("Dovecot did not start: {}\n{log}", process.output())));
+            return Err(StartError(format!(
+                "Dovecot did not start: {}\n{log}",
+                process.output()
+            )));
         }
         self.process = Some(process);
         Ok(())

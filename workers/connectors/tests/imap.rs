@@ -36,13 +36,20 @@ impl Server {
                 let noted = Arc::clone(&noted);
                 tokio::spawn(async move {
                     let mut stream = BufReader::new(stream);
-                    let _ = stream.get_mut().write_all(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n").await;
+                    let _ = stream
+                        .get_mut()
+                        .write_all(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n")
+                        .await;
                     let mut line = String::new();
                     while stream.read_line(&mut line).await.is_ok_and(|n| n > 0) {
                         let (tag, command) = line.trim_end().split_once(' ').unwrap();
                         noted.lock().unwrap().push(command.to_owned());
                         let Some(data) = script(command) else { return };
-                        let code = if command.starts_with("AUTH") { "[CAPABILITY IMAP4rev1 CONDSTORE] " } else { "" };
+                        let code = if command.starts_with("AUTH") {
+                            "[CAPABILITY IMAP4rev1 CONDSTORE] "
+                        } else {
+                            ""
+                        };
                         let whole = [data, format!("{tag} OK {code}done\r\n").into_bytes()].concat();
                         // In pieces that fit nothing.
                         for piece in whole.chunks(7) {
@@ -139,18 +146,34 @@ async fn folders_come_in_every_spelling() {
                 "* 4 EXISTS\r\n",
             )
             .into(),
-            c if c.starts_with("STATUS") => b"* STATUS x (HIGHESTMODSEQ 0 UIDVALIDITY 7 MESSAGES 3 UIDNEXT 12)\r\n".to_vec(),
+            c if c.starts_with("STATUS") => {
+                b"* STATUS x (HIGHESTMODSEQ 0 UIDVALIDITY 7 MESSAGES 3 UIDNEXT 12)\r\n".to_vec()
+            }
             _ => Vec::new(),
         })
     })
     .await;
     let connector = server.connector();
-    let folders = connector.mail().unwrap().folders(&mut call(), &owner()).await.unwrap().unwrap();
+    let folders = connector
+        .mail()
+        .unwrap()
+        .folders(&mut call(), &owner())
+        .await
+        .unwrap()
+        .unwrap();
     let paths: Vec<Vec<String>> = folders.iter().map(|f| f.path.clone()).collect();
     assert_eq!(paths, [vec!["INBOX"], vec!["R&D ("], vec!["top", "Entwürfe"]]);
-    assert_eq!((folders[0].messages, folders[0].next, &folders[0].state), (3, Some(12), &None));
+    assert_eq!(
+        (folders[0].messages, folders[0].next, &folders[0].state),
+        (3, Some(12), &None)
+    );
     let asked = server.asked.lock().unwrap().clone();
-    assert!(asked.iter().any(|c| c == "STATUS \"R&-D (\" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"), "{asked:?}");
+    assert!(
+        asked
+            .iter()
+            .any(|c| c == "STATUS \"R&-D (\" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"),
+        "{asked:?}"
+    );
     let plain = asked.iter().find(|c| c.starts_with("AUTHENTICATE PLAIN ")).unwrap();
     assert!(!plain.contains("s3cret"));
 }
@@ -174,13 +197,22 @@ async fn a_list_is_read_page_by_page_and_strangers_are_left_out() {
     .await;
     let connector = server.connector();
     let reader = connector.mail().unwrap();
-    let page = reader.messages(&mut call(), &owner(), &folder("7"), None).await.unwrap();
+    let page = reader
+        .messages(&mut call(), &owner(), &folder("7"), None)
+        .await
+        .unwrap();
     let places: Vec<u64> = page.messages.iter().map(|m| m.place).collect();
     assert_eq!((places, page.next), (vec![4, 9], None));
     assert_eq!(page.messages[1].flags, ["\\Seen", "$Work"]);
-    assert!(page.messages[0].flags.is_empty(), "the server's own flag is none of the message's");
+    assert!(
+        page.messages[0].flags.is_empty(),
+        "the server's own flag is none of the message's"
+    );
     assert_eq!(page.messages[1].bytes, Some(5));
-    let renewed = reader.messages(&mut call(), &owner(), &folder("6"), None).await.unwrap_err();
+    let renewed = reader
+        .messages(&mut call(), &owner(), &folder("6"), None)
+        .await
+        .unwrap_err();
     assert!(renewed.detail.contains("UIDVALIDITY"), "{renewed}");
 }
 
@@ -203,7 +235,10 @@ async fn messages_come_to_the_byte_however_they_are_sent() {
     let connector = server.connector();
     let reader = connector.mail().unwrap();
     let mut kept = Kept::default();
-    reader.fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(5), at(9)], &mut kept).await.unwrap();
+    reader
+        .fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(5), at(9)], &mut kept)
+        .await
+        .unwrap();
     assert_eq!(
         kept.0,
         [
@@ -219,7 +254,9 @@ async fn a_message_before_its_id_is_asked_for_alone() {
     let server = Server::start(|command| {
         Some(match command {
             c if c.starts_with("EXAMINE") => EXAMINED.into(),
-            c if c.starts_with("UID FETCH 4,9 ") => b"* 1 FETCH (BODY[] {1}\r\na UID 4)\r\n* 2 FETCH (BODY[] {1}\r\nb UID 9)\r\n".to_vec(),
+            c if c.starts_with("UID FETCH 4,9 ") => {
+                b"* 1 FETCH (BODY[] {1}\r\na UID 4)\r\n* 2 FETCH (BODY[] {1}\r\nb UID 9)\r\n".to_vec()
+            }
             c if c.starts_with("UID FETCH 4 ") => b"* 1 FETCH (BODY[] {1}\r\na UID 4)\r\n".to_vec(),
             c if c.starts_with("UID FETCH 9 ") => b"* 2 FETCH (BODY[] {1}\r\nb UID 9)\r\n".to_vec(),
             _ => Vec::new(),
@@ -229,7 +266,10 @@ async fn a_message_before_its_id_is_asked_for_alone() {
     let connector = server.connector();
     let mut kept = Kept::default();
     let reader = connector.mail().unwrap();
-    reader.fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(9)], &mut kept).await.unwrap();
+    reader
+        .fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(9)], &mut kept)
+        .await
+        .unwrap();
     assert_eq!(kept.0, [(0, b"a".to_vec(), true), (1, b"b".to_vec(), true)]);
 }
 
@@ -262,13 +302,21 @@ async fn what_breaks_off_or_is_none_of_imap_is_a_fault_and_no_message() {
         let connector = server.connector();
         let mut kept = Kept::default();
         let reader = connector.mail().unwrap();
-        let met = reader.fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(9)], &mut kept).await.unwrap_err();
+        let met = reader
+            .fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(9)], &mut kept)
+            .await
+            .unwrap_err();
         assert_eq!(met.class, FaultClass::Transient, "{met}");
         assert!(kept.0.iter().all(|(_, _, complete)| !complete));
     }
     let nobody = MailOwner { id: None, login: None };
     let server = Server::start(|_| Some(Vec::new())).await;
     let connector = server.connector();
-    let met = connector.mail().unwrap().folders(&mut call(), &nobody).await.unwrap_err();
+    let met = connector
+        .mail()
+        .unwrap()
+        .folders(&mut call(), &nobody)
+        .await
+        .unwrap_err();
     assert_eq!(met.class, FaultClass::Blocked);
 }

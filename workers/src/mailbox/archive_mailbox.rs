@@ -85,7 +85,14 @@ impl Procedure for ArchiveMailbox {
         };
         let differ = seen.facts.list("folders_that_differ").unwrap_or_default();
         let part = digest(&job.remembered, PART).filter(|_| !lost(job, &seen.facts));
-        let mut writer = Writer::resume(&job.context.store, part).await.map_err(|e| broken(job, &e))?;
+        let mut writer = match Writer::resume(&job.context.store, part).await {
+            // Without what it went on from, all of it is taken anew.
+            Err(ArchiveError::Store(StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
+                Writer::resume(&job.context.store, None).await
+            }
+            resumed => resumed,
+        }
+        .map_err(|e| broken(job, &e))?;
         let now = job.call.now();
         writer.begin_pass(now, |taken| !differ.contains(&name(taken)));
         let mut slice = Slice::of(job, &mut writer);
@@ -224,10 +231,7 @@ async fn compare(job: &mut Job<'_>, owner: &MailOwner, archive: &Archive, folder
             found.gone += taken.messages.saturating_sub(taken.listed);
             continue;
         }
-        let known = archive
-            .known(taken.folder.number)
-            .await
-            .map_err(|e| broken(job, &e))?;
+        let known = archive.known(taken.folder.number).await.map_err(|e| broken(job, &e))?;
         let (mut page, mut listed, mut missing) = (None, 0_u64, false);
         loop {
             let answer = job
@@ -328,7 +332,12 @@ impl<'s, 'j> Slice<'s, 'j> {
             listed_bytes: folder.bytes.map(|_| 0),
             next: 0,
         };
-        let mut cursor = self.writer.cursor().filter(|c| c.folder == number).cloned().unwrap_or(begins);
+        let mut cursor = self
+            .writer
+            .cursor()
+            .filter(|c| c.folder == number)
+            .cloned()
+            .unwrap_or(begins);
         loop {
             let page = reader
                 .messages(&mut self.call, &self.owner, folder, cursor.page.as_deref())
@@ -346,7 +355,9 @@ impl<'s, 'j> Slice<'s, 'j> {
                     begun: None,
                     took: 0,
                 };
-                let fetched = reader.fetch(&mut self.call, &self.owner, folder, batch, &mut sink).await;
+                let fetched = reader
+                    .fetch(&mut self.call, &self.owner, folder, batch, &mut sink)
+                    .await;
                 let took = sink.took;
                 self.took += took;
                 self.writer.abandon();
@@ -403,7 +414,10 @@ struct Sink<'a, 'j> {
 impl MailSink for Sink<'_, '_> {
     async fn begin(&mut self, index: usize) -> Answer<()> {
         let Some(message) = self.which.get(index) else {
-            return Err(self.job.fault(FaultClass::Transient, "the server sent a message that was not asked for"));
+            return Err(self.job.fault(
+                FaultClass::Transient,
+                "the server sent a message that was not asked for",
+            ));
         };
         self.begun = Some(index);
         let meta = Meta {
@@ -451,9 +465,20 @@ mod tests {
     #[test]
     fn a_batch_is_bounded_in_messages_and_bytes() {
         let small = vec![message(Some(10)); 250];
-        assert_eq!(batches(&small).iter().map(|b| b.len()).collect::<Vec<_>>(), [100, 100, 50]);
-        let large = vec![message(Some(BATCH_BYTES - 1)), message(Some(2)), message(Some(BATCH_BYTES * 9)), message(None)];
-        assert_eq!(batches(&large).iter().map(|b| b.len()).collect::<Vec<_>>(), [1, 1, 1, 1]);
+        assert_eq!(
+            batches(&small).iter().map(|b| b.len()).collect::<Vec<_>>(),
+            [100, 100, 50]
+        );
+        let large = vec![
+            message(Some(BATCH_BYTES - 1)),
+            message(Some(2)),
+            message(Some(BATCH_BYTES * 9)),
+            message(None),
+        ];
+        assert_eq!(
+            batches(&large).iter().map(|b| b.len()).collect::<Vec<_>>(),
+            [1, 1, 1, 1]
+        );
         assert!(batches(&[]).is_empty());
     }
 
@@ -485,13 +510,38 @@ mod tests {
         };
         assert!(agrees(&folder, &taken));
         for (differs, why) in [
-            (MailFolder { messages: 4, ..folder.clone() }, "a message more"),
-            (MailFolder { bytes: Some(299), ..folder.clone() }, "a byte less"),
-            (MailFolder { next: Some(10), ..folder.clone() }, "one came and one went"),
+            (
+                MailFolder {
+                    messages: 4,
+                    ..folder.clone()
+                },
+                "a message more",
+            ),
+            (
+                MailFolder {
+                    bytes: Some(299),
+                    ..folder.clone()
+                },
+                "a byte less",
+            ),
+            (
+                MailFolder {
+                    next: Some(10),
+                    ..folder.clone()
+                },
+                "one came and one went",
+            ),
         ] {
             assert!(!agrees(&differs, &taken), "{why}");
         }
-        let untouched = MailFolder { next: Some(12), state: Some("40".to_owned()), ..folder };
-        assert!(agrees(&untouched, &taken), "the server's own mark says that nothing changed");
+        let untouched = MailFolder {
+            next: Some(12),
+            state: Some("40".to_owned()),
+            ..folder
+        };
+        assert!(
+            agrees(&untouched, &taken),
+            "the server's own mark says that nothing changed"
+        );
     }
 }

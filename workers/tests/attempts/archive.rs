@@ -14,7 +14,9 @@ type Mail = BTreeMap<(String, String), Vec<Vec<u8>>>;
 
 /// What is in the archive that a settled task names.
 pub(crate) async fn kept(desk: &Desk, end: &End) -> Mail {
-    let End::Settled(seen) = end else { panic!("not settled: {end:?}") };
+    let End::Settled(seen) = end else {
+        panic!("not settled: {end:?}")
+    };
     let digest = seen.facts.text("manifest_sha256").unwrap().parse().unwrap();
     let archive = Archive::open(&desk.context.store, digest).await.unwrap();
     let named = |number: u32| {
@@ -26,7 +28,10 @@ pub(crate) async fn kept(desk: &Desk, end: &End) -> Mail {
         for segment in archive.segments_of(*part).await.unwrap() {
             for message in &segment.messages {
                 let bytes = archive.read_whole(&segment, message).await.unwrap();
-                found.entry((named(message.folder), message.id.clone())).or_default().push(bytes);
+                found
+                    .entry((named(message.folder), message.id.clone()))
+                    .or_default()
+                    .push(bytes);
             }
         }
     }
@@ -45,7 +50,9 @@ pub(crate) fn wanted(state: &State) -> Mail {
 }
 
 fn number(end: &End, name: &str) -> i64 {
-    let End::Settled(seen) = end else { panic!("not settled: {end:?}") };
+    let End::Settled(seen) = end else {
+        panic!("not settled: {end:?}")
+    };
     seen.facts.int(name).unwrap()
 }
 
@@ -63,7 +70,10 @@ async fn all_of_the_mailbox_is_kept_once_and_the_evidence_names_the_manifest() {
     // The comparison is another attempt's than the one that took the last message.
     assert!(desk.reports.len() >= 2);
     let json = serde_json::to_string(&desk.reports).unwrap();
-    assert!(!json.contains(CANARY) && !json.contains("INBOX"), "no name of a folder leaves the store");
+    assert!(
+        !json.contains(CANARY) && !json.contains("INBOX"),
+        "no name of a folder leaves the store"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,22 +81,32 @@ async fn what_changes_meanwhile_is_found_by_the_comparison() {
     let (state, mut todo) = setting(Kind::ArchiveMailbox);
     let mut desk = Desk::new(state);
     todo.attempt = 1;
-    let Said::Progress { checkpoint } = desk.once(&todo).await.said else { panic!("no slice") };
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
     assert!(checkpoint.text("manifest").is_some());
     // One arrives, one is deleted, one appears among the old ones, a folder is new.
     desk.fake.edit(|s| {
         let inbox = &mut s.mail.get_mut("INBOX").unwrap().1;
         inbox.insert(100, b"later".to_vec());
         inbox.remove(&1);
-        s.mail.get_mut("Empty").unwrap().1.insert(9, b"late in an empty one".to_vec());
-        s.mail.insert("New".to_owned(), (7, [(5, b"in a new one".to_vec())].into()));
+        s.mail
+            .get_mut("Empty")
+            .unwrap()
+            .1
+            .insert(9, b"late in an empty one".to_vec());
+        s.mail
+            .insert("New".to_owned(), (7, [(5, b"in a new one".to_vec())].into()));
     });
     todo.checkpoint = Some(checkpoint);
     let end = desk.settle(todo, &mut NEVER.clone()).await;
     let mut all = wanted(&desk.fake.now());
     let kept = kept(&desk, &end).await;
     // What was taken before it was deleted stays; what arrived later may wait outside.
-    all.insert(("INBOX".into(), "1".into()), kept[&("INBOX".to_owned(), "1".to_owned())].clone());
+    all.insert(
+        ("INBOX".into(), "1".into()),
+        kept[&("INBOX".to_owned(), "1".to_owned())].clone(),
+    );
     let later = number(&end, "arrived_later");
     let missing: Vec<_> = all.keys().filter(|k| !kept.contains_key(*k)).collect();
     assert_eq!(missing.len() as i64, later, "{missing:?}");
@@ -99,7 +119,9 @@ async fn a_message_among_the_old_ones_is_taken_too() {
     let (state, mut todo) = setting(Kind::ArchiveMailbox);
     let mut desk = Desk::new(state);
     todo.attempt = 1;
-    let Said::Progress { checkpoint } = desk.once(&todo).await.said else { panic!("no slice") };
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
     desk.fake.edit(|s| {
         let folder = s.mail.keys().find(|k| k.contains("..")).unwrap().clone();
         s.mail.get_mut(&folder).unwrap().1.insert(1, b"moved here".to_vec());
@@ -114,7 +136,9 @@ async fn a_folder_whose_ids_began_anew_is_taken_anew() {
     let (state, mut todo) = setting(Kind::ArchiveMailbox);
     let mut desk = Desk::new(state);
     todo.attempt = 1;
-    let Said::Progress { checkpoint } = desk.once(&todo).await.said else { panic!("no slice") };
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
     desk.fake.edit(|s| {
         let inbox = s.mail.get_mut("INBOX").unwrap();
         inbox.0 = 8;
@@ -131,10 +155,17 @@ async fn without_a_mailbox_there_is_nothing_to_keep_and_a_lost_piece_is_no_archi
     let mut desk = Desk::new(state.clone());
     let mut slice = todo.clone();
     slice.attempt = 1;
-    let Said::Progress { checkpoint } = desk.once(&slice).await.said else { panic!("no slice") };
+    let Said::Progress { checkpoint } = desk.once(&slice).await.said else {
+        panic!("no slice")
+    };
     // The store is another one: nothing of it is there.
     desk.context.store = offboard_store::Store::memory();
     slice.checkpoint = Some(checkpoint);
+    let end = desk.settle(slice.clone(), &mut NEVER.clone()).await;
+    assert_eq!(kept(&desk, &end).await, wanted(&state));
+    // The same in the midst of it: a checkpoint whose part is gone.
+    let mut desk = Desk::new(state.clone());
+    slice.checkpoint = Some(Facts::new().with("part", "0".repeat(64)));
     let end = desk.settle(slice, &mut NEVER.clone()).await;
     assert_eq!(kept(&desk, &end).await, wanted(&state));
     state.mailbox = None;

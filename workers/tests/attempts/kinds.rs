@@ -37,12 +37,7 @@ async fn after_apply_it_is_satisfied_and_twice_is_once() {
         let spec = kind.spec();
         // What an archive writes, it writes into our own store.
         let outside = spec.writes && kind != Kind::ArchiveMailbox;
-        assert_eq!(
-            outside,
-            !desk.writes().is_empty(),
-            "{kind} wrote {:?}",
-            desk.writes()
-        );
+        assert_eq!(outside, !desk.writes().is_empty(), "{kind} wrote {:?}", desk.writes());
         assert_eq!(desk.fake.lock().trespasses, 0, "{kind}");
         for line in desk.writes() {
             let names_the_other = kind == Kind::RemoveDelegations;

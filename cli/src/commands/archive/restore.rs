@@ -50,8 +50,11 @@ pub(super) async fn run(ctx: &Ctx, named: &str, order: Order) -> Result<Exit, Cl
         .get(&order.tenant)
         .ok_or_else(|| CliError::usage(format!("there is no tenant '{}' in the configuration", order.tenant)))?;
     let Some(SystemKind::Imap(imap)) = tenant.systems.get(&order.system).map(|s| &s.kind) else {
-        return Err(CliError::usage(format!("tenant '{}' has no mail server '{}'", order.tenant, order.system))
-            .next("add one with kind = \"imap\" (docs/connectors/imap.md)"));
+        return Err(CliError::usage(format!(
+            "tenant '{}' has no mail server '{}'",
+            order.tenant, order.system
+        ))
+        .next("add one with kind = \"imap\" (docs/connectors/imap.md)"));
     };
     let archive = open(ctx, &config, named).await?;
     let (connector, missing) = open_imap(&HttpClient::new()?, &order.system, imap).map_err(|e| CliError::of(&e))?;
@@ -77,7 +80,10 @@ pub(super) async fn run(ctx: &Ctx, named: &str, order: Order) -> Result<Exit, Cl
             append(&mut mailbox, &mut call, &target.name, &archive, segment, message).await?;
             restored += 1;
             if restored.is_multiple_of(SAY_EVERY) {
-                ctx.out.say(format!("{restored} put back, {there} there already; now in {}", name(folder)));
+                ctx.out.say(format!(
+                    "{restored} put back, {there} there already; now in {}",
+                    name(folder)
+                ));
             }
         }
         Ok(())
@@ -86,9 +92,11 @@ pub(super) async fn run(ctx: &Ctx, named: &str, order: Order) -> Result<Exit, Cl
     done?;
     mailbox.close().await;
     if ctx.out.is_json() {
-        ctx.out.document(&json!({"restored": restored, "there_already": there}))?;
+        ctx.out
+            .document(&json!({"restored": restored, "there_already": there}))?;
     } else {
-        ctx.out.line(&format!("{restored} messages put back, {there} were there already"))?;
+        ctx.out
+            .line(&format!("{restored} messages put back, {there} were there already"))?;
     }
     Ok(Exit::Done)
 }
@@ -101,7 +109,11 @@ async fn enter(
     folder: &FolderEntry,
     under: Option<&str>,
 ) -> Result<(), CliError> {
-    let path: Vec<String> = under.map(str::to_owned).into_iter().chain(folder.path.iter().cloned()).collect();
+    let path: Vec<String> = under
+        .map(str::to_owned)
+        .into_iter()
+        .chain(folder.path.iter().cloned())
+        .collect();
     let name = mailbox.name(&path);
     if target.name == name {
         return Ok(());
@@ -148,7 +160,9 @@ async fn append(
     message: &MessageEntry,
 ) -> Result<(), CliError> {
     use tokio::io::AsyncReadExt as _;
-    let tag = mailbox.begin(call, name, &message.flags, message.received_ms, message.bytes).await?;
+    let tag = mailbox
+        .begin(call, name, &message.flags, message.received_ms, message.bytes)
+        .await?;
     let (mut read, mut write) = tokio::io::simplex(BETWEEN_BYTES);
     let reading = async move {
         let read = archive.read(segment, message, &mut write).await;

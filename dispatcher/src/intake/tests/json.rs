@@ -38,7 +38,12 @@ fn json_with_everything() {
     assert_eq!(d.successor.as_ref().unwrap().mail.as_deref(), Some("s@c.example"));
     let c = &d.choices;
     assert_eq!(
-        (c.legal_hold, c.archive_mailbox, &c.forwarding, c.automatic_reply.as_deref()),
+        (
+            c.legal_hold,
+            c.archive_mailbox,
+            &c.forwarding,
+            c.automatic_reply.as_deref()
+        ),
         (Some(true), Some(false), &Some(Forwarding::Remove), Some(""))
     );
     assert_eq!(

@@ -311,7 +311,9 @@ fn imap(section: &mut Section<'_>, dir: &Path) -> Option<ImapConfig> {
         ("starttls", ImapSecurity::StartTls),
         ("none", ImapSecurity::None),
     ];
-    let security = section.get("security").map_or(Some(ImapSecurity::Tls), |v| v.word(&words));
+    let security = section
+        .get("security")
+        .map_or(Some(ImapSecurity::Tls), |v| v.word(&words));
     if security == Some(ImapSecurity::None) && !host.as_deref().is_some_and(|h| LOOPBACK.contains(&h)) {
         section.wrong("security = \"none\" is for a server on this machine itself (localhost) alone");
     }
@@ -344,9 +346,13 @@ fn imap_access(section: &mut Section<'_>, dir: &Path) -> Option<ImapAccess> {
     }
     if let Some(url) = token_url {
         let url = base_url(&url);
-        let client_id = section.require("client_id", "the application's id").and_then(|v| v.filled());
+        let client_id = section
+            .require("client_id", "the application's id")
+            .and_then(|v| v.filled());
         let secret = section.require("client_secret", REFERENCE);
-        let scope = section.require("scope", "what the token is for").and_then(|v| v.filled());
+        let scope = section
+            .require("scope", "what the token is for")
+            .and_then(|v| v.filled());
         return Some(ImapAccess::Application {
             token_url: url?,
             client_id: client_id?,

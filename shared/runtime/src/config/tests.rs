@@ -133,7 +133,9 @@ fn the_example_names_every_key_of_a_tenant_with_its_default() {
     assert_eq!(switched.intake.columns.len(), Field::ALL.len());
     switched.intake.columns.clear();
     for system in switched.systems.values_mut() {
-        let SystemKind::Graph(graph) = &mut system.kind else { continue };
+        let SystemKind::Graph(graph) = &mut system.kind else {
+            continue;
+        };
         assert!(system.site.take().is_some() && graph.sharepoint_url.take().is_some());
     }
     assert_eq!(switched, plain);

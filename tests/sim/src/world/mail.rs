@@ -298,7 +298,9 @@ impl Tenant {
             let mut all = folder.mails.iter();
             all.find(|mail| mail.immutable_id() == id || mail.id_in(&folder.id) == id)
         });
-        found.map(|mail| Arc::clone(&mail.mime)).ok_or_else(VendorError::no_item)
+        found
+            .map(|mail| Arc::clone(&mail.mime))
+            .ok_or_else(VendorError::no_item)
     }
 
     pub(super) fn finish_conversion(&mut self, at: i64, person: &str) {

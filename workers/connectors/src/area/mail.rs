@@ -62,7 +62,9 @@ pub struct MailOwner {
 impl fmt::Debug for MailOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The name is a person's.
-        f.debug_struct("MailOwner").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("MailOwner")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

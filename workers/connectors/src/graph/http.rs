@@ -5,9 +5,9 @@ use super::settings::OpenError;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use offboard_runtime::telemetry::{metrics, trace};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +119,9 @@ pub(crate) struct Streamed {
 impl Streamed {
     /// More of the body; none: that was all.
     pub(crate) async fn more(&mut self, deadline: Instant) -> Result<Option<Bytes>, NoAnswer> {
-        let Some(response) = &mut self.rest else { return Ok(None) };
+        let Some(response) = &mut self.rest else {
+            return Ok(None);
+        };
         let until = deadline.min(Instant::now() + REQUEST_MAX);
         match tokio::time::timeout_at(until, response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),

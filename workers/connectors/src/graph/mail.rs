@@ -58,7 +58,11 @@ impl MailReader for GraphConnector {
                     continue;
                 }
                 let (Some(id), Some(messages)) = (text_in(&folder["id"]), folder["totalItemCount"].as_u64()) else {
-                    return Err(self.api.fault(&ask, FaultClass::Transient, "a folder has no id or count; it is read again"));
+                    return Err(self.api.fault(
+                        &ask,
+                        FaultClass::Transient,
+                        "a folder has no id or count; it is read again",
+                    ));
                 };
                 let mut path = above.clone();
                 path.push(folder["displayName"].as_str().unwrap_or_default().to_owned());
@@ -76,7 +80,11 @@ impl MailReader for GraphConnector {
                 });
             }
             if found.len() > FOLDERS_MAX {
-                return Err(self.api.fault(&ask, FaultClass::Unsupported, "the mailbox has more folders than are read"));
+                return Err(self.api.fault(
+                    &ask,
+                    FaultClass::Unsupported,
+                    "the mailbox has more folders than are read",
+                ));
             }
         }
         found.sort_by(|a, b| (&a.path, &a.id).cmp(&(&b.path, &b.id)));
@@ -108,7 +116,9 @@ impl MailReader for GraphConnector {
             Err(fault) => return Err(fault),
         };
         let Some(values) = body["value"].as_array() else {
-            return Err(self.api.fault(&ask, FaultClass::Transient, "the answer is no list; it is read again"));
+            return Err(self
+                .api
+                .fault(&ask, FaultClass::Transient, "the answer is no list; it is read again"));
         };
         let messages = values.iter().filter_map(message).collect();
         let next = text_in(&body["@odata.nextLink"]).filter(|link| Some(link.as_str()) != from);
@@ -136,7 +146,9 @@ impl MailReader for GraphConnector {
             // In the order of the list, however they come.
             let mut coming = stream::iter(asks).buffered(AT_ONCE);
             loop {
-                let Some((index, opened)) = coming.next().await else { break Ok(()) };
+                let Some((index, opened)) = coming.next().await else {
+                    break Ok(());
+                };
                 match opened {
                     Ok(Some((streamed, receipt))) => {
                         receipts.push(receipt);
@@ -192,7 +204,13 @@ impl Api {
     }
 
     /// Begins to read a message; none: it is gone.
-    async fn mime(&self, call: &Call, token: &Arc<Token>, owner: &str, id: &str) -> Answer<Option<(Streamed, Receipt)>> {
+    async fn mime(
+        &self,
+        call: &Call,
+        token: &Arc<Token>,
+        owner: &str,
+        id: &str,
+    ) -> Answer<Option<(Streamed, Receipt)>> {
         let path = Path::user(owner).then("messages").id(id).then("$value");
         let ask = Ask::get(path, READ_MAIL).outlook().header("accept", "text/plain, */*");
         let mut token = token.clone();
@@ -216,7 +234,11 @@ impl Api {
                 fault => Err(fault),
             };
         }
-        Err(self.fault(&ask, FaultClass::Transient, "the token was refused twice; it is read again"))
+        Err(self.fault(
+            &ask,
+            FaultClass::Transient,
+            "the token was refused twice; it is read again",
+        ))
     }
 }
 

@@ -54,7 +54,11 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
             Ok(_) => found.push(finding(Severity::Fine, "the application is given a token", "")),
             Err(fault) => {
                 let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
-                found.push(finding(Severity::Problem, format!("the application is given no token{code}"), fault.detail));
+                found.push(finding(
+                    Severity::Problem,
+                    format!("the application is given no token{code}"),
+                    fault.detail,
+                ));
                 return found;
             }
         }
@@ -75,7 +79,10 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
         Ok(Some(folders)) => {
             found.push(finding(
                 Severity::Fine,
-                format!("the credential opens the probe mailbox; it has {} folders", folders.len()),
+                format!(
+                    "the credential opens the probe mailbox; it has {} folders",
+                    folders.len()
+                ),
                 "",
             ));
             if settings.exact_sizes && folders.iter().all(|f| f.bytes.is_none()) {

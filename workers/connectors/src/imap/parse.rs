@@ -50,7 +50,9 @@ pub(crate) fn latin(bytes: &[u8]) -> String {
 
 /// The bytes of such a text.
 pub(crate) fn unlatin(text: &str) -> Vec<u8> {
-    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
+    text.chars()
+        .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
+        .collect()
 }
 
 /// How a command, or the server, fared.
@@ -281,7 +283,10 @@ mod tests {
         ];
         assert_eq!(data(bits)[3], Token::Text(b"a\r\n\"b".to_vec()));
         let tokens = data(vec![line(r#"* LIST () "\\" "a \"b\" \\c""#)]);
-        assert_eq!((tokens[2].text(), tokens[3].text()), ("\\".to_owned(), "a \"b\" \\c".to_owned()));
+        assert_eq!(
+            (tokens[2].text(), tokens[3].text()),
+            ("\\".to_owned(), "a \"b\" \\c".to_owned())
+        );
     }
 
     #[test]
@@ -289,19 +294,39 @@ mod tests {
         let Some(Answered::Status { tag, condition, code }) = answer(vec![line("A4 OK [READ-ONLY] done")]) else {
             panic!("no status")
         };
-        assert_eq!((tag.as_deref(), condition, code.as_str()), (Some("A4"), Condition::Ok, "READ-ONLY"));
+        assert_eq!(
+            (tag.as_deref(), condition, code.as_str()),
+            (Some("A4"), Condition::Ok, "READ-ONLY")
+        );
     }
 
     #[test]
     fn whatever_comes_is_no_more_than_unread() {
         for text in [
-            "", "*", "* ", "x", "* ((((", "* )", "* \"open", "* 1 FETCH (UID", "+", "* [", "* \"\\", "{5}",
+            "",
+            "*",
+            "* ",
+            "x",
+            "* ((((",
+            "* )",
+            "* \"open",
+            "* 1 FETCH (UID",
+            "+",
+            "* [",
+            "* \"\\",
+            "{5}",
         ] {
             let _ = answer(vec![line(text)]);
         }
         let deep = format!("* {}", "(".repeat(100_000));
         assert_eq!(answer(vec![line(&deep)]), None);
-        for (text, length) in [("x {12}", Some(12)), ("x {3+}", Some(3)), ("x {-1}", None), ("{}", None), ("a", None)] {
+        for (text, length) in [
+            ("x {12}", Some(12)),
+            ("x {3+}", Some(3)),
+            ("x {-1}", None),
+            ("{}", None),
+            ("a", None),
+        ] {
             assert_eq!(literal(text.as_bytes()), length);
         }
     }

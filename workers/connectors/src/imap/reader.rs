@@ -41,7 +41,9 @@ impl MailReader for ImapConnector {
         let mut session = self.session(call, login).await.or_fault(self, ATTEMPTED)?;
         let first = from.and_then(|f| f.parse().ok()).unwrap_or(1);
         let exact = self.server.settings.exact_sizes;
-        let page = page(&mut session, folder, first, exact).await.or_fault(self, ATTEMPTED)?;
+        let page = page(&mut session, folder, first, exact)
+            .await
+            .or_fault(self, ATTEMPTED)?;
         self.give_back(session);
         Self::answered(call, ATTEMPTED);
         Ok(page)
@@ -65,7 +67,9 @@ impl MailReader for ImapConnector {
                 for (index, one) in which.iter().enumerate() {
                     let mut alone = Alone { index, into };
                     let one = std::slice::from_ref(one);
-                    bodies(&mut session, folder, one, &mut alone).await.or_fault(self, ATTEMPTED)?;
+                    bodies(&mut session, folder, one, &mut alone)
+                        .await
+                        .or_fault(self, ATTEMPTED)?;
                 }
             }
             done => done.or_fault(self, ATTEMPTED)?,
@@ -117,11 +121,18 @@ async fn folders(session: &mut Session, exact: bool) -> Done<Vec<MailFolder>> {
         let listed = session
             .ask("list the folders", &[Word::Plain("LIST \"\""), Word::Name(&raw)])
             .await?;
-        for tokens in listed.iter().filter(|t| t.first().is_some_and(|t| t.is("LIST")) && t.len() >= 4) {
+        for tokens in listed
+            .iter()
+            .filter(|t| t.first().is_some_and(|t| t.is("LIST")) && t.len() >= 4)
+        {
             let closed = |t: &Token| ["\\Noselect", "\\NonExistent"].iter().any(|w| t.is(w));
             let delimiter = tokens[2].text();
             if !tokens[1].list().iter().any(closed) {
-                let delimiter = if tokens[2].is("NIL") { None } else { delimiter.chars().next() };
+                let delimiter = if tokens[2].is("NIL") {
+                    None
+                } else {
+                    delimiter.chars().next()
+                };
                 names.push((tokens[3].text(), delimiter));
             }
         }
@@ -129,7 +140,9 @@ async fn folders(session: &mut Session, exact: bool) -> Done<Vec<MailFolder>> {
     names.sort();
     names.dedup_by(|a, b| a.0 == b.0);
     if names.len() > FOLDERS_MAX {
-        return Err(Trouble::Lost(Lost::Unread("the mailbox has more folders than are read")));
+        return Err(Trouble::Lost(Lost::Unread(
+            "the mailbox has more folders than are read",
+        )));
     }
     let mut found = Vec::with_capacity(names.len());
     for (name, delimiter) in names {
@@ -280,12 +293,21 @@ fn set(which: &[MailMessage]) -> String {
         if !out.is_empty() {
             out.push(',');
         }
-        out.push_str(&if first == last { first.to_string() } else { format!("{first}:{last}") });
+        out.push_str(&if first == last {
+            first.to_string()
+        } else {
+            format!("{first}:{last}")
+        });
     }
     out
 }
 
-async fn bodies(session: &mut Session, folder: &MailFolder, which: &[MailMessage], into: &mut dyn MailSink) -> Done<()> {
+async fn bodies(
+    session: &mut Session,
+    folder: &MailFolder,
+    which: &[MailMessage],
+    into: &mut dyn MailSink,
+) -> Done<()> {
     if which.is_empty() {
         return Ok(());
     }

@@ -42,8 +42,12 @@ impl ImapConnector {
             .ask("list the root", &[Word::Plain("LIST \"\" \"\"")])
             .await
             .or_fault(self, ATTEMPTED)?;
-        let root = said.iter().find(|t| t.first().is_some_and(|t| t.is("LIST")) && t.len() >= 4);
-        let delimiter = root.filter(|t| !t[2].is("NIL")).and_then(|t| t[2].text().chars().next());
+        let root = said
+            .iter()
+            .find(|t| t.first().is_some_and(|t| t.is("LIST")) && t.len() >= 4);
+        let delimiter = root
+            .filter(|t| !t[2].is("NIL"))
+            .and_then(|t| t[2].text().chars().next());
         let mut prefix = String::new();
         if session.offers("NAMESPACE") {
             let said = session
@@ -52,7 +56,10 @@ impl ImapConnector {
                 .or_fault(self, ATTEMPTED)?;
             let own = said.iter().find(|t| t.first().is_some_and(|t| t.is("NAMESPACE")));
             let first = own.and_then(|t| t.get(1)).and_then(|t| t.list().first());
-            prefix = first.and_then(|t| t.list().first()).map(Token::text).unwrap_or_default();
+            prefix = first
+                .and_then(|t| t.list().first())
+                .map(Token::text)
+                .unwrap_or_default();
         }
         Ok(Restoring {
             connector: self,
@@ -69,7 +76,16 @@ impl Restoring<'_> {
     #[must_use]
     pub fn name(&self, path: &[String]) -> String {
         let clean = |part: &String| {
-            let part: String = part.chars().map(|c| if Some(c) == self.delimiter || c.is_control() { '_' } else { c }).collect();
+            let part: String = part
+                .chars()
+                .map(|c| {
+                    if Some(c) == self.delimiter || c.is_control() {
+                        '_'
+                    } else {
+                        c
+                    }
+                })
+                .collect();
             let bare = part.trim_matches('.').is_empty();
             encode(&if bare { format!("_{part}") } else { part })
         };
@@ -87,7 +103,11 @@ impl Restoring<'_> {
         if call.may_write() {
             Ok(())
         } else {
-            Err(self.connector.fault_of(FaultClass::Rejected, "write to the mailbox", "it may only be read; nothing was sent"))
+            Err(self.connector.fault_of(
+                FaultClass::Rejected,
+                "write to the mailbox",
+                "it may only be read; nothing was sent",
+            ))
         }
     }
 
@@ -108,7 +128,10 @@ impl Restoring<'_> {
                 .ask("create a folder", &[Word::Plain("CREATE"), Word::Name(&raw)])
                 .await
                 .or_fault(self.connector, ATTEMPTED)?;
-            self.session.select(name, true).await.or_fault(self.connector, ATTEMPTED)?;
+            self.session
+                .select(name, true)
+                .await
+                .or_fault(self.connector, ATTEMPTED)?;
         }
         let empty = self.session.opened.as_ref().is_none_or(|o| o.messages == 0);
         if empty {
@@ -166,7 +189,10 @@ impl Restoring<'_> {
         call.note_write();
         let raw = unlatin(name);
         let flags: Vec<&str> = flags.iter().map(String::as_str).filter(|f| is_flag(f)).collect();
-        let date = received_ms.and_then(date).map(|d| format!(" \"{d}\"")).unwrap_or_default();
+        let date = received_ms
+            .and_then(date)
+            .map(|d| format!(" \"{d}\""))
+            .unwrap_or_default();
         // Without waiting, where the server takes it so (RFC 7888).
         let sync = if self.session.offers("LITERAL+") { "+" } else { "" };
         let rest = format!("({}){date} {{{bytes}{sync}}}", flags.join(" "));
@@ -223,12 +249,18 @@ fn is_flag(flag: &str) -> bool {
     let word = flag.strip_prefix('\\').unwrap_or(flag);
     !flag.eq_ignore_ascii_case("\\Recent")
         && !word.is_empty()
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"$_-.+!:".contains(&b))
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"$_-.+!:".contains(&b))
 }
 
 fn date(ms: i64) -> Option<String> {
     let at = jiff::Timestamp::from_millisecond(ms).ok()?;
-    Some(at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%d-%b-%Y %H:%M:%S +0000").to_string())
+    Some(
+        at.to_zoned(jiff::tz::TimeZone::UTC)
+            .strftime("%d-%b-%Y %H:%M:%S +0000")
+            .to_string(),
+    )
 }
 
 #[derive(Default)]

@@ -109,7 +109,11 @@ impl Session {
                 ("AUTH=PLAIN", "PLAIN", text)
             }
             Access::Token { .. } => {
-                let token = server.tokens.get(deadline).await.map_err(|f| Trouble::Token(Box::new(f)))?;
+                let token = server
+                    .tokens
+                    .get(deadline)
+                    .await
+                    .map_err(|f| Trouble::Token(Box::new(f)))?;
                 let text = format!("user={login}\x01auth=Bearer {}\x01\x01", token.expose());
                 ("AUTH=XOAUTH2", "XOAUTH2", text)
             }

@@ -51,7 +51,9 @@ async fn all(stage: &Stage, who: &str) -> Answer<BTreeMap<Vec<String>, BTreeMap<
     for folder in reader.folders(&mut stage.reading(), &who).await?.unwrap() {
         let (mut from, mut messages) = (None, Vec::new());
         loop {
-            let page = reader.messages(&mut stage.reading(), &who, &folder, from.as_deref()).await?;
+            let page = reader
+                .messages(&mut stage.reading(), &who, &folder, from.as_deref())
+                .await?;
             messages.extend(page.messages);
             from = page.next;
             if from.is_none() {
@@ -60,7 +62,9 @@ async fn all(stage: &Stage, who: &str) -> Answer<BTreeMap<Vec<String>, BTreeMap<
         }
         assert_eq!(messages.len() as u64, folder.messages);
         let mut kept = Kept::default();
-        reader.fetch(&mut stage.reading(), &who, &folder, &messages, &mut kept).await?;
+        reader
+            .fetch(&mut stage.reading(), &who, &folder, &messages, &mut kept)
+            .await?;
         let bytes = kept.done.into_iter().map(|(i, bytes)| (messages[i].id.clone(), bytes));
         found.insert(folder.path.clone(), bytes.collect());
     }
@@ -87,7 +91,11 @@ async fn every_folder_and_message_is_read_to_the_byte_by_ids_that_survive_a_move
         if folder.parent.is_some() {
             path.insert(0, "Inbox".to_owned());
         }
-        let wanted: BTreeMap<_, _> = folder.mails.iter().map(|m| (m.immutable_id(), m.mime.to_vec())).collect();
+        let wanted: BTreeMap<_, _> = folder
+            .mails
+            .iter()
+            .map(|m| (m.immutable_id(), m.mime.to_vec()))
+            .collect();
         messages += wanted.len();
         assert_eq!(found[&path], wanted, "{path:?}");
     }
@@ -141,11 +149,19 @@ async fn each_fault_is_the_class_that_it_is_and_no_mailbox_is_none() {
     let anew = stage.anew(offboard_connectors::graph::Credential::Secret(
         offboard_sim::population::ADMIN_APP_SECRET.into(),
     ));
-    let denied = anew.mail().unwrap().folders(&mut stage.reading(), &owner(&leaver)).await.unwrap_err();
+    let denied = anew
+        .mail()
+        .unwrap()
+        .folders(&mut stage.reading(), &owner(&leaver))
+        .await
+        .unwrap_err();
     assert_eq!(denied.class, FaultClass::Denied);
     assert!(denied.detail.contains("Mail.Read"), "{denied}");
     let reader = stage.graph.mail().unwrap();
-    let nobody = MailOwner { id: None, login: Some("x".into()) };
+    let nobody = MailOwner {
+        id: None,
+        login: Some("x".into()),
+    };
     let refused = reader.folders(&mut stage.reading(), &nobody).await.unwrap_err();
     assert_eq!(refused.class, FaultClass::Rejected);
 }
@@ -204,7 +220,10 @@ async fn four_are_on_their_way_and_no_more_and_they_come_in_order() {
     let which: Vec<MailMessage> = (0..40).map(message).collect();
     let mut kept = Kept::default();
     let reader = graph.mail().unwrap();
-    reader.fetch(&mut call(), &owner("u"), &folder(), &which, &mut kept).await.unwrap();
+    reader
+        .fetch(&mut call(), &owner("u"), &folder(), &which, &mut kept)
+        .await
+        .unwrap();
     assert!(most.load(Ordering::SeqCst) <= 4, "{most:?}");
     let order: Vec<usize> = kept.done.iter().map(|(i, _)| *i).collect();
     assert_eq!(order, (0..40).filter(|i| *i != 5).collect::<Vec<_>>());
@@ -231,7 +250,10 @@ async fn a_message_that_is_cut_off_is_a_fault_and_never_complete() {
     let graph = crate::common::open_at(login.root(), &rest);
     let mut kept = Kept::default();
     let reader = graph.mail().unwrap();
-    let met = reader.fetch(&mut call(), &owner("u"), &folder(), &[message(0)], &mut kept).await.unwrap_err();
+    let met = reader
+        .fetch(&mut call(), &owner("u"), &folder(), &[message(0)], &mut kept)
+        .await
+        .unwrap_err();
     cutting.abort();
     assert_eq!(met.class, FaultClass::Transient);
     assert!(kept.done.is_empty());

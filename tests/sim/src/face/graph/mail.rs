@@ -76,10 +76,18 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let reply = desk.world.list_mails(&caller, now, who, folder);
             let set = format!("users('{who}')/mailFolders('{folder}')/messages");
             desk.list(reply, "message", &set, |all| {
-                let id = |mail: &Mail| if immutable { mail.immutable_id() } else { mail.id_in(folder) };
+                let id = |mail: &Mail| {
+                    if immutable {
+                        mail.immutable_id()
+                    } else {
+                        mail.id_in(folder)
+                    }
+                };
                 // The newest first.
                 let order = |mail: &Mail| format!("{:020}", i64::MAX - mail.created_ms);
-                all.iter().map(|mail| (order(mail), show::mail(mail, &id(mail), folder))).collect()
+                all.iter()
+                    .map(|mail| (order(mail), show::mail(mail, &id(mail), folder)))
+                    .collect()
             })
         }
         ("GET", ["users", who, "messages", id, "$value"]) => {
@@ -204,7 +212,9 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
 /// Whether the request asks for ids that a message keeps wherever it goes.
 fn wants_immutable_ids(desk: &Desk) -> bool {
     let prefer = desk.headers.get("prefer").map_or("", String::as_str);
-    prefer.split(',').any(|one| one.trim().eq_ignore_ascii_case("IdType=\"ImmutableId\""))
+    prefer
+        .split(',')
+        .any(|one| one.trim().eq_ignore_ascii_case("IdType=\"ImmutableId\""))
 }
 
 fn mail_of(desk: &Desk, caller: &Caller, who: &str) -> String {

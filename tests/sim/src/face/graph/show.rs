@@ -6,7 +6,7 @@ use crate::iso;
 use crate::world::catalogue::{self, Role};
 use crate::world::model::{
     AppAssignment, AutoReply, Autopilot, DeviceOwner, Drive, EntraDevice, Event, Folder, Grant, Group, GroupKind,
-    InboxRule, ManagedDevice, Method, MethodKind, Person, PhoneKind, Recurrence, RoleAssignment, SignIn, Until, Mail,
+    InboxRule, Mail, ManagedDevice, Method, MethodKind, Person, PhoneKind, Recurrence, RoleAssignment, SignIn, Until,
 };
 use crate::world::{MailboxSettings, Membership, PoolLine};
 

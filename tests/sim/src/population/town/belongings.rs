@@ -177,11 +177,17 @@ const FIRST_MAIL_MS: i64 = 1_750_000_000_000;
 
 /// A message of one of the shapes that mail has, also those that no standard allows.
 fn mail(number: u64, canary: &str) -> Mail {
-    let head = format!("From: <a@x.test>\r\nTo: {canary} <b@x.test>\r\nSubject: {canary} {number}\r\nMessage-ID: <{number}@x.test>\r\n");
+    let head = format!(
+        "From: <a@x.test>\r\nTo: {canary} <b@x.test>\r\nSubject: {canary} {number}\r\nMessage-ID: <{number}@x.test>\r\n"
+    );
     let mime: Vec<u8> = match number % 6 {
         0 => Vec::new(),
         1 => format!("{head}\r\nHello,\r\n\r\nFrom here on.\r\n.\r\n").into_bytes(),
-        2 => [head.as_bytes(), b"X-8bit: \xe4\xf6\xfc \x00\r\n\r\nbare\nline ends\rand \xff\xfe"].concat(),
+        2 => [
+            head.as_bytes(),
+            b"X-8bit: \xe4\xf6\xfc \x00\r\n\r\nbare\nline ends\rand \xff\xfe",
+        ]
+        .concat(),
         3 => format!("{head}Content-Type: multipart/mixed; boundary=never\r\n\r\n--never\r\nnot ended").into_bytes(),
         4 => format!("{head}\r\n{}", "a long body ".repeat(2_000)).into_bytes(),
         _ => "no header at all, and no line end".as_bytes().to_vec(),
@@ -192,7 +198,11 @@ fn mail(number: u64, canary: &str) -> Mail {
         read: number % 2 == 0,
         draft: number == 7,
         flagged: number % 3 == 0,
-        categories: if number == 4 { vec!["Blue category".to_owned()] } else { Vec::new() },
+        categories: if number == 4 {
+            vec!["Blue category".to_owned()]
+        } else {
+            Vec::new()
+        },
         mime: Arc::new(mime),
     }
 }
