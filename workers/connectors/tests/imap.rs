@@ -223,7 +223,7 @@ async fn messages_come_to_the_byte_however_they_are_sent() {
             c if c.starts_with("EXAMINE") => EXAMINED.into(),
             "UID FETCH 4:5,9 (UID BODY.PEEK[])" => concat!(
                 "* 3 EXISTS\r\n",
-                "* 2 FETCH (UID 9 BODY[] {11}\r\n)\r\nA3 OK \"\r\n FLAGS (\\Seen))\r\n",
+                "* 2 FETCH (UID 9 BODY[] {12}\r\n)\r\nA3 OK \"\r\n FLAGS (\\Seen))\r\n",
                 "* 1 FETCH (FLAGS (\\Seen) UID 4 BODY[] {0}\r\n)\r\n",
                 "* 3 FETCH (UID 5 BODY[] \"quo\\\"ted\")\r\n",
             )

@@ -158,7 +158,7 @@ fn the_schema_says_what_is_read() {
             "tenant"
         ]
     );
-    for (name, keys) in [("Person", 5), ("Choices", 6)] {
+    for (name, keys) in [("Person", 5), ("Choices", 7)] {
         let object = &schema["$defs"][name];
         assert_eq!(object["properties"].as_object().unwrap().len(), keys, "{name}");
         assert_eq!(object["additionalProperties"], false, "{name}");

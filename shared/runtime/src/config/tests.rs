@@ -209,6 +209,34 @@ fn a_tenant_as_somebody_would_write_it() {
 }
 
 #[test]
+fn a_mail_server_is_read_with_one_way_to_sign_in() {
+    let head = "name = \"C\"\ntime_zone = \"UTC\"\n[systems.mail]\nkind = \"imap\"\nhost = \"mail.c.example\"\n";
+    let by_password = "user = \"archiver\"\npassword = { env = \"P\" }\n";
+    let (t, problems) = tenant(&format!("{head}{by_password}security = \"starttls\"\nca = \"ca.pem\""));
+    assert_eq!(problems, Vec::<String>::new());
+    let t = t.unwrap();
+    let SystemKind::Imap(imap) = &t.systems[&System::new("mail").unwrap()].kind else {
+        panic!("it is a mail server");
+    };
+    assert_eq!((imap.port, imap.security, imap.exact_sizes), (143, ImapSecurity::StartTls, true));
+    assert_eq!(imap.ca.as_deref(), Some(Path::new("/w/ca.pem")));
+    assert!(matches!(&imap.access, ImapAccess::Administrator { separator: None, .. }));
+    let by_token = "token_url = \"https://login.example/token\"\nclient_id = \"c\"\nclient_secret = { env = \"S\" }\nscope = \"s\"\n";
+    assert_eq!(tenant(&format!("{head}{by_token}")).1, Vec::<String>::new());
+    for (more, says) in [
+        (format!("{by_password}{by_token}"), "got both"),
+        (format!("{by_password}security = \"none\""), "for a server on this machine itself"),
+        (by_password.replace("{ env = \"P\" }", "\"hunter2\""), "secrets never stand in the configuration"),
+        (by_token.replace("https:", "http:"), "a base URL beginning with https://"),
+        (String::new(), "systems.mail.user: missing"),
+        (format!("{by_password}port = 99999"), "systems.mail.port"),
+    ] {
+        let problems = tenant(&format!("{head}{more}")).1.join(" | ");
+        assert!(problems.contains(says) && !problems.contains("hunter2"), "{more}: {problems}");
+    }
+}
+
+#[test]
 fn mistakes_name_line_key_and_what_was_expected() {
     let head = "name = \"C\"\ntime_zone = \"UTC\"\n";
     let guid = "11111111-2222-3333-4444-555555555555";
@@ -280,7 +308,7 @@ fn mistakes_name_line_key_and_what_was_expected() {
         ),
         (
             format!("{head}[systems.person]\nkind = \"ldap\""),
-            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', got 'ldap'",
+            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', 'imap', got 'ldap'",
         ),
         (
             format!("{head}[policy.licences.monthly_prices]\nE3 = 1.234"),
