@@ -17,7 +17,7 @@ use std::collections::{BTreeSet, VecDeque};
 use tokio::task::JoinHandle;
 
 /// The most bytes of a piece.
-pub const PIECE_BYTES: usize = 8 * 1024 * 1024;
+pub const PIECE_BYTES: usize = 4 * 1024 * 1024;
 /// Pieces that are being written while the next one is filled.
 const IN_FLIGHT: usize = 2;
 /// Messages after which a part is closed: its lines are held in memory until then.

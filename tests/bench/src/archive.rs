@@ -86,7 +86,7 @@ fn message(n: u64) -> Vec<u8> {
 
 fn fill(dovecot: &Dovecot, messages: u64) -> Result<u64, Failed> {
     let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", dovecot.plain_port()))?);
-    let mut said = |stream: &mut BufReader<TcpStream>, command: &[u8]| -> Result<(), Failed> {
+    let said = |stream: &mut BufReader<TcpStream>, command: &[u8]| -> Result<(), Failed> {
         stream.get_mut().write_all(command)?;
         loop {
             let mut line = String::new();
