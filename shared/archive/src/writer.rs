@@ -104,6 +104,13 @@ struct Large {
     pieces: Vec<usize>,
 }
 
+/// A piece that is being written.
+struct InFlight {
+    number: usize,
+    bytes: u64,
+    writing: JoinHandle<std::result::Result<Digest, StoreError>>,
+}
+
 /// Writes one archive.
 pub struct Writer {
     store: Store,
@@ -116,7 +123,7 @@ pub struct Writer {
     entries: Vec<MessageEntry>,
     open: Option<Open>,
     pieces: Vec<Option<Piece>>,
-    in_flight: VecDeque<(usize, u64, JoinHandle<std::result::Result<Digest, StoreError>>)>,
+    in_flight: VecDeque<InFlight>,
     drafts: Vec<(Vec<usize>, Vec<MessageEntry>)>,
     since_part: u64,
 }
@@ -453,18 +460,21 @@ impl Writer {
         let number = self.pieces.len();
         self.pieces.push(None);
         let (store, length) = (self.store.clone(), bytes.len() as u64);
-        let writing = tokio::spawn(async move { store.put(bytes).await });
-        self.in_flight.push_back((number, length, writing));
+        self.in_flight.push_back(InFlight {
+            number,
+            bytes: length,
+            writing: tokio::spawn(async move { store.put(bytes).await }),
+        });
         Ok(number)
     }
 
     async fn one_landed(&mut self) -> Result<()> {
         // It stays in the list until it is known: this may be dropped here.
-        let Some((number, length, writing)) = self.in_flight.front_mut() else {
+        let Some(first) = self.in_flight.front_mut() else {
             return Ok(());
         };
-        let (number, bytes) = (*number, *length);
-        let landed = match writing.await {
+        let (number, bytes) = (first.number, first.bytes);
+        let landed = match (&mut first.writing).await {
             Ok(landed) => landed,
             Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
         };
@@ -537,8 +547,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        for (_, _, writing) in &self.in_flight {
-            writing.abort();
+        for piece in &self.in_flight {
+            piece.writing.abort();
         }
     }
 }

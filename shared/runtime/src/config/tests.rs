@@ -218,21 +218,39 @@ fn a_mail_server_is_read_with_one_way_to_sign_in() {
     let SystemKind::Imap(imap) = &t.systems[&System::new("mail").unwrap()].kind else {
         panic!("it is a mail server");
     };
-    assert_eq!((imap.port, imap.security, imap.exact_sizes), (143, ImapSecurity::StartTls, true));
+    assert_eq!(
+        (imap.port, imap.security, imap.exact_sizes),
+        (143, ImapSecurity::StartTls, true)
+    );
     assert_eq!(imap.ca.as_deref(), Some(Path::new("/w/ca.pem")));
-    assert!(matches!(&imap.access, ImapAccess::Administrator { separator: None, .. }));
+    assert!(matches!(
+        &imap.access,
+        ImapAccess::Administrator { separator: None, .. }
+    ));
     let by_token = "token_url = \"https://login.example/token\"\nclient_id = \"c\"\nclient_secret = { env = \"S\" }\nscope = \"s\"\n";
     assert_eq!(tenant(&format!("{head}{by_token}")).1, Vec::<String>::new());
     for (more, says) in [
         (format!("{by_password}{by_token}"), "got both"),
-        (format!("{by_password}security = \"none\""), "for a server on this machine itself"),
-        (by_password.replace("{ env = \"P\" }", "\"hunter2\""), "secrets never stand in the configuration"),
-        (by_token.replace("https:", "http:"), "a base URL beginning with https://"),
+        (
+            format!("{by_password}security = \"none\""),
+            "for a server on this machine itself",
+        ),
+        (
+            by_password.replace("{ env = \"P\" }", "\"hunter2\""),
+            "secrets never stand in the configuration",
+        ),
+        (
+            by_token.replace("https:", "http:"),
+            "a base URL beginning with https://",
+        ),
         (String::new(), "systems.mail.user: missing"),
         (format!("{by_password}port = 99999"), "systems.mail.port"),
     ] {
         let problems = tenant(&format!("{head}{more}")).1.join(" | ");
-        assert!(problems.contains(says) && !problems.contains("hunter2"), "{more}: {problems}");
+        assert!(
+            problems.contains(says) && !problems.contains("hunter2"),
+            "{more}: {problems}"
+        );
     }
 }
 

@@ -352,8 +352,7 @@ fn contains(line: &[u8], part: &[u8]) -> bool {
 /// One answer with a message in it, whose bytes go through.
 async fn body(wire: &mut Wire, first: Vec<u8>, which: &[MailMessage], into: &mut dyn MailSink) -> Done<()> {
     let (mut line, mut before) = (first, Vec::new());
-    loop {
-        let Some(length) = literal(&line) else { break };
+    while let Some(length) = literal(&line) {
         before.extend_from_slice(before_literal(&line));
         if !before.trim_ascii_end().to_ascii_uppercase().ends_with(b"BODY[]") {
             // Another thing that was not asked for.

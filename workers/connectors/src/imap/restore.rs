@@ -90,7 +90,7 @@ impl Restoring<'_> {
             encode(&if bare { format!("_{part}") } else { part })
         };
         let parts: Vec<String> = path.iter().map(clean).collect();
-        let joined = parts.join(&self.delimiter.map(String::from).unwrap_or_else(|| "_".to_owned()));
+        let joined = parts.join(&self.delimiter.map_or_else(|| "_".to_owned(), String::from));
         if joined.eq_ignore_ascii_case("INBOX") || joined.starts_with(&self.prefix) {
             joined
         } else {
