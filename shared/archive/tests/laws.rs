@@ -144,7 +144,11 @@ async fn what_is_read_is_what_was_written_and_every_segment_is_a_tar_file() {
     let found = all(&archive).await;
     for (id, bytes) in messages.iter().enumerate() {
         let folder = if id % 2 == 0 { inbox } else { hostile };
-        assert_eq!(found[&(folder, id.to_string())], [bytes.clone()], "message {id}");
+        assert_eq!(
+            found[&(folder, id.to_string())],
+            std::slice::from_ref(bytes),
+            "message {id}"
+        );
     }
     let mut in_tars = 0;
     for part in &archive.manifest.parts {

@@ -75,7 +75,7 @@ fn body(seed: u64, bytes: usize, out: &mut Vec<u8>) {
 fn message(n: u64) -> Vec<u8> {
     let bytes = match n {
         n if n % 1_000 == 999 => 9 << 20,
-        n if n % 4 == 0 => 10_000 + (n * 7_919) % 890_000,
+        n if n.is_multiple_of(4) => 10_000 + (n * 7_919) % 890_000,
         n => 500 + (n * 37) % 8_000,
     };
     let mut out = format!("From: a@x.test\r\nTo: b@x.test\r\nSubject: message {n}\r\nMessage-ID: <{n}@x.test>\r\n\r\n")

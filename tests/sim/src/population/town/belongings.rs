@@ -195,9 +195,9 @@ fn mail(number: u64, canary: &str) -> Mail {
     Mail {
         number,
         created_ms: FIRST_MAIL_MS + i64::try_from(number).unwrap_or(0) * DAY_MS,
-        read: number % 2 == 0,
+        read: number.is_multiple_of(2),
         draft: number == 7,
-        flagged: number % 3 == 0,
+        flagged: number.is_multiple_of(3),
         categories: if number == 4 {
             vec!["Blue category".to_owned()]
         } else {
