@@ -129,7 +129,8 @@ fn work_until_killed(worker: &Worker) {
             other => panic!("{other:?}"),
         }
     }
-    writeln!(std::io::stdout(), "settled").unwrap();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "settled").unwrap();
     std::process::exit(0);
 }
 
