@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod approve;
+mod archive;
 mod attest;
 mod cancel;
 mod clear;
@@ -120,6 +121,7 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Retry { case, task } => retry::run(ctx, case, task).await,
         Command::Cancel { case, reason } => cancel::run(ctx, case, reason).await,
         Command::Verify { evidence, key } => verify::run(ctx, &evidence, key).await,
+        Command::Archive { what } => archive::run(ctx, what).await,
         Command::Keys { what } => keys::run(ctx, &what),
         Command::Schema => schema::run(ctx),
         Command::Completions { shell } => completions::run(ctx, shell),

@@ -254,6 +254,20 @@ impl Store {
         }
     }
 
+    /// How long the bytes of that digest are, without reading them; none: they
+    /// are not there. Who must know that they are undamaged reads them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
+        let path = object_path(digest);
+        match self.inner.head(&path).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(unavailable("look for", &path, source)),
+        }
+    }
+
     /// Keeps bytes under a name (`evidence/acme/c-….json`) and returns their
     /// digest. The same content again changes nothing.
     ///

@@ -39,9 +39,12 @@
 //! - `growth`: memory and time per case with 1,000 to 100,000 cases open,
 //!   embedded.
 //! - `redis-memory`: what a case takes in Redis.
+//! - `archive`: a mailbox kept, beside mbsync on the same Dovecot (`apt-get
+//!   install dovecot-imapd isync`), and how much memory each takes.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
+mod archive;
 mod bare;
 mod distributed;
 mod embedded;
@@ -105,6 +108,8 @@ enum What {
     Backlog(distributed::growing::BacklogSizes),
     /// One tenant's immediate departure while another has a great many waiting.
     Fairness(distributed::fairness::Sizes),
+    /// A mailbox kept, beside mbsync.
+    Archive(archive::Sizes),
     /// One of the processes that the bench starts.
     #[command(hide = true)]
     Role {
@@ -136,7 +141,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn main() -> Result<(), Failed> {
     let Args { output, what } = Args::parse();
     let (name, raw) = match what {
+        What::Role { role, setup } if role == "archive" => return archive::role(&setup),
         What::Role { role, setup } => return distributed::role(&role, &setup),
+        What::Archive(sizes) => ("archive", archive::measure(&sizes)?),
         What::Distributed(sizes) => ("distributed", distributed::throughput(&sizes)?),
         What::Latency(sizes) => ("latency", distributed::latency::measure(&sizes)?),
         What::Memory(sizes) => ("memory", distributed::growing::memory(&sizes)?),

@@ -7,6 +7,7 @@
 
 mod certificates;
 mod disk;
+mod dovecot;
 mod http;
 mod moto;
 mod process;
@@ -16,6 +17,7 @@ pub mod redis;
 
 pub use certificates::{Certificate, Certificates};
 pub use disk::Disk;
+pub use dovecot::{ARCHIVER, ARCHIVER_PASSWORD, Dovecot, OWN_PASSWORD};
 pub use moto::Moto;
 pub use process::{Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};

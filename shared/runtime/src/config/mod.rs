@@ -31,7 +31,9 @@ pub use intake::{DateFormat, Field, IntakeConfig};
 pub use problem::{ConfigErrors, Problem, did_you_mean};
 pub use secret_ref::{SecretError, SecretRef};
 pub use telemetry::{Role, TelemetryConfig};
-pub use tenant::{GraphConfig, GraphCredential, SystemConfig, SystemKind, Tenant, WorkingHours};
+pub use tenant::{
+    GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemConfig, SystemKind, Tenant, WorkingHours,
+};
 
 use offboard_domain::TenantId;
 use reader::Document;

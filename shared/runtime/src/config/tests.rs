@@ -234,13 +234,16 @@ fn the_example_names_every_key_of_a_tenant_with_its_default() {
     let (mut switched, plain) = (switched.unwrap(), plain.unwrap());
     // What the example says has no default.
     assert_eq!(switched.policy.hold_days.take(), Some(365));
+    assert_eq!(switched.policy.archive_years.take(), Some(10));
     assert!(switched.policy.automatic_reply.take().is_some());
     assert_eq!(switched.policy.licence_price_cents["SPE_E3"], 3690);
     switched.policy.licence_price_cents.clear();
     assert_eq!(switched.intake.columns.len(), Field::ALL.len());
     switched.intake.columns.clear();
     for system in switched.systems.values_mut() {
-        let SystemKind::Graph(graph) = &mut system.kind;
+        let SystemKind::Graph(graph) = &mut system.kind else {
+            continue;
+        };
         assert!(system.site.take().is_some() && graph.sharepoint_url.take().is_some());
     }
     assert_eq!(switched, plain);
@@ -280,7 +283,9 @@ fn a_tenant_as_somebody_would_write_it() {
     assert_eq!((t.weight, t.working_hours.to.hour()), (3, 18));
     assert!(t.working_hours.works_on(jiff::civil::Weekday::Saturday));
     assert!(!t.working_hours.works_on(jiff::civil::Weekday::Friday));
-    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
+    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind else {
+        panic!("it is a graph system");
+    };
     assert_eq!(
         graph.credential,
         GraphCredential::Secret(SecretRef::File("/w/secrets/m365".into()))
@@ -309,6 +314,52 @@ fn a_tenant_as_somebody_would_write_it() {
         p.licence_price_cents.values().copied().collect::<Vec<_>>(),
         [225, 3690, 5700]
     );
+}
+
+#[test]
+fn a_mail_server_is_read_with_one_way_to_sign_in() {
+    let head = "name = \"C\"\ntime_zone = \"UTC\"\n[systems.mail]\nkind = \"imap\"\nhost = \"mail.c.example\"\n";
+    let by_password = "user = \"archiver\"\npassword = { env = \"P\" }\n";
+    let (t, problems) = tenant(&format!("{head}{by_password}security = \"starttls\"\nca = \"ca.pem\""));
+    assert_eq!(problems, Vec::<String>::new());
+    let t = t.unwrap();
+    let SystemKind::Imap(imap) = &t.systems[&System::new("mail").unwrap()].kind else {
+        panic!("it is a mail server");
+    };
+    assert_eq!(
+        (imap.port, imap.security, imap.exact_sizes),
+        (143, ImapSecurity::StartTls, true)
+    );
+    assert_eq!(imap.ca.as_deref(), Some(Path::new("/w/ca.pem")));
+    assert!(matches!(
+        &imap.access,
+        ImapAccess::Administrator { separator: None, .. }
+    ));
+    let by_token = "token_url = \"https://login.example/token\"\nclient_id = \"c\"\nclient_secret = { env = \"S\" }\nscope = \"s\"\n";
+    assert_eq!(tenant(&format!("{head}{by_token}")).1, Vec::<String>::new());
+    for (more, says) in [
+        (format!("{by_password}{by_token}"), "got both"),
+        (
+            format!("{by_password}security = \"none\""),
+            "for a server on this machine itself",
+        ),
+        (
+            by_password.replace("{ env = \"P\" }", "\"hunter2\""),
+            "secrets never stand in the configuration",
+        ),
+        (
+            by_token.replace("https:", "http:"),
+            "a base URL beginning with https://",
+        ),
+        (String::new(), "systems.mail.user: missing"),
+        (format!("{by_password}port = 99999"), "systems.mail.port"),
+    ] {
+        let problems = tenant(&format!("{head}{more}")).1.join(" | ");
+        assert!(
+            problems.contains(says) && !problems.contains("hunter2"),
+            "{more}: {problems}"
+        );
+    }
 }
 
 #[test]
@@ -383,7 +434,7 @@ fn mistakes_name_line_key_and_what_was_expected() {
         ),
         (
             format!("{head}[systems.person]\nkind = \"ldap\""),
-            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', got 'ldap'",
+            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', 'imap', got 'ldap'",
         ),
         (
             format!("{head}[policy.licences.monthly_prices]\nE3 = 1.234"),
@@ -661,7 +712,9 @@ fn a_certificate_stands_in_place_of_a_secret() {
     let (t, problems) = with("certificate = \"c.pem\"\ncertificate_key = { env = \"KEY\" }");
     assert_eq!(problems, Vec::<String>::new());
     let t = t.unwrap();
-    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind;
+    let SystemKind::Graph(graph) = &t.systems[&System::new("m365").unwrap()].kind else {
+        panic!("it is a graph system");
+    };
     assert_eq!(
         graph.credential,
         GraphCredential::Certificate {

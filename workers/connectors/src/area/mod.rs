@@ -9,4 +9,5 @@ pub mod devices;
 pub mod directory;
 pub mod documents;
 pub mod licenses;
+pub mod mail;
 pub mod mailboxes;

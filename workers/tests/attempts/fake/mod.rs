@@ -13,7 +13,9 @@ pub(crate) use clock::VirtualClock;
 pub(crate) use state::State;
 
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, Mailboxes};
+use offboard_connectors::{
+    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes,
+};
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
 use offboard_workers::Connectors;
@@ -223,6 +225,10 @@ impl Connector for Fake {
     fn directory(&self) -> Option<&dyn Directory> {
         Some(self)
     }
+    fn mail(&self) -> Option<&dyn MailReader> {
+        Some(self)
+    }
+
     fn mailboxes(&self) -> Option<&dyn Mailboxes> {
         Some(self)
     }
