@@ -45,6 +45,9 @@ pub(crate) struct Done {
     pub(crate) opened: bool,
 }
 
+/// What became of each of several reports.
+type Answers = Vec<Result<(), Refusal>>;
+
 /// What is to be decided on a case, and appended together.
 enum Orders {
     One(Command),
@@ -53,12 +56,7 @@ enum Orders {
 
 impl Orders {
     /// Decides them; of reports each has its answer, of one order there is none.
-    fn decide(
-        &self,
-        case: Option<&Case>,
-        now: Timestamp,
-        gates: &Gates,
-    ) -> Result<(Decision, Vec<Result<(), Refusal>>), Refusal> {
+    fn decide(&self, case: Option<&Case>, now: Timestamp, gates: &Gates) -> Result<(Decision, Answers), Refusal> {
         match self {
             Self::One(command) => Ok((decide(case, command.clone(), now, gates)?, Vec::new())),
             Self::Reports(reports) => {
@@ -74,7 +72,7 @@ struct Decided {
     /// Whether it opened the case.
     opened: bool,
     /// What became of each report.
-    answers: Vec<Result<(), Refusal>>,
+    answers: Answers,
 }
 
 /// What working on a held case led to.
@@ -88,7 +86,7 @@ struct Worked {
 impl Worked {
     /// What became of each report, and the case, once what they caused is
     /// published.
-    fn written(self) -> Result<(Vec<Result<(), Refusal>>, Arc<Case>), Arc<EngineError>> {
+    fn written(self) -> Result<(Answers, Arc<Case>), Arc<EngineError>> {
         let written = || {
             let Decided { answers, .. } = self.appended?;
             self.published?;

@@ -13,7 +13,7 @@ use offboard_archive::{Archive, FolderEntry, HEADERS_MAX, Headers, MessageEntry,
 use offboard_dispatcher::control::Request;
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::{Digest, Kind, Timestamp};
-use offboard_runtime::config::{Configuration, StoreUrl};
+use offboard_runtime::config::Configuration;
 use offboard_store::Store;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -80,8 +80,7 @@ fn of_case(view: &CaseView) -> impl Iterator<Item = (&str, Digest)> {
 }
 
 fn store(config: &Configuration) -> Result<Store, CliError> {
-    let StoreUrl::Folder(folder) = &config.engine.store;
-    Ok(Store::folder(folder)?)
+    Ok(Store::at(&config.engine.store)?)
 }
 
 /// The archive of that name: a manifest's digest, or a case that has one.

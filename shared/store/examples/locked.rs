@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Store::at(&StoreUrl::Bucket(Box::new(bucket)))?;
     store.put_named("acme/one.dsse.json", &b"proof"[..]).await?;
     let read = store.get_named("acme/one.dsse.json").await?;
-    if read != &b"proof"[..] {
+    if read != b"proof"[..] {
         return Err("what was read is not what was written".into());
     }
     Ok(())
