@@ -119,7 +119,9 @@ pub enum Command {
         place: Option<PathBuf>,
     },
     /// Check configuration, keys, servers, credentials and permissions of every tenant, before a departure needs them
-    #[command(after_help = "Examples:\n  offboard doctor\n  offboard doctor --tenant contoso --json")]
+    #[command(
+        after_help = "Examples:\n  offboard doctor\n  offboard doctor --tenant contoso --json\n  rabbitmqctl export_definitions held.json && offboard doctor --broker held.json"
+    )]
     Doctor {
         /// Only this tenant
         #[arg(long)]
@@ -127,6 +129,9 @@ pub enum Command {
         /// Check the files only; ask no outside system
         #[arg(long)]
         offline: bool,
+        /// Compare what the broker holds (bindings, policies, rights too) with what it must hold: the file that `rabbitmqctl export_definitions` wrote, or - for standard input
+        #[arg(long, value_name = "FILE")]
+        broker: Option<PathBuf>,
     },
     /// Show what a departure would do: reads only, accepts nothing
     #[command(
@@ -242,7 +247,7 @@ pub enum Command {
     Clear {
         /// Which
         letter: Option<String>,
-        /// All that are among the dead now; shows them, and asks
+        /// All that are among the dead; shows them, a thousand at a time, and asks
         #[arg(long)]
         all: bool,
         /// Why; stands in the log
@@ -360,6 +365,12 @@ pub enum Command {
         #[arg(long, value_name = "PEM")]
         key: Option<PathBuf>,
     },
+    /// Look into kept mailboxes, and put messages back
+    Archive {
+        /// What to do
+        #[command(subcommand)]
+        what: ArchiveWhat,
+    },
     /// The installation's keys
     Keys {
         /// What to do
@@ -423,6 +434,78 @@ pub struct PlanArgs {
     /// Show every task, also those that are true already
     #[arg(long)]
     pub all: bool,
+}
+
+/// What to do with kept mailboxes.
+#[derive(Debug, Subcommand)]
+pub enum ArchiveWhat {
+    /// List the archives; of one archive: its folders, or its messages
+    #[command(
+        after_help = "An ARCHIVE is named by its case, or by its manifest's SHA-256.\n\nExamples:\n  offboard archive list\n  offboard archive list HR-2041\n  offboard archive list HR-2041 --messages --folder Inbox --json"
+    )]
+    List {
+        /// Which archive; none: list all
+        archive: Option<String>,
+        /// Every message
+        #[arg(long, requires = "archive")]
+        messages: bool,
+        /// Only folders whose name contains this
+        #[arg(long, value_name = "NAME", requires = "archive")]
+        folder: Option<String>,
+    },
+    /// Show an archive, or print one of its messages exactly as it was
+    #[command(
+        after_help = "Examples:\n  offboard archive show HR-2041\n  offboard archive show HR-2041 17 > message.eml\n  offboard archive show HR-2041 17 --json    (headers, flags, size, SHA-256)"
+    )]
+    Show {
+        /// Which archive
+        archive: String,
+        /// The message's number
+        message: Option<u64>,
+    },
+    /// Find messages whose sender, receivers, subject or date hold every word
+    #[command(
+        after_help = "Examples:\n  offboard archive search HR-2041 invoice\n  offboard archive search HR-2041 anna contract --folder Sent --json\n  offboard archive search HR-2041 4711 --body    (in the message as it was sent, too)"
+    )]
+    Search {
+        /// Which archive
+        archive: String,
+        /// The words
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// Only folders whose name contains this
+        #[arg(long, value_name = "NAME")]
+        folder: Option<String>,
+        /// Look into whole messages too, as they were sent
+        #[arg(long)]
+        body: bool,
+    },
+    /// Put messages back into a mailbox over IMAP; what is there already is left alone
+    #[command(
+        after_help = "Examples:\n  offboard archive restore HR-2041 --tenant contoso --system mail --mailbox berta@contoso.example\n  offboard archive restore HR-2041 --tenant contoso --system mail --mailbox berta@contoso.example --folder Inbox --under \"From Anna\"\n  offboard archive restore HR-2041 --tenant contoso --system mail --mailbox berta@contoso.example --message 17"
+    )]
+    Restore {
+        /// Which archive
+        archive: String,
+        /// The tenant whose mail server it is
+        #[arg(long)]
+        tenant: TenantId,
+        /// The mail server, as the tenant's configuration names it
+        #[arg(long)]
+        system: System,
+        /// The mailbox, by the name that the server knows it by
+        #[arg(long, value_name = "LOGIN")]
+        mailbox: String,
+        /// Only folders whose name contains this
+        #[arg(long, value_name = "NAME")]
+        folder: Option<String>,
+        /// Only these messages
+        #[arg(long, value_name = "NUMBER")]
+        message: Vec<u64>,
+        /// Into this folder, with the archive's folders below it
+        #[arg(long, value_name = "NAME")]
+        under: Option<String>,
+    },
 }
 
 /// What to do with keys.

@@ -8,7 +8,7 @@ use offboard_ledger::redis::{Credentials, Finding, InvalidAddress, RedisAddress,
 use offboard_ledger::{Ledger, LedgerError, RedisLedger, SqliteLedger};
 use offboard_queue::rabbit::{Address, RabbitConfig, Tls};
 use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, RabbitQueue};
-use offboard_runtime::config::{Configuration, LedgerUrl, QueueUrl, Remote};
+use offboard_runtime::config::{Access, Configuration, LedgerUrl, QueueUrl, Remote};
 use offboard_runtime::{Clock, private};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -206,6 +206,24 @@ pub fn rabbit_config(
     };
     rabbit.name = format!("offboard {role} {}", std::process::id());
     Ok(rabbit)
+}
+
+/// The virtual host of the broker that the configuration names.
+///
+/// # Errors
+/// [`CliError`] if it names none.
+pub fn vhost(remote: &Remote) -> Result<String, CliError> {
+    // Whoever one is there, the virtual host is the same.
+    let access = Access {
+        user: Some("anybody".to_owned()),
+        ..remote.access.clone()
+    };
+    let anybody = Remote {
+        url: remote.url.clone(),
+        access,
+    };
+    let address = Address::parse(&with_user(&anybody)).map_err(|e| CliError::usage(e.to_string()))?;
+    Ok(address.vhost)
 }
 
 /// The address with the user that is configured beside it.

@@ -11,7 +11,7 @@ use offboard_queue::Queue;
 use offboard_runtime::Clock;
 use offboard_runtime::config::{Configuration, StoreUrl};
 use offboard_runtime::keys::{DispatchKey, MasterKey};
-use offboard_store::Store;
+use offboard_store::{Store, StoreError};
 use offboard_workers::Concurrency;
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub struct Settings {
     pub dispatch: DispatchKey,
     /// Over how many shards tenants are spread.
     pub shards: u16,
+    /// Where artifacts are kept.
+    pub store: Store,
     /// What of a shared ledger is kept in the store.
     pub keeping: Option<Keeping>,
 }
@@ -32,12 +34,13 @@ pub struct Settings {
 impl Settings {
     /// As the configuration says.
     #[must_use]
-    pub fn of(config: &Configuration, clock: Arc<dyn Clock>, dispatch: DispatchKey) -> Self {
+    pub fn of(config: &Configuration, clock: Arc<dyn Clock>, dispatch: DispatchKey, store: Store) -> Self {
         Self {
             clock,
             limits: limits(config),
             dispatch,
             shards: config.engine.shards,
+            store,
             keeping: crate::backends::is_shared(config).then_some(Keeping {
                 archive_after_ms: config.engine.archive_after_ms,
             }),
@@ -48,7 +51,7 @@ impl Settings {
 /// An engine that owns nothing yet.
 ///
 /// # Errors
-/// [`CliError`] if a key or the store cannot be used.
+/// [`CliError`] if a key cannot be used.
 pub fn engine(
     config: &Configuration,
     systems: &Systems,
@@ -56,12 +59,11 @@ pub fn engine(
     queue: Arc<dyn Queue>,
     settings: Settings,
 ) -> Result<Arc<Engine>, CliError> {
-    let StoreUrl::Folder(store) = &config.engine.store;
     let master = MasterKey::load(&config.engine.keys)?;
     Ok(Engine::new(Parts {
         ledger: ledger.seam(),
         queue,
-        store: Store::folder(store)?,
+        store: settings.store,
         clock: settings.clock,
         tenants: tenants(config, systems),
         master: *master.expose(),
@@ -71,6 +73,23 @@ pub fn engine(
         shards: settings.shards,
         keeping: settings.keeping,
     }))
+}
+
+/// The store that the configuration names. One that overwrites what is there is
+/// refused; one that does not answer yet may do so later.
+///
+/// # Errors
+/// [`CliError`] if it cannot be set up or overwrites.
+pub async fn store(url: &StoreUrl) -> Result<Store, CliError> {
+    let store = Store::at(url)?;
+    if matches!(url, StoreUrl::Bucket(_)) {
+        match store.check().await {
+            Ok(()) => {}
+            Err(error @ StoreError::Overwrites { .. }) => return Err(CliError::of(&error)),
+            Err(error) => tracing::warn!("{}", CliError::of(&error).brief()),
+        }
+    }
+    Ok(store)
 }
 
 /// What the dispatcher needs to know of each tenant.

@@ -19,11 +19,11 @@ use offboard_dispatcher::control::{self, Request, Response, Server};
 use offboard_dispatcher::{Closer, Engine};
 use offboard_queue::{LocalQueue, Queue, QueueName};
 use offboard_runtime::Clock;
-use offboard_runtime::config::{Configuration, LedgerUrl};
+use offboard_runtime::config::{Configuration, LedgerUrl, StoreUrl};
 use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys, SigningKey};
 use offboard_store::Store;
 use offboard_workers::{Concurrency, Context, Worker, WorkerConfig};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -60,7 +60,7 @@ pub struct Embedded {
     engine: Arc<Engine>,
     ledger: OpenLedger,
     queue: Arc<LocalQueue>,
-    evidence: PathBuf,
+    evidence: StoreUrl,
     recovered: usize,
     stops: Stops,
     tasks: Tasks,
@@ -101,6 +101,7 @@ impl Embedded {
             limits,
             dispatch: dispatch.clone(),
             shards: SHARDS,
+            store: compose::store(&config.engine.store).await?,
             keeping: None,
         };
         let ledger = OpenLedger::open(config).await?;
@@ -115,7 +116,11 @@ impl Embedded {
         }
         let evidence = config.engine.evidence.clone();
         let signing = SigningKey::load(&config.engine.keys)?;
-        let closer = Closer::new(engine.clone(), signing.expose().clone(), Store::folder(&evidence)?);
+        let closer = Closer::new(
+            engine.clone(),
+            signing.expose().clone(),
+            compose::store(&evidence).await?,
+        );
         let worker = Worker::new(
             WorkerConfig {
                 concurrency: overrides.concurrency.unwrap_or_else(|| compose::concurrency(config)),
@@ -160,9 +165,9 @@ impl Embedded {
         &self.engine
     }
 
-    /// The folder of sealed evidence.
+    /// Where sealed evidence is.
     #[must_use]
-    pub fn evidence(&self) -> &Path {
+    pub fn evidence(&self) -> &StoreUrl {
         &self.evidence
     }
 
@@ -279,7 +284,7 @@ impl Opened {
         let settings = Settings {
             limits: Limits::none(),
             shards: if shared { config.engine.shards } else { SHARDS },
-            ..Settings::of(config, clock, dispatch)
+            ..Settings::of(config, clock, dispatch, Store::at(&config.engine.store)?)
         };
         let engine = compose::engine(config, &systems, &ledger, queue, settings)?;
         Ok(Self { engine, ledger })

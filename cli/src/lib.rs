@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
         Err(wrong) => wrong.exit(),
     };
     let out = Out::new(&cli.global);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match offboard_runtime::threads() {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = CliError::failed("failed to start the runtime").caused_by(Some(&error));

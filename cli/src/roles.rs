@@ -10,7 +10,7 @@
 //! finished, what is held is given back.
 
 use crate::backends::{self, OpenLedger, all_queues, assignments, broker, sites};
-use crate::compose::{Settings, engine, limits, tenants};
+use crate::compose::{Settings, engine, limits, store, tenants};
 use crate::error::CliError;
 use crate::reload::Reloaded;
 use crate::systems::Systems;
@@ -18,7 +18,7 @@ use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::{Closer, Engine, Membership};
 use offboard_domain::Area;
 use offboard_queue::{Queue, QueueName, RabbitQueue};
-use offboard_runtime::config::{Configuration, StoreUrl};
+use offboard_runtime::config::Configuration;
 use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys, SigningKey};
 use offboard_runtime::{Clock, SystemClock, health};
 use offboard_store::Store;
@@ -94,6 +94,7 @@ impl Running {
             );
         }
         let systems = Arc::new(Systems::open(config)?);
+        let kept = store(&config.engine.store).await?;
         let mut reload = Reloaded::new(systems.clone());
         let (others, stop) = watch::channel(false);
         let mut running = Self {
@@ -108,7 +109,7 @@ impl Running {
             if roles.dispatcher {
                 let queue: Arc<dyn Queue> = Arc::new(broker(config, &clock, "dispatcher", all_queues(config)).await?);
                 let dispatch = DispatchKey::load(&config.engine.keys)?;
-                let settings = Settings::of(config, clock.clone(), dispatch);
+                let settings = Settings::of(config, clock.clone(), dispatch, kept.clone());
                 let engine = engine(config, &systems, &ledger, queue, settings)?;
                 reload.tell(&engine);
                 running.dispatch(config, engine);
@@ -121,11 +122,11 @@ impl Running {
                     limits: Limits::none(),
                     // It neither orders nor believes reports.
                     dispatch: DispatchKey::ephemeral()?,
-                    ..Settings::of(config, clock.clone(), DispatchKey::ephemeral()?)
+                    ..Settings::of(config, clock.clone(), DispatchKey::ephemeral()?, kept.clone())
                 };
                 let engine = engine(config, &systems, &ledger, queue, settings)?;
                 let signing = SigningKey::load(&config.engine.keys)?;
-                let evidence = Store::folder(&config.engine.evidence)?;
+                let evidence = store(&config.engine.evidence).await?;
                 let closer = Closer::new(engine, signing.expose().clone(), evidence);
                 running.tasks.spawn(closer.run(stop.clone()));
             }
@@ -135,7 +136,7 @@ impl Running {
             let queues = assignments(&serves.areas, serves.site.as_deref());
             let queue = broker(config, &clock, "worker", queues).await?;
             running.tasks.spawn(watch_broker(queue.clone(), stop.clone()));
-            let worker = worker(config, &clock, serves, &reload, queue)?;
+            let worker = worker(config, &clock, serves, &reload, (queue, kept))?;
             running.tasks.spawn(async move { worker.run(stop).await });
         }
         running.reload = reload;
@@ -237,12 +238,11 @@ fn worker(
     clock: &Arc<dyn Clock>,
     serves: &Serves,
     systems: &Reloaded,
-    queue: RabbitQueue,
+    (queue, store): (RabbitQueue, Store),
 ) -> Result<Worker, CliError> {
     let queues = assignments(&serves.areas, serves.site.as_deref());
     let names = queues.iter().map(ToString::to_string);
     let keys = QueueKeys::load(&config.engine.keys, names.collect::<Vec<_>>())?;
-    let StoreUrl::Folder(store) = &config.engine.store;
     // Without it the worker refuses what would need it, and says so.
     let escrow = config.engine.keys.join("escrow.key").exists();
     let escrow = escrow.then(|| EscrowMaster::load(&config.engine.keys)).transpose()?;
@@ -254,7 +254,7 @@ fn worker(
         grace: GRACE,
     };
     let context = Context {
-        store: Store::folder(store)?,
+        store,
         connectors: Arc::new(systems.clone()),
         escrow,
         clock: clock.clone(),

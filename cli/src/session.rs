@@ -123,10 +123,7 @@ impl Session {
     pub fn store(&self, config: &Configuration) -> Result<Store, CliError> {
         match self {
             Self::Alone(opened) | Self::Shared(opened) => Ok(opened.engine.store().clone()),
-            Self::Served(_) => {
-                let offboard_runtime::config::StoreUrl::Folder(folder) = &config.engine.store;
-                Ok(Store::folder(folder)?)
-            }
+            Self::Served(_) => Ok(Store::at(&config.engine.store)?),
         }
     }
 

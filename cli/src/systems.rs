@@ -8,11 +8,16 @@
 
 use crate::error::CliError;
 use offboard_connectors::Connector;
-use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient};
+use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient, OpenError};
+use offboard_connectors::imap::{Access, ImapConnector, ImapOpenError, ImapSettings, Security};
 use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
 use offboard_domain::{Capabilities, Kind, System, TenantId};
 use offboard_runtime::Secret;
-use offboard_runtime::config::{Configuration, DirectoryConfig, GraphConfig, GraphCredential, SystemKind, Tenant};
+use offboard_runtime::SecretRef;
+use offboard_runtime::config::{
+    Configuration, DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemKind,
+    Tenant,
+};
 use offboard_workers::Connectors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,26 +52,24 @@ impl Systems {
         let mut systems = Self::default();
         for tenant in config.tenants.values() {
             for (name, system) in &tenant.systems {
-                let graph = match &system.kind {
-                    SystemKind::Graph(graph) => graph,
+                let failed = |e: &(dyn std::error::Error + 'static)| {
+                    CliError::usage(format!("failed to open system '{name}' of tenant '{}'", tenant.id))
+                        .caused_by(Some(e))
+                };
+                let (opened, missing) = match &system.kind {
                     SystemKind::ActiveDirectory(directory) => {
                         systems.open_directory(tenant, name, directory)?;
                         continue;
                     }
+                    SystemKind::Graph(graph) => open_graph(&http, name, graph).map_err(|e| failed(&e))?,
+                    SystemKind::Imap(imap) => {
+                        let (opened, missing) = open_imap(&http, name, imap).map_err(|e| failed(&e))?;
+                        (Arc::new(opened) as Arc<dyn Connector>, missing)
+                    }
                 };
-                // Without its credential it is opened all the same, to be
-                // asked what it could do, and then not served.
-                let (credential, missing) = match credential(graph) {
-                    Ok(credential) => (credential, None),
-                    Err(why) => (Credential::Secret(Secret::new("")), Some(why)),
-                };
-                let opened = GraphConnector::open(&http, &settings(name, graph, credential)).map_err(|e| {
-                    CliError::usage(format!("failed to open system '{name}' of tenant '{}'", tenant.id))
-                        .caused_by(Some(&e))
-                })?;
-                systems.claim(&tenant.id, &opened);
+                systems.claim(&tenant.id, opened.as_ref());
                 match missing {
-                    None => systems.serve(&tenant.id, Arc::new(opened)),
+                    None => systems.serve(&tenant.id, opened),
                     Some(why) => systems.shut.push(Shut {
                         tenant: tenant.id.clone(),
                         system: name.clone(),
@@ -166,10 +169,83 @@ impl Connectors for Systems {
     }
 }
 
+/// A connector, and why its credential cannot be had, if so: without it, it is
+/// opened all the same, to be asked what it could do, and then not served.
+type Opened<T> = (T, Option<CliError>);
+
+fn open_graph(http: &HttpClient, name: &System, graph: &GraphConfig) -> Result<Opened<Arc<dyn Connector>>, OpenError> {
+    let (credential, missing) = match credential(graph) {
+        Ok(credential) => (credential, None),
+        Err(why) => (Credential::Secret(Secret::new("")), Some(why)),
+    };
+    let opened = GraphConnector::open(http, &settings(name, graph, credential))?;
+    Ok((Arc::new(opened), missing))
+}
+
+/// Opens a mail server.
+///
+/// # Errors
+/// [`ImapOpenError`] if its address or authority cannot be used.
+pub fn open_imap(http: &HttpClient, name: &System, imap: &ImapConfig) -> Result<Opened<ImapConnector>, ImapOpenError> {
+    let secret = |from: &SecretRef| match from.read() {
+        Ok(secret) => (secret, None),
+        Err(why) => (Secret::new(""), Some(CliError::from(why))),
+    };
+    let (access, missing) = match &imap.access {
+        ImapAccess::Administrator {
+            user,
+            password,
+            separator,
+        } => {
+            let (password, missing) = secret(password);
+            let user = user.clone();
+            let access = match separator.clone() {
+                None => Access::Delegate { user, password },
+                Some(separator) => Access::Joined {
+                    user,
+                    password,
+                    separator,
+                },
+            };
+            (access, missing)
+        }
+        ImapAccess::Application {
+            token_url,
+            client_id,
+            client_secret,
+            scope,
+        } => {
+            let (secret, missing) = secret(client_secret);
+            let access = Access::Token {
+                url: token_url.clone(),
+                client_id: client_id.clone(),
+                secret,
+                scope: scope.clone(),
+            };
+            (access, missing)
+        }
+    };
+    let settings = ImapSettings {
+        system: name.clone(),
+        host: imap.host.clone(),
+        port: imap.port,
+        security: match imap.security {
+            ImapSecurity::Tls => Security::Tls,
+            ImapSecurity::StartTls => Security::StartTls,
+            ImapSecurity::None => Security::None,
+        },
+        ca: imap.ca.clone(),
+        access,
+        exact_sizes: imap.exact_sizes,
+        probe: imap.probe.clone(),
+    };
+    Ok((ImapConnector::open(http, &settings)?, missing))
+}
+
 /// Every address at which outside systems are reached.
 pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
     config.tenants.values().flat_map(|t| t.systems.values()).flat_map(|s| {
-        let of: Vec<&str> = match &s.kind {
+        let bases: Vec<&str> = match &s.kind {
             SystemKind::Graph(graph) => {
                 let bases = [&graph.login_url, &graph.graph_url, &graph.exchange_url];
                 bases
@@ -178,9 +254,10 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
                     .map(String::as_str)
                     .collect()
             }
+            SystemKind::Imap(imap) => vec![&imap.host],
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
         };
-        of
+        bases
     })
 }
 
@@ -190,7 +267,9 @@ pub fn is_loopback(address: &str) -> bool {
     // The configuration takes http for this machine itself alone; a controller
     // stands there without a scheme.
     let host = address.split(':').next().unwrap_or_default();
-    address.starts_with("http://") || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    address.starts_with("http://")
+        || ["localhost", "::1"].contains(&address)
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The password to sign in with, and the authority to believe.

@@ -16,6 +16,13 @@ use tokio::sync::Notify;
 /// departure can use at once.
 const RESERVE_MOST: u32 = 8;
 
+/// A case that waits for credit of a queue, and for how many assignments.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    case: CaseId,
+    wants: u32,
+}
+
 /// A queue of assignments.
 pub type Place = (Area, Lane);
 
@@ -76,7 +83,7 @@ struct Queue {
     tenant_limit: u32,
     used: Use,
     by_tenant: BTreeMap<TenantId, Use>,
-    waiting: FairQueue<CaseId>,
+    waiting: FairQueue<Waiting>,
 }
 
 impl Queue {
@@ -135,7 +142,7 @@ impl State {
     }
 }
 
-/// A case that may have one assignment of a queue, for which credit is reserved.
+/// A case that may have assignments of a queue, for which credit is reserved.
 #[derive(Debug)]
 pub struct Admitted {
     /// Whose.
@@ -257,12 +264,13 @@ impl Admission {
         }
     }
 
-    /// Lets a case wait for one assignment of a queue; once, however often it asks.
-    pub fn wait(&self, place: Place, tenant: &TenantId, weight: u32, case: CaseId) {
+    /// Lets a case wait for as many assignments of a queue as it wants now;
+    /// once, however often it asks.
+    pub fn wait(&self, place: Place, tenant: &TenantId, weight: u32, case: CaseId, wants: u32) {
         let mut state = self.state();
         if state.queued.insert((place, case)) {
             let may = state.queues.get_mut(&place).is_some_and(|queue| {
-                queue.waiting.push(tenant, weight, case);
+                queue.waiting.push(tenant, weight, Waiting { case, wants });
                 queue.free() > 0
             });
             drop(state);
@@ -272,35 +280,39 @@ impl Admission {
         }
     }
 
-    /// The next case that may have an assignment, in fair order; the urgent
-    /// lanes first.
+    /// The next case that may have assignments, in fair order; the urgent
+    /// lanes first. What it wants at once it gets at once, as far as there is
+    /// credit: the burst of a departure is one decision.
     pub fn admit(&self) -> Option<Admitted> {
         let mut state = self.state();
         for lane in [Lane::Urgent, Lane::Normal] {
-            if state.free_together(lane) == 0 {
+            let together = state.free_together(lane).min(RESERVE_MOST);
+            if together == 0 {
                 continue;
             }
             let turn = state.turn;
-            for n in 0..Area::MACHINES.len() {
-                let place = (Area::MACHINES[(turn + n) % Area::MACHINES.len()], lane);
+            for step in 0..Area::MACHINES.len() {
+                let place = (Area::MACHINES[(turn + step) % Area::MACHINES.len()], lane);
                 let Some(queue) = state.queues.get_mut(&place).filter(|q| q.someone_may()) else {
                     continue;
                 };
+                let most = queue.free().min(together);
                 let Queue {
                     tenant_limit,
                     by_tenant,
                     waiting,
                     ..
                 } = queue;
-                let may = |t: &TenantId| by_tenant.get(t).map_or(0, |u| u.all()) < *tenant_limit;
-                let Some((tenant, case)) = waiting.pop_where(may) else {
+                let used = |t: &TenantId| by_tenant.get(t).map_or(0, |u| u.all());
+                let may_have = |t: &TenantId| tenant_limit.saturating_sub(used(t)).min(most);
+                let Some((tenant, Waiting { case, .. }, n)) = waiting.pop_for(may_have, |w| w.wants) else {
                     continue;
                 };
-                queue.change(&tenant, |u| u.reserved += 1);
+                queue.change(&tenant, |u| u.reserved += n);
                 state.queued.remove(&(place, case));
-                state.turn = (turn + n + 1) % Area::MACHINES.len();
+                state.turn = (turn + step + 1) % Area::MACHINES.len();
                 let mut credit = Credit::NONE;
-                credit.set(place.0, place.1, 1);
+                credit.set(place.0, place.1, n);
                 return Some(Admitted { tenant, case, credit });
             }
         }
@@ -376,8 +388,8 @@ mod tests {
     fn whoever_waits_goes_before_whoever_comes() {
         let (a, t) = (Admission::new(&Limits::each(4)), tenant("acme"));
         let place = (Area::Mailbox, Lane::Normal);
-        a.wait(place, &t, 1, id(1));
-        a.wait(place, &t, 1, id(1));
+        a.wait(place, &t, 1, id(1), 1);
+        a.wait(place, &t, 1, id(1), 1);
         assert_eq!(a.reserve(&t).get(Area::Mailbox, Lane::Normal), 0);
         let admitted = a.admit().unwrap();
         assert_eq!(admitted.case, id(1));
@@ -389,11 +401,24 @@ mod tests {
     fn nobody_is_admitted_beyond_the_limit() {
         let (a, t) = (Admission::new(&Limits::each(2)), tenant("acme"));
         for n in 0..5 {
-            a.wait((Area::Device, Lane::Urgent), &t, 1, id(n));
+            a.wait((Area::Device, Lane::Urgent), &t, 1, id(n), 1);
         }
         assert!(a.admit().is_some());
         assert!(a.admit().is_some());
         assert!(a.admit().is_none());
+    }
+
+    #[test]
+    fn what_a_case_wants_at_once_it_gets_at_once_as_far_as_there_is_credit() {
+        let (a, t) = (Admission::new(&Limits::each(6)), tenant("acme"));
+        let place = (Area::Identity, Lane::Normal);
+        a.wait(place, &t, 1, id(1), 4);
+        a.wait(place, &t, 1, id(2), 4);
+        a.wait(place, &t, 1, id(3), 4);
+        let given = || a.admit().map(|one| (one.case, one.credit.get(place.0, place.1)));
+        assert_eq!(given(), Some((id(1), 4)));
+        assert_eq!(given(), Some((id(2), 2)));
+        assert_eq!(given(), None);
     }
 
     #[test]
@@ -418,7 +443,7 @@ mod tests {
             2 * u32::try_from(Area::MACHINES.len()).unwrap(),
             "the rest is not starved"
         );
-        a.wait((Area::Desk, Lane::Urgent), &t, 1, id(1));
+        a.wait((Area::Desk, Lane::Urgent), &t, 1, id(1), 1);
         assert!(a.admit().is_none());
         a.settle(&t, reserved, None, None);
         assert!(a.admit().is_some());
@@ -434,10 +459,10 @@ mod tests {
         let place = (Area::Identity, Lane::Normal);
         assert_eq!(a.reserve(&slow).get(place.0, place.1), 6);
         for n in 0..4 {
-            a.wait(place, &slow, 1, id(n));
+            a.wait(place, &slow, 1, id(n), 1);
         }
         assert!(a.admit().is_none(), "its share is in use");
-        a.wait(place, &other, 1, id(9));
+        a.wait(place, &other, 1, id(9), 1);
         assert_eq!(a.admit().unwrap().tenant, other);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! - **Openings.** A departure counts as accepted only when its first record
 //!   is in the store too. A case that the ledger has lost altogether is put
-//!   back from there.
+//!   back from there (`losses.rs`).
 //! - **Heads.** When a case is sealed, how far its history went is kept; a
 //!   ledger that holds less has lost its tail.
 //! - **The archive.** Some time after its end a case's records are written to
@@ -16,17 +16,13 @@
 use crate::engine::{Engine, EngineError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
-use offboard_domain::event::{Event, open_event, seal_events};
-use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, Record, TenantId, Timestamp, decide};
+use offboard_domain::event::open_event;
+use offboard_domain::time::DAY_MS;
+use offboard_domain::{Case, CaseId, CaseKey, Digest, Gates, Record, TenantId, Timestamp};
 use offboard_ledger::{Append, Appended, Claim, IndexEntry, KeyChange};
 use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// How many days back it is looked for cases that have vanished: longer than
-/// any loss goes unnoticed.
-const LOOK_BACK_DAYS: i64 = 2;
 
 /// What a shared ledger keeps in the store, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +34,7 @@ pub struct Keeping {
 
 /// A record as the archive keeps it, one JSON object a line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
+pub(crate) struct Line {
     version: u64,
     prev: Digest,
     hash: Digest,
@@ -48,10 +44,10 @@ struct Line {
 
 /// The first record of a case, and the salt of its key.
 #[derive(Debug, Serialize, Deserialize)]
-struct Opening {
-    record: Line,
+pub(crate) struct Opening {
+    pub(crate) record: Line,
     /// Hexadecimal; opens nothing without the installation's master key.
-    salt: Digest,
+    pub(crate) salt: Digest,
 }
 
 impl From<&Record> for Line {
@@ -66,7 +62,7 @@ impl From<&Record> for Line {
 }
 
 impl Line {
-    fn record(&self) -> Option<Record> {
+    pub(crate) fn record(&self) -> Option<Record> {
         let record = Record {
             version: self.version,
             prev: self.prev,
@@ -180,7 +176,7 @@ impl Engine {
             salt: Digest(salt),
         };
         let bytes = serde_json::to_vec(&opening).expect("an opening is plain data");
-        let path = format!("{}/{tenant}/{id}.json", day_folder(at));
+        let path = format!("{}/{tenant}/{id}.json", day_folder(at.0.div_euclid(DAY_MS)));
         match self.store.put_named(&path, bytes).await {
             Ok(_) => Ok(()),
             // The ledger has forgotten that it was opened before.
@@ -211,139 +207,10 @@ impl Engine {
     }
 
     /// The furthest version of a case that a seal vouches for.
-    async fn sealed_version(&self, tenant: &TenantId, id: CaseId) -> Result<Option<u64>, EngineError> {
+    pub(crate) async fn sealed_version(&self, tenant: &TenantId, id: CaseId) -> Result<Option<u64>, EngineError> {
         let heads = self.store.list(&format!("heads/{tenant}/{id}")).await.map_err(store)?;
         let version = |path: &str| path.rsplit('/').next()?.split('-').next()?.parse().ok();
         Ok(heads.iter().filter_map(|named| version(&named.path)).max())
-    }
-
-    /// Puts back what the ledger has lost of a shard: cases that are not there
-    /// at all, and the knowledge that an open one was sealed before. Returns
-    /// how many it found.
-    ///
-    /// # Errors
-    /// [`EngineError`] if ledger or store cannot be read.
-    pub async fn find_losses(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
-        if self.keeping.is_none() {
-            return Ok(0);
-        }
-        let now = self.clock.now();
-        // The oldest first; one that stands in two days was opened twice.
-        let mut openings: BTreeMap<(TenantId, CaseId), Vec<String>> = BTreeMap::new();
-        for day in (0..=LOOK_BACK_DAYS).rev() {
-            let folder = day_folder(now.plus(-day * offboard_domain::time::DAY_MS));
-            for file in self.store.list(&folder).await.map_err(store)? {
-                let Some((tenant, id)) = of_path(&file.path) else {
-                    continue;
-                };
-                if tenant.shard(self.shards) == shard {
-                    openings.entry((tenant, id)).or_default().push(file.path);
-                }
-            }
-        }
-        let mut found = 0;
-        for ((tenant, id), paths) in &openings {
-            found += usize::from(self.find_loss(tenant, *id, paths).await?);
-        }
-        Ok(found)
-    }
-
-    async fn find_loss(
-        self: &Arc<Self>,
-        tenant: &TenantId,
-        id: CaseId,
-        openings: &[String],
-    ) -> Result<bool, EngineError> {
-        let there = self.ledger.read(tenant, id, 1).await?;
-        let sealed = self.sealed_version(tenant, id).await?;
-        if there.records.is_empty() && there.trimmed.is_none() {
-            let Some(path) = openings.last() else { return Ok(false) };
-            self.put_back(tenant, id, path, sealed).await?;
-            tracing::error!(case = %id, "the ledger had lost a case; it was put back, and everything is read again");
-            return Ok(true);
-        }
-        let last = there.records.last().map_or(there.trimmed.unwrap_or(0), |r| r.version);
-        let sealed = sealed.filter(|sealed| last < *sealed);
-        if sealed.is_none() && openings.len() < 2 {
-            return Ok(false);
-        }
-        let noted = self.note_loss(tenant, id, sealed).await?;
-        if noted {
-            tracing::error!(case = %id, last, sealed, "the ledger holds less of a case than there was; everything is read again");
-        }
-        Ok(noted)
-    }
-
-    /// Writes down that the history of a case was longer once, up to a version
-    /// that is known or not, and everything of it is read again; once for each
-    /// loss. Returns whether it was news.
-    async fn note_loss(
-        self: &Arc<Self>,
-        tenant: &TenantId,
-        id: CaseId,
-        known: Option<u64>,
-    ) -> Result<bool, EngineError> {
-        let history = self.whole(tenant, id).await?;
-        let Some(salt) = history.salt else { return Ok(false) };
-        let key = CaseKey::derive(&self.master, &salt);
-        for record in &history.records {
-            let event = open_event(&key, record).map_err(|_| damaged(id, "its history"))?.1;
-            if matches!(event, Event::TailLost { known: noted } if known.is_none_or(|known| known <= noted)) {
-                return Ok(false);
-            }
-        }
-        let began = self.clock.now();
-        let version = history.records.last().map_or(0, |r| r.version);
-        let loss = Command::RecordLoss {
-            known: known.unwrap_or(0).max(version + 1),
-            // It may grow meanwhile, past what was known.
-            parted: true,
-        };
-        let case = self.order(tenant, id, loss).await?;
-        Ok(case.tail_lost_at.is_some_and(|at| at >= began))
-    }
-
-    /// Puts a case back that is not there at all. Nobody knows how far it went;
-    /// that it went on is certain, and stands in the same append: whoever finds
-    /// the case knows that it must be read.
-    async fn put_back(
-        self: &Arc<Self>,
-        tenant: &TenantId,
-        id: CaseId,
-        path: &str,
-        sealed: Option<u64>,
-    ) -> Result<(), EngineError> {
-        let bytes = self.store.get_named(path).await.map_err(store)?;
-        let opening: Opening = serde_json::from_slice(&bytes).map_err(|_| damaged(id, path))?;
-        let first = opening.record.record().ok_or_else(|| damaged(id, path))?;
-        let key = CaseKey::derive(&self.master, &opening.salt.0);
-        let (at, event) = open_event(&key, &first).map_err(|_| damaged(id, path))?;
-        let case = Case::opened(id, at, &event).map_err(|_| damaged(id, path))?;
-        let gates = Gates {
-            credit: Credit::NONE,
-            ..Gates::open()
-        };
-        let known = sealed.unwrap_or(0).max(first.version + 1);
-        let now = self.clock.now();
-        let loss = Command::RecordLoss { known, parted: false };
-        let loss = decide(Some(&case), loss, now, &gates)?;
-        let mut records = seal_events(&key, first.version, first.hash, now, &loss.events);
-        records.insert(0, first);
-        let (version, head) = records.last().map_or((0, Digest::ZERO), |r| (r.version, r.hash));
-        let index = self.index_of(tenant, &loss.case, version, head, &gates);
-        self.ledger
-            .append(Append {
-                expected: 0,
-                prev: Digest::ZERO,
-                records,
-                index,
-                key: KeyChange::Create(opening.salt.0),
-                claim: Claim::Keep,
-                cap: None,
-                trim: false,
-            })
-            .await?;
-        self.take_up(tenant, id).await
     }
 }
 
@@ -373,12 +240,12 @@ fn opened_at(key: &CaseKey, first: &Record) -> Option<Timestamp> {
 }
 
 /// The folder of what was opened on a day, as the number of days since 1970.
-fn day_folder(at: Timestamp) -> String {
-    format!("openings/{}", at.0.div_euclid(offboard_domain::time::DAY_MS))
+pub(crate) fn day_folder(day: i64) -> String {
+    format!("openings/{day}")
 }
 
 /// `openings/<day>/<tenant>/<case>.json`.
-fn of_path(path: &str) -> Option<(TenantId, CaseId)> {
+pub(crate) fn of_path(path: &str) -> Option<(TenantId, CaseId)> {
     let mut parts = path.rsplit('/');
     let case = parts.next()?.strip_suffix(".json")?.parse().ok()?;
     let tenant = TenantId::new(parts.next()?).ok()?;
@@ -391,11 +258,11 @@ pub(crate) fn short(digest: Digest) -> String {
     digest.to_string().chars().take(CHARS).collect()
 }
 
-fn store(error: StoreError) -> EngineError {
+pub(crate) fn store(error: StoreError) -> EngineError {
     EngineError::Store(error.to_string())
 }
 
-fn damaged(case: CaseId, place: &str) -> EngineError {
+pub(crate) fn damaged(case: CaseId, place: &str) -> EngineError {
     EngineError::History {
         case,
         detail: format!("{place} holds something else than its records; restore it from a backup"),

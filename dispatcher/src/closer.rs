@@ -6,17 +6,16 @@
 //! or refused is accounted for in the same way. Everything it writes follows from
 //! the history, so doing it twice leaves the same files.
 
-use crate::archive::{Whole, short};
+use crate::archive::short;
 use crate::engine::{Engine, EngineError, Held, told};
 use crate::page;
 use crate::reports::settle;
+use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
-use offboard_domain::event::open_event;
 use offboard_domain::evidence::{self, Recorded};
 use offboard_domain::{CaseId, Command, Digest, Refusal, TenantId};
 use offboard_queue::{Consumer, Delivery, Message, QueueError, QueueName};
+use offboard_runtime::AtHand;
 use offboard_runtime::health::{self, Pulse};
 use offboard_runtime::telemetry::trace;
 use offboard_store::{Store, StoreError};
@@ -81,31 +80,32 @@ impl Closer {
 
     /// Seals what is to be sealed, until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let closer = Arc::new(self);
         let pulse = health::pulse("closer");
         while !told(&stop) {
-            match self.engine.queue.consume(&QueueName::Sealing, AT_HAND).await {
+            match closer.engine.queue.consume(&QueueName::Sealing, AT_HAND).await {
                 Ok(consumer) => {
-                    if let Err(ended) = self.seal_from(consumer, &pulse, &mut stop).await {
+                    if let Err(ended) = closer.seal_from(consumer, &pulse, &mut stop).await {
                         tracing::warn!(error = %ended, "the closer's consumer ended; subscribing again");
                     }
                 }
                 Err(error) => tracing::warn!(%error, "the closer failed to subscribe; trying again"),
             }
             if !told(&stop) {
-                let again = self.engine.clock.now().plus(RESUBSCRIBE_MS);
-                self.engine.clock.sleep_until(again).await;
+                let again = closer.engine.clock.now().plus(RESUBSCRIBE_MS);
+                closer.engine.clock.sleep_until(again).await;
             }
         }
         pulse.end();
     }
 
     async fn seal_from(
-        &self,
+        self: &Arc<Self>,
         mut consumer: Box<dyn Consumer>,
         pulse: &Pulse,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), QueueError> {
-        let mut at_hand = FuturesUnordered::new();
+        let mut at_hand = AtHand::new();
         let result = loop {
             tokio::select! {
                 biased;
@@ -113,16 +113,16 @@ impl Closer {
                 _ = stop.changed() => break Ok(()),
                 () = pulse.next() => {}
                 delivery = consumer.next() => match delivery {
-                    Ok(delivery) => at_hand.push(self.take_one(delivery)),
+                    Ok(delivery) => at_hand.push(self.clone().take_one(delivery)),
                     Err(ended) => break Err(ended),
                 },
             }
         };
-        while at_hand.next().await.is_some() {}
+        at_hand.finish().await;
         result
     }
 
-    async fn take_one(&self, delivery: Box<dyn Delivery>) {
+    async fn take_one(self: Arc<Self>, delivery: Box<dyn Delivery>) {
         let wanted: ToSeal = match serde_json::from_slice(&delivery.message().body) {
             Ok(wanted) => wanted,
             Err(error) => {
@@ -150,14 +150,14 @@ impl Closer {
     /// [`EngineError`] if its history does not verify, or something failed.
     pub async fn seal(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Sealed>, EngineError> {
         let history = self.engine.whole(tenant, id).await?;
-        let Some(held) = self.engine.folded(id, &history)? else {
+        let Some((held, recorded)) = self.engine.folded(id, history)? else {
             return Ok(None);
         };
         if !held.case.is_to_be_sealed() {
             return Ok(None);
         }
         let span = trace::close(tenant, id, held.case.traceparent.as_deref());
-        let sealed = span.within(self.seal_held(tenant, id, held, history)).await;
+        let sealed = span.within(self.seal_held(tenant, id, held, recorded)).await;
         if sealed.is_err() {
             span.failed("not_sealed");
         }
@@ -169,39 +169,33 @@ impl Closer {
         tenant: &TenantId,
         id: CaseId,
         held: Held,
-        history: Whole,
+        mut recorded: Vec<Recorded>,
     ) -> Result<Option<Sealed>, EngineError> {
         let seal_error = |detail: String| EngineError::Seal { case: id, detail };
         let to = held.case.account_to();
         let version = to.version;
-        let recorded = history
-            .records
-            .into_iter()
-            .take_while(|r| r.version <= version)
-            .map(|record| {
-                let (at, event) = open_event(&held.key, &record)?;
-                Ok(Recorded { record, at, event })
-            })
-            .collect::<Result<Vec<_>, offboard_domain::event::UnreadableEvent>>()
-            .map_err(|e| seal_error(e.to_string()))?;
+        recorded.retain(|r| r.record.version <= version);
         let statement = evidence::statement(&recorded).map_err(|e| seal_error(e.to_string()))?;
         let envelope = evidence::seal(&statement, &self.key);
         let digest = Digest::of(&envelope);
-        let chain: Vec<u8> = recorded
-            .iter()
-            .flat_map(|r| [r.record.body.as_slice(), b"\n"].concat())
-            .collect();
+        let envelope = Bytes::from(envelope);
+        let mut chain = Vec::new();
+        for r in &recorded {
+            chain.extend_from_slice(&r.record.body);
+            chain.push(b'\n');
+        }
+        let chain = Bytes::from(chain);
         let put = async |stem: &str| {
             let name = format!("{tenant}/{id}/evidence-{stem}.dsse.json");
             let html = page::render(&statement, &name).into_bytes();
-            let files = [
-                (format!("{tenant}/{id}/chain-{stem}.jsonl"), chain.clone()),
-                (format!("{tenant}/{id}/evidence-{stem}.html"), html),
-                (name.clone(), envelope.clone()),
-            ];
-            for (path, bytes) in files {
-                self.evidence.put_named(&path, bytes).await?;
-            }
+            let chain_name = format!("{tenant}/{id}/chain-{stem}.jsonl");
+            let page = format!("{tenant}/{id}/evidence-{stem}.html");
+            futures::try_join!(
+                self.evidence.put_named(&chain_name, chain.clone()),
+                self.evidence.put_named(&page, html),
+            )?;
+            // Where the account is, what it stands on is too.
+            self.evidence.put_named(&name, envelope.clone()).await?;
             Ok::<_, StoreError>(name)
         };
         let name = match put(&version.to_string()).await {

@@ -14,9 +14,10 @@
 
 use crate::admission::{Admission, Limits};
 use crate::archive::Keeping;
+use crate::losses::Looked;
 use crate::tenants::Tenants;
 use crate::timers::Timers;
-use offboard_domain::{Case, CaseId, CaseKey, Credit, TaskId, TenantId, Timestamp};
+use offboard_domain::{Case, CaseId, CaseKey, Credit, Report, TaskId, TenantId, Timestamp};
 use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError, Shard};
 use offboard_queue::{Queue, QueueError};
 use offboard_runtime::Clock;
@@ -25,7 +26,7 @@ use offboard_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// How many bytes of randomness a new case's salt takes.
 pub type Entropy = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
@@ -60,20 +61,35 @@ pub struct Parts {
 
 /// One owned case. Locked while it is decided and appended.
 pub(crate) struct Held {
-    pub(crate) case: Case,
+    /// Changed by replacing it: whoever looks at it keeps it as it was.
+    pub(crate) case: Arc<Case>,
     pub(crate) key: CaseKey,
     /// Attempts that were ordered and are not known to be published. A once-only one is here
     /// until its publication is begun, and never again.
     pub(crate) unpublished: BTreeSet<(TaskId, u32)>,
 }
 
-/// A case's place in memory; empty until it was read.
-pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<Held>>>;
+/// A case's place in memory.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// The case; empty until it was read.
+    pub(crate) held: tokio::sync::Mutex<Option<Held>>,
+    /// The reports on it that nobody has begun to record. They gather while the
+    /// last append is in flight, and go together.
+    pub(crate) reports: Mutex<Vec<Gathered>>,
+}
+
+/// A report that waits for the case's place, and who is to be told what became
+/// of it.
+pub(crate) struct Gathered {
+    pub(crate) report: Report,
+    pub(crate) tell: oneshot::Sender<Result<Arc<Case>, EngineError>>,
+}
 
 /// A slot, and whose case is in it.
 struct Placed {
     tenant: TenantId,
-    slot: Slot,
+    slot: Arc<Slot>,
 }
 
 /// The engine.
@@ -94,6 +110,10 @@ pub struct Engine {
     slots: Mutex<BTreeMap<CaseId, Placed>>,
     shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
     changes: watch::Sender<u64>,
+    /// What was looked at of each shard for what the ledger has lost.
+    pub(crate) looked: Vec<tokio::sync::Mutex<Looked>>,
+    /// The cases that have ended since.
+    pub(crate) ended: Mutex<BTreeSet<(TenantId, CaseId)>>,
 }
 
 /// What stopped the engine from doing what was asked.
@@ -114,6 +134,12 @@ pub enum EngineError {
     /// The store failed.
     #[error("failed to use the evidence store: {0}")]
     Store(String),
+    /// It was to be written together with others', and that failed.
+    #[error(transparent)]
+    Together(Arc<EngineError>),
+    /// Whoever was writing it together with others' was cut off.
+    #[error("what was being written for this case was cut off; it is done again")]
+    CutOff,
     /// A record does not read as history.
     #[error("failed to read case {case}: {detail}")]
     History {
@@ -138,7 +164,7 @@ pub(crate) fn told(stop: &watch::Receiver<bool>) -> bool {
     *stop.borrow() || stop.has_changed().is_err()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -165,6 +191,8 @@ impl Engine {
             slots: Mutex::new(BTreeMap::new()),
             shut: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
+            looked: (0..shards).map(|_| tokio::sync::Mutex::default()).collect(),
+            ended: Mutex::default(),
         })
     }
 
@@ -196,11 +224,11 @@ impl Engine {
         self.changes.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    pub(crate) fn slot(&self, tenant: &TenantId, case: CaseId) -> Slot {
+    pub(crate) fn slot(&self, tenant: &TenantId, case: CaseId) -> Arc<Slot> {
         let mut slots = lock(&self.slots);
         let placed = slots.entry(case).or_insert_with(|| Placed {
             tenant: tenant.clone(),
-            slot: Slot::default(),
+            slot: Arc::default(),
         });
         placed.slot.clone()
     }
@@ -209,7 +237,7 @@ impl Engine {
     /// with its shard; to be called by whoever has used it, unlocked. It stays
     /// while somebody else waits for it: two slots of one case would count what
     /// it has in flight twice. The last one lets go.
-    pub(crate) fn forget(&self, case: CaseId, slot: Slot) {
+    pub(crate) fn forget(&self, case: CaseId, slot: Arc<Slot>) {
         let mut slots = lock(&self.slots);
         let Some(placed) = slots.get(&case).filter(|p| Arc::ptr_eq(&p.slot, &slot)) else {
             return;
@@ -217,14 +245,14 @@ impl Engine {
         drop(slot);
         let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.is_over());
         let last = Arc::strong_count(&placed.slot) == 1;
-        if last && placed.slot.try_lock().is_ok_and(|held| over(&held)) {
+        if last && placed.slot.held.try_lock().is_ok_and(|held| over(&held)) {
             slots.remove(&case);
             self.timers.clear(case);
         }
     }
 
     /// A case's place, if it has one.
-    pub(crate) fn held_slot(&self, case: CaseId) -> Option<Slot> {
+    pub(crate) fn held_slot(&self, case: CaseId) -> Option<Arc<Slot>> {
         lock(&self.slots).get(&case).map(|p| p.slot.clone())
     }
 
@@ -232,7 +260,7 @@ impl Engine {
     pub(crate) fn holds(&self, case: CaseId) -> bool {
         let slot = self.held_slot(case);
         let open = |held: &Option<Held>| held.as_ref().is_some_and(|h| !h.case.is_over());
-        slot.is_some_and(|slot| slot.try_lock().map_or(true, |held| open(&held)))
+        slot.is_some_and(|slot| slot.held.try_lock().map_or(true, |held| open(&held)))
     }
 
     /// How many cases are held in memory.
@@ -379,8 +407,15 @@ impl Engine {
             let Some(last) = page.last() else { break };
             after = Some((last.tenant.clone(), last.case));
             for entry in &page {
-                self.take_up(&entry.tenant, entry.case).await?;
-                taken += 1;
+                match self.take_up(&entry.tenant, entry.case).await {
+                    Ok(()) => taken += 1,
+                    // A newer version wrote it, or it is damaged: no reason to
+                    // leave the others alone.
+                    Err(error @ EngineError::History { .. }) => {
+                        tracing::error!(case = %entry.case, %error, "left a case alone");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(taken)
@@ -391,7 +426,7 @@ impl Engine {
     /// next owner.
     pub async fn leave_shard(&self, shard: u16) {
         self.set_owned(shard, false);
-        let ours: Vec<(CaseId, TenantId, Slot)> = {
+        let ours: Vec<(CaseId, TenantId, Arc<Slot>)> = {
             let slots = lock(&self.slots);
             let ours = slots.iter().filter(|(_, p)| p.tenant.shard(self.shards) == shard);
             ours.map(|(id, p)| (*id, p.tenant.clone(), p.slot.clone())).collect()
@@ -400,7 +435,7 @@ impl Engine {
             if let Err(error) = self.publish_left(&tenant, id, &slot).await {
                 tracing::warn!(case = %id, %error, "its next owner publishes what was ordered");
             }
-            let mut held = slot.lock().await;
+            let mut held = slot.held.lock().await;
             if let Some(Held { case, .. }) = held.take() {
                 self.admission.settle(&tenant, Credit::NONE, Some(&case), None);
             }

@@ -110,9 +110,10 @@ impl Engine {
         }
         let mut cleared: BTreeMap<Digest, Cleared> = BTreeMap::new();
         if !left.is_empty() {
-            let all = self.how_many_dead().await?.max(there.len());
-            let prefetch = u16::try_from(all).unwrap_or(u16::MAX);
-            let mut consumer = self.queue.consume(&QueueName::Dead, prefetch).await?;
+            // How many there are cannot be asked for: those that were just
+            // looked at may not be back yet. What is held must not keep out
+            // what is looked for.
+            let mut consumer = self.queue.consume(&QueueName::Dead, u16::MAX).await?;
             // What is not to be cleared is held, so that it does not come again.
             let mut held: Vec<Box<dyn Delivery>> = Vec::new();
             while !left.is_empty() {

@@ -16,6 +16,7 @@ pub mod gates;
 pub mod http;
 pub mod intake;
 pub mod letters;
+mod losses;
 pub mod membership;
 pub mod page;
 mod publish;

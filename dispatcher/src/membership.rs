@@ -1,15 +1,17 @@
 //! Which dispatcher owns which shard.
 //!
-//! Each dispatcher says under its own name until when it lives; each works out
-//! from the same list the same distribution, takes what is its own as soon as
-//! it is free, and lets go of what is somebody else's. A shard is owned under
+//! Each dispatcher says under its own name again and again that it lives; each
+//! works out from the same list the same distribution, takes what is its own as
+//! soon as it is free, and lets go of what is somebody else's. Who lives is told
+//! by whether what he says moves, not by what time he says it is: clocks differ,
+//! and two who disagree about a third would each leave a shard to the other. A shard is owned under
 //! a lease that is renewed three times in its length and given up early when
 //! the ledger cannot be reached. None of this is what makes history safe: two
 //! owners at once lose races against each other, and nothing else.
 
 use crate::engine::{Engine, told};
 use offboard_domain::{Digest, TenantId, Timestamp};
-use offboard_ledger::{GateChange, LedgerError, Shard};
+use offboard_ledger::{GateChange, Gates as Listed, LedgerError, Shard};
 use offboard_runtime::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +34,10 @@ const GIVEN_UP_EARLY: Duration = Duration::from_secs(3);
 /// given up in time also while it says nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// A name that is met for the first time and whose lease ended longer ago than
+/// clocks may differ is nobody's any more.
+const CLOCKS_DIFFER_MS: i64 = 30_000;
+
 /// How often it is looked for cases that the ledger has lost: what is open is
 /// noticed at once, what is not costs nobody anything until it is found.
 const LOOK_FOR_LOSSES_EVERY: Duration = Duration::from_secs(300);
@@ -46,7 +52,7 @@ const MEMBERS: &str = "offboard-dispatchers";
 /// Whether a tenant's handle is kept for the installation itself.
 #[must_use]
 pub fn is_reserved(tenant: &TenantId) -> bool {
-    tenant.as_str() == MEMBERS
+    tenant.as_str() == MEMBERS || crate::losses::is_mark(tenant)
 }
 
 /// One dispatcher among others.
@@ -55,6 +61,35 @@ pub struct Membership {
     clock: Arc<dyn Clock>,
     me: String,
     owned: BTreeMap<u16, Owned>,
+    heard: Heard,
+}
+
+/// What each said last, and when that was new here.
+#[derive(Default)]
+struct Heard(BTreeMap<String, (Timestamp, tokio::time::Instant)>);
+
+impl Heard {
+    /// Notes who has said something new.
+    fn hear(&mut self, listed: &Listed, now: Timestamp) {
+        self.0.retain(|name, _| listed.contains_key(name));
+        let at = tokio::time::Instant::now();
+        for (name, said) in listed {
+            let moved = self.0.get(name).map(|(before, _)| before != said);
+            let met = moved.is_none() && now.since(*said) < CLOCKS_DIFFER_MS;
+            if met || moved == Some(true) {
+                self.0.insert(name.clone(), (*said, at));
+            }
+        }
+    }
+
+    /// How long ago it last said something new; none for who never did.
+    fn silent_for(&self, name: &str) -> Option<Duration> {
+        self.0.get(name).map(|(_, at)| at.elapsed())
+    }
+
+    fn lives(&self, name: &str) -> bool {
+        self.silent_for(name).is_some_and(|silent| silent < LEASE)
+    }
 }
 
 /// How long a lease that was renewed is relied on.
@@ -85,6 +120,7 @@ impl Membership {
             clock,
             me,
             owned: BTreeMap::new(),
+            heard: Heard::default(),
         }
     }
 
@@ -138,7 +174,7 @@ impl Membership {
     }
 
     /// Says that this one lives, and returns those that do.
-    async fn announce(&self) -> Result<Vec<String>, LedgerError> {
+    async fn announce(&mut self) -> Result<Vec<String>, LedgerError> {
         let now = self.clock.now();
         let mine = GateChange {
             name: self.me.clone(),
@@ -146,17 +182,18 @@ impl Membership {
         };
         let members = TenantId::new(MEMBERS).expect("the name is a handle");
         let listed = answered(self.engine.ledger().gates(&members, vec![mine])).await?;
-        let gone = listed.iter().filter(|(_, until)| now.since(**until) > lease_ms());
-        let forget: Vec<GateChange> = gone
-            .map(|(name, _)| GateChange {
+        self.heard.hear(&listed, now);
+        let lives = |name: &&String| **name == self.me || self.heard.lives(name);
+        let live = listed.keys().filter(lives).cloned().collect();
+        // Whoever is silent for longer than that may be forgotten: if he lives
+        // after all he says so again.
+        let forget: Vec<GateChange> = listed
+            .keys()
+            .filter(|name| self.heard.silent_for(name).is_none_or(|silent| silent > 2 * LEASE))
+            .map(|name| GateChange {
                 name: name.clone(),
                 until: None,
             })
-            .collect();
-        let live = listed
-            .iter()
-            .filter(|(_, until)| **until > now)
-            .map(|(name, _)| name.clone())
             .collect();
         if !forget.is_empty() {
             answered(self.engine.ledger().gates(&members, forget)).await?;
@@ -314,6 +351,29 @@ mod tests {
 
     fn names(n: usize) -> Vec<String> {
         (0..n).map(|i| format!("d{i}")).collect()
+    }
+
+    /// Two whose clocks differ by more than a lease agree about a third.
+    #[tokio::test(start_paused = true)]
+    async fn who_lives_is_told_by_whether_what_he_says_moves() {
+        let t0 = Timestamp(1_800_000_000_000);
+        let (mut ahead, mut right) = (Heard::default(), Heard::default());
+        let says = |ms| Listed::from([("behind".to_owned(), t0.plus(ms - 8_000 + lease_ms()))]);
+        for ms in [0, 5_000, 10_000] {
+            ahead.hear(&says(ms), t0.plus(ms + 14_000));
+            right.hear(&says(ms), t0.plus(ms));
+            assert!(ahead.lives("behind") && right.lives("behind"));
+            tokio::time::advance(RENEW_EVERY).await;
+        }
+        tokio::time::advance(LEASE).await;
+        ahead.hear(&says(10_000), t0.plus(44_000));
+        assert!(!ahead.lives("behind"), "he says nothing new");
+        ahead.hear(&says(31_000), t0.plus(45_000));
+        assert!(ahead.lives("behind"));
+        let mut late = Heard::default();
+        late.hear(&says(0), t0.plus(60_000));
+        assert!(!late.lives("behind"), "no clock is so wrong");
+        assert!(!late.lives("nobody"));
     }
 
     #[test]

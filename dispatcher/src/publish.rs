@@ -20,6 +20,7 @@ impl Engine {
     /// fails is tried again when the case is next looked at.
     pub(crate) async fn publish_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot) -> Result<(), QueueError> {
         let taken = slot
+            .held
             .lock()
             .await
             .as_mut()
@@ -36,7 +37,7 @@ impl Engine {
         if let Err(error) = &result {
             tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
             metrics::publish_failed("assignments");
-            if let Some(held) = slot.lock().await.as_mut() {
+            if let Some(held) = slot.held.lock().await.as_mut() {
                 let again: Vec<(TaskId, u32)> = attempts
                     .into_iter()
                     .filter(|a| is_the_last(a, &held.case) && republishable(&held.case, a.0))

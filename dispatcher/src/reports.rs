@@ -3,22 +3,23 @@
 //! then recognised, and what that transition assigned is published again.
 
 use crate::engine::{Engine, EngineError, told};
-use crate::transact::CreditFrom;
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
-use offboard_domain::{Assignment, CaseId, Command, Lane, Refusal, Report, TenantId};
+use offboard_domain::{Assignment, CaseId, Heading, Lane, Refusal, Report, TenantId};
 use offboard_queue::rabbit::may_report;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
-use offboard_runtime::health;
 use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER, QUEUE_HEADER};
 use offboard_runtime::telemetry::trace::Envelope;
 use offboard_runtime::telemetry::{Span, Work, trace};
+use offboard_runtime::{AtHand, health};
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// How many reports are worked on at the same time: enough that appends gather
 /// into groups, few enough that memory stays flat.
 const CONCURRENT_REPORTS: u16 = 512;
+
+/// How long a report for a newer version is kept before it goes back, in
+/// milliseconds of engine time.
+const TOO_NEW_KEPT_MS: i64 = 10_000;
 
 /// Pause before subscribing again, in milliseconds of engine time.
 const RESUBSCRIBE_MS: i64 = 1_000;
@@ -48,7 +49,7 @@ impl Engine {
         mut consumer: Box<dyn Consumer>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), offboard_queue::QueueError> {
-        let mut at_hand = FuturesUnordered::new();
+        let mut at_hand = AtHand::new();
         let pulse = health::pulse("reports");
         let mut result = Ok(());
         loop {
@@ -67,12 +68,15 @@ impl Engine {
             }
         }
         // Nothing at hand is dropped half done: its credit would be lost.
-        while at_hand.next().await.is_some() {}
+        at_hand.finish().await;
         pulse.end();
         result
     }
 
     async fn take_one(self: Arc<Self>, queue: QueueName, delivery: Box<dyn Delivery>) {
+        if let Some(heading) = Heading::read(&delivery.message().body).filter(Heading::is_newer) {
+            return self.leave_to_newer(&heading, delivery).await;
+        }
         let report: Report = match serde_json::from_slice(&delivery.message().body) {
             Ok(report) => report,
             Err(error) => {
@@ -90,18 +94,11 @@ impl Engine {
         }
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
         let span = span(&report, queue, delivery.message());
-        let result = span
-            .within(self.transact(
-                &tenant,
-                case,
-                Command::RecordReport(Box::new(report)),
-                CreditFrom::Reserve,
-            ))
-            .await;
+        let result = span.within(self.record(&tenant, case, report)).await;
         match &result {
             // Also when the worker that answered died before it could tell of
             // itself, this belongs to the case's story.
-            Ok(done) => span.link(done.case.traceparent.as_deref()),
+            Ok(case) => span.link(case.traceparent.as_deref()),
             Err(_) => span.failed("not_recorded"),
         }
         drop(span);
@@ -130,6 +127,20 @@ impl Engine {
                 settle(delivery.give_back().await);
             }
         }
+    }
+
+    /// A report for a newer version of this program goes back until one owns
+    /// the shard. If that takes too long its attempt runs out, and it is late.
+    async fn leave_to_newer(self: &Arc<Self>, heading: &Heading, delivery: Box<dyn Delivery>) {
+        let now = self.clock.now();
+        let stands_for = heading.not_begun(now, "");
+        if !self.is_an_answer(delivery.as_ref(), &stands_for) {
+            let why = "forged: it does not prove that it answers its assignment";
+            return settle(delivery.bury(why).await);
+        }
+        tracing::warn!(case = %stands_for.case, task = %stands_for.task, "a newer version reported, and this dispatcher could not read all of it; it is left to a newer one");
+        self.clock.sleep_until(now.plus(TOO_NEW_KEPT_MS)).await;
+        settle(delivery.give_back().await);
     }
 
     /// The report was recorded before, and perhaps what it caused was never

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use offboard_domain::{CaseId, Command, Refusal, TenantId, Timestamp, Wake};
 use offboard_ledger::Shard;
-use offboard_runtime::health;
+use offboard_runtime::{AtHand, health};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -56,18 +56,18 @@ impl Engine {
                 }
                 continue;
             }
-            let mut ticks: FuturesUnordered<_> = due
-                .into_iter()
-                .map(|(tenant, case)| self.clone().tick(tenant, case, CreditFrom::Reserve))
-                .collect();
-            while ticks.next().await.is_some() {}
+            let mut ticks = AtHand::new();
+            for (tenant, case) in due {
+                ticks.push(self.clone().tick(tenant, case, CreditFrom::Reserve));
+            }
+            ticks.finish().await;
         }
         pulse.end();
     }
 
     /// Admits who waits for credit until told to stop.
     pub async fn pump(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut ticks = FuturesUnordered::new();
+        let mut ticks = AtHand::new();
         let pulse = health::pulse("pump");
         loop {
             while ticks.len() < CONCURRENT_TICKS {
@@ -84,7 +84,7 @@ impl Engine {
                 () = pulse.next() => {}
             }
         }
-        while ticks.next().await.is_some() {}
+        ticks.finish().await;
         pulse.end();
     }
 
@@ -163,13 +163,18 @@ impl Engine {
                 .iter()
                 .map(|d| async move { (d.case, self.refresh(&d.tenant, d.case).await) })
                 .collect();
+            let mut stuck = 0;
             while let Some((case, refreshed)) = refreshing.next().await {
                 if let Err(error) = refreshed {
                     tracing::warn!(%case, %error, "failed to take up what somebody else appended");
-                    return Err(error);
+                    // What cannot be read stays as it is, and nothing else waits for it.
+                    if !matches!(error, EngineError::History { .. }) {
+                        return Err(error);
+                    }
+                    stuck += 1;
                 }
             }
-            if !full {
+            if !full || stuck > 0 {
                 return Ok(());
             }
         }

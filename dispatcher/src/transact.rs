@@ -6,19 +6,21 @@
 
 use crate::archive::{Whole, rearm};
 use crate::closer::ToSeal;
-use crate::engine::{Engine, EngineError, Held};
+use crate::engine::{Engine, EngineError, Gathered, Held, Slot, lock};
 use crate::publish::republishable;
-use offboard_domain::event::{Event, open_event, seal_events};
+use offboard_domain::event::{Event, UnreadableEvent, open_event, seal_events};
+use offboard_domain::evidence::Recorded;
 use offboard_domain::{
     Area, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Lane, Record, Refusal,
-    System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, next,
+    Report, System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, decide_reports, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
-use offboard_queue::QueueName;
+use offboard_queue::{QueueError, QueueName};
 use offboard_runtime::telemetry::{metrics, trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::{MutexGuard, oneshot};
 
 /// How often a lost race is decided again before somebody is told: each time
 /// somebody else got on, so this many in a row is not a race but a defect.
@@ -38,9 +40,60 @@ pub(crate) enum CreditFrom {
 /// What a command led to.
 pub(crate) struct Done {
     /// The case after it.
-    pub(crate) case: Case,
+    pub(crate) case: Arc<Case>,
     /// Whether it opened the case.
     pub(crate) opened: bool,
+}
+
+/// What became of each of several reports.
+type Answers = Vec<Result<(), Refusal>>;
+
+/// What is to be decided on a case, and appended together.
+enum Orders {
+    One(Command),
+    Reports(Vec<Report>),
+}
+
+impl Orders {
+    /// Decides them; of reports each has its answer, of one order there is none.
+    fn decide(&self, case: Option<&Case>, now: Timestamp, gates: &Gates) -> Result<(Decision, Answers), Refusal> {
+        match self {
+            Self::One(command) => Ok((decide(case, command.clone(), now, gates)?, Vec::new())),
+            Self::Reports(reports) => {
+                let case = case.ok_or(Refusal::UnknownCase)?;
+                Ok(decide_reports(case, reports.iter().cloned(), now, gates))
+            }
+        }
+    }
+}
+
+/// What was decided and appended.
+struct Decided {
+    /// Whether it opened the case.
+    opened: bool,
+    /// What became of each report.
+    answers: Answers,
+}
+
+/// What working on a held case led to.
+struct Worked {
+    appended: Result<Decided, EngineError>,
+    /// The case after it; none if there is no such case.
+    case: Option<Arc<Case>>,
+    published: Result<(), QueueError>,
+}
+
+impl Worked {
+    /// What became of each report, and the case, once what they caused is
+    /// published.
+    fn written(self) -> Result<(Answers, Arc<Case>), Arc<EngineError>> {
+        let written = || {
+            let Decided { answers, .. } = self.appended?;
+            self.published?;
+            Ok((answers, self.case.ok_or(Refusal::UnknownCase)?))
+        };
+        written().map_err(Arc::new)
+    }
 }
 
 /// After this long the closer is told again of a case that is to be sealed, in
@@ -57,7 +110,7 @@ impl Engine {
         tenant: &TenantId,
         case: CaseId,
         command: Command,
-    ) -> Result<Case, EngineError> {
+    ) -> Result<Arc<Case>, EngineError> {
         let accepted = self.accepted(case).await;
         let span = trace::order(word(&command), tenant, case, accepted.as_deref());
         let done = span
@@ -76,7 +129,7 @@ impl Engine {
                     .await
                     .ok()
                     .flatten()
-                    .and_then(|h| h.case.traceparent),
+                    .and_then(|h| h.case.traceparent.clone()),
             };
             span.link(read.as_deref());
         }
@@ -86,7 +139,7 @@ impl Engine {
     /// The trace in which a held case was accepted.
     async fn accepted(&self, case: CaseId) -> Option<String> {
         let slot = self.held_slot(case)?;
-        let held = slot.lock().await;
+        let held = slot.held.lock().await;
         held.as_ref()?.case.traceparent.clone()
     }
 
@@ -101,46 +154,147 @@ impl Engine {
             return self.transact_for_owner(tenant, id, command, from).await;
         }
         let slot = self.slot(tenant, id);
-        let mut held = slot.lock().await;
+        let held = slot.held.lock().await;
         // Its shard may have been left while this waited: nothing is held any more.
         if !self.owns(tenant) {
             drop(held);
             self.forget(id, slot);
             return self.transact_for_owner(tenant, id, command, from).await;
         }
+        let reserved = self.admission.reserve(tenant);
         let credit = match from {
-            CreditFrom::Reserve => self.admission.reserve(tenant),
-            CreditFrom::Admitted(credit) => credit,
+            CreditFrom::Reserve => reserved,
+            CreditFrom::Admitted(credit) => credit.and(reserved),
         };
+        let orders = Orders::One(command);
+        let worked = self.work_on(tenant, id, &slot, held, &orders, credit).await;
+        self.let_go(tenant, id, slot, worked.case.as_deref());
+        let opened = worked.appended?.opened;
+        let case = worked.case.ok_or(Refusal::UnknownCase)?;
+        // It is in the ledger, and taken, whatever the queue says.
+        Ok(Done { case, opened })
+    }
+
+    /// Records a report, together with those on the same case that have
+    /// gathered: what they cause is one append. Returns when what it caused is
+    /// published too; until then a report comes again.
+    pub(crate) async fn record(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        report: Report,
+    ) -> Result<Arc<Case>, EngineError> {
+        if !self.owns(tenant) {
+            let command = Command::RecordReport(Box::new(report));
+            let done = self.transact_for_owner(tenant, id, command, CreditFrom::Reserve).await;
+            return done.map(|done| done.case);
+        }
+        let slot = self.slot(tenant, id);
+        let (tell, mut told) = oneshot::channel();
+        lock(&slot.reports).push(Gathered { report, tell });
+        // What was delivered at the same time gathers too.
+        tokio::task::yield_now().await;
+        let answer = tokio::select! {
+            biased;
+            answer = &mut told => answer,
+            held = slot.held.lock() => {
+                let gathered = std::mem::take(&mut *lock(&slot.reports));
+                // This one is among them, or with whoever had the place before.
+                self.record_gathered(tenant, id, &slot, held, gathered).await;
+                told.await
+            }
+        };
+        let answer = answer.unwrap_or(Err(EngineError::CutOff));
+        self.let_go(tenant, id, slot, answer.as_deref().ok());
+        answer
+    }
+
+    /// Records what has gathered, and tells each what became of his.
+    async fn record_gathered(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        slot: &Slot,
+        held: MutexGuard<'_, Option<Held>>,
+        gathered: Vec<Gathered>,
+    ) {
+        let (mut reports, mut waiting): (Vec<Report>, Vec<_>) =
+            gathered.into_iter().map(|g| (g.report, g.tell)).unzip();
+        let mut place = Some(held);
+        while !reports.is_empty() && self.owns(tenant) {
+            let held = match place.take() {
+                Some(held) => held,
+                None => slot.held.lock().await,
+            };
+            let orders = Orders::Reports(reports);
+            let credit = self.admission.reserve(tenant);
+            let worked = self.work_on(tenant, id, slot, held, &orders, credit).await;
+            let Orders::Reports(all) = orders else { return };
+            reports = all;
+            let written = worked.written();
+            // Those without an answer come next, behind the gate that one shut.
+            let decided = written.as_ref().map_or(reports.len(), |(answers, _)| answers.len());
+            reports.drain(..decided);
+            for (nth, to) in waiting.drain(..decided).enumerate() {
+                let answer = match &written {
+                    Ok((answers, case)) => answers[nth].clone().map(|()| case.clone()).map_err(EngineError::from),
+                    Err(error) => Err(match error.as_ref() {
+                        EngineError::Refused(refusal) => refusal.clone().into(),
+                        _ => EngineError::Together(error.clone()),
+                    }),
+                };
+                // Whoever no longer waits is dead, and his report comes again.
+                drop(to.send(answer));
+            }
+        }
+        drop(place);
+        for (report, to) in reports.into_iter().zip(waiting) {
+            let command = Command::RecordReport(Box::new(report));
+            let done = self.transact_for_owner(tenant, id, command, CreditFrom::Reserve).await;
+            drop(to.send(done.map(|done| done.case)));
+        }
+    }
+
+    /// Decides on a case whose place is held, appends, takes up what follows,
+    /// and publishes what was assigned.
+    async fn work_on(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        slot: &Slot,
+        mut held: MutexGuard<'_, Option<Held>>,
+        orders: &Orders,
+        credit: Credit,
+    ) -> Worked {
         let before = held.as_ref().map(|h| h.case.clone());
-        let answered = matches!(command, Command::RecordReport(_));
-        let result = self.transact_held(tenant, id, command, credit, &mut held).await;
-        let after = held.as_ref().map(|h| &h.case);
-        // A case that was only read now has its assignments counted now.
-        self.admission.settle(tenant, credit, before.as_ref(), after);
-        let ended = after.is_none_or(Case::is_over);
-        if let Some(case) = after.filter(|_| !ended) {
-            self.follow(tenant, case).await;
-        }
-        if ended {
-            self.timers.clear(id);
-            trace::over(id);
-        }
+        let appended = self.transact_held(tenant, id, orders, credit, &mut held).await;
         let case = held.as_ref().map(|h| h.case.clone());
+        // A case that was only read now has its assignments counted now.
+        self.admission
+            .settle(tenant, credit, before.as_deref(), case.as_deref());
+        match case.as_deref().filter(|case| !case.is_over()) {
+            Some(case) => self.follow(tenant, case).await,
+            None => {
+                self.timers.clear(id);
+                trace::over(id);
+                self.ended(tenant, id);
+            }
+        }
         drop(held);
         // Also when the order was refused: what an earlier one left is not its fault.
-        let published = self.publish_left(tenant, id, &slot).await;
-        if ended || !self.owns(tenant) {
+        let published = self.publish_left(tenant, id, slot).await;
+        Worked {
+            appended,
+            case,
+            published,
+        }
+    }
+
+    /// Lets go of a case's place if nothing is left to do there.
+    fn let_go(&self, tenant: &TenantId, id: CaseId, slot: Arc<Slot>, case: Option<&Case>) {
+        if case.is_none_or(Case::is_over) || !self.owns(tenant) {
             self.forget(id, slot);
         }
-        let opened = result?;
-        let case = case.ok_or(Refusal::UnknownCase)?;
-        // An order that is in the ledger is taken, whatever the queue says; a
-        // report comes again until what it caused is published.
-        if answered {
-            published?;
-        }
-        Ok(Done { case, opened })
     }
 
     /// Appends to a case that somebody else owns. Nothing is assigned,
@@ -156,19 +310,23 @@ impl Engine {
             self.admission.settle(tenant, credit, None, None);
         }
         let mut held = None;
-        let opened = self.transact_held(tenant, id, command, Credit::NONE, &mut held).await?;
+        let orders = Orders::One(command);
+        let appended = self.transact_held(tenant, id, &orders, Credit::NONE, &mut held).await?;
         let case = held.map(|h| h.case).ok_or(Refusal::UnknownCase)?;
-        Ok(Done { case, opened })
+        Ok(Done {
+            case,
+            opened: appended.opened,
+        })
     }
 
     async fn transact_held(
         &self,
         tenant: &TenantId,
         id: CaseId,
-        command: Command,
+        orders: &Orders,
         credit: Credit,
         held: &mut Option<Held>,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<Decided, EngineError> {
         if held.is_none() {
             *held = self.load(tenant, id).await?;
         }
@@ -181,12 +339,12 @@ impl Engine {
         };
         for _ in 0..MOST_RACES {
             let now = self.clock.now();
-            let decision = decide(held.as_ref().map(|h| &h.case), command.clone(), now, &gates)?;
+            let (decision, answers) = orders.decide(held.as_ref().map(|h| h.case.as_ref()), now, &gates)?;
             // Nothing more is appended to a case before it is sealed: unless it
             // is looked for, nobody would meet that the ledger has lost its end.
-            let looked_for = matches!(command, Command::Tick) && decision.case.is_to_be_sealed();
+            let looked_for = matches!(orders, Orders::One(Command::Tick)) && decision.case.is_to_be_sealed();
             if decision.events.is_empty() && !looked_for {
-                return Ok(false);
+                return Ok(Decided { opened: false, answers });
             }
             let (key, salt, mut unpublished) = match held.as_ref() {
                 Some(h) => (h.key.clone(), KeyChange::Keep, h.unpublished.clone()),
@@ -199,7 +357,14 @@ impl Engine {
                     )
                 }
             };
-            let append = self.append_for(tenant, held.as_ref().map(|h| &h.case), &decision, &key, salt, &gates);
+            let append = self.append_for(
+                tenant,
+                held.as_ref().map(|h| h.case.as_ref()),
+                &decision,
+                &key,
+                salt,
+                &gates,
+            );
             let opened = held.is_none();
             let places = places(&append);
             match self.append(append).await? {
@@ -219,18 +384,19 @@ impl Engine {
                     let first = written == Appended::Done;
                     let assigned = assigned_by(&events).into_iter();
                     unpublished.extend(assigned.filter(|(t, _)| first || republishable(&case, *t)));
+                    let case = Arc::new(case);
                     *held = Some(Held { case, key, unpublished });
                     let changes = holding(holds, &shut);
                     if !changes.is_empty() {
                         self.shut_more(tenant, changes).await?;
                     }
                     self.changed();
-                    return Ok(opened);
+                    return Ok(Decided { opened, answers });
                 }
                 Appended::Conflict { missed } => match held.as_mut() {
                     // It may have been ours: written, and never answered or published.
                     Some(h) => {
-                        let missed = fold_all(&mut h.case, &h.key, &missed);
+                        let missed = fold_all(Arc::make_mut(&mut h.case), &h.key, &missed);
                         let assigned = missed.map_err(|detail| EngineError::History { case: id, detail })?;
                         h.unpublished
                             .extend(assigned.into_iter().filter(|(t, _)| republishable(&h.case, *t)));
@@ -275,10 +441,11 @@ impl Engine {
         let places = places(&append);
         // Whoever was faster is found at the next append.
         if self.append(append).await? == Appended::Done {
-            held.case = decision.case;
+            let mut case = decision.case;
             for (event, (version, head)) in decision.events.iter().zip(places) {
-                held.case.recorded(event, version, head);
+                case.recorded(event, version, head);
             }
+            held.case = Arc::new(case);
             held.unpublished.clear();
         }
         Ok(())
@@ -363,7 +530,7 @@ impl Engine {
     /// right again.
     pub(crate) async fn refresh(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         let slot = self.slot(tenant, id);
-        let mut held = slot.lock().await;
+        let mut held = slot.held.lock().await;
         if !self.owns(tenant) {
             drop(held);
             self.forget(id, slot);
@@ -374,7 +541,7 @@ impl Engine {
             Some(h) => {
                 let newer = self.ledger.read(tenant, id, h.case.version + 1).await?.records;
                 let failed = |detail| EngineError::History { case: id, detail };
-                let assigned = fold_all(&mut h.case, &h.key, &newer).map_err(failed)?;
+                let assigned = fold_all(Arc::make_mut(&mut h.case), &h.key, &newer).map_err(failed)?;
                 h.unpublished
                     .extend(assigned.into_iter().filter(|(t, _)| republishable(&h.case, *t)));
             }
@@ -387,7 +554,7 @@ impl Engine {
         };
         let case = h.case.clone();
         self.admission
-            .settle(tenant, Credit::NONE, before.as_ref(), Some(&case));
+            .settle(tenant, Credit::NONE, before.as_deref(), Some(&case));
         let gates = Gates {
             shut: (*self.shut(tenant).await?).clone(),
             ..Gates::open()
@@ -402,6 +569,7 @@ impl Engine {
             .await?;
         if case.is_over() {
             self.timers.clear(id);
+            self.ended(tenant, id);
         } else {
             self.follow(tenant, &case).await;
         }
@@ -417,23 +585,34 @@ impl Engine {
     /// Reads a case from the ledger and folds it.
     pub(crate) async fn load(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Held>, EngineError> {
         let history = self.whole(tenant, id).await?;
-        self.folded(id, &history)
+        Ok(self.folded(id, history)?.map(|(held, _)| held))
     }
 
-    /// A case from its whole history; none if that is empty.
-    pub(crate) fn folded(&self, id: CaseId, history: &Whole) -> Result<Option<Held>, EngineError> {
-        let Some(first) = history.records.first() else {
+    /// A case from its whole history, and that history as it was read; none if
+    /// it is empty.
+    pub(crate) fn folded(&self, id: CaseId, history: Whole) -> Result<Option<(Held, Vec<Recorded>)>, EngineError> {
+        if history.records.is_empty() {
             return Ok(None);
-        };
+        }
         let failed = |detail: String| EngineError::History { case: id, detail };
         let salt = history
             .salt
             .ok_or_else(|| failed("its key was destroyed; the person is erased".into()))?;
         let key = CaseKey::derive(&self.master, &salt);
-        let (at, event) = open_event(&key, first).map_err(|e| failed(e.to_string()))?;
-        let mut case = Case::opened(id, at, &event).map_err(|e| failed(e.to_string()))?;
-        case.recorded(&event, first.version, first.hash);
-        fold_all(&mut case, &key, &history.records[1..]).map_err(failed)?;
+        let opened = |record: Record| {
+            let (at, event) = open_event(&key, &record)?;
+            Ok(Recorded { record, at, event })
+        };
+        let read: Result<Vec<Recorded>, UnreadableEvent> = history.records.into_iter().map(opened).collect();
+        let read = read.map_err(|e| failed(e.to_string()))?;
+        let [first, rest @ ..] = read.as_slice() else {
+            return Ok(None);
+        };
+        let mut case = Case::opened(id, first.at, &first.event).map_err(|e| failed(e.to_string()))?;
+        case.recorded(&first.event, first.record.version, first.record.hash);
+        for r in rest {
+            fold_one(&mut case, &r.record, r.at, &r.event).map_err(failed)?;
+        }
         // Nobody here knows what became of these.
         let unpublished = case
             .tasks
@@ -441,13 +620,14 @@ impl Engine {
             .filter(|t| republishable(&case, t.id()))
             .map(|t| (t.id(), t.attempt))
             .collect();
-        Ok(Some(Held { case, key, unpublished }))
+        let case = Arc::new(case);
+        Ok(Some((Held { case, key, unpublished }, read)))
     }
 
     /// Takes up a case that the ledger holds.
     pub(crate) async fn take_up(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         let slot = self.slot(tenant, id);
-        let mut held = slot.lock().await;
+        let mut held = slot.held.lock().await;
         if held.is_some() {
             return Ok(());
         }
@@ -479,12 +659,12 @@ impl Engine {
         self.timers.rank(case.id, has_urgent_work(case));
         let mut timer = next.timer.map(|w| w.at);
         let weight = self.tenants.weight(tenant);
+        let mut wants: BTreeMap<(Area, Lane), u32> = BTreeMap::new();
         for effect in next.effects {
             match effect {
                 Effect::Assign(task, lane) => {
                     if let Some(task) = case.tasks.get(&task) {
-                        self.admission
-                            .wait((task.kind().spec().area, lane), tenant, weight, case.id);
+                        *wants.entry((task.kind().spec().area, lane)).or_default() += 1;
                     }
                 }
                 Effect::Seal => {
@@ -501,6 +681,9 @@ impl Engine {
                     }
                 }
             }
+        }
+        for (place, n) in wants {
+            self.admission.wait(place, tenant, weight, case.id, n);
         }
         self.timers.set(tenant, case.id, timer);
     }
@@ -565,19 +748,25 @@ fn assigned_by(events: &[Event]) -> Vec<(TaskId, u32)> {
 fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<Vec<(TaskId, u32)>, String> {
     let mut assigned = Vec::new();
     for record in records {
-        let fits = record.prev == case.head && record.version == case.version + 1;
-        if !fits {
-            return Err(format!(
-                "record {} does not follow record {}",
-                record.version, case.version
-            ));
-        }
         let (at, event) = open_event(key, record).map_err(|e| e.to_string())?;
-        case.fold(at, &event);
-        case.recorded(&event, record.version, record.hash);
+        fold_one(case, record, at, &event)?;
         assigned.extend(assigned_by(std::slice::from_ref(&event)));
     }
     Ok(assigned)
+}
+
+/// Folds a record onto a case, if it is the next one of its history.
+fn fold_one(case: &mut Case, record: &Record, at: Timestamp, event: &Event) -> Result<(), String> {
+    let fits = record.prev == case.head && record.version == case.version + 1;
+    if !fits {
+        return Err(format!(
+            "record {} does not follow record {}",
+            record.version, case.version
+        ));
+    }
+    case.fold(at, event);
+    case.recorded(event, record.version, record.hash);
+    Ok(())
 }
 
 /// What a case claims: the person, in the system in which he was resolved first.

@@ -251,10 +251,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] if there is no such case or it cannot be read.
-    pub async fn case(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<Case, EngineError> {
+    pub async fn case(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<Arc<Case>, EngineError> {
         if self.holds(id) {
             let slot = self.slot(tenant, id);
-            let case = slot.lock().await.as_ref().map(|h| h.case.clone());
+            let case = slot.held.lock().await.as_ref().map(|h| h.case.clone());
             self.forget(id, slot);
             if let Some(case) = case {
                 return Ok(case);

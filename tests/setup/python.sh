@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the Python environment in which somebody else's implementation verifies
-# our evidence: target/test-venv, with pinned versions. Safe to run again; does
-# nothing when the environment is there and up to date.
+# Makes the Python environment of what is somebody else's: what verifies our
+# evidence, collects our traces, and serves S3. target/test-venv, with pinned
+# versions. Safe to run again; does nothing when it is there and up to date.
 set -eu
 
 cd "$(dirname "$0")/../.."

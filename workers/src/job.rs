@@ -6,8 +6,8 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, Mailboxes, ManagedDevice,
-    Premises, Site,
+    Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder, MailReader,
+    Mailboxes, ManagedDevice, Premises, Site,
 };
 use offboard_domain::{
     Artifact, Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Observation, Subject,
@@ -43,6 +43,8 @@ pub(crate) enum Things {
     Site(Site),
     /// A managed device's record.
     Managed(ManagedDevice),
+    /// A mailbox's folders.
+    Folders(Vec<MailFolder>),
 }
 
 impl Seen {
@@ -169,6 +171,10 @@ impl<'a> Job<'a> {
 
     pub(crate) fn mailboxes(&self) -> Answer<&'a dyn Mailboxes> {
         self.connector.mailboxes().ok_or_else(|| self.lacks("mailboxes"))
+    }
+
+    pub(crate) fn mail(&self) -> Answer<&'a dyn MailReader> {
+        self.connector.mail().ok_or_else(|| self.lacks("mail to be read"))
     }
 
     pub(crate) fn devices(&self) -> Answer<&'a dyn Devices> {

@@ -89,6 +89,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::RemoveInboxRules => &mailbox::remove_inbox_rules::RemoveInboxRules,
         Kind::RemoveDelegations => &mailbox::remove_delegations::RemoveDelegations,
         Kind::RemoveMobilePartnerships => &mailbox::remove_mobile_partnerships::RemoveMobilePartnerships,
+        Kind::ArchiveMailbox => &mailbox::archive_mailbox::ArchiveMailbox,
         Kind::HandOverMeetings => &mailbox::hand_over_meetings::HandOverMeetings,
         Kind::CancelMeetings => &mailbox::cancel_meetings::CancelMeetings,
         Kind::ConvertToShared => &mailbox::convert_to_shared::ConvertToShared,

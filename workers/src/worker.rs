@@ -1,9 +1,9 @@
 //! The shell around attempts: takes deliveries, bounds how many run at once,
 //! publishes reports and only then acknowledges.
 //!
-//! Everything runs inside the future of [`Worker::run`]: dropping it is the
-//! death of the worker, as sudden as a signal's, and what it held returns to
-//! the queue.
+//! Attempts run on whichever core is free, and everything ends with the future
+//! of [`Worker::run`]: dropping it is the death of the worker, as sudden as a
+//! signal's, and what it held returns to the queue.
 
 use crate::attempt::{attempt, is_once, say};
 use crate::publisher::{Publisher, publisher};
@@ -12,13 +12,13 @@ use crate::{Context, procedure};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{Either, join_all, select};
-use futures::stream::{FuturesUnordered, StreamExt as _};
-use offboard_domain::{Area, Assignment, Fault, FaultClass, Lane, Report, Said, TenantId};
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
+use offboard_domain::{Area, Assignment, Fault, FaultClass, Heading, Lane, Report, Said, TenantId, Timestamp};
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
-use offboard_runtime::health;
 use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
 use offboard_runtime::telemetry::trace::Envelope;
 use offboard_runtime::telemetry::{Span, Work, metrics, trace};
+use offboard_runtime::{AtHand, health};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -92,6 +92,11 @@ pub fn report_queue(tenant: &TenantId, shards: u16) -> QueueName {
 
 /// A worker.
 pub struct Worker {
+    parts: Arc<Parts>,
+}
+
+/// What every lane of a worker shares.
+struct Parts {
     config: WorkerConfig,
     queue: Arc<dyn Queue>,
     keys: QueueKeys,
@@ -103,12 +108,13 @@ impl Worker {
     /// authenticated with the key of the queue through which it came.
     #[must_use]
     pub fn new(config: WorkerConfig, queue: Arc<dyn Queue>, keys: QueueKeys, context: Context) -> Self {
-        Self {
+        let parts = Arc::new(Parts {
             config,
             queue,
             keys,
             context,
-        }
+        });
+        Self { parts }
     }
 
     /// Works until `shutdown` becomes true (or its sender goes): then takes
@@ -116,32 +122,30 @@ impl Worker {
     /// rest back.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         let (publisher, publishing) = publisher();
-        let lanes = self
-            .config
-            .areas
-            .iter()
-            .filter(|a| **a != Area::Person)
-            .flat_map(|area| {
-                let Concurrency { urgent, normal } = self.config.concurrency;
-                [(area, Lane::Urgent, urgent), (area, Lane::Normal, normal)]
-            });
+        let Parts {
+            config, queue, keys, ..
+        } = self.parts.as_ref();
+        let lanes = config.areas.iter().filter(|a| **a != Area::Person).flat_map(|area| {
+            let Concurrency { urgent, normal } = config.concurrency;
+            [(area, Lane::Urgent, urgent), (area, Lane::Normal, normal)]
+        });
         let serving = join_all(lanes.map(|(area, lane, at_once)| {
             let served = Served {
-                worker: self,
+                worker: self.parts.clone(),
                 area: *area,
                 lane,
                 window: Mutex::new(Window::new(at_once)),
                 publisher: publisher.clone(),
-                key: self.keys.of(&self.queue_of(*area, lane).to_string()),
+                key: keys.of(&self.parts.queue_of(*area, lane).to_string()),
             };
-            served.run(shutdown.clone())
+            Arc::new(served).run(shutdown.clone())
         }));
         drop(publisher);
         // The publishing ends when the last lane has gone.
-        let all = async { futures::join!(serving, publishing.run(self.queue.as_ref())) };
+        let all = async { futures::join!(serving, publishing.run(queue.as_ref())) };
         let late = async {
             stopped(shutdown.clone()).await;
-            tokio::time::sleep(self.config.grace).await;
+            tokio::time::sleep(config.grace).await;
         };
         match select(pin!(all), pin!(late)).await {
             Either::Left(_) => {}
@@ -152,7 +156,7 @@ impl Worker {
     }
 }
 
-impl Worker {
+impl Parts {
     fn queue_of(&self, area: Area, lane: Lane) -> QueueName {
         QueueName::Assignments {
             area,
@@ -168,8 +172,8 @@ async fn stopped(mut shutdown: watch::Receiver<bool>) {
 }
 
 /// One lane of one area.
-struct Served<'w> {
-    worker: &'w Worker,
+struct Served {
+    worker: Arc<Parts>,
     area: Area,
     lane: Lane,
     window: Mutex<Window>,
@@ -184,11 +188,38 @@ struct Ordered {
     answer: AnswerKey,
 }
 
-impl Served<'_> {
-    async fn run(self, shutdown: watch::Receiver<bool>) {
+/// An order that is not carried out.
+enum Unread {
+    /// It can never be dealt with, and why.
+    Never(String),
+    /// It is the dispatcher's, and for a newer version of this program.
+    Newer(Box<Heading>, AnswerKey),
+}
+
+impl From<String> for Unread {
+    fn from(why: String) -> Self {
+        Self::Never(why)
+    }
+}
+
+impl From<&str> for Unread {
+    fn from(why: &str) -> Self {
+        Self::Never(why.to_owned())
+    }
+}
+
+/// Why an order of a newer version is not begun.
+const TOO_NEW: &str = "a newer version ordered it, and this worker could not read all of it";
+
+/// How long an order for a newer version is kept before it is given up, so that
+/// it does not go round and round while no newer worker is there.
+const TOO_NEW_KEPT: Duration = Duration::from_secs(10);
+
+impl Served {
+    async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
         let name = self.name();
         let mut stop = pin!(stopped(shutdown).fuse());
-        let mut running = FuturesUnordered::new();
+        let mut running = AtHand::new();
         let mut pause = AGAIN_AFTER;
         let pulse = health::pulse(format!("worker of {name}"));
         'subscribed: loop {
@@ -199,7 +230,7 @@ impl Served<'_> {
                 Either::Left(_) => break,
                 Either::Right((Ok(consumer), _)) => consumer,
                 Either::Right((Err(error), _)) => {
-                    self.wait_again(&name, &error, &mut pause, &mut running).await;
+                    self.wait_again(&name, &error, &mut pause).await;
                     continue;
                 }
             };
@@ -209,8 +240,8 @@ impl Served<'_> {
                 let full = running.len() >= usize::from(places);
                 let wanted = self.window().places();
                 if wanted != places {
-                    if let Err(error) = beside(consumer.resize(wanted), &mut running).await {
-                        self.wait_again(&name, &error, &mut pause, &mut running).await;
+                    if let Err(error) = consumer.resize(wanted).await {
+                        self.wait_again(&name, &error, &mut pause).await;
                         continue 'subscribed;
                     }
                     places = wanted;
@@ -220,7 +251,7 @@ impl Served<'_> {
                 tokio::select! {
                     biased;
                     () = &mut stop => {
-                        while running.next().await.is_some() {}
+                        running.finish().await;
                         break 'subscribed;
                     }
                     Some(()) = running.next(), if !running.is_empty() => {}
@@ -228,29 +259,23 @@ impl Served<'_> {
                     next = consumer.next(), if !full => match next {
                         Ok(delivery) => {
                             pause = AGAIN_AFTER;
-                            running.push(self.deal_with(delivery));
+                            running.push(self.clone().deal_with(delivery));
                         }
                         Err(error) => {
-                            self.wait_again(&name, &error, &mut pause, &mut running).await;
+                            self.wait_again(&name, &error, &mut pause).await;
                             continue 'subscribed;
                         }
                     },
                 }
             }
         }
-        while running.next().await.is_some() {}
+        running.finish().await;
         pulse.end();
     }
 
-    async fn wait_again<F: Future<Output = ()>>(
-        &self,
-        name: &QueueName,
-        error: &QueueError,
-        pause: &mut Duration,
-        running: &mut FuturesUnordered<F>,
-    ) {
+    async fn wait_again(&self, name: &QueueName, error: &QueueError, pause: &mut Duration) {
         tracing::warn!(queue = %name, error = %error, "subscribing again");
-        beside(tokio::time::sleep(*pause), running).await;
+        tokio::time::sleep(*pause).await;
         *pause = (*pause * 2).min(AGAIN_AFTER_MAX);
     }
 
@@ -263,10 +288,13 @@ impl Served<'_> {
     }
 
     /// One delivery, from its body to its acknowledgement.
-    async fn deal_with(&self, delivery: Box<dyn Delivery>) {
+    async fn deal_with(self: Arc<Self>, delivery: Box<dyn Delivery>) {
         let Ordered { assignment, answer } = match self.read(delivery.message()) {
             Ok(ordered) => ordered,
-            Err(reason) => {
+            Err(Unread::Newer(heading, answer)) => {
+                return self.leave_to_newer(&heading, &answer, delivery).await;
+            }
+            Err(Unread::Never(reason)) => {
                 tracing::warn!(area = self.area.word(), reason, "burying what cannot be dealt with");
                 noted("bury", delivery.bury(&reason).await);
                 return;
@@ -290,9 +318,27 @@ impl Served<'_> {
         let report = span.within(self.attempt(&assignment, redelivered)).await;
         span.note("offboard.outcome", outcome(&report.said));
         span.end();
-        if span.within(self.answer(&assignment, &answer, &report)).await
+        let (of, until) = (work(&assignment), assignment.over_at());
+        if span.within(self.answer(&of, until, &answer, &report)).await
             && let Some(delivery) = held
         {
+            noted("acknowledge", delivery.ack().await);
+        }
+    }
+
+    /// Answers that an order was not begun; it comes again, and in the end to a
+    /// newer worker. Returned to the queue it would count as delivered before.
+    async fn leave_to_newer(&self, heading: &Heading, answer: &AnswerKey, delivery: Box<dyn Delivery>) {
+        tokio::time::sleep(TOO_NEW_KEPT).await;
+        let now = self.worker.context.clock.now();
+        let report = heading.not_begun(now, TOO_NEW);
+        tracing::warn!(case = %report.case, task = %report.task, "{TOO_NEW}; it is left to a newer one");
+        let work = Work {
+            task: Some(report.task),
+            attempt: Some(report.attempt),
+            ..Work::case(&report.tenant, report.case)
+        };
+        if self.answer(&work, now.plus(CLOCK_MARGIN_MS), answer, &report).await {
             noted("acknowledge", delivery.ack().await);
         }
     }
@@ -343,7 +389,7 @@ impl Served<'_> {
 
     /// Publishes the report; false when the broker would not take it while the
     /// assignment was valid (the ledger then notices the missing answer).
-    async fn answer(&self, assignment: &Assignment, answer: &AnswerKey, report: &Report) -> bool {
+    async fn answer(&self, work: &Work<'_>, until: Timestamp, answer: &AnswerKey, report: &Report) -> bool {
         let Ok(body) = serde_json::to_vec(report) else {
             return false;
         };
@@ -352,19 +398,19 @@ impl Served<'_> {
             (QUEUE_HEADER.to_owned(), self.name().to_string()),
         ]);
         let message = Message {
-            id: format!("{}.{}.{}", assignment.case, assignment.task, assignment.attempt),
+            id: format!("{}.{}.{}", report.case, report.task, report.attempt),
             headers,
             body: Bytes::from(body),
             expires_at: None,
         };
-        let queue = report_queue(&assignment.tenant, self.worker.config.report_shards);
+        let queue = report_queue(&report.tenant, self.worker.config.report_shards);
         let envelope = Envelope {
             queue: &queue.to_string(),
             id: &message.id,
         };
         let mut pause = AGAIN_AFTER;
         loop {
-            let span = trace::answer(envelope, &work(assignment));
+            let span = trace::answer(envelope, work);
             let mut message = message.clone();
             span.inject(&mut message.headers);
             let published = self.publisher.publish(queue.clone(), message).await;
@@ -377,8 +423,8 @@ impl Served<'_> {
                 None => return false,
                 Some(Ok(())) => return true,
                 Some(Err(error)) => {
-                    if self.worker.context.clock.now() > assignment.over_at() {
-                        tracing::warn!(task = %assignment.task, error = %error, "a report could not be published in time");
+                    if self.worker.context.clock.now() > until {
+                        tracing::warn!(task = %report.task, error = %error, "a report could not be published in time");
                         return false;
                     }
                     tokio::time::sleep(pause).await;
@@ -390,20 +436,24 @@ impl Served<'_> {
 
     /// The assignment in a message, or why it can never be dealt with. The
     /// reason repeats nothing from the message: it is kept in the open.
-    fn read(&self, message: &Message) -> Result<Ordered, String> {
+    fn read(&self, message: &Message) -> Result<Ordered, Unread> {
         if message.body.len() > ASSIGNMENT_MAX_BYTES {
             return Err(format!(
                 "the assignment has {} bytes, more than {ASSIGNMENT_MAX_BYTES}",
                 message.body.len()
-            ));
+            )
+            .into());
         }
         let header = |name: &str| message.headers.get(name).map_or("", String::as_str);
         let (proof, answer_key) = (header(PROOF_HEADER), header(ANSWER_HEADER));
         let key = self.key.as_ref().ok_or("this worker has no key of the queue")?;
         if !key.holds(proof, &message.id, answer_key, &message.body) {
-            return Err("forged: it is not authenticated by the dispatcher for this queue".to_owned());
+            return Err("forged: it is not authenticated by the dispatcher for this queue".into());
         }
         let answer = AnswerKey::from_header(answer_key).ok_or("it carries no key for its answer")?;
+        if let Some(heading) = Heading::read(&message.body).filter(Heading::is_newer) {
+            return Err(Unread::Newer(Box::new(heading), answer));
+        }
         let assignment: Assignment = serde_json::from_slice(&message.body).map_err(|e| {
             let what = if e.is_data() {
                 "is not an assignment of this version"
@@ -414,30 +464,12 @@ impl Served<'_> {
         })?;
         let area = assignment.kind.spec().area;
         if area != self.area {
-            return Err(format!(
-                "{} belongs to {area}, and came through {}",
-                assignment.kind, self.area
-            ));
+            return Err(format!("{} belongs to {area}, and came through {}", assignment.kind, self.area).into());
         }
         if procedure::of(assignment.kind).is_none() && !assignment.kind.is_closing_round() {
-            return Err(format!("{} is not for a worker", assignment.kind));
+            return Err(format!("{} is not for a worker", assignment.kind).into());
         }
         Ok(Ordered { assignment, answer })
-    }
-}
-
-/// Waits for something while the attempts go on.
-async fn beside<T, F: Future<Output = ()>>(
-    waited_for: impl Future<Output = T>,
-    running: &mut FuturesUnordered<F>,
-) -> T {
-    let mut waited_for = pin!(waited_for);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut waited_for => return done,
-            Some(()) = running.next(), if !running.is_empty() => {}
-        }
     }
 }
 

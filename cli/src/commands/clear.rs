@@ -11,11 +11,16 @@ use crate::show::safe;
 use offboard_dispatcher::control::{Buried, Request, Response};
 use offboard_dispatcher::letters::{Became, Cleared, Clearing, LETTERS_MAX};
 use offboard_domain::Digest;
-use std::collections::BTreeSet;
+use offboard_runtime::Configuration;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Who cleared what is a line in the log, also of a command that says little.
 const LOG: &str = "error,offboard_dispatcher::letters=warn";
+
+/// How often it is looked for more behind those that were dealt with: whoever
+/// goes on sending poison does not keep this going without end.
+const ROUNDS_MAX: usize = 100;
 
 /// What was typed.
 pub(super) struct Order {
@@ -38,57 +43,120 @@ pub(super) async fn run(ctx: &Ctx, order: Order) -> Result<Exit, CliError> {
         keep: order.keep.map(std::path::absolute).transpose()?,
     };
     let config = ctx.config_logging(LOG)?;
-    // The folder is let go while a person reads.
-    let mut session = ctx.session(&config).await?;
-    let answer = session.ask(Request::Dead { limit: LETTERS_MAX }).await;
-    session.close().await?;
-    let buried = match answer? {
-        Response::Dead(buried) => buried,
-        other => return Err(unexpected(&other)),
-    };
-    let chosen = match &order.letter {
-        Some(given) => vec![named(given, &buried)?],
-        None => distinct(&buried),
-    };
-    if chosen.is_empty() {
-        ctx.out.say("No message was buried.");
-        return if ctx.out.is_json() {
-            ctx.out.document(&Vec::<Cleared>::new()).map(|()| Exit::Done)
-        } else {
-            Ok(Exit::Done)
+    let mut all: BTreeMap<Digest, Cleared> = BTreeMap::new();
+    for round in 0..ROUNDS_MAX {
+        let buried = look(ctx, &config).await?;
+        let chosen = match &order.letter {
+            Some(given) => vec![named(given, &buried)?],
+            None => behind(&all, &buried),
         };
-    }
-    if order.letter.is_none() && !order.yes {
-        let verb = if how.resend { "Send" } else { "Drop" };
-        ctx.out.say(letters(&buried).lines(columns()).join("\n"));
-        if !can_ask() {
-            return Err(CliError::usage("nobody can be asked here, and nothing was cleared").next("repeat with --yes"));
+        if chosen.is_empty() {
+            break;
         }
-        if !ask(&format!("{verb} {} dead letters?", chosen.len()))? {
-            ctx.out.say("Nothing was cleared.");
+        let goes_on = order.letter.is_none();
+        if goes_on && !order.yes && !agreed(ctx, &how, &chosen, &buried)? {
+            ctx.out.say(match round {
+                0 => "Nothing was cleared.",
+                _ => "The rest stays.",
+            });
+            report(ctx, &all)?;
             return Ok(Exit::Failed);
         }
-    }
-    let mut session = ctx.session(&config).await?;
-    let answer = session.ask(Request::Clear { letters: chosen, how }).await;
-    session.close().await?;
-    let cleared = match answer? {
-        Response::Cleared(cleared) => cleared,
-        other => return Err(unexpected(&other)),
-    };
-    if ctx.out.is_json() {
-        ctx.out.document(&cleared)?;
-    } else {
-        for one in &cleared {
-            ctx.out.line(&line(one))?;
+        let cleared = clear(ctx, &config, chosen, &how).await?;
+        if !ctx.out.is_json() {
+            for one in cleared.iter().filter(|one| one.became != Became::Gone) {
+                ctx.out.line(&line(one))?;
+            }
+        }
+        // Among more than are looked at together, one may have been out of sight.
+        let hidden = cleared.iter().any(|one| one.became == Became::Gone);
+        let came_on = cleared.iter().any(is_done);
+        all.extend(cleared.into_iter().map(|one| (one.letter, one)));
+        // What is behind the most that are looked at shows only now, and so
+        // does what the broker did not hear to the end: it is there again.
+        if !goes_on || !came_on {
+            break;
+        }
+        if hidden || buried.len() >= LETTERS_MAX {
+            ctx.out.say(format!(
+                "{} dead letters dealt with; looking for more.",
+                all.values().filter(|one| is_done(one)).count()
+            ));
+        }
+        if round + 1 == ROUNDS_MAX {
+            ctx.out.say("There may be more: repeat the command.");
         }
     }
-    let done = |one: &Cleared| matches!(one.became, Became::Dropped | Became::SentAgain);
-    Ok(if cleared.iter().all(done) {
+    if all.is_empty() {
+        ctx.out.say("No message was buried.");
+    }
+    report(ctx, &all)?;
+    Ok(if all.values().all(is_done) {
         Exit::Done
     } else {
         Exit::Failed
     })
+}
+
+/// The folder is let go while a person reads.
+async fn look(ctx: &Ctx, config: &Configuration) -> Result<Vec<Buried>, CliError> {
+    let mut session = ctx.session(config).await?;
+    let answer = session.ask(Request::Dead { limit: LETTERS_MAX }).await;
+    session.close().await?;
+    match answer? {
+        Response::Dead(buried) => Ok(buried),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn clear(
+    ctx: &Ctx,
+    config: &Configuration,
+    letters: Vec<Digest>,
+    how: &Clearing,
+) -> Result<Vec<Cleared>, CliError> {
+    let mut session = ctx.session(config).await?;
+    let how = how.clone();
+    let answer = session.ask(Request::Clear { letters, how }).await;
+    session.close().await?;
+    match answer? {
+        Response::Cleared(cleared) => Ok(cleared),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Whether a person who has seen them says yes.
+fn agreed(ctx: &Ctx, how: &Clearing, chosen: &[Digest], buried: &[Buried]) -> Result<bool, CliError> {
+    let shown: Vec<Buried> = buried.iter().filter(|b| chosen.contains(&b.letter)).cloned().collect();
+    ctx.out.say(letters(&shown).lines(columns()).join("\n"));
+    if !can_ask() {
+        return Err(CliError::usage("nobody can be asked here, and nothing was cleared").next("repeat with --yes"));
+    }
+    let verb = if how.resend { "Send" } else { "Drop" };
+    ask(&format!("{verb} {} dead letters?", chosen.len()))
+}
+
+/// With `--json` all of it at the end; else each was said when it was done, and
+/// what was not found is said now.
+fn report(ctx: &Ctx, all: &BTreeMap<Digest, Cleared>) -> Result<(), CliError> {
+    if ctx.out.is_json() {
+        return ctx.out.document(&all.values().collect::<Vec<_>>());
+    }
+    for one in all.values().filter(|one| one.became == Became::Gone) {
+        ctx.out.line(&line(one))?;
+    }
+    Ok(())
+}
+
+fn is_done(one: &Cleared) -> bool {
+    matches!(one.became, Became::Dropped | Became::SentAgain)
+}
+
+/// What is still to be dealt with. A letter that stays is there again, and
+/// asked for once; copies of one that is done may have been behind.
+fn behind(all: &BTreeMap<Digest, Cleared>, buried: &[Buried]) -> Vec<Digest> {
+    let stays = |letter: &Digest| all.get(letter).is_some_and(|one| one.became == Became::Kept);
+    distinct(buried).into_iter().filter(|letter| !stays(letter)).collect()
 }
 
 fn distinct(buried: &[Buried]) -> Vec<Digest> {

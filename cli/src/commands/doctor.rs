@@ -1,6 +1,8 @@
 //! `offboard doctor`: finds what is missing before a departure needs it.
 
+mod held;
 mod servers;
+mod stores;
 
 use super::Ctx;
 use crate::backends::is_shared;
@@ -13,12 +15,12 @@ use futures::stream::{self, StreamExt as _};
 use offboard_connectors::{Call, Connector, Finding, Severity};
 use offboard_dispatcher::control::Client;
 use offboard_domain::{Lane, TenantId};
-use offboard_runtime::config::{Configuration, StoreUrl, Tenant};
+use offboard_runtime::config::{Configuration, Tenant};
 use offboard_runtime::keys::{EscrowMaster, MasterKey, SigningKey, public_keys};
 use offboard_runtime::{Clock, SystemClock};
-use offboard_store::Store;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -36,7 +38,12 @@ struct Checked {
     findings: Vec<Finding>,
 }
 
-pub(super) async fn run(ctx: &Ctx, tenant: Option<TenantId>, offline: bool) -> Result<Exit, CliError> {
+pub(super) async fn run(
+    ctx: &Ctx,
+    tenant: Option<TenantId>,
+    offline: bool,
+    broker: Option<PathBuf>,
+) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     if let Some(tenant) = tenant.as_ref().filter(|t| !config.tenants.contains_key(t)) {
         return Err(CliError::usage(format!(
@@ -45,9 +52,12 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<TenantId>, offline: bool) -> R
     }
     let mut checked = vec![Checked {
         part: "installation".to_owned(),
-        findings: installation(&config).await,
+        findings: installation(&config, offline).await,
     }];
     checked.extend(servers::of(&config, offline).await);
+    if let Some(file) = broker {
+        checked.push(held::of(&config, &file)?);
+    }
     let systems = Systems::open(&config)?;
     let concerned = |t: &&Tenant| tenant.as_ref().is_none_or(|only| t.id == *only);
     for tenant in config.tenants.values().filter(concerned) {
@@ -105,7 +115,7 @@ fn problem(what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
 
 /// The folder itself: configuration, keys, a ledger that is a file, store,
 /// evidence.
-async fn installation(config: &Configuration) -> Vec<Finding> {
+async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
     let mut found = vec![fine(format!("the configuration in {} reads", config.dir.display()))];
     let keys = &config.engine.keys;
     let create = "`offboard keys create` makes a key that is missing; one that was lost comes from a backup";
@@ -143,20 +153,7 @@ async fn installation(config: &Configuration) -> Vec<Finding> {
     if !is_shared(config) {
         found.push(ledger(config).await);
     }
-    let StoreUrl::Folder(store) = &config.engine.store;
-    for (name, folder) in [("store", store), ("evidence folder", &config.engine.evidence)] {
-        found.push(match Store::folder(folder) {
-            Ok(_) if writable(folder) => fine(format!("the {name} {} can be written to", folder.display())),
-            Ok(_) => problem(
-                format!("the {name} {} cannot be written to", folder.display()),
-                "give this user the right to write there",
-            ),
-            Err(error) => problem(
-                format!("the {name} cannot be used: {error}"),
-                "mend the folder, or name another one in offboard.toml",
-            ),
-        });
-    }
+    found.extend(stores::of(config, offline).await);
     if config.tenants.is_empty() {
         found.push(warning(
             "no tenant is configured",
@@ -164,12 +161,6 @@ async fn installation(config: &Configuration) -> Vec<Finding> {
         ));
     }
     found
-}
-
-fn writable(folder: &std::path::Path) -> bool {
-    let probe = folder.join(format!(".doctor-{}", std::process::id()));
-    let written = std::fs::write(&probe, b"").is_ok();
-    written && std::fs::remove_file(&probe).is_ok()
 }
 
 async fn ledger(config: &Configuration) -> Finding {

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod approve;
+mod archive;
 mod attest;
 mod cancel;
 mod clear;
@@ -66,7 +67,11 @@ pub(crate) async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
 async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Init { place } => init::run(ctx, place),
-        Command::Doctor { tenant, offline } => doctor::run(ctx, tenant, offline).await,
+        Command::Doctor {
+            tenant,
+            offline,
+            broker,
+        } => doctor::run(ctx, tenant, offline, broker).await,
         Command::Plan(args) => plan::run(ctx, args).await,
         Command::Run { files, tenant, wait } => run::run(ctx, &files, tenant.as_ref(), wait).await,
         Command::Submit { files, tenant } => submit::run(ctx, &files, tenant.as_ref()).await,
@@ -116,6 +121,7 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Retry { case, task } => retry::run(ctx, case, task).await,
         Command::Cancel { case, reason } => cancel::run(ctx, case, reason).await,
         Command::Verify { evidence, key } => verify::run(ctx, &evidence, key).await,
+        Command::Archive { what } => archive::run(ctx, what).await,
         Command::Keys { what } => keys::run(ctx, &what),
         Command::Schema => schema::run(ctx),
         Command::Completions { shell } => completions::run(ctx, shell),

@@ -57,7 +57,7 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
         interrupted.exit_on_second();
     }
     board.progress.finish();
-    let evidence = embedded.evidence().to_owned();
+    let evidence = embedded.evidence().to_string();
     let now = embedded.engine().now();
     board.look(&embedded).await?;
     embedded.shutdown().await?;
@@ -187,7 +187,7 @@ impl Board {
     }
 
     /// The last word: where everything is, and what goes on how.
-    fn end(&self, now: Timestamp, evidence: &std::path::Path) -> Result<(), CliError> {
+    fn end(&self, now: Timestamp, evidence: &str) -> Result<(), CliError> {
         let all: Vec<&CaseSummary> = self.cases.values().collect();
         let closed = all.iter().filter(|c| c.state == "closed").count();
         let open = all.iter().filter(|c| !c.ended).count();
@@ -212,11 +212,8 @@ impl Board {
         if !table.is_empty() {
             self.out.line(&table.lines(columns()).join("\n"))?;
         }
-        self.out.say(format!(
-            "{closed} of {} closed; evidence in {}",
-            all.len(),
-            evidence.display()
-        ));
+        self.out
+            .say(format!("{closed} of {} closed; evidence in {evidence}", all.len()));
         if needs > 0 {
             self.out.say(format!(
                 "{needs} need a person: `offboard show CASE` says what, and the command that does it"

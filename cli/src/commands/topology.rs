@@ -5,15 +5,11 @@ use crate::backends::sites;
 use crate::error::{CliError, Exit};
 use offboard_domain::Area;
 use offboard_queue::rabbit::{Topology, password_hash};
+use offboard_runtime::Configuration;
 
 pub(super) fn run(ctx: &Ctx, vhost: &str) -> Result<Exit, CliError> {
     let config = ctx.load()?;
-    let mut topology = Topology::new(vhost);
-    topology.report_shards = config.engine.shards;
-    topology.sites = sites(&config)
-        .into_iter()
-        .map(|site| (site, Area::MACHINES.to_vec()))
-        .collect();
+    let mut topology = of(&config, vhost);
     let mut without = Vec::new();
     for user in topology.users() {
         match std::env::var(variable(&user)).ok().filter(|p| !p.is_empty()) {
@@ -35,6 +31,17 @@ pub(super) fn run(ctx: &Ctx, vhost: &str) -> Result<Exit, CliError> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// What this installation's broker must hold.
+pub(super) fn of(config: &Configuration, vhost: &str) -> Topology {
+    let mut topology = Topology::new(vhost);
+    topology.report_shards = config.engine.shards;
+    topology.sites = sites(config)
+        .into_iter()
+        .map(|site| (site, Area::MACHINES.to_vec()))
+        .collect();
+    topology
 }
 
 fn variable(user: &str) -> String {

@@ -8,8 +8,9 @@ use offboard_dispatcher::control::Request;
 use offboard_domain::Digest;
 use offboard_domain::evidence::{self, Invalid, Statement};
 use offboard_runtime::keys::{self, PublicKey};
+use offboard_store::Store;
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -20,12 +21,11 @@ const KEY_MAX_BYTES: u64 = 64 * 1024;
 
 pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<Exit, CliError> {
     let path = Path::new(given);
-    let path = if path.exists() {
-        path.to_owned()
+    let (file, bytes) = if path.exists() {
+        (given.to_owned(), read(path, EVIDENCE_MAX_BYTES)?)
     } else {
         of_case(ctx, given).await?
     };
-    let bytes = read(&path, EVIDENCE_MAX_BYTES)?;
     let keys = match &key {
         Some(key) => {
             let pem = read(key, KEY_MAX_BYTES)?;
@@ -35,13 +35,13 @@ pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<
         None => keys::public_keys(&ctx.load()?.engine.keys)?,
     };
     match with_any(&bytes, &keys) {
-        Ok((statement, key)) => valid(ctx, &path, &statement, &key),
+        Ok((statement, key)) => valid(ctx, &file, &statement, &key),
         Err(invalid) => {
             if ctx.out.is_json() {
                 ctx.out
-                    .document(&json!({ "valid": false, "file": path, "why": invalid.to_string() }))?;
+                    .document(&json!({ "valid": false, "file": file, "why": invalid.to_string() }))?;
             }
-            Err(CliError::failed(format!("{} is not valid evidence", path.display()))
+            Err(CliError::failed(format!("{file} is not valid evidence"))
                 .exit(Exit::Evidence)
                 .caused_by(Some(&invalid)))
         }
@@ -63,11 +63,11 @@ fn with_any(bytes: &[u8], keys: &[PublicKey]) -> Result<(Statement, PublicKey), 
     Err(last)
 }
 
-fn valid(ctx: &Ctx, path: &Path, statement: &Statement, key: &PublicKey) -> Result<Exit, CliError> {
+fn valid(ctx: &Ctx, file: &str, statement: &Statement, key: &PublicKey) -> Result<Exit, CliError> {
     let p = &statement.predicate;
     if ctx.out.is_json() {
         ctx.out
-            .document(&json!({ "valid": true, "file": path, "key": key.id().as_str(), "statement": statement }))?;
+            .document(&json!({ "valid": true, "file": file, "key": key.id().as_str(), "statement": statement }))?;
         return Ok(Exit::Done);
     }
     let named = &p.request.named;
@@ -78,8 +78,7 @@ fn valid(ctx: &Ctx, path: &Path, statement: &Statement, key: &PublicKey) -> Resu
         &named.employee_id,
     ];
     let person = person.into_iter().flatten().next().map_or("", String::as_str);
-    ctx.out
-        .line(&format!("{} {}", style("valid").green().bold(), path.display()))?;
+    ctx.out.line(&format!("{} {file}", style("valid").green().bold()))?;
     ctx.out.line(&format!("  signed by key  {}", key.id()))?;
     ctx.out.line(&format!("  case           {} of {}", p.case, p.tenant))?;
     ctx.out.line(&format!("  person         {}", safe(person)))?;
@@ -89,8 +88,8 @@ fn valid(ctx: &Ctx, path: &Path, statement: &Statement, key: &PublicKey) -> Resu
     Ok(Exit::Done)
 }
 
-/// The evidence that a case of this folder names as its own.
-async fn of_case(ctx: &Ctx, given: &str) -> Result<PathBuf, CliError> {
+/// The evidence that a case of this folder names as its own, and where it is.
+async fn of_case(ctx: &Ctx, given: &str) -> Result<(String, Vec<u8>), CliError> {
     let looks_like_a_file = given.contains(std::path::MAIN_SEPARATOR) || given.ends_with(".json");
     let absent = || CliError::usage(format!("there is no file {given}"));
     if looks_like_a_file {
@@ -108,21 +107,21 @@ async fn of_case(ctx: &Ctx, given: &str) -> Result<PathBuf, CliError> {
         ))
         .next(format!("offboard why {}", view.case)));
     };
-    let folder = config
-        .engine
-        .evidence
-        .join(view.tenant.as_str())
-        .join(view.case.to_string());
-    let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path());
-    for file in files.filter(|f| f.to_string_lossy().ends_with(".dsse.json")) {
-        if Digest::of(&read(&file, EVIDENCE_MAX_BYTES)?) == named {
-            return Ok(file);
+    let store = Store::at(&config.engine.evidence)?;
+    let folder = format!("{}/{}", view.tenant, view.case);
+    let files = store.list(&folder).await?;
+    for file in files.iter().filter(|f| f.path.ends_with(".dsse.json")) {
+        if file.bytes > EVIDENCE_MAX_BYTES {
+            continue;
+        }
+        let bytes = store.get_named(&file.path).await?;
+        if Digest::of(&bytes) == named {
+            return Ok((format!("{}/{}", config.engine.evidence, file.path), bytes.to_vec()));
         }
     }
     Err(CliError::failed(format!(
-        "the evidence of case {} is gone or was changed: no file in {} has the digest {named}; restore it from a backup",
-        view.case,
-        folder.display()
+        "the evidence of case {} is gone or was changed: no file in {}/{folder} has the digest {named}; restore it from a backup",
+        view.case, config.engine.evidence
     ))
     .exit(Exit::Evidence))
 }

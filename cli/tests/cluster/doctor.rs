@@ -212,3 +212,43 @@ fn a_server_that_never_answers_holds_nobody_up() {
     let offline = role.run(&["doctor", "--offline", "--json"], PASSWORD).expect(0);
     Found(offline.json()).says("queue", "fine", "not asked (--offline)");
 }
+
+#[test]
+fn what_the_brokers_administrator_exports_is_compared_with_what_must_be_there() {
+    let redis = store(|_| {});
+    let role = Role::over(redis.port(), quiet().port(), "quiet");
+    role.doctor(0).says("queue", "fine", "offboard doctor --broker FILE");
+    let file = role.folder.path().join("held.json");
+    let file = file.to_str().unwrap();
+    let doctor = |code: i32| {
+        let ran = role.run(&["doctor", "--json", "--broker", file], PASSWORD);
+        Found(ran.expect(code).json())
+    };
+    // As the broker says it, whatever else it holds.
+    quiet().control(&["export_definitions", file]).unwrap();
+    let found = doctor(0);
+    found.is_fine("broker");
+    found.says("broker", "fine", "all 6 policies are as they should be");
+    found.says("broker", "fine", "bindings are as they should be");
+
+    let mut held: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let gone = |held: &mut Value, key: &str, is: fn(&Value) -> bool| {
+        let all = held[key].as_array_mut().unwrap();
+        let before = all.len();
+        all.retain(|v| v["vhost"] != "quiet" || !is(v));
+        assert!(all.len() < before, "{key}");
+    };
+    gone(&mut held, "policies", |p| p["name"] == "offboard-reports");
+    gone(&mut held, "bindings", |b| b["destination"] == "ob.v1.sealing");
+    std::fs::write(file, held.to_string()).unwrap();
+    let found = doctor(1);
+    found.says("broker", "problem", "the broker lacks policies: offboard-reports");
+    found.says(
+        "broker",
+        "problem",
+        "the broker lacks bindings: ob.v1.assignments to ob.v1.sealing",
+    );
+    found.says("broker", "problem", "offboard topology");
+    std::fs::write(file, "Exporting definitions").unwrap();
+    doctor(1).says("broker", "problem", "no definitions of a broker");
+}

@@ -6,7 +6,7 @@ use offboard_domain::{Area, Lane, Timestamp};
 use offboard_queue::rabbit::{Address, CLOSER, DISPATCHER, WORKER};
 use offboard_queue::{Message, Queue as _, QueueName, RabbitConfig, RabbitQueue};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,4 +175,42 @@ async fn dead_letters_are_dropped_or_sent_again_one_by_one() {
     assert_eq!(left, json!([]));
     role.run(&["clear", "--all", "--yes", "--reason", "understood"], PASSWORD)
         .expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clearing_goes_on_until_nothing_is_left_however_many_there_are() {
+    // More than are looked at together.
+    const LETTERS: usize = 1_060;
+    let vhost = "many-letters";
+    quiet().import(&definitions(vhost)).unwrap();
+    let redis = store(|_| {});
+    let role = Role::over(redis.port(), quiet().port(), vhost);
+    let orders = QueueName::Assignments {
+        area: Area::Identity,
+        lane: Lane::Urgent,
+        site: None,
+    };
+    let dispatcher = as_user(vhost, DISPATCHER, vec![QueueName::Dead]).await;
+    let worker = as_user(vhost, WORKER, vec![orders.clone()]).await;
+    let all = (0..LETTERS).map(|n| message(&format!("m-{n}"), "{}")).collect();
+    dispatcher.publish(&orders, all).await.unwrap();
+    let mut consumer = worker.consume(&orders, 200).await.unwrap();
+    for _ in 0..LETTERS {
+        let delivery = tokio::time::timeout(WITHIN, consumer.next()).await.unwrap().unwrap();
+        delivery.bury("poison").await.unwrap();
+    }
+    drop(consumer);
+
+    let ran = role.run(&["clear", "--all", "--reason", "understood", "--yes"], PASSWORD);
+    let ran = ran.expect(0);
+    // One that the broker did not hear to the end is dropped again.
+    let dropped: BTreeSet<&str> = ran.out.lines().filter(|l| l.ends_with(": dropped")).collect();
+    assert_eq!(dropped.len(), LETTERS);
+    assert!(
+        ran.err.contains("dead letters dealt with; looking for more."),
+        "{}",
+        ran.err
+    );
+    let left = role.run(&["list", "--dead", "--json"], PASSWORD).expect(0).json();
+    assert_eq!(left, json!([]));
 }

@@ -20,4 +20,5 @@ mod story;
     reason = "shared with the tests of the embedded mode, which use all of it"
 )]
 mod support;
+mod upgrade;
 mod whole;

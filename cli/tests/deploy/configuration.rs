@@ -73,8 +73,8 @@ fn fits_the_others(what: &str, config: &Configuration) {
         .iter()
         .filter(|q| q["name"].as_str().unwrap().starts_with("ob.v1.reports."));
     assert_eq!(reports.count(), usize::from(config.engine.shards), "{what}");
-    let StoreUrl::Folder(store) = &config.engine.store;
-    assert_eq!(store, Path::new("/var/lib/offboard/store"), "{what}");
+    let store = StoreUrl::Folder("/var/lib/offboard/store".into());
+    assert_eq!(config.engine.store, store, "{what}");
     assert_eq!(config.engine.keys, Path::new("/run/offboard/keys"), "{what}");
 }
 
@@ -132,8 +132,8 @@ fn what_the_units_page_says_to_change_makes_a_configuration_of_a_machine() {
     assert_eq!(changes, 3);
     let config = loaded("dispatcher on a machine", &text, &[]);
     assert_eq!(config.engine.keys, Path::new("/run/offboard-dispatcher/keys"));
-    let StoreUrl::Folder(store) = &config.engine.store;
-    assert!(read("deploy/systemd/tmpfiles.conf").contains(&format!("d {} ", store.display())));
+    let store = config.engine.store.to_string();
+    assert!(read("deploy/systemd/tmpfiles.conf").contains(&format!("d {store} ")));
     assert!(config.engine.telemetry.listen.unwrap().ip().is_loopback());
 }
 

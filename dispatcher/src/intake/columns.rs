@@ -178,6 +178,10 @@ const COMMON: &[(Field, &[&str])] = &[
         &["litigationhold", "hold", "aufbewahrung", "rechtssicherung"],
     ),
     (
+        Field::ArchiveMailbox,
+        &["mailboxarchive", "archivemail", "postfacharchivieren", "mailarchiv"],
+    ),
+    (
         Field::Forwarding,
         &["forward", "mailforwarding", "weiterleitung", "mailweiterleitung"],
     ),

@@ -340,6 +340,7 @@ impl<'r> Row<'r> {
     fn choices(&mut self) -> Choices {
         Choices {
             legal_hold: self.get(Field::LegalHold, values::yes_or_no),
+            archive_mailbox: self.get(Field::ArchiveMailbox, values::yes_or_no),
             forwarding: self
                 .get(Field::Forwarding, values::forwarding)
                 .map(values::forwarding_of),

@@ -107,6 +107,8 @@ enum WireOneDrive {
 struct WireChoices {
     /// Put the mailbox on legal hold.
     legal_hold: Option<bool>,
+    /// Keep the whole mailbox in an archive.
+    archive_mailbox: Option<bool>,
     /// What becomes of arriving mail: "remove" (no forwarding) or "successor".
     forwarding: Option<WireForwarding>,
     /// The automatic reply's text; an empty one sends none.
@@ -251,6 +253,7 @@ impl Element {
         };
         Choices {
             legal_hold: wire.legal_hold,
+            archive_mailbox: wire.archive_mailbox,
             forwarding: wire
                 .forwarding
                 .map(|f| values::forwarding_of(matches!(f, WireForwarding::Remove))),

@@ -115,8 +115,8 @@ vec![format!("2/1 {anna}")]),
 
 #[test]
 fn every_column_reaches_its_place() {
-    let text = "tenant;reference;object_id;user_principal_name;mail;employee_id;display_name;first_name;last_name;manner;effective_at;requested_by;requested_at;successor;legal_hold;forwarding;automatic_reply;meetings;onedrive;wipe_company_devices\n\
-        Contoso GmbH;HR-7;o-1;anna@c.example;a.m@c.example;4711;AM;Anna;Müller;sofort;2026-11-30T09:00+02:00;hr@c.example;01.11.2026 08:15;11111111-2222-3333-4444-555555555555;ja;successor;Bye;hand_over;ask;nein\n";
+    let text = "tenant;reference;object_id;user_principal_name;mail;employee_id;display_name;first_name;last_name;manner;effective_at;requested_by;requested_at;successor;legal_hold;archive_mailbox;forwarding;automatic_reply;meetings;onedrive;wipe_company_devices\n\
+        Contoso GmbH;HR-7;o-1;anna@c.example;a.m@c.example;4711;AM;Anna;Müller;sofort;2026-11-30T09:00+02:00;hr@c.example;01.11.2026 08:15;11111111-2222-3333-4444-555555555555;ja;yes;successor;Bye;hand_over;ask;nein\n";
     let found = csv(text);
     assert_eq!((&found.rejected, &found.warnings), (&vec![], &vec![]));
     let d = &found.accepted[0].1;
@@ -132,8 +132,13 @@ fn every_column_reaches_its_place() {
     assert!(d.successor.as_ref().unwrap().object_id.is_some());
     let c = &d.choices;
     assert_eq!(
-        (c.legal_hold, &c.forwarding, c.automatic_reply.as_deref()),
-        (Some(true), &Some(Forwarding::Successor), Some("Bye"))
+        (
+            c.legal_hold,
+            c.archive_mailbox,
+            &c.forwarding,
+            c.automatic_reply.as_deref()
+        ),
+        (Some(true), Some(true), &Some(Forwarding::Successor), Some("Bye"))
     );
     assert_eq!(
         (c.meetings, c.onedrive, c.wipe_company_devices),

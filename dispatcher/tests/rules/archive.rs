@@ -4,7 +4,7 @@
 //! asks a person, and only where reading does not tell.
 
 use crate::rig::*;
-use offboard_dispatcher::{Keeping, Submitted};
+use offboard_dispatcher::{Engine, Keeping, Submitted};
 use offboard_domain::departure::PersonRef;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
@@ -471,4 +471,67 @@ async fn two_histories_of_one_case_are_sealed_side_by_side() {
     assert_eq!(kept, named);
     assert_eq!(names(&world, "heads").await.len(), 2);
     assert_eq!(two.engine.find_losses(0).await.unwrap(), 0);
+}
+
+/// What a look for losses costs.
+async fn look(world: &World, engine: &Arc<Engine>) -> (usize, u64) {
+    let before = world.ledger.reads();
+    let found = engine.find_losses(0).await.unwrap();
+    (found, world.ledger.reads() - before)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_looked_at_is_not_read_again_while_the_ledger_has_lost_nothing() {
+    const CASES: u64 = 50;
+    let (world, acme) = keeping(CUT);
+    let dispatcher = world.dispatcher().await;
+    let engine = &dispatcher.engine;
+    let mut cases = Vec::new();
+    for n in 0..CASES {
+        let departure = world.departure(&acme, &format!("HR-{n}"));
+        cases.push(engine.submit(departure).await.unwrap().case());
+    }
+    // Nothing is known of the ledger yet: all of it is read.
+    assert_eq!(look(&world, engine).await, (0, CASES));
+    assert_eq!(look(&world, engine).await, (0, 0));
+
+    let late = engine.submit(world.departure(&acme, "HR-late")).await.unwrap().case();
+    assert_eq!(look(&world, engine).await, (0, 1), "only what came since");
+    pass(DAY_MS).await;
+    assert_eq!(look(&world, engine).await, (0, 0));
+
+    // What came since the mark may be lost and the mark be there.
+    let lost = engine.submit(world.departure(&acme, "HR-lost")).await.unwrap().case();
+    assert!(world.ledger.inner.lose_tail(&acme, lost, usize::MAX) == 0);
+    assert_eq!(look(&world, engine).await.0, 1);
+    assert_eq!(losses(&world, &acme, lost).await, 1);
+    assert_eq!(look(&world, engine).await, (0, 0));
+
+    // The ledger comes back from before the mark: whatever it lost is found.
+    for case in [cases[7], late] {
+        world.ledger.inner.lose_tail(&acme, case, usize::MAX);
+    }
+    world.ledger.inner.lose_gates();
+    assert_eq!(look(&world, engine).await.0, 2);
+    for case in [cases[7], late] {
+        assert_eq!(losses(&world, &acme, case).await, 1);
+    }
+    assert_eq!(look(&world, engine).await, (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sealed_case_whose_end_is_lost_after_a_look_is_found_by_the_next() {
+    let (world, acme) = keeping(CUT);
+    let _closer = world.closer();
+    let _worker = world.worker();
+    let dispatcher = world.dispatcher().await;
+    let engine = &dispatcher.engine;
+    let case = engine.submit(world.departure(&acme, "HR-1")).await.unwrap().case();
+    assert_eq!(look(&world, engine).await.0, 0);
+    world.all_closed(MINUTE).await;
+    until("its end is known here", MINUTE, async || engine.held() == 0).await;
+    world.ledger.inner.lose_tail(&acme, case, 3);
+    assert_eq!(look(&world, engine).await.0, 1);
+    world.all_closed(10 * MINUTE).await;
+    assert_eq!(losses(&world, &acme, case).await, 1);
 }

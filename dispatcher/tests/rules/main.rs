@@ -14,3 +14,4 @@ mod handover;
 mod reload;
 mod rig;
 mod sites;
+mod versions;

@@ -146,6 +146,7 @@ pub(crate) struct Remote {
     pub(crate) inner: Arc<MemoryLedger>,
     one_way_ms: AtomicU64,
     cut: AtomicBool,
+    reads: AtomicU64,
 }
 
 impl Remote {
@@ -154,6 +155,7 @@ impl Remote {
             inner,
             one_way_ms: AtomicU64::new(0),
             cut: AtomicBool::new(false),
+            reads: AtomicU64::new(0),
         })
     }
 
@@ -171,6 +173,11 @@ impl Remote {
         Ok(())
     }
 
+    /// How many histories were read so far.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
     /// From now on each way takes this long.
     pub(crate) fn takes(&self, one_way_ms: u64) {
         self.one_way_ms.store(one_way_ms, Ordering::Relaxed);
@@ -185,6 +192,7 @@ impl Remote {
 #[async_trait]
 impl Ledger for Remote {
     async fn read(&self, tenant: &TenantId, case: CaseId, from: u64) -> Result<History, LedgerError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.travel().await?;
         let answer = self.inner.read(tenant, case, from).await?;
         self.travel().await?;
@@ -567,10 +575,8 @@ impl World {
 
     /// A case as the ledger has it.
     pub(crate) async fn case(&self, tenant: &TenantId, id: CaseId) -> Case {
-        self.engine_with(Limits::none(), self.clock.clone())
-            .case(tenant, id)
-            .await
-            .unwrap()
+        let reader = self.engine_with(Limits::none(), self.clock.clone());
+        Arc::unwrap_or_clone(reader.case(tenant, id).await.unwrap())
     }
 
     /// What the ledger holds of a case, read.

@@ -318,6 +318,9 @@ impl Case {
         if task.kind() == Kind::Resolve {
             person_params(&mut params, &self.departure, &self.policy);
         }
+        if task.kind() == Kind::ArchiveMailbox {
+            login_param(&mut params, &self.departure, &self.subject_facts);
+        }
         if task.kind() == Kind::ResolveOnPremises {
             person_params(&mut params, &self.departure, &self.policy);
             // A cloud's own ids mean nothing there; its name for him may.
@@ -372,6 +375,16 @@ pub fn pool_params(params: &mut Facts, snapshot: &Facts) {
         if let Some(sku) = name.strip_prefix("consumed_units/") {
             params.set(&format!("consumed_before/{sku}"), fact.clone());
         }
+    }
+}
+
+/// The name by which a mail server that has no ids knows the mailbox: the
+/// person's address, else the sign-in name that the directory gave. It travels
+/// with the assignment and is in no stored task.
+fn login_param(params: &mut Facts, departure: &Departure, resolved: &Facts) {
+    let login = departure.person.mail.as_deref();
+    if let Some(login) = login.or_else(|| resolved.text("user_principal_name")) {
+        params.set("mail_login", login);
     }
 }
 

@@ -91,6 +91,9 @@ pub struct Choices {
     /// Put the mailbox on legal hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legal_hold: Option<bool>,
+    /// Keep the whole mailbox in an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_mailbox: Option<bool>,
     /// What becomes of mail that still arrives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forwarding: Option<Forwarding>,

@@ -1,16 +1,17 @@
 //! Start-time fair queueing over tenants: who is admitted next.
 //!
 //! Each admission gets a start tag: the later of the queue's virtual time and
-//! the tenant's last finish tag; its finish tag is one unit of work over the
-//! tenant's weight later. The smallest start tag goes first, and virtual time
-//! is the start tag of the last admission. So over any interval in which two
-//! tenants both wait, each gets work in proportion to its weight, to within
-//! one unit — and a tenant that was idle neither saved up nor lost anything.
+//! the tenant's last finish tag; its finish tag is its work over the tenant's
+//! weight later. The smallest start tag goes first, and virtual time is the
+//! start tag of the last admission. So over any interval in which two tenants
+//! both wait, each gets work in proportion to its weight, to within one
+//! admission's work — and a tenant that was idle neither saved up nor lost
+//! anything.
 
 use crate::id::TenantId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// One admission's cost at weight 1, in virtual units. Divisible by every
+/// The cost of one unit of work at weight 1, in virtual units. Divisible by every
 /// weight up to 10, so that small weights stay exact.
 const UNIT: u64 = 2_520;
 
@@ -61,15 +62,21 @@ impl<T> FairQueue<T> {
         self.waiting += 1;
     }
 
-    /// Admits the next, in fair order.
+    /// Admits the next to one unit of work, in fair order.
     pub fn pop(&mut self) -> Option<(TenantId, T)> {
-        self.pop_where(|_| true)
+        let (tenant, item, _) = self.pop_for(|_| 1, |_| 1)?;
+        Some((tenant, item))
     }
 
-    /// Admits the next of a tenant that may, in fair order. Who may not now
-    /// keeps his place.
-    pub fn pop_where(&mut self, may: impl Fn(&TenantId) -> bool) -> Option<(TenantId, T)> {
-        let next = self.order.iter().find(|(_, tenant)| may(tenant)).cloned()?;
+    /// Admits the next of a tenant that may have any work, in fair order, to as
+    /// much as it wants and its tenant may have. Who may have none now keeps
+    /// his place.
+    pub fn pop_for(
+        &mut self,
+        may_have: impl Fn(&TenantId) -> u32,
+        wants: impl Fn(&T) -> u32,
+    ) -> Option<(TenantId, T, u32)> {
+        let next = self.order.iter().find(|(_, tenant)| may_have(tenant) > 0).cloned()?;
         self.order.remove(&next);
         let (start, tenant) = next;
         // Somebody who was passed over may come later with an older tag.
@@ -77,7 +84,8 @@ impl<T> FairQueue<T> {
         let flow = self.tenants.get_mut(&tenant)?;
         let item = flow.items.pop_front()?;
         self.waiting -= 1;
-        flow.last_finish = start + UNIT / u64::from(flow.weight);
+        let work = wants(&item).clamp(1, may_have(&tenant));
+        flow.last_finish = start + UNIT * u64::from(work) / u64::from(flow.weight);
         if flow.items.is_empty() {
             // A tenant that caught up leaves nothing behind.
             if flow.last_finish <= self.virtual_time {
@@ -91,7 +99,7 @@ impl<T> FairQueue<T> {
             self.tenants.clear();
             self.virtual_time = 0;
         }
-        Some((tenant, item))
+        Some((tenant, item, work))
     }
 
     /// How many wait.
@@ -113,6 +121,35 @@ mod tests {
 
     fn tenant(n: &str) -> TenantId {
         TenantId::new(n).unwrap()
+    }
+
+    #[test]
+    fn whoever_gets_more_at_once_waits_longer_for_the_next() {
+        let mut q = FairQueue::default();
+        for _ in 0..4 {
+            q.push(&tenant("greedy"), 1, 4);
+        }
+        for _ in 0..8 {
+            q.push(&tenant("modest"), 1, 1);
+        }
+        let mut got = BTreeMap::<TenantId, u32>::new();
+        for _ in 0..5 {
+            let (who, _, work) = q.pop_for(|_| 8, |wants| *wants).unwrap();
+            *got.entry(who).or_default() += work;
+        }
+        let (greedy, modest) = (got[&tenant("greedy")], got[&tenant("modest")]);
+        assert!(greedy.abs_diff(modest) <= 4, "{greedy} and {modest}");
+    }
+
+    #[test]
+    fn nobody_gets_more_than_he_may_have() {
+        let mut q = FairQueue::default();
+        q.push(&tenant("one"), 1, 4);
+        q.push(&tenant("two"), 1, 4);
+        let may_have = |t: &TenantId| if t.as_str() == "one" { 0 } else { 3 };
+        let (who, _, work) = q.pop_for(may_have, |wants| *wants).unwrap();
+        assert_eq!((who.as_str(), work), ("two", 3));
+        assert!(q.pop_for(may_have, |wants| *wants).is_none());
     }
 
     #[test]
@@ -167,15 +204,16 @@ mod tests {
 
     #[test]
     fn who_may_not_now_keeps_his_place() {
+        let only_free = |t: &TenantId| u32::from(t.as_str() == "free");
         let mut q = FairQueue::default();
         for i in 0..10 {
             q.push(&tenant("held"), 1, i);
             q.push(&tenant("free"), 1, i);
         }
         for _ in 0..5 {
-            assert_eq!(q.pop_where(|t| t.as_str() == "free").unwrap().0.as_str(), "free");
+            assert_eq!(q.pop_for(only_free, |_| 1).unwrap().0.as_str(), "free");
         }
-        assert!(q.pop_where(|_| false).is_none());
+        assert!(q.pop_for(|_| 0, |_| 1).is_none());
         let next: Vec<_> = (0..5).filter_map(|_| q.pop()).map(|(t, _)| t).collect();
         assert!(next.iter().all(|t| t.as_str() == "held"), "he catches up: {next:?}");
         assert_eq!(q.len(), 10);

@@ -34,6 +34,16 @@ impl Credit {
         }
     }
 
+    /// This and that.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let theirs = other.0.iter().flatten();
+        for (mine, theirs) in self.0.iter_mut().flatten().zip(theirs) {
+            *mine = mine.saturating_add(*theirs);
+        }
+        self
+    }
+
     /// Takes one, if there is one.
     pub fn take(&mut self, area: Area, lane: Lane) -> bool {
         match place(area).map(|i| &mut self.0[i][lane as usize]) {

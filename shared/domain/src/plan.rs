@@ -158,10 +158,12 @@ impl Plan {
     }
 
     /// An order holds only between tasks that are there: without one that
-    /// keeps the mailbox and one that settles the files, no licence may go.
+    /// keeps the mailbox and one that settles the files, no licence may go; nor
+    /// while an archive is wanted that nobody can make.
     fn keep_licences_unless_preserved(&mut self) {
         let files = self.has(Kind::HandOverOneDrive) || self.has(Kind::DecideOneDrive);
-        if self.has(Kind::ConvertToShared) && files {
+        let archived = !self.unserved.contains(&Kind::ArchiveMailbox);
+        if self.has(Kind::ConvertToShared) && files && archived {
             return;
         }
         for kind in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses, Kind::ProvePool] {
@@ -244,6 +246,13 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
             Some(days) => none.with("hold_days", i64::from(days)),
             None => none,
         }),
+        Kind::ArchiveMailbox => {
+            let asked = choices.archive_mailbox.unwrap_or(policy.archive_mailbox);
+            asked.then(|| match policy.archive_years {
+                Some(years) => none.with("keep_years", i64::from(years)),
+                None => none,
+            })
+        }
         Kind::SetAutomaticReply => {
             let text = choices.automatic_reply.as_ref().or(policy.automatic_reply.as_ref())?;
             (!text.is_empty()).then(|| {

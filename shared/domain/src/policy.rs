@@ -52,6 +52,13 @@ pub struct Policy {
     pub legal_hold: bool,
     /// How long a hold lasts, in days; none: until lifted.
     pub hold_days: Option<u32>,
+    /// Whether the whole mailbox is kept in an archive, unless the request says
+    /// otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archive_mailbox: bool,
+    /// How many years such an archive is kept; none: until somebody decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_years: Option<u32>,
     /// What becomes of mail that still arrives.
     pub forwarding: Forwarding,
     /// The automatic reply; none: none is set.
@@ -89,6 +96,8 @@ impl Default for Policy {
             skip: BTreeSet::new(),
             legal_hold: false,
             hold_days: None,
+            archive_mailbox: false,
+            archive_years: None,
             forwarding: Forwarding::Remove,
             automatic_reply: None,
             meetings: Meetings::Leave,

@@ -12,6 +12,7 @@ use crate::id::TaskId;
 use crate::task::{Outcome, RestReason, Task, TaskState};
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeReason};
+use std::sync::Arc;
 
 /// Where a task stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -223,10 +224,12 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
             why: WakeReason::Seal,
         });
     }
-    for task in case.tasks.values() {
+    // What is settled wants nothing, but for a waiver.
+    let wants = |t: &&Arc<Task>| t.outcome().is_none_or(|o| matches!(o, Outcome::Waived { .. }));
+    for task in case.tasks.values().filter(wants) {
         match standing(case, task, now, gates) {
             Standing::Settled(Outcome::Waived { until, .. }) => {
-                let open = !case.state.ended();
+                let open = !case.state.ended() && !case.is_to_be_sealed();
                 let follow = case.state == CaseState::Closed && !case.followed_up.contains(&task.id());
                 if open || follow {
                     wake(Wake {

@@ -15,7 +15,7 @@ use offboard_domain::task::{Place, RestReason};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     ApprovalOf, CaseId, CaseState, Command, Credit, Digest, Event, Facts, Find, Gates, Mode, ObjectId, Outcome, Policy,
-    Refusal, Report, Said, TaskId, TaskState, TenantId, Timestamp, decide, follow_up,
+    Refusal, Report, Said, TaskId, TaskState, TenantId, Timestamp, WakeReason, decide, decide_reports, follow_up,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -573,6 +573,77 @@ fn a_late_report_of_a_once_act_makes_the_next_try_read_first() {
 }
 
 #[test]
+fn reports_that_come_together_are_decided_as_one_after_the_other() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    w.answer(Kind::SnapshotAccess);
+    let mut reports: Vec<Report> = w.in_flight().into_iter().map(|id| w.truthful(id)).collect();
+    assert!(reports.len() > 2);
+    let again = reports[0].clone();
+    reports.push(again);
+    let (together, answers) = decide_reports(w.case(), reports.clone(), w.now, &w.gates);
+    let mut case = w.case().clone();
+    let mut events = Vec::new();
+    for (report, answer) in reports.iter().zip(&answers) {
+        match decide(
+            Some(&case),
+            Command::RecordReport(Box::new(report.clone())),
+            w.now,
+            &w.gates,
+        ) {
+            Ok(one) => {
+                assert_eq!(answer, &Ok(()));
+                events.extend(one.events);
+                case = one.case;
+            }
+            Err(refusal) => assert_eq!(answer, &Err(refusal)),
+        }
+    }
+    assert_eq!(answers.len(), reports.len());
+    assert_eq!(answers.last(), Some(&Err(Refusal::AlreadyRecorded)));
+    assert_eq!(together.events, events);
+    assert_eq!(together.case.tasks, case.tasks);
+}
+
+#[test]
+fn reports_that_come_together_share_one_credit() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    w.answer(Kind::SnapshotAccess);
+    let reports: Vec<Report> = w.in_flight().into_iter().map(|id| w.truthful(id)).collect();
+    let mut gates = w.gates.clone();
+    gates.credit = Credit::NONE;
+    for area in Area::MACHINES {
+        gates.credit.set(*area, Lane::Urgent, 1);
+        gates.credit.set(*area, Lane::Normal, 1);
+    }
+    let (together, _) = decide_reports(w.case(), reports, w.now, &gates);
+    let mut given = std::collections::BTreeMap::new();
+    for event in &together.events {
+        if let Event::TaskAssigned { task, .. } = event {
+            let kind = together.case.tasks[task].kind();
+            *given.entry((kind.spec().area, together.case.lane(kind))).or_insert(0) += 1;
+        }
+    }
+    assert!(!given.is_empty() && given.values().all(|n| *n == 1), "{given:?}");
+}
+
+#[test]
+fn reports_behind_one_that_shuts_a_gate_are_not_decided_with_it() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    w.answer(Kind::SnapshotAccess);
+    let mut reports: Vec<Report> = w.in_flight().into_iter().map(|id| w.truthful(id)).collect();
+    let throttled = fault(FaultClass::Throttled {
+        retry_after_ms: Some(7_000),
+    });
+    reports[1] = w.report(reports[1].task, throttled);
+    let (together, answers) = decide_reports(w.case(), reports, w.now, &w.gates);
+    assert_eq!(answers, vec![Ok(()), Ok(())]);
+    assert_eq!(together.holds, vec![(m365(), w.now.plus(7_000))]);
+}
+
+#[test]
 fn throttling_costs_no_attempt_and_holds_the_system_back() {
     let mut w = World::opened(Manner::Immediate);
     w.answer(Kind::Resolve);
@@ -898,6 +969,57 @@ fn a_waiver_needs_reason_end_and_somebody_else_and_reopens_when_it_ends() {
         until: future.plus(DAY_MS),
     };
     assert!(matches!(w.order(by_force), Err(Refusal::NotWaivable(_))));
+}
+
+#[test]
+fn nothing_changes_a_case_any_more_of_which_an_account_is_being_made() {
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    let task = w.id(Kind::HandOverOneDrive);
+    let until = T0.plus(DAY_MS);
+    w.order(Command::Waive {
+        task,
+        by: "boss".into(),
+        reason: "empty".into(),
+        until,
+    })
+    .unwrap();
+    w.run_to_sealing();
+    let to = w.case().account_to();
+    // The closer has written the account, and cannot say so for days.
+    w.pass(2 * DAY_MS);
+    let cancel = Command::Cancel {
+        by: "boss".into(),
+        reason: "he stays".into(),
+    };
+    assert_eq!(w.order(cancel), Err(Refusal::CaseEnded("sealing")));
+    let later = Departure {
+        effective_at: until,
+        ..(*w.case().departure).clone()
+    };
+    let amend = Command::Open {
+        departure: Arc::new(later),
+        policy: w.case().policy.clone(),
+        capabilities: w.case().capabilities.clone(),
+        traceparent: None,
+    };
+    assert_eq!(w.order(amend), Err(Refusal::AlreadyOpen));
+    assert_eq!(
+        (w.case().state.clone(), w.case().account_to()),
+        (CaseState::Sealing, to)
+    );
+    w.order(Command::RecordSealed {
+        to,
+        evidence: Digest::ZERO,
+        key_id: "k".into(),
+    })
+    .unwrap();
+    let wake = next(w.case(), w.now, &w.gates).wake.unwrap();
+    assert_eq!(
+        (wake.at, wake.why),
+        (until, WakeReason::WaiverEnds),
+        "a linked case takes it up at once"
+    );
 }
 
 #[test]

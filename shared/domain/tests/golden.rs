@@ -55,6 +55,7 @@ fn departure() -> Arc<Departure> {
         }),
         choices: Choices {
             legal_hold: Some(true),
+            archive_mailbox: None,
             forwarding: Some(Forwarding::Successor),
             automatic_reply: Some("Gone.".into()),
             meetings: Some(Meetings::HandOver),

@@ -48,6 +48,7 @@ fn case_with(kinds: &[Kind]) -> Case {
             ..Policy::default().approvals
         },
         legal_hold: true,
+        archive_mailbox: kinds.contains(&Kind::ArchiveMailbox),
         automatic_reply: None,
         skip: [Kind::ConfirmHandover, Kind::Validate].into(),
         ..Policy::default()

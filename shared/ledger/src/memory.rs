@@ -110,6 +110,12 @@ impl MemoryLedger {
         now.version
     }
 
+    /// Forgets every tenant's gates, as a store does that comes back from before
+    /// they were written.
+    pub fn lose_gates(&self) {
+        self.lock().gates.clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is made after all checks, so that a panic elsewhere
         // cannot have left half of one.

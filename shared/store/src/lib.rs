@@ -16,24 +16,34 @@
 //! 6. What was put survives a restart.
 //! 7. Listed is what was named, in order, artifacts not among it.
 
+mod bucket;
 mod name;
 
+pub use bucket::{LockState, lock_state};
+
 use bytes::Bytes;
-use futures::TryStreamExt as _;
-use name::{OBJECTS, checked, object_path};
+use futures::{StreamExt as _, TryStreamExt as _};
+use name::{OBJECTS, PROBE, checked, object_path, probe_path};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 use offboard_domain::Digest;
+use offboard_runtime::config::StoreUrl;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+
+/// How many writers of the same name that fail are stood.
+const WRITERS: usize = 5;
 
 /// The store. A clone is another handle on the same place.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
+    /// Whether asking what is there costs much less than writing: so on a disk,
+    /// where a write that finds its place taken was synced for nothing.
+    asks_first: bool,
 }
 
 /// A named file.
@@ -68,6 +78,47 @@ pub enum StoreError {
         /// What came back.
         #[source]
         source: std::io::Error,
+    },
+    /// The bucket cannot be used as it is configured.
+    #[error("failed to set up or ask the bucket {bucket}; look at its section under [connect] in offboard.toml")]
+    Bucket {
+        /// Which bucket.
+        bucket: String,
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store does not let this identity do that.
+    #[error(
+        "failed to {attempted} {path}: the store does not let this identity; give it the right to read, write and list there, and look at its key and its clock"
+    )]
+    Denied {
+        /// What was attempted.
+        attempted: &'static str,
+        /// On what.
+        path: String,
+        /// What came back.
+        #[source]
+        source: object_store::Error,
+    },
+    /// There is no such bucket.
+    #[error("failed to {attempted} {path}: there is no such bucket; make it, or name another one in offboard.toml")]
+    NoBucket {
+        /// What was attempted.
+        attempted: &'static str,
+        /// On what.
+        path: String,
+        /// What came back.
+        #[source]
+        source: object_store::Error,
+    },
+    /// The store overwrites what is there although it was asked not to.
+    #[error(
+        "the store {store} overwrites what is there although it was asked not to (If-None-Match), so nothing in it would be safe; use a server, or a version of it, that keeps to conditional writes"
+    )]
+    Overwrites {
+        /// Which store.
+        store: String,
     },
     /// There is no such thing.
     #[error("failed to read {path} from the store: it is not there; restore it from a backup or name another")]
@@ -120,6 +171,7 @@ impl Store {
         let inner = LocalFileSystem::new_with_prefix(path).map_err(|e| failed(std::io::Error::other(e)))?;
         Ok(Self {
             inner: Arc::new(inner.with_fsync(true)),
+            asks_first: true,
         })
     }
 
@@ -128,6 +180,19 @@ impl Store {
     pub fn memory() -> Self {
         Self {
             inner: Arc::new(InMemory::new()),
+            asks_first: false,
+        }
+    }
+
+    /// The store that a configuration names.
+    ///
+    /// # Errors
+    /// [`StoreError::Folder`] or [`StoreError::Bucket`] if it cannot be set up;
+    /// whether a bucket is there and can be written to, [`Store::check`] says.
+    pub fn at(url: &StoreUrl) -> Result<Self, StoreError> {
+        match url {
+            StoreUrl::Folder(path) => Self::folder(path),
+            StoreUrl::Bucket(bucket) => bucket::open(bucket),
         }
     }
 
@@ -135,7 +200,10 @@ impl Store {
     /// wrapped in faults.
     #[must_use]
     pub fn on(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            asks_first: false,
+        }
     }
 
     /// Keeps bytes and returns their digest, by which they are found.
@@ -147,7 +215,18 @@ impl Store {
         let bytes = bytes.into();
         let digest = Digest::of(&bytes);
         let path = object_path(digest);
-        if !self.create(&path, &bytes).await? && self.fetch(&path).await? != bytes {
+        // Many people have the same in their snapshots: nothing.
+        if self.asks_first
+            && let Ok(there) = self.fetch(&path).await
+            && there == bytes
+        {
+            return Ok(digest);
+        }
+        if self
+            .create_or_fetch(&path, &bytes)
+            .await?
+            .is_some_and(|found| found != bytes)
+        {
             let failed = |source| unavailable("repair", &path, source);
             self.inner
                 .put(&path, PutPayload::from_bytes(bytes))
@@ -175,6 +254,20 @@ impl Store {
         }
     }
 
+    /// How long the bytes of that digest are, without reading them; none: they
+    /// are not there. Who must know that they are undamaged reads them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
+        let path = object_path(digest);
+        match self.inner.head(&path).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(unavailable("look for", &path, source)),
+        }
+    }
+
     /// Keeps bytes under a name (`evidence/acme/c-….json`) and returns their
     /// digest. The same content again changes nothing.
     ///
@@ -186,8 +279,8 @@ impl Store {
         let path = checked(path)?;
         let bytes = bytes.into();
         let digest = Digest::of(&bytes);
-        if !self.create(&path, &bytes).await? {
-            let holds = Digest::of(&self.fetch(&path).await?);
+        if let Some(found) = self.create_or_fetch(&path, &bytes).await? {
+            let holds = Digest::of(&found);
             if holds != digest {
                 return Err(StoreError::Occupied {
                     path: path.to_string(),
@@ -237,6 +330,54 @@ impl Store {
         Ok(named)
     }
 
+    /// Whether the store can be read, written and listed, and refuses to
+    /// overwrite. It leaves one small artifact that is never removed, so it
+    /// needs no right to delete, and no lock stands in its way the next time.
+    ///
+    /// # Errors
+    /// [`StoreError`] with what the store lacks.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let path = probe_path();
+        let bytes = Bytes::from_static(PROBE);
+        if self.create(&path, &bytes).await? && self.create(&path, &bytes).await? {
+            return Err(StoreError::Overwrites {
+                store: self.inner.to_string(),
+            });
+        }
+        let found = self.fetch(&path).await?;
+        if found != bytes {
+            return Err(StoreError::Damaged {
+                path: path.to_string(),
+                found: Digest::of(&found),
+            });
+        }
+        let folder = ObjectPath::from(OBJECTS);
+        let first = self.inner.list(Some(&folder)).next().await;
+        first
+            .transpose()
+            .map_err(|source| unavailable("list", &folder, source))?;
+        Ok(())
+    }
+
+    /// Writes what is not there yet; else what is there. A server may refuse
+    /// because another writer is just at it, who may fail.
+    async fn create_or_fetch(&self, path: &ObjectPath, bytes: &Bytes) -> Result<Option<Bytes>, StoreError> {
+        for _ in 0..WRITERS {
+            if self.create(path, bytes).await? {
+                return Ok(None);
+            }
+            match self.fetch(path).await {
+                Err(StoreError::Absent { .. }) => {}
+                found => return found.map(Some),
+            }
+        }
+        let source = object_store::Error::Generic {
+            store: "store",
+            source: "other writers were in the way each time, and none of them wrote it".into(),
+        };
+        Err(unavailable("write", path, source))
+    }
+
     /// Writes what is not there yet; false if something is.
     async fn create(&self, path: &ObjectPath, bytes: &Bytes) -> Result<bool, StoreError> {
         let payload = PutPayload::from_bytes(bytes.clone());
@@ -262,12 +403,44 @@ impl fmt::Debug for Store {
     }
 }
 
+/// What went wrong, when it is not about what was asked for.
 fn unavailable(attempted: &'static str, path: &ObjectPath, source: object_store::Error) -> StoreError {
-    StoreError::Unavailable {
-        attempted,
-        path: path.to_string(),
-        source,
+    use object_store::Error;
+    let path = path.to_string();
+    let named = matches!(source, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
+    match source {
+        source if named || answered(&source, &["401", "403"]) => StoreError::Denied {
+            attempted,
+            path,
+            source,
+        },
+        // A write or a list finds no place only when the bucket is none.
+        source if matches!(source, Error::NotFound { .. }) || answered(&source, &["404"]) => StoreError::NoBucket {
+            attempted,
+            path,
+            source,
+        },
+        source => StoreError::Unavailable {
+            attempted,
+            path,
+            source,
+        },
     }
+}
+
+/// Whether the server answered with one of these statuses. Of a listing the
+/// crate keeps the status in its text alone.
+fn answered(error: &object_store::Error, statuses: &[&str]) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let said = text.split("status code: ").nth(1).unwrap_or_default();
+        if statuses.iter().any(|status| said.starts_with(status)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {

@@ -23,6 +23,14 @@ pub(crate) fn object_path(digest: Digest) -> Path {
     Path::from(format!("{OBJECTS}/{}/{hex}", &hex[..2]))
 }
 
+/// What is written to see whether one can; always the same.
+pub(crate) const PROBE: &[u8] = b"Offboard looks whether it may write here.\n";
+
+/// Where it stands: among the artifacts, which are not listed.
+pub(crate) fn probe_path() -> Path {
+    Path::from(format!("{OBJECTS}/probe"))
+}
+
 pub(crate) fn checked(name: &str) -> Result<Path, StoreError> {
     match flaw(name) {
         None => Ok(Path::from(name)),

@@ -29,6 +29,9 @@ pub(crate) const TENANTS: usize = 20;
 /// Longest a run may take.
 const LONGEST: Duration = Duration::from_secs(900);
 
+/// How often it is looked whether all is done: the one who waits costs nothing then.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
 /// The tenant of the n-th departure.
 pub(crate) fn tenant(n: usize) -> Result<TenantId, Failed> {
     Ok(TenantId::new(&format!("tenant-{}", n % TENANTS))?)
@@ -184,12 +187,11 @@ impl Running {
     /// Waits until at most this many cases are held.
     pub(crate) async fn until_held(&self, most: usize) -> Result<(), Failed> {
         let began = Instant::now();
-        let mut changes = self.engine.changes();
         while self.engine.held() > most {
             if began.elapsed() > LONGEST {
                 return Err(format!("{} cases are still open after {LONGEST:?}", self.engine.held()).into());
             }
-            drop(tokio::time::timeout(Duration::from_millis(50), changes.changed()).await);
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
     }
@@ -203,6 +205,8 @@ pub(crate) struct Full {
     pub(crate) tasks: u64,
     /// What was appended, for the bare run.
     pub(crate) recorded: Arc<Recording>,
+    /// Where it left its files.
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// Departures through the whole engine.
@@ -221,5 +225,10 @@ pub(crate) async fn full_load(departures: usize) -> Result<Full, Failed> {
     if tasks < departures as u64 {
         return Err(format!("{departures} departures settled {tasks} tasks: nothing was measured").into());
     }
-    Ok(Full { took, tasks, recorded })
+    Ok(Full {
+        took,
+        tasks,
+        recorded,
+        folder,
+    })
 }

@@ -39,9 +39,12 @@
 //! - `growth`: memory and time per case with 1,000 to 100,000 cases open,
 //!   embedded.
 //! - `redis-memory`: what a case takes in Redis.
+//! - `archive`: a mailbox kept, beside mbsync on the same Dovecot (`apt-get
+//!   install dovecot-imapd isync`), and how much memory each takes.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
+mod archive;
 mod bare;
 mod distributed;
 mod embedded;
@@ -105,6 +108,8 @@ enum What {
     Backlog(distributed::growing::BacklogSizes),
     /// One tenant's immediate departure while another has a great many waiting.
     Fairness(distributed::fairness::Sizes),
+    /// A mailbox kept, beside mbsync.
+    Archive(archive::Sizes),
     /// One of the processes that the bench starts.
     #[command(hide = true)]
     Role {
@@ -124,6 +129,10 @@ enum What {
     },
 }
 
+/// The one that `offboard` has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
@@ -132,7 +141,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn main() -> Result<(), Failed> {
     let Args { output, what } = Args::parse();
     let (name, raw) = match what {
+        What::Role { role, setup } if role == "archive" => return archive::role(&setup),
         What::Role { role, setup } => return distributed::role(&role, &setup),
+        What::Archive(sizes) => ("archive", archive::measure(&sizes)?),
         What::Distributed(sizes) => ("distributed", distributed::throughput(&sizes)?),
         What::Latency(sizes) => ("latency", distributed::latency::measure(&sizes)?),
         What::Memory(sizes) => ("memory", distributed::growing::memory(&sizes)?),
@@ -156,10 +167,7 @@ fn main() -> Result<(), Failed> {
 }
 
 fn wait_for<T>(measured: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(measured)
+    offboard_runtime::threads()?.block_on(measured)
 }
 
 async fn measure_embedded(
@@ -169,6 +177,8 @@ async fn measure_embedded(
 ) -> Result<serde_json::Value, Failed> {
     let (mut engine, mut bare, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
     let mut raw = Vec::new();
+    // A file system is slow at making files for some seconds after many were removed.
+    let mut folders = Vec::new();
     println!(
         "{departures} departures a round; no-op outside systems; SQLite synchronous=FULL, group commit; evidence written"
     );
@@ -186,6 +196,7 @@ async fn measure_embedded(
             move || bare::write(&appends, &sizes)
         })
         .await??;
+        folders.push(full.folder);
         let tasks = full.tasks as f64;
         let (e, b) = (tasks / full.took.as_secs_f64(), tasks / alone.as_secs_f64());
         let group = appends.len() as f64 / sizes.len().max(1) as f64;

@@ -38,7 +38,7 @@ pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView]) -> Result<(
         .violations()
         .len();
     println!("\nHarm done in the simulated world (lost mailboxes, wrong accounts, wiped private devices, …): {harm}");
-    let evidence = office.config.engine.evidence.display().to_string();
+    let evidence = office.config.engine.evidence.to_string();
     println!("\nEvidence: {evidence}/  (a signed envelope and a page to print for each closed case)");
     next(&args.output, cases)
 }

@@ -7,7 +7,9 @@
 
 mod certificates;
 mod disk;
+mod dovecot;
 mod http;
+mod moto;
 mod process;
 mod proxy;
 mod rabbit;
@@ -16,6 +18,8 @@ pub mod samba;
 
 pub use certificates::{Certificate, Certificates};
 pub use disk::Disk;
+pub use dovecot::{ARCHIVER, ARCHIVER_PASSWORD, Dovecot, OWN_PASSWORD};
+pub use moto::Moto;
 pub use process::{Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};

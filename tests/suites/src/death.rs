@@ -283,6 +283,7 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
     };
     let policy = Policy {
         legal_hold: true,
+        archive_mailbox: true,
         automatic_reply: Some("I have left.".into()),
         meetings: Meetings::HandOver,
         forwarding: offboard_domain::departure::Forwarding::Successor,

@@ -5,6 +5,7 @@ use crate::area::devices::Devices;
 use crate::area::directory::Directory;
 use crate::area::documents::Documents;
 use crate::area::licenses::Licenses;
+use crate::area::mail::MailReader;
 use crate::area::mailboxes::Mailboxes;
 use crate::area::premises::Premises;
 use async_trait::async_trait;
@@ -33,6 +34,11 @@ pub trait Connector: Send + Sync {
 
     /// Mailboxes, if the vendor has them.
     fn mailboxes(&self) -> Option<&dyn Mailboxes> {
+        None
+    }
+
+    /// What is in mailboxes, if the vendor lets it be read.
+    fn mail(&self) -> Option<&dyn MailReader> {
         None
     }
 

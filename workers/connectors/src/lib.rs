@@ -30,6 +30,7 @@ pub mod area;
 mod call;
 mod connector;
 pub mod graph;
+pub mod imap;
 pub mod ldap;
 
 pub use area::devices::{
@@ -42,6 +43,7 @@ pub use area::directory::{
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::licenses::{HeldLicence, LicenceOrigin, Licenses, PoolLine};
+pub use area::mail::{MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink};
 pub use area::mailboxes::{
     Attached, Attachment, AutomaticReply, Delegation, DelegationRight, Direction, ForwardTo, Forwarding, Holds,
     InboxRule, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, Meeting, MobileDevice,

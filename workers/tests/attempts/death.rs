@@ -31,6 +31,10 @@ async fn at_every_await_of_every_kind_it_converges() {
                 let wipes = desk.writes().iter().filter(|w| w.starts_with("Wipe")).count();
                 assert_eq!(wipes, 1, "death at {n}: {:?}", desk.writes());
             }
+            if kind == Kind::ArchiveMailbox {
+                let kept = crate::archive::kept(&desk, &end).await;
+                assert_eq!(kept, crate::archive::wanted(&state), "death at {n}");
+            }
             desk.fake.clock.to(desk.now().plus(LATER_MS));
             assert_eq!(desk.fake.now().shape(), wanted, "{kind}, death at {n}");
             if polls != 0 {

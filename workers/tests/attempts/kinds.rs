@@ -35,12 +35,9 @@ async fn after_apply_it_is_satisfied_and_twice_is_once() {
             assert!(matches!(end, End::Settled(_)), "{kind}: {end:?}");
         }
         let spec = kind.spec();
-        assert_eq!(
-            spec.writes,
-            !desk.writes().is_empty(),
-            "{kind} wrote {:?}",
-            desk.writes()
-        );
+        // What an archive writes, it writes into our own store.
+        let outside = spec.writes && kind != Kind::ArchiveMailbox;
+        assert_eq!(outside, !desk.writes().is_empty(), "{kind} wrote {:?}", desk.writes());
         assert_eq!(desk.fake.lock().trespasses, 0, "{kind}");
         for line in desk.writes() {
             let names_the_other = kind == Kind::RemoveDelegations;

@@ -198,7 +198,8 @@ async fn an_assignment_is_answered_and_then_acknowledged() {
 async fn what_can_never_be_dealt_with_is_buried_and_not_repeated() {
     let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
     let json = serde_json::to_string(&assignment).unwrap();
-    let strange = json.replace("mailbox.hide_from_address_lists", "mailbox.canary_word");
+    let strange = json.replace("\"full\"", "\"canary_word\"");
+    assert_ne!(strange, json);
     let huge = vec![b' '; 2 * 1024 * 1024];
     let human = json.replace("mailbox.hide_from_address_lists", "person.validate");
     let name = lane_of(Area::Mailbox);
@@ -227,6 +228,53 @@ async fn what_can_never_be_dealt_with_is_buried_and_not_repeated() {
     );
     assert_eq!(shop.left_in(&name).await, (0, 0));
     assert_eq!(wrote(&shop.desk.fake), 0);
+}
+
+/// Old and new processes run side by side while one replaces the other.
+#[tokio::test(start_paused = true)]
+async fn an_order_of_a_newer_version_is_neither_begun_nor_buried_and_what_may_be_ignored_is() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    let json = serde_json::to_string(&assignment).unwrap();
+    let name = lane_of(Area::Mailbox);
+    let newer = [
+        json.replace("mailbox.hide_from_address_lists", "mailbox.of_a_later_version"),
+        json.replacen('{', "{\"form\":2,", 1),
+        json.replacen('{', "{\"form\":2,\"only_if\":[\"the moon is full\"],", 1)
+            .replace("\"full\"", "\"sideways\""),
+    ];
+    for body in newer {
+        let order = message(&name, "a", &assignment, body.into_bytes());
+        shop.queue.publish(&name, vec![order]).await.unwrap();
+        let report = shop.answered().await;
+        assert!(
+            matches!(&report.said, Said::NotBegun { why } if why.contains("newer version")),
+            "{:?}",
+            report.said
+        );
+        assert_eq!(
+            (report.task, report.attempt, report.version, report.head),
+            (assignment.task, assignment.attempt, assignment.version, assignment.head)
+        );
+    }
+    assert_eq!(wrote(&shop.desk.fake), 0);
+    assert_eq!(shop.left_in(&name).await, (0, 0));
+    assert!(shop.queue.dead(10).await.unwrap().is_empty());
+    // One that only says more than this version asks for is carried out.
+    let more = json.replacen('{', "{\"form\":1,\"hint\":{\"of\":\"a later version\"},", 1);
+    let order = message(&name, "a", &assignment, more.into_bytes());
+    shop.queue.publish(&name, vec![order]).await.unwrap();
+    assert!(matches!(shop.answered().await.said, Said::Satisfied { .. }));
+    // Forged, it is buried as ever.
+    let mut forged = message(
+        &name,
+        "a",
+        &assignment,
+        json.replacen('{', "{\"form\":2,", 1).into_bytes(),
+    );
+    forged.headers.clear();
+    shop.queue.publish(&name, vec![forged]).await.unwrap();
+    shop.work_during(a_while()).await;
+    assert_eq!(shop.queue.dead(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,6 +313,7 @@ async fn a_worker_that_dies_gives_back_and_another_finishes() {
     let (shop, assignment) = shop(Kind::RemoveInboxRules, 0);
     shop.order(&assignment).await;
     let fake = shop.desk.fake.clone();
+    fake.lock().unanswered = 1;
     shop.work_during(until(|| wrote(&fake) == 1)).await;
     // The worker's future is gone: what it held is back.
     assert_eq!(shop.left_in(&lane_of(Area::Mailbox)).await, (1, 0));
@@ -278,6 +327,7 @@ async fn a_once_only_order_is_acknowledged_before_it_is_begun() {
     let (shop, assignment) = shop(Kind::WipeDevice, 0);
     shop.order(&assignment).await;
     let fake = shop.desk.fake.clone();
+    fake.lock().unanswered = 1;
     shop.work_during(until(|| wrote(&fake) == 1)).await;
     // The worker died right after the order went out: nothing returns.
     assert_eq!(shop.left_in(&lane_of(Area::Device)).await, (0, 0));

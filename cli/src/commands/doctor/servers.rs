@@ -110,7 +110,14 @@ async fn look_at_queue(config: &Configuration) -> Vec<Finding> {
         ..rabbit.limits
     };
     match RabbitStanding::look(rabbit).await {
-        Ok(standing) => standing.findings().iter().map(of_queue).collect(),
+        Ok(standing) => {
+            let mut found: Vec<Finding> = standing.findings().iter().map(of_queue).collect();
+            found.push(fine(
+                "bindings, policies and rights are shown to the broker's administrator alone: \
+                 `rabbitmqctl export_definitions FILE`, then `offboard doctor --broker FILE` compares them",
+            ));
+            found
+        }
         Err(error) => vec![problem(
             error.to_string(),
             "is it running and reached from here, are virtual host, user and password of [connect.queue] those of its \
@@ -119,7 +126,7 @@ async fn look_at_queue(config: &Configuration) -> Vec<Finding> {
     }
 }
 
-fn of_queue(finding: &OfQueue) -> Finding {
+pub(super) fn of_queue(finding: &OfQueue) -> Finding {
     match finding {
         OfQueue::Fine(what) => fine(what.as_str()),
         OfQueue::Warning { what, next } => warning(what.as_str(), next.as_str()),

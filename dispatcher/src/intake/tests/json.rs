@@ -29,7 +29,7 @@ fn json_with_everything() {
         "requested_by": "hr@c.example", "requested_at": "2026-11-01",
         "person": {"object_id": "o", "user_principal_name": "u@c.example", "mail": "m@c.example", "employee_id": "1", "display_name": "=A"},
         "successor": {"mail": "s@c.example"},
-        "choices": {"legal_hold": true, "forwarding": "remove", "automatic_reply": "", "meetings": "cancel", "onedrive": "hand_over", "wipe_company_devices": false}}"#;
+        "choices": {"legal_hold": true, "archive_mailbox": false, "forwarding": "remove", "automatic_reply": "", "meetings": "cancel", "onedrive": "hand_over", "wipe_company_devices": false}}"#;
     let found = json(text);
     assert_eq!((&found.rejected, &found.warnings), (&vec![], &vec![]));
     let d = &found.accepted[0].1;
@@ -38,8 +38,13 @@ fn json_with_everything() {
     assert_eq!(d.successor.as_ref().unwrap().mail.as_deref(), Some("s@c.example"));
     let c = &d.choices;
     assert_eq!(
-        (c.legal_hold, &c.forwarding, c.automatic_reply.as_deref()),
-        (Some(true), &Some(Forwarding::Remove), Some(""))
+        (
+            c.legal_hold,
+            c.archive_mailbox,
+            &c.forwarding,
+            c.automatic_reply.as_deref()
+        ),
+        (Some(true), Some(false), &Some(Forwarding::Remove), Some(""))
     );
     assert_eq!(
         (c.meetings, c.onedrive, c.wipe_company_devices),
@@ -153,7 +158,7 @@ fn the_schema_says_what_is_read() {
             "tenant"
         ]
     );
-    for (name, keys) in [("Person", 5), ("Choices", 6)] {
+    for (name, keys) in [("Person", 5), ("Choices", 7)] {
         let object = &schema["$defs"][name];
         assert_eq!(object["properties"].as_object().unwrap().len(), keys, "{name}");
         assert_eq!(object["additionalProperties"], false, "{name}");

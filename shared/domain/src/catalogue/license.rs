@@ -36,6 +36,7 @@ const PRESERVED: &[Dep] = &[
     Dep::only(Kind::DiscoverDevices),
     Dep::on(Kind::RetireDevice),
     Dep::on(Kind::WipeDevice),
+    Dep::on(Kind::ArchiveMailbox),
 ];
 
 /// Groups first: a licence that a group gives cannot be taken from the person.
@@ -75,6 +76,7 @@ pub(super) const RELEASE_DIRECT: KindSpec = KindSpec {
         PRESERVED[9],
         PRESERVED[10],
         PRESERVED[11],
+        PRESERVED[12],
         Dep::on(Kind::ReleaseGroupLicenses),
     ],
     judge: Judge {

@@ -19,6 +19,7 @@ const WRITERS: &[Kind] = &[
     Kind::RemoveInboxRules,
     Kind::RemoveDelegations,
     Kind::RemoveMobilePartnerships,
+    Kind::ArchiveMailbox,
     Kind::HandOverMeetings,
     Kind::CancelMeetings,
     Kind::ConvertToShared,
@@ -203,6 +204,36 @@ pub(super) const REMOVE_MOBILE_PARTNERSHIPS: KindSpec = KindSpec {
     ..MAILBOX
 };
 
+/// All of it, message by message, in the store, before anything is converted or
+/// loses its licence. It is long work in slices, and the last word is that of a
+/// reading by another attempt: every folder's count and size as the server says
+/// them. It changes nothing in the mailbox, and yet shares it with nobody: the
+/// vendor serves few requests of one mailbox at a time. Facts: `archive_complete`,
+/// `folders_that_differ`, `manifest_sha256`, `archived_messages`,
+/// `archived_bytes`, `server_messages`, `arrived_later`. Parameters:
+/// `keep_years`; with the assignment alone: `mail_login`.
+pub(super) const ARCHIVE: KindSpec = KindSpec {
+    name: "mailbox.archive_mailbox",
+    title: "Keep the whole mailbox in an archive",
+    urgency: Urgency::U2,
+    wanted: Wanted::Chosen("archive"),
+    after: &[
+        Dep::on(Kind::SnapshotMailbox),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::RevokeSessions),
+        Dep::on(Kind::HoldMailbox),
+    ],
+    run_for_ms: SLICE_MS,
+    judge: Judge {
+        not_applicable: &[NO_MAILBOX],
+        satisfied: Cond::All(&[Cond::True("archive_complete"), Cond::Empty("folders_that_differ")]),
+        blocked: &[],
+    },
+    closing: ClosingProof::Receipt("the archive is in the store, and what arrives later is not part of it"),
+    controls: control::RETENTION,
+    ..MAILBOX
+};
+
 /// The successor organises each future meeting anew, once the mailbox is kept
 /// for certain: what is written to it while it is converted may be lost. Fact: `orphan_meetings`
 /// (future organised meetings without a copy of the successor's). Parameter: `successor_id`.
@@ -266,6 +297,7 @@ pub(super) const CONVERT_TO_SHARED: KindSpec = KindSpec {
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::HoldMailbox),
         Dep::on(Kind::RemoveMobilePartnerships),
+        Dep::on(Kind::ArchiveMailbox),
         Dep::only(Kind::DiscoverDevices),
         Dep::on(Kind::RetireDevice),
     ],

@@ -72,6 +72,7 @@ kinds! {
     RemoveInboxRules = mailbox::REMOVE_INBOX_RULES,
     RemoveDelegations = mailbox::REMOVE_DELEGATIONS,
     RemoveMobilePartnerships = mailbox::REMOVE_MOBILE_PARTNERSHIPS,
+    ArchiveMailbox = mailbox::ARCHIVE,
     HandOverMeetings = mailbox::HAND_OVER_MEETINGS,
     CancelMeetings = mailbox::CANCEL_MEETINGS,
     ConvertToShared = mailbox::CONVERT_TO_SHARED,

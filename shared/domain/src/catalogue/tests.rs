@@ -209,6 +209,26 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "what is written during a conversion may be lost",
         ),
         (
+            Kind::ArchiveMailbox,
+            Kind::RevokeSessions,
+            "whoever can still write or delete would change what is kept",
+        ),
+        (
+            Kind::ConvertToShared,
+            Kind::ArchiveMailbox,
+            "what a conversion loses is in no archive",
+        ),
+        (
+            Kind::ReleaseGroupLicenses,
+            Kind::ArchiveMailbox,
+            "the mailbox would be lost",
+        ),
+        (
+            Kind::ReleaseDirectLicenses,
+            Kind::ArchiveMailbox,
+            "the mailbox would be lost",
+        ),
+        (
             Kind::ApprovePlan,
             Kind::DiscoverDevices,
             "an approval covers what it lists",

@@ -80,7 +80,12 @@ impl Draft<'_> {
         matches!((since, ordered), (Some(since), Some(ordered)) if since <= ordered.plus(CLOCK_MARGIN_MS))
     }
 
+    /// What an account is being made of stays as it is: a waiver that runs out
+    /// meanwhile is taken up by a linked case, as after closing.
     fn end_waivers(&mut self) {
+        if self.case.is_to_be_sealed() {
+            return;
+        }
         let now = self.now;
         let ended: Vec<TaskId> = self
             .case

@@ -10,6 +10,7 @@ mod advance;
 mod people;
 mod report;
 
+use crate::assignment::Report;
 use crate::case::Case;
 use crate::command::{Command, Refusal};
 use crate::event::Event;
@@ -128,4 +129,30 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
     };
     draft.advance();
     Ok(draft.finish())
+}
+
+/// Decides reports that came together, as [`decide`] would one after the
+/// other: one list of events and one append. Each has its own answer; a refused
+/// one changes nothing. Where one shuts a system's gate, those after it are not
+/// decided and have no answer: they are to be decided behind that gate.
+#[must_use]
+pub fn decide_reports(
+    case: &Case,
+    reports: impl IntoIterator<Item = Report>,
+    now: Timestamp,
+    gates: &Gates,
+) -> (Decision, Vec<Result<(), Refusal>>) {
+    let mut draft = Draft::new(case.clone(), now.max(case.changed_at), gates);
+    let mut answers = Vec::new();
+    for report in reports {
+        if !draft.holds.is_empty() {
+            break;
+        }
+        let recorded = draft.record_report(report);
+        if recorded.is_ok() {
+            draft.advance();
+        }
+        answers.push(recorded);
+    }
+    (draft.finish(), answers)
 }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 impl Draft<'_> {
     fn refuse_ended(&self) -> Result<(), Refusal> {
-        if self.case.state.ended() || self.case.state == CaseState::Cancelling {
+        let over = self.case.state.ended() || matches!(self.case.state, CaseState::Cancelling | CaseState::Sealing);
+        if over {
             return Err(Refusal::CaseEnded(self.case.state.word()));
         }
         Ok(())
@@ -237,7 +238,7 @@ impl Draft<'_> {
             requested_at: old.requested_at,
             ..(**new).clone()
         } == **old;
-        if same || self.case.state.ended() {
+        if same || self.case.state.ended() || self.case.is_to_be_sealed() {
             return Err(Refusal::AlreadyOpen);
         }
         if self.case.state != CaseState::Received {

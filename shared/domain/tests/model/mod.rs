@@ -84,6 +84,9 @@ pub fn good(kind: Kind) -> Facts {
         Kind::RemoveInboxRules => Facts::new().with("rule_ids", none()),
         Kind::RemoveDelegations => Facts::new().with("delegations", none()),
         Kind::RemoveMobilePartnerships => Facts::new().with("mobile_device_ids", none()),
+        Kind::ArchiveMailbox => Facts::new()
+            .with("archive_complete", true)
+            .with("folders_that_differ", none()),
         Kind::HandOverMeetings => Facts::new().with("orphan_meetings", "none"),
         Kind::CancelMeetings => Facts::new().with("organised_meeting_ids", none()),
         Kind::ConvertToShared => Facts::new()

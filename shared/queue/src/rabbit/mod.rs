@@ -20,6 +20,7 @@ mod config;
 mod connection;
 mod consumer;
 mod greeting;
+mod held;
 mod inspect;
 mod link;
 mod message;

@@ -1,5 +1,6 @@
 //! The engine's own configuration, `offboard.toml`.
 
+use super::bucket::{self, StoreUrl};
 use super::connection::{self, Access, Remote};
 use super::reader::{Document, Section, Value};
 use super::telemetry::{self, TelemetryConfig};
@@ -25,13 +26,6 @@ pub enum QueueUrl {
     Memory,
     /// RabbitMQ (`amqp://…`, `amqps://…`).
     Rabbit(Remote),
-}
-
-/// Where artifacts are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// A folder (`file:data/store`).
-    Folder(PathBuf),
 }
 
 /// How much may be in flight.
@@ -116,8 +110,8 @@ pub struct Engine {
     pub archive_after_ms: i64,
     /// Where artifacts are kept.
     pub store: StoreUrl,
-    /// The folder that evidence is written to.
-    pub evidence: PathBuf,
+    /// Where evidence is written to.
+    pub evidence: StoreUrl,
     /// The folder of the keys.
     pub keys: PathBuf,
     /// How much may be in flight.
@@ -138,7 +132,7 @@ impl Engine {
             shards: SHARDS,
             archive_after_ms: ARCHIVE_AFTER_MS,
             store: StoreUrl::Folder(dir.join("data/store")),
-            evidence: dir.join("evidence"),
+            evidence: StoreUrl::Folder(dir.join("evidence")),
             keys: dir.join("keys"),
             admission: Admission::default(),
             log: LogConfig::default(),
@@ -176,6 +170,8 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
         connection::access(connect.section("ledger"), dir),
         connection::access(connect.section("queue"), dir),
     );
+    let to_store = bucket::told(connect.section("store"), dir, false);
+    let to_evidence = bucket::told(connect.section("evidence"), dir, true);
     connect.done();
     if let Some(url) = root.get("ledger").and_then(|v| ledger(&v, to_ledger, dir)) {
         engine.ledger = url;
@@ -201,14 +197,11 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
         }
         _ => {}
     }
-    if let Some(v) = root.get("store") {
-        let expected = "a store's URL, such as \"file:data/store\"";
-        if let Some(path) = v.parsed(expected, |s| path_after("file:", s, dir)) {
-            engine.store = StoreUrl::Folder(path);
-        }
+    if let Some(url) = bucket::url(root.get("store").as_ref(), to_store, dir, false) {
+        engine.store = url;
     }
-    if let Some(path) = root.get("evidence").and_then(|v| folder(&v, dir)) {
-        engine.evidence = path;
+    if let Some(url) = bucket::url(root.get("evidence").as_ref(), to_evidence, dir, true) {
+        engine.evidence = url;
     }
     if let Some(path) = root.get("keys").and_then(|v| folder(&v, dir)) {
         engine.keys = path;

@@ -55,6 +55,8 @@ fields! {
     Successor = "successor",
     /// Whether the mailbox is put on legal hold.
     LegalHold = "legal_hold",
+    /// Whether the whole mailbox is kept in an archive.
+    ArchiveMailbox = "archive_mailbox",
     /// What becomes of arriving mail.
     Forwarding = "forwarding",
     /// The automatic reply.

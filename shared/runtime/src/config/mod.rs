@@ -11,6 +11,7 @@
 //!   (`deploy/example`) lists every key with it; a test compares them.
 
 mod base_url;
+mod bucket;
 mod connection;
 mod engine;
 mod init;
@@ -22,14 +23,18 @@ mod secret_ref;
 mod telemetry;
 mod tenant;
 
+pub use bucket::{Bucket, BucketAccess, Cloud, Lock, LockMode, StoreUrl};
 pub use connection::{Access, Remote};
-pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl, StoreUrl};
+pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl};
 pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};
 pub use problem::{ConfigErrors, Problem, did_you_mean};
 pub use secret_ref::{SecretError, SecretRef};
 pub use telemetry::{Role, TelemetryConfig};
-pub use tenant::{DirectoryConfig, GraphConfig, GraphCredential, SystemConfig, SystemKind, Tenant, WorkingHours};
+pub use tenant::{
+    DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemConfig, SystemKind,
+    Tenant, WorkingHours,
+};
 
 use offboard_domain::TenantId;
 use reader::Document;

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 const APPROVAL_MAX_MS: i64 = 90 * DAY_MS;
 /// Longest hold, in days: a hundred years.
 const HOLD_MAX_DAYS: u32 = 36_500;
+/// Longest that an archive is kept, in years.
+const ARCHIVE_MAX_YEARS: u32 = 100;
 /// Longest automatic reply: Exchange's limit is far above, a reader's below.
 const REPLY_MAX_CHARS: usize = 8_000;
 /// Most departures an hour that can be configured.
@@ -42,6 +44,12 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
         policy.legal_hold = on;
     }
     policy.hold_days = section.get("hold_days").and_then(|v| v.integer(1, HOLD_MAX_DAYS));
+    if let Some(on) = section.get("archive_mailbox").and_then(|v| v.bool()) {
+        policy.archive_mailbox = on;
+    }
+    policy.archive_years = section
+        .get("archive_years")
+        .and_then(|v| v.integer(1, ARCHIVE_MAX_YEARS));
     let forwarding = [("remove", true), ("successor", false)];
     if let Some(remove) = section.get("forwarding").and_then(|v| v.word(&forwarding)) {
         policy.forwarding = if remove {

@@ -72,11 +72,68 @@ pub enum GraphCredential {
     },
 }
 
+/// Where a mail server is reached and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImapConfig {
+    /// Its host, by its certificate's name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: ImapSecurity,
+    /// Further authorities for its certificate, PEM.
+    pub ca: Option<PathBuf>,
+    /// As whom.
+    pub access: ImapAccess,
+    /// Whether the sizes that it says are exact.
+    pub exact_sizes: bool,
+    /// A mailbox to try the credential with.
+    pub probe: Option<String>,
+}
+
+/// How the connection to a mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImapSecurity {
+    /// TLS from the first byte.
+    Tls,
+    /// TLS after a word in the clear.
+    StartTls,
+    /// None, on this machine itself.
+    None,
+}
+
+/// As whom mailboxes are opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImapAccess {
+    /// As an administrator by password; the separator, if both names are one.
+    Administrator {
+        /// His name.
+        user: String,
+        /// Where his password is.
+        password: SecretRef,
+        /// What stands between the mailbox's name and his, if they are one.
+        separator: Option<String>,
+    },
+    /// As an application with a token.
+    Application {
+        /// Where tokens are asked for.
+        token_url: String,
+        /// Its id.
+        client_id: String,
+        /// Where its secret is.
+        client_secret: SecretRef,
+        /// What is asked for.
+        scope: String,
+    },
+}
+
 /// Which vendor's protocol a system speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SystemKind {
     /// Microsoft 365 (`kind = "graph"`).
     Graph(GraphConfig),
+    /// A mail server (`kind = "imap"`).
+    Imap(ImapConfig),
     /// Active Directory on the premises (`kind = "active_directory"`).
     ActiveDirectory(DirectoryConfig),
 }
@@ -236,10 +293,11 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         return None;
     }
     let kind = section
-        .require("kind", "the protocol: \"graph\" or \"active_directory\"")
+        .require("kind", "the protocol: \"graph\", \"imap\" or \"active_directory\"")
         .and_then(|v| {
             v.word(&[
                 ("graph", Protocol::Graph),
+                ("imap", Protocol::Imap),
                 ("active_directory", Protocol::ActiveDirectory),
             ])
         });
@@ -249,22 +307,98 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
             TenantId::new(s).ok().map(|_| s.to_owned())
         })
     });
-    // Without a protocol its keys are read as the most common one's.
-    let read = match kind.unwrap_or(Protocol::Graph) {
+    // Without a kind it is read as the first, so that its mistakes are told.
+    let kind = match kind.unwrap_or(Protocol::Graph) {
         Protocol::Graph => graph(&mut section, dir).map(SystemKind::Graph),
+        Protocol::Imap => imap(&mut section, dir).map(SystemKind::Imap),
         Protocol::ActiveDirectory => active_directory(&mut section, dir).map(SystemKind::ActiveDirectory),
-    };
+    }
+    .filter(|_| kind.is_some());
     section.done();
-    kind?;
-    Some(SystemConfig { site, kind: read? })
+    Some(SystemConfig { site, kind: kind? })
 }
 
-/// What stands in `kind`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 enum Protocol {
     Graph,
+    Imap,
     ActiveDirectory,
 }
+
+fn imap(section: &mut Section<'_>, dir: &Path) -> Option<ImapConfig> {
+    let host = section.require("host", "the mail server's name, as its certificate has it");
+    let host = host.and_then(|v| {
+        v.parsed("a host's name, such as \"mail.contoso.example\"", |s| {
+            let fine = is_domain(s) || LOOPBACK.contains(&s);
+            fine.then(|| s.to_owned())
+        })
+    });
+    let words = [
+        ("tls", ImapSecurity::Tls),
+        ("starttls", ImapSecurity::StartTls),
+        ("none", ImapSecurity::None),
+    ];
+    let security = section
+        .get("security")
+        .map_or(Some(ImapSecurity::Tls), |v| v.word(&words));
+    if security == Some(ImapSecurity::None) && !host.as_deref().is_some_and(|h| LOOPBACK.contains(&h)) {
+        section.wrong("security = \"none\" is for a server on this machine itself (localhost) alone");
+    }
+    let standard = if security == Some(ImapSecurity::Tls) { 993 } else { 143 };
+    let port = section
+        .get("port")
+        .map_or(Some(standard), |v| v.integer(1, u32::from(u16::MAX)));
+    let ca = section.get("ca").and_then(|v| v.filled()).map(|f| dir.join(f));
+    let exact_sizes = section.get("exact_sizes").and_then(|v| v.bool()).unwrap_or(true);
+    let probe = section.get("probe").and_then(|v| v.filled());
+    let access = imap_access(section, dir);
+    Some(ImapConfig {
+        host: host?,
+        port: u16::try_from(port?).ok()?,
+        security: security?,
+        ca,
+        access: access?,
+        exact_sizes,
+        probe,
+    })
+}
+
+/// By password as an administrator, or by token as an application: exactly one.
+fn imap_access(section: &mut Section<'_>, dir: &Path) -> Option<ImapAccess> {
+    const REFERENCE: &str = "{ env = \"NAME\" } or { file = \"path\" }";
+    let token_url = section.get("token_url");
+    let user = section.get("user");
+    if token_url.is_some() && user.is_some() {
+        section.wrong("expected user with password, or token_url with client_id, client_secret and scope; got both");
+    }
+    if let Some(url) = token_url {
+        let url = base_url(&url);
+        let client_id = section
+            .require("client_id", "the application's id")
+            .and_then(|v| v.filled());
+        let secret = section.require("client_secret", REFERENCE);
+        let scope = section
+            .require("scope", "what the token is for")
+            .and_then(|v| v.filled());
+        return Some(ImapAccess::Application {
+            token_url: url?,
+            client_id: client_id?,
+            client_secret: secret_ref::read(&secret?, dir)?,
+            scope: scope?,
+        });
+    }
+    let user = user.or_else(|| section.require("user", "the administrator who opens mailboxes"));
+    let password = section.require("password", REFERENCE);
+    let separator = section.get("separator").and_then(|v| v.filled());
+    Some(ImapAccess::Administrator {
+        user: user?.filled()?,
+        password: secret_ref::read(&password?, dir)?,
+        separator,
+    })
+}
+
+/// This machine itself.
+const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "::1"];
 
 fn active_directory(section: &mut Section<'_>, dir: &Path) -> Option<DirectoryConfig> {
     const CONTROLLER: &str = "a domain controller's host name, with or without a port";

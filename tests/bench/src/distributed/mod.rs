@@ -55,7 +55,7 @@ pub(crate) struct Sizes {
 /// Runs as one of the processes of a contestant.
 pub(crate) fn role(role: &str, setup: &Path) -> Result<(), Failed> {
     let setup = Setup::read(setup)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = offboard_runtime::threads()?;
     runtime.block_on(async {
         match role {
             "least" => least::run(setup).await,

@@ -1,7 +1,9 @@
 //! The mailbox as Graph shows it: settings, inbox rules, the calendar, folders.
 
+use std::sync::Arc;
+
 use super::journal::Effect;
-use super::model::{AutoReply, Conversion, Event, Folder, InboxRule, Mailbox, MethodKind, Reach, Recurrence};
+use super::model::{AutoReply, Conversion, Event, Folder, InboxRule, Mail, Mailbox, MethodKind, Reach, Recurrence};
 use super::tenant::Due;
 use super::{Actor, Cx, Tenant, VendorError};
 
@@ -88,6 +90,20 @@ impl Mailbox {
             None => self.shared,
         };
         if shared { Purpose::Shared } else { Purpose::User }
+    }
+}
+
+impl Mail {
+    /// The id that it keeps wherever it goes.
+    #[must_use]
+    pub fn immutable_id(&self) -> String {
+        format!("AAkALgAAimmutable{:05}_-=", self.number)
+    }
+
+    /// The id that it has in a folder, and loses when it goes.
+    #[must_use]
+    pub fn id_in(&self, folder: &str) -> String {
+        format!("AAMkmutable{folder}{:05}=", self.number)
     }
 }
 
@@ -250,14 +266,41 @@ impl Tenant {
         Ok(())
     }
 
-    pub(super) fn list_folders(&self, cx: &Cx, who: &str, hidden: bool) -> Result<Vec<Folder>, VendorError> {
-        Ok(self
-            .seen_mailbox(cx, who)?
-            .folders
+    pub(super) fn list_folders(
+        &self,
+        cx: &Cx,
+        who: &str,
+        parent: Option<&str>,
+        hidden: bool,
+    ) -> Result<Vec<(Folder, usize)>, VendorError> {
+        let all = &self.seen_mailbox(cx, who)?.folders;
+        if parent.is_some_and(|parent| !all.iter().any(|folder| folder.id == parent)) {
+            return Err(VendorError::no_item());
+        }
+        let children = |of: &str| all.iter().filter(|f| f.parent.as_deref() == Some(of)).count();
+        Ok(all
             .iter()
-            .filter(|folder| hidden || !folder.hidden)
-            .cloned()
+            .filter(|folder| folder.parent.as_deref() == parent && (hidden || !folder.hidden))
+            .map(|folder| (folder.clone(), children(&folder.id)))
             .collect())
+    }
+
+    pub(super) fn list_mails(&self, cx: &Cx, who: &str, folder: &str) -> Result<Vec<Mail>, VendorError> {
+        let mut all = self.seen_mailbox(cx, who)?.folders.iter();
+        let folder = all.find(|one| one.id == folder).ok_or_else(VendorError::no_item)?;
+        Ok(folder.mails.clone())
+    }
+
+    /// A message by its immutable id, or by the one that it has in its folder.
+    pub(super) fn get_mime(&self, cx: &Cx, who: &str, id: &str) -> Result<Arc<Vec<u8>>, VendorError> {
+        let folders = &self.seen_mailbox(cx, who)?.folders;
+        let found = folders.iter().find_map(|folder| {
+            let mut all = folder.mails.iter();
+            all.find(|mail| mail.immutable_id() == id || mail.id_in(&folder.id) == id)
+        });
+        found
+            .map(|mail| Arc::clone(&mail.mime))
+            .ok_or_else(VendorError::no_item)
     }
 
     pub(super) fn finish_conversion(&mut self, at: i64, person: &str) {

@@ -265,6 +265,9 @@ impl World {
         {
             return answer(refuse(throttled(op, Some(wait_s))));
         }
+        if tune.rate_limits && tenant.crowded(op, key, now, now.saturating_add(latency_ms)) {
+            return answer(refuse(throttled(op, Some(1))));
+        }
         if let Err(error) = caller.may(op) {
             return answer(refuse(error));
         }

@@ -160,6 +160,10 @@ ops! {
     CancelEvent = "cancel_event", Mail, true, ["Calendars.ReadWrite"];
     /// List mail folders.
     ListFolders = "list_folders", Mail, false, ["Mail.ReadBasic.All", "Mail.Read", "Mail.ReadWrite"];
+    /// List the messages of a folder.
+    ListMails = "list_mails", Mail, false, ["Mail.ReadBasic.All", "Mail.Read", "Mail.ReadWrite"];
+    /// Get a message as MIME.
+    GetMime = "get_mime", Mail, false, ["Mail.Read", "Mail.ReadWrite"];
     /// Get a drive, its root or its permissions.
     GetDrive = "get_drive", Files, false, ["Files.Read.All", "Files.ReadWrite.All", "Sites.Read.All", "Sites.FullControl.All"];
     /// Get the tenant's root site.

@@ -63,6 +63,8 @@ pub struct Tenant {
     due: BTreeMap<(i64, u64), Due>,
     seq: u64,
     calls: BTreeMap<(Op, String), u64>,
+    /// Requests of each mailbox that are being answered, by when they end.
+    outlook: BTreeMap<String, Vec<i64>>,
     held: BTreeMap<Surface, (i64, bool)>,
     windows: BTreeMap<Surface, (i64, u64)>,
 }
@@ -147,6 +149,7 @@ impl Tenant {
             due: BTreeMap::new(),
             seq: 0,
             calls: BTreeMap::new(),
+            outlook: BTreeMap::new(),
             held: BTreeMap::new(),
             windows: BTreeMap::new(),
         }
@@ -220,6 +223,23 @@ impl Tenant {
             .ok()
             .filter(|left| *left > 0 && now < *until)?;
         Some(told.then_some(left_s))
+    }
+
+    /// Whether Outlook has more of one mailbox's requests at a time than it serves. `key`
+    /// begins with the mailbox.
+    pub(super) fn crowded(&mut self, op: Op, key: &str, now: i64, ends: i64) -> bool {
+        const AT_ONCE: usize = 4;
+        if op.surface() != Surface::Mail {
+            return false;
+        }
+        let mailbox = key.split(' ').next().unwrap_or_default().to_owned();
+        let under_way = self.outlook.entry(mailbox).or_default();
+        under_way.retain(|end| *end > now);
+        if under_way.len() >= AT_ONCE {
+            return true;
+        }
+        under_way.push(ends);
+        false
     }
 
     pub(super) fn over_limit(&mut self, op: Op, now: i64) -> Option<u64> {

@@ -26,6 +26,15 @@ impl Stage {
         let mut unsettled = Vec::new();
         self.auditor
             .each_case(|tenant, shadow| unsettled.extend(self.why_open(tenant, &shadow.case)));
+        // What the dispatchers are at tells why.
+        for engine in dispatchers
+            .iter()
+            .filter_map(|d| d.engine.as_ref())
+            .filter(|_| !unsettled.is_empty())
+        {
+            let owned: Vec<u16> = (0..engine.shards()).filter(|s| engine.owns_shard(*s)).collect();
+            self.note(&format!("owns shards {owned:?} and holds {}", engine.holdings()));
+        }
         for what in unsettled {
             self.note(&what);
             self.auditor.violated(Invariant::Liveness, what);

@@ -9,5 +9,6 @@ pub mod devices;
 pub mod directory;
 pub mod documents;
 pub mod licenses;
+pub mod mail;
 pub mod mailboxes;
 pub mod premises;

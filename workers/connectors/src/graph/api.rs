@@ -2,7 +2,7 @@
 //! the receipt. Everything that this connector sends goes through [`Api::send`].
 
 use super::fault::{self, Effect, Refusal};
-use super::http::{Answered, HttpClient, NoAnswer, Request, Shown, sensitive};
+use super::http::{Answered, HttpClient, NoAnswer, Request, Shown, Streamed, sensitive};
 use super::path::{Deletable, Path};
 use super::permission::Need;
 use super::settings::{Bases, GraphSettings, OpenError, check_directory, resource_of};
@@ -485,6 +485,43 @@ impl Api {
     /// A token for this resource, as a check wants to see it.
     pub(crate) async fn token(&self, call: &Call, service: &Service) -> Answer<Arc<Token>> {
         self.tokens.get(call, &self.resource(service), None).await
+    }
+
+    /// The token anew, when this one was refused.
+    pub(crate) async fn renewed(&self, call: &Call, service: &Service, refused: &Arc<Token>) -> Answer<Arc<Token>> {
+        self.tokens.get(call, &self.resource(service), Some(refused)).await
+    }
+
+    /// Sends a request that reads, and answers as soon as the answer begins:
+    /// its body is too large to be held. With the vendor's id of the request.
+    pub(crate) async fn open(&self, call: &Call, ask: &Ask, token: &Token) -> Answer<(Streamed, Option<String>)> {
+        let url = self.url(ask)?;
+        let own_id = id::random_guid();
+        let request = self.request(call, ask, &url, token, &own_id)?;
+        match self.http.open(request, call.deadline(), ask.shown()).await {
+            Ok(streamed) => {
+                let request_id = request_id(&streamed.headers).or(Some(own_id));
+                Ok((streamed, request_id))
+            }
+            Err(why) => Err(Fault {
+                request_id: Some(own_id),
+                ..self.no_answer(ask, why)
+            }),
+        }
+    }
+
+    /// What a refusal means whose answer was opened.
+    pub(crate) fn refused(&self, ask: &Ask, streamed: Streamed, token: &Token, now: Timestamp) -> Fault {
+        let request_id = request_id(&streamed.headers);
+        let answered = Answered {
+            status: streamed.status,
+            headers: streamed.headers,
+            body: streamed.head,
+        };
+        match self.judge(ask, &answered, token, request_id, now) {
+            Err(fault) => fault,
+            Ok(_) => self.fault(ask, FaultClass::Transient, "the answer is no message; it is read again"),
+        }
     }
 
     /// Judges one part of a batch, as if it had been sent by itself.

@@ -5,6 +5,7 @@ use super::settings::OpenError;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use offboard_runtime::telemetry::{metrics, trace};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use std::fmt;
@@ -106,6 +107,34 @@ pub(crate) struct Answered {
     pub(crate) body: Bytes,
 }
 
+/// An answer whose body is read as it comes.
+pub(crate) struct Streamed {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// The beginning of the body: all of it when it is not large.
+    pub(crate) head: Bytes,
+    rest: Option<reqwest::Response>,
+}
+
+impl Streamed {
+    /// More of the body; none: that was all.
+    pub(crate) async fn more(&mut self, deadline: Instant) -> Result<Option<Bytes>, NoAnswer> {
+        let Some(response) = &mut self.rest else {
+            return Ok(None);
+        };
+        let until = deadline.min(Instant::now() + REQUEST_MAX);
+        match tokio::time::timeout_at(until, response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(_)) => Err(NoAnswer::Silence("the connection broke within the answer")),
+            Err(_) => Err(NoAnswer::Silence("the answer stopped coming")),
+        }
+    }
+}
+
+/// How much of a body that is read as it comes is read at once: what is not
+/// larger is there whole, while another one is handed on.
+const HEAD_BYTES: usize = 1024 * 1024;
+
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
@@ -169,6 +198,104 @@ impl HttpClient {
         let status = answered.as_ref().map(|a| a.status.as_u16()).map_err(|why| why.word());
         metrics::request(super::VENDOR, service, status, began.elapsed());
         answered
+    }
+
+    /// Sends a request and reads the beginning of its answer; the rest is the
+    /// caller's to read. Traced and measured as one that is read whole.
+    pub(crate) async fn open(
+        &self,
+        request: Request,
+        deadline: Instant,
+        shown: Shown<'_>,
+    ) -> Result<Streamed, NoAnswer> {
+        let (host, port) = (request.url.host_str(), request.url.port_or_known_default());
+        let span = trace::request(request.method.as_str(), shown.template, shown.named, host, port);
+        let began = Instant::now();
+        let opened = self.opened(request, deadline).await;
+        match &opened {
+            Ok(answer) => span.answered(answer.status.as_u16()),
+            Err(why) => span.failed(why.word()),
+        }
+        let status = opened.as_ref().map(|a| a.status.as_u16()).map_err(|why| why.word());
+        metrics::request(super::VENDOR, shown.service, status, began.elapsed());
+        opened
+    }
+
+    async fn opened(&self, request: Request, deadline: Instant) -> Result<Streamed, NoAnswer> {
+        let Way::Network(client) = &self.0 else {
+            let answer = self.exchange(request, deadline).await?;
+            return Ok(Streamed {
+                status: answer.status,
+                headers: answer.headers,
+                head: answer.body,
+                rest: None,
+            });
+        };
+        if deadline.saturating_duration_since(Instant::now()).is_zero() {
+            return Err(NoAnswer::NotSent("no time was left to send it"));
+        }
+        let builder = client.request(request.method, request.url).headers(request.headers);
+        let until = deadline.min(Instant::now() + REQUEST_MAX);
+        let response = match tokio::time::timeout_at(until, builder.send()).await {
+            Ok(response) => response.map_err(|e| of_error(&e))?,
+            Err(_) => return Err(NoAnswer::Silence("no answer came in time")),
+        };
+        let mut streamed = Streamed {
+            status: response.status(),
+            headers: response.headers().clone(),
+            head: Bytes::new(),
+            rest: Some(response),
+        };
+        let mut head = BytesMut::new();
+        while head.len() < HEAD_BYTES {
+            match streamed.more(deadline).await? {
+                Some(chunk) => head.extend_from_slice(&chunk),
+                None => {
+                    streamed.rest = None;
+                    break;
+                }
+            }
+        }
+        streamed.head = head.freeze();
+        Ok(streamed)
+    }
+
+    /// Posts a form and reads the answer as JSON; for a token.
+    pub(crate) async fn post_form(
+        &self,
+        url: &str,
+        form: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<(u16, serde_json::Value), &'static str> {
+        let url = Url::parse(url).map_err(|_| "the token's address is none")?;
+        let pairs: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+            .collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            reqwest::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        let request = Request {
+            method: Method::POST,
+            url,
+            headers,
+            body: Some(Bytes::from(pairs.join("&"))),
+        };
+        let shown = Shown {
+            service: "token",
+            template: "/token",
+            named: None,
+        };
+        match self.send(request, deadline, shown).await {
+            Ok(answer) => {
+                let body = serde_json::from_slice(&answer.body).unwrap_or(serde_json::Value::Null);
+                Ok((answer.status.as_u16(), body))
+            }
+            Err(NoAnswer::NotSent(why) | NoAnswer::Silence(why)) => Err(why),
+            Err(NoAnswer::TooLarge) => Err("the answer is larger than a token's"),
+        }
     }
 
     async fn exchange(&self, request: Request, deadline: Instant) -> Result<Answered, NoAnswer> {

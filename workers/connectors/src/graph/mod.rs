@@ -12,7 +12,7 @@
 //! | `http`, `token`, `api`, `batch` | one request; its token; its judgement; several in one |
 //! | `fault`, `exchange` | what a refusal means, of Graph and of Exchange |
 //! | `permission`, `doctor` | what each kind needs, and whether it is granted |
-//! | `directory`, `mailboxes`, `devices`, `licenses`, `documents` | the areas |
+//! | `directory`, `mailboxes`, `mail`, `devices`, `licenses`, `documents` | the areas |
 
 mod api;
 mod batch;
@@ -26,6 +26,7 @@ mod groups;
 mod http;
 mod id;
 mod licenses;
+mod mail;
 mod mailbox_parts;
 mod mailboxes;
 mod meetings;
@@ -42,7 +43,7 @@ pub use reqwest::Url;
 pub use settings::{Credential, Endpoints, GraphSettings, OpenError};
 pub use token::thumbprint;
 
-use crate::{Call, Connector, Devices, Directory, Documents, Finding, Licenses, Mailboxes};
+use crate::{Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes};
 use api::Api;
 use async_trait::async_trait;
 use offboard_domain::{Kind, System};
@@ -99,6 +100,10 @@ impl Connector for GraphConnector {
     }
 
     fn mailboxes(&self) -> Option<&dyn Mailboxes> {
+        Some(self)
+    }
+
+    fn mail(&self) -> Option<&dyn MailReader> {
         Some(self)
     }
 

@@ -132,6 +132,7 @@ pub(crate) const READ_POOL: Need = graph(&[
 ]);
 pub(crate) const READ_MAILBOX_SETTINGS: Need = graph(&["MailboxSettings.Read", "MailboxSettings.ReadWrite"]);
 pub(crate) const WRITE_MAILBOX_SETTINGS: Need = graph(&["MailboxSettings.ReadWrite"]);
+pub(crate) const READ_MAIL: Need = graph(&["Mail.Read", "Mail.ReadWrite"]);
 pub(crate) const READ_CALENDARS: Need = graph(&["Calendars.Read", "Calendars.ReadWrite"]);
 pub(crate) const WRITE_CALENDARS: Need = graph(&["Calendars.ReadWrite"]);
 pub(crate) const READ_DRIVES: Need = graph(&[
@@ -226,6 +227,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::RemoveMobilePartnerships => MAILBOX,
         Kind::SetAutomaticReply => &[EXCHANGE, READ_MAILBOX_SETTINGS, WRITE_MAILBOX_SETTINGS],
         Kind::RemoveDelegations | Kind::GrantSuccessorMailbox => &[EXCHANGE, READ_USERS],
+        Kind::ArchiveMailbox => &[READ_MAIL],
         Kind::HandOverMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS, READ_USERS],
         Kind::CancelMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS],
         // Whether the account has a licence that keeps a held mailbox.

@@ -10,6 +10,7 @@ mod common;
 mod devices;
 mod directory;
 mod faults;
+mod mail;
 mod mailboxes;
 mod rest;
 mod stage;

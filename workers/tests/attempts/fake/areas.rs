@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use offboard_connectors::{
     Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Autopilot, Call, Delegation, DelegationRight,
     Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ELIGIBLE_ROLES, ForwardTo,
-    Found, Held, HeldLicence, Holding, Licenses, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage,
-    Mailboxes, ManagedDevice, MobileWipe, PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
+    Found, Held, HeldLicence, Holding, Licenses, MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink,
+    Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, MobileWipe,
+    PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{FaultClass, ObjectId};
@@ -349,5 +350,92 @@ impl Documents for Fake {
             s.site_admins.insert(person.0.clone());
         })
         .await
+    }
+}
+
+#[async_trait]
+impl MailReader for Fake {
+    async fn folders(&self, call: &mut Call, owner: &MailOwner) -> Answer<Option<Vec<MailFolder>>> {
+        if owner.id.as_ref().is_none_or(|id| id.0 != LEAVER) {
+            return Err(fault(FaultClass::Rejected, "folders"));
+        }
+        self.read(call, "folders", |s| {
+            s.mailbox.as_ref()?;
+            let folder =
+                |(name, (generation, messages)): (&String, &(u32, std::collections::BTreeMap<u64, Vec<u8>>))| {
+                    MailFolder {
+                        id: name.clone(),
+                        generation: generation.to_string(),
+                        path: name.split('/').map(str::to_owned).collect(),
+                        messages: messages.len() as u64,
+                        bytes: Some(messages.values().map(|m| m.len() as u64).sum()),
+                        next: Some(messages.keys().last().map_or(1, |n| n + 1)),
+                        state: None,
+                    }
+                };
+            Some(s.mail.iter().map(folder).collect())
+        })
+        .await
+    }
+
+    async fn messages(
+        &self,
+        call: &mut Call,
+        _: &MailOwner,
+        folder: &MailFolder,
+        from: Option<&str>,
+    ) -> Answer<MailPage> {
+        const PAGE: usize = 2;
+        let from: u64 = from.map_or(0, |f| f.parse().unwrap());
+        self.read(call, "messages", |s| {
+            let Some((_, messages)) = s.mail.get(&folder.id) else {
+                return MailPage::default();
+            };
+            let page: Vec<MailMessage> = messages
+                .range(from..)
+                .take(PAGE)
+                .map(|(place, bytes)| MailMessage {
+                    id: place.to_string(),
+                    place: *place,
+                    flags: vec!["\\Seen".to_owned()],
+                    received_ms: Some(1_000),
+                    bytes: Some(bytes.len() as u64),
+                })
+                .collect();
+            let next = page
+                .last()
+                .map(|m| m.place + 1)
+                .filter(|n| messages.range(n..).next().is_some());
+            MailPage {
+                messages: page,
+                next: next.map(|n| n.to_string()),
+            }
+        })
+        .await
+    }
+
+    async fn fetch(
+        &self,
+        call: &mut Call,
+        _: &MailOwner,
+        folder: &MailFolder,
+        which: &[MailMessage],
+        into: &mut dyn MailSink,
+    ) -> Answer<()> {
+        for (index, message) in which.iter().enumerate() {
+            let bytes = self
+                .read(call, "message", |s| {
+                    s.mail.get(&folder.id)?.1.get(&message.place).cloned()
+                })
+                .await?;
+            let Some(bytes) = bytes else { continue };
+            into.begin(index).await?;
+            for chunk in bytes.chunks(40_000) {
+                super::pause().await;
+                into.bytes(chunk).await?;
+            }
+            into.end().await?;
+        }
+        Ok(())
     }
 }

@@ -15,7 +15,7 @@ pub(crate) use state::State;
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, Mailboxes, Premises,
+    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes, Premises,
 };
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) reading_max: usize,
     /// How long each read takes, in tokio's time.
     pub(crate) slow: Duration,
+    /// How many of the next writes take effect and are never answered.
+    pub(crate) unanswered: u32,
 }
 
 /// A handle on it that is a connector.
@@ -69,6 +71,7 @@ impl Fake {
             reading: 0,
             reading_max: 0,
             slow: Duration::ZERO,
+            unanswered: 0,
         };
         Self {
             clock,
@@ -137,6 +140,15 @@ impl Fake {
             }
             met.map_or(Ok(()), |class| Err(fault(class, what)))
         };
+        let unanswered = {
+            let mut world = self.lock();
+            let left = world.unanswered.checked_sub(1);
+            world.unanswered = left.unwrap_or(0);
+            left.is_some()
+        };
+        if unanswered {
+            std::future::pending::<()>().await;
+        }
         pause().await;
         call.note_receipt(receipt(call, "POST", what));
         answer
@@ -214,6 +226,10 @@ impl Connector for Fake {
     fn directory(&self) -> Option<&dyn Directory> {
         Some(self)
     }
+    fn mail(&self) -> Option<&dyn MailReader> {
+        Some(self)
+    }
+
     fn mailboxes(&self) -> Option<&dyn Mailboxes> {
         Some(self)
     }

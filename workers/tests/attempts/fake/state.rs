@@ -66,6 +66,27 @@ pub(crate) struct State {
     pub(crate) among_leavers: BTreeSet<String>,
     pub(crate) protected: Option<Protection>,
     pub(crate) computers: BTreeMap<String, Computer>,
+    /// Folders, each with its generation and its messages by their place.
+    pub(crate) mail: BTreeMap<String, (u32, BTreeMap<u64, Vec<u8>>)>,
+}
+
+/// Folders and messages, awkward ones.
+fn mail() -> BTreeMap<String, (u32, BTreeMap<u64, Vec<u8>>)> {
+    let folder = |first: u64, last: u64| {
+        let message = |n: u64| match n % 4 {
+            0 => Vec::new(),
+            1 => format!("Subject: {CANARY}\r\n\r\nFrom {n}\r\n").into_bytes(),
+            2 => vec![0xff, b'\n', 0, b'\r'],
+            _ => vec![b'x'; 70_000],
+        };
+        (7, (first..=last).map(|n| (n, message(n))).collect())
+    };
+    [
+        ("INBOX".to_owned(), folder(1, 5)),
+        (format!("INBOX/../{CANARY}"), folder(3, 4)),
+        ("Empty".to_owned(), (7, BTreeMap::new())),
+    ]
+    .into()
 }
 
 fn account(id: &str, manager: Option<&str>) -> Account {
@@ -302,6 +323,7 @@ impl State {
                 link: "https://l".into(),
                 used_bytes: None,
             }),
+            mail: mail(),
             site_admins: ids(&[LEAVER]),
             devices: [
                 ("company", Owner::Company),

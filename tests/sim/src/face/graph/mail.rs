@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Desk, Outcome, put_context, show};
+use super::{Answer, Desk, Outcome, put_context, show};
 use crate::parse_time;
-use crate::world::model::{Recurrence, Until};
+use crate::world::model::{Mail, Recurrence, Until};
 use crate::world::{AutoReplyChange, Caller, NewEvent, VendorError};
 
 pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Outcome> {
@@ -54,12 +54,50 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         }
         ("GET", ["users", who, "mailFolders"]) => {
             let hidden = desk.query.get("includeHiddenFolders") == Some("true");
-            let reply = desk.world.list_folders(&caller, now, who, hidden);
+            let reply = desk.world.list_folders(&caller, now, who, None, hidden);
             desk.list(reply, "mailFolder", &format!("users('{who}')/mailFolders"), |all| {
                 all.iter()
-                    .map(|folder| (folder.id.clone(), show::folder(folder)))
+                    .map(|(folder, children)| (folder.id.clone(), show::folder(folder, *children)))
                     .collect()
             })
+        }
+        ("GET", ["users", who, "mailFolders", parent, "childFolders"]) => {
+            let hidden = desk.query.get("includeHiddenFolders") == Some("true");
+            let reply = desk.world.list_folders(&caller, now, who, Some(parent), hidden);
+            let set = format!("users('{who}')/mailFolders('{parent}')/childFolders");
+            desk.list(reply, "mailFolder", &set, |all| {
+                all.iter()
+                    .map(|(folder, children)| (folder.id.clone(), show::folder(folder, *children)))
+                    .collect()
+            })
+        }
+        ("GET", ["users", who, "mailFolders", folder, "messages"]) => {
+            let immutable = wants_immutable_ids(desk);
+            let reply = desk.world.list_mails(&caller, now, who, folder);
+            let set = format!("users('{who}')/mailFolders('{folder}')/messages");
+            desk.list(reply, "message", &set, |all| {
+                let id = |mail: &Mail| {
+                    if immutable {
+                        mail.immutable_id()
+                    } else {
+                        mail.id_in(folder)
+                    }
+                };
+                // The newest first.
+                let order = |mail: &Mail| format!("{:020}", i64::MAX - mail.created_ms);
+                all.iter()
+                    .map(|mail| (order(mail), show::mail(mail, &id(mail), folder)))
+                    .collect()
+            })
+        }
+        ("GET", ["users", who, "messages", id, "$value"]) => {
+            let reply = desk.world.get_mime(&caller, now, who, id);
+            let mut mime = None;
+            let outcome = desk.reply(reply, |bytes| {
+                mime = Some(bytes);
+                Ok((200, None))
+            });
+            outcome.map(|answer| Answer { mime, ..answer })
         }
         ("GET", ["users", who, "events"]) => events(desk, &caller, who, None),
         ("GET", ["users", who, "events", id]) => {
@@ -169,6 +207,14 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         }
         _ => return None,
     })
+}
+
+/// Whether the request asks for ids that a message keeps wherever it goes.
+fn wants_immutable_ids(desk: &Desk) -> bool {
+    let prefer = desk.headers.get("prefer").map_or("", String::as_str);
+    prefer
+        .split(',')
+        .any(|one| one.trim().eq_ignore_ascii_case("IdType=\"ImmutableId\""))
 }
 
 fn mail_of(desk: &Desk, caller: &Caller, who: &str) -> String {

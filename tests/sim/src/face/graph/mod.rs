@@ -14,6 +14,7 @@ mod token;
 pub(crate) mod types;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -62,6 +63,8 @@ struct Answer {
     headers: Vec<(String, String)>,
     latency_ms: i64,
     request_id: String,
+    /// In place of the body: a message.
+    mime: Option<Arc<Vec<u8>>>,
 }
 
 /// An answer, or silence after some time.
@@ -292,6 +295,7 @@ fn refuse(error: &VendorError, spell: Spell, request_id: &str, now: i64, latency
         headers,
         latency_ms,
         request_id: request_id.to_owned(),
+        mime: None,
     }
 }
 
@@ -341,7 +345,13 @@ fn wire(answer: Answer, request: &WireRequest) -> WireResponse {
         headers.push(("client-request-id".to_owned(), client));
     }
     let body = match answer.body {
-        None => Vec::new(),
+        None => match answer.mime {
+            Some(mime) => {
+                headers.push(("content-type".to_owned(), "text/plain".to_owned()));
+                mime.to_vec()
+            }
+            None => Vec::new(),
+        },
         Some(Value::String(html)) if html.starts_with('<') => {
             headers.push(("content-type".to_owned(), "text/html".to_owned()));
             html.into_bytes()

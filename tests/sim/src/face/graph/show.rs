@@ -6,7 +6,7 @@ use crate::iso;
 use crate::world::catalogue::{self, Role};
 use crate::world::model::{
     AppAssignment, AutoReply, Autopilot, DeviceOwner, Drive, EntraDevice, Event, Folder, Grant, Group, GroupKind,
-    InboxRule, ManagedDevice, Method, MethodKind, Person, PhoneKind, Recurrence, RoleAssignment, SignIn, Until,
+    InboxRule, Mail, ManagedDevice, Method, MethodKind, Person, PhoneKind, Recurrence, RoleAssignment, SignIn, Until,
 };
 use crate::world::{MailboxSettings, Membership, PoolLine};
 
@@ -375,14 +375,28 @@ fn recurrence(row: &Recurrence) -> Value {
     })
 }
 
-pub(super) fn folder(folder: &Folder) -> Value {
+pub(super) fn mail(mail: &Mail, id: &str, folder: &str) -> Value {
+    let at = iso(mail.created_ms);
     json!({
-        "childFolderCount": 0,
+        "categories": mail.categories,
+        "createdDateTime": at,
+        "flag": {"flagStatus": if mail.flagged { "flagged" } else { "notFlagged" }},
+        "id": id,
+        "isDraft": mail.draft,
+        "isRead": mail.read,
+        "parentFolderId": folder,
+        "receivedDateTime": at,
+    })
+}
+
+pub(super) fn folder(folder: &Folder, children: usize) -> Value {
+    json!({
+        "childFolderCount": children,
         "displayName": folder.name,
         "id": folder.id,
         "isHidden": folder.hidden,
-        "parentFolderId": "msgfolderroot",
-        "totalItemCount": folder.items,
+        "parentFolderId": folder.parent.as_deref().unwrap_or("msgfolderroot"),
+        "totalItemCount": folder.mails.len(),
         "unreadItemCount": 0,
     })
 }

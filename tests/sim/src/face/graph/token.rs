@@ -59,6 +59,7 @@ pub(super) fn answer(world: &mut World, now: i64, tenant: &str, request: &WireRe
                 headers,
                 latency_ms,
                 request_id,
+                mime: None,
             })
         }
     }

@@ -1,11 +1,12 @@
 //! What people have: mailboxes and what is in them, devices.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{DAY_MS, DeviceSpec, PersonSpec, Town};
 use crate::world::Dice;
 use crate::world::model::{
-    AutoReply, Autopilot, BitlockerKey, Calendar, DeviceOwner, EntraDevice, Event, Folder, InboxRule, Mailbox,
+    AutoReply, Autopilot, BitlockerKey, Calendar, DeviceOwner, EntraDevice, Event, Folder, InboxRule, Mail, Mailbox,
     ManagedDevice, ManagementState, Mobile, PROTOCOLS, Person, Reach, Recurrence, Until,
 };
 
@@ -171,6 +172,41 @@ impl Town<'_> {
     }
 }
 
+/// When the first message was made, in milliseconds since 1970: 2025-06-15.
+const FIRST_MAIL_MS: i64 = 1_750_000_000_000;
+
+/// A message of one of the shapes that mail has, also those that no standard allows.
+fn mail(number: u64, canary: &str) -> Mail {
+    let head = format!(
+        "From: <a@x.test>\r\nTo: {canary} <b@x.test>\r\nSubject: {canary} {number}\r\nMessage-ID: <{number}@x.test>\r\n"
+    );
+    let mime: Vec<u8> = match number % 6 {
+        0 => Vec::new(),
+        1 => format!("{head}\r\nHello,\r\n\r\nFrom here on.\r\n.\r\n").into_bytes(),
+        2 => [
+            head.as_bytes(),
+            b"X-8bit: \xe4\xf6\xfc \x00\r\n\r\nbare\nline ends\rand \xff\xfe",
+        ]
+        .concat(),
+        3 => format!("{head}Content-Type: multipart/mixed; boundary=never\r\n\r\n--never\r\nnot ended").into_bytes(),
+        4 => format!("{head}\r\n{}", "a long body ".repeat(2_000)).into_bytes(),
+        _ => "no header at all, and no line end".as_bytes().to_vec(),
+    };
+    Mail {
+        number,
+        created_ms: FIRST_MAIL_MS + i64::try_from(number).unwrap_or(0) * DAY_MS,
+        read: number.is_multiple_of(2),
+        draft: number == 7,
+        flagged: number.is_multiple_of(3),
+        categories: if number == 4 {
+            vec!["Blue category".to_owned()]
+        } else {
+            Vec::new()
+        },
+        mime: Arc::new(mime),
+    }
+}
+
 pub(super) fn mailbox(person: &Person, canary: &str, spec: &PersonSpec, dice: Dice) -> Mailbox {
     let system_rule = |name: &str, nth: u64| InboxRule {
         id: format!("AQAAsystem{nth}"),
@@ -182,11 +218,12 @@ pub(super) fn mailbox(person: &Person, canary: &str, spec: &PersonSpec, dice: Di
         forward_to: None,
     };
     let items = dice.roll("items", &person.id, 0) % 40_000;
-    let folder = |name: &str, items, hidden| Folder {
-        id: format!("AAMkfolder{name}"),
+    let folder = |name: &str, parent: Option<&str>, hidden, numbers: std::ops::Range<u64>| Folder {
+        id: format!("AAMkfolder{}", name.replace(|c: char| !c.is_ascii_alphanumeric(), "")),
+        parent: parent.map(|name| format!("AAMkfolder{name}")),
         name: name.to_owned(),
-        items,
         hidden,
+        mails: numbers.map(|n| mail(n, canary)).collect(),
     };
     Mailbox {
         owner: person.id.clone(),
@@ -232,9 +269,10 @@ pub(super) fn mailbox(person: &Person, canary: &str, spec: &PersonSpec, dice: Di
             shared: BTreeMap::new(),
         },
         folders: vec![
-            folder("Inbox", items / 2, false),
-            folder("SentItems", items / 3, false),
-            folder("Recoverable Items", items / 6, true),
+            folder("Inbox", None, false, 1..6),
+            folder("SentItems", None, false, 6..8),
+            folder("../../Größe & \\Gewicht\u{202e}.", Some("Inbox"), false, 8..10),
+            folder("Recoverable Items", None, true, 10..11),
         ],
         lost_ms: None,
         doomed_ms: None,

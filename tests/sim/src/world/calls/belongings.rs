@@ -1,8 +1,10 @@
 //! Calls about what belongs to an account: mailbox, drive, devices.
 
+use std::sync::Arc;
+
 use super::pair;
 use crate::world::model::{
-    Autopilot, BitlockerKey, Drive, EntraDevice, Event, Folder, InboxRule, ManagedDevice, Person, SignIn,
+    Autopilot, BitlockerKey, Drive, EntraDevice, Event, Folder, InboxRule, Mail, ManagedDevice, Person, SignIn,
 };
 use crate::world::{AutoReplyChange, Caller, LocalCredential, MailboxSettings, NewEvent, Op, Reply, SiteUser, World};
 
@@ -76,10 +78,31 @@ impl World {
         })
     }
 
-    /// Mail folders.
-    pub fn list_folders(&mut self, caller: &Caller, now_ms: i64, who: &str, hidden: bool) -> Reply<Vec<Folder>> {
+    /// Mail folders in a folder, or in the root, each with the number of those in it.
+    pub fn list_folders(
+        &mut self,
+        caller: &Caller,
+        now_ms: i64,
+        who: &str,
+        parent: Option<&str>,
+        hidden: bool,
+    ) -> Reply<Vec<(Folder, usize)>> {
         self.gate(caller, now_ms, Op::ListFolders, who, |tenant, cx| {
-            tenant.list_folders(cx, who, hidden)
+            tenant.list_folders(cx, who, parent, hidden)
+        })
+    }
+
+    /// The messages of a folder.
+    pub fn list_mails(&mut self, caller: &Caller, now_ms: i64, who: &str, folder: &str) -> Reply<Vec<Mail>> {
+        self.gate(caller, now_ms, Op::ListMails, &pair(who, folder), |tenant, cx| {
+            tenant.list_mails(cx, who, folder)
+        })
+    }
+
+    /// A message as MIME.
+    pub fn get_mime(&mut self, caller: &Caller, now_ms: i64, who: &str, id: &str) -> Reply<Arc<Vec<u8>>> {
+        self.gate(caller, now_ms, Op::GetMime, &pair(who, id), |tenant, cx| {
+            tenant.get_mime(cx, who, id)
         })
     }
 

@@ -1,6 +1,7 @@
 //! Mailboxes and what is in them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A mailbox; its key is its owner's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,10 +257,31 @@ impl Recurrence {
 pub struct Folder {
     /// Its id.
     pub id: String,
+    /// The folder that it is in; none: the root.
+    pub parent: Option<String>,
     /// Its name.
     pub name: String,
-    /// How many items it has.
-    pub items: u64,
     /// Whether it is hidden.
     pub hidden: bool,
+    /// What is in it.
+    pub mails: Vec<Mail>,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Its number in the mailbox, from which its ids come.
+    pub number: u64,
+    /// When it was made.
+    pub created_ms: i64,
+    /// Whether it was read.
+    pub read: bool,
+    /// Whether it is a draft.
+    pub draft: bool,
+    /// Whether it is flagged.
+    pub flagged: bool,
+    /// Its categories.
+    pub categories: Vec<String>,
+    /// It as MIME.
+    pub mime: Arc<Vec<u8>>,
 }

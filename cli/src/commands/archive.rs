@@ -1,0 +1,438 @@
+//! `offboard archive`: into kept mailboxes, and out of them again. It needs the
+//! store alone when the archive is named by its manifest; a case is looked up
+//! in the engine.
+
+mod restore;
+
+use super::Ctx;
+use crate::args::ArchiveWhat;
+use crate::error::{CliError, Exit};
+use crate::show::{safe, when};
+use console::style;
+use offboard_archive::{Archive, FolderEntry, HEADERS_MAX, Headers, MessageEntry, Segment};
+use offboard_dispatcher::control::Request;
+use offboard_dispatcher::view::CaseView;
+use offboard_domain::{Digest, Kind, Timestamp};
+use offboard_runtime::config::Configuration;
+use offboard_store::Store;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+
+pub(super) async fn run(ctx: &Ctx, what: ArchiveWhat) -> Result<Exit, CliError> {
+    match what {
+        ArchiveWhat::List { archive: None, .. } => list(ctx).await,
+        ArchiveWhat::List {
+            archive: Some(archive),
+            messages: false,
+            folder,
+        } => folders(ctx, &archive, folder.as_deref()).await,
+        ArchiveWhat::List {
+            archive: Some(archive),
+            messages: true,
+            folder,
+        } => messages(ctx, &archive, folder.as_deref()).await,
+        ArchiveWhat::Show { archive, message: None } => show(ctx, &archive).await,
+        ArchiveWhat::Show {
+            archive,
+            message: Some(number),
+        } => message(ctx, &archive, number).await,
+        ArchiveWhat::Search {
+            archive,
+            words,
+            folder,
+            body,
+        } => search(ctx, &archive, &words, folder.as_deref(), body).await,
+        ArchiveWhat::Restore {
+            archive,
+            tenant,
+            system,
+            mailbox,
+            folder,
+            message,
+            under,
+        } => {
+            let order = restore::Order {
+                tenant,
+                system,
+                mailbox,
+                folder,
+                numbers: message.into_iter().collect(),
+                under,
+            };
+            restore::run(ctx, &archive, order).await
+        }
+    }
+}
+
+/// The archives that a case has, as its tasks' last observations name them.
+fn of_case(view: &CaseView) -> impl Iterator<Item = (&str, Digest)> {
+    view.tasks
+        .iter()
+        .filter(|t| t.kind == Kind::ArchiveMailbox)
+        .filter_map(|t| {
+            let digest = t.seen.as_ref()?.facts.text("manifest_sha256")?.parse().ok()?;
+            Some((t.system.as_str(), digest))
+        })
+}
+
+fn store(config: &Configuration) -> Result<Store, CliError> {
+    Ok(Store::at(&config.engine.store)?)
+}
+
+/// The archive of that name: a manifest's digest, or a case that has one.
+async fn open(ctx: &Ctx, config: &Configuration, named: &str) -> Result<Archive, CliError> {
+    if let Ok(digest) = named.parse::<Digest>() {
+        return Ok(Archive::open(&store(config)?, digest).await?);
+    }
+    let mut session = ctx.session(config).await?;
+    let view = session.case(Request::Show { case: named.to_owned() }).await;
+    session.close().await?;
+    let view = view?;
+    let found: Vec<(&str, Digest)> = of_case(&view).collect();
+    match found.as_slice() {
+        [(_, digest)] => Ok(Archive::open(&store(config)?, *digest).await?),
+        [] => Err(CliError::usage(format!("case {} has no archive yet", view.case))
+            .next(format!("offboard why {}", view.case))),
+        several => {
+            let lines: Vec<String> = several
+                .iter()
+                .map(|(system, digest)| format!("{system}: {digest}"))
+                .collect();
+            Err(CliError::usage(format!(
+                "case {} has more than one archive; name one by its manifest",
+                view.case
+            ))
+            .causes(lines))
+        }
+    }
+}
+
+async fn list(ctx: &Ctx) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    let store = store(&config)?;
+    let mut session = ctx.session(&config).await?;
+    let mut found: Vec<(CaseView, String, Digest)> = Vec::new();
+    for summary in session.cases(None, false).await? {
+        let view = session
+            .case(Request::Show {
+                case: summary.case.to_string(),
+            })
+            .await?;
+        let of_this: Vec<_> = of_case(&view).map(|(s, d)| (s.to_owned(), d)).collect();
+        found.extend(
+            of_this
+                .into_iter()
+                .map(|(system, digest)| (view.clone(), system, digest)),
+        );
+    }
+    session.close().await?;
+    let mut rows = Vec::new();
+    for (view, system, digest) in found {
+        let manifest = Archive::open(&store, digest).await?.manifest;
+        rows.push(json!({
+            "archive": digest, "case": view.case, "tenant": view.tenant, "system": system,
+            "taken_to_ms": manifest.taken_to_ms, "keep_until_ms": manifest.keep_until_ms,
+            "folders": manifest.folders.len(), "messages": manifest.messages, "bytes": manifest.bytes,
+        }));
+        if !ctx.out.is_json() {
+            let keep = manifest
+                .keep_until_ms
+                .map_or_else(|| "until somebody decides".to_owned(), |t| format!("until {}", when(t)));
+            ctx.out.line(&format!(
+                "{} {} of {}, {system}: {} messages, {}, kept {keep}\n  {}",
+                style(view.case).bold(),
+                view.reference.as_deref().map(safe).unwrap_or_default(),
+                view.tenant,
+                manifest.messages,
+                size(manifest.bytes),
+                style(digest).dim()
+            ))?;
+        }
+    }
+    if ctx.out.is_json() {
+        ctx.out.document(&rows)?;
+    } else if rows.is_empty() {
+        ctx.out
+            .say("No mailbox is kept; archive_mailbox = true in a tenant's [policy] asks for it.");
+    }
+    Ok(Exit::Done)
+}
+
+/// A folder's name for people.
+fn name(folder: &FolderEntry) -> String {
+    safe(&folder.path.join("/"))
+}
+
+fn fits(folder: &FolderEntry, wanted: Option<&str>) -> bool {
+    wanted.is_none_or(|w| folder.path.join("/").to_lowercase().contains(&w.to_lowercase()))
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)];
+    let unit = UNITS.iter().find(|(_, of)| bytes >= *of);
+    match unit {
+        Some((word, of)) => format!("{}.{} {word}", bytes / of, bytes % of * 10 / of),
+        None => format!("{bytes} B"),
+    }
+}
+
+async fn folders(ctx: &Ctx, named: &str, wanted: Option<&str>) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    let archive = open(ctx, &config, named).await?;
+    let folders = archive.manifest.folders.iter().filter(|f| fits(&f.folder, wanted));
+    if ctx.out.is_json() {
+        ctx.out.document(&folders.collect::<Vec<_>>())?;
+        return Ok(Exit::Done);
+    }
+    for taken in folders {
+        ctx.out.line(&format!(
+            "{:>8} {:>10}  {}",
+            taken.messages,
+            size(taken.bytes),
+            name(&taken.folder)
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Goes through the messages of an archive, a part at a time.
+async fn each<'a, F>(archive: &'a Archive, wanted: Option<&str>, mut with: F) -> Result<(), CliError>
+where
+    F: AsyncFnMut(&'a FolderEntry, &Segment, &MessageEntry) -> Result<(), CliError>,
+{
+    let folders: BTreeMap<u32, &FolderEntry> = archive
+        .manifest
+        .folders
+        .iter()
+        .map(|f| &f.folder)
+        .filter(|f| fits(f, wanted))
+        .map(|f| (f.number, f))
+        .collect();
+    for part in &archive.manifest.parts {
+        for segment in archive.segments_of(*part).await? {
+            for message in &segment.messages {
+                if let Some(folder) = folders.get(&message.folder) {
+                    with(folder, &segment, message).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn line(folder: &FolderEntry, message: &MessageEntry) -> Value {
+    json!({
+        "number": message.number, "folder": folder.path, "flags": message.flags, "received_ms": message.received_ms,
+        "bytes": message.bytes, "sha256": message.sha256,
+    })
+}
+
+async fn messages(ctx: &Ctx, named: &str, wanted: Option<&str>) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    let archive = open(ctx, &config, named).await?;
+    each(&archive, wanted, async |folder, _, message| {
+        if ctx.out.is_json() {
+            return ctx.out.object(&line(folder, message));
+        }
+        let received = message.received_ms.map(|ms| when(Timestamp(ms))).unwrap_or_default();
+        ctx.out.line(&format!(
+            "{:>8} {:>10}  {received}  {}",
+            message.number,
+            size(message.bytes),
+            name(folder)
+        ))
+    })
+    .await?;
+    Ok(Exit::Done)
+}
+
+async fn show(ctx: &Ctx, named: &str) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    let archive = open(ctx, &config, named).await?;
+    let missing = archive.missing().await?;
+    let manifest = &archive.manifest;
+    if ctx.out.is_json() {
+        ctx.out
+            .document(&json!({"archive": archive.digest, "missing": missing, "manifest": manifest}))?;
+    } else {
+        let mut text = format!("{}\n", style(archive.digest).bold());
+        let mut row = |name: &str, value: String| text.push_str(&format!("  {name:<10} {value}\n"));
+        row(
+            "case",
+            format!("{} of {}, system {}", manifest.case, manifest.tenant, manifest.system),
+        );
+        row(
+            "taken",
+            format!("{} to {}", when(manifest.taken_from_ms), when(manifest.taken_to_ms)),
+        );
+        row(
+            "kept",
+            manifest
+                .keep_until_ms
+                .map_or_else(|| "until somebody decides".to_owned(), |t| format!("until {}", when(t))),
+        );
+        row(
+            "holds",
+            format!(
+                "{} messages, {}, {} folders",
+                manifest.messages,
+                size(manifest.bytes),
+                manifest.folders.len()
+            ),
+        );
+        row("parts", manifest.parts.len().to_string());
+        row(
+            "store",
+            if missing == 0 {
+                "every piece is there".to_owned()
+            } else {
+                style(format!("{missing} pieces are missing or cut short"))
+                    .red()
+                    .to_string()
+            },
+        );
+        ctx.out.data(&text)?;
+    }
+    if missing > 0 {
+        return Err(
+            CliError::failed(format!("{missing} pieces of the archive are not in the store"))
+                .next("restore the store from a backup"),
+        );
+    }
+    Ok(Exit::Done)
+}
+
+async fn message(ctx: &Ctx, named: &str, number: u64) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    let archive = open(ctx, &config, named).await?;
+    let (segment, message) = archive.find(number).await?;
+    if ctx.out.is_json() {
+        let folder = archive
+            .manifest
+            .folders
+            .iter()
+            .map(|f| &f.folder)
+            .find(|f| f.number == message.folder);
+        let mut shown = folder.map(|f| line(f, &message)).unwrap_or_default();
+        shown["headers"] = json!(headers(&archive, &segment, &message).await?);
+        ctx.out.document(&shown)?;
+    } else {
+        archive
+            .read(&segment, &message, &mut Stdout)
+            .await
+            .map_err(reader_gone)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn reader_gone(error: offboard_archive::ArchiveError) -> CliError {
+    match &error {
+        offboard_archive::ArchiveError::Sink(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
+            CliError::reader_gone()
+        }
+        _ => CliError::of(&error),
+    }
+}
+
+/// Standard output for a message's bytes, which are no text.
+struct Stdout;
+
+impl AsyncWrite for Stdout {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(std::io::stdout().lock().write_all(bytes).map(|()| bytes.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(std::io::stdout().lock().flush())
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// A message's headers; of a large one its beginning is enough.
+async fn headers(archive: &Archive, segment: &Segment, message: &MessageEntry) -> Result<Headers, CliError> {
+    Ok(Headers::read(&archive.beginning(segment, message, HEADERS_MAX).await?))
+}
+
+/// Keeps no more of what goes by than it takes to find words in it.
+struct Finding {
+    words: Vec<Vec<u8>>,
+    found: Vec<bool>,
+    tail: Vec<u8>,
+}
+
+impl Finding {
+    fn of(words: &[String]) -> Self {
+        Self {
+            words: words.iter().map(|w| w.as_bytes().to_ascii_lowercase()).collect(),
+            found: vec![false; words.len()],
+            tail: Vec::new(),
+        }
+    }
+
+    fn all(&self) -> bool {
+        self.found.iter().all(|f| *f)
+    }
+}
+
+impl AsyncWrite for Finding {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let this = &mut *self;
+        this.tail.extend(bytes.iter().map(u8::to_ascii_lowercase));
+        for (word, found) in this.words.iter().zip(&mut this.found) {
+            *found = *found || this.tail.windows(word.len().max(1)).any(|w| w == word.as_slice());
+        }
+        let longest = this.words.iter().map(Vec::len).max().unwrap_or(0);
+        let keep = this.tail.len().saturating_sub(longest);
+        this.tail.drain(..keep);
+        Poll::Ready(Ok(bytes.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+async fn search(ctx: &Ctx, named: &str, words: &[String], wanted: Option<&str>, body: bool) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
+    let archive = open(ctx, &config, named).await?;
+    let lower: Vec<String> = words.iter().map(|w| w.to_lowercase()).collect();
+    let mut found = 0_u64;
+    each(&archive, wanted, async |folder, segment, message| {
+        let headers = headers(&archive, segment, message).await?;
+        let mut fits = headers.have(&lower);
+        if !fits && body {
+            let mut finding = Finding::of(words);
+            archive.read(segment, message, &mut finding).await?;
+            fits = finding.all();
+        }
+        if !fits {
+            return Ok(());
+        }
+        found += 1;
+        if ctx.out.is_json() {
+            let mut shown = line(folder, message);
+            shown["headers"] = json!(headers);
+            return ctx.out.object(&shown);
+        }
+        ctx.out.line(&format!(
+            "{:>8}  {}  {}\n          {}  {}",
+            message.number,
+            safe(&headers.from),
+            style(safe(&headers.subject)).bold(),
+            style(safe(&headers.date)).dim(),
+            style(name(folder)).dim(),
+        ))
+    })
+    .await?;
+    if !ctx.out.is_json() {
+        ctx.out.say(format!("{found} found"));
+    }
+    Ok(Exit::Done)
+}

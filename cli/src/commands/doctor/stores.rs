@@ -1,0 +1,86 @@
+//! Where artifacts and evidence are kept: whether it is there, can be written
+//! to and refuses to overwrite, and whether it locks what it was asked to lock.
+
+use super::{CHECK_WITHIN, fine, problem};
+use crate::error::CliError;
+use offboard_connectors::Finding;
+use offboard_runtime::config::{Bucket, Configuration, LockMode, StoreUrl};
+use offboard_store::{LockState, Store, StoreError, lock_state};
+use std::path::Path;
+
+pub(super) async fn of(config: &Configuration, offline: bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (name, url) in [("store", &config.engine.store), ("evidence", &config.engine.evidence)] {
+        match url {
+            StoreUrl::Folder(path) => found.push(folder(name, path)),
+            StoreUrl::Bucket(at) if offline => found.push(fine(format!("the {name} {at} is not asked (--offline)"))),
+            StoreUrl::Bucket(at) => {
+                let asked = tokio::time::timeout(CHECK_WITHIN, bucket(name, url, at)).await;
+                found.extend(asked.unwrap_or_else(|_| {
+                    let what = format!("the {name} {at} did not answer within {} s", CHECK_WITHIN.as_secs());
+                    vec![problem(
+                        what,
+                        "look at the network, and at the endpoint in offboard.toml",
+                    )]
+                }));
+            }
+        }
+    }
+    found
+}
+
+fn folder(name: &str, path: &Path) -> Finding {
+    let shown = if name == "evidence" { "evidence folder" } else { name };
+    match Store::folder(path) {
+        Ok(_) if writable(path) => fine(format!("the {shown} {} can be written to", path.display())),
+        Ok(_) => problem(
+            format!("the {shown} {} cannot be written to", path.display()),
+            "give this user the right to write there",
+        ),
+        Err(error) => problem(
+            format!("the {shown} cannot be used: {error}"),
+            "mend the folder, or name another one in offboard.toml",
+        ),
+    }
+}
+
+fn writable(folder: &Path) -> bool {
+    let probe = folder.join(format!(".doctor-{}", std::process::id()));
+    let written = std::fs::write(&probe, b"").is_ok();
+    written && std::fs::remove_file(&probe).is_ok()
+}
+
+async fn bucket(name: &str, url: &StoreUrl, at: &Bucket) -> Vec<Finding> {
+    let checked = async { Store::at(url)?.check().await }.await;
+    let mut found = vec![match checked {
+        Ok(()) => fine(format!(
+            "the {name} {at} can be read, written and listed, and refuses to overwrite"
+        )),
+        Err(error) => cannot(&format!("the {name} {at} cannot be used"), &error),
+    }];
+    if let Some(lock) = at.lock {
+        let days = lock.keep_ms / offboard_domain::time::DAY_MS;
+        let mode = match lock.mode {
+            LockMode::Compliance => "compliance, so that nobody can end it",
+            LockMode::Governance => "governance, which a right of its own can end",
+        };
+        found.push(match lock_state(at).await {
+            Ok(LockState::On) => fine(format!(
+                "the {name} {at} has Object Lock; each file is locked for {days} days ({mode})"
+            )),
+            Ok(LockState::Off) => problem(
+                format!("the {name} {at} was made without Object Lock, so no lock in it would hold"),
+                "make a bucket with Object Lock and name it in offboard.toml, or take 'lock' and 'keep' out",
+            ),
+            Err(error) => cannot(&format!("whether the {name} {at} locks is not known"), &error),
+        });
+    }
+    found
+}
+
+fn cannot(what: &str, error: &StoreError) -> Finding {
+    problem(
+        format!("{what}: {}", CliError::of(error).brief()),
+        "mend what is named, then run `offboard doctor` again",
+    )
+}

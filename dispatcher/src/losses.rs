@@ -1,0 +1,279 @@
+//! What a shared ledger has lost, found in what the store keeps: cases that are
+//! not there at all, and sealed ones that once went further.
+//!
+//! **Nothing is read twice without a reason.** A store that loses something
+//! loses its end: what was written before something that is still there is
+//! there too. So after each look a mark is written where the shard is written,
+//! and as long as the next look finds that very mark, all that was found before
+//! it is there. Then only what came since is looked at: departures that were
+//! opened, and cases that ended (an open one meets its loss by itself, at its
+//! next append). Without the mark — it went with what was lost, another
+//! dispatcher has been at it, this one has just begun — everything of the last
+//! days is.
+
+use crate::archive::{Opening, damaged, day_folder, of_path, store};
+use crate::engine::{Engine, EngineError, lock};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use offboard_domain::event::{Event, open_event, seal_events};
+use offboard_domain::time::DAY_MS;
+use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, TenantId, Timestamp, decide};
+use offboard_ledger::{Append, Claim, GateChange, KeyChange};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How many days back it is looked for cases that have vanished: longer than
+/// any loss goes unnoticed.
+const LOOK_BACK_DAYS: i64 = 2;
+/// How many days back something can still be added to: a departure that was
+/// accepted before midnight is kept after it.
+const ADDED_TO_DAYS: i64 = 1;
+/// Cases that are looked at together.
+const AT_ONCE: usize = 16;
+/// The gate that is the mark.
+const MARK: &str = "looked";
+/// How the handles begin under which marks are kept. No tenant may have one.
+const MARKS: &str = "offboard-mark-";
+
+/// What was looked at of a shard.
+#[derive(Default)]
+pub(crate) struct Looked {
+    /// The mark that was written after it; none: never.
+    mark: Option<Timestamp>,
+    /// The openings that were seen, by day.
+    openings: BTreeSet<(i64, CaseId)>,
+    /// Whose they were.
+    tenants: BTreeSet<TenantId>,
+}
+
+/// The openings of a case, the oldest first; one that stands in two days was
+/// opened twice.
+type Openings = BTreeMap<(TenantId, CaseId), Vec<String>>;
+
+/// Whether a tenant's handle is kept for marks.
+pub(crate) fn is_mark(tenant: &TenantId) -> bool {
+    tenant.as_str().starts_with(MARKS)
+}
+
+/// The handle under which a shard's mark stands in that shard.
+fn mark_of(shard: u16, of: u16) -> TenantId {
+    (0_u32..)
+        .map(|n| TenantId::new(&format!("{MARKS}{n}")).expect("the name is a handle"))
+        .find(|handle| handle.shard(of) == shard)
+        .expect("handles are spread over all shards")
+}
+
+impl Engine {
+    /// Puts back what the ledger has lost of a shard: cases that are not there
+    /// at all, and the knowledge that one was sealed before. Returns how many
+    /// it found.
+    ///
+    /// # Errors
+    /// [`EngineError`] if ledger or store cannot be read; then the next look
+    /// is at the same again.
+    pub async fn find_losses(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
+        let Some(place) = self.looked.get(usize::from(shard)).filter(|_| self.keeping.is_some()) else {
+            return Ok(0);
+        };
+        let mut looked = place.lock().await;
+        let handle = mark_of(shard, self.shards);
+        let there = self.ledger.gates(&handle, Vec::new()).await?.get(MARK).copied();
+        let known = looked.mark.is_some() && looked.mark == there;
+        let ended: BTreeSet<_> = lock(&self.ended)
+            .iter()
+            .filter(|(tenant, _)| tenant.shard(self.shards) == shard)
+            .cloned()
+            .collect();
+        let now = self.clock.now();
+        let (openings, mut next) = if known {
+            self.opened_since(shard, now, &looked).await?
+        } else {
+            self.opened_lately(shard, now).await?
+        };
+        let anew = ended.iter().filter(|case| !openings.contains_key(case));
+        let anew: Vec<_> = anew.map(|case| (case.clone(), Vec::new())).collect();
+        let found: Vec<bool> = stream::iter(openings.into_iter().chain(anew))
+            .map(|((tenant, id), paths)| async move { self.find_loss(&tenant, id, &paths).await })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        // It must differ from the one before, whatever the clock says.
+        let mark = there.map_or(now, |before| now.max(before.plus(1)));
+        let marked = GateChange {
+            name: MARK.to_owned(),
+            until: Some(mark),
+        };
+        self.ledger.gates(&handle, vec![marked]).await?;
+        next.mark = Some(mark);
+        *looked = next;
+        lock(&self.ended).retain(|case| !ended.contains(case));
+        Ok(found.into_iter().filter(|found| *found).count())
+    }
+
+    /// A case has ended: nothing is appended to it any more by which it would
+    /// be noticed that its end was lost.
+    pub(crate) fn ended(&self, tenant: &TenantId, id: CaseId) {
+        if self.keeping.is_some() {
+            lock(&self.ended).insert((tenant.clone(), id));
+        }
+    }
+
+    /// Every opening of the last days.
+    async fn opened_lately(&self, shard: u16, now: Timestamp) -> Result<(Openings, Looked), EngineError> {
+        let (mut openings, mut looked) = (Openings::new(), Looked::default());
+        for day in (0..=LOOK_BACK_DAYS).rev().map(|ago| day_of(now) - ago) {
+            for file in self.store.list(&day_folder(day)).await.map_err(store)? {
+                let case = of_path(&file.path).filter(|(tenant, _)| tenant.shard(self.shards) == shard);
+                let Some((tenant, id)) = case else { continue };
+                looked.openings.insert((day, id));
+                looked.tenants.insert(tenant.clone());
+                openings.entry((tenant, id)).or_default().push(file.path);
+            }
+        }
+        Ok((openings, looked))
+    }
+
+    /// The openings that came since the last look, with earlier ones of the
+    /// same cases.
+    async fn opened_since(
+        &self,
+        shard: u16,
+        now: Timestamp,
+        before: &Looked,
+    ) -> Result<(Openings, Looked), EngineError> {
+        let oldest = day_of(now) - LOOK_BACK_DAYS;
+        let configured = self.tenants.all();
+        let configured = configured.keys().filter(|t| t.shard(self.shards) == shard).cloned();
+        let mut looked = Looked {
+            mark: None,
+            openings: before
+                .openings
+                .iter()
+                .copied()
+                .filter(|(day, _)| *day >= oldest)
+                .collect(),
+            tenants: before.tenants.iter().cloned().chain(configured).collect(),
+        };
+        let mut openings = Openings::new();
+        for day in (0..=ADDED_TO_DAYS).rev().map(|ago| day_of(now) - ago) {
+            for tenant in &looked.tenants {
+                let folder = format!("{}/{tenant}", day_folder(day));
+                for file in self.store.list(&folder).await.map_err(store)? {
+                    let Some((_, id)) = of_path(&file.path) else { continue };
+                    if looked.openings.insert((day, id)) {
+                        openings.entry((tenant.clone(), id)).or_default().push(file.path);
+                    }
+                }
+            }
+        }
+        for ((tenant, id), paths) in &mut openings {
+            let earlier = (oldest..=day_of(now)).filter(|day| before.openings.contains(&(*day, *id)));
+            let earlier = earlier.map(|day| format!("{}/{tenant}/{id}.json", day_folder(day)));
+            paths.extend(earlier);
+            paths.sort();
+        }
+        Ok((openings, looked))
+    }
+
+    async fn find_loss(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        openings: &[String],
+    ) -> Result<bool, EngineError> {
+        let there = self.ledger.read(tenant, id, 1).await?;
+        let sealed = self.sealed_version(tenant, id).await?;
+        if there.records.is_empty() && there.trimmed.is_none() {
+            let Some(path) = openings.last() else { return Ok(false) };
+            self.put_back(tenant, id, path, sealed).await?;
+            tracing::error!(case = %id, "the ledger had lost a case; it was put back, and everything is read again");
+            return Ok(true);
+        }
+        let last = there.records.last().map_or(there.trimmed.unwrap_or(0), |r| r.version);
+        let sealed = sealed.filter(|sealed| last < *sealed);
+        if sealed.is_none() && openings.len() < 2 {
+            return Ok(false);
+        }
+        let noted = self.note_loss(tenant, id, sealed).await?;
+        if noted {
+            tracing::error!(case = %id, last, sealed, "the ledger holds less of a case than there was; everything is read again");
+        }
+        Ok(noted)
+    }
+
+    /// Writes down that the history of a case was longer once, up to a version
+    /// that is known or not, and everything of it is read again; once for each
+    /// loss. Returns whether it was news.
+    pub(crate) async fn note_loss(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        known: Option<u64>,
+    ) -> Result<bool, EngineError> {
+        let history = self.whole(tenant, id).await?;
+        let Some(salt) = history.salt else { return Ok(false) };
+        let key = CaseKey::derive(&self.master, &salt);
+        for record in &history.records {
+            let event = open_event(&key, record).map_err(|_| damaged(id, "its history"))?.1;
+            if matches!(event, Event::TailLost { known: noted } if known.is_none_or(|known| known <= noted)) {
+                return Ok(false);
+            }
+        }
+        let began = self.clock.now();
+        let version = history.records.last().map_or(0, |r| r.version);
+        let loss = Command::RecordLoss {
+            known: known.unwrap_or(0).max(version + 1),
+            // It may grow meanwhile, past what was known.
+            parted: true,
+        };
+        let case = self.order(tenant, id, loss).await?;
+        Ok(case.tail_lost_at.is_some_and(|at| at >= began))
+    }
+
+    /// Puts a case back that is not there at all. Nobody knows how far it went;
+    /// that it went on is certain, and stands in the same append: whoever finds
+    /// the case knows that it must be read.
+    async fn put_back(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        path: &str,
+        sealed: Option<u64>,
+    ) -> Result<(), EngineError> {
+        let bytes = self.store.get_named(path).await.map_err(store)?;
+        let opening: Opening = serde_json::from_slice(&bytes).map_err(|_| damaged(id, path))?;
+        let first = opening.record.record().ok_or_else(|| damaged(id, path))?;
+        let key = CaseKey::derive(&self.master, &opening.salt.0);
+        let (at, event) = open_event(&key, &first).map_err(|_| damaged(id, path))?;
+        let case = Case::opened(id, at, &event).map_err(|_| damaged(id, path))?;
+        let gates = Gates {
+            credit: Credit::NONE,
+            ..Gates::open()
+        };
+        let known = sealed.unwrap_or(0).max(first.version + 1);
+        let now = self.clock.now();
+        let loss = Command::RecordLoss { known, parted: false };
+        let loss = decide(Some(&case), loss, now, &gates)?;
+        let mut records = seal_events(&key, first.version, first.hash, now, &loss.events);
+        records.insert(0, first);
+        let (version, head) = records.last().map_or((0, Digest::ZERO), |r| (r.version, r.hash));
+        let index = self.index_of(tenant, &loss.case, version, head, &gates);
+        self.ledger
+            .append(Append {
+                expected: 0,
+                prev: Digest::ZERO,
+                records,
+                index,
+                key: KeyChange::Create(opening.salt.0),
+                claim: Claim::Keep,
+                cap: None,
+                trim: false,
+            })
+            .await?;
+        self.take_up(tenant, id).await
+    }
+}
+
+/// The day of a time, counted from 1970.
+fn day_of(at: Timestamp) -> i64 {
+    at.0.div_euclid(DAY_MS)
+}

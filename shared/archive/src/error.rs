@@ -1,0 +1,45 @@
+//! What can go wrong with an archive.
+
+use offboard_domain::Digest;
+use offboard_store::StoreError;
+
+/// What went wrong with an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is in the store and is not what it should be.
+    #[error(
+        "failed to read {what} {digest} of an archive: {why}; it was written by something else, or by a newer version"
+    )]
+    Form {
+        /// `the manifest`, `a part`.
+        what: &'static str,
+        /// Which.
+        digest: Digest,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The message is not what its line says.
+    #[error(
+        "failed to read message {number} of an archive: its SHA-256 is {found}, and its line says {wanted}; restore the store from a backup"
+    )]
+    Message {
+        /// Its number.
+        number: u64,
+        /// What its line says.
+        wanted: Digest,
+        /// What was read.
+        found: Digest,
+    },
+    /// There is no such message.
+    #[error("failed to read message {number} of an archive: there is none of that number")]
+    NoMessage {
+        /// The number.
+        number: u64,
+    },
+    /// What reads it could not go on.
+    #[error("failed to hand a message of an archive on")]
+    Sink(#[source] std::io::Error),
+}

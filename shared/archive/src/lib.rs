@@ -1,0 +1,33 @@
+//! A kept mailbox: its form, how it is written, how it is read.
+//!
+//! It owns the form that `docs/decisions/0019-the-form-of-a-kept-mailbox.md`
+//! describes: pieces, segments, parts and the manifest, all of them things of
+//! the store. It knows nothing of vendors and of tasks, and refuses to let a
+//! mailbox's names become paths.
+//!
+//! # Laws
+//! Each is a test.
+//! 1. A message that is read is the message that was written, to the byte.
+//! 2. A segment is a tar file, and what comes out of it a Maildir.
+//! 3. What no part names is not in the archive, whenever the writer died.
+//! 4. Memory does not grow with the mailbox or with a message.
+//! 5. No name of the mailbox is in a path.
+//! 6. A piece, part or manifest that was changed is named, never read.
+
+mod error;
+mod form;
+mod known;
+mod reader;
+mod tar;
+mod words;
+mod writer;
+
+pub use error::ArchiveError;
+pub use form::{FORM, FolderEntry, Line, Manifest, MessageEntry, Piece, Segment, Taken};
+pub use known::{Known, key};
+pub use reader::{Archive, for_each_line};
+pub use words::{HEADERS_MAX, Headers};
+pub use writer::{Cursor, Meta, PIECE_BYTES, Totals, Writer};
+
+/// What everything here answers.
+pub type Result<T> = std::result::Result<T, ArchiveError>;

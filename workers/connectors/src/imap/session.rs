@@ -1,0 +1,287 @@
+//! One signed-in connection to one mailbox: made, used for one command after
+//! another, and given back only when each was answered.
+
+use super::parse::{Answered, Condition, Token};
+use super::settings::{Access, ImapSettings, Security};
+use super::token::Tokens;
+use super::wire::{Lost, Stream, Wire, Word};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+
+/// The longest that a connection may take to be made.
+const CONNECT_MAX: Duration = Duration::from_secs(20);
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nobody answered at that address.
+    Unreachable,
+    /// The certificate is not trusted, or TLS cannot be agreed on.
+    Tls(String),
+    /// The connection.
+    Lost(Lost),
+    /// The name and password, or the token, were not accepted.
+    NotSignedIn(String),
+    /// A command was refused; its code (`NONEXISTENT`, `LIMIT`) if there was one.
+    Refused(&'static str, String),
+    /// The folder's ids have begun anew.
+    Renewed,
+    /// A message came before its id, and it is not known which it is.
+    LateId,
+    /// The token could not be had.
+    Token(Box<offboard_domain::Fault>),
+    /// The server cannot do what is needed.
+    Lacks(&'static str),
+    /// What it was handed on to.
+    Sink(Box<offboard_domain::Fault>),
+}
+
+impl From<Lost> for Trouble {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
+}
+
+/// What a folder was when it was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Opened {
+    pub(crate) name: String,
+    pub(crate) validity: String,
+    pub(crate) next: Option<u64>,
+    pub(crate) messages: u64,
+}
+
+/// A signed-in connection.
+pub(crate) struct Session {
+    pub(crate) wire: Wire,
+    pub(crate) login: String,
+    pub(crate) offers: BTreeSet<String>,
+    pub(crate) opened: Option<Opened>,
+    pub(crate) used: Instant,
+}
+
+/// A server, and how its certificate is trusted.
+pub(crate) struct Server {
+    pub(crate) settings: ImapSettings,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) tokens: Tokens,
+}
+
+impl Session {
+    /// Connects and signs in as this mailbox's owner.
+    pub(crate) async fn open(server: &Server, login: &str, deadline: Instant) -> Result<Self, Trouble> {
+        let (wire, offers) = connect(server, deadline).await?;
+        let mut session = Self {
+            wire,
+            login: login.to_owned(),
+            offers,
+            opened: None,
+            used: Instant::now(),
+        };
+        session.sign_in(server, login, deadline).await?;
+        Ok(session)
+    }
+
+    pub(crate) fn offers(&self, word: &str) -> bool {
+        self.offers.contains(word)
+    }
+
+    async fn sign_in(&mut self, server: &Server, login: &str, deadline: Instant) -> Result<(), Trouble> {
+        let words = match &server.settings.access {
+            Access::Delegate { user, password } => {
+                let text = format!("{login}\0{user}\0{}", password.expose());
+                ("AUTH=PLAIN", "PLAIN", text)
+            }
+            Access::Joined {
+                user,
+                password,
+                separator,
+            } => {
+                let text = format!("\0{login}{separator}{user}\0{}", password.expose());
+                ("AUTH=PLAIN", "PLAIN", text)
+            }
+            Access::Token { .. } => {
+                let token = server
+                    .tokens
+                    .get(deadline)
+                    .await
+                    .map_err(|f| Trouble::Token(Box::new(f)))?;
+                let text = format!("user={login}\x01auth=Bearer {}\x01\x01", token.expose());
+                ("AUTH=XOAUTH2", "XOAUTH2", text)
+            }
+        };
+        let (offer, mechanism, text) = words;
+        if !self.offers(offer) {
+            return Err(Trouble::Lacks(offer));
+        }
+        let answer = STANDARD.encode(text);
+        let (condition, code) = if self.offers("SASL-IR") {
+            let whole = format!("AUTHENTICATE {mechanism} {answer}");
+            let tag = self.wire.begin(&[Word::Plain(&whole)]).await?;
+            self.authenticated(&tag).await?
+        } else {
+            let first = format!("AUTHENTICATE {mechanism}");
+            let tag = self.wire.begin(&[Word::Plain(&first)]).await?;
+            self.wire.continued().await?;
+            self.wire.send(format!("{answer}\r\n").as_bytes()).await?;
+            self.authenticated(&tag).await?
+        };
+        if condition != Condition::Ok {
+            return Err(Trouble::NotSignedIn(code));
+        }
+        // What it offers to who is signed in.
+        self.offers = match offered(&code) {
+            Some(offers) => offers,
+            None => capabilities(&mut self.wire).await?,
+        };
+        Ok(())
+    }
+
+    /// The end of signing in. A refused token is explained in a challenge,
+    /// which an empty line answers.
+    async fn authenticated(&mut self, tag: &str) -> Result<(Condition, String), Trouble> {
+        loop {
+            match self.wire.answer().await? {
+                Answered::Continue(_) => self.wire.send(b"\r\n").await?,
+                Answered::Status {
+                    tag: Some(own),
+                    condition,
+                    code,
+                } if own == tag => return Ok((condition, code)),
+                Answered::Status {
+                    condition: Condition::Bye,
+                    ..
+                } => return Err(Trouble::Lost(Lost::Broken)),
+                Answered::Status { .. } | Answered::Data(_) => {}
+            }
+        }
+    }
+
+    /// A command and its data.
+    pub(crate) async fn ask(&mut self, what: &'static str, words: &[Word<'_>]) -> Result<Vec<Vec<Token>>, Trouble> {
+        let tag = self.wire.begin(words).await?;
+        let mut found = Vec::new();
+        let (condition, code) = self
+            .wire
+            .finish(&tag, |answered| {
+                if let Answered::Data(tokens) = answered {
+                    found.push(tokens);
+                }
+            })
+            .await?;
+        match condition {
+            Condition::Ok => Ok(found),
+            _ => Err(Trouble::Refused(what, code)),
+        }
+    }
+
+    /// Opens a folder to be read (or written); nothing is marked as seen.
+    pub(crate) async fn select(&mut self, name: &str, to_write: bool) -> Result<Opened, Trouble> {
+        self.opened = None;
+        let raw = super::parse::unlatin(name);
+        let verb = if to_write { "SELECT" } else { "EXAMINE" };
+        let tag = self.wire.begin(&[Word::Plain(verb), Word::Name(&raw)]).await?;
+        let mut opened = Opened {
+            name: name.to_owned(),
+            ..Opened::default()
+        };
+        let (condition, code) = self
+            .wire
+            .finish(&tag, |answered| match answered {
+                Answered::Data(tokens) if tokens.get(1).is_some_and(|t| t.is("EXISTS")) => {
+                    opened.messages = tokens[0].number().unwrap_or(0);
+                }
+                Answered::Status { code, .. } => match code.split_once(' ') {
+                    Some(("UIDVALIDITY", value)) => opened.validity = value.to_owned(),
+                    Some(("UIDNEXT", value)) => opened.next = value.parse().ok(),
+                    _ => {}
+                },
+                Answered::Data(_) | Answered::Continue(_) => {}
+            })
+            .await?;
+        if condition != Condition::Ok {
+            return Err(Trouble::Refused("open a folder", code));
+        }
+        self.opened = Some(opened.clone());
+        Ok(opened)
+    }
+
+    /// Ends politely; whatever comes of it.
+    pub(crate) async fn close(mut self) {
+        let _ = self.ask("sign out", &[Word::Plain("LOGOUT")]).await;
+    }
+}
+
+/// Connects, with TLS as configured, and asks what is offered.
+pub(crate) async fn connect(server: &Server, deadline: Instant) -> Result<(Wire, BTreeSet<String>), Trouble> {
+    let settings = &server.settings;
+    let until = deadline.min(Instant::now() + CONNECT_MAX);
+    let at = (settings.host.as_str(), settings.port);
+    let tcp = match tokio::time::timeout_at(until, TcpStream::connect(at)).await {
+        Ok(Ok(tcp)) => tcp,
+        Ok(Err(_)) | Err(_) => return Err(Trouble::Unreachable),
+    };
+    let _ = tcp.set_nodelay(true);
+    let mut wire = match settings.security {
+        Security::Tls => Wire::new(secured(server, Box::new(tcp), until).await?, deadline),
+        Security::StartTls | Security::None => Wire::new(Box::new(tcp), deadline),
+    };
+    let greeting = wire.answer().await?;
+    let Answered::Status { condition, code, .. } = greeting else {
+        return Err(Trouble::Lost(Lost::Unread("the server does not greet as one of IMAP")));
+    };
+    if condition == Condition::Bye {
+        return Err(Trouble::Refused("connect", code));
+    }
+    if settings.security == Security::StartTls {
+        let tag = wire.begin(&[Word::Plain("STARTTLS")]).await?;
+        let (condition, code) = wire.finish(&tag, |_| {}).await?;
+        if condition != Condition::Ok {
+            return Err(Trouble::Refused("begin TLS", code));
+        }
+        wire = Wire::new(secured(server, wire.into_stream()?, until).await?, deadline);
+    } else if let Some(offers) = offered(&code) {
+        return Ok((wire, offers));
+    }
+    let offers = capabilities(&mut wire).await?;
+    Ok((wire, offers))
+}
+
+async fn secured(server: &Server, plain: Box<dyn Stream>, until: Instant) -> Result<Box<dyn Stream>, Trouble> {
+    let name = ServerName::try_from(server.settings.host.clone())
+        .map_err(|_| Trouble::Tls("the host's name cannot be in a certificate".to_owned()))?;
+    let connector = TlsConnector::from(server.tls.clone());
+    match tokio::time::timeout_at(until, connector.connect(name, plain)).await {
+        Ok(Ok(tls)) => Ok(Box::new(tls)),
+        Ok(Err(e)) => Err(Trouble::Tls(e.to_string())),
+        Err(_) => Err(Trouble::Lost(Lost::Silent)),
+    }
+}
+
+async fn capabilities(wire: &mut Wire) -> Result<BTreeSet<String>, Trouble> {
+    let tag = wire.begin(&[Word::Plain("CAPABILITY")]).await?;
+    let mut offers = BTreeSet::new();
+    wire.finish(&tag, |answered| {
+        if let Answered::Data(tokens) = answered
+            && tokens.first().is_some_and(|t| t.is("CAPABILITY"))
+        {
+            offers.extend(tokens[1..].iter().map(|t| t.text().to_uppercase()));
+        }
+    })
+    .await?;
+    Ok(offers)
+}
+
+/// What a code says is offered.
+fn offered(code: &str) -> Option<BTreeSet<String>> {
+    let words = code.strip_prefix("CAPABILITY ")?;
+    Some(words.split(' ').map(str::to_uppercase).collect())
+}
