@@ -3,6 +3,8 @@
 //! through the embedded engine, on every core as fast as they go, until it
 //! holds nothing. It measures nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
