@@ -234,9 +234,10 @@ impl Engine {
     }
 
     /// Lets go of a slot, and of its case if that is over, never was or went
-    /// with its shard; to be called by whoever has used it, unlocked. It stays
-    /// while somebody else waits for it: two slots of one case would count what
-    /// it has in flight twice. The last one lets go.
+    /// with its shard; to be called by everybody who has used it, unlocked,
+    /// whatever he left there: somebody else may have ended the case since. It
+    /// stays while somebody else waits for it: two slots of one case would count
+    /// what it has in flight twice. The last one lets go.
     pub(crate) fn forget(&self, case: CaseId, slot: Arc<Slot>) {
         let mut slots = lock(&self.slots);
         let Some(placed) = slots.get(&case).filter(|p| Arc::ptr_eq(&p.slot, &slot)) else {
@@ -258,9 +259,11 @@ impl Engine {
 
     /// Whether an open case is held in memory.
     pub(crate) fn holds(&self, case: CaseId) -> bool {
-        let slot = self.held_slot(case);
+        // Without a handle of its own: it would keep whoever lets go from being the last.
+        let slots = lock(&self.slots);
         let open = |held: &Option<Held>| held.as_ref().is_some_and(|h| !h.case.is_over());
-        slot.is_some_and(|slot| slot.held.try_lock().map_or(true, |held| open(&held)))
+        let place = slots.get(&case);
+        place.is_some_and(|p| p.slot.held.try_lock().map_or(true, |held| open(&held)))
     }
 
     /// How many cases are held in memory.

@@ -168,7 +168,7 @@ impl Engine {
         };
         let orders = Orders::One(command);
         let worked = self.work_on(tenant, id, &slot, held, &orders, credit).await;
-        self.let_go(tenant, id, slot, worked.case.as_deref());
+        self.forget(id, slot);
         let opened = worked.appended?.opened;
         let case = worked.case.ok_or(Refusal::UnknownCase)?;
         // It is in the ledger, and taken, whatever the queue says.
@@ -205,7 +205,9 @@ impl Engine {
             }
         };
         let answer = answer.unwrap_or(Err(EngineError::CutOff));
-        self.let_go(tenant, id, slot, answer.as_deref().ok());
+        // Also when this one left it open: another may have closed it since, and
+        // then it is the last to let go who must.
+        self.forget(id, slot);
         answer
     }
 
@@ -287,13 +289,6 @@ impl Engine {
             appended,
             case,
             published,
-        }
-    }
-
-    /// Lets go of a case's place if nothing is left to do there.
-    fn let_go(&self, tenant: &TenantId, id: CaseId, slot: Arc<Slot>, case: Option<&Case>) {
-        if case.is_none_or(Case::is_over) || !self.owns(tenant) {
-            self.forget(id, slot);
         }
     }
 
@@ -576,9 +571,7 @@ impl Engine {
         self.changed();
         drop(held);
         let published = self.publish_left(tenant, id, &slot).await;
-        if case.is_over() || !self.owns(tenant) {
-            self.forget(id, slot);
-        }
+        self.forget(id, slot);
         Ok(published?)
     }
 
@@ -643,9 +636,7 @@ impl Engine {
         self.follow(tenant, &h.case).await;
         drop(held);
         let published = self.publish_left(tenant, id, &slot).await;
-        if !self.owns(tenant) {
-            self.forget(id, slot);
-        }
+        self.forget(id, slot);
         Ok(published?)
     }
 

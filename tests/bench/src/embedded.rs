@@ -189,7 +189,8 @@ impl Running {
         let began = Instant::now();
         while self.engine.held() > most {
             if began.elapsed() > LONGEST {
-                return Err(format!("{} cases are still open after {LONGEST:?}", self.engine.held()).into());
+                let holds = self.engine.holdings();
+                return Err(format!("after {LONGEST:?} the engine still holds {holds}").into());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -1,5 +1,9 @@
 //! Keeps the bench from rotting: two departures through each contestant but
-//! Celery (whose environment is made from the network). It measures nothing.
+//! Celery (whose environment is made from the network), and some hundreds
+//! through the embedded engine, on every core as fast as they go, until it
+//! holds nothing. It measures nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -11,11 +15,34 @@ const WITHIN: Duration = Duration::from_secs(120);
 
 #[test]
 fn two_departures_go_through_each_loop_and_through_offboard() {
+    let of = ["distributed", "--departures", "2", "--rounds", "1"];
+    let raw = measured(&[&of[..], &["--contestants", "least,bare,offboard"]].concat());
+    let runs = raw["runs"].as_array().unwrap();
+    let done = |contestant: &str| {
+        let run = runs.iter().find(|run| run["contestant"] == contestant).unwrap();
+        (
+            run["departures"].as_u64().unwrap(),
+            run["tasks"].as_u64().unwrap(),
+            run["memory"].as_object().unwrap().len(),
+        )
+    };
+    assert_eq!(done("least"), (2, 28, 1));
+    assert_eq!(done("bare"), (2, 34, 3));
+    assert_eq!(done("offboard"), (2, 34, 3), "14 tasks and 3 of the closing round each");
+}
+
+#[test]
+fn the_embedded_engine_lets_go_of_every_case_also_when_many_end_at_once() {
+    let raw = measured(&["embedded", "--departures", "200", "--rounds", "3"]);
+    assert_eq!(raw.as_array().unwrap().len(), 3);
+}
+
+fn measured(what: &[&str]) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("raw.json");
     let mut bench = Command::new(env!("CARGO_BIN_EXE_offboard-bench"))
-        .args(["distributed", "--departures", "2", "--rounds", "1", "--contestants"])
-        .args(["least,bare,offboard", "--output"])
+        .args(what)
+        .arg("--output")
         .arg(&output)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -37,17 +64,5 @@ fn two_departures_go_through_each_loop_and_through_offboard() {
     bench.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     bench.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(status.success(), "{status}; it said:\n{said}");
-    let raw: serde_json::Value = serde_json::from_slice(&std::fs::read(&output).unwrap()).unwrap();
-    let runs = raw["runs"].as_array().unwrap();
-    let done = |contestant: &str| {
-        let run = runs.iter().find(|run| run["contestant"] == contestant).unwrap();
-        (
-            run["departures"].as_u64().unwrap(),
-            run["tasks"].as_u64().unwrap(),
-            run["memory"].as_object().unwrap().len(),
-        )
-    };
-    assert_eq!(done("least"), (2, 28, 1));
-    assert_eq!(done("bare"), (2, 34, 3));
-    assert_eq!(done("offboard"), (2, 34, 3), "14 tasks and 3 of the closing round each");
+    serde_json::from_slice(&std::fs::read(&output).unwrap()).unwrap()
 }
