@@ -10,11 +10,13 @@ use crate::error::CliError;
 use offboard_connectors::Connector;
 use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient, OpenError};
 use offboard_connectors::imap::{Access, ImapConnector, ImapOpenError, ImapSettings, Security};
+use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
 use offboard_domain::{Capabilities, Kind, System, TenantId};
 use offboard_runtime::Secret;
 use offboard_runtime::SecretRef;
 use offboard_runtime::config::{
-    Configuration, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemKind,
+    Configuration, DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemKind,
+    Tenant,
 };
 use offboard_workers::Connectors;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +57,10 @@ impl Systems {
                         .caused_by(Some(e))
                 };
                 let (opened, missing) = match &system.kind {
+                    SystemKind::ActiveDirectory(directory) => {
+                        systems.open_directory(tenant, name, directory)?;
+                        continue;
+                    }
                     SystemKind::Graph(graph) => open_graph(&http, name, graph).map_err(|e| failed(&e))?,
                     SystemKind::Imap(imap) => {
                         let (opened, missing) = open_imap(&http, name, imap).map_err(|e| failed(&e))?;
@@ -73,6 +79,54 @@ impl Systems {
             }
         }
         Ok(systems)
+    }
+
+    fn open_directory(&mut self, tenant: &Tenant, name: &System, config: &DirectoryConfig) -> Result<(), CliError> {
+        let unusable = format!("failed to open system '{name}' of tenant '{}'", tenant.id);
+        let leavers_unit = match &config.leavers_unit {
+            None => None,
+            Some(text) => Some(Name::parse(text).ok_or_else(|| {
+                CliError::usage(format!(
+                    "{unusable}: leavers_unit must be a distinguished name, such as OU=Leavers,DC=corp,DC=example"
+                ))
+            })?),
+        };
+        // Without its secrets it is opened all the same, to be asked what it
+        // could do, and then not served.
+        let (secrets, missing) = match directory_secrets(config) {
+            Ok(secrets) => (Some(secrets), None),
+            Err(why) => (None, Some(why)),
+        };
+        let (password, authority_pem) = secrets.unwrap_or_else(|| (Secret::new(""), None));
+        // People are found in the cloud, if there is one.
+        let alone = !tenant.systems.values().any(|s| matches!(s.kind, SystemKind::Graph(_)));
+        let settings = LdapSettings {
+            system: name.clone(),
+            controllers: config.controllers.clone(),
+            user: config.user.clone(),
+            password,
+            authority_pem,
+            leavers_unit,
+            alone,
+        };
+        let claims = LdapConnector::claims_of(&settings);
+        self.claims
+            .entry(tenant.id.clone())
+            .or_default()
+            .insert(name.clone(), claims);
+        match missing {
+            None => {
+                let opened =
+                    LdapConnector::open(&settings).map_err(|e| CliError::usage(unusable).caused_by(Some(&e)))?;
+                self.serve(&tenant.id, Arc::new(opened));
+            }
+            Some(why) => self.shut.push(Shut {
+                tenant: tenant.id.clone(),
+                system: name.clone(),
+                why,
+            }),
+        }
+        Ok(())
     }
 
     /// Adds a system of one's own: a simulation's, a bench's.
@@ -201,6 +255,7 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
                     .collect()
             }
             SystemKind::Imap(imap) => vec![&imap.host],
+            SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
         };
         bases
     })
@@ -209,8 +264,23 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
 /// Whether an address (that the configuration has accepted) is on this machine.
 #[must_use]
 pub fn is_loopback(address: &str) -> bool {
-    // The configuration takes http for this machine itself alone.
-    address.starts_with("http://") || ["localhost", "127.0.0.1", "::1"].contains(&address)
+    // The configuration takes http for this machine itself alone; a controller
+    // stands there without a scheme.
+    let host = address.split(':').next().unwrap_or_default();
+    address.starts_with("http://")
+        || ["localhost", "::1"].contains(&address)
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The password to sign in with, and the authority to believe.
+fn directory_secrets(config: &DirectoryConfig) -> Result<(Secret, Option<Vec<u8>>), CliError> {
+    let authority = match &config.ca {
+        None => None,
+        Some(file) => Some(std::fs::read(file).map_err(|e| {
+            CliError::failed(format!("failed to read the authority {}", file.display())).caused_by(Some(&e))
+        })?),
+    };
+    Ok((config.password.read()?, authority))
 }
 
 fn credential(config: &GraphConfig) -> Result<Credential, CliError> {

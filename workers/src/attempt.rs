@@ -20,8 +20,9 @@ use crate::Context;
 use crate::job::{Applied, Job, Seen};
 use crate::observe_again;
 use crate::procedure::{self, Procedure, Wait, When};
-use offboard_connectors::{Answer, Connector};
+use offboard_connectors::{Answer, Connector, MASTERED_ELSEWHERE};
 use offboard_domain::catalogue::Proof;
+use offboard_domain::catalogue::premises::MASTERED;
 use offboard_domain::{
     Assignment, Facts, Fault, FaultClass, Find, Lane, Mode, Observation, Receipt, Report, Said, Timestamp, Verdict,
     judge,
@@ -42,6 +43,11 @@ const COUNTER_CATCH_UP_MS: i64 = 5 * 60_000;
 
 /// How soon such a counter is looked at again, in milliseconds.
 const COUNTER_LOOK_AGAIN_MS: i64 = 30_000;
+
+/// How soon it is looked at whether a synchronisation has brought what the
+/// system itself refused to change: one runs every half hour, unless configured
+/// otherwise.
+const SYNCHRONISED_LOOK_AGAIN_MS: i64 = 5 * 60_000;
 
 /// How soon an acknowledged *once* order that cannot be read yet is looked at.
 pub(crate) const ONCE_LOOK_AGAIN_MS: i64 = 60_000;
@@ -121,6 +127,7 @@ async fn run(
     };
     let said = match driven {
         Ok(Ok(said)) => said,
+        Ok(Err(fault)) if is_done_on_premises(&fault, assignment) => waiting(premises_wait(&job)),
         Ok(Err(fault)) => Said::Fault {
             fault: classed(fault, assignment, stage, job.call.writes_sent()),
         },
@@ -132,6 +139,21 @@ async fn run(
     report.receipts = kept(job.call.take_receipts());
     report.artifacts = std::mem::take(&mut job.artifacts);
     report
+}
+
+/// Whether the system refuses this because the object is a copy, and the
+/// directory that masters it is connected: what is wanted is done there, and a
+/// synchronisation brings it.
+fn is_done_on_premises(fault: &Fault, assignment: &Assignment) -> bool {
+    fault.code.as_deref() == Some(MASTERED_ELSEWHERE) && assignment.params.bool(MASTERED) == Some(true)
+}
+
+fn premises_wait(job: &Job<'_>) -> Wait {
+    Wait {
+        until: job.call.now().plus(SYNCHRONISED_LOOK_AGAIN_MS),
+        why: "refused here, because the account is a copy; it is changed on the premises, and a synchronisation brings it".to_owned(),
+        remember: job.remembered.clone(),
+    }
 }
 
 async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: &mut Stage) -> Answer<Said> {

@@ -7,7 +7,7 @@
 use crate::Context;
 use offboard_connectors::{
     Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder, MailReader,
-    Mailboxes, ManagedDevice, Site,
+    Mailboxes, ManagedDevice, Premises, Site,
 };
 use offboard_domain::{
     Artifact, Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Observation, Subject,
@@ -179,6 +179,12 @@ impl<'a> Job<'a> {
 
     pub(crate) fn devices(&self) -> Answer<&'a dyn Devices> {
         self.connector.devices().ok_or_else(|| self.lacks("devices"))
+    }
+
+    pub(crate) fn premises(&self) -> Answer<&'a dyn Premises> {
+        self.connector
+            .premises()
+            .ok_or_else(|| self.lacks("accounts on the premises"))
     }
 
     pub(crate) fn licenses(&self) -> Answer<&'a dyn Licenses> {

@@ -29,6 +29,7 @@ mod knowledge;
 mod license;
 mod mailbox;
 mod observe_again;
+mod premises;
 mod procedure;
 mod publisher;
 mod window;

@@ -5,7 +5,7 @@
 //! kind does not compile until it has its row.
 
 use crate::job::{Applied, Job, Seen};
-use crate::{device, identity, knowledge, license, mailbox};
+use crate::{device, identity, knowledge, license, mailbox, premises};
 use async_trait::async_trait;
 use offboard_connectors::Answer;
 use offboard_domain::{Facts, Kind, Timestamp};
@@ -63,6 +63,14 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::SnapshotDirectory => &identity::snapshot_directory::SnapshotDirectory,
         Kind::SnapshotMailbox => &mailbox::snapshot::SnapshotMailbox,
         Kind::DiscoverDevices => &device::discover::DiscoverDevices,
+        Kind::ResolveOnPremises => &premises::resolve::ResolveOnPremises,
+        Kind::DisableOnPremises => &premises::disable::DisableOnPremises,
+        Kind::ResetPasswordOnPremises => &premises::reset_password::ResetPasswordOnPremises,
+        Kind::HideOnPremises => &premises::hide::HideOnPremises,
+        Kind::RemoveGroupsOnPremises => &premises::remove_groups::RemoveGroupsOnPremises,
+        Kind::DisableComputer => &premises::disable_computer::DisableComputer,
+        Kind::MoveToLeaversUnit => &premises::move_to_leavers_unit::MoveToLeaversUnit,
+        Kind::AwaitSynchronisation => &identity::await_synchronisation::AwaitSynchronisation,
         Kind::RemoveDirectoryRoles => &identity::remove_directory_roles::RemoveDirectoryRoles,
         Kind::DisableSignIn => &identity::disable_sign_in::DisableSignIn,
         Kind::ResetPassword => &identity::reset_password::ResetPassword,

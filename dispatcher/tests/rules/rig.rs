@@ -852,6 +852,10 @@ pub(crate) fn truth(a: &Assignment) -> Said {
         let id = name.split('@').next().unwrap();
         after.facts.set("object_id", format!("id-{id}"));
         after.facts.set("user_principal_name", name);
+        if id.starts_with("copy") {
+            after.facts.set("synced", true);
+            after.facts.set("on_premises_security_id", "S-1-5-21-1-2-3-1104");
+        }
     }
     if a.mode == Mode::ObserveOnly {
         after.facts.set("conclusive", true);
@@ -861,6 +865,17 @@ pub(crate) fn truth(a: &Assignment) -> Said {
         return Said::Found {
             observation: after,
             finds: vec![laptop()],
+        };
+    }
+    if a.kind == Kind::ResolveOnPremises {
+        let of = |kind| Find {
+            kind,
+            object: ObjectId::from("guid-1"),
+            params: Facts::new(),
+        };
+        return Said::Found {
+            observation: after,
+            finds: vec![of(Kind::DisableOnPremises), of(Kind::ResetPasswordOnPremises)],
         };
     }
     let before = if a.kind.spec().writes {

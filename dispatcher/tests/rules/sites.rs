@@ -4,6 +4,7 @@
 use crate::rig::*;
 use offboard_dispatcher::control::{Gate, Request, Response, handle};
 use offboard_dispatcher::tenants::Terms;
+use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
 use offboard_domain::{CaseId, Kind, TenantId};
 use offboard_queue::QueueName;
 
@@ -107,6 +108,102 @@ async fn a_silent_site_gets_nothing_says_since_when_and_goes_on_when_its_workers
     assert!(world.now().since(back) < 30 * SECOND);
     assert!(tries(&world, &acme, case).await.iter().all(|t| *t == (1, 0)));
     assert_eq!(gates(&dispatcher).await, [], "it is away no more");
+    dispatcher.is_idle().await;
+}
+
+/// The directory on the premises of a tenant whose accounts in the cloud are
+/// copies of it.
+fn hybrid(site: &str) -> Terms {
+    const CLOUD: &[Kind] = &[
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::DisableSignIn,
+        Kind::ResetPassword,
+        Kind::RevokeSessions,
+        Kind::AwaitSynchronisation,
+    ];
+    const PREMISES: &[Kind] = &[
+        Kind::ResolveOnPremises,
+        Kind::DisableOnPremises,
+        Kind::ResetPasswordOnPremises,
+    ];
+    let mut terms = terms_of(&[(m365(), CLOUD), (system("ad"), PREMISES)]);
+    terms.sites.insert(system("ad"), site.to_owned());
+    terms
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_disabled_in_the_cloud_at_once_and_on_the_premises_when_the_site_is_back() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), hybrid(BERLIN))]);
+    let _closer = world.closer();
+    let _worker = world.worker();
+    let dispatcher = watching(world.dispatcher().await);
+    pass(MINUTE).await;
+    let case = submit(&world, &dispatcher, &acme, "COPY-1").await;
+    pass(600 * MINUTE).await;
+    let now = world.case(&acme, case).await;
+    for kind in [Kind::DisableSignIn, Kind::RevokeSessions] {
+        assert!(task(&now, kind).is_settled(), "{kind} waits for the site");
+    }
+    assert!(!now.has(Kind::ResetPassword), "the cloud would refuse it for a copy");
+    assert!(!now.has(Kind::DisableOnPremises) && !now.all_settled());
+    // One may have gone out before anybody knew that nobody is there.
+    let tried = tries(&world, &acme, case).await;
+    assert!(
+        tried.iter().all(|(attempt, spent)| *attempt <= 1 && *spent == 0),
+        "{tried:?}"
+    );
+
+    let _berlin = stands_in(&world, BERLIN);
+    world.all_closed(10 * MINUTE).await;
+    let now = world.case(&acme, case).await;
+    for kind in [
+        Kind::DisableOnPremises,
+        Kind::ResetPasswordOnPremises,
+        Kind::AwaitSynchronisation,
+    ] {
+        assert!(task(&now, kind).is_settled(), "{kind}");
+    }
+    assert_eq!(
+        task(&now, Kind::DisableOnPremises).planned.target.object,
+        Some("guid-1".into())
+    );
+    let watched = world.ordered(Kind::AwaitSynchronisation);
+    let changed = watched[0].assignment.params.int(CHANGED_ON_PREMISES_MS);
+    assert!(changed.is_some(), "the watch knows since when");
+    let sought = world.ordered(Kind::ResolveOnPremises);
+    let sought = &sought[0].assignment.params;
+    assert_eq!(sought.text("on_premises_security_id"), Some("S-1-5-21-1-2-3-1104"));
+    dispatcher.is_idle().await;
+}
+
+/// It was ordered before anybody could notice that nobody is there.
+#[tokio::test(start_paused = true)]
+async fn what_a_silent_site_never_began_costs_no_attempt() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), inside(BERLIN))]);
+    let _closer = world.closer();
+    let _worker = world.worker();
+    let berlin = stands_in(&world, BERLIN);
+    let dispatcher = watching(world.dispatcher().await);
+    pass(15 * SECOND).await;
+    drop(berlin);
+    let case = submit(&world, &dispatcher, &acme, "HR-1").await;
+    until("something to be ordered there", 15 * SECOND, async || {
+        ordered_in(&world, BERLIN) > 0
+    })
+    .await;
+    pass(120 * MINUTE).await;
+    let tried = tries(&world, &acme, case).await;
+    assert!(tried.iter().any(|(attempt, _)| *attempt == 1), "{tried:?}");
+    assert!(
+        tried.iter().all(|(attempt, spent)| *attempt <= 1 && *spent == 0),
+        "{tried:?}"
+    );
+    let _berlin = stands_in(&world, BERLIN);
+    world.all_closed(MINUTE).await;
+    assert!(tries(&world, &acme, case).await.iter().all(|(_, spent)| *spent == 0));
     dispatcher.is_idle().await;
 }
 

@@ -1,6 +1,6 @@
 //! A kept mailbox: its form, how it is written, how it is read.
 //!
-//! It owns the form that `docs/decisions/0024-the-form-of-a-kept-mailbox.md`
+//! It owns the form that `docs/decisions/0019-the-form-of-a-kept-mailbox.md`
 //! describes: pieces, segments, parts and the manifest, all of them things of
 //! the store. It knows nothing of vendors and of tasks, and refuses to let a
 //! mailbox's names become paths.

@@ -270,6 +270,27 @@ impl Case {
             .collect()
     }
 
+    /// When what was last changed on the premises, and a cloud copies, was read
+    /// as changed; none if nothing had to be changed.
+    fn changed_on_premises_at(&self) -> Option<Timestamp> {
+        let copied = |kind: Kind| {
+            matches!(
+                kind,
+                Kind::DisableOnPremises
+                    | Kind::ResetPasswordOnPremises
+                    | Kind::HideOnPremises
+                    | Kind::RemoveGroupsOnPremises
+            )
+        };
+        self.tasks
+            .values()
+            .filter(|t| copied(t.kind()))
+            .filter_map(|t| Some((t.before.as_ref()?, t.after.as_ref()?)))
+            .filter(|(before, after)| before.facts != after.facts)
+            .map(|(_, after)| after.read_at)
+            .max()
+    }
+
     /// What the snapshot of the directory found, in one system.
     fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
         self.tasks
@@ -300,6 +321,19 @@ impl Case {
         if task.kind() == Kind::ArchiveMailbox {
             login_param(&mut params, &self.departure, &self.subject_facts);
         }
+        if task.kind() == Kind::ResolveOnPremises {
+            person_params(&mut params, &self.departure, &self.policy);
+            // A cloud's own ids mean nothing there; its name for him may.
+            params.0.remove("object_id");
+            if let Some(name) = self.subject_facts.text("user_principal_name") {
+                params.set("user_principal_name", name);
+            }
+        }
+        if task.kind() == Kind::AwaitSynchronisation
+            && let Some(at) = self.changed_on_premises_at()
+        {
+            params.set(CHANGED_ON_PREMISES_MS, at.0);
+        }
         if task.kind() == Kind::ProvePool {
             let none = Facts::new();
             pool_params(
@@ -327,6 +361,10 @@ impl Case {
         })
     }
 }
+
+/// The parameter that says when what a cloud copies was last changed on the
+/// premises, in milliseconds since 1970.
+pub const CHANGED_ON_PREMISES_MS: &str = "changed_on_premises_ms";
 
 /// What was held before the first release says what was freed, and how many
 /// units of it were in use then says how far the pool must have moved:

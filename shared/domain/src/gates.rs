@@ -66,7 +66,7 @@ pub struct Gates {
     /// What is shut, and until when: `hold/<system>` after a vendor asked to
     /// slow down; `pause`, `pause/<system>`, `pause/<system>/<kind>` and
     /// `pause/*/<kind>` by a person; `away/<system>` while the workers of its
-    /// site are silent.
+    /// site are silent, and then `since/away/<system>` says since when.
     pub shut: BTreeMap<String, Timestamp>,
     /// Which open case claims the subject, if another one does.
     pub claimed_by: Option<CaseId>,
@@ -84,6 +84,12 @@ impl Gates {
             claimed_by: None,
             capped: false,
         }
+    }
+
+    /// Since when the workers of the system's site are silent, if they are.
+    #[must_use]
+    pub fn away_since(&self, system: &System) -> Option<Timestamp> {
+        self.shut.get(&format!("since/away/{system}")).copied()
     }
 
     /// Until when, and why, this kind on this system is shut, if it is at

@@ -3,6 +3,7 @@
 //! plan is refused.
 
 use crate::assignment::Subject;
+use crate::catalogue::premises::{HOLD_WANTED, LICENCES_UNKEPT, MASTERED, SECURITY_ID};
 use crate::catalogue::{Area, Kind, Wanted};
 use crate::departure::{Departure, Forwarding, Meetings, OneDriveChoice};
 use crate::id::{CaseId, Digest, System};
@@ -73,11 +74,18 @@ pub fn plan(
         tasks: Vec::new(),
         unserved: Vec::new(),
     };
+    let mastery = Mastery::of(subject, capabilities);
     for kind in Kind::ALL.iter().copied().filter(|k| *k != Kind::Resolve) {
         let wanted = wanted(kind, departure, subject, policy, capped);
-        let Some(params) = wanted.filter(|_| !is_skipped(kind, policy)) else {
+        let Some(mut params) = wanted.filter(|_| !is_skipped(kind, policy)) else {
             continue;
         };
+        if !mastery.leaves(kind) {
+            continue;
+        }
+        if mastery.is_asked_about(kind) {
+            params.set(MASTERED, true);
+        }
         if kind.spec().area == Area::Person {
             out.tasks
                 .push(PlannedTask::new(case, kind, &System::person(), None, params));
@@ -88,12 +96,60 @@ pub fn plan(
             out.tasks
                 .push(PlannedTask::new(case, kind, system, None, params.clone()));
         }
-        if out.tasks.len() == before {
+        if out.tasks.len() == before && mastery.misses(kind) {
             out.unserved.push(kind);
         }
     }
     out.keep_licences_unless_preserved();
     Ok(out)
+}
+
+/// Where the account is mastered: what follows for the cloud's kinds from its
+/// being a copy of one on the premises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mastery {
+    /// It is nobody's copy.
+    Here,
+    /// It is a copy, and the directory that masters it is connected.
+    Connected,
+    /// It is a copy of we do not know what.
+    Elsewhere,
+}
+
+impl Mastery {
+    fn of(subject: &Facts, capabilities: &Capabilities) -> Self {
+        let connected = systems_for(capabilities, Kind::ResolveOnPremises).next().is_some();
+        match (subject.bool("synced") == Some(true), connected) {
+            (false, _) => Self::Here,
+            (true, true) => Self::Connected,
+            (true, false) => Self::Elsewhere,
+        }
+    }
+
+    /// Whether the cloud's own task of this kind stays in the plan: a copy
+    /// refuses some, and what is found on the premises does them there.
+    fn leaves(self, kind: Kind) -> bool {
+        match kind {
+            Kind::ResetPassword | Kind::HideFromAddressLists => self != Self::Connected,
+            Kind::AwaitSynchronisation => self == Self::Connected,
+            _ => true,
+        }
+    }
+
+    /// Whether a task of this kind is told that what the cloud refuses is
+    /// changed on the premises.
+    fn is_asked_about(self, kind: Kind) -> bool {
+        let told = matches!(
+            kind,
+            Kind::DisableSignIn | Kind::RemoveGroupMemberships | Kind::ReleaseGroupLicenses
+        );
+        told && self == Self::Connected
+    }
+
+    /// Whether it is missed that no system offers this kind.
+    fn misses(self, kind: Kind) -> bool {
+        kind != Kind::ResolveOnPremises || self == Self::Elsewhere
+    }
 }
 
 impl Plan {
@@ -114,6 +170,10 @@ impl Plan {
             if self.has(kind) {
                 self.tasks.retain(|t| t.kind != kind);
                 self.unserved.push(kind);
+                // A group on the premises may give a licence as well.
+                for task in self.tasks.iter_mut().filter(|t| t.kind == Kind::ResolveOnPremises) {
+                    task.params.set(LICENCES_UNKEPT, true);
+                }
             }
         }
     }
@@ -168,6 +228,19 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
         Wanted::Always | Wanted::Chosen(_) => {}
     }
     match kind {
+        Kind::ResolveOnPremises => {
+            let mut params = none;
+            if let Some(id) = subject.text(SECURITY_ID) {
+                params.set(SECURITY_ID, id);
+            }
+            if subject.bool("has_mailbox") == Some(true) {
+                params.set("has_mailbox", true);
+            }
+            if hold {
+                params.set(HOLD_WANTED, true);
+            }
+            Some(params)
+        }
         Kind::ApprovePlan => (policy.approvals.plan || capped).then_some(none),
         Kind::HoldMailbox => hold.then(|| match policy.hold_days {
             Some(days) => none.with("hold_days", i64::from(days)),

@@ -99,9 +99,9 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
 /// no task of stands for what it would have waited for: an order holds also
 /// through what a policy leaves out or no connector offers.
 fn unsettled(case: &Case, after: &[Dep]) -> Vec<Kind> {
-    const { assert!(Kind::ALL.len() <= 64, "a kind is a bit of the mask") };
+    const { assert!(Kind::ALL.len() <= 128, "a kind is a bit of the mask") };
     let mut missing: Vec<Kind> = Vec::new();
-    let mut looked_through = 0_u64;
+    let mut looked_through = 0_u128;
     let mut todo: Vec<&[Dep]> = vec![after];
     while let Some(deps) = todo.pop() {
         for dep in deps {

@@ -8,6 +8,8 @@ use model::*;
 use offboard_domain::catalogue::{Area, Kind, Lane};
 use offboard_domain::departure::{Departure, Forwarding, Manner, PersonRef};
 use offboard_domain::fault::{Fault, FaultClass, Rule};
+use offboard_domain::id::System;
+use offboard_domain::policy::Capabilities;
 use offboard_domain::standing::{Standing, next, standing};
 use offboard_domain::task::{Place, RestReason};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
@@ -1478,4 +1480,97 @@ fn no_licence_is_planned_to_go_where_nothing_keeps_what_hangs_on_it() {
         ..Policy::default()
     };
     assert!(!released(&skip, everything()), "the conversion is skipped");
+}
+
+/// What is planned for somebody, by system; and what is missed.
+fn planned(subject: &Facts, capabilities: &Capabilities, policy: &Policy) -> offboard_domain::plan::Plan {
+    let d = departure(Manner::Planned);
+    offboard_domain::plan::plan(d.case_id(), &d, subject, policy, capabilities, false).unwrap()
+}
+
+/// The cloud, and a directory on the premises if there is one.
+fn cloud_and(premises: bool) -> Capabilities {
+    let (here, there): (Vec<Kind>, Vec<Kind>) = everything().0.remove(&m365()).unwrap().into_iter().partition(|k| {
+        let there = k.name().contains("on_premises") || matches!(k, Kind::DisableComputer | Kind::MoveToLeaversUnit);
+        !there
+    });
+    let mut all = Capabilities([(m365(), here.into_iter().collect())].into());
+    if premises {
+        all.0.insert(System::new("ad").unwrap(), there.into_iter().collect());
+    }
+    all
+}
+
+fn a_copy() -> Facts {
+    Facts::new()
+        .with("object_id", "u-1")
+        .with("successor_id", "u-2")
+        .with("synced", true)
+        .with("has_mailbox", true)
+        .with("on_premises_security_id", "S-1-5-21-1-2-3-1104")
+}
+
+#[test]
+fn a_copy_is_changed_where_it_is_mastered_and_watched() {
+    let plan = planned(&a_copy(), &cloud_and(true), &Policy::default());
+    let of = |kind: Kind| plan.tasks.iter().find(|t| t.kind == kind);
+    for routed in [Kind::ResetPassword, Kind::HideFromAddressLists] {
+        assert!(
+            of(routed).is_none(),
+            "{routed} is refused by the cloud, and done on the premises"
+        );
+    }
+    for told in [
+        Kind::DisableSignIn,
+        Kind::RemoveGroupMemberships,
+        Kind::ReleaseGroupLicenses,
+    ] {
+        assert_eq!(
+            of(told).unwrap().params.bool("mastered_on_premises"),
+            Some(true),
+            "{told}"
+        );
+    }
+    let resolve = of(Kind::ResolveOnPremises).unwrap();
+    assert_eq!(resolve.target.system.as_str(), "ad");
+    assert_eq!(
+        resolve.params.text("on_premises_security_id"),
+        Some("S-1-5-21-1-2-3-1104")
+    );
+    assert_eq!(of(Kind::AwaitSynchronisation).unwrap().target.system, m365());
+    assert!(resolve.params.get("licences_unkept").is_none() && resolve.params.get("hold_wanted").is_none());
+    let careless = Policy {
+        skip: [Kind::ConvertToShared].into(),
+        ..Policy::default()
+    };
+    let held = Policy {
+        legal_hold: true,
+        ..Policy::default()
+    };
+    for (policy, param) in [(careless, "licences_unkept"), (held, "hold_wanted")] {
+        let plan = planned(&a_copy(), &cloud_and(true), &policy);
+        let resolve = plan.tasks.iter().find(|t| t.kind == Kind::ResolveOnPremises).unwrap();
+        assert_eq!(resolve.params.bool(param), Some(true), "{param}");
+    }
+}
+
+#[test]
+fn a_copy_of_what_is_not_connected_keeps_the_clouds_tasks_and_that_is_said() {
+    let plan = planned(&a_copy(), &cloud_and(false), &Policy::default());
+    assert!(plan.tasks.iter().any(|t| t.kind == Kind::ResetPassword));
+    assert!(
+        plan.tasks
+            .iter()
+            .all(|t| t.params.get("mastered_on_premises").is_none())
+    );
+    assert_eq!(plan.unserved, [Kind::ResolveOnPremises]);
+    let mut own = a_copy();
+    own.set("synced", false);
+    let plan = planned(&own, &cloud_and(false), &Policy::default());
+    assert_eq!(plan.unserved, []);
+    // Nobody's copy is looked up on the premises all the same.
+    let plan = planned(&own, &cloud_and(true), &Policy::default());
+    assert!(plan.tasks.iter().any(|t| t.kind == Kind::ResolveOnPremises));
+    assert!(plan.tasks.iter().any(|t| t.kind == Kind::ResetPassword));
+    assert!(plan.tasks.iter().all(|t| t.kind != Kind::AwaitSynchronisation));
 }

@@ -36,6 +36,8 @@ fn plannable() -> Vec<Kind> {
         .copied()
         .filter(|k| k.spec().area != Area::Person && !k.is_closing_round() && *k != Kind::Resolve)
         .filter(|k| !matches!(k.spec().wanted, offboard_domain::catalogue::Wanted::Found))
+        // Planned for a copy alone.
+        .filter(|k| *k != Kind::AwaitSynchronisation)
         .collect()
 }
 

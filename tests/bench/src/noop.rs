@@ -41,6 +41,7 @@ impl Noop {
                 Area::Identity | Area::Mailbox | Area::Device | Area::Knowledge
             )
         });
+        let claimed = claimed.filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k));
         Self::claiming(claimed.filter(|k| !k.is_closing_round() && !WAITING.contains(k)))
     }
 
@@ -73,6 +74,8 @@ impl Noop {
             sessions_valid_from_ms: Some(self.counter.fetch_add(1, Ordering::Relaxed)),
             password_changed_ms: Some(self.counter.fetch_add(1, Ordering::Relaxed)),
             manager_id: None,
+            on_premises_security_id: None,
+            synced_at_ms: None,
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Certificates {
     folder: PathBuf,
     /// The authority's certificate.
     pub authority: PathBuf,
-    /// The server's, for `localhost` and `127.0.0.1`.
+    /// The server's; for `localhost` and `127.0.0.1`, unless asked otherwise.
     pub server: Certificate,
 }
 
@@ -34,17 +34,21 @@ impl Certificates {
     /// # Errors
     /// [`StartError`] with what `openssl` said.
     pub fn make(folder: &Path) -> Result<Self, StartError> {
+        Self::naming(folder, "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    }
+
+    /// The same with a server's certificate that has these extensions, as
+    /// `openssl` takes them.
+    ///
+    /// # Errors
+    /// [`StartError`] with what `openssl` said.
+    pub fn naming(folder: &Path, extensions: &str) -> Result<Self, StartError> {
         let authority = folder.join("authority.pem");
         let key = folder.join("authority.key");
         let mut request = request(&key, "offboard test authority");
         request.args(["-x509", "-days", DAYS, "-out"]).arg(&authority);
         run(request)?;
-        let server = sign(
-            folder,
-            "server",
-            "localhost",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1\n",
-        )?;
+        let server = sign(folder, "server", "localhost", extensions)?;
         Ok(Self {
             folder: folder.to_owned(),
             authority,

@@ -14,6 +14,7 @@ mod process;
 mod proxy;
 mod rabbit;
 pub mod redis;
+pub mod samba;
 
 pub use certificates::{Certificate, Certificates};
 pub use disk::Disk;
@@ -23,3 +24,4 @@ pub use process::{Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};
+pub use samba::{Samba, SambaOptions};

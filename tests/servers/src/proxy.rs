@@ -8,7 +8,7 @@
 
 use crate::StartError;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,10 +37,10 @@ pub struct Proxy {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    /// The server's port.
-    server: u16,
+    /// Where the server is.
+    server: SocketAddr,
     refusing: AtomicBool,
     over: AtomicBool,
     delay_us: AtomicU64,
@@ -63,12 +63,23 @@ impl Proxy {
     /// # Errors
     /// If there is no free port.
     pub fn to(server: u16) -> Result<Self, StartError> {
+        Self::to_address((Ipv4Addr::LOCALHOST, server).into())
+    }
+
+    /// Passes on to a server on any loopback address.
+    ///
+    /// # Errors
+    /// If there is no free port.
+    pub fn to_address(server: SocketAddr) -> Result<Self, StartError> {
         let failed = |e: std::io::Error| StartError(format!("failed to start a proxy: {e}"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let shared = Arc::new(Shared {
             server,
-            ..Shared::default()
+            refusing: AtomicBool::default(),
+            over: AtomicBool::default(),
+            delay_us: AtomicU64::default(),
+            connections: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -166,9 +177,8 @@ impl Shared {
         if self.refusing.load(SeqCst) {
             return;
         }
-        let address = (Ipv4Addr::LOCALHOST, self.server).into();
         // A server that is not there: the client finds its connection closed.
-        let Ok(server) = TcpStream::connect_timeout(&address, CONNECT_WITHIN) else {
+        let Ok(server) = TcpStream::connect_timeout(&self.server, CONNECT_WITHIN) else {
             return;
         };
         for stream in [&client, &server] {

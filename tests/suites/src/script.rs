@@ -32,6 +32,8 @@ pub(crate) fn everything() -> Capabilities {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
+        // A cloud alone.
+        .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
         .collect();
     Capabilities(BTreeMap::from([(system(), kinds)]))
 }

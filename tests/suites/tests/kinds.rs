@@ -24,6 +24,8 @@ fn machines() -> BTreeSet<Kind> {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
+        // A cloud alone.
+        .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
         .collect()
 }
 

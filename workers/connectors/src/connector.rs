@@ -7,6 +7,7 @@ use crate::area::documents::Documents;
 use crate::area::licenses::Licenses;
 use crate::area::mail::MailReader;
 use crate::area::mailboxes::Mailboxes;
+use crate::area::premises::Premises;
 use async_trait::async_trait;
 use offboard_domain::{Kind, System};
 use serde::Serialize;
@@ -53,6 +54,11 @@ pub trait Connector: Send + Sync {
 
     /// Files, if the vendor has them.
     fn documents(&self) -> Option<&dyn Documents> {
+        None
+    }
+
+    /// What only a directory inside a client's network has, if this is one.
+    fn premises(&self) -> Option<&dyn Premises> {
         None
     }
 

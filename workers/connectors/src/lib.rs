@@ -31,14 +31,15 @@ mod call;
 mod connector;
 pub mod graph;
 pub mod imap;
+pub mod ldap;
 
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
     RecoveryKeySort,
 };
 pub use area::directory::{
-    Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MethodSort, OwnedSort,
-    Removable, RoleOrigin,
+    Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MASTERED_ELSEWHERE,
+    MethodSort, OwnedSort, Removable, RoleOrigin,
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::licenses::{HeldLicence, LicenceOrigin, Licenses, PoolLine};
@@ -48,6 +49,7 @@ pub use area::mailboxes::{
     InboxRule, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, Meeting, MobileDevice,
     MobileWipe, Protocol,
 };
+pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};
 

@@ -1,8 +1,9 @@
 //! Accounts, credentials, roles and groups.
 
+pub(crate) mod await_synchronisation;
 pub(crate) mod disable_sign_in;
 pub(crate) mod hand_over_groups;
-mod password;
+pub(crate) mod password;
 pub(crate) mod remove_app_roles;
 pub(crate) mod remove_auth_methods;
 pub(crate) mod remove_directory_roles;

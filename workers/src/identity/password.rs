@@ -19,7 +19,7 @@ const CLASSES: [&[u8]; 4] = [
 ///
 /// # Errors
 /// The system gave no random bytes.
-pub(super) fn generate() -> Result<Secret, getrandom::Error> {
+pub(crate) fn generate() -> Result<Secret, getrandom::Error> {
     let letters: Vec<u8> = CLASSES.concat();
     loop {
         let mut password = String::with_capacity(LENGTH);

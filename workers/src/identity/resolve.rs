@@ -5,6 +5,7 @@ use crate::job::{Job, Seen, count};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Account, Answer, Directory, Found, Held, Holding};
+use offboard_domain::catalogue::premises::SECURITY_ID;
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Facts, FaultClass, ObjectId};
 
@@ -48,7 +49,8 @@ impl Procedure for Resolve {
     }
 }
 
-fn named(params: &Facts, prefix: &str) -> PersonRef {
+/// Whom the parameters name.
+pub(crate) fn named(params: &Facts, prefix: &str) -> PersonRef {
     let text = |name: &str| params.text(&format!("{prefix}{name}")).map(str::to_owned);
     PersonRef {
         object_id: text("object_id").map(ObjectId),
@@ -82,6 +84,9 @@ fn about(account: &Account, roles: &[Held]) -> Facts {
         .with("role_count", count(roles.len()))
         .with("last_administrator", roles.iter().any(last))
         .with("service_account", roles.iter().any(synchronises));
+    if let Some(id) = &account.on_premises_security_id {
+        facts.set(SECURITY_ID, id.as_str());
+    }
     if let Some(manager) = &account.manager_id {
         facts.set("manager_id", manager.0.as_str());
     }

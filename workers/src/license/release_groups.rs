@@ -5,11 +5,17 @@
 use super::keep::keep;
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
+use crate::procedure::{Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Group, Held, Holding, Removable};
+use offboard_domain::catalogue::premises::MASTERED;
+use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{Facts, FaultClass};
 
 pub(crate) struct ReleaseGroupLicenses;
+
+/// How often it is looked at whether a synchronisation has taken him out.
+const LOOK_AGAIN_MS: i64 = 5 * MINUTE_MS;
 
 #[async_trait]
 impl Procedure for ReleaseGroupLicenses {
@@ -20,7 +26,7 @@ impl Procedure for ReleaseGroupLicenses {
             .holdings(&mut job.call, &id, Holding::Memberships)
             .await?;
         held.retain(|h| h.group().is_some_and(Group::bears_licences));
-        let left = !held.is_empty() && !held.iter().any(removable);
+        let left = !held.is_empty() && !held.iter().any(removable) && !left_on_premises(job, &held);
         let facts = Facts::new()
             .with("licence_group_ids", ids(held.iter().map(Held::id)))
             .with("only_unremovable_left", left);
@@ -49,6 +55,20 @@ impl Procedure for ReleaseGroupLicenses {
         licenses.reprocess(job.writing()?, &id).await?;
         Ok(applied)
     }
+
+    fn wait(&self, job: &Job<'_>, seen: &Seen, _when: When) -> Option<Wait> {
+        left_on_premises(job, seen.held()).then(|| Wait {
+            until: job.call.now().plus(LOOK_AGAIN_MS),
+            why: "the groups that are left are left on the premises; a synchronisation brings that here".to_owned(),
+            remember: Facts::new(),
+        })
+    }
+}
+
+/// Whether what is left are groups that he leaves on the premises.
+fn left_on_premises(job: &Job<'_>, held: &[Held]) -> bool {
+    let mastered = |h: &Held| h.group().is_some_and(|g| g.removable() == Removable::WhereItIsMastered);
+    job.params.bool(MASTERED) == Some(true) && !held.is_empty() && held.iter().all(mastered)
 }
 
 fn removable(held: &Held) -> bool {

@@ -3,6 +3,7 @@
 
 use crate::fake::state::{CANARY, LEAVER, SUCCESSOR};
 use crate::fake::{Fake, OneTenant, State, pause, system};
+use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
 use offboard_domain::{
     Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, Mode, ObjectId, Observation, Report, Said,
     Subject, Target, TaskId, TenantId, Timestamp, Verdict, judge,
@@ -256,6 +257,17 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
             let digest = Digest::of(text.as_bytes()).to_string();
             (Facts::new().with("reply", text).with("reply_digest", digest), None)
         }
+        Kind::ResolveOnPremises => {
+            let name = format!("{LEAVER}@example.com");
+            (Facts::new().with("user_principal_name", name), None)
+        }
+        Kind::DisableOnPremises
+        | Kind::ResetPasswordOnPremises
+        | Kind::HideOnPremises
+        | Kind::RemoveGroupsOnPremises
+        | Kind::MoveToLeaversUnit => (Facts::new(), Some(LEAVER)),
+        Kind::DisableComputer => (Facts::new(), Some("pc")),
+        Kind::AwaitSynchronisation => (Facts::new().with(CHANGED_ON_PREMISES_MS, 500_i64), None),
         Kind::ConvertToShared => (Facts::new().with("shared_max_bytes", 50_000_000_000_i64), None),
         Kind::DiscoverDevices => (Facts::new().with("wipe_company_devices", true), None),
         Kind::RetireDevice => (device("personal"), Some("m-personal")),
@@ -281,6 +293,10 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
     };
     if kind == Kind::RemoveGroupOwnerships {
         state.owners.get_mut("g-sole").unwrap().insert(SUCCESSOR.to_owned());
+    }
+    if kind == Kind::AwaitSynchronisation {
+        let account = state.accounts.get_mut(LEAVER).unwrap();
+        (account.enabled, account.synced_at_ms) = (false, Some(1_000));
     }
     if kind == Kind::ProvePool {
         state.direct.clear();

@@ -8,5 +8,6 @@ mod death;
 mod drive;
 mod fake;
 mod kinds;
+mod premises;
 mod rules;
 mod worker;

@@ -1,6 +1,7 @@
 //! Accounts, credentials, roles, groups.
 
 use super::Kind;
+use super::premises::MASTERED;
 use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
@@ -224,7 +225,11 @@ pub(super) const REMOVE_GROUP_MEMBERSHIPS: KindSpec = KindSpec {
     ],
     judge: Judge {
         not_applicable: &[],
-        satisfied: Cond::All(&[Cond::Empty("removable_group_ids"), Cond::Empty("synced_group_ids")]),
+        satisfied: Cond::All(&[
+            Cond::Empty("removable_group_ids"),
+            // Left where they are mastered, and read again when the copy agrees.
+            Cond::Any(&[Cond::Empty("synced_group_ids"), Cond::HasParam(MASTERED)]),
+        ]),
         blocked: &[(
             Cond::Empty("removable_group_ids"),
             "what is left are groups synchronised from Active Directory; remove him there, then retry",

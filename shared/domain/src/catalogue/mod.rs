@@ -12,6 +12,7 @@ mod knowledge;
 mod license;
 mod mailbox;
 mod person;
+pub mod premises;
 pub mod spec;
 
 pub use license::POOL_WITHIN_MS;
@@ -46,11 +47,14 @@ kinds! {
     SnapshotAccess = identity::SNAPSHOT_ACCESS,
     SnapshotDirectory = identity::SNAPSHOT_DIRECTORY,
     SnapshotMailbox = mailbox::SNAPSHOT,
+    ResolveOnPremises = premises::RESOLVE,
     DiscoverDevices = device::DISCOVER,
     ApprovePlan = person::APPROVE_PLAN,
     RemoveDirectoryRoles = identity::REMOVE_DIRECTORY_ROLES,
     DisableSignIn = identity::DISABLE_SIGN_IN,
+    DisableOnPremises = premises::DISABLE,
     ResetPassword = identity::RESET_PASSWORD,
+    ResetPasswordOnPremises = premises::RESET_PASSWORD,
     RevokeSessions = identity::REVOKE_SESSIONS,
     RevokeSessionsAgain = identity::REVOKE_SESSIONS_AGAIN,
     RemoveAuthMethods = identity::REMOVE_AUTH_METHODS,
@@ -62,6 +66,7 @@ kinds! {
     BlockProtocols = mailbox::BLOCK_PROTOCOLS,
     HoldMailbox = mailbox::HOLD,
     HideFromAddressLists = mailbox::HIDE_FROM_ADDRESS_LISTS,
+    HideOnPremises = premises::HIDE,
     SetAutomaticReply = mailbox::SET_AUTOMATIC_REPLY,
     SetForwarding = mailbox::SET_FORWARDING,
     RemoveInboxRules = mailbox::REMOVE_INBOX_RULES,
@@ -74,15 +79,19 @@ kinds! {
     GrantSuccessorMailbox = mailbox::GRANT_SUCCESSOR_ACCESS,
     HandOverOneDrive = knowledge::HAND_OVER_ONEDRIVE,
     DecideOneDrive = person::DECIDE_ONEDRIVE,
+    RemoveGroupsOnPremises = premises::REMOVE_GROUPS,
+    AwaitSynchronisation = premises::AWAIT_SYNCHRONISATION,
     EscrowRecoveryKeys = device::ESCROW_RECOVERY_KEYS,
     RetireDevice = device::RETIRE,
     ConfirmDeviceReturned = person::CONFIRM_DEVICE_RETURNED,
     WipeDevice = device::WIPE,
     UnassignAutopilot = device::UNASSIGN_AUTOPILOT,
     DisableDeviceObject = device::DISABLE_OBJECT,
+    DisableComputer = premises::DISABLE_COMPUTER,
     ReleaseGroupLicenses = license::RELEASE_GROUPS,
     ReleaseDirectLicenses = license::RELEASE_DIRECT,
     ProvePool = license::PROVE_POOL,
+    MoveToLeaversUnit = premises::MOVE_TO_LEAVERS_UNIT,
     ConfirmHandover = person::CONFIRM_HANDOVER,
     Validate = person::VALIDATE,
     ObserveIdentity = identity::OBSERVE_AGAIN,

@@ -92,6 +92,8 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::GrantSuccessorMailbox),
         Dep::on(Kind::DisableDeviceObject),
         Dep::on(Kind::DiscoverDevices),
+        Dep::on(Kind::ResolveOnPremises),
+        Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::ProvePool),
         Dep::on(Kind::ConfirmHandover),
     ],

@@ -52,6 +52,7 @@ fn whatever_writes_comes_after_a_snapshot() {
             Kind::SnapshotMailbox,
             Kind::SnapshotDirectory,
             Kind::DiscoverDevices,
+            Kind::ResolveOnPremises,
         ];
         assert!(seen.iter().any(|s| before.contains(s)), "{kind} writes unseen");
     }
@@ -70,6 +71,26 @@ fn the_manager_validates_last() {
 #[test]
 fn each_hazard_of_the_playbook_is_an_order() {
     let hazards: &[(Kind, Kind, &str)] = &[
+        (
+            Kind::RemoveGroupsOnPremises,
+            Kind::ConvertToShared,
+            "a group on the premises may give the licence that the mailbox hangs on",
+        ),
+        (
+            Kind::MoveToLeaversUnit,
+            Kind::AwaitSynchronisation,
+            "an account that leaves what is synchronised is deleted in the cloud",
+        ),
+        (
+            Kind::MoveToLeaversUnit,
+            Kind::ReleaseDirectLicenses,
+            "an account that leaves what is synchronised is deleted in the cloud",
+        ),
+        (
+            Kind::MoveToLeaversUnit,
+            Kind::HandOverOneDrive,
+            "an account that leaves what is synchronised is deleted in the cloud",
+        ),
         (
             Kind::DisableSignIn,
             Kind::RemoveDirectoryRoles,

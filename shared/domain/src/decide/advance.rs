@@ -3,7 +3,7 @@
 //! cancelled case, and the assignments that credit allows.
 
 use super::Draft;
-use crate::assignment::START_WITHIN_MS;
+use crate::assignment::{CLOCK_MARGIN_MS, START_WITHIN_MS};
 use crate::case::CaseState;
 use crate::catalogue::{Area, Kind};
 use crate::event::Event;
@@ -12,7 +12,7 @@ use crate::id::{ObjectId, TaskId};
 use crate::observation::Facts;
 use crate::plan::plan;
 use crate::standing::{Standing, person_since, standing};
-use crate::task::{Outcome, PlannedTask, RestReason, TaskState};
+use crate::task::{Outcome, PlannedTask, RestReason, Task, TaskState};
 
 /// Most rounds of the closing observation before a person is told what keeps
 /// changing.
@@ -42,7 +42,8 @@ impl Draft<'_> {
                 continue;
             };
             let spec = task.kind().spec();
-            let (spent, faults) = (task.spent + 1, task.faults + 1);
+            let begun = !self.went_to_a_silent_site(&task);
+            let (spent, faults) = (task.spent + u32::from(begun), task.faults + 1);
             match consequence(FaultClass::Unknown, id, spent, faults, spec.attempts) {
                 Consequence::Rest { .. } => self.push(Event::TaskRested {
                     task: id,
@@ -50,7 +51,7 @@ impl Draft<'_> {
                     // The validity and its margin are over: nobody can still be at it.
                     until: now,
                     why: RestReason::Unanswered,
-                    spent: true,
+                    spent: begun,
                     observe_first: !spec.convergent,
                     checkpoint: None,
                     receipts: Vec::new(),
@@ -68,6 +69,15 @@ impl Draft<'_> {
                 }),
             }
         }
+    }
+
+    /// Whether nobody was there to begin the attempt: its site was silent when
+    /// it was ordered, or fell silent before anybody can have noticed. What was
+    /// not begun costs nothing.
+    fn went_to_a_silent_site(&self, task: &Task) -> bool {
+        let since = self.gates.away_since(&task.planned.target.system);
+        let ordered = task.in_flight().map(|a| a.start_by.plus(-START_WITHIN_MS));
+        matches!((since, ordered), (Some(since), Some(ordered)) if since <= ordered.plus(CLOCK_MARGIN_MS))
     }
 
     /// What an account is being made of stays as it is: a waiver that runs out

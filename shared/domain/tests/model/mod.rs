@@ -103,6 +103,23 @@ pub fn good(kind: Kind) -> Facts {
         Kind::ReleaseGroupLicenses => Facts::new().with("licence_group_ids", none()),
         Kind::ReleaseDirectLicenses => Facts::new().with("direct_sku_ids", none()),
         Kind::ProvePool => Facts::new().with("pool_agrees", true),
+        Kind::ResolveOnPremises => Facts::new()
+            .with("found", true)
+            .with("ambiguous", false)
+            .with("protected", "no"),
+        Kind::DisableOnPremises => Facts::new().with("enabled", false),
+        Kind::ResetPasswordOnPremises => Facts::new().with("password_changed_ms", 2),
+        Kind::HideOnPremises => Facts::new().with("hidden", true),
+        Kind::RemoveGroupsOnPremises => Facts::new()
+            .with("removable_group_ids", none())
+            .with("protected_group_ids", none()),
+        Kind::DisableComputer => Facts::new().with("object_enabled", false),
+        Kind::MoveToLeaversUnit => Facts::new().with("among_leavers", true),
+        Kind::AwaitSynchronisation => Facts::new()
+            .with("changed_on_premises", true)
+            .with("synchronised_since", true)
+            .with("enabled", false)
+            .with("synced_group_ids", none()),
         _ => Facts::new(),
     }
 }
@@ -243,14 +260,19 @@ impl World {
                 })
                 .collect();
             Said::Checked { results }
-        } else if kind == Kind::DiscoverDevices {
+        } else if !kind.spec().finds.is_empty() {
+            let mut finds = self.finds.clone();
+            // What a test has them find is found once.
+            finds.retain(|_| kind == Kind::DiscoverDevices);
             Said::Found {
                 observation: after,
-                finds: self.finds.clone(),
+                finds,
             }
         } else {
             let before = match kind {
-                Kind::ResetPassword => seen(Facts::new().with("password_changed_ms", 1)),
+                Kind::ResetPassword | Kind::ResetPasswordOnPremises => {
+                    seen(Facts::new().with("password_changed_ms", 1))
+                }
                 Kind::RevokeSessions | Kind::RevokeSessionsAgain => {
                     seen(Facts::new().with("sessions_valid_from_ms", 1))
                 }

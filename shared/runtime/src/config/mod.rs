@@ -32,7 +32,8 @@ pub use problem::{ConfigErrors, Problem, did_you_mean};
 pub use secret_ref::{SecretError, SecretRef};
 pub use telemetry::{Role, TelemetryConfig};
 pub use tenant::{
-    GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemConfig, SystemKind, Tenant, WorkingHours,
+    DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemConfig, SystemKind,
+    Tenant, WorkingHours,
 };
 
 use offboard_domain::TenantId;

@@ -134,6 +134,25 @@ pub enum SystemKind {
     Graph(GraphConfig),
     /// A mail server (`kind = "imap"`).
     Imap(ImapConfig),
+    /// Active Directory on the premises (`kind = "active_directory"`).
+    ActiveDirectory(DirectoryConfig),
+}
+
+/// Where an Active Directory domain is reached and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryConfig {
+    /// Its domain controllers, each as a host with or without a port, in the
+    /// order in which they are tried.
+    pub controllers: Vec<String>,
+    /// As whom.
+    pub user: String,
+    /// Where the password is.
+    pub password: SecretRef,
+    /// The authority that signed the controllers' certificates (PEM); none:
+    /// those that this machine trusts.
+    pub ca: Option<PathBuf>,
+    /// The unit where accounts of leavers are kept; none: they stay.
+    pub leavers_unit: Option<String>,
 }
 
 /// One outside system.
@@ -274,8 +293,14 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         return None;
     }
     let kind = section
-        .require("kind", "the protocol: \"graph\" or \"imap\"")
-        .and_then(|v| v.word(&[("graph", Protocol::Graph), ("imap", Protocol::Imap)]));
+        .require("kind", "the protocol: \"graph\", \"imap\" or \"active_directory\"")
+        .and_then(|v| {
+            v.word(&[
+                ("graph", Protocol::Graph),
+                ("imap", Protocol::Imap),
+                ("active_directory", Protocol::ActiveDirectory),
+            ])
+        });
     let site = section.get("site").and_then(|v| {
         // A site names queues and files as a tenant does, so the same rule holds.
         v.parsed("a site's name: 1 to 64 of a-z, 0-9 and '-'", |s| {
@@ -286,6 +311,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     let kind = match kind.unwrap_or(Protocol::Graph) {
         Protocol::Graph => graph(&mut section, dir).map(SystemKind::Graph),
         Protocol::Imap => imap(&mut section, dir).map(SystemKind::Imap),
+        Protocol::ActiveDirectory => active_directory(&mut section, dir).map(SystemKind::ActiveDirectory),
     }
     .filter(|_| kind.is_some());
     section.done();
@@ -296,6 +322,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
 enum Protocol {
     Graph,
     Imap,
+    ActiveDirectory,
 }
 
 fn imap(section: &mut Section<'_>, dir: &Path) -> Option<ImapConfig> {
@@ -372,6 +399,47 @@ fn imap_access(section: &mut Section<'_>, dir: &Path) -> Option<ImapAccess> {
 
 /// This machine itself.
 const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "::1"];
+
+fn active_directory(section: &mut Section<'_>, dir: &Path) -> Option<DirectoryConfig> {
+    const CONTROLLER: &str = "a domain controller's host name, with or without a port";
+    const REFERENCE: &str = "{ env = \"NAME\" } or { file = \"path\" }";
+    let controllers = section.require("controllers", "a list of domain controllers, the first to try first");
+    let controllers: Vec<String> = controllers
+        .map(|v| v.list().iter().filter_map(|c| c.parsed(CONTROLLER, host)).collect())
+        .unwrap_or_default();
+    let user = section.require("user", "as whom to sign in: name@domain, or DOMAIN\\name");
+    let password = section.require("password", REFERENCE);
+    let ca = section.get("ca").and_then(|v| v.filled()).map(|f| dir.join(f));
+    let unit = section.get("leavers_unit").and_then(|v| v.filled());
+    let synchronised = section.get("leavers_unit_synchronised").and_then(|v| v.bool());
+    match (&unit, synchronised) {
+        (Some(_), None) => section.wrong(
+            "leavers_unit needs leavers_unit_synchronised = true (its accounts are copied to the cloud, or there is no cloud): an account that is moved out of what is copied is deleted there, with its mailbox and files",
+        ),
+        (Some(_), Some(false)) => section.wrong(
+            "an account that is moved to a unit that is not synchronised is deleted in the cloud, with its mailbox and files; name a unit that is, or leave leavers_unit out",
+        ),
+        _ => {}
+    }
+    if controllers.is_empty() {
+        section.wrong("'controllers' names no domain controller");
+    }
+    Some(DirectoryConfig {
+        controllers,
+        user: user?.filled()?,
+        password: secret_ref::read(&password?, dir)?,
+        ca,
+        leavers_unit: unit,
+    })
+}
+
+/// A host with or without a port, and nothing else.
+fn host(text: &str) -> Option<String> {
+    let (name, port) = text.split_once(':').unwrap_or((text, "636"));
+    let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let fine = name.split('.').all(label) && port.parse::<u16>().is_ok_and(|p| p > 0);
+    fine.then(|| text.to_owned())
+}
 
 fn graph(section: &mut Section<'_>, dir: &Path) -> Option<GraphConfig> {
     // What stands here may be a secret in the wrong place: it is not repeated.

@@ -434,7 +434,7 @@ fn mistakes_name_line_key_and_what_was_expected() {
         ),
         (
             format!("{head}[systems.person]\nkind = \"ldap\""),
-            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', 'imap', got 'ldap'",
+            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', 'imap', 'active_directory', got 'ldap'",
         ),
         (
             format!("{head}[policy.licences.monthly_prices]\nE3 = 1.234"),
@@ -727,4 +727,46 @@ fn a_certificate_stands_in_place_of_a_secret() {
     assert!(wrong("certificate_key = { env = \"KEY\" }").contains("certificate: missing"));
     let both = "client_secret = { env = \"A\" }\ncertificate = \"c.pem\"\ncertificate_key = { env = \"KEY\" }";
     assert!(wrong(both).contains("got both"), "{}", wrong(both));
+}
+
+#[test]
+fn a_directory_on_the_premises_beside_the_cloud() {
+    let with = |lines: &str| {
+        tenant(&format!(
+            "name = \"F\"\ntime_zone = \"Europe/Berlin\"\n[systems.ad]\nkind = \"active_directory\"\nsite = \"office\"\n{lines}"
+        ))
+    };
+    let whole = "controllers = [\"dc1.f.example\", \"10.0.0.2:1636\"]\nuser = \"svc@f.example\"\npassword = { file = \"secrets/ad\" }\nca = \"ca.pem\"\n";
+    let leavers = "leavers_unit = \"OU=Leavers,DC=f,DC=example\"\n";
+    let (t, problems) = with(&format!("{whole}{leavers}leavers_unit_synchronised = true\n"));
+    assert_eq!(problems, Vec::<String>::new());
+    let t = t.unwrap();
+    let system = &t.systems[&System::new("ad").unwrap()];
+    assert_eq!(system.site.as_deref(), Some("office"));
+    let SystemKind::ActiveDirectory(ad) = &system.kind else {
+        panic!("{system:?}")
+    };
+    assert_eq!(
+        *ad,
+        DirectoryConfig {
+            controllers: vec!["dc1.f.example".into(), "10.0.0.2:1636".into()],
+            user: "svc@f.example".into(),
+            password: SecretRef::File("/w/secrets/ad".into()),
+            ca: Some("/w/ca.pem".into()),
+            leavers_unit: Some("OU=Leavers,DC=f,DC=example".into()),
+        }
+    );
+    let wrong = |lines: &str| with(lines).1.concat();
+    assert!(wrong(&format!("{whole}{leavers}")).contains("leavers_unit_synchronised = true"));
+    assert!(wrong(&format!("{whole}{leavers}leavers_unit_synchronised = false\n")).contains("deleted in the cloud"));
+    assert!(wrong(&whole.replace("dc1.f.example", "ldap://dc1")).contains("host name"));
+    assert!(wrong(&whole.replace("{ file = \"secrets/ad\" }", "\"hunter2\"")).contains("a literal secret"));
+    for missing in ["controllers", "user", "password"] {
+        let without: String = whole
+            .lines()
+            .filter(|l| !l.starts_with(missing))
+            .map(|l| format!("{l}\n"))
+            .collect();
+        assert!(wrong(&without).contains(&format!("{missing}: missing")), "{missing}");
+    }
 }

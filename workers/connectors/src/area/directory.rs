@@ -93,14 +93,24 @@ pub struct Account {
     pub password_changed_ms: Option<i64>,
     /// The manager.
     pub manager_id: Option<ObjectId>,
+    /// The security identifier of the account on the premises that this one is
+    /// a copy of, or of this one itself when it is there.
+    pub on_premises_security_id: Option<String>,
+    /// When the copy was last synchronised, in milliseconds since 1970.
+    pub synced_at_ms: Option<i64>,
 }
+
+/// The code of a fault that says that the object is a copy, and that this must
+/// be changed in the directory that masters it.
+pub const MASTERED_ELSEWHERE: &str = "MasteredOnPremises";
 
 /// A change of one account.
 #[derive(Debug)]
 pub enum AccountChange {
     /// It may no longer sign in.
     Disable,
-    /// Its password becomes this one, to be changed at the next sign-in.
+    /// Its password becomes this one, to be changed at the next sign-in where
+    /// that leaves its date readable.
     Password(Secret),
     /// Every session begun before now is void.
     RevokeSessions,

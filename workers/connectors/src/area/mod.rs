@@ -11,3 +11,4 @@ pub mod documents;
 pub mod licenses;
 pub mod mail;
 pub mod mailboxes;
+pub mod premises;

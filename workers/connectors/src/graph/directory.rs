@@ -31,7 +31,7 @@ const ALTERNATE_MOBILE_PHONE: &str = "b6332ec1-7057-4abe-9331-3d72feddfe41";
 /// Why an eligible role is taken, for the vendor's own audit log.
 const JUSTIFICATION: &str = "The person leaves the company.";
 
-const ACCOUNT_FIELDS: &str = "id,userPrincipalName,mail,displayName,employeeId,accountEnabled,userType,onPremisesSyncEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime";
+const ACCOUNT_FIELDS: &str = "id,userPrincipalName,mail,displayName,employeeId,accountEnabled,userType,onPremisesSyncEnabled,onPremisesSecurityIdentifier,onPremisesLastSyncDateTime,signInSessionsValidFromDateTime,lastPasswordChangeDateTime";
 
 /// Which of the two lists of roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,8 @@ struct User {
     account_enabled: Option<bool>,
     user_type: Option<String>,
     on_premises_sync_enabled: Option<bool>,
+    on_premises_security_identifier: Option<String>,
+    on_premises_last_sync_date_time: Option<String>,
     sign_in_sessions_valid_from_date_time: Option<String>,
     last_password_change_date_time: Option<String>,
     #[serde(default)]
@@ -76,6 +78,8 @@ impl From<User> for Account {
             sessions_valid_from_ms: user.sign_in_sessions_valid_from_date_time.as_deref().and_then(time_ms),
             password_changed_ms: user.last_password_change_date_time.as_deref().and_then(time_ms),
             manager_id: id_in(&user.manager["id"]),
+            on_premises_security_id: user.on_premises_security_identifier,
+            synced_at_ms: user.on_premises_last_sync_date_time.as_deref().and_then(time_ms),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! What a fault says is written below, from the class and the code.
 
 use super::permission::{Api as Permitter, Need};
+use crate::MASTERED_ELSEWHERE;
 use offboard_domain::FaultClass;
 use offboard_domain::Timestamp;
 use reqwest::StatusCode;
@@ -219,11 +220,15 @@ pub(crate) fn of_answer(
         };
     }
     if matches!(status.as_u16(), 400 | 403 | 404 | 409 | 422)
-        && let Some((class, detail)) = by_sentence(&sentence)
+        && let Some(meaning) = by_sentence(&sentence)
     {
+        let (class, detail) = meaning.refusal();
         return Refusal {
             class,
-            code,
+            code: match meaning {
+                Meaning::Mastered => Some(MASTERED_ELSEWHERE.to_owned()),
+                _ => code,
+            },
             detail: detail.to_owned(),
         };
     }
@@ -278,11 +283,9 @@ pub(crate) fn of_answer(
     Refusal { class, code, detail }
 }
 
-fn by_sentence(sentence: &str) -> Option<(FaultClass, &'static str)> {
-    SENTENCES
-        .iter()
-        .find(|(part, _)| sentence.contains(part))
-        .map(|(_, meaning)| meaning.refusal())
+fn by_sentence(sentence: &str) -> Option<Meaning> {
+    let found = SENTENCES.iter().find(|(part, _)| sentence.contains(part));
+    found.map(|(_, meaning)| *meaning)
 }
 
 fn forbidden(code: &str, sentence: &str, need: Need, granted: Option<bool>) -> (FaultClass, String) {

@@ -207,6 +207,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             WRITE_ELIGIBLE_ROLES,
         ],
         Kind::DisableSignIn => &[READ_USERS, DISABLE],
+        Kind::AwaitSynchronisation => &[READ_USERS, READ_GROUPS],
         Kind::ResetPassword => &[READ_USERS, PASSWORD],
         Kind::RevokeSessions | Kind::RevokeSessionsAgain => &[READ_USERS, REVOKE],
         Kind::RemoveAuthMethods => &[READ_METHODS, WRITE_METHODS],
@@ -254,6 +255,14 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::ObserveLicense
         | Kind::ObserveDevice
         | Kind::ObserveKnowledge => &[],
+        // Those of a directory on the premises.
+        Kind::ResolveOnPremises
+        | Kind::DisableOnPremises
+        | Kind::ResetPasswordOnPremises
+        | Kind::HideOnPremises
+        | Kind::RemoveGroupsOnPremises
+        | Kind::DisableComputer
+        | Kind::MoveToLeaversUnit => return None,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::ConfirmDeviceReturned

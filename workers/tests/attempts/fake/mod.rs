@@ -7,6 +7,7 @@
 
 mod areas;
 pub(crate) mod clock;
+mod premises;
 pub(crate) mod state;
 
 pub(crate) use clock::VirtualClock;
@@ -14,7 +15,7 @@ pub(crate) use state::State;
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes,
+    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes, Premises,
 };
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -239,6 +240,9 @@ impl Connector for Fake {
         Some(self)
     }
     fn documents(&self) -> Option<&dyn Documents> {
+        Some(self)
+    }
+    fn premises(&self) -> Option<&dyn Premises> {
         Some(self)
     }
     async fn check(&self, _call: &mut Call) -> Vec<Finding> {

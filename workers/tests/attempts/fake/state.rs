@@ -1,10 +1,10 @@
 //! What there is in the world.
 
 use offboard_connectors::{
-    Account, ActionState, Attached, AutomaticReply, Autopilot, Delegation, DelegationRight, Device, DeviceObject,
-    DeviceRef, Direction, Forwarding, Group, GroupNature, Held, HeldLicence, Holds, InboxRule, LicenceOrigin, Mailbox,
-    MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice, MobileWipe, OwnedSort, Owner,
-    PoolLine, Protocol, RoleOrigin, Site,
+    Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
+    DeviceObject, DeviceRef, Direction, Forwarding, Group, GroupNature, Held, HeldLicence, Holds, InboxRule,
+    LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice,
+    MobileWipe, OwnedSort, Owner, PoolLine, Protection, Protocol, RoleOrigin, Site,
 };
 use offboard_domain::ObjectId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +62,10 @@ pub(crate) struct State {
     pub(crate) site: Option<Site>,
     pub(crate) site_admins: BTreeSet<String>,
     pub(crate) devices: BTreeMap<String, DeviceRow>,
+    pub(crate) hidden_on_premises: BTreeSet<String>,
+    pub(crate) among_leavers: BTreeSet<String>,
+    pub(crate) protected: Option<Protection>,
+    pub(crate) computers: BTreeMap<String, Computer>,
     /// Folders, each with its generation and its messages by their place.
     pub(crate) mail: BTreeMap<String, (u32, BTreeMap<u64, Vec<u8>>)>,
 }
@@ -99,6 +103,8 @@ fn account(id: &str, manager: Option<&str>) -> Account {
         sessions_valid_from_ms: Some(1_000),
         password_changed_ms: None,
         manager_id: manager.map(ObjectId::from),
+        on_premises_security_id: None,
+        synced_at_ms: None,
     }
 }
 
@@ -327,6 +333,20 @@ impl State {
             .into_iter()
             .map(|(id, owner)| (format!("m-{id}"), device(id, owner)))
             .collect(),
+            hidden_on_premises: BTreeSet::new(),
+            among_leavers: BTreeSet::new(),
+            protected: None,
+            computers: [("pc", false), ("srv", true)]
+                .map(|(id, server)| {
+                    let computer = Computer {
+                        id: id.into(),
+                        name: Some(format!("{CANARY}-{id}")),
+                        enabled: true,
+                        server,
+                    };
+                    (id.to_owned(), computer)
+                })
+                .into(),
         }
     }
 

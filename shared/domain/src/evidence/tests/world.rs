@@ -452,6 +452,8 @@ pub(super) fn rich() -> World {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
+        // A cloud alone.
+        .filter(|k| *k != Kind::ResolveOnPremises)
         .collect();
     let policy = Policy {
         licence_price_cents: [("SPE_E3".into(), 3_740)].into(),

@@ -1,0 +1,184 @@
+//! `offboard doctor`: says before the first departure what would fail in it.
+//! The directory itself says what the account that we sign in with may write
+//! (`allowedAttributesEffective`), object by object; the first page of each sort
+//! stands for all.
+
+use super::LdapConnector;
+use super::account::protection;
+use super::entry::Entry;
+use super::filter::{At, Filter};
+use crate::{Answer, Call, Finding, Severity};
+use offboard_domain::Kind;
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
+use std::collections::BTreeSet;
+
+/// Where the rights are described.
+const PAGE: &str = "docs/connectors/active-directory.md";
+
+/// What the account that we sign in with may write, and to what it may create.
+const MAY_WRITE: &str = "allowedAttributesEffective";
+const MAY_CREATE: &str = "allowedChildClassesEffective";
+
+fn finding(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
+    Finding {
+        severity,
+        what: what.into(),
+        how_to_mend: how_to_mend.into(),
+        kinds: BTreeSet::new(),
+    }
+}
+
+fn stops(kinds: &[Kind], finding: Finding) -> Finding {
+    Finding {
+        kinds: kinds.iter().copied().collect(),
+        ..finding
+    }
+}
+
+pub(super) async fn check(ldap: &LdapConnector, call: &mut Call) -> Vec<Finding> {
+    let session = match ldap.wire.session(call).await {
+        Ok(session) => session,
+        Err(fault) => {
+            let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
+            let what = format!("the domain cannot be used: {} fails{code}", fault.attempted);
+            return vec![finding(Severity::Problem, what, fault.detail)];
+        }
+    };
+    let mut findings = vec![finding(
+        Severity::Fine,
+        format!(
+            "{} lets us in over TLS, with a certificate that holds for its name",
+            session.controller
+        ),
+        "",
+    )];
+    findings.push(clock(session.ahead_ms));
+    let domain = At::Name(session.domain);
+    match rights(ldap, call, &domain).await {
+        Ok(found) => findings.extend(found),
+        Err(fault) => findings.push(finding(
+            Severity::Problem,
+            "what the account may write cannot be found out",
+            fault.detail,
+        )),
+    }
+    findings
+}
+
+fn clock(ahead_ms: Option<i64>) -> Finding {
+    match ahead_ms {
+        None => finding(
+            Severity::Warning,
+            "the domain controller does not say its time",
+            "see that its clock and this machine's agree",
+        ),
+        Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => finding(
+            Severity::Problem,
+            format!(
+                "this machine's clock differs from the domain controller's by {} seconds",
+                ahead_ms.abs() / 1_000
+            ),
+            "set the clock: whether the cloud was synchronised since a change is told by time",
+        ),
+        Some(_) => finding(
+            Severity::Fine,
+            "this machine's clock agrees with the domain controller's",
+            "",
+        ),
+    }
+}
+
+async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let wanted = [
+        "objectSid",
+        "adminCount",
+        "isCriticalSystemObject",
+        "userAccountControl",
+        MAY_WRITE,
+    ];
+    let accounts = ldap.wire.some(call, domain, &Filter::people(), &wanted).await?;
+    let groups = Filter::equals("objectCategory", "group");
+    let groups = ldap.wire.some(call, domain, &groups, &wanted).await?;
+    // Rights are delegated by unit, and not every unit holds people who leave:
+    // what may be written of one of them is taken for delegated.
+    let ordinary = |of: Vec<Entry>| -> Vec<Entry> { of.into_iter().filter(|e| protection(e).is_none()).collect() };
+    let (accounts, groups) = (ordinary(accounts), ordinary(groups));
+    let may = |of: &[Entry], attribute: &str| of.iter().any(|e| e.has(MAY_WRITE, attribute));
+    match accounts.is_empty() {
+        true => findings.push(finding(
+            Severity::Problem,
+            "no account of a person can be seen in the domain",
+            format!("give the account that Offboard signs in with the right to read the domain ({PAGE})"),
+        )),
+        false => {
+            let write =
+                |attribute: &str, kinds: &[Kind]| lacking(may(&accounts, attribute), "accounts", attribute, kinds);
+            findings.extend(write("userAccountControl", &[Kind::DisableOnPremises]));
+            match ldap.has_exchange(call).await? {
+                true => findings.extend(write("msExchHideFromAddressLists", &[Kind::HideOnPremises])),
+                false => findings.push(stops(
+                    &[Kind::HideOnPremises],
+                    finding(
+                        Severity::Warning,
+                        "the domain's schema has no Exchange attributes, so nobody can be hidden from address lists here",
+                        "if mailboxes are in the cloud, extend the schema with Exchange's (setup /PrepareSchema), or have the synchronisation set it by a rule; without mailboxes nothing is to be done",
+                    ),
+                )),
+            }
+            findings.push(finding(
+                Severity::Fine,
+                "the right to reset passwords is not told by the directory without trying it",
+                format!("see that it is delegated as {PAGE} says"),
+            ));
+        }
+    }
+    if !groups.is_empty() {
+        let may = may(&groups, "member");
+        findings.extend(lacking(may, "groups", "member", &[Kind::RemoveGroupsOnPremises]));
+    }
+    findings.extend(leavers_unit(ldap, call).await?);
+    let missing = findings.iter().any(|f| f.severity == Severity::Problem);
+    if !missing {
+        findings.push(finding(
+            Severity::Fine,
+            "every right that the directory tells of is delegated",
+            "",
+        ));
+    }
+    Ok(findings)
+}
+
+fn lacking(may: bool, of: &str, attribute: &str, kinds: &[Kind]) -> Option<Finding> {
+    (!may).then(|| {
+        let what = format!("the account that Offboard signs in with may not write {attribute} of {of}");
+        let how = format!("delegate it on the units that hold them, as {PAGE} says");
+        stops(kinds, finding(Severity::Problem, what, how))
+    })
+}
+
+async fn leavers_unit(ldap: &LdapConnector, call: &mut Call) -> Answer<Option<Finding>> {
+    let Some(unit) = &ldap.wire.leavers_unit else {
+        return Ok(Some(finding(
+            Severity::Fine,
+            "accounts stay where they are: no unit for leavers is configured",
+            "",
+        )));
+    };
+    let kinds = [Kind::MoveToLeaversUnit];
+    let seen = ldap.wire.read(call, &At::Name(unit.clone()), &[MAY_CREATE]).await?;
+    let wrong = match seen {
+        None => finding(
+            Severity::Problem,
+            "the leavers' unit is not there, or may not be seen",
+            "correct `leavers_unit`, or let the account that Offboard signs in with read it",
+        ),
+        Some(unit) if !unit.has(MAY_CREATE, "user") => finding(
+            Severity::Problem,
+            "the account that Offboard signs in with may not create accounts in the leavers' unit, so it can move none there",
+            format!("delegate it on that unit, as {PAGE} says"),
+        ),
+        Some(_) => return Ok(None),
+    };
+    Ok(Some(stops(&kinds, wrong)))
+}

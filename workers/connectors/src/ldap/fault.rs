@@ -1,0 +1,172 @@
+//! What an answer means: the one place where a result code becomes a fault
+//! class.
+//!
+//! A directory's sentence names objects, and so people; of it only its code is
+//! read (`0000052D`, `data 52e`), and what a fault says is written here.
+
+use offboard_domain::FaultClass;
+
+/// Result codes (RFC 4511, appendix A) that are not simply a fault.
+pub(crate) mod code {
+    /// Done.
+    pub(crate) const SUCCESS: u32 = 0;
+    /// The attribute, or this value of it, is not there.
+    pub(crate) const NO_SUCH_ATTRIBUTE: u32 = 16;
+    /// The value is there already.
+    pub(crate) const VALUE_EXISTS: u32 = 20;
+    /// No such object.
+    pub(crate) const NO_SUCH_OBJECT: u32 = 32;
+    /// The server will not.
+    pub(crate) const UNWILLING: u32 = 53;
+    /// An object (or a member) of this name is there already.
+    pub(crate) const ENTRY_EXISTS: u32 = 68;
+}
+
+/// A refusal, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The result code.
+    pub(crate) rc: u32,
+    /// The directory's own code within it.
+    pub(crate) inner: Option<String>,
+}
+
+impl Refused {
+    /// Reads the code, and of the sentence the directory's own code alone.
+    pub(crate) fn of(rc: u32, sentence: &str) -> Self {
+        Self {
+            rc,
+            inner: inner(sentence),
+        }
+    }
+
+    /// Both codes, as a fault shows them: `49-52e`.
+    pub(crate) fn code(&self) -> String {
+        match &self.inner {
+            Some(inner) => format!("{}-{inner}", self.rc),
+            None => self.rc.to_string(),
+        }
+    }
+
+    /// What it is, and what a person can do about it.
+    pub(crate) fn meaning(&self) -> (FaultClass, &'static str) {
+        match self.rc {
+            1 | 3 | 11 | 51 | 52 | 80 => (
+                FaultClass::Transient,
+                "the domain controller is busy or starting; it is tried again",
+            ),
+            code::NO_SUCH_ATTRIBUTE | code::VALUE_EXISTS => (
+                FaultClass::Transient,
+                "somebody changed the object at the same time; it is tried again",
+            ),
+            code::NO_SUCH_OBJECT => (FaultClass::Absent, "the object is not there"),
+            7 | 8 | 13 | 48 => (
+                FaultClass::Denied,
+                "the domain controller does not take this way of signing in; it must accept a simple bind over LDAPS",
+            ),
+            10 => (
+                FaultClass::Denied,
+                "the object belongs to another domain, and referrals are not followed (the credential would go to a server that the answer names); connect that domain as a system of its own",
+            ),
+            49 => (FaultClass::Denied, bind_meaning(self.inner.as_deref())),
+            50 => (
+                FaultClass::Denied,
+                "the account that Offboard signs in with may not do this; delegate the right that docs/connectors/active-directory.md names for it",
+            ),
+            19 => (
+                FaultClass::Blocked,
+                "the directory's policy forbids it; look at the password policy and at what protects the object",
+            ),
+            code::UNWILLING => (
+                FaultClass::Blocked,
+                "the domain controller is unwilling: a policy, a primary group or a system object stands in the way; do it by hand",
+            ),
+            code::ENTRY_EXISTS => (
+                FaultClass::Blocked,
+                "another object of the same name is where it was to go; rename one of the two",
+            ),
+            12 | 17 => (
+                FaultClass::Unsupported,
+                "the directory does not know this attribute or control",
+            ),
+            _ => (
+                FaultClass::Rejected,
+                "the domain controller will not accept the request",
+            ),
+        }
+    }
+}
+
+/// Why a sign-in failed, by the code that Active Directory puts into its
+/// sentence (the same numbers as Windows' logon errors).
+fn bind_meaning(inner: Option<&str>) -> &'static str {
+    match inner {
+        Some("525") => "there is no such account as the one to sign in with; look at `user` in the configuration",
+        Some("52e") => {
+            "the user or the password to sign in with is wrong; look at `user` and `password` in the configuration"
+        }
+        Some("530" | "531") => "the account to sign in with may not sign in at this time or from this machine",
+        Some("532" | "773") => "the password to sign in with has expired; set a new one, and let it never expire",
+        Some("533") => "the account to sign in with is disabled; enable it, or configure another",
+        Some("701") => "the account to sign in with has expired",
+        Some("775") => "the account to sign in with is locked; unlock it, and find out who tries passwords",
+        _ => "the domain controller refuses to sign us in; look at `user` and `password` in the configuration",
+    }
+}
+
+/// The directory's own code within its sentence.
+fn inner(sentence: &str) -> Option<String> {
+    let hex = |word: &str, least: usize| {
+        let digits: String = word.chars().take_while(char::is_ascii_hexdigit).collect();
+        let digits = (least..=8)
+            .contains(&digits.len())
+            .then(|| digits.trim_start_matches('0').to_ascii_lowercase());
+        digits.filter(|d| !d.is_empty())
+    };
+    let data = sentence.split_once("data ").and_then(|(_, rest)| hex(rest, 1));
+    let first = sentence.split(':').next().and_then(|word| hex(word, 8));
+    data.or(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_sentence_only_its_code_is_kept() {
+        let bind = "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data 52e, v3839";
+        let reset = "0000052D: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0";
+        let named = "00002089: No parent for CN=Jane Roe,OU=Staff,DC=corp";
+        assert_eq!(Refused::of(49, bind).code(), "49-52e");
+        assert_eq!(Refused::of(53, reset).code(), "53-52d");
+        assert_eq!(Refused::of(32, named).code(), "32-2089");
+        for (rc, sentence) in [(50, ""), (50, "access"), (50, "Jane: no"), (50, "data Jane")] {
+            assert_eq!(Refused::of(rc, sentence).code(), "50", "{sentence}");
+        }
+    }
+
+    #[test]
+    fn each_code_is_the_fault_that_it_should_be() {
+        let table = [
+            (1, FaultClass::Transient),
+            (8, FaultClass::Denied),
+            (10, FaultClass::Denied),
+            (16, FaultClass::Transient),
+            (17, FaultClass::Unsupported),
+            (19, FaultClass::Blocked),
+            (32, FaultClass::Absent),
+            (34, FaultClass::Rejected),
+            (49, FaultClass::Denied),
+            (50, FaultClass::Denied),
+            (51, FaultClass::Transient),
+            (52, FaultClass::Transient),
+            (53, FaultClass::Blocked),
+            (68, FaultClass::Blocked),
+            (80, FaultClass::Transient),
+            (4_000, FaultClass::Rejected),
+        ];
+        for (rc, class) in table {
+            assert_eq!(Refused::of(rc, "").meaning().0, class, "{rc}");
+        }
+    }
+}
