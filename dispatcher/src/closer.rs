@@ -7,8 +7,9 @@
 //! the history, so doing it twice leaves the same files.
 
 use crate::archive::short;
-use crate::engine::{Engine, EngineError, Held, told};
+use crate::engine::{Engine, EngineError, told};
 use crate::page;
+use crate::place::Held;
 use crate::reports::settle;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;

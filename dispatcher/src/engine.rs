@@ -15,9 +15,10 @@
 use crate::admission::{Admission, Limits};
 use crate::archive::Keeping;
 use crate::losses::Looked;
+use crate::place::{Held, Places};
 use crate::tenants::Tenants;
 use crate::timers::Timers;
-use offboard_domain::{Case, CaseId, CaseKey, Credit, Report, TaskId, TenantId, Timestamp};
+use offboard_domain::{CaseId, Credit, TenantId, Timestamp};
 use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError, Shard};
 use offboard_queue::{Queue, QueueError};
 use offboard_runtime::Clock;
@@ -26,7 +27,7 @@ use offboard_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// How many bytes of randomness a new case's salt takes.
 pub type Entropy = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
@@ -59,39 +60,6 @@ pub struct Parts {
     pub keeping: Option<Keeping>,
 }
 
-/// One owned case. Locked while it is decided and appended.
-pub(crate) struct Held {
-    /// Changed by replacing it: whoever looks at it keeps it as it was.
-    pub(crate) case: Arc<Case>,
-    pub(crate) key: CaseKey,
-    /// Attempts that were ordered and are not known to be published. A once-only one is here
-    /// until its publication is begun, and never again.
-    pub(crate) unpublished: BTreeSet<(TaskId, u32)>,
-}
-
-/// A case's place in memory.
-#[derive(Default)]
-pub(crate) struct Slot {
-    /// The case; empty until it was read.
-    pub(crate) held: tokio::sync::Mutex<Option<Held>>,
-    /// The reports on it that nobody has begun to record. They gather while the
-    /// last append is in flight, and go together.
-    pub(crate) reports: Mutex<Vec<Gathered>>,
-}
-
-/// A report that waits for the case's place, and who is to be told what became
-/// of it.
-pub(crate) struct Gathered {
-    pub(crate) report: Report,
-    pub(crate) tell: oneshot::Sender<Result<Arc<Case>, EngineError>>,
-}
-
-/// A slot, and whose case is in it.
-struct Placed {
-    tenant: TenantId,
-    slot: Arc<Slot>,
-}
-
 /// The engine.
 pub struct Engine {
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -107,7 +75,7 @@ pub struct Engine {
     pub(crate) shards: u16,
     pub(crate) keeping: Option<Keeping>,
     owned: Vec<AtomicBool>,
-    slots: Mutex<BTreeMap<CaseId, Placed>>,
+    pub(crate) places: Mutex<Places>,
     shut: Mutex<BTreeMap<TenantId, Arc<Shut>>>,
     changes: watch::Sender<u64>,
     /// What was looked at of each shard for what the ledger has lost.
@@ -188,7 +156,7 @@ impl Engine {
             shards,
             keeping: parts.keeping,
             owned: (0..shards).map(|_| AtomicBool::new(false)).collect(),
-            slots: Mutex::new(BTreeMap::new()),
+            places: Mutex::default(),
             shut: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             looked: (0..shards).map(|_| tokio::sync::Mutex::default()).collect(),
@@ -222,54 +190,6 @@ impl Engine {
 
     pub(crate) fn changed(&self) {
         self.changes.send_modify(|n| *n = n.wrapping_add(1));
-    }
-
-    pub(crate) fn slot(&self, tenant: &TenantId, case: CaseId) -> Arc<Slot> {
-        let mut slots = lock(&self.slots);
-        let placed = slots.entry(case).or_insert_with(|| Placed {
-            tenant: tenant.clone(),
-            slot: Arc::default(),
-        });
-        placed.slot.clone()
-    }
-
-    /// Lets go of a slot, and of its case if that is over, never was or went
-    /// with its shard; to be called by everybody who has used it, unlocked,
-    /// whatever he left there: somebody else may have ended the case since. It
-    /// stays while somebody else waits for it: two slots of one case would count
-    /// what it has in flight twice. The last one lets go.
-    pub(crate) fn forget(&self, case: CaseId, slot: Arc<Slot>) {
-        let mut slots = lock(&self.slots);
-        let Some(placed) = slots.get(&case).filter(|p| Arc::ptr_eq(&p.slot, &slot)) else {
-            return;
-        };
-        drop(slot);
-        let over = |held: &Option<Held>| held.as_ref().is_none_or(|h| h.case.is_over());
-        let last = Arc::strong_count(&placed.slot) == 1;
-        if last && placed.slot.held.try_lock().is_ok_and(|held| over(&held)) {
-            slots.remove(&case);
-            self.timers.clear(case);
-        }
-    }
-
-    /// A case's place, if it has one.
-    pub(crate) fn held_slot(&self, case: CaseId) -> Option<Arc<Slot>> {
-        lock(&self.slots).get(&case).map(|p| p.slot.clone())
-    }
-
-    /// Whether an open case is held in memory.
-    pub(crate) fn holds(&self, case: CaseId) -> bool {
-        // Without a handle of its own: it would keep whoever lets go from being the last.
-        let slots = lock(&self.slots);
-        let open = |held: &Option<Held>| held.as_ref().is_some_and(|h| !h.case.is_over());
-        let place = slots.get(&case);
-        place.is_some_and(|p| p.slot.held.try_lock().map_or(true, |held| open(&held)))
-    }
-
-    /// How many cases are held in memory.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        lock(&self.slots).len()
     }
 
     /// Whether nothing is in flight, reserved or waiting for credit, and no
@@ -311,12 +231,7 @@ impl Engine {
     /// Wakes every case of a tenant that is held: a gate has moved.
     pub(crate) fn look_at_all_of(&self, tenant: &TenantId) {
         let now = self.clock.now();
-        let held: Vec<CaseId> = {
-            let slots = lock(&self.slots);
-            let held = slots.iter().filter(|(_, placed)| placed.tenant == *tenant);
-            held.map(|(case, _)| *case).collect()
-        };
-        for case in held {
+        for case in self.placed_of_tenant(tenant) {
             self.timers.set(tenant, case, Some(now));
         }
     }
@@ -429,21 +344,14 @@ impl Engine {
     /// next owner.
     pub async fn leave_shard(&self, shard: u16) {
         self.set_owned(shard, false);
-        let ours: Vec<(CaseId, TenantId, Arc<Slot>)> = {
-            let slots = lock(&self.slots);
-            let ours = slots.iter().filter(|(_, p)| p.tenant.shard(self.shards) == shard);
-            ours.map(|(id, p)| (*id, p.tenant.clone(), p.slot.clone())).collect()
-        };
-        for (id, tenant, slot) in ours {
-            if let Err(error) = self.publish_left(&tenant, id, &slot).await {
+        for (id, tenant) in self.placed_of_shard(shard) {
+            let Some(place) = self.place_of(id) else { continue };
+            if let Err(error) = self.publish_left(&tenant, id, &place).await {
                 tracing::warn!(case = %id, %error, "its next owner publishes what was ordered");
             }
-            let mut held = slot.held.lock().await;
-            if let Some(Held { case, .. }) = held.take() {
+            if let Some(Held { case, .. }) = place.held.lock().await.take() {
                 self.admission.settle(&tenant, Credit::NONE, Some(&case), None);
             }
-            drop(held);
-            self.forget(id, slot);
         }
     }
 }

@@ -4,7 +4,8 @@
 //! until the queue has confirmed it. A once-only one is published once: when
 //! that is not confirmed, it runs out and is read.
 
-use crate::engine::{Engine, Slot};
+use crate::engine::Engine;
+use crate::place::Slot;
 use offboard_domain::{Assignment, Case, CaseId, Mode, TaskId, TenantId};
 use offboard_queue::{Message, QueueError, QueueName};
 use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};

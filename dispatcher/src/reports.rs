@@ -147,10 +147,8 @@ impl Engine {
     /// published: that is published now.
     async fn publish_again_of(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         if self.holds(id) {
-            let slot = self.slot(tenant, id);
-            let published = self.publish_left(tenant, id, &slot).await;
-            self.forget(id, slot);
-            return Ok(published?);
+            let place = self.place(tenant, id);
+            return Ok(self.publish_left(tenant, id, &place).await?);
         }
         self.take_up(tenant, id).await
     }

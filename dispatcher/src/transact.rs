@@ -5,22 +5,22 @@
 //! command causes is one append; then what it assigned is published.
 
 use crate::archive::{Whole, rearm};
-use crate::closer::ToSeal;
-use crate::engine::{Engine, EngineError, Gathered, Held, Slot, lock};
+use crate::engine::{Engine, EngineError};
+use crate::gathered::{Decided, Orders, Worked};
+use crate::place::{Held, Slot};
 use crate::publish::republishable;
 use offboard_domain::event::{Event, UnreadableEvent, open_event, seal_events};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::{
-    Area, Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Effect, Gates, Lane, Record, Refusal,
-    Report, System, TaskId, TenantId, Timestamp, Wake, WakeReason, decide, decide_reports, next,
+    Case, CaseId, CaseKey, Command, Credit, Decision, Digest, Gates, Record, Refusal, System, TaskId, TenantId,
+    Timestamp, decide,
 };
-use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, IndexEntry, KeyChange, LedgerError};
-use offboard_queue::{QueueError, QueueName};
+use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, KeyChange, LedgerError};
 use offboard_runtime::telemetry::{metrics, trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{MutexGuard, oneshot};
+use tokio::sync::MutexGuard;
 
 /// How often a lost race is decided again before somebody is told: each time
 /// somebody else got on, so this many in a row is not a race but a defect.
@@ -44,61 +44,6 @@ pub(crate) struct Done {
     /// Whether it opened the case.
     pub(crate) opened: bool,
 }
-
-/// What became of each of several reports.
-type Answers = Vec<Result<(), Refusal>>;
-
-/// What is to be decided on a case, and appended together.
-enum Orders {
-    One(Command),
-    Reports(Vec<Report>),
-}
-
-impl Orders {
-    /// Decides them; of reports each has its answer, of one order there is none.
-    fn decide(&self, case: Option<&Case>, now: Timestamp, gates: &Gates) -> Result<(Decision, Answers), Refusal> {
-        match self {
-            Self::One(command) => Ok((decide(case, command.clone(), now, gates)?, Vec::new())),
-            Self::Reports(reports) => {
-                let case = case.ok_or(Refusal::UnknownCase)?;
-                Ok(decide_reports(case, reports.iter().cloned(), now, gates))
-            }
-        }
-    }
-}
-
-/// What was decided and appended.
-struct Decided {
-    /// Whether it opened the case.
-    opened: bool,
-    /// What became of each report.
-    answers: Answers,
-}
-
-/// What working on a held case led to.
-struct Worked {
-    appended: Result<Decided, EngineError>,
-    /// The case after it; none if there is no such case.
-    case: Option<Arc<Case>>,
-    published: Result<(), QueueError>,
-}
-
-impl Worked {
-    /// What became of each report, and the case, once what they caused is
-    /// published.
-    fn written(self) -> Result<(Answers, Arc<Case>), Arc<EngineError>> {
-        let written = || {
-            let Decided { answers, .. } = self.appended?;
-            self.published?;
-            Ok((answers, self.case.ok_or(Refusal::UnknownCase)?))
-        };
-        written().map_err(Arc::new)
-    }
-}
-
-/// After this long the closer is told again of a case that is to be sealed, in
-/// milliseconds: sealing takes well under a second.
-const SEAL_AGAIN_MS: i64 = 60_000;
 
 impl Engine {
     /// Orders something of a case.
@@ -138,8 +83,8 @@ impl Engine {
 
     /// The trace in which a held case was accepted.
     async fn accepted(&self, case: CaseId) -> Option<String> {
-        let slot = self.held_slot(case)?;
-        let held = slot.held.lock().await;
+        let place = self.place_of(case)?;
+        let held = place.held.lock().await;
         held.as_ref()?.case.traceparent.clone()
     }
 
@@ -153,12 +98,10 @@ impl Engine {
         if !self.owns(tenant) {
             return self.transact_for_owner(tenant, id, command, from).await;
         }
-        let slot = self.slot(tenant, id);
-        let held = slot.held.lock().await;
+        let place = self.place(tenant, id);
+        let held = place.held.lock().await;
         // Its shard may have been left while this waited: nothing is held any more.
         if !self.owns(tenant) {
-            drop(held);
-            self.forget(id, slot);
             return self.transact_for_owner(tenant, id, command, from).await;
         }
         let reserved = self.admission.reserve(tenant);
@@ -167,99 +110,16 @@ impl Engine {
             CreditFrom::Admitted(credit) => credit.and(reserved),
         };
         let orders = Orders::One(command);
-        let worked = self.work_on(tenant, id, &slot, held, &orders, credit).await;
-        self.forget(id, slot);
+        let worked = self.work_on(tenant, id, &place, held, &orders, credit).await;
         let opened = worked.appended?.opened;
         let case = worked.case.ok_or(Refusal::UnknownCase)?;
         // It is in the ledger, and taken, whatever the queue says.
         Ok(Done { case, opened })
     }
 
-    /// Records a report, together with those on the same case that have
-    /// gathered: what they cause is one append. Returns when what it caused is
-    /// published too; until then a report comes again.
-    pub(crate) async fn record(
-        self: &Arc<Self>,
-        tenant: &TenantId,
-        id: CaseId,
-        report: Report,
-    ) -> Result<Arc<Case>, EngineError> {
-        if !self.owns(tenant) {
-            let command = Command::RecordReport(Box::new(report));
-            let done = self.transact_for_owner(tenant, id, command, CreditFrom::Reserve).await;
-            return done.map(|done| done.case);
-        }
-        let slot = self.slot(tenant, id);
-        let (tell, mut told) = oneshot::channel();
-        lock(&slot.reports).push(Gathered { report, tell });
-        // What was delivered at the same time gathers too.
-        tokio::task::yield_now().await;
-        let answer = tokio::select! {
-            biased;
-            answer = &mut told => answer,
-            held = slot.held.lock() => {
-                let gathered = std::mem::take(&mut *lock(&slot.reports));
-                // This one is among them, or with whoever had the place before.
-                self.record_gathered(tenant, id, &slot, held, gathered).await;
-                told.await
-            }
-        };
-        let answer = answer.unwrap_or(Err(EngineError::CutOff));
-        // Also when this one left it open: another may have closed it since, and
-        // then it is the last to let go who must.
-        self.forget(id, slot);
-        answer
-    }
-
-    /// Records what has gathered, and tells each what became of his.
-    async fn record_gathered(
-        self: &Arc<Self>,
-        tenant: &TenantId,
-        id: CaseId,
-        slot: &Slot,
-        held: MutexGuard<'_, Option<Held>>,
-        gathered: Vec<Gathered>,
-    ) {
-        let (mut reports, mut waiting): (Vec<Report>, Vec<_>) =
-            gathered.into_iter().map(|g| (g.report, g.tell)).unzip();
-        let mut place = Some(held);
-        while !reports.is_empty() && self.owns(tenant) {
-            let held = match place.take() {
-                Some(held) => held,
-                None => slot.held.lock().await,
-            };
-            let orders = Orders::Reports(reports);
-            let credit = self.admission.reserve(tenant);
-            let worked = self.work_on(tenant, id, slot, held, &orders, credit).await;
-            let Orders::Reports(all) = orders else { return };
-            reports = all;
-            let written = worked.written();
-            // Those without an answer come next, behind the gate that one shut.
-            let decided = written.as_ref().map_or(reports.len(), |(answers, _)| answers.len());
-            reports.drain(..decided);
-            for (nth, to) in waiting.drain(..decided).enumerate() {
-                let answer = match &written {
-                    Ok((answers, case)) => answers[nth].clone().map(|()| case.clone()).map_err(EngineError::from),
-                    Err(error) => Err(match error.as_ref() {
-                        EngineError::Refused(refusal) => refusal.clone().into(),
-                        _ => EngineError::Together(error.clone()),
-                    }),
-                };
-                // Whoever no longer waits is dead, and his report comes again.
-                drop(to.send(answer));
-            }
-        }
-        drop(place);
-        for (report, to) in reports.into_iter().zip(waiting) {
-            let command = Command::RecordReport(Box::new(report));
-            let done = self.transact_for_owner(tenant, id, command, CreditFrom::Reserve).await;
-            drop(to.send(done.map(|done| done.case)));
-        }
-    }
-
     /// Decides on a case whose place is held, appends, takes up what follows,
     /// and publishes what was assigned.
-    async fn work_on(
+    pub(crate) async fn work_on(
         self: &Arc<Self>,
         tenant: &TenantId,
         id: CaseId,
@@ -294,7 +154,7 @@ impl Engine {
 
     /// Appends to a case that somebody else owns. Nothing is assigned,
     /// published or kept: the owner finds it by its wake-up.
-    async fn transact_for_owner(
+    pub(crate) async fn transact_for_owner(
         self: &Arc<Self>,
         tenant: &TenantId,
         id: CaseId,
@@ -501,34 +361,12 @@ impl Engine {
         }
     }
 
-    /// What the ledger's index keeps of a case. Whoever does not own it lets
-    /// the owner find it before all others.
-    pub(crate) fn index_of(
-        &self,
-        tenant: &TenantId,
-        case: &Case,
-        version: u64,
-        head: Digest,
-        gates: &Gates,
-    ) -> IndexEntry {
-        let mut index = index_entry(tenant, case, version, head, gates);
-        if !self.owns(tenant) {
-            index.wake = Some(Wake::APPENDED);
-        } else if index.wake.is_none() {
-            let why = WakeReason::Archive;
-            index.wake = self.archive_at(case).map(|at| Wake { at, why });
-        }
-        index
-    }
-
     /// Takes up what somebody else appended to a case, and puts its wake-up
     /// right again.
     pub(crate) async fn refresh(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
-        let slot = self.slot(tenant, id);
-        let mut held = slot.held.lock().await;
+        let place = self.place(tenant, id);
+        let mut held = place.held.lock().await;
         if !self.owns(tenant) {
-            drop(held);
-            self.forget(id, slot);
             return Ok(());
         }
         let before = held.as_ref().map(|h| h.case.clone());
@@ -542,11 +380,7 @@ impl Engine {
             }
             None => *held = self.load(tenant, id).await?,
         }
-        let Some(h) = held.as_ref() else {
-            drop(held);
-            self.forget(id, slot);
-            return Ok(());
-        };
+        let Some(h) = held.as_ref() else { return Ok(()) };
         let case = h.case.clone();
         self.admission
             .settle(tenant, Credit::NONE, before.as_deref(), Some(&case));
@@ -570,9 +404,7 @@ impl Engine {
         }
         self.changed();
         drop(held);
-        let published = self.publish_left(tenant, id, &slot).await;
-        self.forget(id, slot);
-        Ok(published?)
+        Ok(self.publish_left(tenant, id, &place).await?)
     }
 
     /// Reads a case from the ledger and folds it.
@@ -619,8 +451,8 @@ impl Engine {
 
     /// Takes up a case that the ledger holds.
     pub(crate) async fn take_up(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
-        let slot = self.slot(tenant, id);
-        let mut held = slot.held.lock().await;
+        let place = self.place(tenant, id);
+        let mut held = place.held.lock().await;
         if held.is_some() {
             return Ok(());
         }
@@ -628,63 +460,13 @@ impl Engine {
             *held = self.load(tenant, id).await?;
         }
         let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
-            drop(held);
-            self.forget(id, slot);
             return Ok(());
         };
         self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
         self.follow(tenant, &h.case).await;
         drop(held);
-        let published = self.publish_left(tenant, id, &slot).await;
-        self.forget(id, slot);
-        Ok(published?)
+        Ok(self.publish_left(tenant, id, &place).await?)
     }
-
-    /// Arms the timer, queues for credit, hands to the closer.
-    pub(crate) async fn follow(&self, tenant: &TenantId, case: &Case) {
-        let shut = self.shut(tenant).await.map(|s| (*s).clone()).unwrap_or_default();
-        let gates = Gates { shut, ..Gates::open() };
-        let now = self.clock.now();
-        let next = next(case, now, &gates);
-        self.timers.census.note(case, &next);
-        self.timers.rank(case.id, has_urgent_work(case));
-        let mut timer = next.timer.map(|w| w.at);
-        let weight = self.tenants.weight(tenant);
-        let mut wants: BTreeMap<(Area, Lane), u32> = BTreeMap::new();
-        for effect in next.effects {
-            match effect {
-                Effect::Assign(task, lane) => {
-                    if let Some(task) = case.tasks.get(&task) {
-                        *wants.entry((task.kind().spec().area, lane)).or_default() += 1;
-                    }
-                }
-                Effect::Seal => {
-                    // A closer that was not told, or died over it, is told again.
-                    let again = now.plus(SEAL_AGAIN_MS);
-                    timer = Some(timer.map_or(again, |t| t.min(again)));
-                    let wanted = ToSeal {
-                        tenant: tenant.clone(),
-                        case: case.id,
-                        version: case.version,
-                    };
-                    if let Err(error) = self.queue.publish(&QueueName::Sealing, vec![wanted.message()]).await {
-                        tracing::warn!(case = %case.id, %error, "failed to tell the closer; telling it again");
-                    }
-                }
-            }
-        }
-        for (place, n) in wants {
-            self.admission.wait(place, tenant, weight, case.id, n);
-        }
-        self.timers.set(tenant, case.id, timer);
-    }
-}
-
-/// Whether something of it that machines do is to go through the urgent lane.
-fn has_urgent_work(case: &Case) -> bool {
-    let machines = case.tasks.values().filter(|t| t.kind().spec().area != Area::Person);
-    let mut open = machines.filter(|t| !t.is_settled());
-    open.any(|t| case.lane(t.kind()) == Lane::Urgent)
 }
 
 /// The gates that these vendors' requests shut. One that was asked to stay
@@ -767,29 +549,4 @@ fn subject_key(case: &Case) -> Option<String> {
         .iter()
         .next()
         .map(|(system, id)| format!("{system}:{id}"))
-}
-
-/// What the ledger's index keeps of a case.
-pub(crate) fn index_entry(tenant: &TenantId, case: &Case, version: u64, head: Digest, gates: &Gates) -> IndexEntry {
-    let open = Gates {
-        credit: Credit::UNLIMITED,
-        ..gates.clone()
-    };
-    let next = next(case, case.changed_at, &open);
-    let (settled, tasks) = case.progress();
-    IndexEntry {
-        tenant: tenant.clone(),
-        case: case.id,
-        version,
-        head,
-        state: case.state.word().to_owned(),
-        ended: case.is_over(),
-        needs_person: next.needs_person && case.state != CaseState::Closed,
-        urgent: case.urgent(),
-        wake: next.wake,
-        opened_at: case.opened_at,
-        updated_at: case.changed_at,
-        settled,
-        tasks,
-    }
 }

@@ -253,9 +253,8 @@ impl Engine {
     /// [`EngineError`] if there is no such case or it cannot be read.
     pub async fn case(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<Arc<Case>, EngineError> {
         if self.holds(id) {
-            let slot = self.slot(tenant, id);
-            let case = slot.held.lock().await.as_ref().map(|h| h.case.clone());
-            self.forget(id, slot);
+            let place = self.place(tenant, id);
+            let case = place.held.lock().await.as_ref().map(|h| h.case.clone());
             if let Some(case) = case {
                 return Ok(case);
             }
