@@ -10,6 +10,7 @@
 //! owners at once lose races against each other, and nothing else.
 
 use crate::engine::{Engine, told};
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::{Digest, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Listed, LedgerError, Shard};
 use offboard_runtime::Clock;
@@ -33,10 +34,6 @@ const GIVEN_UP_EARLY: Duration = Duration::from_secs(3);
 /// How long the ledger's answer about who owns what is waited for: leases are
 /// given up in time also while it says nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-
-/// A name that is met for the first time and whose lease ended longer ago than
-/// clocks may differ is nobody's any more.
-const CLOCKS_DIFFER_MS: i64 = 30_000;
 
 /// How often it is looked for cases that the ledger has lost: what is open is
 /// noticed at once, what is not costs nobody anything until it is found.
@@ -75,7 +72,9 @@ impl Heard {
         let at = tokio::time::Instant::now();
         for (name, said) in listed {
             let moved = self.0.get(name).map(|(before, _)| before != said);
-            let met = moved.is_none() && now.since(*said) < CLOCKS_DIFFER_MS;
+            // A name that is met for the first time and whose lease ended longer ago
+            // than clocks may differ is nobody's any more.
+            let met = moved.is_none() && now.since(*said) < CLOCK_MARGIN_MS;
             if met || moved == Some(true) {
                 self.0.insert(name.clone(), (*said, at));
             }

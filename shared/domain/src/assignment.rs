@@ -109,7 +109,8 @@ impl Assignment {
 /// How long an assignment may wait in its queue before it is void, in milliseconds.
 pub(crate) const START_WITHIN_MS: i64 = 5 * crate::time::MINUTE_MS;
 
-/// How far the clocks of dispatcher and worker may differ, in milliseconds.
+/// How far the clocks of any two of an installation's processes may differ, in
+/// milliseconds.
 pub const CLOCK_MARGIN_MS: i64 = 30_000;
 
 /// The vendor's receipt for one request: kept as evidence, proves no state.
