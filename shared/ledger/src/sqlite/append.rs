@@ -1,14 +1,15 @@
 //! What the writer does inside its transaction. Every function looks at all
 //! that could refuse it before its first write.
 
+use super::ids::{self, by_id};
 use super::query::{self, Place, Trimmed, to_i64, to_u64};
 use super::{Failure, Session};
 use crate::{Append, Appended, Claim, GateChange, Gates, KeyChange, Shard};
 use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
 
-const STANDING: &str = "SELECT number, version, head, last, wake_at, ended, opened_at, salt, forgotten, trimmed,
-        trimmed_head FROM cases WHERE tenant = ?1 AND id = ?2";
+const STANDING: &str =
+    by_id!("SELECT number, version, head, last, wake_at, ended, opened_at, salt, forgotten, trimmed, trimmed_head");
 
 const ADD_RECORD: &str = r#"INSERT INTO records (before, "case", version, hash, body) VALUES (?1, ?2, ?3, ?4, ?5)"#;
 
@@ -263,6 +264,7 @@ fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, ke
             forgotten,
             number,
         ])?;
+        ids::add(session, tenant, index.case, index.ended, number)?;
         return write_claim(session, tenant, number, append);
     }
     if wake_at == old.wake_at {
@@ -300,6 +302,7 @@ fn write(session: &mut Session, tenant: i64, old: &Standing, append: &Append, ke
             .db
             .prepare_cached(SET_LIFE)?
             .execute(params![number, index.ended, index.opened_at.0])?;
+        ids::set_ended(session, tenant, index.case, index.ended)?;
     }
     match key {
         KeyWrite::Nothing => {}

@@ -17,10 +17,12 @@
 //! to the record before it of the same case, as their hashes do, and leave
 //! only when their case is trimmed. What changes
 //! in place is one row of `cases` an append. So an append costs the same with
-//! ten open cases or a hundred thousand. See `schema.sql`.
+//! ten open cases or a hundred thousand. See `schema.sql`, and `ids.rs` for the
+//! one index that is in no order of time.
 
 mod append;
 mod failure;
+mod ids;
 mod open;
 mod query;
 mod thread;
@@ -44,13 +46,15 @@ pub struct SqliteLedger {
     writer: Lane,
 }
 
-/// A connection and what it may remember of committed state.
+/// A connection and what it may remember of committed state: only a rollback
+/// can make it untrue.
 struct Session {
     db: Connection,
-    /// Tenants by name and by number. They are never removed from the file,
-    /// so only a rollback can make this untrue.
+    /// Tenants by name and by number. They are never removed from the file.
     numbers: BTreeMap<TenantId, i64>,
     names: BTreeMap<i64, TenantId>,
+    /// How many ids wait to be merged; unknown after a rollback.
+    new_ids: Option<i64>,
     /// A key was destroyed since the file was last scrubbed of old pages.
     scrub: bool,
 }
@@ -61,13 +65,16 @@ impl Session {
             db,
             numbers: BTreeMap::new(),
             names: BTreeMap::new(),
+            new_ids: None,
             scrub: false,
         }
     }
 
-    fn forget_tenants(&mut self) {
+    /// Forgets what a rollback may have made untrue.
+    fn forget(&mut self) {
         self.numbers.clear();
         self.names.clear();
+        self.new_ids = None;
     }
 }
 

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("trim.sql"),
     include_str!("one_id_index.sql"),
+    include_str!("ids.sql"),
 ];
 
 /// How long a connection waits for a program that holds the file from outside

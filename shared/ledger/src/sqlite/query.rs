@@ -2,6 +2,7 @@
 //! missing, of another case, or not what its hash says, is an error that
 //! names it, never a shorter history.
 
+use super::ids::{self, by_id};
 use super::{Failure, Session};
 use crate::words::wake_reason;
 use crate::{Due, Filter, Gates, History, IndexEntry, Shard};
@@ -10,7 +11,7 @@ use offboard_domain::{CaseId, Digest, Record, TenantId, Timestamp, Wake};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 const ENTRY: &str = "SELECT id, version, head, state, ended, needs_person, urgent, wake_at, wake_why, opened_at,
-    updated_at, settled, tasks FROM cases";
+    updated_at, settled, tasks FROM cases WHERE number = ?1";
 
 /// The number of a tenant; none if nothing was ever written of it.
 pub(super) fn number(session: &mut Session, tenant: &TenantId) -> Result<Option<i64>, Failure> {
@@ -147,9 +148,9 @@ pub(super) fn read(session: &mut Session, tenant: &TenantId, case: CaseId, from:
     };
     let row = session
         .db
-        .prepare_cached(
-            "SELECT number, version, last, trimmed, trimmed_head, head, salt FROM cases WHERE tenant = ?1 AND id = ?2",
-        )?
+        .prepare_cached(by_id!(
+            "SELECT number, version, last, trimmed, trimmed_head, head, salt"
+        ))?
         .query_row(params![tenant, case.0], |row| {
             let place = Place {
                 number: row.get(0)?,
@@ -266,12 +267,18 @@ pub(super) fn list(session: &mut Session, filter: &Filter) -> Result<Vec<IndexEn
         if room == 0 {
             break;
         }
-        // What is over is passed by in the index, without its row.
-        let open = if filter.open_only { "AND ended = 0" } else { "" };
-        let sql = format!("{ENTRY} INDEXED BY cases_id WHERE tenant = ?1 AND id > ?2 {open} ORDER BY id LIMIT ?3");
-        let mut statement = session.db.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![number, after, room])?;
+        let listed = if filter.open_only {
+            ids::LISTED_OPEN
+        } else {
+            ids::LISTED
+        };
+        let (mut listed, mut of_case) = (session.db.prepare_cached(listed)?, session.db.prepare_cached(ENTRY)?);
+        let mut rows = listed.query(params![number, after, room])?;
         while let Some(row) = rows.next()? {
+            let mut found = of_case.query([row.get::<_, i64>(1)?])?;
+            let row = found
+                .next()?
+                .ok_or_else(|| damaged("a case that its id leads to is missing"))?;
             entries.push(entry(row, &tenant)?);
         }
     }

@@ -302,7 +302,7 @@ impl Writer {
                 self.session.db.prepare_cached("COMMIT")?.execute([]).map(drop)
             });
         if let Err(error) = &done {
-            self.session.forget_tenants();
+            self.session.forget();
             if is_disk_failure(error) {
                 tracing::error!(%error, "the ledger's disk failed; nothing more is written by this process");
                 self.failed = Some(error.to_string());

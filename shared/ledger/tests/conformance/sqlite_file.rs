@@ -250,21 +250,15 @@ async fn every_question_is_answered_by_an_index() {
         due.starts_with("SEARCH cases USING INDEX cases_due") && !due.contains("B-TREE"),
         "{due}"
     );
-    let of_tenant = "WHERE tenant = 1 AND id > x'00'";
-    let open = plan(&format!(
-        "SELECT * FROM cases INDEXED BY cases_id {of_tenant} AND ended = 0 ORDER BY id"
-    ));
-    assert!(
-        open.starts_with("SEARCH cases USING INDEX cases_id") && !open.contains("B-TREE"),
-        "{open}"
-    );
-    let all = plan(&format!(
-        "SELECT * FROM cases INDEXED BY cases_id {of_tenant} ORDER BY id"
-    ));
-    assert!(
-        all.starts_with("SEARCH cases USING INDEX cases_id") && !all.contains("B-TREE"),
-        "{all}"
-    );
+    for table in ["new_ids", "ids"] {
+        let listed = plan(&format!(
+            "SELECT id, number FROM {table} WHERE tenant = 1 AND id > x'00' AND ended = 0 ORDER BY id"
+        ));
+        assert!(
+            listed.starts_with(&format!("SEARCH {table} USING PRIMARY KEY")) && !listed.contains("B-TREE"),
+            "{listed}"
+        );
+    }
     assert_eq!(
         ledger.due(Shard::ALL, Timestamp(i64::MAX), 100).await.unwrap().0.len(),
         50
@@ -277,7 +271,8 @@ async fn a_file_from_before_cases_were_trimmed_goes_on() {
     let before = pen.history(&*backend.ledger()).await;
     let backend = backend.tampered(|db| {
         db.execute_batch(
-            "DROP INDEX cases_id;
+            "DROP TABLE ids;
+            DROP TABLE new_ids;
             CREATE UNIQUE INDEX cases_id ON cases (tenant, id);
             CREATE INDEX cases_open ON cases (tenant, id) WHERE ended = 0;
             ALTER TABLE cases DROP COLUMN trimmed;
@@ -299,4 +294,70 @@ async fn a_file_from_before_cases_were_trimmed_goes_on() {
     assert_eq!(ledger.append(trim).await.unwrap(), Appended::Done);
     let history = ledger.read(&pen.tenant, pen.case, 1).await.unwrap();
     assert_eq!((history.records.len(), history.trimmed), (0, Some(4)));
+}
+
+/// More than gather before they are merged, so that some lie in the large table and some do not.
+#[tokio::test]
+async fn a_case_is_found_by_its_id_before_and_after_ids_were_merged() {
+    const CASES: usize = 9_000;
+    let backend = Sqlite::fresh().await;
+    let ledger = backend.ledger();
+    let mut pens: Vec<Pen> = (0..CASES)
+        .map(|n| Pen::new(["acme", "zeta"][n % 2], &format!("case {n}")))
+        .collect();
+    let opened = pens.iter_mut().map(|pen| {
+        let append = pen.draft(1, "opened");
+        pen.after(&append);
+        ledger.append(append)
+    });
+    for done in futures::future::join_all(opened).await {
+        assert_eq!(done.unwrap(), Appended::Done);
+    }
+    // Every third ends: some of those that are merged, some of the others.
+    let ended = pens.iter_mut().step_by(3).map(|pen| {
+        let mut ended = pen.draft(1, "over");
+        ended.index.ended = true;
+        pen.after(&ended);
+        ledger.append(ended)
+    });
+    for done in futures::future::join_all(ended).await {
+        assert_eq!(done.unwrap(), Appended::Done);
+    }
+    drop(ledger);
+    let backend = backend.restart().await;
+    let ledger = backend.ledger();
+
+    for open_only in [false, true] {
+        let mut wanted: Vec<_> = pens
+            .iter()
+            .filter(|pen| !open_only || pen.version == 1)
+            .map(|pen| (pen.tenant.clone(), pen.case, pen.version))
+            .collect();
+        wanted.sort();
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let filter = Filter {
+                open_only,
+                after: after.clone(),
+                limit: 700,
+                ..Filter::default()
+            };
+            let page = ledger.list(filter).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some((last.tenant.clone(), last.case));
+            found.extend(page.into_iter().map(|e| (e.tenant, e.case, e.version)));
+        }
+        assert!(found == wanted, "{} are listed, {} wanted", found.len(), wanted.len());
+    }
+    for pen in pens.iter().step_by(500) {
+        assert_eq!(pen.history(&*ledger).await.len() as u64, pen.version);
+        // It is known: opened again it is no second case.
+        let again = Pen {
+            version: 0,
+            head: offboard_domain::Digest::ZERO,
+            ..pen.clone()
+        };
+        let again = again.draft(1, "opened again");
+        assert!(!matches!(ledger.append(again).await.unwrap(), Appended::Done));
+    }
 }
