@@ -2,12 +2,13 @@
 //! keep for years, plain enough for an auditor, and comparable by rule.
 
 use crate::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// One fact, or one parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Fact {
     /// Yes or no.
@@ -18,6 +19,54 @@ pub enum Fact {
     Text(String),
     /// A list of words or ids.
     List(Vec<String>),
+}
+
+/// Takes each value for what it is: a derived reader would keep a copy and try
+/// one variant after the other, for each fact of each record.
+impl<'de> Deserialize<'de> for Fact {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AnyFact)
+    }
+}
+
+struct AnyFact;
+
+impl<'de> Visitor<'de> for AnyFact {
+    type Value = Fact;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("yes or no, a whole number, a text, or a list of texts")
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<Fact, E> {
+        Ok(Fact::Bool(v))
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Fact, E> {
+        Ok(Fact::Int(v))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Fact, E> {
+        i64::try_from(v)
+            .map(Fact::Int)
+            .map_err(|_| E::custom("the number is larger than any that is kept"))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Fact, E> {
+        Ok(Fact::Text(v.to_owned()))
+    }
+
+    fn visit_string<E>(self, v: String) -> Result<Fact, E> {
+        Ok(Fact::Text(v))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Fact, A::Error> {
+        let mut list = Vec::new();
+        while let Some(text) = seq.next_element()? {
+            list.push(text);
+        }
+        Ok(Fact::List(list))
+    }
 }
 
 impl fmt::Display for Fact {
@@ -135,4 +184,29 @@ pub struct Observation {
     pub sources: Vec<String>,
     /// What they said.
     pub facts: Facts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fact_is_read_as_what_it_was_written_as() {
+        let facts = Facts::new()
+            .with("no", false)
+            .with("least", i64::MIN)
+            .with("most", i64::MAX)
+            .with("text", "true")
+            .with("none", Vec::new())
+            .with("list", vec!["a".to_owned(), "1".to_owned()]);
+        let json = serde_json::to_string(&facts).unwrap();
+        assert_eq!(serde_json::from_str::<Facts>(&json).unwrap(), facts);
+    }
+
+    #[test]
+    fn what_is_no_fact_is_refused() {
+        for json in ["null", "1.5", "{}", "[1]", "[[]]", "9223372036854775808"] {
+            assert!(serde_json::from_str::<Fact>(json).is_err(), "{json}");
+        }
+    }
 }

@@ -20,7 +20,8 @@ impl AtHand {
 
     /// Begins a piece of work.
     pub fn push(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(work);
+        // A task moves what it runs when it begins and when it ends: a pointer.
+        self.tasks.spawn(Box::pin(work));
     }
 
     /// How many pieces have not ended, or nobody has heard of their end.
