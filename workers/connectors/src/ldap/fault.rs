@@ -22,6 +22,21 @@ pub(crate) mod code {
     pub(crate) const ENTRY_EXISTS: u32 = 68;
 }
 
+/// Whether the controller is busy or starting.
+fn is_busy(rc: u32) -> bool {
+    matches!(rc, 1 | 3 | 11 | 51 | 52 | 80)
+}
+
+/// What an answer of this code counts as among the statuses of all vendors:
+/// well, refused, or busy.
+pub(crate) fn status(rc: u32) -> u16 {
+    match rc {
+        code::SUCCESS => 200,
+        rc if is_busy(rc) => 503,
+        _ => 400,
+    }
+}
+
 /// A refusal, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
@@ -51,7 +66,7 @@ impl Refused {
     /// What it is, and what a person can do about it.
     pub(crate) fn meaning(&self) -> (FaultClass, &'static str) {
         match self.rc {
-            1 | 3 | 11 | 51 | 52 | 80 => (
+            rc if is_busy(rc) => (
                 FaultClass::Transient,
                 "the domain controller is busy or starting; it is tried again",
             ),

@@ -14,7 +14,7 @@
 //!   breaks the connection and nothing else.
 
 use super::entry::Entry;
-use super::fault::{Refused, code};
+use super::fault::{Refused, code, status};
 use super::filter::{At, Filter, Name};
 use super::settings::{Controller, LdapOpenError, LdapSettings, controller, tls};
 use crate::{Answer, Call};
@@ -23,6 +23,7 @@ use ldap3::controls::{ControlType, PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
 use offboard_domain::{Fault, FaultClass, Receipt, System};
 use offboard_runtime::Secret;
+use offboard_runtime::telemetry::metrics;
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -184,7 +185,10 @@ impl Wire {
             // Whoever waits for an answer learns that none comes.
             let _ = AssertUnwindSafe(connection.drive()).catch_unwind().await;
         });
-        let bound = bounded(call, ldap.simple_bind(&self.user, self.password.expose())).await;
+        let bound = asked(call, ldap.simple_bind(&self.user, self.password.expose()), |bound| {
+            bound.rc
+        })
+        .await;
         let result = self.answered(SIGN_IN, false, bound)?;
         if result.rc != code::SUCCESS {
             return Err(self.refused(SIGN_IN, &Refused::of(result.rc, &result.text)));
@@ -405,7 +409,8 @@ impl Wire {
         let controls = if *at == At::Root { Vec::new() } else { controls };
         let base = at.to_string();
         ldap.with_controls(controls);
-        let asked = bounded(call, ldap.search(&base, scope, filter.as_str(), attributes.to_vec())).await;
+        let searching = ldap.search(&base, scope, filter.as_str(), attributes.to_vec());
+        let asked = asked(call, searching, |found| found.1.rc).await;
         let found = self.answered(SEARCH, false, asked)?;
         let (results, end) = (found.0, found.1);
         if end.rc != code::SUCCESS {
@@ -436,7 +441,7 @@ impl Wire {
         let name = at.to_string();
         let changes = changes.into_iter().flat_map(Change::on_the_wire).collect();
         call.note_write();
-        let answer = bounded(call, ldap.modify(&name, changes)).await;
+        let answer = asked(call, ldap.modify(&name, changes), |changed| changed.rc).await;
         self.written(call, attempted, &session, answer).await
     }
 
@@ -453,7 +458,8 @@ impl Wire {
         let mut ldap = session.ldap.clone();
         let name = at.to_string();
         call.note_write();
-        let answer = bounded(call, ldap.modifydn(&name, first, true, Some(to.as_str()))).await;
+        let moving = ldap.modifydn(&name, first, true, Some(to.as_str()));
+        let answer = asked(call, moving, |moved| moved.rc).await;
         self.written(call, attempted, &session, answer).await
     }
 
@@ -524,6 +530,22 @@ fn receipt(call: &Call, request: &str, rc: u32) -> Receipt {
         status: u16::try_from(rc).unwrap_or(u16::MAX),
         request_id: None,
     }
+}
+
+/// Asks for something, and measures how it is answered.
+async fn asked<T>(
+    call: &Call,
+    work: impl Future<Output = Result<T, LdapError>>,
+    code: impl Fn(&T) -> u32,
+) -> Result<Result<T, LdapError>, Lost> {
+    let began = Instant::now();
+    let answer = bounded(call, work).await;
+    let status = match &answer {
+        Ok(Ok(answer)) => Ok(status(code(answer))),
+        Ok(Err(_)) | Err(_) => Err("silence"),
+    };
+    metrics::request(super::VENDOR, "ldap", status, began.elapsed());
+    answer
 }
 
 /// Waits for an answer no longer than the call and one request may take, and
