@@ -12,8 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often the sites' queues are looked at, in real time.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often the sites' queues are looked at, in milliseconds of engine time:
+/// several times while a look holds.
+const LOOK_EVERY_MS: i64 = 10_000;
+/// The broker is asked no more often than this, however fast engine time runs.
+const ASK_AT_MOST_EVERY: Duration = Duration::from_millis(250);
 /// A site is away once nobody has consumed its queues for this long: a worker
 /// that reconnects is not away.
 const SILENT_FOR_MS: i64 = 30_000;
@@ -47,10 +50,14 @@ impl Engine {
                 }
                 Err(error) => tracing::warn!(%error, "failed to see which sites have workers; looking again"),
             }
+            let again = self.clock.now().plus(LOOK_EVERY_MS);
+            let pause = async {
+                tokio::join!(self.clock.sleep_until(again), tokio::time::sleep(ASK_AT_MOST_EVERY));
+            };
             tokio::select! {
                 biased;
                 _ = stop.changed() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = pause => {}
             }
         }
     }

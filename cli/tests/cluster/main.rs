@@ -9,6 +9,7 @@ mod account;
 mod chance;
 mod chaos;
 mod doctor;
+mod hybrid;
 mod letters;
 mod people;
 mod servers;

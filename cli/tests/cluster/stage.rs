@@ -5,7 +5,7 @@
 use crate::account::Party;
 use crate::support::{CERTIFICATE, Credential, Folder, Running};
 use offboard_connectors::graph::thumbprint;
-use offboard_queue::rabbit::{CLOSER, DISPATCHER, WORKER};
+use offboard_queue::rabbit::{CLOSER, DISPATCHER, WORKER, site_worker};
 use offboard_servers::{Disk, Proxy, Rabbit, RabbitOptions, Redis, RedisOptions};
 use offboard_sim::face::Simulator;
 use offboard_sim::population::{DeviceSpec, PersonSpec, Town};
@@ -21,6 +21,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An hour lasts twenty-four seconds: long attempts still have real time to run in.
 pub(crate) const SCALE: u32 = 150;
+/// The site that a client may have.
+pub(crate) const SITE: &str = "headquarters";
 /// Every so manieth leaver has a company laptop, which is wiped: once.
 const LAPTOP_EVERY: usize = 10;
 /// Room for the ledger of thousands of departures and for a rewrite of its log.
@@ -51,6 +53,8 @@ pub(crate) struct Stage {
     pub(crate) to_rabbit: Proxy,
     pub(crate) to_redis: Proxy,
     world: Arc<Mutex<World>>,
+    /// When engine time began to run faster.
+    anchor: i64,
     _simulator: Simulator,
     /// What the ledger keeps its data on. Removed last.
     pub(crate) disk: Disk,
@@ -58,6 +62,11 @@ pub(crate) struct Stage {
 
 pub(crate) fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// Engine time.
+fn hurried(anchor: i64) -> i64 {
+    anchor + (now_ms() - anchor) * i64::from(SCALE)
 }
 
 fn variable(user: &str) -> String {
@@ -71,6 +80,16 @@ fn password(user: &str) -> String {
 impl Stage {
     /// Sets everything up; no role runs yet.
     pub(crate) async fn set(seed: u64, size: Size) -> Self {
+        Self::prepare(seed, size, None).await
+    }
+
+    /// The same, where the leavers' accounts are copies of others on the
+    /// premises, and each client has these systems, too.
+    pub(crate) async fn set_hybrid(seed: u64, size: Size, systems: &str) -> Self {
+        Self::prepare(seed, size, Some(systems)).await
+    }
+
+    async fn prepare(seed: u64, size: Size, hybrid: Option<&str>) -> Self {
         let cruelty = Cruelty {
             sync_interval_ms: 0,
             throttle_permille: 2,
@@ -82,10 +101,18 @@ impl Stage {
         let mut folder = Folder::fresh();
         folder.hurry(anchor, SCALE);
         let clients: Vec<Client> = (0..size.tenants)
-            .map(|n| found(&mut world, &format!("client-{n:02}"), size.leavers_each, anchor))
+            .map(|n| {
+                found(
+                    &mut world,
+                    &format!("client-{n:02}"),
+                    size.leavers_each,
+                    hybrid.is_some(),
+                    anchor,
+                )
+            })
             .collect();
         let world = Arc::new(Mutex::new(world));
-        let clock = move || anchor + (now_ms() - anchor) * i64::from(SCALE);
+        let clock = move || hurried(anchor);
         let simulator = Simulator::start(world.clone(), Arc::new(clock), None).await.unwrap();
         let bases = simulator.bases();
         let bases = [&bases.login[..], &bases.graph, &bases.exchange, &bases.sharepoint];
@@ -94,11 +121,18 @@ impl Stage {
             let configured = folder.path().join(format!("tenants/{}.toml", client.handle));
             let text = fs::read_to_string(&configured).unwrap();
             let policy = "[policy]\nskip = [\"person.confirm_handover\", \"person.validate\"]\ndepartures_per_hour = 1000\n\n[policy.approvals]\nplan = false\n";
-            fs::write(&configured, text.replace("[policy.approvals]\n", policy)).unwrap();
+            fs::write(
+                &configured,
+                text.replace("[policy.approvals]\n", policy) + hybrid.unwrap_or_default(),
+            )
+            .unwrap();
         }
         let users = [DISPATCHER, WORKER, CLOSER];
         let topology = folder.run_with(&["topology", "--json"], |command| {
             command.envs(users.map(|u| (variable(u), password(u))));
+            // Whoever has no site has no such user.
+            let user = site_worker(SITE);
+            command.env(variable(&user), password(&user));
         });
         let definitions: Value = topology.expect(0).json();
         let rabbit = Rabbit::start(RabbitOptions {
@@ -113,6 +147,7 @@ impl Stage {
         })
         .unwrap();
         let stage = Self {
+            anchor,
             to_rabbit: Proxy::to(rabbit.port()).unwrap(),
             to_redis: Proxy::to(redis.port()).unwrap(),
             folder,
@@ -133,6 +168,11 @@ impl Stage {
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Engine time, which is the simulated vendor's, too.
+    pub(crate) fn engine_now_ms(&self) -> i64 {
+        hurried(self.anchor)
     }
 
     pub(crate) fn rabbit(&self) -> MutexGuard<'_, Rabbit> {
@@ -171,6 +211,23 @@ prefetch = 8
             variable(user),
         );
         fs::write(dir.join("offboard.toml"), text).unwrap();
+    }
+
+    /// Prepares a folder for the workers of a site, with what they may have and
+    /// no more.
+    pub(crate) fn site_folder(&self, site: &str) {
+        self.role_folder(site, &site_worker(site));
+    }
+
+    /// Starts a site's worker.
+    pub(crate) fn start_at(&self, site: &str) -> Running {
+        let dir = format!("roles/{site}");
+        let args = ["-C", &dir, "worker", "--site", site];
+        self.folder.start_with(&args, |command| {
+            secrets(command);
+            let user = site_worker(site);
+            command.env(variable(&user), password(&user));
+        })
     }
 
     /// Starts a process of a role.
@@ -271,7 +328,7 @@ fn secrets(command: &mut Command) {
     command.env("OFFBOARD_LOG", "info");
 }
 
-fn found(world: &mut World, handle: &str, leavers: usize, now: i64) -> Client {
+fn found(world: &mut World, handle: &str, leavers: usize, synced: bool, now: i64) -> Client {
     let mut town = Town::found(world, handle, now);
     town.register_certificate(&thumbprint(CERTIFICATE).unwrap());
     town.trust_app_with_administrators();
@@ -284,6 +341,7 @@ fn found(world: &mut World, handle: &str, leavers: usize, now: i64) -> Client {
         .map(|n| {
             town.person(&PersonSpec {
                 manager: Some(chief.clone()),
+                synced,
                 ..PersonSpec::named(&format!("Leaver{n}"))
             })
         })

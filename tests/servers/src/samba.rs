@@ -2,6 +2,8 @@
 //! with a domain and a loopback address of its own, because LDAP's ports are
 //! fixed. That takes the right to use low ports.
 
+pub mod staff;
+
 use crate::certificates::Certificates;
 use crate::process::{Guarded, Patience, StartError, until};
 use std::fmt::Write as _;
@@ -232,7 +234,8 @@ impl Samba {
             "dn: CN=ms-Exch-Hide-From-Address-Lists,CN=Schema,CN=Configuration,{DOMAIN}\nobjectClass: top\n\
              objectClass: attributeSchema\nattributeID: 1.2.840.113556.1.4.7000.102.73\n\
              lDAPDisplayName: msExchHideFromAddressLists\nattributeSyntax: 2.5.5.8\noMSyntax: 1\n\
-             isSingleValued: TRUE\nsearchFlags: 0\n"
+             isSingleValued: TRUE\nsearchFlags: 0\n\
+             schemaIDGUID:: EREREREREREREREREREREQ==\n"
         );
         let class = format!(
             "dn: CN=User,CN=Schema,CN=Configuration,{DOMAIN}\nchangetype: modify\nadd: mayContain\n\

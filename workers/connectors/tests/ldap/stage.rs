@@ -1,15 +1,14 @@
 //! A real domain, made once for all tests of this process, and a connector to it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
 use offboard_connectors::{Call, Directory as _, Found};
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, Lane, ObjectId, System};
 use offboard_runtime::{Clock, SystemClock};
 use offboard_servers::samba::DOMAIN;
+use offboard_servers::samba::staff::{self, LEAVERS};
+pub(crate) use offboard_servers::samba::staff::{SERVICE_PASSWORD, computer, dn, group};
 use offboard_servers::{Samba, SambaOptions};
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,92 +16,19 @@ use tokio::time::Instant;
 /// Is in the name of every test person; and in nothing that is reported.
 pub(crate) const CANARY: &str = "kanarienvogel";
 
-pub(crate) const SERVICE_PASSWORD: &str = "Service-Pass-1";
-
-const STAFF: &str = "OU=Staff";
-const LEAVERS: &str = "OU=Leavers";
-
 pub(crate) fn leavers_unit() -> Name {
     Name::parse(&format!("{LEAVERS},{DOMAIN}")).unwrap()
 }
 
-/// As it stands in LDIF.
-pub(crate) fn password(text: &str) -> String {
-    let wide: Vec<u8> = format!("\"{text}\"")
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    STANDARD.encode(wide)
-}
-
-pub(crate) fn dn(cn: &str) -> String {
-    format!("CN={cn},{STAFF},{DOMAIN}")
-}
-
-/// A person of the staff; `more` are further lines.
+/// A person of the staff, whose name is the canary.
 pub(crate) fn person(cn: &str, account: &str, more: &str) -> String {
-    format!(
-        "dn: {}\nobjectClass: user\nsAMAccountName: {account}\nuserPrincipalName: {account}@corp.example.test\n\
-         displayName: {CANARY} {account}\nuserAccountControl: 512\nunicodePwd:: {}\n{more}\n",
-        dn(cn),
-        password("First-Pass-1")
-    )
+    assert!(cn.contains(CANARY), "{cn}");
+    staff::person(cn, account, more)
 }
 
-pub(crate) fn group(cn: &str, members: &[&str], more: &str) -> String {
-    let mut ldif = format!("dn: {}\nobjectClass: group\nsAMAccountName: {cn}\n{more}", dn(cn));
-    for member in members {
-        let _ = writeln!(ldif, "member: {}", dn(member));
-    }
-    ldif.push('\n');
-    ldif
-}
-
-pub(crate) fn computer(cn: &str, system: &str, owner: &str) -> String {
-    format!(
-        "dn: {}\nobjectClass: computer\nsAMAccountName: {cn}$\nuserAccountControl: 4096\noperatingSystem: {system}\nmanagedBy: {}\n\n",
-        dn(cn),
-        dn(owner)
-    )
-}
-
-/// Units, and the account that departures sign in with.
+/// The staff's directory, and two accounts more that programs sign in with.
 pub(crate) fn ground() -> String {
-    format!(
-        "dn: {STAFF},{DOMAIN}\nobjectClass: organizationalUnit\n\ndn: {LEAVERS},{DOMAIN}\nobjectClass: organizationalUnit\n\n\
-         dn: CN=svc-offboard,CN=Users,{DOMAIN}\nobjectClass: user\nsAMAccountName: svc-offboard\n\
-         userPrincipalName: svc-offboard@corp.example.test\nuserAccountControl: 66048\nunicodePwd:: {0}\n\n\
-         dn: CN=svc-nothing,CN=Users,{DOMAIN}\nobjectClass: user\nsAMAccountName: svc-nothing\n\
-         userPrincipalName: svc-nothing@corp.example.test\nuserAccountControl: 66048\nunicodePwd:: {0}\n\n\
-         dn: CN=svc-disabled,CN=Users,{DOMAIN}\nobjectClass: user\nsAMAccountName: svc-disabled\n\
-         userPrincipalName: svc-disabled@corp.example.test\nuserAccountControl: 66050\nunicodePwd:: {0}\n\n",
-        password(SERVICE_PASSWORD)
-    )
-}
-
-/// The rights that `docs/connectors/active-directory.md` names, and no others:
-/// on the staff's unit, and on the leavers'.
-pub(crate) fn delegate(samba: &Samba) {
-    const USER: &str = "bf967aba-0de6-11d0-a285-00aa003049e2";
-    const GROUP: &str = "bf967a9c-0de6-11d0-a285-00aa003049e2";
-    const COMPUTER: &str = "bf967a86-0de6-11d0-a285-00aa003049e2";
-    const CONTROL: &str = "bf967a68-0de6-11d0-a285-00aa003049e2";
-    const PRIMARY_GROUP: &str = "bf967a00-0de6-11d0-a285-00aa003049e2";
-    const MEMBER: &str = "bf9679c0-0de6-11d0-a285-00aa003049e2";
-    const NAME: &str = "bf967a0e-0de6-11d0-a285-00aa003049e2";
-    const COMMON_NAME: &str = "bf96793f-0de6-11d0-a285-00aa003049e2";
-    const RESET_PASSWORD: &str = "00299570-246d-11d0-a768-00aa006e0529";
-    let sid = samba.look("(sAMAccountName=svc-offboard)", &["objectSid"]).unwrap();
-    let sid = sid.iter().find_map(|l| l.strip_prefix("objectSid: ")).unwrap();
-    let staff = format!(
-        "(OA;CI;RPWP;{CONTROL};{USER};{sid})(OA;CI;CR;{RESET_PASSWORD};{USER};{sid})(OA;CI;RPWP;{PRIMARY_GROUP};{USER};{sid})\
-         (OA;CI;RPWP;{MEMBER};{GROUP};{sid})(OA;CI;RPWP;{CONTROL};{COMPUTER};{sid})\
-         (OA;CI;WP;{NAME};{USER};{sid})(OA;CI;WP;{COMMON_NAME};{USER};{sid})(OA;CI;SD;;{USER};{sid})"
-    );
-    samba.grant(&format!("{STAFF},{DOMAIN}"), &staff).unwrap();
-    samba
-        .grant(&format!("{LEAVERS},{DOMAIN}"), &format!("(OA;CI;CC;{USER};;{sid})"))
-        .unwrap();
+    staff::ground() + &staff::service("svc-nothing", 66_048) + &staff::service("svc-disabled", 66_050)
 }
 
 /// The domain of this process. Whoever holds the guard has it alone, so that
@@ -118,7 +44,7 @@ pub(crate) fn domain() -> (&'static Samba, MutexGuard<'static, ()>) {
             seed: crate::seed(),
         })
         .unwrap();
-        delegate(&samba);
+        samba.delegate().unwrap();
         samba
     });
     (samba, alone)
@@ -138,7 +64,7 @@ pub(crate) fn settings(samba: &Samba, user: &str, password: &str) -> LdapSetting
 
 /// With the delegated rights, and long answers in small parts.
 pub(crate) fn delegated(samba: &Samba) -> LdapConnector {
-    let settings = settings(samba, "svc-offboard@corp.example.test", SERVICE_PASSWORD);
+    let settings = settings(samba, staff::SERVICE, SERVICE_PASSWORD);
     LdapConnector::open(&settings).unwrap().in_parts_of(2)
 }
 
@@ -182,15 +108,7 @@ pub(crate) async fn id(ldap: &LdapConnector, account: &str) -> ObjectId {
 
 /// What the controller's own file says of an account.
 pub(crate) fn truth(samba: &Samba, account: &str, attribute: &str) -> Vec<String> {
-    let lines = samba
-        .look(&format!("(sAMAccountName={account})"), &[attribute])
-        .unwrap();
-    let prefix = format!("{attribute}: ");
-    lines
-        .iter()
-        .filter_map(|l| l.strip_prefix(&prefix))
-        .map(str::to_owned)
-        .collect()
+    samba.attribute(account, attribute).unwrap()
 }
 
 /// The fault, which names nobody.
