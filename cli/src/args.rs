@@ -390,7 +390,11 @@ pub enum Command {
     },
     /// Print docs/tasks.md
     #[command(hide = true)]
-    Tasks,
+    Tasks {
+        /// In its place the README's table of tasks and systems
+        #[arg(long)]
+        systems: bool,
+    },
     /// Print docs/states.md
     #[command(hide = true)]
     States,

@@ -2,6 +2,7 @@
 //! catalogue and the state machine's own words, and compared with what is in
 //! the repository by a test, so that they cannot go stale.
 
+use offboard_connectors::OFFERS;
 use offboard_domain::catalogue::{Approval, ClosingProof, Dep, KindSpec, Proof, Stage, Urgency, Wanted};
 use offboard_domain::control::Controls;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
@@ -40,6 +41,44 @@ pub(super) fn tasks() -> String {
         block(&mut out, *kind);
     }
     out
+}
+
+/// The README's table: which tasks each system offers, and how they are proven
+/// there. What people do, and the closing round, is no system's.
+pub(super) fn systems() -> String {
+    let offers: Vec<_> = OFFERS.iter().map(|o| (o.title, (o.claims)())).collect();
+    let mut out = String::from("| task |");
+    for (title, _) in &offers {
+        let _ = write!(out, " {title} |");
+    }
+    let _ = write!(out, "\n|---|{}\n", "---|".repeat(offers.len()));
+    for kind in Kind::ALL.iter().copied() {
+        let spec = kind.spec();
+        if !offers.iter().any(|(_, claims)| claims.contains(&kind)) || matches!(spec.wanted, Wanted::ClosingRound) {
+            continue;
+        }
+        let _ = write!(out, "| [`{}`](docs/tasks.md#{}) |", spec.name, anchor(spec.name));
+        for (_, claims) in &offers {
+            let cell = if claims.contains(&kind) {
+                outcome(spec.proof)
+            } else {
+                "not offered"
+            };
+            let _ = write!(out, " {cell} |");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// What a task of this proof comes out as.
+fn outcome(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Read => "verified",
+        Proof::Counter => "verified by counter",
+        Proof::Acknowledged => "acknowledged",
+        Proof::Attested => "attested",
+    }
 }
 
 fn anchor(name: &str) -> String {

@@ -83,3 +83,17 @@ fn the_generated_pages_are_what_the_code_says() {
         );
     }
 }
+
+#[test]
+fn the_readmes_table_of_systems_is_what_the_code_says() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let kept = readme
+        .split_once("<!-- systems:begin (written by: offboard tasks --systems) -->\n")
+        .and_then(|(_, rest)| rest.split_once("<!-- systems:end -->"))
+        .map(|(table, _)| table);
+    let now = Folder::empty().run(&["tasks", "--systems"]).expect(0).out;
+    assert!(
+        kept == Some(now.as_str()),
+        "the README's table is stale; put this between its marks:\n{now}"
+    );
+}

@@ -32,6 +32,7 @@ mod connector;
 pub mod graph;
 pub mod imap;
 pub mod ldap;
+mod offer;
 
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
@@ -52,6 +53,7 @@ pub use area::mailboxes::{
 pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};
+pub use offer::{OFFERS, Offer};
 
 /// What every primitive answers.
 pub type Answer<T> = Result<T, offboard_domain::Fault>;

@@ -77,6 +77,12 @@ impl std::fmt::Debug for GraphConnector {
 /// Whose services these are, for metrics.
 const VENDOR: &str = "microsoft";
 
+/// The kinds that some permission suffices for.
+pub(crate) fn claims() -> BTreeSet<Kind> {
+    let all = Kind::ALL.iter().copied();
+    all.filter(|kind| permission::needs(*kind).is_some()).collect()
+}
+
 #[async_trait]
 impl Connector for GraphConnector {
     fn system(&self) -> &System {
@@ -88,11 +94,7 @@ impl Connector for GraphConnector {
     }
 
     fn claims(&self) -> BTreeSet<Kind> {
-        Kind::ALL
-            .iter()
-            .copied()
-            .filter(|kind| permission::needs(*kind).is_some())
-            .collect()
+        claims()
     }
 
     fn directory(&self) -> Option<&dyn Directory> {

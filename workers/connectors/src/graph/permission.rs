@@ -276,14 +276,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_machine_kind_is_served() {
-        for kind in Kind::ALL {
-            let human = kind.name().starts_with("person.");
-            assert_eq!(needs(*kind).is_none(), human, "{kind}");
-        }
-    }
-
-    #[test]
     fn kinds_that_only_read_need_no_write() {
         for kind in Kind::ALL.iter().filter(|k| !k.spec().writes) {
             for need in needs(*kind).unwrap_or_default() {

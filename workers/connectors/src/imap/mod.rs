@@ -205,6 +205,9 @@ fn word(code: &str) -> Option<String> {
     fine.then(|| word.to_owned())
 }
 
+/// The kinds that reading a mailbox suffices for.
+pub(crate) const CLAIMS: [Kind; 1] = [Kind::ArchiveMailbox];
+
 #[async_trait]
 impl Connector for ImapConnector {
     fn system(&self) -> &System {
@@ -216,7 +219,7 @@ impl Connector for ImapConnector {
     }
 
     fn claims(&self) -> BTreeSet<Kind> {
-        [Kind::ArchiveMailbox].into()
+        CLAIMS.into()
     }
 
     fn mail(&self) -> Option<&dyn MailReader> {

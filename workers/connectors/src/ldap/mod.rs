@@ -73,7 +73,8 @@ impl std::fmt::Debug for LdapConnector {
     }
 }
 
-fn claims(has_leavers_unit: bool, alone: bool) -> BTreeSet<Kind> {
+/// The kinds that a directory suffices for, with what its tenant has configured.
+pub(crate) fn claims(has_leavers_unit: bool, alone: bool) -> BTreeSet<Kind> {
     let mut claims = BTreeSet::from([
         Kind::ResolveOnPremises,
         Kind::DisableOnPremises,

@@ -1,0 +1,43 @@
+//! What each vendor can be asked for at most, before any tenant has one.
+
+use crate::{graph, imap, ldap};
+use offboard_domain::Kind;
+use std::collections::BTreeSet;
+
+/// A vendor's protocol, and the kinds of task that it suffices for.
+pub struct Offer {
+    /// What people call it.
+    pub title: &'static str,
+    /// Its kinds, where everything that it can do is configured and granted.
+    pub claims: fn() -> BTreeSet<Kind>,
+}
+
+/// All of them.
+pub const OFFERS: &[Offer] = &[
+    Offer {
+        title: "Microsoft 365",
+        claims: graph::claims,
+    },
+    Offer {
+        title: "Active Directory",
+        claims: || ldap::claims(true, true),
+    },
+    Offer {
+        title: "IMAP",
+        claims: || imap::CLAIMS.into(),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offboard_domain::Area;
+
+    #[test]
+    fn every_kind_that_no_person_does_is_somebodys() {
+        for kind in Kind::ALL.iter().copied() {
+            let offered = OFFERS.iter().any(|offer| (offer.claims)().contains(&kind));
+            assert_eq!(offered, kind.spec().area != Area::Person, "{kind}");
+        }
+    }
+}
