@@ -5,7 +5,7 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, script};
 use crate::departure::{Departure, PersonRef};
 use crate::fault::Fault;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
@@ -261,11 +261,17 @@ impl Case {
             .filter(|t| t.planned.target.system == closing.planned.target.system)
             .filter(|t| t.kind().spec().area == closing.kind().spec().area)
             .filter(|t| self.is_read_again(t))
-            .map(|t| Check {
-                task: t.id(),
-                kind: t.kind(),
-                target: t.planned.target.clone(),
-                params: t.planned.params.clone(),
+            .map(|t| {
+                let mut params = t.planned.params.clone();
+                if script::KINDS.contains(&t.kind()) {
+                    script_params(&mut params, &self.departure, &self.subject_facts);
+                }
+                Check {
+                    task: t.id(),
+                    kind: t.kind(),
+                    target: t.planned.target.clone(),
+                    params,
+                }
             })
             .collect()
     }
@@ -320,6 +326,9 @@ impl Case {
         }
         if task.kind() == Kind::ArchiveMailbox {
             login_param(&mut params, &self.departure, &self.subject_facts);
+        }
+        if script::KINDS.contains(&task.kind()) {
+            script_params(&mut params, &self.departure, &self.subject_facts);
         }
         if task.kind() == Kind::ResolveOnPremises {
             person_params(&mut params, &self.departure, &self.policy);
@@ -385,6 +394,20 @@ fn login_param(params: &mut Facts, departure: &Departure, resolved: &Facts) {
     let login = departure.person.mail.as_deref();
     if let Some(login) = login.or_else(|| resolved.text("user_principal_name")) {
         params.set("mail_login", login);
+    }
+}
+
+/// The names by which a program's own system may know the person: the sign-in
+/// name that the directory gave, else the request's, and the request's mail
+/// address. They travel with the assignment and are in no stored task.
+fn script_params(params: &mut Facts, departure: &Departure, resolved: &Facts) {
+    let person = &departure.person;
+    let sign_in = resolved.text(script::SIGN_IN_NAME);
+    if let Some(name) = sign_in.or(person.user_principal_name.as_deref()) {
+        params.set(script::SIGN_IN_NAME, name);
+    }
+    if let Some(mail) = person.mail.as_deref() {
+        params.set(script::MAIL, mail);
     }
 }
 

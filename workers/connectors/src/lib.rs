@@ -32,6 +32,7 @@ mod connector;
 pub mod graph;
 pub mod imap;
 pub mod ldap;
+pub mod program;
 
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
@@ -50,6 +51,7 @@ pub use area::mailboxes::{
     MobileWipe, Protocol,
 };
 pub use area::premises::{Computer, Footing, Premises, Protection};
+pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};
 pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};
 

@@ -263,6 +263,8 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::RemoveGroupsOnPremises
         | Kind::DisableComputer
         | Kind::MoveToLeaversUnit => return None,
+        // The MSP's own programs.
+        Kind::RunScript | Kind::RunIrreversibleScript => return None,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::ConfirmDeviceReturned
@@ -277,9 +279,13 @@ mod tests {
 
     #[test]
     fn every_machine_kind_is_served() {
+        use offboard_domain::catalogue::{premises, script};
         for kind in Kind::ALL {
             let human = kind.name().starts_with("person.");
-            assert_eq!(needs(*kind).is_none(), human, "{kind}");
+            // The watch for a directory on the premises is the cloud's.
+            let premises = premises::KINDS.contains(kind) && *kind != Kind::AwaitSynchronisation;
+            let others = human || premises || script::KINDS.contains(kind);
+            assert_eq!(needs(*kind).is_none(), others, "{kind}");
         }
     }
 
