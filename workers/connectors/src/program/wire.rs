@@ -221,13 +221,15 @@ impl Fields {
         }
     }
 
-    /// A word that may stand in receipts and logs.
+    /// A word that may stand in receipts and logs; an empty one is none.
     fn code(&mut self, name: &str) -> Result<Option<String>, Wrong> {
-        let Some(code) = self.text(name)? else { return Ok(None) };
+        let Some(code) = self.text(name)?.filter(|c| !c.is_empty()) else {
+            return Ok(None);
+        };
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
-        if code.is_empty() || code.len() > CODE_MAX_BYTES || !code.bytes().all(plain) {
+        if code.len() > CODE_MAX_BYTES || !code.bytes().all(plain) {
             return wrong(format!(
-                "`{name}` is not 1 to {CODE_MAX_BYTES} of letters, digits, '_', '-', '.' and ':'"
+                "`{name}` is not at most {CODE_MAX_BYTES} of letters, digits, '_', '-', '.' and ':'"
             ));
         }
         Ok(Some(code))

@@ -62,6 +62,7 @@ fn a_whole_answer_of_each_sort() {
         Ok(Ok(Some("r-1".to_owned())))
     );
     assert_eq!(asked(br#"{"asked":true}"#), Ok(Ok(None)));
+    assert_eq!(asked(br#"{"asked":true,"request_id":""}"#), Ok(Ok(None)));
     assert_eq!(checked(br#"{"ok":true}"#), Ok(Ok(())));
 }
 
