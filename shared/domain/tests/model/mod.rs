@@ -51,6 +51,8 @@ pub fn everything() -> Capabilities {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
+        // Waits for a person of its own, in every case.
+        .filter(|k| *k != Kind::RunIrreversibleScript)
         .collect();
     Capabilities([(m365(), kinds)].into())
 }
