@@ -261,19 +261,25 @@ impl Case {
             .filter(|t| t.planned.target.system == closing.planned.target.system)
             .filter(|t| t.kind().spec().area == closing.kind().spec().area)
             .filter(|t| self.is_read_again(t))
-            .map(|t| {
-                let mut params = t.planned.params.clone();
-                if script::KINDS.contains(&t.kind()) {
-                    script_params(&mut params, &self.departure, &self.subject_facts);
-                }
-                Check {
-                    task: t.id(),
-                    kind: t.kind(),
-                    target: t.planned.target.clone(),
-                    params,
-                }
+            .map(|t| Check {
+                task: t.id(),
+                kind: t.kind(),
+                target: t.planned.target.clone(),
+                params: self.told(t),
             })
             .collect()
+    }
+
+    /// What is told to whoever reads a task's state: its parameters, and for a
+    /// program of the MSP's own the names by which that may know the person.
+    /// Those are in no stored task.
+    #[must_use]
+    pub fn told(&self, task: &Task) -> Facts {
+        let mut params = task.planned.params.clone();
+        if script::KINDS.contains(&task.kind()) {
+            script_params(&mut params, &self.departure, &self.subject_facts);
+        }
+        params
     }
 
     /// When what was last changed on the premises, and a cloud copies, was read
@@ -320,15 +326,12 @@ impl Case {
         } else {
             Vec::new()
         };
-        let mut params = task.planned.params.clone();
+        let mut params = self.told(task);
         if task.kind() == Kind::Resolve {
             person_params(&mut params, &self.departure, &self.policy);
         }
         if task.kind() == Kind::ArchiveMailbox {
             login_param(&mut params, &self.departure, &self.subject_facts);
-        }
-        if script::KINDS.contains(&task.kind()) {
-            script_params(&mut params, &self.departure, &self.subject_facts);
         }
         if task.kind() == Kind::ResolveOnPremises {
             person_params(&mut params, &self.departure, &self.policy);

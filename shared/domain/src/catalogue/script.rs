@@ -14,14 +14,9 @@ use crate::time::MINUTE_MS;
 /// The kinds that a program serves: a tenant without programs has none of them.
 pub const KINDS: &[Kind] = &[Kind::RunScript, Kind::RunIrreversibleScript];
 
-/// How long one attempt may run, in milliseconds: a reading, the order and a
-/// reading at the longest that a single run is allowed, and what is kept for
-/// reporting.
-pub const SCRIPT_RUN_FOR_MS: i64 = 10 * MINUTE_MS;
-
-/// The longest that a single run may be allowed, in milliseconds. The closing
-/// round reads within [`SLICE_MS`], so it is below that.
-pub const SCRIPT_TIMEOUT_MAX_MS: i64 = 3 * MINUTE_MS;
+/// The longest that a single run may be allowed, in milliseconds: a reading, the
+/// order and another reading fit an attempt of [`SLICE_MS`].
+pub const SCRIPT_TIMEOUT_MAX_MS: i64 = MINUTE_MS;
 
 /// The person's sign-in name, which a program is told. In no stored task.
 pub const SIGN_IN_NAME: &str = "user_principal_name";
@@ -36,7 +31,7 @@ pub(super) const RUN: KindSpec = KindSpec {
     title: "Run your own program",
     skippable: true,
     after: &[Dep::on(Kind::DisableSignIn), Dep::on(Kind::DisableOnPremises)],
-    run_for_ms: SCRIPT_RUN_FOR_MS,
+    run_for_ms: SLICE_MS,
     judge: Judge {
         not_applicable: &[(
             Cond::Is("state", "not_applicable"),
@@ -48,11 +43,13 @@ pub(super) const RUN: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// *Once*. Facts as above, and `conclusive`: whether the program knows that what
-/// is not done was not begun either.
+/// *Once*, and not promised within hours: a person decides when. Facts as above,
+/// and `conclusive`: whether the program knows that what is not done was not
+/// begun either.
 pub(super) const RUN_IRREVERSIBLE: KindSpec = KindSpec {
     name: "identity.run_irreversible_script",
     title: "Run your own program, whose effect cannot be undone",
+    urgency: Urgency::U2,
     convergent: false,
     reversible: false,
     approval: Approval::Own,

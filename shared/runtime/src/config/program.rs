@@ -29,7 +29,7 @@ pub struct ProgramConfig {
 }
 
 /// How long one run may take unless it is said.
-const TIMEOUT_MS: i64 = MINUTE_MS;
+const TIMEOUT_MS: i64 = 30 * SECOND_MS;
 /// How much one run may write unless it is said: an answer is a few lines.
 const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 /// The least and the most that may be said instead.
@@ -102,7 +102,9 @@ fn timeout(value: &Value<'_>) -> Option<i64> {
     const HOUR_MS: i64 = 60 * MINUTE_MS;
     let ms = value.duration_ms(HOUR_MS)?;
     if !(SECOND_MS..=SCRIPT_TIMEOUT_MAX_MS).contains(&ms) {
-        value.expected("a length of time from \"1s\" to \"3m\": what takes longer is asked for, and looked at again");
+        value.expected(
+            "a length of time from \"1s\" to \"1m\": what takes longer is begun by one run, and looked at by others",
+        );
         return None;
     }
     Some(ms)
@@ -156,21 +158,21 @@ mod tests {
             ProgramConfig {
                 command: vec!["/opt/msp/offboard-vpn".into()],
                 folder: None,
-                timeout_ms: 60_000,
+                timeout_ms: 30_000,
                 max_output_bytes: 65_536,
                 environment: BTreeMap::new(),
                 irreversible: false,
             }
         );
         let (config, problems) = with(
-            "command = [\"/opt/msp/vpn\", \"--tenant\", \"a b; $(c)\", \"\"]\nfolder = \"/opt/msp\"\ntimeout = \"90s\"\nmax_output = 4096\nirreversible = true\n\
+            "command = [\"/opt/msp/vpn\", \"--tenant\", \"a b; $(c)\", \"\"]\nfolder = \"/opt/msp\"\ntimeout = \"45s\"\nmax_output = 4096\nirreversible = true\n\
              [systems.vpn.environment]\nVPN_TOKEN = { env = \"FABRIKAM_VPN\" }\nHOME = { file = \"home\" }",
         );
         assert_eq!(problems, "");
         let config = config.unwrap();
         assert_eq!(config.command, ["/opt/msp/vpn", "--tenant", "a b; $(c)", ""]);
         assert_eq!(config.folder.as_deref(), Some(Path::new("/opt/msp")));
-        assert_eq!((config.timeout_ms, config.max_output_bytes), (90_000, 4096));
+        assert_eq!((config.timeout_ms, config.max_output_bytes), (45_000, 4096));
         assert!(config.irreversible);
         assert_eq!(config.environment["HOME"], SecretRef::File("/w/home".into()));
         assert_eq!(config.environment["VPN_TOKEN"], SecretRef::Env("FABRIKAM_VPN".into()));
@@ -192,8 +194,8 @@ mod tests {
             (format!("command = [\"/vpn\", {many}]"), "at most 64 words"),
             (String::new(), "systems.vpn.command: missing"),
             (format!("{fine}folder = \"here\""), "absolute path"),
-            (format!("{fine}timeout = \"4m\""), "from \"1s\" to \"3m\""),
-            (format!("{fine}timeout = \"10ms\""), "from \"1s\" to \"3m\""),
+            (format!("{fine}timeout = \"2m\""), "from \"1s\" to \"1m\""),
+            (format!("{fine}timeout = \"10ms\""), "from \"1s\" to \"1m\""),
             (format!("{fine}max_output = 10"), "from 1024 to 1048576"),
             (format!("{fine}irreversible = \"yes\""), "true or false"),
             (format!("{fine}shell = \"/bin/sh\""), "unknown key"),
