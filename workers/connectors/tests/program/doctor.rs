@@ -107,7 +107,7 @@ async fn a_folder_that_others_can_change_is_a_warning() {
 #[tokio::test]
 async fn what_a_check_says_and_writes_is_shown_to_who_asks_for_it() {
     let stage = Stage::new();
-    let body = "echo first >&2; echo 'no route to vpn' >&2; echo '{\"fault\":\"denied\",\"code\":\"E5\",\"message\":\"token\\nexpired\"}'";
+    let body = "echo first >&2; echo 'no route to vpn' >&2; printf '%s' '{\"fault\":\"denied\",\"code\":\"E5\",\"message\":\"token\\nexpired\"}'";
     let mut settings = stage.settings(body);
     let findings = check(settings.clone()).await;
     assert!(
