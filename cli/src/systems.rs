@@ -355,3 +355,6 @@ fn settings(system: &System, config: &GraphConfig, credential: Credential) -> Gr
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
