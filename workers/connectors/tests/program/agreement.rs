@@ -230,8 +230,8 @@ async fn what_was_told_to_act_and_failed_before_it_began_is_no_unknown() {
     assert_eq!((class, code.as_str()), (FaultClass::Denied, "not_started"));
     let dull = stage.program(stage.script("#!/bin/sh\n", 0o644));
     let (class, code, detail) = met(apply(dull).await);
-    assert_eq!((class, code.as_str()), (FaultClass::Denied, "untrusted"), "{detail}");
-    assert!(detail.contains("not executable"), "{detail}");
+    assert_eq!((class, code.as_str()), (FaultClass::Denied, "not_started"), "{detail}");
+    assert!(detail.contains("may not be executed"), "{detail}");
     let mut astray = stage.settings(GOOD);
     astray.folder = Some(stage.path("nowhere"));
     let (class, code, _) = met(apply(astray).await);
