@@ -129,6 +129,9 @@ pub enum Command {
         /// Check the files only; ask no outside system
         #[arg(long)]
         offline: bool,
+        /// Show what programs of your own write to standard error when they are checked
+        #[arg(long, conflicts_with = "offline")]
+        stderr: bool,
         /// Compare what the broker holds (bindings, policies, rights too) with what it must hold: the file that `rabbitmqctl export_definitions` wrote, or - for standard input
         #[arg(long, value_name = "FILE")]
         broker: Option<PathBuf>,

@@ -262,7 +262,7 @@ async fn observe(case: &Case, task: &Task, now: Timestamp, context: &Context) ->
         kind: task.kind(),
         target: task.planned.target.clone(),
         subject: case.subject.clone(),
-        params: task.planned.params.clone(),
+        params: case.told(task),
         mode: Mode::ObserveOnly,
         checkpoint: None,
         checks: Vec::new(),

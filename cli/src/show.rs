@@ -3,8 +3,9 @@
 use console::{Alignment, StyledObject, measure_text_width, pad_str, style, truncate_str};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
-use offboard_domain::Timestamp;
+use offboard_domain::catalogue::script;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+use offboard_domain::{Kind, Timestamp};
 
 /// A time on this machine's clock, to the minute.
 #[must_use]
@@ -71,6 +72,17 @@ pub fn bar(done: u32, of: u32, cells: usize) -> String {
         cells * done.min(of) as usize / of as usize
     };
     format!("{}{}", "█".repeat(full), "░".repeat(cells - full))
+}
+
+/// What tells tasks of one kind from each other: the object, and of programs of
+/// one's own the system.
+#[must_use]
+pub fn about(kind: Kind, object: Option<&str>, system: &str) -> String {
+    let program = script::KINDS.contains(&kind).then_some(system);
+    object
+        .or(program)
+        .map(|o| format!(" [{}]", safe(o)))
+        .unwrap_or_default()
 }
 
 /// Text from outside, safe for a terminal: what could move the cursor, turn

@@ -11,16 +11,18 @@ use offboard_connectors::Connector;
 use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient, OpenError};
 use offboard_connectors::imap::{Access, ImapConnector, ImapOpenError, ImapSettings, Security};
 use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
+use offboard_connectors::program::{ProgramConnector, ProgramSettings};
 use offboard_domain::{Capabilities, Kind, System, TenantId};
 use offboard_runtime::Secret;
 use offboard_runtime::SecretRef;
 use offboard_runtime::config::{
-    Configuration, DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemKind,
-    Tenant,
+    Configuration, DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, ProgramConfig,
+    SystemKind, Tenant,
 };
 use offboard_workers::Connectors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A system that could not be opened.
 #[derive(Debug)]
@@ -48,6 +50,15 @@ impl Systems {
     /// [`CliError`] if no connection could ever be made (the HTTP client), or
     /// an address cannot be used.
     pub fn open(config: &Configuration) -> Result<Self, CliError> {
+        Self::open_showing(config, false)
+    }
+
+    /// The same, for a person at a terminal: with `stderr`, a check of a program
+    /// shows what it wrote to standard error.
+    ///
+    /// # Errors
+    /// As [`Systems::open`].
+    pub fn open_showing(config: &Configuration, stderr: bool) -> Result<Self, CliError> {
         let http = HttpClient::new()?;
         let mut systems = Self::default();
         for tenant in config.tenants.values() {
@@ -64,6 +75,10 @@ impl Systems {
                     SystemKind::Graph(graph) => open_graph(&http, name, graph).map_err(|e| failed(&e))?,
                     SystemKind::Imap(imap) => {
                         let (opened, missing) = open_imap(&http, name, imap).map_err(|e| failed(&e))?;
+                        (Arc::new(opened) as Arc<dyn Connector>, missing)
+                    }
+                    SystemKind::Program(program) => {
+                        let (opened, missing) = open_program(tenant, name, program, stderr);
                         (Arc::new(opened) as Arc<dyn Connector>, missing)
                     }
                 };
@@ -242,6 +257,31 @@ pub fn open_imap(http: &HttpClient, name: &System, imap: &ImapConfig) -> Result<
     Ok((ImapConnector::open(http, &settings)?, missing))
 }
 
+fn open_program(tenant: &Tenant, name: &System, config: &ProgramConfig, show_stderr: bool) -> Opened<ProgramConnector> {
+    let mut missing = None;
+    let mut environment = Vec::new();
+    for (variable, from) in &config.environment {
+        match from.read() {
+            Ok(value) => environment.push((variable.clone(), value)),
+            Err(why) => missing = missing.or(Some(CliError::from(why))),
+        }
+    }
+    let mut words = config.command.iter();
+    let settings = ProgramSettings {
+        tenant: tenant.id.clone(),
+        system: name.clone(),
+        program: words.next().map(Into::into).unwrap_or_default(),
+        arguments: words.cloned().collect(),
+        folder: config.folder.clone(),
+        timeout: Duration::from_millis(config.timeout_ms.unsigned_abs()),
+        max_output_bytes: config.max_output_bytes,
+        environment,
+        irreversible: config.irreversible,
+        show_stderr,
+    };
+    (ProgramConnector::open(settings), missing)
+}
+
 /// Every address at which outside systems are reached.
 pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
     config.tenants.values().flat_map(|t| t.systems.values()).flat_map(|s| {
@@ -256,6 +296,8 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
             }
             SystemKind::Imap(imap) => vec![&imap.host],
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
+            // What it reaches, only the program knows: it is no address here.
+            SystemKind::Program(program) => program.command.first().map(String::as_str).into_iter().collect(),
         };
         bases
     })
@@ -313,3 +355,6 @@ fn settings(system: &System, config: &GraphConfig, credential: Credential) -> Gr
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 use crate::Context;
 use offboard_connectors::{
     Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder, MailReader,
-    Mailboxes, ManagedDevice, Premises, Site,
+    Mailboxes, ManagedDevice, Premises, Scripts, Site,
 };
 use offboard_domain::{
     Artifact, Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Observation, Subject,
@@ -86,6 +86,7 @@ pub(crate) struct Job<'a> {
     pub connector: &'a dyn Connector,
     pub tenant: &'a TenantId,
     pub case: CaseId,
+    pub attempt: u32,
     pub kind: Kind,
     pub target: &'a Target,
     pub subject: &'a Subject,
@@ -111,6 +112,7 @@ impl<'a> Job<'a> {
             connector,
             tenant: &assignment.tenant,
             case: assignment.case,
+            attempt: assignment.attempt,
             kind: assignment.kind,
             target: &assignment.target,
             subject: &assignment.subject,
@@ -129,6 +131,7 @@ impl<'a> Job<'a> {
             connector: self.connector,
             tenant: self.tenant,
             case: self.case,
+            attempt: self.attempt,
             kind,
             target,
             subject: self.subject,
@@ -185,6 +188,10 @@ impl<'a> Job<'a> {
         self.connector
             .premises()
             .ok_or_else(|| self.lacks("accounts on the premises"))
+    }
+
+    pub(crate) fn scripts(&self) -> Answer<&'a dyn Scripts> {
+        self.connector.scripts().ok_or_else(|| self.lacks("program to run"))
     }
 
     pub(crate) fn licenses(&self) -> Answer<&'a dyn Licenses> {

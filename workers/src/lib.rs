@@ -32,6 +32,7 @@ mod observe_again;
 mod premises;
 mod procedure;
 mod publisher;
+mod script;
 mod window;
 mod worker;
 

@@ -5,7 +5,7 @@
 //! kind does not compile until it has its row.
 
 use crate::job::{Applied, Job, Seen};
-use crate::{device, identity, knowledge, license, mailbox, premises};
+use crate::{device, identity, knowledge, license, mailbox, premises, script};
 use async_trait::async_trait;
 use offboard_connectors::Answer;
 use offboard_domain::{Facts, Kind, Timestamp};
@@ -77,6 +77,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::RevokeSessions | Kind::RevokeSessionsAgain => &identity::revoke_sessions::RevokeSessions,
         Kind::RemoveAuthMethods => &identity::remove_auth_methods::RemoveAuthMethods,
         Kind::RemoveOauthGrants => &identity::remove_oauth_grants::RemoveOauthGrants,
+        Kind::RunScript | Kind::RunIrreversibleScript => &script::RunScript,
         Kind::RemoveAppRoles => &identity::remove_app_roles::RemoveAppRoles,
         Kind::HandOverGroups => &identity::hand_over_groups::HandOverGroups,
         Kind::RemoveGroupOwnerships => &identity::remove_group_ownerships::RemoveGroupOwnerships,

@@ -38,12 +38,21 @@ struct Checked {
     findings: Vec<Finding>,
 }
 
-pub(super) async fn run(
-    ctx: &Ctx,
-    tenant: Option<TenantId>,
-    offline: bool,
-    broker: Option<PathBuf>,
-) -> Result<Exit, CliError> {
+/// What is to be looked at.
+pub(super) struct Asked {
+    pub tenant: Option<TenantId>,
+    pub offline: bool,
+    pub stderr: bool,
+    pub broker: Option<PathBuf>,
+}
+
+pub(super) async fn run(ctx: &Ctx, asked: Asked) -> Result<Exit, CliError> {
+    let Asked {
+        tenant,
+        offline,
+        stderr,
+        broker,
+    } = asked;
     let config = ctx.config()?;
     if let Some(tenant) = tenant.as_ref().filter(|t| !config.tenants.contains_key(t)) {
         return Err(CliError::usage(format!(
@@ -58,7 +67,7 @@ pub(super) async fn run(
     if let Some(file) = broker {
         checked.push(held::of(&config, &file)?);
     }
-    let systems = Systems::open(&config)?;
+    let systems = Systems::open_showing(&config, stderr)?;
     let concerned = |t: &&Tenant| tenant.as_ref().is_none_or(|only| t.id == *only);
     for tenant in config.tenants.values().filter(concerned) {
         checked.extend(of_tenant(tenant, &systems, offline).await);

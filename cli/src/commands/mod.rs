@@ -70,8 +70,17 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Doctor {
             tenant,
             offline,
+            stderr,
             broker,
-        } => doctor::run(ctx, tenant, offline, broker).await,
+        } => {
+            let asked = doctor::Asked {
+                tenant,
+                offline,
+                stderr,
+                broker,
+            };
+            doctor::run(ctx, asked).await
+        }
         Command::Plan(args) => plan::run(ctx, args).await,
         Command::Run { files, tenant, wait } => run::run(ctx, &files, tenant.as_ref(), wait).await,
         Command::Submit { files, tenant } => submit::run(ctx, &files, tenant.as_ref()).await,

@@ -2,7 +2,7 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::show::{bar, relative, safe, state, when};
+use crate::show::{about, bar, relative, safe, state, when};
 use console::style;
 use offboard_dispatcher::control::Request;
 use offboard_dispatcher::view::{CaseView, TaskView};
@@ -94,11 +94,7 @@ fn task_line(task: &TaskView) -> String {
         "never" => style("-").dim(),
         _ => style("·").dim(),
     };
-    let object = task
-        .object
-        .as_deref()
-        .map(|o| format!(" [{}]", safe(o)))
-        .unwrap_or_default();
+    let object = about(task.kind, task.object.as_deref(), &task.system);
     let words = safe(&task.words);
     let words = if task.status == "done" {
         style(words).dim()
@@ -120,8 +116,7 @@ fn needs(view: &CaseView) -> String {
     for need in &view.needs {
         let task = view.tasks.iter().find(|t| t.id == need.task);
         let object = task
-            .and_then(|t| t.object.as_deref())
-            .map(|o| format!(" [{}]", safe(o)))
+            .map(|t| about(t.kind, t.object.as_deref(), &t.system))
             .unwrap_or_default();
         let title = need.kind.spec().title;
         // A person's own task says nothing more than its title.

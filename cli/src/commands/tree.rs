@@ -2,7 +2,7 @@
 
 use crate::out::columns;
 use crate::preview::{Now, Preview, PreviewTask};
-use crate::show::{relative, safe, when};
+use crate::show::{about, relative, safe, when};
 use console::{style, truncate_str};
 use offboard_domain::catalogue::Stage;
 use offboard_domain::departure::Manner;
@@ -89,11 +89,7 @@ fn task_line(task: &PreviewTask) -> String {
         Now::Read => style("· reads").dim(),
         Now::Person => style("? a person").yellow(),
     };
-    let object = task
-        .object
-        .as_deref()
-        .map(|o| format!(" [{}]", safe(o)))
-        .unwrap_or_default();
+    let object = about(task.kind, task.object.as_deref(), &task.system);
     let approval = match (task.approval, task.now) {
         ("own", _) => style("  by its own approval").red().to_string(),
         (_, Now::Change) if !task.reversible => style("  cannot be undone").red().to_string(),

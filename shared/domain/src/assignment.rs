@@ -5,7 +5,7 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, script};
 use crate::departure::{Departure, PersonRef};
 use crate::fault::Fault;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
@@ -266,9 +266,21 @@ impl Case {
                 task: t.id(),
                 kind: t.kind(),
                 target: t.planned.target.clone(),
-                params: t.planned.params.clone(),
+                params: self.told(t),
             })
             .collect()
+    }
+
+    /// What is told to whoever reads a task's state: its parameters, and for a
+    /// program of the MSP's own the names by which that may know the person.
+    /// Those are in no stored task.
+    #[must_use]
+    pub fn told(&self, task: &Task) -> Facts {
+        let mut params = task.planned.params.clone();
+        if script::KINDS.contains(&task.kind()) {
+            script_params(&mut params, &self.departure, &self.subject_facts);
+        }
+        params
     }
 
     /// When what was last changed on the premises, and a cloud copies, was read
@@ -315,7 +327,7 @@ impl Case {
         } else {
             Vec::new()
         };
-        let mut params = task.planned.params.clone();
+        let mut params = self.told(task);
         if task.kind() == Kind::Resolve {
             person_params(&mut params, &self.departure, &self.policy);
         }
@@ -386,6 +398,20 @@ fn login_param(params: &mut Facts, departure: &Departure, resolved: &Facts) {
     let login = departure.person.mail.as_deref();
     if let Some(login) = login.or_else(|| resolved.text("user_principal_name")) {
         params.set("mail_login", login);
+    }
+}
+
+/// The names by which a program's own system may know the person: the sign-in
+/// name that the directory gave, else the request's, and the request's mail
+/// address. They travel with the assignment and are in no stored task.
+fn script_params(params: &mut Facts, departure: &Departure, resolved: &Facts) {
+    let person = &departure.person;
+    let sign_in = resolved.text(script::SIGN_IN_NAME);
+    if let Some(name) = sign_in.or(person.user_principal_name.as_deref()) {
+        params.set(script::SIGN_IN_NAME, name);
+    }
+    if let Some(mail) = person.mail.as_deref() {
+        params.set(script::MAIL, mail);
     }
 }
 

@@ -148,7 +148,12 @@ impl Mastery {
 
     /// Whether it is missed that no system offers this kind.
     fn misses(self, kind: Kind) -> bool {
-        kind != Kind::ResolveOnPremises || self == Self::Elsewhere
+        match kind {
+            Kind::ResolveOnPremises => self == Self::Elsewhere,
+            // Whoever has none wants none.
+            Kind::RunScript | Kind::RunIrreversibleScript => false,
+            _ => true,
+        }
     }
 }
 

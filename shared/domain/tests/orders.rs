@@ -38,6 +38,8 @@ fn plannable() -> Vec<Kind> {
         .filter(|k| !matches!(k.spec().wanted, offboard_domain::catalogue::Wanted::Found))
         // Planned for a copy alone.
         .filter(|k| *k != Kind::AwaitSynchronisation)
+        // Waits for a person of its own.
+        .filter(|k| k.spec().approval != offboard_domain::catalogue::Approval::Own)
         .collect()
 }
 

@@ -8,6 +8,7 @@ use crate::area::licenses::Licenses;
 use crate::area::mail::MailReader;
 use crate::area::mailboxes::Mailboxes;
 use crate::area::premises::Premises;
+use crate::area::scripts::Scripts;
 use async_trait::async_trait;
 use offboard_domain::{Kind, System};
 use serde::Serialize;
@@ -59,6 +60,11 @@ pub trait Connector: Send + Sync {
 
     /// What only a directory inside a client's network has, if this is one.
     fn premises(&self) -> Option<&dyn Premises> {
+        None
+    }
+
+    /// What the MSP's own program does, if this is one.
+    fn scripts(&self) -> Option<&dyn Scripts> {
         None
     }
 

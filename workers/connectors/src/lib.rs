@@ -33,6 +33,7 @@ pub mod graph;
 pub mod imap;
 pub mod ldap;
 mod offer;
+pub mod program;
 
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
@@ -51,6 +52,7 @@ pub use area::mailboxes::{
     MobileWipe, Protocol,
 };
 pub use area::premises::{Computer, Footing, Premises, Protection};
+pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};
 pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};
 pub use offer::{OFFERS, Offer};

@@ -1,7 +1,7 @@
 //! What each vendor can be asked for at most, before any tenant has one.
 
 use crate::{graph, imap, ldap};
-use offboard_domain::Kind;
+use offboard_domain::{Kind, catalogue};
 use std::collections::BTreeSet;
 
 /// A vendor's protocol, and the kinds of task that it suffices for.
@@ -25,6 +25,10 @@ pub const OFFERS: &[Offer] = &[
     Offer {
         title: "IMAP",
         claims: || imap::CLAIMS.into(),
+    },
+    Offer {
+        title: "Own program",
+        claims: || catalogue::script::KINDS.iter().copied().collect(),
     },
 ];
 

@@ -4,6 +4,7 @@
 use crate::fake::state::{CANARY, LEAVER, SUCCESSOR};
 use crate::fake::{Fake, OneTenant, State, pause, system};
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
+use offboard_domain::catalogue::script::{MAIL, SIGN_IN_NAME};
 use offboard_domain::{
     Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, Mode, ObjectId, Observation, Report, Said,
     Subject, Target, TaskId, TenantId, Timestamp, Verdict, judge,
@@ -266,6 +267,12 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
         | Kind::HideOnPremises
         | Kind::RemoveGroupsOnPremises
         | Kind::MoveToLeaversUnit => (Facts::new(), Some(LEAVER)),
+        Kind::RunScript | Kind::RunIrreversibleScript => {
+            let params = Facts::new()
+                .with(SIGN_IN_NAME, format!("{CANARY}@example.com"))
+                .with(MAIL, format!("{CANARY}.mail@example.com"));
+            (params, None)
+        }
         Kind::DisableComputer => (Facts::new(), Some("pc")),
         Kind::AwaitSynchronisation => (Facts::new().with(CHANGED_ON_PREMISES_MS, 500_i64), None),
         Kind::ConvertToShared => (Facts::new().with("shared_max_bytes", 50_000_000_000_i64), None),

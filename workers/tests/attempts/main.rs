@@ -10,4 +10,5 @@ mod fake;
 mod kinds;
 mod premises;
 mod rules;
+mod scripts;
 mod worker;

@@ -13,6 +13,7 @@ mod license;
 mod mailbox;
 mod person;
 pub mod premises;
+pub mod script;
 pub mod spec;
 
 pub use license::POOL_WITHIN_MS;
@@ -60,6 +61,8 @@ kinds! {
     RemoveAuthMethods = identity::REMOVE_AUTH_METHODS,
     RemoveOauthGrants = identity::REMOVE_OAUTH_GRANTS,
     RemoveAppRoles = identity::REMOVE_APP_ROLES,
+    RunScript = script::RUN,
+    RunIrreversibleScript = script::RUN_IRREVERSIBLE,
     HandOverGroups = identity::HAND_OVER_GROUPS,
     RemoveGroupOwnerships = identity::REMOVE_GROUP_OWNERSHIPS,
     RemoveGroupMemberships = identity::REMOVE_GROUP_MEMBERSHIPS,

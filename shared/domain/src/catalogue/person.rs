@@ -81,6 +81,8 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::RemoveAuthMethods),
         Dep::on(Kind::RemoveOauthGrants),
         Dep::on(Kind::RemoveAppRoles),
+        Dep::on(Kind::RunScript),
+        Dep::on(Kind::RunIrreversibleScript),
         Dep::on(Kind::RemoveGroupOwnerships),
         Dep::on(Kind::RemoveGroupMemberships),
         Dep::on(Kind::BlockProtocols),

@@ -97,6 +97,16 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "a privileged account refuses to be disabled",
         ),
         (
+            Kind::RunScript,
+            Kind::DisableSignIn,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunScript,
+            Kind::DisableOnPremises,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
             Kind::RevokeSessions,
             Kind::DisableSignIn,
             "a session could be minted again",

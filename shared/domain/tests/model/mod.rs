@@ -51,6 +51,8 @@ pub fn everything() -> Capabilities {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
+        // Waits for a person of its own, in every case.
+        .filter(|k| *k != Kind::RunIrreversibleScript)
         .collect();
     Capabilities([(m365(), kinds)].into())
 }
@@ -73,6 +75,7 @@ pub fn good(kind: Kind) -> Facts {
         Kind::RemoveOauthGrants => Facts::new().with("grant_ids", none()),
         Kind::RemoveAppRoles => Facts::new().with("app_role_ids", none()),
         Kind::HandOverGroups => Facts::new().with("sole_owned_group_ids", none()),
+        Kind::RunScript | Kind::RunIrreversibleScript => Facts::new().with("state", "done"),
         Kind::RemoveGroupOwnerships => Facts::new().with("owned_group_ids", none()),
         Kind::RemoveGroupMemberships => Facts::new()
             .with("removable_group_ids", none())

@@ -18,6 +18,7 @@ mod init;
 mod intake;
 mod policy;
 mod problem;
+mod program;
 mod reader;
 mod secret_ref;
 mod telemetry;
@@ -29,6 +30,7 @@ pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl};
 pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};
 pub use problem::{ConfigErrors, Problem, did_you_mean};
+pub use program::ProgramConfig;
 pub use secret_ref::{SecretError, SecretRef};
 pub use telemetry::{Role, TelemetryConfig};
 pub use tenant::{

@@ -2,6 +2,7 @@
 
 use super::intake::{self, IntakeConfig};
 use super::policy;
+use super::program::{self, ProgramConfig};
 use super::reader::{Document, Section, Value};
 use super::secret_ref::{self, SecretRef};
 use jiff::civil::{Time, Weekday};
@@ -136,6 +137,8 @@ pub enum SystemKind {
     Imap(ImapConfig),
     /// Active Directory on the premises (`kind = "active_directory"`).
     ActiveDirectory(DirectoryConfig),
+    /// A program of the MSP's own (`kind = "program"`).
+    Program(ProgramConfig),
 }
 
 /// Where an Active Directory domain is reached and as whom.
@@ -293,12 +296,16 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         return None;
     }
     let kind = section
-        .require("kind", "the protocol: \"graph\", \"imap\" or \"active_directory\"")
+        .require(
+            "kind",
+            "the protocol: \"graph\", \"imap\", \"active_directory\" or \"program\"",
+        )
         .and_then(|v| {
             v.word(&[
                 ("graph", Protocol::Graph),
                 ("imap", Protocol::Imap),
                 ("active_directory", Protocol::ActiveDirectory),
+                ("program", Protocol::Program),
             ])
         });
     let site = section.get("site").and_then(|v| {
@@ -312,6 +319,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         Protocol::Graph => graph(&mut section, dir).map(SystemKind::Graph),
         Protocol::Imap => imap(&mut section, dir).map(SystemKind::Imap),
         Protocol::ActiveDirectory => active_directory(&mut section, dir).map(SystemKind::ActiveDirectory),
+        Protocol::Program => program::read(&mut section, dir).map(SystemKind::Program),
     }
     .filter(|_| kind.is_some());
     section.done();
@@ -323,6 +331,7 @@ enum Protocol {
     Graph,
     Imap,
     ActiveDirectory,
+    Program,
 }
 
 fn imap(section: &mut Section<'_>, dir: &Path) -> Option<ImapConfig> {

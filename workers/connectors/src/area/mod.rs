@@ -12,3 +12,4 @@ pub mod licenses;
 pub mod mail;
 pub mod mailboxes;
 pub mod premises;
+pub mod scripts;

@@ -263,6 +263,8 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::RemoveGroupsOnPremises
         | Kind::DisableComputer
         | Kind::MoveToLeaversUnit => return None,
+        // The MSP's own programs.
+        Kind::RunScript | Kind::RunIrreversibleScript => return None,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::ConfirmDeviceReturned

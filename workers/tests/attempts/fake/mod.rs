@@ -8,6 +8,7 @@
 mod areas;
 pub(crate) mod clock;
 mod premises;
+mod scripts;
 pub(crate) mod state;
 
 pub(crate) use clock::VirtualClock;
@@ -15,7 +16,7 @@ pub(crate) use state::State;
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes, Premises,
+    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes, Premises, Scripts,
 };
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -243,6 +244,9 @@ impl Connector for Fake {
         Some(self)
     }
     fn premises(&self) -> Option<&dyn Premises> {
+        Some(self)
+    }
+    fn scripts(&self) -> Option<&dyn Scripts> {
         Some(self)
     }
     async fn check(&self, _call: &mut Call) -> Vec<Finding> {

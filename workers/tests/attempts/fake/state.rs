@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) devices: BTreeMap<String, DeviceRow>,
     pub(crate) hidden_on_premises: BTreeSet<String>,
     pub(crate) among_leavers: BTreeSet<String>,
+    /// For whom the MSP's own program has done its work.
+    pub(crate) scripted: BTreeSet<String>,
     pub(crate) protected: Option<Protection>,
     pub(crate) computers: BTreeMap<String, Computer>,
     /// Folders, each with its generation and its messages by their place.
@@ -335,6 +337,7 @@ impl State {
             .collect(),
             hidden_on_premises: BTreeSet::new(),
             among_leavers: BTreeSet::new(),
+            scripted: BTreeSet::new(),
             protected: None,
             computers: [("pc", false), ("srv", true)]
                 .map(|(id, server)| {
