@@ -26,12 +26,16 @@
 //! 8. Every future may be dropped at any await without leaving anything behind
 //!    but what the vendor has already accepted.
 
+mod answered;
 pub mod area;
 mod call;
+mod client_credentials;
 mod connector;
 pub mod graph;
+mod http;
 pub mod imap;
 pub mod ldap;
+mod path;
 
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
