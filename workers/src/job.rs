@@ -6,8 +6,8 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder, MailReader,
-    Mailboxes, ManagedDevice, Premises, Site,
+    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder,
+    MailReader, Mailboxes, ManagedDevice, Premises, Site,
 };
 use offboard_domain::{
     Artifact, Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Observation, Subject,
@@ -43,6 +43,8 @@ pub(crate) enum Things {
     Site(Site),
     /// A managed device's record.
     Managed(ManagedDevice),
+    /// An account in an app.
+    App(Box<AppAccount>),
     /// A mailbox's folders.
     Folders(Vec<MailFolder>),
 }
@@ -185,6 +187,10 @@ impl<'a> Job<'a> {
         self.connector
             .premises()
             .ok_or_else(|| self.lacks("accounts on the premises"))
+    }
+
+    pub(crate) fn apps(&self) -> Answer<&'a dyn Apps> {
+        self.connector.apps().ok_or_else(|| self.lacks("accounts of an app"))
     }
 
     pub(crate) fn licenses(&self) -> Answer<&'a dyn Licenses> {

@@ -146,9 +146,14 @@ impl Mastery {
         told && self == Self::Connected
     }
 
-    /// Whether it is missed that no system offers this kind.
+    /// Whether it is missed that no system offers this kind. Who has no
+    /// applications misses none.
     fn misses(self, kind: Kind) -> bool {
-        kind != Kind::ResolveOnPremises || self == Self::Elsewhere
+        match kind {
+            Kind::ResolveOnPremises => self == Self::Elsewhere,
+            Kind::ResolveInApp => false,
+            _ => true,
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn everything() -> Capabilities {
         .filter(|k| k.spec().area != Area::Person)
         // A cloud alone.
         .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
+        .filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k))
         .collect();
     Capabilities(BTreeMap::from([(system(), kinds)]))
 }

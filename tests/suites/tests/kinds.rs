@@ -26,6 +26,7 @@ fn machines() -> BTreeSet<Kind> {
         .filter(|k| k.spec().area != Area::Person)
         // A cloud alone.
         .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
+        .filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k))
         .collect()
 }
 

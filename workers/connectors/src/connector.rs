@@ -1,6 +1,7 @@
 //! One tenant's access to one outside system.
 
 use crate::Call;
+use crate::area::apps::Apps;
 use crate::area::devices::Devices;
 use crate::area::directory::Directory;
 use crate::area::documents::Documents;
@@ -59,6 +60,11 @@ pub trait Connector: Send + Sync {
 
     /// What only a directory inside a client's network has, if this is one.
     fn premises(&self) -> Option<&dyn Premises> {
+        None
+    }
+
+    /// Accounts of its own, if this is an application that keeps them.
+    fn apps(&self) -> Option<&dyn Apps> {
         None
     }
 

@@ -19,6 +19,7 @@ mod intake;
 mod policy;
 mod problem;
 mod reader;
+mod scim;
 mod secret_ref;
 mod telemetry;
 mod tenant;
@@ -29,6 +30,7 @@ pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl};
 pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};
 pub use problem::{ConfigErrors, Problem, did_you_mean};
+pub use scim::{ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile};
 pub use secret_ref::{SecretError, SecretRef};
 pub use telemetry::{Role, TelemetryConfig};
 pub use tenant::{

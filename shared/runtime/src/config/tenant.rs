@@ -3,6 +3,7 @@
 use super::intake::{self, IntakeConfig};
 use super::policy;
 use super::reader::{Document, Section, Value};
+use super::scim::{self, ScimConfig};
 use super::secret_ref::{self, SecretRef};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
@@ -136,6 +137,8 @@ pub enum SystemKind {
     Imap(ImapConfig),
     /// Active Directory on the premises (`kind = "active_directory"`).
     ActiveDirectory(DirectoryConfig),
+    /// An application that speaks SCIM 2.0 (`kind = "scim"`).
+    Scim(ScimConfig),
 }
 
 /// Where an Active Directory domain is reached and as whom.
@@ -293,12 +296,16 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         return None;
     }
     let kind = section
-        .require("kind", "the protocol: \"graph\", \"imap\" or \"active_directory\"")
+        .require(
+            "kind",
+            "the protocol: \"graph\", \"imap\", \"active_directory\" or \"scim\"",
+        )
         .and_then(|v| {
             v.word(&[
                 ("graph", Protocol::Graph),
                 ("imap", Protocol::Imap),
                 ("active_directory", Protocol::ActiveDirectory),
+                ("scim", Protocol::Scim),
             ])
         });
     let site = section.get("site").and_then(|v| {
@@ -312,6 +319,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         Protocol::Graph => graph(&mut section, dir).map(SystemKind::Graph),
         Protocol::Imap => imap(&mut section, dir).map(SystemKind::Imap),
         Protocol::ActiveDirectory => active_directory(&mut section, dir).map(SystemKind::ActiveDirectory),
+        Protocol::Scim => scim::read(&mut section, dir).map(SystemKind::Scim),
     }
     .filter(|_| kind.is_some());
     section.done();
@@ -323,6 +331,7 @@ enum Protocol {
     Graph,
     Imap,
     ActiveDirectory,
+    Scim,
 }
 
 fn imap(section: &mut Section<'_>, dir: &Path) -> Option<ImapConfig> {
@@ -509,7 +518,7 @@ fn is_domain(s: &str) -> bool {
 }
 
 /// A base URL without its last slash: https, or http to this machine itself.
-fn base_url(value: &Value<'_>) -> Option<String> {
+pub(super) fn base_url(value: &Value<'_>) -> Option<String> {
     let expected = "a base URL beginning with https:// (http:// only to 127.0.0.1, [::1] or localhost), without user, query or fragment";
     value.parsed(expected, |s| {
         super::base_url::parse(s).filter(|b| b.private).map(|b| b.text)
