@@ -49,8 +49,9 @@ fn opened(manner: Manner, policy: Policy) -> World {
 }
 
 fn of(w: &World, kind: Kind, at: &str) -> TaskId {
-    let there = |t: &&offboard_domain::Task| t.kind() == kind && t.planned.target.system == system(at);
-    w.case().tasks.values().find(there).unwrap().id()
+    let mut all = w.case().tasks.values();
+    let there = all.find(|t| t.kind() == kind && t.planned.target.system == system(at));
+    there.unwrap().id()
 }
 
 /// Each app finds his account.

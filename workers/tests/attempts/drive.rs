@@ -237,10 +237,11 @@ pub(crate) fn his_names() -> Facts {
 pub(crate) fn mark_in_app(account: &str, name: &str) -> String {
     let tenant = TenantId::new("acme").unwrap();
     let case = CaseId::derive(&tenant, "HR-1");
+    let system = system();
     let parts: [&[u8]; 6] = [
         b"offboard.app.mark",
         &case.0,
-        system().as_str().as_bytes(),
+        system.as_str().as_bytes(),
         account.as_bytes(),
         b"name",
         name.as_bytes(),

@@ -51,7 +51,7 @@ pub struct Known {
 }
 
 /// The accounts that names lead to.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Matches {
     /// The accounts.
     pub accounts: Vec<AppAccount>,

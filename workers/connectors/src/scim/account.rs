@@ -46,7 +46,7 @@ impl ScimConnector {
             };
             let said = &body["totalResults"];
             let said = said.as_u64().or_else(|| said.as_str()?.parse().ok());
-            let listed = match body["Resources"].take() {
+            let listed = match body.get_mut("Resources").map_or(Value::Null, Value::take) {
                 Value::Array(listed) => listed,
                 // It may be left out where there is nobody (RFC 7644 section 3.4.2).
                 Value::Null if said.is_some() => Vec::new(),

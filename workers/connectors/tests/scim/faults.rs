@@ -53,7 +53,7 @@ async fn a_refused_way_names_the_profile_to_set() {
     let app = s.open(Profile::Delete);
     let account = s.found(&app).await;
     let fault = app.delete(&mut s.writing(), &account.id).await.unwrap_err();
-    assert_eq!(fault.class, FaultClass::Unsupported);
+    assert_eq!(fault.class, Unsupported);
 }
 
 #[tokio::test]

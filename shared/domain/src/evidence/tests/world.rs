@@ -453,7 +453,7 @@ pub(super) fn rich() -> World {
         .copied()
         .filter(|k| k.spec().area != Area::Person)
         // A cloud alone.
-        .filter(|k| !matches!(k, Kind::ResolveOnPremises | Kind::ResolveInApp))
+        .filter(|k| *k != Kind::ResolveOnPremises && !crate::catalogue::apps::KINDS.contains(k))
         .collect();
     let policy = Policy {
         licence_price_cents: [("SPE_E3".into(), 3_740)].into(),
