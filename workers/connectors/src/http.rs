@@ -81,34 +81,41 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`] when TLS cannot be set up.
     pub fn new() -> Result<Self, HttpError> {
-        Self::trusting(&[])
+        Self::built(Vec::new())
     }
 
-    /// A client that trusts these authorities (PEM) too; none: those that this
+    /// A client that trusts these authorities (PEM) besides those that this
     /// machine trusts.
     ///
     /// # Errors
     /// [`HttpError`] when they are no certificates, or TLS cannot be set up.
     pub fn trusting(authorities_pem: &[u8]) -> Result<Self, HttpError> {
+        let authorities = reqwest::Certificate::from_pem_bundle(authorities_pem).map_err(failed)?;
+        if authorities.is_empty() {
+            return Err(HttpError("the authority's file holds no certificate in PEM".to_owned()));
+        }
+        Self::built(authorities)
+    }
+
+    fn built(authorities: Vec<reqwest::Certificate>) -> Result<Self, HttpError> {
         // Another part of the process may have installed one; either will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let failed = |e: reqwest::Error| HttpError(e.without_url().to_string());
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_MAX)
             .referer(false)
             .user_agent(concat!("offboard/", env!("CARGO_PKG_VERSION")));
-        if !authorities_pem.is_empty() {
-            let authorities = reqwest::Certificate::from_pem_bundle(authorities_pem).map_err(failed)?;
-            if authorities.is_empty() {
-                return Err(HttpError("the authority's file holds no certificate in PEM".to_owned()));
-            }
+        if !authorities.is_empty() {
             builder = builder.tls_certs_merge(authorities);
         }
         let client = builder.build().map_err(failed)?;
         Ok(Self(Way::Network(client)))
     }
+}
+
+fn failed(e: reqwest::Error) -> HttpError {
+    HttpError(e.without_url().to_string())
 }
 
 /// A base address that a credential may be sent to: https, or this machine itself.
@@ -436,12 +443,7 @@ fn of_error(e: &reqwest::Error) -> NoAnswer {
 fn distrust(e: &reqwest::Error) -> Option<&'static str> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(e);
     while let Some(error) = cause {
-        // An I/O error hides what it wraps from its own chain.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref()));
-        if let Some(rustls::Error::InvalidCertificate(why)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
             use rustls::CertificateError as Is;
             return Some(match why {
                 Is::Expired | Is::ExpiredContext { .. } => "the server's certificate has ended",
@@ -453,8 +455,10 @@ fn distrust(e: &reqwest::Error) -> Option<&'static str> {
                 _ => "the server's certificate is not trusted",
             });
         }
-        cause = match inner {
-            Some(inner) => inner.source(),
+        // An I/O error hides what it wraps from its own chain.
+        let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match io {
+            Some(inner) => Some(inner),
             None => error.source(),
         };
     }

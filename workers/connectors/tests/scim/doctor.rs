@@ -1,8 +1,8 @@
 //! `offboard doctor` says before the first departure what would fail in it, and
 //! writes nothing.
 
-use crate::common::{Cutting, call};
-use crate::stage::{PATCH, Stage, TOKEN, open};
+use crate::common::call;
+use crate::stage::{NOWHERE, PATCH, Stage, TOKEN, open};
 use offboard_connectors::scim::{MatchBy, Profile, ScimConnector};
 use offboard_connectors::{Connector as _, Severity};
 use offboard_sim::world::app::{Habits, Patching};
@@ -82,9 +82,7 @@ async fn a_refused_token_a_lacking_scope_and_a_wrong_clock_are_said() {
 
 #[tokio::test]
 async fn an_app_that_is_not_there_is_said() {
-    let cutting = Cutting::start().await;
-    let nowhere = cutting.stop().await;
-    let app = open(&nowhere, "t", PATCH, &[MatchBy::UserName]);
+    let app = open(NOWHERE, "t", PATCH, &[MatchBy::UserName]);
     let findings = app.check(&mut call()).await;
     assert_eq!(findings.len(), 1);
     assert_eq!(findings[0].severity, Severity::Problem);

@@ -1,7 +1,7 @@
 //! Each refusal is the fault that it is, says what to change, and names nobody.
 
 use crate::common::{Cutting, Server, call, json_answer};
-use crate::stage::{PATCH, Stage, by_name, leaver, open, quiet};
+use crate::stage::{NOWHERE, PATCH, Stage, by_name, leaver, open, quiet};
 use offboard_connectors::scim::{MatchBy, Profile};
 use offboard_connectors::{Apps as _, Connector as _};
 use offboard_domain::FaultClass;
@@ -119,8 +119,7 @@ async fn what_was_not_sent_is_transient_and_what_was_not_answered_is_unknown() {
     assert_eq!((fault.class, writing.writes_sent()), (FaultClass::Unknown, 1));
     let fault = app.account(&mut call(), &account.id).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient);
-    let nowhere = cutting.stop().await;
-    let app = open(&nowhere, "t", PATCH, &[MatchBy::UserName]);
+    let app = open(NOWHERE, "t", PATCH, &[MatchBy::UserName]);
     let fault = app.deactivate(&mut writing, &account).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient, "{fault}");
 }

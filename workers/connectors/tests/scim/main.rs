@@ -14,3 +14,4 @@ mod doctor;
 mod faults;
 mod real;
 mod stage;
+mod tls;

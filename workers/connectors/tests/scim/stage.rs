@@ -19,6 +19,9 @@ pub(crate) const PATCH: Profile = Profile::Patch {
     text: false,
 };
 
+/// A port that nothing is given by chance, as one that was free a moment ago may be.
+pub(crate) const NOWHERE: &str = "http://127.0.0.1:1";
+
 const T0: i64 = 1_780_000_000_000;
 
 pub(crate) fn leaver() -> String {
