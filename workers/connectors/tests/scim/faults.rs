@@ -1,12 +1,15 @@
 //! Each refusal is the fault that it is, says what to change, and names nobody.
 
-use crate::common::{Cutting, Server, call, json_answer};
+use crate::common::{Cutting, Server, call, json_answer, token};
 use crate::stage::{NOWHERE, PATCH, Stage, by_name, leaver, open, quiet};
-use offboard_connectors::scim::{MatchBy, Profile};
+use offboard_connectors::graph::HttpClient;
+use offboard_connectors::scim::{MatchBy, Profile, ScimAccess, ScimConnector, ScimSettings};
 use offboard_connectors::{Apps as _, Connector as _};
-use offboard_domain::FaultClass;
+use offboard_domain::{FaultClass, System};
 use offboard_sim::world::app::{Habits, Patching};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[tokio::test]
 async fn a_refused_way_names_the_profile_to_set() {
@@ -217,4 +220,44 @@ async fn it_claims_what_its_profile_can() {
     assert_eq!(claims(Profile::Put { text: true }), disables.into());
     let deletes = [Kind::ResolveInApp, Kind::DeleteInApp, Kind::ObserveIdentity];
     assert_eq!(claims(Profile::Delete), deletes.into());
+}
+
+#[tokio::test]
+async fn a_token_that_was_asked_for_is_kept_and_asked_for_anew_once_when_it_is_refused() {
+    let given = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&given);
+    // The first token is taken back as soon as it was given out.
+    let server = Server::start(move |asked| {
+        let given = Arc::clone(&counted);
+        async move {
+            if asked.path == "/token" {
+                assert!(asked.text().contains("grant_type=client") && !asked.text().contains("scope"));
+                return token(&format!("t{}", given.fetch_add(1, Ordering::SeqCst)), 3_600);
+            }
+            match asked.bearer().as_str() {
+                "t1" => json_answer(200, json!({"totalResults": 0})),
+                _ => json_answer(401, json!({})),
+            }
+        }
+    })
+    .await;
+    let settings = ScimSettings {
+        system: System::new("wiki").unwrap(),
+        url: format!("{}/scim", server.root()),
+        access: ScimAccess::Application {
+            token_url: format!("{}/token", server.root()),
+            client_id: "c".into(),
+            secret: "s3cret".into(),
+            scope: None,
+        },
+        authority_pem: None,
+        matched: vec![MatchBy::UserName],
+        profile: PATCH,
+    };
+    let app = ScimConnector::open(&HttpClient::new().unwrap(), &settings).unwrap();
+    for _ in 0..3 {
+        let found = app.find(&mut call(), &by_name("a@b.test")).await.unwrap();
+        assert!(found.accounts.is_empty());
+    }
+    assert_eq!((given.load(Ordering::SeqCst), server.count("Users")), (2, 4));
 }
