@@ -12,15 +12,17 @@ use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSet
 use offboard_connectors::imap::{Access, ImapConnector, ImapOpenError, ImapSettings, Security};
 use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
 use offboard_connectors::program::{ProgramConnector, ProgramSettings};
+use offboard_connectors::scim::{ExternalId, MatchBy, Profile, ScimConnector, ScimOpenError, ScimSettings};
 use offboard_domain::{Capabilities, Kind, System, TenantId};
 use offboard_runtime::Secret;
 use offboard_runtime::SecretRef;
 use offboard_runtime::config::{
     Configuration, DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, ProgramConfig,
-    SystemKind, Tenant,
+    ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile, SystemKind, Tenant,
 };
 use offboard_workers::Connectors;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +83,7 @@ impl Systems {
                         let (opened, missing) = open_program(tenant, name, program, stderr);
                         (Arc::new(opened) as Arc<dyn Connector>, missing)
                     }
+                    SystemKind::Scim(scim) => open_scim(&http, name, scim).map_err(|e| failed(&e))?,
                 };
                 systems.claim(&tenant.id, opened.as_ref());
                 match missing {
@@ -282,6 +285,60 @@ fn open_program(tenant: &Tenant, name: &System, config: &ProgramConfig, show_std
     (ProgramConnector::open(settings), missing)
 }
 
+fn open_scim(http: &HttpClient, name: &System, scim: &ScimConfig) -> Result<Opened<Arc<dyn Connector>>, ScimOpenError> {
+    use offboard_connectors::scim::ScimAccess as Access;
+    let mut missing = None;
+    let mut secret = |from: &SecretRef| {
+        from.read().unwrap_or_else(|why| {
+            missing = Some(CliError::from(why));
+            Secret::new("")
+        })
+    };
+    let access = match &scim.access {
+        ScimAccess::Token(token) => Access::Token(secret(token)),
+        ScimAccess::Application {
+            token_url,
+            client_id,
+            client_secret,
+            scope,
+        } => Access::Application {
+            token_url: token_url.clone(),
+            client_id: client_id.clone(),
+            secret: secret(client_secret),
+            scope: scope.clone(),
+        },
+    };
+    let authority_pem = match authority(scim.ca.as_deref()) {
+        Ok(pem) => pem,
+        Err(why) => {
+            missing = Some(why);
+            None
+        }
+    };
+    let number = match scim.external_id {
+        ScimExternalId::DirectoryId => ExternalId::DirectoryId,
+        ScimExternalId::EmployeeId => ExternalId::EmployeeId,
+    };
+    let by = |by: &ScimMatch| match by {
+        ScimMatch::UserName => MatchBy::UserName,
+        ScimMatch::Emails => MatchBy::Emails,
+        ScimMatch::ExternalId => MatchBy::ExternalId(number),
+    };
+    let settings = ScimSettings {
+        system: name.clone(),
+        url: scim.url.clone(),
+        access,
+        authority_pem,
+        matched: scim.matched.iter().map(by).collect(),
+        profile: match scim.profile {
+            ScimProfile::Patch { path, text } => Profile::Patch { path, text },
+            ScimProfile::Put { text } => Profile::Put { text },
+            ScimProfile::Delete => Profile::Delete,
+        },
+    };
+    Ok((Arc::new(ScimConnector::open(http, &settings)?), missing))
+}
+
 /// Every address at which outside systems are reached.
 pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
     config.tenants.values().flat_map(|t| t.systems.values()).flat_map(|s| {
@@ -298,6 +355,13 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
             // What it reaches, only the program knows: it is no address here.
             SystemKind::Program(program) => program.command.first().map(String::as_str).into_iter().collect(),
+            SystemKind::Scim(scim) => {
+                let tokens = match &scim.access {
+                    ScimAccess::Token(_) => None,
+                    ScimAccess::Application { token_url, .. } => Some(token_url.as_str()),
+                };
+                [scim.url.as_str()].into_iter().chain(tokens).collect()
+            }
         };
         bases
     })
@@ -316,13 +380,18 @@ pub fn is_loopback(address: &str) -> bool {
 
 /// The password to sign in with, and the authority to believe.
 fn directory_secrets(config: &DirectoryConfig) -> Result<(Secret, Option<Vec<u8>>), CliError> {
-    let authority = match &config.ca {
-        None => None,
-        Some(file) => Some(std::fs::read(file).map_err(|e| {
-            CliError::failed(format!("failed to read the authority {}", file.display())).caused_by(Some(&e))
-        })?),
-    };
+    let authority = authority(config.ca.as_deref())?;
     Ok((config.password.read()?, authority))
+}
+
+/// The certificates of an authority, if one is configured.
+fn authority(file: Option<&Path>) -> Result<Option<Vec<u8>>, CliError> {
+    let read = |file: &Path| {
+        std::fs::read(file).map_err(|e| {
+            CliError::failed(format!("failed to read the authority {}", file.display())).caused_by(Some(&e))
+        })
+    };
+    file.map(read).transpose()
 }
 
 fn credential(config: &GraphConfig) -> Result<Credential, CliError> {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the Python environment of what is somebody else's: what verifies our
-# evidence, collects our traces, and serves S3. target/test-venv, with pinned
+# evidence, collects our traces, and serves S3 and SCIM. target/test-venv, with pinned
 # versions. Safe to run again; does nothing when it is there and up to date.
 set -eu
 

@@ -6,8 +6,8 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder, MailReader,
-    Mailboxes, ManagedDevice, Premises, Scripts, Site,
+    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder,
+    MailReader, Mailboxes, ManagedDevice, Premises, Scripts, Site,
 };
 use offboard_domain::{
     Artifact, Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Observation, Subject,
@@ -43,6 +43,8 @@ pub(crate) enum Things {
     Site(Site),
     /// A managed device's record.
     Managed(ManagedDevice),
+    /// An account in an app.
+    App(Box<AppAccount>),
     /// A mailbox's folders.
     Folders(Vec<MailFolder>),
 }
@@ -192,6 +194,10 @@ impl<'a> Job<'a> {
 
     pub(crate) fn scripts(&self) -> Answer<&'a dyn Scripts> {
         self.connector.scripts().ok_or_else(|| self.lacks("program to run"))
+    }
+
+    pub(crate) fn apps(&self) -> Answer<&'a dyn Apps> {
+        self.connector.apps().ok_or_else(|| self.lacks("accounts of an app"))
     }
 
     pub(crate) fn licenses(&self) -> Answer<&'a dyn Licenses> {

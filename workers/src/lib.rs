@@ -20,6 +20,7 @@
 //! 5. Every future here may be dropped at any await; the next attempt
 //!    converges.
 
+mod apps;
 mod attempt;
 mod context;
 mod device;

@@ -5,7 +5,7 @@
 //! kind does not compile until it has its row.
 
 use crate::job::{Applied, Job, Seen};
-use crate::{device, identity, knowledge, license, mailbox, premises, script};
+use crate::{apps, device, identity, knowledge, license, mailbox, premises, script};
 use async_trait::async_trait;
 use offboard_connectors::Answer;
 use offboard_domain::{Facts, Kind, Timestamp};
@@ -70,6 +70,9 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::RemoveGroupsOnPremises => &premises::remove_groups::RemoveGroupsOnPremises,
         Kind::DisableComputer => &premises::disable_computer::DisableComputer,
         Kind::MoveToLeaversUnit => &premises::move_to_leavers_unit::MoveToLeaversUnit,
+        Kind::ResolveInApp => &apps::resolve::ResolveInApp,
+        Kind::DisableInApp => &apps::disable::DisableInApp,
+        Kind::DeleteInApp => &apps::delete::DeleteInApp,
         Kind::AwaitSynchronisation => &identity::await_synchronisation::AwaitSynchronisation,
         Kind::RemoveDirectoryRoles => &identity::remove_directory_roles::RemoveDirectoryRoles,
         Kind::DisableSignIn => &identity::disable_sign_in::DisableSignIn,

@@ -5,7 +5,7 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
-use crate::catalogue::{Kind, script};
+use crate::catalogue::{Kind, apps, script};
 use crate::departure::{Departure, PersonRef};
 use crate::fault::Fault;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
@@ -272,15 +272,51 @@ impl Case {
     }
 
     /// What is told to whoever reads a task's state: its parameters, and for a
-    /// program of the MSP's own the names by which that may know the person.
-    /// Those are in no stored task.
+    /// program of the MSP's own, or an application, the names by which that may
+    /// know the person. Those are in no stored task.
     #[must_use]
     pub fn told(&self, task: &Task) -> Facts {
         let mut params = task.planned.params.clone();
         if script::KINDS.contains(&task.kind()) {
             script_params(&mut params, &self.departure, &self.subject_facts);
         }
+        self.name_whom(task.kind(), &mut params);
         params
+    }
+
+    /// An application knows people by their names alone, and is searched by them
+    /// also after the account's id was pinned: whoever reads there is told the
+    /// names, and by whom it is looked up also which accounts are never touched.
+    fn name_whom(&self, kind: Kind, params: &mut Facts) {
+        if !apps::KINDS.contains(&kind) {
+            return;
+        }
+        let (person, resolved) = (&self.departure.person, &self.subject_facts);
+        let known = [
+            resolved.text("user_principal_name"),
+            person.user_principal_name.as_deref(),
+            person.mail.as_deref(),
+        ];
+        let mut names: Vec<String> = Vec::new();
+        for name in known.into_iter().flatten().filter(|n| !n.is_empty()) {
+            if !names.iter().any(|n| n.to_lowercase() == name.to_lowercase()) {
+                names.push(name.to_owned());
+            }
+        }
+        params.set(apps::NAMES, names);
+        if let Some(id) = resolved.text("object_id") {
+            params.set(apps::DIRECTORY_ID, id);
+        }
+        if let Some(number) = &person.employee_id {
+            params.set(apps::EMPLOYEE_ID, number.as_str());
+        }
+        if resolved.bool("other_mail") == Some(true) && person.mail.is_none() {
+            params.set(apps::NAMES_MISSING, true);
+        }
+        if kind == Kind::ResolveInApp {
+            let protected: Vec<String> = self.policy.protected.iter().cloned().collect();
+            params.set(apps::PROTECTED, protected);
+        }
     }
 
     /// When what was last changed on the premises, and a cloud copies, was read

@@ -146,12 +146,13 @@ impl Mastery {
         told && self == Self::Connected
     }
 
-    /// Whether it is missed that no system offers this kind.
+    /// Whether it is missed that no system offers this kind. Who has no
+    /// applications misses none.
     fn misses(self, kind: Kind) -> bool {
         match kind {
             Kind::ResolveOnPremises => self == Self::Elsewhere,
             // Whoever has none wants none.
-            Kind::RunScript | Kind::RunIrreversibleScript => false,
+            Kind::ResolveInApp | Kind::RunScript | Kind::RunIrreversibleScript => false,
             _ => true,
         }
     }

@@ -43,6 +43,7 @@ impl Noop {
         });
         let claimed = claimed.filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k));
         let claimed = claimed.filter(|k| !offboard_domain::catalogue::script::KINDS.contains(k));
+        let claimed = claimed.filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k));
         Self::claiming(claimed.filter(|k| !k.is_closing_round() && !WAITING.contains(k)))
     }
 

@@ -21,15 +21,29 @@ pub(crate) fn ask(
     path: &str,
     body: &[u8],
 ) -> Result<Vec<u8>, StartError> {
+    let (user, password) = credentials;
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    ask_as(port, &format!("Basic {basic}"), method, path, body)
+}
+
+/// The same, as whoever this authorisation is of.
+///
+/// # Errors
+/// [`StartError`] when there is no answer, or one that says no.
+pub(crate) fn ask_as(
+    port: u16,
+    authorization: &str,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> Result<Vec<u8>, StartError> {
     let failed = |detail: String| StartError(format!("failed to {method} {path}: {detail}"));
     let exchange = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(WITHIN))?;
-        let (user, password) = credentials;
-        let basic = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         // Version 1.0, so that the answer comes in one piece.
         let head = format!(
-            "{method} {path} HTTP/1.0\r\nauthorization: Basic {basic}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.0\r\nauthorization: {authorization}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes())?;

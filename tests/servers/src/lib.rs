@@ -15,6 +15,7 @@ mod proxy;
 mod rabbit;
 pub mod redis;
 pub mod samba;
+mod scim;
 
 pub use certificates::{Certificate, Certificates};
 pub use disk::Disk;
@@ -25,3 +26,4 @@ pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};
 pub use samba::{Samba, SambaOptions};
+pub use scim::{Scim, ScimOptions};

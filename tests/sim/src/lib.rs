@@ -61,6 +61,12 @@
 //!   [`world::World::advance`], makes happen what was due; [`world::World::next_due_ms`]
 //!   tells where to jump.
 //!
+//! # An application beside the cloud
+//!
+//! [`world::app::App`] keeps accounts of its own and knows people by their names alone; its
+//! [`world::app::Habits`] are how real ones differ from the RFCs. [`face::ScimFace`] answers SCIM 2.0
+//! over it, [`face::ScimSimulator`] over real HTTP.
+//!
 //! # Asking what happened
 //!
 //! [`world::World::journal`] lists every effect with its subject, object, request and actor;

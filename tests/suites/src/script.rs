@@ -35,6 +35,7 @@ pub(crate) fn everything() -> Capabilities {
         // A cloud alone.
         .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
         .filter(|k| !offboard_domain::catalogue::script::KINDS.contains(k))
+        .filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k))
         .collect();
     Capabilities(BTreeMap::from([(system(), kinds)]))
 }

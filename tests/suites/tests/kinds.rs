@@ -27,6 +27,7 @@ fn machines() -> BTreeSet<Kind> {
         // A cloud alone.
         .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
         .filter(|k| !offboard_domain::catalogue::script::KINDS.contains(k))
+        .filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k))
         .collect()
 }
 

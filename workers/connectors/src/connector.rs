@@ -1,6 +1,7 @@
 //! One tenant's access to one outside system.
 
 use crate::Call;
+use crate::area::apps::Apps;
 use crate::area::devices::Devices;
 use crate::area::directory::Directory;
 use crate::area::documents::Documents;
@@ -65,6 +66,11 @@ pub trait Connector: Send + Sync {
 
     /// What the MSP's own program does, if this is one.
     fn scripts(&self) -> Option<&dyn Scripts> {
+        None
+    }
+
+    /// Accounts of its own, if this is an application that keeps them.
+    fn apps(&self) -> Option<&dyn Apps> {
         None
     }
 

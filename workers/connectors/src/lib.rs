@@ -16,7 +16,7 @@
 //! 3. Only the named subject is touched; a write to a group, a site or a
 //!    calendar changes the subject's own entry there and nothing else.
 //! 4. Ids that come in are immutable ids of the vendor. No primitive takes a
-//!    name, but for [`Directory::find`].
+//!    name, but for [`Directory::find`] and [`Apps::find`].
 //! 5. Every answer leaves a [`Receipt`](offboard_domain::Receipt) in the call;
 //!    every failure is a [`Fault`](offboard_domain::Fault) of the right class.
 //!    Neither carries personal data or a secret, nor does any log line.
@@ -26,15 +26,21 @@
 //! 8. Every future may be dropped at any await without leaving anything behind
 //!    but what the vendor has already accepted.
 
+mod answered;
 pub mod area;
 mod call;
+mod client_credentials;
 mod connector;
 pub mod graph;
+mod http;
 pub mod imap;
 pub mod ldap;
 mod offer;
+mod path;
 pub mod program;
+pub mod scim;
 
+pub use area::apps::{AppAccount, Apps, Ending, Known, Matches};
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
     RecoveryKeySort,

@@ -23,6 +23,10 @@ pub const OFFERS: &[Offer] = &[
         claims: || ldap::claims(true, true),
     },
     Offer {
+        title: "SCIM 2.0",
+        claims: || catalogue::apps::KINDS.iter().copied().collect(),
+    },
+    Offer {
         title: "IMAP",
         claims: || imap::CLAIMS.into(),
     },

@@ -8,12 +8,18 @@ mod common;
 #[path = "sim/stage.rs"]
 mod stage;
 
-use offboard_connectors::graph::Credential;
-use offboard_connectors::{AccountChange, Attachment, DeviceAction, Directory, Holding, MailboxChange, MailboxRight};
-use offboard_domain::Fault;
+use offboard_connectors::graph::{Credential, HttpClient};
+use offboard_connectors::scim::{MatchBy, Profile, ScimAccess, ScimConnector, ScimSettings};
+use offboard_connectors::{
+    AccountChange, Apps as _, Attachment, Call, Connector as _, DeviceAction, Directory, Holding, Known, MailboxChange,
+    MailboxRight,
+};
 use offboard_domain::departure::PersonRef;
+use offboard_domain::{Fault, System};
+use offboard_sim::face::ScimSimulator;
 use offboard_sim::population::ADMIN_APP_SECRET;
 use offboard_sim::world::Cruelty;
+use offboard_sim::world::app::{App, AppUser, Habits};
 use stage::{Stage, id};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -39,6 +45,46 @@ impl<'a> MakeWriter<'a> for Log {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
+}
+
+/// The same in an application, which is asked for people by their names.
+async fn in_an_app(s: &Stage) -> (Vec<Call>, Vec<Fault>) {
+    const NAME: &str = "Canary.App\"\\@example.com";
+    let users = [("u1".to_owned(), AppUser::named(NAME))];
+    let app = Arc::new(Mutex::new(App::new(
+        Habits::default(),
+        "app-canary-token",
+        users.into(),
+    )));
+    let simulator = ScimSimulator::start(Arc::clone(&app), Arc::new(|| stage::T0))
+        .await
+        .unwrap();
+    let open = |token: &str| {
+        let settings = ScimSettings {
+            system: System::new("wiki").unwrap(),
+            url: simulator.url().to_owned(),
+            access: ScimAccess::Token(token.into()),
+            authority_pem: None,
+            matched: vec![MatchBy::UserName, MatchBy::Emails],
+            profile: Profile::Put { text: false },
+        };
+        ScimConnector::open(&HttpClient::new().unwrap(), &settings).unwrap()
+    };
+    let who = Known {
+        names: vec![NAME.to_owned()],
+        ..Known::default()
+    };
+    let (mut call, mut faults) = (s.writing(), Vec::new());
+    let scim = open("app-canary-token");
+    let account = scim.find(&mut call, &who).await.unwrap().accounts.pop().unwrap();
+    scim.deactivate(&mut call, &account).await.unwrap();
+    // What was read is old by now.
+    faults.extend(scim.deactivate(&mut call, &account).await.err());
+    faults.extend(open("wrong-canary").find(&mut call, &who).await.err());
+    assert_eq!(faults.len(), 2);
+    let shown = format!("{scim:?} {account:?} {who:?} {:?}", scim.check(&mut call).await);
+    assert!(!shown.to_lowercase().contains("canary"), "{shown}");
+    (vec![call], faults)
 }
 
 #[tokio::test]
@@ -129,6 +175,9 @@ async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
     }
     let wrong = s.anew(Credential::Secret("wrong-canary".into()));
     faults.extend(Directory::account(&wrong, &mut s.reading(), &successor).await.err());
+    let (app_calls, app_faults) = in_an_app(&s).await;
+    calls.extend(app_calls);
+    faults.extend(app_faults);
     assert!(faults.len() > 20, "enough was refused to look at: {}", faults.len());
     let mut texts: Vec<String> = faults.iter().map(|f| format!("{f} {f:?}")).collect();
     texts.extend(calls.iter().map(|c| format!("{c:?} {:?}", c.receipts())));

@@ -84,6 +84,11 @@ fn about(account: &Account, roles: &[Held]) -> Facts {
         .with("role_count", count(roles.len()))
         .with("last_administrator", roles.iter().any(last))
         .with("service_account", roles.iter().any(synchronises));
+    // Applications may know him by it; which one it is stays in the directory.
+    let name = account.user_principal_name.to_lowercase();
+    if account.mail.as_ref().is_some_and(|mail| mail.to_lowercase() != name) {
+        facts.set("other_mail", true);
+    }
     if let Some(id) = &account.on_premises_security_id {
         facts.set(SECURITY_ID, id.as_str());
     }

@@ -4,6 +4,7 @@
 use crate::fake::state::{CANARY, LEAVER, SUCCESSOR};
 use crate::fake::{Fake, OneTenant, State, pause, system};
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
+use offboard_domain::catalogue::apps::{MARKS, NAMES};
 use offboard_domain::catalogue::script::{MAIL, SIGN_IN_NAME};
 use offboard_domain::{
     Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, Mode, ObjectId, Observation, Report, Said,
@@ -228,6 +229,27 @@ pub(crate) fn every_kind() -> Vec<Kind> {
         .collect()
 }
 
+/// His names, as an assignment about an application carries them.
+pub(crate) fn his_names() -> Facts {
+    Facts::new().with(NAMES, vec![format!("{LEAVER}@example.com")])
+}
+
+/// The mark of a name of the application's account.
+pub(crate) fn mark_in_app(account: &str, name: &str) -> String {
+    let tenant = TenantId::new("acme").unwrap();
+    let case = CaseId::derive(&tenant, "HR-1");
+    let system = system();
+    let parts: [&[u8]; 6] = [
+        b"offboard.app.mark",
+        &case.0,
+        system.as_str().as_bytes(),
+        account.as_bytes(),
+        b"name",
+        name.as_bytes(),
+    ];
+    Digest::of_parts(&parts).to_string()
+}
+
 /// The world and the task for a kind: there is something to do.
 pub(crate) fn setting(kind: Kind) -> (State, Todo) {
     use offboard_domain::Area;
@@ -273,6 +295,11 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
                 .with(MAIL, format!("{CANARY}.mail@example.com"));
             (params, None)
         }
+        Kind::ResolveInApp => (his_names(), None),
+        Kind::DisableInApp | Kind::DeleteInApp => {
+            let marks = vec![mark_in_app("app-leaver", &format!("{LEAVER}@example.com"))];
+            (his_names().with(MARKS, marks), Some("app-leaver"))
+        }
         Kind::DisableComputer => (Facts::new(), Some("pc")),
         Kind::AwaitSynchronisation => (Facts::new().with(CHANGED_ON_PREMISES_MS, 500_i64), None),
         Kind::ConvertToShared => (Facts::new().with("shared_max_bytes", 50_000_000_000_i64), None),
@@ -301,6 +328,7 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
     if kind == Kind::RemoveGroupOwnerships {
         state.owners.get_mut("g-sole").unwrap().insert(SUCCESSOR.to_owned());
     }
+    state.app_deletes = kind == Kind::DeleteInApp;
     if kind == Kind::AwaitSynchronisation {
         let account = state.accounts.get_mut(LEAVER).unwrap();
         (account.enabled, account.synced_at_ms) = (false, Some(1_000));

@@ -8,8 +8,9 @@ use crate::judge::{Cond, Judge};
 use crate::time::HOUR_MS;
 
 /// Finds the one account that the request means. Facts: `object_id`,
-/// `user_principal_name`, `enabled`, `synced`, `guest`, `has_mailbox`,
-/// `role_count`, `last_administrator`, `manager_id`, `successor_id`.
+/// `user_principal_name`, `other_mail` (his address is not his sign-in name),
+/// `enabled`, `synced`, `guest`, `has_mailbox`, `role_count`,
+/// `last_administrator`, `manager_id`, `successor_id`.
 pub(super) const RESOLVE: KindSpec = KindSpec {
     name: "identity.resolve",
     title: "Find the account and its immutable ids",

@@ -6,6 +6,7 @@
 //! departure is law, not luck: every hazard of the field's playbook is an
 //! `after`, a `conflicts` or a `redo` here, with its reason beside it.
 
+pub mod apps;
 mod device;
 mod identity;
 mod knowledge;
@@ -49,6 +50,7 @@ kinds! {
     SnapshotDirectory = identity::SNAPSHOT_DIRECTORY,
     SnapshotMailbox = mailbox::SNAPSHOT,
     ResolveOnPremises = premises::RESOLVE,
+    ResolveInApp = apps::RESOLVE,
     DiscoverDevices = device::DISCOVER,
     ApprovePlan = person::APPROVE_PLAN,
     RemoveDirectoryRoles = identity::REMOVE_DIRECTORY_ROLES,
@@ -63,6 +65,8 @@ kinds! {
     RemoveAppRoles = identity::REMOVE_APP_ROLES,
     RunScript = script::RUN,
     RunIrreversibleScript = script::RUN_IRREVERSIBLE,
+    DisableInApp = apps::DISABLE,
+    DeleteInApp = apps::DELETE,
     HandOverGroups = identity::HAND_OVER_GROUPS,
     RemoveGroupOwnerships = identity::REMOVE_GROUP_OWNERSHIPS,
     RemoveGroupMemberships = identity::REMOVE_GROUP_MEMBERSHIPS,

@@ -95,6 +95,7 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::DisableDeviceObject),
         Dep::on(Kind::DiscoverDevices),
         Dep::on(Kind::ResolveOnPremises),
+        Dep::on(Kind::ResolveInApp),
         Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::ProvePool),
         Dep::on(Kind::ConfirmHandover),

@@ -53,6 +53,7 @@ fn whatever_writes_comes_after_a_snapshot() {
             Kind::SnapshotDirectory,
             Kind::DiscoverDevices,
             Kind::ResolveOnPremises,
+            Kind::ResolveInApp,
         ];
         assert!(seen.iter().any(|s| before.contains(s)), "{kind} writes unseen");
     }

@@ -116,6 +116,13 @@ pub fn good(kind: Kind) -> Facts {
         Kind::RemoveGroupsOnPremises => Facts::new()
             .with("removable_group_ids", none())
             .with("protected_group_ids", none()),
+        Kind::ResolveInApp => Facts::new()
+            .with("found", true)
+            .with("all_names_known", true)
+            .with("ambiguous", false)
+            .with("protected", false),
+        Kind::DisableInApp => Facts::new().with("enabled_ids", none()),
+        Kind::DeleteInApp => Facts::new().with("account_ids", none()),
         Kind::DisableComputer => Facts::new().with("object_enabled", false),
         Kind::MoveToLeaversUnit => Facts::new().with("among_leavers", true),
         Kind::AwaitSynchronisation => Facts::new()

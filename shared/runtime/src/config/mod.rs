@@ -20,6 +20,7 @@ mod policy;
 mod problem;
 mod program;
 mod reader;
+mod scim;
 mod secret_ref;
 mod telemetry;
 mod tenant;
@@ -31,6 +32,7 @@ pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};
 pub use problem::{ConfigErrors, Problem, did_you_mean};
 pub use program::ProgramConfig;
+pub use scim::{ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile};
 pub use secret_ref::{SecretError, SecretRef};
 pub use telemetry::{Role, TelemetryConfig};
 pub use tenant::{

@@ -4,6 +4,7 @@ use super::intake::{self, IntakeConfig};
 use super::policy;
 use super::program::{self, ProgramConfig};
 use super::reader::{Document, Section, Value};
+use super::scim::{self, ScimConfig};
 use super::secret_ref::{self, SecretRef};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
@@ -137,6 +138,8 @@ pub enum SystemKind {
     Imap(ImapConfig),
     /// Active Directory on the premises (`kind = "active_directory"`).
     ActiveDirectory(DirectoryConfig),
+    /// An application that speaks SCIM 2.0 (`kind = "scim"`).
+    Scim(ScimConfig),
     /// A program of the MSP's own (`kind = "program"`).
     Program(ProgramConfig),
 }
@@ -298,13 +301,14 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     let kind = section
         .require(
             "kind",
-            "the protocol: \"graph\", \"imap\", \"active_directory\" or \"program\"",
+            "the protocol: \"graph\", \"imap\", \"active_directory\", \"scim\" or \"program\"",
         )
         .and_then(|v| {
             v.word(&[
                 ("graph", Protocol::Graph),
                 ("imap", Protocol::Imap),
                 ("active_directory", Protocol::ActiveDirectory),
+                ("scim", Protocol::Scim),
                 ("program", Protocol::Program),
             ])
         });
@@ -319,6 +323,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         Protocol::Graph => graph(&mut section, dir).map(SystemKind::Graph),
         Protocol::Imap => imap(&mut section, dir).map(SystemKind::Imap),
         Protocol::ActiveDirectory => active_directory(&mut section, dir).map(SystemKind::ActiveDirectory),
+        Protocol::Scim => scim::read(&mut section, dir).map(SystemKind::Scim),
         Protocol::Program => program::read(&mut section, dir).map(SystemKind::Program),
     }
     .filter(|_| kind.is_some());
@@ -331,6 +336,7 @@ enum Protocol {
     Graph,
     Imap,
     ActiveDirectory,
+    Scim,
     Program,
 }
 
@@ -518,7 +524,7 @@ fn is_domain(s: &str) -> bool {
 }
 
 /// A base URL without its last slash: https, or http to this machine itself.
-fn base_url(value: &Value<'_>) -> Option<String> {
+pub(super) fn base_url(value: &Value<'_>) -> Option<String> {
     let expected = "a base URL beginning with https:// (http:// only to 127.0.0.1, [::1] or localhost), without user, query or fragment";
     value.parsed(expected, |s| {
         super::base_url::parse(s).filter(|b| b.private).map(|b| b.text)

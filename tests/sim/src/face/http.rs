@@ -23,8 +23,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{Bases, GraphFace, WireAnswer, WireRequest};
+use super::{Bases, GraphFace, ScimFace, WireAnswer, WireRequest};
 use crate::world::World;
+use crate::world::app::App;
 
 /// Tells the simulated time in milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -52,11 +53,15 @@ impl Simulator {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let bases = Bases::at(&format!("http://{address}"));
+        let face = GraphFace::new(bases.clone());
+        let answer = move |request: &WireRequest| {
+            let now = clock();
+            let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+            face.answer(&mut world, now, request)
+        };
         let shop = Arc::new(Shop {
-            world,
-            clock,
+            answer: Box::new(answer),
             time_scale,
-            face: GraphFace::new(bases.clone()),
         });
         let accepting = tokio::spawn(accept(listener, shop));
         Ok(Self {
@@ -86,11 +91,52 @@ impl Drop for Simulator {
     }
 }
 
+/// A simulated application, listening on loopback until it is dropped.
+#[derive(Debug)]
+pub struct ScimSimulator {
+    url: String,
+    accepting: JoinHandle<()>,
+}
+
+impl ScimSimulator {
+    /// Listens on a free port of loopback and answers for `app`, at the time that `clock` tells.
+    ///
+    /// # Errors
+    /// When no port of loopback can be bound.
+    pub async fn start(app: Arc<Mutex<App>>, clock: Clock) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}/scim/v2", listener.local_addr()?);
+        let answer = move |request: &WireRequest| {
+            let now = clock();
+            let mut app = app.lock().unwrap_or_else(PoisonError::into_inner);
+            ScimFace.answer(&mut app, now, request)
+        };
+        let shop = Arc::new(Shop {
+            answer: Box::new(answer),
+            time_scale: None,
+        });
+        let accepting = tokio::spawn(accept(listener, shop));
+        Ok(Self { url, accepting })
+    }
+
+    /// The base address that a client is configured with.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for ScimSimulator {
+    fn drop(&mut self) {
+        // The connections belong to the accepting task and end with it.
+        self.accepting.abort();
+    }
+}
+
+/// What answers a request, and at which pace.
 struct Shop {
-    world: Arc<Mutex<World>>,
-    clock: Clock,
+    answer: Box<dyn Fn(&WireRequest) -> WireAnswer + Send + Sync>,
     time_scale: Option<f64>,
-    face: GraphFace,
 }
 
 async fn accept(listener: TcpListener, shop: Arc<Shop>) {
@@ -151,11 +197,7 @@ async fn serve(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<F
         headers,
         body: body.to_bytes().to_vec(),
     };
-    let now = (shop.clock)();
-    let answer = {
-        let mut world = shop.world.lock().unwrap_or_else(PoisonError::into_inner);
-        shop.face.answer(&mut world, now, &wire)
-    };
+    let answer = (shop.answer)(&wire);
     if let Some(scale) = shop.time_scale.filter(|scale| *scale > 0.0) {
         let simulated = u64::try_from(answer.latency_ms()).unwrap_or(0);
         let real = Duration::from_millis(simulated).div_f64(scale);

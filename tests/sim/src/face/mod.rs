@@ -7,11 +7,13 @@
 
 mod graph;
 mod http;
+mod scim;
 
 use std::collections::BTreeMap;
 
 pub use graph::{Bases, GraphFace};
-pub use http::{Clock, Simulator};
+pub use http::{Clock, ScimSimulator, Simulator};
+pub use scim::ScimFace;
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone, Default)]

@@ -11,6 +11,7 @@
 //! cannot name another, so what crosses tenants can only be a test's mistake.
 
 mod access;
+pub mod app;
 mod calls;
 pub mod catalogue;
 mod cruelty;

@@ -5,6 +5,7 @@
 //! rules, addresses); facts and logs take only what [`key`](crate::Attached::key)
 //! and the id accessors give.
 
+pub mod apps;
 pub mod devices;
 pub mod directory;
 pub mod documents;

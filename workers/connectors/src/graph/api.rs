@@ -2,12 +2,13 @@
 //! the receipt. Everything that this connector sends goes through [`Api::send`].
 
 use super::fault::{self, Effect, Refusal};
-use super::http::{Answered, HttpClient, NoAnswer, Request, Shown, Streamed, sensitive};
 use super::path::{Deletable, Path};
 use super::permission::Need;
 use super::settings::{Bases, GraphSettings, OpenError, check_directory, resource_of};
 use super::token::{Token, Tokens};
 use super::{exchange, id};
+use crate::answered::named_id;
+use crate::http::{Answered, HttpClient, NoAnswer, Request, Shown, Streamed, sensitive};
 use crate::{Answer, Call};
 use bytes::Bytes;
 use offboard_domain::{Fault, FaultClass, Lane, Receipt, System, Timestamp};
@@ -116,6 +117,7 @@ impl Ask {
 
     fn shown(&self) -> Shown<'_> {
         Shown {
+            vendor: super::VENDOR,
             service: self.service.source(),
             template: self.path.shown(),
             named: self.named,
@@ -206,6 +208,7 @@ impl Api {
             body: None,
         };
         let shown = Shown {
+            vendor: super::VENDOR,
             service: "reach",
             template: "/",
             named: None,
@@ -549,13 +552,5 @@ impl Api {
 
 /// The vendor's id of the request.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
-    ["request-id", "x-ms-request-id", "sprequestguid"]
-        .iter()
-        .find_map(|name| headers.get(*name))
-        .and_then(|v| v.to_str().ok())
-        .filter(|v| v.len() <= REQUEST_ID_MAX_CHARS && v.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
-        .map(str::to_owned)
+    named_id(headers, &["request-id", "x-ms-request-id", "sprequestguid"])
 }
-
-/// A GUID has 36.
-const REQUEST_ID_MAX_CHARS: usize = 64;

@@ -6,45 +6,12 @@
 
 use super::permission::{Api as Permitter, Need};
 use crate::MASTERED_ELSEWHERE;
+pub(crate) use crate::answered::{Effect, Refusal, clean_code, header_date_ms, retry_after_ms};
 use offboard_domain::FaultClass;
 use offboard_domain::Timestamp;
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
-
-/// What a request does, for what silence after it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Changes nothing.
-    Read,
-    /// Changes something; harmless when repeated.
-    Write,
-    /// Changes something, and must not happen twice.
-    Once,
-}
-
-impl Effect {
-    pub(crate) fn writes(self) -> bool {
-        self != Self::Read
-    }
-
-    /// What it is when the request was sent and no (whole) answer came.
-    pub(crate) fn silence(self) -> FaultClass {
-        if self.writes() {
-            FaultClass::Unknown
-        } else {
-            FaultClass::Transient
-        }
-    }
-}
-
-/// A refusal, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) class: FaultClass,
-    pub(crate) code: Option<String>,
-    pub(crate) detail: String,
-}
 
 /// The code of a fault that says that what was to be added is there already.
 pub(crate) const ALREADY_THERE: &str = "AlreadyThere";
@@ -72,43 +39,6 @@ const CODES: &[(&str, FaultClass, &str)] = &[
         "the vendor still works on an earlier request about the same role; it is tried again",
     ),
 ];
-
-/// Longest error code that is kept.
-const CODE_MAX_CHARS: usize = 80;
-
-/// A vendor's code, if it looks like one: a word, never a sentence.
-pub(crate) fn clean_code(code: &str) -> Option<String> {
-    let fine = !code.is_empty()
-        && code.len() <= CODE_MAX_CHARS
-        && code
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    fine.then(|| code.to_owned())
-}
-
-/// `Retry-After`, in milliseconds: seconds, or a date, which is measured from
-/// the answer's own date so that clocks that differ do no harm.
-pub(crate) fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        return (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1_000.0).ceil() as i64);
-    }
-    let at = http_date_ms(text)?;
-    let from = header_date_ms(headers).unwrap_or(now.0);
-    Some((at - from).max(0))
-}
-
-/// The answer's `Date`, in milliseconds since 1970.
-pub(crate) fn header_date_ms(headers: &HeaderMap) -> Option<i64> {
-    http_date_ms(headers.get(DATE)?.to_str().ok()?)
-}
-
-fn http_date_ms(text: &str) -> Option<i64> {
-    // RFC 9110's date is RFC 2822's with the zone spelled GMT.
-    jiff::fmt::rfc2822::parse(text)
-        .ok()
-        .map(|z| z.timestamp().as_millisecond())
-}
 
 /// The sentences that decide, and what they mean. They are matched in lower
 /// case, in this order, in any 4xx answer of Graph.
@@ -324,6 +254,7 @@ fn forbidden(code: &str, sentence: &str, need: Need, granted: Option<bool>) -> (
 mod tests {
     use super::super::permission::{DISABLE, EXCHANGE};
     use super::*;
+    use reqwest::header::RETRY_AFTER;
     use serde_json::json;
 
     fn read(status: u16, code: &str, message: &str, effect: Effect, granted: Option<bool>) -> FaultClass {
@@ -451,32 +382,6 @@ mod tests {
         );
         assert_eq!(refusal.code, None);
         assert!(!refusal.detail.contains("canary"));
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let with = |after: &str, date: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, after.parse().unwrap());
-            if let Some(date) = date {
-                headers.insert(DATE, date.parse().unwrap());
-            }
-            retry_after_ms(&headers, Timestamp(784_111_777_000))
-        };
-        assert_eq!(with("120", None), Some(120_000));
-        assert_eq!(with("0.5", None), Some(500));
-        assert_eq!(with("-1", None), None);
-        assert_eq!(with("soon", None), None);
-        assert_eq!(with("Sun, 06 Nov 1994 08:49:47 GMT", None), Some(10_000));
-        assert_eq!(
-            with("Sun, 06 Nov 1994 08:49:47 GMT", Some("Sun, 06 Nov 1994 08:49:07 GMT")),
-            Some(40_000)
-        );
-        assert_eq!(
-            with("Sun, 06 Nov 1994 08:49:07 GMT", None),
-            Some(0),
-            "in the past: at once"
-        );
     }
 
     #[test]

@@ -4,11 +4,11 @@
 
 use super::GraphConnector;
 use super::api::{Api, Ask, Service};
-use super::http::{NoAnswer, Streamed};
 use super::path::Path;
 use super::permission::READ_MAIL;
 use super::read::{text_in, time_in};
 use super::token::Token;
+use crate::http::{NoAnswer, Streamed};
 use crate::{Answer, Call, MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink};
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `settings` | where the tenant is, and as whom |
 //! | `path` | addresses and filters that cannot be written wrongly |
-//! | `http`, `token`, `api`, `batch` | one request; its token; its judgement; several in one |
+//! | `token`, `api`, `batch` | one request: its token, its judgement; several in one |
 //! | `fault`, `exchange` | what a refusal means, of Graph and of Exchange |
 //! | `permission`, `doctor` | what each kind needs, and whether it is granted |
 //! | `directory`, `mailboxes`, `mail`, `devices`, `licenses`, `documents` | the areas |
@@ -23,7 +23,6 @@ mod documents;
 mod exchange;
 mod fault;
 mod groups;
-mod http;
 mod id;
 mod licenses;
 mod mail;
@@ -37,7 +36,7 @@ mod recurrence;
 mod settings;
 mod token;
 
-pub use http::{CarriedAnswer, CarriedRequest, Carrier, HttpClient};
+pub use crate::http::{CarriedAnswer, CarriedRequest, Carrier, HttpClient, HttpError};
 pub use permission::least_permissions;
 pub use reqwest::Url;
 pub use settings::{Credential, Endpoints, GraphSettings, OpenError};

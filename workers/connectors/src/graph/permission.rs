@@ -255,8 +255,11 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::ObserveLicense
         | Kind::ObserveDevice
         | Kind::ObserveKnowledge => &[],
-        // Those of a directory on the premises.
-        Kind::ResolveOnPremises
+        // Those of a directory on the premises, and of applications.
+        Kind::ResolveInApp
+        | Kind::DisableInApp
+        | Kind::DeleteInApp
+        | Kind::ResolveOnPremises
         | Kind::DisableOnPremises
         | Kind::ResetPasswordOnPremises
         | Kind::HideOnPremises

@@ -1,5 +1,6 @@
 //! Where a Microsoft 365 tenant is reached, and as whom.
 
+use crate::http::{base_address, is_loopback};
 use offboard_domain::System;
 use offboard_runtime::Secret;
 use reqwest::Url;
@@ -78,9 +79,6 @@ pub enum OpenError {
     /// The certificate or its key cannot be read.
     #[error("the certificate cannot be used: {0}")]
     Certificate(&'static str),
-    /// The HTTP client cannot be made.
-    #[error("failed to set up the HTTP client: {0}")]
-    Http(String),
 }
 
 /// The endpoints, parsed and checked.
@@ -113,29 +111,7 @@ fn base(which: &'static str, given: &str) -> Result<Url, OpenError> {
         given: given.to_owned(),
         why,
     };
-    let url = Url::parse(given.trim_end_matches('/')).map_err(|_| wrong("it is not a URL"))?;
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it must have no user, query or fragment"));
-    }
-    match url.scheme() {
-        "https" if url.host_str().is_some() => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        _ => Err(wrong(
-            "it must begin with https:// (http:// only to this machine itself)",
-        )),
-    }
-}
-
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback()),
-        None => false,
-    }
+    base_address(given).map_err(wrong)
 }
 
 /// What a token for this base is asked for: the base's own origin, or on this

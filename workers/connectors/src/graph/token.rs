@@ -4,9 +4,9 @@
 //! Whoever waits for a slot while it is being filled shares what comes of it,
 //! a refusal too: a hundred tasks that meet an expired secret ask once.
 
-use super::http::{Answered, HttpClient, NoAnswer, Request, Shown};
 use super::settings::{Bases, Credential, GraphSettings, OpenError};
 use super::{fault, id};
+use crate::http::{Answered, HttpClient, NoAnswer, Request, Shown};
 use crate::{Answer, Call};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,6 +31,7 @@ const RENEW_EARLY_MS: i64 = 120_000;
 const ASSERTION_MS: i64 = 300_000;
 const ATTEMPTED: &str = "POST /{directory}/oauth2/v2.0/token";
 const SHOWN: Shown<'static> = Shown {
+    vendor: super::VENDOR,
     service: "login",
     template: "/{directory}/oauth2/v2.0/token",
     named: None,

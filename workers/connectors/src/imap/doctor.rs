@@ -50,7 +50,7 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
         return found;
     }
     if let Access::Token { .. } = &settings.access {
-        match connector.server.tokens.get(call.deadline()).await {
+        match connector.server.tokens.get(call.deadline(), None).await {
             Ok(_) => found.push(finding(Severity::Fine, "the application is given a token", "")),
             Err(fault) => {
                 let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();

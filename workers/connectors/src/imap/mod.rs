@@ -11,7 +11,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `settings`, `token` | where the server is, and as whom |
+//! | `settings` | where the server is, and as whom |
 //! | `wire`, `parse`, `name` | a connection; what is said on it; how folders are spelt |
 //! | `session` | signed in, a folder open |
 //! | `reader`, `restore` | out of a mailbox, and back into one |
@@ -24,13 +24,13 @@ mod reader;
 mod restore;
 mod session;
 mod settings;
-mod token;
 mod wire;
 
 pub use restore::{Present, Restoring};
 pub use settings::{Access, ImapOpenError, ImapSettings, Security};
 
-use crate::graph::HttpClient;
+use crate::client_credentials::Tokens;
+use crate::http::HttpClient;
 use crate::{Answer, Call, Connector, Finding, MailReader};
 use async_trait::async_trait;
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System};
@@ -78,7 +78,12 @@ impl ImapConnector {
         Ok(Self {
             server: Server {
                 tls: settings::tls(settings)?,
-                tokens: token::Tokens::new(settings.system.clone(), http.clone(), settings.access.clone()),
+                tokens: Tokens::new(
+                    settings.system.clone(),
+                    VENDOR,
+                    http.clone(),
+                    settings::grant(&settings.access),
+                ),
                 settings: settings.clone(),
             },
             idle: Mutex::new(Vec::new()),

@@ -3,8 +3,8 @@
 
 use super::parse::{Answered, Condition, Token};
 use super::settings::{Access, ImapSettings, Security};
-use super::token::Tokens;
 use super::wire::{Lost, Stream, Wire, Word};
+use crate::client_credentials::Tokens;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::ClientConfig;
@@ -111,7 +111,7 @@ impl Session {
             Access::Token { .. } => {
                 let token = server
                     .tokens
-                    .get(deadline)
+                    .get(deadline, None)
                     .await
                     .map_err(|f| Trouble::Token(Box::new(f)))?;
                 let text = format!("user={login}\x01auth=Bearer {}\x01\x01", token.expose());

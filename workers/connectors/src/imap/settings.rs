@@ -1,5 +1,6 @@
 //! Where a mail server is, and as whom it is opened.
 
+use crate::client_credentials::Grant;
 use offboard_domain::System;
 use offboard_runtime::Secret;
 use rustls::pki_types::CertificateDer;
@@ -107,6 +108,24 @@ pub enum ImapOpenError {
     /// No protection to another machine.
     #[error("failed to open a mail server without TLS: that is for this machine itself alone")]
     Unprotected,
+}
+
+/// What tokens are asked for with, if they are.
+pub(crate) fn grant(access: &Access) -> Option<Grant> {
+    match access {
+        Access::Delegate { .. } | Access::Joined { .. } => None,
+        Access::Token {
+            url,
+            client_id,
+            secret,
+            scope,
+        } => Some(Grant {
+            url: url.clone(),
+            client_id: client_id.clone(),
+            secret: secret.clone(),
+            scope: Some(scope.clone()),
+        }),
+    }
 }
 
 /// The rules by which a server's certificate is trusted.

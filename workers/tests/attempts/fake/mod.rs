@@ -5,6 +5,7 @@
 //! It is as slow as a vendor where a test asks for it: reads lag behind
 //! writes, a conversion takes minutes, devices check in when they are told to.
 
+mod apps;
 mod areas;
 pub(crate) mod clock;
 mod premises;
@@ -16,7 +17,8 @@ pub(crate) use state::State;
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes, Premises, Scripts,
+    Answer, Apps, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes, Premises,
+    Scripts,
 };
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -241,6 +243,9 @@ impl Connector for Fake {
         Some(self)
     }
     fn documents(&self) -> Option<&dyn Documents> {
+        Some(self)
+    }
+    fn apps(&self) -> Option<&dyn Apps> {
         Some(self)
     }
     fn premises(&self) -> Option<&dyn Premises> {

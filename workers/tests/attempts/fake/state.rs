@@ -38,6 +38,13 @@ pub(crate) struct DeviceRow {
     pub(crate) schedule: Vec<(i64, &'static str)>,
 }
 
+/// An account in the application.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AppRow {
+    pub(crate) user_name: String,
+    pub(crate) active: bool,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct State {
     pub(crate) accounts: BTreeMap<String, Account>,
@@ -68,6 +75,9 @@ pub(crate) struct State {
     pub(crate) scripted: BTreeSet<String>,
     pub(crate) protected: Option<Protection>,
     pub(crate) computers: BTreeMap<String, Computer>,
+    pub(crate) app: BTreeMap<String, AppRow>,
+    /// Whether the application deletes accounts, and deactivates none.
+    pub(crate) app_deletes: bool,
     /// Folders, each with its generation and its messages by their place.
     pub(crate) mail: BTreeMap<String, (u32, BTreeMap<u64, Vec<u8>>)>,
 }
@@ -339,6 +349,16 @@ impl State {
             among_leavers: BTreeSet::new(),
             scripted: BTreeSet::new(),
             protected: None,
+            app: [("app-leaver", LEAVER), ("app-boss", SUCCESSOR)]
+                .map(|(id, who)| {
+                    let row = AppRow {
+                        user_name: format!("{who}@example.com"),
+                        active: true,
+                    };
+                    (id.to_owned(), row)
+                })
+                .into(),
+            app_deletes: false,
             computers: [("pc", false), ("srv", true)]
                 .map(|(id, server)| {
                     let computer = Computer {

@@ -453,7 +453,8 @@ pub(super) fn rich() -> World {
         .copied()
         .filter(|k| k.spec().area != Area::Person)
         // A cloud alone.
-        .filter(|k| *k != Kind::ResolveOnPremises && !crate::catalogue::script::KINDS.contains(k))
+        .filter(|k| *k != Kind::ResolveOnPremises)
+        .filter(|k| !crate::catalogue::script::KINDS.contains(k) && !crate::catalogue::apps::KINDS.contains(k))
         .collect();
     let policy = Policy {
         licence_price_cents: [("SPE_E3".into(), 3_740)].into(),

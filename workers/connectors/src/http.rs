@@ -1,7 +1,6 @@
 //! The one HTTP client, and one request by it: bounded in time and size, and
 //! exact about what is known when no answer comes.
 
-use super::settings::OpenError;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use offboard_runtime::telemetry::{metrics, trace};
@@ -24,6 +23,11 @@ pub(crate) const ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// rustls, no redirects, no proxy from the environment.
 #[derive(Clone)]
 pub struct HttpClient(Way);
+
+/// Why the HTTP client cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to set up the HTTP client: {0}")]
+pub struct HttpError(String);
 
 #[derive(Clone)]
 enum Way {
@@ -75,19 +79,68 @@ impl HttpClient {
     /// Sets the client up.
     ///
     /// # Errors
-    /// [`OpenError::Http`] when TLS cannot be set up.
-    pub fn new() -> Result<Self, OpenError> {
+    /// [`HttpError`] when TLS cannot be set up.
+    pub fn new() -> Result<Self, HttpError> {
+        Self::built(Vec::new())
+    }
+
+    /// A client that trusts these authorities (PEM) besides those that this
+    /// machine trusts.
+    ///
+    /// # Errors
+    /// [`HttpError`] when they are no certificates, or TLS cannot be set up.
+    pub fn trusting(authorities_pem: &[u8]) -> Result<Self, HttpError> {
+        let authorities = reqwest::Certificate::from_pem_bundle(authorities_pem).map_err(failed)?;
+        if authorities.is_empty() {
+            return Err(HttpError("the authority's file holds no certificate in PEM".to_owned()));
+        }
+        Self::built(authorities)
+    }
+
+    fn built(authorities: Vec<reqwest::Certificate>) -> Result<Self, HttpError> {
         // Another part of the process may have installed one; either will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_MAX)
             .referer(false)
-            .user_agent(concat!("offboard/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map(|client| Self(Way::Network(client)))
-            .map_err(|e| OpenError::Http(e.without_url().to_string()))
+            .user_agent(concat!("offboard/", env!("CARGO_PKG_VERSION")));
+        if !authorities.is_empty() {
+            builder = builder.tls_certs_merge(authorities);
+        }
+        let client = builder.build().map_err(failed)?;
+        Ok(Self(Way::Network(client)))
+    }
+}
+
+fn failed(e: reqwest::Error) -> HttpError {
+    HttpError(e.without_url().to_string())
+}
+
+/// A base address that a credential may be sent to: https, or this machine itself.
+pub(crate) fn base_address(given: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(given.trim_end_matches('/')).map_err(|_| "it is not a URL")?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("it must have no user, query or fragment");
+    }
+    match url.scheme() {
+        "https" if url.host_str().is_some() => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        _ => Err("it must begin with https:// (http:// only to this machine itself)"),
+    }
+}
+
+/// Whether it is this machine itself.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback()),
+        None => false,
     }
 }
 
@@ -159,6 +212,8 @@ impl NoAnswer {
 /// How a request may be shown: nothing of a person stands in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shown<'a> {
+    /// Whose service it is, for metrics.
+    pub(crate) vendor: &'static str,
     /// Which of the vendor's services is asked.
     pub(crate) service: &'static str,
     /// The path with its ids left out.
@@ -183,6 +238,7 @@ impl HttpClient {
         shown: Shown<'_>,
     ) -> Result<Answered, NoAnswer> {
         let Shown {
+            vendor,
             service,
             template,
             named,
@@ -196,7 +252,7 @@ impl HttpClient {
             Err(why) => span.failed(why.word()),
         }
         let status = answered.as_ref().map(|a| a.status.as_u16()).map_err(|why| why.word());
-        metrics::request(super::VENDOR, service, status, began.elapsed());
+        metrics::request(vendor, service, status, began.elapsed());
         answered
     }
 
@@ -217,7 +273,7 @@ impl HttpClient {
             Err(why) => span.failed(why.word()),
         }
         let status = opened.as_ref().map(|a| a.status.as_u16()).map_err(|why| why.word());
-        metrics::request(super::VENDOR, shown.service, status, began.elapsed());
+        metrics::request(shown.vendor, shown.service, status, began.elapsed());
         opened
     }
 
@@ -263,6 +319,7 @@ impl HttpClient {
     /// Posts a form and reads the answer as JSON; for a token.
     pub(crate) async fn post_form(
         &self,
+        vendor: &'static str,
         url: &str,
         form: &[(&str, &str)],
         deadline: Instant,
@@ -284,6 +341,7 @@ impl HttpClient {
             body: Some(Bytes::from(pairs.join("&"))),
         };
         let shown = Shown {
+            vendor,
             service: "token",
             template: "/token",
             named: None,
@@ -370,13 +428,41 @@ async fn carried(carrier: &dyn Carrier, request: Request) -> Result<Answered, No
 }
 
 fn of_error(e: &reqwest::Error) -> NoAnswer {
-    if e.is_connect() {
+    if let Some(why) = distrust(e) {
+        NoAnswer::NotSent(why)
+    } else if e.is_connect() {
         NoAnswer::NotSent("no connection could be made")
     } else if e.is_builder() {
         NoAnswer::NotSent("the request could not be built")
     } else {
         NoAnswer::Silence("the connection broke before an answer came")
     }
+}
+
+/// Why the server's certificate is not trusted, if that is what stood between.
+fn distrust(e: &reqwest::Error) -> Option<&'static str> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(e);
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+            use rustls::CertificateError as Is;
+            return Some(match why {
+                Is::Expired | Is::ExpiredContext { .. } => "the server's certificate has ended",
+                Is::NotValidYet | Is::NotValidYetContext { .. } => "the server's certificate is not valid yet",
+                Is::NotValidForName | Is::NotValidForNameContext { .. } => {
+                    "the server's certificate is for another name"
+                }
+                Is::UnknownIssuer => "the server's certificate is from an authority that is not trusted here",
+                _ => "the server's certificate is not trusted",
+            });
+        }
+        // An I/O error hides what it wraps from its own chain.
+        let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match io {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// A header value that must not show in any log.

@@ -1,9 +1,8 @@
-//! An application's token for a mail server (OAuth 2.0 client credentials,
-//! RFC 6749 section 4.4), kept until shortly before it ends.
+//! An application's token (OAuth 2.0 client credentials, RFC 6749 section 4.4),
+//! kept until shortly before it ends.
 
-use super::settings::Access;
 use crate::Answer;
-use crate::graph::HttpClient;
+use crate::http::HttpClient;
 use offboard_domain::{Fault, FaultClass, System};
 use offboard_runtime::Secret;
 use std::time::Duration;
@@ -13,20 +12,35 @@ use tokio::time::Instant;
 /// How long before its end a token is asked for anew.
 const EARLY: Duration = Duration::from_secs(120);
 
+/// What an application asks for, and how it proves that it is itself.
+pub(crate) struct Grant {
+    /// Where tokens are asked for.
+    pub(crate) url: String,
+    /// The application.
+    pub(crate) client_id: String,
+    /// Its secret.
+    pub(crate) secret: Secret,
+    /// What is asked for; none: whatever the application may.
+    pub(crate) scope: Option<String>,
+}
+
 /// The token of one system.
 pub(crate) struct Tokens {
     system: System,
+    vendor: &'static str,
     http: HttpClient,
-    access: Access,
+    grant: Option<Grant>,
     held: Mutex<Option<(Secret, Instant)>>,
 }
 
 impl Tokens {
-    pub(crate) fn new(system: System, http: HttpClient, access: Access) -> Self {
+    /// The tokens of a system; without a grant it signs in otherwise.
+    pub(crate) fn new(system: System, vendor: &'static str, http: HttpClient, grant: Option<Grant>) -> Self {
         Self {
             system,
+            vendor,
             http,
-            access,
+            grant,
             held: Mutex::new(None),
         }
     }
@@ -43,30 +57,25 @@ impl Tokens {
         }
     }
 
-    /// A token that is good for a while.
-    pub(crate) async fn get(&self, deadline: Instant) -> Answer<Secret> {
+    /// A token that is good for a while, and is not the one that was refused.
+    pub(crate) async fn get(&self, deadline: Instant, refused: Option<&Secret>) -> Answer<Secret> {
         let mut held = self.held.lock().await;
         if let Some((token, ends)) = held.as_ref()
             && *ends > Instant::now() + EARLY
+            && refused.is_none_or(|r| r.expose() != token.expose())
         {
             return Ok(token.clone());
         }
-        let Access::Token {
-            url,
-            client_id,
-            secret,
-            scope,
-        } = &self.access
-        else {
-            return Err(self.fault(FaultClass::Rejected, "this system signs in by password; report this"));
+        let Some(grant) = &self.grant else {
+            return Err(self.fault(FaultClass::Rejected, "this system asks for no token; report this"));
         };
-        let form = [
+        let mut form = vec![
             ("grant_type", "client_credentials"),
-            ("client_id", client_id.as_str()),
-            ("client_secret", secret.expose()),
-            ("scope", scope.as_str()),
+            ("client_id", grant.client_id.as_str()),
+            ("client_secret", grant.secret.expose()),
         ];
-        let answer = self.http.post_form(url, &form, deadline).await;
+        form.extend(grant.scope.as_deref().map(|scope| ("scope", scope)));
+        let answer = self.http.post_form(self.vendor, &grant.url, &form, deadline).await;
         let (status, body) = answer.map_err(|why| self.fault(FaultClass::Transient, why))?;
         let token = body["access_token"].as_str().filter(|t| !t.is_empty());
         match (status, token) {
