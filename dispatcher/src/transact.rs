@@ -182,7 +182,9 @@ impl Engine {
         credit: Credit,
         held: &mut Option<Held>,
     ) -> Result<Decided, EngineError> {
-        if held.is_none() {
+        // What is to be opened is hardly ever there: if it is, the append says so.
+        let opens = matches!(orders, Orders::One(Command::Open { .. }));
+        if held.is_none() && !opens {
             *held = self.load(tenant, id).await?;
         }
         let shut = self.shut(tenant).await?;

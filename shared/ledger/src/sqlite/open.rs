@@ -31,8 +31,9 @@ const LOCK_WAIT: Duration = Duration::from_millis(500);
 const LOCK_POLL: Duration = Duration::from_millis(5);
 /// Page cache of the writer, in KiB: holds the rows of 100,000 open cases.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
-/// Page cache of the reader, in KiB.
-const READER_CACHE_KIB: i64 = 16 * 1024;
+/// Page cache of the reader, in KiB: for one question. Each commit of the writer
+/// empties it, which takes the longer, the larger it was.
+const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Pages (of 4 KiB) in the write-ahead log before they are folded into the
 /// file: 32 MiB, so that a page changed often is folded once.
 const CHECKPOINT_PAGES: i64 = 8_192;
