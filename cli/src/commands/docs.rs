@@ -192,7 +192,12 @@ fn dependency(dep: &Dep) -> String {
     } else {
         ""
     };
-    format!("`{}`{finds}{later}", dep.kind.name())
+    let tried = if dep.tried {
+        " (or a person is to deal with it)"
+    } else {
+        ""
+    };
+    format!("`{}`{finds}{later}{tried}", dep.kind.name())
 }
 
 fn approval(spec: &KindSpec) -> &'static str {

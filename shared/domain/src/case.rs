@@ -526,6 +526,13 @@ impl Case {
         self.open[kind.index()]
     }
 
+    /// Whether a person is to deal with every task of this kind that is not settled.
+    #[must_use]
+    pub fn is_with_people(&self, kind: Kind) -> bool {
+        let mut open = self.tasks.values().filter(|t| t.kind() == kind && !t.is_settled());
+        open.all(|t| matches!(t.state, TaskState::Failed { .. }))
+    }
+
     /// How many tasks of this kind are with a worker.
     #[must_use]
     pub fn in_flight_of(&self, kind: Kind) -> u16 {

@@ -108,7 +108,8 @@ fn unsettled(case: &Case, after: &[Dep]) -> Vec<Kind> {
             let spec = dep.kind.spec();
             let finds = spec.finds.iter().filter(|_| dep.with_finds);
             for kind in std::iter::once(&dep.kind).chain(finds) {
-                if case.open_of(*kind) > 0 && !missing.contains(kind) {
+                let waits = case.open_of(*kind) > 0 && !(dep.tried && case.is_with_people(*kind));
+                if waits && !missing.contains(kind) {
                     missing.push(*kind);
                 }
             }

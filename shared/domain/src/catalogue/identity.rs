@@ -108,7 +108,10 @@ pub(super) const REVOKE_SESSIONS: KindSpec = KindSpec {
     approval: Approval::PlanOrBurst,
     after: &[
         Dep::on(Kind::DisableSignIn),
-        Dep::on(Kind::ResetPassword),
+        // Where a machine may not reset it (a copy of what is not connected, a
+        // missing permission), the sessions do not live on until a person has:
+        // who cannot sign in gets no new ones. His reset revokes them again.
+        Dep::tried(Kind::ResetPassword),
         Dep::on(Kind::RemoveDirectoryRoles),
     ],
     judge: Judge {

@@ -199,6 +199,8 @@ pub struct Dep {
     pub delay_ms: i64,
     /// Whether to wait also for what that kind found.
     pub with_finds: bool,
+    /// Whether it is enough that no machine can do any more about it.
+    pub tried: bool,
 }
 
 impl Dep {
@@ -209,6 +211,7 @@ impl Dep {
             kind,
             delay_ms: 0,
             with_finds: true,
+            tried: false,
         }
     }
 
@@ -219,6 +222,7 @@ impl Dep {
             kind,
             delay_ms: 0,
             with_finds: false,
+            tried: false,
         }
     }
 
@@ -229,6 +233,17 @@ impl Dep {
             kind,
             delay_ms,
             with_finds: true,
+            tried: false,
+        }
+    }
+
+    /// Waits until all of `kind` are settled, or are for a person to deal with:
+    /// where it is better to go on without it than to wait for him.
+    #[must_use]
+    pub const fn tried(kind: Kind) -> Self {
+        Self {
+            tried: true,
+            ..Self::on(kind)
         }
     }
 }

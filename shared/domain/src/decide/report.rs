@@ -3,6 +3,7 @@
 
 use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said};
+use crate::case::CaseState;
 use crate::catalogue::Proof;
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
@@ -359,8 +360,9 @@ impl Draft<'_> {
 
     fn settle(&mut self, answer: Answer, outcome: Outcome, before: Observation, after: Observation) {
         let after = (after != before).then(|| Arc::new(after));
+        let (id, done) = (answer.task, !matches!(outcome, Outcome::NotApplicable { .. }));
         self.push(Event::TaskSettled {
-            task: answer.task,
+            task: id,
             attempt: answer.attempt,
             outcome,
             before: Some(Arc::new(before)),
@@ -369,6 +371,28 @@ impl Draft<'_> {
             artifacts: answer.artifacts,
             report: Some(answer.digest),
         });
+        if done && self.case.state == CaseState::Active {
+            self.reopen_what_went_ahead(id);
+        }
+    }
+
+    /// What did not wait for a person to do this first is done once more, now
+    /// that he has.
+    fn reopen_what_went_ahead(&mut self, id: TaskId) {
+        let Some(task) = self.case.tasks.get(&id) else { return };
+        let (kind, system) = (task.kind(), &task.planned.target.system);
+        let went_ahead = |t: &&Arc<Task>| {
+            let did_not_wait = t.kind().spec().after.iter().any(|d| d.tried && d.kind == kind);
+            let done = t.outcome().is_some_and(|o| !matches!(o, Outcome::Waived { .. }));
+            did_not_wait && done && t.planned.target.system == *system
+        };
+        let followers: Vec<TaskId> = self.case.tasks.values().filter(went_ahead).map(|t| t.id()).collect();
+        for follower in followers {
+            self.push(Event::TaskReopened {
+                task: follower,
+                why: format!("{kind} was done only now, and this must follow it"),
+            });
+        }
     }
 
     fn rest(&mut self, answer: Answer, until: Timestamp, why: RestReason, spent: bool, checkpoint: Option<Facts>) {
