@@ -137,6 +137,7 @@ pub(super) const SET_FORWARDING: KindSpec = KindSpec {
             Cond::All(&[
                 Cond::HasParam("forward_to_id"),
                 Cond::IsParam("forwards_to_id", "forward_to_id"),
+                Cond::True("keeps_copy"),
             ]),
             Cond::All(&[
                 Cond::Not(&Cond::HasParam("forward_to_id")),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Facts;
 use std::collections::BTreeSet;
 
 #[test]
@@ -304,4 +305,18 @@ fn irreversible_kinds_ask_for_themselves_but_for_what_can_be_set_up_again() {
         Kind::RetireDevice,
     ];
     assert_eq!(by_plan, set_up_again);
+}
+
+#[test]
+fn forwarding_without_a_copy_is_not_what_was_asked_for() {
+    let wanted = &Kind::SetForwarding.spec().judge.satisfied;
+    let params = Facts::new().with("forward_to_id", "boss");
+    let seen = |keeps_copy: bool| {
+        Facts::new()
+            .with("forwarding", true)
+            .with("forwards_to_id", "boss")
+            .with("keeps_copy", keeps_copy)
+    };
+    assert!(wanted.holds(&seen(true), &params, None));
+    assert!(!wanted.holds(&seen(false), &params, None));
 }
