@@ -69,6 +69,40 @@ fn an_immediate_departures_burst_waits_for_nobody_and_the_rest_does() {
     w.run_to_sealing();
 }
 
+/// A copy of what is not connected, or a permission that is missing: who cannot
+/// sign in gets no new sessions, so those that he has do not wait for a person.
+#[test]
+fn sessions_are_revoked_although_a_person_must_reset_the_password_and_again_when_he_has() {
+    let mut w = World::opened(Manner::Immediate);
+    let resetting = |w: &World| {
+        let mut tasks = w.case().tasks.values();
+        tasks.any(|t| t.kind() == Kind::ResetPassword && t.in_flight().is_some())
+    };
+    while !resetting(&w) {
+        let report = w.truthful(w.in_flight()[0]);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    }
+    let reset = w.id(Kind::ResetPassword);
+    let refused = w.report(reset, fault(FaultClass::Blocked));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    assert!(matches!(w.task(Kind::ResetPassword).state, TaskState::Failed { .. }));
+    w.drain();
+    assert!(w.task(Kind::RevokeSessions).is_settled());
+    let revoked = w.task(Kind::RevokeSessions).attempt;
+    w.order(Command::Retry {
+        task: Some(reset),
+        by: "boss".into(),
+    })
+    .unwrap();
+    w.drain();
+    assert!(w.task(Kind::ResetPassword).is_settled());
+    assert!(w.task(Kind::RevokeSessions).is_settled());
+    assert!(
+        w.task(Kind::RevokeSessions).attempt > revoked,
+        "revoked once more after the reset"
+    );
+}
+
 #[test]
 fn a_departure_in_the_future_reads_now_and_writes_then() {
     let later = T0.plus(3 * DAY_MS);
@@ -961,14 +995,20 @@ fn a_waiver_needs_reason_end_and_somebody_else_and_reopens_when_it_ends() {
     assert!(w.task(Kind::HandOverOneDrive).is_settled());
     w.pass(DAY_MS);
     assert!(!w.task(Kind::HandOverOneDrive).is_settled());
-    let resolve = w.id(Kind::Resolve);
-    let by_force = Command::Waive {
-        task: resolve,
-        by: "boss".into(),
-        reason: "r".into(),
-        until: future.plus(DAY_MS),
-    };
-    assert!(matches!(w.order(by_force), Err(Refusal::NotWaivable(_))));
+    for ground in [
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::SnapshotDirectory,
+        Kind::SnapshotMailbox,
+    ] {
+        let by_force = Command::Waive {
+            task: w.id(ground),
+            by: "boss".into(),
+            reason: "r".into(),
+            until: future.plus(DAY_MS),
+        };
+        assert!(matches!(w.order(by_force), Err(Refusal::NotWaivable(_))), "{ground}");
+    }
 }
 
 #[test]
@@ -1118,7 +1158,7 @@ fn mail_that_is_to_go_to_a_successor_who_is_not_there_waits_for_a_person() {
 }
 
 #[test]
-fn the_leaver_attests_nothing() {
+fn the_leaver_attests_nothing_and_calls_nothing_off() {
     let mut w = World::opened(Manner::Planned);
     w.finds = company_laptop();
     w.drain();
@@ -1133,6 +1173,11 @@ fn the_leaver_attests_nothing() {
         note: String::new(),
     };
     assert_eq!(w.order(attest), Err(Refusal::IsTheLeaver(by())));
+    let cancel = Command::Cancel {
+        by: by(),
+        reason: "I stay".into(),
+    };
+    assert_eq!(w.order(cancel), Err(Refusal::IsTheLeaver(by())));
 }
 
 /// Answers the closing round, reading `enabled = yes` for the sign-in.

@@ -162,9 +162,13 @@ impl Draft<'_> {
         self.decides(&by)?;
         let task = self.task(id)?;
         let name = task.kind().name();
-        if matches!(task.kind(), Kind::Resolve | Kind::ApprovePlan | Kind::SnapshotAccess)
-            || task.kind().is_closing_round()
-        {
+        // Whom it is about, that it may be done, and what was there before the
+        // first write: without these there is nothing to stand for.
+        let is_ground = matches!(
+            task.kind(),
+            Kind::Resolve | Kind::ApprovePlan | Kind::SnapshotAccess | Kind::SnapshotDirectory | Kind::SnapshotMailbox
+        );
+        if is_ground || task.kind().is_closing_round() {
             return Err(Refusal::NotWaivable(name));
         }
         if reason.trim().is_empty() {
@@ -228,6 +232,7 @@ impl Draft<'_> {
         if reason.trim().is_empty() {
             return Err(Refusal::NeedsReason);
         }
+        self.decides_not_leaver(&by)?;
         self.push(Event::CancelRequested { by, reason });
         Ok(())
     }
