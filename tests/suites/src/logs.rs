@@ -66,6 +66,8 @@ mod tests {
     fn a_name_is_seen_in_an_event_a_new_span_and_a_field_that_comes_later() {
         assert_eq!(told(|_| tracing::info!(of = "nobody", "nothing")), 0);
         assert_eq!(told(|name| tracing::info!("{name}")), 1);
+        // As addresses have it.
+        assert_eq!(told(|name| tracing::info!("{}@example.com", name.to_lowercase())), 1);
         assert_eq!(told(|name| drop(tracing::info_span!("attempt", of = name))), 1);
         assert_eq!(
             told(|name| {
