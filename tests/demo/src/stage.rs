@@ -167,7 +167,14 @@ async fn follow(
         }
         let only_people = cases.iter().all(|c| c.ended || !c.needs.is_empty());
         let at_rest = only_people && moved.elapsed() > STILL;
-        if at_rest || began.elapsed() > LONGEST {
+        if !at_rest && began.elapsed() > LONGEST {
+            let why = format!(
+                "after {} s there was still work under way: this machine is too busy for the demonstration; let it be, or give it a lower --speed",
+                LONGEST.as_secs()
+            );
+            return Err(why.into());
+        }
+        if at_rest {
             if let Some(bar) = &bar {
                 bar.finish_and_clear();
             }

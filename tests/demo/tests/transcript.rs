@@ -11,7 +11,7 @@ const BEGIN: &str = "<!-- demo:begin";
 const END: &str = "<!-- demo:end -->";
 
 /// The demonstration takes less than a minute on a machine with nothing else to
-/// do; a busy one gets until the demonstration ends itself.
+/// do; a busy one gets until the demonstration gives up, which is a failure.
 const LONGEST: Duration = Duration::from_secs(180);
 
 /// One row of the table.
