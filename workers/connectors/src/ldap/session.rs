@@ -310,7 +310,8 @@ impl Wire {
         Ok(found.pop())
     }
 
-    /// The first objects that match: enough to see what they are like.
+    /// The first objects that match: enough to see what they are like, however
+    /// small the server's pages are.
     pub(crate) async fn some(
         &self,
         call: &mut Call,
@@ -319,8 +320,16 @@ impl Wire {
         attributes: &[&str],
     ) -> Answer<Vec<Entry>> {
         let mut ldap = self.session(call).await?.ldap;
-        let page = self.page(call, &mut ldap, at, Scope::Subtree, filter, attributes, Vec::new());
-        page.await.map(|(entries, _)| entries)
+        let (mut found, mut cookie) = (Vec::new(), Vec::new());
+        loop {
+            let page = self.page(call, &mut ldap, at, Scope::Subtree, filter, attributes, cookie);
+            let (entries, next) = page.await?;
+            found.extend(entries);
+            if found.len() >= PAGE || next.is_empty() {
+                return Ok(found);
+            }
+            cookie = next;
+        }
     }
 
     /// All objects that match, page by page.
