@@ -8,7 +8,7 @@ use offboard_suites::{Broken, Invariant, Outcome, Processes, Shape, Simulation, 
 /// Seeds with the real workers in a normal run: with the next, what less than
 /// five minutes hold on two cores.
 const REAL_SEEDS: u64 = 1_000;
-/// Seeds with the model's workers in a normal run: together over a thousand.
+/// Seeds with the model's workers in a normal run.
 const MODEL_SEEDS: u64 = 1_000;
 /// Seeds with several dispatchers and the model's workers: each takes ten times
 /// as long, because leases are renewed and looked after all the time.
