@@ -146,12 +146,11 @@ impl Mastery {
         told && self == Self::Connected
     }
 
-    /// Whether it is missed that no system offers this kind. Who has no
-    /// applications misses none.
+    /// Whether it is missed that no system offers this kind.
     fn misses(self, kind: Kind) -> bool {
         match kind {
             Kind::ResolveOnPremises => self == Self::Elsewhere,
-            // Whoever has none wants none.
+            // Who has no applications and no programs misses none.
             Kind::ResolveInApp | Kind::RunScript | Kind::RunIrreversibleScript => false,
             _ => true,
         }

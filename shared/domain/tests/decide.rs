@@ -104,6 +104,34 @@ fn sessions_are_revoked_although_a_person_must_reset_the_password_and_again_when
 }
 
 #[test]
+fn a_reset_that_a_person_orders_waits_for_the_revocation_that_went_ahead_of_it() {
+    let mut w = World::opened(Manner::Immediate);
+    let in_flight = |w: &World, kind: Kind| {
+        let mut tasks = w.case().tasks.values();
+        tasks.any(|t| t.kind() == kind && t.in_flight().is_some())
+    };
+    while !in_flight(&w, Kind::ResetPassword) {
+        let report = w.truthful(w.in_flight()[0]);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    }
+    let reset = w.id(Kind::ResetPassword);
+    let refused = w.report(reset, fault(FaultClass::Blocked));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    assert!(in_flight(&w, Kind::RevokeSessions));
+    w.order(Command::Retry {
+        task: Some(reset),
+        by: "boss".into(),
+    })
+    .unwrap();
+    assert!(!in_flight(&w, Kind::ResetPassword), "not beside the revocation");
+    w.answer(Kind::RevokeSessions);
+    assert!(in_flight(&w, Kind::ResetPassword));
+    let revoked = w.task(Kind::RevokeSessions).attempt;
+    w.drain();
+    assert!(w.task(Kind::RevokeSessions).attempt > revoked);
+}
+
+#[test]
 fn a_departure_in_the_future_reads_now_and_writes_then() {
     let later = T0.plus(3 * DAY_MS);
     let mut w = World::with(

@@ -88,6 +88,9 @@ pub(super) const RESET_PASSWORD: KindSpec = KindSpec {
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
     after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::DisableSignIn)],
+    // A revocation that went ahead of it and is still under way could come to an
+    // end after the reset, and have been made before it.
+    conflicts: &[Kind::RevokeSessions],
     judge: Judge {
         not_applicable: &[(Cond::True("guest"), "a guest's password belongs to his home tenant")],
         satisfied: Cond::MovedPast("password_changed_ms"),
