@@ -105,3 +105,15 @@ pub struct Finding {
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub kinds: BTreeSet<Kind>,
 }
+
+impl Finding {
+    /// One that stops no kind in particular.
+    pub(crate) fn new(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Self {
+        Self {
+            severity,
+            what: what.into(),
+            how_to_mend: how_to_mend.into(),
+            kinds: BTreeSet::new(),
+        }
+    }
+}

@@ -18,15 +18,6 @@ const TOO_WIDE: &[&str] = &[
     "Application.ReadWrite.All",
 ];
 
-fn finding(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
-    Finding {
-        severity,
-        what: what.into(),
-        how_to_mend: how_to_mend.into(),
-        kinds: BTreeSet::new(),
-    }
-}
-
 /// Every permission that a kind needs, and the kinds that need it.
 fn wanted() -> BTreeMap<Need, BTreeSet<Kind>> {
     let mut wanted: BTreeMap<Need, BTreeSet<Kind>> = BTreeMap::new();
@@ -44,7 +35,7 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
         Ok(token) => token,
         Err(fault) => {
             let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
-            findings.push(finding(
+            findings.push(Finding::new(
                 Severity::Problem,
                 format!("the directory gives the application no token{code}"),
                 fault.detail,
@@ -52,7 +43,7 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
             return findings;
         }
     };
-    findings.push(finding(
+    findings.push(Finding::new(
         Severity::Fine,
         "the directory accepts the application's credential",
         "",
@@ -73,13 +64,13 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
         let least = need.any.first().copied().unwrap_or_default();
         let name = need.api.name();
         let lacking = match roles {
-            None => finding(
+            None => Finding::new(
                 Severity::Warning,
                 format!("whether {least} on {name} is granted cannot be read from a token"),
                 format!("see in the directory that the application has {least} on {name}, with admin consent"),
             ),
             Some(roles) if need.any.iter().any(|p| roles.contains(*p)) => continue,
-            Some(_) => finding(
+            Some(_) => Finding::new(
                 Severity::Problem,
                 format!("{least} on {name} is not granted"),
                 format!("add the application permission {least} on {name} and grant admin consent"),
@@ -90,14 +81,14 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
     if let Some(roles) = &graph.roles {
         let missing = findings.iter().any(|f| f.severity == Severity::Problem);
         if !missing {
-            findings.push(finding(
+            findings.push(Finding::new(
                 Severity::Fine,
                 "every permission on Microsoft Graph that the kinds need is granted",
                 "",
             ));
         }
         for wide in TOO_WIDE.iter().filter(|p| roles.contains(**p)) {
-            findings.push(finding(
+            findings.push(Finding::new(
                 Severity::Warning,
                 format!("{wide} is granted, which is more than departures need"),
                 "take it away once the narrower permissions that this check names are granted",
@@ -128,7 +119,7 @@ async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
     let ask = Ask::get(Path::at("organization").select("id"), permission::READ_POOL);
     match api.send(call, &ask).await {
         Ok(reply) => match reply.ahead_ms {
-            Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => findings.push(finding(
+            Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => findings.push(Finding::new(
                 Severity::Problem,
                 format!(
                     "this machine's clock differs from Microsoft's by {} seconds",
@@ -136,7 +127,7 @@ async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
                 ),
                 "set the clock; tokens and proofs by time depend on it",
             )),
-            Some(_) => findings.push(finding(
+            Some(_) => findings.push(Finding::new(
                 Severity::Fine,
                 "this machine's clock agrees with Microsoft's",
                 "",
@@ -145,7 +136,7 @@ async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
         },
         // A lacking permission has its own finding.
         Err(fault) if fault.class == FaultClass::Denied => {}
-        Err(fault) => findings.push(finding(
+        Err(fault) => findings.push(Finding::new(
             Severity::Problem,
             "Microsoft Graph does not answer as it should",
             fault.detail,
@@ -155,14 +146,14 @@ async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
 
 async fn exchange(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
     match api.invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", 1)).await {
-        Ok(_) => findings.push(finding(
+        Ok(_) => findings.push(Finding::new(
             Severity::Fine,
             "Exchange lets the application run commands",
             "",
         )),
         Err(fault) => findings.push(Finding {
             kinds: wanted().remove(&EXCHANGE).unwrap_or_default(),
-            ..finding(
+            ..Finding::new(
                 Severity::Problem,
                 "Exchange does not let the application run commands",
                 fault.detail,
@@ -175,7 +166,7 @@ fn sharepoint(api: &Api, findings: &mut Vec<Finding>) {
     if !api.tokens.by_certificate() {
         findings.push(Finding {
             kinds: wanted().remove(&SITES).unwrap_or_default(),
-            ..finding(
+            ..Finding::new(
                 Severity::Problem,
                 "the application proves itself by a secret, which SharePoint does not take",
                 "give the application a certificate, configure it, and grant Sites.FullControl.All on SharePoint",
@@ -193,7 +184,7 @@ async fn sharepoint_gateway(api: &Api, call: &mut Call, findings: &mut Vec<Findi
     let kinds = wanted().remove(&SITES).unwrap_or_default();
     let host = gateway.host_str().unwrap_or_default().to_owned();
     let wrong = if is_sharepoint(&host) {
-        finding(
+        Finding::new(
             Severity::Problem,
             format!("sharepoint_url names {host}, which is SharePoint itself, and not a gateway to it"),
             "remove sharepoint_url: each OneDrive's own address is read from Microsoft Graph",
@@ -201,7 +192,7 @@ async fn sharepoint_gateway(api: &Api, call: &mut Call, findings: &mut Vec<Findi
     } else {
         match api.reach(call, gateway).await {
             Ok(()) => return,
-            Err(why) => finding(
+            Err(why) => Finding::new(
                 Severity::Problem,
                 format!("the gateway to SharePoint, {host}, does not answer: {why}"),
                 "correct sharepoint_url, or remove it if there is no gateway",

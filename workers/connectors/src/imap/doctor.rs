@@ -4,16 +4,6 @@ use super::ImapConnector;
 use super::session::{self, Trouble};
 use super::settings::{Access, Security};
 use crate::{Call, Finding, MailOwner, MailReader as _, Severity};
-use std::collections::BTreeSet;
-
-fn finding(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
-    Finding {
-        severity,
-        what: what.into(),
-        how_to_mend: how_to_mend.into(),
-        kinds: BTreeSet::new(),
-    }
-}
 
 pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Finding> {
     let settings = &connector.server.settings;
@@ -28,7 +18,7 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
                 _ => "look at the mail server's log".to_owned(),
             };
             let fault = connector.fault("connect", trouble);
-            found.push(finding(Severity::Problem, format!("{at}: {}", fault.detail), how));
+            found.push(Finding::new(Severity::Problem, format!("{at}: {}", fault.detail), how));
             return found;
         }
     };
@@ -36,13 +26,13 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
         Security::None => "without TLS, on this machine",
         Security::Tls | Security::StartTls => "with TLS, and its certificate is trusted",
     };
-    found.push(finding(Severity::Fine, format!("{at} answers {protected}"), ""));
+    found.push(Finding::new(Severity::Fine, format!("{at} answers {protected}"), ""));
     let needed = match &settings.access {
         Access::Delegate { .. } | Access::Joined { .. } => "AUTH=PLAIN",
         Access::Token { .. } => "AUTH=XOAUTH2",
     };
     if !offers.contains(needed) {
-        found.push(finding(
+        found.push(Finding::new(
             Severity::Problem,
             format!("the server does not offer {needed}, which this access needs"),
             "turn it on in the server's configuration, or choose another access",
@@ -51,10 +41,10 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
     }
     if let Access::Token { .. } = &settings.access {
         match connector.server.tokens.get(call.deadline(), None).await {
-            Ok(_) => found.push(finding(Severity::Fine, "the application is given a token", "")),
+            Ok(_) => found.push(Finding::new(Severity::Fine, "the application is given a token", "")),
             Err(fault) => {
                 let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
-                found.push(finding(
+                found.push(Finding::new(
                     Severity::Problem,
                     format!("the application is given no token{code}"),
                     fault.detail,
@@ -64,7 +54,7 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
         }
     }
     let Some(probe) = &settings.probe else {
-        found.push(finding(
+        found.push(Finding::new(
             Severity::Warning,
             "whether the credential opens a mailbox was not checked",
             "name a mailbox of your own to try it with: probe = \"postmaster@contoso.example\"",
@@ -77,7 +67,7 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
     };
     match connector.folders(call, &owner).await {
         Ok(Some(folders)) => {
-            found.push(finding(
+            found.push(Finding::new(
                 Severity::Fine,
                 format!(
                     "the credential opens the probe mailbox; it has {} folders",
@@ -86,19 +76,19 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
                 "",
             ));
             if settings.exact_sizes && folders.iter().all(|f| f.bytes.is_none()) {
-                found.push(finding(
+                found.push(Finding::new(
                     Severity::Warning,
                     "the server does not tell the size of a folder (STATUS=SIZE), so sizes are compared message by message",
                     "nothing need be done; a newer server compares faster",
                 ));
             }
         }
-        Ok(None) => found.push(finding(
+        Ok(None) => found.push(Finding::new(
             Severity::Problem,
             "there is no probe mailbox",
             "name one that exists",
         )),
-        Err(fault) => found.push(finding(
+        Err(fault) => found.push(Finding::new(
             Severity::Problem,
             format!("the probe mailbox cannot be opened: {}", fault.detail),
             "give the administrator the right to act for the mailboxes, and look at user and password",

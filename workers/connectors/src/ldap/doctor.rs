@@ -10,7 +10,6 @@ use super::filter::{At, Filter};
 use crate::{Answer, Call, Finding, Severity};
 use offboard_domain::Kind;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
-use std::collections::BTreeSet;
 
 /// Where the rights are described.
 const PAGE: &str = "docs/connectors/active-directory.md";
@@ -18,15 +17,6 @@ const PAGE: &str = "docs/connectors/active-directory.md";
 /// What the account that we sign in with may write, and to what it may create.
 const MAY_WRITE: &str = "allowedAttributesEffective";
 const MAY_CREATE: &str = "allowedChildClassesEffective";
-
-fn finding(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
-    Finding {
-        severity,
-        what: what.into(),
-        how_to_mend: how_to_mend.into(),
-        kinds: BTreeSet::new(),
-    }
-}
 
 fn stops(kinds: &[Kind], finding: Finding) -> Finding {
     Finding {
@@ -41,10 +31,10 @@ pub(super) async fn check(ldap: &LdapConnector, call: &mut Call) -> Vec<Finding>
         Err(fault) => {
             let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
             let what = format!("the domain cannot be used: {} fails{code}", fault.attempted);
-            return vec![finding(Severity::Problem, what, fault.detail)];
+            return vec![Finding::new(Severity::Problem, what, fault.detail)];
         }
     };
-    let mut findings = vec![finding(
+    let mut findings = vec![Finding::new(
         Severity::Fine,
         format!(
             "{} lets us in over TLS, with a certificate that holds for its name",
@@ -56,7 +46,7 @@ pub(super) async fn check(ldap: &LdapConnector, call: &mut Call) -> Vec<Finding>
     let domain = At::Name(session.domain);
     match rights(ldap, call, &domain).await {
         Ok(found) => findings.extend(found),
-        Err(fault) => findings.push(finding(
+        Err(fault) => findings.push(Finding::new(
             Severity::Problem,
             "what the account may write cannot be found out",
             fault.detail,
@@ -67,12 +57,12 @@ pub(super) async fn check(ldap: &LdapConnector, call: &mut Call) -> Vec<Finding>
 
 fn clock(ahead_ms: Option<i64>) -> Finding {
     match ahead_ms {
-        None => finding(
+        None => Finding::new(
             Severity::Warning,
             "the domain controller does not say its time",
             "see that its clock and this machine's agree",
         ),
-        Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => finding(
+        Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => Finding::new(
             Severity::Problem,
             format!(
                 "this machine's clock differs from the domain controller's by {} seconds",
@@ -80,7 +70,7 @@ fn clock(ahead_ms: Option<i64>) -> Finding {
             ),
             "set the clock: whether the cloud was synchronised since a change is told by time",
         ),
-        Some(_) => finding(
+        Some(_) => Finding::new(
             Severity::Fine,
             "this machine's clock agrees with the domain controller's",
             "",
@@ -106,7 +96,7 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
     let (accounts, groups) = (ordinary(accounts), ordinary(groups));
     let may = |of: &[Entry], attribute: &str| of.iter().any(|e| e.has(MAY_WRITE, attribute));
     match accounts.is_empty() {
-        true => findings.push(finding(
+        true => findings.push(Finding::new(
             Severity::Problem,
             "no account of a person can be seen in the domain",
             format!("give the account that Offboard signs in with the right to read the domain ({PAGE})"),
@@ -119,14 +109,14 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
                 true => findings.extend(write("msExchHideFromAddressLists", &[Kind::HideOnPremises])),
                 false => findings.push(stops(
                     &[Kind::HideOnPremises],
-                    finding(
+                    Finding::new(
                         Severity::Warning,
                         "the domain's schema has no Exchange attributes, so nobody can be hidden from address lists here",
                         "if mailboxes are in the cloud, extend the schema with Exchange's (setup /PrepareSchema), or have the synchronisation set it by a rule; without mailboxes nothing is to be done",
                     ),
                 )),
             }
-            findings.push(finding(
+            findings.push(Finding::new(
                 Severity::Fine,
                 "the right to reset passwords is not told by the directory without trying it",
                 format!("see that it is delegated as {PAGE} says"),
@@ -140,7 +130,7 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
     findings.extend(leavers_unit(ldap, call).await?);
     let missing = findings.iter().any(|f| f.severity == Severity::Problem);
     if !missing {
-        findings.push(finding(
+        findings.push(Finding::new(
             Severity::Fine,
             "every right that the directory tells of is delegated",
             "",
@@ -153,13 +143,13 @@ fn lacking(may: bool, of: &str, attribute: &str, kinds: &[Kind]) -> Option<Findi
     (!may).then(|| {
         let what = format!("the account that Offboard signs in with may not write {attribute} of {of}");
         let how = format!("delegate it on the units that hold them, as {PAGE} says");
-        stops(kinds, finding(Severity::Problem, what, how))
+        stops(kinds, Finding::new(Severity::Problem, what, how))
     })
 }
 
 async fn leavers_unit(ldap: &LdapConnector, call: &mut Call) -> Answer<Option<Finding>> {
     let Some(unit) = &ldap.wire.leavers_unit else {
-        return Ok(Some(finding(
+        return Ok(Some(Finding::new(
             Severity::Fine,
             "accounts stay where they are: no unit for leavers is configured",
             "",
@@ -168,12 +158,12 @@ async fn leavers_unit(ldap: &LdapConnector, call: &mut Call) -> Answer<Option<Fi
     let kinds = [Kind::MoveToLeaversUnit];
     let seen = ldap.wire.read(call, &At::Name(unit.clone()), &[MAY_CREATE]).await?;
     let wrong = match seen {
-        None => finding(
+        None => Finding::new(
             Severity::Problem,
             "the leavers' unit is not there, or may not be seen",
             "correct `leavers_unit`, or let the account that Offboard signs in with read it",
         ),
-        Some(unit) if !unit.has(MAY_CREATE, "user") => finding(
+        Some(unit) if !unit.has(MAY_CREATE, "user") => Finding::new(
             Severity::Problem,
             "the account that Offboard signs in with may not create accounts in the leavers' unit, so it can move none there",
             format!("delegate it on that unit, as {PAGE} says"),

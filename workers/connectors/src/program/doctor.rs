@@ -8,26 +8,16 @@ use super::trust::{self, Flaw};
 use super::wire::{self, Ask};
 use super::{ProgramConnector, files};
 use crate::{Call, Finding, Severity};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where the agreement is described.
 const PAGE: &str = "docs/connectors/program.md";
 
-fn finding(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
-    Finding {
-        severity,
-        what: what.into(),
-        how_to_mend: how_to_mend.into(),
-        kinds: BTreeSet::new(),
-    }
-}
-
 pub(super) async fn check(program: &ProgramConnector, call: &mut Call) -> Vec<Finding> {
     let files = files(&program.settings);
     let looked = tokio::task::spawn_blocking(move || files.iter().flat_map(|(f, x)| look(f, *x)).collect());
     let mut findings: Vec<Finding> = looked.await.unwrap_or_else(|_| {
-        vec![finding(
+        vec![Finding::new(
             Severity::Problem,
             "its files could not be looked at",
             "try again",
@@ -36,7 +26,7 @@ pub(super) async fn check(program: &ProgramConnector, call: &mut Call) -> Vec<Fi
     if findings.iter().all(|f| f.severity != Severity::Problem) {
         let shown = program.settings.program.display();
         if findings.is_empty() {
-            findings.push(finding(
+            findings.push(Finding::new(
                 Severity::Fine,
                 format!("{shown} is there, and only the right people can change it"),
                 "",
@@ -48,13 +38,13 @@ pub(super) async fn check(program: &ProgramConnector, call: &mut Call) -> Vec<Fi
 }
 
 fn look(file: &Path, executed: bool) -> Vec<Finding> {
-    let of = |f: Flaw| finding(f.severity, f.what, f.how_to_mend);
+    let of = |f: Flaw| Finding::new(f.severity, f.what, f.how_to_mend);
     match trust::of_file(file, executed) {
         Ok(flaws) => flaws.into_iter().chain(trust::of_folders(file)).map(of).collect(),
         Err(e) => {
             let what = format!("{} cannot be looked at ({:?})", file.display(), e.kind());
             let how = "put the program there, or correct `command`; the folders that lead to it must be open to the user of this worker";
-            vec![finding(Severity::Problem, what, how)]
+            vec![Finding::new(Severity::Problem, what, how)]
         }
     }
 }
@@ -77,7 +67,7 @@ async fn ask(program: &ProgramConnector, call: &Call) -> Vec<Finding> {
             let outcome = match fault::ended(ran, Ask::Check) {
                 Some(meaning) => vec![unable(&meaning, None)],
                 None => match wire::checked(&ran.stdout) {
-                    Ok(Ok(())) => vec![finding(
+                    Ok(Ok(())) => vec![Finding::new(
                         Severity::Fine,
                         "it answers the call `check`: it can do its work",
                         "",
@@ -95,7 +85,7 @@ async fn ask(program: &ProgramConnector, call: &Call) -> Vec<Finding> {
 
 fn unable(meaning: &Meaning, message: Option<&str>) -> Finding {
     let message = message.map(|m| format!(" ({m})")).unwrap_or_default();
-    finding(
+    Finding::new(
         Severity::Problem,
         format!("its check fails with {}{message}", meaning.code),
         format!("{}. What it must answer stands in {PAGE}", meaning.detail),
@@ -110,5 +100,5 @@ fn show(stderr: &Stderr) -> Finding {
         true => "it wrote nothing to standard error".to_owned(),
         false => format!("the end of what it wrote to standard error: {}", lines.join(" ⏎ ")),
     };
-    finding(Severity::Fine, what, "")
+    Finding::new(Severity::Fine, what, "")
 }

@@ -10,7 +10,6 @@ use crate::{Call, Finding, Severity};
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::{Fault, FaultClass};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// Nobody's name: whoever is found by it was not asked for.
 const NOBODY: &str = "offboard-doctor-nobody@invalid";
@@ -18,19 +17,10 @@ const NOBODY: &str = "offboard-doctor-nobody@invalid";
 /// The schema of accounts (RFC 7643 section 4.1).
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
-fn finding(severity: Severity, what: impl Into<String>, how_to_mend: impl Into<String>) -> Finding {
-    Finding {
-        severity,
-        what: what.into(),
-        how_to_mend: how_to_mend.into(),
-        kinds: BTreeSet::new(),
-    }
-}
-
 /// A fault as a finding: its detail says what to do.
 fn failed(what: &str, fault: Fault) -> Finding {
     let status = fault.status.map(|s| format!(" (HTTP {s})")).unwrap_or_default();
-    finding(
+    Finding::new(
         Severity::Problem,
         format!("{what}: {} fails{status}", fault.attempted),
         fault.detail,
@@ -66,7 +56,7 @@ async fn service(app: &ScimConnector, call: &mut Call, findings: &mut Vec<Findin
         }
         // Not every app has it, and some show it to nobody: the search tells.
         Err(fault) if fault.status.is_some() && fault.class != FaultClass::Denied => {
-            findings.push(finding(
+            findings.push(Finding::new(
                 Severity::Warning,
                 "the app does not say what it can do (ServiceProviderConfig)",
                 "nothing need be done if the app's own pages say that the configured profile is right",
@@ -80,7 +70,7 @@ async fn service(app: &ScimConnector, call: &mut Call, findings: &mut Vec<Findin
 fn clock(ahead_ms: Option<i64>, findings: &mut Vec<Finding>) {
     findings.push(match ahead_ms {
         None => return,
-        Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => finding(
+        Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => Finding::new(
             Severity::Problem,
             format!(
                 "this machine's clock differs from the app's by {} seconds",
@@ -88,7 +78,7 @@ fn clock(ahead_ms: Option<i64>, findings: &mut Vec<Finding>) {
             ),
             "set this machine's clock (timedatectl set-ntp true); if it is right, the app's is wrong: tell its vendor",
         ),
-        Some(_) => finding(Severity::Fine, "this machine's clock agrees with the app's", ""),
+        Some(_) => Finding::new(Severity::Fine, "this machine's clock agrees with the app's", ""),
     });
 }
 
@@ -99,7 +89,7 @@ async fn searches(app: &ScimConnector, call: &mut Call, findings: &mut Vec<Findi
         let word = by.word();
         match app.search(call, *by, NOBODY).await {
             Ok(found) if found.is_empty() => {}
-            Ok(_) => findings.push(finding(
+            Ok(_) => findings.push(Finding::new(
                 Severity::Problem,
                 format!("the app finds somebody by a {word} that nobody has: it ignores the filter"),
                 format!("take \"{word}\" out of `match` for this system if another attribute suffices; else every look-up lists all users, which small apps alone can bear"),
@@ -112,7 +102,7 @@ async fn searches(app: &ScimConnector, call: &mut Call, findings: &mut Vec<Findi
         }
     }
     if findings.len() == before {
-        findings.push(finding(
+        findings.push(Finding::new(
             Severity::Fine,
             "the app accepts the token, and lets it look people up",
             "",
@@ -125,21 +115,21 @@ async fn searches(app: &ScimConnector, call: &mut Call, findings: &mut Vec<Findi
 fn offers(app: &ScimConnector, about: &Value, findings: &mut Vec<Finding>) {
     let lacks = |what: &str| about[what]["supported"].as_bool() == Some(false);
     if lacks("patch") && matches!(app.profile, Profile::Patch { .. }) {
-        findings.push(finding(
+        findings.push(Finding::new(
             Severity::Problem,
             "the app says that it takes no PATCH",
             "set profile = \"put\" for this system in the tenant's configuration",
         ));
     }
     if lacks("filter") {
-        findings.push(finding(
+        findings.push(Finding::new(
             Severity::Problem,
             "the app says that it cannot filter",
             "every look-up lists all users, which small apps alone can bear; ask the vendor for filtering by userName",
         ));
     }
     if matches!(app.profile, Profile::Put { .. }) && about["patch"]["supported"].as_bool() == Some(true) {
-        findings.push(finding(
+        findings.push(Finding::new(
             Severity::Warning,
             "the app says that it takes PATCH, which changes `active` alone",
             "set profile = \"patch\" for this system, unless you know that its PATCH does not work",
@@ -158,12 +148,12 @@ async fn shows_active(app: &ScimConnector, call: &mut Call, findings: &mut Vec<F
     };
     let has = attributes.iter().any(|a| a["name"].as_str() == Some("active"));
     match (app.profile, has) {
-        (Profile::Delete, true) => findings.push(finding(
+        (Profile::Delete, true) => findings.push(Finding::new(
             Severity::Warning,
             "the app's accounts have `active`, and it is configured to delete them",
             "set profile = \"patch\" for this system: what is deactivated can be brought back",
         )),
-        (Profile::Patch { .. } | Profile::Put { .. }, false) => findings.push(finding(
+        (Profile::Patch { .. } | Profile::Put { .. }, false) => findings.push(Finding::new(
             Severity::Problem,
             "the app's accounts have no `active`, so none can be deactivated",
             "set profile = \"delete\" for this system; each deletion then asks for an approval of its own",
