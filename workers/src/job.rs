@@ -10,8 +10,8 @@ use offboard_connectors::{
     MailReader, Mailboxes, ManagedDevice, Premises, Scripts, Site,
 };
 use offboard_domain::{
-    Artifact, Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Observation, Subject,
-    Target, TenantId,
+    Artifact, Assignment, AttemptMark, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId,
+    Observation, Subject, Target, TenantId,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -120,7 +120,8 @@ impl<'a> Job<'a> {
             subject: &assignment.subject,
             params: &assignment.params,
             remembered: assignment.checkpoint.clone().unwrap_or_default(),
-            call: Call::new(context.clock.clone(), deadline, lane),
+            call: Call::new(context.clock.clone(), deadline, lane)
+                .marked(Some(AttemptMark::of(assignment.task, assignment.attempt))),
             artifacts: Vec::new(),
             started,
         }
@@ -139,7 +140,8 @@ impl<'a> Job<'a> {
             subject: self.subject,
             params,
             remembered,
-            call: Call::new(self.context.clock.clone(), self.call.deadline(), self.call.lane()),
+            call: Call::new(self.context.clock.clone(), self.call.deadline(), self.call.lane())
+                .marked(self.call.mark()),
             artifacts: Vec::new(),
             started: self.started,
         }

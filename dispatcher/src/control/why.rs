@@ -9,8 +9,8 @@ use crate::engine::{Engine, EngineError};
 use crate::view::{TaskView, view};
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::{
-    CaseId, CaseKey, Fault, Gates, Kind, Observation, Rule, Said, Task, TaskId, TaskState, TenantId, Timestamp,
-    Verdict, judge,
+    AttemptMark, CaseId, CaseKey, Fault, Gates, Kind, Observation, Rule, Said, Task, TaskId, TaskState, TenantId,
+    Timestamp, Verdict, judge,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -197,7 +197,11 @@ fn words(event: &Event, id: TaskId) -> Option<(String, &[offboard_domain::Receip
                 offboard_domain::Mode::Full => "ordered",
                 offboard_domain::Mode::ObserveOnly => "ordered to read only",
             };
-            (format!("attempt {attempt} {how}, to begin by {start_by}"), none)
+            let mark = AttemptMark::of(id, *attempt);
+            (
+                format!("attempt {attempt} {how}, to begin by {start_by}; its requests {mark}-…"),
+                none,
+            )
         }
         Event::TaskSettled {
             task,

@@ -270,9 +270,58 @@ impl TaskId {
     }
 }
 
+/// What the id of every request of one attempt begins with, where a vendor lets
+/// its callers name their requests. So the vendor's own log names the attempt,
+/// also for a request whose answer never came and of which there is no receipt.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptMark([u8; 6]);
+
+impl AttemptMark {
+    /// Of this attempt at this task.
+    #[must_use]
+    pub fn of(task: TaskId, attempt: u32) -> Self {
+        let d = Digest::of_parts(&[b"offboard.attempt", &task.0, &attempt.to_be_bytes()]);
+        let [a, b, c, d, e, f, ..] = d.0;
+        Self([a, b, c, d, e, f])
+    }
+
+    /// Its six bytes.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 6] {
+        self.0
+    }
+}
+
+impl fmt::Display for AttemptMark {
+    /// As a GUID begins: `3f2a9c0d-11aa`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = hex(&self.0);
+        write!(f, "{}-{}", &hex[..8], &hex[8..])
+    }
+}
+
+impl fmt::Debug for AttemptMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mark_of_an_attempt_is_its_own() {
+        let case = CaseId::derive(&TenantId::new("acme").unwrap(), "HR-1");
+        let system = System::new("m365").unwrap();
+        let [one, two] = ["a.one", "a.two"].map(|kind| TaskId::derive(case, kind, &system, None));
+        let marks = [(one, 1), (one, 2), (two, 1)].map(|(task, attempt)| AttemptMark::of(task, attempt));
+        assert!(marks[0] != marks[1] && marks[0] != marks[2] && marks[1] != marks[2]);
+        assert_eq!(marks[0], AttemptMark::of(one, 1));
+        let shown = marks[0].to_string();
+        let form: Vec<usize> = shown.split('-').map(str::len).collect();
+        assert_eq!(form, [8, 4], "{shown}");
+    }
 
     #[test]
     fn ids_read_back_as_written() {

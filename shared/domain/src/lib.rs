@@ -40,7 +40,7 @@ pub use fault::{Fault, FaultClass, Rule};
 pub use follow_up::follow_up;
 pub use gates::{Credit, Gates};
 pub use heading::Heading;
-pub use id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
+pub use id::{AttemptMark, CaseId, Digest, ObjectId, System, TaskId, TenantId};
 pub use judge::{Verdict, judge};
 pub use observation::{Fact, Facts, Observation};
 pub use policy::{Capabilities, Policy};

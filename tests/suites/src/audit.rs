@@ -13,8 +13,8 @@ use offboard_domain::event::{Event, open_event};
 use offboard_domain::task::RestReason;
 use offboard_domain::time::HOUR_MS;
 use offboard_domain::{
-    Area, Assignment, Case, CaseId, CaseKey, CaseState, FaultClass, Kind, Mode, Outcome, Record, Report, Task, TaskId,
-    TenantId, Timestamp,
+    Area, Assignment, AttemptMark, Case, CaseId, CaseKey, CaseState, FaultClass, Kind, Mode, Outcome, Record, Report,
+    Task, TaskId, TenantId, Timestamp,
 };
 use offboard_ledger::{Append, KeyChange, Ledger as _, MemoryLedger};
 use offboard_queue::{Message, QueueName};
@@ -29,6 +29,9 @@ const MOST_APPENDS_AN_HOUR: u64 = 1_500;
 
 /// Most messages of all cases within an hour of virtual time.
 const MOST_MESSAGES_AN_HOUR: u64 = 6_000;
+
+/// How long an attempt's mark is: `3f2a9c0d-11aa`.
+const MARK_CHARS: usize = 13;
 
 /// One case as the auditor has folded it.
 pub(crate) struct Shadow {
@@ -51,6 +54,8 @@ struct State {
     violated: BTreeSet<Violated>,
     published_once: BTreeSet<(CaseId, TaskId, u32)>,
     canaries: Vec<(TenantId, String)>,
+    /// Which case each attempt is of, by what its requests' ids begin with.
+    attempts: BTreeMap<String, (TenantId, CaseId)>,
     last_call: Timestamp,
     calls_now: u64,
     appends: u64,
@@ -113,6 +118,12 @@ impl Auditor {
         self.state().cases.get(&(tenant.clone(), case)).map(look)
     }
 
+    /// The case of the attempt that called its request this.
+    pub(crate) fn case_of_request(&self, client_request_id: &str) -> Option<(TenantId, CaseId)> {
+        let (mark, _) = client_request_id.split_at_checked(MARK_CHARS)?;
+        self.state().attempts.get(mark).cloned()
+    }
+
     /// Looks at every case.
     pub(crate) fn each_case(&self, mut look: impl FnMut(&TenantId, &Shadow)) {
         for ((tenant, _), shadow) in &self.state().cases {
@@ -150,6 +161,7 @@ impl Auditor {
             cases,
             violated,
             appends,
+            attempts,
             ..
         } = &mut *state;
         *appends += 1;
@@ -197,6 +209,9 @@ impl Auditor {
         for record in rest {
             match open_event(&shadow.key, record) {
                 Ok((at, event)) => {
+                    if let Event::TaskAssigned { task, attempt, .. } = &event {
+                        attempts.insert(AttemptMark::of(*task, *attempt).to_string(), id.clone());
+                    }
                     let line = shadow.line(&event);
                     self.transcript
                         .line(now, &format!("{} v{} {line}", append.index.case, record.version));

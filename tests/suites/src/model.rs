@@ -4,6 +4,7 @@
 //! itself, at little cost for each seed.
 
 use crate::rng::Rng;
+use crate::simulation::Broken;
 use crate::trouble::Trouble;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use offboard_domain::assignment::{Checked, Find, Mode, Receipt, Report, Said};
@@ -36,6 +37,7 @@ struct Thing {
 #[derive(Debug, Clone)]
 pub(crate) struct Act {
     pub(crate) tenant: TenantId,
+    pub(crate) subject: String,
     pub(crate) kind: Kind,
     pub(crate) object: Option<ObjectId>,
     pub(crate) times: u32,
@@ -53,14 +55,16 @@ pub(crate) struct ModelWorld {
     rng: Mutex<Rng>,
     /// How unkind it is, in permille of attempts; zero when faults have stopped.
     unkind: Mutex<u32>,
+    broken: Option<Broken>,
 }
 
 impl ModelWorld {
-    pub(crate) fn new(rng: Rng, unkind: u32) -> Arc<Self> {
+    pub(crate) fn new(rng: Rng, unkind: u32, broken: Option<Broken>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             rng: Mutex::new(rng),
             unkind: Mutex::new(unkind),
+            broken,
         })
     }
 
@@ -121,15 +125,24 @@ impl ModelWorld {
     }
 
     fn apply(&self, place: &Place) {
+        if self.broken == Some(Broken::LicencesGoWithAnything) && place.2 == Kind::DisableSignIn {
+            let (tenant, subject, _, _) = place.clone();
+            self.apply_one(&(tenant, subject, Kind::ReleaseDirectLicenses, None));
+        }
+        self.apply_one(place);
+    }
+
+    fn apply_one(&self, place: &Place) {
         let mut state = self.state();
         let thing = state.things.entry(place.clone()).or_default();
         thing.done = true;
         thing.counter += 1;
         thing.applied += 1;
         let times = thing.applied;
-        let (tenant, _, kind, object) = place.clone();
+        let (tenant, subject, kind, object) = place.clone();
         state.acts.push(Act {
             tenant,
+            subject,
             kind,
             object,
             times,

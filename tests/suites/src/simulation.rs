@@ -18,7 +18,9 @@ use crate::transcript::{EPOCH, Transcript};
 use crate::trouble::{Fortune, Rates, Trouble};
 use crate::vendor::{Reached, Vendor};
 use ed25519_dalek::SigningKey;
+use futures::StreamExt as _;
 use object_store::memory::InMemory;
+use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Closer, Engine, Keeping, Membership, Parts};
@@ -112,10 +114,16 @@ pub enum Processes {
 pub enum Broken {
     /// Whoever's sessions are revoked loses his licences on the spot.
     LicencesGoEarly,
+    /// A revocation strikes another leaver of the same tenant, if one was revoked before.
+    AnotherLeaverIsRevoked,
     /// Every wipe that is ordered is sent twice.
     WipesAreSentTwice,
     /// The ledger acknowledges new cases and writes nothing.
     NewCasesAreLost,
+    /// The store of the evidence keeps something else than what was sealed.
+    EvidenceIsChanged,
+    /// A worker of the model's releases licences while it does anything else.
+    LicencesGoWithAnything,
 }
 
 /// What a simulation came to.
@@ -244,7 +252,7 @@ impl Stage {
                 let (tenants, errands, canaries) = script::model(&mut script);
                 auditor.watch_for(canaries);
                 (
-                    Outside::Model(ModelWorld::new(Rng::of(seed, "world"), unkind)),
+                    Outside::Model(ModelWorld::new(Rng::of(seed, "world"), unkind, shape.broken)),
                     tenants,
                     errands,
                 )
@@ -552,6 +560,23 @@ impl Stage {
         }
     }
 
+    /// One bit of one signed account.
+    async fn change_evidence(&self) {
+        let mut files = self.evidence.list(None);
+        while let Some(Ok(file)) = files.next().await {
+            if file.location.as_ref().ends_with(".dsse.json")
+                && let Ok(got) = self.evidence.get(&file.location).await
+                && let Ok(bytes) = got.bytes().await
+            {
+                let mut bytes = bytes.to_vec();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                drop(self.evidence.put(&file.location, bytes.into()).await);
+                return;
+            }
+        }
+    }
+
     async fn play(mut self) -> Outcome {
         let mut dispatchers: Vec<Process> = (0..self.dispatchers).map(|nth| self.dispatcher(nth)).collect();
         let mut workers: Vec<Process> = (0..self.workers).map(|_| self.worker()).collect();
@@ -610,6 +635,9 @@ impl Stage {
                 () = self.auditor.halted() => break,
                 () = tokio::time::sleep(Duration::from_millis(600_000)) => {}
             }
+        }
+        if self.broken == Some(Broken::EvidenceIsChanged) {
+            self.change_evidence().await;
         }
         self.judge(&dispatchers);
         self.judge_evidence().await;

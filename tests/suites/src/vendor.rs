@@ -18,7 +18,7 @@ use offboard_sim::face::{Bases, GraphFace, WireAnswer, WireRequest};
 use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET, DemoTenant};
 use offboard_sim::world::{Cruelty, LicenceOrder, World};
 use offboard_workers::Connectors;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,9 +73,31 @@ struct Wire {
     clock: Arc<dyn Clock>,
     trouble: Arc<Trouble>,
     broken: Option<Broken>,
+    revoked: Mutex<BTreeSet<String>>,
 }
 
 impl Wire {
+    /// Where a broken wire sends it instead.
+    fn misled(&self, world: &World, path: String) -> String {
+        let parts: Vec<&str> = path.split('/').collect();
+        let (Some(Broken::AnotherLeaverIsRevoked), [.., "users", id, "revokeSignInSessions"]) =
+            (self.broken, parts.as_slice())
+        else {
+            return path;
+        };
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        let colleague = world
+            .tenants()
+            .filter(|t| t.person(id).is_some())
+            .find_map(|t| revoked.iter().find(|r| r.as_str() != *id && t.person(r).is_some()))
+            .cloned();
+        revoked.insert((*id).to_owned());
+        match colleague {
+            Some(colleague) => path.replace(id, &colleague),
+            None => path,
+        }
+    }
+
     /// What a broken wire does besides.
     fn misbehave(&self, world: &mut World, wire: &WireRequest) {
         let now = self.clock.now().0;
@@ -111,9 +133,10 @@ impl Carrier for Wire {
         if fate == Fate::DiesBefore {
             self.trouble.die().await;
         }
+        let path = self.misled(&self.vendor.world(), request.url.path().to_owned());
         let wire = WireRequest {
             method: request.method,
-            path: request.url.path().to_owned(),
+            path,
             query: request.url.query().unwrap_or_default().to_owned(),
             headers: request.headers.into_iter().collect(),
             body: request.body.to_vec(),
@@ -157,6 +180,7 @@ impl Reached {
             clock: clock.clone(),
             trouble: trouble.clone(),
             broken,
+            revoked: Mutex::default(),
         };
         let http = HttpClient::carried_by(Arc::new(wire));
         let bases = Bases::at(ROOT);

@@ -109,8 +109,9 @@ fn two_runs_of_a_seed_have_one_transcript() {
 /// Seeds until one of them shows what is broken.
 const BITES_WITHIN: u64 = 40;
 
-fn bites(broken: Broken, invariant: Invariant) {
+fn bites(workers: Workers, broken: Broken, invariant: Invariant) {
     let shape = Shape {
+        workers,
         broken: Some(broken),
         ..Shape::default()
     };
@@ -128,15 +129,42 @@ fn bites(broken: Broken, invariant: Invariant) {
 
 #[test]
 fn a_licence_that_goes_early_is_caught() {
-    bites(Broken::LicencesGoEarly, Invariant::LicenceAfterPreservation);
+    bites(
+        Workers::Real,
+        Broken::LicencesGoEarly,
+        Invariant::LicenceAfterPreservation,
+    );
 }
 
 #[test]
 fn a_second_wipe_is_caught() {
-    bites(Broken::WipesAreSentTwice, Invariant::WipeNeverTwice);
+    bites(Workers::Real, Broken::WipesAreSentTwice, Invariant::WipeNeverTwice);
 }
 
 #[test]
 fn a_lost_case_is_caught() {
-    bites(Broken::NewCasesAreLost, Invariant::AcceptedNeverLost);
+    bites(Workers::Real, Broken::NewCasesAreLost, Invariant::AcceptedNeverLost);
+}
+
+#[test]
+fn a_licence_that_goes_early_in_the_models_world_is_caught() {
+    bites(
+        Workers::Model,
+        Broken::LicencesGoWithAnything,
+        Invariant::LicenceAfterPreservation,
+    );
+}
+
+#[test]
+fn another_leaver_of_the_same_tenant_is_caught() {
+    bites(
+        Workers::Real,
+        Broken::AnotherLeaverIsRevoked,
+        Invariant::NeverAnotherSubject,
+    );
+}
+
+#[test]
+fn a_changed_account_is_caught() {
+    bites(Workers::Model, Broken::EvidenceIsChanged, Invariant::EvidenceVerifies);
 }

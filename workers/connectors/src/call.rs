@@ -1,7 +1,7 @@
 //! What travels with every primitive: until when it may run, whether it may
 //! write, and the receipts that it leaves.
 
-use offboard_domain::{Lane, Receipt, Timestamp};
+use offboard_domain::{AttemptMark, Lane, Receipt, Timestamp};
 use offboard_runtime::Clock;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,6 +25,7 @@ pub struct Call {
     clock: Arc<dyn Clock>,
     deadline: Instant,
     lane: Lane,
+    mark: Option<AttemptMark>,
     may_write: bool,
     writes_sent: u32,
     read_receipts: usize,
@@ -41,6 +42,7 @@ impl Call {
             clock,
             deadline,
             lane,
+            mark: None,
             may_write: false,
             writes_sent: 0,
             read_receipts: 0,
@@ -48,6 +50,19 @@ impl Call {
             sources: BTreeSet::new(),
             unlicensed: BTreeSet::new(),
         }
+    }
+
+    /// Made by an attempt, whose mark it leaves at the vendor's.
+    #[must_use]
+    pub fn marked(mut self, mark: Option<AttemptMark>) -> Self {
+        self.mark = mark;
+        self
+    }
+
+    /// What the ids of its requests begin with, if an attempt makes them.
+    #[must_use]
+    pub fn mark(&self) -> Option<AttemptMark> {
+        self.mark
     }
 
     /// Gives or takes back the leave to write.

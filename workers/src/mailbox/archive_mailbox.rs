@@ -288,7 +288,7 @@ impl<'s, 'j> Slice<'s, 'j> {
         let ends = job.call.deadline() - whole / CLOSING_SHARE;
         Self {
             reader: job.mail(),
-            call: Call::new(job.call.clock().clone(), ends, job.call.lane()),
+            call: Call::new(job.call.clock().clone(), ends, job.call.lane()).marked(job.call.mark()),
             owner: owner(job),
             whole,
             job,

@@ -10,7 +10,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
-    IntoConnectionInfo as _, RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, Value,
+    IntoConnectionInfo as _, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates, Value,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -92,7 +92,10 @@ impl Connection {
                 let mut lane = lane.ok_or_else(|| wrong("there is no connection"))?.clone();
                 lane.send_packed_command(command).await?.extract_error()
             }
-            Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+            Self::Cluster(cluster) => {
+                let answer = command.query_async(&mut cluster.clone()).await;
+                answer.map_err(given_up)
+            }
         }
     }
 
@@ -111,6 +114,20 @@ impl Connection {
                 }
             }
         }
+    }
+}
+
+/// A cluster's connection follows redirections itself, so one that it hands on
+/// says nothing about the address in the configuration: the node that the key
+/// was to be found on is away, and those that are asked instead point to it.
+fn given_up(error: RedisError) -> RedisError {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask) => RedisError::from((
+            ErrorKind::ClusterConnectionNotFound,
+            "the node that holds the key is away",
+            error.to_string(),
+        )),
+        _ => error,
     }
 }
 
@@ -242,4 +259,28 @@ fn read(path: &Path) -> RedisResult<Vec<u8>> {
         let what = format!("{} cannot be read: {e}", path.display());
         RedisError::from((ErrorKind::InvalidClientConfig, "a file of the TLS settings", what))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::failure::{Remedy, passes, remedy};
+
+    #[test]
+    fn a_redirection_that_a_cluster_hands_on_passes_by_itself() {
+        for line in ["-MOVED 15921 127.0.0.1:6381\r\n", "-ASK 3999 127.0.0.1:6381\r\n"] {
+            let answer = redis::parse_redis_value(line.as_bytes());
+            let redirected = answer.and_then(Value::extract_error).unwrap_err();
+            assert_eq!(
+                remedy(&redirected),
+                Remedy::None,
+                "a single server's is for the operator"
+            );
+            let error = given_up(redirected);
+            assert!(passes(&error), "{error}");
+            assert!(error.to_string().contains("127.0.0.1:6381"), "{error}");
+        }
+        let other = given_up(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
+        assert_eq!(other.kind(), ErrorKind::Io);
+    }
 }

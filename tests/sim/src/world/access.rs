@@ -31,6 +31,8 @@ pub struct Caller {
     pub app: String,
     /// Whether it showed a certificate, not a secret.
     pub certificate: bool,
+    /// What it calls its own request (`client-request-id`); empty if it does not.
+    pub client_request_id: String,
     roles: Arc<BTreeSet<String>>,
     entra_roles: Arc<BTreeSet<String>>,
 }
@@ -143,6 +145,7 @@ impl World {
             tenant: tenant.to_owned(),
             app: client_id.to_owned(),
             certificate: true,
+            client_request_id: String::new(),
             roles: Arc::new(all),
             entra_roles: Arc::new(app.entra_roles.clone()),
         })
@@ -175,6 +178,7 @@ impl World {
             tenant,
             app: request.client_id.clone(),
             certificate: false,
+            client_request_id: String::new(),
             roles: Arc::new(BTreeSet::new()),
             entra_roles: Arc::new(BTreeSet::new()),
         };
@@ -271,6 +275,7 @@ impl Tenant {
             tenant: self.id.clone(),
             app: app.client_id.clone(),
             certificate,
+            client_request_id: String::new(),
             roles: Arc::new(roles.clone()),
             entra_roles: Arc::new(app.entra_roles.clone()),
         };

@@ -13,8 +13,10 @@ pub enum Actor {
     App {
         /// Its client id.
         client_id: String,
-        /// The request.
+        /// The request, as the vendor calls it.
         request_id: String,
+        /// The request, as the application calls it; empty if it does not.
+        client_request_id: String,
     },
     /// The vendor's own machinery: synchronisation, licensing, conversion, a device that checks in.
     Machinery(&'static str),

@@ -282,6 +282,7 @@ impl World {
             actor: Actor::App {
                 client_id: caller.app.clone(),
                 request_id: request_id.clone(),
+                client_request_id: caller.client_request_id.clone(),
             },
             caller: caller.clone(),
             tune: Arc::clone(&tune),

@@ -3,11 +3,13 @@
 
 use super::{Outside, Process, Stage};
 use crate::invariant::Invariant;
-use crate::model::ModelWorld;
+use crate::model::{Act, ModelWorld};
 use crate::transcript::EPOCH;
 use crate::vendor::Vendor;
 use offboard_domain::standing::{standing, words};
-use offboard_domain::{Case, CaseState, Digest, Gates, Kind, TenantId, Timestamp, evidence};
+use offboard_domain::{
+    Case, CaseId, CaseState, Digest, Gates, Kind, ObjectId, Outcome, TaskState, TenantId, Timestamp, evidence,
+};
 use offboard_sim::world::{Actor, Effect, Harm};
 use offboard_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +59,9 @@ impl Stage {
     }
 
     fn judge_model(&self, world: &ModelWorld) {
-        for act in world.acts() {
+        let acts = world.acts();
+        self.judge_models_order(&acts);
+        for act in acts {
             if act.kind == Kind::WipeDevice && act.times > 1 {
                 let what = format!(
                     "{} of {} was wiped {} times",
@@ -70,37 +74,97 @@ impl Stage {
         }
     }
 
-    fn judge_vendor(&self, vendor: &Vendor) {
-        let mut allowed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut given_up: BTreeSet<String> = BTreeSet::new();
+    /// What was truly done to the model's world, in the order in which it was:
+    /// nothing that hangs on something that had not been done yet. Written down
+    /// here, and not asked of the catalogue.
+    fn judge_models_order(&self, acts: &[Act]) {
+        // What a person answers for needs no act, nor does what the case has not.
+        let mut needed: BTreeMap<(TenantId, String), BTreeSet<(Kind, Option<ObjectId>)>> = BTreeMap::new();
+        let mut twice: BTreeSet<(TenantId, String)> = BTreeSet::new();
         self.auditor.each_case(|tenant, shadow| {
-            let Some(built) = vendor.tenants.get(tenant) else {
+            let Some(subject) = shadow.case.subject.0.values().next() else {
                 return;
             };
-            if shadow.case.tasks.len() > 1 {
-                if shadow.drive_given_up {
-                    given_up.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
+            let whose = (tenant.clone(), subject.0.clone());
+            let verified = shadow.case.tasks.values().filter(|t| match &t.state {
+                TaskState::Settled { outcome, .. } => *outcome == Outcome::Verified,
+                _ => false,
+            });
+            let done = verified.map(|t| (t.kind(), t.planned.target.object.clone()));
+            if needed.insert(whose.clone(), done.collect()).is_some() || shadow.tail_lost {
+                twice.insert(whose);
+            }
+        });
+        for (n, act) in acts.iter().enumerate() {
+            let whose = (act.tenant.clone(), act.subject.clone());
+            let (Some(done), false) = (needed.get(&whose), twice.contains(&whose)) else {
+                continue;
+            };
+            let (before, same_object, invariant): (&[Kind], bool, Invariant) = match act.kind {
+                Kind::ReleaseDirectLicenses | Kind::ReleaseGroupLicenses => (
+                    &[
+                        Kind::HoldMailbox,
+                        Kind::ConvertToShared,
+                        Kind::ArchiveMailbox,
+                        Kind::HandOverOneDrive,
+                    ],
+                    false,
+                    Invariant::LicenceAfterPreservation,
+                ),
+                Kind::UnassignAutopilot => (&[Kind::WipeDevice], true, Invariant::OrderIsLaw),
+                Kind::DisableDeviceObject => (&[Kind::WipeDevice, Kind::RetireDevice], true, Invariant::OrderIsLaw),
+                _ => continue,
+            };
+            for kind in before {
+                let object = act.object.clone().filter(|_| same_object);
+                let earlier = |a: &Act| a.subject == act.subject && a.tenant == act.tenant && a.kind == *kind;
+                if done.contains(&(*kind, object.clone()))
+                    && !acts.iter().take(n).any(|a| earlier(a) && a.object == object)
+                {
+                    let what = format!("{} of {} before {kind}", act.kind, act.tenant);
+                    self.auditor.violated(invariant, what);
                 }
-                let allowed = allowed.entry(built.id.clone()).or_default();
-                allowed.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
-                allowed.extend(shadow.case.subject_facts.text("successor_id").map(str::to_owned));
+            }
+        }
+    }
+
+    fn judge_vendor(&self, vendor: &Vendor) {
+        // Whom each case may touch: its own person, and who takes over from him.
+        let mut allowed: BTreeMap<(TenantId, CaseId), BTreeSet<String>> = BTreeMap::new();
+        let mut given_up: BTreeSet<String> = BTreeSet::new();
+        self.auditor.each_case(|tenant, shadow| {
+            let own = shadow.case.subject.0.values().map(|id| id.0.clone());
+            let successor = shadow.case.subject_facts.text("successor_id").map(str::to_owned);
+            allowed.insert((tenant.clone(), shadow.case.id), own.chain(successor).collect());
+            if shadow.drive_given_up {
+                given_up.extend(shadow.case.subject.0.values().map(|id| id.0.clone()));
             }
         });
         let world = vendor.world();
-        let none = BTreeSet::new();
         for entry in world.journal() {
-            let Actor::App { .. } = entry.actor else { continue };
+            let Actor::App { client_request_id, .. } = &entry.actor else {
+                continue;
+            };
             let at = entry.at_ms - EPOCH.0;
             self.note(&format!(
                 "world {at} {} {} {}",
                 entry.effect, entry.subject, entry.object
             ));
-            let allowed = allowed.get(&entry.tenant).unwrap_or(&none);
-            if entry.effect != Effect::KeyRead && !allowed.contains(&entry.subject) && !allowed.contains(&entry.object)
-            {
+            let case = self.auditor.case_of_request(client_request_id);
+            let lawful = case.as_ref().is_some_and(|(tenant, case)| {
+                let here = vendor.tenants.get(tenant).is_some_and(|built| built.id == entry.tenant);
+                let allowed = allowed.get(&(tenant.clone(), *case));
+                here && (entry.effect == Effect::KeyRead
+                    || allowed.is_some_and(|a| a.contains(&entry.subject) || a.contains(&entry.object)))
+            });
+            if !lawful {
                 let what = format!(
-                    "{} of {} on {} in {}",
-                    entry.effect, entry.subject, entry.object, entry.tenant
+                    "{} of {} on {} in {} by {}",
+                    entry.effect,
+                    entry.subject,
+                    entry.object,
+                    entry.tenant,
+                    case.map_or_else(|| "no attempt".to_owned(), |(_, case)| case.to_string())
                 );
                 self.auditor.violated(Invariant::NeverAnotherSubject, what);
             }

@@ -269,7 +269,7 @@ impl Api {
         let mut token = self.tokens.get(call, &resource, None).await?;
         let mut renewed = false;
         loop {
-            let request_id = id::random_guid();
+            let request_id = id::request_guid(call.mark());
             let request = self.request(call, ask, &url, &token, &request_id)?;
             if ask.effect.writes() {
                 call.note_write();
@@ -499,7 +499,7 @@ impl Api {
     /// its body is too large to be held. With the vendor's id of the request.
     pub(crate) async fn open(&self, call: &Call, ask: &Ask, token: &Token) -> Answer<(Streamed, Option<String>)> {
         let url = self.url(ask)?;
-        let own_id = id::random_guid();
+        let own_id = id::request_guid(call.mark());
         let request = self.request(call, ask, &url, token, &own_id)?;
         match self.http.open(request, call.deadline(), ask.shown()).await {
             Ok(streamed) => {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::odata::Query;
-use super::{Answer, GraphFace, Outcome, bearer, refuse};
+use super::{Answer, GraphFace, Outcome, refuse};
 use crate::face::WireRequest;
 use crate::world::{Audience, Caller, Failure, VendorError, World};
 
@@ -18,7 +18,7 @@ pub(super) fn answer(
     tenant: &str,
     rest: &[&str],
 ) -> Outcome {
-    let caller = match world.authenticate(now, bearer(request), Audience::Exchange) {
+    let caller = match super::who_calls(world, now, request, Audience::Exchange) {
         // A token of one tenant says nothing in another.
         Ok(caller) if caller.tenant.eq_ignore_ascii_case(tenant) => caller,
         Ok(_) | Err(_) => {

@@ -123,7 +123,7 @@ impl GraphFace {
     }
 
     fn answer_graph(&self, world: &mut World, now: i64, request: &WireRequest, parts: &[&str]) -> Outcome {
-        let caller = match world.authenticate(now, bearer(request), Audience::Graph) {
+        let caller = match who_calls(world, now, request, Audience::Graph) {
             Ok(caller) => caller,
             Err(error) => {
                 let mut answer = refuse(&error, spell_graph, "", now, 0);
@@ -331,6 +331,13 @@ fn read_body(request: &WireRequest) -> Result<Value, VendorError> {
     serde_json::from_slice(&request.body).map_err(|_| {
         VendorError::new(400, "BadRequest", "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.")
     })
+}
+
+/// Who calls, and what he calls his request.
+fn who_calls(world: &mut World, now: i64, request: &WireRequest, audience: Audience) -> Result<Caller, VendorError> {
+    let mut caller = world.authenticate(now, bearer(request), audience)?;
+    caller.client_request_id = request.headers.get("client-request-id").cloned().unwrap_or_default();
+    Ok(caller)
 }
 
 fn wire(answer: Answer, request: &WireRequest) -> WireResponse {

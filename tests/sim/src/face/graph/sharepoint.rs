@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::odata::Query;
-use super::{Answer, Outcome, bearer, refuse};
+use super::{Answer, Outcome, refuse};
 use crate::face::WireRequest;
 use crate::world::{Audience, Failure, Reply, SiteUser, VendorError, World};
 
@@ -26,7 +26,7 @@ pub(super) fn answer(world: &mut World, now: i64, request: &WireRequest, parts: 
     };
     let (site, rest) = parts.split_at(split);
     let path = format!("/{}", site.join("/"));
-    let caller = match world.authenticate(now, bearer(request), Audience::SharePoint) {
+    let caller = match super::who_calls(world, now, request, Audience::SharePoint) {
         Ok(caller) => caller,
         Err(error) => {
             return Ok(refuse(
