@@ -3,7 +3,7 @@
 use super::columns::fold;
 use super::values::shown;
 use super::{Context, Intake, RowError, RowRef, SameCase, Warning};
-use offboard_domain::{CaseId, Departure, TenantId};
+use offboard_domain::{CaseId, Departure, TenantId, Timestamp};
 use offboard_runtime::config::{Tenant, did_you_mean};
 use std::collections::BTreeMap;
 
@@ -34,7 +34,16 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn accept(&mut self, at: RowRef, departure: Departure) {
+    pub(super) fn accept(&mut self, at: RowRef, departure: Departure, tenant: &Tenant, now: Timestamp) {
+        if out_of_hours(&departure, tenant, now) {
+            self.warn(
+                None,
+                format!(
+                    "{}: a departure takes effect outside {}'s working hours ({}), when nobody may be there to approve or answer; approve it beforehand",
+                    at.file, tenant.id, tenant.working_hours
+                ),
+            );
+        }
         let case = departure.case_id();
         match self.cases.get_mut(&case) {
             None => {
@@ -80,6 +89,13 @@ impl Collector {
     pub(super) fn done(self) -> Intake {
         self.intake
     }
+}
+
+/// Whether it begins at a time at which nobody works there.
+fn out_of_hours(departure: &Departure, tenant: &Tenant, now: Timestamp) -> bool {
+    let begins = departure.effective_at;
+    let local = jiff::Timestamp::from_millisecond(begins.0).map(|at| at.to_zoned(tenant.time_zone.clone()).datetime());
+    begins > now && local.is_ok_and(|local| !tenant.working_hours.cover(local))
 }
 
 /// The tenant of a row: what it names by handle or full name, or what the file

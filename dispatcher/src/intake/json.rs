@@ -318,7 +318,7 @@ impl Element {
             if departure.reference.is_none() && said.is_none() {
                 out.warn(Some(at), super::UNRECOGNISABLE);
             }
-            out.accept(at.clone(), departure);
+            out.accept(at.clone(), departure, tenant, context.now);
         } else {
             for wrong in self.wrong {
                 out.reject(at, wrong);

@@ -448,12 +448,40 @@ fn dates_mean_what_they_mean_where_the_tenant_is() {
         let found = csv(format!("mail;last day\na@c.example;{date}"));
         let told = match found.accepted.first() {
             None => "no".to_owned(),
-            Some((_, d)) => match found.warnings.first() {
+            Some((_, d)) => match found.warnings.iter().find(|w| w.at.is_some()) {
                 None => d.effective_at.to_string(),
                 Some(w) => format!("{} warned: {}", d.effective_at, w.text.trim_start_matches("last day: ")),
             },
         };
         assert_eq!(told, *expected, "{date}");
+    }
+}
+
+#[test]
+fn what_begins_when_nobody_works_is_said_once_a_file() {
+    let begins = |dates: &[&str]| {
+        let rows: String = (0..)
+            .zip(dates)
+            .map(|(n, date)| format!("p{n}@c.example;{date}\n"))
+            .collect();
+        csv(format!("mail;last day\n{rows}"))
+    };
+    // Friday evening's bare date ends with the working day; the past has begun.
+    let inside = begins(&["2026-11-27", "2026-11-27 08:00", "2026-11-30 17:00", "2026-09-19"]);
+    let concerning_all = |found: &Intake| found.warnings.iter().filter(|w| w.at.is_none()).count();
+    assert_eq!(concerning_all(&inside), 0, "{:?}", inside.warnings);
+    for date in [
+        "2026-11-28",
+        "2026-11-27 07:59",
+        "2026-11-27 17:01",
+        "2026-11-27T23:30Z",
+    ] {
+        let outside = begins(&[date, date, "2026-11-29"]);
+        assert_eq!((concerning_all(&outside), outside.accepted.len()), (1, 3), "{date}");
+        assert_eq!(
+            outside.warnings.iter().find(|w| w.at.is_none()).unwrap().to_string(),
+            "people.csv: a departure takes effect outside contoso's working hours (mon, tue, wed, thu, fri, 08:00 to 17:00), when nobody may be there to approve or answer; approve it beforehand"
+        );
     }
 }
 

@@ -6,7 +6,7 @@ mod model;
 
 use model::*;
 use offboard_domain::catalogue::{Area, Kind, Lane};
-use offboard_domain::departure::{Departure, Forwarding, Manner, PersonRef};
+use offboard_domain::departure::{Departure, Forwarding, Manner, OneDriveChoice, PersonRef};
 use offboard_domain::fault::{Fault, FaultClass, Rule};
 use offboard_domain::id::System;
 use offboard_domain::policy::Capabilities;
@@ -185,6 +185,28 @@ fn licences_stay_until_a_hold_has_had_its_hour_to_take_effect() {
             "{passed} ms later"
         );
     }
+}
+
+#[test]
+fn whoever_asked_does_not_give_the_files_up_either() {
+    let mut asked = departure(Manner::Planned);
+    asked.choices.onedrive = Some(OneDriveChoice::Ask);
+    let mut w = World::with(asked, Policy::default());
+    w.drain();
+    w.approve();
+    w.drain();
+    let task = w.id(Kind::DecideOneDrive);
+    let attest = |by: &str| Command::Attest {
+        task,
+        by: by.into(),
+        file: None,
+        note: "nothing in it is needed".into(),
+    };
+    let refused = w.order(attest("HR@acme.example"));
+    assert!(matches!(refused, Err(Refusal::SamePerson(_))), "{refused:?}");
+    assert!(!w.task(Kind::DecideOneDrive).is_settled());
+    w.order(attest("lead@acme.example")).unwrap();
+    assert!(w.task(Kind::DecideOneDrive).is_settled());
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use crate::job::Job;
 use crate::mailbox::SHARED;
+use crate::mailbox::look_up;
 use offboard_connectors::{Answer, HeldLicence, LicenceOrigin};
 use offboard_domain::ObjectId;
 use offboard_domain::policy::SHARED_MAILBOX_MAX_BYTES;
@@ -53,7 +54,7 @@ pub(crate) async fn keep(job: &mut Job<'_>, id: &ObjectId, held: &[HeldLicence])
     if held.is_empty() {
         return Ok(nothing);
     }
-    let Some(mailbox) = mailboxes.mailbox(&mut job.call, id).await? else {
+    let Some(mailbox) = look_up(job, mailboxes, id).await? else {
         return Ok(nothing);
     };
     let shared = mailbox.recipient_type == SHARED;

@@ -11,6 +11,7 @@
 //! is that one's fault.
 
 use crate::job::{Applied, Job, Seen, Things, count};
+use crate::mailbox::look_up;
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_archive::{Archive, ArchiveError, Cursor, Manifest, Meta, Taken, Writer};
@@ -46,6 +47,15 @@ impl Procedure for ArchiveMailbox {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let owner = owner(job);
         let Some(folders) = job.mail()?.folders(&mut job.call, &owner).await? else {
+            // A server that has mail alone has nobody else to ask.
+            if let (Some(mailboxes), Some(id)) = (job.connector.mailboxes(), &owner.id)
+                && look_up(job, mailboxes, id).await?.is_some()
+            {
+                return Err(job.fault(
+                    FaultClass::Transient,
+                    "there are no folders to be read, and the mail system shows a mailbox; they are read again",
+                ));
+            }
             return Ok(Seen::facts(Facts::new().with("mailbox_exists", false)));
         };
         let on_server: u64 = folders.iter().map(|f| f.messages).sum();

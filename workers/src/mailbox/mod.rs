@@ -16,8 +16,8 @@ pub(crate) mod set_forwarding;
 pub(crate) mod snapshot;
 
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
-use offboard_connectors::{Answer, Attached, Attachment, Mailbox, MailboxChange};
-use offboard_domain::{Facts, ObjectId};
+use offboard_connectors::{Answer, Attached, Attachment, Mailbox, MailboxChange, Mailboxes};
+use offboard_domain::{Facts, FaultClass, ObjectId};
 
 /// The mail system's word for a shared mailbox, as the catalogue's predicate
 /// has it.
@@ -26,9 +26,26 @@ pub(crate) const SHARED: &str = "SharedMailbox";
 /// The mailbox, if there is one, and the fact that says so.
 async fn mailbox(job: &mut Job<'_>) -> Answer<(ObjectId, Option<Mailbox>, Facts)> {
     let id = job.account()?;
-    let mailbox = job.mailboxes()?.mailbox(&mut job.call, &id).await?;
+    let mailbox = look_up(job, job.mailboxes()?, &id).await?;
     let facts = Facts::new().with("mailbox_exists", mailbox.is_some());
     Ok((id, mailbox, facts))
+}
+
+/// The mailbox. That there is none ends tasks and lets licences go, and one
+/// empty answer is how a mail system that lags behind looks, too: its second
+/// interface must know of none either.
+///
+/// # Errors
+/// Fault `Transient` while they disagree.
+pub(crate) async fn look_up(job: &mut Job<'_>, mailboxes: &dyn Mailboxes, id: &ObjectId) -> Answer<Option<Mailbox>> {
+    let found = mailboxes.mailbox(&mut job.call, id).await?;
+    if found.is_none() && mailboxes.settings(&mut job.call, id).await?.is_some() {
+        return Err(job.fault(
+            FaultClass::Transient,
+            "the mail system shows no mailbox, and its second interface reads the settings of one; they are read again",
+        ));
+    }
+    Ok(found)
 }
 
 /// Reads one sort of attachment; its keys become the named fact.

@@ -756,6 +756,27 @@ async fn a_mailbox_that_is_not_there_needs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_interface_that_shows_no_mailbox_does_not_prove_that_there_is_none() {
+    let about_it = |k: &Kind| k.spec().area == offboard_domain::Area::Mailbox && *k != Kind::ArchiveMailbox;
+    let releases = [Kind::ReleaseDirectLicenses, Kind::ReleaseGroupLicenses];
+    let kinds = every_kind().into_iter().filter(|k| k.spec().writes);
+    for kind in kinds.filter(|k| about_it(k) || releases.contains(k)) {
+        let (mut state, todo) = setting(kind);
+        state.mailbox_unseen = true;
+        let mut desk = Desk::new(state);
+        let Said::Fault { fault } = desk.once(&todo).await.said else {
+            panic!("{kind} believes it")
+        };
+        assert_eq!(fault.class, FaultClass::Transient, "{kind}: {fault}");
+        assert!(fault.to_string().contains("second interface"), "{kind}: {fault}");
+        assert!(desk.writes().is_empty(), "{kind}: {:?}", desk.writes());
+        desk.fake.edit(|s| s.mailbox_unseen = false);
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Settled(_)), "{kind}: {end:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_company_device_is_never_retired_and_a_stranger_s_neither() {
     let (desk, end) = changed(Kind::RetireDevice, |s| {
         let row = device("personal", Owner::Company);

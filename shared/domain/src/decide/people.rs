@@ -136,7 +136,13 @@ impl Draft<'_> {
         if task.kind() == Kind::ConfirmDeviceReturned && file.is_none() {
             return Err(Refusal::NeedsFile(name));
         }
-        self.decides_not_leaver(&by)?;
+        // To give files up is a decision, like an approval; the rest is a report of
+        // what somebody has seen.
+        if task.kind() == Kind::DecideOneDrive {
+            self.decides(&by)?;
+        } else {
+            self.decides_not_leaver(&by)?;
+        }
         self.push(Event::TaskSettled {
             task: id,
             attempt: task.attempt,

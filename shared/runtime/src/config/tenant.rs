@@ -6,10 +6,11 @@ use super::program::{self, ProgramConfig};
 use super::reader::{Document, Section, Value};
 use super::scim::{self, ScimConfig};
 use super::secret_ref::{self, SecretRef};
-use jiff::civil::{Time, Weekday};
+use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 use offboard_domain::{Policy, System, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// When the company works. A bare last day ends with the working day.
@@ -38,6 +39,23 @@ impl WorkingHours {
     #[must_use]
     pub fn works_on(&self, day: Weekday) -> bool {
         self.days.contains(&day.to_monday_one_offset())
+    }
+
+    /// Whether somebody is there then, by the company's own clocks. The end of
+    /// the working day is part of it.
+    #[must_use]
+    pub fn cover(&self, local: DateTime) -> bool {
+        self.works_on(local.weekday()) && (self.from..=self.to).contains(&local.time())
+    }
+}
+
+impl fmt::Display for WorkingHours {
+    /// `mon, tue, fri, 08:00 to 17:00`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (day, _) in WEEKDAYS.iter().filter(|(_, n)| self.days.contains(n)) {
+            write!(f, "{day}, ")?;
+        }
+        write!(f, "{} to {}", self.from.strftime("%H:%M"), self.to.strftime("%H:%M"))
     }
 }
 

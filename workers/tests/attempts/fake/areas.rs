@@ -131,11 +131,13 @@ fn wanted(attached: &Attached, what: &Attachment, state: &State) -> bool {
 #[async_trait]
 impl Mailboxes for Fake {
     async fn mailbox(&self, call: &mut Call, _id: &ObjectId) -> Answer<Option<Mailbox>> {
-        self.read(call, "mailbox", |s| s.mailbox.clone()).await
+        self.read(call, "mailbox", |s| s.mailbox.clone().filter(|_| !s.mailbox_unseen))
+            .await
     }
 
     async fn settings(&self, call: &mut Call, _id: &ObjectId) -> Answer<Option<MailboxSettings>> {
-        self.read(call, "settings", |s| Some(s.settings.clone())).await
+        self.read(call, "settings", |s| s.mailbox.as_ref().map(|_| s.settings.clone()))
+            .await
     }
 
     async fn usage(&self, call: &mut Call, _id: &ObjectId) -> Answer<MailboxUsage> {

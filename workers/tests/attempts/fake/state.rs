@@ -58,6 +58,8 @@ pub(crate) struct State {
     pub(crate) members: BTreeMap<String, BTreeSet<String>>,
     pub(crate) owners: BTreeMap<String, BTreeSet<String>>,
     pub(crate) mailbox: Option<Mailbox>,
+    /// The mail system's own record does not show it yet.
+    pub(crate) mailbox_unseen: bool,
     pub(crate) settings: MailboxSettings,
     pub(crate) usage: MailboxUsage,
     pub(crate) attached: Vec<Attached>,
@@ -280,6 +282,7 @@ impl State {
                 ("g-sole".to_owned(), ids(&[LEAVER])),
             ]
             .into(),
+            mailbox_unseen: false,
             mailbox: Some(Mailbox {
                 mailbox_id: "mbx-1".into(),
                 recipient_type: "UserMailbox".into(),
