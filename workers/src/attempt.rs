@@ -20,7 +20,7 @@ use crate::Context;
 use crate::job::{Applied, Job, Seen};
 use crate::observe_again;
 use crate::procedure::{self, Procedure, Wait, When};
-use offboard_connectors::{Answer, Connector, MASTERED_ELSEWHERE};
+use offboard_connectors::{Answer, Connector, Holding, MASTERED_ELSEWHERE, PROTECTED_TARGET};
 use offboard_domain::catalogue::Proof;
 use offboard_domain::catalogue::premises::MASTERED;
 use offboard_domain::{
@@ -48,6 +48,16 @@ const COUNTER_LOOK_AGAIN_MS: i64 = 30_000;
 /// system itself refused to change: one runs every half hour, unless configured
 /// otherwise.
 const SYNCHRONISED_LOOK_AGAIN_MS: i64 = 5 * 60_000;
+
+/// How long an account may stay protected after its last role went before that
+/// is believed: far longer than replicas lag.
+const PROTECTED_MS: i64 = 15 * 60_000;
+
+/// How soon it is tried again meanwhile: access is to be cut in minutes.
+const PROTECTED_LOOK_AGAIN_MS: i64 = 10_000;
+
+/// Since when an account without roles has been protected.
+const PROTECTED_SINCE_MS: &str = "protected_since_ms";
 
 /// How soon an acknowledged *once* order that cannot be read yet is looked at.
 pub(crate) const ONCE_LOOK_AGAIN_MS: i64 = 60_000;
@@ -128,9 +138,16 @@ async fn run(
     let said = match driven {
         Ok(Ok(said)) => said,
         Ok(Err(fault)) if is_done_on_premises(&fault, assignment) => waiting(premises_wait(&job)),
-        Ok(Err(fault)) => Said::Fault {
-            fault: classed(fault, assignment, stage, job.call.writes_sent()),
-        },
+        Ok(Err(fault)) => {
+            let waits = tokio::time::timeout_at(deadline, protected_wait(&mut job, &fault)).await;
+            match waits.unwrap_or(Ok(None)) {
+                Ok(Some(wait)) if !is_once(assignment) => waiting(wait),
+                Ok(_) => Said::Fault {
+                    fault: classed(fault, assignment, stage, job.call.writes_sent()),
+                },
+                Err(fault) => Said::Fault { fault },
+            }
+        }
         Err(_) => Said::Fault {
             fault: out_of_time(&job, assignment, stage),
         },
@@ -154,6 +171,36 @@ fn premises_wait(job: &Job<'_>) -> Wait {
         why: "refused here, because the account is a copy; it is changed on the premises, and a synchronisation brings it".to_owned(),
         remember: job.remembered.clone(),
     }
+}
+
+/// Whoever had roles a moment ago is still protected by replicas that have not
+/// heard that they went. Where they read as gone, the refusal is no person's
+/// business yet: it is tried again, for a while.
+///
+/// # Errors
+/// The fault of reading the roles, if it passes by itself.
+async fn protected_wait(job: &mut Job<'_>, fault: &Fault) -> Answer<Option<Wait>> {
+    let (Some(directory), Ok(id), Some(PROTECTED_TARGET)) =
+        (job.connector.directory(), job.account(), fault.code.as_deref())
+    else {
+        return Ok(None);
+    };
+    let since_ms = job.remembered.int(PROTECTED_SINCE_MS).unwrap_or_else(|| job.now_ms());
+    if job.now_ms() - since_ms >= PROTECTED_MS {
+        return Ok(None);
+    }
+    match directory.holdings(&mut job.call, &id, Holding::Roles).await {
+        Ok(roles) if roles.is_empty() => {}
+        Err(fault) if matches!(fault.class, FaultClass::Transient | FaultClass::Throttled { .. }) => return Err(fault),
+        Ok(_) | Err(_) => return Ok(None),
+    }
+    let mut remember = job.remembered.clone();
+    remember.set(PROTECTED_SINCE_MS, since_ms);
+    Ok(Some(Wait {
+        until: job.call.now().plus(PROTECTED_LOOK_AGAIN_MS),
+        why: "his roles are gone, and the system still protects the account as if he had them".to_owned(),
+        remember,
+    }))
 }
 
 async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: &mut Stage) -> Answer<Said> {

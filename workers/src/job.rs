@@ -162,14 +162,34 @@ impl<'a> Job<'a> {
         self.params.text("successor_id").map(ObjectId::from)
     }
 
-    /// The successor, for a write that cannot do without.
-    pub(crate) fn needed_successor(&self) -> Answer<ObjectId> {
-        self.successor().ok_or_else(|| {
-            self.fault(
-                FaultClass::Blocked,
-                "there is no successor; waive this, or cancel and hand the departure in with one under a new reference",
-            )
-        })
+    /// The successor, for a write that cannot do without. He was looked up when
+    /// the leaver was, and may have left himself since: what is given to an
+    /// account that is disabled, nobody has.
+    pub(crate) async fn needed_successor(&mut self) -> Answer<ObjectId> {
+        let Some(id) = self.successor() else {
+            return Err(self.no_successor("there is no successor"));
+        };
+        self.must_stay(&id).await?;
+        Ok(id)
+    }
+
+    /// A person is asked if whoever is to be given something is no longer there.
+    pub(crate) async fn must_stay(&mut self, id: &ObjectId) -> Answer<()> {
+        let Some(directory) = self.connector.directory() else {
+            return Ok(());
+        };
+        match directory.account(&mut self.call, id).await {
+            Ok(account) if account.enabled => Ok(()),
+            Err(fault) if fault.class != FaultClass::Absent => Err(fault),
+            Ok(_) | Err(_) => {
+                Err(self.no_successor("the successor's account is disabled or gone: he has left himself"))
+            }
+        }
+    }
+
+    fn no_successor(&self, why: &str) -> Fault {
+        let next = "waive this, or cancel and hand the departure in with another successor under a new reference";
+        self.fault(FaultClass::Blocked, &format!("{why}; {next}"))
     }
 
     pub(crate) fn directory(&self) -> Answer<&'a dyn Directory> {

@@ -30,8 +30,10 @@ const fn immediate(tenant: usize, who: fn(&Cast) -> &str) -> Row {
     }
 }
 
+/// One of the staff. The first is whom most report to: what they leave is his,
+/// so he stays.
 fn other(cast: &Cast, n: usize) -> &str {
-    cast.others.get(n).map_or(&cast.plain, String::as_str)
+    cast.others.get(n + 1).map_or(&cast.plain, String::as_str)
 }
 
 const ROWS: &[Row] = &[

@@ -47,7 +47,7 @@ pub use area::devices::{
 };
 pub use area::directory::{
     Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MASTERED_ELSEWHERE,
-    MethodSort, OwnedSort, Removable, RoleOrigin,
+    MethodSort, OwnedSort, PROTECTED_TARGET, Removable, RoleOrigin,
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::licenses::{HeldLicence, LicenceOrigin, Licenses, PoolLine};

@@ -32,7 +32,7 @@ impl Procedure for HandOverGroups {
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
-        let successor = job.needed_successor()?;
+        let successor = job.needed_successor().await?;
         let directory = job.directory()?;
         let mut items = Items::default();
         for group in seen.held() {

@@ -31,7 +31,7 @@ impl Procedure for HandOverOneDrive {
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
-        let successor = job.needed_successor()?;
+        let successor = job.needed_successor().await?;
         if let Things::Site(site) = &seen.things {
             job.documents()?
                 .add_administrator(job.writing()?, site, &successor)

@@ -33,7 +33,7 @@ impl Procedure for GrantSuccessorAccess {
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         let id = job.account()?;
-        let to = job.needed_successor()?;
+        let to = job.needed_successor().await?;
         let mailboxes = job.mailboxes()?;
         for (fact, right) in [
             ("full_access", MailboxRight::FullAccess),

@@ -34,7 +34,7 @@ impl Procedure for HandOverMeetings {
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         let id = job.account()?;
-        let to = job.needed_successor()?;
+        let to = job.needed_successor().await?;
         let mailboxes = job.mailboxes()?;
         let mut items = Items::default();
         for attached in seen.attached() {

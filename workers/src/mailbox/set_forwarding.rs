@@ -27,6 +27,9 @@ impl Procedure for SetForwarding {
 
     async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
         let to = job.params.text("forward_to_id").map(ObjectId::from);
+        if let Some(to) = &to {
+            job.must_stay(to).await?;
+        }
         change(job, MailboxChange::Forward { to }).await
     }
 }

@@ -777,6 +777,65 @@ async fn one_interface_that_shows_no_mailbox_does_not_prove_that_there_is_none()
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_is_given_something_is_still_there() {
+    for kind in [
+        Kind::HandOverGroups,
+        Kind::GrantSuccessorMailbox,
+        Kind::HandOverMeetings,
+        Kind::SetForwarding,
+        Kind::HandOverOneDrive,
+    ] {
+        for gone in [false, true] {
+            let (desk, end) = changed(kind, |s| {
+                if gone {
+                    s.accounts.remove(SUCCESSOR);
+                } else {
+                    s.accounts.get_mut(SUCCESSOR).unwrap().enabled = false;
+                }
+            })
+            .await;
+            assert!(asked(&end).contains("has left himself"), "{kind}: {end:?}");
+            assert!(desk.writes().is_empty(), "{kind}: {:?}", desk.writes());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_roles_just_went_is_waited_for_and_whose_did_not_is_for_a_person() {
+    for kind in [Kind::DisableSignIn, Kind::ResetPassword, Kind::RevokeSessions] {
+        let protect = |roles_went: bool, for_ms: i64| {
+            let (mut state, todo) = setting(kind);
+            if roles_went {
+                state.roles.clear();
+            }
+            let desk = Desk::new(state);
+            desk.fake.lock().protected_until_ms = desk.now().plus(for_ms).0;
+            (desk, todo)
+        };
+        let (mut desk, todo) = protect(true, 10 * 60_000);
+        let began = desk.now();
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Settled(_)), "{kind}: {end:?}");
+        let took_ms = desk.now().since(began);
+        assert!((600_000..660_000).contains(&took_ms), "{kind}: {took_ms} ms");
+
+        let (mut desk, todo) = protect(false, 60_000);
+        let began = desk.now();
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(asked(&end).contains("by the test's order"), "{kind}: {end:?}");
+        assert!(desk.now().since(began) < 60_000, "{kind}: it was waited for");
+
+        // Something else protects him: for ever is not waited.
+        let (mut desk, todo) = protect(true, i64::from(u32::MAX));
+        let began = desk.now();
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(asked(&end).contains("by the test's order"), "{kind}: {end:?}");
+        let took_ms = desk.now().since(began);
+        assert!((900_000..1_000_000).contains(&took_ms), "{kind}: {took_ms} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_company_device_is_never_retired_and_a_stranger_s_neither() {
     let (desk, end) = changed(Kind::RetireDevice, |s| {
         let row = device("personal", Owner::Company);

@@ -197,7 +197,6 @@ pub(super) const HAND_OVER_GROUPS: KindSpec = KindSpec {
         )],
     },
     controls: control::GROUPS,
-    closing: ClosingProof::Receipt("he no longer owns the groups; who owns them now may change"),
     ..WRITING
 };
 

@@ -104,6 +104,10 @@ pub struct Account {
 /// be changed in the directory that masters it.
 pub const MASTERED_ELSEWHERE: &str = "MasteredOnPremises";
 
+/// The code of a fault that says that the call is permitted, and that this
+/// account is not to be changed by it, because it is privileged.
+pub const PROTECTED_TARGET: &str = "ProtectedTarget";
+
 /// A change of one account.
 #[derive(Debug)]
 pub enum AccountChange {

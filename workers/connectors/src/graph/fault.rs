@@ -5,8 +5,8 @@
 //! What a fault says is written below, from the class and the code.
 
 use super::permission::{Api as Permitter, Need};
-use crate::MASTERED_ELSEWHERE;
 pub(crate) use crate::answered::{Effect, Refusal, clean_code, header_date_ms, retry_after_ms};
+use crate::{MASTERED_ELSEWHERE, PROTECTED_TARGET};
 use offboard_domain::FaultClass;
 use offboard_domain::Timestamp;
 use reqwest::StatusCode;
@@ -209,6 +209,10 @@ pub(crate) fn of_answer(
             FaultClass::Rejected,
             "the vendor does not accept the request".to_owned(),
         ),
+    };
+    let code = match class {
+        FaultClass::Blocked if status == StatusCode::FORBIDDEN => Some(PROTECTED_TARGET.to_owned()),
+        _ => code,
     };
     Refusal { class, code, detail }
 }

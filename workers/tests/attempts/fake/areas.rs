@@ -8,10 +8,11 @@ use offboard_connectors::{
     Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ELIGIBLE_ROLES, ForwardTo,
     Found, Held, HeldLicence, Holding, Licenses, MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink,
     Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, MobileWipe,
-    PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
+    PROTECTED_TARGET, PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
-use offboard_domain::{FaultClass, ObjectId};
+use offboard_domain::{Fault, FaultClass, ObjectId};
+use offboard_runtime::Clock as _;
 
 fn matches(account: &Account, person: &PersonRef) -> bool {
     match &person.object_id {
@@ -51,6 +52,14 @@ impl Directory for Fake {
             }
             AccountChange::RevokeSessions => "revoke",
         };
+        if id.0 == LEAVER && self.clock.now().0 < self.lock().protected_until_ms {
+            call.note_write();
+            return Err(Fault {
+                status: Some(403),
+                code: Some(PROTECTED_TARGET.to_owned()),
+                ..fault(FaultClass::Blocked, what)
+            });
+        }
         self.write(call, &format!("{what} {id}"), |s, now_ms| {
             let Some(account) = s.accounts.get_mut(&id.0) else {
                 return;

@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) reading_max: usize,
     /// How long each read takes, in tokio's time.
     pub(crate) slow: Duration,
+    /// Until when the leaver's account may not be changed, whatever roles he has.
+    pub(crate) protected_until_ms: i64,
     /// How many of the next writes take effect and are never answered.
     pub(crate) unanswered: u32,
 }
@@ -74,6 +76,7 @@ impl Fake {
             reading: 0,
             reading_max: 0,
             slow: Duration::ZERO,
+            protected_until_ms: 0,
             unanswered: 0,
         };
         Self {
