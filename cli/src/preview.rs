@@ -12,8 +12,8 @@ use offboard_domain::departure::Manner;
 use offboard_domain::standing::{standing, words};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
-    Area, Assignment, Case, CaseId, CaseState, Command, Decision, Departure, Digest, Event, Gates, Kind, Lane, Mode,
-    Observation, Refusal, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, judge,
+    Area, Assignment, Case, CaseId, CaseState, Command, Decision, Departure, Digest, Event, FaultClass, Gates, Kind,
+    Lane, Mode, Observation, Refusal, Report, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, judge,
 };
 use offboard_workers::{Context, attempt};
 use serde::Serialize;
@@ -26,6 +26,12 @@ const OBSERVE_FOR_MS: i64 = 2 * MINUTE_MS;
 /// Rounds of finding out: what is found is never a finder itself, and a
 /// vendor that is down is not waited for.
 const ROUNDS: usize = 8;
+
+/// Pauses before it is asked again, if the vendor names none, in milliseconds: a
+/// preview of many people is what makes a vendor ask to be called less often.
+const AGAIN_AFTER_MS: [i64; 6] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
+/// No pause that a vendor names is waited for longer: somebody sits there.
+const PAUSE_MAX_MS: i64 = MINUTE_MS;
 
 /// What is true of one task before anything is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -193,7 +199,7 @@ impl Draft {
                 return Ok(());
             }
             for assignment in finders {
-                let report = attempt(&assignment, Lane::Normal, false, context).await;
+                let report = read(&assignment, context).await;
                 let command = Command::RecordReport(Box::new(report));
                 let decision = decide(Some(&self.case), command, context.clock.now(), &Gates::open())?;
                 self.take(decision);
@@ -221,6 +227,29 @@ fn why_not(case: &Case, now: Timestamp) -> String {
                 said.join("; ")
             }
         }
+    }
+}
+
+/// One reading; what passes by itself is waited for, as a case would.
+async fn read(assignment: &Assignment, context: &Context) -> Report {
+    let mut pauses = AGAIN_AFTER_MS.iter();
+    loop {
+        let report = attempt(assignment, Lane::Normal, false, context).await;
+        let named_ms = match &report.said {
+            Said::Fault { fault } => match fault.class {
+                FaultClass::Throttled { retry_after_ms } => retry_after_ms,
+                FaultClass::Transient => None,
+                _ => return report,
+            },
+            _ => return report,
+        };
+        let Some(pause_ms) = pauses.next() else { return report };
+        let pause_ms = named_ms.unwrap_or(*pause_ms).clamp(0, PAUSE_MAX_MS);
+        let until = context.clock.now().plus(pause_ms);
+        if until > assignment.start_by {
+            return report;
+        }
+        context.clock.sleep_until(until).await;
     }
 }
 
@@ -272,7 +301,7 @@ async fn observe(case: &Case, task: &Task, now: Timestamp, context: &Context) ->
         head: case.head,
         traceparent: None,
     };
-    let report = attempt(&assignment, Lane::Normal, false, context).await;
+    let report = read(&assignment, context).await;
     match report.said {
         Said::Observed { observation }
         | Said::Satisfied { after: observation, .. }

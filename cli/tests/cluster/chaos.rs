@@ -224,8 +224,8 @@ async fn chaos_loses_nothing_and_does_nothing_twice() {
         sane(role, &ended.err);
     }
     let parties: Vec<Party<'_>> = stage.clients.iter().map(Into::into).collect();
-    nothing_lost(&stage.folder, &cases, &promised, &parties, &figures);
-    nothing_twice(&mut stage.world(), now_ms(), &parties, &figures);
+    let attempts = nothing_lost(&stage.folder, &cases, &promised, &parties, &figures);
+    nothing_twice(&mut stage.world(), now_ms(), &parties, &attempts, &figures);
 }
 
 /// People who answer while the servers come and go.

@@ -180,8 +180,8 @@ async fn processes_are_replaced_one_by_one_there_and_back_and_what_is_too_new_re
             ..Party::from(client)
         })
         .collect();
-    nothing_lost(&stage.folder, &closed, &BTreeSet::new(), &parties, "");
-    nothing_twice(&mut stage.world(), now_ms(), &parties, "");
+    let attempts = nothing_lost(&stage.folder, &closed, &BTreeSet::new(), &parties, "");
+    nothing_twice(&mut stage.world(), now_ms(), &parties, &attempts, "");
     for role in running {
         role.signal("TERM");
         role.wait().expect(0);

@@ -42,8 +42,8 @@ async fn departures_go_through_three_processes_to_evidence_that_verifies() {
         stage.run(&["verify", case]).expect(0);
     }
     let parties: Vec<Party<'_>> = stage.clients.iter().map(Into::into).collect();
-    nothing_lost(&stage.folder, &stage.cases(), &BTreeSet::new(), &parties, "");
-    nothing_twice(&mut stage.world(), now_ms(), &parties, "");
+    let attempts = nothing_lost(&stage.folder, &stage.cases(), &BTreeSet::new(), &parties, "");
+    nothing_twice(&mut stage.world(), now_ms(), &parties, &attempts, "");
     for role in roles {
         role.signal("TERM");
         role.wait().expect(0);

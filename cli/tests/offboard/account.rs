@@ -2,7 +2,7 @@
 //! outside world says truly happened.
 
 use crate::support::Folder;
-use offboard_domain::evidence;
+use offboard_domain::{AttemptMark, evidence};
 use offboard_runtime::keys::PublicKey;
 use offboard_sim::world::{Actor, Effect, World};
 use serde_json::Value;
@@ -26,9 +26,18 @@ pub(crate) struct Party<'a> {
     pub(crate) successor: &'a str,
 }
 
+/// Whom each attempt was about, by what the ids of its requests begin with.
+pub(crate) type Attempts = BTreeMap<String, String>;
+
+/// Attempts of a task beyond those that its evidence tells of: a ledger whose
+/// tail was lost has forgotten some.
+const FORGOTTEN: u32 = 50;
+/// How long an attempt's mark is.
+const MARK_CHARS: usize = 13;
+
 /// Every departure is one case, and every case is closed with exactly one
 /// piece of evidence, which verifies and tells of it. `cases` is what `list`
-/// says, `promised` what was called accepted.
+/// says, `promised` what was called accepted. Gives whom each attempt was about.
 #[track_caller]
 pub(crate) fn nothing_lost(
     folder: &Folder,
@@ -36,13 +45,14 @@ pub(crate) fn nothing_lost(
     promised: &BTreeSet<String>,
     parties: &[Party<'_>],
     figures: &str,
-) {
+) -> Attempts {
     let leavers: usize = parties.iter().map(|p| p.leavers.len()).sum();
     assert_eq!(cases.len(), leavers, "{figures}");
     assert!(promised.iter().all(|c| cases.contains_key(c)), "{figures}");
     let pem = folder.run(&["keys", "export"]).expect(0).out;
     let key = PublicKey::from_pem(&pem).unwrap();
     let mut references = BTreeSet::new();
+    let mut attempts = Attempts::new();
     for (id, case) in cases {
         assert_eq!(case["state"], "closed", "{figures}: {case}");
         let tenant = case["tenant"].as_str().unwrap();
@@ -60,14 +70,21 @@ pub(crate) fn nothing_lost(
         let tells_of = (said.case.to_string(), said.tenant.to_string());
         assert_eq!(tells_of, (id.clone(), tenant.to_owned()), "{figures}");
         references.insert((tenant.to_owned(), said.request.reference.unwrap()));
+        let subject = said.request.subject.values().next().unwrap();
+        for task in &said.tasks {
+            for attempt in 1..=task.attempts + FORGOTTEN {
+                attempts.insert(AttemptMark::of(task.id, attempt).to_string(), subject.0.clone());
+            }
+        }
     }
     assert_eq!(references.len(), leavers, "{figures}");
+    attempts
 }
 
 /// The world's own account: each laptop was told once to wipe itself, nobody
 /// came to harm, nobody but the leavers lost anything, and they lost it all.
 #[track_caller]
-pub(crate) fn nothing_twice(world: &mut World, now_ms: i64, parties: &[Party<'_>], figures: &str) {
+pub(crate) fn nothing_twice(world: &mut World, now_ms: i64, parties: &[Party<'_>], attempts: &Attempts, figures: &str) {
     world.advance(now_ms + SETTLED_AFTER_MS);
     assert!(world.violations().is_empty(), "{figures}: {:?}", world.violations());
     let leavers: BTreeSet<&str> = parties.iter().flat_map(|p| p.leavers).map(String::as_str).collect();
@@ -76,12 +93,16 @@ pub(crate) fn nothing_twice(world: &mut World, now_ms: i64, parties: &[Party<'_>
     let mut disabled: BTreeSet<&str> = BTreeSet::new();
     let mut released: BTreeSet<&str> = BTreeSet::new();
     for entry in world.journal() {
-        if !matches!(entry.actor, Actor::App { .. }) {
+        let Actor::App { client_request_id, .. } = &entry.actor else {
             continue;
-        }
-        let ours = leavers.contains(entry.subject.as_str())
-            || (successors.contains(entry.subject.as_str()) && leavers.contains(entry.object.as_str()));
-        assert!(ours, "{figures}: {entry:?}");
+        };
+        // What was done for one leaver is done to him, not to another who leaves too.
+        let about = client_request_id
+            .get(..MARK_CHARS)
+            .and_then(|mark| attempts.get(mark))
+            .unwrap_or_else(|| panic!("{figures}: no attempt made this request: {entry:?}"));
+        let ours = entry.subject == *about || (successors.contains(entry.subject.as_str()) && entry.object == *about);
+        assert!(ours, "{figures}: done for {about}: {entry:?}");
         match entry.effect {
             Effect::WipeOrdered => *wiped.entry(&entry.object).or_default() += 1,
             Effect::SignInDisabled => drop(disabled.insert(&entry.subject)),

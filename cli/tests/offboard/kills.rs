@@ -13,7 +13,7 @@ use offboard_connectors::graph::thumbprint;
 use offboard_domain::Digest;
 use offboard_sim::face::Simulator;
 use offboard_sim::population::{DeviceSpec, PersonSpec, Town};
-use offboard_sim::world::{Cruelty, World, catalogue, model::GroupKind};
+use offboard_sim::world::{Cruelty, Effect, World, catalogue, model::GroupKind};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,8 +30,12 @@ const LEAVERS: usize = 200;
 const LAPTOP_EVERY: usize = 10;
 /// An hour lasts twenty-four seconds: long attempts still have real time to run in.
 const SCALE: u32 = 150;
-/// Kills go on this long; then the last run may finish.
-const KILLING_FOR: Duration = Duration::from_secs(35);
+/// Kills go on this long, and until so many cases are closed; then the last run
+/// may finish. So they strike plans, writes, wipes, closing rounds and seals.
+const KILLING_FOR: Duration = Duration::from_secs(30);
+const CLOSED_AMID_KILLS: usize = 10;
+/// By then they are closed, however slow the machine is.
+const KILLING_AT_MOST: Duration = Duration::from_secs(240);
 /// Fewer kills than this show nothing.
 const FEWEST_KILLS: u32 = 8;
 /// Far longer than the end takes on a busy machine.
@@ -154,6 +158,41 @@ impl Stage {
     }
 }
 
+/// How far it had come.
+#[derive(Debug)]
+struct Happened {
+    /// Wipes ordered.
+    wiped: usize,
+    /// Cases with signed evidence.
+    sealed: usize,
+}
+
+impl Happened {
+    fn by_now(stage: &Stage) -> Self {
+        let world = stage.world();
+        let wiped = world
+            .journal()
+            .into_iter()
+            .filter(|e| e.effect == Effect::WipeOrdered)
+            .count();
+        let cases = fs::read_dir(stage.folder.path().join("evidence/northwind"));
+        let files = cases
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|case| fs::read_dir(case.path()).ok());
+        let sealed = files
+            .filter_map(|mut files| {
+                files.find(|f| {
+                    f.as_ref()
+                        .is_ok_and(|f| f.file_name().to_string_lossy().ends_with(".dsse.json"))
+                })
+            })
+            .count();
+        Self { wiped, sealed }
+    }
+}
+
 /// What a killed process had said: the cases that it called accepted. Its last
 /// line may have been cut.
 fn accepted(out: &str, into: &mut BTreeSet<String>) {
@@ -239,7 +278,14 @@ async fn killed_at_random_moments_it_loses_nothing_and_does_nothing_twice() {
     let mut promised = BTreeSet::new();
     let (began, mut kills) = (Instant::now(), 0);
     let figures = |kills: u32| format!("seed {seed}: {kills} kills, {} s", began.elapsed().as_secs());
-    while began.elapsed() < KILLING_FOR {
+    // What had happened at each kill.
+    let mut struck: Vec<Happened> = Vec::new();
+    while began.elapsed() < KILLING_FOR || struck.last().is_none_or(|s| s.sealed < CLOSED_AMID_KILLS) {
+        assert!(
+            began.elapsed() < KILLING_AT_MOST,
+            "{}: nothing closes amid kills: {struck:?}",
+            figures(kills)
+        );
         let running: Running = run();
         thread::sleep(life(&mut chance));
         running.signal("KILL");
@@ -247,6 +293,7 @@ async fn killed_at_random_moments_it_loses_nothing_and_does_nothing_twice() {
         assert_eq!(ran.code, None, "{}: it ended by itself: {}", figures(kills), ran.err);
         accepted(&ran.out, &mut promised);
         kills += 1;
+        struck.push(Happened::by_now(&stage));
     }
     let mut last_run = run();
     let until = Instant::now() + PATIENCE;
@@ -261,6 +308,13 @@ async fn killed_at_random_moments_it_loses_nothing_and_does_nothing_twice() {
     let last = last_run.wait();
     println!("{figures}");
     assert!(kills >= FEWEST_KILLS, "{figures}");
+    let end = Happened::by_now(&stage);
+    let amid = |what: fn(&Happened) -> usize| struck.iter().filter(|s| (1..what(&end)).contains(&what(s))).count();
+    let (amid_wipes, amid_seals) = (amid(|h| h.wiped), amid(|h| h.sealed));
+    assert!(
+        amid_wipes > 1 && amid_seals > 1,
+        "{figures}: {struck:?}, in the end {end:?}"
+    );
     assert_eq!(last.code, Some(0), "{figures}: {}", last.err);
     accepted(&last.out, &mut promised);
     let listed = folder.run(&["list", "--json"]).expect(0).json();
@@ -274,8 +328,8 @@ async fn killed_at_random_moments_it_loses_nothing_and_does_nothing_twice() {
         laptops: &stage.laptops,
         successor: &stage.successor,
     };
-    nothing_lost(folder, &cases, &promised, &[party], &figures);
-    nothing_twice(&mut stage.world(), now_ms(), &[party], &figures);
+    let attempts = nothing_lost(folder, &cases, &promised, &[party], &figures);
+    nothing_twice(&mut stage.world(), now_ms(), &[party], &attempts, &figures);
 }
 
 /// What holds those up that are open.

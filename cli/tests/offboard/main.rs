@@ -11,7 +11,9 @@ mod documents;
 mod folder;
 mod input;
 mod kills;
+mod mending;
 mod stage;
 #[expect(dead_code, reason = "shared with the tests of what is observed, which use the rest")]
 mod support;
+mod terminal;
 mod whole;

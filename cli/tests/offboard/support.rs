@@ -290,7 +290,11 @@ irreversible_delay = "1s"
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_offboard"));
+        self.command_of(env!("CARGO_BIN_EXE_offboard"), args)
+    }
+
+    fn command_of(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(self.path()).args(args).env_clear();
         command
             .env("OFFBOARD_USER", "hr@acme.example")
@@ -306,6 +310,15 @@ irreversible_delay = "1s"
 
     pub(crate) fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(args))
+    }
+
+    /// Starts another program, which starts ours as it would for a person.
+    pub(crate) fn start_instead(&self, program: &str, args: &[&str]) -> Running {
+        let mut command = self.command_of(program, args);
+        command
+            .env("TERM", "xterm-256color")
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        Running::start(command)
     }
 
     /// Starts in another environment.

@@ -3,6 +3,7 @@
 
 use crate::stage::{ROUNDS, Stage, lead};
 use crate::support::{Folder, until};
+use offboard_sim::world::{Fault, Op};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,6 +107,15 @@ async fn a_plan_reads_only_and_says_what_is_true() {
         "nothing was accepted"
     );
     assert!(!stage.folder.path().join("data/store").exists(), "nothing was kept");
+    // To ask for much is what makes a vendor hold back: it is waited for.
+    for op in [Op::GetUser, Op::ListOwned, Op::ListMemberOf, Op::CmdletRead] {
+        let held_back = Fault::Throttled { retry_after_s: Some(1) };
+        stage.world().order(op, held_back, 2);
+    }
+    let plan = stage.folder.run(&["plan", &file, "--json"]).expect(0).json();
+    let tasks = plan["plans"][0]["tasks"].as_array().unwrap();
+    let unread: Vec<&Value> = tasks.iter().filter(|t| t["now"] == "unknown").collect();
+    assert!(unread.is_empty(), "{unread:#?}");
     let nobody = stage
         .folder
         .run(&["plan", "--tenant", "northwind", "--person", "nobody@northwind.example"])

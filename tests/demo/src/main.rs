@@ -35,6 +35,10 @@ pub(crate) struct Args {
     /// Plain lines, also on a terminal.
     #[arg(long)]
     plain: bool,
+    /// Keeps the simulated Microsoft 365 up afterwards, until Ctrl-C, so that the
+    /// cases that wait for a person can be dealt with by hand.
+    #[arg(long)]
+    stay: bool,
 }
 
 fn main() -> ExitCode {

@@ -1,12 +1,13 @@
 //! The simulated Microsoft 365, and the working folder that is connected to it.
 
 use crate::{Args, Failed};
+use offboard_connectors::graph::thumbprint;
 use offboard_domain::Timestamp;
 use offboard_runtime::Clock;
 use offboard_runtime::config::{self, Configuration};
 use offboard_runtime::{keys, private};
 use offboard_sim::face::Simulator;
-use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET, DemoTenant, demo};
+use offboard_sim::population::{ADMIN_APP, DemoTenant, demo};
 use offboard_sim::world::{Cruelty, World};
 use std::fs;
 use std::path::Path;
@@ -18,6 +19,11 @@ const MARK: &str = ".offboard-demo";
 const TENANTS: usize = 3;
 /// How many people each has.
 const PEOPLE: usize = 24;
+
+/// By what the application proves itself, since SharePoint takes no secret. Made
+/// for tests alone; nothing real trusts it.
+const CERTIFICATE: &str = include_str!("../../../workers/connectors/tests/data/test-certificate.pem");
+const CERTIFICATE_KEY: &str = include_str!("../../../workers/connectors/tests/data/test-key.pem");
 
 /// What the departures happen in.
 pub(crate) struct Office {
@@ -32,12 +38,14 @@ pub(crate) struct Office {
 /// configuration and keys as an MSP would have them.
 pub(crate) async fn open(args: &Args, clock: &Arc<dyn Clock>) -> Result<Office, Failed> {
     let now = clock.now();
-    // Configuration names a secret, not a certificate.
-    let cruelty = Cruelty {
-        sharepoint_needs_certificate: false,
-        ..Cruelty::real()
-    };
-    let (world, tenants) = demo(args.seed, cruelty, TENANTS, PEOPLE, now.0);
+    let (mut world, tenants) = demo(args.seed, Cruelty::real(), TENANTS, PEOPLE, now.0);
+    let known = thumbprint(CERTIFICATE).map_err(|why| format!("the demonstration's certificate: {why}"))?;
+    for tenant in &tenants {
+        let apps = world.tenant_mut(&tenant.id).map(|t| &mut t.apps);
+        if let Some(app) = apps.and_then(|apps| apps.get_mut(ADMIN_APP)) {
+            app.certificate = Some(known.clone());
+        }
+    }
     let world = Arc::new(Mutex::new(world));
     let tell = clock.clone();
     let simulator = Simulator::start(
@@ -81,7 +89,8 @@ fn write_configuration(folder: &Path, simulator: &Simulator, tenants: &[DemoTena
         "# The demonstration's engine: every key has its default.\n",
     )?;
     private::create_folder(&folder.join("tenants"))?;
-    private::write_new(&folder.join("m365.secret"), ADMIN_APP_SECRET.as_bytes())?;
+    fs::write(folder.join("m365.pem"), CERTIFICATE)?;
+    private::write_new(&folder.join("m365.key"), CERTIFICATE_KEY.as_bytes())?;
     for tenant in tenants {
         let text = format!(
             r#"name = "{name}"
@@ -91,7 +100,8 @@ time_zone = "Europe/Berlin"
 kind = "graph"
 directory = "{directory}"
 client_id = "{ADMIN_APP}"
-client_secret = {{ file = "m365.secret" }}
+certificate = "m365.pem"
+certificate_key = {{ file = "m365.key" }}
 login_url = "{login}"
 graph_url = "{graph}"
 exchange_url = "{exchange}"

@@ -43,6 +43,16 @@ pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView]) -> Result<(
     next(&args.output, cases)
 }
 
+/// What can be tried while the simulation stays up.
+pub(crate) fn invite(args: &Args, clock: String) {
+    let folder = args.output.display();
+    println!("\nThe simulated Microsoft 365 stays up until Ctrl-C. In another terminal:");
+    println!("  export OFFBOARD_CLOCK={clock}");
+    for command in ["doctor", "why HR-004", "run leavers.csv", "list"] {
+        println!("  cargo offboard -C {folder} {command}");
+    }
+}
+
 /// From the departure's time to the last cut of the first, urgent ones.
 fn access_cut(case: &CaseView) -> String {
     use offboard_domain::Kind;

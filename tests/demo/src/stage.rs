@@ -9,10 +9,10 @@ use offboard_cli::error::CliError;
 use offboard_dispatcher::control::{Request, Response};
 use offboard_dispatcher::intake::{self, Context};
 use offboard_dispatcher::view::CaseView;
-use offboard_domain::{CaseId, TenantId};
+use offboard_domain::{CaseId, TenantId, Timestamp};
 use offboard_runtime::config::{Engine, Role};
 use offboard_runtime::telemetry::{self, Guard};
-use offboard_runtime::{Clock, ScaledClock};
+use offboard_runtime::{Clock, ScaledClock, SystemClock};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::IsTerminal as _;
@@ -32,6 +32,7 @@ const STILL: Duration = Duration::from_secs(4);
 pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
     let telemetry = watched(args)?;
     let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(BEGINS, args.speed));
+    let began = SystemClock.now();
     let office = office::open(args, &clock).await?;
     introduce(args, &office);
     let file = export::write(&office, &args.output)?;
@@ -53,7 +54,20 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
         cases
     };
     tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
-    result::show(args, &office, &cases)
+    result::show(args, &office, &cases)?;
+    if args.stay {
+        result::invite(args, same_clock(began, args.speed));
+        tokio::signal::ctrl_c().await?;
+    }
+    Ok(())
+}
+
+/// The clock of this play, as the program takes it (`OFFBOARD_CLOCK`): the time
+/// at which real and engine time are the same, from which both run.
+fn same_clock(began: Timestamp, speed: u32) -> String {
+    let speed = i64::from(speed.max(2));
+    let anchor = (began.0 * speed - BEGINS.0) / (speed - 1);
+    format!("{anchor}@{speed}")
 }
 
 /// The demonstration is silent (`OFFBOARD_LOG` changes that), and is seen in

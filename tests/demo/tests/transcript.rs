@@ -127,7 +127,11 @@ fn excerpt(printed: &str) -> String {
     let mut out = String::new();
     for line in whole.trim().lines() {
         // A command is there to be copied.
-        let width = if line.starts_with("  cargo ") { usize::MAX } else { WIDTH };
+        let width = if line.starts_with("  cargo ") {
+            usize::MAX
+        } else {
+            WIDTH
+        };
         let short: String = line.chars().take(width).collect();
         out.push_str(short.trim_end());
         if short.chars().count() < line.chars().count() {

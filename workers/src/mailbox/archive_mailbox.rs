@@ -11,7 +11,6 @@
 //! is that one's fault.
 
 use crate::job::{Applied, Job, Seen, Things, count};
-use crate::mailbox::look_up;
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_archive::{Archive, ArchiveError, Cursor, Manifest, Meta, Taken, Writer};
@@ -49,11 +48,11 @@ impl Procedure for ArchiveMailbox {
         let Some(folders) = job.mail()?.folders(&mut job.call, &owner).await? else {
             // A server that has mail alone has nobody else to ask.
             if let (Some(mailboxes), Some(id)) = (job.connector.mailboxes(), &owner.id)
-                && look_up(job, mailboxes, id).await?.is_some()
+                && mailboxes.settings(&mut job.call, id).await?.is_some()
             {
                 return Err(job.fault(
                     FaultClass::Transient,
-                    "there are no folders to be read, and the mail system shows a mailbox; they are read again",
+                    "there are no folders to be read, and a second interface reads the mailbox's settings; they are read again",
                 ));
             }
             return Ok(Seen::facts(Facts::new().with("mailbox_exists", false)));

@@ -187,7 +187,8 @@ pub fn least_permissions(kind: Kind) -> Vec<(&'static str, &'static str)> {
 /// does not compile until it is said whether this vendor serves it.
 /// `None`: this vendor does not.
 pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
-    const MAILBOX: &[Need] = &[EXCHANGE];
+    // Its settings are the second source that says that there is no mailbox.
+    const MAILBOX: &[Need] = &[EXCHANGE, READ_MAILBOX_SETTINGS];
     Some(match kind {
         Kind::Resolve => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES],
         Kind::SnapshotAccess => &[READ_USERS, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES, READ_METHODS],
@@ -222,14 +223,21 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::BlockProtocols
         | Kind::HoldMailbox
         | Kind::HideFromAddressLists
-        | Kind::SetForwarding
         | Kind::RemoveInboxRules
         | Kind::RemoveMobilePartnerships => MAILBOX,
         Kind::SetAutomaticReply => &[EXCHANGE, READ_MAILBOX_SETTINGS, WRITE_MAILBOX_SETTINGS],
-        Kind::RemoveDelegations | Kind::GrantSuccessorMailbox => &[EXCHANGE, READ_USERS],
-        Kind::ArchiveMailbox => &[READ_MAIL],
-        Kind::HandOverMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS, READ_USERS],
-        Kind::CancelMeetings => &[EXCHANGE, READ_CALENDARS, WRITE_CALENDARS],
+        Kind::SetForwarding | Kind::RemoveDelegations | Kind::GrantSuccessorMailbox => {
+            &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_USERS]
+        }
+        Kind::ArchiveMailbox => &[READ_MAIL, READ_MAILBOX_SETTINGS],
+        Kind::HandOverMeetings => &[
+            EXCHANGE,
+            READ_MAILBOX_SETTINGS,
+            READ_CALENDARS,
+            WRITE_CALENDARS,
+            READ_USERS,
+        ],
+        Kind::CancelMeetings => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_CALENDARS, WRITE_CALENDARS],
         // Whether the account has a licence that keeps a held mailbox.
         Kind::ConvertToShared => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_LICENCES],
         Kind::HandOverOneDrive => &[READ_DRIVES, READ_USERS, SITES],
@@ -246,9 +254,10 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             WRITE_ROLES,
             WRITE_LICENCES,
             EXCHANGE,
+            READ_MAILBOX_SETTINGS,
         ],
-        Kind::ReleaseDirectLicenses => &[READ_LICENCES, WRITE_LICENCES, EXCHANGE],
-        Kind::ProvePool => &[READ_LICENCES, READ_POOL, EXCHANGE],
+        Kind::ReleaseDirectLicenses => &[READ_LICENCES, WRITE_LICENCES, EXCHANGE, READ_MAILBOX_SETTINGS],
+        Kind::ProvePool => &[READ_LICENCES, READ_POOL, EXCHANGE, READ_MAILBOX_SETTINGS],
         // The closing rounds read what the kinds above read.
         Kind::ObserveIdentity
         | Kind::ObserveMailbox
