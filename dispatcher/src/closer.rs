@@ -180,22 +180,12 @@ impl Closer {
         let envelope = evidence::seal(&statement, &self.key);
         let digest = Digest::of(&envelope);
         let envelope = Bytes::from(envelope);
-        let mut chain = Vec::new();
-        for r in &recorded {
-            chain.extend_from_slice(&r.record.body);
-            chain.push(b'\n');
-        }
-        let chain = Bytes::from(chain);
         let put = async |stem: &str| {
             let name = format!("{tenant}/{id}/evidence-{stem}.dsse.json");
             let html = page::render(&statement, &name).into_bytes();
-            let chain_name = format!("{tenant}/{id}/chain-{stem}.jsonl");
             let page = format!("{tenant}/{id}/evidence-{stem}.html");
-            futures::try_join!(
-                self.evidence.put_named(&chain_name, chain.clone()),
-                self.evidence.put_named(&page, html),
-            )?;
-            // Where the account is, what it stands on is too.
+            // Where the account is, its page is too.
+            self.evidence.put_named(&page, html).await?;
             self.evidence.put_named(&name, envelope.clone()).await?;
             Ok::<_, StoreError>(name)
         };
