@@ -27,12 +27,33 @@ const PAGE: &str = "200";
 /// What the script writes after the marker when it did not succeed.
 const FAILED: &str = " failed";
 
-/// What may have been a script.
+/// What is certainly no script that somebody ordered. Whatever else there is, and
+/// what a later instance calls something, may have been one.
+const NO_SCRIPT: &[&str] = &[
+    "SYSTEM",
+    "CONDITION",
+    "COMMENT",
+    "MONITOR",
+    "ANTIVIRUS",
+    "SECURITY",
+    "PATCH_MANAGEMENT",
+    "SOFTWARE_PATCH_MANAGEMENT",
+    "TEAMVIEWER",
+    "SPLASHTOP",
+    "RDP",
+    "REMOTE_TOOLS",
+    "HELP_REQUEST",
+    "NINJA_REMOTE",
+    "NINJA_QUICK_CONNECT",
+    "NINJA_TICKETING",
+    "NINJA_BACKUP",
+    "DOCUMENTATION",
+    "PSA",
+];
+
+/// Whether it may have been a script.
 fn is_a_script(row: &Value, kind: &str) -> bool {
-    matches!(
-        row[kind].as_str(),
-        Some("ACTION" | "ACTIONSET" | "SCRIPTING" | "SCHEDULED_TASK")
-    )
+    !row[kind].as_str().is_some_and(|word| NO_SCRIPT.contains(&word))
 }
 
 fn has(row: &Value, marker: &str) -> bool {
@@ -126,5 +147,36 @@ impl NinjaConnector {
         }
         let ask = Ask::write(Method::POST, path, About::Script, Some(body)).once();
         self.wire.send(call, &ask).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_may_have_been_a_script() {
+        for (word, may_be) in [
+            ("ACTION", true),
+            ("SCRIPTING", true),
+            ("AUTOMATION_V9", true),
+            ("SYSTEM", false),
+        ] {
+            assert_eq!(
+                is_a_script(&json!({"activityType": word}), "activityType"),
+                may_be,
+                "{word}"
+            );
+        }
+        assert!(is_a_script(&json!({}), "activityType"));
+    }
+
+    #[test]
+    fn an_activity_that_failed_is_no_success_and_a_success_is_not_yet_the_proof() {
+        let of = |code: &str, result: Value| told(&json!({"statusCode": code, "activityResult": result}));
+        assert_eq!(of("COMPLETED", json!("SUCCESS")), ScriptRun::UnderWay);
+        assert_eq!(of("START_REQUESTED", Value::Null), ScriptRun::UnderWay);
+        assert_eq!(of("COMPLETED", json!("UNCOMPLETED")), ScriptRun::Failed);
+        assert_eq!(of("CANCELLED", Value::Null), ScriptRun::Failed);
     }
 }
