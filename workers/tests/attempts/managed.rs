@@ -218,3 +218,34 @@ async fn a_window_that_somebody_has_opened_is_not_replaced() {
     assert!(matches!(end, End::Settled(_)), "{end:?}");
     assert_eq!(desk.writes(), Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_device_management_saw_is_what_the_other_s_devices_are_compared_with() {
+    let (state, todo) = setting(Kind::DiscoverDevices);
+    let mut desk = Desk::new(state);
+    let End::Found(seen, _) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("not read");
+    };
+    let intune = estate::noted(&System::new("intune").unwrap(), &seen.facts);
+    let held: Vec<_> = intune.iter().map(|s| (s.id.0.as_str(), s.held)).collect();
+    assert_eq!(
+        held,
+        [
+            ("m-company", Holding::ManagedCompany),
+            ("m-odd", Holding::ManagedUnknown),
+            ("m-personal", Holding::ManagedPersonal)
+        ]
+    );
+    for (serial, word) in [
+        ("S-Company", "managed_company"),
+        ("s-personal", "managed_personal"),
+        ("s-odd", "managed_unknown"),
+        ("s-else", "unknown"),
+    ] {
+        let edit = |s: &mut State| s.fleet.get_mut("41").unwrap().serial = serial.to_owned();
+        let (seen, _) = found(edit, true, &intune).await;
+        assert_eq!(seen.facts.text("elsewhere/41"), Some(word), "{serial}");
+        let only = seen.facts.list("only_elsewhere_ids").unwrap().len();
+        assert_eq!(only, if word == "unknown" { 3 } else { 2 });
+    }
+}
