@@ -11,14 +11,15 @@ use offboard_connectors::Connector;
 use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient, OpenError};
 use offboard_connectors::imap::{Access, ImapConnector, ImapOpenError, ImapSettings, Security};
 use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
+use offboard_connectors::ninja::{NinjaConnector, NinjaOpenError, NinjaScript, NinjaSettings, NinjaTags};
 use offboard_connectors::program::{ProgramConnector, ProgramSettings};
 use offboard_connectors::scim::{ExternalId, MatchBy, Profile, ScimConnector, ScimOpenError, ScimSettings};
 use offboard_domain::{Capabilities, Kind, System, TenantId};
 use offboard_runtime::Secret;
 use offboard_runtime::SecretRef;
 use offboard_runtime::config::{
-    Configuration, DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, ProgramConfig,
-    ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile, SystemKind, Tenant,
+    Configuration, DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, NinjaConfig,
+    ProgramConfig, ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile, SystemKind, Tenant,
 };
 use offboard_workers::Connectors;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,6 +84,7 @@ impl Systems {
                         let (opened, missing) = open_program(tenant, name, program, stderr);
                         (Arc::new(opened) as Arc<dyn Connector>, missing)
                     }
+                    SystemKind::Ninja(ninja) => open_ninja(&http, name, ninja).map_err(|e| failed(&e))?,
                     SystemKind::Scim(scim) => open_scim(&http, name, scim).map_err(|e| failed(&e))?,
                 };
                 systems.claim(&tenant.id, opened.as_ref());
@@ -339,6 +341,35 @@ fn open_scim(http: &HttpClient, name: &System, scim: &ScimConfig) -> Result<Open
     Ok((Arc::new(ScimConnector::open(http, &settings)?), missing))
 }
 
+fn open_ninja(
+    http: &HttpClient,
+    name: &System,
+    ninja: &NinjaConfig,
+) -> Result<Opened<Arc<dyn Connector>>, NinjaOpenError> {
+    let (secret, missing) = match ninja.client_secret.read() {
+        Ok(secret) => (secret, None),
+        Err(why) => (Secret::new(""), Some(CliError::from(why))),
+    };
+    let settings = NinjaSettings {
+        system: name.clone(),
+        url: ninja.url.clone(),
+        client_id: ninja.client_id.clone(),
+        secret,
+        organization_id: u64::from(ninja.organization_id),
+        tags: NinjaTags {
+            pending_wipe: ninja.pending_wipe_tag.clone(),
+            repurpose: ninja.repurpose_tag.clone(),
+        },
+        state_field: ninja.state_field.clone(),
+        script: ninja.script.as_ref().map(|script| NinjaScript {
+            id: u64::from(script.id),
+            field: script.field.clone(),
+            run_as: script.run_as.clone(),
+        }),
+    };
+    Ok((Arc::new(NinjaConnector::open(http, &settings)?), missing))
+}
+
 /// Every address at which outside systems are reached.
 pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
     config.tenants.values().flat_map(|t| t.systems.values()).flat_map(|s| {
@@ -352,6 +383,7 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
                     .collect()
             }
             SystemKind::Imap(imap) => vec![&imap.host],
+            SystemKind::Ninja(ninja) => vec![&ninja.url],
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
             // What it reaches, only the program knows: it is no address here.
             SystemKind::Program(program) => program.command.first().map(String::as_str).into_iter().collect(),

@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, EngineError};
 use offboard_domain::catalogue::Stage;
+use offboard_domain::estate::{self, KnownDevice};
 use offboard_domain::standing::{Standing, standing, words};
 use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,9 @@ pub struct CaseView {
     pub needs: Vec<Need>,
     /// Its tasks, in the order of a departure.
     pub tasks: Vec<TaskView>,
+    /// The devices that its finders have seen, with every system's record of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<KnownDevice>,
 }
 
 /// Shows a case.
@@ -164,6 +168,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         evidence: case.evidence,
         needs: if case.state.ended() { Vec::new() } else { needs },
         tasks,
+        devices: estate::join(&case.sightings()),
     }
 }
 

@@ -6,8 +6,8 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, Held, Licenses, MailFolder,
-    MailReader, Mailboxes, ManagedDevice, Premises, Scripts, Site,
+    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, Fleet, Held, Licenses,
+    MailFolder, MailReader, Mailboxes, ManagedDevice, Premises, Scripts, Site,
 };
 use offboard_domain::{
     Artifact, Assignment, AttemptMark, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId,
@@ -206,6 +206,10 @@ impl<'a> Job<'a> {
 
     pub(crate) fn devices(&self) -> Answer<&'a dyn Devices> {
         self.connector.devices().ok_or_else(|| self.lacks("devices"))
+    }
+
+    pub(crate) fn fleet(&self) -> Answer<&'a dyn Fleet> {
+        self.connector.fleet().ok_or_else(|| self.lacks("remote management"))
     }
 
     pub(crate) fn premises(&self) -> Answer<&'a dyn Premises> {

@@ -29,6 +29,7 @@ mod job;
 mod knowledge;
 mod license;
 mod mailbox;
+mod managed;
 mod observe_again;
 mod premises;
 mod procedure;

@@ -5,7 +5,7 @@
 //! kind does not compile until it has its row.
 
 use crate::job::{Applied, Job, Seen};
-use crate::{apps, device, identity, knowledge, license, mailbox, premises, script};
+use crate::{apps, device, identity, knowledge, license, mailbox, managed, premises, script};
 use async_trait::async_trait;
 use offboard_connectors::Answer;
 use offboard_domain::{Facts, Kind, Timestamp};
@@ -104,12 +104,21 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::WipeDevice => &device::wipe::WipeDevice,
         Kind::UnassignAutopilot => &device::unassign_autopilot::UnassignAutopilot,
         Kind::DisableDeviceObject => &device::disable_object::DisableDeviceObject,
+        Kind::DiscoverManaged => &managed::discover::DiscoverManaged,
+        Kind::DiscoverConfirmed => &managed::discover_confirmed::DiscoverConfirmed,
+        Kind::MarkManaged => &managed::mark::MarkManaged,
+        Kind::MaintainManaged => &managed::maintain::MaintainManaged,
+        Kind::RunManagedScript => &managed::run_script::RunManagedScript,
+        Kind::ClearManagedOwner => &managed::clear_owner::ClearManagedOwner,
+        Kind::Decommission => &managed::decommission::Decommission,
         Kind::ReleaseGroupLicenses => &license::release_groups::ReleaseGroupLicenses,
         Kind::ReleaseDirectLicenses => &license::release_direct::ReleaseDirectLicenses,
         Kind::ProvePool => &license::prove_pool::ProvePool,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::ConfirmDeviceReturned
+        | Kind::ConfirmManagedDevice
+        | Kind::DecideDevice
         | Kind::ConfirmHandover
         | Kind::Validate
         | Kind::ObserveIdentity

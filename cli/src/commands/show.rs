@@ -6,9 +6,11 @@ use crate::show::{about, bar, relative, safe, state, when};
 use console::style;
 use offboard_dispatcher::control::Request;
 use offboard_dispatcher::view::{CaseView, TaskView};
-use offboard_domain::Timestamp;
 use offboard_domain::catalogue::Stage;
 use offboard_domain::departure::Manner;
+use offboard_domain::estate::{Holding, KnownDevice, Serial};
+use offboard_domain::{System, Timestamp};
+use std::collections::BTreeSet;
 
 pub(super) async fn run(ctx: &Ctx, case: String) -> Result<Exit, CliError> {
     let config = ctx.config()?;
@@ -37,8 +39,51 @@ fn text(view: &CaseView, now: Timestamp) -> String {
             out.push_str(&task_line(task));
         }
     }
+    out.push_str(&devices(&view.devices));
     out.push_str(&needs(view));
     out
+}
+
+/// Each device once, with who knows it as what. What one system alone knows, and
+/// what cannot be told apart, is said.
+fn devices(known: &[KnownDevice]) -> String {
+    if known.is_empty() {
+        return String::new();
+    }
+    let systems: BTreeSet<&System> = known.iter().flat_map(|d| &d.seen).map(|s| &s.system).collect();
+    let mut out = format!("\n{}\n", style("Devices, as the systems know them").bold());
+    for device in known {
+        let here: BTreeSet<&System> = device.seen.iter().map(|s| &s.system).collect();
+        let note = match (&device.serial, here.len()) {
+            _ if device.ambiguous => {
+                " (several records of one system carry this number: they may be different devices)"
+            }
+            (None, _) if systems.len() > 1 => " (no usable serial number: it cannot be known again elsewhere)",
+            (Some(_), 1) if systems.len() > 1 => " (no other system knows it)",
+            _ => "",
+        };
+        let number = device.serial.as_ref().map_or("-", Serial::as_str);
+        out.push_str(&format!("  {}{}\n", safe(number), style(note).yellow()));
+        for one in &device.seen {
+            out.push_str(&format!(
+                "      {} [{}] {}\n",
+                one.system,
+                safe(&one.id.0),
+                style(held(one.held)).dim()
+            ));
+        }
+    }
+    out
+}
+
+fn held(held: Holding) -> &'static str {
+    match held {
+        Holding::Listed => "listed in the directory, not managed",
+        Holding::Remote => "in the remote management",
+        Holding::ManagedUnknown => "managed, nobody says whose it is",
+        Holding::ManagedCompany => "managed, the company's",
+        Holding::ManagedPersonal => "managed, his own",
+    }
 }
 
 fn header(view: &CaseView, now: Timestamp) -> String {
@@ -131,4 +176,33 @@ fn needs(view: &CaseView) -> String {
         ));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offboard_domain::ObjectId;
+    use offboard_domain::estate::{Sighting, join};
+
+    #[test]
+    fn what_one_system_alone_knows_is_said() {
+        let seen = |system: &str, id: &str, serial: &str, held: Holding| Sighting {
+            system: System::new(system).unwrap(),
+            id: ObjectId::from(id),
+            serial: Serial::parse(serial),
+            held,
+        };
+        let all = [
+            seen("m365", "m-1", "5CG1111", Holding::ManagedCompany),
+            seen("rmm", "41", "5cg1111", Holding::Remote),
+            seen("rmm", "42", "5CG2222", Holding::Remote),
+            seen("rmm", "43\u{1b}[2J", "Default string", Holding::Remote),
+        ];
+        let text = console::strip_ansi_codes(&devices(&join(&all))).into_owned();
+        assert_eq!(
+            text,
+            "\nDevices, as the systems know them\n  5CG1111\n      m365 [m-1] managed, the company's\n      rmm [41] in the remote management\n  5CG2222 (no other system knows it)\n      rmm [42] in the remote management\n  - (no usable serial number: it cannot be known again elsewhere)\n      rmm [43\u{fffd}[2J] in the remote management\n"
+        );
+        assert_eq!(devices(&[]), "");
+    }
 }

@@ -5,13 +5,14 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
-use crate::catalogue::{Kind, apps, script};
+use crate::catalogue::{Kind, apps, managed, script};
 use crate::departure::{Departure, PersonRef};
+use crate::estate;
 use crate::fault::Fault;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
 use crate::observation::{Facts, Observation};
 use crate::policy::{Policy, SuccessorRule};
-use crate::task::{Place, Task};
+use crate::task::{Outcome, Place, Task};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -281,14 +282,39 @@ impl Case {
             script_params(&mut params, &self.departure, &self.subject_facts);
         }
         self.name_whom(task.kind(), &mut params);
+        self.tell_of_devices(task, &mut params);
         params
     }
 
-    /// An application knows people by their names alone, and is searched by them
+    /// Who looks for his devices in a remote management is told by which name he
+    /// is shown, and what the other systems have seen; who looks at a candidate,
+    /// whether a person has confirmed it.
+    fn tell_of_devices(&self, task: &Task, params: &mut Facts) {
+        let target = &task.planned.target;
+        match task.kind() {
+            Kind::DiscoverManaged => {
+                params
+                    .0
+                    .extend(estate::told(&self.sightings_elsewhere(&target.system)).0);
+                if let Some(name) = &self.departure.person.display_name {
+                    params.set(managed::SHOWN_NAME, name.as_str());
+                }
+            }
+            Kind::DiscoverConfirmed => {
+                let asked = managed::confirmation(self.id, target);
+                let said = self.tasks.get(&asked).and_then(|t| t.outcome());
+                params.set(managed::CONFIRMED, matches!(said, Some(Outcome::Attested { .. })));
+            }
+            _ => {}
+        }
+    }
+
+    /// An application, and a remote management, knows people by their names alone.
+    /// An application is searched by them
     /// also after the account's id was pinned: whoever reads there is told the
     /// names, and by whom it is looked up also which accounts are never touched.
     fn name_whom(&self, kind: Kind, params: &mut Facts) {
-        if !apps::KINDS.contains(&kind) {
+        if !apps::KINDS.contains(&kind) && kind != Kind::DiscoverManaged {
             return;
         }
         let (person, resolved) = (&self.departure.person, &self.subject_facts);
@@ -304,10 +330,11 @@ impl Case {
             }
         }
         params.set(apps::NAMES, names);
-        if let Some(id) = resolved.text("object_id") {
+        let by_number = apps::KINDS.contains(&kind);
+        if let Some(id) = resolved.text("object_id").filter(|_| by_number) {
             params.set(apps::DIRECTORY_ID, id);
         }
-        if let Some(number) = &person.employee_id {
+        if let Some(number) = person.employee_id.as_ref().filter(|_| by_number) {
             params.set(apps::EMPLOYEE_ID, number.as_str());
         }
         if resolved.bool("other_mail") == Some(true) && person.mail.is_none() {

@@ -11,6 +11,7 @@ pub mod command;
 pub mod control;
 pub mod decide;
 pub mod departure;
+pub mod estate;
 pub mod event;
 pub mod evidence;
 pub mod fair;

@@ -150,8 +150,8 @@ impl Mastery {
     fn misses(self, kind: Kind) -> bool {
         match kind {
             Kind::ResolveOnPremises => self == Self::Elsewhere,
-            // Who has no applications and no programs misses none.
-            Kind::ResolveInApp | Kind::RunScript | Kind::RunIrreversibleScript => false,
+            // Who has no applications, programs or remote management misses none.
+            Kind::ResolveInApp | Kind::RunScript | Kind::RunIrreversibleScript | Kind::DiscoverManaged => false,
             _ => true,
         }
     }
@@ -287,7 +287,7 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
         Kind::HandOverGroups => Some(with_successor()),
         Kind::HandOverOneDrive => (onedrive == OneDriveChoice::HandOver).then(with_successor),
         Kind::DecideOneDrive => (onedrive == OneDriveChoice::Ask).then_some(none),
-        Kind::DiscoverDevices => {
+        Kind::DiscoverDevices | Kind::DiscoverManaged => {
             let wipe = choices.wipe_company_devices.unwrap_or(policy.wipe_company_devices);
             Some(none.with("wipe_company_devices", wipe))
         }

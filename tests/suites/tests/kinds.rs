@@ -25,9 +25,7 @@ fn machines() -> BTreeSet<Kind> {
         .copied()
         .filter(|k| k.spec().area != Area::Person)
         // A cloud alone.
-        .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
-        .filter(|k| !offboard_domain::catalogue::script::KINDS.contains(k))
-        .filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k))
+        .filter(|k| k.is_of_a_cloud())
         .collect()
 }
 

@@ -5,6 +5,7 @@ use crate::area::apps::Apps;
 use crate::area::devices::Devices;
 use crate::area::directory::Directory;
 use crate::area::documents::Documents;
+use crate::area::fleet::Fleet;
 use crate::area::licenses::Licenses;
 use crate::area::mail::MailReader;
 use crate::area::mailboxes::Mailboxes;
@@ -66,6 +67,11 @@ pub trait Connector: Send + Sync {
 
     /// What the MSP's own program does, if this is one.
     fn scripts(&self) -> Option<&dyn Scripts> {
+        None
+    }
+
+    /// Devices in a remote management, if this is one.
+    fn fleet(&self) -> Option<&dyn Fleet> {
         None
     }
 

@@ -16,7 +16,7 @@
 //! 3. Only the named subject is touched; a write to a group, a site or a
 //!    calendar changes the subject's own entry there and nothing else.
 //! 4. Ids that come in are immutable ids of the vendor. No primitive takes a
-//!    name, but for [`Directory::find`] and [`Apps::find`].
+//!    name, but for [`Directory::find`], [`Apps::find`] and [`Fleet::of`].
 //! 5. Every answer leaves a [`Receipt`](offboard_domain::Receipt) in the call;
 //!    every failure is a [`Fault`](offboard_domain::Fault) of the right class.
 //!    Neither carries personal data or a secret, nor does any log line.
@@ -35,6 +35,7 @@ pub mod graph;
 mod http;
 pub mod imap;
 pub mod ldap;
+pub mod ninja;
 mod offer;
 mod path;
 pub mod program;
@@ -50,6 +51,10 @@ pub use area::directory::{
     MethodSort, OwnedSort, PROTECTED_TARGET, Removable, RoleOrigin,
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
+pub use area::fleet::{
+    Candidate, Endpoint, EndpointClass, EndpointStatus, Fleet, FleetOffer, FoundEndpoints, Mark, Marking, ScriptRun,
+    Whose,
+};
 pub use area::licenses::{HeldLicence, LicenceOrigin, Licenses, PoolLine};
 pub use area::mail::{MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink};
 pub use area::mailboxes::{

@@ -1,6 +1,6 @@
 //! What each vendor can be asked for at most, before any tenant has one.
 
-use crate::{graph, imap, ldap};
+use crate::{graph, imap, ldap, ninja};
 use offboard_domain::{Kind, catalogue};
 use std::collections::BTreeSet;
 
@@ -25,6 +25,10 @@ pub const OFFERS: &[Offer] = &[
     Offer {
         title: "SCIM 2.0",
         claims: || catalogue::apps::KINDS.iter().copied().collect(),
+    },
+    Offer {
+        title: "NinjaOne",
+        claims: || ninja::claims(true, true),
     },
     Offer {
         title: "IMAP",

@@ -9,17 +9,19 @@ mod common;
 mod stage;
 
 use offboard_connectors::graph::{Credential, HttpClient};
+use offboard_connectors::ninja::{NinjaConnector, NinjaSettings, NinjaTags};
 use offboard_connectors::scim::{MatchBy, Profile, ScimAccess, ScimConnector, ScimSettings};
 use offboard_connectors::{
-    AccountChange, Apps as _, Attachment, Call, Connector as _, DeviceAction, Directory, Holding, Known, MailboxChange,
-    MailboxRight,
+    AccountChange, Apps as _, Attachment, Call, Connector as _, DeviceAction, Directory, Fleet as _, Holding, Known,
+    MailboxChange, MailboxRight, Mark, Whose,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, System};
-use offboard_sim::face::ScimSimulator;
+use offboard_sim::face::{NinjaSimulator, ScimSimulator};
 use offboard_sim::population::ADMIN_APP_SECRET;
 use offboard_sim::world::Cruelty;
 use offboard_sim::world::app::{App, AppUser, Habits};
+use offboard_sim::world::fleet::{EndUser, Fleet, FleetHabits, Node};
 use stage::{Stage, id};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -83,6 +85,56 @@ async fn in_an_app(s: &Stage) -> (Vec<Call>, Vec<Fault>) {
     faults.extend(open("wrong-canary").find(&mut call, &who).await.err());
     assert_eq!(faults.len(), 2);
     let shown = format!("{scim:?} {account:?} {who:?} {:?}", scim.check(&mut call).await);
+    assert!(!shown.to_lowercase().contains("canary"), "{shown}");
+    (vec![call], faults)
+}
+
+/// The same in a remote management, where devices are called after people.
+async fn in_a_management(s: &Stage) -> (Vec<Call>, Vec<Fault>) {
+    let mut his = Node::of(7, "5CG1111");
+    (his.owner, his.tags) = (Some("uid".to_owned()), [1].into());
+    his.signed_in = vec!["CORP\\canary.leaver".to_owned()];
+    let mut fleet = Fleet::new(FleetHabits::default(), [(41, his)].into());
+    fleet.tags = [(1, "canary's own".to_owned())].into();
+    fleet.users = vec![EndUser {
+        organization: 7,
+        uid: "uid".to_owned(),
+        email: "canary.leaver@example.com".to_owned(),
+    }];
+    let fleet = Arc::new(Mutex::new(fleet));
+    let simulator = NinjaSimulator::start(Arc::clone(&fleet), Arc::new(|| stage::T0)).await;
+    let simulator = simulator.unwrap();
+    let settings = NinjaSettings {
+        system: System::new("rmm").unwrap(),
+        url: simulator.url().to_owned(),
+        client_id: "client".to_owned(),
+        secret: "s3cret-canary".into(),
+        organization_id: 7,
+        tags: NinjaTags::default(),
+        state_field: Some("state".to_owned()),
+        script: None,
+    };
+    let open = |settings: &NinjaSettings| NinjaConnector::open(&HttpClient::new().unwrap(), settings).unwrap();
+    let who = Whose {
+        names: vec!["Canary.Leaver@example.com".to_owned()],
+        shown_name: Some("Canary Leaver".to_owned()),
+    };
+    let (mut call, mut faults) = (s.writing(), Vec::new());
+    let ninja = open(&settings);
+    let found = ninja.of(&mut call, &who).await.unwrap();
+    let device = id("41");
+    // There is no such field.
+    faults.extend(ninja.mark(&mut call, &device, Mark::PendingWipe).await.err());
+    ninja.clear_owner(&mut call, &device).await.unwrap();
+    ninja.decommission(&mut call, &device).await.unwrap();
+    let mut wrong = settings.clone();
+    wrong.secret = "wrong-canary".into();
+    faults.extend(open(&wrong).of(&mut call, &who).await.err());
+    assert_eq!(faults.len(), 2);
+    let shown = format!(
+        "{ninja:?} {settings:?} {found:?} {who:?} {:?}",
+        ninja.check(&mut call).await
+    );
     assert!(!shown.to_lowercase().contains("canary"), "{shown}");
     (vec![call], faults)
 }
@@ -178,6 +230,9 @@ async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
     let (app_calls, app_faults) = in_an_app(&s).await;
     calls.extend(app_calls);
     faults.extend(app_faults);
+    let (rmm_calls, rmm_faults) = in_a_management(&s).await;
+    calls.extend(rmm_calls);
+    faults.extend(rmm_faults);
     assert!(faults.len() > 20, "enough was refused to look at: {}", faults.len());
     let mut texts: Vec<String> = faults.iter().map(|f| format!("{f} {f:?}")).collect();
     texts.extend(calls.iter().map(|c| format!("{c:?} {:?}", c.receipts())));

@@ -12,6 +12,7 @@ use crate::job::{Job, Seen, Things, count, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Device, Owner};
+use offboard_domain::estate::{self, Holding, Serial};
 use offboard_domain::{Facts, Find, Kind, ObjectId};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -56,7 +57,7 @@ impl Procedure for DiscoverDevices {
             })
             .collect();
         let owned = |owner: Owner| count(found.iter().filter(his).filter(|d| d.owner == owner).count());
-        let facts = Facts::new()
+        let mut facts = Facts::new()
             .with(
                 "device_ids",
                 ids(found.iter().filter(his).filter_map(|d| d.at.target())),
@@ -65,12 +66,28 @@ impl Procedure for DiscoverDevices {
             .with("company_count", owned(Owner::Company))
             .with("personal_count", owned(Owner::Personal))
             .with("unknown_count", owned(Owner::Unknown));
+        for device in found.iter().filter(his) {
+            if let Some(id) = device.at.target() {
+                let serial = device.at.serial.as_deref().and_then(Serial::parse);
+                estate::note(&mut facts, id, serial.as_ref(), held(device));
+            }
+        }
         job.keep("snapshot.devices", &listed).await?;
         Ok(Seen {
             facts,
             things: Things::Nothing,
             finds,
         })
+    }
+}
+
+/// What the record means, for what another system makes of the same device.
+fn held(device: &Device) -> Holding {
+    match device.owner {
+        _ if !device.is_managed => Holding::Listed,
+        Owner::Company => Holding::ManagedCompany,
+        Owner::Personal => Holding::ManagedPersonal,
+        Owner::Unknown => Holding::ManagedUnknown,
     }
 }
 

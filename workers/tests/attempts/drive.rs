@@ -1,10 +1,12 @@
 //! What a dispatcher does with a task, as far as one task sees it: assigns,
 //! believes what is read, waits, reads first after a once-only order.
 
+use crate::fake::fleet::HIS;
 use crate::fake::state::{CANARY, LEAVER, SUCCESSOR};
 use crate::fake::{Fake, OneTenant, State, pause, system};
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
 use offboard_domain::catalogue::apps::{MARKS, NAMES};
+use offboard_domain::catalogue::managed::{CONFIRMED, ELSEWHERE, MARK, OWNERS, PENDING_WIPE, UID};
 use offboard_domain::catalogue::script::{MAIL, SIGN_IN_NAME};
 use offboard_domain::{
     Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, Mode, ObjectId, Observation, Report, Said,
@@ -250,6 +252,14 @@ pub(crate) fn mark_in_app(account: &str, name: &str) -> String {
     Digest::of_parts(&parts).to_string()
 }
 
+/// What a task about a device in the remote management is told.
+fn managed(id: u32) -> Facts {
+    Facts::new()
+        .with(UID, format!("node-{}", id - 40))
+        .with(OWNERS, vec![HIS.to_owned()])
+        .with(MARK, PENDING_WIPE)
+}
+
 /// The world and the task for a kind: there is something to do.
 pub(crate) fn setting(kind: Kind) -> (State, Todo) {
     use offboard_domain::Area;
@@ -300,6 +310,16 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
             let marks = vec![mark_in_app("app-leaver", &format!("{LEAVER}@example.com"))];
             (his_names().with(MARKS, marks), Some("app-leaver"))
         }
+        Kind::DiscoverManaged => (his_names().with("wipe_company_devices", true), None),
+        Kind::DiscoverConfirmed => {
+            let params = managed(43).with(CONFIRMED, true).with(ELSEWHERE, "unknown");
+            (params.with("wipe_company_devices", true), Some("43"))
+        }
+        Kind::MarkManaged
+        | Kind::MaintainManaged
+        | Kind::RunManagedScript
+        | Kind::ClearManagedOwner
+        | Kind::Decommission => (managed(41), Some("41")),
         Kind::DisableComputer => (Facts::new(), Some("pc")),
         Kind::AwaitSynchronisation => (Facts::new().with(CHANGED_ON_PREMISES_MS, 500_i64), None),
         Kind::ConvertToShared => (Facts::new().with("shared_max_bytes", 50_000_000_000_i64), None),

@@ -9,6 +9,7 @@ mod death;
 mod drive;
 mod fake;
 mod kinds;
+mod managed;
 mod premises;
 mod rules;
 mod scripts;

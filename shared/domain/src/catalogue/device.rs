@@ -15,7 +15,8 @@ const DEVICE: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// One task for each device found. Fact: `device_ids`.
+/// One task for each device found. Facts: `device_ids`, and for each device
+/// `held/ID` and `serial/ID`, by which other systems' finders know it again.
 pub(super) const DISCOVER: KindSpec = KindSpec {
     name: "device.discover",
     title: "Find his devices",

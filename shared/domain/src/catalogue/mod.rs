@@ -12,6 +12,7 @@ mod identity;
 mod knowledge;
 mod license;
 mod mailbox;
+pub mod managed;
 mod person;
 pub mod premises;
 pub mod script;
@@ -52,6 +53,7 @@ kinds! {
     ResolveOnPremises = premises::RESOLVE,
     ResolveInApp = apps::RESOLVE,
     DiscoverDevices = device::DISCOVER,
+    DiscoverManaged = managed::DISCOVER,
     ApprovePlan = person::APPROVE_PLAN,
     RemoveDirectoryRoles = identity::REMOVE_DIRECTORY_ROLES,
     DisableSignIn = identity::DISABLE_SIGN_IN,
@@ -88,12 +90,20 @@ kinds! {
     DecideOneDrive = person::DECIDE_ONEDRIVE,
     RemoveGroupsOnPremises = premises::REMOVE_GROUPS,
     AwaitSynchronisation = premises::AWAIT_SYNCHRONISATION,
+    ConfirmManagedDevice = managed::CONFIRM,
+    DiscoverConfirmed = managed::DISCOVER_CONFIRMED,
+    MarkManaged = managed::MARK_DEVICE,
+    MaintainManaged = managed::MAINTAIN,
+    DecideDevice = managed::DECIDE,
     EscrowRecoveryKeys = device::ESCROW_RECOVERY_KEYS,
     RetireDevice = device::RETIRE,
     ConfirmDeviceReturned = person::CONFIRM_DEVICE_RETURNED,
     WipeDevice = device::WIPE,
     UnassignAutopilot = device::UNASSIGN_AUTOPILOT,
     DisableDeviceObject = device::DISABLE_OBJECT,
+    RunManagedScript = managed::RUN_SCRIPT,
+    ClearManagedOwner = managed::CLEAR_OWNER,
+    Decommission = managed::DECOMMISSION,
     DisableComputer = premises::DISABLE_COMPUTER,
     ReleaseGroupLicenses = license::RELEASE_GROUPS,
     ReleaseDirectLicenses = license::RELEASE_DIRECT,
@@ -125,6 +135,14 @@ impl Kind {
     #[must_use]
     pub fn index(self) -> usize {
         self as usize
+    }
+
+    /// Whether a cloud with everything in it has it: not what is of a directory on
+    /// the premises, an application, a program of one's own or a remote management.
+    #[must_use]
+    pub fn is_of_a_cloud(self) -> bool {
+        let beside = [premises::KINDS, apps::KINDS, script::KINDS, managed::KINDS];
+        !beside.iter().any(|kinds| kinds.contains(&self))
     }
 
     /// Whether it belongs to the closing round.

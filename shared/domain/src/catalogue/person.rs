@@ -94,6 +94,8 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::GrantSuccessorMailbox),
         Dep::on(Kind::DisableDeviceObject),
         Dep::on(Kind::DiscoverDevices),
+        Dep::on(Kind::DiscoverManaged),
+        Dep::on(Kind::DiscoverConfirmed),
         Dep::on(Kind::ResolveOnPremises),
         Dep::on(Kind::ResolveInApp),
         Dep::on(Kind::AwaitSynchronisation),

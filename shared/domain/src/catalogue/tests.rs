@@ -55,6 +55,7 @@ fn whatever_writes_comes_after_a_snapshot() {
             Kind::DiscoverDevices,
             Kind::ResolveOnPremises,
             Kind::ResolveInApp,
+            Kind::DiscoverManaged,
         ];
         assert!(seen.iter().any(|s| before.contains(s)), "{kind} writes unseen");
     }
@@ -244,6 +245,36 @@ fn each_hazard_of_the_playbook_is_an_order() {
             Kind::ApprovePlan,
             Kind::DiscoverDevices,
             "an approval covers what it lists",
+        ),
+        (
+            Kind::DiscoverManaged,
+            Kind::DiscoverDevices,
+            "what the device management can wipe must be known to say what it cannot",
+        ),
+        (
+            Kind::RunManagedScript,
+            Kind::EscrowRecoveryKeys,
+            "a script may wipe, and keys die with the device",
+        ),
+        (
+            Kind::RunManagedScript,
+            Kind::DecideDevice,
+            "a person decides before what cannot be undone",
+        ),
+        (
+            Kind::Decommission,
+            Kind::WipeDevice,
+            "without the agent nobody sees what becomes of the device",
+        ),
+        (
+            Kind::Decommission,
+            Kind::RunManagedScript,
+            "without the agent no script runs",
+        ),
+        (
+            Kind::Decommission,
+            Kind::ClearManagedOwner,
+            "a record that is gone cannot be changed",
         ),
     ];
     for (later, earlier, why) in hazards {

@@ -123,6 +123,13 @@ pub fn good(kind: Kind) -> Facts {
             .with("protected", false),
         Kind::DisableInApp => Facts::new().with("enabled_ids", none()),
         Kind::DeleteInApp => Facts::new().with("account_ids", none()),
+        Kind::DiscoverManaged => Facts::new().with("found", true).with("all_names_known", true),
+        Kind::DiscoverConfirmed => Facts::new().with("confirmed", true),
+        Kind::MarkManaged => Facts::new().with("object_exists", true).with("marked", true),
+        Kind::MaintainManaged => Facts::new().with("object_exists", true).with("in_maintenance", true),
+        Kind::RunManagedScript => Facts::new().with("object_exists", true).with("script_done", true),
+        Kind::ClearManagedOwner => Facts::new().with("object_exists", true).with("owner", "none"),
+        Kind::Decommission => Facts::new().with("decommissioned", true),
         Kind::DisableComputer => Facts::new().with("object_enabled", false),
         Kind::MoveToLeaversUnit => Facts::new().with("among_leavers", true),
         Kind::AwaitSynchronisation => Facts::new()

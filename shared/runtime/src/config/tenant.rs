@@ -1,6 +1,7 @@
 //! One client company's configuration, `tenants/<handle>.toml`.
 
 use super::intake::{self, IntakeConfig};
+use super::ninja::{self, NinjaConfig};
 use super::policy;
 use super::program::{self, ProgramConfig};
 use super::reader::{Document, Section, Value};
@@ -158,6 +159,8 @@ pub enum SystemKind {
     ActiveDirectory(DirectoryConfig),
     /// An application that speaks SCIM 2.0 (`kind = "scim"`).
     Scim(ScimConfig),
+    /// An organisation in NinjaOne (`kind = "ninja"`).
+    Ninja(NinjaConfig),
     /// A program of the MSP's own (`kind = "program"`).
     Program(ProgramConfig),
 }
@@ -319,7 +322,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     let kind = section
         .require(
             "kind",
-            "the protocol: \"graph\", \"imap\", \"active_directory\", \"scim\" or \"program\"",
+            "the protocol: \"graph\", \"imap\", \"active_directory\", \"scim\", \"ninja\" or \"program\"",
         )
         .and_then(|v| {
             v.word(&[
@@ -327,6 +330,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
                 ("imap", Protocol::Imap),
                 ("active_directory", Protocol::ActiveDirectory),
                 ("scim", Protocol::Scim),
+                ("ninja", Protocol::Ninja),
                 ("program", Protocol::Program),
             ])
         });
@@ -342,6 +346,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         Protocol::Imap => imap(&mut section, dir).map(SystemKind::Imap),
         Protocol::ActiveDirectory => active_directory(&mut section, dir).map(SystemKind::ActiveDirectory),
         Protocol::Scim => scim::read(&mut section, dir).map(SystemKind::Scim),
+        Protocol::Ninja => ninja::read(&mut section, dir).map(SystemKind::Ninja),
         Protocol::Program => program::read(&mut section, dir).map(SystemKind::Program),
     }
     .filter(|_| kind.is_some());
@@ -355,6 +360,7 @@ enum Protocol {
     Imap,
     ActiveDirectory,
     Scim,
+    Ninja,
     Program,
 }
 

@@ -23,9 +23,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{Bases, GraphFace, ScimFace, WireAnswer, WireRequest};
+use super::{Bases, GraphFace, NinjaFace, ScimFace, WireAnswer, WireRequest};
 use crate::world::World;
 use crate::world::app::App;
+use crate::world::fleet::Fleet;
 
 /// Tells the simulated time in milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -91,11 +92,48 @@ impl Drop for Simulator {
     }
 }
 
+/// A face without latencies, listening on loopback until it is dropped.
+#[derive(Debug)]
+struct Shopfront {
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl Shopfront {
+    /// Listens on a free port of loopback and answers for `world`, at the time that `clock` tells.
+    async fn open<W: Send + 'static>(
+        world: Arc<Mutex<W>>,
+        clock: Clock,
+        face: impl Fn(&mut W, i64, &WireRequest) -> WireAnswer + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let answer = move |request: &WireRequest| {
+            let now = clock();
+            let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+            face(&mut world, now, request)
+        };
+        let shop = Arc::new(Shop {
+            answer: Box::new(answer),
+            time_scale: None,
+        });
+        let accepting = tokio::spawn(accept(listener, shop));
+        Ok(Self { address, accepting })
+    }
+}
+
+impl Drop for Shopfront {
+    fn drop(&mut self) {
+        // The connections belong to the accepting task and end with it.
+        self.accepting.abort();
+    }
+}
+
 /// A simulated application, listening on loopback until it is dropped.
 #[derive(Debug)]
 pub struct ScimSimulator {
     url: String,
-    accepting: JoinHandle<()>,
+    _open: Shopfront,
 }
 
 impl ScimSimulator {
@@ -104,19 +142,9 @@ impl ScimSimulator {
     /// # Errors
     /// When no port of loopback can be bound.
     pub async fn start(app: Arc<Mutex<App>>, clock: Clock) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}/scim/v2", listener.local_addr()?);
-        let answer = move |request: &WireRequest| {
-            let now = clock();
-            let mut app = app.lock().unwrap_or_else(PoisonError::into_inner);
-            ScimFace.answer(&mut app, now, request)
-        };
-        let shop = Arc::new(Shop {
-            answer: Box::new(answer),
-            time_scale: None,
-        });
-        let accepting = tokio::spawn(accept(listener, shop));
-        Ok(Self { url, accepting })
+        let open = Shopfront::open(app, clock, |app, now, request| ScimFace.answer(app, now, request)).await?;
+        let url = format!("http://{}/scim/v2", open.address);
+        Ok(Self { url, _open: open })
     }
 
     /// The base address that a client is configured with.
@@ -126,10 +154,31 @@ impl ScimSimulator {
     }
 }
 
-impl Drop for ScimSimulator {
-    fn drop(&mut self) {
-        // The connections belong to the accepting task and end with it.
-        self.accepting.abort();
+/// A simulated NinjaOne, listening on loopback until it is dropped.
+#[derive(Debug)]
+pub struct NinjaSimulator {
+    url: String,
+    _open: Shopfront,
+}
+
+impl NinjaSimulator {
+    /// Listens on a free port of loopback and answers for `fleet`, at the time that `clock` tells.
+    ///
+    /// # Errors
+    /// When no port of loopback can be bound.
+    pub async fn start(fleet: Arc<Mutex<Fleet>>, clock: Clock) -> io::Result<Self> {
+        let open = Shopfront::open(fleet, clock, |fleet, now, request| {
+            NinjaFace.answer(fleet, now, request)
+        })
+        .await?;
+        let url = format!("http://{}", open.address);
+        Ok(Self { url, _open: open })
+    }
+
+    /// The base address that a client is configured with.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 }
 

@@ -7,12 +7,14 @@
 
 mod graph;
 mod http;
+mod ninja;
 mod scim;
 
 use std::collections::BTreeMap;
 
 pub use graph::{Bases, GraphFace};
-pub use http::{Clock, ScimSimulator, Simulator};
+pub use http::{Clock, NinjaSimulator, ScimSimulator, Simulator};
+pub use ninja::NinjaFace;
 pub use scim::ScimFace;
 
 /// A request as it came over the wire.

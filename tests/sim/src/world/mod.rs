@@ -19,6 +19,7 @@ mod devices;
 mod dice;
 mod drives;
 mod exchange;
+pub mod fleet;
 mod groups;
 mod journal;
 mod licenses;

@@ -9,6 +9,7 @@ pub mod apps;
 pub mod devices;
 pub mod directory;
 pub mod documents;
+pub mod fleet;
 pub mod licenses;
 pub mod mail;
 pub mod mailboxes;

@@ -16,6 +16,7 @@ use crate::{
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use offboard_domain::estate::Serial;
 use offboard_domain::{FaultClass, ObjectId};
 use offboard_runtime::Secret;
 use serde_json::{Value, json};
@@ -25,17 +26,6 @@ const OBJECT_FIELDS: &str = "id,deviceId,displayName,accountEnabled,deviceOwners
 const AUTOPILOT_FIELDS: &str = "id,serialNumber,userPrincipalName,azureActiveDirectoryDeviceId,managedDeviceId";
 /// What Intune writes for a device that carries no id.
 const NO_DEVICE_ID: &str = "00000000-0000-0000-0000-000000000000";
-/// What a serial number says when there is none.
-const NO_SERIAL: &[&str] = &[
-    "",
-    "0",
-    "none",
-    "unknown",
-    "defaultstring",
-    "systemserialnumber",
-    "tobefilledbyo.e.m.",
-];
-
 fn owner_of(word: Option<&str>, trust: Option<&str>) -> Owner {
     match word.map(str::to_lowercase).as_deref() {
         Some("company") => Owner::Company,
@@ -53,7 +43,7 @@ fn device_id_in(value: &Value) -> Option<String> {
 }
 
 fn serial_in(value: &Value) -> Option<String> {
-    text_in(value).filter(|s| !NO_SERIAL.contains(&s.to_lowercase().replace(' ', "").as_str()))
+    text_in(value).filter(|s| Serial::parse(s).is_some())
 }
 
 fn managed_of(value: &Value) -> Option<ManagedDevice> {

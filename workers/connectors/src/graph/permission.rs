@@ -264,8 +264,15 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::ObserveLicense
         | Kind::ObserveDevice
         | Kind::ObserveKnowledge => &[],
-        // Those of a directory on the premises, and of applications.
-        Kind::ResolveInApp
+        // Those of a directory on the premises, of applications, of a remote management.
+        Kind::DiscoverManaged
+        | Kind::DiscoverConfirmed
+        | Kind::MarkManaged
+        | Kind::MaintainManaged
+        | Kind::RunManagedScript
+        | Kind::ClearManagedOwner
+        | Kind::Decommission
+        | Kind::ResolveInApp
         | Kind::DisableInApp
         | Kind::DeleteInApp
         | Kind::ResolveOnPremises
@@ -280,6 +287,8 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::ConfirmDeviceReturned
+        | Kind::ConfirmManagedDevice
+        | Kind::DecideDevice
         | Kind::ConfirmHandover
         | Kind::Validate => return None,
     })

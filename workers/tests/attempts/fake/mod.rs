@@ -8,6 +8,7 @@
 mod apps;
 mod areas;
 pub(crate) mod clock;
+pub(crate) mod fleet;
 mod premises;
 mod scripts;
 pub(crate) mod state;
@@ -17,8 +18,8 @@ pub(crate) use state::State;
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Apps, Call, Connector, Devices, Directory, Documents, Finding, Licenses, MailReader, Mailboxes, Premises,
-    Scripts,
+    Answer, Apps, Call, Connector, Devices, Directory, Documents, Finding, Fleet, Licenses, MailReader, Mailboxes,
+    Premises, Scripts,
 };
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -249,6 +250,9 @@ impl Connector for Fake {
         Some(self)
     }
     fn apps(&self) -> Option<&dyn Apps> {
+        Some(self)
+    }
+    fn fleet(&self) -> Option<&dyn Fleet> {
         Some(self)
     }
     fn premises(&self) -> Option<&dyn Premises> {

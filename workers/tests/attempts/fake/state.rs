@@ -2,8 +2,8 @@
 
 use offboard_connectors::{
     Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
-    DeviceObject, DeviceRef, Direction, Forwarding, Group, GroupNature, Held, HeldLicence, Holds, InboxRule,
-    LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice,
+    DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence, Holds,
+    InboxRule, LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice,
     MobileWipe, OwnedSort, Owner, PoolLine, Protection, Protocol, RoleOrigin, Site,
 };
 use offboard_domain::ObjectId;
@@ -18,6 +18,8 @@ pub(crate) const CANARY: &str = "canary-7f3a";
 
 /// How long the world takes.
 pub(crate) const CONVERSION_MS: i64 = 3 * 60_000;
+/// Longer than it takes until an order that nobody answered for is read.
+pub(crate) const SCRIPT_MS: i64 = 20 * 60_000;
 pub(crate) const PHONE_MS: i64 = 15 * 60_000;
 pub(crate) const CHECK_IN_MS: i64 = 25 * 60_000;
 pub(crate) const ACTION_MS: i64 = 90_000;
@@ -43,6 +45,47 @@ pub(crate) struct DeviceRow {
 pub(crate) struct AppRow {
     pub(crate) user_name: String,
     pub(crate) active: bool,
+}
+
+/// A device in the remote management.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FleetRow {
+    pub(crate) uid: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) class: EndpointClass,
+    pub(crate) serial: String,
+    pub(crate) signed_in: Option<String>,
+    pub(crate) marks: BTreeSet<String>,
+    /// When a script that was ordered will have run, and its marker.
+    pub(crate) runs: Vec<(i64, String)>,
+    /// What the last script wrote.
+    pub(crate) field: Option<String>,
+    pub(crate) over: bool,
+    pub(crate) silent_until_ms: Option<i64>,
+}
+
+/// The leaver's laptop, a colleague's on which he signed in, and one that is
+/// nobody's.
+fn fleet() -> BTreeMap<String, FleetRow> {
+    let row = |n: u32, owner: Option<&str>, signed_in: Option<&str>| FleetRow {
+        uid: format!("node-{n}"),
+        owner: owner.map(str::to_owned),
+        class: EndpointClass::Workstation,
+        serial: format!("5CG{n}{n}{n}{n}"),
+        signed_in: signed_in.map(str::to_owned),
+        marks: ["vip".to_owned()].into(),
+        runs: Vec::new(),
+        field: None,
+        over: false,
+        silent_until_ms: None,
+    };
+    let signed_in = format!("ACME\\{LEAVER}");
+    [
+        ("41".to_owned(), row(1, Some("uid-leaver"), None)),
+        ("42".to_owned(), row(2, Some("uid-boss"), Some(&signed_in))),
+        ("43".to_owned(), row(3, None, Some(&signed_in))),
+    ]
+    .into()
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +120,7 @@ pub(crate) struct State {
     pub(crate) scripted: BTreeSet<String>,
     pub(crate) protected: Option<Protection>,
     pub(crate) computers: BTreeMap<String, Computer>,
+    pub(crate) fleet: BTreeMap<String, FleetRow>,
     pub(crate) app: BTreeMap<String, AppRow>,
     /// Whether the application deletes accounts, and deactivates none.
     pub(crate) app_deletes: bool,
@@ -352,6 +396,7 @@ impl State {
             among_leavers: BTreeSet::new(),
             scripted: BTreeSet::new(),
             protected: None,
+            fleet: fleet(),
             app: [("app-leaver", LEAVER), ("app-boss", SUCCESSOR)]
                 .map(|(id, who)| {
                     let row = AppRow {
@@ -419,6 +464,10 @@ impl State {
                 }
             }
         }
+        for row in self.fleet.values_mut() {
+            let due = row.runs.iter().rev().find(|(at, _)| *at <= now_ms);
+            row.field = due.map(|(_, marker)| marker.clone()).or(row.field.take());
+        }
         before != *self
     }
 
@@ -430,6 +479,10 @@ impl State {
             account.password_changed_ms = account.password_changed_ms.map(|_| 1);
         }
         state.phones_answer_at.clear();
+        for row in state.fleet.values_mut() {
+            row.runs.iter_mut().for_each(|(at, _)| *at = 0);
+            row.silent_until_ms = row.silent_until_ms.map(|_| 1);
+        }
         for row in state.devices.values_mut() {
             row.schedule.clear();
             if let Some(managed) = &mut row.managed {

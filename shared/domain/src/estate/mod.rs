@@ -1,0 +1,309 @@
+//! The devices of one person, as several systems know them.
+//!
+//! A laptop has one record in the device management, one in the directory and
+//! one in the remote management (RMM), each under an id of its own. What they
+//! have in common is the serial number, if it is one. This owns what a serial
+//! number is, which records are of one device, and what follows for a device
+//! that one system knows and another does not. It refuses to guess: a number
+//! that a maker left unset, and one that two records of a system carry, lead to
+//! nothing.
+//!
+//! Whoever looks for devices records each as two facts, `serial/ID` and
+//! `held/ID`; so any two finders of a case can be compared from the case alone.
+
+pub mod logon;
+mod serial;
+#[cfg(test)]
+mod tests;
+
+pub use serial::Serial;
+
+use crate::case::Case;
+use crate::id::{ObjectId, System};
+use crate::observation::Facts;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a record of a device means for what may be done with the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Holding {
+    /// The directory lists it; nothing there can be ordered of it.
+    #[serde(rename = "listed")]
+    Listed,
+    /// A remote management's agent is on it.
+    #[serde(rename = "remote")]
+    Remote,
+    /// The device management has it, and does not say whose it is.
+    #[serde(rename = "managed_unknown")]
+    ManagedUnknown,
+    /// The device management has it as the company's: it can be wiped.
+    #[serde(rename = "managed_company")]
+    ManagedCompany,
+    /// The device management has it as the person's own.
+    #[serde(rename = "managed_personal")]
+    ManagedPersonal,
+}
+
+impl Holding {
+    const ALL: [Self; 5] = [
+        Self::Listed,
+        Self::Remote,
+        Self::ManagedUnknown,
+        Self::ManagedCompany,
+        Self::ManagedPersonal,
+    ];
+
+    /// The word in facts.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::Remote => "remote",
+            Self::ManagedUnknown => "managed_unknown",
+            Self::ManagedCompany => "managed_company",
+            Self::ManagedPersonal => "managed_personal",
+        }
+    }
+
+    /// The holding of that word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|h| h.word() == word)
+    }
+}
+
+/// One record of a device in one system.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sighting {
+    /// In which system.
+    pub system: System,
+    /// Its id there.
+    pub id: ObjectId,
+    /// Its serial number, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
+    /// What the record means.
+    pub held: Holding,
+}
+
+const SERIAL: &str = "serial/";
+const HELD: &str = "held/";
+/// Before the facts of a record of another system, in an assignment.
+const ELSEWHERE: &str = "elsewhere/";
+
+/// Records a device among the facts of the finder that saw it.
+pub fn note(facts: &mut Facts, id: &ObjectId, serial: Option<&Serial>, held: Holding) {
+    facts.set(&format!("{HELD}{id}"), held.word());
+    if let Some(serial) = serial {
+        facts.set(&format!("{SERIAL}{id}"), serial.as_str());
+    }
+}
+
+/// The devices among the facts of a finder.
+#[must_use]
+pub fn noted(system: &System, facts: &Facts) -> Vec<Sighting> {
+    let held = facts.0.iter().filter_map(|(name, fact)| {
+        let id = name.strip_prefix(HELD)?;
+        match fact {
+            crate::observation::Fact::Text(word) => Some((id, Holding::named(word)?)),
+            _ => None,
+        }
+    });
+    held.map(|(id, held)| Sighting {
+        system: system.clone(),
+        id: ObjectId::from(id),
+        serial: facts.text(&format!("{SERIAL}{id}")).and_then(Serial::parse),
+        held,
+    })
+    .collect()
+}
+
+/// What other systems know, as parameters of an assignment.
+#[must_use]
+pub fn told(others: &[Sighting]) -> Facts {
+    let mut params = Facts::new();
+    for one in others {
+        let mut facts = Facts::new();
+        note(&mut facts, &one.id, one.serial.as_ref(), one.held);
+        for (name, fact) in facts.0 {
+            params.set(&format!("{ELSEWHERE}{}/{name}", one.system), fact);
+        }
+    }
+    params
+}
+
+/// The same, read from the parameters.
+#[must_use]
+pub fn heard(params: &Facts) -> Vec<Sighting> {
+    let mut by_system: BTreeMap<System, Facts> = BTreeMap::new();
+    for (name, fact) in &params.0 {
+        let named = name.strip_prefix(ELSEWHERE).and_then(|n| n.split_once('/'));
+        // A handle has no slash; an id may have some.
+        let Some((Ok(system), rest)) = named.map(|(s, rest)| (System::new(s), rest)) else {
+            continue;
+        };
+        by_system.entry(system).or_default().set(rest, fact.clone());
+    }
+    by_system
+        .iter()
+        .flat_map(|(system, facts)| noted(system, facts))
+        .collect()
+}
+
+/// What the other systems make of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Elsewhere {
+    /// It has no serial number by which it could be known again.
+    NoSerial,
+    /// Two records of one system carry its serial number.
+    Ambiguous,
+    /// No other system knows it.
+    Unknown,
+    /// Others know it; this is what weighs most.
+    Known(Holding),
+}
+
+impl Elsewhere {
+    /// The word in facts.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoSerial => "no_serial",
+            Self::Ambiguous => "ambiguous",
+            Self::Unknown => "unknown",
+            Self::Known(held) => held.word(),
+        }
+    }
+
+    /// What that word means.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "no_serial" => Some(Self::NoSerial),
+            "ambiguous" => Some(Self::Ambiguous),
+            "unknown" => Some(Self::Unknown),
+            held => Holding::named(held).map(Self::Known),
+        }
+    }
+
+    /// Whether another system can wipe it as the company's device.
+    #[must_use]
+    pub fn can_wipe(self) -> bool {
+        self == Self::Known(Holding::ManagedCompany)
+    }
+}
+
+/// Two systems' devices, compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comparison {
+    /// What the others make of each of mine.
+    pub of: BTreeMap<ObjectId, Elsewhere>,
+    /// What others manage and none of mine is, certainly or because it has no
+    /// serial number.
+    pub only_elsewhere: BTreeSet<(System, ObjectId)>,
+}
+
+/// Compares the devices of one system with those of others.
+#[must_use]
+pub fn compare(mine: &[Sighting], others: &[Sighting]) -> Comparison {
+    let mut out = Comparison::default();
+    let ambiguous = carried_twice(mine.iter().chain(others));
+    for one in mine {
+        let elsewhere = match &one.serial {
+            None => Elsewhere::NoSerial,
+            Some(serial) if ambiguous.contains(serial) => Elsewhere::Ambiguous,
+            Some(serial) => others
+                .iter()
+                .filter(|o| o.serial.as_ref() == Some(serial))
+                .map(|o| o.held)
+                .max()
+                .map_or(Elsewhere::Unknown, Elsewhere::Known),
+        };
+        out.of.insert(one.id.clone(), elsewhere);
+    }
+    let known: BTreeSet<&Serial> = mine.iter().filter_map(|m| m.serial.as_ref()).collect();
+    for one in others {
+        if !one.serial.as_ref().is_some_and(|s| known.contains(s)) {
+            out.only_elsewhere.insert((one.system.clone(), one.id.clone()));
+        }
+    }
+    out
+}
+
+/// The serial numbers that several records of one system carry.
+fn carried_twice<'a>(all: impl Iterator<Item = &'a Sighting>) -> BTreeSet<Serial> {
+    let mut seen: BTreeMap<(&System, &Serial), &ObjectId> = BTreeMap::new();
+    let mut twice = BTreeSet::new();
+    for one in all {
+        let Some(serial) = &one.serial else { continue };
+        let first = seen.entry((&one.system, serial)).or_insert(&one.id);
+        if **first != one.id {
+            twice.insert(serial.clone());
+        }
+    }
+    twice
+}
+
+/// One device, with every record of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownDevice {
+    /// Its serial number; without one it stands alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
+    /// Whether two records of one system carry it, so that they may be of
+    /// different devices.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ambiguous: bool,
+    /// Where it was seen.
+    pub seen: Vec<Sighting>,
+}
+
+/// Puts records of the same device together.
+#[must_use]
+pub fn join(sightings: &[Sighting]) -> Vec<KnownDevice> {
+    let ambiguous = carried_twice(sightings.iter());
+    let mut by_serial: BTreeMap<&Serial, Vec<Sighting>> = BTreeMap::new();
+    let mut alone = Vec::new();
+    for one in sightings {
+        match &one.serial {
+            Some(serial) => by_serial.entry(serial).or_default().push(one.clone()),
+            None => alone.push(one.clone()),
+        }
+    }
+    let with = by_serial.into_iter().map(|(serial, seen)| KnownDevice {
+        serial: Some(serial.clone()),
+        ambiguous: ambiguous.contains(serial),
+        seen,
+    });
+    let without = alone.into_iter().map(|one| KnownDevice {
+        serial: None,
+        ambiguous: false,
+        seen: vec![one],
+    });
+    with.chain(without).collect()
+}
+
+impl Case {
+    /// Every record of his devices that the case's finders have seen.
+    #[must_use]
+    pub fn sightings(&self) -> Vec<Sighting> {
+        let mut all: Vec<Sighting> = self
+            .tasks
+            .values()
+            .filter(|t| !t.kind().spec().finds.is_empty())
+            .filter_map(|t| Some((&t.planned.target.system, t.after.as_ref()?)))
+            .flat_map(|(system, seen)| noted(system, &seen.facts))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// What the other systems than this one have seen of his devices.
+    #[must_use]
+    pub fn sightings_elsewhere(&self, system: &System) -> Vec<Sighting> {
+        let mut all = self.sightings();
+        all.retain(|s| s.system != *system);
+        all
+    }
+}
