@@ -36,6 +36,7 @@ mod publisher;
 mod script;
 mod window;
 mod worker;
+mod workspace;
 
 pub use attempt::attempt;
 pub use context::{Connectors, Context};

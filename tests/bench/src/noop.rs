@@ -41,9 +41,7 @@ impl Noop {
                 Area::Identity | Area::Mailbox | Area::Device | Area::Knowledge
             )
         });
-        let claimed = claimed.filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k));
-        let claimed = claimed.filter(|k| !offboard_domain::catalogue::script::KINDS.contains(k));
-        let claimed = claimed.filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k));
+        let claimed = claimed.filter(|k| k.is_of_a_cloud_alone());
         Self::claiming(claimed.filter(|k| !k.is_closing_round() && !WAITING.contains(k)))
     }
 

@@ -32,10 +32,7 @@ pub(crate) fn everything() -> Capabilities {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
-        // A cloud alone.
-        .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
-        .filter(|k| !offboard_domain::catalogue::script::KINDS.contains(k))
-        .filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k))
+        .filter(|k| k.is_of_a_cloud_alone())
         .collect();
     Capabilities(BTreeMap::from([(system(), kinds)]))
 }

@@ -24,10 +24,7 @@ fn machines() -> BTreeSet<Kind> {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
-        // A cloud alone.
-        .filter(|k| !offboard_domain::catalogue::premises::KINDS.contains(k))
-        .filter(|k| !offboard_domain::catalogue::script::KINDS.contains(k))
-        .filter(|k| !offboard_domain::catalogue::apps::KINDS.contains(k))
+        .filter(|k| k.is_of_a_cloud_alone())
         .collect()
 }
 

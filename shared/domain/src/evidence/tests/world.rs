@@ -452,9 +452,7 @@ pub(super) fn rich() -> World {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
-        // A cloud alone.
-        .filter(|k| *k != Kind::ResolveOnPremises)
-        .filter(|k| !crate::catalogue::script::KINDS.contains(k) && !crate::catalogue::apps::KINDS.contains(k))
+        .filter(|k| k.is_of_a_cloud_alone())
         .collect();
     let policy = Policy {
         licence_price_cents: [("SPE_E3".into(), 3_740)].into(),
