@@ -23,9 +23,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{Bases, GraphFace, ScimFace, WireAnswer, WireRequest};
+use super::{Bases, GoogleFace, GraphFace, ScimFace, WireAnswer, WireRequest};
 use crate::world::World;
 use crate::world::app::App;
+use crate::world::workspace::Workspace;
 
 /// Tells the simulated time in milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -91,11 +92,41 @@ impl Drop for Simulator {
     }
 }
 
+/// What listens on loopback until it is dropped, and answers at once.
+#[derive(Debug)]
+struct Listening {
+    root: String,
+    accepting: JoinHandle<()>,
+}
+
+impl Listening {
+    async fn start<A>(answer: impl FnOnce(&str) -> A) -> io::Result<Self>
+    where
+        A: Fn(&WireRequest) -> WireAnswer + Send + Sync + 'static,
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let root = format!("http://{}", listener.local_addr()?);
+        let shop = Arc::new(Shop {
+            answer: Box::new(answer(&root)),
+            time_scale: None,
+        });
+        let accepting = tokio::spawn(accept(listener, shop));
+        Ok(Self { root, accepting })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // The connections belong to the accepting task and end with it.
+        self.accepting.abort();
+    }
+}
+
 /// A simulated application, listening on loopback until it is dropped.
 #[derive(Debug)]
 pub struct ScimSimulator {
+    _listening: Listening,
     url: String,
-    accepting: JoinHandle<()>,
 }
 
 impl ScimSimulator {
@@ -104,19 +135,19 @@ impl ScimSimulator {
     /// # Errors
     /// When no port of loopback can be bound.
     pub async fn start(app: Arc<Mutex<App>>, clock: Clock) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}/scim/v2", listener.local_addr()?);
-        let answer = move |request: &WireRequest| {
-            let now = clock();
-            let mut app = app.lock().unwrap_or_else(PoisonError::into_inner);
-            ScimFace.answer(&mut app, now, request)
-        };
-        let shop = Arc::new(Shop {
-            answer: Box::new(answer),
-            time_scale: None,
-        });
-        let accepting = tokio::spawn(accept(listener, shop));
-        Ok(Self { url, accepting })
+        let listening = Listening::start(|_| {
+            move |request: &WireRequest| {
+                let now = clock();
+                let mut app = app.lock().unwrap_or_else(PoisonError::into_inner);
+                ScimFace.answer(&mut app, now, request)
+            }
+        })
+        .await?;
+        let url = format!("{}/scim/v2", listening.root);
+        Ok(Self {
+            _listening: listening,
+            url,
+        })
     }
 
     /// The base address that a client is configured with.
@@ -126,10 +157,32 @@ impl ScimSimulator {
     }
 }
 
-impl Drop for ScimSimulator {
-    fn drop(&mut self) {
-        // The connections belong to the accepting task and end with it.
-        self.accepting.abort();
+/// A simulated workspace, listening on loopback until it is dropped.
+#[derive(Debug)]
+pub struct GoogleSimulator(Listening);
+
+impl GoogleSimulator {
+    /// Listens on a free port of loopback and answers for `workspace`, at the time that `clock` tells.
+    ///
+    /// # Errors
+    /// When no port of loopback can be bound.
+    pub async fn start(workspace: Arc<Mutex<Workspace>>, clock: Clock) -> io::Result<Self> {
+        let listening = Listening::start(|root| {
+            let face = GoogleFace::new(root);
+            move |request: &WireRequest| {
+                let now = clock();
+                let mut workspace = workspace.lock().unwrap_or_else(PoisonError::into_inner);
+                face.answer(&mut workspace, now, request)
+            }
+        })
+        .await?;
+        Ok(Self(listening))
+    }
+
+    /// The base address of every interface; tokens are at `/token` below it.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.0.root
     }
 }
 

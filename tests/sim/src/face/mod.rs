@@ -5,14 +5,16 @@
 //! face is a plain function from a request to an answer, so a test may also use
 //! it without a socket; [`Simulator`] puts it behind real HTTP on loopback.
 
+mod google;
 mod graph;
 mod http;
 mod scim;
 
 use std::collections::BTreeMap;
 
+pub use google::{GoogleFace, public_key};
 pub use graph::{Bases, GraphFace};
-pub use http::{Clock, ScimSimulator, Simulator};
+pub use http::{Clock, GoogleSimulator, ScimSimulator, Simulator};
 pub use scim::ScimFace;
 
 /// A request as it came over the wire.

@@ -11,7 +11,7 @@ use crate::path::Path;
 use crate::{Answer, Call};
 use bytes::Bytes;
 use offboard_domain::{Fault, FaultClass, Receipt, System};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 use std::sync::Arc;
@@ -227,7 +227,10 @@ impl Wire {
                 Some(Bytes::from(body.to_string()))
             }
             // Without a length, Google refuses what could have a body.
-            (None, &Method::POST) => Some(Bytes::new()),
+            (None, &Method::POST) => {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+                Some(Bytes::new())
+            }
             (None, _) => None,
         };
         Ok(Request {
