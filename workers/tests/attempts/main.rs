@@ -13,3 +13,4 @@ mod premises;
 mod rules;
 mod scripts;
 mod worker;
+mod workspace;

@@ -1,5 +1,6 @@
 //! What there is in the world.
 
+use super::workspace::Office;
 use offboard_connectors::{
     Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
     DeviceObject, DeviceRef, Direction, Forwarding, Group, GroupNature, Held, HeldLicence, Holds, InboxRule,
@@ -76,6 +77,7 @@ pub(crate) struct State {
     pub(crate) protected: Option<Protection>,
     pub(crate) computers: BTreeMap<String, Computer>,
     pub(crate) app: BTreeMap<String, AppRow>,
+    pub(crate) office: Office,
     /// Whether the application deletes accounts, and deactivates none.
     pub(crate) app_deletes: bool,
     /// Folders, each with its generation and its messages by their place.
@@ -359,6 +361,7 @@ impl State {
                 })
                 .into(),
             app_deletes: false,
+            office: Office::rich(),
             computers: [("pc", false), ("srv", true)]
                 .map(|(id, server)| {
                     let computer = Computer {
@@ -416,6 +419,7 @@ impl State {
                 }
             }
         }
+        self.office.time_passes(now_ms);
         before != *self
     }
 
@@ -427,6 +431,7 @@ impl State {
             account.password_changed_ms = account.password_changed_ms.map(|_| 1);
         }
         state.phones_answer_at.clear();
+        state.office.shape();
         for row in state.devices.values_mut() {
             row.schedule.clear();
             if let Some(managed) = &mut row.managed {
