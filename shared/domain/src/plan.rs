@@ -75,6 +75,7 @@ pub fn plan(
         unserved: Vec::new(),
     };
     let mastery = Mastery::of(subject, capabilities);
+    let of_a_workspace = is_of_a_workspace_alone(capabilities);
     for kind in Kind::ALL.iter().copied().filter(|k| *k != Kind::Resolve) {
         let wanted = wanted(kind, departure, subject, policy, capped);
         let Some(mut params) = wanted.filter(|_| !is_skipped(kind, policy)) else {
@@ -96,12 +97,20 @@ pub fn plan(
             out.tasks
                 .push(PlannedTask::new(case, kind, system, None, params.clone()));
         }
-        if out.tasks.len() == before && mastery.misses(kind) {
+        let stood_for = of_a_workspace && workspace::STANDS_FOR.contains(&kind);
+        if out.tasks.len() == before && mastery.misses(kind) && !stood_for {
             out.unserved.push(kind);
         }
     }
     out.keep_licences_unless_preserved();
     Ok(out)
+}
+
+/// Whether people are found in a workspace, and nowhere else.
+fn is_of_a_workspace_alone(capabilities: &Capabilities) -> bool {
+    let all = systems_for(capabilities, Kind::Resolve);
+    let workspaces = systems_for(capabilities, Kind::ResolveInWorkspace);
+    all.count() == 1 && workspaces.count() == 1 && systems_for(capabilities, Kind::DisableSignIn).next().is_none()
 }
 
 /// Where the account is mastered: what follows for the cloud's kinds from its

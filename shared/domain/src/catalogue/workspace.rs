@@ -36,6 +36,25 @@ pub const KINDS: &[Kind] = &[
     Kind::ReleaseInWorkspace,
 ];
 
+/// What a directory's kinds want, and a workspace's do: where people are found in a
+/// workspace alone, nobody misses them.
+pub const STANDS_FOR: &[Kind] = &[
+    Kind::SnapshotAccess,
+    Kind::DisableSignIn,
+    Kind::ResetPassword,
+    Kind::RevokeSessions,
+    Kind::RevokeSessionsAgain,
+    Kind::RemoveAuthMethods,
+    Kind::RemoveOauthGrants,
+    Kind::RemoveGroupMemberships,
+    Kind::SetAutomaticReply,
+    Kind::SetForwarding,
+    Kind::GrantSuccessorMailbox,
+    Kind::HandOverOneDrive,
+    Kind::ReleaseGroupLicenses,
+    Kind::ReleaseDirectLicenses,
+];
+
 /// The parameter that says that access must be cut in minutes.
 pub const AT_ONCE: &str = "at_once";
 

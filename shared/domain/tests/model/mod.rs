@@ -134,6 +134,9 @@ pub fn good(kind: Kind) -> Facts {
         Kind::RemoveAppPasswords => Facts::new().with("app_password_ids", none()),
         Kind::InvalidateBackupCodes => Facts::new().with("backup_codes_left", false),
         Kind::TurnOffSecondFactor => Facts::new().with("second_factor", false),
+        Kind::SetReplyInWorkspace => Facts::new()
+            .with("automatic_reply", true)
+            .with("automatic_reply_digest", "d"),
         Kind::SetForwardingInWorkspace => Facts::new()
             .with("forwarding", false)
             .with("forwarding_filter_ids", none()),
