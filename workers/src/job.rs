@@ -6,8 +6,8 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, FileTransfers, Held, Licenses,
-    MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Phones, Premises, Scripts, Site, Workspace,
+    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, FileTransfers, Held, Laptops,
+    Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Phones, Premises, Scripts, Site, Workspace,
     WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::{
@@ -221,6 +221,10 @@ impl<'a> Job<'a> {
         self.connector
             .file_transfers()
             .ok_or_else(|| self.lacks("transfers of files"))
+    }
+
+    pub(crate) fn laptops(&self) -> Answer<&'a dyn Laptops> {
+        self.connector.laptops().ok_or_else(|| self.lacks("laptops"))
     }
 
     pub(crate) fn phones(&self) -> Answer<&'a dyn Phones> {

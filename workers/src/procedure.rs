@@ -87,6 +87,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::SetForwardingInWorkspace => &workspace::mail::SetForwarding,
         Kind::GrantMailInWorkspace => &workspace::mail::GrantAccess,
         Kind::TransferFiles => &workspace::transfer_files::TransferFiles,
+        Kind::DisableLaptops => &workspace::disable_laptops::DisableLaptops,
         Kind::WipeAccount => &workspace::wipe_account::WipeAccount,
         Kind::AwaitSynchronisation => &identity::await_synchronisation::AwaitSynchronisation,
         Kind::RemoveDirectoryRoles => &identity::remove_directory_roles::RemoveDirectoryRoles,

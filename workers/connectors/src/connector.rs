@@ -10,7 +10,7 @@ use crate::area::mail::MailReader;
 use crate::area::mailboxes::Mailboxes;
 use crate::area::premises::Premises;
 use crate::area::scripts::Scripts;
-use crate::area::workspace::{FileTransfers, Phones, Workspace, WorkspaceMail};
+use crate::area::workspace::{FileTransfers, Laptops, Phones, Workspace, WorkspaceMail};
 use async_trait::async_trait;
 use offboard_domain::{Kind, System};
 use serde::Serialize;
@@ -92,6 +92,11 @@ pub trait Connector: Send + Sync {
 
     /// Phones and tablets that hold an account's data, if the vendor knows them.
     fn phones(&self) -> Option<&dyn Phones> {
+        None
+    }
+
+    /// Laptops that are managed with a workspace, if the vendor has them.
+    fn laptops(&self) -> Option<&dyn Laptops> {
         None
     }
 

@@ -5,14 +5,17 @@
 
 mod common;
 #[expect(dead_code, reason = "most of it serves the other tests")]
+#[path = "google/stage.rs"]
+mod google;
+#[expect(dead_code, reason = "most of it serves the other tests")]
 #[path = "sim/stage.rs"]
 mod stage;
 
 use offboard_connectors::graph::{Credential, HttpClient};
 use offboard_connectors::scim::{MatchBy, Profile, ScimAccess, ScimConnector, ScimSettings};
 use offboard_connectors::{
-    AccountChange, Apps as _, Attachment, Call, Connector as _, DeviceAction, Directory, Holding, Known, MailboxChange,
-    MailboxRight,
+    AccountChange, Apps as _, Attachment, Call, Connector as _, DeviceAction, Directory, Holding, Known, MailChange,
+    MailboxChange, MailboxRight, MemberChange, MemberHolds, Phones as _, Workspace, WorkspaceMail as _,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, System};
@@ -84,6 +87,65 @@ async fn in_an_app(s: &Stage) -> (Vec<Call>, Vec<Fault>) {
     assert_eq!(faults.len(), 2);
     let shown = format!("{scim:?} {account:?} {who:?} {:?}", scim.check(&mut call).await);
     assert!(!shown.to_lowercase().contains("canary"), "{shown}");
+    (vec![call], faults)
+}
+
+/// The same in a workspace, whose searches and settings are full of addresses.
+async fn in_a_workspace() -> (Vec<Call>, Vec<Fault>) {
+    let s = google::Stage::new().await;
+    let workspace = s.open();
+    let (mut call, mut faults) = (s.writing(), Vec::new());
+    let who = Known {
+        names: vec![google::address("anna")],
+        ..Known::default()
+    };
+    let found = Workspace::find(&workspace, &mut call, &who)
+        .await
+        .unwrap()
+        .pop()
+        .unwrap();
+    let successor = s.member(&workspace, google::SUCCESSOR).await;
+    let mut shown = format!("{workspace:?} {found:?} {who:?}");
+    for sort in [
+        MemberHolds::Grants,
+        MemberHolds::AppPasswords,
+        MemberHolds::BackupCodes,
+        MemberHolds::Groups,
+        MemberHolds::Licences,
+    ] {
+        for one in workspace.held(&mut call, &found, sort).await.unwrap() {
+            s.order("DELETE", Some(403), "forbidden", false);
+            faults.extend(workspace.take(&mut call, &found, sort, &one).await.err());
+        }
+    }
+    for change in [
+        MailChange::Reply {
+            text: google::CANARY.to_owned(),
+        },
+        MailChange::ForwardTo(Box::new(successor.clone())),
+        MailChange::LetIn(Box::new(successor)),
+    ] {
+        workspace.change_mail(&mut call, &found, &change).await.unwrap();
+    }
+    shown.push_str(&format!(
+        "{:?}",
+        workspace.mail_settings(&mut call, &found).await.unwrap()
+    ));
+    shown.push_str(&format!("{:?}", workspace.phones(&mut call, &found).await.unwrap()));
+    for change in [
+        MemberChange::Password("Pw-kanarienvogel".into()),
+        MemberChange::Suspend,
+        MemberChange::TurnOffSecondFactor,
+    ] {
+        shown.push_str(&format!("{change:?}"));
+        faults.extend(workspace.change(&mut call, &found.id, &change).await.err());
+    }
+    faults.extend(workspace.mail_settings(&mut call, &found).await.err());
+    faults.extend(s.open().mail_settings(&mut call, &found).await.err());
+    assert!(faults.len() > 8, "{faults:?}");
+    shown.push_str(&format!("{:?}", workspace.check(&mut call).await));
+    let lower = shown.to_lowercase();
+    assert!(!lower.contains(google::CANARY) && !lower.contains("canary"), "{shown}");
     (vec![call], faults)
 }
 
@@ -178,6 +240,9 @@ async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
     let (app_calls, app_faults) = in_an_app(&s).await;
     calls.extend(app_calls);
     faults.extend(app_faults);
+    let (workspace_calls, workspace_faults) = in_a_workspace().await;
+    calls.extend(workspace_calls);
+    faults.extend(workspace_faults);
     assert!(faults.len() > 20, "enough was refused to look at: {}", faults.len());
     let mut texts: Vec<String> = faults.iter().map(|f| format!("{f} {f:?}")).collect();
     texts.extend(calls.iter().map(|c| format!("{c:?} {:?}", c.receipts())));
@@ -191,6 +256,7 @@ async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
     for text in texts {
         let lower = text.to_lowercase();
         assert!(!lower.contains("canary") && !lower.contains(ADMIN_APP_SECRET), "{text}");
+        assert!(!lower.contains(google::CANARY), "{text}");
         assert!(!text.contains("eyJ"), "no token: {text}");
     }
 }

@@ -3,6 +3,7 @@
 //! is open, and because somebody may have made it an administrator meanwhile.
 
 pub(crate) mod acknowledged;
+pub(crate) mod disable_laptops;
 pub(crate) mod held;
 pub(crate) mod mail;
 pub(crate) mod resolve;

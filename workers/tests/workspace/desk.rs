@@ -13,7 +13,8 @@ use offboard_domain::{
 use offboard_runtime::Clock;
 use offboard_sim::face::{GoogleSimulator, public_key};
 use offboard_sim::world::workspace::{
-    Workspace, WorkspaceAccess, WorkspaceFault, WorkspaceHabits, WorkspacePhone, WorkspaceRows, WorkspaceUser,
+    Workspace, WorkspaceAccess, WorkspaceFault, WorkspaceHabits, WorkspaceLaptop, WorkspacePhone, WorkspaceRows,
+    WorkspaceUser,
 };
 use offboard_store::Store;
 use offboard_workers::{Connectors, Context, attempt};
@@ -101,6 +102,16 @@ fn rows() -> WorkspaceRows {
         phones: [("p1", "anna"), ("p2", "anna"), ("p3", "anna.x")]
             .map(|(id, who)| (id.to_owned(), phone(who)))
             .into(),
+        laptops: [("c1", "anna"), ("c2", "berta")]
+            .map(|(id, who)| {
+                let laptop = WorkspaceLaptop {
+                    noted: address(who),
+                    recent: address("anna"),
+                    status: "ACTIVE".to_owned(),
+                };
+                (id.to_owned(), laptop)
+            })
+            .into(),
         ..WorkspaceRows::default()
     }
 }
@@ -127,6 +138,7 @@ impl Desk {
             "gmail.settings.basic",
             "gmail.settings.sharing",
             "apps.licensing",
+            "admin.directory.device.chromeos",
         ];
         let access = WorkspaceAccess {
             issuer: "offboard@project.iam.example".into(),
@@ -432,6 +444,7 @@ impl Desk {
                 .values_mut()
                 .for_each(|members| members.retain(|m| m != LEAVER));
             rows.transfers.clear();
+            rows.laptops.remove("c1");
             rows.phones.retain(|_, phone| phone.owner != address("anna"));
             rows
         };

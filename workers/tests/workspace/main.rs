@@ -40,6 +40,7 @@ async fn a_planned_departure_closes_the_account_from_the_inside() {
     assert!(user.mailbox.reply.is_some() && user.mailbox.filters.len() == 1);
     assert!(rows.groups_of(LEAVER).is_empty());
     assert_eq!(rows.transfers.len(), 1);
+    assert_eq!(rows.laptops["c1"].status, "DISABLED");
     assert_eq!((rows.phones["p1"].told, rows.phones["p3"].told), (1, 0));
     let journal = desk.journal();
     let order = [

@@ -106,6 +106,7 @@ kinds! {
     EscrowRecoveryKeys = device::ESCROW_RECOVERY_KEYS,
     RetireDevice = device::RETIRE,
     WipeAccount = workspace::WIPE_ACCOUNT,
+    DisableLaptops = workspace::DISABLE_LAPTOPS,
     ConfirmDeviceReturned = person::CONFIRM_DEVICE_RETURNED,
     WipeDevice = device::WIPE,
     UnassignAutopilot = device::UNASSIGN_AUTOPILOT,

@@ -33,6 +33,7 @@ pub const KINDS: &[Kind] = &[
     Kind::TransferFiles,
     Kind::RemoveGroupsInWorkspace,
     Kind::WipeAccount,
+    Kind::DisableLaptops,
     Kind::ReleaseInWorkspace,
 ];
 
@@ -118,6 +119,7 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
         Kind::TransferFiles,
         Kind::RemoveGroupsInWorkspace,
         Kind::WipeAccount,
+        Kind::DisableLaptops,
         Kind::ReleaseInWorkspace,
     ],
     judge: Judge {
@@ -531,6 +533,33 @@ pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
     ..WRITING
 };
 
+/// Those that the company notes as his. Enabled again, they are as before; what
+/// cannot be undone (taking them out of the management) is not offered. Facts:
+/// `device_ids`, `open_device_ids`.
+pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
+    name: "device.disable_in_workspace",
+    title: "Disable the company's laptops that are noted as his",
+    area: Area::Device,
+    stage: Stage::Devices,
+    urgency: Urgency::U1,
+    skippable: true,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+    ],
+    judge: Judge {
+        not_applicable: &[
+            (Cond::Empty("device_ids"), "the workspace notes no laptop as his"),
+            GONE,
+        ],
+        satisfied: Cond::Empty("open_device_ids"),
+        blocked: &[],
+    },
+    controls: control::RETURN,
+    ..WRITING
+};
+
 /// Last: what hangs on a licence is deleted with it. Fact: `licence_ids`.
 pub(super) const RELEASE: KindSpec = KindSpec {
     name: "license.release_in_workspace",
@@ -550,6 +579,7 @@ pub(super) const RELEASE: KindSpec = KindSpec {
         Dep::on(Kind::DecideOneDrive),
         Dep::on(Kind::ArchiveMailbox),
         Dep::on(Kind::WipeAccount),
+        Dep::on(Kind::DisableLaptops),
         Dep::on(Kind::RemoveGroupsInWorkspace),
     ],
     judge: Judge {

@@ -147,6 +147,9 @@ pub fn good(kind: Kind) -> Facts {
             .with("device_ids", vec!["d-1".to_owned()])
             .with("open_device_ids", none())
             .with("gone_unproven_ids", none()),
+        Kind::DisableLaptops => Facts::new()
+            .with("device_ids", vec!["l-1".to_owned()])
+            .with("open_device_ids", none()),
         Kind::ReleaseInWorkspace => Facts::new().with("licence_ids", none()),
         Kind::DisableComputer => Facts::new().with("object_enabled", false),
         Kind::MoveToLeaversUnit => Facts::new().with("among_leavers", true),

@@ -127,6 +127,17 @@ pub struct WorkspacePhone {
     pub wiped_whole: bool,
 }
 
+/// One laptop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceLaptop {
+    /// Whom an administrator noted as its user.
+    pub noted: String,
+    /// Who signed in on it lately.
+    pub recent: String,
+    /// How it stands.
+    pub status: String,
+}
+
 /// Everything that there is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkspaceRows {
@@ -140,6 +151,8 @@ pub struct WorkspaceRows {
     pub transfers: BTreeMap<String, WorkspaceTransfer>,
     /// Phones by id.
     pub phones: BTreeMap<String, WorkspacePhone>,
+    /// Laptops by id.
+    pub laptops: BTreeMap<String, WorkspaceLaptop>,
 }
 
 impl WorkspaceRows {

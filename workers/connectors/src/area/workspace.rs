@@ -257,3 +257,33 @@ impl std::fmt::Debug for Phone {
             .finish_non_exhaustive()
     }
 }
+
+/// Laptops that the company manages in its workspace, and notes whose they are.
+#[async_trait]
+pub trait Laptops: Send + Sync {
+    /// Those that are noted as one account's, in the order of their ids.
+    async fn laptops(&self, call: &mut Call, member: &Member) -> Answer<Vec<Laptop>>;
+
+    /// It may not be used until it is enabled again. Repeatable. Fault `Blocked`
+    /// when the workspace does not let this one be disabled.
+    async fn disable_laptop(&self, call: &mut Call, id: &ObjectId) -> Answer<()>;
+}
+
+/// One laptop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Laptop {
+    /// The workspace's id for it.
+    pub id: ObjectId,
+    /// How it stands, in the workspace's own word.
+    pub status: String,
+    /// Its serial number, to be matched with other systems.
+    pub serial: Option<String>,
+}
+
+impl Laptop {
+    /// Whether it cannot be used with the company's accounts.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        matches!(self.status.as_str(), "DISABLED" | "DEPROVISIONED")
+    }
+}

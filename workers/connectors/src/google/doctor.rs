@@ -139,6 +139,7 @@ async fn look(google: &GoogleConnector, call: &mut Call, scope: Scope, customer:
         Scope::Security => directory("users").id(google.admin()).then("tokens"),
         Scope::Groups => mine(directory("groups")),
         Scope::Phones => directory("customer/my_customer/devices/mobile").with("maxResults", "1"),
+        Scope::Laptops => directory("customer/my_customer/devices/chromeos").with("maxResults", "1"),
         Scope::Transfers => return google.files_application(call).await.map(drop),
         // The administrator need not have a mailbox, and a right to write cannot
         // be tried without writing.

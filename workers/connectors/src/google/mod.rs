@@ -13,7 +13,7 @@
 //! | `token` | a claim for each person and scope, and the token for it |
 //! | `wire`, `fault` | one request; what a refusal means |
 //! | `account`, `directory` | the accounts, as a workspace's and as a directory's |
-//! | `mail`, `files`, `phones` | what hangs on them |
+//! | `mail`, `files`, `phones`, `laptops` | what hangs on them |
 //! | `doctor` | what would fail, before it does |
 
 mod account;
@@ -21,6 +21,7 @@ mod directory;
 mod doctor;
 mod fault;
 mod files;
+mod laptops;
 mod mail;
 mod phones;
 mod scope;
@@ -31,7 +32,7 @@ mod wire;
 pub use settings::{GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence};
 
 use crate::http::HttpClient;
-use crate::{Call, Connector, Directory, FileTransfers, Finding, Phones, Workspace, WorkspaceMail};
+use crate::{Call, Connector, Directory, FileTransfers, Finding, Laptops, Phones, Workspace, WorkspaceMail};
 use async_trait::async_trait;
 use offboard_domain::catalogue::workspace;
 use offboard_domain::{Kind, System};
@@ -129,6 +130,10 @@ impl Connector for GoogleConnector {
     }
 
     fn phones(&self) -> Option<&dyn Phones> {
+        Some(self)
+    }
+
+    fn laptops(&self) -> Option<&dyn Laptops> {
         Some(self)
     }
 

@@ -22,6 +22,8 @@ pub(super) enum Scope {
     MailSettings,
     /// Mail settings: forwarding, delegates.
     MailSharing,
+    /// ChromeOS devices: read, disable.
+    Laptops,
     /// Licences.
     Licences,
 }
@@ -37,6 +39,7 @@ impl Scope {
         Self::MailSettings,
         Self::MailSharing,
         Self::Phones,
+        Self::Laptops,
         Self::Licences,
     ];
 
@@ -48,6 +51,7 @@ impl Scope {
             Self::Groups => "https://www.googleapis.com/auth/admin.directory.group.readonly",
             Self::Members => "https://www.googleapis.com/auth/admin.directory.group.member",
             Self::Phones => "https://www.googleapis.com/auth/admin.directory.device.mobile.action",
+            Self::Laptops => "https://www.googleapis.com/auth/admin.directory.device.chromeos",
             Self::Transfers => "https://www.googleapis.com/auth/admin.datatransfer",
             Self::MailSettings => "https://www.googleapis.com/auth/gmail.settings.basic",
             Self::MailSharing => "https://www.googleapis.com/auth/gmail.settings.sharing",
@@ -64,6 +68,7 @@ impl Scope {
             Self::Groups => Some("Groups > Read"),
             Self::Members => Some("Groups > Update"),
             Self::Phones => Some("Services > Mobile device management"),
+            Self::Laptops => Some("Services > Chrome Management > Settings > Manage ChromeOS devices"),
             Self::Transfers => Some("Data transfer"),
             Self::MailSettings | Self::MailSharing => None,
             Self::Licences => Some("License management"),
@@ -73,9 +78,13 @@ impl Scope {
     /// The interface that must be turned on in the service account's project.
     pub(super) fn interface(self) -> &'static str {
         match self {
-            Self::Users | Self::Security | Self::Groups | Self::Members | Self::Phones | Self::Transfers => {
-                "Admin SDK API"
-            }
+            Self::Users
+            | Self::Security
+            | Self::Groups
+            | Self::Members
+            | Self::Phones
+            | Self::Laptops
+            | Self::Transfers => "Admin SDK API",
             Self::MailSettings | Self::MailSharing => "Gmail API",
             Self::Licences => "Enterprise License Manager API",
         }
@@ -102,6 +111,7 @@ pub(super) fn needs(kind: Kind) -> Option<&'static [Scope]> {
         Kind::TransferFiles => &[Scope::Users, Scope::Transfers],
         Kind::RemoveGroupsInWorkspace => &[Scope::Users, Scope::Groups, Scope::Members],
         Kind::WipeAccount => &[Scope::Users, Scope::Phones],
+        Kind::DisableLaptops => &[Scope::Users, Scope::Laptops],
         Kind::ReleaseInWorkspace => &[Scope::Users, Scope::Licences],
         _ => return None,
     })

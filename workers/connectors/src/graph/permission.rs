@@ -282,6 +282,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::TransferFiles
         | Kind::RemoveGroupsInWorkspace
         | Kind::WipeAccount
+        | Kind::DisableLaptops
         | Kind::ReleaseInWorkspace => return None,
         // The MSP's own programs.
         Kind::RunScript | Kind::RunIrreversibleScript => return None,

@@ -27,7 +27,7 @@ async fn all_is_well() {
     let s = Stage::new().await;
     let found = findings(&s).await;
     assert!(problems(&found).is_empty(), "{found:?}");
-    assert!(found.iter().any(|f| f.what.contains("9 of its scopes")), "{found:?}");
+    assert!(found.iter().any(|f| f.what.contains("10 of its scopes")), "{found:?}");
     assert!(found.iter().any(|f| f.what.contains("clock agrees")), "{found:?}");
 }
 

@@ -1,7 +1,7 @@
 //! Transfers of files, and phones.
 
 use crate::stage::{LEAVER, SUCCESSOR, Stage};
-use offboard_connectors::{FileTransfers as _, Phones as _};
+use offboard_connectors::{FileTransfers as _, Laptops as _, Phones as _};
 use offboard_domain::{FaultClass, ObjectId};
 use offboard_sim::world::workspace::{WorkspaceHabits, WorkspaceTransfer};
 
@@ -85,4 +85,31 @@ async fn a_phone_loses_the_account_and_nothing_else() {
     assert!(s.rows().phones.values().all(|p| !p.wiped_whole));
     let gone = google.phone(&mut s.reading(), &ObjectId::from("p9")).await.unwrap();
     assert!(gone.is_none());
+}
+
+#[tokio::test]
+async fn a_laptop_that_is_noted_as_his_is_disabled_and_no_other() {
+    let s = Stage::new().await;
+    let google = s.open();
+    let leaver = s.leaver(&google).await;
+    let listed = google.laptops(&mut s.reading(), &leaver).await.unwrap();
+    let ids: Vec<&str> = listed.iter().map(|l| l.id.0.as_str()).collect();
+    assert_eq!(ids, ["c1", "c4"], "not who signed in lately, nor who is called alike");
+    assert!(listed.iter().all(|l| !l.is_shut()));
+    for _ in 0..2 {
+        google.disable_laptop(&mut s.writing(), &listed[0].id).await.unwrap();
+    }
+    assert_eq!(s.journal(), ["disable c1", "disable c1"]);
+    let mut call = s.writing();
+    let fault = google.disable_laptop(&mut call, &listed[1].id).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Blocked, "accepted as a batch, and not done");
+    crate::stage::quiet(&fault, &call);
+    let listed = google.laptops(&mut s.reading(), &leaver).await.unwrap();
+    assert_eq!(
+        listed
+            .iter()
+            .map(offboard_connectors::Laptop::is_shut)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
 }

@@ -7,8 +7,8 @@ use offboard_connectors::{Call, Member, Workspace as _};
 use offboard_domain::{Fault, ObjectId, System};
 use offboard_sim::face::{GoogleSimulator, public_key};
 use offboard_sim::world::workspace::{
-    Workspace, WorkspaceAccess, WorkspaceFault, WorkspaceGroupSort, WorkspaceHabits, WorkspacePhone, WorkspaceRows,
-    WorkspaceUser,
+    Workspace, WorkspaceAccess, WorkspaceFault, WorkspaceGroupSort, WorkspaceHabits, WorkspaceLaptop, WorkspacePhone,
+    WorkspaceRows, WorkspaceUser,
 };
 use serde_json::json;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ pub(crate) const LEAVER: &str = "1001";
 pub(crate) const SUCCESSOR: &str = "1002";
 pub(crate) const STRANGER: &str = "9001";
 
-pub(crate) const SCOPES: [&str; 9] = [
+pub(crate) const SCOPES: [&str; 10] = [
     "admin.directory.user",
     "admin.directory.user.security",
     "admin.directory.group.readonly",
@@ -34,6 +34,7 @@ pub(crate) const SCOPES: [&str; 9] = [
     "gmail.settings.basic",
     "gmail.settings.sharing",
     "apps.licensing",
+    "admin.directory.device.chromeos",
 ];
 
 pub(crate) const T0: i64 = 1_780_000_000_000;
@@ -88,6 +89,11 @@ pub(crate) fn rows() -> WorkspaceRows {
         told: 0,
         wiped_whole: false,
     };
+    let laptop = |who: &str, status: &str| WorkspaceLaptop {
+        noted: format!(" {} ", address(who).to_uppercase()),
+        recent: address("anna"),
+        status: status.to_owned(),
+    };
     let groups = ["g1", "g2", "g3", "g4"].map(|g| (g.to_owned(), vec![LEAVER.to_owned(), SUCCESSOR.to_owned()]));
     WorkspaceRows {
         users: [
@@ -104,6 +110,15 @@ pub(crate) fn rows() -> WorkspaceRows {
         phones: [("p1", "anna"), ("p2", "anna"), ("p3", "anna.x"), ("p4", "berta")]
             .map(|(id, who)| (id.to_owned(), phone(who)))
             .into(),
+        // His, one that he was lent, a namesake's, and one that was never set up.
+        laptops: [
+            ("c1", "anna", "ACTIVE"),
+            ("c2", "berta", "ACTIVE"),
+            ("c3", "anna.x", "ACTIVE"),
+            ("c4", "anna", "PRE_PROVISIONED"),
+        ]
+        .map(|(id, who, status)| (id.to_owned(), laptop(who, status)))
+        .into(),
     }
 }
 

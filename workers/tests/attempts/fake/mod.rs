@@ -18,8 +18,8 @@ pub(crate) use state::State;
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Apps, Call, Connector, Devices, Directory, Documents, FileTransfers, Finding, Licenses, MailReader,
-    Mailboxes, Phones, Premises, Scripts, Workspace, WorkspaceMail,
+    Answer, Apps, Call, Connector, Devices, Directory, Documents, FileTransfers, Finding, Laptops, Licenses,
+    MailReader, Mailboxes, Phones, Premises, Scripts, Workspace, WorkspaceMail,
 };
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -262,6 +262,9 @@ impl Connector for Fake {
         Some(self)
     }
     fn file_transfers(&self) -> Option<&dyn FileTransfers> {
+        Some(self)
+    }
+    fn laptops(&self) -> Option<&dyn Laptops> {
         Some(self)
     }
     fn phones(&self) -> Option<&dyn Phones> {

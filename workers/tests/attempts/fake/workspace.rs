@@ -4,8 +4,8 @@ use super::state::{CANARY, LEAVER, SUCCESSOR, State};
 use super::{Fake, fault};
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Call, FileTransfer, FileTransfers, Known, MailChange, Member, MemberChange, MemberHolds, Phone, Phones,
-    Workspace, WorkspaceMail, WorkspaceMailSettings,
+    Answer, Call, FileTransfer, FileTransfers, Known, Laptop, Laptops, MailChange, Member, MemberChange, MemberHolds,
+    Phone, Phones, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::{FaultClass, ObjectId};
 use serde_json::json;
@@ -55,6 +55,8 @@ pub(crate) struct Office {
     pub(crate) transfers_fail: bool,
     /// Phones, how they stand, and when they were told.
     pub(crate) handhelds: BTreeMap<String, (&'static str, Option<i64>)>,
+    /// Laptops, and whether each is disabled.
+    pub(crate) laptops: BTreeMap<String, bool>,
 }
 
 impl Office {
@@ -87,6 +89,7 @@ impl Office {
                 .into(),
             transfers: Vec::new(),
             transfers_fail: false,
+            laptops: ["l-1", "l-2"].map(|id| (id.to_owned(), false)).into(),
             handhelds: ["p-1", "p-2"].map(|id| (id.to_owned(), ("APPROVED", None))).into(),
         }
     }
@@ -332,6 +335,29 @@ impl Phones for Fake {
             if let Some(handheld) = s.office.handhelds.get_mut(&id.0) {
                 *handheld = ("ACCOUNT_WIPING", Some(now_ms));
             }
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Laptops for Fake {
+    async fn laptops(&self, call: &mut Call, of: &Member) -> Answer<Vec<Laptop>> {
+        self.read(call, "laptops", |s| {
+            let his = s.office.laptops.iter().filter(|_| of.id.0 == HIS);
+            his.map(|(id, disabled)| Laptop {
+                id: id.as_str().into(),
+                status: if *disabled { "DISABLED" } else { "ACTIVE" }.to_owned(),
+                serial: None,
+            })
+            .collect()
+        })
+        .await
+    }
+
+    async fn disable_laptop(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {
+        self.write(call, &format!("Disable {id}"), |s, _| {
+            s.office.laptops.insert(id.0.clone(), true);
         })
         .await
     }

@@ -9,6 +9,7 @@ const USER: &str = "admin.directory.user";
 const SECURITY: &str = "admin.directory.user.security";
 const GROUPS: &str = "admin.directory.group.readonly";
 const MEMBERS: &str = "admin.directory.group.member";
+const LAPTOPS: &str = "admin.directory.device.chromeos";
 const PHONES: &str = "admin.directory.device.mobile.action";
 
 pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done {
@@ -37,6 +38,20 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
             page(w, asked, "groups", all.collect())
         }
         ("DELETE", ["groups", group, "members", member]) => leave(w, asked, group, member),
+        ("GET", ["customer", "my_customer", "devices", "chromeos"]) => {
+            asked.needs(&[LAPTOPS])?;
+            asked.only(&["projection", "query", "maxResults", "pageToken"])?;
+            let laptops = w.shown(asked.now_ms).laptops.iter();
+            let all = laptops.map(|(id, laptop)| {
+                json!({
+                    "kind": "admin#directory#chromeosdevice", "deviceId": id, "status": laptop.status,
+                    "annotatedUser": laptop.noted, "recentUsers": [{"type": "USER_TYPE_MANAGED", "email": laptop.recent}],
+                    "serialNumber": format!("s-{id}"), "notes": "canary",
+                })
+            });
+            page(w, asked, "chromeosdevices", all.collect())
+        }
+        ("POST", ["customer", "my_customer", "devices", "chromeos:batchChangeStatus"]) => change_laptops(w, asked),
         ("GET", ["customer", "my_customer", "devices", "mobile"]) => {
             asked.needs(&[PHONES])?;
             asked.only(&["projection", "query", "maxResults", "pageToken"])?;
@@ -76,6 +91,35 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
         }
         _ => Err((404, "notFound")),
     }
+}
+
+/// Each of a batch has its own answer, and the whole is fine whatever they are.
+fn change_laptops(w: &mut Workspace, asked: &Asked<'_>) -> Done {
+    asked.needs(&[LAPTOPS])?;
+    let disable = json!("CHANGE_CHROME_OS_DEVICE_STATUS_ACTION_DISABLE");
+    let ids = asked.body["deviceIds"].as_array().ok_or((400, "required"))?;
+    if asked.body["changeChromeOsDeviceStatusAction"] != disable || ids.is_empty() || ids.len() > 50 {
+        return Err((400, "invalid"));
+    }
+    let mut results = Vec::new();
+    for key in ids.iter().filter_map(Value::as_str) {
+        let active = w
+            .rows()
+            .laptops
+            .get(key)
+            .is_some_and(|laptop| laptop.status != "PRE_PROVISIONED");
+        if !active {
+            results.push(json!({"deviceId": key, "error": {"code": 9, "message": "canary"}}));
+            continue;
+        }
+        w.change(asked.now_ms, Some(format!("disable {key}")), |rows| {
+            if let Some(laptop) = rows.laptops.get_mut(key) {
+                laptop.status = "DISABLED".to_owned();
+            }
+        });
+        results.push(json!({"deviceId": key, "response": {}}));
+    }
+    Ok((200, json!({"changeChromeOsDeviceStatusResults": results})))
 }
 
 fn phone_json(w: &Workspace, now_ms: i64, id: &str, phone: &WorkspacePhone) -> Value {
