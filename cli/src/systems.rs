@@ -169,16 +169,22 @@ impl Systems {
             .entry(tenant.id.clone())
             .or_default()
             .insert(name.clone(), claims);
-        // Without its key it is known what it could do, and it is not served.
-        match config.key.read() {
-            Ok(key) => {
-                let opened = GoogleConnector::open(http, &google_settings(name, config, key, alone))?;
-                self.serve(&tenant.id, Arc::new(opened));
-            }
+        // Without its key, or with one that is none, it is known what it could do,
+        // and it is not served.
+        let opened = match config.key.read() {
+            Ok(key) => match GoogleConnector::open(http, &google_settings(name, config, key, alone)) {
+                Ok(opened) => Ok(opened),
+                Err(why @ GoogleOpenError::Key(_)) => Err(CliError::failed(why.to_string())),
+                Err(why) => return Err(why),
+            },
+            Err(why) => Err(CliError::from(why)),
+        };
+        match opened {
+            Ok(opened) => self.serve(&tenant.id, Arc::new(opened)),
             Err(why) => self.shut.push(Shut {
                 tenant: tenant.id.clone(),
                 system: name.clone(),
-                why: CliError::from(why),
+                why,
             }),
         }
         Ok(())
@@ -412,6 +418,12 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
             // What it reaches, only the program knows: it is no address here.
             SystemKind::Program(program) => program.command.first().map(String::as_str).into_iter().collect(),
+            SystemKind::Google(google) => vec![
+                &google.token_url,
+                &google.admin_url,
+                &google.gmail_url,
+                &google.licensing_url,
+            ],
             SystemKind::Scim(scim) => {
                 let tokens = match &scim.access {
                     ScimAccess::Token(_) => None,
