@@ -88,8 +88,8 @@ async fn a_hostile_name_finds_nobody_but_its_owner() {
 
 #[tokio::test]
 async fn each_change_changes_that_account_and_nothing_else_of_it() {
-    type Check = fn(&WorkspaceUser) -> bool;
-    let cases: [(fn() -> MemberChange, &str, Check); 5] = [
+    type Case = (fn() -> MemberChange, &'static str, fn(&WorkspaceUser) -> bool);
+    let cases: [Case; 5] = [
         (
             || MemberChange::Password("kanarienvogel-pass".into()),
             "password 1001",

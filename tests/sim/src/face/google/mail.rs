@@ -8,6 +8,9 @@ use crate::world::workspace::{Workspace, WorkspaceMailbox};
 const BASIC: &str = "gmail.settings.basic";
 const SHARING: &str = "gmail.settings.sharing";
 
+/// What is to become of a mailbox.
+type Change = Box<dyn FnOnce(&mut WorkspaceMailbox)>;
+
 pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done {
     asked.only(&[])?;
     let of = |rows: &crate::world::workspace::WorkspaceRows| {
@@ -28,7 +31,7 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
         let mut users = w.rows().users.values();
         users.any(|user| user.address == address && user.customer == w.customer && !user.suspended)
     };
-    let (effect, change): (String, Box<dyn FnOnce(&mut WorkspaceMailbox)>) = match (asked.method, rest) {
+    let (effect, change): (&str, Change) = match (asked.method, rest) {
         ("GET", ["vacation"]) => {
             let mut shown = json!({"enableAutoReply": seen.reply.is_some(), "restrictToContacts": false});
             if let Some((text, inside)) = &seen.reply {
@@ -93,7 +96,7 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
             }
             // It comes back wrapped.
             let reply = text.filter(|_| on).map(|t| (t.replace('\n', "\r\n "), inside));
-            ("reply".into(), Box::new(|m| m.reply = reply))
+            ("reply", Box::new(|m| m.reply = reply))
         }
         ("POST", ["forwardingAddresses"]) => {
             let address = text("forwardingEmail").ok_or((400, "invalidArgument"))?;
@@ -102,7 +105,7 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
             }
             let fine = known(&address) && !confirms;
             (
-                "address".into(),
+                "address",
                 Box::new(move |m| {
                     m.addresses.insert(address, fine);
                 }),
@@ -115,9 +118,9 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
             if now.mailbox.addresses.get(&to) != Some(&true) {
                 return Err((400, "failedPrecondition"));
             }
-            ("forward".into(), Box::new(move |m| m.forwards = Some((to, left))))
+            ("forward", Box::new(move |m| m.forwards = Some((to, left))))
         }
-        ("PUT", ["autoForwarding"]) => ("forward".into(), Box::new(|m| m.forwards = None)),
+        ("PUT", ["autoForwarding"]) => ("forward", Box::new(|m| m.forwards = None)),
         ("POST", ["delegates"]) => {
             let who = text("delegateEmail").ok_or((400, "invalidArgument"))?;
             if now.mailbox.delegates.contains(&who) {
@@ -127,7 +130,7 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
                 return Err((400, "failedPrecondition"));
             }
             (
-                "delegate".into(),
+                "delegate",
                 Box::new(move |m| {
                     m.delegates.insert(who);
                 }),
@@ -138,7 +141,7 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
             if !now.mailbox.filters.contains_key(&filter) {
                 return Err((404, "notFound"));
             }
-            ("filter".into(), Box::new(move |m| drop(m.filters.remove(&filter))))
+            ("filter", Box::new(move |m| drop(m.filters.remove(&filter))))
         }
         _ => return Err((404, "notFound")),
     };
