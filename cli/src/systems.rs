@@ -8,6 +8,7 @@
 
 use crate::error::CliError;
 use offboard_connectors::Connector;
+use offboard_connectors::google::{self, GoogleConnector, GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence};
 use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient, OpenError};
 use offboard_connectors::imap::{Access, ImapConnector, ImapOpenError, ImapSettings, Security};
 use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
@@ -18,8 +19,9 @@ use offboard_domain::{Capabilities, Kind, System, TenantId};
 use offboard_runtime::Secret;
 use offboard_runtime::SecretRef;
 use offboard_runtime::config::{
-    Configuration, DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, NinjaConfig,
-    ProgramConfig, ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile, SystemKind, Tenant,
+    Configuration, DirectoryConfig, GoogleConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity,
+    NinjaConfig, ProgramConfig, ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile, SystemConfig,
+    SystemKind, Tenant,
 };
 use offboard_workers::Connectors;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +75,12 @@ impl Systems {
                 let (opened, missing) = match &system.kind {
                     SystemKind::ActiveDirectory(directory) => {
                         systems.open_directory(tenant, name, directory)?;
+                        continue;
+                    }
+                    SystemKind::Google(config) => {
+                        systems
+                            .open_google(&http, tenant, name, config)
+                            .map_err(|e| failed(&e))?;
                         continue;
                     }
                     SystemKind::Graph(graph) => open_graph(&http, name, graph).map_err(|e| failed(&e))?,
@@ -141,6 +149,42 @@ impl Systems {
                 self.serve(&tenant.id, Arc::new(opened));
             }
             Some(why) => self.shut.push(Shut {
+                tenant: tenant.id.clone(),
+                system: name.clone(),
+                why,
+            }),
+        }
+        Ok(())
+    }
+
+    fn open_google(
+        &mut self,
+        http: &HttpClient,
+        tenant: &Tenant,
+        name: &System,
+        config: &GoogleConfig,
+    ) -> Result<(), GoogleOpenError> {
+        // People are found in the directory that others are copied from, if there is one.
+        let other = |s: &SystemConfig| matches!(s.kind, SystemKind::Graph(_) | SystemKind::ActiveDirectory(_));
+        let alone = !tenant.systems.values().any(other);
+        let claims = google::claims(alone, !config.licences.is_empty());
+        self.claims
+            .entry(tenant.id.clone())
+            .or_default()
+            .insert(name.clone(), claims);
+        // Without its key, or with one that is none, it is known what it could do,
+        // and it is not served.
+        let opened = match config.key.read() {
+            Ok(key) => match GoogleConnector::open(http, &google_settings(name, config, key, alone)) {
+                Ok(opened) => Ok(opened),
+                Err(why @ GoogleOpenError::Key(_)) => Err(CliError::failed(why.to_string())),
+                Err(why) => return Err(why),
+            },
+            Err(why) => Err(CliError::from(why)),
+        };
+        match opened {
+            Ok(opened) => self.serve(&tenant.id, Arc::new(opened)),
+            Err(why) => self.shut.push(Shut {
                 tenant: tenant.id.clone(),
                 system: name.clone(),
                 why,
@@ -260,6 +304,26 @@ pub fn open_imap(http: &HttpClient, name: &System, imap: &ImapConfig) -> Result<
         probe: imap.probe.clone(),
     };
     Ok((ImapConnector::open(http, &settings)?, missing))
+}
+
+fn google_settings(name: &System, config: &GoogleConfig, key: Secret, alone: bool) -> GoogleSettings {
+    let licence = |(product, sku): &(String, String)| Licence {
+        product: product.clone(),
+        sku: sku.clone(),
+    };
+    GoogleSettings {
+        system: name.clone(),
+        admin: config.admin.clone(),
+        key,
+        licences: config.licences.iter().map(licence).collect(),
+        alone,
+        endpoints: GoogleEndpoints {
+            token: config.token_url.clone(),
+            admin: config.admin_url.clone(),
+            gmail: config.gmail_url.clone(),
+            licensing: config.licensing_url.clone(),
+        },
+    }
 }
 
 fn open_program(tenant: &Tenant, name: &System, config: &ProgramConfig, show_stderr: bool) -> Opened<ProgramConnector> {
@@ -387,6 +451,12 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
             // What it reaches, only the program knows: it is no address here.
             SystemKind::Program(program) => program.command.first().map(String::as_str).into_iter().collect(),
+            SystemKind::Google(google) => vec![
+                &google.token_url,
+                &google.admin_url,
+                &google.gmail_url,
+                &google.licensing_url,
+            ],
             SystemKind::Scim(scim) => {
                 let tokens = match &scim.access {
                     ScimAccess::Token(_) => None,

@@ -6,8 +6,9 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, Fleet, Held, Licenses,
-    MailFolder, MailReader, Mailboxes, ManagedDevice, Premises, Scripts, Site,
+    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, FileTransfers, Fleet, Held,
+    Laptops, Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Phones, Premises, Scripts, Site,
+    Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::{
     Artifact, Assignment, AttemptMark, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId,
@@ -45,6 +46,10 @@ pub(crate) enum Things {
     Managed(ManagedDevice),
     /// An account in an app.
     App(Box<AppAccount>),
+    /// An account of a workspace.
+    Member(Box<Member>),
+    /// One, with what its mailbox does.
+    MemberMail(Box<(Member, WorkspaceMailSettings)>),
     /// A mailbox's folders.
     Folders(Vec<MailFolder>),
 }
@@ -224,6 +229,32 @@ impl<'a> Job<'a> {
 
     pub(crate) fn apps(&self) -> Answer<&'a dyn Apps> {
         self.connector.apps().ok_or_else(|| self.lacks("accounts of an app"))
+    }
+
+    pub(crate) fn workspace(&self) -> Answer<&'a dyn Workspace> {
+        self.connector
+            .workspace()
+            .ok_or_else(|| self.lacks("accounts of a workspace"))
+    }
+
+    pub(crate) fn workspace_mail(&self) -> Answer<&'a dyn WorkspaceMail> {
+        self.connector
+            .workspace_mail()
+            .ok_or_else(|| self.lacks("mail settings of a workspace"))
+    }
+
+    pub(crate) fn file_transfers(&self) -> Answer<&'a dyn FileTransfers> {
+        self.connector
+            .file_transfers()
+            .ok_or_else(|| self.lacks("transfers of files"))
+    }
+
+    pub(crate) fn laptops(&self) -> Answer<&'a dyn Laptops> {
+        self.connector.laptops().ok_or_else(|| self.lacks("laptops"))
+    }
+
+    pub(crate) fn phones(&self) -> Answer<&'a dyn Phones> {
+        self.connector.phones().ok_or_else(|| self.lacks("phones"))
     }
 
     pub(crate) fn licenses(&self) -> Answer<&'a dyn Licenses> {

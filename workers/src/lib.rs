@@ -37,6 +37,7 @@ mod publisher;
 mod script;
 mod window;
 mod worker;
+mod workspace;
 
 pub use attempt::attempt;
 pub use context::{Connectors, Context};

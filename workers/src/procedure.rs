@@ -5,7 +5,7 @@
 //! kind does not compile until it has its row.
 
 use crate::job::{Applied, Job, Seen};
-use crate::{apps, device, identity, knowledge, license, mailbox, managed, premises, script};
+use crate::{apps, device, identity, knowledge, license, mailbox, managed, premises, script, workspace};
 use async_trait::async_trait;
 use offboard_connectors::Answer;
 use offboard_domain::{Facts, Kind, Timestamp};
@@ -73,6 +73,22 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::ResolveInApp => &apps::resolve::ResolveInApp,
         Kind::DisableInApp => &apps::disable::DisableInApp,
         Kind::DeleteInApp => &apps::delete::DeleteInApp,
+        Kind::ResolveInWorkspace => &workspace::resolve::ResolveInWorkspace,
+        Kind::ResetPasswordInWorkspace => &workspace::acknowledged::ResetPassword,
+        Kind::SignOutInWorkspace => &workspace::acknowledged::SignOut,
+        Kind::RevokeTokensInWorkspace => &workspace::held::REVOKE_TOKENS,
+        Kind::RemoveAppPasswords => &workspace::held::REMOVE_APP_PASSWORDS,
+        Kind::RemoveGroupsInWorkspace => &workspace::held::REMOVE_GROUPS,
+        Kind::ReleaseInWorkspace => &workspace::held::RELEASE_LICENCES,
+        Kind::InvalidateBackupCodes => &workspace::second_factor::InvalidateBackupCodes,
+        Kind::TurnOffSecondFactor => &workspace::second_factor::TurnOff,
+        Kind::SuspendAtOnce | Kind::SuspendInWorkspace => &workspace::suspend::Suspend,
+        Kind::SetReplyInWorkspace => &workspace::mail::SetReply,
+        Kind::SetForwardingInWorkspace => &workspace::mail::SetForwarding,
+        Kind::GrantMailInWorkspace => &workspace::mail::GrantAccess,
+        Kind::TransferFiles => &workspace::transfer_files::TransferFiles,
+        Kind::DisableLaptops => &workspace::disable_laptops::DisableLaptops,
+        Kind::WipeAccount => &workspace::wipe_account::WipeAccount,
         Kind::AwaitSynchronisation => &identity::await_synchronisation::AwaitSynchronisation,
         Kind::RemoveDirectoryRoles => &identity::remove_directory_roles::RemoveDirectoryRoles,
         Kind::DisableSignIn => &identity::disable_sign_in::DisableSignIn,

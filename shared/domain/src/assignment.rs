@@ -314,7 +314,8 @@ impl Case {
     /// also after the account's id was pinned: whoever reads there is told the
     /// names, and by whom it is looked up also which accounts are never touched.
     fn name_whom(&self, kind: Kind, params: &mut Facts) {
-        if !apps::KINDS.contains(&kind) && kind != Kind::DiscoverManaged {
+        let looks_up = [Kind::DiscoverManaged, Kind::ResolveInWorkspace].contains(&kind);
+        if !apps::KINDS.contains(&kind) && !looks_up {
             return;
         }
         let (person, resolved) = (&self.departure.person, &self.subject_facts);
@@ -340,7 +341,7 @@ impl Case {
         if resolved.bool("other_mail") == Some(true) && person.mail.is_none() {
             params.set(apps::NAMES_MISSING, true);
         }
-        if kind == Kind::ResolveInApp {
+        if matches!(kind, Kind::ResolveInApp | Kind::ResolveInWorkspace) {
             let protected: Vec<String> = self.policy.protected.iter().cloned().collect();
             params.set(apps::PROTECTED, protected);
         }
@@ -404,6 +405,9 @@ impl Case {
             if let Some(name) = self.subject_facts.text("user_principal_name") {
                 params.set("user_principal_name", name);
             }
+        }
+        if task.kind() == Kind::ResolveInWorkspace {
+            successor_params(&mut params, &self.departure, &self.policy);
         }
         if task.kind() == Kind::AwaitSynchronisation
             && let Some(at) = self.changed_on_premises_at()
@@ -481,20 +485,25 @@ fn script_params(params: &mut Facts, departure: &Departure, resolved: &Facts) {
 /// The search terms travel with the one assignment that needs them, and are in
 /// no stored task.
 fn person_params(params: &mut Facts, departure: &Departure, policy: &Policy) {
-    let mut put = |prefix: &str, p: &PersonRef| {
-        let mut one = |name: &str, value: Option<&str>| {
-            if let Some(v) = value {
-                params.set(&format!("{prefix}{name}"), v);
-            }
-        };
-        one("object_id", p.object_id.as_ref().map(|o| o.0.as_str()));
-        one("user_principal_name", p.user_principal_name.as_deref());
-        one("mail", p.mail.as_deref());
-        one("employee_id", p.employee_id.as_deref());
+    put_person(params, "", &departure.person);
+    successor_params(params, departure, policy);
+}
+
+fn put_person(params: &mut Facts, prefix: &str, p: &PersonRef) {
+    let mut one = |name: &str, value: Option<&str>| {
+        if let Some(v) = value {
+            params.set(&format!("{prefix}{name}"), v);
+        }
     };
-    put("", &departure.person);
+    one("object_id", p.object_id.as_ref().map(|o| o.0.as_str()));
+    one("user_principal_name", p.user_principal_name.as_deref());
+    one("mail", p.mail.as_deref());
+    one("employee_id", p.employee_id.as_deref());
+}
+
+fn successor_params(params: &mut Facts, departure: &Departure, policy: &Policy) {
     match (&departure.successor, &policy.successor) {
-        (Some(named), _) | (None, SuccessorRule::Named(named)) => put("successor_", named),
+        (Some(named), _) | (None, SuccessorRule::Named(named)) => put_person(params, "successor_", named),
         (None, SuccessorRule::Manager) => params.set("successor_is_manager", true),
         (None, SuccessorRule::Nobody) => {}
     }

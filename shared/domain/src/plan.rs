@@ -4,8 +4,8 @@
 
 use crate::assignment::Subject;
 use crate::catalogue::premises::{HOLD_WANTED, LICENCES_UNKEPT, MASTERED, SECURITY_ID};
-use crate::catalogue::{Area, Kind, Wanted};
-use crate::departure::{Departure, Forwarding, Meetings, OneDriveChoice};
+use crate::catalogue::{Area, Kind, Wanted, workspace};
+use crate::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice};
 use crate::id::{CaseId, Digest, System};
 use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy, SuccessorRule};
@@ -75,6 +75,7 @@ pub fn plan(
         unserved: Vec::new(),
     };
     let mastery = Mastery::of(subject, capabilities);
+    let of_a_workspace = is_of_a_workspace_alone(capabilities);
     for kind in Kind::ALL.iter().copied().filter(|k| *k != Kind::Resolve) {
         let wanted = wanted(kind, departure, subject, policy, capped);
         let Some(mut params) = wanted.filter(|_| !is_skipped(kind, policy)) else {
@@ -96,12 +97,20 @@ pub fn plan(
             out.tasks
                 .push(PlannedTask::new(case, kind, system, None, params.clone()));
         }
-        if out.tasks.len() == before && mastery.misses(kind) {
+        let stood_for = of_a_workspace && workspace::STANDS_FOR.contains(&kind);
+        if out.tasks.len() == before && mastery.misses(kind) && !stood_for {
             out.unserved.push(kind);
         }
     }
     out.keep_licences_unless_preserved();
     Ok(out)
+}
+
+/// Whether people are found in a workspace, and nowhere else.
+fn is_of_a_workspace_alone(capabilities: &Capabilities) -> bool {
+    let all = systems_for(capabilities, Kind::Resolve);
+    let workspaces = systems_for(capabilities, Kind::ResolveInWorkspace);
+    all.count() == 1 && workspaces.count() == 1 && systems_for(capabilities, Kind::DisableSignIn).next().is_none()
 }
 
 /// Where the account is mastered: what follows for the cloud's kinds from its
@@ -150,8 +159,12 @@ impl Mastery {
     fn misses(self, kind: Kind) -> bool {
         match kind {
             Kind::ResolveOnPremises => self == Self::Elsewhere,
-            // Who has no applications, programs or remote management misses none.
-            Kind::ResolveInApp | Kind::RunScript | Kind::RunIrreversibleScript | Kind::DiscoverManaged => false,
+            // Who has no applications, workspace, programs or remote management misses none.
+            Kind::ResolveInApp
+            | Kind::ResolveInWorkspace
+            | Kind::RunScript
+            | Kind::RunIrreversibleScript
+            | Kind::DiscoverManaged => false,
             _ => true,
         }
     }
@@ -225,6 +238,10 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
             None => Facts::new(),
         },
     };
+    let reply = || {
+        let text = choices.automatic_reply.as_deref().or(policy.automatic_reply.as_deref());
+        text.filter(|text| !text.is_empty())
+    };
     let meetings = choices.meetings.unwrap_or(policy.meetings);
     let onedrive = choices.onedrive.unwrap_or(policy.onedrive);
     let hold = choices.legal_hold.unwrap_or(policy.legal_hold);
@@ -246,6 +263,26 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
             }
             Some(params)
         }
+        Kind::ResolveInWorkspace => {
+            let mut params = none;
+            let mut set = |name: &str, wanted: bool| {
+                if wanted {
+                    params.set(name, true);
+                }
+            };
+            set(workspace::AT_ONCE, departure.manner == Manner::Immediate);
+            let forwarding = choices.forwarding.as_ref().unwrap_or(&policy.forwarding);
+            set(workspace::FORWARD, *forwarding == Forwarding::Successor);
+            let expected = departure.successor.is_some() || policy.successor != SuccessorRule::Nobody;
+            set(workspace::GRANT_MAIL, expected);
+            set(workspace::TRANSFER_FILES, onedrive == OneDriveChoice::HandOver);
+            set(workspace::HOLD_WANTED, hold);
+            if let Some(text) = reply() {
+                params.set("reply", text);
+                params.set("reply_digest", Digest::of(text.as_bytes()).to_string());
+            }
+            Some(params)
+        }
         Kind::ApprovePlan => (policy.approvals.plan || capped).then_some(none),
         Kind::HoldMailbox => hold.then(|| match policy.hold_days {
             Some(days) => none.with("hold_days", i64::from(days)),
@@ -259,11 +296,11 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
             })
         }
         Kind::SetAutomaticReply => {
-            let text = choices.automatic_reply.as_ref().or(policy.automatic_reply.as_ref())?;
-            (!text.is_empty()).then(|| {
-                none.with("reply", text.as_str())
-                    .with("reply_digest", Digest::of(text.as_bytes()).to_string())
-            })
+            let text = reply()?;
+            Some(
+                none.with("reply", text)
+                    .with("reply_digest", Digest::of(text.as_bytes()).to_string()),
+            )
         }
         Kind::SetForwarding => match (
             choices.forwarding.as_ref().unwrap_or(&policy.forwarding),

@@ -67,6 +67,12 @@
 //! [`world::app::Habits`] are how real ones differ from the RFCs. [`face::ScimFace`] answers SCIM 2.0
 //! over it, [`face::ScimSimulator`] over real HTTP.
 //!
+//! # A workspace
+//!
+//! [`world::workspace::Workspace`] is a company's accounts with their mail, files and phones, and
+//! [`face::GoogleFace`] answers Google's interfaces over it; [`face::GoogleSimulator`] over real
+//! HTTP. Claims for tokens are really checked: signature, issuer, audience, times, scope, subject.
+//!
 //! # Asking what happened
 //!
 //! [`world::World::journal`] lists every effect with its subject, object, request and actor;

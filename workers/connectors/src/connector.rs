@@ -11,6 +11,7 @@ use crate::area::mail::MailReader;
 use crate::area::mailboxes::Mailboxes;
 use crate::area::premises::Premises;
 use crate::area::scripts::Scripts;
+use crate::area::workspace::{FileTransfers, Laptops, Phones, Workspace, WorkspaceMail};
 use async_trait::async_trait;
 use offboard_domain::{Kind, System};
 use serde::Serialize;
@@ -77,6 +78,31 @@ pub trait Connector: Send + Sync {
 
     /// Accounts of its own, if this is an application that keeps them.
     fn apps(&self) -> Option<&dyn Apps> {
+        None
+    }
+
+    /// Accounts of a workspace, if this is one.
+    fn workspace(&self) -> Option<&dyn Workspace> {
+        None
+    }
+
+    /// The settings of a workspace's mailboxes, if it has them.
+    fn workspace_mail(&self) -> Option<&dyn WorkspaceMail> {
+        None
+    }
+
+    /// Transfers of files between accounts, if the vendor makes them.
+    fn file_transfers(&self) -> Option<&dyn FileTransfers> {
+        None
+    }
+
+    /// Phones and tablets that hold an account's data, if the vendor knows them.
+    fn phones(&self) -> Option<&dyn Phones> {
+        None
+    }
+
+    /// Laptops that are managed with a workspace, if the vendor has them.
+    fn laptops(&self) -> Option<&dyn Laptops> {
         None
     }
 

@@ -16,7 +16,7 @@
 //! 3. Only the named subject is touched; a write to a group, a site or a
 //!    calendar changes the subject's own entry there and nothing else.
 //! 4. Ids that come in are immutable ids of the vendor. No primitive takes a
-//!    name, but for [`Directory::find`], [`Apps::find`] and [`Fleet::of`].
+//!    name, but for [`Directory::find`], [`Apps::find`], [`Workspace::find`] and [`Fleet::of`].
 //! 5. Every answer leaves a [`Receipt`](offboard_domain::Receipt) in the call;
 //!    every failure is a [`Fault`](offboard_domain::Fault) of the right class.
 //!    Neither carries personal data or a secret, nor does any log line.
@@ -31,6 +31,7 @@ pub mod area;
 mod call;
 mod client_credentials;
 mod connector;
+pub mod google;
 pub mod graph;
 mod http;
 pub mod imap;
@@ -40,6 +41,7 @@ mod offer;
 mod path;
 pub mod program;
 pub mod scim;
+mod token_slots;
 
 pub use area::apps::{AppAccount, Apps, Ending, Known, Matches};
 pub use area::devices::{
@@ -64,6 +66,10 @@ pub use area::mailboxes::{
 };
 pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};
+pub use area::workspace::{
+    FileTransfer, FileTransfers, Laptop, Laptops, MailChange, Member, MemberChange, MemberHolds, Phone, Phones,
+    Workspace, WorkspaceMail, WorkspaceMailSettings,
+};
 pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};
 pub use offer::{OFFERS, Offer};

@@ -1,6 +1,6 @@
 //! What each vendor can be asked for at most, before any tenant has one.
 
-use crate::{graph, imap, ldap, ninja};
+use crate::{google, graph, imap, ldap, ninja};
 use offboard_domain::{Kind, catalogue};
 use std::collections::BTreeSet;
 
@@ -17,6 +17,10 @@ pub const OFFERS: &[Offer] = &[
     Offer {
         title: "Microsoft 365",
         claims: graph::claims,
+    },
+    Offer {
+        title: "Google Workspace",
+        claims: || google::claims(true, true),
     },
     Offer {
         title: "Active Directory",

@@ -5,6 +5,9 @@
 
 mod common;
 #[expect(dead_code, reason = "most of it serves the other tests")]
+#[path = "google/stage.rs"]
+mod google;
+#[expect(dead_code, reason = "most of it serves the other tests")]
 #[path = "sim/stage.rs"]
 mod stage;
 
@@ -13,7 +16,8 @@ use offboard_connectors::ninja::{NinjaConnector, NinjaSettings, NinjaTags};
 use offboard_connectors::scim::{MatchBy, Profile, ScimAccess, ScimConnector, ScimSettings};
 use offboard_connectors::{
     AccountChange, Apps as _, Attachment, Call, Connector as _, DeviceAction, Directory, Fleet as _, Holding, Known,
-    MailboxChange, MailboxRight, Mark, Whose,
+    MailChange, MailboxChange, MailboxRight, Mark, MemberChange, MemberHolds, Phones, Whose, Workspace,
+    WorkspaceMail as _,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, System};
@@ -139,6 +143,71 @@ async fn in_a_management(s: &Stage) -> (Vec<Call>, Vec<Fault>) {
     (vec![call], faults)
 }
 
+/// The same in a workspace, whose searches and settings are full of addresses.
+async fn in_a_workspace() -> (Vec<Call>, Vec<Fault>) {
+    let s = google::Stage::new().await;
+    let workspace = s.open();
+    let (mut call, mut faults) = (s.writing(), Vec::new());
+    let who = Known {
+        names: vec![google::address("anna")],
+        ..Known::default()
+    };
+    let found = Workspace::find(&workspace, &mut call, &who)
+        .await
+        .unwrap()
+        .pop()
+        .unwrap();
+    let successor = s.member(&workspace, google::SUCCESSOR).await;
+    let mut shown = format!("{workspace:?} {found:?} {who:?}");
+    for sort in [
+        MemberHolds::Grants,
+        MemberHolds::AppPasswords,
+        MemberHolds::BackupCodes,
+        MemberHolds::Groups,
+        MemberHolds::Licences,
+    ] {
+        for one in workspace.held(&mut call, &found, sort).await.unwrap() {
+            // Codes are taken all at once, by no DELETE.
+            if sort != MemberHolds::BackupCodes {
+                s.order("DELETE", Some(403), "forbidden", false);
+            }
+            faults.extend(workspace.take(&mut call, &found, sort, &one).await.err());
+        }
+    }
+    for change in [
+        MailChange::Reply {
+            text: google::CANARY.to_owned(),
+        },
+        MailChange::ForwardTo(Box::new(successor.clone())),
+        MailChange::LetIn(Box::new(successor)),
+    ] {
+        workspace.change_mail(&mut call, &found, &change).await.unwrap();
+    }
+    shown.push_str(&format!(
+        "{:?}",
+        workspace.mail_settings(&mut call, &found).await.unwrap()
+    ));
+    shown.push_str(&format!(
+        "{:?}",
+        Phones::phones(&workspace, &mut call, &found).await.unwrap()
+    ));
+    for change in [
+        MemberChange::Password("Pw-kanarienvogel".into()),
+        MemberChange::Suspend,
+        MemberChange::TurnOffSecondFactor,
+    ] {
+        shown.push_str(&format!("{change:?}"));
+        faults.extend(workspace.change(&mut call, &found.id, &change).await.err());
+    }
+    faults.extend(workspace.mail_settings(&mut call, &found).await.err());
+    faults.extend(s.open().mail_settings(&mut call, &found).await.err());
+    assert!(faults.len() > 8, "{faults:?}");
+    shown.push_str(&format!("{:?}", workspace.check(&mut call).await));
+    let lower = shown.to_lowercase();
+    assert!(!lower.contains(google::CANARY) && !lower.contains("canary"), "{shown}");
+    (vec![call], faults)
+}
+
 #[tokio::test]
 async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
     let log = Log::default();
@@ -233,6 +302,9 @@ async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
     let (rmm_calls, rmm_faults) = in_a_management(&s).await;
     calls.extend(rmm_calls);
     faults.extend(rmm_faults);
+    let (workspace_calls, workspace_faults) = in_a_workspace().await;
+    calls.extend(workspace_calls);
+    faults.extend(workspace_faults);
     assert!(faults.len() > 20, "enough was refused to look at: {}", faults.len());
     let mut texts: Vec<String> = faults.iter().map(|f| format!("{f} {f:?}")).collect();
     texts.extend(calls.iter().map(|c| format!("{c:?} {:?}", c.receipts())));
@@ -246,6 +318,7 @@ async fn no_person_and_no_secret_is_in_any_fault_receipt_or_log() {
     for text in texts {
         let lower = text.to_lowercase();
         assert!(!lower.contains("canary") && !lower.contains(ADMIN_APP_SECRET), "{text}");
+        assert!(!lower.contains(google::CANARY), "{text}");
         assert!(!text.contains("eyJ"), "no token: {text}");
     }
 }

@@ -31,10 +31,13 @@ async fn at_every_await_of_every_kind_it_converges() {
                 let wipes = desk.writes().iter().filter(|w| w.starts_with("Wipe")).count();
                 assert_eq!(wipes, 1, "death at {n}: {:?}", desk.writes());
             }
-            if matches!(
-                kind,
-                Kind::RunIrreversibleScript | Kind::RunManagedScript | Kind::Decommission
-            ) {
+            let once = [
+                Kind::RunIrreversibleScript,
+                Kind::RunManagedScript,
+                Kind::Decommission,
+                Kind::TransferFiles,
+            ];
+            if once.contains(&kind) {
                 assert_eq!(desk.writes().len(), 1, "death at {n}: {:?}", desk.writes());
             }
             if kind == Kind::ArchiveMailbox {

@@ -1,13 +1,15 @@
 //! What a dispatcher does with a task, as far as one task sees it: assigns,
 //! believes what is read, waits, reads first after a once-only order.
 
-use crate::fake::fleet::HIS;
+use crate::fake::fleet::HIS as HIS_DEVICES;
 use crate::fake::state::{CANARY, LEAVER, SUCCESSOR};
+use crate::fake::workspace::{BOSS, HIS};
 use crate::fake::{Fake, OneTenant, State, pause, system};
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
 use offboard_domain::catalogue::apps::{MARKS, NAMES};
 use offboard_domain::catalogue::managed::{CONFIRMED, ELSEWHERE, MARK, OWNERS, PENDING_WIPE, UID};
 use offboard_domain::catalogue::script::{MAIL, SIGN_IN_NAME};
+use offboard_domain::catalogue::workspace;
 use offboard_domain::{
     Assignment, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, Mode, ObjectId, Observation, Report, Said,
     Subject, Target, TaskId, TenantId, Timestamp, Verdict, judge,
@@ -68,7 +70,7 @@ impl Desk {
         let tenant = TenantId::new("acme").unwrap();
         let case = CaseId::derive(&tenant, "HR-1");
         let object = todo.object.map(ObjectId::from);
-        let subject = if todo.kind == Kind::Resolve {
+        let subject = if matches!(todo.kind, Kind::Resolve | Kind::ResolveInWorkspace) {
             Subject::default()
         } else {
             Subject([(system(), LEAVER.into())].into())
@@ -256,7 +258,7 @@ pub(crate) fn mark_in_app(account: &str, name: &str) -> String {
 fn managed(id: u32) -> Facts {
     Facts::new()
         .with(UID, format!("node-{}", id - 40))
-        .with(OWNERS, vec![HIS.to_owned()])
+        .with(OWNERS, vec![HIS_DEVICES.to_owned()])
         .with(MARK, PENDING_WIPE)
 }
 
@@ -320,6 +322,15 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
         | Kind::RunManagedScript
         | Kind::ClearManagedOwner
         | Kind::Decommission => (managed(41), Some("41")),
+        Kind::ResolveInWorkspace => (his_names().with("successor_is_manager", true), None),
+        Kind::SetReplyInWorkspace => {
+            let text = "Gone & not back.\nAsk the desk.";
+            let digest = Digest::of(text.as_bytes()).to_string();
+            (Facts::new().with("reply", text).with("reply_digest", digest), Some(HIS))
+        }
+        Kind::SetForwardingInWorkspace => (Facts::new().with("forward_to_id", BOSS), Some(HIS)),
+        Kind::GrantMailInWorkspace | Kind::TransferFiles => (Facts::new().with("successor_id", BOSS), Some(HIS)),
+        kind if workspace::KINDS.contains(&kind) => (Facts::new(), Some(HIS)),
         Kind::DisableComputer => (Facts::new(), Some("pc")),
         Kind::AwaitSynchronisation => (Facts::new().with(CHANGED_ON_PREMISES_MS, 500_i64), None),
         Kind::ConvertToShared => (Facts::new().with("shared_max_bytes", 50_000_000_000_i64), None),

@@ -14,3 +14,4 @@ mod premises;
 mod rules;
 mod scripts;
 mod worker;
+mod workspace;

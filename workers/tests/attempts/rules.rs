@@ -749,7 +749,11 @@ async fn a_mailbox_that_is_not_there_needs_nothing() {
         .into_iter()
         .filter(|k| k.spec().area == offboard_domain::Area::Mailbox && k.spec().writes)
     {
-        let (desk, end) = changed(kind, |s| s.mailbox = None).await;
+        let without = |s: &mut State| {
+            s.mailbox = None;
+            s.office.members.values_mut().for_each(|m| m.has_mail = false);
+        };
+        let (desk, end) = changed(kind, without).await;
         assert!(matches!(end, End::NotApplicable(_)), "{kind}: {end:?}");
         assert!(desk.writes().is_empty());
     }

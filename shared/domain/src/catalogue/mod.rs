@@ -17,6 +17,7 @@ mod person;
 pub mod premises;
 pub mod script;
 pub mod spec;
+pub mod workspace;
 
 pub use license::POOL_WITHIN_MS;
 pub use spec::{Approval, Area, ClosingProof, Dep, KindSpec, Lane, Proof, Stage, Urgency, Wanted};
@@ -52,6 +53,7 @@ kinds! {
     SnapshotMailbox = mailbox::SNAPSHOT,
     ResolveOnPremises = premises::RESOLVE,
     ResolveInApp = apps::RESOLVE,
+    ResolveInWorkspace = workspace::RESOLVE,
     DiscoverDevices = device::DISCOVER,
     DiscoverManaged = managed::DISCOVER,
     ApprovePlan = person::APPROVE_PLAN,
@@ -62,6 +64,17 @@ kinds! {
     ResetPasswordOnPremises = premises::RESET_PASSWORD,
     RevokeSessions = identity::REVOKE_SESSIONS,
     RevokeSessionsAgain = identity::REVOKE_SESSIONS_AGAIN,
+    ResetPasswordInWorkspace = workspace::RESET_PASSWORD,
+    SignOutInWorkspace = workspace::SIGN_OUT,
+    RevokeTokensInWorkspace = workspace::REVOKE_TOKENS,
+    SuspendAtOnce = workspace::SUSPEND_AT_ONCE,
+    RemoveAppPasswords = workspace::REMOVE_APP_PASSWORDS,
+    InvalidateBackupCodes = workspace::INVALIDATE_BACKUP_CODES,
+    TurnOffSecondFactor = workspace::TURN_OFF_SECOND_FACTOR,
+    SetReplyInWorkspace = workspace::SET_REPLY,
+    SetForwardingInWorkspace = workspace::SET_FORWARDING,
+    GrantMailInWorkspace = workspace::GRANT_MAIL_ACCESS,
+    SuspendInWorkspace = workspace::SUSPEND_AFTER,
     RemoveAuthMethods = identity::REMOVE_AUTH_METHODS,
     RemoveOauthGrants = identity::REMOVE_OAUTH_GRANTS,
     RemoveAppRoles = identity::REMOVE_APP_ROLES,
@@ -88,6 +101,8 @@ kinds! {
     GrantSuccessorMailbox = mailbox::GRANT_SUCCESSOR_ACCESS,
     HandOverOneDrive = knowledge::HAND_OVER_ONEDRIVE,
     DecideOneDrive = person::DECIDE_ONEDRIVE,
+    TransferFiles = workspace::TRANSFER_FILES_TO_SUCCESSOR,
+    RemoveGroupsInWorkspace = workspace::REMOVE_GROUPS,
     RemoveGroupsOnPremises = premises::REMOVE_GROUPS,
     AwaitSynchronisation = premises::AWAIT_SYNCHRONISATION,
     ConfirmManagedDevice = managed::CONFIRM,
@@ -97,6 +112,8 @@ kinds! {
     DecideDevice = managed::DECIDE,
     EscrowRecoveryKeys = device::ESCROW_RECOVERY_KEYS,
     RetireDevice = device::RETIRE,
+    WipeAccount = workspace::WIPE_ACCOUNT,
+    DisableLaptops = workspace::DISABLE_LAPTOPS,
     ConfirmDeviceReturned = person::CONFIRM_DEVICE_RETURNED,
     WipeDevice = device::WIPE,
     UnassignAutopilot = device::UNASSIGN_AUTOPILOT,
@@ -108,6 +125,7 @@ kinds! {
     ReleaseGroupLicenses = license::RELEASE_GROUPS,
     ReleaseDirectLicenses = license::RELEASE_DIRECT,
     ProvePool = license::PROVE_POOL,
+    ReleaseInWorkspace = workspace::RELEASE,
     MoveToLeaversUnit = premises::MOVE_TO_LEAVERS_UNIT,
     ConfirmHandover = person::CONFIRM_HANDOVER,
     Validate = person::VALIDATE,
@@ -138,10 +156,17 @@ impl Kind {
     }
 
     /// Whether a cloud with everything in it has it: not what is of a directory on
-    /// the premises, an application, a program of one's own or a remote management.
+    /// the premises, an application, a workspace, a program of one's own or a remote
+    /// management.
     #[must_use]
     pub fn is_of_a_cloud(self) -> bool {
-        let beside = [premises::KINDS, apps::KINDS, script::KINDS, managed::KINDS];
+        let beside = [
+            premises::KINDS,
+            apps::KINDS,
+            script::KINDS,
+            managed::KINDS,
+            workspace::KINDS,
+        ];
         !beside.iter().any(|kinds| kinds.contains(&self))
     }
 

@@ -24,6 +24,12 @@ pub(super) const APPROVE_PLAN: KindSpec = KindSpec {
         Dep::on(Kind::SnapshotDirectory),
         Dep::on(Kind::SnapshotMailbox),
         Dep::only(Kind::DiscoverDevices),
+        // What is there alone is in the plan when it is asked for; a workspace
+        // that a person must see to does not hold the rest back.
+        Dep {
+            with_finds: false,
+            ..Dep::tried(Kind::ResolveInWorkspace)
+        },
     ],
     ..HUMAN
 };
@@ -60,6 +66,8 @@ pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
         Dep::on(Kind::ApprovePlan),
         Dep::on(Kind::GrantSuccessorMailbox),
         Dep::on(Kind::HandOverOneDrive),
+        Dep::on(Kind::GrantMailInWorkspace),
+        Dep::on(Kind::TransferFiles),
     ],
     controls: control::RETENTION,
     ..HUMAN
@@ -98,6 +106,7 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::DiscoverConfirmed),
         Dep::on(Kind::ResolveOnPremises),
         Dep::on(Kind::ResolveInApp),
+        Dep::on(Kind::ResolveInWorkspace),
         Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::ProvePool),
         Dep::on(Kind::ConfirmHandover),

@@ -56,6 +56,7 @@ fn whatever_writes_comes_after_a_snapshot() {
             Kind::ResolveOnPremises,
             Kind::ResolveInApp,
             Kind::DiscoverManaged,
+            Kind::ResolveInWorkspace,
         ];
         assert!(seen.iter().any(|s| before.contains(s)), "{kind} writes unseen");
     }
@@ -242,6 +243,42 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "the mailbox would be lost",
         ),
         (
+            Kind::SignOutInWorkspace,
+            Kind::ResetPasswordInWorkspace,
+            "a session could be begun again",
+        ),
+        (
+            Kind::SuspendAtOnce,
+            Kind::RevokeTokensInWorkspace,
+            "tokens outlive a password, and live on when an account is opened again",
+        ),
+        (
+            Kind::SuspendInWorkspace,
+            Kind::TurnOffSecondFactor,
+            "only an open account's second factor can be turned off",
+        ),
+        (
+            Kind::SuspendInWorkspace,
+            Kind::InvalidateBackupCodes,
+            "only an open account's codes can be invalidated",
+        ),
+        (
+            Kind::SuspendInWorkspace,
+            Kind::GrantMailInWorkspace,
+            "a suspended account's mail settings can be changed by nobody",
+        ),
+        (
+            Kind::RemoveGroupsInWorkspace,
+            Kind::TransferFiles,
+            "a group may give the licence that the files hang on",
+        ),
+        (Kind::ReleaseInWorkspace, Kind::TransferFiles, "the files would be lost"),
+        (
+            Kind::ReleaseInWorkspace,
+            Kind::GrantMailInWorkspace,
+            "the mailbox would be lost",
+        ),
+        (
             Kind::ApprovePlan,
             Kind::DiscoverDevices,
             "an approval covers what it lists",
@@ -294,10 +331,36 @@ fn one_mailbox_is_written_by_one_task_at_a_time() {
             .filter(|k| k.spec().area == Area::Mailbox && k.spec().writes)
     };
     assert!(writers().count() > 10);
+    // A workspace's mailbox is another one.
+    let same = |one: Kind, other: Kind| workspace::KINDS.contains(&one) == workspace::KINDS.contains(&other);
     for one in writers() {
-        for other in writers() {
+        for other in writers().filter(|other| same(one, *other)) {
             assert!(one.spec().conflicts.contains(&other), "{one} may run beside {other}");
         }
+    }
+}
+
+/// See `docs/decisions/0024-a-workspace-is-closed-from-the-inside.md`.
+#[test]
+fn an_immediate_suspension_waits_for_no_mail_and_no_second_factor() {
+    let before = ancestors(Kind::SuspendAtOnce);
+    let waits: Vec<Kind> = workspace::KINDS
+        .iter()
+        .copied()
+        .filter(|k| before.contains(k))
+        .collect();
+    let quick = [
+        Kind::ResolveInWorkspace,
+        Kind::ResetPasswordInWorkspace,
+        Kind::SignOutInWorkspace,
+        Kind::RevokeTokensInWorkspace,
+    ];
+    assert_eq!(waits, quick);
+    // Neither suspension waits for a person, nor for files.
+    for kind in [Kind::SuspendAtOnce, Kind::SuspendInWorkspace] {
+        let deps = kind.spec().after.iter().filter(|d| d.kind != Kind::ResolveInWorkspace);
+        assert!(deps.clone().all(|d| d.tried), "{kind}");
+        assert!(!ancestors(kind).contains(&Kind::TransferFiles), "{kind}");
     }
 }
 
@@ -331,9 +394,13 @@ fn irreversible_kinds_ask_for_themselves_but_for_what_can_be_set_up_again() {
         .filter(|k| !k.spec().reversible && k.spec().approval != Approval::Own)
         .collect();
     let set_up_again = [
+        Kind::RemoveAppPasswords,
+        Kind::InvalidateBackupCodes,
+        Kind::TurnOffSecondFactor,
         Kind::RemoveAuthMethods,
         Kind::RemoveMobilePartnerships,
         Kind::RetireDevice,
+        Kind::WipeAccount,
     ];
     assert_eq!(by_plan, set_up_again);
 }

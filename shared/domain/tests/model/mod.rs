@@ -130,6 +130,34 @@ pub fn good(kind: Kind) -> Facts {
         Kind::RunManagedScript => Facts::new().with("object_exists", true).with("script_done", true),
         Kind::ClearManagedOwner => Facts::new().with("object_exists", true).with("owner", "none"),
         Kind::Decommission => Facts::new().with("decommissioned", true),
+        Kind::ResolveInWorkspace => Facts::new()
+            .with("found", true)
+            .with("all_names_known", true)
+            .with("ambiguous", false)
+            .with("protected", "no"),
+        Kind::ResetPasswordInWorkspace | Kind::SignOutInWorkspace => Facts::new().with("acknowledged", true),
+        Kind::RevokeTokensInWorkspace => Facts::new().with("grant_ids", none()),
+        Kind::SuspendAtOnce | Kind::SuspendInWorkspace => Facts::new().with("suspended", true),
+        Kind::RemoveAppPasswords => Facts::new().with("app_password_ids", none()),
+        Kind::InvalidateBackupCodes => Facts::new().with("backup_codes_left", false),
+        Kind::TurnOffSecondFactor => Facts::new().with("second_factor", false),
+        Kind::SetReplyInWorkspace => Facts::new()
+            .with("automatic_reply", true)
+            .with("automatic_reply_digest", "d"),
+        Kind::SetForwardingInWorkspace => Facts::new()
+            .with("forwarding", false)
+            .with("forwarding_filter_ids", none()),
+        Kind::GrantMailInWorkspace => Facts::new().with("successor_has_access", true),
+        Kind::TransferFiles => Facts::new().with("transfer_status", "completed"),
+        Kind::RemoveGroupsInWorkspace => Facts::new().with("group_ids", none()),
+        Kind::WipeAccount => Facts::new()
+            .with("device_ids", vec!["d-1".to_owned()])
+            .with("open_device_ids", none())
+            .with("gone_unproven_ids", none()),
+        Kind::DisableLaptops => Facts::new()
+            .with("device_ids", vec!["l-1".to_owned()])
+            .with("open_device_ids", none()),
+        Kind::ReleaseInWorkspace => Facts::new().with("licence_ids", none()),
         Kind::DisableComputer => Facts::new().with("object_enabled", false),
         Kind::MoveToLeaversUnit => Facts::new().with("among_leavers", true),
         Kind::AwaitSynchronisation => Facts::new()

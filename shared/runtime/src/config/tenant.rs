@@ -1,5 +1,6 @@
 //! One client company's configuration, `tenants/<handle>.toml`.
 
+use super::google::{self, GoogleConfig};
 use super::intake::{self, IntakeConfig};
 use super::ninja::{self, NinjaConfig};
 use super::policy;
@@ -153,6 +154,8 @@ pub enum ImapAccess {
 pub enum SystemKind {
     /// Microsoft 365 (`kind = "graph"`).
     Graph(GraphConfig),
+    /// Google Workspace (`kind = "google"`).
+    Google(GoogleConfig),
     /// A mail server (`kind = "imap"`).
     Imap(ImapConfig),
     /// Active Directory on the premises (`kind = "active_directory"`).
@@ -322,11 +325,12 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     let kind = section
         .require(
             "kind",
-            "the protocol: \"graph\", \"imap\", \"active_directory\", \"scim\", \"ninja\" or \"program\"",
+            "the protocol: \"graph\", \"google\", \"imap\", \"active_directory\", \"scim\", \"ninja\" or \"program\"",
         )
         .and_then(|v| {
             v.word(&[
                 ("graph", Protocol::Graph),
+                ("google", Protocol::Google),
                 ("imap", Protocol::Imap),
                 ("active_directory", Protocol::ActiveDirectory),
                 ("scim", Protocol::Scim),
@@ -343,6 +347,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     // Without a kind it is read as the first, so that its mistakes are told.
     let kind = match kind.unwrap_or(Protocol::Graph) {
         Protocol::Graph => graph(&mut section, dir).map(SystemKind::Graph),
+        Protocol::Google => google::read(&mut section, dir).map(SystemKind::Google),
         Protocol::Imap => imap(&mut section, dir).map(SystemKind::Imap),
         Protocol::ActiveDirectory => active_directory(&mut section, dir).map(SystemKind::ActiveDirectory),
         Protocol::Scim => scim::read(&mut section, dir).map(SystemKind::Scim),
@@ -357,6 +362,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
 #[derive(Clone, Copy)]
 enum Protocol {
     Graph,
+    Google,
     Imap,
     ActiveDirectory,
     Scim,

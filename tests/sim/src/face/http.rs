@@ -23,10 +23,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{Bases, GraphFace, NinjaFace, ScimFace, WireAnswer, WireRequest};
+use super::{Bases, GoogleFace, GraphFace, NinjaFace, ScimFace, WireAnswer, WireRequest};
 use crate::world::World;
 use crate::world::app::App;
 use crate::world::fleet::Fleet;
+use crate::world::workspace::Workspace;
 
 /// Tells the simulated time in milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -92,37 +93,30 @@ impl Drop for Simulator {
     }
 }
 
-/// A face without latencies, listening on loopback until it is dropped.
+/// What listens on loopback until it is dropped, and answers at once.
 #[derive(Debug)]
-struct Shopfront {
-    address: SocketAddr,
+struct Listening {
+    root: String,
     accepting: JoinHandle<()>,
 }
 
-impl Shopfront {
-    /// Listens on a free port of loopback and answers for `world`, at the time that `clock` tells.
-    async fn open<W: Send + 'static>(
-        world: Arc<Mutex<W>>,
-        clock: Clock,
-        face: impl Fn(&mut W, i64, &WireRequest) -> WireAnswer + Send + Sync + 'static,
-    ) -> io::Result<Self> {
+impl Listening {
+    async fn start<A>(answer: impl FnOnce(&str) -> A) -> io::Result<Self>
+    where
+        A: Fn(&WireRequest) -> WireAnswer + Send + Sync + 'static,
+    {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let answer = move |request: &WireRequest| {
-            let now = clock();
-            let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
-            face(&mut world, now, request)
-        };
+        let root = format!("http://{}", listener.local_addr()?);
         let shop = Arc::new(Shop {
-            answer: Box::new(answer),
+            answer: Box::new(answer(&root)),
             time_scale: None,
         });
         let accepting = tokio::spawn(accept(listener, shop));
-        Ok(Self { address, accepting })
+        Ok(Self { root, accepting })
     }
 }
 
-impl Drop for Shopfront {
+impl Drop for Listening {
     fn drop(&mut self) {
         // The connections belong to the accepting task and end with it.
         self.accepting.abort();
@@ -132,8 +126,8 @@ impl Drop for Shopfront {
 /// A simulated application, listening on loopback until it is dropped.
 #[derive(Debug)]
 pub struct ScimSimulator {
+    _listening: Listening,
     url: String,
-    _open: Shopfront,
 }
 
 impl ScimSimulator {
@@ -142,9 +136,19 @@ impl ScimSimulator {
     /// # Errors
     /// When no port of loopback can be bound.
     pub async fn start(app: Arc<Mutex<App>>, clock: Clock) -> io::Result<Self> {
-        let open = Shopfront::open(app, clock, |app, now, request| ScimFace.answer(app, now, request)).await?;
-        let url = format!("http://{}/scim/v2", open.address);
-        Ok(Self { url, _open: open })
+        let listening = Listening::start(|_| {
+            move |request: &WireRequest| {
+                let now = clock();
+                let mut app = app.lock().unwrap_or_else(PoisonError::into_inner);
+                ScimFace.answer(&mut app, now, request)
+            }
+        })
+        .await?;
+        let url = format!("{}/scim/v2", listening.root);
+        Ok(Self {
+            _listening: listening,
+            url,
+        })
     }
 
     /// The base address that a client is configured with.
@@ -156,10 +160,7 @@ impl ScimSimulator {
 
 /// A simulated NinjaOne, listening on loopback until it is dropped.
 #[derive(Debug)]
-pub struct NinjaSimulator {
-    url: String,
-    _open: Shopfront,
-}
+pub struct NinjaSimulator(Listening);
 
 impl NinjaSimulator {
     /// Listens on a free port of loopback and answers for `fleet`, at the time that `clock` tells.
@@ -167,18 +168,50 @@ impl NinjaSimulator {
     /// # Errors
     /// When no port of loopback can be bound.
     pub async fn start(fleet: Arc<Mutex<Fleet>>, clock: Clock) -> io::Result<Self> {
-        let open = Shopfront::open(fleet, clock, |fleet, now, request| {
-            NinjaFace.answer(fleet, now, request)
+        let listening = Listening::start(|_| {
+            move |request: &WireRequest| {
+                let now = clock();
+                let mut fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
+                NinjaFace.answer(&mut fleet, now, request)
+            }
         })
         .await?;
-        let url = format!("http://{}", open.address);
-        Ok(Self { url, _open: open })
+        Ok(Self(listening))
     }
 
     /// The base address that a client is configured with.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.0.root
+    }
+}
+
+/// A simulated workspace, listening on loopback until it is dropped.
+#[derive(Debug)]
+pub struct GoogleSimulator(Listening);
+
+impl GoogleSimulator {
+    /// Listens on a free port of loopback and answers for `workspace`, at the time that `clock` tells.
+    ///
+    /// # Errors
+    /// When no port of loopback can be bound.
+    pub async fn start(workspace: Arc<Mutex<Workspace>>, clock: Clock) -> io::Result<Self> {
+        let listening = Listening::start(|root| {
+            let face = GoogleFace::new(root);
+            move |request: &WireRequest| {
+                let now = clock();
+                let mut workspace = workspace.lock().unwrap_or_else(PoisonError::into_inner);
+                face.answer(&mut workspace, now, request)
+            }
+        })
+        .await?;
+        Ok(Self(listening))
+    }
+
+    /// The base address of every interface; tokens are at `/token` below it.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.0.root
     }
 }
 

@@ -5,6 +5,7 @@
 //! face is a plain function from a request to an answer, so a test may also use
 //! it without a socket; [`Simulator`] puts it behind real HTTP on loopback.
 
+mod google;
 mod graph;
 mod http;
 mod ninja;
@@ -12,8 +13,9 @@ mod scim;
 
 use std::collections::BTreeMap;
 
+pub use google::{GoogleFace, public_key};
 pub use graph::{Bases, GraphFace};
-pub use http::{Clock, NinjaSimulator, ScimSimulator, Simulator};
+pub use http::{Clock, GoogleSimulator, NinjaSimulator, ScimSimulator, Simulator};
 pub use ninja::NinjaFace;
 pub use scim::ScimFace;
 

@@ -30,6 +30,7 @@ mod outcome;
 mod people;
 mod table;
 mod tenant;
+pub mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

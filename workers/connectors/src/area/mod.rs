@@ -15,3 +15,4 @@ pub mod mail;
 pub mod mailboxes;
 pub mod premises;
 pub mod scripts;
+pub mod workspace;

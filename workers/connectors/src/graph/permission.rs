@@ -282,6 +282,24 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::RemoveGroupsOnPremises
         | Kind::DisableComputer
         | Kind::MoveToLeaversUnit => return None,
+        // A workspace's.
+        Kind::ResolveInWorkspace
+        | Kind::ResetPasswordInWorkspace
+        | Kind::SignOutInWorkspace
+        | Kind::RevokeTokensInWorkspace
+        | Kind::SuspendAtOnce
+        | Kind::RemoveAppPasswords
+        | Kind::InvalidateBackupCodes
+        | Kind::TurnOffSecondFactor
+        | Kind::SetReplyInWorkspace
+        | Kind::SetForwardingInWorkspace
+        | Kind::GrantMailInWorkspace
+        | Kind::SuspendInWorkspace
+        | Kind::TransferFiles
+        | Kind::RemoveGroupsInWorkspace
+        | Kind::WipeAccount
+        | Kind::DisableLaptops
+        | Kind::ReleaseInWorkspace => return None,
         // The MSP's own programs.
         Kind::RunScript | Kind::RunIrreversibleScript => return None,
         Kind::ApprovePlan

@@ -1,12 +1,10 @@
 //! Tokens: one cache for each connector, so for each tenant; in it one slot for
-//! each resource, refreshed early, with one request under way at most.
-//!
-//! Whoever waits for a slot while it is being filled shares what comes of it,
-//! a refusal too: a hundred tasks that meet an expired secret ask once.
+//! each resource, refreshed early.
 
 use super::settings::{Bases, Credential, GraphSettings, OpenError};
 use super::{fault, id};
 use crate::http::{Answered, HttpClient, NoAnswer, Request, Shown};
+use crate::token_slots::Slots;
 use crate::{Answer, Call};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,9 +18,8 @@ use rustls::SignatureScheme;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A token is renewed this long before it ends, so that no request carries one
 /// that ends on the way.
@@ -47,13 +44,6 @@ pub(crate) struct Token {
     serial: u64,
 }
 
-#[derive(Default)]
-struct Slot {
-    /// How many requests have ended; whoever sees it grow shares the outcome.
-    rounds: AtomicU64,
-    state: tokio::sync::Mutex<Option<Result<Arc<Token>, Fault>>>,
-}
-
 /// The token cache of one connector.
 pub(crate) struct Tokens {
     http: HttpClient,
@@ -61,7 +51,7 @@ pub(crate) struct Tokens {
     client_id: String,
     proof: Proof,
     url: Url,
-    slots: Mutex<BTreeMap<String, Arc<Slot>>>,
+    slots: Slots<Token>,
 }
 
 enum Proof {
@@ -85,7 +75,7 @@ impl Tokens {
             client_id: settings.client_id.clone(),
             proof: Proof::of(&settings.credential)?,
             url: Url::parse(&url).map_err(|_| OpenError::Directory)?,
-            slots: Mutex::new(BTreeMap::new()),
+            slots: Slots::default(),
         })
     }
 
@@ -96,24 +86,9 @@ impl Tokens {
 
     /// A token for this resource; never the one that was `refused`.
     pub(crate) async fn get(&self, call: &Call, resource: &str, refused: Option<&Token>) -> Answer<Arc<Token>> {
-        let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(resource.to_owned()).or_default())
-        };
-        let seen = slot.rounds.load(Ordering::Acquire);
-        let mut state = slot.state.lock().await;
-        let round = slot.rounds.load(Ordering::Acquire);
-        match &*state {
-            Some(Ok(token)) if call.now() < token.renew_at && refused.is_none_or(|r| r.serial != token.serial) => {
-                return Ok(Arc::clone(token));
-            }
-            Some(Err(fault)) if round > seen => return Err(fault.clone()),
-            _ => {}
-        }
-        let outcome = self.ask(call, resource, round + 1).await.map(Arc::new);
-        *state = Some(outcome.clone());
-        slot.rounds.store(round + 1, Ordering::Release);
-        outcome
+        let will_do = |token: &Token| call.now() < token.renew_at && refused.is_none_or(|r| r.serial != token.serial);
+        let ask = |serial| self.ask(call, resource, serial);
+        self.slots.get(resource, will_do, ask).await
     }
 
     async fn ask(&self, call: &Call, resource: &str, serial: u64) -> Answer<Token> {

@@ -12,14 +12,15 @@ pub(crate) mod fleet;
 mod premises;
 mod scripts;
 pub(crate) mod state;
+pub(crate) mod workspace;
 
 pub(crate) use clock::VirtualClock;
 pub(crate) use state::State;
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Apps, Call, Connector, Devices, Directory, Documents, Finding, Fleet, Licenses, MailReader, Mailboxes,
-    Premises, Scripts,
+    Answer, Apps, Call, Connector, Devices, Directory, Documents, FileTransfers, Finding, Fleet, Laptops, Licenses,
+    MailReader, Mailboxes, Phones, Premises, Scripts, Workspace, WorkspaceMail,
 };
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -259,6 +260,21 @@ impl Connector for Fake {
         Some(self)
     }
     fn scripts(&self) -> Option<&dyn Scripts> {
+        Some(self)
+    }
+    fn workspace(&self) -> Option<&dyn Workspace> {
+        Some(self)
+    }
+    fn workspace_mail(&self) -> Option<&dyn WorkspaceMail> {
+        Some(self)
+    }
+    fn file_transfers(&self) -> Option<&dyn FileTransfers> {
+        Some(self)
+    }
+    fn laptops(&self) -> Option<&dyn Laptops> {
+        Some(self)
+    }
+    fn phones(&self) -> Option<&dyn Phones> {
         Some(self)
     }
     async fn check(&self, _call: &mut Call) -> Vec<Finding> {

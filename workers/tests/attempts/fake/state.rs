@@ -1,5 +1,6 @@
 //! What there is in the world.
 
+use super::workspace::Office;
 use offboard_connectors::{
     Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
     DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence, Holds,
@@ -122,6 +123,7 @@ pub(crate) struct State {
     pub(crate) computers: BTreeMap<String, Computer>,
     pub(crate) fleet: BTreeMap<String, FleetRow>,
     pub(crate) app: BTreeMap<String, AppRow>,
+    pub(crate) office: Office,
     /// Whether the application deletes accounts, and deactivates none.
     pub(crate) app_deletes: bool,
     /// Folders, each with its generation and its messages by their place.
@@ -407,6 +409,7 @@ impl State {
                 })
                 .into(),
             app_deletes: false,
+            office: Office::rich(),
             computers: [("pc", false), ("srv", true)]
                 .map(|(id, server)| {
                     let computer = Computer {
@@ -468,6 +471,7 @@ impl State {
             let due = row.runs.iter().rev().find(|(at, _)| *at <= now_ms);
             row.field = due.map(|(_, marker)| marker.clone()).or(row.field.take());
         }
+        self.office.time_passes(now_ms);
         before != *self
     }
 
@@ -483,6 +487,7 @@ impl State {
             row.runs.iter_mut().for_each(|(at, _)| *at = 0);
             row.silent_until_ms = row.silent_until_ms.map(|_| 1);
         }
+        state.office.shape();
         for row in state.devices.values_mut() {
             row.schedule.clear();
             if let Some(managed) = &mut row.managed {

@@ -3,7 +3,7 @@
 
 use crate::assignment::{Artifact, Check, Checked, Find, Receipt, Report, Said};
 use crate::case::{Case, CaseState};
-use crate::catalogue::{Area, Kind};
+use crate::catalogue::{Area, Kind, premises};
 use crate::command::{ApprovalOf, Command};
 use crate::decide::decide;
 use crate::departure::{Choices, Departure, Forwarding, Manner, PersonRef};
@@ -452,9 +452,8 @@ pub(super) fn rich() -> World {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person)
-        // A cloud alone.
-        .filter(|k| *k != Kind::ResolveOnPremises)
-        .filter(|k| k.is_of_a_cloud() || crate::catalogue::premises::KINDS.contains(k))
+        // A cloud alone, and what a directory on the premises would be found to do.
+        .filter(|k| k.is_of_a_cloud() || (premises::KINDS.contains(k) && *k != Kind::ResolveOnPremises))
         .collect();
     let policy = Policy {
         licence_price_cents: [("SPE_E3".into(), 3_740)].into(),

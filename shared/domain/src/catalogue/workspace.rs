@@ -1,0 +1,595 @@
+//! A workspace whose accounts carry mail, files and devices with them (Google
+//! Workspace). Its order is the other way round than Microsoft's: what proves a
+//! person, and what his mail does, can be changed only while his account is
+//! open. So its kinds are its own, found by one that looks him up there and
+//! pins the account's id.
+//!
+//! Suspension is declared twice, because a kind has one order: a planned
+//! departure suspends when everything that needs an open account was tried, an
+//! immediate one as soon as his password, sessions and tokens are gone. What
+//! comes too late then says so, and fails nothing. See
+//! `docs/decisions/0024-a-workspace-is-closed-from-the-inside.md`.
+
+use super::Kind;
+use super::spec::*;
+use crate::control;
+use crate::judge::{Cond, Judge};
+use crate::time::DAY_MS;
+
+/// The kinds of a workspace: a tenant without one has none of them.
+pub const KINDS: &[Kind] = &[
+    Kind::ResolveInWorkspace,
+    Kind::ResetPasswordInWorkspace,
+    Kind::SignOutInWorkspace,
+    Kind::RevokeTokensInWorkspace,
+    Kind::SuspendAtOnce,
+    Kind::RemoveAppPasswords,
+    Kind::InvalidateBackupCodes,
+    Kind::TurnOffSecondFactor,
+    Kind::SetReplyInWorkspace,
+    Kind::SetForwardingInWorkspace,
+    Kind::GrantMailInWorkspace,
+    Kind::SuspendInWorkspace,
+    Kind::TransferFiles,
+    Kind::RemoveGroupsInWorkspace,
+    Kind::WipeAccount,
+    Kind::DisableLaptops,
+    Kind::ReleaseInWorkspace,
+];
+
+/// What a directory's kinds want, and a workspace's do: where people are found in a
+/// workspace alone, nobody misses them.
+pub const STANDS_FOR: &[Kind] = &[
+    Kind::SnapshotAccess,
+    Kind::DisableSignIn,
+    Kind::ResetPassword,
+    Kind::RevokeSessions,
+    Kind::RevokeSessionsAgain,
+    Kind::RemoveAuthMethods,
+    Kind::RemoveOauthGrants,
+    Kind::RemoveGroupMemberships,
+    Kind::SetAutomaticReply,
+    Kind::SetForwarding,
+    Kind::GrantSuccessorMailbox,
+    Kind::HandOverOneDrive,
+    Kind::ReleaseGroupLicenses,
+    Kind::ReleaseDirectLicenses,
+];
+
+/// The parameter that says that access must be cut in minutes.
+pub const AT_ONCE: &str = "at_once";
+
+/// The parameter that says that the successor takes over mail that still arrives.
+pub const FORWARD: &str = "forward";
+
+/// The parameter that says that the successor is to read the mailbox.
+pub const GRANT_MAIL: &str = "grant_mail";
+
+/// The parameter that says that the successor gets the files.
+pub const TRANSFER_FILES: &str = "transfer_files";
+
+/// The parameter that says that what is to be kept is kept in another system, or
+/// that a person must say that it may go.
+pub const HOLD_WANTED: &str = "hold_wanted";
+
+/// The parameter that says when the account was looked up, in milliseconds since
+/// 1970: what was done for it earlier is not this departure's.
+pub const RESOLVED_MS: &str = "resolved_ms";
+
+const GONE: (Cond, &str) = (
+    Cond::False("object_exists"),
+    "the account has been deleted, and with it what it could open",
+);
+
+const NO_SUCCESSOR: (Cond, &str) = (
+    Cond::Not(&Cond::HasParam("successor_id")),
+    "there is no successor in the workspace; waive this, or cancel and hand the departure in with one under a new reference",
+);
+
+const NO_MAIL: (Cond, &str) = (Cond::False("has_mail"), "the account has no mailbox");
+
+const ACCESS: KindSpec = KindSpec {
+    urgency: Urgency::U0,
+    wanted: Wanted::Found,
+    approval: Approval::PlanOrBurst,
+    ..WRITING
+};
+
+/// Finds the account by every name, pins its immutable id, and records it before
+/// any write. Facts: `found`, `all_names_known`, `ambiguous`, `match_count`,
+/// `object_id`, `suspended`, `protected` (`no`, `listed`, `administrator`,
+/// `last_administrator`), `second_factor`, `has_mail`. It needs no more than to
+/// read accounts, so that what else was not granted stops nothing of the burst.
+pub(super) const RESOLVE: KindSpec = KindSpec {
+    name: "identity.resolve_in_workspace",
+    title: "Find the account in the workspace, and record it before any write",
+    after: &[Dep::on(Kind::Resolve)],
+    finds: &[
+        Kind::ResetPasswordInWorkspace,
+        Kind::SignOutInWorkspace,
+        Kind::RevokeTokensInWorkspace,
+        Kind::SuspendAtOnce,
+        Kind::RemoveAppPasswords,
+        Kind::InvalidateBackupCodes,
+        Kind::TurnOffSecondFactor,
+        Kind::SetReplyInWorkspace,
+        Kind::SetForwardingInWorkspace,
+        Kind::GrantMailInWorkspace,
+        Kind::SuspendInWorkspace,
+        Kind::TransferFiles,
+        Kind::RemoveGroupsInWorkspace,
+        Kind::WipeAccount,
+        Kind::DisableLaptops,
+        Kind::ReleaseInWorkspace,
+    ],
+    judge: Judge {
+        not_applicable: &[(
+            Cond::All(&[Cond::False("found"), Cond::True("all_names_known")]),
+            "the workspace has no account by any of his names",
+        )],
+        satisfied: Cond::All(&[
+            Cond::True("found"),
+            Cond::False("ambiguous"),
+            Cond::Is("protected", "no"),
+        ]),
+        blocked: &[
+            (
+                Cond::False("found"),
+                "the workspace has no account by the names that are known, and not all are: the request names no address. Look in the workspace; if he has no account there, waive this, else hand the departure in with his address under a new reference",
+            ),
+            (
+                Cond::True("ambiguous"),
+                "his names lead to different accounts in the workspace; see which is his, take the other's address out of the request, and hand it in under a new reference, or end the account there by hand and waive this",
+            ),
+            (
+                Cond::Is("protected", "listed"),
+                "the account in the workspace is on the tenant's list of protected accounts; nothing was written there. If it really goes, take it off the list and hand the departure in under a new reference, or end it there by hand and waive this",
+            ),
+            (
+                Cond::Is("protected", "last_administrator"),
+                "he is the only super administrator of the workspace who can sign in; nothing was written there. Make somebody else one and take the role from him (Admin console, Account > Admin roles), then retry",
+            ),
+            (
+                Cond::Is("protected", "administrator"),
+                "he is a super administrator of the workspace, whom no service may change; nothing was written there. Take the role from him (Admin console, Account > Admin roles), then retry",
+            ),
+        ],
+    },
+    ..READING
+};
+
+/// Generated, set, dropped; seen by nobody, and shown by no date. Fact:
+/// `acknowledged`.
+pub(super) const RESET_PASSWORD: KindSpec = KindSpec {
+    name: "identity.reset_password_in_workspace",
+    title: "Reset the workspace's password to one that nobody knows",
+    after: &[Dep::only(Kind::ResolveInWorkspace)],
+    judge: Judge {
+        not_applicable: &[GONE],
+        satisfied: Cond::True("acknowledged"),
+        blocked: &[],
+    },
+    proof: Proof::Acknowledged,
+    closing: ClosingProof::Receipt("the workspace shows no date of a password"),
+    redo: &[Kind::SignOutInWorkspace],
+    ..ACCESS
+};
+
+/// After the password: a session could be begun again with the old one. Fact:
+/// `acknowledged`.
+pub(super) const SIGN_OUT: KindSpec = KindSpec {
+    name: "identity.sign_out_in_workspace",
+    title: "Sign him out of every session of the workspace",
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        // Sessions do not live on until a person has seen to the password.
+        Dep::tried(Kind::ResetPasswordInWorkspace),
+    ],
+    conflicts: &[Kind::ResetPasswordInWorkspace],
+    judge: Judge {
+        not_applicable: &[GONE],
+        satisfied: Cond::True("acknowledged"),
+        blocked: &[],
+    },
+    proof: Proof::Acknowledged,
+    closing: ClosingProof::Receipt("the workspace shows no sessions"),
+    ..ACCESS
+};
+
+/// They outlive a password. Fact: `grant_ids`.
+pub(super) const REVOKE_TOKENS: KindSpec = KindSpec {
+    name: "identity.revoke_tokens_in_workspace",
+    title: "Revoke the tokens that he gave to applications",
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        // With a session, another one is given in a moment.
+        Dep::tried(Kind::SignOutInWorkspace),
+    ],
+    judge: Judge {
+        not_applicable: &[GONE],
+        satisfied: Cond::Empty("grant_ids"),
+        blocked: &[],
+    },
+    controls: control::GRANTS,
+    ..ACCESS
+};
+
+const SUSPEND: KindSpec = KindSpec {
+    judge: Judge {
+        not_applicable: &[GONE],
+        satisfied: Cond::Any(&[Cond::True("suspended"), Cond::True("archived")]),
+        blocked: &[],
+    },
+    // Who opened it again may have given it a password.
+    redo: &[Kind::ResetPasswordInWorkspace, Kind::SignOutInWorkspace],
+    ..ACCESS
+};
+
+/// An immediate departure's: minutes, whatever else needs an open account.
+/// Facts: `suspended`, `archived`.
+pub(super) const SUSPEND_AT_ONCE: KindSpec = KindSpec {
+    name: "identity.suspend_at_once",
+    title: "Suspend the account in the workspace at once",
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::ResetPasswordInWorkspace),
+        Dep::tried(Kind::SignOutInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+    ],
+    ..SUSPEND
+};
+
+const SECOND_FACTOR: KindSpec = KindSpec {
+    urgency: Urgency::U1,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+    ],
+    reversible: false,
+    ..ACCESS
+};
+
+/// They need no second factor. Fact: `app_password_ids`.
+pub(super) const REMOVE_APP_PASSWORDS: KindSpec = KindSpec {
+    name: "identity.remove_app_passwords",
+    title: "Delete his application passwords",
+    judge: Judge {
+        not_applicable: &[GONE],
+        satisfied: Cond::Empty("app_password_ids"),
+        blocked: &[],
+    },
+    ..SECOND_FACTOR
+};
+
+/// Only of an open account. Facts: `suspended`, `backup_codes_left`.
+pub(super) const INVALIDATE_BACKUP_CODES: KindSpec = KindSpec {
+    name: "identity.invalidate_backup_codes",
+    title: "Invalidate his backup codes",
+    judge: Judge {
+        not_applicable: &[
+            GONE,
+            (
+                Cond::True("suspended"),
+                "the account is suspended, and the workspace invalidates codes of open accounts alone; a code opens nothing without the password, and nothing of a suspended account",
+            ),
+        ],
+        satisfied: Cond::False("backup_codes_left"),
+        blocked: &[],
+    },
+    ..SECOND_FACTOR
+};
+
+/// Only of an open account; with it go the keys and phones that were his second
+/// factor. Facts: `suspended`, `second_factor`, `second_factor_enforced`.
+pub(super) const TURN_OFF_SECOND_FACTOR: KindSpec = KindSpec {
+    name: "identity.turn_off_second_factor",
+    title: "Turn off his second factor",
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        // Without the second factor there are no codes that could be invalidated.
+        Dep::tried(Kind::InvalidateBackupCodes),
+        Dep::tried(Kind::RemoveAppPasswords),
+    ],
+    judge: Judge {
+        not_applicable: &[
+            GONE,
+            (
+                Cond::All(&[Cond::True("second_factor"), Cond::True("suspended")]),
+                "the account is suspended, and the workspace turns the second factor off for open accounts alone; it opens nothing of a suspended account",
+            ),
+            (
+                Cond::All(&[Cond::True("second_factor"), Cond::True("second_factor_enforced")]),
+                "the company enforces a second factor for him, and the workspace then turns it off for nobody; it opens nothing without the password",
+            ),
+        ],
+        satisfied: Cond::False("second_factor"),
+        blocked: &[],
+    },
+    ..SECOND_FACTOR
+};
+
+/// They write to one mailbox, one after the other.
+const MAIL_WRITERS: &[Kind] = &[
+    Kind::SetReplyInWorkspace,
+    Kind::SetForwardingInWorkspace,
+    Kind::GrantMailInWorkspace,
+];
+
+const MAIL: KindSpec = KindSpec {
+    area: Area::Mailbox,
+    stage: Stage::Knowledge,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+    ],
+    conflicts: MAIL_WRITERS,
+    closing: ClosingProof::Receipt("nobody can read the mail settings of a suspended account"),
+    controls: control::RETENTION,
+    ..WRITING
+};
+
+/// Facts: `suspended`, `has_mail`, `automatic_reply`, `automatic_reply_digest`.
+pub(super) const SET_REPLY: KindSpec = KindSpec {
+    name: "mailbox.set_automatic_reply_in_workspace",
+    title: "Set the automatic reply in the workspace",
+    skippable: true,
+    judge: Judge {
+        not_applicable: &[
+            GONE,
+            NO_MAIL,
+            (
+                Cond::True("suspended"),
+                "the account is suspended: it takes no mail that could be answered, and who writes to it is told that it is not delivered",
+            ),
+        ],
+        satisfied: Cond::All(&[
+            Cond::True("automatic_reply"),
+            Cond::IsParam("automatic_reply_digest", "reply_digest"),
+        ]),
+        blocked: &[],
+    },
+    ..MAIL
+};
+
+/// Filters that forward are forwarding too. Facts: `suspended`, `has_mail`,
+/// `forwarding`, `forwards_to_id`, `keeps_copy`, `forwarding_filter_ids`.
+/// Parameters as those of `mailbox.set_forwarding`.
+pub(super) const SET_FORWARDING: KindSpec = KindSpec {
+    name: "mailbox.set_forwarding_in_workspace",
+    title: "Set or remove forwarding in the workspace",
+    skippable: true,
+    judge: Judge {
+        not_applicable: &[
+            GONE,
+            NO_MAIL,
+            (
+                Cond::All(&[
+                    Cond::True("suspended"),
+                    Cond::Not(&Cond::HasParam("forward_to_id")),
+                    Cond::Not(&Cond::HasParam("forward_to_successor")),
+                ]),
+                "the account is suspended: it takes no mail that could be forwarded",
+            ),
+        ],
+        satisfied: Cond::All(&[
+            Cond::Empty("forwarding_filter_ids"),
+            Cond::Any(&[
+                Cond::All(&[
+                    Cond::HasParam("forward_to_id"),
+                    Cond::IsParam("forwards_to_id", "forward_to_id"),
+                    Cond::True("keeps_copy"),
+                ]),
+                Cond::All(&[
+                    Cond::Not(&Cond::HasParam("forward_to_id")),
+                    Cond::Not(&Cond::HasParam("forward_to_successor")),
+                    Cond::False("forwarding"),
+                ]),
+            ]),
+        ]),
+        blocked: &[
+            (
+                Cond::HasParam("forward_to_successor"),
+                "the mail is to go to the successor, and there is none in the workspace; waive this, or cancel and hand the departure in with one under a new reference",
+            ),
+            (
+                Cond::True("suspended"),
+                "the account is suspended: it takes no mail, and its settings cannot be changed. If the successor is to get what still arrives, add routing for his address (Admin console, Apps > Gmail > Routing), then waive this",
+            ),
+        ],
+    },
+    ..MAIL
+};
+
+/// Facts: `suspended`, `has_mail`, `successor_has_access`. Parameter: `successor_id`.
+pub(super) const GRANT_MAIL_ACCESS: KindSpec = KindSpec {
+    name: "mailbox.grant_successor_access_in_workspace",
+    title: "Let the successor read the mailbox in the workspace",
+    skippable: true,
+    judge: Judge {
+        not_applicable: &[GONE, NO_MAIL],
+        satisfied: Cond::True("successor_has_access"),
+        blocked: &[
+            NO_SUCCESSOR,
+            (
+                Cond::True("suspended"),
+                "the account is suspended, and nobody can be let into the mailbox of one. If the successor needs the mail, export it (Vault) or open the account for a while, then retry; else waive this",
+            ),
+        ],
+    },
+    ..MAIL
+};
+
+/// A planned departure's: after what needs an open account was tried. Waits for
+/// no person, and not for the files, which go over from a suspended account as
+/// well. Facts: `suspended`, `archived`.
+pub(super) const SUSPEND_AFTER: KindSpec = KindSpec {
+    name: "identity.suspend_in_workspace",
+    title: "Suspend the account in the workspace",
+    urgency: Urgency::U1,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::ResetPasswordInWorkspace),
+        Dep::tried(Kind::SignOutInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+        Dep::tried(Kind::RemoveAppPasswords),
+        Dep::tried(Kind::InvalidateBackupCodes),
+        Dep::tried(Kind::TurnOffSecondFactor),
+        Dep::tried(Kind::SetReplyInWorkspace),
+        Dep::tried(Kind::SetForwardingInWorkspace),
+        Dep::tried(Kind::GrantMailInWorkspace),
+    ],
+    ..SUSPEND
+};
+
+/// Private files as well as shared ones: by default the private ones would be
+/// lost. *Once*: each order is another transfer. Facts: `object_exists`,
+/// `transfer_status` (`none`, `older`, or the workspace's own word), `conclusive`.
+/// Parameter: `successor_id`.
+pub(super) const TRANSFER_FILES_TO_SUCCESSOR: KindSpec = KindSpec {
+    name: "knowledge.transfer_files",
+    title: "Make the successor owner of his files, private ones too",
+    area: Area::Knowledge,
+    stage: Stage::Knowledge,
+    urgency: Urgency::U2,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+    ],
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Is("transfer_status", "completed"),
+        blocked: &[
+            NO_SUCCESSOR,
+            (
+                Cond::Is("transfer_status", "failed"),
+                "the workspace says that the transfer failed, and does not say what it left behind. Start it again there (Admin console, Apps > Google Workspace > Drive and Docs > Transfer ownership), then retry: it is found and awaited. If the files may go, waive this",
+            ),
+            (
+                Cond::False("object_exists"),
+                "the account has been deleted before his files were transferred. Restore it (within 20 days: Admin console, Users > Recently deleted), then retry; if the files may go, waive this",
+            ),
+        ],
+    },
+    convergent: false,
+    reversible: false,
+    approval: Approval::Own,
+    patience_ms: 7 * DAY_MS,
+    closing: ClosingProof::Receipt("what was transferred is the successor's, who may do with it what he likes"),
+    controls: control::RETENTION,
+    ..WRITING
+};
+
+/// A group may give a licence, so none is left before what hangs on licences is
+/// kept. Fact: `group_ids`.
+pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
+    name: "identity.remove_groups_in_workspace",
+    title: "Remove group memberships in the workspace",
+    urgency: Urgency::U2,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::on(Kind::SuspendAtOnce),
+        Dep::on(Kind::SuspendInWorkspace),
+        Dep::on(Kind::TransferFiles),
+        Dep::on(Kind::DecideOneDrive),
+    ],
+    judge: Judge {
+        not_applicable: &[GONE],
+        satisfied: Cond::Empty("group_ids"),
+        blocked: &[],
+    },
+    controls: control::GROUPS,
+    ..WRITING
+};
+
+/// Of the company's account and its data alone, never of a device: the workspace
+/// does not say whose a device is. A record that is gone proves nothing. Facts:
+/// `device_ids`, `open_device_ids`, `gone_unproven_ids`.
+pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
+    name: "device.wipe_account",
+    title: "Wipe the company's account from his phones and tablets",
+    area: Area::Device,
+    stage: Stage::Devices,
+    urgency: Urgency::U1,
+    skippable: true,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+    ],
+    judge: Judge {
+        not_applicable: &[(Cond::Empty("device_ids"), "no phone or tablet holds the account")],
+        satisfied: Cond::All(&[Cond::Empty("open_device_ids"), Cond::Empty("gone_unproven_ids")]),
+        blocked: &[(
+            Cond::Not(&Cond::Empty("gone_unproven_ids")),
+            "the record of a device is gone before the wipe was seen done, which does not prove a wipe; look at the device, then waive this with what you saw",
+        )],
+    },
+    reversible: false,
+    closing: ClosingProof::Receipt("the record of a wiped device may go"),
+    controls: control::SANITISATION,
+    ..WRITING
+};
+
+/// Those that the company notes as his. Enabled again, they are as before; what
+/// cannot be undone (taking them out of the management) is not offered. Facts:
+/// `device_ids`, `open_device_ids`.
+pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
+    name: "device.disable_in_workspace",
+    title: "Disable the company's laptops that are noted as his",
+    area: Area::Device,
+    stage: Stage::Devices,
+    urgency: Urgency::U1,
+    skippable: true,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+    ],
+    judge: Judge {
+        not_applicable: &[
+            (Cond::Empty("device_ids"), "the workspace notes no laptop as his"),
+            GONE,
+        ],
+        satisfied: Cond::Empty("open_device_ids"),
+        blocked: &[],
+    },
+    controls: control::RETURN,
+    ..WRITING
+};
+
+/// Last: what hangs on a licence is deleted with it. Fact: `licence_ids`.
+pub(super) const RELEASE: KindSpec = KindSpec {
+    name: "license.release_in_workspace",
+    title: "Release the workspace's licences",
+    area: Area::License,
+    stage: Stage::Licences,
+    urgency: Urgency::U3,
+    skippable: true,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::on(Kind::SuspendAtOnce),
+        Dep::on(Kind::SuspendInWorkspace),
+        Dep::on(Kind::SetForwardingInWorkspace),
+        Dep::on(Kind::GrantMailInWorkspace),
+        Dep::on(Kind::TransferFiles),
+        Dep::on(Kind::DecideOneDrive),
+        Dep::on(Kind::ArchiveMailbox),
+        Dep::on(Kind::WipeAccount),
+        Dep::on(Kind::DisableLaptops),
+        Dep::on(Kind::RemoveGroupsInWorkspace),
+    ],
+    judge: Judge {
+        not_applicable: &[GONE],
+        satisfied: Cond::Empty("licence_ids"),
+        blocked: &[(
+            Cond::HasParam(HOLD_WANTED),
+            "a legal hold is wanted, and what is held hangs on the licence: it was not taken. Put the account on hold by hand (Vault) and waive this for as long as the hold lasts",
+        )],
+    },
+    controls: control::LICENCES,
+    ..WRITING
+};
