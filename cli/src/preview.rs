@@ -238,7 +238,8 @@ async fn read(assignment: &Assignment, context: &Context) -> Report {
         let named_ms = match &report.said {
             Said::Fault { fault } => match fault.class {
                 FaultClass::Throttled { retry_after_ms } => retry_after_ms,
-                FaultClass::Transient => None,
+                // Of a vendor that cannot even be reached there is nothing to wait for.
+                FaultClass::Transient if fault.status.is_some() => None,
                 _ => return report,
             },
             _ => return report,

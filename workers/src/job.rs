@@ -192,7 +192,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn no_successor(&self, why: &str) -> Fault {
+    pub(crate) fn no_successor(&self, why: &str) -> Fault {
         let next = "waive this, or cancel and hand the departure in with another successor under a new reference";
         self.fault(FaultClass::Blocked, &format!("{why}; {next}"))
     }

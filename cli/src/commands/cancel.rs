@@ -2,6 +2,7 @@
 
 use super::{Ctx, required};
 use crate::error::{CliError, Exit};
+use crate::show::safe;
 use offboard_dispatcher::control::Request;
 
 pub(super) async fn run(ctx: &Ctx, case: String, reason: String) -> Result<Exit, CliError> {
@@ -26,6 +27,18 @@ pub(super) async fn run(ctx: &Ctx, case: String, reason: String) -> Result<Exit,
     if !view.ended {
         ctx.out
             .say("What workers hold already is awaited and recorded; nothing new is ordered.");
+    }
+    // A device that was told to wipe itself does so when it next checks in.
+    let open = view
+        .tasks
+        .iter()
+        .filter(|t| t.writes && t.outcome.is_none() && t.attempt > 0);
+    for task in open.filter(|t| !t.reversible) {
+        ctx.out.say(format!(
+            "{} was begun and cannot be taken back from here; what was sent may still take effect: {}",
+            safe(&task.title),
+            safe(&task.words)
+        ));
     }
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use crate::show::{Table, safe, when};
 use jiff::tz::TimeZone;
 use offboard_dispatcher::control::{Gate, Request, Response};
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
+use offboard_runtime::config::Configuration;
 
 pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, until: Option<&str>) -> Result<Exit, CliError> {
     let config = ctx.config()?;
@@ -28,10 +29,11 @@ pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, until: Option<&str>) -> Re
         },
         until,
     };
-    ask(ctx, request).await
+    ask(ctx, &config, request).await
 }
 
 pub(super) async fn resume(ctx: &Ctx, args: PauseArgs) -> Result<Exit, CliError> {
+    let config = ctx.config()?;
     let said_nothing = args.tenant.is_none() && args.system.is_none() && args.kind.is_none();
     let request = if said_nothing {
         Request::Gates
@@ -44,12 +46,11 @@ pub(super) async fn resume(ctx: &Ctx, args: PauseArgs) -> Result<Exit, CliError>
             },
         }
     };
-    ask(ctx, request).await
+    ask(ctx, &config, request).await
 }
 
-async fn ask(ctx: &Ctx, request: Request) -> Result<Exit, CliError> {
-    let config = ctx.config()?;
-    let mut session = ctx.session(&config).await?;
+async fn ask(ctx: &Ctx, config: &Configuration, request: Request) -> Result<Exit, CliError> {
+    let mut session = ctx.session(config).await?;
     let answer = session.ask(request).await;
     session.close().await?;
     let gates = match answer? {

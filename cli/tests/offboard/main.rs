@@ -12,6 +12,7 @@ mod folder;
 mod input;
 mod kills;
 mod mending;
+mod pausing;
 mod stage;
 #[expect(dead_code, reason = "shared with the tests of what is observed, which use the rest")]
 mod support;

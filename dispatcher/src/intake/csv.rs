@@ -14,7 +14,7 @@ use super::{COLUMNS_MAX, Context, Intake, ROW_MAX_BYTES, ROWS_MAX, RowRef, text}
 use ::csv::{ReaderBuilder, StringRecord};
 use offboard_domain::departure::{Choices, PersonRef};
 use offboard_domain::{Departure, TenantId, Timestamp};
-use offboard_runtime::config::{Field, Tenant};
+use offboard_runtime::config::{Field, Tenant, did_you_mean};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -213,7 +213,15 @@ impl<'a> Table<'a> {
         let titles: Vec<_> = unknown
             .iter()
             .filter(|i| Some(**i) != self.tenant_place && !self.header[**i].is_empty())
-            .map(|i| format!("'{}'", shown(&self.header[*i])))
+            .map(|i| {
+                let title = &self.header[*i];
+                let words = Field::ALL.iter().map(|f| f.word());
+                let name = title.trim().replace(' ', "_");
+                // A tenant's own names go before ours: then ours is no help.
+                let like = did_you_mean(&name, words).filter(|like| !like.eq_ignore_ascii_case(&name));
+                let hint = like.map_or_else(String::new, |like| format!(" (did you mean '{like}'?)"));
+                format!("'{}'{hint}", shown(title))
+            })
             .collect();
         if !titles.is_empty() {
             out.warn(

@@ -2,7 +2,7 @@
 
 use super::words::{class_words, day, moment, plural};
 use maud::{Markup, html};
-use offboard_domain::evidence::{Ending, OutcomeAccount, Predicate, Step, TaskAccount, When};
+use offboard_domain::evidence::{Cancellation, Ending, OutcomeAccount, Predicate, Step, TaskAccount, When};
 
 /// One thing to look at.
 struct Exception {
@@ -70,8 +70,19 @@ fn all(said: &Predicate) -> Vec<Exception> {
             found.push(of(t, ("under way", "alarm"), text, held.ended_at));
         }
     }
+    for begun in said.cancellation.iter().flat_map(|c| &c.begun) {
+        if let Some(t) = tasks.iter().find(|t| t.id == begun.task) {
+            let text = format!(
+                "Begun and not proven when the case was called off: what was sent may still take effect. Last heard: {}.",
+                begun.last
+            );
+            found.push(of(t, ("begun", "alarm"), text, None));
+        }
+    }
     for t in tasks {
+        let begun = |c: &Cancellation| c.begun.iter().any(|b| b.task == t.id);
         match &t.outcome {
+            None if said.cancellation.as_ref().is_some_and(begun) => {}
             None => found.push(of(
                 t,
                 ("not done", "not_done"),
@@ -87,6 +98,14 @@ fn all(said: &Predicate) -> Vec<Exception> {
                 found.push(of(t, ("waived", "waived"), text, t.settled_at));
             }
             _ => {}
+        }
+    }
+    for t in tasks {
+        let facts = t.after.as_ref().map(|a| &a.facts);
+        let kept = facts.and_then(|f| f.list("kept_sku_ids")).unwrap_or_default();
+        if let (false, Some(why)) = (kept.is_empty(), facts.and_then(|f| f.text("kept_because"))) {
+            let text = format!("Kept, and still paid for, because {why}: {}.", kept.join(", "));
+            found.push(of(t, ("licence kept", "waived"), text, t.settled_at));
         }
     }
     for kind in &said.plan.unserved {

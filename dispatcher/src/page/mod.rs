@@ -130,8 +130,11 @@ fn result(said: &offboard_domain::evidence::Predicate) -> Markup {
         (Ending::Cancelled, cancellation) => html! {
             strong { "Called off." }
             @if let Some(c) = cancellation { " By " bdi { (c.by) } " on " (moment(c.at)) ": " bdi { (c.reason) } "." }
+            @let begun = cancellation.as_ref().map_or(0, |c| c.begun.len() as u64);
+            @let not_done = count("not_done") - begun.min(count("not_done"));
             " " (plural(said.summary.tasks - count("not_done"), "task was", "tasks were")) " settled until then and "
-            (plural(count("not_done"), "was", "were")) " not done; both are listed."
+            (plural(not_done, "was", "were")) " not done; both are listed."
+            @if begun > 0 { " " (plural(begun, "more was", "more were")) " begun and not proven: what was sent may still take effect." }
             @if let Some(c) = cancellation {
                 @let held = c.in_flight.len() as u64;
                 @if held > 0 { " " (plural(held, "was", "were")) " with a worker at that moment; what became of it stands below." }

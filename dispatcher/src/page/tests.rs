@@ -1,5 +1,5 @@
 use super::*;
-use offboard_domain::evidence::{Cancellation, InFlight, Named, OutcomeAccount, RefusalAccount};
+use offboard_domain::evidence::{Begun, Cancellation, InFlight, Named, OutcomeAccount, RefusalAccount};
 
 /// The account that the domain's own tests keep: much goes wrong in it.
 const RICH: &str = include_str!("../../../shared/domain/src/evidence/testdata/rich.json");
@@ -162,6 +162,11 @@ fn hostile_names_are_only_text() {
             ended_at: None,
             became: HOSTILE.into(),
         }],
+        begun: vec![Begun {
+            task: p.tasks[0].id,
+            attempts: 1,
+            last: HOSTILE.into(),
+        }],
     });
     p.refusal = Some(RefusalAccount {
         version: 1,
@@ -230,15 +235,38 @@ fn a_departure_that_was_called_off_says_so() {
             ended_at: Some(p.times.ended_at),
             became: "verified".into(),
         }],
+        begun: vec![Begun {
+            task: p.tasks[3].id,
+            attempts: 108,
+            last: "the device has not checked in since the wipe was ordered".into(),
+        }],
     });
     p.tasks[2].outcome = None;
-    p.summary.outcomes = [("verified".to_owned(), 3), ("not_done".to_owned(), 1)].into();
+    p.tasks[3].outcome = None;
+    p.summary.outcomes = [("verified".to_owned(), 2), ("not_done".to_owned(), 2)].into();
     let page = render(&said, FILE);
-    assert!(page.contains("Called off.") && page.contains("3 tasks were settled until then and 1 was not done"));
+    assert!(page.contains("Called off.") && page.contains("2 tasks were settled until then and 1 was not done"));
+    assert!(page.contains("1 more was begun and not proven: what was sent may still take effect."));
+    assert!(page.contains("has not checked in since the wipe was ordered."));
     assert!(page.contains("not done"));
     assert!(page.contains("1 was with a worker at that moment"));
     assert!(page.contains("A worker held it when the case was called off: verified."));
     assert!(texts(&page, "dt").contains(&"Called off".to_owned()));
+}
+
+#[test]
+fn a_licence_that_stays_is_an_exception() {
+    let mut said = statement(SMALL);
+    let task = &mut said.predicate.tasks[1];
+    let mut seen = task.after.clone().or_else(|| task.before.clone()).unwrap();
+    seen.facts.set("kept_sku_ids", vec!["sku-1".to_owned()]);
+    seen.facts.set("kept_because", "the mailbox is not a shared one");
+    task.after = Some(seen);
+    let page = render(&said, FILE);
+    assert!(
+        page.contains("Kept, and still paid for, because the mailbox is not a shared one: sku-1."),
+        "{page}"
+    );
 }
 
 #[test]

@@ -83,7 +83,9 @@ async fn change(job: &mut Job<'_>, seen: &Seen, change: &MemberChange) -> Answer
 
 /// The successor's account, which must be there and open.
 async fn successor(job: &mut Job<'_>) -> Answer<Member> {
-    let id = job.needed_successor().await?;
+    let Some(id) = job.successor() else {
+        return Err(job.no_successor("there is no successor"));
+    };
     let found = job.workspace()?.member(&mut job.call, &id).await?;
     found.filter(|m| !m.is_shut()).ok_or_else(|| {
         job.fault(

@@ -143,6 +143,7 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
         .collect();
     let cancellation = gathered.cancellation.map(|c| Cancellation {
         in_flight: check::in_flight(&tasks, &gathered.lost_tails, c.version),
+        begun: check::begun(&tasks),
         ..c
     });
     let refusal = gathered.refusal.map(|r| RefusalAccount {

@@ -395,6 +395,11 @@ fn cancelled(account: &Predicate) -> Result<(), Invalid> {
             what: "the list of what was under way when it was called off",
         });
     }
+    if cancellation.begun != begun(&account.tasks) {
+        return Err(Invalid::DoesNotFollow {
+            what: "the list of what was begun and not proven when it was called off",
+        });
+    }
     Ok(())
 }
 
@@ -519,6 +524,26 @@ fn task_digest(task: &TaskAccount) -> Digest {
 
 /// The events that end an attempt.
 const ENDS_AN_ATTEMPT: &[&str] = &["task_settled", "task_rested", "task_failed"];
+
+/// The tasks of a case that was called off that write and were given to a
+/// worker, and that have no outcome. A wipe that was ordered is one, until the
+/// device has been seen to have done it.
+pub(super) fn begun(tasks: &[TaskAccount]) -> Vec<Begun> {
+    let open = tasks.iter().filter(|t| t.outcome.is_none() && t.nature.writes);
+    open.filter_map(|task| {
+        let given = task.steps.iter().filter(|s| s.event == "task_assigned").count();
+        let last = task
+            .steps
+            .iter()
+            .rfind(|s| s.event != "task_assigned" && s.attempt.is_some());
+        (given > 0).then(|| Begun {
+            task: task.id,
+            attempts: u32::try_from(given).unwrap_or(u32::MAX),
+            last: last.map_or_else(|| "nothing".to_owned(), |s| s.text.clone()),
+        })
+    })
+    .collect()
+}
 
 /// The attempts that were under way at a version, and what became of them.
 pub(super) fn in_flight(tasks: &[TaskAccount], lost_tails: &[LostTail], version: u64) -> Vec<InFlight> {

@@ -324,6 +324,21 @@ pub struct Cancellation {
     /// was ordered afterwards, and what these did is not denied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_flight: Vec<InFlight>,
+    /// Tasks that write, that a worker had been given, and that nobody had seen
+    /// done: what was sent for them may still take effect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun: Vec<Begun>,
+}
+
+/// A task that was begun and is not proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Which.
+    pub task: TaskId,
+    /// How often it was given to a worker.
+    pub attempts: u32,
+    /// The last that was heard of it.
+    pub last: String,
 }
 
 /// One attempt that was under way when the case was called off.

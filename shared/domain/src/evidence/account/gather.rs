@@ -267,6 +267,7 @@ impl Gathered {
                     reason: reason.clone(),
                     // Told from the tasks, when all is gathered.
                     in_flight: Vec::new(),
+                    begun: Vec::new(),
                 });
             }
             Event::CaseRefused { reason } => {

@@ -152,6 +152,50 @@ fn sealed(world: &mut World) -> Statement {
     said
 }
 
+/// What a worker was given and nobody has seen done is not "not done": a device
+/// that was told to wipe itself does it whenever it is next switched on.
+#[test]
+fn what_was_begun_and_not_proven_when_a_case_is_called_off_is_said() {
+    let kinds = [
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::DisableSignIn,
+        Kind::ObserveIdentity,
+    ];
+    let mut world = World::open(departure(Manner::Immediate), &kinds, Policy::default());
+    world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
+    world.answer(world.id(Kind::Resolve));
+    world.answer(world.id(Kind::SnapshotAccess));
+    world.now = world.case().departure.effective_at.max(world.now);
+    world.order(Command::Tick);
+    let task = world.id(Kind::DisableSignIn);
+    let given = world.case().tasks[&task].clone();
+    let said = Said::Wait {
+        until: world.now.plus(HOUR_MS),
+        why: "told to, and not seen done yet".into(),
+        checkpoint: None,
+    };
+    let report = world.report(&given, said);
+    world.order(Command::RecordReport(Box::new(report)));
+    assert_eq!(world.case().in_flight(), 0, "it rests");
+    world.order(Command::Cancel {
+        by: "boss@msp.example".into(),
+        reason: "he stays".into(),
+    });
+    assert_eq!(world.case().state, CaseState::Cancelled);
+    let mut said = sealed(&mut world);
+    let cancellation = said.predicate.cancellation.as_mut().unwrap();
+    assert!(cancellation.in_flight.is_empty());
+    let told: Vec<_> = cancellation.begun.iter().map(|b| (b.task, b.attempts)).collect();
+    assert_eq!(told, [(task, 1)]);
+    assert!(cancellation.begun[0].last.contains("told to, and not seen done yet"));
+    cancellation.begun.clear();
+    assert!(
+        verify(&seal(&said, &key()), &key().verifying_key()).is_err(),
+        "left out"
+    );
+}
+
 /// The account of a case that was called off lists what was under way then,
 /// and what became of it; nothing of it can be left out.
 #[test]
