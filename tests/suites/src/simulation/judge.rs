@@ -14,6 +14,11 @@ use offboard_sim::world::{Actor, Effect, Harm};
 use offboard_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A person of a tenant.
+type Whose = (TenantId, String);
+/// What was verified of him, and about which object.
+type Done = BTreeSet<(Kind, Option<ObjectId>)>;
+
 impl Stage {
     /// What holds at the end of a simulation.
     pub(super) fn judge(&self, dispatchers: &[Process]) {
@@ -79,8 +84,8 @@ impl Stage {
     /// here, and not asked of the catalogue.
     fn judge_models_order(&self, acts: &[Act]) {
         // What a person answers for needs no act, nor does what the case has not.
-        let mut needed: BTreeMap<(TenantId, String), BTreeSet<(Kind, Option<ObjectId>)>> = BTreeMap::new();
-        let mut twice: BTreeSet<(TenantId, String)> = BTreeSet::new();
+        let mut needed: BTreeMap<Whose, Done> = BTreeMap::new();
+        let mut twice: BTreeSet<Whose> = BTreeSet::new();
         self.auditor.each_case(|tenant, shadow| {
             let Some(subject) = shadow.case.subject.0.values().next() else {
                 return;
