@@ -7,8 +7,9 @@ use super::path::Path;
 use super::permission::{self, EXCHANGE, Need, SITES};
 use crate::{Call, Finding, Severity};
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
-use offboard_domain::{FaultClass, Kind};
+use offboard_domain::{Fault, FaultClass, Kind};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Permissions that this connector never needs, because less is enough: each
 /// lets whoever steals the credential do much more.
@@ -29,9 +30,34 @@ fn wanted() -> BTreeMap<Need, BTreeSet<Kind>> {
     wanted
 }
 
+/// Pauses before it is asked again, in seconds: that a vendor is busy for a moment
+/// is no fault of the configuration.
+const AGAIN_AFTER_S: [u64; 3] = [1, 2, 4];
+
+/// Whether it passes by itself, and the vendor answered at all.
+fn passes(fault: &Fault) -> bool {
+    fault.status.is_some() && matches!(fault.class, FaultClass::Transient | FaultClass::Throttled { .. })
+}
+
+/// Asks again what passes by itself. (No function: it would have to take what
+/// borrows the call anew each time.)
+macro_rules! patiently {
+    ($ask:expr) => {{
+        let mut pauses = AGAIN_AFTER_S.iter();
+        loop {
+            match ($ask.await, pauses.next()) {
+                (Err(fault), Some(pause_s)) if passes(&fault) => {
+                    tokio::time::sleep(Duration::from_secs(*pause_s)).await;
+                }
+                (answered, _) => break answered,
+            }
+        }
+    }};
+}
+
 pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let graph = match api.token(call, &Service::Graph).await {
+    let graph = match patiently!(api.token(call, &Service::Graph)) {
         Ok(token) => token,
         Err(fault) => {
             let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
@@ -49,9 +75,7 @@ pub(crate) async fn check(api: &Api, call: &mut Call) -> Vec<Finding> {
         "",
     ));
     clock(api, call, &mut findings).await;
-    let exchange_roles = api
-        .token(call, &Service::Exchange)
-        .await
+    let exchange_roles = patiently!(api.token(call, &Service::Exchange))
         .ok()
         .and_then(|t| t.roles.clone());
     let sharepoint_roles = sharepoint_roles(api, call).await;
@@ -109,15 +133,16 @@ async fn sharepoint_roles(api: &Api, call: &mut Call) -> Option<BTreeSet<String>
         Path::at("sites").then("root").select("id,webUrl"),
         permission::READ_SITES,
     );
-    let root = api.send(call, &ask).await.ok()?.body;
+    let root = patiently!(api.send(call, &ask)).ok()?.body;
     let address = site_address(root["webUrl"].as_str()?)?;
-    let token = api.token(call, &Service::Site(address)).await.ok()?;
+    let site = Service::Site(address);
+    let token = patiently!(api.token(call, &site)).ok()?;
     token.roles.clone()
 }
 
 async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
     let ask = Ask::get(Path::at("organization").select("id"), permission::READ_POOL);
-    match api.send(call, &ask).await {
+    match patiently!(api.send(call, &ask)) {
         Ok(reply) => match reply.ahead_ms {
             Some(ahead_ms) if ahead_ms.abs() > CLOCK_MARGIN_MS => findings.push(Finding::new(
                 Severity::Problem,
@@ -145,7 +170,8 @@ async fn clock(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
 }
 
 async fn exchange(api: &Api, call: &mut Call, findings: &mut Vec<Finding>) {
-    match api.invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", 1)).await {
+    let first = || Cmdlet::new("Get-Mailbox").with("ResultSize", 1);
+    match patiently!(api.invoke(call, first())) {
         Ok(_) => findings.push(Finding::new(
             Severity::Fine,
             "Exchange lets the application run commands",
