@@ -374,6 +374,12 @@ pub enum Command {
         #[command(subcommand)]
         what: ArchiveWhat,
     },
+    /// Give recovery keys of devices back, which a case has put into escrow
+    Escrow {
+        /// What to do
+        #[command(subcommand)]
+        what: EscrowWhat,
+    },
     /// The installation's keys
     Keys {
         /// What to do
@@ -512,6 +518,30 @@ pub enum ArchiveWhat {
         /// Into this folder, with the archive's folders below it
         #[arg(long, value_name = "NAME")]
         under: Option<String>,
+    },
+}
+
+/// What to do with recovery keys in escrow.
+#[derive(Debug, Subcommand)]
+pub enum EscrowWhat {
+    /// List the devices of a case, with how many recovery keys of each were kept, and when
+    #[command(after_help = "Examples:\n  offboard escrow list HR-2041\n  offboard escrow list c-7f3a --json")]
+    List {
+        /// Which case
+        case: String,
+    },
+    /// Open a device's recovery keys (BitLocker, local administrator) and print them to standard output
+    #[command(
+        after_help = "A DEVICE is named by its id in a system, the beginning of it, its serial number, or its task.\nNeeds the key that they were sealed under, keys/escrow.key. Who opens them, when and why, is\nwritten into escrow.log first: beside the ledger where that is a file, else in the working\nfolder. Where it cannot be written, nothing is shown. No key stands in it.\n\nExamples:\n  offboard escrow open HR-2041 5CG1234ABC --reason \"locked out after an update, INC-2041\"\n  offboard escrow open HR-2041 8f0c2e1a --reason \"handed on to the next person\" --as lead@acme.example --json"
+    )]
+    Open {
+        /// Which case
+        case: String,
+        /// Which device
+        device: String,
+        /// Why; stands in escrow.log
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -3,8 +3,9 @@
 
 use crate::error::{CliError, Exit};
 use crate::out::Out;
+use crate::session::unexpected;
 use console::style;
-use offboard_dispatcher::control::{Accepted, What};
+use offboard_dispatcher::control::{Accepted, Request, Response, What};
 use offboard_dispatcher::intake::{self, Context, FILE_MAX_BYTES, Intake, RowError, RowRef};
 use offboard_domain::{Departure, TenantId, Timestamp};
 use offboard_runtime::config::Configuration;
@@ -23,6 +24,15 @@ pub(crate) struct Files {
     rejected_rows: usize,
     same: usize,
     notes: Vec<String>,
+}
+
+/// What became of departures that were handed over.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    /// One for each that was tried, in order.
+    pub outcomes: Vec<Accepted>,
+    /// Why those after them were not.
+    pub failed: Option<CliError>,
 }
 
 /// A row as `--json` shows it.
@@ -97,6 +107,34 @@ impl Files {
         self.rejected.extend(read.rejected);
     }
 
+    /// Hands the departures over, in as many requests as it takes, until one
+    /// fails. What was accepted before that is accepted.
+    pub(crate) async fn hand_over(&self, mut ask: impl AsyncFnMut(Request) -> Result<Response, CliError>) -> Handed {
+        let mut handed = Handed::default();
+        for part in self.accepted.chunks(AT_ONCE) {
+            let departures = part.iter().map(|(_, d)| d.clone()).collect();
+            match ask(Request::Submit { departures }).await {
+                Ok(Response::Submitted(accepted)) => handed.outcomes.extend(accepted),
+                Ok(other) => handed.failed = Some(unexpected(&other)),
+                Err(error) => handed.failed = Some(error),
+            }
+            if let Some(last) = handed.outcomes.last().filter(|o| o.what == What::Failed) {
+                let (case, why) = (last.case, last.why.as_deref().unwrap_or("no reason was given"));
+                let what = format!("failed to accept departure {case}: {why}");
+                handed.failed = Some(CliError::failed(what));
+            }
+            if let Some(error) = handed.failed.take() {
+                let safe = handed.outcomes.iter().filter(|o| o.what != What::Failed).count();
+                handed.failed = Some(error.next(format!(
+                    "{safe} of {} are accepted and stay so; mend it and hand the same file over again: what is accepted is known then",
+                    self.accepted.len()
+                )));
+                break;
+            }
+        }
+        handed
+    }
+
     fn say(&self, out: Out) {
         if out.is_json() {
             return;
@@ -132,6 +170,8 @@ impl Files {
         add(count(What::Known), "known already");
         add(count(What::Amended), "amended");
         add(count(What::Refused), "refused");
+        add(count(What::Failed), "failed");
+        add(self.accepted.len() - outcomes.len(), "not handed over");
         add(self.same, "twice in the file");
         add(self.rejected_rows, "wrong");
         parts.join(", ")

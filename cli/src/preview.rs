@@ -111,15 +111,28 @@ pub struct Preview {
     pub tasks: Vec<PreviewTask>,
     /// Kinds that were wanted and that no connected system offers.
     pub unserved: Vec<Kind>,
+    /// Why a system could not be reached, if one could not.
+    #[serde(skip)]
+    pub unreached: Option<String>,
 }
 
-/// Finds out what a departure would do.
+/// Finds out what a departure would do. `unreached` says why the tenant's
+/// systems could not be reached a moment ago: then they are not asked again, so
+/// that a file of many people does not wait for each of them in vain.
 ///
 /// # Errors
 /// [`Refusal`] if the request would not even be accepted.
-pub async fn preview(departure: Departure, terms: &Terms, context: &Context) -> Result<Preview, Refusal> {
+pub async fn preview(
+    departure: Departure,
+    terms: &Terms,
+    context: &Context,
+    unreached: Option<&str>,
+) -> Result<Preview, Refusal> {
     let mut draft = Draft::open(departure, terms, context)?;
-    draft.find_out(context).await?;
+    match unreached {
+        Some(why) => draft.unreached = Some(why.to_owned()),
+        None => draft.find_out(context).await?,
+    }
     let now = context.clock.now();
     let planned = draft.case.state == CaseState::Active;
     let mut tasks: Vec<Arc<Task>> = draft.case.tasks.values().cloned().collect();
@@ -144,16 +157,21 @@ pub async fn preview(departure: Departure, terms: &Terms, context: &Context) -> 
         manner: departure.manner,
         effective_at: departure.effective_at,
         planned,
-        why_not: (!planned).then(|| why_not(&draft.case, now)),
+        why_not: (!planned).then(|| match unreached {
+            Some(why) => format!("not asked again: {why}"),
+            None => why_not(&draft.case, now),
+        }),
         plan_digest: draft.case.plan_digest(),
         tasks,
         unserved: draft.unserved,
+        unreached: draft.unreached,
     })
 }
 
 struct Draft {
     case: Case,
     unserved: Vec<Kind>,
+    unreached: Option<String>,
 }
 
 impl Draft {
@@ -168,6 +186,7 @@ impl Draft {
         let mut draft = Self {
             case: decision.case.clone(),
             unserved: Vec::new(),
+            unreached: None,
         };
         draft.case.version = 0;
         draft.take(decision);
@@ -200,6 +219,12 @@ impl Draft {
             }
             for assignment in finders {
                 let report = read(&assignment, context).await;
+                if let Said::Fault { fault } = &report.said
+                    && fault.class == FaultClass::Transient
+                    && fault.status.is_none()
+                {
+                    self.unreached = Some(fault.to_string());
+                }
                 let command = Command::RecordReport(Box::new(report));
                 let decision = decide(Some(&self.case), command, context.clock.now(), &Gates::open())?;
                 self.take(decision);

@@ -4,11 +4,13 @@
 use crate::backends::is_shared;
 use crate::embedded::{Opened, socket};
 use crate::error::{CliError, Exit};
-use offboard_dispatcher::control::{self, CaseSummary, Client, Request, Response};
+use offboard_dispatcher::control::{self, CaseSummary, Client, ControlError, Request, Response};
 use offboard_dispatcher::view::CaseView;
-use offboard_domain::{CaseId, TenantId};
+use offboard_domain::event::open_event;
+use offboard_domain::{CaseId, CaseKey, Event, TenantId};
 use offboard_runtime::Clock;
 use offboard_runtime::config::Configuration;
+use offboard_runtime::keys::MasterKey;
 use offboard_store::Store;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A way to ask the engine.
-pub enum Session {
+/// A way to ask the engine of a working folder.
+pub struct Session<'a> {
+    config: &'a Configuration,
+    clock: Arc<dyn Clock>,
+    reach: Reach,
+}
+
+/// Where the engine is.
+enum Reach {
     /// Another process serves the folder.
     Served(Box<Client>),
     /// Nobody does; it is open here.
@@ -30,13 +39,8 @@ pub enum Session {
     Shared(Box<Opened>),
 }
 
-impl Session {
-    /// Reaches the engine of a working folder.
-    ///
-    /// # Errors
-    /// [`CliError`] if it cannot be opened, or another process holds it and
-    /// does not answer.
-    pub async fn open(config: &Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
+impl Reach {
+    async fn of(config: &Configuration, clock: &Arc<dyn Clock>) -> Result<Self, CliError> {
         let path = socket(config);
         let until = Instant::now() + PATIENCE;
         loop {
@@ -53,29 +57,51 @@ impl Session {
             }
         }
     }
+}
+
+impl<'a> Session<'a> {
+    /// Reaches the engine of a working folder.
+    ///
+    /// # Errors
+    /// [`CliError`] if it cannot be opened, or another process holds it and
+    /// does not answer.
+    pub async fn open(config: &'a Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
+        let reach = Reach::of(config, &clock).await?;
+        Ok(Self { config, clock, reach })
+    }
 
     /// Whether another process serves the folder.
     #[must_use]
     pub fn is_served(&self) -> bool {
-        matches!(self, Self::Served(_))
+        matches!(self.reach, Reach::Served(_))
     }
 
     /// Whether it is sure that nobody carries out what is asked here.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        matches!(self, Self::Alone(_))
+        matches!(self.reach, Reach::Alone(_))
     }
 
-    /// Asks; what was refused or failed is an error.
+    /// Asks; what was refused or failed is an error. A process that ended before
+    /// it heard what was asked is no error: whoever has the folder now is asked.
     ///
     /// # Errors
     /// [`CliError`] with what the engine says.
     pub async fn ask(&mut self, request: Request) -> Result<Response, CliError> {
-        let response = match self {
-            Self::Served(client) => client.call(&request).await?,
-            Self::Alone(opened) | Self::Shared(opened) => control::handle(&opened.engine, request).await,
-        };
-        refused(response)
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match &mut self.reach {
+                Reach::Served(client) => match client.call(&request).await {
+                    Err(ControlError::Unheard { .. }) if Instant::now() < until => {
+                        self.reach = Reach::of(self.config, &self.clock).await?;
+                    }
+                    answered => return refused(answered?),
+                },
+                Reach::Alone(opened) | Reach::Shared(opened) => {
+                    return refused(control::handle(&opened.engine, request).await);
+                }
+            }
+        }
     }
 
     /// Asks for one case, or for what one case is after an order.
@@ -116,14 +142,44 @@ impl Session {
         }
     }
 
+    /// Everything that has happened to a case, in order. None where it is not at
+    /// hand: the process that serves the folder holds it and tells only what it
+    /// comes to, or it has left the ledger for the archive.
+    ///
+    /// # Errors
+    /// [`CliError`] if the ledger does not answer, or what it holds does not read.
+    pub async fn history(&self, tenant: &TenantId, case: CaseId) -> Result<Option<Vec<Event>>, CliError> {
+        let opened = match &self.reach {
+            Reach::Served(_) => return Ok(None),
+            Reach::Alone(opened) | Reach::Shared(opened) => opened,
+        };
+        let history = opened.engine.ledger().read(tenant, case, 1).await?;
+        if history.trimmed.is_some() {
+            return Ok(None);
+        }
+        let salt = history.salt.ok_or_else(|| {
+            CliError::failed(format!(
+                "failed to read case {case}: its key was destroyed; the person is erased"
+            ))
+        })?;
+        let master = MasterKey::load(&self.config.engine.keys)?;
+        let key = CaseKey::derive(master.expose(), &salt);
+        let mut events = Vec::with_capacity(history.records.len());
+        for record in &history.records {
+            let (_, event) = open_event(&key, record)?;
+            events.push(event);
+        }
+        Ok(Some(events))
+    }
+
     /// The store of artifacts of the folder.
     ///
     /// # Errors
     /// [`CliError`] if it cannot be opened.
     pub fn store(&self, config: &Configuration) -> Result<Store, CliError> {
-        match self {
-            Self::Alone(opened) | Self::Shared(opened) => Ok(opened.engine.store().clone()),
-            Self::Served(_) => Ok(Store::at(&config.engine.store)?),
+        match &self.reach {
+            Reach::Alone(opened) | Reach::Shared(opened) => Ok(opened.engine.store().clone()),
+            Reach::Served(_) => Ok(Store::at(&config.engine.store)?),
         }
     }
 
@@ -132,9 +188,9 @@ impl Session {
     /// # Errors
     /// [`CliError`] if the ledger could not be closed.
     pub async fn close(self) -> Result<(), CliError> {
-        match self {
-            Self::Served(_) => Ok(()),
-            Self::Alone(opened) | Self::Shared(opened) => Ok(opened.ledger.close().await?),
+        match self.reach {
+            Reach::Served(_) => Ok(()),
+            Reach::Alone(opened) | Reach::Shared(opened) => Ok(opened.ledger.close().await?),
         }
     }
 }

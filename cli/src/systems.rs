@@ -6,6 +6,8 @@
 //! do without is being worked on: such a system is not served, its tasks say
 //! so, and `offboard retry` goes on once it is mended.
 
+mod desks;
+
 use crate::error::CliError;
 use offboard_connectors::Connector;
 use offboard_connectors::google::{self, GoogleConnector, GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence};
@@ -93,6 +95,11 @@ impl Systems {
                         (Arc::new(opened) as Arc<dyn Connector>, missing)
                     }
                     SystemKind::Ninja(ninja) => open_ninja(&http, name, ninja).map_err(|e| failed(&e))?,
+                    SystemKind::Halo(halo) => desks::open_halo(&http, name, halo).map_err(|e| failed(&e))?,
+                    SystemKind::ConnectWise(psa) => {
+                        desks::open_connectwise(&http, name, psa).map_err(|e| failed(&e))?
+                    }
+                    SystemKind::Autotask(psa) => desks::open_autotask(&http, name, psa).map_err(|e| failed(&e))?,
                     SystemKind::Scim(scim) => open_scim(&http, name, scim).map_err(|e| failed(&e))?,
                 };
                 systems.claim(&tenant.id, opened.as_ref());
@@ -448,6 +455,9 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
             }
             SystemKind::Imap(imap) => vec![&imap.host],
             SystemKind::Ninja(ninja) => vec![&ninja.url],
+            SystemKind::Halo(halo) => halo.auth_url.iter().chain([&halo.url]).map(String::as_str).collect(),
+            SystemKind::ConnectWise(psa) => vec![&psa.url],
+            SystemKind::Autotask(psa) => vec![&psa.url],
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
             // What it reaches, only the program knows: it is no address here.
             SystemKind::Program(program) => program.command.first().map(String::as_str).into_iter().collect(),

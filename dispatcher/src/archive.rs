@@ -17,6 +17,7 @@ use crate::engine::{Engine, EngineError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
 use offboard_domain::event::open_event;
+use offboard_domain::task::Place;
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Case, CaseId, CaseKey, Digest, Gates, Record, TenantId, Timestamp};
 use offboard_ledger::{Append, Appended, Claim, IndexEntry, KeyChange};
@@ -189,16 +190,17 @@ impl Engine {
     }
 
     /// Keeps how far the history of a sealed case went.
-    pub(crate) async fn keep_head(&self, tenant: &TenantId, case: &Case, sealed: u64) -> Result<(), EngineError> {
+    pub(crate) async fn keep_head(&self, tenant: &TenantId, id: CaseId, sealed: Place) -> Result<(), EngineError> {
         if self.keeping.is_none() {
             return Ok(());
         }
-        let path = format!("heads/{tenant}/{}/{sealed:08}", case.id);
-        match self.store.put_named(&path, case.head.to_string()).await {
+        let Place { version, head } = sealed;
+        let path = format!("heads/{tenant}/{id}/{version:08}");
+        match self.store.put_named(&path, head.to_string()).await {
             // Another history of the case, which was lost, was sealed there.
             Err(StoreError::Occupied { .. }) => {
-                let path = format!("{path}-{}", short(case.head));
-                self.store.put_named(&path, case.head.to_string()).await
+                let path = format!("{path}-{}", short(head));
+                self.store.put_named(&path, head.to_string()).await
             }
             kept => kept,
         }

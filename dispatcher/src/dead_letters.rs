@@ -80,6 +80,7 @@ impl Engine {
             head: assignment.head,
             at: self.clock.now(),
             said: Said::Fault { fault },
+            seen: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         };

@@ -16,8 +16,8 @@ impl Engine {
             .tasks
             .values()
             .filter(|t| matches!(t.outcome(), Some(Outcome::Waived { until, .. }) if *until <= now))
+            .filter(|t| case.is_to_be_followed_up(t))
             .map(|t| t.id())
-            .filter(|id| !case.followed_up.contains(id))
             .collect();
         for task in ended {
             let Some(departure) = offboard_domain::follow_up(case, task, now) else {
@@ -25,8 +25,9 @@ impl Engine {
                 continue;
             };
             let linked = departure.case_id();
-            match self.submit(departure).await {
-                Ok(_) | Err(EngineError::Refused(Refusal::AlreadyOpen)) => {}
+            match self.submit_after(departure).await {
+                Ok(_)
+                | Err(EngineError::Refused(Refusal::AlreadyOpen | Refusal::WasRefused(_) | Refusal::WasCalledOff)) => {}
                 Err(error) => return Err(error),
             }
             self.order(tenant, case.id, Command::RecordFollowUp { task, case: linked })

@@ -1,7 +1,7 @@
 //! What the ledger's index keeps of a case.
 
 use crate::engine::Engine;
-use offboard_domain::{Case, CaseState, Credit, Digest, Gates, TenantId, Wake, WakeReason, next};
+use offboard_domain::{Case, Credit, Digest, Gates, TenantId, Wake, WakeReason, next};
 use offboard_ledger::IndexEntry;
 
 impl Engine {
@@ -41,7 +41,7 @@ pub(crate) fn index_entry(tenant: &TenantId, case: &Case, version: u64, head: Di
         head,
         state: case.state.word().to_owned(),
         ended: case.is_over(),
-        needs_person: next.needs_person && case.state != CaseState::Closed,
+        needs_person: next.needs_person,
         urgent: case.urgent(),
         wake: next.wake,
         opened_at: case.opened_at,

@@ -21,6 +21,7 @@ pub mod intake;
 pub mod letters;
 mod losses;
 pub mod membership;
+mod merge;
 pub mod page;
 mod place;
 mod publish;

@@ -74,7 +74,7 @@ impl Engine {
     }
 
     async fn take_one(self: Arc<Self>, queue: QueueName, delivery: Box<dyn Delivery>) {
-        if let Some(heading) = Heading::read(&delivery.message().body).filter(Heading::is_newer) {
+        if let Some(heading) = Heading::of_newer(&delivery.message().body) {
             return self.leave_to_newer(&heading, delivery).await;
         }
         let report: Report = match serde_json::from_slice(&delivery.message().body) {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
-use offboard_domain::{CaseId, Command, Departure, Refusal};
+use offboard_domain::{Capabilities, CaseId, Command, Departure, Policy, Refusal};
 use offboard_runtime::telemetry::trace;
 use std::sync::Arc;
 
@@ -36,16 +36,35 @@ impl Engine {
     /// the request can no longer be changed in this way.
     pub async fn submit(self: &Arc<Self>, departure: Departure) -> Result<Submitted, EngineError> {
         let tenant = departure.tenant.clone();
-        let terms = self
-            .tenants
-            .get(&tenant)
-            .ok_or_else(|| EngineError::UnknownTenant(tenant.clone()))?;
+        let terms = self.tenants.get(&tenant).ok_or(EngineError::UnknownTenant(tenant))?;
+        self.accept(departure, terms.policy.clone(), terms.capabilities).await
+    }
+
+    /// Accepts the departure that follows a closed one. What everybody knew was
+    /// changed in that one.
+    pub(crate) async fn submit_after(self: &Arc<Self>, departure: Departure) -> Result<Submitted, EngineError> {
+        let tenant = departure.tenant.clone();
+        let terms = self.tenants.get(&tenant).ok_or(EngineError::UnknownTenant(tenant))?;
+        let policy = Policy {
+            shared_credentials: Vec::new(),
+            ..(*terms.policy).clone()
+        };
+        self.accept(departure, Arc::new(policy), terms.capabilities).await
+    }
+
+    async fn accept(
+        self: &Arc<Self>,
+        departure: Departure,
+        policy: Arc<Policy>,
+        capabilities: Arc<Capabilities>,
+    ) -> Result<Submitted, EngineError> {
+        let tenant = departure.tenant.clone();
         let id = departure.case_id();
         let span = trace::accept(&tenant, id);
         let command = Command::Open {
             departure: Arc::new(departure),
-            policy: terms.policy,
-            capabilities: terms.capabilities,
+            policy,
+            capabilities,
             traceparent: span.traceparent(),
         };
         let accepted = span
@@ -56,7 +75,10 @@ impl Engine {
                 self.keep_opening(&tenant, id).await?;
                 Ok(Submitted::Opened(id))
             }
-            Ok(_) => Ok(Submitted::Amended(id)),
+            Ok(done) => {
+                self.tell_at_once(&tenant, &done.case).await;
+                Ok(Submitted::Amended(id))
+            }
             Err(EngineError::Refused(Refusal::AlreadyOpen)) => {
                 // Perhaps whoever opened it died before it was kept.
                 self.keep_opening(&tenant, id).await?;

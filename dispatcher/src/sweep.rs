@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use offboard_domain::{CaseId, Command, Refusal, TenantId, Timestamp, Wake};
+use offboard_domain::{Case, CaseId, Command, Refusal, TenantId, Timestamp, Wake};
 use offboard_ledger::Shard;
 use offboard_runtime::{AtHand, health};
 use std::sync::Arc;
@@ -96,14 +96,27 @@ impl Engine {
             }
             return;
         }
-        match self.transact(&tenant, case, Command::Tick, from).await {
-            Ok(_) | Err(EngineError::Refused(Refusal::UnknownCase)) => {}
+        let ticked = match self.transact(&tenant, case, Command::Tick, from).await {
+            Ok(done) => self.look_beyond(&tenant, &done.case).await,
+            Err(error) => Err(error),
+        };
+        match ticked {
+            Ok(()) | Err(EngineError::Refused(Refusal::UnknownCase)) => {}
             Err(error) => {
                 tracing::warn!(%case, %error, "failed to wake a case; trying again");
                 self.timers
                     .set(&tenant, case, Some(self.clock.now().plus(AFTER_FAILURE_MS)));
             }
         }
+    }
+
+    /// What follows for other cases.
+    async fn look_beyond(self: &Arc<Self>, tenant: &TenantId, case: &Case) -> Result<(), EngineError> {
+        // What goes on beside a closed case keeps that in memory, and its waivers run out there.
+        if case.goes_on() {
+            self.follow_up(tenant, case, self.clock.now()).await?;
+        }
+        self.tell(tenant, case).await
     }
 
     /// Takes up what the ledger says is due and memory does not hold.

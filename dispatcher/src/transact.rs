@@ -56,6 +56,7 @@ impl Engine {
         case: CaseId,
         command: Command,
     ) -> Result<Arc<Case>, EngineError> {
+        let calls_off = matches!(command, Command::Cancel { .. });
         let accepted = self.accepted(case).await;
         let span = trace::order(word(&command), tenant, case, accepted.as_deref());
         let done = span
@@ -78,7 +79,12 @@ impl Engine {
             };
             span.link(read.as_deref());
         }
-        done.map(|done| done.case)
+        let case = done.map(|done| done.case)?;
+        // Whoever called a merged request off wants it heard before anything is done for it.
+        if calls_off {
+            Box::pin(self.tell_at_once(tenant, &case)).await;
+        }
+        Ok(case)
     }
 
     /// The trace in which a held case was accepted.
@@ -497,6 +503,10 @@ fn word(command: &Command) -> &'static str {
         Command::Waive { .. } => "waive",
         Command::Retry { .. } => "retry",
         Command::Cancel { .. } => "cancel",
+        Command::Join { .. } => "join",
+        Command::Leave { .. } => "leave",
+        Command::AcknowledgeMerge { .. } => "acknowledge_merge",
+        Command::UndoMerge { .. } => "undo_merge",
         Command::RecordSealed { .. } => "record_sealed",
         Command::RecordFollowUp { .. } => "record_follow_up",
         Command::RecordLoss { .. } => "record_loss",

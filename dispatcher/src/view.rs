@@ -51,8 +51,15 @@ pub struct TaskView {
     pub writes: bool,
     /// Whether it can be undone.
     pub reversible: bool,
+    /// With which parameters: with id and target, what its digest binds.
+    #[serde(default, skip_serializing_if = "no_facts")]
+    pub params: offboard_domain::Facts,
     /// What an approval of exactly this task must name.
     pub digest: offboard_domain::Digest,
+}
+
+fn no_facts(facts: &offboard_domain::Facts) -> bool {
+    facts.0.is_empty()
 }
 
 /// Something that only a person can do.
@@ -70,6 +77,22 @@ pub struct Need {
     pub command: String,
 }
 
+/// Another request for the same person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedView {
+    /// Its case.
+    pub case: CaseId,
+    /// Its source's reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Who asked.
+    pub requested_by: String,
+    /// `planned` or `immediate`.
+    pub manner: offboard_domain::departure::Manner,
+    /// From when on access must be gone.
+    pub effective_at: Timestamp,
+}
+
 /// A case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseView {
@@ -82,10 +105,16 @@ pub struct CaseView {
     pub reference: Option<String>,
     /// The person, as the request or the directory names him.
     pub person: String,
-    /// `planned` or `immediate`.
+    /// `planned` or `immediate`, by the most urgent of those who asked.
     pub manner: offboard_domain::departure::Manner,
     /// Who asked.
     pub requested_by: String,
+    /// Who changed what was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amended_by: Vec<String>,
+    /// Other requests for the same person that were merged into this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<JoinedView>,
     /// Its state.
     pub state: String,
     /// More about the state.
@@ -93,7 +122,7 @@ pub struct CaseView {
     pub detail: Option<String>,
     /// Whether its life is over.
     pub ended: bool,
-    /// From when on access must be gone.
+    /// From when on access must be gone, by the earliest of those who asked.
     pub effective_at: Timestamp,
     /// When it was opened.
     pub opened_at: Timestamp,
@@ -130,7 +159,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         .map(|t| {
             let stands = standing(case, t, now, gates);
             needs.extend(need(case, t, &stands));
-            task_view(t, &stands)
+            task_view(case, t, &stands)
         })
         .collect();
     let person = &case.departure.person;
@@ -149,8 +178,10 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         tenant: case.departure.tenant.clone(),
         reference: case.departure.reference.clone(),
         person: name.into_iter().flatten().next().unwrap_or("").to_owned(),
-        manner: case.departure.manner,
+        manner: case.manner(),
         requested_by: case.departure.requested_by.clone(),
+        amended_by: case.amended_by.iter().cloned().collect(),
+        joined: joined(case),
         state: case.state.word().to_owned(),
         detail: match &case.state {
             offboard_domain::CaseState::Refused { reason } => Some(reason.clone()),
@@ -158,7 +189,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
             _ => None,
         },
         ended: case.is_over(),
-        effective_at: case.departure.effective_at,
+        effective_at: case.effective_at(),
         opened_at: case.opened_at,
         changed_at: case.changed_at,
         version: case.version,
@@ -166,18 +197,31 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         total,
         plan_digest: case.plan_digest(),
         evidence: case.evidence,
-        needs: if case.state.ended() { Vec::new() } else { needs },
+        needs: if case.is_at_rest() { Vec::new() } else { needs },
         tasks,
         devices: estate::join(&case.sightings()),
     }
 }
 
-fn task_view(task: &offboard_domain::Task, stands: &Standing) -> TaskView {
+fn joined(case: &Case) -> Vec<JoinedView> {
+    let asking = case.joined.iter().filter_map(|(id, j)| Some((id, j.asked.as_ref()?)));
+    asking
+        .map(|(id, asked)| JoinedView {
+            case: *id,
+            reference: asked.reference.clone(),
+            requested_by: asked.requested_by.clone(),
+            manner: asked.manner,
+            effective_at: asked.effective_at,
+        })
+        .collect()
+}
+
+fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> TaskView {
     let status = match stands {
         Standing::Settled(_) => "done",
         Standing::Failed(_) => "failed",
         Standing::Assigned(_) => "working",
-        Standing::WaitsFor(_) => "waiting",
+        Standing::WaitsFor(_) | Standing::WaitsForClosing => "waiting",
         Standing::WaitsUntil(_) => "resting",
         Standing::WaitsForPlanApproval | Standing::WaitsForOwnApproval | Standing::WaitsForPerson => "person",
         Standing::Ready(..) => "ready",
@@ -200,17 +244,18 @@ fn task_view(task: &offboard_domain::Task, stands: &Standing) -> TaskView {
         },
         attempt: task.attempt,
         faults: task.faults,
-        last_fault: task.last_fault.as_ref().map(ToString::to_string),
+        last_fault: task.last_fault.as_ref().map(|(_, fault)| fault.to_string()),
         next_at: match stands {
             Standing::WaitsUntil(w) => Some(w.at),
             Standing::Assigned(at) => Some(*at),
             Standing::Settled(Outcome::Waived { until, .. }) => Some(*until),
             _ => None,
         },
-        seen: task.after.as_ref().map(|o| (**o).clone()),
+        seen: task.last_seen().cloned(),
         writes: spec.writes,
         reversible: spec.reversible,
-        digest: task.planned.digest(),
+        params: task.planned.params.clone(),
+        digest: case.task_digest(task),
     }
 }
 

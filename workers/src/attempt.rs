@@ -12,7 +12,9 @@
 //! - After a write it reads until the vendor has caught up, for some seconds
 //!   of engine time; what still reads otherwise then is never claimed.
 //! - A *once* kind whose order may have gone out is Unknown, whatever went
-//!   wrong afterwards: the dispatcher then reads before anything else.
+//!   wrong afterwards: the dispatcher then reads before anything else. One whose
+//!   order was acknowledged waits, because what is remembered of it must not be
+//!   lost with what could not be read: else "nothing is there" would be believed.
 //! - A counter's first reading is remembered over slices, so that one write is
 //!   not repeated only because its reading came late.
 
@@ -21,11 +23,11 @@ use crate::job::{Applied, Job, Seen};
 use crate::observe_again;
 use crate::procedure::{self, Procedure, Wait, When};
 use offboard_connectors::{Answer, Connector, Holding, MASTERED_ELSEWHERE, PROTECTED_TARGET};
-use offboard_domain::catalogue::Proof;
+use offboard_domain::assignment::{baseline_facts, baseline_in};
 use offboard_domain::catalogue::premises::MASTERED;
+use offboard_domain::catalogue::{Proof, ROLES_OPEN};
 use offboard_domain::{
-    Assignment, Facts, Fault, FaultClass, Find, Lane, Mode, Observation, Receipt, Report, Said, Timestamp, Verdict,
-    judge,
+    Assignment, Fault, FaultClass, Find, Lane, Mode, Observation, Receipt, Report, Said, Timestamp, Verdict, judge,
 };
 use tokio::time::Instant;
 
@@ -58,6 +60,9 @@ const PROTECTED_LOOK_AGAIN_MS: i64 = 10_000;
 
 /// Since when an account without roles has been protected.
 const PROTECTED_SINCE_MS: &str = "protected_since_ms";
+/// How often it is tried again while roles are still to be taken away, at first and
+/// at last.
+const ROLES_LOOK_AGAIN_MS: (i64, i64) = (60_000, 3_600_000);
 
 /// How soon an acknowledged *once* order that cannot be read yet is looked at.
 pub(crate) const ONCE_LOOK_AGAIN_MS: i64 = 60_000;
@@ -138,6 +143,7 @@ async fn run(
     let said = match driven {
         Ok(Ok(said)) => said,
         Ok(Err(fault)) if is_done_on_premises(&fault, assignment) => waiting(premises_wait(&job)),
+        Ok(Err(fault)) if is_acknowledged(&job, assignment, stage) => waiting(acknowledged_wait(&job, &fault)),
         Ok(Err(fault)) => {
             let waits = tokio::time::timeout_at(deadline, protected_wait(&mut job, &fault)).await;
             match waits.unwrap_or(Ok(None)) {
@@ -148,14 +154,37 @@ async fn run(
                 Err(fault) => Said::Fault { fault },
             }
         }
+        Err(_) if is_acknowledged(&job, assignment, stage) => {
+            waiting(acknowledged_wait(&job, &out_of_time(&job, assignment, stage)))
+        }
         Err(_) => Said::Fault {
             fault: out_of_time(&job, assignment, stage),
         },
     };
     let mut report = say(assignment, context, said);
+    if matches!(
+        report.said,
+        Said::Fault { .. } | Said::Wait { .. } | Said::Progress { .. }
+    ) {
+        report.seen = job.otherwise.take();
+    }
     report.receipts = kept(job.call.take_receipts());
     report.artifacts = std::mem::take(&mut job.artifacts);
     report
+}
+
+/// Whether an order that must not be given twice was acknowledged, and that is
+/// remembered.
+fn is_acknowledged(job: &Job<'_>, assignment: &Assignment, stage: Stage) -> bool {
+    is_once(assignment) && stage == Stage::Applied && !job.remembered.0.is_empty()
+}
+
+fn acknowledged_wait(job: &Job<'_>, fault: &Fault) -> Wait {
+    Wait {
+        until: job.call.now().plus(ONCE_LOOK_AGAIN_MS),
+        why: format!("ordered and acknowledged; it could not be read since: {fault}"),
+        remember: job.remembered.clone(),
+    }
 }
 
 /// Whether the system refuses this because the object is a copy, and the
@@ -175,7 +204,8 @@ fn premises_wait(job: &Job<'_>) -> Wait {
 
 /// Whoever had roles a moment ago is still protected by replicas that have not
 /// heard that they went. Where they read as gone, the refusal is no person's
-/// business yet: it is tried again, for a while.
+/// business yet: it is tried again, for a while. Where they are still to be taken
+/// away, the task that does so is: this follows it.
 ///
 /// # Errors
 /// The fault of reading the roles, if it passes by itself.
@@ -186,6 +216,16 @@ async fn protected_wait(job: &mut Job<'_>, fault: &Fault) -> Answer<Option<Wait>
         return Ok(None);
     };
     let since_ms = job.remembered.int(PROTECTED_SINCE_MS).unwrap_or_else(|| job.now_ms());
+    if job.params.bool(ROLES_OPEN) == Some(true) {
+        // Soon at first, and seldom where a person has to take them away.
+        let (soon, seldom) = ROLES_LOOK_AGAIN_MS;
+        let rest_ms = ((job.now_ms() - since_ms) / 4).clamp(soon, seldom);
+        return Ok(Some(Wait {
+            until: job.call.now().plus(rest_ms),
+            why: "refused while he holds directory roles; it follows when those are taken away".to_owned(),
+            remember: job.remembered.clone().with(PROTECTED_SINCE_MS, since_ms),
+        }));
+    }
     if job.now_ms() - since_ms >= PROTECTED_MS {
         return Ok(None);
     }
@@ -217,7 +257,10 @@ async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: 
         let arrived = settled(&judge(job.kind, job.params, &first.facts, None));
         return Ok(
             match procedure.wait(job, &seen, When::ObserveOnly).filter(|_| !arrived) {
-                Some(wait) => waiting(wait),
+                Some(wait) => {
+                    job.otherwise = Some(first);
+                    waiting(wait)
+                }
                 None => Said::Observed { observation: first },
             },
         );
@@ -225,8 +268,12 @@ async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: 
     let before = baseline(job, &first);
     match judge(job.kind, job.params, &first.facts, Some(&before.facts)) {
         Verdict::Satisfied | Verdict::NotApplicable(_) => return Ok(Said::Satisfied { before, after: first }),
-        Verdict::Blocked(why) => return Err(job.fault(FaultClass::Blocked, why)),
+        Verdict::Blocked(why) => {
+            job.otherwise = Some(first);
+            return Err(job.fault(FaultClass::Blocked, why));
+        }
         Verdict::Unsatisfied(why) => {
+            job.otherwise = Some(first);
             if let Some(wait) = procedure.wait(job, &seen, When::Before).or_else(|| counter_wait(job)) {
                 return Ok(waiting(wait));
             }
@@ -259,8 +306,14 @@ async fn catch_up(procedure: &dyn Procedure, job: &mut Job<'_>, before: Observat
         let (after, seen) = read(procedure, job).await?;
         match judge(job.kind, job.params, &after.facts, Some(&before.facts)) {
             Verdict::Satisfied | Verdict::NotApplicable(_) => return Ok(Said::Satisfied { before, after }),
-            Verdict::Blocked(why) => return Err(job.fault(FaultClass::Blocked, why)),
-            Verdict::Unsatisfied(why) => otherwise = why,
+            Verdict::Blocked(why) => {
+                job.otherwise = Some(after);
+                return Err(job.fault(FaultClass::Blocked, why));
+            }
+            Verdict::Unsatisfied(why) => {
+                job.otherwise = Some(after);
+                otherwise = why;
+            }
         }
         if let Some(wait) = procedure.wait(job, &seen, When::After) {
             return Ok(waiting(wait));
@@ -298,28 +351,17 @@ fn waiting(wait: Wait) -> Said {
     }
 }
 
-const BEFORE: &str = "before/";
-const BEFORE_READ_AT_MS: &str = "before_read_at_ms";
-const BEFORE_SOURCES: &str = "before_sources";
 const WRITTEN_MS: &str = "written_ms";
 
 /// What was read before the first write of this task's counter: from an
 /// earlier slice if there was one, else just now. (A task that is opened again
 /// has no earlier slice: what was moved before proves nothing then.)
 fn baseline(job: &Job<'_>, first: &Observation) -> Observation {
-    let kept = &job.remembered;
-    let (Proof::Counter, Some(read_at_ms)) = (job.kind.spec().proof, kept.int(BEFORE_READ_AT_MS)) else {
-        return first.clone();
+    let kept = match job.kind.spec().proof {
+        Proof::Counter => baseline_in(&job.remembered),
+        Proof::Read | Proof::Acknowledged | Proof::Attested => None,
     };
-    let facts = kept
-        .0
-        .iter()
-        .filter_map(|(name, fact)| Some((name.strip_prefix(BEFORE)?.to_owned(), fact.clone())));
-    Observation {
-        read_at: Timestamp(read_at_ms),
-        sources: kept.list(BEFORE_SOURCES).map(<[String]>::to_vec).unwrap_or_default(),
-        facts: Facts(facts.collect()),
-    }
+    kept.unwrap_or_else(|| first.clone())
 }
 
 /// A counter that was written a short while ago.
@@ -335,13 +377,7 @@ fn counter_wait(job: &Job<'_>) -> Option<Wait> {
 
 fn counter_written(job: &Job<'_>, before: &Observation) -> Wait {
     let now = job.call.now();
-    let mut remember = Facts::new()
-        .with(BEFORE_READ_AT_MS, before.read_at.0)
-        .with(BEFORE_SOURCES, before.sources.clone())
-        .with(WRITTEN_MS, now.0);
-    for (name, fact) in &before.facts.0 {
-        remember.set(&format!("{BEFORE}{name}"), fact.clone());
-    }
+    let remember = baseline_facts(before).with(WRITTEN_MS, now.0);
     Wait {
         until: now.plus(COUNTER_LOOK_AGAIN_MS),
         why: "written, but the value that it moves has not moved in the reading yet".to_owned(),
@@ -432,6 +468,7 @@ pub(crate) fn say(assignment: &Assignment, context: &Context, said: Said) -> Rep
         head: assignment.head,
         at: context.clock.now(),
         said,
+        seen: None,
         receipts: Vec::new(),
         artifacts: Vec::new(),
     }

@@ -6,8 +6,8 @@
 
 use crate::Context;
 use offboard_connectors::{
-    Answer, AppAccount, Apps, Attached, Call, Connector, Devices, Directory, Documents, FileTransfers, Fleet, Held,
-    Laptops, Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Phones, Premises, Scripts, Site,
+    Answer, AppAccount, Apps, Attached, Call, Connector, Desk, Devices, Directory, Documents, FileTransfers, Fleet,
+    Held, Laptops, Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Phones, Premises, Scripts, Site,
     Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::{
@@ -100,6 +100,8 @@ pub(crate) struct Job<'a> {
     pub params: &'a Facts,
     /// What the last slice left behind.
     pub remembered: Facts,
+    /// What was read last, if that was not the wanted state.
+    pub otherwise: Option<Observation>,
     pub call: Call,
     pub artifacts: Vec<Artifact>,
     started: Instant,
@@ -125,6 +127,7 @@ impl<'a> Job<'a> {
             subject: &assignment.subject,
             params: &assignment.params,
             remembered: assignment.checkpoint.clone().unwrap_or_default(),
+            otherwise: None,
             call: Call::new(context.clock.clone(), deadline, lane)
                 .marked(Some(AttemptMark::of(assignment.task, assignment.attempt))),
             artifacts: Vec::new(),
@@ -145,6 +148,7 @@ impl<'a> Job<'a> {
             subject: self.subject,
             params,
             remembered,
+            otherwise: None,
             call: Call::new(self.context.clock.clone(), self.call.deadline(), self.call.lane())
                 .marked(self.call.mark()),
             artifacts: Vec::new(),
@@ -215,6 +219,10 @@ impl<'a> Job<'a> {
 
     pub(crate) fn fleet(&self) -> Answer<&'a dyn Fleet> {
         self.connector.fleet().ok_or_else(|| self.lacks("remote management"))
+    }
+
+    pub(crate) fn desk(&self) -> Answer<&'a dyn Desk> {
+        self.connector.desk().ok_or_else(|| self.lacks("tickets"))
     }
 
     pub(crate) fn premises(&self) -> Answer<&'a dyn Premises> {

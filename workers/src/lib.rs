@@ -23,6 +23,7 @@
 mod apps;
 mod attempt;
 mod context;
+mod desk;
 mod device;
 mod identity;
 mod job;

@@ -5,7 +5,7 @@
 //! kind does not compile until it has its row.
 
 use crate::job::{Applied, Job, Seen};
-use crate::{apps, device, identity, knowledge, license, mailbox, managed, premises, script, workspace};
+use crate::{apps, desk, device, identity, knowledge, license, mailbox, managed, premises, script, workspace};
 use async_trait::async_trait;
 use offboard_connectors::Answer;
 use offboard_domain::{Facts, Kind, Timestamp};
@@ -130,11 +130,18 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::ReleaseGroupLicenses => &license::release_groups::ReleaseGroupLicenses,
         Kind::ReleaseDirectLicenses => &license::release_direct::ReleaseDirectLicenses,
         Kind::ProvePool => &license::prove_pool::ProvePool,
+        Kind::OpenTicket => &desk::open_ticket::OpenTicket,
+        Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences => &desk::note::Note,
+        Kind::AttachEvidence => &desk::attach_evidence::AttachEvidence,
+        Kind::CloseTicket => &desk::close_ticket::CloseTicket,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::ConfirmDeviceReturned
         | Kind::ConfirmManagedDevice
         | Kind::DecideDevice
+        | Kind::EndTechnician
+        | Kind::ConfirmDisabledOnPremises
+        | Kind::RotateSharedCredential
         | Kind::ConfirmHandover
         | Kind::Validate
         | Kind::ObserveIdentity

@@ -451,7 +451,7 @@ impl Served {
             return Err("forged: it is not authenticated by the dispatcher for this queue".into());
         }
         let answer = AnswerKey::from_header(answer_key).ok_or("it carries no key for its answer")?;
-        if let Some(heading) = Heading::read(&message.body).filter(Heading::is_newer) {
+        if let Some(heading) = Heading::of_newer(&message.body) {
             return Err(Unread::Newer(Box::new(heading), answer));
         }
         let assignment: Assignment = serde_json::from_slice(&message.body).map_err(|e| {

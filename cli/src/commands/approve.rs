@@ -4,11 +4,12 @@
 use super::Ctx;
 use crate::error::{CliError, Exit};
 use crate::out::{ask, can_ask};
-use crate::show::safe;
+use crate::show::{safe, when};
 use console::style;
 use offboard_dispatcher::control::{Approval, Request};
 use offboard_dispatcher::view::{CaseView, TaskView};
 use offboard_domain::catalogue::Approval as Needs;
+use offboard_domain::departure::Manner;
 use offboard_domain::{Digest, Kind};
 
 pub(super) async fn run(
@@ -79,8 +80,18 @@ impl Asked {
             safe(&view.person),
             view.tenant
         );
+        text.push_str(&format!(
+            "{}, effective {}, requested by {}\n",
+            if view.manner == Manner::Immediate {
+                "Immediate"
+            } else {
+                "Planned"
+            },
+            when(view.effective_at),
+            safe(&asked_by(view))
+        ));
         for task in view.tasks.iter().filter(|t| t.writes) {
-            text.push_str(&line(task));
+            text.push_str(&line(task, view));
         }
         text.push_str(&format!("Digest {digest}\n"));
         if view.tasks.iter().any(needs_own) {
@@ -119,11 +130,12 @@ impl Asked {
             }
         };
         let text = format!(
-            "One task of {} ({} of {}):\n{}Digest {}\n",
+            "One task of {} ({} of {}):\n{}To be done from {} on\nDigest {}\n",
             style(view.case).bold(),
             safe(&view.person),
             view.tenant,
-            line(task),
+            line(task, view),
+            when(view.effective_at),
             task.digest
         );
         Ok(Self {
@@ -137,11 +149,44 @@ impl Asked {
     }
 }
 
+/// Everybody who asked for it, or for something else in it.
+fn asked_by(view: &CaseView) -> String {
+    let mut all = view.requested_by.clone();
+    for other in &view.joined {
+        all.push_str(&format!(", {} (case {})", other.requested_by, other.case));
+    }
+    let changed: Vec<&str> = view.amended_by.iter().map(String::as_str).collect();
+    if !changed.is_empty() {
+        all.push_str(&format!("; changed by {}", changed.join(", ")));
+    }
+    all
+}
+
 fn needs_own(task: &TaskView) -> bool {
     task.kind.spec().approval == Needs::Own
 }
 
-fn line(task: &TaskView) -> String {
+/// Prices say what something costs, and not what is done.
+fn says_what_is_done(param: &str) -> bool {
+    !param.starts_with("price_cents/") && param != "currency" && param != "earlier_life_ms"
+}
+
+/// The serial number of the device that the task is about: people know no id.
+fn serial<'a>(task: &TaskView, view: &'a CaseView) -> Option<&'a str> {
+    let object = task.object.as_deref()?;
+    let known = view.devices.iter();
+    let device = known
+        .filter(|d| {
+            d.seen
+                .iter()
+                .any(|s| s.id.0 == object && s.system.as_str() == task.system)
+        })
+        .find_map(|d| d.serial.as_ref())?;
+    Some(device.as_str())
+}
+
+/// A task, with all that an approval of it binds.
+fn line(task: &TaskView, view: &CaseView) -> String {
     let object = task
         .object
         .as_deref()
@@ -152,5 +197,16 @@ fn line(task: &TaskView) -> String {
         (false, false) => style("  cannot be undone").red().to_string(),
         (false, true) => String::new(),
     };
-    format!("  • {}{object} ({}){warning}\n", task.title, task.system)
+    let number = serial(task, view)
+        .map(|s| format!(" serial number {}", safe(s)))
+        .unwrap_or_default();
+    let mut text = format!("  • {}{object}{number} ({}){warning}\n", task.title, task.system);
+    let params = task.params.0.iter().filter(|(name, _)| says_what_is_done(name));
+    let with: Vec<String> = params
+        .map(|(name, fact)| format!("{name} = {}", safe(&fact.to_string())))
+        .collect();
+    if !with.is_empty() {
+        text.push_str(&format!("      {}\n", style(with.join(", ")).dim()));
+    }
+    text
 }

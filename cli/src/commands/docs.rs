@@ -3,7 +3,7 @@
 //! the repository by a test, so that they cannot go stale.
 
 use offboard_connectors::OFFERS;
-use offboard_domain::catalogue::{Approval, ClosingProof, Dep, KindSpec, Proof, Stage, Urgency, Wanted};
+use offboard_domain::catalogue::{Approval, Closes, ClosingProof, Dep, KindSpec, Proof, Stage, Until, Urgency, Wanted};
 use offboard_domain::control::Controls;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::wake::WakeReason;
@@ -106,11 +106,23 @@ fn block(out: &mut String, kind: Kind) {
     if spec.area != Area::Person {
         row("how soon", urgency(spec.urgency).to_owned());
     }
-    if !spec.after.is_empty() {
-        row(
-            "waits for",
-            spec.after.iter().map(dependency).collect::<Vec<_>>().join(", "),
-        );
+    let stage = spec
+        .after_stage
+        .map(|stage| format!("all of the stage \"{}\"", stage.title()));
+    let waits: Vec<String> = spec.after.iter().map(dependency).chain(stage).collect();
+    if !waits.is_empty() {
+        row("waits for", waits.join(", "));
+    }
+    match spec.closes {
+        Closes::With => {}
+        Closes::Beside => row(
+            "beside the case",
+            "nothing waits for it, nor does the closing".to_owned(),
+        ),
+        Closes::After => row(
+            "beside the case",
+            "nothing waits for it; it begins when the case is closed".to_owned(),
+        ),
     }
     if !spec.conflicts.is_empty() {
         row("never at the same time as", names(spec.conflicts.iter().copied()));
@@ -192,12 +204,16 @@ fn dependency(dep: &Dep) -> String {
     } else {
         ""
     };
-    let tried = if dep.tried {
-        " (or a person is to deal with it)"
-    } else {
-        ""
+    let until = match dep.until {
+        Until::Settled => "",
+        Until::Tried => " (or a person is to deal with it)",
+        Until::TriedOnce => " (or it was tried once)",
     };
-    format!("`{}`{finds}{later}{tried}", dep.kind.name())
+    let at_most = dep
+        .at_most_ms
+        .map(|ms| format!(", for at most {}", duration(ms)))
+        .unwrap_or_default();
+    format!("`{}`{finds}{later}{until}{at_most}", dep.kind.name())
 }
 
 fn approval(spec: &KindSpec) -> &'static str {
@@ -264,9 +280,13 @@ const CASE_STATES: [(&str, &str, &str); 9] = [
     (
         "sealing",
         "A round without difference is over; the evidence is being sealed.",
-        "closed, active (something was opened again), cancelling",
+        "closed, active (history was lost)",
     ),
-    ("closed", "Sealed. Over.", "—"),
+    (
+        "closed",
+        "Sealed. Over, but for what goes on beside it: a service desk's ticket.",
+        "—",
+    ),
     (
         "cancelling",
         "Called off; what workers hold is awaited, nothing new is ordered.",
@@ -279,8 +299,8 @@ const CASE_STATES: [(&str, &str, &str); 9] = [
     ),
     (
         "merged",
-        "The person has another open case, which takes this one's place. Over.",
-        "—",
+        "The person has another open case, which is told what is asked here and does it. Over, unless that is called off.",
+        "received (the other was called off), cancelling",
     ),
     (
         "refused",

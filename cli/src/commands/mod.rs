@@ -8,6 +8,7 @@ mod clear;
 mod completions;
 mod docs;
 mod doctor;
+mod escrow;
 mod health;
 mod init;
 mod keys;
@@ -131,6 +132,7 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Cancel { case, reason } => cancel::run(ctx, case, reason).await,
         Command::Verify { evidence, key } => verify::run(ctx, &evidence, key).await,
         Command::Archive { what } => archive::run(ctx, what).await,
+        Command::Escrow { what } => escrow::run(ctx, what).await,
         Command::Keys { what } => keys::run(ctx, &what),
         Command::Schema => schema::run(ctx),
         Command::Completions { shell } => completions::run(ctx, shell),
@@ -226,7 +228,7 @@ impl Ctx {
     }
 
     /// A way to ask the engine of the working folder.
-    async fn session(&self, config: &Configuration) -> Result<Session, CliError> {
+    async fn session<'a>(&self, config: &'a Configuration) -> Result<Session<'a>, CliError> {
         Session::open(config, self.clock(config)?).await
     }
 

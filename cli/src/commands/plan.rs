@@ -16,6 +16,7 @@ use offboard_runtime::config::Configuration;
 use offboard_store::Store;
 use offboard_workers::Context;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,13 +56,17 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
         clock,
     };
     let mut previews = Vec::with_capacity(departures.len());
+    let mut unreached: BTreeMap<TenantId, String> = BTreeMap::new();
     for departure in departures {
         let tenant = departure.tenant.clone();
         let spinner = spinner(ctx, &departure);
         let terms = terms.get(&tenant).ok_or_else(|| unknown(&config, &tenant))?;
-        let seen = preview(departure, &terms, &context).await;
+        let seen = preview(departure, &terms, &context, unreached.get(&tenant).map(String::as_str)).await;
         spinner.finish_and_clear();
         let seen = seen?;
+        if let Some(why) = &seen.unreached {
+            unreached.entry(tenant).or_insert_with(|| why.clone());
+        }
         if !ctx.out.is_json() {
             ctx.out.data(&tree::text(&seen, now, args.all))?;
         }

@@ -6,7 +6,7 @@ use super::Ctx;
 use super::submit::{line, word};
 use crate::embedded::{Embedded, Overrides};
 use crate::error::{CliError, Exit};
-use crate::intake::{self, AT_ONCE, Files};
+use crate::intake::{self, Files, Handed};
 use crate::out::{Out, columns};
 use crate::progress::Progress;
 use crate::session::{refused, unexpected};
@@ -39,8 +39,15 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
         if e.is_held() { e.next("another process carries this folder's cases out: hand departures to it with `offboard submit FILE`, and look with `offboard watch`") } else { e }
     })?;
     let mut interrupted = super::serve::Interrupt::listen()?;
-    let outcomes = submit(&embedded, &read).await?;
+    let Handed { outcomes, failed } = read
+        .hand_over(async |request| refused(embedded.ask(request).await))
+        .await;
     report(ctx.out, &read, &outcomes, &embedded)?;
+    if let Some(error) = failed {
+        drop(embedded.shutdown().await);
+        super::flush(telemetry).await;
+        return Err(error);
+    }
     let mut board = Board {
         out: ctx.out,
         progress: Progress::new(ctx.out),
@@ -76,18 +83,6 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
         }
         Some(()) => Exit::Person,
     })
-}
-
-async fn submit(embedded: &Embedded, read: &Files) -> Result<Vec<Accepted>, CliError> {
-    let mut outcomes = Vec::with_capacity(read.accepted.len());
-    for part in read.accepted.chunks(AT_ONCE) {
-        let departures = part.iter().map(|(_, d)| d.clone()).collect();
-        match refused(embedded.ask(Request::Submit { departures }).await)? {
-            Response::Submitted(accepted) => outcomes.extend(accepted),
-            other => return Err(unexpected(&other)),
-        }
-    }
-    Ok(outcomes)
 }
 
 fn report(out: Out, read: &Files, outcomes: &[Accepted], embedded: &Embedded) -> Result<(), CliError> {

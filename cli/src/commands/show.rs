@@ -80,6 +80,7 @@ fn held(held: Holding) -> &'static str {
     match held {
         Holding::Listed => "listed in the directory, not managed",
         Holding::Remote => "in the remote management",
+        Holding::ManagedWorkspace => "managed in the workspace, the company's",
         Holding::ManagedUnknown => "managed, nobody says whose it is",
         Holding::ManagedCompany => "managed, the company's",
         Holding::ManagedPersonal => "managed, his own",
@@ -121,6 +122,22 @@ fn header(view: &CaseView, now: Timestamp) -> String {
         "requested",
         format!("by {}, accepted {}", safe(&view.requested_by), when(view.opened_at)),
     );
+    if !view.amended_by.is_empty() {
+        row("amended", format!("by {}", safe(&view.amended_by.join(", "))));
+    }
+    for other in &view.joined {
+        let reference = other.reference.as_deref().map(|r| format!("{} ", safe(r)));
+        row(
+            "also asked",
+            format!(
+                "by {} in {}({}), access ends {}",
+                safe(&other.requested_by),
+                reference.unwrap_or_default(),
+                other.case,
+                when(other.effective_at)
+            ),
+        );
+    }
     row("changed", relative(view.changed_at, now));
     if let Some(evidence) = &view.evidence {
         row("evidence", evidence.to_string());

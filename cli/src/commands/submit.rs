@@ -3,9 +3,8 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::intake::{self, AT_ONCE, Files};
-use crate::session::{Session, unexpected};
-use offboard_dispatcher::control::{Accepted, Request, Response, What};
+use crate::intake::{self, Handed};
+use offboard_dispatcher::control::{Accepted, What};
 use offboard_domain::TenantId;
 use serde_json::json;
 use std::path::PathBuf;
@@ -15,10 +14,9 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>)
     let config = ctx.config_of_order()?;
     let read = intake::read(ctx.out, &config, files, tenant, &by, ctx.clock(&config)?.now())?;
     let mut session = ctx.session(&config).await?;
-    let outcomes = submit(&mut session, &read).await;
+    let Handed { outcomes, failed } = read.hand_over(async |request| session.ask(request).await).await;
     let idle = session.is_idle();
-    session.close().await?;
-    let outcomes = outcomes?;
+    let closed = session.close().await;
     if ctx.out.is_json() {
         let accepted: Vec<_> = read
             .accepted
@@ -38,21 +36,13 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>)
                 .say("Nobody serves this folder: `offboard serve` or `offboard run` carries them out.");
         }
     }
+    // What was accepted is told before what went wrong.
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    closed?;
     let refused = outcomes.iter().all(|o| o.what == What::Refused);
     Ok(if refused { Exit::Usage } else { Exit::Done })
-}
-
-/// Hands departures over, in as many requests as it takes.
-async fn submit(session: &mut Session, read: &Files) -> Result<Vec<Accepted>, CliError> {
-    let mut outcomes = Vec::with_capacity(read.accepted.len());
-    for part in read.accepted.chunks(AT_ONCE) {
-        let departures = part.iter().map(|(_, d)| d.clone()).collect();
-        match session.ask(Request::Submit { departures }).await? {
-            Response::Submitted(accepted) => outcomes.extend(accepted),
-            other => return Err(unexpected(&other)),
-        }
-    }
-    Ok(outcomes)
 }
 
 /// What became of a departure, in a word.
@@ -62,6 +52,7 @@ pub(super) fn word(what: What) -> &'static str {
         What::Known => "known",
         What::Amended => "amended",
         What::Refused => "refused",
+        What::Failed => "failed",
     }
 }
 

@@ -7,7 +7,7 @@ use console::{style, truncate_str};
 use offboard_domain::catalogue::Stage;
 use offboard_domain::departure::Manner;
 use offboard_domain::time::DAY_MS;
-use offboard_domain::{Fact, Timestamp};
+use offboard_domain::{Area, Fact, Kind, Timestamp};
 
 /// Columns that the rails take before a detail.
 const INDENT: usize = 8;
@@ -145,12 +145,19 @@ fn summary(preview: &Preview) -> String {
         ));
     }
     if !preview.unserved.is_empty() {
-        let kinds: Vec<&str> = preview.unserved.iter().map(|k| k.spec().title).collect();
-        out.push_str(&format!(
-            "   {} {}\n",
-            style("no connected system offers:").yellow(),
-            kinds.join("; ")
-        ));
+        let (licences, others): (Vec<Kind>, Vec<Kind>) =
+            preview.unserved.iter().partition(|k| k.spec().area == Area::License);
+        let mut left_out = |why: &str, kinds: &[Kind]| {
+            let titles: Vec<&str> = kinds.iter().map(|k| k.spec().title).collect();
+            if !titles.is_empty() {
+                out.push_str(&format!("   {} {}\n", style(why).yellow(), titles.join("; ")));
+            }
+        };
+        left_out("no connected system offers:", &others);
+        left_out(
+            "not offered, or nothing in the plan keeps the mailbox and the files first:",
+            &licences,
+        );
     }
     out.push('\n');
     out

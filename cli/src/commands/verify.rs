@@ -5,8 +5,10 @@ use crate::error::{CliError, Exit};
 use crate::show::safe;
 use console::style;
 use offboard_dispatcher::control::Request;
+use offboard_dispatcher::view::CaseView;
 use offboard_domain::Digest;
-use offboard_domain::evidence::{self, Invalid, Statement};
+use offboard_domain::evidence::{self, Ending, Invalid, Statement};
+use offboard_runtime::config::Configuration;
 use offboard_runtime::keys::{self, PublicKey};
 use offboard_store::Store;
 use serde_json::json;
@@ -49,7 +51,7 @@ pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<
 }
 
 /// The first key that the file names decides; if none does, the last answer.
-fn with_any(bytes: &[u8], keys: &[PublicKey]) -> Result<(Statement, PublicKey), Invalid> {
+pub(super) fn with_any(bytes: &[u8], keys: &[PublicKey]) -> Result<(Statement, PublicKey), Invalid> {
     let mut last = Invalid::NotJson("there is no public key to verify with; name one with --key".to_owned());
     for key in keys {
         match evidence::verify(bytes, key.verifying_key()) {
@@ -82,7 +84,25 @@ fn valid(ctx: &Ctx, file: &str, statement: &Statement, key: &PublicKey) -> Resul
     ctx.out.line(&format!("  signed by key  {}", key.id()))?;
     ctx.out.line(&format!("  case           {} of {}", p.case, p.tenant))?;
     ctx.out.line(&format!("  person         {}", safe(person)))?;
-    ctx.out.line(&format!("  tasks          {}", p.tasks.len()))?;
+    let ending = match p.ending {
+        Ending::Completed => "completed".to_owned(),
+        Ending::Cancelled => style("called off").yellow().to_string(),
+        Ending::Refused => style("refused; nothing was written").yellow().to_string(),
+    };
+    ctx.out.line(&format!("  departure      {ending}"))?;
+    let outcomes: Vec<String> = p
+        .summary
+        .outcomes
+        .iter()
+        .map(|(class, n)| format!("{n} {}", safe(&class.replace('_', " "))))
+        .collect();
+    ctx.out
+        .line(&format!("  tasks          {}: {}", p.tasks.len(), outcomes.join(", ")))?;
+    let open = p.times.access_not_cut.len();
+    if open > 0 {
+        let said = format!("{open} tasks that cut access were not done or waived");
+        ctx.out.line(&format!("  access         {}", style(said).red()))?;
+    }
     ctx.out.line(&format!("  waivers        {}", p.waivers.len()))?;
     ctx.out.line(&format!("  subjects       {}", statement.subject.len()))?;
     Ok(Exit::Done)
@@ -107,6 +127,16 @@ async fn of_case(ctx: &Ctx, given: &str) -> Result<(String, Vec<u8>), CliError> 
         ))
         .next(format!("offboard why {}", view.case)));
     };
+    sealed(&config, &view, named).await
+}
+
+/// The sealed account of a case by the digest that its history names, and where
+/// it is.
+pub(super) async fn sealed(
+    config: &Configuration,
+    view: &CaseView,
+    named: Digest,
+) -> Result<(String, Vec<u8>), CliError> {
     let store = Store::at(&config.engine.evidence)?;
     let folder = format!("{}/{}", view.tenant, view.case);
     let files = store.list(&folder).await?;

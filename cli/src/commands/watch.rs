@@ -72,7 +72,12 @@ impl Watch {
         }
     }
 
-    async fn wait(&self, mut session: Session, config: &Configuration, seen: &mut u64) -> Result<Session, CliError> {
+    async fn wait<'a>(
+        &self,
+        mut session: Session<'a>,
+        config: &'a Configuration,
+        seen: &mut u64,
+    ) -> Result<Session<'a>, CliError> {
         if session.is_served() {
             match session
                 .ask(Request::Changes {

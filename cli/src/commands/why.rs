@@ -83,10 +83,16 @@ fn explain(why: &WhyTask, now: Timestamp) -> String {
             .as_deref()
             .map(|i| format!(" [request {}]", safe(i)))
             .unwrap_or_default();
-        row(
-            "fault",
-            style(format!("{}{id}", safe(&fault.to_string()))).red().to_string(),
-        );
+        let since = why
+            .fault_at
+            .map(|at| format!(" ({})", relative(at, now)))
+            .unwrap_or_default();
+        let said = format!("{}{id}{since}", safe(&fault.to_string()));
+        if why.fault_holds {
+            row("fault", style(said).red().to_string());
+        } else {
+            row("earlier", style(format!("fault: {said}")).dim().to_string());
+        }
     }
     if let Some(rule) = &why.rule {
         row("rule", format!("{}: {}", rule_name(rule.rule), rule.advice));

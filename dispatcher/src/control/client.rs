@@ -13,6 +13,12 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 /// How much longer than the server the client waits.
 const MARGIN: Duration = Duration::from_secs(5);
 
+/// Where an exchange broke.
+enum Broken {
+    Unheard(io::Error),
+    Answering(io::Error),
+}
+
 /// A connection to whoever serves a working folder.
 #[derive(Debug)]
 pub struct Client {
@@ -46,7 +52,13 @@ impl Client {
                     path: path.to_owned(),
                 }))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            // Reset: it ended before it let this in.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(failed(error)),
@@ -56,7 +68,8 @@ impl Client {
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// [`ControlError::NoAnswer`] if none came in time or it does not read.
+    /// [`ControlError::Unheard`] if the server ended before it had read what was
+    /// asked; [`ControlError::NoAnswer`] if none came in time or it does not read.
     pub async fn call(&mut self, request: &Request) -> Result<Response, ControlError> {
         let path = self.path.clone();
         let no_answer = |detail: String| ControlError::NoAnswer {
@@ -66,15 +79,24 @@ impl Client {
         let mut bytes = serde_json::to_vec(request).map_err(|e| no_answer(e.to_string()))?;
         bytes.push(b'\n');
         let exchange = async {
-            self.writing.write_all(&bytes).await?;
+            // A line that was not written to its end is never taken for one.
+            self.writing.write_all(&bytes).await.map_err(Broken::Unheard)?;
             let mut line = Vec::new();
             let most = RESPONSE_MAX_BYTES as u64 + 1;
-            (&mut self.reading).take(most).read_until(b'\n', &mut line).await?;
-            Ok::<_, io::Error>(line)
+            match (&mut self.reading).take(most).read_until(b'\n', &mut line).await {
+                Ok(_) => Ok(line),
+                // A socket of this kind is reset only if something written to it
+                // was never read.
+                Err(error) if line.is_empty() && error.kind() == io::ErrorKind::ConnectionReset => {
+                    Err(Broken::Unheard(error))
+                }
+                Err(error) => Err(Broken::Answering(error)),
+            }
         };
         let line = match tokio::time::timeout(ANSWER_WITHIN + MARGIN, exchange).await {
             Ok(Ok(line)) => line,
-            Ok(Err(error)) => return Err(no_answer(format!("the connection broke ({error})"))),
+            Ok(Err(Broken::Unheard(source))) => return Err(ControlError::Unheard { path, source }),
+            Ok(Err(Broken::Answering(error))) => return Err(no_answer(format!("the connection broke ({error})"))),
             Err(_) => {
                 return Err(no_answer(format!(
                     "nothing came within {} s",

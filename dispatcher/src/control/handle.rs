@@ -204,8 +204,24 @@ async fn status(engine: &Arc<Engine>) -> Result<Response, Response> {
     }))
 }
 
-/// Each departure is accepted or refused by itself; what was accepted before a
-/// failure stays accepted, and submitting all again is harmless.
+/// An error with all that caused it, in one line.
+fn chain(error: &EngineError) -> String {
+    let mut said = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_said = cause.to_string();
+        if !said.contains(&cause_said) {
+            said.push_str(": ");
+            said.push_str(&cause_said);
+        }
+        next = cause.source();
+    }
+    said
+}
+
+/// Each departure is accepted or refused by itself. What was accepted before a
+/// failure stays accepted, and is told; nothing is tried after one. Submitting
+/// all again is harmless.
 async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Response, Response> {
     let mut accepted = Vec::with_capacity(departures.len());
     for departure in departures {
@@ -217,7 +233,7 @@ async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Resp
             Err(error @ (EngineError::Refused(_) | EngineError::UnknownTenant(_))) => {
                 (What::Refused, Some(error.to_string()))
             }
-            Err(error) => return Err(failed(&error)),
+            Err(error) => (What::Failed, Some(chain(&error))),
         };
         accepted.push(Accepted {
             tenant,
@@ -225,6 +241,9 @@ async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Resp
             what,
             why,
         });
+        if what == What::Failed {
+            break;
+        }
     }
     Ok(Response::Submitted(accepted))
 }

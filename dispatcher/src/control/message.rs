@@ -175,6 +175,8 @@ pub enum What {
     Amended,
     /// The state machine, or the configuration, says no.
     Refused,
+    /// It could not be written; nothing after it was tried.
+    Failed,
 }
 
 /// One departure of a submission.

@@ -59,6 +59,16 @@ pub enum ControlError {
         #[source]
         source: std::io::Error,
     },
+    /// The other side ended before it had read what was asked: nothing of it was
+    /// done.
+    #[error("failed to ask over the control socket {}: the process that serves the folder ended; nothing was done, ask again", path.display())]
+    Unheard {
+        /// Where.
+        path: PathBuf,
+        /// What came back.
+        #[source]
+        source: std::io::Error,
+    },
     /// The other side did not answer in time, or not sensibly.
     #[error("failed to get an answer over the control socket {}: {detail}; look with `offboard show` whether it was done before repeating it", path.display())]
     NoAnswer {

@@ -11,10 +11,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// How long answers that are being made may take once the server ends.
+/// Well below the ten seconds for which a command waits for the folder.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// A bound socket.
 #[derive(Debug)]
@@ -50,22 +55,26 @@ impl Server {
             let full = connections.len() >= CONNECTIONS_MAX;
             tokio::select! {
                 biased;
-                _ = stop.changed() => break,
+                () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept(), if !full => match accepted {
                     Ok((stream, _)) => {
-                        connections.spawn(converse(stream, engine.clone()));
+                        connections.spawn(converse(stream, engine.clone(), stop.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "failed to accept a control connection");
                         // Out of file handles, most likely: let some go first.
-                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 },
             }
         }
-        // What was asked is answered; nothing new is.
-        connections.abort_all();
+        // What was read is answered; what was not, its client hears, was not asked.
+        drop(self);
+        let answered = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_ANSWERS, answered).await.is_err() {
+            tracing::warn!("the control socket ended before everything asked of it was answered");
+        }
     }
 }
 
@@ -102,18 +111,24 @@ fn bind_private(path: &Path) -> io::Result<(UnixListener, u64)> {
     outcome
 }
 
-async fn converse(stream: UnixStream, engine: Arc<Engine>) {
-    let (reading, mut writing) = stream.into_split();
-    let mut reading = BufReader::new(reading);
+async fn converse(stream: UnixStream, engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    // Not in halves: a writing half that is dropped says "no more" before the socket
+    // is closed, and whoever hears that takes what was never read for heard.
+    let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
         line.clear();
         let most = REQUEST_MAX_BYTES as u64 + 1;
-        let mut bounded = (&mut reading).take(most);
-        match tokio::time::timeout(IDLE, bounded.read_until(b'\n', &mut line)).await {
-            Ok(Ok(n)) if n > 0 => {}
-            // Gone, broken or silent: there is nobody to tell.
-            _ => return,
+        let mut bounded = (&mut stream).take(most);
+        let read = tokio::time::timeout(IDLE, bounded.read_until(b'\n', &mut line));
+        tokio::select! {
+            biased;
+            read = read => match read {
+                Ok(Ok(n)) if n > 0 => {}
+                // Gone, broken or silent: there is nobody to tell.
+                _ => return,
+            },
+            () = stopped(&mut stop) => return,
         }
         let too_long = line.len() > REQUEST_MAX_BYTES;
         let response = if too_long {
@@ -121,20 +136,25 @@ async fn converse(stream: UnixStream, engine: Arc<Engine>) {
                 why: format!("a request has at most {REQUEST_MAX_BYTES} bytes"),
             }
         } else {
-            answer(&engine, &line).await
+            answer(&engine, &line, &mut stop).await
         };
         let Ok(mut bytes) = serde_json::to_vec(&response) else {
             return;
         };
         bytes.push(b'\n');
-        let written = tokio::time::timeout(ANSWER_WITHIN, writing.write_all(&bytes)).await;
+        let written = tokio::time::timeout(ANSWER_WITHIN, stream.get_mut().write_all(&bytes)).await;
         if too_long || !matches!(written, Ok(Ok(()))) {
             return;
         }
     }
 }
 
-async fn answer(engine: &Arc<Engine>, line: &[u8]) -> Response {
+/// Whoever can switch it off is gone, or has.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn answer(engine: &Arc<Engine>, line: &[u8], stop: &mut watch::Receiver<bool>) -> Response {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => {
@@ -146,8 +166,18 @@ async fn answer(engine: &Arc<Engine>, line: &[u8]) -> Response {
     // In a task of its own, so that a client that goes away in the middle does
     // not stop an order half-way.
     let engine = engine.clone();
-    let handled = tokio::spawn(async move { handle(&engine, request).await });
-    match tokio::time::timeout(ANSWER_WITHIN, handled).await {
+    let news = matches!(request, Request::Changes { .. });
+    let mut handled = tokio::spawn(async move { handle(&engine, request).await });
+    let answered = tokio::select! {
+        biased;
+        answered = tokio::time::timeout(ANSWER_WITHIN, &mut handled) => answered,
+        // Who waits for news is told that there will be none.
+        () = stopped(stop), if news => {
+            handled.abort();
+            return Response::Failed { why: "no more news: the process that serves the folder ends".into(), causes: Vec::new() };
+        }
+    };
+    match answered {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Response::Failed {
             why: "failed to answer: the request broke inside the engine; its log says where".into(),

@@ -8,6 +8,7 @@ use super::summary::{CaseSummary, summarise};
 use crate::engine::{Engine, EngineError};
 use crate::view::{TaskView, view};
 use offboard_domain::event::{Event, open_event};
+use offboard_domain::task::RestReason;
 use offboard_domain::{
     AttemptMark, CaseId, CaseKey, Fault, Gates, Kind, Observation, Rule, Said, Task, TaskId, TaskState, TenantId,
     Timestamp, Verdict, judge,
@@ -54,6 +55,11 @@ pub struct WhyTask {
     /// The last fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault_at: Option<Timestamp>,
+    /// Whether that is why it stands where it stands.
+    pub fault_holds: bool,
     /// The rule by which it needs a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleView>,
@@ -113,20 +119,25 @@ pub(super) async fn why(
 fn explain(task: &Arc<Task>, shown: TaskView, history: &[(Timestamp, Event)]) -> WhyTask {
     let spec = task.kind().spec();
     let baseline = task.before.as_ref().map(|b| &b.facts);
-    let verdict =
-        task.after.as_ref().map(
-            |seen| match judge(task.kind(), &task.planned.params, &seen.facts, baseline) {
-                Verdict::Satisfied => "the wanted state was read".to_owned(),
-                Verdict::Unsatisfied(why) => why,
-                Verdict::NotApplicable(why) => format!("not applicable: {why}"),
-                Verdict::Blocked(why) => format!("blocked: {why}"),
-            },
-        );
+    let verdict = task.last_seen().map(
+        |seen| match judge(task.kind(), &task.planned.params, &seen.facts, baseline) {
+            Verdict::Satisfied => "the wanted state was read".to_owned(),
+            Verdict::Unsatisfied(why) => why,
+            Verdict::NotApplicable(why) => format!("not applicable: {why}"),
+            Verdict::Blocked(why) => format!("blocked: {why}"),
+        },
+    );
     WhyTask {
         before: task.before.as_deref().cloned(),
         verdict,
         wanted: spec.judge.satisfied.to_string(),
-        fault: task.last_fault.as_deref().cloned(),
+        fault: task.last_fault.as_ref().map(|(_, fault)| (**fault).clone()),
+        fault_at: task.last_fault.as_ref().map(|(at, _)| *at),
+        fault_holds: match &task.state {
+            TaskState::Resting { why, .. } => matches!(why, RestReason::Fault { .. }),
+            TaskState::Failed { at, .. } => task.last_fault.as_ref().is_some_and(|(since, _)| since == at),
+            TaskState::Pending | TaskState::Assigned(_) | TaskState::Settled { .. } => false,
+        },
         rule: match &task.state {
             TaskState::Failed { rule, detail, .. } => Some(RuleView {
                 rule: *rule,

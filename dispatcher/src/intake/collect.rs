@@ -3,9 +3,13 @@
 use super::columns::fold;
 use super::values::shown;
 use super::{Context, Intake, RowError, RowRef, SameCase, Warning};
+use offboard_domain::departure::Manner;
 use offboard_domain::{CaseId, Departure, TenantId, Timestamp};
 use offboard_runtime::config::{Tenant, did_you_mean};
 use std::collections::BTreeMap;
+
+/// Said of a departure that is immediate and begins later.
+pub(super) const NOT_AT_ONCE: &str = "it is immediate, and yet its access is cut only at the time given; leave the time out, or give today's date alone, to have it cut at once";
 
 /// What is wrong with one value.
 pub(super) struct Wrong {
@@ -44,11 +48,22 @@ impl Collector {
                 ),
             );
         }
+        if departure.manner == Manner::Immediate && departure.effective_at > now {
+            self.warn(Some(&at), NOT_AT_ONCE);
+        }
         let case = departure.case_id();
         match self.cases.get_mut(&case) {
             None => {
                 self.cases.insert(case, (at.clone(), departure.clone()));
                 self.intake.accepted.push((at, departure));
+            }
+            Some((first, latest)) if latest.person.contradicts(&departure.person) => {
+                let expected = format!(
+                    "a reference of its own: row {} names another person under this one",
+                    first.row
+                );
+                let wrong = Wrong::new(None, departure.reference.as_deref(), expected);
+                self.reject(&at, wrong);
             }
             Some((first, latest)) => {
                 let amends = *latest != departure;

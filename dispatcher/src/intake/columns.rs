@@ -197,6 +197,16 @@ const COMMON: &[(Field, &[&str])] = &[
     ),
     (Field::Meetings, &["meeting", "termine", "besprechungen"]),
     (Field::WipeCompanyDevices, &["wipe", "wipedevices", "geraeteloeschen"]),
+    (
+        Field::SharedCredentials,
+        &[
+            "sharedpasswords",
+            "sharedlogins",
+            "geteiltekennwoerter",
+            "gemeinsamekennwoerter",
+            "gemeinsamezugaenge",
+        ],
+    ),
 ];
 
 /// A column's name without what does not matter: case, spaces and signs, and

@@ -12,8 +12,9 @@ use super::dates::{self, Moment};
 use super::values::{self, Checked, shown};
 use super::{COLUMNS_MAX, Context, Intake, ROW_MAX_BYTES, ROWS_MAX, RowRef, text};
 use ::csv::{ReaderBuilder, StringRecord};
+use jiff::civil::Time;
 use offboard_domain::departure::{Choices, PersonRef};
-use offboard_domain::{Departure, TenantId, Timestamp};
+use offboard_domain::{Departure, TenantId};
 use offboard_runtime::config::{Field, Tenant, did_you_mean};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -313,14 +314,27 @@ impl<'r> Row<'r> {
         }
     }
 
-    fn moment(&mut self, field: Field, tenant: &Tenant) -> Option<Timestamp> {
-        let Moment { at, assumed } =
-            self.get(field, |cell| dates::moment(cell, &tenant.intake.date_formats, tenant))?;
-        if let Some(assumed) = assumed {
+    /// What is wrong here is not repeated: it may be the credential itself.
+    fn credentials(&mut self) -> Vec<String> {
+        let names = self.cell(Field::SharedCredentials).map(values::credentials);
+        match names.unwrap_or_else(|| Ok(Vec::new())) {
+            Ok(names) => names,
+            Err(expected) => {
+                let title = self.title(Field::SharedCredentials);
+                self.wrong.push(Wrong::new(title, None, expected));
+                Vec::new()
+            }
+        }
+    }
+
+    fn moment(&mut self, field: Field, tenant: &Tenant, time_of_day: Time) -> Option<Moment> {
+        let formats = &tenant.intake.date_formats;
+        let found = self.get(field, |cell| dates::moment(cell, formats, tenant, time_of_day))?;
+        if let Some(assumed) = &found.assumed {
             let title = self.title(field).map_or_else(String::new, shown);
             self.assumed.push(format!("{title}: {assumed}"));
         }
-        Some(at)
+        Some(found)
     }
 
     fn display_name(&mut self) -> Option<String> {
@@ -356,6 +370,7 @@ impl<'r> Row<'r> {
             meetings: self.get(Field::Meetings, values::meetings),
             onedrive: self.get(Field::Onedrive, values::onedrive),
             wipe_company_devices: self.get(Field::WipeCompanyDevices, values::yes_or_no),
+            shared_credentials: self.credentials(),
         }
     }
 
@@ -368,9 +383,9 @@ impl<'r> Row<'r> {
         let manner = self.get(Field::Manner, values::manner);
         let manner_failed = manner.is_none() && self.cell(Field::Manner).is_some();
         let manner = manner.unwrap_or(offboard_domain::departure::Manner::Planned);
-        let said = self.moment(Field::EffectiveAt, tenant);
+        let said = self.moment(Field::EffectiveAt, tenant, tenant.working_hours.to);
         let said_wrongly = said.is_none() && self.cell(Field::EffectiveAt).is_some();
-        let effective_at = match values::effective(said, manner, context.now) {
+        let effective_at = match values::effective(said.as_ref(), manner, tenant, context.now) {
             Ok(at) => at,
             Err(expected) => {
                 if !said_wrongly && !manner_failed {
@@ -380,7 +395,8 @@ impl<'r> Row<'r> {
                 context.now
             }
         };
-        let requested_at = self.moment(Field::RequestedAt, tenant).unwrap_or(context.now);
+        let asked = self.moment(Field::RequestedAt, tenant, tenant.working_hours.from);
+        let requested_at = values::requested(asked.as_ref(), tenant, context.now);
         let departure = Departure {
             tenant: id.clone(),
             reference: self.get(Field::Reference, values::line),

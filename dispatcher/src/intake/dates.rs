@@ -1,5 +1,6 @@
-//! Dates as people write them, and what they mean where the tenant is. A day
-//! without a time means the end of its working day there.
+//! Dates as people write them, and what they mean where the tenant is. What a
+//! day without a time means is for the field to say: of the last day, the end of
+//! its working day there; of the day of the request, its begin.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -13,6 +14,8 @@ const YEARS: std::ops::RangeInclusive<i16> = 2000..=2100;
 /// A point in time, and what had to be assumed about it.
 pub(super) struct Moment {
     pub(super) at: Timestamp,
+    /// It was given as a day, without a time.
+    pub(super) day: Option<Date>,
     pub(super) assumed: Option<String>,
 }
 
@@ -32,8 +35,13 @@ fn expected(formats: &BTreeSet<DateFormat>) -> String {
 }
 
 /// Reads a date in one of the formats, in the tenant's time zone unless it
-/// says its own.
-pub(super) fn moment(text: &str, formats: &BTreeSet<DateFormat>, tenant: &Tenant) -> Result<Moment, String> {
+/// says its own. A day without a time means that `time_of_day` of it.
+pub(super) fn moment(
+    text: &str,
+    formats: &BTreeSet<DateFormat>,
+    tenant: &Tenant,
+    time_of_day: Time,
+) -> Result<Moment, String> {
     let fail = || expected(formats);
     let text = text.trim();
     let digits_end = text
@@ -45,7 +53,11 @@ pub(super) fn moment(text: &str, formats: &BTreeSet<DateFormat>, tenant: &Tenant
         .ok_or_else(fail)?;
     let rest = rest.strip_prefix(['T', 't', ',']).unwrap_or(rest).trim();
     if rest.is_empty() {
-        return in_zone(date.to_datetime(tenant.working_hours.to), &tenant.time_zone, fail);
+        let of_day = in_zone(date.to_datetime(time_of_day), &tenant.time_zone, fail)?;
+        return Ok(Moment {
+            day: Some(date),
+            ..of_day
+        });
     }
     let (time, rest) = time(rest).ok_or_else(fail)?;
     let local = date.to_datetime(time);
@@ -63,6 +75,7 @@ pub(super) fn moment(text: &str, formats: &BTreeSet<DateFormat>, tenant: &Tenant
         let at = offset.to_timestamp(local).map_err(|_| fail())?;
         return Ok(Moment {
             at: Timestamp(at.as_millisecond()),
+            day: None,
             assumed: None,
         });
     }
@@ -174,6 +187,7 @@ fn in_zone(local: DateTime, zone: &TimeZone, fail: impl Fn() -> String) -> Resul
     };
     Ok(Moment {
         at: Timestamp(zoned.timestamp().as_millisecond()),
+        day: None,
         assumed,
     })
 }

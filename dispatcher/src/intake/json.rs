@@ -4,8 +4,9 @@
 use super::collect::{self, Collector, Wrong};
 use super::values::{self, Checked};
 use super::{Context, Intake, ROW_MAX_BYTES, ROWS_MAX, RowRef, dates};
+use jiff::civil::Time;
+use offboard_domain::ObjectId;
 use offboard_domain::departure::{self, Choices, PersonRef};
-use offboard_domain::{ObjectId, Timestamp};
 use offboard_runtime::config::{DateFormat, Tenant};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -35,13 +36,13 @@ struct WireDeparture {
     /// How: "planned" waits for the approval of its plan; "immediate" cuts access first.
     #[serde(default)]
     manner: WireManner,
-    /// From when on access must be gone: a date (2026-11-30 means the end of that working day in the tenant's time zone) or a date and time, with or without an offset. Only an immediate departure may leave it out, which means now.
+    /// From when on access must be gone: a date (2026-11-30 means the end of that working day in the tenant's time zone) or a date and time, with or without an offset. Only an immediate departure may leave it out, or give the day alone and be of today: both mean now.
     #[schemars(example = "2026-11-30", example = "2026-11-30T17:00:00+01:00")]
     effective_at: Option<String>,
     /// Who asks. Left out: who hands the file over.
     #[schemars(length(max = 256))]
     requested_by: Option<String>,
-    /// When it was asked for, written as effective_at. Left out: now.
+    /// When it was asked for, written as effective_at; a date alone means the begin of that working day. Left out: now.
     requested_at: Option<String>,
     /// Who takes over. Left out: whom the tenant's policy says.
     successor: Option<WirePerson>,
@@ -120,6 +121,10 @@ struct WireChoices {
     onedrive: Option<WireOneDrive>,
     /// Wipe company devices, each after its own approval.
     wipe_company_devices: Option<bool>,
+    /// What several people sign in with and this person knew, by name and never the credential itself: each is a task for somebody to change it.
+    #[schemars(length(max = 100), inner(length(max = 128)))]
+    #[serde(default)]
+    shared_credentials: Vec<String>,
 }
 
 /// The JSON Schema of what [`super::read`] takes as JSON.
@@ -219,13 +224,13 @@ impl Element {
         }
     }
 
-    fn moment(&mut self, key: &str, text: Option<String>, tenant: &Tenant) -> Option<Timestamp> {
+    fn moment(&mut self, key: &str, text: Option<String>, tenant: &Tenant, time_of_day: Time) -> Option<dates::Moment> {
         let iso = [DateFormat::Iso].into();
-        let found = self.check(key, text, |t| dates::moment(t, &iso, tenant))?;
-        if let Some(assumed) = found.assumed {
+        let found = self.check(key, text, |t| dates::moment(t, &iso, tenant, time_of_day))?;
+        if let Some(assumed) = &found.assumed {
             self.assumed.push(format!("{}.{key}: {assumed}", self.root));
         }
-        Some(found.at)
+        Some(found)
     }
 
     fn person(&mut self, key: &str, wire: WirePerson) -> PersonRef {
@@ -268,7 +273,28 @@ impl Element {
                 WireOneDrive::Ask => departure::OneDriveChoice::Ask,
             }),
             wipe_company_devices: wire.wipe_company_devices,
+            shared_credentials: self.credentials(wire.shared_credentials),
         }
+    }
+
+    /// What is wrong here is not repeated: it may be the credential itself.
+    fn credentials(&mut self, given: Vec<String>) -> Vec<String> {
+        let path = format!("{}.choices.shared_credentials", self.root);
+        if given.len() > values::CREDENTIALS_MAX {
+            let expected = format!("at most {} names", values::CREDENTIALS_MAX);
+            self.wrong.push(Wrong::new(Some(&path), None, expected));
+            return Vec::new();
+        }
+        let mut names = Vec::with_capacity(given.len());
+        for (n, name) in given.iter().enumerate() {
+            match values::credential(name) {
+                Ok(name) => names.push(name),
+                Err(expected) => self
+                    .wrong
+                    .push(Wrong::new(Some(&format!("{path}[{n}]")), None, expected)),
+            }
+        }
+        names
     }
 
     fn finish(mut self, wire: WireDeparture, at: &RowRef, context: Context<'_>, out: &mut Collector) {
@@ -286,8 +312,8 @@ impl Element {
             WireManner::Immediate => departure::Manner::Immediate,
         };
         let given = wire.effective_at.is_some();
-        let said = self.moment("effective_at", wire.effective_at, tenant);
-        let effective_at = values::effective(said, manner, context.now).unwrap_or_else(|expected| {
+        let said = self.moment("effective_at", wire.effective_at, tenant, tenant.working_hours.to);
+        let effective_at = values::effective(said.as_ref(), manner, tenant, context.now).unwrap_or_else(|expected| {
             if !given {
                 let path = format!("{}.effective_at", self.root);
                 self.wrong.push(Wrong::new(Some(&path), None, expected));
@@ -305,9 +331,10 @@ impl Element {
             requested_by: self
                 .check("requested_by", wire.requested_by, values::line)
                 .unwrap_or_else(|| context.requested_by.to_owned()),
-            requested_at: self
-                .moment("requested_at", wire.requested_at, tenant)
-                .unwrap_or(context.now),
+            requested_at: {
+                let asked = self.moment("requested_at", wire.requested_at, tenant, tenant.working_hours.from);
+                values::requested(asked.as_ref(), tenant, context.now)
+            },
             successor,
             choices: self.choices(wire.choices),
         };

@@ -1,3 +1,4 @@
+use super::collect::NOT_AT_ONCE;
 use super::*;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -99,7 +100,7 @@ fn tables_as_hr_systems_export_them() {
         ("quotes, breaks and separators in cells", "mail,name,last day,automatic reply\n\"anna@c.example\",\"Anna Müller\",2026-11-30,\"Gone.\n\"\"Bye\"\", all\"\n\nbob@c.example,Bob,2026-11-30,\n".into(),
             vec![format!("2/1 {anna}"), "5/2 contoso Bob bob@c.example 2026-11-30T16:00:00Z".into()]),
         ("an umlaut as letter and mark", "mail,name,Ku\u{308}ndigungsart,last day\nanna@c.example,Anna Müller,sofort,2026-11-30\n".into(),
-vec![format!("2/1 {anna}")]),
+            vec![format!("2/1 {anna}"), format!("people.csv:2 (row 1): {NOT_AT_ONCE}")]),
         ("cells of nothing at the end, and rows of nothing", "mail,name,last day,,\nanna@c.example,Anna Müller,2026-11-30,,\n,,,,\n , ,,,\n".into(), vec![format!("2/1 {anna}")]),
         ("name and first name", "mail;Name;Vorname;letzter Tag\nanna@c.example;Müller;Anna;2026-11-30".into(), vec![format!("2/1 {anna}")]),
         ("old line ends", "mail,name,last day\ranna@c.example,Anna Müller,2026-11-30\rbob@c.example,Bob,x\r".into(),
@@ -115,10 +116,12 @@ vec![format!("2/1 {anna}")]),
 
 #[test]
 fn every_column_reaches_its_place() {
-    let text = "tenant;reference;object_id;user_principal_name;mail;employee_id;display_name;first_name;last_name;manner;effective_at;requested_by;requested_at;successor;legal_hold;archive_mailbox;forwarding;automatic_reply;meetings;onedrive;wipe_company_devices\n\
-        Contoso GmbH;HR-7;o-1;anna@c.example;a.m@c.example;4711;AM;Anna;Müller;sofort;2026-11-30T09:00+02:00;hr@c.example;01.11.2026 08:15;11111111-2222-3333-4444-555555555555;ja;yes;successor;Bye;hand_over;ask;nein\n";
+    let text = "tenant;reference;object_id;user_principal_name;mail;employee_id;display_name;first_name;last_name;manner;effective_at;requested_by;requested_at;successor;legal_hold;archive_mailbox;forwarding;automatic_reply;meetings;onedrive;wipe_company_devices;shared_credentials\n\
+        Contoso GmbH;HR-7;o-1;anna@c.example;a.m@c.example;4711;AM;Anna;Müller;sofort;2026-11-30T09:00+02:00;hr@c.example;01.11.2026 08:15;11111111-2222-3333-4444-555555555555;ja;yes;successor;Bye;hand_over;ask;nein;\"Door code; Bank token |Alarm\"\n";
     let found = csv(text);
-    assert_eq!((&found.rejected, &found.warnings), (&vec![], &vec![]));
+    assert_eq!(found.rejected, []);
+    // Immediate, and yet not at once.
+    assert_eq!(found.warnings.len(), 1);
     let d = &found.accepted[0].1;
     assert_eq!(d.reference.as_deref(), Some("HR-7"));
     assert_eq!(d.person.object_id.as_ref().unwrap().0, "o-1");
@@ -144,6 +147,7 @@ fn every_column_reaches_its_place() {
         (c.meetings, c.onedrive, c.wipe_company_devices),
         (Some(Meetings::HandOver), Some(OneDriveChoice::Ask), Some(false))
     );
+    assert_eq!(c.shared_credentials, ["Door code", "Bank token", "Alarm"]);
 }
 
 #[test]
@@ -162,6 +166,100 @@ fn what_is_left_out_is_the_one_who_asks_and_now() {
         csv("mail,last day\na@c.example,2026-11-30").accepted[0].1.manner,
         Manner::Planned
     );
+}
+
+#[test]
+fn who_is_to_go_at_once_and_today_does_not_stay_until_the_evening() {
+    let found = csv("reference,mail,last day,manner\n\
+        1,a@c.example,2026-09-21,immediate\n\
+        2,b@c.example,2026-09-21 16:30,immediate\n\
+        3,c@c.example,2026-09-22,immediate\n\
+        4,d@c.example,2026-09-21,planned\n");
+    let times: Vec<String> = found.accepted.iter().map(|(_, d)| d.effective_at.to_string()).collect();
+    assert_eq!(
+        times,
+        [
+            NOW.to_string().as_str(),
+            "2026-09-21T14:30:00Z",
+            "2026-09-22T15:00:00Z",
+            "2026-09-21T15:00:00Z"
+        ]
+    );
+    // It is said of whoever is not cut at once after all.
+    let warned: Vec<u64> = found
+        .warnings
+        .iter()
+        .filter_map(|w| w.at.as_ref())
+        .map(|at| at.row)
+        .collect();
+    assert_eq!(warned, [2, 3]);
+}
+
+#[test]
+fn a_day_on_which_it_was_asked_for_begins_with_work_and_a_last_day_ends_with_it() {
+    let text = "tenant,reference,mail,last day,requested_at\n\
+        contoso,1,a@c.example,2026-11-30,2026-09-14\n\
+        contoso,2,b@c.example,2026-11-30,30.10.2026\n\
+        contoso,3,c@c.example,2026-09-21,2026-09-21\n\
+        contoso,4,d@c.example,2026-11-30,2026-09-14 16:45\n\
+        fabrikam,5,e@f.example,2026-11-30,2026-09-14\n";
+    let found = read_for(None, "p.csv", text.as_bytes()).unwrap();
+    assert_eq!(found.rejected, []);
+    let times: Vec<(String, String)> = found
+        .accepted
+        .iter()
+        .map(|(_, d)| (d.requested_at.to_string(), d.effective_at.to_string()))
+        .collect();
+    let told: Vec<(&str, &str)> = times.iter().map(|(r, e)| (r.as_str(), e.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("2026-09-14T06:00:00Z", "2026-11-30T16:00:00Z"),
+            ("2026-10-30T07:00:00Z", "2026-11-30T16:00:00Z"),
+            ("2026-09-21T06:00:00Z", "2026-09-21T15:00:00Z"),
+            ("2026-09-14T14:45:00Z", "2026-11-30T16:00:00Z"),
+            ("2026-09-14T12:00:00Z", "2026-11-30T22:00:00Z"),
+        ]
+    );
+}
+
+#[test]
+fn who_asks_today_before_work_begins_asks_now() {
+    // Six o'clock in Berlin.
+    let early = NOW.plus(-36_800_000);
+    assert_eq!(early.to_string(), "2026-09-21T04:00:00Z");
+    let tenants = tenants();
+    let tenant = TenantId::new("contoso").unwrap();
+    let context = Context {
+        tenants: &tenants,
+        tenant: Some(&tenant),
+        requested_by: "ops@msp.example",
+        now: early,
+    };
+    let csv = b"mail,manner,requested_at\na@c.example,immediate,2026-09-21\n";
+    let json = br#"{"person": {"mail": "a@c.example"}, "manner": "immediate", "requested_at": "2026-09-21"}"#;
+    for (file, bytes) in [("p.csv", csv.as_slice()), ("p.json", json.as_slice())] {
+        let found = read(file, bytes, context).unwrap();
+        let d = &found.accepted[0].1;
+        assert_eq!((d.requested_at, d.effective_at), (early, early), "{file}");
+    }
+}
+
+#[test]
+fn two_people_under_one_reference_are_a_wrong_row() {
+    let found = csv("reference,mail,employee id,last day\n\
+        HR-1,a@c.example,,2026-11-30\n\
+        HR-1,b@c.example,,2026-11-30\n\
+        HR-1,A@c.example,,2026-12-01\n\
+        HR-1,,4711,2026-12-02\n");
+    assert_eq!(found.rejected.len(), 1);
+    assert_eq!(
+        found.rejected[0].to_string(),
+        "people.csv:3 (row 2): expected a reference of its own: row 1 names another person under this one, got \"HR-1\""
+    );
+    // What says nothing against it may be the same person, and amends it.
+    let rows: Vec<u64> = found.accepted.iter().map(|(at, _)| at.row).collect();
+    assert_eq!(rows, [1, 3, 4]);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Single values: the words that people write for them, what a name of a
 //! person must look like, and how to show what they wrote safely.
 
+use super::dates::Moment;
 use offboard_domain::departure::{Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::{ObjectId, Timestamp};
+use offboard_runtime::config::{Tenant, shared_credential_name};
 
 /// How much of a value is repeated in a message.
 const SHOWN_MAX_CHARS: usize = 80;
@@ -12,6 +14,8 @@ const ADDRESS_MAX_CHARS: usize = 320;
 const ID_MAX_CHARS: usize = 256;
 /// Longest name to show.
 const NAME_MAX_CHARS: usize = 512;
+/// Most shared credentials of one departure.
+pub(super) const CREDENTIALS_MAX: usize = 100;
 /// Longest automatic reply.
 const REPLY_MAX_CHARS: usize = 8_000;
 
@@ -211,11 +215,47 @@ pub(super) fn onedrive(text: &str) -> Checked<OneDriveChoice> {
     word(text, &words, "'hand_over' or 'ask'")
 }
 
+/// The name of a shared credential.
+pub(super) fn credential(text: &str) -> Checked<String> {
+    shared_credential_name(text).ok_or_else(|| "one line of at most 128 characters".to_owned())
+}
+
+/// Names of shared credentials in one cell.
+pub(super) fn credentials(text: &str) -> Checked<Vec<String>> {
+    let names = text
+        .split([';', '|', '\n'])
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let names: Option<Vec<String>> = names.map(shared_credential_name).collect();
+    names.filter(|names| names.len() <= CREDENTIALS_MAX).ok_or_else(|| {
+        format!("at most {CREDENTIALS_MAX} names of at most 128 characters, with ';' or '|' between them")
+    })
+}
+
 /// From when on access must be gone: what was said, or now if it is immediate.
-pub(super) fn effective(said: Option<Timestamp>, manner: Manner, now: Timestamp) -> Checked<Timestamp> {
+/// Who is to go at once and today does not stay until the end of the working day.
+pub(super) fn effective(said: Option<&Moment>, manner: Manner, tenant: &Tenant, now: Timestamp) -> Checked<Timestamp> {
     match (said, manner) {
-        (Some(at), _) => Ok(at),
+        (Some(said), Manner::Immediate) if is_today(said, tenant, now) => Ok(now),
+        (Some(said), _) => Ok(said.at),
         (None, Manner::Immediate) => Ok(now),
         (None, Manner::Planned) => Err("the last day; only an immediate departure may leave it out".to_owned()),
     }
+}
+
+/// When it was asked for: what was said, or now. A day alone was given as the begin
+/// of its working day, so that what is counted from the request on is counted whole;
+/// who asks today before work begins asks now, and not later.
+pub(super) fn requested(said: Option<&Moment>, tenant: &Tenant, now: Timestamp) -> Timestamp {
+    match said {
+        Some(said) if is_today(said, tenant, now) => said.at.min(now),
+        Some(said) => said.at,
+        None => now,
+    }
+}
+
+/// Whether only a day was said, and it is today where the tenant is.
+fn is_today(said: &Moment, tenant: &Tenant, now: Timestamp) -> bool {
+    let today = jiff::Timestamp::from_millisecond(now.0).map(|now| now.to_zoned(tenant.time_zone.clone()).date());
+    today.is_ok_and(|today| said.day == Some(today))
 }

@@ -1,5 +1,6 @@
 //! What a reader should look at first: everything that did not simply go well.
 
+use super::tables::part_number;
 use super::words::{class_words, day, moment, plural};
 use maud::{Markup, html};
 use offboard_domain::evidence::{Cancellation, Ending, OutcomeAccount, Predicate, Step, TaskAccount, When};
@@ -86,10 +87,13 @@ fn all(said: &Predicate) -> Vec<Exception> {
             None => found.push(of(
                 t,
                 ("not done", "not_done"),
-                if said.ending == Ending::Refused {
-                    "The case was refused.".into()
-                } else {
-                    "The case was called off before.".into()
+                match said.ending {
+                    Ending::Refused => "The case was refused.".into(),
+                    Ending::Cancelled => "The case was called off before.".into(),
+                    Ending::Completed => {
+                        "The case does not wait for it: it goes on beside, after this account. `offboard show` says how it ends."
+                            .into()
+                    }
                 },
                 None,
             )),
@@ -102,9 +106,15 @@ fn all(said: &Predicate) -> Vec<Exception> {
     }
     for t in tasks {
         let facts = t.after.as_ref().map(|a| &a.facts);
+        if let (Some(facts), Some(false)) = (facts, facts.and_then(|f| f.bool("pool_agrees"))) {
+            let differs = facts.list("pool_differs").unwrap_or_default().join("; ");
+            let text = format!("He holds them no longer; the pool's numbers do not show it: {differs}.");
+            found.push(of(t, ("pool differs", "waived"), text, t.settled_at));
+        }
         let kept = facts.and_then(|f| f.list("kept_sku_ids")).unwrap_or_default();
         if let (false, Some(why)) = (kept.is_empty(), facts.and_then(|f| f.text("kept_because"))) {
-            let text = format!("Kept, and still paid for, because {why}: {}.", kept.join(", "));
+            let names: Vec<&str> = kept.iter().map(|sku| part_number(facts, sku)).collect();
+            let text = format!("Kept, and still paid for, because {why}: {}.", names.join(", "));
             found.push(of(t, ("licence kept", "waived"), text, t.settled_at));
         }
     }
@@ -113,7 +123,12 @@ fn all(said: &Predicate) -> Vec<Exception> {
             sort: ("not offered", "waived"),
             about: kind_title(kind),
             object: None,
-            text: "No connected system offers this; it was not done.".into(),
+            text: if kind.starts_with("license.") {
+                "Not done: no connected system offers it, or nothing in the plan keeps the mailbox and the files first, without which no licence goes."
+            } else {
+                "No connected system offers this; it was not done."
+            }
+            .into(),
             at: said.times.planned_at,
         });
     }

@@ -17,7 +17,7 @@ mod words;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use offboard_domain::evidence::{Ending, Statement};
+use offboard_domain::evidence::{Ending, Statement, TaskAccount};
 use sha2::{Digest as _, Sha256};
 use words::{day, duration, moment, plural};
 
@@ -66,7 +66,7 @@ pub fn render(statement: &Statement, evidence_file: &str) -> String {
             }
         }
     };
-    visible(&page.into_string())
+    visible(page.into_string())
 }
 
 fn header(statement: &Statement) -> Markup {
@@ -86,7 +86,20 @@ fn header(statement: &Statement) -> Markup {
                 dt { "Requested" } dd { (moment(request.requested_at)) " by " bdi { (request.requested_by) } }
                 @for change in &request.amendments {
                     dt { "Changed" }
-                    dd { (moment(change.at)) ": " (words::manner(change.manner)) ", effective " (moment(change.effective_at)) }
+                    dd {
+                        (moment(change.at)) ": " (words::manner(change.manner)) ", effective " (moment(change.effective_at))
+                        @if let Some(by) = &change.by { ", by " bdi { (by) } }
+                    }
+                }
+                @for other in &request.joined {
+                    dt { "Also requested" }
+                    dd {
+                        (moment(other.requested_at)) " by " bdi { (other.requested_by) } ": " (words::manner(other.manner))
+                        ", effective " (moment(other.effective_at))
+                        @if let Some(reference) = &other.reference { " · reference " bdi { (reference) } }
+                        " · case " span.id { (other.case) }
+                        @if other.left_version.is_some() { " · not any more" }
+                    }
                 }
                 dt { "Account" }
                 dd {
@@ -115,8 +128,10 @@ fn result(said: &offboard_domain::evidence::Predicate) -> Markup {
     match (said.ending, &said.cancellation) {
         (Ending::Completed, _) => {
             let round = said.rounds.last();
+            // Only what goes on beside a case can be open when it is completed.
+            let beside = count("not_done");
             html! {
-                strong { "Completed." } " All " (said.summary.tasks) " tasks are settled"
+                strong { "Completed." } " All " (said.summary.tasks - beside) " tasks are settled"
                 @if let Some(round) = round {
                     ", and every end state that can be read again was read once more without difference"
                     @if let Some(at) = round.ended_at { " on " (moment(at)) }
@@ -124,6 +139,9 @@ fn result(said: &offboard_domain::evidence::Predicate) -> Markup {
                 "."
                 @if count("waived") > 0 {
                     " " (plural(count("waived"), "control was", "controls were")) " waived by a named person, with an end date."
+                }
+                @if beside > 0 {
+                    " " (plural(beside, "task goes", "tasks go")) " on beside it, after this account."
                 }
             }
         }
@@ -154,15 +172,29 @@ fn result(said: &offboard_domain::evidence::Predicate) -> Markup {
 fn tiles(said: &offboard_domain::evidence::Predicate) -> Markup {
     let times = &said.times;
     let exceptions = exceptions::count(said);
+    // A time at which access was cut is shown only if all of it was.
+    let open = times.access_not_cut.len() as u64;
+    let of_burst = |t: &&TaskAccount| t.nature.burst && times.access_not_cut.contains(&t.id);
+    let open_of_burst = said.tasks.iter().filter(of_burst).count() as u64;
     html! {
         dl.tiles {
-            @if let (Some(at), Some(seconds)) = (times.burst_cut_at, times.seconds_from_effective_to_burst_cut) {
+            @if open_of_burst > 0 {
+                div {
+                    dt { "Sign-in and sessions" }
+                    dd.alarm { "not all cut" small { (plural(open_of_burst, "task that cuts them was", "tasks that cut them were")) " not done or waived" } }
+                }
+            } @else if let (Some(at), Some(seconds)) = (times.burst_cut_at, times.seconds_from_effective_to_burst_cut) {
                 div {
                     dt { "Sign-in and sessions cut" }
                     dd { (duration(seconds)) small { (words::relation(seconds)) " the effective time, " (moment(at)) } }
                 }
             }
-            @if let (Some(at), Some(seconds)) = (times.last_access_cut_at, times.seconds_from_request_to_last_access_cut) {
+            @if open > 0 {
+                div {
+                    dt { "Access" }
+                    dd.alarm { "not all cut" small { (plural(open, "task that cuts access was", "tasks that cut access were")) " not done or waived" } }
+                }
+            } @else if let (Some(at), Some(seconds)) = (times.last_access_cut_at, times.seconds_from_request_to_last_access_cut) {
                 div {
                     dt { "Last access cut" }
                     dd { (duration(seconds)) small { (words::relation(seconds)) " the request, " (moment(at)) } }
@@ -201,7 +233,7 @@ fn how_to_verify(statement: &Statement, evidence_file: &str) -> Markup {
                 "The signed file " span.id { (file) } " is a DSSE envelope (Ed25519) around an in-toto Statement. "
                 "Anyone can check it with that file and the public key alone, with this program or with another that reads DSSE:"
             }
-            pre { "offboard verify " (words::quoted(file)) }
+            pre { "offboard verify " (words::quoted(file)) " --key public.pem" }
             p {
                 "Get the public key, and its fingerprint, from the service provider by another way than this page. "
                 "What is checked: the signature; that the chain of " (said.chain.events.len()) " events gives its head; that every "
@@ -228,14 +260,24 @@ fn file_name(path: &str) -> &str {
 /// Replaces what a reader cannot see, or what turns the direction of the text
 /// around it, by its name. The templates contain none of it, so whatever is
 /// found came from data, and data stands where plain text may stand.
-fn visible(page: &str) -> String {
+fn visible(page: String) -> String {
+    // Nearly all of every page, and far quicker to know than what a character is.
+    let plain = |b: &u8| matches!(b, b' '..=b'~' | b'\n');
+    if page.as_bytes().iter().all(plain) {
+        return page;
+    }
     let mut out = String::with_capacity(page.len());
-    for c in page.chars() {
-        if is_invisible(c) {
-            out.push_str(&format!("\u{27e6}U+{:04X}\u{27e7}", u32::from(c)));
-        } else {
-            out.push(c);
+    let mut rest = page.as_str();
+    while !rest.is_empty() {
+        let (seen, unlike) = rest.split_at(rest.bytes().take_while(plain).count());
+        out.push_str(seen);
+        let mut unlike = unlike.chars();
+        match unlike.next() {
+            Some(c) if is_invisible(c) => out.push_str(&format!("\u{27e6}U+{:04X}\u{27e7}", u32::from(c))),
+            Some(c) => out.push(c),
+            None => {}
         }
+        rest = unlike.as_str();
     }
     out
 }

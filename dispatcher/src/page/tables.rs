@@ -2,6 +2,7 @@
 
 use super::words::{changes, class, class_words, clock, day, duration, facts, moment, money, plural, sign};
 use maud::{Markup, html};
+use offboard_domain::Facts;
 use offboard_domain::catalogue::Stage;
 use offboard_domain::evidence::{ClosingProofAccount, ControlsAccount, OutcomeAccount, Predicate, TaskAccount};
 use std::collections::BTreeMap;
@@ -178,16 +179,19 @@ pub(super) fn freed(said: &Predicate) -> Option<(String, u64)> {
     Some((money, skus.len() as u64))
 }
 
+/// A licence's name as people know it, where it was read; else its id.
+pub(super) fn part_number<'a>(facts: Option<&'a Facts>, sku_id: &'a str) -> &'a str {
+    let named = facts.and_then(|f| f.text(&format!("part_number/{sku_id}")));
+    named.unwrap_or(sku_id)
+}
+
 /// What was freed.
 pub(super) fn licences(said: &Predicate) -> Markup {
     let Some((task, (money_a_month, _))) = pool(said).zip(freed(said)) else {
         return html! {};
     };
-    let skus = task
-        .after
-        .as_ref()
-        .and_then(|a| a.facts.list("freed_sku_ids"))
-        .unwrap_or_default();
+    let facts = task.after.as_ref().map(|a| &a.facts);
+    let skus = facts.and_then(|f| f.list("freed_sku_ids")).unwrap_or_default();
     let currency = task.params.text("currency").unwrap_or_default();
     html! {
         section aria-labelledby="licences" {
@@ -197,9 +201,10 @@ pub(super) fn licences(said: &Predicate) -> Markup {
                     thead { tr { th scope="col" { "Licence" } th.n scope="col" { "Price per month" } } }
                     tbody {
                         @for sku in skus {
+                            @let name = part_number(facts, sku);
                             tr {
-                                th scope="row" { (sku) }
-                                td.n { @match task.params.int(&format!("price_cents/{sku}")) {
+                                th scope="row" { (name) }
+                                td.n { @match task.params.int(&format!("price_cents/{name}")) {
                                     Some(cents) => (money(cents, currency)),
                                     None => "price not known",
                                 } }
@@ -251,7 +256,7 @@ pub(super) fn approvals(said: &Predicate) -> Markup {
             h2 #approvals { "Approvals" }
             @if said.approvals.is_empty() { p { "The tenant's policy asked for none, and nothing that cannot be undone was done." } } @else {
                 div.wide { table {
-                    thead { tr { th scope="col" { "Of what" } th scope="col" { "By" } th scope="col" { "When" } th scope="col" { "Digest of what was approved" } } }
+                    thead { tr { th scope="col" { "Of what" } th scope="col" { "By" } th scope="col" { "When" } th scope="col" { "To be done from" } th scope="col" { "Digest of what was approved" } } }
                     tbody { @for a in &said.approvals {
                         @let task = a.task.and_then(|id| said.tasks.iter().find(|t| t.id == id));
                         tr {
@@ -263,6 +268,7 @@ pub(super) fn approvals(said: &Predicate) -> Markup {
                             }
                             td { bdi { (a.by) } }
                             td.t { (moment(a.at)) }
+                            td.t { @match a.from { Some(from) => (moment(from)), None => "any time" } }
                             td.id { (short(&a.digest.to_string())) }
                         }
                     } }

@@ -89,7 +89,10 @@ fn the_page_has_its_parts_in_order() {
             "not applicable"
         ]
     );
-    assert_eq!(texts(&page, "pre"), ["offboard verify evidence-130.dsse.json"]);
+    assert_eq!(
+        texts(&page, "pre"),
+        ["offboard verify evidence-130.dsse.json --key public.pem"]
+    );
 }
 
 /// One row for each task, each with a bar and a cell for each column.
@@ -261,12 +264,60 @@ fn a_licence_that_stays_is_an_exception() {
     let mut seen = task.after.clone().or_else(|| task.before.clone()).unwrap();
     seen.facts.set("kept_sku_ids", vec!["sku-1".to_owned()]);
     seen.facts.set("kept_because", "the mailbox is not a shared one");
-    task.after = Some(seen);
+    task.after = Some(seen.clone());
     let page = render(&said, FILE);
     assert!(
         page.contains("Kept, and still paid for, because the mailbox is not a shared one: sku-1."),
         "{page}"
     );
+    seen.facts.set("part_number/sku-1", "SPE_E3");
+    said.predicate.tasks[1].after = Some(seen);
+    let page = render(&said, FILE);
+    assert!(page.contains("not a shared one: SPE_E3."), "{page}");
+}
+
+#[test]
+fn a_freed_licence_is_known_by_its_name_and_has_its_price() {
+    let mut said = statement(RICH);
+    let proof = said.predicate.tasks.iter_mut().find(|t| t.kind == "license.prove_pool");
+    let facts = &mut proof.unwrap().after.as_mut().unwrap().facts;
+    facts.set("freed_sku_ids", vec!["05e9a617".to_owned(), "c5928f49".to_owned()]);
+    facts.set("part_number/05e9a617", "SPE_E3");
+    let page = render(&said, FILE);
+    let row = page.split("<tr>").find(|row| row.contains(">SPE_E3<")).unwrap();
+    assert!(row.contains("37.40"), "{row}");
+    // What was not read is shown by its id.
+    assert!(page.contains(">c5928f49<"));
+    assert!(!page.contains("the pool's numbers do not show it"));
+    // Two leavers of one licence: the numbers prove nothing of either, which is said.
+    let proof = said.predicate.tasks.iter_mut().find(|t| t.kind == "license.prove_pool");
+    let facts = &mut proof.unwrap().after.as_mut().unwrap().facts;
+    facts.set("pool_agrees", false);
+    facts.set(
+        "pool_differs",
+        vec!["SPE_E3: 10 in use before, 8 now, 9 expected".to_owned()],
+    );
+    let page = render(&said, FILE);
+    assert!(
+        page.contains("the pool's numbers do not show it: SPE_E3: 10 in use before"),
+        "{page}"
+    );
+}
+
+#[test]
+fn no_time_is_shown_at_which_access_was_cut_where_it_was_not() {
+    let mut said = statement(RICH);
+    said.predicate.times.access_not_cut.clear();
+    let all = render(&said, FILE);
+    assert!(all.contains("Sign-in and sessions cut") && all.contains("Last access cut"));
+    let burst = said.predicate.tasks.iter().find(|t| t.nature.burst).unwrap().id;
+    said.predicate.times.access_not_cut = vec![burst];
+    let page = render(&said, FILE);
+    assert!(
+        page.contains("not all cut") && !page.contains("Sign-in and sessions cut"),
+        "{page}"
+    );
+    assert!(!page.contains("Last access cut"));
 }
 
 #[test]
@@ -297,4 +348,20 @@ fn lengths_and_words_read_well() {
     assert_eq!(words::money(4_960, "EUR"), "49.60 EUR");
     assert_eq!(words::money(-5, "CHF"), "−0.05 CHF");
     assert_eq!(words::quoted("a b'c"), "'a b'\\''c'");
+}
+
+/// A ticket that is still to be told is not "called off", and not one of those that
+/// are settled.
+#[test]
+fn what_goes_on_beside_a_case_is_said_to() {
+    let mut said = statement(SMALL);
+    let p = &mut said.predicate;
+    let all = p.summary.tasks;
+    p.tasks[1].outcome = None;
+    p.tasks[1].nature.beside = true;
+    p.summary.outcomes.insert("not_done".to_owned(), 1);
+    let page = render(&said, FILE);
+    assert!(page.contains(&format!("All {} tasks are settled", all - 1)), "{page}");
+    assert!(page.contains("1 task goes on beside it, after this account."));
+    assert!(page.contains("The case does not wait for it") && !page.contains("called off"));
 }

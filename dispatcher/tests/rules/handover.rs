@@ -245,7 +245,7 @@ async fn what_was_just_ordered_is_published_before_a_shard_is_left() {
         world.ledger.takes(10);
         let (by, waiting) = (one.engine.clone(), world.case(&acme, case).await);
         let wipe = task(&waiting, Kind::WipeDevice);
-        let of = offboard_domain::ApprovalOf::Task(wipe.id(), wipe.planned.digest());
+        let of = offboard_domain::ApprovalOf::Task(wipe.id(), waiting.task_digest(wipe));
         let approve = Command::Approve { by: "boss".into(), of };
         let tenant = acme.clone();
         let approved = tokio::spawn(async move { by.order(&tenant, case, approve).await.map(drop) });

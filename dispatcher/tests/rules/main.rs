@@ -6,11 +6,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod archive;
+mod control;
 mod dead_letters;
+mod desk;
 mod fairness;
 mod forged;
 mod gates;
 mod handover;
+mod merging;
 mod reload;
 mod rig;
 mod sites;

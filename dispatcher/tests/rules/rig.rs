@@ -254,6 +254,7 @@ impl Order {
             head: a.head,
             at,
             said,
+            seen: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         }
@@ -629,7 +630,7 @@ impl World {
             let case = self.case(&entry.tenant, entry.case).await;
             let waits = |t: &&Arc<offboard_domain::Task>| t.kind() == Kind::WipeDevice && t.approved.is_none();
             for task in case.tasks.values().filter(waits) {
-                let of = ApprovalOf::Task(task.id(), task.planned.digest());
+                let of = ApprovalOf::Task(task.id(), case.task_digest(task));
                 let by = "boss@msp.example".to_owned();
                 engine
                     .order(&entry.tenant, entry.case, Command::Approve { by, of })

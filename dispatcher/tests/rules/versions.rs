@@ -19,11 +19,13 @@ async fn newer_appends(world: &World, tenant: &TenantId, case: CaseId) -> Record
     let body = Body {
         v: offboard_domain::event::VOCABULARY + 1,
         at: world.now(),
-        event: "task_foreseen".to_owned(),
-        sealed: key.seal(
-            &version.to_be_bytes(),
-            b"{\"event\":\"task_foreseen\",\"by\":\"a later version\"}",
-        ),
+        event: "task_foreseen".into(),
+        sealed: key
+            .seal(
+                &version.to_be_bytes(),
+                b"{\"event\":\"task_foreseen\",\"by\":\"a later version\"}",
+            )
+            .into(),
     };
     let record = Record::chained(version, last.hash, serde_json::to_vec(&body).unwrap());
     let append = Append {

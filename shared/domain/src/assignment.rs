@@ -5,7 +5,7 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
-use crate::catalogue::{Kind, apps, managed, script};
+use crate::catalogue::{Kind, ROLES_OPEN, apps, desk, managed, script};
 use crate::departure::{Departure, PersonRef};
 use crate::estate;
 use crate::fault::Fault;
@@ -245,6 +245,9 @@ pub struct Report {
     /// What it says.
     #[serde(flatten)]
     pub said: Said,
+    /// What was read last, where what it says carries no reading of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Observation>,
     /// The vendor's receipts of what was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<Receipt>,
@@ -281,9 +284,61 @@ impl Case {
         if script::KINDS.contains(&task.kind()) {
             script_params(&mut params, &self.departure, &self.subject_facts);
         }
+        let refuses = matches!(task.kind(), Kind::DisableSignIn | Kind::ResetPassword);
+        if refuses && self.open_of(Kind::RemoveDirectoryRoles) > 0 {
+            params.set(ROLES_OPEN, true);
+        }
+        // What was looked at and removed: the closing round reads those mailboxes again.
+        if task.kind() == Kind::RemoveDelegations
+            && task.is_settled()
+            && let Some(found_on) = task.after.as_ref().and_then(|seen| seen.facts.list("found_on"))
+        {
+            params.set("found_on", found_on.to_vec());
+        }
         self.name_whom(task.kind(), &mut params);
         self.tell_of_devices(task, &mut params);
+        if desk::KINDS.contains(&task.kind()) {
+            self.tell_the_desk(task, &mut params);
+        }
         params
+    }
+
+    /// The desk is told its ticket, what ended how, and by which digest the
+    /// sealed account is known: nothing of the person.
+    fn tell_the_desk(&self, task: &Task, params: &mut Facts) {
+        let spec = task.kind().spec();
+        if task.kind() == Kind::OpenTicket {
+            params.set(desk::AT_ONCE, self.urgent());
+            if let Some(reference) = &self.departure.reference {
+                params.set(desk::REFERENCE, reference.as_str());
+            }
+        }
+        let system = &task.planned.target.system;
+        let mut opened = self.tasks.values().filter(|t| t.kind() == Kind::OpenTicket);
+        let opened = opened.find(|t| t.planned.target.system == *system);
+        let ticket = opened.and_then(|t| t.after.as_ref()?.facts.text(desk::TICKET));
+        if let Some(ticket) = ticket {
+            params.set(desk::TICKET, ticket);
+        }
+        if let (Kind::AttachEvidence, Some(evidence)) = (task.kind(), self.evidence) {
+            params.set(desk::EVIDENCE, evidence.to_string());
+        }
+        if let Some(stage) = spec.after_stage {
+            let mut ended: BTreeMap<&str, i64> = BTreeMap::new();
+            let of_it = |t: &&Task| !t.kind().is_beside() && t.kind().spec().stage == stage;
+            for outcome in self
+                .tasks
+                .values()
+                .map(AsRef::as_ref)
+                .filter(of_it)
+                .filter_map(Task::outcome)
+            {
+                *ended.entry(outcome.word()).or_default() += 1;
+            }
+            for (word, n) in ended {
+                params.set(&format!("{}{word}", desk::ENDED), n);
+            }
+        }
     }
 
     /// Who looks for his devices in a remote management is told by which name he
@@ -305,8 +360,24 @@ impl Case {
                 let said = self.tasks.get(&asked).and_then(|t| t.outcome());
                 params.set(managed::CONFIRMED, matches!(said, Some(Outcome::Attested { .. })));
             }
+            Kind::Decommission => params.set(managed::CLEARED, self.has_cleared_owner(target)),
             _ => {}
         }
+    }
+
+    /// Whether he was a device's owner until we took him off.
+    fn has_cleared_owner(&self, device: &Target) -> bool {
+        let cleared = TaskId::derive(
+            self.id,
+            Kind::ClearManagedOwner.name(),
+            &device.system,
+            device.object.as_ref(),
+        );
+        let task = self.tasks.get(&cleared).filter(|t| t.is_settled());
+        let read = task.and_then(|t| Some((t.before.as_ref()?, t.after.as_ref()?)));
+        read.is_some_and(|(before, after)| {
+            before.facts.text("owner") == Some("his") && after.facts.text("owner") == Some("none")
+        })
     }
 
     /// An application, and a remote management, knows people by their names alone.
@@ -507,4 +578,40 @@ fn successor_params(params: &mut Facts, departure: &Departure, policy: &Policy) 
         (None, SuccessorRule::Manager) => params.set("successor_is_manager", true),
         (None, SuccessorRule::Nobody) => {}
     }
+}
+
+const BEFORE: &str = "before/";
+const BEFORE_READ_AT_MS: &str = "before_read_at_ms";
+const BEFORE_SOURCES: &str = "before_sources";
+
+/// What is remembered of a counter's first reading, over the slices of a task
+/// and over the time in which a person deals with it: whoever goes on compares
+/// with it.
+#[must_use]
+pub fn baseline_facts(first: &Observation) -> Facts {
+    let mut facts = Facts::new()
+        .with(BEFORE_READ_AT_MS, first.read_at.0)
+        .with(BEFORE_SOURCES, first.sources.clone());
+    for (name, fact) in &first.facts.0 {
+        facts.set(&format!("{BEFORE}{name}"), fact.clone());
+    }
+    facts
+}
+
+/// The first reading in what was remembered, if it is there.
+#[must_use]
+pub fn baseline_in(remembered: &Facts) -> Option<Observation> {
+    let read_at_ms = remembered.int(BEFORE_READ_AT_MS)?;
+    let facts = remembered
+        .0
+        .iter()
+        .filter_map(|(name, fact)| Some((name.strip_prefix(BEFORE)?.to_owned(), fact.clone())));
+    Some(Observation {
+        read_at: Timestamp(read_at_ms),
+        sources: remembered
+            .list(BEFORE_SOURCES)
+            .map(<[String]>::to_vec)
+            .unwrap_or_default(),
+        facts: Facts(facts.collect()),
+    })
 }

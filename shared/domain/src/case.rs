@@ -1,8 +1,8 @@
 //! A case, and `fold`: case + event → case. The live state *is* the fold;
 //! there is no second one.
 
-use crate::assignment::{Mode, Subject};
-use crate::catalogue::{ClosingProof, Kind, Lane, Urgency};
+use crate::assignment::{Mode, Subject, baseline_facts};
+use crate::catalogue::{Closes, ClosingProof, Kind, Lane, Proof, Urgency};
 use crate::departure::{Departure, Manner};
 use crate::event::Event;
 use crate::fault::FaultClass;
@@ -13,6 +13,10 @@ use crate::task::{Approved, Attempt, Outcome, Place, PlannedTask, Task, TaskStat
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod requests;
+
+pub use requests::{Joined, Merge};
 
 /// Where a case stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,13 +76,23 @@ impl CaseState {
 
 const KINDS: usize = Kind::ALL.len();
 
+/// From when on an approval holds that names no time.
+const ALWAYS: Timestamp = Timestamp(0);
+
 /// A case as its events have made it.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// Its id.
     pub id: CaseId,
-    /// The request as it is now.
+    /// The request as it is now. When access must be gone, and how, is also for
+    /// those to say that joined it: see [`Case::effective_at`], [`Case::manner`].
     pub departure: Arc<Departure>,
+    /// Who changed it.
+    pub amended_by: BTreeSet<String>,
+    /// What other cases ask for the same person, which were merged into this one.
+    pub joined: BTreeMap<CaseId, Joined>,
+    /// The case that this one was merged into.
+    pub merge: Option<Merge>,
     /// The policy in force when it was opened.
     pub policy: Arc<Policy>,
     /// What the connectors could do when it was opened.
@@ -89,7 +103,7 @@ pub struct Case {
     pub changed_at: Timestamp,
     /// Version of its last record.
     pub version: u64,
-    /// Its last record that is not a late report.
+    /// Its last record that is neither a late report nor of what goes on beside it.
     quiet_since: Place,
     /// Hash of its last record.
     pub head: Digest,
@@ -151,6 +165,9 @@ impl Case {
         let mut case = Self {
             id,
             departure: departure.clone(),
+            amended_by: BTreeSet::new(),
+            joined: BTreeMap::new(),
+            merge: None,
             policy: policy.clone(),
             capabilities: capabilities.clone(),
             opened_at: at,
@@ -230,13 +247,59 @@ impl Case {
         self.changed_at = at;
         match event {
             Event::CaseOpened { .. } => {}
-            Event::CaseAmended { departure } => self.departure = departure.clone(),
+            Event::CaseAmended { departure, by } => {
+                self.departure = departure.clone();
+                self.amended_by.extend(by.clone());
+                self.is_to_be_told();
+            }
             Event::CasePlanned { tasks, .. } => {
                 self.add(tasks, None);
                 self.state = CaseState::Active;
             }
             Event::CaseRefused { reason } => self.state = CaseState::Refused { reason: reason.clone() },
-            Event::CaseMerged { into } => self.state = CaseState::Merged { into: *into },
+            Event::CaseMerged { into, tells } => {
+                self.state = CaseState::Merged { into: *into };
+                self.merge = tells.then_some(Merge {
+                    into: *into,
+                    known: false,
+                });
+            }
+            Event::MergeAcknowledged { into } => {
+                if let Some(merge) = self.merge.as_mut().filter(|m| m.into == *into) {
+                    merge.known = true;
+                }
+            }
+            Event::MergeUndone { .. } => {
+                self.merge = None;
+                self.state = CaseState::Received;
+                // Who was found may have changed while another case was at it.
+                let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+                for id in ids {
+                    self.change(id, at, |t| {
+                        t.state = TaskState::Pending;
+                        t.spent = 0;
+                    });
+                }
+            }
+            Event::RequestJoined {
+                case,
+                asked_at,
+                departure,
+                amended_by,
+            } => {
+                let joined = Joined {
+                    asked_at: *asked_at,
+                    asked: Some(departure.clone()),
+                    amended_by: amended_by.clone(),
+                };
+                self.joined.insert(*case, joined);
+            }
+            Event::RequestLeft { case, asked_at } => {
+                if let Some(joined) = self.joined.get_mut(case) {
+                    joined.asked_at = *asked_at;
+                    joined.asked = None;
+                }
+            }
             Event::TaskAssigned {
                 task,
                 attempt,
@@ -254,7 +317,7 @@ impl Case {
                     t.attempt = *attempt;
                     t.state = TaskState::Assigned(given);
                     if *mode == Mode::Full && !t.kind().spec().convergent {
-                        t.busy_until = Some(given.over_at());
+                        t.busy_until = Some(given.shown_at(t.kind()));
                     }
                 });
             }
@@ -273,9 +336,16 @@ impl Case {
                     };
                     t.before.clone_from(before);
                     t.after = after.clone().or_else(|| before.clone());
-                    t.checkpoint = None;
-                    t.observe_first = false;
-                    t.busy_until = None;
+                    t.seen = None;
+                    // A person who goes without it does not say that it has not
+                    // happened: what must not happen twice is read first when the
+                    // waiver ends.
+                    let in_doubt = t.is_waived() && !t.kind().spec().convergent;
+                    if !in_doubt {
+                        t.checkpoint = None;
+                        t.observe_first = false;
+                        t.busy_until = None;
+                    }
                     t.waiting_since = None;
                     t.overdue = false;
                     t.last_report = *report;
@@ -289,6 +359,7 @@ impl Case {
                 spent,
                 observe_first,
                 checkpoint,
+                seen,
                 report,
                 ..
             } => {
@@ -305,13 +376,16 @@ impl Case {
                     if checkpoint.is_some() {
                         t.checkpoint.clone_from(checkpoint);
                     }
+                    if seen.is_some() {
+                        t.seen.clone_from(seen);
+                    }
                     match why {
                         crate::task::RestReason::Waiting { .. } => {
                             t.waiting_since.get_or_insert(at);
                         }
                         crate::task::RestReason::Fault { fault } => {
                             t.faults += 1;
-                            t.last_fault = Some(Arc::new(fault.clone()));
+                            t.last_fault = Some((at, Arc::new(fault.clone())));
                         }
                         crate::task::RestReason::Unanswered => t.faults += 1,
                         _ => {}
@@ -324,6 +398,7 @@ impl Case {
                 rule,
                 detail,
                 fault,
+                seen,
                 report,
                 ..
             } => {
@@ -340,17 +415,29 @@ impl Case {
                     if !unknown {
                         t.busy_until = None;
                     }
+                    if seen.is_some() {
+                        t.seen.clone_from(seen);
+                    }
+                    // A person may bring it about by hand: then the counter has moved
+                    // since this reading, and not within the attempt that sees it.
+                    if t.kind().spec().proof == Proof::Counter && t.checkpoint.is_none() {
+                        t.checkpoint = seen.as_deref().map(baseline_facts);
+                    }
                     t.faults += u32::from(fault.is_some());
                     if let Some(fault) = fault {
-                        t.last_fault = Some(Arc::new(fault.clone()));
+                        t.last_fault = Some((at, Arc::new(fault.clone())));
                     }
                     t.last_report = *report;
                 });
             }
             Event::TaskReopened { task, .. } => {
+                // What a closing round finds undone again and again is flapping; what
+                // is done once more because something came late is not.
+                let undone = self.state == CaseState::Closing;
                 self.change(*task, at, |t| {
                     t.state = TaskState::Pending;
-                    t.reopened += 1;
+                    t.reopened_at = Some(at);
+                    t.reopened += u32::from(undone);
                     t.spent = 0;
                     t.checkpoint = None;
                 });
@@ -371,21 +458,24 @@ impl Case {
             Event::LateReport { task, report, .. } => {
                 self.late.insert(*report);
                 self.change(*task, at, |t| {
-                    if !t.kind().spec().convergent && !t.is_settled() {
+                    if !t.kind().spec().convergent && (!t.is_settled() || t.is_waived()) {
                         t.observe_first = true;
                     }
                 });
             }
-            Event::PlanApproved { by, digest } => {
+            Event::PlanApproved { by, digest, from } => {
+                let held = self.plan_approval.as_ref().is_some_and(|a| a.from <= at);
                 self.plan_approval = Some(Approved {
                     by: by.clone(),
                     at,
                     digest: *digest,
+                    from: from.unwrap_or(ALWAYS),
                 });
                 let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
                 for id in ids {
                     self.change(id, at, |t| {
                         t.in_approved_plan = true;
+                        t.in_plan_since = t.in_plan_since.filter(|_| held).or(Some(at));
                         if t.kind() == Kind::ApprovePlan {
                             t.overdue = false;
                             t.state = TaskState::Settled {
@@ -400,23 +490,27 @@ impl Case {
                     });
                 }
             }
-            Event::TaskApproved { task, by, digest } => self.change(*task, at, |t| {
+            Event::TaskApproved { task, by, digest, from } => self.change(*task, at, |t| {
                 t.approved = Some(Approved {
                     by: by.clone(),
                     at,
                     digest: *digest,
+                    from: from.unwrap_or(ALWAYS),
                 });
                 t.in_approved_plan = true;
+                t.in_plan_since.get_or_insert(at);
             }),
             Event::PersonOverdue { task } => self.change(*task, at, |t| t.overdue = true),
             Event::WaiverEnded { task } => {
                 self.change(*task, at, |t| {
                     t.state = TaskState::Pending;
+                    t.reopened_at = Some(at);
                     t.spent = 0;
                 });
                 // A round under way does not read what this will write:
                 // another follows it.
-                if matches!(self.state, CaseState::Closing | CaseState::Sealing) {
+                let beside = self.tasks.get(task).is_some_and(|t| t.kind().is_beside());
+                if !beside && matches!(self.state, CaseState::Closing | CaseState::Sealing) {
                     self.state = CaseState::Active;
                 }
             }
@@ -426,7 +520,10 @@ impl Case {
                 t.reopened = 0;
                 t.waiting_since = None;
             }),
-            Event::CancelRequested { .. } => self.state = CaseState::Cancelling,
+            Event::CancelRequested { .. } => {
+                self.state = CaseState::Cancelling;
+                self.is_to_be_told();
+            }
             Event::CaseCancelled => self.state = CaseState::Cancelled,
             Event::ClosingBegan { round, tasks } => {
                 self.round = *round;
@@ -437,6 +534,7 @@ impl Case {
             Event::ChecksDone { results, .. } => {
                 for r in results.iter().filter(|r| r.differs.is_some()) {
                     self.differences.insert(r.task);
+                    self.change(r.task, at, |t| t.seen = Some(Arc::new(r.observation.clone())));
                 }
             }
             Event::RoundEnded { differences, .. } => {
@@ -466,7 +564,14 @@ impl Case {
     pub fn recorded(&mut self, event: &Event, version: u64, head: Digest) {
         self.version = version;
         self.head = head;
-        if !matches!(event, Event::LateReport { .. }) {
+        // What goes on beside the case is not accounted for after its last round.
+        let task = event.task().and_then(|id| self.tasks.get(&id));
+        let beside = task.is_some_and(|t| t.kind().is_beside());
+        let of_others = matches!(
+            event,
+            Event::LateReport { .. } | Event::MergeAcknowledged { .. } | Event::RequestLeft { .. }
+        );
+        if !beside && !of_others {
             self.quiet_since = Place { version, head };
         }
         if let Event::TaskAssigned { task, .. } = event
@@ -497,12 +602,16 @@ impl Case {
     }
 
     fn forget_tail(&mut self, at: Timestamp) {
-        let ids: Vec<TaskId> = self
-            .tasks
-            .values()
-            .filter(|t| t.kind().spec().area != crate::catalogue::Area::Person && t.kind() != Kind::Resolve)
-            .map(|t| t.id())
-            .collect();
+        // What is closed stays so; what goes on beside it may have been ordered.
+        let closed = self.state == CaseState::Closed;
+        let in_doubt = |t: &Arc<Task>| {
+            if closed {
+                t.kind().is_beside() && !t.is_settled()
+            } else {
+                t.kind().spec().area != crate::catalogue::Area::Person && t.kind() != Kind::Resolve
+            }
+        };
+        let ids: Vec<TaskId> = self.tasks.values().filter(|t| in_doubt(t)).map(|t| t.id()).collect();
         for id in ids {
             self.change(id, at, |t| {
                 t.state = TaskState::Pending;
@@ -533,6 +642,13 @@ impl Case {
         open.all(|t| matches!(t.state, TaskState::Failed { .. }))
     }
 
+    /// Whether every task of this kind was tried once, whatever came of it.
+    #[must_use]
+    pub fn was_tried_once(&self, kind: Kind) -> bool {
+        let mut all = self.tasks.values().filter(|t| t.kind() == kind);
+        all.all(|t| t.is_settled() || t.was_tried())
+    }
+
     /// How many tasks of this kind are with a worker.
     #[must_use]
     pub fn in_flight_of(&self, kind: Kind) -> u16 {
@@ -560,10 +676,24 @@ impl Case {
         self.settled_at[kind.index()]
     }
 
-    /// Whether every task is settled.
+    /// Whether every task that the case waits for is settled.
     #[must_use]
     pub fn all_settled(&self) -> bool {
-        self.open.iter().all(|n| *n == 0)
+        Kind::ALL.iter().all(|k| k.is_beside() || self.open_of(*k) == 0)
+    }
+
+    /// Whether it is closed, and something goes on beside it.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        let open = |k: &Kind| k.is_beside() && self.open_of(*k) > 0;
+        self.state == CaseState::Closed && Kind::ALL.iter().any(open)
+    }
+
+    /// Whether its life is over, and nothing goes on beside it: nothing that is
+    /// heard of it orders anything any more.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.state.ended() && !self.goes_on()
     }
 
     /// Settled tasks, and tasks in all.
@@ -590,25 +720,58 @@ impl Case {
         }
     }
 
+    /// Whether its sealed account is needed for something that comes after it.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        Kind::ALL
+            .iter()
+            .any(|k| k.spec().closes == Closes::After && self.has(*k))
+    }
+
+    /// Whether a linked case takes this task up when its waiver runs out. What
+    /// went on beside the case is not asked for again.
+    #[must_use]
+    pub fn is_to_be_followed_up(&self, task: &Task) -> bool {
+        let waived = matches!(task.outcome(), Some(Outcome::Waived { .. }));
+        let done = task.kind().is_beside() || self.followed_up.contains(&task.id());
+        self.state == CaseState::Closed && waived && !done
+    }
+
     /// The record that its sealed account reaches to: the last that changed
-    /// anything. Late reports come after a seal as well; so however often
-    /// sealing is tried while they come, it makes the same account.
+    /// anything in it. Late reports come after a seal as well, and what goes on
+    /// beside it does not stop for one; so however often sealing is tried while
+    /// they come, it makes the same account.
     #[must_use]
     pub fn account_to(&self) -> Place {
         self.quiet_since
     }
 
-    /// Whether nothing is left to do for it: its life is over, and what is
-    /// sealed of it is.
+    /// Whether nothing is left to do for it: its life is over, what is sealed
+    /// of it is, nothing goes on beside it, and who is to hear of it has.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.state.ended() && !self.is_to_be_sealed()
+        self.state.ended() && !self.is_to_be_sealed() && !self.goes_on() && !self.speaks()
+    }
+
+    /// The plan's approval, if it covers this task. One that was found since is
+    /// approved by itself, or with the plan anew.
+    #[must_use]
+    pub fn plan_approval_of(&self, task: &Task) -> Option<&Approved> {
+        let since = task.in_plan_since.filter(|_| task.in_approved_plan)?;
+        self.plan_approval.as_ref().filter(|a| since <= a.at)
+    }
+
+    /// What an approval of exactly this task binds: the task, and from when on it
+    /// may be done.
+    #[must_use]
+    pub fn task_digest(&self, task: &Task) -> Digest {
+        crate::plan::approval_digest(task.planned.digest(), self.effective_at())
     }
 
     /// Whether it goes ahead of others.
     #[must_use]
     pub fn urgent(&self) -> bool {
-        self.departure.manner == Manner::Immediate
+        self.manner() == Manner::Immediate
     }
 
     /// Which of its area's queues a task of this kind goes through: cutting
@@ -623,10 +786,16 @@ impl Case {
         }
     }
 
-    /// What the plan's approval binds: every task as it stands, without those
-    /// of the closing round.
+    /// What the plan's approval binds: every task as it stands, and from when on
+    /// they may be done.
     #[must_use]
     pub fn plan_digest(&self) -> Digest {
+        crate::plan::approval_digest(self.tasks_digest(), self.effective_at())
+    }
+
+    /// Every task as it stands, without those of the closing round.
+    #[must_use]
+    pub fn tasks_digest(&self) -> Digest {
         let listed = self
             .tasks
             .values()

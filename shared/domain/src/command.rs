@@ -6,6 +6,7 @@ use crate::id::{CaseId, Digest, TaskId};
 use crate::policy::{Capabilities, Policy};
 use crate::task::Place;
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What an approval is of.
@@ -78,6 +79,37 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Another case of the same person, which was merged into this one, says what
+    /// it asks for.
+    Join {
+        /// That case.
+        case: CaseId,
+        /// When it came to ask for this.
+        asked_at: Timestamp,
+        /// What it asks for, as it is now.
+        departure: Arc<Departure>,
+        /// Who changed it there.
+        amended_by: BTreeSet<String>,
+    },
+    /// That case asks for nothing here any more.
+    Leave {
+        /// That case.
+        case: CaseId,
+        /// When it came to ask for nothing.
+        asked_at: Timestamp,
+    },
+    /// The case that it was merged into knows what was asked here.
+    AcknowledgeMerge {
+        /// That case.
+        into: CaseId,
+        /// What it knows; none: that nothing is asked any more.
+        known: Option<Arc<Departure>>,
+    },
+    /// The case that it was merged into does nothing for it any more.
+    UndoMerge {
+        /// That case.
+        into: CaseId,
+    },
     /// The closer has sealed the evidence up to this record.
     RecordSealed {
         /// The record that was sealed last.
@@ -117,6 +149,15 @@ pub enum Refusal {
     /// The same request again: the case is this one.
     #[error("this departure is accepted already")]
     AlreadyOpen,
+    /// The same request again, of which nothing will be done.
+    #[error("this departure was handed in before and refused ({0}); hand it in under a new reference")]
+    WasRefused(String),
+    /// The same request again, of which nothing more will be done.
+    #[error("this departure was handed in before and called off; hand it in under a new reference")]
+    WasCalledOff,
+    /// It has ended in a way that does nothing for anybody else's request.
+    #[error("the case is {0} and takes no other request up")]
+    TakesNoRequest(&'static str),
     /// This report is recorded already.
     #[error("this report is recorded already")]
     AlreadyRecorded,
@@ -132,7 +173,7 @@ pub enum Refusal {
     #[error("the case is {0}; nothing more can be ordered")]
     CaseEnded(&'static str),
     /// Approver and requester must be two people.
-    #[error("{0} asked for this departure, so somebody else must decide this")]
+    #[error("{0} asked for this departure or changed it, so somebody else must decide this")]
     SamePerson(String),
     /// Only named people may approve.
     #[error("{0} is not among the tenant's approvers")]
@@ -142,7 +183,7 @@ pub enum Refusal {
     IsTheLeaver(String),
     /// What was approved is not what there is.
     #[error(
-        "the approval names digest {named}, but it is now {actual}; look at it again with `offboard show` and approve what you see"
+        "the approval names digest {named}, but what is to be done, or from when on, has changed and is now {actual}; look at it again with `offboard show` and approve what you see"
     )]
     Changed {
         /// What was named.
@@ -190,7 +231,7 @@ pub enum Refusal {
     NothingToRetry,
     /// What the change asks for is already under way.
     #[error(
-        "the request was accepted and planned before; only its time and manner can still change, and {0} differs: cancel the case and submit a new reference"
+        "this departure was accepted and planned before; only its time and manner can still change, and {0} differs: hand it in under a new reference (and cancel the case, if it is that one which is wrong)"
     )]
     TooLateToAmend(&'static str),
     /// The round that was sealed is not the last state.

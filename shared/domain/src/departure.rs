@@ -19,7 +19,7 @@ pub enum Manner {
 /// whoever it resolves to is from then on known by immutable ids alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PersonRef {
-    /// The directory's own id: never ambiguous.
+    /// The directory's own id. What else is said must be so of the same account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<ObjectId>,
     /// The sign-in name.
@@ -44,6 +44,34 @@ impl PersonRef {
             || self.user_principal_name.is_some()
             || self.mail.is_some()
             || self.employee_id.is_some()
+    }
+}
+
+impl PersonRef {
+    /// Whether both are looked for by the same.
+    #[must_use]
+    pub fn is_sought_as(&self, other: &Self) -> bool {
+        let shown = other.display_name.clone();
+        let as_shown = Self {
+            display_name: shown,
+            ..self.clone()
+        };
+        as_shown == *other
+    }
+
+    /// Whether both say the same thing of a person and differ in it.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let id = |p: &Self| p.object_id.as_ref().map(|id| id.0.to_lowercase());
+        let text = |text: &Option<String>| text.as_ref().map(|t| t.trim().to_lowercase());
+        [
+            (id(self), id(other)),
+            (text(&self.user_principal_name), text(&other.user_principal_name)),
+            (text(&self.mail), text(&other.mail)),
+            (text(&self.employee_id), text(&other.employee_id)),
+        ]
+        .into_iter()
+        .any(|(mine, theirs)| mine.is_some() && theirs.is_some() && mine != theirs)
     }
 }
 
@@ -109,6 +137,19 @@ pub struct Choices {
     /// Wipe company devices once they are approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wipe_company_devices: Option<bool>,
+    /// What several people sign in with and the leaver knew, by the names that
+    /// its keepers call it by; besides what the policy names for everybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_credentials: Vec<String>,
+}
+
+/// What a person knew, and is changed now that he leaves: the policy's and the
+/// request's, each once however it is written.
+pub fn shared_credentials<'a>(of_everybody: &'a [String], chosen: &'a Choices) -> impl Iterator<Item = &'a str> {
+    let mut seen = std::collections::BTreeSet::new();
+    let all = of_everybody.iter().chain(&chosen.shared_credentials);
+    all.map(|name| name.trim())
+        .filter(move |name| !name.is_empty() && seen.insert(name.to_lowercase()))
 }
 
 /// The request.

@@ -2,6 +2,7 @@
 //! never change; every stored version has a golden file that is read for ever.
 
 use crate::assignment::{Artifact, Mode, Receipt, Said};
+use crate::catalogue::Kind;
 use crate::departure::Departure;
 use crate::fault::Rule;
 use crate::id::{CaseId, Digest, TaskId};
@@ -11,10 +12,11 @@ use crate::record::{Body, CannotOpen, CaseKey, Record};
 use crate::task::{Outcome, PlannedTask, RestReason};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The version of the vocabulary that this code writes.
-pub const VOCABULARY: u16 = 1;
+/// The newest version of the vocabulary that this code writes and reads.
+pub const VOCABULARY: u16 = 2;
 
 /// One reading of the closing round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +57,9 @@ pub enum Event {
     CaseAmended {
         /// The request as it is now.
         departure: Arc<Departure>,
+        /// Who changed it; none in histories from before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// What is to be done is known.
     #[serde(rename = "case_planned")]
@@ -63,7 +68,7 @@ pub enum Event {
         tasks: Vec<PlannedTask>,
         /// What no connector offers, and is therefore not in the plan.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        unserved: Vec<crate::catalogue::Kind>,
+        unserved: Vec<Kind>,
     },
     /// It cannot be planned; nothing was written.
     #[serde(rename = "case_refused")]
@@ -71,11 +76,51 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// The subject has an open case already; this one ends.
+    /// The subject has an open case already, which is told what this one asks.
     #[serde(rename = "case_merged")]
     CaseMerged {
         /// That case.
         into: CaseId,
+        /// It is to be told what is asked here; not so in histories from before
+        /// that was done, which are over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tells: bool,
+    },
+    /// The case that it was merged into knows what is asked here, or that nothing
+    /// is any more.
+    #[serde(rename = "merge_acknowledged")]
+    MergeAcknowledged {
+        /// That case.
+        into: CaseId,
+    },
+    /// The case that it was merged into was called off: this one goes on by itself.
+    #[serde(rename = "merge_undone")]
+    MergeUndone {
+        /// That case.
+        into: CaseId,
+    },
+    /// Another case of the same subject was merged into this one: what it asks
+    /// for is asked for here.
+    #[serde(rename = "request_joined")]
+    RequestJoined {
+        /// That case.
+        case: CaseId,
+        /// When it came to ask for this: what it asked before is heard no more.
+        asked_at: Timestamp,
+        /// What it asks for.
+        departure: Arc<Departure>,
+        /// Who changed it there.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        amended_by: BTreeSet<String>,
+    },
+    /// That case asks for nothing here any more: it was called off, or goes on by
+    /// itself.
+    #[serde(rename = "request_left")]
+    RequestLeft {
+        /// That case.
+        case: CaseId,
+        /// When it came to ask for nothing: what it asked before is heard no more.
+        asked_at: Timestamp,
     },
     /// A try was ordered.
     #[serde(rename = "task_assigned")]
@@ -138,6 +183,9 @@ pub enum Event {
         /// Where to go on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checkpoint: Option<Facts>,
+        /// What was read last; none if nothing was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Arc<Observation>>,
         /// The vendor's receipts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         receipts: Vec<Receipt>,
@@ -162,6 +210,9 @@ pub enum Event {
         /// The fault that led to it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<crate::fault::Fault>,
+        /// What was read last; none if nothing was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Arc<Observation>>,
         /// The vendor's receipts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         receipts: Vec<Receipt>,
@@ -212,6 +263,10 @@ pub enum Event {
         by: String,
         /// The plan's digest.
         digest: Digest,
+        /// From when on it may be done; none in histories from before approvals
+        /// named a time: always.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Timestamp>,
     },
     /// One task was approved.
     #[serde(rename = "task_approved")]
@@ -222,6 +277,10 @@ pub enum Event {
         by: String,
         /// The task's digest.
         digest: Digest,
+        /// From when on it may be done; none in histories from before approvals
+        /// named a time: always.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Timestamp>,
     },
     /// A person has kept a task waiting longer than the policy allows.
     #[serde(rename = "person_overdue")]
@@ -310,7 +369,75 @@ pub enum Event {
     },
 }
 
+/// Kinds that version 1 of the vocabulary did not know.
+const OF_THE_SECOND: [Kind; 2] = [Kind::RotateSharedCredential, Kind::ConfirmDisabledOnPremises];
+
+/// Whether somebody asks for what version 1 of the vocabulary had no word for.
+fn names_credentials(departure: &Departure) -> bool {
+    !departure.choices.shared_credentials.is_empty()
+}
+
 impl Event {
+    /// The version of the vocabulary that it is of: that of the first program that
+    /// can read it, and overlooks nothing in it that matters.
+    #[must_use]
+    pub fn vocabulary(&self) -> u16 {
+        let second = match self {
+            Self::MergeAcknowledged { .. }
+            | Self::MergeUndone { .. }
+            | Self::RequestJoined { .. }
+            | Self::RequestLeft { .. } => true,
+            // Whoever overlooked it would do things sooner than was approved, or let
+            // approve who must not.
+            Self::PlanApproved { from, .. } | Self::TaskApproved { from, .. } => from.is_some(),
+            Self::CaseMerged { tells, .. } => *tells,
+            Self::CaseAmended { departure, by } => by.is_some() || names_credentials(departure),
+            Self::CaseOpened { departure, policy, .. } => {
+                names_credentials(departure) || !policy.shared_credentials.is_empty()
+            }
+            Self::CasePlanned { tasks, .. } => tasks.iter().any(|t| OF_THE_SECOND.contains(&t.kind)),
+            _ => false,
+        };
+        1 + u16::from(second)
+    }
+
+    /// The one task that it is about.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::TaskAssigned { task, .. }
+            | Self::TaskSettled { task, .. }
+            | Self::TaskRested { task, .. }
+            | Self::TaskFailed { task, .. }
+            | Self::TaskReopened { task, .. }
+            | Self::LateReport { task, .. }
+            | Self::TaskApproved { task, .. }
+            | Self::PersonOverdue { task }
+            | Self::WaiverEnded { task }
+            | Self::RetryOrdered { task, .. } => Some(*task),
+            Self::CaseOpened { .. }
+            | Self::CaseAmended { .. }
+            | Self::CasePlanned { .. }
+            | Self::CaseRefused { .. }
+            | Self::CaseMerged { .. }
+            | Self::MergeAcknowledged { .. }
+            | Self::MergeUndone { .. }
+            | Self::RequestJoined { .. }
+            | Self::RequestLeft { .. }
+            | Self::TasksFound { .. }
+            | Self::PlanApproved { .. }
+            | Self::CancelRequested { .. }
+            | Self::CaseCancelled
+            | Self::ClosingBegan { .. }
+            | Self::ChecksDone { .. }
+            | Self::RoundEnded { .. }
+            | Self::CaseClosed { .. }
+            | Self::EvidenceSealed { .. }
+            | Self::FollowUpOpened { .. }
+            | Self::TailLost { .. } => None,
+        }
+    }
+
     /// The event's stored name.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -320,6 +447,10 @@ impl Event {
             Self::CasePlanned { .. } => "case_planned",
             Self::CaseRefused { .. } => "case_refused",
             Self::CaseMerged { .. } => "case_merged",
+            Self::MergeAcknowledged { .. } => "merge_acknowledged",
+            Self::MergeUndone { .. } => "merge_undone",
+            Self::RequestJoined { .. } => "request_joined",
+            Self::RequestLeft { .. } => "request_left",
             Self::TaskAssigned { .. } => "task_assigned",
             Self::TaskSettled { .. } => "task_settled",
             Self::TaskRested { .. } => "task_rested",
@@ -379,10 +510,10 @@ pub fn seal_events(key: &CaseKey, version: u64, head: Digest, at: Timestamp, eve
         .map(|(event, version)| {
             let plain = serde_json::to_vec(event).expect("an event is plain data");
             let body = Body {
-                v: VOCABULARY,
+                v: event.vocabulary(),
                 at,
-                event: event.name().to_owned(),
-                sealed: key.seal(&version.to_be_bytes(), &plain),
+                event: event.name().into(),
+                sealed: key.seal(&version.to_be_bytes(), &plain).into(),
             };
             let body = serde_json::to_vec(&body).expect("a body is plain data");
             let record = Record::chained(version, prev, body);
@@ -402,7 +533,7 @@ pub fn open_event(key: &CaseKey, record: &Record) -> Result<(Timestamp, Event), 
         version,
         detail: e.to_string(),
     };
-    let body: Body = serde_json::from_slice(&record.body).map_err(malformed)?;
+    let body: Body<'_> = serde_json::from_slice(&record.body).map_err(malformed)?;
     if body.v > VOCABULARY {
         return Err(UnreadableEvent::Newer { version, found: body.v });
     }

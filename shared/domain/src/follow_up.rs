@@ -4,7 +4,7 @@
 
 use crate::case::Case;
 use crate::catalogue::Kind;
-use crate::departure::{Departure, Manner, PersonRef};
+use crate::departure::{Choices, Departure, Manner, PersonRef};
 use crate::id::{ObjectId, TaskId};
 use crate::time::Timestamp;
 
@@ -21,6 +21,16 @@ pub fn follow_up(case: &Case, task: TaskId, now: Timestamp) -> Option<Departure>
         display_name: was.and_then(|p| p.display_name.clone()),
         ..PersonRef::default()
     };
+    // What others sign in with was changed when he left: again only what he was let off.
+    let waived = case
+        .tasks
+        .get(&task)
+        .filter(|t| t.kind() == Kind::RotateSharedCredential);
+    let again = waived.and_then(|t| t.planned.target.object.clone());
+    let choices = Choices {
+        shared_credentials: again.into_iter().map(|name| name.0).collect(),
+        ..case.departure.choices.clone()
+    };
     let successor = case.subject_facts.text("successor_id").map(ObjectId::from);
     Some(Departure {
         // The same for every repetition, so that it opens one case.
@@ -30,6 +40,7 @@ pub fn follow_up(case: &Case, task: TaskId, now: Timestamp) -> Option<Departure>
         manner: Manner::Planned,
         requested_at: now,
         effective_at: now,
+        choices,
         ..(*case.departure).clone()
     })
 }

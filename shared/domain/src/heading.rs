@@ -14,44 +14,46 @@ use crate::catalogue::Kind;
 use crate::id::{CaseId, Digest, TaskId, TenantId};
 use crate::time::Timestamp;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// The form of assignments and reports that this code writes, and the newest
 /// that it reads. A message that names none is of the first.
 pub const FORM: u16 = 1;
 
-/// What every assignment and every report says.
+/// What every assignment and every report says, also a newer one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Heading {
-    /// Of which form it is.
-    #[serde(default = "first")]
-    form: u16,
     tenant: TenantId,
     case: CaseId,
     task: TaskId,
     attempt: u32,
     version: u64,
     head: Digest,
-    /// An assignment's kind, by its stored name.
-    #[serde(default)]
-    kind: Option<String>,
 }
 
 fn first() -> u16 {
     1
 }
 
-impl Heading {
-    /// What a message says, whichever version wrote it; none if nobody's did.
-    #[must_use]
-    pub fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
-    }
+/// What tells a newer message, and nothing else of it.
+#[derive(Deserialize)]
+struct Form<'a> {
+    #[serde(default = "first")]
+    form: u16,
+    /// An assignment's kind, by its stored name.
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+}
 
-    /// Whether a newer version wrote it for newer ones alone.
+impl Heading {
+    /// What a message says that a newer version wrote for newer ones alone; none
+    /// of every other message.
     #[must_use]
-    pub fn is_newer(&self) -> bool {
-        let unknown = |kind: &String| Kind::named(kind).is_none();
-        self.form > FORM || self.kind.as_ref().is_some_and(unknown)
+    pub fn of_newer(body: &[u8]) -> Option<Self> {
+        let said: Form<'_> = serde_json::from_slice(body).ok()?;
+        let unknown = |kind: Cow<'_, str>| Kind::named(&kind).is_none();
+        let newer = said.form > FORM || said.kind.is_some_and(unknown);
+        if newer { serde_json::from_slice(body).ok() } else { None }
     }
 
     /// The answer of who cannot read it: nothing was begun.
@@ -66,6 +68,7 @@ impl Heading {
             head: self.head,
             at,
             said: Said::NotBegun { why: why.to_owned() },
+            seen: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         }
@@ -83,7 +86,7 @@ mod tests {
     }
 
     fn newer(more: &str) -> bool {
-        Heading::read(body(more).as_bytes()).unwrap().is_newer()
+        Heading::of_newer(body(more).as_bytes()).is_some()
     }
 
     #[test]
@@ -107,7 +110,7 @@ mod tests {
 
     #[test]
     fn who_cannot_read_it_answers_the_very_attempt() {
-        let report = Heading::read(body(r#","form":2"#).as_bytes())
+        let report = Heading::of_newer(body(r#","form":2"#).as_bytes())
             .unwrap()
             .not_begun(Timestamp(5), "of a newer form");
         assert_eq!(
@@ -121,7 +124,7 @@ mod tests {
     fn what_no_version_writes_is_none() {
         let huge = body(r#","form":70000"#);
         for text in ["", "[]", "{}", "{\"form\":2}", &huge] {
-            assert_eq!(Heading::read(text.as_bytes()), None, "{text}");
+            assert_eq!(Heading::of_newer(text.as_bytes()), None, "{text}");
         }
     }
 }

@@ -5,11 +5,12 @@
 use crate::assignment::Subject;
 use crate::catalogue::premises::{HOLD_WANTED, LICENCES_UNKEPT, MASTERED, SECURITY_ID};
 use crate::catalogue::{Area, Kind, Wanted, workspace};
-use crate::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice};
-use crate::id::{CaseId, Digest, System};
+use crate::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, shared_credentials};
+use crate::id::{CaseId, Digest, ObjectId, System};
 use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy, SuccessorRule};
 use crate::task::PlannedTask;
+use crate::time::Timestamp;
 
 /// What is to be done, without the order: that stands in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Plan {
 pub enum PlanRefusal {
     /// The account must never be touched.
     #[error(
-        "the account is protected: {0}; nothing was written. If it really leaves, take it off the protected list first and submit the departure again"
+        "the account is protected: {0}; nothing was written. If it really leaves, take it off the protected list first and hand the departure in under a new reference"
     )]
     Protected(&'static str),
     /// Without the subject's id nothing can be addressed.
@@ -87,6 +88,13 @@ pub fn plan(
         if mastery.is_asked_about(kind) {
             params.set(MASTERED, true);
         }
+        if kind == Kind::RotateSharedCredential {
+            let each = shared_credentials(&policy.shared_credentials, &departure.choices);
+            let object = |name: &str| Some(ObjectId(name.to_owned()));
+            out.tasks
+                .extend(each.map(|name| PlannedTask::new(case, kind, &System::person(), object(name), Facts::new())));
+            continue;
+        }
         if kind.spec().area == Area::Person {
             out.tasks
                 .push(PlannedTask::new(case, kind, &System::person(), None, params));
@@ -102,7 +110,7 @@ pub fn plan(
             out.unserved.push(kind);
         }
     }
-    out.keep_licences_unless_preserved();
+    out.keep_licences_unless_preserved(capabilities);
     Ok(out)
 }
 
@@ -141,6 +149,7 @@ impl Mastery {
         match kind {
             Kind::ResetPassword | Kind::HideFromAddressLists => self != Self::Connected,
             Kind::AwaitSynchronisation => self == Self::Connected,
+            Kind::ConfirmDisabledOnPremises => self == Self::Elsewhere,
             _ => true,
         }
     }
@@ -165,7 +174,8 @@ impl Mastery {
             | Kind::RunScript
             | Kind::RunIrreversibleScript
             | Kind::DiscoverManaged => false,
-            _ => true,
+            // Nor whoever has no desk.
+            kind => !kind.is_beside(),
         }
     }
 }
@@ -178,9 +188,22 @@ impl Plan {
     /// An order holds only between tasks that are there: without one that
     /// keeps the mailbox and one that settles the files, no licence may go; nor
     /// while an archive is wanted that nobody can make.
-    fn keep_licences_unless_preserved(&mut self) {
+    fn keep_licences_unless_preserved(&mut self, capabilities: &Capabilities) {
         let files = self.has(Kind::HandOverOneDrive) || self.has(Kind::DecideOneDrive);
         let archived = !self.unserved.contains(&Kind::ArchiveMailbox);
+        let wanted = self.has(Kind::ArchiveMailbox) || !archived;
+        // A cloud that has mailboxes itself archives its own; who only archives may
+        // be there for the workspace's.
+        let archives_others = capabilities
+            .0
+            .values()
+            .any(|kinds| kinds.contains(&Kind::ArchiveMailbox) && !kinds.contains(&Kind::SnapshotMailbox));
+        if wanted && !archives_others {
+            // What its finder finds asks a person instead.
+            for task in self.tasks.iter_mut().filter(|t| t.kind == Kind::ResolveInWorkspace) {
+                task.params.set(workspace::ARCHIVE_UNMADE, true);
+            }
+        }
         if self.has(Kind::ConvertToShared) && files && archived {
             return;
         }
@@ -206,6 +229,13 @@ pub fn plan_digest(subject: &Subject, tasks: impl Iterator<Item = Digest>) -> Di
     let mut parts: Vec<&[u8]> = vec![b"offboard.plan", &subject];
     parts.extend(digests.iter().map(|d| d.0.as_slice()));
     Digest::of_parts(&parts)
+}
+
+/// What a person approves: a plan or a task by its digest, from a time on (to the
+/// second, in RFC 3339).
+#[must_use]
+pub fn approval_digest(what: Digest, from: Timestamp) -> Digest {
+    Digest::of_parts(&[b"offboard.approval", &what.0, from.to_string().as_bytes()])
 }
 
 fn refuse_protected(subject: &Facts, policy: &Policy) -> Result<(), PlanRefusal> {

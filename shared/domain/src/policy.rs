@@ -69,6 +69,9 @@ pub struct Policy {
     pub onedrive: OneDriveChoice,
     /// Whether company devices are wiped.
     pub wipe_company_devices: bool,
+    /// What several people sign in with and everybody who leaves knew, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_credentials: Vec<String>,
     /// Largest mailbox that may be shared without a licence, in bytes.
     pub shared_mailbox_max_bytes: i64,
     /// Most departures that start within an hour before a person is asked.
@@ -103,6 +106,7 @@ impl Default for Policy {
             meetings: Meetings::Leave,
             onedrive: OneDriveChoice::HandOver,
             wipe_company_devices: true,
+            shared_credentials: Vec::new(),
             shared_mailbox_max_bytes: SHARED_MAILBOX_MAX_BYTES,
             departures_per_hour: 25,
             licence_price_cents: BTreeMap::new(),

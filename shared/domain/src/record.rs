@@ -14,6 +14,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 
 /// One event as a ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,17 +54,20 @@ pub fn link(prev: Digest, body: Digest) -> Digest {
 }
 
 /// What stands in a record: when and what sort of event in clear, the event
-/// itself sealed.
+/// itself sealed. A closer reads each of a case's records; their text is not
+/// copied for that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Body {
+pub struct Body<'a> {
     /// Version of the event vocabulary.
     pub v: u16,
     /// When it was decided.
     pub at: Timestamp,
     /// The event's stored name.
-    pub event: String,
+    #[serde(borrow)]
+    pub event: Cow<'a, str>,
     /// The sealed event: nonce and ciphertext in base64.
-    pub sealed: String,
+    #[serde(borrow)]
+    pub sealed: Cow<'a, str>,
 }
 
 /// The key of one case. It does not print, and is wiped when dropped.

@@ -4,7 +4,7 @@
 
 use crate::assignment::Mode;
 use crate::case::{Case, CaseState};
-use crate::catalogue::{Approval, Area, Dep, Kind, Lane};
+use crate::catalogue::{Approval, Area, Closes, Dep, Kind, Lane, Stage, Until};
 use crate::departure::Manner;
 use crate::fault::Rule;
 use crate::gates::Gates;
@@ -29,6 +29,8 @@ pub enum Standing {
     WaitsUntil(Wake),
     /// Waits for the plan's approval.
     WaitsForPlanApproval,
+    /// Waits for the case to be closed.
+    WaitsForClosing,
     /// Waits for its own approval.
     WaitsForOwnApproval,
     /// A person is to do it, and can.
@@ -49,11 +51,20 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
         TaskState::Resting { until, .. } => Some(*until),
         TaskState::Pending => None,
     };
-    if case.state.ended() || matches!(case.state, CaseState::Cancelling) {
+    let spec = task.kind().spec();
+    let goes_on = task.kind().is_beside() && case.state == CaseState::Closed;
+    if !goes_on && (case.state.ended() || matches!(case.state, CaseState::Cancelling)) {
         return Standing::Never;
     }
-    let spec = task.kind().spec();
-    let missing = unsettled(case, spec.after);
+    if spec.closes == Closes::After && !goes_on {
+        return Standing::WaitsForClosing;
+    }
+    let mut missing = unsettled(case, task, now);
+    missing.extend(
+        spec.after_stage
+            .into_iter()
+            .flat_map(|stage| open_of_stage(case, stage)),
+    );
     if !missing.is_empty() {
         return Standing::WaitsFor(missing);
     }
@@ -64,9 +75,10 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
         return Standing::WaitsForPerson;
     }
     if spec.writes {
-        if now < case.departure.effective_at {
+        let effective_at = case.effective_at();
+        if now < effective_at {
             return Standing::WaitsUntil(Wake {
-                at: case.departure.effective_at,
+                at: effective_at,
                 why: WakeReason::Start,
             });
         }
@@ -98,29 +110,78 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
 /// The kinds for whose sake dependencies are not met. A kind that the case has
 /// no task of stands for what it would have waited for: an order holds also
 /// through what a policy leaves out or no connector offers.
-fn unsettled(case: &Case, after: &[Dep]) -> Vec<Kind> {
+fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
     const { assert!(Kind::ALL.len() <= 128, "a kind is a bit of the mask") };
     let mut missing: Vec<Kind> = Vec::new();
     let mut looked_through = 0_u128;
-    let mut todo: Vec<&[Dep]> = vec![after];
-    while let Some(deps) = todo.pop() {
-        for dep in deps {
-            let spec = dep.kind.spec();
-            let finds = spec.finds.iter().filter(|_| dep.with_finds);
-            for kind in std::iter::once(&dep.kind).chain(finds) {
-                let waits = case.open_of(*kind) > 0 && !(dep.tried && case.is_with_people(*kind));
-                if waits && !missing.contains(kind) {
-                    missing.push(*kind);
-                }
+    // What is waited for no longer is not looked through either: an end is the
+    // task's own, and holds for what stands in another's place.
+    let own = task.kind().spec().after;
+    let ends = own.iter().any(|dep| dep.at_most_ms.is_some());
+    let since = ends.then(|| patient_since(case, task)).flatten();
+    let is_over = |dep: &Dep| {
+        let end = since.zip(dep.at_most_ms).map(|(since, ms)| since.plus(ms));
+        end.is_some_and(|end| now >= end)
+    };
+    let mut todo: Vec<&Dep> = own.iter().filter(|dep| !is_over(dep)).collect();
+    while let Some(dep) = todo.pop() {
+        for kind in waited_for(case, dep) {
+            if !missing.contains(&kind) {
+                missing.push(kind);
             }
-            let bit = 1 << dep.kind.index();
-            if !case.has(dep.kind) && looked_through & bit == 0 {
-                looked_through |= bit;
-                todo.push(spec.after);
-            }
+        }
+        let bit = 1 << dep.kind.index();
+        if !case.has(dep.kind) && looked_through & bit == 0 {
+            looked_through |= bit;
+            todo.extend(dep.kind.spec().after);
         }
     }
     missing
+}
+
+/// The kinds that this dependency still waits for, of those that are there.
+pub fn waited_for<'a>(case: &'a Case, dep: &'a Dep) -> impl Iterator<Item = Kind> + 'a {
+    let finds = dep.kind.spec().finds.iter().filter(|_| dep.with_finds);
+    let all = std::iter::once(&dep.kind).chain(finds).copied();
+    all.filter(|kind| case.open_of(*kind) > 0)
+        .filter(|kind| match dep.until {
+            Until::Settled => true,
+            Until::Tried => !case.is_with_people(*kind),
+            Until::TriedOnce => !case.was_tried_once(*kind),
+        })
+}
+
+/// Since when it waits only for what it does not wait for without an end: when its
+/// time had come, it was approved, and the rest was settled. None: it is not so far.
+#[must_use]
+pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
+    let without_end = task.kind().spec().after.iter().filter(|d| d.at_most_ms.is_none());
+    if without_end.clone().any(|dep| waited_for(case, dep).next().is_some()) {
+        return None;
+    }
+    let settled = without_end.map(|dep| case.settled_at(dep.kind)).max();
+    let begun = settled.unwrap_or(case.opened_at).max(case.effective_at());
+    // What is to be done again has its time anew.
+    let again = task.reopened_at.max(case.tail_lost_at);
+    let begun = again.map_or(begun, |at| at.max(begun));
+    if !needs_plan(case, task) {
+        return Some(begun);
+    }
+    let approved = task.in_plan_since.zip(holds_from(case, task));
+    approved.map(|(since, from)| begun.max(since).max(from))
+}
+
+/// When it goes ahead of what it does not wait for without an end.
+fn goes_ahead_at(case: &Case, task: &Task) -> Option<Timestamp> {
+    let at_most_ms = task.kind().spec().after.iter().filter_map(|d| d.at_most_ms).max()?;
+    Some(patient_since(case, task)?.plus(at_most_ms))
+}
+
+/// What is open of a stage, and who may find more of it.
+fn open_of_stage(case: &Case, stage: Stage) -> impl Iterator<Item = Kind> + '_ {
+    let of_it = move |k: &Kind| !k.is_beside() && k.spec().stage == stage;
+    let kinds = Kind::ALL.iter().copied();
+    kinds.filter(move |k| case.open_of(*k) > 0 && (of_it(k) || k.spec().finds.iter().any(of_it)))
 }
 
 fn delayed(case: &Case, after: &[Dep], now: Timestamp) -> Option<Wake> {
@@ -136,21 +197,41 @@ fn delayed(case: &Case, after: &[Dep], now: Timestamp) -> Option<Wake> {
         })
 }
 
+/// Whether a write is for the plan's approval to let go.
+fn needs_plan(case: &Case, task: &Task) -> bool {
+    let needed = case.policy.approvals.plan || case.capped;
+    let burst = case.manner() == Manner::Immediate && !case.capped;
+    needed
+        && match task.kind().spec().approval {
+            Approval::None => false,
+            Approval::Plan | Approval::Own => true,
+            Approval::PlanOrBurst => !burst,
+        }
+}
+
+/// From when on what was approved of a task holds: who approved it has seen no
+/// earlier time. None: nothing was.
+fn holds_from(case: &Case, task: &Task) -> Option<Timestamp> {
+    let both = case.plan_approval_of(task).into_iter().chain(&task.approved);
+    both.map(|a| a.from).min()
+}
+
+/// Whether a write waits for the plan's approval.
+fn waits_for_plan(case: &Case, task: &Task, now: Timestamp) -> bool {
+    needs_plan(case, task) && holds_from(case, task).is_none_or(|from| from > now)
+}
+
 /// What approval a write still waits for. An immediate departure's reversible
 /// burst waits for none, unless the tenant's cap holds the case back.
 fn unapproved(case: &Case, task: &Task, now: Timestamp) -> Option<Standing> {
-    let needed = case.policy.approvals.plan || case.capped;
-    let by_plan = !needed || task.in_approved_plan;
+    let by_plan = waits_for_plan(case, task, now);
     match task.kind().spec().approval {
         Approval::None => None,
-        Approval::Plan => (!by_plan).then_some(Standing::WaitsForPlanApproval),
-        Approval::PlanOrBurst => {
-            let burst = case.departure.manner == Manner::Immediate && !case.capped;
-            (!by_plan && !burst).then_some(Standing::WaitsForPlanApproval)
-        }
+        Approval::Plan | Approval::PlanOrBurst => by_plan.then_some(Standing::WaitsForPlanApproval),
         Approval::Own => match &task.approved {
-            None if !by_plan => Some(Standing::WaitsForPlanApproval),
+            None if by_plan => Some(Standing::WaitsForPlanApproval),
             None => Some(Standing::WaitsForOwnApproval),
+            Some(a) if a.from > now => Some(Standing::WaitsForOwnApproval),
             Some(a) => {
                 let at = a.at.plus(case.policy.approvals.irreversible_delay_ms);
                 (at > now).then_some(Standing::WaitsUntil(Wake {
@@ -171,16 +252,14 @@ fn rivals_in_flight(case: &Case, kind: Kind) -> Vec<Kind> {
         .collect()
 }
 
-/// Since when a person has been waited for: the last of what it waited for.
+/// Since when a person has been waited for: the last of what it waited for, or
+/// that it was to be done again.
 #[must_use]
 pub fn person_since(case: &Case, task: &Task) -> Timestamp {
-    task.kind()
-        .spec()
-        .after
-        .iter()
-        .map(|d| case.settled_at(d.kind))
-        .max()
-        .unwrap_or(case.opened_at)
+    let after = task.kind().spec().after.iter();
+    let settled = after.map(|d| case.settled_at(d.kind)).max();
+    let since = settled.unwrap_or(case.opened_at);
+    task.reopened_at.map_or(since, |at| at.max(since))
 }
 
 /// What is to be told to the world, given the state.
@@ -225,13 +304,19 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
             why: WakeReason::Seal,
         });
     }
+    if case.speaks() {
+        wake(Wake {
+            at: now,
+            why: WakeReason::Merge,
+        });
+    }
     // What is settled wants nothing, but for a waiver.
     let wants = |t: &&Arc<Task>| t.outcome().is_none_or(|o| matches!(o, Outcome::Waived { .. }));
     for task in case.tasks.values().filter(wants) {
         match standing(case, task, now, gates) {
             Standing::Settled(Outcome::Waived { until, .. }) => {
                 let open = !case.state.ended() && !case.is_to_be_sealed();
-                let follow = case.state == CaseState::Closed && !case.followed_up.contains(&task.id());
+                let follow = case.is_to_be_followed_up(task);
                 if open || follow {
                     wake(Wake {
                         at: until,
@@ -239,8 +324,16 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
                     });
                 }
             }
-            Standing::Settled(_) | Standing::Never | Standing::WaitsFor(_) => {}
-            Standing::Failed(_) => out.needs_person = !case.state.ended() || out.needs_person,
+            Standing::Settled(_) | Standing::Never | Standing::WaitsForClosing => {}
+            Standing::WaitsFor(_) => {
+                if let Some(at) = goes_ahead_at(case, task).filter(|at| *at > now) {
+                    wake(Wake {
+                        at,
+                        why: WakeReason::Delay,
+                    });
+                }
+            }
+            Standing::Failed(_) => out.needs_person |= !case.state.ended() || case.goes_on(),
             Standing::Assigned(over) => wake(Wake {
                 at: over,
                 why: WakeReason::Unanswered,
@@ -248,6 +341,13 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
             Standing::WaitsUntil(w) => wake(w),
             Standing::WaitsForPerson | Standing::WaitsForOwnApproval | Standing::WaitsForPlanApproval => {
                 out.needs_person = true;
+                // What was approved for later goes then, whether anybody lets it go sooner or not.
+                if let Some(at) = holds_from(case, task).filter(|at| *at > now) {
+                    wake(Wake {
+                        at,
+                        why: WakeReason::Start,
+                    });
+                }
                 if !task.overdue && task.kind().spec().area == Area::Person {
                     let at = person_since(case, task).plus(case.policy.approvals.overdue_after_ms);
                     wake(Wake {
@@ -298,6 +398,7 @@ pub fn words(standing: &Standing, task: &Task) -> String {
             }
             _ => format!("waits until {}: {}", wake.at, wake.why.words()),
         },
+        Standing::WaitsForClosing => "waits until the case is closed and its account sealed".into(),
         Standing::WaitsForPlanApproval => "waits for the plan's approval (`offboard approve CASE`)".into(),
         Standing::WaitsForOwnApproval => {
             "waits for an approval of exactly this task (`offboard approve CASE TASK`)".into()

@@ -155,10 +155,17 @@ impl Attempt {
     }
 
     /// When every worker has stopped that may hold an order of this kind which
-    /// was given until now.
+    /// was given until now, and what it did shows.
     #[must_use]
-    pub(crate) fn all_over(kind: Kind, now: Timestamp) -> Timestamp {
-        now.plus(START_WITHIN_MS + kind.spec().run_for_ms + CLOCK_MARGIN_MS)
+    pub(crate) fn all_shown(kind: Kind, now: Timestamp) -> Timestamp {
+        let spec = kind.spec();
+        now.plus(START_WITHIN_MS + spec.run_for_ms + CLOCK_MARGIN_MS + spec.shows_within_ms)
+    }
+
+    /// When every worker that may hold it has stopped, and what it did shows.
+    #[must_use]
+    pub(crate) fn shown_at(&self, kind: Kind) -> Timestamp {
+        self.over_at().plus(kind.spec().shows_within_ms)
     }
 }
 
@@ -240,6 +247,8 @@ pub struct Approved {
     pub at: Timestamp,
     /// Of what.
     pub digest: Digest,
+    /// From when on it holds: whoever is to leave sooner is approved again.
+    pub from: Timestamp,
 }
 
 /// A task with all that has happened to it.
@@ -258,12 +267,13 @@ pub struct Task {
     pub spent: u32,
     /// Faults in all.
     pub faults: u32,
-    /// The last fault.
-    pub last_fault: Option<Arc<Fault>>,
+    /// The last fault, and when it was.
+    pub last_fault: Option<(Timestamp, Arc<Fault>)>,
     /// A once-only act may have happened: nothing but reading comes next.
     pub observe_first: bool,
     /// Until when a worker may be at a once-only act that nobody has answered
-    /// for: a reading before that would prove nothing.
+    /// for, or what he did may not show yet: a reading before that would prove
+    /// nothing.
     pub busy_until: Option<Timestamp>,
     /// Where long work goes on.
     pub checkpoint: Option<Facts>,
@@ -271,15 +281,21 @@ pub struct Task {
     pub waiting_since: Option<Timestamp>,
     /// What was read before the first write.
     pub before: Option<Arc<Observation>>,
-    /// What was read last.
+    /// What was read when it was settled.
     pub after: Option<Arc<Observation>>,
+    /// What was read since, without settling it.
+    pub seen: Option<Arc<Observation>>,
     /// The plan's approval covers it.
     pub in_approved_plan: bool,
+    /// Since when.
+    pub in_plan_since: Option<Timestamp>,
     /// Its own approval.
     pub approved: Option<Approved>,
     /// Who found it.
     pub found_by: Option<TaskId>,
-    /// How often it had to be done again.
+    /// When it was to be done again last.
+    pub reopened_at: Option<Timestamp>,
+    /// How often a closing round has found it undone.
     pub reopened: u32,
     /// A person has kept it waiting too long.
     pub overdue: bool,
@@ -305,9 +321,12 @@ impl Task {
             waiting_since: None,
             before: None,
             after: None,
+            seen: None,
             in_approved_plan: false,
+            in_plan_since: None,
             approved: None,
             found_by: None,
+            reopened_at: None,
             reopened: 0,
             overdue: false,
             last_report: None,
@@ -319,7 +338,7 @@ impl Task {
     pub(crate) fn may_be_under_way(&mut self, lost_at: Timestamp) {
         if !self.kind().spec().convergent {
             self.observe_first = true;
-            self.busy_until = Some(Attempt::all_over(self.kind(), lost_at));
+            self.busy_until = Some(Attempt::all_shown(self.kind(), lost_at));
         }
     }
 
@@ -329,10 +348,30 @@ impl Task {
         self.planned.id
     }
 
+    /// Whether a person goes without it.
+    #[must_use]
+    pub fn is_waived(&self) -> bool {
+        matches!(self.outcome(), Some(Outcome::Waived { .. }))
+    }
+
+    /// What was read last, whatever came of it.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<&Observation> {
+        self.seen.as_deref().or(self.after.as_deref())
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.planned.kind
+    }
+
+    /// Whether an attempt at it has ended, whatever came of it. One that was not
+    /// begun is none.
+    #[must_use]
+    pub fn was_tried(&self) -> bool {
+        let over = self.spent > 0 || self.faults > 0 || self.waiting_since.is_some();
+        over || matches!(self.state, TaskState::Failed { .. })
     }
 
     /// Whether it is settled.

@@ -42,6 +42,9 @@ pub enum WakeReason {
     /// A case whose life is over goes into the archive.
     #[serde(rename = "archive")]
     Archive,
+    /// Another case of the same person is to hear of it.
+    #[serde(rename = "merge")]
+    Merge,
     /// Somebody other than the shard's owner appended to it.
     #[serde(rename = "appended")]
     Appended,
@@ -49,7 +52,7 @@ pub enum WakeReason {
 
 impl WakeReason {
     /// All of them, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ready,
         Self::Start,
         Self::Retry,
@@ -62,6 +65,7 @@ impl WakeReason {
         Self::PauseEnds,
         Self::SiteAway,
         Self::Archive,
+        Self::Merge,
         Self::Appended,
     ];
 
@@ -81,6 +85,7 @@ impl WakeReason {
             Self::PauseEnds => "pause_ends",
             Self::SiteAway => "site_away",
             Self::Archive => "archive",
+            Self::Merge => "merge",
             Self::Appended => "appended",
         }
     }
@@ -107,6 +112,7 @@ impl WakeReason {
             Self::PauseEnds => "a person's pause ends (`offboard resume` ends it sooner)",
             Self::SiteAway => "the site's workers are silent, and are looked for again",
             Self::Archive => "the case goes into the archive",
+            Self::Merge => "the other case of the same person is told of it",
             Self::Appended => "somebody else appended to it",
         }
     }

@@ -115,6 +115,10 @@ fn words(case: &CaseView, need: &Need) -> String {
             format!("{reference}: {MANAGER} confirms that the device came back, with a file")
         }
         Kind::Validate => format!("{reference}: {MANAGER} validates the departure"),
+        Kind::ConfirmDisabledOnPremises => {
+            format!("{reference}: {MANAGER} has the account disabled in Active Directory, which masters it")
+        }
+        Kind::RotateSharedCredential => format!("{reference}: {MANAGER} has a shared credential changed"),
         Kind::ConfirmHandover => format!("{reference}: {MANAGER} confirms the hand-over"),
         other => format!("{reference}: a person answers {other}"),
     }

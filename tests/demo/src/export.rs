@@ -60,7 +60,7 @@ const ROWS: &[Row] = &[
 
 /// Writes the export into the working folder.
 pub(crate) fn write(office: &Office, folder: &Path) -> Result<PathBuf, Failed> {
-    let mut lines = vec!["Vorgang;Mandant;Name;Anmeldename;Art;Letzter Tag;Bemerkung".to_owned()];
+    let mut lines = vec!["Vorgang;Mandant;Name;Anmeldename;Art;Letzter Tag;Gemeinsame Kennwörter;Bemerkung".to_owned()];
     let world = office.world.lock().unwrap_or_else(PoisonError::into_inner);
     for (n, row) in ROWS.iter().enumerate() {
         let tenant = &office.tenants[row.tenant];
@@ -69,9 +69,10 @@ pub(crate) fn write(office: &Office, folder: &Path) -> Result<PathBuf, Failed> {
             .tenant(&tenant.id)
             .and_then(|t| t.people.get(id))
             .ok_or_else(|| format!("the simulated {} has no account {id}", tenant.short))?;
+        let shared = if n == 0 { "\"Türcode; Firmenkarte\"" } else { "" };
         let manner = if row.immediate { "immediate" } else { "planned" };
         lines.push(format!(
-            "HR-{:03};{};\"{}\";{};{manner};19.11.2026 08:30;Kündigung, \"\"fristgerecht\"\"",
+            "HR-{:03};{};\"{}\";{};{manner};19.11.2026 08:30;{shared};Kündigung, \"\"fristgerecht\"\"",
             n + 1,
             tenant.short,
             person.display_name,
@@ -82,10 +83,10 @@ pub(crate) fn write(office: &Office, folder: &Path) -> Result<PathBuf, Failed> {
     lines.push(twice);
     let first = &office.tenants[0].short;
     lines.push(format!(
-        "HR-090;{first};=HYPERLINK(\"http://x\");nobody.at.all@{first}.example;immediate;19.11.2026 08:30;"
+        "HR-090;{first};=HYPERLINK(\"http://x\");nobody.at.all@{first}.example;immediate;19.11.2026 08:30;;"
     ));
     lines.push(format!(
-        "HR-091;{first};Max Müller;max.mueller@{first}.example;planned;31.02.2026;"
+        "HR-091;{first};Max Müller;max.mueller@{first}.example;planned;31.02.2026;;"
     ));
     let file = folder.join("leavers.csv");
     // As spreadsheet programs write it: with a byte-order mark.

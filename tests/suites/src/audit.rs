@@ -7,9 +7,11 @@ use crate::invariant::{Invariant, Violated};
 use crate::transcript::{EPOCH, Transcript};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
-use offboard_domain::catalogue::Approval;
+use offboard_domain::catalogue::{Approval, Dep, Until};
 use offboard_domain::departure::Manner;
 use offboard_domain::event::{Event, open_event};
+use offboard_domain::plan::approval_digest;
+use offboard_domain::standing::patient_since;
 use offboard_domain::task::RestReason;
 use offboard_domain::time::HOUR_MS;
 use offboard_domain::{
@@ -55,7 +57,7 @@ struct State {
     published_once: BTreeSet<(CaseId, TaskId, u32)>,
     canaries: Vec<(TenantId, String)>,
     /// Which case each attempt is of, by what its requests' ids begin with.
-    attempts: BTreeMap<String, (TenantId, CaseId)>,
+    attempts: BTreeMap<String, (TenantId, CaseId, TaskId)>,
     last_call: Timestamp,
     calls_now: u64,
     appends: u64,
@@ -118,8 +120,8 @@ impl Auditor {
         self.state().cases.get(&(tenant.clone(), case)).map(look)
     }
 
-    /// The case of the attempt that called its request this.
-    pub(crate) fn case_of_request(&self, client_request_id: &str) -> Option<(TenantId, CaseId)> {
+    /// The case and task of the attempt that called its request this.
+    pub(crate) fn ordered_by(&self, client_request_id: &str) -> Option<(TenantId, CaseId, TaskId)> {
         let (mark, _) = client_request_id.split_at_checked(MARK_CHARS)?;
         self.state().attempts.get(mark).cloned()
     }
@@ -210,7 +212,8 @@ impl Auditor {
             match open_event(&shadow.key, record) {
                 Ok((at, event)) => {
                     if let Event::TaskAssigned { task, attempt, .. } = &event {
-                        attempts.insert(AttemptMark::of(*task, *attempt).to_string(), id.clone());
+                        let mark = AttemptMark::of(*task, *attempt).to_string();
+                        attempts.insert(mark, (id.0.clone(), id.1, *task));
                     }
                     let line = shadow.line(&event);
                     self.transcript
@@ -504,6 +507,12 @@ impl Shadow {
                     );
                 }
             }
+            // Who has agreed may change it afterwards; what that brings forward, others agree to.
+            Event::PlanApproved { by, .. } | Event::TaskApproved { by, .. } => {
+                if self.case.asked_by().any(|who| by.eq_ignore_ascii_case(who)) {
+                    found(Invariant::OrderIsLaw, format!("approved by {by}, who asked for it"));
+                }
+            }
             Event::CaseCancelled => {
                 if self.case.in_flight() > 0 {
                     found(
@@ -546,7 +555,9 @@ impl Shadow {
         let mut through = vec![kind];
         while let Some(k) = through.pop() {
             for dep in k.spec().after {
-                if dep.tried && self.case.is_with_people(dep.kind) {
+                // An end is the task's own.
+                let ends = dep.at_most_ms.filter(|_| k == kind);
+                if self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }
                 if before.insert(dep.kind) && !self.case.tasks.values().any(|t| t.kind() == dep.kind) {
@@ -582,7 +593,8 @@ impl Shadow {
                 );
             }
         }
-        if at < self.case.departure.effective_at {
+        let mut asked = std::iter::once(&self.case.departure).chain(self.case.others());
+        if asked.all(|d| at < d.effective_at) {
             found(
                 Invariant::OrderIsLaw,
                 format!("{kind} goes before the departure's time"),
@@ -591,11 +603,26 @@ impl Shadow {
         self.approved(at, &task, found);
     }
 
+    /// Whether what is not settled holds it up no more.
+    fn goes_ahead_of(&self, at: Timestamp, task: &Task, dep: &Dep, ends: Option<i64>) -> bool {
+        let tried = match dep.until {
+            Until::Settled => false,
+            Until::Tried => self.case.is_with_people(dep.kind),
+            Until::TriedOnce => self.case.was_tried_once(dep.kind),
+        };
+        let over = |ms: i64| patient_since(&self.case, task).is_some_and(|since| at >= since.plus(ms));
+        tried || ends.is_some_and(over)
+    }
+
     fn approved(&self, at: Timestamp, task: &Task, found: &mut impl FnMut(Invariant, String)) {
         let (kind, case) = (task.kind(), &self.case);
         let needed = case.policy.approvals.plan || case.capped;
-        let by_plan = !needed || task.in_approved_plan;
-        let burst = case.departure.manner == Manner::Immediate && !case.capped;
+        // Nobody agreed to anything sooner than he was shown.
+        let of_plan = case.plan_approval.iter().filter(|_| task.in_approved_plan);
+        let approved = of_plan.chain(&task.approved).any(|a| a.from <= at);
+        let by_plan = !needed || approved;
+        let mut asked = std::iter::once(&case.departure).chain(case.others());
+        let burst = asked.any(|d| d.manner == Manner::Immediate) && !case.capped;
         let invariant = if kind == Kind::WipeDevice {
             Invariant::WipeOnlyApproved
         } else {
@@ -611,10 +638,10 @@ impl Shadow {
             Approval::Own => match &task.approved {
                 None => found(invariant, format!("{kind} goes without its own approval")),
                 Some(a) => {
-                    if a.by.eq_ignore_ascii_case(&case.departure.requested_by) {
-                        found(invariant, format!("{kind} was approved by who asked for the departure"));
+                    if at < a.from {
+                        found(invariant, format!("{kind} was approved for later"));
                     }
-                    if a.digest != task.planned.digest() {
+                    if a.digest != approval_digest(task.planned.digest(), a.from) {
                         found(invariant, format!("{kind} was approved as something else"));
                     }
                     if at < a.at.plus(case.policy.approvals.irreversible_delay_ms) {

@@ -25,6 +25,9 @@ macro_rules! invariants {
 invariants! {
     /// A departure that was accepted is in the ledger for ever.
     AcceptedNeverLost = "accepted_never_lost";
+    /// What anybody asked for is done, refused or called off; what was merged is done by a case
+    /// that is closed, and no later than was asked.
+    NoRequestForgotten = "no_request_is_forgotten";
     /// A case closes once, and only when every task is settled.
     ClosesOnceWhenAllSettled = "closes_at_most_once_and_only_when_all_settled";
     /// What is sealed was read in a round that began after the last write.

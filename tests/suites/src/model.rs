@@ -266,6 +266,7 @@ impl ModelWorker {
             head: a.head,
             at: self.clock.now(),
             said,
+            seen: None,
             receipts: vec![Receipt {
                 at: self.clock.now(),
                 request: "MODEL".into(),

@@ -11,12 +11,16 @@ use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, Kind, Rule, TaskId, TenantId, Timestamp};
 use offboard_ledger::Filter;
 use offboard_runtime::Clock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Who asks for departures.
 pub(crate) const REQUESTER: &str = "hr@msp.example";
+/// Who changes what was asked.
+pub(crate) const CHANGER: &str = "desk@msp.example";
+/// Who asks for the same person once more.
+pub(crate) const SECOND: &str = "manager@msp.example";
 /// Who approves them.
 pub(crate) const APPROVER: &str = "lead@msp.example";
 
@@ -27,12 +31,18 @@ pub(crate) struct Errand {
     pub(crate) departure: Departure,
     /// Handed in again even after it was accepted.
     pub(crate) again: bool,
+    /// Called off, and not handed in.
+    pub(crate) calls_off: bool,
+    /// Whom it means, by the id that he is found by.
+    pub(crate) subject: Option<String>,
 }
 
 struct State {
     rng: Rng,
     errands: Vec<Errand>,
     accepted: BTreeMap<CaseId, TenantId>,
+    /// Whom the requests meant that were accepted for a case.
+    meant: BTreeMap<CaseId, BTreeSet<String>>,
     retried: BTreeMap<TaskId, u32>,
 }
 
@@ -58,6 +68,7 @@ impl People {
             rng,
             errands,
             accepted: BTreeMap::new(),
+            meant: BTreeMap::new(),
             retried: BTreeMap::new(),
         };
         Arc::new(Self {
@@ -88,6 +99,11 @@ impl People {
     /// The cases that were accepted.
     pub(crate) fn accepted(&self) -> BTreeMap<CaseId, TenantId> {
         self.state().accepted.clone()
+    }
+
+    /// Whom the requests meant that were accepted for each case.
+    pub(crate) fn meant(&self) -> BTreeMap<CaseId, BTreeSet<String>> {
+        self.state().meant.clone()
     }
 
     /// Whether everything was handed in and accepted.
@@ -124,11 +140,16 @@ impl People {
         let due: Vec<Errand> = self.state().errands.iter().filter(|e| e.at <= now).cloned().collect();
         for errand in due {
             let (tenant, id) = (errand.departure.tenant.clone(), errand.departure.case_id());
+            if errand.calls_off {
+                self.call_off(engine, &errand).await;
+                continue;
+            }
             match engine.submit(errand.departure.clone()).await {
                 Ok(submitted) => {
                     self.note(&format!("handed in {id}: {submitted:?}"));
                     let mut state = self.state();
                     state.accepted.insert(id, tenant);
+                    state.meant.entry(id).or_default().extend(errand.subject.clone());
                     state
                         .errands
                         .retain(|e| e.at != errand.at || e.departure.case_id() != id);
@@ -152,6 +173,21 @@ impl People {
         }
     }
 
+    async fn call_off(&self, engine: &Arc<Engine>, errand: &Errand) {
+        let (tenant, id) = (&errand.departure.tenant, errand.departure.case_id());
+        let command = Command::Cancel {
+            by: APPROVER.into(),
+            reason: "he asked twice".into(),
+        };
+        match engine.order(tenant, id, command).await {
+            Ok(_) => self.note(&format!("calls {id} off")),
+            Err(EngineError::Refused(refusal)) => self.note(&format!("calling {id} off was refused: {refusal}")),
+            Err(_) => return,
+        }
+        let same = |e: &Errand| e.calls_off && e.departure.case_id() == id;
+        self.state().errands.retain(|e| !same(e));
+    }
+
     async fn look_at(&self, engine: &Arc<Engine>, tenant: &TenantId, case: CaseId) {
         let Ok(view) = engine.view(tenant, case).await else {
             return;
@@ -173,8 +209,9 @@ impl People {
 
     async fn answer(&self, engine: &Arc<Engine>, view: &CaseView, need: &Need) {
         let wrongly = !self.diligent() && self.chance(150);
+        let asked = [REQUESTER, CHANGER, SECOND];
         let by = if wrongly && self.chance(500) {
-            REQUESTER
+            asked[usize::try_from(self.state().rng.below(3)).unwrap_or(0)]
         } else {
             APPROVER
         }

@@ -1,7 +1,7 @@
 //! What a seed makes of a simulation: tenants with their policies, who leaves
 //! them and when, and how unkind everything is.
 
-use crate::person::{APPROVER, Errand, REQUESTER};
+use crate::person::{APPROVER, CHANGER, Errand, REQUESTER, SECOND};
 use crate::rng::Rng;
 use crate::transcript::EPOCH;
 use crate::trouble::Rates;
@@ -10,7 +10,7 @@ use offboard_dispatcher::tenants::Terms;
 use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::policy::{Approvals, SuccessorRule};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use offboard_domain::{Area, Capabilities, Departure, Kind, ObjectId, Policy, System, TenantId};
+use offboard_domain::{Area, Capabilities, Departure, Kind, ObjectId, Policy, System, TenantId, Timestamp};
 use offboard_sim::population::demo;
 use offboard_sim::world::Cruelty;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +77,11 @@ pub(crate) fn terms(rng: &mut Rng, protected: BTreeSet<String>) -> Terms {
         },
         wipe_company_devices: rng.happens(800),
         departures_per_hour: if rng.happens(150) { 1 } else { 25 },
+        shared_credentials: if rng.happens(250) {
+            vec!["Door code".to_owned(), "Guest Wi-Fi".to_owned()]
+        } else {
+            Vec::new()
+        },
         ..Policy::default()
     };
     Terms {
@@ -87,34 +92,80 @@ pub(crate) fn terms(rng: &mut Rng, protected: BTreeSet<String>) -> Terms {
     }
 }
 
-/// A departure of somebody.
-pub(crate) fn departure(rng: &mut Rng, tenant: &TenantId, n: usize, person: PersonRef) -> Errand {
-    let at = EPOCH.plus(rng.between(0, 3 * HOUR_MS));
-    let manner = if rng.happens(400) {
-        Manner::Immediate
+/// When and how somebody leaves, asked for at this time.
+fn asked(rng: &mut Rng, at: Timestamp) -> (Manner, Timestamp) {
+    if rng.happens(400) {
+        (Manner::Immediate, at)
     } else {
-        Manner::Planned
-    };
-    let effective_at = match manner {
-        Manner::Immediate => at,
-        Manner::Planned => at.plus(rng.between(-HOUR_MS, 8 * HOUR_MS)),
-    };
-    let departure = Departure {
-        tenant: tenant.clone(),
-        reference: Some(format!("HR-{n}")),
-        person,
-        manner,
-        effective_at,
-        requested_by: REQUESTER.to_owned(),
-        requested_at: at,
-        successor: None,
-        choices: Choices::default(),
-    };
-    Errand {
-        at,
-        departure,
-        again: rng.happens(200),
+        (Manner::Planned, at.plus(rng.between(-HOUR_MS, 8 * HOUR_MS)))
     }
+}
+
+/// What is asked of somebody's departure: perhaps changed later, perhaps asked for
+/// by somebody else as well under another reference and called off there, perhaps
+/// under a reference that is another's already.
+pub(crate) fn errands(
+    rng: &mut Rng,
+    tenant: &TenantId,
+    n: usize,
+    person: PersonRef,
+    subject: Option<&str>,
+) -> Vec<Errand> {
+    let at = EPOCH.plus(rng.between(0, 3 * HOUR_MS));
+    let (manner, effective_at) = asked(rng, at);
+    let taken = n > 0 && rng.happens(100);
+    let first = Errand {
+        at,
+        departure: Departure {
+            tenant: tenant.clone(),
+            reference: Some(format!("HR-{}", n - usize::from(taken))),
+            person,
+            manner,
+            effective_at,
+            requested_by: REQUESTER.to_owned(),
+            requested_at: at,
+            successor: None,
+            choices: Choices::default(),
+        },
+        again: rng.happens(200),
+        calls_off: false,
+        subject: subject.map(str::to_owned),
+    };
+    let later = |rng: &mut Rng, of: &Errand, by: &str| {
+        let at = of.at.plus(rng.between(0, 9 * HOUR_MS));
+        let (manner, effective_at) = asked(rng, at);
+        Errand {
+            at,
+            departure: Departure {
+                manner,
+                effective_at,
+                requested_by: by.to_owned(),
+                ..of.departure.clone()
+            },
+            again: rng.happens(200),
+            ..of.clone()
+        }
+    };
+    let mut all = vec![first.clone()];
+    if rng.happens(250) {
+        all.push(later(rng, &first, CHANGER));
+    }
+    if rng.happens(250) {
+        let mut second = later(rng, &first, SECOND);
+        second.departure.reference = Some(format!("HR-{n}-again"));
+        all.push(second.clone());
+        if rng.happens(300) {
+            all.push(later(rng, &second, CHANGER));
+        }
+        if rng.happens(300) {
+            all.push(Errand {
+                calls_off: true,
+                again: false,
+                ..later(rng, &second, SECOND)
+            });
+        }
+    }
+    all
 }
 
 /// Everybody of the model's world.
@@ -145,7 +196,7 @@ pub(crate) fn model(rng: &mut Rng) -> (Clients, Vec<Errand>, Vec<(TenantId, Stri
             ..PersonRef::default()
         };
         canaries.push((tenant.clone(), canary));
-        errands.push(departure(rng, &tenant, n, person));
+        errands.extend(self::errands(rng, &tenant, n, person, Some(&format!("id-{name}"))));
     }
     (terms_of, errands, canaries)
 }
@@ -205,7 +256,7 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
             },
         };
         drop(world);
-        errands.push(departure(rng, tenant, n, person));
+        errands.extend(self::errands(rng, tenant, n, person, Some(id)));
     }
     (vendor, terms_of, errands)
 }

@@ -2,6 +2,7 @@
 
 use crate::Call;
 use crate::area::apps::Apps;
+use crate::area::desk::Desk;
 use crate::area::devices::Devices;
 use crate::area::directory::Directory;
 use crate::area::documents::Documents;
@@ -73,6 +74,11 @@ pub trait Connector: Send + Sync {
 
     /// Devices in a remote management, if this is one.
     fn fleet(&self) -> Option<&dyn Fleet> {
+        None
+    }
+
+    /// Tickets, if this is a service desk.
+    fn desk(&self) -> Option<&dyn Desk> {
         None
     }
 

@@ -28,11 +28,14 @@
 
 mod answered;
 pub mod area;
+pub mod autotask;
 mod call;
 mod client_credentials;
 mod connector;
+pub mod connectwise;
 pub mod google;
 pub mod graph;
+pub mod halo;
 mod http;
 pub mod imap;
 pub mod ldap;
@@ -41,9 +44,11 @@ mod offer;
 mod path;
 pub mod program;
 pub mod scim;
+mod ticketing;
 mod token_slots;
 
 pub use area::apps::{AppAccount, Apps, Ending, Known, Matches};
+pub use area::desk::{Desk, NewFile, NewTicket, TITLE_MAX_CHARS, Ticket, TicketFile};
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
     RecoveryKeySort,
@@ -55,7 +60,7 @@ pub use area::directory::{
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::fleet::{
     Candidate, Endpoint, EndpointClass, EndpointStatus, Fleet, FleetOffer, FoundEndpoints, Mark, Marking, ScriptRun,
-    Whose,
+    Silence, Whose,
 };
 pub use area::licenses::{HeldLicence, LicenceOrigin, Licenses, PoolLine};
 pub use area::mail::{MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink};

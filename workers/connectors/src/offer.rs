@@ -35,6 +35,18 @@ pub const OFFERS: &[Offer] = &[
         claims: || ninja::claims(true, true),
     },
     Offer {
+        title: "HaloPSA",
+        claims: desk,
+    },
+    Offer {
+        title: "ConnectWise",
+        claims: desk,
+    },
+    Offer {
+        title: "Autotask",
+        claims: desk,
+    },
+    Offer {
         title: "IMAP",
         claims: || imap::CLAIMS.into(),
     },
@@ -43,6 +55,11 @@ pub const OFFERS: &[Offer] = &[
         claims: || catalogue::script::KINDS.iter().copied().collect(),
     },
 ];
+
+/// Every desk is told the same.
+fn desk() -> BTreeSet<Kind> {
+    catalogue::desk::KINDS.iter().copied().collect()
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,50 @@
-//! Where tokens are kept: a slot for each key, with one request under way for it
-//! at most.
+//! How tokens are asked for, and where they are kept: a slot for each key, with
+//! one request under way for it at most.
 //!
 //! Whoever waits for a slot while it is being filled shares what comes of it,
 //! a refusal too: a hundred tasks that meet an expired secret ask once.
 
 use crate::Answer;
+use crate::http::{Answered, HttpClient, NoAnswer, Request, Shown};
+use bytes::Bytes;
 use offboard_domain::Fault;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
+
+/// Posts a form for a token (RFC 6749 section 4). Where no answer comes, it says
+/// from whom none came.
+pub(crate) async fn ask_for_token(
+    http: &HttpClient,
+    url: &Url,
+    form: String,
+    deadline: Instant,
+    shown: Shown<'_>,
+) -> Result<Answered, String> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-www-form-urlencoded"),
+    );
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let request = Request {
+        method: Method::POST,
+        url: url.clone(),
+        headers,
+        body: Some(Bytes::from(form)),
+    };
+    http.send(request, deadline, shown).await.map_err(|why| {
+        let why = match why {
+            NoAnswer::NotSent(why) | NoAnswer::Silence(why) => why,
+            NoAnswer::TooLarge => "the answer was too large",
+        };
+        let host = url.host_str().unwrap_or("nowhere");
+        format!("no token from {host}: {why}; it is tried again")
+    })
+}
 
 struct Slot<T> {
     /// How many requests have ended; whoever sees it grow shares the outcome.

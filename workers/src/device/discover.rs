@@ -7,7 +7,7 @@
 //!
 //! All of them are kept as an artifact, as they were before anything is done.
 
-use super::as_params;
+use super::{EARLIER_LIFE_MS, as_params, earlier_life_ms};
 use crate::job::{Job, Seen, Things, count, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -46,7 +46,19 @@ impl Procedure for DiscoverDevices {
             }
             let enrolled =
                 device.owner == Owner::Company && devices.autopilot(&mut job.call, &device.at).await?.is_some();
-            finds.extend(needs(device, &object, wipe, enrolled));
+            let mut needed = needs(device, &object, wipe, enrolled);
+            for find in &mut needed {
+                let ordered = match find.kind {
+                    Kind::WipeDevice => "wipe",
+                    Kind::RetireDevice => "retire",
+                    _ => continue,
+                };
+                let managed = devices.managed(&mut job.call, &device.at).await?;
+                if let Some(until) = managed.and_then(|m| earlier_life_ms(&m, ordered)) {
+                    find.params.set(EARLIER_LIFE_MS, until);
+                }
+            }
+            finds.extend(needed);
         }
         let his = |d: &&Device| d.at.target().is_none_or(|object| !others.contains(object));
         let listed: Vec<Listed<'_>> = found

@@ -9,7 +9,8 @@ pub(crate) mod unassign_autopilot;
 pub(crate) mod wipe;
 
 use crate::job::Job;
-use offboard_connectors::{Answer, DeviceRef, ManagedDevice};
+use offboard_connectors::{ActionState, Answer, DeviceRef, ManagedDevice};
+use offboard_domain::time::HOUR_MS;
 use offboard_domain::{Facts, FaultClass, ObjectId};
 
 /// How the device of the task is known, from its parameters.
@@ -47,17 +48,57 @@ fn as_params(device: &DeviceRef) -> Facts {
     params
 }
 
-/// Refuses what belongs to somebody else by now.
+/// Until when what was ordered for the device belongs to an earlier life of it, in
+/// milliseconds since 1970: when it was found, that was over already, and the
+/// management still managed it. None: nothing was.
+const EARLIER_LIFE_MS: &str = "earlier_life_ms";
+
+/// How long after an order a device may still say how it went.
+const LAST_WORD_MS: i64 = HOUR_MS;
+
+/// The last order of that name that was over when the device was found, and that
+/// the device has outlived: what was wiped or retired by it answers no more.
+fn earlier_life_ms(managed: &ManagedDevice, name: &str) -> Option<i64> {
+    let over = managed
+        .actions
+        .iter()
+        .filter(|a| a.name == name && !under_way(&a.state));
+    over.filter(|a| is_outlived(managed, a) != Some(false))
+        .map(|a| dated(a).unwrap_or(0))
+        .max()
+}
+
+/// Whether an order belongs to an earlier life of the device: it says nothing
+/// about this one. So does one without a date, where there was one; and, until
+/// ours is sent, one that somebody gave since the device was found and that it has
+/// outlived.
+fn is_of_an_earlier_life(job: &Job<'_>, managed: &ManagedDevice, action: &ActionState, ours_is_sent: bool) -> bool {
+    let until = job.params.int(EARLIER_LIFE_MS);
+    let before = until.is_some_and(|until| dated(action).is_none_or(|at| at <= until));
+    before || !ours_is_sent && !under_way(&action.state) && is_outlived(managed, action) == Some(true)
+}
+
+/// Whether the device has answered after an order that is over: what was wiped or
+/// retired by it answers no more. None: nobody says when it was, or when it answered.
+fn is_outlived(managed: &ManagedDevice, action: &ActionState) -> Option<bool> {
+    let over = action.updated_ms.max(action.started_ms)?;
+    Some(managed.last_seen_ms? > over.saturating_add(LAST_WORD_MS))
+}
+
+fn dated(action: &ActionState) -> Option<i64> {
+    action.started_ms.or(action.updated_ms)
+}
+
+/// Refuses what belongs to somebody else by now, or to nobody.
 fn still_his(job: &Job<'_>, managed: &ManagedDevice) -> Answer<()> {
     let subject = job.account()?;
-    match &managed.user_id {
-        Some(user) if *user != subject => {
-            let detail =
-                "the device belongs to another account now; nothing was ordered, decide by hand what becomes of it";
-            Err(job.fault(FaultClass::Blocked, detail))
-        }
-        _ => Ok(()),
-    }
+    let detail = match &managed.user_id {
+        Some(user) if *user == subject => return Ok(()),
+        Some(_) => "the device belongs to another account now; nothing was ordered, decide by hand what becomes of it",
+        // It may be meant for the next person, or for everybody.
+        None => "the device belongs to nobody any more; nothing was ordered, decide by hand what becomes of it",
+    };
+    Err(job.fault(FaultClass::Blocked, detail))
 }
 
 /// An action's state, when it was ordered and is not over.

@@ -2,7 +2,7 @@
 //! management's record goes with it, so for this kind (unlike the wipe) a
 //! record that is gone is the end state: nothing manages the device any more.
 
-use super::{device, still_his, under_way};
+use super::{device, is_of_an_earlier_life, still_his, under_way};
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
@@ -13,6 +13,10 @@ use offboard_domain::{Facts, FaultClass};
 /// How often a device that was told to retire is looked at.
 const LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
 
+/// An order to retire it was given, or seen. Without one, a record that is gone
+/// proves nothing: deleting it makes it go too.
+const ORDERED: &str = "retire_ordered";
+
 pub(crate) struct RetireDevice;
 
 #[async_trait]
@@ -21,16 +25,19 @@ impl Procedure for RetireDevice {
         let device = device(job)?;
         let Some(managed) = job.devices()?.managed(&mut job.call, &device).await? else {
             let owner = job.params.text("owner").unwrap_or(Owner::Unknown.word()).to_owned();
+            let ordered = job.remembered.bool(ORDERED) == Some(true);
             let facts = Facts::new()
                 .with("owner_type", owner)
                 .with("management_state", "record_gone")
                 .with("action_state", "none")
-                .with("retired", true);
+                .with("retired", ordered)
+                .with("gone_unproven", !ordered);
             return Ok(Seen::facts(facts));
         };
-        let state = managed
-            .action("retire")
-            .map_or("none", |a: &ActionState| a.state.as_str());
+        let sent = job.remembered.bool(ORDERED) == Some(true);
+        let earlier = |a: &&ActionState| is_of_an_earlier_life(job, &managed, a, sent);
+        let ordered = managed.action("retire").filter(|a| !earlier(a));
+        let state = ordered.map_or("none", |a: &ActionState| a.state.as_str());
         let facts = Facts::new()
             .with("owner_type", managed.owner.word())
             .with(
@@ -55,6 +62,7 @@ impl Procedure for RetireDevice {
             job.devices()?
                 .act(job.writing()?, &device, DeviceAction::Retire)
                 .await?;
+            job.remembered.set(ORDERED, true);
         }
         Ok(Applied::All)
     }
@@ -63,7 +71,9 @@ impl Procedure for RetireDevice {
         let Things::Managed(managed) = &seen.things else {
             return None;
         };
-        let ordered = managed.action("retire").is_some_and(|a| under_way(&a.state))
+        let sent = job.remembered.bool(ORDERED) == Some(true);
+        let retiring = |a: &ActionState| under_way(&a.state) && !is_of_an_earlier_life(job, managed, a, sent);
+        let ordered = managed.action("retire").is_some_and(retiring)
             || managed
                 .management_state
                 .as_deref()
@@ -71,7 +81,7 @@ impl Procedure for RetireDevice {
         (ordered && when != When::Closing).then(|| Wait {
             until: job.call.now().plus(LOOK_AGAIN_MS),
             why: "the device was told to retire and has not checked in".to_owned(),
-            remember: job.remembered.clone(),
+            remember: job.remembered.clone().with(ORDERED, true),
         })
     }
 }

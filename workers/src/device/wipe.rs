@@ -7,13 +7,14 @@
 //! | it is `pending` or `active` | the device has it, or will; wait |
 //! | it `failed`, was `canceled` or is `notSupported`, after ours was sent | it did not happen: conclusive |
 //! | there is no order, and we sent none that was acknowledged | it did not happen: conclusive |
+//! | the order was over when the device was found | an earlier life of it; as if there were none |
 //! | there is no order, though ours was acknowledged | wait an hour; then a person looks |
 //! | the record is gone, the last state seen was `done` | wiped |
 //! | the record is gone otherwise, also after `active` | proves nothing: deleting a record makes it go too, and a device that has taken the order may fail at it; a person looks |
 //!
 //! The last state seen is remembered from slice to slice in the checkpoint.
 
-use super::{device, still_his, under_way};
+use super::{dated, device, is_of_an_earlier_life, still_his, under_way};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::{Procedure, Wait, When};
@@ -51,7 +52,8 @@ enum Order {
     None,
     /// In this state.
     Is(String),
-    /// The state of one that was ordered before ours.
+    /// The state of one that was ordered before ours, or in an earlier life of
+    /// the device.
     Older(String),
 }
 
@@ -77,9 +79,8 @@ impl Procedure for WipeDevice {
         };
         let did_not_happen = match &order {
             Order::Gone => false,
-            Order::None => job.remembered.int(ORDERED_MS).is_none() && !wiping(managed.as_ref()),
+            Order::None | Order::Older(_) => job.remembered.int(ORDERED_MS).is_none() && !wiping(managed.as_ref()),
             Order::Is(state) => !under_way(state) && state != "done",
-            Order::Older(_) => false,
         };
         let mut facts = Facts::new()
             .with(OWNER, owner)
@@ -109,17 +110,14 @@ impl Procedure for WipeDevice {
                 "the management does not say that the device is the company's; it is not wiped",
             ));
         }
-        if managed
-            .action("wipe")
-            .is_some_and(|a| under_way(&a.state) || a.state == "done")
-            || wiping(Some(managed))
-        {
+        let order = order(job, Some(managed));
+        if matches!(&order, Order::Is(state) if under_way(state) || state == "done") || wiping(Some(managed)) {
             return Err(job.fault(
                 FaultClass::Unknown,
                 "a wipe has been ordered already; it is awaited, not ordered again",
             ));
         }
-        if managed.action("wipe").is_some_and(|a| a.state == "notSupported") {
+        if order == Order::Is("notSupported".to_owned()) {
             return Err(job.fault(
                 FaultClass::Unsupported,
                 "the device does not support being wiped; do it by hand",
@@ -189,8 +187,11 @@ fn order(job: &Job<'_>, managed: Option<&ManagedDevice>) -> Order {
     let Some(action) = managed.action("wipe") else {
         return Order::None;
     };
-    let dated = action.started_ms.or(action.updated_ms);
-    match (job.remembered.int(ORDERED_MS), dated) {
+    let sent = job.remembered.int(ORDERED_MS);
+    if is_of_an_earlier_life(job, managed, action, sent.is_some()) {
+        return Order::Older(action.state.clone());
+    }
+    match (sent, dated(action)) {
         (Some(sent), Some(dated)) if dated.saturating_add(VENDOR_CLOCK_MS) < sent => Order::Older(action.state.clone()),
         _ => Order::Is(action.state.clone()),
     }

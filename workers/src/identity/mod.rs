@@ -18,7 +18,8 @@ pub(crate) mod snapshot_directory;
 
 use crate::job::{Applied, Items, Job, Seen, Things, count, ids};
 use offboard_connectors::{Account, Answer, ELIGIBLE_ROLES, Held, Holding};
-use offboard_domain::Facts;
+use offboard_domain::catalogue::ROLES_OPEN;
+use offboard_domain::{Facts, FaultClass};
 
 /// Reads one sort of holding; its ids become the named fact.
 async fn observe_held(job: &mut Job<'_>, what: Holding, fact: &str) -> Answer<Seen> {
@@ -39,6 +40,34 @@ async fn observe_roles(job: &mut Job<'_>) -> Answer<(Vec<Held>, Facts)> {
         .with("role_ids", ids(roles.iter().map(Held::id)))
         .with("eligible_roles", if unlicensed { "not licensed" } else { "read" });
     Ok((roles, facts))
+}
+
+/// The same where the roles may still be there: nobody has looked since.
+async fn refuse_last_administrator_while_open(job: &mut Job<'_>) -> Answer<()> {
+    if job.params.bool(ROLES_OPEN) != Some(true) {
+        return Ok(());
+    }
+    let (roles, _) = observe_roles(job).await?;
+    refuse_last_administrator(job, &roles)
+}
+
+/// Refuses whoever has become the last one to administer the tenant since he was
+/// resolved.
+fn refuse_last_administrator(job: &Job<'_>, roles: &[Held]) -> Answer<()> {
+    let last = |held: &Held| {
+        matches!(
+            held,
+            Held::Role {
+                last_administrator: true,
+                ..
+            }
+        )
+    };
+    if !roles.iter().any(last) {
+        return Ok(());
+    }
+    let detail = "no other enabled account administers the tenant; give somebody else the role, then retry";
+    Err(job.fault(FaultClass::Blocked, detail))
 }
 
 /// How many things are asked for together: what fits one batch of the vendors

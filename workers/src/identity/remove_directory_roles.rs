@@ -1,12 +1,11 @@
 //! `identity.remove_directory_roles`: every role, also those that a group gives,
 //! and those that he is only eligible for: he would activate one later.
 
-use super::{observe_roles, remove_held};
+use super::{observe_roles, refuse_last_administrator, remove_held};
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Held};
-use offboard_domain::FaultClass;
+use offboard_connectors::Answer;
 
 pub(crate) struct RemoveDirectoryRoles;
 
@@ -18,20 +17,7 @@ impl Procedure for RemoveDirectoryRoles {
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
-        // He may have become the last one since he was resolved.
-        let last = |held: &Held| {
-            matches!(
-                held,
-                Held::Role {
-                    last_administrator: true,
-                    ..
-                }
-            )
-        };
-        if seen.held().iter().any(last) {
-            let detail = "no other enabled account administers the tenant; give somebody else the role, then retry";
-            return Err(job.fault(FaultClass::Blocked, detail));
-        }
+        refuse_last_administrator(job, seen.held())?;
         remove_held(job, seen.held()).await
     }
 }

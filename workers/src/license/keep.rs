@@ -20,7 +20,7 @@ pub(crate) struct Keep {
     pub why: Option<&'static str>,
     /// Directly assigned licences that therefore stay.
     pub sku_ids: BTreeSet<String>,
-    /// Whether only groups give what it needs.
+    /// Whether what it needs is none of these, so that a group may give it.
     pub only_groups: bool,
 }
 
@@ -39,6 +39,11 @@ pub(crate) async fn keeper(job: &mut Job<'_>, id: &ObjectId) -> Answer<Option<St
     };
     let held = licenses.held(&mut job.call, id).await?;
     Ok(keeper_of(&held).map(|l| l.sku_id.clone()))
+}
+
+/// The fact that names a licence as people know it: an id says nothing to them.
+pub(crate) fn part_number_of(sku_id: &str) -> String {
+    format!("part_number/{sku_id}")
 }
 
 /// Looks at the mailbox and says what must stay.
@@ -73,17 +78,26 @@ pub(crate) async fn keep(job: &mut Job<'_>, id: &ObjectId, held: &[HeldLicence])
         return Ok(nothing);
     }
     let direct = || held.iter().filter(|l| l.origin == LicenceOrigin::Direct);
-    let sku_ids: BTreeSet<String> = match keeper_of(held) {
-        Some(licence) => [licence.sku_id.clone()].into(),
-        // Which of them bears the mailbox cannot be told: all stay.
-        None if !shared => direct().map(|l| l.sku_id.clone()).collect(),
-        None => BTreeSet::new(),
+    let bearers = || direct().filter(|l| l.bears_mailbox);
+    let keeper = keeper_of(held);
+    let mut sku_ids: BTreeSet<String> = keeper.iter().map(|l| l.sku_id.clone()).collect();
+    // What lets it stay on hold may be an addition to what bears it.
+    if keeper.is_none_or(|l| !l.bears_mailbox) {
+        sku_ids.extend(bearers().map(|l| l.sku_id.clone()));
+    }
+    // Which of them bears the mailbox cannot be told: all stay.
+    if !shared && bearers().next().is_none() {
+        sku_ids.extend(direct().map(|l| l.sku_id.clone()));
+    }
+    let enough = if shared {
+        keeper.is_some()
+    } else {
+        bearers().next().is_some()
     };
-    let only_groups = sku_ids.is_empty();
     Ok(Keep {
         why,
         sku_ids,
-        only_groups,
+        only_groups: !enough,
     })
 }
 

@@ -10,7 +10,7 @@
 //! It is waited for a while; what differs even then is said in facts, with the
 //! reason for which the numbers prove nothing.
 
-use super::keep::keep;
+use super::keep::{keep, part_number_of};
 use crate::job::{Job, Seen, count, ids};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
@@ -124,6 +124,7 @@ fn price(facts: &mut Facts, params: &Facts, pool: &BTreeMap<String, PoolLine>, f
     let mut available = Vec::new();
     for sku in freed {
         let Some(line) = pool.get(*sku) else { continue };
+        facts.set(&part_number_of(sku), line.part_number.as_str());
         match params.int(&format!("price_cents/{}", line.part_number)) {
             Some(price) => cents = cents.saturating_add(price),
             None => unpriced.push(line.part_number.clone()),

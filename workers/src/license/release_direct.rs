@@ -1,7 +1,7 @@
 //! `license.release_direct`: all in one request, because SKUs depend on each
 //! other; but for those that the mailbox still needs.
 
-use super::keep::keep;
+use super::keep::{keep, part_number_of};
 use crate::job::{Applied, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -26,6 +26,11 @@ impl Procedure for ReleaseDirectLicenses {
             .with("kept_sku_ids", ids(&keep.sku_ids));
         if let Some(why) = keep.why.filter(|_| !keep.sku_ids.is_empty()) {
             facts.set("kept_because", why);
+            for licence in held.iter().filter(|l| keep.sku_ids.contains(&l.sku_id)) {
+                if let Some(name) = &licence.part_number {
+                    facts.set(&part_number_of(&licence.sku_id), name.as_str());
+                }
+            }
         }
         Ok(Seen::with(facts, Things::Skus(skus)))
     }

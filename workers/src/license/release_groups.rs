@@ -40,8 +40,9 @@ impl Procedure for ReleaseGroupLicenses {
         let licences = licenses.held(&mut job.call, &id).await?;
         let keep = keep(job, &id, &licences).await?;
         if let (Some(why), true) = (keep.why, keep.only_groups) {
-            let detail =
-                format!("{why} and only a group gives the licence that it needs; assign one directly, then retry");
+            let detail = format!(
+                "{why} and no licence of the account's own is known to bear it, so a group may; assign one directly, then retry"
+            );
             return Err(job.fault(FaultClass::Blocked, &detail));
         }
         let mut items = Items::default();

@@ -8,6 +8,7 @@ pub(crate) mod grant_successor_access;
 pub(crate) mod hand_over_meetings;
 pub(crate) mod hide_from_address_lists;
 pub(crate) mod hold;
+mod others;
 pub(crate) mod remove_delegations;
 pub(crate) mod remove_inbox_rules;
 pub(crate) mod remove_mobile_partnerships;

@@ -2,7 +2,7 @@
 //! after the finder had seen it, is the end state. The connector makes sure that
 //! what says "gone" is the same company's management.
 
-use super::{ORDERED_MS, Whose, device, look, ordered_lately, still_his};
+use super::{ORDERED_MS, Whose, device, look, no_longer_his, ordered_lately, surely_his};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
 use crate::job::{Applied, Job, Seen};
 use crate::procedure::{Procedure, Wait, When};
@@ -24,18 +24,20 @@ impl Procedure for Decommission {
             return Ok(Seen::facts(facts));
         };
         let over = one.status == EndpointStatus::Decommissioned;
+        let ordered = job.remembered.int(ORDERED_MS).is_some();
         let facts = Facts::new()
             .with("object_exists", true)
             .with("status", one.status.word())
             .with("decommissioned", over)
             .with("somebody_elses", whose == Whose::Anothers)
+            .with("no_longer_his", no_longer_his(job, whose) && !ordered)
             // What was acknowledged and does not show is not ordered again by itself.
-            .with("conclusive", over || job.remembered.int(ORDERED_MS).is_none());
+            .with("conclusive", over || !ordered);
         Ok(Seen::facts(facts))
     }
 
     async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
-        still_his(job).await?;
+        surely_his(job).await?;
         let id = device(job)?;
         let ordered_ms = job.now_ms();
         job.fleet()?.decommission(job.writing()?, &id).await?;

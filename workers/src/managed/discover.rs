@@ -1,16 +1,16 @@
 //! `device.discover_managed`: what is assigned to him is his; what was met by a
-//! name alone is for a person to confirm. Each is compared by its serial number
+//! name alone is for a person to confirm, and so is the login of a technician. Each is compared by its serial number
 //! with what the other systems know, and what only one of them knows is said.
 
 use super::{SERIAL, WIPE, needs};
 use crate::job::{Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Candidate, Endpoint, Whose};
+use offboard_connectors::{Answer, Candidate, Endpoint, FoundEndpoints, Whose};
 use offboard_domain::catalogue::apps::{NAMES, NAMES_MISSING};
 use offboard_domain::catalogue::managed::{ELSEWHERE, OWNERS, SHOWN_NAME, UID, for_a_person};
 use offboard_domain::estate::{self, Elsewhere, Holding, Sighting};
-use offboard_domain::{Facts, FaultClass, Find, Kind};
+use offboard_domain::{Facts, FaultClass, Find, Kind, ObjectId};
 
 pub(crate) struct DiscoverManaged;
 
@@ -42,14 +42,19 @@ impl Procedure for DiscoverManaged {
             .only_elsewhere
             .iter()
             .map(|(system, id)| for_a_person(system, id)));
+        let logins = logins(job, &found);
         let mut facts = Facts::new()
-            .with("found", !mine.is_empty())
+            .with("found", !mine.is_empty() || !logins.is_empty())
+            .with("devices_found", !mine.is_empty())
             .with("all_names_known", job.params.bool(NAMES_MISSING) != Some(true))
             .with("device_ids", ids(found.assigned.iter().map(|one| &one.id)))
             .with("candidate_ids", ids(candidates.map(|one| &one.id)))
             .with("somebody_elses_ids", ids(&found.somebody_elses))
             .with("only_elsewhere_ids", only);
-        let mut finds = Vec::new();
+        if let Some(technicians) = &found.technicians {
+            facts.set("technician_ids", ids(technicians));
+        }
+        let mut finds = logins;
         for one in &found.assigned {
             describe(&mut facts, one, elsewhere(one));
             finds.extend(needs(job, fleet.offers(), one, elsewhere(one), &found.owner_uids));
@@ -67,6 +72,20 @@ impl Procedure for DiscoverManaged {
             finds,
         })
     }
+}
+
+/// A person is asked to disable each login of his; where they may not be read, to
+/// see whether he has one.
+fn logins(job: &Job<'_>, found: &FoundEndpoints) -> Vec<Find> {
+    let unknown = || vec![ObjectId::from("technicians")];
+    let logins = found.technicians.clone().unwrap_or_else(unknown);
+    let params = Facts::new().with("known", found.technicians.is_some());
+    let ask = |id: &ObjectId| Find {
+        kind: Kind::EndTechnician,
+        object: for_a_person(&job.target.system, id),
+        params: params.clone(),
+    };
+    logins.iter().map(ask).collect()
 }
 
 /// A device among the facts.

@@ -6,16 +6,17 @@
 //! | our marker is in the field | done |
 //! | our marker, and that it failed | a person looks |
 //! | a job or an activity has our marker | it is awaited: a device may be off for days |
-//! | no script at all has run lately, and none of ours was acknowledged | it did not happen: conclusive |
+//! | no script at all has run since the device was found, and none of ours was acknowledged | it did not happen: conclusive |
 //! | ours was acknowledged, and shows nowhere | wait an hour; then a person looks |
 //! | some script has run, and it cannot be told whose | if ours may have been sent, a person looks |
 
-use super::{ORDERED_MS, Whose, device, look, ordered_lately, still_his};
+use super::{ORDERED_MS, Whose, device, look, no_longer_his, ordered_lately, surely_his};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
 use crate::job::{Applied, Job, Seen};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, ScriptRun};
+use offboard_domain::catalogue::managed::FOUND_MS;
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{Facts, TaskId};
 
@@ -38,7 +39,8 @@ impl Procedure for RunManagedScript {
         let Some((_, whose)) = look(job).await? else {
             return Ok(Seen::facts(Facts::new().with("object_exists", false)));
         };
-        let run = job.fleet()?.script(&mut job.call, &id, &marker).await?;
+        let since_ms = job.params.int(FOUND_MS);
+        let run = job.fleet()?.script(&mut job.call, &id, &marker, since_ms).await?;
         let sent = job.remembered.int(ORDERED_MS).is_some();
         let conclusive = match run {
             ScriptRun::Done | ScriptRun::Failed => true,
@@ -48,6 +50,11 @@ impl Procedure for RunManagedScript {
         let facts = Facts::new()
             .with("object_exists", true)
             .with("somebody_elses", whose == Whose::Anothers)
+            // What was ordered while it was his is awaited, whosever it is by now.
+            .with(
+                "no_longer_his",
+                no_longer_his(job, whose) && !sent && run != ScriptRun::UnderWay,
+            )
             .with(STATE, run.word())
             .with("script_done", run == ScriptRun::Done)
             .with("conclusive", conclusive);
@@ -55,7 +62,7 @@ impl Procedure for RunManagedScript {
     }
 
     async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
-        still_his(job).await?;
+        surely_his(job).await?;
         let (id, marker) = (device(job)?, marker(job));
         let ordered_ms = job.now_ms();
         job.fleet()?.run_script(job.writing()?, &id, &marker).await?;

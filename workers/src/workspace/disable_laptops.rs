@@ -6,6 +6,7 @@ use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::Answer;
 use offboard_domain::ObjectId;
+use offboard_domain::estate::{self, Holding, Serial};
 
 const OPEN: &str = "open_device_ids";
 
@@ -18,10 +19,14 @@ impl Procedure for DisableLaptops {
             return Ok(Seen::facts(facts(None)));
         };
         let listed = job.laptops()?.laptops(&mut job.call, &member).await?;
-        let facts = facts(Some(&member))
+        let mut facts = facts(Some(&member))
             .with("device_ids", ids(listed.iter().map(|l| &l.id)))
             .with("serials", ids(listed.iter().filter_map(|l| l.serial.as_ref())))
             .with(OPEN, ids(listed.iter().filter(|l| !l.is_shut()).map(|l| &l.id)));
+        for one in &listed {
+            let serial = one.serial.as_deref().and_then(Serial::parse);
+            estate::note(&mut facts, &one.id, serial.as_ref(), Holding::ManagedWorkspace);
+        }
         Ok(Seen::with(facts, Things::Member(Box::new(member))))
     }
 

@@ -1,6 +1,7 @@
 //! What a workspace's mailbox does by itself, and who is let in. A suspended
 //! account's settings cannot be read, so it is not asked for them. What was there
-//! is kept before it is changed.
+//! is kept, whole, and on the record, before it is changed: who dies in between
+//! would leave it where nobody finds it.
 
 use super::{facts, look, successor, writable};
 use crate::job::{Applied, Job, Seen, Things};
@@ -29,10 +30,17 @@ fn seen(facts: Facts, read: Option<(Member, WorkspaceMailSettings)>) -> Seen {
     }
 }
 
+/// That what was there is on the record.
+const KEPT: &str = "kept";
+
 async fn change(job: &mut Job<'_>, seen: &Seen, change: &MailChange) -> Answer<Applied> {
     let member = writable(job, seen)?;
-    if let Things::MemberMail(both) = &seen.things {
+    if let Things::MemberMail(both) = &seen.things
+        && job.remembered.bool(KEPT) != Some(true)
+    {
         job.keep("snapshot.workspace_mail", &both.1).await?;
+        job.remembered.set(KEPT, true);
+        return Ok(Applied::Part);
     }
     job.workspace_mail()?
         .change_mail(job.writing()?, member, change)

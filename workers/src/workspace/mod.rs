@@ -66,6 +66,12 @@ fn writable<'a>(job: &Job<'_>, seen: &'a Seen) -> Answer<&'a Member> {
             return Err(job.fault(FaultClass::Transient, detail));
         }
     };
+    if job.workspace()?.acts_for(member) {
+        return Err(job.fault(
+            FaultClass::Blocked,
+            "his is the account that this service acts for in the workspace; nothing was written. Name another administrator in the tenant's configuration (`admin`), then retry",
+        ));
+    }
     if member.administrator {
         return Err(job.fault(
             FaultClass::Blocked,

@@ -11,7 +11,9 @@ use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Known, Member, Workspace};
 use offboard_domain::catalogue::apps::{EMPLOYEE_ID, NAMES, NAMES_MISSING, PROTECTED};
-use offboard_domain::catalogue::workspace::{AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, RESOLVED_MS, TRANSFER_FILES};
+use offboard_domain::catalogue::workspace::{
+    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, RESOLVED_MS, TRANSFER_FILES,
+};
 use offboard_domain::{Facts, FaultClass, Find, Kind};
 
 pub(crate) struct ResolveInWorkspace;
@@ -75,6 +77,9 @@ async fn protection(job: &mut Job<'_>, workspace: &dyn Workspace, member: &Membe
     let mut names = [&member.id.0, &member.address].into_iter().chain(&member.aliases);
     if names.any(|name| listed.contains(&name.to_lowercase())) {
         return Ok("listed");
+    }
+    if workspace.acts_for(member) {
+        return Ok("acting");
     }
     if !member.administrator {
         return Ok("no");
@@ -140,7 +145,11 @@ fn finds(job: &Job<'_>, member: &Member, successor: &Facts) -> Vec<Find> {
         }),
         Kind::GrantMailInWorkspace => asked(GRANT_MAIL).then(|| successor.clone()),
         Kind::TransferFiles => asked(TRANSFER_FILES).then(|| successor.clone().with(RESOLVED_MS, job.now_ms())),
-        Kind::ReleaseInWorkspace if asked(HOLD_WANTED) => Some(none.clone().with(HOLD_WANTED, true)),
+        // A group may give a licence too.
+        Kind::ReleaseInWorkspace | Kind::RemoveGroupsInWorkspace => {
+            let wanted = [HOLD_WANTED, ARCHIVE_UNMADE].into_iter().filter(|name| asked(name));
+            Some(wanted.fold(none.clone(), |params, name| params.with(name, true)))
+        }
         _ => Some(none.clone()),
     };
     let all = Kind::ResolveInWorkspace.spec().finds.iter().copied();

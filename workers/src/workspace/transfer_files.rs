@@ -7,7 +7,7 @@
 //! | one is completed | done |
 //! | one is under way, in whatever word | wait |
 //! | the latest failed | a person looks, and starts it again by hand |
-//! | none, or only older ones, and we sent none that was acknowledged | it did not happen: conclusive |
+//! | none, or only older ones, and we sent none that was acknowledged | it did not happen: conclusive, because nobody looks before lists have caught up |
 //! | none, though ours was acknowledged | wait an hour; then a person looks |
 
 use super::{account, facts, successor};
@@ -16,14 +16,12 @@ use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, FileTransfer};
-use offboard_domain::catalogue::workspace::RESOLVED_MS;
-use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::catalogue::workspace::{RESOLVED_MS, TRANSFER_SHOWS_WITHIN_MS};
+use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{Facts, FaultClass, Timestamp};
 
 /// How often a transfer is looked at: one of many files takes hours.
 const LOOK_AGAIN_MS: i64 = 5 * MINUTE_MS;
-/// How long an acknowledged order may stay invisible.
-const VISIBLE_WITHIN_MS: i64 = HOUR_MS;
 /// How far the vendor's clock may be behind ours when it dates an order.
 const VENDOR_CLOCK_MS: i64 = 5 * MINUTE_MS;
 
@@ -104,7 +102,7 @@ impl Procedure for TransferFiles {
         let sent = job.remembered.int(ORDERED_MS).map(Timestamp);
         let (after_ms, why) = if !is_missing(status) {
             (LOOK_AGAIN_MS, "the files are being transferred")
-        } else if sent.is_some_and(|at| now.since(at) < VISIBLE_WITHIN_MS) {
+        } else if sent.is_some_and(|at| now.since(at) < TRANSFER_SHOWS_WITHIN_MS) {
             (ONCE_LOOK_AGAIN_MS, "the transfer was ordered and is not listed yet")
         } else {
             return None;

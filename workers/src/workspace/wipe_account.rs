@@ -7,6 +7,7 @@ use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Phone};
+use offboard_domain::estate::{self, Holding, Serial};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 use offboard_domain::{Facts, ObjectId};
 use std::collections::BTreeSet;
@@ -37,23 +38,31 @@ fn list(ids: &BTreeSet<String>) -> Vec<String> {
 impl Procedure for WipeAccount {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let member = look(job).await?;
+        let mut known = remembered(job, KNOWN);
+        if member.is_none() && known.is_empty() {
+            // Nothing to look by: that he has none is not said.
+            return Ok(Seen::facts(facts(None).with("looked_at", false)));
+        }
         let listed: Vec<Phone> = match &member {
             Some(member) => job.phones()?.phones(&mut job.call, member).await?,
             None => Vec::new(),
         };
         let of = |holds: fn(&Phone) -> bool| ids(listed.iter().filter(|p| holds(p)).map(|p| &p.id));
-        let mut known = remembered(job, KNOWN);
         let mut wiped = remembered(job, WIPED);
         known.extend(of(|_| true));
         wiped.extend(of(Phone::is_wiped));
         let open = of(|p| !p.is_wiped());
         let gone = known.iter().filter(|id| !wiped.contains(*id) && !open.contains(id));
-        let facts: Facts = facts(member.as_ref())
+        let mut facts: Facts = facts(member.as_ref())
             .with(KNOWN, list(&known))
             .with(WIPED, list(&wiped))
             .with(UNTOLD, of(|p| !p.is_wiped() && !p.is_wiping()))
             .with("gone_unproven_ids", ids(gone))
             .with(OPEN, open);
+        for one in &listed {
+            let serial = one.serial.as_deref().and_then(Serial::parse);
+            estate::note(&mut facts, &one.id, serial.as_ref(), Holding::ManagedUnknown);
+        }
         Ok(match member {
             Some(member) => Seen::with(facts, Things::Member(Box::new(member))),
             None => Seen::facts(facts),

@@ -29,12 +29,16 @@ fn json_with_everything() {
         "requested_by": "hr@c.example", "requested_at": "2026-11-01",
         "person": {"object_id": "o", "user_principal_name": "u@c.example", "mail": "m@c.example", "employee_id": "1", "display_name": "=A"},
         "successor": {"mail": "s@c.example"},
-        "choices": {"legal_hold": true, "archive_mailbox": false, "forwarding": "remove", "automatic_reply": "", "meetings": "cancel", "onedrive": "hand_over", "wipe_company_devices": false}}"#;
+        "choices": {"legal_hold": true, "archive_mailbox": false, "forwarding": "remove", "automatic_reply": "", "meetings": "cancel", "onedrive": "hand_over", "wipe_company_devices": false, "shared_credentials": ["Door code", " Bank token "]}}"#;
     let found = json(text);
-    assert_eq!((&found.rejected, &found.warnings), (&vec![], &vec![]));
+    assert_eq!(found.rejected, []);
+    // Immediate, and yet not at once.
+    assert_eq!(found.warnings.len(), 1);
     let d = &found.accepted[0].1;
     assert_eq!(d.person.display_name.as_deref(), Some("=A"));
     assert_eq!(d.effective_at.to_string(), "2026-11-30T07:00:00Z");
+    // A day alone: the begin of work in Berlin, not its end.
+    assert_eq!(d.requested_at.to_string(), "2026-11-01T07:00:00Z");
     assert_eq!(d.successor.as_ref().unwrap().mail.as_deref(), Some("s@c.example"));
     let c = &d.choices;
     assert_eq!(
@@ -50,6 +54,7 @@ fn json_with_everything() {
         (c.meetings, c.onedrive, c.wipe_company_devices),
         (Some(Meetings::Cancel), Some(OneDriveChoice::HandOver), Some(false))
     );
+    assert_eq!(c.shared_credentials, ["Door code", "Bank token"]);
 }
 
 #[test]
@@ -158,7 +163,7 @@ fn the_schema_says_what_is_read() {
             "tenant"
         ]
     );
-    for (name, keys) in [("Person", 5), ("Choices", 7)] {
+    for (name, keys) in [("Person", 5), ("Choices", 8)] {
         let object = &schema["$defs"][name];
         assert_eq!(object["properties"].as_object().unwrap().len(), keys, "{name}");
         assert_eq!(object["additionalProperties"], false, "{name}");

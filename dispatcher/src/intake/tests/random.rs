@@ -63,7 +63,7 @@ proptest! {
     fn no_date_makes_it_panic(text in "[0-9./:TZ+\\- éa-zA-Z\\[\\]]{0,30}") {
         let tenants = tenants();
         for tenant in tenants.values() {
-            let _ = dates::moment(&text, &tenant.intake.date_formats, tenant);
+            let _ = dates::moment(&text, &tenant.intake.date_formats, tenant, tenant.working_hours.to);
         }
     }
 

@@ -33,6 +33,7 @@ pub(super) const DISCOVER: KindSpec = KindSpec {
         Kind::DisableDeviceObject,
     ],
     controls: control::RETURN,
+    read_anew: true,
     ..READING
 };
 
@@ -50,6 +51,7 @@ pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
         blocked: &[],
     },
     closing: ClosingProof::Receipt("the keys are in the store; the device may be gone"),
+    read_anew: true,
     ..DEVICE
 };
 
@@ -69,10 +71,16 @@ pub(super) const RETIRE: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::True("retired"),
-        blocked: &[(
-            Cond::Is("owner_type", "company"),
-            "the device is the company's now; decide by hand what becomes of it",
-        )],
+        blocked: &[
+            (
+                Cond::Is("owner_type", "company"),
+                "the device is the company's now; decide by hand what becomes of it",
+            ),
+            (
+                Cond::True("gone_unproven"),
+                "the device's record is gone and no order to retire it was seen, which proves nothing; look at the device, then waive this with what you saw",
+            ),
+        ],
     },
     reversible: false,
     closing: ClosingProof::Receipt("the device's record goes when it is retired"),
@@ -89,6 +97,7 @@ pub(super) const WIPE: KindSpec = KindSpec {
         Dep::only(Kind::DiscoverDevices),
         Dep::on(Kind::EscrowRecoveryKeys),
         Dep::on(Kind::ConfirmDeviceReturned),
+        Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
     ],
     judge: Judge {

@@ -5,7 +5,7 @@ use super::premises::MASTERED;
 use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
-use crate::time::HOUR_MS;
+use crate::time::{HOUR_MS, MINUTE_MS};
 
 /// Finds the one account that the request means. Facts: `object_id`,
 /// `user_principal_name`, `other_mail` (his address is not his sign-in name),
@@ -43,6 +43,7 @@ pub(super) const SNAPSHOT_DIRECTORY: KindSpec = KindSpec {
     name: "identity.snapshot_directory",
     title: "Record groups, licences, grants and manager before any write to them",
     after: &[Dep::on(Kind::Resolve)],
+    read_anew: true,
     ..READING
 };
 
@@ -56,6 +57,9 @@ pub(super) const REMOVE_DIRECTORY_ROLES: KindSpec = KindSpec {
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
     after: &[Dep::on(Kind::SnapshotAccess)],
+    // What went ahead of it must not be under way when this ends: it is done once
+    // more then, and would not be.
+    conflicts: &[Kind::RevokeSessions],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::Empty("role_ids"),
@@ -64,6 +68,21 @@ pub(super) const REMOVE_DIRECTORY_ROLES: KindSpec = KindSpec {
     ..WRITING
 };
 
+/// How long access stays open for the sake of a snapshot that cannot be taken: what
+/// the burst changes of an account, it reads and keeps itself.
+const SNAPSHOT_AT_MOST_MS: i64 = 5 * MINUTE_MS;
+/// How long access stays open for the sake of roles that cannot be taken away:
+/// they may be, and the account may let itself be disabled with them.
+const ROLES_AT_MOST_MS: i64 = 5 * MINUTE_MS;
+/// How long the rest of the burst waits for what comes before it in it. What
+/// settles later has the sessions revoked once more.
+const BURST_AT_MOST_MS: i64 = 10 * MINUTE_MS;
+
+/// Told to whoever disables the account or resets its password while he may
+/// still hold directory roles: he may be the last who administers the tenant, and
+/// what the directory refuses for their sake is waited for.
+pub const ROLES_OPEN: &str = "roles_open";
+
 /// Facts: `enabled`, `synced`. What undoes it (a sync) also undoes the cut of
 /// sessions, so those follow again.
 pub(super) const DISABLE_SIGN_IN: KindSpec = KindSpec {
@@ -71,7 +90,12 @@ pub(super) const DISABLE_SIGN_IN: KindSpec = KindSpec {
     title: "Disable sign-in",
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
-    after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::RemoveDirectoryRoles)],
+    after: &[
+        Dep::on(Kind::Resolve),
+        Dep::tried(Kind::SnapshotAccess).at_most(SNAPSHOT_AT_MOST_MS),
+        Dep::tried(Kind::RemoveDirectoryRoles).at_most(ROLES_AT_MOST_MS),
+    ],
+    conflicts: &[Kind::RevokeSessions],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::False("enabled"),
@@ -87,7 +111,12 @@ pub(super) const RESET_PASSWORD: KindSpec = KindSpec {
     title: "Reset the password to one that nobody knows",
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
-    after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::DisableSignIn)],
+    after: &[
+        Dep::on(Kind::Resolve),
+        Dep::tried(Kind::SnapshotAccess).at_most(SNAPSHOT_AT_MOST_MS),
+        // Who cannot be disabled is at least kept from signing in by what he knows.
+        Dep::tried(Kind::DisableSignIn).at_most(BURST_AT_MOST_MS),
+    ],
     // A revocation that went ahead of it and is still under way could come to an
     // end after the reset, and have been made before it.
     conflicts: &[Kind::RevokeSessions],
@@ -98,7 +127,7 @@ pub(super) const RESET_PASSWORD: KindSpec = KindSpec {
     },
     proof: Proof::Counter,
     closing: ClosingProof::Receipt("the value only grows; it proved the reset when it moved"),
-    redo: &[Kind::RevokeSessions],
+    redo: &[Kind::RevokeSessions, Kind::RevokeSessionsAgain],
     ..WRITING
 };
 
@@ -110,12 +139,14 @@ pub(super) const REVOKE_SESSIONS: KindSpec = KindSpec {
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
     after: &[
-        Dep::on(Kind::DisableSignIn),
-        // Where a machine may not reset it (a copy of what is not connected, a
-        // missing permission), the sessions do not live on until a person has:
-        // who cannot sign in gets no new ones. His reset revokes them again.
-        Dep::tried(Kind::ResetPassword),
-        Dep::on(Kind::RemoveDirectoryRoles),
+        Dep::on(Kind::Resolve),
+        Dep::tried(Kind::SnapshotAccess).at_most(SNAPSHOT_AT_MOST_MS),
+        // What a machine cannot do of these (a copy of what is not connected, a
+        // missing permission, a vendor that keeps failing) leaves no session alive
+        // until a person has: whatever of it is done later revokes them again.
+        Dep::tried(Kind::DisableSignIn).at_most(BURST_AT_MOST_MS),
+        Dep::tried(Kind::ResetPassword).at_most(BURST_AT_MOST_MS),
+        Dep::tried(Kind::RemoveDirectoryRoles).at_most(BURST_AT_MOST_MS),
     ],
     judge: Judge {
         not_applicable: &[(Cond::True("guest"), "a guest's sessions belong to his home tenant")],
@@ -141,7 +172,11 @@ pub(super) const REVOKE_SESSIONS_AGAIN: KindSpec = KindSpec {
 pub(super) const REMOVE_AUTH_METHODS: KindSpec = KindSpec {
     name: "identity.remove_auth_methods",
     title: "Remove every sign-in method but the password",
-    after: &[Dep::on(Kind::SnapshotAccess), Dep::on(Kind::RevokeSessions)],
+    after: &[
+        Dep::on(Kind::SnapshotAccess),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::RevokeSessions),
+    ],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::Empty("method_ids"),
@@ -155,7 +190,11 @@ pub(super) const REMOVE_AUTH_METHODS: KindSpec = KindSpec {
 pub(super) const REMOVE_OAUTH_GRANTS: KindSpec = KindSpec {
     name: "identity.remove_oauth_grants",
     title: "Remove the consents that he gave to applications",
-    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::RevokeSessions)],
+    after: &[
+        Dep::on(Kind::SnapshotDirectory),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::RevokeSessions),
+    ],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::Empty("grant_ids"),
@@ -169,7 +208,11 @@ pub(super) const REMOVE_OAUTH_GRANTS: KindSpec = KindSpec {
 pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
     name: "identity.remove_app_roles",
     title: "Remove application role assignments",
-    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::RevokeSessions)],
+    after: &[
+        Dep::on(Kind::SnapshotDirectory),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::RevokeSessions),
+    ],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::Empty("app_role_ids"),
@@ -186,7 +229,11 @@ pub(super) const HAND_OVER_GROUPS: KindSpec = KindSpec {
     title: "Give the groups that only he owns to the successor",
     urgency: Urgency::U2,
     stage: Stage::Knowledge,
-    after: &[Dep::on(Kind::SnapshotDirectory), Dep::on(Kind::RevokeSessions)],
+    after: &[
+        Dep::on(Kind::SnapshotDirectory),
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::RevokeSessions),
+    ],
     conflicts: &[Kind::RemoveGroupOwnerships, Kind::RemoveGroupMemberships],
     judge: Judge {
         not_applicable: &[],

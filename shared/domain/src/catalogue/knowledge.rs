@@ -24,6 +24,7 @@ pub(super) const HAND_OVER_ONEDRIVE: KindSpec = KindSpec {
         )],
     },
     controls: control::RETENTION,
+    keeps: true,
     ..WRITING
 };
 

@@ -33,7 +33,7 @@ const MAILBOX: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// Rules, forwarding, delegates, protocols, mobile devices, size, holds.
+/// Rules, forwarding, delegates on his own mailbox, protocols, mobile devices, size, holds.
 pub(super) const SNAPSHOT: KindSpec = KindSpec {
     name: "mailbox.snapshot",
     title: "Record rules, forwarding, delegates and size before any write to them",
@@ -86,6 +86,7 @@ pub(super) const HOLD: KindSpec = KindSpec {
         blocked: &[],
     },
     controls: control::RETENTION,
+    keeps: true,
     ..MAILBOX
 };
 
@@ -171,12 +172,16 @@ pub(super) const REMOVE_INBOX_RULES: KindSpec = KindSpec {
 };
 
 /// Both ways: what others hold on his mailbox (but the successor), and what he
-/// holds on others'. Fact: `delegations`.
+/// holds on others'. Every mailbox of the tenant is looked at for that, in slices.
+/// Facts: `delegations` (only once every mailbox was looked at), `found_on`,
+/// `mailboxes_looked_at`, `mailboxes_in_all`, `mailboxes_unread`. Parameters:
+/// `successor_id`; in the closing round `found_on`.
 pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
     name: "mailbox.remove_delegations",
     title: "Remove delegations, both ways",
     skippable: true,
     stage: Stage::Access,
+    run_for_ms: SLICE_MS,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
@@ -315,6 +320,7 @@ pub(super) const CONVERT_TO_SHARED: KindSpec = KindSpec {
         )],
     },
     controls: control::RETENTION,
+    keeps: true,
     ..MAILBOX
 };
 
@@ -337,6 +343,7 @@ pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
         )],
     },
     controls: control::RETENTION,
+    keeps: true,
     ..MAILBOX
 };
 

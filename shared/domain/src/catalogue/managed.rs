@@ -13,7 +13,7 @@ use crate::assignment::Target;
 use crate::control;
 use crate::id::{CaseId, ObjectId, System, TaskId};
 use crate::judge::{Cond, Judge};
-use crate::time::DAY_MS;
+use crate::time::{DAY_MS, HOUR_MS};
 
 /// The kinds of a remote management, and what it asks people: a tenant without
 /// one has none of them.
@@ -21,6 +21,7 @@ pub const KINDS: &[Kind] = &[
     Kind::DiscoverManaged,
     Kind::ConfirmManagedDevice,
     Kind::DiscoverConfirmed,
+    Kind::EndTechnician,
     Kind::DecideDevice,
     Kind::MarkManaged,
     Kind::MaintainManaged,
@@ -28,6 +29,9 @@ pub const KINDS: &[Kind] = &[
     Kind::ClearManagedOwner,
     Kind::Decommission,
 ];
+
+/// How long the management may take to show what it accepted.
+pub const SHOWS_WITHIN_MS: i64 = HOUR_MS;
 
 /// The parameter by which a device's record is known again.
 pub const UID: &str = "uid";
@@ -46,6 +50,17 @@ pub const REPURPOSE: &str = "repurpose";
 
 /// The parameter that says what the other systems make of the device.
 pub const ELSEWHERE: &str = "elsewhere";
+
+/// The parameter that says whether the device was assigned to him when it was found.
+pub const ASSIGNED: &str = "assigned";
+
+/// The parameter that says when the device was found, in milliseconds since 1970:
+/// nothing was ordered of it before.
+pub const FOUND_MS: &str = "found_ms";
+
+/// The parameter that says that we have cleared its owner ourselves. In no stored
+/// task.
+pub const CLEARED: &str = "owner_cleared";
 
 /// The parameter with the name that he is shown by. In no stored task.
 pub const SHOWN_NAME: &str = "shown_name";
@@ -73,6 +88,9 @@ pub fn for_a_person(system: &System, id: &ObjectId) -> ObjectId {
     ObjectId(format!("{system}/{id}"))
 }
 
+/// Before what cannot be undone.
+const NO_LONGER_HIS: &str = "the device was his when it was found, and somebody has taken him off as its owner since: it may be meant for the next person, so nothing more is ordered of it. If it is still to go, assign it to him again in the remote management and retry; else waive this";
+
 const MANAGED: KindSpec = KindSpec {
     area: Area::Device,
     stage: Stage::Devices,
@@ -83,8 +101,9 @@ const MANAGED: KindSpec = KindSpec {
 };
 
 /// After the others have looked, so that it can say which devices they know
-/// too. Facts: `found`, `all_names_known`, `device_ids`, `candidate_ids`,
-/// `somebody_elses_ids`, `only_elsewhere_ids`, and for each device `held/ID`,
+/// too. Facts: `found` (a device, or a technician's login), `all_names_known`,
+/// `device_ids`, `candidate_ids`, `somebody_elses_ids`, `only_elsewhere_ids`,
+/// `technician_ids` (none: they may not be read), and for each device `held/ID`,
 /// `serial/ID`, `class/ID`, `elsewhere/ID`, `met_as/ID`.
 pub(super) const DISCOVER: KindSpec = KindSpec {
     name: "device.discover_managed",
@@ -96,6 +115,8 @@ pub(super) const DISCOVER: KindSpec = KindSpec {
     finds: &[
         Kind::ConfirmManagedDevice,
         Kind::DiscoverConfirmed,
+        Kind::EndTechnician,
+        Kind::ConfirmDeviceReturned,
         Kind::DecideDevice,
         Kind::MarkManaged,
         Kind::MaintainManaged,
@@ -106,12 +127,17 @@ pub(super) const DISCOVER: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[(
             Cond::All(&[Cond::False("found"), Cond::True("all_names_known")]),
-            "the remote management has no device of his: none is assigned to him, and nobody signed in by any of his names",
+            "the remote management has nothing of his: no device is assigned to him, nobody signed in by any of his names, and no technician has his address",
         )],
-        satisfied: Cond::True("found"),
+        // That he has a login there, or that logins may not be read, says nothing of
+        // his devices.
+        satisfied: Cond::All(&[
+            Cond::True("found"),
+            Cond::Any(&[Cond::True("all_names_known"), Cond::True("devices_found")]),
+        ]),
         blocked: &[(
-            Cond::False("found"),
-            "the remote management has no device by the names that are known, and not all are: the request names no address. Look there; assign his devices to him and retry, or waive this if he has none",
+            Cond::False("devices_found"),
+            "the remote management has no device by the names that are known, and not all are: the request names no address. Look there; assign his devices to him and retry, or waive this if he has neither a device nor a technician's login there",
         )],
     },
     controls: control::RETURN,
@@ -133,6 +159,22 @@ pub(super) const CONFIRM: KindSpec = KindSpec {
     ..READING
 };
 
+/// A login that reaches every client's computers. The management lets no interface
+/// disable one: what it offers is to delete it, with all that hangs on it.
+pub(super) const END_TECHNICIAN: KindSpec = KindSpec {
+    name: "person.end_technician",
+    title: "Disable his technician's login in the remote management, by hand (where it could not be read: see whether he has one)",
+    area: Area::Person,
+    stage: Stage::Access,
+    urgency: Urgency::U0,
+    wanted: Wanted::Found,
+    after: &[Dep::only(Kind::DiscoverManaged)],
+    proof: Proof::Attested,
+    closing: ClosingProof::Receipt("a person's word is kept"),
+    controls: control::ACCESS,
+    ..READING
+};
+
 /// One for each candidate: what a person has confirmed is looked at anew.
 /// Facts: `confirmed`, and for the device as above.
 pub(super) const DISCOVER_CONFIRMED: KindSpec = KindSpec {
@@ -141,6 +183,7 @@ pub(super) const DISCOVER_CONFIRMED: KindSpec = KindSpec {
     wanted: Wanted::Found,
     after: &[Dep::only(Kind::DiscoverManaged), Dep::on(Kind::ConfirmManagedDevice)],
     finds: &[
+        Kind::ConfirmDeviceReturned,
         Kind::DecideDevice,
         Kind::MarkManaged,
         Kind::MaintainManaged,
@@ -209,8 +252,10 @@ pub(super) const MARK_DEVICE: KindSpec = KindSpec {
 };
 
 /// While a device is being ended its alerts say nothing that anybody wants to
-/// know. It ends by itself; a window that somebody else has set stays. Facts:
-/// `object_exists`, `in_maintenance`, `somebody_elses`.
+/// know. It ends by itself. A window that somebody else has set stays until its end:
+/// the management does not say what it silences. Facts: `object_exists`,
+/// `in_maintenance` (by us, and for long enough), `silent_until_ms`,
+/// `others_until_ms`, `somebody_elses`.
 pub(super) const MAINTAIN: KindSpec = KindSpec {
     name: "device.maintain_managed",
     title: "Silence the device's alerts in the remote management while it is being ended",
@@ -237,7 +282,7 @@ pub(super) const MAINTAIN: KindSpec = KindSpec {
 /// *Once*: there is no key by which a second order could be told from the first.
 /// So the task's id goes along as the script's parameter, the script writes it
 /// into a field, and that is the proof. Facts: `object_exists`,
-/// `script_state`, `script_done`, `somebody_elses`, `conclusive`.
+/// `script_state`, `script_done`, `somebody_elses`, `no_longer_his`, `conclusive`.
 pub(super) const RUN_SCRIPT: KindSpec = KindSpec {
     name: "device.run_managed_script",
     title: "Run your script on the device through the remote management",
@@ -248,6 +293,7 @@ pub(super) const RUN_SCRIPT: KindSpec = KindSpec {
         Dep::on(Kind::DecideDevice),
         Dep::on(Kind::EscrowRecoveryKeys),
         Dep::on(Kind::ConfirmDeviceReturned),
+        Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
         Dep::on(Kind::MarkManaged),
     ],
@@ -263,6 +309,7 @@ pub(super) const RUN_SCRIPT: KindSpec = KindSpec {
                 Cond::True("somebody_elses"),
                 "the device is assigned to somebody else by now; nothing was run. Decide by hand what becomes of it, then waive this",
             ),
+            (Cond::True("no_longer_his"), NO_LONGER_HIS),
             (
                 Cond::Is("script_state", "failed"),
                 "the script ran and failed, and is not run again by itself; see in the device's activities why, run it there by hand with the same parameter, then retry; or do by hand what it does, and waive this",
@@ -274,6 +321,7 @@ pub(super) const RUN_SCRIPT: KindSpec = KindSpec {
     approval: Approval::Own,
     // A laptop in a drawer is switched on some day.
     patience_ms: 14 * DAY_MS,
+    shows_within_ms: SHOWS_WITHIN_MS,
     closing: ClosingProof::Receipt("the field may be written again, and the device may be gone"),
     ..MANAGED
 };
@@ -288,6 +336,8 @@ pub(super) const CLEAR_OWNER: KindSpec = KindSpec {
     after: &[
         Dep::only(Kind::DiscoverManaged),
         Dep::only(Kind::DiscoverConfirmed),
+        // Whoever decides must see whose it was.
+        Dep::on(Kind::DecideDevice),
         Dep::on(Kind::ConfirmDeviceReturned),
         Dep::on(Kind::WipeDevice),
         Dep::on(Kind::MarkManaged),
@@ -313,7 +363,7 @@ pub(super) const CLEAR_OWNER: KindSpec = KindSpec {
 /// Last of all: the agent goes, and nothing can be asked of the device any more.
 /// *Once*, because a device that is enrolled anew for the next person is not to
 /// be thrown out again. Facts: `object_exists`, `status`, `decommissioned`,
-/// `somebody_elses`, `conclusive`.
+/// `somebody_elses`, `no_longer_his`, `conclusive`.
 pub(super) const DECOMMISSION: KindSpec = KindSpec {
     name: "device.decommission",
     title: "Decommission the device in the remote management",
@@ -333,13 +383,17 @@ pub(super) const DECOMMISSION: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::True("decommissioned"),
-        blocked: &[(
-            Cond::True("somebody_elses"),
-            "the device is assigned to somebody else by now; it was not decommissioned. Decide by hand what becomes of it, then waive this",
-        )],
+        blocked: &[
+            (
+                Cond::True("somebody_elses"),
+                "the device is assigned to somebody else by now; it was not decommissioned. Decide by hand what becomes of it, then waive this",
+            ),
+            (Cond::True("no_longer_his"), NO_LONGER_HIS),
+        ],
     },
     convergent: false,
     reversible: false,
     approval: Approval::Own,
+    shows_within_ms: SHOWS_WITHIN_MS,
     ..MANAGED
 };

@@ -7,6 +7,7 @@
 //! `after`, a `conflicts` or a `redo` here, with its reason beside it.
 
 pub mod apps;
+pub mod desk;
 mod device;
 mod identity;
 mod knowledge;
@@ -19,8 +20,9 @@ pub mod script;
 pub mod spec;
 pub mod workspace;
 
+pub use identity::ROLES_OPEN;
 pub use license::POOL_WITHIN_MS;
-pub use spec::{Approval, Area, ClosingProof, Dep, KindSpec, Lane, Proof, Stage, Urgency, Wanted};
+pub use spec::{Approval, Area, Closes, ClosingProof, Dep, KindSpec, Lane, Proof, Stage, Until, Urgency, Wanted};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -85,6 +87,8 @@ kinds! {
     HandOverGroups = identity::HAND_OVER_GROUPS,
     RemoveGroupOwnerships = identity::REMOVE_GROUP_OWNERSHIPS,
     RemoveGroupMemberships = identity::REMOVE_GROUP_MEMBERSHIPS,
+    ConfirmDisabledOnPremises = person::CONFIRM_DISABLED_ON_PREMISES,
+    RotateSharedCredential = person::ROTATE_SHARED_CREDENTIAL,
     BlockProtocols = mailbox::BLOCK_PROTOCOLS,
     HoldMailbox = mailbox::HOLD,
     HideFromAddressLists = mailbox::HIDE_FROM_ADDRESS_LISTS,
@@ -107,6 +111,7 @@ kinds! {
     AwaitSynchronisation = premises::AWAIT_SYNCHRONISATION,
     ConfirmManagedDevice = managed::CONFIRM,
     DiscoverConfirmed = managed::DISCOVER_CONFIRMED,
+    EndTechnician = managed::END_TECHNICIAN,
     MarkManaged = managed::MARK_DEVICE,
     MaintainManaged = managed::MAINTAIN,
     DecideDevice = managed::DECIDE,
@@ -129,6 +134,13 @@ kinds! {
     MoveToLeaversUnit = premises::MOVE_TO_LEAVERS_UNIT,
     ConfirmHandover = person::CONFIRM_HANDOVER,
     Validate = person::VALIDATE,
+    OpenTicket = desk::OPEN_TICKET,
+    NoteAccess = desk::NOTE_ACCESS,
+    NoteDevices = desk::NOTE_DEVICES,
+    NoteKnowledge = desk::NOTE_KNOWLEDGE,
+    NoteLicences = desk::NOTE_LICENCES,
+    AttachEvidence = desk::ATTACH_EVIDENCE,
+    CloseTicket = desk::CLOSE_TICKET,
     ObserveIdentity = identity::OBSERVE_AGAIN,
     ObserveMailbox = mailbox::OBSERVE_AGAIN,
     ObserveLicense = license::OBSERVE_AGAIN,
@@ -156,8 +168,8 @@ impl Kind {
     }
 
     /// Whether a cloud with everything in it has it: not what is of a directory on
-    /// the premises, an application, a workspace, a program of one's own or a remote
-    /// management.
+    /// the premises, an application, a workspace, a program of one's own, a remote
+    /// management or a desk.
     #[must_use]
     pub fn is_of_a_cloud(self) -> bool {
         let beside = [
@@ -166,8 +178,15 @@ impl Kind {
             script::KINDS,
             managed::KINDS,
             workspace::KINDS,
+            desk::KINDS,
         ];
         !beside.iter().any(|kinds| kinds.contains(&self))
+    }
+
+    /// Whether it goes on beside the case, which waits for it in nothing.
+    #[must_use]
+    pub fn is_beside(self) -> bool {
+        self.spec().closes != Closes::With
     }
 
     /// Whether it belongs to the closing round.

@@ -56,6 +56,42 @@ pub(super) const CONFIRM_DEVICE_RETURNED: KindSpec = KindSpec {
     ..HUMAN
 };
 
+/// The account is a copy of one in Active Directory that nobody connected: what the
+/// cloud was told of it, the next synchronisation may take back.
+pub(super) const CONFIRM_DISABLED_ON_PREMISES: KindSpec = KindSpec {
+    name: "person.confirm_disabled_on_premises",
+    title: "Disable the account in Active Directory, which masters it, and say so",
+    urgency: Urgency::U1,
+    stage: Stage::Access,
+    wanted: Wanted::Chosen("a copy of a directory that is not connected"),
+    after: &[Dep::on(Kind::Resolve), Dep::tried(Kind::DisableSignIn)],
+    controls: control::ACCESS,
+    ..HUMAN
+};
+
+/// One for each password, code or key that several people share and the leaver
+/// knew. Whoever still signs in, has a session, or an account where they are kept,
+/// could read the new one.
+pub(super) const ROTATE_SHARED_CREDENTIAL: KindSpec = KindSpec {
+    name: "person.rotate_shared_credential",
+    title: "Change a credential that the leaver shared with others",
+    urgency: Urgency::U2,
+    stage: Stage::Access,
+    wanted: Wanted::Chosen("shared_credentials"),
+    after: &[
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::DisableOnPremises),
+        Dep::on(Kind::ConfirmDisabledOnPremises),
+        Dep::on(Kind::SuspendAtOnce),
+        Dep::on(Kind::SuspendInWorkspace),
+        Dep::tried(Kind::RevokeSessions),
+        Dep::tried(Kind::DisableInApp),
+        Dep::tried(Kind::DeleteInApp),
+    ],
+    controls: control::ACCESS,
+    ..HUMAN
+};
+
 /// Knowledge was handed over.
 pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
     name: "person.confirm_handover",
@@ -110,6 +146,8 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::ProvePool),
         Dep::on(Kind::ConfirmHandover),
+        Dep::on(Kind::ConfirmDisabledOnPremises),
+        Dep::on(Kind::RotateSharedCredential),
     ],
     controls: control::CLOSURE,
     ..HUMAN

@@ -190,6 +190,17 @@ impl Urgency {
     }
 }
 
+/// When what is waited for holds nothing up any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// When it is settled.
+    Settled,
+    /// When it is settled, or no machine can do any more about it.
+    Tried,
+    /// When it was tried once, whatever came of that.
+    TriedOnce,
+}
+
 /// What it waits for: every task of that kind in the case.
 #[derive(Debug, Clone, Copy)]
 pub struct Dep {
@@ -199,8 +210,11 @@ pub struct Dep {
     pub delay_ms: i64,
     /// Whether to wait also for what that kind found.
     pub with_finds: bool,
-    /// Whether it is enough that no machine can do any more about it.
-    pub tried: bool,
+    /// How far it must have come.
+    pub until: Until,
+    /// The longest that it is waited for, in milliseconds since everything that is
+    /// waited for without an end was there; none: without an end.
+    pub at_most_ms: Option<i64>,
 }
 
 impl Dep {
@@ -211,7 +225,8 @@ impl Dep {
             kind,
             delay_ms: 0,
             with_finds: true,
-            tried: false,
+            until: Until::Settled,
+            at_most_ms: None,
         }
     }
 
@@ -219,10 +234,8 @@ impl Dep {
     #[must_use]
     pub const fn only(kind: Kind) -> Self {
         Self {
-            kind,
-            delay_ms: 0,
             with_finds: false,
-            tried: false,
+            ..Self::on(kind)
         }
     }
 
@@ -230,10 +243,8 @@ impl Dep {
     #[must_use]
     pub const fn delayed(kind: Kind, delay_ms: i64) -> Self {
         Self {
-            kind,
             delay_ms,
-            with_finds: true,
-            tried: false,
+            ..Self::on(kind)
         }
     }
 
@@ -242,8 +253,33 @@ impl Dep {
     #[must_use]
     pub const fn tried(kind: Kind) -> Self {
         Self {
-            tried: true,
+            until: Until::Tried,
             ..Self::on(kind)
+        }
+    }
+
+    /// Waits until all of `kind` were tried once: where it is better to go on than to
+    /// wait for a vendor that keeps failing.
+    #[must_use]
+    pub const fn tried_once(kind: Kind) -> Self {
+        Self {
+            until: Until::TriedOnce,
+            ..Self::on(kind)
+        }
+    }
+
+    /// Whether what waits may go on before it is settled.
+    #[must_use]
+    pub fn goes_ahead(&self) -> bool {
+        self.until != Until::Settled || self.at_most_ms.is_some()
+    }
+
+    /// The same, but no longer than this.
+    #[must_use]
+    pub const fn at_most(self, ms: i64) -> Self {
+        Self {
+            at_most_ms: Some(ms),
+            ..self
         }
     }
 }
@@ -296,6 +332,17 @@ pub enum Wanted {
     ClosingRound,
 }
 
+/// How it stands to the closing of its case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closes {
+    /// The case closes when it is settled.
+    With,
+    /// It goes on beside the case, which waits for it in nothing.
+    Beside,
+    /// The same, and it begins when the account is sealed and the case closed.
+    After,
+}
+
 /// One kind's declaration.
 #[derive(Debug, Clone, Copy)]
 pub struct KindSpec {
@@ -318,6 +365,11 @@ pub struct KindSpec {
     pub writes: bool,
     /// What it waits for.
     pub after: &'static [Dep],
+    /// It waits for all that the case has of this stage, and for whoever may
+    /// find more of it.
+    pub after_stage: Option<Stage>,
+    /// Whether the case waits for it, or goes on without.
+    pub closes: Closes,
     /// Kinds that must not be in flight at the same time in the case.
     pub conflicts: &'static [Kind],
     /// True: executed twice it leaves the same state. False: *once*.
@@ -335,6 +387,9 @@ pub struct KindSpec {
     /// How long a vendor that is not ready is waited for before a person is
     /// asked, in milliseconds.
     pub patience_ms: i64,
+    /// For a *once* kind: how long what was ordered may stay invisible to who reads,
+    /// in milliseconds. Before that, that nothing is there proves nothing.
+    pub shows_within_ms: i64,
     /// The predicate.
     pub judge: Judge,
     /// How it is proven.
@@ -343,6 +398,11 @@ pub struct KindSpec {
     pub closing: ClosingProof,
     /// What must be done again when this had to be.
     pub redo: &'static [Kind],
+    /// What it reads may have changed by the departure's time: it is read anew then.
+    pub read_anew: bool,
+    /// What it is about must still be there at the end: that nothing of it is left
+    /// to be read does not end it.
+    pub keeps: bool,
     /// The controls that its evidence supports.
     pub controls: Controls,
 }
@@ -383,6 +443,8 @@ pub(super) const READING: KindSpec = KindSpec {
     skippable: false,
     writes: false,
     after: &[],
+    after_stage: None,
+    closes: Closes::With,
     conflicts: &[],
     convergent: true,
     reversible: true,
@@ -391,10 +453,13 @@ pub(super) const READING: KindSpec = KindSpec {
     attempts: ATTEMPTS,
     run_for_ms: RUN_FOR_MS,
     patience_ms: PATIENCE_MS,
+    shows_within_ms: 0,
     judge: READ_IS_ENOUGH,
     proof: Proof::Read,
     closing: ClosingProof::Receipt("it describes the time before the first write"),
     redo: &[],
+    read_anew: false,
+    keeps: false,
     controls: crate::control::INITIATION,
 };
 

@@ -66,7 +66,7 @@ fn whatever_writes_comes_after_a_snapshot() {
 fn the_manager_validates_last() {
     let before = ancestors(Kind::Validate);
     for kind in Kind::ALL {
-        if *kind != Kind::Validate && kind.spec().wanted != Wanted::ClosingRound {
+        if *kind != Kind::Validate && kind.spec().wanted != Wanted::ClosingRound && !kind.is_beside() {
             assert!(before.contains(kind), "validation does not wait for {kind}");
         }
     }
@@ -188,6 +188,21 @@ fn each_hazard_of_the_playbook_is_an_order() {
         ),
         (Kind::WipeDevice, Kind::EscrowRecoveryKeys, "keys die with the device"),
         (
+            Kind::RotateSharedCredential,
+            Kind::DisableSignIn,
+            "whoever still signs in reads the new one where the others read it",
+        ),
+        (
+            Kind::RotateSharedCredential,
+            Kind::DisableInApp,
+            "an application may be where the new one is kept",
+        ),
+        (
+            Kind::RotateSharedCredential,
+            Kind::RevokeSessions,
+            "a session that lives reads on",
+        ),
+        (
             Kind::WipeDevice,
             Kind::ConfirmDeviceReturned,
             "local data must be safe first",
@@ -249,8 +264,8 @@ fn each_hazard_of_the_playbook_is_an_order() {
         ),
         (
             Kind::SuspendAtOnce,
-            Kind::RevokeTokensInWorkspace,
-            "tokens outlive a password, and live on when an account is opened again",
+            Kind::ResetPasswordInWorkspace,
+            "who opens the account again finds a password that nobody knows",
         ),
         (
             Kind::SuspendInWorkspace,
@@ -272,7 +287,37 @@ fn each_hazard_of_the_playbook_is_an_order() {
             Kind::TransferFiles,
             "a group may give the licence that the files hang on",
         ),
+        (
+            Kind::RemoveGroupsInWorkspace,
+            Kind::ArchiveMailbox,
+            "a group may give the licence that the mailbox hangs on",
+        ),
+        (
+            Kind::RemoveGroupsInWorkspace,
+            Kind::SetForwardingInWorkspace,
+            "a group may give the licence that the mailbox hangs on",
+        ),
+        (
+            Kind::RemoveGroupsInWorkspace,
+            Kind::GrantMailInWorkspace,
+            "a group may give the licence that the mailbox hangs on",
+        ),
+        (
+            Kind::RemoveGroupsInWorkspace,
+            Kind::WipeAccount,
+            "a group may give the licence that phones are managed by",
+        ),
+        (
+            Kind::RemoveGroupsInWorkspace,
+            Kind::DisableLaptops,
+            "a group may give the licence that laptops are managed by",
+        ),
         (Kind::ReleaseInWorkspace, Kind::TransferFiles, "the files would be lost"),
+        (
+            Kind::ClearManagedOwner,
+            Kind::DecideDevice,
+            "whoever decides must see whose it was",
+        ),
         (
             Kind::ReleaseInWorkspace,
             Kind::GrantMailInWorkspace,
@@ -349,25 +394,60 @@ fn an_immediate_suspension_waits_for_no_mail_and_no_second_factor() {
         .copied()
         .filter(|k| before.contains(k))
         .collect();
-    let quick = [
-        Kind::ResolveInWorkspace,
-        Kind::ResetPasswordInWorkspace,
-        Kind::SignOutInWorkspace,
-        Kind::RevokeTokensInWorkspace,
-    ];
+    let quick = [Kind::ResolveInWorkspace, Kind::ResetPasswordInWorkspace];
     assert_eq!(waits, quick);
-    // Neither suspension waits for a person, nor for files.
+    // Neither suspension waits for a person, nor for files, nor for a vendor that
+    // keeps failing.
+    let ends = |d: &&Dep| d.until == Until::TriedOnce || d.at_most_ms.is_some();
+    for kind in [Kind::SuspendAtOnce, Kind::SuspendInWorkspace] {
+        let mut deps = kind.spec().after.iter().filter(|d| d.kind != Kind::ResolveInWorkspace);
+        assert!(deps.all(|d| ends(&d)), "{kind}");
+    }
     for kind in [Kind::SuspendAtOnce, Kind::SuspendInWorkspace] {
         let deps = kind.spec().after.iter().filter(|d| d.kind != Kind::ResolveInWorkspace);
-        assert!(deps.clone().all(|d| d.tried), "{kind}");
+        assert!(deps.clone().all(|d| d.until != Until::Settled), "{kind}");
         assert!(!ancestors(kind).contains(&Kind::TransferFiles), "{kind}");
     }
+}
+
+/// See `docs/decisions/0028-the-desk-goes-on-beside-the-case.md`.
+#[test]
+fn nothing_but_the_desk_waits_for_the_desk() {
+    for kind in Kind::ALL.iter().copied() {
+        let of_the_desk = desk::KINDS.contains(&kind);
+        assert_eq!(kind.is_beside(), of_the_desk, "{kind}");
+        assert_eq!(kind.spec().area == Area::Desk, of_the_desk, "{kind}");
+        let waits = ancestors(kind).into_iter().any(Kind::is_beside);
+        assert!(of_the_desk || !waits, "{kind} waits for the desk");
+        let rivals = kind.spec().conflicts.iter().any(|k| k.is_beside());
+        assert!(!rivals && (!of_the_desk || kind.spec().conflicts.is_empty()), "{kind}");
+        // Nor does what it read and did bear on the account's proof.
+        assert!(!of_the_desk || !kind.spec().cuts_access(), "{kind}");
+        let kept = matches!(kind.spec().closing, ClosingProof::Receipt(_));
+        assert!(!of_the_desk || kept, "{kind} would be read again at closing");
+    }
+}
+
+#[test]
+fn a_ticket_is_closed_last_and_after_the_manager_s_word() {
+    let before = ancestors(Kind::CloseTicket);
+    for kind in desk::KINDS.iter().filter(|k| **k != Kind::CloseTicket) {
+        assert!(before.contains(kind), "a closed ticket takes no more: {kind}");
+    }
+    assert!(before.contains(&Kind::Validate));
+    assert_eq!(Kind::CloseTicket.spec().closes, Closes::After);
+    assert_eq!(Kind::AttachEvidence.spec().closes, Closes::After);
 }
 
 #[test]
 fn what_must_not_happen_twice_is_declared_once() {
     for kind in Kind::ALL.iter().filter(|k| !k.spec().convergent) {
         assert!(!kind.spec().reversible, "{kind}: a once kind is irreversible");
+        // Who only tells people changes nothing of the leaver's.
+        if desk::KINDS.contains(kind) {
+            assert_eq!(kind.spec().approval, Approval::None, "{kind}");
+            continue;
+        }
         assert_eq!(
             kind.spec().approval,
             Approval::Own,
@@ -392,6 +472,8 @@ fn irreversible_kinds_ask_for_themselves_but_for_what_can_be_set_up_again() {
         .iter()
         .copied()
         .filter(|k| !k.spec().reversible && k.spec().approval != Approval::Own)
+        // They tell people, and change nothing of the leaver's.
+        .filter(|k| !desk::KINDS.contains(k))
         .collect();
     let set_up_again = [
         Kind::RemoveAppPasswords,

@@ -5,16 +5,17 @@
 //! pins the account's id.
 //!
 //! Suspension is declared twice, because a kind has one order: a planned
-//! departure suspends when everything that needs an open account was tried, an
-//! immediate one as soon as his password, sessions and tokens are gone. What
-//! comes too late then says so, and fails nothing. See
-//! `docs/decisions/0024-a-workspace-is-closed-from-the-inside.md`.
+//! departure suspends when everything that needs an open account was tried, and
+//! within the hour; an immediate one as soon as a password was tried. What comes
+//! too late then says so, and fails nothing. See
+//! `docs/decisions/0024-a-workspace-is-closed-from-the-inside.md` and
+//! `docs/decisions/0027-nothing-that-fails-holds-a-suspension-back.md`.
 
 use super::Kind;
 use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
-use crate::time::DAY_MS;
+use crate::time::{DAY_MS, HOUR_MS};
 
 /// The kinds of a workspace: a tenant without one has none of them.
 pub const KINDS: &[Kind] = &[
@@ -72,6 +73,16 @@ pub const TRANSFER_FILES: &str = "transfer_files";
 /// that a person must say that it may go.
 pub const HOLD_WANTED: &str = "hold_wanted";
 
+/// The parameter that says that an archive is wanted and that nobody makes one.
+pub const ARCHIVE_UNMADE: &str = "archive_unmade";
+
+/// How long a planned suspension waits for what needs an open account: a vendor
+/// that keeps failing one of these does not keep the account open.
+const OPEN_AT_MOST_MS: i64 = HOUR_MS;
+
+/// How long the workspace's lists may lag behind a transfer that it accepted.
+pub const TRANSFER_SHOWS_WITHIN_MS: i64 = HOUR_MS;
+
 /// The parameter that says when the account was looked up, in milliseconds since
 /// 1970: what was done for it earlier is not this departure's.
 pub const RESOLVED_MS: &str = "resolved_ms";
@@ -97,7 +108,7 @@ const ACCESS: KindSpec = KindSpec {
 
 /// Finds the account by every name, pins its immutable id, and records it before
 /// any write. Facts: `found`, `all_names_known`, `ambiguous`, `match_count`,
-/// `object_id`, `suspended`, `protected` (`no`, `listed`, `administrator`,
+/// `object_id`, `suspended`, `protected` (`no`, `listed`, `acting`, `administrator`,
 /// `last_administrator`), `second_factor`, `has_mail`. It needs no more than to
 /// read accounts, so that what else was not granted stops nothing of the burst.
 pub(super) const RESOLVE: KindSpec = KindSpec {
@@ -144,6 +155,10 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
             (
                 Cond::Is("protected", "listed"),
                 "the account in the workspace is on the tenant's list of protected accounts; nothing was written there. If it really goes, take it off the list and hand the departure in under a new reference, or end it there by hand and waive this",
+            ),
+            (
+                Cond::Is("protected", "acting"),
+                "his is the account that this service acts for in the workspace; nothing was written there. Name another administrator in the tenant's configuration (`admin`), see that `offboard doctor` is content, then retry",
             ),
             (
                 Cond::Is("protected", "last_administrator"),
@@ -225,16 +240,16 @@ const SUSPEND: KindSpec = KindSpec {
     ..ACCESS
 };
 
-/// An immediate departure's: minutes, whatever else needs an open account.
-/// Facts: `suspended`, `archived`.
+/// An immediate departure's: minutes, whatever else needs an open account and
+/// whatever fails. Sessions and tokens are of no use in a suspended account, and
+/// can be taken from one. Facts: `suspended`, `archived`.
 pub(super) const SUSPEND_AT_ONCE: KindSpec = KindSpec {
     name: "identity.suspend_at_once",
     title: "Suspend the account in the workspace at once",
     after: &[
         Dep::only(Kind::ResolveInWorkspace),
-        Dep::tried(Kind::ResetPasswordInWorkspace),
-        Dep::tried(Kind::SignOutInWorkspace),
-        Dep::tried(Kind::RevokeTokensInWorkspace),
+        // Who opens the account again finds a password that nobody knows.
+        Dep::tried_once(Kind::ResetPasswordInWorkspace),
     ],
     ..SUSPEND
 };
@@ -420,24 +435,28 @@ pub(super) const GRANT_MAIL_ACCESS: KindSpec = KindSpec {
     ..MAIL
 };
 
-/// A planned departure's: after what needs an open account was tried. Waits for
-/// no person, and not for the files, which go over from a suspended account as
-/// well. Facts: `suspended`, `archived`.
+const fn tried_within_the_hour(kind: Kind) -> Dep {
+    Dep::tried(kind).at_most(OPEN_AT_MOST_MS)
+}
+
+/// A planned departure's: after what needs an open account was tried, and within
+/// the hour. Waits for no person, and not for the files, which go over from a
+/// suspended account as well. Facts: `suspended`, `archived`.
 pub(super) const SUSPEND_AFTER: KindSpec = KindSpec {
     name: "identity.suspend_in_workspace",
     title: "Suspend the account in the workspace",
     urgency: Urgency::U1,
     after: &[
         Dep::only(Kind::ResolveInWorkspace),
-        Dep::tried(Kind::ResetPasswordInWorkspace),
-        Dep::tried(Kind::SignOutInWorkspace),
-        Dep::tried(Kind::RevokeTokensInWorkspace),
-        Dep::tried(Kind::RemoveAppPasswords),
-        Dep::tried(Kind::InvalidateBackupCodes),
-        Dep::tried(Kind::TurnOffSecondFactor),
-        Dep::tried(Kind::SetReplyInWorkspace),
-        Dep::tried(Kind::SetForwardingInWorkspace),
-        Dep::tried(Kind::GrantMailInWorkspace),
+        tried_within_the_hour(Kind::ResetPasswordInWorkspace),
+        tried_within_the_hour(Kind::SignOutInWorkspace),
+        tried_within_the_hour(Kind::RevokeTokensInWorkspace),
+        tried_within_the_hour(Kind::RemoveAppPasswords),
+        tried_within_the_hour(Kind::InvalidateBackupCodes),
+        tried_within_the_hour(Kind::TurnOffSecondFactor),
+        tried_within_the_hour(Kind::SetReplyInWorkspace),
+        tried_within_the_hour(Kind::SetForwardingInWorkspace),
+        tried_within_the_hour(Kind::GrantMailInWorkspace),
     ],
     ..SUSPEND
 };
@@ -476,6 +495,7 @@ pub(super) const TRANSFER_FILES_TO_SUCCESSOR: KindSpec = KindSpec {
     reversible: false,
     approval: Approval::Own,
     patience_ms: 7 * DAY_MS,
+    shows_within_ms: TRANSFER_SHOWS_WITHIN_MS,
     closing: ClosingProof::Receipt("what was transferred is the successor's, who may do with it what he likes"),
     controls: control::RETENTION,
     ..WRITING
@@ -492,21 +512,37 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
         Dep::only(Kind::ResolveInWorkspace),
         Dep::on(Kind::SuspendAtOnce),
         Dep::on(Kind::SuspendInWorkspace),
+        Dep::on(Kind::SetForwardingInWorkspace),
+        Dep::on(Kind::GrantMailInWorkspace),
         Dep::on(Kind::TransferFiles),
         Dep::on(Kind::DecideOneDrive),
+        Dep::on(Kind::ArchiveMailbox),
+        Dep::on(Kind::WipeAccount),
+        Dep::on(Kind::DisableLaptops),
     ],
     judge: Judge {
         not_applicable: &[GONE],
         satisfied: Cond::Empty("group_ids"),
-        blocked: &[],
+        blocked: &[
+            (
+                Cond::HasParam(HOLD_WANTED),
+                "a legal hold is wanted, and a group may give the licence that what is held hangs on: none was left. Put the account on hold by hand (Vault), see which group gives a licence, take him out of the others by hand, then waive this for as long as the hold lasts",
+            ),
+            (
+                Cond::HasParam(ARCHIVE_UNMADE),
+                "an archive of the mailbox is wanted and nothing here makes one, and a group may give the licence that the mailbox hangs on: none was left. Export the mailbox by hand (Vault, or Takeout), take him out of the groups by hand, then retry",
+            ),
+        ],
     },
     controls: control::GROUPS,
     ..WRITING
 };
 
 /// Of the company's account and its data alone, never of a device: the workspace
-/// does not say whose a device is. A record that is gone proves nothing. Facts:
-/// `device_ids`, `open_device_ids`, `gone_unproven_ids`.
+/// does not say whose a device is. A record that is gone proves nothing, nor does
+/// an account that was gone before anybody looked. Facts: `device_ids`,
+/// `open_device_ids`, `gone_unproven_ids`, `looked_at`, and for each device
+/// `held/ID`, `serial/ID`.
 pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
     name: "device.wipe_account",
     title: "Wipe the company's account from his phones and tablets",
@@ -520,12 +556,22 @@ pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
         Dep::tried(Kind::RevokeTokensInWorkspace),
     ],
     judge: Judge {
-        not_applicable: &[(Cond::Empty("device_ids"), "no phone or tablet holds the account")],
-        satisfied: Cond::All(&[Cond::Empty("open_device_ids"), Cond::Empty("gone_unproven_ids")]),
-        blocked: &[(
-            Cond::Not(&Cond::Empty("gone_unproven_ids")),
-            "the record of a device is gone before the wipe was seen done, which does not prove a wipe; look at the device, then waive this with what you saw",
+        not_applicable: &[(
+            Cond::All(&[Cond::True("object_exists"), Cond::Empty("device_ids")]),
+            "no phone or tablet holds the account",
         )],
+        satisfied: Cond::All(&[Cond::Empty("open_device_ids"), Cond::Empty("gone_unproven_ids")]),
+        blocked: &[
+            // Phones are listed by the address of whose account they hold.
+            (
+                Cond::False("looked_at"),
+                "the account had been deleted before his phones and tablets were looked at, and with it the address that they are found by: whether one still holds the company's data is not known. Look for his devices by hand (Admin console, Devices > Mobile and endpoints), wipe the account from them there, then waive this with what you saw",
+            ),
+            (
+                Cond::Not(&Cond::Empty("gone_unproven_ids")),
+                "the record of a device is gone before the wipe was seen done, which does not prove a wipe; look at the device, then waive this with what you saw",
+            ),
+        ],
     },
     reversible: false,
     closing: ClosingProof::Receipt("the record of a wiped device may go"),
@@ -535,7 +581,7 @@ pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
 
 /// Those that the company notes as his. Enabled again, they are as before; what
 /// cannot be undone (taking them out of the management) is not offered. Facts:
-/// `device_ids`, `open_device_ids`.
+/// `device_ids`, `open_device_ids`, and for each device `held/ID`, `serial/ID`.
 pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
     name: "device.disable_in_workspace",
     title: "Disable the company's laptops that are noted as his",
@@ -585,10 +631,16 @@ pub(super) const RELEASE: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[GONE],
         satisfied: Cond::Empty("licence_ids"),
-        blocked: &[(
-            Cond::HasParam(HOLD_WANTED),
-            "a legal hold is wanted, and what is held hangs on the licence: it was not taken. Put the account on hold by hand (Vault) and waive this for as long as the hold lasts",
-        )],
+        blocked: &[
+            (
+                Cond::HasParam(HOLD_WANTED),
+                "a legal hold is wanted, and what is held hangs on the licence: it was not taken. Put the account on hold by hand (Vault) and waive this for as long as the hold lasts",
+            ),
+            (
+                Cond::HasParam(ARCHIVE_UNMADE),
+                "an archive of the mailbox is wanted and nothing here makes one, and the mailbox hangs on the licence: it was not taken. Export the mailbox by hand (Vault, or Takeout), take the licence by hand, then retry",
+            ),
+        ],
     },
     controls: control::LICENCES,
     ..WRITING

@@ -5,7 +5,7 @@
 use super::Draft;
 use crate::assignment::{CLOCK_MARGIN_MS, START_WITHIN_MS};
 use crate::case::CaseState;
-use crate::catalogue::{Area, Kind};
+use crate::catalogue::{Approval, Area, Kind};
 use crate::event::Event;
 use crate::fault::{Consequence, FaultClass, Rule, consequence};
 use crate::id::{ObjectId, TaskId};
@@ -13,10 +13,15 @@ use crate::observation::Facts;
 use crate::plan::plan;
 use crate::standing::{Standing, person_since, standing};
 use crate::task::{Outcome, PlannedTask, RestReason, Task, TaskState};
+use crate::time::{HOUR_MS, Timestamp};
+use std::sync::Arc;
 
 /// Most rounds of the closing observation before a person is told what keeps
 /// changing.
 pub(crate) const MAX_ROUNDS: u32 = 3;
+
+/// How long before the departure's time a reading may have been made to count then.
+const OLD_AFTER_MS: i64 = 12 * HOUR_MS;
 
 impl Draft<'_> {
     /// Looks at what has become due.
@@ -54,6 +59,7 @@ impl Draft<'_> {
                     spent: begun,
                     observe_first: !spec.convergent,
                     checkpoint: None,
+                    seen: None,
                     receipts: Vec::new(),
                     artifacts: Vec::new(),
                     report: None,
@@ -64,6 +70,7 @@ impl Draft<'_> {
                     rule,
                     detail: format!("{spent} assignments were not answered in time"),
                     fault: None,
+                    seen: None,
                     receipts: Vec::new(),
                     report: None,
                 }),
@@ -120,6 +127,7 @@ impl Draft<'_> {
         if self.case.state == CaseState::Received {
             self.plan_if_resolved();
         }
+        self.read_anew();
         if self.case.state == CaseState::Closing && self.case.all_settled() {
             self.end_round();
         }
@@ -136,7 +144,7 @@ impl Draft<'_> {
         let resolved = self.case.tasks.values().filter(|t| t.kind() == Kind::Resolve);
         if resolved.clone().count() == 0 {
             self.push(Event::CaseRefused {
-                reason: "no connected system can find a person: connect one in the tenant's configuration and submit the departure again".into(),
+                reason: "no connected system can find a person: connect one in the tenant's configuration and hand the departure in under a new reference".into(),
             });
             return;
         }
@@ -144,7 +152,7 @@ impl Draft<'_> {
             return;
         }
         if let Some(into) = self.gates.claimed_by.filter(|c| *c != self.case.id) {
-            self.push(Event::CaseMerged { into });
+            self.push(Event::CaseMerged { into, tells: true });
             return;
         }
         let case = &self.case;
@@ -164,6 +172,43 @@ impl Draft<'_> {
             Err(refusal) => self.push(Event::CaseRefused {
                 reason: refusal.to_string(),
             }),
+        }
+    }
+
+    /// Somebody may be handed in months before he leaves. What was read of him then
+    /// is read once more when his time has come, before anything is written: a
+    /// laptop was exchanged, a phone enrolled, a key rotated.
+    fn read_anew(&mut self) {
+        let effective_at = self.case.effective_at();
+        let due = self.case.state == CaseState::Active && self.now >= effective_at;
+        // Nothing of it can be old.
+        if !due || effective_at.since(self.case.opened_at) < OLD_AFTER_MS {
+            return;
+        }
+        // Put off after something was written, it stays as it was read before that.
+        let begun = |t: &Arc<Task>| t.kind().spec().writes && t.attempt > 0;
+        if self.case.tasks.values().any(begun) {
+            return;
+        }
+        let old = |t: &&Arc<Task>| match &t.state {
+            TaskState::Settled { outcome, at } => {
+                let proven = !matches!(outcome, Outcome::Waived { .. });
+                proven && t.kind().spec().read_anew && effective_at.since(*at) >= OLD_AFTER_MS
+            }
+            _ => false,
+        };
+        let old: Vec<(TaskId, Timestamp)> = self
+            .case
+            .tasks
+            .values()
+            .filter(old)
+            .map(|t| (t.id(), self.case.settled_at(t.kind())))
+            .collect();
+        for (task, at) in old {
+            self.push(Event::TaskReopened {
+                task,
+                why: format!("the departure's time has come, and it was read {at}"),
+            });
         }
     }
 
@@ -198,12 +243,15 @@ impl Draft<'_> {
     }
 
     /// What a difference of the closing round leads to.
-    pub(super) fn reopen(&mut self, id: TaskId, why: &str) {
+    pub(super) fn reopen(&mut self, id: TaskId, why: &str, is_gone: bool) {
         let Some(task) = self.case.tasks.get(&id).cloned() else {
             return;
         };
         let spec = task.kind().spec();
-        let rule = if !spec.convergent {
+        // Nor is what cannot be undone done again on an old approval: what is there now
+        // may be somebody else's.
+        // What was to be kept and is gone comes back by no machine.
+        let rule = if is_gone || !spec.convergent || spec.approval == Approval::Own {
             Some(Rule::IrreversibleDiffers)
         } else if task.reopened + 1 >= MAX_ROUNDS {
             Some(Rule::KeepsFlapping)
@@ -221,6 +269,7 @@ impl Draft<'_> {
                 rule,
                 detail: format!("the closing round read otherwise: {why}"),
                 fault: None,
+                seen: None,
                 receipts: Vec::new(),
                 report: None,
             });

@@ -7,6 +7,7 @@
 //! race costs nothing but deciding again.
 
 mod advance;
+mod merge;
 mod people;
 mod report;
 
@@ -116,13 +117,18 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
                 } => draft.waive(task, by, reason, until)?,
                 Command::Retry { task, by } => draft.retry(task, &by)?,
                 Command::Cancel { by, reason } => draft.cancel(by, reason)?,
+                Command::Join {
+                    case,
+                    asked_at,
+                    departure,
+                    amended_by,
+                } => draft.join(case, asked_at, departure, amended_by)?,
+                Command::Leave { case, asked_at } => draft.leave(case, asked_at),
+                Command::AcknowledgeMerge { into, known } => draft.acknowledge_merge(into, known.as_deref()),
+                Command::UndoMerge { into } => draft.undo_merge(into),
                 Command::RecordSealed { to, evidence, key_id } => draft.sealed(to, evidence, key_id)?,
                 Command::RecordLoss { known, parted } => draft.record_loss(known, parted),
-                Command::RecordFollowUp { task, case } => {
-                    if !draft.case.followed_up.contains(&task) {
-                        draft.push(Event::FollowUpOpened { task, case });
-                    }
-                }
+                Command::RecordFollowUp { task, case } => draft.record_follow_up(task, case),
             }
             draft
         }

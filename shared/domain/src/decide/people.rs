@@ -8,9 +8,9 @@ use crate::catalogue::{Approval, Area, Kind};
 use crate::command::{ApprovalOf, Refusal};
 use crate::departure::Departure;
 use crate::event::Event;
-use crate::id::{Digest, TaskId};
+use crate::id::{CaseId, Digest, TaskId};
 use crate::standing::{Standing, standing};
-use crate::task::{Outcome, Place, Task, TaskState};
+use crate::task::{Approved, Outcome, Place, Task, TaskState};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -23,6 +23,16 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// The same for an order about one task: what goes on beside a case goes on
+    /// when that is closed.
+    fn refuse_ended_for(&self, id: TaskId) -> Result<(), Refusal> {
+        let beside = self.case.tasks.get(&id).is_some_and(|t| t.kind().is_beside());
+        if beside && matches!(self.case.state, CaseState::Sealing | CaseState::Closed) {
+            return Ok(());
+        }
+        self.refuse_ended()
+    }
+
     fn task(&self, id: TaskId) -> Result<Arc<Task>, Refusal> {
         self.case.tasks.get(&id).cloned().ok_or(Refusal::UnknownTask(id))
     }
@@ -30,19 +40,10 @@ impl Draft<'_> {
     /// Separation of duties.
     fn decides(&self, by: &str) -> Result<(), Refusal> {
         let same = |other: &str| other.trim().eq_ignore_ascii_case(by.trim());
-        let departure = &self.case.departure;
-        if same(&departure.requested_by) {
+        if self.case.asked_by().any(same) {
             return Err(Refusal::SamePerson(by.to_owned()));
         }
-        let person = &departure.person;
-        let names = [
-            person.user_principal_name.as_deref(),
-            person.mail.as_deref(),
-            self.case.subject_facts.text("user_principal_name"),
-        ];
-        if names.into_iter().flatten().any(same) {
-            return Err(Refusal::IsTheLeaver(by.to_owned()));
-        }
+        self.decides_not_leaver(by)?;
         let approvers = &self.case.policy.approvals.approvers;
         if !approvers.is_empty() && !approvers.iter().any(|a| same(a)) {
             return Err(Refusal::NotAnApprover(by.to_owned()));
@@ -82,7 +83,11 @@ impl Draft<'_> {
         if named != actual {
             return Err(Refusal::Changed { named, actual });
         }
-        self.push(Event::PlanApproved { by, digest: actual });
+        self.push(Event::PlanApproved {
+            by,
+            digest: actual,
+            from: Some(self.case.effective_at()),
+        });
         Ok(())
     }
 
@@ -91,13 +96,18 @@ impl Draft<'_> {
         if task.is_settled() {
             return Err(Refusal::AlreadySettled(task.kind().name()));
         }
-        if task.kind().spec().approval != Approval::Own && task.in_approved_plan {
+        let effective_at = self.case.effective_at();
+        let stands = |a: &Approved| a.from <= effective_at.max(self.now);
+        let plan = self.case.plan_approval_of(&task);
+        let by_plan = match task.kind().spec().approval {
+            Approval::None => return Err(Refusal::NothingToApprove("the task asks for no approval")),
+            Approval::Plan | Approval::PlanOrBurst => plan.is_some_and(stands),
+            Approval::Own => false,
+        };
+        if by_plan || task.approved.as_ref().is_some_and(stands) {
             return Err(Refusal::AlreadyApproved);
         }
-        if task.approved.is_some() {
-            return Err(Refusal::AlreadyApproved);
-        }
-        let actual = task.planned.digest();
+        let actual = self.case.task_digest(&task);
         if named != actual {
             return Err(Refusal::Changed { named, actual });
         }
@@ -105,6 +115,7 @@ impl Draft<'_> {
             task: id,
             by,
             digest: actual,
+            from: Some(effective_at),
         });
         Ok(())
     }
@@ -156,15 +167,26 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Whoever leaves says nothing about it, whether he asked for it or not.
     fn decides_not_leaver(&self, by: &str) -> Result<(), Refusal> {
-        match self.decides(by) {
-            Err(Refusal::IsTheLeaver(who)) => Err(Refusal::IsTheLeaver(who)),
-            _ => Ok(()),
+        let person = &self.case.departure.person;
+        let names = [
+            person.user_principal_name.as_deref(),
+            person.mail.as_deref(),
+            self.case.subject_facts.text("user_principal_name"),
+        ];
+        if names
+            .into_iter()
+            .flatten()
+            .any(|name| name.trim().eq_ignore_ascii_case(by.trim()))
+        {
+            return Err(Refusal::IsTheLeaver(by.to_owned()));
         }
+        Ok(())
     }
 
     pub(super) fn waive(&mut self, id: TaskId, by: String, reason: String, until: Timestamp) -> Result<(), Refusal> {
-        self.refuse_ended()?;
+        self.refuse_ended_for(id)?;
         self.decides(&by)?;
         let task = self.task(id)?;
         let name = task.kind().name();
@@ -202,9 +224,9 @@ impl Draft<'_> {
     }
 
     pub(super) fn retry(&mut self, id: Option<TaskId>, by: &str) -> Result<(), Refusal> {
-        self.refuse_ended()?;
         let chosen: Vec<TaskId> = match id {
             Some(id) => {
+                self.refuse_ended_for(id)?;
                 let task = self.task(id)?;
                 match &task.state {
                     TaskState::Failed { .. } | TaskState::Resting { .. } => vec![id],
@@ -217,11 +239,12 @@ impl Draft<'_> {
                 .case
                 .tasks
                 .values()
-                .filter(|t| matches!(t.state, TaskState::Failed { .. }))
+                .filter(|t| matches!(t.state, TaskState::Failed { .. }) && self.refuse_ended_for(t.id()).is_ok())
                 .map(|t| t.id())
                 .collect(),
         };
         if chosen.is_empty() {
+            self.refuse_ended()?;
             return Err(Refusal::NothingToRetry);
         }
         for task in chosen {
@@ -234,7 +257,10 @@ impl Draft<'_> {
     }
 
     pub(super) fn cancel(&mut self, by: String, reason: String) -> Result<(), Refusal> {
-        self.refuse_ended()?;
+        // What was merged asks for something elsewhere, and can stop asking for it.
+        if !matches!(self.case.state, CaseState::Merged { .. }) {
+            self.refuse_ended()?;
+        }
         if reason.trim().is_empty() {
             return Err(Refusal::NeedsReason);
         }
@@ -249,19 +275,35 @@ impl Draft<'_> {
             requested_at: old.requested_at,
             ..(**new).clone()
         } == **old;
-        if same || self.case.state.ended() || self.case.is_to_be_sealed() {
+        let merged = matches!(self.case.state, CaseState::Merged { .. });
+        let over = self.case.state.ended() && !merged;
+        // Whoever hands it in again expects something to be done about it.
+        match &self.case.state {
+            CaseState::Refused { reason } => return Err(Refusal::WasRefused(reason.clone())),
+            CaseState::Cancelled | CaseState::Cancelling => return Err(Refusal::WasCalledOff),
+            _ => {}
+        }
+        // A reference that is somebody else's already says nothing of this one.
+        if (over || self.case.is_to_be_sealed()) && new.person.contradicts(&old.person) {
+            return Err(Refusal::TooLateToAmend("the person"));
+        }
+        if same || over || self.case.is_to_be_sealed() {
             return Err(Refusal::AlreadyOpen);
         }
-        if self.case.state != CaseState::Received {
-            if new.person != old.person {
-                return Err(Refusal::TooLateToAmend("the person"));
-            }
-            if new.successor != old.successor {
-                return Err(Refusal::TooLateToAmend("the successor"));
-            }
-            if new.choices != old.choices {
-                return Err(Refusal::TooLateToAmend("a choice"));
-            }
+        // Who is being looked for already would be found, and be taken for the other.
+        let planned = self.case.state != CaseState::Received;
+        let sought = planned || self.case.tasks.values().any(|t| t.attempt > 0);
+        // Who could not be told from others can be named more exactly.
+        let unfound = self.unfound();
+        let sought = sought && (unfound.is_empty() || new.person.contradicts(&old.person));
+        if planned && new.person != old.person || sought && !new.person.is_sought_as(&old.person) {
+            return Err(Refusal::TooLateToAmend("the person"));
+        }
+        if sought && new.successor != old.successor {
+            return Err(Refusal::TooLateToAmend("the successor"));
+        }
+        if planned && new.choices != old.choices {
+            return Err(Refusal::TooLateToAmend("a choice"));
         }
         // Who asked first stays the requester, so that an amendment cannot
         // free him to approve.
@@ -275,8 +317,38 @@ impl Draft<'_> {
         }
         self.push(Event::CaseAmended {
             departure: Arc::new(amended),
+            by: Some(new.requested_by.clone()),
         });
+        for task in unfound {
+            self.push(Event::RetryOrdered {
+                task,
+                by: new.requested_by.clone(),
+            });
+        }
+        self.ask_again_if_sooner();
         Ok(())
+    }
+
+    /// The tasks that looked for him and stopped for a person; none while somebody is
+    /// looking, or after he was found.
+    fn unfound(&self) -> Vec<TaskId> {
+        let all = self.case.tasks.values();
+        let stopped = |t: &&Arc<Task>| matches!(t.state, TaskState::Failed { .. });
+        let looks = all.clone().all(|t| t.is_settled() || stopped(&t));
+        let received = self.case.state == CaseState::Received;
+        all.filter(stopped)
+            .filter(|_| looks && received)
+            .map(|t| t.id())
+            .collect()
+    }
+
+    /// Only what somebody went without in a case that is closed is taken up, and once.
+    pub(super) fn record_follow_up(&mut self, task: TaskId, case: CaseId) {
+        let waived = |t: &Arc<Task>| matches!(t.outcome(), Some(Outcome::Waived { .. }));
+        let open = self.case.state == CaseState::Closed && !self.case.followed_up.contains(&task);
+        if open && self.case.tasks.get(&task).is_some_and(waived) {
+            self.push(Event::FollowUpOpened { task, case });
+        }
     }
 
     pub(super) fn sealed(&mut self, to: Place, evidence: Digest, key_id: String) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@
 use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::case::CaseState;
-use crate::catalogue::Proof;
+use crate::catalogue::{Area, ClosingProof, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
@@ -14,6 +14,7 @@ use crate::observation::{Facts, Observation};
 use crate::plan::is_skipped;
 use crate::task::{Attempt, Outcome, Place, PlannedTask, RestReason, Task};
 use crate::time::{SECOND_MS, Timestamp};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A vendor is not asked again sooner than this.
@@ -25,8 +26,20 @@ struct Answer {
     attempt: u32,
     mode: Mode,
     digest: Digest,
+    /// What was read last, for an answer that settles nothing.
+    seen: Option<Arc<Observation>>,
     receipts: Vec<crate::assignment::Receipt>,
     artifacts: Vec<crate::assignment::Artifact>,
+}
+
+impl Answer {
+    /// The answer, with the reading that it rests on.
+    fn having_read(self, seen: Observation) -> Self {
+        Self {
+            seen: Some(Arc::new(seen)),
+            ..self
+        }
+    }
 }
 
 impl Draft<'_> {
@@ -39,7 +52,7 @@ impl Draft<'_> {
         let lost =
             report.version > self.case.version || known.as_ref().is_none_or(|t| is_of_a_lost_history(t, &report));
         // What is over is not opened again.
-        if lost && !self.case.state.ended() {
+        if lost && !self.case.is_at_rest() {
             return self.tail_lost(known.as_deref(), report, digest);
         }
         let Some(task) = known else {
@@ -58,7 +71,7 @@ impl Draft<'_> {
     /// Something outside of the ledger knows of more than it holds: everything
     /// is observed again. What is over is not opened again.
     pub(super) fn record_loss(&mut self, known: u64, parted: bool) {
-        if (parted || known > self.case.version) && !self.case.state.ended() {
+        if (parted || known > self.case.version) && !self.case.is_at_rest() {
             self.push(Event::TailLost { known });
         }
     }
@@ -116,6 +129,7 @@ impl Draft<'_> {
     fn answered(&mut self, task: &Arc<Task>, attempt: Attempt, report: Report, digest: Digest) {
         let Report {
             said,
+            seen,
             receipts,
             artifacts,
             ..
@@ -125,15 +139,20 @@ impl Draft<'_> {
             attempt: attempt.number,
             mode: attempt.mode,
             digest,
+            seen: seen.map(Arc::new),
             receipts,
             artifacts,
         };
         let checking = task.kind().is_closing_round();
+        // Who was to write proves by his own first reading, and not by an older one.
+        let reading = answer.mode == Mode::ObserveOnly;
         let finder = !task.kind().spec().finds.is_empty();
         match said {
             Said::Checked { results } if checking => self.checked(task, answer, results),
             Said::Satisfied { before, after } if !checking && !finder => self.satisfied(task, answer, before, after),
-            Said::Observed { observation } if !checking && !finder => self.observed(task, answer, observation),
+            Said::Observed { observation } if reading && !checking && !finder => {
+                self.observed(task, answer, observation);
+            }
             Said::Found { observation, finds } if finder => self.found(task, answer, observation, finds),
             Said::Progress { checkpoint } => self.rest(answer, self.now, RestReason::Progress, false, Some(checkpoint)),
             Said::Wait { until, why, checkpoint } => self.wait(task, answer, until, why, checkpoint),
@@ -156,7 +175,7 @@ impl Draft<'_> {
     fn satisfied(&mut self, task: &Task, answer: Answer, before: Observation, after: Observation) {
         if answer.mode == Mode::ObserveOnly && before != after {
             let detail = "the report claims to have changed something, but reading was ordered".into();
-            return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
+            return self.fail(answer.having_read(after), Rule::ClaimWithoutProof, detail, None);
         }
         // The attempt's own first reading: what an earlier one moved proves
         // nothing about a redo.
@@ -172,8 +191,13 @@ impl Draft<'_> {
                     after,
                 );
             }
-            Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, because(task, why), None),
-            Verdict::Unsatisfied(why) => self.fail(answer, Rule::ClaimWithoutProof, why, None),
+            Verdict::Blocked(why) => self.fail(
+                answer.having_read(after),
+                Rule::BlockedByPolicy,
+                because(task, why),
+                None,
+            ),
+            Verdict::Unsatisfied(why) => self.fail(answer.having_read(after), Rule::ClaimWithoutProof, why, None),
         }
     }
 
@@ -192,13 +216,26 @@ impl Draft<'_> {
                     seen,
                 );
             }
-            Verdict::Blocked(why) => self.fail(answer, Rule::BlockedByPolicy, because(task, why), None),
+            Verdict::Blocked(why) => self.fail(
+                answer.having_read(seen),
+                Rule::BlockedByPolicy,
+                because(task, why),
+                None,
+            ),
             Verdict::Unsatisfied(why)
                 if !task.kind().spec().convergent && seen.facts.bool("conclusive") != Some(true) =>
             {
-                self.fail(answer, Rule::InconclusiveOnce, why, None);
+                self.fail(answer.having_read(seen), Rule::InconclusiveOnce, why, None);
             }
-            Verdict::Unsatisfied(_) => self.rest(answer, self.now, RestReason::DidNotHappen, false, None),
+            Verdict::Unsatisfied(_) => {
+                self.rest(
+                    answer.having_read(seen),
+                    self.now,
+                    RestReason::DidNotHappen,
+                    false,
+                    None,
+                );
+            }
         }
     }
 
@@ -206,7 +243,7 @@ impl Draft<'_> {
         let spec = task.kind().spec();
         if let Some(stranger) = finds.iter().find(|f| !spec.finds.contains(&f.kind)) {
             let detail = format!("it claims to have found {}, which it may not find", stranger.kind);
-            return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
+            return self.fail(answer.having_read(seen), Rule::ClaimWithoutProof, detail, None);
         }
         match judge(task.kind(), &task.planned.params, &seen.facts, None) {
             Verdict::Satisfied => {}
@@ -220,15 +257,24 @@ impl Draft<'_> {
                     seen,
                 );
             }
-            Verdict::Blocked(why) => return self.fail(answer, Rule::BlockedByPolicy, because(task, why), None),
-            Verdict::Unsatisfied(why) => return self.fail(answer, Rule::ClaimWithoutProof, why, None),
+            Verdict::Blocked(why) => {
+                return self.fail(
+                    answer.having_read(seen),
+                    Rule::BlockedByPolicy,
+                    because(task, why),
+                    None,
+                );
+            }
+            Verdict::Unsatisfied(why) => {
+                return self.fail(answer.having_read(seen), Rule::ClaimWithoutProof, why, None);
+            }
         }
         let system = &task.planned.target.system;
         let new: Vec<PlannedTask> = finds
             .into_iter()
             .filter(|f| !is_skipped(f.kind, &self.case.policy))
             .map(|f| {
-                let human = f.kind.spec().area == crate::catalogue::Area::Person;
+                let human = f.kind.spec().area == Area::Person;
                 let system = if human {
                     crate::id::System::person()
                 } else {
@@ -252,9 +298,12 @@ impl Draft<'_> {
 
     /// Whether something that must follow this find has been begun already.
     fn breaks_order(&self, find: &PlannedTask) -> bool {
-        self.case.tasks.values().any(|t| {
-            let begun = t.in_flight().is_some()
-                || matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
+        // What a person does or goes without begins nothing.
+        let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
+        self.case.tasks.values().filter(machines).any(|t| {
+            let let_off = t.is_waived() && t.attempt == 0;
+            let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
+            let begun = t.in_flight().is_some() || done && !let_off;
             begun && t.kind() != find.kind && t.kind().spec().after.iter().any(|d| d.kind == find.kind)
         })
     }
@@ -279,6 +328,7 @@ impl Draft<'_> {
     fn checked(&mut self, task: &Task, answer: Answer, results: Vec<Checked>) {
         let ordered = self.case.checks_for(task);
         let mut judged = Vec::with_capacity(ordered.len());
+        let mut gone = BTreeSet::new();
         for check in &ordered {
             let Some(seen) = results.iter().find(|r| r.task == check.task) else {
                 let detail = format!("the reading of {} is missing", check.kind);
@@ -291,6 +341,10 @@ impl Draft<'_> {
                 &seen.observation.facts,
                 baseline.as_ref().map(|b| &b.facts),
             ) {
+                Verdict::NotApplicable(_) if self.was_there(check.task) => {
+                    gone.insert(check.task);
+                    Some("it was there, and is gone".to_owned())
+                }
                 Verdict::Satisfied | Verdict::NotApplicable(_) => None,
                 Verdict::Unsatisfied(why) => Some(why),
                 Verdict::Blocked(why) => Some(why.to_owned()),
@@ -318,8 +372,15 @@ impl Draft<'_> {
         };
         self.settle(answer, Outcome::Verified, seen.clone(), seen);
         for (id, why) in differences {
-            self.reopen(id, &why);
+            self.reopen(id, &why, gone.contains(&id));
         }
+    }
+
+    /// Whether what was to be kept was there when the task was settled.
+    fn was_there(&self, id: TaskId) -> bool {
+        let task = self.case.tasks.get(&id);
+        let kept = task.filter(|t| t.kind().spec().keeps);
+        kept.and_then(|t| t.outcome()).is_some_and(|o| *o == Outcome::Verified)
     }
 
     fn wait(&mut self, task: &Task, answer: Answer, until: Timestamp, why: String, checkpoint: Option<Facts>) {
@@ -377,16 +438,27 @@ impl Draft<'_> {
     }
 
     /// What did not wait for a person to do this first is done once more, now
-    /// that he has.
+    /// that he has; and with it what is always done again after this.
     fn reopen_what_went_ahead(&mut self, id: TaskId) {
         let Some(task) = self.case.tasks.get(&id) else { return };
         let (kind, system) = (task.kind(), &task.planned.target.system);
-        let went_ahead = |t: &&Arc<Task>| {
-            let did_not_wait = t.kind().spec().after.iter().any(|d| d.tried && d.kind == kind);
-            let done = t.outcome().is_some_and(|o| !matches!(o, Outcome::Waived { .. }));
-            did_not_wait && done && t.planned.target.system == *system
+        let done = |t: &&Arc<Task>| {
+            let proven = t.outcome().is_some_and(|o| !matches!(o, Outcome::Waived { .. }));
+            proven && t.planned.target.system == *system
         };
-        let followers: Vec<TaskId> = self.case.tasks.values().filter(went_ahead).map(|t| t.id()).collect();
+        // Not what must not happen twice, nor what can be looked at no longer and has
+        // its reading kept for that.
+        let went_ahead = |t: &Arc<Task>| {
+            let spec = t.kind().spec();
+            let kept = spec.proof == Proof::Read && matches!(spec.closing, ClosingProof::Receipt(_));
+            spec.convergent && !kept && spec.after.iter().any(|d| d.goes_ahead() && d.kind == kind)
+        };
+        let all_done = || self.case.tasks.values().filter(done);
+        if !all_done().any(went_ahead) {
+            return;
+        }
+        let follows = |t: &&Arc<Task>| went_ahead(t) || kind.spec().redo.contains(&t.kind());
+        let followers: Vec<TaskId> = all_done().filter(follows).map(|t| t.id()).collect();
         for follower in followers {
             self.push(Event::TaskReopened {
                 task: follower,
@@ -405,6 +477,7 @@ impl Draft<'_> {
             spent,
             observe_first,
             checkpoint,
+            seen: answer.seen,
             receipts: answer.receipts,
             artifacts: answer.artifacts,
             report: Some(answer.digest),
@@ -437,6 +510,7 @@ impl Draft<'_> {
             rule,
             detail,
             fault,
+            seen: answer.seen,
             receipts: answer.receipts,
             report: Some(answer.digest),
         });

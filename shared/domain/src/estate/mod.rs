@@ -9,7 +9,7 @@
 //! nothing.
 //!
 //! Whoever looks for devices records each as two facts, `serial/ID` and
-//! `held/ID`; so any two finders of a case can be compared from the case alone.
+//! `held/ID`; so any two of a case can be compared from the case alone.
 
 pub mod logon;
 mod serial;
@@ -33,6 +33,9 @@ pub enum Holding {
     /// A remote management's agent is on it.
     #[serde(rename = "remote")]
     Remote,
+    /// A workspace has it as the company's: it can be disabled there, and not wiped.
+    #[serde(rename = "managed_workspace")]
+    ManagedWorkspace,
     /// The device management has it, and does not say whose it is.
     #[serde(rename = "managed_unknown")]
     ManagedUnknown,
@@ -45,9 +48,10 @@ pub enum Holding {
 }
 
 impl Holding {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Listed,
         Self::Remote,
+        Self::ManagedWorkspace,
         Self::ManagedUnknown,
         Self::ManagedCompany,
         Self::ManagedPersonal,
@@ -59,6 +63,7 @@ impl Holding {
         match self {
             Self::Listed => "listed",
             Self::Remote => "remote",
+            Self::ManagedWorkspace => "managed_workspace",
             Self::ManagedUnknown => "managed_unknown",
             Self::ManagedCompany => "managed_company",
             Self::ManagedPersonal => "managed_personal",
@@ -284,13 +289,13 @@ pub fn join(sightings: &[Sighting]) -> Vec<KnownDevice> {
 }
 
 impl Case {
-    /// Every record of his devices that the case's finders have seen.
+    /// Every record of his devices that the case's tasks have seen.
     #[must_use]
     pub fn sightings(&self) -> Vec<Sighting> {
         let mut all: Vec<Sighting> = self
             .tasks
             .values()
-            .filter(|t| !t.kind().spec().finds.is_empty())
+            .filter(|t| t.kind().spec().area == crate::catalogue::Area::Device)
             .filter_map(|t| Some((&t.planned.target.system, t.after.as_ref()?)))
             .flat_map(|(system, seen)| noted(system, &seen.facts))
             .collect();

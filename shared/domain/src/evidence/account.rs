@@ -112,7 +112,7 @@ fn chain(history: &[Recorded]) -> Result<Chain, EvidenceError> {
         if version != expected || record.prev != head || record.hash != link(head, body) {
             return Err(EvidenceError::ChainBroken { version: expected });
         }
-        let outside: Result<Body, _> = serde_json::from_slice(&record.body);
+        let outside: Result<Body<'_>, _> = serde_json::from_slice(&record.body);
         if !outside.is_ok_and(|b| b.at == *at && b.event == event.name()) {
             return Err(EvidenceError::OtherEvent { version });
         }
@@ -163,11 +163,11 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
             tenant: case.departure.tenant.clone(),
             case: case.id,
             ending,
-            request: request(case, gathered.amendments),
+            request: request(case, gathered.amendments, gathered.joined),
             times: times(case, &tasks, gathered.planned_at, ended_at),
             summary: check::summary(&tasks),
             plan: PlanAccount {
-                digest: case.plan_digest(),
+                digest: case.tasks_digest(),
                 unserved: gathered.unserved.iter().map(|k| k.name().to_owned()).collect(),
                 capped: case.capped,
             },
@@ -191,12 +191,10 @@ fn about(name: String, digest: Digest) -> About {
     }
 }
 
-fn request(case: &Case, amendments: Vec<Amendment>) -> Request {
+fn request(case: &Case, amendments: Vec<Amendment>, joined: Vec<JoinedRequest>) -> Request {
     let Departure {
         reference,
         person,
-        manner,
-        effective_at,
         requested_by,
         requested_at,
         successor,
@@ -206,13 +204,14 @@ fn request(case: &Case, amendments: Vec<Amendment>) -> Request {
         reference: reference.clone(),
         requested_by: requested_by.clone(),
         requested_at: When::from(*requested_at),
-        manner: *manner,
-        effective_at: When::from(*effective_at),
+        manner: case.manner(),
+        effective_at: When::from(case.effective_at()),
         subject: case.subject.0.clone(),
         named: named(person),
         successor: successor.as_ref().map(named),
         choices: choices(&case.departure),
         amendments,
+        joined,
     }
 }
 
@@ -236,6 +235,10 @@ fn choices(departure: &Departure) -> Facts {
             }
             serde_json::Value::String(word) => chosen.set(name, word.as_str()),
             serde_json::Value::Bool(yes) => chosen.set(name, *yes),
+            serde_json::Value::Array(list) if list.iter().all(serde_json::Value::is_string) => {
+                let words = list.iter().filter_map(|v| v.as_str().map(str::to_owned));
+                chosen.set(name, words.collect::<Vec<String>>());
+            }
             other => chosen.set(name, other.to_string()),
         }
     }
@@ -244,7 +247,7 @@ fn choices(departure: &Departure) -> Facts {
 
 fn times(case: &Case, tasks: &[TaskAccount], planned_at: Option<When>, ended_at: When) -> Times {
     let requested = When::from(case.departure.requested_at);
-    let effective = When::from(case.departure.effective_at);
+    let effective = When::from(case.effective_at());
     let burst = check::cut_at(tasks, |n| n.burst);
     let last = check::cut_at(tasks, |n| n.cuts_access);
     Times {
@@ -306,6 +309,7 @@ fn nature(kind: Kind) -> Nature {
         burst: spec.approval == Approval::PlanOrBurst && spec.after.iter().all(|d| d.delay_ms == 0),
         needs_own_approval: spec.approval == Approval::Own,
         closing_round: kind.is_closing_round(),
+        beside: kind.is_beside(),
     }
 }
 

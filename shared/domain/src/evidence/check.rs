@@ -13,7 +13,7 @@ use super::when::When;
 use crate::assignment::{Subject, Target};
 use crate::id::{Digest, TaskId};
 use crate::observation::Facts;
-use crate::plan::plan_digest;
+use crate::plan::{approval_digest, plan_digest};
 use crate::record::link;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -256,6 +256,14 @@ fn complete(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
         "case_amended",
         account.request.amendments.iter().map(|a| a.version).collect(),
     )?;
+    let joined = &account.request.joined;
+    listed("request_joined", joined.iter().map(|j| j.version).collect())?;
+    // What a case asks otherwise now is its next request, and no event of its own.
+    let left = joined.iter().filter_map(|j| j.left_version);
+    listed(
+        "request_left",
+        left.filter(|v| !joined.iter().any(|j| j.version == *v)).collect(),
+    )?;
     listed(
         "closing_began",
         account.rounds.iter().map(|r| r.began_version).collect(),
@@ -317,14 +325,28 @@ fn approvals(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
             "plan_approved"
         };
         events.bears(a.version, name, Some(a.at))?;
-        let bound = match a.task {
+        let what = match a.task {
             None => Some(plan_before(account, a.version)),
             Some(id) => account.tasks.iter().find(|t| t.id == id).map(|t| t.digest),
         };
+        let bound = what.map(|what| a.from.map_or(what, |from| approval_digest(what, from.timestamp())));
         if bound != Some(a.digest) {
             return Err(Invalid::ApprovesSomethingElse { version: a.version });
         }
-        if a.by.trim().eq_ignore_ascii_case(account.request.requested_by.trim()) {
+        let same = |other: &str| other.trim().eq_ignore_ascii_case(a.by.trim());
+        let request = &account.request;
+        let amended = request.amendments.iter().filter(|c| c.version < a.version);
+        let joined = request.joined.iter().filter(|j| j.version < a.version);
+        // Who asked and let it be may decide about what others ask.
+        let joined = joined.filter(|j| j.left_version.is_none_or(|left| left > a.version));
+        let mut asked = std::iter::once(request.requested_by.as_str())
+            .chain(amended.filter_map(|c| c.by.as_deref()))
+            .chain(
+                joined
+                    .flat_map(|j| j.amended_by.iter().chain([&j.requested_by]))
+                    .map(String::as_str),
+            );
+        if asked.any(same) {
             return Err(Invalid::ApprovedByRequester {
                 version: a.version,
                 by: a.by.clone(),
@@ -346,6 +368,9 @@ fn approvals(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// What changes nothing about how a case ended.
+const NO_END: [&str; 4] = ["late_report", "case_amended", "merge_acknowledged", "request_left"];
+
 /// That the case ended as it is said to have.
 fn ending(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     let last = events.0.last().map_or("", |l| l.event.as_str());
@@ -356,11 +381,7 @@ fn ending(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     };
     // A fact that changes nothing may follow the end, such as a late report.
     let ended = events.0.iter().rposition(|l| l.event == event);
-    let after = |i: usize| {
-        events.0[i + 1..]
-            .iter()
-            .all(|l| matches!(l.event.as_str(), "late_report" | "case_amended"))
-    };
+    let after = |i: usize| events.0[i + 1..].iter().all(|l| NO_END.contains(&l.event.as_str()));
     if !ended.is_some_and(after) {
         return Err(Invalid::Ending {
             said: word,
@@ -424,6 +445,11 @@ fn completed(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
         .filter(|r| r.ended_version.is_some() && r.differences.is_empty());
     let round = round.ok_or(Invalid::RoundNotClean)?;
     for task in &account.tasks {
+        // Nothing that a departure is judged by goes on beside it.
+        let bears = task.nature.cuts_access || task.nature.burst || task.nature.closing_round;
+        if task.nature.beside && !bears {
+            continue;
+        }
         if task.outcome.is_none() {
             return Err(Invalid::NotSettled { task: task.id });
         }

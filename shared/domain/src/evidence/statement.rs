@@ -12,7 +12,7 @@ use crate::departure::Manner;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
 use crate::observation::Facts;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The type of the outside.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
@@ -129,9 +129,10 @@ pub struct Request {
     pub requested_by: String,
     /// When.
     pub requested_at: When,
-    /// Planned or immediate.
+    /// Planned or immediate, by the most urgent of those who asked.
     pub manner: Manner,
-    /// From when on access must be gone, as it was at last.
+    /// From when on access must be gone, as it was at last, by the earliest of
+    /// those who asked.
     pub effective_at: When,
     /// Who leaves, by the ids that the systems gave.
     pub subject: BTreeMap<System, ObjectId>,
@@ -146,6 +147,10 @@ pub struct Request {
     /// Changes of the request, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amendments: Vec<Amendment>,
+    /// What other cases asked for the same person, which were merged into this
+    /// one, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<JoinedRequest>,
 }
 
 /// A person as a request names him.
@@ -179,6 +184,37 @@ pub struct Amendment {
     pub manner: Manner,
     /// From when on access must be gone, from then on.
     pub effective_at: When,
+    /// Who changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// What another case asked for the same person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedRequest {
+    /// By which event.
+    pub version: u64,
+    /// When.
+    pub at: When,
+    /// Which case.
+    pub case: CaseId,
+    /// Its source's own reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Who asked.
+    pub requested_by: String,
+    /// Who changed it there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub amended_by: BTreeSet<String>,
+    /// When.
+    pub requested_at: When,
+    /// Planned or immediate.
+    pub manner: Manner,
+    /// From when on access must be gone.
+    pub effective_at: When,
+    /// The event with which it no longer asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_version: Option<u64>,
 }
 
 /// When, and how long it took. Seconds are between the times as written here.
@@ -220,7 +256,8 @@ pub struct Times {
 pub struct Summary {
     /// Tasks in all.
     pub tasks: u64,
-    /// Tasks by the class of their outcome; `not_done` for those without one.
+    /// Tasks by the class of their outcome; `not_done` for those without one, of
+    /// which a cancellation lists those that were begun.
     pub outcomes: BTreeMap<String, u64>,
     /// Attempts in all.
     pub attempts: u64,
@@ -259,8 +296,13 @@ pub struct ApprovalAccount {
     /// Which task alone; none: the plan as it stood before that event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
-    /// The digest of what was approved.
+    /// The digest of what was approved. With a time: SHA-256 over
+    /// `offboard.approval`, the digest of the plan or the task, and the time as it
+    /// is written here; each part preceded by its length in eight bytes.
     pub digest: Digest,
+    /// From when on it may be done; none: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<When>,
 }
 
 /// One closing round.

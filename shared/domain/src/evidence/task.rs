@@ -42,7 +42,8 @@ pub struct TaskAccount {
     pub since_version: u64,
     /// What sort of task it is.
     pub nature: Nature,
-    /// How it ended; none if the case was called off before.
+    /// How it ended; none if the case was called off before, or if it goes on
+    /// beside the case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OutcomeAccount>,
     /// The event that settled it.
@@ -91,6 +92,10 @@ pub struct Nature {
     pub needs_own_approval: bool,
     /// It is one of the closing round's readings; no plan lists it.
     pub closing_round: bool,
+    /// It goes on beside the case, also after this account, and proves nothing in
+    /// it: the ticket of a service desk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
 }
 
 /// How a task ended.

@@ -102,11 +102,11 @@ impl SqliteLedger {
     }
 
     /// Waits for all that was asked before, folds the log into the file and
-    /// lets it go. Every later call fails.
+    /// lets it go; where the disk has no room for that, the log is left to the
+    /// next start. Every later call fails.
     ///
     /// # Errors
-    /// [`LedgerError`] when the disk refuses. The file is let go all the same,
-    /// and what was acknowledged is in its write-ahead log.
+    /// [`LedgerError`] when it cannot be asked.
     pub async fn close(&self) -> Result<(), LedgerError> {
         self.reader.stop().await?;
         self.writer.stop().await

@@ -67,6 +67,9 @@ fields! {
     Onedrive = "onedrive",
     /// Whether company devices are wiped.
     WipeCompanyDevices = "wipe_company_devices",
+    /// What several people sign in with and the person knew: names, between them
+    /// semicolons, bars or line breaks.
+    SharedCredentials = "shared_credentials",
 }
 
 /// How a date may be written.

@@ -13,6 +13,7 @@
 mod base_url;
 mod bucket;
 mod connection;
+mod desk;
 mod engine;
 mod google;
 mod init;
@@ -29,11 +30,13 @@ mod tenant;
 
 pub use bucket::{Bucket, BucketAccess, Cloud, Lock, LockMode, StoreUrl};
 pub use connection::{Access, Remote};
+pub use desk::{AutotaskConfig, ConnectWiseConfig, HaloConfig};
 pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl};
 pub use google::GoogleConfig;
 pub use init::{Created, InitError, init};
 pub use intake::{DateFormat, Field, IntakeConfig};
 pub use ninja::{NinjaConfig, NinjaScriptConfig};
+pub use policy::shared_credential_name;
 pub use problem::{ConfigErrors, Problem, did_you_mean};
 pub use program::ProgramConfig;
 pub use scim::{ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile};

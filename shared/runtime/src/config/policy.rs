@@ -18,6 +18,8 @@ const HOLD_MAX_DAYS: u32 = 36_500;
 const ARCHIVE_MAX_YEARS: u32 = 100;
 /// Longest automatic reply: Exchange's limit is far above, a reader's below.
 const REPLY_MAX_CHARS: usize = 8_000;
+/// Longest name of a shared credential.
+const CREDENTIAL_MAX_CHARS: usize = 128;
 /// Most departures an hour that can be configured.
 const DEPARTURES_MAX: u32 = 100_000;
 /// Dearest licence, in whole units of the currency.
@@ -81,6 +83,9 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
     if let Some(on) = section.get("wipe_company_devices").and_then(|v| v.bool()) {
         policy.wipe_company_devices = on;
     }
+    if let Some(v) = section.get("shared_credentials") {
+        policy.shared_credentials = v.unseen_list().iter().filter_map(credential).collect();
+    }
     if let Some(bytes) = section.get("shared_mailbox_max").and_then(|v| size_bytes(&v)) {
         policy.shared_mailbox_max_bytes = bytes;
     }
@@ -103,6 +108,20 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
     licences.done();
     section.done();
     policy
+}
+
+fn credential(value: &Value<'_>) -> Option<String> {
+    let expected =
+        "the name of a shared credential: one line of at most 128 characters, and never the credential itself";
+    value.unseen(expected, |text| shared_credential_name(text).is_some())
+}
+
+/// The name of a shared credential, as a person writes it; none if it cannot be one.
+#[must_use]
+pub fn shared_credential_name(text: &str) -> Option<String> {
+    let name = text.trim();
+    let fits = !name.is_empty() && name.chars().count() <= CREDENTIAL_MAX_CHARS;
+    (fits && !name.chars().any(char::is_control)).then(|| name.to_owned())
 }
 
 fn successor(value: &Value<'_>) -> Option<SuccessorRule> {

@@ -20,6 +20,8 @@ pub(super) struct Document<'a> {
     file: &'a Path,
     text: &'a str,
     problems: RefCell<Vec<Problem>>,
+    /// Lines that do not parse.
+    broken: RefCell<BTreeSet<usize>>,
     known: RefCell<BTreeSet<String>>,
 }
 
@@ -29,6 +31,7 @@ impl<'a> Document<'a> {
             file,
             text,
             problems: RefCell::default(),
+            broken: RefCell::default(),
             known: RefCell::default(),
         }
     }
@@ -39,6 +42,7 @@ impl<'a> Document<'a> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for e in errors {
             let line = e.span().map(|s| self.line(s.start));
+            self.broken.borrow_mut().extend(line);
             // Only the message: the error's own text repeats the source line,
             // and that may hold a secret that somebody wrote there.
             self.note(line, None, format!("not valid TOML: {}", e.message().trim()));
@@ -183,6 +187,10 @@ impl<'t> Section<'t> {
                 }
             };
             let line = self.doc.line(key.span().start);
+            // What is left of a line that does not parse is no key of anybody's.
+            if self.doc.broken.borrow().contains(&line) {
+                continue;
+            }
             self.doc
                 .note(Some(line), Some(&self.path_of(name)), format!("unknown key{hint}"));
         }
@@ -381,6 +389,16 @@ impl<'t> Value<'t> {
                 Vec::new()
             }
         }
+    }
+
+    /// The values of a list of which nothing is repeated, because a secret may
+    /// stand there by mistake.
+    pub(super) fn unseen_list(&self) -> Vec<Value<'t>> {
+        if matches!(self.inner(), DeValue::Array(_)) {
+            return self.list();
+        }
+        self.wrong("expected a list in brackets");
+        Vec::new()
     }
 
     /// A length of time such as "24h", "90m" or "1d 12h", in milliseconds; a

@@ -1,5 +1,6 @@
 //! One client company's configuration, `tenants/<handle>.toml`.
 
+use super::desk::{self, AutotaskConfig, ConnectWiseConfig, HaloConfig};
 use super::google::{self, GoogleConfig};
 use super::intake::{self, IntakeConfig};
 use super::ninja::{self, NinjaConfig};
@@ -164,6 +165,12 @@ pub enum SystemKind {
     Scim(ScimConfig),
     /// An organisation in NinjaOne (`kind = "ninja"`).
     Ninja(NinjaConfig),
+    /// A client in HaloPSA (`kind = "halo"`).
+    Halo(HaloConfig),
+    /// A company in ConnectWise PSA (`kind = "connectwise"`).
+    ConnectWise(ConnectWiseConfig),
+    /// A company in Autotask PSA (`kind = "autotask"`).
+    Autotask(AutotaskConfig),
     /// A program of the MSP's own (`kind = "program"`).
     Program(ProgramConfig),
 }
@@ -325,7 +332,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     let kind = section
         .require(
             "kind",
-            "the protocol: \"graph\", \"google\", \"imap\", \"active_directory\", \"scim\", \"ninja\" or \"program\"",
+            "the protocol: \"graph\", \"google\", \"imap\", \"active_directory\", \"scim\", \"ninja\", \"halo\", \"connectwise\", \"autotask\" or \"program\"",
         )
         .and_then(|v| {
             v.word(&[
@@ -335,6 +342,9 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
                 ("active_directory", Protocol::ActiveDirectory),
                 ("scim", Protocol::Scim),
                 ("ninja", Protocol::Ninja),
+                ("halo", Protocol::Halo),
+                ("connectwise", Protocol::ConnectWise),
+                ("autotask", Protocol::Autotask),
                 ("program", Protocol::Program),
             ])
         });
@@ -352,6 +362,9 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         Protocol::ActiveDirectory => active_directory(&mut section, dir).map(SystemKind::ActiveDirectory),
         Protocol::Scim => scim::read(&mut section, dir).map(SystemKind::Scim),
         Protocol::Ninja => ninja::read(&mut section, dir).map(SystemKind::Ninja),
+        Protocol::Halo => desk::halo(&mut section, dir).map(SystemKind::Halo),
+        Protocol::ConnectWise => desk::connectwise(&mut section, dir).map(SystemKind::ConnectWise),
+        Protocol::Autotask => desk::autotask(&mut section, dir).map(SystemKind::Autotask),
         Protocol::Program => program::read(&mut section, dir).map(SystemKind::Program),
     }
     .filter(|_| kind.is_some());
@@ -367,6 +380,9 @@ enum Protocol {
     ActiveDirectory,
     Scim,
     Ninja,
+    Halo,
+    ConnectWise,
+    Autotask,
     Program,
 }
 

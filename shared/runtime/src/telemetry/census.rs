@@ -53,7 +53,7 @@ impl Census {
     pub fn note(&self, case: &Case, next: &Next) {
         let mut rows = self.rows();
         let old = rows.take(case.id);
-        if case.state.ended() {
+        if case.is_at_rest() {
             return;
         }
         let assigns = next.effects.iter().any(|e| matches!(e, Effect::Assign(..)));

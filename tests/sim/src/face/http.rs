@@ -23,9 +23,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{Bases, GoogleFace, GraphFace, NinjaFace, ScimFace, WireAnswer, WireRequest};
+use super::{
+    AutotaskFace, Bases, ConnectWiseFace, GoogleFace, GraphFace, HaloFace, NinjaFace, ScimFace, WireAnswer, WireRequest,
+};
 use crate::world::World;
 use crate::world::app::App;
+use crate::world::desk::Desk;
 use crate::world::fleet::Fleet;
 use crate::world::workspace::Workspace;
 
@@ -173,6 +176,51 @@ impl NinjaSimulator {
                 let now = clock();
                 let mut fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
                 NinjaFace.answer(&mut fleet, now, request)
+            }
+        })
+        .await?;
+        Ok(Self(listening))
+    }
+
+    /// The base address that a client is configured with.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.0.root
+    }
+}
+
+/// Whose desk it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeskFace {
+    /// HaloPSA.
+    Halo,
+    /// ConnectWise PSA.
+    ConnectWise,
+    /// Autotask PSA.
+    Autotask,
+}
+
+/// A simulated desk, listening on loopback until it is dropped.
+#[derive(Debug)]
+pub struct DeskSimulator(Listening);
+
+impl DeskSimulator {
+    /// Listens on a free port of loopback and answers for `desk` as that maker's
+    /// does, at the time that `clock` tells.
+    ///
+    /// # Errors
+    /// When no port of loopback can be bound.
+    pub async fn start(desk: Arc<Mutex<Desk>>, face: DeskFace, clock: Clock) -> io::Result<Self> {
+        let listening = Listening::start(|root| {
+            let autotask = AutotaskFace::new(root);
+            move |request: &WireRequest| {
+                let now = clock();
+                let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+                match face {
+                    DeskFace::Halo => HaloFace.answer(&mut desk, now, request),
+                    DeskFace::ConnectWise => ConnectWiseFace.answer(&mut desk, now, request),
+                    DeskFace::Autotask => autotask.answer(&mut desk, now, request),
+                }
             }
         })
         .await?;

@@ -5,17 +5,24 @@
 //! face is a plain function from a request to an answer, so a test may also use
 //! it without a socket; [`Simulator`] puts it behind real HTTP on loopback.
 
+mod autotask;
+mod connectwise;
+mod desk;
 mod google;
 mod graph;
+mod halo;
 mod http;
 mod ninja;
 mod scim;
 
 use std::collections::BTreeMap;
 
+pub use autotask::AutotaskFace;
+pub use connectwise::ConnectWiseFace;
 pub use google::{GoogleFace, public_key};
 pub use graph::{Bases, GraphFace};
-pub use http::{Clock, GoogleSimulator, NinjaSimulator, ScimSimulator, Simulator};
+pub use halo::HaloFace;
+pub use http::{Clock, DeskFace, DeskSimulator, GoogleSimulator, NinjaSimulator, ScimSimulator, Simulator};
 pub use ninja::NinjaFace;
 pub use scim::ScimFace;
 

@@ -155,6 +155,7 @@ fn serve(fleet: &mut Fleet, now_ms: i64, request: &WireRequest) -> Done {
         ("GET", ["organization", of]) => organization(fleet, of),
         ("GET", ["organization", of, "end-users"]) => end_users(fleet, of),
         ("GET", ["organization", of, "devices"]) => devices(fleet, now_ms, of, &asked),
+        ("GET", ["user", "technicians"]) => technicians(fleet),
         ("GET", ["queries", report]) => queries(fleet, now_ms, report, &asked),
         ("GET", ["tag"]) => {
             let tag = |(id, name): (&u64, &String)| json!({"id": id, "name": name, "targetsCount": 3});
@@ -200,6 +201,19 @@ fn end_users(fleet: &Fleet, of: &str) -> Done {
     Ok((200, Value::Array(ours.map(show).collect())))
 }
 
+fn technicians(fleet: &Fleet) -> Done {
+    if fleet.habits.hides_technicians {
+        return Err((403, "insufficient_permissions"));
+    }
+    let show = |t: &crate::world::fleet::Technician| {
+        json!({
+            "id": number(fleet, t.id), "uid": t.uid, "email": t.email, "firstName": "canary", "enabled": t.enabled,
+            "userType": "TECHNICIAN", "administrator": false, "assignedDeviceIds": [],
+        })
+    };
+    Ok((200, Value::Array(fleet.technicians.iter().map(show).collect())))
+}
+
 /// A number, as this one writes them.
 fn number(fleet: &Fleet, n: u64) -> Value {
     if fleet.habits.numbers_as_text {
@@ -219,9 +233,9 @@ fn show(fleet: &Fleet, id: u64, node: &Node) -> Value {
     if let Some(owner) = &node.owner {
         shown["assignedOwnerUid"] = json!(owner);
     }
-    if let Some(until_ms) = node.silent_until_ms {
+    if let Some((until_ms, why)) = &node.silence {
         shown["maintenance"] =
-            json!({"status": "IN_MAINTENANCE", "end": until_ms as f64 / 1_000.0, "reasonMessage": "canary"});
+            json!({"status": "IN_MAINTENANCE", "end": *until_ms as f64 / 1_000.0, "reasonMessage": why});
     }
     if !fleet.habits.hides_tags {
         let names = node.tags.iter().filter_map(|tag| fleet.tags.get(tag));
@@ -332,7 +346,7 @@ fn device(
             });
             Ok((200, Value::Array(jobs.collect())))
         }
-        ("GET", ["activities"]) => Ok((200, activities(fleet, id, seen, asked))),
+        ("GET", ["activities"]) => Ok((200, activities(fleet, now_ms, id, seen, asked))),
         ("PATCH", ["custom-fields"]) => patch_fields(fleet, now_ms, id, body),
         ("PUT", ["maintenance"]) => maintain(fleet, now_ms, id, body),
         ("POST", ["script", "run"]) => run(fleet, now_ms, id, body),
@@ -365,7 +379,7 @@ fn parameters(fleet: &Fleet, run: &Run) -> Value {
 }
 
 /// Newest first: each run's end, then its beginning, then what is older.
-fn activities(fleet: &Fleet, id: u64, node: &Node, asked: &BTreeMap<String, String>) -> Value {
+fn activities(fleet: &Fleet, now_ms: i64, id: u64, node: &Node, asked: &BTreeMap<String, String>) -> Value {
     let mut all = vec![
         json!({"id": 1, "activityTime": 1_600_000_000.0, "deviceId": id, "activityType": "SYSTEM", "statusCode": "NODE_CREATED"}),
     ];
@@ -385,6 +399,10 @@ fn activities(fleet: &Fleet, id: u64, node: &Node, asked: &BTreeMap<String, Stri
             };
             all.insert(0, row(n * 10 + 1, "COMPLETED", Some(result)));
         }
+    }
+    if let Some(kept_ms) = fleet.habits.keeps_activities_ms {
+        let since_s = now_ms.saturating_sub(kept_ms) as f64 / 1_000.0;
+        all.retain(|row| row["activityTime"].as_f64().is_some_and(|at| at >= since_s));
     }
     let older = asked
         .get("olderThan")
@@ -424,9 +442,10 @@ fn maintain(fleet: &mut Fleet, now_ms: i64, id: u64, body: &Value) -> Done {
     // In milliseconds here, and in seconds where it is read.
     let until_ms = body["end"].as_i64().filter(|until| fine && *until > now_ms);
     let until_ms = until_ms.ok_or((400, "invalid_request"))?;
+    let why = body["reasonMessage"].as_str().unwrap_or_default().to_owned();
     fleet.change(now_ms, Some(format!("maintenance {id}")), |nodes| {
         if let Some(node) = nodes.get_mut(&id) {
-            node.silent_until_ms = Some(until_ms);
+            node.silence = Some((until_ms, why));
         }
     });
     Ok((204, Value::Null))

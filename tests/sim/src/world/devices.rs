@@ -46,7 +46,9 @@ impl Tenant {
         if device.owner == DeviceOwner::Personal {
             self.harm(cx.now, cx.actor(), Harm::PersonalDeviceWiped, &device.user, id);
         }
-        if device.actions.iter().any(|action| action.name == "wipe") {
+        // What was wiped before it was enrolled is another life of it.
+        let since = device.enrolled_ms;
+        if device.actions.iter().any(|a| a.name == "wipe" && a.start_ms >= since) {
             self.harm(cx.now, cx.actor(), Harm::WipedTwice, &device.user, id);
         }
         self.order_action(cx, &device, "wipe", ManagementState::WipePending);

@@ -26,8 +26,9 @@ pub struct Node {
     pub signed_in: Vec<String>,
     /// Scripts that were ordered, in order.
     pub runs: Vec<Run>,
-    /// Until when its alerts are silenced, in milliseconds since 1970.
-    pub silent_until_ms: Option<i64>,
+    /// Until when something of it is silenced, in milliseconds since 1970, and why.
+    /// What is silenced is shown to nobody.
+    pub silence: Option<(i64, String)>,
 }
 
 impl Node {
@@ -45,7 +46,7 @@ impl Node {
             fields: BTreeMap::new(),
             signed_in: Vec::new(),
             runs: Vec::new(),
-            silent_until_ms: None,
+            silence: None,
         }
     }
 }
@@ -74,6 +75,19 @@ pub struct EndUser {
     pub email: String,
 }
 
+/// A technician of the MSP's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Technician {
+    /// His id.
+    pub id: u64,
+    /// The id that devices are assigned to.
+    pub uid: String,
+    /// His address.
+    pub email: String,
+    /// Whether he may sign in.
+    pub enabled: bool,
+}
+
 /// How it differs from what its description says, and what it does slowly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetHabits {
@@ -99,6 +113,10 @@ pub struct FleetHabits {
     pub scripts_fail: bool,
     /// It runs scripts for technicians alone.
     pub wants_a_technician: bool,
+    /// It lets no application read who its technicians are.
+    pub hides_technicians: bool,
+    /// It keeps no activity that is older, in milliseconds.
+    pub keeps_activities_ms: Option<i64>,
 }
 
 impl Default for FleetHabits {
@@ -115,6 +133,8 @@ impl Default for FleetHabits {
             runs_after_ms: Some(60_000),
             scripts_fail: false,
             wants_a_technician: false,
+            hides_technicians: false,
+            keeps_activities_ms: None,
         }
     }
 }
@@ -147,6 +167,8 @@ pub struct Fleet {
     pub organizations: BTreeSet<u64>,
     /// Their people.
     pub users: Vec<EndUser>,
+    /// The MSP's technicians.
+    pub technicians: Vec<Technician>,
     /// Tags by id.
     pub tags: BTreeMap<u64, String>,
     /// Custom fields, each with what the API may do with it.
@@ -178,6 +200,7 @@ impl Fleet {
             scopes: ["monitoring", "management"].map(str::to_owned).into(),
             organizations,
             users: Vec::new(),
+            technicians: Vec::new(),
             tags: BTreeMap::new(),
             fields: BTreeMap::new(),
             scripts: BTreeSet::new(),

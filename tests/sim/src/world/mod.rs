@@ -15,6 +15,7 @@ pub mod app;
 mod calls;
 pub mod catalogue;
 mod cruelty;
+pub mod desk;
 mod devices;
 mod dice;
 mod drives;

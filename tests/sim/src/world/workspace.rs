@@ -37,6 +37,8 @@ pub struct WorkspaceUser {
     pub suspended: bool,
     /// Whether it administers everything.
     pub administrator: bool,
+    /// Whether it administers something.
+    pub administers_some: bool,
     /// Whether it has a second factor.
     pub second_factor: bool,
     /// Whether it must have one.
@@ -73,6 +75,7 @@ impl WorkspaceUser {
             manager: None,
             suspended: false,
             administrator: false,
+            administers_some: false,
             second_factor: false,
             enforced: false,
             advanced_protection: false,
@@ -239,6 +242,19 @@ pub struct WorkspaceAccess {
     pub forbidden: BTreeSet<String>,
 }
 
+/// What somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceRequest {
+    /// The method.
+    pub method: String,
+    /// The path, still percent-encoded.
+    pub path: String,
+    /// The parameters.
+    pub query: BTreeMap<String, String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
 /// A token that was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceToken {
@@ -265,6 +281,8 @@ pub struct Workspace {
     pub tokens: BTreeMap<String, WorkspaceToken>,
     /// How many tokens were ever asked for.
     pub token_requests: u32,
+    /// Everything else that was asked for, in order.
+    pub asked: Vec<WorkspaceRequest>,
     history: Vec<(i64, WorkspaceRows)>,
     journal: Vec<String>,
 }
@@ -280,6 +298,7 @@ impl Workspace {
             faults: Vec::new(),
             tokens: BTreeMap::new(),
             token_requests: 0,
+            asked: Vec::new(),
             history: vec![(i64::MIN, rows)],
             journal: Vec::new(),
         }

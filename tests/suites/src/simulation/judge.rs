@@ -6,9 +6,10 @@ use crate::invariant::Invariant;
 use crate::model::{Act, ModelWorld};
 use crate::transcript::EPOCH;
 use crate::vendor::Vendor;
+use offboard_domain::evidence::Predicate;
 use offboard_domain::standing::{standing, words};
 use offboard_domain::{
-    Case, CaseId, CaseState, Digest, Gates, Kind, ObjectId, Outcome, TaskState, TenantId, Timestamp, evidence,
+    Case, CaseId, CaseState, Digest, Gates, Kind, ObjectId, Outcome, TaskId, TaskState, TenantId, Timestamp, evidence,
 };
 use offboard_sim::world::{Actor, Effect, Harm};
 use offboard_store::Store;
@@ -16,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A person of a tenant.
 type Whose = (TenantId, String);
+/// What was done outside, and for which task.
+type Effects = BTreeSet<(TaskId, String)>;
 /// What was verified of him, and about which object.
 type Done = BTreeSet<(Kind, Option<ObjectId>)>;
 
@@ -30,6 +33,7 @@ impl Stage {
                 );
             }
         }
+        self.judge_requests();
         let mut unsettled = Vec::new();
         self.auditor
             .each_case(|tenant, shadow| unsettled.extend(self.why_open(tenant, &shadow.case)));
@@ -60,6 +64,41 @@ impl Stage {
         match &self.outside {
             Outside::Model(world) => self.judge_model(world),
             Outside::Vendor(vendor) => self.judge_vendor(vendor),
+        }
+    }
+
+    /// What became of each request, by what the people know of it: the cases themselves are
+    /// what is judged.
+    fn judge_requests(&self) {
+        let meant = self.people.meant();
+        let mut cases: BTreeMap<CaseId, (Case, bool)> = BTreeMap::new();
+        self.auditor
+            .each_case(|_, shadow| drop(cases.insert(shadow.case.id, (shadow.case.clone(), shadow.tail_lost))));
+        for (id, tenant) in self.people.accepted() {
+            let Some((case, tail_lost)) = cases.get(&id) else {
+                continue;
+            };
+            for found in case.subject.0.values() {
+                if !meant.get(&id).is_some_and(|all| all.contains(&found.0)) {
+                    let what = format!("{id} of {tenant} is about {found}, whom nobody meant");
+                    self.auditor.violated(Invariant::NeverAnotherSubject, what);
+                }
+            }
+            let CaseState::Merged { into } = case.state else {
+                continue;
+            };
+            let asked = case.departure.effective_at.max(case.changed_at);
+            let done = cases.get(&into).is_some_and(|(into, lost)| {
+                *lost || *tail_lost || into.state == CaseState::Closed && into.effective_at() <= asked
+            });
+            if !done {
+                let of = cases.get(&into).map_or_else(
+                    || "unknown".to_owned(),
+                    |(c, _)| format!("{} and for {}", c.state.word(), c.effective_at()),
+                );
+                let what = format!("{id} of {tenant} for {asked} was merged into {into}, which is {of}");
+                self.auditor.violated(Invariant::NoRequestForgotten, what);
+            }
         }
     }
 
@@ -137,8 +176,11 @@ impl Stage {
         // Whom each case may touch: its own person, and who takes over from him.
         let mut allowed: BTreeMap<(TenantId, CaseId), BTreeSet<String>> = BTreeMap::new();
         let mut given_up: BTreeSet<String> = BTreeSet::new();
+        let meant = self.people.meant();
         self.auditor.each_case(|tenant, shadow| {
-            let own = shadow.case.subject.0.values().map(|id| id.0.clone());
+            // Who was meant; of a case that follows another, whom that found.
+            let found = || shadow.case.subject.0.values().map(|id| id.0.clone()).collect();
+            let own = meant.get(&shadow.case.id).cloned().unwrap_or_else(found).into_iter();
             let successor = shadow.case.subject_facts.text("successor_id").map(str::to_owned);
             allowed.insert((tenant.clone(), shadow.case.id), own.chain(successor).collect());
             if shadow.drive_given_up {
@@ -155,8 +197,8 @@ impl Stage {
                 "world {at} {} {} {}",
                 entry.effect, entry.subject, entry.object
             ));
-            let case = self.auditor.case_of_request(client_request_id);
-            let lawful = case.as_ref().is_some_and(|(tenant, case)| {
+            let case = self.auditor.ordered_by(client_request_id);
+            let lawful = case.as_ref().is_some_and(|(tenant, case, _)| {
                 let here = vendor.tenants.get(tenant).is_some_and(|built| built.id == entry.tenant);
                 let allowed = allowed.get(&(tenant.clone(), *case));
                 here && (entry.effect == Effect::KeyRead
@@ -169,7 +211,7 @@ impl Stage {
                     entry.subject,
                     entry.object,
                     entry.tenant,
-                    case.map_or_else(|| "no attempt".to_owned(), |(_, case)| case.to_string())
+                    case.map_or_else(|| "no attempt".to_owned(), |(_, case, _)| case.to_string())
                 );
                 self.auditor.violated(Invariant::NeverAnotherSubject, what);
             }
@@ -213,6 +255,7 @@ impl Stage {
             }
         });
         let key = self.signer().verifying_key();
+        let effects = self.effects();
         for (tenant, case, named, tasks, tail_lost) in closed {
             let folder = format!("{tenant}/{case}");
             let mut wrong = Vec::new();
@@ -232,7 +275,14 @@ impl Stage {
                         "{name}: it tells of {} tasks, there are {tasks}",
                         statement.predicate.tasks.len()
                     )),
-                    Ok(_) => wrong.extend(self.auditor.foreign_canary(&tenant, &bytes)),
+                    Ok(statement) => {
+                        wrong.extend(self.auditor.foreign_canary(&tenant, &bytes));
+                        let made = effects.get(&(tenant.clone(), case)).filter(|_| !tail_lost);
+                        for what in made.into_iter().flat_map(|e| unaccounted(&statement.predicate, e)) {
+                            let what = format!("{tenant} {case}: {what}, and its account tells nothing of it");
+                            self.auditor.violated(Invariant::EffectsInFlightRecorded, what);
+                        }
+                    }
                 }
             }
             if own != 1 {
@@ -242,6 +292,24 @@ impl Stage {
                 self.auditor.violated(Invariant::EvidenceVerifies, wrong);
             }
         }
+    }
+
+    /// What was truly done outside, by the case and task that it was done for.
+    fn effects(&self) -> BTreeMap<(TenantId, CaseId), Effects> {
+        let mut made: BTreeMap<(TenantId, CaseId), Effects> = BTreeMap::new();
+        let Outside::Vendor(vendor) = &self.outside else {
+            return made;
+        };
+        for entry in vendor.world().journal() {
+            let Actor::App { client_request_id, .. } = &entry.actor else {
+                continue;
+            };
+            if let Some((tenant, case, task)) = self.auditor.ordered_by(client_request_id) {
+                let tasks = made.entry((tenant, case)).or_default();
+                tasks.insert((task, entry.effect.to_string()));
+            }
+        }
+        made
     }
 
     /// The signed files of a case.
@@ -275,5 +343,55 @@ impl Stage {
             case.state.word(),
             open.join("; ")
         ))
+    }
+}
+
+/// What was done outside and an account does not tell of: neither as done, nor,
+/// where the case was called off, as begun or under way.
+fn unaccounted(account: &Predicate, effects: &Effects) -> Vec<String> {
+    let settled = account.tasks.iter().filter(|t| t.outcome.is_some()).map(|t| t.id);
+    let called_off = account.cancellation.iter();
+    let begun = called_off.clone().flat_map(|c| &c.begun).map(|b| b.task);
+    let under_way = called_off.flat_map(|c| &c.in_flight).map(|f| f.task);
+    let told: BTreeSet<TaskId> = settled.chain(begun).chain(under_way).collect();
+    effects
+        .iter()
+        .filter(|(task, _)| !told.contains(task))
+        .map(|(task, effect)| format!("{effect} was done for task {task}"))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may")]
+mod tests {
+    use super::*;
+    use offboard_domain::evidence::{Begun, Cancellation, Ending, Statement};
+
+    const SMALL: &str = include_str!("../../../../shared/domain/src/evidence/testdata/small.json");
+
+    #[test]
+    fn an_effect_that_no_account_tells_of_is_found() {
+        let statement: Statement = serde_json::from_str(SMALL).unwrap();
+        let mut account = statement.predicate;
+        let task = account.tasks[1].id;
+        let effects: Effects = [(task, "account_disabled".to_owned())].into();
+        assert!(unaccounted(&account, &effects).is_empty());
+        // Called off before anybody could say what became of it.
+        account.ending = Ending::Cancelled;
+        account.tasks[1].outcome = None;
+        assert_eq!(unaccounted(&account, &effects).len(), 1);
+        account.cancellation = Some(Cancellation {
+            version: 1,
+            at: account.times.ended_at,
+            by: "boss".into(),
+            reason: "he stays".into(),
+            in_flight: Vec::new(),
+            begun: vec![Begun {
+                task,
+                attempts: 1,
+                last: "nothing".into(),
+            }],
+        });
+        assert!(unaccounted(&account, &effects).is_empty());
     }
 }

@@ -10,11 +10,12 @@ use serde::Serialize;
 /// A directory of accounts.
 #[async_trait]
 pub trait Directory: Send + Sync {
-    /// Looks a person up. The object id alone decides when it is given; else
-    /// every name that the request gives must lead to the same one account:
-    /// names that lead to different accounts, or one that leads to several,
-    /// are [`Found::Ambiguous`]. A name that leads nowhere while another leads
-    /// to an account is ambiguous too: somebody mistyped, and we do not guess.
+    /// Looks a person up. Everything that the request gives must lead to the
+    /// same one account: names that lead to different accounts, or one that
+    /// leads to several, are [`Found::Ambiguous`]. A name that leads nowhere
+    /// while another leads to an account is ambiguous too: somebody mistyped,
+    /// and we do not guess. Nor does an object id decide alone: what is given
+    /// beside it must be so of its account, else that one id is ambiguous.
     async fn find(&self, call: &mut Call, person: &PersonRef) -> Answer<Found>;
 
     /// Reads one account. Fault `Absent` when there is none of that id.
@@ -63,6 +64,34 @@ pub enum Found {
         /// The accounts that were met.
         ids: Vec<ObjectId>,
     },
+}
+
+/// Whether a request that names an account by its id says of it, besides, what is
+/// not so: then the id or the rest is somebody else's. It happens to a whole file
+/// at once, when a table was sorted by one of its columns alone.
+///
+/// The `addresses` are all by which the account is signed in to or written to. A
+/// sign-in name may be any of them, since a former one stays an address where the
+/// vendor keeps it; one that is none of them leads nowhere, as it would without
+/// the id.
+///
+/// Only what the request itself says is compared. Whom this product names by what
+/// it once read (a manager as the successor, the leaver in a departure that
+/// follows a waiver), it names by the id alone: no old name is held against him.
+pub(crate) fn says_otherwise(person: &PersonRef, addresses: &[&str], numbers: &[&str]) -> bool {
+    let is_none_of = |said: &Option<String>, own: &[&str]| {
+        let said = said.as_deref().unwrap_or_default().trim().to_lowercase();
+        !said.is_empty() && !own.iter().any(|o| o.trim().to_lowercase() == said)
+    };
+    is_none_of(&person.user_principal_name, addresses)
+        || is_none_of(&person.mail, addresses)
+        || is_none_of(&person.employee_id, numbers)
+}
+
+/// The mail address in a proxy address; none in one of another sort (X500, SIP).
+pub(crate) fn smtp_in(proxy: &str) -> Option<&str> {
+    let (sort, address) = proxy.split_once(':')?;
+    sort.eq_ignore_ascii_case("smtp").then_some(address)
 }
 
 /// One account as it was read.

@@ -32,11 +32,14 @@ pub trait Fleet: Send + Sync {
     /// else that the device is marked with stays as it is at that moment.
     async fn mark(&self, call: &mut Call, id: &ObjectId, mark: Mark) -> Answer<()>;
 
-    /// Silences its alerts until then, in milliseconds since 1970. Repeatable.
+    /// Silences its alerts until then, in milliseconds since 1970. Repeatable. What
+    /// somebody else has set is replaced.
     async fn maintain(&self, call: &mut Call, id: &ObjectId, until_ms: i64) -> Answer<()>;
 
-    /// What has become of the script that was ordered with this marker.
-    async fn script(&self, call: &mut Call, id: &ObjectId, marker: &str) -> Answer<ScriptRun>;
+    /// What has become of the script that was ordered with this marker, at that time
+    /// (in milliseconds since 1970) or later; without one, nothing is known of when,
+    /// and that there is none is not told.
+    async fn script(&self, call: &mut Call, id: &ObjectId, marker: &str, since_ms: Option<i64>) -> Answer<ScriptRun>;
 
     /// Orders the script with this marker. *Once*: ordered again it runs again.
     async fn run_script(&self, call: &mut Call, id: &ObjectId, marker: &str) -> Answer<()>;
@@ -85,6 +88,9 @@ pub struct FoundEndpoints {
     pub candidates: Vec<Candidate>,
     /// What was met by a name, and is assigned to somebody else.
     pub somebody_elses: Vec<ObjectId>,
+    /// The logins of technicians who have one of his addresses, and are not
+    /// disabled; none: the management does not let them be read.
+    pub technicians: Option<Vec<ObjectId>>,
 }
 
 /// A device that was met by a name alone.
@@ -116,8 +122,17 @@ pub struct Endpoint {
     pub status: EndpointStatus,
     /// When it last answered, in milliseconds since 1970.
     pub last_seen_ms: Option<i64>,
-    /// Until when its alerts are silenced, in milliseconds since 1970.
-    pub silent_until_ms: Option<i64>,
+    /// The window in which something of it is silenced.
+    pub silence: Option<Silence>,
+}
+
+/// A window in which something of a device is silenced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Silence {
+    /// Until when, in milliseconds since 1970.
+    pub until_ms: i64,
+    /// Whether we have set it. Of any other it is not known what it silences.
+    pub ours: bool,
 }
 
 // Its name may be a person's.
@@ -229,9 +244,10 @@ pub enum ScriptRun {
     Failed,
     /// It was ordered, and is awaited.
     UnderWay,
-    /// Nothing of any script on this device is known that could have been it.
+    /// It is certain that no script has run on this device that could have been it.
     None,
-    /// Some script ran, and it cannot be told whether it was ours.
+    /// It cannot be told: some script ran that may have been ours, or what is known
+    /// of the device does not reach back far enough.
     Unclear,
 }
 

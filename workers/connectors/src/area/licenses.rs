@@ -37,6 +37,8 @@ pub struct HeldLicence {
     pub state: Option<String>,
     /// Whether it lets a mailbox stay on hold, large or archived.
     pub keeps_mailbox_hold: bool,
+    /// Whether a mailbox hangs on it; false also where that could not be read.
+    pub bears_mailbox: bool,
 }
 
 /// Where a licence comes from.

@@ -28,6 +28,39 @@ pub trait Mailboxes: Send + Sync {
     /// Takes one attached thing off. Already gone is success. For a meeting
     /// this cancels it, which mails every attendee.
     async fn detach(&self, call: &mut Call, id: &ObjectId, attached: &Attached) -> Answer<()>;
+
+    /// A page of others' mailboxes, for whoever must look at each of them; `from`
+    /// is what the page before says of the next, to this attempt or an earlier
+    /// one. Without an implementation there are none: right only where nobody
+    /// can hold anything on another's mailbox.
+    async fn others(&self, _call: &mut Call, _id: &ObjectId, _from: Option<&str>) -> Answer<OtherMailboxes> {
+        Ok(OtherMailboxes {
+            own: true,
+            ..OtherMailboxes::default()
+        })
+    }
+
+    /// Those of these mailboxes on which the account holds what their list does
+    /// not show ([`OtherMailboxes::shown`]). It costs as many questions as there
+    /// are mailboxes, so give it few at a time. [`Attachment::DelegationsOn`]
+    /// says what is held there.
+    async fn held_among(&self, _call: &mut Call, _id: &ObjectId, _others: &[ObjectId]) -> Answer<Vec<ObjectId>> {
+        Ok(Vec::new())
+    }
+}
+
+/// A page of the list of others' mailboxes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OtherMailboxes {
+    /// Whose they are.
+    pub others: Vec<ObjectId>,
+    /// Those of them on which the list itself shows that the account holds something.
+    pub shown: Vec<ObjectId>,
+    /// Whether the account's own mailbox was on the page: a list of which no page
+    /// has it is not whole.
+    pub own: bool,
+    /// Where the next page is; none: this was the last.
+    pub next: Option<String>,
 }
 
 /// The mail system's record of a mailbox.
@@ -281,8 +314,12 @@ pub enum Attachment {
     Rules,
     /// What others hold on it.
     DelegationsTo,
-    /// What it holds on others'.
-    DelegationsFrom,
+    /// What it holds on these mailboxes of others. On one that is gone it holds
+    /// nothing.
+    DelegationsOn {
+        /// Whose they are.
+        others: Vec<ObjectId>,
+    },
     /// Phones.
     MobileDevices,
     /// Future meetings with attendees that it organises and has not cancelled.

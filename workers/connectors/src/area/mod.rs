@@ -6,6 +6,7 @@
 //! and the id accessors give.
 
 pub mod apps;
+pub mod desk;
 pub mod devices;
 pub mod directory;
 pub mod documents;

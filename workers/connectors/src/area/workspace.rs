@@ -20,6 +20,10 @@ pub trait Workspace: Send + Sync {
     /// Reads one account; none when it is gone.
     async fn member(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Member>>;
 
+    /// Whether it is the account that this service acts for: ended, it would end
+    /// everything else.
+    fn acts_for(&self, member: &Member) -> bool;
+
     /// Whether anybody but this one administers all of it, and can sign in.
     async fn has_other_administrator(&self, call: &mut Call, id: &ObjectId) -> Answer<bool>;
 
@@ -153,6 +157,8 @@ pub struct WorkspaceMailSettings {
     pub forwarding_filters: Vec<String>,
     /// The addresses of those who are let in.
     pub delegates: Vec<String>,
+    /// All of them, whatever they are, for who must bring them back.
+    pub whole: Value,
 }
 
 // They name people.

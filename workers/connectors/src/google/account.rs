@@ -120,7 +120,11 @@ impl GoogleConnector {
                 (path, Scope::Groups, "groups", "id")
             }
         };
-        let ask = |path: Path| Ask::get(path, scope, About::Account);
+        let about = match sort {
+            MemberHolds::BackupCodes => About::Codes,
+            _ => About::Account,
+        };
+        let ask = |path: Path| Ask::get(path, scope, about);
         let items = self.wire.list(call, ask, path.clone(), list).await?;
         let mut found = Vec::with_capacity(items.len());
         for item in &items {
@@ -138,6 +142,32 @@ impl GoogleConnector {
         Ok(found)
     }
 
+    /// That the interface which does not find an account still finds the administrator
+    /// who is acted for: else that proves nothing.
+    async fn workspace_is_there(&self, call: &mut Call) -> Answer<()> {
+        let ask = Ask::get(users().id(self.admin()), Scope::Users, About::Acting);
+        let found = self.wire.send(call, &ask).await?.body;
+        if id_of(&found["id"]).is_none() {
+            let detail = "Google answers with something else than the administrator's account; it is read again";
+            return Err(self.wire.fault(&ask, FaultClass::Transient, detail));
+        }
+        Ok(())
+    }
+
+    /// The same of a product, for somebody who has no licence of it.
+    async fn product_is_there(&self, call: &mut Call, licence: &Licence, member: &Member) -> Answer<()> {
+        let path = product(licence).then("users").with("maxResults", "1");
+        let ask = |path: Path| Ask::get(path, Scope::Licences, About::Product);
+        let Some(customer) = id_of(&member.whole["customerId"]) else {
+            let detail = "Google does not show of which company the account is; it is read again";
+            return Err(self.wire.fault(&ask(path), FaultClass::Transient, detail));
+        };
+        self.wire
+            .send(call, &ask(path.with("customerId", &customer)))
+            .await
+            .map(drop)
+    }
+
     /// Which of the configured licences he has: Google lists them by address alone.
     async fn licences_of(&self, call: &mut Call, member: &Member) -> Answer<Vec<String>> {
         let mut found = Vec::new();
@@ -145,7 +175,9 @@ impl GoogleConnector {
             let ask = Ask::get(licence_path(licence, member), Scope::Licences, About::Licence);
             match self.wire.send(call, &ask).await {
                 Ok(_) => found.push(licence.text()),
-                Err(fault) if fault.class == FaultClass::Absent => {}
+                Err(fault) if fault.class == FaultClass::Absent => {
+                    self.product_is_there(call, licence, member).await?;
+                }
                 Err(fault) => return Err(fault),
             }
         }
@@ -154,14 +186,16 @@ impl GoogleConnector {
     }
 }
 
-fn licence_path(licence: &Licence, member: &Member) -> Path {
+fn product(licence: &Licence) -> Path {
     Path::at("apps")
         .then("licensing/v1/product")
         .id(&licence.product)
         .then("sku")
         .id(&licence.sku)
-        .then("user")
-        .id(&member.address)
+}
+
+fn licence_path(licence: &Licence, member: &Member) -> Path {
+    product(licence).then("user").id(&member.address)
 }
 
 #[async_trait]
@@ -184,7 +218,10 @@ impl Workspace for GoogleConnector {
         let ask = Ask::get(user(id).with("projection", "full"), Scope::Users, About::Account);
         let reply = match self.wire.send(call, &ask).await {
             Ok(reply) => reply,
-            Err(fault) if fault.class == FaultClass::Absent => return Ok(None),
+            Err(fault) if fault.class == FaultClass::Absent => {
+                self.workspace_is_there(call).await?;
+                return Ok(None);
+            }
             Err(fault) => return Err(fault),
         };
         match member(reply.body) {
@@ -194,6 +231,10 @@ impl Workspace for GoogleConnector {
                 Err(self.wire.fault(&ask, FaultClass::Transient, detail))
             }
         }
+    }
+
+    fn acts_for(&self, member: &Member) -> bool {
+        member.answers_to(self.admin()) || member.id.0 == self.admin()
     }
 
     async fn has_other_administrator(&self, call: &mut Call, id: &ObjectId) -> Answer<bool> {
@@ -209,7 +250,7 @@ impl Workspace for GoogleConnector {
             MemberChange::Password(new) => patch(json!({"password": new.expose(), "changePasswordAtNextLogin": false})),
             MemberChange::Suspend => patch(json!({"suspended": true})),
             MemberChange::SignOut => post(user(id).then("signOut"), About::Change),
-            MemberChange::InvalidateBackupCodes => post(user(id).then("verificationCodes/invalidate"), About::Change),
+            MemberChange::InvalidateBackupCodes => post(user(id).then("verificationCodes/invalidate"), About::Codes),
             MemberChange::TurnOffSecondFactor => {
                 post(user(id).then("twoStepVerification/turnOff"), About::SecondFactor)
             }

@@ -6,6 +6,7 @@ use super::GoogleConnector;
 use super::account::user;
 use super::scope::Scope;
 use super::wire::{About, Ask};
+use crate::area::directory::says_otherwise;
 use crate::{Account, AccountChange, Answer, Call, Directory, Found, Held, Holding, Member, RoleOrigin, Workspace};
 use async_trait::async_trait;
 use offboard_domain::departure::PersonRef;
@@ -48,11 +49,20 @@ impl GoogleConnector {
     }
 }
 
+/// Whether the request that gave its id says of it what is not so.
+fn is_otherwise_in(person: &PersonRef, member: &Member) -> bool {
+    let mut addresses = vec![member.address.as_str()];
+    addresses.extend(member.aliases.iter().map(String::as_str));
+    let numbers: Vec<&str> = member.employee_ids.iter().map(String::as_str).collect();
+    says_otherwise(person, &addresses, &numbers)
+}
+
 #[async_trait]
 impl Directory for GoogleConnector {
     async fn find(&self, call: &mut Call, person: &PersonRef) -> Answer<Found> {
         if let Some(id) = &person.object_id {
             return Ok(match self.member(call, id).await? {
+                Some(member) if is_otherwise_in(person, &member) => Found::Ambiguous { ids: vec![member.id] },
                 Some(member) => Found::One(Box::new(self.as_account(call, member).await?)),
                 None => Found::Nobody,
             });

@@ -37,6 +37,11 @@ const BROKEN: &[&str] = &[
     "resourceNotReady",
 ];
 
+/// Reasons that say that what was asked for is not there. Another one, and a page
+/// without any, may be about a domain that is not the company's or about a service
+/// that is off: from that, nothing follows about an account.
+const NOT_THERE: &[&str] = &["notFound", "NOT_FOUND", "resourceNotFound", "deleted"];
+
 /// Reasons that say that an interface is not turned on in the project.
 const TURNED_OFF: &[&str] = &["accessNotConfigured", "SERVICE_DISABLED"];
 
@@ -116,6 +121,10 @@ fn by_status(ask: &Ask, status: u16, word: &str, wait: Option<i64>) -> (FaultCla
         (400, About::AppPassword) if word == "invalid" => {
             plain(FaultClass::Absent, "there is no such password any more")
         }
+        (400 | 412, About::Codes) => plain(
+            FaultClass::Transient,
+            "Google shows and voids codes of an open account alone, and this one may have been suspended just now; it is read again",
+        ),
         (400 | 412, About::SecondFactor) => plain(
             FaultClass::Blocked,
             "Google turns off no second factor of an account in Advanced Protection. Take him out of it (Admin console, Users > Security > Advanced Protection > Unenroll), then retry; it opens nothing without the password, so this may be waived",
@@ -128,7 +137,19 @@ fn by_status(ask: &Ask, status: u16, word: &str, wait: Option<i64>) -> (FaultCla
             FaultClass::Rejected,
             "there is no such interface at this address; correct or remove it in the tenant's configuration",
         ),
-        (404 | 410, _) => plain(FaultClass::Absent, "Google has none of that id"),
+        (404, About::Acting) => plain(
+            FaultClass::Rejected,
+            "Google does not find the administrator who is acted for, so what else it does not find proves nothing: `admin` is nobody of this workspace any more, or its domain is another company's. Correct it in the tenant's configuration, then retry",
+        ),
+        (404, About::Product) => plain(
+            FaultClass::Rejected,
+            "Google has no such product or SKU, so that nobody has a licence of it proves nothing; correct `licences` in the tenant's configuration, then retry",
+        ),
+        (404 | 410, _) if NOT_THERE.contains(&word) => plain(FaultClass::Absent, "Google has none of that id"),
+        (404 | 410, _) => plain(
+            FaultClass::Denied,
+            "Google does not find this, and does not say that it is what was asked for that is missing: the domain may not be the company's any more, or the service may be off for it. See to that (Admin console, Account > Domains, and Apps), then retry",
+        ),
         (409, _) => plain(FaultClass::Rejected, "Google has it already"),
         (412, _) => plain(
             FaultClass::Transient,
@@ -189,9 +210,15 @@ mod tests {
             (About::Account, 404, "notFound", Absent, "none"),
             (About::Service, 404, "notFound", Rejected, "address"),
             (About::Account, 410, "deleted", Absent, "none"),
+            (About::Account, 404, "domainNotFound", Denied, "domain"),
+            (About::Account, 404, "", Denied, "domain"),
+            (About::Mail, 404, "serviceNotEnabled", Denied, "service may be off"),
+            (About::Acting, 404, "notFound", Rejected, "`admin`"),
+            (About::Product, 404, "notFound", Rejected, "`licences`"),
             (About::Membership, 403, "forbidden", Blocked, "by hand"),
             (About::Membership, 400, "invalid", Blocked, "rule"),
             (About::Membership, 404, "notFound", Absent, "none"),
+            (About::Codes, 400, "invalid", Transient, "just now"),
             (About::SecondFactor, 400, "invalid", Blocked, "Advanced Protection"),
             (About::AppPassword, 400, "invalid", Absent, "no such"),
             (About::Licence, 412, "conditionNotMet", Blocked, "automatically"),

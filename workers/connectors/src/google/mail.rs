@@ -44,6 +44,15 @@ fn reply(vacation: &Value, now_ms: i64) -> Option<String> {
     text("responseBodyHtml").or_else(|| text("responseBodyPlainText"))
 }
 
+/// The filters that forward, by their ids.
+fn forwarding_filters(body: &Value) -> Vec<String> {
+    let all = body["filter"].as_array().into_iter().flatten();
+    let forwarding = all.filter(|f| f["action"]["forward"].as_str().is_some_and(|to| !to.is_empty()));
+    let mut ids: Vec<String> = forwarding.filter_map(|f| id_of(&f["id"])).collect();
+    ids.sort_unstable();
+    ids
+}
+
 impl GoogleConnector {
     async fn read_mail(&self, call: &mut Call, member: &Member, what: &'static str) -> Answer<Value> {
         let ask = Ask::get(settings(what), Scope::MailSettings, About::Mail).acting_for(&member.address);
@@ -70,17 +79,9 @@ impl GoogleConnector {
         }
     }
 
-    async fn forwarding_filters(&self, call: &mut Call, member: &Member) -> Answer<Vec<String>> {
-        let body = self.read_mail(call, member, "filters").await?;
-        let all = body["filter"].as_array().into_iter().flatten();
-        let forwarding = all.filter(|f| f["action"]["forward"].as_str().is_some_and(|to| !to.is_empty()));
-        let mut ids: Vec<String> = forwarding.filter_map(|f| id_of(&f["id"])).collect();
-        ids.sort_unstable();
-        Ok(ids)
-    }
-
     async fn stop_filters(&self, call: &mut Call, member: &Member) -> Answer<()> {
-        for id in self.forwarding_filters(call, member).await? {
+        let filters = self.read_mail(call, member, "filters").await?;
+        for id in forwarding_filters(&filters) {
             let what = (Method::DELETE, settings("filters").id(&id), Scope::MailSettings);
             match self.write_mail(call, member, what, None).await {
                 Err(fault) if fault.class == FaultClass::Absent => {}
@@ -116,7 +117,10 @@ impl WorkspaceMail for GoogleConnector {
         let vacation = self.read_mail(call, member, "vacation").await?;
         let forwarding = self.read_mail(call, member, "autoForwarding").await?;
         let delegates = self.read_mail(call, member, "delegates").await?;
-        let forwarding_filters = self.forwarding_filters(call, member).await?;
+        let filters = self.read_mail(call, member, "filters").await?;
+        let whole = json!({
+            "vacation": vacation, "autoForwarding": forwarding, "delegates": delegates, "filters": filters,
+        });
         let on = forwarding["enabled"].as_bool() == Some(true);
         let to = forwarding["emailAddress"].as_str().unwrap_or_default();
         // Everything that Google may do with it but throw it away.
@@ -130,10 +134,11 @@ impl WorkspaceMail for GoogleConnector {
             reply: reply(&vacation, call.now().0),
             forwards_to: on.then(|| to.to_owned()),
             keeps_copy: kept,
-            forwarding_filters,
+            forwarding_filters: forwarding_filters(&filters),
             delegates: let_in
                 .filter_map(|d| d["delegateEmail"].as_str().map(str::to_owned))
                 .collect(),
+            whole,
         })
     }
 

@@ -4,17 +4,15 @@
 use super::scope::Scope;
 use super::settings::ServiceKey;
 use crate::answered::{clean_code, retry_after_ms};
-use crate::http::{HttpClient, NoAnswer, Request, Shown};
-use crate::token_slots::Slots;
+use crate::http::{HttpClient, Shown};
+use crate::token_slots::{Slots, ask_for_token};
 use crate::{Answer, Call};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use offboard_domain::{Fault, FaultClass, System, Timestamp};
 use offboard_runtime::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::Url;
 use rustls::SignatureScheme;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -105,25 +103,9 @@ impl Tokens {
             utf8_percent_encode(GRANT, NON_ALPHANUMERIC),
             utf8_percent_encode(&claim, NON_ALPHANUMERIC)
         );
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let request = Request {
-            method: Method::POST,
-            url: self.url.clone(),
-            headers,
-            body: Some(Bytes::from(form)),
-        };
-        let answered = self.http.send(request, call.deadline(), SHOWN).await.map_err(|why| {
-            let why = match why {
-                NoAnswer::NotSent(why) | NoAnswer::Silence(why) => why,
-                NoAnswer::TooLarge => "the answer was too large",
-            };
-            self.fault(FaultClass::Transient, format!("no token: {why}; it is tried again"))
-        })?;
+        let answered = ask_for_token(&self.http, &self.url, form, call.deadline(), SHOWN)
+            .await
+            .map_err(|why| self.fault(FaultClass::Transient, why))?;
         let body: Value = serde_json::from_slice(&answered.body).unwrap_or(Value::Null);
         tracing::debug!(system = %self.system, status = answered.status.as_u16(), "asked for a token");
         let status = answered.status.as_u16();

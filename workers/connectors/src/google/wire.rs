@@ -24,12 +24,18 @@ const PAGES_MAX: usize = 400;
 pub(super) enum About {
     /// What there is at all.
     Service,
+    /// The account that is acted for.
+    Acting,
+    /// A product that licences are of.
+    Product,
     /// An account, or what it holds; read.
     Account,
     /// An account; changed.
     Change,
     /// Its second factor.
     SecondFactor,
+    /// Codes that stand in for it.
+    Codes,
     /// A password for applications.
     AppPassword,
     /// Its place in a group.

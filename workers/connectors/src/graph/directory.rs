@@ -10,6 +10,7 @@ use super::permission::{
     REVOKE, WRITE_APP_ROLES, WRITE_ELIGIBLE_ROLES, WRITE_GRANTS, WRITE_METHODS, WRITE_ROLES,
 };
 use super::read::{id_in, text_in, time_ms};
+use crate::area::directory::{says_otherwise, smtp_in};
 use crate::{
     Account, AccountChange, Answer, Call, Directory, ELIGIBLE_ROLES, Found, Held, Holding, MethodSort, OwnedSort,
     RoleOrigin,
@@ -31,7 +32,7 @@ const ALTERNATE_MOBILE_PHONE: &str = "b6332ec1-7057-4abe-9331-3d72feddfe41";
 /// Why an eligible role is taken, for the vendor's own audit log.
 const JUSTIFICATION: &str = "The person leaves the company.";
 
-const ACCOUNT_FIELDS: &str = "id,userPrincipalName,mail,displayName,employeeId,accountEnabled,userType,onPremisesSyncEnabled,onPremisesSecurityIdentifier,onPremisesLastSyncDateTime,signInSessionsValidFromDateTime,lastPasswordChangeDateTime";
+const ACCOUNT_FIELDS: &str = "id,userPrincipalName,mail,proxyAddresses,displayName,employeeId,accountEnabled,userType,onPremisesSyncEnabled,onPremisesSecurityIdentifier,onPremisesLastSyncDateTime,signInSessionsValidFromDateTime,lastPasswordChangeDateTime";
 
 /// Which of the two lists of roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ struct User {
     id: String,
     user_principal_name: String,
     mail: Option<String>,
+    proxy_addresses: Option<Vec<String>>,
     display_name: Option<String>,
     employee_id: Option<String>,
     account_enabled: Option<bool>,
@@ -59,6 +61,17 @@ struct User {
     last_password_change_date_time: Option<String>,
     #[serde(default)]
     manager: Value,
+}
+
+impl User {
+    /// Whether the request that gave its id says of it what is not so.
+    fn is_otherwise_in(&self, person: &PersonRef) -> bool {
+        let mut addresses = vec![self.user_principal_name.as_str()];
+        addresses.extend(self.mail.as_deref());
+        addresses.extend(self.proxy_addresses.iter().flatten().filter_map(|p| smtp_in(p)));
+        let numbers: Vec<&str> = self.employee_id.as_deref().into_iter().collect();
+        says_otherwise(person, &addresses, &numbers)
+    }
 }
 
 impl From<User> for Account {
@@ -86,15 +99,16 @@ impl From<User> for Account {
 
 impl Api {
     pub(super) async fn account(&self, call: &mut Call, id: &ObjectId) -> Answer<Account> {
+        Ok(self.user(call, id).await?.into())
+    }
+
+    async fn user(&self, call: &mut Call, id: &ObjectId) -> Answer<User> {
         let path = Path::user(&id.0)
             .select(ACCOUNT_FIELDS)
             .with("$expand", "manager($select=id)");
         let ask = Ask::get(path, READ_USERS);
-        let user: User = {
-            let body = self.send(call, &ask).await?.body;
-            self.shaped(&ask, body)?
-        };
-        Ok(user.into())
+        let body = self.send(call, &ask).await?.body;
+        self.shaped(&ask, body)
     }
 
     /// The ids of the accounts that a filter finds.
@@ -259,7 +273,9 @@ impl Api {
         Ok(found)
     }
 
-    /// Whether another enabled account can do everything, directly or by a group.
+    /// Whether somebody else who may sign in can do everything, directly or by a
+    /// group. An application that holds the role is nobody: it lets no person in
+    /// again.
     async fn another_administrator(&self, call: &mut Call, but: &ObjectId) -> Answer<bool> {
         let path = Path::at("directoryRoles").select("id,roleTemplateId");
         let roles = self.list(call, Ask::get(path, READ_ROLES)).await?;
@@ -273,7 +289,10 @@ impl Api {
             .then("members")
             .select("id,accountEnabled");
         let members = self.list(call, Ask::get(path, READ_ROLES)).await?;
-        let stands = |m: &Value| m["accountEnabled"] == true && m["id"] != but.0.as_str();
+        // What does not say that it is a person is not taken for one.
+        let stands = |m: &Value| {
+            m["@odata.type"] == "#microsoft.graph.user" && m["accountEnabled"] == true && m["id"] != but.0.as_str()
+        };
         if members.iter().any(stands) {
             return Ok(true);
         }
@@ -546,8 +565,11 @@ fn method_sort(odata_type: &str) -> Option<MethodSort> {
 impl Directory for GraphConnector {
     async fn find(&self, call: &mut Call, person: &PersonRef) -> Answer<Found> {
         if let Some(id) = &person.object_id {
-            return match self.api.account(call, id).await {
-                Ok(account) => Ok(Found::One(Box::new(account))),
+            return match self.api.user(call, id).await {
+                Ok(user) if user.is_otherwise_in(person) => Ok(Found::Ambiguous {
+                    ids: vec![ObjectId(user.id)],
+                }),
+                Ok(user) => Ok(Found::One(Box::new(user.into()))),
                 Err(fault) if fault.class == FaultClass::Absent => Ok(Found::Nobody),
                 Err(fault) => Err(fault),
             };

@@ -30,26 +30,29 @@ fn wanted() -> BTreeMap<Need, BTreeSet<Kind>> {
     wanted
 }
 
-/// Pauses before it is asked again, in seconds: that a vendor is busy for a moment
-/// is no fault of the configuration.
-const AGAIN_AFTER_S: [u64; 3] = [1, 2, 4];
+/// Pauses before it is asked again: that a vendor is busy for a moment, or that one
+/// connection breaks, is no fault of the configuration.
+const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
-/// Whether it passes by itself, and the vendor answered at all.
-fn passes(fault: &Fault) -> bool {
-    fault.status.is_some() && matches!(fault.class, FaultClass::Transient | FaultClass::Throttled { .. })
+/// How long to wait before it is asked again, if it passes by itself. Where nobody
+/// answered there may be no network at all, and who has none wants to hear it soon.
+fn again_after(fault: &Fault, pause: Duration) -> Option<Duration> {
+    let passes = matches!(fault.class, FaultClass::Transient | FaultClass::Throttled { .. });
+    let pause = if fault.status.is_some() { pause } else { pause / 4 };
+    passes.then_some(pause)
 }
 
 /// Asks again what passes by itself. (No function: it would have to take what
 /// borrows the call anew each time.)
 macro_rules! patiently {
     ($ask:expr) => {{
-        let mut pauses = AGAIN_AFTER_S.iter();
+        let mut pauses = AGAIN_AFTER.into_iter();
         loop {
-            match ($ask.await, pauses.next()) {
-                (Err(fault), Some(pause_s)) if passes(&fault) => {
-                    tokio::time::sleep(Duration::from_secs(*pause_s)).await;
-                }
-                (answered, _) => break answered,
+            let answered = $ask.await;
+            let again = answered.as_ref().err().zip(pauses.next());
+            match again.and_then(|(fault, pause)| again_after(fault, pause)) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break answered,
             }
         }
     }};

@@ -4,11 +4,11 @@
 use super::GraphConnector;
 use super::api::{Api, Ask, Service};
 use super::path::{Filter, Path};
-use super::permission::{READ_DRIVES, SITES};
+use super::permission::{READ_DRIVES, READ_USERS, SITES};
 use super::read::text_in;
 use crate::{Answer, Call, Documents, Site, SiteAdministrator};
 use async_trait::async_trait;
-use offboard_domain::{FaultClass, ObjectId};
+use offboard_domain::{Fault, FaultClass, ObjectId};
 use reqwest::Url;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -51,13 +51,35 @@ impl Api {
     }
 }
 
+/// The codes by which the files' own service says that there are none. The
+/// directory's "no such object" comes from replicas, too, that have not heard of
+/// the account, and is no word about its files.
+const NO_SITE: [&str; 2] = ["ResourceNotFound", "itemNotFound"];
+
+impl GraphConnector {
+    /// That somebody never had a OneDrive ends its task and lets licences go: it is
+    /// believed of an account that is there, and on the files' own word.
+    async fn no_site(&self, call: &mut Call, id: &ObjectId, said: Fault) -> Answer<Option<Site>> {
+        if !said.code.as_deref().is_some_and(|code| NO_SITE.contains(&code)) {
+            return Err(Fault {
+                class: FaultClass::Transient,
+                detail: "an answer about the files that does not come from their service; it is read again".to_owned(),
+                ..said
+            });
+        }
+        let account = Ask::get(Path::user(&id.0).select("id"), READ_USERS);
+        self.api.send(call, &account).await?;
+        Ok(None)
+    }
+}
+
 #[async_trait]
 impl Documents for GraphConnector {
     async fn site(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Site>> {
         let ask = Ask::get(Path::user(&id.0).then("drive").select("id,webUrl,quota"), READ_DRIVES);
         let drive = match self.api.send(call, &ask).await {
             Ok(reply) => reply.body,
-            Err(fault) if fault.class == FaultClass::Absent => return Ok(None),
+            Err(fault) if fault.class == FaultClass::Absent => return self.no_site(call, id, fault).await,
             Err(fault) => return Err(fault),
         };
         let root_ask = Ask::get(

@@ -11,6 +11,7 @@ use super::batch::headers_of;
 use super::fault::{self, Effect, Refusal, clean_code, retry_after_ms};
 use super::path::Path;
 use super::permission::{EXCHANGE, Need};
+use super::read::text_in;
 use crate::{Answer, Call};
 use offboard_domain::{Fault, FaultClass, Timestamp};
 use offboard_runtime::telemetry::metrics;
@@ -23,6 +24,8 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Cmdlet {
     name: &'static str,
     parameters: Map<String, Value>,
+    /// The properties that are wanted of each object; none: all.
+    shows: Option<&'static str>,
     effect: Effect,
 }
 
@@ -37,6 +40,7 @@ impl Cmdlet {
         Self {
             name,
             parameters: Map::new(),
+            shows: None,
             effect,
         }
     }
@@ -49,6 +53,21 @@ impl Cmdlet {
     pub(crate) fn with(mut self, parameter: &'static str, value: impl Into<Value>) -> Self {
         self.parameters.insert(parameter.to_owned(), value.into());
         self
+    }
+
+    /// Asks for these properties of each object alone, with commas between.
+    pub(crate) fn showing(mut self, properties: &'static str) -> Self {
+        self.shows = Some(properties);
+        self
+    }
+
+    /// Where it is posted to.
+    fn path(&self) -> Path {
+        let path = Path::at("InvokeCommand");
+        match self.shows {
+            Some(properties) => path.select(properties),
+            None => path,
+        }
     }
 
     /// A parameter that adds to or removes from a list, whatever else is in it.
@@ -88,7 +107,7 @@ impl Api {
     fn ask_of(&self, cmdlet: &Cmdlet) -> Ask {
         let body = json!({"CmdletInput": {"CmdletName": cmdlet.name, "Parameters": cmdlet.parameters}});
         let anchor = format!("APP:{SYSTEM_MAILBOX}@{}", self.directory);
-        let mut ask = Ask::post(Path::at("InvokeCommand"), EXCHANGE, Some(body))
+        let mut ask = Ask::post(cmdlet.path(), EXCHANGE, Some(body))
             .to(Service::Exchange)
             .header("prefer", "odata.maxpagesize=1000")
             .header("x-anchormailbox", &anchor)
@@ -124,14 +143,40 @@ impl Api {
         ))
     }
 
+    /// One page of what a cmdlet gives, and where the next one is. `from` is what
+    /// the page before said, to this attempt or an earlier one.
+    pub(crate) async fn invoke_page(
+        &self,
+        call: &mut Call,
+        cmdlet: &Cmdlet,
+        from: Option<&str>,
+    ) -> Answer<(Vec<Value>, Option<String>)> {
+        let mut ask = self.ask_of(cmdlet);
+        if let Some(link) = from {
+            ask.page = Some(self.next_page(&ask, link)?);
+        }
+        let mut body = self.send(call, &ask).await?.body;
+        let Some(Value::Array(rows)) = body.get_mut("value").map(Value::take) else {
+            return Err(self.fault(&ask, FaultClass::Transient, "the answer is no list; it is read again"));
+        };
+        let next = text_in(&body["@odata.nextLink"]);
+        if next.is_some() && next.as_deref() == from {
+            return Err(self.fault(
+                &ask,
+                FaultClass::Transient,
+                "the listing goes round in a circle; it is read again",
+            ));
+        }
+        Ok((rows, next))
+    }
+
     /// Runs several cmdlets that read, and answers for each in the same order, in
     /// batches of Exchange's own.
     ///
-    /// A look at every mailbox of a tenant is long, and begun anew at each
-    /// passing fault it would never end. So what was answered is kept, and what
-    /// met a fault that passes is asked again after the pause that the vendor
-    /// wants, while that leaves most of the attempt's time and something new
-    /// comes of it.
+    /// A look at many mailboxes is long, and begun anew at each passing fault it
+    /// would never end. So what was answered is kept, and what met a fault that
+    /// passes is asked again after the pause that the vendor wants, while that
+    /// leaves most of the attempt's time and something new comes of it.
     pub(crate) async fn invoke_all(&self, call: &mut Call, cmdlets: Vec<Cmdlet>) -> Vec<Answer<Vec<Value>>> {
         let mut answers: Vec<Option<Answer<Vec<Value>>>> = vec![None; cmdlets.len()];
         let mut fruitless = 0;
@@ -177,7 +222,7 @@ impl Api {
                 json!({
                     "id": i.to_string(),
                     "method": "POST",
-                    "url": format!("{}/InvokeCommand", self.exchange_base()),
+                    "url": format!("{}{}", self.exchange_base(), c.path().sent()),
                     "headers": {"Content-Type": "application/json; charset=utf-8", "X-CmdletName": c.name},
                     "body": {"CmdletInput": {"CmdletName": c.name, "Parameters": c.parameters}},
                 })

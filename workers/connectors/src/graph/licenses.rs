@@ -19,6 +19,27 @@ const HOLDING_PLANS: &[&str] = &[
     "EXCHANGE_S_ARCHIVE_ADDON",
 ];
 
+/// The service plans that a user's mailbox can be. A plan that is not listed here
+/// is none: then a person is asked, and no mailbox is lost.
+const MAILBOX_PLANS: &[&str] = &[
+    "EXCHANGE_S_ENTERPRISE",
+    "EXCHANGE_S_STANDARD",
+    "EXCHANGE_S_STANDARD_MIDMARKET",
+    "EXCHANGE_S_DESKLESS",
+    "EXCHANGE_S_ESSENTIALS",
+    "EXCHANGE_L_STANDARD",
+    "EXCHANGE_B_STANDARD",
+];
+
+/// Whether a licence has one of these plans, and it is not switched off.
+fn has_plan(detail: &Value, wanted: &[&str]) -> bool {
+    let plans = detail["servicePlans"].as_array().into_iter().flatten();
+    plans
+        .filter(|plan| plan["provisioningStatus"] != "Disabled")
+        .filter_map(|plan| plan["servicePlanName"].as_str())
+        .any(|name| wanted.contains(&name))
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Sku {
@@ -83,15 +104,10 @@ impl Licenses for GraphConnector {
             .into_iter()
             .map(|(sku_id, origin, state)| {
                 let detail = details.get(&sku_id);
-                let keeps = detail.is_some_and(|d| {
-                    let plans = d["servicePlans"].as_array().into_iter().flatten();
-                    plans
-                        .filter_map(|p| p["servicePlanName"].as_str())
-                        .any(|name| HOLDING_PLANS.contains(&name))
-                });
                 HeldLicence {
                     part_number: detail.and_then(|d| text_in(&d["skuPartNumber"])),
-                    keeps_mailbox_hold: keeps,
+                    keeps_mailbox_hold: detail.is_some_and(|d| has_plan(d, HOLDING_PLANS)),
+                    bears_mailbox: detail.is_some_and(|d| has_plan(d, MAILBOX_PLANS)),
                     sku_id,
                     origin,
                     state,

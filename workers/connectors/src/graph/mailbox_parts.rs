@@ -5,6 +5,7 @@ use super::exchange::Cmdlet;
 use super::groups::gone_is_fine;
 use super::id::is_guid;
 use super::read::{flag_in, id_in, text_in, texts_in, time_in};
+use crate::area::mailboxes::OtherMailboxes;
 use crate::{
     Answer, Attached, Call, Delegation, DelegationRight, Direction, InboxRule, MobileDevice, MobileWipe, Protocol,
 };
@@ -23,18 +24,41 @@ pub(super) const SWITCHES: &[(Protocol, &[&str])] = &[
     (Protocol::Ews, &["EwsEnabled"]),
 ];
 
-/// Exchange's own rules, which cannot and need not go: they forward nothing.
-const OWN_RULES: &[&str] = &["Junk E-mail Rule", "Microsoft.Exchange.OOF."];
+/// The hidden rule by which Exchange sorts out junk.
+const JUNK_RULE: &str = "Junk E-mail Rule";
+/// How the names begin of the hidden rules by which Exchange replies automatically.
+const REPLY_RULES: &str = "Microsoft.Exchange.OOF.";
+/// The actions of a rule that send mail on to somebody.
+const SENDS_ON: &[&str] = &[
+    "ForwardTo",
+    "RedirectTo",
+    "ForwardAsAttachmentTo",
+    "SendTextMessageNotificationTo",
+];
+/// The actions that leave a copy of mail elsewhere, or none where it arrived.
+const PUTS_AWAY: &[&str] = &["CopyToFolder", "DeleteMessage", "SoftDeleteMessage"];
 /// The entry that every mailbox has for its owner.
 const SELF: &str = "NT AUTHORITY\\SELF";
 /// The entries of every calendar that stand for nobody in particular.
 const NOBODY: &[&str] = &["Default", "Anonymous"];
+/// The rights on a mailbox that no list shows: how a row names each, which command
+/// says who has it, and the parameter that asks for one person alone.
+const UNLISTED: [(DelegationRight, &str, &str, &str); 2] = [
+    (
+        DelegationRight::FullAccess,
+        "FullAccess",
+        "Get-MailboxPermission",
+        "User",
+    ),
+    (DelegationRight::SendAs, "SendAs", "Get-RecipientPermission", "Trustee"),
+];
 /// The version of ActiveSync since which an account alone can be wiped.
 const ACCOUNT_WIPE_SINCE: (u32, u32) = (16, 1);
 
 impl Api {
     pub(super) async fn open_protocols(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
         let Some(row) = self.invoke_one(call, Cmdlet::about("Get-CASMailbox", &id.0)).await? else {
+            self.without_mailbox(call, id).await?;
             return Ok(Vec::new());
         };
         let mut open: Vec<Protocol> = SWITCHES
@@ -71,35 +95,60 @@ impl Api {
             .iter()
             .filter_map(rule_id)
             .collect();
-        let mut rules: Vec<InboxRule> = all
-            .iter()
-            .filter(|row| {
-                !row["Name"]
-                    .as_str()
-                    .is_some_and(|name| OWN_RULES.iter().any(|own| name.starts_with(own)))
-            })
-            .filter_map(|row| {
-                let id = rule_id(row)?;
-                let sends_on = [
-                    "ForwardTo",
-                    "RedirectTo",
-                    "ForwardAsAttachmentTo",
-                    "SendTextMessageNotificationTo",
-                ]
-                .iter()
-                .any(|field| !texts_in(&row[*field]).is_empty());
-                Some(InboxRule {
-                    name: text_in(&row["Name"]),
-                    enabled: flag_in(&row["Enabled"]).unwrap_or(true),
-                    hidden: !shown.contains(&id),
-                    sends_on,
-                    original: row.clone(),
-                    id,
-                })
-            })
-            .collect();
+        let mut rules: Vec<InboxRule> = Vec::new();
+        for row in &all {
+            let Some(rule) = rule_id(row) else { continue };
+            let hidden = !shown.contains(&rule);
+            if hidden && self.is_exchanges_own(call, id, row).await? {
+                continue;
+            }
+            rules.push(InboxRule {
+                name: text_in(&row["Name"]),
+                enabled: flag_in(&row["Enabled"]).unwrap_or(true),
+                hidden,
+                sends_on: does_any(row, SENDS_ON),
+                original: row.clone(),
+                id: rule,
+            });
+        }
         rules.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(rules.into_iter().map(Attached::Rule).collect())
+    }
+
+    /// Whether a hidden rule is one of Exchange's own, which cannot and need not
+    /// go. Its name proves nothing by itself, since anybody can give it to a rule
+    /// that he hides: what it does must be no more than what Exchange's own do.
+    async fn is_exchanges_own(&self, call: &mut Call, mailbox: &ObjectId, rule: &Value) -> Answer<bool> {
+        let name = rule["Name"].as_str().unwrap_or_default();
+        let junk = name.eq_ignore_ascii_case(JUNK_RULE);
+        let replies = name
+            .get(..REPLY_RULES.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(REPLY_RULES));
+        if !(junk || replies) || does_any(rule, SENDS_ON) || does_any(rule, PUTS_AWAY) {
+            return Ok(false);
+        }
+        let to = &rule["MoveToFolder"];
+        if !is_set(to) {
+            return Ok(true);
+        }
+        if !junk {
+            return Ok(false);
+        }
+        self.is_junk_folder(call, mailbox, to).await
+    }
+
+    /// Whether what a rule moves mail to is the mailbox's folder for junk. Its
+    /// name is in the owner's language; its type is not.
+    async fn is_junk_folder(&self, call: &mut Call, mailbox: &ObjectId, to: &Value) -> Answer<bool> {
+        let Some(to) = text_in(to).or_else(|| text_in(&to["Name"])) else {
+            return Ok(false);
+        };
+        // A folder is written as its name, or as its path.
+        let name = to.rsplit(['\\', '/']).next().unwrap_or_default();
+        let find = Cmdlet::about("Get-MailboxFolderStatistics", &mailbox.0).with("FolderScope", "JunkEmail");
+        let rows = self.invoke(call, find).await?;
+        let called_so = |row: &Value| row["Name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name));
+        Ok(rows.iter().any(|r| r["FolderType"] == "JunkEmail" && called_so(r)))
     }
 
     pub(super) async fn delegations_to(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
@@ -178,81 +227,140 @@ impl Api {
         Ok(calendar_in(mailbox, &rows))
     }
 
-    /// What the account holds on others' mailboxes. Full access can only be
-    /// found by looking at every mailbox of the tenant, ten in a request.
-    ///
-    /// Others' calendars are not looked at: Exchange has no search for whom
-    /// they are shared with, and two commands for every mailbox at every look
-    /// are more than a tenant's throttling bears. What is shared with him there
-    /// opens nothing to an account that cannot sign in.
-    pub(super) async fn delegations_from(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
-        let mailboxes = self
-            .invoke(call, Cmdlet::new("Get-Mailbox").with("ResultSize", "Unlimited"))
-            .await?;
-        let own = mailboxes
-            .iter()
-            .find(|m| m["ExternalDirectoryObjectId"] == id.0.as_str());
-        // Without a mailbox of his own he is no recipient, and holds nothing that Exchange knows.
-        let Some(own) = own else { return Ok(Vec::new()) };
-        let called: BTreeSet<String> = [
+    /// A page of the list of others' mailboxes. Whoever looks at all of them needs
+    /// of each no more than whose it is and on whose behalf mail is sent: a page
+    /// of whole rows would be larger than an answer may be.
+    pub(super) async fn others(&self, call: &mut Call, id: &ObjectId, from: Option<&str>) -> Answer<OtherMailboxes> {
+        let called = self.names_of(call, id).await?;
+        let list = Cmdlet::new("Get-Mailbox")
+            .with("ResultSize", "Unlimited")
+            .showing("ExternalDirectoryObjectId,GrantSendOnBehalfTo");
+        let (rows, next) = self.invoke_page(call, &list, from).await?;
+        let mut page = OtherMailboxes {
+            next,
+            ..OtherMailboxes::default()
+        };
+        for row in &rows {
+            let Some(owner) = id_in(&row["ExternalDirectoryObjectId"]) else {
+                continue;
+            };
+            if owner.0.eq_ignore_ascii_case(&id.0) {
+                page.own = true;
+                continue;
+            }
+            if is_sent_for_by(row, &called) {
+                page.shown.push(owner.clone());
+            }
+            page.others.push(owner);
+        }
+        Ok(page)
+    }
+
+    /// By which names Exchange's lists may call the account, in lower case.
+    async fn names_of(&self, call: &mut Call, id: &ObjectId) -> Answer<BTreeSet<String>> {
+        let Some(own) = self.mailbox_row(call, id).await? else {
+            return Err(self.fault_in(
+                "Get-Mailbox",
+                FaultClass::Transient,
+                "the account's own mailbox is not found, and by its names others' are searched; it is read again",
+            ));
+        };
+        let names = [
             "ExternalDirectoryObjectId",
             "Name",
             "Identity",
             "DistinguishedName",
             "UserPrincipalName",
-        ]
-        .iter()
-        .filter_map(|f| text_in(&own[*f]))
-        .map(|n| n.to_lowercase())
-        .collect();
-        let others: Vec<(ObjectId, &Value)> = mailboxes
+        ];
+        Ok(names
             .iter()
-            .filter_map(|m| Some((id_in(&m["ExternalDirectoryObjectId"])?, m)))
-            .filter(|(other, _)| other != id)
+            .filter_map(|f| text_in(&own[*f]))
+            .map(|n| n.to_lowercase())
+            .collect())
+    }
+
+    /// Those of these mailboxes that the account may open or send as. Exchange has
+    /// no search for that: every mailbox is asked.
+    ///
+    /// Others' calendars are not looked at: Exchange has no search for whom
+    /// they are shared with either, and two commands more for every mailbox are
+    /// more than a tenant's throttling bears. What is shared with him there
+    /// opens nothing to an account that cannot sign in.
+    pub(super) async fn held_among(
+        &self,
+        call: &mut Call,
+        id: &ObjectId,
+        others: &[ObjectId],
+    ) -> Answer<Vec<ObjectId>> {
+        let mut on: Vec<ObjectId> = self
+            .unlisted_rights(call, id, others)
+            .await?
+            .into_iter()
+            .map(|(owner, _)| owner)
             .collect();
-        let mut found = Vec::new();
-        let held_on = |right, other: &ObjectId, row: &Value| Delegation {
-            direction: Direction::FromOther,
-            right,
-            other: Some(other.clone()),
-            other_name: text_in(&row["UserPrincipalName"]).unwrap_or_else(|| other.0.clone()),
-        };
-        for (other, row) in &others {
-            if texts_in(&row["GrantSendOnBehalfTo"])
-                .iter()
-                .any(|name| called.contains(&name.to_lowercase()))
-            {
-                found.push(held_on(DelegationRight::SendOnBehalf, other, row));
+        on.dedup();
+        Ok(on)
+    }
+
+    /// The rights on these mailboxes that no list shows, in the order of the mailboxes.
+    async fn unlisted_rights(
+        &self,
+        call: &mut Call,
+        id: &ObjectId,
+        others: &[ObjectId],
+    ) -> Answer<Vec<(ObjectId, DelegationRight)>> {
+        let mut asks = Vec::with_capacity(others.len() * UNLISTED.len());
+        let mut about = Vec::with_capacity(others.len() * UNLISTED.len());
+        for other in others {
+            for (right, word, cmdlet, holder) in UNLISTED {
+                asks.push(Cmdlet::about(cmdlet, &other.0).with(holder, id.0.as_str()));
+                about.push((other, right, word));
             }
         }
-        let send = self
-            .invoke(
-                call,
-                Cmdlet::new("Get-RecipientPermission")
-                    .with("Trustee", id.0.as_str())
-                    .with("ResultSize", "Unlimited"),
-            )
-            .await?;
-        for grant in send.iter().filter(|r| grants(r, "SendAs")) {
-            let names = |m: &Value| {
-                ["ExternalDirectoryObjectId", "Identity", "Name"]
-                    .iter()
-                    .any(|f| m[*f] == grant["Identity"])
-            };
-            if let Some((other, row)) = others.iter().find(|(_, m)| names(m)) {
-                found.push(held_on(DelegationRight::SendAs, other, row));
+        let mut held = Vec::new();
+        for ((other, right, word), answer) in about.into_iter().zip(self.invoke_all(call, asks).await) {
+            if unless_gone(answer)?.is_some_and(|rows| rows.iter().any(|r| grants(r, word))) {
+                held.push((other.clone(), right));
             }
         }
+        Ok(held)
+    }
+
+    /// What the account holds on these mailboxes of others.
+    pub(super) async fn delegations_on(
+        &self,
+        call: &mut Call,
+        id: &ObjectId,
+        others: &[ObjectId],
+    ) -> Answer<Vec<Attached>> {
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let called = self.names_of(call, id).await?;
         let asks: Vec<Cmdlet> = others
             .iter()
-            .map(|(other, _)| Cmdlet::about("Get-MailboxPermission", &other.0).with("User", id.0.as_str()))
+            .map(|other| Cmdlet::about("Get-Mailbox", &other.0).showing("UserPrincipalName,GrantSendOnBehalfTo"))
             .collect();
-        for ((other, row), answer) in others.iter().zip(self.invoke_all(call, asks).await) {
-            if unless_gone(answer)?.is_some_and(|rows| rows.iter().any(|r| grants(r, "FullAccess"))) {
-                found.push(held_on(DelegationRight::FullAccess, other, row));
+        let mut names: BTreeMap<ObjectId, String> = BTreeMap::new();
+        let mut held = Vec::new();
+        for (other, answer) in others.iter().zip(self.invoke_all(call, asks).await) {
+            let Some(row) = unless_gone(answer)?.and_then(|rows| rows.into_iter().next()) else {
+                continue;
+            };
+            if is_sent_for_by(&row, &called) {
+                held.push((other.clone(), DelegationRight::SendOnBehalf));
+            }
+            if let Some(name) = text_in(&row["UserPrincipalName"]) {
+                names.insert(other.clone(), name);
             }
         }
-        Ok(sorted(found.into_iter()))
+        held.extend(self.unlisted_rights(call, id, others).await?);
+        Ok(sorted(held.into_iter().map(|(other, right)| Delegation {
+            direction: Direction::FromOther,
+            right,
+            other_name: names.get(&other).cloned().unwrap_or_else(|| other.0.clone()),
+            other: Some(other),
+        })))
     }
 
     pub(super) async fn mobile_devices(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
@@ -349,6 +457,23 @@ impl Api {
     }
 }
 
+/// Whether a rule has one of these actions.
+fn does_any(rule: &Value, actions: &[&str]) -> bool {
+    actions.iter().any(|action| is_set(&rule[*action]))
+}
+
+/// Whether an action's field says anything, however Exchange writes it out: what
+/// is missing, empty or off is no action.
+fn is_set(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(on) => *on,
+        Value::String(text) => !text.is_empty() && !text.eq_ignore_ascii_case("false"),
+        Value::Array(items) => items.iter().any(is_set),
+        Value::Number(_) | Value::Object(_) => true,
+    }
+}
+
 /// Whether a permission's row gives this right.
 fn grants(row: &Value, right: &str) -> bool {
     flag_in(&row["IsInherited"]) != Some(true)
@@ -357,6 +482,13 @@ fn grants(row: &Value, right: &str) -> bool {
         && texts_in(&row["AccessRights"])
             .iter()
             .any(|r| r.eq_ignore_ascii_case(right))
+}
+
+/// Whether somebody of these names may send on the mailbox's behalf.
+fn is_sent_for_by(row: &Value, called: &BTreeSet<String>) -> bool {
+    texts_in(&row["GrantSendOnBehalfTo"])
+        .iter()
+        .any(|name| called.contains(&name.to_lowercase()))
 }
 
 fn account_of(name: &str, accounts: &BTreeMap<String, ObjectId>) -> Option<ObjectId> {

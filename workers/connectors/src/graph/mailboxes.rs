@@ -9,6 +9,7 @@ use super::id::is_guid;
 use super::path::Path;
 use super::permission::{READ_MAILBOX_SETTINGS, WRITE_MAILBOX_SETTINGS};
 use super::read::{flag_in, id_in, size_in, text_in, texts_in};
+use crate::area::mailboxes::OtherMailboxes;
 use crate::{
     Answer, Attached, Attachment, AutomaticReply, Call, ForwardTo, Forwarding, Holds, Mailbox, MailboxChange,
     MailboxRight, MailboxSettings, MailboxUsage, Mailboxes,
@@ -21,6 +22,19 @@ impl Api {
     /// Exchange's row of a mailbox; none when there is none.
     pub(super) async fn mailbox_row(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Value>> {
         self.invoke_one(call, Cmdlet::about("Get-Mailbox", &id.0)).await
+    }
+
+    /// Whether there is really no mailbox, where a part of one was not found: that
+    /// of one that is there comes back.
+    pub(super) async fn without_mailbox(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {
+        match self.mailbox_row(call, id).await? {
+            None => Ok(()),
+            Some(_) => Err(self.fault_in(
+                "Get-Mailbox",
+                FaultClass::Transient,
+                "a part of the mailbox was not found, and the mailbox is there; it is read again",
+            )),
+        }
     }
 
     async fn forwarding(&self, call: &mut Call, row: &Value) -> Answer<Forwarding> {
@@ -234,7 +248,7 @@ impl Mailboxes for GraphConnector {
             Attachment::Protocols => self.api.open_protocols(call, id).await,
             Attachment::Rules => self.api.inbox_rules(call, id).await,
             Attachment::DelegationsTo => self.api.delegations_to(call, id).await,
-            Attachment::DelegationsFrom => self.api.delegations_from(call, id).await,
+            Attachment::DelegationsOn { others } => self.api.delegations_on(call, id, others).await,
             Attachment::MobileDevices => self.api.mobile_devices(call, id).await,
             Attachment::Meetings => self.api.meetings(call, id).await,
             Attachment::OrphanMeetings { successor } => self.api.orphan_meetings(call, id, successor).await,
@@ -243,6 +257,14 @@ impl Mailboxes for GraphConnector {
 
     async fn detach(&self, call: &mut Call, id: &ObjectId, attached: &Attached) -> Answer<()> {
         self.api.detach(call, id, attached).await
+    }
+
+    async fn others(&self, call: &mut Call, id: &ObjectId, from: Option<&str>) -> Answer<OtherMailboxes> {
+        self.api.others(call, id, from).await
+    }
+
+    async fn held_among(&self, call: &mut Call, id: &ObjectId, others: &[ObjectId]) -> Answer<Vec<ObjectId>> {
+        self.api.held_among(call, id, others).await
     }
 }
 

@@ -52,7 +52,10 @@ impl Api {
         let events = match self.events(call, id).await {
             Ok(events) => events,
             // Without a mailbox there is no calendar.
-            Err(fault) if fault.class == FaultClass::Absent => return Ok(Vec::new()),
+            Err(fault) if fault.class == FaultClass::Absent => {
+                self.without_mailbox(call, id).await?;
+                return Ok(Vec::new());
+            }
             Err(fault) => return Err(fault),
         };
         let mut found: Vec<Meeting> = events

@@ -265,7 +265,14 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::ObserveDevice
         | Kind::ObserveKnowledge => &[],
         // Those of a directory on the premises, of applications, of a remote management.
-        Kind::DiscoverManaged
+        Kind::OpenTicket
+        | Kind::NoteAccess
+        | Kind::NoteDevices
+        | Kind::NoteKnowledge
+        | Kind::NoteLicences
+        | Kind::AttachEvidence
+        | Kind::CloseTicket
+        | Kind::DiscoverManaged
         | Kind::DiscoverConfirmed
         | Kind::MarkManaged
         | Kind::MaintainManaged
@@ -307,6 +314,9 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::ConfirmDeviceReturned
         | Kind::ConfirmManagedDevice
         | Kind::DecideDevice
+        | Kind::EndTechnician
+        | Kind::ConfirmDisabledOnPremises
+        | Kind::RotateSharedCredential
         | Kind::ConfirmHandover
         | Kind::Validate => return None,
     })

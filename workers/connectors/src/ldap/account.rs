@@ -6,6 +6,7 @@ use super::fault::{Refused, code};
 use super::filter::{At, Filter};
 use super::id::{Guid, Sid};
 use super::session::{Change, MANY};
+use crate::area::directory::{says_otherwise, smtp_in};
 use crate::{Account, AccountChange, Answer, Call, Directory, Found, Group, GroupNature, Held, Holding, Protection};
 use async_trait::async_trait;
 use ldap3::Scope;
@@ -58,6 +59,10 @@ const ACCOUNT: &[&str] = &[
     "adminCount",
     "isCriticalSystemObject",
 ];
+
+/// What is read besides where a request says more than an id: other addresses,
+/// and where some keep HR's number.
+const COMPARED: &[&str] = &["proxyAddresses", "employeeNumber"];
 
 /// By what an account is named.
 pub(super) fn place(id: &ObjectId) -> Option<At> {
@@ -301,12 +306,26 @@ fn account(entry: &Entry) -> Option<Account> {
     })
 }
 
+/// Whether the request that gave its id says of it what is not so.
+fn is_otherwise_in(person: &PersonRef, entry: &Entry) -> bool {
+    let mut addresses: Vec<&str> = entry.texts("userPrincipalName").collect();
+    addresses.extend(entry.texts("mail"));
+    addresses.extend(entry.texts("proxyAddresses").filter_map(smtp_in));
+    let mut numbers: Vec<&str> = entry.texts("employeeID").collect();
+    numbers.extend(entry.texts("employeeNumber"));
+    says_otherwise(person, &addresses, &numbers)
+}
+
 #[async_trait]
 impl Directory for LdapConnector {
     async fn find(&self, call: &mut Call, person: &PersonRef) -> Answer<Found> {
         if let Some(id) = &person.object_id {
-            return match self.person(call, id, &[]).await {
-                Ok(entry) => Ok(account(&entry).map_or(Found::Nobody, |a| Found::One(Box::new(a)))),
+            return match self.person(call, id, COMPARED).await {
+                Ok(entry) => Ok(match account(&entry) {
+                    None => Found::Nobody,
+                    Some(account) if is_otherwise_in(person, &entry) => Found::Ambiguous { ids: vec![account.id] },
+                    Some(account) => Found::One(Box::new(account)),
+                }),
                 Err(fault) if fault.class == FaultClass::Absent => Ok(Found::Nobody),
                 Err(fault) => Err(fault),
             };

@@ -1,16 +1,30 @@
 //! The devices of a person: what is assigned to one of his ids, and what is
-//! assigned to nobody and was signed in on by a name like his.
+//! assigned to nobody and was signed in on by a name like his. And his login, if he
+//! is a technician: one that is disabled is none.
 
 use super::NinjaConnector;
 use super::read::{self, number, text};
 use super::wire::{About, Ask};
 use crate::path::Path;
 use crate::{Answer, Call, Candidate, Endpoint, EndpointStatus, FoundEndpoints, Whose};
-use offboard_domain::ObjectId;
 use offboard_domain::estate::Serial;
 use offboard_domain::estate::logon::{Form, may_be_his};
+use offboard_domain::{FaultClass, ObjectId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A login of the MSP's own people.
+struct Technician {
+    id: u64,
+    uid: Option<String>,
+    enabled: bool,
+}
+
+/// Whether somebody has one of his addresses.
+fn is_his(user: &Value, who: &Whose) -> bool {
+    let mail = text(&user["email"]).map(|mail| mail.to_lowercase());
+    mail.is_some_and(|mail| who.names.iter().any(|name| name.trim().to_lowercase() == mail))
+}
 
 impl NinjaConnector {
     fn organization_path(&self) -> Path {
@@ -23,15 +37,42 @@ impl NinjaConnector {
         let Value::Array(users) = self.wire.send(call, &ask).await?.body else {
             return Err(self.misshapen(&ask, "a list of users"));
         };
-        let names: BTreeSet<String> = who.names.iter().map(|n| n.trim().to_lowercase()).collect();
         let ours = |user: &&Value| number(&user["organizationId"]).is_none_or(|of| of == self.organization);
-        let his = |user: &&Value| text(&user["email"]).is_some_and(|mail| names.contains(&mail.to_lowercase()));
         Ok(users
             .iter()
             .filter(ours)
-            .filter(his)
+            .filter(|user| is_his(user, who))
             .filter_map(|u| text(&u["uid"]))
             .collect())
+    }
+
+    /// The technicians who have one of his addresses and may sign in; none where the
+    /// application may not read them. They are of the MSP's whole NinjaOne, and of no
+    /// organisation.
+    async fn technicians(&self, call: &mut Call, who: &Whose) -> Answer<Option<Vec<Technician>>> {
+        let ask = Ask::get(Path::at("v2").then("user").then("technicians"), About::List);
+        let body = match self.wire.send(call, &ask).await {
+            Ok(reply) => reply.body,
+            Err(fault) if matches!(fault.class, FaultClass::Denied | FaultClass::Unsupported) => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let Value::Array(rows) = body else {
+            return Err(self.misshapen(&ask, "a list of technicians"));
+        };
+        let mut found = Vec::new();
+        for row in rows.iter().filter(|row| is_his(row, who)) {
+            let Some(id) = number(&row["id"]) else {
+                return Err(self.misshapen(&ask, "technicians with ids"));
+            };
+            found.push(Technician {
+                id,
+                uid: text(&row["uid"]),
+                // What does not say that it is disabled may be used.
+                enabled: row["enabled"].as_bool() != Some(false),
+            });
+        }
+        found.sort_by_key(|t| t.id);
+        Ok(Some(found))
     }
 
     /// Every device of the organisation that is managed still.
@@ -79,9 +120,18 @@ impl NinjaConnector {
     }
 
     pub(super) async fn find(&self, call: &mut Call, who: &Whose) -> Answer<FoundEndpoints> {
-        let owner_uids = self.owner_uids(call, who).await?;
+        let mut owner_uids = self.owner_uids(call, who).await?;
+        let technicians = self.technicians(call, who).await?;
+        owner_uids.extend(technicians.iter().flatten().filter_map(|t| t.uid.clone()));
         let met = self.met(call, who).await?;
-        let mut found = FoundEndpoints::default();
+        let enabled = |all: Vec<Technician>| {
+            let enabled = all.into_iter().filter(|t| t.enabled);
+            enabled.map(|t| ObjectId(t.id.to_string())).collect()
+        };
+        let mut found = FoundEndpoints {
+            technicians: technicians.map(enabled),
+            ..FoundEndpoints::default()
+        };
         for (id, endpoint) in self.endpoints(call).await? {
             match (&endpoint.owner_uid, met.get(&id)) {
                 (Some(owner), _) if owner_uids.contains(owner) => found.assigned.push(endpoint),

@@ -1,10 +1,10 @@
 //! The primitives. Each that is about one device reads that device afresh first,
 //! and goes on only if it is of our organisation.
 
-use super::NinjaConnector;
 use super::marks::device;
 use super::read::{self, number};
 use super::wire::{About, Ask};
+use super::{NinjaConnector, SILENCED_BECAUSE};
 use crate::{Answer, Call, Endpoint, Fleet, FleetOffer, FoundEndpoints, Mark, Marking, ScriptRun, Whose};
 use async_trait::async_trait;
 use offboard_domain::{FaultClass, ObjectId};
@@ -82,14 +82,14 @@ impl Fleet for NinjaConnector {
     async fn maintain(&self, call: &mut Call, id: &ObjectId, until_ms: i64) -> Answer<()> {
         self.record(call, id).await?;
         // Not `TASKS`: our own script would not run either.
-        let body = json!({"disabledFeatures": ["ALERTS"], "end": until_ms, "reasonMessage": "its user has left"});
+        let body = json!({"disabledFeatures": ["ALERTS"], "end": until_ms, "reasonMessage": SILENCED_BECAUSE});
         let path = device(id).then("maintenance");
         let ask = Ask::write(Method::PUT, path, About::Device, Some(body));
         self.wire.send(call, &ask).await.map(drop)
     }
 
-    async fn script(&self, call: &mut Call, id: &ObjectId, marker: &str) -> Answer<ScriptRun> {
-        self.read_script(call, id, marker).await
+    async fn script(&self, call: &mut Call, id: &ObjectId, marker: &str, since_ms: Option<i64>) -> Answer<ScriptRun> {
+        self.read_script(call, id, marker, since_ms).await
     }
 
     async fn run_script(&self, call: &mut Call, id: &ObjectId, marker: &str) -> Answer<()> {

@@ -47,6 +47,9 @@ use wire::Wire;
 /// Whose service it is, for metrics.
 const VENDOR: &str = "ninjaone";
 
+/// Why alerts are silenced: by these words our window is known again.
+const SILENCED_BECAUSE: &str = "its user has left";
+
 /// One organisation in NinjaOne.
 pub struct NinjaConnector {
     wire: Wire,

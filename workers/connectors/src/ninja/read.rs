@@ -1,7 +1,8 @@
 //! One device, out of what NinjaOne answered. Ids come as numbers, and here and
 //! there as texts; a word that is not known here is not taken for one that is.
 
-use crate::{Endpoint, EndpointClass, EndpointStatus};
+use super::SILENCED_BECAUSE;
+use crate::{Endpoint, EndpointClass, EndpointStatus, Silence};
 use offboard_domain::ObjectId;
 use offboard_domain::estate::Serial;
 use serde_json::Value;
@@ -24,14 +25,19 @@ pub(super) fn time_ms(value: &Value) -> Option<i64> {
     (seconds.is_finite() && seconds.abs() < 1e11).then_some((seconds * 1_000.0) as i64)
 }
 
-/// Until when alerts are silenced. The description has the window's end in
-/// milliseconds where it is set, and other times in seconds: told by their size.
-fn silent_until_ms(maintenance: &Value) -> Option<i64> {
+/// The window that is open or will be. Ours is known by its reason: what another one
+/// silences is not shown. The description has the window's end in milliseconds where
+/// it is set, and other times in seconds: told by their size.
+fn silence(maintenance: &Value) -> Option<Silence> {
     if !matches!(maintenance["status"].as_str(), Some("PENDING" | "IN_MAINTENANCE")) {
         return None;
     }
     let end = &maintenance["end"];
-    time_ms(end).or_else(|| end.as_f64().filter(|ms| (1e11..1e14).contains(ms)).map(|ms| ms as i64))
+    let in_ms = || end.as_f64().filter(|ms| (1e11..1e14).contains(ms)).map(|ms| ms as i64);
+    Some(Silence {
+        until_ms: time_ms(end).or_else(in_ms)?,
+        ours: maintenance["reasonMessage"].as_str() == Some(SILENCED_BECAUSE),
+    })
 }
 
 /// The nodes that a person works at.
@@ -70,7 +76,7 @@ pub(super) fn endpoint(value: &Value) -> Option<(Endpoint, Option<u64>)> {
         serial: serial(&value["system"]),
         status: status(value["approvalStatus"].as_str()),
         last_seen_ms: time_ms(&value["lastContact"]),
-        silent_until_ms: silent_until_ms(&value["maintenance"]),
+        silence: silence(&value["maintenance"]),
     };
     Some((endpoint, number(&value["organizationId"])))
 }
@@ -98,12 +104,18 @@ mod tests {
 
     #[test]
     fn a_window_that_failed_is_none_and_its_end_is_in_either_unit() {
-        let until = |status: &str, end: f64| silent_until_ms(&json!({"status": status, "end": end}));
+        let until = |status: &str, end: f64| {
+            silence(&json!({"status": status, "end": end, "reasonMessage": "patch day"})).map(|s| s.until_ms)
+        };
         assert_eq!(until("IN_MAINTENANCE", 1_780_000_000.0), Some(1_780_000_000_000));
         assert_eq!(until("PENDING", 1_780_000_000_000.0), Some(1_780_000_000_000));
         assert_eq!(until("FAILED", 1_780_000_000.0), None);
         assert_eq!(until("IN_MAINTENANCE", f64::MAX), None);
-        assert_eq!(silent_until_ms(&Value::Null), None);
+        assert_eq!(silence(&Value::Null), None);
+        for (reason, ours) in [(SILENCED_BECAUSE, true), ("patch day", false)] {
+            let window = json!({"status": "PENDING", "end": 1_780_000_000.0, "reasonMessage": reason});
+            assert_eq!(silence(&window).unwrap().ours, ours, "{reason}");
+        }
     }
 
     #[test]

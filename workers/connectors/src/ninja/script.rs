@@ -4,21 +4,22 @@
 //! the script's parameter, and the script writes it into a custom field when it
 //! is done (with ` failed` after it when it was not). Until then the device's
 //! jobs and activities are searched for the marker. Where neither has it, only a
-//! device on which nothing that is a script has run lately proves that ours did
-//! not; anything else is unclear, and a person looks.
+//! device on which nothing that is a script has run since ours could have been
+//! ordered, and whose activities reach back that far, proves that ours did not;
+//! anything else is unclear, and a person looks.
 
 use super::NinjaConnector;
 use super::marks::device;
 use super::read::{number, time_ms};
 use super::wire::{About, Ask};
 use crate::{Answer, Call, ScriptRun};
-use offboard_domain::time::DAY_MS;
+use offboard_domain::time::HOUR_MS;
 use offboard_domain::{FaultClass, ObjectId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// How far back activities are read.
-const LATELY_MS: i64 = 7 * DAY_MS;
+/// How far NinjaOne's clock, by which activities are dated, may be behind ours.
+const VENDOR_CLOCK_MS: i64 = HOUR_MS;
 /// The most pages of activities.
 const PAGES_MAX: usize = 20;
 /// How many a page is asked for.
@@ -70,9 +71,16 @@ fn told(activity: &Value) -> ScriptRun {
 }
 
 impl NinjaConnector {
-    pub(super) async fn read_script(&self, call: &mut Call, id: &ObjectId, marker: &str) -> Answer<ScriptRun> {
+    pub(super) async fn read_script(
+        &self,
+        call: &mut Call,
+        id: &ObjectId,
+        marker: &str,
+        since_ms: Option<i64>,
+    ) -> Answer<ScriptRun> {
         let Some(script) = &self.script else {
-            return Ok(ScriptRun::None);
+            // Which script it was is not known any more.
+            return Ok(ScriptRun::Unclear);
         };
         if let Some(value) = self.field(call, id, &script.field).await? {
             if value == marker {
@@ -90,15 +98,15 @@ impl NinjaConnector {
             return Ok(ScriptRun::UnderWay);
         }
         let other = jobs.iter().any(|job| is_a_script(job, "jobType"));
-        match self.activity(call, id, marker).await? {
-            ScriptRun::None if other => Ok(ScriptRun::Unclear),
+        let from = since_ms.map_or(i64::MIN, |ms| ms.saturating_sub(VENDOR_CLOCK_MS));
+        match self.activity(call, id, marker, from).await? {
+            ScriptRun::None if other || since_ms.is_none() => Ok(ScriptRun::Unclear),
             run => Ok(run),
         }
     }
 
-    /// What the device's activities say, the newest first.
-    async fn activity(&self, call: &mut Call, id: &ObjectId, marker: &str) -> Answer<ScriptRun> {
-        let since = call.now().0.saturating_sub(LATELY_MS);
+    /// What the device's activities say, the newest first, as far back as that time.
+    async fn activity(&self, call: &mut Call, id: &ObjectId, marker: &str, since: i64) -> Answer<ScriptRun> {
         let mut older: Option<u64> = None;
         let mut of_others = false;
         for _ in 0..PAGES_MAX {
@@ -118,9 +126,13 @@ impl NinjaConnector {
             of_others |= rows
                 .iter()
                 .any(|row| is_a_script(row, "activityType") && at(row) >= since);
-            let read_enough = rows.iter().map(at).min().is_none_or(|oldest| oldest < since);
-            if read_enough {
+            if rows.iter().map(at).any(|at| at < since) {
                 return Ok(if of_others { ScriptRun::Unclear } else { ScriptRun::None });
+            }
+            // What was there before is not kept any more, so that something may be
+            // missing: a device has activities from its first day.
+            if rows.is_empty() {
+                return Ok(ScriptRun::Unclear);
             }
             let last = rows.iter().filter_map(|row| number(&row["id"])).min();
             let Some(last) = last.filter(|last| older.is_none_or(|older| *last < older)) else {

@@ -8,7 +8,7 @@ use crate::evidence::statement::*;
 use crate::evidence::task::*;
 use crate::evidence::when::When;
 use crate::fault::{Fault, Rule};
-use crate::id::{Digest, TaskId};
+use crate::id::{CaseId, Digest, TaskId};
 use crate::task::{Outcome, PlannedTask, RestReason};
 
 /// Everything gathered from a history.
@@ -18,6 +18,7 @@ pub(super) struct Gathered {
     pub(super) approvals: Vec<ApprovalAccount>,
     pub(super) rounds: Vec<RoundAccount>,
     pub(super) amendments: Vec<Amendment>,
+    pub(super) joined: Vec<JoinedRequest>,
     pub(super) unserved: Vec<Kind>,
     pub(super) planned_at: Option<When>,
     pub(super) cancellation: Option<Cancellation>,
@@ -96,12 +97,34 @@ impl Gathered {
         let now = Now { version, at, event };
         match event {
             Event::CaseOpened { tasks, .. } => self.add(version, tasks),
-            Event::CaseAmended { departure } => self.amendments.push(Amendment {
+            Event::CaseAmended { departure, by } => self.amendments.push(Amendment {
                 version,
                 at,
                 manner: departure.manner,
                 effective_at: When::from(departure.effective_at),
+                by: by.clone(),
             }),
+            Event::RequestJoined {
+                case,
+                departure,
+                amended_by,
+                ..
+            } => {
+                self.left(*case, version);
+                self.joined.push(JoinedRequest {
+                    version,
+                    at,
+                    case: *case,
+                    reference: departure.reference.clone(),
+                    requested_by: departure.requested_by.clone(),
+                    amended_by: amended_by.clone(),
+                    requested_at: When::from(departure.requested_at),
+                    manner: departure.manner,
+                    effective_at: When::from(departure.effective_at),
+                    left_version: None,
+                });
+            }
+            Event::RequestLeft { case, .. } => self.left(*case, version),
             Event::CasePlanned { tasks, unserved } => {
                 self.planned_at = Some(at);
                 self.unserved.clone_from(unserved);
@@ -153,6 +176,7 @@ impl Gathered {
                 attempt,
                 until,
                 why,
+                seen,
                 receipts,
                 artifacts,
                 report,
@@ -166,6 +190,7 @@ impl Gathered {
                     until: Some(When::from(*until)),
                     fault,
                     report: *report,
+                    readings: seen.as_deref().map(reading).into_iter().collect(),
                     ..now.step(text)
                 });
                 self.keep(version, *task, artifacts);
@@ -176,6 +201,7 @@ impl Gathered {
                 rule,
                 detail,
                 fault,
+                seen,
                 receipts,
                 report,
             } => {
@@ -187,6 +213,7 @@ impl Gathered {
                     rule: Some(rule_word(*rule)),
                     fault: fault.clone(),
                     report: *report,
+                    readings: seen.as_deref().map(reading).into_iter().collect(),
                     ..now.step(detail.as_str())
                 });
             }
@@ -222,13 +249,14 @@ impl Gathered {
                 };
                 trace.steps.push(step);
             }
-            Event::PlanApproved { by, digest } => {
+            Event::PlanApproved { by, digest, from } => {
                 self.approvals.push(ApprovalAccount {
                     version,
                     at,
                     by: by.clone(),
                     task: None,
                     digest: *digest,
+                    from: from.map(When::from),
                 });
                 for task in self.plan_approval_tasks.clone() {
                     let trace = self.trace(task);
@@ -237,13 +265,14 @@ impl Gathered {
                     trace.steps.push(now.step(format!("the plan was approved by {by}")));
                 }
             }
-            Event::TaskApproved { task, by, digest } => {
+            Event::TaskApproved { task, by, digest, from } => {
                 self.approvals.push(ApprovalAccount {
                     version,
                     at,
                     by: by.clone(),
                     task: Some(*task),
                     digest: *digest,
+                    from: from.map(When::from),
                 });
                 self.trace(*task)
                     .steps
@@ -323,6 +352,8 @@ impl Gathered {
                 }
             }
             Event::CaseMerged { .. }
+            | Event::MergeAcknowledged { .. }
+            | Event::MergeUndone { .. }
             | Event::CaseCancelled
             | Event::CaseClosed { .. }
             | Event::EvidenceSealed { .. }
@@ -346,6 +377,15 @@ impl Gathered {
                 self.plan_approval_tasks.push(planned.id);
             }
         }
+    }
+
+    /// What a case asked for is asked for no more, or otherwise from now on.
+    fn left(&mut self, case: CaseId, version: u64) {
+        let asked = self
+            .joined
+            .iter_mut()
+            .filter(|j| j.case == case && j.left_version.is_none());
+        asked.for_each(|j| j.left_version = Some(version));
     }
 
     fn trace(&mut self, task: TaskId) -> &mut Trace {

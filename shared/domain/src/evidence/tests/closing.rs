@@ -287,3 +287,69 @@ fn a_refused_case_tells_that_nothing_was_written() {
     let unsaid = forged(&|p| p.refusal = None);
     assert!(matches!(unsaid, Invalid::LeftOut { .. }), "{unsaid}");
 }
+
+/// A desk that is away does not keep a case open, and the account says that its
+/// ticket is still to come. Nothing that a departure is judged by passes so.
+#[test]
+fn what_goes_on_beside_a_case_is_in_its_account_without_an_outcome() {
+    let mut kinds = vec![
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::DisableSignIn,
+        Kind::ObserveIdentity,
+    ];
+    kinds.extend(crate::catalogue::desk::KINDS);
+    let mut policy = Policy::default();
+    policy.approvals.plan = false;
+    policy.skip = [Kind::ConfirmHandover, Kind::Validate].into();
+    let request = Departure {
+        choices: Choices::default(),
+        effective_at: world::T0,
+        ..departure(Manner::Immediate)
+    };
+    let mut world = World::open(request, &kinds, policy);
+    world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
+    let away = (0..40).map(|_| Mishap::Fault(FaultClass::Transient)).collect();
+    world.mishaps.insert(Kind::OpenTicket, away);
+    world.run();
+    assert_eq!(world.case().state, CaseState::Sealing);
+    let to = world.case().account_to();
+    // As the closer has it: up to the record that the account reaches to.
+    let accounted = |world: &World| {
+        let until = |r: &&Recorded| r.record.version <= to.version;
+        let history: Vec<Recorded> = world.history.iter().filter(until).cloned().collect();
+        statement(&history).unwrap()
+    };
+    let said = accounted(&world);
+    let file = seal(&said, &key());
+    assert_eq!(verify(&file, &key().verifying_key()), Ok(said.clone()));
+    let place = |said: &Statement, kind: Kind| {
+        let mut all = said.predicate.tasks.iter();
+        all.position(|t| t.kind == kind.name()).unwrap()
+    };
+    let ticket = place(&said, Kind::OpenTicket);
+    let told = &said.predicate.tasks[ticket];
+    assert!(told.outcome.is_none() && told.nature.beside && told.attempts > 0);
+    // What it does while the account is made does not move the account.
+    let version = world.case().version;
+    world.drain();
+    world.now = world.now.plus(HOUR_MS);
+    world.order(Command::Tick);
+    world.drain();
+    assert!(world.case().version > version);
+    assert_eq!(world.case().account_to(), to);
+    assert_eq!(seal(&accounted(&world), &key()), file);
+    // Whoever has the key makes nothing else of it.
+    let wrong = |said: &Statement| verify(&seal(said, &key()), &key().verifying_key()).unwrap_err();
+    let mut claimed = said.clone();
+    claimed.predicate.tasks[ticket].nature.beside = false;
+    let id = claimed.predicate.tasks[ticket].id;
+    assert_eq!(wrong(&claimed), Invalid::NotSettled { task: id });
+    let mut hidden = said;
+    let sign_in = place(&hidden, Kind::DisableSignIn);
+    let task = &mut hidden.predicate.tasks[sign_in];
+    (task.outcome, task.settled_version, task.settled_at, task.closing_proof) = (None, None, None, None);
+    task.nature.beside = true;
+    let id = task.id;
+    assert_eq!(wrong(&hidden), Invalid::NotSettled { task: id });
+}

@@ -294,7 +294,7 @@ fn an_approval_after_the_act_is_none() {
     other.steps.insert(0, approval);
     for a in s.predicate.approvals.iter_mut().filter(|a| a.task == Some(id)) {
         a.task = Some(other.id);
-        a.digest = other.digest;
+        a.digest = crate::plan::approval_digest(other.digest, a.from.unwrap().timestamp());
     }
     assert_eq!(wrong(&seal(&s, &key())), Invalid::Unapproved { task: id });
 }

@@ -154,6 +154,7 @@ impl World {
             head: ordered_by.head,
             at: self.now,
             said,
+            seen: None,
             receipts: vec![Receipt {
                 at: self.now,
                 request: format!("{method} /users/{{id}}"),
@@ -288,7 +289,7 @@ impl World {
         self.now = self.now.plus(17 * MINUTE_MS);
         let id = task.id();
         let boss = "m.weiß@msp.example".to_owned();
-        let own = ApprovalOf::Task(id, task.planned.digest());
+        let own = ApprovalOf::Task(id, case.task_digest(&task));
         let command = match (task.kind(), standing) {
             (Kind::ApprovePlan, _) => Command::Approve {
                 by: boss,

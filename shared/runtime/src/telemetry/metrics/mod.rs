@@ -186,7 +186,7 @@ impl Metrics {
             self.one(event, after);
         }
         if events.iter().any(|e| cuts_access(e, after)) && access_is_cut(after) {
-            let from = after.departure.effective_at.max(after.departure.requested_at);
+            let from = after.effective_at().max(after.departure.requested_at);
             let took_s = after.changed_at.since(from).max(0) as f64 / 1_000.0;
             self.access_cut.record(took_s, &[manner(after)]);
         }
@@ -264,7 +264,7 @@ fn histogram(meter: &Meter, instrument: Instrument) -> Histogram<f64> {
 }
 
 fn manner(case: &Case) -> KeyValue {
-    let word = match case.departure.manner {
+    let word = match case.manner() {
         Manner::Planned => "planned",
         Manner::Immediate => "immediate",
     };

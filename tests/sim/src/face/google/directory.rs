@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Asked, Done, Refused, id, page};
+use super::{Asked, Done, Refused, id, page, whole};
 use crate::world::workspace::{Workspace, WorkspaceGroupSort, WorkspacePhone, WorkspaceUser};
 
 const USER: &str = "admin.directory.user";
@@ -35,33 +35,33 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
             let all = groups
                 .iter()
                 .map(|g| json!({"id": id(w, g), "email": "canary@groups.example", "name": "canary"}));
-            page(w, asked, "groups", all.collect())
+            page(w, asked, "groups", 200, all.collect())
         }
         ("DELETE", ["groups", group, "members", member]) => leave(w, asked, group, member),
         ("GET", ["customer", "my_customer", "devices", "chromeos"]) => {
             asked.needs(&[LAPTOPS])?;
             asked.only(&["projection", "query", "maxResults", "pageToken"])?;
             let laptops = w.shown(asked.now_ms).laptops.iter();
-            let all = laptops.map(|(id, laptop)| {
+            let begins = beginning(asked, "user:")?;
+            let fits = |noted: &str| noted.trim().to_lowercase().starts_with(&begins);
+            let all = laptops.filter(|(_, laptop)| fits(&laptop.noted)).map(|(id, laptop)| {
                 json!({
                     "kind": "admin#directory#chromeosdevice", "deviceId": id, "status": laptop.status,
                     "annotatedUser": laptop.noted, "recentUsers": [{"type": "USER_TYPE_MANAGED", "email": laptop.recent}],
                     "serialNumber": format!("s-{id}"), "notes": "canary",
                 })
             });
-            page(w, asked, "chromeosdevices", all.collect())
+            page(w, asked, "chromeosdevices", 300, all.collect())
         }
         ("POST", ["customer", "my_customer", "devices", "chromeos:batchChangeStatus"]) => change_laptops(w, asked),
         ("GET", ["customer", "my_customer", "devices", "mobile"]) => {
             asked.needs(&[PHONES])?;
             asked.only(&["projection", "query", "maxResults", "pageToken"])?;
-            // A search by address finds also what begins alike.
-            let begins = asked.param("query").map(|q| q.trim_start_matches("email:").to_owned());
-            let begins = begins.unwrap_or_default().chars().take(3).collect::<String>();
+            let begins = beginning(asked, "email:")?;
             let phones = w.shown(asked.now_ms).phones.iter();
-            let his = phones.filter(|(_, phone)| phone.owner.starts_with(&begins));
+            let his = phones.filter(|(_, phone)| phone.owner.to_lowercase().starts_with(&begins));
             let all = his.map(|(id, phone)| phone_json(w, asked.now_ms, id, phone)).collect();
-            page(w, asked, "mobiledevices", all)
+            page(w, asked, "mobiledevices", 100, all)
         }
         ("GET", ["customer", "my_customer", "devices", "mobile", phone]) => {
             asked.needs(&[PHONES])?;
@@ -91,6 +91,17 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
         }
         _ => Err((404, "notFound")),
     }
+}
+
+/// How what a search of devices finds begins: it finds also what begins alike. One
+/// of another field is refused; without one, everything is found.
+fn beginning(asked: &Asked<'_>, field: &str) -> Result<String, Refused> {
+    let Some(query) = asked.param("query") else {
+        return Ok(String::new());
+    };
+    let value = query.strip_prefix(field).filter(|v| !v.is_empty());
+    let value = value.ok_or((400, "invalid"))?.to_lowercase();
+    Ok(value.chars().take(3).collect())
 }
 
 /// Each of a batch has its own answer, and the whole is fine whatever they are.
@@ -151,7 +162,7 @@ fn show(w: &Workspace, key: &str, user: &WorkspaceUser) -> Value {
     let mut shown = json!({
         "kind": "admin#directory#user", "id": id(w, key), "primaryEmail": user.address, "customerId": user.customer,
         "name": {"fullName": "canary", "givenName": "canary"}, "suspended": user.suspended, "archived": false,
-        "isAdmin": user.administrator, "isDelegatedAdmin": false, "isEnrolledIn2Sv": user.second_factor,
+        "isAdmin": user.administrator, "isDelegatedAdmin": user.administers_some, "isEnrolledIn2Sv": user.second_factor,
         "isEnforcedIn2Sv": user.enforced, "isMailboxSetup": user.has_mail, "recoveryEmail": "canary@elsewhere.example",
         "emails": [{"address": user.address, "primary": true}, {"address": "canary@elsewhere.example", "type": "home"}],
         "ipWhitelisted": false, "unheardOf": ["canary"],
@@ -205,14 +216,24 @@ fn list(w: &Workspace, asked: &Asked<'_>) -> Done {
             all.push(show(w, id, user));
         }
     }
-    page(w, asked, "users", all)
+    page(w, asked, "users", 500, all)
+}
+
+/// Who administers anything is changed by who administers everything alone.
+fn may_change(w: &Workspace, asked: &Asked<'_>, user: &WorkspaceUser) -> Result<(), Refused> {
+    let mut all = w.rows().users.values();
+    let acting = all.find(|u| u.address == asked.subject && u.customer == w.customer);
+    let is_above = acting.is_some_and(|u| u.administrator);
+    if (user.administrator || user.administers_some) && !is_above {
+        return Err((403, "forbidden"));
+    }
+    Ok(())
 }
 
 /// Changes the account that is there now, whatever is shown of it.
 fn edit(w: &mut Workspace, asked: &Asked<'_>, id: &str, effect: &str, how: impl FnOnce(&mut WorkspaceUser)) -> Done {
-    if w.rows().users.get(id).is_none_or(|user| user.customer != w.customer) {
-        return Err((404, "notFound"));
-    }
+    let user = w.rows().users.get(id).filter(|user| user.customer == w.customer);
+    may_change(w, asked, user.ok_or((404, "notFound"))?)?;
     w.change(asked.now_ms, Some(format!("{effect} {id}")), |rows| {
         if let Some(user) = rows.users.get_mut(id) {
             how(user);
@@ -249,7 +270,8 @@ fn patch(w: &mut Workspace, asked: &Asked<'_>, key: &str) -> Done {
 
 fn of_user(w: &mut Workspace, asked: &Asked<'_>, key: &str, what: &[&str]) -> Done {
     asked.needs(&[SECURITY])?;
-    asked.only(&["pageToken", "maxResults"])?;
+    // These lists come whole.
+    asked.only(&[])?;
     let (id, seen) = by_key(w, asked.now_ms, key)?;
     let now = w.rows().users.get(&id).cloned().ok_or((404, "notFound"))?;
     match (asked.method, what) {
@@ -257,7 +279,7 @@ fn of_user(w: &mut Workspace, asked: &Asked<'_>, key: &str, what: &[&str]) -> Do
         ("GET", ["tokens"]) => {
             let all = seen.grants.iter();
             let all = all.map(|g| json!({"clientId": g, "displayText": "canary", "userKey": id, "scopes": ["x"]}));
-            page(w, asked, "items", all.collect())
+            whole("items", all.collect())
         }
         ("DELETE", ["tokens", client]) => {
             if !now.grants.contains(*client) {
@@ -269,12 +291,8 @@ fn of_user(w: &mut Workspace, asked: &Asked<'_>, key: &str, what: &[&str]) -> Do
         }
         ("GET", ["asps"]) => {
             let all = seen.app_passwords.iter();
-            page(
-                w,
-                asked,
-                "items",
-                all.map(|code| json!({"codeId": code, "name": "canary"})).collect(),
-            )
+            let all = all.map(|code| json!({"codeId": code, "name": "canary"}));
+            whole("items", all.collect())
         }
         ("DELETE", ["asps", code]) => {
             let code: u32 = code.parse().map_err(|_| (400, "invalid"))?;
@@ -289,13 +307,8 @@ fn of_user(w: &mut Workspace, asked: &Asked<'_>, key: &str, what: &[&str]) -> Do
         (_, ["verificationCodes", ..]) if now.suspended => Err((400, "invalid")),
         ("GET", ["verificationCodes"]) => {
             let all = seen.codes.iter();
-            page(
-                w,
-                asked,
-                "items",
-                all.map(|code| json!({"verificationCode": code, "userId": id}))
-                    .collect(),
-            )
+            let all = all.map(|code| json!({"verificationCode": code, "userId": id}));
+            whole("items", all.collect())
         }
         ("POST", ["verificationCodes", "invalidate"]) => edit(w, asked, &id, "codes", |user| user.codes.clear()),
         ("POST", ["twoStepVerification", "turnOff"]) => {

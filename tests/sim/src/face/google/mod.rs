@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::{WireAnswer, WireRequest, WireResponse};
-use crate::world::workspace::{Workspace, WorkspaceFault};
+use crate::world::workspace::{Workspace, WorkspaceFault, WorkspaceRequest};
 
 /// A refusal: the status and Google's reason.
 type Refused = (u16, &'static str);
@@ -86,6 +86,12 @@ impl GoogleFace {
         let done = if request.path == "/token" {
             token::give(workspace, now_ms, &self.root, request)
         } else {
+            workspace.asked.push(WorkspaceRequest {
+                method: request.method.clone(),
+                path: request.path.clone(),
+                query: pairs(&request.query),
+                body: request.body.clone(),
+            });
             serve(workspace, now_ms, request)
         };
         match fault {
@@ -195,13 +201,26 @@ fn serve(workspace: &mut Workspace, now_ms: i64, request: &WireRequest) -> Done 
     }
 }
 
-/// One page of a listing; where there is none, the list is left out.
-fn page(workspace: &Workspace, asked: &Asked<'_>, name: &str, all: Vec<Value>) -> Done {
-    const MOST: usize = 500;
-    let most = asked.param("maxResults").and_then(|n| n.parse().ok()).unwrap_or(100);
-    if most > MOST {
+/// A listing that comes whole; where there is nothing, the list is left out.
+fn whole(name: &str, all: Vec<Value>) -> Done {
+    let mut body = json!({"kind": "admin#list", "etag": "\"canary\"", "surprise": {"new": true}});
+    if !all.is_empty() {
+        body[name] = json!(all);
+    }
+    Ok((200, body))
+}
+
+/// One page of a listing that gives at most so many at once; where there is none,
+/// the list is left out.
+fn page(workspace: &Workspace, asked: &Asked<'_>, name: &str, limit: usize, all: Vec<Value>) -> Done {
+    let wanted = match asked.param("maxResults") {
+        None => limit.min(100),
+        Some(number) => number.parse().map_err(|_| (400, "invalidParameter"))?,
+    };
+    if wanted == 0 || wanted > limit {
         return Err((400, "invalidParameter"));
     }
+    let most: usize = wanted;
     let size = most.min(workspace.habits.page_max).max(1);
     let from = match asked.param("pageToken") {
         None => 0,

@@ -25,7 +25,7 @@ pub(super) fn transfers(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> 
                 json!({"id": "1", "name": "canary"}),
                 json!({"id": id(w, DRIVE), "name": "Files, as they are called today", "transferParams": [{"key": "PRIVACY_LEVEL", "value": ["PRIVATE", "SHARED"]}]}),
             ];
-            page(w, asked, "applications", all)
+            page(w, asked, "applications", 500, all)
         }
         ("GET", ["transfers"]) => {
             asked.only(&[
@@ -41,7 +41,7 @@ pub(super) fn transfers(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> 
             // The new owner does not narrow it down.
             let his = rows.filter(|(_, t)| from.is_none_or(|from| t.from == from));
             let all = his.map(|(key, t)| transfer_json(w, asked.now_ms, key, t)).collect();
-            page(w, asked, "dataTransfers", all)
+            page(w, asked, "dataTransfers", 500, all)
         }
         ("POST", ["transfers"]) => order(w, asked),
         _ => Err((404, "notFound")),
@@ -122,7 +122,7 @@ pub(super) fn licences(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> D
             let users = w.shown(asked.now_ms).users.values();
             let all = users.filter(|user| user.licences.contains_key(&licence));
             let all = all.map(|user| assignment(&user.address)).collect();
-            page(w, asked, "items", all)
+            page(w, asked, "items", 1_000, all)
         }
         (method, ["user", address]) => {
             let shown = if method == "GET" {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{DAY_MS, DeviceSpec, PersonSpec, Town};
 use crate::world::Dice;
 use crate::world::model::{
-    AutoReply, Autopilot, BitlockerKey, Calendar, DeviceOwner, EntraDevice, Event, Folder, InboxRule, Mail, Mailbox,
-    ManagedDevice, ManagementState, Mobile, PROTOCOLS, Person, Reach, Recurrence, Until,
+    AutoReply, Autopilot, BitlockerKey, Calendar, DeviceAction, DeviceOwner, EntraDevice, Event, Folder, InboxRule,
+    Mail, Mailbox, ManagedDevice, ManagementState, Mobile, PROTOCOLS, Person, Reach, Recurrence, Until,
 };
 
 impl Town<'_> {
@@ -118,6 +118,13 @@ impl Town<'_> {
             created_ms: now - 300 * DAY_MS,
             read: false,
         });
+        // Many a device had another life, and its record remembers how that ended.
+        let earlier_life = (dice.roll("earlier life", &id, 0) % 4 == 0).then(|| DeviceAction {
+            name: if company { "wipe" } else { "retire" },
+            state: "done",
+            start_ms: now - 301 * DAY_MS,
+            updated_ms: now - 301 * DAY_MS,
+        });
         let tenant = self.tenant();
         let upn = tenant.people.get(person).map(|row| row.upn.clone());
         tenant.managed_devices.found(
@@ -132,7 +139,7 @@ impl Town<'_> {
                 serial: serial.clone(),
                 reach: spec.reach,
                 state: ManagementState::Managed,
-                actions: Vec::new(),
+                actions: earlier_life.into_iter().collect(),
                 enrolled_ms: now - 300 * DAY_MS,
                 last_sync_ms: now - DAY_MS / 24,
             },

@@ -1,0 +1,13 @@
+//! The roles as processes of their own, over a real RabbitMQ and a real Redis,
+//! against the simulated vendor.
+
+mod chaos;
+mod doctor;
+mod hybrid;
+mod letters;
+mod people;
+mod servers;
+mod stage;
+mod story;
+mod upgrade;
+mod whole;

@@ -1,0 +1,230 @@
+//! Recovery keys out of the escrow: to whoever gives a reason, and never without
+//! a line about it.
+
+use crate::stage::{LEAD, Stage};
+use crate::support::until;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+/// A departure of somebody with a laptop and a telephone, as far as it goes
+/// without a person: the keys of both are kept by then.
+async fn kept() -> Stage {
+    let stage = Stage::kind().await;
+    let file = stage.leavers(&[("HR-1", stage.cast().devices.as_str())]);
+    stage.folder.run(&["run", &file]).expect(3);
+    stage
+}
+
+/// The laptop, as the world has it.
+struct Laptop {
+    managed: String,
+    object: String,
+    serial: String,
+    /// The disk's recovery key, and the local administrator's password.
+    secrets: [String; 2],
+}
+
+fn laptop(stage: &Stage) -> Laptop {
+    let id = stage.tenant_id();
+    let world = stage.world();
+    let tenant = world.tenant(&id).unwrap();
+    let his = &stage.cast().devices;
+    let mut devices = tenant.devices.iter().map(|(_, device)| device);
+    let device = devices.find(|d| d.user == *his && d.laps.is_some()).unwrap();
+    let mut managed = tenant.managed_devices.iter().map(|(_, record)| record);
+    let managed = managed.find(|m| m.entra_device_id == device.device_id).unwrap();
+    let (password, _) = device.laps.clone().unwrap();
+    Laptop {
+        managed: managed.id.clone(),
+        object: device.id.clone(),
+        serial: managed.serial.clone(),
+        secrets: [device.bitlocker[0].key.clone(), password],
+    }
+}
+
+fn log(stage: &Stage) -> PathBuf {
+    stage.folder.path().join("data/escrow.log")
+}
+
+/// Both keys are there, each once.
+#[track_caller]
+fn shows_both(out: &str, laptop: &Laptop) {
+    for secret in &laptop.secrets {
+        assert_eq!(out.matches(secret.as_str()).count(), 1, "{out}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_given_back_for_a_reason_and_that_is_written_down() {
+    let stage = kept().await;
+    let (folder, laptop) = (&stage.folder, laptop(&stage));
+    let listed = folder.run(&["escrow", "list", "HR-1", "--json"]).expect(0).json();
+    let rows = listed.as_array().unwrap();
+    let row = rows.iter().find(|r| r["serial"] == laptop.serial.as_str());
+    let row = row.unwrap_or_else(|| panic!("{listed}"));
+    assert_eq!(
+        (&row["device"], &row["keys"], &row["status"]),
+        (&json!(laptop.managed), &json!(2), &json!("done")),
+        "{row}"
+    );
+    let table = folder.run(&["escrow", "list", "HR-1"]).expect(0).out;
+    assert!(
+        table.contains(&laptop.serial) && table.contains(&laptop.managed),
+        "{table}"
+    );
+    assert!(!log(&stage).exists(), "nothing was opened");
+
+    // People type a number as they read it.
+    let number = laptop.serial.to_lowercase();
+    let reason = "locked out after an update,\nINC-7";
+    let opened = folder
+        .run(&["escrow", "open", "HR-1", &number, "--reason", reason])
+        .expect(0);
+    shows_both(&opened.out, &laptop);
+    assert_eq!(opened.out.lines().count(), 2, "{}", opened.out);
+    assert!(
+        opened.out.starts_with("disk ") && opened.out.contains("\nlocal administrator "),
+        "{}",
+        opened.out
+    );
+    assert!(opened.out.contains("Administrator"), "{}", opened.out);
+
+    let beginning = &laptop.object[..13];
+    let open = ["escrow", "open", "HR-1", beginning, "--reason", "again", "--as", LEAD];
+    let again = folder.run(&[&open[..], &["--json"]].concat()).expect(0);
+    let document = again.json();
+    let keys: Vec<(&Value, &Value)> = document["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|k| (&k["sort"], &k["key"]))
+        .collect();
+    let [disk, password] = &laptop.secrets;
+    assert_eq!(
+        keys,
+        [
+            (&json!("disk"), &json!(disk)),
+            (&json!("local_administrator"), &json!(password))
+        ]
+    );
+
+    let mode = fs::metadata(log(&stage)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let text = fs::read_to_string(log(&stage)).unwrap();
+    for said in [&text, &opened.err, &again.err] {
+        assert!(!laptop.secrets.iter().any(|s| said.contains(s.as_str())), "{said}");
+    }
+    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let [first, second] = lines.as_slice() else {
+        panic!("one line for each: {text}")
+    };
+    assert_eq!(
+        (&first["by"], &first["reason"], &first["task"], &first["keys"]),
+        (&json!("hr@acme.example"), &json!(reason), &row["task"], &json!(2)),
+        "{text}"
+    );
+    assert_eq!((&second["by"], &second["reason"]), (&json!(LEAD), &json!("again")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opening_takes_a_reason_and_a_device_that_has_keys() {
+    let stage = kept().await;
+    let (folder, laptop) = (&stage.folder, laptop(&stage));
+    let serial = laptop.serial.as_str();
+    let without = folder.run(&["escrow", "open", "HR-1", serial]).expect(2);
+    assert!(without.err.contains("--reason"), "{}", without.err);
+    let open = |case: &str, device: &str, reason: &str, code: i32| {
+        let ran = folder.run(&["escrow", "open", case, device, "--reason", reason]);
+        let ran = ran.expect(code);
+        assert!(ran.out.is_empty(), "{}", ran.out);
+        ran.err
+    };
+    let blank = open("HR-1", serial, "  ", 2);
+    assert!(blank.contains("the reason must not be empty"), "{blank}");
+    let unknown = open("HR-1", "SN-NONE", "lost", 2);
+    assert!(
+        unknown.contains("'SN-NONE'") && unknown.contains("offboard escrow list c-"),
+        "{unknown}"
+    );
+    let nobody = open("HR-9", serial, "lost", 1);
+    assert!(nobody.contains("there is no case 'HR-9'"), "{nobody}");
+    // The telephone has none.
+    let listed = folder.run(&["escrow", "list", "HR-1", "--json"]).expect(0).json();
+    let rows = listed.as_array().unwrap();
+    let bare = rows.iter().find(|r| r["keys"] == 0);
+    let bare = bare.unwrap_or_else(|| panic!("{listed}"));
+    let none = open("HR-1", bare["device"].as_str().unwrap(), "curious", 1);
+    assert!(
+        none.contains("no recovery key of device") && none.contains("m365 had none"),
+        "{none}"
+    );
+    assert!(!log(&stage).exists(), "nothing was opened");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_shown_under_another_key_or_without_a_line_about_it() {
+    let stage = kept().await;
+    let (folder, laptop) = (&stage.folder, laptop(&stage));
+    let open = ["escrow", "open", "HR-1", &laptop.serial, "--reason", "lost"];
+    let refused = || {
+        let ran = folder.run(&open).expect(1);
+        assert!(ran.out.is_empty(), "{}", ran.out);
+        ran.err
+    };
+    let key = folder.path().join("keys/escrow.key");
+    let right = fs::read(&key).unwrap();
+    fs::write(&key, "0".repeat(64)).unwrap();
+    let wrong = refused();
+    assert!(
+        wrong.contains("with this folder's escrow.key") && wrong.contains("another tenant, label or key"),
+        "{wrong}"
+    );
+    let aside = folder.path().join("keys/aside");
+    fs::rename(&key, &aside).unwrap();
+    let absent = refused();
+    assert!(
+        absent.contains("escrow.key") && absent.contains("the backup"),
+        "{absent}"
+    );
+    fs::rename(&aside, &key).unwrap();
+    fs::write(&key, right).unwrap();
+    assert!(!log(&stage).exists(), "nothing was opened");
+
+    fs::create_dir(log(&stage)).unwrap();
+    let unwritten = refused();
+    assert!(
+        unwritten.contains("escrow.log") && unwritten.contains("so none is shown"),
+        "{unwritten}"
+    );
+    fs::remove_dir(log(&stage)).unwrap();
+    fs::write(log(&stage), "").unwrap();
+    fs::set_permissions(log(&stage), fs::Permissions::from_mode(0o644)).unwrap();
+    let exposed = refused();
+    assert!(exposed.contains("chmod 600"), "{exposed}");
+    fs::set_permissions(log(&stage), fs::Permissions::from_mode(0o600)).unwrap();
+    shows_both(&folder.run(&open).expect(0).out, &laptop);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_serving_process_the_keys_of_a_sealed_case_open() {
+    let stage = kept().await;
+    let (folder, laptop) = (&stage.folder, laptop(&stage));
+    let open = ["escrow", "open", "HR-1", &laptop.serial, "--reason", "lost"];
+    let serving = folder.serve();
+    let held = folder.run(&open).expect(1);
+    assert!(held.out.is_empty(), "{}", held.out);
+    assert!(held.err.contains("stop `offboard serve`"), "{}", held.err);
+    // A case that was called off is accounted for, too.
+    folder.run(&["cancel", "HR-1", "--reason", "she stays"]).expect(0);
+    until("its evidence is sealed", || {
+        let view = folder.run(&["show", "HR-1", "--json"]).expect(0).json();
+        view["evidence"].is_string()
+    });
+    shows_both(&folder.run(&open).expect(0).out, &laptop);
+    drop(serving);
+    // And from the history, once nobody holds it.
+    shows_both(&folder.run(&open).expect(0).out, &laptop);
+    assert_eq!(fs::read_to_string(log(&stage)).unwrap().lines().count(), 2);
+}

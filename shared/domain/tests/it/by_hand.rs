@@ -1,0 +1,135 @@
+//! Ring 1: what people bring about by hand, go without, and may not say.
+
+use crate::model::*;
+use offboard_domain::assignment::baseline_in;
+use offboard_domain::catalogue::Kind;
+use offboard_domain::departure::Manner;
+use offboard_domain::fault::FaultClass;
+use offboard_domain::standing::{Standing, standing};
+use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::{Command, Digest, Facts, Mode, Outcome, Policy, Refusal, Said, TaskState};
+
+const BOSS: &str = "boss@msp.example";
+
+fn retry(w: &mut World, kind: Kind) {
+    let (task, by) = (Some(w.id(kind)), BOSS.to_owned());
+    w.order(Command::Retry { task, by }).unwrap();
+}
+
+/// A counter proves that it moved: since the first look, and not only within the
+/// attempt that sees it, or what a person has done meanwhile would never count.
+#[test]
+fn a_counter_that_a_person_moved_by_hand_is_compared_with_what_was_read_before_he_did() {
+    let mut w = World::with_in_flight(Kind::ResetPassword, Manner::Immediate);
+    let before = seen(Facts::new().with("password_changed_ms", 1));
+    let mut refused = w.report(w.id(Kind::ResetPassword), fault(FaultClass::Blocked));
+    refused.seen = Some(before.clone());
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    assert!(matches!(w.task(Kind::ResetPassword).state, TaskState::Failed { .. }));
+    w.drain();
+    retry(&mut w, Kind::ResetPassword);
+    w.drain_but(Kind::ResetPassword);
+    let ordered = w.case().assignment(w.id(Kind::ResetPassword)).unwrap();
+    assert_eq!(baseline_in(&ordered.checkpoint.unwrap()), Some(before.clone()));
+    let after = seen(Facts::new().with("password_changed_ms", 2));
+    let said = Said::Satisfied { before, after };
+    let report = w.report(w.id(Kind::ResetPassword), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let reset = w.task(Kind::ResetPassword);
+    assert_eq!(reset.outcome(), Some(&Outcome::VerifiedByCounter));
+    assert_eq!(reset.checkpoint, None, "a redo begins anew");
+}
+
+#[test]
+fn both_revocations_follow_a_reset_that_came_late() {
+    let mut w = World::with_in_flight(Kind::ResetPassword, Manner::Immediate);
+    let refused = w.report(w.id(Kind::ResetPassword), fault(FaultClass::Blocked));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    w.drain();
+    w.pass(HOUR_MS);
+    w.drain();
+    let attempts = |w: &World| {
+        let of = |kind| w.task(kind).attempt;
+        (of(Kind::RevokeSessions), of(Kind::RevokeSessionsAgain))
+    };
+    let before = attempts(&w);
+    assert!(w.task(Kind::RevokeSessionsAgain).is_settled());
+    retry(&mut w, Kind::ResetPassword);
+    w.drain();
+    w.pass(HOUR_MS);
+    w.drain();
+    let after = attempts(&w);
+    assert!(after.0 > before.0 && after.1 > before.1, "{before:?} {after:?}");
+    assert_eq!(w.task(Kind::RevokeSessions).reopened, 0, "that is no flapping");
+}
+
+/// Somebody who goes without it for a while does not say that it has not happened.
+#[test]
+fn what_must_not_happen_twice_is_read_first_when_a_waiver_ends() {
+    let mut w = World::with_in_flight(Kind::WipeDevice, Manner::Planned);
+    let wipe = w.id(Kind::WipeDevice);
+    let unknown = w.report(wipe, fault(FaultClass::Unknown));
+    w.order(Command::RecordReport(Box::new(unknown))).unwrap();
+    let busy = w.task(Kind::WipeDevice).busy_until;
+    assert!(busy.is_some());
+    w.order(Command::Waive {
+        task: wipe,
+        by: BOSS.into(),
+        reason: "it is looked for".into(),
+        until: w.now.plus(MINUTE_MS),
+    })
+    .unwrap();
+    assert_eq!(w.task(Kind::WipeDevice).busy_until, busy);
+    w.pass(2 * MINUTE_MS);
+    let stands = |w: &World| standing(w.case(), w.task(Kind::WipeDevice), w.now, &w.gates);
+    assert!(
+        matches!(stands(&w), Standing::WaitsUntil(wake) if Some(wake.at) == busy),
+        "{:?}",
+        stands(&w)
+    );
+    w.pass(busy.unwrap().since(w.now) + 1);
+    assert_eq!(w.case().assignment(wipe).unwrap().mode, Mode::ObserveOnly);
+}
+
+#[test]
+fn a_late_word_of_what_is_gone_without_is_minded() {
+    let mut w = World::with_in_flight(Kind::WipeDevice, Manner::Planned);
+    let wipe = w.id(Kind::WipeDevice);
+    let late = w.report(wipe, fault(FaultClass::Unknown));
+    let refused = w.report(wipe, fault(FaultClass::Rejected));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    w.order(Command::Waive {
+        task: wipe,
+        by: BOSS.into(),
+        reason: "by hand".into(),
+        until: w.now.plus(HOUR_MS),
+    })
+    .unwrap();
+    assert!(!w.task(Kind::WipeDevice).observe_first);
+    w.order(Command::RecordReport(Box::new(late))).unwrap();
+    assert!(w.task(Kind::WipeDevice).observe_first);
+}
+
+#[test]
+fn whoever_leaves_decides_nothing_although_he_asked_for_it_himself() {
+    let mut own = departure(Manner::Planned);
+    own.requested_by = "Leaver@acme.example".into();
+    let mut w = World::with(own, Policy::default());
+    w.run_until(|w| w.case().has(Kind::Validate));
+    let leaver = || "leaver@acme.example".to_owned();
+    let attested = w.order(Command::Attest {
+        task: w.id(Kind::Validate),
+        by: leaver(),
+        file: Some(Digest::of(b"file")),
+        note: String::new(),
+    });
+    assert!(
+        matches!(attested, Err(Refusal::IsTheLeaver(_) | Refusal::TooEarly { .. })),
+        "{attested:?}"
+    );
+    let cancelled = w.order(Command::Cancel {
+        by: leaver(),
+        reason: "I stay".into(),
+    });
+    assert!(matches!(cancelled, Err(Refusal::IsTheLeaver(_))), "{cancelled:?}");
+}

@@ -1,0 +1,299 @@
+//! Ring 1: a history that is known to have been longer, and the gates that
+//! hold back what may be tried.
+
+use crate::model::*;
+use offboard_domain::catalogue::{Area, Kind};
+use offboard_domain::departure::Manner;
+use offboard_domain::fault::Rule;
+use offboard_domain::standing::{Standing, next, standing};
+use offboard_domain::time::HOUR_MS;
+use offboard_domain::{
+    ApprovalOf, CaseState, Command, Event, Gates, Mode, Outcome, Refusal, Said, System, TaskState, WakeReason, decide,
+};
+
+fn lost(w: &mut World, known: u64) -> Vec<Event> {
+    w.order(Command::RecordLoss { known, parted: false }).unwrap()
+}
+
+/// A case whose wipe is settled, and everything else that can be.
+fn wiped() -> World {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    w.drain();
+    w.approve();
+    w.drain();
+    w.attest(Kind::ConfirmDeviceReturned).unwrap();
+    approve_the_wipe(&mut w);
+    w.drain();
+    w.pass(2 * HOUR_MS);
+    w.drain();
+    assert!(w.task(Kind::WipeDevice).is_settled());
+    w
+}
+
+fn approve_the_wipe(w: &mut World) {
+    let of = ApprovalOf::Task(w.id(Kind::WipeDevice), w.to_approve(Kind::WipeDevice));
+    let by = "boss@msp.example".into();
+    w.order(Command::Approve { by, of }).unwrap();
+}
+
+#[test]
+fn a_loss_of_an_unknown_case_is_refused() {
+    let loss = Command::RecordLoss { known: 7, parted: true };
+    let none = decide(None, loss, T0, &Gates::open());
+    assert!(matches!(none, Err(Refusal::UnknownCase)));
+}
+
+#[test]
+fn who_knows_of_no_more_than_there_is_proves_no_loss() {
+    let mut w = wiped();
+    let version = w.case().version;
+    for known in [0, 1, version - 1, version] {
+        let before = format!("{:?}", w.case());
+        assert_eq!(lost(&mut w, known), [], "{known} of {version}");
+        assert_eq!(format!("{:?}", w.case()), before);
+    }
+    assert!(!lost(&mut w, version + 1).is_empty());
+}
+
+#[test]
+fn who_stood_elsewhere_proves_a_loss_however_far_history_has_grown_since() {
+    let mut w = wiped();
+    let known = w.case().version - 1;
+    let events = w.order(Command::RecordLoss { known, parted: true }).unwrap();
+    assert_eq!(events[0], Event::TailLost { known });
+}
+
+#[test]
+fn after_a_loss_a_once_act_is_not_even_read_while_somebody_may_be_at_what_is_lost() {
+    let mut w = wiped();
+    let known = w.case().version + 1;
+    let lost_at = w.now;
+    lost(&mut w, known);
+    let spec = Kind::WipeDevice.spec();
+    // Five minutes to begin, the time that it may take, half a minute for the clocks.
+    let over = lost_at.plus(5 * 60_000 + spec.run_for_ms + 30_000);
+    let waits = |w: &World| match standing(w.case(), w.task(Kind::WipeDevice), w.now, &w.gates) {
+        Standing::WaitsUntil(wake) => Some(wake.at),
+        _ => None,
+    };
+    w.drain();
+    assert_eq!(w.task(Kind::WipeDevice).in_flight(), None);
+    assert_eq!(waits(&w), Some(over));
+    w.now = over;
+    w.order(Command::Tick).unwrap();
+    assert_eq!(
+        w.task(Kind::WipeDevice).in_flight().map(|a| a.mode),
+        Some(Mode::ObserveOnly)
+    );
+}
+
+#[test]
+fn a_known_loss_makes_every_machines_task_unknown_and_leaves_people_alone() {
+    let mut w = wiped();
+    let known = w.case().version + 5;
+    let events = lost(&mut w, known);
+    assert_eq!(events[0], Event::TailLost { known });
+    assert_eq!(w.case().tail_lost_at, Some(w.now));
+    for task in w.case().tasks.values() {
+        let kind = task.kind();
+        if kind == Kind::Resolve || kind.spec().area == Area::Person {
+            assert!(!task.observe_first, "{kind}");
+            continue;
+        }
+        assert!(!task.is_settled(), "{kind} counts as done");
+        assert_eq!(task.observe_first, !kind.spec().convergent, "{kind}");
+    }
+    for kind in [Kind::Resolve, Kind::ApprovePlan, Kind::ConfirmDeviceReturned] {
+        assert!(
+            w.task(kind).is_settled(),
+            "{kind}: who he is and what people said stays"
+        );
+    }
+    assert_eq!(w.case().state, CaseState::Active);
+    w.run_to_sealing();
+}
+
+#[test]
+fn nothing_is_sealed_after_a_loss_before_everything_was_read_again() {
+    let mut w = wiped();
+    w.run_to_sealing();
+    let round = w.case().round;
+    let known = w.case().version + 1;
+    lost(&mut w, known);
+    assert_eq!(w.case().state, CaseState::Active);
+    assert!(!w.case().is_to_be_sealed());
+    w.run_to_sealing();
+    assert!(w.case().round > round, "another round was read");
+}
+
+#[test]
+fn what_is_over_is_not_opened_again_by_a_loss() {
+    let mut w = World::opened(Manner::Immediate);
+    w.order(Command::Cancel {
+        by: "boss".into(),
+        reason: "he stays".into(),
+    })
+    .unwrap();
+    w.drain();
+    assert_eq!(w.case().state, CaseState::Cancelled);
+    assert_eq!(lost(&mut w, 900), []);
+    assert_eq!(w.case().tail_lost_at, None);
+}
+
+#[test]
+fn after_a_loss_what_must_not_happen_twice_is_read_first_and_the_rest_is_done_again() {
+    let mut w = wiped();
+    let known = w.case().version + 5;
+    lost(&mut w, known);
+    for _ in 0..50 {
+        if w.task(Kind::WipeDevice).in_flight().is_some() {
+            break;
+        }
+        let next = w.in_flight().into_iter().next();
+        match next {
+            Some(id) => {
+                let attempt = *w.case().tasks[&id].in_flight().unwrap();
+                assert_eq!(attempt.mode, Mode::Full, "{}", w.case().tasks[&id].kind());
+                let report = w.truthful(id);
+                w.order(Command::RecordReport(Box::new(report))).unwrap();
+            }
+            None => w.pass(HOUR_MS),
+        }
+    }
+    let attempt = *w.task(Kind::WipeDevice).in_flight().expect("it is read");
+    assert_eq!(attempt.mode, Mode::ObserveOnly);
+
+    let read = |conclusive: bool, facts: offboard_domain::Facts| Said::Observed {
+        observation: seen(facts.with("conclusive", conclusive)),
+    };
+    let not_wiped = good(Kind::WipeDevice).with("wiped", false);
+    let id = w.id(Kind::WipeDevice);
+    for (said, then) in [
+        (read(false, good(Kind::WipeDevice)), "settled"),
+        (read(true, not_wiped.clone()), "done again"),
+        (read(false, not_wiped), "a person's"),
+    ] {
+        let report = w.report(id, said);
+        let d = decide(
+            w.case.as_ref(),
+            Command::RecordReport(Box::new(report)),
+            w.now,
+            &w.gates,
+        )
+        .unwrap();
+        let task = &d.case.tasks[&id];
+        match then {
+            "settled" => assert_eq!(task.outcome(), Some(&Outcome::Verified)),
+            "done again" => assert_eq!(task.in_flight().map(|a| a.mode), Some(Mode::Full)),
+            _ => assert!(
+                matches!(task.state, TaskState::Failed { rule, .. } if rule == Rule::InconclusiveOnce),
+                "{:?}",
+                task.state
+            ),
+        }
+    }
+}
+
+#[test]
+fn what_is_found_only_after_a_loss_is_read_first_too() {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    lost(&mut w, 40);
+    w.drain();
+    w.approve();
+    w.drain();
+    for task in w.case().tasks.values() {
+        assert_eq!(task.observe_first, !task.kind().spec().convergent, "{}", task.kind());
+        assert_eq!(task.busy_until.is_some(), task.observe_first, "{}", task.kind());
+    }
+    w.attest(Kind::ConfirmDeviceReturned).unwrap();
+    approve_the_wipe(&mut w);
+    w.drain();
+    w.pass(2 * HOUR_MS);
+    assert_eq!(
+        w.task(Kind::WipeDevice).in_flight().map(|a| a.mode),
+        Some(Mode::ObserveOnly)
+    );
+}
+
+fn gates(shut: &[(&str, i64)]) -> Gates {
+    let shut = shut.iter().map(|(name, ms)| ((*name).to_owned(), T0.plus(*ms)));
+    Gates {
+        shut: shut.collect(),
+        ..Gates::open()
+    }
+}
+
+#[test]
+fn a_gate_shuts_what_it_names_and_says_why() {
+    let (m365, ad) = (m365(), System::new("ad").unwrap());
+    let (disable, wipe) = (Kind::DisableSignIn, Kind::WipeDevice);
+    let every = [(&m365, disable), (&m365, wipe), (&ad, disable), (&ad, wipe)];
+    for (name, shuts, why) in [
+        ("pause", [true; 4], WakeReason::PauseEnds),
+        ("pause/ad", [false, false, true, true], WakeReason::PauseEnds),
+        ("pause/*/device.wipe", [false, true, false, true], WakeReason::PauseEnds),
+        (
+            "pause/ad/device.wipe",
+            [false, false, false, true],
+            WakeReason::PauseEnds,
+        ),
+        ("hold/ad", [false, false, true, true], WakeReason::HoldEnds),
+        ("away/ad", [false, false, true, true], WakeReason::SiteAway),
+        ("since/away/ad", [false; 4], WakeReason::SiteAway),
+        ("pause/*", [false; 4], WakeReason::PauseEnds),
+        ("away", [false; 4], WakeReason::SiteAway),
+    ] {
+        let gates = gates(&[(name, 7_000)]);
+        for ((system, kind), shut) in every.into_iter().zip(shuts) {
+            let wake = gates.shut(system, kind, T0);
+            assert_eq!(wake.is_some(), shut, "{name}: {kind} in {system}");
+            assert!(wake.is_none_or(|w| (w.at, w.why) == (T0.plus(7_000), why)), "{name}");
+            // At its time it is open.
+            assert_eq!(gates.shut(system, kind, T0.plus(7_000)), None, "{name}");
+        }
+    }
+}
+
+#[test]
+fn of_several_gates_the_latest_counts_and_an_old_one_counts_for_nothing() {
+    let gates = gates(&[
+        ("pause/*/identity.disable_sign_in", 5_000),
+        ("hold/m365", 9_000),
+        ("away/m365", 60_000),
+        ("pause", -1),
+    ]);
+    let at = |ms| gates.shut(&m365(), Kind::DisableSignIn, T0.plus(ms)).map(|w| w.why);
+    assert_eq!(at(0), Some(WakeReason::SiteAway));
+    assert_eq!(at(59_999), Some(WakeReason::SiteAway));
+    assert_eq!(at(60_000), None);
+    let other = gates.shut(&System::new("ad").unwrap(), Kind::DisableSignIn, T0);
+    assert_eq!(other.map(|w| w.why), Some(WakeReason::PauseEnds));
+}
+
+#[test]
+fn what_is_behind_a_gate_waits_for_it_costs_nothing_and_wakes_when_it_ends() {
+    for (name, why) in [
+        ("away/m365", WakeReason::SiteAway),
+        ("pause/*/identity.snapshot_access", WakeReason::PauseEnds),
+    ] {
+        let mut w = World::opened(Manner::Immediate);
+        w.gates = gates(&[(name, HOUR_MS)]);
+        let resolve = w.id(Kind::Resolve);
+        let report = w.truthful(resolve);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.pass(HOUR_MS / 2);
+        let snapshot = w.task(Kind::SnapshotAccess);
+        assert_eq!((snapshot.attempt, snapshot.spent), (0, 0), "{name}");
+        let stands = standing(w.case(), snapshot, w.now, &w.gates);
+        assert!(
+            matches!(stands, Standing::WaitsUntil(wake) if (wake.at, wake.why) == (T0.plus(HOUR_MS), why)),
+            "{name}: {stands:?}"
+        );
+        let timer = next(w.case(), w.now, &w.gates).timer.unwrap();
+        assert!(timer.at <= T0.plus(HOUR_MS));
+        w.pass(HOUR_MS / 2);
+        assert_eq!(w.task(Kind::SnapshotAccess).attempt, 1, "{name}");
+    }
+}

@@ -1,0 +1,19 @@
+//! The domain from outside: its laws, its tables and every event that it stores.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod apps;
+mod by_hand;
+mod credentials;
+mod decide;
+mod desk;
+mod golden;
+mod losses;
+mod managed;
+mod model;
+mod orders;
+mod properties;
+mod requests;
+mod scripts;
+mod states;
+mod workspace;

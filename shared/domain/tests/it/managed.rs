@@ -1,0 +1,300 @@
+//! A remote management beside a cloud: it looks after the cloud has looked, is
+//! told what that has seen, asks a person about what it met by a name, and lets
+//! nothing go before what must come first.
+
+use crate::model::*;
+use offboard_domain::catalogue::managed::{CLEARED, CONFIRMED, KINDS, SHOWN_NAME, for_a_person};
+use offboard_domain::catalogue::{Approval, Kind, apps};
+use offboard_domain::departure::Manner;
+use offboard_domain::estate::{self, Holding, Serial};
+use offboard_domain::standing::{Standing, standing};
+use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::{
+    ApprovalOf, Capabilities, Command, Facts, Find, Mode, ObjectId, Policy, Said, System, TaskId, TaskState,
+};
+use std::sync::Arc;
+
+fn rmm() -> System {
+    System::new("rmm").unwrap()
+}
+
+fn capabilities() -> Capabilities {
+    let mut all = everything();
+    all.0.get_mut(&m365()).unwrap().retain(|k| k.is_of_a_cloud());
+    let mut claims: std::collections::BTreeSet<Kind> = KINDS.iter().copied().collect();
+    claims.insert(Kind::ObserveDevice);
+    all.0.insert(rmm(), claims);
+    all
+}
+
+fn opened() -> World {
+    let mut leaving = departure(Manner::Immediate);
+    leaving.person.display_name = Some("Anna Gross".into());
+    let mut w = World::new();
+    w.order(Command::Open {
+        departure: Arc::new(leaving),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(capabilities()),
+        traceparent: None,
+    })
+    .unwrap();
+    w.answer(Kind::Resolve);
+    w
+}
+
+fn found(w: &mut World, kind: Kind, facts: Facts, finds: Vec<Find>) {
+    let observation = seen(facts);
+    let report = w.report(w.id(kind), Said::Found { observation, finds });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+/// What the cloud has seen.
+fn in_the_cloud(w: &mut World) {
+    let mut facts = good(Kind::DiscoverDevices);
+    let serial = Serial::parse("5CG1111");
+    estate::note(
+        &mut facts,
+        &ObjectId::from("m/1"),
+        serial.as_ref(),
+        Holding::ManagedCompany,
+    );
+    estate::note(&mut facts, &ObjectId::from("o-2"), None, Holding::Listed);
+    found(w, Kind::DiscoverDevices, facts, Vec::new());
+}
+
+fn find(kind: Kind, object: &str) -> Find {
+    Find {
+        kind,
+        object: ObjectId::from(object),
+        params: Facts::new(),
+    }
+}
+
+/// What the management has seen: one of his, one that a person must confirm.
+fn in_the_management(w: &mut World) {
+    let mut facts = good(Kind::DiscoverManaged);
+    for (id, serial) in [("41", "5cg1111"), ("43", "0")] {
+        let serial = Serial::parse(serial);
+        estate::note(&mut facts, &ObjectId::from(id), serial.as_ref(), Holding::Remote);
+    }
+    let finds = vec![
+        find(Kind::MarkManaged, "41"),
+        find(Kind::MaintainManaged, "41"),
+        find(Kind::DecideDevice, "rmm/41"),
+        find(Kind::RunManagedScript, "41"),
+        find(Kind::ClearManagedOwner, "41"),
+        find(Kind::Decommission, "41"),
+        find(Kind::ConfirmManagedDevice, "rmm/43"),
+        find(Kind::DiscoverConfirmed, "43"),
+    ];
+    found(w, Kind::DiscoverManaged, facts, finds);
+}
+
+fn stands(w: &World, kind: Kind) -> Standing {
+    standing(w.case(), w.task(kind), w.now, &w.gates)
+}
+
+#[test]
+fn without_one_none_is_missed() {
+    let mut alone = capabilities();
+    alone.0.remove(&rmm());
+    let d = departure(Manner::Planned);
+    let plan =
+        offboard_domain::plan::plan(d.case_id(), &d, &good(Kind::Resolve), &Policy::default(), &alone, false).unwrap();
+    assert!(plan.tasks.iter().all(|t| !KINDS.contains(&t.kind)));
+    assert!(plan.unserved.iter().all(|k| !KINDS.contains(k)), "{:?}", plan.unserved);
+}
+
+#[test]
+fn it_looks_after_the_cloud_and_is_told_what_that_has_seen() {
+    let mut w = opened();
+    assert!(matches!(stands(&w, Kind::DiscoverManaged), Standing::WaitsFor(_)));
+    in_the_cloud(&mut w);
+    let params = w.case().assignment(w.id(Kind::DiscoverManaged)).unwrap().params;
+    assert_eq!(params.text(SHOWN_NAME), Some("Anna Gross"));
+    assert_eq!(params.list(apps::NAMES).unwrap(), ["leaver@acme.example"]);
+    assert!(
+        params.get(apps::DIRECTORY_ID).is_none(),
+        "as little of him as is needed"
+    );
+    let heard = estate::heard(&params);
+    let ids: Vec<&str> = heard.iter().map(|s| s.id.0.as_str()).collect();
+    assert_eq!(ids, ["m/1", "o-2"]);
+    assert_eq!(heard[0].serial.as_ref().unwrap().as_str(), "5CG1111");
+    // And what it has seen itself is told to others, and in no stored task.
+    in_the_management(&mut w);
+    let devices = estate::join(&w.case().sightings());
+    let both = devices.iter().find(|d| d.serial.is_some()).unwrap();
+    assert_eq!(both.seen.len(), 2);
+    assert_eq!(devices.len(), 3);
+    for task in w.case().tasks.values() {
+        let stored = serde_json::to_string(&task.planned).unwrap();
+        assert!(!stored.contains("Gross") && !stored.contains("elsewhere/"), "{stored}");
+    }
+}
+
+#[test]
+fn a_person_s_word_decides_about_a_candidate() {
+    for confirmed in [true, false] {
+        let mut w = opened();
+        in_the_cloud(&mut w);
+        in_the_management(&mut w);
+        assert_eq!(stands(&w, Kind::ConfirmManagedDevice), Standing::WaitsForPerson);
+        assert!(matches!(stands(&w, Kind::DiscoverConfirmed), Standing::WaitsFor(_)));
+        if confirmed {
+            w.attest(Kind::ConfirmManagedDevice).unwrap();
+        } else {
+            w.order(Command::Waive {
+                task: w.id(Kind::ConfirmManagedDevice),
+                by: "boss@msp.example".into(),
+                reason: "it is a colleague's".into(),
+                until: w.now.plus(DAY_MS),
+            })
+            .unwrap();
+        }
+        assert!(w.task(Kind::DiscoverConfirmed).in_flight().is_some());
+        let params = w.case().assignment(w.id(Kind::DiscoverConfirmed)).unwrap().params;
+        assert_eq!(params.bool(CONFIRMED), Some(confirmed));
+        let facts = Facts::new().with("confirmed", confirmed);
+        let finds = vec![find(Kind::MarkManaged, "43")];
+        found(&mut w, Kind::DiscoverConfirmed, facts, finds);
+        let marks = w.case().tasks.values().filter(|t| t.kind() == Kind::MarkManaged);
+        assert_eq!(
+            marks.count(),
+            if confirmed { 2 } else { 1 },
+            "what is not his is not touched"
+        );
+    }
+}
+
+#[test]
+fn a_word_about_another_device_is_none_about_this() {
+    let mut w = opened();
+    in_the_cloud(&mut w);
+    in_the_management(&mut w);
+    let target = offboard_domain::Target {
+        system: rmm(),
+        object: Some("44".into()),
+    };
+    let asked = offboard_domain::catalogue::managed::confirmation(w.case().id, &target);
+    assert!(!w.case().tasks.contains_key(&asked));
+    let of_43 = w.id(Kind::ConfirmManagedDevice);
+    let target = offboard_domain::Target {
+        object: Some("43".into()),
+        ..target
+    };
+    assert_eq!(
+        offboard_domain::catalogue::managed::confirmation(w.case().id, &target),
+        of_43
+    );
+    assert_eq!(for_a_person(&rmm(), &"43".into()).0, "rmm/43");
+}
+
+#[test]
+fn the_agent_goes_last_and_each_act_that_cannot_be_undone_asks_by_itself() {
+    let mut w = opened();
+    w.finds = company_laptop();
+    let finds = w.finds.clone();
+    let facts = good(Kind::DiscoverDevices);
+    found(&mut w, Kind::DiscoverDevices, facts, finds);
+    in_the_management(&mut w);
+    w.run_to_sealing();
+    let at = |kind: Kind| match w.task(kind).state {
+        TaskState::Settled { at, .. } => at,
+        ref other => panic!("{kind}: {other:?}"),
+    };
+    for earlier in [Kind::MarkManaged, Kind::MaintainManaged] {
+        assert!(at(earlier) <= at(Kind::Decommission), "{earlier}");
+    }
+    for earlier in [Kind::MarkManaged, Kind::WipeDevice, Kind::RunManagedScript] {
+        assert!(at(earlier) <= at(Kind::ClearManagedOwner), "{earlier}");
+    }
+    assert!(at(Kind::ClearManagedOwner) <= at(Kind::Decommission));
+    for kind in [Kind::RunManagedScript, Kind::Decommission] {
+        assert_eq!(kind.spec().approval, Approval::Own);
+        assert!(!kind.spec().convergent && !kind.spec().reversible, "{kind}");
+        assert!(w.task(kind).approved.is_some(), "{kind} went without its own approval");
+    }
+}
+
+#[test]
+fn an_unanswered_end_is_read_before_anything_else() {
+    let mut w = opened();
+    in_the_cloud(&mut w);
+    in_the_management(&mut w);
+    w.run_until(|w| stands(w, Kind::Decommission) == Standing::WaitsForOwnApproval);
+    let id: TaskId = w.id(Kind::Decommission);
+    w.order(Command::Approve {
+        by: "boss@msp.example".into(),
+        of: ApprovalOf::Task(id, w.to_approve(Kind::Decommission)),
+    })
+    .unwrap();
+    w.pass(HOUR_MS);
+    assert_eq!(w.case().tasks[&id].in_flight().map(|a| a.mode), Some(Mode::Full));
+    // What it did may not show yet.
+    w.pass(30 * 60_000);
+    assert_eq!(w.case().tasks[&id].in_flight().map(|a| a.mode), None);
+    w.pass(HOUR_MS);
+    let mode = w.case().tasks[&id].in_flight().map(|a| a.mode);
+    assert_eq!(mode, Some(Mode::ObserveOnly));
+}
+
+#[test]
+fn who_ends_a_device_is_told_whether_we_have_cleared_its_owner() {
+    for (owner_before, ours) in [("his", true), ("none", false)] {
+        let mut w = opened();
+        in_the_cloud(&mut w);
+        let finds = vec![find(Kind::ClearManagedOwner, "41"), find(Kind::Decommission, "41")];
+        found(&mut w, Kind::DiscoverManaged, good(Kind::DiscoverManaged), finds);
+        while w.task(Kind::ClearManagedOwner).in_flight().is_none() {
+            match w.in_flight().first().copied() {
+                Some(other) => {
+                    let report = w.truthful(other);
+                    w.order(Command::RecordReport(Box::new(report))).unwrap();
+                }
+                None => w.approve(),
+            }
+        }
+        assert_eq!(w.case().told(w.task(Kind::Decommission)).bool(CLEARED), Some(false));
+        let was = |owner: &str| seen(Facts::new().with("object_exists", true).with("owner", owner));
+        let said = Said::Satisfied {
+            before: was(owner_before),
+            after: was("none"),
+        };
+        let report = w.report(w.id(Kind::ClearManagedOwner), said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        let told = w.case().told(w.task(Kind::Decommission));
+        assert_eq!(told.bool(CLEARED), Some(ours));
+    }
+}
+
+#[test]
+fn a_technician_s_login_and_the_return_of_a_device_are_asked_for_before_anything_is_validated() {
+    let mut w = opened();
+    in_the_cloud(&mut w);
+    let facts = good(Kind::DiscoverManaged);
+    let finds = vec![
+        find(Kind::EndTechnician, "rmm/7"),
+        find(Kind::ConfirmDeviceReturned, "rmm/41"),
+        find(Kind::DecideDevice, "rmm/41"),
+        find(Kind::ClearManagedOwner, "41"),
+    ];
+    found(&mut w, Kind::DiscoverManaged, facts, finds);
+    assert_eq!(stands(&w, Kind::EndTechnician), Standing::WaitsForPerson);
+    for earlier in [Kind::ConfirmDeviceReturned, Kind::DecideDevice] {
+        let waits = stands(&w, Kind::ClearManagedOwner);
+        assert!(
+            matches!(&waits, Standing::WaitsFor(k) if k.contains(&earlier)),
+            "{waits:?}"
+        );
+        w.attest(earlier).unwrap();
+    }
+    w.drain();
+    let validation = stands(&w, Kind::Validate);
+    assert!(
+        matches!(&validation, Standing::WaitsFor(k) if k.contains(&Kind::EndTechnician)),
+        "{validation:?}"
+    );
+    w.attest(Kind::EndTechnician).unwrap();
+    w.run_to_sealing();
+}

@@ -1,0 +1,524 @@
+//! A request that is changed, and several requests for one person: nothing that
+//! anybody asked for is lost, and nothing is done sooner than was approved.
+
+use crate::model::*;
+use ed25519_dalek::SigningKey;
+use offboard_domain::catalogue::Kind;
+use offboard_domain::departure::{Departure, Manner};
+use offboard_domain::evidence;
+use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::{
+    ApprovalOf, CaseId, CaseState, Checked, Command, Event, Facts, Policy, Refusal, Said, Standing, TaskState,
+    Timestamp, WakeReason, next, standing,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const OTHER: CaseId = CaseId([7; 10]);
+
+/// A departure in ten days, planned and approved.
+fn approved() -> World {
+    let mut w = planned();
+    w.approve();
+    w.drain();
+    w
+}
+
+/// A departure in ten days, planned.
+fn planned() -> World {
+    let mut w = World::with(by("hr@acme.example", T0.plus(10 * DAY_MS)), Policy::default());
+    w.drain();
+    w
+}
+
+fn by(who: &str, effective_at: Timestamp) -> Departure {
+    Departure {
+        effective_at,
+        requested_by: who.into(),
+        ..departure(Manner::Planned)
+    }
+}
+
+fn at_once(who: &str) -> Departure {
+    Departure {
+        manner: Manner::Immediate,
+        ..by(who, T0)
+    }
+}
+
+fn open(d: Departure) -> Command {
+    Command::Open {
+        departure: Arc::new(d),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(everything()),
+        traceparent: None,
+    }
+}
+
+/// The other case comes to ask for this at that time.
+fn join_at(asked_at: Timestamp, d: Departure) -> Command {
+    Command::Join {
+        case: OTHER,
+        asked_at,
+        departure: Arc::new(d),
+        amended_by: BTreeSet::new(),
+    }
+}
+
+fn join(d: Departure) -> Command {
+    join_at(T0, d)
+}
+
+fn leave() -> Command {
+    Command::Leave {
+        case: OTHER,
+        asked_at: T0,
+    }
+}
+
+fn approve(w: &World, who: &str) -> Command {
+    Command::Approve {
+        by: who.into(),
+        of: ApprovalOf::Plan(w.case().plan_digest()),
+    }
+}
+
+fn cancel() -> Command {
+    Command::Cancel {
+        by: "boss@msp.example".into(),
+        reason: "he stays".into(),
+    }
+}
+
+fn stands(w: &World, kind: Kind) -> Standing {
+    standing(w.case(), w.task(kind), w.now, &w.gates)
+}
+
+fn written(w: &World) -> Vec<Kind> {
+    let tasks = w.case().tasks.values();
+    let begun = tasks.filter(|t| t.kind().spec().writes && t.attempt > 0);
+    begun.map(|t| t.kind()).collect()
+}
+
+#[test]
+fn what_is_to_be_done_sooner_than_was_approved_is_approved_again() {
+    let mut w = approved();
+    w.order(open(by("tech@msp.example", T0))).unwrap();
+    w.drain();
+    assert_eq!(written(&w), [], "nobody approved that it be done now");
+    assert_eq!(stands(&w, Kind::ApprovePlan), Standing::WaitsForPerson);
+    assert_eq!(stands(&w, Kind::RemoveDirectoryRoles), Standing::WaitsForPlanApproval);
+    w.approve();
+    assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
+}
+
+#[test]
+fn what_was_approved_for_later_goes_then_though_nobody_lets_it_go_sooner() {
+    let mut w = approved();
+    w.order(open(by("tech@msp.example", T0))).unwrap();
+    let wake = next(w.case(), w.now, &w.gates).wake.unwrap();
+    assert!(
+        wake.at <= T0.plus(10 * DAY_MS),
+        "nobody looks at it when its time comes: {wake:?}"
+    );
+    w.pass(10 * DAY_MS - 1);
+    assert_eq!(written(&w), []);
+    w.pass(1);
+    assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
+}
+
+#[test]
+fn whoever_is_cut_at_once_after_all_has_only_what_can_be_undone_done_before_a_new_approval() {
+    let mut w = approved();
+    w.order(open(at_once("tech@msp.example"))).unwrap();
+    w.drain();
+    assert!(written(&w).contains(&Kind::RevokeSessions));
+    assert!(!written(&w).contains(&Kind::RemoveGroupMemberships));
+    w.approve();
+    w.drain();
+    assert!(written(&w).contains(&Kind::RemoveGroupMemberships));
+}
+
+#[test]
+fn an_approval_stands_when_it_is_to_be_done_later() {
+    let mut w = approved();
+    w.order(open(by("tech@msp.example", T0.plus(20 * DAY_MS)))).unwrap();
+    assert!(w.task(Kind::ApprovePlan).is_settled());
+    // And for what is sooner again, but not sooner than was approved.
+    w.order(open(by("tech@msp.example", T0.plus(15 * DAY_MS)))).unwrap();
+    assert!(w.task(Kind::ApprovePlan).is_settled());
+    w.pass(15 * DAY_MS);
+    assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
+}
+
+#[test]
+fn who_changed_a_request_does_not_decide_about_it() {
+    let mut w = planned();
+    w.order(open(by("tech@msp.example", T0.plus(DAY_MS)))).unwrap();
+    let refused = w.order(approve(&w, "Tech@msp.example"));
+    assert_eq!(refused, Err(Refusal::SamePerson("Tech@msp.example".into())));
+    w.order(approve(&w, "boss@msp.example")).unwrap();
+}
+
+#[test]
+fn an_approval_of_what_was_seen_before_a_change_is_refused() {
+    let mut w = planned();
+    let seen = approve(&w, "boss@msp.example");
+    w.order(open(by("tech@msp.example", T0))).unwrap();
+    assert!(matches!(w.order(seen), Err(Refusal::Changed { .. })));
+}
+
+#[test]
+fn a_wipe_that_was_approved_for_later_is_approved_again() {
+    let mut w = World::with(by("hr@acme.example", T0.plus(10 * DAY_MS)), Policy::default());
+    w.finds = company_laptop();
+    w.drain();
+    w.approve();
+    let wipe = w.id(Kind::WipeDevice);
+    let approve_wipe = |w: &World| Command::Approve {
+        by: "boss@msp.example".into(),
+        of: ApprovalOf::Task(wipe, w.to_approve(Kind::WipeDevice)),
+    };
+    let of_later = approve_wipe(&w);
+    w.order(of_later.clone()).unwrap();
+    assert_eq!(w.order(of_later.clone()), Err(Refusal::AlreadyApproved));
+    w.order(open(by("tech@msp.example", T0))).unwrap();
+    // What was looked at before the change approves nothing after it.
+    assert!(matches!(w.order(of_later), Err(Refusal::Changed { .. })));
+    w.approve();
+    w.drain();
+    w.attest(Kind::ConfirmDeviceReturned).unwrap();
+    w.drain();
+    w.pass(DAY_MS);
+    assert_eq!(stands(&w, Kind::WipeDevice), Standing::WaitsForOwnApproval);
+    w.order(approve_wipe(&w)).unwrap();
+    w.pass(HOUR_MS);
+    assert_eq!(w.task(Kind::WipeDevice).attempt, 1);
+}
+
+#[test]
+fn what_a_second_request_asks_sooner_is_done_sooner() {
+    let mut w = planned();
+    w.order(join(at_once("lead@acme.example"))).unwrap();
+    w.drain();
+    assert!(written(&w).contains(&Kind::RevokeSessions), "{:?}", written(&w));
+    // Nor does who asked for that decide about it.
+    assert!(matches!(
+        w.order(approve(&w, "lead@acme.example")),
+        Err(Refusal::SamePerson(_))
+    ));
+    // The first one's own list, handed in again as every day, takes nothing back.
+    let again = by("hr@acme.example", T0.plus(10 * DAY_MS));
+    assert_eq!(w.order(open(again)), Err(Refusal::AlreadyOpen));
+    w.order(open(by("hr@acme.example", T0.plus(20 * DAY_MS)))).unwrap();
+    assert_eq!((w.case().effective_at(), w.case().manner()), (T0, Manner::Immediate));
+}
+
+#[test]
+fn what_a_second_request_asks_later_changes_nothing() {
+    let mut w = approved();
+    w.order(join(by("lead@acme.example", T0.plus(30 * DAY_MS)))).unwrap();
+    assert_eq!(w.case().effective_at(), T0.plus(10 * DAY_MS));
+    assert!(w.task(Kind::ApprovePlan).is_settled());
+    w.order(join(by("lead@acme.example", T0.plus(30 * DAY_MS)))).unwrap();
+    let joined = w
+        .events
+        .iter()
+        .filter(|(_, e)| matches!(e, Event::RequestJoined { .. }));
+    assert_eq!(joined.count(), 1, "the same was told twice and kept twice");
+}
+
+#[test]
+fn a_second_request_that_is_called_off_asks_for_nothing_any_more() {
+    let mut w = planned();
+    w.order(join(at_once("lead@acme.example"))).unwrap();
+    w.order(leave()).unwrap();
+    assert_eq!(w.case().effective_at(), T0.plus(10 * DAY_MS));
+    assert_eq!(w.case().manner(), Manner::Planned);
+}
+
+/// The second request, merged into the first.
+fn merged() -> World {
+    let mut w = World::with(at_once("lead@acme.example"), Policy::default());
+    w.gates.claimed_by = Some(OTHER);
+    w.drain();
+    assert_eq!(w.case().state, CaseState::Merged { into: OTHER });
+    w
+}
+
+fn acknowledge(w: &World) -> Command {
+    Command::AcknowledgeMerge {
+        into: OTHER,
+        known: w.case().asks_there().cloned(),
+    }
+}
+
+#[test]
+fn a_merged_case_is_not_over_before_the_other_knows_what_it_asks() {
+    let mut w = merged();
+    let wake = next(w.case(), w.now, &w.gates).wake.unwrap();
+    assert_eq!((wake.at, wake.why), (w.now, WakeReason::Merge));
+    assert!(!w.case().is_over());
+    w.order(acknowledge(&w)).unwrap();
+    assert!(w.case().is_over());
+    assert_eq!(next(w.case(), w.now, &w.gates).wake, None);
+    // It is changed, and the other is to know that as well: not what it knew before.
+    let old = acknowledge(&w);
+    w.order(open(by("lead@acme.example", T0.plus(DAY_MS)))).unwrap();
+    assert_eq!(w.order(old).unwrap(), []);
+    assert_eq!(w.case().tells(), Some(OTHER));
+    w.order(acknowledge(&w)).unwrap();
+    assert!(w.case().is_over());
+}
+
+#[test]
+fn a_merged_case_goes_on_by_itself_when_the_other_is_called_off() {
+    let mut first = planned();
+    first.order(join(at_once("lead@acme.example"))).unwrap();
+    first.order(cancel()).unwrap();
+    first.drain();
+    assert_eq!(first.case().state, CaseState::Cancelled);
+    assert_eq!(first.case().lets_go(), [(OTHER, T0)]);
+    assert!(next(first.case(), first.now, &first.gates).timer.is_some());
+    let to = first.case().account_to();
+
+    let mut second = merged();
+    second.gates.claimed_by = None;
+    second.order(Command::UndoMerge { into: OTHER }).unwrap();
+    assert_eq!(second.case().state, CaseState::Received);
+    // He is looked for anew: much may have changed meanwhile.
+    assert!(second.task(Kind::Resolve).in_flight().is_some());
+    second.drain();
+    assert!(written(&second).contains(&Kind::RevokeSessions));
+
+    first.order(leave()).unwrap();
+    assert_eq!(first.case().lets_go(), []);
+    assert_eq!(
+        first.case().account_to(),
+        to,
+        "an account that is being made stays as it is"
+    );
+}
+
+#[test]
+fn a_merged_case_can_be_called_off_and_does_not_come_back() {
+    let mut w = merged();
+    w.order(acknowledge(&w)).unwrap();
+    w.order(cancel()).unwrap();
+    assert_eq!(w.case().state, CaseState::Cancelled);
+    assert_eq!(w.case().tells(), Some(OTHER), "the other case goes on asking for it");
+    w.order(Command::UndoMerge { into: OTHER }).unwrap();
+    assert_eq!(w.case().state, CaseState::Cancelled);
+    w.order(acknowledge(&w)).unwrap();
+    assert_eq!(w.case().tells(), None);
+}
+
+#[test]
+fn a_case_that_does_nothing_any_more_takes_no_request() {
+    let mut cancelled = planned();
+    cancelled.order(cancel()).unwrap();
+    let asked = join(at_once("lead@acme.example"));
+    assert_eq!(
+        cancelled.order(asked.clone()),
+        Err(Refusal::TakesNoRequest("cancelled"))
+    );
+    // What is proven already is no less true for whoever asks for it now.
+    let mut done = World::opened(Manner::Immediate);
+    done.run_to_sealing();
+    assert_eq!(done.order(asked).unwrap(), []);
+    assert!(
+        done.case()
+            .tasks
+            .values()
+            .all(|t| matches!(t.state, TaskState::Settled { .. }))
+    );
+}
+
+#[test]
+fn the_account_says_who_changed_it_who_else_asked_and_from_when_on_it_was_approved() {
+    let mut w = approved();
+    w.order(open(by("tech@msp.example", T0.plus(20 * DAY_MS)))).unwrap();
+    w.order(join(by("lead@acme.example", T0.plus(5 * DAY_MS)))).unwrap();
+    w.approve();
+    w.pass(5 * DAY_MS);
+    w.run_to_sealing();
+    let statement = evidence::statement(&w.history()).unwrap();
+    let request = &statement.predicate.request;
+    assert_eq!(request.amendments[0].by.as_deref(), Some("tech@msp.example"));
+    assert_eq!(request.joined[0].requested_by, "lead@acme.example");
+    assert_eq!(request.effective_at.timestamp(), T0.plus(5 * DAY_MS));
+    let from: Vec<i64> = statement
+        .predicate
+        .approvals
+        .iter()
+        .map(|a| a.from.unwrap().timestamp().since(T0) / DAY_MS)
+        .collect();
+    assert_eq!(from, [10, 5]);
+}
+
+/// A statement in which somebody who asked is said to have approved is no evidence.
+#[test]
+fn an_account_in_which_who_asked_decides_does_not_verify() {
+    let mut w = approved();
+    w.order(join(by("lead@acme.example", T0.plus(5 * DAY_MS)))).unwrap();
+    w.approve();
+    w.pass(5 * DAY_MS);
+    w.run_to_sealing();
+    let mut statement = evidence::statement(&w.history()).unwrap();
+    let approvals = &mut statement.predicate.approvals;
+    // He may have agreed before he asked.
+    approvals[0].by = "lead@acme.example".into();
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let verified = |s: &evidence::Statement| evidence::verify(&evidence::seal(s, &key), &key.verifying_key());
+    verified(&statement).unwrap();
+    statement.predicate.approvals[1].by = "Lead@acme.example".into();
+    verified(&statement).unwrap_err();
+}
+
+#[test]
+fn what_was_asked_before_is_not_heard_after_what_is_asked_now() {
+    let mut w = planned();
+    let (old, new) = (T0.plus(2 * DAY_MS), T0.plus(5 * DAY_MS));
+    w.order(join_at(T0.plus(2), by("lead@acme.example", new))).unwrap();
+    assert_eq!(w.order(join_at(T0.plus(1), by("lead@acme.example", old))).unwrap(), []);
+    assert_eq!(w.case().effective_at(), new);
+    // Nor after it was called off.
+    let off = Command::Leave {
+        case: OTHER,
+        asked_at: T0.plus(3),
+    };
+    w.order(off).unwrap();
+    assert_eq!(w.order(join_at(T0.plus(1), by("lead@acme.example", old))).unwrap(), []);
+    assert_eq!(w.case().effective_at(), T0.plus(10 * DAY_MS));
+}
+
+#[test]
+fn who_changed_the_other_request_does_not_decide_either() {
+    let mut w = planned();
+    let joins = Command::Join {
+        case: OTHER,
+        asked_at: T0,
+        departure: Arc::new(by("lead@acme.example", T0)),
+        amended_by: ["tech@msp.example".to_owned()].into(),
+    };
+    w.order(joins).unwrap();
+    let refused = w.order(approve(&w, "tech@msp.example"));
+    assert!(matches!(refused, Err(Refusal::SamePerson(_))), "{refused:?}");
+}
+
+/// A history from before cases spoke with each other: what was over stays over.
+#[test]
+fn a_case_that_was_merged_before_this_was_known_tells_nobody() {
+    let w = merged();
+    let mut old = World::new();
+    let history: Vec<(Timestamp, Event)> = w.events.clone();
+    let history: Vec<(Timestamp, Event)> = history
+        .into_iter()
+        .map(|(at, event)| match event {
+            Event::CaseMerged { into, .. } => (at, Event::CaseMerged { into, tells: false }),
+            other => (at, other),
+        })
+        .collect();
+    old.take(&history);
+    assert!(old.case().is_over());
+    assert_eq!(next(old.case(), old.now, &old.gates).wake, None);
+}
+
+#[test]
+fn what_is_cut_again_at_the_end_is_cut_in_its_order() {
+    let mut w = World::with_in_flight(Kind::ObserveIdentity, Manner::Immediate);
+    let area = w.id(Kind::ObserveIdentity);
+    let checks = w.case().assignment(area).unwrap().checks;
+    let results = checks.iter().map(|c| {
+        let opened = c.kind == Kind::DisableSignIn;
+        let facts = if opened {
+            Facts::new().with("enabled", true)
+        } else {
+            good(c.kind)
+        };
+        Checked {
+            task: c.task,
+            observation: seen(facts),
+        }
+    });
+    let said = Said::Checked {
+        results: results.collect(),
+    };
+    let report = w.report(area, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(w.task(Kind::DisableSignIn).in_flight().is_some());
+    assert!(
+        w.task(Kind::RevokeSessions).in_flight().is_none(),
+        "revoked before the account is disabled again"
+    );
+}
+
+#[test]
+fn a_mailbox_that_is_gone_at_the_end_is_not_kept() {
+    let mut w = World::with_in_flight(Kind::ObserveMailbox, Manner::Immediate);
+    let kind = Kind::ConvertToShared;
+    let area = w.id(Kind::ObserveMailbox);
+    let checks = w.case().assignment(area).unwrap().checks;
+    let results = checks.iter().map(|c| {
+        let gone = Facts::new().with("mailbox_exists", false);
+        Checked {
+            task: c.task,
+            observation: seen(if c.kind == kind { gone } else { good(c.kind) }),
+        }
+    });
+    let said = Said::Checked {
+        results: results.collect(),
+    };
+    let report = w.report(area, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(
+        matches!(w.task(kind).state, TaskState::Failed { .. }),
+        "{:?}",
+        w.task(kind).state
+    );
+}
+
+#[test]
+fn what_was_read_long_before_he_leaves_is_read_once_more_then() {
+    let mut w = approved();
+    assert_eq!(w.task(Kind::DiscoverDevices).attempt, 1);
+    // A laptop that he was given meanwhile.
+    w.finds = company_laptop();
+    w.pass(10 * DAY_MS);
+    for kind in [Kind::DiscoverDevices, Kind::SnapshotDirectory] {
+        assert_eq!(w.task(kind).attempt, 2, "{kind}");
+    }
+    assert_eq!(
+        written(&w),
+        [Kind::RemoveDirectoryRoles],
+        "the burst waits for none of it"
+    );
+    w.drain();
+    assert!(w.case().has(Kind::WipeDevice));
+    assert_eq!(
+        stands(&w, Kind::ApprovePlan),
+        Standing::WaitsForPerson,
+        "nobody has approved that"
+    );
+    assert_eq!(w.task(Kind::EscrowRecoveryKeys).attempt, 1);
+    w.pass(DAY_MS);
+    assert_eq!(
+        w.task(Kind::DiscoverDevices).attempt,
+        2,
+        "it is read anew again and again"
+    );
+    w.run_to_sealing();
+}
+
+#[test]
+fn what_was_read_before_the_first_write_is_not_read_anew_when_it_is_put_off_after_it() {
+    let mut w = approved();
+    w.pass(10 * DAY_MS);
+    assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
+    w.drain();
+    let read = w.task(Kind::SnapshotDirectory).attempt;
+    w.order(open(by("tech@msp.example", w.now.plus(5 * DAY_MS)))).unwrap();
+    w.pass(5 * DAY_MS);
+    w.drain();
+    assert_eq!(w.task(Kind::SnapshotDirectory).attempt, read);
+}

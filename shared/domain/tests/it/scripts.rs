@@ -1,0 +1,142 @@
+//! Programs of the MSP's own: any number of them, each a task of its own, after
+//! sign-in is disabled; told who leaves, and nobody of it kept.
+
+use crate::model::*;
+use offboard_domain::catalogue::{Kind, script};
+use offboard_domain::departure::{Departure, Manner, PersonRef};
+use offboard_domain::standing::{Standing, standing};
+use offboard_domain::{Capabilities, Command, Facts, Policy, System, TaskId};
+use std::sync::Arc;
+
+fn system(name: &str) -> System {
+    System::new(name).unwrap()
+}
+
+/// A cloud, two programs, and one whose effect cannot be undone.
+fn programs() -> Capabilities {
+    let mut all = everything();
+    all.0.get_mut(&m365()).unwrap().retain(|k| !script::KINDS.contains(k));
+    for (name, kind) in [
+        ("vpn", Kind::RunScript),
+        ("door", Kind::RunScript),
+        ("shred", Kind::RunIrreversibleScript),
+    ] {
+        all.0.insert(system(name), [kind, Kind::ObserveIdentity].into());
+    }
+    all
+}
+
+fn opened(person: PersonRef) -> World {
+    let mut w = World::new();
+    w.order(Command::Open {
+        departure: Arc::new(Departure {
+            person,
+            ..departure(Manner::Immediate)
+        }),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(programs()),
+        traceparent: None,
+    })
+    .unwrap();
+    w
+}
+
+fn leaver() -> PersonRef {
+    PersonRef {
+        user_principal_name: Some("leaver@acme.example".into()),
+        mail: Some("jane.leaver@acme.example".into()),
+        ..PersonRef::default()
+    }
+}
+
+/// The task of one program.
+fn of(w: &World, name: &str) -> TaskId {
+    let tasks = w.case().tasks.values();
+    let mut here = tasks.filter(|t| t.planned.target.system == system(name) && script::KINDS.contains(&t.kind()));
+    let task = here.next().unwrap();
+    assert!(here.next().is_none(), "one for each program");
+    task.id()
+}
+
+#[test]
+fn each_program_is_a_task_and_none_is_missed_where_there_is_none() {
+    let mut w = opened(leaver());
+    w.answer(Kind::Resolve);
+    let ids = ["vpn", "door", "shred"].map(|name| of(&w, name));
+    assert!(ids[0] != ids[1] && ids[1] != ids[2]);
+    let unserved = |capabilities: &Capabilities| {
+        let d = departure(Manner::Planned);
+        let plan = offboard_domain::plan::plan(
+            d.case_id(),
+            &d,
+            &good(Kind::Resolve),
+            &Policy::default(),
+            capabilities,
+            false,
+        );
+        plan.unwrap().unserved
+    };
+    let mut none = programs();
+    none.0.retain(|name, _| *name == m365());
+    for capabilities in [programs(), none] {
+        assert!(!unserved(&capabilities).iter().any(|k| script::KINDS.contains(k)));
+    }
+}
+
+#[test]
+fn none_runs_before_sign_in_is_disabled_and_what_cannot_be_undone_asks_by_itself() {
+    let mut w = opened(leaver());
+    let mut disabled = false;
+    for _ in 0..2_000 {
+        let Some(id) = w.in_flight().first().copied() else {
+            break;
+        };
+        let kind = w.case().tasks[&id].kind();
+        assert!(disabled || !script::KINDS.contains(&kind), "{kind} was ordered before");
+        disabled |= kind == Kind::DisableSignIn;
+        let report = w.truthful(id);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    }
+    assert!(disabled);
+    let waits = |w: &World, name: &str| {
+        let task = &w.case().tasks[&of(w, name)];
+        standing(w.case(), task, w.now, &w.gates)
+    };
+    assert_eq!(waits(&w, "vpn"), Standing::WaitsForPlanApproval);
+    w.approve();
+    w.drain();
+    assert!(w.case().tasks[&of(&w, "vpn")].is_settled() && w.case().tasks[&of(&w, "door")].is_settled());
+    assert_eq!(waits(&w, "shred"), Standing::WaitsForOwnApproval);
+}
+
+#[test]
+fn a_program_is_told_who_leaves_also_in_the_closing_round_and_no_event_says_it() {
+    for (person, mail) in [
+        (leaver(), Some("jane.leaver@acme.example")),
+        (PersonRef { mail: None, ..leaver() }, None),
+    ] {
+        let mut w = opened(person);
+        w.drain();
+        w.approve();
+        let vpn = of(&w, "vpn");
+        while w.case().tasks[&vpn].in_flight().is_none() {
+            let report = w.truthful(w.in_flight()[0]);
+            w.order(Command::RecordReport(Box::new(report))).unwrap();
+        }
+        let told = |params: &Facts| {
+            assert_eq!(params.text(script::SIGN_IN_NAME), Some("leaver@acme.example"));
+            assert_eq!(params.text(script::MAIL), mail);
+        };
+        told(&w.case().assignment(vpn).unwrap().params);
+        w.run_to_sealing();
+        let rounds = w.case().tasks.values().filter(|t| t.kind().is_closing_round());
+        let checks = rounds.flat_map(|t| w.case().checks_for(t));
+        let of_programs: Vec<_> = checks.filter(|c| script::KINDS.contains(&c.kind)).collect();
+        assert_eq!(of_programs.len(), 3);
+        of_programs.iter().for_each(|c| told(&c.params));
+        for name in ["vpn", "door", "shred"] {
+            let kept = format!("{:?}", w.case().tasks[&of(&w, name)].planned);
+            assert!(!kept.contains("leaver@acme"), "{kept}");
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! A workspace: beside a cloud and alone, closed from the inside when there is
+//! time, and at once when there is none.
+
+use crate::model::*;
+use offboard_domain::catalogue::apps::{NAMES, PROTECTED};
+use offboard_domain::catalogue::workspace::{
+    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, KINDS, TRANSFER_FILES,
+};
+use offboard_domain::catalogue::{Approval, Kind};
+use offboard_domain::departure::{Departure, Forwarding, Manner, OneDriveChoice, PersonRef};
+use offboard_domain::estate::{self, Holding, Serial};
+use offboard_domain::standing::{Standing, standing};
+use offboard_domain::task::Outcome;
+use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::{
+    Area, Capabilities, CaseState, Command, Fault, FaultClass, Find, Mode, ObjectId, Policy, Said, System, TaskId,
+    Verdict, judge,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+fn google() -> System {
+    System::new("google").unwrap()
+}
+
+fn claims(alone: bool) -> BTreeSet<Kind> {
+    let closing = [
+        Kind::ObserveIdentity,
+        Kind::ObserveMailbox,
+        Kind::ObserveDevice,
+        Kind::ObserveLicense,
+        Kind::ObserveKnowledge,
+    ];
+    let resolve = alone.then_some(Kind::Resolve);
+    KINDS.iter().copied().chain(closing).chain(resolve).collect()
+}
+
+fn beside() -> Capabilities {
+    let mut all = everything();
+    all.0.get_mut(&m365()).unwrap().retain(|k| k.is_of_a_cloud());
+    all.0.insert(google(), claims(false));
+    all
+}
+
+fn alone() -> Capabilities {
+    Capabilities([(google(), claims(true))].into())
+}
+
+fn leaving(manner: Manner) -> Departure {
+    let mut leaving = departure(manner);
+    leaving.person.mail = Some("anna@acme.example".into());
+    leaving.successor = Some(PersonRef {
+        mail: Some("berta@acme.example".into()),
+        ..PersonRef::default()
+    });
+    leaving
+}
+
+fn opened(departure: Departure, policy: Policy, capabilities: Capabilities) -> World {
+    let mut w = World::new();
+    w.order(Command::Open {
+        departure: Arc::new(departure),
+        policy: Arc::new(policy),
+        capabilities: Arc::new(capabilities),
+        traceparent: None,
+    })
+    .unwrap();
+    w.answer(Kind::Resolve);
+    w
+}
+
+/// What the finder of a real worker would find, for this departure.
+fn found(w: &mut World) {
+    let id = w.id(Kind::ResolveInWorkspace);
+    let asked = w.case().assignment(id).unwrap().params;
+    let is = |name: &str| asked.bool(name) == Some(true);
+    let wanted = |kind: Kind| match kind {
+        Kind::SuspendAtOnce => is(AT_ONCE),
+        Kind::SuspendInWorkspace => !is(AT_ONCE),
+        Kind::GrantMailInWorkspace => is(GRANT_MAIL),
+        Kind::TransferFiles => is(TRANSFER_FILES),
+        _ => true,
+    };
+    let all = Kind::ResolveInWorkspace.spec().finds.iter().copied();
+    let finds = all.filter(|k| wanted(*k)).map(|kind| {
+        let mut params = offboard_domain::Facts::new();
+        if matches!(kind, Kind::GrantMailInWorkspace | Kind::TransferFiles) {
+            params.set("successor_id", "1002");
+        }
+        if kind == Kind::SetReplyInWorkspace {
+            params.set("reply_digest", "d");
+        }
+        Find {
+            kind,
+            object: ObjectId::from("1001"),
+            params,
+        }
+    });
+    let said = Said::Found {
+        finds: finds.collect(),
+        observation: seen(good(Kind::ResolveInWorkspace)),
+    };
+    let report = w.report(id, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+/// Answers what is in flight of these kinds, until none of them is.
+fn answer_all(w: &mut World, of: impl Fn(Kind) -> bool) {
+    while let Some(id) = w.in_flight().into_iter().find(|id| of(w.case().tasks[id].kind())) {
+        let report = w.truthful(id);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    }
+}
+
+fn in_flight(w: &World, kind: Kind) -> bool {
+    w.case()
+        .tasks
+        .values()
+        .any(|t| t.kind() == kind && t.in_flight().is_some())
+}
+
+fn fails(w: &mut World, kind: Kind) {
+    fails_as(w, kind, FaultClass::Denied);
+}
+
+fn fails_as(w: &mut World, kind: Kind, class: FaultClass) {
+    let id: TaskId = w.id(kind);
+    let fault = Fault {
+        class,
+        system: google(),
+        attempted: "x".into(),
+        status: None,
+        code: None,
+        detail: "not granted".into(),
+        request_id: None,
+    };
+    let report = w.report(id, Said::Fault { fault });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+#[test]
+fn an_immediate_departure_is_suspended_as_soon_as_a_password_was_tried() {
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    assert!(in_flight(&w, Kind::ResetPasswordInWorkspace) && !in_flight(&w, Kind::SuspendAtOnce));
+    w.answer(Kind::ResetPasswordInWorkspace);
+    assert!(in_flight(&w, Kind::SuspendAtOnce), "nobody has approved anything yet");
+    assert!(in_flight(&w, Kind::SignOutInWorkspace), "sessions go beside it");
+    assert!(w.case().tasks.values().all(|t| t.kind() != Kind::SuspendInWorkspace));
+    // Even where nothing of it can be done by a machine.
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    fails(&mut w, Kind::ResetPasswordInWorkspace);
+    assert!(in_flight(&w, Kind::SuspendAtOnce));
+    // What was not begun is no try.
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    let why = "the worker was stopped".into();
+    let report = w.report(w.id(Kind::ResetPasswordInWorkspace), Said::NotBegun { why });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(!in_flight(&w, Kind::SuspendAtOnce));
+}
+
+#[test]
+fn a_vendor_that_keeps_failing_keeps_no_account_open() {
+    const LOOK_MS: i64 = MINUTE_MS;
+    let burst = [
+        Kind::ResetPasswordInWorkspace,
+        Kind::SignOutInWorkspace,
+        Kind::RevokeTokensInWorkspace,
+    ];
+    for failing in burst {
+        for (manner, suspension, longest_ms) in [
+            (Manner::Immediate, Kind::SuspendAtOnce, 0),
+            (Manner::Planned, Kind::SuspendInWorkspace, HOUR_MS),
+        ] {
+            let mut w = opened(leaving(manner), Policy::default(), beside());
+            found(&mut w);
+            if manner == Manner::Planned {
+                answer_all(&mut w, |_| true);
+                w.pass(3 * HOUR_MS);
+                w.approve();
+            }
+            let since = w.now;
+            loop {
+                answer_all(&mut w, |k| k != failing && k != suspension);
+                if in_flight(&w, failing) {
+                    fails_as(&mut w, failing, FaultClass::Transient);
+                }
+                if in_flight(&w, suspension) {
+                    break;
+                }
+                // The case wants to be looked at by then, and not only by chance.
+                let wake = offboard_domain::next(w.case(), w.now, &w.gates).timer.unwrap();
+                assert!(wake.at.since(since) <= longest_ms, "{failing} {manner:?}: {wake:?}");
+                w.pass(LOOK_MS);
+                assert!(w.now.since(since) <= longest_ms + LOOK_MS, "{failing} {manner:?}");
+            }
+            assert!(w.now.since(since) >= longest_ms, "{failing} {manner:?}: too soon");
+            // It ends all the same, and what came late is followed by another look.
+            w.answer(suspension);
+            w.run_to_sealing();
+            assert!(w.case().tasks.values().all(|t| t.is_settled()));
+        }
+    }
+}
+
+#[test]
+fn a_planned_departure_is_suspended_after_what_needs_an_open_account_was_tried() {
+    let mut w = opened(leaving(Manner::Planned), Policy::default(), beside());
+    found(&mut w);
+    answer_all(&mut w, |_| true);
+    assert!(!in_flight(&w, Kind::ResetPasswordInWorkspace), "nobody has approved");
+    w.approve();
+    let needs_it_open = [
+        Kind::RemoveAppPasswords,
+        Kind::InvalidateBackupCodes,
+        Kind::TurnOffSecondFactor,
+        Kind::SetReplyInWorkspace,
+        Kind::SetForwardingInWorkspace,
+        Kind::GrantMailInWorkspace,
+    ];
+    answer_all(&mut w, |k| !needs_it_open.contains(&k));
+    assert!(!w.task(Kind::SuspendInWorkspace).is_settled());
+    // A scope that is missing is a person's to grant, and does not hold it back.
+    fails(&mut w, Kind::InvalidateBackupCodes);
+    fails(&mut w, Kind::RemoveAppPasswords);
+    let mut failed = 0;
+    while let Some(kind) = needs_it_open.into_iter().find(|k| in_flight(&w, *k)) {
+        assert!(!in_flight(&w, Kind::SuspendInWorkspace), "{kind}");
+        failed += 1;
+        fails(&mut w, kind);
+    }
+    assert_eq!(failed, 4);
+    assert!(in_flight(&w, Kind::SuspendInWorkspace));
+    // The files are nobody's hurry: they wait for a word of their own.
+    let transfer = w.task(Kind::TransferFiles);
+    assert_eq!(
+        standing(w.case(), transfer, w.now, &w.gates),
+        Standing::WaitsForOwnApproval
+    );
+}
+
+#[test]
+fn nothing_that_files_hang_on_goes_before_they_were_transferred() {
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    w.run_until(|w| {
+        let transfer = w.task(Kind::TransferFiles);
+        standing(w.case(), transfer, w.now, &w.gates) == Standing::WaitsForOwnApproval
+    });
+    answer_all(&mut w, |_| true);
+    for kind in [Kind::RemoveGroupsInWorkspace, Kind::ReleaseInWorkspace] {
+        let stands = standing(w.case(), w.task(kind), w.now, &w.gates);
+        assert!(
+            matches!(&stands, Standing::WaitsFor(k) if k.contains(&Kind::TransferFiles)),
+            "{stands:?}"
+        );
+    }
+    w.run_to_sealing();
+    let outcome = |kind| w.task(kind).outcome().cloned();
+    for kind in [Kind::ResetPasswordInWorkspace, Kind::SignOutInWorkspace] {
+        assert_eq!(outcome(kind), Some(Outcome::Acknowledged), "{kind}");
+    }
+    for kind in [Kind::SuspendAtOnce, Kind::TransferFiles, Kind::ReleaseInWorkspace] {
+        assert_eq!(outcome(kind), Some(Outcome::Verified), "{kind}");
+    }
+}
+
+#[test]
+fn his_names_travel_to_the_finder_alone_and_are_in_no_stored_task() {
+    let policy = Policy {
+        protected: ["owner@acme.example".to_owned()].into(),
+        ..Policy::default()
+    };
+    let mut w = opened(leaving(Manner::Immediate), policy, beside());
+    let params = w.case().assignment(w.id(Kind::ResolveInWorkspace)).unwrap().params;
+    assert_eq!(
+        params.list(NAMES).unwrap(),
+        ["leaver@acme.example", "anna@acme.example"]
+    );
+    assert_eq!(params.list(PROTECTED).unwrap(), ["owner@acme.example"]);
+    assert_eq!(params.text("successor_mail"), Some("berta@acme.example"));
+    assert!(params.get("object_id").is_none() && params.get("user_principal_name").is_none());
+    found(&mut w);
+    let of_a_task = w
+        .case()
+        .assignment(w.id(Kind::ResetPasswordInWorkspace))
+        .unwrap()
+        .params;
+    assert!(of_a_task.get(NAMES).is_none());
+    for task in w.case().tasks.values() {
+        let stored = serde_json::to_string(&task.planned).unwrap();
+        for name in ["anna@", "leaver@", "berta@", "owner@"] {
+            assert!(!stored.contains(name), "{stored}");
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_of_the_finder_is_what_the_departure_and_the_policy_want() {
+    let asked = |departure: &Departure, policy: &Policy| {
+        let subject = good(Kind::Resolve);
+        let plan =
+            offboard_domain::plan::plan(departure.case_id(), departure, &subject, policy, &beside(), false).unwrap();
+        let mut all = plan.tasks.into_iter();
+        all.find(|t| t.kind == Kind::ResolveInWorkspace).unwrap().params
+    };
+    let flags = [AT_ONCE, FORWARD, GRANT_MAIL, TRANSFER_FILES, HOLD_WANTED];
+    let of = |params: &offboard_domain::Facts| flags.map(|f| params.bool(f) == Some(true));
+    let plain = departure(Manner::Planned);
+    assert_eq!(
+        of(&asked(&plain, &Policy::default())),
+        [false, false, true, true, false]
+    );
+    assert!(asked(&plain, &Policy::default()).text("reply").is_none());
+    let policy = Policy {
+        forwarding: Forwarding::Successor,
+        legal_hold: true,
+        onedrive: OneDriveChoice::Ask,
+        automatic_reply: Some("gone".into()),
+        ..Policy::default()
+    };
+    let all = asked(&departure(Manner::Immediate), &policy);
+    assert_eq!(of(&all), [true, true, true, false, true]);
+    assert_eq!(all.text("reply"), Some("gone"));
+    assert!(all.text("reply_digest").is_some());
+}
+
+#[test]
+fn without_the_archive_that_is_wanted_neither_a_licence_nor_a_group_goes() {
+    let mut wants = departure(Manner::Planned);
+    wants.choices.archive_mailbox = Some(true);
+    let asked = |capabilities: &Capabilities| {
+        let subject = good(Kind::Resolve);
+        let policy = Policy::default();
+        let plan =
+            offboard_domain::plan::plan(wants.case_id(), &wants, &subject, &policy, capabilities, false).unwrap();
+        let mut all = plan.tasks.into_iter();
+        all.find(|t| t.kind == Kind::ResolveInWorkspace).unwrap().params
+    };
+    let mut without = beside();
+    without.0.get_mut(&m365()).unwrap().remove(&Kind::ArchiveMailbox);
+    assert_eq!(asked(&without).bool(ARCHIVE_UNMADE), Some(true));
+    assert_eq!(asked(&alone()).bool(ARCHIVE_UNMADE), Some(true));
+    // One that is made of the cloud's mailbox is none of the workspace's.
+    assert_eq!(asked(&beside()).bool(ARCHIVE_UNMADE), Some(true));
+    let mut with_a_reader = alone();
+    let reader = System::new("imap").unwrap();
+    with_a_reader.0.insert(reader, [Kind::ArchiveMailbox].into());
+    assert_eq!(asked(&with_a_reader).bool(ARCHIVE_UNMADE), None, "somebody makes it");
+    let held = |fact: &str, what: Vec<String>| {
+        offboard_domain::Facts::new()
+            .with("object_exists", true)
+            .with(fact, what)
+    };
+    for (kind, fact) in [
+        (Kind::ReleaseInWorkspace, "licence_ids"),
+        (Kind::RemoveGroupsInWorkspace, "group_ids"),
+    ] {
+        for (wanted, says) in [(ARCHIVE_UNMADE, "Export"), (HOLD_WANTED, "Vault")] {
+            let params = offboard_domain::Facts::new().with(wanted, true);
+            let verdict = judge(kind, &params, &held(fact, vec!["one".into()]), None);
+            assert!(
+                matches!(verdict, Verdict::Blocked(why) if why.contains(says)),
+                "{kind}: {verdict:?}"
+            );
+            assert_eq!(judge(kind, &params, &held(fact, Vec::new()), None), Verdict::Satisfied);
+        }
+    }
+}
+
+#[test]
+fn a_transfer_without_an_answer_is_neither_read_nor_ordered_while_lists_may_lag() {
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    answer_all(&mut w, |k| k != Kind::TransferFiles);
+    w.approve();
+    answer_all(&mut w, |k| k != Kind::TransferFiles);
+    let id = w.id(Kind::TransferFiles);
+    w.order(Command::Approve {
+        by: "boss@msp.example".into(),
+        of: offboard_domain::ApprovalOf::Task(id, w.case().task_digest(&w.case().tasks[&id])),
+    })
+    .unwrap();
+    while !in_flight(&w, Kind::TransferFiles) {
+        w.pass(MINUTE_MS);
+        answer_all(&mut w, |k| k != Kind::TransferFiles);
+    }
+    let over = w.case().tasks[&id].in_flight().unwrap().over_at();
+    fails_as(&mut w, Kind::TransferFiles, FaultClass::Unknown);
+    while !in_flight(&w, Kind::TransferFiles) {
+        w.pass(MINUTE_MS);
+        answer_all(&mut w, |k| k != Kind::TransferFiles);
+    }
+    assert!(w.now.since(over) >= HOUR_MS, "a list of now may be of before the order");
+    assert_eq!(w.case().tasks[&id].in_flight().unwrap().mode, Mode::ObserveOnly);
+}
+
+#[test]
+fn a_workspace_s_devices_are_known_again_by_their_numbers() {
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    answer_all(&mut w, |k| k != Kind::DisableLaptops);
+    w.approve();
+    answer_all(&mut w, |k| k != Kind::DisableLaptops);
+    let mut facts = good(Kind::DisableLaptops);
+    let serial = Serial::parse("5cg1111");
+    estate::note(
+        &mut facts,
+        &ObjectId::from("c1"),
+        serial.as_ref(),
+        Holding::ManagedWorkspace,
+    );
+    let said = Said::Satisfied {
+        before: seen(facts.clone()),
+        after: seen(facts),
+    };
+    let report = w.report(w.id(Kind::DisableLaptops), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let seen = w.case().sightings_elsewhere(&m365());
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!((seen[0].system.clone(), seen[0].serial.clone()), (google(), serial));
+}
+
+#[test]
+fn a_tenant_with_a_workspace_alone_is_served_by_it() {
+    let d = leaving(Manner::Immediate);
+    let subject = good(Kind::Resolve);
+    let plan = offboard_domain::plan::plan(d.case_id(), &d, &subject, &Policy::default(), &alone(), false).unwrap();
+    for missed in [Kind::DisableSignIn, Kind::HandOverOneDrive, Kind::SetForwarding] {
+        assert!(!plan.unserved.contains(&missed), "{missed}");
+    }
+    assert!(plan.unserved.contains(&Kind::ConvertToShared), "nothing stands for it");
+    // Whoever has the cloud misses what it lacks.
+    let mut lacking = beside();
+    lacking.0.get_mut(&m365()).unwrap().remove(&Kind::SetForwarding);
+    let plan = offboard_domain::plan::plan(d.case_id(), &d, &subject, &Policy::default(), &lacking, false).unwrap();
+    assert_eq!(plan.unserved, [Kind::SetForwarding]);
+    let mut w = opened(d, Policy::default(), alone());
+    assert_eq!(w.case().subject.0.get(&google()), Some(&ObjectId::from("u-1")));
+    found(&mut w);
+    w.run_to_sealing();
+    assert!(w.case().tasks.values().all(|t| t.is_settled()));
+}
+
+#[test]
+fn without_a_workspace_none_is_missed() {
+    let mut capabilities = beside();
+    capabilities.0.remove(&google());
+    let d = departure(Manner::Planned);
+    let plan = offboard_domain::plan::plan(
+        d.case_id(),
+        &d,
+        &good(Kind::Resolve),
+        &Policy::default(),
+        &capabilities,
+        false,
+    )
+    .unwrap();
+    assert!(plan.tasks.iter().all(|t| !KINDS.contains(&t.kind)));
+    assert!(plan.unserved.iter().all(|k| !KINDS.contains(k)), "{:?}", plan.unserved);
+}
+
+#[test]
+fn a_workspace_that_a_person_must_see_to_holds_up_itself_alone() {
+    let mut w = opened(leaving(Manner::Planned), Policy::default(), beside());
+    let finder = w.id(Kind::ResolveInWorkspace);
+    fails(&mut w, Kind::ResolveInWorkspace);
+    answer_all(&mut w, |_| true);
+    w.approve();
+    answer_all(&mut w, |_| true);
+    assert!(w.task(Kind::RevokeSessions).is_settled(), "the cloud's burst is over");
+    assert!(!w.case().tasks[&finder].is_settled());
+    assert_eq!(w.case().state, CaseState::Active);
+}
+
+#[test]
+fn the_burst_waits_for_nobody_and_the_rest_for_whom_it_should() {
+    for kind in KINDS.iter().copied().filter(|k| k.spec().writes) {
+        let spec = kind.spec();
+        let wanted = match kind {
+            Kind::TransferFiles => Approval::Own,
+            _ if spec.area == Area::Identity && kind != Kind::RemoveGroupsInWorkspace => Approval::PlanOrBurst,
+            _ => Approval::Plan,
+        };
+        assert_eq!(spec.approval, wanted, "{kind}");
+    }
+}

@@ -1,0 +1,14 @@
+//! Each connector's laws, against simulated vendors and real servers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+mod desk;
+mod google;
+mod imap;
+mod ldap;
+mod ninja;
+mod program;
+mod scim;
+mod sim;
+mod wire;

@@ -1,0 +1,163 @@
+//! Devices.
+
+use crate::sim::stage::{Stage, T0, id};
+use offboard_connectors::{Call, DeviceAction, DeviceRef, Owner, RecoveryKeySort};
+use offboard_domain::{FaultClass, ObjectId};
+use offboard_sim::world::Effect;
+
+const WIPE: DeviceAction = DeviceAction::Wipe { keep_enrollment: false };
+
+#[tokio::test]
+async fn a_company_device_is_wiped_once_and_a_personal_one_never() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.devices);
+    let mut call = s.writing();
+    let found = s.devices().of(&mut call, &who).await.unwrap();
+    assert_eq!(found.len(), 2);
+    assert!(
+        found
+            .iter()
+            .all(|d| d.is_managed && d.at.object.is_some() && d.at.device_id.is_some())
+    );
+    let company = found.iter().find(|d| d.owner == Owner::Company).unwrap();
+    let personal = found.iter().find(|d| d.owner == Owner::Personal).unwrap();
+
+    let keys = s.devices().recovery_keys(&mut call, &company.at).await.unwrap();
+    let sorts: Vec<_> = keys.iter().map(|k| k.sort).collect();
+    assert_eq!(sorts, [RecoveryKeySort::Disk, RecoveryKeySort::LocalAdministrator]);
+    assert!(keys.iter().all(|k| !k.key.is_empty()) && keys[1].key.expose().starts_with("Laps-"));
+    assert!(!format!("{keys:?}").contains("Laps-"));
+    assert!(
+        s.devices()
+            .recovery_keys(&mut call, &personal.at)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let fault = s.devices().act(&mut call, &personal.at, WIPE).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Blocked);
+    // It may have had another life.
+    let before = s.devices().managed(&mut call, &company.at).await.unwrap().unwrap();
+    for _twice in 0..2 {
+        s.devices().act(&mut call, &company.at, WIPE).await.unwrap();
+    }
+    let record = s.devices().managed(&mut call, &company.at).await.unwrap().unwrap();
+    assert_eq!(record.user_id.as_ref(), Some(&who));
+    assert_eq!(record.action("wipe").unwrap().state, "pending");
+    assert_eq!(record.actions.len(), before.actions.len() + 1, "ordered once");
+    s.clock.advance(60_000);
+    let record = s.devices().managed(&mut call, &company.at).await.unwrap().unwrap();
+    assert_eq!(record.action("wipe").unwrap().state, "done");
+    s.clock.advance(3_600_000);
+    assert_eq!(s.devices().managed(&mut call, &company.at).await.unwrap(), None);
+    let fault = s.devices().act(&mut call, &company.at, WIPE).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Absent, "gone, which proves nothing");
+    let effects = s.effects();
+    assert_eq!(effects.iter().filter(|(e, ..)| *e == Effect::DeviceWiped).count(), 1);
+    assert!(s.world().violations().is_empty(), "{:?}", s.world().violations());
+}
+
+#[tokio::test]
+async fn a_personal_device_is_retired_its_object_disabled_and_autopilot_forgets() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.devices);
+    let mut call = s.writing();
+    let found = s.devices().of(&mut call, &who).await.unwrap();
+    let company = &found.iter().find(|d| d.owner == Owner::Company).unwrap().at;
+    let personal = &found.iter().find(|d| d.owner == Owner::Personal).unwrap().at;
+    s.devices()
+        .act(&mut call, personal, DeviceAction::Retire)
+        .await
+        .unwrap();
+    s.clock.advance(60_000);
+    assert_eq!(
+        s.devices()
+            .managed(&mut call, personal)
+            .await
+            .unwrap()
+            .unwrap()
+            .action("retire")
+            .unwrap()
+            .state,
+        "done"
+    );
+    assert!(
+        s.devices()
+            .autopilot(&mut call, company)
+            .await
+            .unwrap()
+            .unwrap()
+            .assigned
+    );
+    assert_eq!(s.devices().autopilot(&mut call, personal).await.unwrap(), None);
+    for _twice in 0..2 {
+        s.devices()
+            .act(&mut call, company, DeviceAction::UnassignAutopilot)
+            .await
+            .unwrap();
+        s.devices()
+            .act(&mut call, company, DeviceAction::DisableObject)
+            .await
+            .unwrap();
+    }
+    assert!(
+        !s.devices()
+            .autopilot(&mut call, company)
+            .await
+            .unwrap()
+            .unwrap()
+            .assigned
+    );
+    assert!(!s.devices().object(&mut call, company).await.unwrap().unwrap().enabled);
+    assert!(s.devices().object(&mut call, personal).await.unwrap().unwrap().enabled);
+    // By the device's own id when the object's is not known.
+    let unnamed = DeviceRef {
+        object: None,
+        ..company.clone()
+    };
+    assert!(!s.devices().object(&mut call, &unnamed).await.unwrap().unwrap().enabled);
+    assert!(s.effects().iter().all(|(_, subject, _)| *subject == who.0));
+}
+
+#[tokio::test]
+async fn whoever_joined_a_colleagues_device_does_not_use_it() {
+    let s = Stage::kind().await;
+    let technician = id(&s.cast.plain);
+    let colleague = id(&s.cast.devices);
+    let mut call = s.writing();
+    let his = s.devices().of(&mut call, &colleague).await.unwrap();
+    let laptop = his.iter().find(|d| d.owner == Owner::Company).unwrap().at.clone();
+    let object = laptop.object.clone().unwrap();
+    s.arrange(|t| t.devices.edit(&object.0, T0).unwrap().user = technician.0.clone());
+
+    // The directory lists it with the technician, the management with the colleague.
+    let listed = s.devices().of(&mut call, &technician).await.unwrap();
+    let joined = listed.iter().find(|d| d.at.object.as_ref() == Some(&object)).unwrap();
+    assert!(!joined.is_managed);
+    let ask = async |call: &mut Call, at: &DeviceRef, who: &ObjectId| {
+        s.devices().used_by_another(call, at, who).await.unwrap()
+    };
+    assert!(ask(&mut call, &joined.at, &technician).await);
+    assert!(!ask(&mut call, &laptop, &colleague).await);
+
+    // Without a record of the management, whoever else is registered counts.
+    s.arrange(|t| drop(t.managed_devices.remove(&laptop.managed.as_ref().unwrap().0, T0)));
+    assert!(!ask(&mut call, &joined.at, &technician).await);
+    s.arrange(|t| {
+        let row = t.devices.edit(&object.0, T0).unwrap();
+        row.more_users.insert(colleague.0.clone());
+    });
+    assert!(ask(&mut call, &joined.at, &technician).await);
+    s.arrange(|t| {
+        let row = t.devices.edit(&object.0, T0).unwrap();
+        row.more_users.clear();
+        row.more_owners.insert(colleague.0.clone());
+    });
+    assert!(ask(&mut call, &joined.at, &technician).await);
+    // One that the management had as his stays his: who joined it for him is registered too.
+    assert!(!ask(&mut call, &laptop, &colleague).await);
+    // Gone since: nobody is registered on it.
+    s.arrange(|t| drop(t.devices.remove(&object.0, T0)));
+    assert!(!ask(&mut call, &joined.at, &technician).await);
+}

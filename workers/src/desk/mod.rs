@@ -1,0 +1,96 @@
+//! The MSP's desk: a ticket is opened or taken, told each stage, given the sealed
+//! account and closed. What is written there names nobody: the case's number is
+//! enough for whoever may look at the case.
+//!
+//! Tickets, notes and files are known again by the case's marker, and lists lag
+//! behind what was written. So what may have been sent is looked for, for longer
+//! than any list is believed to lag, before it is sent again:
+//!
+//! | read, in a reading that was ordered | means |
+//! |---|---|
+//! | the marker | done |
+//! | no marker, and it was looked for without a gap for half an hour | it did not happen: conclusive |
+//! | no marker, and the desk had acknowledged it | a person looks |
+//! | no marker, sooner than that | wait, and look again |
+
+pub(crate) mod attach_evidence;
+pub(crate) mod close_ticket;
+pub(crate) mod note;
+pub(crate) mod open_ticket;
+
+use crate::job::Job;
+use crate::procedure::{Wait, When};
+use offboard_connectors::Answer;
+use offboard_domain::catalogue::desk::TICKET;
+use offboard_domain::time::MINUTE_MS;
+use offboard_domain::{Facts, ObjectId, Timestamp};
+
+/// How long a desk's lists may lag behind what was written: a belief, taken large.
+const LISTED_WITHIN_MS: i64 = 30 * MINUTE_MS;
+
+/// How soon it is looked again meanwhile.
+const LOOK_AGAIN_MS: i64 = 5 * MINUTE_MS;
+
+/// How soon it is looked again for what was acknowledged just now.
+const LOOK_AGAIN_SOON_MS: i64 = MINUTE_MS;
+
+/// Since when it has been looked for without a gap, in milliseconds since 1970.
+const LOOKED_MS: &str = "looked_ms";
+
+/// The attempt that looked last.
+const LOOKED_IN: &str = "looked_in_attempt";
+
+/// When the desk acknowledged it, in milliseconds since 1970.
+const ORDERED_MS: &str = "ordered_ms";
+
+/// Since when it has been looked for. What an earlier search left behind counts
+/// only if the attempt right before this one went on with it.
+fn looked_since_ms(job: &Job<'_>) -> i64 {
+    let before = i64::from(job.attempt) - 1;
+    let goes_on = job.remembered.int(LOOKED_IN) == Some(before);
+    let since = job.remembered.int(LOOKED_MS).filter(|_| goes_on);
+    since.unwrap_or_else(|| job.now_ms())
+}
+
+fn looked_long_enough(job: &Job<'_>) -> bool {
+    job.now_ms() - looked_since_ms(job) >= LISTED_WITHIN_MS
+}
+
+/// Whether not to have found it proves that it did not happen.
+fn conclusive(job: &Job<'_>) -> bool {
+    looked_long_enough(job) && job.remembered.int(ORDERED_MS).is_none()
+}
+
+/// Waits for what may have been written and is not listed.
+fn not_listed_yet(job: &Job<'_>, when: When) -> Option<Wait> {
+    let (after_ms, why) = match when {
+        When::Before | When::Closing => return None,
+        When::After => (LOOK_AGAIN_SOON_MS, "the desk acknowledged it, and does not list it yet"),
+        When::ObserveOnly if looked_long_enough(job) => return None,
+        When::ObserveOnly => (
+            LOOK_AGAIN_MS,
+            "it may have been sent, and the desk's lists may lag behind",
+        ),
+    };
+    let mut remember = job.remembered.clone();
+    remember.set(LOOKED_MS, looked_since_ms(job));
+    remember.set(LOOKED_IN, i64::from(job.attempt));
+    Some(Wait {
+        until: Timestamp(job.now_ms()).plus(after_ms),
+        why: why.to_owned(),
+        remember,
+    })
+}
+
+/// The case's ticket, and what its reading says; no ticket: a person went without.
+async fn ticket(job: &mut Job<'_>) -> Answer<(Option<ObjectId>, Facts)> {
+    let Some(id) = job.params.text(TICKET).map(ObjectId::from) else {
+        return Ok((None, Facts::new().with("has_ticket", false)));
+    };
+    let read = job.desk()?.ticket(&mut job.call, &id).await?;
+    let facts = Facts::new()
+        .with("has_ticket", true)
+        .with("ticket_exists", read.is_some())
+        .with("ticket_closed", read.as_ref().is_some_and(|t| t.closed));
+    Ok((read.map(|t| t.id), facts))
+}

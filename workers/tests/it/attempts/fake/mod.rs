@@ -1,0 +1,303 @@
+//! A tiny outside world in memory, for attempts that are stopped at every
+//! await: each primitive yields before it reads or writes and again before it
+//! answers, so that a future dropped there has sent without an answer.
+//!
+//! It is as slow as a vendor where a test asks for it: reads lag behind
+//! writes, a conversion takes minutes, devices check in when they are told to.
+
+mod apps;
+mod areas;
+pub(crate) mod clock;
+mod desk;
+pub(crate) mod fleet;
+mod premises;
+mod scripts;
+pub(crate) mod state;
+pub(crate) mod workspace;
+
+pub(crate) use clock::VirtualClock;
+pub(crate) use state::State;
+
+use async_trait::async_trait;
+use offboard_connectors::{
+    Answer, Apps, Call, Connector, Desk, Devices, Directory, Documents, FileTransfers, Finding, Fleet, Laptops,
+    Licenses, MailReader, Mailboxes, Phones, Premises, Scripts, Workspace, WorkspaceMail,
+};
+use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
+use offboard_runtime::Clock as _;
+use offboard_workers::Connectors;
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
+use std::time::Duration;
+
+pub(crate) fn system() -> System {
+    System::new("m365").unwrap()
+}
+
+/// The world, and what was done to it.
+pub(crate) struct World {
+    history: Vec<(i64, State)>,
+    /// How long a read lags behind a write.
+    pub(crate) lag_ms: i64,
+    /// Every accepted write, as a line.
+    pub(crate) writes: Vec<String>,
+    /// Writes that were tried without leave.
+    pub(crate) trespasses: u32,
+    /// Faults that the next writes meet: before (refused) or after it took
+    /// effect (answered with this all the same).
+    pub(crate) next_faults: Vec<(FaultClass, bool)>,
+    /// Reads under way, and the most that ever were.
+    pub(crate) reading: usize,
+    pub(crate) reading_max: usize,
+    /// How long each read takes, in tokio's time.
+    pub(crate) slow: Duration,
+    /// Until when the leaver's account may not be changed, whatever roles he has.
+    pub(crate) protected_until_ms: i64,
+    /// How many of the next writes take effect and are never answered.
+    pub(crate) unanswered: u32,
+    /// How many readings fail once something was written.
+    pub(crate) reads_fail: u32,
+}
+
+/// A handle on it that is a connector.
+#[derive(Clone)]
+pub(crate) struct Fake {
+    pub(crate) clock: Arc<VirtualClock>,
+    pub(crate) world: Arc<Mutex<World>>,
+    system: System,
+}
+
+impl Fake {
+    pub(crate) fn new(state: State) -> Self {
+        let clock = Arc::new(VirtualClock::default());
+        let world = World {
+            history: vec![(0, state)],
+            lag_ms: 0,
+            writes: Vec::new(),
+            trespasses: 0,
+            reads_fail: 0,
+            next_faults: Vec::new(),
+            reading: 0,
+            reading_max: 0,
+            slow: Duration::ZERO,
+            protected_until_ms: 0,
+            unanswered: 0,
+        };
+        Self {
+            clock,
+            world: Arc::new(Mutex::new(world)),
+            system: system(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// The world as it is, with all that time has brought about.
+    pub(crate) fn now(&self) -> State {
+        let mut world = self.lock();
+        world.advance(self.clock.now().0).clone()
+    }
+
+    /// A change from outside.
+    pub(crate) fn edit(&self, f: impl FnOnce(&mut State)) {
+        let now_ms = self.clock.now().0;
+        self.lock().change(now_ms, f);
+    }
+
+    async fn read<T>(&self, call: &mut Call, what: &str, f: impl FnOnce(&State) -> T) -> Answer<T> {
+        {
+            let mut world = self.lock();
+            if world.reads_fail > 0 && !world.writes.is_empty() {
+                world.reads_fail -= 1;
+                return Err(fault(FaultClass::Transient, what));
+            }
+            world.reading += 1;
+            world.reading_max = world.reading_max.max(world.reading);
+        }
+        let slow = self.lock().slow;
+        if slow > Duration::ZERO {
+            tokio::time::sleep(slow).await;
+        }
+        pause().await;
+        let value = {
+            let mut world = self.lock();
+            let now_ms = self.clock.now().0;
+            world.advance(now_ms);
+            f(world.at(now_ms - world.lag_ms))
+        };
+        pause().await;
+        self.lock().reading -= 1;
+        call.note_source("fake");
+        call.note_read_receipt(receipt(call, "GET", what));
+        Ok(value)
+    }
+
+    async fn write(&self, call: &mut Call, what: &str, f: impl FnOnce(&mut State, i64)) -> Answer<()> {
+        if !call.may_write() {
+            self.lock().trespasses += 1;
+            return Err(fault(FaultClass::Denied, what));
+        }
+        pause().await;
+        call.note_write();
+        let answer = {
+            let mut world = self.lock();
+            let now_ms = self.clock.now().0;
+            let (met, takes_effect) = match world.next_faults.pop() {
+                Some((class, takes_effect)) => (Some(class), takes_effect),
+                None => (None, true),
+            };
+            if takes_effect {
+                world.writes.push(what.to_owned());
+                world.change(now_ms, |state| f(state, now_ms));
+            }
+            met.map_or(Ok(()), |class| Err(fault(class, what)))
+        };
+        let unanswered = {
+            let mut world = self.lock();
+            let left = world.unanswered.checked_sub(1);
+            world.unanswered = left.unwrap_or(0);
+            left.is_some()
+        };
+        if unanswered {
+            std::future::pending::<()>().await;
+        }
+        pause().await;
+        call.note_receipt(receipt(call, "POST", what));
+        answer
+    }
+}
+
+impl World {
+    fn at(&self, ms: i64) -> &State {
+        let seen = self.history.iter().rev().find(|(since, _)| *since <= ms);
+        &seen.unwrap_or(&self.history[0]).1
+    }
+
+    /// Lets time bring about what is due.
+    fn advance(&mut self, now_ms: i64) -> &State {
+        let mut state = self.history.last().unwrap().1.clone();
+        if state.time_passes(now_ms) {
+            self.history.push((now_ms, state));
+        }
+        &self.history.last().unwrap().1
+    }
+
+    fn change(&mut self, now_ms: i64, f: impl FnOnce(&mut State)) {
+        let mut state = self.advance(now_ms).clone();
+        f(&mut state);
+        self.history.push((now_ms, state));
+    }
+}
+
+/// One await.
+pub(crate) async fn pause() {
+    let mut polled = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut polled, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+fn receipt(call: &Call, method: &str, what: &str) -> Receipt {
+    Receipt {
+        at: call.now(),
+        request: format!("{method} /{what}"),
+        status: 200,
+        request_id: None,
+    }
+}
+
+pub(crate) fn fault(class: FaultClass, attempted: &str) -> Fault {
+    Fault {
+        class,
+        system: system(),
+        attempted: attempted.to_owned(),
+        status: None,
+        code: None,
+        detail: "by the test's order".to_owned(),
+        request_id: None,
+    }
+}
+
+#[async_trait]
+impl Connector for Fake {
+    fn vendor(&self) -> &'static str {
+        "fake"
+    }
+
+    fn system(&self) -> &System {
+        &self.system
+    }
+    fn claims(&self) -> BTreeSet<Kind> {
+        Kind::ALL.iter().copied().collect()
+    }
+    fn directory(&self) -> Option<&dyn Directory> {
+        Some(self)
+    }
+    fn mail(&self) -> Option<&dyn MailReader> {
+        Some(self)
+    }
+
+    fn mailboxes(&self) -> Option<&dyn Mailboxes> {
+        Some(self)
+    }
+    fn devices(&self) -> Option<&dyn Devices> {
+        Some(self)
+    }
+    fn licenses(&self) -> Option<&dyn Licenses> {
+        Some(self)
+    }
+    fn documents(&self) -> Option<&dyn Documents> {
+        Some(self)
+    }
+    fn apps(&self) -> Option<&dyn Apps> {
+        Some(self)
+    }
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        Some(self)
+    }
+    fn desk(&self) -> Option<&dyn Desk> {
+        Some(self)
+    }
+    fn premises(&self) -> Option<&dyn Premises> {
+        Some(self)
+    }
+    fn scripts(&self) -> Option<&dyn Scripts> {
+        Some(self)
+    }
+    fn workspace(&self) -> Option<&dyn Workspace> {
+        Some(self)
+    }
+    fn workspace_mail(&self) -> Option<&dyn WorkspaceMail> {
+        Some(self)
+    }
+    fn file_transfers(&self) -> Option<&dyn FileTransfers> {
+        Some(self)
+    }
+    fn laptops(&self) -> Option<&dyn Laptops> {
+        Some(self)
+    }
+    fn phones(&self) -> Option<&dyn Phones> {
+        Some(self)
+    }
+    async fn check(&self, _call: &mut Call) -> Vec<Finding> {
+        Vec::new()
+    }
+}
+
+/// One tenant with this one system.
+pub(crate) struct OneTenant(pub(crate) Fake);
+
+impl Connectors for OneTenant {
+    fn get(&self, tenant: &TenantId, wanted: &System) -> Option<Arc<dyn Connector>> {
+        (tenant.as_str() == "acme" && *wanted == system()).then(|| Arc::new(self.0.clone()) as Arc<dyn Connector>)
+    }
+}

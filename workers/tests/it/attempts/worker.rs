@@ -1,0 +1,438 @@
+//! The worker over a queue: what is acknowledged when, what is buried, what
+//! returns, and how it ends.
+
+use crate::attempts::drive::{Desk, setting};
+use crate::attempts::fake::{Fake, pause};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use offboard_domain::{Area, Assignment, FaultClass, Kind, Lane, Mode, Report, Said, TenantId};
+use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
+use offboard_runtime::Clock as _;
+use offboard_runtime::keys::{ANSWER_HEADER, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKeys};
+use offboard_workers::{Concurrency, Worker, WorkerConfig, report_queue};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A queue whose first publications fail, as a broker's do that is away.
+struct Flaky {
+    queue: LocalQueue,
+    failures: AtomicUsize,
+}
+
+#[async_trait]
+impl Queue for Flaky {
+    async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError> {
+        if self
+            .failures
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+            .is_ok()
+        {
+            return Err(QueueError::Unavailable {
+                attempted: "publish",
+                queue: queue.to_string(),
+                detail: "away".into(),
+            });
+        }
+        self.queue.publish(queue, messages).await
+    }
+    async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError> {
+        self.queue.consume(queue, prefetch).await
+    }
+    async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
+        self.queue.depths().await
+    }
+    async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.queue.dead(limit).await
+    }
+}
+
+struct Shop {
+    desk: Desk,
+    queue: LocalQueue,
+    worker: Worker,
+    stop: watch::Sender<bool>,
+}
+
+fn shop(kind: Kind, failures: usize) -> (Shop, Assignment) {
+    let (state, todo) = setting(kind);
+    let desk = Desk::new(state);
+    let clock = desk.fake.clock.clone();
+    let queue = LocalQueue::new(Arc::new(move || clock.now()));
+    let config = WorkerConfig {
+        concurrency: Concurrency { urgent: 2, normal: 2 },
+        ..WorkerConfig::default()
+    };
+    let flaky = Arc::new(Flaky {
+        queue: queue.clone(),
+        failures: AtomicUsize::new(failures),
+    });
+    let worker = Worker::new(config, flaky, QueueKeys::Dispatch(dispatch()), desk.context.clone());
+    let assignment = desk.assignment(&todo);
+    (
+        Shop {
+            desk,
+            queue,
+            worker,
+            stop: watch::channel(false).0,
+        },
+        assignment,
+    )
+}
+
+fn lane_of(area: Area) -> QueueName {
+    QueueName::Assignments {
+        area,
+        lane: Lane::Normal,
+        site: None,
+    }
+}
+
+fn dispatch() -> DispatchKey {
+    DispatchKey::from_bytes([3; 32])
+}
+
+/// A message that the dispatcher has authenticated for a queue.
+fn message(queue: &QueueName, id: &str, answering: &Assignment, body: impl Into<Bytes>) -> Message {
+    let body = body.into();
+    let answer_key = dispatch().answer_to(answering, &queue.to_string()).to_header();
+    let proof = dispatch().queue(&queue.to_string()).prove(id, &answer_key, &body);
+    Message {
+        id: id.to_owned(),
+        headers: [(PROOF_HEADER, proof), (ANSWER_HEADER, answer_key)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        body,
+        expires_at: None,
+    }
+}
+
+impl Shop {
+    async fn order(&self, assignment: &Assignment) {
+        let body = serde_json::to_vec(assignment).unwrap();
+        let queue = lane_of(assignment.kind.spec().area);
+        let message = message(&queue, "a", assignment, body);
+        self.queue.publish(&queue, vec![message]).await.unwrap();
+    }
+
+    /// Runs the worker while the other future lasts.
+    async fn work_during<T>(&self, other: impl Future<Output = T>) -> T {
+        let mut running = pin!(self.worker.run(self.stop.subscribe()).fuse());
+        let mut other = pin!(other);
+        tokio::select! {
+            biased;
+            value = &mut other => value,
+            () = &mut running => other.await,
+        }
+    }
+
+    async fn report(&self) -> Report {
+        let tenant = TenantId::new("acme").unwrap();
+        let mut reports = self.queue.consume(&report_queue(&tenant, 1), 10).await.unwrap();
+        let delivery = reports.next().await.unwrap();
+        let report: Report = serde_json::from_slice(&delivery.message().body).unwrap();
+        let headers = &delivery.message().headers;
+        let key = dispatch().answer_of(&report, &headers[QUEUE_HEADER]);
+        assert!(key.holds(&headers[PROOF_HEADER], &delivery.message().body));
+        delivery.ack().await.unwrap();
+        report
+    }
+
+    /// Runs the worker until it has answered and acknowledged.
+    async fn answered(&self) -> Report {
+        self.work_during(async {
+            let report = self.report().await;
+            a_while().await;
+            report
+        })
+        .await
+    }
+
+    async fn left_in(&self, queue: &QueueName) -> (u64, u64) {
+        let depths = self.queue.depths().await.unwrap();
+        depths
+            .iter()
+            .find(|d| d.queue == *queue)
+            .map_or((0, 0), |d| (d.ready, d.unacknowledged.unwrap_or(0)))
+    }
+}
+
+async fn until(mut reached: impl FnMut() -> bool) {
+    while !reached() {
+        pause().await;
+    }
+}
+
+async fn a_while() {
+    for _ in 0..200 {
+        pause().await;
+    }
+}
+
+fn wrote(fake: &Fake) -> usize {
+    fake.lock().writes.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_assignment_is_answered_and_then_acknowledged() {
+    // Also when the broker does not take the report at first.
+    for failures in [0, 3] {
+        let (shop, assignment) = shop(Kind::HideFromAddressLists, failures);
+        shop.order(&assignment).await;
+        let report = shop.answered().await;
+        assert!(matches!(report.said, Said::Satisfied { .. }), "{:?}", report.said);
+        assert_eq!(
+            (report.task, report.attempt, report.head),
+            (assignment.task, assignment.attempt, assignment.head)
+        );
+        shop.work_during(a_while()).await;
+        assert_eq!(shop.left_in(&lane_of(Area::Mailbox)).await, (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_never_be_dealt_with_is_buried_and_not_repeated() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    let json = serde_json::to_string(&assignment).unwrap();
+    let strange = json.replace("\"full\"", "\"canary_word\"");
+    assert_ne!(strange, json);
+    let huge = vec![b' '; 2 * 1024 * 1024];
+    let human = json.replace("mailbox.hide_from_address_lists", "person.validate");
+    let name = lane_of(Area::Mailbox);
+    let bodies = [
+        b"{\"canary_word\":".to_vec(),
+        strange.into_bytes(),
+        huge,
+        human.into_bytes(),
+    ];
+    let messages = bodies
+        .into_iter()
+        .map(|b| message(&name, "x", &assignment, b))
+        .collect();
+    shop.queue.publish(&name, messages).await.unwrap();
+    // One of another area.
+    let mut foreign = assignment.clone();
+    foreign.kind = Kind::DisableSignIn;
+    let foreign = message(&name, "y", &foreign, serde_json::to_vec(&foreign).unwrap());
+    shop.queue.publish(&name, vec![foreign]).await.unwrap();
+    shop.work_during(a_while()).await;
+    let dead = shop.queue.dead(10).await.unwrap();
+    assert_eq!(dead.len(), 5, "{:?}", dead.iter().map(|d| &d.1).collect::<Vec<_>>());
+    assert!(
+        dead.iter()
+            .all(|(_, reason)| !reason.contains("canary") && !reason.is_empty())
+    );
+    assert_eq!(shop.left_in(&name).await, (0, 0));
+    assert_eq!(wrote(&shop.desk.fake), 0);
+}
+
+/// Old and new processes run side by side while one replaces the other.
+#[tokio::test(start_paused = true)]
+async fn an_order_of_a_newer_version_is_neither_begun_nor_buried_and_what_may_be_ignored_is() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    let json = serde_json::to_string(&assignment).unwrap();
+    let name = lane_of(Area::Mailbox);
+    let newer = [
+        json.replace("mailbox.hide_from_address_lists", "mailbox.of_a_later_version"),
+        json.replacen('{', "{\"form\":2,", 1),
+        json.replacen('{', "{\"form\":2,\"only_if\":[\"the moon is full\"],", 1)
+            .replace("\"full\"", "\"sideways\""),
+    ];
+    for body in newer {
+        let order = message(&name, "a", &assignment, body.into_bytes());
+        shop.queue.publish(&name, vec![order]).await.unwrap();
+        let report = shop.answered().await;
+        assert!(
+            matches!(&report.said, Said::NotBegun { why } if why.contains("newer version")),
+            "{:?}",
+            report.said
+        );
+        assert_eq!(
+            (report.task, report.attempt, report.version, report.head),
+            (assignment.task, assignment.attempt, assignment.version, assignment.head)
+        );
+    }
+    assert_eq!(wrote(&shop.desk.fake), 0);
+    assert_eq!(shop.left_in(&name).await, (0, 0));
+    assert!(shop.queue.dead(10).await.unwrap().is_empty());
+    // One that only says more than this version asks for is carried out.
+    let more = json.replacen('{', "{\"form\":1,\"hint\":{\"of\":\"a later version\"},", 1);
+    let order = message(&name, "a", &assignment, more.into_bytes());
+    shop.queue.publish(&name, vec![order]).await.unwrap();
+    assert!(matches!(shop.answered().await.said, Said::Satisfied { .. }));
+    // Forged, it is buried as ever.
+    let mut forged = message(
+        &name,
+        "a",
+        &assignment,
+        json.replacen('{', "{\"form\":2,", 1).into_bytes(),
+    );
+    forged.headers.clear();
+    shop.queue.publish(&name, vec![forged]).await.unwrap();
+    shop.work_during(a_while()).await;
+    assert_eq!(shop.queue.dead(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_not_the_dispatchers_for_this_queue_is_buried() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    let name = lane_of(Area::Mailbox);
+    let body = serde_json::to_vec(&assignment).unwrap();
+    let genuine = message(&name, "a", &assignment, body.clone());
+    let mut unsigned = genuine.clone();
+    unsigned.headers.clear();
+    let mut changed = genuine.clone();
+    changed.body = String::from_utf8(body.clone()).unwrap().replace("acme", "beta").into();
+    let mut renamed = genuine.clone();
+    renamed.id = "b".to_owned();
+    let mut other_answer = genuine.clone();
+    let stolen = DispatchKey::from_bytes([4; 32])
+        .answer_to(&assignment, &name.to_string())
+        .to_header();
+    other_answer.headers.insert(ANSWER_HEADER.to_owned(), stolen);
+    let elsewhere = message(&lane_of(Area::Device), "a", &assignment, body);
+    let forged = vec![unsigned, changed, renamed, other_answer, elsewhere];
+    let n = forged.len();
+    shop.queue.publish(&name, forged).await.unwrap();
+    shop.work_during(a_while()).await;
+    let dead = shop.queue.dead(10).await.unwrap();
+    assert_eq!(dead.len(), n);
+    assert!(dead.iter().all(|(_, reason)| reason.starts_with("forged")), "{dead:?}");
+    assert_eq!(wrote(&shop.desk.fake), 0);
+    // The genuine one goes through.
+    shop.queue.publish(&name, vec![genuine]).await.unwrap();
+    assert!(matches!(shop.answered().await.said, Said::Satisfied { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_dies_gives_back_and_another_finishes() {
+    let (shop, assignment) = shop(Kind::RemoveInboxRules, 0);
+    shop.order(&assignment).await;
+    let fake = shop.desk.fake.clone();
+    fake.lock().unanswered = 1;
+    shop.work_during(until(|| wrote(&fake) == 1)).await;
+    // The worker's future is gone: what it held is back.
+    assert_eq!(shop.left_in(&lane_of(Area::Mailbox)).await, (1, 0));
+    let report = shop.answered().await;
+    assert!(matches!(report.said, Said::Satisfied { .. }), "{:?}", report.said);
+    assert_eq!(wrote(&fake), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_once_only_order_is_acknowledged_before_it_is_begun() {
+    let (shop, assignment) = shop(Kind::WipeDevice, 0);
+    shop.order(&assignment).await;
+    let fake = shop.desk.fake.clone();
+    fake.lock().unanswered = 1;
+    shop.work_during(until(|| wrote(&fake) == 1)).await;
+    // The worker died right after the order went out: nothing returns.
+    assert_eq!(shop.left_in(&lane_of(Area::Device)).await, (0, 0));
+    shop.work_during(a_while()).await;
+    assert_eq!(wrote(&fake), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_once_only_order_that_was_delivered_before_is_answered_unknown() {
+    let (shop, mut assignment) = shop(Kind::WipeDevice, 0);
+    shop.order(&assignment).await;
+    let name = lane_of(Area::Device);
+    {
+        let mut consumer = shop.queue.consume(&name, 1).await.unwrap();
+        drop(consumer.next().await.unwrap());
+    }
+    let report = shop.answered().await;
+    assert!(matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Unknown));
+    assert_eq!(wrote(&shop.desk.fake), 0);
+    // Reading it is no order: that may be delivered as often as it likes.
+    assignment.mode = Mode::ObserveOnly;
+    shop.order(&assignment).await;
+    {
+        let mut consumer = shop.queue.consume(&name, 1).await.unwrap();
+        drop(consumer.next().await.unwrap());
+    }
+    let report = shop.answered().await;
+    assert!(matches!(report.said, Said::Observed { .. }), "{:?}", report.said);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_attempts_run_at_once_than_allowed() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    for _ in 0..20 {
+        shop.order(&assignment).await;
+    }
+    let reports = async {
+        for _ in 0..20 {
+            shop.report().await;
+        }
+    };
+    shop.work_during(reports).await;
+    assert_eq!(shop.desk.fake.lock().reading_max, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_attempts_are_held_where_each_takes_long_and_no_more_than_bounded() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    shop.desk.fake.lock().slow = Duration::from_secs(10);
+    for _ in 0..60 {
+        shop.order(&assignment).await;
+    }
+    let some = async {
+        for _ in 0..60 {
+            shop.report().await;
+        }
+    };
+    shop.work_during(some).await;
+    let most = shop.desk.fake.lock().reading_max;
+    assert!((9..=16).contains(&most), "eight times two at most: {most}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_finishes_what_runs_and_takes_nothing_more() {
+    let (shop, assignment) = shop(Kind::RemoveInboxRules, 0);
+    for _ in 0..5 {
+        shop.order(&assignment).await;
+    }
+    let fake = shop.desk.fake.clone();
+    let stop = async {
+        until(|| wrote(&fake) >= 1).await;
+        shop.stop.send(true).unwrap();
+        std::future::pending::<()>().await;
+    };
+    let mut running = pin!(shop.worker.run(shop.stop.subscribe()));
+    tokio::select! {
+        () = &mut running => {}
+        () = stop => {}
+    }
+    let (ready, held) = shop.left_in(&lane_of(Area::Mailbox)).await;
+    assert_eq!((ready, held), (3, 0));
+    let reports = report_queue(&TenantId::new("acme").unwrap(), 1);
+    assert_eq!(shop.left_in(&reports).await, (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_ended_is_made_again() {
+    let (shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    let all = async {
+        a_while().await;
+        shop.queue.sever(&lane_of(Area::Mailbox));
+        shop.order(&assignment).await;
+        shop.report().await
+    };
+    let report = shop.work_during(all).await;
+    assert!(matches!(report.said, Said::Satisfied { .. }), "{:?}", report.said);
+}
+
+#[test]
+fn a_tenant_s_reports_always_go_the_same_way() {
+    let tenant = TenantId::new("acme").unwrap();
+    assert_eq!(report_queue(&tenant, 1), QueueName::Reports { shard: 0 });
+    assert_eq!(report_queue(&tenant, 0), QueueName::Reports { shard: 0 });
+    let spread: std::collections::BTreeSet<QueueName> = (0..200)
+        .map(|n| report_queue(&TenantId::new(&format!("t-{n}")).unwrap(), 8))
+        .collect();
+    assert_eq!(spread.len(), 8);
+}
