@@ -13,9 +13,10 @@
 use crate::backends::{self, OpenLedger, WhenNeeded};
 use crate::compose::{self, Settings};
 use crate::error::CliError;
+use crate::session;
 use crate::systems::Systems;
 use offboard_dispatcher::admission::Limits;
-use offboard_dispatcher::control::{self, Request, Response, Server};
+use offboard_dispatcher::control::{self, Client, Request, Response, Server};
 use offboard_dispatcher::{Closer, Engine};
 use offboard_queue::{LocalQueue, Queue, QueueName};
 use offboard_runtime::Clock;
@@ -25,7 +26,7 @@ use offboard_store::Store;
 use offboard_workers::{Concurrency, Context, Worker, WorkerConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -104,7 +105,7 @@ impl Embedded {
             store: compose::store(&config.engine.store).await?,
             keeping: None,
         };
-        let ledger = OpenLedger::open(config).await?;
+        let ledger = ledger_when_free(config).await?;
         let queue = backends::local(&clock);
         let engine = compose::engine(config, &systems, &ledger, queue.clone(), settings)?;
         let (stops, ordering, working, recording) = Stops::new();
@@ -248,6 +249,27 @@ async fn recorded(queue: &LocalQueue) {
             return;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Opens the ledger as soon as no command has it open that only looks or orders:
+/// such a one is soon done. Whoever serves the folder is not waited for.
+async fn ledger_when_free(config: &Configuration) -> Result<OpenLedger, CliError> {
+    let until = Instant::now() + session::PATIENCE;
+    loop {
+        match OpenLedger::open(config).await {
+            Err(error) if error.is_held() && Instant::now() < until => {
+                let served = match socket(config) {
+                    Some(path) => Client::connect(&path).await.is_ok_and(|client| client.is_some()),
+                    None => false,
+                };
+                if served {
+                    return Err(error);
+                }
+                tokio::time::sleep(session::LOOK_AGAIN).await;
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 /// How long a folder that another process holds without serving it is waited
 /// for: another command is at it, or a server is just starting.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A way to ask the engine of a working folder.
 pub struct Session<'a> {

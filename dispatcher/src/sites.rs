@@ -20,9 +20,12 @@ const ASK_AT_MOST_EVERY: Duration = Duration::from_millis(250);
 /// A site is away once nobody has consumed its queues for this long: a worker
 /// that reconnects is not away.
 const SILENT_FOR_MS: i64 = 30_000;
-/// For how long a look holds, in milliseconds. It is renewed while the site is
-/// silent; should every dispatcher die, it ends by itself.
+/// For how long a look holds at least, in milliseconds. It is renewed while the
+/// site is silent; should every dispatcher die, it ends by itself.
 const HOLDS_MS: i64 = 60_000;
+/// A look holds for so many of the time that the last one took, however slow the
+/// broker is or fast engine time runs.
+const HOLDS_LOOKS: i64 = 6;
 
 /// The gate that keeps since when a system's site has been away.
 #[must_use]
@@ -38,15 +41,18 @@ impl Engine {
     /// Shuts and opens the gates of sites, until told to stop.
     pub async fn watch_sites(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut silent: BTreeMap<String, Timestamp> = BTreeMap::new();
+        let mut looked = self.clock.now();
         while !told(&stop) {
             match self.silent_sites().await {
                 Ok(now_silent) => {
                     let now = self.clock.now();
+                    let holds_until = now.plus(HOLDS_MS.max(HOLDS_LOOKS * now.since(looked)));
+                    looked = now;
                     silent.retain(|site, _| now_silent.contains(site));
                     for site in now_silent {
                         silent.entry(site).or_insert(now);
                     }
-                    self.mark(&silent, now).await;
+                    self.mark(&silent, now, holds_until).await;
                 }
                 Err(error) => tracing::warn!(%error, "failed to see which sites have workers; looking again"),
             }
@@ -78,13 +84,13 @@ impl Engine {
             .collect())
     }
 
-    async fn mark(self: &Arc<Self>, silent: &BTreeMap<String, Timestamp>, now: Timestamp) {
+    async fn mark(self: &Arc<Self>, silent: &BTreeMap<String, Timestamp>, now: Timestamp, holds_until: Timestamp) {
         let tenants = self.tenants.all();
         let concerned = tenants
             .iter()
             .filter(|(t, terms)| self.owns(t) && !terms.sites.is_empty());
         for (tenant, terms) in concerned {
-            if let Err(error) = self.mark_tenant(tenant, &terms.sites, silent, now).await {
+            if let Err(error) = self.mark_tenant(tenant, &terms.sites, silent, (now, holds_until)).await {
                 tracing::warn!(%tenant, %error, "failed to note that a site is away");
             }
         }
@@ -95,7 +101,7 @@ impl Engine {
         tenant: &TenantId,
         sites: &BTreeMap<System, String>,
         silent: &BTreeMap<String, Timestamp>,
-        now: Timestamp,
+        (now, holds_until): (Timestamp, Timestamp),
     ) -> Result<(), offboard_ledger::LedgerError> {
         let shut = self.shut(tenant).await?;
         let mut changes = Vec::new();
@@ -111,7 +117,7 @@ impl Engine {
                         tracing::warn!(%tenant, %system, site, "a site's workers are silent; its work rests");
                     }
                     changes.push((since_gate(system), Some(known.unwrap_or(*since))));
-                    changes.push((away_gate(system), Some(now.plus(HOLDS_MS))));
+                    changes.push((away_gate(system), Some(holds_until)));
                 }
                 None if known.is_some() => {
                     tracing::info!(%tenant, %system, site, "a site's workers are back");

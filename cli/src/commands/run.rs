@@ -35,10 +35,10 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
         [] => Files::default(),
         files => intake::read(ctx.out, &config, files, tenant, &by, clock.now())?,
     };
+    let mut interrupted = super::serve::Interrupt::listen()?;
     let embedded = Embedded::start(&config, clock, Overrides::default()).await.map_err(|e| {
         if e.is_held() { e.next("another process carries this folder's cases out: hand departures to it with `offboard submit FILE`, and look with `offboard watch`") } else { e }
     })?;
-    let mut interrupted = super::serve::Interrupt::listen()?;
     let Handed { outcomes, failed } = read
         .hand_over(async |request| refused(embedded.ask(request).await))
         .await;

@@ -67,7 +67,6 @@ impl Watch {
                 Err(error) => return Err(error),
             };
             self.show(&cases, session.is_idle())?;
-            tokio::time::sleep(THROTTLE).await;
             session = self.wait(session, config, &mut seen).await?;
         }
     }
@@ -79,6 +78,7 @@ impl Watch {
         seen: &mut u64,
     ) -> Result<Session<'a>, CliError> {
         if session.is_served() {
+            tokio::time::sleep(THROTTLE).await;
             match session
                 .ask(Request::Changes {
                     after: *seen,
@@ -94,6 +94,7 @@ impl Watch {
             }
             return Session::open(config, self.clock.clone()).await;
         }
+        // Whoever wants to serve the folder is not to wait for who only watches.
         if session.is_idle() {
             session.close().await?;
             tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;

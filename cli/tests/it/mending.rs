@@ -16,7 +16,8 @@ async fn what_failed_is_mended_and_done_or_gone_without_and_the_evidence_says_wh
     // directory that nobody has connected cannot be changed in the cloud.
     let (large, synced) = (stage.cast().big_mailbox.clone(), stage.cast().hybrid.clone());
     let file = stage.leavers(&[("HR-1", &large), ("HR-2", &synced)]);
-    let running = folder.start(&["run", &file, "--wait", "--json"]);
+    let mut running = folder.start(&["run", &file, "--wait", "--json"]);
+    folder.until_served_by(&mut running);
     until("it is accepted", || folder.run(&["show", "HR-2"]).code == Some(0));
 
     let (mut waived, mut retried) = (BTreeSet::new(), BTreeSet::new());

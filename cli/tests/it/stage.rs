@@ -14,7 +14,7 @@ const SEED: u64 = 7;
 /// How fast the hurried world is: its hour lasts six seconds.
 const SCALE: u32 = 600;
 /// How often a person looks before it is clear that nothing comes of it.
-pub(crate) const ROUNDS: usize = 400;
+pub(crate) const ROUNDS: usize = 4_000;
 
 fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
@@ -54,6 +54,9 @@ impl Stage {
         let mut folder = Folder::fresh();
         if scale > 1 {
             folder.hurry(anchor, scale);
+            let path = folder.path().join("offboard.toml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, fewer_at_once(&text)).unwrap();
         }
         let bases = simulator.bases();
         let bases = [&bases.login[..], &bases.graph, &bases.exchange, &bases.sharepoint];
@@ -91,6 +94,11 @@ impl Stage {
         self.folder.write("leavers.json", &Value::from(all).to_string());
         "leavers.json".to_owned()
     }
+}
+
+/// An attempt has little real time where engine time runs fast: fewer at once.
+pub(crate) fn fewer_at_once(engine: &str) -> String {
+    format!("{engine}\n[admission]\nprefetch = 4\n")
 }
 
 /// Who decides.

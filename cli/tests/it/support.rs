@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Far longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Made for tests alone; nothing trusts it.
@@ -103,6 +103,11 @@ impl Running {
             !line.is_empty()
         });
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
+    }
+
+    /// What it has written to its standard output until now.
+    pub(crate) fn said_so_far(&self) -> String {
+        self.out.so_far()
     }
 
     /// Ends it at once, and returns what it said.

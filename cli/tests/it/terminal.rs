@@ -2,7 +2,7 @@
 //! sits at none.
 
 use crate::stage::Stage;
-use crate::support::{Folder, Ran};
+use crate::support::{Folder, Ran, until};
 
 /// A program whose output is a terminal: `script` gives it one (it is part of
 /// every Debian), and everything that is drawn there is its output.
@@ -43,17 +43,18 @@ async fn at_a_terminal_watching_draws_one_table_until_ctrl_c() {
     let stage = Stage::hurried().await;
     let file = stage.leavers(&[("HR-1", stage.cast().plain.as_str())]);
     stage.folder.run(&["submit", &file]).expect(0);
+    // Whoever draws can be interrupted: he is once something was drawn.
     let watching = format!(
-        "sh -c '{} watch & sleep 2; kill -INT $!; wait $!'",
+        "sh -c '{} watch & until [ -e drawn ]; do sleep 0.1; done; kill -INT $!; wait $!'",
         env!("CARGO_BIN_EXE_offboard")
     );
-    let drawn = stage
-        .folder
-        .start_instead(
-            "script",
-            &["--quiet", "--return", "--flush", "--command", &watching, "/dev/null"],
-        )
-        .wait();
+    let running = stage.folder.start_instead(
+        "script",
+        &["--quiet", "--return", "--flush", "--command", &watching, "/dev/null"],
+    );
+    until("it draws", || running.said_so_far().contains("HR-1"));
+    stage.folder.write("drawn", "");
+    let drawn = running.wait();
     assert!(drawn.out.contains("HR-1"), "{:?}", drawn.out);
     assert!(drawn.out.contains('\u{1b}'), "nothing was drawn: {:?}", drawn.out);
 }

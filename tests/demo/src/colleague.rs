@@ -34,12 +34,12 @@ impl Colleague {
             let Some(request) = self.answer(engine, case, need, digest, never_returned).await? else {
                 continue;
             };
-            let what = need.what.clone();
+            let asked = (need.task, question(case, need));
             match engine.ask(request).await {
                 Response::Case(_) => said.push(words(case, need)),
                 // It moved on meanwhile; it is looked at again.
                 Response::Refused { .. } => {
-                    self.done.remove(&(need.task, what));
+                    self.done.remove(&asked);
                 }
                 Response::Failed { why, .. } => return Err(why.into()),
                 _ => {}
@@ -56,20 +56,10 @@ impl Colleague {
         digest: Option<offboard_domain::Digest>,
         never_returned: bool,
     ) -> Result<Option<Request>, Failed> {
-        // A plan that grew is another question.
-        let question = format!(
-            "{}{}",
-            need.what,
-            if need.kind == Kind::ApprovePlan {
-                case.plan_digest.to_string()
-            } else {
-                String::new()
-            }
-        );
         if need.kind == Kind::ConfirmDeviceReturned && never_returned {
             return Ok(None);
         }
-        if !self.done.insert((need.task, question)) {
+        if !self.done.insert((need.task, question(case, need))) {
             return Ok(None);
         }
         let id = case.case.to_string();
@@ -103,6 +93,14 @@ impl Colleague {
             // What failed takes judgement: that is for whoever watches.
             _ => None,
         })
+    }
+}
+
+/// What is asked: a plan that grew is another question.
+fn question(case: &CaseView, need: &Need) -> String {
+    match need.kind {
+        Kind::ApprovePlan => format!("{}{}", need.what, case.plan_digest),
+        _ => need.what.clone(),
     }
 }
 

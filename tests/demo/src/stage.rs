@@ -6,7 +6,7 @@ use crate::{Args, Failed, export, result};
 use indicatif::{ProgressBar, ProgressStyle};
 use offboard_cli::embedded::{Embedded, Overrides};
 use offboard_cli::error::CliError;
-use offboard_dispatcher::control::{Request, Response};
+use offboard_dispatcher::control::{Request, Response, summarise};
 use offboard_dispatcher::intake::{self, Context};
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::{CaseId, TenantId, Timestamp};
@@ -20,11 +20,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The demonstration ends at the latest after this, in real time: on a machine
-/// with nothing else to do it takes less than a minute.
-const LONGEST: Duration = Duration::from_secs(150);
+/// It is given up when work is under way and nothing has come of it for this
+/// long, in real time.
+const STUCK: Duration = Duration::from_secs(150);
 /// How often it looks around, in real time.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// What goes on within this much engine time is waited for.
+const SOON_MS: i64 = 61 * 60 * 1_000;
 /// When only people are waited for and nothing has moved for this long, it is over.
 const STILL: Duration = Duration::from_secs(4);
 
@@ -49,7 +51,7 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
         .map_err(broke)?;
         let opened = hand_in(&office, &embedded, &file, clock.as_ref()).await?;
         println!("\nRunning. A simulated colleague answers what a person would.\n");
-        let cases = follow(args, &office, &embedded, &opened).await?;
+        let cases = follow(args, &office, &embedded, &opened, clock.as_ref()).await?;
         embedded.shutdown().await.map_err(broke)?;
         cases
     };
@@ -132,6 +134,7 @@ async fn follow(
     office: &Office,
     embedded: &Embedded,
     opened: &[(TenantId, CaseId)],
+    clock: &dyn Clock,
 ) -> Result<Vec<CaseView>, Failed> {
     let bar = (!args.plain && std::io::stdout().is_terminal()).then(|| {
         let style = ProgressStyle::with_template("{bar:40.cyan/blue} {pos}/{len} tasks  {msg}")
@@ -143,7 +146,6 @@ async fn follow(
         None => println!("{line}"),
     };
     let mut colleague = Colleague::default();
-    let began = Instant::now();
     let mut ended = BTreeMap::new();
     let mut told = Instant::now();
     let (mut progress, mut moved) = (0, Instant::now());
@@ -179,12 +181,15 @@ async fn follow(
         if progress != settled {
             (progress, moved) = (settled, Instant::now());
         }
-        let only_people = cases.iter().all(|c| c.ended || !c.needs.is_empty());
+        let now = clock.now();
+        let only_people = cases
+            .iter()
+            .all(|c| c.ended || (!c.needs.is_empty() && !goes_on(c, now)));
         let at_rest = only_people && moved.elapsed() > STILL;
-        if !at_rest && began.elapsed() > LONGEST {
+        if !at_rest && moved.elapsed() > STUCK {
             let why = format!(
-                "after {} s there was still work under way: this machine is too busy for the demonstration; let it be, or give it a lower --speed",
-                LONGEST.as_secs()
+                "nothing came of the work under way for {} s: this machine is too busy for the demonstration; let it be, or give it a lower --speed",
+                STUCK.as_secs()
             );
             return Err(why.into());
         }
@@ -196,6 +201,13 @@ async fn follow(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whether a machine is at it, or will be soon: what a vendor is given a day for
+/// is not waited for.
+fn goes_on(case: &CaseView, now: Timestamp) -> bool {
+    let case = summarise(case);
+    case.working || case.next_at.is_some_and(|at| at.since(now) <= SOON_MS)
 }
 
 fn ending(case: &CaseView) -> String {

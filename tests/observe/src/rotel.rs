@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How often it is tried on other ports: somebody may take one in between.
 const TRIES: u32 = 5;
 /// How long it may take to listen.
-const PATIENCE: Patience = Patience(Duration::from_secs(30));
+const PATIENCE: Patience = Patience(Duration::from_secs(180));
 
 /// A running rotel, until it is dropped.
 #[derive(Debug)]

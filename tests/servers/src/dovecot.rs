@@ -14,7 +14,7 @@ const PROGRAM: &str = "/usr/sbin/dovecot";
 const PACKAGE: &str = "dovecot-imapd";
 /// How often other ports are tried when somebody took those that were free.
 const PORTS: usize = 10;
-const PATIENCE: Patience = Patience(Duration::from_secs(20));
+const PATIENCE: Patience = Patience(Duration::from_secs(180));
 
 /// Who may open every mailbox.
 pub const ARCHIVER: &str = "archiver";

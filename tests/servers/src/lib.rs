@@ -21,7 +21,7 @@ pub use certificates::{Certificate, Certificates};
 pub use disk::Disk;
 pub use dovecot::{ARCHIVER, ARCHIVER_PASSWORD, Dovecot, OWN_PASSWORD};
 pub use moto::Moto;
-pub use process::{Guarded, Patience, StartError, free_port, until};
+pub use process::{ClosedPort, Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};

@@ -13,7 +13,11 @@ use tempfile::TempDir;
 /// How often another port is tried when somebody took the one that was free.
 const PORTS: usize = 10;
 /// Python takes its time on a busy machine.
-const PATIENCE: Patience = Patience(Duration::from_secs(60));
+const PATIENCE: Patience = Patience(Duration::from_secs(180));
+/// It looks whether an object is there and then writes it, and a thread that is
+/// made to wait in between would let two writers win, which no S3 does: no
+/// thread is made to wait.
+const SERVER: &str = "import sys; sys.setswitchinterval(60)\nfrom moto.server import main\nmain()";
 /// How long an answer may take.
 const WITHIN: Duration = Duration::from_secs(30);
 /// How often is asked again when it could not take another connection.
@@ -55,7 +59,7 @@ impl Moto {
             let port = free_port()?;
             let mut program = Command::new(&python);
             program
-                .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+                .args(["-c", SERVER, "-H", "127.0.0.1", "-p", &port.to_string()])
                 .current_dir(folder.path());
             let mut process = Guarded::start(program, "python3", &log)?;
             let mut ended = false;

@@ -4,10 +4,15 @@
 //! shell that holds a pipe to the test's process: when the pipe closes, for
 //! whatever reason, the shell ends the server.
 
+use socket2::{Domain, Socket, Type};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Ends the server when standard input closes; by force after ten seconds.
@@ -187,16 +192,64 @@ fn exists(program: &std::ffi::OsStr) -> bool {
     std::env::var_os("PATH").is_some_and(|paths| std::env::split_paths(&paths).any(|d| d.join(path).exists()))
 }
 
-/// A loopback port that was free a moment ago. Somebody may take it in
-/// between: whoever starts a server on it tries again with another.
+/// The ports of servers lie below those that the system gives to whoever
+/// listens on any port or connects (from 32,768 on): a server that is being
+/// started, or started again, finds its port as it left it.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+/// A free loopback port, which no other test's process is given as long as this
+/// one lives. A stranger may take it all the same: whoever starts a server on it
+/// tries again with another.
 ///
 /// # Errors
-/// If the system has none.
+/// If there is none.
 pub fn free_port() -> Result<u16, StartError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|l| l.local_addr())
-        .map(|a| a.port())
-        .map_err(|e| StartError(format!("failed to find a free port: {e}")))
+    /// What tells the other processes which ports are taken; it ends with this one.
+    static CLAIMED: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    let chance = RandomState::new();
+    for n in 0_u32..1_000 {
+        let nth = chance.hash_one(n) % u64::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(nth).unwrap_or(0);
+        let name = SocketAddr::from_abstract_name(format!("offboard-tests-port-{port}"));
+        let Ok(claim) = name.and_then(|name| UnixListener::bind_addr(&name)) else {
+            continue;
+        };
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            CLAIMED.lock().unwrap_or_else(PoisonError::into_inner).push(claim);
+            return Ok(port);
+        }
+    }
+    Err(StartError("failed to find a free port".to_owned()))
+}
+
+/// A loopback port on which nobody listens, and that nobody else can take as
+/// long as this lives: who connects is refused. A listener that was dropped is
+/// no such thing: a child that another test starts in that moment holds it a
+/// little longer, and then a client is reset instead.
+#[derive(Debug)]
+pub struct ClosedPort {
+    port: u16,
+    _bound: Socket,
+}
+
+impl ClosedPort {
+    /// # Errors
+    /// If the system has no free port.
+    pub fn take() -> Result<Self, StartError> {
+        let taken = || -> std::io::Result<Self> {
+            let bound = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            bound.bind(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into())?;
+            let port = bound.local_addr()?.as_socket().map_or(0, |a| a.port());
+            Ok(Self { port, _bound: bound })
+        };
+        taken().map_err(|e| StartError(format!("failed to take a port: {e}")))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 /// How long something is waited for.
@@ -226,12 +279,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_closed_port_refuses_and_stays_closed() {
+        let closed = ClosedPort::take().unwrap();
+        let there = (Ipv4Addr::LOCALHOST, closed.port());
+        assert_ne!(closed.port(), 0);
+        let refused = std::net::TcpStream::connect(there).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        let taken = TcpListener::bind(there).unwrap_err();
+        assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let given: std::collections::BTreeSet<u16> = (0..500).map(|_| free_port().unwrap()).collect();
+        assert_eq!(given.len(), 500);
+        assert!(given.iter().all(|port| PORTS.contains(port)));
+    }
+
+    #[test]
     fn one_that_ends_by_itself_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut program = Command::new("sleep");
-        program.arg("0.2");
+        let go = folder.path().join("go");
+        let mut program = Command::new("sh");
+        program
+            .args(["-c", r#"until [ -e "$1" ]; do sleep 0.02; done"#, "sh"])
+            .arg(&go);
         let mut guarded = Guarded::start(program, "coreutils", &folder.path().join("log")).unwrap();
         assert!(!guarded.ended());
-        until("it to end", Patience(Duration::from_secs(10)), || guarded.ended()).unwrap();
+        std::fs::write(&go, "").unwrap();
+        until("it to end", Patience(Duration::from_secs(60)), || guarded.ended()).unwrap();
     }
 }

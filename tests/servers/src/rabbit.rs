@@ -27,7 +27,7 @@ const PACKAGE: &str = "rabbitmq-server";
 const NODE: &str = "offboard@localhost";
 
 /// A start takes seven seconds on an idle machine of two cores.
-const START_WITHIN: Patience = Patience(Duration::from_secs(120));
+const START_WITHIN: Patience = Patience(Duration::from_secs(600));
 
 /// How often ports that somebody took in between are chosen anew.
 const TRIES: usize = 5;

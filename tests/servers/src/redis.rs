@@ -28,7 +28,7 @@ const PACKAGE: &str = "redis-server";
 const PORTS: usize = 10;
 
 /// How long a server may take until it answers, and a state until it is there.
-pub(crate) const PATIENCE: Patience = Patience(Duration::from_secs(30));
+pub(crate) const PATIENCE: Patience = Patience(Duration::from_secs(180));
 
 /// When the log of what was written goes to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,7 +340,8 @@ impl Redis {
         if options.cluster {
             line("cluster-enabled yes");
             line("cluster-config-file nodes.conf");
-            line("cluster-node-timeout 2000");
+            // A node that is slow for a while is not away.
+            line("cluster-node-timeout 15000");
             line(&format!("cluster-port {}", free_port()?));
         }
         for more in &options.more {

@@ -18,7 +18,7 @@ const TOOLS: &str = "samba-ad-provision";
 const LDAPS: u16 = 636;
 
 /// How long a domain controller may take until it answers.
-const PATIENCE: Patience = Patience(Duration::from_secs(60));
+const PATIENCE: Patience = Patience(Duration::from_secs(180));
 
 /// How many loopback addresses are tried.
 const ADDRESSES: u16 = 50;

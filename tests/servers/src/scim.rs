@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// How often another port is tried when somebody took the one that was free.
 const PORTS: usize = 10;
 /// Python takes its time on a busy machine.
-const PATIENCE: Patience = Patience(Duration::from_secs(60));
+const PATIENCE: Patience = Patience(Duration::from_secs(180));
 /// The one token that it accepts.
 const TOKEN: &str = "tok-3f9a17";
 

@@ -8,16 +8,11 @@ use offboard_servers::{Rabbit, RabbitOptions, Redis, RedisOptions};
 use serde_json::Value;
 use std::fs;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 /// As many shards as a configuration has that says nothing.
 const SHARDS: u16 = 16;
 pub(crate) const PASSWORD: &str = "hunter2-of-the-broker";
 pub(crate) const LEDGER_PASSWORD: &str = "hunter2-of-the-ledger";
-
-/// Far more than it takes on a busy machine, far less than a server that never
-/// answers takes.
-const SOON: Duration = Duration::from_secs(45);
 
 pub(crate) fn definitions(vhost: &str) -> Value {
     let mut topology = Topology::new(vhost);
@@ -89,11 +84,9 @@ impl Role {
             section("queue", self.at_queue, "AT_QUEUE"),
         );
         fs::write(self.folder.path().join("offboard.toml"), text).unwrap();
-        let began = Instant::now();
         let ran = self.folder.run_with(args, |command| {
             command.env("AT_LEDGER", LEDGER_PASSWORD).env("AT_QUEUE", password);
         });
-        assert!(began.elapsed() < SOON, "{:?}: {ran:?}", began.elapsed());
         for secret in [password, PASSWORD, LEDGER_PASSWORD] {
             assert!(!(ran.out.clone() + &ran.err).contains(secret), "{ran:?}");
         }

@@ -72,6 +72,10 @@ async fn three_processes_tell_one_story_also_after_a_retry_and_a_workers_death()
     let dead = sink.spans().iter().find_map(of_workers).unwrap();
     roles.push(stage.start_with("worker", soon));
     finish(&stage);
+    sink.until("how it ended is told", |spans| {
+        Story::of(&case, spans).named("close case").count() == 1
+    })
+    .await;
     end(roles);
 
     assert_eq!(sink.unreadable(), Vec::<String>::new());

@@ -1,8 +1,10 @@
 //! The traces of whole departures, as the tests' own collector keeps them.
 
 use crate::observe::watched::{SECRET, Watched};
+use crate::support::until;
 use offboard_observe::{Seen, Sink, SpanKind, Story};
 use offboard_runtime::telemetry::metrics::instruments::{self, Sort};
+use offboard_servers::ClosedPort;
 use offboard_sim::world::{Fault, Op};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -22,10 +24,15 @@ async fn a_departure_with_a_retry_is_one_story() {
     let case = watched.submit("HR-1");
     watched.finish("HR-1");
     assert_eq!(serving.json("/livez").0, 200);
+    until("it is ready", || serving.json("/readyz").0 == 200);
     let (status, ready) = serving.json("/readyz");
     assert_eq!((status, &ready["ready"]), (200, &Value::Bool(true)), "{ready}");
     let (status, metrics) = serving.get("/metrics");
     assert_eq!(status, 200);
+    sink.until("how it ended is told", |spans| {
+        Story::of(&case, spans).named("close case").count() == 1
+    })
+    .await;
     serving.running.signal("TERM");
     let ran = serving.running.wait().expect(0);
 
@@ -241,6 +248,10 @@ async fn the_story_goes_on_after_a_death() {
     let dead = Story::of(&case, &sink.spans()).one("accept departure").instance.clone();
     let serving = watched.serve("second");
     watched.finish("HR-1");
+    sink.until("how it ended is told", |spans| {
+        Story::of(&case, spans).named("close case").count() == 1
+    })
+    .await;
     serving.running.signal("TERM");
     serving.running.wait().expect(0);
     let story = Story::of(&case, &sink.spans());
@@ -253,9 +264,8 @@ async fn the_story_goes_on_after_a_death() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_not_there_changes_nothing() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
+    let nobody = ClosedPort::take().unwrap();
+    let endpoint = format!("http://127.0.0.1:{}", nobody.port());
     let watched = Watched::by(&endpoint).await;
     let serving = watched.serve("alone");
     watched.submit("HR-1");

@@ -1,6 +1,6 @@
 //! A working folder whose process is watched, and one departure in it.
 
-use crate::stage::{ROUNDS, Stage, lead};
+use crate::stage::{ROUNDS, Stage, fewer_at_once, lead};
 use crate::support::{Running, until};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -25,7 +25,7 @@ impl Watched {
         folder.write("receipt.txt", "handed over at the desk");
         folder.write(
             "offboard.toml",
-            &format!(
+            &fewer_at_once(&format!(
                 r#"
 [log]
 level = "info,offboard_cli=debug,offboard_connectors=debug,offboard_dispatcher=debug,offboard_workers=debug"
@@ -35,7 +35,7 @@ otlp = "{endpoint}"
 headers = {{ authorization = {{ file = "collector.secret" }} }}
 listen = "127.0.0.1:0"
 "#
-            ),
+            )),
         );
         Self { stage }
     }

@@ -181,7 +181,15 @@ async fn the_number_of_shards_is_fixed() {
 async fn as_user(server: &Redis, user: &str) -> MultiplexedConnection {
     let url = format!("redis://{user}:{PASSWORD}@127.0.0.1:{}", server.port());
     let client = ::redis::Client::open(url).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    // The library's own patience is half a second.
+    let patience = Some(std::time::Duration::from_secs(30));
+    let patient = ::redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(patience)
+        .set_response_timeout(patience);
+    client
+        .get_multiplexed_async_connection_with_config(&patient)
+        .await
+        .unwrap()
 }
 
 /// What the store says to a command of that user's; none if it obeys.

@@ -327,7 +327,7 @@ pub(crate) async fn law_10_what_was_buried_is_kept_with_its_reason<B: Backend>()
         next(&mut consumer).await.bury(reason).await.unwrap();
     }
     nothing_comes(&mut consumer).await;
-    backend.pass(2 * B::SHORT_MS).await;
+    backend.pass(B::SHORT_MS).await;
     // The dead do not expire.
     holds(&*queue, &QueueName::Dead, 3, 0).await;
     let dead = dead(&*queue, 3).await;

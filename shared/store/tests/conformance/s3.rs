@@ -9,7 +9,7 @@ use offboard_domain::time::DAY_MS;
 use offboard_domain::{Digest, Timestamp};
 use offboard_runtime::config::{Bucket, BucketAccess, Cloud, Lock, LockMode, StoreUrl};
 use offboard_runtime::{Clock as _, SecretRef, SystemClock};
-use offboard_servers::{Moto, StartError};
+use offboard_servers::{ClosedPort, Moto, StartError};
 use offboard_store::{LockState, Store, StoreError, lock_state};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
@@ -312,11 +312,8 @@ async fn a_server_that_says_no_is_told_from_one_that_says_nothing() {
         heard[0]
     );
 
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let said = At::server(&format!("http://{closed}"), "somebody", "hunter2")
+    let closed = ClosedPort::take().unwrap();
+    let said = At::server(&format!("http://127.0.0.1:{}", closed.port()), "somebody", "hunter2")
         .store()
         .get(Digest::of(b"x"))
         .await

@@ -40,7 +40,7 @@ impl RedisSentinel {
             let file = folder.path().join("sentinel.conf");
             let lines = format!(
                 "port {port}\nbind 127.0.0.1\ndaemonize no\ndir \"{}\"\nsentinel monitor {WATCHED} 127.0.0.1 {} 1\n\
-                 sentinel down-after-milliseconds {WATCHED} 500\nsentinel failover-timeout {WATCHED} 3000\n",
+                 sentinel down-after-milliseconds {WATCHED} 5000\nsentinel failover-timeout {WATCHED} 10000\n",
                 folder.path().display(),
                 primary.port(),
             );

@@ -154,12 +154,11 @@ impl Cutting {
     pub(crate) fn root(&self) -> &str {
         &self.root
     }
+}
 
-    /// Stops listening and says where nobody listens now.
-    pub(crate) async fn stop(self) -> String {
+impl Drop for Cutting {
+    fn drop(&mut self) {
         self.accepting.abort();
-        let _ = self.accepting.await;
-        self.root
     }
 }
 

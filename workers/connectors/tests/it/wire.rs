@@ -15,7 +15,7 @@ use offboard_domain::departure::PersonRef;
 use offboard_domain::{FaultClass, ObjectId};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -387,16 +387,26 @@ async fn a_call_without_leave_writes_nothing() {
 
 #[tokio::test]
 async fn silence_after_sending_is_unknown_for_a_write_and_transient_for_a_read() {
-    let server = Server::start(|asked: Asked| async move {
-        if asked.path.ends_with("/token") {
-            token("t", 3600)
-        } else {
-            no_answer().await
+    let silent = Arc::new(AtomicBool::new(false));
+    let server = Server::start({
+        let silent = silent.clone();
+        move |asked: Asked| {
+            let silent = silent.clone();
+            async move {
+                match asked.path.ends_with("/token") {
+                    true => token("t", 3600),
+                    false if silent.load(Ordering::SeqCst) => no_answer().await,
+                    false => json_answer(200, user()),
+                }
+            }
         }
     })
     .await;
     let graph = open(&server);
-    let mut call = call_until(Instant::now() + Duration::from_millis(400));
+    // Token and connection are there: what takes its time is the silence alone.
+    Directory::account(&graph, &mut call(), &who()).await.unwrap();
+    silent.store(true, Ordering::SeqCst);
+    let mut call = call_until(Instant::now() + Duration::from_secs(2));
     call.allow_writes(true);
     let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::RevokeSessions)
         .await
@@ -432,8 +442,8 @@ async fn a_connection_that_breaks_after_the_request_is_silence_and_one_never_mad
     assert_eq!(fault.class, FaultClass::Unknown, "{fault}");
     let fault = Directory::account(&graph, &mut call, &who()).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient);
-    let closed = cut.stop().await;
-    let graph = crate::common::open_at(tokens.root(), &closed);
+    let closed = offboard_servers::ClosedPort::take().unwrap();
+    let graph = crate::common::open_at(tokens.root(), &format!("http://127.0.0.1:{}", closed.port()));
     let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::Disable)
         .await
         .unwrap_err();

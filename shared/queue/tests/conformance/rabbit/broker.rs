@@ -172,8 +172,8 @@ impl OnRabbit {
 #[async_trait]
 impl Backend for OnRabbit {
     const DURABLE: bool = true;
-    const SHORT_MS: i64 = 2_000;
-    const WITHIN: Duration = Duration::from_secs(180);
+    const SHORT_MS: i64 = 5_000;
+    const WITHIN: Duration = Duration::from_secs(900);
 
     async fn fresh() -> Self {
         Self::with(|_| {}).await
@@ -211,9 +211,9 @@ pub(crate) struct OnRough {
 #[async_trait]
 impl Backend for OnRough {
     const DURABLE: bool = true;
-    const SHORT_MS: i64 = 2_000;
+    const SHORT_MS: i64 = 5_000;
     /// Others come first, one at a time.
-    const WITHIN: Duration = Duration::from_secs(300);
+    const WITHIN: Duration = Duration::from_secs(900);
 
     async fn fresh() -> Self {
         let broker = rough().await;

@@ -12,7 +12,7 @@ use offboard_queue::rabbit::{
 };
 use offboard_queue::{Queue as _, QueueName, RabbitConfig};
 use offboard_runtime::Secret;
-use offboard_servers::{ADMINISTRATOR, Rabbit};
+use offboard_servers::{ADMINISTRATOR, ClosedPort, Rabbit};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
@@ -233,7 +233,8 @@ async fn who_never_answers_or_is_not_there_is_not_waited_for() {
     let error = looked.await.unwrap().unwrap_err();
     assert!(matches!(error, RabbitError::Connect { .. }));
     assert!(error.to_string().contains("nothing answered within 1 s"), "{error}");
-    drop(listener);
+    let closed = ClosedPort::take().unwrap();
+    config.address.port = closed.port();
     let looked = tokio::time::timeout(Duration::from_secs(10), RabbitStanding::look(config));
     let error = looked.await.unwrap().unwrap_err().to_string();
     assert!(error.to_lowercase().contains("refused"), "{error}");

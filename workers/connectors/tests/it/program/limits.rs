@@ -8,7 +8,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// Far below the time for which these scripts sleep.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
+
+/// In which a script has begun, also on a busy machine.
+const TO_BEGIN: Duration = Duration::from_secs(5);
 
 /// Leaves the ids of itself and of a child, and hangs.
 const HANGS: &str = "sleep 600 & echo $! $$ > pids.new; mv pids.new pids; wait";
@@ -18,7 +21,7 @@ async fn who_hangs_is_ended_with_all_that_he_has_started() {
     for writes in [false, true] {
         let stage = Stage::new();
         let mut settings = stage.settings(HANGS);
-        settings.timeout = Duration::from_secs(1);
+        settings.timeout = TO_BEGIN;
         let began = Instant::now();
         let (class, code, detail) = match writes {
             false => met(observe(settings).await),
@@ -41,7 +44,7 @@ async fn the_attempts_own_time_ends_it_too() {
     let program = ProgramConnector::open(stage.settings(HANGS));
     let mut call = offboard_connectors::Call::new(
         std::sync::Arc::new(offboard_runtime::SystemClock),
-        Instant::now() + Duration::from_secs(1),
+        Instant::now() + TO_BEGIN,
         offboard_domain::Lane::Normal,
     );
     let (class, ..) = met(program.observe(&mut call, &errand()).await);
@@ -54,7 +57,7 @@ async fn a_signal_to_end_is_not_asked_for_twice() {
     // Deaf to every signal that can be caught.
     let stage = Stage::new();
     let mut settings = stage.settings("trap '' TERM INT HUP; echo $$ > pids; while :; do sleep 1; done");
-    settings.timeout = Duration::from_secs(1);
+    settings.timeout = TO_BEGIN;
     assert_eq!(met(observe(settings).await).1, "timed_out");
     gone(&stage, "pids").await;
 }
