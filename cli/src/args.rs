@@ -530,7 +530,7 @@ pub enum EscrowWhat {
         /// Which case
         case: String,
     },
-    /// Open a device's recovery keys (BitLocker, local administrator) and print them to standard output
+    /// Open a device's recovery keys (BitLocker, local administrator, activation lock) and print them to standard output
     #[command(
         after_help = "A DEVICE is named by its id in a system, the beginning of it, its serial number, or its task.\nNeeds the key that they were sealed under, keys/escrow.key. Who opens them, when and why, is\nwritten into escrow.log first: beside the ledger where that is a file, else in the working\nfolder. Where it cannot be written, nothing is shown. No key stands in it.\n\nExamples:\n  offboard escrow open HR-2041 5CG1234ABC --reason \"locked out after an update, INC-2041\"\n  offboard escrow open HR-2041 8f0c2e1a --reason \"handed on to the next person\" --as lead@acme.example --json"
     )]

@@ -30,6 +30,9 @@ const ROUNDS: usize = 8;
 /// Pauses before it is asked again, if the vendor names none, in milliseconds: a
 /// preview of many people is what makes a vendor ask to be called less often.
 const AGAIN_AFTER_MS: [i64; 6] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
+/// How often it is asked again where nobody answered, and after how long.
+const UNANSWERED_MAX: u32 = 2;
+const UNANSWERED_PAUSE_MS: i64 = 500;
 /// No pause that a vendor names is waited for longer: somebody sits there.
 const PAUSE_MAX_MS: i64 = MINUTE_MS;
 
@@ -258,13 +261,19 @@ fn why_not(case: &Case, now: Timestamp) -> String {
 /// One reading; what passes by itself is waited for, as a case would.
 async fn read(assignment: &Assignment, context: &Context) -> Report {
     let mut pauses = AGAIN_AFTER_MS.iter();
+    let mut unanswered = 0;
     loop {
         let report = attempt(assignment, Lane::Normal, false, context).await;
         let named_ms = match &report.said {
             Said::Fault { fault } => match fault.class {
                 FaultClass::Throttled { retry_after_ms } => retry_after_ms,
-                // Of a vendor that cannot even be reached there is nothing to wait for.
                 FaultClass::Transient if fault.status.is_some() => None,
+                // A connection may break; a vendor that cannot even be reached is not
+                // waited for.
+                FaultClass::Transient if unanswered < UNANSWERED_MAX => {
+                    unanswered += 1;
+                    Some(UNANSWERED_PAUSE_MS)
+                }
                 _ => return report,
             },
             _ => return report,

@@ -6,11 +6,9 @@ use crate::embedded::{Opened, socket};
 use crate::error::{CliError, Exit};
 use offboard_dispatcher::control::{self, CaseSummary, Client, ControlError, Request, Response};
 use offboard_dispatcher::view::CaseView;
-use offboard_domain::event::open_event;
-use offboard_domain::{CaseId, CaseKey, Event, TenantId};
+use offboard_domain::{CaseId, TenantId};
 use offboard_runtime::Clock;
 use offboard_runtime::config::Configuration;
-use offboard_runtime::keys::MasterKey;
 use offboard_store::Store;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -140,36 +138,6 @@ impl<'a> Session<'a> {
                 return Ok(all);
             }
         }
-    }
-
-    /// Everything that has happened to a case, in order. None where it is not at
-    /// hand: the process that serves the folder holds it and tells only what it
-    /// comes to, or it has left the ledger for the archive.
-    ///
-    /// # Errors
-    /// [`CliError`] if the ledger does not answer, or what it holds does not read.
-    pub async fn history(&self, tenant: &TenantId, case: CaseId) -> Result<Option<Vec<Event>>, CliError> {
-        let opened = match &self.reach {
-            Reach::Served(_) => return Ok(None),
-            Reach::Alone(opened) | Reach::Shared(opened) => opened,
-        };
-        let history = opened.engine.ledger().read(tenant, case, 1).await?;
-        if history.trimmed.is_some() {
-            return Ok(None);
-        }
-        let salt = history.salt.ok_or_else(|| {
-            CliError::failed(format!(
-                "failed to read case {case}: its key was destroyed; the person is erased"
-            ))
-        })?;
-        let master = MasterKey::load(&self.config.engine.keys)?;
-        let key = CaseKey::derive(master.expose(), &salt);
-        let mut events = Vec::with_capacity(history.records.len());
-        for record in &history.records {
-            let (_, event) = open_event(&key, record)?;
-            events.push(event);
-        }
-        Ok(Some(events))
     }
 
     /// The store of artifacts of the folder.

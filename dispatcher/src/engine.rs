@@ -248,14 +248,15 @@ impl Engine {
         self.admission.set_limits(limits);
     }
 
+    /// Changes the tenant's gates, and gives all of them as they are then.
     pub(crate) async fn shut_more(
         &self,
         tenant: &TenantId,
         changes: Vec<offboard_ledger::GateChange>,
-    ) -> Result<(), LedgerError> {
-        let read = self.ledger.gates(tenant, changes).await?;
-        lock(&self.shut).insert(tenant.clone(), Arc::new(read));
-        Ok(())
+    ) -> Result<Arc<Shut>, LedgerError> {
+        let read = Arc::new(self.ledger.gates(tenant, changes).await?);
+        lock(&self.shut).insert(tenant.clone(), read.clone());
+        Ok(read)
     }
 
     /// Over how many shards the tenants are spread.

@@ -10,7 +10,6 @@ use crate::transact::CreditFrom;
 use offboard_domain::{
     Case, CaseId, Command, Decision, Gates, Refusal, Report, TenantId, Timestamp, decide, decide_reports,
 };
-use offboard_queue::QueueError;
 use std::sync::Arc;
 use tokio::sync::{MutexGuard, oneshot};
 
@@ -54,7 +53,7 @@ pub(crate) struct Worked {
     pub(crate) appended: Result<Decided, EngineError>,
     /// The case after it; none if there is no such case.
     pub(crate) case: Option<Arc<Case>>,
-    pub(crate) published: Result<(), QueueError>,
+    pub(crate) published: Result<(), EngineError>,
 }
 
 impl Worked {

@@ -18,6 +18,7 @@ mod gathered;
 pub mod http;
 mod index;
 pub mod intake;
+mod leaving;
 pub mod letters;
 mod losses;
 pub mod membership;

@@ -4,7 +4,7 @@
 //! until the queue has confirmed it. A once-only one is published once: when
 //! that is not confirmed, it runs out and is read.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::place::Slot;
 use offboard_domain::{Assignment, Case, CaseId, Mode, TaskId, TenantId};
 use offboard_queue::{Message, QueueError, QueueName};
@@ -19,7 +19,7 @@ const PUBLISH_AGAIN_MS: i64 = 1_000;
 impl Engine {
     /// Publishes what was assigned and is not known to be published; what
     /// fails is tried again when the case is next looked at.
-    pub(crate) async fn publish_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot) -> Result<(), QueueError> {
+    pub(crate) async fn publish_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot) -> Result<(), EngineError> {
         let taken = slot
             .held
             .lock()
@@ -33,15 +33,20 @@ impl Engine {
             |(t, attempt): &(TaskId, u32), case: &Case| case.tasks.get(t).map(|t| t.attempt) == Some(*attempt);
         // Another owner may have ordered another attempt since, and published it.
         let attempts: Vec<(TaskId, u32)> = attempts.into_iter().filter(|a| is_the_last(a, &case)).collect();
-        let tasks: Vec<TaskId> = attempts.iter().map(|(t, _)| *t).collect();
-        let result = self.publish(&case, &tasks).await;
+        let mut assignments: Vec<Assignment> = attempts.iter().filter_map(|(t, _)| case.assignment(*t)).collect();
+        let told = self.tell_who_leaves(&case, &mut assignments).await;
+        let begun = told.is_ok();
+        let result = match told {
+            Ok(()) => self.publish(&case, &assignments).await.map_err(EngineError::from),
+            Err(error) => Err(error.into()),
+        };
         if let Err(error) = &result {
             tracing::warn!(case = %id, %error, "failed to publish assignments; trying again");
             metrics::publish_failed("assignments");
             if let Some(held) = slot.held.lock().await.as_mut() {
                 let again: Vec<(TaskId, u32)> = attempts
                     .into_iter()
-                    .filter(|a| is_the_last(a, &held.case) && republishable(&held.case, a.0))
+                    .filter(|a| is_the_last(a, &held.case) && (!begun || republishable(&held.case, a.0)))
                     .collect();
                 held.unpublished.extend(again);
                 self.timers
@@ -51,12 +56,9 @@ impl Engine {
         result
     }
 
-    async fn publish(&self, case: &Case, tasks: &[TaskId]) -> Result<(), QueueError> {
+    async fn publish(&self, case: &Case, assignments: &[Assignment]) -> Result<(), QueueError> {
         let mut by_queue: BTreeMap<QueueName, (Vec<Message>, Vec<Span>)> = BTreeMap::new();
-        for id in tasks {
-            let Some(assignment) = case.assignment(*id) else {
-                continue;
-            };
+        for assignment in assignments {
             let queue = QueueName::Assignments {
                 area: assignment.kind.spec().area,
                 lane: case.lane(assignment.kind),
@@ -72,7 +74,7 @@ impl Engine {
             let name = queue.to_string();
             let envelope = Envelope { queue: &name, id: &id };
             let span = trace::publish(envelope, &work, case.traceparent.as_deref());
-            let mut message = self.order_of(&name, id, &assignment);
+            let mut message = self.order_of(&name, id, assignment);
             span.inject(&mut message.headers);
             let (messages, spans) = by_queue.entry(queue).or_default();
             messages.push(message);

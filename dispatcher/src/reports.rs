@@ -148,7 +148,7 @@ impl Engine {
     async fn publish_again_of(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
         if self.holds(id) {
             let place = self.place(tenant, id);
-            return Ok(self.publish_left(tenant, id, &place).await?);
+            return self.publish_left(tenant, id, &place).await;
         }
         self.take_up(tenant, id).await
     }

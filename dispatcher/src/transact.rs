@@ -140,6 +140,9 @@ impl Engine {
         // A case that was only read now has its assignments counted now.
         self.admission
             .settle(tenant, credit, before.as_deref(), case.as_deref());
+        if let Some(case) = case.as_deref() {
+            self.remember_leaving(tenant, case).await;
+        }
         match case.as_deref().filter(|case| !case.is_over()) {
             Some(case) => self.follow(tenant, case).await,
             None => {
@@ -392,6 +395,7 @@ impl Engine {
         let case = h.case.clone();
         self.admission
             .settle(tenant, Credit::NONE, before.as_deref(), Some(&case));
+        self.remember_leaving(tenant, &case).await;
         let gates = Gates {
             shut: (*self.shut(tenant).await?).clone(),
             ..Gates::open()
@@ -412,7 +416,7 @@ impl Engine {
         }
         self.changed();
         drop(held);
-        Ok(self.publish_left(tenant, id, &place).await?)
+        self.publish_left(tenant, id, &place).await
     }
 
     /// Reads a case from the ledger and folds it.
@@ -471,9 +475,10 @@ impl Engine {
             return Ok(());
         };
         self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
+        self.remember_leaving(tenant, &h.case).await;
         self.follow(tenant, &h.case).await;
         drop(held);
-        Ok(self.publish_left(tenant, id, &place).await?)
+        self.publish_left(tenant, id, &place).await
     }
 }
 

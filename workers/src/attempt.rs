@@ -60,6 +60,11 @@ const PROTECTED_LOOK_AGAIN_MS: i64 = 10_000;
 
 /// Since when an account without roles has been protected.
 const PROTECTED_SINCE_MS: &str = "protected_since_ms";
+/// How long roles must show before they are believed to be there: replicas may
+/// show for a while what has gone.
+const ROLES_BELIEVED_MS: i64 = 45_000;
+/// Since when they have shown.
+const ROLES_SHOWN_SINCE_MS: &str = "roles_shown_since_ms";
 /// How often it is tried again while roles are still to be taken away, at first and
 /// at last.
 const ROLES_LOOK_AGAIN_MS: (i64, i64) = (60_000, 3_600_000);
@@ -142,12 +147,12 @@ async fn run(
     };
     let said = match driven {
         Ok(Ok(said)) => said,
-        Ok(Err(fault)) if is_done_on_premises(&fault, assignment) => waiting(premises_wait(&job)),
-        Ok(Err(fault)) if is_acknowledged(&job, assignment, stage) => waiting(acknowledged_wait(&job, &fault)),
+        Ok(Err(fault)) if is_done_on_premises(&fault, assignment) => waiting(&job, premises_wait(&job)),
+        Ok(Err(fault)) if is_acknowledged(&job, assignment, stage) => waiting(&job, acknowledged_wait(&job, &fault)),
         Ok(Err(fault)) => {
             let waits = tokio::time::timeout_at(deadline, protected_wait(&mut job, &fault)).await;
             match waits.unwrap_or(Ok(None)) {
-                Ok(Some(wait)) if !is_once(assignment) => waiting(wait),
+                Ok(Some(wait)) if !is_once(assignment) => waiting(&job, wait),
                 Ok(_) => Said::Fault {
                     fault: classed(fault, assignment, stage, job.call.writes_sent()),
                 },
@@ -155,7 +160,7 @@ async fn run(
             }
         }
         Err(_) if is_acknowledged(&job, assignment, stage) => {
-            waiting(acknowledged_wait(&job, &out_of_time(&job, assignment, stage)))
+            waiting(&job, acknowledged_wait(&job, &out_of_time(&job, assignment, stage)))
         }
         Err(_) => Said::Fault {
             fault: out_of_time(&job, assignment, stage),
@@ -204,8 +209,9 @@ fn premises_wait(job: &Job<'_>) -> Wait {
 
 /// Whoever had roles a moment ago is still protected by replicas that have not
 /// heard that they went. Where they read as gone, the refusal is no person's
-/// business yet: it is tried again, for a while. Where they are still to be taken
-/// away, the task that does so is: this follows it.
+/// business yet: it is tried again, for a while. Where they show, they must go on
+/// showing. Where they are still to be taken away, the task that does so is: this
+/// follows it.
 ///
 /// # Errors
 /// The fault of reading the roles, if it passes by itself.
@@ -229,16 +235,26 @@ async fn protected_wait(job: &mut Job<'_>, fault: &Fault) -> Answer<Option<Wait>
     if job.now_ms() - since_ms >= PROTECTED_MS {
         return Ok(None);
     }
-    match directory.holdings(&mut job.call, &id, Holding::Roles).await {
-        Ok(roles) if roles.is_empty() => {}
+    let mut remember = job.remembered.clone().with(PROTECTED_SINCE_MS, since_ms);
+    let why = match directory.holdings(&mut job.call, &id, Holding::Roles).await {
+        Ok(roles) if roles.is_empty() => {
+            remember.0.remove(ROLES_SHOWN_SINCE_MS);
+            "his roles are gone, and the system still protects the account as if he had them"
+        }
+        Ok(_) => {
+            let shown_ms = remember.int(ROLES_SHOWN_SINCE_MS).unwrap_or_else(|| job.now_ms());
+            if job.now_ms() - shown_ms >= ROLES_BELIEVED_MS {
+                return Ok(None);
+            }
+            remember.set(ROLES_SHOWN_SINCE_MS, shown_ms);
+            "refused for the sake of directory roles; it is seen whether they still show in a moment"
+        }
         Err(fault) if matches!(fault.class, FaultClass::Transient | FaultClass::Throttled { .. }) => return Err(fault),
-        Ok(_) | Err(_) => return Ok(None),
-    }
-    let mut remember = job.remembered.clone();
-    remember.set(PROTECTED_SINCE_MS, since_ms);
+        Err(_) => return Ok(None),
+    };
     Ok(Some(Wait {
         until: job.call.now().plus(PROTECTED_LOOK_AGAIN_MS),
-        why: "his roles are gone, and the system still protects the account as if he had them".to_owned(),
+        why: why.to_owned(),
         remember,
     }))
 }
@@ -259,7 +275,7 @@ async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: 
             match procedure.wait(job, &seen, When::ObserveOnly).filter(|_| !arrived) {
                 Some(wait) => {
                     job.otherwise = Some(first);
-                    waiting(wait)
+                    waiting(job, wait)
                 }
                 None => Said::Observed { observation: first },
             },
@@ -275,7 +291,7 @@ async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: 
         Verdict::Unsatisfied(why) => {
             job.otherwise = Some(first);
             if let Some(wait) = procedure.wait(job, &seen, When::Before).or_else(|| counter_wait(job)) {
-                return Ok(waiting(wait));
+                return Ok(waiting(job, wait));
             }
             if !spec.writes {
                 return Err(job.fault(FaultClass::Transient, &why));
@@ -316,11 +332,11 @@ async fn catch_up(procedure: &dyn Procedure, job: &mut Job<'_>, before: Observat
             }
         }
         if let Some(wait) = procedure.wait(job, &seen, When::After) {
-            return Ok(waiting(wait));
+            return Ok(waiting(job, wait));
         }
     }
     if job.kind.spec().proof == Proof::Counter {
-        return Ok(waiting(counter_written(job, &before)));
+        return Ok(waiting(job, counter_written(job, &before)));
     }
     Err(job.fault(
         FaultClass::Transient,
@@ -342,8 +358,12 @@ fn settled(verdict: &Verdict) -> bool {
     !matches!(verdict, Verdict::Unsatisfied(_))
 }
 
-fn waiting(wait: Wait) -> Said {
+/// To wait until now is not to wait: a slice is done, and the next one goes on.
+pub(crate) fn waiting(job: &Job<'_>, wait: Wait) -> Said {
     let Wait { until, why, remember } = wait;
+    if until <= job.call.now() {
+        return Said::Progress { checkpoint: remember };
+    }
     Said::Wait {
         until,
         why,

@@ -10,10 +10,12 @@ use offboard_connectors::{
     Held, Laptops, Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Phones, Premises, Scripts, Site,
     Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
+use offboard_domain::catalogue::LEAVING;
 use offboard_domain::{
     Artifact, Assignment, AttemptMark, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId,
     Observation, Subject, Target, TenantId,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -129,7 +131,8 @@ impl<'a> Job<'a> {
             remembered: assignment.checkpoint.clone().unwrap_or_default(),
             otherwise: None,
             call: Call::new(context.clock.clone(), deadline, lane)
-                .marked(Some(AttemptMark::of(assignment.task, assignment.attempt))),
+                .marked(Some(AttemptMark::of(assignment.task, assignment.attempt)))
+                .not_counting(leaving(&assignment.params)),
             artifacts: Vec::new(),
             started,
         }
@@ -184,15 +187,31 @@ impl<'a> Job<'a> {
 
     /// A person is asked if whoever is to be given something is no longer there.
     pub(crate) async fn must_stay(&mut self, id: &ObjectId) -> Answer<()> {
-        let Some(directory) = self.connector.directory() else {
+        if self.is_enabled(id).await? {
             return Ok(());
+        }
+        Err(self.no_successor("the successor's account is disabled or gone: he has left himself"))
+    }
+
+    /// Whether the successor is still there: what he was given before he left himself,
+    /// nobody has.
+    pub(crate) async fn successor_enabled(&mut self) -> Answer<bool> {
+        match self.successor() {
+            Some(id) => self.is_enabled(&id).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Whether an account is there and enabled. A system without accounts says of
+    /// nobody that he is not.
+    pub(crate) async fn is_enabled(&mut self, id: &ObjectId) -> Answer<bool> {
+        let Some(directory) = self.connector.directory() else {
+            return Ok(true);
         };
         match directory.account(&mut self.call, id).await {
-            Ok(account) if account.enabled => Ok(()),
-            Err(fault) if fault.class != FaultClass::Absent => Err(fault),
-            Ok(_) | Err(_) => {
-                Err(self.no_successor("the successor's account is disabled or gone: he has left himself"))
-            }
+            Ok(account) => Ok(account.enabled),
+            Err(fault) if fault.class == FaultClass::Absent => Ok(false),
+            Err(fault) => Err(fault),
         }
     }
 
@@ -423,6 +442,12 @@ pub(crate) fn ids<T: ToString>(of: impl IntoIterator<Item = T>) -> Vec<String> {
     ids.sort_unstable();
     ids.dedup();
     ids
+}
+
+/// Who leaves, too, as the task was told.
+fn leaving(params: &Facts) -> BTreeSet<ObjectId> {
+    let ids = params.list(LEAVING).unwrap_or_default();
+    ids.iter().map(|id| ObjectId::from(id.as_str())).collect()
 }
 
 /// A count as a fact.

@@ -2,20 +2,32 @@
 //! nothing is written. All readings are answered, or none: one fault is the
 //! answer of the whole, and the round is read again.
 
-use crate::attempt::read;
+use crate::attempt::{read, waiting};
 use crate::job::Job;
 use crate::procedure::{self, Wait, When};
 use futures::StreamExt as _;
 use offboard_connectors::Answer;
-use offboard_domain::{Artifact, Assignment, Check, Checked, Facts, Fault, FaultClass, Receipt, Said, Verdict, judge};
+use offboard_domain::catalogue::{ACCOUNT_GONE, Area};
+use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::{
+    Artifact, Assignment, Check, Checked, Facts, Fault, FaultClass, Receipt, Said, Timestamp, Verdict, judge,
+};
 
 /// How many tasks are read at the same time: mail systems allow four
 /// concurrent requests to one mailbox.
 const READ_AT_ONCE: usize = 4;
 
+/// For how long an account does not show before it is believed to be gone, and how
+/// often it is looked at meanwhile.
+const GONE_BELIEVED_MS: i64 = HOUR_MS;
+const GONE_LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
+const GONE_SINCE_MS: &str = "account_gone_since_ms";
+
 struct Reading {
     answer: Answer<Checked>,
     wait: Option<Wait>,
+    /// What it has found out, also when it waits for nothing: another may.
+    remember: Facts,
     receipts: Vec<Receipt>,
 }
 
@@ -32,13 +44,14 @@ pub(crate) async fn run(assignment: &Assignment, job: &mut Job<'_>) -> Answer<Sa
     }
     let readings: Vec<Reading> = futures::stream::iter(each).buffered(READ_AT_ONCE).collect().await;
     let mut results = Vec::with_capacity(readings.len());
-    let mut waits = Vec::new();
+    let (mut waits, mut remember) = (Vec::new(), Facts::new());
     let mut fault: Option<Fault> = None;
     for reading in readings {
         for receipt in reading.receipts {
             job.call.note_receipt(receipt);
         }
         waits.extend(reading.wait);
+        remember.0.extend(reading.remember.0);
         match reading.answer {
             Ok(checked) => results.push(checked),
             Err(f) => fault = fault.or(Some(f)),
@@ -51,12 +64,7 @@ pub(crate) async fn run(assignment: &Assignment, job: &mut Job<'_>) -> Answer<Sa
         None => Said::Checked { results },
         Some(until) => {
             let why = waits.iter().map(|w| w.why.as_str()).collect::<Vec<_>>().join("; ");
-            let remember = waits.iter().flat_map(|w| w.remember.0.clone()).collect();
-            Said::Wait {
-                until,
-                why,
-                checkpoint: Some(Facts(remember)),
-            }
+            waiting(job, Wait { until, why, remember })
         }
     })
 }
@@ -68,16 +76,13 @@ async fn one(mut job: Job<'_>, check: &Check) -> Reading {
             (Err(job.fault(FaultClass::Rejected, &detail)), None)
         }
         Some(procedure) => match read(procedure, &mut job).await {
-            Err(fault) => (Err(fault), None),
+            Err(fault) => without_account(&mut job, check, fault).await,
             Ok((observation, seen)) => {
                 let differs = matches!(
                     judge(check.kind, &check.params, &observation.facts, None),
                     Verdict::Unsatisfied(_)
                 );
-                let wait = procedure
-                    .wait(&job, &seen, When::Closing)
-                    .filter(|_| differs)
-                    .map(|w| theirs(w, check));
+                let wait = procedure.wait(&job, &seen, When::Closing).filter(|_| differs);
                 (
                     Ok(Checked {
                         task: check.task,
@@ -89,11 +94,45 @@ async fn one(mut job: Job<'_>, check: &Check) -> Reading {
         },
     };
     drop::<Vec<Artifact>>(job.artifacts);
+    let remember = match &wait {
+        Some(wait) => wait.remember.clone(),
+        None => job.remembered,
+    };
     Reading {
         answer,
         wait,
+        remember: named(remember, check),
         receipts: job.call.take_receipts(),
     }
+}
+
+/// What is read of an account fails when it is gone, in each round anew: somebody
+/// has deleted it, and what the case has taken from it nobody can give back. That it
+/// is gone shows for an hour before it is believed.
+async fn without_account(job: &mut Job<'_>, check: &Check, fault: Fault) -> (Answer<Checked>, Option<Wait>) {
+    let of_account = matches!(check.kind.spec().area, Area::Identity | Area::License | Area::Knowledge);
+    let may_be_gone = matches!(fault.class, FaultClass::Absent | FaultClass::Transient);
+    let (Some(directory), Ok(id)) = (job.connector.directory(), job.account()) else {
+        return (Err(fault), None);
+    };
+    if !of_account || !may_be_gone {
+        return (Err(fault), None);
+    }
+    match directory.account(&mut job.call, &id).await {
+        Err(gone) if gone.class == FaultClass::Absent => {}
+        _ => return (Err(fault), None),
+    }
+    let now = job.call.now();
+    let since_ms = job.remembered.int(GONE_SINCE_MS).unwrap_or(now.0);
+    job.remembered.set(GONE_SINCE_MS, since_ms);
+    let wait = (now.since(Timestamp(since_ms)) < GONE_BELIEVED_MS).then(|| Wait {
+        until: now.plus(GONE_LOOK_AGAIN_MS),
+        why: "the account is not there; whether it is gone shows within the hour".to_owned(),
+        remember: job.remembered.clone(),
+    });
+    let observation = job.observation(Facts::new().with(ACCOUNT_GONE, true));
+    let task = check.task;
+    (Ok(Checked { task, observation }), wait)
 }
 
 /// What one check left behind in an earlier slice of the round.
@@ -106,14 +145,11 @@ fn mine(remembered: &Facts, check: &Check) -> Facts {
     Facts(of_it.collect())
 }
 
-fn theirs(wait: Wait, check: &Check) -> Wait {
-    let named = wait
-        .remember
-        .0
-        .into_iter()
-        .map(|(name, fact)| (format!("{}/{name}", check.task), fact));
-    Wait {
-        remember: Facts(named.collect()),
-        ..wait
-    }
+fn named(remember: Facts, check: &Check) -> Facts {
+    let named = remember.0.into_iter();
+    Facts(
+        named
+            .map(|(name, fact)| (format!("{}/{name}", check.task), fact))
+            .collect(),
+    )
 }

@@ -208,6 +208,7 @@ fn dependency(dep: &Dep) -> String {
         Until::Settled => "",
         Until::Tried => " (or a person is to deal with it)",
         Until::TriedOnce => " (or it was tried once)",
+        Until::SettledOnce => " (once: not when it is read once more)",
     };
     let at_most = dep
         .at_most_ms

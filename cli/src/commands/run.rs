@@ -36,7 +36,11 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
         files => intake::read(ctx.out, &config, files, tenant, &by, clock.now())?,
     };
     let mut interrupted = super::serve::Interrupt::listen()?;
-    let embedded = Embedded::start(&config, clock, Overrides::default()).await.map_err(|e| {
+    let started = tokio::select! {
+        started = Embedded::start(&config, clock, Overrides::default()) => started,
+        () = interrupted.first() => return Ok(Exit::Interrupted),
+    };
+    let embedded = started.map_err(|e| {
         if e.is_held() { e.next("another process carries this folder's cases out: hand departures to it with `offboard submit FILE`, and look with `offboard watch`") } else { e }
     })?;
     let Handed { outcomes, failed } = read

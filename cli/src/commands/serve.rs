@@ -27,7 +27,11 @@ pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
         systems: Some(systems),
         ..Overrides::default()
     };
-    let embedded = Embedded::start(&config, ctx.clock(&config)?, overrides).await?;
+    let clock = ctx.clock(&config)?;
+    let embedded = tokio::select! {
+        started = Embedded::start(&config, clock, overrides) => started?,
+        () = interrupt.first() => return Ok(Exit::Interrupted),
+    };
     tracing::info!(
         tenants = config.tenants.len(),
         recovered = embedded.recovered(),

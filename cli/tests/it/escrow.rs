@@ -5,8 +5,11 @@ use crate::stage::{LEAD, Stage};
 use crate::support::until;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 /// A departure of somebody with a laptop and a telephone, as far as it goes
 /// without a person: the keys of both are kept by then.
@@ -207,24 +210,111 @@ async fn nothing_is_shown_under_another_key_or_without_a_line_about_it() {
     shows_both(&folder.run(&open).expect(0).out, &laptop);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_a_serving_process_the_keys_of_a_sealed_case_open() {
-    let stage = kept().await;
-    let (folder, laptop) = (&stage.folder, laptop(&stage));
-    let open = ["escrow", "open", "HR-1", &laptop.serial, "--reason", "lost"];
-    let serving = folder.serve();
-    let held = folder.run(&open).expect(1);
-    assert!(held.out.is_empty(), "{}", held.out);
-    assert!(held.err.contains("stop `offboard serve`"), "{}", held.err);
+/// The row of the laptop in what `escrow list` says.
+#[track_caller]
+fn row(stage: &Stage, laptop: &Laptop) -> Value {
+    let listed = stage.folder.run(&["escrow", "list", "HR-1", "--json"]).expect(0).json();
+    let rows = listed.as_array().unwrap();
+    let row = rows.iter().find(|r| r["serial"] == laptop.serial.as_str());
+    row.unwrap_or_else(|| panic!("{listed}")).clone()
+}
+
+/// Calls the departure off beside whoever serves, and waits for its account.
+fn sealed(stage: &Stage) {
+    let folder = &stage.folder;
     // A case that was called off is accounted for, too.
     folder.run(&["cancel", "HR-1", "--reason", "she stays"]).expect(0);
     until("its evidence is sealed", || {
         let view = folder.run(&["show", "HR-1", "--json"]).expect(0).json();
         view["evidence"].is_string()
     });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_serving_process_the_keys_of_an_open_and_of_a_sealed_case_open() {
+    let stage = kept().await;
+    let (folder, laptop) = (&stage.folder, laptop(&stage));
+    let open = ["escrow", "open", "HR-1", &laptop.serial, "--reason", "lost"];
+    let serving = folder.serve();
+    assert_eq!(row(&stage, &laptop)["keys"], 2);
+    shows_both(&folder.run(&open).expect(0).out, &laptop);
+    sealed(&stage);
     shows_both(&folder.run(&open).expect(0).out, &laptop);
     drop(serving);
-    // And from the history, once nobody holds it.
+    // And once nobody holds it.
     shows_both(&folder.run(&open).expect(0).out, &laptop);
-    assert_eq!(fs::read_to_string(log(&stage)).unwrap().lines().count(), 2);
+    assert_eq!(fs::read_to_string(log(&stage)).unwrap().lines().count(), 3);
+}
+
+/// Serves as a program does that knows a case and no question about what it kept.
+fn serve_as_of_old(socket: &Path, view: &Value) {
+    let shown = json!({"answer": "case", "with": view});
+    let refused = json!({"answer": "refused", "with": {"why": "the request does not read"}});
+    // Whoever served before is dead, and may have left it.
+    drop(fs::remove_file(socket));
+    let listener = UnixListener::bind(socket).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while stream.read_line(&mut line).unwrap() > 0 {
+                let asked: Value = serde_json::from_str(&line).unwrap();
+                let answer = if asked["ask"] == "show" { &shown } else { &refused };
+                writeln!(stream.get_mut(), "{answer}").unwrap();
+                line.clear();
+            }
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_an_older_process_the_sealed_account_says_what_was_kept() {
+    let stage = kept().await;
+    let (folder, laptop) = (&stage.folder, laptop(&stage));
+    let open = ["escrow", "open", "HR-1", &laptop.serial, "--reason", "lost"];
+    let view = || folder.run(&["show", "HR-1", "--json"]).expect(0).json();
+    let unsealed = view();
+    let serving = folder.serve();
+    sealed(&stage);
+    let accounted_for = view();
+    drop(serving);
+
+    serve_as_of_old(&folder.socket(), &unsealed);
+    let refused = folder.run(&open).expect(1);
+    assert!(refused.out.is_empty(), "{}", refused.out);
+    assert!(
+        refused.err.contains("does not read") && refused.err.contains("restart `offboard serve`"),
+        "{}",
+        refused.err
+    );
+    serve_as_of_old(&folder.socket(), &accounted_for);
+    shows_both(&folder.run(&open).expect(0).out, &laptop);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_kept_of_a_mac_opens_although_its_disks_key_is_for_a_person() {
+    let stage = Stage::kind().await;
+    let (folder, laptop) = (&stage.folder, laptop(&stage));
+    let code = "K7QTR-LOCK-42";
+    {
+        let id = stage.tenant_id();
+        let mut world = stage.world();
+        let records = &mut world.tenant_mut(&id).unwrap().managed_devices;
+        let record = records.edit_silently(&laptop.managed).unwrap();
+        record.os = "macOS";
+        record.activation_lock = Some((code.to_owned(), false));
+    }
+    let file = stage.leavers(&[("HR-1", stage.cast().devices.as_str())]);
+    folder.run(&["run", &file]).expect(3);
+    let row = row(&stage, &laptop);
+    assert_eq!((&row["keys"], &row["status"]), (&json!(3), &json!("failed")), "{row}");
+    let task = row["task"].as_str().unwrap();
+    let why = folder.run(&["why", "HR-1", task]).expect(0);
+    assert!(why.out.contains("FileVault") && !why.out.contains(code), "{}", why.out);
+    let opened = folder
+        .run(&["escrow", "open", "HR-1", task, "--reason", "to be handed on"])
+        .expect(0);
+    shows_both(&opened.out, &laptop);
+    let line = opened.out.lines().find(|l| l.starts_with("activation lock "));
+    assert!(line.is_some_and(|l| l.contains(code)), "{}", opened.out);
 }

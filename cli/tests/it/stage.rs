@@ -98,7 +98,11 @@ impl Stage {
 
 /// An attempt has little real time where engine time runs fast: fewer at once.
 pub(crate) fn fewer_at_once(engine: &str) -> String {
-    format!("{engine}\n[admission]\nprefetch = 4\n")
+    const SECTION: &str = "[admission]\n";
+    match engine.contains(SECTION) {
+        true => engine.replacen(SECTION, "[admission]\nprefetch = 4\n", 1),
+        false => format!("{engine}\n{SECTION}prefetch = 4\n"),
+    }
 }
 
 /// Who decides.

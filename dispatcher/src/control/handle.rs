@@ -1,12 +1,12 @@
 //! The one answer to every request.
 
-use super::message::{Accepted, Approval, Buried, Gate, Request, Response, Status, What};
+use super::message::{Accepted, Approval, Buried, Gate, Request, Response, Status, Stored, What};
 use super::summary::{from_index, summarise};
 use super::{CHANGES_WAIT_MAX_MS, LIST_MAX, find, why};
 use crate::engine::{Engine, EngineError};
 use crate::letters::{LETTERS_MAX, letter};
 use crate::submit::Submitted;
-use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, TenantId};
+use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, TenantId, leaving};
 use offboard_ledger::Filter;
 use std::error::Error;
 use std::sync::Arc;
@@ -51,6 +51,10 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             why::why(engine, &tenant, id, task.as_deref())
                 .await
                 .map(|w| Response::Why(Box::new(w)))
+        }
+        Request::Artifacts { case } => {
+            let (tenant, id) = find::case(engine, &case).await?;
+            artifacts(engine, &tenant, id).await
         }
         Request::Approve { case, by, of } => {
             let (tenant, id) = find::case(engine, &case).await?;
@@ -161,9 +165,9 @@ async fn gates(engine: &Arc<Engine>) -> Result<Response, Response> {
     let mut all = Vec::new();
     for tenant in engine.tenants.all().keys() {
         let shut = engine.gates_of(tenant).await.map_err(|e| failed(&e))?;
-        let in_force = shut
-            .iter()
-            .filter(|(name, until)| **until > now && !name.starts_with("since/"));
+        let no_gates = ["since/", leaving::MARK];
+        let is_gate = |name: &str| !no_gates.iter().any(|prefix| name.starts_with(prefix));
+        let in_force = shut.iter().filter(|(name, until)| **until > now && is_gate(name));
         all.extend(in_force.map(|(name, until)| Gate {
             tenant: tenant.clone(),
             name: name.clone(),
@@ -271,6 +275,22 @@ async fn show(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId) -> Result<Res
         .await
         .map(|v| Response::Case(Box::new(v)))
         .map_err(|e| failed(&e))
+}
+
+/// As the case's events say.
+async fn artifacts(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId) -> Result<Response, Response> {
+    let history = why::history(engine, tenant, id).await.map_err(|e| failed(&e))?;
+    let mut stored = Vec::new();
+    for (_, event) in &history {
+        let Some(task) = event.task() else { continue };
+        stored.extend(event.artifacts().iter().map(|artifact| Stored {
+            task,
+            name: artifact.name.clone(),
+            media_type: artifact.media_type.clone(),
+            digest: artifact.digest,
+        }));
+    }
+    Ok(Response::Artifacts(stored))
 }
 
 async fn order(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId, command: Command) -> Result<Response, Response> {

@@ -5,7 +5,7 @@ use super::why::WhyView;
 use crate::gates::Paused;
 use crate::letters::{Cleared, Clearing};
 use crate::view::CaseView;
-use offboard_domain::{CaseId, Departure, Digest, TenantId, Timestamp};
+use offboard_domain::{CaseId, Departure, Digest, TaskId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is asked. A case is named by its id, the beginning of its id, or the
@@ -47,6 +47,12 @@ pub enum Request {
         /// Which task; none: all that hold the case up.
         #[serde(default)]
         task: Option<String>,
+    },
+    /// What a case has put into the store, never what is in it. A server from
+    /// before this was asked for refuses it as a request that does not read.
+    Artifacts {
+        /// Which case.
+        case: String,
     },
     /// Approve the plan or a task, by the digest of what was looked at.
     Approve {
@@ -221,6 +227,19 @@ pub struct Buried {
     pub reason: String,
 }
 
+/// Something that a task has put into the store, which has it by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Which task.
+    pub task: TaskId,
+    /// What the task calls it.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+}
+
 /// Something that is shut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
@@ -254,6 +273,9 @@ pub enum Response {
     Case(Box<CaseView>),
     /// Why.
     Why(Box<WhyView>),
+    /// What the case has put into the store, in the order in which it did; the
+    /// same thing again stands there again.
+    Artifacts(Vec<Stored>),
     /// What is shut now, by tenant and name.
     Gates(Vec<Gate>),
     /// Buried messages.

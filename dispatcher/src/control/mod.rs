@@ -22,7 +22,7 @@ mod why;
 
 pub use client::Client;
 pub use handle::handle;
-pub use message::{Accepted, Approval, Buried, Gate, Request, Response, Status, What};
+pub use message::{Accepted, Approval, Buried, Gate, Request, Response, Status, Stored, What};
 pub use server::Server;
 pub use summary::{CaseSummary, summarise};
 pub use why::{Happened, RuleView, WhyTask, WhyView};

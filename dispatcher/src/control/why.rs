@@ -158,7 +158,11 @@ fn explain(task: &Arc<Task>, shown: TaskView, history: &[(Timestamp, Event)]) ->
 }
 
 /// Everything that happened to a case, in order.
-async fn history(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId) -> Result<Vec<(Timestamp, Event)>, EngineError> {
+pub(super) async fn history(
+    engine: &Arc<Engine>,
+    tenant: &TenantId,
+    id: CaseId,
+) -> Result<Vec<(Timestamp, Event)>, EngineError> {
     let history = engine.whole(tenant, id).await?;
     let wrong = |detail: String| EngineError::History { case: id, detail };
     let salt = history

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod administrators;
 mod archive;
 mod control;
 mod dead_letters;

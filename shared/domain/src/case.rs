@@ -349,6 +349,9 @@ impl Case {
                     t.waiting_since = None;
                     t.overdue = false;
                     t.last_report = *report;
+                    if t.is_waived() {
+                        t.lapse_approval();
+                    }
                 });
                 self.learn_subject(*task);
             }
@@ -388,6 +391,11 @@ impl Case {
                             t.last_fault = Some((at, Arc::new(fault.clone())));
                         }
                         crate::task::RestReason::Unanswered => t.faults += 1,
+                        // What comes further has its tries and its time anew.
+                        crate::task::RestReason::Progress => {
+                            t.spent = 0;
+                            t.waiting_since = None;
+                        }
                         _ => {}
                     }
                     t.last_report = *report;
@@ -422,6 +430,9 @@ impl Case {
                     // since this reading, and not within the attempt that sees it.
                     if t.kind().spec().proof == Proof::Counter && t.checkpoint.is_none() {
                         t.checkpoint = seen.as_deref().map(baseline_facts);
+                    }
+                    if *rule == crate::fault::Rule::IrreversibleDiffers {
+                        t.lapse_approval();
                     }
                     t.faults += u32::from(fault.is_some());
                     if let Some(fault) = fault {
@@ -497,6 +508,7 @@ impl Case {
                     digest: *digest,
                     from: from.unwrap_or(ALWAYS),
                 });
+                t.approval_lapsed = false;
                 t.in_approved_plan = true;
                 t.in_plan_since.get_or_insert(at);
             }),
@@ -506,6 +518,7 @@ impl Case {
                     t.state = TaskState::Pending;
                     t.reopened_at = Some(at);
                     t.spent = 0;
+                    t.lapse_approval();
                 });
                 // A round under way does not read what this will write:
                 // another follows it.
@@ -647,6 +660,16 @@ impl Case {
     pub fn was_tried_once(&self, kind: Kind) -> bool {
         let mut all = self.tasks.values().filter(|t| t.kind() == kind);
         all.all(|t| t.is_settled() || t.was_tried())
+    }
+
+    /// Whether every task of this kind was settled once, if it is not to be done
+    /// once more now.
+    #[must_use]
+    pub fn was_settled_once(&self, kind: Kind) -> bool {
+        let mut all = self.tasks.values().filter(|t| t.kind() == kind);
+        // Who went without it has read nothing.
+        let was_read = |t: &Arc<Task>| t.reopened_at.is_some() && t.after.is_some();
+        all.all(|t| t.is_settled() || was_read(t))
     }
 
     /// How many tasks of this kind are with a worker.

@@ -216,6 +216,9 @@ pub enum Event {
         /// The vendor's receipts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         receipts: Vec<Receipt>,
+        /// What was put into the store.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<Artifact>,
         /// The digest of the report that said so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         report: Option<Digest>,
@@ -435,6 +438,17 @@ impl Event {
             | Self::EvidenceSealed { .. }
             | Self::FollowUpOpened { .. }
             | Self::TailLost { .. } => None,
+        }
+    }
+
+    /// What was put into the store, as the event says.
+    #[must_use]
+    pub fn artifacts(&self) -> &[Artifact] {
+        match self {
+            Self::TaskSettled { artifacts, .. }
+            | Self::TaskRested { artifacts, .. }
+            | Self::TaskFailed { artifacts, .. } => artifacts,
+            _ => &[],
         }
     }
 

@@ -66,7 +66,8 @@ pub struct Gates {
     /// What is shut, and until when: `hold/<system>` after a vendor asked to
     /// slow down; `pause`, `pause/<system>`, `pause/<system>/<kind>` and
     /// `pause/*/<kind>` by a person; `away/<system>` while the workers of its
-    /// site are silent, and then `since/away/<system>` says since when.
+    /// site are silent, and then `since/away/<system>` says since when. Beside them
+    /// stands who leaves ([`crate::leaving`]), which shuts nothing.
     pub shut: BTreeMap<String, Timestamp>,
     /// Which open case claims the subject, if another one does.
     pub claimed_by: Option<CaseId>,

@@ -354,6 +354,14 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
         Kind::HandOverGroups => Some(with_successor()),
         Kind::HandOverOneDrive => (onedrive == OneDriveChoice::HandOver).then(with_successor),
         Kind::DecideOneDrive => (onedrive == OneDriveChoice::Ask).then_some(none),
+        // Whoever lets them go looks once more at him who has the files.
+        Kind::ReleaseGroupLicenses | Kind::ReleaseDirectLicenses => {
+            let heir = subject.text("successor_id");
+            Some(match heir.filter(|_| onedrive == OneDriveChoice::HandOver) {
+                Some(id) => none.with("successor_id", id),
+                None => none,
+            })
+        }
         Kind::DiscoverDevices | Kind::DiscoverManaged => {
             let wipe = choices.wipe_company_devices.unwrap_or(policy.wipe_company_devices);
             Some(none.with("wipe_company_devices", wipe))

@@ -148,6 +148,7 @@ pub fn waited_for<'a>(case: &'a Case, dep: &'a Dep) -> impl Iterator<Item = Kind
             Until::Settled => true,
             Until::Tried => !case.is_with_people(*kind),
             Until::TriedOnce => !case.was_tried_once(*kind),
+            Until::SettledOnce => !case.was_settled_once(*kind),
         })
 }
 
@@ -232,6 +233,8 @@ fn unapproved(case: &Case, task: &Task, now: Timestamp) -> Option<Standing> {
             None if by_plan => Some(Standing::WaitsForPlanApproval),
             None => Some(Standing::WaitsForOwnApproval),
             Some(a) if a.from > now => Some(Standing::WaitsForOwnApproval),
+            // To read whether it has happened takes nobody's leave.
+            Some(_) if task.approval_lapsed && !task.observe_first => Some(Standing::WaitsForOwnApproval),
             Some(a) => {
                 let at = a.at.plus(case.policy.approvals.irreversible_delay_ms);
                 (at > now).then_some(Standing::WaitsUntil(Wake {

@@ -291,6 +291,9 @@ pub struct Task {
     pub in_plan_since: Option<Timestamp>,
     /// Its own approval.
     pub approved: Option<Approved>,
+    /// That was agreed to before somebody decided against it, or before it was found
+    /// otherwise; it is to be agreed to anew.
+    pub approval_lapsed: bool,
     /// Who found it.
     pub found_by: Option<TaskId>,
     /// When it was to be done again last.
@@ -325,6 +328,7 @@ impl Task {
             in_approved_plan: false,
             in_plan_since: None,
             approved: None,
+            approval_lapsed: false,
             found_by: None,
             reopened_at: None,
             reopened: 0,
@@ -346,6 +350,12 @@ impl Task {
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.planned.id
+    }
+
+    /// Who agreed to exactly this did not agree to it after somebody decided against
+    /// it, or after it had been done and was found otherwise.
+    pub(crate) fn lapse_approval(&mut self) {
+        self.approval_lapsed = self.approved.is_some();
     }
 
     /// Whether a person goes without it.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use offboard_connectors::{
     Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Autopilot, Call, Connector, Device,
     DeviceAction, DeviceObject, DeviceRef, Devices, Directory, Documents, Finding, Forwarding, Found, Held, Holding,
-    Holds, Mailbox, MailboxChange, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, RecoveryKey, Site,
+    Holds, Mailbox, MailboxChange, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, RecoveryKeys, Site,
     SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
@@ -218,8 +218,8 @@ impl Devices for Noop {
         Ok(None)
     }
 
-    async fn recovery_keys(&self, _: &mut Call, _: &DeviceRef) -> Answer<Vec<RecoveryKey>> {
-        Ok(Vec::new())
+    async fn recovery_keys(&self, _: &mut Call, _: &DeviceRef) -> Answer<RecoveryKeys> {
+        Ok(RecoveryKeys::default())
     }
 
     async fn used_by_another(&self, _: &mut Call, _: &DeviceRef, _: &ObjectId) -> Answer<bool> {

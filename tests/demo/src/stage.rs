@@ -6,7 +6,7 @@ use crate::{Args, Failed, export, result};
 use indicatif::{ProgressBar, ProgressStyle};
 use offboard_cli::embedded::{Embedded, Overrides};
 use offboard_cli::error::CliError;
-use offboard_dispatcher::control::{Request, Response, summarise};
+use offboard_dispatcher::control::{Request, Response};
 use offboard_dispatcher::intake::{self, Context};
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::{CaseId, TenantId, Timestamp};
@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 const STUCK: Duration = Duration::from_secs(150);
 /// How often it looks around, in real time.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// What goes on within this much engine time is waited for.
-const SOON_MS: i64 = 61 * 60 * 1_000;
-/// When only people are waited for and nothing has moved for this long, it is over.
-const STILL: Duration = Duration::from_secs(4);
+/// When only people are waited for and nothing has moved for this long, in engine
+/// time, it is over: what has failed is tried again within the hour, and what a
+/// vendor is given days for is not waited for.
+const STILL_MS: i64 = 70 * 60 * 1_000;
 
 /// Plays it.
 pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
@@ -148,7 +148,7 @@ async fn follow(
     let mut colleague = Colleague::default();
     let mut ended = BTreeMap::new();
     let mut told = Instant::now();
-    let (mut progress, mut moved) = (0, Instant::now());
+    let (mut progress, mut moved, mut moved_at) = ((0, 0), Instant::now(), clock.now());
     loop {
         let mut cases = Vec::with_capacity(opened.len());
         for (tenant, case) in opened {
@@ -178,14 +178,13 @@ async fn follow(
                 say(format!("  {line}"));
             }
         }
-        if progress != settled {
-            (progress, moved) = (settled, Instant::now());
+        if progress != (settled, total) {
+            progress = (settled, total);
+            (moved, moved_at) = (Instant::now(), clock.now());
         }
-        let now = clock.now();
-        let only_people = cases
-            .iter()
-            .all(|c| c.ended || (!c.needs.is_empty() && !goes_on(c, now)));
-        let at_rest = only_people && moved.elapsed() > STILL;
+        let is_idle = |c: &CaseView| c.tasks.iter().all(|t| t.status != "working");
+        let only_people = cases.iter().all(|c| c.ended || (!c.needs.is_empty() && is_idle(c)));
+        let at_rest = only_people && clock.now().since(moved_at) > STILL_MS;
         if !at_rest && moved.elapsed() > STUCK {
             let why = format!(
                 "nothing came of the work under way for {} s: this machine is too busy for the demonstration; let it be, or give it a lower --speed",
@@ -201,13 +200,6 @@ async fn follow(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-}
-
-/// Whether a machine is at it, or will be soon: what a vendor is given a day for
-/// is not waited for.
-fn goes_on(case: &CaseView, now: Timestamp) -> bool {
-    let case = summarise(case);
-    case.working || case.next_at.is_some_and(|at| at.since(now) <= SOON_MS)
 }
 
 fn ending(case: &CaseView) -> String {

@@ -86,7 +86,11 @@
 //! - `accountEnabled` and most other properties of a user are shown only when selected.
 //! - `DELETE /groups/{id}/members/{user}` without `/$ref` deletes the user.
 //! - `memberOf` lists directory roles too; pages are short; nobody promises an order.
+//! - The code of a device's activation lock is null in every list, and in an answer about one
+//!   device that did not select it by name.
 //! - A refusal by Exchange carries its text in `error.details[]`, and 401 has no body at all.
+//! - A protocol that nobody has switched for a mailbox is null, and as the tenant has it: on.
+//! - A mailbox's statistics may be none for a moment, as those of one that nobody ever opened are.
 //! - SharePoint wants a token that was got with a certificate: a `client_assertion` whose header
 //!   names the registered certificate as `x5t`, `x5t#S256` or `kid` (the signature is not checked):
 //!   [`population::ADMIN_APP_CERTIFICATE`], or what [`population::Town::register_certificate`] was

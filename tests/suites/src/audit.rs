@@ -609,6 +609,7 @@ impl Shadow {
             Until::Settled => false,
             Until::Tried => self.case.is_with_people(dep.kind),
             Until::TriedOnce => self.case.was_tried_once(dep.kind),
+            Until::SettledOnce => self.case.was_settled_once(dep.kind),
         };
         let over = |ms: i64| patient_since(&self.case, task).is_some_and(|since| at >= since.plus(ms));
         tried || ends.is_some_and(over)

@@ -11,8 +11,8 @@ use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDrive
 use offboard_domain::policy::{Approvals, SuccessorRule};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 use offboard_domain::{Area, Capabilities, Departure, Kind, ObjectId, Policy, System, TenantId, Timestamp};
-use offboard_sim::population::demo;
-use offboard_sim::world::Cruelty;
+use offboard_sim::population::{DemoTenant, demo};
+use offboard_sim::world::{Cruelty, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -214,7 +214,10 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
         ..cruelty
     };
     let count = 1 + usize::try_from(rng.below(3)).unwrap_or(0);
-    let (world, built) = demo(seed, cruelty, count, 0, EPOCH.0);
+    let (mut world, built) = demo(seed, cruelty, count, 0, EPOCH.0);
+    for tenant in &built {
+        with_a_phone(&mut world, tenant);
+    }
     let vendor = Vendor::new(world, built);
     let capabilities = Arc::new(Capabilities(BTreeMap::from([(system(), kinds.clone())])));
     let mut terms_of = BTreeMap::new();
@@ -259,6 +262,79 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
         errands.extend(self::errands(rng, tenant, n, person, Some(id)));
     }
     (vendor, terms_of, errands)
+}
+
+/// All who administer the first tenant leave it at the same second, and nobody can sign
+/// in with its account for emergencies.
+pub(crate) fn administrators(vendor: &Vendor) -> Vec<Errand> {
+    let Some((tenant, built)) = vendor.tenants.iter().next() else {
+        return Vec::new();
+    };
+    let mut world = vendor.world();
+    let emergency = world
+        .tenant_mut(&built.id)
+        .and_then(|t| t.people.edit_silently(&built.cast.break_glass));
+    if let Some(account) = emergency {
+        account.account_enabled = false;
+    }
+    let at = EPOCH.plus(HOUR_MS);
+    let leaves = |(reference, id): (&str, &String)| Errand {
+        at,
+        departure: Departure {
+            tenant: tenant.clone(),
+            reference: Some(reference.to_owned()),
+            person: PersonRef {
+                object_id: Some(ObjectId(id.clone())),
+                ..PersonRef::default()
+            },
+            manner: Manner::Immediate,
+            effective_at: at,
+            requested_by: REQUESTER.to_owned(),
+            requested_at: at,
+            successor: None,
+            choices: Choices::default(),
+        },
+        again: false,
+        calls_off: false,
+        subject: Some(id.clone()),
+    };
+    [("ADM-1", &built.cast.chief), ("ADM-2", &built.cast.administrator)]
+        .map(leaves)
+        .into()
+}
+
+/// What he had for a laptop is a telephone of the company's, with an activation lock.
+fn with_a_phone(world: &mut World, built: &DemoTenant) {
+    let Some(tenant) = world.tenant_mut(&built.id) else {
+        return;
+    };
+    let his = &built.cast.plain;
+    let Some(canary) = tenant.person(his).map(|person| person.canary.clone()) else {
+        return;
+    };
+    let laptop = tenant
+        .managed_devices
+        .iter()
+        .find(|(_, row)| row.user == *his)
+        .map(|(id, _)| id.to_owned());
+    let Some(id) = laptop else { return };
+    let Some(record) = tenant.managed_devices.edit_silently(&id) else {
+        return;
+    };
+    record.os = "iOS";
+    record.activation_lock = Some((format!("{canary}-lock"), false));
+    let device_id = record.entra_device_id.clone();
+    let object = tenant
+        .devices
+        .iter()
+        .find(|(_, row)| row.device_id == device_id)
+        .map(|(id, _)| id.to_owned());
+    let Some(object) = object else { return };
+    if let Some(device) = tenant.devices.edit_silently(&object) {
+        device.os = "iOS";
+        device.laps = None;
+        device.bitlocker.clear();
+    }
 }
 
 /// How unkind the seams are under this seed.

@@ -66,6 +66,9 @@ pub struct Shape {
     pub workers: Workers,
     /// How many dispatchers and workers there are.
     pub processes: Processes,
+    /// Whether all who administer a tenant leave it at the same second; with the real
+    /// workers.
+    pub administrators: bool,
     /// What is broken on purpose, to show that it is caught.
     pub broken: Option<Broken>,
     /// Keeps the transcript's lines, not only their digest.
@@ -82,7 +85,8 @@ impl Shape {
         } else {
             ""
         };
-        format!("cargo run -p offboard-suites --bin simulate --{model}{several} --seed {seed}")
+        let administrators = if self.administrators { " --administrators" } else { "" };
+        format!("cargo run -p offboard-suites --bin simulate --{model}{several}{administrators} --seed {seed}")
     }
 }
 
@@ -124,6 +128,8 @@ pub enum Broken {
     EvidenceIsChanged,
     /// A worker of the model's releases licences while it does anything else.
     LicencesGoWithAnything,
+    /// The ledger keeps nothing of who leaves, of those who administer a tenant.
+    NobodyKnowsWhoLeaves,
 }
 
 /// What a simulation came to.
@@ -259,7 +265,10 @@ impl Stage {
             }
             Workers::Real => {
                 let claims = script::everything().0.into_values().flatten().collect();
-                let (vendor, tenants, errands) = script::vendor(seed, &mut script, &claims);
+                let (vendor, tenants, mut errands) = script::vendor(seed, &mut script, &claims);
+                if shape.administrators {
+                    errands.extend(script::administrators(&vendor));
+                }
                 for (tenant, built) in &vendor.tenants {
                     auditor.watch_for(vendor.canaries(built).into_iter().map(|c| (tenant.clone(), c)));
                 }
@@ -371,6 +380,7 @@ impl Stage {
             auditor: self.auditor.clone(),
             trouble: trouble.clone(),
             loses_new_cases: self.broken == Some(Broken::NewCasesAreLost),
+            forgets_who_leaves: self.broken == Some(Broken::NobodyKnowsWhoLeaves),
         });
         let entropy = self.entropy.clone();
         let clock = self.clock_of_its_own();

@@ -1,7 +1,7 @@
 //! What travels with every primitive: until when it may run, whether it may
 //! write, and the receipts that it leaves.
 
-use offboard_domain::{AttemptMark, Lane, Receipt, Timestamp};
+use offboard_domain::{AttemptMark, Lane, ObjectId, Receipt, Timestamp};
 use offboard_runtime::Clock;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,6 +26,7 @@ pub struct Call {
     deadline: Instant,
     lane: Lane,
     mark: Option<AttemptMark>,
+    leaving: BTreeSet<ObjectId>,
     may_write: bool,
     writes_sent: u32,
     read_receipts: usize,
@@ -43,6 +44,7 @@ impl Call {
             deadline,
             lane,
             mark: None,
+            leaving: BTreeSet::new(),
             may_write: false,
             writes_sent: 0,
             read_receipts: 0,
@@ -63,6 +65,19 @@ impl Call {
     #[must_use]
     pub fn mark(&self) -> Option<AttemptMark> {
         self.mark
+    }
+
+    /// These leave, too: they are not counted among those who administer a tenant.
+    #[must_use]
+    pub fn not_counting(mut self, leaving: BTreeSet<ObjectId>) -> Self {
+        self.leaving = leaving;
+        self
+    }
+
+    /// Who is not counted among those who administer a tenant.
+    #[must_use]
+    pub fn leaving(&self) -> &BTreeSet<ObjectId> {
+        &self.leaving
     }
 
     /// Gives or takes back the leave to write.

@@ -51,7 +51,7 @@ pub use area::apps::{AppAccount, Apps, Ending, Known, Matches};
 pub use area::desk::{Desk, NewFile, NewTicket, TITLE_MAX_CHARS, Ticket, TicketFile};
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
-    RecoveryKeySort,
+    RecoveryKeySort, RecoveryKeys,
 };
 pub use area::directory::{
     Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MASTERED_ELSEWHERE,
@@ -67,7 +67,7 @@ pub use area::mail::{MailFolder, MailMessage, MailOwner, MailPage, MailReader, M
 pub use area::mailboxes::{
     Attached, Attachment, AutomaticReply, Delegation, DelegationRight, Direction, ForwardTo, Forwarding, Holds,
     InboxRule, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, Meeting, MobileDevice,
-    MobileWipe, Protocol,
+    MobileWipe, Protocol, SharedFolder,
 };
 pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};

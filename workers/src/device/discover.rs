@@ -11,9 +11,9 @@ use super::{EARLIER_LIFE_MS, as_params, earlier_life_ms};
 use crate::job::{Job, Seen, Things, count, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Device, Owner};
+use offboard_connectors::{Answer, Device, Devices, Owner};
 use offboard_domain::estate::{self, Holding, Serial};
-use offboard_domain::{Facts, Find, Kind, ObjectId};
+use offboard_domain::{Facts, FaultClass, Find, Kind, ObjectId};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -44,8 +44,7 @@ impl Procedure for DiscoverDevices {
                 others.insert(object);
                 continue;
             }
-            let enrolled =
-                device.owner == Owner::Company && devices.autopilot(&mut job.call, &device.at).await?.is_some();
+            let enrolled = device.owner == Owner::Company && is_enrolled(job, devices, device).await?;
             let mut needed = needs(device, &object, wipe, enrolled);
             for find in &mut needed {
                 let ordered = match find.kind {
@@ -90,6 +89,16 @@ impl Procedure for DiscoverDevices {
             things: Things::Nothing,
             finds,
         })
+    }
+}
+
+/// Whether the enrolment has a record of it. Which of several is its own is no
+/// question for the discovery: whoever takes the assignment off asks it.
+async fn is_enrolled(job: &mut Job<'_>, devices: &dyn Devices, device: &Device) -> Answer<bool> {
+    match devices.autopilot(&mut job.call, &device.at).await {
+        Ok(record) => Ok(record.is_some()),
+        Err(fault) if fault.class == FaultClass::Blocked => Ok(true),
+        Err(fault) => Err(fault),
     }
 }
 

@@ -6,7 +6,7 @@ use super::device;
 use crate::job::{Job, Seen, count};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, RecoveryKey, RecoveryKeySort};
+use offboard_connectors::{Answer, RecoveryKey, RecoveryKeySort, RecoveryKeys};
 use offboard_domain::{Facts, FaultClass};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -30,12 +30,15 @@ struct Plain<'a> {
 impl Procedure for EscrowRecoveryKeys {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let device = device(job)?;
-        let keys = job.devices()?.recovery_keys(&mut job.call, &device).await?;
+        let RecoveryKeys { keys, withheld } = job.devices()?.recovery_keys(&mut job.call, &device).await?;
+        // What there is, is kept, also where a person must see to the rest.
         let escrowed = if keys.is_empty() { 0 } else { escrow(job, &keys).await? };
+        let words: Vec<String> = withheld.iter().map(|sort| sort.word().to_owned()).collect();
         let facts = Facts::new()
             .with("key_count", count(keys.len()))
             .with("escrowed_count", count(escrowed))
-            .with("escrow_complete", escrowed == keys.len());
+            .with("escrow_complete", escrowed == keys.len() && withheld.is_empty())
+            .with("keys_withheld", words);
         Ok(Seen::facts(facts))
     }
 }

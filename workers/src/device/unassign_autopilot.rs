@@ -1,11 +1,13 @@
-//! `device.unassign_autopilot`.
+//! `device.unassign_autopilot`: his assignment goes, and nobody else's. By the time
+//! that this is done, the device may be meant for the next person.
 
 use super::device;
 use crate::job::{Applied, Job, Seen};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, DeviceAction};
+use offboard_connectors::{Answer, DeviceAction, Found};
 use offboard_domain::Facts;
+use offboard_domain::departure::PersonRef;
 
 pub(crate) struct UnassignAutopilot;
 
@@ -13,10 +15,17 @@ pub(crate) struct UnassignAutopilot;
 impl Procedure for UnassignAutopilot {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let device = device(job)?;
-        let enrolled = job.devices()?.autopilot(&mut job.call, &device).await?;
+        let record = job.devices()?.autopilot(&mut job.call, &device).await?;
+        let exists = record.is_some();
+        let name = record.and_then(|r| r.assigned_to);
+        let his = match &name {
+            Some(name) => is_his(job, name).await?,
+            None => false,
+        };
         let facts = Facts::new()
-            .with("autopilot_record", enrolled.is_some())
-            .with("autopilot_assigned", enrolled.is_some_and(|a| a.assigned));
+            .with("autopilot_record", exists)
+            .with("autopilot_assigned", his)
+            .with("autopilot_assigned_to_another", name.is_some() && !his);
         Ok(Seen::facts(facts))
     }
 
@@ -27,4 +36,32 @@ impl Procedure for UnassignAutopilot {
             .await?;
         Ok(Applied::All)
     }
+}
+
+/// Whether a sign-in name is the leaver's. The record bears the one that he had when
+/// it was assigned: where his account is called otherwise now, whoever bears the name
+/// decides, and then whose address it is, as a former name stays one.
+async fn is_his(job: &mut Job<'_>, name: &str) -> Answer<bool> {
+    let id = job.account()?;
+    let directory = job.directory()?;
+    let account = directory.account(&mut job.call, &id).await?;
+    if account.user_principal_name.to_lowercase() == name.to_lowercase() {
+        return Ok(true);
+    }
+    let by_name = PersonRef {
+        user_principal_name: Some(name.to_owned()),
+        ..PersonRef::default()
+    };
+    let by_address = PersonRef {
+        mail: Some(name.to_owned()),
+        ..PersonRef::default()
+    };
+    for person in [by_name, by_address] {
+        match directory.find(&mut job.call, &person).await? {
+            Found::One(found) => return Ok(found.id == id),
+            Found::Ambiguous { .. } => return Ok(false),
+            Found::Nobody => {}
+        }
+    }
+    Ok(false)
 }

@@ -66,7 +66,11 @@ fn refuse_last_administrator(job: &Job<'_>, roles: &[Held]) -> Answer<()> {
     if !roles.iter().any(last) {
         return Ok(());
     }
-    let detail = "no other enabled account administers the tenant; give somebody else the role, then retry";
+    let detail = if job.call.leaving().is_empty() {
+        "no other enabled account administers the tenant; give somebody else the role, then retry"
+    } else {
+        "no other enabled account administers the tenant but those of others who leave, too; give the role to somebody who stays, then retry (who is called off counts again an hour later)"
+    };
     Err(job.fault(FaultClass::Blocked, detail))
 }
 

@@ -1,5 +1,5 @@
-//! `knowledge.hand_over_onedrive`: the successor administers the site, and the
-//! link to it is in the record.
+//! `knowledge.hand_over_onedrive`: the successor administers the site and is still
+//! there himself, and the link to it is in the record.
 
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::Procedure;
@@ -23,6 +23,7 @@ impl Procedure for HandOverOneDrive {
         let mut facts = Facts::new()
             .with("drive_exists", true)
             .with("successor_is_admin", is_admin)
+            .with("successor_enabled", job.successor_enabled().await?)
             .with("link", site.link.as_str());
         if let Some(used) = site.used_bytes {
             facts.set("used_bytes", used);

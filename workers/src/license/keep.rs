@@ -1,16 +1,17 @@
 //! Which licences must stay. A last look, right before the release: whatever
 //! the plan's order has ensured, somebody may have put a hold on the mailbox
-//! or waived its conversion since.
+//! or waived its conversion since, and whoever was given the files may have left.
 //!
 //! A mailbox without a licence is deleted after 30 days unless it is shared;
-//! a shared one that is held, archived or large needs one all the same.
+//! a shared one that is held, archived or large needs one all the same. The
+//! OneDrive's deletion clock starts with the licence.
 
 use crate::job::Job;
 use crate::mailbox::SHARED;
 use crate::mailbox::look_up;
 use offboard_connectors::{Answer, HeldLicence, LicenceOrigin};
-use offboard_domain::ObjectId;
 use offboard_domain::policy::SHARED_MAILBOX_MAX_BYTES;
+use offboard_domain::{FaultClass, ObjectId};
 use std::collections::BTreeSet;
 
 /// What the mailbox needs.
@@ -99,6 +100,48 @@ pub(crate) async fn keep(job: &mut Job<'_>, id: &ObjectId, held: &[HeldLicence])
         sku_ids,
         only_groups: !enough,
     })
+}
+
+/// Looks whether somebody who is there has the files that were handed over. Where
+/// the successor does not administer them, they were not: a person has let them go.
+///
+/// # Errors
+/// Fault `Blocked` when he has left himself, and nobody else who is there has them.
+pub(crate) async fn somebody_has_the_files(job: &mut Job<'_>, id: &ObjectId) -> Answer<()> {
+    let (Some(successor), Some(directory), Some(documents)) =
+        (job.successor(), job.connector.directory(), job.connector.documents())
+    else {
+        return Ok(());
+    };
+    let gone = match directory.account(&mut job.call, &successor).await {
+        Ok(account) if account.enabled => return Ok(()),
+        Ok(_) => false,
+        Err(fault) if fault.class == FaultClass::Absent => true,
+        Err(fault) => return Err(fault),
+    };
+    let Some(site) = documents.site(&mut job.call, id).await? else {
+        return Ok(());
+    };
+    let mut was_given = false;
+    for administrator in documents.administrators(&mut job.call, &site).await? {
+        let Some(account) = administrator.account else {
+            // Of an account that is gone, only the login is left.
+            was_given = was_given || gone;
+            continue;
+        };
+        if account == successor {
+            was_given = true;
+        } else if account != *id && job.is_enabled(&account).await? {
+            return Ok(());
+        }
+    }
+    if !was_given {
+        return Ok(());
+    }
+    Err(job.fault(
+        FaultClass::Blocked,
+        "the OneDrive was handed over to somebody who has left himself, and its deletion clock starts with the licence; make somebody who stays its administrator by hand, then retry, or waive this and keep the licence",
+    ))
 }
 
 fn max_bytes(job: &Job<'_>) -> i64 {

@@ -1,7 +1,8 @@
 //! `license.release_direct`: all in one request, because SKUs depend on each
-//! other; but for those that the mailbox still needs.
+//! other; but for those that the mailbox still needs, and while somebody has the
+//! files that were handed over.
 
-use super::keep::{keep, part_number_of};
+use super::keep::{keep, part_number_of, somebody_has_the_files};
 use crate::job::{Applied, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -37,6 +38,7 @@ impl Procedure for ReleaseDirectLicenses {
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         let id = job.account()?;
+        somebody_has_the_files(job, &id).await?;
         if let Things::Skus(skus) = &seen.things {
             job.licenses()?.release(job.writing()?, &id, skus).await?;
         }

@@ -2,7 +2,7 @@
 //! the person, so he leaves the group; then the vendor is asked to work out
 //! what he still has.
 
-use super::keep::keep;
+use super::keep::{keep, somebody_has_the_files};
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use crate::procedure::{Wait, When};
@@ -45,6 +45,7 @@ impl Procedure for ReleaseGroupLicenses {
             );
             return Err(job.fault(FaultClass::Blocked, &detail));
         }
+        somebody_has_the_files(job, &id).await?;
         let mut items = Items::default();
         for membership in seen.held().iter().filter(|h| removable(h)) {
             if !items.go_on(job) {

@@ -1,4 +1,5 @@
-//! `mailbox.grant_successor_access`: open it, and send as it.
+//! `mailbox.grant_successor_access`: open it, and send as it, for somebody who is
+//! still there himself.
 
 use super::mailbox;
 use crate::job::{Applied, Job, Seen};
@@ -28,6 +29,7 @@ impl Procedure for GrantSuccessorAccess {
         };
         facts.set("full_access", has(&DelegationRight::FullAccess));
         facts.set("send_as", has(&DelegationRight::SendAs));
+        facts.set("successor_enabled", job.successor_enabled().await?);
         Ok(Seen::facts(facts))
     }
 

@@ -10,11 +10,17 @@
 //!
 //! What stops a slice that has come further ends it without a fault, so that
 //! nothing is looked at twice; what stops the next one before it has come
-//! further is that one's fault.
+//! further is that one's fault. A vendor that asks to be called less often is
+//! called again when it has said.
+//!
+//! One mailbox that cannot be read does not keep the others from being looked
+//! at: it is noted, and asked once more in each attempt after the pass. Whether
+//! it is that mailbox or the whole system shows by his own, which is asked then.
 
 use crate::job::{Job, count};
 use offboard_connectors::{Answer, Attached, Attachment, Call, Mailboxes};
-use offboard_domain::{Digest, Facts, Fault, FaultClass, ObjectId};
+use offboard_domain::time::{DAY_MS, SECOND_MS};
+use offboard_domain::{Digest, Facts, Fault, FaultClass, ObjectId, Timestamp};
 use offboard_store::StoreError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -26,6 +32,8 @@ const LOOKED_AT_ONCE: usize = 10;
 /// How many delegations are read before they are removed, and the rest read
 /// after them: what can be removed, and read again, within one attempt.
 const REMOVED_AT_ONCE: usize = 30;
+/// How long a vendor is left alone that asks for it and does not say how long.
+const LEFT_ALONE_MS: i64 = 30_000;
 /// The share of the time left that is kept for what follows a slice.
 const KEPT_SHARE: u32 = 4;
 /// The share of a slice that must be left to ask once more.
@@ -37,6 +45,14 @@ const IN_ALL: &str = "others_in_all";
 const LOOKED_AT: &str = "others_looked_at";
 const CLEARED: &str = "others_cleared";
 const REMOVED_AT: &str = "others_removed_at";
+const RESTARTS: &str = "others_restarts";
+const RESTARTED_SINCE_MS: &str = "others_restarted_since_ms";
+const LEFT_ALONE_UNTIL_MS: &str = "others_left_alone_until_ms";
+/// How often what was to go on may begin anew, and in how long.
+const RESTARTS_MAX: usize = 8;
+const RESTARTS_FORGOTTEN_MS: i64 = 3 * DAY_MS;
+/// How many of those that cannot be read are named.
+const NAMED: usize = 5;
 
 /// Others' mailboxes, as far as they are listed.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -49,6 +65,13 @@ struct List {
     /// Where the list goes on.
     next: Option<String>,
     whole: bool,
+}
+
+/// What came of looking.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Looked {
+    found: BTreeSet<ObjectId>,
+    unreadable: BTreeSet<ObjectId>,
 }
 
 /// How far a pass has come.
@@ -64,6 +87,10 @@ pub(super) struct Pass {
     pub(super) looked_at: usize,
     /// On whose something was found.
     pub(super) found: BTreeSet<ObjectId>,
+    /// Which could not be read.
+    unreadable: BTreeSet<ObjectId>,
+    /// What came of the last try to read one of those.
+    fault: Option<Fault>,
     /// Whether this attempt has gone on with it.
     pub(super) went_on: bool,
     /// What this attempt found.
@@ -95,6 +122,33 @@ impl Pass {
         facts.set(LOOKED_AT, count(self.looked_at));
     }
 
+    fn note(&mut self, held: Vec<Attached>) {
+        self.found.extend(held.iter().filter_map(owner).cloned());
+        self.new.extend(held);
+    }
+
+    /// Which could not be read, as a fault; none when all could.
+    pub(super) fn unread(self, job: &Job<'_>) -> Option<Fault> {
+        if self.unreadable.is_empty() {
+            return None;
+        }
+        let not_asked = || job.fault(FaultClass::Transient, "they are asked once more");
+        let fault = self.fault.unwrap_or_else(not_asked);
+        let named: Vec<&str> = self.unreadable.iter().take(NAMED).map(|id| id.0.as_str()).collect();
+        let more = self.unreadable.len() - named.len();
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let detail = format!(
+            "he holds nothing any more on the mailboxes that could be read; these could not: {}{more}: {}",
+            named.join(", "),
+            fault.detail
+        );
+        Some(Fault { detail, ..fault })
+    }
+
     /// Whether every mailbox was looked at.
     pub(super) fn is_through(&self) -> bool {
         self.in_all.is_some_and(|all| self.looked_at >= all)
@@ -105,7 +159,7 @@ impl Pass {
 /// far that is.
 pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
     let mut pass = Pass::of(&job.remembered);
-    let found = kept::<BTreeSet<ObjectId>>(job, pass.found_in).await?;
+    let found = kept::<Looked>(job, pass.found_in).await?;
     // When all were looked at, nobody needs the list any more.
     let list = if pass.is_through() {
         Some(List::default())
@@ -113,8 +167,8 @@ pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
         kept::<List>(job, pass.list).await?
     };
     let mut list = match (found, list) {
-        (Some(found), Some(list)) => {
-            pass.found = found;
+        (Some(looked), Some(list)) => {
+            (pass.found, pass.unreadable) = (looked.found, looked.unreadable);
             list
         }
         // From what the store has lost nobody can go on: it is begun anew.
@@ -122,19 +176,31 @@ pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
             for name in [LIST, FOUND, IN_ALL, LOOKED_AT, CLEARED, REMOVED_AT] {
                 job.remembered.0.remove(name);
             }
+            restarted(job);
             pass = Pass::default();
             List::default()
         }
     };
     if pass.is_through() {
+        if !pass.unreadable.is_empty() {
+            read_once_more(job, id, &mut pass).await?;
+        }
         return Ok(pass);
     }
     let was_whole = list.whole;
     let mut slice = Slice::of(job, id)?;
     let stopped = slice.go_on_with(&mut list, &mut pass).await;
-    if !slice.end(job) {
+    if slice.restarted {
+        restarted(job);
+    }
+    // What begins anew again and again comes no further: its slice must see it through.
+    let too_often = number(&job.remembered, RESTARTS).unwrap_or(0) > RESTARTS_MAX;
+    if !slice.end(job) || (too_often && !pass.is_through()) {
         stopped?;
         return Err(too_short(job));
+    }
+    if let Err(fault) = &stopped {
+        leave_alone(job, fault);
     }
     if list.whole && !list.own {
         return Err(job.fault(
@@ -145,12 +211,69 @@ pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
     if !was_whole && !pass.is_through() {
         pass.list = Some(keep(job, &list).await?);
     }
-    if !pass.new.is_empty() {
-        pass.found_in = Some(keep(job, &pass.found).await?);
-    }
-    pass.remember(&mut job.remembered);
+    keep_looked(job, &mut pass).await?;
     pass.went_on = true;
     Ok(pass)
+}
+
+/// Counts that the pass began anew. After three days that is forgotten: whoever
+/// orders it again then has mended what made it begin anew.
+fn restarted(job: &mut Job<'_>) {
+    let now_ms = job.now_ms();
+    let since_ms = job.remembered.int(RESTARTED_SINCE_MS);
+    let since_ms = since_ms.filter(|since| now_ms - since < RESTARTS_FORGOTTEN_MS);
+    let before = since_ms.and_then(|_| number(&job.remembered, RESTARTS)).unwrap_or(0);
+    job.remembered.set(RESTARTS, count(before + 1));
+    job.remembered.set(RESTARTED_SINCE_MS, since_ms.unwrap_or(now_ms));
+}
+
+/// A vendor that asks to be called less often is left alone, by this task, for as
+/// long as it says, but for a day at most.
+fn leave_alone(job: &mut Job<'_>, fault: &Fault) {
+    if let FaultClass::Throttled { retry_after_ms } = fault.class {
+        let ms = retry_after_ms.unwrap_or(LEFT_ALONE_MS).clamp(SECOND_MS, DAY_MS);
+        let until = job.call.now().plus(ms);
+        job.remembered.set(LEFT_ALONE_UNTIL_MS, until.0);
+    }
+}
+
+/// Until when the vendor is left alone, if that is not over.
+pub(super) fn left_alone_until(job: &Job<'_>) -> Option<Timestamp> {
+    let until = job.remembered.int(LEFT_ALONE_UNTIL_MS).map(Timestamp);
+    until.filter(|until| *until > job.call.now())
+}
+
+/// Keeps how far the pass is, and what came of it.
+async fn keep_looked(job: &mut Job<'_>, pass: &mut Pass) -> Answer<()> {
+    let looked = Looked {
+        found: pass.found.clone(),
+        unreadable: pass.unreadable.clone(),
+    };
+    if !(looked.found.is_empty() && looked.unreadable.is_empty() && pass.found_in.is_none()) {
+        pass.found_in = Some(keep(job, &looked).await?);
+    }
+    pass.remember(&mut job.remembered);
+    Ok(())
+}
+
+/// Asks once more for those that could not be read.
+async fn read_once_more(job: &mut Job<'_>, id: &ObjectId, pass: &mut Pass) -> Answer<()> {
+    let mut slice = Slice::of(job, id)?;
+    let asked = slice.read_once_more(pass).await;
+    let moved = slice.end(job);
+    asked?;
+    if moved {
+        // There may be something where nothing was.
+        forget_cleared(job);
+        keep_looked(job, pass).await?;
+    }
+    Ok(())
+}
+
+fn forget_cleared(job: &mut Job<'_>) {
+    for name in [CLEARED, REMOVED_AT] {
+        job.remembered.0.remove(name);
+    }
 }
 
 /// What is there still of what was found.
@@ -160,6 +283,29 @@ pub(super) struct Again {
     pub(super) held: Vec<Attached>,
     /// How many of the mailboxes were not read.
     pub(super) unread: usize,
+    /// Which of them cannot be read, and what came of the last of those.
+    unreadable: Vec<ObjectId>,
+    pub(super) fault: Option<Fault>,
+}
+
+impl Again {
+    /// What cannot be read is asked for as if it never had been; the rest goes on.
+    pub(super) async fn give_up_on_some(&self, job: &mut Job<'_>, pass: &mut Pass) -> Answer<()> {
+        if self.unreadable.is_empty() {
+            return Ok(());
+        }
+        restarted(job);
+        if number(&job.remembered, RESTARTS).unwrap_or(0) > RESTARTS_MAX {
+            return self.fault.clone().map_or(Ok(()), Err);
+        }
+        for one in &self.unreadable {
+            pass.found.remove(one);
+            pass.unreadable.insert(one.clone());
+        }
+        pass.fault.clone_from(&self.fault);
+        forget_cleared(job);
+        keep_looked(job, pass).await
+    }
 }
 
 /// Reads the mailboxes again on which something was found, until enough is there
@@ -170,6 +316,8 @@ pub(super) async fn read_again(job: &mut Job<'_>, id: &ObjectId, found: &[Object
     let mut again = Again {
         held: Vec::new(),
         unread: found.len() - clear,
+        unreadable: Vec::new(),
+        fault: None,
     };
     if again.unread == 0 {
         return Ok(again);
@@ -182,12 +330,19 @@ pub(super) async fn read_again(job: &mut Job<'_>, id: &ObjectId, found: &[Object
         }
         let held = match slice.held_on(some.to_vec()).await {
             Ok(held) => held,
-            Err(fault) => {
+            Err(fault) if stops_all(&fault) => {
                 stopped = Err(fault);
                 break;
             }
+            Err(_) => match slice.held_on_each(some, &mut again).await {
+                Ok(held) => held,
+                Err(fault) => {
+                    stopped = Err(fault);
+                    break;
+                }
+            },
         };
-        if again.held.is_empty() {
+        if again.held.is_empty() && again.unreadable.is_empty() {
             let is_clear = |one: &&ObjectId| !held.iter().any(|h| owner(h) == Some(*one));
             clear += some.iter().take_while(is_clear).count();
         }
@@ -197,6 +352,9 @@ pub(super) async fn read_again(job: &mut Job<'_>, id: &ObjectId, found: &[Object
     if !slice.end(job) {
         stopped?;
         return Err(too_short(job));
+    }
+    if let Err(fault) = &stopped {
+        leave_alone(job, fault);
     }
     job.remembered.set(CLEARED, count(clear));
     Ok(again)
@@ -220,6 +378,8 @@ struct Slice<'s> {
     whole: Duration,
     /// Whether it has come further.
     moved: bool,
+    /// Whether a list whose place was forgotten was read from the beginning.
+    restarted: bool,
 }
 
 impl<'s> Slice<'s> {
@@ -233,6 +393,7 @@ impl<'s> Slice<'s> {
             call: Call::new(job.call.clock().clone(), ends, job.call.lane()).marked(job.call.mark()),
             whole,
             moved: false,
+            restarted: false,
         })
     }
 
@@ -271,7 +432,7 @@ impl<'s> Slice<'s> {
                 // A place in a list is kept for a while only, by whoever keeps it.
                 Err(fault) if resumed && !matches!(fault.class, FaultClass::Throttled { .. }) => {
                     *list = List::default();
-                    resumed = false;
+                    (resumed, self.restarted) = (false, true);
                     continue;
                 }
                 Err(fault) => return Err(fault),
@@ -294,22 +455,92 @@ impl<'s> Slice<'s> {
 
     /// Looks at those that were not looked at yet.
     async fn look(&mut self, list: &List, pass: &mut Pass) -> Answer<()> {
-        let left = list.others.get(pass.looked_at..).unwrap_or_default();
-        for some in left.chunks(LOOKED_AT_ONCE) {
+        while self.has_time() {
+            let left = list.others.get(pass.looked_at..).unwrap_or_default();
+            let Some(some) = left.chunks(LOOKED_AT_ONCE).next() else {
+                break;
+            };
+            match self.look_at(some, &list.shown).await {
+                Ok(held) => {
+                    pass.note(held);
+                    pass.looked_at += some.len();
+                    self.moved = true;
+                }
+                Err(fault) if stops_all(&fault) => return Err(fault),
+                Err(_) => self.look_at_each(some, &list.shown, pass).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at these one by one, as far as the time goes: one of them cannot be read.
+    async fn look_at_each(&mut self, some: &[ObjectId], shown: &BTreeSet<ObjectId>, pass: &mut Pass) -> Answer<()> {
+        for one in some {
             if !self.has_time() {
                 break;
             }
-            let mut on = self.mailboxes.held_among(&mut self.call, self.id, some).await?;
-            on.extend(some.iter().filter(|one| list.shown.contains(*one)).cloned());
-            on.sort_unstable();
-            on.dedup();
-            if !on.is_empty() {
-                let held = self.held_on(on).await?;
-                pass.found.extend(held.iter().filter_map(owner).cloned());
-                pass.new.extend(held);
+            match self.look_at(std::slice::from_ref(one), shown).await {
+                Ok(held) => pass.note(held),
+                Err(fault) if stops_all(&fault) => return Err(fault),
+                Err(fault) => {
+                    self.reads_his().await?;
+                    pass.unreadable.insert(one.clone());
+                    pass.fault = Some(fault);
+                }
             }
-            pass.looked_at += some.len();
+            pass.looked_at += 1;
             self.moved = true;
+        }
+        Ok(())
+    }
+
+    /// What he holds on each of these, of which one cannot be read.
+    async fn held_on_each(&mut self, some: &[ObjectId], again: &mut Again) -> Answer<Vec<Attached>> {
+        let mut held = Vec::new();
+        for one in some {
+            match self.held_on(vec![one.clone()]).await {
+                Ok(more) => held.extend(more),
+                Err(fault) if stops_all(&fault) => return Err(fault),
+                Err(fault) => {
+                    self.reads_his().await?;
+                    self.moved = true;
+                    again.unreadable.push(one.clone());
+                    again.fault = Some(fault);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// Whether it is one mailbox that cannot be read: a system that is down does not
+    /// read his own either.
+    async fn reads_his(&mut self) -> Answer<()> {
+        let his = Attachment::DelegationsTo;
+        self.mailboxes.attached(&mut self.call, self.id, &his).await.map(|_| ())
+    }
+
+    async fn look_at(&mut self, some: &[ObjectId], shown: &BTreeSet<ObjectId>) -> Answer<Vec<Attached>> {
+        let mut on = self.mailboxes.held_among(&mut self.call, self.id, some).await?;
+        on.extend(some.iter().filter(|one| shown.contains(*one)).cloned());
+        on.sort_unstable();
+        on.dedup();
+        if on.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.held_on(on).await
+    }
+
+    /// Asks once more for those that could not be read.
+    async fn read_once_more(&mut self, pass: &mut Pass) -> Answer<()> {
+        for one in pass.unreadable.clone() {
+            match self.held_on(vec![one.clone()]).await {
+                Ok(held) => {
+                    pass.note(held);
+                    pass.unreadable.remove(&one);
+                }
+                Err(fault) if stops_all(&fault) => return Err(fault),
+                Err(fault) => pass.fault = Some(fault),
+            }
         }
         Ok(())
     }
@@ -320,6 +551,14 @@ impl<'s> Slice<'s> {
         self.moved = true;
         Ok(held)
     }
+}
+
+/// Whether it stops every reading, not that of one mailbox.
+fn stops_all(fault: &Fault) -> bool {
+    matches!(
+        fault.class,
+        FaultClass::Throttled { .. } | FaultClass::Denied | FaultClass::Unsupported
+    )
 }
 
 /// On whose mailbox it is.

@@ -1,7 +1,8 @@
 //! `mailbox.remove_delegations`: both ways, but for what the successor holds
 //! on the mailbox: he is to have it.
 //!
-//! What he holds on others' mailboxes is found by looking at each of them
+//! What others hold on his goes first: it is one reading, and the way in to
+//! what he has. What he holds on others' mailboxes is found by looking at each of them
 //! ([`others`]), which in a large tenant takes many attempts. Until all were
 //! looked at, nothing is said of `delegations`. What an attempt found is an
 //! artifact of its report before any of it is removed: a worker that dies in
@@ -26,6 +27,14 @@ const LOOKED_AT: &str = "mailboxes_looked_at";
 const IN_ALL: &str = "mailboxes_in_all";
 /// How many of those on which something was found were not read again yet.
 const UNREAD: &str = "mailboxes_unread";
+/// In a checkpoint: what others hold on his mailbox was removed as far as it can be.
+const HIS_DONE: &str = "his_done";
+/// That nobody has looked at others' mailboxes yet.
+const HIS_ALONE: &str = "his_mailbox_alone";
+/// In a checkpoint: how many there were when some of them were removed last.
+const ATTACHED: &str = "attached";
+/// That the vendor is left alone, and nothing was read.
+const LEFT_ALONE: &str = "left_alone";
 /// What was found on others' mailboxes, among the case's artifacts.
 const ARTIFACT: &str = "snapshot.delegations";
 
@@ -34,17 +43,30 @@ pub(crate) struct RemoveDelegations;
 #[async_trait]
 impl Procedure for RemoveDelegations {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        if others::left_alone_until(job).is_some() {
+            return Ok(Seen::facts(Facts::new().with(LEFT_ALONE, true)));
+        }
         let (id, found, mut facts) = mailbox(job).await?;
         if found.is_none() {
             return Ok(Seen::facts(facts));
         }
         let (params, began_with) = (job.params, job.call.remaining());
+        let mut of_pass = None;
         let found_on: Vec<ObjectId> = match params.list(FOUND_ON) {
             Some(told) => {
                 facts.set("others_read_again", "those on which something was found");
                 told.iter().map(|id| ObjectId(id.clone())).collect()
             }
             None => {
+                if job.remembered.bool(HIS_DONE) != Some(true) {
+                    let his = on_his(job, &id).await?;
+                    if !his.is_empty() {
+                        facts.set(HIS_ALONE, true);
+                        facts.set(DELEGATIONS, ids(his.iter().map(Attached::key)));
+                        return Ok(Seen::with(facts, Things::Attached(his)));
+                    }
+                    job.remembered.set(HIS_DONE, true);
+                }
                 let pass = others::go_on(job, &id).await?;
                 facts.set(LOOKED_AT, count(pass.looked_at));
                 if let Some(all) = pass.in_all {
@@ -58,25 +80,32 @@ impl Procedure for RemoveDelegations {
                 if late || !pass.is_through() {
                     return Ok(Seen::facts(facts));
                 }
-                pass.found.into_iter().collect()
+                let found = pass.found.iter().cloned().collect();
+                of_pass = Some(pass);
+                found
             }
         };
-        let mut attached = job
-            .mailboxes()?
-            .attached(&mut job.call, &id, &Attachment::DelegationsTo)
-            .await?;
-        let successor = job.successor();
-        attached.retain(|one| match one {
-            Attached::Delegation(d) => successor.is_none() || d.other != successor,
-            _ => true,
-        });
+        let mut attached = on_his(job, &id).await?;
         let again = others::read_again(job, &id, &found_on).await?;
+        let unread = match of_pass {
+            Some(mut pass) => {
+                again.give_up_on_some(job, &mut pass).await?;
+                pass.unread(job)
+            }
+            None => again.fault,
+        };
         facts.set(UNREAD, count(again.unread));
         if again.held.is_empty() && again.unread > 0 {
             return Ok(Seen::facts(facts));
         }
         attached.extend(again.held);
-        if again.unread == 0 {
+        // What can be removed is removed first.
+        if attached.is_empty()
+            && let Some(fault) = unread
+        {
+            return Err(fault);
+        }
+        if again.unread == 0 && unread.is_none() {
             facts.set(FOUND_ON, ids(&found_on));
         }
         facts.set(DELEGATIONS, ids(attached.iter().map(Attached::key)));
@@ -84,15 +113,30 @@ impl Procedure for RemoveDelegations {
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        if seen.facts.bool(HIS_ALONE) == Some(true) {
+            let fewer = are_fewer(job, seen);
+            let done = match detach_all(job, seen).await {
+                Ok(Applied::Part) => !fewer,
+                Ok(_) => true,
+                // It is met again when all others were looked at.
+                Err(fault) if is_refused(&fault) => true,
+                Err(fault) => return Err(fault),
+            };
+            if done {
+                job.remembered.set(HIS_DONE, true);
+                job.remembered.0.remove(ATTACHED);
+            }
+            return Ok(Applied::Part);
+        }
+        let fewer = are_fewer(job, seen);
         let unread = seen.facts.int(UNREAD).unwrap_or(0);
         let further = unread > 0 && others::comes_further(&mut job.remembered, unread);
         match detach_all(job, seen).await {
             Ok(_) if further => Ok(Applied::Part),
             // What one of them refuses is met again in the last part: the others go first.
-            Err(Fault {
-                class: FaultClass::Blocked | FaultClass::Rejected | FaultClass::Unsupported,
-                ..
-            }) if further => Ok(Applied::Part),
+            Err(fault) if further && is_refused(&fault) => Ok(Applied::Part),
+            // What is removed and is there all the same is not removed for ever.
+            Ok(Applied::Part) if !fewer => Ok(Applied::All),
             applied => applied,
         }
     }
@@ -106,15 +150,48 @@ impl Procedure for RemoveDelegations {
             When::Before if found_now() => "what he holds on others' mailboxes is kept, and removed next".to_owned(),
             When::Before | When::After | When::Closing => return None,
         };
+        let left_alone = others::left_alone_until(job).filter(|_| seen.facts.bool(LEFT_ALONE) == Some(true));
         Some(Wait {
-            until: job.call.now(),
+            until: left_alone.unwrap_or(job.call.now()),
             why,
             remember: job.remembered.clone(),
         })
     }
 }
 
+/// What others hold on his mailbox, but for the successor.
+async fn on_his(job: &mut Job<'_>, id: &ObjectId) -> Answer<Vec<Attached>> {
+    let mailboxes = job.mailboxes()?;
+    let what = Attachment::DelegationsTo;
+    let mut attached = mailboxes.attached(&mut job.call, id, &what).await?;
+    let successor = job.successor();
+    attached.retain(|one| match one {
+        Attached::Delegation(d) => successor.is_none() || d.other != successor,
+        _ => true,
+    });
+    Ok(attached)
+}
+
+/// Whether there are fewer to remove than when some of them were removed last.
+fn are_fewer(job: &mut Job<'_>, seen: &Seen) -> bool {
+    let now = count(seen.attached().len());
+    let fewer = job.remembered.int(ATTACHED).is_none_or(|before| now < before);
+    job.remembered.set(ATTACHED, now);
+    fewer
+}
+
+/// Whether it will not be taken off however often it is tried.
+fn is_refused(fault: &Fault) -> bool {
+    matches!(
+        fault.class,
+        FaultClass::Blocked | FaultClass::Rejected | FaultClass::Unsupported
+    )
+}
+
 fn left_to_read(facts: &Facts) -> String {
+    if facts.bool(LEFT_ALONE) == Some(true) {
+        return "the system asked to be called less often while others' mailboxes were looked at".to_owned();
+    }
     if let Some(unread) = facts.int(UNREAD) {
         return format!("{unread} of the mailboxes on which he held something are still to be read again");
     }

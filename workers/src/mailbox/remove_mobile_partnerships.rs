@@ -3,7 +3,9 @@
 //!
 //! A phone that is switched off does not answer. It is waited for a day; then
 //! its partnership goes too (it can no longer read mail in any case), and the
-//! observation keeps that its wipe was not acknowledged.
+//! observation keeps that its wipe was not acknowledged. That is remembered in a
+//! slice of its own before any of them goes: an attempt that ends with a fault
+//! leaves nothing behind, and of a phone that is gone nobody can read it.
 
 use super::observe_attached;
 use crate::job::{Applied, Items, Job, Seen, count};
@@ -20,6 +22,8 @@ const PHONE_LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
 
 const ORDERED_MS: &str = "wipe_ordered_ms";
 const UNANSWERED: &str = "unanswered_wipe_count";
+/// The phones that are waited for no longer.
+const GIVEN_UP: &str = "unanswered_phone_ids";
 
 pub(crate) struct RemoveMobilePartnerships;
 
@@ -27,8 +31,9 @@ pub(crate) struct RemoveMobilePartnerships;
 impl Procedure for RemoveMobilePartnerships {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let mut seen = observe_attached(job, Attachment::MobileDevices, "mobile_device_ids").await?;
-        if let Some(unanswered) = job.remembered.int(UNANSWERED) {
-            seen.facts.set(UNANSWERED, unanswered);
+        let given_up = given_up(job);
+        if !given_up.is_empty() {
+            seen.facts.set(UNANSWERED, count(given_up.len()));
         }
         Ok(seen)
     }
@@ -36,7 +41,10 @@ impl Procedure for RemoveMobilePartnerships {
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         let id = job.account()?;
         let mailboxes = job.mailboxes()?;
-        let given_up = patience_over(job);
+        if patience_over(job) && give_up(job, seen) {
+            return Ok(Applied::Part);
+        }
+        let given_up = given_up(job);
         let mut items = Items::default();
         for attached in seen.attached() {
             let Attached::MobileDevice(phone) = attached else {
@@ -57,13 +65,9 @@ impl Procedure for RemoveMobilePartnerships {
                         &MailboxChange::WipeAccountOn { device: phone.clone() },
                     )
                     .await
-            } else if phone.wipe == MobileWipe::Pending && !given_up {
+            } else if phone.wipe == MobileWipe::Pending && !given_up.contains(&phone.id) {
                 continue;
             } else {
-                if phone.wipe == MobileWipe::Pending {
-                    let so_far = job.remembered.int(UNANSWERED).unwrap_or(0);
-                    job.remembered.set(UNANSWERED, so_far + 1);
-                }
                 mailboxes.detach(job.writing()?, &id, attached).await
             };
             items.note(done)?;
@@ -97,6 +101,27 @@ fn phone(attached: &Attached) -> Option<&MobileDevice> {
         Attached::MobileDevice(phone) => Some(phone),
         _ => None,
     }
+}
+
+/// The phones that are waited for no longer, as they were remembered.
+fn given_up(job: &Job<'_>) -> Vec<String> {
+    job.remembered.list(GIVEN_UP).unwrap_or_default().to_vec()
+}
+
+/// Gives up the phones that have not answered, and says whether any is new.
+fn give_up(job: &mut Job<'_>, seen: &Seen) -> bool {
+    let mut all = given_up(job);
+    let before = all.len();
+    for phone in seen.attached().iter().filter_map(phone) {
+        if phone.wipe == MobileWipe::Pending && !all.contains(&phone.id) {
+            all.push(phone.id.clone());
+        }
+    }
+    let more = all.len() > before;
+    if more {
+        job.remembered.set(GIVEN_UP, all);
+    }
+    more
 }
 
 fn must_be_told(phone: &MobileDevice) -> bool {

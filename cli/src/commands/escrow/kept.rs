@@ -1,18 +1,20 @@
 //! Where a device's recovery keys are, and what is in them.
 //!
-//! The digest by which the store knows them stands in the event that settled
-//! the task. Where that event is not at hand it stands in the case's sealed
-//! account, which is taken only if it is the one that the case names and its
-//! signature holds. Every file that was ever kept of the device counts: a key
-//! that was changed since may still be the one that the device asks for.
+//! The digest by which the store knows them stands in the event that ended the
+//! attempt, also of one that left the rest to a person: whoever has the case's
+//! history says which there are. Where the history is not to be had, it stands in
+//! the case's sealed account, which is taken only if it is the one that the case
+//! names and its signature holds. Every file that was ever kept of the device
+//! counts: a key that was changed since may still be the one that the device asks
+//! for.
 
 use super::Ctx;
 use crate::commands::verify;
 use crate::error::{CliError, Exit};
-use crate::session::Session;
-use offboard_dispatcher::control::Request;
+use crate::session::{Session, unexpected};
+use offboard_dispatcher::control::{Request, Response, Stored};
 use offboard_dispatcher::view::CaseView;
-use offboard_domain::{Digest, Event, TaskId};
+use offboard_domain::{Digest, TaskId};
 use offboard_runtime::Secret;
 use offboard_runtime::config::Configuration;
 use offboard_runtime::keys::{self, EscrowKey, EscrowMaster};
@@ -26,10 +28,15 @@ const SEALED: &str = "application/vnd.offboard.escrow";
 /// A case, and where it stands what it has kept.
 pub(super) struct Found {
     pub(super) view: CaseView,
-    /// What has happened to it, if that is at hand.
-    history: Option<Vec<Event>>,
-    /// Whether it is not because another process serves the folder.
-    served: bool,
+    told: Told,
+}
+
+/// Who says what was kept.
+enum Told {
+    /// The case's history.
+    History(Vec<Stored>),
+    /// The case's sealed account, which has this digest.
+    Account(Digest),
 }
 
 /// Reads the case.
@@ -42,20 +49,28 @@ pub(super) async fn find(ctx: &Ctx, config: &Configuration, case: String) -> Res
 
 async fn read(session: &mut Session<'_>, case: String) -> Result<Found, CliError> {
     let view = session.case(Request::Show { case }).await?;
-    let history = session.history(&view.tenant, view.case).await?;
-    Ok(Found {
-        view,
-        history,
-        served: session.is_served(),
-    })
+    let case = view.case.to_string();
+    let told = match (session.ask(Request::Artifacts { case }).await, view.evidence) {
+        (Ok(Response::Artifacts(stored)), _) => Told::History(stored),
+        (Ok(other), _) => return Err(unexpected(&other)),
+        // The archive is damaged, or who serves the folder does not know this request.
+        (Err(_), Some(account)) => Told::Account(account),
+        (Err(error), None) if session.is_served() => {
+            return Err(error.next(
+                "if an older program serves this folder, restart `offboard serve` (or `run`; nothing is lost) with this one, then repeat this",
+            ));
+        }
+        (Err(error), None) => return Err(error),
+    };
+    Ok(Found { view, told })
 }
 
 impl Found {
     /// The files with a device's keys, each once, the newest first.
     pub(super) async fn kept(&self, config: &Configuration, task: TaskId) -> Result<Vec<Digest>, CliError> {
-        let mut all = match &self.history {
-            Some(events) => in_history(events, task),
-            None => self.in_account(config, task).await?,
+        let mut all = match &self.told {
+            Told::History(stored) => in_history(stored, task),
+            Told::Account(account) => self.in_account(config, *account, task).await?,
         };
         all.reverse();
         let mut seen = BTreeSet::new();
@@ -63,10 +78,7 @@ impl Found {
         Ok(all)
     }
 
-    async fn in_account(&self, config: &Configuration, task: TaskId) -> Result<Vec<Digest>, CliError> {
-        let Some(named) = self.view.evidence else {
-            return Err(self.not_at_hand());
-        };
+    async fn in_account(&self, config: &Configuration, named: Digest, task: TaskId) -> Result<Vec<Digest>, CliError> {
         let (file, bytes) = verify::sealed(config, &self.view, named).await?;
         let public = keys::public_keys(&config.engine.keys)?;
         let (statement, _) = verify::with_any(&bytes, &public).map_err(|invalid| {
@@ -85,36 +97,12 @@ impl Found {
             .map(|(_, subject)| subject.digest.sha256)
             .collect())
     }
-
-    fn not_at_hand(&self) -> CliError {
-        let case = self.view.case;
-        if self.served {
-            CliError::failed(format!(
-                "failed to find what case {case} has kept: that stands in its history, which the process that serves this folder holds, and its evidence is not sealed yet"
-            ))
-            .next("stop `offboard serve` (or `run`; nothing is lost), repeat this, and start it again")
-        } else {
-            CliError::failed(format!(
-                "failed to find what case {case} has kept: its history has left the ledger, and it has no sealed evidence"
-            ))
-            .next(format!("offboard why {case}"))
-        }
-    }
 }
 
-fn in_history(events: &[Event], task: TaskId) -> Vec<Digest> {
-    let artifacts = events.iter().filter_map(|event| match event {
-        Event::TaskSettled {
-            task: of, artifacts, ..
-        }
-        | Event::TaskRested {
-            task: of, artifacts, ..
-        } if *of == task => Some(artifacts),
-        _ => None,
-    });
-    artifacts
-        .flatten()
-        .filter(|a| a.media_type == SEALED)
+fn in_history(stored: &[Stored], task: TaskId) -> Vec<Digest> {
+    stored
+        .iter()
+        .filter(|a| a.task == task && a.media_type == SEALED)
         .map(|a| a.digest)
         .collect()
 }
@@ -124,7 +112,7 @@ fn in_history(events: &[Event], task: TaskId) -> Vec<Digest> {
 pub(super) struct Key {
     /// Its id with the vendor.
     pub(super) id: String,
-    /// What it opens: `disk`, `local_administrator`.
+    /// What it opens: `disk`, `local_administrator`, `activation_lock`.
     pub(super) sort: String,
     /// The name that goes with it.
     pub(super) label: Option<String>,

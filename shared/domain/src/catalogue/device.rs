@@ -38,7 +38,9 @@ pub(super) const DISCOVER: KindSpec = KindSpec {
 };
 
 /// Recovery keys die with the device object. Encrypted to the tenant's escrow
-/// key, in the store alone. Facts: `key_count`, `escrowed_count`, `escrow_complete`.
+/// key, in the store alone. Facts: `key_count`, `escrowed_count`, `escrow_complete`,
+/// and `keys_withheld`: the sorts of key that the device may have and that the
+/// interface which is used does not give.
 pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
     name: "device.escrow_recovery_keys",
     title: "Keep the device's recovery keys in escrow",
@@ -48,7 +50,10 @@ pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::True("escrow_complete"),
-        blocked: &[],
+        blocked: &[(
+            Cond::Not(&Cond::Empty("keys_withheld")),
+            "the interface that is used does not give the Mac's FileVault recovery key; what else there was is in escrow. Read the key in Intune's admin centre (Devices, the Mac, Recovery keys) and keep it yourself, then waive this with where it is, or with why there is none",
+        )],
     },
     closing: ClosingProof::Receipt("the keys are in the store; the device may be gone"),
     read_anew: true,
@@ -121,7 +126,9 @@ pub(super) const WIPE: KindSpec = KindSpec {
     ..DEVICE
 };
 
-/// After the wipe. Fact: `autopilot_assigned`.
+/// After the wipe. By then it may be assigned to the next person, whose assignment
+/// is left alone. Facts: `autopilot_record`, `autopilot_assigned` (to the leaver),
+/// `autopilot_assigned_to_another`.
 pub(super) const UNASSIGN_AUTOPILOT: KindSpec = KindSpec {
     name: "device.unassign_autopilot",
     title: "Remove the device's Autopilot assignment",

@@ -83,6 +83,13 @@ const BURST_AT_MOST_MS: i64 = 10 * MINUTE_MS;
 /// what the directory refuses for their sake is waited for.
 pub const ROLES_OPEN: &str = "roles_open";
 
+/// Told to whoever looks who else administers the tenant: the ids of those who leave
+/// it, too, and count for nobody.
+pub const LEAVING: &str = "leaving_ids";
+
+/// Read in a closing round in place of everything else: the account is gone.
+pub const ACCOUNT_GONE: &str = "account_gone";
+
 /// Facts: `enabled`, `synced`. What undoes it (a sync) also undoes the cut of
 /// sessions, so those follow again.
 pub(super) const DISABLE_SIGN_IN: KindSpec = KindSpec {

@@ -40,6 +40,7 @@ pub(super) const SNAPSHOT: KindSpec = KindSpec {
     area: Area::Mailbox,
     urgency: Urgency::U1,
     after: &[Dep::on(Kind::Resolve)],
+    read_anew: true,
     ..READING
 };
 
@@ -327,7 +328,8 @@ pub(super) const CONVERT_TO_SHARED: KindSpec = KindSpec {
 /// How far apart the two agreeing reads must be, in milliseconds.
 const TWO_READS_APART_MS: i64 = 60_000;
 
-/// Facts: `full_access`, `send_as` (does the successor have them).
+/// Facts: `full_access`, `send_as` (does the successor have them),
+/// `successor_enabled` (is he still there himself). Parameter: `successor_id`.
 pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
     name: "mailbox.grant_successor_access",
     title: "Give the successor access to the mailbox",
@@ -336,11 +338,26 @@ pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
     after: &[Dep::on(Kind::ConvertToShared), Dep::on(Kind::RemoveDelegations)],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
-        satisfied: Cond::All(&[Cond::True("full_access"), Cond::True("send_as")]),
-        blocked: &[(
-            Cond::Not(&Cond::HasParam("successor_id")),
-            "there is no successor; waive this, or cancel and hand the departure in with one under a new reference",
-        )],
+        satisfied: Cond::All(&[
+            Cond::True("full_access"),
+            Cond::True("send_as"),
+            Cond::True("successor_enabled"),
+        ]),
+        blocked: &[
+            (
+                Cond::Not(&Cond::HasParam("successor_id")),
+                "there is no successor; waive this, or cancel and hand the departure in with one under a new reference",
+            ),
+            // Who has not been given it yet is looked at before he is.
+            (
+                Cond::All(&[
+                    Cond::True("full_access"),
+                    Cond::True("send_as"),
+                    Cond::False("successor_enabled"),
+                ]),
+                "the successor was given the mailbox, and his account is disabled or gone: he has left himself; waive this, or cancel and hand the departure in with another successor under a new reference",
+            ),
+        ],
     },
     controls: control::RETENTION,
     keeps: true,

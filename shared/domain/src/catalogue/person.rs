@@ -20,10 +20,15 @@ pub(super) const APPROVE_PLAN: KindSpec = KindSpec {
     urgency: Urgency::U1,
     wanted: Wanted::Chosen("approvals"),
     after: &[
-        Dep::on(Kind::SnapshotAccess),
-        Dep::on(Kind::SnapshotDirectory),
-        Dep::on(Kind::SnapshotMailbox),
-        Dep::only(Kind::DiscoverDevices),
+        // Read once more when the time has come, it holds nobody up who has not
+        // decided yet: what comes of it is asked for by itself.
+        Dep::once(Kind::SnapshotAccess),
+        Dep::once(Kind::SnapshotDirectory),
+        Dep::once(Kind::SnapshotMailbox),
+        Dep {
+            with_finds: false,
+            ..Dep::once(Kind::DiscoverDevices)
+        },
         // What is there alone is in the plan when it is asked for; a workspace
         // that a person must see to does not hold the rest back.
         Dep {

@@ -199,6 +199,8 @@ pub enum Until {
     Tried,
     /// When it was tried once, whatever came of that.
     TriedOnce,
+    /// When it was settled once: that it is done once more holds nothing up.
+    SettledOnce,
 }
 
 /// What it waits for: every task of that kind in the case.
@@ -268,10 +270,20 @@ impl Dep {
         }
     }
 
+    /// Waits until all of `kind` were settled once, and not while one is read once
+    /// more: what was known then was enough to go on.
+    #[must_use]
+    pub const fn once(kind: Kind) -> Self {
+        Self {
+            until: Until::SettledOnce,
+            ..Self::on(kind)
+        }
+    }
+
     /// Whether what waits may go on before it is settled.
     #[must_use]
     pub fn goes_ahead(&self) -> bool {
-        self.until != Until::Settled || self.at_most_ms.is_some()
+        matches!(self.until, Until::Tried | Until::TriedOnce) || self.at_most_ms.is_some()
     }
 
     /// The same, but no longer than this.

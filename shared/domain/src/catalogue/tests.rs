@@ -1,5 +1,5 @@
 use super::*;
-use crate::Facts;
+use crate::{Facts, Verdict};
 use std::collections::BTreeSet;
 
 #[test]
@@ -499,4 +499,25 @@ fn forwarding_without_a_copy_is_not_what_was_asked_for() {
     };
     assert!(wanted.holds(&seen(true), &params, None));
     assert!(!wanted.holds(&seen(false), &params, None));
+}
+
+#[test]
+fn a_successor_who_has_left_himself_has_nothing_of_the_leavers() {
+    let params = Facts::new().with("successor_id", "boss");
+    for (kind, given) in [
+        (Kind::HandOverOneDrive, &["successor_is_admin"][..]),
+        (Kind::GrantSuccessorMailbox, &["full_access", "send_as"]),
+    ] {
+        let seen = |is_given: bool, is_there: bool| {
+            let mut facts = Facts::new().with("successor_enabled", is_there);
+            for fact in given {
+                facts.set(fact, is_given);
+            }
+            crate::judge::judge(kind, &params, &facts, None)
+        };
+        assert_eq!(seen(true, true), Verdict::Satisfied, "{kind}");
+        assert!(matches!(seen(true, false), Verdict::Blocked(_)), "{kind}");
+        // Whoever gives it to him looks at him first, and says so.
+        assert!(matches!(seen(false, false), Verdict::Unsatisfied(_)), "{kind}");
+    }
 }

@@ -72,6 +72,7 @@ impl Draft<'_> {
                     fault: None,
                     seen: None,
                     receipts: Vec::new(),
+                    artifacts: Vec::new(),
                     report: None,
                 }),
             }
@@ -251,7 +252,9 @@ impl Draft<'_> {
         // Nor is what cannot be undone done again on an old approval: what is there now
         // may be somebody else's.
         // What was to be kept and is gone comes back by no machine.
-        let rule = if is_gone || !spec.convergent || spec.approval == Approval::Own {
+        let rule = if is_gone {
+            Some(Rule::ObjectGone)
+        } else if !spec.convergent || spec.approval == Approval::Own {
             Some(Rule::IrreversibleDiffers)
         } else if task.reopened + 1 >= MAX_ROUNDS {
             Some(Rule::KeepsFlapping)
@@ -271,6 +274,7 @@ impl Draft<'_> {
                 fault: None,
                 seen: None,
                 receipts: Vec::new(),
+                artifacts: Vec::new(),
                 report: None,
             });
             return;

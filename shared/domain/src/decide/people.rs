@@ -104,7 +104,8 @@ impl Draft<'_> {
             Approval::Plan | Approval::PlanOrBurst => plan.is_some_and(stands),
             Approval::Own => false,
         };
-        if by_plan || task.approved.as_ref().is_some_and(stands) {
+        let by_own = task.approved.as_ref().filter(|_| !task.approval_lapsed);
+        if by_plan || by_own.is_some_and(stands) {
             return Err(Refusal::AlreadyApproved);
         }
         let actual = self.case.task_digest(&task);
@@ -224,6 +225,7 @@ impl Draft<'_> {
     }
 
     pub(super) fn retry(&mut self, id: Option<TaskId>, by: &str) -> Result<(), Refusal> {
+        self.decides_not_leaver(by)?;
         let chosen: Vec<TaskId> = match id {
             Some(id) => {
                 self.refuse_ended_for(id)?;

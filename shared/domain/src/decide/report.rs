@@ -4,7 +4,7 @@
 use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::case::CaseState;
-use crate::catalogue::{Area, ClosingProof, Proof};
+use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
@@ -335,12 +335,14 @@ impl Draft<'_> {
                 return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
             };
             let baseline = self.case.tasks.get(&check.task).and_then(|t| t.before.clone());
-            let differs = match judge(
-                check.kind,
-                &check.params,
-                &seen.observation.facts,
-                baseline.as_ref().map(|b| &b.facts),
-            ) {
+            let account_gone = seen.observation.facts.bool(ACCOUNT_GONE) == Some(true);
+            let verdict = if account_gone {
+                Verdict::NotApplicable("the account is gone")
+            } else {
+                let baseline = baseline.as_ref().map(|b| &b.facts);
+                judge(check.kind, &check.params, &seen.observation.facts, baseline)
+            };
+            let differs = match verdict {
                 Verdict::NotApplicable(_) if self.was_there(check.task) => {
                     gone.insert(check.task);
                     Some("it was there, and is gone".to_owned())
@@ -512,6 +514,7 @@ impl Draft<'_> {
             fault,
             seen: answer.seen,
             receipts: answer.receipts,
+            artifacts: answer.artifacts,
             report: Some(answer.digest),
         });
     }

@@ -1,7 +1,7 @@
 //! Ring 1: each rule of the state machine by itself.
 
 use crate::model::*;
-use offboard_domain::catalogue::{Area, Kind, Lane, ROLES_OPEN};
+use offboard_domain::catalogue::{ACCOUNT_GONE, Area, Kind, Lane, ROLES_OPEN};
 use offboard_domain::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::fault::{FaultClass, Rule};
 use offboard_domain::id::System;
@@ -822,6 +822,60 @@ fn a_throttle_without_a_word_rests_its_task_and_shuts_nobody_else_out_for_long()
     assert!(rested > 10 * MINUTE_MS, "{rested}: the task itself backs off");
 }
 
+/// Long work meets more faults and waits longer, in all, than any task may that
+/// stands still.
+#[test]
+fn what_comes_further_has_its_tries_and_its_time_anew() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    let id = w.id(Kind::SnapshotAccess);
+    let wait = |until| Said::Wait {
+        until,
+        why: "the vendor wants to be left alone".into(),
+        checkpoint: None,
+    };
+    let (faults, days) = (Kind::SnapshotAccess.spec().attempts - 1, 2);
+    for slice in 0..4 {
+        for _ in 0..faults {
+            let report = w.report(id, fault(FaultClass::Transient));
+            w.order(Command::RecordReport(Box::new(report))).unwrap();
+            w.pass(HOUR_MS);
+        }
+        for _ in 0..24 * days {
+            let report = w.report(id, wait(w.now.plus(HOUR_MS)));
+            w.order(Command::RecordReport(Box::new(report))).unwrap();
+            w.pass(HOUR_MS);
+        }
+        let said = Said::Progress {
+            checkpoint: Facts::new().with("slices", slice),
+        };
+        let report = w.report(id, said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.pass(MINUTE_MS);
+        let task = w.task(Kind::SnapshotAccess);
+        assert!(task.in_flight().is_some(), "slice {slice}: {:?}", task.state);
+        assert_eq!(task.faults, faults * (u32::try_from(slice).unwrap() + 1));
+    }
+    // Standing still, it ends at a person as ever.
+    for _ in 0..=faults {
+        assert!(w.task(Kind::SnapshotAccess).in_flight().is_some());
+        let report = w.report(id, fault(FaultClass::Transient));
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.pass(HOUR_MS);
+    }
+    let state = &w.task(Kind::SnapshotAccess).state;
+    assert!(
+        matches!(
+            state,
+            TaskState::Failed {
+                rule: Rule::OutOfAttempts,
+                ..
+            }
+        ),
+        "{state:?}"
+    );
+}
+
 #[test]
 fn attempts_run_out_at_a_person_who_may_retry() {
     let mut w = World::opened(Manner::Immediate);
@@ -1501,6 +1555,81 @@ fn what_cannot_be_undone_and_differs_at_the_end_is_not_done_again_on_the_old_app
         task.state
     );
     assert_eq!(task.attempt, attempts, "nothing is ordered again");
+    // Nor when somebody says "try again": who approved it had not seen this.
+    w.order(Command::Retry {
+        task: None,
+        by: "tech".into(),
+    })
+    .unwrap();
+    w.drain();
+    w.pass(2 * HOUR_MS);
+    let task = w.task(Kind::CancelMeetings);
+    assert_eq!(task.attempt, attempts, "nothing is ordered on the old approval");
+    let stands = standing(w.case(), task, w.now, &w.gates);
+    assert_eq!(stands, Standing::WaitsForOwnApproval);
+}
+
+/// "Legal still needs the disk" is a decision against what was approved before it.
+#[test]
+fn what_was_gone_without_is_approved_anew_when_that_ends() {
+    let mut w = about_to_wipe();
+    let (task, ends) = (w.id(Kind::WipeDevice), w.now.plus(30 * DAY_MS));
+    w.order(Command::Waive {
+        task,
+        by: "legal@acme.example".into(),
+        reason: "the disk is evidence".into(),
+        until: ends,
+    })
+    .unwrap();
+    w.drain();
+    w.pass(31 * DAY_MS);
+    w.drain();
+    w.pass(2 * HOUR_MS);
+    let wipe = w.task(Kind::WipeDevice);
+    assert_eq!((wipe.attempt, wipe.is_settled()), (0, false), "{:?}", wipe.state);
+    let stands = standing(w.case(), wipe, w.now, &w.gates);
+    assert_eq!(stands, Standing::WaitsForOwnApproval);
+}
+
+/// An account that somebody deletes while a laptop is waited for takes nothing back
+/// that was proven; what was to be kept is for a person.
+#[test]
+fn an_account_that_is_gone_at_the_end_leaves_only_what_was_to_be_kept_to_a_person() {
+    let gone_in = |area: Kind| {
+        let mut w = World::opened(Manner::Immediate);
+        for _ in 0..300 {
+            w.drain_but(area);
+            if w.case().has(area) && w.task(area).in_flight().is_some() {
+                break;
+            }
+            w.a_person_or_time(10 * MINUTE_MS);
+        }
+        let mut report = w.truthful(w.id(area));
+        let Said::Checked { results } = &mut report.said else {
+            panic!("{report:?}");
+        };
+        for read in results {
+            read.observation.facts = Facts::new().with(ACCOUNT_GONE, true);
+        }
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w
+    };
+    let mut w = gone_in(Kind::ObserveIdentity);
+    assert!(w.task(Kind::DisableSignIn).is_settled());
+    w.run_to_sealing();
+    let w = gone_in(Kind::ObserveKnowledge);
+    let kept = w.task(Kind::HandOverOneDrive);
+    assert!(
+        matches!(
+            kept.state,
+            TaskState::Failed {
+                rule: Rule::ObjectGone,
+                ..
+            }
+        ),
+        "{:?}",
+        kept.state
+    );
 }
 
 #[test]

@@ -98,8 +98,13 @@ pub fn good(kind: Kind) -> Facts {
             .with("recipient_type", "SharedMailbox")
             .with("user_purpose", "shared")
             .with("agreed_for_ms", 60_000),
-        Kind::GrantSuccessorMailbox => Facts::new().with("full_access", true).with("send_as", true),
-        Kind::HandOverOneDrive => Facts::new().with("successor_is_admin", true),
+        Kind::GrantSuccessorMailbox => Facts::new()
+            .with("full_access", true)
+            .with("send_as", true)
+            .with("successor_enabled", true),
+        Kind::HandOverOneDrive => Facts::new()
+            .with("successor_is_admin", true)
+            .with("successor_enabled", true),
         Kind::EscrowRecoveryKeys => Facts::new().with("escrow_complete", true),
         Kind::RetireDevice => Facts::new().with("retired", true),
         Kind::WipeDevice => Facts::new().with("wiped", true).with("owner_type", "company"),

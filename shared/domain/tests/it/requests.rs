@@ -8,8 +8,8 @@ use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::evidence;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
-    ApprovalOf, CaseId, CaseState, Checked, Command, Event, Facts, Policy, Refusal, Said, Standing, TaskState,
-    Timestamp, WakeReason, next, standing,
+    ApprovalOf, CaseId, CaseState, Checked, Command, Event, Facts, FaultClass, Policy, Refusal, Said, Standing,
+    TaskState, Timestamp, WakeReason, next, standing,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -485,7 +485,7 @@ fn what_was_read_long_before_he_leaves_is_read_once_more_then() {
     // A laptop that he was given meanwhile.
     w.finds = company_laptop();
     w.pass(10 * DAY_MS);
-    for kind in [Kind::DiscoverDevices, Kind::SnapshotDirectory] {
+    for kind in [Kind::DiscoverDevices, Kind::SnapshotDirectory, Kind::SnapshotMailbox] {
         assert_eq!(w.task(kind).attempt, 2, "{kind}");
     }
     assert_eq!(
@@ -507,6 +507,31 @@ fn what_was_read_long_before_he_leaves_is_read_once_more_then() {
         2,
         "it is read anew again and again"
     );
+    w.run_to_sealing();
+}
+
+/// A directory that is down on the last day keeps nobody from deciding, and what is
+/// decided is done.
+#[test]
+fn a_plan_can_be_approved_while_what_it_rests_on_is_read_once_more() {
+    let mut w = planned();
+    w.pass(10 * DAY_MS);
+    for kind in [Kind::DiscoverDevices, Kind::SnapshotDirectory] {
+        assert_eq!(w.task(kind).attempt, 2, "{kind}");
+        let report = w.report(w.id(kind), fault(FaultClass::Transient));
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    }
+    assert_eq!(stands(&w, Kind::ApprovePlan), Standing::WaitsForPerson);
+    w.approve();
+    assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
+    // What the reading finds that he was not shown is asked for by itself.
+    w.finds = company_laptop();
+    w.drain();
+    w.pass(HOUR_MS);
+    w.drain();
+    assert!(w.case().has(Kind::WipeDevice));
+    assert!(w.task(Kind::DisableSignIn).is_settled());
+    assert_eq!(stands(&w, Kind::ApprovePlan), Standing::WaitsForPerson);
     w.run_to_sealing();
 }
 

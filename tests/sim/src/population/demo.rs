@@ -35,7 +35,8 @@ pub struct Cast {
     pub sole_owner: String,
     /// Licensed by a group only.
     pub group_licensed: String,
-    /// Forwards by hidden inbox rules, and has delegations both ways, of mailboxes and of calendars.
+    /// Forwards by hidden inbox rules, and has delegations both ways, of mailboxes, of calendars and of
+    /// other folders.
     pub forwarder: String,
     /// His OneDrive was never provisioned.
     pub no_drive: String,
@@ -190,6 +191,34 @@ fn populate(town: &mut Town, people: usize, now_ms: i64) -> Cast {
     cast
 }
 
+/// Rights on single folders, which no list of a mailbox's rights shows: of colleagues, of him who
+/// takes over, and of somebody whom no directory knows any more.
+fn share_folders(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
+    let tenant = town.tenant();
+    let german = tenant
+        .mailboxes
+        .get(&cast.forwarder)
+        .is_some_and(|mailbox| mailbox.calendar.name == "Kalender");
+    // One of his own is called as Exchange calls its Inbox in another language.
+    let own = if german { "/Inbox" } else { "/Posteingang" };
+    tenant.add_own_folder(&cast.forwarder, own, None);
+    tenant.add_own_folder(&cast.forwarder, "/Old", Some(now_ms + DAY_MS / 48));
+    for (folder, trustee, right) in [
+        ("Inbox", cast.plain.as_str(), "Editor"),
+        ("Inbox", lead, "Reviewer"),
+        ("Notes", cast.chief.as_str(), "None"),
+        (own, cast.devices.as_str(), "Author"),
+        ("/Old", cast.plain.as_str(), "Reviewer"),
+    ] {
+        tenant.share_folder(&cast.forwarder, folder, trustee, right);
+    }
+    let unknown = "NT:S-1-5-21-1004336348-1177238915-682003330-7711";
+    tenant.share_folder(&cast.sole_owner, "Tasks", unknown, "Author");
+    tenant.share_folder(&cast.sole_owner, "Contacts", lead, "Editor");
+    tenant.share_folder(&cast.hybrid, "Root", &cast.devices, "FolderVisible");
+    tenant.share_folder(&cast.hybrid, "SentItems", &cast.devices, "Reviewer");
+}
+
 /// Groups, roles, devices and habits.
 fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
     for admin in [&cast.administrator, &cast.break_glass, &cast.chief] {
@@ -300,6 +329,7 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
     town.delegate(&cast.chief, &cast.forwarder);
     town.share_calendar(&cast.forwarder, &cast.plain);
     town.share_calendar(lead, &cast.forwarder);
+    share_folders(town, cast, lead, now_ms);
     town.change_mailbox(&cast.forwarder, |mailbox| {
         mailbox.forward_smtp = Some("drop@private.example".to_owned());
     });

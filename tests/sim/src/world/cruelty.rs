@@ -51,6 +51,8 @@ pub struct Cruelty {
     pub conversion_graph_extra_ms: (i64, i64),
     /// How often a licence removal during a conversion is refused; else it is taken, and the mailbox lost.
     pub converting_refuses_permille: u32,
+    /// How often a mailbox's statistics are none, as of one that nobody ever opened.
+    pub statistics_missing_permille: u32,
     /// How long an unlicensed user mailbox stays before it is disconnected.
     pub mailbox_grace_ms: i64,
     /// How long a licence group takes to give back a licence after the membership ended.
@@ -101,6 +103,7 @@ impl Cruelty {
             conversion_ms: (0, 0),
             conversion_graph_extra_ms: (0, 0),
             converting_refuses_permille: 1000,
+            statistics_missing_permille: 0,
             mailbox_grace_ms: MINUTE,
             group_license_ms: (0, 0),
             dynamic_group_ms: (0, 0),
@@ -174,6 +177,7 @@ impl Cruelty {
             conversion_ms: (MINUTE, 20 * MINUTE),
             conversion_graph_extra_ms: (30 * SECOND, 10 * MINUTE),
             converting_refuses_permille: 500,
+            statistics_missing_permille: 100,
             mailbox_grace_ms: MINUTE,
             group_license_ms: (MINUTE, 15 * MINUTE),
             dynamic_group_ms: (MINUTE, 30 * MINUTE),
@@ -200,6 +204,7 @@ impl Cruelty {
             reset_after_permille: 0,
             slow_permille: 0,
             token_early_death_permille: 0,
+            statistics_missing_permille: 0,
             colleague_permille: 0,
             ..self.clone()
         }

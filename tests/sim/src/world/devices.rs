@@ -29,11 +29,25 @@ impl Tenant {
             .collect()
     }
 
-    pub(super) fn get_managed_device(&self, cx: &Cx, id: &str) -> Result<ManagedDevice, VendorError> {
-        self.managed_devices
+    pub(super) fn get_managed_device(
+        &mut self,
+        cx: &Cx,
+        id: &str,
+        with_lock: bool,
+    ) -> Result<ManagedDevice, VendorError> {
+        let device = self
+            .managed_devices
             .at(id, cx.as_of)
             .cloned()
-            .ok_or_else(|| VendorError::no_managed_device(id))
+            .ok_or_else(|| VendorError::no_managed_device(id))?;
+        if with_lock && device.activation_lock.is_some() {
+            let row = self.managed_devices.edit_silently(id);
+            if let Some((_, read)) = row.and_then(|row| row.activation_lock.as_mut()) {
+                *read = true;
+            }
+            self.note(cx.now, cx.actor(), Effect::KeyRead, &device.user, id);
+        }
+        Ok(device)
     }
 
     pub(super) fn wipe_device(&mut self, cx: &Cx, id: &str) -> Result<(), VendorError> {
@@ -126,6 +140,7 @@ impl Tenant {
         action.state = "done";
         action.updated_ms = at;
         let (wiped, user, entra) = (action.name == "wipe", row.user.clone(), row.entra_device_id.clone());
+        let locked = row.has_unread_lock();
         let actor = Actor::Machinery("device");
         self.note(
             at,
@@ -143,7 +158,8 @@ impl Tenant {
                 .devices
                 .iter()
                 .any(|(_, device)| device.device_id == entra && device.has_unread_keys());
-            if unread {
+            // A lock outlives the wipe, and its code goes with the record.
+            if unread || locked {
                 self.harm(at, &actor, Harm::KeysLost, &user, id);
             }
         }
@@ -168,6 +184,9 @@ impl Tenant {
             .remove(id, cx.now)
             .ok_or_else(|| VendorError::no_managed_device(id))?;
         self.note(cx.now, cx.actor(), Effect::DeviceRecordDeleted, &device.user, id);
+        if device.has_unread_lock() {
+            self.harm(cx.now, cx.actor(), Harm::KeysLost, &device.user, id);
+        }
         Ok(())
     }
 

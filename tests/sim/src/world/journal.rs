@@ -135,6 +135,8 @@ effects! {
     SendOnBehalfRemoved = "send_on_behalf_removed";
     /// Access to a calendar taken; subject: the trustee, object: the mailbox.
     CalendarAccessRemoved = "calendar_access_removed";
+    /// Access to another folder of a mailbox taken; subject: the trustee, object: the mailbox.
+    FolderAccessRemoved = "folder_access_removed";
     /// A wipe of the mail account on a mobile device ordered.
     MobileWipeOrdered = "mobile_wipe_ordered";
     /// A mobile device acknowledged its wipe.

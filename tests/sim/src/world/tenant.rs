@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalogue::{self, GLOBAL_ADMINISTRATOR, SHARED_MAILBOX_LIMIT_BYTES};
 use super::journal::{Actor, Effect, Entry, Harm, Violation};
 use super::model::{
-    App, AppAssignment, Autopilot, Drive, EntraDevice, Grant, Group, Mailbox, ManagedDevice, Person, RoleAssignment,
-    SignIn,
+    App, AppAssignment, Autopilot, Drive, EntraDevice, FolderSharing, Grant, Group, Mailbox, ManagedDevice, Person,
+    RoleAssignment, SignIn,
 };
 use super::op::{Op, Surface};
 use super::{Cruelty, Cx, Dice, Table};
@@ -45,6 +45,8 @@ pub struct Tenant {
     pub app_assignments: Table<AppAssignment>,
     /// Mailboxes by their owner's object id.
     pub mailboxes: Table<Mailbox>,
+    /// What of them is shared folder by folder, by their owner's object id.
+    pub folder_sharing: Table<FolderSharing>,
     /// OneDrives by their owner's object id.
     pub drives: Table<Drive>,
     /// Managed devices by id.
@@ -137,6 +139,7 @@ impl Tenant {
             grants: Table::new(keep),
             app_assignments: Table::new(keep),
             mailboxes: Table::new(keep),
+            folder_sharing: Table::new(keep),
             drives: Table::new(keep),
             managed_devices: Table::new(keep),
             devices: Table::new(keep),
@@ -165,6 +168,7 @@ impl Tenant {
         self.grants.keep(keep);
         self.app_assignments.keep(keep);
         self.mailboxes.keep(keep);
+        self.folder_sharing.keep(keep);
         self.drives.keep(keep);
         self.managed_devices.keep(keep);
         self.devices.keep(keep);

@@ -24,6 +24,9 @@ struct Options {
     /// With several dispatchers and workers, whose clocks differ, in place of one of each.
     #[arg(long)]
     several: bool,
+    /// All who administer a tenant leave it at the same second.
+    #[arg(long)]
+    administrators: bool,
     /// Prints one line for each seed.
     #[arg(long)]
     verbose: bool,
@@ -43,6 +46,7 @@ fn main() -> std::io::Result<ExitCode> {
         } else {
             Processes::One
         },
+        administrators: options.administrators,
         verbose: replayed,
         ..Shape::default()
     };

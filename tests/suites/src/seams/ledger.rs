@@ -3,7 +3,7 @@
 use crate::audit::Auditor;
 use crate::trouble::{Fate, Trouble};
 use async_trait::async_trait;
-use offboard_domain::{CaseId, TenantId, Timestamp};
+use offboard_domain::{CaseId, TenantId, Timestamp, leaving};
 use offboard_ledger::{
     Append, Appended, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, MemoryLedger, Shard,
 };
@@ -16,6 +16,8 @@ pub(crate) struct FaultyLedger {
     pub(crate) trouble: Arc<Trouble>,
     /// Broken on purpose: see [`Broken::NewCasesAreLost`](crate::Broken).
     pub(crate) loses_new_cases: bool,
+    /// Broken on purpose: see [`Broken::NobodyKnowsWhoLeaves`](crate::Broken).
+    pub(crate) forgets_who_leaves: bool,
 }
 
 fn silent(attempted: &'static str) -> LedgerError {
@@ -89,7 +91,8 @@ impl Ledger for FaultyLedger {
         self.read_only("list cases", self.inner.list(filter)).await
     }
 
-    async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError> {
+    async fn gates(&self, tenant: &TenantId, mut changes: Vec<GateChange>) -> Result<Gates, LedgerError> {
+        changes.retain(|change| !self.forgets_who_leaves || !change.name.starts_with(leaving::MARK));
         self.read_only("use the gates", self.inner.gates(tenant, changes)).await
     }
 

@@ -15,6 +15,8 @@ const MODEL_SEEDS: u64 = 1_000;
 const SEVERAL_SEEDS: u64 = 40;
 /// Seeds with several dispatchers and the real workers.
 const SEVERAL_REAL_SEEDS: u64 = 8;
+/// Seeds in which all who administer a tenant leave it at the same second.
+const ADMINISTRATORS_SEEDS: u64 = 100;
 /// Threads, each with a runtime of its own.
 const THREADS: u64 = 2;
 
@@ -33,11 +35,15 @@ fn told(outcome: &Outcome, shape: &Shape) -> String {
 }
 
 fn run(workers: Workers, processes: Processes, usual: u64) {
-    let shape = &Shape {
+    let shape = Shape {
         workers,
         processes,
         ..Shape::default()
     };
+    run_as(&shape, usual);
+}
+
+fn run_as(shape: &Shape, usual: u64) {
     let asked = number("OFFBOARD_SEEDS");
     let (from, count) = (number("OFFBOARD_SEEDS_FROM").unwrap_or(0), asked.unwrap_or(usual));
     let bad: Vec<String> = std::thread::scope(|scope| {
@@ -80,6 +86,15 @@ fn every_seed_with_several_dispatchers_and_the_real_workers_keeps_the_invariants
 }
 
 #[test]
+fn every_seed_in_which_all_administrators_leave_keeps_the_invariants() {
+    let shape = Shape {
+        administrators: true,
+        ..Shape::default()
+    };
+    run_as(&shape, ADMINISTRATORS_SEEDS);
+}
+
+#[test]
 fn two_runs_of_a_seed_have_one_transcript() {
     let each = [Workers::Real, Workers::Model]
         .into_iter()
@@ -113,6 +128,7 @@ fn bites(workers: Workers, broken: Broken, invariant: Invariant) {
     let shape = Shape {
         workers,
         broken: Some(broken),
+        administrators: broken == Broken::NobodyKnowsWhoLeaves,
         ..Shape::default()
     };
     let caught = (0..BITES_WITHIN).any(|seed| {
@@ -162,6 +178,11 @@ fn another_leaver_of_the_same_tenant_is_caught() {
         Broken::AnotherLeaverIsRevoked,
         Invariant::NeverAnotherSubject,
     );
+}
+
+#[test]
+fn a_tenant_that_is_locked_out_is_caught() {
+    bites(Workers::Real, Broken::NobodyKnowsWhoLeaves, Invariant::NoHarm);
 }
 
 #[test]

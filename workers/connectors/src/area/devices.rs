@@ -21,12 +21,14 @@ pub trait Devices: Send + Sync {
     /// The directory's object; `None` when it is gone or there never was one.
     async fn object(&self, call: &mut Call, device: &DeviceRef) -> Answer<Option<DeviceObject>>;
 
-    /// The enrolment's record; `None` when there is none for this device.
+    /// The enrolment's record; `None` when there is none for this device. Fault
+    /// `Blocked` when there are several, and none of them is known to be its own.
     async fn autopilot(&self, call: &mut Call, device: &DeviceRef) -> Answer<Option<Autopilot>>;
 
-    /// Every recovery key that the vendor keeps for the device. Reading them
-    /// is recorded by the vendor.
-    async fn recovery_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<Vec<RecoveryKey>>;
+    /// Every recovery key that the vendor keeps for the device and gives, and
+    /// which sorts it may keep and does not give. Reading them is recorded by the
+    /// vendor.
+    async fn recovery_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<RecoveryKeys>;
 
     /// Whether somebody else uses the device. The management decides where it
     /// has a record: another account's, or nobody's, is not this account's.
@@ -166,8 +168,8 @@ pub struct DeviceObject {
 pub struct Autopilot {
     /// Its id.
     pub id: ObjectId,
-    /// Whether it is assigned to a person.
-    pub assigned: bool,
+    /// The sign-in name of the person that it is assigned to; none: to nobody.
+    pub assigned_to: Option<String>,
 }
 
 /// What a recovery key opens.
@@ -178,6 +180,31 @@ pub enum RecoveryKeySort {
     Disk,
     /// The local administrator's account.
     LocalAdministrator,
+    /// The lock that ties a device to the account of whoever set it up, and that
+    /// outlives a wipe.
+    ActivationLock,
+}
+
+impl RecoveryKeySort {
+    /// The word in facts.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::LocalAdministrator => "local_administrator",
+            Self::ActivationLock => "activation_lock",
+        }
+    }
+}
+
+/// What there is of a device's recovery keys.
+#[derive(Debug, Clone, Default)]
+pub struct RecoveryKeys {
+    /// Those that the vendor gives, in a stable order.
+    pub keys: Vec<RecoveryKey>,
+    /// The sorts that the device may have and that this interface does not give:
+    /// a person must read them elsewhere.
+    pub withheld: Vec<RecoveryKeySort>,
 }
 
 /// One recovery key. Not serialisable: its one lawful place is the escrow.
@@ -205,7 +232,8 @@ pub enum DeviceAction {
         /// Whether it stays enrolled, to be used by the next person.
         keep_enrollment: bool,
     },
-    /// Takes the person's assignment off its enrolment.
+    /// Takes the assignment off its enrolment, whosever it is: whoever orders it has
+    /// looked ([`Autopilot::assigned_to`]).
     UnassignAutopilot,
     /// Disables its object in the directory.
     DisableObject,

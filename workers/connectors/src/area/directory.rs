@@ -193,7 +193,8 @@ pub enum Held {
         /// Whether it is the role that can do everything.
         administrator: bool,
         /// For that role, when it is held: whether no other enabled account
-        /// holds it. Nobody who is only eligible administers anything yet.
+        /// holds it, but for those that the call does not count
+        /// ([`Call::leaving`]). Nobody who is only eligible administers anything yet.
         last_administrator: bool,
     },
     /// A sign-in method.

@@ -405,6 +405,79 @@ pub enum DelegationRight {
     SendOnBehalf,
     /// See or change its calendar.
     Calendar,
+    /// See or change what is in another one of its folders.
+    Folder(SharedFolder),
+}
+
+impl DelegationRight {
+    /// The word in keys.
+    fn word(self) -> String {
+        match self {
+            Self::FullAccess => "full_access".to_owned(),
+            Self::SendAs => "send_as".to_owned(),
+            Self::SendOnBehalf => "send_on_behalf".to_owned(),
+            Self::Calendar => "calendar".to_owned(),
+            Self::Folder(folder) => folder.word(),
+        }
+    }
+}
+
+/// A folder that can be shared by itself, by what stays the same when somebody
+/// renames it. Its name is in the owner's language, and may say something of him:
+/// it is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedFolder {
+    /// The top of the mailbox, in which the others are.
+    Root,
+    /// What arrived.
+    Inbox,
+    /// What was sent.
+    SentItems,
+    /// What was not sent yet.
+    Drafts,
+    /// What is being sent.
+    Outbox,
+    /// What was deleted.
+    DeletedItems,
+    /// Junk.
+    JunkEmail,
+    /// What was put aside.
+    Archive,
+    /// Contacts.
+    Contacts,
+    /// Tasks.
+    Tasks,
+    /// Notes.
+    Notes,
+    /// The journal.
+    Journal,
+    /// Chats of former times.
+    ConversationHistory,
+    /// One that its owner made: the SHA-256 of the mail system's id of it.
+    Own(Digest),
+}
+
+impl SharedFolder {
+    fn word(self) -> String {
+        match self {
+            Self::Root => "root",
+            Self::Inbox => "inbox",
+            Self::SentItems => "sent_items",
+            Self::Drafts => "drafts",
+            Self::Outbox => "outbox",
+            Self::DeletedItems => "deleted_items",
+            Self::JunkEmail => "junk_email",
+            Self::Archive => "archive",
+            Self::Contacts => "contacts",
+            Self::Tasks => "tasks",
+            Self::Notes => "notes",
+            Self::Journal => "journal",
+            Self::ConversationHistory => "conversation_history",
+            Self::Own(id) => return format!("folder_{}", short(id)),
+        }
+        .to_owned()
+    }
 }
 
 /// A delegation.
@@ -426,24 +499,19 @@ impl Delegation {
             Direction::ToOther => "to",
             Direction::FromOther => "from",
         };
-        let right = match self.right {
-            DelegationRight::FullAccess => "full_access",
-            DelegationRight::SendAs => "send_as",
-            DelegationRight::SendOnBehalf => "send_on_behalf",
-            DelegationRight::Calendar => "calendar",
-        };
+        let right = self.right.word();
         let other = match &self.other {
             Some(id) => id.0.clone(),
-            None => short_digest(&self.other_name.to_lowercase()),
+            None => short(Digest::of(self.other_name.to_lowercase().as_bytes())),
         };
         format!("{right}.{direction}.{other}")
     }
 }
 
-fn short_digest(text: &str) -> String {
+fn short(digest: Digest) -> String {
     /// Enough to tell the few delegations of one mailbox apart.
     const SHORT_HEX_DIGITS: usize = 16;
-    let mut hex = Digest::of(text.as_bytes()).to_string();
+    let mut hex = digest.to_string();
     hex.truncate(SHORT_HEX_DIGITS);
     hex
 }
@@ -522,5 +590,27 @@ mod tests {
             other_name: "ann.canary@example.com".into(),
         };
         assert!(!Attached::Delegation(d).key().contains("canary"));
+    }
+
+    #[test]
+    fn what_one_person_holds_on_two_folders_has_two_keys() {
+        let held = |folder| {
+            let held = Delegation {
+                direction: Direction::ToOther,
+                right: DelegationRight::Folder(folder),
+                other: Some("u-1".into()),
+                other_name: "Ann".into(),
+            };
+            Attached::Delegation(held).key()
+        };
+        assert_eq!(held(SharedFolder::Inbox), "inbox.to.u-1");
+        assert_eq!(
+            held(SharedFolder::Own(Digest([0xab; 32]))),
+            "folder_abababababababab.to.u-1"
+        );
+        assert_ne!(
+            held(SharedFolder::Own(Digest::of(b"one"))),
+            held(SharedFolder::Own(Digest::of(b"two")))
+        );
     }
 }

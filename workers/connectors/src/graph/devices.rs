@@ -11,7 +11,7 @@ use super::permission::{
 use super::read::{id_in, text_in, time_in};
 use crate::{
     ActionState, Answer, Autopilot, Call, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner,
-    RecoveryKey, RecoveryKeySort,
+    RecoveryKey, RecoveryKeySort, RecoveryKeys,
 };
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -24,6 +24,9 @@ use serde_json::{Value, json};
 const MANAGED_FIELDS: &str = "id,userId,deviceName,managedDeviceOwnerType,managementState,deviceActionResults,azureADDeviceId,serialNumber,operatingSystem,lastSyncDateTime";
 const OBJECT_FIELDS: &str = "id,deviceId,displayName,accountEnabled,deviceOwnership,trustType,operatingSystem,onPremisesSyncEnabled,approximateLastSignInDateTime";
 const AUTOPILOT_FIELDS: &str = "id,serialNumber,userPrincipalName,azureActiveDirectoryDeviceId,managedDeviceId";
+/// The code is null in every list, and in an answer that did not select it by name.
+/// <https://learn.microsoft.com/graph/api/resources/intune-devices-manageddevice>
+const LOCK_FIELDS: &str = "id,operatingSystem,isEncrypted,managedDeviceOwnerType,activationLockBypassCode";
 /// What Intune writes for a device that carries no id.
 const NO_DEVICE_ID: &str = "00000000-0000-0000-0000-000000000000";
 fn owner_of(word: Option<&str>, trust: Option<&str>) -> Owner {
@@ -149,7 +152,13 @@ impl Api {
             .then("windowsAutopilotDeviceIdentities")
             .filter(&Filter::contains("serialNumber", serial))
             .select(AUTOPILOT_FIELDS);
-        let found = self.list(call, Ask::get(path, READ_AUTOPILOT)).await?;
+        let ask = Ask::get(path, READ_AUTOPILOT);
+        let several_bear_it = self.fault(
+            &ask,
+            FaultClass::Blocked,
+            "several Autopilot records bear this device's serial number, and none is known to be its own; in Intune (Windows Autopilot devices) delete those that are of no device any more, then retry; or take its person off the right one there, and waive this",
+        );
+        let found = self.list(call, ask).await?;
         let matching: Vec<&Value> = found
             .iter()
             .filter(|r| {
@@ -165,14 +174,128 @@ impl Api {
         let record = match matching.as_slice() {
             [] => None,
             [only] => Some(*only),
-            several => several.iter().find(same_device).copied(),
+            several => {
+                let own: Vec<&Value> = several.iter().filter(same_device).copied().collect();
+                let [one] = own.as_slice() else {
+                    return Err(several_bear_it);
+                };
+                Some(*one)
+            }
         };
         Ok(record.and_then(|r| {
             Some(Autopilot {
                 id: id_in(&r["id"])?,
-                assigned: text_in(&r["userPrincipalName"]).is_some(),
+                assigned_to: text_in(&r["userPrincipalName"]),
             })
         }))
+    }
+
+    /// What the management keeps: the code that lifts an activation lock. The key
+    /// of a Mac's disk is given by Graph's beta alone, which may change any day.
+    async fn management_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<RecoveryKeys> {
+        let Some(id) = &device.managed else {
+            return Ok(RecoveryKeys::default());
+        };
+        let path = Path::at("deviceManagement")
+            .then("managedDevices")
+            .id(&id.0)
+            .select(LOCK_FIELDS);
+        let ask = Ask::get(path, READ_MANAGED);
+        let body = match self.send(call, &ask).await {
+            Ok(reply) => reply.body,
+            // What it kept went with the record.
+            Err(fault) if fault.class == FaultClass::Absent => return Ok(RecoveryKeys::default()),
+            Err(fault) => return Err(fault),
+        };
+        if id_in(&body["id"]).is_none() {
+            return Err(self.fault(
+                &ask,
+                FaultClass::Transient,
+                "the answer has not the shape of a device; it is read again",
+            ));
+        }
+        let code = text_in(&body["activationLockBypassCode"]).map(|code| RecoveryKey {
+            id: "activation-lock".to_owned(),
+            sort: RecoveryKeySort::ActivationLock,
+            label: None,
+            key: Secret::new(code),
+            created_ms: None,
+        });
+        let is_mac = body["operatingSystem"]
+            .as_str()
+            .is_some_and(|system| system.eq_ignore_ascii_case("macOS"));
+        // Who owns his Mac keeps its key himself. Where it is not known whether the disk
+        // is encrypted, it may be.
+        let is_personal = body["managedDeviceOwnerType"] == "personal";
+        let disk = (is_mac && !is_personal && body["isEncrypted"] != false).then_some(RecoveryKeySort::Disk);
+        Ok(RecoveryKeys {
+            keys: code.into_iter().collect(),
+            withheld: disk.into_iter().collect(),
+        })
+    }
+
+    /// The BitLocker keys that are filed under the id that the device carries.
+    async fn bitlocker_keys(&self, call: &mut Call, device_id: &str) -> Answer<Vec<RecoveryKey>> {
+        let keys = || Path::at("informationProtection").then("bitlocker/recoveryKeys");
+        let path = keys().filter(&Filter::eq("deviceId", device_id));
+        let mut found = Vec::new();
+        for row in self.list(call, Ask::get(path, READ_BITLOCKER)).await? {
+            let Some(id) = text_in(&row["id"]).filter(|_| row["deviceId"] == device_id) else {
+                continue;
+            };
+            let ask = Ask::get(keys().id(&id).select("key"), READ_BITLOCKER);
+            let reply = self.send(call, &ask).await?;
+            let Some(key) = text_in(&reply.body["key"]).map(Secret::new) else {
+                return Err(self.fault(&ask, FaultClass::Transient, "the answer has no key; it is read again"));
+            };
+            found.push(RecoveryKey {
+                sort: RecoveryKeySort::Disk,
+                label: text_in(&row["volumeType"]),
+                created_ms: time_in(&row["createdDateTime"]),
+                id,
+                key,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The passwords of the local administrator that are kept for the device.
+    async fn local_passwords(&self, call: &mut Call, device_id: &str) -> Answer<Vec<RecoveryKey>> {
+        let path = Path::at("directory")
+            .then("deviceLocalCredentials")
+            .id(device_id)
+            .select("id,credentials");
+        let ask = Ask::get(path, READ_LAPS)
+            .header("ocp-client-name", "offboard")
+            .header("ocp-client-version", env!("CARGO_PKG_VERSION"));
+        let body = match self.send(call, &ask).await {
+            Ok(reply) => reply.body,
+            Err(fault) if fault.class == FaultClass::Absent => Value::Null,
+            Err(fault) => return Err(fault),
+        };
+        let mut found = Vec::new();
+        for credential in body["credentials"].as_array().into_iter().flatten() {
+            let decoded = credential["passwordBase64"]
+                .as_str()
+                .and_then(|b| STANDARD.decode(b).ok())
+                .and_then(|b| String::from_utf8(b).ok());
+            let Some(password) = decoded else {
+                return Err(self.fault(
+                    &ask,
+                    FaultClass::Transient,
+                    "the local administrator's password cannot be decoded; it is read again",
+                ));
+            };
+            let created_ms = time_in(&credential["backupDateTime"]);
+            found.push(RecoveryKey {
+                id: format!("laps-{}", created_ms.unwrap_or(0)),
+                sort: RecoveryKeySort::LocalAdministrator,
+                label: text_in(&credential["accountName"]),
+                key: Secret::new(password),
+                created_ms,
+            });
+        }
+        Ok(found)
     }
 
     /// Every record that the management has of the device that carries this id.
@@ -293,73 +416,17 @@ impl Devices for GraphConnector {
         self.api.autopilot_record(call, device).await
     }
 
-    async fn recovery_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<Vec<RecoveryKey>> {
+    async fn recovery_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<RecoveryKeys> {
+        let mut found = self.api.management_keys(call, device).await?;
         let device_id = match &device.device_id {
-            Some(id) => id.clone(),
-            None => match self.api.device_object(call, device).await?.and_then(|o| o.at.device_id) {
-                Some(id) => id,
-                None => return Ok(Vec::new()),
-            },
+            Some(id) => Some(id.clone()),
+            None => self.api.device_object(call, device).await?.and_then(|o| o.at.device_id),
         };
-        let keys = || Path::at("informationProtection").then("bitlocker/recoveryKeys");
-        let path = keys().filter(&Filter::eq("deviceId", &device_id));
-        let mut found = Vec::new();
-        for row in self.api.list(call, Ask::get(path, READ_BITLOCKER)).await? {
-            let Some(id) = text_in(&row["id"]).filter(|_| row["deviceId"] == device_id.as_str()) else {
-                continue;
-            };
-            let ask = Ask::get(keys().id(&id).select("key"), READ_BITLOCKER);
-            let key = match self.api.send(call, &ask).await {
-                Ok(reply) => text_in(&reply.body["key"]).map(Secret::new),
-                Err(fault) => return Err(fault),
-            };
-            let Some(key) = key else {
-                return Err(self
-                    .api
-                    .fault(&ask, FaultClass::Transient, "the answer has no key; it is read again"));
-            };
-            found.push(RecoveryKey {
-                sort: RecoveryKeySort::Disk,
-                label: text_in(&row["volumeType"]),
-                created_ms: time_in(&row["createdDateTime"]),
-                id,
-                key,
-            });
+        if let Some(device_id) = device_id {
+            found.keys.extend(self.api.bitlocker_keys(call, &device_id).await?);
+            found.keys.extend(self.api.local_passwords(call, &device_id).await?);
         }
-        let path = Path::at("directory")
-            .then("deviceLocalCredentials")
-            .id(&device_id)
-            .select("id,credentials");
-        let ask = Ask::get(path, READ_LAPS)
-            .header("ocp-client-name", "offboard")
-            .header("ocp-client-version", env!("CARGO_PKG_VERSION"));
-        let body = match self.api.send(call, &ask).await {
-            Ok(reply) => reply.body,
-            Err(fault) if fault.class == FaultClass::Absent => Value::Null,
-            Err(fault) => return Err(fault),
-        };
-        for credential in body["credentials"].as_array().into_iter().flatten() {
-            let decoded = credential["passwordBase64"]
-                .as_str()
-                .and_then(|b| STANDARD.decode(b).ok())
-                .and_then(|b| String::from_utf8(b).ok());
-            let Some(password) = decoded else {
-                return Err(self.api.fault(
-                    &ask,
-                    FaultClass::Transient,
-                    "the local administrator's password cannot be decoded; it is read again",
-                ));
-            };
-            let created_ms = time_in(&credential["backupDateTime"]);
-            found.push(RecoveryKey {
-                id: format!("laps-{}", created_ms.unwrap_or(0)),
-                sort: RecoveryKeySort::LocalAdministrator,
-                label: text_in(&credential["accountName"]),
-                key: Secret::new(password),
-                created_ms,
-            });
-        }
-        found.sort_by(|a, b| (a.sort, &a.id).cmp(&(b.sort, &b.id)));
+        found.keys.sort_by(|a, b| (a.sort, &a.id).cmp(&(b.sort, &b.id)));
         Ok(found)
     }
 
@@ -400,7 +467,7 @@ impl Devices for GraphConnector {
                 None => return Ok(()),
             },
             DeviceAction::UnassignAutopilot => match self.api.autopilot_record(call, device).await? {
-                Some(record) if record.assigned => {
+                Some(record) if record.assigned_to.is_some() => {
                     let path = Path::at("deviceManagement").then("windowsAutopilotDeviceIdentities").id(&record.id.0).then("unassignUserFromDevice");
                     Ask::post(path, WRITE_AUTOPILOT, None)
                 }

@@ -274,8 +274,8 @@ impl Api {
     }
 
     /// Whether somebody else who may sign in can do everything, directly or by a
-    /// group. An application that holds the role is nobody: it lets no person in
-    /// again.
+    /// group, and stays. An application that holds the role is nobody: it lets no
+    /// person in again.
     async fn another_administrator(&self, call: &mut Call, but: &ObjectId) -> Answer<bool> {
         let path = Path::at("directoryRoles").select("id,roleTemplateId");
         let roles = self.list(call, Ask::get(path, READ_ROLES)).await?;
@@ -290,8 +290,10 @@ impl Api {
             .select("id,accountEnabled");
         let members = self.list(call, Ask::get(path, READ_ROLES)).await?;
         // What does not say that it is a person is not taken for one.
+        let leaving = call.leaving().clone();
         let stands = |m: &Value| {
-            m["@odata.type"] == "#microsoft.graph.user" && m["accountEnabled"] == true && m["id"] != but.0.as_str()
+            let person = m["@odata.type"] == "#microsoft.graph.user" && m["accountEnabled"] == true;
+            person && m["id"] != but.0.as_str() && !leaving.iter().any(|id| m["id"] == id.0.as_str())
         };
         if members.iter().any(stands) {
             return Ok(true);

@@ -170,6 +170,42 @@ impl Api {
         Ok((rows, next))
     }
 
+    /// Runs a cmdlet that reads, and gives its objects, however many pages they are.
+    ///
+    /// A long list that is begun anew at each passing fault would never end. So what
+    /// was read is kept, and a page that met a fault that passes is asked for again,
+    /// as in [`Api::invoke_all`].
+    pub(crate) async fn invoke_list(&self, call: &mut Call, cmdlet: &Cmdlet) -> Answer<Vec<Value>> {
+        let mut rows = Vec::new();
+        let mut from: Option<String> = None;
+        let mut fruitless = 0;
+        for _ in 0..PAGES_MAX {
+            match self.invoke_page(call, cmdlet, from.as_deref()).await {
+                Ok((page, next)) => {
+                    rows.extend(page);
+                    if next.is_none() {
+                        return Ok(rows);
+                    }
+                    (from, fruitless) = (next, 0);
+                }
+                Err(fault) => {
+                    let Some(pause_ms) = pause_ms(&fault) else {
+                        return Err(fault);
+                    };
+                    fruitless += 1;
+                    if fruitless == FRUITLESS_MAX || !pause(call, pause_ms).await {
+                        return Err(fault);
+                    }
+                }
+            }
+        }
+        Err(self.fault_in(
+            cmdlet.name,
+            FaultClass::Unsupported,
+            format!("the listing has more than {PAGES_MAX} pages"),
+        ))
+    }
+
     /// Runs several cmdlets that read, and answers for each in the same order, in
     /// batches of Exchange's own.
     ///
@@ -200,15 +236,12 @@ impl Api {
             let more = left.iter().any(|i| answers[*i].is_some());
             fruitless = if more { 0 } else { fruitless + 1 };
             let pause_ms = pause_ms(&met).unwrap_or_default();
-            let too_long = call.clock().real(pause_ms) > call.remaining() / PAUSE_SHARE;
-            if too_long || fruitless == FRUITLESS_MAX {
+            if fruitless == FRUITLESS_MAX || !pause(call, pause_ms).await {
                 return answers
                     .into_iter()
                     .map(|a| a.unwrap_or_else(|| Err(met.clone())))
                     .collect();
             }
-            let until = call.now().plus(pause_ms);
-            call.clock().sleep_until(until).await;
         }
         answers.into_iter().flatten().collect()
     }
@@ -291,6 +324,16 @@ impl Api {
             Err(fault) => Err(fault),
         }
     }
+}
+
+/// Waits so long, and says so, unless that is more than an attempt can spare.
+async fn pause(call: &Call, pause_ms: i64) -> bool {
+    if call.clock().real(pause_ms) > call.remaining() / PAUSE_SHARE {
+        return false;
+    }
+    let until = call.now().plus(pause_ms);
+    call.clock().sleep_until(until).await;
+    true
 }
 
 /// How long to wait before it is asked again, if the fault passes by itself.

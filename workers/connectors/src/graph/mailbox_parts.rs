@@ -39,8 +39,6 @@ const SENDS_ON: &[&str] = &[
 const PUTS_AWAY: &[&str] = &["CopyToFolder", "DeleteMessage", "SoftDeleteMessage"];
 /// The entry that every mailbox has for its owner.
 const SELF: &str = "NT AUTHORITY\\SELF";
-/// The entries of every calendar that stand for nobody in particular.
-const NOBODY: &[&str] = &["Default", "Anonymous"];
 /// The rights on a mailbox that no list shows: how a row names each, which command
 /// says who has it, and the parameter that asks for one person alone.
 const UNLISTED: [(DelegationRight, &str, &str, &str); 2] = [
@@ -61,18 +59,7 @@ impl Api {
             self.without_mailbox(call, id).await?;
             return Ok(Vec::new());
         };
-        let mut open: Vec<Protocol> = SWITCHES
-            .iter()
-            // What was not read is not proven to be off, but a switch that this
-            // Exchange does not have opens nothing.
-            .filter(|(_, switches)| switches.iter().any(|s| flag_in(&row[*s]) == Some(true)))
-            .map(|(protocol, _)| *protocol)
-            .collect();
-        // Unset means as the organisation has it, which may be on.
-        if flag_in(&row["SmtpClientAuthenticationDisabled"]) != Some(true) {
-            open.push(Protocol::SmtpAuth);
-        }
-        Ok(open
+        Ok(open_in(&row)
             .into_iter()
             .map(|protocol| Attached::Protocol { protocol })
             .collect())
@@ -181,10 +168,10 @@ impl Api {
             .map(|(_, n)| n.clone())
             .filter(|n| n.contains('@'))
             .collect();
-        // A calendar's entries bear the names that address lists show.
-        let on_calendar = self.calendar_holders(call, id).await?;
-        names.extend(on_calendar.iter().filter(|n| !is_guid(n)).cloned());
-        held.extend(on_calendar.into_iter().map(|name| (DelegationRight::Calendar, name)));
+        // A folder's entries bear the names that address lists show.
+        let in_folders = self.folder_holders(call, id).await?;
+        names.extend(in_folders.iter().map(|(_, n)| n.clone()).filter(|n| !is_guid(n)));
+        held.extend(in_folders);
         let accounts = self.accounts_named(call, &names).await?;
         Ok(sorted(held.into_iter().map(|(right, name)| Delegation {
             direction: Direction::ToOther,
@@ -192,39 +179,6 @@ impl Api {
             other: account_of(&name, &accounts),
             other_name: name,
         })))
-    }
-
-    /// Who may see or change the calendar, as Exchange names him.
-    async fn calendar_holders(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<String>> {
-        let Some(calendar) = self.calendar(call, id).await? else {
-            return Ok(Vec::new());
-        };
-        let rows = self
-            .invoke(call, Cmdlet::about("Get-MailboxFolderPermission", &calendar))
-            .await?;
-        let mut holders = Vec::new();
-        for row in rows.iter().filter(|r| opens(r)) {
-            match holder(row) {
-                Some(name) if NOBODY.iter().any(|n| name.eq_ignore_ascii_case(n)) => {}
-                Some(name) => holders.push(name),
-                None => {
-                    return Err(self.fault_in(
-                        "Get-MailboxFolderPermission",
-                        FaultClass::Unsupported,
-                        "an entry of the calendar does not say whose it is in a way that this version reads; look at it by hand",
-                    ));
-                }
-            }
-        }
-        Ok(holders)
-    }
-
-    /// The main calendar as Exchange's commands name it; none when the mailbox
-    /// has none.
-    async fn calendar(&self, call: &mut Call, mailbox: &ObjectId) -> Answer<Option<String>> {
-        let find = Cmdlet::about("Get-MailboxFolderStatistics", &mailbox.0).with("FolderScope", "Calendar");
-        let rows = self.invoke(call, find).await?;
-        Ok(calendar_in(mailbox, &rows))
     }
 
     /// A page of the list of others' mailboxes. Whoever looks at all of them needs
@@ -282,10 +236,8 @@ impl Api {
     /// Those of these mailboxes that the account may open or send as. Exchange has
     /// no search for that: every mailbox is asked.
     ///
-    /// Others' calendars are not looked at: Exchange has no search for whom
-    /// they are shared with either, and two commands more for every mailbox are
-    /// more than a tenant's throttling bears. What is shared with him there
-    /// opens nothing to an account that cannot sign in.
+    /// Others' folders, calendars among them, are not looked at: `mailbox_folders`
+    /// says why.
     pub(super) async fn held_among(
         &self,
         call: &mut Call,
@@ -419,7 +371,7 @@ impl Api {
     }
 
     /// The command that ends a delegation: on the mailbox that it is on, for him
-    /// who holds it. None when it ended with the calendar that it was on.
+    /// who holds it. None when it ended with the folder that it was on.
     async fn end_of(&self, call: &mut Call, subject: &ObjectId, d: &Delegation) -> Answer<Option<Cmdlet>> {
         let other = d.other.as_ref().map_or(d.other_name.as_str(), |id| id.0.as_str());
         let ends = match (d.direction, &d.other) {
@@ -447,14 +399,33 @@ impl Api {
             DelegationRight::SendOnBehalf => {
                 Cmdlet::about("Set-Mailbox", &mailbox.0).changing("GrantSendOnBehalfTo", "remove", holder)
             }
-            DelegationRight::Calendar => match self.calendar(call, mailbox).await? {
-                Some(calendar) => Cmdlet::about("Remove-MailboxFolderPermission", &calendar)
-                    .with("User", holder)
-                    .with("Confirm", false),
-                None => return Ok(None),
-            },
+            right @ (DelegationRight::Calendar | DelegationRight::Folder(_)) => {
+                match self.folder_of(call, mailbox, right).await? {
+                    Some(folder) => Cmdlet::about("Remove-MailboxFolderPermission", &folder)
+                        .with("User", holder)
+                        .with("Confirm", false),
+                    None => return Ok(None),
+                }
+            }
         }))
     }
+}
+
+/// The protocols that a mailbox's row does not say to be off. A switch that is null
+/// is as the organisation has it, which may be on. Nor does one that is missing
+/// prove anything: this Exchange may have no such way in, but a row that lacks what
+/// every mailbox has may as well be half an answer. It counts as open, is switched
+/// off with the others, and is for a person if it is never said.
+fn open_in(row: &Value) -> Vec<Protocol> {
+    let mut open: Vec<Protocol> = SWITCHES
+        .iter()
+        .filter(|(_, switches)| switches.iter().any(|s| flag_in(&row[*s]) != Some(false)))
+        .map(|(protocol, _)| *protocol)
+        .collect();
+    if flag_in(&row["SmtpClientAuthenticationDisabled"]) != Some(true) {
+        open.push(Protocol::SmtpAuth);
+    }
+    open
 }
 
 /// Whether a rule has one of these actions.
@@ -505,37 +476,13 @@ fn sorted(found: impl Iterator<Item = Delegation>) -> Vec<Attached> {
     found.into_iter().map(Attached::Delegation).collect()
 }
 
-/// The rows of an answer; none when the mailbox went between the list and the look.
-fn unless_gone(answer: Answer<Vec<Value>>) -> Answer<Option<Vec<Value>>> {
+/// The rows of an answer; none when what was asked went between the list and the look.
+pub(super) fn unless_gone(answer: Answer<Vec<Value>>) -> Answer<Option<Vec<Value>>> {
     match answer {
         Ok(rows) => Ok(Some(rows)),
         Err(fault) if fault.class == FaultClass::Absent => Ok(None),
         Err(fault) => Err(fault),
     }
-}
-
-/// The main calendar among them, as commands about a folder name it. Its name is
-/// in the owner's language; its type is not.
-fn calendar_in(mailbox: &ObjectId, rows: &[Value]) -> Option<String> {
-    let row = rows.iter().find(|r| r["FolderType"] == "Calendar")?;
-    let path = text_in(&row["FolderPath"]).or_else(|| Some(format!("/{}", row["Name"].as_str()?)))?;
-    Some(format!("{}:{}", mailbox.0, path.replace('/', "\\")))
-}
-
-/// Whether a folder's entry gives any right.
-fn opens(row: &Value) -> bool {
-    texts_in(&row["AccessRights"])
-        .iter()
-        .any(|r| !r.eq_ignore_ascii_case("None"))
-}
-
-/// Whose a folder's entry is: the name that is shown, or the account when Exchange
-/// writes out what it knows of him.
-fn holder(row: &Value) -> Option<String> {
-    let user = &row["User"];
-    text_in(user)
-        .or_else(|| text_in(&user["RecipientPrincipal"]["ExternalDirectoryObjectId"]))
-        .or_else(|| text_in(&user["DisplayName"]))
 }
 
 fn can_wipe_account(row: &Value) -> bool {
@@ -548,4 +495,32 @@ fn can_wipe_account(row: &Value) -> bool {
     let version = row["ClientVersion"].as_str().unwrap_or("");
     let mut numbers = version.split('.').map(|n| n.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= ACCOUNT_WIPE_SINCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_to_be_off_is_open() {
+        let mut row = json!({"DisplayName": "x", "SmtpClientAuthenticationDisabled": true});
+        for (_, switches) in SWITCHES {
+            for switch in *switches {
+                row[*switch] = json!(false);
+            }
+        }
+        assert_eq!(open_in(&row), []);
+        for said in [json!(null), json!(true), json!("True"), json!("maybe")] {
+            let mut row = row.clone();
+            row["EwsEnabled"] = said.clone();
+            assert_eq!(open_in(&row), [Protocol::Ews], "{said}");
+        }
+        row["OWAforDevicesEnabled"] = json!(null);
+        row["SmtpClientAuthenticationDisabled"] = json!(null);
+        assert_eq!(open_in(&row), [Protocol::Web, Protocol::SmtpAuth]);
+        // Missing beside the others, it is not said to be off either.
+        let missing = json!({"ActiveSyncEnabled": false, "OWAEnabled": false, "OWAforDevicesEnabled": false,
+            "MAPIEnabled": false, "ImapEnabled": false, "PopEnabled": "False", "SmtpClientAuthenticationDisabled": true});
+        assert_eq!(open_in(&missing), [Protocol::Ews]);
+    }
 }

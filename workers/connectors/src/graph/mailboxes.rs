@@ -37,6 +37,13 @@ impl Api {
         }
     }
 
+    /// Whether the mailbox's folders are listed, and nothing is in any of them.
+    async fn has_empty_folders(&self, call: &mut Call, id: &ObjectId) -> Answer<bool> {
+        let list = Cmdlet::about("Get-MailboxFolderStatistics", &id.0).showing("ItemsInFolder");
+        let folders = self.invoke_list(call, &list).await?;
+        Ok(!folders.is_empty() && folders.iter().all(|f| count_in(&f["ItemsInFolder"]) == Some(0)))
+    }
+
     async fn forwarding(&self, call: &mut Call, row: &Value) -> Answer<Forwarding> {
         let mut to = Vec::new();
         if let Some(recipient) = text_in(&row["ForwardingAddress"]) {
@@ -64,6 +71,11 @@ impl Api {
             None => ForwardTo::Recipient(name),
         })
     }
+}
+
+/// A count that Exchange may also write as a text.
+fn count_in(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// How long a hold lasts, in whole days: `30.00:00:00`, or `Unlimited`, which
@@ -171,19 +183,21 @@ impl Mailboxes for GraphConnector {
             .await?
             .into_iter()
             .next();
-        // A mailbox that nobody ever opened has no statistics.
+        // A mailbox that nobody ever opened has no statistics. Nor has any other in an
+        // answer that came too early or from elsewhere, and what is too large to be a
+        // shared one would count as empty: its folders must say the same.
         let Some(row) = row else {
-            return Ok(MailboxUsage {
-                size_bytes: 0,
-                items: 0,
-            });
+            if self.api.has_empty_folders(call, id).await? {
+                return Ok(MailboxUsage {
+                    size_bytes: 0,
+                    items: 0,
+                });
+            }
+            return Err(shape());
         };
         Ok(MailboxUsage {
             size_bytes: size_in(&row["TotalItemSize"]).ok_or_else(shape)?,
-            items: row["ItemCount"]
-                .as_i64()
-                .or_else(|| row["ItemCount"].as_str()?.parse().ok())
-                .unwrap_or(0),
+            items: count_in(&row["ItemCount"]).unwrap_or(0),
         })
     }
 

@@ -26,6 +26,7 @@ mod groups;
 mod id;
 mod licenses;
 mod mail;
+mod mailbox_folders;
 mod mailbox_parts;
 mod mailboxes;
 mod meetings;

@@ -242,11 +242,15 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::ConvertToShared => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_LICENCES],
         Kind::HandOverOneDrive => &[READ_DRIVES, READ_USERS, SITES],
         Kind::DiscoverDevices => &[READ_MANAGED, READ_DEVICES, READ_USERS, READ_AUTOPILOT],
-        Kind::EscrowRecoveryKeys => &[READ_DEVICES, READ_BITLOCKER, READ_LAPS],
+        // The management has the code that lifts an activation lock.
+        Kind::EscrowRecoveryKeys => &[READ_DEVICES, READ_MANAGED, READ_BITLOCKER, READ_LAPS],
         Kind::RetireDevice | Kind::WipeDevice => &[READ_MANAGED, ORDER_MANAGED],
-        Kind::UnassignAutopilot => &[READ_AUTOPILOT, WRITE_AUTOPILOT],
+        // Whose the assignment is, is said by a name.
+        Kind::UnassignAutopilot => &[READ_AUTOPILOT, WRITE_AUTOPILOT, READ_USERS],
         Kind::DisableDeviceObject => &[READ_DEVICES, READ_MANAGED, WRITE_DEVICES],
-        // Exchange says what the mailbox needs a licence for.
+        // Exchange says what the mailbox needs a licence for, and the directory whether
+        // he who has the files is still there. Where he is not, it is looked who else
+        // has them, with what their hand-over needed.
         Kind::ReleaseGroupLicenses => &[
             READ_GROUPS,
             READ_LICENCES,
@@ -255,8 +259,15 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             WRITE_LICENCES,
             EXCHANGE,
             READ_MAILBOX_SETTINGS,
+            READ_USERS,
         ],
-        Kind::ReleaseDirectLicenses => &[READ_LICENCES, WRITE_LICENCES, EXCHANGE, READ_MAILBOX_SETTINGS],
+        Kind::ReleaseDirectLicenses => &[
+            READ_LICENCES,
+            WRITE_LICENCES,
+            EXCHANGE,
+            READ_MAILBOX_SETTINGS,
+            READ_USERS,
+        ],
         Kind::ProvePool => &[READ_LICENCES, READ_POOL, EXCHANGE, READ_MAILBOX_SETTINGS],
         // The closing rounds read what the kinds above read.
         Kind::ObserveIdentity

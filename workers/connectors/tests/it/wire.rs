@@ -802,9 +802,9 @@ async fn an_eligible_role_is_taken_by_naming_person_role_and_scope() {
 }
 
 /// Beliefs: an entry's user is a name, or an object with what Exchange knows of
-/// him.
+/// him; a folder is named by its id, or by its path.
 #[tokio::test]
-async fn a_calendars_entries_are_read_as_who_they_are_and_others_calendars_are_not_searched() {
+async fn folders_entries_are_read_as_who_they_are_and_others_folders_are_not_searched() {
     const OTHERS: usize = 9;
     let server = Server::start(|asked: Asked| async move {
         if asked.path.ends_with("/token") {
@@ -819,10 +819,15 @@ async fn a_calendars_entries_are_read_as_who_they_are_and_others_calendars_are_n
                     (200, json!({"value": rows}))
                 }
                 "Get-MailboxFolderStatistics" => {
-                    assert_eq!(input["Parameters"]["FolderScope"], "Calendar");
+                    assert!(input["Parameters"]["FolderScope"].is_null(), "{input}");
                     let row = |kind: &str, path: &str| json!({"FolderType": kind, "FolderPath": path});
-                    let rows = [row("User Created", "/Kalender/Urlaub"), row("Calendar", "/Kalender")];
+                    let mut inbox = row("Inbox", "/Posteingang");
+                    inbox["FolderId"] = json!("LgAAAAinbox");
+                    let rows = [row("User Created", "/Kalender/Urlaub"), row("Calendar", "/Kalender"), inbox];
                     (200, json!({"value": rows}))
+                }
+                "Get-MailboxFolderPermission" if identity == format!("{WHO}:LgAAAAinbox") => {
+                    (200, json!({"value": [{"User": "canary", "AccessRights": ["Editor"]}]}))
                 }
                 "Get-MailboxFolderPermission" if identity == format!("{WHO}:\\Kalender") => {
                     let row = |user: Value, right: &str| json!({"User": user, "AccessRights": [right]});
@@ -868,8 +873,14 @@ async fn a_calendars_entries_are_read_as_who_they_are_and_others_calendars_are_n
     );
     assert_eq!(server.count("/InvokeCommand"), 2, "his own mailbox, and the list");
     let to = keys(offboard_connectors::Attachment::DelegationsTo).await;
-    assert_eq!(to.len(), 2, "{to:?}");
+    assert_eq!(to.len(), 3, "{to:?}");
     assert!(to.contains(&"calendar.to.99999999-9999-4999-8999-999999999999".to_owned()));
+    assert_eq!(to.iter().filter(|key| key.starts_with("inbox.to.")).count(), 1);
+    assert_eq!(
+        (server.count("/InvokeCommand"), server.count("/$batch")),
+        (2 + 4, 2 + 1),
+        "his mailbox, who may open it, who may send as it, its folders; and who may open each of those"
+    );
     assert!(to.iter().all(|key| !key.contains("canary")));
 }
 

@@ -1,11 +1,14 @@
 //! Attempts against a tiny world in memory: what every kind must uphold, death
 //! at every await, the rules of single kinds, and the worker over a queue.
 
+mod administrators;
 mod apps;
 mod archive;
 mod death;
 mod drive;
+mod escrow;
 mod fake;
+mod keeping;
 mod kinds;
 mod managed;
 mod premises;

@@ -6,8 +6,8 @@ use crate::attempts::fake::{State, system};
 use offboard_connectors::{ActionState, GroupNature, Held, MobileWipe, Owner};
 use offboard_domain::catalogue::ROLES_OPEN;
 use offboard_domain::{
-    Assignment, Check, Digest, Fact, Facts, FaultClass, Kind, Lane, Mode, ObjectId, Report, Said, Target, TaskId,
-    Timestamp,
+    Assignment, Check, Digest, Fact, Facts, Fault, FaultClass, Kind, Lane, Mode, ObjectId, Report, Said, Target,
+    TaskId, Timestamp,
 };
 use offboard_runtime::keys::EscrowMaster;
 use offboard_workers::attempt;
@@ -153,11 +153,15 @@ async fn what_is_refused_for_the_sake_of_roles_follows_them() {
             }
             let mut desk = Desk::new(state);
             desk.fake.lock().protected_until_ms = i64::MAX;
-            let said = desk.once(&todo).await.said;
-            match said {
-                Said::Wait { why, .. } => assert!(open && why.contains("follows"), "{kind}: {why}"),
-                Said::Fault { fault } => assert!(!open && fault.class == FaultClass::Blocked, "{kind}: {fault}"),
-                other => panic!("{kind}: {other:?}"),
+            if open {
+                let said = desk.once(&todo).await.said;
+                let Said::Wait { why, .. } = said else {
+                    panic!("{kind}: {said:?}")
+                };
+                assert!(why.contains("follows"), "{kind}: {why}");
+            } else {
+                let end = desk.settle(todo, &mut NEVER.clone()).await;
+                assert!(asked(&end).starts_with("blocked"), "{kind}: {end:?}");
             }
         }
     }
@@ -987,6 +991,13 @@ async fn whose_roles_just_went_is_waited_for_and_whose_did_not_is_for_a_person()
         assert!(asked(&end).contains("by the test's order"), "{kind}: {end:?}");
         assert!(desk.now().since(began) < 60_000, "{kind}: it was waited for");
 
+        // A replica that shows for a while what has gone convinces nobody.
+        let (mut desk, todo) = protect(false, 60_000);
+        assert!(matches!(desk.once(&todo).await.said, Said::Wait { .. }), "{kind}");
+        desk.fake.edit(|s| s.roles.clear());
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Settled(_)), "{kind}: {end:?}");
+
         // Something else protects him: for ever is not waited.
         let (mut desk, todo) = protect(true, i64::from(u32::MAX));
         let began = desk.now();
@@ -1061,6 +1072,40 @@ async fn the_closing_round_reads_all_and_writes_nothing() {
     assignment.checks[1].kind = Kind::ConfirmHandover;
     let report = attempt(&assignment, Lane::Normal, false, &desk.context).await;
     assert!(matches!(report.said, Said::Fault { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_gone_is_believed_when_it_has_not_shown_for_an_hour() {
+    for comes_back in [false, true] {
+        let desk = Desk::new(State::rich());
+        let mut assignment = round(&desk, &[Kind::DisableSignIn, Kind::ResetPassword]);
+        assignment.kind = Kind::ObserveIdentity;
+        let account = desk.fake.now().accounts[LEAVER].clone();
+        desk.fake.edit(|s| drop(s.accounts.remove(LEAVER)));
+        let began = desk.now();
+        let results = loop {
+            match attempt(&assignment, Lane::Normal, false, &desk.context).await.said {
+                Said::Wait { until, checkpoint, .. } => {
+                    assert!(desk.now().since(began) < 2 * 3_600_000, "it is waited for ever");
+                    desk.fake.clock.to(until);
+                    assignment.start_by = until.plus(60_000);
+                    assignment.checkpoint = checkpoint;
+                    if comes_back {
+                        desk.fake
+                            .edit(|s| drop(s.accounts.insert(LEAVER.into(), account.clone())));
+                    }
+                }
+                Said::Checked { results } => break results,
+                other => panic!("{other:?}"),
+            }
+        };
+        let gone = |facts: &Facts| facts.bool("account_gone") == Some(true);
+        assert!(
+            results.iter().all(|r| gone(&r.observation.facts) != comes_back),
+            "{results:?}"
+        );
+        assert_eq!(desk.now().since(began) >= 3_600_000, !comes_back);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -1141,22 +1186,26 @@ fn asked_of_others(report: &Report) -> usize {
 /// Attempts at a task whose readings take time, until it is settled: how many, and
 /// what was read last.
 async fn in_slices(desk: &mut Desk, todo: &mut Todo) -> (usize, Facts) {
+    in_slices_from(desk, todo, 0).await
+}
+
+/// The same, of which so many writes are of before.
+async fn in_slices_from(desk: &mut Desk, todo: &mut Todo, before: usize) -> (usize, Facts) {
     for slices in 1..100 {
         todo.attempt += 1;
         let report = desk.once(todo).await;
         if !report.artifacts.is_empty() {
-            assert!(desk.writes().is_empty(), "it is recorded before anything is removed");
+            let removed = desk.writes()[before..].iter().any(|w| w.contains(".from."));
+            assert!(!removed, "it is recorded before anything is removed");
         }
         match report.said {
-            Said::Wait { until, checkpoint, .. } => {
+            Said::Progress { checkpoint } => {
                 let seen = report.seen.unwrap().facts;
                 if seen.int("mailboxes_in_all") != seen.int("mailboxes_looked_at") {
                     assert_eq!(seen.get("delegations"), None, "not all were looked at: {seen:?}");
                 }
-                desk.fake.clock.to(until);
-                todo.checkpoint = checkpoint;
+                todo.checkpoint = Some(checkpoint);
             }
-            Said::Progress { checkpoint } => todo.checkpoint = Some(checkpoint),
             Said::Satisfied { after, .. } => return (slices, after.facts),
             said => panic!("{said:?}"),
         }
@@ -1212,12 +1261,12 @@ async fn a_pass_whose_list_the_store_has_lost_is_begun_anew() {
     let (state, mut todo) = with_others(300, &[5, 290]);
     let mut desk = Desk::new(state);
     desk.fake.lock().slow = std::time::Duration::from_secs(20);
-    for _ in 0..3 {
+    for _ in 0..4 {
         todo.attempt += 1;
-        let Said::Wait { checkpoint, .. } = desk.once(&todo).await.said else {
+        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
             panic!("it was to be begun only")
         };
-        todo.checkpoint = checkpoint;
+        todo.checkpoint = Some(checkpoint);
     }
     let looked_at = |todo: &Todo| todo.checkpoint.as_ref().unwrap().int("others_looked_at").unwrap();
     assert!(looked_at(&todo) > 0);
@@ -1228,6 +1277,130 @@ async fn a_pass_whose_list_the_store_has_lost_is_begun_anew() {
     assert_eq!(after.int("mailboxes_looked_at"), Some(300));
     assert_eq!(recorded(&desk).await, ["o-0005", "o-0290"]);
     assert_eq!(held_on_others(&desk), 0);
+}
+
+/// Attempts until one meets a fault; none was there to wait for.
+async fn until_fault(desk: &mut Desk, todo: &mut Todo) -> Fault {
+    for _ in 0..50 {
+        todo.attempt += 1;
+        match desk.once(todo).await.said {
+            Said::Progress { checkpoint } => todo.checkpoint = Some(checkpoint),
+            Said::Fault { fault } => return fault,
+            said => panic!("{said:?}"),
+        }
+    }
+    panic!("it meets no fault");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_hold_on_his_mailbox_goes_before_anybody_looks_at_theirs() {
+    let (state, mut todo) = with_others(300, &[5]);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().slow = std::time::Duration::from_secs(20);
+    let report = desk.once(&todo).await;
+    assert!(matches!(report.said, Said::Progress { .. }), "{:?}", report.said);
+    assert_eq!(asked_of_others(&report), 0);
+    let on_his = |a: &offboard_connectors::Attached| a.key().contains(".to.u-other");
+    assert!(!desk.fake.now().attached.iter().any(on_his));
+    todo.attempt = 1;
+    let (_, after) = in_slices(&mut desk, &mut todo).await;
+    assert_eq!(after.get("delegations"), Some(&list(&[])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_mailbox_that_cannot_be_read_keeps_no_other_from_being_looked_at() {
+    for held in [&[][..], &[12], &[0, 30], &[0, 12, 30]] {
+        let (state, mut todo) = with_others(45, held);
+        let mut desk = Desk::new(state);
+        desk.fake.lock().unreadable.insert("o-0012".to_owned());
+        let (on_it, readable): (Vec<usize>, Vec<usize>) = held.iter().partition(|n| **n == 12);
+        let names = |of: &[usize]| of.iter().map(|n| format!("o-{n:04}")).collect::<Vec<_>>();
+        let fault = until_fault(&mut desk, &mut todo).await;
+        assert_eq!(fault.class, FaultClass::Transient);
+        assert!(fault.detail.contains("could not: o-0012: "), "{fault}");
+        assert!(todo.attempt < 10, "{} attempts", todo.attempt);
+        // The others were, and what he held there is gone and on record.
+        assert_eq!(recorded(&desk).await, names(&readable));
+        assert_eq!(held_on_others(&desk), on_it.len());
+
+        desk.fake.lock().unreadable.clear();
+        desk.reports.clear();
+        let writes = desk.writes().len();
+        let (_, after) = in_slices_from(&mut desk, &mut todo, writes).await;
+        assert_eq!(after.get("delegations"), Some(&list(&[])));
+        assert_eq!(held_on_others(&desk), 0);
+        assert_eq!(recorded(&desk).await, names(&on_it));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_read_again_keeps_what_was_found_on_others_from_nobody() {
+    let held: Vec<usize> = (0..45).collect();
+    let (state, mut todo) = with_others(45, &held);
+    let mut desk = Desk::new(state);
+    // It was read once, and is not when it is to be removed.
+    for _ in 0..50 {
+        todo.attempt += 1;
+        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+            panic!("nothing ends here")
+        };
+        todo.checkpoint = Some(checkpoint);
+        if recorded(&desk).await.len() == 45 {
+            break;
+        }
+    }
+    desk.fake.lock().unreadable.insert("o-0003".to_owned());
+    let fault = until_fault(&mut desk, &mut todo).await;
+    assert!(fault.detail.contains("could not: o-0003: "), "{fault}");
+    assert_eq!(held_on_others(&desk), 1);
+    desk.fake.lock().unreadable.clear();
+    let writes = desk.writes().len();
+    desk.reports.clear();
+    let (_, after) = in_slices_from(&mut desk, &mut todo, writes).await;
+    assert_eq!(after.get("delegations"), Some(&list(&[])));
+    assert_eq!(held_on_others(&desk), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_system_that_is_down_makes_no_mailbox_unreadable() {
+    let (state, mut todo) = with_others(45, &[44]);
+    let mut desk = Desk::new(state);
+    todo.checkpoint = Some(Facts::new().with("his_done", true));
+    let down = (0..45).map(|n| format!("o-{n:04}")).chain([LEAVER.to_owned()]);
+    desk.fake.lock().unreadable.extend(down);
+    until_fault(&mut desk, &mut todo).await;
+    let looked_at = todo.checkpoint.as_ref().unwrap().int("others_looked_at");
+    assert_eq!(looked_at.unwrap_or(0), 0, "none of them was looked at");
+    desk.fake.lock().unreadable.clear();
+    let (_, after) = in_slices(&mut desk, &mut todo).await;
+    assert_eq!(after.int("mailboxes_looked_at"), Some(45));
+    assert_eq!(after.get("found_on"), Some(&list(&["o-0044"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_ends_a_slice_is_left_alone_as_long_as_it_says() {
+    let (state, mut todo) = with_others(300, &[44, 290]);
+    let mut desk = Desk::new(state);
+    todo.checkpoint = Some(Facts::new().with("his_done", true));
+    let retry_after_ms = Some(300_000);
+    desk.fake.lock().others_stop = Some((3, FaultClass::Throttled { retry_after_ms }));
+    let now = desk.now();
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("it has come further")
+    };
+    assert_eq!(checkpoint.int("others_looked_at"), Some(30));
+    todo.checkpoint = Some(checkpoint);
+    todo.attempt += 1;
+    let report = desk.once(&todo).await;
+    assert!(report.receipts.is_empty(), "nothing is asked: {:?}", report.receipts);
+    let Said::Wait { until, checkpoint, .. } = report.said else {
+        panic!("it is to be waited")
+    };
+    assert!((300_000..360_000).contains(&until.since(now)), "{until}");
+    todo.checkpoint = checkpoint;
+    desk.fake.clock.to(until);
+    let (_, after) = in_slices(&mut desk, &mut todo).await;
+    assert_eq!(after.get("found_on"), Some(&list(&["o-0044", "o-0290"])));
 }
 
 #[tokio::test(start_paused = true)]
@@ -1287,11 +1460,10 @@ async fn a_closing_round_that_is_not_told_where_something_was_found_looks_at_all
     let results = loop {
         let report = attempt(&assignment, Lane::Normal, false, &desk.context).await;
         match report.said {
-            Said::Wait { until, checkpoint, .. } => {
+            Said::Progress { checkpoint } => {
                 waits += 1;
                 assert!(waits < 50, "it does not end");
-                desk.fake.clock.to(until);
-                assignment.checkpoint = checkpoint;
+                assignment.checkpoint = Some(checkpoint);
             }
             Said::Checked { results } => break results,
             said => panic!("{said:?}"),

@@ -203,6 +203,7 @@ impl Gathered {
                 fault,
                 seen,
                 receipts,
+                artifacts,
                 report,
             } => {
                 let trace = self.trace(*task);
@@ -216,6 +217,7 @@ impl Gathered {
                     readings: seen.as_deref().map(reading).into_iter().collect(),
                     ..now.step(detail.as_str())
                 });
+                self.keep(version, *task, artifacts);
             }
             Event::TaskReopened { task, why } => self.reopen(*task, now.step(why.as_str())),
             Event::WaiverEnded { task } => self.reopen(*task, now.step("the waiver ran out")),

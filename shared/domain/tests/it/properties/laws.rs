@@ -116,6 +116,7 @@ fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Tim
             Until::Settled => false,
             Until::Tried => case.is_with_people(dep.kind),
             Until::TriedOnce => case.was_tried_once(dep.kind),
+            Until::SettledOnce => case.was_settled_once(dep.kind),
         };
         // What is not waited for without an end is the scenarios' to judge.
         let may = case.open_of(dep.kind) == 0 || tried || dep.at_most_ms.is_some();

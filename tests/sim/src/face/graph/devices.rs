@@ -30,9 +30,14 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             managed(desk, &caller, reply)
         }
         ("GET", ["deviceManagement", "managedDevices", id]) => {
-            let reply = desk.world.get_managed_device(&caller, now, id);
+            let with_lock = desk.query.selects("activationLockBypassCode");
+            let reply = desk.world.get_managed_device(&caller, now, id, with_lock);
             desk.entity(reply, "managedDevice", "deviceManagement/managedDevices", |device| {
-                show::managed_device(&device, user_of(desk, &caller, &device))
+                let mut shown = show::managed_device(&device, user_of(desk, &caller, &device));
+                if let Some((code, _)) = device.activation_lock.filter(|_| with_lock) {
+                    shown["activationLockBypassCode"] = json!(code);
+                }
+                shown
             })
         }
         ("DELETE", ["deviceManagement", "managedDevices", id]) => {

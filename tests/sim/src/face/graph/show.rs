@@ -460,17 +460,24 @@ pub(super) fn managed_device(device: &ManagedDevice, user: Option<&Person>) -> V
             })
         })
         .collect();
+    let enrolled = match (device.owner, device.os) {
+        (DeviceOwner::Personal, _) => "userEnrollment",
+        (DeviceOwner::Company, "Windows") => "windowsAzureADJoin",
+        (DeviceOwner::Company, _) => "appleBulkWithUser",
+    };
     json!({
+        // Whoever reads one device and selects it by name is told.
+        "activationLockBypassCode": null,
         "azureADDeviceId": device.entra_device_id,
         "azureADRegistered": true,
         "complianceState": "compliant",
         "deviceActionResults": actions,
-        "deviceEnrollmentType": if device.owner == DeviceOwner::Personal { "userEnrollment" } else { "windowsAzureADJoin" },
+        "deviceEnrollmentType": enrolled,
         "deviceName": device.name,
         "deviceRegistrationState": "registered",
         "enrolledDateTime": iso(device.enrolled_ms),
         "id": device.id,
-        "isEncrypted": true,
+        "isEncrypted": device.encrypted,
         "lastSyncDateTime": iso(device.last_sync_ms),
         "managedDeviceOwnerType": if device.owner == DeviceOwner::Personal { "personal" } else { "company" },
         "managementAgent": "mdm",

@@ -7,7 +7,7 @@ use super::{DAY_MS, DeviceSpec, PersonSpec, Town};
 use crate::world::Dice;
 use crate::world::model::{
     AutoReply, Autopilot, BitlockerKey, Calendar, DeviceAction, DeviceOwner, EntraDevice, Event, Folder, InboxRule,
-    Mail, Mailbox, ManagedDevice, ManagementState, Mobile, PROTOCOLS, Person, Reach, Recurrence, Until,
+    Mail, Mailbox, ManagedDevice, ManagementState, Mobile, PROTOCOLS, Person, Reach, Recurrence, UNSET_PROTOCOL, Until,
 };
 
 impl Town<'_> {
@@ -107,9 +107,14 @@ impl Town<'_> {
         );
         let company = spec.owner == DeviceOwner::Company;
         let (now, dice) = (self.now, self.dice);
-        let os = if company { "Windows" } else { "iOS" };
+        let windows = spec.os == "Windows";
+        // Not of a person's own, which is enrolled for its user alone.
+        let lock = (spec.keys && company && !windows).then(|| {
+            let canary = self.canary(person);
+            (format!("{canary}-{}", dice.guid("activation lock", &id)), false)
+        });
         let serial = format!("SN{:010}", dice.roll("serial", &id, 0) % 10_000_000_000);
-        let keys = spec.keys.then(|| BitlockerKey {
+        let keys = (spec.keys && windows).then(|| BitlockerKey {
             id: dice.guid("bitlocker", &id),
             key: (0..8)
                 .map(|part| format!("{:06}", dice.roll("bitlocker", &id, part) % 720_896))
@@ -134,7 +139,9 @@ impl Town<'_> {
                 entra_device_id: device_id.clone(),
                 user: person.to_owned(),
                 name: name.to_owned(),
-                os,
+                os: spec.os,
+                encrypted: true,
+                activation_lock: lock,
                 owner: spec.owner,
                 serial: serial.clone(),
                 reach: spec.reach,
@@ -150,14 +157,14 @@ impl Town<'_> {
                 id: object.clone(),
                 device_id: device_id.clone(),
                 name: name.to_owned(),
-                os,
+                os: spec.os,
                 owner: spec.owner,
                 user: person.to_owned(),
                 more_users: BTreeSet::new(),
                 more_owners: BTreeSet::new(),
                 enabled: true,
                 synced: false,
-                laps: spec.keys.then(|| (format!("Laps-{}", dice.guid("laps", &id)), false)),
+                laps: (spec.keys && windows).then(|| (format!("Laps-{}", dice.guid("laps", &id)), false)),
                 bitlocker: keys.into_iter().collect(),
                 registered_ms: now - 300 * DAY_MS,
             },
@@ -262,7 +269,10 @@ pub(super) fn mailbox(person: &Person, canary: &str, spec: &PersonSpec, dice: Di
         full_access: BTreeSet::new(),
         send_as: BTreeSet::new(),
         send_on_behalf: BTreeSet::new(),
-        protocols: PROTOCOLS.iter().map(|name| (*name, true)).collect(),
+        protocols: PROTOCOLS
+            .iter()
+            .map(|name| (*name, (*name != UNSET_PROTOCOL).then_some(true)))
+            .collect(),
         smtp_auth_disabled: None,
         mobiles: Vec::new(),
         events: Vec::new(),

@@ -67,11 +67,14 @@ impl PersonSpec {
 /// How a device is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceSpec {
+    /// Its system: `Windows`, `iOS` or `macOS`.
+    pub os: &'static str,
     /// Whose it is.
     pub owner: DeviceOwner,
     /// When it can be reached.
     pub reach: Reach,
-    /// Whether a BitLocker key and a local administrator's password are kept for it.
+    /// Whether keys are kept for it: with Windows a BitLocker key and a local
+    /// administrator's password, with Apple's the code that lifts the activation lock.
     pub keys: bool,
     /// Whether Autopilot knows it.
     pub autopilot: bool,
@@ -82,6 +85,7 @@ impl DeviceSpec {
     #[must_use]
     pub fn company() -> Self {
         Self {
+            os: "Windows",
             owner: DeviceOwner::Company,
             reach: Reach::Online,
             keys: true,
@@ -89,10 +93,31 @@ impl DeviceSpec {
         }
     }
 
-    /// Somebody's own telephone, online.
+    /// A company telephone that is online, with an activation lock.
+    #[must_use]
+    pub fn company_phone() -> Self {
+        Self {
+            os: "iOS",
+            autopilot: false,
+            ..Self::company()
+        }
+    }
+
+    /// A company Mac that is online, with an activation lock. Nobody is told the key
+    /// of its disk.
+    #[must_use]
+    pub fn mac() -> Self {
+        Self {
+            os: "macOS",
+            ..Self::company_phone()
+        }
+    }
+
+    /// Somebody's own telephone, online. The company has no lock on it.
     #[must_use]
     pub fn personal() -> Self {
         Self {
+            os: "iOS",
             owner: DeviceOwner::Personal,
             reach: Reach::Online,
             keys: false,

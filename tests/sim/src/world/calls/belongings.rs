@@ -172,10 +172,17 @@ impl World {
         })
     }
 
-    /// A managed device; 404 when its record is gone, for whatever reason.
-    pub fn get_managed_device(&mut self, caller: &Caller, now_ms: i64, id: &str) -> Reply<ManagedDevice> {
+    /// A managed device; 404 when its record is gone, for whatever reason. Reading the
+    /// code of its activation lock is on record.
+    pub fn get_managed_device(
+        &mut self,
+        caller: &Caller,
+        now_ms: i64,
+        id: &str,
+        with_lock: bool,
+    ) -> Reply<ManagedDevice> {
         self.gate(caller, now_ms, Op::GetManagedDevice, id, |tenant, cx| {
-            tenant.get_managed_device(cx, id)
+            tenant.get_managed_device(cx, id, with_lock)
         })
     }
 

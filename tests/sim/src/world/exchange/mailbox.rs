@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CmdletOutput, Given, done, nothing_changed, rows, time};
+use super::{CmdletOutput, Given, done, nothing_changed, rows, time, warned};
 use crate::world::catalogue::{self, SHARED_MAILBOX_LIMIT_BYTES};
 use crate::world::journal::Effect;
 use crate::world::model::{Conversion, Hold, Mailbox, PROTOCOLS};
@@ -259,6 +259,15 @@ impl Tenant {
     pub(super) fn get_mailbox_statistics(&self, cx: &Cx, given: &Given) -> Result<CmdletOutput, VendorError> {
         given.only(&["Identity", "Archive"])?;
         let mailbox = self.mailbox_seen(cx, given.required("Identity")?)?;
+        // The store that counts is not at hand, and the answer is that of a mailbox that nobody
+        // ever opened.
+        let missing = cx.tune.statistics_missing_permille;
+        if cx.dice.happens(missing, "statistics missing", &cx.salt, 0) {
+            return Ok(warned(format!(
+                "The user hasn't logged on to mailbox '{}', so there is no data to return.",
+                mailbox.owner
+            )));
+        }
         Ok(rows(vec![json!({
             "DisplayName": mailbox.display_name,
             "ItemCount": mailbox.items,
@@ -298,7 +307,7 @@ impl Tenant {
         let mut after = before.clone();
         for protocol in PROTOCOLS {
             if let Some(on) = given.flag(protocol) {
-                after.protocols.insert(protocol, on);
+                after.protocols.insert(protocol, Some(on));
             }
         }
         if let Some(off) = given.flag("SmtpClientAuthenticationDisabled") {

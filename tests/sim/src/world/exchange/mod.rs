@@ -4,7 +4,7 @@
 //! The cmdlets' rows are JSON objects here, because their names *are* the
 //! interface: Exchange publishes no other description of them.
 
-mod calendar;
+mod folders;
 mod groups;
 mod habits;
 mod mailbox;

@@ -68,6 +68,11 @@ pub struct ManagedDevice {
     pub name: String,
     /// Its system.
     pub os: &'static str,
+    /// Whether its disk is encrypted.
+    pub encrypted: bool,
+    /// The code that lifts its activation lock, if it has one, and whether it was
+    /// read. Lists never show it, nor does an answer that did not select it.
+    pub activation_lock: Option<(String, bool)>,
     /// Whose it is.
     pub owner: DeviceOwner,
     /// Its serial number.
@@ -82,6 +87,14 @@ pub struct ManagedDevice {
     pub enrolled_ms: i64,
     /// When it last checked in.
     pub last_sync_ms: i64,
+}
+
+impl ManagedDevice {
+    /// Whether it has an activation lock whose code nobody has read.
+    #[must_use]
+    pub fn has_unread_lock(&self) -> bool {
+        self.activation_lock.as_ref().is_some_and(|(_, read)| !read)
+    }
 }
 
 /// A BitLocker recovery key.

@@ -48,8 +48,9 @@ pub struct Mailbox {
     pub send_as: BTreeSet<String>,
     /// Who may send on its behalf.
     pub send_on_behalf: BTreeSet<String>,
-    /// Protocols by their parameter name, and whether each is on.
-    pub protocols: BTreeMap<&'static str, bool>,
+    /// Protocols by their parameter name, and whether each is on; unset means as the
+    /// tenant has it, where all are.
+    pub protocols: BTreeMap<&'static str, Option<bool>>,
     /// Whether SMTP AUTH is off; unset means as the tenant has it.
     pub smtp_auth_disabled: Option<bool>,
     /// Mobile devices.
@@ -77,6 +78,26 @@ pub struct Calendar {
     pub shared: BTreeMap<String, String>,
 }
 
+/// What of a mailbox is shared folder by folder, beside its main calendar; its key is its owner's
+/// id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FolderSharing {
+    /// Folders that the owner made.
+    pub own: Vec<OwnFolder>,
+    /// What each trustee may do in each folder, by its type in Exchange's words or by the path of
+    /// one that the owner made, and by his id.
+    pub shared: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A folder that a mailbox's owner made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFolder {
+    /// Where it is: `/Projects`.
+    pub path: String,
+    /// When it is deleted, if it is.
+    pub gone_at_ms: Option<i64>,
+}
+
 /// The protocols that `Set-CASMailbox` switches.
 pub const PROTOCOLS: [&str; 7] = [
     "ActiveSyncEnabled",
@@ -87,6 +108,9 @@ pub const PROTOCOLS: [&str; 7] = [
     "OWAforDevicesEnabled",
     "PopEnabled",
 ];
+
+/// The one of them that nobody has set for a single mailbox.
+pub const UNSET_PROTOCOL: &str = "EwsEnabled";
 
 /// A conversion between a user's mailbox and a shared one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -164,6 +164,50 @@ fn wiping_the_wrong_device_twice_or_before_its_keys_are_read_is_harm() {
 }
 
 #[test]
+fn the_code_of_an_activation_lock_is_told_of_one_device_by_name_alone_and_is_lost_with_the_wipe() {
+    let (mut client, (read, unread, own)) = with(Cruelty::kind(), |town| {
+        let anna = town.employee("Anna");
+        let mut device = |name: &str, spec| town.device(&anna, name, spec).0;
+        let own = DeviceSpec {
+            keys: true,
+            ..DeviceSpec::personal()
+        };
+        (
+            device("Phone", DeviceSpec::company_phone()),
+            device("Mac", DeviceSpec::mac()),
+            device("Her own", own),
+        )
+    });
+    let path = |id: &str| format!("/deviceManagement/managedDevices/{id}");
+    let named = "$select=id,activationLockBypassCode";
+    let code = |body: &Value| body["activationLockBypassCode"].clone();
+    let listed = client.all(&format!("/deviceManagement/managedDevices?{named}"));
+    assert_eq!(listed.len(), 3);
+    assert!(listed.iter().all(|row| code(row).is_null()), "{listed:?}");
+    let unasked = client.get(&path(&read)).body;
+    assert!(unasked.get("activationLockBypassCode").is_some_and(Value::is_null));
+    assert_eq!(code(&client.get(&format!("{}?{named}", path(&own))).body), Value::Null);
+    let keys_read = |client: &Client| {
+        let journal = client.world.journal();
+        journal.iter().filter(|entry| entry.effect == Effect::KeyRead).count()
+    };
+    assert_eq!(keys_read(&client), 0);
+
+    let told = code(&client.get(&format!("{}?{named}", path(&read))).body);
+    let canaries = client.world.canaries();
+    let told = told.as_str().unwrap();
+    assert!(canaries.iter().any(|canary| told.contains(canary.as_str())), "{told}");
+    assert_eq!(keys_read(&client), 1);
+    for id in [&read, &unread] {
+        let wiped = client.graph("POST", &format!("{}/wipe", path(id)), None);
+        assert_eq!(wiped.status, 204);
+    }
+    client.now += MINUTE;
+    client.world.advance(client.now);
+    assert_eq!(harms(&client), [Harm::KeysLost], "of the one that nobody read");
+}
+
+#[test]
 fn devices_and_autopilot_leave_in_order() {
     let (mut client, (managed, object)) = with(Cruelty::kind(), |town| {
         let anna = town.employee("Anna");

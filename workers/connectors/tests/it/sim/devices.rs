@@ -4,6 +4,7 @@ use crate::sim::stage::{Stage, T0, id};
 use offboard_connectors::{Call, DeviceAction, DeviceRef, Owner, RecoveryKeySort};
 use offboard_domain::{FaultClass, ObjectId};
 use offboard_sim::world::Effect;
+use offboard_sim::world::model::{Autopilot, DeviceOwner};
 
 const WIPE: DeviceAction = DeviceAction::Wipe { keep_enrollment: false };
 
@@ -22,7 +23,7 @@ async fn a_company_device_is_wiped_once_and_a_personal_one_never() {
     let company = found.iter().find(|d| d.owner == Owner::Company).unwrap();
     let personal = found.iter().find(|d| d.owner == Owner::Personal).unwrap();
 
-    let keys = s.devices().recovery_keys(&mut call, &company.at).await.unwrap();
+    let keys = s.devices().recovery_keys(&mut call, &company.at).await.unwrap().keys;
     let sorts: Vec<_> = keys.iter().map(|k| k.sort).collect();
     assert_eq!(sorts, [RecoveryKeySort::Disk, RecoveryKeySort::LocalAdministrator]);
     assert!(keys.iter().all(|k| !k.key.is_empty()) && keys[1].key.expose().starts_with("Laps-"));
@@ -32,6 +33,7 @@ async fn a_company_device_is_wiped_once_and_a_personal_one_never() {
             .recovery_keys(&mut call, &personal.at)
             .await
             .unwrap()
+            .keys
             .is_empty()
     );
 
@@ -59,6 +61,64 @@ async fn a_company_device_is_wiped_once_and_a_personal_one_never() {
 }
 
 #[tokio::test]
+async fn an_activation_locks_code_is_read_and_the_key_of_a_macs_disk_is_said_to_be_withheld() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.devices);
+    let canary = s.person(&who).canary;
+    let code = format!("{canary}-lock");
+    let mut call = s.reading();
+    let found = s.devices().of(&mut call, &who).await.unwrap();
+    let laptop = found.iter().find(|d| d.owner == Owner::Company).unwrap().at.clone();
+    let managed = laptop.managed.clone().unwrap();
+    let disk = vec![RecoveryKeySort::Disk];
+    for (os, encrypted, withheld) in [
+        ("iOS", true, Vec::new()),
+        ("macOS", true, disk),
+        ("macOS", false, Vec::new()),
+    ] {
+        s.arrange(|t| {
+            let row = t.managed_devices.edit(&managed.0, T0).unwrap();
+            (row.os, row.encrypted) = (os, encrypted);
+            row.activation_lock = Some((code.clone(), false));
+        });
+        let found = s.devices().recovery_keys(&mut call, &laptop).await.unwrap();
+        let locks: Vec<_> = found
+            .keys
+            .iter()
+            .filter(|k| k.sort == RecoveryKeySort::ActivationLock)
+            .map(|k| k.key.expose().to_owned())
+            .collect();
+        assert_eq!(locks, [code.as_str()], "{os}");
+        assert_eq!(found.withheld, withheld, "{os}");
+        assert!(!format!("{found:?}").contains(&canary));
+    }
+    // A device of which the directory knows nothing has this one all the same.
+    let unknown = DeviceRef {
+        object: None,
+        device_id: None,
+        ..laptop
+    };
+    let found = s.devices().recovery_keys(&mut call, &unknown).await.unwrap();
+    let sorts: Vec<_> = found.keys.iter().map(|k| k.sort).collect();
+    assert_eq!(sorts, [RecoveryKeySort::ActivationLock]);
+    let effects = s.effects();
+    let read = |(effect, _, object): &&(Effect, String, String)| *effect == Effect::KeyRead && *object == managed.0;
+    assert_eq!(effects.iter().filter(read).count(), 4);
+
+    // Who owns his Mac keeps its key himself.
+    s.arrange(|t| {
+        let row = t.managed_devices.edit(&managed.0, T0).unwrap();
+        (row.os, row.encrypted, row.owner) = ("macOS", true, DeviceOwner::Personal);
+    });
+    let his = s.devices().recovery_keys(&mut call, &unknown).await.unwrap();
+    assert!(his.withheld.is_empty());
+
+    s.arrange(|t| drop(t.managed_devices.remove(&managed.0, T0)));
+    let gone = s.devices().recovery_keys(&mut call, &unknown).await.unwrap();
+    assert!(gone.keys.is_empty() && gone.withheld.is_empty());
+}
+
+#[tokio::test]
 async fn a_personal_device_is_retired_its_object_disabled_and_autopilot_forgets() {
     let s = Stage::kind().await;
     let who = id(&s.cast.devices);
@@ -82,14 +142,8 @@ async fn a_personal_device_is_retired_its_object_disabled_and_autopilot_forgets(
             .state,
         "done"
     );
-    assert!(
-        s.devices()
-            .autopilot(&mut call, company)
-            .await
-            .unwrap()
-            .unwrap()
-            .assigned
-    );
+    let enrolled = s.devices().autopilot(&mut call, company).await.unwrap().unwrap();
+    assert_eq!(enrolled.assigned_to, Some(s.person(&who).upn));
     assert_eq!(s.devices().autopilot(&mut call, personal).await.unwrap(), None);
     for _twice in 0..2 {
         s.devices()
@@ -101,14 +155,8 @@ async fn a_personal_device_is_retired_its_object_disabled_and_autopilot_forgets(
             .await
             .unwrap();
     }
-    assert!(
-        !s.devices()
-            .autopilot(&mut call, company)
-            .await
-            .unwrap()
-            .unwrap()
-            .assigned
-    );
+    let enrolled = s.devices().autopilot(&mut call, company).await.unwrap().unwrap();
+    assert_eq!(enrolled.assigned_to, None);
     assert!(!s.devices().object(&mut call, company).await.unwrap().unwrap().enabled);
     assert!(s.devices().object(&mut call, personal).await.unwrap().unwrap().enabled);
     // By the device's own id when the object's is not known.
@@ -160,4 +208,47 @@ async fn whoever_joined_a_colleagues_device_does_not_use_it() {
     // Gone since: nobody is registered on it.
     s.arrange(|t| drop(t.devices.remove(&object.0, T0)));
     assert!(!ask(&mut call, &joined.at, &technician).await);
+}
+
+#[tokio::test]
+async fn a_serial_that_several_enrolments_bear_is_decided_by_the_devices_own_id_or_by_a_person() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.devices);
+    let mut call = s.writing();
+    let found = s.devices().of(&mut call, &who).await.unwrap();
+    let laptop = found.iter().find(|d| d.owner == Owner::Company).unwrap().at.clone();
+    let own = s.devices().autopilot(&mut call, &laptop).await.unwrap().unwrap();
+    let another = |name: &str, device: &str| {
+        let row = s.truth(|t| t.autopilots.get(&own.id.0).unwrap().clone());
+        let row = Autopilot {
+            id: name.to_owned(),
+            entra_device_id: device.to_owned(),
+            ..row
+        };
+        s.arrange(|t| t.autopilots.found(name, row));
+    };
+    // Another maker's, with the same number: the device's own id decides.
+    another("another-makers", "another-device");
+    assert_eq!(
+        s.devices().autopilot(&mut call, &laptop).await.unwrap(),
+        Some(own.clone())
+    );
+    // Of which of them it is, a device without that id says nothing; nor do two records of one id.
+    let unknown = DeviceRef {
+        device_id: None,
+        ..laptop.clone()
+    };
+    another("enrolled-twice", laptop.device_id.as_deref().unwrap());
+    for at in [&unknown, &laptop] {
+        let fault = s.devices().autopilot(&mut call, at).await.unwrap_err();
+        assert_eq!(fault.class, FaultClass::Blocked, "{fault}");
+        assert!(fault.detail.contains("serial number"), "{fault}");
+        let fault = s
+            .devices()
+            .act(&mut call, at, DeviceAction::UnassignAutopilot)
+            .await
+            .unwrap_err();
+        assert_eq!(fault.class, FaultClass::Blocked, "{fault}");
+    }
+    assert_eq!(s.effects(), []);
 }

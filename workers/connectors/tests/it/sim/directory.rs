@@ -377,6 +377,30 @@ async fn the_last_administrator_is_known_as_such() {
 }
 
 #[tokio::test]
+async fn who_leaves_too_is_no_other_administrator() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.administrator);
+    let (chief, break_glass) = (id(&s.cast.chief), id(&s.cast.break_glass));
+    for (leaving, last) in [
+        (BTreeSet::from([chief.clone()]), false),
+        (BTreeSet::from([chief, break_glass]), true),
+    ] {
+        let mut call = s.reading().not_counting(leaving.clone());
+        let roles = s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap();
+        let says = |r: &Held| {
+            matches!(
+                r,
+                Held::Role {
+                    last_administrator: true,
+                    ..
+                }
+            )
+        };
+        assert_eq!(roles.iter().any(says), last, "{leaving:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_method_goes_in_passes_the_default_last() {
     let s = Stage::kind().await;
     let who = id(&s.cast.devices);

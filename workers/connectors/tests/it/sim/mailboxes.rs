@@ -3,11 +3,11 @@
 use crate::sim::stage::{Stage, T0, id};
 use offboard_connectors::{
     Attached, Attachment, AutomaticReply, Call, DelegationRight, Direction, ForwardTo, Forwarding, MailboxChange,
-    MailboxRight, MobileWipe,
+    MailboxRight, MobileWipe, Protocol, SharedFolder,
 };
 use offboard_domain::{FaultClass, ObjectId};
-use offboard_sim::world::model::{Event, InboxRule, Recurrence, Until};
-use offboard_sim::world::{Cruelty, Effect};
+use offboard_sim::world::model::{Event, InboxRule, Recurrence, UNSET_PROTOCOL, Until};
+use offboard_sim::world::{Cruelty, Effect, Fault, Op};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
@@ -82,6 +82,63 @@ async fn every_change_of_a_mailbox_is_read_back_and_twice_is_once() {
     let unlimited = s.mailboxes().mailbox(&mut call, &who).await.unwrap().unwrap();
     assert_eq!(unlimited.holds.litigation_days, None, "the shorter one is lifted");
     assert!(s.effects().iter().all(|(_, subject, _)| *subject == who.0));
+}
+
+/// Belief: a protocol that nobody has switched for a mailbox is null, and as the
+/// organisation has it.
+#[tokio::test]
+async fn a_protocol_that_nobody_has_switched_is_open() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.plain);
+    s.arrange(|t| {
+        let mailbox = t.mailboxes.edit_silently(&who.0).unwrap();
+        for (name, on) in &mut mailbox.protocols {
+            if *name != UNSET_PROTOCOL {
+                *on = Some(false);
+            }
+        }
+        mailbox.smtp_auth_disabled = Some(true);
+    });
+    let mut call = s.writing();
+    let open = async |call: &mut Call| {
+        let what = Attachment::Protocols;
+        s.mailboxes().attached(call, &who, &what).await.unwrap()
+    };
+    let ews = Attached::Protocol {
+        protocol: Protocol::Ews,
+    };
+    assert_eq!(open(&mut call).await, [ews]);
+    s.mailboxes()
+        .set(&mut call, &who, &MailboxChange::BlockProtocols)
+        .await
+        .unwrap();
+    assert_eq!(open(&mut call).await, []);
+    let left = s.truth(|t| t.mailboxes.get(&who.0).unwrap().protocols.clone());
+    assert!(left.values().all(|on| *on == Some(false)), "{left:?}");
+}
+
+/// Beliefs: a mailbox that nobody ever opened has no statistics, and its folders are
+/// listed all the same.
+#[tokio::test]
+async fn a_mailbox_without_statistics_is_empty_only_if_its_folders_are() {
+    let s = Stage::with(
+        Cruelty {
+            statistics_missing_permille: 1_000,
+            ..Cruelty::kind()
+        },
+        false,
+    )
+    .await;
+    let big = id(&s.cast.big_mailbox);
+    let fault = s.mailboxes().usage(&mut s.reading(), &big).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Transient, "{fault}");
+    s.arrange(|t| {
+        let mailbox = t.mailboxes.edit_silently(&big.0).unwrap();
+        (mailbox.size_bytes, mailbox.items) = (0, 0);
+        mailbox.events.clear();
+    });
+    let usage = s.mailboxes().usage(&mut s.reading(), &big).await.unwrap();
+    assert_eq!((usage.size_bytes, usage.items), (0, 0));
 }
 
 #[tokio::test]
@@ -265,7 +322,7 @@ async fn delegations_go_both_ways() {
             Direction::ToOther => s.mailboxes().attached(call, &who, &Attachment::DelegationsTo).await,
             Direction::FromOther => s.held_on_others(call, &who).await,
         };
-        for (direction, expected) in [(Direction::ToOther, 4), (Direction::FromOther, 6)] {
+        for (direction, expected) in [(Direction::ToOther, 8), (Direction::FromOther, 6)] {
             let held = read(&mut call, direction).await.unwrap();
             let keys: BTreeSet<String> = held.iter().map(Attached::key).collect();
             assert_eq!((held.len(), keys.len()), (expected, expected), "{keys:?}");
@@ -336,6 +393,147 @@ async fn a_calendar_in_any_language_is_shared_by_name_and_closed_by_id() {
             )
         );
     }
+}
+
+/// Beliefs: every folder has rights of its own; its type is in no language; commands
+/// take its id for its path.
+#[tokio::test]
+async fn each_folder_in_any_language_is_shared_and_closed_by_itself() {
+    for (calendar, own) in [("Calendar", "/Posteingang"), ("Kalender", "/Inbox")] {
+        let s = Stage::kind().await;
+        let (who, other, chief) = (id(&s.cast.plain), id(&s.cast.devices), id(&s.cast.chief));
+        let (within, further) = (format!("{own}/2026"), format!("/{calendar}/Away"));
+        s.arrange(|t| {
+            calendar.clone_into(&mut t.mailboxes.edit_silently(&who.0).unwrap().calendar.name);
+            for path in [own, within.as_str(), further.as_str()] {
+                t.add_own_folder(&who.0, path, None);
+            }
+            for (folder, to, right) in [
+                ("Inbox", &other, "Editor"),
+                ("Inbox", &chief, "Reviewer"),
+                ("Contacts", &other, "Reviewer"),
+                ("Root", &other, "FolderVisible"),
+                // Nothing is held by an entry that gives nothing.
+                ("Notes", &other, "None"),
+                (own, &other, "Author"),
+                // Not looked at: it is within another one.
+                (within.as_str(), &other, "Author"),
+                (further.as_str(), &other, "Editor"),
+            ] {
+                t.share_folder(&who.0, folder, &to.0, right);
+            }
+        });
+        let mut call = s.writing();
+        let read = async |call: &mut Call| {
+            let what = Attachment::DelegationsTo;
+            s.mailboxes().attached(call, &who, &what).await.unwrap()
+        };
+        let found = read(&mut call).await;
+        let mut keys: BTreeSet<String> = found.iter().map(Attached::key).collect();
+        assert_eq!((found.len(), keys.len()), (6, 6), "{keys:?}");
+        for (folder, to) in [
+            ("inbox", &other),
+            ("inbox", &chief),
+            ("contacts", &other),
+            ("root", &other),
+        ] {
+            assert!(keys.contains(&format!("{folder}.to.{to}")), "{folder} of {keys:?}");
+        }
+        assert_eq!(keys.iter().filter(|key| key.starts_with("folder_")).count(), 2);
+        let inbox = format!("inbox.to.{other}");
+        let one = found.iter().find(|a| a.key() == inbox).unwrap();
+        for _twice in 0..2 {
+            s.mailboxes().detach(&mut call, &who, one).await.unwrap();
+        }
+        keys.remove(&inbox);
+        let left: BTreeSet<String> = read(&mut call).await.iter().map(Attached::key).collect();
+        assert_eq!(
+            left, keys,
+            "the chief's right on it, and the other's on other folders, are left"
+        );
+        let removed = [(Effect::FolderAccessRemoved, other.0.clone(), who.0.clone())];
+        assert_eq!(s.effects(), removed);
+    }
+}
+
+#[tokio::test]
+async fn who_is_in_no_directory_loses_his_right_by_the_name_that_is_shown() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.sole_owner);
+    let mut call = s.writing();
+    let unknown = async |call: &mut Call| -> Vec<Attached> {
+        let what = Attachment::DelegationsTo;
+        let mut held = s.mailboxes().attached(call, &who, &what).await.unwrap();
+        held.retain(|a| matches!(a, Attached::Delegation(d) if d.other.is_none()));
+        held
+    };
+    let held = unknown(&mut call).await;
+    let [entry @ Attached::Delegation(d)] = held.as_slice() else {
+        panic!("{held:?}")
+    };
+    assert_eq!(d.right, DelegationRight::Folder(SharedFolder::Tasks));
+    assert!(!entry.key().contains(&d.other_name), "{}", entry.key());
+    for _twice in 0..2 {
+        s.mailboxes().detach(&mut call, &who, entry).await.unwrap();
+    }
+    assert_eq!(unknown(&mut call).await, []);
+    let left = s.truth(|t| t.folder_sharing.get(&who.0).unwrap().shared.clone());
+    assert_eq!((left["Tasks"].len(), left["Contacts"].len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_folder_that_goes_between_list_and_look_is_gone_unless_it_is_listed_again() {
+    /// The mailbox, who may open it, who may send as it, and its folders.
+    const BEFORE: u32 = 4;
+    /// Exchange's own folders that are asked, and the one that goes.
+    const ASKED: u32 = 15;
+    for listed_again in [false, true] {
+        let s = Stage::kind().await;
+        let (who, other) = (id(&s.cast.plain), id(&s.cast.devices));
+        s.arrange(|t| {
+            t.add_own_folder(&who.0, "/Old", Some(T0 - 1_000));
+            t.share_folder(&who.0, "/Old", &other.0, "Editor");
+        });
+        // A replica that lags lists it, and the next one does not find it.
+        let (lagging, prompt) = (Fault::Lagging { lag_ms: 5_000 }, Fault::Lagging { lag_ms: 0 });
+        s.world().order(Op::CmdletRead, lagging, BEFORE);
+        s.world().order(Op::CmdletRead, prompt, ASKED);
+        if listed_again {
+            s.world().order(Op::CmdletRead, lagging, 1);
+        }
+        let what = Attachment::DelegationsTo;
+        match s.mailboxes().attached(&mut s.reading(), &who, &what).await {
+            Ok(held) => assert!(!listed_again && held.is_empty(), "{held:?}"),
+            Err(fault) => assert_eq!((listed_again, fault.class), (true, FaultClass::Transient), "{fault}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_many_folders_each_is_asked_and_more_than_can_be_are_for_a_person() {
+    let s = Stage::kind().await;
+    let (who, other) = (id(&s.cast.plain), id(&s.cast.devices));
+    s.arrange(|t| {
+        for n in 0..60 {
+            t.add_own_folder(&who.0, &format!("/{n:02}"), None);
+        }
+        for folder in ["Inbox", "/00", "/59"] {
+            t.share_folder(&who.0, folder, &other.0, "Editor");
+        }
+    });
+    let what = Attachment::DelegationsTo;
+    let held = s.mailboxes().attached(&mut s.reading(), &who, &what).await.unwrap();
+    let keys: Vec<String> = held.iter().map(Attached::key).collect();
+    assert_eq!(keys.len(), 3, "{keys:?}");
+    assert!(keys.contains(&format!("inbox.to.{other}")), "{keys:?}");
+    s.arrange(|t| {
+        for n in 60..400 {
+            t.add_own_folder(&who.0, &format!("/{n:03}"), None);
+        }
+    });
+    let fault = s.mailboxes().attached(&mut s.reading(), &who, &what).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Blocked, "{fault}");
+    assert!(fault.detail.contains("by hand"), "{fault}");
 }
 
 #[tokio::test]

@@ -134,7 +134,13 @@ async fn reading_everything_changes_nothing_page_by_page() {
             for device in s.devices().of(&mut call, &who).await.unwrap() {
                 s.devices().managed(&mut call, &device.at).await.unwrap().unwrap();
                 s.devices().autopilot(&mut call, &device.at).await.unwrap();
-                seen += s.devices().recovery_keys(&mut call, &device.at).await.unwrap().len();
+                seen += s
+                    .devices()
+                    .recovery_keys(&mut call, &device.at)
+                    .await
+                    .unwrap()
+                    .keys
+                    .len();
             }
             let site = s.documents().site(&mut call, &who).await.unwrap().unwrap();
             seen += s.documents().administrators(&mut call, &site).await.unwrap().len();

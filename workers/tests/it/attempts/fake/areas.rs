@@ -1,6 +1,6 @@
 //! The primitives over the world.
 
-use super::state::{ACTION_MS, CANARY, CONVERSION_MS, LEAVER, PHONE_MS};
+use super::state::{ACTION_MS, CANARY, CONVERSION_MS, DeviceRow, LEAVER, PHONE_MS};
 use super::{Fake, State, fault};
 use async_trait::async_trait;
 use offboard_connectors::area::mailboxes::OtherMailboxes;
@@ -9,7 +9,7 @@ use offboard_connectors::{
     Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ELIGIBLE_ROLES, ForwardTo,
     Found, Held, HeldLicence, Holding, Licenses, MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink,
     Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, MobileWipe,
-    PROTECTED_TARGET, PoolLine, RecoveryKey, RecoveryKeySort, Site, SiteAdministrator,
+    PROTECTED_TARGET, PoolLine, RecoveryKey, RecoveryKeySort, RecoveryKeys, Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, FaultClass, ObjectId};
@@ -76,7 +76,7 @@ impl Directory for Fake {
 
     async fn holdings(&self, call: &mut Call, id: &ObjectId, what: Holding) -> Answer<Vec<Held>> {
         let of_leaver = |held: &Vec<Held>| if id.0 == LEAVER { held.clone() } else { Vec::new() };
-        let (mut found, licensed) = self
+        let (mut found, licensed, others) = self
             .read(call, "holdings", |s| {
                 let found = match what {
                     Holding::Roles => of_leaver(&s.roles),
@@ -86,9 +86,23 @@ impl Directory for Fake {
                     Holding::Memberships => s.memberships(&id.0),
                     Holding::Ownerships => s.ownerships(&id.0),
                 };
-                (found, s.eligible_roles_licensed)
+                (found, s.eligible_roles_licensed, s.other_administrators.clone())
             })
             .await?;
+        if !others.is_empty() {
+            let stays = |other: &String| !call.leaving().contains(&ObjectId::from(other.as_str()));
+            let nobody_stays = !others.iter().any(stays);
+            for held in &mut found {
+                if let Held::Role {
+                    administrator: true,
+                    last_administrator,
+                    ..
+                } = held
+                {
+                    *last_administrator = nobody_stays;
+                }
+            }
+        }
         if what == Holding::Roles && !licensed {
             found.retain(|held| !matches!(held, Held::Role { eligible: true, .. }));
             call.note_unlicensed(ELIGIBLE_ROLES);
@@ -168,7 +182,12 @@ impl Mailboxes for Fake {
             .await
     }
 
-    async fn attached(&self, call: &mut Call, _id: &ObjectId, what: &Attachment) -> Answer<Vec<Attached>> {
+    async fn attached(&self, call: &mut Call, id: &ObjectId, what: &Attachment) -> Answer<Vec<Attached>> {
+        match what {
+            Attachment::DelegationsOn { others } => self.lock().meets(others)?,
+            _ if self.lock().unreadable.contains(&id.0) => return Err(fault(FaultClass::Transient, "his mailbox")),
+            _ => {}
+        }
         self.read(call, "attached", |s| {
             s.attached.iter().filter(|a| wanted(a, what, s)).cloned().collect()
         })
@@ -200,6 +219,7 @@ impl Mailboxes for Fake {
     }
 
     async fn held_among(&self, call: &mut Call, _id: &ObjectId, others: &[ObjectId]) -> Answer<Vec<ObjectId>> {
+        self.lock().meets(others)?;
         self.read(call, "others' mailboxes", |s| {
             held_by_leaver(s, others, |right| right != DelegationRight::SendOnBehalf)
         })
@@ -309,15 +329,27 @@ impl Devices for Fake {
     }
 
     async fn autopilot(&self, call: &mut Call, device: &DeviceRef) -> Answer<Option<Autopilot>> {
-        self.read(call, "autopilot", |s| {
-            s.devices.get(&row(device)).and_then(|d| d.autopilot.clone())
-        })
-        .await
+        let (record, unclear) = self
+            .read(call, "autopilot", |s| {
+                let enrolled = s.devices.get(&row(device));
+                (
+                    enrolled.and_then(|d| d.autopilot.clone()),
+                    enrolled.is_some_and(|d| d.autopilot_unclear),
+                )
+            })
+            .await?;
+        match unclear {
+            true => Err(fault(FaultClass::Blocked, "autopilot")),
+            false => Ok(record),
+        }
     }
 
-    async fn recovery_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<Vec<RecoveryKey>> {
-        let keys = self
-            .read(call, "keys", |s| s.devices.get(&row(device)).map(|d| d.keys.clone()))
+    async fn recovery_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<RecoveryKeys> {
+        let (keys, withheld) = self
+            .read(call, "keys", |s| {
+                let kept = |d: &DeviceRow| (d.keys.clone(), d.keys_withheld.clone());
+                s.devices.get(&row(device)).map(kept).unwrap_or_default()
+            })
             .await?;
         let key = |(id, key): (String, String)| RecoveryKey {
             id,
@@ -326,7 +358,10 @@ impl Devices for Fake {
             key: key.into(),
             created_ms: Some(ACTION_MS),
         };
-        Ok(keys.unwrap_or_default().into_iter().map(key).collect())
+        Ok(RecoveryKeys {
+            keys: keys.into_iter().map(key).collect(),
+            withheld,
+        })
     }
 
     async fn used_by_another(&self, call: &mut Call, device: &DeviceRef, id: &ObjectId) -> Answer<bool> {
@@ -344,7 +379,7 @@ impl Devices for Fake {
         self.write(call, &format!("{action:?} {id}"), |s, now_ms| {
             let Some(row) = s.devices.get_mut(&id) else { return };
             match action {
-                DeviceAction::UnassignAutopilot => row.autopilot.iter_mut().for_each(|a| a.assigned = false),
+                DeviceAction::UnassignAutopilot => row.autopilot.iter_mut().for_each(|a| a.assigned_to = None),
                 DeviceAction::DisableObject => row.object.iter_mut().for_each(|o| o.enabled = false),
                 DeviceAction::Wipe { .. } => s.order(&id, "wipe", now_ms),
                 DeviceAction::Retire => {

@@ -23,7 +23,7 @@ use offboard_connectors::{
     Answer, Apps, Call, Connector, Desk, Devices, Directory, Documents, FileTransfers, Finding, Fleet, Laptops,
     Licenses, MailReader, Mailboxes, Phones, Premises, Scripts, Workspace, WorkspaceMail,
 };
-use offboard_domain::{Fault, FaultClass, Kind, Receipt, System, TenantId};
+use offboard_domain::{Fault, FaultClass, Kind, ObjectId, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
 use offboard_workers::Connectors;
 use std::collections::BTreeSet;
@@ -59,6 +59,11 @@ pub(crate) struct World {
     pub(crate) unanswered: u32,
     /// How many readings fail once something was written.
     pub(crate) reads_fail: u32,
+    /// Others' mailboxes that nobody can read; the leaver's own is under his id.
+    pub(crate) unreadable: BTreeSet<String>,
+    /// How many more readings of others' mailboxes are answered, and what the next
+    /// one meets then.
+    pub(crate) others_stop: Option<(u32, FaultClass)>,
 }
 
 /// A handle on it that is a connector.
@@ -84,6 +89,8 @@ impl Fake {
             slow: Duration::ZERO,
             protected_until_ms: 0,
             unanswered: 0,
+            unreadable: BTreeSet::new(),
+            others_stop: None,
         };
         Self {
             clock,
@@ -172,6 +179,20 @@ impl Fake {
 }
 
 impl World {
+    /// What a reading of these mailboxes meets.
+    fn meets(&mut self, mailboxes: &[ObjectId]) -> Answer<()> {
+        if let Some((left, class)) = self.others_stop {
+            self.others_stop = left.checked_sub(1).map(|left| (left, class));
+            if left == 0 {
+                return Err(fault(class, "others' mailboxes"));
+            }
+        }
+        match mailboxes.iter().any(|one| self.unreadable.contains(&one.0)) {
+            true => Err(fault(FaultClass::Transient, "a mailbox")),
+            false => Ok(()),
+        }
+    }
+
     fn at(&self, ms: i64) -> &State {
         let seen = self.history.iter().rev().find(|(since, _)| *since <= ms);
         &seen.unwrap_or(&self.history[0]).1

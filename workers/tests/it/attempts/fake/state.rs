@@ -5,7 +5,7 @@ use offboard_connectors::{
     Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
     DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence, Holds,
     InboxRule, LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice,
-    MobileWipe, OwnedSort, Owner, PoolLine, Protection, Protocol, RoleOrigin, Silence, Site,
+    MobileWipe, OwnedSort, Owner, PoolLine, Protection, Protocol, RecoveryKeySort, RoleOrigin, Silence, Site,
 };
 use offboard_domain::ObjectId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,11 @@ pub(crate) struct DeviceRow {
     pub(crate) managed: Option<ManagedDevice>,
     pub(crate) object: Option<DeviceObject>,
     pub(crate) autopilot: Option<Autopilot>,
+    /// Whether the enrolment has several records that may be its own.
+    pub(crate) autopilot_unclear: bool,
     pub(crate) keys: Vec<(String, String)>,
+    /// The sorts of key that it may have besides, and that nobody gives.
+    pub(crate) keys_withheld: Vec<RecoveryKeySort>,
     /// Whether another account is registered on it.
     pub(crate) used_by_another: bool,
     /// When an order reaches it, is done, and its record goes.
@@ -103,6 +107,8 @@ pub(crate) struct DeskRow {
 pub(crate) struct State {
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) roles: Vec<Held>,
+    /// Who administers the tenant besides; none: what stands in the roles holds.
+    pub(crate) other_administrators: BTreeSet<String>,
     /// Whether the tenant has the licence for roles that are only eligible.
     pub(crate) eligible_roles_licensed: bool,
     pub(crate) methods: Vec<Held>,
@@ -250,9 +256,11 @@ pub(crate) fn device(id: &str, owner: Owner) -> DeviceRow {
         }),
         autopilot: (owner == Owner::Company).then(|| Autopilot {
             id: format!("a-{id}").as_str().into(),
-            assigned: true,
+            assigned_to: Some(format!("{LEAVER}@example.com")),
         }),
+        autopilot_unclear: false,
         keys: vec![(format!("k-{id}"), format!("{CANARY}-recovery-{id}"))],
+        keys_withheld: Vec::new(),
         used_by_another: false,
         schedule: Vec::new(),
     }
@@ -311,6 +319,7 @@ impl State {
                 .map(|(id, manager)| (id.to_owned(), account(id, manager)))
                 .collect(),
             roles: vec![role("ra-1", false), role("re-1", true)],
+            other_administrators: BTreeSet::new(),
             eligible_roles_licensed: true,
             methods: vec![
                 method("phone-1", MethodSort::Phone, true),

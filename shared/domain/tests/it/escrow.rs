@@ -1,0 +1,55 @@
+//! Ring 1: what an attempt has kept stays known, also of one that ends with a
+//! person; and which keys only a person can keep.
+
+use crate::model::*;
+use offboard_domain::catalogue::Kind;
+use offboard_domain::departure::Manner;
+use offboard_domain::evidence;
+use offboard_domain::fault::FaultClass;
+use offboard_domain::{Artifact, CaseState, Command, Digest, Event, Facts, TaskState, Verdict, judge};
+
+#[test]
+fn what_a_failed_attempt_has_kept_stands_in_its_event_and_in_the_account() {
+    let mut w = World::with_in_flight(Kind::EscrowRecoveryKeys, Manner::Planned);
+    let task = w.id(Kind::EscrowRecoveryKeys);
+    let kept = Artifact {
+        name: "escrow.d-1".into(),
+        digest: Digest::of(b"sealed"),
+        media_type: "application/vnd.offboard.escrow".into(),
+        size_bytes: 6,
+    };
+    let mut report = w.report(task, fault(FaultClass::Blocked));
+    report.artifacts = vec![kept.clone()];
+    let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(
+        w.task(Kind::EscrowRecoveryKeys).state,
+        TaskState::Failed { .. }
+    ));
+    let told: Vec<&Artifact> = events.iter().flat_map(Event::artifacts).collect();
+    assert_eq!(told, [&kept]);
+
+    w.order(Command::Cancel {
+        by: "hr@acme.example".into(),
+        reason: "she stays".into(),
+    })
+    .unwrap();
+    w.drain();
+    assert_eq!(w.case().state, CaseState::Cancelled);
+    let account = evidence::statement(&w.history()).unwrap();
+    let mut artifacts = account.predicate.artifacts.iter().zip(account.subject.iter().skip(1));
+    assert!(artifacts.any(|(a, subject)| a.task == task && subject.digest.sha256 == kept.digest));
+}
+
+#[test]
+fn a_key_that_is_withheld_is_for_a_person_and_one_that_could_not_be_sealed_is_tried_again() {
+    let judged = |withheld: Vec<String>, complete: bool| {
+        let facts = Facts::new()
+            .with("keys_withheld", withheld)
+            .with("escrow_complete", complete);
+        judge(Kind::EscrowRecoveryKeys, &Facts::new(), &facts, None)
+    };
+    let disk = vec!["disk".to_owned()];
+    assert!(matches!(judged(disk, false), Verdict::Blocked(why) if why.contains("FileVault")));
+    assert!(matches!(judged(Vec::new(), false), Verdict::Unsatisfied(_)));
+    assert_eq!(judged(Vec::new(), true), Verdict::Satisfied);
+}
