@@ -398,6 +398,8 @@ pub(crate) enum Applied {
 pub(crate) struct Items {
     first: Option<Fault>,
     cut_short: bool,
+    /// Whether anything was done.
+    done: bool,
 }
 
 impl Items {
@@ -410,7 +412,7 @@ impl Items {
     /// Notes what became of one.
     pub(crate) fn note(&mut self, done: Answer<()>) -> Answer<()> {
         match done {
-            Ok(()) => {}
+            Ok(()) => self.done = true,
             Err(fault) => match fault.class {
                 FaultClass::Blocked | FaultClass::Rejected | FaultClass::Unsupported => {
                     self.first.get_or_insert(fault);
@@ -428,8 +430,9 @@ impl Items {
     /// What became of all.
     pub(crate) fn end(self) -> Answer<Applied> {
         match self.first {
-            // The others first: this one is met again in the last slice.
-            Some(fault) if !self.cut_short => Err(fault),
+            // The others first: this one is met again in the last slice. A slice in which
+            // nothing was done is one.
+            Some(fault) if !self.cut_short || !self.done => Err(fault),
             _ if self.cut_short => Ok(Applied::Part),
             _ => Ok(Applied::All),
         }

@@ -78,6 +78,7 @@ async fn one(mut job: Job<'_>, check: &Check) -> Reading {
         Some(procedure) => match read(procedure, &mut job).await {
             Err(fault) => without_account(&mut job, check, fault).await,
             Ok((observation, seen)) => {
+                job.remembered.0.remove(GONE_SINCE_MS);
                 let differs = matches!(
                     judge(check.kind, &check.params, &observation.facts, None),
                     Verdict::Unsatisfied(_)
@@ -112,7 +113,9 @@ async fn one(mut job: Job<'_>, check: &Check) -> Reading {
 async fn without_account(job: &mut Job<'_>, check: &Check, fault: Fault) -> (Answer<Checked>, Option<Wait>) {
     let of_account = matches!(check.kind.spec().area, Area::Identity | Area::License | Area::Knowledge);
     let may_be_gone = matches!(fault.class, FaultClass::Absent | FaultClass::Transient);
-    let (Some(directory), Ok(id)) = (job.connector.directory(), job.account()) else {
+    // On the premises a task names the account itself.
+    let id = job.account().ok().or_else(|| job.target.object.clone());
+    let (Some(directory), Some(id)) = (job.connector.directory(), id) else {
         return (Err(fault), None);
     };
     if !of_account || !may_be_gone {

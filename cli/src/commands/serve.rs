@@ -30,7 +30,10 @@ pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
     let clock = ctx.clock(&config)?;
     let embedded = tokio::select! {
         started = Embedded::start(&config, clock, overrides) => started?,
-        () = interrupt.first() => return Ok(Exit::Interrupted),
+        () = interrupt.first() => {
+            super::flush(telemetry).await;
+            return Ok(if interrupt.terminated { Exit::Done } else { Exit::Interrupted });
+        }
     };
     tracing::info!(
         tenants = config.tenants.len(),

@@ -67,7 +67,7 @@ pub use area::mail::{MailFolder, MailMessage, MailOwner, MailPage, MailReader, M
 pub use area::mailboxes::{
     Attached, Attachment, AutomaticReply, Delegation, DelegationRight, Direction, ForwardTo, Forwarding, Holds,
     InboxRule, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, Meeting, MobileDevice,
-    MobileWipe, Protocol, SharedFolder,
+    MobileWipe, Protocol, SIZE_NOT_SAID, SharedFolder,
 };
 pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};

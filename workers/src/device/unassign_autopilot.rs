@@ -6,8 +6,8 @@ use crate::job::{Applied, Job, Seen};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, DeviceAction, Found};
-use offboard_domain::Facts;
 use offboard_domain::departure::PersonRef;
+use offboard_domain::{Facts, FaultClass};
 
 pub(crate) struct UnassignAutopilot;
 
@@ -44,9 +44,12 @@ impl Procedure for UnassignAutopilot {
 async fn is_his(job: &mut Job<'_>, name: &str) -> Answer<bool> {
     let id = job.account()?;
     let directory = job.directory()?;
-    let account = directory.account(&mut job.call, &id).await?;
-    if account.user_principal_name.to_lowercase() == name.to_lowercase() {
-        return Ok(true);
+    match directory.account(&mut job.call, &id).await {
+        Ok(account) if account.user_principal_name.to_lowercase() == name.to_lowercase() => return Ok(true),
+        Ok(_) => {}
+        // Whose account is gone may have borne it; who bears it now decides.
+        Err(fault) if fault.class == FaultClass::Absent => {}
+        Err(fault) => return Err(fault),
     }
     let by_name = PersonRef {
         user_principal_name: Some(name.to_owned()),
@@ -63,5 +66,6 @@ async fn is_his(job: &mut Job<'_>, name: &str) -> Answer<bool> {
             Found::Nobody => {}
         }
     }
-    Ok(false)
+    let detail = "the Autopilot record is assigned to a name that no account bears; if it was his, take it off in Intune, then retry, else waive this";
+    Err(job.fault(FaultClass::Blocked, detail))
 }

@@ -18,7 +18,7 @@ impl Procedure for GrantSuccessorAccess {
         }
         let held = job
             .mailboxes()?
-            .attached(&mut job.call, &id, &Attachment::DelegationsTo)
+            .attached(&mut job.call, &id, &Attachment::RightsTo)
             .await?;
         let successor = job.successor();
         let has = |right: &DelegationRight| {

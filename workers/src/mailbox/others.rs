@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How many mailboxes are asked at once: few, so that a slice ends in time.
 const LOOKED_AT_ONCE: usize = 10;
@@ -38,12 +39,16 @@ const LEFT_ALONE_MS: i64 = 30_000;
 const KEPT_SHARE: u32 = 4;
 /// The share of a slice that must be left to ask once more.
 const ASKING_SHARE: u32 = 8;
+/// The share of a slice that one mailbox may take that is asked by itself.
+const BRIEF_SHARE: u32 = 3;
 
 const LIST: &str = "others_list";
 const FOUND: &str = "others_found";
 const IN_ALL: &str = "others_in_all";
 const LOOKED_AT: &str = "others_looked_at";
 const CLEARED: &str = "others_cleared";
+const UNREAD_BEFORE: &str = "others_unread_before";
+const ALONE_AT: &str = "others_alone_at";
 const REMOVED_AT: &str = "others_removed_at";
 const RESTARTS: &str = "others_restarts";
 const RESTARTED_SINCE_MS: &str = "others_restarted_since_ms";
@@ -173,29 +178,36 @@ pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
         }
         // From what the store has lost nobody can go on: it is begun anew.
         _ => {
-            for name in [LIST, FOUND, IN_ALL, LOOKED_AT, CLEARED, REMOVED_AT] {
+            for name in [LIST, FOUND, IN_ALL, LOOKED_AT, ALONE_AT] {
                 job.remembered.0.remove(name);
             }
+            forget_cleared(job);
             restarted(job);
             pass = Pass::default();
             List::default()
         }
     };
     if pass.is_through() {
-        if !pass.unreadable.is_empty() {
-            read_once_more(job, id, &mut pass).await?;
-        }
         return Ok(pass);
     }
     let was_whole = list.whole;
     let mut slice = Slice::of(job, id)?;
+    slice.alone_at = number(&job.remembered, ALONE_AT);
     let stopped = slice.go_on_with(&mut list, &mut pass).await;
     if slice.restarted {
         restarted(job);
     }
+    let in_time = slice.has_time();
     // What begins anew again and again comes no further: its slice must see it through.
     let too_often = number(&job.remembered, RESTARTS).unwrap_or(0) > RESTARTS_MAX;
     if !slice.end(job) || (too_often && !pass.is_through()) {
+        // One of the next may never answer: each is asked by itself then, once.
+        let here = count(pass.looked_at);
+        if !in_time && was_whole && job.remembered.int(ALONE_AT) != Some(here) {
+            job.remembered.set(ALONE_AT, here);
+            pass.went_on = true;
+            return Ok(pass);
+        }
         stopped?;
         return Err(too_short(job));
     }
@@ -256,8 +268,12 @@ async fn keep_looked(job: &mut Job<'_>, pass: &mut Pass) -> Answer<()> {
     Ok(())
 }
 
-/// Asks once more for those that could not be read.
-async fn read_once_more(job: &mut Job<'_>, id: &ObjectId, pass: &mut Pass) -> Answer<()> {
+/// Asks once more for those that could not be read, when nothing else is left to do.
+pub(super) async fn read_once_more(job: &mut Job<'_>, id: &ObjectId, pass: &mut Pass) -> Answer<()> {
+    pass.new.clear();
+    if pass.unreadable.is_empty() {
+        return Ok(());
+    }
     let mut slice = Slice::of(job, id)?;
     let asked = slice.read_once_more(pass).await;
     let moved = slice.end(job);
@@ -271,7 +287,7 @@ async fn read_once_more(job: &mut Job<'_>, id: &ObjectId, pass: &mut Pass) -> An
 }
 
 fn forget_cleared(job: &mut Job<'_>) {
-    for name in [CLEARED, REMOVED_AT] {
+    for name in [CLEARED, REMOVED_AT, UNREAD_BEFORE] {
         job.remembered.0.remove(name);
     }
 }
@@ -353,6 +369,13 @@ pub(super) async fn read_again(job: &mut Job<'_>, id: &ObjectId, found: &[Object
         stopped?;
         return Err(too_short(job));
     }
+    // What is read again and again, and no more of it each time, comes no further.
+    let before = number(&job.remembered, UNREAD_BEFORE);
+    if again.held.is_empty() && again.unread > 0 && before.is_some_and(|before| again.unread >= before) {
+        stopped?;
+        return Err(again.fault.unwrap_or_else(|| too_short(job)));
+    }
+    job.remembered.set(UNREAD_BEFORE, count(again.unread));
     if let Err(fault) = &stopped {
         leave_alone(job, fault);
     }
@@ -380,6 +403,8 @@ struct Slice<'s> {
     moved: bool,
     /// Whether a list whose place was forgotten was read from the beginning.
     restarted: bool,
+    /// Where an earlier slice came no further: each is asked by itself there.
+    alone_at: Option<usize>,
 }
 
 impl<'s> Slice<'s> {
@@ -394,6 +419,7 @@ impl<'s> Slice<'s> {
             whole,
             moved: false,
             restarted: false,
+            alone_at: None,
         })
     }
 
@@ -460,6 +486,10 @@ impl<'s> Slice<'s> {
             let Some(some) = left.chunks(LOOKED_AT_ONCE).next() else {
                 break;
             };
+            if self.alone_at.take_if(|at| *at == pass.looked_at).is_some() {
+                self.look_at_each(some, &list.shown, pass).await?;
+                continue;
+            }
             match self.look_at(some, &list.shown).await {
                 Ok(held) => {
                     pass.note(held);
@@ -479,7 +509,7 @@ impl<'s> Slice<'s> {
             if !self.has_time() {
                 break;
             }
-            match self.look_at(std::slice::from_ref(one), shown).await {
+            match self.look_briefly_at(one, shown).await {
                 Ok(held) => pass.note(held),
                 Err(fault) if stops_all(&fault) => return Err(fault),
                 Err(fault) => {
@@ -492,6 +522,19 @@ impl<'s> Slice<'s> {
             self.moved = true;
         }
         Ok(())
+    }
+
+    /// Looks at one, and leaves time for the next should it never answer.
+    async fn look_briefly_at(&mut self, one: &ObjectId, shown: &BTreeSet<ObjectId>) -> Answer<Vec<Attached>> {
+        let ends = self.call.deadline().min(Instant::now() + self.whole / BRIEF_SHARE);
+        let brief = Call::new(self.call.clock().clone(), ends, self.call.lane()).marked(self.call.mark());
+        let whole = std::mem::replace(&mut self.call, brief);
+        let looked = self.look_at(std::slice::from_ref(one), shown).await;
+        let mut brief = std::mem::replace(&mut self.call, whole);
+        for receipt in brief.take_receipts() {
+            self.call.note_read_receipt(receipt);
+        }
+        looked
     }
 
     /// What he holds on each of these, of which one cannot be read.
@@ -515,7 +558,7 @@ impl<'s> Slice<'s> {
     /// Whether it is one mailbox that cannot be read: a system that is down does not
     /// read his own either.
     async fn reads_his(&mut self) -> Answer<()> {
-        let his = Attachment::DelegationsTo;
+        let his = Attachment::RightsTo;
         self.mailboxes.attached(&mut self.call, self.id, &his).await.map(|_| ())
     }
 
@@ -532,11 +575,15 @@ impl<'s> Slice<'s> {
 
     /// Asks once more for those that could not be read.
     async fn read_once_more(&mut self, pass: &mut Pass) -> Answer<()> {
-        for one in pass.unreadable.clone() {
-            match self.held_on(vec![one.clone()]).await {
+        let unreadable = pass.unreadable.clone();
+        for one in &unreadable {
+            if !self.has_time() {
+                break;
+            }
+            match self.look_briefly_at(one, &unreadable).await {
                 Ok(held) => {
                     pass.note(held);
-                    pass.unreadable.remove(&one);
+                    pass.unreadable.remove(one);
                 }
                 Err(fault) if stops_all(&fault) => return Err(fault),
                 Err(fault) => pass.fault = Some(fault),

@@ -31,6 +31,8 @@ const UNREAD: &str = "mailboxes_unread";
 const HIS_DONE: &str = "his_done";
 /// That nobody has looked at others' mailboxes yet.
 const HIS_ALONE: &str = "his_mailbox_alone";
+/// That what is held on single folders was not looked at yet.
+const RIGHTS_ALONE: &str = "rights_alone";
 /// In a checkpoint: how many there were when some of them were removed last.
 const ATTACHED: &str = "attached";
 /// That the vendor is left alone, and nothing was read.
@@ -59,7 +61,12 @@ impl Procedure for RemoveDelegations {
             }
             None => {
                 if job.remembered.bool(HIS_DONE) != Some(true) {
-                    let his = on_his(job, &id).await?;
+                    let mut his = on_his(job, &id, &Attachment::RightsTo).await?;
+                    if his.is_empty() {
+                        his = on_his_and_its_folders(job, &id).await?.0;
+                    } else {
+                        facts.set(RIGHTS_ALONE, true);
+                    }
                     if !his.is_empty() {
                         facts.set(HIS_ALONE, true);
                         facts.set(DELEGATIONS, ids(his.iter().map(Attached::key)));
@@ -85,11 +92,18 @@ impl Procedure for RemoveDelegations {
                 found
             }
         };
-        let mut attached = on_his(job, &id).await?;
+        let (mut attached, not_read) = on_his_and_its_folders(job, &id).await?;
         let again = others::read_again(job, &id, &found_on).await?;
         let unread = match of_pass {
             Some(mut pass) => {
                 again.give_up_on_some(job, &mut pass).await?;
+                if attached.is_empty() && again.held.is_empty() && again.unread == 0 {
+                    others::read_once_more(job, &id, &mut pass).await?;
+                    if !pass.new.is_empty() {
+                        job.keep(ARTIFACT, &pass.new).await?;
+                        return Ok(Seen::facts(facts));
+                    }
+                }
                 pass.unread(job)
             }
             None => again.fault,
@@ -100,6 +114,7 @@ impl Procedure for RemoveDelegations {
         }
         attached.extend(again.held);
         // What can be removed is removed first.
+        let unread = unread.or(not_read);
         if attached.is_empty()
             && let Some(fault) = unread
         {
@@ -115,9 +130,9 @@ impl Procedure for RemoveDelegations {
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         if seen.facts.bool(HIS_ALONE) == Some(true) {
             let fewer = are_fewer(job, seen);
+            let in_part = seen.facts.bool(RIGHTS_ALONE) == Some(true);
             let done = match detach_all(job, seen).await {
-                Ok(Applied::Part) => !fewer,
-                Ok(_) => true,
+                Ok(applied) => !fewer || (applied == Applied::All && !in_part),
                 // It is met again when all others were looked at.
                 Err(fault) if is_refused(&fault) => true,
                 Err(fault) => return Err(fault),
@@ -159,11 +174,19 @@ impl Procedure for RemoveDelegations {
     }
 }
 
-/// What others hold on his mailbox, but for the successor.
-async fn on_his(job: &mut Job<'_>, id: &ObjectId) -> Answer<Vec<Attached>> {
+/// What others hold on his mailbox and its folders, but for the successor; and why
+/// its folders cannot be read, if they cannot.
+async fn on_his_and_its_folders(job: &mut Job<'_>, id: &ObjectId) -> Answer<(Vec<Attached>, Option<Fault>)> {
+    match on_his(job, id, &Attachment::DelegationsTo).await {
+        Ok(all) => Ok((all, None)),
+        Err(fault) if is_refused(&fault) => Ok((on_his(job, id, &Attachment::RightsTo).await?, Some(fault))),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn on_his(job: &mut Job<'_>, id: &ObjectId, what: &Attachment) -> Answer<Vec<Attached>> {
     let mailboxes = job.mailboxes()?;
-    let what = Attachment::DelegationsTo;
-    let mut attached = mailboxes.attached(&mut job.call, id, &what).await?;
+    let mut attached = mailboxes.attached(&mut job.call, id, what).await?;
     let successor = job.successor();
     attached.retain(|one| match one {
         Attached::Delegation(d) => successor.is_none() || d.other != successor,

@@ -305,6 +305,10 @@ pub enum MailboxRight {
     SendAs,
 }
 
+/// The code of the fault when a mail system says nothing of a mailbox's size, and
+/// nothing else shows that the mailbox is empty.
+pub const SIZE_NOT_SAID: &str = "SizeNotSaid";
+
 /// A sort of thing that hangs on a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attachment {
@@ -312,7 +316,9 @@ pub enum Attachment {
     Protocols,
     /// Inbox rules, hidden ones too.
     Rules,
-    /// What others hold on it.
+    /// What others hold on the whole of it: to open it, to send as it.
+    RightsTo,
+    /// What others hold on it, on single folders too.
     DelegationsTo,
     /// What it holds on these mailboxes of others. On one that is gone it holds
     /// nothing.

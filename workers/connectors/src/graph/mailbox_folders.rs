@@ -30,9 +30,9 @@ use crate::{Answer, Call, DelegationRight, SharedFolder};
 use offboard_domain::{Digest, FaultClass, ObjectId};
 use serde_json::Value;
 
-/// The most folders of one mailbox that are asked, in batches of ten or so: nobody
-/// makes as many at the top of his mailbox. What is beyond is not called clean.
-const FOLDERS_MAX: usize = 300;
+/// The most folders of one mailbox that are asked, ten in a batch: what is done within
+/// an attempt. Who has more at the top of his mailbox is not called clean.
+const FOLDERS_MAX: usize = 100;
 /// What is wanted of each folder: whole rows of thousands of folders would be more
 /// than an answer may be.
 const SHOWN: &str = "FolderId,FolderPath,FolderType,Name";

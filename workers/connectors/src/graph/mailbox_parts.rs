@@ -138,7 +138,12 @@ impl Api {
         Ok(rows.iter().any(|r| r["FolderType"] == "JunkEmail" && called_so(r)))
     }
 
-    pub(super) async fn delegations_to(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Attached>> {
+    pub(super) async fn delegations_to(
+        &self,
+        call: &mut Call,
+        id: &ObjectId,
+        in_folders: bool,
+    ) -> Answer<Vec<Attached>> {
         let Some(mailbox) = self.mailbox_row(call, id).await? else {
             return Ok(Vec::new());
         };
@@ -168,10 +173,12 @@ impl Api {
             .map(|(_, n)| n.clone())
             .filter(|n| n.contains('@'))
             .collect();
-        // A folder's entries bear the names that address lists show.
-        let in_folders = self.folder_holders(call, id).await?;
-        names.extend(in_folders.iter().map(|(_, n)| n.clone()).filter(|n| !is_guid(n)));
-        held.extend(in_folders);
+        if in_folders {
+            // A folder's entries bear the names that address lists show.
+            let in_folders = self.folder_holders(call, id).await?;
+            names.extend(in_folders.iter().map(|(_, n)| n.clone()).filter(|n| !is_guid(n)));
+            held.extend(in_folders);
+        }
         let accounts = self.accounts_named(call, &names).await?;
         Ok(sorted(held.into_iter().map(|(right, name)| Delegation {
             direction: Direction::ToOther,

@@ -9,13 +9,13 @@ use super::id::is_guid;
 use super::path::Path;
 use super::permission::{READ_MAILBOX_SETTINGS, WRITE_MAILBOX_SETTINGS};
 use super::read::{flag_in, id_in, size_in, text_in, texts_in};
-use crate::area::mailboxes::OtherMailboxes;
+use crate::area::mailboxes::{OtherMailboxes, SIZE_NOT_SAID};
 use crate::{
     Answer, Attached, Attachment, AutomaticReply, Call, ForwardTo, Forwarding, Holds, Mailbox, MailboxChange,
     MailboxRight, MailboxSettings, MailboxUsage, Mailboxes,
 };
 use async_trait::async_trait;
-use offboard_domain::{FaultClass, ObjectId};
+use offboard_domain::{Fault, FaultClass, ObjectId};
 use serde_json::{Value, json};
 
 impl Api {
@@ -177,6 +177,10 @@ impl Mailboxes for GraphConnector {
                 "the answer does not say the mailbox's size; it is read again",
             )
         };
+        let unsaid = || Fault {
+            code: Some(SIZE_NOT_SAID.to_owned()),
+            ..shape()
+        };
         let row = self
             .api
             .invoke(call, Cmdlet::about("Get-MailboxStatistics", &id.0))
@@ -193,7 +197,7 @@ impl Mailboxes for GraphConnector {
                     items: 0,
                 });
             }
-            return Err(shape());
+            return Err(unsaid());
         };
         Ok(MailboxUsage {
             size_bytes: size_in(&row["TotalItemSize"]).ok_or_else(shape)?,
@@ -261,7 +265,8 @@ impl Mailboxes for GraphConnector {
         match what {
             Attachment::Protocols => self.api.open_protocols(call, id).await,
             Attachment::Rules => self.api.inbox_rules(call, id).await,
-            Attachment::DelegationsTo => self.api.delegations_to(call, id).await,
+            Attachment::RightsTo => self.api.delegations_to(call, id, false).await,
+            Attachment::DelegationsTo => self.api.delegations_to(call, id, true).await,
             Attachment::DelegationsOn { others } => self.api.delegations_on(call, id, others).await,
             Attachment::MobileDevices => self.api.mobile_devices(call, id).await,
             Attachment::Meetings => self.api.meetings(call, id).await,

@@ -127,12 +127,24 @@ async fn no_licence_goes_while_nobody_who_is_there_has_the_files() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_enrolment_that_is_meant_for_nobody_known_is_for_a_person() {
+    for account_gone in [false, true] {
+        let (mut state, todo) = setting(Kind::UnassignAutopilot);
+        let row = state.devices.get_mut("m-company").unwrap();
+        row.autopilot.as_mut().unwrap().assigned_to = Some("nobody@example.com".to_owned());
+        if account_gone {
+            state.accounts.remove(LEAVER);
+        }
+        let mut desk = Desk::new(state);
+        let end = ended(&mut desk, &todo).await;
+        assert!(asked(&end).contains("no account bears"), "{end:?}");
+        assert!(desk.writes().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_enrolment_that_is_meant_for_another_is_left_alone() {
-    for (name, his) in [
-        ("U-Leaver@Example.com", true),
-        ("u-other@example.com", false),
-        ("nobody@example.com", false),
-    ] {
+    for (name, his) in [("U-Leaver@Example.com", true), ("u-other@example.com", false)] {
         let (mut state, todo) = setting(Kind::UnassignAutopilot);
         let row = state.devices.get_mut("m-company").unwrap();
         row.autopilot.as_mut().unwrap().assigned_to = Some(name.to_owned());

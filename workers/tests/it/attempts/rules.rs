@@ -1297,12 +1297,20 @@ async fn what_others_hold_on_his_mailbox_goes_before_anybody_looks_at_theirs() {
     let (state, mut todo) = with_others(300, &[5]);
     let mut desk = Desk::new(state);
     desk.fake.lock().slow = std::time::Duration::from_secs(20);
-    let report = desk.once(&todo).await;
-    assert!(matches!(report.said, Said::Progress { .. }), "{:?}", report.said);
-    assert_eq!(asked_of_others(&report), 0);
     let on_his = |a: &offboard_connectors::Attached| a.key().contains(".to.u-other");
+    // Who can open it or send as it, then who can open a folder of it.
+    for key in ["full_access.to.u-other", "calendar.to.u-other"] {
+        assert!(desk.fake.now().attached.iter().any(on_his));
+        todo.attempt += 1;
+        let report = desk.once(&todo).await;
+        assert_eq!(asked_of_others(&report), 0);
+        assert!(!desk.fake.now().attached.iter().any(|a| a.key() == key), "{key}");
+        let Said::Progress { checkpoint } = report.said else {
+            panic!("{:?}", report.said)
+        };
+        todo.checkpoint = Some(checkpoint);
+    }
     assert!(!desk.fake.now().attached.iter().any(on_his));
-    todo.attempt = 1;
     let (_, after) = in_slices(&mut desk, &mut todo).await;
     assert_eq!(after.get("delegations"), Some(&list(&[])));
 }
@@ -1359,6 +1367,42 @@ async fn one_that_cannot_be_read_again_keeps_what_was_found_on_others_from_nobod
     let (_, after) = in_slices_from(&mut desk, &mut todo, writes).await;
     assert_eq!(after.get("delegations"), Some(&list(&[])));
     assert_eq!(held_on_others(&desk), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_mailbox_that_never_answers_keeps_no_other_from_being_looked_at() {
+    let (state, mut todo) = with_others(45, &[0, 30]);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().hanging.insert("o-0012".to_owned());
+    let fault = until_fault(&mut desk, &mut todo).await;
+    assert!(fault.detail.contains("could not: o-0012: "), "{fault}");
+    assert_eq!(held_on_others(&desk), 0);
+    desk.fake.lock().hanging.clear();
+    desk.reports.clear();
+    let writes = desk.writes().len();
+    let (_, after) = in_slices_from(&mut desk, &mut todo, writes).await;
+    assert_eq!(after.get("delegations"), Some(&list(&[])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_folders_to_be_asked_are_for_a_person_when_all_else_is_removed() {
+    let (state, mut todo) = with_others(45, &[0, 30]);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().too_many_folders = true;
+    let fault = until_fault(&mut desk, &mut todo).await;
+    assert_eq!(fault.class, FaultClass::Blocked, "{fault}");
+    assert_eq!(held_on_others(&desk), 0);
+    let key = |a: &offboard_connectors::Attached| a.key().starts_with("full_access.to.u-other");
+    assert!(!desk.fake.now().attached.iter().any(key));
+    // Nor does it keep the plan from being approved: the snapshot says so and goes on.
+    let (state, todo) = setting(Kind::SnapshotMailbox);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().too_many_folders = true;
+    let said = desk.once(&todo).await.said;
+    let Said::Satisfied { after, .. } = said else {
+        panic!("{said:?}")
+    };
+    assert_eq!(after.facts.text("delegations_by_folder"), Some("not read"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -1447,6 +1491,32 @@ async fn the_closing_round_reads_those_mailboxes_again_on_which_something_was_fo
             Some("those on which something was found")
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_round_that_comes_no_further_is_a_fault() {
+    let (mut state, _) = with_others(300, &[]);
+    state.attached.retain(|a| a.key().contains(".from."));
+    let desk = Desk::new(state);
+    {
+        let mut world = desk.fake.lock();
+        world.slow = std::time::Duration::from_secs(20);
+        world.unreadable.insert("o-0000".to_owned());
+    }
+    let mut assignment = round(&desk, &[Kind::RemoveDelegations]);
+    let told: Vec<String> = (0..200).map(|n| format!("o-{n:04}")).collect();
+    assignment.checks[0].params.set("found_on", told);
+    for _ in 0..60 {
+        match attempt(&assignment, Lane::Normal, false, &desk.context).await.said {
+            Said::Progress { checkpoint } => assignment.checkpoint = Some(checkpoint),
+            Said::Fault { fault } => {
+                assert_eq!(fault.class, FaultClass::Transient, "{fault}");
+                return;
+            }
+            said => panic!("{said:?}"),
+        }
+    }
+    panic!("it reads the same again and again");
 }
 
 #[tokio::test(start_paused = true)]

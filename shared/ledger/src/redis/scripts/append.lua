@@ -10,6 +10,24 @@ local cases, log, wakes, open, ended, opened, claims =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local case, expected, prev, entry = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local key, claim, cap, since, trim = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9] == '1'
+-- A server that is killed in mid-write keeps the commands that were whole of a
+-- transaction that was not, and applies them with the next one when it starts once
+-- more after that. Writing a row twice changes nothing; records that were added
+-- twice are there twice. Each bears its hash (its first 32 bytes), so that what is
+-- there twice, or was never acknowledged, is told from what is missing.
+local function healed(log, want, last)
+  local seen, whole = {}, {}
+  for _, record in ipairs(redis.call('LRANGE', log, 0, -1)) do
+    local hash = string.sub(record, 1, 32)
+    if #whole < want and not seen[hash] then
+      seen[hash] = true
+      whole[#whole + 1] = record
+    end
+  end
+  if #whole < want or (want > 0 and string.sub(whole[want], 1, 32) ~= last) then return nil end
+  return whole
+end
+
 local FIRST = 10
 local ENTRY = '>BHI8c32Bc8c8'
 local ZERO = string.rep('\0', 32)
@@ -28,8 +46,15 @@ if row then
   trimmed, trimmed_head, at = struct.unpack('>I8c32', row, at)
   held = string.sub(row, at)
 end
-local kept = redis.call('LLEN', log)
-if kept ~= version - trimmed then return {'damaged', version - trimmed, kept} end
+local kept, want = redis.call('LLEN', log), version - trimmed
+if kept ~= want then
+  local whole = kept > want and healed(log, want, head)
+  if not whole then return {'damaged', want, kept} end
+  redis.call('DEL', log)
+  for n = 1, want, 1000 do
+    redis.call('RPUSH', log, unpack(whole, n, math.min(n + 999, want)))
+  end
+end
 
 -- What is to stand there.
 local _, _, to, to_head, flags, wake, opened_at = struct.unpack(ENTRY, entry)

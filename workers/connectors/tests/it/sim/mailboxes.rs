@@ -534,6 +534,12 @@ async fn of_many_folders_each_is_asked_and_more_than_can_be_are_for_a_person() {
     let fault = s.mailboxes().attached(&mut s.reading(), &who, &what).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Blocked, "{fault}");
     assert!(fault.detail.contains("by hand"), "{fault}");
+    // What is held on the whole of it needs no folder.
+    let rights = s
+        .mailboxes()
+        .attached(&mut s.reading(), &who, &Attachment::RightsTo)
+        .await;
+    assert_eq!(rights.unwrap().len(), 0);
 }
 
 #[tokio::test]

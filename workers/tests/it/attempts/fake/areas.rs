@@ -146,6 +146,10 @@ fn wanted(attached: &Attached, what: &Attachment, state: &State) -> bool {
         | (Attached::MobileDevice(_), Attachment::MobileDevices)
         | (Attached::Meeting(_), Attachment::Meetings) => true,
         (Attached::Delegation(d), Attachment::DelegationsTo) => d.direction == Direction::ToOther,
+        (Attached::Delegation(d), Attachment::RightsTo) => {
+            let on_folder = matches!(d.right, DelegationRight::Calendar | DelegationRight::Folder(_));
+            d.direction == Direction::ToOther && !on_folder
+        }
         (Attached::Delegation(d), Attachment::DelegationsOn { others }) => {
             d.direction == Direction::FromOther && d.other.as_ref().is_some_and(|other| others.contains(other))
         }
@@ -183,8 +187,13 @@ impl Mailboxes for Fake {
     }
 
     async fn attached(&self, call: &mut Call, id: &ObjectId, what: &Attachment) -> Answer<Vec<Attached>> {
+        let many_folders = self.lock().too_many_folders;
         match what {
-            Attachment::DelegationsOn { others } => self.lock().meets(others)?,
+            Attachment::DelegationsTo if many_folders => return Err(fault(FaultClass::Blocked, "too many folders")),
+            Attachment::DelegationsOn { others } => {
+                self.hangs(call, others).await?;
+                self.lock().meets(others)?;
+            }
             _ if self.lock().unreadable.contains(&id.0) => return Err(fault(FaultClass::Transient, "his mailbox")),
             _ => {}
         }
@@ -219,6 +228,7 @@ impl Mailboxes for Fake {
     }
 
     async fn held_among(&self, call: &mut Call, _id: &ObjectId, others: &[ObjectId]) -> Answer<Vec<ObjectId>> {
+        self.hangs(call, others).await?;
         self.lock().meets(others)?;
         self.read(call, "others' mailboxes", |s| {
             held_by_leaver(s, others, |right| right != DelegationRight::SendOnBehalf)

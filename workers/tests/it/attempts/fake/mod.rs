@@ -64,6 +64,10 @@ pub(crate) struct World {
     /// How many more readings of others' mailboxes are answered, and what the next
     /// one meets then.
     pub(crate) others_stop: Option<(u32, FaultClass)>,
+    /// Others' mailboxes that never answer.
+    pub(crate) hanging: BTreeSet<String>,
+    /// Whether the leaver has more folders than can be asked.
+    pub(crate) too_many_folders: bool,
 }
 
 /// A handle on it that is a connector.
@@ -91,6 +95,8 @@ impl Fake {
             unanswered: 0,
             unreadable: BTreeSet::new(),
             others_stop: None,
+            hanging: BTreeSet::new(),
+            too_many_folders: false,
         };
         Self {
             clock,
@@ -113,6 +119,16 @@ impl Fake {
     pub(crate) fn edit(&self, f: impl FnOnce(&mut State)) {
         let now_ms = self.clock.now().0;
         self.lock().change(now_ms, f);
+    }
+
+    /// What a request meets that asks also about one that never answers.
+    async fn hangs(&self, call: &Call, mailboxes: &[ObjectId]) -> Answer<()> {
+        let hangs = mailboxes.iter().any(|one| self.lock().hanging.contains(&one.0));
+        if hangs {
+            tokio::time::sleep_until(call.deadline()).await;
+            return Err(fault(FaultClass::Transient, "no answer"));
+        }
+        Ok(())
     }
 
     async fn read<T>(&self, call: &mut Call, what: &str, f: impl FnOnce(&State) -> T) -> Answer<T> {
