@@ -203,7 +203,8 @@ pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
     if !slice.end(job) || (too_often && !pass.is_through()) {
         // One of the next may never answer: each is asked by itself then, once.
         let here = count(pass.looked_at);
-        if !in_time && was_whole && job.remembered.int(ALONE_AT) != Some(here) {
+        let may_hang = !matches!(&stopped, Err(fault) if stops_all(fault));
+        if may_hang && !in_time && was_whole && job.remembered.int(ALONE_AT) != Some(here) {
             job.remembered.set(ALONE_AT, here);
             pass.went_on = true;
             return Ok(pass);
@@ -339,19 +340,19 @@ pub(super) async fn read_again(job: &mut Job<'_>, id: &ObjectId, found: &[Object
         return Ok(again);
     }
     let mut slice = Slice::of(job, id)?;
-    let mut stopped = Ok(());
+    let (mut stopped, began) = (Ok(()), clear);
     for some in found[clear..].chunks(LOOKED_AT_ONCE) {
         if again.held.len() >= REMOVED_AT_ONCE || !slice.has_time() {
             break;
         }
-        let held = match slice.held_on(some.to_vec()).await {
-            Ok(held) => held,
+        let (held, read) = match slice.held_briefly_on(some.to_vec()).await {
+            Ok(held) => (held, some.len()),
             Err(fault) if stops_all(&fault) => {
                 stopped = Err(fault);
                 break;
             }
             Err(_) => match slice.held_on_each(some, &mut again).await {
-                Ok(held) => held,
+                Ok(each) => each,
                 Err(fault) => {
                     stopped = Err(fault);
                     break;
@@ -360,10 +361,13 @@ pub(super) async fn read_again(job: &mut Job<'_>, id: &ObjectId, found: &[Object
         };
         if again.held.is_empty() && again.unreadable.is_empty() {
             let is_clear = |one: &&ObjectId| !held.iter().any(|h| owner(h) == Some(*one));
-            clear += some.iter().take_while(is_clear).count();
+            clear += some[..read].iter().take_while(is_clear).count();
         }
         again.held.extend(held);
-        again.unread -= some.len();
+        again.unread -= read;
+        if read < some.len() {
+            break;
+        }
     }
     if !slice.end(job) {
         stopped?;
@@ -371,7 +375,8 @@ pub(super) async fn read_again(job: &mut Job<'_>, id: &ObjectId, found: &[Object
     }
     // What is read again and again, and no more of it each time, comes no further.
     let before = number(&job.remembered, UNREAD_BEFORE);
-    if again.held.is_empty() && again.unread > 0 && before.is_some_and(|before| again.unread >= before) {
+    let stuck = clear == began && again.held.is_empty() && again.unreadable.is_empty();
+    if stuck && again.unread > 0 && before.is_some_and(|before| again.unread >= before) {
         stopped?;
         return Err(again.fault.unwrap_or_else(|| too_short(job)));
     }
@@ -526,22 +531,42 @@ impl<'s> Slice<'s> {
 
     /// Looks at one, and leaves time for the next should it never answer.
     async fn look_briefly_at(&mut self, one: &ObjectId, shown: &BTreeSet<ObjectId>) -> Answer<Vec<Attached>> {
+        let whole = self.begin_brief();
+        let looked = self.look_at(std::slice::from_ref(one), shown).await;
+        self.end_brief(whole);
+        looked
+    }
+
+    async fn held_briefly_on(&mut self, others: Vec<ObjectId>) -> Answer<Vec<Attached>> {
+        let whole = self.begin_brief();
+        let held = self.held_on(others).await;
+        self.end_brief(whole);
+        held
+    }
+
+    /// From now on calls end with a share of the slice; the slice's own call.
+    fn begin_brief(&mut self) -> Call {
         let ends = self.call.deadline().min(Instant::now() + self.whole / BRIEF_SHARE);
         let brief = Call::new(self.call.clock().clone(), ends, self.call.lane()).marked(self.call.mark());
-        let whole = std::mem::replace(&mut self.call, brief);
-        let looked = self.look_at(std::slice::from_ref(one), shown).await;
+        std::mem::replace(&mut self.call, brief)
+    }
+
+    fn end_brief(&mut self, whole: Call) {
         let mut brief = std::mem::replace(&mut self.call, whole);
         for receipt in brief.take_receipts() {
             self.call.note_read_receipt(receipt);
         }
-        looked
     }
 
-    /// What he holds on each of these, of which one cannot be read.
-    async fn held_on_each(&mut self, some: &[ObjectId], again: &mut Again) -> Answer<Vec<Attached>> {
-        let mut held = Vec::new();
+    /// What he holds on each of these, of which one cannot be read, and how many were
+    /// asked.
+    async fn held_on_each(&mut self, some: &[ObjectId], again: &mut Again) -> Answer<(Vec<Attached>, usize)> {
+        let (mut held, mut read) = (Vec::new(), 0);
         for one in some {
-            match self.held_on(vec![one.clone()]).await {
+            if !self.has_time() {
+                break;
+            }
+            match self.held_briefly_on(vec![one.clone()]).await {
                 Ok(more) => held.extend(more),
                 Err(fault) if stops_all(&fault) => return Err(fault),
                 Err(fault) => {
@@ -551,8 +576,9 @@ impl<'s> Slice<'s> {
                     again.fault = Some(fault);
                 }
             }
+            read += 1;
         }
-        Ok(held)
+        Ok((held, read))
     }
 
     /// Whether it is one mailbox that cannot be read: a system that is down does not

@@ -109,7 +109,9 @@ impl Procedure for RemoveDelegations {
             None => again.fault,
         };
         facts.set(UNREAD, count(again.unread));
-        if again.held.is_empty() && again.unread > 0 {
+        // Nothing puts aside in a closing round what cannot be read: it is a fault there.
+        let goes_on = unread.is_none() || params.list(FOUND_ON).is_none();
+        if again.held.is_empty() && again.unread > 0 && goes_on {
             return Ok(Seen::facts(facts));
         }
         attached.extend(again.held);
@@ -129,8 +131,14 @@ impl Procedure for RemoveDelegations {
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         if seen.facts.bool(HIS_ALONE) == Some(true) {
-            let fewer = are_fewer(job, seen);
             let in_part = seen.facts.bool(RIGHTS_ALONE) == Some(true);
+            if !in_part && job.remembered.0.remove(RIGHTS_ALONE).is_some() {
+                job.remembered.0.remove(ATTACHED);
+            }
+            let fewer = are_fewer(job, seen);
+            if in_part {
+                job.remembered.set(RIGHTS_ALONE, true);
+            }
             let done = match detach_all(job, seen).await {
                 Ok(applied) => !fewer || (applied == Applied::All && !in_part),
                 // It is met again when all others were looked at.

@@ -1385,6 +1385,27 @@ async fn one_mailbox_that_never_answers_keeps_no_other_from_being_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_stops_answering_keeps_what_was_found_on_others_from_nobody() {
+    let held: Vec<usize> = (0..25).collect();
+    let (state, mut todo) = with_others(45, &held);
+    let mut desk = Desk::new(state);
+    for _ in 0..50 {
+        todo.attempt += 1;
+        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+            panic!("nothing ends here")
+        };
+        todo.checkpoint = Some(checkpoint);
+        if recorded(&desk).await.len() == 25 {
+            break;
+        }
+    }
+    desk.fake.lock().hanging.insert("o-0003".to_owned());
+    let fault = until_fault(&mut desk, &mut todo).await;
+    assert!(fault.detail.contains("could not: o-0003: "), "{fault}");
+    assert_eq!(held_on_others(&desk), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn too_many_folders_to_be_asked_are_for_a_person_when_all_else_is_removed() {
     let (state, mut todo) = with_others(45, &[0, 30]);
     let mut desk = Desk::new(state);
