@@ -1,7 +1,8 @@
 -- Offboard's ledger, append, format 1.
 --
 -- All of an append or nothing of it: whatever can refuse it is looked at
--- before the first write.
+-- before its first write. Records that a torn transaction left are taken out
+-- before that, also of an append that is refused.
 --
 -- KEYS  cases, log, wakes, open, ended, opened, claims
 -- ARGV  case, expected version, its hash, entry, key, claim, cap, since, trim,
