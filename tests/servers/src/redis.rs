@@ -259,6 +259,16 @@ impl Redis {
     /// # Errors
     /// [`StartError`] if there is none.
     pub fn lose_last_transaction(&mut self) -> Result<(), StartError> {
+        self.tear_last_transaction(0).map(|_| ())
+    }
+
+    /// Leaves so many whole commands of the last transaction in its log and half of
+    /// the next one, as a crash does in the middle of a write; none is a clean cut. It
+    /// must not run. Says how many commands the transaction had, from `MULTI` to `EXEC`.
+    ///
+    /// # Errors
+    /// [`StartError`] if there is no transaction, or none with that many commands.
+    pub fn tear_last_transaction(&mut self, whole: usize) -> Result<usize, StartError> {
         const BEGIN: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
         self.at_rest("cut")?;
         let folder = self.data.join("appendonlydir");
@@ -271,7 +281,23 @@ impl Redis {
         let bytes = std::fs::read(&log).map_err(|e| failed("read", &log, &e))?;
         let at = bytes.windows(BEGIN.len()).rposition(|w| w == BEGIN);
         let at = at.ok_or_else(|| StartError(format!("there is no transaction in {}", log.display())))?;
-        std::fs::write(&log, &bytes[..at]).map_err(|e| failed("write", &log, &e))
+        let mut ends = vec![at];
+        while let Some(length) = command_length(&bytes[ends[ends.len() - 1]..]) {
+            ends.push(ends[ends.len() - 1] + length);
+        }
+        let commands = ends.len() - 1;
+        let end = match (whole, ends.get(whole..whole + 2)) {
+            (0, _) => at,
+            (_, Some(&[begin, end])) => begin.midpoint(end),
+            _ => {
+                return Err(StartError(format!(
+                    "the last transaction in {} has {commands} commands",
+                    log.display()
+                )));
+            }
+        };
+        std::fs::write(&log, &bytes[..end]).map_err(|e| failed("write", &log, &e))?;
+        Ok(commands)
     }
 
     fn at_rest(&self, to_do: &str) -> Result<(), StartError> {
@@ -384,6 +410,23 @@ impl Redis {
             last.join("\n")
         )))
     }
+}
+
+/// How many bytes the command has that the log goes on with; nothing at its end.
+fn command_length(log: &[u8]) -> Option<usize> {
+    let number = |at: usize, sign: u8| {
+        let rest = log.get(at..)?.strip_prefix(&[sign])?;
+        let digits = rest.iter().position(|b| *b == b'\r')?;
+        let number: usize = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
+        // The sign, the digits and the line's end.
+        Some((number, at + 1 + digits + 2))
+    };
+    let (words, mut at) = number(0, b'*')?;
+    for _ in 0..words {
+        let (length, begin) = number(at, b'$')?;
+        at = begin + length + 2;
+    }
+    Some(at)
 }
 
 enum Started {

@@ -22,8 +22,8 @@ pub enum RedisRole {
 }
 
 /// The commands that the scripts use, and how they are called.
-const COMMANDS: &str = "+eval +evalsha +ping +select +get +setnx +del +hget +hset +hdel +hgetall +rpush +llen +lindex \
-                        +lrange +zadd +zrem +zrangebylex +zlexcount";
+const COMMANDS: &str = "+eval +evalsha +ping +select +get +setnx +del +hget +hset +hdel +hgetall +hlen +rpush +llen \
+                        +lindex +lrange +ltrim +zadd +zrem +zrangebylex +zlexcount";
 
 /// What finding the nodes of a cluster takes.
 const CLUSTER: &str = "+cluster|slots";

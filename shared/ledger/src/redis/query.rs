@@ -124,10 +124,11 @@ pub(super) fn list_call(
     };
     let end = tenant.map_or(b"+".to_vec(), |t| [b"(".as_slice(), &of(t, 1)].concat());
     let lists = [&keys.cases, &keys.open, &keys.ended].map(String::as_str);
-    Call::new(&LIST, if open_only { &lists[..2] } else { &lists })
+    Call::new(&LIST, &lists)
         .arg(begin)
         .arg(end)
         .arg(most.min(SLICE).to_string())
+        .arg(if open_only { "open" } else { "" })
 }
 
 /// Cases in the order of their fields, at most as many as were asked for.

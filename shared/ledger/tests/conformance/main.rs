@@ -2,7 +2,7 @@
 //! law; a backend is an implementation of [`backend::Backend`] and one line
 //! that makes a test of each law. What only a file can suffer is in
 //! `sqlite_file.rs`, `sqlite_group.rs` and `sqlite_kill.rs`, what only a server
-//! can in `redis_link.rs`, `redis_standing.rs` and `redis_disk.rs`; `model.rs`
+//! can in `redis_link.rs`, `redis_standing.rs`, `redis_disk.rs` and `redis_torn.rs`; `model.rs`
 //! holds the backends against each other under random operations.
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
@@ -16,6 +16,7 @@ mod redis;
 mod redis_disk;
 mod redis_link;
 mod redis_standing;
+mod redis_torn;
 mod sqlite;
 mod sqlite_file;
 mod sqlite_group;

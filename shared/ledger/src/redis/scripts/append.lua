@@ -1,8 +1,18 @@
 -- Offboard's ledger, append, format 1.
 --
 -- All of an append or nothing of it: whatever can refuse it is looked at
--- before its first write. Records that a torn transaction left are taken out
--- before that, also of an append that is refused.
+-- before its first write.
+--
+-- A server that is killed in mid-write keeps, when it starts, the commands that
+-- were whole of a transaction that was not, and applies them before the next one
+-- when it starts once more. Any beginning of what is written here must therefore
+-- do no harm, whatever comes after it:
+--  * Records go behind the last that the row knows of, and whatever else stands
+--    there goes first. That they go is written down even if there is nothing: the
+--    empty item sees to it, for a trim that takes nothing is not.
+--  * Then what adds to the lists, then the row, then what takes away. So the lists
+--    never have less than the row says, and what they have too much is told from
+--    it (due, list). What has no row among others was never opened.
 --
 -- KEYS  cases, log, wakes, open, ended, opened, claims
 -- ARGV  case, expected version, its hash, entry, key, claim, cap, since, trim,
@@ -11,24 +21,6 @@ local cases, log, wakes, open, ended, opened, claims =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local case, expected, prev, entry = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local key, claim, cap, since, trim = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9] == '1'
--- A server that is killed in mid-write keeps the commands that were whole of a
--- transaction that was not, and applies them with the next one when it starts once
--- more after that. Writing a row twice changes nothing; records that were added
--- twice are there twice. Each bears its hash (its first 32 bytes), so that what is
--- there twice, or was never acknowledged, is told from what is missing.
-local function healed(log, want, last)
-  local seen, whole = {}, {}
-  for _, record in ipairs(redis.call('LRANGE', log, 0, -1)) do
-    local hash = string.sub(record, 1, 32)
-    if #whole < want and not seen[hash] then
-      seen[hash] = true
-      whole[#whole + 1] = record
-    end
-  end
-  if #whole < want or (want > 0 and string.sub(whole[want], 1, 32) ~= last) then return nil end
-  return whole
-end
-
 local FIRST = 10
 local ENTRY = '>BHI8c32Bc8c8'
 local ZERO = string.rep('\0', 32)
@@ -48,15 +40,11 @@ if row then
   held = string.sub(row, at)
 end
 local kept, want = redis.call('LLEN', log), version - trimmed
-if kept ~= want then
-  -- Records without a row are not of such a transaction alone: somebody looks at them.
-  local whole = row and kept > want and healed(log, want, head)
-  if not whole then return {'damaged', want, kept} end
-  redis.call('DEL', log)
-  for n = 1, want, 1000 do
-    redis.call('RPUSH', log, unpack(whole, n, math.min(n + 999, want)))
-  end
-end
+local function hash_of(n) return string.sub(redis.call('LINDEX', log, n), 1, 32) end
+local damaged = kept < want or (want > 0 and hash_of(want - 1) ~= head)
+-- Rows do not go one by one: with all of them gone, somebody looks at what is left.
+damaged = damaged or (kept > 0 and not row and redis.call('HLEN', cases) == 0)
+if damaged then return {'damaged', want, kept} end
 
 -- What is to stand there.
 local _, _, to, to_head, flags, wake, opened_at = struct.unpack(ENTRY, entry)
@@ -65,7 +53,7 @@ local function hash_at(at)
   if at == version then return head end
   if at == trimmed then return trimmed_head end
   if at < trimmed or at > version then return nil end
-  return string.sub(redis.call('LINDEX', log, at - trimmed - 1), 1, 32)
+  return hash_of(at - trimmed - 1)
 end
 if version > expected then
   if #ARGV >= FIRST and hash_at(to) == to_head then return {'ours'} end
@@ -73,7 +61,7 @@ if version > expected then
 end
 if hash_at(expected) ~= prev then return {'gap', version} end
 if version > expected then
-  return {'conflict', redis.call('LRANGE', log, expected - trimmed, -1)}
+  return {'conflict', redis.call('LRANGE', log, expected - trimmed, want - 1)}
 end
 if trim and trimmed == version then return {'ours'} end
 
@@ -82,7 +70,8 @@ local wanted = ''
 if string.sub(claim, 1, 1) == 't' then
   wanted = string.sub(claim, 2)
   local by = redis.call('HGET', claims, tenant .. wanted)
-  if by and by ~= id then return {'claimed', by} end
+  -- A case without a row was never opened.
+  if by and by ~= id and redis.call('HGET', cases, tenant .. by) then return {'claimed', by} end
 end
 if cap ~= '' then
   local from = '[' .. tenant .. since
@@ -104,41 +93,46 @@ elseif change == 'd' then
 end
 
 -- Nothing is refused from here on.
-for n = FIRST, #ARGV, 1000 do
-  redis.call('RPUSH', log, unpack(ARGV, n, math.min(n + 999, #ARGV)))
+if #ARGV >= FIRST then
+  redis.call('RPUSH', log, '')
+  if want == 0 then redis.call('DEL', log) else redis.call('LTRIM', log, 0, want - 1) end
+  for n = FIRST, #ARGV, 1000 do
+    redis.call('RPUSH', log, unpack(ARGV, n, math.min(n + 999, #ARGV)))
+  end
 end
-if trim then
-  redis.call('DEL', log)
-  trimmed, trimmed_head = to, to_head
+if trim then trimmed, trimmed_head = to, to_head end
+
+local is_over, was_over = bit.band(flags, 1) == 1, bit.band(was_flags, 1) == 1
+local wakes_now, woke = bit.band(flags, 8) == 8, bit.band(was_flags, 8) == 8
+local who = id .. string.sub(tenant, 1, -2)
+local now_in, was_in = is_over and ended or open, was_over and ended or open
+local anew = wake ~= was_wake or wakes_now ~= woke
+local holds, unclaimed, at = false, {}, 1
+while at <= #held do
+  local subject
+  subject, at = struct.unpack('>Hc0', held, at)
+  holds = holds or subject == wanted
+  unclaimed[#unclaimed + 1] = subject
 end
-local is_over = bit.band(flags, 1) == 1
 if is_over or claim == 'r' then
-  local at = 1
-  while at <= #held do
-    local subject
-    subject, at = struct.unpack('>Hc0', held, at)
-    redis.call('HDEL', claims, tenant .. subject)
-  end
   held = ''
-elseif wanted ~= '' then
-  if redis.call('HSET', claims, tenant .. wanted, id) == 1 then
-    held = held .. struct.pack('>Hc0', #wanted, wanted)
+else
+  unclaimed = {}
+  if wanted ~= '' then
+    redis.call('HSET', claims, tenant .. wanted, id)
+    if not holds then held = held .. struct.pack('>Hc0', #wanted, wanted) end
   end
 end
-if wake ~= was_wake or bit.band(flags, 8) ~= bit.band(was_flags, 8) then
-  local who = id .. string.sub(tenant, 1, -2)
-  if bit.band(was_flags, 8) == 8 then redis.call('ZREM', wakes, was_wake .. who) end
-  if bit.band(flags, 8) == 8 then redis.call('ZADD', wakes, 0, wake .. who) end
-end
-local was_over = bit.band(was_flags, 1) == 1
-if not row or was_over ~= is_over then
-  if row then redis.call('ZREM', was_over and ended or open, case) end
-  redis.call('ZADD', is_over and ended or open, 0, case)
-end
-if opened_at ~= was_opened then
-  if row then redis.call('ZREM', opened, tenant .. was_opened .. id) end
-  redis.call('ZADD', opened, 0, tenant .. opened_at .. id)
-end
+if anew and wakes_now then redis.call('ZADD', wakes, 0, wake .. who) end
+if not row or now_in ~= was_in then redis.call('ZADD', now_in, 0, case) end
+if opened_at ~= was_opened then redis.call('ZADD', opened, 0, tenant .. opened_at .. id) end
+
 redis.call('HSET', cases, case,
   entry .. string.char(#salt) .. salt .. struct.pack('>I8c32', trimmed, trimmed_head) .. held)
+
+if trim then redis.call('DEL', log) end
+if anew and woke then redis.call('ZREM', wakes, was_wake .. who) end
+if row and now_in ~= was_in then redis.call('ZREM', was_in, case) end
+if row and opened_at ~= was_opened then redis.call('ZREM', opened, tenant .. was_opened .. id) end
+for _, subject in ipairs(unclaimed) do redis.call('HDEL', claims, tenant .. subject) end
 return {'done'}

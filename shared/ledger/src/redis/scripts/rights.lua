@@ -7,8 +7,8 @@
 local key = KEYS[1]
 local tries = {
   {'DEL', key},
-  {'HSET', key, 'a', 'b'}, {'HGET', key, 'a'}, {'HGETALL', key}, {'HDEL', key, 'a'},
-  {'RPUSH', key, 'a'}, {'LLEN', key}, {'LINDEX', key, 0}, {'LRANGE', key, 0, -1}, {'DEL', key},
+  {'HSET', key, 'a', 'b'}, {'HGET', key, 'a'}, {'HGETALL', key}, {'HLEN', key}, {'HDEL', key, 'a'},
+  {'RPUSH', key, 'a'}, {'LLEN', key}, {'LINDEX', key, 0}, {'LRANGE', key, 0, -1}, {'LTRIM', key, 0, 0}, {'DEL', key},
   {'ZADD', key, 0, 'a'}, {'ZRANGEBYLEX', key, '-', '+'}, {'ZLEXCOUNT', key, '-', '+'}, {'ZREM', key, 'a'},
 }
 local refused = {}
