@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, EngineError};
 use offboard_domain::catalogue::Stage;
+use offboard_domain::clocks::{Clock, Deadline};
 use offboard_domain::estate::{self, KnownDevice};
 use offboard_domain::standing::{Standing, standing, words};
 use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp};
@@ -93,6 +94,23 @@ pub struct JoinedView {
     pub effective_at: Timestamp,
 }
 
+/// A vendor's clock that the departure has set going.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadlineView {
+    /// When it ends, at the earliest.
+    pub at: Timestamp,
+    /// In which system.
+    pub system: String,
+    /// Which it is.
+    pub clock: Clock,
+    /// What happens then.
+    pub words: String,
+    /// What to do before.
+    pub advice: String,
+    /// Whether it is over.
+    pub passed: bool,
+}
+
 /// A case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseView {
@@ -146,6 +164,9 @@ pub struct CaseView {
     /// The devices that its finders have seen, with every system's record of each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<KnownDevice>,
+    /// The vendors' clocks that it has set going, the first to end first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deadlines: Vec<DeadlineView>,
 }
 
 /// Shows a case.
@@ -200,6 +221,18 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         needs: if case.is_at_rest() { Vec::new() } else { needs },
         tasks,
         devices: estate::join(&case.sightings()),
+        deadlines: case.deadlines().iter().map(|d| deadline(d, now)).collect(),
+    }
+}
+
+fn deadline(of: &Deadline, now: Timestamp) -> DeadlineView {
+    DeadlineView {
+        at: of.at,
+        system: of.system.to_string(),
+        clock: of.clock,
+        words: of.clock.words().to_owned(),
+        advice: of.clock.advice().to_owned(),
+        passed: of.at <= now,
     }
 }
 

@@ -5,6 +5,7 @@
 //! kind does not compile until it has its row.
 
 use crate::job::{Applied, Job, Seen};
+use crate::workspace::Found;
 use crate::{apps, desk, device, identity, knowledge, license, mailbox, managed, premises, script, workspace};
 use async_trait::async_trait;
 use offboard_connectors::Answer;
@@ -74,21 +75,21 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::DisableInApp => &apps::disable::DisableInApp,
         Kind::DeleteInApp => &apps::delete::DeleteInApp,
         Kind::ResolveInWorkspace => &workspace::resolve::ResolveInWorkspace,
-        Kind::ResetPasswordInWorkspace => &workspace::acknowledged::ResetPassword,
-        Kind::SignOutInWorkspace => &workspace::acknowledged::SignOut,
-        Kind::RevokeTokensInWorkspace => &workspace::held::REVOKE_TOKENS,
-        Kind::RemoveAppPasswords => &workspace::held::REMOVE_APP_PASSWORDS,
-        Kind::RemoveGroupsInWorkspace => &workspace::held::REMOVE_GROUPS,
-        Kind::ReleaseInWorkspace => &workspace::held::RELEASE_LICENCES,
-        Kind::InvalidateBackupCodes => &workspace::second_factor::InvalidateBackupCodes,
-        Kind::TurnOffSecondFactor => &workspace::second_factor::TurnOff,
-        Kind::SuspendAtOnce | Kind::SuspendInWorkspace => &workspace::suspend::Suspend,
-        Kind::SetReplyInWorkspace => &workspace::mail::SetReply,
-        Kind::SetForwardingInWorkspace => &workspace::mail::SetForwarding,
-        Kind::GrantMailInWorkspace => &workspace::mail::GrantAccess,
-        Kind::TransferFiles => &workspace::transfer_files::TransferFiles,
-        Kind::DisableLaptops => &workspace::disable_laptops::DisableLaptops,
-        Kind::WipeAccount => &workspace::wipe_account::WipeAccount,
+        Kind::ResetPasswordInWorkspace => &Found(workspace::acknowledged::ResetPassword),
+        Kind::SignOutInWorkspace => &Found(workspace::acknowledged::SignOut),
+        Kind::RevokeTokensInWorkspace => &Found(workspace::held::REVOKE_TOKENS),
+        Kind::RemoveAppPasswords => &Found(workspace::held::REMOVE_APP_PASSWORDS),
+        Kind::RemoveGroupsInWorkspace => &Found(workspace::held::REMOVE_GROUPS),
+        Kind::ReleaseInWorkspace => &Found(workspace::held::RELEASE_LICENCES),
+        Kind::InvalidateBackupCodes => &Found(workspace::second_factor::InvalidateBackupCodes),
+        Kind::TurnOffSecondFactor => &Found(workspace::second_factor::TurnOff),
+        Kind::SuspendAtOnce | Kind::SuspendInWorkspace => &Found(workspace::suspend::Suspend),
+        Kind::SetReplyInWorkspace => &Found(workspace::mail::SetReply),
+        Kind::SetForwardingInWorkspace => &Found(workspace::mail::SetForwarding),
+        Kind::GrantMailInWorkspace => &Found(workspace::mail::GrantAccess),
+        Kind::TransferFiles => &Found(workspace::transfer_files::TransferFiles),
+        Kind::DisableLaptops => &Found(workspace::disable_laptops::DisableLaptops),
+        Kind::WipeAccount => &Found(workspace::wipe_account::WipeAccount),
         Kind::AwaitSynchronisation => &identity::await_synchronisation::AwaitSynchronisation,
         Kind::RemoveDirectoryRoles => &identity::remove_directory_roles::RemoveDirectoryRoles,
         Kind::DisableSignIn => &identity::disable_sign_in::DisableSignIn,

@@ -62,10 +62,21 @@ pub(super) fn table(cases: &[CaseSummary], now: Timestamp) -> Table {
             format!("{}/{}", case.settled, case.total),
             needs,
             relative(case.changed_at, now),
-            safe(&case.doing),
+            what(case, now),
         ]);
     }
     table
+}
+
+/// What is going on, and what is lost next if nobody acts.
+fn what(case: &CaseSummary, now: Timestamp) -> String {
+    let doing = safe(&case.doing);
+    let Some(deadline) = &case.deadline else {
+        return doing;
+    };
+    let between = if doing.is_empty() { "" } else { "; " };
+    let (words, time) = (safe(&deadline.words), relative(deadline.at, now));
+    format!("{doing}{between}{words} {time}")
 }
 
 pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {

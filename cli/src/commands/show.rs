@@ -5,7 +5,7 @@ use crate::error::{CliError, Exit};
 use crate::show::{about, bar, relative, safe, state, when};
 use console::style;
 use offboard_dispatcher::control::Request;
-use offboard_dispatcher::view::{CaseView, TaskView};
+use offboard_dispatcher::view::{CaseView, DeadlineView, TaskView};
 use offboard_domain::catalogue::Stage;
 use offboard_domain::departure::Manner;
 use offboard_domain::estate::{Holding, KnownDevice, Serial};
@@ -40,6 +40,7 @@ fn text(view: &CaseView, now: Timestamp) -> String {
         }
     }
     out.push_str(&devices(&view.devices));
+    out.push_str(&deadlines(&view.deadlines, now));
     out.push_str(&needs(view));
     out
 }
@@ -71,6 +72,28 @@ fn devices(known: &[KnownDevice]) -> String {
                 safe(&one.id.0),
                 style(held(one.held)).dim()
             ));
+        }
+    }
+    out
+}
+
+/// What the vendors' clocks end with, and what to do before.
+fn deadlines(all: &[DeadlineView], now: Timestamp) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut out = format!("\n{}\n", style("What vendors delete by themselves").bold());
+    for one in all {
+        let time = format!("{} ({})", when(one.at), relative(one.at, now));
+        let (mark, time) = if one.passed {
+            ("over", style(time).dim())
+        } else {
+            ("from", style(time).yellow())
+        };
+        let (system, words) = (safe(&one.system), safe(&one.words));
+        out.push_str(&format!("  {mark} {time} [{system}] {words}\n"));
+        if !one.passed {
+            out.push_str(&format!("      {}\n", style(safe(&one.advice)).dim()));
         }
     }
     out
@@ -199,7 +222,32 @@ fn needs(view: &CaseView) -> String {
 mod tests {
     use super::*;
     use offboard_domain::ObjectId;
+    use offboard_domain::clocks::Clock;
     use offboard_domain::estate::{Sighting, join};
+
+    #[test]
+    fn what_a_vendor_deletes_by_itself_is_said_with_what_to_do_before() {
+        const DAY_MS: i64 = 86_400_000;
+        let one = |clock: Clock, days: i64| DeadlineView {
+            at: Timestamp(days * DAY_MS),
+            system: "m365".to_owned(),
+            clock,
+            words: clock.words().to_owned(),
+            advice: clock.advice().to_owned(),
+            passed: days <= 61,
+        };
+        let all = [one(Clock::OneDriveReadOnly, 60), one(Clock::OneDriveArchived, 93)];
+        let text = console::strip_ansi_codes(&deadlines(&all, Timestamp(61 * DAY_MS))).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        let [_, title, over, next, advice] = lines.as_slice() else {
+            panic!("{text}")
+        };
+        assert_eq!(*title, "What vendors delete by themselves");
+        assert!(over.starts_with("  over ") && over.ends_with("(1 d ago) [m365] the OneDrive becomes read-only"));
+        assert!(next.starts_with("  from ") && next.contains("(in 32 d) [m365] the OneDrive is archived"));
+        assert!(advice.contains("successor"), "{advice}");
+        assert_eq!(deadlines(&[], Timestamp(0)), "");
+    }
 
     #[test]
     fn what_one_system_alone_knows_is_said() {

@@ -1,6 +1,6 @@
 //! A case on one line.
 
-use crate::view::{CaseView, TaskView};
+use crate::view::{CaseView, DeadlineView, TaskView};
 use offboard_domain::departure::Manner;
 use offboard_domain::{CaseId, TenantId, Timestamp};
 use offboard_ledger::IndexEntry;
@@ -48,6 +48,9 @@ pub struct CaseSummary {
     pub next_at: Option<Timestamp>,
     /// What is going on, in a few words.
     pub doing: String,
+    /// The vendor's clock that ends next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DeadlineView>,
 }
 
 /// Tells a case on one line.
@@ -78,6 +81,7 @@ pub fn summarise(view: &CaseView) -> CaseSummary {
         working: !view.ended && (busy.is_some() || sealing),
         next_at: next.and_then(|t| t.next_at).filter(|_| !view.ended),
         doing: doing(view, busy, next),
+        deadline: view.deadlines.iter().find(|d| !d.passed).cloned(),
     }
 }
 
@@ -101,6 +105,7 @@ pub(super) fn from_index(entry: &IndexEntry) -> CaseSummary {
         working: false,
         next_at: entry.wake.map(|w| w.at),
         doing: "cannot be read".to_owned(),
+        deadline: None,
     }
 }
 

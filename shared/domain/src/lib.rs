@@ -7,6 +7,7 @@
 pub mod assignment;
 pub mod case;
 pub mod catalogue;
+pub mod clocks;
 pub mod command;
 pub mod control;
 pub mod decide;

@@ -1,6 +1,6 @@
 //! `device.disable_in_workspace`.
 
-use super::{facts, look, writable};
+use super::{known, look, writable};
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -16,10 +16,15 @@ pub(crate) struct DisableLaptops;
 impl Procedure for DisableLaptops {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let Some(member) = look(job).await? else {
-            return Ok(Seen::facts(facts(None)));
+            let mut facts = known(job, None);
+            // Nothing to look by: that there are none is not said.
+            if facts.bool("object_exists") == Some(false) {
+                facts.set("looked_at", false);
+            }
+            return Ok(Seen::facts(facts));
         };
         let listed = job.laptops()?.laptops(&mut job.call, &member).await?;
-        let mut facts = facts(Some(&member))
+        let mut facts = known(job, Some(&member))
             .with("device_ids", ids(listed.iter().map(|l| &l.id)))
             .with("serials", ids(listed.iter().filter_map(|l| l.serial.as_ref())))
             .with(OPEN, ids(listed.iter().filter(|l| !l.is_shut()).map(|l| &l.id)));

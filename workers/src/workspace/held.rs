@@ -1,7 +1,7 @@
 //! What an account holds, taken one by one until none is listed: tokens,
 //! application passwords, groups, licences.
 
-use super::{facts, look, writable};
+use super::{known, look, writable};
 use crate::job::{Applied, Items, Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -42,10 +42,10 @@ pub(crate) const RELEASE_LICENCES: Take = Take {
 impl Procedure for Take {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let Some(member) = look(job).await? else {
-            return Ok(Seen::facts(facts(None)));
+            return Ok(Seen::facts(known(job, None)));
         };
         let held = job.workspace()?.held(&mut job.call, &member, self.sort).await?;
-        let facts: Facts = facts(Some(&member)).with(self.fact, held);
+        let facts: Facts = known(job, Some(&member)).with(self.fact, held);
         Ok(Seen::with(facts, Things::Member(Box::new(member))))
     }
 

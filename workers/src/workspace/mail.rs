@@ -3,7 +3,7 @@
 //! is kept, whole, and on the record, before it is changed: who dies in between
 //! would leave it where nobody finds it.
 
-use super::{facts, look, successor, writable};
+use super::{known, look, successor, writable};
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -13,9 +13,9 @@ use offboard_domain::{Facts, FaultClass, ObjectId};
 /// Reads the account and, where that can be read, its mailbox's settings.
 async fn observe(job: &mut Job<'_>) -> Answer<(Facts, Option<(Member, WorkspaceMailSettings)>)> {
     let Some(member) = look(job).await? else {
-        return Ok((facts(None), None));
+        return Ok((known(job, None), None));
     };
-    let facts = facts(Some(&member)).with("has_mail", member.has_mail);
+    let facts = known(job, Some(&member)).with("has_mail", member.has_mail);
     if member.is_shut() || !member.has_mail {
         return Ok((facts, None));
     }

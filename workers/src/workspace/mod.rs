@@ -1,6 +1,9 @@
 //! A workspace's accounts. Its tasks name the account themselves, as the finder
 //! found it; each reads it first, because what may be done depends on whether it
 //! is open, and because somebody may have made it an administrator meanwhile.
+//!
+//! One that is not found is gone when the workspace lists it as deleted, or when it
+//! has not been found for an hour in the company that it was found in: see [`Found`].
 
 pub(crate) mod acknowledged;
 pub(crate) mod disable_laptops;
@@ -12,9 +15,22 @@ pub(crate) mod suspend;
 pub(crate) mod transfer_files;
 pub(crate) mod wipe_account;
 
-use crate::job::{Job, Seen, Things};
+use crate::job::{Applied, Job, Seen, Things};
+use crate::procedure::{Procedure, Wait, When};
+use async_trait::async_trait;
 use offboard_connectors::{Answer, Member, MemberChange};
+use offboard_domain::catalogue::workspace::{COMPANY, DELETED_MS};
+use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 use offboard_domain::{Facts, FaultClass, ObjectId};
+
+/// For how long an account that is not listed as deleted must not be found before it
+/// is believed to be gone, and how often it is looked at meanwhile.
+const GONE_BELIEVED_MS: i64 = HOUR_MS;
+const GONE_LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
+/// Since when it is not found: remembered, and a fact while nothing else is known.
+const MISSING_SINCE_MS: &str = "missing_since_ms";
+/// That it is listed as deleted: remembered.
+const DELETED: &str = "listed_as_deleted";
 
 /// The account that the task is about.
 fn account(job: &Job<'_>) -> Answer<ObjectId> {
@@ -26,10 +42,81 @@ fn account(job: &Job<'_>) -> Answer<ObjectId> {
     })
 }
 
-/// Reads it; none when it is gone.
+/// Reads it; none when it is not found, which [`known`] tells apart from gone.
 async fn look(job: &mut Job<'_>) -> Answer<Option<Member>> {
     let id = account(job)?;
-    job.workspace()?.member(&mut job.call, &id).await
+    let workspace = job.workspace()?;
+    let found = workspace.member(&mut job.call, &id).await?;
+    for name in [DELETED, DELETED_MS] {
+        job.remembered.0.remove(name);
+    }
+    if found.is_some() {
+        job.remembered.0.remove(MISSING_SINCE_MS);
+        return Ok(found);
+    }
+    let absence = workspace.absence(&mut job.call, &id).await?;
+    if let (Some(was), Some(is)) = (job.params.text(COMPANY), absence.company.as_deref())
+        && was != is
+    {
+        return Err(job.fault(
+            FaultClass::Blocked,
+            "the account was found in another company of the vendor's than the one that is looked into now, so that it is not found there says nothing: `admin` in the tenant's configuration is of that other company. Correct it, see that `offboard doctor` is content, then retry",
+        ));
+    }
+    if absence.deleted {
+        job.remembered.set(DELETED, true);
+    }
+    if let Some(at_ms) = absence.deleted_ms {
+        job.remembered.set(DELETED_MS, at_ms);
+    }
+    if job.remembered.int(MISSING_SINCE_MS).is_none() {
+        job.remembered.set(MISSING_SINCE_MS, job.now_ms());
+    }
+    Ok(None)
+}
+
+/// What [`look`] has found out, as facts.
+fn known(job: &Job<'_>, member: Option<&Member>) -> Facts {
+    if member.is_some() {
+        return facts(member);
+    }
+    let since_ms = job.remembered.int(MISSING_SINCE_MS).unwrap_or_else(|| job.now_ms());
+    let listed = job.remembered.bool(DELETED) == Some(true);
+    if !listed && job.now_ms() - since_ms < GONE_BELIEVED_MS {
+        return Facts::new().with(MISSING_SINCE_MS, since_ms);
+    }
+    let mut facts = facts(None);
+    if let Some(at_ms) = job.remembered.int(DELETED_MS) {
+        facts.set(DELETED_MS, at_ms);
+    }
+    facts
+}
+
+/// A procedure for an account that waits until it is known what became of one that is
+/// not found.
+pub(crate) struct Found<P>(pub(crate) P);
+
+#[async_trait]
+impl<P: Procedure> Procedure for Found<P> {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        self.0.observe(job).await
+    }
+
+    async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        self.0.apply(job, seen).await
+    }
+
+    fn wait(&self, job: &Job<'_>, seen: &Seen, when: When) -> Option<Wait> {
+        if seen.facts.get(MISSING_SINCE_MS).is_none() {
+            return self.0.wait(job, seen, when);
+        }
+        Some(Wait {
+            until: job.call.now().plus(GONE_LOOK_AGAIN_MS),
+            why: "the account is not found, and not listed as deleted either; whether it is gone shows within the hour"
+                .to_owned(),
+            remember: job.remembered.clone(),
+        })
+    }
 }
 
 fn facts(member: Option<&Member>) -> Facts {
@@ -45,7 +132,7 @@ fn facts(member: Option<&Member>) -> Facts {
 /// The account alone, with more facts about it.
 async fn observe_account(job: &mut Job<'_>, more: impl FnOnce(&Member, &mut Facts)) -> Answer<Seen> {
     let member = look(job).await?;
-    let mut facts = facts(member.as_ref());
+    let mut facts = known(job, member.as_ref());
     Ok(match member {
         Some(member) => {
             more(&member, &mut facts);

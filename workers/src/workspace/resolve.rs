@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use offboard_connectors::{Answer, Known, Member, Workspace};
 use offboard_domain::catalogue::apps::{EMPLOYEE_ID, NAMES, NAMES_MISSING, PROTECTED};
 use offboard_domain::catalogue::workspace::{
-    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, RESOLVED_MS, TRANSFER_FILES,
+    ARCHIVE_UNMADE, AT_ONCE, COMPANY, FORWARD, GRANT_MAIL, HOLD_WANTED, RESOLVED_MS, TRANSFER_FILES,
 };
 use offboard_domain::{Facts, FaultClass, Find, Kind};
 
@@ -53,6 +53,10 @@ async fn his(job: &mut Job<'_>, workspace: &dyn Workspace) -> Answer<(Vec<Member
     // Where people are found in the workspace itself, he is known by his id.
     if let Some(id) = job.subject.0.get(&job.target.system) {
         let member = workspace.member(&mut job.call, id).await?;
+        if member.is_none() && !workspace.absence(&mut job.call, id).await?.deleted {
+            let detail = "the account that he was found by is not found any more, and not listed as deleted either; it is read again. If that goes on, see in the workspace what became of it; if it is gone, waive this";
+            return Err(job.fault(FaultClass::Transient, detail));
+        }
         return Ok((member.into_iter().collect(), true));
     }
     let names = job.params.list(NAMES).unwrap_or_default().to_vec();
@@ -155,10 +159,14 @@ fn finds(job: &Job<'_>, member: &Member, successor: &Facts) -> Vec<Find> {
     let all = Kind::ResolveInWorkspace.spec().finds.iter().copied();
     all.filter(|kind| offered.contains(kind))
         .filter_map(|kind| {
+            let mut params = params(kind)?;
+            if let Some(company) = &member.company {
+                params.set(COMPANY, company.as_str());
+            }
             Some(Find {
                 kind,
                 object: member.id.clone(),
-                params: params(kind)?,
+                params,
             })
         })
         .collect()

@@ -4,7 +4,7 @@
 //! What is off already is refused in the same words as what cannot be turned off.
 //! So a refusal is first read after for a while: the reading may be of before.
 
-use super::{change, facts, look, observe_account, writable};
+use super::{change, known, look, observe_account, writable};
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
@@ -23,9 +23,9 @@ pub(crate) struct InvalidateBackupCodes;
 impl Procedure for InvalidateBackupCodes {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let Some(member) = look(job).await? else {
-            return Ok(Seen::facts(facts(None)));
+            return Ok(Seen::facts(known(job, None)));
         };
-        let mut facts = facts(Some(&member));
+        let mut facts = known(job, Some(&member));
         if !member.suspended {
             let codes = job
                 .workspace()?

@@ -10,7 +10,7 @@
 //! | none, or only older ones, and we sent none that was acknowledged | it did not happen: conclusive, because nobody looks before lists have caught up |
 //! | none, though ours was acknowledged | wait an hour; then a person looks |
 
-use super::{account, facts, successor};
+use super::{account, known, look, successor};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::{Procedure, Wait, When};
@@ -66,9 +66,9 @@ impl Procedure for TransferFiles {
         };
         let listed = job.file_transfers()?.transfers(&mut job.call, &id, &to).await?;
         let status = status(job, &listed);
-        let member = job.workspace()?.member(&mut job.call, &id).await?;
+        let member = look(job).await?;
         let did_not_happen = is_missing(&status) && job.remembered.int(ORDERED_MS).is_none();
-        let facts = facts(member.as_ref())
+        let facts = known(job, member.as_ref())
             .with("transfer_ids", crate::job::ids(listed.iter().map(|t| &t.id)))
             .with("transfer_status", status.as_str())
             .with("conclusive", did_not_happen || status == COMPLETED);

@@ -2,7 +2,7 @@
 //! holds it. Devices check in when they like, so each is told once and waited for.
 //! A record that goes before the wipe was seen done is told to a person.
 
-use super::{facts, look, writable};
+use super::{known, look, writable};
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
@@ -38,10 +38,15 @@ fn list(ids: &BTreeSet<String>) -> Vec<String> {
 impl Procedure for WipeAccount {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let member = look(job).await?;
-        let mut known = remembered(job, KNOWN);
-        if member.is_none() && known.is_empty() {
+        let mut of_account = known(job, member.as_ref());
+        let mut ever = remembered(job, KNOWN);
+        if member.is_none() && of_account.bool("object_exists").is_none() {
+            return Ok(Seen::facts(of_account));
+        }
+        if member.is_none() && ever.is_empty() {
             // Nothing to look by: that he has none is not said.
-            return Ok(Seen::facts(facts(None).with("looked_at", false)));
+            of_account.set("looked_at", false);
+            return Ok(Seen::facts(of_account));
         }
         let listed: Vec<Phone> = match &member {
             Some(member) => job.phones()?.phones(&mut job.call, member).await?,
@@ -49,12 +54,12 @@ impl Procedure for WipeAccount {
         };
         let of = |holds: fn(&Phone) -> bool| ids(listed.iter().filter(|p| holds(p)).map(|p| &p.id));
         let mut wiped = remembered(job, WIPED);
-        known.extend(of(|_| true));
+        ever.extend(of(|_| true));
         wiped.extend(of(Phone::is_wiped));
         let open = of(|p| !p.is_wiped());
-        let gone = known.iter().filter(|id| !wiped.contains(*id) && !open.contains(id));
-        let mut facts: Facts = facts(member.as_ref())
-            .with(KNOWN, list(&known))
+        let gone = ever.iter().filter(|id| !wiped.contains(*id) && !open.contains(id));
+        let mut facts: Facts = of_account
+            .with(KNOWN, list(&ever))
             .with(WIPED, list(&wiped))
             .with(UNTOLD, of(|p| !p.is_wiped() && !p.is_wiping()))
             .with("gone_unproven_ids", ids(gone))

@@ -87,6 +87,14 @@ pub const TRANSFER_SHOWS_WITHIN_MS: i64 = HOUR_MS;
 /// 1970: what was done for it earlier is not this departure's.
 pub const RESOLVED_MS: &str = "resolved_ms";
 
+/// The parameter with the company's id in the workspace, where he was found: what is
+/// not found in another company's is not gone.
+pub const COMPANY: &str = "company_id";
+
+/// The fact that says when the workspace says that the account was deleted, in
+/// milliseconds since 1970.
+pub const DELETED_MS: &str = "deleted_ms";
+
 const GONE: (Cond, &str) = (
     Cond::False("object_exists"),
     "the account has been deleted, and with it what it could open",
@@ -581,7 +589,8 @@ pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
 
 /// Those that the company notes as his. Enabled again, they are as before; what
 /// cannot be undone (taking them out of the management) is not offered. Facts:
-/// `device_ids`, `open_device_ids`, and for each device `held/ID`, `serial/ID`.
+/// `device_ids`, `open_device_ids`, `looked_at`, and for each device `held/ID`,
+/// `serial/ID`.
 pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
     name: "device.disable_in_workspace",
     title: "Disable the company's laptops that are noted as his",
@@ -595,12 +604,13 @@ pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
         Dep::tried(Kind::RevokeTokensInWorkspace),
     ],
     judge: Judge {
-        not_applicable: &[
-            (Cond::Empty("device_ids"), "the workspace notes no laptop as his"),
-            GONE,
-        ],
+        not_applicable: &[(Cond::Empty("device_ids"), "the workspace notes no laptop as his")],
         satisfied: Cond::Empty("open_device_ids"),
-        blocked: &[],
+        // They are noted under the address of whose they are.
+        blocked: &[(
+            Cond::False("looked_at"),
+            "the account has been deleted, and with it the address that the company's laptops are noted under: whether one that was his is still in use is not known. Look for them by hand (Admin console, Devices > Chrome > Devices, by his address), disable them there, then waive this with what you saw",
+        )],
     },
     controls: control::RETURN,
     ..WRITING

@@ -289,14 +289,15 @@ pub fn join(sightings: &[Sighting]) -> Vec<KnownDevice> {
 }
 
 impl Case {
-    /// Every record of his devices that the case's tasks have seen.
+    /// Every record of his devices that the case's tasks have seen, also of tasks that
+    /// have not ended: a phone that does not check in is known for weeks before.
     #[must_use]
     pub fn sightings(&self) -> Vec<Sighting> {
         let mut all: Vec<Sighting> = self
             .tasks
             .values()
             .filter(|t| t.kind().spec().area == crate::catalogue::Area::Device)
-            .filter_map(|t| Some((&t.planned.target.system, t.after.as_ref()?)))
+            .filter_map(|t| Some((&t.planned.target.system, t.last_seen()?)))
             .flat_map(|(system, seen)| noted(system, &seen.facts))
             .collect();
         all.sort();

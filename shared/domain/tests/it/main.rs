@@ -4,6 +4,7 @@
 
 mod apps;
 mod by_hand;
+mod clocks;
 mod credentials;
 mod decide;
 mod desk;

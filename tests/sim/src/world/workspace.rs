@@ -146,6 +146,8 @@ pub struct WorkspaceLaptop {
 pub struct WorkspaceRows {
     /// Accounts by id.
     pub users: BTreeMap<String, WorkspaceUser>,
+    /// Addresses of accounts that were deleted, by their ids, and when that was.
+    pub deleted: BTreeMap<String, (String, i64)>,
     /// Groups by id, with their members' ids.
     pub groups: BTreeMap<String, Vec<String>>,
     /// Those that are not ordinary.
@@ -159,6 +161,13 @@ pub struct WorkspaceRows {
 }
 
 impl WorkspaceRows {
+    /// Deletes an account: it is found no more, and listed as deleted for a while.
+    pub fn delete_user(&mut self, id: &str, now_ms: i64) {
+        if let Some(user) = self.users.remove(id) {
+            self.deleted.insert(id.to_owned(), (user.address, now_ms));
+        }
+    }
+
     /// The groups that somebody is in.
     #[must_use]
     pub fn groups_of(&self, id: &str) -> Vec<&str> {

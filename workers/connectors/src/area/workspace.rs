@@ -17,8 +17,13 @@ pub trait Workspace: Send + Sync {
     /// leads nowhere.
     async fn find(&self, call: &mut Call, who: &Known) -> Answer<Vec<Member>>;
 
-    /// Reads one account; none when it is gone.
+    /// Reads one account; none when it is not found, which does not say that it is
+    /// gone: see [`Workspace::absence`].
     async fn member(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Member>>;
+
+    /// What is known of an account that is not found, from another source than the
+    /// one that does not find it.
+    async fn absence(&self, call: &mut Call, id: &ObjectId) -> Answer<Absence>;
 
     /// Whether it is the account that this service acts for: ended, it would end
     /// everything else.
@@ -40,11 +45,24 @@ pub trait Workspace: Send + Sync {
     async fn take(&self, call: &mut Call, member: &Member, sort: MemberHolds, what: &str) -> Answer<()>;
 }
 
+/// An account that is not found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Absence {
+    /// Whether the workspace lists it as deleted, which it does for some weeks only.
+    pub deleted: bool,
+    /// When that was, in milliseconds since 1970, if it says so.
+    pub deleted_ms: Option<i64>,
+    /// The id of the company in which it is not found.
+    pub company: Option<String>,
+}
+
 /// One account as it was read.
 #[derive(Clone)]
 pub struct Member {
     /// The workspace's immutable id for it.
     pub id: ObjectId,
+    /// The id of the company that it is of, if that is shown.
+    pub company: Option<String>,
     /// Its address, for calls that take no id; never used as a key.
     pub address: String,
     /// Its other addresses.

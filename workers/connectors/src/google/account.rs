@@ -1,11 +1,12 @@
 //! Accounts: who answers to a name, one by its id, what it holds, its end.
 
 use super::GoogleConnector;
+use super::files::time_ms;
 use super::scope::Scope;
 use super::settings::Licence;
 use super::wire::{About, Ask, id_of};
 use crate::path::Path;
-use crate::{Answer, Call, Known, Member, MemberChange, MemberHolds, Workspace};
+use crate::{Absence, Answer, Call, Known, Member, MemberChange, MemberHolds, Workspace};
 use async_trait::async_trait;
 use offboard_domain::{FaultClass, ObjectId};
 use reqwest::Method;
@@ -52,6 +53,7 @@ pub(super) fn member(whole: Value) -> Option<Member> {
         .find_map(|r| r["value"].as_str());
     Some(Member {
         id: ObjectId(id_of(&whole["id"])?),
+        company: id_of(&whole["customerId"]),
         address: whole["primaryEmail"].as_str().filter(|a| !a.is_empty())?.to_owned(),
         aliases,
         employee_ids,
@@ -143,27 +145,27 @@ impl GoogleConnector {
     }
 
     /// That the interface which does not find an account still finds the administrator
-    /// who is acted for: else that proves nothing.
-    async fn workspace_is_there(&self, call: &mut Call) -> Answer<()> {
+    /// who is acted for: else that proves nothing. Says of which company he is.
+    async fn workspace_is_there(&self, call: &mut Call) -> Answer<Option<String>> {
         let ask = Ask::get(users().id(self.admin()), Scope::Users, About::Acting);
         let found = self.wire.send(call, &ask).await?.body;
         if id_of(&found["id"]).is_none() {
             let detail = "Google answers with something else than the administrator's account; it is read again";
             return Err(self.wire.fault(&ask, FaultClass::Transient, detail));
         }
-        Ok(())
+        Ok(id_of(&found["customerId"]))
     }
 
     /// The same of a product, for somebody who has no licence of it.
     async fn product_is_there(&self, call: &mut Call, licence: &Licence, member: &Member) -> Answer<()> {
         let path = product(licence).then("users").with("maxResults", "1");
         let ask = |path: Path| Ask::get(path, Scope::Licences, About::Product);
-        let Some(customer) = id_of(&member.whole["customerId"]) else {
+        let Some(customer) = &member.company else {
             let detail = "Google does not show of which company the account is; it is read again";
             return Err(self.wire.fault(&ask(path), FaultClass::Transient, detail));
         };
         self.wire
-            .send(call, &ask(path.with("customerId", &customer)))
+            .send(call, &ask(path.with("customerId", customer)))
             .await
             .map(drop)
     }
@@ -231,6 +233,25 @@ impl Workspace for GoogleConnector {
                 Err(self.wire.fault(&ask, FaultClass::Transient, detail))
             }
         }
+    }
+
+    /// Google lists for 20 days whom it has deleted. No search narrows that down.
+    async fn absence(&self, call: &mut Call, id: &ObjectId) -> Answer<Absence> {
+        let company = self.workspace_is_there(call).await?;
+        let ask = |path: Path| Ask::get(path, Scope::Users, About::Service);
+        let path = users()
+            .with("customer", "my_customer")
+            .with("maxResults", PAGE)
+            .with("showDeleted", "true");
+        let listed = self.wire.list(call, ask, path, "users").await?;
+        let his = listed
+            .iter()
+            .find(|one| id_of(&one["id"]).as_deref() == Some(id.0.as_str()));
+        Ok(Absence {
+            deleted: his.is_some(),
+            deleted_ms: his.and_then(|one| time_ms(&one["deletionTime"])),
+            company,
+        })
     }
 
     fn acts_for(&self, member: &Member) -> bool {

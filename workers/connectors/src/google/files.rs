@@ -42,7 +42,7 @@ fn is_of_all_files(transfer: &Value, application: &str) -> bool {
         })
 }
 
-fn time_ms(value: &Value) -> Option<i64> {
+pub(super) fn time_ms(value: &Value) -> Option<i64> {
     let text = value.as_str()?;
     text.parse::<jiff::Timestamp>()
         .ok()

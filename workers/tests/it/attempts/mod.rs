@@ -8,6 +8,7 @@ mod death;
 mod drive;
 mod escrow;
 mod fake;
+mod gone;
 mod keeping;
 mod kinds;
 mod managed;

@@ -312,6 +312,7 @@ async fn an_account_that_is_gone_needs_no_more_but_his_files_and_phones_do() {
             Kind::TransferFiles => matches!(&end, End::Asked(why) if why.contains("Restore it")),
             // What was not looked at is not said to be none.
             Kind::WipeAccount => matches!(&end, End::Asked(why) if why.contains("looked at")),
+            Kind::DisableLaptops => matches!(&end, End::Asked(why) if why.contains("Devices > Chrome")),
             _ => matches!(&end, End::NotApplicable(_)),
         };
         assert!(fine, "{kind}: {end:?}");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Asked, Done, Refused, id, page, whole};
+use crate::iso;
 use crate::world::workspace::{Workspace, WorkspaceGroupSort, WorkspacePhone, WorkspaceUser};
 
 const USER: &str = "admin.directory.user";
@@ -203,11 +204,26 @@ fn fits(query: &str, user: &WorkspaceUser) -> Result<bool, Refused> {
     }
 }
 
+/// For how long it is shown who was deleted.
+const DELETED_SHOWN_MS: i64 = 20 * 86_400_000;
+
 fn list(w: &Workspace, asked: &Asked<'_>) -> Done {
     asked.needs(&[USER])?;
-    asked.only(&["customer", "maxResults", "pageToken", "projection", "query"])?;
+    asked.only(&[
+        "customer",
+        "maxResults",
+        "pageToken",
+        "projection",
+        "query",
+        "showDeleted",
+    ])?;
     if asked.param("customer") != Some("my_customer") {
         return Err((400, "badRequest"));
+    }
+    match asked.param("showDeleted") {
+        Some("true") => return list_deleted(w, asked),
+        None | Some("false") => {}
+        Some(_) => return Err((400, "invalidParameter")),
     }
     let mut all = Vec::new();
     for (id, user) in &w.shown(asked.now_ms).users {
@@ -217,6 +233,22 @@ fn list(w: &Workspace, asked: &Asked<'_>) -> Done {
         }
     }
     page(w, asked, "users", 500, all)
+}
+
+/// Of who was deleted, little is shown, and no search is offered.
+fn list_deleted(w: &Workspace, asked: &Asked<'_>) -> Done {
+    if asked.param("query").is_some() {
+        return Err((400, "invalid"));
+    }
+    let shown = w.shown(asked.now_ms).deleted.iter();
+    let lately = shown.filter(|(_, (_, at_ms))| asked.now_ms - at_ms < DELETED_SHOWN_MS);
+    let all = lately.map(|(key, (address, at_ms))| {
+        json!({
+            "kind": "admin#directory#user", "id": id(w, key), "primaryEmail": address,
+            "customerId": w.customer, "deletionTime": iso(*at_ms),
+        })
+    });
+    page(w, asked, "users", 500, all.collect())
 }
 
 /// Who administers anything is changed by who administers everything alone.

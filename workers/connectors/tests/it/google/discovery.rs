@@ -131,6 +131,7 @@ async fn every_request_is_one_that_google_describes() {
     google.find(&mut s.reading(), &who).await.unwrap();
     google.has_other_administrator(&mut s.reading(), &id).await.unwrap();
     assert!(google.member(&mut s.reading(), &"404".into()).await.unwrap().is_none());
+    google.absence(&mut s.reading(), &"404".into()).await.unwrap();
     for change in [
         MailChange::Reply { text: "gone".into() },
         MailChange::ForwardTo(Box::new(successor.clone())),

@@ -8,6 +8,7 @@ mod discovery;
 mod doctor;
 mod faults;
 mod files;
+mod gone;
 mod mail;
 mod stage;
 mod tokens;

@@ -104,6 +104,7 @@ pub(crate) fn rows() -> WorkspaceRows {
         ]
         .map(|(id, user)| (id.to_owned(), user))
         .into(),
+        deleted: [].into(),
         groups: groups.into(),
         sorts: [].into(),
         transfers: [].into(),

@@ -4,8 +4,8 @@ use super::state::{CANARY, LEAVER, SUCCESSOR, State};
 use super::{Fake, fault};
 use async_trait::async_trait;
 use offboard_connectors::{
-    Answer, Call, FileTransfer, FileTransfers, Known, Laptop, Laptops, MailChange, Member, MemberChange, MemberHolds,
-    Phone, Phones, Workspace, WorkspaceMail, WorkspaceMailSettings,
+    Absence, Answer, Call, FileTransfer, FileTransfers, Known, Laptop, Laptops, MailChange, Member, MemberChange,
+    MemberHolds, Phone, Phones, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::{FaultClass, ObjectId};
 use serde_json::json;
@@ -49,6 +49,10 @@ pub(crate) struct MailRow {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Office {
     pub(crate) members: BTreeMap<String, MemberRow>,
+    /// Accounts that are listed as deleted, and when that was.
+    pub(crate) deleted: BTreeMap<String, i64>,
+    /// The company, where that is shown.
+    pub(crate) company: Option<String>,
     /// Whom the service acts for.
     pub(crate) acting: Option<String>,
     /// From, to, when, and how far.
@@ -89,6 +93,8 @@ impl Office {
             members: [(HIS, row(LEAVER, Some(SUCCESSOR))), (BOSS, row(SUCCESSOR, None))]
                 .map(|(id, row)| (id.to_owned(), row))
                 .into(),
+            deleted: BTreeMap::new(),
+            company: None,
             acting: None,
             transfers: Vec::new(),
             transfers_fail: false,
@@ -121,9 +127,10 @@ impl Office {
     }
 }
 
-fn member(id: &str, row: &MemberRow) -> Member {
+fn member(id: &str, row: &MemberRow, company: Option<&String>) -> Member {
     Member {
         id: id.into(),
+        company: company.cloned(),
         address: row.address.clone(),
         aliases: vec![format!("{CANARY}@{id}.example")],
         employee_ids: Vec::new(),
@@ -173,7 +180,8 @@ impl Fake {
 impl Workspace for Fake {
     async fn find(&self, call: &mut Call, who: &Known) -> Answer<Vec<Member>> {
         self.read(call, "members", |s| {
-            let all = s.office.members.iter().map(|(id, row)| member(id, row));
+            let company = s.office.company.as_ref();
+            let all = s.office.members.iter().map(|(id, row)| member(id, row, company));
             all.filter(|m| who.names.iter().any(|name| m.answers_to(name)))
                 .collect()
         })
@@ -181,8 +189,20 @@ impl Workspace for Fake {
     }
 
     async fn member(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Member>> {
-        let of = |s: &State| s.office.members.get(&id.0).map(|row| member(&id.0, row));
+        let of = |s: &State| {
+            let row = s.office.members.get(&id.0);
+            row.map(|row| member(&id.0, row, s.office.company.as_ref()))
+        };
         self.read(call, "member", of).await
+    }
+
+    async fn absence(&self, call: &mut Call, id: &ObjectId) -> Answer<Absence> {
+        self.read(call, "absence", |s| Absence {
+            deleted: s.office.deleted.contains_key(&id.0),
+            deleted_ms: s.office.deleted.get(&id.0).copied(),
+            company: s.office.company.clone(),
+        })
+        .await
     }
 
     fn acts_for(&self, member: &Member) -> bool {
