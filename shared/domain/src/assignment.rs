@@ -248,6 +248,10 @@ pub struct Report {
     /// What was read last, where what it says carries no reading of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Observation>,
+    /// What is to be remembered of an attempt that a fault ended, where that is not
+    /// what it was given. What a slice or a wait leaves behind is in what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<Facts>,
     /// The vendor's receipts of what was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<Receipt>,

@@ -406,6 +406,7 @@ impl Case {
                 rule,
                 detail,
                 fault,
+                checkpoint,
                 seen,
                 report,
                 ..
@@ -422,6 +423,9 @@ impl Case {
                     }
                     if !unknown {
                         t.busy_until = None;
+                    }
+                    if checkpoint.is_some() {
+                        t.checkpoint.clone_from(checkpoint);
                     }
                     if seen.is_some() {
                         t.seen.clone_from(seen);

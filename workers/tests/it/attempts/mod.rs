@@ -12,6 +12,7 @@ mod keeping;
 mod kinds;
 mod managed;
 mod premises;
+mod remembered;
 mod rules;
 mod scripts;
 mod worker;
