@@ -21,6 +21,7 @@
 //!   the end of its time, ends it.
 
 use crate::Context;
+use crate::identity::UNMARKED;
 use crate::job::{Applied, Job, Seen};
 use crate::observe_again;
 use crate::procedure::{self, Procedure, Wait, When};
@@ -71,6 +72,11 @@ const ROLES_SHOWN_SINCE_MS: &str = "roles_shown_since_ms";
 /// How often it is tried again while roles are still to be taken away, at first and
 /// at last.
 const ROLES_LOOK_AGAIN_MS: (i64, i64) = (60_000, 3_600_000);
+
+/// How soon it is tried again with the mark of who leaves, and at last.
+const UNMARKED_LOOK_AGAIN_MS: (i64, i64) = (1_000, 3_600_000);
+/// Since when he has administered the tenant without a mark.
+const UNMARKED_SINCE_MS: &str = "unmarked_since_ms";
 
 /// How soon an acknowledged *once* order that cannot be read yet is looked at.
 pub(crate) const ONCE_LOOK_AGAIN_MS: i64 = 60_000;
@@ -151,6 +157,7 @@ async fn run(
     let said = match driven {
         Ok(Ok(said)) => said,
         Ok(Err(fault)) if is_done_on_premises(&fault, assignment) => waiting(&job, premises_wait(&job)),
+        Ok(Err(fault)) if fault.code.as_deref() == Some(UNMARKED) => waiting(&job, unmarked_wait(&job, fault)),
         Ok(Err(fault)) if is_acknowledged(&job, assignment, stage) => waiting(&job, acknowledged_wait(&job, &fault)),
         Ok(Err(fault)) => {
             let waits = tokio::time::timeout_at(deadline, protected_wait(&mut job, &fault)).await;
@@ -218,6 +225,19 @@ fn premises_wait(job: &Job<'_>) -> Wait {
         until: job.call.now().plus(SYNCHRONISED_LOOK_AGAIN_MS),
         why: "refused here, because the account is a copy; it is changed on the premises, and a synchronisation brings it".to_owned(),
         remember: job.remembered.clone(),
+    }
+}
+
+/// Soon again, with the mark of who leaves; seldom where the dispatcher is of a version
+/// that does not know of it.
+fn unmarked_wait(job: &Job<'_>, fault: Fault) -> Wait {
+    let since_ms = job.remembered.int(UNMARKED_SINCE_MS).unwrap_or_else(|| job.now_ms());
+    let (soon, seldom) = UNMARKED_LOOK_AGAIN_MS;
+    let rest_ms = (job.now_ms() - since_ms).clamp(soon, seldom);
+    Wait {
+        until: job.call.now().plus(rest_ms),
+        why: fault.detail,
+        remember: job.remembered.clone().with(UNMARKED_SINCE_MS, since_ms),
     }
 }
 
