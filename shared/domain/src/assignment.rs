@@ -292,7 +292,7 @@ impl Case {
         if refuses && self.open_of(Kind::RemoveDirectoryRoles) > 0 {
             params.set(ROLES_OPEN, true);
         }
-        if let Some(at) = self.roles_gone_at(&task.planned.target.system).filter(|_| refuses) {
+        if refuses && let Some(at) = self.roles_gone_at(&task.planned.target.system) {
             params.set(ROLES_GONE_MS, at.0);
         }
         // What was looked at and removed: the closing round reads those mailboxes again.
