@@ -81,6 +81,7 @@ impl Engine {
             at: self.clock.now(),
             said: Said::Fault { fault },
             seen: None,
+            remembered: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         };

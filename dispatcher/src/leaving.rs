@@ -5,7 +5,10 @@
 //! told of each other. But nothing hangs on that: whatever looks who else administers
 //! the tenant is published only after his mark was written and the others' were read
 //! with it, in one step of the ledger. So of two, at least one is told of the other,
-//! whoever lost a mark, died or was slow.
+//! whoever lost a mark, died or was slow. Of whom the case knows no roles there is no
+//! mark to write, and the order does not say that he is marked: whoever finds that he
+//! administers the tenant all the same writes nothing and says so, and the next order
+//! is given with his mark.
 
 use crate::engine::Engine;
 use offboard_domain::{Assignment, Case, TenantId, Timestamp, leaving};
@@ -39,11 +42,12 @@ impl Engine {
         let there = if own.is_empty() {
             self.shut(tenant).await?
         } else {
-            let own = own.into_iter().map(|(name, until)| (name, Some(until)));
-            self.shut_more(tenant, gates(own)).await?
+            let written = own.iter().map(|(name, until)| (name.clone(), Some(*until)));
+            self.shut_more(tenant, gates(written)).await?
         };
         for assignment in assignments.iter_mut().filter(|a| a.asks_who_stays()) {
             assignment.tell_who_leaves(&there, now);
+            assignment.tell_marked(&own);
         }
         Ok(())
     }

@@ -17,8 +17,11 @@
 //!   lost with what could not be read: else "nothing is there" would be believed.
 //! - A counter's first reading is remembered over slices, so that one write is
 //!   not repeated only because its reading came late.
+//! - What was remembered in an attempt goes into its report also when a fault, or
+//!   the end of its time, ends it.
 
 use crate::Context;
+use crate::identity::UNMARKED;
 use crate::job::{Applied, Job, Seen};
 use crate::observe_again;
 use crate::procedure::{self, Procedure, Wait, When};
@@ -27,7 +30,8 @@ use offboard_domain::assignment::{baseline_facts, baseline_in};
 use offboard_domain::catalogue::premises::MASTERED;
 use offboard_domain::catalogue::{Proof, ROLES_OPEN};
 use offboard_domain::{
-    Assignment, Fault, FaultClass, Find, Lane, Mode, Observation, Receipt, Report, Said, Timestamp, Verdict, judge,
+    Assignment, Facts, Fault, FaultClass, Find, Lane, Mode, Observation, Receipt, Report, Said, Timestamp, Verdict,
+    judge,
 };
 use tokio::time::Instant;
 
@@ -68,6 +72,11 @@ const ROLES_SHOWN_SINCE_MS: &str = "roles_shown_since_ms";
 /// How often it is tried again while roles are still to be taken away, at first and
 /// at last.
 const ROLES_LOOK_AGAIN_MS: (i64, i64) = (60_000, 3_600_000);
+
+/// How soon it is tried again with the mark of who leaves, and at last.
+const UNMARKED_LOOK_AGAIN_MS: (i64, i64) = (1_000, 3_600_000);
+/// Since when he has administered the tenant without a mark.
+const UNMARKED_SINCE_MS: &str = "unmarked_since_ms";
 
 /// How soon an acknowledged *once* order that cannot be read yet is looked at.
 pub(crate) const ONCE_LOOK_AGAIN_MS: i64 = 60_000;
@@ -148,6 +157,7 @@ async fn run(
     let said = match driven {
         Ok(Ok(said)) => said,
         Ok(Err(fault)) if is_done_on_premises(&fault, assignment) => waiting(&job, premises_wait(&job)),
+        Ok(Err(fault)) if fault.code.as_deref() == Some(UNMARKED) => waiting(&job, unmarked_wait(&job, fault)),
         Ok(Err(fault)) if is_acknowledged(&job, assignment, stage) => waiting(&job, acknowledged_wait(&job, &fault)),
         Ok(Err(fault)) => {
             let waits = tokio::time::timeout_at(deadline, protected_wait(&mut job, &fault)).await;
@@ -173,9 +183,20 @@ async fn run(
     ) {
         report.seen = job.otherwise.take();
     }
+    if matches!(report.said, Said::Fault { .. }) {
+        report.remembered = newly_remembered(&mut job, assignment);
+    }
     report.receipts = kept(job.call.take_receipts());
     report.artifacts = std::mem::take(&mut job.artifacts);
     report
+}
+
+/// What an attempt remembers, if that is not what it was given.
+fn newly_remembered(job: &mut Job<'_>, assignment: &Assignment) -> Option<Facts> {
+    let remembered = std::mem::take(&mut job.remembered);
+    let given = assignment.checkpoint.as_ref();
+    let same = given.map_or(remembered.0.is_empty(), |given| *given == remembered);
+    (!same).then_some(remembered)
 }
 
 /// Whether an order that must not be given twice was acknowledged, and that is
@@ -204,6 +225,19 @@ fn premises_wait(job: &Job<'_>) -> Wait {
         until: job.call.now().plus(SYNCHRONISED_LOOK_AGAIN_MS),
         why: "refused here, because the account is a copy; it is changed on the premises, and a synchronisation brings it".to_owned(),
         remember: job.remembered.clone(),
+    }
+}
+
+/// Soon again, with the mark of who leaves; seldom where the dispatcher is of a version
+/// that does not know of it.
+fn unmarked_wait(job: &Job<'_>, fault: Fault) -> Wait {
+    let since_ms = job.remembered.int(UNMARKED_SINCE_MS).unwrap_or_else(|| job.now_ms());
+    let (soon, seldom) = UNMARKED_LOOK_AGAIN_MS;
+    let rest_ms = (job.now_ms() - since_ms).clamp(soon, seldom);
+    Wait {
+        until: job.call.now().plus(rest_ms),
+        why: fault.detail,
+        remember: job.remembered.clone().with(UNMARKED_SINCE_MS, since_ms),
     }
 }
 
@@ -308,6 +342,9 @@ async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: 
         });
     }
     *stage = Stage::Applied;
+    if spec.proof == Proof::Counter {
+        job.remembered = baseline_facts(&before).with(WRITTEN_MS, job.now_ms());
+    }
     catch_up(procedure, job, before).await
 }
 
@@ -336,7 +373,7 @@ async fn catch_up(procedure: &dyn Procedure, job: &mut Job<'_>, before: Observat
         }
     }
     if job.kind.spec().proof == Proof::Counter {
-        return Ok(waiting(job, counter_written(job, &before)));
+        return Ok(waiting(job, counter_written(job)));
     }
     Err(job.fault(
         FaultClass::Transient,
@@ -388,20 +425,15 @@ fn baseline(job: &Job<'_>, first: &Observation) -> Observation {
 fn counter_wait(job: &Job<'_>) -> Option<Wait> {
     let written_ms = job.remembered.int(WRITTEN_MS)?;
     let now = job.call.now();
-    (job.kind.spec().proof == Proof::Counter && now.since(Timestamp(written_ms)) < COUNTER_CATCH_UP_MS).then(|| Wait {
-        until: now.plus(COUNTER_LOOK_AGAIN_MS),
-        why: "written, but the value that it moves has not moved in the reading yet".to_owned(),
-        remember: job.remembered.clone(),
-    })
+    (job.kind.spec().proof == Proof::Counter && now.since(Timestamp(written_ms)) < COUNTER_CATCH_UP_MS)
+        .then(|| counter_written(job))
 }
 
-fn counter_written(job: &Job<'_>, before: &Observation) -> Wait {
-    let now = job.call.now();
-    let remember = baseline_facts(before).with(WRITTEN_MS, now.0);
+fn counter_written(job: &Job<'_>) -> Wait {
     Wait {
-        until: now.plus(COUNTER_LOOK_AGAIN_MS),
+        until: job.call.now().plus(COUNTER_LOOK_AGAIN_MS),
         why: "written, but the value that it moves has not moved in the reading yet".to_owned(),
-        remember,
+        remember: job.remembered.clone(),
     }
 }
 
@@ -489,6 +521,7 @@ pub(crate) fn say(assignment: &Assignment, context: &Context, said: Said) -> Rep
         at: context.clock.now(),
         said,
         seen: None,
+        remembered: None,
         receipts: Vec::new(),
         artifacts: Vec::new(),
     }

@@ -58,6 +58,7 @@ pub(crate) async fn run(assignment: &Assignment, job: &mut Job<'_>) -> Answer<Sa
         }
     }
     if let Some(fault) = fault {
+        job.remembered = remember;
         return Err(fault);
     }
     Ok(match waits.iter().map(|w| w.until).max() {

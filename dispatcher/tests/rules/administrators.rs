@@ -2,7 +2,7 @@
 //! a client is not locked out because two of his go at the same moment.
 
 use crate::rig::*;
-use offboard_domain::catalogue::{LEAVING, ROLES_OPEN};
+use offboard_domain::catalogue::{LEAVING, MARKED, ROLES_OPEN};
 use offboard_domain::leaving::MARK;
 use offboard_domain::{Assignment, CaseId, Command, FaultClass, Kind, Said, TaskState, TenantId};
 use offboard_ledger::{GateChange, Ledger as _};
@@ -173,6 +173,45 @@ async fn a_mark_that_is_lost_is_written_by_the_next_owner_and_before_it_matters(
     .await;
     let orders = world.ordered(Kind::RemoveDirectoryRoles);
     let told = orders.iter().filter(|o| o.assignment.params.get(LEAVING).is_some());
+    assert!(told.count() >= 1, "of two, one knows of the other");
+    assert_eq!(marks(&world, &acme).await.len(), 2);
+    drop(dispatcher);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_who_were_promoted_after_they_were_recorded_are_told_of_each_other_before_either_loses_it() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(CUT))]);
+    let dispatcher = world.dispatcher().await;
+    for reference in ["HR-1", "HR-2"] {
+        submit(&world, &dispatcher, &acme, reference).await;
+    }
+    for kind in [Kind::Resolve, Kind::SnapshotAccess] {
+        until("both are to be read", MINUTE, async || world.ordered(kind).len() == 2).await;
+        for order in world.ordered(kind) {
+            world.answer(&order).await;
+        }
+    }
+    let orders = || world.ordered(Kind::RemoveDirectoryRoles);
+    until("both are to lose their roles", MINUTE, async || orders().len() == 2).await;
+    assert_eq!(marks(&world, &acme).await, Vec::<String>::new());
+    for order in orders() {
+        assert_eq!(order.assignment.params.get(MARKED), None);
+        let wait = Said::Wait {
+            until: world.now().plus(SECOND),
+            why: "he administers the tenant".into(),
+            checkpoint: None,
+        };
+        let mut report = order.report(world.now(), wait);
+        let mut read = seen(Kind::RemoveDirectoryRoles, &order.assignment.params, false);
+        read.facts.set("role_ids", vec!["r-1".to_owned()]);
+        report.seen = Some(read);
+        world.send(&acme, order.message(&report)).await;
+    }
+    until("both are ordered again", MINUTE, async || orders().len() == 4).await;
+    let again = orders().split_off(2);
+    assert!(again.iter().all(|o| o.assignment.params.bool(MARKED) == Some(true)));
+    let told = again.iter().filter(|o| o.assignment.params.get(LEAVING).is_some());
     assert!(told.count() >= 1, "of two, one knows of the other");
     assert_eq!(marks(&world, &acme).await.len(), 2);
     drop(dispatcher);

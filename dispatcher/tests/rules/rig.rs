@@ -255,6 +255,7 @@ impl Order {
             at,
             said,
             seen: None,
+            remembered: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         }

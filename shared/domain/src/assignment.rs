@@ -5,7 +5,7 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
-use crate::catalogue::{Kind, ROLES_OPEN, apps, desk, managed, script};
+use crate::catalogue::{Kind, ROLES_GONE_MS, ROLES_OPEN, apps, desk, managed, script};
 use crate::departure::{Departure, PersonRef};
 use crate::estate;
 use crate::fault::Fault;
@@ -248,6 +248,10 @@ pub struct Report {
     /// What was read last, where what it says carries no reading of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Observation>,
+    /// What is to be remembered of an attempt that a fault ended, where that is not
+    /// what it was given. What a slice or a wait leaves behind is in what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<Facts>,
     /// The vendor's receipts of what was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<Receipt>,
@@ -288,6 +292,9 @@ impl Case {
         if refuses && self.open_of(Kind::RemoveDirectoryRoles) > 0 {
             params.set(ROLES_OPEN, true);
         }
+        if refuses && let Some(at) = self.roles_gone_at(&task.planned.target.system) {
+            params.set(ROLES_GONE_MS, at.0);
+        }
         // What was looked at and removed: the closing round reads those mailboxes again.
         if task.kind() == Kind::RemoveDelegations
             && task.is_settled()
@@ -301,6 +308,15 @@ impl Case {
             self.tell_the_desk(task, &mut params);
         }
         params
+    }
+
+    /// When his directory roles in a system were read as gone; none: they are still to
+    /// go, or a person goes without that, and nobody has.
+    fn roles_gone_at(&self, system: &System) -> Option<Timestamp> {
+        let removal = |t: &&Task| t.kind() == Kind::RemoveDirectoryRoles && t.planned.target.system == *system;
+        let removed = self.tasks.values().map(AsRef::as_ref).find(removal)?;
+        let proven = removed.outcome() == Some(&Outcome::Verified);
+        removed.after.as_ref().filter(|_| proven).map(|seen| seen.read_at)
     }
 
     /// The desk is told its ticket, what ended how, and by which digest the

@@ -1,7 +1,7 @@
 //! A case, and `fold`: case + event → case. The live state *is* the fold;
 //! there is no second one.
 
-use crate::assignment::{Mode, Subject, baseline_facts};
+use crate::assignment::{Mode, Subject, baseline_facts, baseline_in};
 use crate::catalogue::{Closes, ClosingProof, Kind, Lane, Proof, Urgency};
 use crate::departure::{Departure, Manner};
 use crate::event::Event;
@@ -406,6 +406,7 @@ impl Case {
                 rule,
                 detail,
                 fault,
+                checkpoint,
                 seen,
                 report,
                 ..
@@ -423,13 +424,21 @@ impl Case {
                     if !unknown {
                         t.busy_until = None;
                     }
+                    if checkpoint.is_some() {
+                        t.checkpoint.clone_from(checkpoint);
+                    }
                     if seen.is_some() {
                         t.seen.clone_from(seen);
                     }
                     // A person may bring it about by hand: then the counter has moved
                     // since this reading, and not within the attempt that sees it.
-                    if t.kind().spec().proof == Proof::Counter && t.checkpoint.is_none() {
-                        t.checkpoint = seen.as_deref().map(baseline_facts);
+                    let known = t.checkpoint.as_ref().and_then(baseline_in).is_some();
+                    if t.kind().spec().proof == Proof::Counter
+                        && !known
+                        && let Some(first) = seen.as_deref()
+                    {
+                        let remembered = t.checkpoint.get_or_insert_default();
+                        remembered.0.extend(baseline_facts(first).0);
                     }
                     if *rule == crate::fault::Rule::IrreversibleDiffers {
                         t.lapse_approval();

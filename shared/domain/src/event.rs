@@ -210,6 +210,10 @@ pub enum Event {
         /// The fault that led to it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<crate::fault::Fault>,
+        /// What the next try is to know, should a person order one; none: what the
+        /// last one was given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkpoint: Option<Facts>,
         /// What was read last; none if nothing was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seen: Option<Arc<Observation>>,
@@ -393,6 +397,8 @@ impl Event {
             // Whoever overlooked it would do things sooner than was approved, or let
             // approve who must not.
             Self::PlanApproved { from, .. } | Self::TaskApproved { from, .. } => from.is_some(),
+            // Whoever overlooked it might order again what must not happen twice.
+            Self::TaskFailed { checkpoint, .. } => checkpoint.is_some(),
             Self::CaseMerged { tells, .. } => *tells,
             Self::CaseAmended { departure, by } => by.is_some() || names_credentials(departure),
             Self::CaseOpened { departure, policy, .. } => {

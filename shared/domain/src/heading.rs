@@ -69,6 +69,7 @@ impl Heading {
             at,
             said: Said::NotBegun { why: why.to_owned() },
             seen: None,
+            remembered: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         }

@@ -7,7 +7,7 @@
 
 use crate::assignment::Assignment;
 use crate::case::Case;
-use crate::catalogue::{Kind, LEAVING, ROLES_OPEN};
+use crate::catalogue::{Kind, LEAVING, MARKED};
 use crate::id::System;
 use crate::time::{DAY_MS, HOUR_MS, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,9 +67,10 @@ pub fn changes(
 }
 
 /// Whether he was found to hold roles, of whatever sort: to mark one who administers
-/// nothing does no harm.
+/// nothing does no harm. Who was given one after he was recorded is found by whoever is
+/// to take it away, or to cut his access.
 fn holds_roles(case: &Case, system: &System) -> bool {
-    let reads = |kind: Kind| matches!(kind, Kind::Resolve | Kind::SnapshotAccess);
+    let reads = |kind: Kind| matches!(kind, Kind::Resolve | Kind::SnapshotAccess) || looks_who_stays(kind);
     let tasks = case.tasks.values();
     let mut readers = tasks.filter(|t| reads(t.kind()) && t.planned.target.system == *system);
     readers.any(|t| {
@@ -79,6 +80,14 @@ fn holds_roles(case: &Case, system: &System) -> bool {
             counted || seen.facts.list("role_ids").is_some_and(|ids| !ids.is_empty())
         })
     })
+}
+
+/// Whether a worker looks who else administers the tenant before it writes.
+fn looks_who_stays(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::RemoveDirectoryRoles | Kind::DisableSignIn | Kind::ResetPassword
+    )
 }
 
 /// In which system a mark's leaver is known, and by which id.
@@ -91,7 +100,15 @@ impl Assignment {
     /// Whether whoever carries it out looks who else administers the tenant.
     #[must_use]
     pub fn asks_who_stays(&self) -> bool {
-        self.kind == Kind::RemoveDirectoryRoles || self.params.bool(ROLES_OPEN) == Some(true)
+        looks_who_stays(self.kind)
+    }
+
+    /// Tells that he is marked, if these are his own marks.
+    pub fn tell_marked(&mut self, own: &BTreeMap<String, Timestamp>) {
+        let system = self.target.system.as_str();
+        if own.keys().filter_map(|name| leaver(name)).any(|(of, _)| of == system) {
+            self.params.set(MARKED, true);
+        }
     }
 
     /// Tells who leaves, too, by the marks that there are. It travels with the

@@ -4,6 +4,7 @@
 //! computed them.
 
 use crate::invariant::{Invariant, Violated};
+use crate::reading::Reading;
 use crate::transcript::{EPOCH, Transcript};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
@@ -11,12 +12,11 @@ use offboard_domain::catalogue::{Approval, Dep, Until};
 use offboard_domain::departure::Manner;
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::plan::approval_digest;
-use offboard_domain::standing::patient_since;
 use offboard_domain::task::RestReason;
 use offboard_domain::time::HOUR_MS;
 use offboard_domain::{
-    Area, Assignment, AttemptMark, Case, CaseId, CaseKey, CaseState, FaultClass, Kind, Mode, Outcome, Record, Report,
-    Task, TaskId, TenantId, Timestamp,
+    Area, Assignment, AttemptMark, Case, CaseId, CaseKey, CaseState, Departure, Digest, FaultClass, Kind, Mode,
+    Outcome, Record, Report, Task, TaskId, TenantId, Timestamp,
 };
 use offboard_ledger::{Append, KeyChange, Ledger as _, MemoryLedger};
 use offboard_queue::{Message, QueueName};
@@ -35,9 +35,10 @@ const MOST_MESSAGES_AN_HOUR: u64 = 6_000;
 /// How long an attempt's mark is: `3f2a9c0d-11aa`.
 const MARK_CHARS: usize = 13;
 
-/// One case as the auditor has folded it.
+/// One case as the auditor has folded it, and as its events tell of it.
 pub(crate) struct Shadow {
     pub(crate) case: Case,
+    reading: Reading,
     key: CaseKey,
     closed: u32,
     wrote_in_round: bool,
@@ -46,6 +47,9 @@ pub(crate) struct Shadow {
     may_have_happened: BTreeSet<TaskId>,
     appends: BTreeMap<i64, u64>,
     pub(crate) tail_lost: bool,
+    /// It is on the record that history was lost: from then on nobody is excused who
+    /// does what may have happened.
+    loss_noticed: bool,
     /// A person has decided that the files may go with the licence.
     pub(crate) drive_given_up: bool,
 }
@@ -54,7 +58,9 @@ pub(crate) struct Shadow {
 struct State {
     cases: BTreeMap<(TenantId, CaseId), Shadow>,
     violated: BTreeSet<Violated>,
-    published_once: BTreeSet<(CaseId, TaskId, u32)>,
+    /// By the record that ordered each: another try of the same number is ordered by
+    /// another record, when that one was lost.
+    published_once: BTreeSet<(CaseId, TaskId, u32, Digest)>,
     canaries: Vec<(TenantId, String)>,
     /// Which case each attempt is of, by what its requests' ids begin with.
     attempts: BTreeMap<String, (TenantId, CaseId, TaskId)>,
@@ -126,6 +132,16 @@ impl Auditor {
         self.state().attempts.get(mark).cloned()
     }
 
+    /// Another case of the tenant that is under way, if there is one.
+    pub(crate) fn another_under_way(&self, tenant: &TenantId, case: CaseId) -> Option<CaseId> {
+        let state = self.state();
+        let mut others = state.cases.iter().filter_map(|((of, id), shadow)| {
+            let under_way = shadow.case.state == CaseState::Active;
+            (of == tenant && *id != case && under_way).then_some(*id)
+        });
+        others.next()
+    }
+
     /// Looks at every case.
     pub(crate) fn each_case(&self, mut look: impl FnMut(&TenantId, &Shadow)) {
         for ((tenant, _), shadow) in &self.state().cases {
@@ -185,7 +201,9 @@ impl Auditor {
                     case.recorded(&event, first.version, first.hash);
                     self.transcript
                         .line(now, &format!("{} v1 {}", append.index.case, event.name()));
-                    cases.insert(id.clone(), Shadow::new(case, key));
+                    let mut shadow = Shadow::new(case, key);
+                    shadow.reading.note(shadow.case.opened_at, &event);
+                    cases.insert(id.clone(), shadow);
                 }
                 _ => found(
                     Invariant::AcceptedNeverLost,
@@ -247,6 +265,7 @@ impl Auditor {
         let Ok(mut case) = Case::opened(id, at, &event) else {
             return;
         };
+        let mut reading = shadow.reading.anew();
         for record in &history.records {
             let Ok((at, event)) = open_event(&shadow.key, record) else {
                 return;
@@ -254,10 +273,11 @@ impl Auditor {
             if record.version > 1 {
                 case.fold(at, &event);
             }
+            reading.note(at, &event);
             case.recorded(&event, record.version, record.hash);
         }
-        shadow.case = case;
-        shadow.tail_lost = true;
+        (shadow.case, shadow.reading) = (case, reading);
+        (shadow.tail_lost, shadow.loss_noticed) = (true, false);
         state.tails_lost = true;
     }
 
@@ -278,18 +298,12 @@ impl Auditor {
             QueueName::Assignments { .. } => match serde_json::from_slice::<Assignment>(&message.body) {
                 Ok(a) => {
                     let once = a.mode == Mode::Full && !a.kind.spec().convergent;
-                    if once && !state.published_once.insert((a.case, a.task, a.attempt)) {
-                        let lost = state
-                            .cases
-                            .get(&(a.tenant.clone(), a.case))
-                            .is_some_and(|s| s.tail_lost);
-                        if !lost {
-                            let what = format!("{} {} attempt {} was published twice", a.case, a.kind, a.attempt);
-                            state.violated.insert(Violated {
-                                invariant: Invariant::OncePublishedOnce,
-                                what,
-                            });
-                        }
+                    if once && !state.published_once.insert((a.case, a.task, a.attempt, a.head)) {
+                        let what = format!("{} {} attempt {} was published twice", a.case, a.kind, a.attempt);
+                        state.violated.insert(Violated {
+                            invariant: Invariant::OncePublishedOnce,
+                            what,
+                        });
                     }
                     // The search terms travel with this one assignment.
                     if a.kind == Kind::Resolve {
@@ -372,12 +386,14 @@ impl Shadow {
     fn new(case: Case, key: CaseKey) -> Self {
         Self {
             case,
+            reading: Reading::default(),
             key,
             closed: 0,
             wrote_in_round: false,
             may_have_happened: BTreeSet::new(),
             appends: BTreeMap::new(),
             tail_lost: false,
+            loss_noticed: false,
             drive_given_up: false,
         }
     }
@@ -464,7 +480,13 @@ impl Shadow {
             Event::RetryOrdered { task, .. } => {
                 self.may_have_happened.remove(task);
             }
-            Event::TailLost { .. } => self.tail_lost = true,
+            // Whoever is told of it reads first what must not happen twice.
+            Event::TailLost { .. } => {
+                (self.tail_lost, self.loss_noticed) = (true, true);
+                let once = |t: &&Arc<Task>| !t.kind().spec().convergent;
+                let all = self.case.tasks.values().filter(once).map(|t| t.id());
+                self.may_have_happened.extend(all);
+            }
             Event::ClosingBegan { .. } => self.wrote_in_round = false,
             Event::RoundEnded { differences, .. } => {
                 if differences.is_empty() && self.wrote_in_round {
@@ -524,6 +546,7 @@ impl Shadow {
             _ => {}
         }
         self.case.fold(at, event);
+        self.reading.note(at, event);
         self.case.recorded(event, record.version, record.hash);
     }
 
@@ -566,11 +589,11 @@ impl Shadow {
                 before.extend(dep.kind.spec().finds.iter().filter(|_| dep.with_finds));
             }
         }
-        for missing in before.into_iter().filter(|k| self.case.open_of(*k) > 0) {
+        for missing in before.into_iter().filter(|k| self.reading.is_open(*k)) {
             found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
         }
         for dep in spec.after {
-            if at < self.case.settled_at(dep.kind).plus(dep.delay_ms) {
+            if at < self.reading.settled_at(dep.kind).plus(dep.delay_ms) {
                 found(
                     Invariant::OrderIsLaw,
                     format!("{kind} goes too soon after {}", dep.kind),
@@ -586,15 +609,15 @@ impl Shadow {
         }
         if mode == Mode::Full {
             self.wrote_in_round = true;
-            if !spec.convergent && !self.may_have_happened.insert(id) && !self.tail_lost {
+            let excused = self.tail_lost && !self.loss_noticed;
+            if !spec.convergent && !self.may_have_happened.insert(id) && !excused {
                 found(
                     Invariant::OnceOrderedOnce,
                     format!("{kind} is ordered again although it may have happened"),
                 );
             }
         }
-        let mut asked = std::iter::once(&self.case.departure).chain(self.case.others());
-        if asked.all(|d| at < d.effective_at) {
+        if self.asked().all(|d| at < d.effective_at) {
             found(
                 Invariant::OrderIsLaw,
                 format!("{kind} goes before the departure's time"),
@@ -609,10 +632,37 @@ impl Shadow {
             Until::Settled => false,
             Until::Tried => self.case.is_with_people(dep.kind),
             Until::TriedOnce => self.case.was_tried_once(dep.kind),
-            Until::SettledOnce => self.case.was_settled_once(dep.kind),
+            Until::SettledOnce => self.reading.was_settled_once(dep.kind),
         };
-        let over = |ms: i64| patient_since(&self.case, task).is_some_and(|since| at >= since.plus(ms));
+        let over = |ms: i64| self.patient_since(task).is_some_and(|since| at >= since.plus(ms));
         tried || ends.is_some_and(over)
+    }
+
+    /// Everybody's request for this person.
+    fn asked(&self) -> impl Iterator<Item = &Departure> {
+        let others = self.case.others().map(|departure| &**departure);
+        std::iter::once(&*self.case.departure).chain(others)
+    }
+
+    /// An immediate departure's reversible acts wait for nobody's approval.
+    fn is_burst(&self) -> bool {
+        self.asked().any(|d| d.manner == Manner::Immediate) && !self.case.capped
+    }
+
+    fn patient_since(&self, task: &Task) -> Option<Timestamp> {
+        let effective = self.asked().map(|d| d.effective_at).min()?;
+        let needed = self.case.policy.approvals.plan || self.case.capped;
+        let needs_plan = match task.kind().spec().approval {
+            Approval::None => false,
+            Approval::Plan | Approval::Own => needed,
+            Approval::PlanOrBurst => needed && !self.is_burst(),
+        };
+        self.reading.patient_since(task.id(), effective, needs_plan)
+    }
+
+    /// Whether a person has gone without a task once.
+    pub(crate) fn was_let_off(&self, task: TaskId) -> bool {
+        self.reading.was_let_off(task)
     }
 
     fn approved(&self, at: Timestamp, task: &Task, found: &mut impl FnMut(Invariant, String)) {
@@ -622,8 +672,7 @@ impl Shadow {
         let of_plan = case.plan_approval.iter().filter(|_| task.in_approved_plan);
         let approved = of_plan.chain(&task.approved).any(|a| a.from <= at);
         let by_plan = !needed || approved;
-        let mut asked = std::iter::once(&case.departure).chain(case.others());
-        let burst = asked.any(|d| d.manner == Manner::Immediate) && !case.capped;
+        let burst = self.is_burst();
         let invariant = if kind == Kind::WipeDevice {
             Invariant::WipeOnlyApproved
         } else {

@@ -151,6 +151,7 @@ impl Rig {
         for number in 2..MOST_ATTEMPTS {
             let assignment = self.assignment(work, number, mode, checkpoint.clone());
             let report = attempt(&assignment, Lane::Normal, false, &self.context).await;
+            checkpoint = report.remembered.or(checkpoint);
             match report.said {
                 Said::Satisfied { after: observation, .. } | Said::Found { observation, .. } => {
                     return Ok(End::Reached(observation.facts));

@@ -12,6 +12,7 @@ mod invariant;
 mod logs;
 mod model;
 mod person;
+mod reading;
 mod rng;
 mod script;
 mod seams;

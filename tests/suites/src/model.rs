@@ -267,6 +267,7 @@ impl ModelWorker {
             at: self.clock.now(),
             said,
             seen: None,
+            remembered: None,
             receipts: vec![Receipt {
                 at: self.clock.now(),
                 request: "MODEL".into(),

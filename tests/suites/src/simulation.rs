@@ -130,6 +130,9 @@ pub enum Broken {
     LicencesGoWithAnything,
     /// The ledger keeps nothing of who leaves, of those who administer a tenant.
     NobodyKnowsWhoLeaves,
+    /// The ledger says of who is to be claimed that the case of another leaver of the same
+    /// tenant has him.
+    ClaimsAreAnothers,
 }
 
 /// What a simulation came to.
@@ -381,6 +384,7 @@ impl Stage {
             trouble: trouble.clone(),
             loses_new_cases: self.broken == Some(Broken::NewCasesAreLost),
             forgets_who_leaves: self.broken == Some(Broken::NobodyKnowsWhoLeaves),
+            claims_are_anothers: self.broken == Some(Broken::ClaimsAreAnothers),
         });
         let entropy = self.entropy.clone();
         let clock = self.clock_of_its_own();

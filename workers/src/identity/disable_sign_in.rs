@@ -1,6 +1,6 @@
 //! `identity.disable_sign_in`.
 
-use super::{observe_account, refuse_last_administrator_while_open};
+use super::{observe_account, refuse_last_administrator_unless_gone};
 use crate::job::{Applied, Job, Seen};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ impl Procedure for DisableSignIn {
 
     async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
         let id = job.account()?;
-        refuse_last_administrator_while_open(job).await?;
+        refuse_last_administrator_unless_gone(job).await?;
         job.directory()?
             .set(job.writing()?, &id, &AccountChange::Disable)
             .await?;

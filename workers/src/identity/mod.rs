@@ -18,8 +18,9 @@ pub(crate) mod snapshot_directory;
 
 use crate::job::{Applied, Items, Job, Seen, Things, count, ids};
 use offboard_connectors::{Account, Answer, ELIGIBLE_ROLES, Held, Holding};
-use offboard_domain::catalogue::ROLES_OPEN;
-use offboard_domain::{Facts, FaultClass};
+use offboard_domain::catalogue::{MARKED, ROLES_GONE_MS};
+use offboard_domain::time::MINUTE_MS;
+use offboard_domain::{Facts, Fault, FaultClass};
 
 /// Reads one sort of holding; its ids become the named fact.
 async fn observe_held(job: &mut Job<'_>, what: Holding, fact: &str) -> Answer<Seen> {
@@ -42,17 +43,31 @@ async fn observe_roles(job: &mut Job<'_>) -> Answer<(Vec<Held>, Facts)> {
     Ok((roles, facts))
 }
 
-/// The same where the roles may still be there: nobody has looked since.
-async fn refuse_last_administrator_while_open(job: &mut Job<'_>) -> Answer<()> {
-    if job.params.bool(ROLES_OPEN) != Some(true) {
+/// For how long it is believed that roles are gone which were read as gone: he may
+/// have been given another since.
+const GONE_BELIEVED_MS: i64 = 15 * MINUTE_MS;
+
+/// The code of the fault that nothing is done because he administers the tenant and
+/// others who leave are not told of him yet.
+pub(crate) const UNMARKED: &str = "administrator_not_marked";
+
+/// The same where the roles may be there, whatever became of taking them away: a person
+/// may go without that. What is read is what the attempt has seen, too.
+async fn refuse_last_administrator_unless_gone(job: &mut Job<'_>) -> Answer<()> {
+    let gone_ms = job.params.int(ROLES_GONE_MS);
+    if gone_ms.is_some_and(|at| job.now_ms() - at < GONE_BELIEVED_MS) {
         return Ok(());
     }
-    let (roles, _) = observe_roles(job).await?;
+    let (roles, facts) = observe_roles(job).await?;
+    if let Some(seen) = &mut job.otherwise {
+        seen.facts.0.extend(facts.0);
+    }
     refuse_last_administrator(job, &roles)
 }
 
 /// Refuses whoever has become the last one to administer the tenant since he was
-/// resolved.
+/// resolved, and for a moment whoever administers it and is not marked as leaving:
+/// of two who were both given the role since, each would count on the other.
 fn refuse_last_administrator(job: &Job<'_>, roles: &[Held]) -> Answer<()> {
     let last = |held: &Held| {
         matches!(
@@ -63,8 +78,25 @@ fn refuse_last_administrator(job: &Job<'_>, roles: &[Held]) -> Answer<()> {
             }
         )
     };
+    let administers = |held: &Held| {
+        matches!(
+            held,
+            Held::Role {
+                administrator: true,
+                eligible: false,
+                ..
+            }
+        )
+    };
     if !roles.iter().any(last) {
-        return Ok(());
+        if job.params.bool(MARKED) == Some(true) || !roles.iter().any(administers) {
+            return Ok(());
+        }
+        let detail = "he administers the tenant, which nobody knew when he was recorded; those who leave with him are told first";
+        return Err(Fault {
+            code: Some(UNMARKED.to_owned()),
+            ..job.fault(FaultClass::Transient, detail)
+        });
     }
     let detail = if job.call.leaving().is_empty() {
         "no other enabled account administers the tenant; give somebody else the role, then retry"

@@ -1,6 +1,6 @@
 //! `identity.reset_password`.
 
-use super::{observe_account, password, refuse_last_administrator_while_open};
+use super::{observe_account, password, refuse_last_administrator_unless_gone};
 use crate::job::{Applied, Job, Seen};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ impl Procedure for ResetPassword {
 
     async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
         let id = job.account()?;
-        refuse_last_administrator_while_open(job).await?;
+        refuse_last_administrator_unless_gone(job).await?;
         let new = password::generate()
             .map_err(|_| job.fault(FaultClass::Transient, "the machine gave no random bytes for a password"))?;
         job.directory()?

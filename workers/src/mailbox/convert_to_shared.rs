@@ -57,6 +57,8 @@ impl Procedure for ConvertToShared {
             let since = job.remembered.int(AGREED_SINCE_MS).unwrap_or_else(|| job.now_ms());
             job.now_ms().saturating_sub(since).max(0)
         } else {
+            // They agree anew, should they do so again.
+            job.remembered.0.remove(AGREED_SINCE_MS);
             0
         };
         facts.set("agreed_for_ms", agreed_for_ms);
@@ -64,7 +66,10 @@ impl Procedure for ConvertToShared {
     }
 
     async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
-        change(job, MailboxChange::ConvertToShared).await
+        let applied = change(job, MailboxChange::ConvertToShared).await?;
+        let ordered_ms = job.now_ms();
+        job.remembered.set(ORDERED_MS, ordered_ms);
+        Ok(applied)
     }
 
     fn wait(&self, job: &Job<'_>, seen: &Seen, when: When) -> Option<Wait> {

@@ -42,6 +42,9 @@ const ASKING_SHARE: u32 = 8;
 /// The share of a slice that one mailbox may take that is asked by itself.
 const BRIEF_SHARE: u32 = 3;
 
+/// What was found on others' mailboxes, among the case's artifacts.
+pub(super) const ARTIFACT: &str = "snapshot.delegations";
+
 const LIST: &str = "others_list";
 const FOUND: &str = "others_found";
 const IN_ALL: &str = "others_in_all";
@@ -196,6 +199,8 @@ pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
     let stopped = slice.go_on_with(&mut list, &mut pass).await;
     if slice.restarted {
         restarted(job);
+        // The place in it is forgotten: it is read from the beginning, whatever ends this.
+        job.remembered.0.remove(LIST);
     }
     let in_time = slice.has_time();
     // What begins anew again and again comes no further: its slice must see it through.
@@ -256,8 +261,12 @@ pub(super) fn left_alone_until(job: &Job<'_>) -> Option<Timestamp> {
     until.filter(|until| *until > job.call.now())
 }
 
-/// Keeps how far the pass is, and what came of it.
+/// Keeps what this attempt found, how far the pass is, and what came of it. What was
+/// found goes first: nobody looks there again once that is remembered.
 async fn keep_looked(job: &mut Job<'_>, pass: &mut Pass) -> Answer<()> {
+    if !pass.new.is_empty() {
+        job.keep(ARTIFACT, &pass.new).await?;
+    }
     let looked = Looked {
         found: pass.found.clone(),
         unreadable: pass.unreadable.clone(),
@@ -388,13 +397,15 @@ pub(super) async fn read_again(job: &mut Job<'_>, id: &ObjectId, found: &[Object
     Ok(again)
 }
 
-/// Whether fewer are left to be read than when this was asked last, which is before
-/// each removal of a part: what is removed and is there all the same must not be
-/// removed for ever.
-pub(super) fn comes_further(remembered: &mut Facts, unread: i64) -> bool {
-    let further = remembered.int(REMOVED_AT).is_none_or(|before| unread < before);
+/// Whether fewer are left to be read than when a part was removed last: what is
+/// removed and is there all the same must not be removed for ever.
+pub(super) fn comes_further(remembered: &Facts, unread: i64) -> bool {
+    remembered.int(REMOVED_AT).is_none_or(|before| unread < before)
+}
+
+/// Remembers how many were left to be read when a part was removed.
+pub(super) fn note_removed_at(remembered: &mut Facts, unread: i64) {
     remembered.set(REMOVED_AT, unread);
-    further
 }
 
 /// The part of an attempt in which others' mailboxes are asked.

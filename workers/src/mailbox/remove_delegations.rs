@@ -37,8 +37,6 @@ const RIGHTS_ALONE: &str = "rights_alone";
 const ATTACHED: &str = "attached";
 /// That the vendor is left alone, and nothing was read.
 const LEFT_ALONE: &str = "left_alone";
-/// What was found on others' mailboxes, among the case's artifacts.
-const ARTIFACT: &str = "snapshot.delegations";
 
 pub(crate) struct RemoveDelegations;
 
@@ -79,9 +77,6 @@ impl Procedure for RemoveDelegations {
                 if let Some(all) = pass.in_all {
                     facts.set(IN_ALL, count(all));
                 }
-                if !pass.new.is_empty() {
-                    job.keep(ARTIFACT, &pass.new).await?;
-                }
                 // What follows has an attempt of its own, unless most of this one is left.
                 let late = pass.went_on && job.call.remaining() < began_with / 2;
                 if late || !pass.is_through() {
@@ -100,7 +95,6 @@ impl Procedure for RemoveDelegations {
                 if attached.is_empty() && again.held.is_empty() && again.unread == 0 {
                     others::read_once_more(job, &id, &mut pass).await?;
                     if !pass.new.is_empty() {
-                        job.keep(ARTIFACT, &pass.new).await?;
                         return Ok(Seen::facts(facts));
                     }
                 }
@@ -136,36 +130,43 @@ impl Procedure for RemoveDelegations {
                 job.remembered.0.remove(ATTACHED);
             }
             let fewer = are_fewer(job, seen);
-            if in_part {
-                job.remembered.set(RIGHTS_ALONE, true);
-            }
             let done = match detach_all(job, seen).await {
                 Ok(applied) => !fewer || (applied == Applied::All && !in_part),
                 // It is met again when all others were looked at.
                 Err(fault) if is_refused(&fault) => true,
                 Err(fault) => return Err(fault),
             };
+            if in_part {
+                job.remembered.set(RIGHTS_ALONE, true);
+            }
             if done {
                 job.remembered.set(HIS_DONE, true);
                 job.remembered.0.remove(ATTACHED);
+            } else {
+                note_attached(job, seen);
             }
             return Ok(Applied::Part);
         }
         let fewer = are_fewer(job, seen);
         let unread = seen.facts.int(UNREAD).unwrap_or(0);
-        let further = unread > 0 && others::comes_further(&mut job.remembered, unread);
-        match detach_all(job, seen).await {
-            Ok(_) if further => Ok(Applied::Part),
+        let further = unread > 0 && others::comes_further(&job.remembered, unread);
+        let applied = match detach_all(job, seen).await {
+            Ok(_) if further => Applied::Part,
             // What one of them refuses is met again in the last part: the others go first.
-            Err(fault) if further && is_refused(&fault) => Ok(Applied::Part),
+            Err(fault) if further && is_refused(&fault) => Applied::Part,
             // What is removed and is there all the same is not removed for ever.
-            Ok(Applied::Part) if !fewer => Ok(Applied::All),
-            applied => applied,
+            Ok(Applied::Part) if !fewer => Applied::All,
+            applied => applied?,
+        };
+        note_attached(job, seen);
+        if unread > 0 {
+            others::note_removed_at(&mut job.remembered, unread);
         }
+        Ok(applied)
     }
 
     fn wait(&self, job: &Job<'_>, seen: &Seen, when: When) -> Option<Wait> {
-        let found_now = || job.artifacts.iter().any(|a| a.name == ARTIFACT);
+        let found_now = || job.artifacts.iter().any(|a| a.name == others::ARTIFACT);
         let why = match when {
             // Who only reads is told what was not read.
             When::ObserveOnly => return None,
@@ -204,11 +205,15 @@ async fn on_his(job: &mut Job<'_>, id: &ObjectId, what: &Attachment) -> Answer<V
 }
 
 /// Whether there are fewer to remove than when some of them were removed last.
-fn are_fewer(job: &mut Job<'_>, seen: &Seen) -> bool {
+fn are_fewer(job: &Job<'_>, seen: &Seen) -> bool {
     let now = count(seen.attached().len());
-    let fewer = job.remembered.int(ATTACHED).is_none_or(|before| now < before);
-    job.remembered.set(ATTACHED, now);
-    fewer
+    job.remembered.int(ATTACHED).is_none_or(|before| now < before)
+}
+
+/// Remembers how many there were, once some of them were removed: a fault before that
+/// is no removal.
+fn note_attached(job: &mut Job<'_>, seen: &Seen) {
+    job.remembered.set(ATTACHED, count(seen.attached().len()));
 }
 
 /// Whether it will not be taken off however often it is tried.

@@ -4,8 +4,8 @@
 //! A phone that is switched off does not answer. It is waited for a day; then
 //! its partnership goes too (it can no longer read mail in any case), and the
 //! observation keeps that its wipe was not acknowledged. That is remembered in a
-//! slice of its own before any of them goes: an attempt that ends with a fault
-//! leaves nothing behind, and of a phone that is gone nobody can read it.
+//! slice of its own before any of them goes: a worker that dies leaves nothing
+//! behind, and of a phone that is gone nobody can read it.
 
 use super::observe_attached;
 use crate::job::{Applied, Items, Job, Seen, count};
@@ -54,17 +54,19 @@ impl Procedure for RemoveMobilePartnerships {
                 break;
             }
             let done = if must_be_told(phone) {
-                if job.remembered.int(ORDERED_MS).is_none() {
-                    let now_ms = job.now_ms();
-                    job.remembered.set(ORDERED_MS, now_ms);
-                }
-                mailboxes
+                let told = mailboxes
                     .set(
                         job.writing()?,
                         &id,
                         &MailboxChange::WipeAccountOn { device: phone.clone() },
                     )
-                    .await
+                    .await;
+                // Whom nobody has told is not waited for.
+                if told.is_ok() && job.remembered.int(ORDERED_MS).is_none() {
+                    let now_ms = job.now_ms();
+                    job.remembered.set(ORDERED_MS, now_ms);
+                }
+                told
             } else if phone.wipe == MobileWipe::Pending && !given_up.contains(&phone.id) {
                 continue;
             } else {

@@ -8,7 +8,7 @@
 //! | one is under way, in whatever word | wait |
 //! | the latest failed | a person looks, and starts it again by hand |
 //! | none, or only older ones, and we sent none that was acknowledged | it did not happen: conclusive, because nobody looks before lists have caught up |
-//! | none, though ours was acknowledged | wait an hour; then a person looks |
+//! | none, though ours was acknowledged, or one was listed | wait an hour; then a person looks |
 
 use super::{account, known, look, successor};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
@@ -107,10 +107,13 @@ impl Procedure for TransferFiles {
         } else {
             return None;
         };
+        // One that is listed was ordered, whether or not that was answered: should a list
+        // lack it later, it is not ordered again.
+        let ordered = sent.unwrap_or(now);
         Some(Wait {
             until: now.plus(after_ms),
             why: why.to_owned(),
-            remember: job.remembered.clone(),
+            remember: job.remembered.clone().with(ORDERED_MS, ordered.0),
         })
     }
 }

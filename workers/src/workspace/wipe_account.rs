@@ -76,6 +76,8 @@ impl Procedure for WipeAccount {
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         writable(job, seen)?;
+        // Before any is told: whatever ends this, a record that goes since is missed.
+        remember(job, seen);
         let phones = job.phones()?;
         let mut items = Items::default();
         for id in seen.facts.list(UNTOLD).unwrap_or_default() {
@@ -86,7 +88,6 @@ impl Procedure for WipeAccount {
             let done = phones.wipe_account(job.writing()?, &id).await;
             items.note(done)?;
         }
-        remember(job, seen);
         let applied = items.end()?;
         // With a part of them told, the others are not to be waited for.
         if applied == Applied::All {

@@ -83,9 +83,17 @@ const BURST_AT_MOST_MS: i64 = 10 * MINUTE_MS;
 /// what the directory refuses for their sake is waited for.
 pub const ROLES_OPEN: &str = "roles_open";
 
+/// Told to the same: when his roles were read as gone, in milliseconds since 1970.
+/// Nobody has read that of somebody who is let keep them, and so it is looked.
+pub const ROLES_GONE_MS: &str = "roles_gone_ms";
+
 /// Told to whoever looks who else administers the tenant: the ids of those who leave
 /// it, too, and count for nobody.
 pub const LEAVING: &str = "leaving_ids";
+
+/// Told to the same: that others are told of this one. Who administers the tenant and
+/// is not marked so keeps his role and his account until he is.
+pub const MARKED: &str = "marked_as_leaving";
 
 /// Read in a closing round in place of everything else: the account is gone.
 pub const ACCOUNT_GONE: &str = "account_gone";

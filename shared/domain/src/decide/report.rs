@@ -28,6 +28,8 @@ struct Answer {
     digest: Digest,
     /// What was read last, for an answer that settles nothing.
     seen: Option<Arc<Observation>>,
+    /// What the next try is to know; none: what this one was given.
+    checkpoint: Option<Facts>,
     receipts: Vec<crate::assignment::Receipt>,
     artifacts: Vec<crate::assignment::Artifact>,
 }
@@ -39,6 +41,11 @@ impl Answer {
             seen: Some(Arc::new(seen)),
             ..self
         }
+    }
+
+    /// The answer, with what it leaves to the next try.
+    fn leaving(self, checkpoint: Option<Facts>) -> Self {
+        Self { checkpoint, ..self }
     }
 }
 
@@ -130,6 +137,7 @@ impl Draft<'_> {
         let Report {
             said,
             seen,
+            remembered,
             receipts,
             artifacts,
             ..
@@ -140,6 +148,7 @@ impl Draft<'_> {
             mode: attempt.mode,
             digest,
             seen: seen.map(Arc::new),
+            checkpoint: remembered,
             receipts,
             artifacts,
         };
@@ -154,11 +163,14 @@ impl Draft<'_> {
                 self.observed(task, answer, observation);
             }
             Said::Found { observation, finds } if finder => self.found(task, answer, observation, finds),
-            Said::Progress { checkpoint } => self.rest(answer, self.now, RestReason::Progress, false, Some(checkpoint)),
-            Said::Wait { until, why, checkpoint } => self.wait(task, answer, until, why, checkpoint),
+            Said::Progress { checkpoint } => {
+                let answer = answer.leaving(Some(checkpoint));
+                self.rest(answer, self.now, RestReason::Progress, false);
+            }
+            Said::Wait { until, why, checkpoint } => self.wait(task, answer.leaving(checkpoint), until, why),
             Said::NotBegun { why } => {
                 let until = self.now.plus(SHORTEST_WAIT_MS);
-                self.rest(answer, until, RestReason::NotBegun { why }, false, None);
+                self.rest(answer, until, RestReason::NotBegun { why }, false);
             }
             Said::Fault { fault } => self.fault(task, attempt, answer, fault),
             Said::Checked { .. } | Said::Satisfied { .. } | Said::Observed { .. } | Said::Found { .. } => {
@@ -228,13 +240,7 @@ impl Draft<'_> {
                 self.fail(answer.having_read(seen), Rule::InconclusiveOnce, why, None);
             }
             Verdict::Unsatisfied(_) => {
-                self.rest(
-                    answer.having_read(seen),
-                    self.now,
-                    RestReason::DidNotHappen,
-                    false,
-                    None,
-                );
+                self.rest(answer.having_read(seen), self.now, RestReason::DidNotHappen, false);
             }
         }
     }
@@ -385,7 +391,7 @@ impl Draft<'_> {
         kept.and_then(|t| t.outcome()).is_some_and(|o| *o == Outcome::Verified)
     }
 
-    fn wait(&mut self, task: &Task, answer: Answer, until: Timestamp, why: String, checkpoint: Option<Facts>) {
+    fn wait(&mut self, task: &Task, answer: Answer, until: Timestamp, why: String) {
         let spec = task.kind().spec();
         if let Some(since) = task.waiting_since.filter(|s| self.now.since(*s) >= spec.patience_ms) {
             return self.fail(
@@ -396,7 +402,7 @@ impl Draft<'_> {
             );
         }
         let until = until.max(self.now.plus(SHORTEST_WAIT_MS));
-        self.rest(answer, until, RestReason::Waiting { why }, false, checkpoint);
+        self.rest(answer, until, RestReason::Waiting { why }, false);
     }
 
     fn fault(&mut self, task: &Task, attempt: Attempt, answer: Answer, fault: Fault) {
@@ -412,7 +418,7 @@ impl Draft<'_> {
                 if fault.class == FaultClass::Unknown && !spec.convergent {
                     until = until.max(attempt.over_at());
                 }
-                self.rest(answer, until, RestReason::Fault { fault }, costs_attempt, None);
+                self.rest(answer, until, RestReason::Fault { fault }, costs_attempt);
             }
             Consequence::AskPerson(rule) => {
                 let detail = fault.to_string();
@@ -469,7 +475,7 @@ impl Draft<'_> {
         }
     }
 
-    fn rest(&mut self, answer: Answer, until: Timestamp, why: RestReason, spent: bool, checkpoint: Option<Facts>) {
+    fn rest(&mut self, answer: Answer, until: Timestamp, why: RestReason, spent: bool) {
         let observe_first = self.must_observe_first(&answer, &why);
         self.push(Event::TaskRested {
             task: answer.task,
@@ -478,7 +484,7 @@ impl Draft<'_> {
             why,
             spent,
             observe_first,
-            checkpoint,
+            checkpoint: answer.checkpoint,
             seen: answer.seen,
             receipts: answer.receipts,
             artifacts: answer.artifacts,
@@ -512,6 +518,7 @@ impl Draft<'_> {
             rule,
             detail,
             fault,
+            checkpoint: answer.checkpoint,
             seen: answer.seen,
             receipts: answer.receipts,
             artifacts: answer.artifacts,

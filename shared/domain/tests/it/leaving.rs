@@ -1,10 +1,10 @@
 //! Who leaves, of those who hold roles, is known beyond his case.
 
 use crate::model::*;
-use offboard_domain::catalogue::{LEAVING, ROLES_OPEN};
+use offboard_domain::catalogue::{LEAVING, MARKED, ROLES_GONE_MS, ROLES_OPEN};
 use offboard_domain::departure::Manner;
 use offboard_domain::leaving::{changes, marks};
-use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{CaseState, Command, Facts, FaultClass, Kind, Said, Timestamp};
 use std::collections::BTreeMap;
 
@@ -142,4 +142,68 @@ fn who_disables_him_with_his_roles_is_told_too_and_nobody_else_is() {
     assert_eq!(asks(&w, Kind::ResetPassword), Some(true));
     w.answer(Kind::ResetPassword);
     assert_ne!(asks(&w, Kind::RevokeSessions), Some(true));
+}
+
+/// A person is to deal with his roles.
+fn roles_refused(w: &mut World) {
+    let refused = w.report(w.id(Kind::RemoveDirectoryRoles), fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+}
+
+#[test]
+fn who_was_promoted_after_he_was_recorded_is_marked_by_whoever_finds_that() {
+    for kind in [Kind::RemoveDirectoryRoles, Kind::DisableSignIn] {
+        let mut w = found_with(&[("role_count", 0)]);
+        w.answer(Kind::SnapshotAccess);
+        if kind != Kind::RemoveDirectoryRoles {
+            roles_refused(&mut w);
+        }
+        assert_eq!(names(&w), Vec::<String>::new(), "{kind}");
+        let mut first = w.case().assignment(w.id(kind)).unwrap();
+        first.tell_marked(&marks(w.case(), w.now));
+        assert_eq!(first.params.get(MARKED), None, "{kind}");
+        let mut report = w.report(
+            w.id(kind),
+            Said::Wait {
+                until: w.now,
+                why: "he administers the tenant".into(),
+                checkpoint: None,
+            },
+        );
+        report.seen = Some(seen(Facts::new().with("role_ids", vec!["r-1".to_owned()])));
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        assert_eq!(names(&w), [format!("leaves/{}/m365/u-1", w.case().id)], "{kind}");
+        w.pass(MINUTE_MS);
+        let mut next = w.case().assignment(w.id(kind)).unwrap();
+        next.tell_marked(&marks(w.case(), w.now));
+        assert_eq!(next.params.bool(MARKED), Some(true), "{kind}");
+    }
+}
+
+#[test]
+fn who_cuts_his_access_is_told_when_his_roles_were_read_as_gone_and_only_then() {
+    let mut w = found_with(&[("role_count", 1)]);
+    w.answer(Kind::SnapshotAccess);
+    roles_refused(&mut w);
+    w.order(Command::Waive {
+        task: w.id(Kind::RemoveDirectoryRoles),
+        by: "boss@msp.example".into(),
+        reason: "he keeps it".into(),
+        until: w.now.plus(30 * DAY_MS),
+    })
+    .unwrap();
+    let waived = w.case().assignment(w.id(Kind::DisableSignIn)).unwrap();
+    assert!(waived.asks_who_stays());
+    assert_eq!(waived.params.get(ROLES_OPEN), None, "no task is at them");
+    assert_eq!(
+        waived.params.get(ROLES_GONE_MS),
+        None,
+        "and nobody has read that they went"
+    );
+
+    let mut w = found_with(&[("role_count", 1)]);
+    w.answer(Kind::SnapshotAccess);
+    w.answer(Kind::RemoveDirectoryRoles);
+    let gone = w.case().assignment(w.id(Kind::DisableSignIn)).unwrap();
+    assert_eq!(gone.params.int(ROLES_GONE_MS), Some(T0.0));
 }

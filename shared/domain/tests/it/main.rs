@@ -17,6 +17,7 @@ mod managed;
 mod model;
 mod orders;
 mod properties;
+mod remembered;
 mod requests;
 mod scripts;
 mod states;

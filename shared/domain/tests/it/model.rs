@@ -364,6 +364,7 @@ impl World {
             at: self.now,
             said,
             seen: None,
+            remembered: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         }

@@ -5,7 +5,8 @@ use crate::trouble::{Fate, Trouble};
 use async_trait::async_trait;
 use offboard_domain::{CaseId, TenantId, Timestamp, leaving};
 use offboard_ledger::{
-    Append, Appended, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, MemoryLedger, Shard,
+    Append, Appended, Claim, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, MemoryLedger,
+    Shard,
 };
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub(crate) struct FaultyLedger {
     pub(crate) loses_new_cases: bool,
     /// Broken on purpose: see [`Broken::NobodyKnowsWhoLeaves`](crate::Broken).
     pub(crate) forgets_who_leaves: bool,
+    /// Broken on purpose: see [`Broken::ClaimsAreAnothers`](crate::Broken).
+    pub(crate) claims_are_anothers: bool,
 }
 
 fn silent(attempted: &'static str) -> LedgerError {
@@ -59,6 +62,12 @@ impl Ledger for FaultyLedger {
         }
         if self.loses_new_cases && append.expected == 0 {
             return Ok(Appended::Done);
+        }
+        if self.claims_are_anothers
+            && matches!(append.claim, Claim::Take(_))
+            && let Some(by) = self.auditor.another_under_way(&append.index.tenant, append.index.case)
+        {
+            return Ok(Appended::Claimed { by });
         }
         let appended = self.inner.append(append.clone()).await?;
         match &appended {

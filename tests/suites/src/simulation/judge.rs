@@ -87,6 +87,16 @@ impl Stage {
             let CaseState::Merged { into } = case.state else {
                 continue;
             };
+            // Also where history was lost: whom a case is about it finds again.
+            let anothers = cases.get(&into).filter(|(into, _)| {
+                let mut about = into.subject.0.values();
+                let his = |found: &ObjectId| meant.get(&id).is_some_and(|all| all.contains(&found.0));
+                !into.subject.0.is_empty() && !about.any(his)
+            });
+            if anothers.is_some() {
+                let what = format!("{id} of {tenant} was merged into {into}, which is about somebody else");
+                self.auditor.violated(Invariant::NoRequestForgotten, what);
+            }
             let asked = case.departure.effective_at.max(case.changed_at);
             let done = cases.get(&into).is_some_and(|(into, lost)| {
                 *lost || *tail_lost || into.state == CaseState::Closed && into.effective_at() <= asked
@@ -131,11 +141,13 @@ impl Stage {
             };
             let whose = (tenant.clone(), subject.0.clone());
             let verified = shadow.case.tasks.values().filter(|t| match &t.state {
-                TaskState::Settled { outcome, .. } => *outcome == Outcome::Verified,
+                // Whoever went without it once may have let the rest go before it, also in a
+                // history that is lost.
+                TaskState::Settled { outcome, .. } => *outcome == Outcome::Verified && !shadow.was_let_off(t.id()),
                 _ => false,
             });
             let done = verified.map(|t| (t.kind(), t.planned.target.object.clone()));
-            if needed.insert(whose.clone(), done.collect()).is_some() || shadow.tail_lost {
+            if needed.insert(whose.clone(), done.collect()).is_some() {
                 twice.insert(whose);
             }
         });

@@ -186,6 +186,11 @@ fn a_tenant_that_is_locked_out_is_caught() {
 }
 
 #[test]
+fn a_request_that_another_leavers_case_swallows_is_caught() {
+    bites(Workers::Model, Broken::ClaimsAreAnothers, Invariant::NoRequestForgotten);
+}
+
+#[test]
 fn a_changed_account_is_caught() {
     bites(Workers::Model, Broken::EvidenceIsChanged, Invariant::EvidenceVerifies);
 }

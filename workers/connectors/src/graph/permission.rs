@@ -207,9 +207,10 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             WRITE_ROLES,
             WRITE_ELIGIBLE_ROLES,
         ],
-        Kind::DisableSignIn => &[READ_USERS, DISABLE],
+        // Whoever may hold roles still may be the last who administers the tenant.
+        Kind::DisableSignIn => &[READ_USERS, DISABLE, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES],
         Kind::AwaitSynchronisation => &[READ_USERS, READ_GROUPS],
-        Kind::ResetPassword => &[READ_USERS, PASSWORD],
+        Kind::ResetPassword => &[READ_USERS, PASSWORD, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES],
         Kind::RevokeSessions | Kind::RevokeSessionsAgain => &[READ_USERS, REVOKE],
         Kind::RemoveAuthMethods => &[READ_METHODS, WRITE_METHODS],
         Kind::RemoveOauthGrants => &[READ_GRANTS, WRITE_GRANTS],

@@ -152,6 +152,9 @@ impl Desk {
         let once = !todo.kind.spec().convergent;
         let finder = !todo.kind.spec().finds.is_empty();
         let later = |ms: i64| self.fake.clock.to(self.fake.clock.now().plus(ms));
+        if report.remembered.is_some() {
+            todo.checkpoint.clone_from(&report.remembered);
+        }
         match report.said {
             Said::Satisfied { before, after } => {
                 assert!(todo.mode == Mode::Full && !finder);

@@ -187,7 +187,7 @@ async fn through(desk: &mut Desk, todo: &mut Todo) -> Observation {
                 desk.fake.clock.to(until);
                 todo.checkpoint = checkpoint.or(todo.checkpoint.take());
             }
-            // What an attempt has found out goes with its fault.
+            // As if its worker had died: what it has found out goes with it.
             Said::Fault { .. } => desk.fake.clock.to(desk.now().plus(600_000)),
             said => panic!("{said:?}"),
         }

@@ -13,6 +13,7 @@ mod keeping;
 mod kinds;
 mod managed;
 mod premises;
+mod remembered;
 mod rules;
 mod scripts;
 mod worker;

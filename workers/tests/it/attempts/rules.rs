@@ -1026,7 +1026,7 @@ async fn a_company_device_is_never_retired_and_a_stranger_s_neither() {
     assert!(desk.writes().is_empty());
 }
 
-fn round(desk: &Desk, kinds: &[Kind]) -> Assignment {
+pub(super) fn round(desk: &Desk, kinds: &[Kind]) -> Assignment {
     let (_, todo) = setting(Kind::HideFromAddressLists);
     let mut assignment = desk.assignment(&todo);
     assignment.kind = Kind::ObserveMailbox;
@@ -1283,7 +1283,11 @@ async fn a_pass_whose_list_the_store_has_lost_is_begun_anew() {
 async fn until_fault(desk: &mut Desk, todo: &mut Todo) -> Fault {
     for _ in 0..50 {
         todo.attempt += 1;
-        match desk.once(todo).await.said {
+        let report = desk.once(todo).await;
+        if report.remembered.is_some() {
+            todo.checkpoint.clone_from(&report.remembered);
+        }
+        match report.said {
             Said::Progress { checkpoint } => todo.checkpoint = Some(checkpoint),
             Said::Fault { fault } => return fault,
             said => panic!("{said:?}"),

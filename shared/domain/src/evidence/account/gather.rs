@@ -205,6 +205,7 @@ impl Gathered {
                 receipts,
                 artifacts,
                 report,
+                ..
             } => {
                 let trace = self.trace(*task);
                 trace.unsettle();

@@ -155,6 +155,7 @@ impl World {
             at: self.now,
             said,
             seen: None,
+            remembered: None,
             receipts: vec![Receipt {
                 at: self.now,
                 request: format!("{method} /users/{{id}}"),

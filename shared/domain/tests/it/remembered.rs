@@ -1,0 +1,147 @@
+//! What an attempt has come to remember outlives the fault that ends it.
+
+use crate::model::*;
+use offboard_domain::catalogue::Kind;
+use offboard_domain::departure::Manner;
+use offboard_domain::fault::{FaultClass, Rule};
+use offboard_domain::time::HOUR_MS;
+use offboard_domain::{Command, Facts, Mode, Report, Said, TaskState};
+
+fn mark(n: i64) -> Facts {
+    Facts::new().with("ordered_ms", n)
+}
+
+/// A fault's report that leaves this to the next try.
+fn faulted(w: &World, kind: Kind, class: FaultClass, remembered: Option<Facts>) -> Report {
+    Report {
+        remembered,
+        ..w.report(w.id(kind), fault(class))
+    }
+}
+
+fn record(w: &mut World, report: Report) {
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+fn retry(w: &mut World, kind: Kind) {
+    let (task, by) = (Some(w.id(kind)), "boss@msp.example".to_owned());
+    w.order(Command::Retry { task, by }).unwrap();
+}
+
+/// What the try that is under way was given.
+fn given(w: &World, kind: Kind) -> Option<Facts> {
+    w.case().assignment(w.id(kind)).unwrap().checkpoint
+}
+
+fn snapshot_in_flight() -> World {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    w
+}
+
+const KIND: Kind = Kind::SnapshotAccess;
+
+#[test]
+fn what_a_faulted_try_remembers_is_given_to_the_next_whatever_the_fault() {
+    for class in [
+        FaultClass::Transient,
+        FaultClass::Throttled { retry_after_ms: None },
+        FaultClass::Absent,
+        FaultClass::Unknown,
+        FaultClass::Denied,
+        FaultClass::Blocked,
+        FaultClass::Rejected,
+        FaultClass::Unsupported,
+    ] {
+        let mut w = snapshot_in_flight();
+        for remembered in [Some(mark(1)), None] {
+            let report = faulted(&w, KIND, class, remembered);
+            record(&mut w, report);
+            match w.task(KIND).state {
+                TaskState::Failed { .. } => retry(&mut w, KIND),
+                _ => w.pass(HOUR_MS),
+            }
+            assert_eq!(given(&w, KIND), Some(mark(1)), "{class:?}");
+        }
+    }
+}
+
+#[test]
+fn to_remember_more_with_each_fault_is_not_to_come_further() {
+    let mut w = snapshot_in_flight();
+    let tries = i64::from(KIND.spec().attempts);
+    for n in 1..=tries {
+        assert!(w.task(KIND).in_flight().is_some(), "try {n}");
+        let report = faulted(&w, KIND, FaultClass::Transient, Some(mark(n)));
+        record(&mut w, report);
+        if n < tries {
+            w.pass(HOUR_MS);
+        }
+    }
+    let state = &w.task(KIND).state;
+    let out = matches!(
+        state,
+        TaskState::Failed {
+            rule: Rule::OutOfAttempts,
+            ..
+        }
+    );
+    assert!(out, "{state:?}");
+    retry(&mut w, KIND);
+    assert_eq!(given(&w, KIND), Some(mark(tries)));
+}
+
+#[test]
+fn the_mark_of_an_order_that_must_not_be_given_twice_outlives_a_fault() {
+    for class in [FaultClass::Unknown, FaultClass::Transient] {
+        let mut w = World::with_in_flight(Kind::WipeDevice, Manner::Planned);
+        let over = w.task(Kind::WipeDevice).in_flight().unwrap().over_at();
+        let ordered = faulted(&w, Kind::WipeDevice, FaultClass::Unknown, Some(mark(7)));
+        record(&mut w, ordered);
+        w.pass(over.since(w.now) + 1);
+        let next = w.case().assignment(w.id(Kind::WipeDevice)).unwrap();
+        assert_eq!((next.mode, next.checkpoint), (Mode::ObserveOnly, Some(mark(7))));
+        // Nor does a reading that fails take it away.
+        let unread = faulted(&w, Kind::WipeDevice, class, None);
+        record(&mut w, unread);
+        w.pass(HOUR_MS);
+        let next = w.case().assignment(w.id(Kind::WipeDevice)).unwrap();
+        assert_eq!((next.mode, next.checkpoint), (Mode::ObserveOnly, Some(mark(7))));
+    }
+}
+
+#[test]
+fn what_the_last_wait_remembers_is_known_after_patience_is_over() {
+    let mut w = World::with_in_flight(Kind::WipeDevice, Manner::Planned);
+    for n in 0..100 {
+        let said = Said::Wait {
+            until: w.now.plus(2 * HOUR_MS),
+            why: "offline".into(),
+            checkpoint: Some(mark(n)),
+        };
+        let report = w.report(w.id(Kind::WipeDevice), said);
+        record(&mut w, report);
+        if let TaskState::Failed { rule, .. } = w.task(Kind::WipeDevice).state {
+            assert_eq!(rule, Rule::StillWaiting);
+            retry(&mut w, Kind::WipeDevice);
+            assert_eq!(given(&w, Kind::WipeDevice), Some(mark(n)));
+            return;
+        }
+        w.pass(2 * HOUR_MS);
+    }
+    panic!("nobody was asked");
+}
+
+/// Workers and dispatchers of two versions run side by side.
+#[test]
+fn a_report_of_before_reads_and_one_of_now_reads_as_it_was_written() {
+    let w = snapshot_in_flight();
+    let report = faulted(&w, KIND, FaultClass::Transient, None);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json.get("remembered"), None, "as it was written before");
+    assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+    let report = faulted(&w, KIND, FaultClass::Transient, Some(mark(3)));
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["remembered"], serde_json::json!({"ordered_ms": 3}));
+    assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+}

@@ -1,0 +1,148 @@
+//! What an attempt has come to know when a fault ends it, and what the next one
+//! makes of it.
+
+use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
+use crate::attempts::fake::State;
+use crate::attempts::fake::state::LEAVER;
+use crate::attempts::rules::round;
+use offboard_domain::{Facts, FaultClass, Kind, Lane, Mode, Report, Said};
+use offboard_workers::attempt;
+use std::time::Duration;
+
+/// The report of an attempt that a fault ended.
+async fn faulted(desk: &mut Desk, todo: &Todo) -> Report {
+    let report = desk.once(todo).await;
+    assert!(matches!(report.said, Said::Fault { .. }), "{:?}", report.said);
+    report
+}
+
+/// One attempt, whose first reading after a write fails.
+async fn unread(kind: Kind) -> (Desk, Todo, Option<Facts>) {
+    let (state, todo) = setting(kind);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().reads_fail = 1;
+    let report = faulted(&mut desk, &todo).await;
+    (desk, todo, report.remembered)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_was_told_to_retire_may_go_although_a_fault_ended_the_attempt() {
+    for slow in [false, true] {
+        let (state, mut todo) = setting(Kind::RetireDevice);
+        let mut desk = Desk::new(state);
+        if slow {
+            // The second reading is not through when the attempt's time is over.
+            let run_for_ms = u64::try_from(todo.kind.spec().run_for_ms).unwrap();
+            desk.fake.lock().slow = Duration::from_millis(run_for_ms * 6 / 10);
+        } else {
+            desk.fake.lock().reads_fail = 1;
+        }
+        let report = faulted(&mut desk, &todo).await;
+        desk.fake.lock().slow = Duration::ZERO;
+        todo.checkpoint = report.remembered;
+        // Its record goes before anybody looks again.
+        desk.fake
+            .edit(|s| s.devices.get_mut("m-personal").unwrap().managed = None);
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Settled(_)), "{slow}: {end:?}");
+        assert_eq!(desk.writes().len(), 1, "{slow}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phone_that_goes_after_a_fault_is_missed() {
+    let (state, mut todo) = setting(Kind::WipeAccount);
+    let mut desk = Desk::new(state);
+    // The first is told, and the second is not.
+    desk.fake.lock().next_faults = vec![(FaultClass::Transient, false), (FaultClass::Absent, true)];
+    let report = faulted(&mut desk, &todo).await;
+    todo.checkpoint = report.remembered;
+    desk.fake.edit(|s| {
+        s.office.handhelds.remove("p-2");
+    });
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(
+        matches!(&end, End::Asked(why) if why.contains("does not prove a wipe")),
+        "{end:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phone_is_waited_for_from_when_it_was_told_and_not_before() {
+    const TOLD: &str = "wipe_ordered_ms";
+    let (_, _, remembered) = unread(Kind::RemoveMobilePartnerships).await;
+    assert!(remembered.unwrap().int(TOLD).is_some());
+    let (state, todo) = setting(Kind::RemoveMobilePartnerships);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
+    let report = faulted(&mut desk, &todo).await;
+    assert_eq!(report.remembered, None, "nobody has told it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_is_not_written_again_because_it_could_not_be_read() {
+    for kind in [Kind::RevokeSessions, Kind::ResetPassword, Kind::ConvertToShared] {
+        let (mut desk, mut todo, remembered) = unread(kind).await;
+        todo.checkpoint = remembered;
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Settled(_)), "{kind}: {end:?}");
+        assert_eq!(desk.writes().len(), 1, "{kind}: {:?}", desk.writes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversion_is_agreed_on_anew_after_it_was_not() {
+    let (state, mut todo) = setting(Kind::ConvertToShared);
+    let mut desk = Desk::new(state);
+    let long_ago = desk.now().0 - 3_600_000;
+    todo.checkpoint = Some(Facts::new().with("agreed_since_ms", long_ago));
+    desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
+    let report = faulted(&mut desk, &todo).await;
+    assert_eq!(report.remembered, Some(Facts::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_taught_nothing_hands_nothing_back() {
+    let (state, mut todo) = setting(Kind::RetireDevice);
+    let mut desk = Desk::new(state);
+    todo.checkpoint = Some(Facts::new().with("retire_ordered", true));
+    desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
+    let report = faulted(&mut desk, &todo).await;
+    assert_eq!(report.remembered, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_that_was_seen_is_never_ordered_again_though_its_order_was_not_answered() {
+    let (state, mut todo) = setting(Kind::TransferFiles);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().unanswered = 1;
+    let report = faulted(&mut desk, &todo).await;
+    assert!(matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Unknown));
+    todo.mode = Mode::ObserveOnly;
+    let Said::Wait { checkpoint, .. } = desk.once(&todo).await.said else {
+        panic!("it is under way")
+    };
+    todo.checkpoint = checkpoint;
+    // A list that lacks it afterwards proves nothing.
+    desk.fake.edit(|s| s.office.transfers.clear());
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(
+        matches!(&end, End::Asked(why) if why.contains("inconclusive")),
+        "{end:?}"
+    );
+    assert_eq!(desk.writes().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_closing_round_has_seen_of_one_task_outlives_the_fault_of_another() {
+    let desk = Desk::new(State::rich());
+    let mut assignment = round(&desk, &[Kind::DisableSignIn, Kind::ResetPassword]);
+    assignment.kind = Kind::ObserveIdentity;
+    // Nobody can read this one.
+    assignment.checks[1].kind = Kind::ConfirmHandover;
+    desk.fake.edit(|s| drop(s.accounts.remove(LEAVER)));
+    let report = attempt(&assignment, Lane::Normal, false, &desk.context).await;
+    assert!(matches!(report.said, Said::Fault { .. }), "{:?}", report.said);
+    let since = format!("{}/account_gone_since_ms", assignment.checks[0].task);
+    assert_eq!(report.remembered.unwrap().int(&since), Some(desk.now().0));
+}
