@@ -11,6 +11,7 @@ mod fake;
 mod keeping;
 mod kinds;
 mod managed;
+mod notes;
 mod premises;
 mod rules;
 mod scripts;
