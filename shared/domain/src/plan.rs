@@ -355,8 +355,12 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
         Kind::HandOverGroups => Some(with_successor()),
         Kind::HandOverOneDrive => (onedrive == OneDriveChoice::HandOver).then(with_successor),
         Kind::DecideOneDrive => (onedrive == OneDriveChoice::Ask).then_some(none),
-        // Whoever goes at once tells nobody anything.
-        Kind::HoldKnowledgeSession => (policy.knowledge_session && departure.manner == Manner::Planned).then_some(none),
+        // Whoever goes at once tells nobody anything, and whoever has gone neither, as in
+        // what follows a closed case.
+        Kind::HoldKnowledgeSession => {
+            let is_there = departure.manner == Manner::Planned && departure.effective_at > departure.requested_at;
+            (policy.knowledge_session && is_there).then_some(none)
+        }
         // Whoever lets them go looks once more at him who has the files.
         Kind::ReleaseGroupLicenses | Kind::ReleaseDirectLicenses => {
             let heir = subject.text("successor_id");

@@ -6,9 +6,11 @@ use offboard_domain::catalogue::Kind;
 use offboard_domain::catalogue::knowledge::{
     DEVICES, DID, FILES_LINK, KINDS, PAGE, SESSION_FILES, SESSION_LINK, recording,
 };
-use offboard_domain::departure::Manner;
+use offboard_domain::departure::{Departure, Manner};
+use offboard_domain::time::HOUR_MS;
 use offboard_domain::{
-    Capabilities, Command, Digest, Event, Outcome, Policy, Refusal, Said, Standing, System, TaskState, standing,
+    Capabilities, Command, Digest, Event, Outcome, Policy, Refusal, Said, Standing, System, TaskState, follow_up,
+    standing,
 };
 use std::sync::Arc;
 
@@ -27,9 +29,15 @@ fn with_a_wiki() -> Capabilities {
 }
 
 fn opened(manner: Manner, session: bool, capabilities: Capabilities) -> World {
+    let mut departure = departure(manner);
+    departure.effective_at = T0.plus(HOUR_MS);
+    open(departure, session, capabilities)
+}
+
+fn open(departure: Departure, session: bool, capabilities: Capabilities) -> World {
     let mut w = World::new();
     w.order(Command::Open {
-        departure: Arc::new(departure(manner)),
+        departure: Arc::new(departure),
         policy: Arc::new(Policy {
             knowledge_session: session,
             ..Policy::default()
@@ -98,6 +106,19 @@ fn it_is_asked_for_where_it_is_wanted_and_somebody_leaves_on_a_day_known_before(
     assert_eq!(w.events[0].1.vocabulary(), 2);
     let w = opened(Manner::Planned, false, everything_but_a_wiki());
     assert_eq!(w.events[0].1.vocabulary(), 1);
+}
+
+#[test]
+fn who_has_gone_already_is_asked_nothing_in_what_follows_a_closed_case_either() {
+    let mut w = opened(Manner::Planned, true, everything_but_a_wiki());
+    w.approve();
+    w.order(held(&w, LINK, None)).unwrap();
+    w.run_to_sealing();
+    let follows = follow_up(w.case(), w.id(Kind::DisableSignIn), w.now).unwrap();
+    assert_eq!(follows.manner, Manner::Planned);
+    let w = open(follows, true, everything_but_a_wiki());
+    assert!(!w.case().has(Kind::HoldKnowledgeSession));
+    assert!(w.case().has(Kind::DisableSignIn));
 }
 
 fn everything_but_a_wiki() -> Capabilities {
