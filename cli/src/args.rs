@@ -310,7 +310,7 @@ pub enum Command {
     },
     /// Say that a person's task is done
     #[command(
-        after_help = "Examples:\n  offboard attest HR-2041 person.confirm_device_returned --file receipt.pdf\n  offboard attest HR-2041 validate --note \"spoke with the manager\""
+        after_help = "Examples:\n  offboard attest HR-2041 person.confirm_device_returned --file receipt.pdf\n  offboard attest HR-2041 hold_knowledge_session --link https://video.example/4711\n  offboard attest HR-2041 validate --note \"spoke with the manager\""
     )]
     Attest {
         /// Which case
@@ -320,6 +320,9 @@ pub enum Command {
         /// The file that shows it; goes into the store, and its digest into the evidence
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Where the recording that shows it is; stands in the note
+        #[arg(long, value_name = "URL")]
+        link: Option<String>,
         /// A note for the evidence
         #[arg(long, default_value = "")]
         note: String,

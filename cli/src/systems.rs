@@ -10,6 +10,7 @@ mod desks;
 
 use crate::error::CliError;
 use offboard_connectors::Connector;
+use offboard_connectors::confluence::{ConfluenceConnector, ConfluenceOpenError, ConfluenceSettings};
 use offboard_connectors::google::{self, GoogleConnector, GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence};
 use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient, OpenError};
 use offboard_connectors::imap::{Access, ImapConnector, ImapOpenError, ImapSettings, Security};
@@ -17,13 +18,13 @@ use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
 use offboard_connectors::ninja::{NinjaConnector, NinjaOpenError, NinjaScript, NinjaSettings, NinjaTags};
 use offboard_connectors::program::{ProgramConnector, ProgramSettings};
 use offboard_connectors::scim::{ExternalId, MatchBy, Profile, ScimConnector, ScimOpenError, ScimSettings};
-use offboard_domain::{Capabilities, Kind, System, TenantId};
+use offboard_domain::{Capabilities, Kind, ObjectId, System, TenantId};
 use offboard_runtime::Secret;
 use offboard_runtime::SecretRef;
 use offboard_runtime::config::{
-    Configuration, DirectoryConfig, GoogleConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity,
-    NinjaConfig, ProgramConfig, ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile, SystemConfig,
-    SystemKind, Tenant,
+    Configuration, ConfluenceConfig, DirectoryConfig, GoogleConfig, GraphConfig, GraphCredential, ImapAccess,
+    ImapConfig, ImapSecurity, NinjaConfig, ProgramConfig, ScimAccess, ScimConfig, ScimExternalId, ScimMatch,
+    ScimProfile, SystemConfig, SystemKind, Tenant,
 };
 use offboard_workers::Connectors;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +102,7 @@ impl Systems {
                     }
                     SystemKind::Autotask(psa) => desks::open_autotask(&http, name, psa).map_err(|e| failed(&e))?,
                     SystemKind::Scim(scim) => open_scim(&http, name, scim).map_err(|e| failed(&e))?,
+                    SystemKind::Confluence(wiki) => open_confluence(&http, name, wiki).map_err(|e| failed(&e))?,
                 };
                 systems.claim(&tenant.id, opened.as_ref());
                 match missing {
@@ -441,6 +443,26 @@ fn open_ninja(
     Ok((Arc::new(NinjaConnector::open(http, &settings)?), missing))
 }
 
+fn open_confluence(
+    http: &HttpClient,
+    name: &System,
+    wiki: &ConfluenceConfig,
+) -> Result<Opened<Arc<dyn Connector>>, ConfluenceOpenError> {
+    let (token, missing) = match wiki.token.read() {
+        Ok(token) => (token, None),
+        Err(why) => (Secret::new(""), Some(CliError::from(why))),
+    };
+    let settings = ConfluenceSettings {
+        system: name.clone(),
+        url: wiki.url.clone(),
+        user: wiki.user.clone(),
+        token,
+        space_id: ObjectId(wiki.space_id.clone()),
+        parent_page_id: ObjectId(wiki.parent_page_id.clone()),
+    };
+    Ok((Arc::new(ConfluenceConnector::open(http, &settings)?), missing))
+}
+
 /// Every address at which outside systems are reached.
 pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
     config.tenants.values().flat_map(|t| t.systems.values()).flat_map(|s| {
@@ -458,6 +480,7 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
             SystemKind::Halo(halo) => halo.auth_url.iter().chain([&halo.url]).map(String::as_str).collect(),
             SystemKind::ConnectWise(psa) => vec![&psa.url],
             SystemKind::Autotask(psa) => vec![&psa.url],
+            SystemKind::Confluence(wiki) => vec![&wiki.url],
             SystemKind::ActiveDirectory(directory) => directory.controllers.iter().map(String::as_str).collect(),
             // What it reaches, only the program knows: it is no address here.
             SystemKind::Program(program) => program.command.first().map(String::as_str).into_iter().collect(),

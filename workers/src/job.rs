@@ -7,8 +7,8 @@
 use crate::Context;
 use offboard_connectors::{
     Answer, AppAccount, Apps, Attached, Call, Connector, Desk, Devices, Directory, Documents, FileTransfers, Fleet,
-    Held, Laptops, Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Phones, Premises, Scripts, Site,
-    Workspace, WorkspaceMail, WorkspaceMailSettings,
+    Held, Laptops, Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Notes, NotesPage, Phones,
+    Premises, Scripts, Site, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::catalogue::LEAVING;
 use offboard_domain::{
@@ -54,6 +54,8 @@ pub(crate) enum Things {
     MemberMail(Box<(Member, WorkspaceMailSettings)>),
     /// A mailbox's folders.
     Folders(Vec<MailFolder>),
+    /// A page of notes.
+    Notes(Box<NotesPage>),
 }
 
 impl Seen {
@@ -242,6 +244,10 @@ impl<'a> Job<'a> {
 
     pub(crate) fn desk(&self) -> Answer<&'a dyn Desk> {
         self.connector.desk().ok_or_else(|| self.lacks("tickets"))
+    }
+
+    pub(crate) fn notes(&self) -> Answer<&'a dyn Notes> {
+        self.connector.notes().ok_or_else(|| self.lacks("pages of notes"))
     }
 
     pub(crate) fn premises(&self) -> Answer<&'a dyn Premises> {

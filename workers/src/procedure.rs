@@ -116,6 +116,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::ConvertToShared => &mailbox::convert_to_shared::ConvertToShared,
         Kind::GrantSuccessorMailbox => &mailbox::grant_successor_access::GrantSuccessorAccess,
         Kind::HandOverOneDrive => &knowledge::hand_over_onedrive::HandOverOneDrive,
+        Kind::WriteNotes => &knowledge::write_notes::WriteNotes,
         Kind::EscrowRecoveryKeys => &device::escrow_recovery_keys::EscrowRecoveryKeys,
         Kind::RetireDevice => &device::retire::RetireDevice,
         Kind::WipeDevice => &device::wipe::WipeDevice,
@@ -143,6 +144,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         | Kind::EndTechnician
         | Kind::ConfirmDisabledOnPremises
         | Kind::RotateSharedCredential
+        | Kind::HoldKnowledgeSession
         | Kind::ConfirmHandover
         | Kind::Validate
         | Kind::ObserveIdentity

@@ -5,6 +5,7 @@
 use super::Ctx;
 use crate::error::{CliError, Exit};
 use offboard_dispatcher::control::Request;
+use offboard_domain::catalogue::knowledge::recording;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,23 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
+/// The note, with the link in it.
+///
+/// # Errors
+/// If the link is none that a recording can be at.
+pub(super) fn noted(link: Option<&str>, note: String) -> Result<String, CliError> {
+    let Some(link) = link.map(str::trim) else {
+        return Ok(note);
+    };
+    // What stands here may be a secret in the wrong place: it is not repeated.
+    if recording(link) != Some(link) {
+        return Err(CliError::usage(
+            "--link is no address of a recording: it begins with https://, names a host, and has no user or password in it",
+        ));
+    }
+    Ok(format!("{note} {link}").trim().to_owned())
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let failed = |e: std::io::Error| CliError::usage(format!("failed to read {}", path.display())).caused_by(Some(&e));
     let mut bytes = Vec::new();
@@ -71,4 +89,28 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
         )));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_stands_in_the_note() {
+        let with = |link, note: &str| noted(link, note.to_owned()).ok();
+        assert_eq!(with(None, "seen").as_deref(), Some("seen"));
+        let link = "https://video.example/4711?t=1";
+        assert_eq!(with(Some(link), "").as_deref(), Some(link));
+        let both = with(Some(link), "two hours").unwrap();
+        assert_eq!(both, format!("two hours {link}"));
+        assert_eq!(recording(&both), Some(link));
+        for other in [
+            "http://video.example/1",
+            "https://u:p@video.example/1",
+            "x https://a.b/c",
+            "",
+        ] {
+            assert_eq!(with(Some(other), "seen"), None, "{other}");
+        }
+    }
 }

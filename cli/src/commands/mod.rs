@@ -121,7 +121,13 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
             yes,
             digest,
         } => approve::run(ctx, case, task, yes, digest).await,
-        Command::Attest { case, task, file, note } => attest::run(ctx, case, task, file, note).await,
+        Command::Attest {
+            case,
+            task,
+            file,
+            link,
+            note,
+        } => attest::run(ctx, case, task, file, attest::noted(link.as_deref(), note)?).await,
         Command::Waive {
             case,
             task,

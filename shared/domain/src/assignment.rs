@@ -307,6 +307,9 @@ impl Case {
         if desk::KINDS.contains(&task.kind()) {
             self.tell_the_desk(task, &mut params);
         }
+        if task.kind() == Kind::WriteNotes {
+            self.tell_of_notes(task, &mut params);
+        }
         params
     }
 

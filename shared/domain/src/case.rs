@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+mod notes;
 mod requests;
 
 pub use requests::{Joined, Merge};

@@ -211,6 +211,9 @@ pub enum Refusal {
     /// A file is needed.
     #[error("{0} needs a file that shows it: add --file")]
     NeedsFile(&'static str),
+    /// A link is needed.
+    #[error("{0} needs the address of its recording, which begins with https:// and has no password in it: add --link")]
+    NeedsLink(&'static str),
     /// It is settled already.
     #[error("{0} is settled already")]
     AlreadySettled(&'static str),

@@ -377,7 +377,12 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 2] = [Kind::RotateSharedCredential, Kind::ConfirmDisabledOnPremises];
+const OF_THE_SECOND: [Kind; 4] = [
+    Kind::RotateSharedCredential,
+    Kind::ConfirmDisabledOnPremises,
+    Kind::HoldKnowledgeSession,
+    Kind::WriteNotes,
+];
 
 /// Whether somebody asks for what version 1 of the vocabulary had no word for.
 fn names_credentials(departure: &Departure) -> bool {
@@ -401,8 +406,17 @@ impl Event {
             Self::TaskFailed { checkpoint, .. } => checkpoint.is_some(),
             Self::CaseMerged { tells, .. } => *tells,
             Self::CaseAmended { departure, by } => by.is_some() || names_credentials(departure),
-            Self::CaseOpened { departure, policy, .. } => {
-                names_credentials(departure) || !policy.shared_credentials.is_empty()
+            Self::CaseOpened {
+                departure,
+                policy,
+                capabilities,
+                ..
+            } => {
+                let mut offered = capabilities.0.values().flatten().chain(&policy.skip);
+                names_credentials(departure)
+                    || !policy.shared_credentials.is_empty()
+                    || policy.knowledge_session
+                    || offered.any(|kind| OF_THE_SECOND.contains(kind))
             }
             Self::CasePlanned { tasks, .. } => tasks.iter().any(|t| OF_THE_SECOND.contains(&t.kind)),
             _ => false,

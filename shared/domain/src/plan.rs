@@ -168,12 +168,13 @@ impl Mastery {
     fn misses(self, kind: Kind) -> bool {
         match kind {
             Kind::ResolveOnPremises => self == Self::Elsewhere,
-            // Who has no applications, workspace, programs or remote management misses none.
+            // Who has no applications, workspace, programs, remote management or wiki misses none.
             Kind::ResolveInApp
             | Kind::ResolveInWorkspace
             | Kind::RunScript
             | Kind::RunIrreversibleScript
-            | Kind::DiscoverManaged => false,
+            | Kind::DiscoverManaged
+            | Kind::WriteNotes => false,
             // Nor whoever has no desk.
             kind => !kind.is_beside(),
         }
@@ -354,6 +355,12 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
         Kind::HandOverGroups => Some(with_successor()),
         Kind::HandOverOneDrive => (onedrive == OneDriveChoice::HandOver).then(with_successor),
         Kind::DecideOneDrive => (onedrive == OneDriveChoice::Ask).then_some(none),
+        // Whoever goes at once tells nobody anything, and whoever has gone neither, as in
+        // what follows a closed case.
+        Kind::HoldKnowledgeSession => {
+            let is_there = departure.manner == Manner::Planned && departure.effective_at > departure.requested_at;
+            (policy.knowledge_session && is_there).then_some(none)
+        }
         // Whoever lets them go looks once more at him who has the files.
         Kind::ReleaseGroupLicenses | Kind::ReleaseDirectLicenses => {
             let heir = subject.text("successor_id");

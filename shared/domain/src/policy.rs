@@ -69,6 +69,9 @@ pub struct Policy {
     pub onedrive: OneDriveChoice,
     /// Whether company devices are wiped.
     pub wipe_company_devices: bool,
+    /// Whether whoever leaves on a day known before tells what he knows first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub knowledge_session: bool,
     /// What several people sign in with and everybody who leaves knew, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_credentials: Vec<String>,
@@ -106,6 +109,7 @@ impl Default for Policy {
             meetings: Meetings::Leave,
             onedrive: OneDriveChoice::HandOver,
             wipe_company_devices: true,
+            knowledge_session: false,
             shared_credentials: Vec::new(),
             shared_mailbox_max_bytes: SHARED_MAILBOX_MAX_BYTES,
             departures_per_hour: 25,

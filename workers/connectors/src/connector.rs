@@ -10,6 +10,7 @@ use crate::area::fleet::Fleet;
 use crate::area::licenses::Licenses;
 use crate::area::mail::MailReader;
 use crate::area::mailboxes::Mailboxes;
+use crate::area::notes::Notes;
 use crate::area::premises::Premises;
 use crate::area::scripts::Scripts;
 use crate::area::workspace::{FileTransfers, Laptops, Phones, Workspace, WorkspaceMail};
@@ -79,6 +80,11 @@ pub trait Connector: Send + Sync {
 
     /// Tickets, if this is a service desk.
     fn desk(&self) -> Option<&dyn Desk> {
+        None
+    }
+
+    /// Pages of notes, if this is a wiki.
+    fn notes(&self) -> Option<&dyn Notes> {
         None
     }
 

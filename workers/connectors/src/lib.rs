@@ -16,7 +16,8 @@
 //! 3. Only the named subject is touched; a write to a group, a site or a
 //!    calendar changes the subject's own entry there and nothing else.
 //! 4. Ids that come in are immutable ids of the vendor. No primitive takes a
-//!    name, but for [`Directory::find`], [`Apps::find`], [`Workspace::find`] and [`Fleet::of`].
+//!    name, but for [`Directory::find`], [`Apps::find`], [`Workspace::find`] and [`Fleet::of`];
+//!    a page of notes is looked for by its title, which holds the case's marker.
 //! 5. Every answer leaves a [`Receipt`](offboard_domain::Receipt) in the call;
 //!    every failure is a [`Fault`](offboard_domain::Fault) of the right class.
 //!    Neither carries personal data or a secret, nor does any log line.
@@ -31,6 +32,7 @@ pub mod area;
 pub mod autotask;
 mod call;
 mod client_credentials;
+pub mod confluence;
 mod connector;
 pub mod connectwise;
 pub mod google;
@@ -69,6 +71,7 @@ pub use area::mailboxes::{
     InboxRule, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, Meeting, MobileDevice,
     MobileWipe, Protocol, SIZE_NOT_SAID, SharedFolder,
 };
+pub use area::notes::{Notes, NotesPage};
 pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};
 pub use area::workspace::{

@@ -47,6 +47,10 @@ pub const OFFERS: &[Offer] = &[
         claims: desk,
     },
     Offer {
+        title: "Confluence",
+        claims: || catalogue::knowledge::KINDS.iter().copied().collect(),
+    },
+    Offer {
         title: "IMAP",
         claims: || imap::CLAIMS.into(),
     },

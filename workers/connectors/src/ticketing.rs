@@ -1,18 +1,19 @@
-//! One request to a service desk: leave to write, credential, send, judge the
-//! answer, keep the receipt. What the desks differ in (where they are, how they
-//! are signed in to, what a ticket looks like) is theirs; that a request is made
-//! and understood alike is here.
+//! One request to a service desk, or to a wiki: leave to write, credential, send,
+//! judge the answer, keep the receipt. What these differ in (where they are, how they
+//! are signed in to, what a ticket or a page looks like) is theirs; that a request is
+//! made and understood alike is here.
 //!
-//! A desk's own sentences go no further: they may name a person.
+//! Their own sentences go no further: they may name a person.
 
 use crate::answered::{Effect, Refusal, clean_code, header_date_ms, named_id, retry_after_ms};
+use crate::area::desk::NewFile;
 use crate::client_credentials::Tokens;
 use crate::http::{Answered, HttpClient, NoAnswer, Request, Shown, sensitive};
 use crate::path::Path;
 use crate::{Answer, Call, Finding, Severity};
 use bytes::Bytes;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
-use offboard_domain::{Fault, FaultClass, ObjectId, Receipt, System, Timestamp};
+use offboard_domain::{Digest, Fault, FaultClass, ObjectId, Receipt, System, Timestamp};
 use offboard_runtime::Secret;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
@@ -32,6 +33,10 @@ pub(crate) enum About {
     Note,
     /// A ticket's files.
     File,
+    /// Pages of a wiki: a new one, or one of them.
+    Page,
+    /// A page's files.
+    PageFile,
 }
 
 /// What is sent along.
@@ -79,6 +84,16 @@ impl Ask {
             method,
             effect: Effect::Write,
             ..Self::query(path, about, body)
+        }
+    }
+
+    /// The same, for a form.
+    pub(crate) fn put_form(path: Path, about: About, (media_type, body): (String, Bytes)) -> Self {
+        Self {
+            method: Method::PUT,
+            sent: Sent::Bytes(media_type, body),
+            effect: Effect::Write,
+            ..Self::get(path, about)
         }
     }
 
@@ -329,7 +344,12 @@ impl Wire {
             client_key,
             ..
         } = self.desk;
-        let said = [&body["code"], &body["error"], &body["error_code"]];
+        let said = [
+            &body["code"],
+            &body["error"],
+            &body["error_code"],
+            &body["errors"][0]["code"],
+        ];
         let code = said.into_iter().find_map(|c| c.as_str().and_then(clean_code));
         let throttled = FaultClass::Throttled {
             retry_after_ms: retry_after_ms(headers, now),
@@ -342,6 +362,33 @@ impl Wire {
             (403, About::Client) => (
                 FaultClass::Denied,
                 format!("the credential may not read clients; {rights}"),
+            ),
+            (403, About::Page | About::PageFile) => (
+                FaultClass::Denied,
+                format!("the credential may not do this in the space; {rights}"),
+            ),
+            // Its parent was read just now: what may not be done is not found.
+            (404, About::Page) if ask.method == Method::POST => (
+                FaultClass::Denied,
+                format!("the credential may not add pages below the one that {client_key} names; {rights}"),
+            ),
+            (404 | 410, About::Page | About::PageFile) => (
+                FaultClass::Absent,
+                format!("{title} has no page of that id, or the credential may not do this to it; {rights}"),
+            ),
+            (400 | 409, About::Page) if ask.effect.writes() && is_taken(body) => (
+                FaultClass::Transient,
+                format!("{title} has a page of this title and does not list it yet; it is looked for again"),
+            ),
+            (409, About::Page | About::PageFile) => (
+                FaultClass::Transient,
+                "somebody changes the page at the same time; it is read and tried again".to_owned(),
+            ),
+            (400, About::Page) if ask.effect.writes() => (
+                FaultClass::Rejected,
+                format!(
+                    "{title} did not take the page: see that {client_key} is a page of the space that space_id names; `offboard doctor` looks"
+                ),
             ),
             (403, _) if ask.effect.writes() => (
                 FaultClass::Denied,
@@ -402,6 +449,39 @@ impl Wire {
     }
 }
 
+/// Whether a page was refused because its title is another's: a space has each once.
+fn is_taken(body: &Value) -> bool {
+    let said = [
+        &body["errors"][0]["title"],
+        &body["errors"][0]["detail"],
+        &body["message"],
+    ];
+    said.into_iter()
+        .filter_map(Value::as_str)
+        .any(|text| text.contains("already exists"))
+}
+
+/// A form of several parts, and its media type. What separates them is made from
+/// what is in the file, so that it cannot be in it by chance.
+pub(crate) fn form(fields: &[(&str, &str)], file: &NewFile) -> (String, Bytes) {
+    // At most 70 characters (RFC 2046 section 5.1.1).
+    let digest = Digest::of(&file.bytes).to_string();
+    let boundary = format!("offboard-{}", digest.get(..32).unwrap_or(&digest));
+    let mut body = Vec::with_capacity(file.bytes.len() + 1_024);
+    for (name, value) in fields {
+        let part = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(part.as_bytes());
+    }
+    let (name, media_type) = (&file.name, file.media_type);
+    let head = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {media_type}\r\n\r\n"
+    );
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(&file.bytes);
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    (format!("multipart/form-data; boundary={boundary}"), Bytes::from(body))
+}
+
 /// A number, or a text that is one.
 pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
@@ -446,4 +526,33 @@ pub(crate) fn clock(title: &str, ahead_ms: Option<i64>) -> Option<Finding> {
     } else {
         fine(format!("this machine's clock agrees with {title}'s"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_separates_the_parts_is_in_none_of_them() {
+        let file = NewFile {
+            name: "a.json".to_owned(),
+            media_type: "application/json",
+            bytes: Bytes::from_static(b"--offboard-\r\n--"),
+        };
+        let fields = ["a", "b", "c", "d", "e"].map(|name| (name, "value"));
+        let (media_type, body) = form(&fields, &file);
+        let boundary = media_type.split_once("boundary=").unwrap().1;
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert_eq!(body.matches(boundary).count(), 7);
+        assert!(body.ends_with(&format!("\r\n--{boundary}--\r\n")));
+    }
+
+    #[test]
+    fn a_title_that_is_taken_is_known_by_what_is_said_of_it() {
+        let v2 =
+            serde_json::json!({"errors": [{"code": "X", "title": "A page with this title already exists: canary"}]});
+        let v1 = serde_json::json!({"message": "A page with this title already exists"});
+        assert!(is_taken(&v2) && is_taken(&v1));
+        assert!(!is_taken(&serde_json::json!({"errors": []})) && !is_taken(&Value::Null));
+    }
 }

@@ -20,20 +20,22 @@ struct Found {
 
 async fn find(job: &mut Job<'_>) -> Answer<Found> {
     let desk = job.desk()?;
-    // The desk has just said which it is.
-    if let Some(id) = job.remembered.text(TICKET).map(ObjectId::from) {
-        let ticket = desk.ticket(&mut job.call, &id).await?;
+    // The desk has just said which it is. If that one is gone, a person may have
+    // opened another in its place.
+    if let Some(id) = job.remembered.text(TICKET).map(ObjectId::from)
+        && let Some(ticket) = desk.ticket(&mut job.call, &id).await?
+    {
         return Ok(Found {
-            ticket,
+            ticket: Some(ticket),
             adopted: false,
             marked: 1,
         });
     }
     let marked = desk.marked(&mut job.call, &marker(job.case)).await?;
     let count = marked.len();
-    if let Some(oldest) = marked.into_iter().next() {
+    if let Some(ticket) = worked_on(marked) {
         return Ok(Found {
-            ticket: Some(oldest),
+            ticket: Some(ticket),
             adopted: false,
             marked: count,
         });
@@ -50,6 +52,13 @@ async fn find(job: &mut Job<'_>) -> Answer<Found> {
         ticket,
         marked: 0,
     })
+}
+
+/// Of several with the marker the oldest that is open: who merges two, or finds one
+/// too many, closes it, and works on the other.
+fn worked_on(marked: Vec<Ticket>) -> Option<Ticket> {
+    let open = marked.iter().position(|t| !t.closed);
+    marked.into_iter().nth(open.unwrap_or(0))
 }
 
 #[async_trait]

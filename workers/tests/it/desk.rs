@@ -440,6 +440,56 @@ async fn what_people_do_to_the_ticket_is_a_person_s_to_mend() {
     );
 }
 
+/// A ticket of ours that somebody else wrote down.
+fn marked(status: u64) -> Ticket {
+    Ticket {
+        title: format!("By hand {}", marker(case())),
+        ..theirs(OURS, status)
+    }
+}
+
+#[tokio::test]
+async fn of_several_with_the_marker_the_one_that_is_worked_on_is_taken() {
+    let s = Stage::kind().await;
+    s.desk().put(51, marked(9));
+    s.desk().put(52, marked(NEW));
+    s.desk().put(53, marked(NEW));
+    let facts = s.settle(Kind::OpenTicket, Facts::new()).await;
+    assert_eq!(facts.text(TICKET), Some("52"), "the oldest that is open");
+    assert_eq!(facts.int("tickets_with_marker"), Some(3));
+    // If all are closed it is still not opened again.
+    for id in [52, 53] {
+        s.desk().edit(id).unwrap().status = 9;
+    }
+    let facts = s.settle(Kind::OpenTicket, Facts::new()).await;
+    assert_eq!(
+        (facts.text(TICKET), facts.bool("ticket_closed")),
+        (Some("51"), Some(true))
+    );
+    assert_eq!(s.desk().journal(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_ticket_that_is_gone_right_after_it_was_opened_can_be_opened_by_hand() {
+    let s = Stage::kind().await;
+    // The desk said 999, and somebody deleted that one.
+    let remembered = Facts::new().with(TICKET, "999").with("ordered_ms", T0);
+    let looks = || Task {
+        mode: Mode::ObserveOnly,
+        checkpoint: Some(remembered.clone()),
+        ..Task::of(Kind::OpenTicket, Facts::new())
+    };
+    let ended = s.drive(&mut looks()).await;
+    assert!(matches!(ended, Ended::Person(_)), "it was acknowledged: {ended:?}");
+    assert_eq!(s.desk().journal(), [""; 0]);
+    s.desk().put(61, marked(NEW));
+    let Ended::Settled(facts) = s.drive(&mut looks()).await else {
+        panic!("the one that was opened by hand is not found");
+    };
+    assert_eq!(facts.text(TICKET), Some("61"));
+    assert_eq!(s.desk().journal(), [""; 0]);
+}
+
 #[tokio::test]
 async fn without_a_ticket_there_is_nothing_to_do() {
     let s = Stage::kind().await;

@@ -57,7 +57,7 @@ pub fn note_marker(case: CaseId, kind: Kind) -> String {
     format!("[OB-{case} {}]", kind.name())
 }
 
-const CLOSED: &str = "somebody has closed the ticket, and a closed one takes nothing more: open it again there and retry this, or waive it";
+const CLOSED: &str = "somebody has closed the ticket, or merged it into another, and it takes nothing more: open it again there and retry this, or waive it";
 const NO_TICKET: &str = "the departure has no ticket: a person went without";
 const GONE: &str = "the desk no longer has the ticket: look there what became of it, then waive this";
 

@@ -10,7 +10,7 @@ pub mod apps;
 pub mod desk;
 mod device;
 mod identity;
-mod knowledge;
+pub mod knowledge;
 mod license;
 mod mailbox;
 pub mod managed;
@@ -132,6 +132,8 @@ kinds! {
     ProvePool = license::PROVE_POOL,
     ReleaseInWorkspace = workspace::RELEASE,
     MoveToLeaversUnit = premises::MOVE_TO_LEAVERS_UNIT,
+    HoldKnowledgeSession = person::HOLD_KNOWLEDGE_SESSION,
+    WriteNotes = knowledge::WRITE_NOTES,
     ConfirmHandover = person::CONFIRM_HANDOVER,
     Validate = person::VALIDATE,
     OpenTicket = desk::OPEN_TICKET,
@@ -169,7 +171,7 @@ impl Kind {
 
     /// Whether a cloud with everything in it has it: not what is of a directory on
     /// the premises, an application, a workspace, a program of one's own, a remote
-    /// management or a desk.
+    /// management, a wiki or a desk.
     #[must_use]
     pub fn is_of_a_cloud(self) -> bool {
         let beside = [
@@ -178,6 +180,7 @@ impl Kind {
             script::KINDS,
             managed::KINDS,
             workspace::KINDS,
+            knowledge::KINDS,
             desk::KINDS,
         ];
         !beside.iter().any(|kinds| kinds.contains(&self))

@@ -97,6 +97,18 @@ pub(super) const ROTATE_SHARED_CREDENTIAL: KindSpec = KindSpec {
     ..HUMAN
 };
 
+/// Before he goes: what nobody else knows is told to those who stay. Who says that it
+/// took place says where it is recorded, and may add what was shown.
+pub(super) const HOLD_KNOWLEDGE_SESSION: KindSpec = KindSpec {
+    name: "person.hold_knowledge_session",
+    title: "Hold the knowledge session, and say where it is recorded",
+    stage: Stage::Knowledge,
+    wanted: Wanted::Chosen("knowledge_session"),
+    after: &[Dep::on(Kind::ApprovePlan)],
+    controls: control::RETENTION,
+    ..HUMAN
+};
+
 /// Knowledge was handed over.
 pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
     name: "person.confirm_handover",
@@ -109,6 +121,8 @@ pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
         Dep::on(Kind::HandOverOneDrive),
         Dep::on(Kind::GrantMailInWorkspace),
         Dep::on(Kind::TransferFiles),
+        Dep::on(Kind::HoldKnowledgeSession),
+        Dep::on(Kind::WriteNotes),
     ],
     controls: control::RETENTION,
     ..HUMAN
@@ -150,6 +164,8 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::ResolveInWorkspace),
         Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::ProvePool),
+        Dep::on(Kind::HoldKnowledgeSession),
+        Dep::on(Kind::WriteNotes),
         Dep::on(Kind::ConfirmHandover),
         Dep::on(Kind::ConfirmDisabledOnPremises),
         Dep::on(Kind::RotateSharedCredential),

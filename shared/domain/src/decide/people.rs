@@ -4,6 +4,7 @@
 
 use super::Draft;
 use crate::case::CaseState;
+use crate::catalogue::knowledge::recording;
 use crate::catalogue::{Approval, Area, Kind};
 use crate::command::{ApprovalOf, Refusal};
 use crate::departure::Departure;
@@ -147,6 +148,9 @@ impl Draft<'_> {
         }
         if task.kind() == Kind::ConfirmDeviceReturned && file.is_none() {
             return Err(Refusal::NeedsFile(name));
+        }
+        if task.kind() == Kind::HoldKnowledgeSession && recording(&note).is_none() {
+            return Err(Refusal::NeedsLink(name));
         }
         // To give files up is a decision, like an approval; the rest is a report of
         // what somebody has seen.

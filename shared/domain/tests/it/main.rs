@@ -11,6 +11,7 @@ mod desk;
 mod escrow;
 mod files;
 mod golden;
+mod knowledge;
 mod leaving;
 mod losses;
 mod managed;

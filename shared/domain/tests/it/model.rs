@@ -105,6 +105,10 @@ pub fn good(kind: Kind) -> Facts {
         Kind::HandOverOneDrive => Facts::new()
             .with("successor_is_admin", true)
             .with("successor_enabled", true),
+        Kind::WriteNotes => Facts::new()
+            .with("page_exists", true)
+            .with("notes_current", true)
+            .with("missing_files", none()),
         Kind::EscrowRecoveryKeys => Facts::new().with("escrow_complete", true),
         Kind::RetireDevice => Facts::new().with("retired", true),
         Kind::WipeDevice => Facts::new().with("wiped", true).with("owner_type", "company"),

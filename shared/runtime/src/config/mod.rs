@@ -12,6 +12,7 @@
 
 mod base_url;
 mod bucket;
+mod confluence;
 mod connection;
 mod desk;
 mod engine;
@@ -29,6 +30,7 @@ mod telemetry;
 mod tenant;
 
 pub use bucket::{Bucket, BucketAccess, Cloud, Lock, LockMode, StoreUrl};
+pub use confluence::ConfluenceConfig;
 pub use connection::{Access, Remote};
 pub use desk::{AutotaskConfig, ConnectWiseConfig, HaloConfig};
 pub use engine::{Admission, Engine, LedgerUrl, LogConfig, LogFormat, QueueUrl};

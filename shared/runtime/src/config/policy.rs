@@ -83,6 +83,9 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
     if let Some(on) = section.get("wipe_company_devices").and_then(|v| v.bool()) {
         policy.wipe_company_devices = on;
     }
+    if let Some(on) = section.get("knowledge_session").and_then(|v| v.bool()) {
+        policy.knowledge_session = on;
+    }
     if let Some(v) = section.get("shared_credentials") {
         policy.shared_credentials = v.unseen_list().iter().filter_map(credential).collect();
     }

@@ -1,5 +1,6 @@
 //! One client company's configuration, `tenants/<handle>.toml`.
 
+use super::confluence::{self, ConfluenceConfig};
 use super::desk::{self, AutotaskConfig, ConnectWiseConfig, HaloConfig};
 use super::google::{self, GoogleConfig};
 use super::intake::{self, IntakeConfig};
@@ -171,6 +172,8 @@ pub enum SystemKind {
     ConnectWise(ConnectWiseConfig),
     /// A company in Autotask PSA (`kind = "autotask"`).
     Autotask(AutotaskConfig),
+    /// A space in Confluence (`kind = "confluence"`).
+    Confluence(ConfluenceConfig),
     /// A program of the MSP's own (`kind = "program"`).
     Program(ProgramConfig),
 }
@@ -332,7 +335,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
     let kind = section
         .require(
             "kind",
-            "the protocol: \"graph\", \"google\", \"imap\", \"active_directory\", \"scim\", \"ninja\", \"halo\", \"connectwise\", \"autotask\" or \"program\"",
+            "the protocol: \"graph\", \"google\", \"imap\", \"active_directory\", \"scim\", \"ninja\", \"halo\", \"connectwise\", \"autotask\", \"confluence\" or \"program\"",
         )
         .and_then(|v| {
             v.word(&[
@@ -345,6 +348,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
                 ("halo", Protocol::Halo),
                 ("connectwise", Protocol::ConnectWise),
                 ("autotask", Protocol::Autotask),
+                ("confluence", Protocol::Confluence),
                 ("program", Protocol::Program),
             ])
         });
@@ -365,6 +369,7 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
         Protocol::Halo => desk::halo(&mut section, dir).map(SystemKind::Halo),
         Protocol::ConnectWise => desk::connectwise(&mut section, dir).map(SystemKind::ConnectWise),
         Protocol::Autotask => desk::autotask(&mut section, dir).map(SystemKind::Autotask),
+        Protocol::Confluence => confluence::read(&mut section, dir).map(SystemKind::Confluence),
         Protocol::Program => program::read(&mut section, dir).map(SystemKind::Program),
     }
     .filter(|_| kind.is_some());
@@ -383,6 +388,7 @@ enum Protocol {
     Halo,
     ConnectWise,
     Autotask,
+    Confluence,
     Program,
 }
 

@@ -445,7 +445,7 @@ fn mistakes_name_line_key_and_what_was_expected() {
         ),
         (
             format!("{head}[systems.person]\nkind = \"ldap\""),
-            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', 'google', 'imap', 'active_directory', 'scim', 'ninja', 'halo', 'connectwise', 'autotask', 'program', got 'ldap'",
+            "contoso.toml:3: systems.person: the name 'person' is taken by what humans do; choose another | contoso.toml:3: systems.person.directory: missing; expected the directory's id | contoso.toml:3: systems.person.client_id: missing; expected the application's id | contoso.toml:3: systems.person.client_secret: missing; expected { env = \"NAME\" } or { file = \"path\" } | contoso.toml:4: systems.person.kind: expected one of 'graph', 'google', 'imap', 'active_directory', 'scim', 'ninja', 'halo', 'connectwise', 'autotask', 'confluence', 'program', got 'ldap'",
         ),
         (
             format!("{head}[policy.licences.monthly_prices]\nE3 = 1.234"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::desk::{self, Done, Query};
 use super::{WireAnswer, WireRequest};
-use crate::world::desk::{Desk, DeskRefusal, File, NEW, Ticket};
+use crate::world::desk::{Desk, DeskRefusal, NEW, Ticket};
 
 /// The wire protocol of ConnectWise PSA.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,37 +53,6 @@ fn conditions(text: &str) -> Option<(&str, u64)> {
         .strip_prefix("summary contains \"")?
         .split_once("\" and company/id=")?;
     Some((words, company.parse().ok()?))
-}
-
-/// The fields of a form, and its file.
-fn parts(request: &WireRequest) -> Option<(Query, File)> {
-    let media_type = request.headers.get("content-type")?;
-    let boundary = format!("--{}", media_type.strip_prefix("multipart/form-data; boundary=")?);
-    let text: &[u8] = &request.body;
-    let find = |from: usize, what: &[u8]| {
-        let rest = text.get(from..)?;
-        rest.windows(what.len()).position(|w| w == what).map(|at| from + at)
-    };
-    let (mut fields, mut file) = (Vec::new(), None);
-    let mut at = find(0, boundary.as_bytes())? + boundary.len();
-    while !text.get(at..)?.starts_with(b"--") {
-        let head_end = find(at, b"\r\n\r\n")?;
-        let head = String::from_utf8_lossy(&text[at..head_end]).into_owned();
-        let end = find(head_end, format!("\r\n{boundary}").as_bytes())?;
-        let value = text[head_end + 4..end].to_vec();
-        let name = head.split("name=\"").nth(1)?.split('"').next()?;
-        match head.split("filename=\"").nth(1).and_then(|f| f.split('"').next()) {
-            Some(filename) => {
-                file = Some(File {
-                    name: filename.to_owned(),
-                    bytes: value,
-                });
-            }
-            None => fields.push(format!("{name}={}", String::from_utf8_lossy(&value))),
-        }
-        at = end + 2 + boundary.len();
-    }
-    Some((Query::of(&fields.join("&")), file?))
 }
 
 fn page(query: &Query, rows: Vec<Value>) -> Value {
@@ -188,7 +157,7 @@ fn serve(desk: &mut Desk, now_ms: i64, request: &WireRequest) -> Done {
             Ok((200, page(&query, rows.collect())))
         }
         ("POST", ["system", "documents"]) => {
-            let (fields, file) = parts(request).ok_or((400, "Form"))?;
+            let (fields, file) = desk::parts(request).ok_or((400, "Form"))?;
             let hidden = fields.text("privateFlag") == "true" && fields.text("recordType") == "Ticket";
             if !hidden || fields.text("title") != file.name {
                 return Err((400, "Form"));

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::{WireAnswer, WireRequest, WireResponse};
-use crate::world::desk::{Desk, DeskFault};
+use crate::world::desk::{Desk, DeskFault, File};
 
 /// An answer, or a refusal: the status and a code.
 pub(super) type Done = Result<(u16, Value), (u16, &'static str)>;
@@ -99,6 +99,37 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
 /// A form by its names.
 pub(super) fn form(body: &[u8]) -> BTreeMap<String, String> {
     pairs(&String::from_utf8_lossy(body))
+}
+
+/// The fields of a form, and its file.
+pub(super) fn parts(request: &WireRequest) -> Option<(Query, File)> {
+    let media_type = request.headers.get("content-type")?;
+    let boundary = format!("--{}", media_type.strip_prefix("multipart/form-data; boundary=")?);
+    let text: &[u8] = &request.body;
+    let find = |from: usize, what: &[u8]| {
+        let rest = text.get(from..)?;
+        rest.windows(what.len()).position(|w| w == what).map(|at| from + at)
+    };
+    let (mut fields, mut file) = (Vec::new(), None);
+    let mut at = find(0, boundary.as_bytes())? + boundary.len();
+    while !text.get(at..)?.starts_with(b"--") {
+        let head_end = find(at, b"\r\n\r\n")?;
+        let head = String::from_utf8_lossy(&text[at..head_end]).into_owned();
+        let end = find(head_end, format!("\r\n{boundary}").as_bytes())?;
+        let value = text[head_end + 4..end].to_vec();
+        let name = head.split("name=\"").nth(1)?.split('"').next()?;
+        match head.split("filename=\"").nth(1).and_then(|f| f.split('"').next()) {
+            Some(filename) => {
+                file = Some(File {
+                    name: filename.to_owned(),
+                    bytes: value,
+                });
+            }
+            None => fields.push(format!("{name}={}", String::from_utf8_lossy(&value))),
+        }
+        at = end + 2 + boundary.len();
+    }
+    Some((Query::of(&fields.join("&")), file?))
 }
 
 /// What stands after the question mark.

@@ -24,12 +24,14 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{
-    AutotaskFace, Bases, ConnectWiseFace, GoogleFace, GraphFace, HaloFace, NinjaFace, ScimFace, WireAnswer, WireRequest,
+    AutotaskFace, Bases, ConfluenceFace, ConnectWiseFace, GoogleFace, GraphFace, HaloFace, NinjaFace, ScimFace,
+    WireAnswer, WireRequest,
 };
 use crate::world::World;
 use crate::world::app::App;
 use crate::world::desk::Desk;
 use crate::world::fleet::Fleet;
+use crate::world::wiki::Wiki;
 use crate::world::workspace::Workspace;
 
 /// Tells the simulated time in milliseconds since 1970.
@@ -221,6 +223,34 @@ impl DeskSimulator {
                     DeskFace::ConnectWise => ConnectWiseFace.answer(&mut desk, now, request),
                     DeskFace::Autotask => autotask.answer(&mut desk, now, request),
                 }
+            }
+        })
+        .await?;
+        Ok(Self(listening))
+    }
+
+    /// The base address that a client is configured with.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.0.root
+    }
+}
+
+/// A simulated Confluence, listening on loopback until it is dropped.
+#[derive(Debug)]
+pub struct ConfluenceSimulator(Listening);
+
+impl ConfluenceSimulator {
+    /// Listens on a free port of loopback and answers for `wiki`, at the time that `clock` tells.
+    ///
+    /// # Errors
+    /// When no port of loopback can be bound.
+    pub async fn start(wiki: Arc<Mutex<Wiki>>, clock: Clock) -> io::Result<Self> {
+        let listening = Listening::start(|_| {
+            move |request: &WireRequest| {
+                let now = clock();
+                let mut wiki = wiki.lock().unwrap_or_else(PoisonError::into_inner);
+                ConfluenceFace.answer(&mut wiki, now, request)
             }
         })
         .await?;

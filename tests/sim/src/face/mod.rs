@@ -6,6 +6,7 @@
 //! it without a socket; [`Simulator`] puts it behind real HTTP on loopback.
 
 mod autotask;
+mod confluence;
 mod connectwise;
 mod desk;
 mod google;
@@ -18,11 +19,14 @@ mod scim;
 use std::collections::BTreeMap;
 
 pub use autotask::AutotaskFace;
+pub use confluence::ConfluenceFace;
 pub use connectwise::ConnectWiseFace;
 pub use google::{GoogleFace, public_key};
 pub use graph::{Bases, GraphFace};
 pub use halo::HaloFace;
-pub use http::{Clock, DeskFace, DeskSimulator, GoogleSimulator, NinjaSimulator, ScimSimulator, Simulator};
+pub use http::{
+    Clock, ConfluenceSimulator, DeskFace, DeskSimulator, GoogleSimulator, NinjaSimulator, ScimSimulator, Simulator,
+};
 pub use ninja::NinjaFace;
 pub use scim::ScimFace;
 

@@ -31,6 +31,7 @@ mod outcome;
 mod people;
 mod table;
 mod tenant;
+pub mod wiki;
 pub mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod licenses;
 pub mod mail;
 pub mod mailboxes;
+pub mod notes;
 pub mod premises;
 pub mod scripts;
 pub mod workspace;

@@ -3,11 +3,10 @@
 use super::ConnectWiseConnector;
 use crate::area::desk::{Desk, NewFile, NewTicket, Ticket, TicketFile, numbered, searched};
 use crate::path::Path;
-use crate::ticketing::{About, Ask, Sent, id, number};
+use crate::ticketing::{About, Ask, Sent, form, id, number};
 use crate::{Answer, Call};
 use async_trait::async_trait;
-use bytes::Bytes;
-use offboard_domain::{Digest, FaultClass, ObjectId};
+use offboard_domain::{FaultClass, ObjectId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -23,32 +22,15 @@ fn ticket(body: &Value) -> Option<(Ticket, u64)> {
     Some((one, number(&body["company"]["id"])?))
 }
 
-/// A form of several parts, and its media type. What separates them is made from
-/// what is in the file, so that it cannot be in it by chance.
-fn form(ticket: &ObjectId, file: &NewFile) -> (String, Bytes) {
-    // At most 70 characters (RFC 2046 section 5.1.1).
-    let digest = Digest::of(&file.bytes).to_string();
-    let boundary = format!("offboard-{}", digest.get(..32).unwrap_or(&digest));
-    let fields = [
+/// The fields of a document that clients do not see.
+fn fields<'a>(ticket: &'a ObjectId, file: &'a NewFile) -> [(&'static str, &'a str); 5] {
+    [
         ("recordType", "Ticket"),
         ("recordId", ticket.0.as_str()),
         ("title", file.name.as_str()),
         ("privateFlag", "true"),
         ("readOnlyFlag", "true"),
-    ];
-    let mut body = Vec::with_capacity(file.bytes.len() + 1_024);
-    for (name, value) in fields {
-        let part = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-        body.extend_from_slice(part.as_bytes());
-    }
-    let (name, media_type) = (&file.name, file.media_type);
-    let head = format!(
-        "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {media_type}\r\n\r\n"
-    );
-    body.extend_from_slice(head.as_bytes());
-    body.extend_from_slice(&file.bytes);
-    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    (format!("multipart/form-data; boundary={boundary}"), Bytes::from(body))
+    ]
 }
 
 impl ConnectWiseConnector {
@@ -172,7 +154,7 @@ impl Desk for ConnectWiseConnector {
     }
 
     async fn attach(&self, call: &mut Call, id: &ObjectId, file: &NewFile) -> Answer<()> {
-        let (media_type, body) = form(id, file);
+        let (media_type, body) = form(&fields(id, file), file);
         let path = Path::at("system").then("documents");
         let ask = Ask::once(path, About::File, Sent::Bytes(media_type, body));
         self.send(call, &ask).await.map(drop)
@@ -201,19 +183,5 @@ mod tests {
             less.as_object_mut().unwrap().remove(missing);
             assert_eq!(ticket(&less), None, "{missing}");
         }
-    }
-
-    #[test]
-    fn what_separates_the_parts_is_in_none_of_them() {
-        let file = NewFile {
-            name: "a.json".to_owned(),
-            media_type: "application/json",
-            bytes: Bytes::from_static(b"--offboard-\r\n--"),
-        };
-        let (media_type, body) = form(&"7".into(), &file);
-        let boundary = media_type.split_once("boundary=").unwrap().1;
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        assert_eq!(body.matches(boundary).count(), 7);
-        assert!(body.ends_with(&format!("\r\n--{boundary}--\r\n")));
     }
 }

@@ -319,8 +319,8 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::WipeAccount
         | Kind::DisableLaptops
         | Kind::ReleaseInWorkspace => return None,
-        // The MSP's own programs.
-        Kind::RunScript | Kind::RunIrreversibleScript => return None,
+        // The MSP's own programs, and a wiki.
+        Kind::RunScript | Kind::RunIrreversibleScript | Kind::WriteNotes => return None,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::ConfirmDeviceReturned
@@ -329,6 +329,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::EndTechnician
         | Kind::ConfirmDisabledOnPremises
         | Kind::RotateSharedCredential
+        | Kind::HoldKnowledgeSession
         | Kind::ConfirmHandover
         | Kind::Validate => return None,
     })

@@ -8,6 +8,7 @@ use crate::attempts::fake::{Fake, OneTenant, State, pause, system};
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
 use offboard_domain::catalogue::apps::{MARKS, NAMES};
 use offboard_domain::catalogue::desk::{ENDED, EVIDENCE, TICKET};
+use offboard_domain::catalogue::knowledge::{DID, SESSION_FILES, SESSION_LINK};
 use offboard_domain::catalogue::managed::{CONFIRMED, ELSEWHERE, MARK, OWNERS, PENDING_WIPE, UID};
 use offboard_domain::catalogue::script::{MAIL, SIGN_IN_NAME};
 use offboard_domain::catalogue::workspace;
@@ -99,9 +100,10 @@ impl Desk {
         }
     }
 
-    /// The closer has kept the account where the worker finds it.
+    /// The closer has kept the account where the worker finds it, and who attested the
+    /// session his file.
     async fn sealed(&self, todo: &Todo) {
-        if todo.kind == Kind::AttachEvidence {
+        if matches!(todo.kind, Kind::AttachEvidence | Kind::WriteNotes) {
             self.context.store.put(ACCOUNT).await.unwrap();
         }
     }
@@ -362,6 +364,14 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
         }
         Kind::AttachEvidence => (ticket().with(EVIDENCE, Digest::of(ACCOUNT).to_string()), None),
         Kind::CloseTicket => (ticket(), None),
+        Kind::WriteNotes => {
+            let done = format!("{DID}{}/verified", Kind::HandOverOneDrive.name());
+            let params = Facts::new()
+                .with(&done, 1_i64)
+                .with(SESSION_LINK, format!("https://{CANARY}.example/1"))
+                .with(SESSION_FILES, vec![Digest::of(ACCOUNT).to_string()]);
+            (params, None)
+        }
         Kind::DisableComputer => (Facts::new(), Some("pc")),
         Kind::AwaitSynchronisation => (Facts::new().with(CHANGED_ON_PREMISES_MS, 500_i64), None),
         Kind::ConvertToShared => (Facts::new().with("shared_max_bytes", 50_000_000_000_i64), None),

@@ -12,6 +12,7 @@ mod gone;
 mod keeping;
 mod kinds;
 mod managed;
+mod notes;
 mod premises;
 mod remembered;
 mod rules;

@@ -10,6 +10,7 @@ mod areas;
 pub(crate) mod clock;
 mod desk;
 pub(crate) mod fleet;
+mod notes;
 mod premises;
 mod scripts;
 pub(crate) mod state;
@@ -21,7 +22,7 @@ pub(crate) use state::State;
 use async_trait::async_trait;
 use offboard_connectors::{
     Answer, Apps, Call, Connector, Desk, Devices, Directory, Documents, FileTransfers, Finding, Fleet, Laptops,
-    Licenses, MailReader, Mailboxes, Phones, Premises, Scripts, Workspace, WorkspaceMail,
+    Licenses, MailReader, Mailboxes, Notes, Phones, Premises, Scripts, Workspace, WorkspaceMail,
 };
 use offboard_domain::{Fault, FaultClass, Kind, ObjectId, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -302,6 +303,9 @@ impl Connector for Fake {
         Some(self)
     }
     fn desk(&self) -> Option<&dyn Desk> {
+        Some(self)
+    }
+    fn notes(&self) -> Option<&dyn Notes> {
         Some(self)
     }
     fn premises(&self) -> Option<&dyn Premises> {

@@ -103,6 +103,15 @@ pub(crate) struct DeskRow {
     pub(crate) closed: bool,
 }
 
+/// A page of notes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct NotesRow {
+    pub(crate) version: u64,
+    pub(crate) body: String,
+    /// Names and sizes.
+    pub(crate) files: Vec<(String, u64)>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct State {
     pub(crate) accounts: BTreeMap<String, Account>,
@@ -144,6 +153,8 @@ pub(crate) struct State {
     pub(crate) technicians: Option<Vec<ObjectId>>,
     /// The case's ticket, once there is one, and a colleague's.
     pub(crate) desk: BTreeMap<String, DeskRow>,
+    /// The wiki's pages, by their titles.
+    pub(crate) notes: BTreeMap<String, NotesRow>,
     pub(crate) app: BTreeMap<String, AppRow>,
     pub(crate) office: Office,
     /// Whether the application deletes accounts, and deactivates none.
@@ -428,6 +439,7 @@ impl State {
             fleet: fleet(),
             technicians: Some(Vec::new()),
             desk: [("7".to_owned(), DeskRow::default())].into(),
+            notes: BTreeMap::new(),
             app: [("app-leaver", LEAVER), ("app-boss", SUCCESSOR)]
                 .map(|(id, who)| {
                     let row = AppRow {

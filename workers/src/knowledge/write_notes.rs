@@ -1,0 +1,135 @@
+//! `knowledge.write_notes`: a page of the case's own in the wiki says what was handed
+//! over, and has what was kept of the knowledge session.
+//!
+//! | read | means |
+//! |---|---|
+//! | no page | it is added; if its title is taken by one that no list has yet, that is looked for again |
+//! | a page without the mark of what it is to say | it is rewritten, as the version after the one that was read |
+//! | a page with it, whatever else stands there | it stays as it is |
+
+use super::page::{Page, page};
+use crate::job::{Applied, Job, Seen, Things};
+use crate::procedure::Procedure;
+use async_trait::async_trait;
+use bytes::Bytes;
+use offboard_connectors::{Answer, NewFile, NotesPage};
+use offboard_domain::catalogue::desk::marker;
+use offboard_domain::catalogue::knowledge::{PAGE, SESSION_FILES};
+use offboard_domain::{Digest, Facts, FaultClass, ObjectId};
+
+pub(crate) struct WriteNotes;
+
+fn title(job: &Job<'_>) -> String {
+    format!("Hand-over {}", marker(job.case))
+}
+
+/// The page that was written just now, or earlier; else the one with the title.
+/// People rename pages, and move them.
+async fn find(job: &mut Job<'_>) -> Answer<Option<NotesPage>> {
+    let notes = job.notes()?;
+    let known = job.remembered.text(PAGE).or_else(|| job.params.text(PAGE));
+    if let Some(id) = known.map(ObjectId::from)
+        && let Some(page) = notes.page(&mut job.call, &id).await?
+    {
+        return Ok(Some(page));
+    }
+    let title = title(job);
+    notes.titled(&mut job.call, &title).await
+}
+
+/// The files that belong to the page.
+fn files(job: &Job<'_>) -> Answer<Vec<Digest>> {
+    let named = job.params.list(SESSION_FILES).unwrap_or_default();
+    let digests: Option<Vec<Digest>> = named.iter().map(|d| d.parse().ok()).collect();
+    digests.ok_or_else(|| {
+        job.fault(
+            FaultClass::Rejected,
+            "the assignment names a file by what is no digest; report this",
+        )
+    })
+}
+
+/// The whole digest is in the name: by it the file is known again.
+fn name(digest: Digest) -> String {
+    format!("knowledge-session-{digest}")
+}
+
+async fn bytes(job: &Job<'_>, digest: Digest) -> Answer<Bytes> {
+    job.context.store.get(digest).await.map_err(|error| {
+        tracing::warn!(kind = job.kind.name(), %error, "failed to read a file of the knowledge session");
+        job.fault(
+            FaultClass::Transient,
+            "the store did not give a file of the knowledge session; look at the store",
+        )
+    })
+}
+
+#[async_trait]
+impl Procedure for WriteNotes {
+    async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        let Page { mark, .. } = page(job.case, job.params);
+        let found = find(job).await?;
+        let mut missing = Vec::new();
+        for digest in files(job)? {
+            let there = match &found {
+                Some(page) => {
+                    let size = bytes(job, digest).await?.len() as u64;
+                    let notes = job.notes()?;
+                    notes.has_file(&mut job.call, &page.id, &name(digest), size).await?
+                }
+                None => false,
+            };
+            if !there {
+                missing.push(digest.to_string());
+            }
+        }
+        let current = found.as_ref().is_some_and(|page| page.body.contains(&mark));
+        let mut facts = Facts::new()
+            .with("page_exists", found.is_some())
+            .with("notes_current", current)
+            .with("missing_files", missing);
+        let Some(page) = found else {
+            return Ok(Seen::facts(facts));
+        };
+        facts.set(PAGE, page.id.0.as_str());
+        Ok(Seen::with(facts, Things::Notes(Box::new(page))))
+    }
+
+    async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        let notes = job.notes()?;
+        let Page { body, .. } = page(job.case, job.params);
+        let id = match &seen.things {
+            Things::Notes(read) => {
+                if seen.facts.bool("notes_current") != Some(true) {
+                    notes.rewrite(job.writing()?, read, &body).await?;
+                }
+                Some(read.id.clone())
+            }
+            _ => {
+                let title = title(job);
+                let added = notes.add(job.writing()?, &title, &body).await?;
+                if let Some(id) = &added {
+                    job.remembered.set(PAGE, id.0.as_str());
+                }
+                added
+            }
+        };
+        // Without its id the page is looked for first; the files follow then.
+        let Some(id) = id else {
+            return Ok(Applied::All);
+        };
+        let missing = seen.facts.list("missing_files").unwrap_or_default();
+        for digest in files(job)? {
+            if !missing.contains(&digest.to_string()) {
+                continue;
+            }
+            let file = NewFile {
+                name: name(digest),
+                media_type: "application/octet-stream",
+                bytes: bytes(job, digest).await?,
+            };
+            notes.attach(job.writing()?, &id, &file).await?;
+        }
+        Ok(Applied::All)
+    }
+}
