@@ -15,6 +15,7 @@ mod forged;
 mod gates;
 mod handover;
 mod merging;
+mod publishing;
 mod reload;
 mod rig;
 mod sites;

@@ -292,6 +292,9 @@ pub(crate) struct Watched {
     pub(crate) inner: LocalQueue,
     clock: Arc<dyn Clock>,
     orders: Mutex<Vec<Order>>,
+    refusing: Mutex<BTreeSet<QueueName>>,
+    /// Whether no order is taken, and nobody told so.
+    stuck: watch::Sender<bool>,
 }
 
 impl Watched {
@@ -299,12 +302,30 @@ impl Watched {
     pub(crate) fn orders(&self) -> Vec<Order> {
         self.orders.lock().unwrap().clone()
     }
+
+    /// From now on these queues refuse what is published to them, and no others.
+    pub(crate) fn refuse(&self, queues: impl IntoIterator<Item = QueueName>) {
+        *self.refusing.lock().unwrap() = queues.into_iter().collect();
+    }
+
+    /// From now on whoever orders waits, or no longer does.
+    pub(crate) fn stick(&self, stuck: bool) {
+        self.stuck.send_replace(stuck);
+    }
 }
 
 #[async_trait]
 impl Queue for Watched {
     async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError> {
+        if self.refusing.lock().unwrap().contains(queue) {
+            return Err(QueueError::Unavailable {
+                attempted: "publish to",
+                queue: queue.to_string(),
+                detail: "as the test wants".into(),
+            });
+        }
         if let QueueName::Assignments { .. } = queue {
+            drop(self.stuck.subscribe().wait_for(|stuck| !*stuck).await);
             let at = self.clock.now();
             let orders = messages.iter().filter_map(|message| {
                 Some(Order {
@@ -402,6 +423,8 @@ impl World {
                 inner: LocalQueue::new(Arc::new(move || expiry.now())),
                 clock: clock.clone(),
                 orders: Mutex::default(),
+                refusing: Mutex::default(),
+                stuck: watch::Sender::new(false),
             }),
             store: Store::folder(&folder.path().join("store")).unwrap(),
             clock,
