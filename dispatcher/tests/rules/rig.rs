@@ -21,7 +21,7 @@ use offboard_domain::{
 use offboard_ledger::{
     Append, Appended, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, MemoryLedger, Shard,
 };
-use offboard_queue::{Consumer, Delivery, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
+use offboard_queue::{Consumer, Delivery, Depth, LocalQueue, Message, Queue, QueueError, QueueName, Wanted};
 use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, DispatchKey, PROOF_HEADER, QUEUE_HEADER};
 use offboard_runtime::{Clock, TokioClock};
 use offboard_store::Store;
@@ -351,6 +351,10 @@ impl Queue for Watched {
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         self.inner.dead(limit).await
+    }
+
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.inner.dead_among(wanted, limit).await
     }
 }
 

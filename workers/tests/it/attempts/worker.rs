@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use offboard_domain::{Area, Assignment, FaultClass, Kind, Lane, Mode, Report, Said, TenantId};
-use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
+use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, Wanted};
 use offboard_runtime::Clock as _;
 use offboard_runtime::keys::{ANSWER_HEADER, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKeys};
 use offboard_workers::{Concurrency, Worker, WorkerConfig, report_queue};
@@ -48,6 +48,9 @@ impl Queue for Flaky {
     }
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         self.queue.dead(limit).await
+    }
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.queue.dead_among(wanted, limit).await
     }
 }
 
