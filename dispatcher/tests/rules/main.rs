@@ -18,5 +18,6 @@ mod merging;
 mod publishing;
 mod reload;
 mod rig;
+mod share;
 mod sites;
 mod versions;
