@@ -14,6 +14,7 @@ mod fairness;
 mod forged;
 mod gates;
 mod handover;
+mod letting_go;
 mod merging;
 mod publishing;
 mod reload;

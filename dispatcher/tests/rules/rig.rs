@@ -147,6 +147,7 @@ pub(crate) struct Remote {
     one_way_ms: AtomicU64,
     cut: AtomicBool,
     reads: AtomicU64,
+    silent_shard: Mutex<Option<u16>>,
 }
 
 impl Remote {
@@ -156,6 +157,7 @@ impl Remote {
             one_way_ms: AtomicU64::new(0),
             cut: AtomicBool::new(false),
             reads: AtomicU64::new(0),
+            silent_shard: Mutex::default(),
         })
     }
 
@@ -181,6 +183,11 @@ impl Remote {
     /// From now on each way takes this long.
     pub(crate) fn takes(&self, one_way_ms: u64) {
         self.one_way_ms.store(one_way_ms, Ordering::Relaxed);
+    }
+
+    /// From now on nobody is answered who asks for this shard.
+    pub(crate) fn say_nothing_of(&self, shard: Option<u16>) {
+        *self.silent_shard.lock().unwrap() = shard;
     }
 
     /// From now on nothing gets there, or it does again.
@@ -228,6 +235,9 @@ impl Ledger for Remote {
 
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         self.travel().await?;
+        if *self.silent_shard.lock().unwrap() == Some(shard.index) {
+            std::future::pending::<()>().await;
+        }
         self.inner.own(shard, owner, now, until).await
     }
 }
