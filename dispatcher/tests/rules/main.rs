@@ -16,6 +16,7 @@ mod gates;
 mod handover;
 mod letting_go;
 mod merging;
+mod posts;
 mod publishing;
 mod reload;
 mod rig;

@@ -14,7 +14,7 @@ use lapin::{Channel, ErrorKind, ExchangeKind};
 use offboard_domain::Timestamp;
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::Mutex;
 
 /// How many of the dead are looked through to show a person the newest: they can
@@ -35,6 +35,8 @@ type Kept = Mutex<Option<(Arc<Live>, Channel)>>;
 pub(super) struct Inspector {
     link: Arc<Link>,
     config: Arc<RabbitConfig>,
+    /// Of which depths are asked for.
+    queues: std::sync::Mutex<BTreeSet<QueueName>>,
     channel: Kept,
     /// For the dead.
     graves: Kept,
@@ -51,17 +53,23 @@ impl Inspector {
     pub(super) fn new(link: Arc<Link>, config: Arc<RabbitConfig>) -> Self {
         Self {
             link,
+            queues: std::sync::Mutex::new(config.queues.iter().cloned().collect()),
             config,
             channel: Mutex::new(None),
             graves: Mutex::new(None),
         }
     }
 
+    /// From now on these are the process's queues.
+    pub(super) fn look_at(&self, queues: impl IntoIterator<Item = QueueName>) {
+        *self.queues.lock().unwrap_or_else(PoisonError::into_inner) = queues.into_iter().collect();
+    }
+
     /// What the process's queues hold. One that is not there is left out.
     pub(super) async fn depths(&self) -> Result<Vec<Depth>, String> {
         let mut depths = Vec::new();
-        let queues: BTreeSet<&QueueName> = self.config.queues.iter().collect();
-        for queue in queues {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for queue in &queues {
             match self.state(&queue.to_string()).await {
                 Ok((ready, consumers)) => depths.push(Depth {
                     queue: queue.clone(),

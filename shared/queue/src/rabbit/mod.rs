@@ -121,6 +121,12 @@ impl RabbitQueue {
         })
     }
 
+    /// From now on these are the queues that [`Queue::depths`] counts; at first they
+    /// are those of the configuration. Whatever is consumed and published is not changed.
+    pub fn look_at(&self, queues: impl IntoIterator<Item = QueueName>) {
+        self.inner.inspector.look_at(queues);
+    }
+
     /// Why the broker takes no publications now, if it does not: it is low on
     /// memory or disk. It still delivers.
     #[must_use]
