@@ -7,7 +7,7 @@ use offboard_domain::{Area, Lane};
 use offboard_ledger::redis::{Credentials, Finding, InvalidAddress, RedisAddress, RedisOptions};
 use offboard_ledger::{Ledger, LedgerError, RedisLedger, SqliteLedger};
 use offboard_queue::rabbit::{Address, RabbitConfig, Tls};
-use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, RabbitQueue};
+use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, RabbitQueue, Wanted};
 use offboard_runtime::config::{Access, Configuration, LedgerUrl, QueueUrl, Remote};
 use offboard_runtime::{Clock, private};
 use std::collections::BTreeSet;
@@ -295,5 +295,8 @@ impl Queue for WhenNeeded {
     }
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         self.queue("look into").await?.dead(limit).await
+    }
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.queue("look through").await?.dead_among(wanted, limit).await
     }
 }

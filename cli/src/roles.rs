@@ -9,7 +9,7 @@
 //! Each ends in the same way: nothing new is taken, what is at hand is
 //! finished, what is held is given back.
 
-use crate::backends::{self, OpenLedger, all_queues, assignments, broker, sites};
+use crate::backends::{self, OpenLedger, all_queues, assignments, broker};
 use crate::compose::{Settings, engine, limits, store, tenants};
 use crate::error::CliError;
 use crate::reload::Reloaded;
@@ -76,6 +76,8 @@ pub struct Running {
     others: watch::Sender<bool>,
     tasks: JoinSet<()>,
     ledger: Option<OpenLedger>,
+    /// Where the dispatcher publishes.
+    dispatchers: Option<RabbitQueue>,
     reload: Reloaded,
 }
 
@@ -102,21 +104,25 @@ impl Running {
             others,
             tasks: JoinSet::new(),
             ledger: None,
+            dispatchers: None,
             reload: reload.clone(),
         };
+        let mut brokers = Vec::new();
         if roles.dispatcher || roles.closer {
             let ledger = OpenLedger::open(config).await?;
             if roles.dispatcher {
-                let queue: Arc<dyn Queue> = Arc::new(broker(config, &clock, "dispatcher", all_queues(config)).await?);
+                let queue = broker(config, &clock, "dispatcher", all_queues(config)).await?;
+                brokers.push(queue.clone());
+                running.dispatchers = Some(queue.clone());
                 let dispatch = DispatchKey::load(&config.engine.keys)?;
                 let settings = Settings::of(config, clock.clone(), dispatch, kept.clone());
-                let engine = engine(config, &systems, &ledger, queue, settings)?;
+                let engine = engine(config, &systems, &ledger, Arc::new(queue), settings)?;
                 reload.tell(&engine);
                 running.dispatch(config, engine);
             }
             if roles.closer {
                 let queue = broker(config, &clock, "closer", vec![QueueName::Sealing]).await?;
-                running.tasks.spawn(watch_broker(queue.clone(), stop.clone()));
+                brokers.push(queue.clone());
                 let queue: Arc<dyn Queue> = Arc::new(queue);
                 let settings = Settings {
                     limits: Limits::none(),
@@ -135,10 +141,12 @@ impl Running {
         if let Some(serves) = &roles.worker {
             let queues = assignments(&serves.areas, serves.site.as_deref());
             let queue = broker(config, &clock, "worker", queues).await?;
-            running.tasks.spawn(watch_broker(queue.clone(), stop.clone()));
+            brokers.push(queue.clone());
             let worker = worker(config, &clock, serves, &reload, (queue, kept))?;
+            let stop = stop.clone();
             running.tasks.spawn(async move { worker.run(stop).await });
         }
+        running.tasks.spawn(watch_broker(brokers, roles.dispatcher, stop));
         running.reload = reload;
         Ok(running)
     }
@@ -154,9 +162,8 @@ impl Running {
         self.tasks.spawn(engine.clone().watch(stop_ordering.clone()));
         self.tasks
             .spawn(engine.clone().heed_dead_letters(stop_ordering.clone()));
-        if !sites(config).is_empty() {
-            self.tasks.spawn(engine.clone().watch_sites(stop_ordering));
-        }
+        // Sites may come with another configuration.
+        self.tasks.spawn(engine.clone().watch_sites(stop_ordering));
         self.tasks.spawn(membership.run(stop_owning));
         self.dispatching = vec![ordering, owning];
     }
@@ -168,6 +175,10 @@ impl Running {
     /// [`CliError`] if it cannot be used; then the old one stays in force.
     pub fn reload(&self, config: &Configuration) -> Result<(), CliError> {
         let systems = Arc::new(Systems::open(config)?);
+        if let Some(queue) = &self.dispatchers {
+            // First: of a new site that is not looked at, nobody would be seen.
+            queue.look_at(all_queues(config));
+        }
         self.reload
             .replace(systems.clone(), &tenants(config, &systems), &limits(config));
         Ok(())
@@ -215,16 +226,26 @@ impl Running {
     }
 }
 
+/// What a check of readiness is called that says whether the broker is there. A
+/// dispatcher sets it itself: it asks the broker.
+const QUEUE: &str = "queue";
+/// What the one is called that says whether the broker takes what is published.
+const PUBLISHING: &str = "publishing";
+
 /// Says whether the broker is there and takes what is published, until told to
 /// stop.
-async fn watch_broker(queue: RabbitQueue, mut stop: watch::Receiver<bool>) {
+async fn watch_broker(queues: Vec<RabbitQueue>, dispatches: bool, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        let state = match queue.blocked() {
-            Some(why) => Err(format!("the broker takes no publications: {why}")),
-            None if queue.connected() => Ok(()),
-            None => Err("the connection to the broker is lost; it is being opened again".to_owned()),
-        };
-        health::set("queue", state);
+        let blocked = queues.iter().find_map(RabbitQueue::blocked);
+        health::set(
+            PUBLISHING,
+            blocked.map_or(Ok(()), |why| Err(format!("the broker takes no publications: {why}"))),
+        );
+        if !dispatches {
+            let connected = queues.iter().all(RabbitQueue::connected);
+            let lost = || "the connection to the broker is lost; it is being opened again".to_owned();
+            health::set(QUEUE, connected.then_some(()).ok_or_else(lost));
+        }
         tokio::select! {
             biased;
             _ = stop.changed() => {}

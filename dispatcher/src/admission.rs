@@ -5,6 +5,10 @@
 //! none, so one client's thousand leavers never delay another's one. Credit is
 //! reserved before a decision and what the decision did not use is given back,
 //! so that two decisions at the same time cannot both spend it.
+//!
+//! The limits are the whole installation's. A dispatcher among others has the part
+//! of them that its shards are of all, so that however many there are, no more is in
+//! flight than is configured; only where that part is less than one it has one.
 
 use offboard_domain::fair::FairQueue;
 use offboard_domain::{Area, Case, CaseId, Credit, Lane, TenantId};
@@ -33,16 +37,16 @@ pub fn places() -> impl Iterator<Item = Place> {
         .flat_map(|a| [(*a, Lane::Urgent), (*a, Lane::Normal)])
 }
 
-/// How much may be in flight.
+/// How much may be in flight, of all dispatchers together.
 pub struct Limits {
     /// In each queue.
     pub credit: Box<dyn Fn(Place) -> u32 + Send + Sync>,
     /// In all urgent lanes together: beyond it, what is urgent waits its turn
     /// there and cannot starve the rest.
     pub urgent_together: u32,
-    /// The most that one tenant may hold of a queue's credit, in percent (at
-    /// least one assignment): a tenant whose vendor is slow leaves room for the
-    /// others also when it came first.
+    /// The most that one tenant may hold of the credit that its dispatcher has of a
+    /// queue, in percent (at least one assignment): a tenant whose vendor is slow
+    /// leaves room for the others also when it came first.
     pub tenant_percent: u32,
 }
 
@@ -79,6 +83,9 @@ impl Use {
 /// One queue's credit and who uses it.
 #[derive(Default)]
 struct Queue {
+    /// Of the whole installation.
+    configured: u32,
+    /// The part of it that is had here.
     limit: u32,
     tenant_limit: u32,
     used: Use,
@@ -117,9 +124,34 @@ impl Queue {
     }
 }
 
+/// Which of how many shards are owned here; of none: the whole.
+#[derive(Debug, Default)]
+struct Share {
+    owned: BTreeSet<u16>,
+    of: u16,
+}
+
+impl Share {
+    /// The part of a limit; no limit stays none. Who owns nothing orders nothing, and
+    /// what still waited with him is let go one by one.
+    fn part(&self, limit: u32) -> u32 {
+        if limit == u32::MAX || self.of == 0 {
+            return limit;
+        }
+        let owned = u64::try_from(self.owned.len()).unwrap_or(u64::MAX);
+        let part = u64::from(limit).saturating_mul(owned) / u64::from(self.of);
+        u32::try_from(part).unwrap_or(limit).max(1).min(limit)
+    }
+}
+
 struct State {
     queues: BTreeMap<Place, Queue>,
     queued: BTreeSet<(Place, CaseId)>,
+    share: Share,
+    tenant_percent: u32,
+    /// Of the whole installation.
+    urgent_configured: u32,
+    /// The part of it that is had here.
     urgent_together: u32,
     /// Which area is asked first, so that none waits until another one, with
     /// which it shares what may be urgent, has nobody left.
@@ -127,6 +159,16 @@ struct State {
 }
 
 impl State {
+    /// Works out what is had here.
+    fn divide(&mut self) {
+        for queue in self.queues.values_mut() {
+            queue.limit = self.share.part(queue.configured);
+            let most = u64::from(queue.limit) * u64::from(self.tenant_percent.min(100)) / 100;
+            queue.tenant_limit = u32::try_from(most).unwrap_or(queue.limit).max(1);
+        }
+        self.urgent_together = self.share.part(self.urgent_configured);
+    }
+
     /// What is free of all urgent lanes together; for a normal lane no limit.
     fn free_together(&self, lane: Lane) -> u32 {
         if lane != Lane::Urgent {
@@ -162,7 +204,7 @@ pub struct Load {
     pub in_flight: u32,
     /// Cases that wait for credit.
     pub waiting: usize,
-    /// Most assignments that may be in flight.
+    /// Most assignments of this dispatcher that may be in flight.
     pub credit: u32,
 }
 
@@ -181,6 +223,9 @@ impl Admission {
             state: Mutex::new(State {
                 queues: places().map(|place| (place, Queue::default())).collect(),
                 queued: BTreeSet::new(),
+                share: Share::default(),
+                tenant_percent: 100,
+                urgent_configured: 0,
                 urgent_together: 0,
                 turn: 0,
             }),
@@ -195,12 +240,27 @@ impl Admission {
     pub fn set_limits(&self, limits: &Limits) {
         let mut state = self.state();
         for (place, queue) in &mut state.queues {
-            let limit = (limits.credit)(*place);
-            let share = u64::from(limit) * u64::from(limits.tenant_percent.min(100)) / 100;
-            queue.limit = limit;
-            queue.tenant_limit = u32::try_from(share).unwrap_or(limit).max(1);
+            queue.configured = (limits.credit)(*place);
         }
-        state.urgent_together = limits.urgent_together;
+        state.tenant_percent = limits.tenant_percent;
+        state.urgent_configured = limits.urgent_together;
+        state.divide();
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// From now on this shard, of so many, counts as owned here, or no longer does.
+    /// It counts once what is in flight in it is counted, so that nothing is admitted
+    /// in its place.
+    pub fn set_share(&self, shard: u16, owned: bool, of: u16) {
+        let mut state = self.state();
+        if owned {
+            state.share.owned.insert(shard);
+        } else {
+            state.share.owned.remove(&shard);
+        }
+        state.share.of = of;
+        state.divide();
         drop(state);
         self.changed.notify_one();
     }
@@ -447,6 +507,50 @@ mod tests {
         assert!(a.admit().is_none());
         a.settle(&t, reserved, None, None);
         assert!(a.admit().is_some());
+    }
+
+    #[test]
+    fn dispatchers_have_together_what_is_configured() {
+        let place = (Area::Device, Lane::Normal);
+        let credit = |a: &Admission| a.load().iter().find(|l| l.place == place).unwrap().credit;
+        let limits = || Limits {
+            urgent_together: 20,
+            ..Limits::each(64)
+        };
+        for owned in [vec![16], vec![8, 8], vec![6, 5, 5], vec![4; 4]] {
+            let all: Vec<Admission> = owned.iter().map(|_| Admission::new(&limits())).collect();
+            let mut shards = 0..16;
+            for (a, n) in all.iter().zip(&owned) {
+                shards.by_ref().take(*n).for_each(|shard| a.set_share(shard, true, 16));
+            }
+            assert_eq!(all.iter().map(&credit).sum::<u32>(), 64, "{owned:?}");
+            let urgent = all.iter().map(|a| a.state().urgent_together).sum::<u32>();
+            assert!((18..=20).contains(&urgent), "{urgent} of {owned:?}");
+            // Also when the configuration is read again.
+            all.iter().for_each(|a| a.set_limits(&Limits::each(32)));
+            assert_eq!(all.iter().map(&credit).sum::<u32>(), 32, "{owned:?}");
+            assert_eq!(all[0].state().urgent_together, u32::MAX, "no limit has no parts");
+        }
+        // Whoever owns little is not shut out, and nothing is never something.
+        let a = Admission::new(&Limits::each(4));
+        a.set_share(3, true, 16);
+        assert_eq!(credit(&a), 1);
+        a.set_share(3, false, 16);
+        assert_eq!(credit(&a), 1);
+        a.set_limits(&Limits::none());
+        assert_eq!(credit(&a), 0);
+    }
+
+    #[test]
+    fn a_tenant_holds_no_more_than_its_part_of_what_its_dispatcher_has() {
+        let a = Admission::new(&Limits {
+            tenant_percent: 75,
+            ..Limits::each(8)
+        });
+        (0..8).for_each(|shard| a.set_share(shard, true, 16));
+        let reserved = a.reserve(&tenant("slow"));
+        assert_eq!(reserved.get(Area::Identity, Lane::Normal), 3);
+        assert_eq!(a.reserve(&tenant("other")).get(Area::Identity, Lane::Normal), 1);
     }
 
     #[test]

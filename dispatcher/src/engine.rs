@@ -337,6 +337,7 @@ impl Engine {
                 }
             }
         }
+        self.admission.set_share(shard, true, self.shards);
         Ok(taken)
     }
 
@@ -345,6 +346,7 @@ impl Engine {
     /// next owner.
     pub async fn leave_shard(&self, shard: u16) {
         self.set_owned(shard, false);
+        self.admission.set_share(shard, false, self.shards);
         for (id, tenant) in self.placed_of_shard(shard) {
             let Some(place) = self.place_of(id) else { continue };
             if let Err(error) = self.publish_left(&tenant, id, &place).await {

@@ -6,15 +6,19 @@
 //! by whether what he says moves, not by what time he says it is: clocks differ,
 //! and two who disagree about a third would each leave a shard to the other. A shard is owned under
 //! a lease that is renewed three times in its length and given up early when
-//! the ledger cannot be reached. None of this is what makes history safe: two
-//! owners at once lose races against each other, and nothing else.
+//! the ledger cannot be reached. A shard is let go beside the renewing: what is at
+//! hand in it may take longer to finish than the leases of the others last. None of
+//! this is what makes history safe: two owners at once lose races against each other,
+//! and nothing else.
 
 use crate::engine::{Engine, told};
+use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::{Digest, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Listed, LedgerError, Shard};
 use offboard_runtime::Clock;
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -58,6 +62,7 @@ pub struct Membership {
     clock: Arc<dyn Clock>,
     me: String,
     owned: BTreeMap<u16, Owned>,
+    leaving: BTreeMap<u16, Leaving>,
     heard: Heard,
 }
 
@@ -109,6 +114,39 @@ impl Drop for Owned {
     }
 }
 
+/// A shard that is being let go. Its lease is not renewed: if it runs out first,
+/// somebody else goes on.
+struct Leaving(JoinHandle<()>);
+
+impl Leaving {
+    /// Returns when it is let go.
+    ///
+    /// # Panics
+    /// If that did: whoever owns shards cannot go on without knowing.
+    async fn ended(mut self) {
+        if let Err(broke) = (&mut self.0).await
+            && broke.is_panic()
+        {
+            resume_unwind(broke.into_panic());
+        }
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Whether a shard that is let go is given back, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lease {
+    /// It may be somebody else's already.
+    Lost,
+    /// It is this one's; without giving it back the others wait until it runs out.
+    Held,
+}
+
 impl Membership {
     /// A dispatcher of this name, which must be another one for each process.
     /// Leases are real time, also where engine time runs faster.
@@ -119,6 +157,7 @@ impl Membership {
             clock,
             me,
             owned: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             heard: Heard::default(),
         }
     }
@@ -130,7 +169,7 @@ impl Membership {
             if let Err(error) = self.balance().await {
                 tracing::warn!(%error, "failed to renew what this dispatcher owns; trying again");
             }
-            self.leave_lapsed().await;
+            self.leave_lapsed();
             let soon = self.owned.values().map(|owned| owned.until).min();
             let again = tokio::time::Instant::now() + RENEW_EVERY;
             tokio::select! {
@@ -145,31 +184,48 @@ impl Membership {
     async fn balance(&mut self) -> Result<(), LedgerError> {
         let live = self.announce().await?;
         let wanted = distribution(self.engine.shards(), &live);
+        self.forget_left().await;
+        let mut mine = Vec::new();
         for (shard, owner) in wanted.iter().enumerate() {
             let shard = u16::try_from(shard).unwrap_or(u16::MAX);
             if *owner != self.me {
-                if self.owned.contains_key(&shard) {
-                    self.leave(shard).await;
-                    self.give_up(shard).await?;
-                }
-                continue;
-            }
-            // What is held is measured before the call: the lease began then.
-            let asked = tokio::time::Instant::now();
-            let now = self.clock.now();
-            let holder = self.own(shard, now, now.plus(lease_ms())).await?;
-            match (holder == self.me, self.owned.get_mut(&shard)) {
-                (true, Some(owned)) => owned.until = asked + HELD,
-                (true, None) => self.take(shard, asked + HELD),
-                (false, Some(_)) => {
-                    tracing::warn!(shard, "another dispatcher owns a shard that this one held");
-                    self.leave(shard).await;
-                }
-                // Its last owner has not let go yet.
-                (false, None) => {}
+                self.leave(shard, Lease::Held);
+            } else if !self.leaving.contains_key(&shard) {
+                // What is still being let go is taken up again when that is done.
+                mine.push(shard);
             }
         }
-        Ok(())
+        // What is held is measured before the call: the lease began then. All are asked
+        // for together: one that is not answered for keeps no other from being renewed.
+        let asked = tokio::time::Instant::now();
+        let now = self.clock.now();
+        let asking: Vec<_> = mine
+            .iter()
+            .map(|shard| own(&self.engine, &self.me, *shard, now, now.plus(lease_ms())))
+            .collect();
+        let answers = join_all(asking).await;
+        let mut failed = None;
+        for (shard, holder) in mine.into_iter().zip(answers) {
+            match holder {
+                Ok(holder) => self.held_by(shard, &holder, asked + HELD),
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The ledger says who holds a shard, until when at least if it is this one.
+    fn held_by(&mut self, shard: u16, holder: &str, until: tokio::time::Instant) {
+        match (holder == self.me, self.owned.get_mut(&shard)) {
+            (true, Some(owned)) => owned.until = until,
+            (true, None) => self.take(shard, until),
+            (false, Some(_)) => {
+                tracing::warn!(shard, "another dispatcher owns a shard that this one held");
+                self.leave(shard, Lease::Lost);
+            }
+            // Its last owner has not let go yet.
+            (false, None) => {}
+        }
     }
 
     /// Says that this one lives, and returns those that do.
@@ -200,19 +256,6 @@ impl Membership {
         Ok(live)
     }
 
-    async fn own(&self, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
-        let shard = Shard {
-            index: shard,
-            of: self.engine.shards(),
-        };
-        answered(self.engine.ledger().own(shard, &self.me, now, until)).await
-    }
-
-    async fn give_up(&self, shard: u16) -> Result<(), LedgerError> {
-        let now = self.clock.now();
-        self.own(shard, now, now).await.map(drop)
-    }
-
     /// Owns a shard from now on. Its cases are taken up beside the renewing of
     /// leases, however many they are.
     fn take(&mut self, shard: u16, until: tokio::time::Instant) {
@@ -221,21 +264,39 @@ impl Membership {
         self.owned.insert(shard, Owned { until, stop, reports });
     }
 
-    /// Finishes the reports at hand and lets the shard's cases go.
-    async fn leave(&mut self, shard: u16) {
-        let Some(mut owned) = self.owned.remove(&shard) else {
+    /// Lets a shard go that is owned, beside everything else.
+    fn leave(&mut self, shard: u16, lease: Lease) {
+        let Some(owned) = self.owned.remove(&shard) else {
             return;
         };
-        owned.stop.send_replace(true);
-        if (&mut owned.reports).await.is_err() {
-            tracing::error!(shard, "the consumer of a shard's reports broke");
+        let (engine, clock, me) = (self.engine.clone(), self.clock.clone(), self.me.clone());
+        let leaving = tokio::spawn(async move {
+            let_go(&engine, shard, owned).await;
+            if lease == Lease::Held {
+                let now = clock.now();
+                if let Err(error) = own(&engine, &me, shard, now, now).await {
+                    tracing::warn!(shard, %error, "failed to give a shard back; its lease runs out");
+                }
+            }
+        });
+        self.leaving.insert(shard, Leaving(leaving));
+    }
+
+    /// What has been let go may be taken up again.
+    async fn forget_left(&mut self) {
+        let left: Vec<u16> = self
+            .leaving
+            .iter()
+            .filter(|(_, leaving)| leaving.0.is_finished())
+            .map(|(shard, _)| *shard)
+            .collect();
+        for leaving in left.iter().filter_map(|shard| self.leaving.remove(shard)) {
+            leaving.ended().await;
         }
-        self.engine.leave_shard(shard).await;
-        tracing::info!(shard, "let go of a shard");
     }
 
     /// Lets go of what could not be renewed in time: somebody else may own it.
-    async fn leave_lapsed(&mut self) {
+    fn leave_lapsed(&mut self) {
         let now = tokio::time::Instant::now();
         let lapsed: Vec<u16> = self
             .owned
@@ -245,17 +306,16 @@ impl Membership {
             .collect();
         for shard in lapsed {
             tracing::warn!(shard, "a lease ran out without being renewed");
-            self.leave(shard).await;
+            self.leave(shard, Lease::Lost);
         }
     }
 
     async fn leave_all(&mut self) {
         for shard in self.owned.keys().copied().collect::<Vec<_>>() {
-            self.leave(shard).await;
-            // Without it the others wait for the lease to run out.
-            if let Err(error) = self.give_up(shard).await {
-                tracing::warn!(shard, %error, "failed to give a shard back");
-            }
+            self.leave(shard, Lease::Held);
+        }
+        for leaving in std::mem::take(&mut self.leaving).into_values() {
+            leaving.ended().await;
         }
         let members = TenantId::new(MEMBERS).expect("the name is a handle");
         let gone = GateChange {
@@ -266,6 +326,25 @@ impl Membership {
             tracing::warn!(%error, "failed to say that this dispatcher goes");
         }
     }
+}
+
+/// Asks for a shard until then; who holds it.
+async fn own(engine: &Engine, me: &str, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
+    let shard = Shard {
+        index: shard,
+        of: engine.shards(),
+    };
+    answered(engine.ledger().own(shard, me, now, until)).await
+}
+
+/// Finishes the reports at hand and lets the shard's cases go.
+async fn let_go(engine: &Engine, shard: u16, mut owned: Owned) {
+    owned.stop.send_replace(true);
+    if (&mut owned.reports).await.is_err() {
+        tracing::error!(shard, "the consumer of a shard's reports broke");
+    }
+    engine.leave_shard(shard).await;
+    tracing::info!(shard, "let go of a shard");
 }
 
 /// Takes up a shard's cases and then its reports, until told to stop.

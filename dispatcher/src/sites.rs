@@ -1,12 +1,13 @@
 //! Sites: a tenant's network whose systems are reached from inside alone, by a
-//! worker that stands there. While nobody consumes a site's queues it gets no
-//! assignments: its work rests, costs no attempt, and says since when the site
-//! is away.
+//! worker that stands there. While nobody consumes a site's queues of an area it
+//! gets no assignments of that area: its work rests, costs no attempt, and says since
+//! when the site is away. Workers that serve other areas there change nothing of it.
 
 use crate::engine::{Engine, told};
-use offboard_domain::{System, TenantId, Timestamp};
-use offboard_ledger::GateChange;
-use offboard_queue::QueueName;
+use crate::tenants::Terms;
+use offboard_domain::{Area, System, TenantId, Timestamp};
+use offboard_ledger::{GateChange, LedgerError};
+use offboard_queue::{QueueError, QueueName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,8 @@ use tokio::sync::watch;
 const LOOK_EVERY_MS: i64 = 10_000;
 /// The broker is asked no more often than this, however fast engine time runs.
 const ASK_AT_MOST_EVERY: Duration = Duration::from_millis(250);
-/// A site is away once nobody has consumed its queues for this long: a worker
-/// that reconnects is not away.
+/// A site is away once nobody has consumed its queues of an area for this long: a
+/// worker that reconnects is not away.
 const SILENT_FOR_MS: i64 = 30_000;
 /// For how long a look holds at least, in milliseconds. It is renewed while the
 /// site is silent; should every dispatcher die, it ends by itself.
@@ -27,30 +28,54 @@ const HOLDS_MS: i64 = 60_000;
 /// broker is or fast engine time runs.
 const HOLDS_LOOKS: i64 = 6;
 
-/// The gate that keeps since when a system's site has been away.
-#[must_use]
-pub fn since_gate(system: &System) -> String {
-    format!("since/away/{system}")
+/// What keeps since when is called as its gate, after this.
+const SINCE: &str = "since/";
+/// How every gate of a site begins.
+const AWAY: &str = "away/";
+
+fn since_gate(gate: &str) -> String {
+    format!("{SINCE}{gate}")
 }
 
-fn away_gate(system: &System) -> String {
-    format!("away/{system}")
+/// Shuts a gate since then and until then, or opens it.
+fn change(gate: &str, shut: Option<(Timestamp, Timestamp)>) -> [GateChange; 2] {
+    let (since, until) = shut.unzip();
+    [(since_gate(gate), since), (gate.to_owned(), until)].map(|(name, until)| GateChange { name, until })
+}
+
+/// What one sort of worker at a site serves.
+type Post = (String, Area);
+
+/// The gate of what a system's site does in one area.
+fn away_gate(system: &System, area: Area) -> String {
+    format!("{AWAY}{system}/{area}")
+}
+
+/// Where a tenant's work is done inside: of which of its systems, and by whom.
+fn posts(terms: &Terms) -> impl Iterator<Item = (&System, Post)> {
+    terms.sites.iter().flat_map(|(system, site)| {
+        let kinds = terms.capabilities.0.get(system).into_iter().flatten();
+        let areas: BTreeSet<Area> = kinds.map(|kind| kind.spec().area).collect();
+        let served = areas.into_iter().filter(|area| *area != Area::Person);
+        served.map(move |area| (system, (site.clone(), area)))
+    })
 }
 
 impl Engine {
-    /// Shuts and opens the gates of sites, until told to stop.
+    /// Shuts and opens the gates of sites, until told to stop. Which sites there are
+    /// is asked anew at each look.
     pub async fn watch_sites(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut silent: BTreeMap<String, Timestamp> = BTreeMap::new();
+        let mut silent: BTreeMap<Post, Timestamp> = BTreeMap::new();
         let mut looked = self.clock.now();
         while !told(&stop) {
-            match self.silent_sites().await {
+            match self.silent_posts().await {
                 Ok(now_silent) => {
                     let now = self.clock.now();
                     let holds_until = now.plus(HOLDS_MS.max(HOLDS_LOOKS * now.since(looked)));
                     looked = now;
-                    silent.retain(|site, _| now_silent.contains(site));
-                    for site in now_silent {
-                        silent.entry(site).or_insert(now);
+                    silent.retain(|post, _| now_silent.contains(post));
+                    for post in now_silent {
+                        silent.entry(post).or_insert(now);
                     }
                     self.mark(&silent, now, holds_until).await;
                 }
@@ -68,29 +93,36 @@ impl Engine {
         }
     }
 
-    /// The sites of which no queue is consumed by anybody. A queue whose
-    /// consumers the broker does not tell is not called silent.
-    async fn silent_sites(&self) -> Result<BTreeSet<String>, offboard_queue::QueueError> {
-        let mut consumers: BTreeMap<String, u64> = BTreeMap::new();
+    /// Where nobody consumes what tenants have done inside; also where the queue is
+    /// not there at all. A queue whose consumers the broker does not tell is not
+    /// called silent.
+    async fn silent_posts(&self) -> Result<BTreeSet<Post>, QueueError> {
+        let tenants = self.tenants.all();
+        let mut silent: BTreeSet<Post> = tenants.values().flat_map(posts).map(|(_, post)| post).collect();
+        if silent.is_empty() {
+            return Ok(silent);
+        }
         for depth in self.queue.depths().await? {
-            if let QueueName::Assignments { site: Some(site), .. } = depth.queue {
-                *consumers.entry(site).or_default() += depth.consumers.unwrap_or(1);
+            if let QueueName::Assignments {
+                area, site: Some(site), ..
+            } = depth.queue
+                && depth.consumers != Some(0)
+            {
+                silent.remove(&(site, area));
             }
         }
-        Ok(consumers
-            .into_iter()
-            .filter(|(_, n)| *n == 0)
-            .map(|(site, _)| site)
-            .collect())
+        Ok(silent)
     }
 
-    async fn mark(self: &Arc<Self>, silent: &BTreeMap<String, Timestamp>, now: Timestamp, holds_until: Timestamp) {
+    async fn mark(self: &Arc<Self>, silent: &BTreeMap<Post, Timestamp>, now: Timestamp, holds_until: Timestamp) {
         let tenants = self.tenants.all();
+        // One that had a site and has none any more has gates to be opened.
+        let with_gates: BTreeSet<TenantId> = self.tenants_with_gates().into_iter().collect();
         let concerned = tenants
             .iter()
-            .filter(|(t, terms)| self.owns(t) && !terms.sites.is_empty());
+            .filter(|(t, terms)| self.owns(t) && (!terms.sites.is_empty() || with_gates.contains(*t)));
         for (tenant, terms) in concerned {
-            if let Err(error) = self.mark_tenant(tenant, &terms.sites, silent, (now, holds_until)).await {
+            if let Err(error) = self.mark_tenant(tenant, terms, silent, (now, holds_until)).await {
                 tracing::warn!(%tenant, %error, "failed to note that a site is away");
             }
         }
@@ -99,44 +131,46 @@ impl Engine {
     async fn mark_tenant(
         self: &Arc<Self>,
         tenant: &TenantId,
-        sites: &BTreeMap<System, String>,
-        silent: &BTreeMap<String, Timestamp>,
+        terms: &Terms,
+        silent: &BTreeMap<Post, Timestamp>,
         (now, holds_until): (Timestamp, Timestamp),
-    ) -> Result<(), offboard_ledger::LedgerError> {
+    ) -> Result<(), LedgerError> {
         let shut = self.shut(tenant).await?;
-        let mut changes = Vec::new();
-        let mut back = false;
-        for (system, site) in sites {
-            let known = shut.get(&since_gate(system)).copied();
-            // One that was away before this dispatcher looked still is.
-            let away = |since: &Timestamp| known.is_some() || now.since(*since) >= SILENT_FOR_MS;
-            let since = silent.get(site).filter(|since| away(since));
-            match since {
-                Some(since) => {
-                    if known.is_none() {
-                        tracing::warn!(%tenant, %system, site, "a site's workers are silent; its work rests");
-                    }
-                    changes.push((since_gate(system), Some(known.unwrap_or(*since))));
-                    changes.push((away_gate(system), Some(holds_until)));
+        let mut away: BTreeMap<String, Timestamp> = BTreeMap::new();
+        for (system, post) in posts(terms) {
+            let gate = away_gate(system, post.1);
+            // One that was away before this dispatcher looked still is; an older version
+            // knows of systems alone.
+            let known = shut.get(&since_gate(&gate));
+            let known = known
+                .or_else(|| shut.get(&since_gate(&format!("{AWAY}{system}"))))
+                .copied();
+            let silent_since = silent.get(&post).copied();
+            let since = silent_since.filter(|since| known.is_some() || now.since(*since) >= SILENT_FOR_MS);
+            if let Some(since) = since {
+                if known.is_none() {
+                    let (site, area) = post;
+                    tracing::warn!(%tenant, %system, site, %area, "a site's workers are silent; its work rests");
                 }
-                None if known.is_some() => {
-                    tracing::info!(%tenant, %system, site, "a site's workers are back");
-                    changes.push((since_gate(system), None));
-                    changes.push((away_gate(system), None));
-                    back = true;
-                }
-                None => {}
+                away.insert(gate, known.unwrap_or(since));
             }
+        }
+        let known = shut.keys().filter_map(|name| name.strip_prefix(SINCE));
+        let was_away = known.filter(|gate| gate.starts_with(AWAY));
+        let back: Vec<&str> = was_away.filter(|gate| !away.contains_key(*gate)).collect();
+        let mut changes: Vec<GateChange> = Vec::new();
+        for gate in &back {
+            tracing::info!(%tenant, gate, "a site's workers are back");
+            changes.extend(change(gate, None));
+        }
+        for (gate, since) in &away {
+            changes.extend(change(gate, Some((*since, holds_until))));
         }
         if changes.is_empty() {
             return Ok(());
         }
-        let changes = changes
-            .into_iter()
-            .map(|(name, until)| GateChange { name, until })
-            .collect();
         self.shut_more(tenant, changes).await?;
-        if back {
+        if !back.is_empty() {
             self.look_at_all_of(tenant);
         }
         Ok(())

@@ -7,7 +7,7 @@
 
 use crate::attempt::{attempt, is_once, say};
 use crate::publisher::{Publisher, publisher};
-use crate::window::Window;
+use crate::window::{Place, Window};
 use crate::{Context, procedure};
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -182,6 +182,36 @@ struct Served {
     key: Option<QueueKey>,
 }
 
+/// A place of its window that an attempt has, until it is dropped.
+struct Held {
+    served: Arc<Served>,
+    place: Place,
+}
+
+impl Held {
+    fn begin(served: &Arc<Served>) -> Self {
+        let place = served.window().hold(Instant::now());
+        Self {
+            served: served.clone(),
+            place,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.served.window().let_go(self.place);
+    }
+}
+
+/// Returns at that time; never if there is none.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// An order that is the dispatcher's.
 struct Ordered {
     assignment: Assignment,
@@ -224,7 +254,7 @@ impl Served {
         let pulse = health::pulse(format!("worker of {name}"));
         'subscribed: loop {
             pulse.beat();
-            let mut places = self.window().places();
+            let mut places = self.window().places(Instant::now());
             let subscribing = self.worker.queue.consume(&name, places);
             let mut consumer: Box<dyn Consumer> = match select(&mut stop, subscribing).await {
                 Either::Left(_) => break,
@@ -238,14 +268,18 @@ impl Served {
                 // What was acknowledged early no longer counts for the
                 // broker's bound, so it is counted here.
                 let full = running.len() >= usize::from(places);
-                let wanted = self.window().places();
+                let now = Instant::now();
+                let (wanted, next_slow) = {
+                    let window = self.window();
+                    (window.places(now), window.next_slow(now))
+                };
                 if wanted != places {
                     if let Err(error) = consumer.resize(wanted).await {
                         self.wait_again(&name, &error, &mut pause).await;
                         continue 'subscribed;
                     }
                     places = wanted;
-                    tracing::info!(queue = %name, places, "holds another number of attempts at once, after how long they take");
+                    tracing::debug!(queue = %name, places, "holds another number of attempts at once, after how long they take");
                     continue;
                 }
                 tokio::select! {
@@ -256,10 +290,17 @@ impl Served {
                     }
                     Some(()) = running.next(), if !running.is_empty() => {}
                     () = pulse.next() => {}
+                    // There may be room then.
+                    () = reached(next_slow), if full => {}
                     next = consumer.next(), if !full => match next {
                         Ok(delivery) => {
                             pause = AGAIN_AFTER;
-                            running.push(self.clone().deal_with(delivery));
+                            let held = Held::begin(&self);
+                            let dealing = self.clone().deal_with(delivery);
+                            running.push(async move {
+                                dealing.await;
+                                drop(held);
+                            });
                         }
                         Err(error) => {
                             self.wait_again(&name, &error, &mut pause).await;

@@ -245,7 +245,7 @@ pub struct Stored {
 pub struct Gate {
     /// Of which tenant.
     pub tenant: TenantId,
-    /// Its name: `pause/m365`, `hold/m365`, `away/m365`.
+    /// Its name: `pause/m365`, `hold/m365`, `away/ad/identity`.
     pub name: String,
     /// Until when.
     pub until: Timestamp,

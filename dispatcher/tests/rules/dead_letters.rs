@@ -282,6 +282,35 @@ async fn a_forged_letter_does_not_hide_the_true_one_of_the_same_name() {
     .await;
 }
 
+/// Many more than are answered after one look.
+const MANY: usize = 1_500;
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_was_given_up_is_found_among_all_the_dead_that_concern_nobody() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(SHORT))]);
+    let (_dispatcher, case) = heeding(&world, &acme).await;
+    let order = world.order(&acme, Kind::Resolve).await;
+    let forged = Message {
+        headers: BTreeMap::new(),
+        ..order.message.clone()
+    };
+    // All of these come before anybody looks: some lie before it, more behind it.
+    let nobodys = |from: usize| {
+        let junk = (from..from + MANY).map(|n| junk(&format!("junk-{n}"), b"{".to_vec()));
+        junk.chain([forged.clone()]).collect::<Vec<_>>()
+    };
+    world.queue.publish(&QueueName::Dead, nobodys(0)).await.unwrap();
+    bury(&world, &order.queue, "poison").await;
+    world.queue.publish(&QueueName::Dead, nobodys(MANY)).await.unwrap();
+    until("its task has failed", MINUTE, async || {
+        failed(&world.case(&acme, case).await, Kind::Resolve).is_some()
+    })
+    .await;
+    let (_, detail) = failed(&world.case(&acme, case).await, Kind::Resolve).unwrap();
+    assert!(detail.contains("poison"), "{detail}");
+}
+
 /// What became of the one letter, in words.
 async fn cleared(dispatcher: &Dispatcher, resend: bool, keep: Option<&std::path::Path>) -> (Became, String) {
     let Response::Dead(dead) = handle(&dispatcher.engine, Request::Dead { limit: 10 }).await else {

@@ -21,7 +21,7 @@ use offboard_domain::{
 use offboard_ledger::{
     Append, Appended, Due, Filter, GateChange, Gates, History, IndexEntry, Ledger, LedgerError, MemoryLedger, Shard,
 };
-use offboard_queue::{Consumer, Delivery, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
+use offboard_queue::{Consumer, Delivery, Depth, LocalQueue, Message, Queue, QueueError, QueueName, Wanted};
 use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, DispatchKey, PROOF_HEADER, QUEUE_HEADER};
 use offboard_runtime::{Clock, TokioClock};
 use offboard_store::Store;
@@ -147,6 +147,7 @@ pub(crate) struct Remote {
     one_way_ms: AtomicU64,
     cut: AtomicBool,
     reads: AtomicU64,
+    silent_shard: Mutex<Option<u16>>,
 }
 
 impl Remote {
@@ -156,6 +157,7 @@ impl Remote {
             one_way_ms: AtomicU64::new(0),
             cut: AtomicBool::new(false),
             reads: AtomicU64::new(0),
+            silent_shard: Mutex::default(),
         })
     }
 
@@ -181,6 +183,11 @@ impl Remote {
     /// From now on each way takes this long.
     pub(crate) fn takes(&self, one_way_ms: u64) {
         self.one_way_ms.store(one_way_ms, Ordering::Relaxed);
+    }
+
+    /// From now on nobody is answered who asks for this shard.
+    pub(crate) fn say_nothing_of(&self, shard: Option<u16>) {
+        *self.silent_shard.lock().unwrap() = shard;
     }
 
     /// From now on nothing gets there, or it does again.
@@ -228,6 +235,9 @@ impl Ledger for Remote {
 
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         self.travel().await?;
+        if *self.silent_shard.lock().unwrap() == Some(shard.index) {
+            std::future::pending::<()>().await;
+        }
         self.inner.own(shard, owner, now, until).await
     }
 }
@@ -293,6 +303,9 @@ pub(crate) struct Watched {
     pub(crate) inner: LocalQueue,
     clock: Arc<dyn Clock>,
     orders: Mutex<Vec<Order>>,
+    refusing: Mutex<BTreeSet<QueueName>>,
+    /// Whether no order is taken, and nobody told so.
+    stuck: watch::Sender<bool>,
 }
 
 impl Watched {
@@ -300,12 +313,30 @@ impl Watched {
     pub(crate) fn orders(&self) -> Vec<Order> {
         self.orders.lock().unwrap().clone()
     }
+
+    /// From now on these queues refuse what is published to them, and no others.
+    pub(crate) fn refuse(&self, queues: impl IntoIterator<Item = QueueName>) {
+        *self.refusing.lock().unwrap() = queues.into_iter().collect();
+    }
+
+    /// From now on whoever orders waits, or no longer does.
+    pub(crate) fn stick(&self, stuck: bool) {
+        self.stuck.send_replace(stuck);
+    }
 }
 
 #[async_trait]
 impl Queue for Watched {
     async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError> {
+        if self.refusing.lock().unwrap().contains(queue) {
+            return Err(QueueError::Unavailable {
+                attempted: "publish to",
+                queue: queue.to_string(),
+                detail: "as the test wants".into(),
+            });
+        }
         if let QueueName::Assignments { .. } = queue {
+            drop(self.stuck.subscribe().wait_for(|stuck| !*stuck).await);
             let at = self.clock.now();
             let orders = messages.iter().filter_map(|message| {
                 Some(Order {
@@ -331,6 +362,10 @@ impl Queue for Watched {
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         self.inner.dead(limit).await
+    }
+
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.inner.dead_among(wanted, limit).await
     }
 }
 
@@ -403,6 +438,8 @@ impl World {
                 inner: LocalQueue::new(Arc::new(move || expiry.now())),
                 clock: clock.clone(),
                 orders: Mutex::default(),
+                refusing: Mutex::default(),
+                stuck: watch::Sender::new(false),
             }),
             store: Store::folder(&folder.path().join("store")).unwrap(),
             clock,

@@ -85,7 +85,7 @@ async fn a_silent_site_gets_nothing_says_since_when_and_goes_on_when_its_workers
     );
     assert_eq!(world.index(&other, elsewhere).await.unwrap().state, "closed");
     let shown = gates(&dispatcher).await;
-    assert_eq!((shown.len(), shown[0].name.as_str()), (1, "away/ad"));
+    assert_eq!((shown.len(), shown[0].name.as_str()), (1, "away/ad/identity"));
     let since = shown[0].since.unwrap().since(gone);
     assert!(
         (0..=10 * SECOND).contains(&since),

@@ -65,8 +65,9 @@ pub struct Gates {
     pub credit: Credit,
     /// What is shut, and until when: `hold/<system>` after a vendor asked to
     /// slow down; `pause`, `pause/<system>`, `pause/<system>/<kind>` and
-    /// `pause/*/<kind>` by a person; `away/<system>` while the workers of its
-    /// site are silent, and then `since/away/<system>` says since when. Beside them
+    /// `pause/*/<kind>` by a person; `away/<system>/<area>` while the workers of its
+    /// site that serve the area are silent, and then `since/away/<system>/<area>` says
+    /// since when (`away/<system>` of all areas, from an older version). Beside them
     /// stands who leaves ([`crate::leaving`]), which shuts nothing.
     pub shut: BTreeMap<String, Timestamp>,
     /// Which open case claims the subject, if another one does.
@@ -87,10 +88,13 @@ impl Gates {
         }
     }
 
-    /// Since when the workers of the system's site are silent, if they are.
+    /// Since when the workers of the system's site that serve an area are silent, if
+    /// they are.
     #[must_use]
-    pub fn away_since(&self, system: &System) -> Option<Timestamp> {
-        self.shut.get(&format!("since/away/{system}")).copied()
+    pub fn away_since(&self, system: &System, area: Area) -> Option<Timestamp> {
+        let of_area = self.shut.get(&format!("since/away/{system}/{area}"));
+        let since = of_area.or_else(|| self.shut.get(&format!("since/away/{system}")));
+        since.copied()
     }
 
     /// Until when, and why, this kind on this system is shut, if it is at
@@ -107,6 +111,7 @@ impl Gates {
             (format!("pause/*/{kind}"), WakeReason::PauseEnds),
             (format!("hold/{system}"), WakeReason::HoldEnds),
             (format!("away/{system}"), WakeReason::SiteAway),
+            (format!("away/{system}/{}", kind.spec().area), WakeReason::SiteAway),
         ];
         names
             .into_iter()

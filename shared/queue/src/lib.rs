@@ -209,6 +209,9 @@ pub struct Depth {
     pub consumers: Option<u64>,
 }
 
+/// Which of the dead are looked for.
+pub type Wanted<'a> = &'a (dyn Fn(&Message) -> bool + Send + Sync);
+
 /// The seam.
 #[async_trait]
 pub trait Queue: Send + Sync {
@@ -223,6 +226,9 @@ pub trait Queue: Send + Sync {
     /// What was buried, newest first: message and reason. It stays there
     /// until somebody consumes [`QueueName::Dead`] and acknowledges it.
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError>;
+    /// Of those that were buried the newest that are wanted, however many others lie
+    /// before and behind them. No more than so many are held in memory.
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError>;
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@
 //! that it is given; there is no task of its own, so that on one thread
 //! everything happens in an order that can be repeated.
 
-use crate::{BURIED_FROM, BURIED_REASON, Clock, Consumer, Delivery, Depth, Message, Queue, QueueError, QueueName};
+use crate::{
+    BURIED_FROM, BURIED_REASON, Clock, Consumer, Delivery, Depth, Message, Queue, QueueError, QueueName, Wanted,
+};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -171,6 +173,10 @@ impl Queue for LocalQueue {
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.dead_among(&|_: &Message| true, limit).await
+    }
+
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         let one = self.one(&QueueName::Dead);
         let state = one.lock();
         let held = state
@@ -179,12 +185,12 @@ impl Queue for LocalQueue {
             .flat_map(|c| c.inbox.iter().chain(c.held.values()));
         let mut buried: Vec<&Item> = state.ready.iter().chain(held).collect();
         buried.sort_by_key(|item| std::cmp::Reverse(item.seq));
-        let opened = buried.into_iter().take(limit).map(|item| {
+        let opened = buried.into_iter().map(|item| {
             let mut message = Message::clone(&item.message);
             let reason = message.headers.remove(BURIED_REASON).unwrap_or_default();
             (message.unburied(), reason)
         });
-        Ok(opened.collect())
+        Ok(opened.filter(|(message, _)| wanted(message)).take(limit).collect())
     }
 }
 

@@ -6,6 +6,7 @@ mod doctor;
 mod hybrid;
 mod letters;
 mod people;
+mod readiness;
 mod servers;
 mod stage;
 mod story;

@@ -84,7 +84,8 @@ impl Draft<'_> {
     /// it was ordered, or fell silent before anybody can have noticed. What was
     /// not begun costs nothing.
     fn went_to_a_silent_site(&self, task: &Task) -> bool {
-        let since = self.gates.away_since(&task.planned.target.system);
+        let area = task.kind().spec().area;
+        let since = self.gates.away_since(&task.planned.target.system, area);
         let ordered = task.in_flight().map(|a| a.start_by.plus(-START_WITHIN_MS));
         matches!((since, ordered), (Some(since), Some(ordered)) if since <= ordered.plus(CLOCK_MARGIN_MS))
     }

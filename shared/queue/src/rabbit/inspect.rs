@@ -1,34 +1,45 @@
 //! Looking without taking: what queues hold, who is dead, and whether what this
-//! process needs is there at all. On a channel of its own, since asking about
-//! what is not there closes the channel.
+//! process needs is there at all. On channels of its own, since asking about
+//! what is not there closes the channel; and looking through the dead, which may
+//! take long, holds up nobody who asks for something else.
 
 use super::config::RabbitConfig;
 use super::link::{Link, Live};
 use super::message::exhumed;
-use super::topology::exchange_of;
-use crate::{Depth, Message, QueueName};
+use super::topology::{WAITING_MOST, exchange_of};
+use crate::{Depth, Message, QueueName, Wanted};
 use lapin::options::{BasicGetOptions, BasicNackOptions, ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, ErrorKind, ExchangeKind};
 use offboard_domain::Timestamp;
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::Mutex;
 
-/// How many of the dead are looked through to find the newest: they can be
-/// read from the oldest on alone. Behind more, the newest are not shown until
+/// How many of the dead are looked through to show a person the newest: they can
+/// be read from the oldest on alone. Behind more, the newest are not shown until
 /// somebody has cleared the oldest.
-const DEAD_LOOKED_THROUGH: usize = 10_000;
+const DEAD_SHOWN_OF: usize = 10_000;
+
+/// How many are looked through to find those that are wanted: all that there can be.
+const DEAD_MOST: usize = WAITING_MOST as usize;
 
 /// AMQP's number for what is not there.
 const NOT_FOUND: u16 = 404;
 
-/// The channel, opened when it is needed.
+/// A channel, opened when it is needed.
+type Kept = Mutex<Option<(Arc<Live>, Channel)>>;
+
+/// Who looks.
 pub(super) struct Inspector {
     link: Arc<Link>,
     config: Arc<RabbitConfig>,
-    channel: Mutex<Option<(Arc<Live>, Channel)>>,
+    /// Of which depths are asked for.
+    queues: std::sync::Mutex<BTreeSet<QueueName>>,
+    channel: Kept,
+    /// For the dead.
+    graves: Kept,
 }
 
 /// Why there is no answer.
@@ -42,16 +53,23 @@ impl Inspector {
     pub(super) fn new(link: Arc<Link>, config: Arc<RabbitConfig>) -> Self {
         Self {
             link,
+            queues: std::sync::Mutex::new(config.queues.iter().cloned().collect()),
             config,
             channel: Mutex::new(None),
+            graves: Mutex::new(None),
         }
+    }
+
+    /// From now on these are the process's queues.
+    pub(super) fn look_at(&self, queues: impl IntoIterator<Item = QueueName>) {
+        *self.queues.lock().unwrap_or_else(PoisonError::into_inner) = queues.into_iter().collect();
     }
 
     /// What the process's queues hold. One that is not there is left out.
     pub(super) async fn depths(&self) -> Result<Vec<Depth>, String> {
         let mut depths = Vec::new();
-        let queues: BTreeSet<&QueueName> = self.config.queues.iter().collect();
-        for queue in queues {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for queue in &queues {
             match self.state(&queue.to_string()).await {
                 Ok((ready, consumers)) => depths.push(Depth {
                     queue: queue.clone(),
@@ -89,15 +107,31 @@ impl Inspector {
 
     /// The newest of the dead with their reasons, newest first.
     pub(super) async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, String> {
+        self.look_through(DEAD_SHOWN_OF, &|_: &Message| true, limit).await
+    }
+
+    /// The newest of all the dead that are wanted, newest first.
+    pub(super) async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, String> {
+        self.look_through(DEAD_MOST, wanted, limit).await
+    }
+
+    /// What was looked at stays with the broker until all of it is given back at
+    /// once: here no more than so many are held.
+    async fn look_through(
+        &self,
+        most: usize,
+        wanted: Wanted<'_>,
+        limit: usize,
+    ) -> Result<Vec<(Message, String)>, String> {
         // Two that look at the same time would each see a part; of this
         // process the second waits.
-        let mut channel = self.channel.lock().await;
+        let mut channel = self.graves.lock().await;
         let name = QueueName::Dead.to_string();
         let mut newest: VecDeque<(Message, String, Timestamp)> = VecDeque::new();
         let mut last_tag = None;
         let mut looked = 0;
         let mut failed = None;
-        while looked < DEAD_LOOKED_THROUGH {
+        while looked < most {
             let asking = async |c: Channel| c.basic_get(name.as_str().into(), BasicGetOptions::default()).await;
             let got = match self.ask_on(&mut channel, asking).await {
                 Ok(Some(got)) => got.delivery,
@@ -110,7 +144,8 @@ impl Inspector {
             };
             looked += 1;
             last_tag = Some(got.delivery_tag);
-            if let Some(found) = exhumed(&got.properties, got.data) {
+            let found = exhumed(&got.properties, got.data);
+            if let Some(found) = found.filter(|(message, ..)| wanted(message)) {
                 newest.push_back(found);
                 if newest.len() > limit {
                     newest.pop_front();

@@ -37,7 +37,7 @@ pub use standing::{Finding, RabbitStanding};
 pub use topology::{Topology, TopologyError};
 pub use users::{CLOSER, DISPATCHER, OBSERVER, WORKER, area_worker, may_report, password_hash, site_worker};
 
-use crate::{Consumer, Depth, Message, Queue, QueueError, QueueName};
+use crate::{Consumer, Depth, Message, Queue, QueueError, QueueName, Wanted};
 use async_trait::async_trait;
 use connection::OpenError;
 use inspect::Inspector;
@@ -119,6 +119,12 @@ impl RabbitQueue {
                 inspector,
             }),
         })
+    }
+
+    /// From now on these are the queues that [`Queue::depths`] counts; at first they
+    /// are those of the configuration. Whatever is consumed and published is not changed.
+    pub fn look_at(&self, queues: impl IntoIterator<Item = QueueName>) {
+        self.inner.inspector.look_at(queues);
     }
 
     /// Why the broker takes no publications now, if it does not: it is low on
@@ -204,6 +210,11 @@ impl Queue for RabbitQueue {
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         let looked = self.inner.inspector.dead(limit).await;
         looked.map_err(|detail| unavailable("look into", &QueueName::Dead, detail))
+    }
+
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        let looked = self.inner.inspector.dead_among(wanted, limit).await;
+        looked.map_err(|detail| unavailable("look through", &QueueName::Dead, detail))
     }
 }
 

@@ -50,7 +50,7 @@ const DEAD_DELIVERIES: u32 = 1_000_000_000;
 
 /// Most messages in a queue; whoever publishes more is told no. Admission by
 /// credit keeps far below.
-const WAITING_MOST: u32 = 100_000;
+pub(super) const WAITING_MOST: u32 = 100_000;
 /// How many of those that ran out are kept.
 const EXPIRED_KEPT: u32 = 1_000;
 

@@ -60,6 +60,7 @@ macro_rules! conformance {
             law_10_what_was_buried_is_kept_with_its_reason,
             law_10_what_a_message_says_of_its_burial_counts_for_nothing,
             law_10_the_dead_can_be_consumed,
+            law_10_those_that_are_wanted_are_found_among_all_others,
             a_dropped_next_loses_nothing,
             consumers_of_one_queue_share_it,
             many_publishers_and_consumers_lose_nothing,

@@ -370,6 +370,26 @@ pub(crate) async fn law_10_what_a_message_says_of_its_burial_counts_for_nothing<
     assert_eq!(delivery.message().clone().unburied(), message("liar"));
 }
 
+pub(crate) async fn law_10_those_that_are_wanted_are_found_among_all_others<B: Backend>() {
+    let backend = B::fresh().await;
+    let queue = backend.queue();
+    queue.publish(&identity(), messages(0..6)).await.unwrap();
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    for reason in ["0", "1", "2", "3", "4", "5"] {
+        next(&mut consumer).await.bury(reason).await.unwrap();
+    }
+    let all = dead(&*queue, 6).await;
+    let wanted = |message: &Message| ["1", "3"].contains(&message.id.as_str());
+    let expected: Vec<_> = all.iter().filter(|(m, _)| wanted(m)).cloned().collect();
+    let found = async |limit| queue.dead_among(&wanted, limit).await.unwrap();
+    assert_eq!(found(6).await, expected, "with their reasons, newest first");
+    assert_eq!(found(1).await, expected[..1], "at most so many");
+    let nobody = queue.dead_among(&|_: &Message| false, 6).await.unwrap();
+    assert!(nobody.is_empty(), "{nobody:?}");
+    // Looking takes nothing away.
+    holds(&*queue, &QueueName::Dead, 6, 0).await;
+}
+
 pub(crate) async fn law_10_the_dead_can_be_consumed<B: Backend>() {
     let backend = B::fresh().await;
     let queue = backend.queue();

@@ -6,7 +6,7 @@ use crate::audit::Auditor;
 use crate::trouble::{Fate, Trouble};
 use async_trait::async_trait;
 use offboard_domain::{Assignment, Mode};
-use offboard_queue::{Consumer, Delivery, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
+use offboard_queue::{Consumer, Delivery, Depth, LocalQueue, Message, Queue, QueueError, QueueName, Wanted};
 use std::sync::Arc;
 
 /// One process's access to the queue.
@@ -94,6 +94,10 @@ impl Queue for FaultyQueue {
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         self.inner.dead(limit).await
+    }
+
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.inner.dead_among(wanted, limit).await
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use offboard_domain::{Area, Assignment, FaultClass, Kind, Lane, Mode, Report, Said, TenantId};
-use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName};
+use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, Wanted};
 use offboard_runtime::Clock as _;
 use offboard_runtime::keys::{ANSWER_HEADER, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKeys};
 use offboard_workers::{Concurrency, Worker, WorkerConfig, report_queue};
@@ -48,6 +48,9 @@ impl Queue for Flaky {
     }
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         self.queue.dead(limit).await
+    }
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.queue.dead_among(wanted, limit).await
     }
 }
 
@@ -388,6 +391,32 @@ async fn more_attempts_are_held_where_each_takes_long_and_no_more_than_bounded()
     shop.work_during(some).await;
     let most = shop.desk.fake.lock().reading_max;
     assert!((9..=16).contains(&most), "eight times two at most: {most}");
+}
+
+/// As many slow ones as there are places: nobody has measured anything yet.
+#[tokio::test(start_paused = true)]
+async fn slow_attempts_leave_room_for_others_while_they_are_held() {
+    const SLOW: Duration = Duration::from_secs(30);
+    let (shop, mut assignment) = shop(Kind::HideFromAddressLists, 0);
+    let fake = shop.desk.fake.clone();
+    let others = async {
+        fake.lock().slow = SLOW;
+        for attempt in 1..=2 {
+            assignment.attempt = attempt;
+            shop.order(&assignment).await;
+        }
+        until(|| fake.lock().reading == 2).await;
+        fake.lock().slow = Duration::ZERO;
+        // Nor do many quick ones make the room small again.
+        for attempt in 3..=20 {
+            assignment.attempt = attempt;
+            shop.order(&assignment).await;
+            let answered = tokio::time::timeout(SLOW / 10, shop.report()).await;
+            assert_eq!(answered.expect("it waits for the slow ones").attempt, attempt);
+        }
+        assert_eq!(fake.lock().reading, 2, "the slow ones are held still");
+    };
+    shop.work_during(others).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 
 use super::broker::{OnRabbit, quiet};
 use crate::backend::Backend as _;
-use crate::kit::{dead, identity, message, next, nothing_comes};
+use crate::kit::{dead, identity, message, messages, next, nothing_comes};
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -104,6 +104,35 @@ async fn bare(vhost: &str) -> (Connection, Channel) {
         .unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
+}
+
+/// More than are looked through to show somebody the newest.
+const MANY: usize = 10_100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_wanted_is_found_behind_ten_thousand_others() {
+    let OnRabbit {
+        queue, proxy: _proxy, ..
+    } = OnRabbit::fresh().await;
+    queue.publish(&QueueName::Dead, messages(0..MANY)).await.unwrap();
+    queue.publish(&QueueName::Dead, vec![message("wanted")]).await.unwrap();
+    let wanted = |one: &Message| one.id == "wanted";
+    let looking = queue.clone();
+    let mut looking = tokio::spawn(async move { looking.dead_among(&wanted, 10).await.unwrap() });
+    let mut counted = 0;
+    let found = loop {
+        tokio::select! {
+            biased;
+            found = &mut looking => break found.unwrap(),
+            depths = queue.depths() => {
+                depths.unwrap();
+                counted += 1;
+            }
+        }
+    };
+    let ids: Vec<&str> = found.iter().map(|(one, _)| one.id.as_str()).collect();
+    assert_eq!(ids, ["wanted"]);
+    assert!(counted > 1, "whoever counts the queues meanwhile is not held up");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 mod broker;
 mod dead;
+mod depths;
 mod faults;
 mod rights;
 mod standing;

@@ -1,0 +1,87 @@
+//! A dispatcher says the truth about itself and about sites, while the broker takes
+//! nothing and after the configuration was read anew.
+
+use crate::cluster::stage::{SITE, Size, Stage};
+use crate::support::{Ran, Running, until};
+use std::fs;
+
+const SMALL: Size = Size {
+    tenants: 1,
+    leavers_each: 1,
+};
+
+/// A dispatcher that can be asked how it is, once it is ready.
+fn dispatcher(stage: &Stage) -> Running {
+    let port = offboard_servers::free_port().unwrap();
+    let file = stage.folder.path().join("roles/dispatcher/offboard.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}\n[telemetry]\nlisten = \"127.0.0.1:{port}\"\n")).unwrap();
+    let running = stage.start("dispatcher");
+    until("the dispatcher is ready", || health(stage, &[]).code == Some(0));
+    running
+}
+
+fn health(stage: &Stage, more: &[&str]) -> Ran {
+    let mut args = vec!["-C", "roles/dispatcher", "health"];
+    args.extend(more);
+    stage.run(&args)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dispatcher_is_not_ready_while_the_broker_takes_nothing_and_then_is_again() {
+    let stage = Stage::set(41, SMALL).await;
+    let dispatcher = dispatcher(&stage);
+    let ready = health(&stage, &[]).expect(0).out;
+    assert!(
+        ready.contains("✓ publishing\n") && ready.contains("✓ queue\n"),
+        "{ready}"
+    );
+
+    stage.rabbit().memory_alarm(true).unwrap();
+    // The alarm is told to whoever publishes: it has something to order.
+    let file = stage.departures();
+    stage.run(&["submit", &file, "--json"]).expect(0);
+    until("it says that it cannot publish", || {
+        let ran = health(&stage, &[]);
+        let said = "✗ publishing: the broker takes no publications: ";
+        ran.code == Some(1) && ran.out.contains(said)
+    });
+    health(&stage, &["--alive"]).expect(0);
+
+    stage.rabbit().memory_alarm(false).unwrap();
+    until("it is ready again", || health(&stage, &[]).code == Some(0));
+    drop(dispatcher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_comes_with_a_new_configuration_is_shown_as_away() {
+    let stage = Stage::set(43, SMALL).await;
+    let dispatcher = dispatcher(&stage);
+    let away = || {
+        stage
+            .run(&["resume", "--json"])
+            .expect(0)
+            .out
+            .contains("away/ad/identity")
+    };
+    assert!(!away());
+    let file = stage
+        .folder
+        .path()
+        .join(format!("tenants/{}.toml", stage.clients[0].handle));
+    let before = fs::read_to_string(&file).unwrap();
+    // What only a worker there needs, the dispatcher does without.
+    let inside = format!(
+        r#"
+[systems.ad]
+kind = "active_directory"
+site = "{SITE}"
+controllers = ["dc.corp.example"]
+user = "offboard@corp.example"
+password = {{ file = "only-there" }}
+"#
+    );
+    fs::write(&file, before + &inside).unwrap();
+    dispatcher.signal("HUP");
+    until("the site is away", away);
+}
