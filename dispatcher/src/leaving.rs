@@ -8,6 +8,7 @@
 //! whoever lost a mark, died or was slow.
 
 use crate::engine::Engine;
+use crate::gates::shut_anew;
 use offboard_domain::{Assignment, Case, TenantId, Timestamp, leaving};
 use offboard_ledger::{GateChange, LedgerError};
 
@@ -50,6 +51,7 @@ impl Engine {
 }
 
 fn gates(marks: impl IntoIterator<Item = (String, Option<Timestamp>)>) -> Vec<GateChange> {
+    // The mark of a case that has ended is to end sooner than it would have.
     let marks = marks.into_iter();
-    marks.map(|(name, until)| GateChange { name, until }).collect()
+    marks.flat_map(|(name, until)| shut_anew(name, until)).collect()
 }

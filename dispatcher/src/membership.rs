@@ -10,6 +10,7 @@
 //! owners at once lose races against each other, and nothing else.
 
 use crate::engine::{Engine, told};
+use crate::gates::shut_anew;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::{Digest, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Listed, LedgerError, Shard};
@@ -89,6 +90,11 @@ impl Heard {
     fn lives(&self, name: &str) -> bool {
         self.silent_for(name).is_some_and(|silent| silent < LEASE)
     }
+
+    /// Whether it has been silent for longer than it could rely on any lease.
+    fn is_gone(&self, name: &str) -> bool {
+        self.silent_for(name).is_none_or(|silent| silent > 2 * LEASE)
+    }
 }
 
 /// How long a lease that was renewed is relied on.
@@ -157,7 +163,14 @@ impl Membership {
             // What is held is measured before the call: the lease began then.
             let asked = tokio::time::Instant::now();
             let now = self.clock.now();
-            let holder = self.own(shard, now, now.plus(lease_ms())).await?;
+            let mut holder = self.own(shard, &self.me, now, now.plus(lease_ms())).await?;
+            if holder != self.me && !self.owned.contains_key(&shard) && self.heard.is_gone(&holder) {
+                // A lease ends by its owner's clock, which may be wrong by hours. Who has
+                // said nothing for two of them holds none, whatever it says.
+                tracing::warn!(shard, "a dispatcher that is silent held a shard; it is taken from him");
+                self.own(shard, &holder, now, now).await?;
+                holder = self.own(shard, &self.me, now, now.plus(lease_ms())).await?;
+            }
             match (holder == self.me, self.owned.get_mut(&shard)) {
                 (true, Some(owned)) => owned.until = asked + HELD,
                 (true, None) => self.take(shard, asked + HELD),
@@ -175,12 +188,10 @@ impl Membership {
     /// Says that this one lives, and returns those that do.
     async fn announce(&mut self) -> Result<Vec<String>, LedgerError> {
         let now = self.clock.now();
-        let mine = GateChange {
-            name: self.me.clone(),
-            until: Some(now.plus(lease_ms())),
-        };
+        // A clock that was set back says something new, too.
+        let mine = shut_anew(self.me.clone(), Some(now.plus(lease_ms())));
         let members = TenantId::new(MEMBERS).expect("the name is a handle");
-        let listed = answered(self.engine.ledger().gates(&members, vec![mine])).await?;
+        let listed = answered(self.engine.ledger().gates(&members, mine)).await?;
         self.heard.hear(&listed, now);
         let lives = |name: &&String| **name == self.me || self.heard.lives(name);
         let live = listed.keys().filter(lives).cloned().collect();
@@ -188,7 +199,7 @@ impl Membership {
         // after all he says so again.
         let forget: Vec<GateChange> = listed
             .keys()
-            .filter(|name| self.heard.silent_for(name).is_none_or(|silent| silent > 2 * LEASE))
+            .filter(|name| self.heard.is_gone(name))
             .map(|name| GateChange {
                 name: name.clone(),
                 until: None,
@@ -200,17 +211,17 @@ impl Membership {
         Ok(live)
     }
 
-    async fn own(&self, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
+    async fn own(&self, shard: u16, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         let shard = Shard {
             index: shard,
             of: self.engine.shards(),
         };
-        answered(self.engine.ledger().own(shard, &self.me, now, until)).await
+        answered(self.engine.ledger().own(shard, owner, now, until)).await
     }
 
     async fn give_up(&self, shard: u16) -> Result<(), LedgerError> {
         let now = self.clock.now();
-        self.own(shard, now, now).await.map(drop)
+        self.own(shard, &self.me, now, now).await.map(drop)
     }
 
     /// Owns a shard from now on. Its cases are taken up beside the renewing of

@@ -14,6 +14,8 @@ mod fairness;
 mod forged;
 mod gates;
 mod handover;
+mod holds;
+mod losses;
 mod merging;
 mod reload;
 mod rig;

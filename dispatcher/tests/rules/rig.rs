@@ -146,6 +146,7 @@ pub(crate) struct Remote {
     pub(crate) inner: Arc<MemoryLedger>,
     one_way_ms: AtomicU64,
     cut: AtomicBool,
+    gates_refused: AtomicBool,
     reads: AtomicU64,
 }
 
@@ -155,6 +156,7 @@ impl Remote {
             inner,
             one_way_ms: AtomicU64::new(0),
             cut: AtomicBool::new(false),
+            gates_refused: AtomicBool::new(false),
             reads: AtomicU64::new(0),
         })
     }
@@ -181,6 +183,11 @@ impl Remote {
     /// From now on each way takes this long.
     pub(crate) fn takes(&self, one_way_ms: u64) {
         self.one_way_ms.store(one_way_ms, Ordering::Relaxed);
+    }
+
+    /// From now on no gate is changed there, or it is again.
+    pub(crate) fn refuse_gates(&self, refused: bool) {
+        self.gates_refused.store(refused, Ordering::Relaxed);
     }
 
     /// From now on nothing gets there, or it does again.
@@ -223,6 +230,12 @@ impl Ledger for Remote {
 
     async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError> {
         self.travel().await?;
+        if !changes.is_empty() && self.gates_refused.load(Ordering::Relaxed) {
+            return Err(LedgerError::Unavailable {
+                attempted: "change a gate",
+                detail: "as the test wants".into(),
+            });
+        }
         self.inner.gates(tenant, changes).await
     }
 
