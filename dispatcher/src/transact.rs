@@ -221,7 +221,8 @@ impl Engine {
             if let Some(known) = lost.filter(|_| !noticed) {
                 // First that it is lost, and what people had ordered; then what follows.
                 noticed = true;
-                *held = self.append_loss(tenant, id, known).await?;
+                let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
+                *held = self.append_loss(tenant, id, known, noted).await?;
                 if orders.are_a_loss() {
                     self.changed();
                     return Ok(Decided { opened: false, answers });
@@ -289,8 +290,9 @@ impl Engine {
                     // Whoever stood further knows that something is lost; it
                     // is written down before anything else is.
                     let known = held.as_ref().map_or(0, |h| h.case.version);
+                    let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
                     noticed = true;
-                    *held = self.append_loss(tenant, id, known).await?;
+                    *held = self.append_loss(tenant, id, known, noted).await?;
                     if orders.are_a_loss() {
                         self.changed();
                         return Ok(Decided { opened: false, answers });
@@ -305,21 +307,27 @@ impl Engine {
     }
 
     /// Reads a case anew and writes down that its history was longer once, with
-    /// what people had ordered in what was lost. Returns the case after it; none
-    /// if there is no such case any more.
-    async fn append_loss(&self, tenant: &TenantId, id: CaseId, known: u64) -> Result<Option<Held>, EngineError> {
+    /// what people had ordered in what was lost. Whoever met it knows of the loss
+    /// that was noted at that time, or of none: if another has been since, this one
+    /// is on record. Returns the case after it; none if there is no such case any
+    /// more.
+    async fn append_loss(
+        &self,
+        tenant: &TenantId,
+        id: CaseId,
+        known: u64,
+        noted: Option<Timestamp>,
+    ) -> Result<Option<Held>, EngineError> {
         let gates = Gates {
             credit: Credit::NONE,
             ..Gates::open()
         };
-        let mut first: Option<Option<Timestamp>> = None;
         for _ in 0..MOST_RACES {
             let history = self.whole(tenant, id).await?;
             let Some((mut held, recorded)) = self.folded(id, history)? else {
                 return Ok(None);
             };
-            // Whoever was faster has written it down.
-            if *first.get_or_insert(held.case.tail_lost_at) != held.case.tail_lost_at {
+            if held.case.tail_lost_at > noted {
                 return Ok(Some(held));
             }
             let lost = self.lost_orders(tenant, &held.case, &held.key, &recorded).await?;
@@ -415,8 +423,8 @@ impl Engine {
                 let newer = self.ledger.read(tenant, id, h.case.version + 1).await?.records;
                 if newer.first().is_some_and(|r| r.prev != h.case.head) {
                     // It was appended to another history than this process stood in.
-                    let known = h.case.version;
-                    *held = self.append_loss(tenant, id, known).await?;
+                    let (known, noted) = (h.case.version, h.case.tail_lost_at);
+                    *held = self.append_loss(tenant, id, known, noted).await?;
                 } else {
                     let failed = |detail| EngineError::History { case: id, detail };
                     let assigned = fold_all(Arc::make_mut(&mut h.case), &h.key, &newer).map_err(failed)?;
@@ -446,7 +454,7 @@ impl Engine {
             .await?;
         if let Appended::Gap { .. } = rearmed {
             // What was appended stands where this process knows something else.
-            *held = self.append_loss(tenant, id, case.version).await?;
+            *held = self.append_loss(tenant, id, case.version, case.tail_lost_at).await?;
             let there = held.as_ref().map(|h| h.case.clone());
             self.admission
                 .settle(tenant, Credit::NONE, Some(&case), there.as_deref());
