@@ -5,7 +5,8 @@
 //!   is in the store too. A case that the ledger has lost altogether is put
 //!   back from there (`losses.rs`).
 //! - **Heads.** When a case is sealed, how far its history went is kept; a
-//!   ledger that holds less has lost its tail.
+//!   ledger that holds less, or something else, has lost its tail.
+//! - **What people ordered** (`orders.rs`).
 //! - **The archive.** Some time after its end a case's records are written to
 //!   the store, read back, compared, and only then trimmed from the ledger. A
 //!   reader finds them there without noticing.
@@ -16,14 +17,37 @@
 use crate::engine::{Engine, EngineError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
-use offboard_domain::event::open_event;
+use offboard_domain::event::{Event, open_event};
+use offboard_domain::evidence::Recorded;
 use offboard_domain::task::Place;
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Case, CaseId, CaseKey, Digest, Gates, Record, TenantId, Timestamp};
 use offboard_ledger::{Append, Appended, Claim, IndexEntry, KeyChange};
 use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Where the heads of sealed cases are kept.
+const HEADS: &str = "heads";
+
+/// Where the orders of people are kept.
+pub(crate) const ORDERS: &str = "orders";
+
+/// Where something is kept by its record's place in the case's history.
+const KEPT: [&str; 2] = [HEADS, ORDERS];
+
+/// How the ledger lists a case.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stands {
+    /// Whether it is over.
+    pub(crate) over: bool,
+    /// The version of its last record.
+    pub(crate) version: u64,
+}
+
+/// The cases that the ledger lists.
+pub(crate) type Listed = BTreeMap<(TenantId, CaseId), Stands>;
 
 /// What a shared ledger keeps in the store, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +219,7 @@ impl Engine {
             return Ok(());
         }
         let Place { version, head } = sealed;
-        let path = format!("heads/{tenant}/{id}/{version:08}");
+        let path = format!("{HEADS}/{tenant}/{id}/{version:08}");
         match self.store.put_named(&path, head.to_string()).await {
             // Another history of the case, which was lost, was sealed there.
             Err(StoreError::Occupied { .. }) => {
@@ -210,9 +234,97 @@ impl Engine {
 
     /// The furthest version of a case that a seal vouches for.
     pub(crate) async fn sealed_version(&self, tenant: &TenantId, id: CaseId) -> Result<Option<u64>, EngineError> {
-        let heads = self.store.list(&format!("heads/{tenant}/{id}")).await.map_err(store)?;
-        let version = |path: &str| path.rsplit('/').next()?.split('-').next()?.parse().ok();
-        Ok(heads.iter().filter_map(|named| version(&named.path)).max())
+        let heads = self
+            .store
+            .list(&format!("{HEADS}/{tenant}/{id}"))
+            .await
+            .map_err(store)?;
+        Ok(heads.iter().filter_map(|named| version_kept(&named.path)).max())
+    }
+
+    /// The furthest version that is kept of a case and that this history has not,
+    /// or has otherwise, if no loss on record accounts for it.
+    pub(crate) async fn kept_elsewhere(
+        &self,
+        tenant: &TenantId,
+        id: CaseId,
+        history: &[Recorded],
+    ) -> Result<Option<u64>, EngineError> {
+        if self.keeping.is_none() {
+            return Ok(None);
+        }
+        let noted = history.iter().filter_map(|r| match r.event {
+            Event::TailLost { known } => Some(known),
+            _ => None,
+        });
+        let noted = noted.max();
+        let mut elsewhere: Option<u64> = None;
+        for folder in KEPT {
+            for named in self
+                .store
+                .list(&format!("{folder}/{tenant}/{id}"))
+                .await
+                .map_err(store)?
+            {
+                let Some(version) = version_kept(&named.path) else {
+                    continue;
+                };
+                if noted.is_some_and(|noted| version <= noted) {
+                    continue;
+                }
+                let there = history.iter().find(|r| r.record.version == version);
+                let stands = match (there, hash_kept(&named.path)) {
+                    (None, _) => false,
+                    (Some(r), Some(hash)) => hash == short(r.record.hash),
+                    (Some(r), None) => {
+                        let head = self.store.get_named(&named.path).await.map_err(store)?;
+                        *head == *r.record.hash.to_string().as_bytes()
+                    }
+                };
+                if !stands {
+                    elsewhere = elsewhere.max(Some(version));
+                }
+            }
+        }
+        Ok(elsewhere)
+    }
+
+    /// Which of the open cases are worth comparing with what is kept of them:
+    /// those that were sealed once, and those that have lost an order for certain.
+    pub(crate) async fn doubtful(&self, listed: &Listed) -> Result<BTreeSet<(TenantId, CaseId)>, EngineError> {
+        let mut doubtful = BTreeSet::new();
+        if self.keeping.is_none() {
+            return Ok(doubtful);
+        }
+        let open = listed.iter().filter(|(_, stands)| !stands.over);
+        let tenants: BTreeSet<&TenantId> = open.map(|((tenant, _), _)| tenant).collect();
+        for tenant in tenants {
+            for folder in KEPT {
+                for named in self.store.list(&format!("{folder}/{tenant}")).await.map_err(store)? {
+                    let id: Option<CaseId> = named.path.rsplit('/').nth(1).and_then(|id| id.parse().ok());
+                    let (Some(id), Some(version)) = (id, version_kept(&named.path)) else {
+                        continue;
+                    };
+                    let case = (tenant.clone(), id);
+                    let stands = listed.get(&case).filter(|stands| !stands.over);
+                    if stands.is_some_and(|stands| folder == HEADS || version > stands.version) {
+                        doubtful.insert(case);
+                    }
+                }
+            }
+        }
+        Ok(doubtful)
+    }
+
+    /// Whether the store knows that a case has come to its end.
+    pub(crate) async fn has_ended(&self, tenant: &TenantId, id: CaseId) -> Result<bool, EngineError> {
+        for folder in [HEADS, "archive"] {
+            let kept = self.store.list(&format!("{folder}/{tenant}/{id}")).await;
+            if !kept.map_err(store)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -241,9 +353,27 @@ fn opened_at(key: &CaseKey, first: &Record) -> Option<Timestamp> {
     open_event(key, first).ok().map(|(at, _)| at)
 }
 
+/// Where openings are kept.
+pub(crate) const OPENINGS: &str = "openings";
+
 /// The folder of what was opened on a day, as the number of days since 1970.
 pub(crate) fn day_folder(day: i64) -> String {
-    format!("openings/{day}")
+    format!("{OPENINGS}/{day}")
+}
+
+/// The day of `openings/<day>/<tenant>/<case>.json`.
+pub(crate) fn day_of_path(path: &str) -> Option<i64> {
+    path.rsplit('/').nth(2)?.parse().ok()
+}
+
+/// The version in `<folder>/<tenant>/<case>/<version>` or `…/<version>-<hash>`.
+fn version_kept(path: &str) -> Option<u64> {
+    path.rsplit('/').next()?.split('-').next()?.parse().ok()
+}
+
+/// The beginning of the record's hash in such a name, if it is there.
+fn hash_kept(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.split_once('-').map(|(_, hash)| hash)
 }
 
 /// `openings/<day>/<tenant>/<case>.json`.

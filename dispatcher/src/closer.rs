@@ -157,6 +157,12 @@ impl Closer {
         if !held.case.is_to_be_sealed() {
             return Ok(None);
         }
+        // A case of which more is kept, or something else, has lost that: nothing is
+        // sealed before everything was read again.
+        let elsewhere = self.engine.kept_elsewhere(tenant, id, &recorded).await?;
+        if elsewhere.is_some() && self.engine.note_loss(tenant, id, elsewhere).await? {
+            return Ok(None);
+        }
         let span = trace::close(tenant, id, held.case.traceparent.as_deref());
         let sealed = span.within(self.seal_held(tenant, id, held, recorded)).await;
         if sealed.is_err() {

@@ -13,7 +13,7 @@
 //! nothing. Safety does not rest on owning but on the append's version check.
 
 use crate::admission::{Admission, Limits};
-use crate::archive::Keeping;
+use crate::archive::{Keeping, Listed, Stands};
 use crate::losses::Looked;
 use crate::place::{Held, Places};
 use crate::tenants::Tenants;
@@ -80,6 +80,8 @@ pub struct Engine {
     changes: watch::Sender<u64>,
     /// What was looked at of each shard for what the ledger has lost.
     pub(crate) looked: Vec<tokio::sync::Mutex<Looked>>,
+    /// One at a time lists all that was ever opened: there may be much of it.
+    pub(crate) listing: tokio::sync::Mutex<()>,
     /// The cases that have ended since.
     pub(crate) ended: Mutex<BTreeSet<(TenantId, CaseId)>>,
 }
@@ -160,6 +162,7 @@ impl Engine {
             shut: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             looked: (0..shards).map(|_| tokio::sync::Mutex::default()).collect(),
+            listing: tokio::sync::Mutex::default(),
             ended: Mutex::default(),
         })
     }
@@ -305,40 +308,72 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
     pub async fn take_shard(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
-        const PAGE: usize = 1_000;
         // What was known of its gates when it was last owned may be old.
         lock(&self.shut).retain(|tenant, _| tenant.shard(self.shards) != shard);
         self.set_owned(shard, true);
-        let mut after = None;
+        let open = self.listed(shard, true).await?;
+        let doubtful = match self.doubtful(&open).await {
+            Ok(doubtful) => doubtful,
+            // The store is away. The closer compares before it seals anything.
+            Err(error) => {
+                tracing::warn!(shard, %error, "failed to compare open cases with what is kept of them; taking them up as the ledger has them");
+                BTreeSet::new()
+            }
+        };
         let mut taken = 0;
-        loop {
-            let filter = Filter {
-                open_only: true,
-                shard: Some(Shard {
-                    index: shard,
-                    of: self.shards,
-                }),
-                after: after.clone(),
-                limit: PAGE,
-                ..Filter::default()
+        for case in open.keys() {
+            let (tenant, id) = case;
+            // Before anything is done for it.
+            let behind = if doubtful.contains(case) {
+                self.compare(tenant, *id).await.map(drop)
+            } else {
+                Ok(())
             };
-            let page = self.ledger.list(filter).await?;
-            let Some(last) = page.last() else { break };
-            after = Some((last.tenant.clone(), last.case));
-            for entry in &page {
-                match self.take_up(&entry.tenant, entry.case).await {
-                    Ok(()) => taken += 1,
-                    // A newer version wrote it, or it is damaged: no reason to
-                    // leave the others alone.
-                    Err(error @ EngineError::History { .. }) => {
-                        tracing::error!(case = %entry.case, %error, "left a case alone");
-                    }
-                    Err(error) => return Err(error),
+            let taken_up = match behind {
+                Ok(()) => self.take_up(tenant, *id).await,
+                Err(error) => Err(error),
+            };
+            match taken_up {
+                Ok(()) => taken += 1,
+                // A newer version wrote it, it is damaged, or what is kept of it cannot
+                // be had: no reason to leave the others alone.
+                Err(error @ (EngineError::History { .. } | EngineError::Store(_))) => {
+                    tracing::error!(case = %id, %error, "left a case alone");
                 }
+                Err(error) => return Err(error),
             }
         }
         self.admission.set_share(shard, true, self.shards);
         Ok(taken)
+    }
+
+    /// The cases of a shard that the ledger lists.
+    pub(crate) async fn listed(&self, shard: u16, open_only: bool) -> Result<Listed, LedgerError> {
+        const PAGE: usize = 1_000;
+        let mut listed = Listed::new();
+        let mut after = None;
+        loop {
+            let filter = Filter {
+                open_only,
+                shard: Some(Shard {
+                    index: shard,
+                    of: self.shards,
+                }),
+                after,
+                limit: PAGE,
+                ..Filter::default()
+            };
+            let page = self.ledger.list(filter).await?;
+            let Some(last) = page.last() else { return Ok(listed) };
+            after = Some((last.tenant.clone(), last.case));
+            listed.extend(page.into_iter().map(|entry| {
+                let stands = Stands {
+                    over: entry.ended,
+                    version: entry.version,
+                };
+                ((entry.tenant, entry.case), stands)
+            }));
+        }
     }
 
     /// Lets go of a shard: whatever is being decided is finished and published

@@ -36,6 +36,20 @@ impl Paused {
     }
 }
 
+/// Shuts a gate until exactly then, however long it was shut before; none opens
+/// it.
+pub(crate) fn shut_anew(name: String, until: Option<Timestamp>) -> Vec<GateChange> {
+    let opened = GateChange {
+        name: name.clone(),
+        until: None,
+    };
+    let shut = until.map(|until| GateChange {
+        name,
+        until: Some(until),
+    });
+    std::iter::once(opened).chain(shut).collect()
+}
+
 impl Engine {
     /// Pauses something of a tenant until then. What is with a worker already
     /// is finished; nothing new is assigned.
@@ -68,11 +82,15 @@ impl Engine {
         if self.tenants.get(tenant).is_none() {
             return Err(EngineError::UnknownTenant(tenant.clone()));
         }
-        let change = GateChange {
-            name: what.gate(),
-            until,
-        };
-        self.shut_more(tenant, vec![change]).await?;
+        // Who dies in between leaves a pause that somebody ends again, and not one
+        // that comes back.
+        if until.is_none() {
+            self.keep_pause(tenant, what, until).await?;
+        }
+        self.shut_more(tenant, shut_anew(what.gate(), until)).await?;
+        if until.is_some() {
+            self.keep_pause(tenant, what, until).await?;
+        }
         self.look_at_all_of(tenant);
         Ok(())
     }

@@ -23,6 +23,11 @@ pub(crate) enum Orders {
 }
 
 impl Orders {
+    /// Whether all that is to be written is that history was lost.
+    pub(crate) fn are_a_loss(&self) -> bool {
+        matches!(self, Self::One(Command::RecordLoss { .. }))
+    }
+
     /// Decides them; of reports each has its answer, of one order there is none.
     pub(crate) fn decide(
         &self,

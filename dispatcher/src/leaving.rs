@@ -11,6 +11,7 @@
 //! is given with his mark.
 
 use crate::engine::Engine;
+use crate::gates::shut_anew;
 use offboard_domain::{Assignment, Case, TenantId, Timestamp, leaving};
 use offboard_ledger::{GateChange, LedgerError};
 
@@ -54,6 +55,7 @@ impl Engine {
 }
 
 fn gates(marks: impl IntoIterator<Item = (String, Option<Timestamp>)>) -> Vec<GateChange> {
+    // The mark of a case that has ended is to end sooner than it would have.
     let marks = marks.into_iter();
-    marks.map(|(name, until)| GateChange { name, until }).collect()
+    marks.flat_map(|(name, until)| shut_anew(name, until)).collect()
 }

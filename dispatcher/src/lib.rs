@@ -23,6 +23,7 @@ pub mod letters;
 mod losses;
 pub mod membership;
 mod merge;
+mod orders;
 pub mod page;
 mod place;
 mod publish;

@@ -1,5 +1,5 @@
 //! What a shared ledger has lost, found in what the store keeps: cases that are
-//! not there at all, and sealed ones that once went further.
+//! not there at all, sealed ones that once went further, and what was paused.
 //!
 //! **Nothing is read twice without a reason.** A store that loses something
 //! loses its end: what was written before something that is still there is
@@ -7,30 +7,37 @@
 //! and as long as the next look finds that very mark, all that was found before
 //! it is there. Then only what came since is looked at: departures that were
 //! opened, and cases that ended (an open one meets its loss by itself, at its
-//! next append). Without the mark — it went with what was lost, another
-//! dispatcher has been at it, this one has just begun — everything of the last
-//! days is.
+//! next append).
+//!
+//! With another mark than this dispatcher's last — it has just begun, another
+//! one has been at it, some of the end is gone — everything of the last days is
+//! looked at. What was opened before is as it was when the mark was written.
+//! Without a mark of the last days, as after a backup of last week, every
+//! opening that the store has is held against the ledger's list of cases.
 
-use crate::archive::{Opening, damaged, day_folder, of_path, store};
+use crate::archive::{Listed, OPENINGS, Opening, damaged, day_folder, day_of_path, of_path, store};
 use crate::engine::{Engine, EngineError, lock};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use offboard_domain::event::{Event, open_event, seal_events};
+use offboard_domain::evidence::Recorded;
 use offboard_domain::time::DAY_MS;
-use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, TenantId, Timestamp, decide};
-use offboard_ledger::{Append, Claim, GateChange, KeyChange};
+use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, TenantId, Timestamp};
+use offboard_ledger::{Append, Appended, Claim, GateChange, KeyChange};
+use offboard_runtime::telemetry::metrics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// How many days back it is looked for cases that have vanished: longer than
-/// any loss goes unnoticed.
+/// How many days back it is looked for cases that have vanished, if a mark
+/// vouches for what was opened before.
 const LOOK_BACK_DAYS: i64 = 2;
 /// How many days back something can still be added to: a departure that was
 /// accepted before midnight is kept after it.
 const ADDED_TO_DAYS: i64 = 1;
 /// Cases that are looked at together.
 const AT_ONCE: usize = 16;
-/// The gate that is the mark.
-const MARK: &str = "looked";
+/// The gate that is the mark. Another name than that of older versions, which
+/// looked at the last days alone.
+const MARK: &str = "looked-at-all";
 /// How the handles begin under which marks are kept. No tenant may have one.
 const MARKS: &str = "offboard-mark-";
 
@@ -84,10 +91,19 @@ impl Engine {
             .cloned()
             .collect();
         let now = self.clock.now();
+        let mut doubtful = BTreeSet::new();
         let (openings, mut next) = if known {
             self.opened_since(shard, now, &looked).await?
         } else {
-            self.opened_lately(shard, now).await?
+            let listed = self.listed(shard, false).await?;
+            doubtful = self.doubtful(&listed).await?;
+            // A day more, for clocks that differ.
+            let vouched = there.is_some_and(|mark| day_of(mark) > oldest(now));
+            if vouched {
+                self.opened_lately(shard, now).await?
+            } else {
+                self.opened_ever(shard, now, &listed).await?
+            }
         };
         let anew = ended.iter().filter(|case| !openings.contains_key(case));
         let anew: Vec<_> = anew.map(|case| (case.clone(), Vec::new())).collect();
@@ -96,6 +112,12 @@ impl Engine {
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
+        let behind: Vec<bool> = stream::iter(doubtful)
+            .map(|(tenant, id)| async move { self.compare(&tenant, id).await })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        self.shut_lost_pauses(shard, there).await?;
         // It must differ from the one before, whatever the clock says.
         let mark = there.map_or(now, |before| now.max(before.plus(1)));
         let marked = GateChange {
@@ -106,7 +128,7 @@ impl Engine {
         next.mark = Some(mark);
         *looked = next;
         lock(&self.ended).retain(|case| !ended.contains(case));
-        Ok(found.into_iter().filter(|found| *found).count())
+        Ok(found.into_iter().chain(behind).filter(|found| *found).count())
     }
 
     /// A case has ended: nothing is appended to it any more by which it would
@@ -132,6 +154,59 @@ impl Engine {
         Ok((openings, looked))
     }
 
+    /// Every opening of the last days, and of those before whatever is not in the
+    /// ledger although nothing says that it has ended, or was opened twice.
+    async fn opened_ever(
+        &self,
+        shard: u16,
+        now: Timestamp,
+        listed: &Listed,
+    ) -> Result<(Openings, Looked), EngineError> {
+        let (mut lately, mut before, mut looked) = (Openings::new(), Openings::new(), Looked::default());
+        let listing = self.listing.lock().await;
+        for file in self.store.list(OPENINGS).await.map_err(store)? {
+            let opened = day_of_path(&file.path).zip(of_path(&file.path));
+            let Some((day, case)) = opened.filter(|(_, (tenant, _))| tenant.shard(self.shards) == shard) else {
+                continue;
+            };
+            if day < oldest(now) {
+                before.entry(case).or_default().push(file.path);
+                continue;
+            }
+            looked.openings.insert((day, case.1));
+            looked.tenants.insert(case.0.clone());
+            lately.entry(case).or_default().push(file.path);
+        }
+        drop(listing);
+        let mut ended = 0_u64;
+        for (case, mut paths) in before {
+            if let Some(again) = lately.get_mut(&case) {
+                again.append(&mut paths);
+                again.sort();
+                continue;
+            }
+            let worth = if listed.contains_key(&case) {
+                paths.len() > 1
+            } else {
+                // What was done to somebody long ago is not done to him again.
+                let over = self.has_ended(&case.0, case.1).await?;
+                ended += u64::from(over);
+                !over
+            };
+            if worth {
+                lately.insert(case, paths);
+            }
+        }
+        if ended > 0 {
+            tracing::error!(
+                shard,
+                cases = ended,
+                "the ledger has lost cases that had ended; their sealed accounts are in the evidence store, and nothing is done for them again"
+            );
+        }
+        Ok((lately, looked))
+    }
+
     /// The openings that came since the last look, with earlier ones of the
     /// same cases.
     async fn opened_since(
@@ -140,7 +215,7 @@ impl Engine {
         now: Timestamp,
         before: &Looked,
     ) -> Result<(Openings, Looked), EngineError> {
-        let oldest = day_of(now) - LOOK_BACK_DAYS;
+        let oldest = oldest(now);
         let configured = self.tenants.all();
         let configured = configured.keys().filter(|t| t.shard(self.shards) == shard).cloned();
         let mut looked = Looked {
@@ -193,11 +268,23 @@ impl Engine {
         if sealed.is_none() && openings.len() < 2 {
             return Ok(false);
         }
-        let noted = self.note_loss(tenant, id, sealed).await?;
-        if noted {
-            tracing::error!(case = %id, last, sealed, "the ledger holds less of a case than there was; everything is read again");
+        self.note_loss(tenant, id, sealed).await
+    }
+
+    /// Compares a case with what is kept of it. Returns whether it has lost
+    /// something and that was news.
+    pub(crate) async fn compare(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<bool, EngineError> {
+        if self.keeping.is_none() {
+            return Ok(false);
         }
-        Ok(noted)
+        let history = self.whole(tenant, id).await?;
+        let Some((_, recorded)) = self.folded(id, history)? else {
+            return Ok(false);
+        };
+        match self.kept_elsewhere(tenant, id, &recorded).await? {
+            Some(version) => self.note_loss(tenant, id, Some(version)).await,
+            None => Ok(false),
+        }
     }
 
     /// Writes down that the history of a case was longer once, up to a version
@@ -251,13 +338,20 @@ impl Engine {
         };
         let known = sealed.unwrap_or(0).max(first.version + 1);
         let now = self.clock.now();
-        let loss = Command::RecordLoss { known, parted: false };
-        let loss = decide(Some(&case), loss, now, &gates)?;
-        let mut records = seal_events(&key, first.version, first.hash, now, &loss.events);
+        let there = [Recorded {
+            record: first.clone(),
+            at,
+            event,
+        }];
+        let lost = self.lost_orders(tenant, &case, &key, &there).await?;
+        let loss = lost.decide(&case, known, now, &gates)?;
+        let mut records = seal_events(&key, first.version, first.hash, loss.case.changed_at, &loss.events);
+        let orders = self.orders_among(&loss.events, &records);
         records.insert(0, first);
         let (version, head) = records.last().map_or((0, Digest::ZERO), |r| (r.version, r.hash));
         let index = self.index_of(tenant, &loss.case, version, head, &gates);
-        self.ledger
+        let appended = self
+            .ledger
             .append(Append {
                 expected: 0,
                 prev: Digest::ZERO,
@@ -269,8 +363,17 @@ impl Engine {
                 trim: false,
             })
             .await?;
+        if appended == Appended::Done {
+            metrics::happened(&loss.events, &loss.case);
+            self.keep_orders(tenant, id, orders).await;
+        }
         self.take_up(tenant, id).await
     }
+}
+
+/// The first of the last days.
+fn oldest(now: Timestamp) -> i64 {
+    day_of(now) - LOOK_BACK_DAYS
 }
 
 /// The day of a time, counted from 1970.

@@ -12,6 +12,7 @@
 //! and nothing else.
 
 use crate::engine::{Engine, told};
+use crate::gates::shut_anew;
 use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::{Digest, TenantId, Timestamp};
@@ -93,6 +94,11 @@ impl Heard {
 
     fn lives(&self, name: &str) -> bool {
         self.silent_for(name).is_some_and(|silent| silent < LEASE)
+    }
+
+    /// Whether it has been silent for longer than it could rely on any lease.
+    fn is_gone(&self, name: &str) -> bool {
+        self.silent_for(name).is_none_or(|silent| silent > 2 * LEASE)
     }
 }
 
@@ -206,12 +212,31 @@ impl Membership {
         let answers = join_all(asking).await;
         let mut failed = None;
         for (shard, holder) in mine.into_iter().zip(answers) {
+            let holder = match holder {
+                Ok(holder) if self.is_left(shard, &holder) => self.take_over(shard, &holder).await,
+                holder => holder,
+            };
             match holder {
                 Ok(holder) => self.held_by(shard, &holder, asked + HELD),
                 Err(error) => failed = Some(error),
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Whether a shard is held by somebody who has said nothing for two leases. A lease
+    /// ends by its owner's clock, which may be wrong by hours: who is silent for so long
+    /// holds none, whatever it says.
+    fn is_left(&self, shard: u16, holder: &str) -> bool {
+        holder != self.me && !self.owned.contains_key(&shard) && self.heard.is_gone(holder)
+    }
+
+    /// Ends another's lease and asks for the shard; who holds it.
+    async fn take_over(&self, shard: u16, holder: &str) -> Result<String, LedgerError> {
+        tracing::warn!(shard, "a dispatcher that is silent held a shard; it is taken from him");
+        let now = self.clock.now();
+        own(&self.engine, holder, shard, now, now).await?;
+        own(&self.engine, &self.me, shard, now, now.plus(lease_ms())).await
     }
 
     /// The ledger says who holds a shard, until when at least if it is this one.
@@ -231,12 +256,10 @@ impl Membership {
     /// Says that this one lives, and returns those that do.
     async fn announce(&mut self) -> Result<Vec<String>, LedgerError> {
         let now = self.clock.now();
-        let mine = GateChange {
-            name: self.me.clone(),
-            until: Some(now.plus(lease_ms())),
-        };
+        // A clock that was set back says something new, too.
+        let mine = shut_anew(self.me.clone(), Some(now.plus(lease_ms())));
         let members = TenantId::new(MEMBERS).expect("the name is a handle");
-        let listed = answered(self.engine.ledger().gates(&members, vec![mine])).await?;
+        let listed = answered(self.engine.ledger().gates(&members, mine)).await?;
         self.heard.hear(&listed, now);
         let lives = |name: &&String| **name == self.me || self.heard.lives(name);
         let live = listed.keys().filter(lives).cloned().collect();
@@ -244,7 +267,7 @@ impl Membership {
         // after all he says so again.
         let forget: Vec<GateChange> = listed
             .keys()
-            .filter(|name| self.heard.silent_for(name).is_none_or(|silent| silent > 2 * LEASE))
+            .filter(|name| self.heard.is_gone(name))
             .map(|name| GateChange {
                 name: name.clone(),
                 until: None,
@@ -328,13 +351,13 @@ impl Membership {
     }
 }
 
-/// Asks for a shard until then; who holds it.
-async fn own(engine: &Engine, me: &str, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
+/// Asks for a shard until then, under that name; who holds it.
+async fn own(engine: &Engine, owner: &str, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
     let shard = Shard {
         index: shard,
         of: engine.shards(),
     };
-    answered(engine.ledger().own(shard, me, now, until)).await
+    answered(engine.ledger().own(shard, owner, now, until)).await
 }
 
 /// Finishes the reports at hand and lets the shard's cases go.

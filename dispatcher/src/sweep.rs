@@ -201,6 +201,8 @@ impl Engine {
             self.follow_up(tenant, &held.case, now).await?;
             return self.archive(tenant, &held.case, now).await;
         }
+        // Nobody has held it here: perhaps it was over, and the ledger went back.
+        self.compare(tenant, id).await?;
         self.take_up(tenant, id).await
     }
 }

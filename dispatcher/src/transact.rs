@@ -13,7 +13,7 @@ use offboard_domain::event::{Event, UnreadableEvent, open_event, seal_events};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::{
     Case, CaseId, CaseKey, Command, Credit, Decision, Digest, Gates, Record, Refusal, System, TaskId, TenantId,
-    Timestamp, decide,
+    Timestamp,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, KeyChange, LedgerError};
 use offboard_runtime::telemetry::{metrics, trace};
@@ -203,6 +203,8 @@ impl Engine {
             claimed_by: None,
             capped: false,
         };
+        // Once is enough, whatever a report says whose clock is ahead.
+        let mut noticed = false;
         for _ in 0..MOST_RACES {
             let now = self.clock.now();
             let (decision, answers) = orders.decide(held.as_ref().map(|h| h.case.as_ref()), now, &gates)?;
@@ -211,6 +213,27 @@ impl Engine {
             let looked_for = matches!(orders, Orders::One(Command::Tick)) && decision.case.is_to_be_sealed();
             if decision.events.is_empty() && !looked_for {
                 return Ok(Decided { opened: false, answers });
+            }
+            let lost = decision.events.iter().find_map(|event| match event {
+                Event::TailLost { known } => Some(*known),
+                _ => None,
+            });
+            if let Some(known) = lost.filter(|_| !noticed) {
+                // First that it is lost, and what people had ordered; then what follows.
+                noticed = true;
+                let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
+                *held = self.append_loss(tenant, id, known, noted).await?;
+                if orders.are_a_loss() {
+                    self.changed();
+                    return Ok(Decided { opened: false, answers });
+                }
+                continue;
+            }
+            // Before what asked for it is on record: whoever dies in between has held
+            // back what is asked again, and the other way round would forget it.
+            let changes = holding(&decision.holds, &shut);
+            if !changes.is_empty() {
+                self.shut_more(tenant, changes).await?;
             }
             let (key, salt, mut unpublished) = match held.as_ref() {
                 Some(h) => (h.key.clone(), KeyChange::Keep, h.unpublished.clone()),
@@ -233,13 +256,10 @@ impl Engine {
             );
             let opened = held.is_none();
             let places = places(&append);
+            let ordered = self.orders_among(&decision.events, &append.records);
             match self.append(append).await? {
                 written @ (Appended::Done | Appended::Ours) => {
-                    let Decision {
-                        mut case,
-                        events,
-                        holds,
-                    } = decision;
+                    let Decision { mut case, events, .. } = decision;
                     for (event, (version, head)) in events.iter().zip(places) {
                         case.recorded(event, version, head);
                     }
@@ -252,10 +272,7 @@ impl Engine {
                     unpublished.extend(assigned.filter(|(t, _)| first || republishable(&case, *t)));
                     let case = Arc::new(case);
                     *held = Some(Held { case, key, unpublished });
-                    let changes = holding(holds, &shut);
-                    if !changes.is_empty() {
-                        self.shut_more(tenant, changes).await?;
-                    }
+                    self.keep_orders(tenant, id, ordered).await;
                     self.changed();
                     return Ok(Decided { opened, answers });
                 }
@@ -273,9 +290,12 @@ impl Engine {
                     // Whoever stood further knows that something is lost; it
                     // is written down before anything else is.
                     let known = held.as_ref().map_or(0, |h| h.case.version);
-                    *held = self.load(tenant, id).await?;
-                    if let Some(h) = held.as_mut() {
-                        self.append_loss(tenant, h, known).await?;
+                    let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
+                    noticed = true;
+                    *held = self.append_loss(tenant, id, known, noted).await?;
+                    if orders.are_a_loss() {
+                        self.changed();
+                        return Ok(Decided { opened: false, answers });
                     }
                 }
                 Appended::Trimmed { .. } => *held = self.load(tenant, id).await?,
@@ -283,38 +303,55 @@ impl Engine {
                 Appended::Capped { .. } => gates.capped = true,
             }
         }
-        Err(EngineError::History {
-            case: id,
-            detail: format!("{MOST_RACES} appends in a row lost their race"),
-        })
+        Err(races(id))
     }
 
-    /// Writes down that the history of a case, which was just read anew, was
-    /// longer once.
-    async fn append_loss(&self, tenant: &TenantId, held: &mut Held, known: u64) -> Result<(), EngineError> {
+    /// Reads a case anew and writes down that its history was longer once, with
+    /// what people had ordered in what was lost. Whoever met it knows of the loss
+    /// that was noted at that time, or of none: if another has been since, this one
+    /// is on record. Returns the case after it; none if there is no such case any
+    /// more.
+    async fn append_loss(
+        &self,
+        tenant: &TenantId,
+        id: CaseId,
+        known: u64,
+        noted: Option<Timestamp>,
+    ) -> Result<Option<Held>, EngineError> {
         let gates = Gates {
             credit: Credit::NONE,
             ..Gates::open()
         };
-        // The ledger has another record where this process stood, or none.
-        let command = Command::RecordLoss { known, parted: true };
-        let decision = decide(Some(&held.case), command, self.clock.now(), &gates)?;
-        if decision.events.is_empty() {
-            return Ok(());
-        }
-        tracing::error!(case = %held.case.id, known, found = held.case.version, "the ledger lost the end of a case's history; everything is read again");
-        let append = self.append_for(tenant, Some(&held.case), &decision, &held.key, KeyChange::Keep, &gates);
-        let places = places(&append);
-        // Whoever was faster is found at the next append.
-        if self.append(append).await? == Appended::Done {
-            let mut case = decision.case;
-            for (event, (version, head)) in decision.events.iter().zip(places) {
-                case.recorded(event, version, head);
+        for _ in 0..MOST_RACES {
+            let history = self.whole(tenant, id).await?;
+            let Some((mut held, recorded)) = self.folded(id, history)? else {
+                return Ok(None);
+            };
+            if held.case.tail_lost_at > noted {
+                return Ok(Some(held));
             }
-            held.case = Arc::new(case);
-            held.unpublished.clear();
+            let lost = self.lost_orders(tenant, &held.case, &held.key, &recorded).await?;
+            let decision = lost.decide(&held.case, known, self.clock.now(), &gates)?;
+            if decision.events.is_empty() {
+                return Ok(Some(held));
+            }
+            let append = self.append_for(tenant, Some(&held.case), &decision, &held.key, KeyChange::Keep, &gates);
+            let places = places(&append);
+            let ordered = self.orders_among(&decision.events, &append.records);
+            if let Appended::Done | Appended::Ours = self.append(append).await? {
+                tracing::error!(case = %id, known, found = held.case.version, "the ledger lost the end of a case's history; everything is read again");
+                let mut case = decision.case;
+                for (event, (version, head)) in decision.events.iter().zip(places) {
+                    case.recorded(event, version, head);
+                }
+                metrics::happened(&decision.events, &case);
+                held.case = Arc::new(case);
+                held.unpublished.clear();
+                self.keep_orders(tenant, id, ordered).await;
+                return Ok(Some(held));
+            }
         }
-        Ok(())
+        Err(races(id))
     }
 
     async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
@@ -384,15 +421,21 @@ impl Engine {
         match held.as_mut() {
             Some(h) => {
                 let newer = self.ledger.read(tenant, id, h.case.version + 1).await?.records;
-                let failed = |detail| EngineError::History { case: id, detail };
-                let assigned = fold_all(Arc::make_mut(&mut h.case), &h.key, &newer).map_err(failed)?;
-                h.unpublished
-                    .extend(assigned.into_iter().filter(|(t, _)| republishable(&h.case, *t)));
+                if newer.first().is_some_and(|r| r.prev != h.case.head) {
+                    // It was appended to another history than this process stood in.
+                    let (known, noted) = (h.case.version, h.case.tail_lost_at);
+                    *held = self.append_loss(tenant, id, known, noted).await?;
+                } else {
+                    let failed = |detail| EngineError::History { case: id, detail };
+                    let assigned = fold_all(Arc::make_mut(&mut h.case), &h.key, &newer).map_err(failed)?;
+                    h.unpublished
+                        .extend(assigned.into_iter().filter(|(t, _)| republishable(&h.case, *t)));
+                }
             }
             None => *held = self.load(tenant, id).await?,
         }
         let Some(h) = held.as_ref() else { return Ok(()) };
-        let case = h.case.clone();
+        let mut case = h.case.clone();
         self.admission
             .settle(tenant, Credit::NONE, before.as_deref(), Some(&case));
         self.remember_leaving(tenant, &case).await;
@@ -401,13 +444,26 @@ impl Engine {
             ..Gates::open()
         };
         // Who was faster wrote a right wake-up or leaves one to be found again.
-        self.ledger
+        let rearmed = self
+            .ledger
             .append(rearm(
                 &case,
                 self.index_of(tenant, &case, case.version, case.head, &gates),
                 false,
             ))
             .await?;
+        if let Appended::Gap { .. } = rearmed {
+            // What was appended stands where this process knows something else.
+            *held = self.append_loss(tenant, id, case.version, case.tail_lost_at).await?;
+            let there = held.as_ref().map(|h| h.case.clone());
+            self.admission
+                .settle(tenant, Credit::NONE, Some(&case), there.as_deref());
+            let Some(there) = there else {
+                self.timers.clear(id);
+                return Ok(());
+            };
+            case = there;
+        }
         if case.is_over() {
             self.timers.clear(id);
             self.ended(tenant, id);
@@ -484,10 +540,8 @@ impl Engine {
 
 /// The gates that these vendors' requests shut. One that was asked to stay
 /// shut longer is not opened sooner.
-fn holding(holds: Vec<(System, Timestamp)>, shut: &BTreeMap<String, Timestamp>) -> Vec<GateChange> {
-    let gates = holds
-        .into_iter()
-        .map(|(system, until)| (format!("hold/{system}"), until));
+fn holding(holds: &[(System, Timestamp)], shut: &BTreeMap<String, Timestamp>) -> Vec<GateChange> {
+    let gates = holds.iter().map(|(system, until)| (format!("hold/{system}"), *until));
     gates
         .filter(|(name, until)| shut.get(name).is_none_or(|known| known < until))
         .map(|(name, until)| GateChange {
@@ -497,8 +551,15 @@ fn holding(holds: Vec<(System, Timestamp)>, shut: &BTreeMap<String, Timestamp>) 
         .collect()
 }
 
+fn races(case: CaseId) -> EngineError {
+    EngineError::History {
+        case,
+        detail: format!("{MOST_RACES} appends in a row lost their race"),
+    }
+}
+
 /// An order as its span calls it.
-fn word(command: &Command) -> &'static str {
+pub(crate) fn word(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
         Command::RecordReport(_) => "record_report",

@@ -114,7 +114,7 @@ async fn who_dies_is_replaced_within_the_lease() {
     approve_all(&world, &outside, tenants.len()).await;
     one.die().await;
     let died = world.now();
-    until("the other owns all", TAKEN_OVER_WITHIN, async || {
+    until("the other owns all", 2 * TAKEN_OVER_WITHIN, async || {
         two.owned().len() == usize::from(SHARDS)
     })
     .await;
@@ -375,10 +375,10 @@ async fn clocks_that_are_minutes_apart_stop_nobody() {
     let owned = [ahead.owned(), behind.owned()].concat();
     let owned: BTreeSet<u16> = owned.into_iter().collect();
     assert_eq!(owned.len(), usize::from(SHARDS), "no shard is left lying");
-    // Who is ahead dies: his lease lasts as long as his clock was wrong.
+    // Who is ahead dies: by what it says his lease lasts for as long as his clock was wrong.
     ahead.die().await;
     submit(&world, &tenants, &outside, "HR-2").await;
-    until("the other owns all", 8 * MINUTE, async || {
+    until("the other owns all", TAKEN_OVER_WITHIN, async || {
         behind.owned().len() == usize::from(SHARDS)
     })
     .await;

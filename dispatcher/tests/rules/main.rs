@@ -15,6 +15,8 @@ mod forged;
 mod gates;
 mod handover;
 mod letting_go;
+mod holds;
+mod losses;
 mod merging;
 mod posts;
 mod publishing;

@@ -146,6 +146,7 @@ pub(crate) struct Remote {
     pub(crate) inner: Arc<MemoryLedger>,
     one_way_ms: AtomicU64,
     cut: AtomicBool,
+    gates_refused: AtomicBool,
     reads: AtomicU64,
     silent_shard: Mutex<Option<u16>>,
 }
@@ -156,6 +157,7 @@ impl Remote {
             inner,
             one_way_ms: AtomicU64::new(0),
             cut: AtomicBool::new(false),
+            gates_refused: AtomicBool::new(false),
             reads: AtomicU64::new(0),
             silent_shard: Mutex::default(),
         })
@@ -188,6 +190,11 @@ impl Remote {
     /// From now on nobody is answered who asks for this shard.
     pub(crate) fn say_nothing_of(&self, shard: Option<u16>) {
         *self.silent_shard.lock().unwrap() = shard;
+    }
+
+    /// From now on no gate is changed there, or it is again.
+    pub(crate) fn refuse_gates(&self, refused: bool) {
+        self.gates_refused.store(refused, Ordering::Relaxed);
     }
 
     /// From now on nothing gets there, or it does again.
@@ -230,6 +237,12 @@ impl Ledger for Remote {
 
     async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError> {
         self.travel().await?;
+        if !changes.is_empty() && self.gates_refused.load(Ordering::Relaxed) {
+            return Err(LedgerError::Unavailable {
+                attempted: "change a gate",
+                detail: "as the test wants".into(),
+            });
+        }
         self.inner.gates(tenant, changes).await
     }
 

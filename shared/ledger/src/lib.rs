@@ -22,6 +22,7 @@
 //! 14. A shard has one owner at a time.
 //! 15. A trimmed case keeps its place: its records leave, what it is does not,
 //!     and whoever reads it is told that they left.
+//! 16. A gate that is shut is only ever shut for longer, unless it is opened.
 
 mod check;
 pub mod memory;
@@ -209,7 +210,8 @@ pub type Gates = std::collections::BTreeMap<String, Timestamp>;
 pub struct GateChange {
     /// Which gate.
     pub name: String,
-    /// Shut until then; none opens it.
+    /// Shut until then, or for as long as it is shut already if that is longer;
+    /// none opens it.
     pub until: Option<Timestamp>,
 }
 
@@ -267,11 +269,15 @@ pub trait Ledger: Send + Sync {
     /// Index entries, in the order of tenant and case id.
     async fn list(&self, filter: Filter) -> Result<Vec<IndexEntry>, LedgerError>;
 
-    /// The tenant's gates, after applying `changes`.
+    /// The tenant's gates, after applying `changes` one after the other: a gate
+    /// that is opened and then shut is shut until then, however long it was
+    /// shut before.
     async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError>;
 
     /// Owns a shard until then, if nobody else does (or renews it; a time in
     /// the past gives it up). Returns who owns it; empty when nobody does.
+    /// Both times are the caller's: whose clock is wrong holds a shard for
+    /// too long or too short, and history is safe all the same.
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError>;
 }
 

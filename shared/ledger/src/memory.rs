@@ -328,9 +328,14 @@ impl Ledger for MemoryLedger {
         let gates = state.gates.entry(tenant.clone()).or_default();
         for GateChange { name, until } in changes {
             match until {
-                Some(until) => gates.insert(name, until),
-                None => gates.remove(&name),
-            };
+                Some(until) => {
+                    let shut = gates.entry(name).or_insert(until);
+                    *shut = until.max(*shut);
+                }
+                None => {
+                    gates.remove(&name);
+                }
+            }
         }
         Ok(gates.clone())
     }

@@ -368,7 +368,10 @@ pub(super) fn gates(session: &mut Session, tenant: &TenantId, changes: &[GateCha
         match until {
             Some(until) => session
                 .db
-                .prepare_cached("INSERT OR REPLACE INTO gates (tenant, name, until) VALUES (?1, ?2, ?3)")?
+                .prepare_cached(
+                    "INSERT INTO gates (tenant, name, until) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT (tenant, name) DO UPDATE SET until = max(until, excluded.until)",
+                )?
                 .execute(params![number, name, until.0])?,
             None => session
                 .db

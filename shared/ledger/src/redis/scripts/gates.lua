@@ -1,12 +1,19 @@
 -- Offboard's ledger, gates, format 1.
 --
+-- A gate that is shut is only shut for longer: of two who shut it at the same
+-- time the longer one holds. Whoever wants it open sooner opens it first.
+--
 -- KEYS  a tenant's gates
 -- ARGV  a name and the time until which it is shut (empty: opened), and so on
 for n = 1, #ARGV, 2 do
-  if ARGV[n + 1] == '' then
-    redis.call('HDEL', KEYS[1], ARGV[n])
+  local gate, wanted = ARGV[n], ARGV[n + 1]
+  if wanted == '' then
+    redis.call('HDEL', KEYS[1], gate)
   else
-    redis.call('HSET', KEYS[1], ARGV[n], ARGV[n + 1])
+    local shut = tonumber(redis.call('HGET', KEYS[1], gate) or '')
+    if not shut or shut < tonumber(wanted) then
+      redis.call('HSET', KEYS[1], gate, wanted)
+    end
   end
 end
 return redis.call('HGETALL', KEYS[1])

@@ -1,5 +1,5 @@
-//! What holds between cases and between tenants: laws 7, 8 and 11 to 14, and
-//! the gates.
+//! What holds between cases and between tenants: laws 7, 8, 11 to 14 and 16,
+//! and the gates.
 
 use super::{ALL, is_broken};
 use crate::backend::Backend;
@@ -411,6 +411,45 @@ pub(crate) async fn law_14_a_shard_has_one_owner_at_a_time<B: Backend>() {
         ledger.own(elsewhere, "other", NOON, NOON.plus(5)).await.unwrap(),
         "other"
     );
+}
+
+pub(crate) async fn law_16_a_gate_is_only_shut_for_longer_unless_it_is_opened<B: Backend>() {
+    let backend = B::fresh().await;
+    let ledger = backend.ledger();
+    let acme = tenant("acme");
+    let change = |until: Option<Timestamp>| GateChange {
+        name: "hold/m365".to_owned(),
+        until,
+    };
+    let change_all = async |changes: &[Option<Timestamp>]| {
+        let changes = changes.iter().copied().map(change).collect();
+        let gates = ledger.gates(&acme, changes).await.unwrap();
+        gates.get("hold/m365").copied()
+    };
+    let (soon, late) = (NOON.plus(1_000), NOON.plus(90_000));
+    assert_eq!(change_all(&[Some(late)]).await, Some(late));
+    assert_eq!(
+        change_all(&[Some(soon)]).await,
+        Some(late),
+        "a shorter one opens nothing"
+    );
+    assert_eq!(change_all(&[Some(late.plus(1)), Some(late)]).await, Some(late.plus(1)));
+    // As numbers, not as words.
+    assert_eq!(change_all(&[None, Some(Timestamp(9))]).await, Some(Timestamp(9)));
+    assert_eq!(change_all(&[Some(Timestamp(10))]).await, Some(Timestamp(10)));
+    assert_eq!(change_all(&[None, Some(soon)]).await, Some(soon), "opened on purpose");
+    assert_eq!(change_all(&[None]).await, None);
+    assert_eq!(change_all(&[Some(soon)]).await, Some(soon));
+    // Of many who shut it at the same time the longest holds.
+    let racing = (0..16_i64).map(|n| {
+        let (ledger, acme) = (ledger.clone(), acme.clone());
+        let changes = vec![change(Some(soon.plus(n * 7 % 16)))];
+        tokio::spawn(async move { ledger.gates(&acme, changes).await.unwrap() })
+    });
+    for raced in racing.collect::<Vec<_>>() {
+        raced.await.unwrap();
+    }
+    assert_eq!(change_all(&[]).await, Some(soon.plus(15)));
 }
 
 pub(crate) async fn gates_are_kept_and_opened<B: Backend>() {
