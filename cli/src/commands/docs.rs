@@ -214,7 +214,12 @@ fn dependency(dep: &Dep) -> String {
         .at_most_ms
         .map(|ms| format!(", for at most {}", duration(ms)))
         .unwrap_or_default();
-    format!("`{}`{finds}{later}{until}{at_most}", dep.kind.name())
+    let spared = if dep.unless_at_once {
+        ", unless he is to go at once"
+    } else {
+        ""
+    };
+    format!("`{}`{finds}{later}{until}{at_most}{spared}", dep.kind.name())
 }
 
 fn approval(spec: &KindSpec) -> &'static str {

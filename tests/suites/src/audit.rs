@@ -557,7 +557,8 @@ impl Shadow {
             for dep in k.spec().after {
                 // An end is the task's own.
                 let ends = dep.at_most_ms.filter(|_| k == kind);
-                if self.goes_ahead_of(at, &task, dep, ends) {
+                let spared = k == kind && dep.unless_at_once && self.goes_at_once();
+                if spared || self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }
                 if before.insert(dep.kind) && !self.case.tasks.values().any(|t| t.kind() == dep.kind) {
@@ -603,6 +604,12 @@ impl Shadow {
         self.approved(at, &task, found);
     }
 
+    /// Whether one of those who ask for it wants him to go at once.
+    fn goes_at_once(&self) -> bool {
+        let mut asked = std::iter::once(&self.case.departure).chain(self.case.others());
+        asked.any(|d| d.manner == Manner::Immediate)
+    }
+
     /// Whether what is not settled holds it up no more.
     fn goes_ahead_of(&self, at: Timestamp, task: &Task, dep: &Dep, ends: Option<i64>) -> bool {
         let tried = match dep.until {
@@ -622,8 +629,7 @@ impl Shadow {
         let of_plan = case.plan_approval.iter().filter(|_| task.in_approved_plan);
         let approved = of_plan.chain(&task.approved).any(|a| a.from <= at);
         let by_plan = !needed || approved;
-        let mut asked = std::iter::once(&case.departure).chain(case.others());
-        let burst = asked.any(|d| d.manner == Manner::Immediate) && !case.capped;
+        let burst = self.goes_at_once() && !case.capped;
         let invariant = if kind == Kind::WipeDevice {
             Invariant::WipeOnlyApproved
         } else {

@@ -217,6 +217,8 @@ pub struct Dep {
     /// The longest that it is waited for, in milliseconds since everything that is
     /// waited for without an end was there; none: without an end.
     pub at_most_ms: Option<i64>,
+    /// Not waited for once he is to go at once, whoever asks for that and when.
+    pub unless_at_once: bool,
 }
 
 impl Dep {
@@ -229,6 +231,7 @@ impl Dep {
             with_finds: true,
             until: Until::Settled,
             at_most_ms: None,
+            unless_at_once: false,
         }
     }
 
@@ -291,6 +294,15 @@ impl Dep {
     pub const fn at_most(self, ms: i64) -> Self {
         Self {
             at_most_ms: Some(ms),
+            ..self
+        }
+    }
+
+    /// The same, but not once he is to go at once.
+    #[must_use]
+    pub const fn unless_at_once(self) -> Self {
+        Self {
+            unless_at_once: true,
             ..self
         }
     }
