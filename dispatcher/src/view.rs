@@ -4,7 +4,7 @@ use crate::engine::{Engine, EngineError};
 use offboard_domain::catalogue::Stage;
 use offboard_domain::estate::{self, KnownDevice};
 use offboard_domain::standing::{Standing, standing, words};
-use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp};
+use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp, keeping};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -91,6 +91,9 @@ pub struct JoinedView {
     pub manner: offboard_domain::departure::Manner,
     /// From when on access must be gone.
     pub effective_at: Timestamp,
+    /// What it wants kept, and this case's own request does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wants: Vec<String>,
 }
 
 /// A case.
@@ -212,6 +215,10 @@ fn joined(case: &Case) -> Vec<JoinedView> {
             requested_by: asked.requested_by.clone(),
             manner: asked.manner,
             effective_at: asked.effective_at,
+            wants: keeping::beyond(case, asked)
+                .iter()
+                .map(|kept| kept.words().to_owned())
+                .collect(),
         })
         .collect()
 }
@@ -236,7 +243,7 @@ fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Ta
         system: task.planned.target.system.to_string(),
         object: task.planned.target.object.as_ref().map(ToString::to_string),
         status: status.to_owned(),
-        words: words(stands, task),
+        words: said(case, task, stands),
         outcome: task.outcome().map(|o| o.word().to_owned()),
         settled_at: match &task.state {
             TaskState::Settled { at, .. } => Some(*at),
@@ -259,6 +266,16 @@ fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Ta
     }
 }
 
+/// Where a task stands, and for whose sake a person is asked.
+fn said(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> String {
+    let plain = words(stands, task);
+    match (stands, keeping::words(case, task)) {
+        (Standing::WaitsForPerson, Some(asked)) => asked,
+        (Standing::Failed(_), Some(asked)) => format!("{asked}; {plain}"),
+        _ => plain,
+    }
+}
+
 fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<Need> {
     let id = case.id;
     let (what, command) = match stands {
@@ -277,7 +294,7 @@ fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<
         task: task.id(),
         kind: task.kind(),
         what: what.to_owned(),
-        why: words(stands, task),
+        why: said(case, task, stands),
         command,
     })
 }

@@ -21,6 +21,7 @@ pub mod gates;
 pub mod heading;
 pub mod id;
 pub mod judge;
+pub mod keeping;
 pub mod leaving;
 pub mod observation;
 pub mod plan;

@@ -305,6 +305,7 @@ pub(super) const CONVERT_TO_SHARED: KindSpec = KindSpec {
         Dep::on(Kind::HoldMailbox),
         Dep::on(Kind::RemoveMobilePartnerships),
         Dep::on(Kind::ArchiveMailbox),
+        Dep::on(Kind::DecidePreservation),
         Dep::only(Kind::DiscoverDevices),
         Dep::on(Kind::RetireDevice),
     ],

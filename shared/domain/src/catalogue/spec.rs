@@ -352,6 +352,8 @@ pub enum Wanted {
     Chosen(&'static str),
     /// Never by the plan: a finder adds it.
     Found,
+    /// Never by the plan: another request for the same person adds it.
+    Joined,
     /// Never by the plan: the closing round adds it.
     ClosingRound,
 }

@@ -258,6 +258,41 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "the mailbox would be lost",
         ),
         (
+            Kind::ConvertToShared,
+            Kind::DecidePreservation,
+            "a hold that another request wants needs the licence",
+        ),
+        (
+            Kind::ReleaseDirectLicenses,
+            Kind::DecidePreservation,
+            "what another request wants kept would be lost",
+        ),
+        (
+            Kind::ReleaseGroupLicenses,
+            Kind::DecidePreservation,
+            "what another request wants kept would be lost",
+        ),
+        (
+            Kind::RemoveGroupsOnPremises,
+            Kind::DecidePreservation,
+            "a group may give the licence that a hold needs",
+        ),
+        (
+            Kind::RemoveGroupsInWorkspace,
+            Kind::DecidePreservation,
+            "a group may give the licence that what is wanted hangs on",
+        ),
+        (
+            Kind::ReleaseInWorkspace,
+            Kind::DecidePreservation,
+            "what another request wants kept would be lost",
+        ),
+        (
+            Kind::WipeDevice,
+            Kind::DecidePreservation,
+            "another request wants the device as it is",
+        ),
+        (
             Kind::SignOutInWorkspace,
             Kind::ResetPasswordInWorkspace,
             "a session could be begun again",

@@ -291,13 +291,13 @@ impl Draft<'_> {
                 tasks: new,
                 late,
             });
-            self.ask_again();
+            self.ask_again("discovery found more than was approved");
         }
         self.settle(answer, proven(task), seen.clone(), seen);
     }
 
     /// Whether something that must follow this find has been begun already.
-    fn breaks_order(&self, find: &PlannedTask) -> bool {
+    pub(super) fn breaks_order(&self, find: &PlannedTask) -> bool {
         // What a person does or goes without begins nothing.
         let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
         self.case.tasks.values().filter(machines).any(|t| {
@@ -308,8 +308,8 @@ impl Draft<'_> {
         })
     }
 
-    /// What is found after the plan was approved asks again.
-    fn ask_again(&mut self) {
+    /// What is found, or asked for, after the plan was approved asks again.
+    pub(super) fn ask_again(&mut self, why: &str) {
         let again: Vec<TaskId> = self
             .case
             .tasks
@@ -320,7 +320,7 @@ impl Draft<'_> {
         for task in again {
             self.push(Event::TaskReopened {
                 task,
-                why: "discovery found more than was approved".into(),
+                why: why.to_owned(),
             });
         }
     }

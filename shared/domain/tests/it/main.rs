@@ -10,6 +10,7 @@ mod desk;
 mod escrow;
 mod files;
 mod golden;
+mod keeping;
 mod leaving;
 mod losses;
 mod managed;

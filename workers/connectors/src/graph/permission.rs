@@ -322,6 +322,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::RunScript | Kind::RunIrreversibleScript => return None,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
+        | Kind::DecidePreservation
         | Kind::ConfirmDeviceReturned
         | Kind::ConfirmManagedDevice
         | Kind::DecideDevice
