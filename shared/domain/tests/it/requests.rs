@@ -587,3 +587,20 @@ fn what_was_read_before_the_first_write_is_not_read_anew_when_it_is_put_off_afte
     w.drain();
     assert_eq!(w.task(Kind::SnapshotDirectory).attempt, read);
 }
+
+/// See decision 30: a report of what was seen, and no decision.
+#[test]
+fn who_asked_may_validate_and_who_leaves_may_not() {
+    let mut w = World::opened(Manner::Immediate);
+    w.run_until(|w| w.case().has(Kind::Validate) && stands(w, Kind::Validate) == Standing::WaitsForPerson);
+    let validate = |w: &World, who: &str| Command::Attest {
+        task: w.id(Kind::Validate),
+        by: who.into(),
+        file: None,
+        note: String::new(),
+    };
+    let refused = w.order(validate(&w, "leaver@acme.example"));
+    assert!(matches!(refused, Err(Refusal::IsTheLeaver(_))), "{refused:?}");
+    w.order(validate(&w, "hr@acme.example")).unwrap();
+    w.run_to_sealing();
+}
