@@ -142,6 +142,31 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "the successor's access would be removed",
         ),
         (
+            Kind::SetForwarding,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
+            Kind::GrantSuccessorMailbox,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
+            Kind::HandOverMeetings,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
+            Kind::HandOverGroups,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
+            Kind::HandOverOneDrive,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
             Kind::ReleaseDirectLicenses,
             Kind::ConvertToShared,
             "the mailbox would be lost",

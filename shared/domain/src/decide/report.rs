@@ -4,7 +4,7 @@
 use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::case::CaseState;
-use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Proof};
+use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Kind, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
@@ -314,7 +314,7 @@ impl Draft<'_> {
             .case
             .tasks
             .values()
-            .filter(|t| t.kind() == crate::catalogue::Kind::ApprovePlan && t.is_settled())
+            .filter(|t| t.kind() == Kind::ApprovePlan && t.is_settled())
             .map(|t| t.id())
             .collect();
         for task in again {
@@ -424,6 +424,7 @@ impl Draft<'_> {
     fn settle(&mut self, answer: Answer, outcome: Outcome, before: Observation, after: Observation) {
         let after = (after != before).then(|| Arc::new(after));
         let (id, done) = (answer.task, !matches!(outcome, Outcome::NotApplicable { .. }));
+        let read = self.case.tasks.get(&id).map(|t| t.kind());
         self.push(Event::TaskSettled {
             task: id,
             attempt: answer.attempt,
@@ -436,6 +437,9 @@ impl Draft<'_> {
         });
         if done && self.case.state == CaseState::Active {
             self.reopen_what_went_ahead(id);
+            if read == Some(Kind::SnapshotDirectory) {
+                self.look_who_takes_over(id);
+            }
         }
     }
 

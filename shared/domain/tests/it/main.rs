@@ -20,4 +20,5 @@ mod properties;
 mod requests;
 mod scripts;
 mod states;
+mod successor;
 mod workspace;
