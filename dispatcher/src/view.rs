@@ -144,6 +144,9 @@ pub struct CaseView {
     pub evidence: Option<offboard_domain::Digest>,
     /// What only a person can do.
     pub needs: Vec<Need>,
+    /// What whoever looks at it should know, and nothing waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its tasks, in the order of a departure.
     pub tasks: Vec<TaskView>,
     /// The devices that its finders have seen, with every system's record of each.
@@ -201,6 +204,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         plan_digest: case.plan_digest(),
         evidence: case.evidence,
         needs: if case.is_at_rest() { Vec::new() } else { needs },
+        warnings: Vec::new(),
         tasks,
         devices: estate::join(&case.sightings()),
     }

@@ -139,6 +139,9 @@ fn header(view: &CaseView, now: Timestamp) -> String {
             ),
         );
     }
+    for warning in &view.warnings {
+        row("warning", style(safe(warning)).yellow().to_string());
+    }
     row("changed", relative(view.changed_at, now));
     if let Some(evidence) = &view.evidence {
         row("evidence", evidence.to_string());

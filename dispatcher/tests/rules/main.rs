@@ -14,6 +14,7 @@ mod fairness;
 mod forged;
 mod gates;
 mod handover;
+mod heirs;
 mod merging;
 mod reload;
 mod rig;

@@ -19,6 +19,7 @@ pub mod fault;
 pub mod follow_up;
 pub mod gates;
 pub mod heading;
+pub mod heir;
 pub mod id;
 pub mod judge;
 pub mod keeping;

@@ -6,19 +6,11 @@ use super::Draft;
 use crate::catalogue::Kind;
 use crate::event::Event;
 use crate::fault::Rule;
+use crate::heir::{BY_THE_DIRECTORY, given_to};
 use crate::id::TaskId;
 use crate::policy::SuccessorRule;
 use crate::task::{Task, TaskState};
 use std::sync::Arc;
-
-/// The kinds that give the successor something, by what the directory said of him.
-const GIVES: [Kind; 5] = [
-    Kind::SetForwarding,
-    Kind::HandOverGroups,
-    Kind::HandOverMeetings,
-    Kind::GrantSuccessorMailbox,
-    Kind::HandOverOneDrive,
-];
 
 impl Draft<'_> {
     /// What was planned for a manager who is none any more is given to nobody before a
@@ -33,11 +25,8 @@ impl Draft<'_> {
         if now.as_ref() == Some(&was) {
             return;
         }
-        let gives = |t: &&Arc<Task>| {
-            let params = &t.planned.params;
-            let to = params.text("successor_id").or_else(|| params.text("forward_to_id"));
-            GIVES.contains(&t.kind()) && to == Some(heir.as_str())
-        };
+        // A workspace names managers of its own.
+        let gives = |t: &&Arc<Task>| BY_THE_DIRECTORY.contains(&t.kind()) && given_to(t) == Some(heir.as_str());
         let gifts: Vec<Arc<Task>> = self.case.tasks.values().filter(gives).cloned().collect();
         if gifts.iter().any(|t| t.attempt > 0) {
             return;

@@ -3,6 +3,7 @@
 use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::{Departure, Forwarding, Manner, PersonRef};
+use offboard_domain::heir::leaves_too;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{Command, Outcome, Policy, Rule, Said, TaskState};
 
@@ -104,4 +105,58 @@ fn whoever_is_named_or_stays_the_manager_takes_over() {
             assert!(!matches!(w.task(kind).state, TaskState::Failed { .. }), "{kind}");
         }
     }
+}
+
+/// Another one's departure, who was found as this.
+fn another(who: &str, found_as: &str) -> World {
+    let mut theirs = Departure {
+        reference: Some("HR-2".into()),
+        ..leaving()
+    };
+    theirs.person.user_principal_name = Some(who.into());
+    let mut w = World::with(theirs, Policy::default());
+    let facts = good(Kind::Resolve)
+        .with("object_id", found_as)
+        .with("user_principal_name", who);
+    let said = Said::Satisfied {
+        before: seen(facts.clone()),
+        after: seen(facts),
+    };
+    let report = w.report(w.id(Kind::Resolve), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w
+}
+
+#[test]
+fn a_successor_who_leaves_too_is_known_by_his_id_or_by_his_names() {
+    let mut found = World::with(leaving(), Policy::default());
+    let chief = another("chief@acme.example", "u-2");
+    let other = another("other@acme.example", "u-3");
+    assert!(
+        !leaves_too(found.case(), chief.case()),
+        "nobody knows yet who takes over"
+    );
+    found.answer(Kind::Resolve);
+    assert!(leaves_too(found.case(), chief.case()));
+    assert!(!leaves_too(found.case(), other.case()));
+    assert!(!leaves_too(found.case(), found.case()));
+    let named = Departure {
+        successor: Some(PersonRef {
+            mail: Some("Chief@acme.example".into()),
+            ..PersonRef::default()
+        }),
+        ..leaving()
+    };
+    let named = World::with(named, Policy::default());
+    assert!(leaves_too(named.case(), chief.case()), "before he was looked up");
+    assert!(!leaves_too(named.case(), other.case()));
+    let mut called_off = chief;
+    called_off
+        .order(Command::Cancel {
+            by: "boss@msp.example".into(),
+            reason: "he stays".into(),
+        })
+        .unwrap();
+    called_off.drain();
+    assert!(!leaves_too(found.case(), called_off.case()));
 }
