@@ -72,7 +72,8 @@ impl Draft<'_> {
         if !matches!(self.case.state, CaseState::Active | CaseState::Closing) {
             return;
         }
-        let asked = |t: &&Arc<Task>| !t.is_settled() && keeping::asked_by(t) == Some(case);
+        let open = |t: &Task| !t.is_settled() || t.is_waived();
+        let asked = |t: &&Arc<Task>| open(t) && keeping::asked_by(t) == Some(case);
         let tasks: Vec<Arc<Task>> = self.case.tasks.values().filter(asked).cloned().collect();
         for task in tasks {
             let seen = Observation {
