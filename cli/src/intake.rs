@@ -180,7 +180,11 @@ impl Files {
 
 /// An outcome with its row, for `--json`.
 pub(crate) fn outcome_json(at: &RowRef, accepted: &Accepted) -> Value {
-    json!({ "at": Row::from(at), "tenant": accepted.tenant, "case": accepted.case, "what": accepted.what, "why": accepted.why })
+    let mut outcome = json!({ "at": Row::from(at), "tenant": accepted.tenant, "case": accepted.case, "what": accepted.what, "why": accepted.why });
+    if let Some(warning) = &accepted.warning {
+        outcome["warning"] = json!(warning);
+    }
+    outcome
 }
 
 /// Departures that travel in one request: a hundred of the largest rows stay

@@ -13,7 +13,7 @@ use offboard_domain::standing::{standing, words};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
     Area, Assignment, Case, CaseId, CaseState, Command, Decision, Departure, Digest, Event, FaultClass, Gates, Kind,
-    Lane, Mode, Observation, Refusal, Report, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, judge,
+    Lane, Mode, Observation, Refusal, Report, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, heir, judge,
 };
 use offboard_workers::{Context, attempt};
 use serde::Serialize;
@@ -114,9 +114,15 @@ pub struct Preview {
     pub tasks: Vec<PreviewTask>,
     /// Kinds that were wanted and that no connected system offers.
     pub unserved: Vec<Kind>,
+    /// What whoever looks at it should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Why a system could not be reached, if one could not.
     #[serde(skip)]
     pub unreached: Option<String>,
+    /// The case that it would be, to compare with others.
+    #[serde(skip)]
+    pub(crate) seen: Case,
 }
 
 /// Finds out what a departure would do. `unreached` says why the tenant's
@@ -167,8 +173,27 @@ pub async fn preview(
         plan_digest: draft.case.plan_digest(),
         tasks,
         unserved: draft.unserved,
+        warnings: Vec::new(),
         unreached: draft.unreached,
+        seen: draft.case,
     })
+}
+
+/// Warns of each whose successor leaves too, by another one of these.
+pub fn warn_of_heirs(previews: &mut [Preview]) {
+    let found: Vec<Option<CaseId>> = previews
+        .iter()
+        .map(|one| {
+            let mut others = previews.iter().filter(|other| other.tenant == one.tenant);
+            let other = others.find(|other| heir::leaves_too(&one.seen, &other.seen))?;
+            Some(other.case)
+        })
+        .collect();
+    for (one, other) in previews.iter_mut().zip(found) {
+        one.warnings.extend(other.map(|other| {
+            format!("whoever is to take over leaves too (case {other}, also in this list); name somebody who stays")
+        }));
+    }
 }
 
 struct Draft {

@@ -352,7 +352,13 @@ impl Membership {
 }
 
 /// Asks for a shard until then, under that name; who holds it.
-async fn own(engine: &Engine, owner: &str, shard: u16, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
+async fn own(
+    engine: &Engine,
+    owner: &str,
+    shard: u16,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<String, LedgerError> {
     let shard = Shard {
         index: shard,
         of: engine.shards(),

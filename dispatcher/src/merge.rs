@@ -6,7 +6,7 @@
 //! down here. Until then the case is due, also after a crash.
 
 use crate::engine::{Engine, EngineError};
-use offboard_domain::{Case, CaseId, Command, Refusal, TenantId, Timestamp};
+use offboard_domain::{Case, CaseId, Command, Refusal, TenantId, Timestamp, keeping};
 use std::sync::Arc;
 
 impl Engine {
@@ -42,7 +42,7 @@ impl Engine {
             Some(departure) => Command::Join {
                 case: case.id,
                 asked_at,
-                departure: departure.clone(),
+                departure: keeping::spelled_out(departure, &case.policy),
                 amended_by: case.amended_by.clone(),
             },
             None => Command::Leave {

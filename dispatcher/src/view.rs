@@ -5,7 +5,7 @@ use offboard_domain::catalogue::Stage;
 use offboard_domain::clocks::{Clock, Deadline};
 use offboard_domain::estate::{self, KnownDevice};
 use offboard_domain::standing::{Standing, standing, words};
-use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp};
+use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp, keeping};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -92,6 +92,9 @@ pub struct JoinedView {
     pub manner: offboard_domain::departure::Manner,
     /// From when on access must be gone.
     pub effective_at: Timestamp,
+    /// What it wants kept, and this case's own request does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wants: Vec<String>,
 }
 
 /// A vendor's clock that the departure has set going.
@@ -159,6 +162,9 @@ pub struct CaseView {
     pub evidence: Option<offboard_domain::Digest>,
     /// What only a person can do.
     pub needs: Vec<Need>,
+    /// What whoever looks at it should know, and nothing waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its tasks, in the order of a departure.
     pub tasks: Vec<TaskView>,
     /// The devices that its finders have seen, with every system's record of each.
@@ -219,6 +225,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         plan_digest: case.plan_digest(),
         evidence: case.evidence,
         needs: if case.is_at_rest() { Vec::new() } else { needs },
+        warnings: Vec::new(),
         tasks,
         devices: estate::join(&case.sightings()),
         deadlines: case.deadlines().iter().map(|d| deadline(d, now)).collect(),
@@ -245,6 +252,10 @@ fn joined(case: &Case) -> Vec<JoinedView> {
             requested_by: asked.requested_by.clone(),
             manner: asked.manner,
             effective_at: asked.effective_at,
+            wants: keeping::beyond(case, asked)
+                .iter()
+                .map(|kept| kept.words().to_owned())
+                .collect(),
         })
         .collect()
 }
@@ -269,7 +280,7 @@ fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Ta
         system: task.planned.target.system.to_string(),
         object: task.planned.target.object.as_ref().map(ToString::to_string),
         status: status.to_owned(),
-        words: words(stands, task),
+        words: said(case, task, stands),
         outcome: task.outcome().map(|o| o.word().to_owned()),
         settled_at: match &task.state {
             TaskState::Settled { at, .. } => Some(*at),
@@ -292,6 +303,16 @@ fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Ta
     }
 }
 
+/// Where a task stands, and for whose sake a person is asked.
+fn said(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> String {
+    let plain = words(stands, task);
+    match (stands, keeping::words(case, task)) {
+        (Standing::WaitsForPerson, Some(asked)) => asked,
+        (Standing::Failed(_), Some(asked)) => format!("{asked}; {plain}"),
+        _ => plain,
+    }
+}
+
 fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<Need> {
     let id = case.id;
     let (what, command) = match stands {
@@ -310,7 +331,7 @@ fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<
         task: task.id(),
         kind: task.kind(),
         what: what.to_owned(),
-        why: words(stands, task),
+        why: said(case, task, stands),
         command,
     })
 }

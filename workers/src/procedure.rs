@@ -138,6 +138,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::CloseTicket => &desk::close_ticket::CloseTicket,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
+        | Kind::DecidePreservation
         | Kind::ConfirmDeviceReturned
         | Kind::ConfirmManagedDevice
         | Kind::DecideDevice

@@ -175,6 +175,7 @@ fn wanted(spec: &KindSpec) -> String {
         Wanted::Always => "always".to_owned(),
         Wanted::Chosen(choice) => format!("when chosen ({choice})"),
         Wanted::Found => "when it is found".to_owned(),
+        Wanted::Joined => "when another request for the same person asks for it".to_owned(),
         Wanted::ClosingRound => "by the closing round".to_owned(),
     };
     if spec.skippable {
@@ -214,7 +215,12 @@ fn dependency(dep: &Dep) -> String {
         .at_most_ms
         .map(|ms| format!(", for at most {}", duration(ms)))
         .unwrap_or_default();
-    format!("`{}`{finds}{later}{until}{at_most}", dep.kind.name())
+    let spared = if dep.unless_at_once {
+        ", unless he is to go at once"
+    } else {
+        ""
+    };
+    format!("`{}`{finds}{later}{until}{at_most}{spared}", dep.kind.name())
 }
 
 fn approval(spec: &KindSpec) -> &'static str {
@@ -281,7 +287,7 @@ const CASE_STATES: [(&str, &str, &str); 9] = [
     (
         "sealing",
         "A round without difference is over; the evidence is being sealed.",
-        "closed, active (history was lost)",
+        "closed, active (another request joined, or history was lost)",
     ),
     (
         "closed",

@@ -5,7 +5,7 @@ use crate::args::PlanArgs;
 use crate::compose::tenants;
 use crate::error::{CliError, Exit};
 use crate::intake;
-use crate::preview::preview;
+use crate::preview::{Preview, preview, warn_of_heirs};
 use crate::show::safe;
 use crate::systems::Systems;
 use console::style;
@@ -72,12 +72,25 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
         }
         previews.push(seen);
     }
+    warn_of_heirs(&mut previews);
     if ctx.out.is_json() {
         ctx.out
             .document(&json!({ "plans": previews, "rejected": rejected, "notes": notes }))?;
+    } else {
+        warn(ctx, &previews);
     }
     let all = previews.iter().all(|p| p.planned);
     Ok(if all { Exit::Done } else { Exit::Person })
+}
+
+fn warn(ctx: &Ctx, previews: &[Preview]) {
+    for plan in previews {
+        let whose = safe(plan.reference.as_deref().unwrap_or(&plan.person));
+        for warning in &plan.warnings {
+            let word = style("warning:").yellow().for_stderr();
+            ctx.out.say(format!("{word} {whose}: {warning}"));
+        }
+    }
 }
 
 fn unknown(config: &Configuration, tenant: &TenantId) -> CliError {

@@ -150,16 +150,20 @@ fn header(view: &CaseView, now: Timestamp) -> String {
     }
     for other in &view.joined {
         let reference = other.reference.as_deref().map(|r| format!("{} ", safe(r)));
+        let wants: String = other.wants.iter().map(|kept| format!("; wants {kept}")).collect();
         row(
             "also asked",
             format!(
-                "by {} in {}({}), access ends {}",
+                "by {} in {}({}), access ends {}{wants}",
                 safe(&other.requested_by),
                 reference.unwrap_or_default(),
                 other.case,
                 when(other.effective_at)
             ),
         );
+    }
+    for warning in &view.warnings {
+        row("warning", style(safe(warning)).yellow().to_string());
     }
     row("changed", relative(view.changed_at, now));
     if let Some(evidence) = &view.evidence {

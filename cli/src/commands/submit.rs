@@ -60,5 +60,7 @@ pub(super) fn word(what: What) -> &'static str {
 pub(super) fn line(at: &str, outcome: &Accepted) -> String {
     let word = word(outcome.what);
     let why = outcome.why.as_deref().map(|w| format!(": {w}")).unwrap_or_default();
-    format!("{word:<9} {}  {}  {at}{why}", outcome.case, outcome.tenant)
+    let warning = outcome.warning.as_deref();
+    let warning = warning.map(|w| format!("\n          warning: {w}")).unwrap_or_default();
+    format!("{word:<9} {}  {}  {at}{why}{warning}", outcome.case, outcome.tenant)
 }

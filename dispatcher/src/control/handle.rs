@@ -4,9 +4,10 @@ use super::message::{Accepted, Approval, Buried, Gate, Request, Response, Status
 use super::summary::{from_index, summarise};
 use super::{CHANGES_WAIT_MAX_MS, LIST_MAX, find, why};
 use crate::engine::{Engine, EngineError};
+use crate::heirs::Named;
 use crate::letters::{LETTERS_MAX, letter};
 use crate::submit::Submitted;
-use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, TenantId, leaving};
+use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, TenantId, heir, leaving};
 use offboard_ledger::Filter;
 use std::error::Error;
 use std::sync::Arc;
@@ -228,8 +229,14 @@ fn chain(error: &EngineError) -> String {
 /// all again is harmless.
 async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Response, Response> {
     let mut accepted = Vec::with_capacity(departures.len());
+    let mut named = Vec::new();
     for departure in departures {
         let (tenant, case) = (departure.tenant.clone(), departure.case_id());
+        named.extend(engine.tenants.get(&tenant).and_then(|terms| {
+            let person = heir::named(&departure, &terms.policy)?.clone();
+            let tenant = tenant.clone();
+            Some(Named { tenant, case, person })
+        }));
         let (what, why) = match engine.submit(departure).await {
             Ok(Submitted::Opened(_)) => (What::Opened, None),
             Ok(Submitted::Known(_)) => (What::Known, None),
@@ -244,10 +251,24 @@ async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Resp
             case,
             what,
             why,
+            warning: None,
         });
         if what == What::Failed {
             break;
         }
+    }
+    // All of them are in the ledger by now, so that those who leave together are seen.
+    match engine.heirs_who_leave(&named).await {
+        Ok(mut warnings) => {
+            for one in accepted
+                .iter_mut()
+                .filter(|a| !matches!(a.what, What::Refused | What::Failed))
+            {
+                one.warning = warnings.remove(&one.case);
+            }
+        }
+        // What was accepted is accepted, and `show` looks again.
+        Err(error) => tracing::warn!(%error, "failed to look whether whoever takes over leaves too"),
     }
     Ok(Response::Submitted(accepted))
 }
@@ -271,7 +292,7 @@ async fn list(engine: &Arc<Engine>, filter: Filter) -> Result<Response, Response
 
 async fn show(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId) -> Result<Response, Response> {
     engine
-        .view(tenant, id)
+        .view_with_warnings(tenant, id)
         .await
         .map(|v| Response::Case(Box::new(v)))
         .map_err(|e| failed(&e))
@@ -295,7 +316,8 @@ async fn artifacts(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId) -> Resul
 
 async fn order(engine: &Arc<Engine>, tenant: &TenantId, id: CaseId, command: Command) -> Result<Response, Response> {
     engine.order(tenant, id, command).await.map_err(|e| failed(&e))?;
-    show(engine, tenant, id).await
+    let view = engine.view(tenant, id).await;
+    view.map(|v| Response::Case(Box::new(v))).map_err(|e| failed(&e))
 }
 
 /// A file that an attestation names must be there to be shown later.

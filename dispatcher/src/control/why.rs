@@ -201,6 +201,14 @@ fn words(event: &Event, id: TaskId) -> Option<(String, &[offboard_domain::Receip
             };
             (format!("found by {by}{late}"), none)
         }
+        Event::RequestJoined { case, tasks, late, .. } if tasks.iter().any(|t| t.id == id) => {
+            let late = if late.contains(&id) {
+                ", after work that must follow it was done"
+            } else {
+                ""
+            };
+            (format!("asked for by case {case}{late}"), none)
+        }
         Event::TaskAssigned {
             task,
             attempt,

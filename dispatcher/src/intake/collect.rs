@@ -3,8 +3,8 @@
 use super::columns::fold;
 use super::values::shown;
 use super::{Context, Intake, RowError, RowRef, SameCase, Warning};
-use offboard_domain::departure::Manner;
-use offboard_domain::{CaseId, Departure, TenantId, Timestamp};
+use offboard_domain::departure::{Manner, PersonRef};
+use offboard_domain::{CaseId, Departure, TenantId, Timestamp, heir};
 use offboard_runtime::config::{Tenant, did_you_mean};
 use std::collections::BTreeMap;
 
@@ -31,10 +31,20 @@ impl Wrong {
     }
 }
 
+/// What a file says of one case.
+struct Case {
+    /// In which row first.
+    first: RowRef,
+    /// And last.
+    latest: Departure,
+    /// Who is named to take over.
+    heir: Option<PersonRef>,
+}
+
 #[derive(Default)]
 pub(super) struct Collector {
     intake: Intake,
-    cases: BTreeMap<CaseId, (RowRef, Departure)>,
+    cases: BTreeMap<CaseId, Case>,
 }
 
 impl Collector {
@@ -52,29 +62,36 @@ impl Collector {
             self.warn(Some(&at), NOT_AT_ONCE);
         }
         let case = departure.case_id();
+        let heir = heir::named(&departure, &tenant.policy).cloned();
         match self.cases.get_mut(&case) {
             None => {
-                self.cases.insert(case, (at.clone(), departure.clone()));
+                let known = Case {
+                    first: at.clone(),
+                    latest: departure.clone(),
+                    heir,
+                };
+                self.cases.insert(case, known);
                 self.intake.accepted.push((at, departure));
             }
-            Some((first, latest)) if latest.person.contradicts(&departure.person) => {
+            Some(known) if known.latest.person.contradicts(&departure.person) => {
                 let expected = format!(
                     "a reference of its own: row {} names another person under this one",
-                    first.row
+                    known.first.row
                 );
                 let wrong = Wrong::new(None, departure.reference.as_deref(), expected);
                 self.reject(&at, wrong);
             }
-            Some((first, latest)) => {
-                let amends = *latest != departure;
+            Some(known) => {
+                let amends = known.latest != departure;
                 self.intake.same.push(SameCase {
                     row: at.clone(),
-                    first: first.clone(),
+                    first: known.first.clone(),
                     case,
                     amends,
                 });
                 if amends {
-                    *latest = departure.clone();
+                    known.latest = departure.clone();
+                    known.heir = heir;
                     self.intake.accepted.push((at, departure));
                 }
             }
@@ -101,8 +118,33 @@ impl Collector {
         }
     }
 
-    pub(super) fn done(self) -> Intake {
+    pub(super) fn done(mut self) -> Intake {
+        for (at, leaver) in self.heirs_who_leave() {
+            let text = format!(
+                "whoever is to take over leaves too (row {}); name somebody who stays",
+                leaver.row
+            );
+            self.warn(Some(&at), text);
+        }
         self.intake
+    }
+
+    /// The rows whose successor leaves himself, and the row in which he does.
+    fn heirs_who_leave(&self) -> Vec<(RowRef, RowRef)> {
+        let mut leavers: BTreeMap<(&TenantId, &str, String), (CaseId, &RowRef)> = BTreeMap::new();
+        for (id, case) in &self.cases {
+            for (what, name) in case.latest.person.names() {
+                leavers.insert((&case.latest.tenant, what, name), (*id, &case.first));
+            }
+        }
+        let leaves = |(id, case): (&CaseId, &Case)| {
+            let mut names = case.heir.as_ref()?.names();
+            let found = names.find_map(|(what, name)| leavers.get(&(&case.latest.tenant, what, name)))?;
+            (found.0 != *id).then(|| (case.first.clone(), found.1.clone()))
+        };
+        let mut all: Vec<(RowRef, RowRef)> = self.cases.iter().filter_map(leaves).collect();
+        all.sort();
+        all
     }
 }
 

@@ -596,3 +596,39 @@ fn the_same_case_twice_is_said_and_a_changed_one_amends() {
     assert_eq!(found.same[0].case, found.accepted[0].1.case_id());
     assert!(found.rejected.is_empty());
 }
+
+/// Names tell people apart here, and no two of one name are one; what is told is the row.
+#[test]
+fn a_successor_who_leaves_too_is_said() {
+    let text = "reference,mail,employee id,last day,successor\n\
+        A,anna@c.example,1,2026-11-30,Bob@C.example\n\
+        B,bob@c.example,2,2026-12-31,carla@c.example\n\
+        C,dora@c.example,3,2026-12-31,\n";
+    let said = |intake: &Intake| -> Vec<String> { intake.warnings.iter().map(ToString::to_string).collect() };
+    assert_eq!(
+        said(&csv(text)),
+        ["people.csv:2 (row 1): whoever is to take over leaves too (row 2); name somebody who stays"]
+    );
+    // The last word on a case counts.
+    let mended = format!("{text}A,anna@c.example,1,2026-11-30,carla@c.example\n");
+    assert_eq!(said(&csv(mended)), [] as [String; 0]);
+    // And whoever the policy names for everybody.
+    let mut tenants = tenants();
+    let contoso = TenantId::new("contoso").unwrap();
+    tenants.get_mut(&contoso).unwrap().policy.successor =
+        offboard_domain::policy::SuccessorRule::Named(offboard_domain::departure::PersonRef {
+            employee_id: Some("3".into()),
+            ..Default::default()
+        });
+    let context = Context {
+        tenants: &tenants,
+        tenant: Some(&contoso),
+        requested_by: "ops@msp.example",
+        now: NOW,
+    };
+    let alone = "reference,mail,employee id,last day\nA,anna@c.example,1,2026-11-30\nC,dora@c.example,3,2026-12-31\n";
+    assert_eq!(
+        said(&read("people.csv", alone.as_bytes(), context).unwrap()),
+        ["people.csv:2 (row 1): whoever is to take over leaves too (row 2); name somebody who stays"]
+    );
+}

@@ -98,6 +98,7 @@ fn header(statement: &Statement) -> Markup {
                         ", effective " (moment(other.effective_at))
                         @if let Some(reference) = &other.reference { " · reference " bdi { (reference) } }
                         " · case " span.id { (other.case) }
+                        @if !other.choices.0.is_empty() { " · " (words::facts(&other.choices)) }
                         @if other.left_version.is_some() { " · not any more" }
                     }
                 }

@@ -176,3 +176,36 @@ async fn what_was_told_and_not_written_down_is_told_again_and_known_once() {
     let joined = events.iter().filter(|(_, e)| matches!(e, Event::RequestJoined { .. }));
     assert_eq!(joined.count(), 1);
 }
+
+/// Nobody's machine here puts mailboxes on hold: a person is asked, and what closes the
+/// case waits for him; until the second is called off.
+#[tokio::test(start_paused = true)]
+async fn what_the_second_wants_kept_is_asked_for_in_the_first() {
+    let (world, acme) = with_one_tenant();
+    let _closer = world.closer();
+    let _worker = world.worker();
+    let dispatcher = world.dispatcher().await;
+    let first = planned(&world, &acme, &dispatcher).await;
+    let mut wants = second_in_days(&world, &acme, 10);
+    wants.choices.legal_hold = Some(true);
+    let other = dispatcher.engine.submit(wants).await.unwrap().case();
+    until("it is asked for", MINUTE, async || {
+        world.case(&acme, first).await.has(Kind::DecidePreservation)
+    })
+    .await;
+    let view = dispatcher.engine.view(&acme, first).await.unwrap();
+    let need = view.needs.iter().find(|n| n.kind == Kind::DecidePreservation).unwrap();
+    for said in ["lead@acme.example", "legal hold", &other.to_string()] {
+        assert!(need.why.contains(said), "{}", need.why);
+    }
+    assert_eq!(view.joined[0].wants, ["the mailbox on legal hold"]);
+    pass(11 * DAY_MS).await;
+    let waits = world.case(&acme, first).await;
+    assert!(task(&waits, Kind::DisableSignIn).is_settled());
+    assert_eq!(waits.state, CaseState::Active, "nobody has decided");
+    dispatcher.engine.order(&acme, other, cancel()).await.unwrap();
+    until("it is closed", HOUR_MS, async || {
+        world.case(&acme, first).await.state == CaseState::Closed
+    })
+    .await;
+}

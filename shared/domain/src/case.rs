@@ -287,6 +287,8 @@ impl Case {
                 asked_at,
                 departure,
                 amended_by,
+                tasks,
+                late,
             } => {
                 let joined = Joined {
                     asked_at: *asked_at,
@@ -294,6 +296,17 @@ impl Case {
                     amended_by: amended_by.clone(),
                 };
                 self.joined.insert(*case, joined);
+                self.add(tasks, None);
+                // Who is to see to it is waited for from now on.
+                for task in tasks {
+                    self.change(task.id, at, |t| t.reopened_at = Some(at));
+                }
+                self.come_late(late, "asked for after work that must follow it was done", at);
+                // What is sealed was read after all that was asked for it.
+                let unread = self.state == CaseState::Closing && !tasks.is_empty();
+                if unread || self.state == CaseState::Sealing {
+                    self.state = CaseState::Active;
+                }
             }
             Event::RequestLeft { case, asked_at } => {
                 if let Some(joined) = self.joined.get_mut(case) {
@@ -466,15 +479,7 @@ impl Case {
             }
             Event::TasksFound { by, tasks, late } => {
                 self.add(tasks, Some(*by));
-                for id in late {
-                    self.change(*id, at, |t| {
-                        t.state = TaskState::Failed {
-                            rule: crate::fault::Rule::LateFind,
-                            detail: "found after work that must follow it was done".into(),
-                            at,
-                        };
-                    });
-                }
+                self.come_late(late, "found after work that must follow it was done", at);
             }
             Event::LateReport { task, report, .. } => {
                 self.late.insert(*report);
@@ -601,6 +606,19 @@ impl Case {
             && let Some(task) = self.tasks.get_mut(task)
         {
             Arc::make_mut(task).ordered_by = Some(Place { version, head });
+        }
+    }
+
+    /// What comes after what must follow it was done is for a person.
+    fn come_late(&mut self, late: &[TaskId], detail: &str, at: Timestamp) {
+        for id in late {
+            self.change(*id, at, |t| {
+                t.state = TaskState::Failed {
+                    rule: crate::fault::Rule::LateFind,
+                    detail: detail.into(),
+                    at,
+                };
+            });
         }
     }
 

@@ -59,6 +59,26 @@ impl PersonRef {
         as_shown == *other
     }
 
+    /// What tells this person from others, each with what it is, in small letters: who
+    /// has one of these in common is the same.
+    pub fn names(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let id = self.object_id.as_ref().map(|id| id.0.as_str());
+        let all = [
+            ("id", id),
+            ("address", self.user_principal_name.as_deref()),
+            ("address", self.mail.as_deref()),
+            ("number", self.employee_id.as_deref()),
+        ];
+        let said = all.into_iter().filter_map(|(what, name)| Some((what, name?)));
+        said.map(|(what, name)| (what, name.trim().to_lowercase()))
+    }
+
+    /// Whether both are the same by something that tells people apart.
+    #[must_use]
+    pub fn shares_a_name_with(&self, other: &Self) -> bool {
+        self.names().any(|mine| other.names().any(|theirs| theirs == mine))
+    }
+
     /// Whether both say the same thing of a person and differ in it.
     #[must_use]
     pub fn contradicts(&self, other: &Self) -> bool {

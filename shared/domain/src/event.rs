@@ -112,6 +112,12 @@ pub enum Event {
         /// Who changed it there.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         amended_by: BTreeSet<String>,
+        /// The tasks that it brings: what it wants, and nothing here sees to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tasks: Vec<PlannedTask>,
+        /// Those that come after what must follow them was done.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        late: Vec<TaskId>,
     },
     /// That case asks for nothing here any more: it was called off, or goes on by
     /// itself.

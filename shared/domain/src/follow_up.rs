@@ -6,6 +6,7 @@ use crate::case::Case;
 use crate::catalogue::Kind;
 use crate::departure::{Choices, Departure, Manner, PersonRef};
 use crate::id::{ObjectId, TaskId};
+use crate::keeping;
 use crate::time::Timestamp;
 
 /// What to submit when the waiver of a closed case's task has run out. It is
@@ -27,10 +28,14 @@ pub fn follow_up(case: &Case, task: TaskId, now: Timestamp) -> Option<Departure>
         .get(&task)
         .filter(|t| t.kind() == Kind::RotateSharedCredential);
     let again = waived.and_then(|t| t.planned.target.object.clone());
-    let choices = Choices {
+    let mut choices = Choices {
         shared_credentials: again.into_iter().map(|name| name.0).collect(),
         ..case.departure.choices.clone()
     };
+    // What another request wanted kept is in no choice of this one.
+    if let Some(task) = case.tasks.get(&task) {
+        keeping::choose_again(task, &mut choices);
+    }
     let successor = case.subject_facts.text("successor_id").map(ObjectId::from);
     Some(Departure {
         // The same for every repetition, so that it opens one case.

@@ -123,7 +123,8 @@ fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
         let end = since.zip(dep.at_most_ms).map(|(since, ms)| since.plus(ms));
         end.is_some_and(|end| now >= end)
     };
-    let mut todo: Vec<&Dep> = own.iter().filter(|dep| !is_over(dep)).collect();
+    let holds = |dep: &&Dep| !is_over(dep) && !is_spared(case, dep);
+    let mut todo: Vec<&Dep> = own.iter().filter(holds).collect();
     while let Some(dep) = todo.pop() {
         for kind in waited_for(case, dep) {
             if !missing.contains(&kind) {
@@ -137,6 +138,11 @@ fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
         }
     }
     missing
+}
+
+/// Whether this is not waited for, because he is to go at once by now.
+fn is_spared(case: &Case, dep: &Dep) -> bool {
+    dep.unless_at_once && case.urgent()
 }
 
 /// The kinds that this dependency still waits for, of those that are there.

@@ -296,7 +296,7 @@ pub struct Task {
     pub approval_lapsed: bool,
     /// Who found it.
     pub found_by: Option<TaskId>,
-    /// When it was to be done again last.
+    /// When it was to be done again last, or came by another request.
     pub reopened_at: Option<Timestamp>,
     /// How often a closing round has found it undone.
     pub reopened: u32,

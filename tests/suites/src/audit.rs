@@ -580,7 +580,8 @@ impl Shadow {
             for dep in k.spec().after {
                 // An end is the task's own.
                 let ends = dep.at_most_ms.filter(|_| k == kind);
-                if self.goes_ahead_of(at, &task, dep, ends) {
+                let spared = k == kind && dep.unless_at_once && self.goes_at_once();
+                if spared || self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }
                 if before.insert(dep.kind) && !self.case.tasks.values().any(|t| t.kind() == dep.kind) {
@@ -626,6 +627,11 @@ impl Shadow {
         self.approved(at, &task, found);
     }
 
+    /// Whether one of those who ask for it wants him to go at once.
+    fn goes_at_once(&self) -> bool {
+        self.asked().any(|d| d.manner == Manner::Immediate)
+    }
+
     /// Whether what is not settled holds it up no more.
     fn goes_ahead_of(&self, at: Timestamp, task: &Task, dep: &Dep, ends: Option<i64>) -> bool {
         let tried = match dep.until {
@@ -646,7 +652,7 @@ impl Shadow {
 
     /// An immediate departure's reversible acts wait for nobody's approval.
     fn is_burst(&self) -> bool {
-        self.asked().any(|d| d.manner == Manner::Immediate) && !self.case.capped
+        self.goes_at_once() && !self.case.capped
     }
 
     fn patient_since(&self, task: &Task) -> Option<Timestamp> {

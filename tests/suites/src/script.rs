@@ -153,6 +153,10 @@ pub(crate) fn errands(
     if rng.happens(250) {
         let mut second = later(rng, &first, SECOND);
         second.departure.reference = Some(format!("HR-{n}-again"));
+        if rng.happens(300) {
+            second.departure.choices.legal_hold = Some(true);
+            second.departure.choices.wipe_company_devices = Some(false);
+        }
         all.push(second.clone());
         if rng.happens(300) {
             all.push(later(rng, &second, CHANGER));

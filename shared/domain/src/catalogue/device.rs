@@ -102,6 +102,7 @@ pub(super) const WIPE: KindSpec = KindSpec {
         Dep::only(Kind::DiscoverDevices),
         Dep::on(Kind::EscrowRecoveryKeys),
         Dep::on(Kind::ConfirmDeviceReturned),
+        Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
     ],

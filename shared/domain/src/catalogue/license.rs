@@ -21,8 +21,8 @@ const LICENSE: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// What every release waits for: the mailbox proven kept, and the OneDrive
-/// handed over or given up by a person.
+/// What every release waits for: the mailbox proven kept, the OneDrive handed over
+/// or given up by a person, and a decision about what else somebody wants kept.
 const PRESERVED: &[Dep] = &[
     Dep::on(Kind::SnapshotDirectory),
     Dep::delayed(Kind::HoldMailbox, HOLD_TAKES_EFFECT_MS),
@@ -37,6 +37,7 @@ const PRESERVED: &[Dep] = &[
     Dep::on(Kind::RetireDevice),
     Dep::on(Kind::WipeDevice),
     Dep::on(Kind::ArchiveMailbox),
+    Dep::on(Kind::DecidePreservation),
 ];
 
 /// Groups first: a licence that a group gives cannot be taken from the person.
@@ -77,6 +78,7 @@ pub(super) const RELEASE_DIRECT: KindSpec = KindSpec {
         PRESERVED[10],
         PRESERVED[11],
         PRESERVED[12],
+        PRESERVED[13],
         Dep::on(Kind::ReleaseGroupLicenses),
     ],
     judge: Judge {

@@ -127,12 +127,18 @@ pub(super) const SET_AUTOMATIC_REPLY: KindSpec = KindSpec {
 
 /// Facts: `forwarding` (is any set), `forwards_to_id`, `keeps_copy`.
 /// Parameter: `forward_to_id`; without it what there is gets removed, unless
-/// `forward_to_successor` says that it is wanted and nobody is there.
+/// `forward_to_successor` says that it is wanted and nobody is there. Like all that
+/// gives the successor something, it waits for the directory: the manager who takes
+/// over may be another one when that is read once more.
 pub(super) const SET_FORWARDING: KindSpec = KindSpec {
     name: "mailbox.set_forwarding",
     title: "Set or remove forwarding",
     skippable: true,
-    after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
+    after: &[
+        Dep::on(Kind::SnapshotMailbox),
+        Dep::on(Kind::SnapshotDirectory),
+        Dep::on(Kind::DisableSignIn),
+    ],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::Any(&[
@@ -251,6 +257,7 @@ pub(super) const HAND_OVER_MEETINGS: KindSpec = KindSpec {
     wanted: Wanted::Chosen("meetings"),
     after: &[
         Dep::on(Kind::SnapshotMailbox),
+        Dep::on(Kind::SnapshotDirectory),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::ConvertToShared),
     ],
@@ -305,6 +312,7 @@ pub(super) const CONVERT_TO_SHARED: KindSpec = KindSpec {
         Dep::on(Kind::HoldMailbox),
         Dep::on(Kind::RemoveMobilePartnerships),
         Dep::on(Kind::ArchiveMailbox),
+        Dep::on(Kind::DecidePreservation),
         Dep::only(Kind::DiscoverDevices),
         Dep::on(Kind::RetireDevice),
     ],
@@ -335,7 +343,11 @@ pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
     title: "Give the successor access to the mailbox",
     skippable: true,
     wanted: Wanted::Chosen("successor"),
-    after: &[Dep::on(Kind::ConvertToShared), Dep::on(Kind::RemoveDelegations)],
+    after: &[
+        Dep::on(Kind::SnapshotDirectory),
+        Dep::on(Kind::ConvertToShared),
+        Dep::on(Kind::RemoveDelegations),
+    ],
     judge: Judge {
         not_applicable: &[NO_MAILBOX],
         satisfied: Cond::All(&[

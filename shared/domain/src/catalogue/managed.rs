@@ -293,6 +293,7 @@ pub(super) const RUN_SCRIPT: KindSpec = KindSpec {
         Dep::on(Kind::DecideDevice),
         Dep::on(Kind::EscrowRecoveryKeys),
         Dep::on(Kind::ConfirmDeviceReturned),
+        Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
         Dep::on(Kind::MarkManaged),

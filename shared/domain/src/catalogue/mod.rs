@@ -105,6 +105,7 @@ kinds! {
     GrantSuccessorMailbox = mailbox::GRANT_SUCCESSOR_ACCESS,
     HandOverOneDrive = knowledge::HAND_OVER_ONEDRIVE,
     DecideOneDrive = person::DECIDE_ONEDRIVE,
+    DecidePreservation = person::DECIDE_PRESERVATION,
     TransferFiles = workspace::TRANSFER_FILES_TO_SUCCESSOR,
     RemoveGroupsInWorkspace = workspace::REMOVE_GROUPS,
     RemoveGroupsOnPremises = premises::REMOVE_GROUPS,

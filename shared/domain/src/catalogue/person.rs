@@ -4,6 +4,8 @@
 use super::Kind;
 use super::spec::*;
 use crate::control;
+use crate::judge::{Cond, Judge};
+use crate::keeping::ASKED;
 
 const HUMAN: KindSpec = KindSpec {
     area: Area::Person,
@@ -46,6 +48,24 @@ pub(super) const DECIDE_ONEDRIVE: KindSpec = KindSpec {
     stage: Stage::Knowledge,
     wanted: Wanted::Chosen("onedrive"),
     after: &[Dep::on(Kind::ApprovePlan)],
+    controls: control::RETENTION,
+    ..HUMAN
+};
+
+/// One for each thing that a request which joined later wants kept, where no task of a
+/// machine sees to it. It waits for nothing: whoever is asked too late is told so. Fact:
+/// `still_asked`.
+pub(super) const DECIDE_PRESERVATION: KindSpec = KindSpec {
+    name: "person.decide_preservation",
+    title: "Keep what another request for him wants kept, or decide to go without",
+    urgency: Urgency::U1,
+    stage: Stage::Knowledge,
+    wanted: Wanted::Joined,
+    judge: Judge {
+        not_applicable: &[(Cond::False(ASKED), "the request that wanted it was called off")],
+        satisfied: Cond::Always,
+        blocked: &[],
+    },
     controls: control::RETENTION,
     ..HUMAN
 };
@@ -169,6 +189,7 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::ConfirmHandover),
         Dep::on(Kind::ConfirmDisabledOnPremises),
         Dep::on(Kind::RotateSharedCredential),
+        Dep::on(Kind::DecidePreservation),
     ],
     controls: control::CLOSURE,
     ..HUMAN

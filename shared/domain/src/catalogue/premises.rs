@@ -162,6 +162,7 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
         Dep::on(Kind::RemoveMobilePartnerships),
         Dep::on(Kind::HandOverOneDrive),
         Dep::on(Kind::DecideOneDrive),
+        Dep::on(Kind::DecidePreservation),
     ],
     judge: Judge {
         not_applicable: &[],

@@ -217,6 +217,8 @@ pub struct Dep {
     /// The longest that it is waited for, in milliseconds since everything that is
     /// waited for without an end was there; none: without an end.
     pub at_most_ms: Option<i64>,
+    /// Not waited for once he is to go at once, whoever asks for that and when.
+    pub unless_at_once: bool,
 }
 
 impl Dep {
@@ -229,6 +231,7 @@ impl Dep {
             with_finds: true,
             until: Until::Settled,
             at_most_ms: None,
+            unless_at_once: false,
         }
     }
 
@@ -294,6 +297,15 @@ impl Dep {
             ..self
         }
     }
+
+    /// The same, but not once he is to go at once.
+    #[must_use]
+    pub const fn unless_at_once(self) -> Self {
+        Self {
+            unless_at_once: true,
+            ..self
+        }
+    }
 }
 
 /// What a person must have agreed to before it writes.
@@ -340,6 +352,8 @@ pub enum Wanted {
     Chosen(&'static str),
     /// Never by the plan: a finder adds it.
     Found,
+    /// Never by the plan: another request for the same person adds it.
+    Joined,
     /// Never by the plan: the closing round adds it.
     ClosingRound,
 }

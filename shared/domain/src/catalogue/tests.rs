@@ -142,6 +142,31 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "the successor's access would be removed",
         ),
         (
+            Kind::SetForwarding,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
+            Kind::GrantSuccessorMailbox,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
+            Kind::HandOverMeetings,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
+            Kind::HandOverGroups,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
+            Kind::HandOverOneDrive,
+            Kind::SnapshotDirectory,
+            "who takes over may be another one",
+        ),
+        (
             Kind::ReleaseDirectLicenses,
             Kind::ConvertToShared,
             "the mailbox would be lost",
@@ -256,6 +281,41 @@ fn each_hazard_of_the_playbook_is_an_order() {
             Kind::ReleaseDirectLicenses,
             Kind::ArchiveMailbox,
             "the mailbox would be lost",
+        ),
+        (
+            Kind::ConvertToShared,
+            Kind::DecidePreservation,
+            "a hold that another request wants needs the licence",
+        ),
+        (
+            Kind::ReleaseDirectLicenses,
+            Kind::DecidePreservation,
+            "what another request wants kept would be lost",
+        ),
+        (
+            Kind::ReleaseGroupLicenses,
+            Kind::DecidePreservation,
+            "what another request wants kept would be lost",
+        ),
+        (
+            Kind::RemoveGroupsOnPremises,
+            Kind::DecidePreservation,
+            "a group may give the licence that a hold needs",
+        ),
+        (
+            Kind::RemoveGroupsInWorkspace,
+            Kind::DecidePreservation,
+            "a group may give the licence that what is wanted hangs on",
+        ),
+        (
+            Kind::ReleaseInWorkspace,
+            Kind::DecidePreservation,
+            "what another request wants kept would be lost",
+        ),
+        (
+            Kind::WipeDevice,
+            Kind::DecidePreservation,
+            "another request wants the device as it is",
         ),
         (
             Kind::SignOutInWorkspace,

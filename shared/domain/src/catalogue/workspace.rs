@@ -7,7 +7,9 @@
 //! Suspension is declared twice, because a kind has one order: a planned
 //! departure suspends when everything that needs an open account was tried, and
 //! within the hour; an immediate one as soon as a password was tried. What comes
-//! too late then says so, and fails nothing. See
+//! too late then says so, and fails nothing. One that was planned and is immediate by
+//! now, since somebody asked for that later, waits for no more than an immediate one.
+//! See
 //! `docs/decisions/0024-a-workspace-is-closed-from-the-inside.md` and
 //! `docs/decisions/0027-nothing-that-fails-holds-a-suspension-back.md`.
 
@@ -444,19 +446,22 @@ pub(super) const GRANT_MAIL_ACCESS: KindSpec = KindSpec {
 };
 
 const fn tried_within_the_hour(kind: Kind) -> Dep {
-    Dep::tried(kind).at_most(OPEN_AT_MOST_MS)
+    Dep::tried(kind).at_most(OPEN_AT_MOST_MS).unless_at_once()
 }
 
 /// A planned departure's: after what needs an open account was tried, and within
 /// the hour. Waits for no person, and not for the files, which go over from a
 /// suspended account as well. Facts: `suspended`, `archived`.
+///
+/// For the password it waits itself only until that was tried once, which is all that it
+/// waits for when he is to go at once after all; the sessions wait until it was tried.
 pub(super) const SUSPEND_AFTER: KindSpec = KindSpec {
     name: "identity.suspend_in_workspace",
     title: "Suspend the account in the workspace",
     urgency: Urgency::U1,
     after: &[
         Dep::only(Kind::ResolveInWorkspace),
-        tried_within_the_hour(Kind::ResetPasswordInWorkspace),
+        Dep::tried_once(Kind::ResetPasswordInWorkspace).at_most(OPEN_AT_MOST_MS),
         tried_within_the_hour(Kind::SignOutInWorkspace),
         tried_within_the_hour(Kind::RevokeTokensInWorkspace),
         tried_within_the_hour(Kind::RemoveAppPasswords),
@@ -524,6 +529,7 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
         Dep::on(Kind::GrantMailInWorkspace),
         Dep::on(Kind::TransferFiles),
         Dep::on(Kind::DecideOneDrive),
+        Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::ArchiveMailbox),
         Dep::on(Kind::WipeAccount),
         Dep::on(Kind::DisableLaptops),
@@ -633,6 +639,7 @@ pub(super) const RELEASE: KindSpec = KindSpec {
         Dep::on(Kind::GrantMailInWorkspace),
         Dep::on(Kind::TransferFiles),
         Dep::on(Kind::DecideOneDrive),
+        Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::ArchiveMailbox),
         Dep::on(Kind::WipeAccount),
         Dep::on(Kind::DisableLaptops),

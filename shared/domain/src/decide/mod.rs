@@ -10,6 +10,7 @@ mod advance;
 mod merge;
 mod people;
 mod report;
+mod successor;
 
 use crate::assignment::Report;
 use crate::case::Case;

@@ -152,9 +152,9 @@ impl Draft<'_> {
         if task.kind() == Kind::HoldKnowledgeSession && recording(&note).is_none() {
             return Err(Refusal::NeedsLink(name));
         }
-        // To give files up is a decision, like an approval; the rest is a report of
-        // what somebody has seen.
-        if task.kind() == Kind::DecideOneDrive {
+        // To give files up, or what somebody wants kept, is a decision, like an approval;
+        // the rest is a report of what somebody has seen.
+        if matches!(task.kind(), Kind::DecideOneDrive | Kind::DecidePreservation) {
             self.decides(&by)?;
         } else {
             self.decides_not_leaver(&by)?;

@@ -4,7 +4,7 @@
 use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::case::CaseState;
-use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Proof};
+use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Kind, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
@@ -297,13 +297,13 @@ impl Draft<'_> {
                 tasks: new,
                 late,
             });
-            self.ask_again();
+            self.ask_again("discovery found more than was approved");
         }
         self.settle(answer, proven(task), seen.clone(), seen);
     }
 
     /// Whether something that must follow this find has been begun already.
-    fn breaks_order(&self, find: &PlannedTask) -> bool {
+    pub(super) fn breaks_order(&self, find: &PlannedTask) -> bool {
         // What a person does or goes without begins nothing.
         let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
         self.case.tasks.values().filter(machines).any(|t| {
@@ -314,19 +314,19 @@ impl Draft<'_> {
         })
     }
 
-    /// What is found after the plan was approved asks again.
-    fn ask_again(&mut self) {
+    /// What is found, or asked for, after the plan was approved asks again.
+    pub(super) fn ask_again(&mut self, why: &str) {
         let again: Vec<TaskId> = self
             .case
             .tasks
             .values()
-            .filter(|t| t.kind() == crate::catalogue::Kind::ApprovePlan && t.is_settled())
+            .filter(|t| t.kind() == Kind::ApprovePlan && t.is_settled())
             .map(|t| t.id())
             .collect();
         for task in again {
             self.push(Event::TaskReopened {
                 task,
-                why: "discovery found more than was approved".into(),
+                why: why.to_owned(),
             });
         }
     }
@@ -430,6 +430,7 @@ impl Draft<'_> {
     fn settle(&mut self, answer: Answer, outcome: Outcome, before: Observation, after: Observation) {
         let after = (after != before).then(|| Arc::new(after));
         let (id, done) = (answer.task, !matches!(outcome, Outcome::NotApplicable { .. }));
+        let read = self.case.tasks.get(&id).map(|t| t.kind());
         self.push(Event::TaskSettled {
             task: id,
             attempt: answer.attempt,
@@ -442,6 +443,9 @@ impl Draft<'_> {
         });
         if done && self.case.state == CaseState::Active {
             self.reopen_what_went_ahead(id);
+            if read == Some(Kind::SnapshotDirectory) {
+                self.look_who_takes_over(id);
+            }
         }
     }
 

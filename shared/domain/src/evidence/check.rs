@@ -42,7 +42,13 @@ const UNSETTLES: &[&str] = &[
     "tasks_found",
 ];
 /// The events that bring tasks into a case.
-const BRINGS_TASKS: &[&str] = &["case_opened", "case_planned", "tasks_found", "closing_began"];
+const BRINGS_TASKS: &[&str] = &[
+    "case_opened",
+    "case_planned",
+    "request_joined",
+    "tasks_found",
+    "closing_began",
+];
 /// The class under which a task without outcome is counted.
 const NOT_DONE: &str = "not_done";
 

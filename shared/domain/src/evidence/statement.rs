@@ -212,6 +212,9 @@ pub struct JoinedRequest {
     pub manner: Manner,
     /// From when on access must be gone.
     pub effective_at: When,
+    /// What was chosen there; a text by its SHA-256.
+    #[serde(default, skip_serializing_if = "no_facts")]
+    pub choices: Facts,
     /// The event with which it no longer asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_version: Option<u64>,

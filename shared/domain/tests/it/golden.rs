@@ -84,6 +84,12 @@ fn planned() -> PlannedTask {
     )
 }
 
+fn wanted_kept() -> PlannedTask {
+    let object = ObjectId(format!("legal_hold/{}", case()));
+    let person = System::person();
+    PlannedTask::new(case(), Kind::DecidePreservation, &person, Some(object), Facts::new())
+}
+
 fn seen() -> Observation {
     Observation {
         read_at: T,
@@ -222,6 +228,19 @@ fn samples() -> Vec<(&'static str, Event)> {
                 asked_at: T,
                 departure: departure(),
                 amended_by: ["tech".to_owned()].into(),
+                tasks: Vec::new(),
+                late: Vec::new(),
+            },
+        ),
+        (
+            "request_joined.brings",
+            Event::RequestJoined {
+                case: case(),
+                asked_at: T,
+                departure: departure(),
+                amended_by: ["tech".to_owned()].into(),
+                tasks: vec![wanted_kept()],
+                late: vec![wanted_kept().id],
             },
         ),
         (

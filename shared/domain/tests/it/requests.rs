@@ -8,7 +8,7 @@ use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::evidence;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
-    ApprovalOf, CaseId, CaseState, Checked, Command, Event, Facts, FaultClass, Policy, Refusal, Said, Standing,
+    ApprovalOf, CaseId, CaseState, Checked, Command, Digest, Event, Facts, FaultClass, Policy, Refusal, Said, Standing,
     TaskState, Timestamp, WakeReason, next, standing,
 };
 use std::collections::BTreeSet;
@@ -317,17 +317,57 @@ fn a_merged_case_can_be_called_off_and_does_not_come_back() {
 fn a_case_that_does_nothing_any_more_takes_no_request() {
     let mut cancelled = planned();
     cancelled.order(cancel()).unwrap();
-    let asked = join(at_once("lead@acme.example"));
     assert_eq!(
-        cancelled.order(asked.clone()),
+        cancelled.order(join(at_once("lead@acme.example"))),
         Err(Refusal::TakesNoRequest("cancelled"))
     );
-    // What is proven already is no less true for whoever asks for it now.
-    let mut done = World::opened(Manner::Immediate);
-    done.run_to_sealing();
-    assert_eq!(done.order(asked).unwrap(), []);
+}
+
+/// It is written down where the work is done, and all is read once more: after a lost tail
+/// nobody else would say that it was asked.
+#[test]
+fn who_joins_a_case_that_is_being_sealed_is_written_down() {
+    let mut w = World::opened(Manner::Immediate);
+    w.run_to_sealing();
+    let to = w.case().account_to();
+    let asked = join(at_once("lead@acme.example"));
+    let events = w.order(asked.clone()).unwrap();
+    assert!(matches!(
+        events[..],
+        [Event::RequestJoined { .. }, Event::ClosingBegan { .. }, ..]
+    ));
+    // What is being made of the history before that is not taken.
+    let sealed = Command::RecordSealed {
+        to,
+        evidence: Digest::of(b"evidence"),
+        key_id: "key".into(),
+    };
+    assert!(matches!(w.order(sealed), Err(Refusal::NotToBeSealed { .. })));
+    w.run_to_sealing();
+    let request = evidence::statement(&w.history()).unwrap().predicate.request;
+    assert_eq!(request.joined[0].requested_by, "lead@acme.example");
+    assert_eq!(w.order(asked).unwrap(), [], "it is known");
+    // The loss of what came later does not take it away.
+    let known = w.case().version + 5;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    assert!(w.case().joined.contains_key(&OTHER));
+}
+
+/// What is proven already is no less true for whoever asks for it when it is closed.
+#[test]
+fn who_joins_a_closed_case_asks_for_nothing_more_than_was_done() {
+    let mut w = World::opened(Manner::Immediate);
+    w.run_to_sealing();
+    let sealed = Command::RecordSealed {
+        to: w.case().account_to(),
+        evidence: Digest::of(b"evidence"),
+        key_id: "key".into(),
+    };
+    w.order(sealed).unwrap();
+    assert_eq!(w.case().state, CaseState::Closed);
+    assert_eq!(w.order(join(at_once("lead@acme.example"))).unwrap(), []);
     assert!(
-        done.case()
+        w.case()
             .tasks
             .values()
             .all(|t| matches!(t.state, TaskState::Settled { .. }))
@@ -546,4 +586,21 @@ fn what_was_read_before_the_first_write_is_not_read_anew_when_it_is_put_off_afte
     w.pass(5 * DAY_MS);
     w.drain();
     assert_eq!(w.task(Kind::SnapshotDirectory).attempt, read);
+}
+
+/// See decision 30: a report of what was seen, and no decision.
+#[test]
+fn who_asked_may_validate_and_who_leaves_may_not() {
+    let mut w = World::opened(Manner::Immediate);
+    w.run_until(|w| w.case().has(Kind::Validate) && stands(w, Kind::Validate) == Standing::WaitsForPerson);
+    let validate = |w: &World, who: &str| Command::Attest {
+        task: w.id(Kind::Validate),
+        by: who.into(),
+        file: None,
+        note: String::new(),
+    };
+    let refused = w.order(validate(&w, "leaver@acme.example"));
+    assert!(matches!(refused, Err(Refusal::IsTheLeaver(_))), "{refused:?}");
+    w.order(validate(&w, "hr@acme.example")).unwrap();
+    w.run_to_sealing();
 }

@@ -503,8 +503,8 @@ loss\n\
 \x20   ·: closed; closed, with a waiver; cancelled; cancelled, sealed; merged; refused; refused, sealed\n\
 join\n\
 \x20   -TakesNoRequest: received; cancelled; cancelled, sealed; merged; refused; refused, sealed\n\
-\x20   request_joined: active, not approved; active; closing; cancelling\n\
-\x20   ·: sealing; closed; closed, with a waiver\n\
+\x20   request_joined: active, not approved; active; closing; sealing; cancelling\n\
+\x20   ·: closed; closed, with a waiver\n\
 leave\n\
 \x20   ·: received; active, not approved; active; closing; sealing; closed; closed, with a waiver; cancelling; cancelled; cancelled, sealed; merged; refused; refused, sealed\n\
 acknowledge merge\n\

@@ -11,10 +11,10 @@ use offboard_domain::departure::{Departure, Forwarding, Manner, OneDriveChoice, 
 use offboard_domain::estate::{self, Holding, Serial};
 use offboard_domain::standing::{Standing, standing};
 use offboard_domain::task::Outcome;
-use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    Area, Capabilities, CaseState, Command, Fault, FaultClass, Find, Mode, ObjectId, Policy, Said, System, TaskId,
-    Verdict, judge,
+    Area, Capabilities, CaseId, CaseState, Command, Fault, FaultClass, Find, Mode, ObjectId, Policy, Said, System,
+    TaskId, Verdict, judge,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -159,6 +159,57 @@ fn an_immediate_departure_is_suspended_as_soon_as_a_password_was_tried() {
     let report = w.report(w.id(Kind::ResetPasswordInWorkspace), Said::NotBegun { why });
     w.order(Command::RecordReport(Box::new(report))).unwrap();
     assert!(!in_flight(&w, Kind::SuspendAtOnce));
+}
+
+/// Planned and approved for a day to come, and then wanted at once: by the same request or
+/// by another one, and whatever becomes of the password.
+#[test]
+fn who_is_to_go_at_once_after_all_is_suspended_as_soon_as_a_password_was_tried() {
+    for another in [false, true] {
+        for fails in [false, true] {
+            let planned = Departure {
+                effective_at: T0.plus(10 * DAY_MS),
+                ..leaving(Manner::Planned)
+            };
+            let mut w = opened(planned, Policy::default(), beside());
+            found(&mut w);
+            answer_all(&mut w, |_| true);
+            w.approve();
+            answer_all(&mut w, |_| true);
+            assert_eq!(w.task(Kind::ResetPasswordInWorkspace).attempt, 0);
+            let at_once = Arc::new(leaving(Manner::Immediate));
+            let wanted = if another {
+                Command::Join {
+                    case: CaseId([7; 10]),
+                    asked_at: T0,
+                    departure: at_once,
+                    amended_by: BTreeSet::new(),
+                }
+            } else {
+                Command::Open {
+                    departure: at_once,
+                    policy: Arc::new(Policy::default()),
+                    capabilities: Arc::new(beside()),
+                    traceparent: None,
+                }
+            };
+            w.order(wanted).unwrap();
+            answer_all(&mut w, |k| k != Kind::ResetPasswordInWorkspace);
+            assert!(in_flight(&w, Kind::ResetPasswordInWorkspace));
+            assert_eq!(w.task(Kind::SuspendInWorkspace).attempt, 0);
+            if fails {
+                fails_as(&mut w, Kind::ResetPasswordInWorkspace, FaultClass::Transient);
+            } else {
+                w.answer(Kind::ResetPasswordInWorkspace);
+            }
+            assert!(
+                in_flight(&w, Kind::SuspendInWorkspace),
+                "it waits; another: {another}, fails: {fails}"
+            );
+            answer_all(&mut w, |_| true);
+            w.run_to_sealing();
+        }
+    }
 }
 
 #[test]

@@ -323,6 +323,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::RunScript | Kind::RunIrreversibleScript | Kind::WriteNotes => return None,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
+        | Kind::DecidePreservation
         | Kind::ConfirmDeviceReturned
         | Kind::ConfirmManagedDevice
         | Kind::DecideDevice

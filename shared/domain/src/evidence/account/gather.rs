@@ -1,6 +1,6 @@
 //! Gathers, event by event, what the fold lets go.
 
-use super::{Traces, outcome_account, reading};
+use super::{Traces, choices, outcome_account, reading};
 use crate::assignment::{Artifact, Mode, Receipt, Said};
 use crate::catalogue::Kind;
 use crate::event::Event;
@@ -108,9 +108,13 @@ impl Gathered {
                 case,
                 departure,
                 amended_by,
+                tasks,
+                late,
                 ..
             } => {
                 self.left(*case, version);
+                self.add(version, tasks);
+                self.late(now, late, "asked for after work that must follow it was done");
                 self.joined.push(JoinedRequest {
                     version,
                     at,
@@ -121,6 +125,7 @@ impl Gathered {
                     requested_at: When::from(departure.requested_at),
                     manner: departure.manner,
                     effective_at: When::from(departure.effective_at),
+                    choices: choices(departure),
                     left_version: None,
                 });
             }
@@ -224,14 +229,7 @@ impl Gathered {
             Event::WaiverEnded { task } => self.reopen(*task, now.step("the waiver ran out")),
             Event::TasksFound { tasks, late, .. } => {
                 self.add(version, tasks);
-                for task in late {
-                    let words = "found after work that must follow it was done";
-                    let step = Step {
-                        rule: Some(rule_word(Rule::LateFind)),
-                        ..now.step(words)
-                    };
-                    self.trace(*task).steps.push(step);
-                }
+                self.late(now, late, "found after work that must follow it was done");
             }
             Event::LateReport {
                 task,
@@ -379,6 +377,17 @@ impl Gathered {
             if planned.kind == Kind::ApprovePlan {
                 self.plan_approval_tasks.push(planned.id);
             }
+        }
+    }
+
+    /// What came after what must follow it was done.
+    fn late(&mut self, now: Now<'_>, late: &[TaskId], words: &str) {
+        for task in late {
+            let step = Step {
+                rule: Some(rule_word(Rule::LateFind)),
+                ..now.step(words)
+            };
+            self.trace(*task).steps.push(step);
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
                     | Event::MergeAcknowledged { .. }
                     | Event::RequestLeft { .. }
             );
+            // Whoever asks for the same person meanwhile is written down, and all is read again.
+            let still = still || matches!(event, Event::RequestJoined { .. });
             assert!(still, "{} while an account of the case is made", event.name());
         }
         match event {
@@ -76,6 +78,11 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
             _ => {}
         }
         case.fold(now, event);
+        let joins = matches!(event, Event::RequestJoined { .. });
+        assert!(
+            !joins || !case.is_to_be_sealed(),
+            "it is sealed without a reading since somebody joined"
+        );
     }
 }
 

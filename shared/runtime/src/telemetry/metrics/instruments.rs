@@ -78,7 +78,9 @@ instruments! {
     CASES_ACCEPTED = "offboard.cases.accepted", Sort::Counter, "{case}", ["manner"],
         "Departures accepted, by manner (planned, immediate).";
     CASES_ENDED = "offboard.cases.ended", Sort::Counter, "{case}", ["state"],
-        "Cases that ended, by their last state (closed, cancelled, merged, refused).";
+        "Cases that ended, by their last state (closed, cancelled, refused).";
+    CASES_MERGED = "offboard.cases.merged", Sort::Counter, "{case}", [],
+        "Cases that were merged into another one of the same person, which does the work. One goes on by itself when that one is called off, and may be merged again.";
     CASES = "offboard.cases", Sort::Gauge, "{case}", ["tenant", "state"],
         "Open cases. Tenants beyond the configured number are counted as `other`.";
     CASES_NEED_PERSON = "offboard.cases.need_person", Sort::Gauge, "{case}", ["tenant"],

@@ -108,6 +108,7 @@ pub(super) struct Metrics {
     throttles: Counter<u64>,
     accepted: Counter<u64>,
     ended: Counter<u64>,
+    merged: Counter<u64>,
     access_cut: Histogram<f64>,
     settled: Counter<u64>,
     failed: Counter<u64>,
@@ -142,6 +143,7 @@ impl Metrics {
             throttles: counter(&meter, i::VENDOR_THROTTLES),
             accepted: counter(&meter, i::CASES_ACCEPTED),
             ended: counter(&meter, i::CASES_ENDED),
+            merged: counter(&meter, i::CASES_MERGED),
             access_cut: histogram(&meter, i::ACCESS_CUT),
             settled: counter(&meter, i::TASKS_SETTLED),
             failed: counter(&meter, i::TASKS_FAILED),
@@ -202,6 +204,7 @@ impl Metrics {
         };
         match event {
             Event::CaseOpened { .. } => self.accepted.add(1, &[manner(after)]),
+            Event::CaseMerged { .. } => self.merged.add(1, &[]),
             Event::TaskSettled { task, outcome, .. } => {
                 self.settled
                     .add(1, &[kind(task), KeyValue::new("outcome", outcome.word())]);
@@ -285,10 +288,12 @@ fn access_is_cut(case: &Case) -> bool {
     case.round == 0 && !Kind::ALL.iter().any(|k| k.spec().cuts_access() && case.open_of(*k) > 0)
 }
 
+/// Whether a case's life ended with this, for good: one that was merged may go on by
+/// itself, and end then.
 fn ends(event: &Event) -> bool {
     matches!(
         event,
-        Event::CaseClosed { .. } | Event::CaseCancelled | Event::CaseMerged { .. } | Event::CaseRefused { .. }
+        Event::CaseClosed { .. } | Event::CaseCancelled | Event::CaseRefused { .. }
     )
 }
 

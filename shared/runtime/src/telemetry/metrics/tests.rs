@@ -31,6 +31,7 @@ fn everything(m: &Metrics) {
     let kind = || KeyValue::new("kind", "device.wipe");
     m.accepted.add(1, &[KeyValue::new("manner", "planned")]);
     m.ended.add(1, &[KeyValue::new("state", "closed")]);
+    m.merged.add(1, &[]);
     m.access_cut.record(240.0, &[KeyValue::new("manner", "immediate")]);
     m.settled.add(1, &[kind(), KeyValue::new("outcome", "verified")]);
     m.failed.add(1, &[kind(), KeyValue::new("rule", "late_find")]);
@@ -148,4 +149,60 @@ fn the_page_names_every_instrument_once() {
             i.name
         );
     }
+}
+
+/// One that was merged goes on by itself when the other is called off, and can be called
+/// off itself: whichever, its life ends once.
+#[test]
+fn a_case_that_goes_on_after_a_merge_has_ended_once() {
+    use offboard_domain::departure::{Choices, PersonRef};
+    use offboard_domain::{
+        Capabilities, CaseId, Command, Departure, Gates, Policy, System, TenantId, Timestamp, decide,
+    };
+    let (metrics, registry) = measured(10);
+    let now = Timestamp(1_800_000_000_000);
+    let departure = Departure {
+        tenant: TenantId::new("acme").unwrap(),
+        reference: Some("HR-2".into()),
+        person: PersonRef {
+            employee_id: Some("7".into()),
+            ..PersonRef::default()
+        },
+        manner: Manner::Planned,
+        effective_at: now,
+        requested_by: "hr@acme.example".into(),
+        requested_at: now,
+        successor: None,
+        choices: Choices::default(),
+    };
+    let finder = Capabilities([(System::new("m365").unwrap(), [Kind::Resolve].into())].into());
+    let open = Command::Open {
+        departure: Arc::new(departure),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(finder),
+        traceparent: None,
+    };
+    let mut case = decide(None, open, now, &Gates::open()).unwrap().case;
+    let into = CaseId([7; 10]);
+    let tells = true;
+    for event in [
+        Event::CaseMerged { into, tells },
+        Event::MergeUndone { into },
+        Event::CaseMerged { into, tells },
+        Event::CancelRequested {
+            by: "boss@msp.example".into(),
+            reason: "he stays".into(),
+        },
+        Event::CaseCancelled,
+    ] {
+        case.fold(now, &event);
+        metrics.happened(&[event], &case);
+    }
+    let text = encode(&registry).unwrap();
+    let ended: Vec<&str> = text
+        .lines()
+        .filter(|l| l.starts_with("offboard_cases_ended_total{"))
+        .collect();
+    assert_eq!(ended, ["offboard_cases_ended_total{state=\"cancelled\"} 1"], "{text}");
+    assert!(text.contains("offboard_cases_merged_total 2"), "{text}");
 }
