@@ -296,6 +296,9 @@ fn anew(case: &Case, event: Event) -> Option<Command> {
             asked_at,
             departure,
             amended_by,
+            // What it brings is worked out anew, from what the case is now.
+            tasks: _,
+            late: _,
         } => Command::Join {
             case,
             asked_at,

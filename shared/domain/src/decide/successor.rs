@@ -44,6 +44,7 @@ impl Draft<'_> {
                 seen: None,
                 receipts: Vec::new(),
                 artifacts: Vec::new(),
+                checkpoint: None,
                 report: None,
             });
         }
