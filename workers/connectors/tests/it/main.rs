@@ -4,6 +4,7 @@
 
 mod common;
 mod desk;
+mod dovecot;
 mod google;
 mod imap;
 mod ldap;
@@ -11,4 +12,5 @@ mod ninja;
 mod program;
 mod scim;
 mod sim;
+mod telemetry;
 mod wire;
