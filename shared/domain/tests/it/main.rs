@@ -10,6 +10,7 @@ mod desk;
 mod escrow;
 mod files;
 mod golden;
+mod hybrid;
 mod leaving;
 mod losses;
 mod managed;
