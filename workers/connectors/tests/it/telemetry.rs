@@ -66,7 +66,9 @@ async fn requests_that_are_not_of_http_are_measured_and_traced_and_name_nobody()
     engine.telemetry.otlp = Some(collector.root().to_owned());
     engine.telemetry.sample_ppm = Some(1_000_000);
     engine.telemetry.listen = Some(([127, 0, 0, 1], 0).into());
-    let guard = telemetry::start(&engine, Role::Worker).unwrap();
+    // What sends blocks, and is made where that is allowed.
+    let started = tokio::task::spawn_blocking(move || telemetry::start(&engine, Role::Worker));
+    let guard = started.await.unwrap().unwrap();
 
     let mail = mail_server().await;
     let (samba, _alone) = domain();
