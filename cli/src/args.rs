@@ -481,20 +481,52 @@ pub enum ArchiveWhat {
     },
     /// Find messages whose sender, receivers, subject or date hold every word
     #[command(
-        after_help = "Examples:\n  offboard archive search HR-2041 invoice\n  offboard archive search HR-2041 anna contract --folder Sent --json\n  offboard archive search HR-2041 4711 --body    (in the message as it was sent, too)"
+        after_help = "What is said to narrow it down must all hold. Letters are compared whatever their case.\n\nExamples:\n  offboard archive search HR-2041 invoice\n  offboard archive search HR-2041 anna contract --folder Sent --json\n  offboard archive search HR-2041 \"notice period\" --body    (in the text of the messages, too)\n  offboard archive search HR-2041 --from anna@contoso.example --since 2026-01-01 --until 2026-03-31"
     )]
     Search {
         /// Which archive
         archive: String,
-        /// The words
-        #[arg(required = true)]
+        /// The words; several in quotation marks are found as they stand
+        #[arg(required_unless_present_any = ["from", "to", "subject", "since", "until"])]
         words: Vec<String>,
+        /// Only from whom this is in the name or address
+        #[arg(long, value_name = "TEXT")]
+        from: Option<String>,
+        /// Only to whom this is in the name or address (To or Cc)
+        #[arg(long, value_name = "TEXT")]
+        to: Option<String>,
+        /// Only with this in the subject
+        #[arg(long, value_name = "TEXT")]
+        subject: Option<String>,
+        /// Only what came on this day or later (2026-01-31, in UTC)
+        #[arg(long, value_name = "DAY")]
+        since: Option<jiff::civil::Date>,
+        /// Only what came on this day or before (2026-01-31, in UTC)
+        #[arg(long, value_name = "DAY")]
+        until: Option<jiff::civil::Date>,
         /// Only folders whose name contains this
         #[arg(long, value_name = "NAME")]
         folder: Option<String>,
-        /// Look into whole messages too, as they were sent
+        /// Look into the text of the messages too, as their reader sees it
         #[arg(long)]
         body: bool,
+    },
+    /// Write messages to a folder as Maildirs, which other programs open
+    #[command(
+        after_help = "Each message is checked against its SHA-256. Nothing is written over; what is there already is left, so give the same command again when it broke off.\n\nExamples:\n  offboard archive export HR-2041 ./anna\n  offboard archive export HR-2041 ./anna --folder Inbox\n  offboard archive export HR-2041 ./one --message 17"
+    )]
+    Export {
+        /// Which archive
+        archive: String,
+        /// The folder: empty or new, or one that the same archive was exported into
+        #[arg(value_name = "FOLDER")]
+        into: PathBuf,
+        /// Only folders whose name contains this
+        #[arg(long, value_name = "NAME")]
+        folder: Option<String>,
+        /// Only these messages
+        #[arg(long, value_name = "NUMBER")]
+        message: Vec<u64>,
     },
     /// Put messages back into a mailbox over IMAP; what is there already is left alone
     #[command(

@@ -5,7 +5,7 @@
 What comes out is a Maildir for each folder, and `messages.jsonl` beside them:
 a line for each message with its folder's true name, flags, date, size, SHA-256
 and file. Everything is checked against its digest on the way. The form is
-described in docs/decisions/0024-the-form-of-a-kept-mailbox.md.
+described in docs/decisions/0019-the-form-of-a-kept-mailbox.md.
 """
 
 import hashlib

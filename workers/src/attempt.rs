@@ -223,7 +223,8 @@ fn is_done_on_premises(fault: &Fault, assignment: &Assignment) -> bool {
 fn premises_wait(job: &Job<'_>) -> Wait {
     Wait {
         until: job.call.now().plus(SYNCHRONISED_LOOK_AGAIN_MS),
-        why: "refused here, because the account is a copy; it is changed on the premises, and a synchronisation brings it".to_owned(),
+        why: "refused here, because it is a copy; it is changed on the premises, and a synchronisation brings it"
+            .to_owned(),
         remember: job.remembered.clone(),
     }
 }

@@ -2,7 +2,9 @@
 //! store alone when the archive is named by its manifest; a case is looked up
 //! in the engine.
 
+mod export;
 mod restore;
+mod search;
 
 use super::Ctx;
 use crate::args::ArchiveWhat;
@@ -43,9 +45,35 @@ pub(super) async fn run(ctx: &Ctx, what: ArchiveWhat) -> Result<Exit, CliError> 
         ArchiveWhat::Search {
             archive,
             words,
+            from,
+            to,
+            subject,
+            since,
+            until,
             folder,
             body,
-        } => search(ctx, &archive, &words, folder.as_deref(), body).await,
+        } => {
+            let wanted = search::Wanted {
+                words,
+                from,
+                to,
+                subject,
+                since,
+                until,
+                folder,
+                body,
+            };
+            search::run(ctx, &archive, &wanted).await
+        }
+        ArchiveWhat::Export {
+            archive,
+            into,
+            folder,
+            message,
+        } => {
+            let numbers = message.into_iter().collect();
+            export::run(ctx, &archive, &into, folder.as_deref(), &numbers).await
+        }
         ArchiveWhat::Restore {
             archive,
             tenant,
@@ -356,83 +384,4 @@ impl AsyncWrite for Stdout {
 /// A message's headers; of a large one its beginning is enough.
 async fn headers(archive: &Archive, segment: &Segment, message: &MessageEntry) -> Result<Headers, CliError> {
     Ok(Headers::read(&archive.beginning(segment, message, HEADERS_MAX).await?))
-}
-
-/// Keeps no more of what goes by than it takes to find words in it.
-struct Finding {
-    words: Vec<Vec<u8>>,
-    found: Vec<bool>,
-    tail: Vec<u8>,
-}
-
-impl Finding {
-    fn of(words: &[String]) -> Self {
-        Self {
-            words: words.iter().map(|w| w.as_bytes().to_ascii_lowercase()).collect(),
-            found: vec![false; words.len()],
-            tail: Vec::new(),
-        }
-    }
-
-    fn all(&self) -> bool {
-        self.found.iter().all(|f| *f)
-    }
-}
-
-impl AsyncWrite for Finding {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        let this = &mut *self;
-        this.tail.extend(bytes.iter().map(u8::to_ascii_lowercase));
-        for (word, found) in this.words.iter().zip(&mut this.found) {
-            *found = *found || this.tail.windows(word.len().max(1)).any(|w| w == word.as_slice());
-        }
-        let longest = this.words.iter().map(Vec::len).max().unwrap_or(0);
-        let keep = this.tail.len().saturating_sub(longest);
-        this.tail.drain(..keep);
-        Poll::Ready(Ok(bytes.len()))
-    }
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-async fn search(ctx: &Ctx, named: &str, words: &[String], wanted: Option<&str>, body: bool) -> Result<Exit, CliError> {
-    let config = ctx.config()?;
-    let archive = open(ctx, &config, named).await?;
-    let lower: Vec<String> = words.iter().map(|w| w.to_lowercase()).collect();
-    let mut found = 0_u64;
-    each(&archive, wanted, async |folder, segment, message| {
-        let headers = headers(&archive, segment, message).await?;
-        let mut fits = headers.have(&lower);
-        if !fits && body {
-            let mut finding = Finding::of(words);
-            archive.read(segment, message, &mut finding).await?;
-            fits = finding.all();
-        }
-        if !fits {
-            return Ok(());
-        }
-        found += 1;
-        if ctx.out.is_json() {
-            let mut shown = line(folder, message);
-            shown["headers"] = json!(headers);
-            return ctx.out.object(&shown);
-        }
-        ctx.out.line(&format!(
-            "{:>8}  {}  {}\n          {}  {}",
-            message.number,
-            safe(&headers.from),
-            style(safe(&headers.subject)).bold(),
-            style(safe(&headers.date)).dim(),
-            style(name(folder)).dim(),
-        ))
-    })
-    .await?;
-    if !ctx.out.is_json() {
-        ctx.out.say(format!("{found} found"));
-    }
-    Ok(Exit::Done)
 }

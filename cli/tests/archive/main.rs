@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod export;
 mod fill;
 mod stage;
 
@@ -46,6 +47,8 @@ fn five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once() {
         &[stage.store().as_os_str(), manifest.as_ref(), unpacked.as_os_str()],
     );
     stage.compare("alice@contoso.example", &unpacked);
+
+    export::writes_what_python_unpacks(&stage, &manifest, &unpacked);
 
     let inbox = look_into(&stage, &manifest, &sent);
 
@@ -96,6 +99,38 @@ fn look_into(stage: &Stage, manifest: &str, sent: &fill::Sent) -> Vec<String> {
     assert_eq!(found[0]["folder"], serde_json::json!(["Entwürfe & mehr"]));
     let number = found[0]["number"].to_string();
     assert_eq!(stage.offboard(&["archive", "show", manifest, &number]), fill::ENCODED);
+    for narrowed in [
+        &[
+            "--from",
+            "A@x.test",
+            "--subject",
+            "grüße aus",
+            "--since",
+            "2026-01-01",
+            "--until",
+            "2026-01-02",
+        ][..],
+        &["HELLO", "köln", "--body", "--folder", "entw"],
+    ] {
+        let found = objects(stage.offboard(&[&["archive", "search", manifest, "--json"][..], narrowed].concat()));
+        assert_eq!(found.len(), 1, "{narrowed:?}: {found:?}");
+        assert_eq!(found[0]["number"].to_string(), number);
+    }
+    let too_late = [
+        "archive",
+        "search",
+        manifest,
+        "Grüße",
+        "--since",
+        "2026-02-01",
+        "--json",
+    ];
+    assert!(objects(stage.offboard(&too_late)).is_empty());
+    assert_eq!(
+        stage.fails(&["archive", "search", manifest]),
+        2,
+        "something must be looked for"
+    );
     let in_body = objects(stage.offboard(&[
         "archive",
         "search",

@@ -42,4 +42,32 @@ pub enum ArchiveError {
     /// What reads it could not go on.
     #[error("failed to hand a message of an archive on")]
     Sink(#[source] std::io::Error),
+    /// A file or folder of an export.
+    #[error("failed to {what} {path}")]
+    File {
+        /// `write`, `look into`.
+        what: &'static str,
+        /// Which.
+        path: String,
+        /// What the disk says.
+        source: std::io::Error,
+    },
+    /// Something else is where it is to be exported to.
+    #[error(
+        "failed to export into {path}: something else is there; name a folder that is empty, or one that the same archive was exported into"
+    )]
+    Occupied {
+        /// The folder.
+        path: String,
+    },
+    /// Another file has the message's name.
+    #[error(
+        "failed to export message {number}: {path} is there and is not that message; nothing was written over it, move it away and give the same command again"
+    )]
+    Differs {
+        /// Its number.
+        number: u64,
+        /// The file.
+        path: String,
+    },
 }

@@ -13,16 +13,25 @@
 //! 4. Memory does not grow with the mailbox or with a message.
 //! 5. No name of the mailbox is in a path.
 //! 6. A piece, part or manifest that was changed is named, never read.
+//! 7. What a reader sees of a message is found in it, however it is encoded.
+//! 8. What is exported is the message to the byte, and nothing is overwritten.
 
+mod charset;
 mod error;
+mod export;
+mod finding;
 mod form;
+mod html;
 mod known;
+mod mime;
 mod reader;
 mod tar;
 mod words;
 mod writer;
 
 pub use error::ArchiveError;
+pub use export::{Export, INDEX, MANIFEST};
+pub use finding::Finding;
 pub use form::{FORM, FolderEntry, Line, Manifest, MessageEntry, Piece, Segment, Taken};
 pub use known::{Known, key};
 pub use reader::{Archive, for_each_line};

@@ -49,6 +49,14 @@ impl Archive {
         })
     }
 
+    /// The manifest to the byte, as its digest says.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn manifest_bytes(&self) -> Result<Bytes> {
+        Ok(self.store.get(self.digest).await?)
+    }
+
     /// The folders in force, by number.
     fn in_force(&self) -> BTreeSet<u32> {
         self.manifest.folders.iter().map(|f| f.folder.number).collect()

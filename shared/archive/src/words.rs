@@ -2,8 +2,20 @@
 //! their encoded words (RFC 2047) read as far as they can be. Of hostile or
 //! broken ones something is shown, and never nothing of the others.
 
+use crate::charset;
+use crate::finding::folded;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::collections::BTreeMap;
+
+/// Base64 as it is met in mail: without the padding, with bits that are left over.
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// The most of a message in which headers are looked for.
 pub const HEADERS_MAX: usize = 256 * 1024;
@@ -44,16 +56,38 @@ impl Headers {
         found
     }
 
-    /// Whether each of these words (lower case) is in one of them.
+    /// Whether each of these words is in one of them, whatever its case.
     #[must_use]
     pub fn have(&self, words: &[String]) -> bool {
-        let all = [&self.from, &self.to, &self.cc, &self.subject, &self.date].map(|f| f.to_lowercase());
-        words.iter().all(|w| all.iter().any(|f| f.contains(w.as_str())))
+        let all = [&self.from, &self.to, &self.cc, &self.subject, &self.date].map(|f| folded(f));
+        words.iter().all(|w| all.iter().any(|f| f.contains(folded(w).trim())))
+    }
+
+    /// Whether this is in the address or name of who sent it.
+    #[must_use]
+    pub fn is_from(&self, who: &str) -> bool {
+        holds(&self.from, who)
+    }
+
+    /// Whether this is among those who got it.
+    #[must_use]
+    pub fn is_to(&self, who: &str) -> bool {
+        holds(&self.to, who) || holds(&self.cc, who)
+    }
+
+    /// Whether this is in its subject.
+    #[must_use]
+    pub fn is_about(&self, what: &str) -> bool {
+        holds(&self.subject, what)
     }
 }
 
+fn holds(field: &str, what: &str) -> bool {
+    folded(field).contains(folded(what).trim())
+}
+
 /// The fields before the first empty line, unfolded.
-fn fields(head: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn fields(head: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     for line in head.split(|b| *b == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -72,83 +106,193 @@ fn fields(head: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     found
 }
 
-/// A value as text: UTF-8, else each byte as the character of its number.
-fn plain(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
-    }
-}
-
 /// A value with its encoded words read.
-fn decode(value: &[u8]) -> String {
-    let text = plain(value);
-    let (mut out, mut rest, mut after_word) = (String::new(), text.as_str(), false);
+pub(crate) fn decode(value: &[u8]) -> String {
+    let text = charset::text("", value);
+    let (mut out, mut rest) = (String::new(), text.as_str());
+    // Words beside each other, of one character set: a letter may begin in one
+    // and end in the next, although it should not.
+    let mut open: Option<(String, Vec<u8>)> = None;
     while let Some(at) = rest.find("=?") {
         let (before, begins) = rest.split_at(at);
-        // Blanks between two encoded words are not part of the text.
-        if !(after_word && before.trim().is_empty()) {
+        let Some(word) = Word::read(begins) else {
+            close(&mut open, &mut out);
             out.push_str(before);
-        }
-        match word(&begins[2..]) {
-            Some((read, length)) => {
-                out.push_str(&read);
-                rest = &begins[2 + length..];
-                after_word = true;
+            out.push_str("=?");
+            rest = &begins[2..];
+            continue;
+        };
+        rest = &begins[word.length..];
+        match &mut open {
+            // Blanks between two encoded words are not part of the text.
+            Some((charset, bytes)) if before.trim().is_empty() && *charset == word.charset => {
+                bytes.extend(word.bytes);
             }
-            None => {
-                out.push_str("=?");
-                rest = &begins[2..];
-                after_word = false;
+            _ => {
+                let beside = open.is_some() && before.trim().is_empty();
+                close(&mut open, &mut out);
+                if !beside {
+                    out.push_str(before);
+                }
+                open = Some((word.charset, word.bytes));
             }
         }
     }
+    close(&mut open, &mut out);
     out.push_str(rest);
     out
 }
 
-/// `utf-8?B?…?=`: what it says, and its length.
-fn word(text: &str) -> Option<(String, usize)> {
-    let (charset, rest) = text.split_once('?')?;
-    let (encoding, rest) = rest.split_once('?')?;
-    let (content, _) = rest.split_once("?=")?;
-    if content.contains([' ', '\t']) || charset.len() > 40 {
-        return None;
+fn close(open: &mut Option<(String, Vec<u8>)>, out: &mut String) {
+    if let Some((charset, bytes)) = open.take() {
+        out.push_str(&charset::text(&charset, &bytes));
     }
-    let bytes = match encoding {
-        "B" | "b" => STANDARD.decode(content).ok()?,
-        "Q" | "q" => quoted(content),
-        _ => return None,
-    };
-    let charset = charset.split('*').next().unwrap_or_default().to_ascii_lowercase();
-    let read = match charset.as_str() {
-        "utf-8" | "utf8" | "us-ascii" => String::from_utf8_lossy(&bytes).into_owned(),
-        _ => plain(&bytes),
-    };
-    Some((read, charset_length(text, content)))
 }
 
-/// How long the word is to its end.
-fn charset_length(text: &str, content: &str) -> usize {
-    let at = content.as_ptr() as usize - text.as_ptr() as usize;
-    at + content.len() + 2
+/// `=?utf-8?B?…?=`.
+struct Word {
+    charset: String,
+    bytes: Vec<u8>,
+    /// To its end.
+    length: usize,
 }
 
-fn quoted(content: &str) -> Vec<u8> {
-    let bytes = content.as_bytes();
+impl Word {
+    fn read(text: &str) -> Option<Self> {
+        let (charset, rest) = text.strip_prefix("=?")?.split_once('?')?;
+        let (encoding, rest) = rest.split_once('?')?;
+        let (content, after) = rest.split_once("?=")?;
+        if content.contains([' ', '\t']) || charset.len() > 40 {
+            return None;
+        }
+        let bytes = match encoding {
+            "B" | "b" => BASE64.decode(content).ok()?,
+            "Q" | "q" => marked(content.replace('_', " ").as_bytes(), b'='),
+            _ => return None,
+        };
+        // A language may follow the character set (RFC 2231, section 5).
+        let charset = charset.split('*').next().unwrap_or_default().to_ascii_lowercase();
+        Some(Self {
+            charset,
+            bytes,
+            length: text.len() - after.len(),
+        })
+    }
+}
+
+/// Bytes of which some are written as a mark and two digits.
+pub(crate) fn marked(bytes: &[u8], mark: u8) -> Vec<u8> {
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(byte) = bytes.get(at) {
-        let hex = bytes.get(at + 1..at + 3).and_then(|h| std::str::from_utf8(h).ok());
-        match (byte, hex.and_then(|h| u8::from_str_radix(h, 16).ok())) {
-            (b'=', Some(value)) => {
+        let digits = bytes
+            .get(at + 1..at + 3)
+            .filter(|d| *byte == mark && d.iter().all(u8::is_ascii_hexdigit));
+        let value = digits
+            .and_then(|d| std::str::from_utf8(d).ok())
+            .and_then(|d| u8::from_str_radix(d, 16).ok());
+        match value {
+            Some(value) => {
                 out.push(value);
                 at += 3;
-                continue;
             }
-            (b'_', _) => out.push(b' '),
-            (other, _) => out.push(*other),
+            None => {
+                out.push(*byte);
+                at += 1;
+            }
         }
-        at += 1;
+    }
+    out
+}
+
+/// `text/plain; charset=utf-8`: what stands first, in lower case, and the
+/// parameters by their names in lower case, with what RFC 2231 parts put together.
+pub(crate) fn parameters(value: &[u8]) -> (String, BTreeMap<String, String>) {
+    let text = charset::text("", value);
+    let mut pieces = pieces(&text).into_iter();
+    let first = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
+    // Of each its parts by number: whether it is percent-encoded, and what it says.
+    let mut parts: BTreeMap<String, BTreeMap<u32, (bool, String)>> = BTreeMap::new();
+    for piece in pieces {
+        let Some((name, said)) = piece.split_once('=') else {
+            continue;
+        };
+        let name = name.trim().to_ascii_lowercase();
+        let (name, encoded) = match name.strip_suffix('*') {
+            Some(name) => (name, true),
+            None => (name.as_str(), false),
+        };
+        let (name, number) = match name.split_once('*') {
+            Some((name, number)) => (name, number.parse().unwrap_or(0)),
+            None => (name, 0),
+        };
+        let of_name = parts.entry(name.to_owned()).or_default();
+        of_name.entry(number).or_insert((encoded, unquoted(said.trim())));
+    }
+    let whole = parts.into_iter().map(|(name, parts)| (name, joined(parts)));
+    (first, whole.collect())
+}
+
+fn joined(parts: BTreeMap<u32, (bool, String)>) -> String {
+    let any = parts.values().any(|(encoded, _)| *encoded);
+    let (mut charset, mut bytes) = (None, Vec::new());
+    for (encoded, said) in parts.into_values() {
+        let mut said = said.as_str();
+        if !encoded {
+            bytes.extend_from_slice(said.as_bytes());
+            continue;
+        }
+        // The first says the character set and the language.
+        if charset.is_none()
+            && let Some((named, rest)) = said.split_once('\'')
+        {
+            charset = Some(named.to_owned());
+            said = rest.split_once('\'').map_or(rest, |(_, rest)| rest);
+        }
+        bytes.extend(marked(said.as_bytes(), b'%'));
+    }
+    if any {
+        charset::text(&charset.unwrap_or_default(), &bytes)
+    } else {
+        // Encoded words have no place here, and are met all the same.
+        decode(&bytes)
+    }
+}
+
+/// What stands between semicolons, but for those in quotation marks.
+fn pieces(text: &str) -> Vec<&str> {
+    let (mut found, mut from, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ';' if !quoted => {
+                found.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(&text[from..]);
+    found
+}
+
+/// A value without its quotation marks, or up to the first blank.
+fn unquoted(said: &str) -> String {
+    let Some(inner) = said.strip_prefix('"') else {
+        return said.split_whitespace().next().unwrap_or_default().to_owned();
+    };
+    let (mut out, mut escaped) = (String::new(), false);
+    for c in inner.chars() {
+        match c {
+            _ if escaped => {
+                out.push(c);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            '"' => break,
+            _ => out.push(c),
+        }
     }
     out
 }
@@ -167,7 +311,46 @@ mod tests {
             ("A", "\u{e4}", "")
         );
         assert!(headers.have(&["k\u{f6}ln".into(), "more".into()]));
+        assert!(headers.have(&["K\u{d6}LN".into()]));
         assert!(!headers.have(&["bonn".into()]));
+        assert!(headers.is_from("a") && headers.is_to("\u{c4}") && headers.is_about("gr\u{fc}\u{df}e"));
+        assert!(!headers.is_from("b") && !headers.is_to("a") && !headers.is_about("bonn"));
+    }
+
+    #[test]
+    fn encoded_words_are_read_by_their_character_set_also_when_a_letter_is_in_two() {
+        let all: [(&[u8], &str); 8] = [
+            (b"=?utf-8?B?w7w=?= =?utf-8?B?w58=?=", "\u{fc}\u{df}"),
+            (b"=?utf-8?q?=C3?= =?utf-8?q?=BC?=", "\u{fc}"),
+            (b"=?utf-8?B?w7w?=", "\u{fc}"),
+            (b"=?windows-1252?Q?=805?=", "\u{20ac}5"),
+            (b"=?koi8-r?B?8NLJ18XU?=", "\u{41f}\u{440}\u{438}\u{432}\u{435}\u{442}"),
+            (b"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?= x", "\u{65e5}\u{672c} x"),
+            (b"=?utf-8*de?Q?a_b?= =?x?= c", "a b =?x?= c"),
+            (b"one =?utf-8?Q?two?= three", "one two three"),
+        ];
+        for (value, wanted) in all {
+            assert_eq!(decode(value), wanted);
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_in_every_spelling() {
+        let (first, all) = parameters(
+            b"Text/Plain ; CHARSET=utf-8 (as it is); name=\"a;\\\"b.txt\"; n2=\"=?utf-8?Q?K=C3=B6ln?=\"; \
+              filename*0*=iso-8859-1'de'K%F6ln; filename*1=\" is.txt\"; also*=utf-8''%e2%82%ac; empty; x=",
+        );
+        assert_eq!(first, "text/plain");
+        let of = |name: &str| all.get(name).map(String::as_str);
+        assert_eq!(of("charset"), Some("utf-8"));
+        assert_eq!(of("name"), Some("a;\"b.txt"));
+        assert_eq!(of("n2"), Some("K\u{f6}ln"));
+        assert_eq!(of("filename"), Some("K\u{f6}ln is.txt"));
+        assert_eq!(of("also"), Some("\u{20ac}"));
+        assert_eq!((of("empty"), of("x")), (None, Some("")));
+        for odd in [&b""[..], b";", b"=;=", b"a; b=\"", b"x; y*9999999999*=1; z*=''"] {
+            let _ = parameters(odd);
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use offboard_domain::{Digest, Timestamp};
 use offboard_store::{Store, StoreError};
 use std::collections::BTreeMap;
 
+mod exporting;
+
 /// Bytes that compress badly and hold every value, the same for the same seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

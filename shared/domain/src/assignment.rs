@@ -5,6 +5,7 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
+use crate::catalogue::premises::MASTERED;
 use crate::catalogue::{Kind, ROLES_GONE_MS, ROLES_OPEN, apps, desk, managed, script};
 use crate::departure::{Departure, PersonRef};
 use crate::estate;
@@ -362,7 +363,8 @@ impl Case {
 
     /// Who looks for his devices in a remote management is told by which name he
     /// is shown, and what the other systems have seen; who looks at a candidate,
-    /// whether a person has confirmed it.
+    /// whether a person has confirmed it; who disables a device's object, whether
+    /// the computer that it may be a copy of is disabled on the premises.
     fn tell_of_devices(&self, task: &Task, params: &mut Facts) {
         let target = &task.planned.target;
         match task.kind() {
@@ -380,8 +382,24 @@ impl Case {
                 params.set(managed::CONFIRMED, matches!(said, Some(Outcome::Attested { .. })));
             }
             Kind::Decommission => params.set(managed::CLEARED, self.has_cleared_owner(target)),
+            Kind::DisableDeviceObject if self.disables_computer_of(task) => params.set(MASTERED, true),
             _ => {}
         }
+    }
+
+    /// Whether the computer is to be disabled on the premises that this device is a
+    /// copy of. A cloud knows such a device (a hybrid join) by the computer's own
+    /// immutable id there: its `deviceId` is the computer's `objectGUID`.
+    fn disables_computer_of(&self, device: &Task) -> bool {
+        let Some(id) = device.planned.params.text("device_id") else {
+            return false;
+        };
+        let mut computers = self.tasks.values().filter(|t| t.kind() == Kind::DisableComputer);
+        computers.any(|t| {
+            let object = t.planned.target.object.as_ref();
+            let there = !t.is_waived() && !matches!(t.outcome(), Some(Outcome::NotApplicable { .. }));
+            there && object.is_some_and(|o| o.0.eq_ignore_ascii_case(id))
+        })
     }
 
     /// Whether he was a device's owner until we took him off.

@@ -30,6 +30,8 @@ pub struct Dovecot {
     port: u16,
     plain_port: u16,
     certificates: Certificates,
+    /// Where it asks whether a token is good, if it takes tokens.
+    introspection: Option<String>,
     // Removed last.
     folder: TempDir,
 }
@@ -40,6 +42,20 @@ impl Dovecot {
     /// # Errors
     /// [`StartError`] if it does not answer, with its log.
     pub fn start(people: &[&str]) -> Result<Self, StartError> {
+        Self::begin(people, None)
+    }
+
+    /// Starts one that takes tokens (XOAUTH2) besides passwords, and asks at this
+    /// address (RFC 7662) whether one is good; the answer's `username` says for
+    /// whose mailbox.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not answer, with its log.
+    pub fn start_with_tokens(people: &[&str], introspection: &str) -> Result<Self, StartError> {
+        Self::begin(people, Some(introspection.to_owned()))
+    }
+
+    fn begin(people: &[&str], introspection: Option<String>) -> Result<Self, StartError> {
         let folder =
             tempfile::tempdir().map_err(|e| StartError(format!("failed to make a folder for Dovecot: {e}")))?;
         let certificates = Certificates::make(folder.path())?;
@@ -48,6 +64,7 @@ impl Dovecot {
             port: 0,
             plain_port: 0,
             certificates,
+            introspection,
             folder,
         };
         server.write(
@@ -102,6 +119,19 @@ impl Dovecot {
                 (lines, format!("uid={own} gid={own}"))
             }
         };
+        let (mechanisms, tokens) = match &self.introspection {
+            None => ("plain", String::new()),
+            Some(url) => {
+                let asks = format!(
+                    "introspection_mode = post\nintrospection_url = {url}\n\
+                     username_attribute = username\nactive_attribute = active\nactive_value = true\n"
+                );
+                self.write("oauth2", &asks)?;
+                let passdb =
+                    format!("passdb {{\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {root}/oauth2\n}}\n");
+                ("plain xoauth2", passdb)
+            }
+        };
         let config = format!(
             "base_dir = {root}/run\n\
              state_dir = {root}/state\n\
@@ -113,7 +143,8 @@ impl Dovecot {
              first_valid_gid = 1\n\
              mail_max_userip_connections = 100\n\
              auth_master_user_separator = *\n\
-             auth_mechanisms = plain\n\
+             auth_mechanisms = {mechanisms}\n\
+             auth_failure_delay = 0\n\
              disable_plaintext_auth = no\n\
              mail_location = sdbox:{root}/mail/%u\n\
              mailbox_list_index = yes\n\
@@ -122,9 +153,10 @@ impl Dovecot {
              ssl_key = <{key}\n\
              passdb {{\n  driver = passwd-file\n  master = yes\n  pass = yes\n  args = {root}/masters\n}}\n\
              passdb {{\n  driver = passwd-file\n  args = {root}/users\n}}\n\
+             {tokens}\
              userdb {{\n  driver = static\n  args = {owner} home={root}/mail/%u\n}}\n\
              namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
-             service anvil {{\n  chroot =\n}}\n\
+             service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n\
              service imap-login {{\n  chroot =\n\
              \x20 inet_listener imap {{\n    port = {plain}\n  }}\n\
              \x20 inet_listener imaps {{\n    port = {tls}\n    ssl = yes\n  }}\n}}\n",

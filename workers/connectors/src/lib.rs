@@ -41,6 +41,7 @@ pub mod halo;
 mod http;
 pub mod imap;
 pub mod ldap;
+mod measured;
 pub mod ninja;
 mod offer;
 mod path;

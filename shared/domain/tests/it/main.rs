@@ -13,6 +13,7 @@ mod files;
 mod golden;
 mod keeping;
 mod knowledge;
+mod hybrid;
 mod leaving;
 mod losses;
 mod managed;

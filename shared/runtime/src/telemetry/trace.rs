@@ -12,7 +12,8 @@
 //!
 //! Names and attributes are those of OpenTelemetry's conventions for messaging
 //! and HTTP. No name, address or text of a person or a vendor stands in a span;
-//! a vendor's request is shown by its path template.
+//! a vendor's request is shown by its path template, or by fixed words where the
+//! protocol is another one.
 //!
 //! Where nothing is exported every function here returns at once; a span that
 //! came with a message is then handed on.
@@ -100,6 +101,14 @@ pub fn request(
     TRACES
         .get()
         .map_or_else(Span::off, |t| t.request(method, template, named, host, port))
+}
+
+/// A vendor is being asked in another protocol than HTTP (`imap`, `ldap`): for
+/// what, in words that are fixed; by host and port.
+pub fn command(protocol: &'static str, what: &'static str, host: &str, port: u16) -> Span {
+    TRACES
+        .get()
+        .map_or_else(Span::off, |t| t.command(protocol, what, host, port))
 }
 
 /// A case is being closed: the span links to all of its episodes.
@@ -246,18 +255,43 @@ impl Traces {
         host: Option<&str>,
         port: Option<u16>,
     ) -> Span {
+        let attributes = || {
+            vec![
+                KeyValue::new("http.request.method", method.to_owned()),
+                KeyValue::new("url.template", template.to_owned()),
+            ]
+        };
+        let name = || named.map_or_else(|| format!("{method} {template}"), str::to_owned);
+        self.asking(name, attributes, host, port)
+    }
+
+    fn command(&self, protocol: &'static str, what: &'static str, host: &str, port: u16) -> Span {
+        let attributes = || {
+            vec![
+                KeyValue::new("network.protocol.name", protocol),
+                KeyValue::new("offboard.request", what),
+            ]
+        };
+        let name = || format!("{protocol} {what}");
+        self.asking(name, attributes, Some(host), Some(port))
+    }
+
+    /// A vendor is asked within what is sampled; nothing is made up otherwise.
+    fn asking(
+        &self,
+        name: impl FnOnce() -> String,
+        attributes: impl FnOnce() -> Vec<KeyValue>,
+        host: Option<&str>,
+        port: Option<u16>,
+    ) -> Span {
         let around = Context::current();
         if !around.span().span_context().is_sampled() {
             return Span::off();
         }
-        let mut attributes = vec![
-            KeyValue::new("http.request.method", method.to_owned()),
-            KeyValue::new("url.template", template.to_owned()),
-        ];
+        let mut attributes = attributes();
         attributes.extend(host.map(|h| KeyValue::new("server.address", h.to_owned())));
         attributes.extend(port.map(|p| KeyValue::new("server.port", i64::from(p))));
-        let name = named.map_or_else(|| format!("{method} {template}"), str::to_owned);
-        self.start(name, SpanKind::Client, attributes, Vec::new(), &around)
+        self.start(name(), SpanKind::Client, attributes, Vec::new(), &around)
     }
 
     fn close(&self, tenant: &TenantId, case: CaseId, accepted: Option<&str>) -> Span {

@@ -91,6 +91,9 @@ impl Stage {
                     .request("PATCH", "/users/{id}", None, Some("127.0.0.1"), Some(443));
                 asking.answered(503);
                 drop(asking);
+                let asking = self.traces.command("imap", "list messages", "127.0.0.1", 993);
+                asking.failed("4xx");
+                drop(asking);
                 self.traces.publish_within(BACK, &self.work(attempt)).inject(&mut back);
             })
             .await;
@@ -160,6 +163,18 @@ async fn what_is_caused_without_a_pause_is_one_trace() {
     assert_eq!(attribute(&publish, "messaging.operation.type").as_deref(), Some("send"));
     assert_eq!(attribute(&vendor, "http.response.status_code").as_deref(), Some("503"));
     assert_eq!(attribute(&vendor, "error.type").as_deref(), Some("503"));
+    let other = s.kept.named("imap list messages");
+    assert_eq!(other.parent_span_id, process.span_context.span_id());
+    assert_eq!(other.span_kind, Client);
+    for (key, value) in [
+        ("network.protocol.name", "imap"),
+        ("offboard.request", "list messages"),
+        ("server.address", "127.0.0.1"),
+        ("server.port", "993"),
+        ("error.type", "4xx"),
+    ] {
+        assert_eq!(attribute(&other, key).as_deref(), Some(value), "{key}");
+    }
 }
 
 #[tokio::test]

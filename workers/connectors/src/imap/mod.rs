@@ -43,6 +43,8 @@ use wire::Lost;
 
 /// Whose server it is, for metrics.
 const VENDOR: &str = "imap";
+/// What is spoken, for metrics and traces.
+const PROTOCOL: &str = "imap";
 /// Connections that are kept for the next primitive.
 const IDLE_MAX: usize = 4;
 /// How long one is kept: a server ends an idle one after half an hour.
@@ -143,7 +145,7 @@ impl ImapConnector {
             Trouble::Lost(Lost::Silent) => transient("the mail server was silent for too long; it is read again"),
             Trouble::Lost(Lost::Broken) => transient("the mail server ended the connection; it is read again"),
             Trouble::Lost(Lost::Unread(why)) => transient(&format!("{why}; it is read again")),
-            Trouble::NotSignedIn(code) if code.eq_ignore_ascii_case("UNAVAILABLE") => Fault {
+            Trouble::NotSignedIn(code) if session::is_unavailable(&code) => Fault {
                 code: Some(code),
                 ..transient("the mail server cannot look anybody up just now")
             },

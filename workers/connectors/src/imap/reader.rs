@@ -2,9 +2,10 @@
 
 use super::name::decode;
 use super::parse::{Answered, Condition, Token, before_literal, latin, literal};
-use super::session::{Opened, Session, Trouble};
+use super::session::{Opened, Session, Trouble, outcome};
 use super::wire::{Lost, Wire, Word};
 use super::{Done, ImapConnector, OrFault as _};
+use crate::measured::Asking;
 use crate::{Answer, Call, MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink};
 use async_trait::async_trait;
 use offboard_domain::FaultClass;
@@ -13,6 +14,8 @@ use offboard_domain::FaultClass;
 const WINDOW: u64 = 2_000;
 /// The largest id.
 const UID_MAX: u64 = 0xffff_ffff;
+/// How fetching is called.
+const FETCH: &str = "fetch messages";
 /// Most folders of a mailbox.
 const FOLDERS_MAX: usize = 100_000;
 
@@ -317,10 +320,23 @@ async fn bodies(
 
 /// The same of the folder that is open.
 pub(super) async fn bodies_of_open(session: &mut Session, which: &[MailMessage], into: &mut dyn MailSink) -> Done<()> {
+    let mut asking = session.asking(FETCH);
+    let answer = fetched(session, which, into, &mut asking).await;
+    asking.end(outcome(&answer));
+    answer
+}
+
+async fn fetched(
+    session: &mut Session,
+    which: &[MailMessage],
+    into: &mut dyn MailSink,
+    asking: &mut Asking,
+) -> Done<()> {
     let command = format!("UID FETCH {} (UID BODY.PEEK[])", set(which));
     let tag = session.wire.begin(&[Word::Plain(&command)]).await?;
     loop {
         let line = session.wire.line().await?;
+        asking.begins();
         if line.starts_with(b"* ") && contains(&line, b" FETCH (") {
             body(&mut session.wire, line, which, into).await?;
             continue;
@@ -333,7 +349,7 @@ pub(super) async fn bodies_of_open(session: &mut Session, which: &[MailMessage],
             } if own == tag => {
                 return match condition {
                     Condition::Ok => Ok(()),
-                    _ => Err(Trouble::Refused("fetch messages", code)),
+                    _ => Err(Trouble::Refused(FETCH, code)),
                 };
             }
             Answered::Status {

@@ -2,10 +2,11 @@
 //! looked at, so that who restores twice can see it.
 
 use super::name::encode;
-use super::parse::{Token, unlatin};
-use super::session::{Session, Trouble};
+use super::parse::{Condition, Token, unlatin};
+use super::session::{Session, Trouble, outcome, status};
 use super::wire::Word;
 use super::{ImapConnector, OrFault as _};
+use crate::measured::Asking;
 use crate::{Answer, Call, MailSink};
 use async_trait::async_trait;
 use offboard_domain::{Digest, Fault, FaultClass};
@@ -26,6 +27,8 @@ pub struct Restoring<'a> {
     session: Session,
     delimiter: Option<char>,
     prefix: String,
+    /// The message that is being put back, for metrics and traces.
+    appending: Option<Asking>,
 }
 
 impl ImapConnector {
@@ -66,6 +69,7 @@ impl ImapConnector {
             session,
             delimiter,
             prefix,
+            appending: None,
         })
     }
 }
@@ -196,6 +200,7 @@ impl Restoring<'_> {
         // Without waiting, where the server takes it so (RFC 7888).
         let sync = if self.session.offers("LITERAL+") { "+" } else { "" };
         let rest = format!("({}){date} {{{bytes}{sync}}}", flags.join(" "));
+        let asking = self.session.asking("append a message");
         let begun = async {
             let tag = self
                 .session
@@ -207,7 +212,12 @@ impl Restoring<'_> {
             }
             Ok(tag)
         };
-        begun.await.or_fault(self.connector, "APPEND")
+        let begun: Result<String, Trouble> = begun.await;
+        match &begun {
+            Ok(_) => self.appending = Some(asking),
+            Err(_) => asking.end(outcome(&begun)),
+        }
+        begun.or_fault(self.connector, "APPEND")
     }
 
     /// More of the message.
@@ -228,8 +238,16 @@ impl Restoring<'_> {
             self.session.wire.send(b"\r\n").await?;
             self.session.wire.finish(tag, |_| {}).await
         };
-        match finished.await {
-            Ok((super::parse::Condition::Ok, _)) => Ok(()),
+        let finished = finished.await;
+        if let Some(asking) = self.appending.take() {
+            asking.end(match &finished {
+                Ok((Condition::Ok, _)) => Ok(200),
+                Ok((_, code)) => Ok(status(code)),
+                Err(_) => Err("silence"),
+            });
+        }
+        match finished {
+            Ok((Condition::Ok, _)) => Ok(()),
             Ok((_, code)) => Err(self.connector.fault("APPEND", Trouble::Refused("take a message", code))),
             Err(lost) => Err(Fault {
                 class: FaultClass::Unknown,

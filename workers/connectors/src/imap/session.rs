@@ -4,9 +4,12 @@
 use super::parse::{Answered, Condition, Token};
 use super::settings::{Access, ImapSettings, Security};
 use super::wire::{Lost, Stream, Wire, Word};
+use super::{PROTOCOL, VENDOR};
 use crate::client_credentials::Tokens;
+use crate::measured::{self, Asking};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use offboard_runtime::Secret;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::collections::BTreeSet;
@@ -16,6 +19,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+/// How opening a folder is called.
+const OPEN: &str = "open a folder";
 /// The longest that a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(20);
 
@@ -66,6 +71,8 @@ pub(crate) struct Session {
     pub(crate) offers: BTreeSet<String>,
     pub(crate) opened: Option<Opened>,
     pub(crate) used: Instant,
+    host: String,
+    port: u16,
 }
 
 /// A server, and how its certificate is trusted.
@@ -75,9 +82,37 @@ pub(crate) struct Server {
     pub(crate) tokens: Tokens,
 }
 
+impl Server {
+    /// A token, where one is signed in with; never the one that was refused.
+    async fn token(&self, deadline: Instant, refused: Option<&Secret>) -> Result<Option<Secret>, Trouble> {
+        match &self.settings.access {
+            Access::Delegate { .. } | Access::Joined { .. } => Ok(None),
+            Access::Token { .. } => match self.tokens.get(deadline, refused).await {
+                Ok(token) => Ok(Some(token)),
+                Err(fault) => Err(Trouble::Token(Box::new(fault))),
+            },
+        }
+    }
+}
+
 impl Session {
-    /// Connects and signs in as this mailbox's owner.
+    /// Connects and signs in as this mailbox's owner. A token that is refused
+    /// may have been taken back before its end: a new one tells whether it was
+    /// that.
     pub(crate) async fn open(server: &Server, login: &str, deadline: Instant) -> Result<Self, Trouble> {
+        let token = server.token(deadline, None).await?;
+        let entered = Self::enter(server, login, deadline, token.as_ref()).await;
+        let Err(Trouble::NotSignedIn(code)) = &entered else {
+            return entered;
+        };
+        if token.is_none() || is_unavailable(code) {
+            return entered;
+        }
+        let token = server.token(deadline, token.as_ref()).await?;
+        Self::enter(server, login, deadline, token.as_ref()).await
+    }
+
+    async fn enter(server: &Server, login: &str, deadline: Instant, token: Option<&Secret>) -> Result<Self, Trouble> {
         let (wire, offers) = connect(server, deadline).await?;
         let mut session = Self {
             wire,
@@ -85,16 +120,23 @@ impl Session {
             offers,
             opened: None,
             used: Instant::now(),
+            host: server.settings.host.clone(),
+            port: server.settings.port,
         };
-        session.sign_in(server, login, deadline).await?;
+        session.sign_in(server, login, token).await?;
         Ok(session)
+    }
+
+    /// The server is asked for something, for metrics and traces.
+    pub(crate) fn asking(&self, what: &'static str) -> Asking {
+        measured::ask(VENDOR, PROTOCOL, what, &self.host, self.port)
     }
 
     pub(crate) fn offers(&self, word: &str) -> bool {
         self.offers.contains(word)
     }
 
-    async fn sign_in(&mut self, server: &Server, login: &str, deadline: Instant) -> Result<(), Trouble> {
+    async fn sign_in(&mut self, server: &Server, login: &str, token: Option<&Secret>) -> Result<(), Trouble> {
         let words = match &server.settings.access {
             Access::Delegate { user, password } => {
                 let text = format!("{login}\0{user}\0{}", password.expose());
@@ -109,12 +151,8 @@ impl Session {
                 ("AUTH=PLAIN", "PLAIN", text)
             }
             Access::Token { .. } => {
-                let token = server
-                    .tokens
-                    .get(deadline, None)
-                    .await
-                    .map_err(|f| Trouble::Token(Box::new(f)))?;
-                let text = format!("user={login}\x01auth=Bearer {}\x01\x01", token.expose());
+                let token = token.map(Secret::expose).unwrap_or_default();
+                let text = format!("user={login}\x01auth=Bearer {token}\x01\x01");
                 ("AUTH=XOAUTH2", "XOAUTH2", text)
             }
         };
@@ -122,7 +160,19 @@ impl Session {
         if !self.offers(offer) {
             return Err(Trouble::Lacks(offer));
         }
-        let answer = STANDARD.encode(text);
+        let asking = self.asking("sign in");
+        let signed_in = self.authenticate(mechanism, &STANDARD.encode(text)).await;
+        asking.end(outcome(&signed_in));
+        // What it offers to who is signed in.
+        self.offers = match offered(&signed_in?) {
+            Some(offers) => offers,
+            None => capabilities(&mut self.wire).await?,
+        };
+        Ok(())
+    }
+
+    /// Signs in, and answers the code that the server said it with.
+    async fn authenticate(&mut self, mechanism: &str, answer: &str) -> Result<String, Trouble> {
         let (condition, code) = if self.offers("SASL-IR") {
             let whole = format!("AUTHENTICATE {mechanism} {answer}");
             let tag = self.wire.begin(&[Word::Plain(&whole)]).await?;
@@ -134,15 +184,10 @@ impl Session {
             self.wire.send(format!("{answer}\r\n").as_bytes()).await?;
             self.authenticated(&tag).await?
         };
-        if condition != Condition::Ok {
-            return Err(Trouble::NotSignedIn(code));
+        match condition {
+            Condition::Ok => Ok(code),
+            _ => Err(Trouble::NotSignedIn(code)),
         }
-        // What it offers to who is signed in.
-        self.offers = match offered(&code) {
-            Some(offers) => offers,
-            None => capabilities(&mut self.wire).await?,
-        };
-        Ok(())
     }
 
     /// The end of signing in. A refused token is explained in a challenge,
@@ -167,6 +212,13 @@ impl Session {
 
     /// A command and its data.
     pub(crate) async fn ask(&mut self, what: &'static str, words: &[Word<'_>]) -> Result<Vec<Vec<Token>>, Trouble> {
+        let asking = self.asking(what);
+        let answer = self.exchange(what, words).await;
+        asking.end(outcome(&answer));
+        answer
+    }
+
+    async fn exchange(&mut self, what: &'static str, words: &[Word<'_>]) -> Result<Vec<Vec<Token>>, Trouble> {
         let tag = self.wire.begin(words).await?;
         let mut found = Vec::new();
         let (condition, code) = self
@@ -185,7 +237,15 @@ impl Session {
 
     /// Opens a folder to be read (or written); nothing is marked as seen.
     pub(crate) async fn select(&mut self, name: &str, to_write: bool) -> Result<Opened, Trouble> {
+        let asking = self.asking(OPEN);
         self.opened = None;
+        let opened = self.selected(name, to_write).await;
+        asking.end(outcome(&opened));
+        self.opened = opened.as_ref().ok().cloned();
+        opened
+    }
+
+    async fn selected(&mut self, name: &str, to_write: bool) -> Result<Opened, Trouble> {
         let raw = super::parse::unlatin(name);
         let verb = if to_write { "SELECT" } else { "EXAMINE" };
         let tag = self.wire.begin(&[Word::Plain(verb), Word::Name(&raw)]).await?;
@@ -207,11 +267,10 @@ impl Session {
                 Answered::Data(_) | Answered::Continue(_) => {}
             })
             .await?;
-        if condition != Condition::Ok {
-            return Err(Trouble::Refused("open a folder", code));
+        match condition {
+            Condition::Ok => Ok(opened),
+            _ => Err(Trouble::Refused(OPEN, code)),
         }
-        self.opened = Some(opened.clone());
-        Ok(opened)
     }
 
     /// Ends politely; whatever comes of it.
@@ -220,8 +279,41 @@ impl Session {
     }
 }
 
+/// How an answer counts among those of all vendors.
+pub(crate) fn outcome<T>(answer: &Result<T, Trouble>) -> Result<u16, &'static str> {
+    match answer {
+        Err(Trouble::Unreachable | Trouble::Tls(_) | Trouble::Token(_) | Trouble::Lacks(_)) => Err("not_sent"),
+        Err(Trouble::Lost(_)) => Err("silence"),
+        Err(Trouble::NotSignedIn(code) | Trouble::Refused(_, code)) => Ok(status(code)),
+        // It was answered; what came of that is not the server's.
+        Ok(_) | Err(Trouble::Renewed | Trouble::LateId | Trouble::Sink(_)) => Ok(200),
+    }
+}
+
+/// The same of a refusal, by its code (RFC 5530).
+pub(crate) fn status(code: &str) -> u16 {
+    match code.split(' ').next().unwrap_or_default().to_uppercase().as_str() {
+        "LIMIT" | "INUSE" => 429,
+        "UNAVAILABLE" | "SERVERBUG" => 503,
+        _ => 400,
+    }
+}
+
+/// Whether nobody could be looked up, which says nothing of the credential.
+pub(crate) fn is_unavailable(code: &str) -> bool {
+    code.eq_ignore_ascii_case("UNAVAILABLE")
+}
+
 /// Connects, with TLS as configured, and asks what is offered.
 pub(crate) async fn connect(server: &Server, deadline: Instant) -> Result<(Wire, BTreeSet<String>), Trouble> {
+    let settings = &server.settings;
+    let asking = measured::ask(VENDOR, PROTOCOL, "connect", &settings.host, settings.port);
+    let connected = connected(server, deadline).await;
+    asking.end(outcome(&connected));
+    connected
+}
+
+async fn connected(server: &Server, deadline: Instant) -> Result<(Wire, BTreeSet<String>), Trouble> {
     let settings = &server.settings;
     let until = deadline.min(Instant::now() + CONNECT_MAX);
     let at = (settings.host.as_str(), settings.port);

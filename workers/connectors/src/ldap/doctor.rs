@@ -38,7 +38,7 @@ pub(super) async fn check(ldap: &LdapConnector, call: &mut Call) -> Vec<Finding>
         Severity::Fine,
         format!(
             "{} lets us in over TLS, with a certificate that holds for its name",
-            session.controller
+            session.controller.host
         ),
         "",
     )];

@@ -17,13 +17,13 @@ use super::entry::Entry;
 use super::fault::{Refused, code, status};
 use super::filter::{At, Filter, Name};
 use super::settings::{Controller, LdapOpenError, LdapSettings, controller, tls};
+use crate::measured;
 use crate::{Answer, Call};
 use futures::FutureExt as _;
 use ldap3::controls::{ControlType, PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
 use offboard_domain::{Fault, FaultClass, Receipt, System};
 use offboard_runtime::Secret;
-use offboard_runtime::telemetry::metrics;
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -48,6 +48,9 @@ const EXTENDED_NAMES: &str = "1.2.840.113556.1.4.529";
 /// The control's value: a sequence of the number 1, for ids as text.
 const IDS_AS_TEXT: [u8; 5] = [0x30, 0x03, 0x02, 0x01, 0x01];
 
+/// What is spoken, for metrics and traces.
+const PROTOCOL: &str = "ldap";
+
 /// What the source of a reading is called in an observation.
 const SOURCE: &str = "active_directory.ldap";
 
@@ -70,7 +73,7 @@ pub(crate) struct Wire {
 pub(crate) struct Session {
     ldap: Ldap,
     /// The controller, as configured.
-    pub(crate) controller: String,
+    pub(crate) controller: Controller,
     /// The domain's name.
     pub(crate) domain: Name,
     /// Where the schema is.
@@ -176,7 +179,14 @@ impl Wire {
         let settings = LdapConnSettings::new().set_config(self.config.clone());
         let url = controller.url();
         let connecting = LdapConnAsync::with_settings(settings, &url);
-        let (connection, mut ldap) = match bounded(call, connecting).await {
+        let asking = measured::ask(super::VENDOR, PROTOCOL, "connect", &controller.host, controller.port);
+        let connected = bounded(call, connecting).await;
+        // Whatever stood between, nothing was sent that could have an effect.
+        asking.end(match &connected {
+            Ok(Ok(_)) => Ok(status(code::SUCCESS)),
+            Ok(Err(_)) | Err(_) => Err("not_sent"),
+        });
+        let (connection, mut ldap) = match connected {
             Ok(Ok(pair)) => pair,
             Ok(Err(error)) => return Err(self.unreachable(&controller.host, &error)),
             Err(lost) => return Err(self.lost(SIGN_IN, false, &lost)),
@@ -185,10 +195,8 @@ impl Wire {
             // Whoever waits for an answer learns that none comes.
             let _ = AssertUnwindSafe(connection.drive()).catch_unwind().await;
         });
-        let bound = asked(call, ldap.simple_bind(&self.user, self.password.expose()), |bound| {
-            bound.rc
-        })
-        .await;
+        let binding = ldap.simple_bind(&self.user, self.password.expose());
+        let bound = asked(call, SIGN_IN, controller, binding, |bound| bound.rc).await;
         let result = self.answered(SIGN_IN, false, bound)?;
         if result.rc != code::SUCCESS {
             return Err(self.refused(SIGN_IN, &Refused::of(result.rc, &result.text)));
@@ -198,6 +206,7 @@ impl Wire {
         let mut root = self
             .page(
                 call,
+                controller,
                 &mut ldap,
                 &At::Root,
                 Scope::Base,
@@ -216,7 +225,7 @@ impl Wire {
         let ahead_ms = root.text("currentTime").and_then(super::entry::generalized_time_ms);
         Ok(Session {
             ldap,
-            controller: controller.host.clone(),
+            controller: controller.clone(),
             domain,
             schema,
             ahead_ms: ahead_ms.map(|theirs| theirs - asked_at_ms),
@@ -319,10 +328,21 @@ impl Wire {
         filter: &Filter,
         attributes: &[&str],
     ) -> Answer<Vec<Entry>> {
-        let mut ldap = self.session(call).await?.ldap;
+        let Session {
+            mut ldap, controller, ..
+        } = self.session(call).await?;
         let (mut found, mut cookie) = (Vec::new(), Vec::new());
         loop {
-            let page = self.page(call, &mut ldap, at, Scope::Subtree, filter, attributes, cookie);
+            let page = self.page(
+                call,
+                &controller,
+                &mut ldap,
+                at,
+                Scope::Subtree,
+                filter,
+                attributes,
+                cookie,
+            );
             let (entries, next) = page.await?;
             found.extend(entries);
             if found.len() >= PAGE || next.is_empty() {
@@ -365,8 +385,17 @@ impl Wire {
         let mut found = Vec::new();
         let mut cookie = Vec::new();
         loop {
-            let page = self.page(call, &mut ldap, at, scope, filter, attributes, cookie).await;
-            let (entries, next) = match page {
+            let page = self.page(
+                call,
+                &session.controller,
+                &mut ldap,
+                at,
+                scope,
+                filter,
+                attributes,
+                cookie,
+            );
+            let (entries, next) = match page.await {
                 Ok(page) => page,
                 Err(fault) => {
                     if fault.code.is_none() {
@@ -393,6 +422,7 @@ impl Wire {
     async fn page(
         &self,
         call: &Call,
+        controller: &Controller,
         ldap: &mut Ldap,
         at: &At,
         scope: Scope,
@@ -419,7 +449,7 @@ impl Wire {
         let base = at.to_string();
         ldap.with_controls(controls);
         let searching = ldap.search(&base, scope, filter.as_str(), attributes.to_vec());
-        let asked = asked(call, searching, |found| found.1.rc).await;
+        let asked = asked(call, SEARCH, controller, searching, |found| found.1.rc).await;
         let found = self.answered(SEARCH, false, asked)?;
         let (results, end) = (found.0, found.1);
         if end.rc != code::SUCCESS {
@@ -450,7 +480,8 @@ impl Wire {
         let name = at.to_string();
         let changes = changes.into_iter().flat_map(Change::on_the_wire).collect();
         call.note_write();
-        let answer = asked(call, ldap.modify(&name, changes), |changed| changed.rc).await;
+        let changing = ldap.modify(&name, changes);
+        let answer = asked(call, attempted, &session.controller, changing, |changed| changed.rc).await;
         self.written(call, attempted, &session, answer).await
     }
 
@@ -468,7 +499,7 @@ impl Wire {
         let name = at.to_string();
         call.note_write();
         let moving = ldap.modifydn(&name, first, true, Some(to.as_str()));
-        let answer = asked(call, moving, |moved| moved.rc).await;
+        let answer = asked(call, attempted, &session.controller, moving, |moved| moved.rc).await;
         self.written(call, attempted, &session, answer).await
     }
 
@@ -541,19 +572,20 @@ fn receipt(call: &Call, request: &str, rc: u32) -> Receipt {
     }
 }
 
-/// Asks for something, and measures how it is answered.
+/// Asks a controller for something, and measures how it is answered.
 async fn asked<T>(
     call: &Call,
+    what: Label,
+    controller: &Controller,
     work: impl Future<Output = Result<T, LdapError>>,
     code: impl Fn(&T) -> u32,
 ) -> Result<Result<T, LdapError>, Lost> {
-    let began = Instant::now();
+    let asking = measured::ask(super::VENDOR, PROTOCOL, what, &controller.host, controller.port);
     let answer = bounded(call, work).await;
-    let status = match &answer {
+    asking.end(match &answer {
         Ok(Ok(answer)) => Ok(status(code(answer))),
         Ok(Err(_)) | Err(_) => Err("silence"),
-    };
-    metrics::request(super::VENDOR, "ldap", status, began.elapsed());
+    });
     answer
 }
 

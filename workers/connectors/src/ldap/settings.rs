@@ -54,7 +54,7 @@ const LDAPS_PORT: u16 = 636;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Controller {
     pub(crate) host: String,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Controller {

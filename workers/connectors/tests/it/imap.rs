@@ -12,15 +12,15 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
 /// What a command is answered with, before its tagged end; none: the connection breaks.
-type Script = fn(&str) -> Option<Vec<u8>>;
+pub(crate) type Script = fn(&str) -> Option<Vec<u8>>;
 
-struct Server {
+pub(crate) struct Server {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    async fn start(script: Script) -> Self {
+    pub(crate) async fn start(script: Script) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -61,7 +61,7 @@ impl Server {
         Self { port, asked }
     }
 
-    fn connector(&self) -> ImapConnector {
+    pub(crate) fn connector(&self) -> ImapConnector {
         let settings = ImapSettings {
             system: System::new("mail").unwrap(),
             host: "127.0.0.1".into(),
@@ -79,8 +79,9 @@ impl Server {
     }
 }
 
+/// What came: which message, its bytes, whether it came to its end.
 #[derive(Default)]
-struct Kept(Vec<(usize, Vec<u8>, bool)>);
+pub(crate) struct Kept(pub(crate) Vec<(usize, Vec<u8>, bool)>);
 
 #[async_trait]
 impl MailSink for Kept {
@@ -98,14 +99,14 @@ impl MailSink for Kept {
     }
 }
 
-fn owner() -> MailOwner {
+pub(crate) fn owner() -> MailOwner {
     MailOwner {
         id: None,
         login: Some("anna@x.test".into()),
     }
 }
 
-fn folder(generation: &str) -> MailFolder {
+pub(crate) fn folder(generation: &str) -> MailFolder {
     MailFolder {
         id: "INBOX".into(),
         generation: generation.into(),
@@ -117,7 +118,7 @@ fn folder(generation: &str) -> MailFolder {
     }
 }
 
-fn at(place: u64) -> MailMessage {
+pub(crate) fn at(place: u64) -> MailMessage {
     MailMessage {
         id: place.to_string(),
         place,
@@ -127,7 +128,7 @@ fn at(place: u64) -> MailMessage {
     }
 }
 
-const EXAMINED: &str = "* FLAGS (\\Seen)\r\n* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 12] x\r\n";
+pub(crate) const EXAMINED: &str = "* FLAGS (\\Seen)\r\n* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 12] x\r\n";
 
 #[tokio::test]
 async fn folders_come_in_every_spelling() {

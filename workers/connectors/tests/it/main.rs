@@ -5,6 +5,7 @@
 mod common;
 mod confluence;
 mod desk;
+mod dovecot;
 mod google;
 mod imap;
 mod ldap;
@@ -12,4 +13,5 @@ mod ninja;
 mod program;
 mod scim;
 mod sim;
+mod telemetry;
 mod wire;

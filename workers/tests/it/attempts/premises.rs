@@ -119,3 +119,31 @@ async fn groups_of_the_premises_that_give_licences_are_waited_for() {
     let end = desk.settle(todo, &mut NEVER.clone()).await;
     assert!(matches!(end, End::Settled(_)), "{end:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_a_copy_follows_its_computer_and_is_asked_about_where_that_is_not_disabled() {
+    let (mut state, mut todo) = setting(Kind::DisableDeviceObject);
+    state
+        .devices
+        .get_mut("m-company")
+        .unwrap()
+        .object
+        .as_mut()
+        .unwrap()
+        .synced = true;
+    let mut alone = Desk::new(state.clone());
+    let end = alone.settle(todo.clone(), &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Asked(_)), "{end:?}");
+    todo.params.set(MASTERED, true);
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    assert!(matches!(report.said, Said::Wait { .. }), "{:?}", report.said);
+    assert_eq!(desk.writes(), Vec::<String>::new());
+    // A synchronisation brings it.
+    desk.fake.edit(|s| {
+        let row = s.devices.get_mut("m-company").unwrap();
+        row.object.as_mut().unwrap().enabled = false;
+    });
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+}

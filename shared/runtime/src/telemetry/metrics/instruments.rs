@@ -108,7 +108,7 @@ instruments! {
     ATTEMPT_DURATION = "offboard.attempt.duration", Sort::Histogram(QUICK_S), "s", ["kind", "vendor"],
         "How long an attempt took.";
     VENDOR_REQUESTS = "offboard.vendor.requests", Sort::Counter, "{request}", ["vendor", "service", "status"],
-        "Requests to a vendor, by service and answer: 2xx, 3xx, 4xx, 429, 5xx, or `not_sent`, `silence`, `too_large`. LDAP counts as 2xx what was done, as 5xx a busy controller, as 4xx any other refusal.";
+        "Requests to a vendor, by service and answer: 2xx, 3xx, 4xx, 429, 5xx, or `not_sent`, `silence`, `too_large`. LDAP and IMAP count as 2xx what was done, as 5xx (IMAP also as 429) a server that is busy, as 4xx any other refusal.";
     VENDOR_REQUEST_DURATION = "offboard.vendor.request.duration", Sort::Histogram(QUICK_S), "s", ["vendor", "service"],
         "How long a vendor took to answer.";
     VENDOR_THROTTLES = "offboard.vendor.throttles", Sort::Counter, "{request}", ["vendor", "service"],

@@ -356,6 +356,8 @@ async fn a_computer_is_disabled_and_a_server_never() {
             .enabled
     );
     assert_eq!(truth(samba, "PC1$", "userAccountControl"), ["4098"]);
+    // By this id a cloud knows the device that is joined to both.
+    assert_eq!(truth(samba, "PC1$", "objectGUID"), [of(false).0]);
     let controller = ObjectId(truth(samba, "DC1$", "objectGUID").remove(0));
     let admin = administrator(samba);
     for server in [of(true), controller] {

@@ -10,7 +10,7 @@
 
 mod accounts;
 mod faults;
-mod stage;
+pub(crate) mod stage;
 
 use stage::{CANARY, computer, ground, group, person};
 

@@ -7,9 +7,10 @@ use offboard_connectors::area::mailboxes::OtherMailboxes;
 use offboard_connectors::{
     Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Autopilot, Call, Delegation, DelegationRight,
     Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ELIGIBLE_ROLES, ForwardTo,
-    Found, Held, HeldLicence, Holding, Licenses, MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink,
-    Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, MobileWipe,
-    PROTECTED_TARGET, PoolLine, RecoveryKey, RecoveryKeySort, RecoveryKeys, Site, SiteAdministrator,
+    Found, Held, HeldLicence, Holding, Licenses, MASTERED_ELSEWHERE, MailFolder, MailMessage, MailOwner, MailPage,
+    MailReader, MailSink, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes,
+    ManagedDevice, MobileWipe, PROTECTED_TARGET, PoolLine, RecoveryKey, RecoveryKeySort, RecoveryKeys, Site,
+    SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, FaultClass, ObjectId};
@@ -386,6 +387,14 @@ impl Devices for Fake {
 
     async fn act(&self, call: &mut Call, device: &DeviceRef, action: DeviceAction) -> Answer<()> {
         let id = row(device);
+        let is_copy = |row: &DeviceRow| row.object.as_ref().is_some_and(|o| o.synced);
+        if action == DeviceAction::DisableObject && self.now().devices.get(&id).is_some_and(is_copy) {
+            let refused = fault(FaultClass::Blocked, "a copy of what is on the premises");
+            return Err(Fault {
+                code: Some(MASTERED_ELSEWHERE.to_owned()),
+                ..refused
+            });
+        }
         self.write(call, &format!("{action:?} {id}"), |s, now_ms| {
             let Some(row) = s.devices.get_mut(&id) else { return };
             match action {
