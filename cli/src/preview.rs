@@ -158,11 +158,12 @@ pub async fn preview(
         person.employee_id.as_deref(),
         person.object_id.as_ref().map(|o| o.0.as_str()),
     ];
+    let person = name.into_iter().flatten().next().unwrap_or("").to_owned();
     Ok(Preview {
         tenant: departure.tenant.clone(),
         case: draft.case.id,
         reference: departure.reference.clone(),
-        person: name.into_iter().flatten().next().unwrap_or("").to_owned(),
+        person,
         manner: departure.manner,
         effective_at: departure.effective_at,
         planned,

@@ -1,6 +1,6 @@
 //! What is exported is a Maildir to the byte, and nothing is written over.
 
-use super::{about, meta, noise, through, write};
+use super::{about, noise, through, write};
 use offboard_archive::{Archive, ArchiveError, Export, INDEX, MANIFEST, Manifest, PIECE_BYTES, Writer};
 use offboard_domain::{Digest, Timestamp};
 use offboard_store::Store;

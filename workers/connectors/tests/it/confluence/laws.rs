@@ -226,11 +226,9 @@ async fn each_refusal_and_each_silence_is_the_right_fault() {
     s.wiki().faults = vec![DeskFault::Cut(false)];
     let fault = wiki.titled(&mut s.reading(), TITLE).await.unwrap_err();
     assert_eq!(fault.class, Transient, "{fault}");
-    let small = Stage::with(Wiki {
-        file_max_bytes: 1,
-        ..Wiki::default()
-    })
-    .await;
+    let mut takes_little = Wiki::default();
+    takes_little.file_max_bytes = 1;
+    let small = Stage::with(takes_little).await;
     let connector = small.open();
     let page = small.added(&connector).await;
     let large = notes(&connector)
