@@ -41,7 +41,8 @@ impl Procedure for WipeAccount {
         let mut of_account = known(job, member.as_ref());
         let mut ever = remembered(job, KNOWN);
         if member.is_none() && of_account.bool("object_exists").is_none() {
-            return Ok(Seen::facts(of_account));
+            // No record was missed in a list that nobody read.
+            return Ok(Seen::facts(of_account.with("gone_unproven_ids", Vec::<String>::new())));
         }
         if member.is_none() && ever.is_empty() {
             // Nothing to look by: that he has none is not said.
