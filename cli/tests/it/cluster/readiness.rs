@@ -76,7 +76,7 @@ async fn a_site_that_comes_with_a_new_configuration_is_shown_as_away() {
 [systems.ad]
 kind = "active_directory"
 site = "{SITE}"
-controllers = ["dc.corp.example"]
+controllers = ["127.0.0.1"]
 user = "offboard@corp.example"
 password = {{ file = "only-there" }}
 "#

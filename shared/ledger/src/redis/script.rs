@@ -11,21 +11,19 @@ pub(super) struct Script {
 }
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal),* $(,)?) => {
+    ($($name:ident = $($file:literal)+),* $(,)?) => {
         $(
             pub(super) static $name: Script = Script {
-                source: include_str!(concat!("scripts/", $file, ".lua")),
-                digest: LazyLock::new(|| {
-                    redis::Script::new(include_str!(concat!("scripts/", $file, ".lua"))).get_hash().to_owned()
-                }),
+                source: concat!($(include_str!(concat!("scripts/", $file, ".lua"))),+),
+                digest: LazyLock::new(|| redis::Script::new($name.source).get_hash().to_owned()),
             };
         )*
     };
 }
 
 scripts! {
-    APPEND = "append",
-    READ = "read",
+    APPEND = "whole" "append",
+    READ = "whole" "read",
     DUE = "due",
     LIST = "list",
     GATES = "gates",

@@ -7,7 +7,7 @@ use crate::laws::everything;
 use crate::pen::{NOON, Pen, wake};
 use crate::redis::{open, options};
 use offboard_ledger::redis::RedisOptions;
-use offboard_ledger::{Append, Appended, Claim, KeyChange, Ledger, MemoryLedger};
+use offboard_ledger::{Append, Appended, Claim, KeyChange, Ledger, LedgerError, MemoryLedger};
 use offboard_servers::Redis;
 use offboard_servers::redis as servers;
 use std::sync::Arc;
@@ -207,4 +207,84 @@ async fn a_torn_closing_does_no_harm() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_torn_trim_does_no_harm() {
     tear(Torn::Trim).await;
+}
+
+/// What an older version's append left, whose writes had another order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_an_older_append_left_twice_are_told_and_put_right() {
+    let server = Redis::start(&servers::RedisOptions::default()).unwrap();
+    let ledger = open(&options(&server.url())).await;
+    let client = ::redis::Client::open(server.url()).unwrap();
+    let mut raw = client.get_multiplexed_async_connection().await.unwrap();
+    let strange = vec![b'x'; 64];
+    let mut logs = Vec::new();
+    // In the middle, at the end, several times; and what was never acknowledged. What
+    // is none of these is damage.
+    for (n, (at, more, right)) in [
+        (4, 2..4, true),
+        (8, 6..8, true),
+        (6, 2..6, true),
+        (8, 0..0, true),
+        (0, 0..0, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut pen = Pen::new("acme", &format!("case {n}"));
+        for part in 0..4 {
+            let append = pen.draft(2, &format!("part {part}"));
+            pen.write(&*ledger, append).await;
+        }
+        let whole = pen.history(&*ledger).await;
+        let log = new_list(&mut raw, &mut logs).await;
+        let records: Vec<Vec<u8>> = ::redis::cmd("LRANGE")
+            .arg(&log)
+            .arg(0)
+            .arg(-1)
+            .query_async(&mut raw)
+            .await
+            .unwrap();
+        assert_eq!((records.len(), whole.len()), (8, 8));
+        let more = if more.is_empty() {
+            vec![strange.clone()]
+        } else {
+            records[more].to_vec()
+        };
+        let mut wrong = records;
+        wrong.splice(at..at, more);
+        let () = ::redis::pipe()
+            .atomic()
+            .cmd("DEL")
+            .arg(&log)
+            .cmd("RPUSH")
+            .arg(&log)
+            .arg(&wrong)
+            .query_async(&mut raw)
+            .await
+            .unwrap();
+        let next = pen.draft(1, "next");
+        if !right {
+            let damaged = ledger.append(next).await.unwrap_err();
+            assert!(matches!(damaged, LedgerError::Broken { .. }), "{damaged}");
+            continue;
+        }
+        assert_eq!(pen.history(&*ledger).await, whole, "case {n}");
+        pen.write(&*ledger, next).await;
+        assert_eq!(pen.history(&*ledger).await.len(), 9);
+        let left: usize = ::redis::cmd("LLEN").arg(&log).query_async(&mut raw).await.unwrap();
+        assert_eq!(left, 9, "case {n}");
+    }
+}
+
+/// The list that was not there when this was asked last.
+async fn new_list(raw: &mut ::redis::aio::MultiplexedConnection, known: &mut Vec<String>) -> String {
+    let keys: Vec<String> = ::redis::cmd("KEYS").arg("*").query_async(raw).await.unwrap();
+    for key in keys {
+        let sort: String = ::redis::cmd("TYPE").arg(&key).query_async(raw).await.unwrap();
+        if sort == "list" && !known.contains(&key) {
+            known.push(key.clone());
+            return key;
+        }
+    }
+    panic!("there is no new list");
 }

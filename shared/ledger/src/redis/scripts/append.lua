@@ -41,7 +41,11 @@ if row then
 end
 local kept, want = redis.call('LLEN', log), version - trimmed
 local function hash_of(n) return string.sub(redis.call('LINDEX', log, n), 1, 32) end
-local damaged = kept < want or (want > 0 and hash_of(want - 1) ~= head)
+local damaged, doubled = kept < want, nil
+if not damaged and want > 0 and hash_of(want - 1) ~= head then
+  doubled = kept > want and whole(log, want, head)
+  damaged = not doubled
+end
 -- Rows do not go one by one: with all of them gone, somebody looks at what is left.
 damaged = damaged or (kept > 0 and not row and redis.call('HLEN', cases) == 0)
 if damaged then return {'damaged', want, kept} end
@@ -53,7 +57,8 @@ local function hash_at(at)
   if at == version then return head end
   if at == trimmed then return trimmed_head end
   if at < trimmed or at > version then return nil end
-  return hash_of(at - trimmed - 1)
+  local n = at - trimmed
+  return doubled and string.sub(doubled[n], 1, 32) or hash_of(n - 1)
 end
 if version > expected then
   if #ARGV >= FIRST and hash_at(to) == to_head then return {'ours'} end
@@ -61,7 +66,8 @@ if version > expected then
 end
 if hash_at(expected) ~= prev then return {'gap', version} end
 if version > expected then
-  return {'conflict', redis.call('LRANGE', log, expected - trimmed, want - 1)}
+  local from = expected - trimmed
+  return {'conflict', doubled and {unpack(doubled, from + 1, want)} or redis.call('LRANGE', log, from, want - 1)}
 end
 if trim and trimmed == version then return {'ours'} end
 
@@ -93,6 +99,13 @@ elseif change == 'd' then
 end
 
 -- Nothing is refused from here on.
+if doubled then
+  -- Behind what is there, which goes then: with any beginning of it they are there.
+  for n = 1, want, 1000 do
+    redis.call('RPUSH', log, unpack(doubled, n, math.min(n + 999, want)))
+  end
+  redis.call('LTRIM', log, kept, -1)
+end
 if #ARGV >= FIRST then
   redis.call('RPUSH', log, '')
   if want == 0 then redis.call('DEL', log) else redis.call('LTRIM', log, 0, want - 1) end

@@ -15,5 +15,7 @@ local trimmed = struct.unpack('>I8', row, at)
 local from = math.max(tonumber(ARGV[2]), trimmed + 1)
 if from > version then return {row, {}} end
 -- What stands behind the row's last was never acknowledged.
-local first, last = math.max(from - trimmed - 2, 0), version - trimmed - 1
-return {row, redis.call('LRANGE', KEYS[2], first, last)}
+local first, want = math.max(from - trimmed - 2, 0), version - trimmed
+local last = redis.call('LINDEX', KEYS[2], want - 1)
+local doubled = last and string.sub(last, 1, 32) ~= head and whole(KEYS[2], want, head)
+return {row, doubled and {unpack(doubled, first + 1, want)} or redis.call('LRANGE', KEYS[2], first, want - 1)}
