@@ -17,6 +17,7 @@ pub const KINDS: &[Kind] = &[
     Kind::HideOnPremises,
     Kind::RemoveGroupsOnPremises,
     Kind::AwaitSynchronisation,
+    Kind::DiscoverComputers,
     Kind::DisableComputer,
     Kind::MoveToLeaversUnit,
 ];
@@ -29,6 +30,22 @@ pub const MASTERED: &str = "mastered_on_premises";
 /// The parameter that says by which security identifier the cloud knows the
 /// account on the premises.
 pub const SECURITY_ID: &str = "on_premises_security_id";
+
+/// Among the facts of the cloud's finder: by which ids the company's devices that are
+/// joined to a domain as well (a hybrid join) are known. Such an id, the cloud's
+/// `deviceId`, is the computer's own immutable id in its domain (its `objectGUID`).
+pub const HYBRID_JOINED: &str = "hybrid_joined_ids";
+
+/// The parameter with the ids of the computers that a directory on the premises is to
+/// look for. In no stored task.
+pub const SOUGHT: &str = "sought_ids";
+
+/// The parameter of a computer that was found because a cloud lists its device.
+pub const FOR_THE_CLOUD: &str = "hybrid_joined";
+
+/// The parameter, and the fact, whether the cloud lists that device as his still. In no
+/// stored task.
+pub const LISTED: &str = "listed_as_his";
 
 /// The parameter that says that the plan keeps nothing that hangs on licences.
 pub const LICENCES_UNKEPT: &str = "licences_unkept";
@@ -186,8 +203,36 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// Said to be his by the directory alone (`managedBy`), so each asks by itself.
-/// Facts: `object_exists`, `object_enabled`.
+/// By the ids that the cloud knows. It is a finder of its own, and the cloud's does
+/// not find what it finds: else whatever waits for the devices that the cloud finds
+/// would wait for a site that is away. See
+/// `docs/decisions/0039-a-hybrid-joined-device-is-disabled-in-its-domain.md`. Facts:
+/// `sought_ids`, `computer_ids`, `server_ids`, `only_elsewhere_ids`, and for each
+/// computer `held/ID`, `device_id/ID`.
+pub(super) const DISCOVER_COMPUTERS: KindSpec = KindSpec {
+    name: "device.discover_computers",
+    title: "Find the computers of his hybrid-joined devices in the directory on the premises",
+    area: Area::Device,
+    stage: Stage::Devices,
+    urgency: Urgency::U1,
+    after: &[Dep::on(Kind::Resolve), Dep::only(Kind::DiscoverDevices)],
+    finds: &[Kind::DisableComputer],
+    judge: Judge {
+        not_applicable: &[(
+            Cond::Empty(SOUGHT),
+            "the cloud knows no company device of his that is joined to a domain as well",
+        )],
+        satisfied: Cond::Always,
+        blocked: &[],
+    },
+    controls: control::RETURN,
+    read_anew: true,
+    ..READING
+};
+
+/// Said to be his by the directory (`managedBy`), or by the cloud, where the device is
+/// joined to both: each asks by itself. Facts: `object_exists`, `object_enabled`, and
+/// for one of the cloud's `listed_as_his`.
 pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
     name: "device.disable_computer",
     title: "Disable the computer in the directory on the premises",
@@ -200,6 +245,7 @@ pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
     after: &[
         Dep::only(Kind::ResolveOnPremises),
         Dep::only(Kind::DiscoverDevices),
+        Dep::only(Kind::DiscoverComputers),
         Dep::on(Kind::EscrowRecoveryKeys),
         Dep::on(Kind::WipeDevice),
         Dep::on(Kind::RetireDevice),
@@ -207,7 +253,10 @@ pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[(Cond::False("object_exists"), "the directory no longer has the computer")],
         satisfied: Cond::False("object_enabled"),
-        blocked: &[],
+        blocked: &[(
+            Cond::False(LISTED),
+            "the cloud listed the device as his when its computer was looked for, and does not any more: it may be somebody else's by now. Disable the computer by hand if it is still to be, else waive this",
+        )],
     },
     controls: control::SANITISATION,
     ..WRITING
@@ -262,6 +311,8 @@ pub(super) const MOVE_TO_LEAVERS_UNIT: KindSpec = KindSpec {
         Dep::on(Kind::ResetPasswordOnPremises),
         Dep::on(Kind::HideOnPremises),
         Dep::on(Kind::RemoveGroupsOnPremises),
+        // With what it finds.
+        Dep::on(Kind::DiscoverComputers),
         Dep::on(Kind::DisableComputer),
         Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::RemoveGroupMemberships),

@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod computers;
 mod faults;
 pub(crate) mod stage;
 
@@ -59,6 +60,7 @@ fn seed() -> String {
     all.push_str(&group("operators", &[&of("operator")], ""));
     all.push_str(&computer("PC1", "Windows 11", &of("owner")));
     all.push_str(&computer("SRV1", "Windows Server 2025", &of("owner")));
+    all.push_str(&computer("PC2", "Windows 11", &of("read")));
     // The same name, where the one is to go.
     let same = person(&of("clash"), "clash2", "").replace("OU=Staff", "OU=Leavers");
     all.push_str(&same);
