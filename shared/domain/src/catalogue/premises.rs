@@ -195,7 +195,7 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
             ),
             (
                 Cond::Empty("removable_group_ids"),
-                "what is left are groups that the directory protects; take him out of them by hand, then retry",
+                "what is left are groups that the directory protects, that another domain has, or that the account that signs in may not see; take him out of them by hand, then retry",
             ),
         ],
     },
