@@ -5,7 +5,7 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
-use crate::catalogue::premises::{FOR_THE_CLOUD, HYBRID_JOINED, LISTED, MASTERED, SOUGHT};
+use crate::catalogue::premises::{FOR_THE_CLOUD, FOUND_ELSEWHERE, HYBRID_JOINED, LISTED, MASTERED, SOUGHT};
 use crate::catalogue::{Kind, ROLES_GONE_MS, ROLES_OPEN, apps, desk, managed, script};
 use crate::departure::{Departure, PersonRef};
 use crate::estate;
@@ -488,6 +488,18 @@ impl Case {
         }
     }
 
+    /// Whether another directory on the premises than this one was read to have his
+    /// account.
+    fn is_found_in_another_domain(&self, task: &Task) -> bool {
+        let others = self
+            .tasks
+            .values()
+            .filter(|t| t.kind() == task.kind() && t.id() != task.id());
+        others
+            .filter_map(|t| t.outcome())
+            .any(|outcome| *outcome == Outcome::Verified)
+    }
+
     /// When what was last changed on the premises, and a cloud copies, was read
     /// as changed; none if nothing had to be changed.
     fn changed_on_premises_at(&self) -> Option<Timestamp> {
@@ -541,6 +553,9 @@ impl Case {
         }
         if task.kind() == Kind::ResolveOnPremises {
             person_params(&mut params, &self.departure, &self.policy);
+            if self.is_found_in_another_domain(task) {
+                params.set(FOUND_ELSEWHERE, true);
+            }
             // A cloud's own ids mean nothing there; its name for him may.
             params.0.remove("object_id");
             if let Some(name) = self.subject_facts.text("user_principal_name") {

@@ -22,6 +22,10 @@ pub const KINDS: &[Kind] = &[
     Kind::MoveToLeaversUnit,
 ];
 
+/// The parameter, and the fact, that another directory on the premises has his account.
+/// In no stored task.
+pub const FOUND_ELSEWHERE: &str = "found_elsewhere";
+
 /// The parameter of a cloud's task about an account that is mastered on the
 /// premises, when that directory is connected: what the cloud refuses is
 /// changed there.
@@ -54,9 +58,10 @@ pub const LICENCES_UNKEPT: &str = "licences_unkept";
 pub const HOLD_WANTED: &str = "hold_wanted";
 
 /// Finds the account by the security identifier that the cloud gives, else by
-/// its names, and records it before any write. Facts: `found`, `ambiguous`,
-/// `object_id`, `security_id`, `enabled`, `protected`, `group_ids`,
-/// `computer_ids`.
+/// its names, and records it before any write. Of several directories that the cloud
+/// copies, one has it; a person is asked when none of them does. Facts: `found`,
+/// `found_elsewhere`, `ambiguous`, `object_id`, `security_id`, `enabled`, `protected`,
+/// `group_ids`, `computer_ids`.
 pub(super) const RESOLVE: KindSpec = KindSpec {
     name: "identity.resolve_on_premises",
     title: "Find the account in the directory on the premises, and record it before any write",
@@ -70,10 +75,16 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
         Kind::MoveToLeaversUnit,
     ],
     judge: Judge {
-        not_applicable: &[(
-            Cond::All(&[Cond::False("found"), Cond::Not(&Cond::HasParam(SECURITY_ID))]),
-            "the directory on the premises has no account of his",
-        )],
+        not_applicable: &[
+            (
+                Cond::All(&[Cond::False("found"), Cond::Not(&Cond::HasParam(SECURITY_ID))]),
+                "the directory on the premises has no account of his",
+            ),
+            (
+                Cond::All(&[Cond::False("found"), Cond::True(FOUND_ELSEWHERE)]),
+                "another directory on the premises has his account",
+            ),
+        ],
         satisfied: Cond::All(&[
             Cond::True("found"),
             Cond::False("ambiguous"),

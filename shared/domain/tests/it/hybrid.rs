@@ -3,7 +3,9 @@
 //! id that the cloud knows.
 
 use crate::model::*;
-use offboard_domain::catalogue::premises::{FOR_THE_CLOUD, HYBRID_JOINED, KINDS, LISTED, MASTERED, SOUGHT};
+use offboard_domain::catalogue::premises::{
+    FOR_THE_CLOUD, FOUND_ELSEWHERE, HYBRID_JOINED, KINDS, LISTED, MASTERED, SECURITY_ID, SOUGHT,
+};
 use offboard_domain::catalogue::{Approval, Area, Kind};
 use offboard_domain::departure::Manner;
 use offboard_domain::plan::plan;
@@ -359,4 +361,113 @@ fn a_directory_that_refuses_to_be_read_is_a_person_s() {
     w.order(Command::RecordReport(Box::new(report))).unwrap();
     let state = &w.task(Kind::DiscoverComputers).state;
     assert!(matches!(state, TaskState::Failed { .. }), "{state:?}");
+}
+
+/// A copy, of an account that one of two domains has.
+fn a_copy_in_one_of_two() -> World {
+    let mut w = World::new();
+    w.order(Command::Open {
+        departure: Arc::new(departure(Manner::Immediate)),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(cloud_and(&["berlin", "paris"])),
+        traceparent: None,
+    })
+    .unwrap();
+    let copy = good(Kind::Resolve)
+        .with("synced", true)
+        .with(SECURITY_ID, "S-1-5-21-1-2-3-1104");
+    let said = Said::Satisfied {
+        before: seen(copy.clone()),
+        after: seen(copy),
+    };
+    let report = w.report(w.id(Kind::Resolve), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w
+}
+
+/// A domain has looked for his account. Who has none says what it was told of others.
+fn the_domain_says(w: &mut World, name: &str, facts: Facts) {
+    let task = in_forest(w, Kind::ResolveOnPremises, name);
+    let said = Said::Found {
+        observation: seen(facts),
+        finds: Vec::new(),
+    };
+    let report = w.report(task, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+fn has_it() -> Facts {
+    good(Kind::ResolveOnPremises)
+}
+
+fn has_none(elsewhere: bool) -> Facts {
+    let none = Facts::new().with("found", false).with("ambiguous", false);
+    none.with(FOUND_ELSEWHERE, elsewhere)
+}
+
+/// What the order tells of the other domains.
+fn is_told(w: &World, name: &str) -> bool {
+    let task = in_forest(w, Kind::ResolveOnPremises, name);
+    let params = w.case().assignment(task).unwrap().params;
+    params.bool(FOUND_ELSEWHERE) == Some(true)
+}
+
+fn resolved(w: &World, name: &str) -> TaskState {
+    let task = in_forest(w, Kind::ResolveOnPremises, name);
+    w.case().tasks[&task].state.clone()
+}
+
+fn needs_nothing(w: &World, name: &str) -> bool {
+    match resolved(w, name) {
+        TaskState::Settled { outcome, .. } => matches!(outcome, Outcome::NotApplicable { .. }),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_domain_without_the_account_waits_for_the_other_s_answer_and_asks_nobody() {
+    for berlin_first in [true, false] {
+        let mut w = a_copy_in_one_of_two();
+        assert!(!is_told(&w, "berlin") && !is_told(&w, "paris"));
+        // Both were ordered before either has answered.
+        if berlin_first {
+            the_domain_says(&mut w, "berlin", has_none(false));
+            the_domain_says(&mut w, "paris", has_it());
+        } else {
+            the_domain_says(&mut w, "paris", has_it());
+            the_domain_says(&mut w, "berlin", has_none(false));
+        }
+        let berlin = resolved(&w, "berlin");
+        assert!(matches!(berlin, TaskState::Resting { .. }), "{berlin:?}");
+        w.pass(HOUR_MS);
+        assert!(is_told(&w, "berlin"));
+        the_domain_says(&mut w, "berlin", has_none(true));
+        assert!(needs_nothing(&w, "berlin") && !needs_nothing(&w, "paris"));
+    }
+}
+
+#[test]
+fn an_account_that_no_domain_has_is_asked_about_until_one_has_it() {
+    let mut w = a_copy_in_one_of_two();
+    the_domain_says(&mut w, "berlin", has_none(false));
+    the_domain_says(&mut w, "paris", has_none(false));
+    let paris = resolved(&w, "paris");
+    assert!(
+        matches!(paris, TaskState::Failed { .. }),
+        "both have answered: {paris:?}"
+    );
+    w.pass(HOUR_MS);
+    the_domain_says(&mut w, "berlin", has_none(false));
+    let berlin = resolved(&w, "berlin");
+    assert!(matches!(berlin, TaskState::Failed { .. }), "{berlin:?}");
+    // Somebody has mended what hid it.
+    let retry = Command::Retry {
+        task: Some(in_forest(&w, Kind::ResolveOnPremises, "paris")),
+        by: "boss@msp.example".into(),
+    };
+    w.order(retry).unwrap();
+    the_domain_says(&mut w, "paris", has_it());
+    assert!(is_told(&w, "berlin"), "it is asked once more by itself");
+    the_domain_says(&mut w, "berlin", has_none(true));
+    assert!(needs_nothing(&w, "berlin"));
 }
