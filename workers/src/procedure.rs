@@ -69,6 +69,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::ResetPasswordOnPremises => &premises::reset_password::ResetPasswordOnPremises,
         Kind::HideOnPremises => &premises::hide::HideOnPremises,
         Kind::RemoveGroupsOnPremises => &premises::remove_groups::RemoveGroupsOnPremises,
+        Kind::DiscoverComputers => &premises::discover_computers::DiscoverComputers,
         Kind::DisableComputer => &premises::disable_computer::DisableComputer,
         Kind::MoveToLeaversUnit => &premises::move_to_leavers_unit::MoveToLeaversUnit,
         Kind::ResolveInApp => &apps::resolve::ResolveInApp,

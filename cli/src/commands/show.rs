@@ -59,7 +59,7 @@ fn devices(known: &[KnownDevice]) -> String {
             _ if device.ambiguous => {
                 " (several records of one system carry this number: they may be different devices)"
             }
-            (None, _) if systems.len() > 1 => " (no usable serial number: it cannot be known again elsewhere)",
+            (None, 1) if systems.len() > 1 => " (no usable serial number: it cannot be known again elsewhere)",
             (Some(_), 1) if systems.len() > 1 => " (no other system knows it)",
             _ => "",
         };
@@ -259,6 +259,7 @@ mod tests {
             system: System::new(system).unwrap(),
             id: ObjectId::from(id),
             serial: Serial::parse(serial),
+            device_id: None,
             held,
         };
         let all = [
@@ -273,5 +274,19 @@ mod tests {
             "\nDevices, as the systems know them\n  5CG1111\n      m365 [m-1] managed, the company's\n      rmm [41] in the remote management\n  5CG2222 (no other system knows it)\n      rmm [42] in the remote management\n  - (no usable serial number: it cannot be known again elsewhere)\n      rmm [43\u{fffd}[2J] in the remote management\n"
         );
         assert_eq!(devices(&[]), "");
+        // A computer of a domain has no serial number, and is known again all the same.
+        let joined = |system: &str, id: &str, held: Holding| Sighting {
+            device_id: Some("7f3a".to_owned()),
+            ..seen(system, id, "", held)
+        };
+        let both = [
+            joined("ad", "7f3a", Holding::Listed),
+            joined("m365", "o-1", Holding::Listed),
+        ];
+        let text = console::strip_ansi_codes(&devices(&join(&both))).into_owned();
+        assert_eq!(
+            text,
+            "\nDevices, as the systems know them\n  -\n      ad [7f3a] listed in the directory, not managed\n      m365 [o-1] listed in the directory, not managed\n"
+        );
     }
 }

@@ -5,18 +5,19 @@
 //! far as its observations show (`decide` judges them again).
 
 use crate::case::Case;
-use crate::catalogue::premises::MASTERED;
+use crate::catalogue::premises::{FOR_THE_CLOUD, FOUND_ELSEWHERE, HYBRID_JOINED, LISTED, MASTERED, SOUGHT};
 use crate::catalogue::{Kind, ROLES_GONE_MS, ROLES_OPEN, apps, desk, managed, script};
 use crate::departure::{Departure, PersonRef};
 use crate::estate;
 use crate::fault::Fault;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
 use crate::observation::{Facts, Observation};
+use crate::plan::is_skipped;
 use crate::policy::{Policy, SuccessorRule};
 use crate::task::{Outcome, Place, Task};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The leaving person as the immutable ids that the systems gave.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -363,8 +364,10 @@ impl Case {
 
     /// Who looks for his devices in a remote management is told by which name he
     /// is shown, and what the other systems have seen; who looks at a candidate,
-    /// whether a person has confirmed it; who disables a device's object, whether
-    /// the computer that it may be a copy of is disabled on the premises.
+    /// whether a person has confirmed it; who looks on the premises, which devices the
+    /// cloud knows to be joined to a domain; who disables a computer for that, whether the
+    /// cloud lists it still; who disables a device's object, whether the computer that it
+    /// may be a copy of is disabled on the premises, or looked for.
     fn tell_of_devices(&self, task: &Task, params: &mut Facts) {
         let target = &task.planned.target;
         match task.kind() {
@@ -382,7 +385,14 @@ impl Case {
                 params.set(managed::CONFIRMED, matches!(said, Some(Outcome::Attested { .. })));
             }
             Kind::Decommission => params.set(managed::CLEARED, self.has_cleared_owner(target)),
-            Kind::DisableDeviceObject if self.disables_computer_of(task) => params.set(MASTERED, true),
+            Kind::DiscoverComputers => params.set(SOUGHT, Vec::from_iter(self.hybrid_joined())),
+            Kind::DisableComputer if params.bool(FOR_THE_CLOUD) == Some(true) => {
+                let id = target.object.as_ref().map(|o| o.0.to_lowercase());
+                params.set(LISTED, id.is_some_and(|id| self.hybrid_joined().contains(&id)));
+            }
+            Kind::DisableDeviceObject if self.disables_computer_of(task) || self.looks_for_computer_of(task) => {
+                params.set(MASTERED, true);
+            }
             _ => {}
         }
     }
@@ -400,6 +410,29 @@ impl Case {
             let there = !t.is_waived() && !matches!(t.outcome(), Some(Outcome::NotApplicable { .. }));
             there && object.is_some_and(|o| o.0.eq_ignore_ascii_case(id))
         })
+    }
+
+    /// Whether a directory on the premises is still to say whether it has the computer
+    /// that this device is a copy of. Its site may be away: nobody is asked meanwhile
+    /// about what is disabled there once it is back.
+    fn looks_for_computer_of(&self, device: &Task) -> bool {
+        let id = device
+            .planned
+            .params
+            .text("device_id")
+            .unwrap_or_default()
+            .to_lowercase();
+        self.open_of(Kind::DiscoverComputers) > 0
+            && !is_skipped(Kind::DisableComputer, &self.policy)
+            && self.hybrid_joined().contains(&id)
+    }
+
+    /// By which ids the clouds know the company's devices that are joined to a domain as
+    /// well: those of their computers there.
+    fn hybrid_joined(&self) -> BTreeSet<String> {
+        let looked = self.tasks.values().filter(|t| t.kind() == Kind::DiscoverDevices);
+        let listed = looked.filter_map(|t| t.last_seen()?.facts.list(HYBRID_JOINED));
+        listed.flatten().map(|id| id.to_lowercase()).collect()
     }
 
     /// Whether he was a device's owner until we took him off.
@@ -455,6 +488,18 @@ impl Case {
         }
     }
 
+    /// Whether another directory on the premises than this one was read to have his
+    /// account.
+    fn is_found_in_another_domain(&self, task: &Task) -> bool {
+        let others = self
+            .tasks
+            .values()
+            .filter(|t| t.kind() == task.kind() && t.id() != task.id());
+        others
+            .filter_map(|t| t.outcome())
+            .any(|outcome| *outcome == Outcome::Verified)
+    }
+
     /// When what was last changed on the premises, and a cloud copies, was read
     /// as changed; none if nothing had to be changed.
     fn changed_on_premises_at(&self) -> Option<Timestamp> {
@@ -508,6 +553,9 @@ impl Case {
         }
         if task.kind() == Kind::ResolveOnPremises {
             person_params(&mut params, &self.departure, &self.policy);
+            if self.is_found_in_another_domain(task) {
+                params.set(FOUND_ELSEWHERE, true);
+            }
             // A cloud's own ids mean nothing there; its name for him may.
             params.0.remove("object_id");
             if let Some(name) = self.subject_facts.text("user_principal_name") {

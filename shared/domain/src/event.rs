@@ -383,7 +383,8 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 4] = [
+const OF_THE_SECOND: [Kind; 5] = [
+    Kind::DiscoverComputers,
     Kind::RotateSharedCredential,
     Kind::ConfirmDisabledOnPremises,
     Kind::HoldKnowledgeSession,

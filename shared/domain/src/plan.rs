@@ -85,6 +85,10 @@ pub fn plan(
         if !mastery.leaves(kind) {
             continue;
         }
+        // Without a cloud that knows of any, there is no hybrid join.
+        if kind == Kind::DiscoverComputers && systems_for(capabilities, Kind::DiscoverDevices).next().is_none() {
+            continue;
+        }
         if mastery.is_asked_about(kind) {
             params.set(MASTERED, true);
         }
@@ -168,8 +172,9 @@ impl Mastery {
     fn misses(self, kind: Kind) -> bool {
         match kind {
             Kind::ResolveOnPremises => self == Self::Elsewhere,
-            // Who has no applications, workspace, programs, remote management or wiki misses none.
-            Kind::ResolveInApp
+            // Who has no domain, applications, workspace, programs, remote management or wiki misses none.
+            Kind::DiscoverComputers
+            | Kind::ResolveInApp
             | Kind::ResolveInWorkspace
             | Kind::RunScript
             | Kind::RunIrreversibleScript

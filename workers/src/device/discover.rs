@@ -12,6 +12,7 @@ use crate::job::{Job, Seen, Things, count, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Device, Devices, Owner};
+use offboard_domain::catalogue::premises::HYBRID_JOINED;
 use offboard_domain::estate::{self, Holding, Serial};
 use offboard_domain::{Facts, FaultClass, Find, Kind, ObjectId};
 use serde::Serialize;
@@ -81,8 +82,14 @@ impl Procedure for DiscoverDevices {
             if let Some(id) = device.at.target() {
                 let serial = device.at.serial.as_deref().and_then(Serial::parse);
                 estate::note(&mut facts, id, serial.as_ref(), held(device));
+                if let Some(device_id) = &device.at.device_id {
+                    estate::note_device_id(&mut facts, id, device_id);
+                }
             }
         }
+        // What is disabled in their domain, where one is connected.
+        let joined = found.iter().filter(his).filter_map(in_a_domain);
+        facts.set(HYBRID_JOINED, joined.map(str::to_owned).collect::<Vec<_>>());
         job.keep("snapshot.devices", &listed).await?;
         Ok(Seen {
             facts,
@@ -90,6 +97,12 @@ impl Procedure for DiscoverDevices {
             finds,
         })
     }
+}
+
+/// The id of a company device's computer in a domain, if it is joined to one as well.
+fn in_a_domain(device: &Device) -> Option<&str> {
+    let joined = device.hybrid_joined && device.owner == Owner::Company;
+    device.at.device_id.as_deref().filter(|_| joined)
 }
 
 /// Whether the enrolment has a record of it. Which of several is its own is no

@@ -32,6 +32,7 @@ impl Procedure for DiscoverManaged {
             system: system.clone(),
             id: one.id.clone(),
             serial: one.serial.clone(),
+            device_id: None,
             held: Holding::Remote,
         };
         let candidates = found.candidates.iter().map(|c| &c.endpoint);

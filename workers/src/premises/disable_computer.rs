@@ -6,6 +6,7 @@ use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::Answer;
 use offboard_domain::Facts;
+use offboard_domain::catalogue::premises::LISTED;
 
 pub(crate) struct DisableComputer;
 
@@ -17,6 +18,9 @@ impl Procedure for DisableComputer {
         let mut facts = Facts::new().with("object_exists", computer.is_some());
         if let Some(computer) = computer {
             facts.set("object_enabled", computer.enabled);
+        }
+        if let Some(listed) = job.params.bool(LISTED) {
+            facts.set(LISTED, listed);
         }
         Ok(Seen::facts(facts))
     }

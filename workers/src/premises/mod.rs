@@ -3,6 +3,7 @@
 
 pub(crate) mod disable;
 pub(crate) mod disable_computer;
+pub(crate) mod discover_computers;
 pub(crate) mod hide;
 pub(crate) mod move_to_leavers_unit;
 pub(crate) mod remove_groups;

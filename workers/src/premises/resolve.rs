@@ -9,7 +9,7 @@ use crate::job::{Job, Seen, count, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Account, Answer, Computer, Footing, Found, Held, Holding};
-use offboard_domain::catalogue::premises::{HOLD_WANTED, LICENCES_UNKEPT, SECURITY_ID};
+use offboard_domain::catalogue::premises::{FOUND_ELSEWHERE, HOLD_WANTED, LICENCES_UNKEPT, SECURITY_ID};
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Facts, FaultClass, Find, Kind, ObjectId};
 use serde::Serialize;
@@ -41,7 +41,13 @@ impl Procedure for ResolveOnPremises {
         }
         let account = match directory.find(&mut job.call, &person).await? {
             Found::One(account) => *account,
-            Found::Nobody => return Ok(Seen::facts(Facts::new().with("found", false).with("ambiguous", false))),
+            Found::Nobody => {
+                let facts = Facts::new()
+                    .with("found", false)
+                    .with("ambiguous", false)
+                    .with(FOUND_ELSEWHERE, job.params.bool(FOUND_ELSEWHERE) == Some(true));
+                return Ok(Seen::facts(facts));
+            }
             Found::Ambiguous { ids } => {
                 let facts = Facts::new()
                     .with("found", true)

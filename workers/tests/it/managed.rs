@@ -213,6 +213,7 @@ fn in_intune() -> Vec<Sighting> {
         system: System::new("m365").unwrap(),
         id: "m-1".into(),
         serial: Serial::parse("5cg1111"),
+        device_id: None,
         held: Holding::ManagedCompany,
     }]
 }

@@ -23,6 +23,11 @@ const ORDERED_UNKNOWING: u64 = 2;
 const ACCOUNT: &str = "leaver";
 /// A group on the premises that the cloud has a copy of.
 const TEAM: &str = "team";
+/// The computer of his laptop on the premises, which somebody else looks after there.
+const COMPUTER: &str = "PC7";
+const KEEPER: &str = "Keeper";
+/// Not set in `userAccountControl`: it may sign in.
+const DISABLED: u32 = 2;
 
 /// What the client's tenant has besides the cloud.
 fn premises(samba: &Samba, password_file: &str) -> String {
@@ -52,10 +57,12 @@ struct Synchronisation<'a> {
     stage: &'a Stage,
     person: String,
     group: String,
+    /// The cloud's object of his laptop.
+    laptop: String,
 }
 
 impl<'a> Synchronisation<'a> {
-    /// Makes the leaver and his group copies of those on the premises.
+    /// Makes the leaver, his group and his laptop copies of those on the premises.
     fn tie(samba: &'a Samba, stage: &'a Stage) -> Self {
         let client = &stage.clients[0];
         let person = client.leavers[0].clone();
@@ -74,12 +81,14 @@ impl<'a> Synchronisation<'a> {
         let group = ids.next().unwrap().to_owned();
         drop(ids);
         tenant.groups.edit_silently(&group).unwrap().synced = true;
+        let laptop = join(tenant, &client.laptops[0], &computer(samba, "objectGUID"));
         drop(world);
         Self {
             samba,
             stage,
             person,
             group,
+            laptop,
         }
     }
 
@@ -90,7 +99,16 @@ impl<'a> Synchronisation<'a> {
 
     fn enabled_on_premises(&self) -> bool {
         let control = self.samba.attribute(ACCOUNT, "userAccountControl").unwrap().remove(0);
-        control.parse::<u32>().unwrap() & 2 == 0
+        control.parse::<u32>().unwrap() & DISABLED == 0
+    }
+
+    fn computer_enabled(&self) -> bool {
+        let control = computer(self.samba, "userAccountControl");
+        control.parse::<u32>().unwrap() & DISABLED == 0
+    }
+
+    fn laptop_enabled(&self) -> bool {
+        self.in_cloud(|t| t.devices.get(&self.laptop).unwrap().enabled)
     }
 
     fn enabled_in_cloud(&self) -> bool {
@@ -101,8 +119,12 @@ impl<'a> Synchronisation<'a> {
     fn run(&self) {
         let enabled = self.enabled_on_premises();
         let is_member = !self.samba.attribute(ACCOUNT, "memberOf").unwrap().is_empty();
+        let computer_enabled = self.computer_enabled();
         let now = self.stage.engine_now_ms();
         self.in_cloud(|tenant| {
+            if !computer_enabled && let Some(laptop) = tenant.devices.edit(&self.laptop, now) {
+                laptop.enabled = false;
+            }
             tenant.set_on_prem_enabled(&self.person, now, enabled);
             if !is_member && let Some(group) = tenant.groups.edit(&self.group, now) {
                 group.members.remove(&self.person);
@@ -110,6 +132,28 @@ impl<'a> Synchronisation<'a> {
             tenant.start_sync(now);
         });
     }
+}
+
+/// An attribute of the computer, from the controller's own file.
+fn computer(samba: &Samba, attribute: &str) -> String {
+    samba.attribute(&format!("{COMPUTER}$"), attribute).unwrap().remove(0)
+}
+
+/// Joins a managed device to the domain as well: the cloud knows it by its computer's
+/// GUID, and copies it. Gives the id of its object.
+fn join(tenant: &mut Tenant, managed: &str, guid: &str) -> String {
+    let record = tenant.managed_devices.edit_silently(managed).unwrap();
+    let before = std::mem::replace(&mut record.entra_device_id, guid.to_owned());
+    let object = tenant.devices.iter().find(|(_, d)| d.device_id == before);
+    let object = object.unwrap().0.to_owned();
+    let row = tenant.devices.edit_silently(&object).unwrap();
+    (row.device_id, row.synced) = (guid.to_owned(), true);
+    let enrolled = tenant.autopilots.iter().find(|(_, a)| a.entra_device_id == before);
+    let enrolled = enrolled.map(|(id, _)| id.to_owned());
+    if let Some(row) = enrolled.and_then(|id| tenant.autopilots.edit_silently(&id)) {
+        row.entra_device_id = guid.to_owned();
+    }
+    object
 }
 
 fn shown(stage: &Stage, case: &str) -> Value {
@@ -126,7 +170,11 @@ async fn a_departure_begins_where_the_truth_is_and_rests_while_the_site_is_away(
     let samba = Samba::start(&SambaOptions {
         exchange: true,
         named_in_certificate: true,
-        seed: staff::ground() + &staff::person("Leaver", ACCOUNT, "") + &staff::group(TEAM, &["Leaver"], ""),
+        seed: staff::ground()
+            + &staff::person("Leaver", ACCOUNT, "")
+            + &staff::person(KEEPER, "keeper", "")
+            + &staff::group(TEAM, &["Leaver"], "")
+            + &staff::computer(COMPUTER, "Windows 11", KEEPER),
     })
     .unwrap();
     samba.delegate().unwrap();
@@ -161,7 +209,7 @@ async fn a_departure_begins_where_the_truth_is_and_rests_while_the_site_is_away(
         thread::sleep(LOOK_AGAIN);
     };
     // Cut at once in the cloud, and nowhere near done: what rests costs no attempt.
-    assert!(synchronisation.enabled_on_premises());
+    assert!(synchronisation.enabled_on_premises() && synchronisation.computer_enabled());
     thread::sleep(Duration::from_secs(2));
     let resting = shown(&stage, &case);
     for task in tasks_on_premises(&resting) {
@@ -191,6 +239,7 @@ async fn a_departure_begins_where_the_truth_is_and_rests_while_the_site_is_away(
     // What the controller's own file says.
     let of = |attribute: &str| samba.attribute(ACCOUNT, attribute).unwrap();
     assert!(!synchronisation.enabled_on_premises() && !synchronisation.enabled_in_cloud());
+    assert!(!synchronisation.computer_enabled() && !synchronisation.laptop_enabled());
     assert_ne!(of("pwdLastSet"), changed_before);
     assert_eq!(of("memberOf"), Vec::<String>::new());
     assert_eq!(
@@ -211,6 +260,8 @@ async fn a_departure_begins_where_the_truth_is_and_rests_while_the_site_is_away(
         "identity.hide_on_premises",
         "identity.remove_groups_on_premises",
         "identity.move_to_leavers_unit",
+        "device.discover_computers",
+        "device.disable_computer",
     ] {
         assert!(kinds.contains(&kind), "{kind} is not among {kinds:?}: {closed:#}");
     }

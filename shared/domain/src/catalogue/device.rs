@@ -15,8 +15,9 @@ const DEVICE: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// One task for each device found. Facts: `device_ids`, and for each device
-/// `held/ID` and `serial/ID`, by which other systems' finders know it again.
+/// One task for each device found. Facts: `device_ids`, `hybrid_joined_ids`, and for
+/// each device `held/ID`, `serial/ID` and `device_id/ID`, by which other systems'
+/// finders know it again.
 pub(super) const DISCOVER: KindSpec = KindSpec {
     name: "device.discover",
     title: "Find his devices",

@@ -57,6 +57,7 @@ kinds! {
     ResolveInApp = apps::RESOLVE,
     ResolveInWorkspace = workspace::RESOLVE,
     DiscoverDevices = device::DISCOVER,
+    DiscoverComputers = premises::DISCOVER_COMPUTERS,
     DiscoverManaged = managed::DISCOVER,
     ApprovePlan = person::APPROVE_PLAN,
     RemoveDirectoryRoles = identity::REMOVE_DIRECTORY_ROLES,

@@ -177,6 +177,7 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::GrantSuccessorMailbox),
         Dep::on(Kind::DisableDeviceObject),
         Dep::on(Kind::DiscoverDevices),
+        Dep::on(Kind::DiscoverComputers),
         Dep::on(Kind::DiscoverManaged),
         Dep::on(Kind::DiscoverConfirmed),
         Dep::on(Kind::ResolveOnPremises),

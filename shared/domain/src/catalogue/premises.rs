@@ -17,9 +17,14 @@ pub const KINDS: &[Kind] = &[
     Kind::HideOnPremises,
     Kind::RemoveGroupsOnPremises,
     Kind::AwaitSynchronisation,
+    Kind::DiscoverComputers,
     Kind::DisableComputer,
     Kind::MoveToLeaversUnit,
 ];
+
+/// The parameter, and the fact, that another directory on the premises has his account.
+/// In no stored task.
+pub const FOUND_ELSEWHERE: &str = "found_elsewhere";
 
 /// The parameter of a cloud's task about an account that is mastered on the
 /// premises, when that directory is connected: what the cloud refuses is
@@ -30,6 +35,22 @@ pub const MASTERED: &str = "mastered_on_premises";
 /// account on the premises.
 pub const SECURITY_ID: &str = "on_premises_security_id";
 
+/// Among the facts of the cloud's finder: by which ids the company's devices that are
+/// joined to a domain as well (a hybrid join) are known. Such an id, the cloud's
+/// `deviceId`, is the computer's own immutable id in its domain (its `objectGUID`).
+pub const HYBRID_JOINED: &str = "hybrid_joined_ids";
+
+/// The parameter with the ids of the computers that a directory on the premises is to
+/// look for. In no stored task.
+pub const SOUGHT: &str = "sought_ids";
+
+/// The parameter of a computer that was found because a cloud lists its device.
+pub const FOR_THE_CLOUD: &str = "hybrid_joined";
+
+/// The parameter, and the fact, whether the cloud lists that device as his still. In no
+/// stored task.
+pub const LISTED: &str = "listed_as_his";
+
 /// The parameter that says that the plan keeps nothing that hangs on licences.
 pub const LICENCES_UNKEPT: &str = "licences_unkept";
 
@@ -37,9 +58,10 @@ pub const LICENCES_UNKEPT: &str = "licences_unkept";
 pub const HOLD_WANTED: &str = "hold_wanted";
 
 /// Finds the account by the security identifier that the cloud gives, else by
-/// its names, and records it before any write. Facts: `found`, `ambiguous`,
-/// `object_id`, `security_id`, `enabled`, `protected`, `group_ids`,
-/// `computer_ids`.
+/// its names, and records it before any write. Of several directories that the cloud
+/// copies, one has it; a person is asked when none of them does. Facts: `found`,
+/// `found_elsewhere`, `ambiguous`, `object_id`, `security_id`, `enabled`, `protected`,
+/// `group_ids`, `computer_ids`.
 pub(super) const RESOLVE: KindSpec = KindSpec {
     name: "identity.resolve_on_premises",
     title: "Find the account in the directory on the premises, and record it before any write",
@@ -53,10 +75,16 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
         Kind::MoveToLeaversUnit,
     ],
     judge: Judge {
-        not_applicable: &[(
-            Cond::All(&[Cond::False("found"), Cond::Not(&Cond::HasParam(SECURITY_ID))]),
-            "the directory on the premises has no account of his",
-        )],
+        not_applicable: &[
+            (
+                Cond::All(&[Cond::False("found"), Cond::Not(&Cond::HasParam(SECURITY_ID))]),
+                "the directory on the premises has no account of his",
+            ),
+            (
+                Cond::All(&[Cond::False("found"), Cond::True(FOUND_ELSEWHERE)]),
+                "another directory on the premises has his account",
+            ),
+        ],
         satisfied: Cond::All(&[
             Cond::True("found"),
             Cond::False("ambiguous"),
@@ -178,7 +206,7 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
             ),
             (
                 Cond::Empty("removable_group_ids"),
-                "what is left are groups that the directory protects; take him out of them by hand, then retry",
+                "what is left are groups that the directory protects, that another domain has, or that the account that signs in may not see; take him out of them by hand, then retry",
             ),
         ],
     },
@@ -186,8 +214,36 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// Said to be his by the directory alone (`managedBy`), so each asks by itself.
-/// Facts: `object_exists`, `object_enabled`.
+/// By the ids that the cloud knows. It is a finder of its own, and the cloud's does
+/// not find what it finds: else whatever waits for the devices that the cloud finds
+/// would wait for a site that is away. See
+/// `docs/decisions/0039-a-hybrid-joined-device-is-disabled-in-its-domain.md`. Facts:
+/// `sought_ids`, `computer_ids`, `server_ids`, `only_elsewhere_ids`, and for each
+/// computer `held/ID`, `device_id/ID`.
+pub(super) const DISCOVER_COMPUTERS: KindSpec = KindSpec {
+    name: "device.discover_computers",
+    title: "Find the computers of his hybrid-joined devices in the directory on the premises",
+    area: Area::Device,
+    stage: Stage::Devices,
+    urgency: Urgency::U1,
+    after: &[Dep::on(Kind::Resolve), Dep::only(Kind::DiscoverDevices)],
+    finds: &[Kind::DisableComputer],
+    judge: Judge {
+        not_applicable: &[(
+            Cond::Empty(SOUGHT),
+            "the cloud knows no company device of his that is joined to a domain as well",
+        )],
+        satisfied: Cond::Always,
+        blocked: &[],
+    },
+    controls: control::RETURN,
+    read_anew: true,
+    ..READING
+};
+
+/// Said to be his by the directory (`managedBy`), or by the cloud, where the device is
+/// joined to both: each asks by itself. Facts: `object_exists`, `object_enabled`, and
+/// for one of the cloud's `listed_as_his`.
 pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
     name: "device.disable_computer",
     title: "Disable the computer in the directory on the premises",
@@ -200,6 +256,7 @@ pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
     after: &[
         Dep::only(Kind::ResolveOnPremises),
         Dep::only(Kind::DiscoverDevices),
+        Dep::only(Kind::DiscoverComputers),
         Dep::on(Kind::EscrowRecoveryKeys),
         Dep::on(Kind::WipeDevice),
         Dep::on(Kind::RetireDevice),
@@ -207,7 +264,10 @@ pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[(Cond::False("object_exists"), "the directory no longer has the computer")],
         satisfied: Cond::False("object_enabled"),
-        blocked: &[],
+        blocked: &[(
+            Cond::False(LISTED),
+            "the cloud listed the device as his when its computer was looked for, and does not any more: it may be somebody else's by now. Disable the computer by hand if it is still to be, else waive this",
+        )],
     },
     controls: control::SANITISATION,
     ..WRITING
@@ -262,6 +322,8 @@ pub(super) const MOVE_TO_LEAVERS_UNIT: KindSpec = KindSpec {
         Dep::on(Kind::ResetPasswordOnPremises),
         Dep::on(Kind::HideOnPremises),
         Dep::on(Kind::RemoveGroupsOnPremises),
+        // With what it finds.
+        Dep::on(Kind::DiscoverComputers),
         Dep::on(Kind::DisableComputer),
         Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::RemoveGroupMemberships),

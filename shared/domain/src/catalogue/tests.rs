@@ -394,6 +394,31 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "what the device management can wipe must be known to say what it cannot",
         ),
         (
+            Kind::DiscoverComputers,
+            Kind::DiscoverDevices,
+            "the cloud alone knows by which ids computers are looked for",
+        ),
+        (
+            Kind::DisableComputer,
+            Kind::DiscoverComputers,
+            "what was found is what was approved",
+        ),
+        (
+            Kind::DisableComputer,
+            Kind::WipeDevice,
+            "what may not sign in any more may not hear that it is to be wiped",
+        ),
+        (
+            Kind::DisableComputer,
+            Kind::EscrowRecoveryKeys,
+            "who needs the key of its disk must still be able to read it",
+        ),
+        (
+            Kind::MoveToLeaversUnit,
+            Kind::DiscoverComputers,
+            "an account that leaves what is synchronised is deleted in the cloud",
+        ),
+        (
             Kind::RunManagedScript,
             Kind::EscrowRecoveryKeys,
             "a script may wipe, and keys die with the device",
@@ -467,6 +492,18 @@ fn an_immediate_suspension_waits_for_no_mail_and_no_second_factor() {
         let deps = kind.spec().after.iter().filter(|d| d.kind != Kind::ResolveInWorkspace);
         assert!(deps.clone().all(|d| d.until != Until::Settled), "{kind}");
         assert!(!ancestors(kind).contains(&Kind::TransferFiles), "{kind}");
+    }
+}
+
+/// See `docs/decisions/0039-a-hybrid-joined-device-is-disabled-in-its-domain.md`.
+#[test]
+fn no_task_of_the_cloud_waits_for_who_looks_for_computers_on_the_premises() {
+    for kind in Kind::ALL.iter().copied() {
+        let before = ancestors(kind);
+        let waits = before.contains(&Kind::DiscoverComputers) || before.contains(&Kind::DisableComputer);
+        let last = kind == Kind::Validate || before.contains(&Kind::Validate);
+        let may = last || premises::KINDS.contains(&kind) && kind != Kind::AwaitSynchronisation;
+        assert!(may || !waits, "{kind} waits for a site");
     }
 }
 

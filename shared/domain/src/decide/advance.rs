@@ -14,6 +14,7 @@ use crate::plan::plan;
 use crate::standing::{Standing, person_since, standing};
 use crate::task::{Outcome, PlannedTask, RestReason, Task, TaskState};
 use crate::time::{HOUR_MS, Timestamp};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Most rounds of the closing observation before a person is told what keeps
@@ -193,18 +194,33 @@ impl Draft<'_> {
         if self.case.tasks.values().any(begun) {
             return;
         }
-        let old = |t: &&Arc<Task>| match &t.state {
+        let read_at = |t: &Arc<Task>| match &t.state {
             TaskState::Settled { outcome, at } => {
                 let proven = !matches!(outcome, Outcome::Waived { .. });
-                proven && t.kind().spec().read_anew && effective_at.since(*at) >= OLD_AFTER_MS
+                (proven && t.kind().spec().read_anew).then_some(*at)
             }
-            _ => false,
+            _ => None,
+        };
+        let is_old = |t: &Arc<Task>| read_at(t).is_some_and(|at| effective_at.since(at) >= OLD_AFTER_MS);
+        let kinds: BTreeSet<Kind> = self
+            .case
+            .tasks
+            .values()
+            .filter(|t| is_old(t))
+            .map(|t| t.kind())
+            .collect();
+        // A finder that goes by what another one found, goes by what that finds now: at
+        // a site that was away it may have looked a short while ago.
+        let goes_by_old = |t: &Arc<Task>| {
+            let spec = t.kind().spec();
+            let follows = !spec.finds.is_empty() && spec.after.iter().any(|d| kinds.contains(&d.kind));
+            follows && read_at(t).is_some()
         };
         let old: Vec<(TaskId, Timestamp)> = self
             .case
             .tasks
             .values()
-            .filter(old)
+            .filter(|t| is_old(t) || goes_by_old(t))
             .map(|t| (t.id(), self.case.settled_at(t.kind())))
             .collect();
         for (task, at) in old {

@@ -12,13 +12,17 @@ use crate::id::{Digest, TaskId};
 use crate::judge::{Verdict, judge};
 use crate::observation::{Facts, Observation};
 use crate::plan::is_skipped;
-use crate::task::{Attempt, Outcome, Place, PlannedTask, RestReason, Task};
-use crate::time::{SECOND_MS, Timestamp};
+use crate::task::{Attempt, Outcome, Place, PlannedTask, RestReason, Task, TaskState};
+use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A vendor is not asked again sooner than this.
 const SHORTEST_WAIT_MS: i64 = SECOND_MS;
+
+/// How soon a directory on the premises that has not his account is asked again while
+/// another one has not answered.
+const OTHER_DOMAIN_MS: i64 = 5 * MINUTE_MS;
 
 /// What every event of one report carries along.
 struct Answer {
@@ -263,6 +267,11 @@ impl Draft<'_> {
                     seen,
                 );
             }
+            Verdict::Blocked(_) if is_not_found(&seen) && self.may_be_in_another_domain(task) => {
+                let until = self.now.plus(OTHER_DOMAIN_MS);
+                let why = "it is not in this directory, and another one on the premises has not answered yet";
+                return self.wait(task, answer.having_read(seen), until, why.to_owned());
+            }
             Verdict::Blocked(why) => {
                 return self.fail(
                     answer.having_read(seen),
@@ -300,6 +309,38 @@ impl Draft<'_> {
             self.ask_again("discovery found more than was approved");
         }
         self.settle(answer, proven(task), seen.clone(), seen);
+    }
+
+    /// Whether another directory on the premises may still say that it has the account
+    /// that this one has not, or has said so since this one was asked. One that a person
+    /// is at says nothing by itself.
+    fn may_be_in_another_domain(&self, task: &Task) -> bool {
+        let others = self.case.tasks.values().filter(|t| t.id() != task.id());
+        let may_have_it = |t: &Arc<Task>| match &t.state {
+            TaskState::Settled { outcome, .. } => *outcome == Outcome::Verified,
+            TaskState::Failed { .. } => false,
+            TaskState::Pending | TaskState::Assigned(_) | TaskState::Resting { .. } => {
+                !t.last_seen().is_some_and(is_not_found)
+            }
+        };
+        task.kind() == Kind::ResolveOnPremises && others.filter(|t| t.kind() == task.kind()).any(may_have_it)
+    }
+
+    /// Where his account is has come out: a person need not say any more that it is in
+    /// none of the others.
+    fn look_again_where_it_is_not(&mut self, id: TaskId) {
+        let others = self.case.tasks.values().filter(|t| t.id() != id);
+        let asked: Vec<TaskId> = others
+            .filter(|t| t.kind() == Kind::ResolveOnPremises && matches!(t.state, TaskState::Failed { .. }))
+            .filter(|t| t.last_seen().is_some_and(is_not_found))
+            .map(|t| t.id())
+            .collect();
+        for task in asked {
+            self.push(Event::TaskReopened {
+                task,
+                why: "another directory on the premises has his account".to_owned(),
+            });
+        }
     }
 
     /// Whether something that must follow this find has been begun already.
@@ -446,6 +487,9 @@ impl Draft<'_> {
             if read == Some(Kind::SnapshotDirectory) {
                 self.look_who_takes_over(id);
             }
+            if read == Some(Kind::ResolveOnPremises) {
+                self.look_again_where_it_is_not(id);
+            }
         }
     }
 
@@ -537,6 +581,11 @@ impl Draft<'_> {
 fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
     let ordered_by_another = |p: Place| (p.version, p.head) != (report.version, report.head);
     report.attempt > task.attempt || (report.attempt == task.attempt && task.ordered_by.is_some_and(ordered_by_another))
+}
+
+/// Whether a directory was read to have no such account.
+fn is_not_found(seen: &Observation) -> bool {
+    seen.facts.bool("found") == Some(false)
 }
 
 /// Why it is blocked, with what was wrong with the successor where there is none.

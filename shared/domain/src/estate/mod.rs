@@ -2,14 +2,15 @@
 //!
 //! A laptop has one record in the device management, one in the directory and
 //! one in the remote management (RMM), each under an id of its own. What they
-//! have in common is the serial number, if it is one. This owns what a serial
-//! number is, which records are of one device, and what follows for a device
-//! that one system knows and another does not. It refuses to guess: a number
-//! that a maker left unset, and one that two records of a system carry, lead to
-//! nothing.
+//! have in common is the serial number, if it is one; and, in a cloud and in the
+//! domain that a device is joined to as well, the id that the device itself
+//! carries. This owns what a serial number is, which records are of one device,
+//! and what follows for a device that one system knows and another does not. It
+//! refuses to guess: a number that a maker left unset, and one that two records of
+//! a system carry, lead to nothing.
 //!
-//! Whoever looks for devices records each as two facts, `serial/ID` and
-//! `held/ID`; so any two of a case can be compared from the case alone.
+//! Whoever looks for devices records each as facts, `held/ID`, `serial/ID` and
+//! `device_id/ID`; so any two of a case can be compared from the case alone.
 
 pub mod logon;
 mod serial;
@@ -87,10 +88,15 @@ pub struct Sighting {
     /// Its serial number, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
+    /// The id that the device itself carries, in lower case, if it is known: the same
+    /// in a cloud and, as the id of its computer, in the domain that it is joined to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
     /// What the record means.
     pub held: Holding,
 }
 
+const DEVICE_ID: &str = "device_id/";
 const SERIAL: &str = "serial/";
 const HELD: &str = "held/";
 /// Before the facts of a record of another system, in an assignment.
@@ -102,6 +108,11 @@ pub fn note(facts: &mut Facts, id: &ObjectId, serial: Option<&Serial>, held: Hol
     if let Some(serial) = serial {
         facts.set(&format!("{SERIAL}{id}"), serial.as_str());
     }
+}
+
+/// Records beside it the id that the device itself carries.
+pub fn note_device_id(facts: &mut Facts, id: &ObjectId, device_id: &str) {
+    facts.set(&format!("{DEVICE_ID}{id}"), device_id.to_lowercase());
 }
 
 /// The devices among the facts of a finder.
@@ -118,6 +129,7 @@ pub fn noted(system: &System, facts: &Facts) -> Vec<Sighting> {
         system: system.clone(),
         id: ObjectId::from(id),
         serial: facts.text(&format!("{SERIAL}{id}")).and_then(Serial::parse),
+        device_id: facts.text(&format!("{DEVICE_ID}{id}")).map(str::to_lowercase),
         held,
     })
     .collect()
@@ -130,6 +142,9 @@ pub fn told(others: &[Sighting]) -> Facts {
     for one in others {
         let mut facts = Facts::new();
         note(&mut facts, &one.id, one.serial.as_ref(), one.held);
+        if let Some(device_id) = &one.device_id {
+            note_device_id(&mut facts, &one.id, device_id);
+        }
         for (name, fact) in facts.0 {
             params.set(&format!("{ELSEWHERE}{}/{name}", one.system), fact);
         }
@@ -213,26 +228,54 @@ pub struct Comparison {
 pub fn compare(mine: &[Sighting], others: &[Sighting]) -> Comparison {
     let mut out = Comparison::default();
     let ambiguous = carried_twice(mine.iter().chain(others));
+    let lent = Lent::of(mine.iter().chain(others));
     for one in mine {
-        let elsewhere = match &one.serial {
+        let elsewhere = match lent.serial(one) {
             None => Elsewhere::NoSerial,
             Some(serial) if ambiguous.contains(serial) => Elsewhere::Ambiguous,
             Some(serial) => others
                 .iter()
-                .filter(|o| o.serial.as_ref() == Some(serial))
+                .filter(|o| lent.serial(o) == Some(serial))
                 .map(|o| o.held)
                 .max()
                 .map_or(Elsewhere::Unknown, Elsewhere::Known),
         };
         out.of.insert(one.id.clone(), elsewhere);
     }
-    let known: BTreeSet<&Serial> = mine.iter().filter_map(|m| m.serial.as_ref()).collect();
+    let known: BTreeSet<&Serial> = mine.iter().filter_map(|m| lent.serial(m)).collect();
     for one in others {
-        if !one.serial.as_ref().is_some_and(|s| known.contains(s)) {
+        if !lent.serial(one).is_some_and(|s| known.contains(s)) {
             out.only_elsewhere.insert((one.system.clone(), one.id.clone()));
         }
     }
     out
+}
+
+/// The serial number of each device that is known by the id that it carries: a record
+/// without a number is of the device whose number another record of that id has. None:
+/// records of that id have different numbers.
+struct Lent<'a>(BTreeMap<&'a str, Option<&'a Serial>>);
+
+impl<'a> Lent<'a> {
+    fn of(all: impl Iterator<Item = &'a Sighting>) -> Self {
+        let mut by_id: BTreeMap<&str, Option<&Serial>> = BTreeMap::new();
+        for one in all {
+            let (Some(id), Some(serial)) = (&one.device_id, &one.serial) else {
+                continue;
+            };
+            let first = by_id.entry(id).or_insert(Some(serial));
+            if *first != Some(serial) {
+                *first = None;
+            }
+        }
+        Self(by_id)
+    }
+
+    /// The number that a record has, or that is lent to it.
+    fn serial(&self, one: &'a Sighting) -> Option<&'a Serial> {
+        let lent = || *self.0.get(one.device_id.as_deref()?)?;
+        one.serial.as_ref().or_else(lent)
+    }
 }
 
 /// The serial numbers that several records of one system carry.
@@ -252,7 +295,8 @@ fn carried_twice<'a>(all: impl Iterator<Item = &'a Sighting>) -> BTreeSet<Serial
 /// One device, with every record of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownDevice {
-    /// Its serial number; without one it stands alone.
+    /// Its serial number; without one it stands alone, but for records of the same id
+    /// that the device itself carries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
     /// Whether two records of one system carry it, so that they may be of
@@ -267,12 +311,15 @@ pub struct KnownDevice {
 #[must_use]
 pub fn join(sightings: &[Sighting]) -> Vec<KnownDevice> {
     let ambiguous = carried_twice(sightings.iter());
+    let lent = Lent::of(sightings.iter());
     let mut by_serial: BTreeMap<&Serial, Vec<Sighting>> = BTreeMap::new();
+    let mut by_device_id: BTreeMap<&str, Vec<Sighting>> = BTreeMap::new();
     let mut alone = Vec::new();
     for one in sightings {
-        match &one.serial {
-            Some(serial) => by_serial.entry(serial).or_default().push(one.clone()),
-            None => alone.push(one.clone()),
+        match (lent.serial(one), &one.device_id) {
+            (Some(serial), _) => by_serial.entry(serial).or_default().push(one.clone()),
+            (None, Some(id)) => by_device_id.entry(id).or_default().push(one.clone()),
+            (None, None) => alone.push(vec![one.clone()]),
         }
     }
     let with = by_serial.into_iter().map(|(serial, seen)| KnownDevice {
@@ -280,10 +327,10 @@ pub fn join(sightings: &[Sighting]) -> Vec<KnownDevice> {
         ambiguous: ambiguous.contains(serial),
         seen,
     });
-    let without = alone.into_iter().map(|one| KnownDevice {
+    let without = by_device_id.into_values().chain(alone).map(|seen| KnownDevice {
         serial: None,
         ambiguous: false,
-        seen: vec![one],
+        seen,
     });
     with.chain(without).collect()
 }

@@ -13,7 +13,16 @@ fn seen(system: &str, id: &str, number: &str, held: Holding) -> Sighting {
         system: System::new(system).unwrap(),
         id: ObjectId::from(id),
         serial: Serial::parse(number),
+        device_id: None,
         held,
+    }
+}
+
+/// One that carries this id.
+fn carrying(device_id: &str, one: Sighting) -> Sighting {
+    Sighting {
+        device_id: Some(device_id.to_owned()),
+        ..one
     }
 }
 
@@ -133,6 +142,55 @@ fn the_same_serial_number_joins_what_systems_know() {
     assert_eq!(only, ["b", "f"]);
 }
 
+/// A computer has no serial number in its domain: what tells it is the id that the cloud
+/// knows its device by, whose serial number the management knows.
+#[test]
+fn the_id_that_a_device_carries_joins_a_cloud_with_a_domain() {
+    let mine = [
+        seen("ninja", "1", "5CG1", Holding::Remote),
+        seen("ninja", "2", "5CG2", Holding::Remote),
+    ];
+    let others = [
+        carrying("g-1", seen("m365", "m-1", "5cg1", Holding::ManagedCompany)),
+        carrying("g-1", seen("ad", "g-1", "", Holding::Listed)),
+        carrying("g-3", seen("m365", "o-3", "", Holding::Listed)),
+        carrying("g-3", seen("ad", "g-3", "", Holding::Listed)),
+        carrying("g-4", seen("ad", "g-4", "", Holding::Listed)),
+        // One id, two numbers: nothing is guessed.
+        carrying("g-5", seen("m365", "m-5", "5CG5", Holding::ManagedCompany)),
+        carrying("g-5", seen("m365", "m-6", "5CG6", Holding::ManagedCompany)),
+        carrying("g-5", seen("ad", "g-5", "", Holding::Listed)),
+    ];
+    let compared = compare(&mine, &others);
+    let word = |id: &str| compared.of[&ObjectId::from(id)].word();
+    assert_eq!((word("1"), word("2")), ("managed_company", "unknown"));
+    let only: Vec<&str> = compared.only_elsewhere.iter().map(|(_, id)| id.0.as_str()).collect();
+    assert_eq!(only, ["g-3", "g-4", "g-5", "m-5", "m-6", "o-3"]);
+    let all: Vec<Sighting> = mine.into_iter().chain(others).collect();
+    let shown: Vec<Vec<&str>> = join(&all)
+        .iter()
+        .map(|d| {
+            all.iter()
+                .filter(|s| d.seen.contains(s))
+                .map(|s| s.id.0.as_str())
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            vec!["1", "m-1", "g-1"],
+            vec!["2"],
+            vec!["m-5"],
+            vec!["m-6"],
+            vec!["o-3", "g-3"],
+            vec!["g-4"],
+            vec!["g-5"],
+        ]
+    );
+    assert!(join(&all).iter().all(|d| !d.ambiguous));
+}
+
 fn number() -> impl Strategy<Value = String> {
     // Few, so that they meet; hostile ones among them.
     prop_oneof![
@@ -152,12 +210,14 @@ fn sightings() -> impl Strategy<Value = Vec<Sighting>> {
         prop::sample::select(vec!["m365", "ninja", "google"]),
         "[a-z0-9/]{1,3}",
         number(),
+        prop::option::of("[g-i]"),
         holding(),
     );
-    prop::collection::vec(
-        one.prop_map(|(system, id, number, held)| seen(system, &id, &number, held)),
-        0..14,
-    )
+    let one = one.prop_map(|(system, id, number, device_id, held)| Sighting {
+        device_id,
+        ..seen(system, &id, &number, held)
+    });
+    prop::collection::vec(one, 0..14)
 }
 
 /// Each record once, as a system lists it.
@@ -197,11 +257,15 @@ proptest! {
         let compared = compare(&mine, &others);
         for one in &mine {
             let Elsewhere::Known(_) = compared.of[&one.id] else { continue };
-            let number = one.serial.as_ref().expect("a match has a number");
-            prop_assert_eq!(mine.iter().filter(|m| m.serial.as_ref() == Some(number)).count(), 1);
-            for system in ["m365", "google"] {
-                let there = others.iter().filter(|o| o.system.as_str() == system && o.serial.as_ref() == Some(number));
-                prop_assert!(there.count() <= 1);
+            // Its own, or that of a record of the device that carries the same id.
+            let lent = || {
+                let same = |o: &&Sighting| o.device_id.is_some() && o.device_id == one.device_id;
+                mine.iter().chain(&others).filter(same).find_map(|o| o.serial.as_ref())
+            };
+            let number = one.serial.as_ref().or_else(lent).expect("a match has a number");
+            for system in ["ninja", "m365", "google"] {
+                let there = mine.iter().chain(&others).filter(|o| o.system.as_str() == system);
+                prop_assert!(there.filter(|o| o.serial.as_ref() == Some(number)).count() <= 1);
             }
         }
     }
@@ -229,7 +293,9 @@ proptest! {
         shown.sort();
         prop_assert_eq!(shown, all);
         for device in joined {
-            prop_assert!(device.serial.is_some() || device.seen.len() == 1);
+            let id = &device.seen[0].device_id;
+            let of_one_id = id.is_some() && device.seen.iter().all(|s| s.device_id == *id);
+            prop_assert!(device.serial.is_some() || device.seen.len() == 1 || of_one_id);
         }
     }
 }

@@ -1924,7 +1924,8 @@ fn planned(subject: &Facts, capabilities: &Capabilities, policy: &Policy) -> off
 /// The cloud, and a directory on the premises if there is one.
 fn cloud_and(premises: bool) -> Capabilities {
     let (here, there): (Vec<Kind>, Vec<Kind>) = everything().0.remove(&m365()).unwrap().into_iter().partition(|k| {
-        let there = k.name().contains("on_premises") || matches!(k, Kind::DisableComputer | Kind::MoveToLeaversUnit);
+        let computers = matches!(k, Kind::DiscoverComputers | Kind::DisableComputer);
+        let there = k.name().contains("on_premises") || computers || *k == Kind::MoveToLeaversUnit;
         !there
     });
     let mut all = Capabilities([(m365(), here.into_iter().collect())].into());

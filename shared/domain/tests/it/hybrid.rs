@@ -1,11 +1,22 @@
 //! A device that is joined to a cloud and to a directory on the premises: what
-//! the cloud has of it is a copy, and follows the computer there.
+//! the cloud has of it is a copy, and follows the computer there, which is found by the
+//! id that the cloud knows.
 
 use crate::model::*;
-use offboard_domain::catalogue::Kind;
-use offboard_domain::catalogue::premises::MASTERED;
+use offboard_domain::catalogue::premises::{
+    FOR_THE_CLOUD, FOUND_ELSEWHERE, HYBRID_JOINED, KINDS, LISTED, MASTERED, SECURITY_ID, SOUGHT,
+};
+use offboard_domain::catalogue::{Approval, Area, Kind};
 use offboard_domain::departure::Manner;
-use offboard_domain::{Command, Facts, Find, ObjectId, Said};
+use offboard_domain::plan::plan;
+use offboard_domain::policy::Approvals;
+use offboard_domain::standing::{Standing, standing};
+use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::{
+    Capabilities, Command, Facts, FaultClass, Find, ObjectId, Outcome, Policy, Said, System, Task, TaskId, TaskState,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 const COMPUTER: &str = "7F3A9C0D-11AA-4B6E-9D20-F1AA00000001";
 
@@ -48,4 +59,415 @@ fn the_copy_of_a_computer_follows_it_where_that_is_disabled() {
         found(&mut w, Kind::ResolveOnPremises, computer);
         assert_eq!(told(&w), follows.then_some(true), "{device_id:?}");
     }
+}
+
+/// The same, as a directory on the premises writes it.
+const SAME: &str = "7f3a9c0d-11aa-4b6e-9d20-f1aa00000001";
+const OTHER: &str = "7f3a9c0d-11aa-4b6e-9d20-f1aa00000002";
+
+fn forest(name: &str) -> System {
+    System::new(name).unwrap()
+}
+
+/// A cloud, and these directories on the premises.
+fn cloud_and(forests: &[&str]) -> Capabilities {
+    let mut all = everything();
+    let cloud = all.0.get_mut(&m365()).unwrap();
+    let there: BTreeSet<Kind> = KINDS
+        .iter()
+        .copied()
+        .filter(|k| *k != Kind::AwaitSynchronisation)
+        .chain([Kind::ObserveDevice, Kind::ObserveIdentity])
+        .collect();
+    cloud.retain(|k| k.is_of_a_cloud() || *k == Kind::AwaitSynchronisation);
+    for name in forests {
+        all.0.insert(forest(name), there.clone());
+    }
+    all
+}
+
+fn opened(capabilities: Capabilities, policy: Policy) -> World {
+    let mut w = World::new();
+    w.order(Command::Open {
+        departure: Arc::new(departure(Manner::Immediate)),
+        policy: Arc::new(policy),
+        capabilities: Arc::new(capabilities),
+        traceparent: None,
+    })
+    .unwrap();
+    w.answer(Kind::Resolve);
+    w
+}
+
+fn in_forest(w: &World, kind: Kind, name: &str) -> TaskId {
+    let mut tasks = w.case().tasks.values();
+    let of = tasks.find(|t| t.kind() == kind && t.planned.target.system == forest(name));
+    of.unwrap_or_else(|| panic!("no {kind} in {name}")).id()
+}
+
+/// The cloud's finder has seen these hybrid-joined devices, and one object to disable.
+fn the_cloud_lists(w: &mut World, joined: &[&str]) {
+    let object = Find {
+        kind: Kind::DisableDeviceObject,
+        object: ObjectId::from("o-1"),
+        params: Facts::new().with("object_id", "o-1").with("device_id", COMPUTER),
+    };
+    let joined: Vec<String> = joined.iter().map(|id| (*id).to_owned()).collect();
+    let said = Said::Found {
+        observation: seen(good(Kind::DiscoverDevices).with(HYBRID_JOINED, joined)),
+        finds: vec![object],
+    };
+    let report = w.report(w.id(Kind::DiscoverDevices), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+/// A directory has looked, and has these computers.
+fn the_forest_has(w: &mut World, name: &str, computers: &[&str]) {
+    let task = in_forest(w, Kind::DiscoverComputers, name);
+    let sought = w.case().assignment(task).unwrap().params.list(SOUGHT).unwrap().to_vec();
+    let finds = computers.iter().map(|id| Find {
+        kind: Kind::DisableComputer,
+        object: ObjectId::from(*id),
+        params: Facts::new().with(FOR_THE_CLOUD, true),
+    });
+    let said = Said::Found {
+        observation: seen(Facts::new().with(SOUGHT, sought)),
+        finds: finds.collect(),
+    };
+    let report = w.report(task, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+/// Where a computer is to be disabled.
+fn computers(w: &World) -> Vec<(String, String)> {
+    let of = w.case().tasks.values().filter(|t| t.kind() == Kind::DisableComputer);
+    let mut found: Vec<(String, String)> = of
+        .map(|t| {
+            let target = &t.planned.target;
+            (target.system.to_string(), target.object.as_ref().unwrap().0.clone())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn follows(w: &World) -> Option<bool> {
+    w.case().told(w.task(Kind::DisableDeviceObject)).bool(MASTERED)
+}
+
+#[test]
+fn each_directory_looks_for_what_the_cloud_lists_and_who_has_it_disables_it() {
+    let mut w = opened(cloud_and(&["berlin", "paris"]), Policy::default());
+    for name in ["berlin", "paris"] {
+        let task = &w.case().tasks[&in_forest(&w, Kind::DiscoverComputers, name)];
+        assert!(task.in_flight().is_none(), "nobody knows yet what to look for");
+    }
+    the_cloud_lists(&mut w, &[COMPUTER, OTHER]);
+    for name in ["berlin", "paris"] {
+        let told = w
+            .case()
+            .assignment(in_forest(&w, Kind::DiscoverComputers, name))
+            .unwrap();
+        let both = [SAME.to_owned(), OTHER.to_owned()];
+        assert_eq!(told.params.list(SOUGHT), Some(&both[..]));
+    }
+    assert_eq!(follows(&w), Some(true), "two have not answered yet");
+    the_forest_has(&mut w, "berlin", &[]);
+    assert_eq!(follows(&w), Some(true), "one has not answered yet");
+    the_forest_has(&mut w, "paris", &[SAME]);
+    assert_eq!(computers(&w), [("paris".to_owned(), SAME.to_owned())]);
+    assert_eq!(follows(&w), Some(true), "it is disabled there");
+    for task in w.case().tasks.values() {
+        let stored = serde_json::to_string(&task.planned).unwrap();
+        assert!(!stored.contains(SOUGHT), "{stored}");
+    }
+}
+
+#[test]
+fn what_no_directory_has_is_asked_about() {
+    let mut w = opened(cloud_and(&["berlin"]), Policy::default());
+    the_cloud_lists(&mut w, &[COMPUTER]);
+    assert_eq!(follows(&w), Some(true));
+    the_forest_has(&mut w, "berlin", &[]);
+    assert_eq!(computers(&w), []);
+    assert_eq!(follows(&w), None, "nobody disables it");
+    // Nor is one waited for that the policy leaves alone, or that is not joined to both.
+    let policy = Policy {
+        skip: [Kind::DisableComputer].into(),
+        ..Policy::default()
+    };
+    for (policy, joined) in [(policy, COMPUTER), (Policy::default(), OTHER)] {
+        let mut w = opened(cloud_and(&["berlin"]), policy);
+        the_cloud_lists(&mut w, &[joined]);
+        assert_eq!(follows(&w), None, "{joined}");
+    }
+}
+
+/// `managedBy` names him too: one computer is one task.
+#[test]
+fn a_computer_that_two_finders_find_is_disabled_once() {
+    let mut w = opened(cloud_and(&["berlin"]), Policy::default());
+    let managed = Find {
+        kind: Kind::DisableComputer,
+        object: ObjectId::from(SAME),
+        params: Facts::new(),
+    };
+    found(&mut w, Kind::ResolveOnPremises, managed);
+    the_cloud_lists(&mut w, &[COMPUTER]);
+    the_forest_has(&mut w, "berlin", &[SAME]);
+    assert_eq!(computers(&w), [("berlin".to_owned(), SAME.to_owned())]);
+    assert_eq!(Kind::DisableComputer.spec().approval, Approval::Own);
+}
+
+/// A site that is away holds back what is done there, and nothing of the cloud's.
+#[test]
+fn a_site_that_is_away_holds_no_task_of_the_cloud() {
+    let policy = Policy {
+        approvals: Approvals {
+            plan: false,
+            ..Policy::default().approvals
+        },
+        ..Policy::default()
+    };
+    let mut w = opened(cloud_and(&["berlin"]), policy);
+    w.gates
+        .shut
+        .insert("away/berlin/device".to_owned(), w.now.plus(900 * DAY_MS));
+    let last_of_all = Find {
+        kind: Kind::MoveToLeaversUnit,
+        object: ObjectId::from("guid-1"),
+        params: Facts::new(),
+    };
+    found(&mut w, Kind::ResolveOnPremises, last_of_all);
+    w.finds = company_laptop();
+    for _ in 0..300 {
+        w.drain_but(Kind::DiscoverComputers);
+        w.a_person_or_time(10 * 60_000);
+    }
+    let finder = w.task(Kind::DiscoverComputers);
+    assert!(!finder.is_settled() && finder.attempt == 0, "{:?}", finder.state);
+    let last = [Kind::Validate, Kind::MoveToLeaversUnit, Kind::DiscoverComputers];
+    for task in w.case().tasks.values().filter(|t| !last.contains(&t.kind())) {
+        assert!(
+            task.is_settled(),
+            "{} waits for the site: {:?}",
+            task.kind(),
+            task.state
+        );
+    }
+    for kind in [Kind::Validate, Kind::MoveToLeaversUnit] {
+        let stands = standing(w.case(), w.task(kind), w.now, &w.gates);
+        assert!(matches!(stands, Standing::WaitsFor(_)), "{kind}: {stands:?}");
+    }
+    w.gates.shut.clear();
+    w.run_to_sealing();
+}
+
+/// While the site is away, the cloud refuses, and is asked again by itself; a person is
+/// asked when nobody looks there any more.
+#[test]
+fn a_copy_waits_for_a_site_that_is_away_until_that_is_gone_without() {
+    let mut w = opened(cloud_and(&["berlin"]), Policy::default());
+    w.gates.shut.insert("away/berlin/device".to_owned(), w.now.plus(DAY_MS));
+    the_cloud_lists(&mut w, &[COMPUTER]);
+    let finder = w.id(Kind::DiscoverComputers);
+    let waiver = Command::Waive {
+        task: finder,
+        by: "boss@msp.example".into(),
+        reason: "the site was given up".into(),
+        until: w.now.plus(300 * DAY_MS),
+    };
+    assert_eq!(follows(&w), Some(true));
+    w.order(waiver).unwrap();
+    assert!(matches!(
+        w.case().tasks[&finder].outcome(),
+        Some(Outcome::Waived { .. })
+    ));
+    assert_eq!(follows(&w), None);
+}
+
+/// Planned a month ahead: the laptop was exchanged, and the site was away until an hour
+/// before he leaves. What the domain looks for then is what the cloud lists then.
+#[test]
+fn what_is_looked_for_is_read_anew_with_what_the_cloud_lists() {
+    let mut leaving = departure(Manner::Planned);
+    leaving.effective_at = T0.plus(30 * DAY_MS);
+    let mut w = World::new();
+    w.order(Command::Open {
+        departure: Arc::new(leaving),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(cloud_and(&["berlin"])),
+        traceparent: None,
+    })
+    .unwrap();
+    w.answer(Kind::Resolve);
+    w.gates
+        .shut
+        .insert("away/berlin/device".to_owned(), T0.plus(30 * DAY_MS - HOUR_MS));
+    the_cloud_lists(&mut w, &[OTHER]);
+    w.pass(30 * DAY_MS - HOUR_MS);
+    the_forest_has(&mut w, "berlin", &[OTHER]);
+    w.pass(HOUR_MS);
+    let finder = w.task(Kind::DiscoverComputers);
+    assert!(
+        !finder.is_settled() && finder.in_flight().is_none(),
+        "it waits for the cloud"
+    );
+    the_cloud_lists(&mut w, &[COMPUTER]);
+    the_forest_has(&mut w, "berlin", &[SAME]);
+    let ids: Vec<String> = computers(&w).into_iter().map(|(_, id)| id).collect();
+    assert_eq!(ids, [SAME, OTHER]);
+    // Whose the other one is by now, nobody knows.
+    let listed = |id: &str| {
+        let mut tasks = w.case().tasks.values();
+        let of = |t: &&Arc<Task>| t.kind() == Kind::DisableComputer && t.planned.target.object == Some(id.into());
+        w.case().told(tasks.find(of).unwrap()).bool(LISTED)
+    };
+    assert_eq!((listed(SAME), listed(OTHER)), (Some(true), Some(false)));
+}
+
+#[test]
+fn without_a_domain_or_without_a_cloud_there_is_nothing_to_look_for() {
+    let d = departure(Manner::Planned);
+    let kinds = |capabilities: &Capabilities| {
+        plan(
+            d.case_id(),
+            &d,
+            &good(Kind::Resolve),
+            &Policy::default(),
+            capabilities,
+            false,
+        )
+        .unwrap()
+    };
+    let alone = kinds(&cloud_and(&[]));
+    assert!(alone.tasks.iter().all(|t| t.kind != Kind::DiscoverComputers));
+    assert!(!alone.unserved.contains(&Kind::DiscoverComputers));
+    let mut premises = cloud_and(&["berlin"]);
+    let cloud = premises.0.get_mut(&m365()).unwrap();
+    cloud.retain(|k| *k == Kind::Resolve || k.spec().area == Area::Mailbox);
+    let premises = kinds(&premises);
+    assert!(premises.tasks.iter().all(|t| t.kind != Kind::DiscoverComputers));
+    let both = kinds(&cloud_and(&["berlin"]));
+    assert!(both.tasks.iter().any(|t| t.kind == Kind::DiscoverComputers));
+}
+
+/// A finder that cannot read is a person's, and he may go without it.
+#[test]
+fn a_directory_that_refuses_to_be_read_is_a_person_s() {
+    let mut w = opened(cloud_and(&["berlin"]), Policy::default());
+    the_cloud_lists(&mut w, &[COMPUTER]);
+    let report = w.report(w.id(Kind::DiscoverComputers), fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let state = &w.task(Kind::DiscoverComputers).state;
+    assert!(matches!(state, TaskState::Failed { .. }), "{state:?}");
+}
+
+/// A copy, of an account that one of two domains has.
+fn a_copy_in_one_of_two() -> World {
+    let mut w = World::new();
+    w.order(Command::Open {
+        departure: Arc::new(departure(Manner::Immediate)),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(cloud_and(&["berlin", "paris"])),
+        traceparent: None,
+    })
+    .unwrap();
+    let copy = good(Kind::Resolve)
+        .with("synced", true)
+        .with(SECURITY_ID, "S-1-5-21-1-2-3-1104");
+    let said = Said::Satisfied {
+        before: seen(copy.clone()),
+        after: seen(copy),
+    };
+    let report = w.report(w.id(Kind::Resolve), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w
+}
+
+/// A domain has looked for his account. Who has none says what it was told of others.
+fn the_domain_says(w: &mut World, name: &str, facts: Facts) {
+    let task = in_forest(w, Kind::ResolveOnPremises, name);
+    let said = Said::Found {
+        observation: seen(facts),
+        finds: Vec::new(),
+    };
+    let report = w.report(task, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+fn has_it() -> Facts {
+    good(Kind::ResolveOnPremises)
+}
+
+fn has_none(elsewhere: bool) -> Facts {
+    let none = Facts::new().with("found", false).with("ambiguous", false);
+    none.with(FOUND_ELSEWHERE, elsewhere)
+}
+
+/// What the order tells of the other domains.
+fn is_told(w: &World, name: &str) -> bool {
+    let task = in_forest(w, Kind::ResolveOnPremises, name);
+    let params = w.case().assignment(task).unwrap().params;
+    params.bool(FOUND_ELSEWHERE) == Some(true)
+}
+
+fn resolved(w: &World, name: &str) -> TaskState {
+    let task = in_forest(w, Kind::ResolveOnPremises, name);
+    w.case().tasks[&task].state.clone()
+}
+
+fn needs_nothing(w: &World, name: &str) -> bool {
+    match resolved(w, name) {
+        TaskState::Settled { outcome, .. } => matches!(outcome, Outcome::NotApplicable { .. }),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_domain_without_the_account_waits_for_the_other_s_answer_and_asks_nobody() {
+    for berlin_first in [true, false] {
+        let mut w = a_copy_in_one_of_two();
+        assert!(!is_told(&w, "berlin") && !is_told(&w, "paris"));
+        // Both were ordered before either has answered.
+        if berlin_first {
+            the_domain_says(&mut w, "berlin", has_none(false));
+            the_domain_says(&mut w, "paris", has_it());
+        } else {
+            the_domain_says(&mut w, "paris", has_it());
+            the_domain_says(&mut w, "berlin", has_none(false));
+        }
+        let berlin = resolved(&w, "berlin");
+        assert!(matches!(berlin, TaskState::Resting { .. }), "{berlin:?}");
+        w.pass(HOUR_MS);
+        assert!(is_told(&w, "berlin"));
+        the_domain_says(&mut w, "berlin", has_none(true));
+        assert!(needs_nothing(&w, "berlin") && !needs_nothing(&w, "paris"));
+    }
+}
+
+#[test]
+fn an_account_that_no_domain_has_is_asked_about_until_one_has_it() {
+    let mut w = a_copy_in_one_of_two();
+    the_domain_says(&mut w, "berlin", has_none(false));
+    the_domain_says(&mut w, "paris", has_none(false));
+    let paris = resolved(&w, "paris");
+    assert!(
+        matches!(paris, TaskState::Failed { .. }),
+        "both have answered: {paris:?}"
+    );
+    w.pass(HOUR_MS);
+    the_domain_says(&mut w, "berlin", has_none(false));
+    let berlin = resolved(&w, "berlin");
+    assert!(matches!(berlin, TaskState::Failed { .. }), "{berlin:?}");
+    // Somebody has mended what hid it.
+    let retry = Command::Retry {
+        task: Some(in_forest(&w, Kind::ResolveOnPremises, "paris")),
+        by: "boss@msp.example".into(),
+    };
+    w.order(retry).unwrap();
+    the_domain_says(&mut w, "paris", has_it());
+    assert!(is_told(&w, "berlin"), "it is asked once more by itself");
+    the_domain_says(&mut w, "berlin", has_none(true));
+    assert!(needs_nothing(&w, "berlin"));
 }

@@ -105,6 +105,9 @@ pub struct Device {
     pub operating_system: Option<String>,
     /// Whether the management has a record of it.
     pub is_managed: bool,
+    /// Whether it is joined to a domain on the premises as well (a hybrid join): the id
+    /// that it carries is then its computer's own immutable id there.
+    pub hybrid_joined: bool,
     /// When it last answered, in milliseconds since 1970.
     pub last_seen_ms: Option<i64>,
 }
@@ -159,6 +162,8 @@ pub struct DeviceObject {
     pub enabled: bool,
     /// Whether another directory masters it and would undo a change made here.
     pub synced: bool,
+    /// Whether it is joined to a domain on the premises as well.
+    pub hybrid_joined: bool,
     /// Whose it is.
     pub owner: Owner,
 }

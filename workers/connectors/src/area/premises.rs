@@ -27,6 +27,10 @@ pub trait Premises: Send + Sync {
     /// The computers that are said to be the account's own, in a stable order.
     async fn computers(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Computer>>;
 
+    /// Looks for the computer with this immutable id, as a cloud knows it; none when
+    /// this directory has none, whatever another one has.
+    async fn find_computer(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Computer>>;
+
     /// Reads one computer; none when it is gone.
     async fn computer(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Computer>>;
 
@@ -99,6 +103,7 @@ pub struct Computer {
     pub name: Option<String>,
     /// Whether it may sign in to the domain.
     pub enabled: bool,
-    /// Whether it serves others: a domain controller or another server.
+    /// Whether it serves others: a domain controller, another server, or an account
+    /// that services run as.
     pub server: bool,
 }

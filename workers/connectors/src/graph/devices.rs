@@ -29,13 +29,17 @@ const AUTOPILOT_FIELDS: &str = "id,serialNumber,userPrincipalName,azureActiveDir
 const LOCK_FIELDS: &str = "id,operatingSystem,isEncrypted,managedDeviceOwnerType,activationLockBypassCode";
 /// What Intune writes for a device that carries no id.
 const NO_DEVICE_ID: &str = "00000000-0000-0000-0000-000000000000";
+/// The trust of a device that is joined to a domain on the premises as well.
+/// <https://learn.microsoft.com/graph/api/resources/device>
+const HYBRID: &str = "ServerAd";
+
 fn owner_of(word: Option<&str>, trust: Option<&str>) -> Owner {
     match word.map(str::to_lowercase).as_deref() {
         Some("company") => Owner::Company,
         Some("personal") => Owner::Personal,
         _ => match trust {
             Some("Workplace") => Owner::Personal,
-            Some("AzureAd" | "ServerAd") => Owner::Company,
+            Some("AzureAd" | HYBRID) => Owner::Company,
             _ => Owner::Unknown,
         },
     }
@@ -91,6 +95,7 @@ fn object_of(value: &Value) -> Option<DeviceObject> {
         // What was not read is not proven: it counts as enabled.
         enabled: value["accountEnabled"] != false,
         synced: value["onPremisesSyncEnabled"] == true,
+        hybrid_joined: value["trustType"] == HYBRID,
         owner: owner_of(value["deviceOwnership"].as_str(), value["trustType"].as_str()),
     })
 }
@@ -378,17 +383,20 @@ impl Devices for GraphConnector {
             let Some(found) = managed_of(value) else { continue };
             let mut at = found.at;
             let same = |o: &DeviceObject| at.device_id.is_some() && o.at.device_id == at.device_id;
-            at.object = match objects.iter().position(|(o, _)| same(o)) {
-                Some(i) => objects.swap_remove(i).0.at.object,
+            let object = match objects.iter().position(|(o, _)| same(o)) {
+                Some(i) => Some(objects.swap_remove(i).0),
                 // The one who manages it need not be the one who registered it.
-                None => self.api.device_object(call, &at).await?.and_then(|o| o.at.object),
+                None => self.api.device_object(call, &at).await?,
             };
+            let hybrid_joined = object.as_ref().is_some_and(|o| o.hybrid_joined);
+            at.object = object.and_then(|o| o.at.object);
             devices.push(Device {
                 at,
                 owner: found.owner,
                 name: text_in(&value["deviceName"]),
                 operating_system: found.operating_system,
                 is_managed: true,
+                hybrid_joined,
                 last_seen_ms: found.last_seen_ms,
             });
         }
@@ -398,6 +406,7 @@ impl Devices for GraphConnector {
             name: text_in(&value["displayName"]),
             operating_system: text_in(&value["operatingSystem"]),
             is_managed: false,
+            hybrid_joined: object.hybrid_joined,
             last_seen_ms: time_in(&value["approximateLastSignInDateTime"]),
         }));
         devices.sort_by(|a, b| a.at.target().cmp(&b.at.target()));

@@ -299,6 +299,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::ResetPasswordOnPremises
         | Kind::HideOnPremises
         | Kind::RemoveGroupsOnPremises
+        | Kind::DiscoverComputers
         | Kind::DisableComputer
         | Kind::MoveToLeaversUnit => return None,
         // A workspace's.

@@ -2,7 +2,7 @@
 
 use super::LdapConnector;
 use super::entry::Entry;
-use super::fault::{Refused, code};
+use super::fault::{Refused, code, is_of_another_domain};
 use super::filter::{At, Filter};
 use super::id::{Guid, Sid};
 use super::session::{Change, MANY};
@@ -13,7 +13,7 @@ use ldap3::Scope;
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{FaultClass, ObjectId};
 use offboard_runtime::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// The bits of `userAccountControl` ([MS-ADTS] 2.2.16).
@@ -90,12 +90,25 @@ impl LdapConnector {
     /// also when it was not yet when the plan was made.
     pub(super) async fn unprotected(&self, call: &mut Call, id: &ObjectId, more: &[&str]) -> Answer<Entry> {
         let entry = self.person(call, id, &[more, &["tokenGroups"]].concat()).await?;
+        self.must_tell_groups(&entry)?;
         match protection(&entry) {
             None => Ok(entry),
             Some(protection) => Err(self
                 .wire
                 .fault(FaultClass::Blocked, "write {account}", protection.advice())),
         }
+    }
+
+    /// Everybody is in some group: where none is told, it is not known whether the
+    /// account administers the domain.
+    pub(super) fn must_tell_groups(&self, entry: &Entry) -> Answer<()> {
+        if entry.sids("tokenGroups").next().is_some() {
+            return Ok(());
+        }
+        let detail = "tokenGroups cannot be read, so it is not known whether the account administers the domain; delegate the right that docs/connectors/active-directory.md names";
+        Err(self
+            .wire
+            .fault(FaultClass::Denied, "read {account} tokenGroups", detail))
     }
 
     async fn matching(&self, call: &mut Call, filter: Filter) -> Answer<Vec<Entry>> {
@@ -156,22 +169,35 @@ impl LdapConnector {
     async fn memberships(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
         let member_of = format!("memberOf{MANY}");
         let entry = self.person(call, id, &[&member_of, "primaryGroupID"]).await?;
-        let mut groups = Vec::new();
+        let (mut groups, mut unseen) = (Vec::new(), Vec::new());
         for guid in entry.linked("memberOf") {
-            groups.extend(self.group(call, &At::Guid(guid)).await?);
+            match self.group(call, &At::Guid(guid)).await? {
+                Some(group) => groups.push(group),
+                None => unseen.push(guid),
+            }
+        }
+        if !unseen.is_empty() {
+            // What went in between is listed no more; what is listed still, we may not see.
+            let again = self.person(call, id, &[&member_of]).await?;
+            let listed: BTreeSet<Guid> = again.linked("memberOf").collect();
+            let hidden = unseen.into_iter().filter(|guid| listed.contains(guid));
+            groups.extend(hidden.map(|guid| unseen_group(guid.object_id())));
         }
         // The primary group is in no list. Everybody's is the domain's own,
         // which gives nothing and cannot be left.
         let primary = entry.int("primaryGroupID").and_then(|n| u32::try_from(n).ok());
         if let (Some(primary), Some(sid)) = (primary.filter(|n| *n != DOMAIN_USERS), entry.sid()) {
-            groups.extend(self.group(call, &At::Sid(sid.sibling(primary))).await?);
+            let sid = sid.sibling(primary);
+            let group = self.group(call, &At::Sid(sid.clone())).await?;
+            groups.push(group.unwrap_or_else(|| unseen_group(ObjectId(sid.to_string()))));
         }
         groups.sort_by(|a, b| a.id.cmp(&b.id));
         groups.dedup_by(|a, b| a.id == b.id);
         Ok(groups.into_iter().map(|group| Held::Membership { group }).collect())
     }
 
-    /// Reads a group; none when it went in between.
+    /// Reads a group; none when it went in between, when we may not see it, and when
+    /// another domain has it.
     async fn group(&self, call: &mut Call, at: &At) -> Answer<Option<Group>> {
         let names = [
             "objectGUID",
@@ -182,9 +208,11 @@ impl LdapConnector {
             "adminCount",
             "isCriticalSystemObject",
         ];
-        let Some(entry) = self.wire.read(call, at, &names).await? else {
-            return Ok(None);
+        let read = match self.wire.read(call, at, &names).await {
+            Err(fault) if is_of_another_domain(&fault) => return Ok(None),
+            read => read?,
         };
+        let Some(entry) = read else { return Ok(None) };
         let Some(guid) = entry.guid() else { return Ok(None) };
         let security = entry.int("groupType").is_none_or(|t| t & GROUP_IS_SECURITY != 0);
         let nature = match (security, entry.text("mail").is_some()) {
@@ -263,6 +291,20 @@ impl LdapConnector {
     }
 }
 
+/// A group of which no more is known than that he is in it. What it gives is not
+/// known either, and it cannot be changed from here: it is a person's.
+fn unseen_group(id: ObjectId) -> Group {
+    Group {
+        id,
+        name: None,
+        nature: GroupNature::Security,
+        dynamic: false,
+        synced: false,
+        role_assignable: true,
+        gives_skus: Vec::new(),
+    }
+}
+
 /// Why the account must not be touched, if it must not.
 pub(super) fn protection(entry: &Entry) -> Option<Protection> {
     let built_in = entry.sid().is_none_or(|s| s.relative() < FIRST_RELATIVE_ID);
@@ -326,7 +368,7 @@ impl Directory for LdapConnector {
                     Some(account) if is_otherwise_in(person, &entry) => Found::Ambiguous { ids: vec![account.id] },
                     Some(account) => Found::One(Box::new(account)),
                 }),
-                Err(fault) if fault.class == FaultClass::Absent => Ok(Found::Nobody),
+                Err(fault) if fault.class == FaultClass::Absent || is_of_another_domain(&fault) => Ok(Found::Nobody),
                 Err(fault) => Err(fault),
             };
         }

@@ -127,6 +127,17 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
         let may = may(&groups, "member");
         findings.extend(lacking(may, "groups", "member", &[Kind::RemoveGroupsOnPremises]));
     }
+    let computers = Filter::equals("objectCategory", "computer");
+    let computers = ordinary(ldap.wire.some(call, domain, &computers, &wanted).await?);
+    if !computers.is_empty() {
+        let may = may(&computers, "userAccountControl");
+        findings.extend(lacking(
+            may,
+            "computers",
+            "userAccountControl",
+            &[Kind::DisableComputer],
+        ));
+    }
     findings.extend(leavers_unit(ldap, call).await?);
     let missing = findings.iter().any(|f| f.severity == Severity::Problem);
     if !missing {

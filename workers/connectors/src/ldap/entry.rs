@@ -53,7 +53,7 @@ impl Entry {
 
     /// An attribute may come in part, as `member;range=0-1499`; the last part's
     /// range ends with `*`.
-    fn take(&mut self, given: &str, values: Vec<Vec<u8>>) {
+    pub(super) fn take(&mut self, given: &str, values: Vec<Vec<u8>>) {
         let given = given.to_ascii_lowercase();
         let (attribute, options) = given.split_once(';').unwrap_or((&given, ""));
         let last = options.strip_prefix("range=").and_then(|range| range.split_once('-'));

@@ -4,12 +4,14 @@
 //! A directory's sentence names objects, and so people; of it only its code is
 //! read (`0000052D`, `data 52e`), and what a fault says is written here.
 
-use offboard_domain::FaultClass;
+use offboard_domain::{Fault, FaultClass};
 
 /// Result codes (RFC 4511, appendix A) that are not simply a fault.
 pub(crate) mod code {
     /// Done.
     pub(crate) const SUCCESS: u32 = 0;
+    /// Another server is to be asked: the object is of another domain.
+    pub(crate) const REFERRAL: u32 = 10;
     /// The attribute, or this value of it, is not there.
     pub(crate) const NO_SUCH_ATTRIBUTE: u32 = 16;
     /// The value is there already.
@@ -35,6 +37,12 @@ pub(crate) fn status(rc: u32) -> u16 {
         rc if is_busy(rc) => 503,
         _ => 400,
     }
+}
+
+/// Whether a read was refused because the object is of another domain.
+pub(crate) fn is_of_another_domain(fault: &Fault) -> bool {
+    let rc = fault.code.as_deref().and_then(|c| c.split('-').next()?.parse().ok());
+    rc == Some(code::REFERRAL)
 }
 
 /// A refusal, read.
@@ -79,7 +87,7 @@ impl Refused {
                 FaultClass::Denied,
                 "the domain controller does not take this way of signing in; it must accept a simple bind over LDAPS",
             ),
-            10 => (
+            code::REFERRAL => (
                 FaultClass::Denied,
                 "the object belongs to another domain, and referrals are not followed (the credential would go to a server that the answer names); connect that domain as a system of its own",
             ),
@@ -157,6 +165,36 @@ mod tests {
         assert_eq!(Refused::of(32, named).code(), "32-2089");
         for (rc, sentence) in [(50, ""), (50, "access"), (50, "Jane: no"), (50, "data Jane")] {
             assert_eq!(Refused::of(rc, sentence).code(), "50", "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_another_domain_has_is_told_from_every_other_refusal() {
+        let elsewhere = "0000202B: RefErr: DSID-0310078A, data 0, 1 access points";
+        for (rc, sentence, is) in [
+            (10, elsewhere, true),
+            (10, "", true),
+            (1, elsewhere, false),
+            (
+                32,
+                "0000208D: NameErr: DSID-0310028B, problem 2001 (NO_OBJECT), data 0",
+                false,
+            ),
+            (50, "", false),
+        ] {
+            let refused = Refused::of(rc, sentence);
+            let fault = Fault {
+                class: refused.meaning().0,
+                system: offboard_domain::System::new("ad").unwrap(),
+                attempted: "read {group}".to_owned(),
+                status: None,
+                code: Some(refused.code()),
+                detail: String::new(),
+                request_id: None,
+            };
+            assert_eq!(is_of_another_domain(&fault), is, "{fault}");
+            let uncoded = Fault { code: None, ..fault };
+            assert!(!is_of_another_domain(&uncoded));
         }
     }
 

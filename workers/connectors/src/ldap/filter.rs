@@ -14,6 +14,11 @@ impl Filter {
         Self(format!("({attribute}={})", escaped(value.as_bytes())))
     }
 
+    /// The object has this GUID, which is compared as the bytes that it is.
+    pub(crate) fn guid(guid: &Guid) -> Self {
+        Self(format!("(objectGUID={})", escaped(guid.bytes())))
+    }
+
     /// Everything.
     pub(crate) fn any() -> Self {
         Self("(objectClass=*)".to_owned())
@@ -169,6 +174,11 @@ mod tests {
             assert_eq!(Filter::equals("mail", value).as_str(), format!("(mail={written})"));
             assert!(ldap3::parse_filter(Filter::equals("mail", value).as_str()).is_ok());
         }
+        // 41 is an A, and 2a a star.
+        let guid = Guid::parse("2a415c28-0029-00ff-8041-0a0b0c0d0e0f").unwrap();
+        let written = r"(objectGUID=\28\5cA\2a\29\00\ff\00\80A\0a\0b\0c\0d\0e\0f)";
+        assert_eq!(Filter::guid(&guid).as_str(), written);
+        assert!(ldap3::parse_filter(written).is_ok());
         let nested = Filter::all(&[Filter::people(), Filter::one_of(&[Filter::equals("mail", "a@b")])]);
         assert_eq!(
             nested.as_str(),

@@ -34,6 +34,11 @@ impl Guid {
         Some(Self(guid))
     }
 
+    /// The attribute's value.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// As the areas name it.
     pub(crate) fn object_id(self) -> ObjectId {
         ObjectId(self.to_string())

@@ -81,6 +81,7 @@ pub(crate) fn claims(has_leavers_unit: bool, alone: bool) -> BTreeSet<Kind> {
         Kind::ResetPasswordOnPremises,
         Kind::RemoveGroupsOnPremises,
         Kind::HideOnPremises,
+        Kind::DiscoverComputers,
         Kind::DisableComputer,
         Kind::ObserveIdentity,
         Kind::ObserveDevice,

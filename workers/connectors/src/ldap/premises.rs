@@ -3,6 +3,7 @@
 use super::LdapConnector;
 use super::account::{control_bits, place, protection};
 use super::entry::Entry;
+use super::fault::is_of_another_domain;
 use super::filter::{At, Filter, Name};
 use super::id::Guid;
 use super::session::{Change, MANY};
@@ -50,7 +51,9 @@ impl LdapConnector {
 
 fn computer(entry: &Entry) -> Option<Computer> {
     let bits = entry.int("userAccountControl");
-    let serves = bits.is_some_and(|b| b & (control_bits::SERVER_TRUST | control_bits::PARTIAL_SECRETS) != 0);
+    let controls = bits.is_some_and(|b| b & (control_bits::SERVER_TRUST | control_bits::PARTIAL_SECRETS) != 0);
+    // Services run as these, on any number of machines; in the schema they are computers.
+    let runs_services = SERVICE_ACCOUNTS.iter().any(|class| entry.has("objectClass", class));
     let system = entry.text("operatingSystem").unwrap_or_default();
     entry.has("objectClass", "computer").then_some(())?;
     Some(Computer {
@@ -58,9 +61,16 @@ fn computer(entry: &Entry) -> Option<Computer> {
         name: entry.text("cn").map(str::to_owned),
         // What was not read is not proven: it counts as enabled.
         enabled: bits.is_none_or(|b| b & control_bits::DISABLED == 0),
-        server: serves || system.to_ascii_lowercase().contains("server"),
+        server: controls || runs_services || system.to_ascii_lowercase().contains("server"),
     })
 }
+
+/// Managed service accounts, of one machine, of several, and those that replace others.
+const SERVICE_ACCOUNTS: [&str; 3] = [
+    "msDS-ManagedServiceAccount",
+    "msDS-GroupManagedServiceAccount",
+    "msDS-DelegatedManagedServiceAccount",
+];
 
 const COMPUTER: &[&str] = &[
     "objectClass",
@@ -74,6 +84,7 @@ const COMPUTER: &[&str] = &[
 impl Premises for LdapConnector {
     async fn footing(&self, call: &mut Call, id: &ObjectId) -> Answer<Footing> {
         let entry = self.person(call, id, &["tokenGroups", HIDE]).await?;
+        self.must_tell_groups(&entry)?;
         let hidden = match entry.is_true(HIDE) {
             true => Some(true),
             false => self.has_exchange(call).await?.then_some(false),
@@ -135,10 +146,26 @@ impl Premises for LdapConnector {
         let entry = self.person(call, id, &[&managed]).await?;
         let mut computers = Vec::new();
         for guid in entry.linked("managedObjects") {
-            computers.extend(self.computer(call, &guid.object_id()).await?);
+            match self.computer(call, &guid.object_id()).await {
+                // That domain is a system of its own, which finds it by its id.
+                Err(fault) if is_of_another_domain(&fault) => {}
+                computer => computers.extend(computer?),
+            }
         }
         computers.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(computers)
+    }
+
+    async fn find_computer(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Computer>> {
+        let Some(guid) = Guid::parse(&id.0) else {
+            return Ok(None);
+        };
+        // Searched for below the domain, and not named: of a name that another domain
+        // has, a controller says where to ask instead.
+        let domain = At::Name(self.wire.session(call).await?.domain);
+        let that = Filter::all(&[Filter::equals("objectClass", "computer"), Filter::guid(&guid)]);
+        let found = self.wire.search(call, &domain, Scope::Subtree, &that, COMPUTER).await?;
+        Ok(found.iter().find(|e| e.guid() == Some(guid)).and_then(computer))
     }
 
     async fn computer(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Computer>> {
@@ -171,4 +198,37 @@ impl Premises for LdapConnector {
 /// A name without the ids that stand before it.
 fn plain(name: &str) -> &str {
     name.rsplit_once(">;").map_or(name, |(_, plain)| plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(classes: &[&str], control: &str, system: &str) -> Option<Computer> {
+        let mut entry = Entry::default();
+        entry.take("objectClass", classes.iter().map(|c| c.as_bytes().to_vec()).collect());
+        entry.take("objectGUID", vec![vec![7; 16]]);
+        entry.take("userAccountControl", vec![control.into()]);
+        entry.take("operatingSystem", vec![system.into()]);
+        computer(&entry)
+    }
+
+    #[test]
+    fn what_serves_others_is_nobodys_computer() {
+        let computer = ["top", "person", "organizationalPerson", "user", "computer"];
+        let with = |class: &'static str| [&computer[..], &[class]].concat();
+        for (classes, control, system, server) in [
+            (computer.to_vec(), "4096", "Windows 11 Enterprise", false),
+            (computer.to_vec(), "4096", "Windows Server 2025 Standard", true),
+            (computer.to_vec(), "532480", "", true),
+            (computer.to_vec(), "83890176", "", true),
+            (with("msDS-GroupManagedServiceAccount"), "4096", "", true),
+            (with("msDS-ManagedServiceAccount"), "4096", "", true),
+            (with("msds-delegatedmanagedserviceaccount"), "4096", "", true),
+        ] {
+            let read = read(&classes, control, system).unwrap();
+            assert_eq!(read.server, server, "{classes:?} {control} {system}");
+        }
+        assert_eq!(read(&["top", "person", "user"], "512", ""), None);
+    }
 }

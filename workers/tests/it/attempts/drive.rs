@@ -10,6 +10,7 @@ use offboard_domain::catalogue::apps::{MARKS, NAMES};
 use offboard_domain::catalogue::desk::{ENDED, EVIDENCE, TICKET};
 use offboard_domain::catalogue::knowledge::{DID, SESSION_FILES, SESSION_LINK};
 use offboard_domain::catalogue::managed::{CONFIRMED, ELSEWHERE, MARK, OWNERS, PENDING_WIPE, UID};
+use offboard_domain::catalogue::premises::SOUGHT;
 use offboard_domain::catalogue::script::{MAIL, SIGN_IN_NAME};
 use offboard_domain::catalogue::workspace;
 use offboard_domain::{
@@ -371,6 +372,10 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
                 .with(SESSION_LINK, format!("https://{CANARY}.example/1"))
                 .with(SESSION_FILES, vec![Digest::of(ACCOUNT).to_string()]);
             (params, None)
+        }
+        Kind::DiscoverComputers => {
+            let sought = ["pc", "srv", "another"].map(str::to_owned).to_vec();
+            (Facts::new().with(SOUGHT, sought), None)
         }
         Kind::DisableComputer => (Facts::new(), Some("pc")),
         Kind::AwaitSynchronisation => (Facts::new().with(CHANGED_ON_PREMISES_MS, 500_i64), None),

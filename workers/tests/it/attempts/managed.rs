@@ -15,6 +15,7 @@ fn elsewhere(id: &str, serial: &str, held: Holding) -> Sighting {
         system: System::new("intune").unwrap(),
         id: id.into(),
         serial: Serial::parse(serial),
+        device_id: None,
         held,
     }
 }

@@ -4,6 +4,7 @@
 mod administrators;
 mod apps;
 mod archive;
+mod computers;
 mod death;
 mod drive;
 mod escrow;

@@ -5,7 +5,7 @@ use crate::attempts::drive::{Desk, End, NEVER, setting};
 use crate::attempts::fake::state::LEAVER;
 use offboard_connectors::Protection;
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
-use offboard_domain::catalogue::premises::{HOLD_WANTED, LICENCES_UNKEPT, MASTERED};
+use offboard_domain::catalogue::premises::{FOUND_ELSEWHERE, HOLD_WANTED, LICENCES_UNKEPT, MASTERED, SECURITY_ID};
 use offboard_domain::{Facts, Kind, Said, Verdict, judge};
 
 #[tokio::test(start_paused = true)]
@@ -62,6 +62,27 @@ async fn a_protected_account_and_one_that_is_not_there_need_a_person() {
     let verdict = |params: &Facts| judge(Kind::ResolveOnPremises, params, &nobody, None);
     assert!(matches!(verdict(&copied), Verdict::Blocked(_)));
     assert!(matches!(verdict(&Facts::new()), Verdict::NotApplicable(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_in_another_domain_needs_nobody_here() {
+    for elsewhere in [false, true] {
+        let (mut state, mut todo) = setting(Kind::ResolveOnPremises);
+        state.accounts.clear();
+        let security_id = Facts::new().with(SECURITY_ID, "S-1-5-21-1-2-3-1104");
+        todo.params = security_id.clone();
+        if elsewhere {
+            todo.params.set(FOUND_ELSEWHERE, true);
+        }
+        let mut desk = Desk::new(state);
+        let End::Found(seen, finds) = desk.settle(todo, &mut NEVER.clone()).await else {
+            panic!("not read");
+        };
+        assert!(finds.is_empty(), "{finds:?}");
+        let verdict = judge(Kind::ResolveOnPremises, &security_id, &seen.facts, None);
+        assert_eq!(matches!(verdict, Verdict::NotApplicable(_)), elsewhere, "{verdict:?}");
+        assert_eq!(matches!(verdict, Verdict::Blocked(_)), !elsewhere, "{verdict:?}");
+    }
 }
 
 #[test]

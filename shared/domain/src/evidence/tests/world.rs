@@ -455,7 +455,8 @@ pub(super) fn rich() -> World {
         .copied()
         .filter(|k| k.spec().area != Area::Person)
         // A cloud alone, and what a directory on the premises would be found to do.
-        .filter(|k| k.is_of_a_cloud() || (premises::KINDS.contains(k) && *k != Kind::ResolveOnPremises))
+        .filter(|k| k.is_of_a_cloud() || premises::KINDS.contains(k))
+        .filter(|k| !matches!(k, Kind::ResolveOnPremises | Kind::DiscoverComputers))
         .collect();
     let policy = Policy {
         licence_price_cents: [("SPE_E3".into(), 3_740)].into(),

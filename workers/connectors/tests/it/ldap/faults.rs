@@ -79,6 +79,7 @@ async fn the_doctor_says_which_right_is_missing_and_for_what() {
         Kind::DisableOnPremises,
         Kind::HideOnPremises,
         Kind::RemoveGroupsOnPremises,
+        Kind::DisableComputer,
         Kind::MoveToLeaversUnit,
     ];
     all.sort();

@@ -9,7 +9,9 @@
 )]
 
 mod accounts;
+mod computers;
 mod faults;
+mod groups;
 pub(crate) mod stage;
 
 use stage::{CANARY, computer, ground, group, person};
@@ -44,6 +46,7 @@ fn seed() -> String {
         ("dies", String::new()),
         ("silent", String::new()),
         ("denied", String::new()),
+        ("unseen", String::new()),
     ] {
         all.push_str(&person(&format!("{CANARY} {account}"), account, &more));
     }
@@ -57,8 +60,11 @@ fn seed() -> String {
     all.push_str(&group("guarded", &[&member], "adminCount: 1\n"));
     all.push_str(&group("prime", &[&of("primary")], ""));
     all.push_str(&group("operators", &[&of("operator")], ""));
+    all.push_str(&group("open", &[&of("unseen")], ""));
+    all.push_str(&group("secret", &[&of("unseen")], ""));
     all.push_str(&computer("PC1", "Windows 11", &of("owner")));
     all.push_str(&computer("SRV1", "Windows Server 2025", &of("owner")));
+    all.push_str(&computer("PC2", "Windows 11", &of("read")));
     // The same name, where the one is to go.
     let same = person(&of("clash"), "clash2", "").replace("OU=Staff", "OU=Leavers");
     all.push_str(&same);

@@ -252,3 +252,26 @@ async fn a_serial_that_several_enrolments_bear_is_decided_by_the_devices_own_id_
     }
     assert_eq!(s.effects(), []);
 }
+
+#[tokio::test]
+async fn a_device_that_is_joined_to_a_domain_as_well_is_told() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.devices);
+    let mut call = s.reading();
+    let found = s.devices().of(&mut call, &who).await.unwrap();
+    assert!(found.iter().all(|d| !d.hybrid_joined), "{found:?}");
+    let laptop = found.iter().find(|d| d.owner == Owner::Company).unwrap().at.clone();
+    let object = laptop.object.clone().unwrap();
+    s.arrange(|t| t.devices.edit(&object.0, T0).unwrap().synced = true);
+    let managed = s.devices().of(&mut call, &who).await.unwrap();
+    let joined: Vec<_> = managed.iter().filter(|d| d.hybrid_joined).map(|d| &d.at).collect();
+    assert_eq!(joined, [&laptop]);
+    let object = s.devices().object(&mut call, &laptop).await.unwrap().unwrap();
+    assert!(object.hybrid_joined && object.synced);
+    // Where nothing manages it, the directory's own object says so.
+    let record = laptop.managed.clone().unwrap();
+    s.arrange(|t| drop(t.managed_devices.remove(&record.0, T0)));
+    let listed = s.devices().of(&mut call, &who).await.unwrap();
+    let joined = listed.iter().find(|d| d.hybrid_joined).unwrap();
+    assert_eq!((joined.is_managed, &joined.at.device_id), (false, &laptop.device_id));
+}

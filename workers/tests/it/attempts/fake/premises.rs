@@ -38,6 +38,11 @@ impl Premises for Fake {
             .await
     }
 
+    async fn find_computer(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Computer>> {
+        self.read(call, "find computer", |s| s.computers.get(&id.0).cloned())
+            .await
+    }
+
     async fn computer(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Computer>> {
         self.read(call, "computer", |s| s.computers.get(&id.0).cloned()).await
     }

@@ -248,6 +248,7 @@ pub(crate) fn device(id: &str, owner: Owner) -> DeviceRow {
             name: Some(format!("{CANARY}'s {id}")),
             operating_system: None,
             is_managed: true,
+            hybrid_joined: false,
             last_seen_ms: None,
         },
         managed: Some(ManagedDevice {
@@ -263,6 +264,7 @@ pub(crate) fn device(id: &str, owner: Owner) -> DeviceRow {
             at,
             enabled: true,
             synced: false,
+            hybrid_joined: false,
             owner,
         }),
         autopilot: (owner == Owner::Company).then(|| Autopilot {
