@@ -14,6 +14,7 @@ mod golden;
 mod keeping;
 mod knowledge;
 mod hybrid;
+mod joined;
 mod leaving;
 mod losses;
 mod managed;
