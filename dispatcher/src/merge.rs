@@ -44,6 +44,7 @@ impl Engine {
                 asked_at,
                 departure: keeping::spelled_out(departure, &case.policy),
                 amended_by: case.amended_by.clone(),
+                retention: keeping::Retention::of(&case.policy),
             },
             None => Command::Leave {
                 case: case.id,

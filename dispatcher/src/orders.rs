@@ -18,6 +18,7 @@ use crate::transact::word;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, UnreadableEvent, open_event};
 use offboard_domain::evidence::Recorded;
+use offboard_domain::keeping::Retention;
 use offboard_domain::{
     ApprovalOf, Case, CaseId, CaseKey, Command, Decision, Departure, Digest, Gates, Outcome, Record, Refusal, TenantId,
     Timestamp, decide,
@@ -292,18 +293,20 @@ fn anew(case: &Case, event: Event) -> Option<Command> {
         },
         Event::CancelRequested { by, reason } => Command::Cancel { by, reason },
         Event::RequestJoined {
-            case,
+            case: joined,
             asked_at,
             departure,
             amended_by,
+            retention,
             // What it brings is worked out anew, from what the case is now.
             tasks: _,
             late: _,
         } => Command::Join {
-            case,
+            case: joined,
             asked_at,
             departure,
             amended_by,
+            retention: retention.unwrap_or_else(|| Retention::of(&case.policy)),
         },
         Event::RequestLeft { case, asked_at } => Command::Leave { case, asked_at },
         Event::MergeUndone { into } => Command::UndoMerge { into },

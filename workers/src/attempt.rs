@@ -229,8 +229,7 @@ fn premises_wait(job: &Job<'_>) -> Wait {
     }
 }
 
-/// Soon again, with the mark of who leaves; seldom where the dispatcher is of a version
-/// that does not know of it.
+/// Soon again, with the mark of who leaves; the more seldom, the longer none comes.
 fn unmarked_wait(job: &Job<'_>, fault: Fault) -> Wait {
     let since_ms = job.remembered.int(UNMARKED_SINCE_MS).unwrap_or_else(|| job.now_ms());
     let (soon, seldom) = UNMARKED_LOOK_AGAIN_MS;

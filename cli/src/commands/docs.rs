@@ -220,7 +220,11 @@ fn dependency(dep: &Dep) -> String {
     } else {
         ""
     };
-    format!("`{}`{finds}{later}{until}{at_most}{spared}", dep.kind.name())
+    let with = dep
+        .with_param
+        .map(|name| format!(", where it has `{name}`"))
+        .unwrap_or_default();
+    format!("`{}`{finds}{later}{until}{at_most}{spared}{with}", dep.kind.name())
 }
 
 fn approval(spec: &KindSpec) -> &'static str {

@@ -196,7 +196,7 @@ async fn two_who_were_promoted_after_they_were_recorded_are_told_of_each_other_b
     until("both are to lose their roles", MINUTE, async || orders().len() == 2).await;
     assert_eq!(marks(&world, &acme).await, Vec::<String>::new());
     for order in orders() {
-        assert_eq!(order.assignment.params.get(MARKED), None);
+        assert_eq!(order.assignment.params.bool(MARKED), Some(false));
         let wait = Said::Wait {
             until: world.now().plus(SECOND),
             why: "he administers the tenant".into(),

@@ -4,6 +4,7 @@
 
 use crate::rig::*;
 use offboard_domain::departure::{Departure, Manner};
+use offboard_domain::keeping::Retention;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{CaseId, CaseState, Command, Event, Kind, TenantId, Timestamp};
 use std::collections::BTreeSet;
@@ -165,6 +166,7 @@ async fn what_was_told_and_not_written_down_is_told_again_and_known_once() {
         asked_at: world.now().plus(-1),
         departure: Arc::new(later.clone()),
         amended_by: BTreeSet::new(),
+        retention: Retention::default(),
     };
     dispatcher.engine.order(&acme, first, join).await.unwrap();
     let other = dispatcher.engine.submit(later).await.unwrap().case();

@@ -2,7 +2,7 @@
 //! there is no second one.
 
 use crate::assignment::{Mode, Subject, baseline_facts, baseline_in};
-use crate::catalogue::{Closes, ClosingProof, Kind, Lane, Proof, Urgency};
+use crate::catalogue::{Approval, Closes, ClosingProof, Kind, Lane, Proof, Urgency};
 use crate::departure::{Departure, Manner};
 use crate::event::Event;
 use crate::fault::FaultClass;
@@ -287,6 +287,7 @@ impl Case {
                 asked_at,
                 departure,
                 amended_by,
+                retention,
                 tasks,
                 late,
             } => {
@@ -294,9 +295,13 @@ impl Case {
                     asked_at: *asked_at,
                     asked: Some(departure.clone()),
                     amended_by: amended_by.clone(),
+                    retention: *retention,
                 };
                 self.joined.insert(*case, joined);
                 self.add(tasks, None);
+                if tasks.iter().any(|t| t.kind == Kind::DecidePreservation) {
+                    self.lapse_what_waits_for_a_decision(at);
+                }
                 // Who is to see to it is waited for from now on.
                 for task in tasks {
                     self.change(task.id, at, |t| t.reopened_at = Some(at));
@@ -622,6 +627,20 @@ impl Case {
         }
     }
 
+    /// Who agreed to what cannot be undone did not know that somebody wants something
+    /// kept: he is asked again when that is decided, however it is.
+    fn lapse_what_waits_for_a_decision(&mut self, at: Timestamp) {
+        let waits = |t: &&Arc<Task>| {
+            let spec = t.kind().spec();
+            let after = spec.after.iter().any(|dep| dep.kind == Kind::DecidePreservation);
+            after && spec.approval == Approval::Own && !t.is_settled()
+        };
+        let ids: Vec<TaskId> = self.tasks.values().filter(waits).map(|t| t.id()).collect();
+        for id in ids {
+            self.change(id, at, Task::lapse_approval);
+        }
+    }
+
     /// After a reopened task nothing may be sealed before another round.
     fn reactivate(&mut self) {
         if matches!(self.state, CaseState::Sealing) {
@@ -780,12 +799,14 @@ impl Case {
     }
 
     /// Whether a linked case takes this task up when its waiver runs out. What
-    /// went on beside the case is not asked for again.
+    /// went on beside the case is not asked for again, nor what nobody wants any more;
+    /// and who has gone tells nobody anything.
     #[must_use]
     pub fn is_to_be_followed_up(&self, task: &Task) -> bool {
         let waived = matches!(task.outcome(), Some(Outcome::Waived { .. }));
         let done = task.kind().is_beside() || self.followed_up.contains(&task.id());
-        self.state == CaseState::Closed && waived && !done
+        let needless = task.kind() == Kind::HoldKnowledgeSession || self.is_asked_no_more(task);
+        self.state == CaseState::Closed && waived && !done && !needless
     }
 
     /// The record that its sealed account reaches to: the last that changed

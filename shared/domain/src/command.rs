@@ -3,6 +3,7 @@
 use crate::assignment::Report;
 use crate::departure::Departure;
 use crate::id::{CaseId, Digest, TaskId};
+use crate::keeping::Retention;
 use crate::policy::{Capabilities, Policy};
 use crate::task::Place;
 use crate::time::Timestamp;
@@ -90,6 +91,8 @@ pub enum Command {
         departure: Arc<Departure>,
         /// Who changed it there.
         amended_by: BTreeSet<String>,
+        /// For how long its own policy keeps what it wants kept.
+        retention: Retention,
     },
     /// That case asks for nothing here any more.
     Leave {

@@ -6,6 +6,7 @@ use crate::catalogue::Kind;
 use crate::departure::Departure;
 use crate::fault::Rule;
 use crate::id::{CaseId, Digest, TaskId};
+use crate::keeping::Retention;
 use crate::observation::{Facts, Observation};
 use crate::policy::{Capabilities, Policy};
 use crate::record::{Body, CannotOpen, CaseKey, Record};
@@ -112,6 +113,10 @@ pub enum Event {
         /// Who changed it there.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         amended_by: BTreeSet<String>,
+        /// For how long its own policy keeps what it wants kept; none in histories from
+        /// before anybody looked at what it wants kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retention: Option<Retention>,
         /// The tasks that it brings: what it wants, and nothing here sees to.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tasks: Vec<PlannedTask>,

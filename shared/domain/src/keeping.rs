@@ -15,6 +15,7 @@ use crate::observation::Facts;
 use crate::plan::plan;
 use crate::policy::Policy;
 use crate::task::{PlannedTask, Task};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -87,6 +88,35 @@ impl Kept {
     }
 }
 
+/// For how long a request's own policy keeps what it wants kept: the case that it joins may
+/// have been accepted under another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Retention {
+    /// How long a hold lasts, in days; none: until lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_days: Option<u32>,
+    /// How many years an archive is kept; none: until somebody decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_years: Option<u32>,
+}
+
+impl Retention {
+    /// What this policy says.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        Self {
+            hold_days: policy.hold_days,
+            archive_years: policy.archive_years,
+        }
+    }
+}
+
+/// The parameters that say for how long something is kept; without: without an end.
+const LENGTHS: [&str; 2] = ["hold_days", "keep_years"];
+
+/// The kinds that hand files over, for those who want them handed over.
+const HANDING_OVER: [Kind; 2] = [Kind::HandOverOneDrive, Kind::TransferFiles];
+
 /// What a request wants kept, by its own word or by this policy's.
 fn wanted(departure: &Departure, policy: &Policy) -> Vec<Kept> {
     let all = Kept::ALL.into_iter();
@@ -121,22 +151,28 @@ pub fn spelled_out(departure: &Arc<Departure>, policy: &Policy) -> Arc<Departure
 /// The tasks that a request of another case brings into this one: what it wants kept, and
 /// what the leaver knew, and nothing here sees to.
 #[must_use]
-pub fn brings(case: &Case, other: CaseId, asked: &Departure) -> Vec<PlannedTask> {
+pub fn brings(case: &Case, other: CaseId, asked: &Departure, retention: Retention) -> Vec<PlannedTask> {
+    let policy = Policy {
+        hold_days: retention.hold_days,
+        archive_years: retention.archive_years,
+        ..Policy::clone(&case.policy)
+    };
     // Where none could be made for it alone, a person is asked.
     let theirs = plan(
         case.id,
         asked,
         &case.subject_facts,
-        &case.policy,
+        &policy,
         &case.capabilities,
         case.capped,
     );
     let theirs = theirs.map(|plan| plan.tasks).unwrap_or_default();
+    let own = wanted(&case.departure, &case.policy);
     let mut out = Vec::new();
-    for kept in beyond(case, asked) {
+    for kept in wanted(asked, &case.policy) {
         let of_it = |t: &&PlannedTask| kept.kind() == Some(t.kind);
         let by_machines: Vec<PlannedTask> = theirs.iter().filter(of_it).cloned().collect();
-        if by_machines.is_empty() || is_for_a_person(case, kept, &by_machines) {
+        if is_for_a_person(case, kept, own.contains(&kept), &by_machines) {
             let object = ObjectId(format!("{}/{other}", kept.word()));
             out.push(by_a_person(case, Kind::DecidePreservation, object));
         }
@@ -159,16 +195,33 @@ fn by_a_person(case: &Case, kind: Kind, object: ObjectId) -> PlannedTask {
     PlannedTask::new(case.id, kind, &System::person(), Some(object), Facts::new())
 }
 
-/// Whether a machine's task does not keep all of it: other tasks were told of the hold or
-/// the archive when they were planned, or somebody has decided to go without.
-fn is_for_a_person(case: &Case, kept: Kept, by_machines: &[PlannedTask]) -> bool {
-    let told = match kept {
-        Kept::LegalHold => case.has(Kind::ResolveOnPremises) || case.has(Kind::ResolveInWorkspace),
-        Kept::Archive => case.has(Kind::ResolveInWorkspace),
-        Kept::Files | Kept::Devices => true,
+/// Whether no machine's task keeps all of it: none can, or the one that there is keeps it
+/// for a shorter time, or somebody has decided to go without; or, where the case's own
+/// request does not want it, other tasks were told so when they were planned.
+fn is_for_a_person(case: &Case, kept: Kept, is_own: bool, by_machines: &[PlannedTask]) -> bool {
+    let lacks = |t: &PlannedTask| {
+        let mine = case.tasks.get(&t.id);
+        mine.is_some_and(|mine| mine.is_waived() || !lasts_as_long(&mine.planned, t))
     };
-    let waived = |t: &PlannedTask| case.tasks.get(&t.id).is_some_and(|t| t.is_waived());
-    told || by_machines.iter().any(waived)
+    let lacking = by_machines.is_empty() || by_machines.iter().any(lacks);
+    let waived = |kinds: &[Kind]| case.tasks.values().any(|t| kinds.contains(&t.kind()) && t.is_waived());
+    match kept {
+        Kept::LegalHold => {
+            let told = case.has(Kind::ResolveOnPremises) || case.has(Kind::ResolveInWorkspace);
+            lacking || !is_own && told
+        }
+        Kept::Archive => lacking || !is_own && case.has(Kind::ResolveInWorkspace),
+        Kept::Files => !is_own || waived(&HANDING_OVER),
+        Kept::Devices => !is_own,
+    }
+}
+
+fn lasts_as_long(mine: &PlannedTask, theirs: &PlannedTask) -> bool {
+    LENGTHS.iter().all(|length| {
+        let theirs = theirs.params.int(length);
+        let enough = |mine: i64| theirs.is_some_and(|theirs| mine >= theirs);
+        mine.params.int(length).is_none_or(enough)
+    })
 }
 
 /// What a person's task is about, and in which case it is wanted.
@@ -186,9 +239,10 @@ pub fn asked_by(task: &Task) -> Option<CaseId> {
     about(task).map(|(_, other)| other)
 }
 
-/// What a case that takes this task up is to choose.
+/// What a case that takes this task up is to choose, whoever wanted it kept.
 pub(crate) fn choose_again(task: &Task, choices: &mut Choices) {
-    if let Some((kept, _)) = about(task) {
+    let by_a_machine = Kept::ALL.into_iter().find(|kept| kept.kind() == Some(task.kind()));
+    if let Some(kept) = by_a_machine.or_else(|| Some(about(task)?.0)) {
         kept.choose(choices);
     }
 }
@@ -200,8 +254,14 @@ pub fn words(case: &Case, task: &Task) -> Option<String> {
     let asked = case.joined.get(&other)?.asked.as_ref()?;
     let reference = asked.reference.as_deref();
     let reference = reference.map(|r| format!("{r}, ")).unwrap_or_default();
+    let how = match kept {
+        Kept::Devices => {
+            "waive each wipe that is not to be (`offboard waive`: to attest this calls none off, and each asks for its own approval again) and attest that"
+        }
+        Kept::LegalHold | Kept::Archive | Kept::Files => "see to it by hand and attest that",
+    };
     Some(format!(
-        "{} wants {} ({reference}case {other}), and this plan was made without; see to it by hand and attest that, or decide to go without (`offboard waive`), or cancel this case: the other then goes on by itself and does it",
+        "{} wants {} ({reference}case {other}), and this plan does not see to all of it; {how}, or decide to go without (`offboard waive`), or cancel this case: the other then goes on by itself and does it",
         asked.requested_by,
         kept.words()
     ))

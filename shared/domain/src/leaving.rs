@@ -103,12 +103,12 @@ impl Assignment {
         looks_who_stays(self.kind)
     }
 
-    /// Tells that he is marked, if these are his own marks.
+    /// Tells whether he is marked, by his own marks. Who is told neither does as before
+    /// there were marks: a dispatcher of an older version writes them and says nothing.
     pub fn tell_marked(&mut self, own: &BTreeMap<String, Timestamp>) {
         let system = self.target.system.as_str();
-        if own.keys().filter_map(|name| leaver(name)).any(|(of, _)| of == system) {
-            self.params.set(MARKED, true);
-        }
+        let marked = own.keys().filter_map(|name| leaver(name)).any(|(of, _)| of == system);
+        self.params.set(MARKED, marked);
     }
 
     /// Tells who leaves, too, by the marks that there are. It travels with the

@@ -123,7 +123,7 @@ fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
         let end = since.zip(dep.at_most_ms).map(|(since, ms)| since.plus(ms));
         end.is_some_and(|end| now >= end)
     };
-    let holds = |dep: &&Dep| !is_over(dep) && !is_spared(case, dep);
+    let holds = |dep: &&Dep| !is_over(dep) && !is_spared(case, task, dep);
     let mut todo: Vec<&Dep> = own.iter().filter(holds).collect();
     while let Some(dep) = todo.pop() {
         for kind in waited_for(case, dep) {
@@ -140,9 +140,12 @@ fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
     missing
 }
 
-/// Whether this is not waited for, because he is to go at once by now.
-fn is_spared(case: &Case, dep: &Dep) -> bool {
-    dep.unless_at_once && case.urgent()
+/// Whether this task does not wait for it: he is to go at once by now, or only tasks with
+/// a parameter wait for it, and this one is without.
+fn is_spared(case: &Case, task: &Task, dep: &Dep) -> bool {
+    let params = &task.planned.params;
+    let without = dep.with_param.is_some_and(|name| params.get(name).is_none());
+    without || dep.unless_at_once && case.urgent()
 }
 
 /// The kinds that this dependency still waits for, of those that are there.
@@ -162,7 +165,8 @@ pub fn waited_for<'a>(case: &'a Case, dep: &'a Dep) -> impl Iterator<Item = Kind
 /// time had come, it was approved, and the rest was settled. None: it is not so far.
 #[must_use]
 pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
-    let without_end = task.kind().spec().after.iter().filter(|d| d.at_most_ms.is_none());
+    let waits = |d: &&Dep| d.at_most_ms.is_none() && !is_spared(case, task, d);
+    let without_end = task.kind().spec().after.iter().filter(waits);
     if without_end.clone().any(|dep| waited_for(case, dep).next().is_some()) {
         return None;
     }

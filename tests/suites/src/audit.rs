@@ -580,7 +580,9 @@ impl Shadow {
             for dep in k.spec().after {
                 // An end is the task's own.
                 let ends = dep.at_most_ms.filter(|_| k == kind);
-                let spared = k == kind && dep.unless_at_once && self.goes_at_once();
+                let params = &task.planned.params;
+                let without = dep.with_param.is_some_and(|name| params.get(name).is_none());
+                let spared = k == kind && (without || dep.unless_at_once && self.goes_at_once());
                 if spared || self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }

@@ -66,8 +66,8 @@ async fn refuse_last_administrator_unless_gone(job: &mut Job<'_>) -> Answer<()> 
 }
 
 /// Refuses whoever has become the last one to administer the tenant since he was
-/// resolved, and for a moment whoever administers it and is not marked as leaving:
-/// of two who were both given the role since, each would count on the other.
+/// resolved, and for a moment whoever administers it and is said not to be marked as
+/// leaving: of two who were both given the role since, each would count on the other.
 fn refuse_last_administrator(job: &Job<'_>, roles: &[Held]) -> Answer<()> {
     let last = |held: &Held| {
         matches!(
@@ -89,7 +89,9 @@ fn refuse_last_administrator(job: &Job<'_>, roles: &[Held]) -> Answer<()> {
         )
     };
     if !roles.iter().any(last) {
-        if job.params.bool(MARKED) == Some(true) || !roles.iter().any(administers) {
+        // A dispatcher of an older version marks him and does not say so.
+        let unmarked = job.params.bool(MARKED) == Some(false);
+        if !unmarked || !roles.iter().any(administers) {
             return Ok(());
         }
         let detail = "he administers the tenant, which nobody knew when he was recorded; those who leave with him are told first";

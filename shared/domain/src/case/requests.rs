@@ -5,6 +5,8 @@
 use super::{Case, CaseState};
 use crate::departure::{Departure, Manner};
 use crate::id::CaseId;
+use crate::keeping::{Retention, asked_by};
+use crate::task::Task;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +20,9 @@ pub struct Joined {
     pub asked: Option<Arc<Departure>>,
     /// Who changed it there.
     pub amended_by: BTreeSet<String>,
+    /// For how long its own policy keeps what it wants kept; none: nobody has looked yet
+    /// at what that is.
+    pub retention: Option<Retention>,
 }
 
 /// How a case stands to the one that it was merged into.
@@ -95,6 +100,13 @@ impl Case {
             .chain(self.others().map(|d| d.requested_by.as_str()))
             .chain(self.amended_by.iter().map(String::as_str))
             .chain(asking().flat_map(|j| &j.amended_by).map(String::as_str))
+    }
+
+    /// Whether a person is asked about this for a request that was called off since.
+    #[must_use]
+    pub fn is_asked_no_more(&self, task: &Task) -> bool {
+        let joined = asked_by(task).and_then(|other| self.joined.get(&other));
+        joined.is_some_and(|j| j.asked.is_none())
     }
 
     /// What others ask for the same person now.

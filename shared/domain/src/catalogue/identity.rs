@@ -91,7 +91,7 @@ pub const ROLES_GONE_MS: &str = "roles_gone_ms";
 /// it, too, and count for nobody.
 pub const LEAVING: &str = "leaving_ids";
 
-/// Told to the same: that others are told of this one. Who administers the tenant and
+/// Told to the same: whether others are told of this one. Who administers the tenant and
 /// is not marked so keeps his role and his account until he is.
 pub const MARKED: &str = "marked_as_leaving";
 

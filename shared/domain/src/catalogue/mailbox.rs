@@ -129,14 +129,15 @@ pub(super) const SET_AUTOMATIC_REPLY: KindSpec = KindSpec {
 /// Parameter: `forward_to_id`; without it what there is gets removed, unless
 /// `forward_to_successor` says that it is wanted and nobody is there. Like all that
 /// gives the successor something, it waits for the directory: the manager who takes
-/// over may be another one when that is read once more.
+/// over may be another one when that is read once more. What only takes a forwarding
+/// away gives nobody anything, and goes without.
 pub(super) const SET_FORWARDING: KindSpec = KindSpec {
     name: "mailbox.set_forwarding",
     title: "Set or remove forwarding",
     skippable: true,
     after: &[
         Dep::on(Kind::SnapshotMailbox),
-        Dep::on(Kind::SnapshotDirectory),
+        Dep::on(Kind::SnapshotDirectory).with_param("forward_to_id"),
         Dep::on(Kind::DisableSignIn),
     ],
     judge: Judge {

@@ -7,6 +7,9 @@ use crate::control;
 use crate::judge::{Cond, Judge};
 use crate::keeping::ASKED;
 
+/// The fact that he goes at once by now, and tells nobody anything before.
+pub const GOES_AT_ONCE: &str = "goes_at_once";
+
 const HUMAN: KindSpec = KindSpec {
     area: Area::Person,
     urgency: Urgency::U3,
@@ -118,13 +121,21 @@ pub(super) const ROTATE_SHARED_CREDENTIAL: KindSpec = KindSpec {
 };
 
 /// Before he goes: what nobody else knows is told to those who stay. Who says that it
-/// took place says where it is recorded, and may add what was shown.
+/// took place says where it is recorded, and may add what was shown. Fact: `goes_at_once`.
 pub(super) const HOLD_KNOWLEDGE_SESSION: KindSpec = KindSpec {
     name: "person.hold_knowledge_session",
     title: "Hold the knowledge session, and say where it is recorded",
     stage: Stage::Knowledge,
     wanted: Wanted::Chosen("knowledge_session"),
     after: &[Dep::on(Kind::ApprovePlan)],
+    judge: Judge {
+        not_applicable: &[(
+            Cond::True(GOES_AT_ONCE),
+            "he goes at once, and tells nobody anything before",
+        )],
+        satisfied: Cond::Always,
+        blocked: &[],
+    },
     controls: control::RETENTION,
     ..HUMAN
 };

@@ -330,6 +330,10 @@ pub(super) const MOVE_TO_LEAVERS_UNIT: KindSpec = KindSpec {
         Dep::on(Kind::GrantSuccessorMailbox),
         Dep::on(Kind::HandOverOneDrive),
         Dep::on(Kind::DecideOneDrive),
+        // Whoever went without a release may still have something kept.
+        Dep::on(Kind::DecidePreservation),
+        Dep::on(Kind::HoldMailbox),
+        Dep::on(Kind::ArchiveMailbox),
         Dep::on(Kind::ReleaseGroupLicenses),
         Dep::on(Kind::ReleaseDirectLicenses),
         Dep::on(Kind::ProvePool),

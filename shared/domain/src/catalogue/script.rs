@@ -43,13 +43,19 @@ pub(super) const RUN: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// *Once*, and not promised within hours: a person decides when. Facts as above,
-/// and `conclusive`: whether the program knows that what is not done was not
+/// *Once*, and not promised within hours: a person decides when, and not before it is
+/// decided what somebody wants kept, since nobody knows what it destroys. Facts as
+/// above, and `conclusive`: whether the program knows that what is not done was not
 /// begun either.
 pub(super) const RUN_IRREVERSIBLE: KindSpec = KindSpec {
     name: "identity.run_irreversible_script",
     title: "Run your own program, whose effect cannot be undone",
     urgency: Urgency::U2,
+    after: &[
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::DisableOnPremises),
+        Dep::on(Kind::DecidePreservation),
+    ],
     convergent: false,
     reversible: false,
     approval: Approval::Own,

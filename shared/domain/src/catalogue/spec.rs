@@ -219,6 +219,8 @@ pub struct Dep {
     pub at_most_ms: Option<i64>,
     /// Not waited for once he is to go at once, whoever asks for that and when.
     pub unless_at_once: bool,
+    /// Waited for only by a task that has this parameter; none: by every one.
+    pub with_param: Option<&'static str>,
 }
 
 impl Dep {
@@ -232,6 +234,7 @@ impl Dep {
             until: Until::Settled,
             at_most_ms: None,
             unless_at_once: false,
+            with_param: None,
         }
     }
 
@@ -303,6 +306,15 @@ impl Dep {
     pub const fn unless_at_once(self) -> Self {
         Self {
             unless_at_once: true,
+            ..self
+        }
+    }
+
+    /// The same, but only by a task that has this parameter.
+    #[must_use]
+    pub const fn with_param(self, name: &'static str) -> Self {
+        Self {
+            with_param: Some(name),
             ..self
         }
     }

@@ -96,6 +96,26 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "an account that leaves what is synchronised is deleted in the cloud",
         ),
         (
+            Kind::MoveToLeaversUnit,
+            Kind::DecidePreservation,
+            "an account that leaves what is synchronised is deleted in the cloud",
+        ),
+        (
+            Kind::MoveToLeaversUnit,
+            Kind::HoldMailbox,
+            "an account that leaves what is synchronised is deleted in the cloud",
+        ),
+        (
+            Kind::MoveToLeaversUnit,
+            Kind::ArchiveMailbox,
+            "an account that leaves what is synchronised is deleted in the cloud",
+        ),
+        (
+            Kind::RunIrreversibleScript,
+            Kind::DecidePreservation,
+            "nobody knows what a program destroys",
+        ),
+        (
             Kind::DisableSignIn,
             Kind::RemoveDirectoryRoles,
             "a privileged account refuses to be disabled",

@@ -30,6 +30,7 @@ impl Draft<'_> {
         self.run_out_unanswered();
         if !self.case.state.ended() {
             self.end_waivers();
+            self.look_at_who_joined();
             self.note_overdue();
         }
     }
@@ -135,6 +136,7 @@ impl Draft<'_> {
         if self.case.state == CaseState::Closing && self.case.all_settled() {
             self.end_round();
         }
+        self.ask_no_more();
         if self.case.state == CaseState::Active && self.case.all_settled() {
             self.begin_round();
         }

@@ -3,29 +3,37 @@
 //! first is called off, the others go on by themselves.
 
 use super::Draft;
-use crate::case::CaseState;
+use crate::case::{CaseState, Joined};
 use crate::catalogue::{Approval, Kind};
 use crate::command::Refusal;
 use crate::departure::Departure;
 use crate::event::Event;
 use crate::id::CaseId;
-use crate::judge::{Verdict, judge};
-use crate::keeping;
-use crate::observation::{Facts, Observation};
-use crate::task::{Outcome, Task};
+use crate::keeping::{self, Retention};
+use crate::task::PlannedTask;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// What follows a hold or an archive for the sake of no loss: an archive only reads what is
+/// held, and notes are written anew when they do not say what is so.
+const HARMLESS: [Kind; 2] = [Kind::ArchiveMailbox, Kind::WriteNotes];
+
+/// What another case of the same person asks for.
+pub(super) struct Asks {
+    pub(super) case: CaseId,
+    pub(super) asked_at: Timestamp,
+    pub(super) departure: Arc<Departure>,
+    pub(super) amended_by: BTreeSet<String>,
+    pub(super) retention: Retention,
+}
+
 impl Draft<'_> {
-    pub(super) fn join(
-        &mut self,
-        case: CaseId,
-        asked_at: Timestamp,
-        departure: Arc<Departure>,
-        amended_by: BTreeSet<String>,
-    ) -> Result<(), Refusal> {
-        let mut brings = keeping::brings(&self.case, case, &departure);
+    pub(super) fn join(&mut self, asks: Asks) -> Result<(), Refusal> {
+        let mut brings = keeping::brings(&self.case, asks.case, &asks.departure, asks.retention);
+        let known = self.case.joined.get(&asks.case);
+        let newer = known.is_none_or(|k| k.asked_at <= asks.asked_at);
+        let other = known.is_none_or(|k| k.asked.as_ref() != Some(&asks.departure) || k.amended_by != asks.amended_by);
         match self.case.state {
             // An account that is being made is made anew: it says who asked, and what was
             // asked is not known from elsewhere when it is lost.
@@ -33,69 +41,66 @@ impl Draft<'_> {
             // It is let go of, and goes on by itself.
             CaseState::Cancelling => brings.clear(),
             // All that it could ask for is done and proven; what is not, it does itself.
-            CaseState::Closed if brings.is_empty() => return Ok(()),
-            ref other => return Err(Refusal::TakesNoRequest(other.word())),
+            // And what it is told once more was seen to before.
+            CaseState::Closed if brings.is_empty() || !other => return Ok(()),
+            ref over => return Err(Refusal::TakesNoRequest(over.word())),
         }
-        let known = self.case.joined.get(&case);
-        let newer = known.is_none_or(|k| k.asked_at <= asked_at);
-        let other = known.is_none_or(|k| k.asked.as_ref() != Some(&departure) || k.amended_by != amended_by);
         if newer && other {
-            let late = brings.iter().filter(|t| self.breaks_order(t)).map(|t| t.id).collect();
-            let more = brings.iter().any(|t| t.kind.spec().approval != Approval::None);
-            self.push(Event::RequestJoined {
-                case,
-                asked_at,
-                departure,
-                amended_by,
-                tasks: brings,
-                late,
-            });
-            if more {
-                self.ask_again("another request asks for more than was approved");
-            }
+            self.take_in(asks, brings);
             self.ask_again_if_sooner();
         }
         Ok(())
+    }
+
+    /// Who joined when nobody looked at what he wants kept is looked at now.
+    pub(super) fn look_at_who_joined(&mut self) {
+        if self.case.state != CaseState::Active {
+            return;
+        }
+        let unseen = self.case.joined.iter().filter(|(_, j)| j.retention.is_none());
+        let unseen: Vec<(CaseId, Joined)> = unseen.map(|(case, joined)| (*case, joined.clone())).collect();
+        for (case, joined) in unseen {
+            let Some(departure) = joined.asked else { continue };
+            // Under which policy it was handed in is not known here.
+            let retention = Retention::of(&self.case.policy);
+            let brings = keeping::brings(&self.case, case, &departure, retention);
+            if brings.is_empty() {
+                continue;
+            }
+            let asks = Asks {
+                case,
+                asked_at: joined.asked_at,
+                departure,
+                amended_by: joined.amended_by,
+                retention,
+            };
+            self.take_in(asks, brings);
+        }
+    }
+
+    /// What it brings is planned with it, and asks for the plan's approval again.
+    fn take_in(&mut self, asks: Asks, brings: Vec<PlannedTask>) {
+        let late = brings.iter().filter(|t| self.breaks_order(t, &HARMLESS));
+        let late = late.map(|t| t.id).collect();
+        let more = brings.iter().any(|t| t.kind.spec().approval != Approval::None);
+        self.push(Event::RequestJoined {
+            case: asks.case,
+            asked_at: asks.asked_at,
+            departure: asks.departure,
+            amended_by: asks.amended_by,
+            retention: Some(asks.retention),
+            tasks: brings,
+            late,
+        });
+        if more {
+            self.ask_again("another request asks for more than was approved");
+        }
     }
 
     pub(super) fn leave(&mut self, case: CaseId, asked_at: Timestamp) {
         let known = self.case.joined.get(&case);
         if known.is_some_and(|k| k.asked.is_some() && k.asked_at <= asked_at) {
             self.push(Event::RequestLeft { case, asked_at });
-            self.ask_nobody_for(case);
-        }
-    }
-
-    /// Nobody is asked any more about what a request wanted kept that is called off. What
-    /// a machine was to keep for it stays in the plan: it is kept, or a person decides.
-    fn ask_nobody_for(&mut self, case: CaseId) {
-        if !matches!(self.case.state, CaseState::Active | CaseState::Closing) {
-            return;
-        }
-        let open = |t: &Task| !t.is_settled() || t.is_waived();
-        let asked = |t: &&Arc<Task>| open(t) && keeping::asked_by(t) == Some(case);
-        let tasks: Vec<Arc<Task>> = self.case.tasks.values().filter(asked).cloned().collect();
-        for task in tasks {
-            let seen = Observation {
-                read_at: self.now,
-                sources: vec![case.to_string()],
-                facts: Facts::new().with(keeping::ASKED, false),
-            };
-            let Verdict::NotApplicable(reason) = judge(task.kind(), &task.planned.params, &seen.facts, None) else {
-                continue;
-            };
-            self.push(Event::TaskSettled {
-                task: task.id(),
-                attempt: task.attempt,
-                outcome: Outcome::NotApplicable {
-                    reason: reason.to_owned(),
-                },
-                before: Some(Arc::new(seen)),
-                after: None,
-                receipts: Vec::new(),
-                artifacts: Vec::new(),
-                report: None,
-            });
         }
     }
 

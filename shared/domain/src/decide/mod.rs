@@ -8,6 +8,7 @@
 
 mod advance;
 mod merge;
+mod needless;
 mod people;
 mod report;
 mod successor;
@@ -20,6 +21,7 @@ use crate::gates::{Credit, Gates};
 use crate::id::System;
 use crate::plan::first_tasks;
 use crate::time::Timestamp;
+use merge::Asks;
 
 /// A decision: what happened, and the case after it.
 #[derive(Debug, Clone)]
@@ -123,7 +125,14 @@ pub fn decide(case: Option<&Case>, command: Command, now: Timestamp, gates: &Gat
                     asked_at,
                     departure,
                     amended_by,
-                } => draft.join(case, asked_at, departure, amended_by)?,
+                    retention,
+                } => draft.join(Asks {
+                    case,
+                    asked_at,
+                    departure,
+                    amended_by,
+                    retention,
+                })?,
                 Command::Leave { case, asked_at } => draft.leave(case, asked_at),
                 Command::AcknowledgeMerge { into, known } => draft.acknowledge_merge(into, known.as_deref()),
                 Command::UndoMerge { into } => draft.undo_merge(into),

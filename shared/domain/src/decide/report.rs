@@ -300,7 +300,7 @@ impl Draft<'_> {
             .filter(|p| !self.case.tasks.contains_key(&p.id))
             .collect();
         if !new.is_empty() {
-            let late = new.iter().filter(|p| self.breaks_order(p)).map(|p| p.id).collect();
+            let late = new.iter().filter(|p| self.breaks_order(p, &[])).map(|p| p.id).collect();
             self.push(Event::TasksFound {
                 by: answer.task,
                 tasks: new,
@@ -343,15 +343,17 @@ impl Draft<'_> {
         }
     }
 
-    /// Whether something that must follow this find has been begun already.
-    pub(super) fn breaks_order(&self, find: &PlannedTask) -> bool {
+    /// Whether something that must follow this find has been begun already; these kinds
+    /// follow it for the sake of no loss.
+    pub(super) fn breaks_order(&self, find: &PlannedTask, harmless: &[Kind]) -> bool {
         // What a person does or goes without begins nothing.
         let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
         self.case.tasks.values().filter(machines).any(|t| {
             let let_off = t.is_waived() && t.attempt == 0;
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
             let begun = t.in_flight().is_some() || done && !let_off;
-            begun && t.kind() != find.kind && t.kind().spec().after.iter().any(|d| d.kind == find.kind)
+            let counts = t.kind() != find.kind && !harmless.contains(&t.kind());
+            begun && counts && t.kind().spec().after.iter().any(|d| d.kind == find.kind)
         })
     }
 

@@ -25,8 +25,15 @@ impl Draft<'_> {
         if now.as_ref() == Some(&was) {
             return;
         }
+        // Who owns no group has none to hand over, and all his groups wait for that.
+        let read_now = self.case.tasks.get(&read).and_then(|t| t.after.as_ref());
+        let owns_none = read_now.is_some_and(|seen| seen.facts.int("owned_count") == Some(0));
+        let gives_nothing = |kind: Kind| owns_none && kind == Kind::HandOverGroups;
         // A workspace names managers of its own.
-        let gives = |t: &&Arc<Task>| BY_THE_DIRECTORY.contains(&t.kind()) && given_to(t) == Some(heir.as_str());
+        let gives = |t: &&Arc<Task>| {
+            let by_the_directory = BY_THE_DIRECTORY.contains(&t.kind()) && !gives_nothing(t.kind());
+            by_the_directory && given_to(t) == Some(heir.as_str())
+        };
         let gifts: Vec<Arc<Task>> = self.case.tasks.values().filter(gives).cloned().collect();
         if gifts.iter().any(|t| t.attempt > 0) {
             return;

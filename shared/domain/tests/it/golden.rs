@@ -10,6 +10,7 @@ use offboard_domain::catalogue::{Area, Kind};
 use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::event::{CheckResult, Event, VOCABULARY};
 use offboard_domain::fault::{Fault, FaultClass, Rule};
+use offboard_domain::keeping::Retention;
 use offboard_domain::task::RestReason;
 use offboard_domain::{
     Artifact, Capabilities, CaseId, Departure, Digest, Facts, Mode, ObjectId, Observation, Outcome, PlannedTask,
@@ -228,6 +229,22 @@ fn samples() -> Vec<(&'static str, Event)> {
                 asked_at: T,
                 departure: departure(),
                 amended_by: ["tech".to_owned()].into(),
+                retention: None,
+                tasks: Vec::new(),
+                late: Vec::new(),
+            },
+        ),
+        (
+            "request_joined.keeps_for",
+            Event::RequestJoined {
+                case: case(),
+                asked_at: T,
+                departure: departure(),
+                amended_by: ["tech".to_owned()].into(),
+                retention: Some(Retention {
+                    hold_days: Some(3_650),
+                    archive_years: Some(10),
+                }),
                 tasks: Vec::new(),
                 late: Vec::new(),
             },
@@ -239,6 +256,7 @@ fn samples() -> Vec<(&'static str, Event)> {
                 asked_at: T,
                 departure: departure(),
                 amended_by: ["tech".to_owned()].into(),
+                retention: None,
                 tasks: vec![wanted_kept()],
                 late: vec![wanted_kept().id],
             },

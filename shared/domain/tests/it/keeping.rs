@@ -5,6 +5,7 @@ use crate::model::*;
 use ed25519_dalek::SigningKey;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::{Departure, Manner, OneDriveChoice};
+use offboard_domain::keeping::Retention;
 use offboard_domain::standing::person_since;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
@@ -14,29 +15,33 @@ use offboard_domain::{
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const OTHER: CaseId = CaseId([7; 10]);
+pub(crate) const OTHER: CaseId = CaseId([7; 10]);
 const LEAD: &str = "lead@acme.example";
-const BOSS: &str = "boss@msp.example";
+pub(crate) const BOSS: &str = "boss@msp.example";
 
 /// In ten days.
-fn leaving() -> Departure {
+pub(crate) fn leaving() -> Departure {
     Departure {
         effective_at: T0.plus(10 * DAY_MS),
         ..departure(Manner::Planned)
     }
 }
 
-fn cloud() -> Capabilities {
+pub(crate) fn cloud() -> Capabilities {
     let mut all = everything();
     all.0.get_mut(&m365()).unwrap().retain(|k| k.is_of_a_cloud());
     all
 }
 
-fn opened(departure: Departure, capabilities: Capabilities) -> World {
+pub(crate) fn opened(departure: Departure, capabilities: Capabilities) -> World {
+    opened_under(Policy::default(), departure, capabilities)
+}
+
+pub(crate) fn opened_under(policy: Policy, departure: Departure, capabilities: Capabilities) -> World {
     let mut w = World::new();
     w.order(Command::Open {
         departure: Arc::new(departure),
-        policy: Arc::new(Policy::default()),
+        policy: Arc::new(policy),
         capabilities: Arc::new(capabilities),
         traceparent: None,
     })
@@ -46,7 +51,7 @@ fn opened(departure: Departure, capabilities: Capabilities) -> World {
 }
 
 /// Another request for the same person and day, that chooses this.
-fn wants(choose: impl FnOnce(&mut Departure)) -> Command {
+pub(crate) fn wants(choose: impl FnOnce(&mut Departure)) -> Command {
     let mut departure = Departure {
         reference: Some("LEGAL-4".into()),
         requested_by: LEAD.into(),
@@ -58,25 +63,26 @@ fn wants(choose: impl FnOnce(&mut Departure)) -> Command {
         asked_at: T0,
         departure: Arc::new(departure),
         amended_by: BTreeSet::new(),
+        retention: Retention::default(),
     }
 }
 
-fn wants_hold() -> Command {
+pub(crate) fn wants_hold() -> Command {
     wants(|d| d.choices.legal_hold = Some(true))
 }
 
-fn leave() -> Command {
+pub(crate) fn leave() -> Command {
     Command::Leave {
         case: OTHER,
         asked_at: T0,
     }
 }
 
-fn stands(w: &World, kind: Kind) -> Standing {
+pub(crate) fn stands(w: &World, kind: Kind) -> Standing {
     standing(w.case(), w.task(kind), w.now, &w.gates)
 }
 
-fn attest(w: &World, by: &str) -> Command {
+pub(crate) fn attest(w: &World, by: &str) -> Command {
     Command::Attest {
         task: w.id(Kind::DecidePreservation),
         by: by.into(),
@@ -85,7 +91,7 @@ fn attest(w: &World, by: &str) -> Command {
     }
 }
 
-fn seal(w: &mut World) {
+pub(crate) fn seal(w: &mut World) {
     let sealed = Command::RecordSealed {
         to: w.case().account_to(),
         evidence: Digest::of(b"evidence"),
@@ -95,7 +101,7 @@ fn seal(w: &mut World) {
 }
 
 /// It bears itself out, and an independent reader says so.
-fn account(w: &World) -> evidence::Statement {
+pub(crate) fn account(w: &World) -> evidence::Statement {
     let statement = evidence::statement(&w.history()).unwrap();
     let key = SigningKey::from_bytes(&[9; 32]);
     evidence::verify(&evidence::seal(&statement, &key), &key.verifying_key()).unwrap();
@@ -103,7 +109,7 @@ fn account(w: &World) -> evidence::Statement {
 }
 
 /// Which event settled this, and which ordered that.
-fn settled_before_ordered(w: &World, first: Kind, then: Kind) -> bool {
+pub(crate) fn settled_before_ordered(w: &World, first: Kind, then: Kind) -> bool {
     let (first, then) = (w.id(first), w.id(then));
     let settled = w
         .events

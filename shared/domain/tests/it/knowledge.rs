@@ -7,11 +7,13 @@ use offboard_domain::catalogue::knowledge::{
     DEVICES, DID, FILES_LINK, KINDS, PAGE, SESSION_FILES, SESSION_LINK, recording,
 };
 use offboard_domain::departure::{Departure, Manner};
-use offboard_domain::time::HOUR_MS;
+use offboard_domain::keeping::Retention;
+use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
-    Capabilities, Command, Digest, Event, Outcome, Policy, Refusal, Said, Standing, System, TaskState, follow_up,
-    standing,
+    Capabilities, CaseId, Command, Digest, Event, Outcome, Policy, Refusal, Said, Standing, System, TaskState,
+    evidence, follow_up, standing,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const LINK: &str = "https://video.example/4711?t=1";
@@ -119,6 +121,63 @@ fn who_has_gone_already_is_asked_nothing_in_what_follows_a_closed_case_either() 
     let w = open(follows, true, everything_but_a_wiki());
     assert!(!w.case().has(Kind::HoldKnowledgeSession));
     assert!(w.case().has(Kind::DisableSignIn));
+}
+
+/// What somebody went without is not asked of him when he is gone.
+#[test]
+fn a_session_that_somebody_went_without_is_taken_up_by_no_other_case() {
+    let mut w = opened(Manner::Planned, true, everything_but_a_wiki());
+    w.approve();
+    let session = w.id(Kind::HoldKnowledgeSession);
+    w.order(Command::Waive {
+        task: session,
+        by: "boss@msp.example".into(),
+        reason: "he is ill".into(),
+        until: w.now.plus(60 * DAY_MS),
+    })
+    .unwrap();
+    w.run_to_sealing();
+    let sealed = Command::RecordSealed {
+        to: w.case().account_to(),
+        evidence: Digest::of(b"evidence"),
+        key_id: "key".into(),
+    };
+    w.order(sealed).unwrap();
+    let task = w.task(Kind::HoldKnowledgeSession);
+    assert!(task.is_waived() && !w.case().is_to_be_followed_up(task));
+}
+
+#[test]
+fn who_is_to_go_at_once_after_all_is_asked_for_no_session() {
+    for another in [false, true] {
+        let mut w = opened(Manner::Planned, true, with_a_wiki());
+        w.approve();
+        let at_once = Arc::new(departure(Manner::Immediate));
+        let wanted = if another {
+            Command::Join {
+                case: CaseId([7; 10]),
+                asked_at: T0,
+                departure: at_once,
+                amended_by: BTreeSet::new(),
+                retention: Retention::default(),
+            }
+        } else {
+            Command::Open {
+                departure: at_once,
+                policy: Arc::new(Policy::default()),
+                capabilities: Arc::new(with_a_wiki()),
+                traceparent: None,
+            }
+        };
+        w.order(wanted).unwrap();
+        let outcome = w.task(Kind::HoldKnowledgeSession).outcome();
+        assert!(
+            matches!(outcome, Some(Outcome::NotApplicable { .. })),
+            "another: {another}: {outcome:?}"
+        );
+        w.run_to_sealing();
+        evidence::statement(&w.history()).unwrap();
+    }
 }
 
 fn everything_but_a_wiki() -> Capabilities {

@@ -161,7 +161,7 @@ fn who_was_promoted_after_he_was_recorded_is_marked_by_whoever_finds_that() {
         assert_eq!(names(&w), Vec::<String>::new(), "{kind}");
         let mut first = w.case().assignment(w.id(kind)).unwrap();
         first.tell_marked(&marks(w.case(), w.now));
-        assert_eq!(first.params.get(MARKED), None, "{kind}");
+        assert_eq!(first.params.bool(MARKED), Some(false), "{kind}");
         let mut report = w.report(
             w.id(kind),
             Said::Wait {

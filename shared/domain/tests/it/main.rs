@@ -14,6 +14,7 @@ mod golden;
 mod hybrid;
 mod keeping;
 mod knowledge;
+mod joined;
 mod leaving;
 mod losses;
 mod managed;

@@ -6,6 +6,7 @@ use ed25519_dalek::SigningKey;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::evidence;
+use offboard_domain::keeping::Retention;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
     ApprovalOf, CaseId, CaseState, Checked, Command, Digest, Event, Facts, FaultClass, Policy, Refusal, Said, Standing,
@@ -62,6 +63,7 @@ fn join_at(asked_at: Timestamp, d: Departure) -> Command {
         asked_at,
         departure: Arc::new(d),
         amended_by: BTreeSet::new(),
+        retention: Retention::default(),
     }
 }
 
@@ -440,6 +442,7 @@ fn who_changed_the_other_request_does_not_decide_either() {
         asked_at: T0,
         departure: Arc::new(by("lead@acme.example", T0)),
         amended_by: ["tech@msp.example".to_owned()].into(),
+        retention: Retention::default(),
     };
     w.order(joins).unwrap();
     let refused = w.order(approve(&w, "tech@msp.example"));

@@ -9,6 +9,7 @@ use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
 use offboard_domain::fault::FaultClass;
+use offboard_domain::keeping::Retention;
 use offboard_domain::task::Place;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
@@ -225,6 +226,7 @@ fn orders(w: &World) -> Vec<(&'static str, Command)> {
                 asked_at: w.now,
                 departure: w.case().departure.clone(),
                 amended_by: BTreeSet::new(),
+                retention: Retention::default(),
             },
         ),
         (

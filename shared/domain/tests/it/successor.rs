@@ -3,9 +3,9 @@
 use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::{Departure, Forwarding, Manner, PersonRef};
-use offboard_domain::heir::leaves_too;
+use offboard_domain::heir::{given_to, leaves_too};
 use offboard_domain::time::{DAY_MS, HOUR_MS};
-use offboard_domain::{Command, Outcome, Policy, Rule, Said, TaskState};
+use offboard_domain::{Command, Facts, Outcome, Policy, Rule, Said, TaskState};
 
 const GIVEN: [Kind; 4] = [
     Kind::SetForwarding,
@@ -26,7 +26,11 @@ fn leaving() -> Departure {
 
 /// What is read says that this is his manager.
 fn reads(w: &mut World, kind: Kind, manager: Option<&str>) {
-    let mut facts = good(kind);
+    reads_more(w, kind, manager, good(kind));
+}
+
+/// The same, and this.
+fn reads_more(w: &mut World, kind: Kind, manager: Option<&str>, mut facts: Facts) {
     if let Some(manager) = manager {
         facts.set("manager_id", manager);
     }
@@ -41,6 +45,13 @@ fn reads(w: &mut World, kind: Kind, manager: Option<&str>) {
 /// Found and approved, with this manager then; and read once more when his time has come,
 /// with that one.
 fn whose_manager_was(departure: Departure, then: Option<&str>, now: Option<&str>) -> World {
+    let mut w = before_the_last_reading(departure, then);
+    reads(&mut w, Kind::SnapshotDirectory, now);
+    w
+}
+
+/// The same, while that reading is under way.
+fn before_the_last_reading(departure: Departure, then: Option<&str>) -> World {
     let mut w = World::with(departure, Policy::default());
     reads(&mut w, Kind::Resolve, then);
     w.drain_but(Kind::SnapshotDirectory);
@@ -49,10 +60,14 @@ fn whose_manager_was(departure: Departure, then: Option<&str>, now: Option<&str>
     w.approve();
     w.pass(10 * DAY_MS);
     w.drain_but(Kind::SnapshotDirectory);
-    for kind in GIVEN {
-        assert_eq!(w.task(kind).attempt, 0, "{kind} is given before it is known to whom");
+    for task in GIVEN.map(|kind| w.task(kind)) {
+        let gives_nobody = given_to(task).is_none();
+        assert!(
+            gives_nobody || task.attempt == 0,
+            "{} is given before it is known to whom",
+            task.kind()
+        );
     }
-    reads(&mut w, Kind::SnapshotDirectory, now);
     w
 }
 
@@ -88,6 +103,37 @@ fn who_decides_for_the_earlier_one_has_it_given_to_him() {
     .unwrap();
     w.run_to_sealing();
     assert_eq!(w.task(Kind::HandOverOneDrive).outcome(), Some(&Outcome::Verified));
+}
+
+/// What is handed over of groups holds up the end of all of them.
+#[test]
+fn who_owns_no_group_loses_those_he_is_in_whoever_the_manager_is() {
+    for (owned, is_asked) in [(0_i64, false), (1, true)] {
+        let mut w = before_the_last_reading(leaving(), Some("u-2"));
+        let facts = Facts::new().with("owned_count", owned);
+        reads_more(&mut w, Kind::SnapshotDirectory, Some("u-9"), facts);
+        w.drain();
+        let handed_over = w.task(Kind::HandOverGroups);
+        assert_eq!(
+            matches!(handed_over.state, TaskState::Failed { .. }),
+            is_asked,
+            "{owned}"
+        );
+        assert_eq!(w.task(Kind::RemoveGroupMemberships).is_settled(), !is_asked, "{owned}");
+        assert!(matches!(w.task(Kind::HandOverOneDrive).state, TaskState::Failed { .. }));
+    }
+}
+
+/// To an address of his own, perhaps.
+#[test]
+fn a_forwarding_that_is_only_taken_away_waits_for_no_reading_of_the_directory() {
+    for (forwarding, goes) in [(Forwarding::Remove, true), (Forwarding::Successor, false)] {
+        let mut leaving = leaving();
+        leaving.choices.forwarding = Some(forwarding);
+        let w = before_the_last_reading(leaving, Some("u-2"));
+        assert!(w.task(Kind::SnapshotDirectory).in_flight().is_some());
+        assert_eq!(w.task(Kind::SetForwarding).is_settled(), goes);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use offboard_domain::catalogue::workspace::{
 use offboard_domain::catalogue::{Approval, Kind};
 use offboard_domain::departure::{Departure, Forwarding, Manner, OneDriveChoice, PersonRef};
 use offboard_domain::estate::{self, Holding, Serial};
+use offboard_domain::keeping::Retention;
 use offboard_domain::standing::{Standing, standing};
 use offboard_domain::task::Outcome;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
@@ -184,6 +185,7 @@ fn who_is_to_go_at_once_after_all_is_suspended_as_soon_as_a_password_was_tried()
                     asked_at: T0,
                     departure: at_once,
                     amended_by: BTreeSet::new(),
+                    retention: Retention::default(),
                 }
             } else {
                 Command::Open {

@@ -68,6 +68,7 @@ async fn one_who_stays_is_enough() {
 async fn who_is_not_marked_as_leaving_loses_nothing_before_he_is() {
     for kind in LOOKING {
         let (state, mut todo) = one_of_three(kind);
+        todo.params.set(MARKED, false);
         let mut desk = Desk::new(state);
         let report = desk.once(&todo).await;
         let Said::Wait { checkpoint, .. } = report.said else {
@@ -81,6 +82,24 @@ async fn who_is_not_marked_as_leaving_loses_nothing_before_he_is() {
         todo.params.set(MARKED, true);
         let end = desk.settle(todo, &mut NEVER.clone()).await;
         assert!(matches!(end, End::Settled(_)), "{kind}: {end:?}");
+    }
+}
+
+/// While versions are exchanged: a dispatcher that marks who leaves, tells who else does,
+/// and says nothing of his own mark.
+#[tokio::test(start_paused = true)]
+async fn who_is_told_nothing_of_his_mark_waits_for_none_and_still_counts_nobody_who_leaves() {
+    for kind in LOOKING {
+        let (state, todo) = one_of_three(kind);
+        let mut desk = Desk::new(state);
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Settled(_)), "{kind}: {end:?}");
+        let (state, mut todo) = one_of_three(kind);
+        todo.params.set(LEAVING, OTHERS.map(str::to_owned).to_vec());
+        let mut desk = Desk::new(state);
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Asked(_)), "{kind}: {end:?}");
+        assert!(desk.writes().is_empty(), "{kind}");
     }
 }
 

@@ -14,6 +14,7 @@ use offboard_domain::catalogue::{Approval, Area, Kind, Wanted};
 use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::evidence;
 use offboard_domain::fault::{Consequence, FaultClass, consequence};
+use offboard_domain::keeping::Retention;
 use offboard_domain::plan::{is_skipped, plan};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
@@ -363,6 +364,7 @@ impl Walk {
                 asked_at: w.now.plus(*hours),
                 departure: Arc::new(other_terms(w.case(), *hours, *immediate, by)),
                 amended_by: hours.is_positive().then(|| BOSS.to_owned()).into_iter().collect(),
+                retention: Retention::default(),
             },
             Step::Leave(nth) => Command::Leave {
                 case: other_case(w.case(), *nth),
