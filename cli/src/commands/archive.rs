@@ -11,7 +11,7 @@ use crate::args::ArchiveWhat;
 use crate::error::{CliError, Exit};
 use crate::show::{safe, when};
 use console::style;
-use offboard_archive::{Archive, FolderEntry, HEADERS_MAX, Headers, MessageEntry, Segment};
+use offboard_archive::{Archive, ArchiveError, FolderEntry, HEADERS_MAX, Headers, MessageEntry, Segment};
 use offboard_dispatcher::control::Request;
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::{Digest, Kind, Timestamp};
@@ -227,11 +227,63 @@ async fn folders(ctx: &Ctx, named: &str, wanted: Option<&str>) -> Result<Exit, C
     Ok(Exit::Done)
 }
 
-/// Goes through the messages of an archive, a part at a time.
-async fn each<'a, F>(archive: &'a Archive, wanted: Option<&str>, mut with: F) -> Result<(), CliError>
+/// Why a message is not gone on with.
+enum Stop {
+    /// It is damaged or missing: others may be read.
+    Damage(ArchiveError),
+    /// Neither is any other.
+    End(CliError),
+}
+
+impl From<ArchiveError> for Stop {
+    fn from(error: ArchiveError) -> Self {
+        if error.is_damage() {
+            Self::Damage(error)
+        } else {
+            Self::End(CliError::of(&error))
+        }
+    }
+}
+
+impl From<CliError> for Stop {
+    fn from(error: CliError) -> Self {
+        Self::End(error)
+    }
+}
+
+/// What of an archive could not be read. Each is named where it is met.
+#[derive(Default)]
+struct Damage {
+    messages: u64,
+    /// Which messages are in a part is in the part.
+    parts: u64,
+}
+
+impl Damage {
+    fn name(ctx: &Ctx, what: &str, error: &ArchiveError) {
+        ctx.out.say(format!("{what}: {}", CliError::of(error).brief()));
+    }
+
+    /// That something was passed over is a failure, when everything else is done.
+    fn or_done(&self) -> Result<Exit, CliError> {
+        let Self { messages, parts } = self;
+        if messages + parts == 0 {
+            return Ok(Exit::Done);
+        }
+        Err(CliError::failed(format!(
+            "{messages} messages and {parts} parts of the archive could not be read, and were passed over; they are named above"
+        ))
+        .next("restore the store from a backup, then give the same command again"))
+    }
+}
+
+/// Goes through the messages of an archive, a part at a time. What is damaged is named
+/// and passed over.
+async fn each<'a, F>(ctx: &Ctx, archive: &'a Archive, wanted: Option<&str>, mut with: F) -> Result<Damage, CliError>
 where
-    F: AsyncFnMut(&'a FolderEntry, &Segment, &MessageEntry) -> Result<(), CliError>,
+    F: AsyncFnMut(&'a FolderEntry, &Segment, &MessageEntry) -> Result<(), Stop>,
 {
+    let mut damage = Damage::default();
     let folders: BTreeMap<u32, &FolderEntry> = archive
         .manifest
         .folders
@@ -241,15 +293,33 @@ where
         .map(|f| (f.number, f))
         .collect();
     for part in &archive.manifest.parts {
-        for segment in archive.segments_of(*part).await? {
+        let segments = match archive.segments_of(*part).await {
+            Ok(segments) => segments,
+            Err(error) if error.is_damage() => {
+                damage.parts += 1;
+                Damage::name(ctx, &format!("part {part}"), &error);
+                continue;
+            }
+            Err(error) => return Err(CliError::of(&error)),
+        };
+        for segment in &segments {
             for message in &segment.messages {
-                if let Some(folder) = folders.get(&message.folder) {
-                    with(folder, &segment, message).await?;
+                let Some(folder) = folders.get(&message.folder) else {
+                    continue;
+                };
+                match with(folder, segment, message).await {
+                    Ok(()) => {}
+                    Err(Stop::Damage(error)) => {
+                        damage.messages += 1;
+                        let what = format!("message {} in {}", message.number, name(folder));
+                        Damage::name(ctx, &what, &error);
+                    }
+                    Err(Stop::End(error)) => return Err(error),
                 }
             }
         }
     }
-    Ok(())
+    Ok(damage)
 }
 
 fn line(folder: &FolderEntry, message: &MessageEntry) -> Value {
@@ -262,9 +332,10 @@ fn line(folder: &FolderEntry, message: &MessageEntry) -> Value {
 async fn messages(ctx: &Ctx, named: &str, wanted: Option<&str>) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     let archive = open(ctx, &config, named).await?;
-    each(&archive, wanted, async |folder, _, message| {
+    let damage = each(ctx, &archive, wanted, async |folder, _, message| {
         if ctx.out.is_json() {
-            return ctx.out.object(&line(folder, message));
+            ctx.out.object(&line(folder, message))?;
+            return Ok(());
         }
         let received = message.received_ms.map(|ms| when(Timestamp(ms))).unwrap_or_default();
         ctx.out.line(&format!(
@@ -272,10 +343,11 @@ async fn messages(ctx: &Ctx, named: &str, wanted: Option<&str>) -> Result<Exit, 
             message.number,
             size(message.bytes),
             name(folder)
-        ))
+        ))?;
+        Ok(())
     })
     .await?;
-    Ok(Exit::Done)
+    damage.or_done()
 }
 
 async fn show(ctx: &Ctx, named: &str) -> Result<Exit, CliError> {
@@ -357,11 +429,9 @@ async fn message(ctx: &Ctx, named: &str, number: u64) -> Result<Exit, CliError> 
     Ok(Exit::Done)
 }
 
-fn reader_gone(error: offboard_archive::ArchiveError) -> CliError {
+fn reader_gone(error: ArchiveError) -> CliError {
     match &error {
-        offboard_archive::ArchiveError::Sink(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
-            CliError::reader_gone()
-        }
+        ArchiveError::Sink(e) if e.kind() == std::io::ErrorKind::BrokenPipe => CliError::reader_gone(),
         _ => CliError::of(&error),
     }
 }
@@ -382,6 +452,6 @@ impl AsyncWrite for Stdout {
 }
 
 /// A message's headers; of a large one its beginning is enough.
-async fn headers(archive: &Archive, segment: &Segment, message: &MessageEntry) -> Result<Headers, CliError> {
+async fn headers(archive: &Archive, segment: &Segment, message: &MessageEntry) -> Result<Headers, ArchiveError> {
     Ok(Headers::read(&archive.beginning(segment, message, HEADERS_MAX).await?))
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
 mod account;
+mod archive;
 mod buckets;
 mod chance;
 mod channel;

@@ -71,3 +71,17 @@ pub enum ArchiveError {
         path: String,
     },
 }
+
+impl ArchiveError {
+    /// Whether a message or a part is missing or damaged: what else the archive has can
+    /// still be read.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::Absent { .. } | StoreError::Damaged { .. })
+                | Self::Form { .. }
+                | Self::Message { .. }
+        )
+    }
+}

@@ -82,6 +82,9 @@ pub(crate) struct Html {
     state: State,
     /// The letters that tell what comes: of a name, or the last of what is left out.
     word: String,
+    /// Behind a tag's name: a value may begin. Elsewhere a quotation mark is a letter
+    /// like others, or everything up to the next one would not be seen.
+    value: bool,
 }
 
 impl Html {
@@ -121,8 +124,12 @@ impl Html {
             State::Name => self.name(c, into),
             State::Tag(None) => match c {
                 '>' => self.tag(into),
-                '"' | '\'' => self.state = State::Tag(Some(c)),
-                _ => {}
+                '"' | '\'' if self.value => {
+                    self.state = State::Tag(Some(c));
+                    self.value = false;
+                }
+                c if c.is_whitespace() => {}
+                c => self.value = c == '=',
             },
             State::Tag(Some(mark)) => {
                 if c == mark {
@@ -196,6 +203,7 @@ impl Html {
             into.push(' ');
         }
         let hidden = HIDDEN.iter().find(|h| **h == name && !closes).copied();
+        self.value = false;
         self.begin(hidden.map_or(State::Text, State::Hidden));
     }
 
@@ -265,12 +273,36 @@ mod tests {
                 "seen too",
             ),
             (
-                "<!-- not <b>this</b> -- nor this --><!--><!DOCTYPE html PUBLIC \"-//>\">but this",
+                "<!-- not <b>this</b> -- nor this --><!--><!DOCTYPE html PUBLIC \"-//\">but this",
                 "but this",
             ),
+            // So browsers end it, too.
+            ("<!DOCTYPE html PUBLIC \"-//>\">and this", "\">and this"),
             ("<title>T</title><a href='x>y'>link</a>", "link"),
             ("1 < 2 <3 <", "1 < 2 <3 <"),
             ("<![if mso]>office<![endif]><o:p></o:p>", "office"),
+        ] {
+            assert_eq!(seen(html), wanted, "{html}");
+        }
+    }
+
+    #[test]
+    fn a_quotation_mark_that_opens_no_value_hides_nothing() {
+        for (html, wanted) in [
+            (
+                "<td width=\"50\"\">invoice</td> <td title=\"x\">4711</td>",
+                "invoice 4711",
+            ),
+            (
+                "<a title=Anna's>the contract</a> of <b title='a>b'>May</b>",
+                "the contract of May",
+            ),
+            ("<p \">one</p><p '>two</p>", "one two"),
+            (
+                "<a href=>one</a> \"two\" <a title = \n 'x>y'>three</a>",
+                "one \"two\" three",
+            ),
+            ("<style>.a { }</style \">four", "four"),
         ] {
             assert_eq!(seen(html), wanted, "{html}");
         }

@@ -14,7 +14,8 @@
 //! 5. No name of the mailbox is in a path.
 //! 6. A piece, part or manifest that was changed is named, never read.
 //! 7. What a reader sees of a message is found in it, however it is encoded.
-//! 8. What is exported is the message to the byte, and nothing is overwritten.
+//! 8. What is exported is the message to the byte, for whoever exported it alone, and
+//!    nothing is overwritten.
 
 mod charset;
 mod error;

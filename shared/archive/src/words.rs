@@ -149,6 +149,13 @@ fn close(open: &mut Option<(String, Vec<u8>)>, out: &mut String) {
     }
 }
 
+/// How far is looked for the end of an encoded word. No more than 75 letters are
+/// allowed, and longer ones are met; looking on to the end of each value, a hostile one
+/// would take for ever.
+const WORD_MAX: usize = 1_000;
+/// The longest name of a character set, with a language behind it.
+const CHARSET_MAX: usize = 40;
+
 /// `=?utf-8?B?…?=`.
 struct Word {
     charset: String,
@@ -159,10 +166,18 @@ struct Word {
 
 impl Word {
     fn read(text: &str) -> Option<Self> {
+        let mut most = text.len().min(WORD_MAX);
+        while !text.is_char_boundary(most) {
+            most -= 1;
+        }
+        let text = &text[..most];
         let (charset, rest) = text.strip_prefix("=?")?.split_once('?')?;
+        if charset.len() > CHARSET_MAX {
+            return None;
+        }
         let (encoding, rest) = rest.split_once('?')?;
         let (content, after) = rest.split_once("?=")?;
-        if content.contains([' ', '\t']) || charset.len() > 40 {
+        if content.contains([' ', '\t']) {
             return None;
         }
         let bytes = match encoding {
@@ -332,6 +347,33 @@ mod tests {
         for (value, wanted) in all {
             assert_eq!(decode(value), wanted);
         }
+    }
+
+    #[test]
+    fn a_hostile_header_takes_no_longer_than_its_length_asks_for() {
+        use std::time::{Duration, Instant};
+        // Far more than a look at each letter takes, far less than at all of them for each.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        for part in ["=?a?b?x", "=?", "=?a?b?\u{fc}", "=?utf-8?Q?=?"] {
+            let value = part.repeat(HEADERS_MAX / part.len());
+            let began = Instant::now();
+            let read = decode(value.as_bytes());
+            assert!(began.elapsed() < PATIENCE, "{part}");
+            assert!(!read.is_empty());
+        }
+        assert_eq!(
+            "=?a?b?x".repeat(37_449).len(),
+            HEADERS_MAX - 1,
+            "as many as there is room for"
+        );
+        // What is longer than any mail program writes stays as it is; others are read.
+        let long = format!("=?utf-8?Q?{}?=", "a".repeat(WORD_MAX));
+        assert_eq!(
+            decode(format!("{long} =?utf-8?Q?=C3=BC?=").as_bytes()),
+            format!("{long} \u{fc}")
+        );
+        let allowed = format!("=?utf-8?Q?{}?=", "a".repeat(900));
+        assert_eq!(decode(allowed.as_bytes()), "a".repeat(900));
     }
 
     #[test]

@@ -11,6 +11,9 @@ use tokio::time::Instant;
 
 /// How long before its end a token is asked for anew.
 const EARLY: Duration = Duration::from_secs(120);
+/// For how long after it was given a token is new: one that is refused then was not
+/// taken back, and the next one would be refused like it.
+const NEW: Duration = Duration::from_secs(60);
 
 /// What an application asks for, and how it proves that it is itself.
 pub(crate) struct Grant {
@@ -30,7 +33,14 @@ pub(crate) struct Tokens {
     vendor: &'static str,
     http: HttpClient,
     grant: Option<Grant>,
-    held: Mutex<Option<(Secret, Instant)>>,
+    held: Mutex<Option<Held>>,
+}
+
+/// A token that was given.
+struct Held {
+    token: Secret,
+    given: Instant,
+    ends: Instant,
 }
 
 impl Tokens {
@@ -60,11 +70,11 @@ impl Tokens {
     /// A token that is good for a while, and is not the one that was refused.
     pub(crate) async fn get(&self, deadline: Instant, refused: Option<&Secret>) -> Answer<Secret> {
         let mut held = self.held.lock().await;
-        if let Some((token, ends)) = held.as_ref()
-            && *ends > Instant::now() + EARLY
-            && refused.is_none_or(|r| r.expose() != token.expose())
+        if let Some(held) = held.as_ref()
+            && held.ends > Instant::now() + EARLY
+            && refused.is_none_or(|r| r.expose() != held.token.expose())
         {
-            return Ok(token.clone());
+            return Ok(held.token.clone());
         }
         let Some(grant) = &self.grant else {
             return Err(self.fault(FaultClass::Rejected, "this system asks for no token; report this"));
@@ -82,7 +92,12 @@ impl Tokens {
             (200, Some(token)) => {
                 let lives = body["expires_in"].as_u64().unwrap_or(0);
                 let token = Secret::new(token);
-                *held = Some((token.clone(), Instant::now() + Duration::from_secs(lives)));
+                let given = Instant::now();
+                *held = Some(Held {
+                    token: token.clone(),
+                    given,
+                    ends: given + Duration::from_secs(lives),
+                });
                 Ok(token)
             }
             (500.., _) | (429, _) => Err(self.fault(FaultClass::Transient, "the token service is not at hand")),
@@ -95,5 +110,12 @@ impl Tokens {
                 )
             }),
         }
+    }
+
+    /// Whether this token was given just now.
+    pub(crate) async fn is_new(&self, token: &Secret) -> bool {
+        let held = self.held.lock().await;
+        held.as_ref()
+            .is_some_and(|h| h.token.expose() == token.expose() && h.given.elapsed() < NEW)
     }
 }

@@ -12,8 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The longest that one request may take, whatever time the call has left.
+/// The longest that one request may take, whatever time the call has left; sending what
+/// it carries comes on top.
 const REQUEST_MAX: Duration = Duration::from_secs(60);
+/// A line over which files can be sent at all carries so many bytes in a second.
+const SLOWEST_BYTES_PER_S: u64 = 256 * 1024;
 /// The longest that a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// The largest answer that is read. Pages are far smaller.
@@ -290,8 +293,8 @@ impl HttpClient {
         if deadline.saturating_duration_since(Instant::now()).is_zero() {
             return Err(NoAnswer::NotSent("no time was left to send it"));
         }
+        let until = deadline.min(Instant::now() + longest(&request));
         let builder = client.request(request.method, request.url).headers(request.headers);
-        let until = deadline.min(Instant::now() + REQUEST_MAX);
         let response = match tokio::time::timeout_at(until, builder.send()).await {
             Ok(response) => response.map_err(|e| of_error(&e))?,
             Err(_) => return Err(NoAnswer::Silence("no answer came in time")),
@@ -361,10 +364,11 @@ impl HttpClient {
         if left.is_zero() {
             return Err(NoAnswer::NotSent("no time was left to send it"));
         }
+        let left = left.min(longest(&request));
         let client = match &self.0 {
             Way::Network(client) => client,
             Way::Carried(carrier) => {
-                return match tokio::time::timeout(left.min(REQUEST_MAX), carried(carrier.as_ref(), request)).await {
+                return match tokio::time::timeout(left, carried(carrier.as_ref(), request)).await {
                     Ok(done) => done,
                     Err(_) => Err(NoAnswer::Silence("no answer came in time")),
                 };
@@ -392,11 +396,18 @@ impl HttpClient {
                 body: body.freeze(),
             })
         };
-        match tokio::time::timeout(left.min(REQUEST_MAX), exchange).await {
+        match tokio::time::timeout(left, exchange).await {
             Ok(done) => done,
             Err(_) => Err(NoAnswer::Silence("no answer came in time")),
         }
     }
+}
+
+/// The longest that this request may take.
+fn longest(request: &Request) -> Duration {
+    let carries = request.body.as_ref().map_or(0, Bytes::len);
+    let seconds = u64::try_from(carries).unwrap_or(u64::MAX) / SLOWEST_BYTES_PER_S;
+    REQUEST_MAX + Duration::from_secs(seconds)
 }
 
 async fn carried(carrier: &dyn Carrier, request: Request) -> Result<Answered, NoAnswer> {
@@ -470,4 +481,25 @@ pub(crate) fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_form_may_take_longer_and_everything_else_a_minute() {
+        let carrying = |body: Option<usize>| Request {
+            method: Method::PUT,
+            url: Url::parse("https://wiki.example/").unwrap(),
+            headers: HeaderMap::new(),
+            body: body.map(|bytes| Bytes::from(vec![0; bytes])),
+        };
+        assert_eq!(longest(&carrying(None)), REQUEST_MAX);
+        assert_eq!(longest(&carrying(Some(4_096))), REQUEST_MAX);
+        assert_eq!(
+            longest(&carrying(Some(32 << 20))),
+            REQUEST_MAX + Duration::from_secs(128)
+        );
+    }
 }

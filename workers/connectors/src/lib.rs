@@ -72,7 +72,7 @@ pub use area::mailboxes::{
     InboxRule, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes, Meeting, MobileDevice,
     MobileWipe, Protocol, SIZE_NOT_SAID, SharedFolder,
 };
-pub use area::notes::{Notes, NotesPage};
+pub use area::notes::{Notes, NotesPage, NotesStatus};
 pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};
 pub use area::workspace::{

@@ -372,13 +372,22 @@ impl Wire {
                 FaultClass::Denied,
                 format!("the credential may not add pages below the one that {client_key} names; {rights}"),
             ),
+            // The page was read just now, and a file that is too large is answered so.
+            (404, About::PageFile) if ask.effect.writes() => (
+                FaultClass::Rejected,
+                format!(
+                    "{title} did not take the file: it is larger than the site's limit, or the page is gone, or the credential may not add files to it; raise the limit, or attach it by hand and waive this, or {rights}"
+                ),
+            ),
             (404 | 410, About::Page | About::PageFile) => (
                 FaultClass::Absent,
                 format!("{title} has no page of that id, or the credential may not do this to it; {rights}"),
             ),
             (400 | 409, About::Page) if ask.effect.writes() && is_taken(body) => (
                 FaultClass::Transient,
-                format!("{title} has a page of this title and does not list it yet; it is looked for again"),
+                format!(
+                    "{title} has a page of this title and does not list it yet; it is looked for again. If it stays so, that page is in the trash or in the archive, or restricted so that the credential does not see it: restore it, or let the credential see it"
+                ),
             ),
             (409, About::Page | About::PageFile) => (
                 FaultClass::Transient,

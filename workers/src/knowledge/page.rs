@@ -14,7 +14,14 @@ pub(crate) struct Page {
     pub(crate) mark: String,
 }
 
+/// What others wrote, as text: without the characters that may not stand in XML.
 fn safe(text: &str) -> String {
+    let allowed = |c: &char| match c {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        c => *c >= ' ',
+    };
+    let text: String = text.chars().filter(allowed).collect();
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;")
 }
@@ -78,7 +85,7 @@ mod tests {
     #[test]
     fn it_says_what_it_is_told_and_is_the_same_each_time() {
         let told = Facts::new()
-            .with(FILES_LINK, "https://files.example/a?b=1&c=\"<2>")
+            .with(FILES_LINK, "https://files.example/a?b=1&c=\"<2\0\u{1b}\u{ffff}>")
             .with(SESSION_LINK, "https://video.example/1")
             .with(&format!("{DID}{}/verified", Kind::HandOverOneDrive.name()), 1_i64)
             .with(&format!("{DID}{}/not applicable", Kind::CancelMeetings.name()), 2_i64)

@@ -6,16 +6,18 @@
 //! | no page | it is added; if its title is taken by one that no list has yet, that is looked for again |
 //! | a page without the mark of what it is to say | it is rewritten, as the version after the one that was read |
 //! | a page with it, whatever else stands there | it stays as it is |
+//! | a page that somebody has deleted or archived | a person is asked: he may have meant it |
 
 use super::page::{Page, page};
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use bytes::Bytes;
-use offboard_connectors::{Answer, NewFile, NotesPage};
+use offboard_connectors::{Answer, NewFile, NotesPage, NotesStatus};
 use offboard_domain::catalogue::desk::marker;
-use offboard_domain::catalogue::knowledge::{PAGE, SESSION_FILES};
-use offboard_domain::{Digest, Facts, FaultClass, ObjectId};
+use offboard_domain::catalogue::knowledge::{PAGE, PAGE_STATUS, SESSION_FILES};
+use offboard_domain::{Digest, Facts, Fault, FaultClass, ObjectId};
+use offboard_store::StoreError;
 
 pub(crate) struct WriteNotes;
 
@@ -24,17 +26,25 @@ fn title(job: &Job<'_>) -> String {
 }
 
 /// The page that was written just now, or earlier; else the one with the title.
-/// People rename pages, and move them.
+/// People rename pages, and move them; and put them aside.
 async fn find(job: &mut Job<'_>) -> Answer<Option<NotesPage>> {
     let notes = job.notes()?;
+    let current = |page: &NotesPage| page.status == NotesStatus::Current;
     let known = job.remembered.text(PAGE).or_else(|| job.params.text(PAGE));
-    if let Some(id) = known.map(ObjectId::from)
-        && let Some(page) = notes.page(&mut job.call, &id).await?
-    {
-        return Ok(Some(page));
+    let known = match known.map(ObjectId::from) {
+        Some(id) => notes.page(&mut job.call, &id).await?,
+        None => None,
+    };
+    if known.as_ref().is_some_and(current) {
+        return Ok(known);
     }
     let title = title(job);
-    notes.titled(&mut job.call, &title).await
+    let titled = notes.titled(&mut job.call, &title).await?;
+    Ok(if titled.as_ref().is_some_and(current) {
+        titled
+    } else {
+        known.or(titled)
+    })
 }
 
 /// The files that belong to the page.
@@ -54,14 +64,27 @@ fn name(digest: Digest) -> String {
     format!("knowledge-session-{digest}")
 }
 
+fn not_given(job: &Job<'_>, error: &StoreError) -> Fault {
+    tracing::warn!(kind = job.kind.name(), %error, "failed to read a file of the knowledge session");
+    job.fault(
+        FaultClass::Transient,
+        "the store did not give a file of the knowledge session; look at the store",
+    )
+}
+
 async fn bytes(job: &Job<'_>, digest: Digest) -> Answer<Bytes> {
-    job.context.store.get(digest).await.map_err(|error| {
-        tracing::warn!(kind = job.kind.name(), %error, "failed to read a file of the knowledge session");
-        job.fault(
-            FaultClass::Transient,
-            "the store did not give a file of the knowledge session; look at the store",
-        )
-    })
+    let given = job.context.store.get(digest).await;
+    given.map_err(|error| not_given(job, &error))
+}
+
+/// Its length, by which it is known on the page; recordings are large.
+async fn size(job: &Job<'_>, digest: Digest) -> Answer<u64> {
+    let absent = || StoreError::Absent {
+        path: digest.to_string(),
+    };
+    let size = job.context.store.size(digest).await;
+    let size = size.and_then(|size| size.ok_or_else(absent));
+    size.map_err(|error| not_given(job, &error))
 }
 
 #[async_trait]
@@ -69,11 +92,12 @@ impl Procedure for WriteNotes {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let Page { mark, .. } = page(job.case, job.params);
         let found = find(job).await?;
+        let read = found.as_ref().filter(|page| page.status == NotesStatus::Current);
         let mut missing = Vec::new();
         for digest in files(job)? {
-            let there = match &found {
+            let there = match read {
                 Some(page) => {
-                    let size = bytes(job, digest).await?.len() as u64;
+                    let size = size(job, digest).await?;
                     let notes = job.notes()?;
                     notes.has_file(&mut job.call, &page.id, &name(digest), size).await?
                 }
@@ -83,15 +107,16 @@ impl Procedure for WriteNotes {
                 missing.push(digest.to_string());
             }
         }
-        let current = found.as_ref().is_some_and(|page| page.body.contains(&mark));
+        let current = read.is_some_and(|page| page.body.contains(&mark));
         let mut facts = Facts::new()
-            .with("page_exists", found.is_some())
+            .with("page_exists", read.is_some())
             .with("notes_current", current)
             .with("missing_files", missing);
         let Some(page) = found else {
             return Ok(Seen::facts(facts));
         };
         facts.set(PAGE, page.id.0.as_str());
+        facts.set(PAGE_STATUS, page.status.word());
         Ok(Seen::with(facts, Things::Notes(Box::new(page))))
     }
 

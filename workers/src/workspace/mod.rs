@@ -3,7 +3,8 @@
 //! is open, and because somebody may have made it an administrator meanwhile.
 //!
 //! One that is not found is gone when the workspace lists it as deleted, or when it
-//! has not been found for an hour in the company that it was found in: see [`Found`].
+//! has not been found for an hour, looked for again and again, in the company that it was
+//! found in: see [`Found`].
 
 pub(crate) mod acknowledged;
 pub(crate) mod disable_laptops;
@@ -27,8 +28,13 @@ use offboard_domain::{Facts, FaultClass, ObjectId};
 /// is believed to be gone, and how often it is looked at meanwhile.
 const GONE_BELIEVED_MS: i64 = HOUR_MS;
 const GONE_LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
+/// How long nobody may have looked: what it was in between is not known, and the hour
+/// begins anew.
+const UNSEEN_AT_MOST_MS: i64 = 3 * GONE_LOOK_AGAIN_MS;
 /// Since when it is not found: remembered, and a fact while nothing else is known.
 const MISSING_SINCE_MS: &str = "missing_since_ms";
+/// When it was last looked for and not found: remembered.
+const MISSED_LAST_MS: &str = "missed_last_ms";
 /// That it is listed as deleted: remembered.
 const DELETED: &str = "listed_as_deleted";
 
@@ -51,7 +57,9 @@ async fn look(job: &mut Job<'_>) -> Answer<Option<Member>> {
         job.remembered.0.remove(name);
     }
     if found.is_some() {
-        job.remembered.0.remove(MISSING_SINCE_MS);
+        for name in [MISSING_SINCE_MS, MISSED_LAST_MS] {
+            job.remembered.0.remove(name);
+        }
         return Ok(found);
     }
     let absence = workspace.absence(&mut job.call, &id).await?;
@@ -69,9 +77,12 @@ async fn look(job: &mut Job<'_>) -> Answer<Option<Member>> {
     if let Some(at_ms) = absence.deleted_ms {
         job.remembered.set(DELETED_MS, at_ms);
     }
-    if job.remembered.int(MISSING_SINCE_MS).is_none() {
-        job.remembered.set(MISSING_SINCE_MS, job.now_ms());
-    }
+    let now_ms = job.now_ms();
+    let last_ms = job.remembered.int(MISSED_LAST_MS);
+    let went_on = last_ms.is_some_and(|at| now_ms - at <= UNSEEN_AT_MOST_MS);
+    let since_ms = job.remembered.int(MISSING_SINCE_MS).filter(|_| went_on);
+    job.remembered.set(MISSING_SINCE_MS, since_ms.unwrap_or(now_ms));
+    job.remembered.set(MISSED_LAST_MS, now_ms);
     Ok(None)
 }
 

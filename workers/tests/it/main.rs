@@ -7,5 +7,6 @@ mod apps;
 mod attempts;
 mod desk;
 mod managed;
+mod notes;
 mod programs;
 mod workspace;

@@ -22,7 +22,7 @@ pub(super) async fn run(
     let mut export = Export::begin(&archive, into).await?;
     let (mut written, mut bytes, mut there) = (0_u64, 0_u64, 0_u64);
     // All of them go by: the index names what was exported before, too.
-    each(&archive, None, async |of, segment, message| {
+    let damage = each(ctx, &archive, None, async |of, segment, message| {
         if !fits(of, folder) || !(numbers.is_empty() || numbers.contains(&message.number)) {
             export.passed_over(of, message).await?;
             return Ok(());
@@ -42,7 +42,7 @@ pub(super) async fn run(
     .await?;
     export.end().await?;
     let narrowed = folder.is_some() || !numbers.is_empty();
-    if narrowed && written + there == 0 {
+    if narrowed && written + there + damage.messages + damage.parts == 0 {
         return Err(
             CliError::failed("no message of the archive is what was asked for; nothing was exported")
                 .next(format!("offboard archive list {named} --messages")),
@@ -57,5 +57,5 @@ pub(super) async fn run(
             size(bytes)
         ))?;
     }
-    Ok(Exit::Done)
+    damage.or_done()
 }

@@ -67,29 +67,34 @@ pub(super) async fn run(ctx: &Ctx, named: &str, order: Order) -> Result<Exit, Cl
     let mut mailbox = connector.restore(&mut call, &order.mailbox).await?;
     let mut target = Target::default();
     let (mut restored, mut there) = (0_u64, 0_u64);
-    let done = each(&archive, order.folder.as_deref(), async |folder, segment, message| {
-        if !order.numbers.is_empty() && !order.numbers.contains(&message.number) {
-            return Ok(());
-        }
-        let mut call = Call::new(clock.clone(), Instant::now() + MESSAGE_MAX, Lane::Normal);
-        call.allow_writes(true);
-        enter(&mut mailbox, &mut call, &mut target, folder, order.under.as_deref()).await?;
-        if is_there(&mut mailbox, &mut call, &mut target, message).await? {
-            there += 1;
-        } else {
-            append(&mut mailbox, &mut call, &target.name, &archive, segment, message).await?;
-            restored += 1;
-            if restored.is_multiple_of(SAY_EVERY) {
-                ctx.out.say(format!(
-                    "{restored} put back, {there} there already; now in {}",
-                    name(folder)
-                ));
+    let done = each(
+        ctx,
+        &archive,
+        order.folder.as_deref(),
+        async |folder, segment, message| {
+            if !order.numbers.is_empty() && !order.numbers.contains(&message.number) {
+                return Ok(());
             }
-        }
-        Ok(())
-    })
+            let mut call = Call::new(clock.clone(), Instant::now() + MESSAGE_MAX, Lane::Normal);
+            call.allow_writes(true);
+            enter(&mut mailbox, &mut call, &mut target, folder, order.under.as_deref()).await?;
+            if is_there(&mut mailbox, &mut call, &mut target, message).await? {
+                there += 1;
+            } else {
+                append(&mut mailbox, &mut call, &target.name, &archive, segment, message).await?;
+                restored += 1;
+                if restored.is_multiple_of(SAY_EVERY) {
+                    ctx.out.say(format!(
+                        "{restored} put back, {there} there already; now in {}",
+                        name(folder)
+                    ));
+                }
+            }
+            Ok(())
+        },
+    )
     .await;
-    done?;
+    let damage = done?;
     mailbox.close().await;
     if ctx.out.is_json() {
         ctx.out
@@ -98,7 +103,7 @@ pub(super) async fn run(ctx: &Ctx, named: &str, order: Order) -> Result<Exit, Cl
         ctx.out
             .line(&format!("{restored} messages put back, {there} were there already"))?;
     }
-    Ok(Exit::Done)
+    damage.or_done()
 }
 
 /// Opens the folder that a message belongs into, unless it is open.

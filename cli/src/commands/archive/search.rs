@@ -55,41 +55,48 @@ pub(super) async fn run(ctx: &Ctx, named: &str, wanted: &Wanted) -> Result<Exit,
     let config = ctx.config()?;
     let archive = open(ctx, &config, named).await?;
     let mut found = 0_u64;
-    each(&archive, wanted.folder.as_deref(), async |folder, segment, message| {
-        let headers = headers(&archive, segment, message).await?;
-        if !wanted.fits(&headers) || !wanted.came_then(message, &headers) {
-            return Ok(());
-        }
-        if !headers.have(&wanted.words) {
-            if !wanted.body {
+    let damage = each(
+        ctx,
+        &archive,
+        wanted.folder.as_deref(),
+        async |folder, segment, message| {
+            let headers = headers(&archive, segment, message).await?;
+            if !wanted.fits(&headers) || !wanted.came_then(message, &headers) {
                 return Ok(());
             }
-            let mut finding = Finding::of(&wanted.words);
-            archive.read(segment, message, &mut finding).await?;
-            if !finding.end() {
+            if !headers.have(&wanted.words) {
+                if !wanted.body {
+                    return Ok(());
+                }
+                let mut finding = Finding::of(&wanted.words);
+                archive.read(segment, message, &mut finding).await?;
+                if !finding.end() {
+                    return Ok(());
+                }
+            }
+            found += 1;
+            if ctx.out.is_json() {
+                let mut shown = line(folder, message);
+                shown["headers"] = json!(headers);
+                ctx.out.object(&shown)?;
                 return Ok(());
             }
-        }
-        found += 1;
-        if ctx.out.is_json() {
-            let mut shown = line(folder, message);
-            shown["headers"] = json!(headers);
-            return ctx.out.object(&shown);
-        }
-        ctx.out.line(&format!(
-            "{:>8}  {}  {}\n          {}  {}",
-            message.number,
-            safe(&headers.from),
-            style(safe(&headers.subject)).bold(),
-            style(safe(&headers.date)).dim(),
-            style(name(folder)).dim(),
-        ))
-    })
+            ctx.out.line(&format!(
+                "{:>8}  {}  {}\n          {}  {}",
+                message.number,
+                safe(&headers.from),
+                style(safe(&headers.subject)).bold(),
+                style(safe(&headers.date)).dim(),
+                style(name(folder)).dim(),
+            ))?;
+            Ok(())
+        },
+    )
     .await?;
     if !ctx.out.is_json() {
         ctx.out.say(format!("{found} found"));
     }
-    Ok(Exit::Done)
+    damage.or_done()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What is exported is a Maildir to the byte, and nothing is written over.
 
+mod gone_on_with;
+
 use super::{about, noise, through, write};
 use offboard_archive::{Archive, ArchiveError, Export, INDEX, MANIFEST, Manifest, PIECE_BYTES, Writer};
 use offboard_domain::{Digest, Timestamp};

@@ -43,6 +43,9 @@ pub const SESSION_FILES: &str = "session_files";
 /// stored task.
 pub const PAGE: &str = "page_id";
 
+/// The fact that says where the page stands: `current`, `archived`, `trashed`.
+pub const PAGE_STATUS: &str = "page_status";
+
 /// The beginning of a parameter that says how many devices he had: `devices/company`.
 pub const DEVICES: &str = "devices/";
 
@@ -104,7 +107,8 @@ pub(super) const HAND_OVER_ONEDRIVE: KindSpec = KindSpec {
 /// A page of its own below the one that the tenant's file names, known again by the
 /// case's marker in its title, which a space has once. It is rewritten when what it
 /// tells has changed, as another version; what others have written beside it stays.
-/// Facts: `page_exists`, `notes_current`, `missing_files`, `page_id`.
+/// Facts: `page_exists`, `notes_current`, `missing_files`, `page_id`, `page_status`
+/// (`current`, `archived`, `trashed`).
 pub(super) const WRITE_NOTES: KindSpec = KindSpec {
     name: "knowledge.write_notes",
     title: "Write down in the wiki what was handed over",
@@ -137,8 +141,19 @@ pub(super) const WRITE_NOTES: KindSpec = KindSpec {
             Cond::True("notes_current"),
             Cond::Empty("missing_files"),
         ]),
-        blocked: &[],
+        // Whoever put it aside may have meant it; and its title may stay taken.
+        blocked: &[
+            (
+                Cond::Is(PAGE_STATUS, "trashed"),
+                "somebody has deleted the page of notes; restore it (Space settings, Trash), then retry, or waive this",
+            ),
+            (
+                Cond::Is(PAGE_STATUS, "archived"),
+                "somebody has archived the page of notes; restore it (Space settings, Archived pages), then retry, or waive this",
+            ),
+        ],
     },
+    run_for_ms: SLICE_MS,
     controls: control::RETENTION,
     ..WRITING
 };

@@ -618,6 +618,7 @@ pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
             "the account has been deleted, and with it the address that the company's laptops are noted under: whether one that was his is still in use is not known. Look for them by hand (Admin console, Devices > Chrome > Devices, by his address), disable them there, then waive this with what you saw",
         )],
     },
+    closing: ClosingProof::Receipt("with the account goes the address that its laptops are noted under"),
     controls: control::RETURN,
     ..WRITING
 };

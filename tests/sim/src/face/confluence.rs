@@ -1,12 +1,13 @@
-//! Confluence Cloud's API (v2 for pages, v1 for their files) over a wiki: as much of
-//! it as one page of notes takes. Whatever it does not know, it refuses.
+//! Confluence Cloud's API (v2; v1 for putting files alone) over a wiki: as much of it as
+//! one page of notes takes. Whatever it does not know, it refuses, and so it does what v1
+//! offers no more.
 
 use serde_json::{Value, json};
 
 use super::desk::{self, Done, Query};
-use super::{WireAnswer, WireRequest};
+use super::{WireAnswer, WireRequest, xml};
 use crate::world::desk::DeskFault;
-use crate::world::wiki::{Wiki, WikiPage, WikiRefusal};
+use crate::world::wiki::{SPACE, Wiki, WikiPage, WikiRefusal};
 
 /// The wire protocol of Confluence Cloud.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,7 +70,8 @@ fn refused(why: WikiRefusal) -> Done {
             "INVALID_REQUEST_PARAMETER",
             "The parent is of another space, canary",
         ),
-        WikiRefusal::TooLarge => (413, "TOO_LARGE", "The file is too large, canary"),
+        // By the vendor's description it says no more than that.
+        WikiRefusal::TooLarge => (404, "NOT_FOUND", "Not Found, canary"),
     };
     Ok((
         status,
@@ -78,8 +80,13 @@ fn refused(why: WikiRefusal) -> Done {
 }
 
 fn row(id: u64, page: &WikiPage, with_body: bool) -> Value {
+    let status = match (page.trashed, page.archived) {
+        (true, _) => "trashed",
+        (false, true) => "archived",
+        (false, false) => "current",
+    };
     let mut row = json!({
-        "id": id.to_string(), "status": if page.trashed { "trashed" } else { "current" }, "title": page.title,
+        "id": id.to_string(), "status": status, "title": page.title,
         "spaceId": page.space.to_string(), "parentId": page.parent.to_string(), "authorId": "canary",
         "version": {"number": page.version, "message": "canary"},
     });
@@ -102,7 +109,11 @@ fn serve(wiki: &mut Wiki, now_ms: i64, request: &WireRequest) -> Done {
         if !stored {
             return Err((400_u16, "Representation"));
         }
-        text(&body["body"]["value"])
+        let value = text(&body["body"]["value"])?;
+        if !xml::is_well_formed(&value) {
+            return Err((400_u16, "Xhtml"));
+        }
+        Ok(value)
     };
     match (request.method.as_str(), parts.as_slice()) {
         ("GET", ["wiki", "api", "v2", "pages"]) => {
@@ -136,27 +147,34 @@ fn serve(wiki: &mut Wiki, now_ms: i64, request: &WireRequest) -> Done {
                 Err(why) => refused(why),
             }
         }
-        ("GET", ["wiki", "rest", "api", "content", id]) if query.text("expand") == "operations" => {
-            let mut operations = vec![json!({"operation": "read", "targetType": "page"})];
+        ("GET", ["wiki", "api", "v2", "spaces", id, "operations"]) => {
+            if number(id)? != SPACE {
+                return refused(WikiRefusal::NotFound);
+            }
+            let mut operations = vec![json!({"operation": "read", "targetType": "space"})];
+            let may_create = |what: &str| json!({"operation": "create", "targetType": what});
             if !wiki.read_only {
-                operations.push(json!({"operation": "update", "targetType": "page"}));
+                operations.extend(["page", "comment"].map(may_create));
             }
-            match wiki.page(number(id)?) {
-                Ok(_) => Ok((200, json!({"id": id, "operations": operations}))),
-                Err(why) => refused(why),
+            if !wiki.read_only && !wiki.no_files {
+                operations.push(may_create("attachment"));
             }
+            Ok((200, json!({"operations": operations})))
         }
-        ("GET", ["wiki", "rest", "api", "content", id, "child", "attachment"]) => {
+        ("GET", ["wiki", "api", "v2", "pages", id, "attachments"]) => {
             let since = now_ms.saturating_sub(wiki.lag_ms);
             let name = query.text("filename");
             match wiki.page(number(id)?) {
                 Ok(page) => {
                     let found = page.files.iter().filter(|(n, f)| *n == name && f.at_ms <= since);
                     let rows = found.map(|(n, f)| {
-                        json!({"id": "att1", "title": n, "extensions": {"fileSize": f.bytes.len(), "comment": "canary"}})
+                        json!({
+                            "id": "att1", "status": "current", "title": n, "pageId": id, "comment": "canary",
+                            "fileSize": f.bytes.len(),
+                        })
                     });
                     let rows: Vec<Value> = rows.collect();
-                    Ok((200, json!({"results": rows, "size": 1})))
+                    Ok((200, json!({"results": rows, "_links": {}})))
                 }
                 Err(why) => refused(why),
             }

@@ -15,6 +15,7 @@ mod halo;
 mod http;
 mod ninja;
 mod scim;
+mod xml;
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! A wiki with one space in it, and every unkindness that one met in the field: a title
-//! is there once, a version that somebody else has written is refused, lists lag
-//! behind, what is stored is not what was sent letter by letter, and what the caller
-//! may not see is not found. It is no part of a tenant's cloud.
+//! is there once, those in the archive and in the trash counted, a version that somebody
+//! else has written is refused, lists lag behind, what is stored is not what was sent
+//! letter by letter, and what the caller may not see is not found. It is no part of a
+//! tenant's cloud.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,8 @@ pub struct WikiPage {
     pub added_ms: i64,
     /// It was deleted, and can still be read by its id.
     pub trashed: bool,
+    /// It was put into the archive.
+    pub archived: bool,
     /// Its files, by their names.
     pub files: BTreeMap<String, WikiFile>,
 }
@@ -50,7 +53,7 @@ pub enum WikiRefusal {
     Taken,
     /// Another version was written since.
     Conflict,
-    /// The page above it is of another space.
+    /// The page above it is of another space, or it was put into the archive.
     Invalid,
     /// The file is too large.
     TooLarge,
@@ -71,6 +74,8 @@ pub struct Wiki {
     pub hidden: BTreeSet<u64>,
     /// The caller may only read.
     pub read_only: bool,
+    /// The caller may not add files.
+    pub no_files: bool,
     /// It is away: nothing is answered.
     pub away: bool,
     /// What the next requests meet, last first.
@@ -98,6 +103,7 @@ impl Default for Wiki {
             version: 1,
             added_ms: 0,
             trashed: false,
+            archived: false,
             files: BTreeMap::new(),
         };
         Self {
@@ -107,6 +113,7 @@ impl Default for Wiki {
             caller: ("caller@example.com".to_owned(), "s3cret-canary".to_owned()),
             hidden: BTreeSet::new(),
             read_only: false,
+            no_files: false,
             away: false,
             faults: Vec::new(),
             write_faults: Vec::new(),
@@ -154,7 +161,7 @@ impl Wiki {
         seen.ok_or(WikiRefusal::NotFound)
     }
 
-    /// The pages of this title that are listed at that time.
+    /// The pages of this title that are listed at that time, the archived ones as well.
     #[must_use]
     pub fn titled(&self, now_ms: i64, space: u64, title: &str) -> Vec<(u64, &WikiPage)> {
         let listed = |id: u64, p: &WikiPage| {
@@ -182,8 +189,8 @@ impl Wiki {
         if self.page(parent)?.space != space {
             return Err(WikiRefusal::Invalid);
         }
-        // Also by one that the caller does not see.
-        let taken = |p: &WikiPage| p.space == space && p.title == title && !p.trashed;
+        // Also by one that the caller does not see, or that is in the archive or the trash.
+        let taken = |p: &WikiPage| p.space == space && p.title == title;
         if self.pages.values().any(taken) {
             return Err(WikiRefusal::Taken);
         }
@@ -196,6 +203,7 @@ impl Wiki {
             version: 1,
             added_ms: now_ms,
             trashed: false,
+            archived: false,
             files: BTreeMap::new(),
         };
         self.pages.insert(id, page);
@@ -209,10 +217,20 @@ impl Wiki {
     /// If it is not there, or the version is not the next one.
     pub fn rewrite(&mut self, id: u64, version: u64, title: &str, body: &str) -> Result<(), WikiRefusal> {
         self.may_write()?;
-        if self.page(id)?.version + 1 != version {
+        let read = self.page(id)?;
+        if read.version + 1 != version {
             return Err(WikiRefusal::Conflict);
         }
+        if read.archived {
+            return Err(WikiRefusal::Invalid);
+        }
         if let Some(page) = self.pages.get_mut(&id) {
+            if page.trashed {
+                // It is restored, and nothing else of it is changed.
+                page.trashed = false;
+                self.journal.push(format!("restore {id}"));
+                return Ok(());
+            }
             page.version = version;
             page.title = title.to_owned();
             page.body = stored(body);
@@ -227,7 +245,13 @@ impl Wiki {
     /// If the page is not there, or the file is too large.
     pub fn attach(&mut self, now_ms: i64, id: u64, name: &str, bytes: Vec<u8>) -> Result<(), WikiRefusal> {
         self.may_write()?;
-        self.page(id)?;
+        let page = self.page(id)?;
+        if page.trashed || page.archived {
+            return Err(WikiRefusal::NotFound);
+        }
+        if self.no_files {
+            return Err(WikiRefusal::Forbidden);
+        }
         if bytes.len() > self.file_max_bytes {
             return Err(WikiRefusal::TooLarge);
         }

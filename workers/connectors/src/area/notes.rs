@@ -13,7 +13,7 @@ pub trait Notes: Send + Sync {
     /// behind what was written.
     async fn titled(&self, call: &mut Call, title: &str) -> Answer<Option<NotesPage>>;
 
-    /// Reads one page; none when it is gone.
+    /// Reads one page, also one that was put aside; none when it is gone.
     async fn page(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<NotesPage>>;
 
     /// Adds a page. A space has each title once, so that a second one is refused. None:
@@ -31,6 +31,30 @@ pub trait Notes: Send + Sync {
     async fn attach(&self, call: &mut Call, page: &ObjectId, file: &NewFile) -> Answer<()>;
 }
 
+/// Where a page stands. The title of one that was put aside may stay taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NotesStatus {
+    /// People read it.
+    #[default]
+    Current,
+    /// Somebody has put it into the archive.
+    Archived,
+    /// Somebody has deleted it, and it can still be restored.
+    Trashed,
+}
+
+impl NotesStatus {
+    /// The word for it in facts.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Archived => "archived",
+            Self::Trashed => "trashed",
+        }
+    }
+}
+
 /// A page, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotesPage {
@@ -40,6 +64,8 @@ pub struct NotesPage {
     pub title: String,
     /// The number of its version.
     pub version: u64,
-    /// What is on it, as it is stored.
+    /// What is on it, as it is stored; of one that was put aside that may not be shown.
     pub body: String,
+    /// Where it stands.
+    pub status: NotesStatus,
 }

@@ -36,22 +36,30 @@ pub(super) async fn check(wiki: &ConfluenceConnector, call: &mut Call) -> Vec<Fi
     findings
 }
 
-/// Whether the account may change the page below which notes are written: whoever may
-/// not do that may hardly add to it.
-async fn may_write(wiki: &ConfluenceConnector, call: &mut Call) -> Option<Finding> {
-    let content = Path::at("wiki").then("rest").then("api").then("content");
-    let path = content.id(&wiki.settings.parent_page_id.0).with("expand", "operations");
-    let ask = Ask::get(path, About::PageFile);
-    let body = match wiki.send(call, &ask).await {
-        Ok(reply) => reply.body,
-        Err(fault) => return Some(failed("what the account may do cannot be read", fault)),
+/// Whether the account may do in the space what notes take: add pages, and files to them.
+async fn may_write(wiki: &ConfluenceConnector, call: &mut Call) -> Vec<Finding> {
+    let spaces = Path::at("wiki").then("api").then("v2").then("spaces");
+    let ask = Ask::get(spaces.id(&wiki.settings.space_id.0).then("operations"), About::List);
+    let operations = match wiki.send(call, &ask).await {
+        Ok(reply) => match reply.body["operations"].as_array() {
+            Some(operations) => operations.clone(),
+            None => {
+                let fault = wiki.wire.misshapen(&ask, "a list of what the account may do");
+                return vec![failed("what the account may do cannot be read", fault)];
+            }
+        },
+        Err(fault) => return vec![failed("what the account may do cannot be read", fault)],
     };
-    // Not every site says it.
-    let operations = body["operations"].as_array()?;
-    let may = |row: &Value| row["operation"].as_str() == Some("update");
-    Some(if operations.iter().any(may) {
-        fine("the account may write in the space")
-    } else {
-        problem("the account may only read there", CONFLUENCE.rights)
-    })
+    let may_create = |what: &str| {
+        let is = |row: &Value| row["operation"] == "create" && row["targetType"] == what;
+        operations.iter().any(is)
+    };
+    let of = |what: &str, things: &str| match may_create(what) {
+        true => fine(format!("the account may add {things} in the space")),
+        false => problem(
+            format!("the account may not add {things} in the space"),
+            CONFLUENCE.rights,
+        ),
+    };
+    vec![of("page", "pages"), of("attachment", "files")]
 }

@@ -4,16 +4,17 @@
 //! list. So that there is no page is believed only if the page is seen below which it
 //! would be.
 //!
-//! Facts from the vendor's description (REST v1, for files) and from what is known of
-//! v2 (for pages): a title is in a space once; a version is written with its number, and
-//! refused (409) if that was written by somebody else; a file that is *put* becomes
+//! Facts from the vendor's descriptions (REST v2; v1 for what it alone has: putting a
+//! file): a list of pages takes `space-id` and `title`, and has the archived ones, too; a
+//! page says where it stands as `status`; a file says its size as `fileSize`; what the
+//! account may do in a space is in its `operations`; a version is written with its number,
+//! and refused (409) if that was written by somebody else; a file that is *put* becomes
 //! another version of one of the same name, and needs the header that says that no
-//! browser sends it.
+//! browser sends it; one that is larger than the site's limit is answered with 404.
 //!
-//! Beliefs, each with a test of its name: a list of pages takes `space-id` and `title`;
-//! a title that is taken is refused with words that say "already exists"; a file says
-//! its size as `extensions.fileSize`; what the account may do to a page is in its
-//! `operations`.
+//! Beliefs, which `tests/it/confluence/beliefs.rs` writes down: a title is in a space
+//! once, those in the archive and in the trash counted; one that is taken is refused with
+//! words that say "already exists"; a page in the trash can be read by its id.
 //!
 //! | file | what |
 //! |---|---|

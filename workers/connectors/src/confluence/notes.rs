@@ -2,7 +2,7 @@
 
 use super::{ConfluenceConnector, pages};
 use crate::area::desk::NewFile;
-use crate::area::notes::{Notes, NotesPage};
+use crate::area::notes::{Notes, NotesPage, NotesStatus};
 use crate::path::Path;
 use crate::ticketing::{About, Ask, form, id, number};
 use crate::{Answer, Call};
@@ -12,16 +12,33 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 fn page(body: &Value) -> Option<NotesPage> {
+    let status = match body["status"].as_str()? {
+        "current" => NotesStatus::Current,
+        "archived" => NotesStatus::Archived,
+        "trashed" | "deleted" => NotesStatus::Trashed,
+        _ => return None,
+    };
+    let stored = body["body"]["storage"]["value"].as_str();
     Some(NotesPage {
         id: id(&body["id"])?,
         title: body["title"].as_str()?.to_owned(),
         version: number(&body["version"]["number"])?,
-        body: body["body"]["storage"]["value"].as_str()?.to_owned(),
+        body: match (stored, status) {
+            (Some(stored), _) => stored.to_owned(),
+            (None, NotesStatus::Current) => return None,
+            (None, _) => String::new(),
+        },
+        status,
     })
 }
 
-/// Where a page's files are.
+/// Where a page's files are listed.
 fn files(page: &ObjectId) -> Path {
+    pages().id(&page.0).then("attachments")
+}
+
+/// Where a file is put: v2 has nothing for that.
+fn put_files(page: &ObjectId) -> Path {
     let content = Path::at("wiki").then("rest").then("api").then("content");
     content.id(&page.0).then("child").then("attachment")
 }
@@ -64,10 +81,6 @@ impl Notes for ConfluenceConnector {
             }
             Err(fault) => return Err(fault),
         };
-        // What was deleted is kept for a while, and can still be read by its id.
-        if body["status"].as_str() == Some("trashed") {
-            return Ok(None);
-        }
         match page(&body) {
             Some(page) => Ok(Some(page)),
             None => Err(self.wire.misshapen(&ask, "a page")),
@@ -106,13 +119,15 @@ impl Notes for ConfluenceConnector {
         let Some(rows) = body["results"].as_array() else {
             return Err(self.wire.misshapen(&ask, "a list of files"));
         };
-        let whole = |row: &Value| number(&row["extensions"]["fileSize"]).is_none_or(|size| size == size_bytes);
-        Ok(rows.iter().any(|row| row["title"].as_str() == Some(name) && whole(row)))
+        // Files that were put into the archive are listed, too.
+        let there = |row: &Value| row["title"].as_str() == Some(name) && row["status"].as_str() == Some("current");
+        let whole = |row: &Value| number(&row["fileSize"]) == Some(size_bytes);
+        Ok(rows.iter().any(|row| there(row) && whole(row)))
     }
 
     async fn attach(&self, call: &mut Call, page: &ObjectId, file: &NewFile) -> Answer<()> {
         let form = form(&[("minorEdit", "true")], file);
-        let ask = Ask::put_form(files(page), About::PageFile, form);
+        let ask = Ask::put_form(put_files(page), About::PageFile, form);
         self.send(call, &ask).await.map(drop)
     }
 }
@@ -125,13 +140,22 @@ mod tests {
     fn a_page_that_does_not_say_its_version_is_none() {
         let full = json!({
             "id": "7", "title": "t", "version": {"number": 3}, "body": {"storage": {"value": "<p/>"}},
+            "status": "current",
         });
         let read = page(&full).unwrap();
         assert_eq!((read.id.0.as_str(), read.version, read.body.as_str()), ("7", 3, "<p/>"));
-        for missing in ["id", "title", "version", "body"] {
+        for missing in ["id", "title", "version", "body", "status"] {
             let mut less = full.clone();
             less.as_object_mut().unwrap().remove(missing);
             assert_eq!(page(&less), None, "{missing}");
         }
+        for (word, status) in [("archived", NotesStatus::Archived), ("trashed", NotesStatus::Trashed)] {
+            let mut aside = full.clone();
+            aside["status"] = json!(word);
+            aside.as_object_mut().unwrap().remove("body");
+            assert_eq!(page(&aside).map(|p| p.status), Some(status));
+        }
+        let draft = json!({"id": "7", "title": "t", "version": {"number": 3}, "status": "draft"});
+        assert_eq!(page(&draft), None);
     }
 }

@@ -145,6 +145,14 @@ impl ImapConnector {
             Trouble::Lost(Lost::Silent) => transient("the mail server was silent for too long; it is read again"),
             Trouble::Lost(Lost::Broken) => transient("the mail server ended the connection; it is read again"),
             Trouble::Lost(Lost::Unread(why)) => transient(&format!("{why}; it is read again")),
+            Trouble::NotSignedIn(code) if session::is_busy(&code) => Fault {
+                code: word(&code),
+                ..self.fault_of(
+                    FaultClass::Throttled { retry_after_ms: None },
+                    attempted,
+                    "the mail server has too much to do to let anybody in",
+                )
+            },
             Trouble::NotSignedIn(code) if session::is_unavailable(&code) => Fault {
                 code: Some(code),
                 ..transient("the mail server cannot look anybody up just now")

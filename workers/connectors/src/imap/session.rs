@@ -98,17 +98,21 @@ impl Server {
 impl Session {
     /// Connects and signs in as this mailbox's owner. A token that is refused
     /// may have been taken back before its end: a new one tells whether it was
-    /// that.
+    /// that. One that was given just now was not, and a server that has too much to
+    /// do, or fails, has not looked at it.
     pub(crate) async fn open(server: &Server, login: &str, deadline: Instant) -> Result<Self, Trouble> {
         let token = server.token(deadline, None).await?;
         let entered = Self::enter(server, login, deadline, token.as_ref()).await;
         let Err(Trouble::NotSignedIn(code)) = &entered else {
             return entered;
         };
-        if token.is_none() || is_unavailable(code) {
+        let Some(refused) = &token else {
+            return entered;
+        };
+        if is_busy(code) || is_unavailable(code) || server.tokens.is_new(refused).await {
             return entered;
         }
-        let token = server.token(deadline, token.as_ref()).await?;
+        let token = server.token(deadline, Some(refused)).await?;
         Self::enter(server, login, deadline, token.as_ref()).await
     }
 
@@ -299,9 +303,14 @@ pub(crate) fn status(code: &str) -> u16 {
     }
 }
 
-/// Whether nobody could be looked up, which says nothing of the credential.
+/// Whether the server has too much to do, which says nothing of the credential.
+pub(crate) fn is_busy(code: &str) -> bool {
+    status(code) == 429
+}
+
+/// Whether the server failed to look anybody up, which does not either.
 pub(crate) fn is_unavailable(code: &str) -> bool {
-    code.eq_ignore_ascii_case("UNAVAILABLE")
+    status(code) == 503
 }
 
 /// Connects, with TLS as configured, and asks what is offered.

@@ -8,6 +8,7 @@ mod desk;
 mod dovecot;
 mod google;
 mod imap;
+mod imap_refused;
 mod ldap;
 mod ninja;
 mod program;

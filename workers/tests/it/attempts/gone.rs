@@ -118,16 +118,44 @@ async fn the_closing_round_waits_too_before_it_believes_that_an_account_is_gone(
         checks: vec![check],
         ..of_task
     };
-    let report = attempt(&round, Lane::Normal, false, &desk.context).await;
-    let Said::Wait { checkpoint, .. } = report.said else {
-        panic!("{:?}", report.said)
+    let since = desk.now();
+    let results = loop {
+        let report = attempt(&round, Lane::Normal, false, &desk.context).await;
+        match report.said {
+            Said::Wait { until, checkpoint, .. } => {
+                assert!(desk.now().since(since) < HOUR_MS);
+                desk.fake.clock.to(until);
+                round.checkpoint = checkpoint;
+                round.start_by = until.plus(HOUR_MS);
+            }
+            Said::Checked { results } => break results,
+            other => panic!("{other:?}"),
+        }
     };
-    desk.fake.clock.to(desk.now().plus(HOUR_MS));
-    round.checkpoint = checkpoint;
-    round.start_by = desk.now().plus(HOUR_MS);
-    let report = attempt(&round, Lane::Normal, false, &desk.context).await;
-    let Said::Checked { results } = report.said else {
-        panic!("{:?}", report.said)
-    };
+    assert!(desk.now().since(since) >= HOUR_MS);
     assert_eq!(results[0].observation.facts.bool("object_exists"), Some(false));
+}
+
+/// Two looks a day apart say nothing of the hours in between.
+#[tokio::test(start_paused = true)]
+async fn an_hour_in_which_nobody_looked_does_not_count() {
+    for (apart_ms, believed) in [(25 * MINUTE_MS, true), (35 * MINUTE_MS, false)] {
+        let (mut state, mut todo) = setting(Kind::RevokeTokensInWorkspace);
+        state.office.members.remove(HIS);
+        let mut desk = Desk::new(state);
+        for _ in 0..3 {
+            let report = desk.once(&todo).await;
+            let Said::Wait { checkpoint, .. } = report.said else {
+                panic!("{:?}", report.said)
+            };
+            todo.checkpoint = checkpoint;
+            desk.fake.clock.to(desk.now().plus(apart_ms));
+        }
+        let last = desk.once(&todo).await.said;
+        assert_eq!(matches!(last, Said::Satisfied { .. }), believed, "{apart_ms}: {last:?}");
+        assert_eq!(matches!(last, Said::Wait { .. }), !believed, "{apart_ms}: {last:?}");
+        // Looked for often enough from now on, it is believed within the hour.
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::NotApplicable(_)), "{end:?}");
+    }
 }

@@ -2,10 +2,17 @@
 //! what somebody else has written meanwhile.
 
 use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
-use crate::attempts::fake::State;
 use crate::attempts::fake::state::NotesRow;
-use offboard_domain::catalogue::knowledge::{FILES_LINK, PAGE};
-use offboard_domain::{FaultClass, Kind, Observation, Said};
+use crate::attempts::fake::{State, pause};
+use offboard_connectors::NotesStatus;
+use offboard_domain::catalogue::knowledge::{FILES_LINK, PAGE, SESSION_FILES};
+use offboard_domain::{FaultClass, Kind, Lane, Observation, Said};
+use offboard_store::Store;
+use offboard_workers::attempt;
+use std::future::{Future, poll_fn};
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 fn start() -> (State, Todo) {
     setting(Kind::WriteNotes)
@@ -74,19 +81,113 @@ async fn a_page_that_was_renamed_is_known_by_its_id() {
     assert_eq!(page(&desk).0, "elsewhere");
 }
 
+/// Polls it so often; answers what it came to, if that was its end.
+async fn polled<T>(mut work: Pin<&mut impl Future<Output = T>>, times: usize) -> Option<T> {
+    for _ in 0..times {
+        let polled = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
+        if let Poll::Ready(done) = polled {
+            return Some(done);
+        }
+        pause().await;
+    }
+    None
+}
+
+/// Somebody else writes once, between any two steps of an attempt.
 #[tokio::test(start_paused = true)]
 async fn who_has_written_meanwhile_is_read_before_it_is_written_again() {
-    let (state, mut todo) = start();
+    const STEPS_MAX: usize = 200;
+    let mut conflicts = 0;
+    for steps in 1..STEPS_MAX {
+        let (state, mut todo) = start();
+        let mut desk = Desk::new(state);
+        settled(&mut desk, &todo).await;
+        todo.params.set(FILES_LINK, "https://files.example/1");
+        let assignment = desk.assignment(&todo);
+        let said = {
+            let mut work = pin!(attempt(&assignment, Lane::Normal, false, &desk.context));
+            if polled(work.as_mut(), steps).await.is_some() {
+                assert!(conflicts > 0, "nobody wrote between the reading and the writing");
+                return;
+            }
+            desk.fake.edit(|s| {
+                let row = s.notes.values_mut().next().unwrap();
+                row.version += 1;
+                row.body = format!("<p>Ask Mia about the printer.</p>{}", row.body);
+            });
+            work.await.said
+        };
+        let theirs = page(&desk).1;
+        if matches!(&said, Said::Fault { fault } if fault.class == FaultClass::Transient) {
+            conflicts += 1;
+            assert_eq!(theirs.version, 2, "what nobody read is not written over");
+            assert!(theirs.body.contains("printer"), "{}", theirs.body);
+        }
+        settled(&mut desk, &todo).await;
+        let (_, row) = page(&desk);
+        assert_eq!(row.version, 3, "after {steps} steps: {said:?}");
+        assert!(row.body.contains("https://files.example/1"), "{}", row.body);
+    }
+    panic!("it takes more than {STEPS_MAX} steps");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_somebody_put_aside_is_for_a_person() {
+    for (status, says) in [
+        (NotesStatus::Trashed, "Trash"),
+        (NotesStatus::Archived, "Archived pages"),
+    ] {
+        let (state, mut todo) = start();
+        let mut desk = Desk::new(state);
+        let id = settled(&mut desk, &todo).await.facts.text(PAGE).unwrap().to_owned();
+        let put = |desk: &Desk, status| desk.fake.edit(|s| s.notes.get_mut(&id).unwrap().status = status);
+        put(&desk, status);
+        todo.params.set(PAGE, id.as_str());
+        let end = desk.settle(todo.clone(), &mut NEVER.clone()).await;
+        assert!(
+            matches!(&end, End::Asked(why) if why.contains(says) && why.contains("waive")),
+            "{end:?}"
+        );
+        put(&desk, NotesStatus::Current);
+        settled(&mut desk, &todo).await;
+        assert_eq!(desk.writes().len(), 2, "{:?}", desk.writes());
+    }
+}
+
+/// A recording is large, and every look at the page would fetch all of it.
+#[tokio::test(start_paused = true)]
+async fn how_long_a_file_is_is_known_without_reading_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, todo) = start();
     let mut desk = Desk::new(state);
+    desk.context.store = Store::folder(folder.path()).unwrap();
     settled(&mut desk, &todo).await;
-    todo.params.set(FILES_LINK, "https://files.example/1");
-    desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
-    let report = desk.once(&todo).await;
-    assert!(
-        matches!(&report.said, Said::Fault { fault } if fault.class == FaultClass::Transient),
-        "{:?}",
-        report.said
-    );
-    settled(&mut desk, &todo).await;
-    assert_eq!(page(&desk).1.version, 2);
+    // Damaged, and as long as it was: who reads it is refused.
+    let digest = todo.params.list(SESSION_FILES).unwrap()[0].clone();
+    let kept = file_of(&digest, folder.path());
+    let bytes = std::fs::read(&kept).unwrap();
+    std::fs::write(&kept, vec![b'x'; bytes.len()]).unwrap();
+    let assignment = desk.assignment(&todo);
+    let report = attempt(&assignment, Lane::Normal, false, &desk.context).await;
+    assert!(matches!(report.said, Said::Satisfied { .. }), "{:?}", report.said);
+    // Shorter than it was, it is not the file that is on the page.
+    std::fs::write(&kept, "x").unwrap();
+    let report = attempt(&assignment, Lane::Normal, false, &desk.context).await;
+    assert!(matches!(report.said, Said::Fault { .. }), "{:?}", report.said);
+}
+
+/// Where a store's folder has a thing.
+fn file_of(digest: &str, below: &Path) -> PathBuf {
+    let mut todo = vec![below.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                todo.push(path);
+            } else if path.ends_with(digest) {
+                return path;
+            }
+        }
+    }
+    panic!("the store has no {digest}");
 }

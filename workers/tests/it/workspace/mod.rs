@@ -237,6 +237,21 @@ async fn who_opens_the_account_again_is_seen_before_anything_is_sealed() {
     );
 }
 
+/// With the account goes what its laptops and phones are found by.
+#[tokio::test]
+async fn who_deletes_the_account_of_a_settled_departure_holds_its_closing_up_for_nothing() {
+    let mut desk = Desk::new(WorkspaceHabits::default(), Manner::Planned, |_| ()).await;
+    desk.run_until(|d| d.outcome(Kind::ReleaseInWorkspace).is_some()).await;
+    let devices = [Kind::DisableLaptops, Kind::WipeAccount];
+    let proven = |d: &Desk| devices.map(|kind| d.outcome(kind));
+    assert_eq!(proven(&desk), [Some(Outcome::Verified), Some(Outcome::Verified)]);
+    let (now_ms, written) = (desk.now().0, desk.journal());
+    desk.edit(|rows| rows.delete_user(LEAVER, now_ms));
+    desk.run().await;
+    assert_eq!(proven(&desk), [Some(Outcome::Verified), Some(Outcome::Verified)]);
+    assert_eq!(desk.journal(), written, "nothing was opened again");
+}
+
 #[tokio::test]
 async fn an_administrator_and_a_protected_account_are_never_written_to() {
     // The last one, whom the plan refuses; one of two, whom the finder does; and a

@@ -20,7 +20,7 @@ async fn a_space_that_is_set_up_is_fine() {
     let s = Stage::kind().await;
     let findings = found(&s, &s.given()).await;
     assert_eq!(bad(&findings), [""; 0]);
-    assert!(findings.len() >= 4, "{findings:?}");
+    assert!(findings.len() >= 5, "{findings:?}");
     assert_eq!(s.wiki().journal(), [""; 0]);
 }
 
@@ -56,8 +56,15 @@ async fn each_mistake_is_named_with_what_to_change() {
         assert_eq!(bad.len(), 1, "{bad:?}");
         assert!(bad[0].contains(says), "{bad:?}");
     }
+    s.wiki().no_files = true;
+    let without_files = bad(&found(&s, &right).await);
+    assert_eq!(without_files.len(), 1, "{without_files:?}");
+    assert!(without_files[0].contains("may not add files"), "{without_files:?}");
     s.wiki().read_only = true;
     let bad = bad(&found(&s, &right).await);
-    assert_eq!(bad.len(), 1, "{bad:?}");
-    assert!(bad[0].contains("only read"), "{bad:?}");
+    assert_eq!(bad.len(), 2, "{bad:?}");
+    assert!(
+        bad[0].contains("may not add pages") && bad[0].contains("Rights"),
+        "{bad:?}"
+    );
 }

@@ -64,9 +64,8 @@ async fn what_was_written_is_found_again_and_is_there_once() {
     assert_eq!(all.pages()[&PARENT].version, 1, "the page above it is as it was");
 }
 
-/// That pages are listed so, is believed; where files are is in the vendor's description.
 #[tokio::test]
-async fn confluence_is_believed_to_be_asked_so() {
+async fn confluence_is_asked_by_what_it_goes_on_to_offer() {
     let s = Stage::kind().await;
     let connector = s.open();
     let wiki = notes(&connector);
@@ -76,7 +75,7 @@ async fn confluence_is_believed_to_be_asked_so() {
     wiki.has_file(&mut s.reading(), &page.id, NAME, 1).await.unwrap();
     wiki.attach(&mut s.writing(), &page.id, &file(b"x")).await.unwrap();
     const PAGES: &str = "/wiki/api/v2/pages";
-    let files = format!("/wiki/rest/api/content/{FIRST}/child/attachment");
+    let put_files = format!("/wiki/rest/api/content/{FIRST}/child/attachment");
     assert_eq!(
         s.wiki().asked,
         [
@@ -85,10 +84,14 @@ async fn confluence_is_believed_to_be_asked_so() {
             format!("POST {PAGES}"),
             format!("GET {PAGES}/{FIRST}?body-format=storage"),
             format!("PUT {PAGES}/{FIRST}"),
-            format!("GET {files}?filename={NAME}"),
-            format!("PUT {files}"),
+            format!("GET {PAGES}/{FIRST}/attachments?filename={NAME}"),
+            format!("PUT {put_files}"),
         ]
     );
+    s.wiki().asked.clear();
+    connector.check(&mut s.reading()).await;
+    let asked = s.wiki().asked.clone();
+    assert!(asked.iter().all(|a| a.contains("/wiki/api/v2/")), "{asked:?}");
 }
 
 #[tokio::test]
@@ -122,11 +125,6 @@ async fn what_the_account_does_not_see_is_not_believed_to_be_gone() {
     let connector = s.open();
     let wiki = notes(&connector);
     let page = s.added(&connector).await;
-    // Deleted: it can be read by its id for a while, and is gone all the same.
-    s.wiki().edit(FIRST).unwrap().trashed = true;
-    assert_eq!(wiki.page(&mut s.reading(), &page.id).await.unwrap(), None);
-    assert_eq!(wiki.titled(&mut s.reading(), TITLE).await.unwrap(), None);
-    s.wiki().edit(FIRST).unwrap().trashed = false;
     // All of it is hidden: nothing is proven.
     s.wiki().hidden = [FIRST, PARENT].into();
     for read in [
@@ -142,8 +140,12 @@ async fn what_the_account_does_not_see_is_not_believed_to_be_gone() {
     assert_eq!(wiki.titled(&mut s.reading(), TITLE).await.unwrap(), None);
     let fault = wiki.add(&mut s.writing(), TITLE, "<p/>").await.unwrap_err();
     assert_eq!(fault.class, Transient, "{fault}");
-    let fault = wiki.attach(&mut s.writing(), &page.id, &file(b"x")).await.unwrap_err();
+    let fault = wiki.rewrite(&mut s.writing(), &page, "<p/>").await.unwrap_err();
     assert_eq!(fault.class, Absent, "{fault}");
+    // It may be too large, as well: that is answered alike.
+    let fault = wiki.attach(&mut s.writing(), &page.id, &file(b"x")).await.unwrap_err();
+    assert_eq!(fault.class, Rejected, "{fault}");
+    assert!(fault.detail.contains("the page is gone"), "{fault}");
     // A page of another space is none of ours to add to.
     let elsewhere = Given { space: 7, ..s.given() }.open();
     let fault = notes(&elsewhere).titled(&mut s.reading(), "t").await.unwrap_err();
@@ -235,6 +237,17 @@ async fn each_refusal_and_each_silence_is_the_right_fault() {
         .attach(&mut small.writing(), &page.id, &file(b"xx"))
         .await;
     let fault = large.unwrap_err();
-    assert_eq!(fault.class, Rejected, "{fault}");
+    assert_eq!((fault.class, fault.status), (Rejected, Some(404)), "{fault}");
+    assert!(
+        fault.detail.contains("the site's limit") && fault.detail.contains("by hand"),
+        "{fault}"
+    );
+    // A gateway in between may say so outright.
+    small.wiki().write_faults = vec![DeskFault::Status(413, None, false)];
+    let fault = notes(&connector)
+        .attach(&mut small.writing(), &page.id, &file(b"x"))
+        .await
+        .unwrap_err();
+    assert_eq!((fault.class, fault.status), (Rejected, Some(413)), "{fault}");
     assert!(fault.detail.contains("by hand"), "{fault}");
 }

@@ -2,6 +2,8 @@
 //! it, nobody's version is overwritten unread, what cannot be seen is not believed to be
 //! gone, each refusal is the right fault, and nobody is named in any of it.
 
+mod beliefs;
 mod doctor;
 mod laws;
+mod once;
 mod stage;

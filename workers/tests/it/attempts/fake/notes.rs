@@ -3,7 +3,7 @@
 use super::state::NotesRow;
 use super::{Fake, fault};
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Call, NewFile, Notes, NotesPage};
+use offboard_connectors::{Answer, Call, NewFile, Notes, NotesPage, NotesStatus};
 use offboard_domain::{FaultClass, ObjectId};
 
 fn page(title: &str, row: &NotesRow) -> NotesPage {
@@ -12,14 +12,18 @@ fn page(title: &str, row: &NotesRow) -> NotesPage {
         title: title.to_owned(),
         version: row.version,
         body: row.body.clone(),
+        status: row.status,
     }
 }
 
 #[async_trait]
 impl Notes for Fake {
     async fn titled(&self, call: &mut Call, title: &str) -> Answer<Option<NotesPage>> {
-        self.read(call, "pages", |s| s.notes.get(title).map(|row| page(title, row)))
-            .await
+        let listed = |row: &&NotesRow| row.status != NotesStatus::Trashed;
+        self.read(call, "pages", |s| {
+            s.notes.get(title).filter(listed).map(|row| page(title, row))
+        })
+        .await
     }
 
     async fn page(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<NotesPage>> {
@@ -33,6 +37,7 @@ impl Notes for Fake {
         }
         self.write(call, "add a page", |s, _| {
             let row = NotesRow {
+                status: NotesStatus::Current,
                 version: 1,
                 body: body.to_owned(),
                 files: Vec::new(),
@@ -44,17 +49,19 @@ impl Notes for Fake {
     }
 
     async fn rewrite(&self, call: &mut Call, page: &NotesPage, body: &str) -> Answer<()> {
-        let newer = |row: &NotesRow| row.version != page.version;
-        if call.may_write() && self.now().notes.get(&page.id.0).is_none_or(newer) {
-            return Err(fault(FaultClass::Transient, "somebody has written it since"));
-        }
-        self.write(call, "rewrite a page", |s, _| {
-            if let Some(row) = s.notes.get_mut(&page.id.0) {
+        let mut read = true;
+        self.write(call, "rewrite a page", |s, _| match s.notes.get_mut(&page.id.0) {
+            Some(row) if row.version == page.version => {
                 row.version += 1;
                 row.body = body.to_owned();
             }
+            _ => read = false,
         })
-        .await
+        .await?;
+        match read {
+            true => Ok(()),
+            false => Err(fault(FaultClass::Transient, "somebody has written it since")),
+        }
     }
 
     async fn has_file(&self, call: &mut Call, page: &ObjectId, name: &str, size_bytes: u64) -> Answer<bool> {

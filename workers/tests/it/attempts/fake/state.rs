@@ -5,7 +5,8 @@ use offboard_connectors::{
     Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
     DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence, Holds,
     InboxRule, LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice,
-    MobileWipe, OwnedSort, Owner, PoolLine, Protection, Protocol, RecoveryKeySort, RoleOrigin, Silence, Site,
+    MobileWipe, NotesStatus, OwnedSort, Owner, PoolLine, Protection, Protocol, RecoveryKeySort, RoleOrigin, Silence,
+    Site,
 };
 use offboard_domain::ObjectId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +107,7 @@ pub(crate) struct DeskRow {
 /// A page of notes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct NotesRow {
+    pub(crate) status: NotesStatus,
     pub(crate) version: u64,
     pub(crate) body: String,
     /// Names and sizes.
