@@ -133,8 +133,11 @@ impl Running {
                 let engine = engine(config, &systems, &ledger, queue, settings)?;
                 let signing = SigningKey::load(&config.engine.keys)?;
                 let evidence = store(&config.engine.evidence).await?;
-                let closer = Closer::new(engine, signing.expose().clone(), evidence);
+                let closer = Closer::new(engine.clone(), signing.expose().clone(), evidence);
                 running.tasks.spawn(closer.run(stop.clone()));
+                if !roles.dispatcher {
+                    running.tasks.spawn(engine.watch_ledger(stop.clone()));
+                }
             }
             running.ledger = Some(ledger);
         }

@@ -5,6 +5,7 @@
 //! They keep each role from everything else: other keys, settings, the whole.
 
 use super::answer;
+use super::failure::STOPPED_SCRIPT;
 use super::keys::{CASES, CLAIMS, ENDED, GATES, INSTALLATION, LOG, OPEN, OPENED, OWNERS, TRIAL, WAKES};
 use super::row::Damage;
 use redis::Value;
@@ -50,17 +51,30 @@ pub fn acl_rules(role: RedisRole, prefix: &str) -> String {
     rules.join(" ")
 }
 
-/// Which rights the user lacks, from what the script of rights answered.
-pub(super) fn lacking(said: Value) -> Result<Vec<String>, Damage> {
+/// What the script of rights met.
+pub(super) struct Tried {
+    /// The rights that the user lacks.
+    pub(super) lacking: Vec<String>,
+    /// The first that was refused for another reason, with it: a full disk or memory, a
+    /// primary that became a replica.
+    pub(super) refused: Option<String>,
+}
+
+/// What the script of rights answered.
+pub(super) fn tried(said: Value) -> Result<Tried, Damage> {
     let refused: Vec<String> = answer::list(said)?
         .into_iter()
         .map(answer::text)
         .collect::<Result<_, _>>()?;
-    Ok(refused
-        .into_iter()
-        .filter(|said| said.contains("NOPERM") || said.contains("user executing the script"))
-        .filter_map(|said| said.split(':').next().map(|c| format!("+{}", c.to_ascii_lowercase())))
-        .collect())
+    let by_rights = |said: &String| said.contains("NOPERM") || said.contains(STOPPED_SCRIPT);
+    let (lacking, others): (Vec<String>, Vec<String>) = refused.into_iter().partition(by_rights);
+    Ok(Tried {
+        lacking: lacking
+            .iter()
+            .filter_map(|said| said.split(':').next().map(|c| format!("+{}", c.to_ascii_lowercase())))
+            .collect(),
+        refused: others.into_iter().next(),
+    })
 }
 
 /// What finding the primary takes, for a user of the sentinels.
