@@ -73,7 +73,8 @@ pub(super) fn tried(said: Value) -> Result<Tried, Damage> {
             .iter()
             .filter_map(|said| said.split(':').next().map(|c| format!("+{}", c.to_ascii_lowercase())))
             .collect(),
-        refused: others.into_iter().next(),
+        // Of another sort is what a try left there that had not all rights.
+        refused: others.into_iter().find(|said| !said.contains("WRONGTYPE")),
     })
 }
 
