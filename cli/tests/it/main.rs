@@ -11,6 +11,7 @@ mod cluster;
 mod deploy;
 mod documents;
 mod escrow;
+mod files;
 mod folder;
 mod input;
 mod kills;
