@@ -9,6 +9,7 @@ use super::failure::STOPPED_SCRIPT;
 use super::keys::{CASES, CLAIMS, ENDED, GATES, INSTALLATION, LOG, OPEN, OPENED, OWNERS, TRIAL, WAKES};
 use super::row::Damage;
 use redis::Value;
+use std::collections::BTreeSet;
 
 /// Who uses the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +69,13 @@ pub(super) fn tried(said: Value) -> Result<Tried, Damage> {
         .collect::<Result<_, _>>()?;
     let by_rights = |said: &String| said.contains("NOPERM") || said.contains(STOPPED_SCRIPT);
     let (lacking, others): (Vec<String>, Vec<String>) = refused.into_iter().partition(by_rights);
+    // Some commands are tried more than once.
+    let lacking: BTreeSet<String> = lacking
+        .iter()
+        .filter_map(|said| said.split(':').next().map(|c| format!("+{}", c.to_ascii_lowercase())))
+        .collect();
     Ok(Tried {
-        lacking: lacking
-            .iter()
-            .filter_map(|said| said.split(':').next().map(|c| format!("+{}", c.to_ascii_lowercase())))
-            .collect(),
+        lacking: lacking.into_iter().collect(),
         // Of another sort is what a try left there that had not all rights.
         refused: others.into_iter().find(|said| !said.contains("WRONGTYPE")),
     })

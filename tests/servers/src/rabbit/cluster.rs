@@ -54,13 +54,7 @@ impl RabbitCluster {
         Ok(cluster)
     }
 
-    /// The nodes, in the order of their names.
-    #[must_use]
-    pub fn nodes(&self) -> &[Rabbit] {
-        &self.nodes
-    }
-
-    /// One of them, to be killed.
+    /// One of its nodes, to be killed.
     pub fn node(&mut self, n: usize) -> Option<&mut Rabbit> {
         self.nodes.get_mut(n)
     }
