@@ -133,8 +133,11 @@ impl Running {
                 let engine = engine(config, &systems, &ledger, queue, settings)?;
                 let signing = SigningKey::load(&config.engine.keys)?;
                 let evidence = store(&config.engine.evidence).await?;
-                let closer = Closer::new(engine, signing.expose().clone(), evidence);
+                let closer = Closer::new(engine.clone(), signing.expose().clone(), evidence);
                 running.tasks.spawn(closer.run(stop.clone()));
+                if !roles.dispatcher {
+                    running.tasks.spawn(engine.watch_ledger(stop.clone()));
+                }
             }
             running.ledger = Some(ledger);
         }
@@ -231,20 +234,27 @@ impl Running {
 const QUEUE: &str = "queue";
 /// What the one is called that says whether the broker takes what is published.
 const PUBLISHING: &str = "publishing";
+/// What the one is called that says whether the broker lets the process do its work.
+const RIGHTS: &str = "rights";
 
-/// Says whether the broker is there and takes what is published, until told to
-/// stop.
+/// Says whether the broker is there, takes what is published and lets the process
+/// do its work, until told to stop.
 async fn watch_broker(queues: Vec<RabbitQueue>, dispatches: bool, mut stop: watch::Receiver<bool>) {
+    let passes = |why: Option<String>| why.map_or(Ok(()), Err);
     while !*stop.borrow() {
         let blocked = queues.iter().find_map(RabbitQueue::blocked);
-        health::set(
-            PUBLISHING,
-            blocked.map_or(Ok(()), |why| Err(format!("the broker takes no publications: {why}"))),
-        );
-        if !dispatches {
-            let connected = queues.iter().all(RabbitQueue::connected);
-            let lost = || "the connection to the broker is lost; it is being opened again".to_owned();
-            health::set(QUEUE, connected.then_some(()).ok_or_else(lost));
+        let blocked = blocked.map(|why| format!("the broker takes no publications: {why}"));
+        let denied = queues.iter().find_map(RabbitQueue::denied);
+        let denied = denied.map(|why| format!("{why}; give the user its permissions again (deploy/rabbitmq)"));
+        let lost = queues.iter().find_map(RabbitQueue::lost);
+        let lost = lost.map(|why| format!("the connection to the broker is lost and is being opened again: {why}"));
+        health::set(RIGHTS, passes(denied));
+        if dispatches {
+            // It hears from the broker that nothing answers, and here why.
+            health::set(PUBLISHING, passes(blocked.or(lost)));
+        } else {
+            health::set(PUBLISHING, passes(blocked));
+            health::set(QUEUE, passes(lost));
         }
         tokio::select! {
             biased;

@@ -391,7 +391,7 @@ pub(crate) fn short(digest: Digest) -> String {
 }
 
 pub(crate) fn store(error: StoreError) -> EngineError {
-    EngineError::Store(error.to_string())
+    EngineError::Store(error.with_causes())
 }
 
 pub(crate) fn damaged(case: CaseId, place: &str) -> EngineError {

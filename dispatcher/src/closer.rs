@@ -6,7 +6,7 @@
 //! or refused is accounted for in the same way. Everything it writes follows from
 //! the history, so doing it twice leaves the same files.
 
-use crate::archive::short;
+use crate::archive::{short, store};
 use crate::engine::{Engine, EngineError, told};
 use crate::page;
 use crate::place::Held;
@@ -201,12 +201,11 @@ impl Closer {
             Err(StoreError::Occupied { .. }) => put(&format!("{version}-{}", short(digest))).await,
             kept => kept,
         };
-        let name = name.map_err(|e| EngineError::Store(e.to_string()))?;
+        let name = name.map_err(store)?;
         self.engine.keep_head(tenant, id, to).await?;
         if held.case.is_delivered() {
             // For the worker that takes it there, who knows no evidence store.
-            let kept = self.engine.store.put(envelope).await;
-            kept.map_err(|e| EngineError::Store(e.to_string()))?;
+            self.engine.store.put(envelope).await.map_err(store)?;
         }
         let key_id = evidence::key_id(&self.key.verifying_key());
         match self

@@ -47,12 +47,7 @@ impl Engine {
     }
 
     async fn look(&self) {
-        let one = Filter {
-            limit: 1,
-            ..Filter::default()
-        };
-        let ledger = answered(self.ledger.list(one)).await;
-        health::set(LEDGER, ledger.map(|_| ()));
+        self.look_at_ledger().await;
         let depths = answered(self.queue.depths()).await;
         health::set(QUEUE, depths.as_ref().map(|_| ()).map_err(Clone::clone));
         let now = self.clock.now();
@@ -75,6 +70,34 @@ impl Engine {
             timers_overdue,
             timers_late_s: first.map_or(0.0, |at| now.since(at).max(0) as f64 / 1_000.0),
         });
+    }
+
+    /// Looks whether the ledger answers and can be written, until told to stop: for who
+    /// depends on nothing else that would not tell by itself.
+    pub fn watch_ledger(self: Arc<Self>, mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> {
+        health::set(LEDGER, Err("it was not asked yet".to_owned()));
+        async move {
+            while health::watched() && !told(&stop) {
+                self.look_at_ledger().await;
+                tokio::select! {
+                    biased;
+                    _ = stop.changed() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+            }
+        }
+    }
+
+    async fn look_at_ledger(&self) {
+        let one = Filter {
+            limit: 1,
+            ..Filter::default()
+        };
+        let asking = async {
+            self.ledger.ready().await?;
+            self.ledger.list(one).await
+        };
+        health::set(LEDGER, answered(asking).await.map(drop));
     }
 }
 

@@ -359,7 +359,11 @@ impl<'a> Job<'a> {
     pub(crate) async fn keep_bytes(&mut self, name: &str, media_type: &str, bytes: Vec<u8>) -> Answer<Digest> {
         let size_bytes = bytes.len() as u64;
         let digest = self.context.store.put(bytes).await.map_err(|e| {
-            tracing::warn!(kind = self.kind.name(), error = %e, "failed to keep an artifact");
+            tracing::warn!(
+                kind = self.kind.name(),
+                error = e.with_causes(),
+                "failed to keep an artifact"
+            );
             self.fault(
                 FaultClass::Transient,
                 "the store did not take what was read; look at the store",

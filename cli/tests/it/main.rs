@@ -12,6 +12,7 @@ mod cluster;
 mod deploy;
 mod documents;
 mod escrow;
+mod files;
 mod folder;
 mod input;
 mod kills;

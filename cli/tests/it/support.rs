@@ -92,6 +92,13 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// How many files it may have open from now on. What is open stays open.
+    pub(crate) fn limit_files(&self, most: u32) {
+        let (id, limit) = (self.child.id().to_string(), format!("--nofile={most}:"));
+        let limited = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+        assert!(limited.unwrap().success());
+    }
+
     /// The first object on its standard output, once it is there.
     #[track_caller]
     pub(crate) fn first_object(&self) -> Value {
@@ -103,6 +110,11 @@ impl Running {
             !line.is_empty()
         });
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
+    }
+
+    /// What it has logged until now.
+    pub(crate) fn logged_so_far(&self) -> String {
+        self.err.so_far()
     }
 
     /// What it has written to its standard output until now.

@@ -245,7 +245,7 @@ pub enum LedgerError {
     },
 }
 
-/// The seam. Six methods; the laws stand at the head of the module.
+/// The seam. Seven methods; the laws stand at the head of the module.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// The records of a case from `from` (1 is the first), and its salt. An
@@ -279,6 +279,12 @@ pub trait Ledger: Send + Sync {
     /// Both times are the caller's: whose clock is wrong holds a shard for
     /// too long or too short, and history is safe all the same.
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError>;
+
+    /// Whether an append would be taken now, as far as that can be told without one: a
+    /// server may answer who reads and refuse who writes. Changes nothing.
+    async fn ready(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
 }
 
 /// One of a number of shards; a tenant belongs to one of them.

@@ -156,6 +156,25 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What went wrong with all that it comes from, for whoever shows no chain of
+    /// causes: that a disk is full or no file can be opened is known there alone.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut said = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some repeat in their own words what they come from.
+            if !said.contains(&text) {
+                said = format!("{said}: {text}");
+            }
+            cause = error.source();
+        }
+        said
+    }
+}
+
 impl Store {
     /// The store in a folder, which is created (readable by its owner alone)
     /// if it is missing. What a put acknowledged is on the disk.

@@ -23,7 +23,7 @@ pub use dovecot::{ARCHIVER, ARCHIVER_PASSWORD, Dovecot, OWN_PASSWORD};
 pub use moto::Moto;
 pub use process::{ClosedPort, Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
-pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitOptions};
+pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitCluster, RabbitOptions};
 pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};
 pub use samba::{Samba, SambaOptions};
 pub use scim::{Scim, ScimOptions};

@@ -40,8 +40,9 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     /// Where the server is.
-    server: SocketAddr,
+    server: Mutex<SocketAddr>,
     refusing: AtomicBool,
+    swallowing: AtomicBool,
     over: AtomicBool,
     delay_us: AtomicU64,
     connections: Mutex<Vec<Arc<Passing>>>,
@@ -75,8 +76,9 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let shared = Arc::new(Shared {
-            server,
+            server: Mutex::new(server),
             refusing: AtomicBool::default(),
+            swallowing: AtomicBool::default(),
             over: AtomicBool::default(),
             delay_us: AtomicU64::default(),
             connections: Mutex::default(),
@@ -122,6 +124,25 @@ impl Proxy {
         }
     }
 
+    /// From now on lets nothing through at all, on new connections neither, and tells
+    /// nobody: the network that drops everything. It takes connections: that a server
+    /// is reached says nothing about whether it is heard.
+    pub fn swallow(&self) {
+        self.shared.swallowing.store(true, SeqCst);
+        self.stall(Direction::Both);
+    }
+
+    /// New connections pass again, and those that there are stay silent: who was
+    /// connected through what was dropped is forgotten on the way.
+    pub fn pass_new(&self) {
+        self.shared.swallowing.store(false, SeqCst);
+    }
+
+    /// New connections go to the server on this loopback port.
+    pub fn lead_to(&self, server: u16) {
+        *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = (Ipv4Addr::LOCALHOST, server).into();
+    }
+
     /// Holds back each piece that passes for so long, on all connections.
     pub fn delay(&self, each: Duration) {
         let us = u64::try_from(each.as_micros()).unwrap_or(u64::MAX);
@@ -138,6 +159,7 @@ impl Proxy {
     /// new connections are taken.
     pub fn restore(&self) {
         self.shared.refusing.store(false, SeqCst);
+        self.shared.swallowing.store(false, SeqCst);
         self.delay(Duration::ZERO);
         for passing in self.shared.connections().iter() {
             for stalled in &passing.stalled {
@@ -178,7 +200,8 @@ impl Shared {
             return;
         }
         // A server that is not there: the client finds its connection closed.
-        let Ok(server) = TcpStream::connect_timeout(&self.server, CONNECT_WITHIN) else {
+        let server = *self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(server) = TcpStream::connect_timeout(&server, CONNECT_WITHIN) else {
             return;
         };
         for stream in [&client, &server] {
@@ -189,10 +212,16 @@ impl Shared {
         let passing = Arc::new(Passing {
             client,
             server,
-            stalled: [AtomicBool::new(false), AtomicBool::new(false)],
+            stalled: [(); 2].map(|()| AtomicBool::new(self.swallowing.load(SeqCst))),
             over: AtomicBool::new(false),
         });
         self.connections().push(Arc::clone(&passing));
+        if self.swallowing.load(SeqCst) {
+            // It may have begun while this one was made.
+            for stalled in &passing.stalled {
+                stalled.store(true, SeqCst);
+            }
+        }
         if self.refusing.load(SeqCst) {
             passing.end();
         }
@@ -331,6 +360,36 @@ mod tests {
         assert!(ask(&mut connect(&proxy), b"new").is_err());
         proxy.restore();
         assert_eq!(ask(&mut connect(&proxy), b"again").unwrap(), b"again");
+    }
+
+    #[test]
+    fn what_is_swallowed_is_silent_also_on_new_connections() {
+        let (proxy, mut client) = echo();
+        ask(&mut client, b"before").unwrap();
+        proxy.swallow();
+        let mut new = connect(&proxy);
+        for silent in [&mut client, &mut new] {
+            silent.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            let heard = ask(silent, b"hello").unwrap_err().kind();
+            assert!(matches!(heard, ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        }
+        proxy.pass_new();
+        assert!(ask(&mut new, b"still silent").is_err());
+        assert_eq!(ask(&mut connect(&proxy), b"heard").unwrap(), b"heard");
+    }
+
+    #[test]
+    fn new_connections_go_where_they_are_led() {
+        let (proxy, mut client) = echo();
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        proxy.lead_to(other.local_addr().unwrap().port());
+        assert_eq!(ask(&mut client, b"stays").unwrap(), b"stays");
+        let mut led = connect(&proxy);
+        let (mut there, _) = other.accept().unwrap();
+        there.write_all(b"other").unwrap();
+        let mut heard = [0; 5];
+        led.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"other");
     }
 
     #[test]

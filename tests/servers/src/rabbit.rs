@@ -8,6 +8,10 @@
 //! ([`RabbitOptions::outlives_its_value`]), and a virtual host of its own
 //! ([`Rabbit::import`]) where a test wants to be alone.
 
+mod cluster;
+
+pub use cluster::RabbitCluster;
+
 use crate::certificates::Certificates;
 use crate::http;
 use crate::process::{Guarded, Patience, StartError, free_port, until};
@@ -17,7 +21,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -59,10 +63,38 @@ pub struct Rabbit {
     node: Option<Guarded>,
     /// Two imports at once stumble over each other's users.
     importing: Mutex<()>,
-    /// The name service, without which no command finds the node. It outlives
-    /// the node's restarts.
-    _epmd: Guarded,
+    member: Member,
     home: TempDir,
+}
+
+/// Which node it is, among which others, and how they find and trust each other.
+#[derive(Debug, Clone)]
+struct Member {
+    name: String,
+    /// Every node of its cluster; it alone if it has none.
+    of: Vec<String>,
+    /// What they show each other.
+    cookie: String,
+    epmd_port: u16,
+    /// The name service, without which no node and no command finds another. It
+    /// outlives the nodes' restarts.
+    _epmd: Arc<Guarded>,
+}
+
+impl Member {
+    /// The only one, whose name service writes its log there.
+    fn alone(log: &Path) -> Result<Self, StartError> {
+        let epmd_port = free_port()?;
+        let mut epmd = Command::new("epmd");
+        epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
+        Ok(Self {
+            name: NODE.to_owned(),
+            of: vec![NODE.to_owned()],
+            cookie: random()?,
+            epmd_port,
+            _epmd: Arc::new(Guarded::start(epmd, "erlang-base", log)?),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +103,6 @@ struct Ports {
     tls: u16,
     management: u16,
     distribution: u16,
-    epmd: u16,
 }
 
 impl Rabbit {
@@ -83,7 +114,7 @@ impl Rabbit {
         let mut last = None;
         for _ in 0..TRIES {
             match Self::start_once(options.clone()) {
-                Err(error) if error.0.contains("in use") || error.0.contains("eaddrinuse") => last = Some(error),
+                Err(error) if is_about_a_port(&error) => last = Some(error),
                 other => return other,
             }
         }
@@ -91,33 +122,33 @@ impl Rabbit {
     }
 
     fn start_once(options: RabbitOptions) -> Result<Self, StartError> {
-        let home = tempfile::Builder::new()
-            .prefix("offboard-rabbit-")
-            .tempdir()
-            .map_err(|e| StartError(format!("failed to make a folder for RabbitMQ: {e}")))?;
+        let home = new_home()?;
+        let member = Member::alone(&home.path().join("epmd.log"))?;
+        let mut rabbit = Self::prepare(options, home, member, random()?)?;
+        rabbit.start_node()?;
+        Ok(rabbit)
+    }
+
+    /// A node that does not run yet, with the administrator's password.
+    fn prepare(options: RabbitOptions, home: TempDir, member: Member, password: String) -> Result<Self, StartError> {
         let ports = Ports {
             amqp: free_port()?,
             tls: free_port()?,
             management: free_port()?,
             distribution: free_port()?,
-            epmd: free_port()?,
         };
         let certificates = options.tls.then(|| Certificates::make(home.path())).transpose()?;
-        let mut epmd = Command::new("epmd");
-        epmd.args(["-port", &ports.epmd.to_string(), "-address", "127.0.0.1"]);
-        let log = home.path().join("epmd.log");
-        let mut rabbit = Self {
-            _epmd: Guarded::start(epmd, "erlang-base", &log)?,
-            password: random()?,
+        let rabbit = Self {
+            password,
             options,
             ports,
             certificates,
             node: None,
             importing: Mutex::default(),
+            member,
             home,
         };
         rabbit.write_configuration()?;
-        rabbit.start_node()?;
         Ok(rabbit)
     }
 
@@ -299,14 +330,22 @@ impl Rabbit {
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
-             load_definitions = {}\n\
              vm_memory_high_watermark.absolute = {MEMORY}\n\
              disk_free_limit.absolute = 50MB\n\
              raft.wal_max_size_bytes = 64000000\n\
              log.file = false\n\
-             log.console = true\n",
-            definitions.display()
+             log.console = true\n"
         );
+        // Two nodes that import at once stumble over each other's users.
+        if self.member.of.first() == Some(&self.member.name) {
+            conf += &format!("load_definitions = {}\n", definitions.display());
+        }
+        if self.member.of.len() > 1 {
+            conf += "cluster_formation.peer_discovery_backend = classic_config\n";
+            for (n, name) in self.member.of.iter().enumerate() {
+                conf += &format!("cluster_formation.classic_config.nodes.{} = {name}\n", n + 1);
+            }
+        }
         if let Some(certificates) = &self.certificates {
             conf += &format!(
                 "listeners.ssl.1 = 127.0.0.1:{tls}\n\
@@ -325,7 +364,7 @@ impl Rabbit {
         let cookie = self.file("home").join(".erlang.cookie");
         let written = || -> std::io::Result<()> {
             fs::create_dir(self.file("home"))?;
-            fs::write(&cookie, random().map_err(std::io::Error::other)?)?;
+            fs::write(&cookie, &self.member.cookie)?;
             fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
             fs::write(self.file("plugins"), "[rabbitmq_management].\n")?;
             fs::write(&definitions, imported.to_string())?;
@@ -365,7 +404,7 @@ impl Rabbit {
     /// One of RabbitMQ's programs, in the environment of this node.
     fn program(&self, name: &str) -> Command {
         let mut program = Command::new(Path::new(PROGRAMS).join(name));
-        let Ports { distribution, epmd, .. } = self.ports;
+        let Ports { distribution, .. } = self.ports;
         let files = [
             ("HOME", "home"),
             ("RABBITMQ_CONFIG_FILE", "rabbitmq.conf"),
@@ -379,10 +418,10 @@ impl Rabbit {
             program.env(variable, self.file(file));
         }
         program
-            .env("RABBITMQ_NODENAME", NODE)
+            .env("RABBITMQ_NODENAME", &self.member.name)
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             .env("RABBITMQ_DIST_PORT", distribution.to_string())
-            .env("ERL_EPMD_PORT", epmd.to_string())
+            .env("ERL_EPMD_PORT", self.member.epmd_port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_MAX_PORTS", "4096")
             .env("ERL_CRASH_DUMP_SECONDS", "0")
@@ -422,6 +461,18 @@ fn add(list: &mut Value, more: impl IntoIterator<Item = Value>) {
 /// A name as a path's segment.
 fn escaped(name: &str) -> String {
     name.replace('%', "%25").replace('/', "%2F")
+}
+
+/// Whether somebody took a port in between.
+fn is_about_a_port(error: &StartError) -> bool {
+    error.0.contains("in use") || error.0.contains("eaddrinuse")
+}
+
+fn new_home() -> Result<TempDir, StartError> {
+    tempfile::Builder::new()
+        .prefix("offboard-rabbit-")
+        .tempdir()
+        .map_err(|e| StartError(format!("failed to make a folder for RabbitMQ: {e}")))
 }
 
 fn random() -> Result<String, StartError> {

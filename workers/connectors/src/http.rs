@@ -441,12 +441,41 @@ async fn carried(carrier: &dyn Carrier, request: Request) -> Result<Answered, No
 fn of_error(e: &reqwest::Error) -> NoAnswer {
     if let Some(why) = distrust(e) {
         NoAnswer::NotSent(why)
+    } else if out_of_files(e) {
+        NoAnswer::NotSent(
+            "this process may open no more files or connections; raise its limit (ulimit -n, LimitNOFILE)",
+        )
     } else if e.is_connect() {
         NoAnswer::NotSent("no connection could be made")
     } else if e.is_builder() {
         NoAnswer::NotSent("the request could not be built")
     } else {
         NoAnswer::Silence("the connection broke before an answer came")
+    }
+}
+
+/// Whether the system gave no socket, because this process or the whole machine has
+/// too many files open.
+fn out_of_files(e: &(dyn std::error::Error + 'static)) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let mut cause = Some(e);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if matches!(io.and_then(std::io::Error::raw_os_error), Some(ENFILE | EMFILE)) {
+            return true;
+        }
+        cause = beneath(error);
+    }
+    false
+}
+
+/// What an error comes from.
+fn beneath<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e (dyn std::error::Error + 'static)> {
+    // An I/O error hides what it wraps from its own chain.
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
 }
 
@@ -466,12 +495,7 @@ fn distrust(e: &reqwest::Error) -> Option<&'static str> {
                 _ => "the server's certificate is not trusted",
             });
         }
-        // An I/O error hides what it wraps from its own chain.
-        let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = match io {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
+        cause = beneath(error);
     }
     None
 }
@@ -501,5 +525,14 @@ mod tests {
             longest(&carrying(Some(32 << 20))),
             REQUEST_MAX + Duration::from_secs(128)
         );
+    }
+
+    #[test]
+    fn a_process_that_may_open_no_more_files_is_told_apart() {
+        let system = std::io::Error::from_raw_os_error;
+        assert!(out_of_files(&system(24)) && out_of_files(&system(23)));
+        assert!(out_of_files(&std::io::Error::other(system(24))));
+        let refused = 111;
+        assert!(!out_of_files(&system(refused)) && !out_of_files(&std::io::Error::other("something else")));
     }
 }

@@ -681,7 +681,11 @@ async fn keep(job: &Job<'_>, value: &impl Serialize) -> Answer<Digest> {
 }
 
 fn broken(job: &Job<'_>, error: &StoreError) -> Fault {
-    tracing::warn!(kind = job.kind.name(), error = %error, "failed to keep or read a list of mailboxes");
+    tracing::warn!(
+        kind = job.kind.name(),
+        error = error.with_causes(),
+        "failed to keep or read a list of mailboxes"
+    );
     job.fault(
         FaultClass::Transient,
         "the store did not take, or not give back, the list of mailboxes; look at the store",

@@ -2,6 +2,7 @@
 //! against the simulated vendor.
 
 mod chaos;
+mod deprived;
 mod doctor;
 mod hybrid;
 mod letters;

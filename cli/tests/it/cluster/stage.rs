@@ -48,6 +48,8 @@ pub(crate) struct Client {
 pub(crate) struct Stage {
     pub(crate) folder: Folder,
     pub(crate) clients: Vec<Client>,
+    /// What the broker was given: queues, users and what they may do.
+    pub(crate) definitions: Value,
     rabbit: Mutex<Rabbit>,
     redis: Mutex<Redis>,
     pub(crate) to_rabbit: Proxy,
@@ -136,7 +138,7 @@ impl Stage {
         });
         let definitions: Value = topology.expect(0).json();
         let rabbit = Rabbit::start(RabbitOptions {
-            definitions: Some(definitions),
+            definitions: Some(definitions.clone()),
             ..RabbitOptions::default()
         })
         .unwrap();
@@ -152,6 +154,7 @@ impl Stage {
             to_redis: Proxy::to(redis.port()).unwrap(),
             folder,
             clients,
+            definitions,
             rabbit: Mutex::new(rabbit),
             redis: Mutex::new(redis),
             world,
@@ -273,8 +276,12 @@ prefetch = 8
 
     /// Every departure as one file.
     pub(crate) fn departures(&self) -> String {
-        let all: Vec<Value> = self
-            .clients
+        self.departures_of(&self.clients)
+    }
+
+    /// Those of these clients alone.
+    pub(crate) fn departures_of(&self, clients: &[Client]) -> String {
+        let all: Vec<Value> = clients
             .iter()
             .flat_map(|client| {
                 client.leavers.iter().enumerate().map(|(n, person)| {

@@ -5,9 +5,11 @@
 //! They keep each role from everything else: other keys, settings, the whole.
 
 use super::answer;
+use super::failure::STOPPED_SCRIPT;
 use super::keys::{CASES, CLAIMS, ENDED, GATES, INSTALLATION, LOG, OPEN, OPENED, OWNERS, TRIAL, WAKES};
 use super::row::Damage;
 use redis::Value;
+use std::collections::BTreeSet;
 
 /// Who uses the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +52,33 @@ pub fn acl_rules(role: RedisRole, prefix: &str) -> String {
     rules.join(" ")
 }
 
-/// Which rights the user lacks, from what the script of rights answered.
-pub(super) fn lacking(said: Value) -> Result<Vec<String>, Damage> {
+/// What the script of rights met.
+pub(super) struct Tried {
+    /// The rights that the user lacks.
+    pub(super) lacking: Vec<String>,
+    /// The first that was refused for another reason, with it: a full disk or memory, a
+    /// primary that became a replica.
+    pub(super) refused: Option<String>,
+}
+
+/// What the script of rights answered.
+pub(super) fn tried(said: Value) -> Result<Tried, Damage> {
     let refused: Vec<String> = answer::list(said)?
         .into_iter()
         .map(answer::text)
         .collect::<Result<_, _>>()?;
-    Ok(refused
-        .into_iter()
-        .filter(|said| said.contains("NOPERM") || said.contains("user executing the script"))
+    let by_rights = |said: &String| said.contains("NOPERM") || said.contains(STOPPED_SCRIPT);
+    let (lacking, others): (Vec<String>, Vec<String>) = refused.into_iter().partition(by_rights);
+    // Some commands are tried more than once.
+    let lacking: BTreeSet<String> = lacking
+        .iter()
         .filter_map(|said| said.split(':').next().map(|c| format!("+{}", c.to_ascii_lowercase())))
-        .collect())
+        .collect();
+    Ok(Tried {
+        lacking: lacking.into_iter().collect(),
+        // Of another sort is what a try left there that had not all rights.
+        refused: others.into_iter().find(|said| !said.contains("WRONGTYPE")),
+    })
 }
 
 /// What finding the primary takes, for a user of the sentinels.

@@ -38,7 +38,7 @@ pub(super) fn passes(error: &RedisError) -> bool {
 }
 
 /// What the store said, without anything that it might repeat of a password.
-pub(super) fn words(error: &RedisError) -> String {
+fn words(error: &RedisError) -> String {
     if about_credentials(error) {
         return "it refuses the credentials, or wants some".to_owned();
     }
@@ -53,6 +53,16 @@ fn about_credentials(error: &RedisError) -> bool {
         || error.to_string().ends_with("AuthenticationFailed")
 }
 
+/// Whether it is about what one may do. A script that is stopped in the middle
+/// says so in words alone before Redis 7.2.
+fn about_rights(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) || error.to_string().contains(STOPPED_SCRIPT)
+}
+
+/// What a script says whose user may not run one of its commands, or use one of
+/// its keys.
+pub(super) const STOPPED_SCRIPT: &str = "user executing the script";
+
 /// The ledger's error for what the store said.
 pub(super) fn explained(attempted: &'static str, error: &RedisError) -> LedgerError {
     let said = words(error);
@@ -62,8 +72,32 @@ pub(super) fn explained(attempted: &'static str, error: &RedisError) -> LedgerEr
             detail: format!("Redis: {said}"),
         };
     }
-    let (may_be_repeated, advice) = match (error.kind(), error.code()) {
-        _ if about_credentials(error) => (false, "check the user and password that the configuration refers to"),
+    let (may_be_repeated, advice) = advice(error);
+    let detail = format!("Redis: {said}; {advice}");
+    if may_be_repeated {
+        LedgerError::Unavailable { attempted, detail }
+    } else {
+        LedgerError::Broken { attempted, detail }
+    }
+}
+
+/// Why there is no connection, and what to do about it if it does not pass by
+/// itself.
+pub(super) fn why_not_connected(error: &RedisError) -> String {
+    let said = words(error);
+    if passes(error) {
+        return said;
+    }
+    format!("{said}; {}", advice(error).1)
+}
+
+/// Whether the same may be repeated, and what somebody has to change.
+fn advice(error: &RedisError) -> (bool, &'static str) {
+    match (error.kind(), error.code()) {
+        _ if about_credentials(error) => (
+            false,
+            "check the user and password that the configuration refers to; a process reads them when it starts",
+        ),
         (_, Some("OOM")) => (
             true,
             "its memory is full and nothing was written: raise maxmemory, or archive closed cases",
@@ -76,7 +110,7 @@ pub(super) fn explained(attempted: &'static str, error: &RedisError) -> LedgerEr
             true,
             "too few of its replicas are connected (min-replicas-to-write), and nothing was written: start them",
         ),
-        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => (
+        _ if about_rights(error) => (
             false,
             "its user lacks a right: give it the rules of its role, see deploy/redis",
         ),
@@ -87,13 +121,8 @@ pub(super) fn explained(attempted: &'static str, error: &RedisError) -> LedgerEr
             false,
             "a key of the ledger's was written by something else: stop, keep a copy, and restore a backup",
         ),
+        (ErrorKind::InvalidClientConfig, _) => (false, "look at the ledger's section of the configuration"),
         _ => (false, "look it up in Redis' documentation and its log"),
-    };
-    let detail = format!("Redis: {said}; {advice}");
-    if may_be_repeated {
-        LedgerError::Unavailable { attempted, detail }
-    } else {
-        LedgerError::Broken { attempted, detail }
     }
 }
 
@@ -122,6 +151,12 @@ mod tests {
             ("NOREPLICAS Not enough good replicas to write.", true, "start them"),
             ("NOPERM this user has no permissions", false, "rules of its role"),
             (
+                "ERR The user executing the script can't run this command or subcommand script: c18bea5d, on \
+                 @user_script:84.",
+                false,
+                "rules of its role",
+            ),
+            (
                 "WRONGPASS invalid username-password pair or user is disabled.",
                 false,
                 "check the user",
@@ -136,6 +171,22 @@ mod tests {
             assert_eq!(repeatable, may_be_repeated, "{error}");
             assert!(error.to_string().contains(advice), "{error}");
         }
+    }
+
+    #[test]
+    fn why_there_is_no_connection_says_what_to_do_next_unless_it_passes() {
+        for (line, advice) in [
+            (
+                "WRONGPASS invalid username-password pair or user is disabled.",
+                "check the user",
+            ),
+            ("NOPERM this user has no permissions", "rules of its role"),
+        ] {
+            let why = why_not_connected(&said(line));
+            assert!(why.contains(advice), "{why}");
+        }
+        let loading = why_not_connected(&said("LOADING Redis is loading the dataset in memory"));
+        assert!(loading.contains("loading") && !loading.contains(';'), "{loading}");
     }
 
     #[test]

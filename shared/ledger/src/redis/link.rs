@@ -10,7 +10,7 @@
 //! is not known, and whoever asked repeats it and is told.
 
 use super::connect::{Connection, within};
-use super::failure::{Remedy, explained, passes, remedy, words};
+use super::failure::{Remedy, explained, passes, remedy, why_not_connected};
 use super::options::RedisOptions;
 use super::script::Call;
 use super::{OPEN, installation};
@@ -198,7 +198,7 @@ async fn again(options: &RedisOptions, state: &watch::Sender<State>) -> Result<C
             Ok(connection)
         };
         connected.await.map_err(|error| {
-            state.send_replace(State::Down(words(&error)));
+            state.send_replace(State::Down(why_not_connected(&error)));
             Failed::Again(error)
         })
     })

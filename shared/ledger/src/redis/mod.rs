@@ -48,6 +48,7 @@ use script::{Call, OWN, RIGHTS};
 use std::sync::Arc;
 
 const OPEN: &str = "open the ledger";
+const TRY: &str = "try whether the ledger can be written";
 const READ: &str = "read a case from the ledger";
 const DUE: &str = "read what is due from the ledger";
 const LIST: &str = "list the ledger's cases";
@@ -83,25 +84,27 @@ impl RedisLedger {
             .map(|n| ShardKeys::new(&options.prefix, n))
             .collect();
         let ledger = Self { link, shards };
-        ledger.must_have_rights().await?;
+        ledger.must_have_rights(OPEN).await?;
         let standing = ledger.settle(&options, standing).await?;
         Ok((Arc::new(ledger), standing))
     }
 
-    /// Fails before a script is stopped in its middle.
-    async fn must_have_rights(&self) -> Result<(), LedgerError> {
+    /// Fails before a script is stopped in its middle; else what was refused that is
+    /// not a matter of rights.
+    async fn must_have_rights(&self, attempted: &'static str) -> Result<Option<String>, LedgerError> {
         let keys = self.shard(0);
-        let said = self.link.call(OPEN, 0, &Call::new(&RIGHTS, &[&keys.trial])).await?;
-        let lacking = acl::lacking(said).map_err(|why| broken(OPEN, why))?;
-        if lacking.is_empty() {
-            return Ok(());
+        let call = Call::new(&RIGHTS, &[&keys.trial]);
+        let said = self.link.call(attempted, 0, &call).await?;
+        let tried = acl::tried(said).map_err(|why| broken(attempted, why))?;
+        if tried.lacking.is_empty() {
+            return Ok(tried.refused);
         }
         Err(broken(
-            OPEN,
+            attempted,
             format!(
                 "Redis: its user lacks rights that every append takes ({}); give it the rules of its role, see \
                  deploy/redis",
-                lacking.join(" ")
+                tried.lacking.join(" ")
             ),
         ))
     }
@@ -179,6 +182,16 @@ impl Ledger for RedisLedger {
         let shard = self.shard_of(tenant);
         let call = query::gates_call(self.shard(shard), tenant, &changes);
         self.call(GATES, shard, &call, query::gates).await
+    }
+
+    async fn ready(&self) -> Result<(), LedgerError> {
+        match self.must_have_rights(TRY).await? {
+            None => Ok(()),
+            Some(refused) => Err(LedgerError::Unavailable {
+                attempted: TRY,
+                detail: format!("Redis: it takes no writes now: {refused}"),
+            }),
+        }
     }
 
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {

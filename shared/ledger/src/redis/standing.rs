@@ -176,8 +176,8 @@ async fn refused_to_user(options: &RedisOptions, connection: &Connection) -> Red
             options.prefix
         )));
     };
-    let lacking = match acl::lacking(tried) {
-        Ok(lacking) => lacking,
+    let lacking = match acl::tried(tried) {
+        Ok(tried) => tried.lacking,
         Err(damage) => return Ok(Some(damage)),
     };
     if !lacking.is_empty() {

@@ -2,8 +2,8 @@
 //! law; a backend is an implementation of [`backend::Backend`] and one line
 //! that makes a test of each law. What only a file can suffer is in
 //! `sqlite_file.rs`, `sqlite_group.rs` and `sqlite_kill.rs`, what only a server
-//! can in `redis_link.rs`, `redis_standing.rs`, `redis_disk.rs` and `redis_torn.rs`; `model.rs`
-//! holds the backends against each other under random operations.
+//! can in `redis_link.rs`, `redis_standing.rs`, `redis_rights.rs`, `redis_silence.rs`, `redis_disk.rs`
+//! and `redis_torn.rs`; `model.rs` holds the backends against each other under random operations.
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get is its failure")]
 
@@ -15,6 +15,8 @@ mod pen;
 mod redis;
 mod redis_disk;
 mod redis_link;
+mod redis_rights;
+mod redis_silence;
 mod redis_standing;
 mod redis_torn;
 mod sqlite;

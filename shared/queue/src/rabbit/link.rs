@@ -125,6 +125,15 @@ impl Link {
         }
     }
 
+    /// Why the connection does not stand, if it does not.
+    pub(super) fn lost(&self) -> Option<String> {
+        match &*self.state.borrow() {
+            State::Up(live) if live.connected() => None,
+            State::Up(_) => Some("it was closed".to_owned()),
+            State::Down(why) => Some(why.to_string()),
+        }
+    }
+
     /// Why the broker takes nothing more on this connection, if it does not.
     pub(super) fn blocked(&self) -> Option<Arc<str>> {
         self.blocked.borrow().clone()

@@ -19,6 +19,7 @@ mod address;
 mod config;
 mod connection;
 mod consumer;
+mod denials;
 mod greeting;
 mod held;
 mod inspect;
@@ -40,6 +41,7 @@ pub use users::{CLOSER, DISPATCHER, OBSERVER, WORKER, area_worker, may_report, p
 use crate::{Consumer, Depth, Message, Queue, QueueError, QueueName, Wanted};
 use async_trait::async_trait;
 use connection::OpenError;
+use denials::Denials;
 use inspect::Inspector;
 use link::Link;
 use offboard_runtime::retry::{Failed, Policy, retry};
@@ -84,6 +86,7 @@ struct Inner {
     consuming: Arc<Link>,
     publisher: Arc<Publisher>,
     inspector: Inspector,
+    denials: Denials,
 }
 
 impl RabbitQueue {
@@ -117,6 +120,7 @@ impl RabbitQueue {
                 consuming,
                 publisher,
                 inspector,
+                denials: Denials::default(),
             }),
         })
     }
@@ -137,8 +141,21 @@ impl RabbitQueue {
     /// Whether both connections stand.
     #[must_use]
     pub fn connected(&self) -> bool {
-        let stands = |link: &Link| link.now().is_some_and(|live| live.connected());
-        stands(&self.inner.publishing) && stands(&self.inner.consuming)
+        self.lost().is_none()
+    }
+
+    /// Why a connection does not stand, if one does not; it is being opened again.
+    #[must_use]
+    pub fn lost(&self) -> Option<String> {
+        let links = [&self.inner.publishing, &self.inner.consuming];
+        links.into_iter().find_map(|link| link.lost())
+    }
+
+    /// What the broker does not let this user do, if somebody has met such a thing
+    /// lately and nobody has done the same since.
+    #[must_use]
+    pub fn denied(&self) -> Option<String> {
+        self.inner.denials.now()
     }
 
     /// Says farewell to the broker. What is not settled then returns to its
@@ -182,7 +199,9 @@ impl fmt::Debug for RabbitQueue {
 #[async_trait]
 impl Queue for RabbitQueue {
     async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError> {
-        self.inner.publisher.publish(queue, messages).await
+        let published = self.inner.publisher.publish(queue, messages).await;
+        self.inner.denials.note("publish to", queue, &published);
+        published
     }
 
     async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError> {
@@ -190,12 +209,14 @@ impl Queue for RabbitQueue {
             config,
             consuming,
             publisher,
+            denials,
             ..
         } = &*self.inner;
         let live = consuming.live(config.limits.reconnected).await;
         let live = live.map_err(|detail| unavailable("consume", queue, detail))?;
-        let consumer = consumer::subscribe(&live, queue, prefetch, config, publisher).await?;
-        Ok(Box::new(consumer))
+        let subscribed = consumer::subscribe(&live, queue, prefetch, config, publisher).await;
+        denials.note("consume", queue, &subscribed);
+        Ok(Box::new(subscribed?))
     }
 
     async fn depths(&self) -> Result<Vec<Depth>, QueueError> {

@@ -39,7 +39,7 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// Subscribes as a worker does: again and again until it works.
-async fn subscribed(queue: &RabbitQueue, name: &QueueName) -> Box<dyn Consumer> {
+pub(super) async fn subscribed(queue: &RabbitQueue, name: &QueueName) -> Box<dyn Consumer> {
     let end = Instant::now() + Duration::from_secs(90);
     loop {
         match queue.consume(name, 1_000).await {
@@ -51,7 +51,7 @@ async fn subscribed(queue: &RabbitQueue, name: &QueueName) -> Box<dyn Consumer> 
 }
 
 /// Publishes as a dispatcher does: again and again until it works.
-async fn published(queue: &RabbitQueue, name: &QueueName, what: Message) {
+pub(super) async fn published(queue: &RabbitQueue, name: &QueueName, what: Message) {
     let end = Instant::now() + Duration::from_secs(90);
     while let Err(error) = queue.publish(name, vec![what.clone()]).await {
         assert!(Instant::now() < end, "{error}");
@@ -60,13 +60,13 @@ async fn published(queue: &RabbitQueue, name: &QueueName, what: Message) {
 }
 
 /// What comes next, and is dealt with.
-async fn comes(consumer: &mut Box<dyn Consumer>, id: &str) {
+pub(super) async fn comes(consumer: &mut Box<dyn Consumer>, id: &str) {
     let delivery = next(consumer).await;
     assert_eq!(delivery.message().id, id);
     delivery.ack().await.unwrap();
 }
 
-async fn ended(consumer: &mut Box<dyn Consumer>) -> String {
+pub(super) async fn ended(consumer: &mut Box<dyn Consumer>) -> String {
     loop {
         match tokio::time::timeout(Duration::from_secs(60), consumer.next()).await {
             Ok(Ok(_)) => {}

@@ -1,10 +1,13 @@
 //! The backend on RabbitMQ: the laws, and what it promises beyond them.
 
 mod broker;
+mod cluster;
 mod dead;
 mod depths;
 mod faults;
+mod revoked;
 mod rights;
+mod silence;
 mod standing;
 mod tls;
 
