@@ -136,6 +136,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences => &desk::note::Note,
         Kind::AttachEvidence => &desk::attach_evidence::AttachEvidence,
         Kind::CloseTicket => &desk::close_ticket::CloseTicket,
+        Kind::NoteEnding => &desk::note_ending::NoteEnding,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::DecidePreservation

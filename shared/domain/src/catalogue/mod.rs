@@ -144,6 +144,7 @@ kinds! {
     NoteLicences = desk::NOTE_LICENCES,
     AttachEvidence = desk::ATTACH_EVIDENCE,
     CloseTicket = desk::CLOSE_TICKET,
+    NoteEnding = desk::NOTE_ENDING,
     ObserveIdentity = identity::OBSERVE_AGAIN,
     ObserveMailbox = mailbox::OBSERVE_AGAIN,
     ObserveLicense = license::OBSERVE_AGAIN,

@@ -479,6 +479,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             },
         ),
         ("case_cancelled", Event::CaseCancelled),
+        ("note_planned", Event::NotePlanned { tasks: vec![planned()] }),
         (
             "closing_began",
             Event::ClosingBegan {
@@ -552,6 +553,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             Event::RetryOrdered { .. }
             | Event::CancelRequested { .. }
             | Event::CaseCancelled
+            | Event::NotePlanned { .. }
             | Event::ClosingBegan { .. } => {}
             Event::ChecksDone { .. } | Event::RoundEnded { .. } | Event::CaseClosed { .. } => {}
             Event::EvidenceSealed { .. } | Event::FollowUpOpened { .. } | Event::TailLost { .. } => {}
@@ -561,7 +563,7 @@ fn samples() -> Vec<(&'static str, Event)> {
 }
 
 /// As many distinct event names as the vocabulary has.
-const EVENTS: usize = 30;
+const EVENTS: usize = 31;
 
 fn folder(vocabulary: u16) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{vocabulary}"))

@@ -170,7 +170,7 @@ pub fn good(kind: Kind) -> Facts {
             .with("open_device_ids", none()),
         Kind::ReleaseInWorkspace => Facts::new().with("licence_ids", none()),
         Kind::OpenTicket => Facts::new().with("ticket_exists", true).with("ticket_id", "7"),
-        Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences => {
+        Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences | Kind::NoteEnding => {
             Facts::new().with("noted", true)
         }
         Kind::AttachEvidence => Facts::new().with("attached", true),

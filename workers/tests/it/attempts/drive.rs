@@ -7,7 +7,7 @@ use crate::attempts::fake::workspace::{BOSS, HIS};
 use crate::attempts::fake::{Fake, OneTenant, State, pause, system};
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
 use offboard_domain::catalogue::apps::{MARKS, NAMES};
-use offboard_domain::catalogue::desk::{ENDED, EVIDENCE, TICKET};
+use offboard_domain::catalogue::desk::{BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, ENDED, EVIDENCE, TICKET};
 use offboard_domain::catalogue::knowledge::{DID, SESSION_FILES, SESSION_LINK};
 use offboard_domain::catalogue::managed::{CONFIRMED, ELSEWHERE, MARK, OWNERS, PENDING_WIPE, UID};
 use offboard_domain::catalogue::script::{MAIL, SIGN_IN_NAME};
@@ -364,6 +364,10 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
         }
         Kind::AttachEvidence => (ticket().with(EVIDENCE, Digest::of(ACCOUNT).to_string()), None),
         Kind::CloseTicket => (ticket(), None),
+        Kind::NoteEnding => {
+            let params = ticket().with(CALLED_OFF_MS, 500_i64).with(BY_REQUESTER, true);
+            (params, Some(CALLED_OFF))
+        }
         Kind::WriteNotes => {
             let done = format!("{DID}{}/verified", Kind::HandOverOneDrive.name());
             let params = Facts::new()
