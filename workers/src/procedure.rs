@@ -88,6 +88,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::SetForwardingInWorkspace => &Found(workspace::mail::SetForwarding),
         Kind::GrantMailInWorkspace => &Found(workspace::mail::GrantAccess),
         Kind::TransferFiles => &Found(workspace::transfer_files::TransferFiles),
+        Kind::HandOverSharedDrives => &Found(workspace::hand_over_shared_drives::HandOverSharedDrives),
         Kind::DisableLaptops => &Found(workspace::disable_laptops::DisableLaptops),
         Kind::WipeAccount => &Found(workspace::wipe_account::WipeAccount),
         Kind::AwaitSynchronisation => &identity::await_synchronisation::AwaitSynchronisation,

@@ -390,12 +390,13 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 5] = [
+const OF_THE_SECOND: [Kind; 6] = [
     Kind::RotateSharedCredential,
     Kind::ConfirmDisabledOnPremises,
     Kind::HoldKnowledgeSession,
     Kind::WriteNotes,
     Kind::NoteEnding,
+    Kind::HandOverSharedDrives,
 ];
 
 /// Whether somebody asks for what version 1 of the vocabulary had no word for.

@@ -107,6 +107,7 @@ kinds! {
     DecideOneDrive = person::DECIDE_ONEDRIVE,
     DecidePreservation = person::DECIDE_PRESERVATION,
     TransferFiles = workspace::TRANSFER_FILES_TO_SUCCESSOR,
+    HandOverSharedDrives = workspace::HAND_OVER_SHARED_DRIVES,
     RemoveGroupsInWorkspace = workspace::REMOVE_GROUPS,
     RemoveGroupsOnPremises = premises::REMOVE_GROUPS,
     AwaitSynchronisation = premises::AWAIT_SYNCHRONISATION,

@@ -160,6 +160,7 @@ pub fn good(kind: Kind) -> Facts {
             .with("forwarding_filter_ids", none()),
         Kind::GrantMailInWorkspace => Facts::new().with("successor_has_access", true),
         Kind::TransferFiles => Facts::new().with("transfer_status", "completed"),
+        Kind::HandOverSharedDrives => Facts::new().with("sole_managed_drive_ids", none()),
         Kind::RemoveGroupsInWorkspace => Facts::new().with("group_ids", none()),
         Kind::WipeAccount => Facts::new()
             .with("device_ids", vec!["d-1".to_owned()])

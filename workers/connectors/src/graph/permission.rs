@@ -316,6 +316,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::GrantMailInWorkspace
         | Kind::SuspendInWorkspace
         | Kind::TransferFiles
+        | Kind::HandOverSharedDrives
         | Kind::RemoveGroupsInWorkspace
         | Kind::WipeAccount
         | Kind::DisableLaptops

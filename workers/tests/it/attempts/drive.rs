@@ -357,7 +357,9 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
             (Facts::new().with("reply", text).with("reply_digest", digest), Some(HIS))
         }
         Kind::SetForwardingInWorkspace => (Facts::new().with("forward_to_id", BOSS), Some(HIS)),
-        Kind::GrantMailInWorkspace | Kind::TransferFiles => (Facts::new().with("successor_id", BOSS), Some(HIS)),
+        Kind::GrantMailInWorkspace | Kind::TransferFiles | Kind::HandOverSharedDrives => {
+            (Facts::new().with("successor_id", BOSS), Some(HIS))
+        }
         kind if workspace::KINDS.contains(&kind) => (Facts::new(), Some(HIS)),
         Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences => {
             (ticket().with(&format!("{ENDED}verified"), 5_i64), None)
