@@ -204,6 +204,7 @@ impl Stage {
                 }
                 Said::Observed { observation } => match judge(task.kind, &task.params, &observation.facts, None) {
                     Verdict::Satisfied => return Ended::Settled(observation.facts),
+                    Verdict::NotApplicable(_) => return Ended::NotApplicable,
                     Verdict::Unsatisfied(_) if observation.facts.bool("conclusive") == Some(true) => {
                         task.mode = Mode::Full;
                     }

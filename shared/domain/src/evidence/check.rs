@@ -617,11 +617,12 @@ pub(super) fn in_flight(tasks: &[TaskAccount], lost_tails: &[LostTail], version:
 }
 
 /// Whether no task that writes anything of the person's was ever given to a worker. What
-/// goes on beside a case tells people of it.
+/// goes on beside a case tells people of it, and cuts no access.
 pub(super) fn nothing_written(tasks: &[TaskAccount]) -> bool {
+    let tells = |t: &TaskAccount| t.nature.beside && !t.nature.cuts_access && !t.nature.burst;
     !tasks
         .iter()
-        .filter(|t| !t.nature.beside)
+        .filter(|t| !tells(t))
         .any(|t| t.nature.writes && (t.attempts > 0 || t.steps.iter().any(|s| s.event == "task_assigned")))
 }
 
