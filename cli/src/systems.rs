@@ -176,7 +176,7 @@ impl Systems {
         // People are found in the directory that others are copied from, if there is one.
         let other = |s: &SystemConfig| matches!(s.kind, SystemKind::Graph(_) | SystemKind::ActiveDirectory(_));
         let alone = !tenant.systems.values().any(other);
-        let claims = google::claims(alone, !config.licences.is_empty());
+        let claims = google::claims(alone, !config.licences.is_empty(), config.shared_drives);
         self.claims
             .entry(tenant.id.clone())
             .or_default()
@@ -325,12 +325,14 @@ fn google_settings(name: &System, config: &GoogleConfig, key: Secret, alone: boo
         admin: config.admin.clone(),
         key,
         licences: config.licences.iter().map(licence).collect(),
+        shared_drives: config.shared_drives,
         alone,
         endpoints: GoogleEndpoints {
             token: config.token_url.clone(),
             admin: config.admin_url.clone(),
             gmail: config.gmail_url.clone(),
             licensing: config.licensing_url.clone(),
+            drive: config.drive_url.clone(),
         },
     }
 }
@@ -489,6 +491,7 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
                 &google.admin_url,
                 &google.gmail_url,
                 &google.licensing_url,
+                &google.drive_url,
             ],
             SystemKind::Scim(scim) => {
                 let tokens = match &scim.access {

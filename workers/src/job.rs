@@ -8,7 +8,7 @@ use crate::Context;
 use offboard_connectors::{
     Answer, AppAccount, Apps, Attached, Call, Connector, Desk, Devices, Directory, Documents, FileTransfers, Fleet,
     Held, Laptops, Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Notes, NotesPage, Phones,
-    Premises, Scripts, Site, Workspace, WorkspaceMail, WorkspaceMailSettings,
+    Premises, Scripts, SharedDrives, Site, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::catalogue::LEAVING;
 use offboard_domain::{
@@ -280,6 +280,12 @@ impl<'a> Job<'a> {
         self.connector
             .file_transfers()
             .ok_or_else(|| self.lacks("transfers of files"))
+    }
+
+    pub(crate) fn shared_drives(&self) -> Answer<&'a dyn SharedDrives> {
+        self.connector
+            .shared_drives()
+            .ok_or_else(|| self.lacks("shared drives"))
     }
 
     pub(crate) fn laptops(&self) -> Answer<&'a dyn Laptops> {

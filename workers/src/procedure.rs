@@ -89,6 +89,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::SetForwardingInWorkspace => &Found(workspace::mail::SetForwarding),
         Kind::GrantMailInWorkspace => &Found(workspace::mail::GrantAccess),
         Kind::TransferFiles => &Found(workspace::transfer_files::TransferFiles),
+        Kind::HandOverSharedDrives => &Found(workspace::hand_over_shared_drives::HandOverSharedDrives),
         Kind::DisableLaptops => &Found(workspace::disable_laptops::DisableLaptops),
         Kind::WipeAccount => &Found(workspace::wipe_account::WipeAccount),
         Kind::AwaitSynchronisation => &identity::await_synchronisation::AwaitSynchronisation,
@@ -137,6 +138,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences => &desk::note::Note,
         Kind::AttachEvidence => &desk::attach_evidence::AttachEvidence,
         Kind::CloseTicket => &desk::close_ticket::CloseTicket,
+        Kind::NoteEnding => &desk::note_ending::NoteEnding,
         Kind::ApprovePlan
         | Kind::DecideOneDrive
         | Kind::DecidePreservation

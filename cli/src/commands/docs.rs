@@ -123,6 +123,11 @@ fn block(out: &mut String, kind: Kind) {
             "beside the case",
             "nothing waits for it; it begins when the case is closed".to_owned(),
         ),
+        Closes::Instead => row(
+            "beside the case",
+            "nothing waits for it; it begins when the case ends without a departure, and then waits for nothing"
+                .to_owned(),
+        ),
     }
     if !spec.conflicts.is_empty() {
         row("never at the same time as", names(spec.conflicts.iter().copied()));
@@ -176,6 +181,7 @@ fn wanted(spec: &KindSpec) -> String {
         Wanted::Chosen(choice) => format!("when chosen ({choice})"),
         Wanted::Found => "when it is found".to_owned(),
         Wanted::Joined => "when another request for the same person asks for it".to_owned(),
+        Wanted::Ended => "when the case ends without a departure".to_owned(),
         Wanted::ClosingRound => "by the closing round".to_owned(),
     };
     if spec.skippable {

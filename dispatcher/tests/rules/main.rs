@@ -10,6 +10,7 @@ mod archive;
 mod control;
 mod dead_letters;
 mod desk;
+mod desk_endings;
 mod fairness;
 mod forged;
 mod gates;

@@ -330,9 +330,13 @@ impl Case {
         let spec = task.kind().spec();
         if task.kind() == Kind::OpenTicket {
             params.set(desk::AT_ONCE, self.urgent());
-            if let Some(reference) = &self.departure.reference {
-                params.set(desk::REFERENCE, reference.as_str());
-            }
+        }
+        let looks_for_it = matches!(task.kind(), Kind::OpenTicket | Kind::NoteEnding);
+        if let Some(reference) = self.departure.reference.as_ref().filter(|_| looks_for_it) {
+            params.set(desk::REFERENCE, reference.as_str());
+        }
+        if task.person_looked {
+            params.set(desk::PERSON_LOOKED, true);
         }
         let system = &task.planned.target.system;
         let mut opened = self.tasks.values().filter(|t| t.kind() == Kind::OpenTicket);
@@ -340,6 +344,13 @@ impl Case {
         let ticket = opened.and_then(|t| t.after.as_ref()?.facts.text(desk::TICKET));
         if let Some(ticket) = ticket {
             params.set(desk::TICKET, ticket);
+        }
+        if task.kind() == Kind::NoteEnding {
+            let tried = opened.is_some_and(|t| t.attempt > 0);
+            if tried && ticket.is_none() {
+                params.set(desk::MAY_BE_OPEN, true);
+            }
+            self.tell_of_its_ending(params);
         }
         if let (Kind::AttachEvidence, Some(evidence)) = (task.kind(), self.evidence) {
             params.set(desk::EVIDENCE, evidence.to_string());

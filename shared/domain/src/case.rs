@@ -14,9 +14,11 @@ use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+mod ending;
 mod notes;
 mod requests;
 
+pub use ending::CalledOff;
 pub use requests::{Joined, Merge};
 
 /// Where a case stands.
@@ -94,6 +96,8 @@ pub struct Case {
     pub joined: BTreeMap<CaseId, Joined>,
     /// The case that this one was merged into.
     pub merge: Option<Merge>,
+    /// When it was called off, and by whom.
+    pub called_off: Option<CalledOff>,
     /// The policy in force when it was opened.
     pub policy: Arc<Policy>,
     /// What the connectors could do when it was opened.
@@ -169,6 +173,7 @@ impl Case {
             amended_by: BTreeSet::new(),
             joined: BTreeMap::new(),
             merge: None,
+            called_off: None,
             policy: policy.clone(),
             capabilities: capabilities.clone(),
             opened_at: at,
@@ -273,8 +278,10 @@ impl Case {
             Event::MergeUndone { .. } => {
                 self.merge = None;
                 self.state = CaseState::Received;
-                // Who was found may have changed while another case was at it.
-                let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+                // Who was found may have changed while another case was at it. What was
+                // noted of the merge is noted.
+                let again = self.tasks.values().filter(|t| !t.kind().is_beside());
+                let ids: Vec<TaskId> = again.map(|t| t.id()).collect();
                 for id in ids {
                     self.change(id, at, |t| {
                         t.state = TaskState::Pending;
@@ -335,6 +342,7 @@ impl Case {
                 self.change(*task, at, |t| {
                     t.attempt = *attempt;
                     t.state = TaskState::Assigned(given);
+                    t.person_looked &= *mode == Mode::ObserveOnly;
                     if *mode == Mode::Full && !t.kind().spec().convergent {
                         t.busy_until = Some(given.shown_at(t.kind()));
                     }
@@ -548,16 +556,22 @@ impl Case {
                 }
             }
             Event::RetryOrdered { task, .. } => self.change(*task, at, |t| {
+                t.person_looked |= t.is_inconclusive();
                 t.state = TaskState::Pending;
                 t.spent = 0;
                 t.reopened = 0;
                 t.waiting_since = None;
             }),
-            Event::CancelRequested { .. } => {
+            Event::CancelRequested { by, .. } => {
+                self.called_off = Some(CalledOff {
+                    at,
+                    by_requester: by.trim().eq_ignore_ascii_case(self.departure.requested_by.trim()),
+                });
                 self.state = CaseState::Cancelling;
                 self.is_to_be_told();
             }
             Event::CaseCancelled => self.state = CaseState::Cancelled,
+            Event::NotePlanned { tasks } => self.add(tasks, None),
             Event::ClosingBegan { round, tasks } => {
                 self.round = *round;
                 self.differences.clear();
@@ -602,9 +616,14 @@ impl Case {
         let beside = task.is_some_and(|t| t.kind().is_beside());
         let of_others = matches!(
             event,
-            Event::LateReport { .. } | Event::MergeAcknowledged { .. } | Event::RequestLeft { .. }
+            Event::LateReport { .. }
+                | Event::MergeAcknowledged { .. }
+                | Event::RequestLeft { .. }
+                | Event::NotePlanned { .. }
         );
-        if !beside && !of_others {
+        // What is over is not read again for it: only what goes on beside is.
+        let lost_after = matches!(event, Event::TailLost { .. }) && self.state.ended();
+        if !beside && !of_others && !lost_after {
             self.quiet_since = Place { version, head };
         }
         if let Event::TaskAssigned { task, .. } = event
@@ -662,10 +681,10 @@ impl Case {
     }
 
     fn forget_tail(&mut self, at: Timestamp) {
-        // What is closed stays so; what goes on beside it may have been ordered.
-        let closed = self.state == CaseState::Closed;
+        // What is over stays so; what goes on beside it may have been ordered.
+        let over = self.state.ended();
         let in_doubt = |t: &Arc<Task>| {
-            if closed {
+            if over {
                 t.kind().is_beside() && !t.is_settled()
             } else {
                 t.kind().spec().area != crate::catalogue::Area::Person && t.kind() != Kind::Resolve
@@ -752,11 +771,12 @@ impl Case {
         Kind::ALL.iter().all(|k| k.is_beside() || self.open_of(*k) == 0)
     }
 
-    /// Whether it is closed, and something goes on beside it.
+    /// Whether its life is over, and something goes on beside it.
     #[must_use]
     pub fn goes_on(&self) -> bool {
         let open = |k: &Kind| k.is_beside() && self.open_of(*k) > 0;
-        self.state == CaseState::Closed && Kind::ALL.iter().any(open)
+        let goes_on = |t: &Arc<Task>| !t.is_settled() && self.outlives(t);
+        self.state.ended() && Kind::ALL.iter().any(open) && self.tasks.values().any(goes_on)
     }
 
     /// Whether its life is over, and nothing goes on beside it: nothing that is

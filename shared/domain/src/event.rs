@@ -331,6 +331,13 @@ pub enum Event {
     /// Nothing is in flight any more; the case is over.
     #[serde(rename = "case_cancelled")]
     CaseCancelled,
+    /// The case ended without a departure, and whoever follows it at a desk is to hear
+    /// of that.
+    #[serde(rename = "note_planned")]
+    NotePlanned {
+        /// The tasks that tell it.
+        tasks: Vec<PlannedTask>,
+    },
     /// All tasks are settled; everything is read once more.
     #[serde(rename = "closing_began")]
     ClosingBegan {
@@ -388,12 +395,14 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 5] = [
+const OF_THE_SECOND: [Kind; 7] = [
     Kind::DiscoverComputers,
     Kind::RotateSharedCredential,
     Kind::ConfirmDisabledOnPremises,
     Kind::HoldKnowledgeSession,
     Kind::WriteNotes,
+    Kind::NoteEnding,
+    Kind::HandOverSharedDrives,
 ];
 
 /// Whether somebody asks for what version 1 of the vocabulary had no word for.
@@ -410,7 +419,8 @@ impl Event {
             Self::MergeAcknowledged { .. }
             | Self::MergeUndone { .. }
             | Self::RequestJoined { .. }
-            | Self::RequestLeft { .. } => true,
+            | Self::RequestLeft { .. }
+            | Self::NotePlanned { .. } => true,
             // Whoever overlooked it would do things sooner than was approved, or let
             // approve who must not.
             Self::PlanApproved { from, .. } | Self::TaskApproved { from, .. } => from.is_some(),
@@ -463,6 +473,7 @@ impl Event {
             | Self::PlanApproved { .. }
             | Self::CancelRequested { .. }
             | Self::CaseCancelled
+            | Self::NotePlanned { .. }
             | Self::ClosingBegan { .. }
             | Self::ChecksDone { .. }
             | Self::RoundEnded { .. }
@@ -511,6 +522,7 @@ impl Event {
             Self::RetryOrdered { .. } => "retry_ordered",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::CaseCancelled => "case_cancelled",
+            Self::NotePlanned { .. } => "note_planned",
             Self::ClosingBegan { .. } => "closing_began",
             Self::ChecksDone { .. } => "checks_done",
             Self::RoundEnded { .. } => "round_ended",

@@ -18,10 +18,11 @@ pub(crate) const BY_THE_DIRECTORY: [Kind; 5] = [
 ];
 
 /// Those that do so by what a workspace says of him.
-const BY_A_WORKSPACE: [Kind; 3] = [
+const BY_A_WORKSPACE: [Kind; 4] = [
     Kind::SetForwardingInWorkspace,
     Kind::GrantMailInWorkspace,
     Kind::TransferFiles,
+    Kind::HandOverSharedDrives,
 ];
 
 /// Whom this task gives something; none: it gives nobody anything.

@@ -282,7 +282,7 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
     let onedrive = choices.onedrive.unwrap_or(policy.onedrive);
     let hold = choices.legal_hold.unwrap_or(policy.legal_hold);
     match kind.spec().wanted {
-        Wanted::Found | Wanted::Joined | Wanted::ClosingRound => return None,
+        Wanted::Found | Wanted::Joined | Wanted::Ended | Wanted::ClosingRound => return None,
         Wanted::Always | Wanted::Chosen(_) => {}
     }
     match kind {

@@ -52,29 +52,22 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
         TaskState::Pending => None,
     };
     let spec = task.kind().spec();
-    let goes_on = task.kind().is_beside() && case.state == CaseState::Closed;
-    if !goes_on && (case.state.ended() || matches!(case.state, CaseState::Cancelling)) {
+    let goes_on = case.outlives(task);
+    let instead = spec.closes == Closes::Instead;
+    if !goes_on && (instead || case.state.ended() || matches!(case.state, CaseState::Cancelling)) {
         return Standing::Never;
     }
     if spec.closes == Closes::After && !goes_on {
         return Standing::WaitsForClosing;
     }
-    let mut missing = unsettled(case, task, now);
-    missing.extend(
-        spec.after_stage
-            .into_iter()
-            .flat_map(|stage| open_of_stage(case, stage)),
-    );
-    if !missing.is_empty() {
-        return Standing::WaitsFor(missing);
-    }
-    if let Some(wake) = delayed(case, spec.after, now) {
-        return Standing::WaitsUntil(wake);
+    // There is no departure whose order and time it could wait for.
+    if !instead && let Some(waits) = waits_for_others(case, task, now) {
+        return waits;
     }
     if spec.area == Area::Person {
         return Standing::WaitsForPerson;
     }
-    if spec.writes {
+    if spec.writes && !instead {
         let effective_at = case.effective_at();
         if now < effective_at {
             return Standing::WaitsUntil(Wake {
@@ -105,6 +98,21 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
         Mode::Full
     };
     Standing::Ready(mode, case.lane(task.kind()))
+}
+
+/// What of the case it still waits for.
+fn waits_for_others(case: &Case, task: &Task, now: Timestamp) -> Option<Standing> {
+    let spec = task.kind().spec();
+    let mut missing = unsettled(case, task, now);
+    missing.extend(
+        spec.after_stage
+            .into_iter()
+            .flat_map(|stage| open_of_stage(case, stage)),
+    );
+    if !missing.is_empty() {
+        return Some(Standing::WaitsFor(missing));
+    }
+    delayed(case, spec.after, now).map(Standing::WaitsUntil)
 }
 
 /// The kinds for whose sake dependencies are not met. A kind that the case has

@@ -275,6 +275,9 @@ pub struct Task {
     /// for, or what he did may not show yet: a reading before that would prove
     /// nothing.
     pub busy_until: Option<Timestamp>,
+    /// Reading does not tell whether a once-only act happened, and a person who was told
+    /// so wants it tried again: he has looked himself.
+    pub person_looked: bool,
     /// Where long work goes on.
     pub checkpoint: Option<Facts>,
     /// Since when the vendor has been waited for.
@@ -320,6 +323,7 @@ impl Task {
             last_fault: None,
             observe_first: false,
             busy_until: None,
+            person_looked: false,
             checkpoint: None,
             waiting_since: None,
             before: None,
@@ -356,6 +360,16 @@ impl Task {
     /// it, or after it had been done and was found otherwise.
     pub(crate) fn lapse_approval(&mut self) {
         self.approval_lapsed = self.approved.is_some();
+    }
+
+    /// Whether a person is asked because reading does not tell whether it happened.
+    #[must_use]
+    pub fn is_inconclusive(&self) -> bool {
+        let rule = match &self.state {
+            TaskState::Failed { rule, .. } => Some(*rule),
+            _ => None,
+        };
+        rule == Some(Rule::InconclusiveOnce)
     }
 
     /// Whether a person goes without it.

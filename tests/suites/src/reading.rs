@@ -47,7 +47,10 @@ impl Reading {
                 self.opened = at;
                 self.add(tasks);
             }
-            Event::CasePlanned { tasks, .. } | Event::ClosingBegan { tasks, .. } | Event::TasksFound { tasks, .. } => {
+            Event::CasePlanned { tasks, .. }
+            | Event::NotePlanned { tasks }
+            | Event::ClosingBegan { tasks, .. }
+            | Event::TasksFound { tasks, .. } => {
                 self.add(tasks);
             }
             Event::TaskSettled {
@@ -87,7 +90,7 @@ impl Reading {
                     told.agree(at, *from);
                 }
             }
-            Event::MergeUndone { .. } => self.open_again(|_, _| true),
+            Event::MergeUndone { .. } => self.open_again(|_, kind| !kind.is_beside()),
             Event::TailLost { .. } => {
                 self.lost = Some(at);
                 // What is closed stays so.

@@ -13,7 +13,7 @@ use crate::area::mailboxes::Mailboxes;
 use crate::area::notes::Notes;
 use crate::area::premises::Premises;
 use crate::area::scripts::Scripts;
-use crate::area::workspace::{FileTransfers, Laptops, Phones, Workspace, WorkspaceMail};
+use crate::area::workspace::{FileTransfers, Laptops, Phones, SharedDrives, Workspace, WorkspaceMail};
 use async_trait::async_trait;
 use offboard_domain::{Kind, System};
 use serde::Serialize;
@@ -105,6 +105,11 @@ pub trait Connector: Send + Sync {
 
     /// Transfers of files between accounts, if the vendor makes them.
     fn file_transfers(&self) -> Option<&dyn FileTransfers> {
+        None
+    }
+
+    /// Drives that are the company's, if the vendor has them.
+    fn shared_drives(&self) -> Option<&dyn SharedDrives> {
         None
     }
 

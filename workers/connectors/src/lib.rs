@@ -77,7 +77,7 @@ pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};
 pub use area::workspace::{
     Absence, FileTransfer, FileTransfers, Laptop, Laptops, MailChange, Member, MemberChange, MemberHolds, Phone,
-    Phones, Workspace, WorkspaceMail, WorkspaceMailSettings,
+    Phones, SharedDrives, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};

@@ -20,7 +20,7 @@ pub const OFFERS: &[Offer] = &[
     },
     Offer {
         title: "Google Workspace",
-        claims: || google::claims(true, true),
+        claims: || google::claims(true, true, true),
     },
     Offer {
         title: "Active Directory",

@@ -10,20 +10,21 @@
 //! |---|---|
 //! | the marker | done |
 //! | no marker, and it was looked for without a gap for half an hour | it did not happen: conclusive |
-//! | no marker, and the desk had acknowledged it | a person looks |
+//! | no marker, and the desk had acknowledged it | a person looks; if he then wants it tried again, it is looked for once more, and then sent again |
 //! | no marker, sooner than that | wait, and look again |
 
 pub(crate) mod attach_evidence;
 pub(crate) mod close_ticket;
 pub(crate) mod note;
+pub(crate) mod note_ending;
 pub(crate) mod open_ticket;
 
 use crate::job::Job;
 use crate::procedure::{Wait, When};
 use offboard_connectors::Answer;
-use offboard_domain::catalogue::desk::TICKET;
+use offboard_domain::catalogue::desk::{ENDED, PERSON_LOOKED, TICKET};
 use offboard_domain::time::MINUTE_MS;
-use offboard_domain::{Facts, ObjectId, Timestamp};
+use offboard_domain::{Fact, Facts, ObjectId, Timestamp};
 
 /// How long a desk's lists may lag behind what was written: a belief, taken large.
 const LISTED_WITHIN_MS: i64 = 30 * MINUTE_MS;
@@ -56,9 +57,22 @@ fn looked_long_enough(job: &Job<'_>) -> bool {
     job.now_ms() - looked_since_ms(job) >= LISTED_WITHIN_MS
 }
 
-/// Whether not to have found it proves that it did not happen.
+/// Whether not to have found it proves that it did not happen. What the desk had
+/// acknowledged is believed to be there until a person has looked himself.
 fn conclusive(job: &Job<'_>) -> bool {
-    looked_long_enough(job) && job.remembered.int(ORDERED_MS).is_none()
+    let acknowledged = job.remembered.int(ORDERED_MS).is_some();
+    let person_looked = job.params.bool(PERSON_LOOKED) == Some(true);
+    looked_long_enough(job) && (!acknowledged || person_looked)
+}
+
+/// How many tasks ended how, in words; none: the ticket is told of none.
+fn counted(job: &Job<'_>) -> Option<String> {
+    let counted = job.params.0.iter().filter_map(|(name, n)| match n {
+        Fact::Int(n) => Some(format!("{n} {}", name.strip_prefix(ENDED)?.replace('_', " "))),
+        _ => None,
+    });
+    let counted: Vec<String> = counted.collect();
+    (!counted.is_empty()).then(|| counted.join(", "))
 }
 
 /// Waits for what may have been written and is not listed.

@@ -1,24 +1,19 @@
 //! `desk.note_…`, *once* each: how many tasks of a stage ended how.
 
-use super::{ORDERED_MS, conclusive, not_listed_yet, ticket};
+use super::{ORDERED_MS, conclusive, counted, not_listed_yet, ticket};
 use crate::job::{Applied, Job, Seen};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::Answer;
-use offboard_domain::catalogue::desk::{ENDED, note_marker};
-use offboard_domain::{Fact, FaultClass, ObjectId};
+use offboard_domain::catalogue::desk::note_marker;
+use offboard_domain::{FaultClass, ObjectId};
 
 pub(crate) struct Note;
 
 /// How the stage's tasks ended, in words; none: it has none.
 fn told(job: &Job<'_>) -> Option<String> {
-    let ended = job.params.0.iter().filter_map(|(name, n)| match n {
-        Fact::Int(n) => Some(format!("{n} {}", name.strip_prefix(ENDED)?.replace('_', " "))),
-        _ => None,
-    });
-    let ended: Vec<String> = ended.collect();
     let stage = job.kind.spec().after_stage?.title();
-    (!ended.is_empty()).then(|| format!("{stage} is settled: {}.", ended.join(", ")))
+    counted(job).map(|ended| format!("{stage} is settled: {ended}."))
 }
 
 #[async_trait]

@@ -12,13 +12,14 @@ use offboard_domain::{Facts, ObjectId};
 pub(crate) struct OpenTicket;
 
 /// How the ticket that is found was found.
-struct Found {
-    ticket: Option<Ticket>,
+pub(super) struct Found {
+    pub(super) ticket: Option<Ticket>,
     adopted: bool,
     marked: usize,
 }
 
-async fn find(job: &mut Job<'_>) -> Answer<Found> {
+/// The case's ticket, or the one that the request came from.
+pub(super) async fn find(job: &mut Job<'_>) -> Answer<Found> {
     let desk = job.desk()?;
     // The desk has just said which it is. If that one is gone, a person may have
     // opened another in its place.

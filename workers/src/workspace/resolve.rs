@@ -149,6 +149,7 @@ fn finds(job: &Job<'_>, member: &Member, successor: &Facts) -> Vec<Find> {
         }),
         Kind::GrantMailInWorkspace => asked(GRANT_MAIL).then(|| successor.clone()),
         Kind::TransferFiles => asked(TRANSFER_FILES).then(|| successor.clone().with(RESOLVED_MS, job.now_ms())),
+        Kind::HandOverSharedDrives => Some(successor.clone()),
         // A group may give a licence too.
         Kind::ReleaseInWorkspace | Kind::RemoveGroupsInWorkspace => {
             let wanted = [HOLD_WANTED, ARCHIVE_UNMADE].into_iter().filter(|name| asked(name));

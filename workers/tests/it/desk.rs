@@ -2,14 +2,16 @@
 //! real connector against a simulated desk: opened or taken, told, given the sealed
 //! account, closed; and nothing twice, whatever is lost on the way.
 
+mod endings;
+
 use async_trait::async_trait;
 use offboard_connectors::Connector;
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::halo::{HaloConnector, HaloSettings};
 use offboard_domain::catalogue::desk::{ENDED, EVIDENCE, REFERENCE, TICKET, marker};
 use offboard_domain::{
-    Assignment, CaseId, Digest, Facts, FaultClass, Kind, Lane, Mode, Said, Subject, System, Target, TaskId, TenantId,
-    Timestamp, Verdict, judge,
+    Assignment, CaseId, Digest, Facts, FaultClass, Kind, Lane, Mode, ObjectId, Said, Subject, System, Target, TaskId,
+    TenantId, Timestamp, Verdict, judge,
 };
 use offboard_runtime::Clock;
 use offboard_sim::face::{DeskFace, DeskSimulator};
@@ -74,6 +76,7 @@ struct Stage {
 /// A task, as the dispatcher keeps it.
 struct Task {
     kind: Kind,
+    object: Option<ObjectId>,
     params: Facts,
     attempt: u32,
     mode: Mode,
@@ -92,6 +95,7 @@ impl Task {
     fn of(kind: Kind, params: Facts) -> Self {
         Self {
             kind,
+            object: None,
             params,
             attempt: 0,
             mode: Mode::Full,
@@ -156,12 +160,12 @@ impl Stage {
         let assignment = Assignment {
             tenant: TenantId::new("acme").unwrap(),
             case: case(),
-            task: TaskId::derive(case(), task.kind.name(), &psa(), None),
+            task: TaskId::derive(case(), task.kind.name(), &psa(), task.object.as_ref()),
             attempt: task.attempt,
             kind: task.kind,
             target: Target {
                 system: psa(),
-                object: None,
+                object: task.object.clone(),
             },
             subject: Subject::default(),
             params: task.params.clone(),
@@ -200,6 +204,7 @@ impl Stage {
                 }
                 Said::Observed { observation } => match judge(task.kind, &task.params, &observation.facts, None) {
                     Verdict::Satisfied => return Ended::Settled(observation.facts),
+                    Verdict::NotApplicable(_) => return Ended::NotApplicable,
                     Verdict::Unsatisfied(_) if observation.facts.bool("conclusive") == Some(true) => {
                         task.mode = Mode::Full;
                     }

@@ -13,7 +13,7 @@
 use super::Kind;
 use super::spec::*;
 use crate::control;
-use crate::id::CaseId;
+use crate::id::{CaseId, ObjectId};
 use crate::judge::{Cond, Judge};
 
 /// The kinds of a desk: a tenant without one has none of them.
@@ -25,6 +25,7 @@ pub const KINDS: &[Kind] = &[
     Kind::NoteLicences,
     Kind::AttachEvidence,
     Kind::CloseTicket,
+    Kind::NoteEnding,
 ];
 
 /// The parameter with the source's own reference, which may be a ticket's. In no
@@ -45,6 +46,27 @@ pub const ENDED: &str = "ended/";
 /// The parameter with the SHA-256 of the sealed account. In no stored task.
 pub const EVIDENCE: &str = "evidence_sha256";
 
+/// The object of a note that says that the departure was called off.
+pub const CALLED_OFF: &str = "called_off";
+
+/// The object of a note that says that it was refused.
+pub const REFUSED: &str = "refused";
+
+/// The parameter that says when it was called off, in milliseconds since 1970. In no
+/// stored task.
+pub const CALLED_OFF_MS: &str = "called_off_ms";
+
+/// The parameter that says that whoever asked for it called it off. In no stored task.
+pub const BY_REQUESTER: &str = "by_requester";
+
+/// The parameter that says that a ticket may have been opened which nobody has read
+/// yet. In no stored task.
+pub const MAY_BE_OPEN: &str = "ticket_may_be_open";
+
+/// The parameter that says that a person has looked at the desk for what that had
+/// acknowledged and does not list, and wants it sent again. In no stored task.
+pub const PERSON_LOOKED: &str = "person_looked";
+
 /// By what the case's ticket is known again.
 #[must_use]
 pub fn marker(case: CaseId) -> String {
@@ -55,6 +77,13 @@ pub fn marker(case: CaseId) -> String {
 #[must_use]
 pub fn note_marker(case: CaseId, kind: Kind) -> String {
     format!("[OB-{case} {}]", kind.name())
+}
+
+/// By what the case's note of this ending is known again: it may have had another one
+/// before, of a merge that was undone.
+#[must_use]
+pub fn ending_marker(case: CaseId, ending: &ObjectId) -> String {
+    format!("[OB-{case} {} {ending}]", Kind::NoteEnding.name())
 }
 
 const CLOSED: &str = "somebody has closed the ticket, or merged it into another, and it takes nothing more: open it again there and retry this, or waive it";
@@ -157,6 +186,24 @@ pub(super) const ATTACH_EVIDENCE: KindSpec = KindSpec {
             (Cond::False("ticket_exists"), GONE),
             (Cond::True("ticket_closed"), CLOSED),
         ],
+    },
+    ..TELLING
+};
+
+/// *Once*. Its object says how the case ended without a departure: `called_off`,
+/// `refused`, or the case that it was joined to. Facts: `noted`, `has_ticket`,
+/// `ticket_id`, `conclusive`.
+pub(super) const NOTE_ENDING: KindSpec = KindSpec {
+    name: "desk.note_ending",
+    title: "Note on the ticket that the request was called off, refused or joined to another",
+    wanted: Wanted::Ended,
+    skippable: true,
+    closes: Closes::Instead,
+    after: &[Dep::on(Kind::OpenTicket)],
+    judge: Judge {
+        not_applicable: &[(Cond::False("has_ticket"), "the request has no ticket that is open")],
+        satisfied: Cond::True("noted"),
+        blocked: &[],
     },
     ..TELLING
 };

@@ -152,6 +152,7 @@ pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
         Dep::on(Kind::HandOverOneDrive),
         Dep::on(Kind::GrantMailInWorkspace),
         Dep::on(Kind::TransferFiles),
+        Dep::on(Kind::HandOverSharedDrives),
         Dep::on(Kind::HoldKnowledgeSession),
         Dep::on(Kind::WriteNotes),
     ],

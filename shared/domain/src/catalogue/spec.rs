@@ -366,6 +366,8 @@ pub enum Wanted {
     Found,
     /// Never by the plan: another request for the same person adds it.
     Joined,
+    /// Never by the plan: a case that ends without a departure adds it.
+    Ended,
     /// Never by the plan: the closing round adds it.
     ClosingRound,
 }
@@ -379,6 +381,9 @@ pub enum Closes {
     Beside,
     /// The same, and it begins when the account is sealed and the case closed.
     After,
+    /// Instead of that: it begins when the case ends without a departure, and waits for
+    /// nothing that belongs to one.
+    Instead,
 }
 
 /// One kind's declaration.

@@ -34,6 +34,7 @@ pub const KINDS: &[Kind] = &[
     Kind::GrantMailInWorkspace,
     Kind::SuspendInWorkspace,
     Kind::TransferFiles,
+    Kind::HandOverSharedDrives,
     Kind::RemoveGroupsInWorkspace,
     Kind::WipeAccount,
     Kind::DisableLaptops,
@@ -138,6 +139,7 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
         Kind::GrantMailInWorkspace,
         Kind::SuspendInWorkspace,
         Kind::TransferFiles,
+        Kind::HandOverSharedDrives,
         Kind::RemoveGroupsInWorkspace,
         Kind::WipeAccount,
         Kind::DisableLaptops,
@@ -510,6 +512,40 @@ pub(super) const TRANSFER_FILES_TO_SUCCESSOR: KindSpec = KindSpec {
     patience_ms: 7 * DAY_MS,
     shows_within_ms: TRANSFER_SHOWS_WITHIN_MS,
     closing: ClosingProof::Receipt("what was transferred is the successor's, who may do with it what he likes"),
+    controls: control::RETENTION,
+    ..WRITING
+};
+
+/// What is in a shared drive is the company's and stays, but a drive that nobody manages
+/// lets nobody in any more. Read as an administrator, so of a suspended account too.
+/// Fact: `sole_managed_drive_ids`.
+pub(super) const HAND_OVER_SHARED_DRIVES: KindSpec = KindSpec {
+    name: "knowledge.hand_over_shared_drives",
+    title: "Make the successor manager of the shared drives that only he manages",
+    area: Area::Knowledge,
+    stage: Stage::Knowledge,
+    urgency: Urgency::U2,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::tried(Kind::RevokeTokensInWorkspace),
+    ],
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::Empty("sole_managed_drive_ids"),
+        blocked: &[
+            (
+                Cond::False("object_exists"),
+                "the account has been deleted, and with it what shows which shared drives he managed alone. Look for drives without a manager (Admin console, Apps > Google Workspace > Drive and Docs > Manage shared drives), give each one, then waive this with what you saw",
+            ),
+            (
+                Cond::Not(&Cond::HasParam("successor_id")),
+                "he is the only manager of a shared drive and there is no successor in the workspace; give the drive another manager by hand (Admin console, Apps > Google Workspace > Drive and Docs > Manage shared drives), then retry",
+            ),
+        ],
+    },
+    run_for_ms: SLICE_MS,
+    closing: ClosingProof::Receipt("whoever manages the drives now may do with them what he likes"),
     controls: control::RETENTION,
     ..WRITING
 };

@@ -143,6 +143,10 @@ impl Draft<'_> {
         if self.case.state == CaseState::Cancelling && self.case.in_flight() == 0 {
             self.push(Event::CaseCancelled);
         }
+        let notes = self.case.notes_of_its_ending();
+        if !notes.is_empty() {
+            self.push(Event::NotePlanned { tasks: notes });
+        }
         self.assign_ready();
     }
 

@@ -25,10 +25,11 @@ impl Draft<'_> {
     }
 
     /// The same for an order about one task: what goes on beside a case goes on
-    /// when that is closed.
+    /// when that is over.
     fn refuse_ended_for(&self, id: TaskId) -> Result<(), Refusal> {
-        let beside = self.case.tasks.get(&id).is_some_and(|t| t.kind().is_beside());
-        if beside && matches!(self.case.state, CaseState::Sealing | CaseState::Closed) {
+        let sealing = self.case.state == CaseState::Sealing;
+        let goes_on = |t: &Arc<Task>| self.case.outlives(t) || (sealing && t.kind().is_beside());
+        if self.case.tasks.get(&id).is_some_and(goes_on) {
             return Ok(());
         }
         self.refuse_ended()

@@ -47,6 +47,7 @@ const BRINGS_TASKS: &[&str] = &[
     "case_planned",
     "request_joined",
     "tasks_found",
+    "note_planned",
     "closing_began",
 ];
 /// The class under which a task without outcome is counted.
@@ -615,10 +616,13 @@ pub(super) fn in_flight(tasks: &[TaskAccount], lost_tails: &[LostTail], version:
     found
 }
 
-/// Whether no task that writes was ever given to a worker.
+/// Whether no task that writes anything of the person's was ever given to a worker. What
+/// goes on beside a case tells people of it, and cuts no access.
 pub(super) fn nothing_written(tasks: &[TaskAccount]) -> bool {
+    let tells = |t: &TaskAccount| t.nature.beside && !t.nature.cuts_access && !t.nature.burst;
     !tasks
         .iter()
+        .filter(|t| !tells(t))
         .any(|t| t.nature.writes && (t.attempts > 0 || t.steps.iter().any(|s| s.event == "task_assigned")))
 }
 

@@ -497,6 +497,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             },
         ),
         ("case_cancelled", Event::CaseCancelled),
+        ("note_planned", Event::NotePlanned { tasks: vec![planned()] }),
         (
             "closing_began",
             Event::ClosingBegan {
@@ -570,6 +571,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             Event::RetryOrdered { .. }
             | Event::CancelRequested { .. }
             | Event::CaseCancelled
+            | Event::NotePlanned { .. }
             | Event::ClosingBegan { .. } => {}
             Event::ChecksDone { .. } | Event::RoundEnded { .. } | Event::CaseClosed { .. } => {}
             Event::EvidenceSealed { .. } | Event::FollowUpOpened { .. } | Event::TailLost { .. } => {}
@@ -579,7 +581,7 @@ fn samples() -> Vec<(&'static str, Event)> {
 }
 
 /// As many distinct event names as the vocabulary has.
-const EVENTS: usize = 30;
+const EVENTS: usize = 31;
 
 fn folder(vocabulary: u16) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{vocabulary}"))

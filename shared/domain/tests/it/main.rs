@@ -8,6 +8,7 @@ mod clocks;
 mod credentials;
 mod decide;
 mod desk;
+mod desk_endings;
 mod escrow;
 mod files;
 mod golden;

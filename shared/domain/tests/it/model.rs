@@ -160,6 +160,7 @@ pub fn good(kind: Kind) -> Facts {
             .with("forwarding_filter_ids", none()),
         Kind::GrantMailInWorkspace => Facts::new().with("successor_has_access", true),
         Kind::TransferFiles => Facts::new().with("transfer_status", "completed"),
+        Kind::HandOverSharedDrives => Facts::new().with("sole_managed_drive_ids", none()),
         Kind::RemoveGroupsInWorkspace => Facts::new().with("group_ids", none()),
         Kind::WipeAccount => Facts::new()
             .with("device_ids", vec!["d-1".to_owned()])
@@ -170,7 +171,7 @@ pub fn good(kind: Kind) -> Facts {
             .with("open_device_ids", none()),
         Kind::ReleaseInWorkspace => Facts::new().with("licence_ids", none()),
         Kind::OpenTicket => Facts::new().with("ticket_exists", true).with("ticket_id", "7"),
-        Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences => {
+        Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences | Kind::NoteEnding => {
             Facts::new().with("noted", true)
         }
         Kind::AttachEvidence => Facts::new().with("attached", true),

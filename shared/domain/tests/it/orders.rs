@@ -5,7 +5,7 @@
 //! law of order holds, nothing conflicts, and every walk can end at sealing.
 
 use crate::model::*;
-use offboard_domain::catalogue::{Area, Kind, Until};
+use offboard_domain::catalogue::{Area, Kind, Until, Wanted};
 use offboard_domain::departure::Manner;
 use offboard_domain::fault::{Fault, FaultClass};
 use offboard_domain::policy::Approvals;
@@ -31,7 +31,7 @@ fn plannable() -> Vec<Kind> {
         .iter()
         .copied()
         .filter(|k| k.spec().area != Area::Person && !k.is_closing_round() && *k != Kind::Resolve)
-        .filter(|k| !matches!(k.spec().wanted, offboard_domain::catalogue::Wanted::Found))
+        .filter(|k| !matches!(k.spec().wanted, Wanted::Found | Wanted::Ended))
         // Planned for a copy alone.
         .filter(|k| *k != Kind::AwaitSynchronisation)
         // Waits for a person of its own.

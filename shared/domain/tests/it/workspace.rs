@@ -14,8 +14,8 @@ use offboard_domain::standing::{Standing, standing};
 use offboard_domain::task::Outcome;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    Area, Capabilities, CaseId, CaseState, Command, Fault, FaultClass, Find, Mode, ObjectId, Policy, Said, System,
-    TaskId, Verdict, judge,
+    Area, Capabilities, CaseId, CaseState, Command, Facts, Fault, FaultClass, Find, Mode, ObjectId, Policy, Said,
+    System, TaskId, Verdict, judge,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -84,8 +84,13 @@ fn found(w: &mut World) {
     };
     let all = Kind::ResolveInWorkspace.spec().finds.iter().copied();
     let finds = all.filter(|k| wanted(*k)).map(|kind| {
-        let mut params = offboard_domain::Facts::new();
-        if matches!(kind, Kind::GrantMailInWorkspace | Kind::TransferFiles) {
+        let mut params = Facts::new();
+        let given = [
+            Kind::GrantMailInWorkspace,
+            Kind::TransferFiles,
+            Kind::HandOverSharedDrives,
+        ];
+        if given.contains(&kind) {
             params.set("successor_id", "1002");
         }
         if kind == Kind::SetReplyInWorkspace {
@@ -539,4 +544,38 @@ fn the_burst_waits_for_nobody_and_the_rest_for_whom_it_should() {
         };
         assert_eq!(spec.approval, wanted, "{kind}");
     }
+}
+
+/// What is nobody's to see is no departure's to forget: a drive that only he manages.
+#[test]
+fn a_shared_drive_that_only_he_manages_is_given_to_the_successor_or_asks_a_person() {
+    let kind = Kind::HandOverSharedDrives;
+    let his = |drives: &[&str]| {
+        let ids: Vec<String> = drives.iter().map(|d| (*d).to_owned()).collect();
+        Facts::new()
+            .with("object_exists", true)
+            .with("sole_managed_drive_ids", ids)
+    };
+    let given = Facts::new().with("successor_id", "1002");
+    let nobody = Facts::new();
+    assert_eq!(judge(kind, &nobody, &his(&[]), None), Verdict::Satisfied);
+    assert!(matches!(
+        judge(kind, &given, &his(&["d1"]), None),
+        Verdict::Unsatisfied(_)
+    ));
+    for (params, seen, says) in [
+        (&nobody, his(&["d1"]), "another manager by hand"),
+        (&given, Facts::new().with("object_exists", false), "has been deleted"),
+    ] {
+        let verdict = judge(kind, params, &seen, None);
+        assert!(
+            matches!(verdict, Verdict::Blocked(why) if why.contains(says)),
+            "{verdict:?}"
+        );
+    }
+    // It needs no open account, is told of in the notes, and is waited for by who confirms.
+    let waits = |for_whom: Kind| for_whom.spec().after.iter().any(|d| d.kind == kind);
+    assert!(waits(Kind::WriteNotes) && waits(Kind::ConfirmHandover));
+    let after: Vec<Kind> = kind.spec().after.iter().map(|d| d.kind).collect();
+    assert_eq!(after, [Kind::ResolveInWorkspace, Kind::RevokeTokensInWorkspace]);
 }

@@ -14,6 +14,8 @@ pub struct GoogleConfig {
     pub key: SecretRef,
     /// The licences that the company has, by product and SKU.
     pub licences: Vec<(String, String)>,
+    /// Whether shared drives are looked at, which takes a wide scope.
+    pub shared_drives: bool,
     /// Where tokens are asked for.
     pub token_url: String,
     /// The Directory and Data Transfer interfaces.
@@ -22,12 +24,15 @@ pub struct GoogleConfig {
     pub gmail_url: String,
     /// The licence manager.
     pub licensing_url: String,
+    /// Drive.
+    pub drive_url: String,
 }
 
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 const ADMIN_URL: &str = "https://admin.googleapis.com";
 const GMAIL_URL: &str = "https://gmail.googleapis.com";
 const LICENSING_URL: &str = "https://licensing.googleapis.com";
+const DRIVE_URL: &str = "https://www.googleapis.com";
 
 pub(super) fn read(section: &mut Section<'_>, dir: &Path) -> Option<GoogleConfig> {
     let admin = section.require(
@@ -47,6 +52,7 @@ pub(super) fn read(section: &mut Section<'_>, dir: &Path) -> Option<GoogleConfig
     );
     let key = key.and_then(|v| secret_ref::read(&v, dir));
     let licences = section.get("licences").map(|v| licences(&v)).unwrap_or_default();
+    let shared_drives = section.get("shared_drives").map_or(Some(false), |v| v.bool());
     let mut url = |name: &'static str, default: &str| match section.get(name) {
         None => Some(default.to_owned()),
         Some(v) => base_url(&v),
@@ -55,14 +61,17 @@ pub(super) fn read(section: &mut Section<'_>, dir: &Path) -> Option<GoogleConfig
     let admin_url = url("admin_url", ADMIN_URL);
     let gmail_url = url("gmail_url", GMAIL_URL);
     let licensing_url = url("licensing_url", LICENSING_URL);
+    let drive_url = url("drive_url", DRIVE_URL);
     Some(GoogleConfig {
         admin: admin?,
         key: key?,
         licences,
+        shared_drives: shared_drives?,
         token_url: token_url?,
         admin_url: admin_url?,
         gmail_url: gmail_url?,
         licensing_url: licensing_url?,
+        drive_url: drive_url?,
     })
 }
 
@@ -111,10 +120,12 @@ mod tests {
             admin: "offboard@c.example".into(),
             key: SecretRef::File("/w/secrets/g.json".into()),
             licences: Vec::new(),
+            shared_drives: false,
             token_url: TOKEN_URL.into(),
             admin_url: ADMIN_URL.into(),
             gmail_url: GMAIL_URL.into(),
             licensing_url: LICENSING_URL.into(),
+            drive_url: DRIVE_URL.into(),
         };
         assert_eq!(with(LEAST), Ok(wanted));
     }
@@ -123,7 +134,8 @@ mod tests {
     fn everything_can_be_said() {
         let all = "licences = [\"Google-Apps/1010020020\", \"101031/1010310003\", \"Google-Apps/1010020020\"]\n\
                    token_url = \"https://t.example/token\"\nadmin_url = \"https://a.example/\"\n\
-                   gmail_url = \"https://m.example\"\nlicensing_url = \"https://l.example\"\n";
+                   gmail_url = \"https://m.example\"\nlicensing_url = \"https://l.example\"\n\
+                   shared_drives = true\ndrive_url = \"https://d.example\"\n";
         let google = with(&format!("{LEAST}{all}")).unwrap();
         let both = |p: &str, s: &str| (p.to_owned(), s.to_owned());
         assert_eq!(
@@ -132,6 +144,8 @@ mod tests {
         );
         assert_eq!(google.token_url, "https://t.example/token");
         assert_eq!(google.admin_url, "https://a.example");
+        assert!(google.shared_drives);
+        assert_eq!(google.drive_url, "https://d.example");
     }
 
     #[test]

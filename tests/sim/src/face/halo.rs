@@ -63,6 +63,19 @@ fn row(desk: &Desk, id: u64, ticket: &Ticket) -> Value {
     })
 }
 
+/// Notes, or files, which have no next page.
+fn whole(desk: &Desk, name: &str, mut rows: Vec<Value>, most: usize) -> Value {
+    let all = rows.len();
+    if desk.habits.says_no_count {
+        rows.truncate(desk.habits.page_max);
+        let mut body = json!({});
+        body[name] = Value::Array(rows);
+        return body;
+    }
+    rows.truncate(most);
+    listed(name, rows, all)
+}
+
 fn listed(name: &str, rows: Vec<Value>, all: usize) -> Value {
     let mut body = json!({"record_count": all});
     body[name] = Value::Array(rows);
@@ -127,8 +140,8 @@ fn serve(desk: &mut Desk, now_ms: i64, request: &WireRequest) -> Done {
             let rows: Vec<Value> = rows
                 .map(|(note, n)| json!({"id": n, "ticket_id": id, "note_html": note, "who": "canary"}))
                 .collect();
-            let (all, most) = (rows.len(), query.number("count").unwrap_or(50) as usize);
-            Ok((200, listed("actions", rows.into_iter().take(most).collect(), all)))
+            let most = query.number("count").unwrap_or(50) as usize;
+            Ok((200, whole(desk, "actions", rows, most)))
         }
         ("POST", ["api", "Actions"]) => {
             let note = one(&body)?;
@@ -148,8 +161,7 @@ fn serve(desk: &mut Desk, now_ms: i64, request: &WireRequest) -> Done {
             let rows: Vec<Value> = rows
                 .map(|(f, n)| json!({"id": n, "filename": f.name, "filesize": f.bytes.len()}))
                 .collect();
-            let all = rows.len();
-            Ok((200, listed("attachments", rows, all)))
+            Ok((200, whole(desk, "attachments", rows, usize::MAX)))
         }
         ("POST", ["api", "Attachment"]) => {
             let file = one(&body)?;

@@ -48,6 +48,9 @@ pub struct DeskHabits {
     pub numbers_as_text: bool,
     /// It does not say under which id a ticket was opened.
     pub says_no_id: bool,
+    /// It does not say how many notes and files there are, and lists no more of them than
+    /// fit a page.
+    pub says_no_count: bool,
     /// The largest file that it takes, in bytes.
     pub file_max_bytes: usize,
     /// It keeps only so much of a file.
@@ -62,6 +65,7 @@ impl Default for DeskHabits {
             ignores_the_search: false,
             numbers_as_text: false,
             says_no_id: false,
+            says_no_count: false,
             file_max_bytes: 6_000_000,
             cuts_files_at: None,
         }

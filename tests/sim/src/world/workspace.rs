@@ -141,6 +141,19 @@ pub struct WorkspaceLaptop {
     pub status: String,
 }
 
+/// One who is let into a shared drive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceDriveMember {
+    /// His address, or a group's.
+    pub address: String,
+    /// Whether it is a group.
+    pub group: bool,
+    /// What he may do there.
+    pub role: String,
+    /// Whether his account has been deleted.
+    pub deleted: bool,
+}
+
 /// Everything that there is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkspaceRows {
@@ -158,6 +171,8 @@ pub struct WorkspaceRows {
     pub phones: BTreeMap<String, WorkspacePhone>,
     /// Laptops by id.
     pub laptops: BTreeMap<String, WorkspaceLaptop>,
+    /// Shared drives by id, with who is let in, by the permission's id.
+    pub drives: BTreeMap<String, BTreeMap<String, WorkspaceDriveMember>>,
 }
 
 impl WorkspaceRows {

@@ -212,6 +212,17 @@ pub trait FileTransfers: Send + Sync {
     async fn transfer(&self, call: &mut Call, from: &ObjectId, to: &ObjectId) -> Answer<()>;
 }
 
+/// Drives that are the company's, and that some of its accounts manage.
+#[async_trait]
+pub trait SharedDrives: Send + Sync {
+    /// Those that this account manages and nobody else does, whether it is open or not, in
+    /// the order of their ids.
+    async fn managed_alone(&self, call: &mut Call, member: &Member) -> Answer<Vec<ObjectId>>;
+
+    /// Makes an account one of those who manage a drive. Repeatable.
+    async fn let_manage(&self, call: &mut Call, drive: &ObjectId, who: &Member) -> Answer<()>;
+}
+
 /// One transfer of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileTransfer {

@@ -144,6 +144,7 @@ async fn look(google: &GoogleConnector, call: &mut Call, scope: Scope, customer:
         // The administrator need not have a mailbox, and a right to write cannot
         // be tried without writing.
         Scope::Members | Scope::MailSettings | Scope::MailSharing => return Ok(()),
+        Scope::Drives => return google.some_drives(call).await.map(drop),
         Scope::Licences => {
             let (Some(licence), Some(customer)) = (google.licences.first(), customer) else {
                 return Ok(());

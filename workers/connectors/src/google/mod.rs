@@ -13,12 +13,13 @@
 //! | `token` | a claim for each person and scope, and the token for it |
 //! | `wire`, `fault` | one request; what a refusal means |
 //! | `account`, `directory` | the accounts, as a workspace's and as a directory's |
-//! | `mail`, `files`, `phones`, `laptops` | what hangs on them |
+//! | `mail`, `files`, `drives`, `phones`, `laptops` | what hangs on them |
 //! | `doctor` | what would fail, before it does |
 
 mod account;
 mod directory;
 mod doctor;
+mod drives;
 mod fault;
 mod files;
 mod laptops;
@@ -32,7 +33,9 @@ mod wire;
 pub use settings::{GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence};
 
 use crate::http::HttpClient;
-use crate::{Call, Connector, Directory, FileTransfers, Finding, Laptops, Phones, Workspace, WorkspaceMail};
+use crate::{
+    Call, Connector, Directory, FileTransfers, Finding, Laptops, Phones, SharedDrives, Workspace, WorkspaceMail,
+};
 use async_trait::async_trait;
 use offboard_domain::catalogue::workspace;
 use offboard_domain::{Kind, System};
@@ -43,9 +46,10 @@ use wire::Wire;
 const VENDOR: &str = "google";
 
 /// The kinds that a workspace's primitives suffice for. `alone`: people are found
-/// here, because there is no other directory.
+/// here, because there is no other directory. `licences`, `shared_drives`: the tenant's
+/// file names licences, and asks for shared drives to be looked at.
 #[must_use]
-pub fn claims(alone: bool, licences: bool) -> BTreeSet<Kind> {
+pub fn claims(alone: bool, licences: bool, shared_drives: bool) -> BTreeSet<Kind> {
     let closing = [
         Kind::ObserveIdentity,
         Kind::ObserveMailbox,
@@ -60,6 +64,9 @@ pub fn claims(alone: bool, licences: bool) -> BTreeSet<Kind> {
     if !licences {
         kinds.remove(&Kind::ReleaseInWorkspace);
     }
+    if !shared_drives {
+        kinds.remove(&Kind::HandOverSharedDrives);
+    }
     kinds
 }
 
@@ -68,6 +75,7 @@ pub struct GoogleConnector {
     wire: Wire,
     admin: String,
     licences: Vec<Licence>,
+    looks_at_drives: bool,
     alone: bool,
 }
 
@@ -81,6 +89,7 @@ impl GoogleConnector {
             wire: Wire::new(http, settings)?,
             admin: settings.admin.clone(),
             licences: settings.licences.clone(),
+            looks_at_drives: settings.shared_drives,
             alone: settings.alone,
         })
     }
@@ -110,7 +119,7 @@ impl Connector for GoogleConnector {
     }
 
     fn claims(&self) -> BTreeSet<Kind> {
-        claims(self.alone, !self.licences.is_empty())
+        claims(self.alone, !self.licences.is_empty(), self.looks_at_drives)
     }
 
     fn directory(&self) -> Option<&dyn Directory> {
@@ -126,6 +135,10 @@ impl Connector for GoogleConnector {
     }
 
     fn file_transfers(&self) -> Option<&dyn FileTransfers> {
+        Some(self)
+    }
+
+    fn shared_drives(&self) -> Option<&dyn SharedDrives> {
         Some(self)
     }
 

@@ -26,6 +26,8 @@ pub(super) enum Scope {
     Laptops,
     /// Licences.
     Licences,
+    /// Shared drives: read, managers. Google has none that is narrower and may change them.
+    Drives,
 }
 
 impl Scope {
@@ -41,6 +43,7 @@ impl Scope {
         Self::Phones,
         Self::Laptops,
         Self::Licences,
+        Self::Drives,
     ];
 
     /// As Google writes it.
@@ -56,6 +59,7 @@ impl Scope {
             Self::MailSettings => "https://www.googleapis.com/auth/gmail.settings.basic",
             Self::MailSharing => "https://www.googleapis.com/auth/gmail.settings.sharing",
             Self::Licences => "https://www.googleapis.com/auth/apps.licensing",
+            Self::Drives => "https://www.googleapis.com/auth/drive",
         }
     }
 
@@ -72,6 +76,7 @@ impl Scope {
             Self::Transfers => Some("Data transfer"),
             Self::MailSettings | Self::MailSharing => None,
             Self::Licences => Some("License management"),
+            Self::Drives => Some("Services > Drive and Docs > Settings"),
         }
     }
 
@@ -87,6 +92,7 @@ impl Scope {
             | Self::Transfers => "Admin SDK API",
             Self::MailSettings | Self::MailSharing => "Gmail API",
             Self::Licences => "Enterprise License Manager API",
+            Self::Drives => "Google Drive API",
         }
     }
 }
@@ -109,6 +115,7 @@ pub(super) fn needs(kind: Kind) -> Option<&'static [Scope]> {
             &[Scope::Users, Scope::MailSettings, Scope::MailSharing]
         }
         Kind::TransferFiles => &[Scope::Users, Scope::Transfers],
+        Kind::HandOverSharedDrives => &[Scope::Users, Scope::Drives],
         Kind::RemoveGroupsInWorkspace => &[Scope::Users, Scope::Groups, Scope::Members],
         Kind::WipeAccount => &[Scope::Users, Scope::Phones],
         Kind::DisableLaptops => &[Scope::Users, Scope::Laptops],

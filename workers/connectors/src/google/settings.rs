@@ -21,6 +21,8 @@ pub struct GoogleSettings {
     pub key: Secret,
     /// The licences that the company has, by product and SKU.
     pub licences: Vec<Licence>,
+    /// Whether shared drives are looked at.
+    pub shared_drives: bool,
     /// Whether people are found here, because the tenant has no other directory.
     pub alone: bool,
     /// Where the interfaces are.
@@ -62,6 +64,8 @@ pub struct GoogleEndpoints {
     pub gmail: String,
     /// The licence manager.
     pub licensing: String,
+    /// Drive.
+    pub drive: String,
 }
 
 impl Default for GoogleEndpoints {
@@ -71,6 +75,7 @@ impl Default for GoogleEndpoints {
             admin: "https://admin.googleapis.com".into(),
             gmail: "https://gmail.googleapis.com".into(),
             licensing: "https://licensing.googleapis.com".into(),
+            drive: "https://www.googleapis.com".into(),
         }
     }
 }
@@ -81,6 +86,7 @@ pub(super) struct Bases {
     pub(super) admin: Url,
     pub(super) gmail: Url,
     pub(super) licensing: Url,
+    pub(super) drive: Url,
 }
 
 impl Bases {
@@ -97,6 +103,7 @@ impl Bases {
             admin: address("admin_url", &endpoints.admin)?,
             gmail: address("gmail_url", &endpoints.gmail)?,
             licensing: address("licensing_url", &endpoints.licensing)?,
+            drive: address("drive_url", &endpoints.drive)?,
         })
     }
 }

@@ -99,6 +99,7 @@ impl Ask {
         match self.scope {
             Scope::MailSettings | Scope::MailSharing => "gmail",
             Scope::Licences => "licensing",
+            Scope::Drives => "drive",
             _ => "admin",
         }
     }
@@ -160,6 +161,7 @@ impl Wire {
         let base = match ask.service() {
             "gmail" => &self.bases.gmail,
             "licensing" => &self.bases.licensing,
+            "drive" => &self.bases.drive,
             _ => &self.bases.admin,
         };
         Url::parse(&format!("{}{}", base.as_str().trim_end_matches('/'), ask.path.sent()))

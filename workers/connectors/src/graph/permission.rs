@@ -284,6 +284,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::NoteLicences
         | Kind::AttachEvidence
         | Kind::CloseTicket
+        | Kind::NoteEnding
         | Kind::DiscoverManaged
         | Kind::DiscoverConfirmed
         | Kind::MarkManaged
@@ -316,6 +317,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::GrantMailInWorkspace
         | Kind::SuspendInWorkspace
         | Kind::TransferFiles
+        | Kind::HandOverSharedDrives
         | Kind::RemoveGroupsInWorkspace
         | Kind::WipeAccount
         | Kind::DisableLaptops

@@ -8,11 +8,12 @@ use crate::{Answer, Call};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use offboard_domain::{FaultClass, ObjectId};
+use offboard_domain::{Fault, FaultClass, ObjectId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// How many a page of tickets is asked for.
+/// How many a page of tickets is asked for, and how many HaloPSA lists that is not asked
+/// for a number, or pays no heed to it.
 const PAGE: usize = 50;
 /// The most pages of tickets: a marker is in a handful at most.
 const PAGES_MAX: usize = 20;
@@ -39,18 +40,28 @@ fn opened(body: &Value) -> Option<ObjectId> {
     id(&body["id"]).or_else(|| id(&body[0]["id"]))
 }
 
+/// Whether a list that has no next page is whole. Who does not say how many there are may
+/// have given a page of his own.
+fn is_whole(body: &Value, rows: usize) -> bool {
+    match number(&body["record_count"]) {
+        Some(all) => all <= rows as u64,
+        None => rows < PAGE,
+    }
+}
+
 impl HaloConnector {
-    /// The rows of a list that comes whole.
-    async fn rows(&self, call: &mut Call, ask: &Ask, name: &str) -> Answer<Vec<Value>> {
+    /// The rows of a list that has no next page, and whether these are all.
+    async fn rows(&self, call: &mut Call, ask: &Ask, name: &str) -> Answer<(Vec<Value>, bool)> {
         let body = self.send(call, ask).await?.body;
         let Some(rows) = body[name].as_array() else {
             return Err(self.wire.misshapen(ask, "a list"));
         };
-        if number(&body["record_count"]).is_some_and(|all| all > rows.len() as u64) {
-            let detail = "the ticket has more of these than HaloPSA lists at once, so that nothing can be known again among them; do this by hand, then waive it";
-            return Err(self.wire.fault(ask, FaultClass::Rejected, detail));
-        }
-        Ok(rows.clone())
+        Ok((rows.clone(), is_whole(&body, rows.len())))
+    }
+
+    fn cut_short(&self, ask: &Ask) -> Fault {
+        let detail = "the ticket has more of these than HaloPSA lists at once, or it does not say how many there are, so that nothing can be known again among them; do this by hand, then waive it";
+        self.wire.fault(ask, FaultClass::Rejected, detail)
     }
 }
 
@@ -151,9 +162,15 @@ impl Desk for HaloConnector {
             .with("excludesys", "true")
             .with("includehtmlnote", "true");
         let ask = Ask::get(path, About::Note);
-        let rows = self.rows(call, &ask, "actions").await?;
+        let (rows, whole) = self.rows(call, &ask, "actions").await?;
         let has = |text: &Value| text.as_str().is_some_and(|t| t.contains(marker));
-        Ok(rows.iter().any(|row| has(&row["note"]) || has(&row["note_html"])))
+        let noted = rows.iter().any(|row| has(&row["note"]) || has(&row["note_html"]));
+        // What is not among some of them may be among the others.
+        if noted || whole {
+            Ok(noted)
+        } else {
+            Err(self.cut_short(&ask))
+        }
     }
 
     async fn note(&self, call: &mut Call, id: &ObjectId, text: &str) -> Answer<()> {
@@ -172,7 +189,10 @@ impl Desk for HaloConnector {
             .with("ticket_id", &id.0)
             .with("count", LISTED_MAX);
         let ask = Ask::get(path, About::File);
-        let rows = self.rows(call, &ask, "attachments").await?;
+        let (rows, whole) = self.rows(call, &ask, "attachments").await?;
+        if !whole {
+            return Err(self.cut_short(&ask));
+        }
         let file = |row: &Value| {
             Some(TicketFile {
                 name: row["filename"].as_str()?.to_owned(),
@@ -225,6 +245,20 @@ mod tests {
         let ids = [json!({"id": 7}), json!([{"id": 7}])].map(|body| opened(&body).map(|id| id.0));
         assert_eq!(ids, [Some("7".to_owned()), Some("7".to_owned())]);
         assert_eq!(opened(&json!([])), None);
+    }
+
+    #[test]
+    fn a_list_is_whole_when_it_says_so_or_is_shorter_than_any_page() {
+        for (said, rows, whole) in [
+            (json!({"record_count": 3}), 3, true),
+            (json!({"record_count": "200"}), 200, true),
+            (json!({"record_count": 4}), 3, false),
+            (json!({}), PAGE - 1, true),
+            (json!({}), PAGE, false),
+            (json!({"record_count": null}), 1_000, false),
+        ] {
+            assert_eq!(is_whole(&said, rows), whole, "{said} {rows}");
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! *outcome*, and the API's user must have the right to it. An action and a file
 //! have no key: they are known again by what is in them.
 //!
-//! Beliefs, each with a test of its name: lists say `record_count`; a ticket says
+//! Beliefs, each with a test of its name: lists say `record_count` (notes and files need
+//! not: a list of less than a page is whole); a ticket says
 //! `hasbeenclosed`; a file's data is a `data:` address in base64; `/Attachment` and
 //! `/Outcome` are where they are (the description at hand does not have them).
 //!

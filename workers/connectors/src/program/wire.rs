@@ -27,6 +27,9 @@ const LIST_MAX: usize = 64;
 const FACTS_MAX_BYTES: usize = 8 * 1024;
 /// Longest id of a request and longest code of a fault, in bytes.
 const CODE_MAX_BYTES: usize = 64;
+/// What Windows' programs, and PowerShell by some of its ways, write before a text in
+/// UTF-8. It says nothing, and JSON does not know it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a program is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,11 +178,12 @@ struct Fields(Map<String, Value>);
 
 impl Fields {
     fn of(output: &[u8]) -> Result<Self, Wrong> {
+        let output = output.strip_prefix(BYTE_ORDER_MARK).unwrap_or(output);
         if output.trim_ascii().is_empty() {
             return wrong("it wrote nothing to standard output");
         }
         if std::str::from_utf8(output).is_err() {
-            return wrong("what it wrote is not UTF-8");
+            return wrong("what it wrote is not UTF-8 (in PowerShell, [Console]::OutputEncoding says what is written)");
         }
         let mut parts = serde_json::Deserializer::from_slice(output).into_iter::<Value>();
         let first = match parts.next() {

@@ -67,6 +67,19 @@ fn a_whole_answer_of_each_sort() {
 }
 
 #[test]
+fn a_mark_before_the_answer_and_the_ends_of_lines_are_nothing() {
+    let said = b"\xef\xbb\xbf{\r\n  \"state\": \"done\"\r\n}\r\n";
+    assert_eq!(standing(said).unwrap().unwrap().state, ScriptState::Done);
+    assert_eq!(asked(b"\xef\xbb\xbf{\"asked\":true}\r\n"), Ok(Ok(None)));
+    assert_eq!(checked(b"\xef\xbb\xbf{\"ok\":true}"), Ok(Ok(())));
+    assert!(why(checked(b"\xef\xbb\xbf\r\n")).contains("wrote nothing"));
+    // One is none; another one, or one elsewhere, is something.
+    let two = b"\xef\xbb\xbf\xef\xbb\xbf{\"ok\":true}";
+    assert!(why(checked(two)).contains("not JSON"));
+    assert!(why(checked(b"{\"ok\":true}\xef\xbb\xbf")).contains("after the JSON object"));
+}
+
+#[test]
 fn faults_have_their_class() {
     for (said, class, code) in [
         (

@@ -39,6 +39,7 @@ async fn at_every_await_of_every_kind_it_converges() {
                 Kind::OpenTicket,
                 Kind::NoteAccess,
                 Kind::AttachEvidence,
+                Kind::NoteEnding,
             ];
             if once.contains(&kind) {
                 assert_eq!(desk.writes().len(), 1, "death at {n}: {:?}", desk.writes());

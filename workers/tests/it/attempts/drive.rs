@@ -7,7 +7,7 @@ use crate::attempts::fake::workspace::{BOSS, HIS};
 use crate::attempts::fake::{Fake, OneTenant, State, pause, system};
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
 use offboard_domain::catalogue::apps::{MARKS, NAMES};
-use offboard_domain::catalogue::desk::{ENDED, EVIDENCE, TICKET};
+use offboard_domain::catalogue::desk::{BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, ENDED, EVIDENCE, TICKET};
 use offboard_domain::catalogue::knowledge::{DID, SESSION_FILES, SESSION_LINK};
 use offboard_domain::catalogue::managed::{CONFIRMED, ELSEWHERE, MARK, OWNERS, PENDING_WIPE, UID};
 use offboard_domain::catalogue::premises::SOUGHT;
@@ -358,13 +358,19 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
             (Facts::new().with("reply", text).with("reply_digest", digest), Some(HIS))
         }
         Kind::SetForwardingInWorkspace => (Facts::new().with("forward_to_id", BOSS), Some(HIS)),
-        Kind::GrantMailInWorkspace | Kind::TransferFiles => (Facts::new().with("successor_id", BOSS), Some(HIS)),
+        Kind::GrantMailInWorkspace | Kind::TransferFiles | Kind::HandOverSharedDrives => {
+            (Facts::new().with("successor_id", BOSS), Some(HIS))
+        }
         kind if workspace::KINDS.contains(&kind) => (Facts::new(), Some(HIS)),
         Kind::NoteAccess | Kind::NoteDevices | Kind::NoteKnowledge | Kind::NoteLicences => {
             (ticket().with(&format!("{ENDED}verified"), 5_i64), None)
         }
         Kind::AttachEvidence => (ticket().with(EVIDENCE, Digest::of(ACCOUNT).to_string()), None),
         Kind::CloseTicket => (ticket(), None),
+        Kind::NoteEnding => {
+            let params = ticket().with(CALLED_OFF_MS, 500_i64).with(BY_REQUESTER, true);
+            (params, Some(CALLED_OFF))
+        }
         Kind::WriteNotes => {
             let done = format!("{DID}{}/verified", Kind::HandOverOneDrive.name());
             let params = Facts::new()

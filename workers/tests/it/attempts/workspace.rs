@@ -310,6 +310,7 @@ async fn an_account_that_is_gone_needs_no_more_but_his_files_and_phones_do() {
         let end = desk.settle(todo, &mut NEVER.clone()).await;
         let fine = match kind {
             Kind::TransferFiles => matches!(&end, End::Asked(why) if why.contains("Restore it")),
+            Kind::HandOverSharedDrives => matches!(&end, End::Asked(why) if why.contains("without a manager")),
             // What was not looked at is not said to be none.
             Kind::WipeAccount => matches!(&end, End::Asked(why) if why.contains("looked at")),
             Kind::DisableLaptops => matches!(&end, End::Asked(why) if why.contains("Devices > Chrome")),
@@ -415,4 +416,39 @@ async fn a_phone_whose_record_goes_unproven_is_for_a_person() {
     state.office.handhelds.clear();
     let end = Desk::new(state).settle(todo, &mut NEVER.clone()).await;
     assert!(matches!(&end, End::NotApplicable(_)), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_drive_that_only_he_manages_is_the_successors_to_manage_too() {
+    let (mut state, todo) = setting(Kind::HandOverSharedDrives);
+    // Of a suspended account as well.
+    his(&mut state).suspended = true;
+    let mut desk = Desk::new(state);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert_eq!(desk.writes(), ["Manage d-1 w-boss", "Manage d-3 w-boss"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_drive_is_given_to_nobody_who_is_not_there() {
+    let (mut state, todo) = setting(Kind::HandOverSharedDrives);
+    state.office.members.get_mut(BOSS).unwrap().suspended = true;
+    let mut desk = Desk::new(state.clone());
+    let end = desk.settle(todo.clone(), &mut NEVER.clone()).await;
+    assert!(
+        matches!(&end, End::Asked(why) if why.contains("gone or suspended")),
+        "{end:?}"
+    );
+    assert_eq!(desk.writes(), Vec::<String>::new());
+    // Without a successor a person is asked, if there is a drive at all.
+    let mut nobody = todo;
+    nobody.params = Facts::new();
+    let end = desk.settle(nobody.clone(), &mut NEVER.clone()).await;
+    assert!(
+        matches!(&end, End::Asked(why) if why.contains("another manager")),
+        "{end:?}"
+    );
+    state.office.drives.clear();
+    let end = Desk::new(state).settle(nobody, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
 }

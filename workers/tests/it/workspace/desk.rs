@@ -165,12 +165,14 @@ impl Desk {
                 product: "Google-Apps".into(),
                 sku: "1010020020".into(),
             }],
+            shared_drives: false,
             alone: true,
             endpoints: GoogleEndpoints {
                 token: format!("{root}/token"),
                 admin: root.clone(),
                 gmail: root.clone(),
-                licensing: root,
+                licensing: root.clone(),
+                drive: root,
             },
         };
         let connector = GoogleConnector::open(&HttpClient::new().unwrap(), &settings).unwrap();

@@ -130,6 +130,7 @@ impl Gathered {
                 });
             }
             Event::RequestLeft { case, .. } => self.left(*case, version),
+            Event::NotePlanned { tasks } => self.add(version, tasks),
             Event::CasePlanned { tasks, unserved } => {
                 self.planned_at = Some(at);
                 self.unserved.clone_from(unserved);

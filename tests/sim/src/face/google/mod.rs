@@ -1,8 +1,9 @@
-//! Google's Directory, Data Transfer, Gmail settings and licence interfaces over a
+//! Google's Directory, Data Transfer, Gmail settings, licence and Drive interfaces over a
 //! workspace: as much of them as ending an account takes. Whatever it does not
 //! know, it refuses; a parameter or a property that is not known, too.
 
 mod directory;
+mod drives;
 mod mail;
 mod rest;
 mod token;
@@ -195,6 +196,7 @@ fn serve(workspace: &mut Workspace, now_ms: i64, request: &WireRequest) -> Done 
     match asked.segments.as_slice() {
         ["admin", "directory", "v1", rest @ ..] => directory::serve(workspace, &asked, rest),
         ["admin", "datatransfer", "v1", rest @ ..] => rest::transfers(workspace, &asked, rest),
+        ["drive", "v3", rest @ ..] => drives::serve(workspace, &asked, rest),
         ["apps", "licensing", "v1", rest @ ..] => rest::licences(workspace, &asked, rest),
         ["gmail", "v1", "users", "me", "settings", rest @ ..] => mail::serve(workspace, &asked, rest),
         _ => Err((404, "notFound")),
@@ -213,7 +215,7 @@ fn whole(name: &str, all: Vec<Value>) -> Done {
 /// One page of a listing that gives at most so many at once; where there is none,
 /// the list is left out.
 fn page(workspace: &Workspace, asked: &Asked<'_>, name: &str, limit: usize, all: Vec<Value>) -> Done {
-    let wanted = match asked.param("maxResults") {
+    let wanted = match asked.param("maxResults").or_else(|| asked.param("pageSize")) {
         None => limit.min(100),
         Some(number) => number.parse().map_err(|_| (400, "invalidParameter"))?,
     };

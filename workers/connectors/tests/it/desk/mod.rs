@@ -6,6 +6,7 @@
 
 mod doctor;
 mod faults;
+mod halo;
 mod laws;
 mod stage;
 mod wire;

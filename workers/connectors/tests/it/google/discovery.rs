@@ -5,8 +5,8 @@
 
 use crate::google::stage::{LEAVER, SUCCESSOR, Stage};
 use offboard_connectors::{
-    Connector as _, FileTransfers as _, Known, Laptops, MailChange, MemberChange, MemberHolds, Phones, Workspace as _,
-    WorkspaceMail as _,
+    Connector as _, FileTransfers as _, Known, Laptops, MailChange, MemberChange, MemberHolds, Phones,
+    SharedDrives as _, Workspace as _, WorkspaceMail as _,
 };
 use offboard_domain::ObjectId;
 use offboard_sim::world::workspace::WorkspaceRequest;
@@ -136,7 +136,7 @@ async fn every_request_is_one_that_google_describes() {
         MailChange::Reply { text: "gone".into() },
         MailChange::ForwardTo(Box::new(successor.clone())),
         MailChange::StopForwarding,
-        MailChange::LetIn(Box::new(successor)),
+        MailChange::LetIn(Box::new(successor.clone())),
     ] {
         google.mail_settings(&mut s.reading(), &leaver).await.unwrap();
         google.change_mail(&mut s.writing(), &leaver, &change).await.unwrap();
@@ -173,6 +173,9 @@ async fn every_request_is_one_that_google_describes() {
     google.wipe_account(&mut s.writing(), &phones[0].id).await.unwrap();
     let laptops = Laptops::laptops(&google, &mut s.reading(), &leaver).await.unwrap();
     google.disable_laptop(&mut s.writing(), &laptops[0].id).await.unwrap();
+    for drive in google.managed_alone(&mut s.reading(), &leaver).await.unwrap() {
+        google.let_manage(&mut s.writing(), &drive, &successor).await.unwrap();
+    }
     google.check(&mut s.reading()).await;
     let (asked, described) = (s.world().asked.clone(), described());
     let mut used = BTreeSet::new();

@@ -7,10 +7,11 @@ use offboard_connectors::{Call, Member, Workspace as _};
 use offboard_domain::{Fault, ObjectId, System};
 use offboard_sim::face::{GoogleSimulator, public_key};
 use offboard_sim::world::workspace::{
-    Workspace, WorkspaceAccess, WorkspaceFault, WorkspaceGroupSort, WorkspaceHabits, WorkspaceLaptop, WorkspacePhone,
-    WorkspaceRows, WorkspaceUser,
+    Workspace, WorkspaceAccess, WorkspaceDriveMember, WorkspaceFault, WorkspaceGroupSort, WorkspaceHabits,
+    WorkspaceLaptop, WorkspacePhone, WorkspaceRows, WorkspaceUser,
 };
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Is in the name of every test person; and in nothing that is reported.
@@ -37,6 +38,9 @@ pub(crate) const SCOPES: [&str; 10] = [
     "admin.directory.device.chromeos",
 ];
 
+/// Asked for where the tenant's file says that shared drives are looked at.
+pub(crate) const DRIVES: &str = "drive";
+
 pub(crate) const T0: i64 = 1_780_000_000_000;
 
 pub(crate) fn scope(word: &str) -> String {
@@ -51,10 +55,21 @@ pub(crate) fn access() -> WorkspaceAccess {
     WorkspaceAccess {
         issuer: "offboard@project.iam.example".to_owned(),
         public_key: public_key(KEY).unwrap(),
-        scopes: SCOPES.iter().map(|s| scope(s)).collect(),
+        scopes: SCOPES.iter().chain(&[DRIVES]).map(|s| scope(s)).collect(),
         turned_off: [].into(),
         forbidden: [].into(),
     }
+}
+
+/// Somebody who is let into a shared drive, by the permission's id.
+fn let_in((who, role): (&str, &str)) -> (String, WorkspaceDriveMember) {
+    let member = WorkspaceDriveMember {
+        address: address(who),
+        group: who == "crew",
+        role: role.to_owned(),
+        deleted: false,
+    };
+    (format!("p-{who}"), member)
 }
 
 /// A company with the leaver, who has some of everything, and others.
@@ -112,6 +127,20 @@ pub(crate) fn rows() -> WorkspaceRows {
             .map(|(id, who)| (id.to_owned(), phone(who)))
             .into(),
         // His, one that he was lent, a namesake's, and one that was never set up.
+        // His alone, for one of which the successor may write; of both; a group's.
+        drives: [
+            ("d1", vec![("anna", "organizer"), ("admin", "reader")]),
+            ("d2", vec![("anna", "organizer"), ("berta", "writer")]),
+            ("d3", vec![("anna", "organizer"), ("berta", "organizer")]),
+            ("d4", vec![("crew", "organizer"), ("anna", "fileOrganizer")]),
+        ]
+        .map(|(id, members)| {
+            (
+                id.to_owned(),
+                members.into_iter().map(let_in).collect::<BTreeMap<_, _>>(),
+            )
+        })
+        .into(),
         laptops: [
             ("c1", "anna", "ACTIVE"),
             ("c2", "berta", "ACTIVE"),
@@ -186,12 +215,14 @@ impl Stage {
                 product: "Google-Apps".into(),
                 sku: "1010020020".into(),
             }],
+            shared_drives: false,
             alone: false,
             endpoints: GoogleEndpoints {
                 token: format!("{root}/token"),
                 admin: root.to_owned(),
                 gmail: root.to_owned(),
                 licensing: root.to_owned(),
+                drive: root.to_owned(),
             },
         }
     }

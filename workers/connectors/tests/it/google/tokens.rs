@@ -135,6 +135,7 @@ fn a_key_that_is_none_is_said_to_be_none() {
             admin: address("admin"),
             key: file.into(),
             licences: Vec::new(),
+            shared_drives: false,
             alone: false,
             endpoints: offboard_connectors::google::GoogleEndpoints::default(),
         };

@@ -6,4 +6,5 @@ mod agreement;
 mod doctor;
 mod example;
 mod limits;
+mod powershell;
 mod stage;

@@ -22,7 +22,7 @@ pub(crate) use state::State;
 use async_trait::async_trait;
 use offboard_connectors::{
     Answer, Apps, Call, Connector, Desk, Devices, Directory, Documents, FileTransfers, Finding, Fleet, Laptops,
-    Licenses, MailReader, Mailboxes, Notes, Phones, Premises, Scripts, Workspace, WorkspaceMail,
+    Licenses, MailReader, Mailboxes, Notes, Phones, Premises, Scripts, SharedDrives, Workspace, WorkspaceMail,
 };
 use offboard_domain::{Fault, FaultClass, Kind, ObjectId, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
@@ -321,6 +321,9 @@ impl Connector for Fake {
         Some(self)
     }
     fn file_transfers(&self) -> Option<&dyn FileTransfers> {
+        Some(self)
+    }
+    fn shared_drives(&self) -> Option<&dyn SharedDrives> {
         Some(self)
     }
     fn laptops(&self) -> Option<&dyn Laptops> {

@@ -5,7 +5,7 @@ use super::{Fake, fault};
 use async_trait::async_trait;
 use offboard_connectors::{
     Absence, Answer, Call, FileTransfer, FileTransfers, Known, Laptop, Laptops, MailChange, Member, MemberChange,
-    MemberHolds, Phone, Phones, Workspace, WorkspaceMail, WorkspaceMailSettings,
+    MemberHolds, Phone, Phones, SharedDrives, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::{FaultClass, ObjectId};
 use serde_json::json;
@@ -63,6 +63,8 @@ pub(crate) struct Office {
     pub(crate) handhelds: BTreeMap<String, (&'static str, Option<i64>)>,
     /// Laptops, and whether each is disabled.
     pub(crate) laptops: BTreeMap<String, bool>,
+    /// Shared drives, and who manages each.
+    pub(crate) drives: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Office {
@@ -99,6 +101,9 @@ impl Office {
             transfers: Vec::new(),
             transfers_fail: false,
             laptops: ["l-1", "l-2"].map(|id| (id.to_owned(), false)).into(),
+            drives: [("d-1", set(&[HIS])), ("d-2", set(&[HIS, BOSS])), ("d-3", set(&[HIS]))]
+                .map(|(id, by)| (id.to_owned(), by))
+                .into(),
             handhelds: ["p-1", "p-2"].map(|id| (id.to_owned(), ("APPROVED", None))).into(),
         }
     }
@@ -299,6 +304,27 @@ impl WorkspaceMail for Fake {
             }
             MailChange::LetIn(who) => {
                 m.mail.delegates.insert(who.address.clone());
+            }
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl SharedDrives for Fake {
+    async fn managed_alone(&self, call: &mut Call, member: &Member) -> Answer<Vec<ObjectId>> {
+        self.read(call, "drives", |s| {
+            let all = s.office.drives.iter();
+            let his = all.filter(|(_, by)| by.len() == 1 && by.contains(&member.id.0));
+            his.map(|(id, _)| ObjectId(id.clone())).collect()
+        })
+        .await
+    }
+
+    async fn let_manage(&self, call: &mut Call, drive: &ObjectId, who: &Member) -> Answer<()> {
+        self.write(call, &format!("Manage {drive} {}", who.id), |s, _| {
+            if let Some(by) = s.office.drives.get_mut(&drive.0) {
+                by.insert(who.id.0.clone());
             }
         })
         .await
