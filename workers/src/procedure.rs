@@ -63,6 +63,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::SnapshotAccess => &identity::snapshot_access::SnapshotAccess,
         Kind::SnapshotDirectory => &identity::snapshot_directory::SnapshotDirectory,
         Kind::SnapshotMailbox => &mailbox::snapshot::SnapshotMailbox,
+        Kind::DiscoverApps => &identity::discover_apps::DiscoverApps,
         Kind::DiscoverDevices => &device::discover::DiscoverDevices,
         Kind::ResolveOnPremises => &premises::resolve::ResolveOnPremises,
         Kind::DisableOnPremises => &premises::disable::DisableOnPremises,
@@ -145,6 +146,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         | Kind::EndTechnician
         | Kind::ConfirmDisabledOnPremises
         | Kind::RotateSharedCredential
+        | Kind::DecideApp
         | Kind::HoldKnowledgeSession
         | Kind::ConfirmHandover
         | Kind::Validate

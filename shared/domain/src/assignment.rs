@@ -15,6 +15,7 @@ use crate::observation::{Facts, Observation};
 use crate::policy::{Policy, SuccessorRule};
 use crate::task::{Outcome, Place, Task};
 use crate::time::Timestamp;
+use crate::unplanned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -310,6 +311,11 @@ impl Case {
         }
         if task.kind() == Kind::WriteNotes {
             self.tell_of_notes(task, &mut params);
+        }
+        if task.kind() == Kind::DiscoverApps
+            && let Some(snapshot) = self.directory_snapshot(&task.planned.target.system)
+        {
+            unplanned::tell(&mut params, snapshot, &self.policy);
         }
         params
     }

@@ -57,8 +57,8 @@ pub use area::devices::{
     RecoveryKeySort, RecoveryKeys,
 };
 pub use area::directory::{
-    Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MASTERED_ELSEWHERE,
-    MethodSort, OwnedSort, PROTECTED_TARGET, Removable, RoleOrigin,
+    Account, AccountChange, Application, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding,
+    MASTERED_ELSEWHERE, MethodSort, OwnedSort, PROTECTED_TARGET, Removable, RoleOrigin,
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::fleet::{

@@ -60,6 +60,7 @@ fn departure() -> Arc<Departure> {
             onedrive: Some(OneDriveChoice::Ask),
             wipe_company_devices: Some(false),
             shared_credentials: Vec::new(),
+            apps: Vec::new(),
         },
     })
 }

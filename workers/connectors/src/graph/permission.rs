@@ -95,6 +95,12 @@ pub(crate) const READ_APP_ROLES: Need = graph(&[
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 ]);
+pub(crate) const READ_APPLICATIONS: Need = graph(&[
+    "Application.Read.All",
+    "Application.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
 pub(crate) const WRITE_APP_ROLES: Need = graph(&["AppRoleAssignment.ReadWrite.All"]);
 pub(crate) const READ_GROUPS: Need = graph(&[
     "GroupMember.Read.All",
@@ -200,6 +206,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             READ_LICENCES,
             READ_POOL,
         ],
+        Kind::DiscoverApps => &[READ_APPLICATIONS],
         Kind::RemoveDirectoryRoles => &[
             READ_ROLES,
             READ_ELIGIBLE_ROLES,
@@ -330,6 +337,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::EndTechnician
         | Kind::ConfirmDisabledOnPremises
         | Kind::RotateSharedCredential
+        | Kind::DecideApp
         | Kind::HoldKnowledgeSession
         | Kind::ConfirmHandover
         | Kind::Validate => return None,

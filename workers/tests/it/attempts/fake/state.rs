@@ -2,10 +2,11 @@
 
 use super::workspace::Office;
 use offboard_connectors::{
-    Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
-    DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence, Holds,
-    InboxRule, LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice,
-    MobileWipe, OwnedSort, Owner, PoolLine, Protection, Protocol, RecoveryKeySort, RoleOrigin, Silence, Site,
+    Account, ActionState, Application, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight,
+    Device, DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence,
+    Holds, InboxRule, LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort,
+    MobileDevice, MobileWipe, OwnedSort, Owner, PoolLine, Protection, Protocol, RecoveryKeySort, RoleOrigin, Silence,
+    Site,
 };
 use offboard_domain::ObjectId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +113,17 @@ pub(crate) struct NotesRow {
     pub(crate) files: Vec<(String, u64)>,
 }
 
+/// An application of this id in the directory.
+pub(crate) fn application(id: &str, of_the_platform: bool) -> Application {
+    Application {
+        id: id.into(),
+        app_id: format!("app-{id}"),
+        name: Some(format!("Tool {}", id.to_uppercase())),
+        publisher: (id == "a").then(|| "Tools Inc".to_owned()),
+        of_the_platform,
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct State {
     pub(crate) accounts: BTreeMap<String, Account>,
@@ -123,6 +135,10 @@ pub(crate) struct State {
     pub(crate) methods: Vec<Held>,
     pub(crate) grants: Vec<Held>,
     pub(crate) app_roles: Vec<Held>,
+    /// What his groups were given.
+    pub(crate) group_app_roles: Vec<Held>,
+    /// What the directory knows of applications.
+    pub(crate) applications: BTreeMap<String, Application>,
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) members: BTreeMap<String, BTreeSet<String>>,
     pub(crate) owners: BTreeMap<String, BTreeSet<String>>,
@@ -348,6 +364,15 @@ impl State {
                 application: "a".into(),
                 role: "r".into(),
             }],
+            group_app_roles: vec![Held::AppRole {
+                id: "ar-2".into(),
+                application: "b".into(),
+                role: "r".into(),
+            }],
+            applications: [("a", false), ("b", true), ("c", false)]
+                .into_iter()
+                .map(|(id, platform)| (id.to_owned(), application(id, platform)))
+                .collect(),
             groups: [
                 ("g-plain", &[][..]),
                 ("g-mail", &[]),
