@@ -228,6 +228,16 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "a session that lives reads on",
         ),
         (
+            Kind::DiscoverApps,
+            Kind::SnapshotDirectory,
+            "what he had is what was written down before any of it went",
+        ),
+        (
+            Kind::DecideApp,
+            Kind::DisableSignIn,
+            "whoever still signs in has his account made anew",
+        ),
+        (
             Kind::WipeDevice,
             Kind::ConfirmDeviceReturned,
             "local data must be safe first",
@@ -467,6 +477,24 @@ fn an_immediate_suspension_waits_for_no_mail_and_no_second_factor() {
         let deps = kind.spec().after.iter().filter(|d| d.kind != Kind::ResolveInWorkspace);
         assert!(deps.clone().all(|d| d.until != Until::Settled), "{kind}");
         assert!(!ancestors(kind).contains(&Kind::TransferFiles), "{kind}");
+    }
+}
+
+/// See `docs/decisions/0038-applications-that-nobody-planned-for.md`.
+#[test]
+fn nothing_that_cuts_access_waits_for_applications_to_be_looked_up() {
+    let groups = [Kind::RemoveGroupOwnerships, Kind::RemoveGroupMemberships];
+    let machines = |k: &&Kind| k.spec().cuts_access() || groups.contains(k);
+    for kind in Kind::ALL.iter().filter(machines) {
+        let mut todo = vec![*kind];
+        let mut seen = BTreeSet::new();
+        while let Some(k) = todo.pop() {
+            for dep in k.spec().after.iter().filter(|d| seen.insert(d.kind)) {
+                assert!(![Kind::DiscoverApps, Kind::DecideApp].contains(&dep.kind), "{kind}");
+                todo.push(dep.kind);
+            }
+        }
+        assert!(!kind.spec().conflicts.contains(&Kind::DiscoverApps), "{kind}");
     }
 }
 

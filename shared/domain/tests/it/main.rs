@@ -25,4 +25,5 @@ mod requests;
 mod scripts;
 mod states;
 mod successor;
+mod unplanned;
 mod workspace;
