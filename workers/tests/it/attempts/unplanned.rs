@@ -1,0 +1,91 @@
+//! `identity.discover_apps`: what the snapshot wrote down is looked up, and nothing is
+//! read of the account itself, which may have lost it by now.
+
+use crate::attempts::drive::{Desk, End, NEVER, setting};
+use crate::attempts::fake::state::application;
+use offboard_domain::unplanned::{APP_ID, APP_IDS, NAME, PUBLISHER, WAYS, Way, had};
+use offboard_domain::{Facts, Kind, ObjectId, Said};
+
+fn list(of: &[&str]) -> Vec<String> {
+    of.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_says_which_applications_he_has_and_how() {
+    let (state, todo) = setting(Kind::SnapshotDirectory);
+    let mut desk = Desk::new(state);
+    let End::Settled(seen) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("a snapshot settles")
+    };
+    let had = had(&seen.facts).unwrap();
+    let ways = |id: &str| had[&ObjectId::from(id)].iter().copied().collect::<Vec<Way>>();
+    assert_eq!(ways("c"), [Way::Consented]);
+    assert_eq!(ways("a"), [Way::Assigned]);
+    assert_eq!(ways("b"), [Way::ByGroup]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_that_is_not_the_vendors_own_is_found_with_what_it_is() {
+    let (mut state, todo) = setting(Kind::DiscoverApps);
+    // All of it was taken from him meanwhile.
+    state.grants.clear();
+    state.app_roles.clear();
+    state.group_app_roles.clear();
+    let mut desk = Desk::new(state);
+    let End::Found(seen, finds) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    assert_eq!(seen.facts.list(APP_IDS), Some(&list(&["a", "b", "c"])[..]));
+    assert_eq!(seen.facts.list("platform_app_ids"), Some(&list(&["b"])[..]));
+    let [a, c] = finds.as_slice() else { panic!("{finds:?}") };
+    assert!(finds.iter().all(|f| f.kind == Kind::DecideApp));
+    assert!(a.object.0.ends_with("/a") && c.object.0.ends_with("/c"));
+    assert_eq!(a.params.text(NAME), Some("Tool A"));
+    assert_eq!(a.params.text(PUBLISHER), Some("Tools Inc"));
+    assert_eq!(a.params.text(APP_ID), Some("app-a"));
+    assert_eq!(a.params.list(WAYS), Some(&list(&["assigned"])[..]));
+    assert_eq!(c.params.text(PUBLISHER), None);
+    assert_eq!(desk.writes(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_the_directory_has_no_more_is_found_all_the_same() {
+    let (mut state, todo) = setting(Kind::DiscoverApps);
+    state.applications.clear();
+    let mut desk = Desk::new(state);
+    let End::Found(_, finds) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    assert_eq!(finds.len(), 3);
+    assert!(finds.iter().all(|f| f.params.text(NAME).is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_tenant_covers_or_knows_is_not_found() {
+    let (mut state, mut todo) = setting(Kind::DiscoverApps);
+    state.applications.insert("b".into(), application("b", false));
+    todo.params.set("covered_apps", list(&["tool a"]));
+    todo.params.set("known_apps", list(&["app-c"]));
+    let mut desk = Desk::new(state);
+    let End::Found(seen, finds) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    assert_eq!(finds.len(), 1);
+    assert!(finds[0].object.0.ends_with("/b"));
+    assert_eq!(seen.facts.list("covered_app_ids"), Some(&list(&["a"])[..]));
+    assert_eq!(seen.facts.list("known_app_ids"), Some(&list(&["c"])[..]));
+}
+
+/// A snapshot of an older version names none: that is not none.
+#[tokio::test(start_paused = true)]
+async fn without_a_record_nothing_is_claimed() {
+    let (state, mut todo) = setting(Kind::DiscoverApps);
+    todo.params = Facts::new();
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    let Said::Found { observation, finds } = report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(observation.facts.bool("applications_known"), Some(false));
+    assert!(finds.is_empty());
+}
