@@ -78,6 +78,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::ResolveInWorkspace => &workspace::resolve::ResolveInWorkspace,
         Kind::ResetPasswordInWorkspace => &Found(workspace::acknowledged::ResetPassword),
         Kind::SignOutInWorkspace => &Found(workspace::acknowledged::SignOut),
+        Kind::DiscoverAppsInWorkspace => &workspace::discover_apps::DiscoverApps,
         Kind::RevokeTokensInWorkspace => &Found(workspace::held::REVOKE_TOKENS),
         Kind::RemoveAppPasswords => &Found(workspace::held::REMOVE_APP_PASSWORDS),
         Kind::RemoveGroupsInWorkspace => &Found(workspace::held::REMOVE_GROUPS),

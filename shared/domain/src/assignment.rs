@@ -317,6 +317,9 @@ impl Case {
         {
             unplanned::tell(&mut params, snapshot, &self.policy);
         }
+        if task.kind() == Kind::DiscoverAppsInWorkspace {
+            unplanned::tell_of_tokens(&mut params, self, task);
+        }
         params
     }
 

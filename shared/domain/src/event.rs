@@ -383,12 +383,13 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 6] = [
+const OF_THE_SECOND: [Kind; 7] = [
     Kind::RotateSharedCredential,
     Kind::ConfirmDisabledOnPremises,
     Kind::HoldKnowledgeSession,
     Kind::WriteNotes,
     Kind::DiscoverApps,
+    Kind::DiscoverAppsInWorkspace,
     Kind::DecideApp,
 ];
 

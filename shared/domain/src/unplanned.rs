@@ -9,6 +9,7 @@
 use crate::case::Case;
 use crate::catalogue::Kind;
 use crate::catalogue::managed::for_a_person;
+use crate::catalogue::workspace::MET_GRANTS;
 use crate::departure::{AppLeft, Departure};
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
 use crate::observation::Facts;
@@ -94,7 +95,7 @@ pub struct App {
     pub id: ObjectId,
     /// The id that it has in every directory.
     pub app_id: Option<String>,
-    /// Its name; none: the directory does not know it any more.
+    /// Its name; none: nobody says it any more.
     pub name: Option<String>,
     /// Who published it, as the directory has verified it.
     pub publisher: Option<String>,
@@ -135,9 +136,27 @@ pub fn tell(params: &mut Facts, snapshot: &Facts, policy: &Policy) {
             params.set(way.fact(), ids.to_vec());
         }
     }
+    tell_known(params, policy);
+}
+
+/// Tells which applications the tenant knows.
+fn tell_known(params: &mut Facts, policy: &Policy) {
     let list = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<String>>();
     params.set(COVERED, list(&policy.covered_apps));
     params.set(KNOWN, list(&policy.known_apps));
+}
+
+/// Tells whoever lists the tokens of a workspace's account what was met of them while
+/// they were revoked, and which applications the tenant knows.
+pub(crate) fn tell_of_tokens(params: &mut Facts, case: &Case, listing: &Task) {
+    let target = &listing.planned.target;
+    let mut all = case.tasks.values();
+    let revoked = all.find(|t| t.kind() == Kind::RevokeTokensInWorkspace && t.planned.target == *target);
+    let met = revoked.and_then(|t| t.last_seen()?.facts.list(MET_GRANTS));
+    if let Some(met) = met {
+        params.set(MET_GRANTS, met.to_vec());
+    }
+    tell_known(params, &case.policy);
 }
 
 /// The applications that somebody was told of, or that a snapshot found, each with its
@@ -267,7 +286,7 @@ pub fn words(task: &Task) -> Option<String> {
     let name = match (params.text(NAME), params.text(APP_ID)) {
         (Some(name), Some(id)) => format!("{name} ({id})"),
         (Some(name), None) => name.to_owned(),
-        (None, _) => "an application that the directory has no more".to_owned(),
+        (None, _) => "an application of which nothing but its id is known".to_owned(),
     };
     let publisher = match params.text(PUBLISHER) {
         Some(publisher) => format!("published by {publisher}"),

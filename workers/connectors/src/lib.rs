@@ -76,8 +76,8 @@ pub use area::notes::{Notes, NotesPage};
 pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};
 pub use area::workspace::{
-    Absence, FileTransfer, FileTransfers, Laptop, Laptops, MailChange, Member, MemberChange, MemberHolds, Phone,
-    Phones, Workspace, WorkspaceMail, WorkspaceMailSettings,
+    Absence, Consent, FileTransfer, FileTransfers, Laptop, Laptops, MailChange, Member, MemberChange, MemberHolds,
+    Phone, Phones, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};

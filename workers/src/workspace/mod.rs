@@ -7,6 +7,7 @@
 
 pub(crate) mod acknowledged;
 pub(crate) mod disable_laptops;
+pub(crate) mod discover_apps;
 pub(crate) mod held;
 pub(crate) mod mail;
 pub(crate) mod resolve;

@@ -69,6 +69,7 @@ kinds! {
     RevokeSessionsAgain = identity::REVOKE_SESSIONS_AGAIN,
     ResetPasswordInWorkspace = workspace::RESET_PASSWORD,
     SignOutInWorkspace = workspace::SIGN_OUT,
+    DiscoverAppsInWorkspace = workspace::DISCOVER_APPS,
     RevokeTokensInWorkspace = workspace::REVOKE_TOKENS,
     SuspendAtOnce = workspace::SUSPEND_AT_ONCE,
     RemoveAppPasswords = workspace::REMOVE_APP_PASSWORDS,

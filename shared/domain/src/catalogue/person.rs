@@ -215,6 +215,7 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::RotateSharedCredential),
         Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DiscoverApps),
+        Dep::on(Kind::DiscoverAppsInWorkspace),
         Dep::on(Kind::DecideApp),
     ],
     controls: control::CLOSURE,

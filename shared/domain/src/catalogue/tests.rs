@@ -233,6 +233,11 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "what he had is what was written down before any of it went",
         ),
         (
+            Kind::RevokeTokensInWorkspace,
+            Kind::DiscoverAppsInWorkspace,
+            "a token that is revoked is listed no more",
+        ),
+        (
             Kind::DecideApp,
             Kind::DisableSignIn,
             "whoever still signs in has his account made anew",
@@ -491,6 +496,9 @@ fn nothing_that_cuts_access_waits_for_applications_to_be_looked_up() {
         while let Some(k) = todo.pop() {
             for dep in k.spec().after.iter().filter(|d| seen.insert(d.kind)) {
                 assert!(![Kind::DiscoverApps, Kind::DecideApp].contains(&dep.kind), "{kind}");
+                // Minutes at the most, for what is listed only while it is there.
+                let ends = dep.until == Until::TriedOnce && dep.at_most_ms.is_some() && !dep.with_finds;
+                assert!(dep.kind != Kind::DiscoverAppsInWorkspace || ends, "{kind}");
                 todo.push(dep.kind);
             }
         }

@@ -134,7 +134,7 @@ pub fn good(kind: Kind) -> Facts {
             .with("protected", false),
         Kind::DisableInApp => Facts::new().with("enabled_ids", none()),
         Kind::DeleteInApp => Facts::new().with("account_ids", none()),
-        Kind::DiscoverApps => Facts::new().with("applications_known", true),
+        Kind::DiscoverApps | Kind::DiscoverAppsInWorkspace => Facts::new().with("applications_known", true),
         Kind::DiscoverManaged => Facts::new().with("found", true).with("all_names_known", true),
         Kind::DiscoverConfirmed => Facts::new().with("confirmed", true),
         Kind::MarkManaged => Facts::new().with("object_exists", true).with("marked", true),

@@ -312,6 +312,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::ResolveInWorkspace
         | Kind::ResetPasswordInWorkspace
         | Kind::SignOutInWorkspace
+        | Kind::DiscoverAppsInWorkspace
         | Kind::RevokeTokensInWorkspace
         | Kind::SuspendAtOnce
         | Kind::RemoveAppPasswords

@@ -1,8 +1,11 @@
 //! `identity.discover_apps`: what the snapshot wrote down is looked up, and nothing is
-//! read of the account itself, which may have lost it by now.
+//! read of the account itself, which may have lost it by now. Of a workspace, the tokens
+//! are listed before they are revoked, and what was revoked is known by its id.
 
 use crate::attempts::drive::{Desk, End, NEVER, setting};
 use crate::attempts::fake::state::application;
+use crate::attempts::fake::workspace::HIS;
+use offboard_domain::catalogue::workspace::MET_GRANTS;
 use offboard_domain::unplanned::{APP_ID, APP_IDS, NAME, PUBLISHER, WAYS, Way, had};
 use offboard_domain::{Facts, Kind, ObjectId, Said};
 
@@ -88,4 +91,38 @@ async fn without_a_record_nothing_is_claimed() {
     };
     assert_eq!(observation.facts.bool("applications_known"), Some(false));
     assert!(finds.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_application_that_has_a_token_is_found_by_its_name() {
+    let (state, todo) = setting(Kind::DiscoverAppsInWorkspace);
+    let mut desk = Desk::new(state);
+    let End::Found(seen, finds) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    assert_eq!(seen.facts.list(APP_IDS), Some(&list(&["app-a", "app-b"])[..]));
+    let names: Vec<_> = finds.iter().map(|f| f.params.text(NAME)).collect();
+    assert_eq!(names, [Some("Tool app-a"), Some("Tool app-b")]);
+    assert_eq!(desk.writes(), Vec::<String>::new());
+}
+
+/// Whoever revokes tokens keeps the ids of all that he met, over all attempts.
+#[tokio::test(start_paused = true)]
+async fn what_was_revoked_before_it_was_listed_is_found_by_its_id() {
+    let (state, todo) = setting(Kind::RevokeTokensInWorkspace);
+    let mut desk = Desk::new(state);
+    let End::Settled(seen) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("tokens go")
+    };
+    assert_eq!(seen.facts.list("grant_ids"), Some(&list(&[])[..]));
+    let met = seen.facts.list(MET_GRANTS).unwrap().to_vec();
+    assert_eq!(met, ["app-a", "app-b"]);
+    let (mut state, mut todo) = setting(Kind::DiscoverAppsInWorkspace);
+    state.office.members.get_mut(HIS).unwrap().grants = ["app-b".to_owned()].into();
+    todo.params.set(MET_GRANTS, met);
+    let End::Found(_, finds) = Desk::new(state).settle(todo, &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    let names: Vec<_> = finds.iter().map(|f| f.params.text(NAME)).collect();
+    assert_eq!(names, [None, Some("Tool app-b")]);
 }
