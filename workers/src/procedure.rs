@@ -125,6 +125,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::UnassignAutopilot => &device::unassign_autopilot::UnassignAutopilot,
         Kind::DisableDeviceObject => &device::disable_object::DisableDeviceObject,
         Kind::DiscoverManaged => &managed::discover::DiscoverManaged,
+        Kind::DiscoverSoftware => &managed::discover_software::DiscoverSoftware,
         Kind::DiscoverConfirmed => &managed::discover_confirmed::DiscoverConfirmed,
         Kind::MarkManaged => &managed::mark::MarkManaged,
         Kind::MaintainManaged => &managed::maintain::MaintainManaged,

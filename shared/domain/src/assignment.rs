@@ -390,6 +390,7 @@ impl Case {
                 let said = self.tasks.get(&asked).and_then(|t| t.outcome());
                 params.set(managed::CONFIRMED, matches!(said, Some(Outcome::Attested { .. })));
             }
+            Kind::DiscoverSoftware => unplanned::tell_of_devices(params, self, &target.system),
             Kind::Decommission => params.set(managed::CLEARED, self.has_cleared_owner(target)),
             Kind::DisableDeviceObject if self.disables_computer_of(task) => params.set(MASTERED, true),
             _ => {}

@@ -383,13 +383,14 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 7] = [
+const OF_THE_SECOND: [Kind; 8] = [
     Kind::RotateSharedCredential,
     Kind::ConfirmDisabledOnPremises,
     Kind::HoldKnowledgeSession,
     Kind::WriteNotes,
     Kind::DiscoverApps,
     Kind::DiscoverAppsInWorkspace,
+    Kind::DiscoverSoftware,
     Kind::DecideApp,
 ];
 

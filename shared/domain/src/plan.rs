@@ -178,6 +178,7 @@ impl Mastery {
             | Kind::RunIrreversibleScript
             | Kind::DiscoverManaged
             | Kind::DiscoverApps
+            | Kind::DiscoverSoftware
             | Kind::WriteNotes => false,
             // Nor whoever has no desk.
             kind => !kind.is_beside(),

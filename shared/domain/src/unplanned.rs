@@ -14,7 +14,7 @@ use crate::departure::{AppLeft, Departure};
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
 use crate::observation::Facts;
 use crate::policy::Policy;
-use crate::task::{PlannedTask, Task};
+use crate::task::{Outcome, PlannedTask, Task};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,18 @@ pub const APP_ID: &str = "app_id";
 pub const WAYS: &str = "ways";
 /// The parameter with the applications of a task that lists several.
 pub const APPS: &str = "apps";
+
+/// The parameter with the devices whose software is looked at. In no stored task.
+pub const DEVICES: &str = "device_ids";
+/// The parameter that says how many there are, where the list does not have all.
+pub const COUNT: &str = "count";
+
+/// The way in of what is installed on a device: nobody says who has an account with it.
+const INSTALLED: &str = "installed";
+/// The most programs that a task lists; the look-up keeps all of them.
+const MOST_LISTED: usize = 300;
+/// The most names that a sentence has.
+const MOST_NAMED: usize = 20;
 
 /// The most applications of one person that are asked about one by one.
 pub const MOST_TASKS: usize = 30;
@@ -247,8 +259,7 @@ fn one(system: &System, app: &App) -> Question {
 /// Which ones is part of its id: others that are found later are another question.
 fn several(system: &System, apps: &[&App]) -> Question {
     let ids: Vec<&[u8]> = apps.iter().map(|app| app.id.0.as_bytes()).collect();
-    let mut which = Digest::of_parts(&ids).to_string();
-    which.truncate(WHICH_CHARS);
+    let which = which(&ids);
     let listed: Vec<String> = apps.iter().map(|app| app.listed()).collect();
     Question {
         object: for_a_person(system, &ObjectId(format!("others-{which}"))),
@@ -259,12 +270,120 @@ fn several(system: &System, apps: &[&App]) -> Question {
 /// So much of a digest tells lists of one case apart.
 const WHICH_CHARS: usize = 12;
 
-/// What an application is called in a task about it: its name, or the list of them.
+fn which(of: &[&[u8]]) -> String {
+    let mut digest = Digest::of_parts(of).to_string();
+    digest.truncate(WHICH_CHARS);
+    digest
+}
+
+/// Tells whoever looks at software on which devices, and what the tenant knows: those
+/// that are assigned to him, and those that a person has confirmed as his.
+pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) {
+    let of = |kind: Kind| {
+        let mut all: Vec<&Task> = case.tasks.values().map(AsRef::as_ref).collect();
+        all.retain(|t| t.kind() == kind && t.planned.target.system == *system);
+        all
+    };
+    let mut devices: BTreeSet<String> = BTreeSet::new();
+    for found in of(Kind::DiscoverManaged) {
+        let assigned = found.after.as_ref().and_then(|seen| seen.facts.list(DEVICES));
+        devices.extend(assigned.unwrap_or_default().iter().cloned());
+    }
+    for confirmed in of(Kind::DiscoverConfirmed) {
+        if confirmed.outcome() == Some(&Outcome::Verified) {
+            devices.extend(confirmed.planned.target.object.as_ref().map(|id| id.0.clone()));
+        }
+    }
+    params.set(DEVICES, devices.into_iter().collect::<Vec<String>>());
+    tell_known(params, &case.policy);
+}
+
+/// A program on a device.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Software {
+    /// Its name.
+    pub name: String,
+    /// Whose it is, as its installer says.
+    pub publisher: Option<String>,
+}
+
+impl Software {
+    /// Whether it, or all of its publisher's, is on a list of names.
+    fn is_on(&self, list: &[String]) -> bool {
+        let own = [Some(&self.name), self.publisher.as_ref()];
+        let mut own = own.into_iter().flatten().map(|name| name.trim().to_lowercase());
+        own.any(|name| list.contains(&name))
+    }
+}
+
+/// The same for what is installed on his devices. There is too much of it to be asked
+/// about one by one, and hardly any of it has accounts: it is one question.
+#[must_use]
+pub fn sort_software(system: &System, installed: &BTreeSet<Software>, told: &Facts) -> Sorted {
+    let (mut covered, mut known) = (0_i64, 0_i64);
+    let mut unplanned: BTreeSet<String> = BTreeSet::new();
+    for one in installed {
+        let is_on = |list: &str| one.is_on(told.list(list).unwrap_or_default());
+        if is_on(COVERED) {
+            covered += 1;
+        } else if is_on(KNOWN) {
+            known += 1;
+        } else {
+            unplanned.insert(clipped(one.name.trim()));
+        }
+    }
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let facts = Facts::new()
+        .with(APPS_KNOWN, true)
+        .with("software_count", count(installed.len()))
+        .with("covered_count", covered)
+        .with("known_count", known)
+        .with("unplanned_count", count(unplanned.len()));
+    if unplanned.is_empty() {
+        let questions = Vec::new();
+        return Sorted { facts, questions };
+    }
+    let names: Vec<&[u8]> = unplanned.iter().map(|name| name.as_bytes()).collect();
+    let which = which(&names);
+    let total = count(unplanned.len());
+    let listed: Vec<String> = unplanned.into_iter().take(MOST_LISTED).collect();
+    let question = Question {
+        object: for_a_person(system, &ObjectId(format!("software-{which}"))),
+        params: Facts::new()
+            .with(WAYS, vec![INSTALLED.to_owned()])
+            .with(COUNT, total)
+            .with(APPS, listed),
+    };
+    Sorted {
+        facts,
+        questions: vec![question],
+    }
+}
+
+/// What an application is called in a task about it: its name, or the first of them.
 #[must_use]
 pub fn called(params: &Facts) -> Option<String> {
     match params.list(APPS) {
-        Some(apps) => Some(apps.join(", ")),
+        Some(apps) => Some(named(params, apps)),
         None => params.text(NAME).map(str::to_owned),
+    }
+}
+
+/// How many a task is about.
+fn counted(params: &Facts, apps: &[String]) -> usize {
+    let count = params.int(COUNT).and_then(|n| usize::try_from(n).ok());
+    count.unwrap_or(apps.len())
+}
+
+fn named(params: &Facts, apps: &[String]) -> String {
+    let shown = &apps[..apps.len().min(MOST_NAMED)];
+    let more = counted(params, apps).saturating_sub(shown.len());
+    match more {
+        0 => shown.join(", "),
+        more => format!(
+            "{} and {more} more (`offboard show --json` lists them)",
+            shown.join(", ")
+        ),
     }
 }
 
@@ -276,11 +395,16 @@ pub fn words(task: &Task) -> Option<String> {
         return None;
     }
     let params = &task.planned.params;
+    let ways = params.list(WAYS).unwrap_or_default();
     if let Some(apps) = params.list(APPS) {
+        let (count, names) = (counted(params, apps), named(params, apps));
+        let what = if ways.iter().any(|way| way == INSTALLED) {
+            format!("{count} programs on his devices that no system here sees to")
+        } else {
+            format!("{count} more applications that he had a way into and that no system here sees to")
+        };
         return Some(format!(
-            "{} more applications that he had a way into and that no system here sees to: {}; end his accounts there and attest that, or that he has none, or decide to go without (`offboard waive`); {KNOWN_NEXT}",
-            apps.len(),
-            apps.join(", ")
+            "{what}: {names}; end his accounts with them and attest that, or that he has none, or decide to go without (`offboard waive`); {KNOWN_NEXT}"
         ));
     }
     let name = match (params.text(NAME), params.text(APP_ID)) {
@@ -292,8 +416,7 @@ pub fn words(task: &Task) -> Option<String> {
         Some(publisher) => format!("published by {publisher}"),
         None => "of no verified publisher".to_owned(),
     };
-    let named = params.list(WAYS).unwrap_or_default();
-    let ways = Way::ALL.into_iter().filter(|way| named.iter().any(|n| n == way.word()));
+    let ways = Way::ALL.into_iter().filter(|way| ways.iter().any(|w| w == way.word()));
     let ways: Vec<&str> = ways.map(Way::words).collect();
     Some(format!(
         "{name}, {publisher}: {}, and no system here sees to it; end his account there and attest what became of it (deleted, disabled), or that he has none, or decide to go without (`offboard waive`); {KNOWN_NEXT}",

@@ -115,6 +115,7 @@ kinds! {
     AwaitSynchronisation = premises::AWAIT_SYNCHRONISATION,
     ConfirmManagedDevice = managed::CONFIRM,
     DiscoverConfirmed = managed::DISCOVER_CONFIRMED,
+    DiscoverSoftware = managed::DISCOVER_SOFTWARE,
     EndTechnician = managed::END_TECHNICIAN,
     MarkManaged = managed::MARK_DEVICE,
     MaintainManaged = managed::MAINTAIN,

@@ -216,6 +216,7 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DiscoverApps),
         Dep::on(Kind::DiscoverAppsInWorkspace),
+        Dep::on(Kind::DiscoverSoftware),
         Dep::on(Kind::DecideApp),
     ],
     controls: control::CLOSURE,

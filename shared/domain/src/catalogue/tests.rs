@@ -420,6 +420,11 @@ fn each_hazard_of_the_playbook_is_an_order() {
         ),
         (
             Kind::Decommission,
+            Kind::DiscoverSoftware,
+            "without the agent nobody reads what was installed",
+        ),
+        (
+            Kind::Decommission,
             Kind::WipeDevice,
             "without the agent nobody sees what becomes of the device",
         ),

@@ -293,6 +293,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::CloseTicket
         | Kind::DiscoverManaged
         | Kind::DiscoverConfirmed
+        | Kind::DiscoverSoftware
         | Kind::MarkManaged
         | Kind::MaintainManaged
         | Kind::RunManagedScript

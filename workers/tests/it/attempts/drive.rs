@@ -345,6 +345,10 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
             let params = managed(43).with(CONFIRMED, true).with(ELSEWHERE, "unknown");
             (params.with("wipe_company_devices", true), Some("43"))
         }
+        Kind::DiscoverSoftware => {
+            let devices = vec!["41".to_owned(), "42".to_owned()];
+            (Facts::new().with("device_ids", devices), None)
+        }
         Kind::MarkManaged
         | Kind::MaintainManaged
         | Kind::RunManagedScript

@@ -6,7 +6,7 @@ use crate::attempts::drive::{Desk, End, NEVER, setting};
 use crate::attempts::fake::state::application;
 use crate::attempts::fake::workspace::HIS;
 use offboard_domain::catalogue::workspace::MET_GRANTS;
-use offboard_domain::unplanned::{APP_ID, APP_IDS, NAME, PUBLISHER, WAYS, Way, had};
+use offboard_domain::unplanned::{APP_ID, APP_IDS, APPS, NAME, PUBLISHER, WAYS, Way, had};
 use offboard_domain::{Facts, Kind, ObjectId, Said};
 
 fn list(of: &[&str]) -> Vec<String> {
@@ -125,4 +125,34 @@ async fn what_was_revoked_before_it_was_listed_is_found_by_its_id() {
     };
     let names: Vec<_> = finds.iter().map(|f| f.params.text(NAME)).collect();
     assert_eq!(names, [None, Some("Tool app-b")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn software_on_all_of_his_devices_is_one_question() {
+    let (mut state, mut todo) = setting(Kind::DiscoverSoftware);
+    state.fleet.get_mut("42").unwrap().software[0].name = "Editor".to_owned();
+    todo.params.set("known_apps", list(&["microsoft corporation"]));
+    let mut desk = Desk::new(state);
+    let End::Found(seen, finds) = desk.settle(todo.clone(), &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    let [one] = finds.as_slice() else { panic!("{finds:?}") };
+    assert_eq!(one.kind, Kind::DecideApp);
+    assert_eq!(one.params.list(APPS), Some(&list(&["Editor", "Vault"])[..]));
+    assert_eq!(seen.facts.int("software_count"), Some(3));
+    assert_eq!(seen.facts.int("known_count"), Some(1));
+    // All of it known, nobody is asked; without a device, nothing is said.
+    let (state, _) = setting(Kind::DiscoverSoftware);
+    todo.params.set("covered_apps", list(&["vault ltd"]));
+    let End::Found(_, finds) = Desk::new(state.clone()).settle(todo.clone(), &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    assert_eq!(finds, []);
+    todo.params.set("device_ids", list(&["gone"]));
+    let report = Desk::new(state).once(&todo).await;
+    let Said::Found { observation, finds } = report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(observation.facts.bool("devices_found"), Some(false));
+    assert!(finds.is_empty());
 }

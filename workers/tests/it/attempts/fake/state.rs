@@ -9,6 +9,7 @@ use offboard_connectors::{
     Site,
 };
 use offboard_domain::ObjectId;
+use offboard_domain::unplanned::Software;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The leaver.
@@ -68,6 +69,7 @@ pub(crate) struct FleetRow {
     pub(crate) field: Option<String>,
     pub(crate) over: bool,
     pub(crate) silence: Option<Silence>,
+    pub(crate) software: Vec<Software>,
 }
 
 /// The leaver's laptop, a colleague's on which he signed in, and one that is
@@ -84,6 +86,12 @@ fn fleet() -> BTreeMap<String, FleetRow> {
         field: None,
         over: false,
         silence: None,
+        software: [("Vault", "Vault Ltd"), ("Runtime", "Microsoft Corporation")]
+            .map(|(name, publisher)| Software {
+                name: name.to_owned(),
+                publisher: Some(publisher.to_owned()),
+            })
+            .into(),
     };
     let signed_in = format!("ACME\\{LEAVER}");
     [
