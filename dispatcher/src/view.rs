@@ -322,6 +322,10 @@ fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<
         Standing::WaitsForPerson if task.kind() == Kind::ConfirmDeviceReturned => {
             ("attest", format!("offboard attest {id} {} --file FILE", task.id()))
         }
+        // What became of it is what the account is to say.
+        Standing::WaitsForPerson if task.kind() == Kind::DecideApp => {
+            ("attest", format!("offboard attest {id} {} --note WHAT", task.id()))
+        }
         Standing::WaitsForPerson => ("attest", format!("offboard attest {id} {}", task.id())),
         Standing::WaitsForOwnApproval => ("approve_task", format!("offboard approve {id} {}", task.id())),
         Standing::Failed(_) => ("decide", format!("offboard why {id} {}", task.id())),
