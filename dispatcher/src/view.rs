@@ -309,7 +309,10 @@ fn said(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> String 
     match (stands, keeping::words(case, task).or_else(|| unplanned::words(task))) {
         (Standing::WaitsForPerson, Some(asked)) => asked,
         (Standing::Failed(_), Some(asked)) => format!("{asked}; {plain}"),
-        _ => plain,
+        _ => match unplanned::called(&task.planned.params) {
+            Some(name) => format!("{name}: {plain}"),
+            None => plain,
+        },
     }
 }
 

@@ -413,7 +413,7 @@ impl ModelWorker {
         let subject = a.subject.0.values().next().map_or("", |id| id.0.as_str());
         if a.kind == Kind::DiscoverApps {
             let apps = 0..subject.len() % 2;
-            let ask = |n| Find {
+            let ask = |n: usize| Find {
                 kind: Kind::DecideApp,
                 object: ObjectId(format!("{subject}-app-{n}")),
                 params: Facts::new(),

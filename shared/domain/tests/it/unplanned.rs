@@ -80,7 +80,7 @@ fn one_that_the_directory_knows_no_more_is_asked_about_by_its_id() {
 #[test]
 fn more_than_somebody_would_read_one_by_one_are_listed_in_one_task() {
     let all = |n: usize| -> Vec<App> {
-        let one = |i| app(&format!("a-{i:03}"), Some(&format!("Tool {i:03}")), &[Way::Assigned]);
+        let one = |i: usize| app(&format!("a-{i:03}"), Some(&format!("Tool {i:03}")), &[Way::Assigned]);
         (0..n).map(one).collect()
     };
     let most = unplanned::MOST_TASKS;
