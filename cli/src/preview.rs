@@ -14,6 +14,7 @@ use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
     Area, Assignment, Case, CaseId, CaseState, Command, Decision, Departure, Digest, Event, FaultClass, Gates, Kind,
     Lane, Mode, Observation, Refusal, Report, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, heir, judge,
+    unplanned,
 };
 use offboard_workers::{Context, attempt};
 use serde::Serialize;
@@ -233,14 +234,15 @@ impl Draft {
         self.case.version = version;
     }
 
-    /// Carries out what finds out: who it is, and which devices there are.
+    /// Carries out what finds out: who it is, which devices there are, and which
+    /// applications.
     async fn find_out(&mut self, context: &Context) -> Result<(), Refusal> {
         for _ in 0..ROUNDS {
             let finders: Vec<Assignment> = self
                 .case
                 .tasks
                 .values()
-                .filter(|t| t.kind() == Kind::Resolve || !t.kind().spec().finds.is_empty())
+                .filter(|t| finds_out(&self.case, t.kind()))
                 .filter_map(|t| self.case.assignment(t.id()))
                 .collect();
             if finders.is_empty() {
@@ -261,6 +263,12 @@ impl Draft {
         }
         Ok(())
     }
+}
+
+/// Whether others are found by it: by itself, or because it records what another looks up.
+fn finds_out(case: &Case, kind: Kind) -> bool {
+    let recorded = kind == Kind::SnapshotDirectory && case.has(Kind::DiscoverApps);
+    kind == Kind::Resolve || recorded || !kind.spec().finds.is_empty()
 }
 
 /// Why a case has no plan, in the words that its tasks have for it.
@@ -317,7 +325,7 @@ async fn read(assignment: &Assignment, context: &Context) -> Report {
 async fn look(case: &Case, task: Arc<Task>, now: Timestamp, context: &Context) -> PreviewTask {
     let spec = task.kind().spec();
     let (state, why, seen) = if spec.area == Area::Person {
-        (Now::Person, String::new(), None)
+        (Now::Person, unplanned::words(&task).unwrap_or_default(), None)
     } else if !spec.writes {
         (Now::Read, String::new(), task.after.as_deref().cloned())
     } else {

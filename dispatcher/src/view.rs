@@ -5,7 +5,7 @@ use offboard_domain::catalogue::Stage;
 use offboard_domain::clocks::{Clock, Deadline};
 use offboard_domain::estate::{self, KnownDevice};
 use offboard_domain::standing::{Standing, standing, words};
-use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp, keeping};
+use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp, keeping, unplanned};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -303,13 +303,16 @@ fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Ta
     }
 }
 
-/// Where a task stands, and for whose sake a person is asked.
+/// Where a task stands, and what or for whose sake a person is asked.
 fn said(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> String {
     let plain = words(stands, task);
-    match (stands, keeping::words(case, task)) {
+    match (stands, keeping::words(case, task).or_else(|| unplanned::words(task))) {
         (Standing::WaitsForPerson, Some(asked)) => asked,
         (Standing::Failed(_), Some(asked)) => format!("{asked}; {plain}"),
-        _ => plain,
+        _ => match unplanned::called(&task.planned.params) {
+            Some(name) => format!("{name}: {plain}"),
+            None => plain,
+        },
     }
 }
 
@@ -321,6 +324,10 @@ fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<
         }
         Standing::WaitsForPerson if task.kind() == Kind::ConfirmDeviceReturned => {
             ("attest", format!("offboard attest {id} {} --file FILE", task.id()))
+        }
+        // What became of it is what the account is to say.
+        Standing::WaitsForPerson if task.kind() == Kind::DecideApp => {
+            ("attest", format!("offboard attest {id} {} --note WHAT", task.id()))
         }
         Standing::WaitsForPerson => ("attest", format!("offboard attest {id} {}", task.id())),
         Standing::WaitsForOwnApproval => ("approve_task", format!("offboard approve {id} {}", task.id())),

@@ -63,6 +63,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::SnapshotAccess => &identity::snapshot_access::SnapshotAccess,
         Kind::SnapshotDirectory => &identity::snapshot_directory::SnapshotDirectory,
         Kind::SnapshotMailbox => &mailbox::snapshot::SnapshotMailbox,
+        Kind::DiscoverApps => &identity::discover_apps::DiscoverApps,
         Kind::DiscoverDevices => &device::discover::DiscoverDevices,
         Kind::ResolveOnPremises => &premises::resolve::ResolveOnPremises,
         Kind::DisableOnPremises => &premises::disable::DisableOnPremises,
@@ -78,6 +79,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::ResolveInWorkspace => &workspace::resolve::ResolveInWorkspace,
         Kind::ResetPasswordInWorkspace => &Found(workspace::acknowledged::ResetPassword),
         Kind::SignOutInWorkspace => &Found(workspace::acknowledged::SignOut),
+        Kind::DiscoverAppsInWorkspace => &workspace::discover_apps::DiscoverApps,
         Kind::RevokeTokensInWorkspace => &Found(workspace::held::REVOKE_TOKENS),
         Kind::RemoveAppPasswords => &Found(workspace::held::REMOVE_APP_PASSWORDS),
         Kind::RemoveGroupsInWorkspace => &Found(workspace::held::REMOVE_GROUPS),
@@ -125,6 +127,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::UnassignAutopilot => &device::unassign_autopilot::UnassignAutopilot,
         Kind::DisableDeviceObject => &device::disable_object::DisableDeviceObject,
         Kind::DiscoverManaged => &managed::discover::DiscoverManaged,
+        Kind::DiscoverSoftware => &managed::discover_software::DiscoverSoftware,
         Kind::DiscoverConfirmed => &managed::discover_confirmed::DiscoverConfirmed,
         Kind::MarkManaged => &managed::mark::MarkManaged,
         Kind::MaintainManaged => &managed::maintain::MaintainManaged,
@@ -148,6 +151,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         | Kind::EndTechnician
         | Kind::ConfirmDisabledOnPremises
         | Kind::RotateSharedCredential
+        | Kind::DecideApp
         | Kind::HoldKnowledgeSession
         | Kind::ConfirmHandover
         | Kind::Validate

@@ -371,6 +371,7 @@ impl<'r> Row<'r> {
             onedrive: self.get(Field::Onedrive, values::onedrive),
             wipe_company_devices: self.get(Field::WipeCompanyDevices, values::yes_or_no),
             shared_credentials: self.credentials(),
+            apps: Vec::new(),
         }
     }
 

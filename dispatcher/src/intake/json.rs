@@ -274,6 +274,7 @@ impl Element {
             }),
             wipe_company_devices: wire.wipe_company_devices,
             shared_credentials: self.credentials(wire.shared_credentials),
+            apps: Vec::new(),
         }
     }
 

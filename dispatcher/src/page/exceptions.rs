@@ -1,7 +1,7 @@
 //! What a reader should look at first: everything that did not simply go well.
 
 use super::tables::part_number;
-use super::words::{class_words, day, moment, plural};
+use super::words::{class_words, day, moment, object, plural};
 use maud::{Markup, html};
 use offboard_domain::evidence::{Cancellation, Ending, OutcomeAccount, Predicate, Step, TaskAccount, When};
 
@@ -61,7 +61,7 @@ fn all(said: &Predicate) -> Vec<Exception> {
     let of = |t: &TaskAccount, sort, text: String, at| Exception {
         sort,
         about: t.title.clone(),
-        object: t.object.as_ref().map(|o| o.0.clone()),
+        object: object(t),
         text,
         at,
     };

@@ -1,6 +1,6 @@
 //! The tables: what an auditor reads line by line.
 
-use super::words::{changes, class, class_words, clock, day, duration, facts, moment, money, plural, sign};
+use super::words::{changes, class, class_words, clock, day, duration, facts, moment, money, object, plural, sign};
 use maud::{Markup, html};
 use offboard_domain::Facts;
 use offboard_domain::catalogue::Stage;
@@ -60,7 +60,7 @@ fn task_row(task: &TaskAccount, sets: &[&ControlsAccount]) -> Markup {
         tr {
             th scope="row" {
                 (task.title)
-                span.sub { code { (task.kind) } " · " (task.system) @if let Some(object) = &task.object { " · " span.id { (object) } } }
+                span.sub { code { (task.kind) } " · " (task.system) @if let Some(object) = object(task) { " · " span.id { (object) } } }
             }
             td { span.badge.(class) { (sign(class)) " " (class_words(class)) } }
             td.t {

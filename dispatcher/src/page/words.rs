@@ -3,10 +3,20 @@
 use offboard_domain::departure::Manner;
 use offboard_domain::evidence::{Named, OutcomeAccount, Reading, TaskAccount, When};
 use offboard_domain::observation::{Fact, Facts};
+use offboard_domain::unplanned;
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
+
+/// What a task is about, if not the account: an application by its name, too.
+pub(super) fn object(task: &TaskAccount) -> Option<String> {
+    let id = &task.object.as_ref()?.0;
+    Some(match unplanned::called(&task.params) {
+        Some(name) => format!("{name} · {id}"),
+        None => id.clone(),
+    })
+}
 
 /// `23 Nov 2026`.
 pub(super) fn day(at: When) -> String {

@@ -16,6 +16,7 @@ use crate::plan::is_skipped;
 use crate::policy::{Policy, SuccessorRule};
 use crate::task::{Outcome, Place, Task};
 use crate::time::Timestamp;
+use crate::unplanned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -312,6 +313,14 @@ impl Case {
         if task.kind() == Kind::WriteNotes {
             self.tell_of_notes(task, &mut params);
         }
+        if task.kind() == Kind::DiscoverApps
+            && let Some(snapshot) = self.directory_snapshot(&task.planned.target.system)
+        {
+            unplanned::tell(&mut params, snapshot, &self.policy);
+        }
+        if task.kind() == Kind::DiscoverAppsInWorkspace {
+            unplanned::tell_of_tokens(&mut params, self, task);
+        }
         params
     }
 
@@ -395,6 +404,7 @@ impl Case {
                 let said = self.tasks.get(&asked).and_then(|t| t.outcome());
                 params.set(managed::CONFIRMED, matches!(said, Some(Outcome::Attested { .. })));
             }
+            Kind::DiscoverSoftware => unplanned::tell_of_devices(params, self, &target.system),
             Kind::Decommission => params.set(managed::CLEARED, self.has_cleared_owner(target)),
             Kind::DiscoverComputers => params.set(SOUGHT, Vec::from_iter(self.hybrid_joined())),
             Kind::DisableComputer if params.bool(FOR_THE_CLOUD) == Some(true) => {

@@ -1,6 +1,7 @@
 //! The request: who leaves which tenant, when, how, and what a person chose.
 
 use crate::id::{CaseId, Digest, ObjectId, TenantId};
+use crate::observation::Facts;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -161,6 +162,19 @@ pub struct Choices {
     /// its keepers call it by; besides what the policy names for everybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_credentials: Vec<String>,
+    /// Applications in which somebody let his account be when he left: a person is
+    /// asked about them again. No request says so; a case that follows another does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apps: Vec<AppLeft>,
+}
+
+/// An application that a person was asked about, and that he let be for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppLeft {
+    /// What the task was about.
+    pub object: ObjectId,
+    /// With which parameters.
+    pub params: Facts,
 }
 
 /// What a person knew, and is changed now that he leaves: the policy's and the

@@ -395,7 +395,7 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 7] = [
+const OF_THE_SECOND: [Kind; 11] = [
     Kind::DiscoverComputers,
     Kind::RotateSharedCredential,
     Kind::ConfirmDisabledOnPremises,
@@ -403,11 +403,15 @@ const OF_THE_SECOND: [Kind; 7] = [
     Kind::WriteNotes,
     Kind::NoteEnding,
     Kind::HandOverSharedDrives,
+    Kind::DiscoverApps,
+    Kind::DiscoverAppsInWorkspace,
+    Kind::DiscoverSoftware,
+    Kind::DecideApp,
 ];
 
 /// Whether somebody asks for what version 1 of the vocabulary had no word for.
-fn names_credentials(departure: &Departure) -> bool {
-    !departure.choices.shared_credentials.is_empty()
+fn asks_for_more(departure: &Departure) -> bool {
+    !departure.choices.shared_credentials.is_empty() || !departure.choices.apps.is_empty()
 }
 
 impl Event {
@@ -427,7 +431,7 @@ impl Event {
             // Whoever overlooked it might order again what must not happen twice.
             Self::TaskFailed { checkpoint, .. } => checkpoint.is_some(),
             Self::CaseMerged { tells, .. } => *tells,
-            Self::CaseAmended { departure, by } => by.is_some() || names_credentials(departure),
+            Self::CaseAmended { departure, by } => by.is_some() || asks_for_more(departure),
             Self::CaseOpened {
                 departure,
                 policy,
@@ -435,12 +439,14 @@ impl Event {
                 ..
             } => {
                 let mut offered = capabilities.0.values().flatten().chain(&policy.skip);
-                names_credentials(departure)
+                asks_for_more(departure)
                     || !policy.shared_credentials.is_empty()
                     || policy.knowledge_session
                     || offered.any(|kind| OF_THE_SECOND.contains(kind))
             }
-            Self::CasePlanned { tasks, .. } => tasks.iter().any(|t| OF_THE_SECOND.contains(&t.kind)),
+            Self::CasePlanned { tasks, .. } | Self::TasksFound { tasks, .. } => {
+                tasks.iter().any(|t| OF_THE_SECOND.contains(&t.kind))
+            }
             _ => false,
         };
         1 + u16::from(second)

@@ -8,6 +8,7 @@ use crate::departure::{Choices, Departure, Manner, PersonRef};
 use crate::id::{ObjectId, TaskId};
 use crate::keeping;
 use crate::time::Timestamp;
+use crate::unplanned;
 
 /// What to submit when the waiver of a closed case's task has run out. It is
 /// planned, whatever the first one was: nothing is urgent any more, so a
@@ -28,8 +29,11 @@ pub fn follow_up(case: &Case, task: TaskId, now: Timestamp) -> Option<Departure>
         .get(&task)
         .filter(|t| t.kind() == Kind::RotateSharedCredential);
     let again = waived.and_then(|t| t.planned.target.object.clone());
+    // Where he has an account that somebody let be, nobody can read any more.
+    let left = case.tasks.get(&task).and_then(|t| unplanned::left(t));
     let mut choices = Choices {
         shared_credentials: again.into_iter().map(|name| name.0).collect(),
+        apps: left.into_iter().collect(),
         ..case.departure.choices.clone()
     };
     // What another request wanted kept is in no choice of this one.

@@ -15,6 +15,7 @@ use crate::observation::Facts;
 use crate::plan::plan;
 use crate::policy::Policy;
 use crate::task::{PlannedTask, Task};
+use crate::unplanned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -187,6 +188,7 @@ pub fn brings(case: &Case, other: CaseId, asked: &Departure, retention: Retentio
     let names = shared_credentials(&[], &asked.choices);
     let new = names.filter(|name| !known.contains(&name.to_lowercase()));
     out.extend(new.map(|name| by_a_person(case, Kind::RotateSharedCredential, name.into())));
+    out.extend(unplanned::left_tasks(case.id, asked));
     out.retain(|t| !case.tasks.contains_key(&t.id));
     out
 }

@@ -32,6 +32,7 @@ pub mod record;
 pub mod standing;
 pub mod task;
 pub mod time;
+pub mod unplanned;
 pub mod wake;
 
 pub use assignment::{Artifact, Assignment, Check, Checked, Find, Mode, Receipt, Report, Said, Subject, Target};

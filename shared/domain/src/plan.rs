@@ -11,6 +11,7 @@ use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy, SuccessorRule};
 use crate::task::PlannedTask;
 use crate::time::Timestamp;
+use crate::unplanned;
 
 /// What is to be done, without the order: that stands in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +115,7 @@ pub fn plan(
             out.unserved.push(kind);
         }
     }
+    out.tasks.extend(unplanned::left_tasks(case, departure));
     out.keep_licences_unless_preserved(capabilities);
     Ok(out)
 }
@@ -172,13 +174,16 @@ impl Mastery {
     fn misses(self, kind: Kind) -> bool {
         match kind {
             Kind::ResolveOnPremises => self == Self::Elsewhere,
-            // Who has no domain, applications, workspace, programs, remote management or wiki misses none.
+            // Who has no domain, applications, workspace, programs, remote management, wiki or list
+            // of what people signed in to elsewhere misses none.
             Kind::DiscoverComputers
             | Kind::ResolveInApp
             | Kind::ResolveInWorkspace
             | Kind::RunScript
             | Kind::RunIrreversibleScript
             | Kind::DiscoverManaged
+            | Kind::DiscoverApps
+            | Kind::DiscoverSoftware
             | Kind::WriteNotes => false,
             // Nor whoever has no desk.
             kind => !kind.is_beside(),

@@ -75,6 +75,12 @@ pub struct Policy {
     /// What several people sign in with and everybody who leaves knew, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_credentials: Vec<String>,
+    /// Applications that the tenant's systems see to: ids or names, lower case.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub covered_apps: BTreeSet<String>,
+    /// Applications that need nobody's attention: ids or names, lower case.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub known_apps: BTreeSet<String>,
     /// Largest mailbox that may be shared without a licence, in bytes.
     pub shared_mailbox_max_bytes: i64,
     /// Most departures that start within an hour before a person is asked.
@@ -111,6 +117,8 @@ impl Default for Policy {
             wipe_company_devices: true,
             knowledge_session: false,
             shared_credentials: Vec::new(),
+            covered_apps: BTreeSet::new(),
+            known_apps: BTreeSet::new(),
             shared_mailbox_max_bytes: SHARED_MAILBOX_MAX_BYTES,
             departures_per_hour: 25,
             licence_price_cents: BTreeMap::new(),

@@ -3,10 +3,10 @@
 
 use async_trait::async_trait;
 use offboard_connectors::{
-    Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Autopilot, Call, Connector, Device,
-    DeviceAction, DeviceObject, DeviceRef, Devices, Directory, Documents, Finding, Forwarding, Found, Held, Holding,
-    Holds, Mailbox, MailboxChange, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, RecoveryKeys, Site,
-    SiteAdministrator,
+    Account, AccountChange, Answer, Application, Attached, Attachment, AutomaticReply, Autopilot, Call, Connector,
+    Device, DeviceAction, DeviceObject, DeviceRef, Devices, Directory, Documents, Finding, Forwarding, Found, Held,
+    Holding, Holds, Mailbox, MailboxChange, MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, RecoveryKeys,
+    Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Area, Capabilities, Kind, ObjectId, System, TenantId};
@@ -152,6 +152,10 @@ impl Directory for Noop {
 
     async fn add_owner(&self, _: &mut Call, _: &ObjectId, _: &ObjectId) -> Answer<()> {
         Ok(())
+    }
+
+    async fn applications(&self, _: &mut Call, _: &[ObjectId]) -> Answer<Vec<Application>> {
+        Ok(Vec::new())
     }
 }
 

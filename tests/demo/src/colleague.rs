@@ -117,6 +117,7 @@ fn words(case: &CaseView, need: &Need) -> String {
             format!("{reference}: {MANAGER} has the account disabled in Active Directory, which masters it")
         }
         Kind::RotateSharedCredential => format!("{reference}: {MANAGER} has a shared credential changed"),
+        Kind::DecideApp => format!("{reference}: {MANAGER} ends the account in an application that nobody planned for"),
         Kind::HoldKnowledgeSession => format!("{reference}: {MANAGER} says where the knowledge session is recorded"),
         Kind::ConfirmHandover => format!("{reference}: {MANAGER} confirms the hand-over"),
         other => format!("{reference}: a person answers {other}"),

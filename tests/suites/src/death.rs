@@ -19,7 +19,7 @@ use offboard_domain::task::PlannedTask;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     Area, Assignment, CaseId, Check, Departure, Digest, Facts, Fault, FaultClass, Kind, Lane, ObjectId, Policy,
-    Subject, TenantId, Verdict, judge,
+    Subject, TenantId, Verdict, judge, unplanned,
 };
 use offboard_runtime::keys::EscrowMaster;
 use offboard_runtime::{Clock, TokioClock};
@@ -340,9 +340,11 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
             .into_iter()
             .filter(|t| t.kind.spec().area != Area::Person)
             .map(|mut task| {
-                if task.kind == Kind::ProvePool {
-                    // As the case gives them to the assignment.
-                    pool_params(&mut task.params, &snapshot);
+                // As the case gives them to the assignment.
+                match task.kind {
+                    Kind::ProvePool => pool_params(&mut task.params, &snapshot),
+                    Kind::DiscoverApps => unplanned::tell(&mut task.params, &snapshot, &policy),
+                    _ => {}
                 }
                 one(task)
             }),

@@ -411,6 +411,15 @@ impl ModelWorker {
 
     fn finds(&self, a: &Assignment) -> Vec<Find> {
         let subject = a.subject.0.values().next().map_or("", |id| id.0.as_str());
+        if a.kind == Kind::DiscoverApps {
+            let apps = 0..subject.len() % 2;
+            let ask = |n: usize| Find {
+                kind: Kind::DecideApp,
+                object: ObjectId(format!("{subject}-app-{n}")),
+                params: Facts::new(),
+            };
+            return apps.map(ask).collect();
+        }
         let devices = subject.len() % 3;
         let mut finds = Vec::new();
         for n in 0..devices {

@@ -57,8 +57,8 @@ pub use area::devices::{
     RecoveryKeySort, RecoveryKeys,
 };
 pub use area::directory::{
-    Account, AccountChange, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding, MASTERED_ELSEWHERE,
-    MethodSort, OwnedSort, PROTECTED_TARGET, Removable, RoleOrigin,
+    Account, AccountChange, Application, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding,
+    MASTERED_ELSEWHERE, MethodSort, OwnedSort, PROTECTED_TARGET, Removable, RoleOrigin,
 };
 pub use area::documents::{Documents, Site, SiteAdministrator};
 pub use area::fleet::{
@@ -76,8 +76,8 @@ pub use area::notes::{Notes, NotesPage, NotesStatus};
 pub use area::premises::{Computer, Footing, Premises, Protection};
 pub use area::scripts::{Errand, ScriptStanding, ScriptState, Scripts};
 pub use area::workspace::{
-    Absence, FileTransfer, FileTransfers, Laptop, Laptops, MailChange, Member, MemberChange, MemberHolds, Phone,
-    Phones, SharedDrives, Workspace, WorkspaceMail, WorkspaceMailSettings,
+    Absence, Consent, FileTransfer, FileTransfers, Laptop, Laptops, MailChange, Member, MemberChange, MemberHolds,
+    Phone, Phones, SharedDrives, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 pub use call::{Call, READ_RECEIPTS_MAX};
 pub use connector::{Connector, Finding, Severity};

@@ -2,6 +2,7 @@
 
 pub(crate) mod await_synchronisation;
 pub(crate) mod disable_sign_in;
+pub(crate) mod discover_apps;
 pub(crate) mod hand_over_groups;
 pub(crate) mod password;
 pub(crate) mod remove_app_roles;

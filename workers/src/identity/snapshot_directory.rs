@@ -8,6 +8,8 @@ use crate::job::{Job, Seen, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Account, Answer, Group, Held, HeldLicence, Holding, PoolLine};
+use offboard_domain::ObjectId;
+use offboard_domain::unplanned::Way;
 use serde::Serialize;
 
 pub(crate) struct SnapshotDirectory;
@@ -19,8 +21,18 @@ struct Holdings<'a> {
     ownerships: &'a [Held],
     grants: &'a [Held],
     app_roles: &'a [Held],
+    group_app_roles: &'a [Held],
     licences: &'a [HeldLicence],
     pool: &'a [PoolLine],
+}
+
+/// The application that a consent or a role opens.
+fn application(held: &Held) -> Option<&ObjectId> {
+    match held {
+        Held::Grant { client, .. } => Some(client),
+        Held::AppRole { application, .. } => Some(application),
+        Held::Role { .. } | Held::Method { .. } | Held::Membership { .. } | Held::Ownership { .. } => None,
+    }
 }
 
 #[async_trait]
@@ -33,6 +45,7 @@ impl Procedure for SnapshotDirectory {
         let ownerships = directory.holdings(&mut job.call, &id, Holding::Ownerships).await?;
         let grants = directory.holdings(&mut job.call, &id, Holding::Grants).await?;
         let app_roles = directory.holdings(&mut job.call, &id, Holding::AppRoles).await?;
+        let group_app_roles = directory.holdings(&mut job.call, &id, Holding::GroupAppRoles).await?;
         let (licences, pool) = match job.connector.licenses() {
             Some(licenses) => {
                 let held = licenses.held(&mut job.call, &id).await?;
@@ -48,6 +61,7 @@ impl Procedure for SnapshotDirectory {
             ownerships: &ownerships,
             grants: &grants,
             app_roles: &app_roles,
+            group_app_roles: &group_app_roles,
             licences: &licences,
             pool: &pool,
         };
@@ -65,6 +79,13 @@ impl Procedure for SnapshotDirectory {
             .with("owned_ids", ids(ownerships.iter().map(Held::id)))
             .with("licence_group_ids", ids(bearing.map(|g| &g.id)))
             .with("sku_ids", ids(licences.iter().map(|l| &l.sku_id)));
+        for (way, held) in [
+            (Way::Consented, &grants),
+            (Way::Assigned, &app_roles),
+            (Way::ByGroup, &group_app_roles),
+        ] {
+            facts.set(way.fact(), ids(held.iter().filter_map(application)));
+        }
         for line in &pool {
             facts.set(&format!("consumed_units/{}", line.sku_id), line.consumed);
         }

@@ -2,11 +2,12 @@
 //! application passwords, groups, licences.
 
 use super::{known, look, writable};
-use crate::job::{Applied, Items, Job, Seen, Things};
+use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, MemberHolds};
 use offboard_domain::Facts;
+use offboard_domain::catalogue::workspace::MET_GRANTS;
 
 /// One sort of things, and the fact that lists them.
 pub(crate) struct Take {
@@ -45,7 +46,15 @@ impl Procedure for Take {
             return Ok(Seen::facts(known(job, None)));
         };
         let held = job.workspace()?.held(&mut job.call, &member, self.sort).await?;
-        let facts: Facts = known(job, Some(&member)).with(self.fact, held);
+        let mut facts: Facts = known(job, Some(&member));
+        // Of an attempt before this one, too: they are listed no more.
+        if self.sort == MemberHolds::Grants {
+            let before = job.remembered.list(MET_GRANTS).unwrap_or_default();
+            let met = ids(before.iter().chain(&held));
+            job.remembered.set(MET_GRANTS, met.clone());
+            facts.set(MET_GRANTS, met);
+        }
+        facts.set(self.fact, held);
         Ok(Seen::with(facts, Things::Member(Box::new(member))))
     }
 

@@ -8,6 +8,7 @@
 
 pub(crate) mod acknowledged;
 pub(crate) mod disable_laptops;
+pub(crate) mod discover_apps;
 pub(crate) mod hand_over_shared_drives;
 pub(crate) mod held;
 pub(crate) mod mail;

@@ -6,6 +6,7 @@ use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
 use crate::time::{HOUR_MS, MINUTE_MS};
+use crate::unplanned::APPS_KNOWN;
 
 /// Finds the one account that the request means. Facts: `object_id`,
 /// `user_principal_name`, `other_mail` (his address is not his sign-in name),
@@ -38,12 +39,40 @@ pub(super) const SNAPSHOT_ACCESS: KindSpec = KindSpec {
     ..READING
 };
 
-/// The slower part: groups, ownerships, licences, grants, app roles, manager.
+/// The slower part: groups, ownerships, licences, grants, app roles, manager. Facts,
+/// among others: `consented_app_ids`, `assigned_app_ids`, `group_app_ids`.
 pub(super) const SNAPSHOT_DIRECTORY: KindSpec = KindSpec {
     name: "identity.snapshot_directory",
     title: "Record groups, licences, grants and manager before any write to them",
     after: &[Dep::on(Kind::Resolve)],
     read_anew: true,
+    ..READING
+};
+
+/// What the applications are that the snapshot found him to have a way into, and which
+/// of them nobody planned for. Nothing that takes his access waits for it: the snapshot
+/// has what there was. Facts: `applications_known`, and lists of ids by what each is:
+/// `app_ids` (all), `platform_app_ids`, `covered_app_ids`, `known_app_ids`,
+/// `unplanned_app_ids`.
+pub(super) const DISCOVER_APPS: KindSpec = KindSpec {
+    name: "identity.discover_apps",
+    title: "Find applications of his that nobody planned for",
+    skippable: true,
+    stage: Stage::Access,
+    urgency: Urgency::U1,
+    after: &[Dep::once(Kind::SnapshotDirectory)],
+    // Else it could answer for a record that is just being replaced.
+    conflicts: &[Kind::SnapshotDirectory],
+    finds: &[Kind::DecideApp],
+    judge: Judge {
+        not_applicable: &[],
+        satisfied: Cond::True(APPS_KNOWN),
+        blocked: &[(
+            Cond::False(APPS_KNOWN),
+            "the record of his access was made by an older version, which did not write down his applications; look at the application roles and consents in that record and in the directory, see to what is his there, then waive this",
+        )],
+    },
+    controls: control::GRANTS,
     ..READING
 };
 

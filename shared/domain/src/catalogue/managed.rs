@@ -14,6 +14,7 @@ use crate::control;
 use crate::id::{CaseId, ObjectId, System, TaskId};
 use crate::judge::{Cond, Judge};
 use crate::time::{DAY_MS, HOUR_MS};
+use crate::unplanned::APPS_KNOWN;
 
 /// The kinds of a remote management, and what it asks people: a tenant without
 /// one has none of them.
@@ -21,6 +22,7 @@ pub const KINDS: &[Kind] = &[
     Kind::DiscoverManaged,
     Kind::ConfirmManagedDevice,
     Kind::DiscoverConfirmed,
+    Kind::DiscoverSoftware,
     Kind::EndTechnician,
     Kind::DecideDevice,
     Kind::MarkManaged,
@@ -209,6 +211,29 @@ pub(super) const DISCOVER_CONFIRMED: KindSpec = KindSpec {
     ..DISCOVER
 };
 
+/// What is installed on the devices that are his, which may have accounts of its own.
+/// The record goes with the agent. Facts: `devices_found`, `applications_known`, and how
+/// many programs there are: `software_count`, `covered_count`, `known_count`,
+/// `unplanned_count`.
+pub(super) const DISCOVER_SOFTWARE: KindSpec = KindSpec {
+    name: "device.discover_software",
+    title: "Find software on his devices that nobody planned for",
+    skippable: true,
+    urgency: Urgency::U2,
+    after: &[Dep::only(Kind::DiscoverManaged), Dep::only(Kind::DiscoverConfirmed)],
+    finds: &[Kind::DecideApp],
+    judge: Judge {
+        not_applicable: &[(
+            Cond::False("devices_found"),
+            "no device in the remote management is his",
+        )],
+        satisfied: Cond::True(APPS_KNOWN),
+        blocked: &[],
+    },
+    controls: control::GRANTS,
+    ..DISCOVER
+};
+
 /// A device that is to be wiped, and that no device management can wipe.
 pub(super) const DECIDE: KindSpec = KindSpec {
     name: "person.decide_device",
@@ -380,6 +405,11 @@ pub(super) const DECOMMISSION: KindSpec = KindSpec {
         Dep::on(Kind::MaintainManaged),
         Dep::on(Kind::RunManagedScript),
         Dep::on(Kind::ClearManagedOwner),
+        // What was installed on it, nobody can read then.
+        Dep {
+            with_finds: false,
+            ..Dep::tried(Kind::DiscoverSoftware)
+        },
     ],
     judge: Judge {
         not_applicable: &[],

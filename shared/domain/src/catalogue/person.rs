@@ -40,6 +40,12 @@ pub(super) const APPROVE_PLAN: KindSpec = KindSpec {
             with_finds: false,
             ..Dep::tried(Kind::ResolveInWorkspace)
         },
+        // So that what it finds does not change the plan under whoever approves it. One
+        // look is waited for: what it finds later asks nobody to approve anything.
+        Dep {
+            with_finds: false,
+            ..Dep::tried_once(Kind::DiscoverApps)
+        },
     ],
     ..HUMAN
 };
@@ -117,6 +123,24 @@ pub(super) const ROTATE_SHARED_CREDENTIAL: KindSpec = KindSpec {
         Dep::tried(Kind::DeleteInApp),
     ],
     controls: control::ACCESS,
+    ..HUMAN
+};
+
+/// One for each application that he had a way into, that has accounts of its own for all
+/// that the directory says, and that no system of the tenant's sees to. While he still
+/// signs in, an account that is ended may be made anew.
+pub(super) const DECIDE_APP: KindSpec = KindSpec {
+    name: "person.decide_app",
+    title: "End his account in an application that nobody planned for, or see that he has none",
+    stage: Stage::Access,
+    wanted: Wanted::Found,
+    after: &[
+        Dep::tried(Kind::DisableSignIn),
+        Dep::tried(Kind::RevokeSessions),
+        Dep::tried(Kind::SuspendAtOnce),
+        Dep::tried(Kind::SuspendInWorkspace),
+    ],
+    controls: control::GRANTS,
     ..HUMAN
 };
 
@@ -203,6 +227,10 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::ConfirmDisabledOnPremises),
         Dep::on(Kind::RotateSharedCredential),
         Dep::on(Kind::DecidePreservation),
+        Dep::on(Kind::DiscoverApps),
+        Dep::on(Kind::DiscoverAppsInWorkspace),
+        Dep::on(Kind::DiscoverSoftware),
+        Dep::on(Kind::DecideApp),
     ],
     controls: control::CLOSURE,
     ..HUMAN

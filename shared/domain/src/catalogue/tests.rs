@@ -248,6 +248,21 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "a session that lives reads on",
         ),
         (
+            Kind::DiscoverApps,
+            Kind::SnapshotDirectory,
+            "what he had is what was written down before any of it went",
+        ),
+        (
+            Kind::RevokeTokensInWorkspace,
+            Kind::DiscoverAppsInWorkspace,
+            "a token that is revoked is listed no more",
+        ),
+        (
+            Kind::DecideApp,
+            Kind::DisableSignIn,
+            "whoever still signs in has his account made anew",
+        ),
+        (
             Kind::WipeDevice,
             Kind::ConfirmDeviceReturned,
             "local data must be safe first",
@@ -450,6 +465,11 @@ fn each_hazard_of_the_playbook_is_an_order() {
         ),
         (
             Kind::Decommission,
+            Kind::DiscoverSoftware,
+            "without the agent nobody reads what was installed",
+        ),
+        (
+            Kind::Decommission,
             Kind::WipeDevice,
             "without the agent nobody sees what becomes of the device",
         ),
@@ -524,6 +544,27 @@ fn no_task_of_the_cloud_waits_for_who_looks_for_computers_on_the_premises() {
         let last = kind == Kind::Validate || before.contains(&Kind::Validate);
         let may = last || premises::KINDS.contains(&kind) && kind != Kind::AwaitSynchronisation;
         assert!(may || !waits, "{kind} waits for a site");
+    }
+}
+
+/// See `docs/decisions/0038-applications-that-nobody-planned-for.md`.
+#[test]
+fn nothing_that_cuts_access_waits_for_applications_to_be_looked_up() {
+    let groups = [Kind::RemoveGroupOwnerships, Kind::RemoveGroupMemberships];
+    let machines = |k: &&Kind| k.spec().cuts_access() || groups.contains(k);
+    for kind in Kind::ALL.iter().filter(machines) {
+        let mut todo = vec![*kind];
+        let mut seen = BTreeSet::new();
+        while let Some(k) = todo.pop() {
+            for dep in k.spec().after.iter().filter(|d| seen.insert(d.kind)) {
+                assert!(![Kind::DiscoverApps, Kind::DecideApp].contains(&dep.kind), "{kind}");
+                // Minutes at the most, for what is listed only while it is there.
+                let ends = dep.until == Until::TriedOnce && dep.at_most_ms.is_some() && !dep.with_finds;
+                assert!(dep.kind != Kind::DiscoverAppsInWorkspace || ends, "{kind}");
+                todo.push(dep.kind);
+            }
+        }
+        assert!(!kind.spec().conflicts.contains(&Kind::DiscoverApps), "{kind}");
     }
 }
 

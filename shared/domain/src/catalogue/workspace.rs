@@ -17,13 +17,15 @@ use super::Kind;
 use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
-use crate::time::{DAY_MS, HOUR_MS};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use crate::unplanned::APPS_KNOWN;
 
 /// The kinds of a workspace: a tenant without one has none of them.
 pub const KINDS: &[Kind] = &[
     Kind::ResolveInWorkspace,
     Kind::ResetPasswordInWorkspace,
     Kind::SignOutInWorkspace,
+    Kind::DiscoverAppsInWorkspace,
     Kind::RevokeTokensInWorkspace,
     Kind::SuspendAtOnce,
     Kind::RemoveAppPasswords,
@@ -129,6 +131,7 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
     finds: &[
         Kind::ResetPasswordInWorkspace,
         Kind::SignOutInWorkspace,
+        Kind::DiscoverAppsInWorkspace,
         Kind::RevokeTokensInWorkspace,
         Kind::SuspendAtOnce,
         Kind::RemoveAppPasswords,
@@ -223,7 +226,34 @@ pub(super) const SIGN_OUT: KindSpec = KindSpec {
     ..ACCESS
 };
 
-/// They outlive a password. Fact: `grant_ids`.
+/// How long tokens live for the sake of a list of them that is not had: whoever revokes
+/// them writes down their ids as well.
+const LISTED_AT_MOST_MS: i64 = 5 * MINUTE_MS;
+
+/// The fact, and the parameter, with the ids of all tokens that were met while they were
+/// revoked: what is revoked is listed no more.
+pub const MET_GRANTS: &str = "met_grant_ids";
+
+/// What the applications are that he gave tokens to, and which of them nobody planned
+/// for. Facts: those of `identity.discover_apps`.
+pub(super) const DISCOVER_APPS: KindSpec = KindSpec {
+    name: "identity.discover_apps_in_workspace",
+    title: "Find applications of his in the workspace that nobody planned for",
+    skippable: true,
+    stage: Stage::Access,
+    wanted: Wanted::Found,
+    after: &[Dep::only(Kind::ResolveInWorkspace)],
+    finds: &[Kind::DecideApp],
+    judge: Judge {
+        not_applicable: &[GONE],
+        satisfied: Cond::True(APPS_KNOWN),
+        blocked: &[],
+    },
+    controls: control::GRANTS,
+    ..READING
+};
+
+/// They outlive a password. Facts: `grant_ids`, `met_grant_ids`.
 pub(super) const REVOKE_TOKENS: KindSpec = KindSpec {
     name: "identity.revoke_tokens_in_workspace",
     title: "Revoke the tokens that he gave to applications",
@@ -231,6 +261,11 @@ pub(super) const REVOKE_TOKENS: KindSpec = KindSpec {
         Dep::only(Kind::ResolveInWorkspace),
         // With a session, another one is given in a moment.
         Dep::tried(Kind::SignOutInWorkspace),
+        // One look is waited for, and not for what comes of it.
+        Dep {
+            with_finds: false,
+            ..Dep::tried_once(Kind::DiscoverAppsInWorkspace).at_most(LISTED_AT_MOST_MS)
+        },
     ],
     judge: Judge {
         not_applicable: &[GONE],

@@ -14,6 +14,7 @@ use crate::observation::{Facts, Observation};
 use crate::plan::is_skipped;
 use crate::task::{Attempt, Outcome, Place, PlannedTask, RestReason, Task, TaskState};
 use crate::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use crate::unplanned;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -301,12 +302,17 @@ impl Draft<'_> {
             .collect();
         if !new.is_empty() {
             let late = new.iter().filter(|p| self.breaks_order(p, &[])).map(|p| p.id).collect();
+            // What becomes of his accounts elsewhere is for whoever does it, and nothing
+            // that was approved is done otherwise for it.
+            let asks = new.iter().any(|p| p.kind != Kind::DecideApp);
             self.push(Event::TasksFound {
                 by: answer.task,
                 tasks: new,
                 late,
             });
-            self.ask_again("discovery found more than was approved");
+            if asks {
+                self.ask_again("discovery found more than was approved");
+            }
         }
         self.settle(answer, proven(task), seen.clone(), seen);
     }
@@ -488,10 +494,25 @@ impl Draft<'_> {
             self.reopen_what_went_ahead(id);
             if read == Some(Kind::SnapshotDirectory) {
                 self.look_who_takes_over(id);
+                self.look_for_more_apps(id);
             }
             if read == Some(Kind::ResolveOnPremises) {
                 self.look_again_where_it_is_not(id);
             }
+        }
+    }
+
+    /// He may have come to more applications since they were looked up.
+    fn look_for_more_apps(&mut self, snapshot: TaskId) {
+        let Some(task) = self.case.tasks.get(&snapshot) else {
+            return;
+        };
+        let outdated = unplanned::outdated(&self.case, &task.planned.target.system);
+        if let Some(task) = outdated {
+            self.push(Event::TaskReopened {
+                task,
+                why: "the record of his access has more applications than were looked up".to_owned(),
+            });
         }
     }
 

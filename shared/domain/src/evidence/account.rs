@@ -20,6 +20,7 @@ use crate::observation::{Fact, Facts, Observation};
 use crate::record::{Body, Record, link};
 use crate::task::{Outcome, PlannedTask, Task};
 use crate::time::Timestamp;
+use crate::unplanned;
 use std::collections::BTreeMap;
 
 mod gather;
@@ -380,6 +381,8 @@ pub(super) fn reading(seen: &Observation) -> Reading {
 
 /// Parameters that are always prose, however short.
 const PROSE_PARAMS: &[&str] = &["reply"];
+/// Names that vendors and publishers gave, and that are no prose however they are written.
+const NAME_PARAMS: &[&str] = &[unplanned::NAME, unplanned::PUBLISHER];
 /// A longer text is no id.
 const LONGEST_ID_CHARS: usize = 128;
 
@@ -393,7 +396,7 @@ fn withhold(planned: &PlannedTask) -> (Facts, BTreeMap<String, Digest>) {
             Fact::Text(t)
                 if PROSE_PARAMS.contains(&name.as_str())
                     || t.chars().count() > LONGEST_ID_CHARS
-                    || t.contains(char::is_whitespace) =>
+                    || (t.contains(char::is_whitespace) && !NAME_PARAMS.contains(&name.as_str())) =>
             {
                 withheld.insert(name.clone(), Digest::of(t.as_bytes()));
             }

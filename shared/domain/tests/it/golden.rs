@@ -7,7 +7,7 @@
 //! *new* event; it never overwrites one.
 
 use offboard_domain::catalogue::{Area, Kind};
-use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
+use offboard_domain::departure::{AppLeft, Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::event::{CheckResult, Event, VOCABULARY};
 use offboard_domain::fault::{Fault, FaultClass, Rule};
 use offboard_domain::keeping::Retention;
@@ -61,6 +61,7 @@ fn departure() -> Arc<Departure> {
             onedrive: Some(OneDriveChoice::Ask),
             wipe_company_devices: Some(false),
             shared_credentials: Vec::new(),
+            apps: Vec::new(),
         },
     })
 }
@@ -69,6 +70,27 @@ fn with_credentials() -> Arc<Departure> {
     let mut departure = (*departure()).clone();
     departure.choices.shared_credentials = vec!["Door code".into()];
     Arc::new(departure)
+}
+
+/// What a person is asked about an application.
+fn of_an_app() -> Facts {
+    Facts::new()
+        .with("app_name", "Calendar Helper")
+        .with("ways", vec!["consented".to_owned()])
+}
+
+fn with_apps() -> Arc<Departure> {
+    let mut departure = (*departure()).clone();
+    departure.choices.apps = vec![AppLeft {
+        object: ObjectId::from("m365/sp-1"),
+        params: of_an_app(),
+    }];
+    Arc::new(departure)
+}
+
+fn to_decide() -> PlannedTask {
+    let object = Some(ObjectId::from("m365/sp-1"));
+    PlannedTask::new(case(), Kind::DecideApp, &System::person(), object, of_an_app())
 }
 
 fn planned() -> PlannedTask {
@@ -158,6 +180,21 @@ fn samples() -> Vec<(&'static str, Event)> {
                 departure: with_credentials(),
                 policy: Arc::new(Policy {
                     shared_credentials: vec!["Guest Wi-Fi".into()],
+                    ..Policy::default()
+                }),
+                capabilities: Arc::new(Capabilities::default()),
+                tasks: Vec::new(),
+                capped: false,
+                traceparent: None,
+            },
+        ),
+        (
+            "case_opened.apps",
+            Event::CaseOpened {
+                departure: with_apps(),
+                policy: Arc::new(Policy {
+                    covered_apps: ["app-2".to_owned()].into(),
+                    known_apps: ["visitor log".to_owned()].into(),
                     ..Policy::default()
                 }),
                 capabilities: Arc::new(Capabilities::default()),
@@ -431,6 +468,14 @@ fn samples() -> Vec<(&'static str, Event)> {
                 by: task(),
                 tasks: vec![planned()],
                 late: vec![planned().id],
+            },
+        ),
+        (
+            "tasks_found.apps",
+            Event::TasksFound {
+                by: task(),
+                tasks: vec![to_decide()],
+                late: Vec::new(),
             },
         ),
         (

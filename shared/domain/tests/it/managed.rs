@@ -298,3 +298,25 @@ fn a_technician_s_login_and_the_return_of_a_device_are_asked_for_before_anything
     w.attest(Kind::EndTechnician).unwrap();
     w.run_to_sealing();
 }
+
+/// Those that are assigned to him, and those that a person says are his.
+#[test]
+fn software_is_looked_at_on_every_device_that_is_his() {
+    let mut w = opened();
+    w.drain_but(Kind::DiscoverManaged);
+    let facts = good(Kind::DiscoverManaged)
+        .with("devices_found", true)
+        .with("device_ids", vec!["41".to_owned()]);
+    let finds = vec![
+        find(Kind::ConfirmManagedDevice, "rmm/43"),
+        find(Kind::DiscoverConfirmed, "43"),
+    ];
+    found(&mut w, Kind::DiscoverManaged, facts, finds);
+    w.drain();
+    assert!(matches!(stands(&w, Kind::DiscoverSoftware), Standing::WaitsFor(_)));
+    w.attest(Kind::ConfirmManagedDevice).unwrap();
+    w.drain_but(Kind::DiscoverSoftware);
+    let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
+    assert_eq!(told.list("device_ids"), Some(&["41".to_owned(), "43".to_owned()][..]));
+    w.run_to_sealing();
+}

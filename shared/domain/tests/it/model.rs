@@ -134,6 +134,10 @@ pub fn good(kind: Kind) -> Facts {
             .with("protected", false),
         Kind::DisableInApp => Facts::new().with("enabled_ids", none()),
         Kind::DeleteInApp => Facts::new().with("account_ids", none()),
+        Kind::DiscoverApps | Kind::DiscoverAppsInWorkspace => Facts::new().with("applications_known", true),
+        Kind::DiscoverSoftware => Facts::new()
+            .with("devices_found", true)
+            .with("applications_known", true),
         Kind::DiscoverManaged => Facts::new().with("found", true).with("all_names_known", true),
         Kind::DiscoverConfirmed => Facts::new().with("confirmed", true),
         Kind::MarkManaged => Facts::new().with("object_exists", true).with("marked", true),

@@ -579,3 +579,27 @@ fn a_shared_drive_that_only_he_manages_is_given_to_the_successor_or_asks_a_perso
     let after: Vec<Kind> = kind.spec().after.iter().map(|d| d.kind).collect();
     assert_eq!(after, [Kind::ResolveInWorkspace, Kind::RevokeTokensInWorkspace]);
 }
+
+/// What is revoked is listed no more, so one look comes first; and no more than one.
+#[test]
+fn tokens_are_revoked_after_one_look_at_them_whatever_came_of_it() {
+    for fails in [false, true] {
+        let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+        found(&mut w);
+        answer_all(&mut w, |k| k != Kind::DiscoverAppsInWorkspace);
+        assert!(in_flight(&w, Kind::DiscoverAppsInWorkspace));
+        assert!(
+            w.case().in_flight_of(Kind::RevokeTokensInWorkspace) == 0,
+            "fails: {fails}"
+        );
+        assert!(!w.task(Kind::RevokeTokensInWorkspace).is_settled(), "fails: {fails}");
+        if fails {
+            fails_as(&mut w, Kind::DiscoverAppsInWorkspace, FaultClass::Transient);
+        } else {
+            w.answer(Kind::DiscoverAppsInWorkspace);
+        }
+        answer_all(&mut w, |k| k != Kind::DiscoverAppsInWorkspace);
+        assert!(w.task(Kind::RevokeTokensInWorkspace).is_settled(), "fails: {fails}");
+        w.run_to_sealing();
+    }
+}

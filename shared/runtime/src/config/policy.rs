@@ -8,7 +8,7 @@ use offboard_domain::departure::{Forwarding, Meetings, OneDriveChoice, PersonRef
 use offboard_domain::policy::{Approvals, SHARED_MAILBOX_MAX_BYTES, SuccessorRule};
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Kind, ObjectId, Policy};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest time limit that makes sense in an approval.
 const APPROVAL_MAX_MS: i64 = 90 * DAY_MS;
@@ -89,6 +89,9 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
     if let Some(v) = section.get("shared_credentials") {
         policy.shared_credentials = v.unseen_list().iter().filter_map(credential).collect();
     }
+    if let Some(v) = section.get("known_apps") {
+        policy.known_apps = apps(&v);
+    }
     if let Some(bytes) = section.get("shared_mailbox_max").and_then(|v| size_bytes(&v)) {
         policy.shared_mailbox_max_bytes = bytes;
     }
@@ -111,6 +114,15 @@ pub(super) fn read(mut section: Section<'_>) -> Policy {
     licences.done();
     section.done();
     policy
+}
+
+/// Applications by id or name, which upper and lower case make no difference to.
+pub(super) fn apps(value: &Value<'_>) -> BTreeSet<String> {
+    let all = value.list();
+    all.iter()
+        .filter_map(Value::filled)
+        .map(|name| name.to_lowercase())
+        .collect()
 }
 
 fn credential(value: &Value<'_>) -> Option<String> {

@@ -253,9 +253,12 @@ pub(super) fn read(doc: &Document<'_>, id: TenantId, dir: &Path) -> Option<Tenan
         .and_then(|v| zone(&v));
     let working_hours = working_hours(root.section("working_hours"));
     let weight = root.get("weight").and_then(|v| v.integer(1, WEIGHT_MAX)).unwrap_or(1);
-    let systems = systems(&root.section("systems"), dir);
+    let (systems, covered) = systems(&root.section("systems"), dir);
     let intake = intake::read(root.section("intake"));
-    let policy = policy::read(root.section("policy"));
+    let policy = Policy {
+        covered_apps: covered,
+        ..policy::read(root.section("policy"))
+    };
     root.done();
     Some(Tenant {
         id,
@@ -306,8 +309,9 @@ fn working_hours(mut section: Section<'_>) -> WorkingHours {
     hours
 }
 
-fn systems(section: &Section<'_>, dir: &Path) -> BTreeMap<System, SystemConfig> {
-    let mut found = BTreeMap::new();
+/// The systems, and the applications that one of them sees to.
+fn systems(section: &Section<'_>, dir: &Path) -> (BTreeMap<System, SystemConfig>, BTreeSet<String>) {
+    let (mut found, mut covered) = (BTreeMap::new(), BTreeSet::new());
     for (name, value) in section.entries() {
         let system = match System::new(name) {
             Ok(s) if s != System::person() => Some(s),
@@ -321,14 +325,14 @@ fn systems(section: &Section<'_>, dir: &Path) -> BTreeMap<System, SystemConfig> 
             }
         };
         // Read it also under a wrong name: its own mistakes are told as well.
-        if let (Some(config), Some(system)) = (self::system(value.section(), dir), system) {
+        if let (Some(config), Some(system)) = (self::system(value.section(), dir, &mut covered), system) {
             found.insert(system, config);
         }
     }
-    found
+    (found, covered)
 }
 
-fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
+fn system(mut section: Section<'_>, dir: &Path, covered: &mut BTreeSet<String>) -> Option<SystemConfig> {
     if !section.is_present() {
         return None;
     }
@@ -358,6 +362,9 @@ fn system(mut section: Section<'_>, dir: &Path) -> Option<SystemConfig> {
             TenantId::new(s).ok().map(|_| s.to_owned())
         })
     });
+    if let Some(v) = section.get("covers") {
+        covered.extend(policy::apps(&v));
+    }
     // Without a kind it is read as the first, so that its mistakes are told.
     let kind = match kind.unwrap_or(Protocol::Graph) {
         Protocol::Graph => graph(&mut section, dir).map(SystemKind::Graph),

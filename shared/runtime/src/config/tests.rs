@@ -237,6 +237,8 @@ fn the_example_names_every_key_of_a_tenant_with_its_default() {
     assert_eq!(switched.policy.archive_years.take(), Some(10));
     assert!(switched.policy.automatic_reply.take().is_some());
     assert_eq!(std::mem::take(&mut switched.policy.shared_credentials).len(), 2);
+    assert_eq!(std::mem::take(&mut switched.policy.known_apps).len(), 1);
+    assert_eq!(std::mem::take(&mut switched.policy.covered_apps).len(), 1);
     assert_eq!(switched.policy.licence_price_cents["SPE_E3"], 3690);
     switched.policy.licence_price_cents.clear();
     assert_eq!(switched.intake.columns.len(), Field::ALL.len());
@@ -264,6 +266,7 @@ fn a_tenant_as_somebody_would_write_it() {
         client_id = "66666666-7777-8888-9999-00000000000f"
         client_secret = { file = "secrets/m365" }
         graph_url = "http://127.0.0.1:8080/graph/"
+        covers = ["Expense Tool", "AAAAAAAA-2222-3333-4444-555555555555"]
         [intake]
         delimiter = "semicolon"
         date_formats = ["mm/dd/yyyy", "iso"]
@@ -271,6 +274,7 @@ fn a_tenant_as_somebody_would_write_it() {
         [policy]
         successor = { mail = "it@fabrikam.example" }
         protected = ["BreakGlass@fabrikam.example"]
+        known_apps = ["Visitor Log"]
         skip = ["mailbox.hide_from_address_lists"]
         forwarding = "successor"
         meetings = "hand_over"
@@ -302,6 +306,8 @@ fn a_tenant_as_somebody_would_write_it() {
     let p = &t.policy;
     assert!(matches!(&p.successor, SuccessorRule::Named(who) if who.mail.is_some()));
     assert!(p.protected.contains("breakglass@fabrikam.example"));
+    assert!(p.known_apps.contains("visitor log"));
+    assert!(p.covered_apps.contains("expense tool") && p.covered_apps.len() == 2);
     assert!(p.skip.contains(&Kind::HideFromAddressLists));
     assert_eq!(
         (&p.forwarding, p.meetings),

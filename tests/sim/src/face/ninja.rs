@@ -346,6 +346,15 @@ fn device(
             });
             Ok((200, Value::Array(jobs.collect())))
         }
+        ("GET", ["software"]) => {
+            let show = |(name, publisher): &(String, String)| {
+                json!({
+                    "name": name, "publisher": publisher, "version": "1.2.3", "installDate": 1_700_000_000.0,
+                    "location": "C:\\canary", "size": 1024, "productCode": "x", "timestamp": 1_750_000_000.5,
+                })
+            };
+            Ok((200, Value::Array(seen.software.iter().map(show).collect())))
+        }
         ("GET", ["activities"]) => Ok((200, activities(fleet, now_ms, id, seen, asked))),
         ("PATCH", ["custom-fields"]) => patch_fields(fleet, now_ms, id, body),
         ("PUT", ["maintenance"]) => maintain(fleet, now_ms, id, body),

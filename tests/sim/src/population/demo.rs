@@ -244,7 +244,7 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
         &[&cast.sole_owner],
     );
     town.group("Newsletter", GroupKind::Distribution, &ids, &[]);
-    town.group(
+    let building = town.group(
         "Building Access",
         GroupKind::MailSecurity,
         &[&cast.plain, &cast.devices, &cast.forwarder],
@@ -302,6 +302,8 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
         town.grant(person, "Calendar Helper");
         town.app_access(person, "Expense Tool");
     }
+    town.app_access(&building, "Visitor Log");
+    town.grant(&cast.forwarder, "Microsoft Whiteboard");
 
     town.device(&cast.devices, "LAPTOP-DANA", DeviceSpec::company());
     town.device(&cast.devices, "Phone of Dana", DeviceSpec::personal());

@@ -29,6 +29,8 @@ pub struct Node {
     /// Until when something of it is silenced, in milliseconds since 1970, and why.
     /// What is silenced is shown to nobody.
     pub silence: Option<(i64, String)>,
+    /// What is installed on it: each by its name and its publisher.
+    pub software: Vec<(String, String)>,
 }
 
 impl Node {
@@ -47,6 +49,7 @@ impl Node {
             signed_in: Vec::new(),
             runs: Vec::new(),
             silence: None,
+            software: Vec::new(),
         }
     }
 }

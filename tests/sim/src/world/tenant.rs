@@ -7,7 +7,7 @@ use super::catalogue::{self, GLOBAL_ADMINISTRATOR, SHARED_MAILBOX_LIMIT_BYTES};
 use super::journal::{Actor, Effect, Entry, Harm, Violation};
 use super::model::{
     App, AppAssignment, Autopilot, Drive, EntraDevice, FolderSharing, Grant, Group, Mailbox, ManagedDevice, Person,
-    RoleAssignment, SignIn,
+    Principal, RoleAssignment, SignIn,
 };
 use super::op::{Op, Surface};
 use super::{Cruelty, Cx, Dice, Table};
@@ -43,6 +43,8 @@ pub struct Tenant {
     pub grants: Table<Grant>,
     /// Application role assignments by id.
     pub app_assignments: Table<AppAssignment>,
+    /// Applications that its people may use, by object id.
+    pub principals: BTreeMap<String, Principal>,
     /// Mailboxes by their owner's object id.
     pub mailboxes: Table<Mailbox>,
     /// What of them is shared folder by folder, by their owner's object id.
@@ -138,6 +140,7 @@ impl Tenant {
             eligible_roles_licensed: false,
             grants: Table::new(keep),
             app_assignments: Table::new(keep),
+            principals: BTreeMap::new(),
             mailboxes: Table::new(keep),
             folder_sharing: Table::new(keep),
             drives: Table::new(keep),

@@ -86,6 +86,10 @@ fn every_answer_keeps_to_the_vendors_types() {
         .as_str()
         .unwrap()
         .to_owned();
+    let tool = client.all(&format!("/users/{}/oauth2PermissionGrants", cast.plain))[0]["clientId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let device = client.all(&format!("/users/{}/registeredDevices", cast.devices))[0].clone();
     let (object, device_id) = (device["id"].as_str().unwrap(), device["deviceId"].as_str().unwrap());
     let key = client.all("/informationProtection/bitlocker/recoveryKeys")[0]["id"]
@@ -167,6 +171,11 @@ fn every_answer_keeps_to_the_vendors_types() {
         ),
         (
             "/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')".into(),
+            "servicePrincipal",
+        ),
+        (format!("/servicePrincipals/{tool}"), "servicePrincipal"),
+        (
+            format!("/servicePrincipals/{tool}?$select=id,appId,displayName,appOwnerOrganizationId,verifiedPublisher"),
             "servicePrincipal",
         ),
         (format!("/drives/{drive}"), "drive"),

@@ -49,6 +49,25 @@ pub trait Directory: Send + Sync {
 
     /// Makes somebody an owner of a group. Already an owner is success.
     async fn add_owner(&self, call: &mut Call, group: &ObjectId, owner: &ObjectId) -> Answer<()>;
+
+    /// What these applications are, in any order; those that the directory has no more
+    /// are left out. The ids are those by which consents and roles name them.
+    async fn applications(&self, call: &mut Call, ids: &[ObjectId]) -> Answer<Vec<Application>>;
+}
+
+/// An application, as the directory knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Application {
+    /// Its id in this directory.
+    pub id: ObjectId,
+    /// The id that it has in every directory.
+    pub app_id: String,
+    /// Its name, which anybody may have chosen.
+    pub name: Option<String>,
+    /// Who published it, where the vendor has verified that.
+    pub publisher: Option<String>,
+    /// Whether it is the vendor's own, or the one that this connector acts as.
+    pub of_the_platform: bool,
 }
 
 /// What a look-up found.
@@ -162,6 +181,9 @@ pub enum Holding {
     Grants,
     /// Application roles assigned to the account itself.
     AppRoles,
+    /// Application roles assigned to a group that the account is a direct member of:
+    /// they go with the group.
+    GroupAppRoles,
     /// Groups that it is a direct member of.
     Memberships,
     /// Groups and applications that it owns.
@@ -210,7 +232,7 @@ pub enum Held {
     Grant {
         /// Its id.
         id: ObjectId,
-        /// The application that was trusted.
+        /// The application that was trusted, as [`Directory::applications`] knows it.
         client: ObjectId,
         /// The interface that it may call.
         resource: ObjectId,
@@ -221,7 +243,7 @@ pub enum Held {
     AppRole {
         /// The assignment's id.
         id: ObjectId,
-        /// The application.
+        /// The application, as [`Directory::applications`] knows it.
         application: ObjectId,
         /// The role in it.
         role: ObjectId,

@@ -7,6 +7,7 @@ use offboard_domain::ObjectId;
 use offboard_domain::catalogue::managed;
 use offboard_domain::estate::Serial;
 use offboard_domain::estate::logon::Form;
+use offboard_domain::unplanned::Software;
 use serde::Serialize;
 
 /// The devices of one client company in a remote management. What belongs to
@@ -24,6 +25,10 @@ pub trait Fleet: Send + Sync {
     /// Reads one device; none when it is gone, and it was made sure that what
     /// says so is the same company's management.
     async fn endpoint(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Endpoint>>;
+
+    /// What is installed on a device, as its agent last said, in any order; none when the
+    /// device is gone.
+    async fn software(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Vec<Software>>>;
 
     /// Whether the device carries this mark whole.
     async fn marking(&self, call: &mut Call, id: &ObjectId, mark: Mark) -> Answer<Marking>;

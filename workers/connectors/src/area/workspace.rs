@@ -43,6 +43,18 @@ pub trait Workspace: Send + Sync {
     /// Takes one of them. Already gone is success. Fault `Blocked` for what the
     /// workspace lets nobody, or only its administrators, take.
     async fn take(&self, call: &mut Call, member: &Member, sort: MemberHolds, what: &str) -> Answer<()>;
+
+    /// The applications that the account gave tokens to, in a stable order.
+    async fn consents(&self, call: &mut Call, member: &Member) -> Answer<Vec<Consent>>;
+}
+
+/// An application that an account gave a token to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Consent {
+    /// The application's id, as [`MemberHolds::Grants`] names it.
+    pub client: ObjectId,
+    /// Its name, which anybody may have chosen.
+    pub name: Option<String>,
 }
 
 /// An account that is not found.

@@ -6,7 +6,7 @@ use super::scope::Scope;
 use super::settings::Licence;
 use super::wire::{About, Ask, id_of};
 use crate::path::Path;
-use crate::{Absence, Answer, Call, Known, Member, MemberChange, MemberHolds, Workspace};
+use crate::{Absence, Answer, Call, Consent, Known, Member, MemberChange, MemberHolds, Workspace};
 use async_trait::async_trait;
 use offboard_domain::{FaultClass, ObjectId};
 use reqwest::Method;
@@ -277,6 +277,27 @@ impl Workspace for GoogleConnector {
             }
         };
         self.wire.send(call, &ask).await.map(drop)
+    }
+
+    async fn consents(&self, call: &mut Call, member: &Member) -> Answer<Vec<Consent>> {
+        let path = Self::held_path(member, MemberHolds::Grants);
+        let ask = |path: Path| Ask::get(path, Scope::Security, About::Account);
+        let items = self.wire.list(call, ask, path.clone(), "items").await?;
+        let mut found = Vec::with_capacity(items.len());
+        for item in &items {
+            let Some(client) = id_of(&item["clientId"]) else {
+                let detail = "Google lists a token of the account without its application's id; it is read again";
+                return Err(self.wire.fault(&ask(path), FaultClass::Transient, detail));
+            };
+            let name = item["displayText"].as_str().map(str::trim);
+            found.push(Consent {
+                client: ObjectId(client),
+                name: name.filter(|name| !name.is_empty()).map(str::to_owned),
+            });
+        }
+        found.sort_by(|a, b| a.client.cmp(&b.client));
+        found.dedup_by(|a, b| a.client == b.client);
+        Ok(found)
     }
 
     async fn held(&self, call: &mut Call, member: &Member, sort: MemberHolds) -> Answer<Vec<String>> {

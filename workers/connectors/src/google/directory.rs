@@ -7,7 +7,9 @@ use super::account::user;
 use super::scope::Scope;
 use super::wire::{About, Ask};
 use crate::area::directory::says_otherwise;
-use crate::{Account, AccountChange, Answer, Call, Directory, Found, Held, Holding, Member, RoleOrigin, Workspace};
+use crate::{
+    Account, AccountChange, Answer, Application, Call, Directory, Found, Held, Holding, Member, RoleOrigin, Workspace,
+};
 use async_trait::async_trait;
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, FaultClass, ObjectId};
@@ -135,5 +137,13 @@ impl Directory for GoogleConnector {
 
     async fn add_owner(&self, _call: &mut Call, group: &ObjectId, _owner: &ObjectId) -> Answer<()> {
         Err(self.not_offered(group))
+    }
+
+    /// Tokens of a workspace name their applications themselves.
+    async fn applications(&self, _call: &mut Call, ids: &[ObjectId]) -> Answer<Vec<Application>> {
+        match ids.first() {
+            Some(id) => Err(self.not_offered(id)),
+            None => Ok(Vec::new()),
+        }
     }
 }

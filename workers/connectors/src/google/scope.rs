@@ -106,6 +106,7 @@ pub(super) fn needs(kind: Kind) -> Option<&'static [Scope]> {
         | Kind::SuspendAtOnce
         | Kind::SuspendInWorkspace => &[Scope::Users],
         Kind::SignOutInWorkspace
+        | Kind::DiscoverAppsInWorkspace
         | Kind::RevokeTokensInWorkspace
         | Kind::RemoveAppPasswords
         | Kind::InvalidateBackupCodes

@@ -145,6 +145,8 @@ pub(crate) struct Reply {
 pub(crate) struct Api {
     pub(crate) system: System,
     pub(crate) directory: String,
+    /// The application that it signs in as.
+    pub(crate) client_id: String,
     http: HttpClient,
     bases: Bases,
     pub(crate) tokens: Tokens,
@@ -159,6 +161,7 @@ impl Api {
         Ok(Self {
             system: settings.system.clone(),
             directory: settings.directory.clone(),
+            client_id: settings.client_id.clone(),
             tokens: Tokens::new(http.clone(), settings, &bases)?,
             http,
             graph_resource: resource_of(&bases.graph, GRAPH_RESOURCE),

@@ -6,14 +6,14 @@ use super::fault::NOT_LICENSED;
 use super::groups::{self, Way, gone_is_fine};
 use super::path::{Deletable, Filter, Path, Side};
 use super::permission::{
-    DISABLE, Need, PASSWORD, READ_APP_ROLES, READ_ELIGIBLE_ROLES, READ_GRANTS, READ_METHODS, READ_ROLES, READ_USERS,
-    REVOKE, WRITE_APP_ROLES, WRITE_ELIGIBLE_ROLES, WRITE_GRANTS, WRITE_METHODS, WRITE_ROLES,
+    DISABLE, Need, PASSWORD, READ_APP_ROLES, READ_APPLICATIONS, READ_ELIGIBLE_ROLES, READ_GRANTS, READ_METHODS,
+    READ_ROLES, READ_USERS, REVOKE, WRITE_APP_ROLES, WRITE_ELIGIBLE_ROLES, WRITE_GRANTS, WRITE_METHODS, WRITE_ROLES,
 };
 use super::read::{id_in, text_in, time_ms};
 use crate::area::directory::{says_otherwise, smtp_in};
 use crate::{
-    Account, AccountChange, Answer, Call, Directory, ELIGIBLE_ROLES, Found, Held, Holding, MethodSort, OwnedSort,
-    RoleOrigin,
+    Account, AccountChange, Answer, Application, Call, Directory, ELIGIBLE_ROLES, Found, Held, Holding, MethodSort,
+    OwnedSort, RoleOrigin,
 };
 use async_trait::async_trait;
 use offboard_domain::departure::PersonRef;
@@ -93,6 +93,40 @@ impl From<User> for Account {
             manager_id: id_in(&user.manager["id"]),
             on_premises_security_id: user.on_premises_security_identifier,
             synced_at_ms: user.on_premises_last_sync_date_time.as_deref().and_then(time_ms),
+        }
+    }
+}
+
+/// The directories that Microsoft's own applications come from.
+const MICROSOFTS: [&str; 2] = [
+    "f8cdef31-a31e-4b4a-93e4-5f571e91255a",
+    "72f988bf-86f1-41af-91ab-2d7cd011db47",
+];
+
+const APPLICATION_FIELDS: &str = "id,appId,displayName,appOwnerOrganizationId,verifiedPublisher";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServicePrincipal {
+    id: String,
+    app_id: String,
+    display_name: Option<String>,
+    app_owner_organization_id: Option<String>,
+    #[serde(default)]
+    verified_publisher: Value,
+}
+
+impl ServicePrincipal {
+    /// As it is to a connector that signs in as this application.
+    fn known_to(self, ours: &str) -> Application {
+        let owner = self.app_owner_organization_id.unwrap_or_default();
+        let microsofts = MICROSOFTS.iter().any(|id| owner.eq_ignore_ascii_case(id));
+        Application {
+            id: ObjectId(self.id),
+            of_the_platform: microsofts || self.app_id.eq_ignore_ascii_case(ours),
+            app_id: self.app_id,
+            name: self.display_name.filter(|name| !name.is_empty()),
+            publisher: text_in(&self.verified_publisher["displayName"]),
         }
     }
 }
@@ -373,14 +407,15 @@ impl Api {
         Ok(found)
     }
 
-    async fn app_roles(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Held>> {
+    /// Those of the account itself, or those of its groups: both are listed with it.
+    async fn app_roles(&self, call: &mut Call, id: &ObjectId, own: bool) -> Answer<Vec<Held>> {
         let ask = Ask::get(Path::user(&id.0).then("appRoleAssignments"), READ_APP_ROLES);
         let mut found: Vec<Held> = self
             .list(call, ask)
             .await?
             .iter()
-            // What his groups were given is listed too, and is not his to lose.
-            .filter(|a| a["principalId"] == id.0.as_str())
+            // What his groups were given is not his to lose.
+            .filter(|a| (a["principalId"] == id.0.as_str()) == own)
             .filter_map(|a| {
                 Some(Held::AppRole {
                     id: id_in(&a["id"])?,
@@ -637,7 +672,8 @@ impl Directory for GraphConnector {
             Holding::Roles => self.api.roles(call, id).await,
             Holding::Methods => self.api.methods(call, id).await,
             Holding::Grants => self.api.grants(call, id).await,
-            Holding::AppRoles => self.api.app_roles(call, id).await,
+            Holding::AppRoles => self.api.app_roles(call, id, true).await,
+            Holding::GroupAppRoles => self.api.app_roles(call, id, false).await,
             Holding::Memberships => Ok(self
                 .api
                 .groups_of(call, id)
@@ -690,5 +726,23 @@ impl Directory for GraphConnector {
 
     async fn add_owner(&self, call: &mut Call, group: &ObjectId, owner: &ObjectId) -> Answer<()> {
         self.api.own(call, group, owner).await
+    }
+
+    async fn applications(&self, call: &mut Call, ids: &[ObjectId]) -> Answer<Vec<Application>> {
+        let ask = |id: &ObjectId| {
+            let path = Path::at("servicePrincipals").id(&id.0).select(APPLICATION_FIELDS);
+            Ask::get(path, READ_APPLICATIONS)
+        };
+        let asks: Vec<Ask> = ids.iter().map(ask).collect();
+        let mut found = Vec::new();
+        for (ask, answer) in asks.iter().zip(self.api.batch(call, &asks).await) {
+            match answer {
+                Ok(reply) => found.push(self.api.shaped::<ServicePrincipal>(ask, reply.body)?),
+                Err(fault) if fault.class == FaultClass::Absent => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let ours = self.api.client_id.as_str();
+        Ok(found.into_iter().map(|one| one.known_to(ours)).collect())
     }
 }

@@ -95,6 +95,12 @@ pub(crate) const READ_APP_ROLES: Need = graph(&[
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 ]);
+pub(crate) const READ_APPLICATIONS: Need = graph(&[
+    "Application.Read.All",
+    "Application.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+]);
 pub(crate) const WRITE_APP_ROLES: Need = graph(&["AppRoleAssignment.ReadWrite.All"]);
 pub(crate) const READ_GROUPS: Need = graph(&[
     "GroupMember.Read.All",
@@ -200,6 +206,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             READ_LICENCES,
             READ_POOL,
         ],
+        Kind::DiscoverApps => &[READ_APPLICATIONS],
         Kind::RemoveDirectoryRoles => &[
             READ_ROLES,
             READ_ELIGIBLE_ROLES,
@@ -287,6 +294,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::NoteEnding
         | Kind::DiscoverManaged
         | Kind::DiscoverConfirmed
+        | Kind::DiscoverSoftware
         | Kind::MarkManaged
         | Kind::MaintainManaged
         | Kind::RunManagedScript
@@ -307,6 +315,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::ResolveInWorkspace
         | Kind::ResetPasswordInWorkspace
         | Kind::SignOutInWorkspace
+        | Kind::DiscoverAppsInWorkspace
         | Kind::RevokeTokensInWorkspace
         | Kind::SuspendAtOnce
         | Kind::RemoveAppPasswords
@@ -333,6 +342,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::EndTechnician
         | Kind::ConfirmDisabledOnPremises
         | Kind::RotateSharedCredential
+        | Kind::DecideApp
         | Kind::HoldKnowledgeSession
         | Kind::ConfirmHandover
         | Kind::Validate => return None,

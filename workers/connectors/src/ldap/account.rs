@@ -7,7 +7,9 @@ use super::filter::{At, Filter};
 use super::id::{Guid, Sid};
 use super::session::{Change, MANY};
 use crate::area::directory::{says_otherwise, smtp_in};
-use crate::{Account, AccountChange, Answer, Call, Directory, Found, Group, GroupNature, Held, Holding, Protection};
+use crate::{
+    Account, AccountChange, Answer, Application, Call, Directory, Found, Group, GroupNature, Held, Holding, Protection,
+};
 use async_trait::async_trait;
 use ldap3::Scope;
 use offboard_domain::departure::PersonRef;
@@ -425,9 +427,12 @@ impl Directory for LdapConnector {
         match what {
             Holding::Memberships => self.memberships(call, id).await,
             // A domain has none of these: who administers it, does so by groups.
-            Holding::Roles | Holding::Methods | Holding::Grants | Holding::AppRoles | Holding::Ownerships => {
-                Ok(Vec::new())
-            }
+            Holding::Roles
+            | Holding::Methods
+            | Holding::Grants
+            | Holding::AppRoles
+            | Holding::GroupAppRoles
+            | Holding::Ownerships => Ok(Vec::new()),
         }
     }
 
@@ -448,5 +453,10 @@ impl Directory for LdapConnector {
     async fn add_owner(&self, _call: &mut Call, _group: &ObjectId, _owner: &ObjectId) -> Answer<()> {
         let detail = "groups of a domain have no owners that a departure would need";
         Err(self.wire.fault(FaultClass::Unsupported, "add owner", detail))
+    }
+
+    async fn applications(&self, _call: &mut Call, _ids: &[ObjectId]) -> Answer<Vec<Application>> {
+        let detail = "a domain gives nobody applications";
+        Err(self.wire.fault(FaultClass::Unsupported, "list applications", detail))
     }
 }

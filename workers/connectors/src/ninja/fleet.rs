@@ -7,6 +7,7 @@ use super::wire::{About, Ask};
 use super::{NinjaConnector, SILENCED_BECAUSE};
 use crate::{Answer, Call, Endpoint, Fleet, FleetOffer, FoundEndpoints, Mark, Marking, ScriptRun, Whose};
 use async_trait::async_trait;
+use offboard_domain::unplanned::Software;
 use offboard_domain::{FaultClass, ObjectId};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -67,6 +68,17 @@ impl Fleet for NinjaConnector {
                 Ok(None)
             }
             Err(fault) => Err(fault),
+        }
+    }
+
+    async fn software(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Vec<Software>>> {
+        if self.endpoint(call, id).await?.is_none() {
+            return Ok(None);
+        }
+        let ask = Ask::get(device(id).then("software"), About::Device);
+        match self.wire.send(call, &ask).await?.body {
+            Value::Array(all) => Ok(Some(all.iter().filter_map(read::software).collect())),
+            _ => Err(self.misshapen(&ask, "the list of its software")),
         }
     }
 

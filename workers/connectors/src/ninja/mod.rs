@@ -94,6 +94,7 @@ pub fn claims(marks: bool, script: bool) -> BTreeSet<Kind> {
     let mut kinds = BTreeSet::from([
         Kind::DiscoverManaged,
         Kind::DiscoverConfirmed,
+        Kind::DiscoverSoftware,
         Kind::MaintainManaged,
         Kind::ClearManagedOwner,
         Kind::Decommission,

@@ -5,6 +5,7 @@ use super::SILENCED_BECAUSE;
 use crate::{Endpoint, EndpointClass, EndpointStatus, Silence};
 use offboard_domain::ObjectId;
 use offboard_domain::estate::Serial;
+use offboard_domain::unplanned::Software;
 use serde_json::Value;
 
 /// A whole number, also where it was written as a text.
@@ -79,6 +80,14 @@ pub(super) fn endpoint(value: &Value) -> Option<(Endpoint, Option<u64>)> {
         silence: silence(&value["maintenance"]),
     };
     Some((endpoint, number(&value["organizationId"])))
+}
+
+/// A program; none if it has no name.
+pub(super) fn software(value: &Value) -> Option<Software> {
+    Some(Software {
+        name: text(&value["name"])?,
+        publisher: text(&value["publisher"]),
+    })
 }
 
 #[cfg(test)]

@@ -346,6 +346,10 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
             let params = managed(43).with(CONFIRMED, true).with(ELSEWHERE, "unknown");
             (params.with("wipe_company_devices", true), Some("43"))
         }
+        Kind::DiscoverSoftware => {
+            let devices = vec!["41".to_owned(), "42".to_owned()];
+            (Facts::new().with("device_ids", devices), None)
+        }
         Kind::MarkManaged
         | Kind::MaintainManaged
         | Kind::RunManagedScript
@@ -386,6 +390,14 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
         Kind::DisableComputer => (Facts::new(), Some("pc")),
         Kind::AwaitSynchronisation => (Facts::new().with(CHANGED_ON_PREMISES_MS, 500_i64), None),
         Kind::ConvertToShared => (Facts::new().with("shared_max_bytes", 50_000_000_000_i64), None),
+        Kind::DiscoverApps => {
+            let ids = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<String>>();
+            let params = Facts::new()
+                .with("consented_app_ids", ids(&["c"]))
+                .with("assigned_app_ids", ids(&["a"]))
+                .with("group_app_ids", ids(&["b"]));
+            (params, None)
+        }
         Kind::DiscoverDevices => (Facts::new().with("wipe_company_devices", true), None),
         Kind::RetireDevice => (device("personal"), Some("m-personal")),
         Kind::EscrowRecoveryKeys | Kind::WipeDevice | Kind::UnassignAutopilot | Kind::DisableDeviceObject => {

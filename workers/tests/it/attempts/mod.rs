@@ -18,5 +18,6 @@ mod premises;
 mod remembered;
 mod rules;
 mod scripts;
+mod unplanned;
 mod worker;
 mod workspace;

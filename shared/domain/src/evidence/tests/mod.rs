@@ -1,5 +1,6 @@
 //! Evidence is tested on histories that `decide` itself made.
 
+mod applications;
 mod closing;
 mod golden;
 mod tamper;

@@ -209,9 +209,11 @@ impl World {
         if kind.spec().finds.is_empty() {
             Said::Satisfied { before, after }
         } else {
+            let mut finds = self.finds.clone();
+            finds.retain(|f| kind.spec().finds.contains(&f.kind));
             Said::Found {
                 observation: after,
-                finds: self.finds.clone(),
+                finds,
             }
         }
     }

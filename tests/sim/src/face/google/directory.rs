@@ -310,7 +310,8 @@ fn of_user(w: &mut Workspace, asked: &Asked<'_>, key: &str, what: &[&str]) -> Do
         ("POST", ["signOut"]) => edit(w, asked, &id, "sign out", |user| user.sign_outs += 1),
         ("GET", ["tokens"]) => {
             let all = seen.grants.iter();
-            let all = all.map(|g| json!({"clientId": g, "displayText": "canary", "userKey": id, "scopes": ["x"]}));
+            let all =
+                all.map(|g| json!({"clientId": g, "displayText": format!("Tool {g}"), "userKey": id, "scopes": ["x"]}));
             whole("items", all.collect())
         }
         ("DELETE", ["tokens", client]) => {

@@ -219,17 +219,23 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             application(desk, &caller, &app_id, rest)?
         }
         ("GET", ["servicePrincipals", id, rest @ ..]) => {
-            // Only the caller's own object is looked up by object id here.
+            // Of the caller's own object more can be asked than of others.
             let own = caller.app.clone();
             let found = desk
                 .world
                 .tenant(&caller.tenant)
                 .and_then(|tenant| tenant.apps.get(&own))
                 .is_some_and(|app| app.principal == *id);
-            if !found {
+            if found {
+                return application(desk, &caller, &own, rest);
+            }
+            if !rest.is_empty() {
                 return Some(Ok(desk.refuse(&VendorError::no_resource(id))));
             }
-            application(desk, &caller, &own, rest)?
+            let reply = desk.world.get_principal(&caller, now, id);
+            desk.entity(reply, "servicePrincipal", "servicePrincipals", |one| {
+                show::principal(&one)
+            })
         }
         ("GET", ["directory", "deletedItems", "microsoft.graph.user"]) => {
             let reply = desk.world.list_deleted(&caller, now);

@@ -6,7 +6,8 @@ use crate::iso;
 use crate::world::catalogue::{self, Role};
 use crate::world::model::{
     AppAssignment, AutoReply, Autopilot, DeviceOwner, Drive, EntraDevice, Event, Folder, Grant, Group, GroupKind,
-    InboxRule, Mail, ManagedDevice, Method, MethodKind, Person, PhoneKind, Recurrence, RoleAssignment, SignIn, Until,
+    InboxRule, Mail, ManagedDevice, Method, MethodKind, Person, PhoneKind, Principal, Recurrence, RoleAssignment,
+    SignIn, Until,
 };
 use crate::world::{MailboxSettings, Membership, PoolLine};
 
@@ -235,6 +236,19 @@ pub(super) fn grant(grant: &Grant) -> Value {
         "principalId": grant.principal,
         "resourceId": grant.resource,
         "scope": grant.scope,
+    })
+}
+
+pub(super) fn principal(one: &Principal) -> Value {
+    json!({
+        "accountEnabled": true,
+        "appId": one.app_id,
+        "appOwnerOrganizationId": one.owner,
+        "appRoles": [],
+        "displayName": one.name,
+        "id": one.id,
+        "servicePrincipalType": "Application",
+        "verifiedPublisher": {"addedDateTime": null, "displayName": one.publisher, "verifiedPublisherId": null},
     })
 }
 

@@ -9,7 +9,7 @@ use crate::world::catalogue::{
 };
 use crate::world::model::{
     App, AppAssignment, DeviceOwner, Drive, DynamicRule, Grant, Group, GroupKind, Mailbox, Method, MethodKind, OnPrem,
-    Person, PhoneKind, Reach, RoleAssignment, SignIn,
+    Person, PhoneKind, Principal, Reach, RoleAssignment, SignIn,
 };
 use crate::world::{Dice, Tenant, World};
 
@@ -464,12 +464,33 @@ impl<'a> Town<'a> {
         id
     }
 
+    /// Makes an application known that people may use, once; gives its object id. One whose name
+    /// begins with `Microsoft` is the vendor's own; no other publisher was verified.
+    pub fn application(&mut self, name: &str) -> String {
+        const MICROSOFT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
+        let id = self.guid("service principal", name);
+        let own = name.starts_with("Microsoft");
+        let row = Principal {
+            id: id.clone(),
+            app_id: self.dice.guid("application", name),
+            name: name.to_owned(),
+            owner: if own {
+                MICROSOFT.to_owned()
+            } else {
+                self.dice.guid("directory", name)
+            },
+            publisher: own.then(|| "Microsoft Corporation".to_owned()),
+        };
+        self.tenant().principals.insert(id.clone(), row);
+        id
+    }
+
     /// Adds a delegated permission grant; gives its id.
     pub fn grant(&mut self, person: &str, app: &str) -> String {
         let id = self.guid("grant", &format!("{person}/{app}")).replace('-', "");
         let row = Grant {
             id: id.clone(),
-            client: self.guid("service principal", app),
+            client: self.application(app),
             resource: self.guid("service principal", "graph"),
             principal: Some(person.to_owned()),
             scope: "Mail.Read Files.ReadWrite offline_access".to_owned(),
@@ -483,7 +504,7 @@ impl<'a> Town<'a> {
         let id = self
             .guid("app assignment", &format!("{principal}/{app}"))
             .replace('-', "");
-        let resource = self.guid("service principal", app);
+        let resource = self.application(app);
         let role = self.guid("app role", app);
         let created_ms = self.now - 200 * DAY_MS;
         let tenant = self.tenant();

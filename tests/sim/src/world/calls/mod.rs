@@ -314,6 +314,14 @@ impl World {
         })
     }
 
+    /// An application that the tenant's people may use, by object id.
+    pub fn get_principal(&mut self, caller: &Caller, now_ms: i64, id: &str) -> Reply<super::model::Principal> {
+        self.gate(caller, now_ms, Op::ServicePrincipals, id, |tenant, _| {
+            let found = tenant.principals.get(id).cloned();
+            found.ok_or_else(|| VendorError::no_resource(id))
+        })
+    }
+
     /// An application registered in the tenant, by client id.
     pub fn get_application(&mut self, caller: &Caller, now_ms: i64, client_id: &str) -> Reply<super::model::App> {
         self.gate(caller, now_ms, Op::ServicePrincipals, client_id, |tenant, _| {

@@ -260,6 +260,21 @@ pub struct Grant {
     pub scope: String,
 }
 
+/// An application that people of a tenant may use, as its directory knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Its id in this directory.
+    pub id: String,
+    /// Its id in every directory.
+    pub app_id: String,
+    /// Its name.
+    pub name: String,
+    /// The directory that it comes from.
+    pub owner: String,
+    /// Who published it, if that was verified.
+    pub publisher: Option<String>,
+}
+
 /// An application role held by somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppAssignment {

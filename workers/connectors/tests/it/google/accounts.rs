@@ -195,6 +195,22 @@ async fn what_he_holds_is_taken_from_him_alone_and_twice_is_once() {
 }
 
 #[tokio::test]
+async fn the_applications_that_have_a_token_are_named() {
+    let s = Stage::new().await;
+    let google = s.open();
+    let leaver = s.leaver(&google).await;
+    let consents = google.consents(&mut s.reading(), &leaver).await.unwrap();
+    let held = google
+        .held(&mut s.reading(), &leaver, MemberHolds::Grants)
+        .await
+        .unwrap();
+    let clients: Vec<&str> = consents.iter().map(|one| one.client.0.as_str()).collect();
+    assert_eq!(clients, held);
+    assert_eq!(consents[0].name.as_deref(), Some("Tool app-a"));
+    assert_eq!(s.journal(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn groups_that_nobody_may_take_him_out_of_are_for_a_person() {
     let s = Stage::new().await;
     let google = s.open();

@@ -195,3 +195,29 @@ async fn answers_that_are_none_are_not_taken_for_nothing() {
         assert_eq!(fault.class, class);
     }
 }
+
+#[tokio::test]
+async fn what_is_installed_is_read_of_our_own_devices_alone() {
+    let s = Stage::kind().await;
+    for device in [41, 51] {
+        s.edit(device, |n| {
+            n.software = vec![
+                ("Vault".to_owned(), "Vault Ltd".to_owned()),
+                ("Runtime".to_owned(), String::new()),
+                (" ".to_owned(), "Nobody".to_owned()),
+            ];
+        });
+    }
+    let ninja = s.open();
+    let installed = ninja.software(&mut s.reading(), &id(41)).await.unwrap().unwrap();
+    let told: Vec<_> = installed
+        .iter()
+        .map(|one| (one.name.as_str(), one.publisher.as_deref()))
+        .collect();
+    assert_eq!(told, [("Vault", Some("Vault Ltd")), ("Runtime", None)]);
+    let mut call = s.reading();
+    let fault = ninja.software(&mut call, &id(51)).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Blocked, "another client's");
+    quiet(&fault, &call);
+    assert_eq!(ninja.software(&mut s.reading(), &id(99)).await.unwrap(), None);
+}

@@ -2,6 +2,7 @@
 //! and writes what it says, only of whom it says, and meets each fault as the
 //! class that it is.
 
+mod applications;
 mod devices;
 mod directory;
 mod faults;

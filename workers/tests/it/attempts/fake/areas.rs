@@ -5,12 +5,12 @@ use super::{Fake, State, fault};
 use async_trait::async_trait;
 use offboard_connectors::area::mailboxes::OtherMailboxes;
 use offboard_connectors::{
-    Account, AccountChange, Answer, Attached, Attachment, AutomaticReply, Autopilot, Call, Delegation, DelegationRight,
-    Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents, ELIGIBLE_ROLES, ForwardTo,
-    Found, Held, HeldLicence, Holding, Licenses, MASTERED_ELSEWHERE, MailFolder, MailMessage, MailOwner, MailPage,
-    MailReader, MailSink, Mailbox, MailboxChange, MailboxRight, MailboxSettings, MailboxUsage, Mailboxes,
-    ManagedDevice, MobileWipe, PROTECTED_TARGET, PoolLine, RecoveryKey, RecoveryKeySort, RecoveryKeys, Site,
-    SiteAdministrator,
+    Account, AccountChange, Answer, Application, Attached, Attachment, AutomaticReply, Autopilot, Call, Delegation,
+    DelegationRight, Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents,
+    ELIGIBLE_ROLES, ForwardTo, Found, Held, HeldLicence, Holding, Licenses, MASTERED_ELSEWHERE, MailFolder,
+    MailMessage, MailOwner, MailPage, MailReader, MailSink, Mailbox, MailboxChange, MailboxRight, MailboxSettings,
+    MailboxUsage, Mailboxes, ManagedDevice, MobileWipe, PROTECTED_TARGET, PoolLine, RecoveryKey, RecoveryKeySort,
+    RecoveryKeys, Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, FaultClass, ObjectId};
@@ -84,6 +84,7 @@ impl Directory for Fake {
                     Holding::Methods => of_leaver(&s.methods),
                     Holding::Grants => of_leaver(&s.grants),
                     Holding::AppRoles => of_leaver(&s.app_roles),
+                    Holding::GroupAppRoles => of_leaver(&s.group_app_roles),
                     Holding::Memberships => s.memberships(&id.0),
                     Holding::Ownerships => s.ownerships(&id.0),
                 };
@@ -137,6 +138,13 @@ impl Directory for Fake {
             s.owners.entry(group.0.clone()).or_default().insert(owner.0.clone());
         })
         .await
+    }
+
+    async fn applications(&self, call: &mut Call, ids: &[ObjectId]) -> Answer<Vec<Application>> {
+        let known = |s: &State| -> Vec<Application> {
+            ids.iter().filter_map(|id| s.applications.get(&id.0).cloned()).collect()
+        };
+        self.read(call, "applications", known).await
     }
 }
 

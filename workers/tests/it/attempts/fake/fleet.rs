@@ -10,6 +10,7 @@ use offboard_connectors::{
 use offboard_domain::ObjectId;
 use offboard_domain::estate::Serial;
 use offboard_domain::estate::logon::may_be_his;
+use offboard_domain::unplanned::Software;
 
 /// The id that the management gives the leaver.
 pub(crate) const HIS: &str = "uid-leaver";
@@ -70,6 +71,11 @@ impl Fleet for Fake {
 
     async fn endpoint(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Endpoint>> {
         self.read(call, "endpoint", |s| s.fleet.get(&id.0).map(|row| endpoint(&id.0, row)))
+            .await
+    }
+
+    async fn software(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Vec<Software>>> {
+        self.read(call, "software", |s| s.fleet.get(&id.0).map(|row| row.software.clone()))
             .await
     }
 

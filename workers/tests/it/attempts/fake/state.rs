@@ -2,13 +2,14 @@
 
 use super::workspace::Office;
 use offboard_connectors::{
-    Account, ActionState, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight, Device,
-    DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence, Holds,
-    InboxRule, LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort, MobileDevice,
-    MobileWipe, NotesStatus, OwnedSort, Owner, PoolLine, Protection, Protocol, RecoveryKeySort, RoleOrigin, Silence,
-    Site,
+    Account, ActionState, Application, Attached, AutomaticReply, Autopilot, Computer, Delegation, DelegationRight,
+    Device, DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence,
+    Holds, InboxRule, LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort,
+    MobileDevice, MobileWipe, NotesStatus, OwnedSort, Owner, PoolLine, Protection, Protocol, RecoveryKeySort,
+    RoleOrigin, Silence, Site,
 };
 use offboard_domain::ObjectId;
+use offboard_domain::unplanned::Software;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The leaver.
@@ -68,6 +69,7 @@ pub(crate) struct FleetRow {
     pub(crate) field: Option<String>,
     pub(crate) over: bool,
     pub(crate) silence: Option<Silence>,
+    pub(crate) software: Vec<Software>,
 }
 
 /// The leaver's laptop, a colleague's on which he signed in, and one that is
@@ -84,6 +86,12 @@ fn fleet() -> BTreeMap<String, FleetRow> {
         field: None,
         over: false,
         silence: None,
+        software: [("Vault", "Vault Ltd"), ("Runtime", "Microsoft Corporation")]
+            .map(|(name, publisher)| Software {
+                name: name.to_owned(),
+                publisher: Some(publisher.to_owned()),
+            })
+            .into(),
     };
     let signed_in = format!("ACME\\{LEAVER}");
     [
@@ -114,6 +122,17 @@ pub(crate) struct NotesRow {
     pub(crate) files: Vec<(String, u64)>,
 }
 
+/// An application of this id in the directory.
+pub(crate) fn application(id: &str, of_the_platform: bool) -> Application {
+    Application {
+        id: id.into(),
+        app_id: format!("app-{id}"),
+        name: Some(format!("Tool {}", id.to_uppercase())),
+        publisher: (id == "a").then(|| "Tools Inc".to_owned()),
+        of_the_platform,
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct State {
     pub(crate) accounts: BTreeMap<String, Account>,
@@ -125,6 +144,10 @@ pub(crate) struct State {
     pub(crate) methods: Vec<Held>,
     pub(crate) grants: Vec<Held>,
     pub(crate) app_roles: Vec<Held>,
+    /// What his groups were given.
+    pub(crate) group_app_roles: Vec<Held>,
+    /// What the directory knows of applications.
+    pub(crate) applications: BTreeMap<String, Application>,
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) members: BTreeMap<String, BTreeSet<String>>,
     pub(crate) owners: BTreeMap<String, BTreeSet<String>>,
@@ -352,6 +375,15 @@ impl State {
                 application: "a".into(),
                 role: "r".into(),
             }],
+            group_app_roles: vec![Held::AppRole {
+                id: "ar-2".into(),
+                application: "b".into(),
+                role: "r".into(),
+            }],
+            applications: [("a", false), ("b", true), ("c", false)]
+                .into_iter()
+                .map(|(id, platform)| (id.to_owned(), application(id, platform)))
+                .collect(),
             groups: [
                 ("g-plain", &[][..]),
                 ("g-mail", &[]),

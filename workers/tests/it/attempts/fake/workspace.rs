@@ -4,8 +4,8 @@ use super::state::{CANARY, LEAVER, SUCCESSOR, State};
 use super::{Fake, fault};
 use async_trait::async_trait;
 use offboard_connectors::{
-    Absence, Answer, Call, FileTransfer, FileTransfers, Known, Laptop, Laptops, MailChange, Member, MemberChange,
-    MemberHolds, Phone, Phones, SharedDrives, Workspace, WorkspaceMail, WorkspaceMailSettings,
+    Absence, Answer, Call, Consent, FileTransfer, FileTransfers, Known, Laptop, Laptops, MailChange, Member,
+    MemberChange, MemberHolds, Phone, Phones, SharedDrives, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
 use offboard_domain::{FaultClass, ObjectId};
 use serde_json::json;
@@ -251,6 +251,19 @@ impl Workspace for Fake {
                 MemberHolds::BackupCodes => (0..row.codes).map(|n| n.to_string()).collect(),
                 _ => held(&mut row, sort).iter().cloned().collect(),
             }
+        })
+        .await
+    }
+
+    async fn consents(&self, call: &mut Call, of: &Member) -> Answer<Vec<Consent>> {
+        self.read(call, "consents", |s| {
+            let row = s.office.members.get(&of.id.0);
+            let all = row.into_iter().flat_map(|row| &row.grants);
+            all.map(|client| Consent {
+                client: client.as_str().into(),
+                name: Some(format!("Tool {client}")),
+            })
+            .collect()
         })
         .await
     }
