@@ -365,7 +365,7 @@ fn what_is_asked_of_the_finder_is_what_the_departure_and_the_policy_want() {
         all.find(|t| t.kind == Kind::ResolveInWorkspace).unwrap().params
     };
     let flags = [AT_ONCE, FORWARD, GRANT_MAIL, TRANSFER_FILES, HOLD_WANTED];
-    let of = |params: &offboard_domain::Facts| flags.map(|f| params.bool(f) == Some(true));
+    let of = |params: &Facts| flags.map(|f| params.bool(f) == Some(true));
     let plain = departure(Manner::Planned);
     assert_eq!(
         of(&asked(&plain, &Policy::default())),
@@ -408,7 +408,7 @@ fn without_the_archive_that_is_wanted_neither_a_licence_nor_a_group_goes() {
     with_a_reader.0.insert(reader, [Kind::ArchiveMailbox].into());
     assert_eq!(asked(&with_a_reader).bool(ARCHIVE_UNMADE), None, "somebody makes it");
     let held = |fact: &str, what: Vec<String>| {
-        offboard_domain::Facts::new()
+        Facts::new()
             .with("object_exists", true)
             .with(fact, what)
     };
@@ -417,7 +417,7 @@ fn without_the_archive_that_is_wanted_neither_a_licence_nor_a_group_goes() {
         (Kind::RemoveGroupsInWorkspace, "group_ids"),
     ] {
         for (wanted, says) in [(ARCHIVE_UNMADE, "Export"), (HOLD_WANTED, "Vault")] {
-            let params = offboard_domain::Facts::new().with(wanted, true);
+            let params = Facts::new().with(wanted, true);
             let verdict = judge(kind, &params, &held(fact, vec!["one".into()]), None);
             assert!(
                 matches!(verdict, Verdict::Blocked(why) if why.contains(says)),

@@ -50,7 +50,8 @@ async fn what_was_confirmed_outlives_its_nodes_and_without_a_majority_nothing_is
     confirmed.insert("of two".to_owned());
 
     let mut cluster = kill_leader(cluster, &proxy).await;
-    let publishing = queue.publish(&identity(), vec![message("of one")]);
+    let to = identity();
+    let publishing = queue.publish(&to, vec![message("of one")]);
     let told = tokio::time::timeout(TOLD_WITHIN, publishing).await.unwrap();
     assert!(told.is_err(), "one of three has confirmed");
 

@@ -27,14 +27,15 @@ async fn a_network_that_drops_everything_is_noticed_by_all_and_come_back_from() 
     let held = next(&mut consumer).await;
 
     proxy.swallow();
-    let publishing = queue.publish(&reports(), vec![message("unknown")]);
+    let to = reports();
+    let publishing = queue.publish(&to, vec![message("unknown")]);
     let told = tokio::time::timeout(TOLD_WITHIN, publishing).await.unwrap();
     let said = told.unwrap_err().to_string();
     assert!(said.contains("unknown"), "{said}");
     ended(&mut consumer).await;
     drop(held);
     // Who comes later hears why there is no connection.
-    let publishing = queue.publish(&reports(), vec![message("later")]);
+    let publishing = queue.publish(&to, vec![message("later")]);
     let told = tokio::time::timeout(TOLD_WITHIN, publishing).await.unwrap();
     let said = told.unwrap_err().to_string();
     assert!(said.contains("there is no connection to the broker"), "{said}");
