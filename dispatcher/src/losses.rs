@@ -149,11 +149,13 @@ impl Engine {
         let mut found = 0;
         // One after the other: the same case may be in both.
         let both: [Vec<(Whose, Option<Vec<String>>)>; 2] = [opened.chain(anew).collect(), compared.collect()];
-        for some in both.iter().flat_map(|all| all.chunks(AT_ONCE)) {
-            if told(stop) {
-                return Ok(found);
+        for all in &both {
+            for some in all.chunks(AT_ONCE) {
+                if told(stop) {
+                    return Ok(found);
+                }
+                found += self.look_at(some).await?;
             }
-            found += self.look_at(some).await?;
         }
         let pauses = unless_told(stop, self.shut_lost_pauses(shard, mark)).await;
         let Some(()) = pauses.transpose()? else {
