@@ -265,6 +265,14 @@ impl Admission {
         self.changed.notify_one();
     }
 
+    /// From now on what is configured is for this many shards, of which none is owned
+    /// here yet.
+    pub fn share_among(&self, shards: u16) {
+        let mut state = self.state();
+        state.share.of = shards;
+        state.divide();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -539,6 +547,16 @@ mod tests {
         assert_eq!(credit(&a), 1);
         a.set_limits(&Limits::none());
         assert_eq!(credit(&a), 0);
+    }
+
+    #[test]
+    fn who_is_one_of_several_has_next_to_nothing_before_he_owns_a_shard() {
+        let a = Admission::new(&Limits::each(64));
+        a.share_among(16);
+        let credit = |a: &Admission| a.load()[0].credit;
+        assert_eq!(credit(&a), 1);
+        a.set_share(0, true, 16);
+        assert_eq!(credit(&a), 4);
     }
 
     #[test]

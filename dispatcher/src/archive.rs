@@ -15,21 +15,34 @@
 //! needs none of this.
 
 use crate::engine::{Engine, EngineError};
+use crate::orders::is_ordered;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::task::Place;
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Case, CaseId, CaseKey, Digest, Gates, Record, TenantId, Timestamp};
 use offboard_ledger::{Append, Appended, Claim, IndexEntry, KeyChange};
-use offboard_store::StoreError;
+use offboard_store::{Named, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the store is waited for where what must not wait stands behind it: a
+/// revocation, a person's order, a shard's next owner.
+pub(crate) const STORE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Folders that are listed together.
+const LISTED_TOGETHER: usize = 16;
 
 /// Where the heads of sealed cases are kept.
 const HEADS: &str = "heads";
+
+/// Where the records of cases that ended are kept.
+const ARCHIVE: &str = "archive";
 
 /// Where the orders of people are kept.
 pub(crate) const ORDERS: &str = "orders";
@@ -46,8 +59,43 @@ pub(crate) struct Stands {
     pub(crate) version: u64,
 }
 
+/// A case and whose it is.
+pub(crate) type Whose = (TenantId, CaseId);
+
 /// The cases that the ledger lists.
-pub(crate) type Listed = BTreeMap<(TenantId, CaseId), Stands>;
+pub(crate) type Listed = BTreeMap<Whose, Stands>;
+
+/// What is kept of a case by its record's place: the names, as they were listed.
+///
+/// They are listed *before* the history is read that they are held against. A record
+/// is kept after it was appended, so a history that was read later has it, or has
+/// lost it. The other way round, whatever is appended and kept in between would look
+/// like a loss.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Vec<String>);
+
+impl Kept {
+    /// The orders of a history that are not kept.
+    pub(crate) fn lacks(&self, history: &[Recorded]) -> Vec<Record> {
+        let orders = self.0.iter().filter(|path| path.starts_with(ORDERS));
+        let kept: BTreeSet<(u64, &str)> = orders
+            .filter_map(|path| Some((version_kept(path)?, hash_kept(path)?)))
+            .collect();
+        let is_kept = |r: &Recorded| kept.contains(&(r.record.version, short(r.record.hash).as_str()));
+        let ordered = history.iter().filter(|r| is_ordered(&r.event));
+        ordered.filter(|r| !is_kept(r)).map(|r| r.record.clone()).collect()
+    }
+
+    /// Whether a case that the ledger lists at this version is worth being read for
+    /// it: one that was sealed once, or has lost an order for certain.
+    pub(crate) fn casts_doubt_on(&self, version: u64) -> bool {
+        let beyond = |path: &String| version_kept(path).is_some_and(|kept| kept > version);
+        self.0.iter().any(|path| path.starts_with(HEADS) || beyond(path))
+    }
+}
+
+/// What is kept of each of several cases; of those that are not there nothing is.
+pub(crate) type KeptOf = BTreeMap<Whose, Kept>;
 
 /// What a shared ledger keeps in the store, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +175,7 @@ impl Engine {
         let mut records: Vec<Record> = Vec::new();
         for file in self
             .store
-            .list(&format!("archive/{tenant}/{id}"))
+            .list(&format!("{ARCHIVE}/{tenant}/{id}"))
             .await
             .map_err(store)?
         {
@@ -162,7 +210,7 @@ impl Engine {
         let here = self.ledger.read(tenant, id, 1).await?;
         let records: Vec<&Record> = here.records.iter().filter(|r| r.version <= version).collect();
         if let (Some(first), Some(last)) = (records.first(), records.last()) {
-            let path = format!("archive/{tenant}/{id}/{:08}-{:08}.jsonl", first.version, last.version);
+            let path = format!("{ARCHIVE}/{tenant}/{id}/{:08}-{:08}.jsonl", first.version, last.version);
             let mut bytes = Vec::new();
             for record in &records {
                 serde_json::to_writer(&mut bytes, &Line::from(*record)).expect("a line is plain data");
@@ -242,90 +290,102 @@ impl Engine {
         Ok(heads.iter().filter_map(|named| version_kept(&named.path)).max())
     }
 
-    /// The furthest version that is kept of a case and that this history has not,
-    /// or has otherwise, if no loss on record accounts for it.
-    pub(crate) async fn kept_elsewhere(
-        &self,
-        tenant: &TenantId,
-        id: CaseId,
-        history: &[Recorded],
-    ) -> Result<Option<u64>, EngineError> {
+    /// What is kept of a case.
+    pub(crate) async fn kept_of(&self, tenant: &TenantId, id: CaseId) -> Result<Kept, EngineError> {
+        let mut kept = Kept::default();
         if self.keeping.is_none() {
-            return Ok(None);
+            return Ok(kept);
         }
+        for folder in KEPT {
+            let files = self.store.list(&format!("{folder}/{tenant}/{id}")).await;
+            kept.0.extend(files.map_err(store)?.into_iter().map(|named| named.path));
+        }
+        Ok(kept)
+    }
+
+    /// What is kept of the open cases among these. Nothing in the store is ever
+    /// removed, so of each tenant all that was ever kept is listed.
+    pub(crate) async fn kept_of_open(&self, listed: &Listed) -> Result<KeptOf, EngineError> {
+        let mut kept = KeptOf::new();
+        if self.keeping.is_none() {
+            return Ok(kept);
+        }
+        let open = listed.iter().filter(|(_, stands)| !stands.over);
+        let tenants: BTreeSet<TenantId> = open.map(|((tenant, _), _)| tenant.clone()).collect();
+        let folders: Vec<(TenantId, String)> = tenants
+            .into_iter()
+            .flat_map(|tenant| KEPT.map(|folder| (tenant.clone(), format!("{folder}/{tenant}"))))
+            .collect();
+        let listing = stream::iter(folders)
+            .map(|(tenant, folder)| async move {
+                let files = self.store.list(&folder).await;
+                files.map(|files| (tenant, files)).map_err(store)
+            })
+            .buffer_unordered(LISTED_TOGETHER);
+        let all: Vec<(TenantId, Vec<Named>)> = listing.try_collect().await?;
+        for (tenant, files) in all {
+            for named in files {
+                let Some(id) = case_of(&named.path) else { continue };
+                let case = (tenant.clone(), id);
+                if listed.get(&case).is_some_and(|stands| !stands.over) {
+                    kept.entry(case).or_default().0.push(named.path);
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The furthest version that is kept of a case and that its history has not, or
+    /// has otherwise, if no loss on record accounts for it.
+    pub(crate) async fn beyond(&self, kept: &Kept, history: &[Recorded]) -> Result<Option<u64>, EngineError> {
         let noted = history.iter().filter_map(|r| match r.event {
             Event::TailLost { known } => Some(known),
             _ => None,
         });
         let noted = noted.max();
-        let mut elsewhere: Option<u64> = None;
-        for folder in KEPT {
-            for named in self
-                .store
-                .list(&format!("{folder}/{tenant}/{id}"))
-                .await
-                .map_err(store)?
-            {
-                let Some(version) = version_kept(&named.path) else {
-                    continue;
-                };
-                if noted.is_some_and(|noted| version <= noted) {
-                    continue;
+        let mut beyond: Option<u64> = None;
+        for path in &kept.0 {
+            let Some(version) = version_kept(path) else { continue };
+            if noted.is_some_and(|noted| version <= noted) {
+                continue;
+            }
+            let there = history.iter().find(|r| r.record.version == version);
+            let stands = match (there, hash_kept(path)) {
+                (None, _) => false,
+                (Some(r), Some(hash)) => hash == short(r.record.hash),
+                (Some(r), None) => {
+                    let head = self.store.get_named(path).await.map_err(store)?;
+                    *head == *r.record.hash.to_string().as_bytes()
                 }
-                let there = history.iter().find(|r| r.record.version == version);
-                let stands = match (there, hash_kept(&named.path)) {
-                    (None, _) => false,
-                    (Some(r), Some(hash)) => hash == short(r.record.hash),
-                    (Some(r), None) => {
-                        let head = self.store.get_named(&named.path).await.map_err(store)?;
-                        *head == *r.record.hash.to_string().as_bytes()
-                    }
-                };
-                if !stands {
-                    elsewhere = elsewhere.max(Some(version));
-                }
+            };
+            if !stands {
+                beyond = beyond.max(Some(version));
             }
         }
-        Ok(elsewhere)
+        Ok(beyond)
     }
 
-    /// Which of the open cases are worth comparing with what is kept of them:
-    /// those that were sealed once, and those that have lost an order for certain.
-    pub(crate) async fn doubtful(&self, listed: &Listed) -> Result<BTreeSet<(TenantId, CaseId)>, EngineError> {
-        let mut doubtful = BTreeSet::new();
-        if self.keeping.is_none() {
-            return Ok(doubtful);
+    /// The cases of a tenant that have come to their end, by what the store knows.
+    pub(crate) async fn ended_of(&self, tenant: &TenantId) -> Result<BTreeSet<CaseId>, EngineError> {
+        let mut ended = BTreeSet::new();
+        for folder in [HEADS, ARCHIVE] {
+            let files = self.store.list(&format!("{folder}/{tenant}")).await;
+            ended.extend(files.map_err(store)?.iter().filter_map(|named| case_of(&named.path)));
         }
-        let open = listed.iter().filter(|(_, stands)| !stands.over);
-        let tenants: BTreeSet<&TenantId> = open.map(|((tenant, _), _)| tenant).collect();
-        for tenant in tenants {
-            for folder in KEPT {
-                for named in self.store.list(&format!("{folder}/{tenant}")).await.map_err(store)? {
-                    let id: Option<CaseId> = named.path.rsplit('/').nth(1).and_then(|id| id.parse().ok());
-                    let (Some(id), Some(version)) = (id, version_kept(&named.path)) else {
-                        continue;
-                    };
-                    let case = (tenant.clone(), id);
-                    let stands = listed.get(&case).filter(|stands| !stands.over);
-                    if stands.is_some_and(|stands| folder == HEADS || version > stands.version) {
-                        doubtful.insert(case);
-                    }
-                }
-            }
-        }
-        Ok(doubtful)
+        Ok(ended)
     }
+}
 
-    /// Whether the store knows that a case has come to its end.
-    pub(crate) async fn has_ended(&self, tenant: &TenantId, id: CaseId) -> Result<bool, EngineError> {
-        for folder in [HEADS, "archive"] {
-            let kept = self.store.list(&format!("{folder}/{tenant}/{id}")).await;
-            if !kept.map_err(store)?.is_empty() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+/// What the store says, if it says so in time. Only for what may be dropped half done.
+pub(crate) async fn in_time<T>(asking: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    match tokio::time::timeout(STORE_WITHIN, asking).await {
+        Ok(answer) => answer,
+        Err(_) => Err(no_answer()),
     }
+}
+
+pub(crate) fn no_answer() -> EngineError {
+    EngineError::Store(format!("no answer within {} s", STORE_WITHIN.as_secs()))
 }
 
 /// An append without records: the case's index entry as it should be.
@@ -364,6 +424,11 @@ pub(crate) fn day_folder(day: i64) -> String {
 /// The day of `openings/<day>/<tenant>/<case>.json`.
 pub(crate) fn day_of_path(path: &str) -> Option<i64> {
     path.rsplit('/').nth(2)?.parse().ok()
+}
+
+/// The case in `<folder>/<tenant>/<case>/<name>`.
+fn case_of(path: &str) -> Option<CaseId> {
+    path.rsplit('/').nth(1)?.parse().ok()
 }
 
 /// The version in `<folder>/<tenant>/<case>/<version>` or `…/<version>-<hash>`.

@@ -150,6 +150,7 @@ impl Closer {
     /// # Errors
     /// [`EngineError`] if its history does not verify, or something failed.
     pub async fn seal(&self, tenant: &TenantId, id: CaseId) -> Result<Option<Sealed>, EngineError> {
+        let kept = self.engine.kept_of(tenant, id).await?;
         let history = self.engine.whole(tenant, id).await?;
         let Some((held, recorded)) = self.engine.folded(id, history)? else {
             return Ok(None);
@@ -159,8 +160,8 @@ impl Closer {
         }
         // A case of which more is kept, or something else, has lost that: nothing is
         // sealed before everything was read again.
-        let elsewhere = self.engine.kept_elsewhere(tenant, id, &recorded).await?;
-        if elsewhere.is_some() && self.engine.note_loss(tenant, id, elsewhere).await? {
+        let beyond = self.engine.beyond(&kept, &recorded).await?;
+        if beyond.is_some() && self.engine.note_loss(tenant, id, beyond).await? {
             return Ok(None);
         }
         let span = trace::close(tenant, id, held.case.traceparent.as_deref());

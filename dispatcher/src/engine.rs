@@ -13,11 +13,12 @@
 //! nothing. Safety does not rest on owning but on the append's version check.
 
 use crate::admission::{Admission, Limits};
-use crate::archive::{Keeping, Listed, Stands};
+use crate::archive::{Keeping, Kept, KeptOf, Listed, Stands, Whose, in_time};
 use crate::losses::Looked;
 use crate::place::{Held, Places};
 use crate::tenants::Tenants;
 use crate::timers::Timers;
+use futures::future::join_all;
 use offboard_domain::{CaseId, Credit, TenantId, Timestamp};
 use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError, Shard};
 use offboard_queue::{Queue, QueueError};
@@ -28,6 +29,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+
+/// Cases of a shard that are taken up together.
+const TAKEN_UP_TOGETHER: usize = 16;
 
 /// How many bytes of randomness a new case's salt takes.
 pub type Entropy = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
@@ -83,7 +87,9 @@ pub struct Engine {
     /// One at a time lists all that was ever opened: there may be much of it.
     pub(crate) listing: tokio::sync::Mutex<()>,
     /// The cases that have ended since.
-    pub(crate) ended: Mutex<BTreeSet<(TenantId, CaseId)>>,
+    pub(crate) ended: Mutex<BTreeSet<Whose>>,
+    /// The cases that have lost something, and perhaps orders that nobody could read.
+    pub(crate) doubted: Mutex<BTreeSet<Whose>>,
 }
 
 /// What stopped the engine from doing what was asked.
@@ -104,6 +110,16 @@ pub enum EngineError {
     /// The store failed.
     #[error("failed to use the evidence store: {0}")]
     Store(String),
+    /// A pause, or its end, is in force and not kept outside of the ledger.
+    #[error(
+        "failed to keep what was paused or resumed for '{tenant}' outside of the ledger: {detail}; it is in force all the same: give the same order again once the store answers, or what was kept before it may come back"
+    )]
+    Unkept {
+        /// Whose.
+        tenant: TenantId,
+        /// What came back.
+        detail: String,
+    },
     /// It was to be written together with others', and that failed.
     #[error(transparent)]
     Together(Arc<EngineError>),
@@ -134,6 +150,40 @@ pub(crate) fn told(stop: &watch::Receiver<bool>) -> bool {
     *stop.borrow() || stop.has_changed().is_err()
 }
 
+/// What is asked, unless it is told to stop first. Only for what may be dropped half
+/// done: no decision, whose credit and publication would be lost.
+pub(crate) async fn unless_told<T>(stop: &watch::Receiver<bool>, asking: impl Future<Output = T>) -> Option<T> {
+    let mut stop = stop.clone();
+    let told = async { drop(stop.wait_for(|stop| *stop).await) };
+    tokio::select! {
+        biased;
+        () = told => None,
+        answer = asking => Some(answer),
+    }
+}
+
+impl EngineError {
+    /// Whether it concerns one case alone: the others are gone on with.
+    pub(crate) fn is_of_one_case(&self) -> bool {
+        let silent = matches!(
+            self,
+            Self::Ledger(LedgerError::Unavailable { .. } | LedgerError::Held { .. })
+        );
+        !silent
+    }
+
+    /// Says that a case was left alone for it.
+    pub(crate) fn tell_left_alone(&self, case: CaseId) {
+        match self {
+            // A newer version wrote it, or it is damaged.
+            Self::History { .. } | Self::Ledger(LedgerError::Broken { .. }) => {
+                tracing::error!(%case, error = %self, "left a case alone");
+            }
+            _ => tracing::warn!(%case, error = %self, "left a case alone; it is looked at again"),
+        }
+    }
+}
+
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -144,6 +194,11 @@ impl Engine {
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
         let shards = parts.shards.max(1);
+        let admission = Admission::new(&parts.limits);
+        if parts.keeping.is_some() {
+            // There are others: nothing is had of what is configured before a shard is.
+            admission.share_among(shards);
+        }
         Arc::new(Self {
             ledger: parts.ledger,
             queue: parts.queue,
@@ -152,7 +207,7 @@ impl Engine {
             tenants: parts.tenants,
             master: parts.master,
             entropy: parts.entropy,
-            admission: Admission::new(&parts.limits),
+            admission,
             timers: Timers::default(),
             dispatch: parts.dispatch,
             shards,
@@ -164,6 +219,7 @@ impl Engine {
             looked: (0..shards).map(|_| tokio::sync::Mutex::default()).collect(),
             listing: tokio::sync::Mutex::default(),
             ended: Mutex::default(),
+            doubted: Mutex::default(),
         })
     }
 
@@ -308,43 +364,64 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
     pub async fn take_shard(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
+        let (going_on, stop) = watch::channel(false);
+        let taken = self.take_shard_until(shard, &stop).await;
+        drop(going_on);
+        taken
+    }
+
+    /// The same, until told to stop. It must not be dropped: what is at hand is
+    /// finished first.
+    pub(crate) async fn take_shard_until(
+        self: &Arc<Self>,
+        shard: u16,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<usize, EngineError> {
         // What was known of its gates when it was last owned may be old.
         lock(&self.shut).retain(|tenant, _| tenant.shard(self.shards) != shard);
         self.set_owned(shard, true);
-        let open = self.listed(shard, true).await?;
-        let doubtful = match self.doubtful(&open).await {
-            Ok(doubtful) => doubtful,
-            // The store is away. The closer compares before it seals anything.
-            Err(error) => {
-                tracing::warn!(shard, %error, "failed to compare open cases with what is kept of them; taking them up as the ledger has them");
-                BTreeSet::new()
-            }
+        let Some(found) = unless_told(stop, self.open_and_kept(shard)).await else {
+            return Ok(0);
         };
+        let (open, kept) = found?;
+        let nothing = Kept::default();
         let mut taken = 0;
-        for case in open.keys() {
-            let (tenant, id) = case;
-            // Before anything is done for it.
-            let behind = if doubtful.contains(case) {
-                self.compare(tenant, *id).await.map(drop)
-            } else {
-                Ok(())
-            };
-            let taken_up = match behind {
-                Ok(()) => self.take_up(tenant, *id).await,
-                Err(error) => Err(error),
-            };
-            match taken_up {
-                Ok(()) => taken += 1,
-                // A newer version wrote it, it is damaged, or what is kept of it cannot
-                // be had: no reason to leave the others alone.
-                Err(error @ (EngineError::History { .. } | EngineError::Store(_))) => {
-                    tracing::error!(case = %id, %error, "left a case alone");
+        for some in open.chunks(TAKEN_UP_TOGETHER) {
+            if told(stop) {
+                return Ok(taken);
+            }
+            let mut taking = Vec::with_capacity(some.len());
+            for case in some {
+                let kept = kept.as_ref().map(|kept| kept.get(case).unwrap_or(&nothing));
+                taking.push(self.take_up(&case.0, case.1, kept));
+            }
+            for ((_, id), taken_up) in some.iter().zip(join_all(taking).await) {
+                match taken_up {
+                    // What could not be published is with its case, and is published again.
+                    Ok(()) | Err(EngineError::Queue(_)) => taken += 1,
+                    // No reason to leave the others alone.
+                    Err(error) if error.is_of_one_case() => error.tell_left_alone(*id),
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
         }
         self.admission.set_share(shard, true, self.shards);
         Ok(taken)
+    }
+
+    /// The open cases of a shard, and what is kept of them; none if the store does not
+    /// say so in time: no shard waits for it. They are compared when it is next looked
+    /// for losses, and at the latest before they are sealed.
+    async fn open_and_kept(&self, shard: u16) -> Result<(Vec<Whose>, Option<KeptOf>), EngineError> {
+        let open = self.listed(shard, true).await?;
+        let kept = match in_time(self.kept_of_open(&open)).await {
+            Ok(kept) => Some(kept),
+            Err(error) => {
+                tracing::warn!(shard, %error, "failed to list what is kept of open cases; taking them up as the ledger has them");
+                None
+            }
+        };
+        Ok((open.into_keys().collect(), kept))
     }
 
     /// The cases of a shard that the ledger lists.

@@ -2,6 +2,7 @@
 //! shut or opened: what a gate says is in force for every decision after it is
 //! seen, and a gate that opens lets what waited for it go at once.
 
+use crate::archive::in_time;
 use crate::engine::{Engine, EngineError};
 use offboard_domain::{Kind, System, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Shut};
@@ -55,7 +56,8 @@ impl Engine {
     /// is finished; nothing new is assigned.
     ///
     /// # Errors
-    /// [`EngineError`] if the tenant is unknown or the ledger does not answer.
+    /// [`EngineError`] if the tenant is unknown or the ledger does not answer;
+    /// [`EngineError::Unkept`] if it is in force, and the store does not answer.
     pub async fn pause(
         self: &Arc<Self>,
         tenant: &TenantId,
@@ -68,7 +70,7 @@ impl Engine {
     /// Ends a pause.
     ///
     /// # Errors
-    /// [`EngineError`] if the tenant is unknown or the ledger does not answer.
+    /// As [`Engine::pause`].
     pub async fn resume(self: &Arc<Self>, tenant: &TenantId, what: &Paused) -> Result<(), EngineError> {
         self.set_pause(tenant, what, None).await
     }
@@ -82,17 +84,26 @@ impl Engine {
         if self.tenants.get(tenant).is_none() {
             return Err(EngineError::UnknownTenant(tenant.clone()));
         }
-        // Who dies in between leaves a pause that somebody ends again, and not one
-        // that comes back.
-        if until.is_none() {
-            self.keep_pause(tenant, what, until).await?;
-        }
-        self.shut_more(tenant, shut_anew(what.gate(), until)).await?;
-        if until.is_some() {
-            self.keep_pause(tenant, what, until).await?;
-        }
+        let name = what.gate();
+        let there = self.read_shut(tenant).await?.0;
+        let is_shorter = |until: Timestamp| there.get(&name).is_some_and(|known| until < *known);
+        let keep = in_time(self.keep_pause(tenant, what, until));
+        // Of an end, or an earlier one, the record comes first: who dies in between
+        // leaves a pause that somebody ends again, and not one that comes back. Whether
+        // it can be kept or not, what was ordered comes into force.
+        let kept = if until.is_none_or(is_shorter) {
+            let kept = keep.await;
+            self.shut_more(tenant, shut_anew(name, until)).await?;
+            kept
+        } else {
+            self.shut_more(tenant, shut_anew(name, until)).await?;
+            keep.await
+        };
         self.look_at_all_of(tenant);
-        Ok(())
+        kept.map_err(|error| EngineError::Unkept {
+            tenant: tenant.clone(),
+            detail: error.to_string(),
+        })
     }
 
     /// A tenant's gates that are shut now.

@@ -28,6 +28,15 @@ impl Orders {
         matches!(self, Self::One(Command::RecordLoss { .. }))
     }
 
+    /// When the last of them was written that was written by then, if they are reports.
+    pub(crate) fn written_by(&self, then: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::One(Command::RecordReport(report)) => Some(report.at).filter(|at| *at <= then),
+            Self::One(_) => None,
+            Self::Reports(reports) => reports.iter().map(|report| report.at).filter(|at| *at <= then).max(),
+        }
+    }
+
     /// Decides them; of reports each has its answer, of one order there is none.
     pub(crate) fn decide(
         &self,

@@ -13,6 +13,10 @@ use std::sync::Arc;
 /// not have them in memory.
 const READ_MAX: usize = 200;
 
+/// How many open cases of a tenant are looked through for this at most: it is a help, and
+/// must not hold up what is decided meanwhile. Who has more is not warned.
+const OPEN_MAX: usize = 5_000;
+
 /// One who was named to take over, in a request that was just handed in.
 pub(crate) struct Named {
     pub(crate) tenant: TenantId,
@@ -60,15 +64,14 @@ impl Engine {
         self: &Arc<Self>,
         all: &[Named],
     ) -> Result<BTreeMap<CaseId, String>, EngineError> {
-        let mut open: BTreeMap<&TenantId, Vec<Arc<Case>>> = BTreeMap::new();
+        let mut open: BTreeMap<&TenantId, Leavers> = BTreeMap::new();
         let mut warnings = BTreeMap::new();
         for tenant in all.iter().map(|named| &named.tenant).collect::<BTreeSet<_>>() {
-            open.insert(tenant, self.open_cases_of(tenant).await?);
+            open.insert(tenant, Leavers::of(self.open_cases_of(tenant).await?));
         }
         for named in all {
-            let mut others = open.get(&named.tenant).into_iter().flatten();
-            let leaves = |other: &&Arc<Case>| other.id != named.case && heir::is_leaving(&named.person, other);
-            if let Some(other) = others.find(leaves) {
+            let other = open.get(&named.tenant).and_then(|leavers| leavers.other(named));
+            if let Some(other) = other {
                 warnings.insert(named.case, warning(other));
             }
         }
@@ -78,7 +81,11 @@ impl Engine {
     /// The tenant's open cases: all of them where they are in memory.
     async fn open_cases_of(self: &Arc<Self>, tenant: &TenantId) -> Result<Vec<Arc<Case>>, EngineError> {
         let ids = if self.owns(tenant) {
-            self.placed_of_tenant(tenant)
+            let placed = self.placed_of_tenant(tenant);
+            if placed.len() > OPEN_MAX {
+                return Ok(Vec::new());
+            }
+            placed
         } else {
             let filter = Filter {
                 tenant: Some(tenant.clone()),
@@ -101,6 +108,55 @@ impl Engine {
         }
         Ok(open)
     }
+}
+
+/// The open cases of a tenant, by all that their people are called: each request is looked
+/// up, and not held against each of them.
+struct Leavers {
+    cases: Vec<Arc<Case>>,
+    by_name: BTreeMap<(&'static str, String), Vec<usize>>,
+}
+
+impl Leavers {
+    fn of(cases: Vec<Arc<Case>>) -> Self {
+        let mut by_name: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (n, case) in cases.iter().enumerate() {
+            for name in known_as(case) {
+                by_name.entry(name).or_default().push(n);
+            }
+        }
+        Self { cases, by_name }
+    }
+
+    /// Another departure, of whoever is named here.
+    fn other(&self, named: &Named) -> Option<&Case> {
+        let found = named
+            .person
+            .names()
+            .filter_map(|name| self.by_name.get(&name))
+            .flatten();
+        let mut cases = found.filter_map(|n| self.cases.get(*n));
+        // By a name alone it is not certain.
+        let other = cases.find(|case| case.id != named.case && heir::is_leaving(&named.person, case));
+        other.map(|case| &**case)
+    }
+}
+
+/// What tells the person of a case from others: by the request, and by what was found.
+fn known_as(case: &Case) -> Vec<(&'static str, String)> {
+    let found = PersonRef {
+        user_principal_name: case.subject_facts.text("user_principal_name").map(str::to_owned),
+        ..PersonRef::default()
+    };
+    let by_id = case.subject.0.values().map(|id| PersonRef {
+        object_id: Some(id.clone()),
+        ..PersonRef::default()
+    });
+    let mut names: Vec<_> = case.departure.person.names().chain(found.names()).collect();
+    for person in by_id {
+        names.extend(person.names());
+    }
+    names
 }
 
 fn warning(other: &Case) -> String {

@@ -14,18 +14,25 @@
 //! looked at. What was opened before is as it was when the mark was written.
 //! Without a mark of the last days, as after a backup of last week, every
 //! opening that the store has is held against the ledger's list of cases.
+//!
+//! What is kept is listed first, and the history read then (`archive::Kept`). A look
+//! may take long, so it ends between two cases when its shard is to be let go; but
+//! nothing of it is dropped half done that decides something.
 
-use crate::archive::{Listed, OPENINGS, Opening, damaged, day_folder, day_of_path, of_path, store};
-use crate::engine::{Engine, EngineError, lock};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use crate::archive::{Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, of_path, store};
+use crate::engine::{Engine, EngineError, lock, told, unless_told};
+use crate::gates::shut_anew;
+use futures::future::join_all;
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, open_event, seal_events};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, TenantId, Timestamp};
-use offboard_ledger::{Append, Appended, Claim, GateChange, KeyChange};
+use offboard_ledger::{Append, Appended, Claim, KeyChange};
 use offboard_runtime::telemetry::metrics;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 /// How many days back it is looked for cases that have vanished, if a mark
 /// vouches for what was opened before.
@@ -38,6 +45,9 @@ const AT_ONCE: usize = 16;
 /// The gate that is the mark. Another name than that of older versions, which
 /// looked at the last days alone.
 const MARK: &str = "looked-at-all";
+/// The gate that is written when a look begins. If it is gone at its end, the ledger
+/// has lost something meanwhile that the mark must not vouch for.
+const BEGUN: &str = "looking";
 /// How the handles begin under which marks are kept. No tenant may have one.
 const MARKS: &str = "offboard-mark-";
 
@@ -54,7 +64,17 @@ pub(crate) struct Looked {
 
 /// The openings of a case, the oldest first; one that stands in two days was
 /// opened twice.
-type Openings = BTreeMap<(TenantId, CaseId), Vec<String>>;
+type Openings = BTreeMap<Whose, Vec<String>>;
+
+/// What is to be looked at.
+struct Worth {
+    /// Departures, by what was opened.
+    openings: Openings,
+    /// What of them was seen.
+    looked: Looked,
+    /// Cases that are compared with what is kept of them.
+    doubtful: BTreeSet<Whose>,
+}
 
 /// Whether a tenant's handle is kept for marks.
 pub(crate) fn is_mark(tenant: &TenantId) -> bool {
@@ -78,57 +98,179 @@ impl Engine {
     /// [`EngineError`] if ledger or store cannot be read; then the next look
     /// is at the same again.
     pub async fn find_losses(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
+        let (going_on, stop) = watch::channel(false);
+        let found = self.find_losses_until(shard, &stop).await;
+        drop(going_on);
+        found
+    }
+
+    /// The same, until told to stop; then the next look is at the same again.
+    pub(crate) async fn find_losses_until(
+        self: &Arc<Self>,
+        shard: u16,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<usize, EngineError> {
         let Some(place) = self.looked.get(usize::from(shard)).filter(|_| self.keeping.is_some()) else {
             return Ok(0);
         };
         let mut looked = place.lock().await;
         let handle = mark_of(shard, self.shards);
-        let there = self.ledger.gates(&handle, Vec::new()).await?.get(MARK).copied();
-        let known = looked.mark.is_some() && looked.mark == there;
-        let ended: BTreeSet<_> = lock(&self.ended)
+        let gates = self.ledger.gates(&handle, Vec::new()).await?;
+        let now = self.clock.now();
+        // One by a clock that was far ahead would vouch for what is still to come.
+        let mark = gates
+            .get(MARK)
+            .copied()
+            .filter(|mark| *mark <= now.plus(CLOCK_MARGIN_MS));
+        let begun = gates.get(BEGUN).map_or(now, |before| now.max(before.plus(1)));
+        self.ledger
+            .gates(&handle, shut_anew(BEGUN.to_owned(), Some(begun)))
+            .await?;
+        let ended = self.of_shard(&self.ended, shard);
+        let doubted = self.of_shard(&self.doubted, shard);
+        let worth = self.worth_a_look(shard, now, &looked, mark);
+        let Some(worth) = unless_told(stop, worth).await else {
+            return Ok(0);
+        };
+        let Worth {
+            openings,
+            looked: mut next,
+            mut doubtful,
+        } = worth?;
+        doubtful.extend(doubted.iter().cloned());
+        let anew: Vec<Whose> = ended
             .iter()
-            .filter(|(tenant, _)| tenant.shard(self.shards) == shard)
+            .filter(|case| !openings.contains_key(case))
             .cloned()
             .collect();
-        let now = self.clock.now();
-        let mut doubtful = BTreeSet::new();
-        let (openings, mut next) = if known {
-            self.opened_since(shard, now, &looked).await?
-        } else {
-            let listed = self.listed(shard, false).await?;
-            doubtful = self.doubtful(&listed).await?;
-            // A day more, for clocks that differ.
-            let vouched = there.is_some_and(|mark| day_of(mark) > oldest(now));
-            if vouched {
-                self.opened_lately(shard, now).await?
-            } else {
-                self.opened_ever(shard, now, &listed).await?
+        let opened = openings.into_iter().map(|(case, paths)| (case, Some(paths)));
+        let anew = anew.into_iter().map(|case| (case, Some(Vec::new())));
+        let compared = doubtful.into_iter().map(|case| (case, None));
+        let mut found = 0;
+        // One after the other: the same case may be in both.
+        let both: [Vec<(Whose, Option<Vec<String>>)>; 2] = [opened.chain(anew).collect(), compared.collect()];
+        for all in &both {
+            for some in all.chunks(AT_ONCE) {
+                if told(stop) {
+                    return Ok(found);
+                }
+                found += self.look_at(some).await?;
             }
+        }
+        let pauses = unless_told(stop, self.shut_lost_pauses(shard, mark)).await;
+        let Some(()) = pauses.transpose()? else {
+            return Ok(found);
         };
-        let anew = ended.iter().filter(|case| !openings.contains_key(case));
-        let anew: Vec<_> = anew.map(|case| (case.clone(), Vec::new())).collect();
-        let found: Vec<bool> = stream::iter(openings.into_iter().chain(anew))
-            .map(|((tenant, id), paths)| async move { self.find_loss(&tenant, id, &paths).await })
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
-        let behind: Vec<bool> = stream::iter(doubtful)
-            .map(|(tenant, id)| async move { self.compare(&tenant, id).await })
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
-        self.shut_lost_pauses(shard, there).await?;
         // It must differ from the one before, whatever the clock says.
-        let mark = there.map_or(now, |before| now.max(before.plus(1)));
-        let marked = GateChange {
-            name: MARK.to_owned(),
-            until: Some(mark),
-        };
-        self.ledger.gates(&handle, vec![marked]).await?;
+        let mark = mark.map_or(now, |before| now.max(before.plus(1)));
+        let marked = self
+            .ledger
+            .gates(&handle, shut_anew(MARK.to_owned(), Some(mark)))
+            .await?;
+        if marked.get(BEGUN) != Some(&begun) {
+            let gone = shut_anew(MARK.to_owned(), None);
+            self.ledger.gates(&handle, gone).await?;
+            tracing::warn!(
+                shard,
+                "the ledger lost something while it was looked for that, or another dispatcher looks, too; looking again"
+            );
+            return Ok(found);
+        }
         next.mark = Some(mark);
         *looked = next;
         lock(&self.ended).retain(|case| !ended.contains(case));
-        Ok(found.into_iter().chain(behind).filter(|found| *found).count())
+        lock(&self.doubted).retain(|case| !doubted.contains(case));
+        Ok(found)
+    }
+
+    fn of_shard(&self, cases: &Mutex<BTreeSet<Whose>>, shard: u16) -> BTreeSet<Whose> {
+        let cases = lock(cases);
+        let of_shard = cases.iter().filter(|(tenant, _)| tenant.shard(self.shards) == shard);
+        of_shard.cloned().collect()
+    }
+
+    /// Looks at some departures (by what was opened) and compares others (by nothing).
+    /// Returns how many losses it found. What is wrong with one case is told, and the
+    /// others are looked at; all are, before it is said that ledger or store is away.
+    async fn look_at(self: &Arc<Self>, some: &[(Whose, Option<Vec<String>>)]) -> Result<usize, EngineError> {
+        let looking: Vec<_> = some
+            .iter()
+            .map(|((tenant, id), openings)| self.look_at_one(tenant, *id, openings.as_deref()))
+            .collect();
+        let (mut found, mut failed) = (0, None);
+        for (((_, id), _), looked) in some.iter().zip(join_all(looking).await) {
+            match looked {
+                Ok(lost) => found += usize::from(lost),
+                Err(error) if error.is_of_one_case() && !matches!(error, EngineError::Store(_)) => {
+                    error.tell_left_alone(*id);
+                }
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed.map_or(Ok(found), Err)
+    }
+
+    async fn look_at_one(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        openings: Option<&[String]>,
+    ) -> Result<bool, EngineError> {
+        match openings {
+            Some(openings) => self.find_loss(tenant, id, openings).await,
+            None => self.compare(tenant, id).await,
+        }
+    }
+
+    /// What is to be looked at after a mark, if one is there.
+    async fn worth_a_look(
+        &self,
+        shard: u16,
+        now: Timestamp,
+        looked: &Looked,
+        mark: Option<Timestamp>,
+    ) -> Result<Worth, EngineError> {
+        if mark.is_some() && looked.mark == mark {
+            let (openings, looked) = self.opened_since(shard, now, looked).await?;
+            return Ok(Worth {
+                openings,
+                looked,
+                doubtful: BTreeSet::new(),
+            });
+        }
+        let listed = self.listed(shard, false).await?;
+        let kept = self.kept_of_open(&listed).await?;
+        let doubtful = kept
+            .into_iter()
+            .filter(|(case, kept)| {
+                listed
+                    .get(case)
+                    .is_some_and(|stands| kept.casts_doubt_on(stands.version))
+            })
+            .map(|(case, _)| case)
+            .collect();
+        // A day more, for clocks that differ.
+        let vouched = mark.is_some_and(|mark| day_of(mark) > oldest(now));
+        let (openings, looked) = if vouched {
+            self.opened_lately(shard, now).await?
+        } else {
+            self.opened_ever(shard, now, &listed).await?
+        };
+        Ok(Worth {
+            openings,
+            looked,
+            doubtful,
+        })
+    }
+
+    /// A case has lost something, and perhaps what was ordered in it is still to be
+    /// decided: it is compared at the next look.
+    pub(crate) fn doubt(&self, tenant: &TenantId, id: CaseId) {
+        if self.keeping.is_some() {
+            lock(&self.doubted).insert((tenant.clone(), id));
+        }
     }
 
     /// A case has ended: nothing is appended to it any more by which it would
@@ -179,6 +321,8 @@ impl Engine {
         }
         drop(listing);
         let mut ended = 0_u64;
+        // Of each tenant that lacks something, listed once.
+        let mut over: BTreeMap<TenantId, BTreeSet<CaseId>> = BTreeMap::new();
         for (case, mut paths) in before {
             if let Some(again) = lately.get_mut(&case) {
                 again.append(&mut paths);
@@ -189,7 +333,13 @@ impl Engine {
                 paths.len() > 1
             } else {
                 // What was done to somebody long ago is not done to him again.
-                let over = self.has_ended(&case.0, case.1).await?;
+                let over = match over.get(&case.0) {
+                    Some(known) => known.contains(&case.1),
+                    None => {
+                        let known = self.ended_of(&case.0).await?;
+                        over.entry(case.0.clone()).or_insert(known).contains(&case.1)
+                    }
+                };
                 ended += u64::from(over);
                 !over
             };
@@ -255,8 +405,8 @@ impl Engine {
         id: CaseId,
         openings: &[String],
     ) -> Result<bool, EngineError> {
-        let there = self.ledger.read(tenant, id, 1).await?;
         let sealed = self.sealed_version(tenant, id).await?;
+        let there = self.ledger.read(tenant, id, 1).await?;
         if there.records.is_empty() && there.trimmed.is_none() {
             let Some(path) = openings.last() else { return Ok(false) };
             self.put_back(tenant, id, path, sealed).await?;
@@ -277,11 +427,13 @@ impl Engine {
         if self.keeping.is_none() {
             return Ok(false);
         }
+        let kept = self.kept_of(tenant, id).await?;
         let history = self.whole(tenant, id).await?;
         let Some((_, recorded)) = self.folded(id, history)? else {
             return Ok(false);
         };
-        match self.kept_elsewhere(tenant, id, &recorded).await? {
+        self.keep_orders(tenant, id, kept.lacks(&recorded)).await;
+        match self.beyond(&kept, &recorded).await? {
             Some(version) => self.note_loss(tenant, id, Some(version)).await,
             None => Ok(false),
         }
@@ -367,7 +519,7 @@ impl Engine {
             metrics::happened(&loss.events, &loss.case);
             self.keep_orders(tenant, id, orders).await;
         }
-        self.take_up(tenant, id).await
+        self.take_up(tenant, id, None).await
     }
 }
 

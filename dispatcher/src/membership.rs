@@ -379,11 +379,11 @@ async fn let_go(engine: &Engine, shard: u16, mut owned: Owned) {
 /// Takes up a shard's cases and then its reports, until told to stop.
 async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
     loop {
-        let taken = tokio::select! {
-            biased;
-            _ = stop.changed() => return,
-            taken = engine.take_shard(shard) => taken,
-        };
+        // It stops by itself: dropped half done it would lose what it orders.
+        let taken = engine.take_shard_until(shard, &stop).await;
+        if told(&stop) {
+            return;
+        }
         match taken {
             Ok(cases) => {
                 tracing::info!(shard, cases, "took up a shard");
@@ -404,7 +404,7 @@ async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>)
 /// Looks for what the ledger has lost of a shard, now and from time to time.
 async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
     while !told(&stop) {
-        if let Err(error) = engine.find_losses(shard).await {
+        if let Err(error) = engine.find_losses_until(shard, &stop).await {
             tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again");
         }
         tokio::select! {

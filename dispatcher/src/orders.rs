@@ -11,10 +11,12 @@
 //! order, as of now; what does not fit what is there is refused, and then a
 //! person is asked or told again.
 
-use crate::archive::{Line, ORDERS, damaged, short, store};
+use crate::archive::{Line, ORDERS, STORE_WITHIN, in_time, no_answer, short, store};
 use crate::engine::{Engine, EngineError};
 use crate::gates::Paused;
+use crate::place::Slot;
 use crate::transact::word;
+use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, UnreadableEvent, open_event};
 use offboard_domain::evidence::Recorded;
@@ -24,9 +26,18 @@ use offboard_domain::{
     Timestamp, decide,
 };
 use offboard_ledger::GateChange;
+use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Rest before an order is kept again that could not be, in milliseconds.
+const KEEP_AGAIN_MS: i64 = 60_000;
+
+/// Pause before lost orders are asked for again.
+const READ_AGAIN: Duration = Duration::from_millis(200);
 
 /// A pause, or its end, as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,17 +58,38 @@ pub(crate) struct LostOrders {
     known: u64,
     /// They, the oldest first.
     commands: Vec<Command>,
+    /// Whether they could not be read.
+    unread: bool,
+}
+
+/// An order that the ledger has lost.
+struct Lost {
+    at: Timestamp,
+    version: u64,
+    event: Event,
 }
 
 impl LostOrders {
+    /// The store does not say what they are.
+    pub(crate) fn unread() -> Self {
+        Self {
+            unread: true,
+            ..Self::default()
+        }
+    }
+
     /// Decides that history was lost, up to a version at least, and all of them
     /// anew.
     pub(crate) fn decide(self, case: &Case, known: u64, now: Timestamp, gates: &Gates) -> Result<Decision, Refusal> {
-        // The ledger has another record there, or none.
-        let loss = Command::RecordLoss {
-            known: known.max(self.known),
-            parted: true,
+        let known = if self.unread {
+            // No further than is sure: whoever compares later finds that more was
+            // kept, and decides it then.
+            case.version
+        } else {
+            known.max(self.known)
         };
+        // The ledger has another record there, or none.
+        let loss = Command::RecordLoss { known, parted: true };
         let mut decision = decide(Some(case), loss, now, gates)?;
         if decision.events.is_empty() {
             return Ok(decision);
@@ -89,18 +121,74 @@ impl Engine {
             .collect()
     }
 
-    /// Keeps them. What was ordered stands in the ledger whatever comes of this.
-    pub(crate) async fn keep_orders(&self, tenant: &TenantId, id: CaseId, records: Vec<Record>) {
-        for record in records {
-            let path = format!("{ORDERS}/{tenant}/{id}/{:08}-{}", record.version, short(record.hash));
-            let line = serde_json::to_vec(&Line::from(&record)).expect("a line is plain data");
-            if let Err(error) = self.store.put_named(&path, line).await {
+    /// Keeps what people ordered of a held case. What cannot be kept now stays with
+    /// the case, and is kept when that is next looked at.
+    pub(crate) async fn keep_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot, unkept: Vec<Record>) {
+        let left = self.keep_orders(tenant, id, unkept).await;
+        if left.is_empty() {
+            return;
+        }
+        if let Some(held) = slot.held.lock().await.as_mut().filter(|h| !h.case.is_over()) {
+            held.unkept.extend(left);
+            let again = self.clock.now().plus(KEEP_AGAIN_MS);
+            self.timers.set_by(tenant, id, again);
+        }
+    }
+
+    /// Keeps orders, and returns those that could not be. What was ordered stands in
+    /// the ledger whatever comes of this.
+    pub(crate) async fn keep_orders(&self, tenant: &TenantId, id: CaseId, records: Vec<Record>) -> Vec<Record> {
+        let keeping: Vec<_> = records
+            .iter()
+            .map(|r| in_time(self.keep_order(tenant, id, r)))
+            .collect();
+        let mut left = Vec::new();
+        for (record, kept) in records.iter().zip(join_all(keeping).await) {
+            if let Err(error) = kept {
                 tracing::warn!(case = %id, version = record.version, %error, "failed to keep a person's order outside of the ledger; it holds, unless the ledger loses it");
+                left.push(record.clone());
+            }
+        }
+        left
+    }
+
+    async fn keep_order(&self, tenant: &TenantId, id: CaseId, record: &Record) -> Result<(), EngineError> {
+        let path = format!("{ORDERS}/{tenant}/{id}/{:08}-{}", record.version, short(record.hash));
+        let line = serde_json::to_vec(&Line::from(record)).expect("a line is plain data");
+        match self.store.put_named(&path, line).await {
+            Ok(_) => Ok(()),
+            // Trying again changes nothing.
+            Err(error @ StoreError::Occupied { .. }) => {
+                tracing::error!(case = %id, version = record.version, %error, "a person's order is kept damaged; it holds, unless the ledger loses it");
+                Ok(())
+            }
+            Err(error) => Err(store(error)),
+        }
+    }
+
+    /// What people ordered of a case and its history does not hold; asked for again
+    /// for a while, if the store does not answer.
+    pub(crate) async fn lost_orders_in_time(
+        &self,
+        tenant: &TenantId,
+        case: &Case,
+        key: &CaseKey,
+        there: &[Recorded],
+    ) -> Result<LostOrders, EngineError> {
+        let end = tokio::time::Instant::now() + STORE_WITHIN;
+        loop {
+            match tokio::time::timeout_at(end, self.lost_orders(tenant, case, key, there)).await {
+                Ok(Err(EngineError::Store(_))) if tokio::time::Instant::now() + READ_AGAIN < end => {
+                    tokio::time::sleep(READ_AGAIN).await;
+                }
+                Ok(read) => return read,
+                Err(_) => return Err(no_answer()),
             }
         }
     }
 
-    /// What people ordered of a case and its history does not hold.
+    /// What people ordered of a case and its history does not hold. What is damaged
+    /// there is told, and keeps nothing else back.
     pub(crate) async fn lost_orders(
         &self,
         tenant: &TenantId,
@@ -108,58 +196,53 @@ impl Engine {
         key: &CaseKey,
         there: &[Recorded],
     ) -> Result<LostOrders, EngineError> {
+        let mut orders = LostOrders::default();
         if self.keeping.is_none() {
-            return Ok(LostOrders::default());
+            return Ok(orders);
         }
         let id = case.id;
-        let last = |is: fn(&Event) -> bool| there.iter().filter(|r| is(&r.event)).map(|r| r.at).max();
-        // What an earlier loss took was ordered anew when that was written down.
-        let noticed = last(|event| matches!(event, Event::TailLost { .. }));
-        // Whoever changed it since has seen the request as it is now.
-        let amended = last(|event| matches!(event, Event::CaseAmended { .. }));
         let hashes: BTreeSet<Digest> = there.iter().map(|r| r.record.hash).collect();
-        let mut known = 0;
-        let mut lost: Vec<(Timestamp, u64, Command)> = Vec::new();
+        let mut lost: Vec<Lost> = Vec::new();
         for named in self
             .store
             .list(&format!("{ORDERS}/{tenant}/{id}"))
             .await
             .map_err(store)?
         {
-            let bytes = self.store.get_named(&named.path).await.map_err(store)?;
+            let bytes = match self.store.get_named(&named.path).await {
+                Ok(bytes) => bytes,
+                Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
+                    tell_unreadable(id, &named.path, &error);
+                    continue;
+                }
+                Err(error) => return Err(store(error)),
+            };
             let line: Option<Line> = serde_json::from_slice(&bytes).ok();
-            let record = line
-                .and_then(|line| line.record())
-                .ok_or_else(|| damaged(id, &named.path))?;
+            let Some(record) = line.and_then(|line| line.record()) else {
+                tell_unreadable(id, &named.path, &"it holds something else than its record");
+                continue;
+            };
             if hashes.contains(&record.hash) {
                 continue;
             }
-            known = known.max(record.version);
-            let (at, event) = match open_event(key, &record) {
-                Ok(read) => read,
-                // The case vanished, and the same request opened it under another key.
-                Err(UnreadableEvent::Sealed(_)) => {
-                    tracing::error!(case = %id, order = %named.path, "a person's order was lost with an earlier life of the case and cannot be read any more; look at what was ordered then, and give it again");
-                    continue;
-                }
-                Err(error) => {
+            orders.known = orders.known.max(record.version);
+            match open_event(key, &record) {
+                Ok((at, event)) => lost.push(Lost {
+                    at,
+                    version: record.version,
+                    event,
+                }),
+                // The case rests until the program is upgraded, like one with such a record.
+                Err(error @ UnreadableEvent::Newer { .. }) => {
                     let detail = format!("{}: {error}", named.path);
                     return Err(EngineError::History { case: id, detail });
                 }
-            };
-            let superseded = matches!(event, Event::CaseAmended { .. }) && amended.is_some_and(|later| at <= later);
-            if superseded || noticed.is_some_and(|noticed| at <= noticed) {
-                continue;
-            }
-            // What was ordered anew once is kept twice.
-            let command = anew(case, event).filter(|command| lost.iter().all(|(.., other)| other != command));
-            if let Some(command) = command {
-                lost.push((at, record.version, command));
+                // Or the case vanished, and the same request opened it under another key.
+                Err(error) => tell_unreadable(id, &named.path, &error),
             }
         }
-        lost.sort_by_key(|(at, version, _)| (*at, *version));
-        let commands = lost.into_iter().map(|(.., command)| command).collect();
-        Ok(LostOrders { known, commands })
+        orders.commands = to_decide(case, there, lost);
+        Ok(orders)
     }
 
     /// Keeps a pause, or its end, outside of the ledger.
@@ -172,7 +255,11 @@ impl Engine {
         if self.keeping.is_none() {
             return Ok(());
         }
-        let at = self.clock.now();
+        let there = self.store.list(&format!("pauses/{tenant}")).await.map_err(store)?;
+        // After the one before, whoever's clock that was named by: the last one holds.
+        let newest = there.iter().filter_map(|named| paused_at(&named.path)).max();
+        let now = self.clock.now();
+        let at = newest.map_or(now, |newest| now.max(newest.plus(1)));
         let pause = KeptPause {
             gate: what.gate(),
             at,
@@ -199,11 +286,14 @@ impl Engine {
                     continue;
                 }
                 let bytes = self.store.get_named(&named.path).await.map_err(store)?;
-                let pause: KeptPause = serde_json::from_slice(&bytes).map_err(|e| {
-                    let path = &named.path;
-                    EngineError::Store(format!("{path} is no pause ({e}); restore it from a backup"))
-                })?;
-                last.insert(pause.gate, pause.until);
+                match serde_json::from_slice::<KeptPause>(&bytes) {
+                    Ok(pause) => {
+                        last.insert(pause.gate, pause.until);
+                    }
+                    Err(error) => {
+                        tracing::error!(%tenant, path = %named.path, %error, "a kept pause does not read; restore it from a backup, and look whether everything is paused that should be");
+                    }
+                }
             }
             let shut: Vec<(String, Timestamp)> = last
                 .into_iter()
@@ -231,6 +321,40 @@ impl Engine {
     }
 }
 
+/// The orders that led to what was lost, the oldest first.
+fn to_decide(case: &Case, there: &[Recorded], mut lost: Vec<Lost>) -> Vec<Command> {
+    let losses: Vec<(Timestamp, u64)> = there
+        .iter()
+        .filter_map(|r| match r.event {
+            Event::TailLost { known } => Some((r.at, known)),
+            _ => None,
+        })
+        .collect();
+    // Whoever changed it since has seen the request as it is now.
+    let changes = there.iter().filter(|r| matches!(r.event, Event::CaseAmended { .. }));
+    let amended = changes.map(|r| r.at).max();
+    lost.sort_by_key(|lost| (lost.at, lost.version));
+    let mut commands: Vec<Command> = Vec::new();
+    // The last first: what was ordered twice, or anew after a loss, holds where it
+    // was ordered last.
+    for Lost { at, version, event } in lost.into_iter().rev() {
+        // What an earlier loss took was ordered anew when that was written down.
+        let noticed = losses
+            .iter()
+            .any(|(noticed, known)| at <= *noticed && version <= *known);
+        let superseded = matches!(event, Event::CaseAmended { .. }) && amended.is_some_and(|later| at <= later);
+        if noticed || superseded {
+            continue;
+        }
+        let Some(command) = anew(case, event) else { continue };
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
+    commands.reverse();
+    commands
+}
+
 /// When a pause was ordered, by its name in the store.
 fn paused_at(path: &str) -> Option<Timestamp> {
     let at = path.rsplit('/').next()?.split('-').next()?;
@@ -239,7 +363,7 @@ fn paused_at(path: &str) -> Option<Timestamp> {
 
 /// Whether an event is what somebody ordered, and stands nowhere but in the
 /// history. Another try needs no order after a loss: everything is tried again.
-fn is_ordered(event: &Event) -> bool {
+pub(crate) fn is_ordered(event: &Event) -> bool {
     match event {
         Event::TaskSettled { outcome, .. } => matches!(outcome, Outcome::Attested { .. } | Outcome::Waived { .. }),
         Event::CaseAmended { .. }
@@ -312,6 +436,11 @@ fn anew(case: &Case, event: Event) -> Option<Command> {
         Event::MergeUndone { into } => Command::UndoMerge { into },
         _ => return None,
     })
+}
+
+/// Says that an order is kept and cannot be read.
+fn tell_unreadable(case: CaseId, path: &str, why: &dyn fmt::Display) {
+    tracing::error!(%case, order = %path, %why, "a person's order that was lost with the ledger's end cannot be read; look at what was ordered then, and give it again");
 }
 
 /// Says what does not hold any more. Who must be asked is asked by the case.

@@ -6,7 +6,7 @@
 //! [`Place`], which lets go when it is dropped, however its owner ends.
 
 use crate::engine::{Engine, EngineError, lock};
-use offboard_domain::{Case, CaseId, CaseKey, Report, TaskId, TenantId};
+use offboard_domain::{Case, CaseId, CaseKey, Record, Report, TaskId, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,15 @@ pub(crate) struct Held {
     /// Attempts that were ordered and are not known to be published. A once-only one is here
     /// until its publication is begun, and never again.
     pub(crate) unpublished: BTreeSet<(TaskId, u32)>,
+    /// What people ordered and is not known to be kept outside of the ledger.
+    pub(crate) unkept: Vec<Record>,
+}
+
+impl Held {
+    /// What is to be kept outside of the ledger, as soon as what follows is published.
+    pub(crate) fn take_unkept(held: &mut Option<Self>) -> Vec<Record> {
+        held.as_mut().map(|h| std::mem::take(&mut h.unkept)).unwrap_or_default()
+    }
 }
 
 /// What is in a case's place.

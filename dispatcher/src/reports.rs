@@ -150,7 +150,7 @@ impl Engine {
             let place = self.place(tenant, id);
             return self.publish_left(tenant, id, &place).await;
         }
-        self.take_up(tenant, id).await
+        self.take_up(tenant, id, None).await
     }
 }
 

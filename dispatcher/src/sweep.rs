@@ -2,6 +2,7 @@
 //! schedules, polls, lost messages and dead workers are all this one mechanism.
 
 use crate::admission::Admitted;
+use crate::archive::in_time;
 use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
@@ -177,15 +178,21 @@ impl Engine {
                 .map(|d| async move { (d.case, self.refresh(&d.tenant, d.case).await) })
                 .collect();
             let mut stuck = 0;
+            let mut failed = None;
+            // All of them: one that is dropped half done has published nothing.
             while let Some((case, refreshed)) = refreshing.next().await {
                 if let Err(error) = refreshed {
                     tracing::warn!(%case, %error, "failed to take up what somebody else appended");
                     // What cannot be read stays as it is, and nothing else waits for it.
-                    if !matches!(error, EngineError::History { .. }) {
-                        return Err(error);
+                    if matches!(error, EngineError::History { .. }) {
+                        stuck += 1;
+                    } else {
+                        failed.get_or_insert(error);
                     }
-                    stuck += 1;
                 }
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
             if !full || stuck > 0 {
                 return Ok(());
@@ -202,7 +209,13 @@ impl Engine {
             return self.archive(tenant, &held.case, now).await;
         }
         // Nobody has held it here: perhaps it was over, and the ledger went back.
-        self.compare(tenant, id).await?;
-        self.take_up(tenant, id).await
+        let kept = match in_time(self.kept_of(tenant, id)).await {
+            Ok(kept) => Some(kept),
+            Err(error) => {
+                tracing::warn!(case = %id, %error, "failed to list what is kept of a case; taking it up as the ledger has it");
+                None
+            }
+        };
+        self.take_up(tenant, id, kept.as_ref()).await
     }
 }

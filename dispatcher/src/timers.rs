@@ -61,6 +61,14 @@ impl Timers {
         }
     }
 
+    /// Arms a case's timer, or moves it, if it would come later.
+    pub(crate) fn set_by(&self, tenant: &TenantId, case: CaseId, at: Timestamp) {
+        let armed = self.armed().by_case.get(&case).map(|((at, ..), _)| *at);
+        if armed.is_none_or(|armed| at < armed) {
+            self.set(tenant, case, Some(at));
+        }
+    }
+
     pub(crate) fn clear(&self, case: CaseId) {
         self.census.forget(case);
         let mut armed = self.armed();

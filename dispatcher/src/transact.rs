@@ -4,11 +4,13 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
-use crate::archive::{Whole, rearm};
+use crate::archive::{Kept, Whole, in_time, rearm};
 use crate::engine::{Engine, EngineError};
 use crate::gathered::{Decided, Orders, Worked};
+use crate::orders::LostOrders;
 use crate::place::{Held, Slot};
 use crate::publish::republishable;
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, UnreadableEvent, open_event, seal_events};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::{
@@ -151,9 +153,11 @@ impl Engine {
                 self.ended(tenant, id);
             }
         }
+        let unkept = Held::take_unkept(&mut held);
         drop(held);
         // Also when the order was refused: what an earlier one left is not its fault.
         let published = self.publish_left(tenant, id, slot).await;
+        self.keep_left(tenant, id, slot, unkept).await;
         Worked {
             appended,
             case,
@@ -175,7 +179,10 @@ impl Engine {
         }
         let mut held = None;
         let orders = Orders::One(command);
-        let appended = self.transact_held(tenant, id, &orders, Credit::NONE, &mut held).await?;
+        let appended = self.transact_held(tenant, id, &orders, Credit::NONE, &mut held).await;
+        // The owner keeps what cannot be kept from here.
+        self.keep_orders(tenant, id, Held::take_unkept(&mut held)).await;
+        let appended = appended?;
         let case = held.map(|h| h.case).ok_or(Refusal::UnknownCase)?;
         Ok(Done {
             case,
@@ -222,7 +229,12 @@ impl Engine {
                 // First that it is lost, and what people had ordered; then what follows.
                 noticed = true;
                 let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
-                *held = self.append_loss(tenant, id, known, noted).await?;
+                // By a worker's clock that is ahead, a report may be written after its
+                // loss is noticed, and would tell of another one.
+                let at = orders
+                    .written_by(now.plus(CLOCK_MARGIN_MS))
+                    .map_or(now, |at| at.max(now));
+                *held = self.append_loss(tenant, id, known, noted, at).await?;
                 if orders.are_a_loss() {
                     self.changed();
                     return Ok(Decided { opened: false, answers });
@@ -235,14 +247,15 @@ impl Engine {
             if !changes.is_empty() {
                 self.shut_more(tenant, changes).await?;
             }
-            let (key, salt, mut unpublished) = match held.as_ref() {
-                Some(h) => (h.key.clone(), KeyChange::Keep, h.unpublished.clone()),
+            let (key, salt, mut unpublished, mut unkept) = match held.as_ref() {
+                Some(h) => (h.key.clone(), KeyChange::Keep, h.unpublished.clone(), h.unkept.clone()),
                 None => {
                     let salt = (self.entropy)();
                     (
                         CaseKey::derive(&self.master, &salt),
                         KeyChange::Create(salt),
                         BTreeSet::new(),
+                        Vec::new(),
                     )
                 }
             };
@@ -270,20 +283,19 @@ impl Engine {
                     let first = written == Appended::Done;
                     let assigned = assigned_by(&events).into_iter();
                     unpublished.extend(assigned.filter(|(t, _)| first || republishable(&case, *t)));
-                    let case = Arc::new(case);
-                    *held = Some(Held { case, key, unpublished });
-                    self.keep_orders(tenant, id, ordered).await;
+                    unkept.extend(ordered);
+                    *held = Some(Held {
+                        case: Arc::new(case),
+                        key,
+                        unpublished,
+                        unkept,
+                    });
                     self.changed();
                     return Ok(Decided { opened, answers });
                 }
                 Appended::Conflict { missed } => match held.as_mut() {
                     // It may have been ours: written, and never answered or published.
-                    Some(h) => {
-                        let missed = fold_all(Arc::make_mut(&mut h.case), &h.key, &missed);
-                        let assigned = missed.map_err(|detail| EngineError::History { case: id, detail })?;
-                        h.unpublished
-                            .extend(assigned.into_iter().filter(|(t, _)| republishable(&h.case, *t)));
-                    }
+                    Some(h) => self.take_newer(id, h, &missed)?,
                     None => *held = self.load(tenant, id).await?,
                 },
                 Appended::Gap { .. } => {
@@ -292,7 +304,7 @@ impl Engine {
                     let known = held.as_ref().map_or(0, |h| h.case.version);
                     let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
                     noticed = true;
-                    *held = self.append_loss(tenant, id, known, noted).await?;
+                    *held = self.append_loss(tenant, id, known, noted, now).await?;
                     if orders.are_a_loss() {
                         self.changed();
                         return Ok(Decided { opened: false, answers });
@@ -311,12 +323,17 @@ impl Engine {
     /// that was noted at that time, or of none: if another has been since, this one
     /// is on record. Returns the case after it; none if there is no such case any
     /// more.
+    ///
+    /// What had been ordered is waited for, but not for long: a store that is away must
+    /// not hold back what is to be taken from whoever leaves. It is decided when the
+    /// store answers (`losses.rs`), and before the case is sealed.
     async fn append_loss(
         &self,
         tenant: &TenantId,
         id: CaseId,
         known: u64,
         noted: Option<Timestamp>,
+        at: Timestamp,
     ) -> Result<Option<Held>, EngineError> {
         let gates = Gates {
             credit: Credit::NONE,
@@ -330,8 +347,14 @@ impl Engine {
             if held.case.tail_lost_at > noted {
                 return Ok(Some(held));
             }
-            let lost = self.lost_orders(tenant, &held.case, &held.key, &recorded).await?;
-            let decision = lost.decide(&held.case, known, self.clock.now(), &gates)?;
+            let read = self.lost_orders_in_time(tenant, &held.case, &held.key, &recorded);
+            let (lost, unread) = match read.await {
+                Ok(lost) => (lost, None),
+                Err(error @ EngineError::Store(_)) => (LostOrders::unread(), Some(error)),
+                Err(error) => return Err(error),
+            };
+            let now = self.clock.now().max(at);
+            let decision = lost.decide(&held.case, known, now, &gates)?;
             if decision.events.is_empty() {
                 return Ok(Some(held));
             }
@@ -340,6 +363,10 @@ impl Engine {
             let ordered = self.orders_among(&decision.events, &append.records);
             if let Appended::Done | Appended::Ours = self.append(append).await? {
                 tracing::error!(case = %id, known, found = held.case.version, "the ledger lost the end of a case's history; everything is read again");
+                if let Some(error) = unread {
+                    tracing::error!(case = %id, %error, "what people had ordered in it could not be read; the case goes on without, and it is ordered anew once the store answers");
+                    self.doubt(tenant, id);
+                }
                 let mut case = decision.case;
                 for (event, (version, head)) in decision.events.iter().zip(places) {
                     case.recorded(event, version, head);
@@ -347,7 +374,7 @@ impl Engine {
                 metrics::happened(&decision.events, &case);
                 held.case = Arc::new(case);
                 held.unpublished.clear();
-                self.keep_orders(tenant, id, ordered).await;
+                held.unkept = ordered;
                 return Ok(Some(held));
             }
         }
@@ -424,15 +451,13 @@ impl Engine {
                 if newer.first().is_some_and(|r| r.prev != h.case.head) {
                     // It was appended to another history than this process stood in.
                     let (known, noted) = (h.case.version, h.case.tail_lost_at);
-                    *held = self.append_loss(tenant, id, known, noted).await?;
+                    *held = self.append_loss(tenant, id, known, noted, self.clock.now()).await?;
                 } else {
-                    let failed = |detail| EngineError::History { case: id, detail };
-                    let assigned = fold_all(Arc::make_mut(&mut h.case), &h.key, &newer).map_err(failed)?;
-                    h.unpublished
-                        .extend(assigned.into_iter().filter(|(t, _)| republishable(&h.case, *t)));
+                    self.take_newer(id, h, &newer)?;
                 }
             }
-            None => *held = self.load(tenant, id).await?,
+            // Who appended to it may have died before it was kept.
+            None => *held = self.compared(tenant, id, &Kept::default()).await?,
         }
         let Some(h) = held.as_ref() else { return Ok(()) };
         let mut case = h.case.clone();
@@ -454,7 +479,9 @@ impl Engine {
             .await?;
         if let Appended::Gap { .. } = rearmed {
             // What was appended stands where this process knows something else.
-            *held = self.append_loss(tenant, id, case.version, case.tail_lost_at).await?;
+            *held = self
+                .append_loss(tenant, id, case.version, case.tail_lost_at, self.clock.now())
+                .await?;
             let there = held.as_ref().map(|h| h.case.clone());
             self.admission
                 .settle(tenant, Credit::NONE, Some(&case), there.as_deref());
@@ -471,8 +498,27 @@ impl Engine {
             self.follow(tenant, &case).await;
         }
         self.changed();
+        let unkept = Held::take_unkept(&mut held);
         drop(held);
-        self.publish_left(tenant, id, &place).await
+        let published = self.publish_left(tenant, id, &place).await;
+        self.keep_left(tenant, id, &place, unkept).await;
+        published
+    }
+
+    /// Takes up what somebody else appended to a held case, who may have died before
+    /// it was published, or kept.
+    fn take_newer(&self, id: CaseId, held: &mut Held, newer: &[Record]) -> Result<(), EngineError> {
+        let failed = |detail| EngineError::History { case: id, detail };
+        let events = fold_all(Arc::make_mut(&mut held.case), &held.key, newer).map_err(failed)?;
+        let assigned = assigned_by(&events).into_iter();
+        held.unpublished
+            .extend(assigned.filter(|(t, _)| republishable(&held.case, *t)));
+        held.unkept.extend(self.orders_among(&events, newer));
+        // Whoever noticed a loss may not have had what was ordered in it.
+        if events.iter().any(|event| matches!(event, Event::TailLost { .. })) {
+            self.doubt(&held.case.departure.tenant, id);
+        }
+        Ok(())
     }
 
     /// Reads a case from the ledger and folds it.
@@ -513,19 +559,64 @@ impl Engine {
             .filter(|t| republishable(&case, t.id()))
             .map(|t| (t.id(), t.attempt))
             .collect();
-        let case = Arc::new(case);
-        Ok(Some((Held { case, key, unpublished }, read)))
+        let held = Held {
+            case: Arc::new(case),
+            key,
+            unpublished,
+            unkept: Vec::new(),
+        };
+        Ok(Some((held, read)))
     }
 
-    /// Takes up a case that the ledger holds.
-    pub(crate) async fn take_up(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
+    /// Reads a case and holds it against what is kept of it: what it has lost is
+    /// written down before anything is done for it, and what is not kept is to be.
+    async fn compared(&self, tenant: &TenantId, id: CaseId, kept: &Kept) -> Result<Option<Held>, EngineError> {
+        let history = self.whole(tenant, id).await?;
+        let Some((mut held, recorded)) = self.folded(id, history)? else {
+            return Ok(None);
+        };
+        if self.keeping.is_none() {
+            return Ok(Some(held));
+        }
+        let lacks = kept.lacks(&recorded);
+        if !held.case.is_over() {
+            match in_time(self.beyond(kept, &recorded)).await {
+                Ok(None) => {}
+                Ok(Some(beyond)) => {
+                    let (known, noted) = (beyond.max(held.case.version + 1), held.case.tail_lost_at);
+                    match self.append_loss(tenant, id, known, noted, self.clock.now()).await? {
+                        Some(after) => held = after,
+                        None => return Ok(None),
+                    }
+                }
+                // It is compared again when it is looked for losses, and before it is sealed.
+                Err(error) => {
+                    tracing::warn!(case = %id, %error, "failed to compare a case with what is kept of it; taking it up as the ledger has it");
+                }
+            }
+        }
+        held.unkept.extend(lacks);
+        Ok(Some(held))
+    }
+
+    /// Takes up a case that the ledger holds, after what is kept of it was listed;
+    /// none: the store did not say.
+    pub(crate) async fn take_up(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        kept: Option<&Kept>,
+    ) -> Result<(), EngineError> {
         let place = self.place(tenant, id);
         let mut held = place.held.lock().await;
         if held.is_some() {
             return Ok(());
         }
         if self.owns(tenant) {
-            *held = self.load(tenant, id).await?;
+            *held = match kept {
+                Some(kept) => self.compared(tenant, id, kept).await?,
+                None => self.load(tenant, id).await?,
+            };
         }
         let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
             return Ok(());
@@ -533,8 +624,11 @@ impl Engine {
         self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
         self.remember_leaving(tenant, &h.case).await;
         self.follow(tenant, &h.case).await;
+        let unkept = Held::take_unkept(&mut held);
         drop(held);
-        self.publish_left(tenant, id, &place).await
+        let published = self.publish_left(tenant, id, &place).await;
+        self.keep_left(tenant, id, &place, unkept).await;
+        published
     }
 }
 
@@ -595,15 +689,15 @@ fn assigned_by(events: &[Event]) -> Vec<(TaskId, u32)> {
         .collect()
 }
 
-/// Folds records onto a case, and returns the attempts that they ordered.
-fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<Vec<(TaskId, u32)>, String> {
-    let mut assigned = Vec::new();
+/// Folds records onto a case, and returns what they say.
+fn fold_all(case: &mut Case, key: &CaseKey, records: &[Record]) -> Result<Vec<Event>, String> {
+    let mut events = Vec::with_capacity(records.len());
     for record in records {
         let (at, event) = open_event(key, record).map_err(|e| e.to_string())?;
         fold_one(case, record, at, &event)?;
-        assigned.extend(assigned_by(std::slice::from_ref(&event)));
+        events.push(event);
     }
-    Ok(assigned)
+    Ok(events)
 }
 
 /// Folds a record onto a case, if it is the next one of its history.

@@ -7,6 +7,7 @@ use crate::engine::{Engine, EngineError};
 use crate::heirs::Named;
 use crate::letters::{LETTERS_MAX, letter};
 use crate::submit::Submitted;
+use futures::future::join_all;
 use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, TenantId, heir, leaving};
 use offboard_ledger::Filter;
 use std::error::Error;
@@ -122,15 +123,15 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             order(engine, &tenant, id, Command::Cancel { by, reason }).await
         }
         Request::Pause { tenant, what, until } => {
-            for tenant in concerned(engine, tenant) {
-                engine.pause(&tenant, &what, until).await.map_err(|e| failed(&e))?;
-            }
+            let tenants = concerned(engine, tenant);
+            let pausing: Vec<_> = tenants.iter().map(|t| engine.pause(t, &what, until)).collect();
+            all_done(join_all(pausing).await)?;
             gates(engine).await
         }
         Request::Resume { tenant, what } => {
-            for tenant in concerned(engine, tenant) {
-                engine.resume(&tenant, &what).await.map_err(|e| failed(&e))?;
-            }
+            let tenants = concerned(engine, tenant);
+            let resuming: Vec<_> = tenants.iter().map(|t| engine.resume(t, &what)).collect();
+            all_done(join_all(resuming).await)?;
             gates(engine).await
         }
         Request::Gates => gates(engine).await,
@@ -159,6 +160,13 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
 /// The tenant that was named, or every one that is configured.
 fn concerned(engine: &Arc<Engine>, tenant: Option<TenantId>) -> Vec<TenantId> {
     tenant.map_or_else(|| engine.tenants.all().keys().cloned().collect(), |t| vec![t])
+}
+
+/// What failed of what was ordered for several tenants, first what is not in force.
+fn all_done(done: Vec<Result<(), EngineError>>) -> Result<(), Response> {
+    let mut errors: Vec<EngineError> = done.into_iter().filter_map(Result::err).collect();
+    errors.sort_by_key(|error| matches!(error, EngineError::Unkept { .. }));
+    errors.first().map_or(Ok(()), |error| Err(failed(error)))
 }
 
 async fn gates(engine: &Arc<Engine>) -> Result<Response, Response> {

@@ -9,7 +9,7 @@ use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{CaseId, CaseState, Command, Departure, Event, Kind, Mode, TenantId};
 use offboard_ledger::Ledger as _;
 
-fn keeping(kinds: &[Kind]) -> (World, TenantId) {
+pub(crate) fn keeping(kinds: &[Kind]) -> (World, TenantId) {
     let acme = tenant("acme");
     let mut world = World::new([(acme.clone(), terms(kinds))]);
     world.keeping = Some(Keeping {
@@ -18,14 +18,14 @@ fn keeping(kinds: &[Kind]) -> (World, TenantId) {
     (world, acme)
 }
 
-async fn losses(world: &World, tenant: &TenantId, case: CaseId) -> usize {
+pub(crate) async fn losses(world: &World, tenant: &TenantId, case: CaseId) -> usize {
     let events = world.events(tenant, case).await;
     let lost = |e: &Event| matches!(e, Event::TailLost { .. });
     events.iter().filter(|(_, e)| lost(e)).count()
 }
 
 /// Who leaves in a month.
-fn in_a_month(world: &World, tenant: &TenantId, reference: &str) -> Departure {
+pub(crate) fn in_a_month(world: &World, tenant: &TenantId, reference: &str) -> Departure {
     Departure {
         manner: Manner::Planned,
         effective_at: world.now().plus(30 * DAY_MS),
@@ -33,7 +33,7 @@ fn in_a_month(world: &World, tenant: &TenantId, reference: &str) -> Departure {
     }
 }
 
-fn cancel() -> Command {
+pub(crate) fn cancel() -> Command {
     Command::Cancel {
         by: "boss@msp.example".into(),
         reason: "he stays".into(),
@@ -216,7 +216,7 @@ async fn a_departure_that_was_called_off_stays_so_after_a_restart_of_everything(
 }
 
 /// Another day, and by whom.
-fn postponed(first: &Departure, days: i64) -> Departure {
+pub(crate) fn postponed(first: &Departure, days: i64) -> Departure {
     Departure {
         effective_at: first.effective_at.plus(days * DAY_MS),
         requested_by: format!("hr-{days}@msp.example"),

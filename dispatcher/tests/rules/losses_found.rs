@@ -1,0 +1,312 @@
+//! What proves a loss, and what does not; what is done about it when something else is
+//! wrong, too; and that whoever is told to stop meanwhile drops nothing half done.
+
+use crate::losses::{cancel, in_a_month, keeping, losses, postponed};
+use crate::moody::Moody;
+use crate::rig::*;
+use offboard_dispatcher::Engine;
+use offboard_dispatcher::admission::Limits;
+use offboard_dispatcher::gates::{Paused, WITHOUT_END};
+use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::{CaseState, Event, Kind, TenantId};
+use offboard_ledger::{GateChange, Ledger as _};
+use offboard_runtime::SkewedClock;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+async fn orders(world: &World) -> Vec<String> {
+    let files = world.store.list("orders").await.unwrap();
+    files.into_iter().map(|f| f.path).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_orders_while_a_case_is_compared_is_no_loss() {
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let one = world.dispatcher().await;
+    let first = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(first.clone()).await.unwrap().case();
+    world.order(&acme, Kind::Resolve).await;
+    one.die().await;
+    let outside = world.engine();
+    store.lists_one_by_one();
+    let two = world.engine();
+    let taking = tokio::spawn(async move {
+        two.recover().await?;
+        two.find_losses(0).await
+    });
+    // Whatever is listed, it has changed a moment before.
+    let mut days = 0;
+    while !taking.is_finished() {
+        if store.is_waited_for() {
+            days += 1;
+            outside.submit(postponed(&first, days)).await.unwrap();
+            store.list_one();
+        }
+        pass(1).await;
+    }
+    assert_eq!(taking.await.unwrap().unwrap(), 0);
+    assert!(days > 3, "or this test shows nothing: {days}");
+    assert_eq!(losses(&world, &acme, case).await, 0);
+}
+
+/// A case whose cancellation the ledger has lost, while nobody runs.
+async fn called_off_and_lost(world: &World, acme: &TenantId) {
+    let one = world.dispatcher().await;
+    let departure = in_a_month(world, acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    world.order(acme, Kind::Resolve).await;
+    one.engine.order(acme, case, cancel()).await.unwrap();
+    one.die().await;
+    world.ledger.inner.lose_tail(acme, case, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_to_stop_while_a_loss_is_written_down_gives_all_credit_back() {
+    for after_ms in (0..240).step_by(6) {
+        let (world, acme) = keeping(CUT);
+        called_off_and_lost(&world, &acme).await;
+        world.ledger.takes(5);
+        let two = world.member("two", world.clock.clone());
+        pass(after_ms).await;
+        let left = tokio::time::timeout(Duration::from_secs(60), two.leave()).await;
+        let two = left.expect("he ends");
+        assert_eq!(two.holdings(), "0 cases; ", "told to stop after {after_ms} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_published_when_a_shard_is_to_be_let_go_is_published() {
+    let (world, acme) = keeping(SHORT);
+    let one = world.dispatcher().await;
+    one.engine.submit(in_a_month(&world, &acme, "HR-1")).await.unwrap();
+    world.order(&acme, Kind::Resolve).await;
+    one.die().await;
+    let before = world.queue.orders().len();
+    world.queue.stick(true);
+    let two = world.member("two", world.clock.clone());
+    until("he takes it up", MINUTE, async || two.owned() == [0]).await;
+    pass(SECOND).await;
+    let leaving = tokio::spawn(two.leave());
+    pass(SECOND).await;
+    world.queue.stick(false);
+    let two = leaving.await.unwrap();
+    assert_eq!(world.queue.orders().len(), before + 1);
+    assert_eq!(two.holdings(), "0 cases; ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_refuses_keeps_no_shard_from_being_taken_up() {
+    let (world, acme) = keeping(SHORT);
+    let one = world.dispatcher().await;
+    for n in 0..40 {
+        let departure = in_a_month(&world, &acme, &format!("HR-{n}"));
+        one.engine.submit(departure).await.unwrap();
+    }
+    world.order(&acme, Kind::Resolve).await;
+    one.die().await;
+    let before = world.queue.orders().len();
+    world.queue.refuse(assignment_queues(None));
+    let two = world.engine();
+    assert_eq!(two.recover().await.unwrap(), 40);
+    let two = Dispatcher::over(two, |_, _| Vec::new());
+    world.queue.refuse([]);
+    until("what was out is ordered again", MINUTE, async || {
+        world.queue.orders().len() == 2 * before
+    })
+    .await;
+    drop(two);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_damaged_case_keeps_no_other_from_being_put_back() {
+    let (world, acme) = keeping(SHORT);
+    let one = world.dispatcher().await;
+    let mut cases = Vec::new();
+    for n in 0..3 {
+        let departure = in_a_month(&world, &acme, &format!("HR-{n}"));
+        cases.push(one.engine.submit(departure).await.unwrap().case());
+    }
+    one.die().await;
+    let damaged = format!("openings/{}/{acme}/{}.json", T0.0 / DAY_MS, cases[1]);
+    fs::write(world.folder().join("store").join(damaged), "{}").unwrap();
+    for case in &cases {
+        world.ledger.inner.lose_tail(&acme, *case, usize::MAX);
+    }
+    let two = world.dispatcher().await;
+    assert_eq!(two.engine.find_losses(0).await.unwrap(), 2);
+    for (n, case) in cases.iter().enumerate() {
+        assert_eq!(world.index(&acme, *case).await.is_some(), n != 1, "HR-{n}");
+    }
+    assert_eq!(two.engine.find_losses(0).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_damaged_order_keeps_no_other_from_being_ordered_anew() {
+    let (world, acme) = keeping(SHORT);
+    let one = world.dispatcher().await;
+    let first = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(first.clone()).await.unwrap().case();
+    world.order(&acme, Kind::Resolve).await;
+    one.engine.submit(postponed(&first, 1)).await.unwrap();
+    one.engine.order(&acme, case, cancel()).await.unwrap();
+    one.die().await;
+    let kept = orders(&world).await;
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    fs::write(world.folder().join("store").join(&kept[0]), "{}").unwrap();
+    world.ledger.inner.lose_tail(&acme, case, 2);
+    let _two = world.dispatcher().await;
+    let now = world.case(&acme, case).await;
+    assert!(
+        matches!(now.state, CaseState::Cancelling | CaseState::Cancelled),
+        "{:?}",
+        now.state
+    );
+    assert_eq!(losses(&world, &acme, case).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_ordered_and_never_kept_is_kept_by_who_takes_it_up() {
+    let (world, acme) = keeping(SHORT);
+    let one = world.dispatcher().await;
+    let first = in_a_month(&world, &acme, "HR-1");
+    one.engine.submit(first.clone()).await.unwrap();
+    one.engine.submit(postponed(&first, 1)).await.unwrap();
+    one.die().await;
+    let kept = orders(&world).await;
+    assert_eq!(kept.len(), 1);
+    // As if he had died before.
+    fs::remove_dir_all(world.folder().join("store").join("orders")).unwrap();
+    let _two = world.dispatcher().await;
+    assert_eq!(orders(&world).await, kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_that_was_changed_and_changed_back_is_the_last_one_after_a_loss() {
+    let (world, acme) = keeping(SHORT);
+    let one = world.dispatcher().await;
+    let first = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(first.clone()).await.unwrap().case();
+    world.order(&acme, Kind::Resolve).await;
+    for days in [1, 2, 1] {
+        pass(SECOND).await;
+        one.engine.submit(postponed(&first, days)).await.unwrap();
+    }
+    one.die().await;
+    world.ledger.inner.lose_tail(&acme, case, 3);
+    let _two = world.dispatcher().await;
+    let now = world.case(&acme, case).await;
+    assert_eq!(losses(&world, &acme, case).await, 1);
+    assert_eq!(now.departure.effective_at, postponed(&first, 1).effective_at);
+}
+
+fn everything() -> Paused {
+    Paused {
+        system: None,
+        kind: None,
+    }
+}
+
+async fn is_paused(world: &World, tenant: &TenantId) -> bool {
+    let gates = world.ledger.inner.gates(tenant, Vec::new()).await.unwrap();
+    gates.contains_key("pause")
+}
+
+fn ahead(world: &World, ms: i64) -> Arc<Engine> {
+    world.engine_with(Limits::none(), Arc::new(SkewedClock(world.clock.clone(), ms)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_by_a_clock_that_is_ahead_is_not_taken_for_later_than_its_end() {
+    let (world, acme) = keeping(SHORT);
+    let dispatcher = world.dispatcher().await;
+    let fast = ahead(&world, MINUTE);
+    fast.pause(&acme, &everything(), WITHOUT_END).await.unwrap();
+    pass(30 * SECOND).await;
+    dispatcher.engine.resume(&acme, &everything()).await.unwrap();
+    dispatcher.engine.find_losses(0).await.unwrap();
+    assert!(!is_paused(&world, &acme).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_by_a_clock_that_is_far_ahead_vouches_for_nothing() {
+    let (world, acme) = keeping(SHORT);
+    ahead(&world, HOUR_MS).find_losses(0).await.unwrap();
+    let dispatcher = world.dispatcher().await;
+    dispatcher
+        .engine
+        .pause(&acme, &everything(), WITHOUT_END)
+        .await
+        .unwrap();
+    let lost = GateChange {
+        name: "pause".to_owned(),
+        until: None,
+    };
+    world.ledger.inner.gates(&acme, vec![lost]).await.unwrap();
+    dispatcher.engine.find_losses(0).await.unwrap();
+    assert!(is_paused(&world, &acme).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_during_which_the_ledger_goes_back_leaves_no_mark() {
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let dispatcher = world.dispatcher().await;
+    let departure = in_a_month(&world, &acme, "HR-1");
+    dispatcher.engine.submit(departure).await.unwrap();
+    store.lists_one_by_one();
+    let engine = dispatcher.engine.clone();
+    let looking = tokio::spawn(async move { engine.find_losses(0).await });
+    until("it looks", MINUTE, async || store.is_waited_for()).await;
+    world.ledger.inner.lose_gates();
+    for _ in 0..100 {
+        store.list_one();
+    }
+    looking.await.unwrap().unwrap();
+    let handle = tenant("offboard-mark-0");
+    let marked = async || {
+        let gates = world.ledger.inner.gates(&handle, Vec::new()).await.unwrap();
+        gates.contains_key("looked-at-all")
+    };
+    assert!(!marked().await);
+    dispatcher.engine.find_losses(0).await.unwrap();
+    assert!(marked().await, "or this test shows nothing");
+}
+
+/// The worker's clock is ten seconds ahead.
+#[tokio::test(start_paused = true)]
+async fn a_report_that_proves_a_loss_proves_one_whatever_the_workers_clock_says() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(WIPE))]);
+    let worker = world.worker_who(0, |a| (a.kind != Kind::WipeDevice).then(|| truth(a)));
+    let one = world.dispatcher().await;
+    let departure = world.departure(&acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    until("the wipe is found", MINUTE, async || {
+        find(&world.case(&acme, case).await, Kind::WipeDevice).is_some()
+    })
+    .await;
+    world.approve_wipes(&one.engine).await;
+    let order = world.order(&acme, Kind::WipeDevice).await;
+    until("only the wipe is out", MINUTE, async || {
+        in_flight(&world.case(&acme, case).await).len() == 1
+    })
+    .await;
+    one.die().await;
+    drop(worker);
+    while find(&world.case(&acme, case).await, Kind::WipeDevice).is_some_and(|t| t.approved.is_some()) {
+        world.ledger.inner.lose_tail(&acme, case, 1);
+    }
+    let _two = world.dispatcher().await;
+    pass(MINUTE).await;
+    let written = world.now().plus(10 * SECOND);
+    let report = order.report(written, truth(&order.assignment));
+    world.send(&acme, order.message(&report)).await;
+    until("it is on record", MINUTE, async || {
+        let events = world.events(&acme, case).await;
+        events.iter().any(|(_, e)| matches!(e, Event::LateReport { .. }))
+    })
+    .await;
+    assert_eq!(losses(&world, &acme, case).await, 1);
+}
