@@ -226,6 +226,14 @@ impl Engine {
                 _ => None,
             });
             if let Some(known) = lost.filter(|_| !noticed) {
+                // What another owner appended meanwhile is not lost.
+                if let Some(h) = held.as_mut() {
+                    let newer = self.ledger.read(tenant, id, h.case.version + 1).await?.records;
+                    if newer.first().is_some_and(|r| r.prev == h.case.head) {
+                        self.take_newer(id, h, &newer)?;
+                        continue;
+                    }
+                }
                 // First that it is lost, and what people had ordered; then what follows.
                 noticed = true;
                 let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
