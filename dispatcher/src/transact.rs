@@ -14,8 +14,8 @@ use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, UnreadableEvent, open_event, seal_events};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::{
-    Case, CaseId, CaseKey, Command, Credit, Decision, Digest, Gates, Record, Refusal, System, TaskId, TenantId,
-    Timestamp,
+    Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Gates, Record, Refusal, System, TaskId,
+    TenantId, Timestamp,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, KeyChange, LedgerError};
 use offboard_runtime::telemetry::{metrics, trace};
@@ -380,8 +380,12 @@ impl Engine {
                     case.recorded(event, version, head);
                 }
                 metrics::happened(&decision.events, &case);
+                // What was in flight before may be so still, or was lost with its message. Of
+                // who is called off nothing goes out any more.
+                let goes_on = case.state != CaseState::Cancelling;
+                held.unpublished
+                    .retain(|(task, _)| goes_on && republishable(&case, *task));
                 held.case = Arc::new(case);
-                held.unpublished.clear();
                 held.unkept = ordered;
                 return Ok(Some(held));
             }

@@ -407,11 +407,7 @@ fn without_the_archive_that_is_wanted_neither_a_licence_nor_a_group_goes() {
     let reader = System::new("imap").unwrap();
     with_a_reader.0.insert(reader, [Kind::ArchiveMailbox].into());
     assert_eq!(asked(&with_a_reader).bool(ARCHIVE_UNMADE), None, "somebody makes it");
-    let held = |fact: &str, what: Vec<String>| {
-        Facts::new()
-            .with("object_exists", true)
-            .with(fact, what)
-    };
+    let held = |fact: &str, what: Vec<String>| Facts::new().with("object_exists", true).with(fact, what);
     for (kind, fact) in [
         (Kind::ReleaseInWorkspace, "licence_ids"),
         (Kind::RemoveGroupsInWorkspace, "group_ids"),
