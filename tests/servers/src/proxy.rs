@@ -381,6 +381,7 @@ mod tests {
     #[test]
     fn new_connections_go_where_they_are_led() {
         let (proxy, mut client) = echo();
+        ask(&mut client, b"before").unwrap();
         let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         proxy.lead_to(other.local_addr().unwrap().port());
         assert_eq!(ask(&mut client, b"stays").unwrap(), b"stays");

@@ -1,7 +1,7 @@
 //! `knowledge.hand_over_shared_drives`: before the only manager of a shared drive is gone,
 //! the successor manages it too.
 
-use super::{known, look, successor};
+use super::{known, look, successor, writable};
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -25,6 +25,7 @@ impl Procedure for HandOverSharedDrives {
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+        writable(job, seen)?;
         let to = successor(job).await?;
         let drives = job.shared_drives()?;
         let mut items = Items::default();

@@ -64,7 +64,11 @@ async fn a_planned_departure_closes_the_account_from_the_inside() {
     for kind in verified.filter(|k| {
         !matches!(
             k,
-            Kind::ResetPasswordInWorkspace | Kind::SignOutInWorkspace | Kind::SuspendAtOnce
+            // Shared drives are handed over where the tenant's configuration says so.
+            Kind::ResetPasswordInWorkspace
+                | Kind::SignOutInWorkspace
+                | Kind::SuspendAtOnce
+                | Kind::HandOverSharedDrives
         )
     }) {
         assert_eq!(desk.outcome(kind), Some(Outcome::Verified), "{kind}");
