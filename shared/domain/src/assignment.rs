@@ -511,7 +511,7 @@ impl Case {
 
     /// Whether another directory on the premises than this one was read to have his
     /// account.
-    fn is_found_in_another_domain(&self, task: &Task) -> bool {
+    pub(crate) fn is_found_in_another_domain(&self, task: &Task) -> bool {
         let others = self
             .tasks
             .values()

@@ -714,6 +714,13 @@ impl Case {
         self.open[kind.index()]
     }
 
+    /// Whether a task of this kind is not settled in this system.
+    #[must_use]
+    pub fn is_open_in(&self, kind: Kind, system: &System) -> bool {
+        let mut all = self.tasks.values().filter(|t| t.kind() == kind && !t.is_settled());
+        self.open_of(kind) > 0 && all.any(|t| t.planned.target.system == *system)
+    }
+
     /// Whether a person is to deal with every task of this kind that is not settled.
     #[must_use]
     pub fn is_with_people(&self, kind: Kind) -> bool {
