@@ -318,7 +318,10 @@ impl Case {
         {
             unplanned::tell(&mut params, snapshot, &self.policy);
         }
-        if task.kind() == Kind::DiscoverAppsInWorkspace {
+        if matches!(
+            task.kind(),
+            Kind::DiscoverAppsInWorkspace | Kind::RevokeTokensInWorkspace
+        ) {
             unplanned::tell_of_tokens(&mut params, self, task);
         }
         params
@@ -543,7 +546,7 @@ impl Case {
     }
 
     /// What the snapshot of the directory found, in one system.
-    fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
+    pub(crate) fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
         self.tasks
             .values()
             .filter(|t| t.kind() == Kind::SnapshotDirectory && t.planned.target.system == *system)

@@ -11,6 +11,7 @@ use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy};
 use crate::task::{Approved, Attempt, Outcome, Place, PlannedTask, Task, TaskState};
 use crate::time::Timestamp;
+use crate::unplanned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -362,7 +363,11 @@ impl Case {
                         at,
                     };
                     t.before.clone_from(before);
+                    let known = t.after.take();
                     t.after = after.clone().or_else(|| before.clone());
+                    if t.kind() == Kind::SnapshotDirectory {
+                        unplanned::keep_known(known.as_deref(), &mut t.after);
+                    }
                     t.seen = None;
                     // A person who goes without it does not say that it has not
                     // happened: what must not happen twice is read first when the

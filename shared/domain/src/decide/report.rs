@@ -502,6 +502,9 @@ impl Draft<'_> {
                 self.look_who_takes_over(id);
                 self.look_for_more_apps(id);
             }
+            if read == Some(Kind::RevokeTokensInWorkspace) {
+                self.look_what_was_met(id);
+            }
             if read == Some(Kind::ResolveOnPremises) {
                 self.look_again_where_it_is_not(id);
             }
@@ -522,11 +525,27 @@ impl Draft<'_> {
         }
     }
 
+    /// Tokens that were given or revoked around the time at which they were listed.
+    fn look_what_was_met(&mut self, revoked: TaskId) {
+        let revoked = self.case.tasks.get(&revoked);
+        let outdated = revoked.and_then(|task| unplanned::outdated_by_tokens(&self.case, task));
+        if let Some(task) = outdated {
+            self.push(Event::TaskReopened {
+                task,
+                why: "tokens were revoked of applications that were not looked up".to_owned(),
+            });
+        }
+    }
+
     /// What did not wait for a person to do this first is done once more, now
     /// that he has; and with it what is always done again after this.
     fn reopen_what_went_ahead(&mut self, id: TaskId) {
         let Some(task) = self.case.tasks.get(&id) else { return };
         let (kind, system) = (task.kind(), &task.planned.target.system);
+        // What applications there are is for a person; nothing is done otherwise for it.
+        if kind.spec().finds == [Kind::DecideApp] {
+            return;
+        }
         let done = |t: &&Arc<Task>| {
             let proven = t.outcome().is_some_and(|o| !matches!(o, Outcome::Waived { .. }));
             proven && t.planned.target.system == *system
