@@ -344,7 +344,9 @@ pub enum Command {
         until: String,
     },
     /// Try again what needs a person
-    #[command(after_help = "Examples:\n  offboard retry HR-2041\n  offboard retry HR-2041 license.release_direct")]
+    #[command(
+        after_help = "Examples:\n  offboard retry HR-2041\n  offboard retry HR-2041 license.release_direct\n\nA note, file or ticket that the desk may have already, and does not list, is tried again only\nwhen it is named: that is your word that it is not there."
+    )]
     Retry {
         /// Which case
         case: String,

@@ -226,11 +226,15 @@ fn dependency(dep: &Dep) -> String {
     } else {
         ""
     };
+    let system = if dep.same_system { ", of its own system" } else { "" };
     let with = dep
         .with_param
         .map(|name| format!(", where it has `{name}`"))
         .unwrap_or_default();
-    format!("`{}`{finds}{later}{until}{at_most}{spared}{with}", dep.kind.name())
+    format!(
+        "`{}`{finds}{later}{until}{at_most}{spared}{system}{with}",
+        dep.kind.name()
+    )
 }
 
 fn approval(spec: &KindSpec) -> &'static str {

@@ -318,7 +318,10 @@ impl Case {
         {
             unplanned::tell(&mut params, snapshot, &self.policy);
         }
-        if task.kind() == Kind::DiscoverAppsInWorkspace {
+        if matches!(
+            task.kind(),
+            Kind::DiscoverAppsInWorkspace | Kind::RevokeTokensInWorkspace
+        ) {
             unplanned::tell_of_tokens(&mut params, self, task);
         }
         params
@@ -511,7 +514,7 @@ impl Case {
 
     /// Whether another directory on the premises than this one was read to have his
     /// account.
-    fn is_found_in_another_domain(&self, task: &Task) -> bool {
+    pub(crate) fn is_found_in_another_domain(&self, task: &Task) -> bool {
         let others = self
             .tasks
             .values()
@@ -543,7 +546,7 @@ impl Case {
     }
 
     /// What the snapshot of the directory found, in one system.
-    fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
+    pub(crate) fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
         self.tasks
             .values()
             .filter(|t| t.kind() == Kind::SnapshotDirectory && t.planned.target.system == *system)

@@ -11,6 +11,7 @@ use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy};
 use crate::task::{Approved, Attempt, Outcome, Place, PlannedTask, Task, TaskState};
 use crate::time::Timestamp;
+use crate::unplanned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -362,7 +363,11 @@ impl Case {
                         at,
                     };
                     t.before.clone_from(before);
+                    let known = t.after.take();
                     t.after = after.clone().or_else(|| before.clone());
+                    if t.kind() == Kind::SnapshotDirectory {
+                        unplanned::keep_known(known.as_deref(), &mut t.after);
+                    }
                     t.seen = None;
                     // A person who goes without it does not say that it has not
                     // happened: what must not happen twice is read first when the
@@ -712,6 +717,13 @@ impl Case {
     #[must_use]
     pub fn open_of(&self, kind: Kind) -> u16 {
         self.open[kind.index()]
+    }
+
+    /// Whether a task of this kind is not settled in this system.
+    #[must_use]
+    pub fn is_open_in(&self, kind: Kind, system: &System) -> bool {
+        let mut all = self.tasks.values().filter(|t| t.kind() == kind && !t.is_settled());
+        self.open_of(kind) > 0 && all.any(|t| t.planned.target.system == *system)
     }
 
     /// Whether a person is to deal with every task of this kind that is not settled.

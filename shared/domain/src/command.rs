@@ -235,6 +235,11 @@ pub enum Refusal {
     /// Nothing needs a retry.
     #[error("nothing needs a retry")]
     NothingToRetry,
+    /// What is left may be at the desk already.
+    #[error(
+        "{0} may have been sent already, and the desk does not list it; look there, and if it is not there name the task: offboard retry CASE TASK"
+    )]
+    NeedsALook(&'static str),
     /// What the change asks for is already under way.
     #[error(
         "this departure was accepted and planned before; only its time and manner can still change, and {0} differs: hand it in under a new reference (and cancel the case, if it is that one which is wrong)"

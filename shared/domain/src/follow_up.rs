@@ -30,7 +30,7 @@ pub fn follow_up(case: &Case, task: TaskId, now: Timestamp) -> Option<Departure>
         .filter(|t| t.kind() == Kind::RotateSharedCredential);
     let again = waived.and_then(|t| t.planned.target.object.clone());
     // Where he has an account that somebody let be, nobody can read any more.
-    let left = case.tasks.get(&task).and_then(|t| unplanned::left(t));
+    let left = case.tasks.get(&task).and_then(|t| unplanned::left(case, t));
     let mut choices = Choices {
         shared_credentials: again.into_iter().map(|name| name.0).collect(),
         apps: left.into_iter().collect(),

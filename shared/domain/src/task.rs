@@ -1,7 +1,7 @@
 //! One task of a case: its states and outcomes.
 
 use crate::assignment::{CLOCK_MARGIN_MS, Mode, START_WITHIN_MS, Target};
-use crate::catalogue::Kind;
+use crate::catalogue::{Kind, desk};
 use crate::fault::{Fault, FaultClass, Rule};
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
 use crate::observation::{Facts, Observation};
@@ -370,6 +370,13 @@ impl Task {
             _ => None,
         };
         rule == Some(Rule::InconclusiveOnce)
+    }
+
+    /// Whether to have it tried again is a person's word that he has looked at the desk and
+    /// that it is not there: he gives it for this task, and not for all of a case at once.
+    #[must_use]
+    pub fn waits_for_a_look(&self) -> bool {
+        desk::KINDS.contains(&self.kind()) && self.is_inconclusive()
     }
 
     /// Whether a person goes without it.

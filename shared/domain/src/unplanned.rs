@@ -6,17 +6,19 @@
 //! them a person is asked about, and in which words. It refuses to know vendors. See
 //! `docs/decisions/0038-applications-that-nobody-planned-for.md`.
 
+use crate::assignment::Target;
 use crate::case::Case;
 use crate::catalogue::Kind;
 use crate::catalogue::managed::for_a_person;
 use crate::catalogue::workspace::MET_GRANTS;
 use crate::departure::{AppLeft, Departure};
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
-use crate::observation::Facts;
+use crate::observation::{Facts, Observation};
 use crate::policy::Policy;
 use crate::task::{Outcome, PlannedTask, Task};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The fact that says whether it is known which applications he had.
 pub const APPS_KNOWN: &str = "applications_known";
@@ -158,17 +160,36 @@ fn tell_known(params: &mut Facts, policy: &Policy) {
     params.set(KNOWN, list(&policy.known_apps));
 }
 
-/// Tells whoever lists the tokens of a workspace's account what was met of them while
-/// they were revoked, and which applications the tenant knows.
-pub(crate) fn tell_of_tokens(params: &mut Facts, case: &Case, listing: &Task) {
-    let target = &listing.planned.target;
-    let mut all = case.tasks.values();
-    let revoked = all.find(|t| t.kind() == Kind::RevokeTokensInWorkspace && t.planned.target == *target);
-    let met = revoked.and_then(|t| t.last_seen()?.facts.list(MET_GRANTS));
-    if let Some(met) = met {
+/// Tells whoever lists or revokes the tokens of a workspace's account what was met of
+/// them while they were revoked: it is listed no more. And whoever lists them, which
+/// applications the tenant knows.
+pub(crate) fn tell_of_tokens(params: &mut Facts, case: &Case, task: &Task) {
+    let revoked = of_account(case, Kind::RevokeTokensInWorkspace, &task.planned.target);
+    if let Some(met) = revoked.and_then(met) {
         params.set(MET_GRANTS, met.to_vec());
     }
-    tell_known(params, &case.policy);
+    if task.kind() == Kind::DiscoverAppsInWorkspace {
+        tell_known(params, &case.policy);
+    }
+}
+
+fn of_account<'a>(case: &'a Case, kind: Kind, target: &Target) -> Option<&'a Task> {
+    let mut all = case.tasks.values().map(AsRef::as_ref);
+    all.find(|t: &&Task| t.kind() == kind && t.planned.target == *target)
+}
+
+/// The tokens that were met while they were revoked.
+fn met(revoked: &Task) -> Option<&[String]> {
+    revoked.last_seen()?.facts.list(MET_GRANTS)
+}
+
+/// The look-up of a workspace's applications that did not know of a token which was met
+/// since. None: there is none, or it knew of all.
+pub(crate) fn outdated_by_tokens(case: &Case, revoked: &Task) -> Option<TaskId> {
+    let looked = of_account(case, Kind::DiscoverAppsInWorkspace, &revoked.planned.target)?;
+    let looked = (looked.outcome() == Some(&Outcome::Verified)).then_some(looked)?;
+    let knew = looked.after.as_ref()?.facts.list(APP_IDS).unwrap_or_default();
+    met(revoked)?.iter().any(|id| !knew.contains(id)).then(|| looked.id())
 }
 
 /// The applications that somebody was told of, or that a snapshot found, each with its
@@ -182,6 +203,24 @@ pub fn had(facts: &Facts) -> Option<BTreeMap<ObjectId, BTreeSet<Way>>> {
         }
     }
     Some(all)
+}
+
+/// Keeps what an earlier snapshot found: read once more after a loss, when it has been
+/// taken from him, an application is not listed, and he may have an account with it still.
+pub(crate) fn keep_known(earlier: Option<&Observation>, now: &mut Option<Arc<Observation>>) {
+    let (Some(earlier), Some(now)) = (earlier, now) else {
+        return;
+    };
+    for way in Way::ALL {
+        let lists = (earlier.facts.list(way.fact()), now.facts.list(way.fact()));
+        // A reading that does not say which there are is not one of what there was.
+        let (Some(known), Some(listed)) = lists else { continue };
+        let missing = known.iter().filter(|id| !listed.contains(id));
+        let all: Vec<String> = listed.iter().chain(missing).cloned().collect();
+        if all.len() > listed.len() {
+            Arc::make_mut(now).facts.set(way.fact(), all);
+        }
+    }
 }
 
 /// What a person is to be asked about one application, or several.
@@ -424,14 +463,38 @@ pub fn words(task: &Task) -> Option<String> {
     ))
 }
 
-/// What the case that follows this one asks about again: what somebody went without.
+/// What the case that follows this one asks about again: what somebody went without. Of a
+/// look-up, all that the snapshot has: it finds nothing any more.
 #[must_use]
-pub(crate) fn left(task: &Task) -> Option<AppLeft> {
+pub(crate) fn left(case: &Case, task: &Task) -> Option<AppLeft> {
+    if task.kind() == Kind::DiscoverApps {
+        return never_looked_up(case, &task.planned.target.system);
+    }
     let object = task.planned.target.object.clone();
     let object = object.filter(|_| task.kind() == Kind::DecideApp)?;
     Some(AppLeft {
         object,
         params: task.planned.params.clone(),
+    })
+}
+
+fn never_looked_up(case: &Case, system: &System) -> Option<AppLeft> {
+    let apps: Vec<App> = had(case.directory_snapshot(system)?)?
+        .into_iter()
+        .map(|(id, ways)| App {
+            id,
+            app_id: None,
+            name: None,
+            publisher: None,
+            of_the_platform: false,
+            ways,
+        })
+        .collect();
+    let all: Vec<&App> = apps.iter().collect();
+    let asked = (!all.is_empty()).then(|| several(system, &all))?;
+    Some(AppLeft {
+        object: asked.object,
+        params: asked.params,
     })
 }
 

@@ -171,8 +171,32 @@ impl StoreError {
             }
             cause = error.source();
         }
-        said
+        without_queries(&said)
     }
+}
+
+/// A client's words, without the queries of the addresses in them: a signed one (Azure's
+/// SAS, S3's presigned) lets in whoever has it.
+fn without_queries(said: &str) -> String {
+    const ENDS: [char; 5] = [')', '"', '\'', '<', '>'];
+    let mut out = String::with_capacity(said.len());
+    let mut rest = said;
+    while let Some(at) = rest.find("://") {
+        let (before, address) = rest.split_at(at);
+        let ends = |c: char| c.is_whitespace() || ENDS.contains(&c);
+        let (address, after) = address.split_at(address.find(ends).unwrap_or(address.len()));
+        out.push_str(before);
+        match address.split_once('?') {
+            Some((plain, _)) => {
+                out.push_str(plain);
+                out.push_str("?…");
+            }
+            None => out.push_str(address),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 impl Store {
@@ -471,4 +495,32 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         builder.mode(0o700);
     }
     builder.create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_signed_address_is_among_the_causes() {
+        let said =
+            "error sending request for url (https://acme.blob.core.windows.net/offboard/o/1?sv=2024&sig=aGVsbG8%3D)";
+        let error = StoreError::Denied {
+            attempted: "write",
+            path: "o/1".to_owned(),
+            source: object_store::Error::Generic {
+                store: "MicrosoftAzure",
+                source: format!("GET \"https://s3.example/b/k?X-Amz-Signature=beef\" failed: {said}: reset").into(),
+            },
+        };
+        let shown = error.with_causes();
+        assert!(!shown.contains("sig=") && !shown.contains("Signature"), "{shown}");
+        assert!(shown.contains("\"https://s3.example/b/k?…\" failed"), "{shown}");
+        assert!(
+            shown.contains("(https://acme.blob.core.windows.net/offboard/o/1?…): reset"),
+            "{shown}"
+        );
+        let plain = "is a question? see https://docs.example/a and try again";
+        assert_eq!(without_queries(plain), plain);
+    }
 }

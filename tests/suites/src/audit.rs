@@ -582,7 +582,11 @@ impl Shadow {
                 let ends = dep.at_most_ms.filter(|_| k == kind);
                 let params = &task.planned.params;
                 let without = dep.with_param.is_some_and(|name| params.get(name).is_none());
-                let spared = k == kind && (without || dep.unless_at_once && self.goes_at_once());
+                let system = &task.planned.target.system;
+                let all = self.case.tasks.values();
+                let mut open = all.filter(|t| t.kind() == dep.kind && !t.is_settled());
+                let elsewhere = dep.same_system && open.all(|t| t.planned.target.system != *system);
+                let spared = k == kind && (without || elsewhere || dep.unless_at_once && self.goes_at_once());
                 if spared || self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }

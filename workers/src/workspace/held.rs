@@ -47,10 +47,12 @@ impl Procedure for Take {
         };
         let held = job.workspace()?.held(&mut job.call, &member, self.sort).await?;
         let mut facts: Facts = known(job, Some(&member));
-        // Of an attempt before this one, too: they are listed no more.
+        // Of an attempt before this one, too, and of what was done before it was to be
+        // done once more: they are listed no more.
         if self.sort == MemberHolds::Grants {
             let before = job.remembered.list(MET_GRANTS).unwrap_or_default();
-            let met = ids(before.iter().chain(&held));
+            let told = job.params.list(MET_GRANTS).unwrap_or_default();
+            let met = ids(before.iter().chain(told).chain(&held));
             job.remembered.set(MET_GRANTS, met.clone());
             facts.set(MET_GRANTS, met);
         }

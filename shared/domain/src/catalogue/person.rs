@@ -128,11 +128,12 @@ pub(super) const ROTATE_SHARED_CREDENTIAL: KindSpec = KindSpec {
 
 /// One for each application that he had a way into, that has accounts of its own for all
 /// that the directory says, and that no system of the tenant's sees to. While he still
-/// signs in, an account that is ended may be made anew.
+/// signs in, an account that is ended may be made anew. It is of the last stage: the note
+/// on a ticket that his access is cut does not wait for weeks until somebody has decided.
 pub(super) const DECIDE_APP: KindSpec = KindSpec {
     name: "person.decide_app",
     title: "End his account in an application that nobody planned for, or see that he has none",
-    stage: Stage::Access,
+    stage: Stage::Closure,
     wanted: Wanted::Found,
     after: &[
         Dep::tried(Kind::DisableSignIn),

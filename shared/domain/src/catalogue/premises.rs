@@ -123,7 +123,8 @@ pub(super) const DISABLE: KindSpec = KindSpec {
     urgency: Urgency::U0,
     wanted: Wanted::Found,
     approval: Approval::PlanOrBurst,
-    after: &[Dep::only(Kind::ResolveOnPremises)],
+    // Another domain, whose site may be away, says nothing about this account.
+    after: &[Dep::only(Kind::ResolveOnPremises).in_its_system()],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::False("enabled"),

@@ -221,6 +221,8 @@ pub struct Dep {
     pub unless_at_once: bool,
     /// Waited for only by a task that has this parameter; none: by every one.
     pub with_param: Option<&'static str>,
+    /// Of that kind, only the tasks of its own system are waited for.
+    pub same_system: bool,
 }
 
 impl Dep {
@@ -235,6 +237,7 @@ impl Dep {
             at_most_ms: None,
             unless_at_once: false,
             with_param: None,
+            same_system: false,
         }
     }
 
@@ -306,6 +309,15 @@ impl Dep {
     pub const fn unless_at_once(self) -> Self {
         Self {
             unless_at_once: true,
+            ..self
+        }
+    }
+
+    /// The same, but not for the tasks of other systems than its own.
+    #[must_use]
+    pub const fn in_its_system(self) -> Self {
+        Self {
+            same_system: true,
             ..self
         }
     }

@@ -63,10 +63,8 @@ impl Draft<'_> {
             let Some(departure) = joined.asked else { continue };
             // Under which policy it was handed in is not known here.
             let retention = Retention::of(&self.case.policy);
+            // Also if it brings nothing: then it is known that he was looked at.
             let brings = keeping::brings(&self.case, case, &departure, retention);
-            if brings.is_empty() {
-                continue;
-            }
             let asks = Asks {
                 case,
                 asked_at: joined.asked_at,

@@ -242,15 +242,20 @@ impl Draft<'_> {
                     TaskState::Pending => Vec::new(),
                 }
             }
-            None => self
-                .case
-                .tasks
-                .values()
-                .filter(|t| matches!(t.state, TaskState::Failed { .. }) && self.refuse_ended_for(t.id()).is_ok())
-                .map(|t| t.id())
-                .collect(),
+            None => {
+                let all = self.case.tasks.values();
+                all.filter(|t| matches!(t.state, TaskState::Failed { .. }) && !t.waits_for_a_look())
+                    .filter(|t| self.refuse_ended_for(t.id()).is_ok())
+                    .map(|t| t.id())
+                    .collect()
+            }
         };
         if chosen.is_empty() {
+            let mut all = self.case.tasks.values();
+            let unseen = all.find(|t| id.is_none() && t.waits_for_a_look() && self.refuse_ended_for(t.id()).is_ok());
+            if let Some(unseen) = unseen {
+                return Err(Refusal::NeedsALook(unseen.kind().name()));
+            }
             self.refuse_ended()?;
             return Err(Refusal::NothingToRetry);
         }

@@ -4,6 +4,7 @@
 use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::case::CaseState;
+use crate::catalogue::premises::FOUND_ELSEWHERE;
 use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Kind, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
@@ -250,8 +251,13 @@ impl Draft<'_> {
         }
     }
 
-    fn found(&mut self, task: &Task, answer: Answer, seen: Observation, finds: Vec<Find>) {
+    fn found(&mut self, task: &Task, answer: Answer, mut seen: Observation, finds: Vec<Find>) {
         let spec = task.kind().spec();
+        // Whether another one has him by now is known here, and not where it was read.
+        if task.kind() == Kind::ResolveOnPremises && is_not_found(&seen) {
+            let elsewhere = self.case.is_found_in_another_domain(task);
+            seen.facts.set(FOUND_ELSEWHERE, elsewhere);
+        }
         if let Some(stranger) = finds.iter().find(|f| !spec.finds.contains(&f.kind)) {
             let detail = format!("it claims to have found {}, which it may not find", stranger.kind);
             return self.fail(answer.having_read(seen), Rule::ClaimWithoutProof, detail, None);
@@ -318,13 +324,11 @@ impl Draft<'_> {
     }
 
     /// Whether another directory on the premises may still say that it has the account
-    /// that this one has not, or has said so since this one was asked. One that a person
-    /// is at says nothing by itself.
+    /// that this one has not. One that a person is at says nothing by itself.
     fn may_be_in_another_domain(&self, task: &Task) -> bool {
         let others = self.case.tasks.values().filter(|t| t.id() != task.id());
         let may_have_it = |t: &Arc<Task>| match &t.state {
-            TaskState::Settled { outcome, .. } => *outcome == Outcome::Verified,
-            TaskState::Failed { .. } => false,
+            TaskState::Settled { .. } | TaskState::Failed { .. } => false,
             TaskState::Pending | TaskState::Assigned(_) | TaskState::Resting { .. } => {
                 !t.last_seen().is_some_and(is_not_found)
             }
@@ -333,11 +337,13 @@ impl Draft<'_> {
     }
 
     /// Where his account is has come out: a person need not say any more that it is in
-    /// none of the others.
+    /// none of the others, and who was to look again later is done at once.
     fn look_again_where_it_is_not(&mut self, id: TaskId) {
         let others = self.case.tasks.values().filter(|t| t.id() != id);
+        let stopped = |t: &&Arc<Task>| matches!(t.state, TaskState::Failed { .. } | TaskState::Resting { .. });
         let asked: Vec<TaskId> = others
-            .filter(|t| t.kind() == Kind::ResolveOnPremises && matches!(t.state, TaskState::Failed { .. }))
+            .filter(|t| t.kind() == Kind::ResolveOnPremises)
+            .filter(stopped)
             .filter(|t| t.last_seen().is_some_and(is_not_found))
             .map(|t| t.id())
             .collect();
@@ -496,6 +502,9 @@ impl Draft<'_> {
                 self.look_who_takes_over(id);
                 self.look_for_more_apps(id);
             }
+            if read == Some(Kind::RevokeTokensInWorkspace) {
+                self.look_what_was_met(id);
+            }
             if read == Some(Kind::ResolveOnPremises) {
                 self.look_again_where_it_is_not(id);
             }
@@ -516,11 +525,27 @@ impl Draft<'_> {
         }
     }
 
+    /// Tokens that were given or revoked around the time at which they were listed.
+    fn look_what_was_met(&mut self, revoked: TaskId) {
+        let revoked = self.case.tasks.get(&revoked);
+        let outdated = revoked.and_then(|task| unplanned::outdated_by_tokens(&self.case, task));
+        if let Some(task) = outdated {
+            self.push(Event::TaskReopened {
+                task,
+                why: "tokens were revoked of applications that were not looked up".to_owned(),
+            });
+        }
+    }
+
     /// What did not wait for a person to do this first is done once more, now
     /// that he has; and with it what is always done again after this.
     fn reopen_what_went_ahead(&mut self, id: TaskId) {
         let Some(task) = self.case.tasks.get(&id) else { return };
         let (kind, system) = (task.kind(), &task.planned.target.system);
+        // What applications there are is for a person; nothing is done otherwise for it.
+        if kind.spec().finds == [Kind::DecideApp] {
+            return;
+        }
         let done = |t: &&Arc<Task>| {
             let proven = t.outcome().is_some_and(|o| !matches!(o, Outcome::Waived { .. }));
             proven && t.planned.target.system == *system

@@ -8,8 +8,8 @@ use offboard_domain::departure::Manner;
 use offboard_domain::standing::{Standing, next, standing};
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
-    Capabilities, CaseState, Command, Digest, Event, Facts, Fault, FaultClass, Mode, Outcome, Policy, Refusal, Said,
-    System, TaskId, TaskState,
+    Capabilities, CaseState, Command, Digest, Event, Facts, Fault, FaultClass, Find, Mode, ObjectId, Outcome, Policy,
+    Refusal, Said, System, TaskId, TaskState,
 };
 use std::sync::Arc;
 
@@ -353,4 +353,33 @@ fn a_case_that_is_called_off_tells_the_desk_no_more_of_its_stages() {
     assert_eq!(w.case().state, CaseState::Cancelled);
     assert_eq!(stands(&w, Kind::NoteAccess), Standing::Never);
     assert!(w.case().is_to_be_sealed());
+}
+
+/// He decides about an application in weeks: that is no part of how the access was cut.
+#[test]
+fn the_note_on_the_access_waits_for_nobody_s_word_about_an_application() {
+    let mut w = opened(Manner::Immediate);
+    w.drain_but(Kind::DiscoverApps);
+    let said = Said::Found {
+        observation: seen(good(Kind::DiscoverApps)),
+        finds: vec![Find {
+            kind: Kind::DecideApp,
+            object: ObjectId::from("m365/a-1"),
+            params: Facts::new(),
+        }],
+    };
+    let report = w.report(w.id(Kind::DiscoverApps), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.drain();
+    w.approve();
+    for _ in 0..100 {
+        w.drain();
+        w.pass(HOUR_MS);
+    }
+    assert_eq!(stands(&w, Kind::DecideApp), Standing::WaitsForPerson);
+    assert!(
+        w.task(Kind::NoteAccess).is_settled(),
+        "{:?}",
+        stands(&w, Kind::NoteAccess)
+    );
 }

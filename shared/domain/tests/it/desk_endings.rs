@@ -357,6 +357,12 @@ fn what_a_person_wants_tried_again_is_told_to_be_his_and_ordered_again_once() {
     let looked = |w: &World| w.case().assignment(id).unwrap().params.bool(PERSON_LOOKED);
     assert_eq!(looked(&w), None);
     inconclusive(&mut w);
+    // Whoever wants all of the case tried again has not said that he looked.
+    let of_all = w.order(Command::Retry {
+        task: None,
+        by: "boss@msp.example".into(),
+    });
+    assert!(matches!(of_all, Err(Refusal::NeedsALook(_))), "{of_all:?}");
     let retry = Command::Retry {
         task: Some(id),
         by: "boss@msp.example".into(),

@@ -429,21 +429,65 @@ fn a_domain_without_the_account_waits_for_the_other_s_answer_and_asks_nobody() {
     for berlin_first in [true, false] {
         let mut w = a_copy_in_one_of_two();
         assert!(!is_told(&w, "berlin") && !is_told(&w, "paris"));
-        // Both were ordered before either has answered.
+        // Both were ordered before either has answered. Nobody waits for a time to pass.
         if berlin_first {
             the_domain_says(&mut w, "berlin", has_none(false));
+            let berlin = resolved(&w, "berlin");
+            assert!(matches!(berlin, TaskState::Resting { .. }), "{berlin:?}");
             the_domain_says(&mut w, "paris", has_it());
+            assert!(is_told(&w, "berlin"), "it is asked again at once");
+            the_domain_says(&mut w, "berlin", has_none(true));
         } else {
             the_domain_says(&mut w, "paris", has_it());
             the_domain_says(&mut w, "berlin", has_none(false));
         }
-        let berlin = resolved(&w, "berlin");
-        assert!(matches!(berlin, TaskState::Resting { .. }), "{berlin:?}");
-        w.pass(HOUR_MS);
-        assert!(is_told(&w, "berlin"));
-        the_domain_says(&mut w, "berlin", has_none(true));
         assert!(needs_nothing(&w, "berlin") && !needs_nothing(&w, "paris"));
     }
+}
+
+/// A worker of another version says nothing of other domains.
+#[test]
+fn whether_another_domain_has_him_is_no_worker_s_to_say() {
+    let mut w = a_copy_in_one_of_two();
+    the_domain_says(&mut w, "paris", has_it());
+    let says_nothing = Facts::new().with("found", false).with("ambiguous", false);
+    the_domain_says(&mut w, "berlin", says_nothing);
+    assert!(needs_nothing(&w, "berlin"));
+    let mut w = a_copy_in_one_of_two();
+    the_domain_says(&mut w, "berlin", has_none(true));
+    assert!(!needs_nothing(&w, "berlin"), "paris has not answered");
+}
+
+/// The domain that has him disables him while another one's site is away; what else is
+/// done on the premises, and the cloud's watch for it, waits for both.
+#[test]
+fn a_domain_whose_site_is_away_keeps_no_account_open_in_another() {
+    let mut w = a_copy_in_one_of_two();
+    let task = in_forest(&w, Kind::ResolveOnPremises, "paris");
+    let finds = [Kind::DisableOnPremises, Kind::ResetPasswordOnPremises].map(|kind| Find {
+        kind,
+        object: ObjectId::from("guid-1"),
+        params: Facts::new(),
+    });
+    let said = Said::Found {
+        observation: seen(has_it()),
+        finds: finds.into(),
+    };
+    let report = w.report(task, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(resolved(&w, "berlin"), TaskState::Assigned(_)));
+    assert!(w.task(Kind::DisableOnPremises).in_flight().is_some());
+    w.answer(Kind::DisableOnPremises);
+    assert!(w.task(Kind::DisableOnPremises).is_settled());
+    for kind in [Kind::ResetPasswordOnPremises, Kind::AwaitSynchronisation] {
+        let stands = standing(w.case(), w.task(kind), w.now, &w.gates);
+        let Standing::WaitsFor(kinds) = stands else {
+            panic!("{kind}: {stands:?}")
+        };
+        assert!(kinds.contains(&Kind::ResolveOnPremises), "{kind}: {kinds:?}");
+    }
+    the_domain_says(&mut w, "berlin", has_none(false));
+    assert!(w.task(Kind::ResetPasswordOnPremises).in_flight().is_some());
 }
 
 #[test]

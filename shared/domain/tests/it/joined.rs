@@ -352,3 +352,38 @@ fn who_joined_before_it_was_looked_at_what_he_wants_kept_is_looked_at_once() {
     w.run_to_sealing();
     account(&w);
 }
+
+/// What he wants brings nothing: that is found out once, and not whenever time passes.
+#[test]
+fn who_joined_before_and_brings_nothing_is_looked_at_once_too() {
+    let mut w = opened(leaving(), cloud());
+    let Command::Join {
+        case,
+        asked_at,
+        departure,
+        amended_by,
+        ..
+    } = wants(|_| {})
+    else {
+        panic!("it is none")
+    };
+    let joined = Event::RequestJoined {
+        case,
+        asked_at,
+        departure,
+        amended_by,
+        retention: None,
+        tasks: Vec::new(),
+        late: Vec::new(),
+    };
+    let now = w.now;
+    w.take(&[(now, joined)]);
+    let looked = |w: &mut World| {
+        let events = w.order(Command::Tick).unwrap();
+        let looks = |e: &&Event| matches!(e, Event::RequestJoined { .. });
+        events.iter().filter(looks).count()
+    };
+    assert_eq!(looked(&mut w), 1);
+    assert_eq!(looked(&mut w), 0);
+    assert!(w.case().joined.values().all(|j| j.retention.is_some()));
+}

@@ -354,3 +354,55 @@ fn what_somebody_let_be_is_asked_again_when_the_waiver_ends_after_closing() {
     assert!(!matches!(w.case().tasks[&id].state, TaskState::Settled { .. }));
     assert!(unplanned::words(&w.case().tasks[&id]).unwrap().contains("Tool of a-1"));
 }
+
+/// The tail that was lost had taken them from him: read once more, none is listed.
+#[test]
+fn what_was_recorded_before_a_loss_is_looked_up_after_it() {
+    let mut w = World::with(departure(Manner::Immediate), Policy::default());
+    w.drain_but(Kind::SnapshotDirectory);
+    reads(&mut w, &["a-1"]);
+    w.drain_but(Kind::DiscoverApps);
+    let known = w.case().version + 5;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    w.drain_but(Kind::SnapshotDirectory);
+    reads(&mut w, &["a-2"]);
+    w.drain_but(Kind::DiscoverApps);
+    look_up(&mut w);
+    let named: Vec<String> = to_decide(&w).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(named, ["m365/a-1", "m365/a-2"]);
+    // One that does not say what there is proves nothing of what there was.
+    w.order(Command::RecordLoss {
+        known: w.case().version + 5,
+        parted: false,
+    })
+    .unwrap();
+    w.drain_but(Kind::SnapshotDirectory);
+    w.answer(Kind::SnapshotDirectory);
+    let kept = &w.task(Kind::SnapshotDirectory).after.as_ref().unwrap().facts;
+    assert_eq!(unplanned::had(kept), None);
+}
+
+/// Whoever went without the look-up is asked about all that the record has.
+#[test]
+fn a_look_up_that_somebody_went_without_is_asked_about_as_a_whole() {
+    let mut w = World::with(departure(Manner::Immediate), Policy::default());
+    w.drain_but(Kind::SnapshotDirectory);
+    reads(&mut w, &["a-1", "a-2"]);
+    w.drain_but(Kind::DiscoverApps);
+    let id = w.id(Kind::DiscoverApps);
+    let refused = w.report(id, fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    w.order(Command::Waive {
+        task: id,
+        by: BOSS.into(),
+        reason: "the right is not granted yet".into(),
+        until: w.now.plus(90 * DAY_MS),
+    })
+    .unwrap();
+    let again = follow_up(w.case(), id, w.now).unwrap();
+    let [one] = again.choices.apps.as_slice() else {
+        panic!("{:?}", again.choices.apps)
+    };
+    assert!(one.object.0.starts_with("m365/others-"), "{}", one.object);
+    assert_eq!(one.params.list(unplanned::APPS), Some(&list(&["a-1", "a-2"])[..]));
+}

@@ -4,7 +4,7 @@
 use crate::model::*;
 use offboard_domain::catalogue::apps::{NAMES, PROTECTED};
 use offboard_domain::catalogue::workspace::{
-    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, KINDS, TRANSFER_FILES,
+    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, KINDS, MET_GRANTS, TRANSFER_FILES,
 };
 use offboard_domain::catalogue::{Approval, Kind};
 use offboard_domain::departure::{Departure, Forwarding, Manner, OneDriveChoice, PersonRef};
@@ -13,6 +13,7 @@ use offboard_domain::keeping::Retention;
 use offboard_domain::standing::{Standing, standing};
 use offboard_domain::task::Outcome;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use offboard_domain::unplanned::APP_IDS;
 use offboard_domain::{
     Area, Capabilities, CaseId, CaseState, Command, Facts, Fault, FaultClass, Find, Mode, ObjectId, Policy, Said,
     System, TaskId, Verdict, judge,
@@ -598,4 +599,46 @@ fn tokens_are_revoked_after_one_look_at_them_whatever_came_of_it() {
         assert!(w.task(Kind::RevokeTokensInWorkspace).is_settled(), "fails: {fails}");
         w.run_to_sealing();
     }
+}
+
+/// He lets one more application in after they were listed, or one is revoked by a try whose
+/// answer came after the listing.
+#[test]
+fn tokens_that_were_met_and_not_listed_are_looked_up_once_more() {
+    let ids = |of: &[&str]| of.iter().map(|id| (*id).to_owned()).collect::<Vec<String>>();
+    let listed = |w: &mut World, apps: &[&str]| {
+        let said = Said::Found {
+            observation: seen(good(Kind::DiscoverAppsInWorkspace).with(APP_IDS, ids(apps))),
+            finds: Vec::new(),
+        };
+        let report = w.report(w.id(Kind::DiscoverAppsInWorkspace), said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    };
+    let told = |w: &World, kind: Kind| w.case().told(w.task(kind)).list(MET_GRANTS).map(<[String]>::to_vec);
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    answer_all(&mut w, |k| k != Kind::DiscoverAppsInWorkspace);
+    listed(&mut w, &["a"]);
+    answer_all(&mut w, |k| k != Kind::RevokeTokensInWorkspace);
+    assert_eq!(told(&w, Kind::RevokeTokensInWorkspace), None);
+    let none_left = good(Kind::RevokeTokensInWorkspace).with(MET_GRANTS, ids(&["a", "b"]));
+    let said = Said::Satisfied {
+        before: seen(none_left.clone()),
+        after: seen(none_left),
+    };
+    let report = w.report(w.id(Kind::RevokeTokensInWorkspace), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(in_flight(&w, Kind::DiscoverAppsInWorkspace), "b is not looked up");
+    for kind in [Kind::DiscoverAppsInWorkspace, Kind::RevokeTokensInWorkspace] {
+        assert_eq!(told(&w, kind), Some(ids(&["a", "b"])), "{kind}");
+    }
+    let revoked = w.task(Kind::RevokeTokensInWorkspace).attempt;
+    listed(&mut w, &["a", "b"]);
+    assert!(w.task(Kind::DiscoverAppsInWorkspace).is_settled());
+    assert_eq!(w.task(Kind::RevokeTokensInWorkspace).attempt, revoked);
+    assert!(
+        w.task(Kind::RevokeTokensInWorkspace).is_settled(),
+        "nothing is revoked again for a listing"
+    );
+    w.run_to_sealing();
 }

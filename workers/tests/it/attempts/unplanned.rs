@@ -127,6 +127,18 @@ async fn what_was_revoked_before_it_was_listed_is_found_by_its_id() {
     assert_eq!(names, [None, Some("Tool app-b")]);
 }
 
+/// Done once more, it keeps what it met the first time.
+#[tokio::test(start_paused = true)]
+async fn what_was_met_before_it_is_revoked_once_more_stays_met() {
+    let (state, mut todo) = setting(Kind::RevokeTokensInWorkspace);
+    todo.params.set(MET_GRANTS, list(&["app-gone"]));
+    let End::Settled(seen) = Desk::new(state).settle(todo, &mut NEVER.clone()).await else {
+        panic!("tokens go")
+    };
+    let met = list(&["app-a", "app-b", "app-gone"]);
+    assert_eq!(seen.facts.list(MET_GRANTS), Some(&met[..]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn software_on_all_of_his_devices_is_one_question() {
     let (mut state, mut todo) = setting(Kind::DiscoverSoftware);
