@@ -12,9 +12,9 @@
 //! person is asked or told again.
 
 use crate::archive::{Line, ORDERS, STORE_WITHIN, in_time, no_answer, short, store};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, lock};
 use crate::gates::Paused;
-use crate::place::Slot;
+use crate::place::Held;
 use crate::transact::word;
 use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
@@ -121,18 +121,44 @@ impl Engine {
             .collect()
     }
 
+    /// What people ordered of a held case and is not known to be kept.
+    pub(crate) async fn unkept_of(&self, id: CaseId) -> Vec<Record> {
+        let Some(place) = self.place_of(id) else {
+            return Vec::new();
+        };
+        let held = place.held.lock().await;
+        Held::to_keep(held.as_ref())
+    }
+
     /// Keeps what people ordered of a held case. What cannot be kept now stays with
     /// the case, and is kept when that is next looked at.
-    pub(crate) async fn keep_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot, unkept: Vec<Record>) {
-        let left = self.keep_orders(tenant, id, unkept).await;
-        if left.is_empty() {
+    pub(crate) async fn keep_left(&self, tenant: &TenantId, id: CaseId, unkept: Vec<Record>) {
+        if unkept.is_empty() {
             return;
         }
-        if let Some(held) = slot.held.lock().await.as_mut().filter(|h| !h.case.is_over()) {
-            held.unkept.extend(left);
-            let again = self.clock.now().plus(KEEP_AGAIN_MS);
-            self.timers.set_by(tenant, id, again);
+        let left = self.keep_orders(tenant, id, unkept.clone()).await;
+        let Some(place) = self.place_of(id) else { return };
+        let mut held = place.held.lock().await;
+        if let Some(held) = held.as_mut() {
+            held.unkept.retain(|r| left.contains(r) || !unkept.contains(r));
+            if !held.unkept.is_empty() && !held.case.is_over() {
+                let again = self.clock.now().plus(KEEP_AGAIN_MS);
+                self.timers.set_by(tenant, id, again);
+            }
         }
+    }
+
+    /// The same, while nobody waits for it: what else is to be done does not hang on the
+    /// store. Once at a time for each case; what comes meanwhile is kept the next time.
+    pub(crate) fn keep_beside(self: &Arc<Self>, tenant: &TenantId, id: CaseId, unkept: Vec<Record>) {
+        if unkept.is_empty() || !lock(&self.kept_beside).insert(id) {
+            return;
+        }
+        let (engine, tenant) = (self.clone(), tenant.clone());
+        tokio::spawn(async move {
+            engine.keep_left(&tenant, id, unkept).await;
+            lock(&engine.kept_beside).remove(&id);
+        });
     }
 
     /// Keeps orders, and returns those that could not be. What was ordered stands in
