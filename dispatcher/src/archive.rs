@@ -235,13 +235,25 @@ impl Engine {
     }
 
     /// Keeps a new case's first record outside of the ledger.
-    pub(crate) async fn keep_opening(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<(), EngineError> {
-        if self.keeping.is_none() {
+    pub(crate) async fn keep_opening(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+        patience: Patience,
+    ) -> Result<(), EngineError> {
+        if self.keeping.is_none() || patience.wait(self.put_opening(tenant, id)).await? {
             return Ok(());
         }
+        // The ledger has forgotten that it was opened before.
+        let sealed = patience.wait(self.sealed_version(tenant, id)).await?;
+        self.note_loss(tenant, id, sealed).await.map(drop)
+    }
+
+    /// Puts a case's first record into the store; false if another one is there.
+    async fn put_opening(&self, tenant: &TenantId, id: CaseId) -> Result<bool, EngineError> {
         let history = self.ledger.read(tenant, id, 1).await?;
         let (Some(first), Some(salt)) = (history.records.first(), history.salt) else {
-            return Ok(());
+            return Ok(true);
         };
         let at = opened_at(&CaseKey::derive(&self.master, &salt), first).ok_or_else(|| damaged(id, "the ledger"))?;
         let opening = Opening {
@@ -251,12 +263,8 @@ impl Engine {
         let bytes = serde_json::to_vec(&opening).expect("an opening is plain data");
         let path = format!("{}/{tenant}/{id}.json", day_folder(at.0.div_euclid(DAY_MS)));
         match self.store.put_named(&path, bytes).await {
-            Ok(_) => Ok(()),
-            // The ledger has forgotten that it was opened before.
-            Err(StoreError::Occupied { .. }) => {
-                let sealed = self.sealed_version(tenant, id).await?;
-                self.note_loss(tenant, id, sealed).await.map(drop)
-            }
+            Ok(_) => Ok(true),
+            Err(StoreError::Occupied { .. }) => Ok(false),
             Err(error) => Err(store(error)),
         }
     }
@@ -381,6 +389,24 @@ pub(crate) async fn in_time<T>(asking: impl Future<Output = Result<T, EngineErro
     match tokio::time::timeout(STORE_WITHIN, asking).await {
         Ok(answer) => answer,
         Err(_) => Err(no_answer()),
+    }
+}
+
+/// How long the store is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Until it answers: somebody wants to know whether it is kept.
+    Long,
+    /// As long as others can wait for it, too.
+    Short,
+}
+
+impl Patience {
+    async fn wait<T>(self, asking: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+        match self {
+            Self::Long => asking.await,
+            Self::Short => in_time(asking).await,
+        }
     }
 }
 

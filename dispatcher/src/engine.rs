@@ -90,6 +90,8 @@ pub struct Engine {
     pub(crate) ended: Mutex<BTreeSet<Whose>>,
     /// The cases that have lost something, and perhaps orders that nobody could read.
     pub(crate) doubted: Mutex<BTreeSet<Whose>>,
+    /// The cases whose orders are being kept while nobody waits for it.
+    pub(crate) kept_beside: Mutex<BTreeSet<CaseId>>,
 }
 
 /// What stopped the engine from doing what was asked.
@@ -220,6 +222,7 @@ impl Engine {
             listing: tokio::sync::Mutex::default(),
             ended: Mutex::default(),
             doubted: Mutex::default(),
+            kept_beside: Mutex::default(),
         })
     }
 

@@ -28,6 +28,11 @@ impl Orders {
         matches!(self, Self::One(Command::RecordLoss { .. }))
     }
 
+    /// Whether somebody ordered it who is to be told that it holds, whatever is lost.
+    pub(crate) fn are_waited_for(&self) -> bool {
+        !matches!(self, Self::Reports(_) | Self::One(Command::Tick))
+    }
+
     /// When the last of them was written that was written by then, if they are reports.
     pub(crate) fn written_by(&self, then: Timestamp) -> Option<Timestamp> {
         match self {

@@ -19,7 +19,7 @@
 //! may take long, so it ends between two cases when its shard is to be let go; but
 //! nothing of it is dropped half done that decides something.
 
-use crate::archive::{Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, of_path, store};
+use crate::archive::{Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, in_time, of_path, store};
 use crate::engine::{Engine, EngineError, lock, told, unless_told};
 use crate::gates::shut_anew;
 use futures::future::join_all;
@@ -76,6 +76,22 @@ struct Worth {
     doubtful: BTreeSet<Whose>,
 }
 
+/// What the ledger said when a look began.
+struct Times {
+    now: Timestamp,
+    mark: Option<Timestamp>,
+    /// What was written then.
+    begun: Timestamp,
+}
+
+/// What a look came to.
+struct Seen {
+    /// How many losses it found.
+    found: usize,
+    /// Whether it came to its end.
+    whole: bool,
+}
+
 /// Whether a tenant's handle is kept for marks.
 pub(crate) fn is_mark(tenant: &TenantId) -> bool {
     tenant.as_str().starts_with(MARKS)
@@ -126,11 +142,36 @@ impl Engine {
         self.ledger
             .gates(&handle, shut_anew(BEGUN.to_owned(), Some(begun)))
             .await?;
-        let ended = self.of_shard(&self.ended, shard);
-        let doubted = self.of_shard(&self.doubted, shard);
-        let worth = self.worth_a_look(shard, now, &looked, mark);
+        // What comes meanwhile is for the next look.
+        let ended = self.take_of_shard(&self.ended, shard);
+        let doubted = self.take_of_shard(&self.doubted, shard);
+        let times = Times { now, mark, begun };
+        let seen = self
+            .look_through(shard, stop, &times, &mut looked, (&ended, &doubted))
+            .await;
+        if !seen.as_ref().is_ok_and(|seen| seen.whole) {
+            lock(&self.ended).extend(ended);
+            lock(&self.doubted).extend(doubted);
+        }
+        seen.map(|seen| seen.found)
+    }
+
+    /// Looks at what is worth it, at cases that have ended and at those in doubt, and
+    /// leaves a mark.
+    async fn look_through(
+        self: &Arc<Self>,
+        shard: u16,
+        stop: &watch::Receiver<bool>,
+        times: &Times,
+        looked: &mut Looked,
+        (ended, doubted): (&BTreeSet<Whose>, &BTreeSet<Whose>),
+    ) -> Result<Seen, EngineError> {
+        let &Times { now, mark, begun } = times;
+        let handle = mark_of(shard, self.shards);
+        let so_far = |found| Ok(Seen { found, whole: false });
+        let worth = self.worth_a_look(shard, now, looked, mark);
         let Some(worth) = unless_told(stop, worth).await else {
-            return Ok(0);
+            return so_far(0);
         };
         let Worth {
             openings,
@@ -152,14 +193,14 @@ impl Engine {
         for all in &both {
             for some in all.chunks(AT_ONCE) {
                 if told(stop) {
-                    return Ok(found);
+                    return so_far(found);
                 }
                 found += self.look_at(some).await?;
             }
         }
         let pauses = unless_told(stop, self.shut_lost_pauses(shard, mark)).await;
         let Some(()) = pauses.transpose()? else {
-            return Ok(found);
+            return so_far(found);
         };
         // It must differ from the one before, whatever the clock says.
         let mark = mark.map_or(now, |before| now.max(before.plus(1)));
@@ -174,35 +215,39 @@ impl Engine {
                 shard,
                 "the ledger lost something while it was looked for that, or another dispatcher looks, too; looking again"
             );
-            return Ok(found);
+            return so_far(found);
         }
         next.mark = Some(mark);
         *looked = next;
-        lock(&self.ended).retain(|case| !ended.contains(case));
-        lock(&self.doubted).retain(|case| !doubted.contains(case));
-        Ok(found)
+        Ok(Seen { found, whole: true })
     }
 
-    fn of_shard(&self, cases: &Mutex<BTreeSet<Whose>>, shard: u16) -> BTreeSet<Whose> {
-        let cases = lock(cases);
-        let of_shard = cases.iter().filter(|(tenant, _)| tenant.shard(self.shards) == shard);
-        of_shard.cloned().collect()
+    fn take_of_shard(&self, cases: &Mutex<BTreeSet<Whose>>, shard: u16) -> BTreeSet<Whose> {
+        let mut cases = lock(cases);
+        let (of_shard, others) = std::mem::take(&mut *cases)
+            .into_iter()
+            .partition(|(tenant, _)| tenant.shard(self.shards) == shard);
+        *cases = others;
+        of_shard
     }
 
     /// Looks at some departures (by what was opened) and compares others (by nothing).
     /// Returns how many losses it found. What is wrong with one case is told, and the
-    /// others are looked at; all are, before it is said that ledger or store is away.
+    /// others are looked at (what could not be compared stays in doubt); all are, before it is said that ledger or store is away.
     async fn look_at(self: &Arc<Self>, some: &[(Whose, Option<Vec<String>>)]) -> Result<usize, EngineError> {
         let looking: Vec<_> = some
             .iter()
             .map(|((tenant, id), openings)| self.look_at_one(tenant, *id, openings.as_deref()))
             .collect();
         let (mut found, mut failed) = (0, None);
-        for (((_, id), _), looked) in some.iter().zip(join_all(looking).await) {
+        for (((tenant, id), openings), looked) in some.iter().zip(join_all(looking).await) {
             match looked {
                 Ok(lost) => found += usize::from(lost),
                 Err(error) if error.is_of_one_case() && !matches!(error, EngineError::Store(_)) => {
                     error.tell_left_alone(*id);
+                    if openings.is_none() {
+                        self.doubt(tenant, *id);
+                    }
                 }
                 Err(error) => {
                     failed.get_or_insert(error);
@@ -405,7 +450,7 @@ impl Engine {
         id: CaseId,
         openings: &[String],
     ) -> Result<bool, EngineError> {
-        let sealed = self.sealed_version(tenant, id).await?;
+        let sealed = in_time(self.sealed_version(tenant, id)).await?;
         let there = self.ledger.read(tenant, id, 1).await?;
         if there.records.is_empty() && there.trimmed.is_none() {
             let Some(path) = openings.last() else { return Ok(false) };
@@ -427,13 +472,16 @@ impl Engine {
         if self.keeping.is_none() {
             return Ok(false);
         }
-        let kept = self.kept_of(tenant, id).await?;
-        let history = self.whole(tenant, id).await?;
+        // What is not kept yet proves as much as what is.
+        let unkept = self.unkept_of(id).await;
+        self.keep_left(tenant, id, unkept).await;
+        let kept = in_time(self.kept_of(tenant, id)).await?;
+        let history = in_time(self.whole(tenant, id)).await?;
         let Some((_, recorded)) = self.folded(id, history)? else {
             return Ok(false);
         };
         self.keep_orders(tenant, id, kept.lacks(&recorded)).await;
-        match self.beyond(&kept, &recorded).await? {
+        match in_time(self.beyond(&kept, &recorded)).await? {
             Some(version) => self.note_loss(tenant, id, Some(version)).await,
             None => Ok(false),
         }
@@ -448,7 +496,7 @@ impl Engine {
         id: CaseId,
         known: Option<u64>,
     ) -> Result<bool, EngineError> {
-        let history = self.whole(tenant, id).await?;
+        let history = in_time(self.whole(tenant, id)).await?;
         let Some(salt) = history.salt else { return Ok(false) };
         let key = CaseKey::derive(&self.master, &salt);
         for record in &history.records {
@@ -478,7 +526,7 @@ impl Engine {
         path: &str,
         sealed: Option<u64>,
     ) -> Result<(), EngineError> {
-        let bytes = self.store.get_named(path).await.map_err(store)?;
+        let bytes = in_time(async { self.store.get_named(path).await.map_err(store) }).await?;
         let opening: Opening = serde_json::from_slice(&bytes).map_err(|_| damaged(id, path))?;
         let first = opening.record.record().ok_or_else(|| damaged(id, path))?;
         let key = CaseKey::derive(&self.master, &opening.salt.0);
@@ -495,7 +543,7 @@ impl Engine {
             at,
             event,
         }];
-        let lost = self.lost_orders(tenant, &case, &key, &there).await?;
+        let lost = self.lost_orders_in_time(tenant, &case, &key, &there).await?;
         let loss = lost.decide(&case, known, now, &gates)?;
         let mut records = seal_events(&key, first.version, first.hash, loss.case.changed_at, &loss.events);
         let orders = self.orders_among(&loss.events, &records);

@@ -12,9 +12,9 @@
 //! person is asked or told again.
 
 use crate::archive::{Line, ORDERS, STORE_WITHIN, in_time, no_answer, short, store};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, lock};
 use crate::gates::Paused;
-use crate::place::Slot;
+use crate::place::Held;
 use crate::transact::word;
 use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
@@ -82,9 +82,9 @@ impl LostOrders {
     /// anew.
     pub(crate) fn decide(self, case: &Case, known: u64, now: Timestamp, gates: &Gates) -> Result<Decision, Refusal> {
         let known = if self.unread {
-            // No further than is sure: whoever compares later finds that more was
-            // kept, and decides it then.
-            case.version
+            // It vouches for nothing, also of what history has grown past since: whoever
+            // compares later finds what was kept, and decides it then.
+            0
         } else {
             known.max(self.known)
         };
@@ -121,18 +121,44 @@ impl Engine {
             .collect()
     }
 
+    /// What people ordered of a held case and is not known to be kept.
+    pub(crate) async fn unkept_of(&self, id: CaseId) -> Vec<Record> {
+        let Some(place) = self.place_of(id) else {
+            return Vec::new();
+        };
+        let held = place.held.lock().await;
+        Held::to_keep(held.as_ref())
+    }
+
     /// Keeps what people ordered of a held case. What cannot be kept now stays with
     /// the case, and is kept when that is next looked at.
-    pub(crate) async fn keep_left(&self, tenant: &TenantId, id: CaseId, slot: &Slot, unkept: Vec<Record>) {
-        let left = self.keep_orders(tenant, id, unkept).await;
-        if left.is_empty() {
+    pub(crate) async fn keep_left(&self, tenant: &TenantId, id: CaseId, unkept: Vec<Record>) {
+        if unkept.is_empty() {
             return;
         }
-        if let Some(held) = slot.held.lock().await.as_mut().filter(|h| !h.case.is_over()) {
-            held.unkept.extend(left);
-            let again = self.clock.now().plus(KEEP_AGAIN_MS);
-            self.timers.set_by(tenant, id, again);
+        let left = self.keep_orders(tenant, id, unkept.clone()).await;
+        let Some(place) = self.place_of(id) else { return };
+        let mut held = place.held.lock().await;
+        if let Some(held) = held.as_mut() {
+            held.unkept.retain(|r| left.contains(r) || !unkept.contains(r));
+            if !held.unkept.is_empty() && !held.case.is_over() {
+                let again = self.clock.now().plus(KEEP_AGAIN_MS);
+                self.timers.set_by(tenant, id, again);
+            }
         }
+    }
+
+    /// The same, while nobody waits for it: what else is to be done does not hang on the
+    /// store. Once at a time for each case; what comes meanwhile is kept the next time.
+    pub(crate) fn keep_beside(self: &Arc<Self>, tenant: &TenantId, id: CaseId, unkept: Vec<Record>) {
+        if unkept.is_empty() || !lock(&self.kept_beside).insert(id) {
+            return;
+        }
+        let (engine, tenant) = (self.clone(), tenant.clone());
+        tokio::spawn(async move {
+            engine.keep_left(&tenant, id, unkept).await;
+            lock(&engine.kept_beside).remove(&id);
+        });
     }
 
     /// Keeps orders, and returns those that could not be. What was ordered stands in
@@ -276,6 +302,9 @@ impl Engine {
         let now = self.clock.now();
         let tenants = self.tenants.all();
         for tenant in tenants.keys().filter(|t| t.shard(self.shards) == shard) {
+            // Before what is kept is listed: an end is kept before its gate opens, so if a
+            // gate is gone because of one, that one is in the list.
+            let there = self.ledger.gates(tenant, Vec::new()).await?;
             let mut last: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
             for named in self.store.list(&format!("pauses/{tenant}")).await.map_err(store)? {
                 let in_doubt = marked.is_none_or(|mark| {
@@ -285,24 +314,25 @@ impl Engine {
                 if !in_doubt {
                     continue;
                 }
-                let bytes = self.store.get_named(&named.path).await.map_err(store)?;
+                let bytes = match self.store.get_named(&named.path).await {
+                    Ok(bytes) => bytes,
+                    Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
+                        tell_pause_unreadable(tenant, &named.path, &error);
+                        continue;
+                    }
+                    Err(error) => return Err(store(error)),
+                };
                 match serde_json::from_slice::<KeptPause>(&bytes) {
                     Ok(pause) => {
                         last.insert(pause.gate, pause.until);
                     }
-                    Err(error) => {
-                        tracing::error!(%tenant, path = %named.path, %error, "a kept pause does not read; restore it from a backup, and look whether everything is paused that should be");
-                    }
+                    Err(error) => tell_pause_unreadable(tenant, &named.path, &error),
                 }
             }
             let shut: Vec<(String, Timestamp)> = last
                 .into_iter()
                 .filter_map(|(gate, until)| Some((gate, until.filter(|until| *until > now)?)))
                 .collect();
-            if shut.is_empty() {
-                continue;
-            }
-            let there = self.ledger.gates(tenant, Vec::new()).await?;
             let lost: Vec<GateChange> = shut
                 .into_iter()
                 .filter(|(gate, until)| there.get(gate).is_none_or(|known| known < until))
@@ -441,6 +471,11 @@ fn anew(case: &Case, event: Event) -> Option<Command> {
 /// Says that an order is kept and cannot be read.
 fn tell_unreadable(case: CaseId, path: &str, why: &dyn fmt::Display) {
     tracing::error!(%case, order = %path, %why, "a person's order that was lost with the ledger's end cannot be read; look at what was ordered then, and give it again");
+}
+
+/// Says that a pause, or its end, is kept and cannot be read.
+fn tell_pause_unreadable(tenant: &TenantId, path: &str, error: &dyn fmt::Display) {
+    tracing::error!(%tenant, %path, %error, "a kept pause does not read; restore it from a backup, and look whether everything is paused that should be");
 }
 
 /// Says what does not hold any more. Who must be asked is asked by the case.

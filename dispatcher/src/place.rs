@@ -26,8 +26,9 @@ pub(crate) struct Held {
 
 impl Held {
     /// What is to be kept outside of the ledger, as soon as what follows is published.
-    pub(crate) fn take_unkept(held: &mut Option<Self>) -> Vec<Record> {
-        held.as_mut().map(|h| std::mem::take(&mut h.unkept)).unwrap_or_default()
+    /// Until it is, it stays with the case.
+    pub(crate) fn to_keep(held: Option<&Self>) -> Vec<Record> {
+        held.map(|h| h.unkept.clone()).unwrap_or_default()
     }
 }
 

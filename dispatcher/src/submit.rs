@@ -1,5 +1,6 @@
 //! How a departure gets in.
 
+use crate::archive::Patience;
 use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
 use offboard_domain::{Capabilities, CaseId, Command, Departure, Policy, Refusal};
@@ -37,11 +38,12 @@ impl Engine {
     pub async fn submit(self: &Arc<Self>, departure: Departure) -> Result<Submitted, EngineError> {
         let tenant = departure.tenant.clone();
         let terms = self.tenants.get(&tenant).ok_or(EngineError::UnknownTenant(tenant))?;
-        self.accept(departure, terms.policy.clone(), terms.capabilities).await
+        self.accept(departure, terms.policy.clone(), terms.capabilities, Patience::Long)
+            .await
     }
 
     /// Accepts the departure that follows a closed one. What everybody knew was
-    /// changed in that one.
+    /// changed in that one. What cannot be kept in time is when it is submitted again.
     pub(crate) async fn submit_after(self: &Arc<Self>, departure: Departure) -> Result<Submitted, EngineError> {
         let tenant = departure.tenant.clone();
         let terms = self.tenants.get(&tenant).ok_or(EngineError::UnknownTenant(tenant))?;
@@ -49,7 +51,8 @@ impl Engine {
             shared_credentials: Vec::new(),
             ..(*terms.policy).clone()
         };
-        self.accept(departure, Arc::new(policy), terms.capabilities).await
+        self.accept(departure, Arc::new(policy), terms.capabilities, Patience::Short)
+            .await
     }
 
     async fn accept(
@@ -57,6 +60,7 @@ impl Engine {
         departure: Departure,
         policy: Arc<Policy>,
         capabilities: Arc<Capabilities>,
+        patience: Patience,
     ) -> Result<Submitted, EngineError> {
         let tenant = departure.tenant.clone();
         let id = departure.case_id();
@@ -72,7 +76,7 @@ impl Engine {
             .await;
         match accepted {
             Ok(done) if done.opened => {
-                self.keep_opening(&tenant, id).await?;
+                self.keep_opening(&tenant, id, patience).await?;
                 Ok(Submitted::Opened(id))
             }
             Ok(done) => {
@@ -81,7 +85,7 @@ impl Engine {
             }
             Err(EngineError::Refused(Refusal::AlreadyOpen)) => {
                 // Perhaps whoever opened it died before it was kept.
-                self.keep_opening(&tenant, id).await?;
+                self.keep_opening(&tenant, id, patience).await?;
                 Ok(Submitted::Known(id))
             }
             Err(error) => Err(error),

@@ -2,7 +2,7 @@
 //! schedules, polls, lost messages and dead workers are all this one mechanism.
 
 use crate::admission::Admitted;
-use crate::archive::in_time;
+use crate::archive::{STORE_WITHIN, in_time};
 use crate::engine::{Engine, EngineError, told};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
@@ -35,35 +35,46 @@ const AFTER_FAILURE_MS: i64 = 5_000;
 
 impl Engine {
     /// Wakes what is due until told to stop.
-    pub async fn sweep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut look_around = self.clock.now();
+    pub async fn sweep(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        futures::join!(self.wake_due(stop.clone()), self.keep_looking_around(stop));
+    }
+
+    /// Wakes what memory knows to be due. None that takes long, as one that waits for
+    /// the store does, holds another back.
+    async fn wake_due(self: &Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut ticks = AtHand::new();
         let pulse = health::pulse("sweep");
         while !told(&stop) {
             pulse.beat();
             let now = self.clock.now();
-            if now >= look_around {
-                self.look_around(now).await;
-                look_around = now.plus(LOOK_AROUND_MS);
-            }
-            let due = self.timers.take_due(now, CONCURRENT_TICKS);
-            if due.is_empty() {
-                let until = self.timers.next_at().map_or(look_around, |at| at.min(look_around));
-                tokio::select! {
-                    biased;
-                    _ = stop.changed() => {}
-                    () = self.timers.sooner.notified() => {}
-                    () = self.clock.sleep_until(until) => {}
-                    () = pulse.next() => {}
-                }
-                continue;
-            }
-            let mut ticks = AtHand::new();
-            for (tenant, case) in due {
+            for (tenant, case) in self.timers.take_due(now, CONCURRENT_TICKS - ticks.len()) {
                 ticks.push(self.clone().tick(tenant, case, CreditFrom::Reserve));
             }
-            ticks.finish().await;
+            let until = self.timers.next_at().unwrap_or(now.plus(LOOK_AROUND_MS));
+            tokio::select! {
+                biased;
+                _ = stop.changed() => {}
+                Some(()) = ticks.next(), if !ticks.is_empty() => {}
+                () = self.timers.sooner.notified() => {}
+                () = self.clock.sleep_until(until), if ticks.len() < CONCURRENT_TICKS => {}
+                () = pulse.next() => {}
+            }
         }
+        ticks.finish().await;
         pulse.end();
+    }
+
+    /// Looks for what memory does not know, beside the timers: it may wait for the store.
+    async fn keep_looking_around(self: &Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !told(&stop) {
+            let now = self.clock.now();
+            self.look_around(now, &stop).await;
+            tokio::select! {
+                biased;
+                _ = stop.changed() => {}
+                () = self.clock.sleep_until(now.plus(LOOK_AROUND_MS)) => {}
+            }
+        }
     }
 
     /// Admits who waits for credit until told to stop.
@@ -120,8 +131,9 @@ impl Engine {
         self.tell(tenant, case).await
     }
 
-    /// Takes up what the ledger says is due and memory does not hold.
-    async fn look_around(self: &Arc<Self>, now: Timestamp) {
+    /// Takes up what the ledger says is due and memory does not hold, until told to stop
+    /// or one of them has waited for the store in vain.
+    async fn look_around(self: &Arc<Self>, now: Timestamp, stop: &watch::Receiver<bool>) {
         const MOST: usize = 1_000;
         // What waits for credit is due all the time and is held: it must not
         // hide what is not.
@@ -136,8 +148,15 @@ impl Engine {
                 }
             };
             for d in due.iter().filter(|d| !self.holds(d.case)) {
+                if told(stop) {
+                    return;
+                }
+                let began = tokio::time::Instant::now();
                 if let Err(error) = self.take_up_due(&d.tenant, d.case, now).await {
                     tracing::warn!(case = %d.case, %error, "failed to take up a case that is due");
+                    if matches!(error, EngineError::Store(_)) && began.elapsed() >= STORE_WITHIN {
+                        return;
+                    }
                 }
             }
         }
@@ -201,12 +220,12 @@ impl Engine {
     }
 
     async fn take_up_due(self: &Arc<Self>, tenant: &TenantId, id: CaseId, now: Timestamp) -> Result<(), EngineError> {
-        let Some(held) = self.load(tenant, id).await? else {
+        let Some(held) = in_time(self.load(tenant, id)).await? else {
             return Ok(());
         };
         if held.case.is_over() {
             self.follow_up(tenant, &held.case, now).await?;
-            return self.archive(tenant, &held.case, now).await;
+            return in_time(self.archive(tenant, &held.case, now)).await;
         }
         // Nobody has held it here: perhaps it was over, and the ledger went back.
         let kept = match in_time(self.kept_of(tenant, id)).await {

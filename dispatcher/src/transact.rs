@@ -153,11 +153,15 @@ impl Engine {
                 self.ended(tenant, id);
             }
         }
-        let unkept = Held::take_unkept(&mut held);
+        let unkept = Held::to_keep(held.as_ref());
         drop(held);
         // Also when the order was refused: what an earlier one left is not its fault.
         let published = self.publish_left(tenant, id, slot).await;
-        self.keep_left(tenant, id, slot, unkept).await;
+        if orders.are_waited_for() {
+            self.keep_left(tenant, id, unkept).await;
+        } else {
+            self.keep_beside(tenant, id, unkept);
+        }
         Worked {
             appended,
             case,
@@ -181,7 +185,7 @@ impl Engine {
         let orders = Orders::One(command);
         let appended = self.transact_held(tenant, id, &orders, Credit::NONE, &mut held).await;
         // The owner keeps what cannot be kept from here.
-        self.keep_orders(tenant, id, Held::take_unkept(&mut held)).await;
+        self.keep_orders(tenant, id, Held::to_keep(held.as_ref())).await;
         let appended = appended?;
         let case = held.map(|h| h.case).ok_or(Refusal::UnknownCase)?;
         Ok(Done {
@@ -242,7 +246,8 @@ impl Engine {
                 let at = orders
                     .written_by(now.plus(CLOCK_MARGIN_MS))
                     .map_or(now, |at| at.max(now));
-                *held = self.append_loss(tenant, id, known, noted, at).await?;
+                let unkept = Held::to_keep(held.as_ref());
+                *held = self.append_loss(tenant, id, known, noted, at, unkept).await?;
                 if orders.are_a_loss() {
                     self.changed();
                     return Ok(Decided { opened: false, answers });
@@ -312,7 +317,8 @@ impl Engine {
                     let known = held.as_ref().map_or(0, |h| h.case.version);
                     let noted = held.as_ref().and_then(|h| h.case.tail_lost_at);
                     noticed = true;
-                    *held = self.append_loss(tenant, id, known, noted, now).await?;
+                    let unkept = Held::to_keep(held.as_ref());
+                    *held = self.append_loss(tenant, id, known, noted, now, unkept).await?;
                     if orders.are_a_loss() {
                         self.changed();
                         return Ok(Decided { opened: false, answers });
@@ -334,7 +340,8 @@ impl Engine {
     ///
     /// What had been ordered is waited for, but not for long: a store that is away must
     /// not hold back what is to be taken from whoever leaves. It is decided when the
-    /// store answers (`losses.rs`), and before the case is sealed.
+    /// store answers (`losses.rs`), and before the case is sealed. What whoever met it
+    /// has not kept yet is kept first, and stays to be kept if it cannot be.
     async fn append_loss(
         &self,
         tenant: &TenantId,
@@ -342,21 +349,32 @@ impl Engine {
         known: u64,
         noted: Option<Timestamp>,
         at: Timestamp,
+        unkept: Vec<Record>,
     ) -> Result<Option<Held>, EngineError> {
         let gates = Gates {
             credit: Credit::NONE,
             ..Gates::open()
         };
+        if !unkept.is_empty() {
+            // Whoever noted it before did not know of these.
+            self.doubt(tenant, id);
+        }
+        let left = self.keep_orders(tenant, id, unkept).await;
         for _ in 0..MOST_RACES {
             let history = self.whole(tenant, id).await?;
             let Some((mut held, recorded)) = self.folded(id, history)? else {
                 return Ok(None);
             };
             if held.case.tail_lost_at > noted {
+                held.unkept = left;
                 return Ok(Some(held));
             }
-            let read = self.lost_orders_in_time(tenant, &held.case, &held.key, &recorded);
-            let (lost, unread) = match read.await {
+            let read = if left.is_empty() {
+                self.lost_orders_in_time(tenant, &held.case, &held.key, &recorded).await
+            } else {
+                Err(EngineError::Store("not all of it could be kept there before".into()))
+            };
+            let (lost, unread) = match read {
                 Ok(lost) => (lost, None),
                 Err(error @ EngineError::Store(_)) => (LostOrders::unread(), Some(error)),
                 Err(error) => return Err(error),
@@ -364,6 +382,7 @@ impl Engine {
             let now = self.clock.now().max(at);
             let decision = lost.decide(&held.case, known, now, &gates)?;
             if decision.events.is_empty() {
+                held.unkept = left;
                 return Ok(Some(held));
             }
             let append = self.append_for(tenant, Some(&held.case), &decision, &held.key, KeyChange::Keep, &gates);
@@ -386,7 +405,8 @@ impl Engine {
                 held.unpublished
                     .retain(|(task, _)| goes_on && republishable(&case, *task));
                 held.case = Arc::new(case);
-                held.unkept = ordered;
+                held.unkept = left;
+                held.unkept.extend(ordered);
                 return Ok(Some(held));
             }
         }
@@ -463,15 +483,28 @@ impl Engine {
                 if newer.first().is_some_and(|r| r.prev != h.case.head) {
                     // It was appended to another history than this process stood in.
                     let (known, noted) = (h.case.version, h.case.tail_lost_at);
-                    *held = self.append_loss(tenant, id, known, noted, self.clock.now()).await?;
+                    let unkept = Held::to_keep(Some(&*h));
+                    let lost = self.append_loss(tenant, id, known, noted, self.clock.now(), unkept);
+                    *held = lost.await?;
                 } else {
                     self.take_newer(id, h, &newer)?;
                 }
             }
             // Who appended to it may have died before it was kept.
-            None => *held = self.compared(tenant, id, &Kept::default()).await?,
+            None => {
+                *held = self.compared(tenant, id, &Kept::default()).await?;
+                // Nor may whoever noticed a loss have had what was ordered in it.
+                if held.as_ref().is_some_and(|h| h.case.tail_lost_at.is_some()) {
+                    self.doubt(tenant, id);
+                }
+            }
         }
-        let Some(h) = held.as_ref() else { return Ok(()) };
+        let Some(h) = held.as_ref() else {
+            // The ledger has it no more: nothing of it is in flight, or due.
+            self.admission.settle(tenant, Credit::NONE, before.as_deref(), None);
+            self.timers.clear(id);
+            return Ok(());
+        };
         let mut case = h.case.clone();
         self.admission
             .settle(tenant, Credit::NONE, before.as_deref(), Some(&case));
@@ -491,8 +524,9 @@ impl Engine {
             .await?;
         if let Appended::Gap { .. } = rearmed {
             // What was appended stands where this process knows something else.
+            let unkept = Held::to_keep(held.as_ref());
             *held = self
-                .append_loss(tenant, id, case.version, case.tail_lost_at, self.clock.now())
+                .append_loss(tenant, id, case.version, case.tail_lost_at, self.clock.now(), unkept)
                 .await?;
             let there = held.as_ref().map(|h| h.case.clone());
             self.admission
@@ -510,10 +544,10 @@ impl Engine {
             self.follow(tenant, &case).await;
         }
         self.changed();
-        let unkept = Held::take_unkept(&mut held);
+        let unkept = Held::to_keep(held.as_ref());
         drop(held);
         let published = self.publish_left(tenant, id, &place).await;
-        self.keep_left(tenant, id, &place, unkept).await;
+        self.keep_beside(tenant, id, unkept);
         published
     }
 
@@ -596,7 +630,10 @@ impl Engine {
                 Ok(None) => {}
                 Ok(Some(beyond)) => {
                     let (known, noted) = (beyond.max(held.case.version + 1), held.case.tail_lost_at);
-                    match self.append_loss(tenant, id, known, noted, self.clock.now()).await? {
+                    match self
+                        .append_loss(tenant, id, known, noted, self.clock.now(), Vec::new())
+                        .await?
+                    {
                         Some(after) => held = after,
                         None => return Ok(None),
                     }
@@ -612,7 +649,7 @@ impl Engine {
     }
 
     /// Takes up a case that the ledger holds, after what is kept of it was listed;
-    /// none: the store did not say.
+    /// none: the store did not say, and it is compared at the next look.
     pub(crate) async fn take_up(
         self: &Arc<Self>,
         tenant: &TenantId,
@@ -627,7 +664,10 @@ impl Engine {
         if self.owns(tenant) {
             *held = match kept {
                 Some(kept) => self.compared(tenant, id, kept).await?,
-                None => self.load(tenant, id).await?,
+                None => {
+                    self.doubt(tenant, id);
+                    self.load(tenant, id).await?
+                }
             };
         }
         let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
@@ -636,10 +676,10 @@ impl Engine {
         self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
         self.remember_leaving(tenant, &h.case).await;
         self.follow(tenant, &h.case).await;
-        let unkept = Held::take_unkept(&mut held);
+        let unkept = Held::to_keep(held.as_ref());
         drop(held);
         let published = self.publish_left(tenant, id, &place).await;
-        self.keep_left(tenant, id, &place, unkept).await;
+        self.keep_left(tenant, id, unkept).await;
         published
     }
 }

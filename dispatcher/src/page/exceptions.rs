@@ -190,10 +190,14 @@ fn all(said: &Predicate) -> Vec<Exception> {
             sort: ("history lost", "alarm"),
             about: "The ledger".into(),
             object: None,
-            text: format!(
-                "Events up to version {} were lost and everything was read again.",
-                lost.known
-            ),
+            text: if lost.known == 0 {
+                "Events were lost, nobody knows how many, and everything was read again.".into()
+            } else {
+                format!(
+                    "Events up to version {} were lost and everything was read again.",
+                    lost.known
+                )
+            },
             at: Some(lost.at),
         });
     }

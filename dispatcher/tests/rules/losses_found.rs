@@ -310,3 +310,22 @@ async fn a_report_that_proves_a_loss_proves_one_whatever_the_workers_clock_says(
     .await;
     assert_eq!(losses(&world, &acme, case).await, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_is_ended_during_a_look_stays_ended() {
+    for after_ms in (0..8_000).step_by(250) {
+        let (mut world, acme) = keeping(SHORT);
+        let _store = Moody::in_place_of(&mut world);
+        let (other, _way) = world.member_apart("other");
+        until("he owns the shard", MINUTE, async || other.owned() == [0]).await;
+        pass(MINUTE).await;
+        other.engine.pause(&acme, &everything(), WITHOUT_END).await.unwrap();
+        let engine = world.engine();
+        world.ledger.takes(1_000);
+        let looking = tokio::spawn(async move { engine.find_losses(0).await });
+        pass(after_ms).await;
+        other.engine.resume(&acme, &everything()).await.unwrap();
+        looking.await.unwrap().unwrap();
+        assert!(!is_paused(&world, &acme).await, "ended after {after_ms} ms");
+    }
+}

@@ -13,8 +13,8 @@ use object_store::{
 };
 use offboard_store::Store;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, watch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ struct Manners {
     mood: watch::Sender<Mood>,
     one_by_one: AtomicBool,
     waiting: AtomicUsize,
+    /// What was last asked for a list of.
+    asked: Mutex<String>,
     may_go: Semaphore,
 }
 
@@ -45,8 +47,9 @@ impl Manners {
         Ok(())
     }
 
-    async fn take_turns(&self) {
+    async fn take_turns(&self, folder: Option<&Path>) {
         if self.one_by_one.load(Ordering::Relaxed) {
+            *self.asked.lock().unwrap() = folder.map(ToString::to_string).unwrap_or_default();
             self.waiting.fetch_add(1, Ordering::Relaxed);
             self.may_go.acquire().await.unwrap().forget();
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -69,6 +72,7 @@ impl Moody {
                 mood: watch::Sender::new(Mood::Answers),
                 one_by_one: AtomicBool::new(false),
                 waiting: AtomicUsize::new(0),
+                asked: Mutex::default(),
                 may_go: Semaphore::new(0),
             }),
         });
@@ -88,6 +92,11 @@ impl Moody {
     /// Whether somebody waits for a list.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.manners.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the last who waits for a list waits for one of this folder.
+    pub(crate) fn is_waited_for_in(&self, folder: &str) -> bool {
+        self.is_waited_for() && self.manners.asked.lock().unwrap().starts_with(folder)
     }
 
     pub(crate) fn list_one(&self) {
@@ -131,7 +140,7 @@ impl ObjectStore for Moody {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (inner, manners, prefix) = (self.inner.clone(), self.manners.clone(), prefix.cloned());
         let listed = async move {
-            manners.take_turns().await;
+            manners.take_turns(prefix.as_ref()).await;
             manners.meet().await?;
             Ok::<_, Error>(inner.list(prefix.as_ref()))
         };

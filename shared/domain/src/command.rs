@@ -132,7 +132,7 @@ pub enum Command {
     /// The ledger lost the end of the case's history: something outside of it
     /// knows of more.
     RecordLoss {
-        /// A version that there was.
+        /// A version that there was; 0: none is known.
         known: u64,
         /// The history that is there has another record at that version, or is
         /// known to have lost it.

@@ -389,7 +389,7 @@ pub enum Event {
     /// A report from ahead of the ledger proved that history was lost.
     #[serde(rename = "tail_lost")]
     TailLost {
-        /// The version that the report knew.
+        /// The version that the report knew; 0: how far it went is not known.
         known: u64,
     },
 }

@@ -423,7 +423,7 @@ pub struct LostTail {
     pub version: u64,
     /// When.
     pub at: When,
-    /// The version that the report knew.
+    /// The version that the report knew; 0: how far it went is not known.
     pub known: u64,
 }
 

@@ -65,6 +65,14 @@ fn who_stood_elsewhere_proves_a_loss_however_far_history_has_grown_since() {
 }
 
 #[test]
+fn how_far_a_lost_history_went_need_not_be_known() {
+    let mut w = wiped();
+    let loss = Command::RecordLoss { known: 0, parted: true };
+    assert_eq!(w.order(loss).unwrap()[0], Event::TailLost { known: 0 });
+    assert_eq!(w.case().tail_lost_at, Some(w.now));
+}
+
+#[test]
 fn after_a_loss_a_once_act_is_not_even_read_while_somebody_may_be_at_what_is_lost() {
     let mut w = wiped();
     let known = w.case().version + 1;
