@@ -382,7 +382,7 @@ pub fn sort_software(system: &System, installed: &BTreeSet<Software>, told: &Fac
         let questions = Vec::new();
         return Sorted { facts, questions };
     }
-    let names: Vec<&[u8]> = unplanned.iter().map(|name| name.as_bytes()).collect();
+    let names: Vec<&[u8]> = unplanned.iter().map(String::as_bytes).collect();
     let which = which(&names);
     let total = count(unplanned.len());
     let listed: Vec<String> = unplanned.into_iter().take(MOST_LISTED).collect();

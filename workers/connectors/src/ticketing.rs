@@ -124,7 +124,7 @@ pub(crate) struct Reply {
 /// How a desk is signed in to.
 pub(crate) enum SignIn {
     /// With a token that is asked for.
-    Tokens(Tokens),
+    Tokens(Box<Tokens>),
     /// With these headers, each time.
     Headers(Vec<(HeaderName, Secret)>),
 }

@@ -369,7 +369,7 @@ fn what_the_other_request_knows_that_he_knew_is_changed_too() {
     own.choices.shared_credentials = vec!["Door code".into()];
     let mut w = opened(own, cloud());
     w.order(wants(|d| {
-        d.choices.shared_credentials = vec!["door code".into(), "Safe".into()]
+        d.choices.shared_credentials = vec!["door code".into(), "Safe".into()];
     }))
     .unwrap();
     let objects: Vec<String> = w

@@ -14,10 +14,13 @@ const DENIED: &str = "ACCESS_REFUSED";
 /// sooner, and what nobody wants any more is no trouble.
 const COUNTS: Duration = Duration::from_secs(60);
 
+/// What was attempted, and on which queue.
+type Attempted = (&'static str, QueueName);
+
 /// What was denied, until the same is allowed or it is old.
 #[derive(Default)]
 pub(super) struct Denials {
-    met: Mutex<BTreeMap<(&'static str, QueueName), (Instant, String)>>,
+    met: Mutex<BTreeMap<Attempted, (Instant, String)>>,
 }
 
 impl Denials {

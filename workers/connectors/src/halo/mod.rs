@@ -80,7 +80,7 @@ impl HaloConnector {
         };
         let tokens = Tokens::new(settings.system.clone(), HALO.vendor, http.clone(), Some(grant));
         Ok(Self {
-            wire: Wire::new(settings.system.clone(), HALO, http, SignIn::Tokens(tokens)),
+            wire: Wire::new(settings.system.clone(), HALO, http, SignIn::Tokens(Box::new(tokens))),
             base: format!("{base}/api"),
             settings: settings.clone(),
         })
