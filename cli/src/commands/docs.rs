@@ -315,17 +315,17 @@ const CASE_STATES: [(&str, &str, &str); 9] = [
     ),
     (
         "cancelled",
-        "Called off and over; what happened until then is sealed as evidence.",
+        "Called off and over, but for a note on its ticket; what happened until then is sealed as evidence.",
         "—",
     ),
     (
         "merged",
-        "The person has another open case, which is told what is asked here and does it. Over, unless that is called off.",
+        "The person has another open case, which is told what is asked here and does it. Over, unless that is called off, but for a note on its ticket.",
         "received (the other was called off), cancelling",
     ),
     (
         "refused",
-        "It cannot be planned; nothing was written, which the sealed evidence says. Over.",
+        "It cannot be planned; nothing was written, which the sealed evidence says. Over, but for a note on its ticket.",
         "—",
     ),
 ];
