@@ -475,6 +475,10 @@ impl Engine {
         // What is not kept yet proves as much as what is.
         let unkept = self.unkept_of(id).await;
         self.keep_left(tenant, id, unkept).await;
+        if !self.unkept_of(id).await.is_empty() {
+            // It proves a loss once it is kept, which this look does not see.
+            self.doubt(tenant, id);
+        }
         let kept = in_time(self.kept_of(tenant, id)).await?;
         let history = in_time(self.whole(tenant, id)).await?;
         let Some((_, recorded)) = self.folded(id, history)? else {
@@ -499,14 +503,30 @@ impl Engine {
         let history = in_time(self.whole(tenant, id)).await?;
         let Some(salt) = history.salt else { return Ok(false) };
         let key = CaseKey::derive(&self.master, &salt);
+        let mut last = None;
         for record in &history.records {
             let event = open_event(&key, record).map_err(|_| damaged(id, "its history"))?.1;
-            if matches!(event, Event::TailLost { known: noted } if known.is_none_or(|known| known <= noted)) {
-                return Ok(false);
+            if let Event::TailLost { known: noted } = event {
+                if known.is_none_or(|known| known <= noted) {
+                    return Ok(false);
+                }
+                last = Some(noted);
             }
         }
         let began = self.clock.now();
         let version = history.records.last().map_or(0, |r| r.version);
+        if last == Some(0) {
+            // It is noted, without what was ordered in it. To note it again before that can
+            // be read would have everything read again each time, and decide nothing.
+            if !self.unkept_of(id).await.is_empty() {
+                return Err(EngineError::Store(
+                    "not all of what was ordered could be kept there yet".into(),
+                ));
+            }
+            if let Some((held, recorded)) = self.folded(id, history)? {
+                self.lost_orders_in_time(tenant, &held.case, &key, &recorded).await?;
+            }
+        }
         let loss = Command::RecordLoss {
             known: known.unwrap_or(0).max(version + 1),
             // It may grow meanwhile, past what was known.

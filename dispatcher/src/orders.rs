@@ -39,6 +39,9 @@ const KEEP_AGAIN_MS: i64 = 60_000;
 /// Pause before lost orders are asked for again.
 const READ_AGAIN: Duration = Duration::from_millis(200);
 
+/// How many orders of a case are read at the same time.
+const READ_AT_ONCE: usize = 16;
+
 /// A pause, or its end, as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
 struct KeptPause {
@@ -229,13 +232,18 @@ impl Engine {
         let id = case.id;
         let hashes: BTreeSet<Digest> = there.iter().map(|r| r.record.hash).collect();
         let mut lost: Vec<Lost> = Vec::new();
-        for named in self
+        let listed = self
             .store
             .list(&format!("{ORDERS}/{tenant}/{id}"))
             .await
-            .map_err(store)?
-        {
-            let bytes = match self.store.get_named(&named.path).await {
+            .map_err(store)?;
+        let mut read = Vec::with_capacity(listed.len());
+        for some in listed.chunks(READ_AT_ONCE) {
+            let reading: Vec<_> = some.iter().map(|named| self.store.get_named(&named.path)).collect();
+            read.extend(join_all(reading).await);
+        }
+        for (named, bytes) in listed.iter().zip(read) {
+            let bytes = match bytes {
                 Ok(bytes) => bytes,
                 Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
                     tell_unreadable(id, &named.path, &error);

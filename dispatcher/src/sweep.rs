@@ -3,14 +3,15 @@
 
 use crate::admission::Admitted;
 use crate::archive::{STORE_WITHIN, in_time};
-use crate::engine::{Engine, EngineError, told};
+use crate::engine::{Engine, EngineError, lock, told};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use offboard_domain::{Case, CaseId, Command, Refusal, TenantId, Timestamp, Wake};
 use offboard_ledger::Shard;
 use offboard_runtime::{AtHand, health};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 /// How many cases are ticked at the same time.
@@ -43,12 +44,26 @@ impl Engine {
     /// the store does, holds another back.
     async fn wake_due(self: &Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut ticks = AtHand::new();
+        // The cases at hand, and whether they are due again meanwhile: a case that is due
+        // until somebody has answered it takes one place, not all.
+        let at_hand: Arc<Mutex<BTreeMap<CaseId, bool>>> = Arc::default();
         let pulse = health::pulse("sweep");
         while !told(&stop) {
             pulse.beat();
             let now = self.clock.now();
             for (tenant, case) in self.timers.take_due(now, CONCURRENT_TICKS - ticks.len()) {
-                ticks.push(self.clone().tick(tenant, case, CreditFrom::Reserve));
+                if let Some(again) = lock(&at_hand).get_mut(&case) {
+                    *again = true;
+                    continue;
+                }
+                lock(&at_hand).insert(case, false);
+                let (engine, at_hand) = (self.clone(), at_hand.clone());
+                ticks.push(async move {
+                    engine.clone().tick(tenant.clone(), case, CreditFrom::Reserve).await;
+                    if lock(&at_hand).remove(&case) == Some(true) {
+                        engine.timers.set_by(&tenant, case, engine.clock.now());
+                    }
+                });
             }
             let until = self.timers.next_at().unwrap_or(now.plus(LOOK_AROUND_MS));
             tokio::select! {

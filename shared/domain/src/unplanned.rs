@@ -192,6 +192,12 @@ pub(crate) fn outdated_by_tokens(case: &Case, revoked: &Task) -> Option<TaskId> 
     met(revoked)?.iter().any(|id| !knew.contains(id)).then(|| looked.id())
 }
 
+/// Who revokes the tokens of the account whose applications this one looks up.
+pub(crate) fn revoked_beside(case: &Case, looked: TaskId) -> Option<TaskId> {
+    let looked = case.tasks.get(&looked)?;
+    of_account(case, Kind::RevokeTokensInWorkspace, &looked.planned.target).map(Task::id)
+}
+
 /// The applications that somebody was told of, or that a snapshot found, each with its
 /// ways in. None: it does not say.
 #[must_use]

@@ -505,6 +505,12 @@ impl Draft<'_> {
             if read == Some(Kind::RevokeTokensInWorkspace) {
                 self.look_what_was_met(id);
             }
+            // It may have been under way, and not told, while they were revoked.
+            if read == Some(Kind::DiscoverAppsInWorkspace)
+                && let Some(revoked) = unplanned::revoked_beside(&self.case, id)
+            {
+                self.look_what_was_met(revoked);
+            }
             if read == Some(Kind::ResolveOnPremises) {
                 self.look_again_where_it_is_not(id);
             }

@@ -642,3 +642,44 @@ fn tokens_that_were_met_and_not_listed_are_looked_up_once_more() {
     );
     w.run_to_sealing();
 }
+
+/// The listing that is tried again is under way while they are revoked: it was told of none.
+#[test]
+fn a_listing_that_was_under_way_while_tokens_were_revoked_is_made_once_more() {
+    let ids = |of: &[&str]| of.iter().map(|id| (*id).to_owned()).collect::<Vec<String>>();
+    let listed = |w: &mut World, apps: &[&str]| {
+        let said = Said::Found {
+            observation: seen(good(Kind::DiscoverAppsInWorkspace).with(APP_IDS, ids(apps))),
+            finds: Vec::new(),
+        };
+        let report = w.report(w.id(Kind::DiscoverAppsInWorkspace), said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    };
+    let others = |k: Kind| ![Kind::DiscoverAppsInWorkspace, Kind::RevokeTokensInWorkspace].contains(&k);
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    answer_all(&mut w, others);
+    fails_as(&mut w, Kind::DiscoverAppsInWorkspace, FaultClass::Transient);
+    answer_all(&mut w, others);
+    assert!(in_flight(&w, Kind::RevokeTokensInWorkspace));
+    for _ in 0..30 {
+        if !in_flight(&w, Kind::DiscoverAppsInWorkspace) {
+            w.pass(5_000);
+        }
+    }
+    assert!(in_flight(&w, Kind::DiscoverAppsInWorkspace) && in_flight(&w, Kind::RevokeTokensInWorkspace));
+    let none_left = good(Kind::RevokeTokensInWorkspace).with(MET_GRANTS, ids(&["a"]));
+    let said = Said::Satisfied {
+        before: seen(none_left.clone()),
+        after: seen(none_left),
+    };
+    let report = w.report(w.id(Kind::RevokeTokensInWorkspace), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    listed(&mut w, &[]);
+    assert!(in_flight(&w, Kind::DiscoverAppsInWorkspace), "nobody asks about a");
+    let told = w.case().told(w.task(Kind::DiscoverAppsInWorkspace));
+    assert_eq!(told.list(MET_GRANTS).map(<[String]>::to_vec), Some(ids(&["a"])));
+    listed(&mut w, &["a"]);
+    assert!(w.task(Kind::DiscoverAppsInWorkspace).is_settled());
+    w.run_to_sealing();
+}
