@@ -22,6 +22,7 @@ pub mod workspace;
 
 pub use identity::{ACCOUNT_GONE, LEAVING, MARKED, ROLES_GONE_MS, ROLES_OPEN};
 pub use license::POOL_WITHIN_MS;
+pub use mailbox::MAILBOX_EXISTS;
 pub use person::GOES_AT_ONCE;
 pub use spec::{Approval, Area, Closes, ClosingProof, Dep, KindSpec, Lane, Proof, Stage, Until, Urgency, Wanted};
 
