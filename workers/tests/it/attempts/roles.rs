@@ -4,6 +4,7 @@ use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
 use crate::attempts::fake::State;
 use crate::attempts::fake::state::{LEAVER, group};
 use offboard_connectors::{Held, RoleOrigin};
+use offboard_domain::catalogue::LICENSED_BY_RULE;
 use offboard_domain::{FaultClass, Kind, Said, Timestamp};
 
 const BOTH: &str = "g-both";
@@ -146,4 +147,17 @@ async fn a_group_with_roles_does_not_lose_its_last_owner() {
     let end = desk.settle(todo, &mut NEVER.clone()).await;
     assert!(matches!(end, End::Settled(_)), "{end:?}");
     assert!(!desk.fake.now().owners[BOTH].contains(LEAVER));
+}
+
+/// Whose rule may take the licence away as soon as he is disabled.
+#[tokio::test(start_paused = true)]
+async fn the_record_of_his_groups_says_which_license_him_by_a_rule() {
+    let (mut state, todo) = setting(Kind::SnapshotDirectory);
+    let mut by_rule = group("g-rule", &["e3"]);
+    by_rule.dynamic = true;
+    state.groups.insert("g-rule".to_owned(), by_rule);
+    state.members.insert("g-rule".to_owned(), [LEAVER.to_owned()].into());
+    let end = Desk::new(state).settle(todo, &mut NEVER.clone()).await;
+    let End::Settled(seen) = end else { panic!("{end:?}") };
+    assert_eq!(seen.facts.list(LICENSED_BY_RULE), Some(&["g-rule".to_owned()][..]));
 }
