@@ -1,7 +1,7 @@
 //! A case as people and programs are shown it: the shape of `--json`.
 
 use crate::engine::{Engine, EngineError};
-use offboard_domain::catalogue::Stage;
+use offboard_domain::catalogue::{LICENSED_BY_RULE, Stage};
 use offboard_domain::clocks::{Clock, Deadline};
 use offboard_domain::estate::{self, KnownDevice};
 use offboard_domain::standing::{Standing, standing, words};
@@ -225,11 +225,25 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         plan_digest: case.plan_digest(),
         evidence: case.evidence,
         needs: if case.is_at_rest() { Vec::new() } else { needs },
-        warnings: Vec::new(),
+        warnings: licences_by_rule(case).into_iter().collect(),
         tasks,
         devices: estate::join(&case.sightings()),
         deadlines: case.deadlines().iter().map(|d| deadline(d, now)).collect(),
     }
+}
+
+/// Licences that may go by themselves as he is disabled, while that is still to come.
+fn licences_by_rule(case: &Case) -> Option<String> {
+    let of = |kind: Kind| case.tasks.values().filter(move |t| t.kind() == kind);
+    let is_disabled = of(Kind::DisableSignIn).all(|t| t.is_settled());
+    let read = of(Kind::SnapshotDirectory).filter_map(|t| t.last_seen()?.facts.list(LICENSED_BY_RULE));
+    let groups: Vec<&str> = read.flatten().map(String::as_str).collect();
+    (!case.is_over() && !is_disabled && !groups.is_empty()).then(|| {
+        format!(
+            "groups whose members a rule computes give him licences ({}): if a rule asks whether he is enabled, disabling him takes his mailbox with them before it is kept; assign such a licence to him directly first",
+            groups.join(", ")
+        )
+    })
 }
 
 fn deadline(of: &Deadline, now: Timestamp) -> DeadlineView {

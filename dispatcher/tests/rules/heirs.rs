@@ -2,9 +2,10 @@
 
 use crate::rig::*;
 use offboard_dispatcher::control::{Request, Response, handle};
+use offboard_domain::catalogue::LICENSED_BY_RULE;
 use offboard_domain::departure::{Departure, Manner, PersonRef};
 use offboard_domain::time::{DAY_MS, HOUR_MS};
-use offboard_domain::{CaseState, Command};
+use offboard_domain::{CaseState, Command, Kind, Said};
 
 #[tokio::test(start_paused = true)]
 async fn a_successor_who_leaves_too_is_said_when_it_is_handed_in_and_when_it_is_shown() {
@@ -53,4 +54,47 @@ async fn a_successor_who_leaves_too_is_said_when_it_is_handed_in_and_when_it_is_
     .await;
     let shown = engine.view_with_warnings(&acme, of_anna).await.unwrap();
     assert!(shown.warnings.is_empty(), "{:?}", shown.warnings);
+}
+
+/// Who is disabled drops out of a group whose rule asks for that.
+#[tokio::test(start_paused = true)]
+async fn a_licence_that_hangs_on_a_rule_is_warned_of_before_he_is_disabled() {
+    let acme = tenant("acme");
+    let kinds = [
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::SnapshotDirectory,
+        Kind::DisableSignIn,
+    ];
+    let world = World::new([(acme.clone(), terms(&kinds))]);
+    let dispatcher = world.dispatcher().await;
+    let departure = Departure {
+        manner: Manner::Planned,
+        effective_at: world.now().plus(10 * DAY_MS),
+        ..world.departure(&acme, "HR-1")
+    };
+    let case = dispatcher.engine.submit(departure).await.unwrap().case();
+    let order = world.order(&acme, Kind::Resolve).await;
+    world.answer(&order).await;
+    let order = world.order(&acme, Kind::SnapshotDirectory).await;
+    let mut said = truth(&order.assignment);
+    let Said::Satisfied { before, after } = &mut said else {
+        panic!("{said:?}")
+    };
+    for read in [before, after] {
+        read.facts.set(LICENSED_BY_RULE, vec!["g-enabled".to_owned()]);
+    }
+    world.answer_with(&order, said).await;
+    until("his groups are recorded", HOUR_MS, async || {
+        task(&world.case(&acme, case).await, Kind::SnapshotDirectory).is_settled()
+    })
+    .await;
+    let shown = dispatcher.engine.view_with_warnings(&acme, case).await.unwrap();
+    let [warning] = shown.warnings.as_slice() else {
+        panic!("{:?}", shown.warnings)
+    };
+    assert!(
+        warning.contains("g-enabled") && warning.contains("directly"),
+        "{warning}"
+    );
 }

@@ -180,7 +180,7 @@ impl Rule {
                 "the outside system cannot do this; do it by hand and `offboard retry` (it is read again), or `offboard waive` with a reason"
             }
             Self::ObjectGone => {
-                "the object is gone, which proves nothing here; find out what became of it, then `offboard waive` with what you found"
+                "the object is gone, which proves nothing here; find out what became of it, bring it back if that can be and `offboard retry`, or `offboard waive` with what you found"
             }
             Self::InconclusiveOnce => {
                 "this act must not happen twice and may have happened; check in the outside system, then `offboard retry` or `offboard waive`"

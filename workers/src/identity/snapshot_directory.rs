@@ -9,6 +9,7 @@ use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Account, Answer, Group, Held, HeldLicence, Holding, PoolLine};
 use offboard_domain::ObjectId;
+use offboard_domain::catalogue::LICENSED_BY_RULE;
 use offboard_domain::unplanned::Way;
 use serde::Serialize;
 
@@ -66,10 +67,11 @@ impl Procedure for SnapshotDirectory {
             pool: &pool,
         };
         job.keep("snapshot.directory", &whole).await?;
-        let bearing = memberships
+        let bearing: Vec<&Group> = memberships
             .iter()
             .filter_map(Held::group)
-            .filter(|g| Group::bears_licences(g));
+            .filter(|g| g.bears_licences())
+            .collect();
         let mut facts = super::Facts::new()
             .with("group_count", counted(&memberships))
             .with("owned_count", counted(&ownerships))
@@ -77,7 +79,11 @@ impl Procedure for SnapshotDirectory {
             .with("app_role_count", counted(&app_roles))
             .with("group_ids", ids(memberships.iter().map(Held::id)))
             .with("owned_ids", ids(ownerships.iter().map(Held::id)))
-            .with("licence_group_ids", ids(bearing.map(|g| &g.id)))
+            .with("licence_group_ids", ids(bearing.iter().map(|g| &g.id)))
+            .with(
+                LICENSED_BY_RULE,
+                ids(bearing.iter().filter(|g| g.dynamic).map(|g| &g.id)),
+            )
             .with("sku_ids", ids(licences.iter().map(|l| &l.sku_id)));
         for (way, held) in [
             (Way::Consented, &grants),

@@ -164,8 +164,8 @@ impl Pass {
 }
 
 /// Goes on with the pass as far as the attempt's time goes, and remembers how
-/// far that is.
-pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
+/// far that is. Who has a mailbox of his own finds it on the whole list.
+pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId, has_own: bool) -> Answer<Pass> {
     let mut pass = Pass::of(&job.remembered);
     let found = kept::<Looked>(job, pass.found_in).await?;
     // When all were looked at, nobody needs the list any more.
@@ -195,6 +195,7 @@ pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
     }
     let was_whole = list.whole;
     let mut slice = Slice::of(job, id)?;
+    slice.has_own = has_own;
     slice.alone_at = number(&job.remembered, ALONE_AT);
     let stopped = slice.go_on_with(&mut list, &mut pass).await;
     if slice.restarted {
@@ -220,7 +221,7 @@ pub(super) async fn go_on(job: &mut Job<'_>, id: &ObjectId) -> Answer<Pass> {
     if let Err(fault) = &stopped {
         leave_alone(job, fault);
     }
-    if list.whole && !list.own {
+    if list.whole && has_own && !list.own {
         return Err(job.fault(
             FaultClass::Transient,
             "the list of all mailboxes lacks his own, so that it is not whole; it is read again",
@@ -412,6 +413,8 @@ pub(super) fn note_removed_at(remembered: &mut Facts, unread: i64) {
 struct Slice<'s> {
     mailboxes: &'s dyn Mailboxes,
     id: &'s ObjectId,
+    /// Whether he has a mailbox himself, which a whole list has as well.
+    has_own: bool,
     /// Ends before the attempt does.
     call: Call,
     whole: Duration,
@@ -431,6 +434,7 @@ impl<'s> Slice<'s> {
         Ok(Self {
             mailboxes: job.mailboxes()?,
             id,
+            has_own: true,
             call: Call::new(job.call.clock().clone(), ends, job.call.lane()).marked(job.call.mark()),
             whole,
             moved: false,
@@ -456,7 +460,7 @@ impl<'s> Slice<'s> {
         if !list.whole {
             self.read_list(list).await?;
         }
-        if list.whole && list.own {
+        if list.whole && (list.own || !self.has_own) {
             pass.in_all = Some(list.others.len());
             self.look(list, pass).await?;
         }

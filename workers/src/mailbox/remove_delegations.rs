@@ -2,11 +2,12 @@
 //! on the mailbox: he is to have it.
 //!
 //! What others hold on his goes first: it is one reading, and the way in to
-//! what he has. What he holds on others' mailboxes is found by looking at each of them
-//! ([`others`]), which in a large tenant takes many attempts. Until all were
-//! looked at, nothing is said of `delegations`. What an attempt found is an
-//! artifact of its report before any of it is removed: a worker that dies in
-//! between must not be the only one who knew.
+//! what he has. Who has none of his own may hold something on others' all the
+//! same: a guest, or who only has an address. What he holds on others' mailboxes
+//! is found by looking at each of them ([`others`]), which in a large tenant takes
+//! many attempts. Until all were looked at, nothing is said of `delegations`. What
+//! an attempt found is an artifact of its report before any of it is removed: a
+//! worker that dies in between must not be the only one who knew.
 //!
 //! Removed, it is enough to read those mailboxes again on which something was
 //! found: on the others there was nothing. So does the closing round, which is
@@ -47,9 +48,7 @@ impl Procedure for RemoveDelegations {
             return Ok(Seen::facts(Facts::new().with(LEFT_ALONE, true)));
         }
         let (id, found, mut facts) = mailbox(job).await?;
-        if found.is_none() {
-            return Ok(Seen::facts(facts));
-        }
+        let has_own = found.is_some();
         let (params, began_with) = (job.params, job.call.remaining());
         let mut of_pass = None;
         let found_on: Vec<ObjectId> = match params.list(FOUND_ON) {
@@ -58,7 +57,7 @@ impl Procedure for RemoveDelegations {
                 told.iter().map(|id| ObjectId(id.clone())).collect()
             }
             None => {
-                if job.remembered.bool(HIS_DONE) != Some(true) {
+                if has_own && job.remembered.bool(HIS_DONE) != Some(true) {
                     let mut his = on_his(job, &id, &Attachment::RightsTo).await?;
                     if his.is_empty() {
                         his = on_his_and_its_folders(job, &id).await?.0;
@@ -72,7 +71,7 @@ impl Procedure for RemoveDelegations {
                     }
                     job.remembered.set(HIS_DONE, true);
                 }
-                let pass = others::go_on(job, &id).await?;
+                let pass = others::go_on(job, &id, has_own).await?;
                 facts.set(LOOKED_AT, count(pass.looked_at));
                 if let Some(all) = pass.in_all {
                     facts.set(IN_ALL, count(all));
@@ -87,7 +86,11 @@ impl Procedure for RemoveDelegations {
                 found
             }
         };
-        let (mut attached, not_read) = on_his_and_its_folders(job, &id).await?;
+        let (mut attached, not_read) = if has_own {
+            on_his_and_its_folders(job, &id).await?
+        } else {
+            (Vec::new(), None)
+        };
         let again = others::read_again(job, &id, &found_on).await?;
         let unread = match of_pass {
             Some(mut pass) => {

@@ -39,8 +39,13 @@ pub(super) const SNAPSHOT_ACCESS: KindSpec = KindSpec {
     ..READING
 };
 
+/// In the record of his groups: those that give him a licence and whose members a rule
+/// computes. A rule that asks whether he is enabled takes it from him as he is disabled.
+pub const LICENSED_BY_RULE: &str = "dynamic_licence_group_ids";
+
 /// The slower part: groups, ownerships, licences, grants, app roles, manager. Facts,
-/// among others: `consented_app_ids`, `assigned_app_ids`, `group_app_ids`.
+/// among others: `consented_app_ids`, `assigned_app_ids`, `group_app_ids`,
+/// `dynamic_licence_group_ids`.
 pub(super) const SNAPSHOT_DIRECTORY: KindSpec = KindSpec {
     name: "identity.snapshot_directory",
     title: "Record groups, licences, grants and manager before any write to them",

@@ -7,7 +7,11 @@ use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
 
-const NO_MAILBOX: (Cond, &str) = (Cond::False("mailbox_exists"), "the account has no mailbox");
+/// In every reading of his mailbox: whether there is one. For what is to be kept, that
+/// there is none ends a task only if this case has never read one.
+pub const MAILBOX_EXISTS: &str = "mailbox_exists";
+
+const NO_MAILBOX: (Cond, &str) = (Cond::False(MAILBOX_EXISTS), "the account has no mailbox");
 
 /// Every kind that writes to his mailbox.
 const WRITERS: &[Kind] = &[
@@ -180,7 +184,8 @@ pub(super) const REMOVE_INBOX_RULES: KindSpec = KindSpec {
 };
 
 /// Both ways: what others hold on his mailbox (but the successor), and what he
-/// holds on others'. Every mailbox of the tenant is looked at for that, in slices.
+/// holds on others', which somebody without a mailbox may as well: a guest, or who
+/// only has an address. Every mailbox of the tenant is looked at for that, in slices.
 /// Facts: `delegations` (only once every mailbox was looked at), `found_on`,
 /// `mailboxes_looked_at`, `mailboxes_in_all`, `mailboxes_unread`. Parameters:
 /// `successor_id`; in the closing round `found_on`.
@@ -192,7 +197,7 @@ pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
     run_for_ms: SLICE_MS,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
     judge: Judge {
-        not_applicable: &[NO_MAILBOX],
+        not_applicable: &[],
         satisfied: Cond::Empty("delegations"),
         blocked: &[],
     },
@@ -245,6 +250,7 @@ pub(super) const ARCHIVE: KindSpec = KindSpec {
     },
     closing: ClosingProof::Receipt("the archive is in the store, and what arrives later is not part of it"),
     controls: control::RETENTION,
+    keeps: true,
     ..MAILBOX
 };
 

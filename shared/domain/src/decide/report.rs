@@ -5,7 +5,7 @@ use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
-use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Kind, Proof};
+use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Kind, MAILBOX_EXISTS, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
@@ -25,6 +25,9 @@ const SHORTEST_WAIT_MS: i64 = SECOND_MS;
 /// How soon a directory on the premises that has not his account is asked again while
 /// another one has not answered.
 const OTHER_DOMAIN_MS: i64 = 5 * MINUTE_MS;
+
+/// What a person is told of a mailbox that was there.
+const MAILBOX_LOST: &str = "this case has read a mailbox there, and the account has none any more: it may have lost the licence that bore it, as with a group whose rule he no longer meets; assign such a licence to him directly within 30 days, while the mailbox can still come back, then retry, or waive this with what you found";
 
 /// What every event of one report carries along.
 struct Answer {
@@ -199,6 +202,7 @@ impl Draft<'_> {
         // nothing about a redo.
         match judge(task.kind(), &task.planned.params, &after.facts, Some(&before.facts)) {
             Verdict::Satisfied => self.settle(answer, proven(task), before, after),
+            Verdict::NotApplicable(_) if self.has_lost_the_mailbox(task, &after) => self.mailbox_lost(answer, after),
             Verdict::NotApplicable(reason) => {
                 self.settle(
                     answer,
@@ -224,6 +228,7 @@ impl Draft<'_> {
         let baseline = task.before.as_ref().map(|b| &b.facts);
         match judge(task.kind(), &task.planned.params, &seen.facts, baseline) {
             Verdict::Satisfied => self.settle(answer, proven(task), seen.clone(), seen),
+            Verdict::NotApplicable(_) if self.has_lost_the_mailbox(task, &seen) => self.mailbox_lost(answer, seen),
             Verdict::NotApplicable(reason) => {
                 self.settle(
                     answer,
@@ -249,6 +254,30 @@ impl Draft<'_> {
                 self.rest(answer.having_read(seen), self.now, RestReason::DidNotHappen, false);
             }
         }
+    }
+
+    /// Whether what was to be kept of a mailbox has no mailbox any more: this case has read
+    /// one, or began to archive it. Who never had one has nothing to be kept.
+    fn has_lost_the_mailbox(&self, task: &Task, seen: &Observation) -> bool {
+        let says = |seen: &Observation, there: bool| seen.facts.bool(MAILBOX_EXISTS) == Some(there);
+        if !task.kind().spec().keeps || !says(seen, false) {
+            return false;
+        }
+        let system = &task.planned.target.system;
+        let of_it = self.case.tasks.values().filter(|t| t.planned.target.system == *system);
+        let mut read = of_it.flat_map(|t| [&t.before, &t.after, &t.seen]).flatten();
+        let archived_some = task.kind() == Kind::ArchiveMailbox && task.checkpoint.is_some();
+        archived_some || read.any(|seen| says(seen, true))
+    }
+
+    /// Nothing is kept by finding nothing: a person finds out, and no licence goes.
+    fn mailbox_lost(&mut self, answer: Answer, seen: Observation) {
+        self.fail(
+            answer.having_read(seen),
+            Rule::ObjectGone,
+            MAILBOX_LOST.to_owned(),
+            None,
+        );
     }
 
     fn found(&mut self, task: &Task, answer: Answer, mut seen: Observation, finds: Vec<Find>) {

@@ -1,7 +1,7 @@
 //! Ring 1: each rule of the state machine by itself.
 
 use crate::model::*;
-use offboard_domain::catalogue::{ACCOUNT_GONE, Area, Kind, Lane, ROLES_OPEN};
+use offboard_domain::catalogue::{ACCOUNT_GONE, Area, Kind, Lane, MAILBOX_EXISTS, ROLES_OPEN};
 use offboard_domain::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::fault::{FaultClass, Rule};
 use offboard_domain::id::System;
@@ -1876,6 +1876,117 @@ fn licences_stay_when_the_conversion_is_waived_only_by_a_person() {
     ));
     assert_eq!(w.task(Kind::ReleaseDirectLicenses).attempt, 0);
     assert_eq!(w.task(Kind::ReleaseGroupLicenses).attempt, 0);
+}
+
+/// A departure with everything kept, right when this kind is with a worker; the snapshot
+/// has read a mailbox, or none.
+fn keeping(kind: Kind, had_one: bool) -> World {
+    let mut asked = departure(Manner::Immediate);
+    asked.choices.legal_hold = Some(true);
+    asked.choices.archive_mailbox = Some(true);
+    let mut w = World::with(asked, Policy::default());
+    for _ in 0..500 {
+        if w.case().has(kind) && w.task(kind).in_flight().is_some() {
+            return w;
+        }
+        let Some(id) = w.in_flight().first().copied() else {
+            w.a_person_or_time(10 * MINUTE_MS);
+            continue;
+        };
+        let mut report = w.truthful(id);
+        if w.case().tasks[&id].kind() == Kind::SnapshotMailbox
+            && let Said::Satisfied { before, after } = &mut report.said
+        {
+            before.facts.set(MAILBOX_EXISTS, had_one);
+            after.facts.set(MAILBOX_EXISTS, had_one);
+        }
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    }
+    panic!("{kind} is never given to a worker");
+}
+
+/// A worker reads that the account has no mailbox.
+fn reads_no_mailbox(w: &mut World, kind: Kind) {
+    let none = seen(Facts::new().with(MAILBOX_EXISTS, false));
+    let report = w.report(
+        w.id(kind),
+        Said::Satisfied {
+            before: none.clone(),
+            after: none,
+        },
+    );
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+/// Who is disabled may drop out of the group that gave him his licence, and his mailbox
+/// goes with it.
+#[test]
+fn a_mailbox_that_was_there_and_is_gone_is_for_a_person_and_no_licence_goes() {
+    for kind in [
+        Kind::HoldMailbox,
+        Kind::ArchiveMailbox,
+        Kind::ConvertToShared,
+        Kind::GrantSuccessorMailbox,
+    ] {
+        let mut w = keeping(kind, true);
+        reads_no_mailbox(&mut w, kind);
+        let TaskState::Failed { rule, detail, .. } = &w.task(kind).state else {
+            panic!("{kind}: {:?}", w.task(kind).state)
+        };
+        assert_eq!(*rule, Rule::ObjectGone, "{kind}");
+        assert!(detail.contains("within 30 days"), "{kind}: {detail}");
+        for _ in 0..60 {
+            w.drain();
+            w.a_person_or_time(10 * MINUTE_MS);
+        }
+        for release in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses] {
+            assert_eq!(w.task(release).attempt, 0, "{kind}");
+        }
+        // Licensed again, it came back.
+        let task = Some(w.id(kind));
+        w.order(Command::Retry {
+            task,
+            by: "tech".into(),
+        })
+        .unwrap();
+        w.run_to_sealing();
+        assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified), "{kind}");
+    }
+}
+
+#[test]
+fn who_never_had_a_mailbox_has_nothing_to_be_kept() {
+    let kind = Kind::HoldMailbox;
+    let mut w = keeping(kind, false);
+    reads_no_mailbox(&mut w, kind);
+    let outcome = w.task(kind).outcome();
+    assert!(
+        matches!(outcome, Some(Outcome::NotApplicable { .. })),
+        "{:?}",
+        w.task(kind).state
+    );
+}
+
+/// A mail server that no snapshot reads shows by the archive itself that there was one.
+#[test]
+fn a_mailbox_that_goes_while_it_is_archived_is_for_a_person() {
+    let kind = Kind::ArchiveMailbox;
+    let mut w = keeping(kind, false);
+    let checkpoint = Facts::new().with("messages", 1_000);
+    let report = w.report(w.id(kind), Said::Progress { checkpoint });
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.drain_but(kind);
+    assert!(w.task(kind).in_flight().is_some(), "{:?}", w.task(kind).state);
+    reads_no_mailbox(&mut w, kind);
+    let state = &w.task(kind).state;
+    let is_lost = matches!(
+        state,
+        TaskState::Failed {
+            rule: Rule::ObjectGone,
+            ..
+        }
+    );
+    assert!(is_lost, "{state:?}");
 }
 
 #[test]

@@ -23,7 +23,8 @@ pub struct Cast {
     /// Mastered by an on-premises directory.
     pub hybrid: String,
     /// Holds directory roles, so that the application is refused until they are gone; where roles
-    /// can be eligible, he is eligible for the highest besides.
+    /// can be eligible, he is eligible for the highest besides. A group that can hold roles gives
+    /// him his only licence.
     pub privileged: String,
     /// Has a mailbox of sixty gibibytes.
     pub big_mailbox: String,
@@ -136,7 +137,10 @@ fn populate(town: &mut Town, people: usize, now_ms: i64) -> Cast {
             synced: true,
             ..under("Hiro", &lead)
         }),
-        privileged: town.person(&under("Priya", &chief)),
+        privileged: town.person(&PersonSpec {
+            licenses: Vec::new(),
+            ..under("Priya", &chief)
+        }),
         big_mailbox: town.person(&PersonSpec {
             mailbox_bytes: 60 * GIB,
             ..under("Bruno", &lead)
@@ -252,13 +256,12 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
     );
     let synced = town.group("AD File Share", GroupKind::Security, &[&cast.hybrid], &[]);
     town.change_group(&synced, |group| group.synced = true);
-    let helpdesk = town.group(
-        "Helpdesk Role Holders",
-        GroupKind::Security,
-        &[&cast.privileged],
-        &[&cast.administrator],
-    );
-    town.change_group(&helpdesk, |group| group.role_assignable = true);
+    // Whoever leaves it for the sake of its roles loses the licence that his mailbox hangs on.
+    let helpdesk = town.license_group("Helpdesk Role Holders", catalogue::E3, &[&cast.privileged]);
+    town.change_group(&helpdesk, |group| {
+        group.role_assignable = true;
+        group.owners.insert(cast.administrator.clone());
+    });
     town.license_group(
         "Licence Business Premium",
         catalogue::BUSINESS_PREMIUM,

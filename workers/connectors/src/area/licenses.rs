@@ -12,6 +12,11 @@ pub trait Licenses: Send + Sync {
     /// Every licence that the account holds: one entry for each SKU and origin.
     async fn held(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<HeldLicence>>;
 
+    /// Gives the account directly what groups give it of these SKUs, with the same parts
+    /// switched off. One that is its own already stays as it is; none is given that no
+    /// group gives.
+    async fn assign(&self, call: &mut Call, id: &ObjectId, sku_ids: &[String]) -> Answer<()>;
+
     /// Takes directly assigned licences away, all in one request: SKUs depend
     /// on each other. Those already gone are success. Fault `Blocked` when a
     /// group gives one of them.

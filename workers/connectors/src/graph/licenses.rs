@@ -4,7 +4,7 @@ use super::GraphConnector;
 use super::api::{Api, Ask};
 use super::path::Path;
 use super::permission::{READ_LICENCES, READ_POOL, WRITE_LICENCES};
-use super::read::{id_in, text_in};
+use super::read::{id_in, text_in, texts_in};
 use crate::{Answer, Call, HeldLicence, LicenceOrigin, Licenses, PoolLine};
 use async_trait::async_trait;
 use offboard_domain::{FaultClass, ObjectId};
@@ -58,12 +58,42 @@ struct Units {
     warning: i64,
 }
 
+/// How one licence comes to an account.
+struct Assigned {
+    sku_id: String,
+    origin: LicenceOrigin,
+    state: Option<String>,
+    /// The service plans of it that are switched off, by their ids.
+    disabled_plans: Vec<String>,
+}
+
+/// How this SKU comes to the account: given to it directly, or by groups.
+fn given<'s>(states: &'s [Assigned], sku: &'s str, directly: bool) -> impl Iterator<Item = &'s Assigned> {
+    let of_it = states.iter().filter(move |s| s.sku_id == sku);
+    of_it.filter(move |s| (s.origin == LicenceOrigin::Direct) == directly)
+}
+
+/// What is ordered so that these SKUs are the account's own as its groups give them: a
+/// plan that any of them leaves switched on stays on.
+fn as_groups_give(states: &[Assigned], sku_ids: &[String]) -> Vec<Value> {
+    let mut add = Vec::new();
+    for sku in sku_ids {
+        let mut by_groups = given(states, sku, false).map(|s| s.disabled_plans.clone());
+        let Some(first) = by_groups.next() else { continue };
+        if given(states, sku, true).next().is_some() {
+            continue;
+        }
+        let off = by_groups.fold(first, |mut off, other| {
+            off.retain(|plan| other.contains(plan));
+            off
+        });
+        add.push(json!({"skuId": sku, "disabledPlans": off}));
+    }
+    add
+}
+
 impl Api {
-    async fn licence_states(
-        &self,
-        call: &mut Call,
-        id: &ObjectId,
-    ) -> Answer<Vec<(String, LicenceOrigin, Option<String>)>> {
+    async fn licence_states(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<Assigned>> {
         let ask = Ask::get(Path::user(&id.0).select("id,licenseAssignmentStates"), READ_LICENCES);
         let body = self.send(call, &ask).await?.body;
         let Some(states) = body["licenseAssignmentStates"].as_array() else {
@@ -76,8 +106,12 @@ impl Api {
         Ok(states
             .iter()
             .filter_map(|s| {
-                let origin = id_in(&s["assignedByGroup"]).map_or(LicenceOrigin::Direct, LicenceOrigin::Group);
-                Some((text_in(&s["skuId"])?, origin, text_in(&s["state"])))
+                Some(Assigned {
+                    sku_id: text_in(&s["skuId"])?,
+                    origin: id_in(&s["assignedByGroup"]).map_or(LicenceOrigin::Direct, LicenceOrigin::Group),
+                    state: text_in(&s["state"]),
+                    disabled_plans: texts_in(&s["disabledPlans"]),
+                })
             })
             .collect())
     }
@@ -102,20 +136,31 @@ impl Licenses for GraphConnector {
             .collect();
         let mut held: Vec<HeldLicence> = states
             .into_iter()
-            .map(|(sku_id, origin, state)| {
-                let detail = details.get(&sku_id);
+            .map(|assigned| {
+                let detail = details.get(&assigned.sku_id);
                 HeldLicence {
                     part_number: detail.and_then(|d| text_in(&d["skuPartNumber"])),
                     keeps_mailbox_hold: detail.is_some_and(|d| has_plan(d, HOLDING_PLANS)),
                     bears_mailbox: detail.is_some_and(|d| has_plan(d, MAILBOX_PLANS)),
-                    sku_id,
-                    origin,
-                    state,
+                    sku_id: assigned.sku_id,
+                    origin: assigned.origin,
+                    state: assigned.state,
                 }
             })
             .collect();
         held.sort_by(|a, b| (&a.sku_id, &a.origin).cmp(&(&b.sku_id, &b.origin)));
         Ok(held)
+    }
+
+    async fn assign(&self, call: &mut Call, id: &ObjectId, sku_ids: &[String]) -> Answer<()> {
+        let states = self.api.licence_states(call, id).await?;
+        let add = as_groups_give(&states, sku_ids);
+        if add.is_empty() {
+            return Ok(());
+        }
+        let body = json!({"addLicenses": add, "removeLicenses": []});
+        let ask = Ask::post(Path::user(&id.0).then("assignLicense"), WRITE_LICENCES, Some(body));
+        self.api.send(call, &ask).await.map(|_| ())
     }
 
     async fn release(&self, call: &mut Call, id: &ObjectId, sku_ids: &[String]) -> Answer<()> {
@@ -135,8 +180,8 @@ impl Licenses for GraphConnector {
                     .licence_states(call, id)
                     .await?
                     .into_iter()
-                    .filter(|(_, origin, _)| *origin == LicenceOrigin::Direct)
-                    .map(|(sku, ..)| sku)
+                    .filter(|s| s.origin == LicenceOrigin::Direct)
+                    .map(|s| s.sku_id)
                     .collect();
                 let left: Vec<String> = sku_ids.iter().filter(|s| direct.contains(*s)).cloned().collect();
                 if left.is_empty() {
@@ -182,5 +227,35 @@ impl Licenses for GraphConnector {
             .collect();
         pool.sort_by(|a, b| a.sku_id.cmp(&b.sku_id));
         Ok(pool)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_groups_give_is_given_directly_with_the_same_plans_switched_off() {
+        let assigned = |sku: &str, group: Option<&str>, off: &[&str]| Assigned {
+            sku_id: sku.to_owned(),
+            origin: group.map_or(LicenceOrigin::Direct, |id| LicenceOrigin::Group(id.into())),
+            state: None,
+            disabled_plans: off.iter().map(|p| (*p).to_owned()).collect(),
+        };
+        let states = [
+            assigned("e3", Some("g-1"), &["p-1", "p-2"]),
+            assigned("e3", Some("g-2"), &["p-2", "p-3"]),
+            assigned("f1", Some("g-1"), &[]),
+            assigned("visio", Some("g-1"), &[]),
+            assigned("visio", None, &["p-4"]),
+        ];
+        let asked = ["e3", "f1", "visio", "nobody's"].map(str::to_owned);
+        assert_eq!(
+            as_groups_give(&states, &asked),
+            [
+                json!({"skuId": "e3", "disabledPlans": ["p-2"]}),
+                json!({"skuId": "f1", "disabledPlans": []}),
+            ]
+        );
     }
 }

@@ -1,9 +1,11 @@
 //! What hangs on a mailbox in Exchange: protocols, rules, delegations, phones.
 
-use super::api::Api;
+use super::api::{Api, Ask};
 use super::exchange::Cmdlet;
 use super::groups::gone_is_fine;
 use super::id::is_guid;
+use super::path::Path;
+use super::permission::READ_MAILBOX_SETTINGS;
 use super::read::{flag_in, id_in, text_in, texts_in, time_in};
 use crate::area::mailboxes::OtherMailboxes;
 use crate::{
@@ -220,11 +222,7 @@ impl Api {
     /// By which names Exchange's lists may call the account, in lower case.
     async fn names_of(&self, call: &mut Call, id: &ObjectId) -> Answer<BTreeSet<String>> {
         let Some(own) = self.mailbox_row(call, id).await? else {
-            return Err(self.fault_in(
-                "Get-Mailbox",
-                FaultClass::Transient,
-                "the account's own mailbox is not found, and by its names others' are searched; it is read again",
-            ));
+            return self.names_without_mailbox(call, id).await;
         };
         let names = [
             "ExternalDirectoryObjectId",
@@ -237,6 +235,30 @@ impl Api {
             .iter()
             .filter_map(|f| text_in(&own[*f]))
             .map(|n| n.to_lowercase())
+            .collect())
+    }
+
+    /// The same of an account without a mailbox, as the directory has it. Of one that is
+    /// only not found for a moment, the settings are read.
+    async fn names_without_mailbox(&self, call: &mut Call, id: &ObjectId) -> Answer<BTreeSet<String>> {
+        let settings = Ask::get(Path::user(&id.0).then("mailboxSettings"), READ_MAILBOX_SETTINGS);
+        match self.send(call, &settings).await {
+            Err(fault) if fault.class == FaultClass::Absent => {}
+            Err(fault) => return Err(fault),
+            Ok(_) => {
+                return Err(self.fault_in(
+                    "Get-Mailbox",
+                    FaultClass::Transient,
+                    "the account's own mailbox is not found, and by its names others' are searched; it is read again",
+                ));
+            }
+        }
+        let account = self.account(call, id).await?;
+        let names = [account.id.0, account.user_principal_name];
+        Ok(names
+            .into_iter()
+            .chain(account.mail)
+            .map(|name| name.to_lowercase())
             .collect())
     }
 

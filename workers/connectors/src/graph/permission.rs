@@ -207,12 +207,15 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
             READ_POOL,
         ],
         Kind::DiscoverApps => &[READ_APPLICATIONS],
+        // What a group gives him that can hold roles is assigned to him before he leaves it.
         Kind::RemoveDirectoryRoles => &[
             READ_ROLES,
             READ_ELIGIBLE_ROLES,
             READ_GROUPS,
             WRITE_ROLES,
             WRITE_ELIGIBLE_ROLES,
+            READ_LICENCES,
+            WRITE_LICENCES,
         ],
         // Whoever may hold roles still may be the last who administers the tenant.
         Kind::DisableSignIn => &[READ_USERS, DISABLE, READ_GROUPS, READ_ROLES, READ_ELIGIBLE_ROLES],

@@ -16,6 +16,7 @@ mod managed;
 mod notes;
 mod premises;
 mod remembered;
+mod roles;
 mod rules;
 mod scripts;
 mod unplanned;

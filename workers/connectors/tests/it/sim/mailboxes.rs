@@ -706,3 +706,32 @@ async fn meetings_are_organised_anew_once_and_then_cancelled() {
         2
     );
 }
+
+/// Belief: `-User` and `-Trustee` find an account without a mailbox by its id.
+#[tokio::test]
+async fn what_an_account_without_a_mailbox_holds_on_others_is_found_and_goes() {
+    let s = Stage::kind().await;
+    let (who, owner) = (id(&s.cast.break_glass), id(&s.cast.plain));
+    assert_eq!(s.mailboxes().mailbox(&mut s.reading(), &who).await.unwrap(), None);
+    s.arrange(|t| {
+        let mailbox = t.mailboxes.edit_silently(&owner.0).unwrap();
+        mailbox.full_access.insert(who.0.clone());
+        mailbox.send_as.insert(who.0.clone());
+        mailbox.send_on_behalf.insert(who.0.clone());
+    });
+    let mut call = s.writing();
+    let page = s.mailboxes().others(&mut call, &who, None).await.unwrap();
+    assert!(!page.own, "he has none");
+    assert!(page.shown.contains(&owner), "{:?}", page.shown);
+    let on = s.mailboxes().held_among(&mut call, &who, &page.others).await.unwrap();
+    assert_eq!(on, [owner.clone()]);
+    let what = Attachment::DelegationsOn {
+        others: vec![owner.clone()],
+    };
+    let held = s.mailboxes().attached(&mut call, &who, &what).await.unwrap();
+    assert_eq!(held.len(), 3, "{held:?}");
+    for one in &held {
+        s.mailboxes().detach(&mut call, &who, one).await.unwrap();
+    }
+    assert_eq!(s.mailboxes().attached(&mut call, &who, &what).await.unwrap(), []);
+}

@@ -46,6 +46,53 @@ async fn licences_go_by_the_way_they_came() {
 }
 
 #[tokio::test]
+async fn what_a_group_gives_can_be_his_own_and_stays_when_he_leaves_the_group() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.privileged);
+    let mut call = s.writing();
+    let held = s.licenses().held(&mut call, &who).await.unwrap();
+    let [licence] = held.as_slice() else { panic!("{held:?}") };
+    assert!(matches!(licence.origin, LicenceOrigin::Group(_)), "{held:?}");
+    let skus = [licence.sku_id.clone()];
+    for _twice in 0..2 {
+        s.licenses().assign(&mut call, &who, &skus).await.unwrap();
+    }
+    // What no group gives, nobody gets.
+    let unheard = ["00000000-0000-0000-0000-000000000000".to_owned()];
+    s.licenses().assign(&mut call, &who, &unheard).await.unwrap();
+    let added = s.effects().into_iter().filter(|(e, ..)| *e == Effect::LicenceAdded);
+    assert_eq!(
+        added.map(|(_, subject, _)| subject).collect::<Vec<_>>(),
+        [who.0.clone()]
+    );
+    for role in s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap() {
+        s.directory().remove(&mut call, &who, &role).await.unwrap();
+    }
+    s.clock.advance(24 * 3_600_000);
+    let held = s.licenses().held(&mut call, &who).await.unwrap();
+    assert!(
+        matches!(held.as_slice(), [own] if own.origin == LicenceOrigin::Direct && skus.contains(&own.sku_id)),
+        "{held:?}"
+    );
+    assert!(s.world().violations().is_empty(), "{:?}", s.world().violations());
+    s.licenses().release(&mut call, &who, &skus).await.unwrap();
+    assert_eq!(s.licenses().held(&mut call, &who).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_licence_of_which_no_unit_is_free_is_not_assigned() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.privileged);
+    s.arrange(|t| t.pool.values_mut().for_each(|units| *units = 0));
+    let mut call = s.writing();
+    let held = s.licenses().held(&mut call, &who).await.unwrap();
+    let skus: Vec<String> = held.iter().map(|l| l.sku_id.clone()).collect();
+    let fault = s.licenses().assign(&mut call, &who, &skus).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Rejected, "{fault}");
+    assert!(s.effects().is_empty());
+}
+
+#[tokio::test]
 async fn a_onedrive_gets_a_second_administrator() {
     let s = Stage::with(
         Cruelty {

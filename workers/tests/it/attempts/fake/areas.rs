@@ -7,10 +7,10 @@ use offboard_connectors::area::mailboxes::OtherMailboxes;
 use offboard_connectors::{
     Account, AccountChange, Answer, Application, Attached, Attachment, AutomaticReply, Autopilot, Call, Delegation,
     DelegationRight, Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents,
-    ELIGIBLE_ROLES, ForwardTo, Found, Held, HeldLicence, Holding, Licenses, MASTERED_ELSEWHERE, MailFolder,
-    MailMessage, MailOwner, MailPage, MailReader, MailSink, Mailbox, MailboxChange, MailboxRight, MailboxSettings,
-    MailboxUsage, Mailboxes, ManagedDevice, MobileWipe, PROTECTED_TARGET, PoolLine, RecoveryKey, RecoveryKeySort,
-    RecoveryKeys, Site, SiteAdministrator,
+    ELIGIBLE_ROLES, ForwardTo, Found, Held, HeldLicence, Holding, LicenceOrigin, Licenses, MASTERED_ELSEWHERE,
+    MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink, Mailbox, MailboxChange, MailboxRight,
+    MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, MobileWipe, PROTECTED_TARGET, PoolLine, RecoveryKey,
+    RecoveryKeySort, RecoveryKeys, RoleOrigin, Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, FaultClass, ObjectId};
@@ -125,7 +125,17 @@ impl Directory for Fake {
             Held::Ownership { id: owned, .. } => {
                 s.owners.entry(owned.0.clone()).or_default().remove(&id.0);
             }
-            Held::Role { .. } => s.roles.retain(|h| h.id() != held.id()),
+            Held::Role { origin, .. } => {
+                let (of, group) = match origin {
+                    RoleOrigin::Direct => (None, ""),
+                    RoleOrigin::Member(group) => (Some(&mut s.members), group.0.as_str()),
+                    RoleOrigin::Owner(group) => (Some(&mut s.owners), group.0.as_str()),
+                };
+                if let Some(who) = of.and_then(|of| of.get_mut(group)) {
+                    who.remove(&id.0);
+                }
+                s.roles.retain(|h| h.id() != held.id());
+            }
             Held::Method { .. } => s.methods.retain(|h| h.id() != held.id()),
             Held::Grant { .. } => s.grants.retain(|h| h.id() != held.id()),
             Held::AppRole { .. } => s.app_roles.retain(|h| h.id() != held.id()),
@@ -426,6 +436,22 @@ impl Devices for Fake {
 impl Licenses for Fake {
     async fn held(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<HeldLicence>> {
         self.read(call, "licences", |s| s.licences(&id.0)).await
+    }
+
+    async fn assign(&self, call: &mut Call, id: &ObjectId, sku_ids: &[String]) -> Answer<()> {
+        self.write(call, &format!("assign {} to {id}", sku_ids.join("+")), |s, _| {
+            let given = s.licences(&id.0);
+            for sku in sku_ids {
+                let by_group = given.iter().find(|l| l.sku_id == *sku);
+                if let Some(licence) = by_group.filter(|_| !s.direct.iter().any(|l| l.sku_id == *sku)) {
+                    s.direct.push(HeldLicence {
+                        origin: LicenceOrigin::Direct,
+                        ..licence.clone()
+                    });
+                }
+            }
+        })
+        .await
     }
 
     async fn release(&self, call: &mut Call, id: &ObjectId, sku_ids: &[String]) -> Answer<()> {
