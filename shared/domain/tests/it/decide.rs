@@ -208,6 +208,7 @@ fn a_departure_in_the_future_reads_now_and_writes_then() {
     let n = next(w.case(), w.now, &w.gates);
     assert_eq!(n.timer.map(|t| t.at), Some(later));
     w.pass(3 * DAY_MS);
+    w.answer(Kind::SnapshotAccess);
     assert!(w.in_flight().contains(&w.id(Kind::RemoveDirectoryRoles)));
 }
 
