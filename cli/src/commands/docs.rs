@@ -161,7 +161,10 @@ fn block(out: &mut String, kind: Kind) {
     for (cond, why) in spec.judge.blocked {
         row("for a person", format!("when {cond}: {why}"));
     }
-    row("proof", proof(spec.proof).to_owned());
+    let less = spec
+        .acknowledged_when
+        .map(|cond| format!("; where {cond}, the provider's acknowledgement"));
+    row("proof", format!("{}{}", proof(spec.proof), less.unwrap_or_default()));
     row("before closing", closing(spec.closing));
     if !spec.redo.is_empty() {
         row("done again after it", names(spec.redo.iter().copied()));
@@ -216,6 +219,7 @@ fn dependency(dep: &Dep) -> String {
         Until::Tried => " (or a person is to deal with it)",
         Until::TriedOnce => " (or it was tried once)",
         Until::SettledOnce => " (once: not when it is read once more)",
+        Until::SettledOnceOrTried => " (once, or a person is to deal with it)",
     };
     let at_most = dep
         .at_most_ms

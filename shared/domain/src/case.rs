@@ -2,13 +2,14 @@
 //! there is no second one.
 
 use crate::assignment::{Mode, Subject, baseline_facts, baseline_in};
-use crate::catalogue::{Approval, Closes, ClosingProof, Kind, Lane, Proof, Urgency};
+use crate::catalogue::{Approval, Closes, ClosingProof, Dep, Kind, Lane, Proof, Urgency};
 use crate::departure::{Departure, Manner};
 use crate::event::Event;
 use crate::fault::FaultClass;
 use crate::id::{CaseId, Digest, System, TaskId};
 use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy};
+use crate::standing::waited_for;
 use crate::task::{Approved, Attempt, Outcome, Place, PlannedTask, Task, TaskState};
 use crate::time::Timestamp;
 use crate::unplanned;
@@ -733,11 +734,18 @@ impl Case {
         open.all(|t| matches!(t.state, TaskState::Failed { .. }))
     }
 
-    /// Whether every task of this kind was tried once, whatever came of it.
+    /// Whether every task of this kind was tried once, whatever came of it, or cannot be
+    /// before a person has dealt with what it waits for.
     #[must_use]
     pub fn was_tried_once(&self, kind: Kind) -> bool {
         let mut all = self.tasks.values().filter(|t| t.kind() == kind);
-        all.all(|t| t.is_settled() || t.was_tried())
+        all.all(|t| t.is_settled() || t.was_tried()) || self.waits_for_a_person(kind)
+    }
+
+    /// Whether tasks of this kind cannot begin before a person acts.
+    fn waits_for_a_person(&self, kind: Kind) -> bool {
+        let is_stuck = |dep: &Dep| waited_for(self, dep).any(|k| k == dep.kind && self.is_with_people(k));
+        kind.spec().after.iter().any(is_stuck)
     }
 
     /// Whether every task of this kind was settled once, if it is not to be done
@@ -745,9 +753,14 @@ impl Case {
     #[must_use]
     pub fn was_settled_once(&self, kind: Kind) -> bool {
         let mut all = self.tasks.values().filter(|t| t.kind() == kind);
-        // Who went without it has read nothing.
-        let was_read = |t: &Arc<Task>| t.reopened_at.is_some() && t.after.is_some();
-        all.all(|t| t.is_settled() || was_read(t))
+        all.all(|t| was_settled(t))
+    }
+
+    /// Whether every task of this kind was settled once, or is for a person to deal with.
+    #[must_use]
+    pub fn was_settled_once_or_tried(&self, kind: Kind) -> bool {
+        let mut all = self.tasks.values().filter(|t| t.kind() == kind);
+        all.all(|t| was_settled(t) || matches!(t.state, TaskState::Failed { .. }))
     }
 
     /// How many tasks of this kind are with a worker.
@@ -932,4 +945,10 @@ impl Case {
             .map(|t| t.planned.target.system.clone())
             .collect()
     }
+}
+
+/// Whether it is settled, or was by a reading before it was to be done once more. Who
+/// went without it has read nothing.
+fn was_settled(task: &Task) -> bool {
+    task.is_settled() || task.reopened_at.is_some() && task.after.is_some()
 }

@@ -8,7 +8,7 @@ use crate::catalogue::{Area, Kind, Wanted, workspace};
 use crate::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, shared_credentials};
 use crate::id::{CaseId, Digest, ObjectId, System};
 use crate::observation::Facts;
-use crate::policy::{Capabilities, Policy, SuccessorRule};
+use crate::policy::{Capabilities, Policy, SHARED_MAX_BYTES, SuccessorRule};
 use crate::task::PlannedTask;
 use crate::time::Timestamp;
 use crate::unplanned;
@@ -355,7 +355,7 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
         Kind::HandOverMeetings => (meetings == Meetings::HandOver).then(with_successor),
         Kind::CancelMeetings => (meetings != Meetings::Leave).then_some(none),
         Kind::ConvertToShared => Some(
-            none.with("shared_max_bytes", policy.shared_mailbox_max_bytes)
+            none.with(SHARED_MAX_BYTES, policy.shared_mailbox_max_bytes)
                 .with("hold_wanted", hold),
         ),
         Kind::GrantSuccessorMailbox => {
@@ -371,12 +371,13 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
             let is_there = departure.manner == Manner::Planned && departure.effective_at > departure.requested_at;
             (policy.knowledge_session && is_there).then_some(none)
         }
-        // Whoever lets them go looks once more at him who has the files.
+        // Whoever lets them go looks once more at him who has the files, and at the mailbox.
         Kind::ReleaseGroupLicenses | Kind::ReleaseDirectLicenses => {
+            let params = none.with(SHARED_MAX_BYTES, policy.shared_mailbox_max_bytes);
             let heir = subject.text("successor_id");
             Some(match heir.filter(|_| onedrive == OneDriveChoice::HandOver) {
-                Some(id) => none.with("successor_id", id),
-                None => none,
+                Some(id) => params.with("successor_id", id),
+                None => params,
             })
         }
         Kind::DiscoverDevices | Kind::DiscoverManaged => {
@@ -384,7 +385,9 @@ fn wanted(kind: Kind, departure: &Departure, subject: &Facts, policy: &Policy, c
             Some(none.with("wipe_company_devices", wipe))
         }
         Kind::ProvePool => {
-            let mut params = none.with("currency", policy.currency.as_str());
+            let mut params = none
+                .with("currency", policy.currency.as_str())
+                .with(SHARED_MAX_BYTES, policy.shared_mailbox_max_bytes);
             for (sku, cents) in &policy.licence_price_cents {
                 params.set(&format!("price_cents/{sku}"), *cents);
             }

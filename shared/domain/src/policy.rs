@@ -94,6 +94,9 @@ pub struct Policy {
 /// Microsoft's limit for a shared mailbox without a licence: 50 GB.
 pub const SHARED_MAILBOX_MAX_BYTES: i64 = 50 * 1024 * 1024 * 1024;
 
+/// The parameter that says how large a shared mailbox may be without a licence, in bytes.
+pub const SHARED_MAX_BYTES: &str = "shared_max_bytes";
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

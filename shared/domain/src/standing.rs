@@ -168,6 +168,7 @@ pub fn waited_for<'a>(case: &'a Case, dep: &'a Dep) -> impl Iterator<Item = Kind
             Until::Tried => !case.is_with_people(*kind),
             Until::TriedOnce => !case.was_tried_once(*kind),
             Until::SettledOnce => !case.was_settled_once(*kind),
+            Until::SettledOnceOrTried => !case.was_settled_once_or_tried(*kind),
         })
 }
 
@@ -208,7 +209,7 @@ fn open_of_stage(case: &Case, stage: Stage) -> impl Iterator<Item = Kind> + '_ {
 fn delayed(case: &Case, after: &[Dep], now: Timestamp) -> Option<Wake> {
     after
         .iter()
-        .filter(|d| d.delay_ms > 0)
+        .filter(|d| d.delay_ms > 0 && case.has(d.kind))
         .map(|d| case.settled_at(d.kind).plus(d.delay_ms))
         .filter(|at| *at > now)
         .max()

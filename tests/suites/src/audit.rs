@@ -599,7 +599,7 @@ impl Shadow {
         for missing in before.into_iter().filter(|k| self.reading.is_open(*k)) {
             found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
         }
-        for dep in spec.after {
+        for dep in spec.after.iter().filter(|dep| self.reading.has(dep.kind)) {
             if at < self.reading.settled_at(dep.kind).plus(dep.delay_ms) {
                 found(
                     Invariant::OrderIsLaw,
@@ -645,6 +645,7 @@ impl Shadow {
             Until::Tried => self.case.is_with_people(dep.kind),
             Until::TriedOnce => self.case.was_tried_once(dep.kind),
             Until::SettledOnce => self.reading.was_settled_once(dep.kind),
+            Until::SettledOnceOrTried => self.case.was_settled_once_or_tried(dep.kind),
         };
         let over = |ms: i64| self.patient_since(task).is_some_and(|since| at >= since.plus(ms));
         tried || ends.is_some_and(over)

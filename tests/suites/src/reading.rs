@@ -137,6 +137,11 @@ impl Reading {
         self.tasks.values().filter(move |told| told.kind == kind)
     }
 
+    /// Whether there is a task of this kind.
+    pub(crate) fn has(&self, kind: Kind) -> bool {
+        self.of(kind).next().is_some()
+    }
+
     /// Whether a task of this kind is not settled.
     pub(crate) fn is_open(&self, kind: Kind) -> bool {
         self.of(kind).any(|told| !told.settled)

@@ -10,7 +10,7 @@ use crate::job::Job;
 use crate::mailbox::SHARED;
 use crate::mailbox::look_up;
 use offboard_connectors::{Answer, HeldLicence, LicenceOrigin};
-use offboard_domain::policy::SHARED_MAILBOX_MAX_BYTES;
+use offboard_domain::policy::{SHARED_MAILBOX_MAX_BYTES, SHARED_MAX_BYTES};
 use offboard_domain::{FaultClass, ObjectId};
 use std::collections::BTreeSet;
 
@@ -145,5 +145,5 @@ pub(crate) async fn somebody_has_the_files(job: &mut Job<'_>, id: &ObjectId) -> 
 }
 
 fn max_bytes(job: &Job<'_>) -> i64 {
-    job.params.int("shared_max_bytes").unwrap_or(SHARED_MAILBOX_MAX_BYTES)
+    job.params.int(SHARED_MAX_BYTES).unwrap_or(SHARED_MAILBOX_MAX_BYTES)
 }

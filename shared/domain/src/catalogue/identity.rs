@@ -36,6 +36,7 @@ pub(super) const SNAPSHOT_ACCESS: KindSpec = KindSpec {
     name: "identity.snapshot_access",
     title: "Record account, roles and sign-in methods before any write",
     after: &[Dep::on(Kind::Resolve)],
+    read_anew: true,
     ..READING
 };
 
@@ -90,7 +91,12 @@ pub(super) const REMOVE_DIRECTORY_ROLES: KindSpec = KindSpec {
     title: "Remove directory roles",
     urgency: Urgency::U0,
     approval: Approval::PlanOrBurst,
-    after: &[Dep::on(Kind::SnapshotAccess)],
+    after: &[
+        // Never without a record. One that was made long before is made anew, for minutes
+        // at the most: after that, he does not keep them because it fails now.
+        Dep::once(Kind::SnapshotAccess),
+        Dep::tried(Kind::SnapshotAccess).at_most(SNAPSHOT_AT_MOST_MS),
+    ],
     // What went ahead of it must not be under way when this ends: it is done once
     // more then, and would not be.
     conflicts: &[Kind::RevokeSessions],
@@ -323,7 +329,9 @@ pub(super) const REMOVE_GROUP_MEMBERSHIPS: KindSpec = KindSpec {
     after: &[
         Dep::on(Kind::SnapshotDirectory),
         Dep::on(Kind::HandOverGroups),
-        Dep::on(Kind::RemoveGroupOwnerships),
+        // An application that he owns is a person's to hand over, and gives nobody a
+        // reason to leave him in his groups.
+        Dep::tried(Kind::RemoveGroupOwnerships),
     ],
     judge: Judge {
         not_applicable: &[],

@@ -11,7 +11,7 @@ use crate::time::{HOUR_MS, MINUTE_MS};
 /// How long a hold may take to be in force after it is set and read as set;
 /// until then a mailbox without its licence may lose what the hold is for.
 /// Microsoft says up to 60 minutes (litigation hold, Exchange Online).
-const HOLD_TAKES_EFFECT_MS: i64 = HOUR_MS;
+pub(super) const HOLD_TAKES_EFFECT_MS: i64 = HOUR_MS;
 
 const LICENSE: KindSpec = KindSpec {
     area: Area::License,
@@ -116,6 +116,7 @@ pub(super) const PROVE_POOL: KindSpec = KindSpec {
         ]),
         blocked: &[],
     },
+    acknowledged_when: Some(Cond::False("pool_agrees")),
     closing: ClosingProof::Receipt("colleagues move the pool's numbers all day"),
     controls: control::LICENCES,
     ..READING

@@ -351,6 +351,7 @@ pub(super) const GRANT_SUCCESSOR_ACCESS: KindSpec = KindSpec {
     skippable: true,
     wanted: Wanted::Chosen("successor"),
     after: &[
+        Dep::on(Kind::SnapshotMailbox),
         Dep::on(Kind::SnapshotDirectory),
         Dep::on(Kind::ConvertToShared),
         Dep::on(Kind::RemoveDelegations),

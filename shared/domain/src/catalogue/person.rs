@@ -26,13 +26,15 @@ pub(super) const APPROVE_PLAN: KindSpec = KindSpec {
     wanted: Wanted::Chosen("approvals"),
     after: &[
         // Read once more when the time has come, it holds nobody up who has not
-        // decided yet: what comes of it is asked for by itself.
-        Dep::once(Kind::SnapshotAccess),
-        Dep::once(Kind::SnapshotDirectory),
-        Dep::once(Kind::SnapshotMailbox),
+        // decided yet: what comes of it is asked for by itself. Nor does what may not be
+        // read: whatever writes to that waits for the reading, and he is not kept signed
+        // in for its sake.
+        Dep::once_or_tried(Kind::SnapshotAccess),
+        Dep::once_or_tried(Kind::SnapshotDirectory),
+        Dep::once_or_tried(Kind::SnapshotMailbox),
         Dep {
             with_finds: false,
-            ..Dep::once(Kind::DiscoverDevices)
+            ..Dep::once_or_tried(Kind::DiscoverDevices)
         },
         // What is there alone is in the plan when it is asked for; a workspace
         // that a person must see to does not hold the rest back.

@@ -4,6 +4,7 @@
 //! for a copied account is done here, and watched until the copy agrees.
 
 use super::Kind;
+use super::license::HOLD_TAKES_EFFECT_MS;
 use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
@@ -183,7 +184,8 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
     after: &[
         Dep::only(Kind::ResolveOnPremises),
         Dep::on(Kind::DisableOnPremises),
-        Dep::on(Kind::HoldMailbox),
+        Dep::delayed(Kind::HoldMailbox, HOLD_TAKES_EFFECT_MS),
+        Dep::on(Kind::ArchiveMailbox),
         Dep::on(Kind::ConvertToShared),
         Dep::on(Kind::GrantSuccessorMailbox),
         Dep::on(Kind::CancelMeetings),
@@ -191,6 +193,8 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
         Dep::on(Kind::RemoveMobilePartnerships),
         Dep::on(Kind::HandOverOneDrive),
         Dep::on(Kind::DecideOneDrive),
+        Dep::only(Kind::DiscoverDevices),
+        Dep::on(Kind::RetireDevice),
         Dep::on(Kind::DecidePreservation),
     ],
     judge: Judge {
@@ -328,13 +332,20 @@ pub(super) const MOVE_TO_LEAVERS_UNIT: KindSpec = KindSpec {
         Dep::on(Kind::DisableComputer),
         Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::RemoveGroupMemberships),
+        // Whoever went without a release may still have something kept.
+        Dep::delayed(Kind::HoldMailbox, HOLD_TAKES_EFFECT_MS),
+        Dep::on(Kind::ArchiveMailbox),
+        Dep::on(Kind::ConvertToShared),
         Dep::on(Kind::GrantSuccessorMailbox),
+        Dep::on(Kind::CancelMeetings),
+        Dep::on(Kind::HandOverMeetings),
+        Dep::on(Kind::RemoveMobilePartnerships),
         Dep::on(Kind::HandOverOneDrive),
         Dep::on(Kind::DecideOneDrive),
-        // Whoever went without a release may still have something kept.
+        Dep::only(Kind::DiscoverDevices),
+        Dep::on(Kind::RetireDevice),
+        Dep::on(Kind::WipeDevice),
         Dep::on(Kind::DecidePreservation),
-        Dep::on(Kind::HoldMailbox),
-        Dep::on(Kind::ArchiveMailbox),
         Dep::on(Kind::ReleaseGroupLicenses),
         Dep::on(Kind::ReleaseDirectLicenses),
         Dep::on(Kind::ProvePool),

@@ -2,7 +2,7 @@
 
 use super::Kind;
 use crate::control::Controls;
-use crate::judge::Judge;
+use crate::judge::{Cond, Judge};
 use crate::time::{DAY_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -201,6 +201,8 @@ pub enum Until {
     TriedOnce,
     /// When it was settled once: that it is done once more holds nothing up.
     SettledOnce,
+    /// When it was settled once, or no machine can do any more about it.
+    SettledOnceOrTried,
 }
 
 /// What it waits for: every task of that kind in the case.
@@ -289,7 +291,17 @@ impl Dep {
         }
     }
 
-    /// Whether what waits may go on before it is settled.
+    /// Waits until all of `kind` were settled once, or are for a person to deal with:
+    /// what waits does not follow them again when he has.
+    #[must_use]
+    pub const fn once_or_tried(kind: Kind) -> Self {
+        Self {
+            until: Until::SettledOnceOrTried,
+            ..Self::on(kind)
+        }
+    }
+
+    /// Whether what waits may go on before it is settled, and follows it again then.
     #[must_use]
     pub fn goes_ahead(&self) -> bool {
         matches!(self.until, Until::Tried | Until::TriedOnce) || self.at_most_ms.is_some()
@@ -449,6 +461,9 @@ pub struct KindSpec {
     pub judge: Judge,
     /// How it is proven.
     pub proof: Proof,
+    /// When what satisfies it proves less than that, and counts as acknowledged only;
+    /// none: never.
+    pub acknowledged_when: Option<Cond>,
     /// What proves it in the closing round.
     pub closing: ClosingProof,
     /// What must be done again when this had to be.
@@ -483,7 +498,7 @@ pub const PATIENCE_MS: i64 = 3 * DAY_MS;
 /// A judge for what is always satisfied once it has been read.
 pub const READ_IS_ENOUGH: Judge = Judge {
     not_applicable: &[],
-    satisfied: crate::judge::Cond::Always,
+    satisfied: Cond::Always,
     blocked: &[],
 };
 
@@ -511,6 +526,7 @@ pub(super) const READING: KindSpec = KindSpec {
     shows_within_ms: 0,
     judge: READ_IS_ENOUGH,
     proof: Proof::Read,
+    acknowledged_when: None,
     closing: ClosingProof::Receipt("it describes the time before the first write"),
     redo: &[],
     read_anew: false,

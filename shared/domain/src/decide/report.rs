@@ -201,7 +201,7 @@ impl Draft<'_> {
         // The attempt's own first reading: what an earlier one moved proves
         // nothing about a redo.
         match judge(task.kind(), &task.planned.params, &after.facts, Some(&before.facts)) {
-            Verdict::Satisfied => self.settle(answer, proven(task), before, after),
+            Verdict::Satisfied => self.settle(answer, proven(task, &after), before, after),
             Verdict::NotApplicable(_) if self.has_lost_the_mailbox(task, &after) => self.mailbox_lost(answer, after),
             Verdict::NotApplicable(reason) => {
                 self.settle(
@@ -227,7 +227,7 @@ impl Draft<'_> {
     fn observed(&mut self, task: &Task, answer: Answer, seen: Observation) {
         let baseline = task.before.as_ref().map(|b| &b.facts);
         match judge(task.kind(), &task.planned.params, &seen.facts, baseline) {
-            Verdict::Satisfied => self.settle(answer, proven(task), seen.clone(), seen),
+            Verdict::Satisfied => self.settle(answer, proven(task, &seen), seen.clone(), seen),
             Verdict::NotApplicable(_) if self.has_lost_the_mailbox(task, &seen) => self.mailbox_lost(answer, seen),
             Verdict::NotApplicable(reason) => {
                 self.settle(
@@ -349,7 +349,7 @@ impl Draft<'_> {
                 self.ask_again("discovery found more than was approved");
             }
         }
-        self.settle(answer, proven(task), seen.clone(), seen);
+        self.settle(answer, proven(task, &seen), seen.clone(), seen);
     }
 
     /// Whether another directory on the premises may still say that it has the account
@@ -679,8 +679,13 @@ fn because(task: &Task, why: &str) -> String {
     }
 }
 
-fn proven(task: &Task) -> Outcome {
-    match task.kind().spec().proof {
+fn proven(task: &Task, seen: &Observation) -> Outcome {
+    let spec = task.kind().spec();
+    let less = spec.acknowledged_when.as_ref();
+    if less.is_some_and(|c| c.holds(&seen.facts, &task.planned.params, None)) {
+        return Outcome::Acknowledged;
+    }
+    match spec.proof {
         Proof::Read | Proof::Attested => Outcome::Verified,
         Proof::Counter => Outcome::VerifiedByCounter,
         Proof::Acknowledged => Outcome::Acknowledged,

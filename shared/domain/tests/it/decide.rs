@@ -1,7 +1,7 @@
 //! Ring 1: each rule of the state machine by itself.
 
 use crate::model::*;
-use offboard_domain::catalogue::{ACCOUNT_GONE, Area, Kind, Lane, MAILBOX_EXISTS, ROLES_OPEN};
+use offboard_domain::catalogue::{ACCOUNT_GONE, Area, Kind, Lane, MAILBOX_EXISTS, POOL_WITHIN_MS, ROLES_OPEN};
 use offboard_domain::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::fault::{FaultClass, Rule};
 use offboard_domain::id::System;
@@ -208,6 +208,7 @@ fn a_departure_in_the_future_reads_now_and_writes_then() {
     let n = next(w.case(), w.now, &w.gates);
     assert_eq!(n.timer.map(|t| t.at), Some(later));
     w.pass(3 * DAY_MS);
+    w.answer(Kind::SnapshotAccess);
     assert!(w.in_flight().contains(&w.id(Kind::RemoveDirectoryRoles)));
 }
 
@@ -1998,6 +1999,78 @@ fn outcomes_never_over_claim() {
         w.task(Kind::RevokeSessions).outcome(),
         Some(&Outcome::VerifiedByCounter)
     );
+}
+
+/// Colleagues moved the pool's numbers: that he holds none is read, that the company has
+/// one more is not.
+#[test]
+fn a_pool_that_contradicts_is_acknowledged_and_not_verified() {
+    for (agrees, outcome) in [(true, Outcome::Verified), (false, Outcome::Acknowledged)] {
+        let mut w = World::with_in_flight(Kind::ProvePool, Manner::Immediate);
+        let read = seen(
+            Facts::new()
+                .with("released", true)
+                .with("pool_agrees", agrees)
+                .with("pool_waited_ms", POOL_WITHIN_MS),
+        );
+        let said = Said::Satisfied {
+            before: read.clone(),
+            after: read,
+        };
+        let report = w.report(w.id(Kind::ProvePool), said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        assert_eq!(w.task(Kind::ProvePool).outcome(), Some(&outcome), "agrees: {agrees}");
+    }
+}
+
+#[test]
+fn without_a_hold_no_licence_waits_for_one_to_take_effect() {
+    let mut w = World::opened(Manner::Planned);
+    w.drain();
+    w.approve();
+    w.drain();
+    assert!(!w.case().has(Kind::HoldMailbox));
+    assert_eq!(w.now, T0);
+    assert!(w.task(Kind::ReleaseGroupLicenses).is_settled());
+}
+
+#[test]
+fn whoever_looks_at_the_mailbox_is_told_how_large_it_may_be() {
+    use offboard_domain::plan::plan;
+    let subject = Facts::new().with("object_id", "u-1").with("successor_id", "u-2");
+    let policy = Policy {
+        shared_mailbox_max_bytes: 7,
+        ..Policy::default()
+    };
+    let d = departure(Manner::Planned);
+    let p = plan(d.case_id(), &d, &subject, &policy, &everything(), false).unwrap();
+    for kind in [
+        Kind::ConvertToShared,
+        Kind::ReleaseGroupLicenses,
+        Kind::ReleaseDirectLicenses,
+        Kind::ProvePool,
+    ] {
+        let task = p.tasks.iter().find(|t| t.kind == kind).unwrap();
+        assert_eq!(task.params.int("shared_max_bytes"), Some(7), "{kind}");
+    }
+}
+
+/// Who hands an application over may take weeks.
+#[test]
+fn an_application_that_he_owns_keeps_him_in_no_group() {
+    let mut w = World::opened(Manner::Planned);
+    w.drain();
+    w.approve();
+    w.drain_but(Kind::RemoveGroupOwnerships);
+    assert_eq!(w.task(Kind::RemoveGroupMemberships).attempt, 0);
+    let owns = w.report(w.id(Kind::RemoveGroupOwnerships), fault(FaultClass::Unsupported));
+    w.order(Command::RecordReport(Box::new(owns))).unwrap();
+    w.drain();
+    assert!(matches!(
+        w.task(Kind::RemoveGroupOwnerships).state,
+        TaskState::Failed { .. }
+    ));
+    assert!(w.task(Kind::RemoveGroupMemberships).is_settled());
 }
 
 #[test]

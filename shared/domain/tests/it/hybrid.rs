@@ -515,3 +515,37 @@ fn an_account_that_no_domain_has_is_asked_about_until_one_has_it() {
     the_domain_says(&mut w, "berlin", has_none(true));
     assert!(needs_nothing(&w, "berlin"));
 }
+
+/// A person goes without the conversion while the archive is still being made: the groups
+/// on the premises, one of which may give the licence, wait for the archive all the same.
+#[test]
+fn no_group_is_left_on_the_premises_while_the_mailbox_is_still_being_archived() {
+    let mut asked = departure(Manner::Immediate);
+    asked.choices.archive_mailbox = Some(true);
+    let mut w = World::with(asked, Policy::default());
+    w.answer(Kind::Resolve);
+    let groups = Find {
+        kind: Kind::RemoveGroupsOnPremises,
+        object: ObjectId::from("guid-1"),
+        params: Facts::new(),
+    };
+    found(&mut w, Kind::ResolveOnPremises, groups);
+    w.drain_but(Kind::ArchiveMailbox);
+    w.approve();
+    w.drain_but(Kind::ArchiveMailbox);
+    w.order(Command::Waive {
+        task: w.id(Kind::ConvertToShared),
+        by: "boss@msp.example".into(),
+        reason: "nobody needs it shared".into(),
+        until: w.now.plus(30 * DAY_MS),
+    })
+    .unwrap();
+    // While it rests, what else is written to the mailbox goes on.
+    let broken = w.report(w.id(Kind::ArchiveMailbox), fault(FaultClass::Transient));
+    w.order(Command::RecordReport(Box::new(broken))).unwrap();
+    w.drain_but(Kind::ArchiveMailbox);
+    let stands = standing(w.case(), w.task(Kind::RemoveGroupsOnPremises), w.now, &w.gates);
+    assert_eq!(stands, Standing::WaitsFor(vec![Kind::ArchiveMailbox]));
+    w.run_until(|w| w.task(Kind::RemoveGroupsOnPremises).is_settled());
+    assert!(w.task(Kind::ArchiveMailbox).is_settled());
+}

@@ -7,7 +7,7 @@ use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::evidence;
 use offboard_domain::keeping::Retention;
-use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     ApprovalOf, CaseId, CaseState, Checked, Command, Digest, Event, Facts, FaultClass, Policy, Refusal, Said, Standing,
     TaskState, Timestamp, WakeReason, next, standing,
@@ -126,6 +126,7 @@ fn what_was_approved_for_later_goes_then_though_nobody_lets_it_go_sooner() {
     w.pass(10 * DAY_MS - 1);
     assert_eq!(written(&w), []);
     w.pass(1);
+    w.answer(Kind::SnapshotAccess);
     assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
 }
 
@@ -150,6 +151,7 @@ fn an_approval_stands_when_it_is_to_be_done_later() {
     w.order(open(by("tech@msp.example", T0.plus(15 * DAY_MS)))).unwrap();
     assert!(w.task(Kind::ApprovePlan).is_settled());
     w.pass(15 * DAY_MS);
+    w.answer(Kind::SnapshotAccess);
     assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
 }
 
@@ -528,13 +530,20 @@ fn what_was_read_long_before_he_leaves_is_read_once_more_then() {
     // A laptop that he was given meanwhile.
     w.finds = company_laptop();
     w.pass(10 * DAY_MS);
-    for kind in [Kind::DiscoverDevices, Kind::SnapshotDirectory, Kind::SnapshotMailbox] {
+    for kind in [
+        Kind::SnapshotAccess,
+        Kind::DiscoverDevices,
+        Kind::SnapshotDirectory,
+        Kind::SnapshotMailbox,
+    ] {
         assert_eq!(w.task(kind).attempt, 2, "{kind}");
     }
+    assert_eq!(written(&w), [], "a role that he was given meanwhile goes unrecorded");
+    w.answer(Kind::SnapshotAccess);
     assert_eq!(
         written(&w),
         [Kind::RemoveDirectoryRoles],
-        "the burst waits for none of it"
+        "the burst waits for nothing else of it"
     );
     w.drain();
     assert!(w.case().has(Kind::WipeDevice));
@@ -553,6 +562,86 @@ fn what_was_read_long_before_he_leaves_is_read_once_more_then() {
     w.run_to_sealing();
 }
 
+/// What was recorded weeks ago is a record all the same: roles wait for the new one for
+/// minutes, as the rest of the burst does, and what is no part of the burst waits longer.
+#[test]
+fn a_reading_that_fails_on_the_last_day_holds_roles_and_access_for_minutes() {
+    for class in [FaultClass::Transient, FaultClass::Denied] {
+        let mut w = approved();
+        w.pass(10 * DAY_MS);
+        let fails = |w: &mut World| {
+            if w.task(Kind::SnapshotAccess).in_flight().is_some() {
+                let report = w.report(w.id(Kind::SnapshotAccess), fault(class));
+                w.order(Command::RecordReport(Box::new(report))).unwrap();
+            }
+        };
+        fails(&mut w);
+        let is_for_a_person = class == FaultClass::Denied;
+        assert_eq!(!written(&w).is_empty(), is_for_a_person, "{class:?}");
+        for _ in 0..5 {
+            w.pass(MINUTE_MS);
+            fails(&mut w);
+        }
+        w.drain_but(Kind::SnapshotAccess);
+        assert!(!w.task(Kind::SnapshotAccess).is_settled());
+        for kind in [
+            Kind::RemoveDirectoryRoles,
+            Kind::DisableSignIn,
+            Kind::ResetPassword,
+            Kind::RevokeSessions,
+        ] {
+            assert!(w.task(kind).is_settled(), "{class:?}: {kind}");
+        }
+        assert_eq!(w.task(Kind::RemoveAuthMethods).attempt, 0, "{class:?}");
+    }
+}
+
+/// A permission that is missing for one of the readings keeps nobody from approving the
+/// rest, and no planned leaver signed in.
+#[test]
+fn a_plan_can_be_approved_although_a_part_of_what_there_is_may_not_be_read() {
+    for kind in [
+        Kind::SnapshotAccess,
+        Kind::SnapshotDirectory,
+        Kind::SnapshotMailbox,
+        Kind::DiscoverDevices,
+    ] {
+        let mut w = World::opened(Manner::Planned);
+        w.drain_but(kind);
+        assert!(matches!(stands(&w, Kind::ApprovePlan), Standing::WaitsFor(_)), "{kind}");
+        let report = w.report(w.id(kind), fault(FaultClass::Denied));
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        assert_eq!(stands(&w, Kind::ApprovePlan), Standing::WaitsForPerson, "{kind}");
+        w.approve();
+        w.pass(HOUR_MS);
+        w.drain();
+        for cut in [Kind::DisableSignIn, Kind::ResetPassword, Kind::RevokeSessions] {
+            assert!(w.task(cut).is_settled(), "{kind}: {cut}");
+        }
+        let unread: &[Kind] = match kind {
+            Kind::SnapshotAccess => &[Kind::RemoveDirectoryRoles, Kind::RemoveAuthMethods],
+            Kind::SnapshotDirectory => &[Kind::RemoveOauthGrants, Kind::RemoveGroupMemberships],
+            Kind::SnapshotMailbox => &[Kind::BlockProtocols, Kind::RemoveInboxRules, Kind::ConvertToShared],
+            _ => &[Kind::ConvertToShared, Kind::ReleaseGroupLicenses],
+        };
+        for waits in unread {
+            assert_eq!(w.task(*waits).attempt, 0, "{kind}: {waits}");
+        }
+        // Granted afterwards, it is read, and nobody has to approve anew.
+        w.order(Command::Retry {
+            task: None,
+            by: "tech@msp.example".into(),
+        })
+        .unwrap();
+        w.drain();
+        assert!(
+            w.task(kind).is_settled() && w.task(Kind::ApprovePlan).is_settled(),
+            "{kind}"
+        );
+        w.run_to_sealing();
+    }
+}
+
 /// A directory that is down on the last day keeps nobody from deciding, and what is
 /// decided is done.
 #[test]
@@ -566,6 +655,7 @@ fn a_plan_can_be_approved_while_what_it_rests_on_is_read_once_more() {
     }
     assert_eq!(stands(&w, Kind::ApprovePlan), Standing::WaitsForPerson);
     w.approve();
+    w.answer(Kind::SnapshotAccess);
     assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
     // What the reading finds that he was not shown is asked for by itself.
     w.finds = company_laptop();
@@ -582,6 +672,7 @@ fn a_plan_can_be_approved_while_what_it_rests_on_is_read_once_more() {
 fn what_was_read_before_the_first_write_is_not_read_anew_when_it_is_put_off_after_it() {
     let mut w = approved();
     w.pass(10 * DAY_MS);
+    w.answer(Kind::SnapshotAccess);
     assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
     w.drain();
     let read = w.task(Kind::SnapshotDirectory).attempt;

@@ -283,6 +283,22 @@ async fn sole_owners_hand_over_before_they_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_application_that_he_owns_is_a_person_s_and_keeps_him_in_no_group() {
+    let owns = |s: &mut State| {
+        s.owners.insert("app-1".to_owned(), [LEAVER.to_owned()].into());
+    };
+    let (desk, end) = changed(Kind::RemoveGroupOwnerships, owns).await;
+    assert!(asked(&end).starts_with("unsupported"), "{end:?}");
+    assert_eq!(
+        desk.writes(),
+        ["remove g-plain from u-leaver", "remove g-sole from u-leaver"],
+        "groups are left all the same"
+    );
+    let (_, end) = changed(Kind::RemoveGroupMemberships, owns).await;
+    assert_eq!(fact(&end, "removable_group_ids"), list(&[]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hand_over_that_reads_late_sends_no_ownership_to_a_person() {
     let (mut state, todo) = setting(Kind::RemoveGroupOwnerships);
     state.owners.get_mut("g-sole").unwrap().remove(SUCCESSOR);
@@ -426,6 +442,16 @@ async fn what_the_mailbox_needs_is_not_released() {
     })
     .await;
     assert_eq!(fact(&end, "kept_sku_ids"), list(&["e3", "visio"]));
+}
+
+/// The size that the tenant's policy says, and not the vendor's own limit alone.
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_too_large_for_the_tenant_keeps_its_licence() {
+    let (state, mut todo) = setting(Kind::ReleaseDirectLicenses);
+    todo.params.set("shared_max_bytes", 1_000_i64);
+    let (desk, released) = end(state, todo).await;
+    assert_eq!(fact(&released, "kept_sku_ids"), list(&["e3"]));
+    assert_eq!(desk.writes(), ["release visio of u-leaver"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -124,6 +124,7 @@ fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Tim
             Until::Tried => case.is_with_people(dep.kind),
             Until::TriedOnce => case.was_tried_once(dep.kind),
             Until::SettledOnce => case.was_settled_once(dep.kind),
+            Until::SettledOnceOrTried => case.was_settled_once_or_tried(dep.kind),
         };
         // What is not waited for without an end is the scenarios' to judge.
         let has = |name: &str| task.planned.params.get(name).is_some();

@@ -9,8 +9,8 @@ use offboard_connectors::{
     DelegationRight, Device, DeviceAction, DeviceObject, DeviceRef, Devices, Direction, Directory, Documents,
     ELIGIBLE_ROLES, ForwardTo, Found, Held, HeldLicence, Holding, LicenceOrigin, Licenses, MASTERED_ELSEWHERE,
     MailFolder, MailMessage, MailOwner, MailPage, MailReader, MailSink, Mailbox, MailboxChange, MailboxRight,
-    MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, MobileWipe, PROTECTED_TARGET, PoolLine, RecoveryKey,
-    RecoveryKeySort, RecoveryKeys, RoleOrigin, Site, SiteAdministrator,
+    MailboxSettings, MailboxUsage, Mailboxes, ManagedDevice, MobileWipe, OwnedSort, PROTECTED_TARGET, PoolLine,
+    RecoveryKey, RecoveryKeySort, RecoveryKeys, RoleOrigin, Site, SiteAdministrator,
 };
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, FaultClass, ObjectId};
@@ -117,6 +117,13 @@ impl Directory for Fake {
             && self.now().methods.len() > 1
         {
             return Err(fault(FaultClass::Transient, "default phone before the others"));
+        }
+        if let Held::Ownership {
+            sort: OwnedSort::Application,
+            ..
+        } = held
+        {
+            return Err(fault(FaultClass::Unsupported, "a person hands applications over"));
         }
         self.write(call, &format!("remove {} from {id}", held.id()), |s, _| match held {
             Held::Membership { group } => {

@@ -611,7 +611,11 @@ impl State {
         let of = self.owners.iter().filter(|(_, who)| who.contains(id));
         of.map(|(g, who)| Held::Ownership {
             id: g.as_str().into(),
-            sort: OwnedSort::Group,
+            sort: if g.starts_with("app-") {
+                OwnedSort::Application
+            } else {
+                OwnedSort::Group
+            },
             group: self.groups.get(g).cloned(),
             other_owners: u32::try_from(who.len()).unwrap() - 1,
         })
