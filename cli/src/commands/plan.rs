@@ -123,6 +123,7 @@ fn named(
             Manner::Planned
         },
         effective_at: now,
+        of_day: None,
         requested_by: by.to_owned(),
         requested_at: now,
         successor: args.successor.as_deref().map(reference),
