@@ -139,6 +139,17 @@ fn plan_of(stage: &Stage, person: &str, code: i32) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_takes_an_address_that_nobody_signs_in_with_for_a_mail_address() {
+    let stage = Stage::kind().await;
+    give_address(&stage, &stage.cast().plain);
+    let plan = plan_of(&stage, FORMER, 0);
+    assert_eq!(plan["planned"], true, "{plan}");
+    give_address(&stage, &stage.cast().devices);
+    let plan = plan_of(&stage, FORMER, 3);
+    assert!(plan["why_not"].to_string().contains("more than one account"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_address_protects_and_doctor_names_what_protects_nobody() {
     let stage = Stage::kind().await;
     give_address(&stage, &stage.cast().plain);
