@@ -325,5 +325,5 @@ pub fn socket(config: &Configuration) -> Option<PathBuf> {
 
 fn shared() -> CliError {
     CliError::usage("this folder's ledger and queue are shared by processes, and this command is all of them in one")
-        .next("run `offboard dispatcher`, `offboard worker` and `offboard closer`, or all three with `offboard serve`; hand departures to them with `offboard submit FILE`")
+        .next("start `offboard dispatcher`, `offboard worker` and `offboard closer` in its place, as many of each as you like; hand departures to them with `offboard submit FILE`")
 }

@@ -1,6 +1,7 @@
 //! `offboard doctor`: finds what is missing before a departure needs it.
 
 mod held;
+mod protected;
 mod servers;
 mod stores;
 
@@ -33,7 +34,7 @@ const AT_ONCE: usize = 8;
 /// One part of the installation with what was found about it.
 #[derive(Debug, Serialize)]
 struct Checked {
-    /// `installation`, `ledger`, `queue`, or `tenant/system`.
+    /// `installation`, `ledger`, `queue`, `tenant/system`, or `tenant/policy.protected`.
     part: String,
     findings: Vec<Finding>,
 }
@@ -253,6 +254,7 @@ async fn of_tenant(tenant: &Tenant, systems: &Systems, offline: bool) -> Vec<Che
         part: part(&system),
         findings,
     }));
+    checked.extend(protected::of(tenant, systems).await);
     checked
 }
 

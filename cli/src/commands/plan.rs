@@ -10,8 +10,10 @@ use crate::show::safe;
 use crate::systems::Systems;
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
+use offboard_connectors::{Call, Connector, Found};
 use offboard_domain::departure::{Choices, Manner, PersonRef};
-use offboard_domain::{Departure, ObjectId, TenantId, Timestamp};
+use offboard_domain::{Departure, Kind, Lane, ObjectId, TenantId, Timestamp};
+use offboard_runtime::Clock;
 use offboard_runtime::config::Configuration;
 use offboard_store::Store;
 use offboard_workers::Context;
@@ -19,13 +21,17 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long it may take to see whether anybody signs in with a name.
+const FIND_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let config = ctx.config()?;
     let clock = ctx.clock(&config)?;
     let now = clock.now();
-    let (departures, rejected, notes) = match (&args.person, &args.tenant) {
+    let (mut departures, rejected, notes) = match (&args.person, &args.tenant) {
         (Some(person), Some(tenant)) => {
             let one = named(&config, tenant, person, &args, &by, now)?;
             (vec![one], Vec::new(), Vec::new())
@@ -46,6 +52,11 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
             shut.tenant,
             shut.why.brief()
         ));
+    }
+    if args.person.is_some() {
+        for departure in &mut departures {
+            name_by_mail(departure, &systems, &clock).await;
+        }
     }
     let terms = tenants(&config, &systems);
     // Nothing is kept: snapshots that an observation would make go with it.
@@ -123,6 +134,7 @@ fn named(
             Manner::Planned
         },
         effective_at: now,
+        of_day: None,
         requested_by: by.to_owned(),
         requested_at: now,
         successor: args.successor.as_deref().map(reference),
@@ -130,7 +142,34 @@ fn named(
     })
 }
 
-/// An address is a sign-in name; a GUID is the directory's own id; all else is
+/// An address with which nobody signs in is looked for as a mail address: whose it is, and
+/// that it is only one person's, is for the plan to find.
+async fn name_by_mail(departure: &mut Departure, systems: &Systems, clock: &Arc<dyn Clock>) {
+    let connectors = systems.of(&departure.tenant);
+    let finders: Vec<&Arc<dyn Connector>> = connectors.filter(|c| c.claims().contains(&Kind::Resolve)).collect();
+    for person in std::iter::once(&mut departure.person).chain(&mut departure.successor) {
+        let Some(address) = person.user_principal_name.clone() else {
+            continue;
+        };
+        let (mut answers, mut nobody) = (0, 0);
+        for directory in finders.iter().filter_map(|c| c.directory()) {
+            let mut call = Call::new(clock.clone(), Instant::now() + FIND_WITHIN, Lane::Normal);
+            answers += 1;
+            // Where it cannot be read, the plan says so.
+            if matches!(directory.find(&mut call, person).await, Ok(Found::Nobody)) {
+                nobody += 1;
+            }
+        }
+        if answers > 0 && answers == nobody {
+            *person = PersonRef {
+                mail: Some(address),
+                ..PersonRef::default()
+            };
+        }
+    }
+}
+
+/// An address is a sign-in name, or else a mail address; a GUID is the directory's own id; all else is
 /// HR's number.
 fn reference(given: &str) -> PersonRef {
     let given = given.trim().to_owned();

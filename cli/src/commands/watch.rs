@@ -12,11 +12,11 @@ use crate::out::{Out, columns};
 use crate::session::Session;
 use crate::show::{bar, safe};
 use console::{Term, style};
-use offboard_dispatcher::control::{CaseSummary, Request, Response};
+use offboard_dispatcher::control::{CaseSummary, Request, Response, summarise};
 use offboard_domain::{CaseId, TenantId};
 use offboard_runtime::Clock;
 use offboard_runtime::config::Configuration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Watch {
         let mut session = Session::open(config, self.clock.clone()).await?;
         let mut seen = 0;
         loop {
-            let cases = match session.cases(tenant, !all).await {
+            let mut cases = match session.cases(tenant, !all).await {
                 Ok(cases) => cases,
                 // Whoever served has ended: look for the next one.
                 Err(_) if session.is_served() => {
@@ -66,9 +66,30 @@ impl Watch {
                 }
                 Err(error) => return Err(error),
             };
+            let gone = self.no_longer_listed(&mut session, &cases).await;
+            cases.extend(gone);
             self.show(&cases, session.is_idle())?;
+            self.last = cases.into_iter().map(|c| (c.case, c)).collect();
             session = self.wait(session, config, &mut seen).await?;
         }
+    }
+
+    /// What was listed before and is not any more, which is what has ended since: how, is
+    /// looked up once.
+    async fn no_longer_listed(&self, session: &mut Session<'_>, listed: &[CaseSummary]) -> Vec<CaseSummary> {
+        let listed: BTreeSet<CaseId> = listed.iter().map(|c| c.case).collect();
+        let mut gone = Vec::new();
+        for before in self.last.values().filter(|c| !listed.contains(&c.case)) {
+            let case = before.case.to_string();
+            let now = if before.ended {
+                None
+            } else {
+                session.case(Request::Show { case }).await.ok()
+            };
+            // Who cannot be asked now is asked when it is looked again.
+            gone.push(now.map_or_else(|| before.clone(), |view| summarise(&view)));
+        }
+        gone
     }
 
     async fn wait<'a>(
@@ -127,7 +148,6 @@ impl Watch {
                 ))?;
             }
         }
-        self.last = cases.iter().map(|c| (c.case, c.clone())).collect();
         Ok(())
     }
 

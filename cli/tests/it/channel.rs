@@ -142,14 +142,20 @@ fn watching_tells_what_changes() {
     folder.write("one.json", &departure("HR-1", "a@northwind.example"));
     folder.run(&["submit", "one.json"]).expect(0);
     let watching = folder.start(&["watch", "--json"]);
+    assert_eq!(watching.first_object()["state"], "received");
     let serving = folder.serve();
     folder.run(&["cancel", "HR-1", "--reason", "she stays"]).expect(0);
-    until("it is over", || {
-        folder.run(&["list", "--open", "--json"]).expect(0).json() == serde_json::json!([])
+    // What is over is listed no more, and is told all the same.
+    until("its end is told", || {
+        let so_far = watching.said_so_far();
+        so_far.lines().any(|line| line.contains(r#""ended":true"#))
     });
     watching.signal("INT");
-    let seen = watching.wait().expect(130);
-    assert!(seen.objects().iter().all(|o| o["reference"] == "HR-1"));
+    let seen = watching.wait().expect(130).objects();
+    assert!(seen.iter().all(|o| o["reference"] == "HR-1"));
+    let ended: Vec<_> = seen.iter().filter(|o| o["ended"] == true).collect();
+    assert_eq!(ended.len(), 1, "{seen:?}");
+    assert_eq!(ended[0]["state"], "cancelled");
     serving.signal("TERM");
     serving.wait().expect(0);
 }

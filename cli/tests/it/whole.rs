@@ -123,6 +123,61 @@ async fn a_plan_reads_only_and_says_what_is_true() {
     assert!(nobody.out.contains("no plan:"), "{}", nobody.out);
 }
 
+/// What is his besides the name that he signs in with.
+const FORMER: &str = "anna.before@northwind.example";
+
+fn give_address(stage: &Stage, id: &str) {
+    let tenant = stage.tenant_id();
+    let mut world = stage.world();
+    let people = &mut world.tenant_mut(&tenant).unwrap().people;
+    people.edit_silently(id).unwrap().mail = Some(FORMER.to_owned());
+}
+
+fn plan_of(stage: &Stage, person: &str, code: i32) -> Value {
+    let with = ["plan", "--tenant", "northwind", "--person", person, "--json"];
+    stage.folder.run(&with).expect(code).json()["plans"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_takes_an_address_that_nobody_signs_in_with_for_a_mail_address() {
+    let stage = Stage::kind().await;
+    give_address(&stage, &stage.cast().plain);
+    let plan = plan_of(&stage, FORMER, 0);
+    assert_eq!(plan["planned"], true, "{plan}");
+    give_address(&stage, &stage.cast().devices);
+    let plan = plan_of(&stage, FORMER, 3);
+    assert!(plan["why_not"].to_string().contains("more than one account"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_address_protects_and_doctor_names_what_protects_nobody() {
+    let stage = Stage::kind().await;
+    give_address(&stage, &stage.cast().plain);
+    let file = stage.folder.path().join("tenants/northwind.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let listed = "[policy]\nprotected = [\"Anna.Before@northwind.example\", \"nobody@northwind.example\"]\n\n";
+    let text = text.replace("[policy.approvals]", &format!("{listed}[policy.approvals]"));
+    std::fs::write(&file, text).unwrap();
+    let found = stage.folder.run(&["doctor", "--json"]).expect(0).json();
+    let parts = found.as_array().unwrap();
+    let part = parts
+        .iter()
+        .find(|p| p["part"] == "northwind/policy.protected")
+        .unwrap();
+    let whats: Vec<&str> = part["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(whats[0], "1 of 2 protected accounts are there");
+    assert!(whats[1].contains("'nobody@northwind.example'"), "{whats:?}");
+    assert_eq!(whats.len(), 2, "{whats:?}");
+    // By his id as well: who he is, and not how he is named, is what protects him.
+    let plan = plan_of(&stage, &stage.cast().plain, 3);
+    assert!(plan["why_not"].to_string().contains("protected"), "{plan}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_stops_where_only_a_person_is_waited_for() {
     let stage = Stage::kind().await;

@@ -404,6 +404,7 @@ impl<'r> Row<'r> {
             person,
             manner,
             effective_at,
+            of_day: values::of_day(said.as_ref(), manner, tenant, context.now),
             requested_by: self
                 .get(Field::RequestedBy, values::line)
                 .unwrap_or_else(|| context.requested_by.to_owned()),

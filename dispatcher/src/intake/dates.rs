@@ -86,6 +86,12 @@ pub(super) fn moment(
     }
 }
 
+/// When work ends on a day.
+pub(super) fn end_of_work(day: Date, tenant: &Tenant) -> Option<Timestamp> {
+    let end = day.to_datetime(tenant.working_hours.to);
+    in_zone(end, &tenant.time_zone, String::new).ok().map(|end| end.at)
+}
+
 fn date(day: &str, formats: &BTreeSet<DateFormat>) -> Option<Date> {
     formats.iter().find_map(|format| {
         let sign = match format {

@@ -329,6 +329,7 @@ impl Element {
             person,
             manner,
             effective_at,
+            of_day: values::of_day(said.as_ref(), manner, tenant, context.now),
             requested_by: self
                 .check("requested_by", wire.requested_by, values::line)
                 .unwrap_or_else(|| context.requested_by.to_owned()),

@@ -39,8 +39,9 @@ pub const ROWS_MAX: usize = 100_000;
 pub const COLUMNS_MAX: usize = 512;
 
 /// Said of an immediate departure without a reference and a time of its own:
-/// its time is now, and later that is another time.
-const UNRECOGNISABLE: &str = "has neither a reference nor a date: handed over again it will be another case";
+/// it is of today, and later that is another day.
+const UNRECOGNISABLE: &str =
+    "has neither a reference nor a date: handed over again on another day it will be another case";
 
 /// What reading a file needs to know beside its bytes.
 #[derive(Debug, Clone, Copy)]

@@ -195,6 +195,47 @@ fn who_is_to_go_at_once_and_today_does_not_stay_until_the_evening() {
     assert_eq!(warned, [2, 3]);
 }
 
+/// With the next day's list, or by somebody in doubt whether the first time counted.
+#[test]
+fn who_is_to_go_at_once_is_one_case_however_often_he_is_handed_in() {
+    let (tenants, contoso) = (tenants(), TenantId::new("contoso").unwrap());
+    let read_after = |text: &str, ms: i64| {
+        let context = Context {
+            tenants: &tenants,
+            tenant: Some(&contoso),
+            requested_by: "ops@msp.example",
+            now: NOW.plus(ms),
+        };
+        let file = if text.starts_with('{') { "p.json" } else { "p.csv" };
+        read(file, text.as_bytes(), context).unwrap().accepted.remove(0).1
+    };
+    let (minute, day) = (60_000, 86_400_000);
+    let by_reference = "reference,mail,manner\n1,a@c.example,immediate\n";
+    let dated = "mail,last day,manner\na@c.example,2026-09-21,immediate\n";
+    let bare = "mail,manner\na@c.example,immediate\n";
+    let json = r#"{"person": {"mail": "a@c.example"}, "manner": "immediate"}"#;
+    for (text, after) in [
+        (by_reference, minute),
+        (by_reference, day),
+        (dated, minute),
+        (dated, day),
+        (bare, minute),
+        (json, minute),
+    ] {
+        let (first, again) = (read_after(text, 0), read_after(text, after));
+        assert_eq!(first.effective_at, NOW, "{text}");
+        assert!(again.effective_at > NOW, "{text}");
+        assert_eq!(again.case_id(), first.case_id(), "{text}");
+        assert!(again.repeats_the_time_of(&first), "{text}");
+    }
+    assert_eq!(read_after(bare, 0).case_id(), read_after(dated, 0).case_id());
+    // Who came back and goes again is another case, and a moment is what it says.
+    assert_ne!(read_after(bare, day).case_id(), read_after(bare, 0).case_id());
+    let at_five = read_after("mail,last day,manner\na@c.example,2026-09-21 17:30,immediate\n", 0);
+    assert!(!at_five.repeats_the_time_of(&read_after(dated, 0)));
+    assert_ne!(at_five.case_id(), read_after(dated, 0).case_id());
+}
+
 #[test]
 fn a_day_on_which_it_was_asked_for_begins_with_work_and_a_last_day_ends_with_it() {
     let text = "tenant,reference,mail,last day,requested_at\n\

@@ -1,7 +1,8 @@
 //! Single values: the words that people write for them, what a name of a
 //! person must look like, and how to show what they wrote safely.
 
-use super::dates::Moment;
+use super::dates::{self, Moment};
+use jiff::civil::Date;
 use offboard_domain::departure::{Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::{ObjectId, Timestamp};
 use offboard_runtime::config::{Tenant, shared_credential_name};
@@ -243,6 +244,16 @@ pub(super) fn effective(said: Option<&Moment>, manner: Manner, tenant: &Tenant, 
     }
 }
 
+/// The end of the working day that an immediate departure is of when nobody said its
+/// moment: the day that was said, if it is today, or today.
+pub(super) fn of_day(said: Option<&Moment>, manner: Manner, tenant: &Tenant, now: Timestamp) -> Option<Timestamp> {
+    match (said, manner) {
+        (_, Manner::Planned) => None,
+        (Some(said), Manner::Immediate) => is_today(said, tenant, now).then_some(said.at),
+        (None, Manner::Immediate) => dates::end_of_work(today(tenant, now)?, tenant),
+    }
+}
+
 /// When it was asked for: what was said, or now. A day alone was given as the begin
 /// of its working day, so that what is counted from the request on is counted whole;
 /// who asks today before work begins asks now, and not later.
@@ -256,6 +267,11 @@ pub(super) fn requested(said: Option<&Moment>, tenant: &Tenant, now: Timestamp) 
 
 /// Whether only a day was said, and it is today where the tenant is.
 fn is_today(said: &Moment, tenant: &Tenant, now: Timestamp) -> bool {
-    let today = jiff::Timestamp::from_millisecond(now.0).map(|now| now.to_zoned(tenant.time_zone.clone()).date());
-    today.is_ok_and(|today| said.day == Some(today))
+    said.day.is_some() && said.day == today(tenant, now)
+}
+
+/// The day where the tenant is.
+fn today(tenant: &Tenant, now: Timestamp) -> Option<Date> {
+    let now = jiff::Timestamp::from_millisecond(now.0).ok()?;
+    Some(now.to_zoned(tenant.time_zone.clone()).date())
 }

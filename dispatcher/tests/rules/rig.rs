@@ -119,6 +119,7 @@ pub(crate) fn departure(tenant: &TenantId, reference: &str, now: Timestamp) -> D
         },
         manner: Manner::Immediate,
         effective_at: now,
+        of_day: None,
         requested_by: "hr@msp.example".into(),
         requested_at: now,
         successor: None,

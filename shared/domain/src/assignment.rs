@@ -571,6 +571,10 @@ impl Case {
         let mut params = self.told(task);
         if task.kind() == Kind::Resolve {
             person_params(&mut params, &self.departure, &self.policy);
+            let protected: Vec<String> = self.policy.protected.iter().cloned().collect();
+            if !protected.is_empty() {
+                params.set(apps::PROTECTED, protected);
+            }
         }
         if task.kind() == Kind::ArchiveMailbox {
             login_param(&mut params, &self.departure, &self.subject_facts);

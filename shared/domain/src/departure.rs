@@ -200,6 +200,10 @@ pub struct Departure {
     pub manner: Manner,
     /// From when on access must be gone.
     pub effective_at: Timestamp,
+    /// Of an immediate departure whose source names no moment, so that it takes effect when
+    /// it is handed in: the end of the working day that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_day: Option<Timestamp>,
     /// Who asked: a name or address of the MSP's or client's staff.
     pub requested_by: String,
     /// When it was asked for (HR's time, for the time from request to last cut).
@@ -219,21 +223,33 @@ pub fn case_of_reference(tenant: &TenantId, reference: &str) -> CaseId {
 }
 
 impl Departure {
+    /// Whether `earlier`, which was handed in before, asks for all that this says of the
+    /// time: at once, or the end of a day on which it was asked for at once.
+    #[must_use]
+    pub fn repeats_the_time_of(&self, earlier: &Self) -> bool {
+        let at_once = self.manner == Manner::Immediate && earlier.manner == Manner::Immediate;
+        let no_moment = self.of_day.is_some() || earlier.of_day == Some(self.effective_at);
+        at_once && no_moment && earlier.effective_at <= self.effective_at
+    }
+
     /// The case that this request opens: by the source's reference, or without
-    /// one by what the request says (who and when, folded to lower case).
+    /// one by what the request says (who and when, folded to lower case). Of one that
+    /// takes effect when it is handed in that is the day: handed in twice it is one
+    /// case, and who comes back and leaves again later has another.
     #[must_use]
     pub fn case_id(&self) -> CaseId {
         if let Some(reference) = &self.reference {
             return case_of_reference(&self.tenant, reference);
         }
         let p = &self.person;
+        let when = self.of_day.unwrap_or(self.effective_at);
         let part = |s: Option<&str>| s.unwrap_or("").trim().to_lowercase();
         let request = Digest::of_parts(&[
             part(p.object_id.as_ref().map(|o| o.0.as_str())).as_bytes(),
             part(p.user_principal_name.as_deref()).as_bytes(),
             part(p.mail.as_deref()).as_bytes(),
             part(p.employee_id.as_deref()).as_bytes(),
-            &self.effective_at.0.to_be_bytes(),
+            &when.0.to_be_bytes(),
         ]);
         CaseId::derive(&self.tenant, &format!("req:{request}"))
     }

@@ -409,9 +409,11 @@ const OF_THE_SECOND: [Kind; 11] = [
     Kind::DecideApp,
 ];
 
-/// Whether somebody asks for what version 1 of the vocabulary had no word for.
+/// Whether somebody asks for what version 1 of the vocabulary had no word for. Whoever
+/// overlooked the day would account for a case under another id.
 fn asks_for_more(departure: &Departure) -> bool {
-    !departure.choices.shared_credentials.is_empty() || !departure.choices.apps.is_empty()
+    let choices = &departure.choices;
+    !choices.shared_credentials.is_empty() || !choices.apps.is_empty() || departure.of_day.is_some()
 }
 
 impl Event {

@@ -49,6 +49,7 @@ pub fn follow_up(case: &Case, task: TaskId, now: Timestamp) -> Option<Departure>
         manner: Manner::Planned,
         requested_at: now,
         effective_at: now,
+        of_day: None,
         choices,
         ..(*case.departure).clone()
     })

@@ -252,7 +252,9 @@ pub fn approval_digest(what: Digest, from: Timestamp) -> Digest {
 fn refuse_protected(subject: &Facts, policy: &Policy) -> Result<(), PlanRefusal> {
     let id = subject.text("object_id").ok_or(PlanRefusal::Unresolved)?;
     let listed = |name: &str| policy.protected.contains(&name.to_lowercase());
-    if listed(id) || subject.text("user_principal_name").is_some_and(listed) {
+    // Whoever looked him up has compared all his addresses; an older worker none.
+    let by_address = subject.bool("protected") == Some(true);
+    if by_address || listed(id) || subject.text("user_principal_name").is_some_and(listed) {
         return Err(PlanRefusal::Protected(
             "it is on the tenant's list of protected accounts",
         ));

@@ -62,6 +62,7 @@ pub(crate) fn departure(n: usize, clock: &dyn Clock) -> Result<Departure, Failed
         },
         manner: Manner::Immediate,
         effective_at: clock.now(),
+        of_day: None,
         requested_by: "bench".into(),
         requested_at: clock.now(),
         successor: None,

@@ -65,6 +65,7 @@ impl Noop {
             id: id.clone(),
             user_principal_name: id.0.clone(),
             mail: None,
+            addresses: Vec::new(),
             display_name: None,
             employee_id: None,
             enabled: false,

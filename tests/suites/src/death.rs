@@ -296,6 +296,7 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
         person: named,
         manner: Manner::Immediate,
         effective_at: EPOCH,
+        of_day: None,
         requested_by: "hr@msp.example".into(),
         requested_at: EPOCH,
         successor: None,

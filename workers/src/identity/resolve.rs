@@ -5,6 +5,7 @@ use crate::job::{Job, Seen, count};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Account, Answer, Directory, Found, Held, Holding};
+use offboard_domain::catalogue::apps::PROTECTED;
 use offboard_domain::catalogue::premises::SECURITY_ID;
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Facts, FaultClass, ObjectId};
@@ -40,6 +41,9 @@ impl Procedure for Resolve {
         };
         let roles = directory.holdings(&mut job.call, &account.id, Holding::Roles).await?;
         let mut facts = about(&account, &roles);
+        if is_protected(job.params, &account) {
+            facts.set("protected", true);
+        }
         match successor(job, directory, &account).await? {
             Successor::Is(id) => facts.set("successor_id", id.0),
             Successor::NotWanted => {}
@@ -47,6 +51,16 @@ impl Procedure for Resolve {
         }
         Ok(Seen::facts(facts))
     }
+}
+
+/// Whether its id, its sign-in name or any address of it is on the tenant's list. Which
+/// one stays here: what is stored of the case needs none of his addresses.
+fn is_protected(params: &Facts, account: &Account) -> bool {
+    let listed = params.list(PROTECTED).unwrap_or_default();
+    let known_by = [&account.id.0, &account.user_principal_name];
+    let addresses = account.mail.iter().chain(&account.addresses);
+    let mut names = known_by.into_iter().chain(addresses);
+    names.any(|name| listed.contains(&name.to_lowercase()))
 }
 
 /// Whom the parameters name.

@@ -2,6 +2,7 @@
 //! say of each role what is true of it.
 
 use crate::deploy::files::{deploy, read, yaml};
+use crate::support::Folder;
 use offboard_domain::{Area, Lane, TenantId};
 use offboard_queue::rabbit::{Address, CLOSER, DISPATCHER, Topology, WORKER, area_worker};
 use offboard_runtime::config::{self, Configuration, LedgerUrl, QueueUrl, Remote, StoreUrl};
@@ -105,6 +106,29 @@ fn the_example_of_each_role_is_read_and_is_that_role() {
         assert_eq!(users(&config), (broker, store), "{role}");
         exists(role, broker, store);
         assert_eq!(config.engine.telemetry.listen.is_some(), role != "clerk", "{role}");
+    }
+}
+
+/// Where processes share ledger and queue, none is all of them in one; what is said to start in
+/// its place is none that fails in the same way.
+#[test]
+fn a_command_that_is_everything_in_one_names_those_that_are_not() {
+    let folder = Folder::fresh();
+    folder.write("offboard.toml", &example("clerk"));
+    for command in ["run", "serve"] {
+        let said = folder.run(&[command]).expect(2).err;
+        for role in [
+            "offboard dispatcher",
+            "offboard worker",
+            "offboard closer",
+            "offboard submit",
+        ] {
+            assert!(said.contains(&format!("`{role}")), "{command}: {said}");
+        }
+        assert!(
+            !said.contains("`offboard serve") && !said.contains("`offboard run"),
+            "{command}: {said}"
+        );
     }
 }
 

@@ -15,7 +15,7 @@ fn json_one_or_many() {
         [
             "2/1 contoso A a@c.example 2026-11-30T16:00:00Z",
             "3/2 contoso - 7 2026-09-21T14:13:20Z",
-            "people.json:3 (row 2): has neither a reference nor a date: handed over again it will be another case"
+            "people.json:3 (row 2): has neither a reference nor a date: handed over again on another day it will be another case"
         ]
     );
     assert_eq!(Format::of("people", b" [{}]"), Format::Json);

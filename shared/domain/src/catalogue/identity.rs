@@ -11,7 +11,8 @@ use crate::unplanned::APPS_KNOWN;
 /// Finds the one account that the request means. Facts: `object_id`,
 /// `user_principal_name`, `other_mail` (his address is not his sign-in name),
 /// `enabled`, `synced`, `guest`, `has_mailbox`, `role_count`,
-/// `last_administrator`, `manager_id`, `successor_id`.
+/// `last_administrator`, `manager_id`, `successor_id`; `protected`, where the tenant's
+/// list names it.
 pub(super) const RESOLVE: KindSpec = KindSpec {
     name: "identity.resolve",
     title: "Find the account and its immutable ids",

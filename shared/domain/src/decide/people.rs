@@ -283,9 +283,20 @@ impl Draft<'_> {
 
     pub(super) fn amend(&mut self, new: &Arc<Departure>) -> Result<(), Refusal> {
         let old = &self.case.departure;
+        // What is asked for at once, and is asked for again, began when it was first asked for.
+        let (effective_at, of_day) = if new.repeats_the_time_of(old) {
+            (old.effective_at, old.of_day)
+        } else {
+            (new.effective_at, new.of_day)
+        };
+        let new = Departure {
+            effective_at,
+            of_day,
+            ..(**new).clone()
+        };
         let same = Departure {
             requested_at: old.requested_at,
-            ..(**new).clone()
+            ..new.clone()
         } == **old;
         let merged = matches!(self.case.state, CaseState::Merged { .. });
         let over = self.case.state.ended() && !merged;
@@ -322,7 +333,7 @@ impl Draft<'_> {
         let amended = Departure {
             requested_by: old.requested_by.clone(),
             requested_at: old.requested_at,
-            ..(**new).clone()
+            ..new.clone()
         };
         if amended == **old {
             return Err(Refusal::AlreadyOpen);

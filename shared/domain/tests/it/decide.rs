@@ -1,6 +1,7 @@
 //! Ring 1: each rule of the state machine by itself.
 
 use crate::model::*;
+use offboard_domain::catalogue::apps::PROTECTED;
 use offboard_domain::catalogue::{ACCOUNT_GONE, Area, Kind, Lane, MAILBOX_EXISTS, POOL_WITHIN_MS, ROLES_OPEN};
 use offboard_domain::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::fault::{FaultClass, Rule};
@@ -1049,6 +1050,25 @@ fn protected_accounts_are_refused_before_anything_is_written() {
     protected(&|p| {
         p.protected.insert("u-1".into());
     });
+}
+
+#[test]
+fn an_account_is_protected_by_any_address_that_only_the_directory_knows() {
+    let policy = Policy {
+        protected: ["info@acme.example".to_owned()].into(),
+        ..Policy::default()
+    };
+    let mut w = World::with(departure(Manner::Immediate), policy);
+    let told = w.case().assignment(w.id(Kind::Resolve)).unwrap().params;
+    assert_eq!(told.list(PROTECTED), Some(&["info@acme.example".to_owned()][..]));
+    let listed = seen(good(Kind::Resolve).with("protected", true));
+    let said = Said::Satisfied {
+        before: listed.clone(),
+        after: listed,
+    };
+    let report = w.report(w.id(Kind::Resolve), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(w.case().state, CaseState::Refused { .. }));
 }
 
 #[test]

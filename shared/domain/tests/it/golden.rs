@@ -46,6 +46,7 @@ fn departure() -> Arc<Departure> {
         },
         manner: Manner::Immediate,
         effective_at: T,
+        of_day: None,
         requested_by: "hr@acme.example".into(),
         requested_at: T,
         successor: Some(PersonRef {
@@ -197,6 +198,21 @@ fn samples() -> Vec<(&'static str, Event)> {
                     known_apps: ["visitor log".to_owned()].into(),
                     ..Policy::default()
                 }),
+                capabilities: Arc::new(Capabilities::default()),
+                tasks: Vec::new(),
+                capped: false,
+                traceparent: None,
+            },
+        ),
+        (
+            "case_opened.of_day",
+            Event::CaseOpened {
+                departure: Arc::new(Departure {
+                    reference: None,
+                    of_day: Some(T.plus(1)),
+                    ..(*departure()).clone()
+                }),
+                policy: Arc::new(Policy::default()),
                 capabilities: Arc::new(Capabilities::default()),
                 tasks: Vec::new(),
                 capped: false,

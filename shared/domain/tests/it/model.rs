@@ -36,6 +36,7 @@ pub fn departure(manner: Manner) -> Departure {
         },
         manner,
         effective_at: T0,
+        of_day: None,
         requested_by: "hr@acme.example".into(),
         requested_at: T0,
         successor: None,

@@ -241,6 +241,44 @@ fn a_second_request_that_is_called_off_asks_for_nothing_any_more() {
     assert_eq!(w.case().manner(), Manner::Planned);
 }
 
+/// The list of the day is handed in again, by whoever has it at hand: he changes nothing, and
+/// may approve; what was shown before can still be approved.
+#[test]
+fn who_is_to_go_at_once_and_is_handed_in_again_is_not_changed() {
+    let evening = T0.plus(8 * HOUR_MS);
+    let said = |at, of_day| Departure {
+        effective_at: at,
+        requested_at: at,
+        of_day,
+        ..at_once("hr@acme.example")
+    };
+    let mut w = World::with(said(T0, Some(evening)), Policy::default());
+    w.drain();
+    let shown = approve(&w, "boss@msp.example");
+    let tomorrow = said(T0.plus(DAY_MS), Some(evening.plus(DAY_MS)));
+    let again = [
+        said(T0.plus(1), Some(evening)),
+        // On the next day: with the day that it said, and with none.
+        said(evening, None),
+        tomorrow.clone(),
+    ];
+    for one in again {
+        let by_another = Departure {
+            requested_by: "boss@msp.example".into(),
+            ..one.clone()
+        };
+        assert_eq!(w.order(open(one)), Err(Refusal::AlreadyOpen));
+        assert_eq!(w.order(open(by_another)), Err(Refusal::AlreadyOpen));
+    }
+    // Without a reference the next day's is another case, which is merged into this one.
+    w.order(join(tomorrow)).unwrap();
+    assert_eq!((w.case().effective_at(), w.case().amended_by.len()), (T0, 0));
+    w.order(shown).unwrap();
+    // A moment that is said is another one.
+    w.order(open(said(T0.plus(HOUR_MS), None))).unwrap();
+    assert_eq!(w.case().departure.effective_at, T0.plus(HOUR_MS));
+}
+
 /// The second request, merged into the first.
 fn merged() -> World {
     let mut w = World::with(at_once("lead@acme.example"), Policy::default());

@@ -16,6 +16,27 @@ fn switched_on(text: &str) -> String {
     text.lines().map(on).collect()
 }
 
+/// The example's further systems, which stand there as comments of their own: each of them.
+fn further_systems(text: &str) -> Vec<String> {
+    let mut blocks: Vec<String> = Vec::new();
+    let mut within = false;
+    for line in text.lines() {
+        let shown = line.strip_prefix("#   ");
+        within = shown.is_some_and(|l| within || l.starts_with("[systems."));
+        match shown.filter(|_| within) {
+            Some(first) if first.starts_with('[') => blocks.push(format!("{first}\n")),
+            Some(next) => {
+                if let Some(block) = blocks.last_mut() {
+                    block.push_str(next);
+                    block.push('\n');
+                }
+            }
+            None => {}
+        }
+    }
+    blocks
+}
+
 fn tenant(text: &str) -> (Option<Tenant>, Vec<String>) {
     let id = TenantId::new("contoso").unwrap();
     let (tenant, found) = parse_tenant(Path::new("contoso.toml"), text, id, Path::new("/w"));
@@ -251,6 +272,37 @@ fn the_example_names_every_key_of_a_tenant_with_its_default() {
     }
     assert_eq!(switched, plain);
     assert_eq!(plain.policy, Policy::default());
+}
+
+#[test]
+fn every_further_system_of_the_example_reads_as_it_stands_there() {
+    let mut kinds = Vec::new();
+    for block in further_systems(TENANT) {
+        let (read, problems) = tenant(&format!("{TENANT}\n{block}"));
+        assert_eq!(problems, Vec::<String>::new(), "{block}");
+        assert_eq!(read.unwrap().systems.len(), 2, "{block}");
+        let kind = block.lines().find_map(|l| l.strip_prefix("kind = "));
+        kinds.push(kind.unwrap().trim_matches('"').to_owned());
+    }
+    let shown = [
+        "imap",
+        "google",
+        "scim",
+        "ninja",
+        "halo",
+        "connectwise",
+        "autotask",
+        "confluence",
+    ];
+    assert_eq!(kinds, shown);
+
+    let secret = "client_secret = { env = \"OFFBOARD_CONTOSO_M365_SECRET\" }\n";
+    let certificate = "certificate = \"secrets/contoso.pem\"\ncertificate_key = { file = \"secrets/contoso.key\" }\n";
+    for line in certificate.lines() {
+        assert!(TENANT.contains(&format!("#   {line}\n")), "{line}");
+    }
+    let (_, problems) = tenant(&TENANT.replace(secret, certificate));
+    assert_eq!(problems, Vec::<String>::new());
 }
 
 #[test]

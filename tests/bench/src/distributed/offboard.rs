@@ -95,6 +95,7 @@ fn departure(n: usize, order: &Order, tenants: usize, now: Timestamp) -> Result<
             Manner::Immediate
         },
         effective_at: now,
+        of_day: None,
         requested_by: "bench".into(),
         requested_at: now,
         successor: None,

@@ -122,6 +122,8 @@ pub struct Account {
     pub user_principal_name: String,
     /// The primary mail address.
     pub mail: Option<String>,
+    /// The other mail addresses that it answers to; none where the vendor keeps none.
+    pub addresses: Vec<String>,
     /// The name to show.
     pub display_name: Option<String>,
     /// HR's number.

@@ -30,6 +30,7 @@ impl GoogleConnector {
             enabled: !member.is_shut(),
             id: member.id,
             mail: Some(member.address.clone()),
+            addresses: member.aliases,
             user_principal_name: member.address,
             display_name: name,
             employee_id: member.employee_ids.into_iter().next(),

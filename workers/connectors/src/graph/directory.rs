@@ -77,7 +77,10 @@ impl User {
 impl From<User> for Account {
     fn from(user: User) -> Self {
         let guest = user.user_type.as_deref() == Some("Guest");
+        let proxies = user.proxy_addresses.iter().flatten();
+        let addresses = proxies.filter_map(|p| smtp_in(p)).map(str::to_owned).collect();
         Self {
+            addresses,
             id: ObjectId(user.id),
             user_principal_name: user.user_principal_name,
             display_name: user.display_name,

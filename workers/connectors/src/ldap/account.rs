@@ -333,6 +333,7 @@ fn account(entry: &Entry) -> Option<Account> {
         id: entry.guid()?.object_id(),
         user_principal_name: name,
         mail: owned("mail"),
+        addresses: Vec::new(),
         display_name: owned("displayName"),
         employee_id: owned("employeeID"),
         // What was not read is not proven: it counts as enabled.

@@ -15,6 +15,7 @@ mod kinds;
 mod managed;
 mod notes;
 mod premises;
+mod protected;
 mod remembered;
 mod roles;
 mod rules;

@@ -470,6 +470,7 @@ fn departure(manner: Manner) -> Departure {
         },
         manner,
         effective_at: Timestamp(T0),
+        of_day: None,
         requested_by: "hr@acme.example".into(),
         requested_at: Timestamp(T0),
         successor: None,

@@ -66,6 +66,7 @@ pub(super) fn departure(manner: Manner) -> Departure {
         },
         manner,
         effective_at: T0.plus(5 * MINUTE_MS),
+        of_day: None,
         requested_by: "hr@musterwerk.example".into(),
         requested_at: T0.plus(-2 * MINUTE_MS),
         successor: Some(PersonRef {

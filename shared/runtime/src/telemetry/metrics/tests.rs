@@ -170,6 +170,7 @@ fn a_case_that_goes_on_after_a_merge_has_ended_once() {
         },
         manner: Manner::Planned,
         effective_at: now,
+        of_day: None,
         requested_by: "hr@acme.example".into(),
         requested_at: now,
         successor: None,

@@ -212,6 +212,7 @@ fn account(id: &str, manager: Option<&str>) -> Account {
         id: id.into(),
         user_principal_name: format!("{id}@example.com"),
         mail: Some(format!("{CANARY}.{id}@example.com")),
+        addresses: vec![format!("{CANARY}.{id}@old.example.com")],
         display_name: Some(format!("{CANARY} {id}")),
         employee_id: None,
         enabled: true,

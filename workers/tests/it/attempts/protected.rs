@@ -1,0 +1,38 @@
+//! Whom the tenant's list protects: he is known by his id, and by every name and address
+//! that the directory has of him, and by nothing of anybody else.
+
+use crate::attempts::drive::{Desk, End, NEVER, setting};
+use crate::attempts::fake::state::{CANARY, LEAVER, SUCCESSOR};
+use offboard_domain::catalogue::apps::PROTECTED;
+use offboard_domain::{Fact, Kind};
+
+async fn found_protected(listed: &str) -> Option<bool> {
+    let (state, mut todo) = setting(Kind::Resolve);
+    todo.params.set(PROTECTED, vec![listed.to_lowercase()]);
+    let mut desk = Desk::new(state);
+    let End::Settled(seen) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("he was not found");
+    };
+    let told = |fact: &Fact| format!("{fact:?}").contains(CANARY);
+    assert!(!seen.facts.0.values().any(told), "an address of his is stored");
+    seen.facts.bool("protected")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protected_account_is_known_by_any_of_its_names() {
+    for listed in [
+        LEAVER.to_owned(),
+        format!("{LEAVER}@example.com"),
+        format!("{CANARY}.{LEAVER}@example.com"),
+        format!("{CANARY}.{LEAVER}@old.example.com"),
+    ] {
+        assert_eq!(found_protected(&listed).await, Some(true), "{listed}");
+    }
+    for listed in [
+        SUCCESSOR.to_owned(),
+        format!("{SUCCESSOR}@example.com"),
+        "u-leave".into(),
+    ] {
+        assert_eq!(found_protected(&listed).await, None, "{listed}");
+    }
+}
