@@ -1,7 +1,8 @@
 //! Every fault as the class that it is, and no person in any of it.
 
+use crate::common::directory_of;
 use crate::sim::stage::{Stage, id};
-use offboard_connectors::{AccountChange, Attachment, DeviceAction, Holding, MailboxChange};
+use offboard_connectors::{AccountChange, Attachment, DeviceAction, Held, Holding, MailboxChange};
 use offboard_domain::{Fault, FaultClass};
 use offboard_sim::population::ADMIN_APP;
 use offboard_sim::world::{Cruelty, Fault as Trouble, Op};
@@ -56,6 +57,33 @@ async fn each_trouble_is_of_its_class_for_reads_and_writes() {
     // A token that dies is renewed, and nobody notices.
     s.order(Op::GetUser, Trouble::TokenDead);
     s.directory().account(&mut s.reading(), &who).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_told_to_wait_sends_no_further_batch_before() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.plain);
+    let all: Vec<Held> = (0..45)
+        .map(|n| Held::Membership {
+            group: directory_of(&format!("22222222-2222-4222-8222-{n:012}")),
+        })
+        .collect();
+    s.order(
+        Op::Batch,
+        Trouble::Throttled {
+            retry_after_s: Some(17),
+        },
+    );
+    let answers = s.directory().remove_all(&mut s.writing(), &who, &all).await;
+    let told = FaultClass::Throttled {
+        retry_after_ms: Some(17_000),
+    };
+    assert!(answers.iter().all(|a| a.as_ref().unwrap_err().class == told));
+    assert_eq!(s.world().impatient(), 0);
+    s.clock.advance(17_000);
+    let answers = s.directory().remove_all(&mut s.writing(), &who, &all).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(s.world().impatient(), 0);
 }
 
 #[tokio::test]
