@@ -524,7 +524,10 @@ async fn a_wipe_that_a_gateway_loses_is_unknown_and_a_pending_one_is_not_ordered
         managed: Some(id.into()),
         ..DeviceRef::default()
     };
-    let wipe = DeviceAction::Wipe { keep_enrollment: false };
+    let wipe = DeviceAction::Wipe {
+        keep_enrollment: false,
+        unlock_code: None,
+    };
     let devices = graph.devices().unwrap();
     assert_eq!(
         devices.act(&mut call, &device("x"), wipe).await.unwrap_err().class,

@@ -95,7 +95,10 @@ async fn a_wipe_without_a_sure_answer_is_unknown() {
         .await
         .unwrap()
         .remove(0);
-    let wipe = DeviceAction::Wipe { keep_enrollment: false };
+    let wipe = DeviceAction::Wipe {
+        keep_enrollment: false,
+        unlock_code: None,
+    };
     // It may have had another life.
     let before = s
         .devices()
