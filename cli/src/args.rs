@@ -408,6 +408,9 @@ pub enum Command {
         /// In its place the README's table of tasks and systems
         #[arg(long)]
         systems: bool,
+        /// In its place the tables in docs/connectors/microsoft-365.md
+        #[arg(long, conflicts_with = "systems")]
+        permissions: bool,
     },
     /// Print docs/states.md
     #[command(hide = true)]

@@ -1,13 +1,15 @@
-//! The generated pages, `docs/tasks.md` and `docs/states.md`: written from the
-//! catalogue and the state machine's own words, and compared with what is in
-//! the repository by a test, so that they cannot go stale.
+//! The generated pages, `docs/tasks.md` and `docs/states.md`, and tables of others:
+//! written from the catalogue, the state machine's own words and the connectors, and
+//! compared with what is in the repository by a test, so that they cannot go stale.
 
 use offboard_connectors::OFFERS;
+use offboard_connectors::graph::least_permissions;
 use offboard_domain::catalogue::{Approval, Closes, ClosingProof, Dep, KindSpec, Proof, Stage, Until, Urgency, Wanted};
 use offboard_domain::control::Controls;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::wake::WakeReason;
 use offboard_domain::{Area, Kind, Rule};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// `docs/tasks.md`.
@@ -63,6 +65,56 @@ pub(super) fn systems() -> String {
                 outcome(spec.proof)
             } else {
                 "not offered"
+            };
+            let _ = write!(out, " {cell} |");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The tables in `docs/connectors/microsoft-365.md`: what to grant and for which
+/// tasks, what only reads first; and the same task by task.
+pub(super) fn permissions() -> String {
+    let mut granted: BTreeMap<(&str, bool, &str), Vec<Kind>> = BTreeMap::new();
+    let mut needed: Vec<(Kind, Vec<(&str, &str)>)> = Vec::new();
+    for kind in Kind::ALL.iter().copied() {
+        let mut least: Vec<(&str, &str)> = Vec::new();
+        for one in least_permissions(kind) {
+            if !least.contains(&one) {
+                least.push(one);
+            }
+        }
+        for (on, permission) in &least {
+            let reads = permission.contains(".Read.") || permission.ends_with(".Read");
+            granted.entry((*on, !reads, *permission)).or_default().push(kind);
+        }
+        if !least.is_empty() {
+            needed.push((kind, least));
+        }
+    }
+    let mut out = String::from("| on | permission (application) | for |\n|---|---|---|\n");
+    for ((on, _, permission), kinds) in &granted {
+        let _ = writeln!(out, "| {on} | `{permission}` | {} |", names(kinds.iter().copied()));
+    }
+    let mut all: Vec<&str> = granted.keys().map(|(on, ..)| *on).collect();
+    all.dedup();
+    let _ = write!(
+        out,
+        "\n| task | {} |\n|---|{}\n",
+        all.join(" | "),
+        "---|".repeat(all.len())
+    );
+    for (kind, least) in &needed {
+        let name = kind.name();
+        let _ = write!(out, "| [`{name}`](../tasks.md#{}) |", anchor(name));
+        for api in &all {
+            let of_it = least.iter().filter(|(on, _)| on == api);
+            let cell: Vec<String> = of_it.map(|(_, permission)| format!("`{permission}`")).collect();
+            let cell = if cell.is_empty() {
+                "—".to_owned()
+            } else {
+                cell.join(", ")
             };
             let _ = write!(out, " {cell} |");
         }

@@ -41,6 +41,14 @@ fn devices(view: &CaseView) -> impl Iterator<Item = &TaskView> {
     view.tasks.iter().filter(|t| t.kind == Kind::EscrowRecoveryKeys)
 }
 
+/// The tasks that keep something of the same device: its recovery keys, and the code
+/// that a Mac asks for once it is wiped.
+fn keepers(view: &CaseView, task: &TaskView) -> Vec<TaskId> {
+    let wipes = |t: &&TaskView| t.kind == Kind::WipeDevice && t.system == task.system && t.object == task.object;
+    let wipe = view.tasks.iter().filter(wipes).map(|t| t.id);
+    std::iter::once(task.id).chain(wipe).collect()
+}
+
 /// The id of the device in the system that the task is of.
 fn device(task: &TaskView) -> &str {
     task.object.as_deref().unwrap_or_default()
@@ -101,7 +109,7 @@ async fn open(ctx: &Ctx, case: String, given: &str, reason: String) -> Result<Ex
     let found = kept::find(ctx, &config, case).await?;
     let view = &found.view;
     let task = named(view, given)?;
-    let files = found.kept(&config, task.id).await?;
+    let files = found.kept(&config, &keepers(view, task)).await?;
     if files.is_empty() {
         return Err(nothing(view, task));
     }

@@ -142,8 +142,9 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Keys { what } => keys::run(ctx, &what),
         Command::Schema => schema::run(ctx),
         Command::Completions { shell } => completions::run(ctx, shell),
-        Command::Tasks { systems: true } => ctx.out.data(&docs::systems()).map(|()| Exit::Done),
-        Command::Tasks { systems: false } => ctx.out.data(&docs::tasks()).map(|()| Exit::Done),
+        Command::Tasks { systems: true, .. } => ctx.out.data(&docs::systems()).map(|()| Exit::Done),
+        Command::Tasks { permissions: true, .. } => ctx.out.data(&docs::permissions()).map(|()| Exit::Done),
+        Command::Tasks { .. } => ctx.out.data(&docs::tasks()).map(|()| Exit::Done),
         Command::States => ctx.out.data(&docs::states()).map(|()| Exit::Done),
         Command::Metrics => ctx
             .out

@@ -85,15 +85,22 @@ fn the_generated_pages_are_what_the_code_says() {
 }
 
 #[test]
-fn the_readmes_table_of_systems_is_what_the_code_says() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
-    let kept = readme
-        .split_once("<!-- systems:begin (written by: offboard tasks --systems) -->\n")
-        .and_then(|(_, rest)| rest.split_once("<!-- systems:end -->"))
-        .map(|(table, _)| table);
-    let now = Folder::empty().run(&["tasks", "--systems"]).expect(0).out;
-    assert!(
-        kept == Some(now.as_str()),
-        "the README's table is stale; put this between its marks:\n{now}"
-    );
+fn the_generated_tables_are_what_the_code_says() {
+    for (table, page) in [
+        ("systems", "README.md"),
+        ("permissions", "docs/connectors/microsoft-365.md"),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+        let text = fs::read_to_string(&path).unwrap();
+        let begin = format!("<!-- {table}:begin (written by: offboard tasks --{table}) -->\n");
+        let kept = text
+            .split_once(begin.as_str())
+            .and_then(|(_, rest)| rest.split_once(format!("<!-- {table}:end -->").as_str()))
+            .map(|(table, _)| table);
+        let now = Folder::empty().run(&["tasks", &format!("--{table}")]).expect(0).out;
+        assert!(
+            kept == Some(now.as_str()),
+            "the table in {page} is stale; put this between its marks:\n{now}"
+        );
+    }
 }

@@ -1,8 +1,9 @@
 //! Recovery keys out of the escrow: to whoever gives a reason, and never without
 //! a line about it.
 
-use crate::stage::{LEAD, Stage};
+use crate::stage::{LEAD, ROUNDS, Stage, attend};
 use crate::support::until;
+use offboard_sim::world::model::Reach;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -317,4 +318,42 @@ async fn what_was_kept_of_a_mac_opens_although_its_disks_key_is_for_a_person() {
     shows_both(&opened.out, &laptop);
     let line = opened.out.lines().find(|l| l.starts_with("activation lock "));
     assert!(line.is_some_and(|l| l.contains(code)), "{}", opened.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_code_of_a_wiped_mac_opens_beside_its_other_keys() {
+    let stage = Stage::hurried().await;
+    let (folder, laptop) = (&stage.folder, laptop(&stage));
+    let id = stage.tenant_id();
+    {
+        let mut world = stage.world();
+        let records = &mut world.tenant_mut(&id).unwrap().managed_devices;
+        let record = records.edit_silently(&laptop.managed).unwrap();
+        (record.os, record.encrypted) = ("macOS", false);
+        // Its record stays, and says what was ordered.
+        record.reach = Reach::Never;
+    }
+    folder.write("receipt.txt", "handed over at the desk");
+    let serving = folder.serve();
+    let file = stage.leavers(&[("HR-1", stage.cast().devices.as_str())]);
+    folder.run(&["submit", &file]).expect(0);
+    let mut code = String::new();
+    let mut rounds = 0;
+    until("the Mac is told to wipe itself", || {
+        rounds += 1;
+        assert!(rounds < ROUNDS, "{}", folder.run(&["why", "HR-1"]).out);
+        attend(folder, "HR-1", |_, _| ());
+        let world = stage.world();
+        let record = world.tenant(&id).unwrap().managed_devices.get(&laptop.managed);
+        code = record.and_then(|r| r.unlock_code.clone()).unwrap_or_default();
+        code.len() == 6
+    });
+    let open = ["escrow", "open", "HR-1", &laptop.serial, "--reason", "handed on"];
+    until("its code is in escrow", || {
+        let opened = folder.run(&open).out;
+        let mut lines = opened.lines();
+        lines.any(|l| l.starts_with("wiped mac ") && l.contains(&code))
+    });
+    shows_both(&folder.run(&open).expect(0).out, &laptop);
+    drop(serving);
 }

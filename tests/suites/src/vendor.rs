@@ -118,7 +118,7 @@ impl Wire {
             }
             (Some(Broken::WipesAreSentTwice), [.., "managedDevices", id, "wipe"]) => {
                 for caller in callers {
-                    drop(world.wipe_device(&caller, now, id));
+                    drop(world.wipe_device(&caller, now, id, Some("123456")));
                 }
             }
             _ => {}

@@ -54,7 +54,7 @@ pub use area::apps::{AppAccount, Apps, Ending, Known, Matches};
 pub use area::desk::{Desk, NewFile, NewTicket, TITLE_MAX_CHARS, Ticket, TicketFile};
 pub use area::devices::{
     ActionState, Autopilot, Device, DeviceAction, DeviceObject, DeviceRef, Devices, ManagedDevice, Owner, RecoveryKey,
-    RecoveryKeySort, RecoveryKeys,
+    RecoveryKeySort, RecoveryKeys, UnlockCode,
 };
 pub use area::directory::{
     Account, AccountChange, Application, Directory, ELIGIBLE_ROLES, Found, Group, GroupNature, Held, Holding,

@@ -43,18 +43,24 @@ impl Procedure for EscrowRecoveryKeys {
     }
 }
 
+/// What the device of the task is called in the escrow.
+pub(super) fn label(job: &Job<'_>) -> String {
+    let object = job.target.object.as_ref().map_or("", |id| id.0.as_str());
+    format!("{}/{object}", job.case)
+}
+
 /// Seals all, keeps them, and reads them back; how many are in the store.
-async fn escrow(job: &mut Job<'_>, keys: &[RecoveryKey]) -> Answer<usize> {
+pub(super) async fn escrow(job: &mut Job<'_>, keys: &[RecoveryKey]) -> Answer<usize> {
     let Some(master) = job.context.escrow.clone() else {
         let detail = "this worker has no escrow key, so recovery keys have no lawful place; run `offboard keys create` and give it one";
         return Err(job.fault(FaultClass::Denied, detail));
     };
-    let object = job.target.object.as_ref().map_or("", |id| id.0.as_str());
-    let label = format!("{}/{object}", job.case);
+    let label = label(job);
     let sealed = {
         let plain = plain(job, keys)?;
         master.tenant(job.tenant).seal(&label, &plain)
     };
+    let object = job.target.object.as_ref().map_or("", |id| id.0.as_str());
     let name = format!("escrow.{object}");
     let digest = job.keep_bytes(&name, SEALED, sealed).await?;
     let kept = job.context.store.get(digest).await.map_err(|_| {

@@ -13,13 +13,19 @@
 //! | the record is gone otherwise, also after `active` | proves nothing: deleting a record makes it go too, and a device that has taken the order may fail at it; a person looks |
 //!
 //! The last state seen is remembered from slice to slice in the checkpoint.
+//!
+//! A Mac that was wiped asks for a code, which the order brings. It is in the escrow
+//! before the order is sent, and nowhere else; without an escrow nothing is ordered. It
+//! follows from the escrow's key and the device, so whoever goes on after a crash
+//! keeps the one that was sent.
 
+use super::escrow_recovery_keys::{escrow, label};
 use super::{dated, device, is_of_an_earlier_life, still_his, under_way};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
-use offboard_connectors::{Answer, DeviceAction, ManagedDevice, Owner};
+use offboard_connectors::{Answer, DeviceAction, ManagedDevice, Owner, RecoveryKey, RecoveryKeySort, UnlockCode};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 use offboard_domain::{Facts, FaultClass, Timestamp};
 
@@ -40,6 +46,8 @@ const VENDOR_CLOCK_MS: i64 = 5 * MINUTE_MS;
 const LAST_STATE: &str = "last_action_state";
 const OWNER: &str = "owner_type";
 const ORDERED_MS: &str = "ordered_ms";
+/// That the code is in the escrow, and a report has said so.
+const CODE_KEPT: &str = "unlock_code_kept";
 
 pub(crate) struct WipeDevice;
 
@@ -63,6 +71,15 @@ impl Procedure for WipeDevice {
         let device = device(job)?;
         let managed = job.devices()?.managed(&mut job.call, &device).await?;
         let order = order(job, managed.as_ref());
+        // Who died after the order has told nobody where its code is kept.
+        if let (Some(managed), Order::Is(_)) = (&managed, &order)
+            && managed.wants_unlock_code()
+            && job.context.escrow.is_some()
+            && job.remembered.bool(CODE_KEPT).is_none()
+        {
+            kept_code(job).await?;
+            job.remembered.set(CODE_KEPT, true);
+        }
         let last = match &order {
             Order::Is(state) => Some(state.clone()),
             _ => job.remembered.text(LAST_STATE).map(str::to_owned),
@@ -123,10 +140,20 @@ impl Procedure for WipeDevice {
                 "the device does not support being wiped; do it by hand",
             ));
         }
-        let action = DeviceAction::Wipe { keep_enrollment: false };
+        let unlock_code = match managed.wants_unlock_code() {
+            true => Some(kept_code(job).await?),
+            false => None,
+        };
+        let action = DeviceAction::Wipe {
+            keep_enrollment: false,
+            unlock_code,
+        };
         let ordered_ms = job.now_ms();
         job.devices()?.act(job.writing()?, &device, action).await?;
         job.remembered.set(ORDERED_MS, ordered_ms);
+        if unlock_code.is_some() {
+            job.remembered.set(CODE_KEPT, true);
+        }
         Ok(Applied::All)
     }
 
@@ -174,12 +201,38 @@ impl Procedure for WipeDevice {
         if let Some(last) = seen.facts.text(LAST_STATE) {
             remember.set(LAST_STATE, last);
         }
+        if let Some(kept) = job.remembered.bool(CODE_KEPT) {
+            remember.set(CODE_KEPT, kept);
+        }
         Some(Wait {
             until: now.plus(after_ms),
             why: why.to_owned(),
             remember,
         })
     }
+}
+
+/// The code that the device asks for once it is wiped, when it is in the escrow.
+async fn kept_code(job: &mut Job<'_>) -> Answer<UnlockCode> {
+    let Some(master) = job.context.escrow.as_ref() else {
+        let detail = "a wiped Mac asks for a code of six digits, and this worker has no escrow key to keep it under; nothing was ordered; run `offboard keys create`, give the worker the key, then retry; or wipe the Mac by hand and waive this";
+        return Err(job.fault(FaultClass::Denied, detail));
+    };
+    let code = UnlockCode::of(master.tenant(job.tenant).number(&label(job)));
+    let key = RecoveryKey {
+        id: "wipe".to_owned(),
+        sort: RecoveryKeySort::WipedMac,
+        label: None,
+        key: code.digits(),
+        created_ms: None,
+    };
+    if escrow(job, &[key]).await? == 0 {
+        return Err(job.fault(
+            FaultClass::Transient,
+            "the code that a wiped Mac asks for was kept and cannot be opened again; nothing was ordered; look at the store",
+        ));
+    }
+    Ok(code)
 }
 
 fn order(job: &Job<'_>, managed: Option<&ManagedDevice>) -> Order {

@@ -22,7 +22,7 @@ use offboard_store::Store;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeSet;
 
-/// The media type of what `device.escrow_recovery_keys` keeps.
+/// The media type of what `device.escrow_recovery_keys` and `device.wipe` keep.
 const SEALED: &str = "application/vnd.offboard.escrow";
 
 /// A case, and where it stands what it has kept.
@@ -66,11 +66,11 @@ async fn read(session: &mut Session<'_>, case: String) -> Result<Found, CliError
 }
 
 impl Found {
-    /// The files with a device's keys, each once, the newest first.
-    pub(super) async fn kept(&self, config: &Configuration, task: TaskId) -> Result<Vec<Digest>, CliError> {
+    /// The files that these tasks have kept of a device, each once, the newest first.
+    pub(super) async fn kept(&self, config: &Configuration, tasks: &[TaskId]) -> Result<Vec<Digest>, CliError> {
         let mut all = match &self.told {
-            Told::History(stored) => in_history(stored, task),
-            Told::Account(account) => self.in_account(config, *account, task).await?,
+            Told::History(stored) => in_history(stored, tasks),
+            Told::Account(account) => self.in_account(config, *account, tasks).await?,
         };
         all.reverse();
         let mut seen = BTreeSet::new();
@@ -78,7 +78,12 @@ impl Found {
         Ok(all)
     }
 
-    async fn in_account(&self, config: &Configuration, named: Digest, task: TaskId) -> Result<Vec<Digest>, CliError> {
+    async fn in_account(
+        &self,
+        config: &Configuration,
+        named: Digest,
+        tasks: &[TaskId],
+    ) -> Result<Vec<Digest>, CliError> {
         let (file, bytes) = verify::sealed(config, &self.view, named).await?;
         let public = keys::public_keys(&config.engine.keys)?;
         let (statement, _) = verify::with_any(&bytes, &public).map_err(|invalid| {
@@ -93,16 +98,16 @@ impl Found {
         let artifacts = statement.predicate.artifacts.iter();
         Ok(artifacts
             .zip(statement.subject.iter().skip(1))
-            .filter(|(a, _)| a.task == task && a.media_type.as_deref() == Some(SEALED))
+            .filter(|(a, _)| tasks.contains(&a.task) && a.media_type.as_deref() == Some(SEALED))
             .map(|(_, subject)| subject.digest.sha256)
             .collect())
     }
 }
 
-fn in_history(stored: &[Stored], task: TaskId) -> Vec<Digest> {
+fn in_history(stored: &[Stored], tasks: &[TaskId]) -> Vec<Digest> {
     stored
         .iter()
-        .filter(|a| a.task == task && a.media_type == SEALED)
+        .filter(|a| tasks.contains(&a.task) && a.media_type == SEALED)
         .map(|a| a.digest)
         .collect()
 }
@@ -112,7 +117,7 @@ fn in_history(stored: &[Stored], task: TaskId) -> Vec<Digest> {
 pub(super) struct Key {
     /// Its id with the vendor.
     pub(super) id: String,
-    /// What it opens: `disk`, `local_administrator`, `activation_lock`.
+    /// What it opens: `disk`, `local_administrator`, `activation_lock`, `wiped_mac`.
     pub(super) sort: String,
     /// The name that goes with it.
     pub(super) label: Option<String>,

@@ -6,6 +6,8 @@
 //! - nonce key  = HMAC-SHA-256(escrow master, "offboard.escrow.nonce.v1" ‖ tenant handle)
 //! - nonce      = the first 24 bytes of HMAC-SHA-256(nonce key, length of label as u64 big-endian ‖ label ‖ plain)
 //! - file       = "OFFBOARD-ESCROW-1\n" ‖ nonce ‖ XChaCha20-Poly1305(tenant key, nonce, plain, aad = label)
+//! - number key = HMAC-SHA-256(escrow master, "offboard.escrow.number.v1" ‖ tenant handle)
+//! - number     = the first 8 bytes, big-endian, of HMAC-SHA-256(number key, label)
 //!
 //! The nonce follows from the content, so sealing the same thing twice gives
 //! the same bytes (the task is convergent) and two things never share one.
@@ -69,6 +71,7 @@ impl EscrowMaster {
         EscrowKey {
             key: mac(&self.0, &[b"offboard.escrow.key.v1", handle]),
             nonce_key: mac(&self.0, &[b"offboard.escrow.nonce.v1", handle]),
+            number_key: mac(&self.0, &[b"offboard.escrow.number.v1", handle]),
         }
     }
 }
@@ -84,6 +87,7 @@ impl fmt::Debug for EscrowMaster {
 pub struct EscrowKey {
     key: Zeroizing<[u8; 32]>,
     nonce_key: Zeroizing<[u8; 32]>,
+    number_key: Zeroizing<[u8; 32]>,
 }
 
 impl fmt::Debug for EscrowKey {
@@ -93,6 +97,17 @@ impl fmt::Debug for EscrowKey {
 }
 
 impl EscrowKey {
+    /// A number that nobody can tell without this key, always the same for a label:
+    /// for a code that is set somewhere and must be told again by whoever goes on
+    /// after a crash.
+    #[must_use]
+    pub fn number(&self, label: &str) -> u64 {
+        let tag = mac(&self.number_key, &[label.as_bytes()]);
+        tag.iter()
+            .take(8)
+            .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    }
+
     /// Seals bytes under a label, such as the case and the device's id; it
     /// opens under the same label only.
     #[must_use]

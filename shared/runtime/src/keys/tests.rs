@@ -168,6 +168,19 @@ fn a_rotation_that_was_interrupted_is_completed() {
 }
 
 #[test]
+fn a_number_is_always_the_same_and_each_tenants_and_labels_own() {
+    let of = |byte: u8, tenant: &str, label: &str| {
+        let tenant = TenantId::new(tenant).unwrap();
+        EscrowMaster::from_bytes([byte; 32]).tenant(&tenant).number(label)
+    };
+    let number = of(1, "acme", "c/d");
+    assert_eq!(of(1, "acme", "c/d"), number);
+    for other in [of(2, "acme", "c/d"), of(1, "contoso", "c/d"), of(1, "acme", "c/e")] {
+        assert_ne!(other, number);
+    }
+}
+
+#[test]
 fn escrow_opens_for_its_own_tenant_and_label_only() {
     let master = EscrowMaster::from_bytes([1; 32]);
     let key = |t: &str| master.tenant(&TenantId::new(t).unwrap());

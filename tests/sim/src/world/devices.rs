@@ -50,12 +50,18 @@ impl Tenant {
         Ok(device)
     }
 
-    pub(super) fn wipe_device(&mut self, cx: &Cx, id: &str) -> Result<(), VendorError> {
+    /// Belief: Intune takes no wipe of a Mac without a code of six digits.
+    pub(super) fn wipe_device(&mut self, cx: &Cx, id: &str, unlock_code: Option<&str>) -> Result<(), VendorError> {
         let device = self
             .managed_devices
             .get(id)
             .cloned()
             .ok_or_else(|| VendorError::no_managed_device(id))?;
+        let is_code = |code: &str| code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit());
+        if device.os == "macOS" && !unlock_code.is_some_and(is_code) {
+            let text = "A macOsUnlockCode of six digits is required for this device.";
+            return Err(VendorError::new(400, "BadRequest", text));
+        }
         self.note(cx.now, cx.actor(), Effect::WipeOrdered, &device.user, id);
         if device.owner == DeviceOwner::Personal {
             self.harm(cx.now, cx.actor(), Harm::PersonalDeviceWiped, &device.user, id);
@@ -66,6 +72,9 @@ impl Tenant {
             self.harm(cx.now, cx.actor(), Harm::WipedTwice, &device.user, id);
         }
         self.order_action(cx, &device, "wipe", ManagementState::WipePending);
+        if let Some(row) = self.managed_devices.edit_silently(id) {
+            row.unlock_code = unlock_code.map(str::to_owned);
+        }
         Ok(())
     }
 

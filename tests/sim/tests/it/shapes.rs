@@ -104,6 +104,13 @@ fn every_answer_keeps_to_the_vendors_types() {
         &format!("/deviceManagement/managedDevices/{laptop_id}/wipe"),
         None,
     );
+    let folders = client.all(&format!("/users/{}/mailFolders?includeHiddenFolders=true", cast.plain));
+    let full = folders.iter().find(|f| f["totalItemCount"].as_u64() > Some(0)).unwrap();
+    let mails = format!(
+        "/users/{}/mailFolders/{}/messages",
+        cast.plain,
+        full["id"].as_str().unwrap()
+    );
     let every: String = types["user"]
         .keys()
         .filter(|key| key.as_str() != "mailboxSettings")
@@ -183,6 +190,7 @@ fn every_answer_keeps_to_the_vendors_types() {
         (format!("/drives/{drive}/root/permissions"), "permission"),
         (format!("/sites/{site}"), "site"),
         ("/directory/deletedItems/microsoft.graph.user".into(), "user"),
+        (mails, "message"),
     ];
     for who in [
         &cast.plain,

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use offboard_domain::ObjectId;
 use offboard_runtime::Secret;
 use serde::Serialize;
+use std::fmt;
 
 /// Devices and what can be done to them.
 #[async_trait]
@@ -40,7 +41,8 @@ pub trait Devices: Send + Sync {
     /// Orders something. [`DeviceAction::Wipe`] is *once*: ordered again it
     /// may wipe a device that was enrolled anew. The others are repeatable.
     /// A wipe of a personal device is refused here too, with `Blocked`, after
-    /// the record has been read afresh.
+    /// the record has been read afresh; and so is one without a code, of a device
+    /// that wants one ([`ManagedDevice::wants_unlock_code`]).
     async fn act(&self, call: &mut Call, device: &DeviceRef, action: DeviceAction) -> Answer<()>;
 }
 
@@ -132,6 +134,15 @@ pub struct ManagedDevice {
 }
 
 impl ManagedDevice {
+    /// Whether a wipe must bring a code, which the device asks for at its next start: a
+    /// Mac does. (Belief: also those that would not need it take one.)
+    #[must_use]
+    pub fn wants_unlock_code(&self) -> bool {
+        self.operating_system
+            .as_deref()
+            .is_some_and(|system| system.eq_ignore_ascii_case("macOS"))
+    }
+
     /// The last state of the newest action of that name (`wipe`, `retire`).
     #[must_use]
     pub fn action(&self, name: &str) -> Option<&ActionState> {
@@ -188,6 +199,8 @@ pub enum RecoveryKeySort {
     /// The lock that ties a device to the account of whoever set it up, and that
     /// outlives a wipe.
     ActivationLock,
+    /// A Mac that was wiped: it asks for the code that the order brought.
+    WipedMac,
 }
 
 impl RecoveryKeySort {
@@ -198,6 +211,7 @@ impl RecoveryKeySort {
             Self::Disk => "disk",
             Self::LocalAdministrator => "local_administrator",
             Self::ActivationLock => "activation_lock",
+            Self::WipedMac => "wiped_mac",
         }
     }
 }
@@ -227,6 +241,32 @@ pub struct RecoveryKey {
     pub created_ms: Option<i64>,
 }
 
+/// Six digits that a device asks for once it was wiped. They are not printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UnlockCode(u32);
+
+impl UnlockCode {
+    const COUNT: u64 = 1_000_000;
+
+    /// The last six digits of a number.
+    #[must_use]
+    pub fn of(number: u64) -> Self {
+        Self(u32::try_from(number % Self::COUNT).unwrap_or(0))
+    }
+
+    /// The digits, for the order and for the escrow.
+    #[must_use]
+    pub fn digits(self) -> Secret {
+        Secret::new(format!("{:06}", self.0))
+    }
+}
+
+impl fmt::Debug for UnlockCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnlockCode(…)")
+    }
+}
+
 /// An order for a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceAction {
@@ -236,6 +276,8 @@ pub enum DeviceAction {
     Wipe {
         /// Whether it stays enrolled, to be used by the next person.
         keep_enrollment: bool,
+        /// What it asks for afterwards, if it is a device that does.
+        unlock_code: Option<UnlockCode>,
     },
     /// Takes the assignment off its enrolment, whosever it is: whoever orders it has
     /// looked ([`Autopilot::assigned_to`]).

@@ -16,7 +16,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 const GRAPH_RESOURCE: &str = "https://graph.microsoft.com";
 const EXCHANGE_RESOURCE: &str = "https://outlook.office365.com";
@@ -144,7 +144,9 @@ pub(crate) struct Reply {
 /// The requests of one tenant.
 pub(crate) struct Api {
     pub(crate) system: System,
-    pub(crate) directory: String,
+    /// The directory's id; empty until a token has said it, where the configuration
+    /// has a domain.
+    tenant: OnceLock<String>,
     /// The application that it signs in as.
     pub(crate) client_id: String,
     http: HttpClient,
@@ -160,7 +162,10 @@ impl Api {
         let bases = Bases::of(&settings.endpoints)?;
         Ok(Self {
             system: settings.system.clone(),
-            directory: settings.directory.clone(),
+            tenant: match id::is_guid(&settings.directory) {
+                true => OnceLock::from(settings.directory.clone()),
+                false => OnceLock::new(),
+            },
             client_id: settings.client_id.clone(),
             tokens: Tokens::new(http.clone(), settings, &bases)?,
             http,
@@ -188,12 +193,35 @@ impl Api {
         let trim = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
         match service {
             Service::Graph => format!("{}/v1.0", trim(&self.bases.graph)),
-            Service::Exchange => format!("{}/adminapi/beta/{}", trim(&self.bases.exchange), self.directory),
+            Service::Exchange => format!("{}/adminapi/beta/{}", trim(&self.bases.exchange), self.tenant()),
             Service::Site(site) => match &self.bases.sharepoint {
                 Some(base) => format!("{}{}", trim(base), site.path().trim_end_matches('/')),
                 None => trim(site),
             },
         }
+    }
+
+    fn tenant(&self) -> &str {
+        self.tenant.get().map_or("", String::as_str)
+    }
+
+    /// Exchange's addresses take the directory's id and none of its domains. Where
+    /// the configuration has a domain, Exchange's own token says the id. It is only
+    /// read, not believed: with a wrong one Exchange refuses the token.
+    pub(crate) async fn learn_tenant(&self, call: &Call) -> Answer<()> {
+        if self.tenant.get().is_some() {
+            return Ok(());
+        }
+        let token = self.token(call, &Service::Exchange).await?;
+        let Some(tenant) = &token.tenant else {
+            return Err(self.fault_in(
+                "read the directory's id from a token",
+                FaultClass::Denied,
+                "Exchange takes the directory's id alone, and its token does not say it; put the id (a GUID) in place of the domain into `directory`",
+            ));
+        };
+        self.tenant.get_or_init(|| tenant.clone());
+        Ok(())
     }
 
     /// The address that stands in place of every site's own host, if one is
@@ -260,7 +288,6 @@ impl Api {
     /// Makes one request and judges its answer. A token that is refused is
     /// renewed once.
     pub(crate) async fn send(&self, call: &mut Call, ask: &Ask) -> Answer<Reply> {
-        let url = self.url(ask)?;
         if ask.effect.writes() && !call.may_write() {
             return Err(self.fault(
                 ask,
@@ -268,6 +295,10 @@ impl Api {
                 "it would write, and this attempt may only read; it was not sent",
             ));
         }
+        if ask.service == Service::Exchange {
+            self.learn_tenant(call).await?;
+        }
+        let url = self.url(ask)?;
         let resource = self.resource(&ask.service);
         let mut token = self.tokens.get(call, &resource, None).await?;
         let mut renewed = false;
@@ -337,6 +368,10 @@ impl Api {
             "client-request-id",
             HeaderValue::from_str(request_id).map_err(|_| unusable())?,
         );
+        if ask.service == Service::Exchange {
+            let anchor = HeaderValue::from_str(&exchange::anchor(self.tenant())).map_err(|_| unusable())?;
+            headers.insert("x-anchormailbox", anchor);
+        }
         if ask.service == Service::Graph && call.lane() == Lane::Urgent {
             headers.insert("x-ms-throttle-priority", HeaderValue::from_static("high"));
         }

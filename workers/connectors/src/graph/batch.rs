@@ -5,7 +5,7 @@
 use super::api::{Api, Ask, Reply, Service};
 use super::path::Path;
 use crate::{Answer, Call};
-use offboard_domain::{Fault, Receipt};
+use offboard_domain::{Fault, FaultClass, Receipt};
 use offboard_runtime::telemetry::metrics;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -20,7 +20,8 @@ const TOO_MANY_REQUESTS: u16 = 429;
 
 impl Api {
     /// Makes these requests, in as few batches as may be, and answers for each
-    /// in the same order. One alone goes by itself.
+    /// in the same order. One alone goes by itself. Where the vendor asks to wait,
+    /// what is left is not sent, and is answered with that.
     pub(crate) async fn batch(&self, call: &mut Call, asks: &[Ask]) -> Vec<Answer<Reply>> {
         if let [only] = asks {
             return vec![self.send(call, only).await];
@@ -30,9 +31,19 @@ impl Api {
         } else {
             PARTS_MAX
         };
-        let mut answers = Vec::with_capacity(asks.len());
+        let mut answers: Vec<Answer<Reply>> = Vec::with_capacity(asks.len());
         for chunk in asks.chunks(most) {
-            match self.batch_of(call, chunk).await {
+            let told_to_wait = answers
+                .iter()
+                .find_map(|a| a.as_ref().err().filter(|f| is_throttled(f)));
+            let done = match told_to_wait {
+                Some(fault) => Err(Fault {
+                    detail: "the vendor asked to wait before this was reached; it was not sent".into(),
+                    ..fault.clone()
+                }),
+                None => self.batch_of(call, chunk).await,
+            };
+            match done {
                 Ok(parts) => answers.extend(parts),
                 Err(fault) => answers.extend(chunk.iter().map(|ask| {
                     Err(Fault {
@@ -62,7 +73,7 @@ impl Api {
             if !ask.path.is_sound() {
                 return Err(self.fault(
                     ask,
-                    offboard_domain::FaultClass::Rejected,
+                    FaultClass::Rejected,
                     "an id in it is empty or consists of dots; it was not sent",
                 ));
             }
@@ -126,6 +137,10 @@ impl Api {
         }
         Ok(answers)
     }
+}
+
+fn is_throttled(fault: &Fault) -> bool {
+    matches!(fault.class, FaultClass::Throttled { .. })
 }
 
 /// The headers of a part.

@@ -335,7 +335,7 @@ impl Api {
     }
 
     /// Reads the record afresh and refuses what must not happen to it.
-    async fn may_wipe(&self, call: &mut Call, device: &DeviceRef) -> Answer<Option<ObjectId>> {
+    async fn may_wipe(&self, call: &mut Call, device: &DeviceRef, with_code: bool) -> Answer<Option<ObjectId>> {
         const ATTEMPTED: &str = "POST /deviceManagement/managedDevices/{id}/wipe";
         let Some(found) = self.managed_device(call, device).await? else {
             return Err(self.fault_in(
@@ -349,6 +349,13 @@ impl Api {
                 ATTEMPTED,
                 FaultClass::Blocked,
                 "the device is not known to be the company's, and others are never wiped; it was not sent",
+            ));
+        }
+        if found.wants_unlock_code() && !with_code {
+            return Err(self.fault_in(
+                ATTEMPTED,
+                FaultClass::Blocked,
+                "a wiped Mac asks for a code of six digits, and the order had none; it was not sent",
             ));
         }
         let under_way = found
@@ -461,13 +468,17 @@ impl Devices for GraphConnector {
             )
         };
         let ask = match action {
-            DeviceAction::Wipe { keep_enrollment } => match self.api.may_wipe(call, device).await? {
-                Some(id) => order(
-                    &id,
-                    "wipe",
-                    Some(json!({"keepEnrollmentData": keep_enrollment, "keepUserData": false, "persistEsimDataPlan": false})),
-                )
-                .once(),
+            DeviceAction::Wipe {
+                keep_enrollment,
+                unlock_code,
+            } => match self.api.may_wipe(call, device, unlock_code.is_some()).await? {
+                Some(id) => {
+                    let mut body = json!({"keepEnrollmentData": keep_enrollment, "keepUserData": false, "persistEsimDataPlan": false});
+                    if let Some(code) = unlock_code {
+                        body["macOsUnlockCode"] = json!(code.digits().expose());
+                    }
+                    order(&id, "wipe", Some(body)).once()
+                }
                 // It was ordered already and has not ended: ordered again it would queue a second.
                 None => return Ok(()),
             },
@@ -477,15 +488,24 @@ impl Devices for GraphConnector {
             },
             DeviceAction::UnassignAutopilot => match self.api.autopilot_record(call, device).await? {
                 Some(record) if record.assigned_to.is_some() => {
-                    let path = Path::at("deviceManagement").then("windowsAutopilotDeviceIdentities").id(&record.id.0).then("unassignUserFromDevice");
+                    let path = Path::at("deviceManagement")
+                        .then("windowsAutopilotDeviceIdentities")
+                        .id(&record.id.0)
+                        .then("unassignUserFromDevice");
                     Ask::post(path, WRITE_AUTOPILOT, None)
                 }
                 _ => return Ok(()),
             },
-            DeviceAction::DisableObject => match self.api.device_object(call, device).await?.and_then(|o| o.at.object) {
-                Some(id) => Ask::patch(Path::at("devices").id(&id.0), WRITE_DEVICES, json!({"accountEnabled": false})),
-                None => return Ok(()),
-            },
+            DeviceAction::DisableObject => {
+                match self.api.device_object(call, device).await?.and_then(|o| o.at.object) {
+                    Some(id) => Ask::patch(
+                        Path::at("devices").id(&id.0),
+                        WRITE_DEVICES,
+                        json!({"accountEnabled": false}),
+                    ),
+                    None => return Ok(()),
+                }
+            }
         };
         let done = self.api.send(call, &ask).await.map(|_| ());
         match action {

@@ -103,18 +103,25 @@ const ALREADY: &[&str] = &[
 /// The code of a fault that is one of them.
 const ALREADY_CODE: &str = "AlreadyDone";
 
+/// By what a request about no mailbox in particular is routed.
+pub(crate) fn anchor(tenant: &str) -> String {
+    format!("APP:{SYSTEM_MAILBOX}@{tenant}")
+}
+
 impl Api {
     fn ask_of(&self, cmdlet: &Cmdlet) -> Ask {
         let body = json!({"CmdletInput": {"CmdletName": cmdlet.name, "Parameters": cmdlet.parameters}});
-        let anchor = format!("APP:{SYSTEM_MAILBOX}@{}", self.directory);
         let mut ask = Ask::post(cmdlet.path(), EXCHANGE, Some(body))
             .to(Service::Exchange)
             .header("prefer", "odata.maxpagesize=1000")
-            .header("x-anchormailbox", &anchor)
             .header("x-cmdletname", cmdlet.name);
         ask.effect = cmdlet.effect;
         ask.named = Some(cmdlet.name);
         ask
+    }
+
+    fn no_list(&self, ask: &Ask) -> Fault {
+        self.fault(ask, FaultClass::Transient, "the answer is no list; it is read again")
     }
 
     /// Runs a cmdlet and gives its objects. What is already so is success.
@@ -127,8 +134,11 @@ impl Api {
                 Err(fault) if fault.code.as_deref() == Some(ALREADY_CODE) => return Ok(rows),
                 Err(fault) => return Err(fault),
             };
-            if let Value::Array(values) = body["value"].take() {
-                rows.extend(values);
+            match body["value"].take() {
+                Value::Array(values) => rows.extend(values),
+                // Who reads must not take an answer that says nothing for "there is none".
+                _ if cmdlet.effect == Effect::Read => return Err(self.no_list(&ask)),
+                _ => {}
             }
             // The next page is the same command posted to another address.
             match body["@odata.nextLink"].as_str() {
@@ -157,7 +167,7 @@ impl Api {
         }
         let mut body = self.send(call, &ask).await?.body;
         let Some(Value::Array(rows)) = body.get_mut("value").map(Value::take) else {
-            return Err(self.fault(&ask, FaultClass::Transient, "the answer is no list; it is read again"));
+            return Err(self.no_list(&ask));
         };
         let next = text_in(&body["@odata.nextLink"]);
         if next.is_some() && next.as_deref() == from {
@@ -248,6 +258,10 @@ impl Api {
 
     /// One batch, with the answer of each part.
     async fn invoke_batch(&self, call: &mut Call, cmdlets: &[&Cmdlet]) -> Vec<Answer<Vec<Value>>> {
+        // The parts bear whole addresses.
+        if let Err(fault) = self.learn_tenant(call).await {
+            return cmdlets.iter().map(|_| Err(fault.clone())).collect();
+        }
         let parts: Vec<Value> = cmdlets
             .iter()
             .enumerate()
@@ -264,8 +278,7 @@ impl Api {
         let mut ask = Ask::post(Path::at("$batch"), EXCHANGE, Some(json!({"requests": parts})))
             .to(Service::Exchange)
             .header("prefer", "odata.continue-on-error")
-            .header("parameter-based-routing", "true")
-            .header("x-anchormailbox", &format!("APP:{SYSTEM_MAILBOX}@{}", self.directory));
+            .header("parameter-based-routing", "true");
         ask.effect = Effect::Read;
         ask.named = cmdlets.first().map(|c| c.name);
         let sent = match self.send(call, &ask).await {
@@ -302,11 +315,7 @@ impl Api {
             answers.push(match judged {
                 Ok(mut reply) => match reply.body["value"].take() {
                     Value::Array(rows) => Ok(rows),
-                    _ => Err(self.fault(
-                        &self.ask_of(cmdlet),
-                        FaultClass::Transient,
-                        "the answer is no list; it is read again",
-                    )),
+                    _ => Err(self.no_list(&self.ask_of(cmdlet))),
                 },
                 Err(fault) if fault.code.as_deref() == Some(ALREADY_CODE) => Ok(Vec::new()),
                 Err(fault) => Err(fault),

@@ -38,6 +38,8 @@ pub(crate) struct Token {
     pub(crate) value: Secret,
     /// The application permissions in it, when it could be read.
     pub(crate) roles: Option<BTreeSet<String>>,
+    /// The directory's id, when it says one.
+    pub(crate) tenant: Option<String>,
     renew_at: Timestamp,
     serial: u64,
 }
@@ -122,6 +124,10 @@ impl Tokens {
                     .filter_map(Value::as_str)
                     .map(str::to_owned)
                     .collect()
+            }),
+            tenant: claims.as_ref().and_then(|c| {
+                let id = c["tid"].as_str().filter(|id| id::is_guid(id))?;
+                Some(id.to_owned())
             }),
             renew_at: now.plus(lives_ms - early_ms),
             serial,

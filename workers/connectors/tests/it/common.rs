@@ -214,10 +214,20 @@ pub(crate) fn open_at(login: &str, rest: &str) -> GraphConnector {
     open_full(login, rest, Credential::Secret("s3cret".into()))
 }
 
+/// A connector whose directory is configured so.
+pub(crate) fn open_in(server: &Server, directory: &str) -> GraphConnector {
+    let secret = Credential::Secret("s3cret".into());
+    open_directory(directory, server.root(), server.root(), secret)
+}
+
 fn open_full(login: &str, rest: &str, credential: Credential) -> GraphConnector {
+    open_directory(DIRECTORY, login, rest, credential)
+}
+
+fn open_directory(directory: &str, login: &str, rest: &str, credential: Credential) -> GraphConnector {
     let settings = GraphSettings {
         system: System::new("m365").unwrap(),
-        directory: DIRECTORY.into(),
+        directory: directory.into(),
         client_id: "c".into(),
         credential,
         endpoints: Endpoints {

@@ -3,9 +3,12 @@
 //! simulator (`sim.rs`).
 
 use crate::common::{
-    Asked, Server, TestClock, call, call_until, directory_of, group, json_answer, no_answer, open, token,
+    Asked, DIRECTORY, Server, TestClock, call, call_until, directory_of, group, json_answer, no_answer, open, open_in,
+    token,
 };
 use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use offboard_connectors::graph::Credential;
 use offboard_connectors::{
     AccountChange, Connector, DeviceAction, DeviceRef, Directory, Documents, Found, Held, Holding, MailboxChange,
@@ -319,6 +322,49 @@ async fn each_part_of_a_batch_has_its_own_fate() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_told_to_wait_is_the_last_one() {
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("t", 3600);
+        }
+        let throttled = |part: &Value| part["url"].as_str().unwrap().contains("/slow");
+        let responses: Vec<Value> = asked.json()["requests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|part| match throttled(part) {
+                true => json!({"id": part["id"], "status": 429, "headers": {"Retry-After": "7"}, "body": {"error": {"code": "TooManyRequests"}}}),
+                false => json!({"id": part["id"], "status": 204}),
+            })
+            .collect();
+        json_answer(200, json!({"responses": responses}))
+    })
+    .await;
+    let graph = open(&server);
+    let all: Vec<Held> = (0..45)
+        .map(|n| if n == 3 { "slow".to_owned() } else { format!("g{n}") })
+        .map(|id| Held::Membership {
+            group: directory_of(&id),
+        })
+        .collect();
+    let mut call = call();
+    call.allow_writes(true);
+    let answers = graph.remove_all(&mut call, &who(), &all).await;
+    assert_eq!(server.count("/$batch"), 1);
+    let told = FaultClass::Throttled {
+        retry_after_ms: Some(7_000),
+    };
+    for (n, answer) in answers.iter().enumerate() {
+        match answer {
+            Ok(()) => assert!(n < 20 && n != 3, "{n}"),
+            Err(fault) => assert!(fault.class == told && (n == 3 || n >= 20), "{n}: {fault}"),
+        }
+    }
+    let deleted = call.receipts().iter().filter(|r| r.request.starts_with("DELETE"));
+    assert_eq!(deleted.count(), 20, "of what was not sent there is no receipt");
+}
+
+#[tokio::test]
 async fn what_a_rule_or_another_directory_decides_is_refused_before_anything_is_sent() {
     let server = Server::start(|_| async { json_answer(500, Value::Null) }).await;
     let graph = open(&server);
@@ -478,7 +524,10 @@ async fn a_wipe_that_a_gateway_loses_is_unknown_and_a_pending_one_is_not_ordered
         managed: Some(id.into()),
         ..DeviceRef::default()
     };
-    let wipe = DeviceAction::Wipe { keep_enrollment: false };
+    let wipe = DeviceAction::Wipe {
+        keep_enrollment: false,
+        unlock_code: None,
+    };
     let devices = graph.devices().unwrap();
     assert_eq!(
         devices.act(&mut call, &device("x"), wipe).await.unwrap_err().class,
@@ -515,6 +564,65 @@ async fn an_answer_without_end_is_cut_off() {
     assert!(fault.detail.contains("larger"), "{fault}");
 }
 
+/// A token that says whose directory it is for, as the vendor's do.
+fn token_of(directory: &str) -> axum::http::Response<axum::body::Body> {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let (head, claims) = (
+        part(json!({"alg": "none"})),
+        part(json!({"tid": directory, "roles": []})),
+    );
+    token(&format!("{head}.{claims}.x"), 3600)
+}
+
+#[tokio::test]
+async fn exchange_is_asked_by_the_directorys_id_also_where_a_domain_is_configured() {
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            assert!(asked.path.contains("/contoso.test/"), "{}", asked.path);
+            return token_of(DIRECTORY);
+        }
+        assert!(asked.path.contains(&format!("/{DIRECTORY}/")), "{}", asked.path);
+        assert!(asked.header("x-anchormailbox").ends_with(&format!("@{DIRECTORY}")));
+        if !asked.path.ends_with("/$batch") {
+            return json_answer(200, json!({"value": []}));
+        }
+        let part = |part: &Value| {
+            assert!(
+                part["url"].as_str().unwrap().contains(&format!("/{DIRECTORY}/")),
+                "{part}"
+            );
+            json!({"id": part["id"], "status": 200, "body": {"value": []}})
+        };
+        let responses: Vec<Value> = asked.json()["requests"].as_array().unwrap().iter().map(part).collect();
+        json_answer(200, json!({"responses": responses}))
+    })
+    .await;
+    // The first that asks Exchange learns it, whichever way it asks.
+    let graph = open_in(&server, "contoso.test");
+    assert_eq!(Mailboxes::mailbox(&graph, &mut call(), &who()).await.unwrap(), None);
+    let graph = open_in(&server, "contoso.test");
+    let others = [ObjectId::from("o1"), ObjectId::from("o2")];
+    let held = graph.held_among(&mut call(), &who(), &others).await.unwrap();
+    assert!(held.is_empty());
+    assert_eq!((server.count("/InvokeCommand"), server.count("/$batch")), (1, 1));
+}
+
+#[tokio::test]
+async fn who_is_configured_by_a_domain_and_gets_a_token_without_an_id_is_told_to_give_the_id() {
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("opaque", 3600);
+        }
+        json_answer(200, json!({"value": []}))
+    })
+    .await;
+    let graph = open_in(&server, "contoso.test");
+    let fault = Mailboxes::mailbox(&graph, &mut call(), &who()).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Denied);
+    assert!(fault.detail.contains("`directory`"), "{fault}");
+    assert_eq!(server.count("/InvokeCommand"), 0, "nothing went to no directory");
+}
+
 #[tokio::test]
 async fn exchange_pages_are_the_same_command_again() {
     let server = Server::start(|asked: Asked| async move {
@@ -537,6 +645,59 @@ async fn exchange_pages_are_the_same_command_again() {
         .unwrap();
     let keys: Vec<_> = found.iter().map(offboard_connectors::Attached::key).collect();
     assert_eq!(keys, ["12345678901234567890", "2"]);
+}
+
+/// An answer without a list says nothing; taken for "there is none", it would call
+/// rules, rights and phones clean that nobody has read.
+#[tokio::test]
+async fn a_reading_command_whose_answer_is_no_list_has_not_read() {
+    use offboard_connectors::Attachment;
+    for (silent, what) in [
+        ("Get-InboxRule", Attachment::Rules),
+        ("Get-MailboxPermission", Attachment::RightsTo),
+        ("Get-RecipientPermission", Attachment::RightsTo),
+        ("Get-MobileDeviceStatistics", Attachment::MobileDevices),
+    ] {
+        for body in [
+            Value::Null,
+            json!({}),
+            json!({"value": null}),
+            json!({"value": {"Name": "canary"}}),
+        ] {
+            let answer = body.clone();
+            let server = Server::start(move |asked: Asked| {
+                let answer = answer.clone();
+                async move {
+                    if asked.path.ends_with("/token") {
+                        return token("t", 3600);
+                    }
+                    let row = json!({"ExternalDirectoryObjectId": WHO, "RecipientTypeDetails": "UserMailbox"});
+                    match asked.json()["CmdletInput"]["CmdletName"].as_str().unwrap() {
+                        name if name == silent => json_answer(200, answer),
+                        "Get-Mailbox" => json_answer(200, json!({"value": [row]})),
+                        _ => json_answer(200, json!({"value": []})),
+                    }
+                }
+            })
+            .await;
+            let fault = open(&server).attached(&mut call(), &who(), &what).await.unwrap_err();
+            assert_eq!(fault.class, FaultClass::Transient, "{silent} {body}: {fault}");
+            assert!(!fault.to_string().contains("canary"));
+        }
+    }
+    // Of what is changed nothing is to be read, and Exchange need not say anything.
+    let server = Server::start(|asked: Asked| async move {
+        match asked.path.ends_with("/token") {
+            true => token("t", 3600),
+            false => json_answer(200, Value::Null),
+        }
+    })
+    .await;
+    let mut writing = call();
+    writing.allow_writes(true);
+    Mailboxes::set(&open(&server), &mut writing, &who(), &MailboxChange::Hide)
+        .await
+        .unwrap();
 }
 
 /// Beliefs: Exchange's own rules are hidden, and show no action or, the one for

@@ -1,10 +1,12 @@
 //! What becomes of a device's recovery keys where a person must see to some.
 
-use crate::attempts::drive::{Desk, End, NEVER, setting};
+use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
+use crate::attempts::fake::State;
 use crate::attempts::fake::state::CANARY;
 use offboard_connectors::RecoveryKeySort;
-use offboard_domain::{Fact, FaultClass, Kind, Said};
+use offboard_domain::{Fact, FaultClass, Kind, Report, Said};
 use offboard_runtime::keys::EscrowMaster;
+use serde_json::Value;
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_withheld_is_for_a_person_and_the_others_are_kept_all_the_same() {
@@ -49,4 +51,94 @@ async fn a_device_without_keys_is_done_and_one_whose_only_key_is_withheld_is_not
         assert_eq!(matches!(end, End::Settled(_)), done, "{end:?}");
         assert!(desk.reports.iter().all(|report| report.artifacts.is_empty()));
     }
+}
+
+/// A Mac of the company's that is to be wiped.
+fn mac() -> (State, Todo) {
+    let (mut state, todo) = setting(Kind::WipeDevice);
+    let row = state.devices.get_mut("m-company").unwrap();
+    row.managed.as_mut().unwrap().operating_system = Some("macOS".to_owned());
+    (state, todo)
+}
+
+/// The code that the order brought.
+fn sent(desk: &Desk) -> Option<String> {
+    let state = desk.fake.now();
+    let code = state.devices["m-company"].wiped_with?;
+    Some(code.digits().expose().to_owned())
+}
+
+/// The codes that reports say are in the escrow, each once.
+async fn kept(desk: &Desk, reports: &[Report]) -> Vec<String> {
+    let mut codes = Vec::new();
+    for (report, artifact) in reports.iter().flat_map(|r| r.artifacts.iter().map(move |a| (r, a))) {
+        let sealed = desk.context.store.get(artifact.digest).await.unwrap();
+        let key = EscrowMaster::from_bytes([7; 32]).tenant(&report.tenant);
+        let opened = key.open(&format!("{}/m-company", report.case), &sealed).unwrap();
+        let line: Value = serde_json::from_slice(&opened).unwrap();
+        assert_eq!(line["sort"], "wiped_mac");
+        codes.push(line["key"].as_str().unwrap().to_owned());
+    }
+    codes.dedup();
+    codes
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_code_of_a_wiped_mac_is_in_the_escrow_and_nowhere_else() {
+    let (state, todo) = mac();
+    let mut desk = Desk::new(state);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    let code = sent(&desk).unwrap();
+    assert!(code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()));
+    assert_eq!(kept(&desk, &desk.reports).await, [code.as_str()]);
+    let with_it = desk.reports.iter().filter(|r| !r.artifacts.is_empty()).count();
+    assert_eq!(with_it, 1, "it is not said anew at each look");
+    let told = serde_json::to_string(&desk.reports).unwrap();
+    assert!(!told.contains(&format!("\"{code}\"")));
+    assert!(desk.writes().iter().all(|w| !w.contains(&code)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whenever_a_worker_dies_the_escrow_has_the_code_that_was_sent() {
+    let mut codes = Vec::new();
+    for n in 1.. {
+        let (state, todo) = mac();
+        let mut desk = Desk::new(state);
+        let mut polls = n;
+        let end = desk.settle(todo, &mut polls).await;
+        assert!(matches!(end, End::Settled(_)), "death at {n}: {end:?}");
+        let code = sent(&desk).unwrap();
+        assert_eq!(kept(&desk, &desk.reports).await, [code.as_str()], "death at {n}");
+        codes.push(code);
+        if polls != 0 {
+            break;
+        }
+    }
+    codes.dedup();
+    assert_eq!(codes.len(), 1, "one device, one code");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_escrow_no_mac_is_wiped_and_anything_else_is() {
+    let (state, todo) = mac();
+    let mut desk = Desk::new(state);
+    desk.context.escrow = None;
+    let report = desk.once(&todo).await;
+    let Said::Fault { fault } = &report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(fault.class, FaultClass::Denied);
+    assert!(
+        fault.detail.contains("nothing was ordered") && fault.detail.contains("keys create"),
+        "{fault}"
+    );
+    assert!(desk.writes().is_empty());
+
+    let (state, todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(state);
+    desk.context.escrow = None;
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert!(sent(&desk).is_none() && desk.reports.iter().all(|r| r.artifacts.is_empty()));
 }

@@ -46,7 +46,8 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
         }
         ("POST", ["deviceManagement", "managedDevices", id, "wipe"]) => match wipe_body(&desk.body) {
             Ok(()) => {
-                let reply = desk.world.wipe_device(&caller, now, id);
+                let code = desk.body["macOsUnlockCode"].as_str().map(str::to_owned);
+                let reply = desk.world.wipe_device(&caller, now, id, code.as_deref());
                 desk.done(reply)
             }
             Err(error) => Ok(desk.refuse(&error)),

@@ -142,6 +142,7 @@ impl Town<'_> {
                 os: spec.os,
                 encrypted: true,
                 activation_lock: lock,
+                unlock_code: None,
                 owner: spec.owner,
                 serial: serial.clone(),
                 reach: spec.reach,

@@ -186,10 +186,10 @@ impl World {
         })
     }
 
-    /// Orders a wipe.
-    pub fn wipe_device(&mut self, caller: &Caller, now_ms: i64, id: &str) -> Reply<()> {
+    /// Orders a wipe, with the code that a Mac asks for afterwards.
+    pub fn wipe_device(&mut self, caller: &Caller, now_ms: i64, id: &str, unlock_code: Option<&str>) -> Reply<()> {
         self.gate(caller, now_ms, Op::WipeDevice, id, |tenant, cx| {
-            tenant.wipe_device(cx, id)
+            tenant.wipe_device(cx, id, unlock_code)
         })
     }
 

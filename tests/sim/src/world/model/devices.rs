@@ -73,6 +73,8 @@ pub struct ManagedDevice {
     /// The code that lifts its activation lock, if it has one, and whether it was
     /// read. Lists never show it, nor does an answer that did not select it.
     pub activation_lock: Option<(String, bool)>,
+    /// The code that the last order of a wipe brought.
+    pub unlock_code: Option<String>,
     /// Whose it is.
     pub owner: DeviceOwner,
     /// Its serial number.

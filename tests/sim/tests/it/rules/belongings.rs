@@ -198,9 +198,13 @@ fn the_code_of_an_activation_lock_is_told_of_one_device_by_name_alone_and_is_los
     let told = told.as_str().unwrap();
     assert!(canaries.iter().any(|canary| told.contains(canary.as_str())), "{told}");
     assert_eq!(keys_read(&client), 1);
-    for id in [&read, &unread] {
-        let wiped = client.graph("POST", &format!("{}/wipe", path(id)), None);
-        assert_eq!(wiped.status, 204);
+    let wipe = |client: &mut Client, id: &str, body| client.graph("POST", &format!("{}/wipe", path(id)), Some(body));
+    for code in [json!(null), json!("12345"), json!("1234567"), json!("12345a")] {
+        let body = json!({"macOsUnlockCode": code});
+        says(&wipe(&mut client, &unread, body), 400, "six digits");
+    }
+    for (id, body) in [(&read, json!({})), (&unread, json!({"macOsUnlockCode": "012345"}))] {
+        assert_eq!(wipe(&mut client, id, body).status, 204);
     }
     client.now += MINUTE;
     client.world.advance(client.now);

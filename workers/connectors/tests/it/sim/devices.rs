@@ -1,12 +1,15 @@
 //! Devices.
 
 use crate::sim::stage::{Stage, T0, id};
-use offboard_connectors::{Call, DeviceAction, DeviceRef, Owner, RecoveryKeySort};
+use offboard_connectors::{Call, DeviceAction, DeviceRef, Owner, RecoveryKeySort, UnlockCode};
 use offboard_domain::{FaultClass, ObjectId};
 use offboard_sim::world::Effect;
 use offboard_sim::world::model::{Autopilot, DeviceOwner};
 
-const WIPE: DeviceAction = DeviceAction::Wipe { keep_enrollment: false };
+const WIPE: DeviceAction = DeviceAction::Wipe {
+    keep_enrollment: false,
+    unlock_code: None,
+};
 
 #[tokio::test]
 async fn a_company_device_is_wiped_once_and_a_personal_one_never() {
@@ -58,6 +61,33 @@ async fn a_company_device_is_wiped_once_and_a_personal_one_never() {
     let effects = s.effects();
     assert_eq!(effects.iter().filter(|(e, ..)| *e == Effect::DeviceWiped).count(), 1);
     assert!(s.world().violations().is_empty(), "{:?}", s.world().violations());
+}
+
+#[tokio::test]
+async fn a_macs_wipe_brings_the_code_that_it_asks_for_and_is_not_sent_without() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.devices);
+    let mut call = s.writing();
+    let found = s.devices().of(&mut call, &who).await.unwrap();
+    let laptop = found.iter().find(|d| d.owner == Owner::Company).unwrap().at.clone();
+    let managed = laptop.managed.clone().unwrap().0;
+    s.arrange(|t| t.managed_devices.edit(&managed, T0).unwrap().os = "macOS");
+    let record = s.devices().managed(&mut call, &laptop).await.unwrap().unwrap();
+    assert!(record.wants_unlock_code());
+    let fault = s.devices().act(&mut call, &laptop, WIPE).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Blocked, "{fault}");
+    let ordered = |s: &Stage| s.effects().iter().any(|(e, ..)| *e == Effect::WipeOrdered);
+    assert!(!ordered(&s));
+    // Its noughts count.
+    let wipe = DeviceAction::Wipe {
+        keep_enrollment: false,
+        unlock_code: Some(UnlockCode::of(77_001_234)),
+    };
+    assert!(!format!("{wipe:?}").contains("1234"));
+    s.devices().act(&mut call, &laptop, wipe).await.unwrap();
+    assert!(ordered(&s));
+    let code = s.truth(|t| t.managed_devices.get(&managed).unwrap().unlock_code.clone());
+    assert_eq!(code.as_deref(), Some("001234"));
 }
 
 #[tokio::test]

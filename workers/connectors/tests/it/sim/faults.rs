@@ -1,7 +1,8 @@
 //! Every fault as the class that it is, and no person in any of it.
 
+use crate::common::directory_of;
 use crate::sim::stage::{Stage, id};
-use offboard_connectors::{AccountChange, Attachment, DeviceAction, Holding, MailboxChange};
+use offboard_connectors::{AccountChange, Attachment, DeviceAction, Held, Holding, MailboxChange};
 use offboard_domain::{Fault, FaultClass};
 use offboard_sim::population::ADMIN_APP;
 use offboard_sim::world::{Cruelty, Fault as Trouble, Op};
@@ -59,6 +60,33 @@ async fn each_trouble_is_of_its_class_for_reads_and_writes() {
 }
 
 #[tokio::test]
+async fn who_is_told_to_wait_sends_no_further_batch_before() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.plain);
+    let all: Vec<Held> = (0..45)
+        .map(|n| Held::Membership {
+            group: directory_of(&format!("22222222-2222-4222-8222-{n:012}")),
+        })
+        .collect();
+    s.order(
+        Op::Batch,
+        Trouble::Throttled {
+            retry_after_s: Some(17),
+        },
+    );
+    let answers = s.directory().remove_all(&mut s.writing(), &who, &all).await;
+    let told = FaultClass::Throttled {
+        retry_after_ms: Some(17_000),
+    };
+    assert!(answers.iter().all(|a| a.as_ref().unwrap_err().class == told));
+    assert_eq!(s.world().impatient(), 0);
+    s.clock.advance(17_000);
+    let answers = s.directory().remove_all(&mut s.writing(), &who, &all).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(s.world().impatient(), 0);
+}
+
+#[tokio::test]
 async fn a_wipe_without_a_sure_answer_is_unknown() {
     let s = Stage::kind().await;
     let device = s
@@ -67,7 +95,10 @@ async fn a_wipe_without_a_sure_answer_is_unknown() {
         .await
         .unwrap()
         .remove(0);
-    let wipe = DeviceAction::Wipe { keep_enrollment: false };
+    let wipe = DeviceAction::Wipe {
+        keep_enrollment: false,
+        unlock_code: None,
+    };
     // It may have had another life.
     let before = s
         .devices()

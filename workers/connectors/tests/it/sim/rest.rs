@@ -3,10 +3,36 @@
 use crate::common::{CERTIFICATE, KEY};
 use crate::sim::stage::{Stage, id};
 use offboard_connectors::graph::Credential;
-use offboard_connectors::{Attachment, Connector, Documents, Holding, LicenceOrigin, Severity};
+use offboard_connectors::{
+    Attachment, Connector, Directory, Documents, Holding, LicenceOrigin, MailboxChange, Mailboxes, Severity,
+};
 use offboard_domain::{FaultClass, Kind};
 use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET};
 use offboard_sim::world::{Cruelty, Effect};
+
+#[tokio::test]
+async fn a_directory_may_be_configured_by_any_of_its_domains() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.plain);
+    for domain in s.truth(|t| [t.domain.clone(), t.initial_domain.clone()]) {
+        let graph = s.by_domain(&domain);
+        let account = Directory::account(&graph, &mut s.reading(), &who).await.unwrap();
+        assert_eq!(account.id, who, "{domain}");
+        let mailbox = Mailboxes::mailbox(&graph, &mut s.reading(), &who).await.unwrap();
+        assert!(mailbox.is_some(), "{domain}");
+        let mut call = s.writing();
+        Mailboxes::set(&graph, &mut call, &who, &MailboxChange::Hide)
+            .await
+            .unwrap();
+        assert!(
+            Mailboxes::mailbox(&graph, &mut call, &who)
+                .await
+                .unwrap()
+                .unwrap()
+                .hidden
+        );
+    }
+}
 
 #[tokio::test]
 async fn licences_go_by_the_way_they_came() {

@@ -70,6 +70,12 @@ impl Stage {
         )
     }
 
+    /// A connector whose directory is configured by one of its domains.
+    pub(crate) fn by_domain(&self, domain: &str) -> GraphConnector {
+        let credential = Credential::Secret(ADMIN_APP_SECRET.into());
+        open(&self.simulator, domain, credential, &self.simulator.bases().sharepoint)
+    }
+
     /// A connector that reaches SharePoint there.
     pub(crate) fn with_sharepoint_at(&self, address: &str) -> GraphConnector {
         let credential = Credential::Certificate {

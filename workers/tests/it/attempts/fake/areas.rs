@@ -425,7 +425,10 @@ impl Devices for Fake {
             match action {
                 DeviceAction::UnassignAutopilot => row.autopilot.iter_mut().for_each(|a| a.assigned_to = None),
                 DeviceAction::DisableObject => row.object.iter_mut().for_each(|o| o.enabled = false),
-                DeviceAction::Wipe { .. } => s.order(&id, "wipe", now_ms),
+                DeviceAction::Wipe { unlock_code, .. } => {
+                    row.wiped_with = unlock_code;
+                    s.order(&id, "wipe", now_ms);
+                }
                 DeviceAction::Retire => {
                     let last = row.managed.as_ref().and_then(|m| m.action("retire"));
                     let ordered = last.is_some_and(|a| matches!(a.state.as_str(), "pending" | "active"));

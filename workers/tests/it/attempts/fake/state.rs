@@ -6,7 +6,7 @@ use offboard_connectors::{
     Device, DeviceObject, DeviceRef, Direction, EndpointClass, Forwarding, Group, GroupNature, Held, HeldLicence,
     Holds, InboxRule, LicenceOrigin, Mailbox, MailboxSettings, MailboxUsage, ManagedDevice, Meeting, MethodSort,
     MobileDevice, MobileWipe, NotesStatus, OwnedSort, Owner, PoolLine, Protection, Protocol, RecoveryKeySort,
-    RoleOrigin, Silence, Site,
+    RoleOrigin, Silence, Site, UnlockCode,
 };
 use offboard_domain::ObjectId;
 use offboard_domain::unplanned::Software;
@@ -45,6 +45,8 @@ pub(crate) struct DeviceRow {
     pub(crate) used_by_another: bool,
     /// When an order reaches it, is done, and its record goes.
     pub(crate) schedule: Vec<(i64, &'static str)>,
+    /// The code that the last wipe brought.
+    pub(crate) wiped_with: Option<UnlockCode>,
 }
 
 /// An account in the application.
@@ -302,6 +304,7 @@ pub(crate) fn device(id: &str, owner: Owner) -> DeviceRow {
         keys_withheld: Vec::new(),
         used_by_another: false,
         schedule: Vec::new(),
+        wiped_with: None,
     }
 }
 
