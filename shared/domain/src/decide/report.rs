@@ -502,6 +502,12 @@ impl Draft<'_> {
                 self.look_who_takes_over(id);
                 self.look_for_more_apps(id);
             }
+            if read == Some(Kind::ResolveOnPremises) {
+                self.look_again_where_it_is_not(id);
+            }
+        }
+        // What a closing round has found undone is done again while others are still read.
+        if done && matches!(self.case.state, CaseState::Active | CaseState::Closing) {
             if read == Some(Kind::RevokeTokensInWorkspace) {
                 self.look_what_was_met(id);
             }
@@ -510,9 +516,6 @@ impl Draft<'_> {
                 && let Some(revoked) = unplanned::revoked_beside(&self.case, id)
             {
                 self.look_what_was_met(revoked);
-            }
-            if read == Some(Kind::ResolveOnPremises) {
-                self.look_again_where_it_is_not(id);
             }
         }
     }
