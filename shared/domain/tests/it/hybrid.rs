@@ -522,6 +522,57 @@ fn a_domain_whose_site_is_away_holds_nothing_up_in_another() {
     assert_eq!(kinds, [Kind::ResolveOnPremises]);
 }
 
+/// Converted in the cloud alone, it may become a person's again. No licence waits for who
+/// sets it on the premises; nobody is asked about a mailbox that is not there.
+#[test]
+fn a_copy_s_mailbox_is_set_to_shared_on_the_premises_too() {
+    let kind = Kind::ConfirmSharedOnPremises;
+    let standing_of = |w: &World| standing(w.case(), w.task(kind), w.now, &w.gates);
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "paris", "guid-1", &DONE_THERE);
+    the_domain_says(&mut w, "berlin", has_none(true));
+    let early = standing_of(&w);
+    assert!(
+        matches!(&early, Standing::WaitsFor(kinds) if kinds.contains(&Kind::ConvertToShared)),
+        "{early:?}"
+    );
+    w.run_until(|w| standing_of(w) == Standing::WaitsForPerson);
+    assert!(w.task(Kind::ConvertToShared).is_settled());
+    for release in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses] {
+        assert!(release.spec().after.iter().all(|dep| dep.kind != kind), "{release}");
+    }
+    w.attest(kind).unwrap();
+    w.run_to_sealing();
+
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "paris", "guid-1", &DONE_THERE);
+    the_domain_says(&mut w, "berlin", has_none(true));
+    for _ in 0..300 {
+        w.drain_but(Kind::ConvertToShared);
+        if w.task(Kind::ConvertToShared).in_flight().is_some() {
+            break;
+        }
+        w.a_person_or_time(60_000);
+    }
+    let none = seen(Facts::new().with("mailbox_exists", false));
+    let said = Said::Satisfied {
+        before: none.clone(),
+        after: none,
+    };
+    let report = w.report(w.id(Kind::ConvertToShared), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let outcome = w.task(kind).outcome();
+    assert!(
+        matches!(outcome, Some(Outcome::NotApplicable { .. })),
+        "nobody is asked: {outcome:?}"
+    );
+
+    // Nor about an account that is nobody's copy.
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    assert!(w.case().has(Kind::ConvertToShared) && !w.case().has(kind));
+}
+
 /// He has an account in each, and the one is found when the other is done with: what
 /// follows in its own domain alone has not come too soon.
 #[test]
