@@ -31,6 +31,7 @@ mod knowledge;
 mod license;
 mod mailbox;
 mod managed;
+mod missed;
 mod observe_again;
 mod premises;
 mod procedure;

@@ -4,24 +4,22 @@
 
 use crate::attempt::{read, waiting};
 use crate::job::Job;
+use crate::missed::{LOOK_AGAIN_MS, Missed, is_believed};
 use crate::procedure::{self, Wait, When};
 use futures::StreamExt as _;
 use offboard_connectors::Answer;
 use offboard_domain::catalogue::{ACCOUNT_GONE, Area};
-use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use offboard_domain::{
-    Artifact, Assignment, Check, Checked, Facts, Fault, FaultClass, Receipt, Said, Timestamp, Verdict, judge,
-};
+use offboard_domain::{Artifact, Assignment, Check, Checked, Facts, Fault, FaultClass, Receipt, Said, Verdict, judge};
 
 /// How many tasks are read at the same time: mail systems allow four
 /// concurrent requests to one mailbox.
 const READ_AT_ONCE: usize = 4;
 
-/// For how long an account does not show before it is believed to be gone, and how
-/// often it is looked at meanwhile.
-const GONE_BELIEVED_MS: i64 = HOUR_MS;
-const GONE_LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
-const GONE_SINCE_MS: &str = "account_gone_since_ms";
+/// An account that does not show.
+const GONE: Missed = Missed {
+    since_ms: "account_gone_since_ms",
+    last_ms: "account_gone_last_ms",
+};
 
 struct Reading {
     answer: Answer<Checked>,
@@ -79,7 +77,7 @@ async fn one(mut job: Job<'_>, check: &Check) -> Reading {
         Some(procedure) => match read(procedure, &mut job).await {
             Err(fault) => without_account(&mut job, check, fault).await,
             Ok((observation, seen)) => {
-                job.remembered.0.remove(GONE_SINCE_MS);
+                GONE.shows(&mut job);
                 let differs = matches!(
                     judge(check.kind, &check.params, &observation.facts, None),
                     Verdict::Unsatisfied(_)
@@ -124,13 +122,15 @@ async fn without_account(job: &mut Job<'_>, check: &Check, fault: Fault) -> (Ans
     }
     match directory.account(&mut job.call, &id).await {
         Err(gone) if gone.class == FaultClass::Absent => {}
-        _ => return (Err(fault), None),
+        Ok(_) => {
+            GONE.shows(job);
+            return (Err(fault), None);
+        }
+        Err(_) => return (Err(fault), None),
     }
-    let now = job.call.now();
-    let since_ms = job.remembered.int(GONE_SINCE_MS).unwrap_or(now.0);
-    job.remembered.set(GONE_SINCE_MS, since_ms);
-    let wait = (now.since(Timestamp(since_ms)) < GONE_BELIEVED_MS).then(|| Wait {
-        until: now.plus(GONE_LOOK_AGAIN_MS),
+    let since_ms = GONE.note(job);
+    let wait = (!is_believed(job, since_ms)).then(|| Wait {
+        until: job.call.now().plus(LOOK_AGAIN_MS),
         why: "the account is not there; whether it is gone shows within the hour".to_owned(),
         remember: job.remembered.clone(),
     });

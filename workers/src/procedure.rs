@@ -150,6 +150,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         | Kind::DecideDevice
         | Kind::EndTechnician
         | Kind::ConfirmDisabledOnPremises
+        | Kind::ConfirmSharedOnPremises
         | Kind::RotateSharedCredential
         | Kind::DecideApp
         | Kind::HoldKnowledgeSession

@@ -395,10 +395,11 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 11] = [
+const OF_THE_SECOND: [Kind; 12] = [
     Kind::DiscoverComputers,
     Kind::RotateSharedCredential,
     Kind::ConfirmDisabledOnPremises,
+    Kind::ConfirmSharedOnPremises,
     Kind::HoldKnowledgeSession,
     Kind::WriteNotes,
     Kind::NoteEnding,

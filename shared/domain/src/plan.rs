@@ -90,6 +90,10 @@ pub fn plan(
         if kind == Kind::DiscoverComputers && systems_for(capabilities, Kind::DiscoverDevices).next().is_none() {
             continue;
         }
+        // Nothing is converted.
+        if kind == Kind::ConfirmSharedOnPremises && !out.has(Kind::ConvertToShared) {
+            continue;
+        }
         if mastery.is_asked_about(kind) {
             params.set(MASTERED, true);
         }
@@ -156,6 +160,7 @@ impl Mastery {
             Kind::ResetPassword | Kind::HideFromAddressLists => self != Self::Connected,
             Kind::AwaitSynchronisation => self == Self::Connected,
             Kind::ConfirmDisabledOnPremises => self == Self::Elsewhere,
+            Kind::ConfirmSharedOnPremises => self != Self::Here,
             _ => true,
         }
     }

@@ -40,7 +40,8 @@ pub const WAYS: &str = "ways";
 /// The parameter with the applications of a task that lists several.
 pub const APPS: &str = "apps";
 
-/// The parameter with the devices whose software is looked at. In no stored task.
+/// The parameter with the devices whose software is looked at; in a stored task only
+/// where nobody has looked at it.
 pub const DEVICES: &str = "device_ids";
 /// The parameter that says how many there are, where the list does not have all.
 pub const COUNT: &str = "count";
@@ -324,6 +325,11 @@ fn which(of: &[&[u8]]) -> String {
 /// Tells whoever looks at software on which devices, and what the tenant knows: those
 /// that are assigned to him, and those that a person has confirmed as his.
 pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) {
+    params.set(DEVICES, devices(case, system));
+    tell_known(params, &case.policy);
+}
+
+fn devices(case: &Case, system: &System) -> Vec<String> {
     let of = |kind: Kind| {
         let mut all: Vec<&Task> = case.tasks.values().map(AsRef::as_ref).collect();
         all.retain(|t| t.kind() == kind && t.planned.target.system == *system);
@@ -339,8 +345,7 @@ pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) 
             devices.extend(confirmed.planned.target.object.as_ref().map(|id| id.0.clone()));
         }
     }
-    params.set(DEVICES, devices.into_iter().collect::<Vec<String>>());
-    tell_known(params, &case.policy);
+    devices.into_iter().collect()
 }
 
 /// A program on a device.
@@ -441,6 +446,12 @@ pub fn words(task: &Task) -> Option<String> {
     }
     let params = &task.planned.params;
     let ways = params.list(WAYS).unwrap_or_default();
+    if let Some(devices) = params.list(DEVICES) {
+        return Some(format!(
+            "nobody has looked which programs were on his devices ({}), and it may not be read there any more; ask those he worked with which of them he had an account with, end those accounts and attest that, or that he has none, or decide to go without (`offboard waive`)",
+            devices.join(", ")
+        ));
+    }
     if let Some(apps) = params.list(APPS) {
         let (count, names) = (counted(params, apps), named(params, apps));
         let what = if ways.iter().any(|way| way == INSTALLED) {
@@ -470,22 +481,61 @@ pub fn words(task: &Task) -> Option<String> {
 }
 
 /// What the case that follows this one asks about again: what somebody went without. Of a
-/// look-up, all that the snapshot has: it finds nothing any more.
+/// look-up, all that the case has come to know: it finds nothing any more.
 #[must_use]
 pub(crate) fn left(case: &Case, task: &Task) -> Option<AppLeft> {
-    if task.kind() == Kind::DiscoverApps {
-        return never_looked_up(case, &task.planned.target.system);
+    let Target { system, object } = &task.planned.target;
+    match task.kind() {
+        Kind::DiscoverApps => never_looked_up(case, system),
+        Kind::DiscoverAppsInWorkspace => tokens_never_looked_up(case, task),
+        Kind::DiscoverSoftware => software_never_looked_up(case, system),
+        Kind::DecideApp => Some(AppLeft {
+            object: object.clone()?,
+            params: task.planned.params.clone(),
+        }),
+        _ => None,
     }
-    let object = task.planned.target.object.clone();
-    let object = object.filter(|_| task.kind() == Kind::DecideApp)?;
-    Some(AppLeft {
-        object,
-        params: task.planned.params.clone(),
-    })
 }
 
 fn never_looked_up(case: &Case, system: &System) -> Option<AppLeft> {
-    let apps: Vec<App> = had(case.directory_snapshot(system)?)?
+    all_at_once(system, had(case.directory_snapshot(system)?)?)
+}
+
+/// The tokens that are still there are listed by who looks again; of those that were
+/// revoked, only whoever did it has the ids.
+fn tokens_never_looked_up(case: &Case, looked: &Task) -> Option<AppLeft> {
+    let target = &looked.planned.target;
+    let met = met(of_account(case, Kind::RevokeTokensInWorkspace, target)?)?;
+    let asked = |id: &ObjectId| {
+        let object = Some(for_a_person(&target.system, id));
+        let mut all = case.tasks.values().filter(|t| t.kind() == Kind::DecideApp);
+        all.any(|t| t.planned.target.object == object)
+    };
+    let ids = met.iter().map(|id| ObjectId::from(id.as_str()));
+    let not_asked = ids.filter(|id| !asked(id));
+    let consented: BTreeMap<ObjectId, BTreeSet<Way>> = not_asked.map(|id| (id, [Way::Consented].into())).collect();
+    all_at_once(&target.system, consented)
+}
+
+/// His devices may be cleared or decommissioned by then.
+fn software_never_looked_up(case: &Case, system: &System) -> Option<AppLeft> {
+    let devices = devices(case, system);
+    if devices.is_empty() {
+        return None;
+    }
+    let ids: Vec<&[u8]> = devices.iter().map(String::as_bytes).collect();
+    let which = which(&ids);
+    Some(AppLeft {
+        object: for_a_person(system, &ObjectId(format!("software-unread-{which}"))),
+        params: Facts::new()
+            .with(WAYS, vec![INSTALLED.to_owned()])
+            .with(DEVICES, devices),
+    })
+}
+
+/// One question about all of these, of which nothing but the ids is known.
+fn all_at_once(system: &System, had: BTreeMap<ObjectId, BTreeSet<Way>>) -> Option<AppLeft> {
+    let apps: Vec<App> = had
         .into_iter()
         .map(|(id, ways)| App {
             id,

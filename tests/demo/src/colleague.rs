@@ -116,6 +116,9 @@ fn words(case: &CaseView, need: &Need) -> String {
         Kind::ConfirmDisabledOnPremises => {
             format!("{reference}: {MANAGER} has the account disabled in Active Directory, which masters it")
         }
+        Kind::ConfirmSharedOnPremises => {
+            format!("{reference}: {MANAGER} has the mailbox set to shared on the premises too")
+        }
         Kind::RotateSharedCredential => format!("{reference}: {MANAGER} has a shared credential changed"),
         Kind::DecideApp => format!("{reference}: {MANAGER} ends the account in an application that nobody planned for"),
         Kind::HoldKnowledgeSession => format!("{reference}: {MANAGER} says where the knowledge session is recorded"),

@@ -19,24 +19,20 @@ pub(crate) mod transfer_files;
 pub(crate) mod wipe_account;
 
 use crate::job::{Applied, Job, Seen, Things};
+use crate::missed::{LOOK_AGAIN_MS, Missed, is_believed};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Member, MemberChange};
 use offboard_domain::catalogue::workspace::{COMPANY, DELETED_MS};
-use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 use offboard_domain::{Facts, FaultClass, ObjectId};
 
-/// For how long an account that is not listed as deleted must not be found before it
-/// is believed to be gone, and how often it is looked at meanwhile.
-const GONE_BELIEVED_MS: i64 = HOUR_MS;
-const GONE_LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
-/// How long nobody may have looked: what it was in between is not known, and the hour
-/// begins anew.
-const UNSEEN_AT_MOST_MS: i64 = 3 * GONE_LOOK_AGAIN_MS;
 /// Since when it is not found: remembered, and a fact while nothing else is known.
 const MISSING_SINCE_MS: &str = "missing_since_ms";
-/// When it was last looked for and not found: remembered.
-const MISSED_LAST_MS: &str = "missed_last_ms";
+/// An account that is not found.
+const MISSED: Missed = Missed {
+    since_ms: MISSING_SINCE_MS,
+    last_ms: "missed_last_ms",
+};
 /// That it is listed as deleted: remembered.
 const DELETED: &str = "listed_as_deleted";
 
@@ -59,9 +55,7 @@ async fn look(job: &mut Job<'_>) -> Answer<Option<Member>> {
         job.remembered.0.remove(name);
     }
     if found.is_some() {
-        for name in [MISSING_SINCE_MS, MISSED_LAST_MS] {
-            job.remembered.0.remove(name);
-        }
+        MISSED.shows(job);
         return Ok(found);
     }
     let absence = workspace.absence(&mut job.call, &id).await?;
@@ -79,12 +73,7 @@ async fn look(job: &mut Job<'_>) -> Answer<Option<Member>> {
     if let Some(at_ms) = absence.deleted_ms {
         job.remembered.set(DELETED_MS, at_ms);
     }
-    let now_ms = job.now_ms();
-    let last_ms = job.remembered.int(MISSED_LAST_MS);
-    let went_on = last_ms.is_some_and(|at| now_ms - at <= UNSEEN_AT_MOST_MS);
-    let since_ms = job.remembered.int(MISSING_SINCE_MS).filter(|_| went_on);
-    job.remembered.set(MISSING_SINCE_MS, since_ms.unwrap_or(now_ms));
-    job.remembered.set(MISSED_LAST_MS, now_ms);
+    MISSED.note(job);
     Ok(None)
 }
 
@@ -95,7 +84,7 @@ fn known(job: &Job<'_>, member: Option<&Member>) -> Facts {
     }
     let since_ms = job.remembered.int(MISSING_SINCE_MS).unwrap_or_else(|| job.now_ms());
     let listed = job.remembered.bool(DELETED) == Some(true);
-    if !listed && job.now_ms() - since_ms < GONE_BELIEVED_MS {
+    if !listed && !is_believed(job, since_ms) {
         return Facts::new().with(MISSING_SINCE_MS, since_ms);
     }
     let mut facts = facts(None);
@@ -124,7 +113,7 @@ impl<P: Procedure> Procedure for Found<P> {
             return self.0.wait(job, seen, when);
         }
         Some(Wait {
-            until: job.call.now().plus(GONE_LOOK_AGAIN_MS),
+            until: job.call.now().plus(LOOK_AGAIN_MS),
             why: "the account is not found, and not listed as deleted either; whether it is gone shows within the hour"
                 .to_owned(),
             remember: job.remembered.clone(),

@@ -108,6 +108,7 @@ kinds! {
     HandOverMeetings = mailbox::HAND_OVER_MEETINGS,
     CancelMeetings = mailbox::CANCEL_MEETINGS,
     ConvertToShared = mailbox::CONVERT_TO_SHARED,
+    ConfirmSharedOnPremises = person::CONFIRM_SHARED_ON_PREMISES,
     GrantSuccessorMailbox = mailbox::GRANT_SUCCESSOR_ACCESS,
     HandOverOneDrive = knowledge::HAND_OVER_ONEDRIVE,
     DecideOneDrive = person::DECIDE_ONEDRIVE,

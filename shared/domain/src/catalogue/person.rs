@@ -105,6 +105,25 @@ pub(super) const CONFIRM_DISABLED_ON_PREMISES: KindSpec = KindSpec {
     ..HUMAN
 };
 
+/// In Active Directory a copied account says of which sort its mailbox in the cloud is, where
+/// Exchange has set it up there: a mailbox that is converted in the cloud alone may become a
+/// person's again, without a licence. No licence waits for it. Fact: `mailbox_exists`.
+pub(super) const CONFIRM_SHARED_ON_PREMISES: KindSpec = KindSpec {
+    name: "person.confirm_shared_on_premises",
+    title: "Set a converted mailbox to shared on the premises too, or say that Exchange has none of his there",
+    skippable: true,
+    stage: Stage::Knowledge,
+    wanted: Wanted::Chosen("a copy of a directory on the premises"),
+    after: &[Dep::on(Kind::ConvertToShared)],
+    judge: Judge {
+        not_applicable: &[(Cond::False("mailbox_exists"), "the account has no mailbox")],
+        satisfied: Cond::Always,
+        blocked: &[],
+    },
+    controls: control::RETENTION,
+    ..HUMAN
+};
+
 /// One for each password, code or key that several people share and the leaver
 /// knew. Whoever still signs in, has a session, or an account where they are kept,
 /// could read the new one.
@@ -228,6 +247,7 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::WriteNotes),
         Dep::on(Kind::ConfirmHandover),
         Dep::on(Kind::ConfirmDisabledOnPremises),
+        Dep::on(Kind::ConfirmSharedOnPremises),
         Dep::on(Kind::RotateSharedCredential),
         Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DiscoverApps),

@@ -141,7 +141,10 @@ pub(super) const RESET_PASSWORD: KindSpec = KindSpec {
     urgency: Urgency::U0,
     wanted: Wanted::Found,
     approval: Approval::PlanOrBurst,
-    after: &[Dep::only(Kind::ResolveOnPremises), Dep::on(Kind::DisableOnPremises)],
+    after: &[
+        Dep::only(Kind::ResolveOnPremises).in_its_system(),
+        Dep::on(Kind::DisableOnPremises).in_its_system(),
+    ],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::MovedPast("password_changed_ms"),
@@ -158,7 +161,10 @@ pub(super) const HIDE: KindSpec = KindSpec {
     title: "Hide from address lists, on the premises",
     skippable: true,
     wanted: Wanted::Found,
-    after: &[Dep::only(Kind::ResolveOnPremises), Dep::on(Kind::DisableOnPremises)],
+    after: &[
+        Dep::only(Kind::ResolveOnPremises).in_its_system(),
+        Dep::on(Kind::DisableOnPremises).in_its_system(),
+    ],
     judge: Judge {
         not_applicable: &[(
             Cond::All(&[Cond::False("can_be_hidden"), Cond::Not(&Cond::HasParam("has_mailbox"))]),
@@ -182,8 +188,8 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
     urgency: Urgency::U2,
     wanted: Wanted::Found,
     after: &[
-        Dep::only(Kind::ResolveOnPremises),
-        Dep::on(Kind::DisableOnPremises),
+        Dep::only(Kind::ResolveOnPremises).in_its_system(),
+        Dep::on(Kind::DisableOnPremises).in_its_system(),
         Dep::delayed(Kind::HoldMailbox, HOLD_TAKES_EFFECT_MS),
         Dep::on(Kind::ArchiveMailbox),
         Dep::on(Kind::ConvertToShared),
@@ -259,9 +265,9 @@ pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
     wanted: Wanted::Found,
     approval: Approval::Own,
     after: &[
-        Dep::only(Kind::ResolveOnPremises),
+        Dep::only(Kind::ResolveOnPremises).in_its_system(),
         Dep::only(Kind::DiscoverDevices),
-        Dep::only(Kind::DiscoverComputers),
+        Dep::only(Kind::DiscoverComputers).in_its_system(),
         Dep::on(Kind::EscrowRecoveryKeys),
         Dep::on(Kind::WipeDevice),
         Dep::on(Kind::RetireDevice),

@@ -1,5 +1,6 @@
 //! What a person is asked, and need not be any more: what a request wanted kept that was
-//! called off since, and what somebody was to tell who goes at once by now.
+//! called off since, what somebody was to tell who goes at once by now, and what is to be
+//! set of a mailbox that turns out not to be there.
 
 use super::Draft;
 use crate::case::{Case, CaseState};
@@ -17,7 +18,11 @@ impl Draft<'_> {
     /// read last, and no case that follows takes it up either. What a machine was to keep
     /// stays in the plan: it is kept, or a person decides.
     pub(super) fn ask_no_more(&mut self) {
-        let asked = [Kind::DecidePreservation, Kind::HoldKnowledgeSession];
+        let asked = [
+            Kind::DecidePreservation,
+            Kind::HoldKnowledgeSession,
+            Kind::ConfirmSharedOnPremises,
+        ];
         if self.case.state != CaseState::Active || !asked.iter().any(|kind| self.case.has(*kind)) {
             return;
         }
@@ -53,6 +58,11 @@ impl Draft<'_> {
 
 /// What makes it needless; none: it is not.
 fn why_needless(case: &Case, task: &Task) -> Option<Facts> {
+    if task.kind() == Kind::ConfirmSharedOnPremises {
+        let mut all = case.tasks.values().filter(|t| t.kind() == Kind::ConvertToShared);
+        let none = all.all(|t| matches!(t.outcome(), Some(Outcome::NotApplicable { .. })));
+        return none.then(|| Facts::new().with("mailbox_exists", false));
+    }
     if task.kind() == Kind::HoldKnowledgeSession {
         return case.urgent().then(|| Facts::new().with(GOES_AT_ONCE, true));
     }

@@ -5,7 +5,7 @@ use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
-use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Kind, MAILBOX_EXISTS, Proof};
+use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Dep, Kind, MAILBOX_EXISTS, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
@@ -385,7 +385,8 @@ impl Draft<'_> {
     }
 
     /// Whether something that must follow this find has been begun already; these kinds
-    /// follow it for the sake of no loss.
+    /// follow it for the sake of no loss. What follows it in its own system alone is not
+    /// begun too soon in another.
     pub(super) fn breaks_order(&self, find: &PlannedTask, harmless: &[Kind]) -> bool {
         // What a person does or goes without begins nothing.
         let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
@@ -394,7 +395,9 @@ impl Draft<'_> {
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
             let begun = t.in_flight().is_some() || done && !let_off;
             let counts = t.kind() != find.kind && !harmless.contains(&t.kind());
-            begun && counts && t.kind().spec().after.iter().any(|d| d.kind == find.kind)
+            let holds_here = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
+            let mut after = t.kind().spec().after.iter();
+            begun && counts && after.any(|d| d.kind == find.kind && holds_here(d))
         })
     }
 
@@ -531,6 +534,12 @@ impl Draft<'_> {
                 self.look_who_takes_over(id);
                 self.look_for_more_apps(id);
             }
+            if read == Some(Kind::ResolveOnPremises) {
+                self.look_again_where_it_is_not(id);
+            }
+        }
+        // What a closing round has found undone is done again while others are still read.
+        if done && matches!(self.case.state, CaseState::Active | CaseState::Closing) {
             if read == Some(Kind::RevokeTokensInWorkspace) {
                 self.look_what_was_met(id);
             }
@@ -539,9 +548,6 @@ impl Draft<'_> {
                 && let Some(revoked) = unplanned::revoked_beside(&self.case, id)
             {
                 self.look_what_was_met(revoked);
-            }
-            if read == Some(Kind::ResolveOnPremises) {
-                self.look_again_where_it_is_not(id);
             }
         }
     }

@@ -458,36 +458,162 @@ fn whether_another_domain_has_him_is_no_worker_s_to_say() {
     assert!(!needs_nothing(&w, "berlin"), "paris has not answered");
 }
 
-/// The domain that has him disables him while another one's site is away; what else is
-/// done on the premises, and the cloud's watch for it, waits for both.
-#[test]
-fn a_domain_whose_site_is_away_keeps_no_account_open_in_another() {
-    let mut w = a_copy_in_one_of_two();
-    let task = in_forest(&w, Kind::ResolveOnPremises, "paris");
-    let finds = [Kind::DisableOnPremises, Kind::ResetPasswordOnPremises].map(|kind| Find {
-        kind,
-        object: ObjectId::from("guid-1"),
+/// A domain has his account.
+fn the_domain_has(w: &mut World, name: &str, account: &str, kinds: &[Kind]) {
+    let task = in_forest(w, Kind::ResolveOnPremises, name);
+    let finds = kinds.iter().map(|kind| Find {
+        kind: *kind,
+        object: ObjectId::from(account),
         params: Facts::new(),
     });
     let said = Said::Found {
         observation: seen(has_it()),
-        finds: finds.into(),
+        finds: finds.collect(),
     };
     let report = w.report(task, said);
     w.order(Command::RecordReport(Box::new(report))).unwrap();
-    assert!(matches!(resolved(&w, "berlin"), TaskState::Assigned(_)));
-    assert!(w.task(Kind::DisableOnPremises).in_flight().is_some());
-    w.answer(Kind::DisableOnPremises);
-    assert!(w.task(Kind::DisableOnPremises).is_settled());
-    for kind in [Kind::ResetPasswordOnPremises, Kind::AwaitSynchronisation] {
-        let stands = standing(w.case(), w.task(kind), w.now, &w.gates);
-        let Standing::WaitsFor(kinds) = stands else {
-            panic!("{kind}: {stands:?}")
-        };
-        assert!(kinds.contains(&Kind::ResolveOnPremises), "{kind}: {kinds:?}");
+}
+
+/// What is done with an account where it is.
+const DONE_THERE: [Kind; 4] = [
+    Kind::DisableOnPremises,
+    Kind::ResetPasswordOnPremises,
+    Kind::HideOnPremises,
+    Kind::RemoveGroupsOnPremises,
+];
+
+/// Answers whatever is in flight but the search in this domain, whose site is away, until
+/// this is settled in that one.
+fn until_settled(w: &mut World, kind: Kind, name: &str, away: TaskId) {
+    for _ in 0..300 {
+        if w.case().tasks[&in_forest(w, kind, name)].is_settled() {
+            return;
+        }
+        match w.in_flight().into_iter().find(|id| *id != away) {
+            Some(id) => {
+                let report = w.truthful(id);
+                w.order(Command::RecordReport(Box::new(report))).unwrap();
+            }
+            None => w.a_person_or_time(60_000),
+        }
     }
-    the_domain_says(&mut w, "berlin", has_none(false));
-    assert!(w.task(Kind::ResetPasswordOnPremises).in_flight().is_some());
+    panic!("{kind} waits in {name}");
+}
+
+/// The domain that has him disables him, and does all the rest that is done there, while
+/// another one's site is away; the cloud's watch for it waits for both.
+#[test]
+fn a_domain_whose_site_is_away_holds_nothing_up_in_another() {
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "paris", "guid-1", &DONE_THERE);
+    let away = in_forest(&w, Kind::ResolveOnPremises, "berlin");
+    w.gates
+        .shut
+        .insert("away/berlin/identity".to_owned(), w.now.plus(900 * DAY_MS));
+    assert!(matches!(resolved(&w, "berlin"), TaskState::Assigned(_)));
+    for kind in DONE_THERE {
+        until_settled(&mut w, kind, "paris", away);
+    }
+    assert!(!w.case().tasks[&away].is_settled());
+    let stands = standing(w.case(), w.task(Kind::AwaitSynchronisation), w.now, &w.gates);
+    let Standing::WaitsFor(kinds) = stands else {
+        panic!("{stands:?}")
+    };
+    assert_eq!(kinds, [Kind::ResolveOnPremises]);
+}
+
+/// Converted in the cloud alone, it may become a person's again. No licence waits for who
+/// sets it on the premises; nobody is asked about a mailbox that is not there.
+#[test]
+fn a_copy_s_mailbox_is_set_to_shared_on_the_premises_too() {
+    let kind = Kind::ConfirmSharedOnPremises;
+    let standing_of = |w: &World| standing(w.case(), w.task(kind), w.now, &w.gates);
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "paris", "guid-1", &DONE_THERE);
+    the_domain_says(&mut w, "berlin", has_none(true));
+    let early = standing_of(&w);
+    assert!(
+        matches!(&early, Standing::WaitsFor(kinds) if kinds.contains(&Kind::ConvertToShared)),
+        "{early:?}"
+    );
+    w.run_until(|w| standing_of(w) == Standing::WaitsForPerson);
+    assert!(w.task(Kind::ConvertToShared).is_settled());
+    for release in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses] {
+        assert!(release.spec().after.iter().all(|dep| dep.kind != kind), "{release}");
+    }
+    w.attest(kind).unwrap();
+    w.run_to_sealing();
+
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "paris", "guid-1", &DONE_THERE);
+    the_domain_says(&mut w, "berlin", has_none(true));
+    for _ in 0..300 {
+        w.drain_but(Kind::ConvertToShared);
+        if w.task(Kind::ConvertToShared).in_flight().is_some() {
+            break;
+        }
+        w.a_person_or_time(60_000);
+    }
+    let none = seen(Facts::new().with("mailbox_exists", false));
+    let said = Said::Satisfied {
+        before: none.clone(),
+        after: none,
+    };
+    let report = w.report(w.id(Kind::ConvertToShared), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let outcome = w.task(kind).outcome();
+    assert!(
+        matches!(outcome, Some(Outcome::NotApplicable { .. })),
+        "nobody is asked: {outcome:?}"
+    );
+
+    // Nor about an account that is nobody's copy.
+    let mut w = World::opened(Manner::Immediate);
+    w.drain();
+    assert!(w.case().has(Kind::ConvertToShared) && !w.case().has(kind));
+}
+
+/// He has an account in each, and the one is found when the other is done with: what
+/// follows in its own domain alone has not come too soon.
+#[test]
+fn an_account_that_is_found_late_in_another_domain_is_disabled_there_too() {
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "paris", "guid-1", &DONE_THERE);
+    let away = in_forest(&w, Kind::ResolveOnPremises, "berlin");
+    until_settled(&mut w, Kind::ResetPasswordOnPremises, "paris", away);
+    the_domain_has(&mut w, "berlin", "guid-2", &DONE_THERE);
+    let of = |w: &World, kind: Kind| w.case().tasks[&in_forest(w, kind, "berlin")].state.clone();
+    for kind in DONE_THERE {
+        assert!(
+            !matches!(of(&w, kind), TaskState::Failed { .. }),
+            "{kind}: {:?}",
+            of(&w, kind)
+        );
+    }
+    let disabling = of(&w, Kind::DisableOnPremises);
+    assert!(matches!(disabling, TaskState::Assigned(_)), "{disabling:?}");
+    // Its password waits for that, whatever the other domain has done.
+    let password = of(&w, Kind::ResetPasswordOnPremises);
+    assert!(matches!(password, TaskState::Pending), "{password:?}");
+    w.run_to_sealing();
+}
+
+/// A computer is disabled when its own domain has looked for it.
+#[test]
+fn a_computer_does_not_wait_for_another_domain() {
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "paris", "guid-1", &[]);
+    the_cloud_lists(&mut w, &[COMPUTER]);
+    the_forest_has(&mut w, "paris", &[SAME]);
+    let computer = w.task(Kind::DisableComputer);
+    let stands = standing(w.case(), computer, w.now, &w.gates);
+    for finder in [Kind::ResolveOnPremises, Kind::DiscoverComputers] {
+        assert!(w.case().open_of(finder) > 0, "berlin has not answered");
+        assert!(
+            !matches!(&stands, Standing::WaitsFor(kinds) if kinds.contains(&finder)),
+            "{stands:?}"
+        );
+    }
 }
 
 #[test]

@@ -10,7 +10,8 @@ use offboard_domain::estate::{self, Holding, Serial};
 use offboard_domain::standing::{Standing, standing};
 use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
-    ApprovalOf, Capabilities, Command, Facts, Find, Mode, ObjectId, Policy, Said, System, TaskId, TaskState,
+    ApprovalOf, Capabilities, Command, Facts, FaultClass, Find, Mode, ObjectId, Policy, Said, System, TaskId,
+    TaskState, follow_up, unplanned,
 };
 use std::sync::Arc;
 
@@ -319,4 +320,39 @@ fn software_is_looked_at_on_every_device_that_is_his() {
     let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
     assert_eq!(told.list("device_ids"), Some(&["41".to_owned(), "43".to_owned()][..]));
     w.run_to_sealing();
+}
+
+/// By the time that the waiver ends the devices may be decommissioned: a person is asked.
+#[test]
+fn software_that_nobody_has_looked_at_is_asked_about_by_its_devices() {
+    for (devices, asked) in [(vec!["41".to_owned()], true), (Vec::new(), false)] {
+        let mut w = opened();
+        w.drain_but(Kind::DiscoverManaged);
+        let facts = good(Kind::DiscoverManaged)
+            .with("devices_found", asked)
+            .with("device_ids", devices);
+        found(&mut w, Kind::DiscoverManaged, facts, Vec::new());
+        w.drain_but(Kind::DiscoverSoftware);
+        let id = w.id(Kind::DiscoverSoftware);
+        let refused = w.report(id, fault(FaultClass::Denied));
+        w.order(Command::RecordReport(Box::new(refused))).unwrap();
+        w.order(Command::Waive {
+            task: id,
+            by: "boss@acme.example".into(),
+            reason: "the scope is not granted yet".into(),
+            until: w.now.plus(90 * DAY_MS),
+        })
+        .unwrap();
+        let again = follow_up(w.case(), id, w.now).unwrap();
+        assert_eq!(again.choices.apps.len(), usize::from(asked));
+        let Some(one) = again.choices.apps.first() else {
+            continue;
+        };
+        assert!(one.object.0.starts_with("rmm/software-unread-"), "{}", one.object);
+        assert_eq!(one.params.list("device_ids"), Some(&["41".to_owned()][..]));
+        let mut w = World::with(again, Policy::default());
+        w.drain();
+        let words = unplanned::words(w.task(Kind::DecideApp)).unwrap();
+        assert!(words.contains("nobody has looked") && words.contains("41"), "{words}");
+    }
 }

@@ -13,10 +13,10 @@ use offboard_domain::keeping::Retention;
 use offboard_domain::standing::{Standing, standing};
 use offboard_domain::task::Outcome;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use offboard_domain::unplanned::APP_IDS;
+use offboard_domain::unplanned::{APP_IDS, APPS};
 use offboard_domain::{
     Area, Capabilities, CaseId, CaseState, Command, Facts, Fault, FaultClass, Find, Mode, ObjectId, Policy, Said,
-    System, TaskId, Verdict, judge,
+    System, TaskId, Verdict, follow_up, judge,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -682,4 +682,88 @@ fn a_listing_that_was_under_way_while_tokens_were_revoked_is_made_once_more() {
     listed(&mut w, &["a"]);
     assert!(w.task(Kind::DiscoverAppsInWorkspace).is_settled());
     w.run_to_sealing();
+}
+
+/// The closing round meets a token that he has given since. It is revoked while others
+/// are still read: what it was of is looked up all the same.
+#[test]
+fn tokens_that_are_revoked_while_the_case_is_closing_are_looked_up_too() {
+    let ids = |of: &[&str]| of.iter().map(|id| (*id).to_owned()).collect::<Vec<String>>();
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    for _ in 0..300 {
+        answer_all(&mut w, |k| !k.is_closing_round());
+        if w.case().state == CaseState::Closing {
+            break;
+        }
+        w.a_person_or_time(10 * MINUTE_MS);
+    }
+    let revoked = w.id(Kind::RevokeTokensInWorkspace);
+    let is_his_round = |t: &&Arc<offboard_domain::Task>| {
+        t.kind() == Kind::ObserveIdentity && t.planned.target.system == google() && t.in_flight().is_some()
+    };
+    let round = w.case().tasks.values().find(is_his_round).unwrap().id();
+    let mut report = w.truthful(round);
+    let Said::Checked { results } = &mut report.said else {
+        panic!("{report:?}")
+    };
+    let one_more = good(Kind::RevokeTokensInWorkspace)
+        .with("grant_ids", ids(&["b"]))
+        .with(MET_GRANTS, ids(&["b"]));
+    let read = results.iter_mut().find(|read| read.task == revoked).unwrap();
+    read.observation = seen(one_more);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    answer_all(&mut w, |k| !k.is_closing_round() && k != Kind::RevokeTokensInWorkspace);
+    assert!(in_flight(&w, Kind::RevokeTokensInWorkspace));
+    assert_eq!(w.case().state, CaseState::Closing, "others are still read");
+    let none_left = good(Kind::RevokeTokensInWorkspace).with(MET_GRANTS, ids(&["b"]));
+    let said = Said::Satisfied {
+        before: seen(none_left.clone()),
+        after: seen(none_left),
+    };
+    let report = w.report(revoked, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(in_flight(&w, Kind::DiscoverAppsInWorkspace), "nobody asks about b");
+    let told = w.case().told(w.task(Kind::DiscoverAppsInWorkspace));
+    assert_eq!(told.list(MET_GRANTS).map(<[String]>::to_vec), Some(ids(&["b"])));
+    let said = Said::Found {
+        observation: seen(good(Kind::DiscoverAppsInWorkspace).with(APP_IDS, ids(&["b"]))),
+        finds: Vec::new(),
+    };
+    let report = w.report(w.id(Kind::DiscoverAppsInWorkspace), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.run_to_sealing();
+}
+
+/// Nobody can list them any more: the case that follows asks about those that were met.
+#[test]
+fn a_listing_of_tokens_that_somebody_went_without_is_asked_about_as_a_whole() {
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    let others = |k: Kind| ![Kind::DiscoverAppsInWorkspace, Kind::RevokeTokensInWorkspace].contains(&k);
+    answer_all(&mut w, others);
+    fails(&mut w, Kind::DiscoverAppsInWorkspace);
+    answer_all(&mut w, others);
+    let met = vec!["a".to_owned(), "b".to_owned()];
+    let none_left = good(Kind::RevokeTokensInWorkspace).with(MET_GRANTS, met.clone());
+    let said = Said::Satisfied {
+        before: seen(none_left.clone()),
+        after: seen(none_left),
+    };
+    let report = w.report(w.id(Kind::RevokeTokensInWorkspace), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let id = w.id(Kind::DiscoverAppsInWorkspace);
+    w.order(Command::Waive {
+        task: id,
+        by: "boss@acme.example".into(),
+        reason: "the scope is not granted yet".into(),
+        until: w.now.plus(90 * DAY_MS),
+    })
+    .unwrap();
+    let again = follow_up(w.case(), id, w.now).unwrap();
+    let [one] = again.choices.apps.as_slice() else {
+        panic!("{:?}", again.choices.apps)
+    };
+    assert!(one.object.0.starts_with("google/others-"), "{}", one.object);
+    assert_eq!(one.params.list(APPS), Some(&met[..]));
 }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 /// What a mailbox does by itself, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkspaceMailbox {
@@ -279,6 +281,17 @@ pub struct WorkspaceRequest {
     pub body: Vec<u8>,
 }
 
+/// What was answered to what was not refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceAnswer {
+    /// The method of the request.
+    pub method: String,
+    /// Its path, still percent-encoded.
+    pub path: String,
+    /// The body of the answer; null where there is none.
+    pub body: Value,
+}
+
 /// A token that was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceToken {
@@ -307,6 +320,8 @@ pub struct Workspace {
     pub token_requests: u32,
     /// Everything else that was asked for, in order.
     pub asked: Vec<WorkspaceRequest>,
+    /// What was answered, in order.
+    pub answered: Vec<WorkspaceAnswer>,
     history: Vec<(i64, WorkspaceRows)>,
     journal: Vec<String>,
 }
@@ -323,6 +338,7 @@ impl Workspace {
             tokens: BTreeMap::new(),
             token_requests: 0,
             asked: Vec::new(),
+            answered: Vec::new(),
             history: vec![(i64::MIN, rows)],
             journal: Vec::new(),
         }

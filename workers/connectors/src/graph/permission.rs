@@ -344,6 +344,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::DecideDevice
         | Kind::EndTechnician
         | Kind::ConfirmDisabledOnPremises
+        | Kind::ConfirmSharedOnPremises
         | Kind::RotateSharedCredential
         | Kind::DecideApp
         | Kind::HoldKnowledgeSession

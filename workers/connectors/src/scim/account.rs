@@ -26,7 +26,8 @@ fn user(id: &ObjectId) -> Path {
 impl ScimConnector {
     /// Everybody whom the application lists for this filter. It is read until a
     /// page brings nobody new: the total that it says may be that of a page, and
-    /// it may know no pages at all.
+    /// it may know no pages at all. Where it then says that there are more than it
+    /// listed, those whom it did not show are not taken for nobody.
     pub(super) async fn search(&self, call: &mut Call, by: MatchBy, value: &str) -> Answer<Vec<AppAccount>> {
         let filter = Filter::equals(by, value);
         let mut ids = BTreeSet::new();
@@ -56,7 +57,7 @@ impl ScimConnector {
                     return Err(self.wire.fault(&ask, FaultClass::Transient, detail));
                 }
             };
-            total = said.unwrap_or(0);
+            total = said.unwrap_or(total);
             if page == 0 && listed.is_empty() && total > 0 {
                 let detail = "the app says that it found somebody, and lists nobody; it is read again";
                 return Err(self.wire.fault(&ask, FaultClass::Transient, detail));
@@ -79,6 +80,16 @@ impl ScimConnector {
                 let detail = "the app lists users without end; see that it can filter, and take what it cannot filter by out of `match`";
                 return Err(self.wire.fault(&ask, FaultClass::Unsupported, detail));
             }
+        }
+        // Whom it did show for a filter that it heeds are all that there are, whatever it counts.
+        let heeds = found.iter().all(|a| answers_to(a, by, value));
+        if total > ids.len() as u64 && !heeds {
+            let (word, read) = (by.word(), ids.len());
+            let detail = format!(
+                "the app ignores the filter by {word}, says that it has {total} users, and shows {read} of them whichever page is asked for, so nobody can be looked up; take \"{word}\" out of `match` for this system if another attribute suffices, else look for the account by hand there and waive this"
+            );
+            let ask = Ask::get(Path::at("Users"), About::Search(word));
+            return Err(self.wire.fault(&ask, FaultClass::Unsupported, detail));
         }
         Ok(found)
     }

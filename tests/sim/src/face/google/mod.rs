@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::{WireAnswer, WireRequest, WireResponse};
-use crate::world::workspace::{Workspace, WorkspaceFault, WorkspaceRequest};
+use crate::world::workspace::{Workspace, WorkspaceAnswer, WorkspaceFault, WorkspaceRequest};
 
 /// A refusal: the status and Google's reason.
 type Refused = (u16, &'static str);
@@ -93,7 +93,15 @@ impl GoogleFace {
                 query: pairs(&request.query),
                 body: request.body.clone(),
             });
-            serve(workspace, now_ms, request)
+            let done = serve(workspace, now_ms, request);
+            if let Ok((_, body)) = &done {
+                workspace.answered.push(WorkspaceAnswer {
+                    method: request.method.clone(),
+                    path: request.path.clone(),
+                    body: body.clone(),
+                });
+            }
+            done
         };
         match fault {
             Some(fault) => met(now_ms, &fault),
@@ -232,7 +240,11 @@ fn page(workspace: &Workspace, asked: &Asked<'_>, name: &str, limit: usize, all:
         }
     };
     let here: Vec<Value> = all.iter().skip(from).take(size).cloned().collect();
-    let mut body = json!({"kind": "admin#list", "etag": "\"canary\"", "surprise": {"new": true}});
+    let mut body = json!({"kind": "admin#list", "surprise": {"new": true}});
+    // Drive alone gives none.
+    if !matches!(name, "drives" | "permissions") {
+        body["etag"] = json!("\"canary\"");
+    }
     if !here.is_empty() {
         body[name] = json!(here);
     }

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 const DESCRIBED: &str = include_str!("../../data/google-requests.json");
 
-fn described() -> Vec<Value> {
+pub(super) fn described() -> Vec<Value> {
     let whole: Value = serde_json::from_str(DESCRIBED).unwrap();
     whole["methods"].as_array().unwrap().clone()
 }
@@ -23,6 +23,12 @@ fn described() -> Vec<Value> {
 fn names(method: &Value, list: &str) -> BTreeSet<String> {
     let all = method[list].as_array().into_iter().flatten();
     all.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The method that is described with this path.
+pub(super) fn found<'a>(described: &'a [Value], method: &str, path: &str) -> Option<&'a Value> {
+    let is_it = |m: &&Value| m["method"].as_str() == Some(method) && m["path"].as_str().is_some_and(|t| is_of(t, path));
+    described.iter().find(is_it)
 }
 
 /// Whether a path is of this template; an id is one segment, and not empty.
@@ -51,10 +57,7 @@ fn properties(body: &Value, within: &str, found: &mut BTreeSet<String>) {
 
 /// The method that a request is of; says what is wrong with it else.
 fn method_of(asked: &WorkspaceRequest, described: &[Value]) -> Result<String, String> {
-    let mut of = described.iter().filter(|m| {
-        m["method"].as_str() == Some(&asked.method) && m["path"].as_str().is_some_and(|t| is_of(t, &asked.path))
-    });
-    let method = of.next().ok_or("Google has no such method")?;
+    let method = found(described, &asked.method, &asked.path).ok_or("Google has no such method")?;
     let given: BTreeSet<String> = asked.query.keys().cloned().collect();
     let known = names(method, "query");
     if let Some(strange) = given.difference(&known).next() {
@@ -117,9 +120,8 @@ fn what_the_description_does_not_have_is_noticed() {
     }
 }
 
-#[tokio::test]
-async fn every_request_is_one_that_google_describes() {
-    let s = Stage::new().await;
+/// Everything that the connector can do, done once.
+pub(super) async fn everything(s: &Stage) {
     let google = s.open();
     let id = ObjectId::from(LEAVER);
     let (leaver, successor) = (s.leaver(&google).await, s.member(&google, SUCCESSOR).await);
@@ -177,6 +179,12 @@ async fn every_request_is_one_that_google_describes() {
         google.let_manage(&mut s.writing(), &drive, &successor).await.unwrap();
     }
     google.check(&mut s.reading()).await;
+}
+
+#[tokio::test]
+async fn every_request_is_one_that_google_describes() {
+    let s = Stage::new().await;
+    everything(&s).await;
     let (asked, described) = (s.world().asked.clone(), described());
     let mut used = BTreeSet::new();
     for request in &asked {

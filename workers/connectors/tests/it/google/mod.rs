@@ -11,5 +11,6 @@ mod faults;
 mod files;
 mod gone;
 mod mail;
+mod shapes;
 mod stage;
 mod tokens;

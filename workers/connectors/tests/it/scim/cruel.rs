@@ -1,10 +1,12 @@
 //! Against an application that is as unkind as those that are met in the field.
 
-use crate::scim::stage::{CANARY, PATCH, Stage, by_name, ids, leaver, one};
+use crate::common::{Server, call, json_answer};
+use crate::scim::stage::{CANARY, PATCH, Stage, by_name, ids, leaver, one, open, quiet};
 use offboard_connectors::scim::{ExternalId, MatchBy, Profile};
 use offboard_connectors::{Apps as _, Known};
 use offboard_domain::FaultClass;
 use offboard_sim::world::app::{AppUser, Habits, Patching};
+use serde_json::json;
 
 #[tokio::test]
 async fn each_profile_ends_the_account_and_nothing_else_of_it_or_of_anybody() {
@@ -213,6 +215,47 @@ async fn listings_that_lie_are_read_to_their_end() {
         ..everybody
     })
     .await;
+}
+
+#[tokio::test]
+async fn whom_a_listing_without_filter_and_pages_does_not_show_is_not_taken_for_nobody() {
+    let s = Stage::with(Habits {
+        ignores_filter: true,
+        ignores_start: true,
+        page_max: 7,
+        ..Habits::default()
+    })
+    .await;
+    let now = s.clock.ms();
+    s.app().change(now, None, |users| {
+        for n in 0..30 {
+            users.insert(format!("a{n:02}"), AppUser::named(&format!("crowd{n}@example.com")));
+        }
+    });
+    // He is there, and the one page does not hold him.
+    let mut call = s.reading();
+    let fault = s.open(PATCH).find(&mut call, &by_name(&leaver())).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Unsupported, "{fault}");
+    assert!(fault.detail.contains("33 users, and shows 7"), "{fault}");
+    quiet(&fault, &call);
+    // Nor is who is on it: somebody else of that name may not be.
+    let crowd = by_name("crowd0@example.com");
+    let fault = s.open(PATCH).find(&mut s.reading(), &crowd).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Unsupported, "{fault}");
+}
+
+#[tokio::test]
+async fn a_wrong_count_beside_a_filter_that_is_heeded_hides_nobody() {
+    let user = json!({"id": "a", "userName": "a@b.test", "active": true});
+    let body = json!({"totalResults": 5_000, "Resources": [user]});
+    let server = Server::start(move |_| {
+        let body = body.clone();
+        async move { json_answer(200, body) }
+    })
+    .await;
+    let app = open(server.root(), "t", PATCH, &[MatchBy::UserName]);
+    let found = app.find(&mut call(), &by_name("a@b.test")).await.unwrap();
+    assert_eq!(ids(&found), ["a"]);
 }
 
 #[tokio::test]
