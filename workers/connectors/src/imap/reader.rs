@@ -284,9 +284,10 @@ enum Used {
 /// stay (RFC 3501, section 7.4.1). A wider range of ids would find it too, but might be
 /// answered with all that the folder has.
 async fn used(session: &mut Session, folder: &MailFolder, from: u64) -> Done<Used> {
+    // The numbers that it has now: listing may have been answered with what went.
     let opened = open(session, folder, true).await?;
-    // The numbers of a message before the run, and of one after it.
-    let (mut before, mut after) = (0, opened.messages + 1);
+    // Those of a message before the run, and of one after it.
+    let (mut before, mut after) = (0, opened.messages.saturating_add(1));
     let mut found = Used::NoMore;
     while after - before > 1 {
         let middle = before + (after - before) / 2;
