@@ -562,7 +562,7 @@ impl Drop for Writer {
 }
 
 /// Which messages of a folder these parts have.
-pub(crate) async fn known(store: &Store, parts: &[Digest], number: u32) -> Result<Known> {
+async fn known(store: &Store, parts: &[Digest], number: u32) -> Result<Known> {
     let mut keys = Vec::new();
     for part in parts {
         for_each_line(store, *part, |line| {

@@ -21,7 +21,7 @@ use offboard_connectors::{Answer, Call, MailFolder, MailMessage, MailOwner, Mail
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Artifact, Digest, Facts, Fault, FaultClass, Timestamp};
 use offboard_store::StoreError;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// Most messages that are asked for at once.
@@ -281,7 +281,8 @@ struct Compared {
 /// is remembered, so that a large mailbox may take several attempts.
 async fn compare(job: &mut Job<'_>, owner: &MailOwner, archive: &Archive, folders: &[MailFolder]) -> Answer<Compared> {
     let mut found = Compared::default();
-    let mut lists = false;
+    // Read when the first folder is compared by message, and once: it is in every part.
+    let mut known: Option<BTreeMap<u32, Known>> = None;
     for folder in folders {
         let same = |t: &&Taken| t.folder.id == folder.id && t.folder.generation == folder.generation;
         let Some(taken) = archive.manifest.folders.iter().find(same) else {
@@ -298,13 +299,18 @@ async fn compare(job: &mut Job<'_>, owner: &MailOwner, archive: &Archive, folder
         let listed = match Listed::remembered(&job.remembered, taken) {
             Some(listed) => listed,
             // One at least is compared in each attempt.
-            None if lists && !job.time_for_more() => {
+            None if known.is_some() && !job.time_for_more() => {
                 found.differ.push(UNREAD.to_owned());
                 break;
             }
             None => {
-                lists = true;
-                let listed = by_message(job, owner, archive, folder, taken).await?;
+                let all = match known.take() {
+                    Some(all) => all,
+                    None => archive.known_by_folder().await.map_err(|e| broken(job, &e))?,
+                };
+                let of_it = known.insert(all).entry(taken.folder.number).or_default();
+                let began = archive.manifest.taken_from_ms;
+                let listed = by_message(job, owner, folder, taken, of_it, began).await?;
                 listed.remember(&mut job.remembered, taken);
                 listed
             }
@@ -355,12 +361,11 @@ impl Listed {
 async fn by_message(
     job: &mut Job<'_>,
     owner: &MailOwner,
-    archive: &Archive,
     folder: &MailFolder,
     taken: &Taken,
+    known: &Known,
+    began: Timestamp,
 ) -> Answer<Listed> {
-    let known = archive.known(taken.folder.number).await.map_err(|e| broken(job, &e))?;
-    let began = archive.manifest.taken_from_ms;
     let mut before = None;
     for _ in 0..LISTINGS_MAX {
         let mut listing = Listing::default();
@@ -371,7 +376,7 @@ async fn by_message(
                 .messages(&mut job.call, owner, folder, page.as_deref())
                 .await?;
             for message in &answer.messages {
-                listing.note(message, &known, taken, began);
+                listing.note(message, known, taken, began);
             }
             match answer.next {
                 Some(next) => page = Some(next),
@@ -445,14 +450,11 @@ fn is_later(message: &MailMessage, taken: &Taken, began: Timestamp) -> bool {
 /// is in the archive. Without a place or a mark it proves nothing: one that went and one
 /// that came look like none.
 fn agrees(folder: &MailFolder, taken: &Taken) -> bool {
-    if folder.next.is_none() && folder.state.is_none() {
-        return false;
-    }
     let sizes = match (folder.bytes, taken.listed_bytes) {
         (Some(now), Some(then)) => now == then,
         _ => true,
     };
-    let places = folder.next.is_none_or(|next| next <= taken.next.max(1));
+    let places = folder.next.is_some_and(|next| next <= taken.next.max(1));
     let delivered = taken.undelivered == 0 && folder.messages <= taken.messages;
     let marked = folder.state.is_some() && folder.state == taken.state;
     delivered && folder.messages == taken.listed && sizes && (places || marked)

@@ -8,6 +8,7 @@ use offboard_archive::Archive;
 use offboard_domain::{Facts, FaultClass, Kind, Said};
 use offboard_runtime::Clock as _;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Messages by folder and id, each as often as it is there.
 type Mail = BTreeMap<(String, String), Vec<Vec<u8>>>;
@@ -252,6 +253,29 @@ async fn a_list_that_passes_over_a_message_proves_nothing() {
         "{:?}",
         kept.keys()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comparison_that_one_attempt_is_too_short_for_goes_on_in_the_next() {
+    let (mut desk, mut todo) = by_offset(|_| ());
+    todo.attempt = 1;
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
+    todo.checkpoint = Some(checkpoint);
+    todo.attempt = 2;
+    // Five lists of four minutes: three of the inbox, and none is left for the last folder.
+    desk.fake.lock().slow = Duration::from_secs(40);
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
+    let compared: Vec<_> = ["0001", "0002", "0003"]
+        .map(|folder| checkpoint.bool(&format!("lacks/{folder}")))
+        .into();
+    assert_eq!(compared, [Some(false), Some(false), None]);
+    todo.checkpoint = Some(checkpoint);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(kept(&desk, &end).await, wanted(&desk.fake.now()));
 }
 
 #[tokio::test(start_paused = true)]
