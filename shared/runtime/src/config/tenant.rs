@@ -257,8 +257,9 @@ pub(super) fn read(doc: &Document<'_>, id: TenantId, dir: &Path) -> Option<Tenan
     let weight = root.get("weight").and_then(|v| v.integer(1, WEIGHT_MAX)).unwrap_or(1);
     let (systems, covered) = systems(&root.section("systems"), dir);
     let intake = intake::read(root.section("intake"));
-    let is_of_workspace = |system: &SystemConfig| matches!(&system.kind, SystemKind::Imap(imap) if imap.of_workspace);
-    let of_workspace = systems.iter().filter(|(_, system)| is_of_workspace(system));
+    let of_workspace = systems
+        .iter()
+        .filter(|(_, system)| matches!(&system.kind, SystemKind::Imap(imap) if imap.of_workspace));
     let policy = Policy {
         covered_apps: covered,
         workspace_mail: of_workspace.map(|(name, _)| name.clone()).collect(),
