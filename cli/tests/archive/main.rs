@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Tells the test that it is the worker, and where its folder is.
 const CHILD: &str = "OFFBOARD_ARCHIVE_WORKER";
+/// The most memory that a worker may have needed, however large mailbox and messages are.
+const PEAK_KB_MAX: u64 = 64 * 1024;
 /// The worker is killed when its store has so many things.
 const KILLS: [usize; 5] = [1, 3, 6, 10, 14];
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,9 +31,15 @@ fn five_thousand_messages_are_kept_to_the_byte_over_kills_and_put_back_once() {
     }
     let stage = Stage::new();
     let sent = fill::everything(&stage.dovecot, "alice@contoso.example");
-    for things in KILLS {
-        kill_with(&stage, things);
-    }
+    let peaks: Vec<u64> = KILLS
+        .into_iter()
+        .filter_map(|things| kill_with(&stage, things))
+        .collect();
+    let peak = peaks
+        .iter()
+        .max()
+        .expect("one at least was alive when it was looked at");
+    assert!(*peak < PEAK_KB_MAX, "it needed {peaks:?} kB");
     let worker = stage.worker();
     let facts = worker.settle();
     let sum = |name: &str| facts.int(name).unwrap();
@@ -169,8 +177,16 @@ fn work_until_killed(worker: &Worker) {
     std::process::exit(0);
 }
 
-/// Starts a worker and kills it when its store has so many things.
-fn kill_with(stage: &Stage, things: usize) {
+/// The most memory that a process has had so far, in kB; none: it has ended.
+fn peak_kb(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// Starts a worker and kills it when its store has so many things; answers how much
+/// memory it had needed.
+fn kill_with(stage: &Stage, things: usize) -> Option<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -188,6 +204,7 @@ fn kill_with(stage: &Stage, things: usize) {
         settled = child.try_wait().unwrap().is_some();
         std::thread::sleep(Duration::from_millis(2));
     }
+    let peak = peak_kb(child.id());
     child.kill().unwrap();
     child.wait().unwrap();
     let said = BufReader::new(child.stdout.take().unwrap())
@@ -197,6 +214,7 @@ fn kill_with(stage: &Stage, things: usize) {
         !said.into_iter().any(|l| l == "settled") || things == KILLS[KILLS.len() - 1],
         "it was to be killed in the middle"
     );
+    peak
 }
 
 #[test]

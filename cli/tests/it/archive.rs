@@ -38,6 +38,7 @@ async fn kept(store: &Path) -> Archive {
         folder: inbox,
         page: None,
         listed: 3,
+        undelivered: 0,
         listed_bytes: None,
         next: 1_000,
     });

@@ -45,8 +45,12 @@ pub struct Taken {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Messages that the server listed.
+    /// Messages that the server listed, and that are in the archive.
     pub listed: u64,
+    /// Messages that it listed and did not deliver: gone between the two, or lacking.
+    /// Which of them, only another listing tells.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub undelivered: u64,
     /// Their bytes, if the server says sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed_bytes: Option<u64>,
@@ -55,6 +59,11 @@ pub struct Taken {
     /// The server's own mark of the folder's state, if it has one (MODSEQ).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+}
+
+/// By reference, as serde asks.
+pub(crate) fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A folder.

@@ -2,14 +2,14 @@
 //! and the manifest by the store, messages here.
 
 use crate::form::{FORM, Line, Manifest, MessageEntry, Segment};
-use crate::known::Known;
-use crate::writer::{self, State};
+use crate::known::{Known, key};
+use crate::writer::State;
 use crate::{ArchiveError, Result};
 use bytes::Bytes;
 use offboard_domain::Digest;
 use offboard_store::{Store, StoreError};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -197,12 +197,22 @@ impl Archive {
         Ok(bytes.into_inner())
     }
 
-    /// Which messages of a folder it has.
+    /// Which messages it has, by folder in force.
     ///
     /// # Errors
     /// As for reading a part.
-    pub async fn known(&self, number: u32) -> Result<Known> {
-        writer::known(&self.store, &self.manifest.parts, number).await
+    pub async fn known_by_folder(&self) -> Result<BTreeMap<u32, Known>> {
+        let mut keys: BTreeMap<u32, Vec<u128>> = BTreeMap::new();
+        self.segments(|segment| {
+            for message in &segment.messages {
+                keys.entry(message.folder).or_default().push(key(&message.id));
+            }
+        })
+        .await?;
+        Ok(keys
+            .into_iter()
+            .map(|(number, keys)| (number, Known::of(keys)))
+            .collect())
     }
 
     /// Whether everything that it names is in the store with the length that

@@ -5,7 +5,7 @@
 //! filled while others are written; a message that does not fit goes, by
 //! itself, into a segment of its own.
 
-use crate::form::{FORM, FolderEntry, Line, Manifest, MessageEntry, Piece, Segment, Taken, letters, maildir};
+use crate::form::{FORM, FolderEntry, Line, Manifest, MessageEntry, Piece, Segment, Taken, is_zero, letters, maildir};
 use crate::known::{Known, key};
 use crate::reader::{for_each_line, last_line};
 use crate::{Result, tar};
@@ -56,9 +56,12 @@ pub struct Cursor {
     pub folder: u32,
     /// Its next page, in the server's own words.
     pub page: Option<String>,
-    /// Messages that the server has listed of it in this pass.
+    /// Messages that the server has listed of it in this pass, and that are in the archive.
     pub listed: u64,
-    /// Their bytes, as far as the server says sizes.
+    /// Messages that it listed and did not deliver.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub undelivered: u64,
+    /// The bytes of those that are in the archive, as far as the server says sizes.
     pub listed_bytes: Option<u64>,
     /// The place in the folder's order after the last of them.
     pub next: u64,
@@ -82,6 +85,8 @@ pub struct Totals {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Messages that were listed and not delivered, as of each folder's last listing.
+    pub undelivered: u64,
 }
 
 /// A message that is being written.
@@ -203,6 +208,7 @@ impl Writer {
                 messages: 0,
                 bytes: 0,
                 listed: 0,
+                undelivered: 0,
                 listed_bytes: None,
                 next: 0,
                 state: None,
@@ -254,6 +260,7 @@ impl Writer {
         if let Some(folder) = self.at(cursor.folder) {
             folder.done = true;
             folder.taken.listed = cursor.listed;
+            folder.taken.undelivered = cursor.undelivered;
             folder.taken.listed_bytes = cursor.listed_bytes;
             folder.taken.next = cursor.next;
             folder.taken.state = state;
@@ -275,6 +282,7 @@ impl Writer {
         in_force.fold(Totals::default(), |sum, f| Totals {
             messages: sum.messages + f.taken.messages,
             bytes: sum.bytes + f.taken.bytes,
+            undelivered: sum.undelivered + f.taken.undelivered,
         })
     }
 
@@ -554,7 +562,7 @@ impl Drop for Writer {
 }
 
 /// Which messages of a folder these parts have.
-pub(crate) async fn known(store: &Store, parts: &[Digest], number: u32) -> Result<Known> {
+async fn known(store: &Store, parts: &[Digest], number: u32) -> Result<Known> {
     let mut keys = Vec::new();
     for part in parts {
         for_each_line(store, *part, |line| {

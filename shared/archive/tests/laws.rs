@@ -80,6 +80,7 @@ fn through(folder: u32, listed: usize) -> Cursor {
         folder,
         page: None,
         listed: listed as u64,
+        undelivered: 0,
         listed_bytes: None,
         next: 1_000,
     }

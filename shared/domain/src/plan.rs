@@ -120,7 +120,7 @@ pub fn plan(
         }
     }
     out.tasks.extend(unplanned::left_tasks(case, departure));
-    out.keep_licences_unless_preserved(capabilities);
+    out.keep_licences_unless_preserved(policy, capabilities);
     Ok(out)
 }
 
@@ -204,17 +204,14 @@ impl Plan {
     /// An order holds only between tasks that are there: without one that
     /// keeps the mailbox and one that settles the files, no licence may go; nor
     /// while an archive is wanted that nobody can make.
-    fn keep_licences_unless_preserved(&mut self, capabilities: &Capabilities) {
+    fn keep_licences_unless_preserved(&mut self, policy: &Policy, capabilities: &Capabilities) {
         let files = self.has(Kind::HandOverOneDrive) || self.has(Kind::DecideOneDrive);
         let archived = !self.unserved.contains(&Kind::ArchiveMailbox);
         let wanted = self.has(Kind::ArchiveMailbox) || !archived;
-        // A cloud that has mailboxes itself archives its own; who only archives may
-        // be there for the workspace's.
-        let archives_others = capabilities
-            .0
-            .values()
-            .any(|kinds| kinds.contains(&Kind::ArchiveMailbox) && !kinds.contains(&Kind::SnapshotMailbox));
-        if wanted && !archives_others {
+        // An archive of any other server's mailbox is none of the workspace's.
+        let of_workspace =
+            systems_for(capabilities, Kind::ArchiveMailbox).any(|system| policy.workspace_mail.contains(system));
+        if wanted && !of_workspace {
             // What its finder finds asks a person instead.
             for task in self.tasks.iter_mut().filter(|t| t.kind == Kind::ResolveInWorkspace) {
                 task.params.set(workspace::ARCHIVE_UNMADE, true);

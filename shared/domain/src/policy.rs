@@ -59,6 +59,10 @@ pub struct Policy {
     /// How many years such an archive is kept; none: until somebody decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_years: Option<u32>,
+    /// The mail servers whose mailboxes are the workspace's own: an archive that is made
+    /// there is one of the workspace's mailbox, and of no other server's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub workspace_mail: BTreeSet<System>,
     /// What becomes of mail that still arrives.
     pub forwarding: Forwarding,
     /// The automatic reply; none: none is set.
@@ -113,6 +117,7 @@ impl Default for Policy {
             hold_days: None,
             archive_mailbox: false,
             archive_years: None,
+            workspace_mail: BTreeSet::new(),
             forwarding: Forwarding::Remove,
             automatic_reply: None,
             meetings: Meetings::Leave,

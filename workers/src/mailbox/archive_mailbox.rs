@@ -6,6 +6,9 @@
 //! through, the manifest is written, and the slice ends there all the same: the
 //! comparison is for another attempt, which reads the server anew.
 //!
+//! A message counts as kept when its bytes are, never because it was listed: what a
+//! server lists and does not deliver is looked for again, and is either gone or a fault.
+//!
 //! What stops a slice that has taken something ends it without a fault, so that
 //! nothing is taken twice; what stops the next one before it has taken anything
 //! is that one's fault.
@@ -13,11 +16,12 @@
 use crate::job::{Applied, Job, Seen, Things, count};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_archive::{Archive, ArchiveError, Cursor, Manifest, Meta, Taken, Writer};
+use offboard_archive::{Archive, ArchiveError, Cursor, Known, Manifest, Meta, Taken, Writer, key};
 use offboard_connectors::{Answer, Call, MailFolder, MailMessage, MailOwner, MailReader, MailSink};
 use offboard_domain::time::DAY_MS;
-use offboard_domain::{Artifact, Digest, Facts, Fault, FaultClass};
+use offboard_domain::{Artifact, Digest, Facts, Fault, FaultClass, Timestamp};
 use offboard_store::StoreError;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// Most messages that are asked for at once.
@@ -28,11 +32,17 @@ const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 const YEAR_DAYS: i64 = 366;
 /// The share of an attempt that is kept for closing the part and reporting.
 const CLOSING_SHARE: u32 = 5;
+/// How often a folder is listed until a list is believed to be whole.
+const LISTINGS_MAX: u32 = 4;
 
 const PART: &str = "part";
 const MANIFEST: &str = "manifest";
 const MESSAGES: &str = "messages";
 const BYTES: &str = "bytes";
+/// How many messages there were when the last pass ended.
+const PASSED: &str = "passed_messages";
+/// Stands among the folders that differ while some are not compared yet.
+const UNREAD: &str = "not compared yet";
 
 /// The media type of the manifest.
 const MEDIA_TYPE: &str = "application/json";
@@ -55,7 +65,10 @@ impl Procedure for ArchiveMailbox {
                     "there are no folders to be read, and a second interface reads the mailbox's settings; they are read again",
                 ));
             }
-            return Ok(Seen::facts(Facts::new().with("mailbox_exists", false)));
+            return match vanished(job) {
+                Some(fault) => Err(fault),
+                None => Ok(Seen::facts(Facts::new().with("mailbox_exists", false))),
+            };
         };
         let on_server: u64 = folders.iter().map(|f| f.messages).sum();
         let mut facts = Facts::new()
@@ -93,6 +106,9 @@ impl Procedure for ArchiveMailbox {
             return Ok(Applied::All);
         };
         let differ = seen.facts.list("folders_that_differ").unwrap_or_default();
+        if differ.iter().any(|d| d == UNREAD) {
+            return Ok(Applied::Part);
+        }
         let part = digest(&job.remembered, PART).filter(|_| !lost(job, &seen.facts));
         let mut writer = match Writer::resume(&job.context.store, part).await {
             // Without what it went on from, all of it is taken anew.
@@ -131,10 +147,19 @@ impl Procedure for ArchiveMailbox {
         if let Some(part) = part {
             checkpoint.set(PART, part.to_string());
         }
+        let before = job.remembered.int(PASSED);
+        let passed = manifest.map(|_| whole(totals.messages)).or(before);
+        if let Some(passed) = passed {
+            checkpoint.set(PASSED, passed);
+        }
         if let Some(manifest) = manifest {
             checkpoint.set(MANIFEST, manifest.to_string());
         }
         job.remembered = checkpoint;
+        // A whole pass for what was lacking, and none of it came.
+        if manifest.is_some() && totals.undelivered > 0 && before == passed {
+            return Err(undelivered(job, totals.undelivered));
+        }
         Ok(Applied::Part)
     }
 }
@@ -195,6 +220,34 @@ fn broken(job: &Job<'_>, error: &ArchiveError) -> Fault {
     job.fault(FaultClass::Transient, detail)
 }
 
+fn undelivered(job: &Job<'_>, messages: u64) -> Fault {
+    job.fault(
+        FaultClass::Transient,
+        &format!(
+            "the server lists messages that it does not deliver ({messages}), and did not when it was asked again; \
+             look at them in the mailbox (`offboard archive list` shows the folders and what is kept of each), then retry"
+        ),
+    )
+}
+
+/// A mailbox that was there when some of it was kept is not one that never was.
+fn vanished(job: &Job<'_>) -> Option<Fault> {
+    let (what, digest) = [(MANIFEST, "manifest"), (PART, "last part")]
+        .into_iter()
+        .find_map(|(fact, what)| Some((what, digest(&job.remembered, fact)?)))?;
+    let kept = |fact: &str| job.remembered.int(fact).unwrap_or(0);
+    Some(job.fault(
+        FaultClass::Blocked,
+        &format!(
+            "the mailbox is gone, and its archive is not known to be whole: {} messages ({} bytes) of it are kept \
+             ({what} {digest}); bring it back (in Microsoft 365 give the account a licence again within 30 days), \
+             then retry, or waive this if that is all there is to keep",
+            kept(MESSAGES),
+            kept(BYTES)
+        ),
+    ))
+}
+
 /// The archive that the last pass made, if all of it is in the store.
 async fn kept(job: &Job<'_>) -> Answer<Option<Archive>> {
     let Some(digest) = digest(&job.remembered, MANIFEST) else {
@@ -217,16 +270,19 @@ async fn kept(job: &Job<'_>) -> Answer<Option<Archive>> {
 struct Compared {
     /// Folders that differ, by their numbers; `new` for one that the archive lacks.
     differ: Vec<String>,
-    /// Messages that arrived after their folder was listed.
+    /// Messages that arrived after the pass began.
     later: u64,
     /// Messages that the server had and has no more.
     gone: u64,
 }
 
 /// Compares folder by folder, and message by message where the folder's own
-/// numbers are not those of the archive.
+/// numbers are not those of the archive or prove nothing. What is compared by message
+/// is remembered, so that a large mailbox may take several attempts.
 async fn compare(job: &mut Job<'_>, owner: &MailOwner, archive: &Archive, folders: &[MailFolder]) -> Answer<Compared> {
     let mut found = Compared::default();
+    // Read when the first folder is compared by message, and once: it is in every part.
+    let mut known: Option<BTreeMap<u32, Known>> = None;
     for folder in folders {
         let same = |t: &&Taken| t.folder.id == folder.id && t.folder.generation == folder.generation;
         let Some(taken) = archive.manifest.folders.iter().find(same) else {
@@ -240,41 +296,168 @@ async fn compare(job: &mut Job<'_>, owner: &MailOwner, archive: &Archive, folder
             found.gone += taken.messages.saturating_sub(taken.listed);
             continue;
         }
-        let known = archive.known(taken.folder.number).await.map_err(|e| broken(job, &e))?;
-        let (mut page, mut listed, mut missing) = (None, 0_u64, false);
-        loop {
-            let answer = job
-                .mail()?
-                .messages(&mut job.call, owner, folder, page.as_deref())
-                .await?;
-            for message in &answer.messages {
-                match known.has(&message.id) {
-                    true => listed += 1,
-                    false if message.place >= taken.next => found.later += 1,
-                    false => missing = true,
-                }
+        let listed = match Listed::remembered(&job.remembered, taken) {
+            Some(listed) => listed,
+            // One at least is compared in each attempt.
+            None if known.is_some() && !job.time_for_more() => {
+                found.differ.push(UNREAD.to_owned());
+                break;
             }
-            match answer.next {
-                Some(next) => page = Some(next),
-                None => break,
+            None => {
+                let all = match known.take() {
+                    Some(all) => all,
+                    None => archive.known_by_folder().await.map_err(|e| broken(job, &e))?,
+                };
+                let of_it = known.insert(all).entry(taken.folder.number).or_default();
+                let began = archive.manifest.taken_from_ms;
+                let listed = by_message(job, owner, folder, taken, of_it, began).await?;
+                listed.remember(&mut job.remembered, taken);
+                listed
             }
-        }
-        found.gone += taken.messages.saturating_sub(listed);
-        if missing {
+        };
+        found.later += listed.later;
+        found.gone += listed.gone;
+        if listed.lacks {
             found.differ.push(name(taken));
         }
     }
     Ok(found)
 }
 
-/// Whether the server says of a folder what it said when it was taken.
+/// What a comparison message by message found of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Listed {
+    later: u64,
+    gone: u64,
+    /// Whether the archive lacks a message.
+    lacks: bool,
+}
+
+impl Listed {
+    /// Their names in the checkpoint, which begins anew with each manifest.
+    fn facts(taken: &Taken) -> [String; 3] {
+        ["later", "gone", "lacks"].map(|fact| format!("{fact}/{}", name(taken)))
+    }
+
+    fn remembered(facts: &Facts, taken: &Taken) -> Option<Self> {
+        let [later, gone, lacks] = Self::facts(taken);
+        let number = |fact: &str| u64::try_from(facts.int(fact)?).ok();
+        Some(Self {
+            later: number(&later)?,
+            gone: number(&gone)?,
+            lacks: facts.bool(&lacks)?,
+        })
+    }
+
+    fn remember(self, facts: &mut Facts, taken: &Taken) {
+        let [later, gone, lacks] = Self::facts(taken);
+        facts.set(&later, whole(self.later));
+        facts.set(&gone, whole(self.gone));
+        facts.set(&lacks, self.lacks);
+    }
+}
+
+/// Lists a folder until the list is whole, and looks for each message in the archive.
+async fn by_message(
+    job: &mut Job<'_>,
+    owner: &MailOwner,
+    folder: &MailFolder,
+    taken: &Taken,
+    known: &Known,
+    began: Timestamp,
+) -> Answer<Listed> {
+    let mut before = None;
+    for _ in 0..LISTINGS_MAX {
+        let mut listing = Listing::default();
+        let mut page = None;
+        loop {
+            let answer = job
+                .mail()?
+                .messages(&mut job.call, owner, folder, page.as_deref())
+                .await?;
+            for message in &answer.messages {
+                listing.note(message, known, taken, began);
+            }
+            match answer.next {
+                Some(next) => page = Some(next),
+                None => break,
+            }
+        }
+        if listing.lacks || listing.is_whole(folder, before) {
+            // Of what was not delivered, it is not known which is lacking and which is gone.
+            let undelivered = if listing.lacks { 0 } else { taken.undelivered };
+            return Ok(Listed {
+                later: listing.later,
+                gone: taken.messages.saturating_sub(listing.kept) + undelivered,
+                lacks: listing.lacks,
+            });
+        }
+        before = Some(listing.mark());
+    }
+    Err(job.fault(
+        FaultClass::Transient,
+        "a folder changed each time that it was listed, so that messages may have been passed over; it is compared again",
+    ))
+}
+
+/// One listing of a folder. A message counts once, however often it comes.
+#[derive(Debug, Default)]
+struct Listing {
+    all: Known,
+    /// Over the ids, whatever their order.
+    sum: u128,
+    kept: u64,
+    later: u64,
+    lacks: bool,
+}
+
+impl Listing {
+    fn note(&mut self, message: &MailMessage, known: &Known, taken: &Taken, began: Timestamp) {
+        if self.all.has(&message.id) {
+            return;
+        }
+        self.all.add(&message.id);
+        self.sum = self.sum.wrapping_add(key(&message.id));
+        if known.has(&message.id) {
+            self.kept += 1;
+        } else if is_later(message, taken, began) {
+            self.later += 1;
+        } else {
+            self.lacks = true;
+        }
+    }
+
+    fn mark(&self) -> (usize, u128) {
+        (self.all.len(), self.sum)
+    }
+
+    /// Whether nothing was passed over. Where there are no places, a list goes on after
+    /// so many messages, and one that went from before the next page moves another one
+    /// out of it. Then there are fewer than were counted. That may be so for other reasons,
+    /// but not twice with the same messages.
+    fn is_whole(&self, folder: &MailFolder, before: Option<(usize, u128)>) -> bool {
+        folder.next.is_some() || self.all.len() as u64 >= folder.messages || before == Some(self.mark())
+    }
+}
+
+/// Whether a message that the archive lacks arrived after the pass began. One that was
+/// moved here has a place after all others too, but is older.
+fn is_later(message: &MailMessage, taken: &Taken, began: Timestamp) -> bool {
+    message.place >= taken.next && message.received_ms.is_some_and(|ms| ms >= began.0)
+}
+
+/// Whether the server says of a folder what it said when it was taken, and all of that
+/// is in the archive. Without a place or a mark it proves nothing: one that went and one
+/// that came look like none.
 fn agrees(folder: &MailFolder, taken: &Taken) -> bool {
     let sizes = match (folder.bytes, taken.listed_bytes) {
         (Some(now), Some(then)) => now == then,
         _ => true,
     };
-    let places = folder.next.is_none_or(|next| next <= taken.next.max(1));
-    folder.messages == taken.listed && sizes && (places || (folder.state.is_some() && folder.state == taken.state))
+    let places = folder.next.is_some_and(|next| next <= taken.next.max(1));
+    let delivered = taken.undelivered == 0 && folder.messages <= taken.messages;
+    let marked = folder.state.is_some() && folder.state == taken.state;
+    delivered && folder.messages == taken.listed && sizes && (places || marked)
 }
 
 /// One slice's work.
@@ -331,13 +514,14 @@ impl<'s, 'j> Slice<'s, 'j> {
     async fn folder(&mut self, folder: &MailFolder, number: u32) -> Answer<bool> {
         let reader = self.reader.clone()?;
         let mut known = match self.writer.messages_of(number) {
-            0 => offboard_archive::Known::default(),
+            0 => Known::default(),
             _ => self.writer.known(number).await.map_err(|e| broken(self.job, &e))?,
         };
         let begins = Cursor {
             folder: number,
             page: None,
             listed: 0,
+            undelivered: 0,
             listed_bytes: folder.bytes.map(|_| 0),
             next: 0,
         };
@@ -351,7 +535,9 @@ impl<'s, 'j> Slice<'s, 'j> {
             let page = reader
                 .messages(&mut self.call, &self.owner, folder, cursor.page.as_deref())
                 .await?;
-            let lacking: Vec<MailMessage> = page.messages.iter().filter(|m| !known.has(&m.id)).cloned().collect();
+            let mut once = HashSet::new();
+            let lacks = |m: &&MailMessage| !known.has(&m.id) && once.insert(m.id.clone());
+            let lacking: Vec<MailMessage> = page.messages.iter().filter(lacks).cloned().collect();
             for batch in batches(&lacking) {
                 if !self.go_on() {
                     return Ok(false);
@@ -361,6 +547,7 @@ impl<'s, 'j> Slice<'s, 'j> {
                     job: self.job,
                     folder: number,
                     which: batch,
+                    known: &mut known,
                     begun: None,
                     took: 0,
                 };
@@ -371,12 +558,15 @@ impl<'s, 'j> Slice<'s, 'j> {
                 self.took += took;
                 self.writer.abandon();
                 fetched?;
-                batch.iter().for_each(|m| known.add(&m.id));
             }
             self.pages += 1;
-            cursor.listed += page.messages.len() as u64;
+            cursor.undelivered += lacking.iter().filter(|m| !known.has(&m.id)).count() as u64;
             for message in &page.messages {
                 cursor.next = cursor.next.max(message.place + 1);
+                if !known.has(&message.id) {
+                    continue;
+                }
+                cursor.listed += 1;
                 cursor.listed_bytes = cursor.listed_bytes.zip(message.bytes).map(|(sum, bytes)| sum + bytes);
             }
             let through = page.next.is_none();
@@ -415,6 +605,8 @@ struct Sink<'a, 'j> {
     job: &'a Job<'j>,
     folder: u32,
     which: &'a [MailMessage],
+    /// What the archive has of the folder.
+    known: &'a mut Known,
     begun: Option<usize>,
     took: u64,
 }
@@ -443,7 +635,9 @@ impl MailSink for Sink<'_, '_> {
     }
 
     async fn end(&mut self) -> Answer<()> {
-        let said = self.begun.take().and_then(|i| self.which.get(i)).and_then(|m| m.bytes);
+        let which = self.which;
+        let message = self.begun.take().and_then(|i| which.get(i));
+        let said = message.and_then(|m| m.bytes);
         let sent = self.writer.written();
         if said.is_some_and(|said| said != sent) {
             self.writer.abandon();
@@ -452,8 +646,12 @@ impl MailSink for Sink<'_, '_> {
                 "the server sent a message of another size than it says; if it only estimates sizes, say so in the system's configuration (exact_sizes = false)",
             ));
         }
+        self.writer.end().await.map_err(|e| broken(self.job, &e))?;
         self.took += 1;
-        self.writer.end().await.map_err(|e| broken(self.job, &e))
+        if let Some(message) = message {
+            self.known.add(&message.id);
+        }
+        Ok(())
     }
 }
 
@@ -513,11 +711,29 @@ mod tests {
             messages: 3,
             bytes: 300,
             listed: 3,
+            undelivered: 0,
             listed_bytes: Some(300),
             next: 9,
             state: Some("40".to_owned()),
         };
         assert!(agrees(&folder, &taken));
+        let undelivered = Taken {
+            undelivered: 1,
+            ..taken.clone()
+        };
+        let not_kept = Taken {
+            messages: 2,
+            ..taken.clone()
+        };
+        for lacking in [undelivered, not_kept] {
+            assert!(!agrees(&folder, &lacking), "listed is not kept: {lacking:?}");
+        }
+        let without_marks = MailFolder {
+            next: None,
+            state: None,
+            ..folder.clone()
+        };
+        assert!(!agrees(&without_marks, &taken), "a count alone proves nothing");
         for (differs, why) in [
             (
                 MailFolder {

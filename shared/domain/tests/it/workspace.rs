@@ -390,14 +390,13 @@ fn what_is_asked_of_the_finder_is_what_the_departure_and_the_policy_want() {
 fn without_the_archive_that_is_wanted_neither_a_licence_nor_a_group_goes() {
     let mut wants = departure(Manner::Planned);
     wants.choices.archive_mailbox = Some(true);
-    let asked = |capabilities: &Capabilities| {
+    let asked_under = |policy: &Policy, capabilities: &Capabilities| {
         let subject = good(Kind::Resolve);
-        let policy = Policy::default();
-        let plan =
-            offboard_domain::plan::plan(wants.case_id(), &wants, &subject, &policy, capabilities, false).unwrap();
+        let plan = offboard_domain::plan::plan(wants.case_id(), &wants, &subject, policy, capabilities, false).unwrap();
         let mut all = plan.tasks.into_iter();
         all.find(|t| t.kind == Kind::ResolveInWorkspace).unwrap().params
     };
+    let asked = |capabilities: &Capabilities| asked_under(&Policy::default(), capabilities);
     let mut without = beside();
     without.0.get_mut(&m365()).unwrap().remove(&Kind::ArchiveMailbox);
     assert_eq!(asked(&without).bool(ARCHIVE_UNMADE), Some(true));
@@ -406,8 +405,20 @@ fn without_the_archive_that_is_wanted_neither_a_licence_nor_a_group_goes() {
     assert_eq!(asked(&beside()).bool(ARCHIVE_UNMADE), Some(true));
     let mut with_a_reader = alone();
     let reader = System::new("imap").unwrap();
-    with_a_reader.0.insert(reader, [Kind::ArchiveMailbox].into());
-    assert_eq!(asked(&with_a_reader).bool(ARCHIVE_UNMADE), None, "somebody makes it");
+    with_a_reader.0.insert(reader.clone(), [Kind::ArchiveMailbox].into());
+    // Nor is one of any other mail server.
+    assert_eq!(asked(&with_a_reader).bool(ARCHIVE_UNMADE), Some(true));
+    let told = Policy {
+        workspace_mail: [reader].into(),
+        ..Policy::default()
+    };
+    let params = asked_under(&told, &with_a_reader);
+    assert_eq!(params.bool(ARCHIVE_UNMADE), None, "somebody makes it");
+    assert_eq!(
+        asked_under(&told, &alone()).bool(ARCHIVE_UNMADE),
+        Some(true),
+        "it is not there"
+    );
     let held = |fact: &str, what: Vec<String>| Facts::new().with("object_exists", true).with(fact, what);
     for (kind, fact) in [
         (Kind::ReleaseInWorkspace, "licence_ids"),

@@ -113,6 +113,8 @@ pub struct ImapConfig {
     pub exact_sizes: bool,
     /// A mailbox to try the credential with.
     pub probe: Option<String>,
+    /// Whether its mailboxes are those of the tenant's Google Workspace.
+    pub of_workspace: bool,
 }
 
 /// How the connection to a mail server is protected.
@@ -255,8 +257,12 @@ pub(super) fn read(doc: &Document<'_>, id: TenantId, dir: &Path) -> Option<Tenan
     let weight = root.get("weight").and_then(|v| v.integer(1, WEIGHT_MAX)).unwrap_or(1);
     let (systems, covered) = systems(&root.section("systems"), dir);
     let intake = intake::read(root.section("intake"));
+    let of_workspace = systems
+        .iter()
+        .filter(|(_, system)| matches!(&system.kind, SystemKind::Imap(imap) if imap.of_workspace));
     let policy = Policy {
         covered_apps: covered,
+        workspace_mail: of_workspace.map(|(name, _)| name.clone()).collect(),
         ..policy::read(root.section("policy"))
     };
     root.done();
@@ -425,6 +431,7 @@ fn imap(section: &mut Section<'_>, dir: &Path) -> Option<ImapConfig> {
     let ca = section.get("ca").and_then(|v| v.filled()).map(|f| dir.join(f));
     let exact_sizes = section.get("exact_sizes").and_then(|v| v.bool()).unwrap_or(true);
     let probe = section.get("probe").and_then(|v| v.filled());
+    let of_workspace = section.get("of_workspace").and_then(|v| v.bool()).unwrap_or(false);
     let access = imap_access(section, dir);
     Some(ImapConfig {
         host: host?,
@@ -434,6 +441,7 @@ fn imap(section: &mut Section<'_>, dir: &Path) -> Option<ImapConfig> {
         access: access?,
         exact_sizes,
         probe,
+        of_workspace,
     })
 }
 

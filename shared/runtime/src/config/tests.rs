@@ -391,6 +391,18 @@ fn a_mail_server_is_read_with_one_way_to_sign_in() {
         (imap.port, imap.security, imap.exact_sizes),
         (143, ImapSecurity::StartTls, true)
     );
+    assert!(
+        t.policy.workspace_mail.is_empty(),
+        "any mail server is none of the workspace's"
+    );
+    let (told, problems) = tenant(&format!("{head}{by_password}of_workspace = true"));
+    assert_eq!(problems, Vec::<String>::new());
+    assert!(
+        told.unwrap()
+            .policy
+            .workspace_mail
+            .contains(&System::new("mail").unwrap())
+    );
     assert_eq!(imap.ca.as_deref(), Some(Path::new("/w/ca.pem")));
     assert!(matches!(
         &imap.access,

@@ -27,7 +27,8 @@ pub trait MailReader: Send + Sync {
     ) -> Answer<MailPage>;
 
     /// Hands on the bytes of these messages, each exactly as the server has it.
-    /// One that is gone meanwhile is left out. On a fault the message that was
+    /// One that is gone meanwhile is left out, and so is one that the server says
+    /// is not there although it listed it: who needs it lists again. On a fault the message that was
     /// begun last is incomplete.
     async fn fetch(
         &self,

@@ -10,7 +10,7 @@ use crate::{Answer, Call, MailFolder, MailMessage, MailOwner, MailPage, MailRead
 use async_trait::async_trait;
 use offboard_domain::FaultClass;
 
-/// How many ids a page spans at first. Where few are used, it spans more.
+/// How many ids a page spans, and so the most messages that it lists.
 const WINDOW: u64 = 2_000;
 /// The largest id.
 const UID_MAX: u64 = 0xffff_ffff;
@@ -240,20 +240,28 @@ async fn open(session: &mut Session, folder: &MailFolder, anew: bool) -> Done<Op
 async fn page(session: &mut Session, folder: &MailFolder, first: u64, exact: bool) -> Done<MailPage> {
     let opened = open(session, folder, true).await?;
     let end = opened.next.or(folder.next).unwrap_or(UID_MAX).min(UID_MAX);
-    let (mut from, mut window) = (first.max(1), WINDOW);
+    let mut from = first.max(1);
     let mut page = MailPage::default();
     if opened.messages == 0 {
         return Ok(page);
     }
+    let mut leaps = true;
     while from < end && page.messages.is_empty() {
-        let to = from.saturating_add(window - 1).min(end);
+        let to = from.saturating_add(WINDOW - 1).min(end);
         let command = format!("UID FETCH {from}:{to} (UID FLAGS INTERNALDATE RFC822.SIZE)");
         let said = session.ask("list messages", &[Word::Plain(&command)]).await?;
         // A range may be answered with the last message although it is outside.
         let listed = said.iter().filter_map(|t| message(t, exact));
         page.messages.extend(listed.filter(|m| (from..=to).contains(&m.place)));
         from = to + 1;
-        window = window.saturating_mul(2);
+        if leaps && from < end && page.messages.is_empty() {
+            match used(session, folder, from).await? {
+                Used::From(next) => from = next,
+                Used::NoMore => from = end,
+                // Window by window, then.
+                Used::Untold => leaps = false,
+            }
+        }
     }
     page.messages.sort_by_key(|m| m.place);
     page.messages.dedup_by_key(|m| m.place);
@@ -261,12 +269,56 @@ async fn page(session: &mut Session, folder: &MailFolder, first: u64, exact: boo
     Ok(page)
 }
 
-fn message(tokens: &[Token], exact: bool) -> Option<MailMessage> {
+/// What follows a run of ids that no message has.
+enum Used {
+    /// A message with this id, and none before it.
+    From(u64),
+    /// No message.
+    NoMore,
+    /// The server does not say of a message which id it has.
+    Untold,
+}
+
+/// Where the next message is, by halving: messages are numbered in the order of
+/// their ids and without gaps, and as long as nothing else is asked for the numbers
+/// stay (RFC 3501, section 7.4.1). A wider range of ids would find it too, but might be
+/// answered with all that the folder has.
+async fn used(session: &mut Session, folder: &MailFolder, from: u64) -> Done<Used> {
+    // The numbers that it has now: listing may have been answered with what went.
+    let opened = open(session, folder, true).await?;
+    // Those of a message before the run, and of one after it.
+    let (mut before, mut after) = (0, opened.messages.saturating_add(1));
+    let mut found = Used::NoMore;
+    while after - before > 1 {
+        let middle = before + (after - before) / 2;
+        match uid(session, middle).await? {
+            Some(id) if id < from => before = middle,
+            Some(id) => (after, found) = (middle, Used::From(id)),
+            None => (after, found) = (middle, Used::Untold),
+        }
+    }
+    Ok(found)
+}
+
+/// The id of the message of this number.
+async fn uid(session: &mut Session, number: u64) -> Done<Option<u64>> {
+    let command = format!("FETCH {number} (UID)");
+    let said = session.ask("look for messages", &[Word::Plain(&command)]).await?;
+    let of_it = said.iter().find(|t| t.first().and_then(Token::number) == Some(number));
+    Ok(of_it.and_then(|t| fetched_item(t, "UID")).and_then(Token::number))
+}
+
+/// One item of a message's answer.
+fn fetched_item<'t>(tokens: &'t [Token], word: &str) -> Option<&'t Token> {
     if !tokens.get(1)?.is("FETCH") {
         return None;
     }
     let items = tokens.get(2)?.list();
-    let item = |word: &str| items.get(items.iter().position(|t| t.is(word))? + 1);
+    items.get(items.iter().position(|t| t.is(word))? + 1)
+}
+
+fn message(tokens: &[Token], exact: bool) -> Option<MailMessage> {
+    let item = |word: &str| fetched_item(tokens, word);
     let uid = item("UID")?.number()?;
     let flags = item("FLAGS").map(Token::list).unwrap_or_default();
     Some(MailMessage {

@@ -212,6 +212,106 @@ async fn a_list_is_read_page_by_page_and_strangers_are_left_out() {
     assert!(renewed.detail.contains("UIDVALIDITY"), "{renewed}");
 }
 
+/// A folder whose first half million messages are gone, of which 300,000 are left.
+fn sparse(command: &str) -> Option<Vec<u8>> {
+    const EXPUNGED: u64 = 500_000;
+    const LEFT: u64 = 300_000;
+    let answer = |number: u64| {
+        format!(
+            "* {number} FETCH (UID {} FLAGS () RFC822.SIZE 3 INTERNALDATE \"01-Jan-2026 10:00:00 +0100\")\r\n",
+            EXPUNGED + number
+        )
+    };
+    let words: Vec<&str> = command.split(' ').collect();
+    Some(match words.as_slice() {
+        ["EXAMINE", ..] => {
+            format!("* {LEFT} EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 2000001] x\r\n").into_bytes()
+        }
+        ["FETCH", number, "(UID)"] => answer(number.parse().unwrap()).into_bytes(),
+        ["UID", "FETCH", range, ..] => {
+            let (from, to) = range.split_once(':').unwrap();
+            let (from, to): (u64, u64) = (from.parse().unwrap(), to.parse().unwrap());
+            let numbers = from.saturating_sub(EXPUNGED).max(1)..=to.saturating_sub(EXPUNGED).min(LEFT);
+            numbers.map(answer).collect::<String>().into_bytes()
+        }
+        _ => Vec::new(),
+    })
+}
+
+#[tokio::test]
+async fn after_many_ids_that_are_not_used_a_page_is_no_larger_than_others() {
+    const PAGE: usize = 2_000;
+    let server = Server::start(sparse).await;
+    let connector = server.connector();
+    let reader = connector.mail().unwrap();
+    let page = reader
+        .messages(&mut call(), &owner(), &folder("7"), None)
+        .await
+        .unwrap();
+    assert_eq!((page.messages.len(), page.messages[0].place), (PAGE, 500_001));
+    assert_eq!(page.next.as_deref(), Some("502001"));
+    let asked = server.asked.lock().unwrap().len();
+    assert!(asked < 30, "they are found by halving: {asked}");
+    let last = reader
+        .messages(&mut call(), &owner(), &folder("7"), Some("799001"))
+        .await
+        .unwrap();
+    assert_eq!((last.messages.len(), last.next.as_deref()), (1_000, Some("801001")));
+    let none = reader
+        .messages(&mut call(), &owner(), &folder("7"), last.next.as_deref())
+        .await
+        .unwrap();
+    assert_eq!((none.messages.len(), none.next), (0, None));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_tell_an_id_is_asked_page_by_page() {
+    let server = Server::start(|command| {
+        Some(match command {
+            c if c.starts_with("EXAMINE") => {
+                b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9001] x\r\n".to_vec()
+            }
+            c if c.starts_with("UID FETCH 4001:") => {
+                b"* 1 FETCH (UID 5000 FLAGS () RFC822.SIZE 3 INTERNALDATE \"01-Jan-2026 10:00:00 +0100\")\r\n".to_vec()
+            }
+            _ => Vec::new(),
+        })
+    })
+    .await;
+    let connector = server.connector();
+    let reader = connector.mail().unwrap();
+    let page = reader
+        .messages(&mut call(), &owner(), &folder("7"), None)
+        .await
+        .unwrap();
+    assert_eq!((page.messages[0].place, page.next.as_deref()), (5_000, Some("6001")));
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_there_any_more_is_left_out() {
+    let server = Server::start(|command| {
+        Some(match command {
+            c if c.starts_with("EXAMINE") => EXAMINED.into(),
+            "UID FETCH 4:5,9 (UID BODY.PEEK[])" => concat!(
+                "* 1 FETCH (UID 4 BODY[] {1}\r\na)\r\n",
+                "* 2 FETCH (UID 5 BODY[] NIL)\r\n",
+                "* 3 FETCH (UID 9 BODY[] {1}\r\nb)\r\n",
+            )
+            .into(),
+            _ => Vec::new(),
+        })
+    })
+    .await;
+    let connector = server.connector();
+    let mut kept = Kept::default();
+    let reader = connector.mail().unwrap();
+    reader
+        .fetch(&mut call(), &owner(), &folder("7"), &[at(4), at(5), at(9)], &mut kept)
+        .await
+        .unwrap();
+    assert_eq!(kept.0, [(0, b"a".to_vec(), true), (2, b"b".to_vec(), true)]);
+}
+
 #[tokio::test]
 async fn messages_come_to_the_byte_however_they_are_sent() {
     let server = Server::start(|command| {

@@ -159,7 +159,7 @@ impl GraphFace {
 
 /// Every path of Graph that is served; one function for each area.
 fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Outcome {
-    if let Err(error) = desk.query.check() {
+    if let Err(error) = desk.query.check(parts) {
         return Ok(desk.refuse(&error));
     }
     let eventual = desk
@@ -238,7 +238,12 @@ impl Desk<'_> {
         self.reply(reply, |value| {
             let mut all = show(value);
             all.sort_by(|a, b| a.0.cmp(&b.0));
-            let page = self.query.page(all, self.world.cruelty().page_size);
+            let by_offset = kind == "message";
+            let most = self.world.cruelty().page_size;
+            let page = match by_offset {
+                true => self.query.page_by_offset(all, most),
+                false => self.query.page(all, most),
+            };
             let items = page
                 .items
                 .into_iter()
@@ -250,12 +255,11 @@ impl Desk<'_> {
                 body["@odata.count"] = json!(page.total);
             }
             if let Some(token) = page.next {
-                body["@odata.nextLink"] = json!(format!(
-                    "{}{}?{}",
-                    self.bases.graph,
-                    self.here,
-                    self.query.with_token(&token)
-                ));
+                let query = match by_offset {
+                    true => self.query.with_offset(&token),
+                    false => self.query.with_token(&token),
+                };
+                body["@odata.nextLink"] = json!(format!("{}{}?{query}", self.bases.graph, self.here));
             }
             Ok((200, Some(body)))
         })

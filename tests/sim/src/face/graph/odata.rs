@@ -63,8 +63,9 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Refuses what nobody serves here, so that a client does not believe that it was heard.
-    pub(super) fn check(&self) -> Result<(), VendorError> {
+    /// Refuses what nobody serves at these paths, so that a client does not believe that it
+    /// was heard.
+    pub(super) fn check(&self, parts: &[&str]) -> Result<(), VendorError> {
         const KNOWN: [&str; 10] = [
             "$select",
             "$filter",
@@ -80,6 +81,7 @@ impl Query {
         let unknown = self
             .pairs
             .iter()
+            .filter(|(key, _)| !(key == "$skip" && parts.last() == Some(&"messages")))
             .find(|(key, _)| !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(key)));
         match unknown {
             None => self.filter().map(|_| ()),
@@ -196,12 +198,38 @@ impl Query {
         Page { items, total, next }
     }
 
+    /// The page after so many objects, as Exchange pages messages: what comes or goes before
+    /// it moves the others from one page to another. What is known of it is what its next
+    /// links show (`$skip`); it was not tried against a real one.
+    pub(super) fn page_by_offset(&self, all: Vec<(String, Value)>, most: usize) -> Page {
+        let total = all.len();
+        let number = |name: &str| self.get(name).and_then(|n| n.parse::<usize>().ok());
+        let size = most.min(number("$top").unwrap_or(usize::MAX)).max(1);
+        let from = number("$skip").unwrap_or(0);
+        let items: Vec<Value> = all.into_iter().skip(from).take(size).map(|(_, item)| item).collect();
+        let to = from + items.len();
+        Page {
+            items,
+            total,
+            next: (to < total).then(|| to.to_string()),
+        }
+    }
+
     /// The query of the next page's link.
     pub(super) fn with_token(&self, token: &str) -> String {
+        self.with("$skiptoken", token)
+    }
+
+    /// The same of a list that goes on after so many objects.
+    pub(super) fn with_offset(&self, offset: &str) -> String {
+        self.with("$skip", offset)
+    }
+
+    fn with(&self, name: &str, token: &str) -> String {
         let mut parts: Vec<String> = self
             .pairs
             .iter()
-            .filter(|(key, _)| key != "$skiptoken")
+            .filter(|(key, _)| key != name)
             .map(|(key, value)| {
                 format!(
                     "{}={}",
@@ -210,7 +238,7 @@ impl Query {
                 )
             })
             .collect();
-        parts.push(format!("$skiptoken={}", utf8_percent_encode(token, KEEP)));
+        parts.push(format!("{name}={}", utf8_percent_encode(token, KEEP)));
         parts.join("&")
     }
 }
@@ -388,5 +416,17 @@ mod tests {
         assert_eq!(second.items, [json!(2), json!(3)]);
         let last = Query::parse(&Query::parse("").with_token(&second.next.unwrap())).page(all(), 2);
         assert_eq!((last.items.len(), last.next), (1, None));
+    }
+
+    #[test]
+    fn a_list_by_offset_passes_over_or_repeats_what_moved() {
+        let all = |from: u32| (from..5).map(|n| (format!("k{n}"), json!(n))).collect::<Vec<_>>();
+        let first = Query::parse("$top=2").page_by_offset(all(0), 100);
+        assert_eq!(first.items, [json!(0), json!(1)]);
+        let next = Query::parse(&Query::parse("$top=2").with_offset(&first.next.unwrap()));
+        assert_eq!(next.page_by_offset(all(0), 100).items, [json!(2), json!(3)]);
+        assert_eq!(next.page_by_offset(all(1), 100).items, [json!(3), json!(4)]);
+        assert!(next.check(&["users", "u", "mailFolders", "f", "messages"]).is_ok());
+        assert!(next.check(&["users"]).is_err());
     }
 }

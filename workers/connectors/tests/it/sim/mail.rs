@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::Response;
 use offboard_connectors::{Answer, Connector as _, MailFolder, MailMessage, MailOwner, MailSink};
 use offboard_domain::FaultClass;
+use offboard_sim::world::model::Mail;
 use offboard_sim::world::{Cruelty, Fault, Op};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -100,6 +101,57 @@ async fn every_folder_and_message_is_read_to_the_byte_by_ids_that_survive_a_move
         assert_eq!(found[&path], wanted, "{path:?}");
     }
     assert!(messages >= 10);
+}
+
+#[tokio::test]
+async fn what_goes_or_comes_between_two_pages_moves_the_others() {
+    let stage = Stage::with(
+        Cruelty {
+            page_size: 2,
+            ..Cruelty::kind()
+        },
+        false,
+    )
+    .await;
+    let leaver = stage.cast.plain.clone();
+    let who = owner(&leaver);
+    let reader = stage.graph.mail().unwrap();
+    let folders = reader.folders(&mut stage.reading(), &who).await.unwrap().unwrap();
+    let folder = folders.iter().max_by_key(|f| f.messages).unwrap();
+    let change = |how: &dyn Fn(&mut Vec<Mail>)| {
+        stage.arrange(|t| {
+            let folders = &mut t.mailboxes.edit_silently(&leaver).unwrap().folders;
+            let found = folders.iter_mut().find(|f| f.id == folder.id).unwrap();
+            found.mails.sort_by_key(|m| std::cmp::Reverse(m.created_ms));
+            how(&mut found.mails);
+        });
+    };
+    let page = |from: Option<String>| {
+        let (who, reader, mut call) = (&who, &reader, stage.reading());
+        async move {
+            let page = reader.messages(&mut call, who, folder, from.as_deref()).await.unwrap();
+            let ids: Vec<String> = page.messages.into_iter().map(|m| m.id).collect();
+            (ids, page.next)
+        }
+    };
+    let (first, next) = page(None).await;
+    let (second, _) = page(next.clone()).await;
+    assert_eq!((first.len(), second.len()), (2, 2));
+    change(&|mails| drop(mails.remove(0)));
+    let (after, _) = page(next.clone()).await;
+    assert_eq!(after[0], second[1], "one is passed over");
+    change(&|mails| {
+        let newer = |n: u64| {
+            let mut mail = mails[0].clone();
+            mail.number += 900 + n;
+            mail.created_ms += 1_000;
+            mail
+        };
+        let arrived = [newer(0), newer(1)];
+        mails.extend(arrived);
+    });
+    let (after, _) = page(next).await;
+    assert_eq!(after[0], first[1], "one comes again");
 }
 
 #[tokio::test]

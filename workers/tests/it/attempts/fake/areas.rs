@@ -509,17 +509,18 @@ impl MailReader for Fake {
         if owner.id.as_ref().is_none_or(|id| id.0 != LEAVER) {
             return Err(fault(FaultClass::Rejected, "folders"));
         }
+        let marked = !self.lock().pages_by_offset;
         self.read(call, "folders", |s| {
             s.mailbox.as_ref()?;
             let folder =
                 |(name, (generation, messages)): (&String, &(u32, std::collections::BTreeMap<u64, Vec<u8>>))| {
                     MailFolder {
                         id: name.clone(),
-                        generation: generation.to_string(),
+                        generation: if marked { generation.to_string() } else { String::new() },
                         path: name.split('/').map(str::to_owned).collect(),
                         messages: messages.len() as u64,
-                        bytes: Some(messages.values().map(|m| m.len() as u64).sum()),
-                        next: Some(messages.keys().last().map_or(1, |n| n + 1)),
+                        bytes: marked.then(|| messages.values().map(|m| m.len() as u64).sum()),
+                        next: marked.then(|| messages.keys().last().map_or(1, |n| n + 1)),
                         state: None,
                     }
                 };
@@ -537,31 +538,43 @@ impl MailReader for Fake {
     ) -> Answer<MailPage> {
         const PAGE: usize = 2;
         let from: u64 = from.map_or(0, |f| f.parse().unwrap());
-        self.read(call, "messages", |s| {
-            let Some((_, messages)) = s.mail.get(&folder.id) else {
-                return MailPage::default();
-            };
-            let page: Vec<MailMessage> = messages
-                .range(from..)
-                .take(PAGE)
-                .map(|(place, bytes)| MailMessage {
+        let by_offset = self.lock().pages_by_offset;
+        let page = self
+            .read(call, "messages", |s| {
+                let Some((_, messages)) = s.mail.get(&folder.id) else {
+                    return MailPage::default();
+                };
+                let message = |(place, bytes): (&u64, &Vec<u8>)| MailMessage {
                     id: place.to_string(),
                     place: *place,
                     flags: vec!["\\Seen".to_owned()],
-                    received_ms: Some(1_000),
-                    bytes: Some(bytes.len() as u64),
-                })
-                .collect();
-            let next = page
-                .last()
-                .map(|m| m.place + 1)
-                .filter(|n| messages.range(n..).next().is_some());
-            MailPage {
-                messages: page,
-                next: next.map(|n| n.to_string()),
-            }
-        })
-        .await
+                    received_ms: Some(*s.received.get(&(folder.id.clone(), *place)).unwrap_or(&1_000)),
+                    bytes: (!by_offset).then_some(bytes.len() as u64),
+                };
+                if by_offset {
+                    let from = usize::try_from(from).unwrap();
+                    let next = from + PAGE;
+                    return MailPage {
+                        messages: messages.iter().rev().skip(from).take(PAGE).map(message).collect(),
+                        next: (next < messages.len()).then(|| next.to_string()),
+                    };
+                }
+                let page: Vec<MailMessage> = messages.range(from..).take(PAGE).map(message).collect();
+                let next = page
+                    .last()
+                    .map(|m| m.place + 1)
+                    .filter(|n| messages.range(n..).next().is_some());
+                MailPage {
+                    messages: page,
+                    next: next.map(|n| n.to_string()),
+                }
+            })
+            .await?;
+        let due = self.lock().after_page.take_if(|(name, _)| *name == folder.id);
+        if let Some((_, change)) = due {
+            self.edit(change);
+        }
+        Ok(page)
     }
 
     async fn fetch(
@@ -573,6 +586,11 @@ impl MailReader for Fake {
         into: &mut dyn MailSink,
     ) -> Answer<()> {
         for (index, message) in which.iter().enumerate() {
+            let place = (folder.id.clone(), message.place);
+            if let Some(left) = self.lock().undelivered.get_mut(&place).filter(|left| **left > 0) {
+                *left -= 1;
+                continue;
+            }
             let bytes = self
                 .read(call, "message", |s| {
                     s.mail.get(&folder.id)?.1.get(&message.place).cloned()

@@ -27,7 +27,7 @@ use offboard_connectors::{
 use offboard_domain::{Fault, FaultClass, Kind, ObjectId, Receipt, System, TenantId};
 use offboard_runtime::Clock as _;
 use offboard_workers::Connectors;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
@@ -69,6 +69,13 @@ pub(crate) struct World {
     pub(crate) hanging: BTreeSet<String>,
     /// Whether the leaver has more folders than can be asked.
     pub(crate) too_many_folders: bool,
+    /// Messages, by folder and place, that are listed and left out of so many answers.
+    pub(crate) undelivered: BTreeMap<(String, u64), u32>,
+    /// Whether folders tell no place, mark or size, and are listed from the newest message
+    /// on, a page after so many messages.
+    pub(crate) pages_by_offset: bool,
+    /// What happens when a page of this folder was answered, once.
+    pub(crate) after_page: Option<(&'static str, fn(&mut State))>,
 }
 
 /// A handle on it that is a connector.
@@ -98,6 +105,9 @@ impl Fake {
             others_stop: None,
             hanging: BTreeSet::new(),
             too_many_folders: false,
+            undelivered: BTreeMap::new(),
+            pages_by_offset: false,
+            after_page: None,
         };
         Self {
             clock,

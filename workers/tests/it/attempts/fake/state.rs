@@ -188,6 +188,8 @@ pub(crate) struct State {
     pub(crate) app_deletes: bool,
     /// Folders, each with its generation and its messages by their place.
     pub(crate) mail: BTreeMap<String, (u32, BTreeMap<u64, Vec<u8>>)>,
+    /// When a message of a folder was received, unless long ago.
+    pub(crate) received: BTreeMap<(String, u64), i64>,
 }
 
 /// Folders and messages, awkward ones.
@@ -463,6 +465,7 @@ impl State {
                 used_bytes: None,
             }),
             mail: mail(),
+            received: BTreeMap::new(),
             site_admins: ids(&[LEAVER]),
             devices: [
                 ("company", Owner::Company),
