@@ -1,6 +1,7 @@
 //! Evidence is tested on histories that `decide` itself made.
 
 mod applications;
+mod before;
 mod closing;
 mod golden;
 mod tamper;
