@@ -1,5 +1,6 @@
 //! Evidence is tested on histories that `decide` itself made.
 
+mod access;
 mod applications;
 mod before;
 mod closing;
