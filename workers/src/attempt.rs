@@ -16,7 +16,9 @@
 //!   order was acknowledged waits, because what is remembered of it must not be
 //!   lost with what could not be read: else "nothing is there" would be believed.
 //! - A counter's first reading is remembered over slices, so that one write is
-//!   not repeated only because its reading came late.
+//!   not repeated only because its reading came late. Of everything else, what was
+//!   read before the first write is handed over where the attempt does not see the
+//!   end: the next one reads what this one has made of it.
 //! - What was remembered in an attempt goes into its report also when a fault, or
 //!   the end of its time, ends it.
 
@@ -186,6 +188,9 @@ async fn run(
     if matches!(report.said, Said::Fault { .. }) {
         report.remembered = newly_remembered(&mut job, assignment);
     }
+    if let Some(first) = job.first.take() {
+        hand_over_first(&mut report, &first, assignment);
+    }
     report.receipts = kept(job.call.take_receipts());
     report.artifacts = std::mem::take(&mut job.artifacts);
     report
@@ -197,6 +202,24 @@ fn newly_remembered(job: &mut Job<'_>, assignment: &Assignment) -> Option<Facts>
     let given = assignment.checkpoint.as_ref();
     let same = given.map_or(remembered.0.is_empty(), |given| *given == remembered);
     (!same).then_some(remembered)
+}
+
+/// Leaves what was read before the first write with what is remembered, where the report
+/// does not say it anyway.
+fn hand_over_first(report: &mut Report, first: &Observation, assignment: &Assignment) {
+    let left = match &mut report.said {
+        Said::Wait { checkpoint, .. } => checkpoint.get_or_insert_default(),
+        Said::Progress { checkpoint } => checkpoint,
+        Said::Fault { .. } => report
+            .remembered
+            .get_or_insert_with(|| assignment.checkpoint.clone().unwrap_or_default()),
+        Said::Satisfied { .. }
+        | Said::Observed { .. }
+        | Said::Checked { .. }
+        | Said::Found { .. }
+        | Said::NotBegun { .. } => return,
+    };
+    left.0.extend(baseline_facts(first).0);
 }
 
 /// Whether an order that must not be given twice was acknowledged, and that is
@@ -331,6 +354,9 @@ async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: 
                 return Err(job.fault(FaultClass::Transient, &why));
             }
         }
+    }
+    if spec.proof != Proof::Counter {
+        job.first = Some(before.clone());
     }
     *stage = Stage::Applying;
     job.call.allow_writes(true);

@@ -10,7 +10,8 @@ use offboard_connectors::{
     Held, Laptops, Licenses, MailFolder, MailReader, Mailboxes, ManagedDevice, Member, Notes, NotesPage, Phones,
     Premises, Scripts, SharedDrives, Site, Workspace, WorkspaceMail, WorkspaceMailSettings,
 };
-use offboard_domain::catalogue::LEAVING;
+use offboard_domain::assignment::take_baseline;
+use offboard_domain::catalogue::{LEAVING, Proof};
 use offboard_domain::{
     Artifact, Assignment, AttemptMark, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId,
     Observation, Subject, Target, TenantId,
@@ -106,6 +107,8 @@ pub(crate) struct Job<'a> {
     pub remembered: Facts,
     /// What was read last, if that was not the wanted state.
     pub otherwise: Option<Observation>,
+    /// What was read before the first write, if one was begun. A counter's is remembered.
+    pub first: Option<Observation>,
     pub call: Call,
     pub artifacts: Vec<Artifact>,
     started: Instant,
@@ -120,6 +123,11 @@ impl<'a> Job<'a> {
         started: Instant,
         deadline: Instant,
     ) -> Self {
+        let mut remembered = assignment.checkpoint.clone().unwrap_or_default();
+        // A dispatcher of an older version gives back what was handed over to it.
+        if assignment.kind.spec().proof != Proof::Counter {
+            drop(take_baseline(&mut remembered));
+        }
         Self {
             context,
             connector,
@@ -130,8 +138,9 @@ impl<'a> Job<'a> {
             target: &assignment.target,
             subject: &assignment.subject,
             params: &assignment.params,
-            remembered: assignment.checkpoint.clone().unwrap_or_default(),
+            remembered,
             otherwise: None,
+            first: None,
             call: Call::new(context.clock.clone(), deadline, lane)
                 .marked(Some(AttemptMark::of(assignment.task, assignment.attempt)))
                 .not_counting(leaving(&assignment.params)),
@@ -154,6 +163,7 @@ impl<'a> Job<'a> {
             params,
             remembered,
             otherwise: None,
+            first: None,
             call: Call::new(self.context.clock.clone(), self.call.deadline(), self.call.lane())
                 .marked(self.call.mark()),
             artifacts: Vec::new(),

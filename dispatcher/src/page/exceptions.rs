@@ -3,7 +3,9 @@
 use super::tables::part_number;
 use super::words::{class_words, day, moment, object, plural};
 use maud::{Markup, html};
-use offboard_domain::evidence::{Cancellation, Ending, OutcomeAccount, Predicate, Step, TaskAccount, When};
+use offboard_domain::evidence::{
+    Cancellation, Ending, OutcomeAccount, Predicate, RoundAccount, Step, TaskAccount, When,
+};
 
 /// One thing to look at.
 struct Exception {
@@ -153,8 +155,10 @@ fn all(said: &Predicate) -> Vec<Exception> {
         for d in &round.differences {
             if let Some(t) = tasks.iter().find(|t| t.id == d.task) {
                 let text = format!(
-                    "Closing round {} read otherwise ({}); it was done again.",
-                    round.round, d.differs
+                    "Closing round {} read otherwise ({}); {}.",
+                    round.round,
+                    d.differs,
+                    what_came_of_it(said, t, round)
                 );
                 found.push(of(t, ("was undone", "alarm"), text, Some(d.reading.read_at)));
             }
@@ -212,6 +216,28 @@ fn all(said: &Predicate) -> Vec<Exception> {
         }
     }
     found
+}
+
+/// What came of a task that a closing round read otherwise, until the next round began.
+fn what_came_of_it(said: &Predicate, task: &TaskAccount, round: &RoundAccount) -> String {
+    let next = said.rounds.iter().find(|r| r.began_version > round.began_version);
+    let since = round.began_version..next.map_or(u64::MAX, |r| r.began_version);
+    let steps: Vec<&Step> = task.steps.iter().filter(|s| since.contains(&s.version)).collect();
+    let ended = steps.iter().rfind(|s| s.event == "task_settled");
+    // A worker's report did it; else a person decided, in the step's words.
+    let again = |s: &Step| s.report.is_some() && !s.text.starts_with("not applicable");
+    let end = match ended {
+        Some(s) if again(s) => "it was done again".to_owned(),
+        Some(s) => s.text.clone(),
+        None => "it was not settled again".to_owned(),
+    };
+    let asked = steps.iter().any(|s| s.rule.is_some());
+    let decided = steps.iter().rfind(|s| s.event == "retry_ordered");
+    match (asked, decided) {
+        (false, _) => end,
+        (true, None) => format!("it went to a person: {end}"),
+        (true, Some(decided)) => format!("it went to a person: {}, and {end}", decided.text),
+    }
 }
 
 fn capital(text: &str) -> String {

@@ -17,7 +17,7 @@ mod words;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use offboard_domain::evidence::{Ending, Statement, TaskAccount};
+use offboard_domain::evidence::{Ending, Statement, TaskAccount, Times, When};
 use sha2::{Digest as _, Sha256};
 use words::{day, duration, moment, plural};
 
@@ -195,10 +195,16 @@ fn tiles(said: &offboard_domain::evidence::Predicate) -> Markup {
                     dt { "Access" }
                     dd.alarm { "not all cut" small { (plural(open, "task that cuts access was", "tasks that cut access were")) " not done or waived" } }
                 }
-            } @else if let (Some(at), Some(seconds)) = (times.last_access_cut_at, times.seconds_from_request_to_last_access_cut) {
+            } @else if let Some((at, seconds)) = last_cut(times) {
                 div {
                     dt { "Last access cut" }
-                    dd { (duration(seconds)) small { (words::relation(seconds)) " the request, " (moment(at)) } }
+                    dd { (duration(seconds)) small {
+                        (words::relation(seconds)) " the request, " (moment(at))
+                        @if let Some(by_hand) = times.last_access_attested_at {
+                            "; by hand, attested on " (moment(by_hand))
+                            @if let Some(read) = times.last_access_cut_at { "; by machines, and read: " (moment(read)) }
+                        }
+                    } }
                 }
             }
             @if let Some((freed, skus)) = tables::freed(said) {
@@ -214,6 +220,17 @@ fn tiles(said: &offboard_domain::evidence::Predicate) -> Markup {
             }
         }
     }
+}
+
+/// When the last access was cut, by machines or by people, and how long after the request.
+fn last_cut(times: &Times) -> Option<(When, i64)> {
+    let read = times
+        .last_access_cut_at
+        .zip(times.seconds_from_request_to_last_access_cut);
+    let attested = times
+        .last_access_attested_at
+        .zip(times.seconds_from_request_to_last_access_attested);
+    read.into_iter().chain(attested).max()
 }
 
 fn ended(ending: Ending) -> &'static str {

@@ -26,9 +26,10 @@ pub(super) fn stages(said: &Predicate) -> Markup {
         section aria-labelledby="tasks" {
             h2 #tasks { "Tasks" }
             p.lead { "How sure each end state is: " (legend()) }
+            @let whole = said.lost_tails.is_empty();
             @for stage in Stage::ALL {
                 @let tasks: Vec<&TaskAccount> = said.tasks.iter().filter(|t| t.stage == *stage).collect();
-                @if !tasks.is_empty() { (stage_table(*stage, &tasks, &sets)) }
+                @if !tasks.is_empty() { (stage_table(*stage, &tasks, &sets, whole)) }
             }
         }
     }
@@ -40,7 +41,7 @@ fn legend() -> &'static str {
      waived – a person decided to go without, until a date."
 }
 
-fn stage_table(stage: Stage, tasks: &[&TaskAccount], sets: &[&ControlsAccount]) -> Markup {
+fn stage_table(stage: Stage, tasks: &[&TaskAccount], sets: &[&ControlsAccount], whole: bool) -> Markup {
     html! {
         h3 { (stage.title()) }
         div.wide { table.tasks {
@@ -48,12 +49,12 @@ fn stage_table(stage: Stage, tasks: &[&TaskAccount], sets: &[&ControlsAccount]) 
                 th scope="col" { "Task" } th scope="col" { "Outcome" } th scope="col" { "When" }
                 th scope="col" { "How it is proven" } th.n scope="col" { "Tries" } th.n scope="col" { "Controls" }
             } }
-            tbody { @for task in tasks { (task_row(task, sets)) } }
+            tbody { @for task in tasks { (task_row(task, sets, whole)) } }
         } }
     }
 }
 
-fn task_row(task: &TaskAccount, sets: &[&ControlsAccount]) -> Markup {
+fn task_row(task: &TaskAccount, sets: &[&ControlsAccount], whole: bool) -> Markup {
     let class = class(task);
     let set = sets.iter().position(|s| **s == task.controls).map_or(0, |i| i + 1);
     html! {
@@ -74,14 +75,15 @@ fn task_row(task: &TaskAccount, sets: &[&ControlsAccount]) -> Markup {
                     }
                 } @else { "–" }
             }
-            td { (proof(task)) }
+            td { (proof(task, whole)) }
             td.n { @if task.attempts > 0 { (task.attempts) } @else { "–" } }
             td.n { a href={ "#set-" (set) } { "C" (set) } }
         }
     }
 }
 
-fn proof(task: &TaskAccount) -> Markup {
+/// `whole` says that no history was lost: else a try may be missing in it.
+fn proof(task: &TaskAccount, whole: bool) -> Markup {
     let changed = changes(task.before.as_ref(), task.after.as_ref());
     html! {
         @match &task.outcome {
@@ -96,7 +98,7 @@ fn proof(task: &TaskAccount) -> Markup {
             Some(OutcomeAccount::NotApplicable { reason }) => (reason),
             Some(_) => {
                 @if changed.is_empty() {
-                    @if task.nature.writes { "It was so already." } @else { "Read and recorded." }
+                    (unchanged(task, whole))
                 } @else {
                     @for change in &changed { span { bdi { (change) } } br; }
                 }
@@ -112,6 +114,28 @@ fn proof(task: &TaskAccount) -> Markup {
                 Some(ClosingProofAccount::Person) | None => {}
             }
             @if requests > 0 { (plural(requests, "vendor request id", "vendor request ids")) "." }
+        }
+    }
+}
+
+/// Nothing differs between the two readings. That it was so already is said only of what was
+/// tried once: whoever tried before may have brought it about, whether he answered or not.
+fn unchanged(task: &TaskAccount, whole: bool) -> Markup {
+    // It was done, opened again, and found as it was left.
+    let ends = task.steps.iter().filter(|s| s.event == "task_settled");
+    let earlier: Vec<String> = ends
+        .flat_map(|s| changes(s.readings.first(), s.readings.last()))
+        .collect();
+    html! {
+        @if !task.nature.writes {
+            "Read and recorded."
+        } @else if !earlier.is_empty() {
+            "It was so when it was read anew. Before that: " br;
+            @for change in &earlier { span { bdi { (change) } } br; }
+        } @else if task.attempts <= 1 && whole {
+            "It was so already."
+        } @else {
+            "It was so when the last try read it; what there was before the tries is not known."
         }
     }
 }
@@ -224,7 +248,7 @@ pub(super) fn rounds(said: &Predicate) -> Markup {
         @if !said.rounds.is_empty() {
             section aria-labelledby="rounds" {
                 h2 #rounds { "Closing rounds" }
-                p.lead { "When everything was settled, each end state that can be read was read once more. A difference is done again and read again." }
+                p.lead { "When everything was settled, each end state that can be read was read once more. A difference is done again, or goes to a person where no machine may do it again; then everything is read again." }
                 div.wide { table {
                     thead { tr {
                         th.n scope="col" { "Round" } th scope="col" { "Began" } th scope="col" { "Ended" }

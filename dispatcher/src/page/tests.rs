@@ -1,5 +1,5 @@
 use super::*;
-use offboard_domain::evidence::{Begun, Cancellation, InFlight, Named, OutcomeAccount, RefusalAccount};
+use offboard_domain::evidence::{Begun, Cancellation, InFlight, LostTail, Named, OutcomeAccount, RefusalAccount, Step};
 
 /// The account that the domain's own tests keep: much goes wrong in it.
 const RICH: &str = include_str!("../../../shared/domain/src/evidence/testdata/rich.json");
@@ -364,4 +364,151 @@ fn what_goes_on_beside_a_case_is_said_to() {
     assert!(page.contains(&format!("All {} tasks are settled", all - 1)), "{page}");
     assert!(page.contains("1 task goes on beside it, after this account."));
     assert!(page.contains("The case does not wait for it") && !page.contains("called off"));
+}
+
+/// The row of the one task of this kind in the tables.
+fn row(said: &Statement, kind: &str) -> String {
+    let page = render(said, FILE);
+    let tables = &page[page.find("id=\"tasks\"").unwrap()..page.find("id=\"devices\"").unwrap()];
+    let code = format!("<code>{kind}</code>");
+    tables.split("<tr>").find(|r| r.contains(&code)).unwrap().to_owned()
+}
+
+const ALREADY: &str = "It was so already.";
+
+/// A conversion is ordered in one try and seen in another; a wipe is ordered, and then only
+/// read. What there was is in the account, and "already" is no word for either.
+#[test]
+fn what_took_more_than_one_try_says_what_there_was() {
+    for (kind, name, was, is) in [
+        (
+            "mailbox.convert_to_shared",
+            "recipient_type",
+            "UserMailbox",
+            "SharedMailbox",
+        ),
+        ("device.wipe", "action_state", "none", "done"),
+    ] {
+        let mut said = statement(RICH);
+        let task = said.predicate.tasks.iter_mut().find(|t| t.kind == kind).unwrap();
+        task.attempts = 2;
+        task.before.as_mut().unwrap().facts.set(name, was);
+        task.after.as_mut().unwrap().facts.set(name, is);
+        let told = row(&said, kind);
+        let change = format!("{}: {was} → {is}", name.replace('_', " "));
+        assert!(told.contains(&change) && !told.contains(ALREADY), "{told}");
+    }
+}
+
+/// An account of a version that knew only the settling try's own first reading, of a try that
+/// nobody answered, or of a history that was lost in part.
+#[test]
+fn what_one_try_read_alone_was_so_already_and_nothing_else() {
+    let kind = "mailbox.convert_to_shared";
+    let said = |attempts: u32| {
+        let mut said = statement(RICH);
+        let task = said.predicate.tasks.iter_mut().find(|t| t.kind == kind).unwrap();
+        task.attempts = attempts;
+        task.before.clone_from(&task.after);
+        said
+    };
+    assert!(row(&said(1), kind).contains(ALREADY));
+    let twice = row(&said(2), kind);
+    assert!(
+        !twice.contains(ALREADY) && twice.contains("It was so when the last try read it"),
+        "{twice}"
+    );
+    let mut lost = said(1);
+    lost.predicate.lost_tails = vec![LostTail {
+        version: 9,
+        at: lost.predicate.times.ended_at,
+        known: 12,
+    }];
+    assert!(!row(&lost, kind).contains(ALREADY));
+    // It was done, opened again, and found done: what was changed first is told.
+    let kind = "mailbox.hide_from_address_lists";
+    let mut again = statement(RICH);
+    let task = again.predicate.tasks.iter_mut().find(|t| t.kind == kind).unwrap();
+    task.before.clone_from(&task.after);
+    let told = row(&again, kind);
+    assert!(told.contains("hidden: no → yes") && !told.contains(ALREADY), "{told}");
+}
+
+/// Nothing is done again where a person is asked: the page says what he decided.
+#[test]
+fn a_difference_that_went_to_a_person_was_not_done_again() {
+    let told = |said: &Statement| {
+        let page = render(said, FILE);
+        let from = page.find("Closing round 1 read otherwise").unwrap();
+        page[from..].split("</bdi>").next().unwrap().to_owned()
+    };
+    let mut said = statement(RICH);
+    let redone = told(&said);
+    assert!(redone.ends_with("; it was done again."), "{redone}");
+    let round = said.predicate.rounds[0].clone();
+    let id = round.differences[0].task;
+    let task = said.predicate.tasks.iter_mut().find(|t| t.id == id).unwrap();
+    let asked = |s: &&mut Step| s.version > round.began_version && s.event == "task_assigned";
+    let failed = task.steps.iter_mut().find(asked).unwrap();
+    failed.event = "task_failed".into();
+    failed.rule = Some("object_gone".into());
+    let (version, at) = (failed.version, failed.at);
+    // It is tried again on a person's word.
+    let retried = Step {
+        version,
+        at,
+        event: "retry_ordered".into(),
+        attempt: None,
+        text: "another try was ordered by m.weiß@msp.example".into(),
+        until: None,
+        rule: None,
+        fault: None,
+        report: None,
+        readings: Vec::new(),
+    };
+    let place = task.steps.iter().position(|s| s.event == "task_failed").unwrap();
+    task.steps.insert(place + 1, retried);
+    let ordered = told(&said);
+    let words = "; it went to a person: another try was ordered by m.weiß@msp.example, and it was done again.";
+    assert!(ordered.ends_with(words), "{ordered}");
+    // He goes without.
+    let task = said.predicate.tasks.iter_mut().find(|t| t.id == id).unwrap();
+    task.steps.remove(place + 1);
+    let last = task.steps.last_mut().unwrap();
+    (last.report, last.text) = (
+        None,
+        "waived by m.weiß@msp.example until 2027-03-01: it was sold".into(),
+    );
+    let waived = told(&said);
+    assert!(
+        waived.ends_with("; it went to a person: waived by m.weiß@msp.example until 2027-03-01: it was sold."),
+        "{waived}"
+    );
+    // The case was called off before anybody decided.
+    let task = said.predicate.tasks.iter_mut().find(|t| t.id == id).unwrap();
+    task.steps.truncate(place + 1);
+    let open = told(&said);
+    assert!(
+        open.ends_with("; it went to a person: it was not settled again."),
+        "{open}"
+    );
+}
+
+/// The last access of a hybrid person is cut when it is cut on the premises, too.
+#[test]
+fn access_that_a_person_cut_is_the_last_and_is_told_apart() {
+    let mut said = statement(RICH);
+    let times = &mut said.predicate.times;
+    times.last_access_attested_at = Some("2026-11-25T10:00:00Z".parse().unwrap());
+    times.seconds_from_request_to_last_access_attested = Some(2 * 86_400);
+    let page = render(&said, FILE);
+    let from = page.find("Last access cut").unwrap();
+    let tile = page[from..].split("</div>").next().unwrap();
+    for words in [
+        "2 d<small>after the request, 25 Nov 2026, 10:00:00",
+        "; by hand, attested on 25 Nov 2026, 10:00:00",
+        "; by machines, and read: 23 Nov 2026, 11:10:09",
+    ] {
+        assert!(tile.contains(words), "{words}: {tile}");
+    }
 }

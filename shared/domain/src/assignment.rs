@@ -697,9 +697,9 @@ const BEFORE: &str = "before/";
 const BEFORE_READ_AT_MS: &str = "before_read_at_ms";
 const BEFORE_SOURCES: &str = "before_sources";
 
-/// What is remembered of a counter's first reading, over the slices of a task
-/// and over the time in which a person deals with it: whoever goes on compares
-/// with it.
+/// What is remembered of what was read before the first write, where one attempt does not
+/// see the end. Whoever goes on with a counter compares with it, over the slices of a task and
+/// over the time in which a person deals with it; of everything else the case keeps it.
 #[must_use]
 pub fn baseline_facts(first: &Observation) -> Facts {
     let mut facts = Facts::new()
@@ -727,4 +727,13 @@ pub fn baseline_in(remembered: &Facts) -> Option<Observation> {
             .unwrap_or_default(),
         facts: Facts(facts.collect()),
     })
+}
+
+/// Takes the first reading out of what was remembered, if it is there.
+pub fn take_baseline(remembered: &mut Facts) -> Option<Observation> {
+    let first = baseline_in(remembered)?;
+    remembered
+        .0
+        .retain(|name, _| !name.starts_with(BEFORE) && name != BEFORE_READ_AT_MS && name != BEFORE_SOURCES);
+    Some(first)
 }

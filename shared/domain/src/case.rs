@@ -376,6 +376,7 @@ impl Case {
                     let in_doubt = t.is_waived() && !t.kind().spec().convergent;
                     if !in_doubt {
                         t.checkpoint = None;
+                        t.first = None;
                         t.observe_first = false;
                         t.busy_until = None;
                     }
@@ -409,12 +410,7 @@ impl Case {
                     if why.is_answer() {
                         t.busy_until = None;
                     }
-                    if checkpoint.is_some() {
-                        t.checkpoint.clone_from(checkpoint);
-                    }
-                    if seen.is_some() {
-                        t.seen.clone_from(seen);
-                    }
+                    t.leave(checkpoint.as_ref(), seen.as_ref());
                     match why {
                         crate::task::RestReason::Waiting { .. } => {
                             t.waiting_since.get_or_insert(at);
@@ -457,12 +453,7 @@ impl Case {
                     if !unknown {
                         t.busy_until = None;
                     }
-                    if checkpoint.is_some() {
-                        t.checkpoint.clone_from(checkpoint);
-                    }
-                    if seen.is_some() {
-                        t.seen.clone_from(seen);
-                    }
+                    t.leave(checkpoint.as_ref(), seen.as_ref());
                     // A person may bring it about by hand: then the counter has moved
                     // since this reading, and not within the attempt that sees it.
                     let known = t.checkpoint.as_ref().and_then(baseline_in).is_some();
@@ -493,6 +484,7 @@ impl Case {
                     t.reopened += u32::from(undone);
                     t.spent = 0;
                     t.checkpoint = None;
+                    t.first = None;
                 });
                 self.reactivate();
             }

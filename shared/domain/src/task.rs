@@ -1,7 +1,7 @@
 //! One task of a case: its states and outcomes.
 
-use crate::assignment::{CLOCK_MARGIN_MS, Mode, START_WITHIN_MS, Target};
-use crate::catalogue::{Kind, desk};
+use crate::assignment::{CLOCK_MARGIN_MS, Mode, START_WITHIN_MS, Target, take_baseline};
+use crate::catalogue::{Kind, Proof, desk};
 use crate::fault::{Fault, FaultClass, Rule};
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
 use crate::observation::{Facts, Observation};
@@ -288,6 +288,10 @@ pub struct Task {
     pub after: Option<Arc<Observation>>,
     /// What was read since, without settling it.
     pub seen: Option<Arc<Observation>>,
+    /// What was read before the first write since it was last to be done, where a try that did
+    /// not see the end has begun one. Not of a counter, whose own is remembered and compared
+    /// with.
+    pub first: Option<Arc<Observation>>,
     /// The plan's approval covers it.
     pub in_approved_plan: bool,
     /// Since when.
@@ -329,6 +333,7 @@ impl Task {
             before: None,
             after: None,
             seen: None,
+            first: None,
             in_approved_plan: false,
             in_plan_since: None,
             approved: None,
@@ -338,6 +343,23 @@ impl Task {
             reopened: 0,
             overdue: false,
             last_report: None,
+        }
+    }
+
+    /// Takes in what a try that settled nothing leaves: what the next one is to know, and what
+    /// was read last. What was read before the first write stays here: nobody needs it to go on.
+    pub(crate) fn leave(&mut self, checkpoint: Option<&Facts>, seen: Option<&Arc<Observation>>) {
+        let mut left = checkpoint.cloned();
+        if self.kind().spec().proof != Proof::Counter
+            && let Some(first) = left.as_mut().and_then(take_baseline)
+        {
+            self.first.get_or_insert_with(|| Arc::new(first));
+        }
+        if left.is_some() {
+            self.checkpoint = left;
+        }
+        if seen.is_some() {
+            self.seen = seen.cloned();
         }
     }
 

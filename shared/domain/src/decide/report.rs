@@ -515,14 +515,18 @@ impl Draft<'_> {
     }
 
     fn settle(&mut self, answer: Answer, outcome: Outcome, before: Observation, after: Observation) {
-        let after = (after != before).then(|| Arc::new(after));
         let (id, done) = (answer.task, !matches!(outcome, Outcome::NotApplicable { .. }));
+        // An earlier try may have written already: what this one read first is then not what
+        // there was.
+        let first = self.case.tasks.get(&id).and_then(|t| t.first.clone());
+        let before = first.unwrap_or_else(|| Arc::new(before));
+        let after = (after != *before).then(|| Arc::new(after));
         let read = self.case.tasks.get(&id).map(|t| t.kind());
         self.push(Event::TaskSettled {
             task: id,
             attempt: answer.attempt,
             outcome,
-            before: Some(Arc::new(before)),
+            before: Some(before),
             after,
             receipts: answer.receipts,
             artifacts: answer.artifacts,

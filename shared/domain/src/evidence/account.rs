@@ -12,7 +12,7 @@ use super::statement::*;
 use super::task::*;
 use super::when::When;
 use crate::case::{Case, CaseState};
-use crate::catalogue::{Approval, ClosingProof, Kind};
+use crate::catalogue::{Approval, Area, ClosingProof, Kind, KindSpec, Stage, Urgency};
 use crate::departure::{Departure, PersonRef};
 use crate::event::Event;
 use crate::id::{Digest, TaskId};
@@ -251,6 +251,7 @@ fn times(case: &Case, tasks: &[TaskAccount], planned_at: Option<When>, ended_at:
     let effective = When::from(case.effective_at());
     let burst = check::cut_at(tasks, |n| n.burst);
     let last = check::cut_at(tasks, |n| n.cuts_access);
+    let attested = check::attested_at(tasks);
     Times {
         opened_at: When::from(case.opened_at),
         planned_at,
@@ -261,6 +262,9 @@ fn times(case: &Case, tasks: &[TaskAccount], planned_at: Option<When>, ended_at:
         seconds_from_effective_to_burst_cut: burst.map(|t| t.seconds_since(effective)),
         seconds_from_request_to_last_access_cut: last.map(|t| t.seconds_since(requested)),
         seconds_from_effective_to_last_access_cut: last.map(|t| t.seconds_since(effective)),
+        last_access_attested_at: attested,
+        seconds_from_request_to_last_access_attested: attested.map(|t| t.seconds_since(requested)),
+        seconds_from_effective_to_last_access_attested: attested.map(|t| t.seconds_since(effective)),
         access_not_cut: check::access_not_cut(tasks),
     }
 }
@@ -306,12 +310,19 @@ fn nature(kind: Kind) -> Nature {
         writes: spec.writes,
         once: !spec.convergent,
         reversible: spec.reversible,
-        cuts_access: spec.cuts_access(),
+        cuts_access: spec.cuts_access() || is_cut_by_hand(spec),
         burst: spec.approval == Approval::PlanOrBurst && spec.after.iter().all(|d| d.delay_ms == 0),
         needs_own_approval: spec.approval == Approval::Own,
         closing_round: kind.is_closing_round(),
         beside: kind.is_beside(),
     }
+}
+
+/// Whether a person cuts this access, because no machine can, and as urgently as machines do
+/// theirs: the account in a directory that is not connected, a technician's login. What he
+/// shared with others is no access of his own.
+fn is_cut_by_hand(spec: &KindSpec) -> bool {
+    spec.area == Area::Person && spec.stage == Stage::Access && matches!(spec.urgency, Urgency::U0 | Urgency::U1)
 }
 
 fn controls(kind: Kind) -> ControlsAccount {

@@ -518,12 +518,23 @@ fn derived(account: &Predicate) -> Result<(), Invalid> {
         "the list of access that was not cut",
         times.access_not_cut == access_not_cut(tasks),
     )?;
+    let attested = attested_at(tasks);
+    follows(
+        "the time at which access was said to be cut",
+        times.last_access_attested_at == attested,
+    )?;
     let (requested, effective) = (account.request.requested_at, account.request.effective_at);
     let seconds = [
         (times.seconds_from_request_to_burst_cut, burst, requested),
         (times.seconds_from_effective_to_burst_cut, burst, effective),
         (times.seconds_from_request_to_last_access_cut, last, requested),
         (times.seconds_from_effective_to_last_access_cut, last, effective),
+        (times.seconds_from_request_to_last_access_attested, attested, requested),
+        (
+            times.seconds_from_effective_to_last_access_attested,
+            attested,
+            effective,
+        ),
     ];
     let right = seconds
         .iter()
@@ -670,6 +681,15 @@ pub(super) fn cut_at(tasks: &[TaskAccount], which: impl Fn(Nature) -> bool) -> O
     tasks
         .iter()
         .filter(|t| which(t.nature) && t.outcome.as_ref().is_some_and(OutcomeAccount::is_proven))
+        .filter_map(|t| t.settled_at)
+        .max()
+}
+
+/// When a person last said that he had cut access that no machine can cut.
+pub(super) fn attested_at(tasks: &[TaskAccount]) -> Option<When> {
+    tasks
+        .iter()
+        .filter(|t| t.nature.cuts_access && matches!(t.outcome, Some(OutcomeAccount::Attested { .. })))
         .filter_map(|t| t.settled_at)
         .max()
 }

@@ -220,7 +220,9 @@ pub struct JoinedRequest {
     pub left_version: Option<u64>,
 }
 
-/// When, and how long it took. Seconds are between the times as written here.
+/// When, and how long it took. Seconds are between the times as written here; they are
+/// negative where the later of the two came first: access was cut, and the time at which it
+/// had to be gone was put off afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// The case was opened.
@@ -233,7 +235,9 @@ pub struct Times {
     /// The reversible burst (roles, sign-in, password, sessions) was proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst_cut_at: Option<When>,
-    /// The last access was proven cut, the second revocation included.
+    /// The last access that a machine cuts was proven cut, the second revocation included.
+    /// Where a person had to cut some, all of it was cut at the later of this and
+    /// `last_access_attested_at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_access_cut_at: Option<When>,
     /// From the request to the burst.
@@ -248,6 +252,15 @@ pub struct Times {
     /// From the time at which access had to be gone to the last access cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_from_effective_to_last_access_cut: Option<i64>,
+    /// The last access that only a person can cut was cut, on his word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_access_attested_at: Option<When>,
+    /// From the request to his word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_from_request_to_last_access_attested: Option<i64>,
+    /// From the time at which access had to be gone to his word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_from_effective_to_last_access_attested: Option<i64>,
     /// Tasks that cut access and were waived or not done: the times above do
     /// not speak for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

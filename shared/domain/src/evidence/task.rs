@@ -57,10 +57,11 @@ pub struct TaskAccount {
     pub first_assigned_at: Option<When>,
     /// How often it was given to a worker.
     pub attempts: u32,
-    /// What the settling attempt read before its first write.
+    /// What was read before the first write since it was last to be done, whichever attempt
+    /// wrote; as far as it is known, else what the settling attempt read first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Reading>,
-    /// What it read last.
+    /// What the settling attempt read last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Reading>,
     /// How its end state was proven at closing.
@@ -84,7 +85,8 @@ pub struct Nature {
     pub once: bool,
     /// It can be undone.
     pub reversible: bool,
-    /// It cuts access and is urgent: its end counts for the time to the last cut.
+    /// It cuts access and is urgent: its end counts for the time to the last cut, of
+    /// machines or, if a person does it, of people.
     pub cuts_access: bool,
     /// It belongs to the reversible burst.
     pub burst: bool,

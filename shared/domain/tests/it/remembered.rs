@@ -1,11 +1,12 @@
 //! What an attempt has come to remember outlives the fault that ends it.
 
 use crate::model::*;
+use offboard_domain::assignment::baseline_facts;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
 use offboard_domain::fault::{FaultClass, Rule};
-use offboard_domain::time::HOUR_MS;
-use offboard_domain::{Command, Facts, Mode, Report, Said, TaskState};
+use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::{Command, Facts, Mode, Observation, Report, Said, TaskState};
 
 fn mark(n: i64) -> Facts {
     Facts::new().with("ordered_ms", n)
@@ -130,6 +131,54 @@ fn what_the_last_wait_remembers_is_known_after_patience_is_over() {
         w.pass(2 * HOUR_MS);
     }
     panic!("nobody was asked");
+}
+
+/// Everything else goes well until this is with a worker once more.
+fn another_try(w: &mut World, kind: Kind) {
+    for _ in 0..120 {
+        w.drain_but(kind);
+        if w.task(kind).in_flight().is_some() {
+            return;
+        }
+        w.pass(MINUTE_MS);
+    }
+    panic!("{kind} is not tried again");
+}
+
+/// Whoever goes on reads what the try before has made of it: what there was is the first
+/// reading, also when that try has not seen the end.
+#[test]
+fn what_was_there_before_the_first_write_is_kept_over_tries_and_goes_to_no_worker() {
+    let kind = Kind::DisableSignIn;
+    let enabled = |n: i64| seen(Facts::new().with("enabled", true).with("reading", n));
+    let remember = |first: &Observation| {
+        let mut left = baseline_facts(first);
+        left.0.extend(mark(1).0);
+        Some(left)
+    };
+    // A try that wrote hands it over; one that only read does not.
+    for (handed_over, known) in [(remember(&enabled(1)), enabled(1)), (Some(mark(1)), enabled(3))] {
+        let mut w = World::with_in_flight(kind, Manner::Immediate);
+        let first = Report {
+            seen: Some(enabled(2)),
+            ..faulted(&w, kind, FaultClass::Transient, handed_over)
+        };
+        record(&mut w, first);
+        another_try(&mut w, kind);
+        assert_eq!(given(&w, kind), Some(mark(1)));
+        let second = Report {
+            seen: Some(enabled(4)),
+            ..faulted(&w, kind, FaultClass::Transient, remember(&enabled(3)))
+        };
+        record(&mut w, second);
+        another_try(&mut w, kind);
+        let disabled = w.truthful(w.id(kind));
+        record(&mut w, disabled);
+        let task = w.task(kind);
+        assert_eq!(task.before.as_deref(), Some(&known));
+        assert_eq!(task.after.as_deref(), Some(&seen(good(kind))));
+        assert_eq!((&task.first, &task.checkpoint), (&None, &None), "a redo begins anew");
+    }
 }
 
 /// Workers and dispatchers of two versions run side by side.

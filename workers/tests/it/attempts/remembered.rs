@@ -5,7 +5,8 @@ use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
 use crate::attempts::fake::State;
 use crate::attempts::fake::state::LEAVER;
 use crate::attempts::rules::round;
-use offboard_domain::{Facts, FaultClass, Kind, Lane, Mode, Report, Said};
+use offboard_domain::assignment::{baseline_in, take_baseline};
+use offboard_domain::{Facts, FaultClass, Kind, Lane, Mode, Observation, Report, Said};
 use offboard_workers::attempt;
 use std::time::Duration;
 
@@ -14,6 +15,14 @@ async fn faulted(desk: &mut Desk, todo: &Todo) -> Report {
     let report = desk.once(todo).await;
     assert!(matches!(report.said, Said::Fault { .. }), "{:?}", report.said);
     report
+}
+
+/// What a fault's report leaves to the next attempt, but for what was read before the write
+/// that was begun: that goes with it whatever became of the write.
+fn but_what_was_read(report: Report) -> Facts {
+    let mut left = report.remembered.unwrap();
+    assert!(take_baseline(&mut left).is_some(), "{left:?}");
+    left
 }
 
 /// One attempt, whose first reading after a write fails.
@@ -76,7 +85,7 @@ async fn a_phone_is_waited_for_from_when_it_was_told_and_not_before() {
     let mut desk = Desk::new(state);
     desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
     let report = faulted(&mut desk, &todo).await;
-    assert_eq!(report.remembered, None, "nobody has told it");
+    assert_eq!(but_what_was_read(report).int(TOLD), None, "nobody has told it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +107,29 @@ async fn a_conversion_is_agreed_on_anew_after_it_was_not() {
     todo.checkpoint = Some(Facts::new().with("agreed_since_ms", long_ago));
     desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
     let report = faulted(&mut desk, &todo).await;
-    assert_eq!(report.remembered, Some(Facts::new()));
+    assert_eq!(but_what_was_read(report), Facts::new());
+}
+
+/// The next attempt reads the order, and no more what there was before it.
+#[tokio::test(start_paused = true)]
+async fn what_was_there_before_the_order_is_handed_over_with_it() {
+    let (state, mut todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    let Said::Wait { checkpoint, .. } = report.said else {
+        panic!("{:?}", report.said)
+    };
+    let first = baseline_in(checkpoint.as_ref().unwrap()).unwrap();
+    let conclusive = |seen: &Observation| seen.facts.bool("conclusive");
+    assert_eq!(conclusive(&first), Some(true), "there was no order");
+    assert_eq!(report.seen.as_ref().map(conclusive), Some(Some(false)));
+    // Who only reads hands nothing over.
+    (todo.checkpoint, todo.mode) = (None, Mode::ObserveOnly);
+    let report = desk.once(&todo).await;
+    let Said::Wait { checkpoint, .. } = report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(baseline_in(&checkpoint.unwrap()), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,6 +138,10 @@ async fn a_fault_that_taught_nothing_hands_nothing_back() {
     let mut desk = Desk::new(state);
     todo.checkpoint = Some(Facts::new().with("retire_ordered", true));
     desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
+    let report = faulted(&mut desk, &todo).await;
+    assert_eq!(Some(but_what_was_read(report)), todo.checkpoint);
+    // Nor was anything begun: its time is over before anything is read.
+    desk.fake.lock().slow = Duration::from_millis(u64::try_from(todo.kind.spec().run_for_ms).unwrap());
     let report = faulted(&mut desk, &todo).await;
     assert_eq!(report.remembered, None);
 }

@@ -1,6 +1,8 @@
 //! Evidence is tested on histories that `decide` itself made.
 
+mod access;
 mod applications;
+mod before;
 mod closing;
 mod golden;
 mod tamper;

@@ -275,7 +275,7 @@ impl World {
     }
 
     /// One person does one thing; false if nobody is waited for.
-    fn person(&mut self) -> bool {
+    pub(super) fn person(&mut self) -> bool {
         let case = self.case().clone();
         let waiting = case
             .tasks
