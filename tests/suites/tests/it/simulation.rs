@@ -185,6 +185,27 @@ fn a_tenant_that_is_locked_out_is_caught() {
     bites(Workers::Real, Broken::NobodyKnowsWhoLeaves, Invariant::NoHarm);
 }
 
+/// As it would be if the product took a secret for something that it may keep.
+#[test]
+fn a_secret_that_gets_into_messages_events_and_artifacts_is_caught_in_each() {
+    let shape = Shape {
+        workers: Workers::Real,
+        broken: Some(Broken::SecretsStandForNames),
+        ..Shape::default()
+    };
+    let mut missing = vec!["in a message", "in the event", "in artifact"];
+    for seed in 0..BITES_WITHIN {
+        let outcome = Simulation::run(seed, &shape);
+        let secrets = outcome.violated.iter().filter(|v| v.invariant == Invariant::NoSecret);
+        let seen: Vec<&str> = secrets.map(|v| v.what.as_str()).collect();
+        missing.retain(|place| !seen.iter().any(|what| what.contains(place)));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("within {BITES_WITHIN} seeds no secret was caught {missing:?}");
+}
+
 #[test]
 fn a_request_that_another_leavers_case_swallows_is_caught() {
     bites(Workers::Model, Broken::ClaimsAreAnothers, Invariant::NoRequestForgotten);
