@@ -76,7 +76,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The command that replays a seed of this shape.
+    /// The command that replays a seed of this shape, as the README has it (an alias in
+    /// `.cargo/config.toml`; `tests/readme` runs it).
     #[must_use]
     pub fn replay(&self, seed: u64) -> String {
         let model = if self.workers == Workers::Model { " --model" } else { "" };
@@ -86,7 +87,7 @@ impl Shape {
             ""
         };
         let administrators = if self.administrators { " --administrators" } else { "" };
-        format!("cargo run -p offboard-suites --bin simulate --{model}{several}{administrators} --seed {seed}")
+        format!("cargo simulate{model}{several}{administrators} --seed {seed}")
     }
 }
 

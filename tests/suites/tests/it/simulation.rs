@@ -121,6 +121,19 @@ fn two_runs_of_a_seed_have_one_transcript() {
     }
 }
 
+/// `tests/readme` runs these two as they stand here.
+#[test]
+fn a_seed_is_replayed_by_the_readmes_own_command() {
+    let plain = Shape::default();
+    assert_eq!(plain.replay(1), "cargo simulate --seed 1");
+    let other = Shape {
+        workers: Workers::Model,
+        processes: Processes::Several,
+        ..plain
+    };
+    assert_eq!(other.replay(1), "cargo simulate --model --several --seed 1");
+}
+
 /// Seeds until one of them shows what is broken.
 const BITES_WITHIN: u64 = 40;
 
