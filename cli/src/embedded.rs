@@ -289,7 +289,8 @@ impl Opened {
     /// As [`Embedded::start`].
     pub async fn idle(config: &Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
         let systems = Systems::open(config)?;
-        Self::over(config, clock, &systems, OpenLedger::open(config).await?)
+        let ledger = OpenLedger::open(config).await?;
+        Self::over(config, clock, &systems, ledger)
     }
 
     /// Opens the ledger's file to look at it, also while another process has it or where
