@@ -201,8 +201,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
-        let owner = owner.to_owned();
         const WHAT: &str = "own a shard";
+        let owner = owner.to_owned();
         self.writer(WHAT)?
             .run(WHAT, move |s| append::own(s, shard, &owner, now, until))
             .await

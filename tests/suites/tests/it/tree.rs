@@ -167,7 +167,10 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
         let folder = manifest.parent().unwrap().strip_prefix(&root).unwrap();
         let all = package["dependencies"].as_array().unwrap().iter();
         let needed = all.filter(|d| d["kind"].is_null()).map(|d| text(&d["name"]).to_owned());
-        (folder.to_str().unwrap().to_owned(), needed.collect::<BTreeSet<String>>())
+        (
+            folder.to_str().unwrap().to_owned(),
+            needed.collect::<BTreeSet<String>>(),
+        )
     };
     packages(&["--no-deps"]).iter().map(of).collect()
 }
