@@ -73,7 +73,7 @@ fn is_met(expression: &str, allowed: &BTreeSet<&str>) -> bool {
 }
 
 fn next<'a>(rest: &mut &[&'a str]) -> &'a str {
-    let (first, more) = rest.split_first().expect("a licence expression does not end here");
+    let (&first, more) = rest.split_first().expect("a licence expression does not end here");
     *rest = more;
     first
 }
