@@ -87,6 +87,20 @@ impl OpenLedger {
         }
     }
 
+    /// Opens a file to be read alone, beside whoever has it, also where nothing can be
+    /// written.
+    ///
+    /// # Errors
+    /// [`CliError`] if that cannot be, or the configuration names a server.
+    pub fn to_read(config: &Configuration) -> Result<Self, CliError> {
+        match &config.engine.ledger {
+            LedgerUrl::Sqlite(file) => SqliteLedger::open_to_read(file)
+                .map(Self::File)
+                .map_err(|e| CliError::of(&e)),
+            LedgerUrl::Redis(_) => Err(CliError::usage("a server's ledger is not a file to be read alone")),
+        }
+    }
+
     /// The seam.
     #[must_use]
     pub fn seam(&self) -> Arc<dyn Ledger> {

@@ -290,6 +290,25 @@ impl Opened {
     pub async fn idle(config: &Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
         let systems = Systems::open(config)?;
         let ledger = OpenLedger::open(config).await?;
+        Self::over(config, clock, &systems, ledger)
+    }
+
+    /// Opens the ledger's file to look at it, also while another process has it or where
+    /// nothing can be written: nothing can be ordered.
+    ///
+    /// # Errors
+    /// [`CliError`] if it cannot be read so.
+    pub fn to_read(config: &Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
+        let systems = Systems::open(config)?;
+        Self::over(config, clock, &systems, OpenLedger::to_read(config)?)
+    }
+
+    fn over(
+        config: &Configuration,
+        clock: Arc<dyn Clock>,
+        systems: &Systems,
+        ledger: OpenLedger,
+    ) -> Result<Self, CliError> {
         let shared = backends::is_shared(config);
         let queue: Arc<dyn Queue> = if shared {
             Arc::new(WhenNeeded::new(config, clock.clone()))
@@ -308,7 +327,7 @@ impl Opened {
             shards: if shared { config.engine.shards } else { SHARDS },
             ..Settings::of(config, clock, dispatch, Store::at(&config.engine.store)?)
         };
-        let engine = compose::engine(config, &systems, &ledger, queue, settings)?;
+        let engine = compose::engine(config, systems, &ledger, queue, settings)?;
         Ok(Self { engine, ledger })
     }
 }

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 /// How long a folder that another process holds without serving it is waited
 /// for: another command is at it, or a server is just starting.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long whoever only looks waits so: then the ledger is read as it stands.
+const READER_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked at again.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -35,12 +37,15 @@ enum Reach {
     /// Its servers are open here; whether somebody dispatches is seen by what
     /// comes of it.
     Shared(Box<Opened>),
+    /// Nobody answers, and its ledger could only be read, as it stands: another process has
+    /// it, or nothing can be written.
+    Read(Box<Opened>),
 }
 
 impl Reach {
-    async fn of(config: &Configuration, clock: &Arc<dyn Clock>) -> Result<Self, CliError> {
+    async fn of(config: &Configuration, clock: &Arc<dyn Clock>, patience: Duration) -> Result<Self, CliError> {
         let path = socket(config);
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + patience;
         loop {
             if let Some(path) = &path
                 && let Some(client) = Client::connect(path).await?
@@ -64,8 +69,31 @@ impl<'a> Session<'a> {
     /// [`CliError`] if it cannot be opened, or another process holds it and
     /// does not answer.
     pub async fn open(config: &'a Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
-        let reach = Reach::of(config, &clock).await?;
+        let reach = Reach::of(config, &clock, PATIENCE).await?;
         Ok(Self { config, clock, reach })
+    }
+
+    /// Reaches it for who only looks: where nobody answers and the folder cannot be opened,
+    /// because another process has it or nothing can be written, its ledger is read.
+    ///
+    /// # Errors
+    /// As [`Session::open`], where it cannot even be read.
+    pub async fn open_to_read(config: &'a Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
+        let reach = match Reach::of(config, &clock, READER_PATIENCE).await {
+            Ok(reach) => reach,
+            Err(error) => match Opened::to_read(config, clock.clone()) {
+                Ok(opened) => Reach::Read(Box::new(opened)),
+                Err(_) => return Err(error),
+            },
+        };
+        Ok(Self { config, clock, reach })
+    }
+
+    /// Whether its ledger is only read, as it stands: what another process does with it
+    /// is seen when it is read again.
+    #[must_use]
+    pub fn is_read_alone(&self) -> bool {
+        matches!(self.reach, Reach::Read(_))
     }
 
     /// Whether another process serves the folder.
@@ -91,11 +119,11 @@ impl<'a> Session<'a> {
             match &mut self.reach {
                 Reach::Served(client) => match client.call(&request).await {
                     Err(ControlError::Unheard { .. }) if Instant::now() < until => {
-                        self.reach = Reach::of(self.config, &self.clock).await?;
+                        self.reach = Reach::of(self.config, &self.clock, PATIENCE).await?;
                     }
                     answered => return refused(answered?),
                 },
-                Reach::Alone(opened) | Reach::Shared(opened) => {
+                Reach::Alone(opened) | Reach::Shared(opened) | Reach::Read(opened) => {
                     return refused(control::handle(&opened.engine, request).await);
                 }
             }
@@ -146,7 +174,7 @@ impl<'a> Session<'a> {
     /// [`CliError`] if it cannot be opened.
     pub fn store(&self, config: &Configuration) -> Result<Store, CliError> {
         match &self.reach {
-            Reach::Alone(opened) | Reach::Shared(opened) => Ok(opened.engine.store().clone()),
+            Reach::Alone(opened) | Reach::Shared(opened) | Reach::Read(opened) => Ok(opened.engine.store().clone()),
             Reach::Served(_) => Ok(Store::at(&config.engine.store)?),
         }
     }
@@ -158,7 +186,7 @@ impl<'a> Session<'a> {
     pub async fn close(self) -> Result<(), CliError> {
         match self.reach {
             Reach::Served(_) => Ok(()),
-            Reach::Alone(opened) | Reach::Shared(opened) => Ok(opened.ledger.close().await?),
+            Reach::Alone(opened) | Reach::Shared(opened) | Reach::Read(opened) => Ok(opened.ledger.close().await?),
         }
     }
 }

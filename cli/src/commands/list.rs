@@ -17,7 +17,7 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -
     if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(t)) {
         ctx.out.say(format!("note: no tenant '{tenant}' is configured"));
     }
-    let mut session = ctx.session(&config).await?;
+    let mut session = ctx.session_to_read(&config).await?;
     let cases = session.cases(tenant, open_only).await;
     session.close().await?;
     let cases = cases?;

@@ -239,6 +239,15 @@ impl Ctx {
         Session::open(config, self.clock(config)?).await
     }
 
+    /// A way to ask it for who only looks; says so if it is only read as it stands.
+    async fn session_to_read<'a>(&self, config: &'a Configuration) -> Result<Session<'a>, CliError> {
+        let session = Session::open_to_read(config, self.clock(config)?).await?;
+        if session.is_read_alone() {
+            self.out.say("note: another process has the ledger, or nothing can be written here; it is read as it stands at this moment");
+        }
+        Ok(session)
+    }
+
     /// Who acts.
     fn actor(&self) -> Result<String, CliError> {
         let from = |name: &str| std::env::var(name).ok();

@@ -11,7 +11,7 @@ use offboard_domain::{Area, Observation, Timestamp};
 
 pub(super) async fn run(ctx: &Ctx, case: String, task: Option<String>) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    let mut session = ctx.session(&config).await?;
+    let mut session = ctx.session_to_read(&config).await?;
     let answer = session.ask(Request::Why { case, task }).await;
     session.close().await?;
     let why = match answer? {

@@ -116,6 +116,27 @@ fn it_is_asked_who_acts_when_nobody_can_tell() {
 }
 
 #[test]
+fn what_another_process_holds_and_does_not_serve_is_read_as_it_stands() {
+    let folder = Folder::with_tenant();
+    folder.write("one.json", &crate::support::departure("HR-1", "a@northwind.example"));
+    folder.run(&["submit", "one.json"]).expect(0);
+    let held = fs::File::open(folder.path().join("data/ledger.db.lock")).unwrap();
+    held.lock().unwrap();
+    for command in [&["list"][..], &["show", "HR-1"], &["why", "HR-1"]] {
+        let ran = folder.run(command).expect(0);
+        assert!(ran.out.contains("northwind"), "{command:?}: {}", ran.out);
+        assert!(
+            ran.err.contains("as it stands at this moment"),
+            "{command:?}: {}",
+            ran.err
+        );
+    }
+    drop(held);
+    let ran = folder.run(&["list"]).expect(0);
+    assert!(!ran.err.contains("as it stands"), "{}", ran.err);
+}
+
+#[test]
 fn a_real_departure_never_runs_fast() {
     let mut folder = Folder::with_tenant();
     folder.hurry(1_780_000_000_000, 600);

@@ -1,7 +1,7 @@
 //! Keeps the bench from rotting: two departures through each contestant but
-//! Celery (whose environment is made from the network), and some hundreds
-//! through the embedded engine, on every core as fast as they go, until it
-//! holds nothing. It measures nothing.
+//! Celery (whose environment is made from the network), some hundreds through
+//! the embedded engine, on every core as fast as they go, until it holds
+//! nothing, and some thousands that stay open. It measures nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
@@ -35,6 +35,14 @@ fn two_departures_go_through_each_loop_and_through_offboard() {
 fn the_embedded_engine_lets_go_of_every_case_also_when_many_end_at_once() {
     let raw = measured(&["embedded", "--departures", "200", "--rounds", "3"]);
     assert_eq!(raw.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn growth_is_measured_with_cases_that_stay_open() {
+    let raw = measured(&["growth", "--sizes", "1000", "--rounds", "1"]);
+    let raw = raw.as_array().unwrap();
+    assert_eq!((raw.len(), raw[0]["open"].as_u64()), (1, Some(1_000)));
+    assert!(raw[0]["open_us"].as_f64().unwrap() > 0.0);
 }
 
 fn measured(what: &[&str]) -> serde_json::Value {

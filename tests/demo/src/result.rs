@@ -4,7 +4,8 @@ use crate::office::Office;
 use crate::{Args, Failed};
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::departure::Manner;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 /// Shows it.
@@ -97,16 +98,16 @@ fn needs(cases: &[CaseView]) {
 }
 
 fn next(folder: &Path, cases: &[CaseView]) -> Result<(), Failed> {
+    let kept = folder.join("evidence");
     let folder = folder.display();
     let closed = cases.iter().find(|c| c.state == "closed");
     let open = cases.iter().find(|c| !c.needs.is_empty());
     println!("\nTry next");
     if let Some(case) = closed {
+        let account = account(&kept.join(case.tenant.as_str()).join(case.case.to_string()))?;
         println!(
-            "  cargo offboard verify {folder}/evidence/{}/{}/evidence-{}.dsse.json --key {folder}/keys/public.pem",
-            case.tenant,
-            case.case,
-            case.version - 1
+            "  cargo offboard verify {} --key {folder}/keys/public.pem",
+            account.display()
         );
         println!(
             "  cargo offboard -C {folder} show {}",
@@ -120,4 +121,20 @@ fn next(folder: &Path, cases: &[CaseView]) -> Result<(), Failed> {
         );
     }
     Ok(())
+}
+
+/// The signed account of a closed case, as the file is called that is there.
+fn account(folder: &Path) -> Result<PathBuf, Failed> {
+    let files = fs::read_dir(folder).map_err(|e| format!("failed to list {}: {e}", folder.display()))?;
+    for file in files {
+        let path = file?.path();
+        if path.to_string_lossy().ends_with(".dsse.json") {
+            return Ok(path);
+        }
+    }
+    Err(format!(
+        "a case is closed, but {} holds no signed account of it",
+        folder.display()
+    )
+    .into())
 }

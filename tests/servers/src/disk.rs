@@ -40,6 +40,14 @@ impl Disk {
         mount(self.path(), &format!("remount,size={mib}m"))
     }
 
+    /// Lets nothing be written on it any more.
+    ///
+    /// # Errors
+    /// [`StartError`] with what `mount` said: something may still be open to be written.
+    pub fn freeze(&self) -> Result<(), StartError> {
+        mount(self.path(), "remount,ro")
+    }
+
     /// Writes something useless until nothing more can be written.
     ///
     /// # Errors

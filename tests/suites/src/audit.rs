@@ -5,6 +5,7 @@
 
 use crate::invariant::{Invariant, Violated};
 use crate::reading::Reading;
+use crate::secrets::Secrets;
 use crate::transcript::{EPOCH, Transcript};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
@@ -31,6 +32,9 @@ const MOST_APPENDS_AN_HOUR: u64 = 1_500;
 
 /// Most messages of all cases within an hour of virtual time.
 const MOST_MESSAGES_AN_HOUR: u64 = 6_000;
+
+/// How the files of signed accounts end.
+const ENVELOPE: &str = ".dsse.json";
 
 /// How long an attempt's mark is: `3f2a9c0d-11aa`.
 const MARK_CHARS: usize = 13;
@@ -62,6 +66,7 @@ struct State {
     /// another record, when that one was lost.
     published_once: BTreeSet<(CaseId, TaskId, u32, Digest)>,
     canaries: Vec<(TenantId, String)>,
+    secrets: Arc<Secrets>,
     /// Which case each attempt is of, by what its requests' ids begin with.
     attempts: BTreeMap<String, (TenantId, CaseId, TaskId)>,
     last_call: Timestamp,
@@ -69,6 +74,29 @@ struct State {
     appends: u64,
     messages: BTreeMap<i64, u64>,
     tails_lost: bool,
+}
+
+impl State {
+    /// Notes it if a secret stands in a text, which is of this.
+    fn told(&mut self, text: &str, of: &str) {
+        if let Some(secret) = self.secrets.first_in(text) {
+            self.violated.insert(Violated {
+                invariant: Invariant::NoSecret,
+                what: format!("{secret}… in {of}"),
+            });
+        }
+    }
+}
+
+/// A secret in an event, as it is before it is sealed, if there is one.
+fn secret_in(secrets: &Secrets, event: &Event) -> Option<String> {
+    secrets.first_in(&serde_json::to_string(event).ok()?)
+}
+
+/// What a signed envelope carries.
+fn payload(envelope: &[u8]) -> Option<Vec<u8>> {
+    let envelope = serde_json::from_slice::<serde_json::Value>(envelope).ok()?;
+    B64.decode(envelope["payload"].as_str()?).ok()
 }
 
 /// The auditor.
@@ -100,6 +128,19 @@ impl Auditor {
         // Addresses have it in small letters, names with a capital one.
         let small = canaries.into_iter().map(|(whose, c)| (whose, c.to_lowercase()));
         self.state().canaries.extend(small);
+    }
+
+    /// What must be seen nowhere, whichever tenant's it is.
+    pub(crate) fn keep_secret(&self, secrets: Arc<Secrets>) {
+        self.state().secrets = secrets;
+    }
+
+    /// Looks for a secret in something that was kept.
+    pub(crate) fn kept(&self, what: &str, bytes: &[u8]) {
+        let carried = if what.ends_with(ENVELOPE) { payload(bytes) } else { None };
+        for text in [Some(bytes), carried.as_deref()].into_iter().flatten() {
+            self.state().told(&String::from_utf8_lossy(text), what);
+        }
     }
 
     /// Notes a violation.
@@ -180,6 +221,7 @@ impl Auditor {
             violated,
             appends,
             attempts,
+            secrets,
             ..
         } = &mut *state;
         *appends += 1;
@@ -199,6 +241,9 @@ impl Auditor {
             match open_event(&key, first).map(|(at, event)| (Case::opened(append.index.case, at, &event), event)) {
                 Ok((Ok(mut case), event)) => {
                     case.recorded(&event, first.version, first.hash);
+                    if let Some(secret) = secret_in(secrets, &event) {
+                        found(Invariant::NoSecret, format!("{secret}… in the event {}", event.name()));
+                    }
                     self.transcript
                         .line(now, &format!("{} v1 {}", append.index.case, event.name()));
                     let mut shadow = Shadow::new(case, key);
@@ -232,6 +277,9 @@ impl Auditor {
                     if let Event::TaskAssigned { task, attempt, .. } = &event {
                         let mark = AttemptMark::of(*task, *attempt).to_string();
                         attempts.insert(mark, (id.0.clone(), id.1, *task));
+                    }
+                    if let Some(secret) = secret_in(secrets, &event) {
+                        found(Invariant::NoSecret, format!("{secret}… in the event {}", event.name()));
                     }
                     let line = shadow.line(&event);
                     self.transcript
@@ -294,6 +342,7 @@ impl Auditor {
             );
         }
         let text = String::from_utf8_lossy(&message.body);
+        state.told(&text, "a message");
         let said = match queue {
             QueueName::Assignments { .. } => match serde_json::from_slice::<Assignment>(&message.body) {
                 Ok(a) => {
@@ -349,8 +398,7 @@ impl Auditor {
 
     /// A canary of another tenant in a sealed envelope, if there is one.
     pub(crate) fn foreign_canary(&self, tenant: &TenantId, envelope: &[u8]) -> Option<String> {
-        let payload = serde_json::from_slice::<serde_json::Value>(envelope).ok()?;
-        let text = B64.decode(payload["payload"].as_str()?).ok()?;
+        let text = payload(envelope)?;
         let small = String::from_utf8_lossy(&text).to_lowercase();
         let state = self.state();
         let canary = state
@@ -363,6 +411,7 @@ impl Auditor {
     /// A line of a log.
     pub(crate) fn logged(&self, error: bool, line: &str) {
         let mut state = self.state();
+        state.told(line, "a log");
         let small = line.to_lowercase();
         if let Some((_, canary)) = state.canaries.iter().find(|(_, c)| small.contains(c.as_str())) {
             let what = format!("{canary} in the log: {line}");

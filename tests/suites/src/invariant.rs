@@ -58,6 +58,8 @@ invariants! {
     EvidenceVerifies = "evidence_complete_and_verifying";
     /// No personal data where it must not be.
     NoCanary = "no_canary_in_logs_or_other_tenants_evidence";
+    /// No secret of a vendor's, no token and no password that was set, whatever is looked into.
+    NoSecret = "no_secret_outside_the_escrow";
     /// Nothing logs at the level of an error.
     NoErrorLog = "no_error_log";
     /// Nothing panics.

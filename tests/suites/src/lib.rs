@@ -16,6 +16,7 @@ mod reading;
 mod rng;
 mod script;
 mod seams;
+mod secrets;
 mod simulation;
 mod transcript;
 mod trouble;

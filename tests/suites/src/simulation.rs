@@ -76,7 +76,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The command that replays a seed of this shape.
+    /// The command that replays a seed of this shape, as the README has it (an alias in
+    /// `.cargo/config.toml`; `tests/readme` runs it).
     #[must_use]
     pub fn replay(&self, seed: u64) -> String {
         let model = if self.workers == Workers::Model { " --model" } else { "" };
@@ -86,7 +87,7 @@ impl Shape {
             ""
         };
         let administrators = if self.administrators { " --administrators" } else { "" };
-        format!("cargo run -p offboard-suites --bin simulate --{model}{several}{administrators} --seed {seed}")
+        format!("cargo simulate{model}{several}{administrators} --seed {seed}")
     }
 }
 
@@ -128,6 +129,9 @@ pub enum Broken {
     EvidenceIsChanged,
     /// A worker of the model's releases licences while it does anything else.
     LicencesGoWithAnything,
+    /// The vendor calls everybody and everything by the secret that the application proves
+    /// itself with.
+    SecretsStandForNames,
     /// The ledger keeps nothing of who leaves, of those who administer a tenant.
     NobodyKnowsWhoLeaves,
     /// The ledger says of who is to be claimed that the case of another leaver of the same
@@ -272,6 +276,7 @@ impl Stage {
                 if shape.administrators {
                     errands.extend(script::administrators(&vendor));
                 }
+                auditor.keep_secret(vendor.secrets.clone());
                 for (tenant, built) in &vendor.tenants {
                     auditor.watch_for(vendor.canaries(built).into_iter().map(|c| (tenant.clone(), c)));
                 }
@@ -591,6 +596,20 @@ impl Stage {
         }
     }
 
+    /// Looks for a secret in everything that was kept: artifacts, accounts and pages.
+    async fn look_for_secrets(&self) {
+        for (what, store) in [("artifact", &self.artifacts), ("evidence", &self.evidence)] {
+            let mut files = store.list(None);
+            while let Some(Ok(file)) = files.next().await {
+                if let Ok(got) = store.get(&file.location).await
+                    && let Ok(bytes) = got.bytes().await
+                {
+                    self.auditor.kept(&format!("{what} {}", file.location), &bytes);
+                }
+            }
+        }
+    }
+
     async fn play(mut self) -> Outcome {
         let mut dispatchers: Vec<Process> = (0..self.dispatchers).map(|nth| self.dispatcher(nth)).collect();
         let mut workers: Vec<Process> = (0..self.workers).map(|_| self.worker()).collect();
@@ -655,6 +674,7 @@ impl Stage {
         }
         self.judge(&dispatchers);
         self.judge_evidence().await;
+        self.look_for_secrets().await;
         for process in dispatchers.into_iter().chain(workers) {
             self.end(process).await;
         }

@@ -4,6 +4,7 @@
 //! death in the middle of a call is the process's.
 
 use crate::script;
+use crate::secrets::Secrets;
 use crate::simulation::Broken;
 use crate::trouble::{Fate, Trouble};
 use async_trait::async_trait;
@@ -18,6 +19,7 @@ use offboard_sim::face::{Bases, GraphFace, WireAnswer, WireRequest};
 use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET, DemoTenant};
 use offboard_sim::world::{Cruelty, LicenceOrder, World};
 use offboard_workers::Connectors;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,6 +31,8 @@ const ROOT: &str = "http://127.0.0.1:9";
 pub(crate) struct Vendor {
     world: Mutex<World>,
     face: GraphFace,
+    /// What nobody may read anywhere: what the world keeps, and what is shown or set over the wire.
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) tenants: BTreeMap<TenantId, DemoTenant>,
 }
 
@@ -38,6 +42,7 @@ impl Vendor {
             .into_iter()
             .filter_map(|t| Some((TenantId::new(&t.short).ok()?, t)));
         Arc::new(Self {
+            secrets: Arc::new(Secrets::of(&world)),
             world: Mutex::new(world),
             face: GraphFace::new(Bases::at(ROOT)),
             tenants: named.collect(),
@@ -124,6 +129,47 @@ impl Wire {
             _ => {}
         }
     }
+
+    /// Tokens and passwords are made while it runs: each goes over the wire once at least.
+    fn learn(&self, wire: &WireRequest) {
+        let shown = wire.headers.get("authorization");
+        if let Some(token) = shown.and_then(|value| value.strip_prefix("Bearer ")) {
+            self.vendor.secrets.learn(token);
+        }
+        if wire.method == "PATCH"
+            && let Ok(body) = serde_json::from_slice::<Value>(&wire.body)
+            && let Some(password) = body["passwordProfile"]["password"].as_str()
+        {
+            self.vendor.secrets.learn(password);
+        }
+    }
+
+    /// What the vendor answers, unless a broken wire puts a secret where names stand.
+    fn told(&self, body: Vec<u8>) -> Bytes {
+        if self.broken == Some(Broken::SecretsStandForNames)
+            && let Ok(mut told) = serde_json::from_slice::<Value>(&body)
+        {
+            name_after(ADMIN_APP_SECRET, &mut told);
+            return Bytes::from(told.to_string());
+        }
+        Bytes::from(body)
+    }
+}
+
+/// Puts a text wherever a name of somebody or of something stands.
+fn name_after(text: &str, told: &mut Value) {
+    match told {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                if value.is_string() && (field == "userPrincipalName" || field == "displayName") {
+                    *value = Value::from(text);
+                }
+                name_after(text, value);
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(|value| name_after(text, value)),
+        _ => {}
+    }
 }
 
 #[async_trait]
@@ -141,6 +187,7 @@ impl Carrier for Wire {
             headers: request.headers.into_iter().collect(),
             body: request.body.to_vec(),
         };
+        self.learn(&wire);
         let answer = {
             let mut world = self.vendor.world();
             let answer = self.vendor.face.answer(&mut world, self.clock.now().0, &wire);
@@ -157,7 +204,7 @@ impl Carrier for Wire {
             WireAnswer::Response(response) => Some(CarriedAnswer {
                 status: response.status,
                 headers: response.headers,
-                body: Bytes::from(response.body),
+                body: self.told(response.body),
             }),
         }
     }

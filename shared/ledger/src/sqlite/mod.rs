@@ -13,6 +13,9 @@
 //!   repeated one by one.
 //! * the *reader* sees committed state only and is never held up by a commit.
 //!
+//! A reader can also be had alone, without the lock ([`SqliteLedger::open_to_read`]): for
+//! who only looks, beside another process or where nothing can be written.
+//!
 //! The file is a log: records are only ever added at its end, each pointing
 //! to the record before it of the same case, as their hashes do, and leave
 //! only when their case is trimmed. What changes
@@ -34,6 +37,7 @@ use failure::Failure;
 use offboard_domain::{CaseId, TenantId, Timestamp};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use thread::Lane;
@@ -43,7 +47,10 @@ use thread::Lane;
 #[derive(Debug)]
 pub struct SqliteLedger {
     reader: Lane,
-    writer: Lane,
+    /// None where it is open to be read alone.
+    writer: Option<Lane>,
+    /// Keeps writers out where the file is read as one that nobody writes.
+    _unchanged: Option<File>,
 }
 
 /// A connection and what it may remember of committed state: only a rollback
@@ -89,7 +96,33 @@ impl SqliteLedger {
         let opened = open::open(path)?;
         let writer = Lane::writer(opened.writer, opened.lock)?;
         let reader = Lane::reader(opened.reader)?;
-        Ok(Arc::new(Self { reader, writer }))
+        Ok(Arc::new(Self {
+            reader,
+            writer: Some(writer),
+            _unchanged: None,
+        }))
+    }
+
+    /// Opens the ledger in this file to be read alone: beside another process that has it
+    /// open, or where nothing can be written. What would write is refused.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file is no ledger of this version, when it cannot be read, or
+    /// when nothing can be written beside it and a log is left that takes that.
+    pub fn open_to_read(path: &Path) -> Result<Arc<Self>, LedgerError> {
+        let opened = open::to_read(path)?;
+        Ok(Arc::new(Self {
+            reader: Lane::reader(opened.reader)?,
+            writer: None,
+            _unchanged: opened.unchanged,
+        }))
+    }
+
+    fn writer(&self, attempted: &'static str) -> Result<&Lane, LedgerError> {
+        self.writer.as_ref().ok_or_else(|| LedgerError::Broken {
+            attempted,
+            detail: "it is open to be read alone, and nothing was written".to_owned(),
+        })
     }
 
     /// Waits for all that was asked before, and moves it from the write-ahead
@@ -98,7 +131,7 @@ impl SqliteLedger {
     /// # Errors
     /// [`LedgerError`] when the disk refuses or the ledger is closed.
     pub async fn checkpoint(&self) -> Result<(), LedgerError> {
-        self.writer.checkpoint().await
+        self.writer("checkpoint the ledger")?.checkpoint().await
     }
 
     /// Waits for all that was asked before, folds the log into the file and
@@ -109,7 +142,10 @@ impl SqliteLedger {
     /// [`LedgerError`] when it cannot be asked.
     pub async fn close(&self) -> Result<(), LedgerError> {
         self.reader.stop().await?;
-        self.writer.stop().await
+        match &self.writer {
+            Some(writer) => writer.stop().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -126,7 +162,9 @@ impl Ledger for SqliteLedger {
 
     async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
         well_formed(&append)?;
-        self.writer.run(APPEND, move |s| append::append(s, &append)).await
+        self.writer(APPEND)?
+            .run(APPEND, move |s| append::append(s, &append))
+            .await
     }
 
     async fn due(
@@ -156,15 +194,17 @@ impl Ledger for SqliteLedger {
                 .run("read a tenant's gates", move |s| query::gates(s, &tenant))
                 .await;
         }
-        self.writer
-            .run("change a tenant's gates", move |s| append::gates(s, &tenant, &changes))
+        const WHAT: &str = "change a tenant's gates";
+        self.writer(WHAT)?
+            .run(WHAT, move |s| append::gates(s, &tenant, &changes))
             .await
     }
 
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
+        const WHAT: &str = "own a shard";
         let owner = owner.to_owned();
-        self.writer
-            .run("own a shard", move |s| append::own(s, shard, &owner, now, until))
+        self.writer(WHAT)?
+            .run(WHAT, move |s| append::own(s, shard, &owner, now, until))
             .await
     }
 }

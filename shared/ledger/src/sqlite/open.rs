@@ -72,6 +72,79 @@ pub(super) fn open(path: &Path) -> Result<Opened, LedgerError> {
     Ok(Opened { writer, reader, lock })
 }
 
+/// What holds a ledger that is open to be read alone.
+pub(super) struct ToRead {
+    pub(super) reader: Connection,
+    pub(super) unchanged: Option<File>,
+}
+
+/// Opens it without the lock. SQLite keeps readers and the writer of another process apart
+/// by itself, and also reads a log that a dead one left. Where nothing can be written it
+/// cannot make the index of a log that it needs for that: then the file is read as one that
+/// never changes, which holds as long as there is no log and nobody has the lock.
+pub(super) fn to_read(path: &Path) -> Result<ToRead, LedgerError> {
+    let beside = connect(path, true).and_then(|db| Ok((standing(&db)?, db, None)));
+    let (standing, reader, unchanged) = match beside {
+        Ok(opened) => opened,
+        Err(error) => {
+            let unchanged = unchanged(path).ok_or_else(|| named(path, &error))?;
+            let opened = immutable(path).and_then(|db| Ok((standing(&db)?, db)));
+            let (standing, db) = opened.map_err(|e| named(path, &e))?;
+            (standing, db, Some(unchanged))
+        }
+    };
+    let ours = (i64::from(APPLICATION_ID), MIGRATIONS.len());
+    if standing != ours {
+        let detail = format!(
+            "{}: is not a ledger of this program's schema version ({}), and cannot be made one while it is read alone",
+            path.display(),
+            MIGRATIONS.len()
+        );
+        return Err(LedgerError::Broken {
+            attempted: OPEN,
+            detail,
+        });
+    }
+    Ok(ToRead { reader, unchanged })
+}
+
+/// Whose file it is, and of which schema version.
+fn standing(db: &Connection) -> rusqlite::Result<(i64, usize)> {
+    let number = |pragma: &str| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let version = usize::try_from(number("user_version")?).unwrap_or(usize::MAX);
+    Ok((number("application_id")?, version))
+}
+
+/// The lock, shared with others who only read, if that proves that the file is whole and
+/// nobody writes it.
+fn unchanged(path: &Path) -> Option<File> {
+    let beside = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let lock = File::open(beside(".lock")).ok()?;
+    lock.try_lock_shared().ok()?;
+    match std::fs::metadata(beside("-wal")) {
+        Ok(log) if log.len() > 0 => None,
+        Ok(_) => Some(lock),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Some(lock),
+        Err(_) => None,
+    }
+}
+
+/// Opens a file that never changes.
+fn immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let name = path.to_string_lossy();
+    let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    Ok(db)
+}
+
 fn named(path: &Path, error: &rusqlite::Error) -> LedgerError {
     match explained(OPEN, error) {
         LedgerError::Unavailable { attempted, detail } => LedgerError::Unavailable {

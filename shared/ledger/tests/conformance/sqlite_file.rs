@@ -6,6 +6,7 @@ use crate::pen::{NOON, Pen, wake};
 use crate::sqlite::Sqlite;
 use offboard_domain::Timestamp;
 use offboard_ledger::{Append, Appended, Filter, KeyChange, Ledger as _, LedgerError, Shard, SqliteLedger};
+use offboard_servers::Disk;
 use rusqlite::Connection;
 use std::sync::Arc;
 
@@ -100,6 +101,54 @@ async fn a_second_opening_is_refused_and_names_the_file() {
 }
 
 #[tokio::test]
+async fn beside_whoever_has_it_open_it_is_read_and_never_written() {
+    let (backend, mut pen) = with_three_records().await;
+    let beside = SqliteLedger::open_to_read(&backend.path()).unwrap();
+    assert_eq!(pen.history(&*beside).await.len(), 3);
+    let append = pen.draft(1, "opened");
+    let said = beside.append(append.clone()).await.unwrap_err().to_string();
+    assert!(said.contains("to be read alone"), "{said}");
+    pen.write(&*backend.ledger(), append).await;
+    assert_eq!(pen.history(&*beside).await.len(), 4, "what was acknowledged is seen");
+    beside.close().await.unwrap();
+}
+
+/// Room for a few ledgers of some records.
+const DISK_MIB: u32 = 16;
+
+#[tokio::test]
+async fn where_nothing_can_be_written_it_is_read_as_it_was_closed_or_left_and_never_less() {
+    let (backend, pen) = with_three_records().await;
+    let disk = Disk::mount(DISK_MIB).unwrap();
+    let copy = |name: &str, ends: &[&str]| {
+        for end in ends {
+            let from = format!("{}{end}", backend.path().display());
+            std::fs::copy(from, disk.path().join(format!("{name}{end}"))).unwrap();
+        }
+    };
+    // As it is when its process dies: all that it wrote is in the log.
+    copy("died.db", &["", "-wal", "-shm", ".lock"]);
+    copy("torn.db", &["", "-wal", ".lock"]);
+    let closed = disk.path().join("closed.db");
+    let ledger = SqliteLedger::open(&closed).unwrap();
+    let mut same = Pen::new("acme", "one");
+    let append = same.draft(3, "closed");
+    same.write(&*ledger, append).await;
+    ledger.close().await.unwrap();
+    drop(ledger);
+    disk.freeze().unwrap();
+    assert!(SqliteLedger::open(&closed).is_err(), "nothing can be written there");
+
+    for name in ["died.db", "closed.db"] {
+        let ledger = SqliteLedger::open_to_read(&disk.path().join(name)).unwrap();
+        assert_eq!(pen.history(&*ledger).await.len(), 3, "{name}");
+    }
+    // The log is part of it, and cannot be read without what would have to be made beside it.
+    let said = SqliteLedger::open_to_read(&disk.path().join("torn.db")).unwrap_err();
+    assert!(said.to_string().contains("torn.db"), "{said}");
+}
+
+#[tokio::test]
 async fn what_is_not_a_ledger_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.db");
@@ -124,6 +173,8 @@ async fn what_is_not_a_ledger_is_refused_and_left_alone() {
         .unwrap();
     let said = SqliteLedger::open(&newer).unwrap_err().to_string();
     assert!(said.contains("schema version 99"), "{said}");
+    let said = SqliteLedger::open_to_read(&newer).unwrap_err().to_string();
+    assert!(said.contains("schema version"), "{said}");
 
     let nowhere = folder.path().join("missing").join("ledger.db");
     let said = SqliteLedger::open(&nowhere).unwrap_err().to_string();

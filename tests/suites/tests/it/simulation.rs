@@ -121,6 +121,19 @@ fn two_runs_of_a_seed_have_one_transcript() {
     }
 }
 
+/// `tests/readme` runs these two as they stand here.
+#[test]
+fn a_seed_is_replayed_by_the_readmes_own_command() {
+    let plain = Shape::default();
+    assert_eq!(plain.replay(1), "cargo simulate --seed 1");
+    let other = Shape {
+        workers: Workers::Model,
+        processes: Processes::Several,
+        ..plain
+    };
+    assert_eq!(other.replay(1), "cargo simulate --model --several --seed 1");
+}
+
 /// Seeds until one of them shows what is broken.
 const BITES_WITHIN: u64 = 40;
 
@@ -183,6 +196,27 @@ fn another_leaver_of_the_same_tenant_is_caught() {
 #[test]
 fn a_tenant_that_is_locked_out_is_caught() {
     bites(Workers::Real, Broken::NobodyKnowsWhoLeaves, Invariant::NoHarm);
+}
+
+/// As it would be if the product took a secret for something that it may keep.
+#[test]
+fn a_secret_that_gets_into_messages_events_and_artifacts_is_caught_in_each() {
+    let shape = Shape {
+        workers: Workers::Real,
+        broken: Some(Broken::SecretsStandForNames),
+        ..Shape::default()
+    };
+    let mut missing = vec!["in a message", "in the event", "in artifact"];
+    for seed in 0..BITES_WITHIN {
+        let outcome = Simulation::run(seed, &shape);
+        let secrets = outcome.violated.iter().filter(|v| v.invariant == Invariant::NoSecret);
+        let seen: Vec<&str> = secrets.map(|v| v.what.as_str()).collect();
+        missing.retain(|place| !seen.iter().any(|what| what.contains(place)));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("within {BITES_WITHIN} seeds no secret was caught {missing:?}");
 }
 
 #[test]
