@@ -165,6 +165,7 @@ fn recorded(kind: Kind) -> Recorded {
         | Kind::ProvePool
         | Kind::ApprovePlan
         | Kind::ConfirmDisabledOnPremises
+        | Kind::ConfirmSharedOnPremises
         | Kind::RotateSharedCredential
         | Kind::DecideApp
         | Kind::DecideOneDrive
@@ -329,6 +330,7 @@ fn lost_with(kind: Kind) -> &'static [Kind] {
         | Kind::ProvePool
         | Kind::ApprovePlan
         | Kind::ConfirmDisabledOnPremises
+        | Kind::ConfirmSharedOnPremises
         | Kind::RotateSharedCredential
         | Kind::DecideApp
         | Kind::DecideOneDrive

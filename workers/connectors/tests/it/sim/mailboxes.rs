@@ -724,7 +724,7 @@ async fn what_an_account_without_a_mailbox_holds_on_others_is_found_and_goes() {
     assert!(!page.own, "he has none");
     assert!(page.shown.contains(&owner), "{:?}", page.shown);
     let on = s.mailboxes().held_among(&mut call, &who, &page.others).await.unwrap();
-    assert_eq!(on, [owner.clone()]);
+    assert_eq!(on, std::slice::from_ref(&owner));
     let what = Attachment::DelegationsOn {
         others: vec![owner.clone()],
     };

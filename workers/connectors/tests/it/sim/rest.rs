@@ -89,7 +89,7 @@ async fn what_a_group_gives_can_be_his_own_and_stays_when_he_leaves_the_group() 
     let added = s.effects().into_iter().filter(|(e, ..)| *e == Effect::LicenceAdded);
     assert_eq!(
         added.map(|(_, subject, _)| subject).collect::<Vec<_>>(),
-        [who.0.clone()]
+        std::slice::from_ref(&who.0)
     );
     for role in s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap() {
         s.directory().remove(&mut call, &who, &role).await.unwrap();

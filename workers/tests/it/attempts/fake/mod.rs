@@ -75,8 +75,11 @@ pub(crate) struct World {
     /// on, a page after so many messages.
     pub(crate) pages_by_offset: bool,
     /// What happens when a page of this folder was answered, once.
-    pub(crate) after_page: Option<(&'static str, fn(&mut State))>,
+    pub(crate) after_page: Option<(&'static str, Happens)>,
 }
+
+/// What befalls the world.
+pub(crate) type Happens = fn(&mut State);
 
 /// A handle on it that is a connector.
 #[derive(Clone)]
