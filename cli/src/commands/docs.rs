@@ -140,7 +140,10 @@ fn anchor(name: &str) -> String {
 }
 
 fn names(kinds: impl Iterator<Item = Kind>) -> String {
-    let all: Vec<String> = kinds.map(|k| format!("`{}`", k.name())).collect();
+    // One may be waited for twice, in two ways.
+    let mut seen = std::collections::BTreeSet::new();
+    let each = kinds.filter(|k| seen.insert(*k));
+    let all: Vec<String> = each.map(|k| format!("`{}`", k.name())).collect();
     if all.is_empty() {
         "—".to_owned()
     } else {
