@@ -188,7 +188,7 @@ async fn run(
     if matches!(report.said, Said::Fault { .. }) {
         report.remembered = newly_remembered(&mut job, assignment);
     }
-    if let Some(first) = job.first.take() {
+    if let Some(first) = job.first.take().filter(|_| may_have_written(&job, &report.said, stage)) {
         hand_over_first(&mut report, &first, assignment);
     }
     report.receipts = kept(job.call.take_receipts());
@@ -202,6 +202,17 @@ fn newly_remembered(job: &mut Job<'_>, assignment: &Assignment) -> Option<Facts>
     let given = assignment.checkpoint.as_ref();
     let same = given.map_or(remembered.0.is_empty(), |given| *given == remembered);
     (!same).then_some(remembered)
+}
+
+/// Whether the vendor may have taken a write: one was sent, and not refused. What a person
+/// brings about after a refusal is not ours, and what there was before it no reading of ours.
+fn may_have_written(job: &Job<'_>, said: &Said, stage: Stage) -> bool {
+    let refused = match said {
+        Said::Fault { fault } => stage == Stage::Applying && is_refusal(fault.class),
+        _ => false,
+    };
+    // Of several, those before the last were taken.
+    job.call.writes_sent() > u32::from(refused)
 }
 
 /// Leaves what was read before the first write with what is remembered, where the report
@@ -469,22 +480,26 @@ fn classed(fault: Fault, assignment: &Assignment, stage: Stage, writes_sent: u32
     if assignment.kind.spec().convergent || writes_sent == 0 {
         return fault;
     }
-    let refused = match fault.class {
-        FaultClass::Transient | FaultClass::Unknown => false,
-        FaultClass::Throttled { .. }
-        | FaultClass::Denied
-        | FaultClass::Blocked
-        | FaultClass::Absent
-        | FaultClass::Rejected
-        | FaultClass::Unsupported => stage == Stage::Applying,
-    };
-    if refused {
+    if stage == Stage::Applying && is_refusal(fault.class) {
         fault
     } else {
         Fault {
             class: FaultClass::Unknown,
             ..fault
         }
+    }
+}
+
+/// Whether a vendor that answers a write so has not done it.
+fn is_refusal(class: FaultClass) -> bool {
+    match class {
+        FaultClass::Transient | FaultClass::Unknown => false,
+        FaultClass::Throttled { .. }
+        | FaultClass::Denied
+        | FaultClass::Blocked
+        | FaultClass::Absent
+        | FaultClass::Rejected
+        | FaultClass::Unsupported => true,
     }
 }
 

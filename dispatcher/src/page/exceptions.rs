@@ -4,7 +4,7 @@ use super::tables::part_number;
 use super::words::{class_words, day, moment, object, plural};
 use maud::{Markup, html};
 use offboard_domain::evidence::{
-    Cancellation, Ending, OutcomeAccount, Predicate, RoundAccount, Step, TaskAccount, When,
+    Cancellation, Ending, OutcomeAccount, Predicate, Reading, RoundAccount, Step, TaskAccount, When,
 };
 
 /// One thing to look at.
@@ -224,10 +224,11 @@ fn what_came_of_it(said: &Predicate, task: &TaskAccount, round: &RoundAccount) -
     let since = round.began_version..next.map_or(u64::MAX, |r| r.began_version);
     let steps: Vec<&Step> = task.steps.iter().filter(|s| since.contains(&s.version)).collect();
     let ended = steps.iter().rfind(|s| s.event == "task_settled");
-    // A worker's report did it; else a person decided, in the step's words.
-    let again = |s: &Step| s.report.is_some() && !s.text.starts_with("not applicable");
+    // A worker's report ended it; else a person decided, in the step's words.
+    let by_machine = |s: &Step| s.report.is_some() && !s.text.starts_with("not applicable");
     let end = match ended {
-        Some(s) if again(s) => "it was done again".to_owned(),
+        Some(s) if by_machine(s) && changed_by(task, s) => "it was done again".to_owned(),
+        Some(s) if by_machine(s) => "it was found as it should be".to_owned(),
         Some(s) => s.text.clone(),
         None => "it was not settled again".to_owned(),
     };
@@ -237,6 +238,17 @@ fn what_came_of_it(said: &Predicate, task: &TaskAccount, round: &RoundAccount) -
         (false, _) => end,
         (true, None) => format!("it went to a person: {end}"),
         (true, Some(decided)) => format!("it went to a person: {}, and {end}", decided.text),
+    }
+}
+
+/// Whether what was read before and after this end of a task differs. Of what was opened again
+/// later, the readings are with the step; of the last end, with the task.
+fn changed_by(task: &TaskAccount, end: &Step) -> bool {
+    let facts = |r: &Reading| r.facts.clone();
+    if end.readings.is_empty() {
+        task.before.as_ref().map(facts) != task.after.as_ref().map(facts)
+    } else {
+        end.readings.first().map(facts) != end.readings.last().map(facts)
     }
 }
 

@@ -118,8 +118,9 @@ fn proof(task: &TaskAccount, whole: bool) -> Markup {
     }
 }
 
-/// Nothing differs between the two readings. That it was so already is said only of what was
+/// Nothing differs between the two readings. That it was found so is said only of what was
 /// tried once: whoever tried before may have brought it about, whether he answered or not.
+/// Nor does it say who did it: the same try may have been given twice.
 fn unchanged(task: &TaskAccount, whole: bool) -> Markup {
     // It was done, opened again, and found as it was left.
     let ends = task.steps.iter().filter(|s| s.event == "task_settled");
@@ -133,7 +134,7 @@ fn unchanged(task: &TaskAccount, whole: bool) -> Markup {
             "It was so when it was read anew. Before that: " br;
             @for change in &earlier { span { bdi { (change) } } br; }
         } @else if task.attempts <= 1 && whole {
-            "It was so already."
+            "It was found so."
         } @else {
             "It was so when the last try read it; what there was before the tries is not known."
         }

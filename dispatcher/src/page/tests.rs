@@ -374,7 +374,7 @@ fn row(said: &Statement, kind: &str) -> String {
     tables.split("<tr>").find(|r| r.contains(&code)).unwrap().to_owned()
 }
 
-const ALREADY: &str = "It was so already.";
+const ALREADY: &str = "It was found so.";
 
 /// A conversion is ordered in one try and seen in another; a wipe is ordered, and then only
 /// read. What there was is in the account, and "already" is no word for either.

@@ -122,6 +122,8 @@ pub struct Case {
     pub subject: Subject,
     /// What resolving read about the person.
     pub subject_facts: Facts,
+    /// Where a reading has shown a mailbox of the person, whatever was read since.
+    pub had_mailbox: BTreeSet<System>,
     /// Its tasks.
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
     /// The plan's approval.
@@ -190,6 +192,7 @@ impl Case {
             capped: *capped,
             subject: Subject::default(),
             subject_facts: Facts::new(),
+            had_mailbox: BTreeSet::new(),
             tasks: BTreeMap::new(),
             plan_approval: None,
             round: 0,
@@ -234,6 +237,9 @@ impl Case {
         let kind = task.kind().index();
         let (settled, flying) = (task.is_settled(), task.in_flight().is_some());
         f(task);
+        if task.has_read_a_mailbox() && !self.had_mailbox.contains(&task.planned.target.system) {
+            self.had_mailbox.insert(task.planned.target.system.clone());
+        }
         match (settled, task.is_settled()) {
             (false, true) => {
                 self.open[kind] -= 1;

@@ -1,7 +1,7 @@
 //! One task of a case: its states and outcomes.
 
 use crate::assignment::{CLOCK_MARGIN_MS, Mode, START_WITHIN_MS, Target, take_baseline};
-use crate::catalogue::{Kind, Proof, desk};
+use crate::catalogue::{Kind, MAILBOX_EXISTS, Proof, desk};
 use crate::fault::{Fault, FaultClass, Rule};
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
 use crate::observation::{Facts, Observation};
@@ -425,6 +425,13 @@ impl Task {
     pub fn was_tried(&self) -> bool {
         let over = self.spent > 0 || self.faults > 0 || self.waiting_since.is_some();
         over || matches!(self.state, TaskState::Failed { .. })
+    }
+
+    /// Whether what was read for it shows a mailbox of the person.
+    #[must_use]
+    pub fn has_read_a_mailbox(&self) -> bool {
+        let mut read = [&self.before, &self.after, &self.seen].into_iter().flatten();
+        read.any(|seen| seen.facts.bool(MAILBOX_EXISTS) == Some(true))
     }
 
     /// Whether it is settled.

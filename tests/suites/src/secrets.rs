@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use offboard_sim::world::World;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How much of a secret is looked for: no two but tokens begin alike, and one that
 /// was cut off is a secret all the same. Tokens all begin with one header, so that
@@ -19,9 +19,18 @@ const BEGINNING_CHARS: usize = 24;
 /// What is shorter may stand anywhere by chance.
 const SHORTEST_CHARS: usize = 12;
 
-/// How secrets begin.
+/// What is looked for.
 #[derive(Default)]
-pub(crate) struct Secrets(Mutex<BTreeSet<String>>);
+struct Known {
+    /// How secrets begin.
+    beginnings: BTreeSet<String>,
+    /// Codes that are too short for that: they count where they stand by themselves.
+    codes: BTreeSet<String>,
+}
+
+/// What is secret.
+#[derive(Default)]
+pub(crate) struct Secrets(Mutex<Known>);
 
 impl Secrets {
     /// Everything that a world keeps secret.
@@ -53,17 +62,37 @@ impl Secrets {
         if secret.chars().count() < SHORTEST_CHARS {
             return;
         }
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         for form in [secret.to_owned(), B64.encode(secret)] {
-            all.insert(form.chars().take(BEGINNING_CHARS).collect());
+            known.beginnings.insert(form.chars().take(BEGINNING_CHARS).collect());
         }
+    }
+
+    /// From now on this code is one, such as the digits that open a wiped Mac.
+    pub(crate) fn learn_code(&self, code: &str) {
+        self.known().codes.insert(code.to_owned());
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How a secret begins that stands in a text, if one does.
     pub(crate) fn first_in(&self, text: &str) -> Option<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().find(|secret| text.contains(secret.as_str())).cloned()
+        let known = self.known();
+        let mut begun = known.beginnings.iter().filter(|secret| text.contains(secret.as_str()));
+        let mut alone = known.codes.iter().filter(|code| stands_alone(text, code));
+        begun.next().or_else(|| alone.next()).cloned()
     }
+}
+
+/// Whether a code stands in a text, and is no part of a longer word or number, as of a digest.
+fn stands_alone(text: &str, code: &str) -> bool {
+    text.match_indices(code).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + code.len()..].chars().next();
+        ![before, after].into_iter().flatten().any(char::is_alphanumeric)
+    })
 }
 
 #[cfg(test)]
@@ -101,6 +130,18 @@ mod tests {
         assert_eq!(secrets.first_in("nothing of the sort"), None);
     }
 
+    #[test]
+    fn a_code_of_digits_is_one_where_it_stands_by_itself() {
+        let secrets = Secrets::default();
+        secrets.learn_code("204816");
+        for told in ["204816", r#"{"code":"204816"}"#, "the code is 204816."] {
+            assert_eq!(secrets.first_in(told).as_deref(), Some("204816"), "{told}");
+        }
+        for other in ["1204816", "2048167", "a204816f", "20481 6"] {
+            assert_eq!(secrets.first_in(other), None, "{other}");
+        }
+    }
+
     const SECRET: &str = "correct-horse-battery-staple";
 
     /// How often an auditor who knows the secret saw one after this.
@@ -134,6 +175,6 @@ mod tests {
         assert_eq!(kept("page.html", SECRET), 1);
         let envelope = |text: &str| serde_json::json!({ "payload": B64.encode(text) }).to_string();
         assert_eq!(kept("evidence-1.dsse.json", &envelope("all is well")), 0);
-        assert_eq!(kept("evidence-1.dsse.json", &envelope(&format!("{{}} {SECRET}"))), 1);
+        assert_eq!(kept("evidence-1.dsse.json", &envelope(&format!("{{}}  {SECRET}"))), 1);
     }
 }

@@ -136,11 +136,17 @@ impl Wire {
         if let Some(token) = shown.and_then(|value| value.strip_prefix("Bearer ")) {
             self.vendor.secrets.learn(token);
         }
-        if wire.method == "PATCH"
-            && let Ok(body) = serde_json::from_slice::<Value>(&wire.body)
-            && let Some(password) = body["passwordProfile"]["password"].as_str()
-        {
+        if !matches!(wire.method.as_str(), "PATCH" | "POST") {
+            return;
+        }
+        let Ok(body) = serde_json::from_slice::<Value>(&wire.body) else {
+            return;
+        };
+        if let Some(password) = body["passwordProfile"]["password"].as_str() {
             self.vendor.secrets.learn(password);
+        }
+        if let Some(code) = body["macOsUnlockCode"].as_str() {
+            self.vendor.secrets.learn_code(code);
         }
     }
 

@@ -336,6 +336,8 @@ pub(super) const CONVERT_TO_SHARED: KindSpec = KindSpec {
         )],
     },
     controls: control::RETENTION,
+    // What was said of the premises was said of the conversion that did not last.
+    redo: &[Kind::ConfirmSharedOnPremises],
     keeps: true,
     ..MAILBOX
 };

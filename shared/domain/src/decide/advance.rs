@@ -309,11 +309,16 @@ impl Draft<'_> {
             why: format!("the closing round read otherwise: {why}"),
         });
         let system = &task.planned.target.system;
+        // What a person has said of it was said of what was there before.
+        let follows = |t: &&Arc<Task>| {
+            let of_it = t.planned.target.system == *system || t.kind().spec().area == Area::Person;
+            spec.redo.contains(&t.kind()) && of_it
+        };
         let followers: Vec<TaskId> = self
             .case
             .tasks
             .values()
-            .filter(|t| spec.redo.contains(&t.kind()) && t.planned.target.system == *system)
+            .filter(follows)
             .filter(|t| matches!(&t.state, TaskState::Settled { outcome, .. } if !matches!(outcome, Outcome::Waived { .. })))
             .map(|t| t.id())
             .collect();

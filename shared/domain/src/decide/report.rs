@@ -259,15 +259,11 @@ impl Draft<'_> {
     /// Whether what was to be kept of a mailbox has no mailbox any more: this case has read
     /// one, or began to archive it. Who never had one has nothing to be kept.
     fn has_lost_the_mailbox(&self, task: &Task, seen: &Observation) -> bool {
-        let says = |seen: &Observation, there: bool| seen.facts.bool(MAILBOX_EXISTS) == Some(there);
-        if !task.kind().spec().keeps || !says(seen, false) {
+        if !task.kind().spec().keeps || seen.facts.bool(MAILBOX_EXISTS) != Some(false) {
             return false;
         }
-        let system = &task.planned.target.system;
-        let of_it = self.case.tasks.values().filter(|t| t.planned.target.system == *system);
-        let mut read = of_it.flat_map(|t| [&t.before, &t.after, &t.seen]).flatten();
         let archived_some = task.kind() == Kind::ArchiveMailbox && task.checkpoint.is_some();
-        archived_some || read.any(|seen| says(seen, true))
+        archived_some || self.case.had_mailbox.contains(&task.planned.target.system)
     }
 
     /// Nothing is kept by finding nothing: a person finds out, and no licence goes.

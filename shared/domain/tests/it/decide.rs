@@ -1902,11 +1902,15 @@ fn licences_stay_when_the_conversion_is_waived_only_by_a_person() {
 /// A departure with everything kept, right when this kind is with a worker; the snapshot
 /// has read a mailbox, or none.
 fn keeping(kind: Kind, had_one: bool) -> World {
-    let mut asked = departure(Manner::Immediate);
+    keeping_of(departure(Manner::Immediate), kind, |_| had_one)
+}
+
+/// The same, of whom each snapshot of the mailbox shows one or none.
+fn keeping_of(mut asked: Departure, kind: Kind, had_one: impl Fn(u32) -> bool) -> World {
     asked.choices.legal_hold = Some(true);
     asked.choices.archive_mailbox = Some(true);
     let mut w = World::with(asked, Policy::default());
-    for _ in 0..500 {
+    for _ in 0..5_000 {
         if w.case().has(kind) && w.task(kind).in_flight().is_some() {
             return w;
         }
@@ -1918,8 +1922,9 @@ fn keeping(kind: Kind, had_one: bool) -> World {
         if w.case().tasks[&id].kind() == Kind::SnapshotMailbox
             && let Said::Satisfied { before, after } = &mut report.said
         {
-            before.facts.set(MAILBOX_EXISTS, had_one);
-            after.facts.set(MAILBOX_EXISTS, had_one);
+            let there = had_one(report.attempt);
+            before.facts.set(MAILBOX_EXISTS, there);
+            after.facts.set(MAILBOX_EXISTS, there);
         }
         w.order(Command::RecordReport(Box::new(report))).unwrap();
     }
@@ -1973,6 +1978,32 @@ fn a_mailbox_that_was_there_and_is_gone_is_for_a_person_and_no_licence_goes() {
         w.run_to_sealing();
         assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified), "{kind}");
     }
+}
+
+/// It was read when he was handed in, and is gone when it is read once more on his day.
+#[test]
+fn a_mailbox_that_was_there_weeks_ago_is_not_forgotten() {
+    let asked = Departure {
+        effective_at: T0.plus(10 * DAY_MS),
+        ..departure(Manner::Planned)
+    };
+    let kind = Kind::HoldMailbox;
+    let mut w = keeping_of(asked, kind, |attempt| attempt == 1);
+    let snapshot = w.task(Kind::SnapshotMailbox);
+    assert_eq!(snapshot.attempt, 2, "it was not read once more");
+    assert!(!snapshot.has_read_a_mailbox(), "what it shows now is the last reading");
+    reads_no_mailbox(&mut w, kind);
+    let state = &w.task(kind).state;
+    assert!(
+        matches!(
+            state,
+            TaskState::Failed {
+                rule: Rule::ObjectGone,
+                ..
+            }
+        ),
+        "{state:?}"
+    );
 }
 
 #[test]

@@ -544,6 +544,36 @@ fn a_copy_s_mailbox_is_set_to_shared_on_the_premises_too() {
     w.attest(kind).unwrap();
     w.run_to_sealing();
 
+    // It was turned back there: what was said of it is to be said again.
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "paris", "guid-1", &DONE_THERE);
+    the_domain_says(&mut w, "berlin", has_none(true));
+    w.run_until(|w| standing_of(w) == Standing::WaitsForPerson);
+    w.attest(kind).unwrap();
+    let looks = |w: &World| {
+        let is_it = |id: &TaskId| w.case().tasks[id].kind() == Kind::ObserveMailbox;
+        w.in_flight().into_iter().find(is_it)
+    };
+    for _ in 0..300 {
+        w.drain_but(Kind::ObserveMailbox);
+        if looks(&w).is_some() {
+            break;
+        }
+        w.a_person_or_time(60_000);
+    }
+    let mut report = w.truthful(looks(&w).expect("the closing round reads the mailbox"));
+    let Said::Checked { results } = &mut report.said else {
+        panic!("{report:?}");
+    };
+    let converted = w.id(Kind::ConvertToShared);
+    let read = results.iter_mut().find(|r| r.task == converted).unwrap();
+    read.observation.facts.set("recipient_type", "UserMailbox");
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.run_until(|w| standing_of(w) == Standing::WaitsForPerson);
+    assert_eq!(w.task(Kind::ConvertToShared).reopened, 1);
+    w.attest(kind).unwrap();
+    w.run_to_sealing();
+
     let mut w = a_copy_in_one_of_two();
     the_domain_has(&mut w, "paris", "guid-1", &DONE_THERE);
     the_domain_says(&mut w, "berlin", has_none(true));

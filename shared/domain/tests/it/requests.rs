@@ -600,6 +600,20 @@ fn what_was_read_long_before_he_leaves_is_read_once_more_then() {
     w.run_to_sealing();
 }
 
+/// Nobody looked at the case while his day went by: the reading anew has its minutes from
+/// when it was asked for, so that nothing is recorded that was taken away beside it.
+#[test]
+fn a_day_that_is_noticed_late_is_recorded_before_anything_is_taken() {
+    let mut w = approved();
+    w.pass(10 * DAY_MS + 3_600_000);
+    assert!(w.task(Kind::SnapshotAccess).in_flight().is_some());
+    assert_eq!(written(&w), [], "beside the reading anew");
+    w.pass(4 * MINUTE_MS);
+    assert_eq!(written(&w), []);
+    w.pass(MINUTE_MS);
+    assert!(!written(&w).is_empty(), "it holds nothing for longer");
+}
+
 /// What was recorded weeks ago is a record all the same: roles wait for the new one for
 /// minutes, as the rest of the burst does, and what is no part of the burst waits longer.
 #[test]
