@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The newest version of the vocabulary that this code writes and reads.
-pub const VOCABULARY: u16 = 2;
+pub const VOCABULARY: u16 = 3;
 
 /// One reading of the closing round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -395,11 +395,10 @@ pub enum Event {
 }
 
 /// Kinds that version 1 of the vocabulary did not know.
-const OF_THE_SECOND: [Kind; 12] = [
+const OF_THE_SECOND: [Kind; 11] = [
     Kind::DiscoverComputers,
     Kind::RotateSharedCredential,
     Kind::ConfirmDisabledOnPremises,
-    Kind::ConfirmSharedOnPremises,
     Kind::HoldKnowledgeSession,
     Kind::WriteNotes,
     Kind::NoteEnding,
@@ -410,11 +409,30 @@ const OF_THE_SECOND: [Kind; 12] = [
     Kind::DecideApp,
 ];
 
-/// Whether somebody asks for what version 1 of the vocabulary had no word for. Whoever
-/// overlooked the day would account for a case under another id.
-fn asks_for_more(departure: &Departure) -> bool {
+/// Kinds that version 2 did not know either.
+const OF_THE_THIRD: [Kind; 1] = [Kind::ConfirmSharedOnPremises];
+
+/// The version that these kinds are of.
+fn of_kinds(kinds: impl Iterator<Item = Kind>) -> u16 {
+    let version = |kind: Kind| match kind {
+        third if OF_THE_THIRD.contains(&third) => 3,
+        second if OF_THE_SECOND.contains(&second) => 2,
+        _ => 1,
+    };
+    kinds.map(version).max().unwrap_or(1)
+}
+
+/// The version that what somebody asks for is of. Whoever overlooked the day would account
+/// for a case under another id.
+fn of_request(departure: &Departure) -> u16 {
     let choices = &departure.choices;
-    !choices.shared_credentials.is_empty() || !choices.apps.is_empty() || departure.of_day.is_some()
+    if departure.of_day.is_some() {
+        3
+    } else if !choices.shared_credentials.is_empty() || !choices.apps.is_empty() {
+        2
+    } else {
+        1
+    }
 }
 
 impl Event {
@@ -422,37 +440,33 @@ impl Event {
     /// can read it, and overlooks nothing in it that matters.
     #[must_use]
     pub fn vocabulary(&self) -> u16 {
-        let second = match self {
+        let second = |is: bool| 1 + u16::from(is);
+        match self {
             Self::MergeAcknowledged { .. }
             | Self::MergeUndone { .. }
             | Self::RequestJoined { .. }
             | Self::RequestLeft { .. }
-            | Self::NotePlanned { .. } => true,
+            | Self::NotePlanned { .. } => 2,
             // Whoever overlooked it would do things sooner than was approved, or let
             // approve who must not.
-            Self::PlanApproved { from, .. } | Self::TaskApproved { from, .. } => from.is_some(),
+            Self::PlanApproved { from, .. } | Self::TaskApproved { from, .. } => second(from.is_some()),
             // Whoever overlooked it might order again what must not happen twice.
-            Self::TaskFailed { checkpoint, .. } => checkpoint.is_some(),
-            Self::CaseMerged { tells, .. } => *tells,
-            Self::CaseAmended { departure, by } => by.is_some() || asks_for_more(departure),
+            Self::TaskFailed { checkpoint, .. } => second(checkpoint.is_some()),
+            Self::CaseMerged { tells, .. } => second(*tells),
+            Self::CaseAmended { departure, by } => second(by.is_some()).max(of_request(departure)),
             Self::CaseOpened {
                 departure,
                 policy,
                 capabilities,
                 ..
             } => {
-                let mut offered = capabilities.0.values().flatten().chain(&policy.skip);
-                asks_for_more(departure)
-                    || !policy.shared_credentials.is_empty()
-                    || policy.knowledge_session
-                    || offered.any(|kind| OF_THE_SECOND.contains(kind))
+                let offered = capabilities.0.values().flatten().chain(&policy.skip).copied();
+                let asked = second(!policy.shared_credentials.is_empty() || policy.knowledge_session);
+                of_request(departure).max(asked).max(of_kinds(offered))
             }
-            Self::CasePlanned { tasks, .. } | Self::TasksFound { tasks, .. } => {
-                tasks.iter().any(|t| OF_THE_SECOND.contains(&t.kind))
-            }
-            _ => false,
-        };
-        1 + u16::from(second)
+            Self::CasePlanned { tasks, .. } | Self::TasksFound { tasks, .. } => of_kinds(tasks.iter().map(|t| t.kind)),
+            _ => 1,
+        }
     }
 
     /// The one task that it is about.

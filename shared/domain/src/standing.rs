@@ -185,7 +185,13 @@ pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
     let begun = settled.unwrap_or(case.opened_at).max(case.effective_at());
     // What is to be done again has its time anew, and so has what it waits for with an end:
     // what is read anew on the day is given that long, however late the day is noticed.
-    let ends = |kind: Kind| task.kind().spec().after.iter().any(|d| d.at_most_ms.is_some() && d.kind == kind);
+    let ends = |kind: Kind| {
+        task.kind()
+            .spec()
+            .after
+            .iter()
+            .any(|d| d.at_most_ms.is_some() && d.kind == kind)
+    };
     let waited_for = case.tasks.values().filter(|t| ends(t.kind()));
     let read_anew = waited_for.filter_map(|t| t.reopened_at).max();
     let again = task.reopened_at.max(case.tail_lost_at).max(read_anew);
