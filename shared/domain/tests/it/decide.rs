@@ -1227,6 +1227,10 @@ fn what_was_refused_or_called_off_says_so_when_it_is_handed_in_again() {
     assert_eq!(again(&mut w), Err(Refusal::WasCalledOff));
     w.drain();
     assert_eq!(again(&mut w), Err(Refusal::WasCalledOff));
+    // Who had no reference would not know what a new one is.
+    for refusal in [Refusal::WasRefused("protected".into()), Refusal::WasCalledOff] {
+        assert!(refusal.to_string().contains("give it a `reference`"), "{refusal}");
+    }
 }
 
 #[test]
