@@ -4,6 +4,7 @@
 use crate::backends::is_shared;
 use crate::embedded::{Opened, socket};
 use crate::error::{CliError, Exit};
+use crate::out::Out;
 use offboard_dispatcher::control::{self, CaseSummary, Client, ControlError, Request, Response};
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::{CaseId, TenantId};
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 /// How long a folder that another process holds without serving it is waited
 /// for: another command is at it, or a server is just starting.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// How long whoever only looks waits so: then the ledger is read as it stands.
+/// How long whoever only looks waits so, and for the first answer of whoever serves it: then
+/// the ledger is read as it stands.
 const READER_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked at again.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -26,6 +28,9 @@ pub struct Session<'a> {
     config: &'a Configuration,
     clock: Arc<dyn Clock>,
     reach: Reach,
+    /// Of who only looks, as long as nobody has answered: where it is said that the ledger is
+    /// read in place of that.
+    unanswered: Option<Out>,
 }
 
 /// Where the engine is.
@@ -60,6 +65,19 @@ impl Reach {
             }
         }
     }
+
+    /// The ledger as it stands, for who only looks, and says why; where it cannot even be
+    /// read, why is the error.
+    fn to_read(config: &Configuration, clock: &Arc<dyn Clock>, out: Out, why: CliError) -> Result<Self, CliError> {
+        let Ok(opened) = Opened::to_read(config, clock.clone()) else {
+            return Err(why);
+        };
+        out.say(format!(
+            "note: the ledger is read as it stands at this moment: {}",
+            why.brief()
+        ));
+        Ok(Self::Read(Box::new(opened)))
+    }
 }
 
 impl<'a> Session<'a> {
@@ -70,30 +88,31 @@ impl<'a> Session<'a> {
     /// does not answer.
     pub async fn open(config: &'a Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
         let reach = Reach::of(config, &clock, PATIENCE).await?;
-        Ok(Self { config, clock, reach })
+        Ok(Self {
+            config,
+            clock,
+            reach,
+            unanswered: None,
+        })
     }
 
     /// Reaches it for who only looks: where nobody answers and the folder cannot be opened,
-    /// because another process has it or nothing can be written, its ledger is read.
+    /// because another process has it or nothing can be written, its ledger is read, and
+    /// that is said.
     ///
     /// # Errors
     /// As [`Session::open`], where it cannot even be read.
-    pub async fn open_to_read(config: &'a Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
+    pub async fn open_to_read(config: &'a Configuration, clock: Arc<dyn Clock>, out: Out) -> Result<Self, CliError> {
         let reach = match Reach::of(config, &clock, READER_PATIENCE).await {
             Ok(reach) => reach,
-            Err(error) => match Opened::to_read(config, clock.clone()) {
-                Ok(opened) => Reach::Read(Box::new(opened)),
-                Err(_) => return Err(error),
-            },
+            Err(error) => Reach::to_read(config, &clock, out, error)?,
         };
-        Ok(Self { config, clock, reach })
-    }
-
-    /// Whether its ledger is only read, as it stands: what another process does with it
-    /// is seen when it is read again.
-    #[must_use]
-    pub fn is_read_alone(&self) -> bool {
-        matches!(self.reach, Reach::Read(_))
+        Ok(Self {
+            config,
+            clock,
+            reach,
+            unanswered: Some(out),
+        })
     }
 
     /// Whether another process serves the folder.
@@ -117,12 +136,30 @@ impl<'a> Session<'a> {
         let until = Instant::now() + PATIENCE;
         loop {
             match &mut self.reach {
-                Reach::Served(client) => match client.call(&request).await {
-                    Err(ControlError::Unheard { .. }) if Instant::now() < until => {
-                        self.reach = Reach::of(self.config, &self.clock, PATIENCE).await?;
-                    }
-                    answered => return refused(answered?),
-                },
+                Reach::Served(client) => {
+                    let asked = client.call(&request);
+                    let answered = match self.unanswered {
+                        None => Ok(asked.await),
+                        // A process that hangs lets everybody in, and answers nobody.
+                        Some(_) => tokio::time::timeout(READER_PATIENCE, asked).await,
+                    };
+                    let why = match answered {
+                        Ok(Err(ControlError::Unheard { .. })) if Instant::now() < until => {
+                            self.reach = Reach::of(self.config, &self.clock, PATIENCE).await?;
+                            continue;
+                        }
+                        Ok(Err(error @ ControlError::NoAnswer { .. })) => CliError::from(error),
+                        Ok(answered) => {
+                            self.unanswered = None;
+                            return refused(answered?);
+                        }
+                        Err(_) => silent(),
+                    };
+                    let Some(out) = self.unanswered.take() else {
+                        return Err(why);
+                    };
+                    self.reach = Reach::to_read(self.config, &self.clock, out, why)?;
+                }
                 Reach::Alone(opened) | Reach::Shared(opened) | Reach::Read(opened) => {
                     return refused(control::handle(&opened.engine, request).await);
                 }
@@ -189,6 +226,14 @@ impl<'a> Session<'a> {
             Reach::Alone(opened) | Reach::Shared(opened) | Reach::Read(opened) => Ok(opened.ledger.close().await?),
         }
     }
+}
+
+fn silent() -> CliError {
+    let within_s = READER_PATIENCE.as_secs();
+    CliError::failed(format!(
+        "the process that serves the folder did not answer within {within_s} s"
+    ))
+    .next("see with `offboard health` how it is; if it hangs, end it and start it again")
 }
 
 /// What was refused or failed, as an error.

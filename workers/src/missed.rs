@@ -1,6 +1,7 @@
 //! When it is believed that something is gone which does not show: only after it was
 //! looked for again and again, for as long as copies of what a vendor keeps may differ.
-//! A search that nobody went on with says nothing of the time in between.
+//! A search that nobody went on with says little of the time in between, however long it was;
+//! what was found out before it still holds, so that every look brings the answer nearer.
 
 use crate::job::Job;
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
@@ -9,26 +10,27 @@ use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 const BELIEVED_MS: i64 = HOUR_MS;
 /// How soon it is looked for again meanwhile.
 pub(crate) const LOOK_AGAIN_MS: i64 = 10 * MINUTE_MS;
-/// How long nobody may have looked: what it was in between is not known, and the hour
-/// begins anew.
+/// What a time in which nobody looked counts for at most: what it was in between is not
+/// known. So three looks are needed at least, whatever a vendor makes us wait between them.
 const UNSEEN_AT_MOST_MS: i64 = 3 * LOOK_AGAIN_MS;
 
 /// The names under which a search is remembered from one attempt to the next.
 pub(crate) struct Missed {
-    /// Since when it does not show.
+    /// Since when it does not show, moved on by the time that does not count.
     pub(crate) since_ms: &'static str,
     /// When it was last looked for and did not show.
     pub(crate) last_ms: &'static str,
 }
 
 impl Missed {
-    /// It does not show now. Since when it has not, looked for without a gap.
+    /// It does not show now. Since when it has not, as if the time that does not count had
+    /// not been.
     pub(crate) fn note(&self, job: &mut Job<'_>) -> i64 {
         let now_ms = job.now_ms();
-        let last_ms = job.remembered.int(self.last_ms);
-        let went_on = last_ms.is_some_and(|at| now_ms - at <= UNSEEN_AT_MOST_MS);
-        let since_ms = job.remembered.int(self.since_ms).filter(|_| went_on);
-        let since_ms = since_ms.unwrap_or(now_ms);
+        let known = job.remembered.int(self.since_ms).zip(job.remembered.int(self.last_ms));
+        let since_ms = known.map_or(now_ms, |(since_ms, last_ms)| {
+            since_ms + (now_ms - last_ms - UNSEEN_AT_MOST_MS).max(0)
+        });
         job.remembered.set(self.since_ms, since_ms);
         job.remembered.set(self.last_ms, now_ms);
         since_ms

@@ -241,11 +241,7 @@ impl Ctx {
 
     /// A way to ask it for who only looks; says so if it is only read as it stands.
     async fn session_to_read<'a>(&self, config: &'a Configuration) -> Result<Session<'a>, CliError> {
-        let session = Session::open_to_read(config, self.clock(config)?).await?;
-        if session.is_read_alone() {
-            self.out.say("note: another process has the ledger, or nothing can be written here; it is read as it stands at this moment");
-        }
-        Ok(session)
+        Session::open_to_read(config, self.clock(config)?, self.out).await
     }
 
     /// Who acts.

@@ -16,6 +16,7 @@ use offboard_dispatcher::control::{CaseSummary, Request, Response, summarise};
 use offboard_domain::{CaseId, TenantId};
 use offboard_runtime::Clock;
 use offboard_runtime::config::Configuration;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,11 @@ const THROTTLE: Duration = Duration::from_millis(250);
 const LOOK_AGAIN_MS: u64 = 2_000;
 /// Lines of the terminal that the table leaves free.
 const SPARE_LINES: usize = 4;
+/// Cases that are over and that the table goes on showing: the newest. Who watches for months
+/// is not to keep every case that there was.
+const OVER_SHOWN: usize = 20;
+/// How often it is looked how a case ended: then it is let go, and that is said.
+const LOOKS_AT_MOST: u32 = 3;
 
 pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, all: bool) -> Result<Exit, CliError> {
     let config = ctx.config()?;
@@ -34,6 +40,7 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, all: bool) -> Resu
         out: ctx.out,
         clock: ctx.clock(&config)?,
         last: BTreeMap::new(),
+        failed_looks: BTreeMap::new(),
         drawn: 0,
         term: Term::stdout(),
     };
@@ -48,6 +55,7 @@ struct Watch {
     out: Out,
     clock: Arc<dyn Clock>,
     last: BTreeMap<CaseId, CaseSummary>,
+    failed_looks: BTreeMap<CaseId, u32>,
     drawn: usize,
     term: Term,
 }
@@ -66,9 +74,13 @@ impl Watch {
                 }
                 Err(error) => return Err(error),
             };
+            let listed = cases.len();
             let gone = self.no_longer_listed(&mut session, &cases).await;
             cases.extend(gone);
             self.show(&cases, session.is_idle())?;
+            let mut gone = cases.split_off(listed);
+            let_go(&mut gone, if self.draws() { OVER_SHOWN } else { 0 });
+            cases.extend(gone);
             self.last = cases.into_iter().map(|c| (c.case, c)).collect();
             session = self.wait(session, config, &mut seen).await?;
         }
@@ -76,20 +88,38 @@ impl Watch {
 
     /// What was listed before and is not any more, which is what has ended since: how, is
     /// looked up once.
-    async fn no_longer_listed(&self, session: &mut Session<'_>, listed: &[CaseSummary]) -> Vec<CaseSummary> {
+    async fn no_longer_listed(&mut self, session: &mut Session<'_>, listed: &[CaseSummary]) -> Vec<CaseSummary> {
         let listed: BTreeSet<CaseId> = listed.iter().map(|c| c.case).collect();
+        self.failed_looks.retain(|case, _| !listed.contains(case));
         let mut gone = Vec::new();
         for before in self.last.values().filter(|c| !listed.contains(&c.case)) {
+            if before.ended {
+                gone.push(before.clone());
+                continue;
+            }
             let case = before.case.to_string();
-            let now = if before.ended {
-                None
-            } else {
-                session.case(Request::Show { case }).await.ok()
-            };
-            // Who cannot be asked now is asked when it is looked again.
-            gone.push(now.map_or_else(|| before.clone(), |view| summarise(&view)));
+            match session.case(Request::Show { case }).await {
+                Ok(view) => {
+                    self.failed_looks.remove(&before.case);
+                    gone.push(summarise(&view));
+                }
+                // Who cannot be asked now is asked when it is looked again.
+                Err(_) if may_look_again(&mut self.failed_looks, before.case) => gone.push(before.clone()),
+                // A line in the midst of the table would spoil it.
+                Err(_) if self.draws() => {}
+                Err(error) => self.out.say(format!(
+                    "note: case {0} is not open any more, and how it ended cannot be read: {1}; look with `offboard show {0}`",
+                    before.case,
+                    error.brief()
+                )),
+            }
         }
         gone
+    }
+
+    /// Whether a table is drawn in place.
+    fn draws(&self) -> bool {
+        !self.out.is_json() && self.term.is_term()
     }
 
     async fn wait<'a>(
@@ -126,7 +156,7 @@ impl Watch {
     }
 
     fn show(&mut self, cases: &[CaseSummary], idle: bool) -> Result<(), CliError> {
-        if !self.out.is_json() && self.term.is_term() {
+        if self.draws() {
             return self.draw(cases, idle);
         }
         for case in cases {
@@ -183,5 +213,82 @@ impl Watch {
         }
         self.drawn = lines.len();
         Ok(())
+    }
+}
+
+/// Lets go of what is over and was shown, but for the newest; what is not known to be over stays.
+fn let_go(gone: &mut Vec<CaseSummary>, newest: usize) {
+    gone.sort_by_key(|c| (c.ended, Reverse(c.changed_at)));
+    let unknown = gone.iter().filter(|c| !c.ended).count();
+    gone.truncate(unknown.saturating_add(newest));
+}
+
+/// Counts a look at a case that failed; whether another one is worth it.
+fn may_look_again(failed: &mut BTreeMap<CaseId, u32>, case: CaseId) -> bool {
+    let looks = failed.entry(case).or_default();
+    *looks += 1;
+    let again = *looks < LOOKS_AT_MOST;
+    if !again {
+        failed.remove(&case);
+    }
+    again
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offboard_domain::Timestamp;
+
+    fn case(reference: &str, ended: bool, changed_at: i64) -> CaseSummary {
+        let tenant = TenantId::new("acme").unwrap();
+        CaseSummary {
+            case: CaseId::derive(&tenant, reference),
+            tenant,
+            reference: Some(reference.to_owned()),
+            person: String::new(),
+            manner: None,
+            state: String::new(),
+            ended,
+            effective_at: None,
+            opened_at: Timestamp(0),
+            changed_at: Timestamp(changed_at),
+            settled: 0,
+            total: 0,
+            needs: 0,
+            failed: 0,
+            working: false,
+            next_at: None,
+            doing: String::new(),
+            deadline: None,
+        }
+    }
+
+    #[test]
+    fn what_is_over_is_let_go_but_for_the_newest() {
+        let gone = [
+            case("old", true, 1),
+            case("unknown", false, 0),
+            case("new", true, 3),
+            case("newer", true, 4),
+        ];
+        for (newest, wanted) in [
+            (0, &["unknown"][..]),
+            (2, &["unknown", "newer", "new"][..]),
+            (9, &["unknown", "newer", "new", "old"][..]),
+        ] {
+            let mut gone = gone.to_vec();
+            let_go(&mut gone, newest);
+            let left: Vec<&str> = gone.iter().filter_map(|c| c.reference.as_deref()).collect();
+            assert_eq!(left, wanted, "{newest}");
+        }
+    }
+
+    #[test]
+    fn a_case_of_which_nobody_tells_how_it_ended_is_asked_about_a_few_times() {
+        let mut failed = BTreeMap::new();
+        let (one, other) = (case("one", false, 0).case, case("other", false, 0).case);
+        let looks = [one, other, one, one].map(|case| may_look_again(&mut failed, case));
+        assert_eq!(looks, [true, true, true, false]);
+        assert_eq!(failed.keys().collect::<Vec<_>>(), [&other]);
     }
 }

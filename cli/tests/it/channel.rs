@@ -4,7 +4,7 @@ use crate::support::{Folder, departure, until};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 #[test]
 fn who_serves_answers_for_the_folder() {
@@ -68,6 +68,25 @@ fn a_dead_servers_socket_is_in_nobodys_way() {
     );
     second.signal("INT");
     second.wait().expect(130);
+}
+
+/// A process that hangs still has its socket, and whoever connects is let in.
+#[test]
+fn who_only_looks_does_not_wait_for_a_server_that_never_answers() {
+    let folder = Folder::with_tenant();
+    folder.write("one.json", &departure("HR-1", "a@northwind.example"));
+    folder.run(&["submit", "one.json"]).expect(0);
+    let hung = UnixListener::bind(folder.socket()).unwrap();
+    for command in [&["list"][..], &["show", "HR-1"], &["why", "HR-1"]] {
+        let ran = folder.run(command).expect(0);
+        assert!(ran.out.contains("northwind"), "{command:?}: {}", ran.out);
+        assert!(
+            ran.err.contains("as it stands at this moment") && ran.err.contains("did not answer within 2 s"),
+            "{command:?}: {}",
+            ran.err
+        );
+    }
+    drop(hung);
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn what_another_process_holds_and_does_not_serve_is_read_as_it_stands() {
         let ran = folder.run(command).expect(0);
         assert!(ran.out.contains("northwind"), "{command:?}: {}", ran.out);
         assert!(
-            ran.err.contains("as it stands at this moment"),
+            ran.err.contains("as it stands at this moment") && ran.err.contains("has it open"),
             "{command:?}: {}",
             ran.err
         );

@@ -571,10 +571,11 @@ impl Case {
         let mut params = self.told(task);
         if task.kind() == Kind::Resolve {
             person_params(&mut params, &self.departure, &self.policy);
+        }
+        // A directory may know him by what another does not.
+        if matches!(task.kind(), Kind::Resolve | Kind::ResolveOnPremises) && !self.policy.protected.is_empty() {
             let protected: Vec<String> = self.policy.protected.iter().cloned().collect();
-            if !protected.is_empty() {
-                params.set(apps::PROTECTED, protected);
-            }
+            params.set(apps::PROTECTED, protected);
         }
         if task.kind() == Kind::ArchiveMailbox {
             login_param(&mut params, &self.departure, &self.subject_facts);

@@ -153,10 +153,14 @@ pub enum Refusal {
     #[error("this departure is accepted already")]
     AlreadyOpen,
     /// The same request again, of which nothing will be done.
-    #[error("this departure was handed in before and refused ({0}); hand it in under a new reference")]
+    #[error(
+        "this departure was handed in before and refused ({0}); hand it in under a new reference (one without any: give it a `reference`)"
+    )]
     WasRefused(String),
     /// The same request again, of which nothing more will be done.
-    #[error("this departure was handed in before and called off; hand it in under a new reference")]
+    #[error(
+        "this departure was handed in before and called off; hand it in under a new reference (one without any: give it a `reference`)"
+    )]
     WasCalledOff,
     /// It has ended in a way that does nothing for anybody else's request.
     #[error("the case is {0} and takes no other request up")]

@@ -228,8 +228,11 @@ impl Departure {
     #[must_use]
     pub fn repeats_the_time_of(&self, earlier: &Self) -> bool {
         let at_once = self.manner == Manner::Immediate && earlier.manner == Manner::Immediate;
-        let no_moment = self.of_day.is_some() || earlier.of_day == Some(self.effective_at);
-        at_once && no_moment && earlier.effective_at <= self.effective_at
+        // Read again on a later day, its date means the end of that day, also where it was
+        // first handed in after work.
+        let same_day = earlier.of_day == Some(self.effective_at);
+        let no_sooner = self.of_day.is_some() && earlier.effective_at <= self.effective_at;
+        at_once && (same_day || no_sooner)
     }
 
     /// The case that this request opens: by the source's reference, or without

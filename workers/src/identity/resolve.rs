@@ -55,12 +55,9 @@ impl Procedure for Resolve {
 
 /// Whether its id, its sign-in name or any address of it is on the tenant's list. Which
 /// one stays here: what is stored of the case needs none of his addresses.
-fn is_protected(params: &Facts, account: &Account) -> bool {
+pub(crate) fn is_protected(params: &Facts, account: &Account) -> bool {
     let listed = params.list(PROTECTED).unwrap_or_default();
-    let known_by = [&account.id.0, &account.user_principal_name];
-    let addresses = account.mail.iter().chain(&account.addresses);
-    let mut names = known_by.into_iter().chain(addresses);
-    names.any(|name| listed.contains(&name.to_lowercase()))
+    listed.iter().any(|name| account.is_called(name))
 }
 
 /// Whom the parameters name.

@@ -4,7 +4,7 @@
 //! found.
 
 use super::facts;
-use crate::identity::resolve::named;
+use crate::identity::resolve::{is_protected, named};
 use crate::job::{Job, Seen, count, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -68,6 +68,11 @@ impl Procedure for ResolveOnPremises {
             computers: &computers,
         };
         job.keep("snapshot.on_premises", &whole).await?;
+        let protected = if is_protected(job.params, &account) {
+            "listed"
+        } else {
+            footing.protected.map_or("no", |p| p.word())
+        };
         // What serves others is not his, whoever looks after it.
         computers.retain(|c| !c.server);
         let mut seen = facts(&account);
@@ -75,7 +80,7 @@ impl Procedure for ResolveOnPremises {
         seen.set("ambiguous", false);
         seen.set("object_id", account.id.0.as_str());
         seen.set("security_id", footing.security_id.as_str());
-        seen.set("protected", footing.protected.map_or("no", |p| p.word()));
+        seen.set("protected", protected);
         seen.set("group_ids", ids(memberships.iter().map(Held::id)));
         seen.set("computer_ids", ids(computers.iter().map(|c| &c.id)));
         let mut seen = Seen::facts(seen);

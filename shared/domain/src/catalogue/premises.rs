@@ -101,6 +101,10 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
                 "his names lead to different accounts in the directory on the premises; do there by hand what is to be done, then waive this",
             ),
             (
+                Cond::Is("protected", "listed"),
+                "the account on the premises is on the tenant's list of protected accounts; nothing was written there. If it really goes, end it there by hand, then waive this",
+            ),
+            (
                 Cond::Is("protected", "built_in"),
                 "on the premises it is an account that came with the domain; it is never touched",
             ),

@@ -1061,6 +1061,12 @@ fn an_account_is_protected_by_any_address_that_only_the_directory_knows() {
     let mut w = World::with(departure(Manner::Immediate), policy);
     let told = w.case().assignment(w.id(Kind::Resolve)).unwrap().params;
     assert_eq!(told.list(PROTECTED), Some(&["info@acme.example".to_owned()][..]));
+    // So is each directory that a cloud copies: it may know him by another one.
+    let mut on_the_premises = World::with(departure(Manner::Immediate), Policy::clone(&w.case().policy));
+    on_the_premises.answer(Kind::Resolve);
+    let task = on_the_premises.id(Kind::ResolveOnPremises);
+    let told = on_the_premises.case().assignment(task).unwrap().params;
+    assert_eq!(told.list(PROTECTED), Some(&["info@acme.example".to_owned()][..]));
     let listed = seen(good(Kind::Resolve).with("protected", true));
     let said = Said::Satisfied {
         before: listed.clone(),
@@ -1227,6 +1233,10 @@ fn what_was_refused_or_called_off_says_so_when_it_is_handed_in_again() {
     assert_eq!(again(&mut w), Err(Refusal::WasCalledOff));
     w.drain();
     assert_eq!(again(&mut w), Err(Refusal::WasCalledOff));
+    // Who had no reference would not know what a new one is.
+    for refusal in [Refusal::WasRefused("protected".into()), Refusal::WasCalledOff] {
+        assert!(refusal.to_string().contains("give it a `reference`"), "{refusal}");
+    }
 }
 
 #[test]

@@ -279,6 +279,28 @@ fn who_is_to_go_at_once_and_is_handed_in_again_is_not_changed() {
     assert_eq!(w.case().departure.effective_at, T0.plus(HOUR_MS));
 }
 
+/// Handed in after work, it began after the end of the day that it is of.
+#[test]
+fn who_is_handed_in_after_work_is_not_changed_by_the_next_days_list() {
+    let (end_of_work, evening) = (T0.plus(-2 * HOUR_MS), T0);
+    let said = |at, of_day| Departure {
+        effective_at: at,
+        requested_at: at,
+        of_day,
+        ..at_once("hr@acme.example")
+    };
+    let mut w = World::with(said(evening, Some(end_of_work)), Policy::default());
+    w.drain();
+    // The same evening, and the next day, when its date is not today's any more.
+    for again in [said(evening.plus(1), Some(end_of_work)), said(end_of_work, None)] {
+        assert_eq!(w.order(open(again)), Err(Refusal::AlreadyOpen));
+    }
+    assert_eq!(w.case().departure.effective_at, evening);
+    // Another moment before it is a change.
+    w.order(open(said(end_of_work.plus(HOUR_MS), None))).unwrap();
+    assert_eq!(w.case().departure.effective_at, end_of_work.plus(HOUR_MS));
+}
+
 /// The second request, merged into the first.
 fn merged() -> World {
     let mut w = World::with(at_once("lead@acme.example"), Policy::default());

@@ -150,6 +150,18 @@ pub struct Account {
     pub synced_at_ms: Option<i64>,
 }
 
+impl Account {
+    /// Whether this is its id, its sign-in name or an address of it, however it is written.
+    /// A tenant's list of protected accounts names them by these, and by nothing else.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let known_by = [&self.id.0, &self.user_principal_name];
+        let mut names = known_by.into_iter().chain(&self.mail).chain(&self.addresses);
+        let name = name.to_lowercase();
+        names.any(|own| own.to_lowercase() == name)
+    }
+}
+
 /// The code of a fault that says that the object is a copy, and that this must
 /// be changed in the directory that masters it.
 pub const MASTERED_ELSEWHERE: &str = "MasteredOnPremises";

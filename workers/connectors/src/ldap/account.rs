@@ -53,6 +53,7 @@ const ACCOUNT: &[&str] = &[
     "userPrincipalName",
     "sAMAccountName",
     "mail",
+    "proxyAddresses",
     "displayName",
     "employeeID",
     "userAccountControl",
@@ -62,9 +63,8 @@ const ACCOUNT: &[&str] = &[
     "isCriticalSystemObject",
 ];
 
-/// What is read besides where a request says more than an id: other addresses,
-/// and where some keep HR's number.
-const COMPARED: &[&str] = &["proxyAddresses", "employeeNumber"];
+/// What is read besides where a request says more than an id: where some keep HR's number.
+const COMPARED: &[&str] = &["employeeNumber"];
 
 /// By what an account is named.
 pub(super) fn place(id: &ObjectId) -> Option<At> {
@@ -333,7 +333,11 @@ fn account(entry: &Entry) -> Option<Account> {
         id: entry.guid()?.object_id(),
         user_principal_name: name,
         mail: owned("mail"),
-        addresses: Vec::new(),
+        addresses: entry
+            .texts("proxyAddresses")
+            .filter_map(smtp_in)
+            .map(str::to_owned)
+            .collect(),
         display_name: owned("displayName"),
         employee_id: owned("employeeID"),
         // What was not read is not proven: it counts as enabled.

@@ -32,7 +32,7 @@ impl ScimConnector {
         let filter = Filter::equals(by, value);
         let mut ids = BTreeSet::new();
         let mut found = Vec::new();
-        let (mut start, mut total) = (1_usize, 0_u64);
+        let (mut start, mut total, mut has_pages) = (1_usize, 0_u64, false);
         for page in 0..PAGES_MAX {
             let path = Path::at("Users")
                 .with("filter", filter.text())
@@ -76,6 +76,7 @@ impl ScimConnector {
             if ids.len() == before {
                 break;
             }
+            has_pages |= page > 0;
             if page + 1 == PAGES_MAX {
                 let detail = "the app lists users without end; see that it can filter, and take what it cannot filter by out of `match`";
                 return Err(self.wire.fault(&ask, FaultClass::Unsupported, detail));
@@ -85,11 +86,23 @@ impl ScimConnector {
         let heeds = found.iter().all(|a| answers_to(a, by, value));
         if total > ids.len() as u64 && !heeds {
             let (word, read) = (by.word(), ids.len());
-            let detail = format!(
-                "the app ignores the filter by {word}, says that it has {total} users, and shows {read} of them whichever page is asked for, so nobody can be looked up; take \"{word}\" out of `match` for this system if another attribute suffices, else look for the account by hand there and waive this"
+            let instead = format!(
+                "take \"{word}\" out of `match` for this system if another attribute suffices, else look for the account by hand there and waive this"
             );
+            // Who comes and goes while page after page is read moves others from one to the next.
+            let (class, detail) = if has_pages {
+                let detail = format!(
+                    "the app ignores the filter by {word}, says that it has {total} users, and listed {read} on its pages, as when users come and go meanwhile; it is read again. If it stays so, {instead}"
+                );
+                (FaultClass::Transient, detail)
+            } else {
+                let detail = format!(
+                    "the app ignores the filter by {word}, says that it has {total} users, and shows {read} of them whichever page is asked for, so nobody can be looked up; {instead}"
+                );
+                (FaultClass::Unsupported, detail)
+            };
             let ask = Ask::get(Path::at("Users"), About::Search(word));
-            return Err(self.wire.fault(&ask, FaultClass::Unsupported, detail));
+            return Err(self.wire.fault(&ask, class, detail));
         }
         Ok(found)
     }

@@ -2,9 +2,10 @@
 //! there, and what a copy refuses.
 
 use crate::attempts::drive::{Desk, End, NEVER, setting};
-use crate::attempts::fake::state::LEAVER;
+use crate::attempts::fake::state::{CANARY, LEAVER};
 use offboard_connectors::Protection;
 use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
+use offboard_domain::catalogue::apps::PROTECTED;
 use offboard_domain::catalogue::premises::{FOUND_ELSEWHERE, HOLD_WANTED, LICENCES_UNKEPT, MASTERED, SECURITY_ID};
 use offboard_domain::{Facts, Kind, Said, Verdict, judge};
 
@@ -56,6 +57,24 @@ async fn a_protected_account_and_one_that_is_not_there_need_a_person() {
         };
         let verdict = judge(Kind::ResolveOnPremises, &Facts::new(), &seen.facts, None);
         assert!(matches!(verdict, Verdict::Blocked(_)), "{verdict:?}");
+    }
+    // By an address that only this directory may know.
+    for (listed, wanted) in [
+        (format!("{CANARY}.{LEAVER}@old.example.com"), "listed"),
+        ("somebody@example.com".to_owned(), "no"),
+    ] {
+        let (state, mut todo) = setting(Kind::ResolveOnPremises);
+        todo.params.set(PROTECTED, vec![listed.to_lowercase()]);
+        let End::Found(seen, _) = Desk::new(state).settle(todo, &mut NEVER.clone()).await else {
+            panic!("not read");
+        };
+        assert_eq!(seen.facts.text("protected"), Some(wanted));
+        let verdict = judge(Kind::ResolveOnPremises, &Facts::new(), &seen.facts, None);
+        assert_eq!(
+            matches!(verdict, Verdict::Blocked(_)),
+            wanted == "listed",
+            "{verdict:?}"
+        );
     }
     let nobody = Facts::new().with("found", false).with("ambiguous", false);
     let copied = Facts::new().with("on_premises_security_id", "S-1-5-21-1-2-3-1104");

@@ -46,6 +46,11 @@ async fn a_person_is_found_by_each_name_and_nothing_is_guessed() {
                 assert_eq!(account.id, found, "{person:?}");
                 assert_eq!(account.on_premises_security_id.as_deref(), Some(sid.as_str()));
                 assert!(account.enabled && account.has_mailbox && !account.synced);
+                // What protects an account is what it is called, and no other way to find it.
+                let old = mail("OLD").unwrap();
+                assert_eq!(account.addresses, [format!("old.{CANARY}@example.com")]);
+                assert!(account.is_called(&old) && account.is_called(&found.0));
+                assert!(!account.is_called(&sid) && !account.is_called("4711"));
             }
             other => panic!("{person:?}: {other:?}"),
         }

@@ -244,6 +244,33 @@ async fn whom_a_listing_without_filter_and_pages_does_not_show_is_not_taken_for_
     assert_eq!(fault.class, FaultClass::Unsupported, "{fault}");
 }
 
+/// Somebody before the second page is deleted after the first was read: who was the first on
+/// the second page is on none.
+#[tokio::test]
+async fn a_listing_that_moves_while_it_is_read_is_read_again() {
+    let server = Server::start(|asked| async move {
+        let of = |names: &[&str]| -> Vec<_> {
+            let user = |n: &&str| json!({"id": n, "userName": format!("{n}@b.test"), "active": true});
+            names.iter().map(user).collect()
+        };
+        let listed = if asked.query.contains("startIndex=1&") {
+            of(&["a", "b"])
+        } else if asked.query.contains("startIndex=3&") {
+            of(&["d"])
+        } else {
+            of(&[])
+        };
+        json_answer(200, json!({"totalResults": 4, "Resources": listed}))
+    })
+    .await;
+    let app = open(server.root(), "t", PATCH, &[MatchBy::UserName]);
+    let mut call = call();
+    let fault = app.find(&mut call, &by_name("c@b.test")).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Transient, "{fault}");
+    assert!(fault.detail.contains("read again"), "{fault}");
+    quiet(&fault, &call);
+}
+
 #[tokio::test]
 async fn a_wrong_count_beside_a_filter_that_is_heeded_hides_nobody() {
     let user = json!({"id": "a", "userName": "a@b.test", "active": true});
