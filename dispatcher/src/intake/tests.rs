@@ -225,12 +225,20 @@ fn who_is_to_go_at_once_is_one_case_however_often_he_is_handed_in() {
         let (first, again) = (read_after(text, 0), read_after(text, after));
         assert_eq!(first.effective_at, NOW, "{text}");
         assert!(again.effective_at > NOW, "{text}");
+        assert!(again.of_day.is_some(), "{text}");
         assert_eq!(again.case_id(), first.case_id(), "{text}");
         assert!(again.repeats_the_time_of(&first), "{text}");
     }
     assert_eq!(read_after(bare, 0).case_id(), read_after(dated, 0).case_id());
     // Who came back and goes again is another case, and a moment is what it says.
     assert_ne!(read_after(bare, day).case_id(), read_after(bare, 0).case_id());
+    // What is planned for the end of that day is a request of its own, which slows nothing down.
+    let planned = read_after("mail,last day,manner\na@c.example,2026-09-21,planned\n", 0);
+    assert_ne!(planned.case_id(), read_after(dated, 0).case_id());
+    assert!(!planned.repeats_the_time_of(&read_after(dated, 0)));
+    // Nor is another day the same one.
+    let later = read_after("mail,last day,manner\na@c.example,2026-09-23,immediate\n", 0);
+    assert!(!later.repeats_the_time_of(&read_after(dated, 0)));
     let at_five = read_after("mail,last day,manner\na@c.example,2026-09-21 17:30,immediate\n", 0);
     assert!(!at_five.repeats_the_time_of(&read_after(dated, 0)));
     assert_ne!(at_five.case_id(), read_after(dated, 0).case_id());

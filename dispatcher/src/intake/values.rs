@@ -245,11 +245,11 @@ pub(super) fn effective(said: Option<&Moment>, manner: Manner, tenant: &Tenant, 
 }
 
 /// The end of the working day that an immediate departure is of when nobody said its
-/// moment: the day that was said, if it is today, or today.
+/// moment: the day that was said, or today.
 pub(super) fn of_day(said: Option<&Moment>, manner: Manner, tenant: &Tenant, now: Timestamp) -> Option<Timestamp> {
     match (said, manner) {
         (_, Manner::Planned) => None,
-        (Some(said), Manner::Immediate) => is_today(said, tenant, now).then_some(said.at),
+        (Some(said), Manner::Immediate) => said.day.map(|_| said.at),
         (None, Manner::Immediate) => dates::end_of_work(today(tenant, now)?, tenant),
     }
 }

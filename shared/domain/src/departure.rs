@@ -231,21 +231,26 @@ impl Departure {
         // Read again on a later day, its date means the end of that day, also where it was
         // first handed in after work.
         let same_day = earlier.of_day == Some(self.effective_at);
-        let no_sooner = self.of_day.is_some() && earlier.effective_at <= self.effective_at;
-        at_once && (same_day || no_sooner)
+        // Who names no other day than the one on which he asks says no more than "now".
+        let says_now = self.of_day.is_some_and(|day| day != self.effective_at);
+        at_once && (same_day || says_now && earlier.effective_at <= self.effective_at)
     }
 
     /// The case that this request opens: by the source's reference, or without
     /// one by what the request says (who and when, folded to lower case). Of one that
     /// takes effect when it is handed in that is the day: handed in twice it is one
-    /// case, and who comes back and leaves again later has another.
+    /// case, and who comes back and leaves again later has another. It is none with what
+    /// is planned for the end of that day: of two cases for him the sooner one counts.
     #[must_use]
     pub fn case_id(&self) -> CaseId {
         if let Some(reference) = &self.reference {
             return case_of_reference(&self.tenant, reference);
         }
         let p = &self.person;
-        let when = self.of_day.unwrap_or(self.effective_at);
+        let (asked, when) = match self.of_day {
+            Some(day) => ("day", day),
+            None => ("req", self.effective_at),
+        };
         let part = |s: Option<&str>| s.unwrap_or("").trim().to_lowercase();
         let request = Digest::of_parts(&[
             part(p.object_id.as_ref().map(|o| o.0.as_str())).as_bytes(),
@@ -254,6 +259,6 @@ impl Departure {
             part(p.employee_id.as_deref()).as_bytes(),
             &when.0.to_be_bytes(),
         ]);
-        CaseId::derive(&self.tenant, &format!("req:{request}"))
+        CaseId::derive(&self.tenant, &format!("{asked}:{request}"))
     }
 }
