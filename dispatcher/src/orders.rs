@@ -301,7 +301,7 @@ impl Engine {
         };
         let bytes = serde_json::to_vec(&pause).expect("a pause is plain data");
         let path = format!("pauses/{tenant}/{:015}-{}", at.0, short(Digest::of(&bytes)));
-        self.store.put_named(&path, bytes).await.map(drop).map_err(store)
+        self.store.put_named(&path, bytes).await.map_err(store)
     }
 
     /// Shuts again what people have paused and the ledger has lost. What was

@@ -7,6 +7,7 @@ use crate::departure::{Departure, Manner};
 use crate::event::Event;
 use crate::fault::FaultClass;
 use crate::id::{CaseId, Digest, System, TaskId};
+use crate::leaving;
 use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy};
 use crate::standing::waited_for;
@@ -124,6 +125,8 @@ pub struct Case {
     pub subject_facts: Facts,
     /// Where a reading has shown a mailbox of the person, whatever was read since.
     pub had_mailbox: BTreeSet<System>,
+    /// Where a reading has shown roles of the person, of whatever sort.
+    pub had_roles: BTreeSet<System>,
     /// Its tasks.
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
     /// The plan's approval.
@@ -193,6 +196,7 @@ impl Case {
             subject: Subject::default(),
             subject_facts: Facts::new(),
             had_mailbox: BTreeSet::new(),
+            had_roles: BTreeSet::new(),
             tasks: BTreeMap::new(),
             plan_approval: None,
             round: 0,
@@ -237,8 +241,13 @@ impl Case {
         let kind = task.kind().index();
         let (settled, flying) = (task.is_settled(), task.in_flight().is_some());
         f(task);
-        if task.has_read_a_mailbox() && !self.had_mailbox.contains(&task.planned.target.system) {
-            self.had_mailbox.insert(task.planned.target.system.clone());
+        for (known, read) in [
+            (&mut self.had_mailbox, task.has_read_a_mailbox()),
+            (&mut self.had_roles, leaving::has_read_roles(task)),
+        ] {
+            if read && !known.contains(&task.planned.target.system) {
+                known.insert(task.planned.target.system.clone());
+            }
         }
         match (settled, task.is_settled()) {
             (false, true) => {

@@ -8,7 +8,7 @@
 use crate::assignment::Assignment;
 use crate::case::Case;
 use crate::catalogue::{Kind, LEAVING, MARKED};
-use crate::id::System;
+use crate::task::Task;
 use crate::time::{DAY_MS, HOUR_MS, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,11 @@ pub fn marks(case: &Case, now: Timestamp) -> BTreeMap<String, Timestamp> {
         return BTreeMap::new();
     }
     let until = now.max(case.effective_at()).plus(HOLDS_MS);
-    let privileged = case.subject.0.iter().filter(|(system, _)| holds_roles(case, system));
+    let privileged = case
+        .subject
+        .0
+        .iter()
+        .filter(|(system, _)| case.had_roles.contains(*system));
     privileged
         .map(|(system, id)| (format!("{MARK}{}/{system}/{id}", case.id), until))
         .collect()
@@ -66,20 +70,17 @@ pub fn changes(
     out
 }
 
-/// Whether he was found to hold roles, of whatever sort: to mark one who administers
-/// nothing does no harm. Who was given one after he was recorded is found by whoever is
-/// to take it away, or to cut his access.
-fn holds_roles(case: &Case, system: &System) -> bool {
-    let reads = |kind: Kind| matches!(kind, Kind::Resolve | Kind::SnapshotAccess) || looks_who_stays(kind);
-    let tasks = case.tasks.values();
-    let mut readers = tasks.filter(|t| reads(t.kind()) && t.planned.target.system == *system);
-    readers.any(|t| {
-        let read = [&t.before, &t.after, &t.seen];
-        read.into_iter().flatten().any(|seen| {
+/// Whether what was read for a task shows that he holds roles, of whatever sort: to mark
+/// one who administers nothing does no harm, so what was read once counts. Who was given
+/// one after he was recorded is found by whoever is to take it away, or to cut his access.
+pub(crate) fn has_read_roles(task: &Task) -> bool {
+    let reads = matches!(task.kind(), Kind::Resolve | Kind::SnapshotAccess) || looks_who_stays(task.kind());
+    let mut read = [&task.before, &task.after, &task.seen].into_iter().flatten();
+    reads
+        && read.any(|seen| {
             let counted = seen.facts.int("role_count").is_some_and(|n| n > 0);
             counted || seen.facts.list("role_ids").is_some_and(|ids| !ids.is_empty())
         })
-    })
 }
 
 /// Whether a worker looks who else administers the tenant before it writes.

@@ -311,27 +311,23 @@ impl Store {
         }
     }
 
-    /// Keeps bytes under a name (`evidence/acme/c-….json`) and returns their
-    /// digest. The same content again changes nothing.
+    /// Keeps bytes under a name (`evidence/acme/c-….json`). The same content again
+    /// changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Occupied`] if the name holds other content,
     /// [`StoreError::Refused`] if the name is not made of our ids,
     /// [`StoreError::Unavailable`].
-    pub async fn put_named(&self, path: &str, bytes: impl Into<Bytes>) -> Result<Digest, StoreError> {
+    pub async fn put_named(&self, path: &str, bytes: impl Into<Bytes>) -> Result<(), StoreError> {
         let path = checked(path)?;
         let bytes = bytes.into();
-        let digest = Digest::of(&bytes);
-        if let Some(found) = self.create_or_fetch(&path, &bytes).await? {
-            let holds = Digest::of(&found);
-            if holds != digest {
-                return Err(StoreError::Occupied {
-                    path: path.to_string(),
-                    holds,
-                });
-            }
+        match self.create_or_fetch(&path, &bytes).await? {
+            Some(found) if found != bytes => Err(StoreError::Occupied {
+                path: path.to_string(),
+                holds: Digest::of(&found),
+            }),
+            _ => Ok(()),
         }
-        Ok(digest)
     }
 
     /// The bytes under a name.

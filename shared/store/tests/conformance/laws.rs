@@ -21,8 +21,8 @@ pub(crate) async fn law_01_put_twice_is_once<B: Backend>() {
         assert_eq!(store.get(digest).await.unwrap(), bytes(n, len));
     }
     for _ in 0..2 {
-        let digest = store.put_named("evidence/acme/one.json", bytes(7, 9)).await.unwrap();
-        assert_eq!(digest, Digest::of(&bytes(7, 9)));
+        store.put_named("evidence/acme/one.json", bytes(7, 9)).await.unwrap();
+        assert_eq!(store.get_named("evidence/acme/one.json").await.unwrap(), bytes(7, 9));
     }
     assert_eq!(store.list("").await.unwrap().len(), 1);
 }
