@@ -83,6 +83,24 @@ fn depart(client: &mut Client, leaver: &str, successor: &str) {
         .filter(|one| one["isAssignableToRole"] == true)
         .collect();
     for group in helpdesk {
+        // What hangs on a licence that it gives is kept until the end.
+        let states = client
+            .get(&format!("/users/{leaver}?$select=licenseAssignmentStates"))
+            .body;
+        let given: Vec<_> = states["licenseAssignmentStates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|state| state["assignedByGroup"] == group["id"])
+            .map(|state| json!({"skuId": state["skuId"], "disabledPlans": state["disabledPlans"]}))
+            .collect();
+        if !given.is_empty() {
+            let order = json!({"addLicenses": given, "removeLicenses": []});
+            ok(
+                client.graph("POST", &format!("/users/{leaver}/assignLicense"), Some(order)),
+                "licences of a role group",
+            );
+        }
         ok(
             client.graph(
                 "DELETE",
