@@ -18,7 +18,7 @@ async fn faulted(desk: &mut Desk, todo: &Todo) -> Report {
 }
 
 /// What a fault's report leaves to the next attempt, but for what was read before the write
-/// that was begun: that goes with it whatever became of the write.
+/// that was begun: that goes with it unless the write was refused.
 fn but_what_was_read(report: Report) -> Facts {
     let mut left = report.remembered.unwrap();
     assert!(take_baseline(&mut left).is_some(), "{left:?}");
@@ -108,6 +108,19 @@ async fn a_conversion_is_agreed_on_anew_after_it_was_not() {
     desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
     let report = faulted(&mut desk, &todo).await;
     assert_eq!(but_what_was_read(report), Facts::new());
+}
+
+/// What a person brings about after a refusal is not ours, whatever was read before.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_a_refused_write_is_not_handed_over() {
+    for class in [FaultClass::Denied, FaultClass::Rejected, FaultClass::Unsupported] {
+        let (state, todo) = setting(Kind::ConvertToShared);
+        let mut desk = Desk::new(state);
+        desk.fake.lock().next_faults = vec![(class, false)];
+        let report = faulted(&mut desk, &todo).await;
+        let first = report.remembered.as_ref().and_then(baseline_in);
+        assert_eq!(first, None, "{class:?}");
+    }
 }
 
 /// The next attempt reads the order, and no more what there was before it.

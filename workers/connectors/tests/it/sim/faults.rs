@@ -2,7 +2,7 @@
 
 use crate::common::directory_of;
 use crate::sim::stage::{Stage, id};
-use offboard_connectors::{AccountChange, Attachment, DeviceAction, Held, Holding, MailboxChange};
+use offboard_connectors::{AccountChange, Attachment, DeviceAction, Held, Holding, LicenceOrigin, MailboxChange};
 use offboard_domain::{Fault, FaultClass};
 use offboard_sim::population::ADMIN_APP;
 use offboard_sim::world::{Cruelty, Fault as Trouble, Op};
@@ -193,6 +193,13 @@ async fn on_the_worst_of_days_every_fault_passes_by_itself() {
         let s = Stage::with(cruelty, true).await;
         for who in [&s.cast.privileged, &s.cast.plain, &s.cast.devices, &s.cast.forwarder] {
             let who = id(who);
+            persist(&s, "licences that a group with roles may give", async || {
+                let held = s.licenses().held(&mut s.reading(), &who).await?;
+                let given = held.into_iter().filter(|l| matches!(l.origin, LicenceOrigin::Group(_)));
+                let skus: Vec<String> = given.map(|l| l.sku_id).collect();
+                s.licenses().assign(&mut s.writing(), &who, &skus).await
+            })
+            .await;
             for what in [Holding::Roles, Holding::Grants, Holding::AppRoles] {
                 persist(&s, &format!("{what:?}"), async || {
                     let mut call = s.writing();
