@@ -12,6 +12,11 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::task::JoinSet;
+
+/// How many pieces are asked for at the same time: 50 GB are 13,000 of them, and an object
+/// store takes tens of milliseconds to say that it has one.
+const ASKED_AT_ONCE: usize = 32;
 
 /// An archive, opened by its manifest.
 #[derive(Debug, Clone)]
@@ -222,6 +227,7 @@ impl Archive {
     /// The store's, but for what is missing.
     pub async fn missing(&self) -> Result<u64> {
         let mut missing = 0;
+        let mut asked = JoinSet::new();
         for part in &self.manifest.parts {
             let segments = match self.segments_of(*part).await {
                 Ok(segments) => segments,
@@ -231,14 +237,27 @@ impl Archive {
                 }
                 Err(other) => return Err(other),
             };
-            for piece in segments.iter().flat_map(|s| &s.pieces) {
-                match self.store.size(piece.sha256).await? {
-                    Some(bytes) if bytes == piece.bytes => {}
-                    _ => missing += 1,
+            for piece in segments.iter().flat_map(|s| &s.pieces).copied() {
+                if asked.len() >= ASKED_AT_ONCE {
+                    missing += one_missing(&mut asked).await?;
                 }
+                let store = self.store.clone();
+                asked.spawn(async move { store.size(piece.sha256).await.map(|bytes| bytes == Some(piece.bytes)) });
             }
         }
+        while !asked.is_empty() {
+            missing += one_missing(&mut asked).await?;
+        }
         Ok(missing)
+    }
+}
+
+/// Waits until one of them is known: one if it is missing, else none.
+async fn one_missing(asked: &mut JoinSet<std::result::Result<bool, StoreError>>) -> Result<u64> {
+    match asked.join_next().await {
+        None => Ok(0),
+        Some(Ok(there)) => Ok(u64::from(!there?)),
+        Some(Err(stopped)) => std::panic::resume_unwind(stopped.into_panic()),
     }
 }
 

@@ -47,6 +47,9 @@ struct FolderState {
     done: bool,
     /// Another generation has taken its place.
     withdrawn: bool,
+    /// This pass, or the last one, left it as it was: nothing of it is lacking.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stays: bool,
 }
 
 /// Where a pass stopped within a folder.
@@ -85,7 +88,8 @@ pub struct Totals {
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Messages that were listed and not delivered, as of each folder's last listing.
+    /// Messages that were listed and not delivered, of the folders that this pass, or the
+    /// last one, went through: in those that it left as they were, none is there any more.
     pub undelivered: u64,
 }
 
@@ -178,7 +182,8 @@ impl Writer {
         self.state.pass_began_ms = Some(now);
         self.state.cursor = None;
         for folder in &mut self.state.folders {
-            folder.done = folder.done && stays(&folder.taken);
+            folder.stays = folder.done && stays(&folder.taken);
+            folder.done = folder.stays;
         }
     }
 
@@ -215,6 +220,7 @@ impl Writer {
             },
             done: false,
             withdrawn: false,
+            stays: false,
         });
         number
     }
@@ -282,7 +288,7 @@ impl Writer {
         in_force.fold(Totals::default(), |sum, f| Totals {
             messages: sum.messages + f.taken.messages,
             bytes: sum.bytes + f.taken.bytes,
-            undelivered: sum.undelivered + f.taken.undelivered,
+            undelivered: sum.undelivered + if f.stays { 0 } else { f.taken.undelivered },
         })
     }
 

@@ -1,5 +1,6 @@
 //! Mailboxes and what hangs on them.
 
+mod archive_comparison;
 pub(crate) mod archive_mailbox;
 pub(crate) mod block_protocols;
 pub(crate) mod cancel_meetings;

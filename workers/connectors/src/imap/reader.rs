@@ -12,6 +12,8 @@ use offboard_domain::FaultClass;
 
 /// How many ids a page spans, and so the most messages that it lists.
 const WINDOW: u64 = 2_000;
+/// How many ranges of ids one page asks for at most: who lists may stop between pages.
+const RANGES_MAX: usize = 100;
 /// The largest id.
 const UID_MAX: u64 = 0xffff_ffff;
 /// How fetching is called.
@@ -245,9 +247,12 @@ async fn page(session: &mut Session, folder: &MailFolder, first: u64, exact: boo
     if opened.messages == 0 {
         return Ok(page);
     }
-    let mut leaps = true;
-    while from < end && page.messages.is_empty() {
-        let to = from.saturating_add(WINDOW - 1).min(end);
+    let (mut leaps, mut within) = (true, None);
+    for _ in 0..RANGES_MAX {
+        if from >= end || !page.messages.is_empty() {
+            break;
+        }
+        let to = within.take().unwrap_or(from.saturating_add(WINDOW - 1)).min(end);
         let command = format!("UID FETCH {from}:{to} (UID FLAGS INTERNALDATE RFC822.SIZE)");
         let said = session.ask("list messages", &[Word::Plain(&command)]).await?;
         // A range may be answered with the last message although it is outside.
@@ -257,6 +262,7 @@ async fn page(session: &mut Session, folder: &MailFolder, first: u64, exact: boo
         if leaps && from < end && page.messages.is_empty() {
             match used(session, folder, from).await? {
                 Used::From(next) => from = next,
+                Used::Within(last) => within = Some(last),
                 Used::NoMore => from = end,
                 // Window by window, then.
                 Used::Untold => leaps = false,
@@ -273,9 +279,12 @@ async fn page(session: &mut Session, folder: &MailFolder, first: u64, exact: boo
 enum Used {
     /// A message with this id, and none before it.
     From(u64),
+    /// Some whose ids the server does not say; up to this id there are no more than a
+    /// page has.
+    Within(u64),
     /// No message.
     NoMore,
-    /// The server does not say of a message which id it has.
+    /// The server does not say of messages which ids they have.
     Untold,
 }
 
@@ -297,7 +306,30 @@ async fn used(session: &mut Session, folder: &MailFolder, from: u64) -> Done<Use
             None => (after, found) = (middle, Used::Untold),
         }
     }
-    Ok(found)
+    match found {
+        Used::Untold => untold(session, from, before, opened.messages).await,
+        found => Ok(found),
+    }
+}
+
+/// Where a page may end when the message after this one is not told: at one that is told,
+/// and so few numbers on that no more than a page lies between. `before` is the number of
+/// one whose id is before `from`, or zero.
+async fn untold(session: &mut Session, from: u64, mut before: u64, messages: u64) -> Done<Used> {
+    let mut ahead = WINDOW;
+    while ahead > 1 {
+        let number = before.saturating_add(ahead);
+        if number >= messages {
+            // All that is left.
+            return Ok(Used::Within(UID_MAX));
+        }
+        match uid(session, number).await? {
+            Some(id) if id >= from => return Ok(Used::Within(id)),
+            Some(_) => (before, ahead) = (number, WINDOW),
+            None => ahead /= 2,
+        }
+    }
+    Ok(Used::Untold)
 }
 
 /// The id of the message of this number.

@@ -268,8 +268,9 @@ async fn after_many_ids_that_are_not_used_a_page_is_no_larger_than_others() {
 async fn a_server_that_does_not_tell_an_id_is_asked_page_by_page() {
     let server = Server::start(|command| {
         Some(match command {
+            // More than a page, so that no wider range may be asked for.
             c if c.starts_with("EXAMINE") => {
-                b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9001] x\r\n".to_vec()
+                b"* 3000 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9001] x\r\n".to_vec()
             }
             c if c.starts_with("UID FETCH 4001:") => {
                 b"* 1 FETCH (UID 5000 FLAGS () RFC822.SIZE 3 INTERNALDATE \"01-Jan-2026 10:00:00 +0100\")\r\n".to_vec()
@@ -285,6 +286,78 @@ async fn a_server_that_does_not_tell_an_id_is_asked_page_by_page() {
         .await
         .unwrap();
     assert_eq!((page.messages[0].place, page.next.as_deref()), (5_000, Some("6001")));
+}
+
+/// The same folder, whose first message's id is not told.
+fn sparse_and_one_untold(command: &str) -> Option<Vec<u8>> {
+    match command {
+        "FETCH 1 (UID)" => Some(Vec::new()),
+        other => sparse(other),
+    }
+}
+
+#[tokio::test]
+async fn one_id_that_is_not_told_does_not_make_a_list_long() {
+    let server = Server::start(sparse_and_one_untold).await;
+    let connector = server.connector();
+    let reader = connector.mail().unwrap();
+    let page = reader
+        .messages(&mut call(), &owner(), &folder("7"), None)
+        .await
+        .unwrap();
+    assert_eq!((page.messages.len(), page.messages[0].place), (2_000, 500_001));
+    assert_eq!(page.next.as_deref(), Some("502001"), "a page is no larger than others");
+    let asked = server.asked.lock().unwrap().len();
+    assert!(
+        asked < 40,
+        "half a million ids are not asked for one after the other: {asked}"
+    );
+}
+
+#[tokio::test]
+async fn the_last_messages_are_asked_for_at_once_where_no_id_is_told() {
+    let server = Server::start(|command| {
+        Some(match command {
+            c if c.starts_with("EXAMINE") => {
+                b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9001] x\r\n".to_vec()
+            }
+            c if c.starts_with("UID FETCH 2001:9001 ") => concat!(
+                "* 1 FETCH (UID 5000 FLAGS () RFC822.SIZE 3 INTERNALDATE \"01-Jan-2026 10:00:00 +0100\")\r\n",
+                "* 2 FETCH (UID 9000 FLAGS () RFC822.SIZE 3 INTERNALDATE \"01-Jan-2026 10:00:00 +0100\")\r\n",
+            )
+            .into(),
+            _ => Vec::new(),
+        })
+    })
+    .await;
+    let connector = server.connector();
+    let reader = connector.mail().unwrap();
+    let page = reader
+        .messages(&mut call(), &owner(), &folder("7"), None)
+        .await
+        .unwrap();
+    let places: Vec<u64> = page.messages.iter().map(|m| m.place).collect();
+    assert_eq!((places, page.next), (vec![5_000, 9_000], None));
+}
+
+#[tokio::test]
+async fn a_page_ends_although_no_message_is_found() {
+    let server = Server::start(|command| {
+        Some(match command {
+            c if c.starts_with("EXAMINE") => {
+                b"* 3000 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 4000000001] x\r\n".to_vec()
+            }
+            _ => Vec::new(),
+        })
+    })
+    .await;
+    let connector = server.connector();
+    let reader = connector.mail().unwrap();
+    let page = reader
+        .messages(&mut call(), &owner(), &folder("7"), None)
+        .await
+        .unwrap();
+    assert_eq!((page.messages.len(), page.next.as_deref()), (0, Some("200001")));
 }
 
 #[tokio::test]

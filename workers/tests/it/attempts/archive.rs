@@ -1,11 +1,12 @@
 //! What the archive of a mailbox owes: all of it, once, to the byte; and a
 //! difference to the server is a difference.
 
-use crate::attempts::drive::{Desk, End, NEVER, setting};
+use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
 use crate::attempts::fake::State;
 use crate::attempts::fake::state::CANARY;
 use offboard_archive::Archive;
-use offboard_domain::{Facts, FaultClass, Kind, Said};
+use offboard_domain::assignment::take_baseline;
+use offboard_domain::{Digest, Facts, FaultClass, Kind, Said};
 use offboard_runtime::Clock as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,6 +56,19 @@ fn number(end: &End, name: &str) -> i64 {
         panic!("not settled: {end:?}")
     };
     seen.facts.int(name).unwrap()
+}
+
+/// One attempt after the other until it is kept, each of which comes further.
+async fn in_attempts(desk: &mut Desk, todo: &mut Todo) -> End {
+    for _ in 0..50 {
+        todo.attempt += 1;
+        match desk.once(todo).await.said {
+            Said::Progress { checkpoint } => todo.checkpoint = Some(checkpoint),
+            Said::Satisfied { after, .. } => return End::Settled(after),
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("it does not end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,8 +202,61 @@ async fn what_is_never_delivered_is_a_fault_or_gone_and_never_kept() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_never_delivered_is_a_fault_whatever_else_arrives_and_at_last_a_persons() {
+    let (state, mut todo) = setting(Kind::ArchiveMailbox);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().undelivered = [(("INBOX".to_owned(), 3), u32::MAX)].into();
+    let tries = todo.kind.spec().attempts;
+    for attempt in 1..=tries + 1 {
+        desk.fake.edit(|s| {
+            let inbox = &mut s.mail.get_mut("INBOX").unwrap().1;
+            inbox.insert(100 + u64::from(attempt), b"one more".to_vec());
+        });
+        todo.attempt = attempt;
+        let report = desk.once(&todo).await;
+        let class = match report.said {
+            Said::Progress { checkpoint } => {
+                todo.checkpoint = Some(checkpoint);
+                None
+            }
+            Said::Fault { fault } => {
+                todo.checkpoint = report.remembered.or(todo.checkpoint.take());
+                Some(fault.class)
+            }
+            other => panic!("{other:?}"),
+        };
+        let expected = match attempt {
+            1 => None,
+            n if n <= tries => Some(FaultClass::Transient),
+            _ => Some(FaultClass::Blocked),
+        };
+        assert_eq!(class, expected, "attempt {attempt}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_before_it_was_delivered_is_not_lacking_when_another_folder_is_taken() {
+    let (state, mut todo) = setting(Kind::ArchiveMailbox);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().undelivered = [(("INBOX".to_owned(), 3), u32::MAX)].into();
+    todo.attempt = 1;
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
+    todo.checkpoint = Some(checkpoint);
+    desk.fake.edit(|s| {
+        s.mail.get_mut("INBOX").unwrap().1.remove(&3);
+        let other = s.mail.keys().find(|k| k.contains("..")).unwrap().clone();
+        s.mail.get_mut(&other).unwrap().1.insert(1, b"moved here".to_vec());
+    });
+    let end = in_attempts(&mut desk, &mut todo).await;
+    assert_eq!(kept(&desk, &end).await, wanted(&desk.fake.now()));
+    assert_eq!(number(&end, "gone_since"), 1);
+}
+
 /// A mailbox whose lists go on after so many messages, the newest first.
-fn by_offset(first_page: fn(&mut State)) -> (Desk, crate::attempts::drive::Todo) {
+fn by_offset(first_page: fn(&mut State)) -> (Desk, Todo) {
     let (state, todo) = setting(Kind::ArchiveMailbox);
     let desk = Desk::new(state);
     let mut world = desk.fake.lock();
@@ -269,13 +336,95 @@ async fn a_comparison_that_one_attempt_is_too_short_for_goes_on_in_the_next() {
     let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
         panic!("no slice")
     };
-    let compared: Vec<_> = ["0001", "0002", "0003"]
-        .map(|folder| checkpoint.bool(&format!("lacks/{folder}")))
+    // What was found of each folder is in the store.
+    let so_far = so_far(&desk, &checkpoint).await;
+    let compared: Vec<_> = ["1", "2", "3"]
+        .map(|folder| so_far["compared"][folder]["lacks"].as_bool())
         .into();
     assert_eq!(compared, [Some(false), Some(false), None]);
+    let mut left = checkpoint.clone();
+    drop(take_baseline(&mut left));
+    let names: Vec<&str> = left.0.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["bytes", "comparison", "manifest", "messages", "part"],
+        "nothing in the checkpoint grows"
+    );
     todo.checkpoint = Some(checkpoint);
-    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    let end = in_attempts(&mut desk, &mut todo).await;
     assert_eq!(kept(&desk, &end).await, wanted(&desk.fake.now()));
+}
+
+/// How far the comparison is that a checkpoint names.
+async fn so_far(desk: &Desk, checkpoint: &Facts) -> serde_json::Value {
+    let digest: Digest = checkpoint.text("comparison").unwrap().parse().unwrap();
+    serde_json::from_slice(&desk.context.store.get(digest).await.unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_one_attempt_is_too_short_for_is_listed_over_several() {
+    let (mut desk, mut todo) = by_offset(|_| ());
+    todo.attempt = 1;
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
+    todo.checkpoint = Some(checkpoint);
+    // Four lists of four minutes: that of the folders, and no more than two pages, of the
+    // three that the inbox has.
+    desk.fake.lock().slow = Duration::from_secs(60);
+    let end = in_attempts(&mut desk, &mut todo).await;
+    assert_eq!(kept(&desk, &end).await, wanted(&desk.fake.now()));
+    // The pass; the first page of the inbox; the others; the last folder.
+    assert_eq!(desk.reports.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_passes_over_a_message_between_two_attempts_proves_nothing() {
+    let (mut desk, mut todo) = by_offset(|_| ());
+    // The pass lacks the third.
+    desk.fake.lock().undelivered = [(("INBOX".to_owned(), 3), 1)].into();
+    for slow_s in [0, 60] {
+        desk.fake.lock().slow = Duration::from_secs(slow_s);
+        todo.attempt += 1;
+        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+            panic!("no slice")
+        };
+        todo.checkpoint = Some(checkpoint);
+    }
+    let so_far = so_far(&desk, todo.checkpoint.as_ref().unwrap()).await;
+    assert_eq!(so_far["begun"]["2"]["page"], "2", "the inbox is listed in part");
+    // The third moves to the page that was listed.
+    desk.fake.edit(without_the_newest);
+    desk.fake.lock().slow = Duration::ZERO;
+    let end = in_attempts(&mut desk, &mut todo).await;
+    let kept = kept(&desk, &end).await;
+    assert!(
+        kept.contains_key(&("INBOX".to_owned(), "3".to_owned())),
+        "{:?}",
+        kept.keys()
+    );
+    assert_eq!(number(&end, "gone_since"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_of_which_the_store_has_lost_a_piece_is_taken_anew() {
+    let (state, mut todo) = setting(Kind::ArchiveMailbox);
+    let mut desk = Desk::new(state.clone());
+    let folder = tempfile::tempdir().unwrap();
+    desk.context.store = offboard_store::Store::folder(folder.path()).unwrap();
+    todo.attempt = 1;
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
+    let manifest = checkpoint.text("manifest").unwrap().parse().unwrap();
+    let archive = Archive::open(&desk.context.store, manifest).await.unwrap();
+    let segments = archive.segments_of(archive.manifest.parts[0]).await.unwrap();
+    let piece = segments[0].pieces[0].sha256.to_string();
+    std::fs::remove_file(folder.path().join("objects").join(&piece[..2]).join(&piece)).unwrap();
+    todo.checkpoint = Some(checkpoint);
+    let end = in_attempts(&mut desk, &mut todo).await;
+    assert_eq!(kept(&desk, &end).await, wanted(&state));
+    assert_eq!(desk.reports.len(), 3, "taken, taken anew, compared");
 }
 
 #[tokio::test(start_paused = true)]
