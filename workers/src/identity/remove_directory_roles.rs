@@ -5,10 +5,11 @@
 //! them: long before what hangs on them is kept. So they are given to the account
 //! itself first, and read there; the area of licences releases them in its time. And
 //! it may be his alone: who owns it next can give himself its roles, so that is for
-//! a person to say. What has to stay keeps nothing else from going.
+//! a person to say. What has to stay keeps nothing else from going: his own roles go
+//! first, before anything is asked about groups that may answer slowly or never.
 
-use super::{observe_roles, refuse_last_administrator, remove_held};
-use crate::job::{Applied, Job, Seen, Things};
+use super::{observe_roles, refuse_last_administrator, remove_also};
+use crate::job::{Applied, Items, Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Held, HeldLicence, Holding, LicenceOrigin, RoleOrigin};
@@ -26,10 +27,18 @@ impl Procedure for RemoveDirectoryRoles {
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         refuse_last_administrator(job, seen.held())?;
-        let stays = Staying::of(job, seen.held()).await;
+        let is_his_own = |held: &Held| origin(held).is_none_or(|origin| *origin == RoleOrigin::Direct);
+        let (own, by_groups): (Vec<Held>, Vec<Held>) = seen.held().iter().cloned().partition(is_his_own);
+        let mut items = Items::default();
+        remove_also(job, &own, &mut items).await?;
+        if !items.go_on(job) {
+            return items.end();
+        }
+        let stays = Staying::of(job, &by_groups).await;
         let goes = |held: &&Held| origin(held).is_none_or(|origin| !stays.places.contains(origin));
-        let going: Vec<Held> = seen.held().iter().filter(goes).cloned().collect();
-        let applied = remove_held(job, &going).await?;
+        let going: Vec<Held> = by_groups.iter().filter(goes).cloned().collect();
+        remove_also(job, &going, &mut items).await?;
+        let applied = items.end()?;
         match stays.why {
             Some(fault) if applied == Applied::All => Err(fault),
             _ => Ok(applied),

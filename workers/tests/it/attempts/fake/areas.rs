@@ -445,6 +445,10 @@ impl Devices for Fake {
 #[async_trait]
 impl Licenses for Fake {
     async fn held(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<HeldLicence>> {
+        let takes = self.lock().licences_take;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         self.read(call, "licences", |s| s.licences(&id.0)).await
     }
 
