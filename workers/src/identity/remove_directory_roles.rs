@@ -14,7 +14,7 @@ use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Held, HeldLicence, Holding, LicenceOrigin, RoleOrigin};
 use offboard_domain::{Fault, FaultClass, ObjectId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct RemoveDirectoryRoles;
 
@@ -126,26 +126,31 @@ async fn that_alone_license(job: &mut Job<'_>, groups: BTreeSet<ObjectId>) -> He
     (!still.is_empty()).then(|| (still, job.fault(FaultClass::Transient, detail)))
 }
 
-/// What nothing but these groups gives him, and which of them do.
+/// What nothing but these groups gives him, and which of them do: a licence, or a part of
+/// one that is switched off in whatever else gives it.
 fn given_by_them_alone(held: &[HeldLicence], groups: &BTreeSet<ObjectId>) -> (BTreeSet<ObjectId>, Vec<String>) {
     // What the vendor could not give, nobody loses with it.
-    let is_given = |licence: &&HeldLicence| licence.state.as_deref() != Some("Error");
+    let given = || held.iter().filter(|l| l.state.as_deref() != Some("Error"));
     let by_them = |licence: &HeldLicence| match &licence.origin {
         LicenceOrigin::Group(group) => groups.contains(group),
         LicenceOrigin::Direct => false,
     };
-    let otherwise: BTreeSet<&String> = held
-        .iter()
-        .filter(is_given)
-        .filter(|l| !by_them(l))
-        .map(|l| &l.sku_id)
-        .collect();
+    // Of each that he has otherwise: what is switched off in all that give it.
+    let mut off_otherwise: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
+    for licence in given().filter(|l| !by_them(l)) {
+        off_otherwise
+            .entry(&licence.sku_id)
+            .and_modify(|off| off.retain(|plan| licence.disabled_plans.contains(*plan)))
+            .or_insert_with(|| licence.disabled_plans.iter().collect());
+    }
     let mut giving = BTreeSet::new();
     let mut skus = BTreeSet::new();
-    for licence in held.iter().filter(is_given) {
+    for licence in given() {
+        let otherwise = off_otherwise.get(licence.sku_id.as_str());
+        let gives_more = otherwise.is_none_or(|off| off.iter().any(|plan| !licence.disabled_plans.contains(*plan)));
         if let LicenceOrigin::Group(group) = &licence.origin
             && groups.contains(group)
-            && !otherwise.contains(&licence.sku_id)
+            && gives_more
         {
             giving.insert(group.clone());
             skus.insert(licence.sku_id.clone());

@@ -6,6 +6,7 @@ use crate::attempts::fake::state::{LEAVER, group};
 use offboard_connectors::{Held, RoleOrigin};
 use offboard_domain::catalogue::LICENSED_BY_RULE;
 use offboard_domain::{FaultClass, Kind, Said, Timestamp};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const BOTH: &str = "g-both";
@@ -156,6 +157,41 @@ async fn what_he_has_without_the_group_is_not_assigned() {
         assert!(!lines.iter().any(|l| l.starts_with("assign")), "{skus:?}: {lines:?}");
         assert!(skus.iter().all(|sku| has(&desk, sku)), "{skus:?}");
     }
+}
+
+/// As with a mailbox that is switched off in his own licence, and on in the group's.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_only_the_group_leaves_on_is_his_own_before_he_leaves_it() {
+    let off = |plans: &[&str]| {
+        plans
+            .iter()
+            .map(|plan| (*plan).to_owned())
+            .collect::<BTreeSet<String>>()
+    };
+    for (own, groups, left) in [
+        (off(&["mail", "chat"]), off(&["chat"]), Some(off(&["chat"]))),
+        (off(&["mail"]), off(&["mail"]), None),
+        (off(&[]), off(&["mail"]), None),
+    ] {
+        let (mut state, todo) = in_a_group_that_gives(&["e3"]);
+        state.direct[0].disabled_plans.clone_from(&own);
+        state.groups_leave_off.insert(BOTH.to_owned(), groups);
+        let mut desk = Desk::new(state);
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Settled(_)), "{end:?}");
+        let assigned = wrote(&desk).iter().any(|line| line == "assign e3 to u-leaver");
+        assert_eq!(assigned, left.is_some());
+        let licences = desk.fake.now().licences(LEAVER);
+        let his = licences.iter().find(|l| l.sku_id == "e3").unwrap();
+        assert_eq!(his.disabled_plans, left.unwrap_or(own));
+    }
+    // Given by another group that he is let stay in, with less.
+    let (mut state, todo) = in_a_group_that_gives(&["flow"]);
+    state.groups_leave_off.insert("g-lic".to_owned(), off(&["mail"]));
+    let mut desk = Desk::new(state);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert!(wrote(&desk).contains(&"assign flow to u-leaver".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -456,13 +456,17 @@ impl Licenses for Fake {
         self.write(call, &format!("assign {} to {id}", sku_ids.join("+")), |s, _| {
             let given = s.licences(&id.0);
             for sku in sku_ids {
-                let by_group = given.iter().find(|l| l.sku_id == *sku);
-                if let Some(licence) = by_group.filter(|_| !s.direct.iter().any(|l| l.sku_id == *sku)) {
-                    s.direct.push(HeldLicence {
-                        origin: LicenceOrigin::Direct,
-                        ..licence.clone()
-                    });
+                let mut all = given.iter().filter(|l| l.sku_id == *sku);
+                let Some(first) = all.next() else { continue };
+                let mut own = HeldLicence {
+                    origin: LicenceOrigin::Direct,
+                    ..first.clone()
+                };
+                for other in all {
+                    own.disabled_plans.retain(|plan| other.disabled_plans.contains(plan));
                 }
+                s.direct.retain(|l| l.sku_id != *sku);
+                s.direct.push(own);
             }
         })
         .await
