@@ -236,6 +236,10 @@ impl Mailboxes for Fake {
         .await
     }
 
+    async fn knows(&self, call: &mut Call, _id: &ObjectId) -> Answer<bool> {
+        self.read(call, "recipient", |s| s.known_to_mail).await
+    }
+
     async fn others(&self, call: &mut Call, _id: &ObjectId, from: Option<&str>) -> Answer<OtherMailboxes> {
         const PAGE: usize = 100;
         let from: usize = from.map_or(0, |f| f.parse().unwrap());

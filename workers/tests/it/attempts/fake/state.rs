@@ -156,6 +156,8 @@ pub(crate) struct State {
     pub(crate) mailbox: Option<Mailbox>,
     /// The mail system's own record does not show it yet.
     pub(crate) mailbox_unseen: bool,
+    /// Whether the mail system knows an account without a mailbox.
+    pub(crate) known_to_mail: bool,
     pub(crate) settings: MailboxSettings,
     pub(crate) usage: MailboxUsage,
     pub(crate) attached: Vec<Attached>,
@@ -411,6 +413,7 @@ impl State {
             ]
             .into(),
             mailbox_unseen: false,
+            known_to_mail: true,
             mailbox: Some(Mailbox {
                 mailbox_id: "mbx-1".into(),
                 recipient_type: "UserMailbox".into(),
