@@ -429,9 +429,12 @@ pub(crate) struct Items {
 }
 
 impl Items {
-    /// Whether there is time for the next one.
+    /// Whether there is time for the next one. While nothing came of any there is, to
+    /// the attempt's end: a slice that begins nothing is no progress, and the next one
+    /// would come no further.
     pub(crate) fn go_on(&mut self, job: &Job<'_>) -> bool {
-        self.cut_short = self.cut_short || !job.time_for_more();
+        let came_of_it = self.done || self.first.is_some();
+        self.cut_short = self.cut_short || came_of_it && !job.time_for_more();
         !self.cut_short
     }
 

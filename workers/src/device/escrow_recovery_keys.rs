@@ -7,7 +7,8 @@ use crate::job::{Job, Seen, count};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, RecoveryKey, RecoveryKeySort, RecoveryKeys};
-use offboard_domain::{Facts, FaultClass};
+use offboard_domain::{Digest, Facts, Fault, FaultClass};
+use offboard_store::StoreError;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -32,7 +33,11 @@ impl Procedure for EscrowRecoveryKeys {
         let device = device(job)?;
         let RecoveryKeys { keys, withheld } = job.devices()?.recovery_keys(&mut job.call, &device).await?;
         // What there is, is kept, also where a person must see to the rest.
-        let escrowed = if keys.is_empty() { 0 } else { escrow(job, &keys).await? };
+        let escrowed = if keys.is_empty() || escrow(job, &keys).await?.is_none() {
+            0
+        } else {
+            keys.len()
+        };
         let words: Vec<String> = withheld.iter().map(|sort| sort.word().to_owned()).collect();
         let facts = Facts::new()
             .with("key_count", count(keys.len()))
@@ -49,8 +54,8 @@ pub(super) fn label(job: &Job<'_>) -> String {
     format!("{}/{object}", job.case)
 }
 
-/// Seals all, keeps them, and reads them back; how many are in the store.
-pub(super) async fn escrow(job: &mut Job<'_>, keys: &[RecoveryKey]) -> Answer<usize> {
+/// Seals all, keeps them, and reads them back: where they are, if they can be opened again.
+pub(super) async fn escrow(job: &mut Job<'_>, keys: &[RecoveryKey]) -> Answer<Option<Digest>> {
     let Some(master) = job.context.escrow.clone() else {
         let detail = "this worker has no escrow key, so recovery keys have no lawful place; run `offboard keys create` and give it one";
         return Err(job.fault(FaultClass::Denied, detail));
@@ -63,14 +68,31 @@ pub(super) async fn escrow(job: &mut Job<'_>, keys: &[RecoveryKey]) -> Answer<us
     let object = job.target.object.as_ref().map_or("", |id| id.0.as_str());
     let name = format!("escrow.{object}");
     let digest = job.keep_bytes(&name, SEALED, sealed).await?;
-    let kept = job.context.store.get(digest).await.map_err(|_| {
-        job.fault(
-            FaultClass::Transient,
-            "the store did not give back the recovery keys that it took; look at the store",
-        )
-    })?;
+    let kept = job.context.store.get(digest).await.map_err(|_| not_given_back(job))?;
     let opened = master.tenant(job.tenant).open(&label, &kept);
-    Ok(if opened.is_ok() { keys.len() } else { 0 })
+    Ok(opened.is_ok().then_some(digest))
+}
+
+/// Whether what was kept there can be opened, and is these keys.
+pub(super) async fn is_in_escrow(job: &Job<'_>, keys: &[RecoveryKey], kept: Digest) -> Answer<bool> {
+    let Some(master) = &job.context.escrow else {
+        return Ok(false);
+    };
+    let sealed = match job.context.store.get(kept).await {
+        Ok(sealed) => sealed,
+        Err(StoreError::Absent { .. } | StoreError::Damaged { .. }) => return Ok(false),
+        Err(_) => return Err(not_given_back(job)),
+    };
+    let plain = plain(job, keys)?;
+    let opened = master.tenant(job.tenant).open(&label(job), &sealed);
+    Ok(opened.is_ok_and(|opened| *opened == *plain))
+}
+
+fn not_given_back(job: &Job<'_>) -> Fault {
+    job.fault(
+        FaultClass::Transient,
+        "the store did not give back the recovery keys that it took; look at the store",
+    )
 }
 
 /// The keys as JSON lines, in memory that is wiped.

@@ -15,11 +15,12 @@
 //! The last state seen is remembered from slice to slice in the checkpoint.
 //!
 //! A Mac that was wiped asks for a code, which the order brings. It is in the escrow
-//! before the order is sent, and nowhere else; without an escrow nothing is ordered. It
-//! follows from the escrow's key and the device, so whoever goes on after a crash
-//! keeps the one that was sent.
+//! before the order is sent, and nowhere else; without an escrow nothing is ordered. A
+//! report says where it is kept before another attempt orders: who dies after the order
+//! need tell nobody any more. Of an order that this did not send nothing is kept, because
+//! nobody here knows with which code, or whether with one, it was sent.
 
-use super::escrow_recovery_keys::{escrow, label};
+use super::escrow_recovery_keys::{escrow, is_in_escrow, label};
 use super::{dated, device, is_of_an_earlier_life, still_his, under_way};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
 use crate::job::{Applied, Job, Seen, Things};
@@ -27,7 +28,7 @@ use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, DeviceAction, ManagedDevice, Owner, RecoveryKey, RecoveryKeySort, UnlockCode};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use offboard_domain::{Facts, FaultClass, Timestamp};
+use offboard_domain::{Digest, Facts, FaultClass, Timestamp};
 
 /// How often a device is looked at that has not checked in. What it says after
 /// it has taken the order is the proof, and its record goes some minutes later:
@@ -46,8 +47,8 @@ const VENDOR_CLOCK_MS: i64 = 5 * MINUTE_MS;
 const LAST_STATE: &str = "last_action_state";
 const OWNER: &str = "owner_type";
 const ORDERED_MS: &str = "ordered_ms";
-/// That the code is in the escrow, and a report has said so.
-const CODE_KEPT: &str = "unlock_code_kept";
+/// Where the code is in the escrow, as a report has said.
+const CODE_KEPT_IN: &str = "unlock_code_kept_in";
 
 pub(crate) struct WipeDevice;
 
@@ -71,15 +72,6 @@ impl Procedure for WipeDevice {
         let device = device(job)?;
         let managed = job.devices()?.managed(&mut job.call, &device).await?;
         let order = order(job, managed.as_ref());
-        // Who died after the order has told nobody where its code is kept.
-        if let (Some(managed), Order::Is(_)) = (&managed, &order)
-            && managed.wants_unlock_code()
-            && job.context.escrow.is_some()
-            && job.remembered.bool(CODE_KEPT).is_none()
-        {
-            kept_code(job).await?;
-            job.remembered.set(CODE_KEPT, true);
-        }
         let last = match &order {
             Order::Is(state) => Some(state.clone()),
             _ => job.remembered.text(LAST_STATE).map(str::to_owned),
@@ -141,7 +133,11 @@ impl Procedure for WipeDevice {
             ));
         }
         let unlock_code = match managed.wants_unlock_code() {
-            true => Some(kept_code(job).await?),
+            true => match kept_code(job).await? {
+                Some(code) => Some(code),
+                // The report comes first.
+                None => return Ok(Applied::Part),
+            },
             false => None,
         };
         let action = DeviceAction::Wipe {
@@ -151,9 +147,6 @@ impl Procedure for WipeDevice {
         let ordered_ms = job.now_ms();
         job.devices()?.act(job.writing()?, &device, action).await?;
         job.remembered.set(ORDERED_MS, ordered_ms);
-        if unlock_code.is_some() {
-            job.remembered.set(CODE_KEPT, true);
-        }
         Ok(Applied::All)
     }
 
@@ -201,8 +194,8 @@ impl Procedure for WipeDevice {
         if let Some(last) = seen.facts.text(LAST_STATE) {
             remember.set(LAST_STATE, last);
         }
-        if let Some(kept) = job.remembered.bool(CODE_KEPT) {
-            remember.set(CODE_KEPT, kept);
+        if let Some(kept) = job.remembered.text(CODE_KEPT_IN) {
+            remember.set(CODE_KEPT_IN, kept);
         }
         Some(Wait {
             until: now.plus(after_ms),
@@ -212,8 +205,9 @@ impl Procedure for WipeDevice {
     }
 }
 
-/// The code that the device asks for once it is wiped, when it is in the escrow.
-async fn kept_code(job: &mut Job<'_>) -> Answer<UnlockCode> {
+/// The code that the device asks for once it is wiped, when a report has said where it is
+/// in the escrow, and there it is; none when it was put there just now.
+async fn kept_code(job: &mut Job<'_>) -> Answer<Option<UnlockCode>> {
     let Some(master) = job.context.escrow.as_ref() else {
         let detail = "a wiped Mac asks for a code of six digits, and this worker has no escrow key to keep it under; nothing was ordered; run `offboard keys create`, give the worker the key, then retry; or wipe the Mac by hand and waive this";
         return Err(job.fault(FaultClass::Denied, detail));
@@ -226,13 +220,28 @@ async fn kept_code(job: &mut Job<'_>) -> Answer<UnlockCode> {
         key: code.digits(),
         created_ms: None,
     };
-    if escrow(job, &[key]).await? == 0 {
+    let key = std::slice::from_ref(&key);
+    let before: Option<Digest> = job.remembered.text(CODE_KEPT_IN).and_then(|text| text.parse().ok());
+    if let Some(kept) = before
+        && is_in_escrow(job, key, kept).await?
+    {
+        return Ok(Some(code));
+    }
+    let Some(kept) = escrow(job, key).await? else {
         return Err(job.fault(
             FaultClass::Transient,
             "the code that a wiped Mac asks for was kept and cannot be opened again; nothing was ordered; look at the store",
         ));
+    };
+    job.remembered.set(CODE_KEPT_IN, kept.to_string());
+    // Workers that cannot open each other's would go on like this for ever.
+    if before.is_some() {
+        return Err(job.fault(
+            FaultClass::Transient,
+            "the code that was kept for a wiped Mac is another one by this worker's escrow key, or the store has lost it; it was kept anew, and nothing was ordered; give every worker of the tenant the same escrow key, and look at the store",
+        ));
     }
-    Ok(code)
+    Ok(None)
 }
 
 fn order(job: &Job<'_>, managed: Option<&ManagedDevice>) -> Order {

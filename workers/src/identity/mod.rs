@@ -115,9 +115,15 @@ const TOGETHER: usize = 20;
 
 /// Takes these things away.
 async fn remove_held(job: &mut Job<'_>, held: &[Held]) -> Answer<Applied> {
+    let mut items = Items::default();
+    remove_also(job, held, &mut items).await?;
+    items.end()
+}
+
+/// Takes these away, too, as far as the time goes.
+async fn remove_also(job: &mut Job<'_>, held: &[Held], items: &mut Items) -> Answer<()> {
     let id = job.account()?;
     let directory = job.directory()?;
-    let mut items = Items::default();
     for some in held.chunks(TOGETHER) {
         if !items.go_on(job) {
             break;
@@ -126,7 +132,7 @@ async fn remove_held(job: &mut Job<'_>, held: &[Held]) -> Answer<Applied> {
             items.note(done)?;
         }
     }
-    items.end()
+    Ok(())
 }
 
 /// What every reading of an account says.

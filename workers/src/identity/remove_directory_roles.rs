@@ -5,15 +5,16 @@
 //! them: long before what hangs on them is kept. So they are given to the account
 //! itself first, and read there; the area of licences releases them in its time. And
 //! it may be his alone: who owns it next can give himself its roles, so that is for
-//! a person to say. What has to stay keeps nothing else from going.
+//! a person to say. What has to stay keeps nothing else from going: his own roles go
+//! first, before anything is asked about groups that may answer slowly or never.
 
-use super::{observe_roles, refuse_last_administrator, remove_held};
-use crate::job::{Applied, Job, Seen, Things};
+use super::{observe_roles, refuse_last_administrator, remove_also};
+use crate::job::{Applied, Items, Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Held, HeldLicence, Holding, LicenceOrigin, RoleOrigin};
 use offboard_domain::{Fault, FaultClass, ObjectId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct RemoveDirectoryRoles;
 
@@ -26,10 +27,18 @@ impl Procedure for RemoveDirectoryRoles {
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         refuse_last_administrator(job, seen.held())?;
-        let stays = Staying::of(job, seen.held()).await;
+        let is_his_own = |held: &Held| origin(held).is_none_or(|origin| *origin == RoleOrigin::Direct);
+        let (own, by_groups): (Vec<Held>, Vec<Held>) = seen.held().iter().cloned().partition(is_his_own);
+        let mut items = Items::default();
+        remove_also(job, &own, &mut items).await?;
+        if !items.go_on(job) {
+            return items.end();
+        }
+        let stays = Staying::of(job, &by_groups).await;
         let goes = |held: &&Held| origin(held).is_none_or(|origin| !stays.places.contains(origin));
-        let going: Vec<Held> = seen.held().iter().filter(goes).cloned().collect();
-        let applied = remove_held(job, &going).await?;
+        let going: Vec<Held> = by_groups.iter().filter(goes).cloned().collect();
+        remove_also(job, &going, &mut items).await?;
+        let applied = items.end()?;
         match stays.why {
             Some(fault) if applied == Applied::All => Err(fault),
             _ => Ok(applied),
@@ -117,26 +126,31 @@ async fn that_alone_license(job: &mut Job<'_>, groups: BTreeSet<ObjectId>) -> He
     (!still.is_empty()).then(|| (still, job.fault(FaultClass::Transient, detail)))
 }
 
-/// What nothing but these groups gives him, and which of them do.
+/// What nothing but these groups gives him, and which of them do: a licence, or a part of
+/// one that is switched off in whatever else gives it.
 fn given_by_them_alone(held: &[HeldLicence], groups: &BTreeSet<ObjectId>) -> (BTreeSet<ObjectId>, Vec<String>) {
     // What the vendor could not give, nobody loses with it.
-    let is_given = |licence: &&HeldLicence| licence.state.as_deref() != Some("Error");
+    let given = || held.iter().filter(|l| l.state.as_deref() != Some("Error"));
     let by_them = |licence: &HeldLicence| match &licence.origin {
         LicenceOrigin::Group(group) => groups.contains(group),
         LicenceOrigin::Direct => false,
     };
-    let otherwise: BTreeSet<&String> = held
-        .iter()
-        .filter(is_given)
-        .filter(|l| !by_them(l))
-        .map(|l| &l.sku_id)
-        .collect();
+    // Of each that he has otherwise: what is switched off in all that give it.
+    let mut off_otherwise: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
+    for licence in given().filter(|l| !by_them(l)) {
+        off_otherwise
+            .entry(&licence.sku_id)
+            .and_modify(|off| off.retain(|plan| licence.disabled_plans.contains(*plan)))
+            .or_insert_with(|| licence.disabled_plans.iter().collect());
+    }
     let mut giving = BTreeSet::new();
     let mut skus = BTreeSet::new();
-    for licence in held.iter().filter(is_given) {
+    for licence in given() {
+        let otherwise = off_otherwise.get(licence.sku_id.as_str());
+        let gives_more = otherwise.is_none_or(|off| off.iter().any(|plan| !licence.disabled_plans.contains(*plan)));
         if let LicenceOrigin::Group(group) = &licence.origin
             && groups.contains(group)
-            && !otherwise.contains(&licence.sku_id)
+            && gives_more
         {
             giving.insert(group.clone());
             skus.insert(licence.sku_id.clone());

@@ -3,7 +3,8 @@
 //!
 //! What others hold on his goes first: it is one reading, and the way in to
 //! what he has. Who has none of his own may hold something on others' all the
-//! same: a guest, or who only has an address. What he holds on others' mailboxes
+//! same: a guest, or who only has an address; whom the mail system does not know at
+//! all, holds nothing there. What he holds on others' mailboxes
 //! is found by looking at each of them ([`others`]), which in a large tenant takes
 //! many attempts. Until all were looked at, nothing is said of `delegations`. What
 //! an attempt found is an artifact of its report before any of it is removed: a
@@ -18,6 +19,7 @@ use crate::job::{Applied, Job, Seen, Things, count, ids};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Attached, Attachment};
+use offboard_domain::catalogue::KNOWN_TO_MAIL;
 use offboard_domain::{Facts, Fault, FaultClass, ObjectId};
 
 /// On whose mailboxes something was found. As a parameter, that it was found
@@ -49,6 +51,10 @@ impl Procedure for RemoveDelegations {
         }
         let (id, found, mut facts) = mailbox(job).await?;
         let has_own = found.is_some();
+        if !has_own && !job.mailboxes()?.knows(&mut job.call, &id).await? {
+            facts.set(KNOWN_TO_MAIL, false);
+            return Ok(Seen::facts(facts));
+        }
         let (params, began_with) = (job.params, job.call.remaining());
         let mut of_pass = None;
         let found_on: Vec<ObjectId> = match params.list(FOUND_ON) {

@@ -11,6 +11,9 @@ use crate::judge::{Cond, Judge};
 /// there is none ends a task only if this case has never read one.
 pub const MAILBOX_EXISTS: &str = "mailbox_exists";
 
+/// Fact: whether the mail system knows the account, with a mailbox or without.
+pub const KNOWN_TO_MAIL: &str = "known_to_mail";
+
 const NO_MAILBOX: (Cond, &str) = (Cond::False(MAILBOX_EXISTS), "the account has no mailbox");
 
 /// Every kind that writes to his mailbox.
@@ -186,8 +189,10 @@ pub(super) const REMOVE_INBOX_RULES: KindSpec = KindSpec {
 /// Both ways: what others hold on his mailbox (but the successor), and what he
 /// holds on others', which somebody without a mailbox may as well: a guest, or who
 /// only has an address. Every mailbox of the tenant is looked at for that, in slices.
+/// Whom the mail system does not know at all, can hold nothing there.
 /// Facts: `delegations` (only once every mailbox was looked at), `found_on`,
-/// `mailboxes_looked_at`, `mailboxes_in_all`, `mailboxes_unread`. Parameters:
+/// `mailboxes_looked_at`, `mailboxes_in_all`, `mailboxes_unread`, `known_to_mail` (only
+/// of who has no mailbox, where it is not so). Parameters:
 /// `successor_id`; in the closing round `found_on`.
 pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
     name: "mailbox.remove_delegations",
@@ -197,7 +202,10 @@ pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
     run_for_ms: SLICE_MS,
     after: &[Dep::on(Kind::SnapshotMailbox), Dep::on(Kind::DisableSignIn)],
     judge: Judge {
-        not_applicable: &[],
+        not_applicable: &[(
+            Cond::False(KNOWN_TO_MAIL),
+            "the mail system does not know the account, so it can hold nothing there",
+        )],
         satisfied: Cond::Empty("delegations"),
         blocked: &[],
     },

@@ -22,7 +22,7 @@ pub mod workspace;
 
 pub use identity::{ACCOUNT_GONE, LEAVING, LICENSED_BY_RULE, MARKED, ROLES_GONE_MS, ROLES_OPEN};
 pub use license::POOL_WITHIN_MS;
-pub use mailbox::MAILBOX_EXISTS;
+pub use mailbox::{KNOWN_TO_MAIL, MAILBOX_EXISTS};
 pub use person::GOES_AT_ONCE;
 pub use spec::{Approval, Area, Closes, ClosingProof, Dep, KindSpec, Lane, Proof, Stage, Until, Urgency, Wanted};
 

@@ -26,6 +26,9 @@ const SHORTEST_WAIT_MS: i64 = SECOND_MS;
 /// another one has not answered.
 const OTHER_DOMAIN_MS: i64 = 5 * MINUTE_MS;
 
+/// How soon another worker is looked for where an older one has this.
+const OLDER_WORKER_MS: i64 = 5 * MINUTE_MS;
+
 /// What a person is told of a mailbox that was there.
 const MAILBOX_LOST: &str = "this case has read a mailbox there, and the account has none any more: it may have lost the licence that bore it, as with a group whose rule he no longer meets; assign such a licence to him directly within 30 days, while the mailbox can still come back, then retry, or waive this with what you found";
 
@@ -219,6 +222,13 @@ impl Draft<'_> {
                 because(task, why),
                 None,
             ),
+            Verdict::Unsatisfied(_) if is_by_the_older_rule(task, &after) => {
+                let why =
+                    "the worker is of an older version, which does not look at others' mailboxes for who has none";
+                let until = self.now.plus(OLDER_WORKER_MS);
+                let why = RestReason::NotBegun { why: why.to_owned() };
+                self.rest(answer.having_read(after), until, why, false);
+            }
             Verdict::Unsatisfied(why) => self.fail(answer.having_read(after), Rule::ClaimWithoutProof, why, None),
         }
     }
@@ -670,6 +680,13 @@ impl Draft<'_> {
 fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
     let ordered_by_another = |p: Place| (p.version, p.head) != (report.version, report.head);
     report.attempt > task.attempt || (report.attempt == task.attempt && task.ordered_by.is_some_and(ordered_by_another))
+}
+
+/// Whether a worker says no more than that there is no mailbox, which once ended this: what
+/// he holds on others' it has not looked for.
+fn is_by_the_older_rule(task: &Task, after: &Observation) -> bool {
+    let none = after.facts.bool(MAILBOX_EXISTS) == Some(false);
+    none && task.kind() == Kind::RemoveDelegations && after.facts.list("delegations").is_none()
 }
 
 /// Whether a directory was read to have no such account.

@@ -2029,6 +2029,25 @@ fn who_never_had_a_mailbox_has_nothing_to_be_kept() {
     );
 }
 
+/// Workers are of several versions for a while.
+#[test]
+fn an_older_workers_word_that_there_is_no_mailbox_leaves_delegations_to_another() {
+    let kind = Kind::RemoveDelegations;
+    let mut w = keeping(kind, false);
+    reads_no_mailbox(&mut w, kind);
+    let state = &w.task(kind).state;
+    let not_begun = matches!(
+        state,
+        TaskState::Resting {
+            why: RestReason::NotBegun { .. },
+            ..
+        }
+    );
+    assert!(not_begun, "{state:?}");
+    w.run_to_sealing();
+    assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
+}
+
 /// A mail server that no snapshot reads shows by the archive itself that there was one.
 #[test]
 fn a_mailbox_that_goes_while_it_is_archived_is_for_a_person() {

@@ -197,11 +197,14 @@ impl Tenant {
     }
 
     pub(super) fn give_group_licences(&mut self, at: i64, person: &str, group: &str) {
-        let Some(skus) = self.groups.get(group).map(|row| row.licenses.clone()) else {
+        let gives = |row: &Group| (row.licenses.clone(), row.disabled_plans.clone());
+        let Some((skus, mut disabled_plans)) = self.groups.get(group).map(gives) else {
             return;
         };
         for sku in skus {
+            let off = disabled_plans.remove(&sku).unwrap_or_default();
             let new = self.people.edit(person, at).is_some_and(|row| {
+                row.disabled_plans.insert((sku.clone(), Some(group.to_owned())), off);
                 row.group_licenses
                     .entry(sku.clone())
                     .or_default()
@@ -247,6 +250,7 @@ impl Tenant {
                 }
             }
             row.group_licenses.retain(|_, groups| !groups.is_empty());
+            row.disabled_plans.retain(|(_, by), _| by.as_deref() != Some(group));
         }
         for sku in &gone {
             self.note(

@@ -4,12 +4,15 @@ use super::catalogue::{self, SKUS, Sku};
 use super::journal::Effect;
 use super::model::Person;
 use super::{Cx, Tenant, VendorError};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `assignLicense` is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LicenceOrder {
     /// SKUs to give.
     pub add: Vec<String>,
+    /// What is switched off in those: SKU → the plans' ids.
+    pub disabled_plans: BTreeMap<String, BTreeSet<String>>,
     /// SKUs to take.
     pub remove: Vec<String>,
 }
@@ -50,6 +53,13 @@ impl Tenant {
         let mut after = before.clone();
         after.direct_licenses.retain(|sku| !order.remove.contains(sku));
         after.direct_licenses.extend(order.add.iter().cloned());
+        for sku in order.add.iter().chain(&order.remove) {
+            let way = (sku.clone(), None);
+            match order.disabled_plans.get(sku) {
+                Some(off) => drop(after.disabled_plans.insert(way, off.clone())),
+                None => drop(after.disabled_plans.remove(&way)),
+            }
+        }
         for sku in after.skus().into_iter().filter_map(catalogue::sku) {
             let Some(needed) = sku.needs else { continue };
             let provided = after.has_plan(|plan| {
@@ -89,6 +99,7 @@ impl Tenant {
         }
         if let Some(row) = self.people.edit(&id, cx.now) {
             row.direct_licenses.clone_from(&after.direct_licenses);
+            row.disabled_plans.clone_from(&after.disabled_plans);
         }
         for sku in &order.remove {
             self.note(cx.now, cx.actor(), Effect::LicenceRemoved, &id, sku);

@@ -5,6 +5,7 @@ use crate::{Answer, Call};
 use async_trait::async_trait;
 use offboard_domain::ObjectId;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Licences and the pool that they come from.
 #[async_trait]
@@ -12,9 +13,9 @@ pub trait Licenses: Send + Sync {
     /// Every licence that the account holds: one entry for each SKU and origin.
     async fn held(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<HeldLicence>>;
 
-    /// Gives the account directly what groups give it of these SKUs, with the same parts
-    /// switched off. One that is its own already stays as it is; none is given that no
-    /// group gives.
+    /// Gives the account directly what it has of these SKUs by itself and by groups: a part
+    /// that any of them leaves switched on is on. One of its own that has all of that stays
+    /// as it is; none is given that no group gives.
     async fn assign(&self, call: &mut Call, id: &ObjectId, sku_ids: &[String]) -> Answer<()>;
 
     /// Takes directly assigned licences away, all in one request: SKUs depend
@@ -40,6 +41,8 @@ pub struct HeldLicence {
     pub origin: LicenceOrigin,
     /// The vendor's state word (`Active`, `Error`).
     pub state: Option<String>,
+    /// The parts of it that are switched off where it comes from, by their ids.
+    pub disabled_plans: BTreeSet<String>,
     /// Whether it lets a mailbox stay on hold, large or archived.
     pub keeps_mailbox_hold: bool,
     /// Whether a mailbox hangs on it; false also where that could not be read.

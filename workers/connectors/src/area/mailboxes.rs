@@ -29,6 +29,12 @@ pub trait Mailboxes: Send + Sync {
     /// this cancels it, which mails every attendee.
     async fn detach(&self, call: &mut Call, id: &ObjectId, attached: &Attached) -> Answer<()>;
 
+    /// Whether the mail system knows an account that has no mailbox there: whom it does
+    /// not know, nobody can have given anything in it.
+    async fn knows(&self, _call: &mut Call, _id: &ObjectId) -> Answer<bool> {
+        Ok(true)
+    }
+
     /// A page of others' mailboxes, for whoever must look at each of them; `from`
     /// is what the page before says of the next, to this attempt or an earlier
     /// one. Without an implementation there are none: right only where nobody

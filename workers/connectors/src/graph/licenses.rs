@@ -31,11 +31,13 @@ const MAILBOX_PLANS: &[&str] = &[
     "EXCHANGE_B_STANDARD",
 ];
 
-/// Whether a licence has one of these plans, and it is not switched off.
-fn has_plan(detail: &Value, wanted: &[&str]) -> bool {
+/// Whether a licence has one of these plans, and it is not switched off: neither in all
+/// that give the licence, nor where this one comes from.
+fn has_plan(detail: &Value, disabled: &BTreeSet<String>, wanted: &[&str]) -> bool {
     let plans = detail["servicePlans"].as_array().into_iter().flatten();
     plans
         .filter(|plan| plan["provisioningStatus"] != "Disabled")
+        .filter(|plan| plan["servicePlanId"].as_str().is_none_or(|id| !disabled.contains(id)))
         .filter_map(|plan| plan["servicePlanName"].as_str())
         .any(|name| wanted.contains(&name))
 }
@@ -64,30 +66,30 @@ struct Assigned {
     origin: LicenceOrigin,
     state: Option<String>,
     /// The service plans of it that are switched off, by their ids.
-    disabled_plans: Vec<String>,
+    disabled_plans: BTreeSet<String>,
 }
 
-/// How this SKU comes to the account: given to it directly, or by groups.
-fn given<'s>(states: &'s [Assigned], sku: &'s str, directly: bool) -> impl Iterator<Item = &'s Assigned> {
+/// How this SKU comes to the account, but for what the vendor could not give.
+fn given<'s>(states: &'s [Assigned], sku: &'s str) -> impl Iterator<Item = &'s Assigned> {
     let of_it = states.iter().filter(move |s| s.sku_id == sku);
-    of_it.filter(move |s| (s.origin == LicenceOrigin::Direct) == directly)
+    of_it.filter(|s| s.state.as_deref() != Some("Error"))
 }
 
-/// What is ordered so that these SKUs are the account's own as its groups give them: a
-/// plan that any of them leaves switched on stays on.
+/// What is ordered so that the account has these SKUs itself as it has them by all that
+/// gives them: a plan that any of them leaves switched on stays on.
 fn as_groups_give(states: &[Assigned], sku_ids: &[String]) -> Vec<Value> {
     let mut add = Vec::new();
     for sku in sku_ids {
-        let mut by_groups = given(states, sku, false).map(|s| s.disabled_plans.clone());
-        let Some(first) = by_groups.next() else { continue };
-        if given(states, sku, true).next().is_some() {
-            continue;
-        }
-        let off = by_groups.fold(first, |mut off, other| {
-            off.retain(|plan| other.contains(plan));
+        let own = given(states, sku).find(|s| s.origin == LicenceOrigin::Direct);
+        let mut all = given(states, sku);
+        let Some(first) = all.next() else { continue };
+        let off = all.fold(first.disabled_plans.clone(), |mut off, other| {
+            off.retain(|plan| other.disabled_plans.contains(plan));
             off
         });
-        add.push(json!({"skuId": sku, "disabledPlans": off}));
+        if own.is_none_or(|own| own.disabled_plans != off) {
+            add.push(json!({"skuId": sku, "disabledPlans": off}));
+        }
     }
     add
 }
@@ -110,7 +112,7 @@ impl Api {
                     sku_id: text_in(&s["skuId"])?,
                     origin: id_in(&s["assignedByGroup"]).map_or(LicenceOrigin::Direct, LicenceOrigin::Group),
                     state: text_in(&s["state"]),
-                    disabled_plans: texts_in(&s["disabledPlans"]),
+                    disabled_plans: texts_in(&s["disabledPlans"]).into_iter().collect(),
                 })
             })
             .collect())
@@ -138,13 +140,15 @@ impl Licenses for GraphConnector {
             .into_iter()
             .map(|assigned| {
                 let detail = details.get(&assigned.sku_id);
+                let has = |plans| detail.is_some_and(|d| has_plan(d, &assigned.disabled_plans, plans));
                 HeldLicence {
                     part_number: detail.and_then(|d| text_in(&d["skuPartNumber"])),
-                    keeps_mailbox_hold: detail.is_some_and(|d| has_plan(d, HOLDING_PLANS)),
-                    bears_mailbox: detail.is_some_and(|d| has_plan(d, MAILBOX_PLANS)),
+                    keeps_mailbox_hold: has(HOLDING_PLANS),
+                    bears_mailbox: has(MAILBOX_PLANS),
                     sku_id: assigned.sku_id,
                     origin: assigned.origin,
                     state: assigned.state,
+                    disabled_plans: assigned.disabled_plans,
                 }
             })
             .collect();
@@ -235,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_groups_give_is_given_directly_with_the_same_plans_switched_off() {
+    fn what_is_given_is_given_directly_with_the_plans_switched_off_that_all_leave_off() {
         let assigned = |sku: &str, group: Option<&str>, off: &[&str]| Assigned {
             sku_id: sku.to_owned(),
             origin: group.map_or(LicenceOrigin::Direct, |id| LicenceOrigin::Group(id.into())),
@@ -248,13 +252,20 @@ mod tests {
             assigned("f1", Some("g-1"), &[]),
             assigned("visio", Some("g-1"), &[]),
             assigned("visio", None, &["p-4"]),
+            assigned("flow", Some("g-1"), &["p-5", "p-6"]),
+            assigned("flow", None, &["p-5"]),
+            Assigned {
+                state: Some("Error".to_owned()),
+                ..assigned("flow", Some("g-2"), &[])
+            },
         ];
-        let asked = ["e3", "f1", "visio", "nobody's"].map(str::to_owned);
+        let asked = ["e3", "f1", "visio", "flow", "nobody's"].map(str::to_owned);
         assert_eq!(
             as_groups_give(&states, &asked),
             [
                 json!({"skuId": "e3", "disabledPlans": ["p-2"]}),
                 json!({"skuId": "f1", "disabledPlans": []}),
+                json!({"skuId": "visio", "disabledPlans": []}),
             ]
         );
     }

@@ -52,6 +52,15 @@ const UNLISTED: [(DelegationRight, &str, &str, &str); 2] = [
     ),
     (DelegationRight::SendAs, "SendAs", "Get-RecipientPermission", "Trustee"),
 ];
+/// What of a recipient's or account's row Exchange's lists may call it.
+const NAMES: [&str; 6] = [
+    "ExternalDirectoryObjectId",
+    "Name",
+    "Identity",
+    "DistinguishedName",
+    "UserPrincipalName",
+    "PrimarySmtpAddress",
+];
 /// The version of ActiveSync since which an account alone can be wiped.
 const ACCOUNT_WIPE_SINCE: (u32, u32) = (16, 1);
 
@@ -224,22 +233,22 @@ impl Api {
         let Some(own) = self.mailbox_row(call, id).await? else {
             return self.names_without_mailbox(call, id).await;
         };
-        let names = [
-            "ExternalDirectoryObjectId",
-            "Name",
-            "Identity",
-            "DistinguishedName",
-            "UserPrincipalName",
-        ];
-        Ok(names
-            .iter()
-            .filter_map(|f| text_in(&own[*f]))
-            .map(|n| n.to_lowercase())
-            .collect())
+        Ok(names_in(&own))
     }
 
-    /// The same of an account without a mailbox, as the directory has it. Of one that is
-    /// only not found for a moment, the settings are read.
+    /// Exchange's row of an account without a mailbox: as a recipient, such as a guest
+    /// or who only has an address, or else as an account that it has from the directory.
+    pub(super) async fn known_row(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Value>> {
+        for cmdlet in ["Get-Recipient", "Get-User"] {
+            if let Some(row) = self.invoke_one(call, Cmdlet::about(cmdlet, &id.0)).await? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same of an account without a mailbox, as Exchange and the directory have it. Of
+    /// one that is only not found for a moment, the settings are read.
     async fn names_without_mailbox(&self, call: &mut Call, id: &ObjectId) -> Answer<BTreeSet<String>> {
         let settings = Ask::get(Path::user(&id.0).then("mailboxSettings"), READ_MAILBOX_SETTINGS);
         match self.send(call, &settings).await {
@@ -253,13 +262,20 @@ impl Api {
                 ));
             }
         }
+        let Some(row) = self.known_row(call, id).await? else {
+            return Err(self.fault_in(
+                "Get-User",
+                FaultClass::Transient,
+                "Exchange does not know the account that it knew a moment ago; it is read again",
+            ));
+        };
         let account = self.account(call, id).await?;
-        let names = [account.id.0, account.user_principal_name];
-        Ok(names
+        let mut names = names_in(&row);
+        let of_directory = [account.id.0, account.user_principal_name]
             .into_iter()
-            .chain(account.mail)
-            .map(|name| name.to_lowercase())
-            .collect())
+            .chain(account.mail);
+        names.extend(of_directory.map(|name| name.to_lowercase()));
+        Ok(names)
     }
 
     /// Those of these mailboxes that the account may open or send as. Exchange has
@@ -299,12 +315,35 @@ impl Api {
             }
         }
         let mut held = Vec::new();
+        let mut not_found = BTreeSet::new();
         for ((other, right, word), answer) in about.into_iter().zip(self.invoke_all(call, asks).await) {
-            if unless_gone(answer)?.is_some_and(|rows| rows.iter().any(|r| grants(r, word))) {
-                held.push((other.clone(), right));
+            match unless_gone(answer)? {
+                Some(rows) if rows.iter().any(|r| grants(r, word)) => held.push((other.clone(), right)),
+                Some(_) => {}
+                None => drop(not_found.insert(other)),
             }
         }
+        self.must_be_gone(call, &not_found).await?;
         Ok(held)
+    }
+
+    /// Whether these mailboxes are really gone: what is not found may also be whoever was
+    /// asked for, and then nothing was said about any of them.
+    async fn must_be_gone(&self, call: &mut Call, mailboxes: &BTreeSet<&ObjectId>) -> Answer<()> {
+        let asks: Vec<Cmdlet> = mailboxes
+            .iter()
+            .map(|id| Cmdlet::about("Get-Mailbox", &id.0).showing("ExternalDirectoryObjectId"))
+            .collect();
+        for answer in self.invoke_all(call, asks).await {
+            if unless_gone(answer)?.is_some_and(|rows| !rows.is_empty()) {
+                return Err(self.fault_in(
+                    UNLISTED[0].2,
+                    FaultClass::Transient,
+                    "the mailbox is there, and Exchange did not find whose rights on it were asked for; it is read again",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What the account holds on these mailboxes of others.
@@ -482,6 +521,12 @@ fn grants(row: &Value, right: &str) -> bool {
         && texts_in(&row["AccessRights"])
             .iter()
             .any(|r| r.eq_ignore_ascii_case(right))
+}
+
+/// By which names lists may call whom this row is of, in lower case.
+fn names_in(row: &Value) -> BTreeSet<String> {
+    let names = NAMES.iter().filter_map(|field| text_in(&row[*field]));
+    names.map(|name| name.to_lowercase()).collect()
 }
 
 /// Whether somebody of these names may send on the mailbox's behalf.

@@ -278,6 +278,10 @@ impl Mailboxes for GraphConnector {
         self.api.detach(call, id, attached).await
     }
 
+    async fn knows(&self, call: &mut Call, id: &ObjectId) -> Answer<bool> {
+        Ok(self.api.known_row(call, id).await?.is_some())
+    }
+
     async fn others(&self, call: &mut Call, id: &ObjectId, from: Option<&str>) -> Answer<OtherMailboxes> {
         self.api.others(call, id, from).await
     }

@@ -1196,6 +1196,38 @@ async fn the_list_of_others_mailboxes_is_read_page_by_page_and_no_row_is_whole()
     assert_eq!(shown, [ObjectId::from("o1500")]);
 }
 
+/// Belief: whoever has no mailbox is called by his recipient's name in others' lists.
+#[tokio::test]
+async fn who_has_no_mailbox_is_known_in_others_lists_by_his_recipients_name() {
+    const OTHER: &str = "22222222-2222-4222-8222-222222222222";
+    let server = Server::start(|asked: Asked| async move {
+        if asked.path.ends_with("/token") {
+            return token("t", 3600);
+        }
+        if asked.path.ends_with("/mailboxSettings") {
+            let error = json!({"code": "MailboxNotEnabledForRESTAPI", "message": "REST API is not yet supported for this mailbox."});
+            return json_answer(404, json!({"error": error}));
+        }
+        if !asked.path.ends_with("/InvokeCommand") {
+            return json_answer(200, user());
+        }
+        let input = asked.json()["CmdletInput"].clone();
+        let about = input["Parameters"]["Identity"].as_str();
+        let rows = match (input["CmdletName"].as_str().unwrap(), about) {
+            ("Get-Mailbox", Some(_)) => Vec::new(),
+            ("Get-Mailbox", None) => {
+                vec![json!({"ExternalDirectoryObjectId": OTHER, "GrantSendOnBehalfTo": ["Ann_Y.test#EXT#"]})]
+            }
+            ("Get-Recipient", Some(WHO)) => vec![json!({"Name": "ann_y.test#EXT#"})],
+            asked => panic!("{asked:?}"),
+        };
+        json_answer(200, json!({"value": rows}))
+    })
+    .await;
+    let page = open(&server).others(&mut call(), &who(), None).await.unwrap();
+    assert_eq!(page.shown, [ObjectId::from(OTHER)]);
+}
+
 #[tokio::test]
 async fn a_list_of_mailboxes_that_goes_round_has_no_end_and_none_is_claimed() {
     let server = Server::start(|asked: Asked| async move {

@@ -119,6 +119,51 @@ async fn whenever_a_worker_dies_the_escrow_has_the_code_that_was_sent() {
     assert_eq!(codes.len(), 1, "one device, one code");
 }
 
+/// Else nobody would know where the code of an order is whose worker died.
+#[tokio::test(start_paused = true)]
+async fn a_report_says_where_the_code_is_before_the_order_is_sent() {
+    let (state, mut todo) = mac();
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    let Said::Progress { checkpoint } = &report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(report.artifacts.len(), 1);
+    assert_eq!((sent(&desk), desk.writes().len()), (None, 0));
+
+    // Another worker's key makes another code of it: the first one is not the one to be sent.
+    todo.checkpoint = Some(checkpoint.clone());
+    desk.context.escrow = Some(EscrowMaster::from_bytes([8; 32]));
+    let report = desk.once(&todo).await;
+    let Said::Fault { fault } = &report.said else {
+        panic!("{:?}", report.said)
+    };
+    assert_eq!(fault.class, FaultClass::Transient);
+    assert!(fault.detail.contains("same escrow key"), "{fault}");
+    assert!(report.artifacts.len() == 1 && desk.writes().is_empty());
+    todo.checkpoint.clone_from(&report.remembered);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    let sealed = desk.context.store.get(report.artifacts[0].digest).await.unwrap();
+    let key = EscrowMaster::from_bytes([8; 32]).tenant(&report.tenant);
+    let opened = key.open(&format!("{}/m-company", report.case), &sealed).unwrap();
+    let line: Value = serde_json::from_slice(&opened).unwrap();
+    assert_eq!(line["key"].as_str(), sent(&desk).as_deref());
+}
+
+/// Somebody's own, or an older worker's: nobody here knows what it was sent with.
+#[tokio::test(start_paused = true)]
+async fn of_an_order_that_was_not_sent_here_no_code_is_kept() {
+    let (state, todo) = mac();
+    let mut desk = Desk::new(state);
+    let now_ms = desk.now().0;
+    desk.fake.edit(|s| s.order("m-company", "wipe", now_ms));
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert!(desk.writes().is_empty());
+    assert!(desk.reports.iter().all(|report| report.artifacts.is_empty()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_an_escrow_no_mac_is_wiped_and_anything_else_is() {
     let (state, todo) = mac();

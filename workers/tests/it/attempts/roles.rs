@@ -6,6 +6,8 @@ use crate::attempts::fake::state::{LEAVER, group};
 use offboard_connectors::{Held, RoleOrigin};
 use offboard_domain::catalogue::LICENSED_BY_RULE;
 use offboard_domain::{FaultClass, Kind, Said, Timestamp};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 const BOTH: &str = "g-both";
 
@@ -64,9 +66,9 @@ async fn what_a_group_with_roles_licenses_is_his_own_before_he_leaves_it() {
     assert_eq!(
         wrote(&desk),
         [
-            "assign e5 to u-leaver",
             "remove ra-1 from u-leaver",
             "remove re-1 from u-leaver",
+            "assign e5 to u-leaver",
             "remove g-both from u-leaver",
         ]
     );
@@ -89,9 +91,9 @@ async fn he_does_not_leave_it_before_the_licence_reads_as_his_own() {
     assert_eq!(
         wrote(&desk),
         [
-            "assign e5 to u-leaver",
             "remove ra-1 from u-leaver",
             "remove re-1 from u-leaver",
+            "assign e5 to u-leaver",
         ],
         "the other roles wait for nothing"
     );
@@ -105,7 +107,9 @@ async fn he_does_not_leave_it_before_the_licence_reads_as_his_own() {
 async fn a_licence_that_cannot_be_his_own_keeps_him_in_the_group_and_a_person_is_told() {
     let (state, todo) = in_a_group_that_gives(&["e5"]);
     let mut desk = Desk::new(state);
-    desk.fake.lock().next_faults = vec![(FaultClass::Rejected, false)];
+    // After two roles of his own, which were gone already.
+    let gone = (FaultClass::Absent, true);
+    desk.fake.lock().next_faults = vec![(FaultClass::Rejected, false), gone, gone];
     let end = desk.settle(todo, &mut NEVER.clone()).await;
     let End::Asked(why) = end else { panic!("{end:?}") };
     assert!(
@@ -114,6 +118,31 @@ async fn a_licence_that_cannot_be_his_own_keeps_him_in_the_group_and_a_person_is
     );
     assert_eq!(wrote(&desk), ["remove ra-1 from u-leaver", "remove re-1 from u-leaver"]);
     assert!(has(&desk, "e5"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn his_own_roles_go_also_where_licences_never_answer() {
+    let (state, todo) = in_a_group_that_gives(&["e5"]);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().licences_take = Duration::from_secs(3_600);
+    let report = desk.once(&todo).await;
+    assert!(matches!(report.said, Said::Fault { .. }), "{:?}", report.said);
+    assert_eq!(wrote(&desk), ["remove ra-1 from u-leaver", "remove re-1 from u-leaver"]);
+}
+
+/// Most of the attempt is over when it is known that he may leave: he leaves all the
+/// same, since the next attempt would be as late.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_in_which_nothing_was_done_is_no_progress() {
+    let (mut state, todo) = in_a_group_that_gives(&["e3"]);
+    state.roles.retain(|held| held.id().0 == BOTH);
+    let mut desk = Desk::new(state);
+    let tenth_s = u64::try_from(todo.kind.spec().run_for_ms / 10_000).unwrap();
+    desk.fake.lock().licences_take = Duration::from_secs(8 * tenth_s);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert_eq!(wrote(&desk), ["remove g-both from u-leaver"]);
+    assert_eq!(desk.reports.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,6 +157,41 @@ async fn what_he_has_without_the_group_is_not_assigned() {
         assert!(!lines.iter().any(|l| l.starts_with("assign")), "{skus:?}: {lines:?}");
         assert!(skus.iter().all(|sku| has(&desk, sku)), "{skus:?}");
     }
+}
+
+/// As with a mailbox that is switched off in his own licence, and on in the group's.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_only_the_group_leaves_on_is_his_own_before_he_leaves_it() {
+    let off = |plans: &[&str]| {
+        plans
+            .iter()
+            .map(|plan| (*plan).to_owned())
+            .collect::<BTreeSet<String>>()
+    };
+    for (own, groups, left) in [
+        (off(&["mail", "chat"]), off(&["chat"]), Some(off(&["chat"]))),
+        (off(&["mail"]), off(&["mail"]), None),
+        (off(&[]), off(&["mail"]), None),
+    ] {
+        let (mut state, todo) = in_a_group_that_gives(&["e3"]);
+        state.direct[0].disabled_plans.clone_from(&own);
+        state.groups_leave_off.insert(BOTH.to_owned(), groups);
+        let mut desk = Desk::new(state);
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(matches!(end, End::Settled(_)), "{end:?}");
+        let assigned = wrote(&desk).iter().any(|line| line == "assign e3 to u-leaver");
+        assert_eq!(assigned, left.is_some());
+        let licences = desk.fake.now().licences(LEAVER);
+        let his = licences.iter().find(|l| l.sku_id == "e3").unwrap();
+        assert_eq!(his.disabled_plans, left.unwrap_or(own));
+    }
+    // Given by another group that he is let stay in, with less.
+    let (mut state, todo) = in_a_group_that_gives(&["flow"]);
+    state.groups_leave_off.insert("g-lic".to_owned(), off(&["mail"]));
+    let mut desk = Desk::new(state);
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert!(wrote(&desk).contains(&"assign flow to u-leaver".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -956,6 +956,19 @@ async fn who_has_no_mailbox_loses_what_he_holds_on_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whom_the_mail_system_does_not_know_holds_nothing_there_and_that_is_said() {
+    let (desk, end) = changed(Kind::RemoveDelegations, |s| {
+        (s.mailbox, s.known_to_mail) = (None, false);
+    })
+    .await;
+    assert!(
+        matches!(end, End::NotApplicable(why) if why.contains("does not know")),
+        "{end:?}"
+    );
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_interface_that_shows_no_mailbox_does_not_prove_that_there_is_none() {
     let about_it = |k: &Kind| k.spec().area == offboard_domain::Area::Mailbox && *k != Kind::ArchiveMailbox;
     let releases = [Kind::ReleaseDirectLicenses, Kind::ReleaseGroupLicenses];

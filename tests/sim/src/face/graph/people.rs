@@ -1,5 +1,7 @@
 //! Paths below `/users` that are about the account itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Desk, Outcome, put_context, show};
@@ -306,11 +308,20 @@ fn licence_order(body: &Value) -> Result<LicenceOrder, VendorError> {
             "One or more parameters of the operation 'assignLicense' are missing from the request payload. The missing parameters are: addLicenses, removeLicenses.",
         ));
     };
-    let add = add
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let off = |one: &Value| {
+        let plans = one["disabledPlans"].as_array().into_iter().flatten();
+        plans.filter_map(text).collect::<BTreeSet<String>>()
+    };
+    let disabled_plans = add
         .iter()
-        .filter_map(|one| one["skuId"].as_str())
-        .map(str::to_owned)
+        .filter_map(|one| Some((text(&one["skuId"])?, off(one))))
         .collect();
-    let remove = remove.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    Ok(LicenceOrder { add, remove })
+    let add = add.iter().filter_map(|one| text(&one["skuId"])).collect();
+    let remove = remove.iter().filter_map(text).collect();
+    Ok(LicenceOrder {
+        add,
+        disabled_plans,
+        remove,
+    })
 }

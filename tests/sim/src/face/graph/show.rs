@@ -16,12 +16,17 @@ pub(super) fn user(person: &Person) -> Value {
     let licences: Vec<Value> = person
         .skus()
         .iter()
-        .map(|sku| json!({"disabledPlans": [], "skuId": sku}))
+        .map(|sku| {
+            let plans = catalogue::sku(sku).map_or(&[][..], |sku| sku.plans);
+            let off = plans.iter().filter(|plan| !person.is_on(sku, plan.id));
+            json!({"disabledPlans": off.map(|plan| plan.id).collect::<Vec<_>>(), "skuId": sku})
+        })
         .collect();
     let state = |sku: &String, group: Option<&String>| {
+        let off = person.disabled_plans.get(&(sku.clone(), group.cloned()));
         json!({
             "assignedByGroup": group,
-            "disabledPlans": [],
+            "disabledPlans": off.into_iter().flatten().collect::<Vec<_>>(),
             "error": "None",
             "lastUpdatedDateTime": iso(person.created_ms),
             "skuId": sku,
@@ -86,8 +91,9 @@ pub(super) fn group(group: &Group) -> Value {
     }
     let mail_enabled = group.kind != GroupKind::Security;
     let security_enabled = matches!(group.kind, GroupKind::Security | GroupKind::MailSecurity);
+    let off = |sku: &String| group.disabled_plans.get(sku).into_iter().flatten().collect::<Vec<_>>();
     json!({
-        "assignedLicenses": group.licenses.iter().map(|sku| json!({"disabledPlans": [], "skuId": sku})).collect::<Vec<_>>(),
+        "assignedLicenses": group.licenses.iter().map(|sku| json!({"disabledPlans": off(sku), "skuId": sku})).collect::<Vec<_>>(),
         "createdDateTime": iso(group.created_ms),
         "description": null,
         "displayName": group.name,
@@ -265,15 +271,19 @@ pub(super) fn app_assignment(row: &AppAssignment, holder: &str) -> Value {
     })
 }
 
-fn plans(sku: &catalogue::Sku) -> Vec<Value> {
+fn plans(sku: &catalogue::Sku, is_on: impl Fn(&str) -> bool) -> Vec<Value> {
     sku.plans
         .iter()
-        .map(|plan| json!({"appliesTo": "User", "provisioningStatus": "Success", "servicePlanId": plan.id, "servicePlanName": plan.name}))
+        .map(|plan| {
+            let status = if is_on(plan.id) { "Success" } else { "Disabled" };
+            json!({"appliesTo": "User", "provisioningStatus": status, "servicePlanId": plan.id, "servicePlanName": plan.name})
+        })
         .collect()
 }
 
 pub(super) fn licence_detail(person: &Person, sku: &catalogue::Sku) -> Value {
-    json!({"id": format!("{}_{}", person.id, sku.id), "servicePlans": plans(sku), "skuId": sku.id, "skuPartNumber": sku.part})
+    let plans = plans(sku, |plan| person.is_on(sku.id, plan));
+    json!({"id": format!("{}_{}", person.id, sku.id), "servicePlans": plans, "skuId": sku.id, "skuPartNumber": sku.part})
 }
 
 pub(super) fn pool_line(tenant: &str, line: &PoolLine) -> Value {
@@ -284,7 +294,7 @@ pub(super) fn pool_line(tenant: &str, line: &PoolLine) -> Value {
         "consumedUnits": line.consumed,
         "id": format!("{tenant}_{}", line.sku.id),
         "prepaidUnits": {"enabled": line.prepaid, "lockedOut": 0, "suspended": 0, "warning": 0},
-        "servicePlans": plans(line.sku),
+        "servicePlans": plans(line.sku, |_| true),
         "skuId": line.sku.id,
         "skuPartNumber": line.sku.part,
         "subscriptionIds": [],

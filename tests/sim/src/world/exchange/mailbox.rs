@@ -32,6 +32,24 @@ impl Tenant {
         ))
     }
 
+    /// An account of the directory, or only one that has an address.
+    pub(super) fn get_person(&self, cx: &Cx, given: &Given, has_address: bool) -> Result<CmdletOutput, VendorError> {
+        given.only(&["Identity"])?;
+        let identity = given.required("Identity")?;
+        let person = self
+            .people
+            .at(identity, cx.as_of)
+            .filter(|person| !has_address || person.mail.is_some())
+            .ok_or_else(|| VendorError::no_recipient(identity))?;
+        Ok(rows(vec![json!({
+            "DisplayName": person.display_name,
+            "ExternalDirectoryObjectId": person.id,
+            "Identity": person.id,
+            "Name": person.id,
+            "UserPrincipalName": person.upn,
+        })]))
+    }
+
     fn mailbox_row(&self, mailbox: &Mailbox) -> Value {
         let kind = if mailbox.shared { "SharedMailbox" } else { "UserMailbox" };
         json!({

@@ -67,6 +67,8 @@ impl Tenant {
     fn run_cmdlet(&mut self, cx: &Cx, cmdlet: &str, given: &Given) -> Result<CmdletOutput, VendorError> {
         match cmdlet.to_ascii_lowercase().as_str() {
             "get-mailbox" => self.get_mailbox(cx, given),
+            "get-recipient" => self.get_person(cx, given, true),
+            "get-user" => self.get_person(cx, given, false),
             "set-mailbox" => self.set_mailbox(cx, given),
             "get-mailboxstatistics" => self.get_mailbox_statistics(cx, given),
             "get-casmailbox" => self.get_cas_mailbox(cx, given),

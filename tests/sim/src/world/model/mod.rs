@@ -59,6 +59,9 @@ pub struct Person {
     pub direct_licenses: BTreeSet<String>,
     /// Licences by the groups that bring them: SKU → groups.
     pub group_licenses: BTreeMap<String, BTreeSet<String>>,
+    /// The plans that are switched off in a SKU as it comes to him: by this group, or
+    /// directly → the plans' ids.
+    pub disabled_plans: BTreeMap<(String, Option<String>), BTreeSet<String>>,
     /// Authentication methods without the password.
     pub methods: Vec<Method>,
     /// The default method's id.
@@ -80,13 +83,26 @@ impl Person {
             .collect()
     }
 
-    /// Whether any held SKU carries the plan.
+    /// Whether any held SKU carries the plan, and something that gives it leaves it on.
     #[must_use]
     pub fn has_plan(&self, wanted: impl Fn(&str) -> bool) -> bool {
-        self.skus()
-            .into_iter()
-            .filter_map(super::catalogue::sku)
-            .any(|sku| sku.plans.iter().any(|plan| wanted(plan.name)))
+        self.skus().into_iter().filter_map(super::catalogue::sku).any(|sku| {
+            let plans = sku.plans.iter();
+            plans
+                .filter(|plan| wanted(plan.name))
+                .any(|plan| self.is_on(sku.id, plan.id))
+        })
+    }
+
+    /// Whether something that gives him this SKU leaves this plan of it on.
+    #[must_use]
+    pub fn is_on(&self, sku: &str, plan: &str) -> bool {
+        let on = |group: Option<&String>| {
+            let off = self.disabled_plans.get(&(sku.to_owned(), group.cloned()));
+            off.is_none_or(|off| !off.contains(plan))
+        };
+        let groups = self.group_licenses.get(sku);
+        self.direct_licenses.contains(sku) && on(None) || groups.into_iter().flatten().any(|group| on(Some(group)))
     }
 }
 
@@ -181,6 +197,8 @@ pub struct Group {
     pub role_assignable: bool,
     /// SKUs that its members get.
     pub licenses: BTreeSet<String>,
+    /// The plans that are switched off in one of them: SKU → the plans' ids.
+    pub disabled_plans: BTreeMap<String, BTreeSet<String>>,
     /// Members: people and groups.
     pub members: BTreeSet<String>,
     /// Owners.

@@ -735,3 +735,20 @@ async fn what_an_account_without_a_mailbox_holds_on_others_is_found_and_goes() {
     }
     assert_eq!(s.mailboxes().attached(&mut call, &who, &what).await.unwrap(), []);
 }
+
+/// Belief: an account of the directory is found by its id, whether or not it has an address.
+#[tokio::test]
+async fn whose_account_exchange_does_not_know_is_not_said_to_hold_nothing() {
+    let s = Stage::kind().await;
+    let (who, owner) = (id(&s.cast.break_glass), id(&s.cast.plain));
+    let stranger = ObjectId::from("99999999-9999-4999-8999-999999999999");
+    let mut call = s.reading();
+    assert!(s.mailboxes().knows(&mut call, &who).await.unwrap());
+    assert!(!s.mailboxes().knows(&mut call, &stranger).await.unwrap());
+    // Of a mailbox that went since it was listed, it is the mailbox that is not found.
+    let gone = ObjectId::from("88888888-8888-4888-8888-888888888888");
+    let on = s.mailboxes().held_among(&mut call, &who, &[gone]).await.unwrap();
+    assert!(on.is_empty(), "{on:?}");
+    let fault = s.mailboxes().held_among(&mut call, &stranger, &[owner]).await;
+    assert_eq!(fault.unwrap_err().class, FaultClass::Transient);
+}

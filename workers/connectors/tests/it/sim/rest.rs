@@ -4,11 +4,12 @@ use crate::common::{CERTIFICATE, KEY};
 use crate::sim::stage::{Stage, id};
 use offboard_connectors::graph::Credential;
 use offboard_connectors::{
-    Attachment, Connector, Directory, Documents, Holding, LicenceOrigin, MailboxChange, Mailboxes, Severity,
+    Attachment, Call, Connector, Directory, Documents, Holding, LicenceOrigin, MailboxChange, Mailboxes, Severity,
 };
 use offboard_domain::{FaultClass, Kind};
 use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET};
 use offboard_sim::world::{Cruelty, Effect};
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn a_directory_may_be_configured_by_any_of_its_domains() {
@@ -103,6 +104,55 @@ async fn what_a_group_gives_can_be_his_own_and_stays_when_he_leaves_the_group() 
     assert!(s.world().violations().is_empty(), "{:?}", s.world().violations());
     s.licenses().release(&mut call, &who, &skus).await.unwrap();
     assert_eq!(s.licenses().held(&mut call, &who).await.unwrap(), []);
+}
+
+/// Beliefs: what is assigned anew has the plans switched off that the new order names; of
+/// what comes in several ways, a plan is on that is on in one of them.
+#[tokio::test]
+async fn a_plan_that_is_off_directly_and_on_by_a_group_is_his_own_before_he_leaves_the_group() {
+    let s = Stage::kind().await;
+    let who = id(&s.cast.privileged);
+    let mut call = s.writing();
+    let held = s.licenses().held(&mut call, &who).await.unwrap();
+    let [licence] = held.as_slice() else { panic!("{held:?}") };
+    let LicenceOrigin::Group(group) = licence.origin.clone() else {
+        panic!("{held:?}")
+    };
+    let sku = licence.sku_id.clone();
+    let plans = offboard_sim::world::catalogue::sku(&sku).unwrap().plans;
+    let all: BTreeSet<String> = plans.iter().map(|plan| plan.id.to_owned()).collect();
+    let one: BTreeSet<String> = all.iter().take(1).cloned().collect();
+    s.arrange(|t| {
+        let person = t.people.edit_silently(&who.0).unwrap();
+        person.direct_licenses.insert(sku.clone());
+        person.disabled_plans.insert((sku.clone(), None), all.clone());
+        person
+            .disabled_plans
+            .insert((sku.clone(), Some(group.0.clone())), one.clone());
+    });
+    let off = async |call: &mut Call| {
+        let held = s.licenses().held(call, &who).await.unwrap();
+        let mut off: Vec<_> = held.into_iter().map(|l| (l.origin, l.disabled_plans)).collect();
+        off.sort();
+        off
+    };
+    let by_group = (LicenceOrigin::Group(group), one.clone());
+    assert_eq!(off(&mut call).await, [(LicenceOrigin::Direct, all), by_group.clone()]);
+    let own = s.licenses().held(&mut call, &who).await.unwrap();
+    let own = own.iter().find(|l| l.origin == LicenceOrigin::Direct).unwrap();
+    assert!(!own.bears_mailbox && !own.keeps_mailbox_hold, "{own:?}");
+    for _twice in 0..2 {
+        s.licenses()
+            .assign(&mut call, &who, std::slice::from_ref(&sku))
+            .await
+            .unwrap();
+    }
+    assert_eq!(off(&mut call).await, [(LicenceOrigin::Direct, one.clone()), by_group]);
+    for role in s.directory().holdings(&mut call, &who, Holding::Roles).await.unwrap() {
+        s.directory().remove(&mut call, &who, &role).await.unwrap();
+    }
+    s.clock.advance(24 * 3_600_000);
+    assert_eq!(off(&mut call).await, [(LicenceOrigin::Direct, one)]);
 }
 
 #[tokio::test]

@@ -236,6 +236,10 @@ impl Mailboxes for Fake {
         .await
     }
 
+    async fn knows(&self, call: &mut Call, _id: &ObjectId) -> Answer<bool> {
+        self.read(call, "recipient", |s| s.known_to_mail).await
+    }
+
     async fn others(&self, call: &mut Call, _id: &ObjectId, from: Option<&str>) -> Answer<OtherMailboxes> {
         const PAGE: usize = 100;
         let from: usize = from.map_or(0, |f| f.parse().unwrap());
@@ -445,6 +449,10 @@ impl Devices for Fake {
 #[async_trait]
 impl Licenses for Fake {
     async fn held(&self, call: &mut Call, id: &ObjectId) -> Answer<Vec<HeldLicence>> {
+        let takes = self.lock().licences_take;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         self.read(call, "licences", |s| s.licences(&id.0)).await
     }
 
@@ -452,13 +460,17 @@ impl Licenses for Fake {
         self.write(call, &format!("assign {} to {id}", sku_ids.join("+")), |s, _| {
             let given = s.licences(&id.0);
             for sku in sku_ids {
-                let by_group = given.iter().find(|l| l.sku_id == *sku);
-                if let Some(licence) = by_group.filter(|_| !s.direct.iter().any(|l| l.sku_id == *sku)) {
-                    s.direct.push(HeldLicence {
-                        origin: LicenceOrigin::Direct,
-                        ..licence.clone()
-                    });
+                let mut all = given.iter().filter(|l| l.sku_id == *sku);
+                let Some(first) = all.next() else { continue };
+                let mut own = HeldLicence {
+                    origin: LicenceOrigin::Direct,
+                    ..first.clone()
+                };
+                for other in all {
+                    own.disabled_plans.retain(|plan| other.disabled_plans.contains(plan));
                 }
+                s.direct.retain(|l| l.sku_id != *sku);
+                s.direct.push(own);
             }
         })
         .await

@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) reading_max: usize,
     /// How long each read takes, in tokio's time.
     pub(crate) slow: Duration,
+    /// How long each reading of licences takes besides.
+    pub(crate) licences_take: Duration,
     /// Until when the leaver's account may not be changed, whatever roles he has.
     pub(crate) protected_until_ms: i64,
     /// How many of the next writes take effect and are never answered.
@@ -102,6 +104,7 @@ impl Fake {
             reading: 0,
             reading_max: 0,
             slow: Duration::ZERO,
+            licences_take: Duration::ZERO,
             protected_until_ms: 0,
             unanswered: 0,
             unreadable: BTreeSet::new(),

@@ -156,6 +156,8 @@ pub(crate) struct State {
     pub(crate) mailbox: Option<Mailbox>,
     /// The mail system's own record does not show it yet.
     pub(crate) mailbox_unseen: bool,
+    /// Whether the mail system knows an account without a mailbox.
+    pub(crate) known_to_mail: bool,
     pub(crate) settings: MailboxSettings,
     pub(crate) usage: MailboxUsage,
     pub(crate) attached: Vec<Attached>,
@@ -165,6 +167,8 @@ pub(crate) struct State {
     pub(crate) converted_at: Option<i64>,
     pub(crate) phones_answer_at: BTreeMap<String, i64>,
     pub(crate) direct: Vec<HeldLicence>,
+    /// What is switched off in the licences that these groups give.
+    pub(crate) groups_leave_off: BTreeMap<String, BTreeSet<String>>,
     pub(crate) pool: Vec<PoolLine>,
     pub(crate) site: Option<Site>,
     pub(crate) site_admins: BTreeSet<String>,
@@ -249,6 +253,7 @@ fn licence(sku: &str, keeps: bool) -> HeldLicence {
         part_number: Some(sku.to_uppercase()),
         origin: LicenceOrigin::Direct,
         state: None,
+        disabled_plans: BTreeSet::new(),
         keeps_mailbox_hold: keeps,
         bears_mailbox: keeps,
     }
@@ -408,6 +413,7 @@ impl State {
             ]
             .into(),
             mailbox_unseen: false,
+            known_to_mail: true,
             mailbox: Some(Mailbox {
                 mailbox_id: "mbx-1".into(),
                 recipient_type: "UserMailbox".into(),
@@ -450,6 +456,7 @@ impl State {
             converted_at: None,
             phones_answer_at: BTreeMap::new(),
             direct: vec![licence("e3", true), licence("visio", false)],
+            groups_leave_off: BTreeMap::new(),
             pool: ["e3", "visio", "flow"]
                 .map(|s| PoolLine {
                     sku_id: s.into(),
@@ -633,8 +640,10 @@ impl State {
         let mut all = if id == LEAVER { self.direct.clone() } else { Vec::new() };
         for held in self.memberships(id) {
             let Some(group) = held.group() else { continue };
+            let off = self.groups_leave_off.get(&group.id.0).cloned().unwrap_or_default();
             all.extend(group.gives_skus.iter().map(|sku| HeldLicence {
                 origin: LicenceOrigin::Group(group.id.clone()),
+                disabled_plans: off.clone(),
                 ..licence(sku, false)
             }));
         }
