@@ -183,18 +183,22 @@ pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
     }
     let settled = without_end.map(|dep| case.settled_at(dep.kind)).max();
     let begun = settled.unwrap_or(case.opened_at).max(case.effective_at());
-    // What is to be done again has its time anew, and so has what it waits for with an end:
-    // what is read anew on the day is given that long, however late the day is noticed.
-    let ends = |kind: Kind| {
-        task.kind()
-            .spec()
-            .after
-            .iter()
-            .any(|d| d.at_most_ms.is_some() && d.kind == kind)
+    // What is to be done again has its time anew. So has what is read anew on the day: it is
+    // given that long however late the day is noticed.
+    let anew = |kind: Kind| {
+        kind.spec().read_anew
+            && task
+                .kind()
+                .spec()
+                .after
+                .iter()
+                .any(|d| d.goes_ahead() && d.kind == kind)
     };
-    let waited_for = case.tasks.values().filter(|t| ends(t.kind()));
-    let read_anew = waited_for.filter_map(|t| t.reopened_at).max();
-    let again = task.reopened_at.max(case.tail_lost_at).max(read_anew);
+    let readings = case.tasks.values().filter(|t| anew(t.kind()));
+    let again = task
+        .reopened_at
+        .max(case.tail_lost_at)
+        .max(readings.filter_map(|t| t.reopened_at).max());
     let begun = again.map_or(begun, |at| at.max(begun));
     if !needs_plan(case, task) {
         return Some(begun);
