@@ -19,10 +19,11 @@ use offboard_dispatcher::{Closer, Engine, Membership};
 use offboard_domain::Area;
 use offboard_queue::{Queue, QueueName, RabbitQueue};
 use offboard_runtime::config::Configuration;
-use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys, SigningKey};
+use offboard_runtime::keys::{DispatchKey, ESCROW_KEY, EscrowMaster, KeyError, QueueKeys, SigningKey};
 use offboard_runtime::{Clock, SystemClock, health};
 use offboard_store::Store;
 use offboard_workers::{Context, Worker, WorkerConfig};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -274,9 +275,7 @@ fn worker(
     let queues = assignments(&serves.areas, serves.site.as_deref());
     let names = queues.iter().map(ToString::to_string);
     let keys = QueueKeys::load(&config.engine.keys, names.collect::<Vec<_>>())?;
-    // Without it the worker refuses what would need it, and says so.
-    let escrow = config.engine.keys.join("escrow.key").exists();
-    let escrow = escrow.then(|| EscrowMaster::load(&config.engine.keys)).transpose()?;
+    let escrow = escrow(&config.engine.keys, serves.site.is_some())?;
     let worker = WorkerConfig {
         areas: serves.areas.clone(),
         site: serves.site.clone(),
@@ -291,4 +290,38 @@ fn worker(
         clock: clock.clone(),
     };
     Ok(Worker::new(worker, Arc::new(queue), keys, context))
+}
+
+/// What recovery keys are sealed with; without it the worker refuses what would need it, and
+/// says so. It opens those of every client, so whoever stands in one client's network does
+/// without, also where it lies there.
+fn escrow(keys: &Path, at_a_site: bool) -> Result<Option<EscrowMaster>, KeyError> {
+    let file = keys.join(ESCROW_KEY);
+    if !file.exists() {
+        return Ok(None);
+    }
+    if at_a_site {
+        tracing::warn!(
+            "{} opens the recovery keys of every client; a worker at a site needs none and does not use it; remove it from this machine",
+            file.display()
+        );
+        return Ok(None);
+    }
+    EscrowMaster::load(keys).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offboard_runtime::keys;
+
+    #[test]
+    fn a_worker_at_a_site_does_without_the_key_to_every_clients_recovery_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("keys");
+        assert!(escrow(&folder, false).unwrap().is_none());
+        keys::create_missing(&folder).unwrap();
+        assert!(escrow(&folder, false).unwrap().is_some());
+        assert!(escrow(&folder, true).unwrap().is_none());
+    }
 }

@@ -15,13 +15,14 @@ use console::style;
 use futures::stream::{self, StreamExt as _};
 use offboard_connectors::{Call, Connector, Finding, Severity};
 use offboard_dispatcher::control::Client;
-use offboard_domain::{Lane, TenantId};
-use offboard_runtime::config::{Configuration, Tenant};
-use offboard_runtime::keys::{EscrowMaster, MasterKey, SigningKey, public_keys};
+use offboard_domain::{Kind, Lane, TenantId};
+use offboard_queue::rabbit::site_of;
+use offboard_runtime::config::{Configuration, QueueUrl, SystemKind, Tenant};
+use offboard_runtime::keys::{ESCROW_KEY, EscrowMaster, MasterKey, SigningKey, public_keys};
 use offboard_runtime::{Clock, SystemClock};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -148,18 +149,24 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
             .map(|_| "the master key is there and private".to_owned())
             .map_err(CliError::from),
     );
-    key(
-        "escrow",
-        EscrowMaster::load(keys)
-            .map(|_| "the escrow key is there and private".to_owned())
-            .map_err(CliError::from),
-    );
+    let at_a_site = is_at_a_site(config);
+    if !at_a_site {
+        key(
+            "escrow",
+            EscrowMaster::load(keys)
+                .map(|_| "the escrow key is there and private".to_owned())
+                .map_err(CliError::from),
+        );
+    }
     key(
         "public",
         public_keys(keys)
             .map(|k| format!("{} public keys for who verifies", k.len()))
             .map_err(CliError::from),
     );
+    if at_a_site {
+        found.push(escrow_at_a_site(keys));
+    }
     if !is_shared(config) {
         found.push(ledger(config).await);
     }
@@ -171,6 +178,29 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// Whether the folder is that of a worker at a site: by who it is at the broker.
+fn is_at_a_site(config: &Configuration) -> bool {
+    let QueueUrl::Rabbit(remote) = &config.engine.queue else {
+        return false;
+    };
+    remote.access.user.as_deref().and_then(site_of).is_some()
+}
+
+/// What opens every client's recovery keys has no place in one client's network.
+fn escrow_at_a_site(keys: &Path) -> Finding {
+    let file = keys.join(ESCROW_KEY);
+    if file.exists() {
+        return warning(
+            format!(
+                "{} opens the recovery keys of every client, and this folder is a site's, which does not use it",
+                file.display()
+            ),
+            "remove it from this machine, and from what brings it there",
+        );
+    }
+    fine("no escrow key is here, as it is to be at a site")
 }
 
 async fn ledger(config: &Configuration) -> Finding {
@@ -214,6 +244,20 @@ async fn of_tenant(tenant: &Tenant, systems: &Systems, offline: bool) -> Vec<Che
         );
         checked.push(Checked {
             part: tenant.id.to_string(),
+            findings: vec![finding],
+        });
+    }
+    let at_sites = tenant.systems.iter().filter(|(_, s)| s.site.is_some());
+    for (name, _) in at_sites.filter(|(_, s)| matches!(s.kind, SystemKind::Graph(_))) {
+        let finding = Finding {
+            kinds: BTreeSet::from([Kind::EscrowRecoveryKeys]),
+            ..warning(
+                "workers at a site have no escrow key, so recovery keys of its devices are not kept, and no Mac is wiped",
+                "take `site` out of the system's section: it is reached from anywhere",
+            )
+        };
+        checked.push(Checked {
+            part: part(name.as_str()),
             findings: vec![finding],
         });
     }

@@ -76,6 +76,37 @@ fn doctor_finds_a_lost_key_and_a_system_that_does_not_answer() {
 }
 
 #[test]
+fn doctor_says_that_a_worker_at_a_site_is_to_have_no_escrow_key() {
+    let folder = Folder::with_tenant();
+    let engine = "ledger = \"redis://127.0.0.1:9\"\nqueue = \"amqp://127.0.0.1:9/offboard\"\n\n[connect.queue]\nuser = \"offboard-site-berlin\"\npassword = { env = \"OFFBOARD_USER\" }\n";
+    folder.write("offboard.toml", engine);
+    let doctor = || folder.run(&["doctor", "--offline"]).expect(0).out;
+    let said = doctor();
+    assert!(
+        said.contains("escrow.key opens the recovery keys of every client"),
+        "{said}"
+    );
+    fs::remove_file(folder.path().join("keys/escrow.key")).unwrap();
+    let said = doctor();
+    assert!(
+        said.contains("no escrow key is here, as it is to be at a site"),
+        "{said}"
+    );
+    assert!(!said.contains("device.escrow_recovery_keys"), "{said}");
+
+    // What would need it there is said, too.
+    let file = folder.path().join("tenants/northwind.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        text.replace("kind = \"graph\"\n", "kind = \"graph\"\nsite = \"berlin\"\n"),
+    )
+    .unwrap();
+    let said = doctor();
+    assert!(said.contains("device.escrow_recovery_keys"), "{said}");
+}
+
+#[test]
 fn a_secret_that_others_can_read_is_refused() {
     let folder = Folder::with_tenant();
     let secret = folder.path().join("northwind.secret");

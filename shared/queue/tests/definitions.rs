@@ -7,7 +7,8 @@
 
 use offboard_domain::Area;
 use offboard_queue::QueueName;
-use offboard_queue::rabbit::{Topology, TopologyError, topology};
+use offboard_queue::rabbit::{Topology, TopologyError};
+use offboard_runtime::config::is_site;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -125,7 +126,7 @@ fn what_cannot_be_is_refused() {
         let mut topology = deployed();
         topology.sites.insert(site.to_owned(), vec![Area::Identity]);
         assert_eq!(topology.definitions(), Err(TopologyError::Site(site.to_owned())));
-        assert!(!topology::is_site(site));
+        assert!(!is_site(site));
     }
     let none = Topology {
         report_shards: 0,

@@ -57,7 +57,7 @@ pub(super) fn label(job: &Job<'_>) -> String {
 /// Seals all, keeps them, and reads them back: where they are, if they can be opened again.
 pub(super) async fn escrow(job: &mut Job<'_>, keys: &[RecoveryKey]) -> Answer<Option<Digest>> {
     let Some(master) = job.context.escrow.clone() else {
-        let detail = "this worker has no escrow key, so recovery keys have no lawful place; run `offboard keys create` and give it one";
+        let detail = "this worker has no escrow key, so recovery keys have no lawful place; run `offboard keys create` and give it one (never to a worker at a site: take `site` out of the system's section)";
         return Err(job.fault(FaultClass::Denied, detail));
     };
     let label = label(job);

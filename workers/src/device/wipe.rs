@@ -209,7 +209,7 @@ impl Procedure for WipeDevice {
 /// in the escrow, and there it is; none when it was put there just now.
 async fn kept_code(job: &mut Job<'_>) -> Answer<Option<UnlockCode>> {
     let Some(master) = job.context.escrow.as_ref() else {
-        let detail = "a wiped Mac asks for a code of six digits, and this worker has no escrow key to keep it under; nothing was ordered; run `offboard keys create`, give the worker the key, then retry; or wipe the Mac by hand and waive this";
+        let detail = "a wiped Mac asks for a code of six digits, and this worker has no escrow key to keep it under; nothing was ordered; run `offboard keys create`, give the worker the key (never one at a site: take `site` out of the system's section), then retry; or wipe the Mac by hand and waive this";
         return Err(job.fault(FaultClass::Denied, detail));
     };
     let code = UnlockCode::of(master.tenant(job.tenant).number(&label(job)));

@@ -220,6 +220,14 @@ prefetch = 8
     /// no more.
     pub(crate) fn site_folder(&self, site: &str) {
         self.role_folder(site, &site_worker(site));
+        let dir = self.folder.path().join("roles").join(site);
+        let own = dir.join("keys").display().to_string();
+        self.run(&["keys", "worker", "--site", site, "--to", &own]).expect(0);
+        let all = self.folder.path().join("keys").display().to_string();
+        let file = dir.join("offboard.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let keys = |folder: &str| format!("keys = \"{folder}\"");
+        fs::write(&file, text.replace(&keys(&all), &keys(&own))).unwrap();
     }
 
     /// Starts a site's worker.

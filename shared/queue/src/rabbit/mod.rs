@@ -36,7 +36,7 @@ pub use config::{Limits, RabbitConfig};
 pub use connection::Tls;
 pub use standing::{Finding, RabbitStanding};
 pub use topology::{Topology, TopologyError};
-pub use users::{CLOSER, DISPATCHER, OBSERVER, WORKER, area_worker, may_report, password_hash, site_worker};
+pub use users::{CLOSER, DISPATCHER, OBSERVER, WORKER, area_worker, may_report, password_hash, site_of, site_worker};
 
 use crate::{Consumer, Depth, Message, Queue, QueueError, QueueName, Wanted};
 use async_trait::async_trait;

@@ -21,6 +21,7 @@
 use super::users::{Role, roles};
 use crate::QueueName;
 use offboard_domain::{Area, Lane};
+use offboard_runtime::config::{SITE_MAX_CHARS, is_site};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -54,9 +55,6 @@ pub(super) const WAITING_MOST: u32 = 100_000;
 /// How many of those that ran out are kept.
 const EXPIRED_KEPT: u32 = 1_000;
 
-/// Longest name of a site: a queue's name and a user's stay readable.
-const SITE_MAX: usize = 40;
-
 /// What a broker is to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
@@ -82,7 +80,7 @@ pub struct Topology {
 pub enum TopologyError {
     /// A site's name.
     #[error(
-        "failed to define the site '{0}': its name must be 1 to {SITE_MAX} small letters, digits and inner hyphens"
+        "failed to define the site '{0}': its name must be 1 to {SITE_MAX_CHARS} small letters, digits and inner hyphens"
     )]
     Site(String),
     /// The reports have no queue.
@@ -319,15 +317,6 @@ pub(super) fn exchange_of(name: &QueueName) -> &'static str {
         QueueName::Reports { .. } => REPORTS,
         QueueName::Dead => DEAD,
     }
-}
-
-/// Whether a site may be called so.
-#[must_use]
-pub fn is_site(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = name.as_bytes();
-    let edges = bytes.first().is_some_and(|b| plain(*b)) && bytes.last().is_some_and(|b| plain(*b));
-    edges && bytes.len() <= SITE_MAX && bytes.iter().all(|b| plain(*b) || *b == b'-')
 }
 
 /// A name as a pattern.

@@ -21,6 +21,8 @@ pub const WORKER: &str = "offboard-worker";
 pub const CLOSER: &str = "offboard-closer";
 /// Reads the broker's own figures, and no message.
 pub const OBSERVER: &str = "offboard-observer";
+/// How the user of a site's workers begins.
+const SITE_WORKER: &str = "offboard-site-";
 
 /// What a role may do. Each pattern is anchored by the caller; an empty list
 /// is nothing.
@@ -46,7 +48,13 @@ pub fn area_worker(area: Area) -> String {
 /// The user of a site's workers.
 #[must_use]
 pub fn site_worker(site: &str) -> String {
-    format!("offboard-site-{site}")
+    format!("{SITE_WORKER}{site}")
+}
+
+/// The site whose workers' user this is, if it is one.
+#[must_use]
+pub fn site_of(user: &str) -> Option<&str> {
+    user.strip_prefix(SITE_WORKER)
 }
 
 /// Of an installation's queues, those that a role uses.
@@ -80,10 +88,7 @@ pub(super) fn duties(user: &str, all: &[QueueName]) -> Option<Duties> {
             publishes: none(),
         },
         WORKER => worker(&|_, site| site.is_none()),
-        _ => match (
-            user.strip_prefix("offboard-site-"),
-            user.strip_prefix("offboard-worker-"),
-        ) {
+        _ => match (site_of(user), user.strip_prefix("offboard-worker-")) {
             (Some(of), _) => worker(&|_, site| site == Some(of)),
             (None, Some(of)) => {
                 let of = Area::named(of)?;

@@ -45,8 +45,8 @@ pub use scim::{ScimAccess, ScimConfig, ScimExternalId, ScimMatch, ScimProfile};
 pub use secret_ref::{SecretError, SecretRef};
 pub use telemetry::{Role, TelemetryConfig};
 pub use tenant::{
-    DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SystemConfig, SystemKind,
-    Tenant, WorkingHours,
+    DirectoryConfig, GraphConfig, GraphCredential, ImapAccess, ImapConfig, ImapSecurity, SITE_MAX_CHARS, SystemConfig,
+    SystemKind, Tenant, WorkingHours, is_site,
 };
 
 use offboard_domain::TenantId;

@@ -197,6 +197,18 @@ pub struct DirectoryConfig {
     pub leavers_unit: Option<String>,
 }
 
+/// Longest name of a site: a queue's name and a user's stay readable.
+pub const SITE_MAX_CHARS: usize = 40;
+
+/// Whether a site may be called so. It names queues, users of the broker and files.
+#[must_use]
+pub fn is_site(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = name.as_bytes();
+    let edges = bytes.first().is_some_and(|b| plain(*b)) && bytes.last().is_some_and(|b| plain(*b));
+    edges && bytes.len() <= SITE_MAX_CHARS && bytes.iter().all(|b| plain(*b) || *b == b'-')
+}
+
 /// One outside system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemConfig {
@@ -363,10 +375,8 @@ fn system(mut section: Section<'_>, dir: &Path, covered: &mut BTreeSet<String>) 
             ])
         });
     let site = section.get("site").and_then(|v| {
-        // A site names queues and files as a tenant does, so the same rule holds.
-        v.parsed("a site's name: 1 to 64 of a-z, 0-9 and '-'", |s| {
-            TenantId::new(s).ok().map(|_| s.to_owned())
-        })
+        let expected = format!("a site's name: 1 to {SITE_MAX_CHARS} of a-z, 0-9 and inner '-'");
+        v.parsed(&expected, |s| is_site(s).then(|| s.to_owned()))
     });
     if let Some(v) = section.get("covers") {
         covered.extend(policy::apps(&v));

@@ -823,6 +823,24 @@ fn a_certificate_stands_in_place_of_a_secret() {
 }
 
 #[test]
+fn a_sites_name_is_refused_where_it_stands_if_no_queue_could_be_called_so() {
+    let with = |site: &str| {
+        let (read, problems) = tenant(&TENANT.replace("#site = \"berlin\"", &format!("site = \"{site}\"")));
+        let systems = read.map(|t| t.systems);
+        let read = systems.and_then(|s| s.into_values().find_map(|s| s.site));
+        (read, problems.concat())
+    };
+    let longest = "a".repeat(SITE_MAX_CHARS);
+    for site in ["b", "dc-2", &longest] {
+        assert_eq!(with(site), (Some(site.to_owned()), String::new()));
+    }
+    for site in ["", "Berlin", "a.b", "-a", "a-", &format!("{longest}a")] {
+        let (_, why) = with(site);
+        assert!(why.contains("site") && why.contains("1 to 40 of a-z"), "{site}: {why}");
+    }
+}
+
+#[test]
 fn a_directory_on_the_premises_beside_the_cloud() {
     let with = |lines: &str| {
         tenant(&format!(

@@ -25,8 +25,11 @@ use zeroize::Zeroizing;
 const MAGIC: &[u8] = b"OFFBOARD-ESCROW-1\n";
 const NONCE_BYTES: usize = 24;
 
+/// What its file in a keys folder is called.
+pub const ESCROW_KEY: &str = "escrow.key";
+
 pub(super) fn path(folder: &Path) -> PathBuf {
-    folder.join("escrow.key")
+    folder.join(ESCROW_KEY)
 }
 
 fn mac(key: &[u8; 32], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {

@@ -8,7 +8,7 @@
 //! | `master.key` | 32 random bytes in hexadecimal: seals events | the dispatcher |
 //! | `dispatch.key` | 32 random bytes in hexadecimal: authenticates assignments and their answers | the dispatcher |
 //! | `queues/<queue>.key` | the part of it that belongs to one queue, for a worker without `dispatch.key` | the worker of that queue |
-//! | `escrow.key` | 32 random bytes in hexadecimal: seals recovery keys, by tenant | who escrows, who recovers |
+//! | `escrow.key` | 32 random bytes in hexadecimal: seals recovery keys, by tenant | who escrows (never a worker at a site), who recovers |
 //!
 //! Private files are 0600 in a folder of 0700 and are refused when others can
 //! read them. None is ever overwritten but `signing.pem`, by a rotation.
@@ -20,7 +20,7 @@ mod rotation;
 mod signing;
 
 pub use dispatch::{ANSWER_HEADER, AnswerKey, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
-pub use escrow::{EscrowKey, EscrowMaster};
+pub use escrow::{ESCROW_KEY, EscrowKey, EscrowMaster};
 pub use master::MasterKey;
 pub use rotation::{PAYLOAD_TYPE, Rotation, RotationStatement, rotate, rotations};
 pub use signing::{KeyId, PublicKey, SigningKey, public_keys};
