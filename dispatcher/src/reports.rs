@@ -17,6 +17,10 @@ use tokio::sync::watch;
 /// into groups, few enough that memory stays flat.
 const CONCURRENT_REPORTS: u16 = 512;
 
+/// Largest report that is read, in bytes. The largest true one answers a closing
+/// round, of which the order has at most 1 MiB.
+const REPORT_MAX_BYTES: usize = 4 * 1024 * 1024;
+
 /// How long a report for a newer version is kept before it goes back, in
 /// milliseconds of engine time.
 const TOO_NEW_KEPT_MS: i64 = 10_000;
@@ -74,6 +78,14 @@ impl Engine {
     }
 
     async fn take_one(self: Arc<Self>, queue: QueueName, delivery: Box<dyn Delivery>) {
+        // Before anything looks into it: whoever may report could send what takes
+        // many times its size in memory.
+        let bytes = delivery.message().body.len();
+        if bytes > REPORT_MAX_BYTES {
+            tracing::error!(bytes, "a report is larger than {REPORT_MAX_BYTES} bytes; it is buried");
+            let why = format!("not a report: it has {bytes} bytes, more than {REPORT_MAX_BYTES}");
+            return settle(delivery.bury(&why).await);
+        }
         if let Some(heading) = Heading::of_newer(&delivery.message().body) {
             return self.leave_to_newer(&heading, delivery).await;
         }

@@ -220,6 +220,36 @@ async fn a_true_report_that_comes_again_changes_nothing() {
     assert_eq!(waiting(&world).await, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_report_that_is_too_large_is_buried_unread_also_if_it_is_true() {
+    /// What a report may have at most, in bytes.
+    const MOST: usize = 4 * 1024 * 1024;
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(KINDS))]);
+    let dispatcher = world.dispatcher().await;
+    let case = ordered(&world, &dispatcher, &[&acme]).await[0];
+    let order = world.order(&acme, Kind::SnapshotAccess).await;
+    let report = order.report(world.now(), truth(&order.assignment));
+    // True, proven, and with so many bytes: what is behind it is white.
+    let of = |bytes: usize| {
+        let mut body = serde_json::to_vec(&report).unwrap();
+        body.resize(bytes, b' ');
+        let proof = order.answer_key().prove(&body);
+        message(body, &proof, &order.queue)
+    };
+    let before = world.case(&acme, case).await.version;
+    world.send(&acme, of(MOST + 1)).await;
+    until("it is buried", MINUTE, async || !buried(&world).await.is_empty()).await;
+    let why = format!("not a report: it has {} bytes, more than {MOST}", MOST + 1);
+    assert_eq!(buried(&world).await, [why]);
+    assert_eq!(world.case(&acme, case).await.version, before);
+    world.send(&acme, of(MOST)).await;
+    until("one that is not too large counts", MINUTE, async || {
+        task(&world.case(&acme, case).await, Kind::SnapshotAccess).is_settled()
+    })
+    .await;
+}
+
 /// Reports that nobody has dealt with.
 async fn waiting(world: &World) -> u64 {
     let depths = world.queue.depths().await.unwrap();

@@ -40,6 +40,20 @@ const VALID_MOST_MS: i64 = u32::MAX as i64;
 /// Kept on disk before it is confirmed.
 const PERSISTENT: u8 = 2;
 
+/// Most room for a message's headers, in bytes. They travel in one frame that is
+/// never split, and a larger one than both sides agreed on (128 KiB unless the
+/// broker is told otherwise) ends the whole connection. Half of it is left for what
+/// the broker adds when it delivers again or gives up.
+const HEADERS_MAX_BYTES: usize = 64 * 1024;
+/// Of what is buried a part of it, since the burial is told in headers too. Ours
+/// take less than 2 KiB.
+const BURIED_HEADERS_MAX_BYTES: usize = 32 * 1024;
+/// Most of a burial's reason, in bytes: it may quote from what does not read.
+const REASON_MAX_BYTES: usize = 4 * 1024;
+/// What a header takes on the wire besides its name and its text, in bytes: the
+/// lengths of both and the kind.
+const HEADER_FRAMING_BYTES: usize = 6;
+
 /// What is wrong with a message that the wire cannot carry.
 pub(super) fn cannot_travel(message: &Message, config: &RabbitConfig) -> Option<String> {
     let short = |text: &str| text.len() <= usize::from(u8::MAX);
@@ -53,7 +67,20 @@ pub(super) fn cannot_travel(message: &Message, config: &RabbitConfig) -> Option<
     if !short(&message.id) || !message.headers.keys().all(|name| short(name)) {
         return Some("a message's id or the name of a header is longer than 255 bytes".to_owned());
     }
+    let headers = headers_bytes(message);
+    if headers > HEADERS_MAX_BYTES {
+        return Some(format!(
+            "a message's headers have {headers} bytes, more than {HEADERS_MAX_BYTES}"
+        ));
+    }
     None
+}
+
+/// How much room the headers take on the wire.
+fn headers_bytes(message: &Message) -> usize {
+    let each = message.headers.iter();
+    each.map(|(name, value)| HEADER_FRAMING_BYTES + name.len() + value.len())
+        .sum()
 }
 
 /// The properties with which a message is published; none if it has run out.
@@ -104,7 +131,8 @@ pub(super) fn delivered(properties: &BasicProperties, body: Vec<u8>) -> (Message
 }
 
 /// A copy for the dead: valid for ever, with the reason. What is too large to
-/// be kept whole is cut.
+/// be kept whole is cut; headers that are too large are not kept at all, since
+/// nothing that was sent by us has such.
 pub(super) fn buried(
     message: &Message,
     from: &str,
@@ -115,23 +143,43 @@ pub(super) fn buried(
 ) -> Message {
     let mut copy = message.clone();
     copy.expires_at = None;
-    if from != QueueName::Dead.to_string() {
+    let first_time = from != QueueName::Dead.to_string();
+    if first_time {
         // What is buried for the first time has not been anywhere before,
         // whatever it says.
         copy = copy.unburied();
-        copy.headers.insert(BURIED_FROM.to_owned(), from.to_owned());
-        copy.headers.insert(BURIED_SENDER.to_owned(), sender.to_owned());
     }
-    let headers = &mut copy.headers;
-    headers.insert(BURIED_REASON.to_owned(), reason.to_owned());
-    headers.insert(BURIED_AT.to_owned(), now.0.to_string());
+    let mut reason = beginning(reason);
+    let bytes = headers_bytes(&copy);
+    if bytes > BURIED_HEADERS_MAX_BYTES {
+        copy.headers.clear();
+        reason = format!("{reason} (its headers of {bytes} bytes are not kept)");
+    }
     let (whole, kept) = (copy.body.len(), config.buried_max_bytes);
     if whole > kept {
         copy.body.truncate(kept);
-        let cut = format!("{reason} (of its {whole} bytes the first {kept} are kept)");
-        headers.insert(BURIED_REASON.to_owned(), cut);
+        reason = format!("{reason} (of its {whole} bytes the first {kept} are kept)");
     }
+    let headers = &mut copy.headers;
+    if first_time {
+        headers.insert(BURIED_FROM.to_owned(), from.to_owned());
+        headers.insert(BURIED_SENDER.to_owned(), sender.to_owned());
+    }
+    headers.insert(BURIED_REASON.to_owned(), reason);
+    headers.insert(BURIED_AT.to_owned(), now.0.to_string());
     copy
+}
+
+/// As much of a reason as is kept.
+fn beginning(reason: &str) -> String {
+    if reason.len() <= REASON_MAX_BYTES {
+        return reason.to_owned();
+    }
+    let mut end = REASON_MAX_BYTES;
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}… (of a reason of {} bytes)", &reason[..end], reason.len())
 }
 
 /// What one of the dead does not say itself, since the broker gave it up. What

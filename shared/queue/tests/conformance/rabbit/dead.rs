@@ -3,12 +3,13 @@
 
 use super::broker::{OnRabbit, quiet};
 use crate::backend::Backend as _;
-use crate::kit::{dead, identity, message, messages, next, nothing_comes};
+use crate::kit::{dead, identity, message, messages, next, nothing_comes, reports};
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use offboard_queue::{BURIED_FROM, BURIED_REASON, Message, Queue as _, QueueName};
 use offboard_servers::ADMINISTRATOR;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,6 +174,102 @@ async fn what_nobody_can_read_blocks_nobody() {
         reason,
         "it has 3000000 bytes (of its 3000000 bytes the first 1000 are kept)"
     );
+}
+
+/// All but a little of a frame, which has 131,072 bytes.
+const LARGE: usize = 130_700;
+
+/// Puts one with such headers where the bare channel may.
+async fn put(channel: &Channel, exchange: &str, key: &QueueName, headers: Vec<(String, String)>) {
+    let headers: BTreeMap<ShortString, AMQPValue> = headers
+        .into_iter()
+        .map(|(name, text)| (name.into(), AMQPValue::LongString(text.into())))
+        .collect();
+    let properties = BasicProperties::default()
+        .with_message_id("large".into())
+        .with_headers(FieldTable::from(headers));
+    let (key, options) = (key.to_string(), BasicPublishOptions::default());
+    channel.confirm_select(Default::default()).await.unwrap();
+    let publishing = channel.basic_publish(exchange.into(), key.into(), options, b"{}", properties);
+    publishing.await.unwrap().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_as_large_as_the_broker_takes_are_not_kept_and_hold_nobody_up() {
+    let OnRabbit {
+        vhost,
+        queue,
+        proxy: _proxy,
+    } = OnRabbit::fresh().await;
+    let (_connection, channel) = bare(&vhost).await;
+    let one = vec![("h".to_owned(), "x".repeat(LARGE))];
+    // Each takes 14 bytes of the frame.
+    let many = (0..LARGE / 14).map(|n| (format!("h{n:07}"), String::new())).collect();
+    for headers in [one, many] {
+        put(&channel, "ob.v1.reports", &reports(), headers).await;
+    }
+    queue.publish(&reports(), vec![message("fine")]).await.unwrap();
+
+    let mut consumer = queue.consume(&reports(), 1).await.unwrap();
+    let (why, elsewhere) = ("it does not read ".repeat(40), identity());
+    for _ in 0..2 {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.message().id, "large");
+        // Whoever publishes over the same connection meanwhile does not notice.
+        let publishing = queue.publish(&elsewhere, messages(0..100));
+        let (buried, published) = tokio::join!(delivery.bury(&why), publishing);
+        buried.unwrap();
+        published.unwrap();
+    }
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.message().id, "fine");
+    delivery.ack().await.unwrap();
+    nothing_comes(&mut consumer).await;
+    for (kept, reason) in dead(&queue, 2).await {
+        assert!(kept.headers.is_empty(), "{} headers", kept.headers.len());
+        assert_eq!((kept.id.as_str(), &kept.body[..]), ("large", b"{}".as_slice()));
+        assert!(
+            reason.starts_with(&why) && reason.ends_with(" bytes are not kept)"),
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_the_dead_with_such_headers_is_buried_again_without_them() {
+    let OnRabbit {
+        vhost,
+        queue,
+        proxy: _proxy,
+    } = OnRabbit::fresh().await;
+    let (_connection, channel) = bare(&vhost).await;
+    let headers = vec![("h".to_owned(), "x".repeat(LARGE))];
+    put(&channel, "ob.v1.dead", &identity(), headers).await;
+    let mut undertaker = queue.consume(&QueueName::Dead, 1).await.unwrap();
+    let why = "again ".repeat(100);
+    next(&mut undertaker).await.bury(&why).await.unwrap();
+    drop(undertaker);
+    let (kept, reason) = dead(&queue, 1).await.remove(0);
+    assert!(kept.headers.is_empty(), "{} headers", kept.headers.len());
+    assert!(reason.starts_with(&why), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reason_that_quotes_what_is_large_is_cut() {
+    let OnRabbit {
+        queue, proxy: _proxy, ..
+    } = OnRabbit::fresh().await;
+    queue.publish(&identity(), vec![message("poison")]).await.unwrap();
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    let quoted = format!("not `{}`", "é".repeat(100_000));
+    next(&mut consumer).await.bury(&quoted).await.unwrap();
+    let (kept, reason) = dead(&queue, 1).await.remove(0);
+    assert_eq!(kept, message("poison"));
+    assert!(
+        reason.starts_with("not `éé") && reason.ends_with("é… (of a reason of 200006 bytes)"),
+        "{reason}"
+    );
+    assert!(reason.len() < 5_000, "{}", reason.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -347,18 +347,23 @@ async fn what_cannot_travel_fails_alone() {
     let named = message("n".repeat(256));
     let mut headed = message("headed");
     headed.headers.insert("h".repeat(256), String::new());
+    let mut heavy = message("heavy");
+    for n in 0..2 {
+        heavy.headers.insert(format!("h{n}"), "x".repeat(50_000));
+    }
     let name = identity();
     let fine = queue.publish(&name, vec![message("fine")]);
-    let bad = [large, named, headed].map(|bad| queue.publish(&name, vec![message("with it"), bad]));
-    let [a, b, c] = bad;
-    let (fine, a, b, c) = tokio::join!(fine, a, b, c);
+    let bad = [large, named, headed, heavy].map(|bad| queue.publish(&name, vec![message("with it"), bad]));
+    let [a, b, c, d] = bad;
+    let (fine, a, b, c, d) = tokio::join!(fine, a, b, c, d);
     fine.unwrap();
     assert!(detail(a).contains("100001 bytes"));
     assert!(detail(b).contains("longer than 255"));
     assert!(detail(c).contains("longer than 255"));
+    assert!(detail(d).contains("headers have 100016 bytes"));
     let mut consumer = queue.consume(&identity(), 10).await.unwrap();
-    let came = take(&mut consumer, 4).await;
-    assert_eq!(ids(&came), ["fine", "with it", "with it", "with it"]);
+    let came = take(&mut consumer, 5).await;
+    assert_eq!(ids(&came), ["fine", "with it", "with it", "with it", "with it"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
