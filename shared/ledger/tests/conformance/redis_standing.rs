@@ -5,13 +5,13 @@ use crate::pen::{NOON, Pen, wake};
 use crate::redis::{SHARDS, open, options};
 use ::redis::aio::MultiplexedConnection;
 use offboard_ledger::redis::{
-    Credentials, DEFAULT_PREFIX, Finding, RedisOptions, RedisRole, RedisStanding, TlsFiles, acl_rules,
+    Credentials, DEFAULT_PREFIX, Finding, RedisOptions, RedisRole, RedisStanding, SENTINEL_RULES, TlsFiles, acl_rules,
 };
 use offboard_ledger::{Append, Appended, Filter, GateChange, Ledger as _, LedgerError, RedisLedger, Shard};
 use offboard_runtime::Secret;
 use offboard_servers::redis as servers;
 use offboard_servers::redis::{Fsync, Tls};
-use offboard_servers::{Redis, RedisCluster};
+use offboard_servers::{Redis, RedisCluster, RedisSentinel};
 
 const PASSWORD: &str = "hunter2-hunter2";
 
@@ -493,6 +493,44 @@ async fn a_lacking_right_is_named_before_anything_is_written() {
     for text in [said, format!("{wrong:?}")] {
         assert!(!text.contains("not-the-password"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn sentinels_have_a_user_and_a_password_of_their_own() {
+    let prefix = "acl";
+    let servers = RedisSentinel::start(&servers::RedisOptions {
+        users: role_users(prefix),
+        ..servers::RedisOptions::default()
+    })
+    .unwrap();
+    servers
+        .admit_only(&format!("watcher on {SENTINEL_RULES} >{PASSWORD}"))
+        .unwrap();
+    let at_sentinels = |who: Option<Credentials>| RedisOptions {
+        prefix: prefix.to_owned(),
+        credentials: credentials("dispatcher"),
+        sentinel_credentials: who,
+        ..options(&servers.url())
+    };
+    let ledger = open(&at_sentinels(credentials("watcher"))).await;
+    everything_but_owning(&ledger, "one").await;
+    // Who one is at the ledger does not count there.
+    for who in [None, credentials("dispatcher")] {
+        let said = refused(at_sentinels(who)).await;
+        assert!(said.contains("sentinel_password") && !said.contains(PASSWORD), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn sentinels_that_name_a_replica_are_asked_again() {
+    let servers = RedisSentinel::start(&servers::RedisOptions::default()).unwrap();
+    // As in the middle of a failover. It takes them half a minute to find it strange.
+    let other = servers.replica.port().to_string();
+    servers.primary.command(&["REPLICAOF", "127.0.0.1", &other]).unwrap();
+    let error = RedisLedger::open(options(&servers.url())).await.unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, LedgerError::Unavailable { .. }), "{said}");
+    assert!(said.contains("that the sentinels name is a replica"), "{said}");
 }
 
 #[tokio::test]
