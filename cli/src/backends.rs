@@ -8,7 +8,7 @@ use offboard_ledger::redis::{Credentials, Finding, InvalidAddress, RedisAddress,
 use offboard_ledger::{Ledger, LedgerError, RedisLedger, SqliteLedger};
 use offboard_queue::rabbit::{Address, RabbitConfig, Tls};
 use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, RabbitQueue, Wanted};
-use offboard_runtime::config::{Access, Configuration, LedgerUrl, QueueUrl, Remote};
+use offboard_runtime::config::{Access, Configuration, LedgerUrl, QueueUrl, Remote, SecretRef};
 use offboard_runtime::{Clock, private};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ async fn redis(remote: &Remote, shards: u16) -> Result<Arc<dyn Ledger>, CliError
 /// How the store of a shared ledger is reached.
 ///
 /// # Errors
-/// [`CliError`] if the address is none, or the password cannot be read.
+/// [`CliError`] if the address is none, or a password cannot be read.
 pub fn redis_options(remote: &Remote, shards: u16) -> Result<RedisOptions, CliError> {
     let at: RedisAddress = remote
         .url
@@ -148,14 +148,22 @@ pub fn redis_options(remote: &Remote, shards: u16) -> Result<RedisOptions, CliEr
         .map_err(|e: InvalidAddress| CliError::usage(e.to_string()))?;
     let mut options = RedisOptions::new(at);
     options.shards = shards;
-    options.tls.authority = remote.access.ca.clone();
-    if let Some(password) = &remote.access.password {
-        options.credentials = Some(Credentials {
-            user: remote.access.user.clone(),
-            password: password.read()?,
-        });
-    }
+    let access = &remote.access;
+    options.tls.authority = access.ca.clone();
+    options.credentials = credentials(access.user.as_ref(), access.password.as_ref())?;
+    options.sentinel_credentials = credentials(access.sentinel_user.as_ref(), access.sentinel_password.as_ref())?;
     Ok(options)
+}
+
+/// Who one is there; nobody without a password.
+fn credentials(user: Option<&String>, password: Option<&SecretRef>) -> Result<Option<Credentials>, CliError> {
+    let Some(password) = password else {
+        return Ok(None);
+    };
+    Ok(Some(Credentials {
+        user: user.cloned(),
+        password: password.read()?,
+    }))
 }
 
 /// A queue in this process's memory, on engine time.

@@ -1,10 +1,10 @@
 //! `offboard doctor` where processes share the work: what it says of broker and
 //! ledger, and that neither a silent nor an absent server holds it up.
 
-use crate::cluster::servers::{LEDGER_PASSWORD, PASSWORD, Role, definitions, quiet, store};
-use offboard_ledger::redis::{RedisRole, acl_rules};
+use crate::cluster::servers::{LEDGER_PASSWORD, PASSWORD, Role, definitions, quiet, store, store_options};
+use offboard_ledger::redis::{RedisRole, SENTINEL_RULES, acl_rules};
 use offboard_queue::rabbit::{CLOSER, DISPATCHER, WORKER};
-use offboard_servers::{ClosedPort, Rabbit, RabbitOptions};
+use offboard_servers::{ClosedPort, Rabbit, RabbitOptions, RedisSentinel};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -97,11 +97,13 @@ fn as_the_users_that_are_deployed_it_says_what_they_may_not_see() {
     let mut role = Role::over(redis.port(), quiet().port(), "quiet");
     role.at_ledger = Some("offboard-dispatcher");
     let found = role.doctor(0);
-    found.says(
-        "ledger",
-        "warning",
-        "maxmemory-policy (it must be noeviction) of the store: the user may not look",
-    );
+    // That it throws nothing away and keeps a log they do see.
+    let warnings = found
+        .of("ledger")
+        .into_iter()
+        .filter(|(severity, _)| *severity != "fine");
+    assert_eq!(warnings.count(), 1);
+    found.says("ledger", "warning", "appendfsync of the store: the user may not look");
     found.says("ledger", "warning", "offboard-health");
     role.at_ledger = Some("offboard-health");
     role.doctor(0).is_fine("ledger");
@@ -113,20 +115,42 @@ fn a_store_that_loses_history_is_a_problem() {
         options.eviction = "allkeys-lru";
         options.append_only = false;
     });
-    let role = Role::over(redis.port(), quiet().port(), "quiet");
-    let found = role.doctor(1);
-    found.says(
-        "ledger",
-        "problem",
-        "(maxmemory-policy allkeys-lru): set maxmemory-policy noeviction",
-    );
-    found.says("ledger", "problem", "set appendonly yes");
-    found.says(
-        "ledger",
-        "problem",
-        "no dispatcher and no closer starts before that is mended",
-    );
-    found.is_fine("queue");
+    let mut role = Role::over(redis.port(), quiet().port(), "quiet");
+    for who in [None, Some("offboard-dispatcher")] {
+        role.at_ledger = who;
+        let found = role.doctor(1);
+        found.says(
+            "ledger",
+            "problem",
+            "(maxmemory-policy allkeys-lru): set maxmemory-policy noeviction",
+        );
+        found.says("ledger", "problem", "set appendonly yes");
+        found.says(
+            "ledger",
+            "problem",
+            "no dispatcher and no closer starts before that is mended",
+        );
+        found.is_fine("queue");
+    }
+}
+
+#[test]
+fn sentinels_let_in_who_the_folder_names_for_them() {
+    let servers = RedisSentinel::start(&store_options()).unwrap();
+    let watcher = format!("watcher on {SENTINEL_RULES} >{LEDGER_PASSWORD}");
+    servers.admit_only(&watcher).unwrap();
+    let mut role = Role::at(servers.url(), quiet().port(), "quiet");
+    role.at_ledger = Some("offboard-health");
+    role.at_sentinels = Some("watcher");
+    let found = role.doctor(0);
+    found.is_fine("ledger");
+    found.says("ledger", "fine", "1 replicas");
+    for who in [None, Some("offboard-health")] {
+        role.at_sentinels = who;
+        let found = role.doctor(1);
+        found.says("ledger", "problem", "it refuses the credentials");
+        found.says("ledger", "problem", "sentinel_password");
+    }
 }
 
 #[test]

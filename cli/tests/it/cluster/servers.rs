@@ -36,16 +36,21 @@ pub(crate) fn quiet() -> &'static Rabbit {
 }
 
 pub(crate) fn store(change: impl FnOnce(&mut RedisOptions)) -> Redis {
+    let mut options = store_options();
+    change(&mut options);
+    Redis::start(&options).unwrap()
+}
+
+/// A store with the users that are deployed.
+pub(crate) fn store_options() -> RedisOptions {
     let user = |name: &str, role| format!("{name} on >{LEDGER_PASSWORD} {}", acl_rules(role, "offboard"));
-    let mut options = RedisOptions {
+    RedisOptions {
         users: vec![
             user("offboard-dispatcher", RedisRole::Dispatcher),
             user("offboard-health", RedisRole::Health),
         ],
         ..RedisOptions::default()
-    };
-    change(&mut options);
-    Redis::start(&options).unwrap()
+    }
 }
 
 /// A folder of one role.
@@ -55,16 +60,23 @@ pub(crate) struct Role {
     pub(crate) queue: String,
     /// Who it is at the ledger, if it says so.
     pub(crate) at_ledger: Option<&'static str>,
+    /// Who it is at the sentinels that watch that, if it says so.
+    pub(crate) at_sentinels: Option<&'static str>,
     pub(crate) at_queue: Option<&'static str>,
 }
 
 impl Role {
     pub(crate) fn over(ledger: u16, queue: u16, vhost: &str) -> Self {
+        Self::at(format!("redis://127.0.0.1:{ledger}"), queue, vhost)
+    }
+
+    pub(crate) fn at(ledger: String, queue: u16, vhost: &str) -> Self {
         Self {
             folder: Folder::fresh(),
-            ledger: format!("redis://127.0.0.1:{ledger}"),
+            ledger,
             queue: format!("amqp://127.0.0.1:{queue}/{vhost}"),
             at_ledger: None,
+            at_sentinels: None,
             at_queue: Some(DISPATCHER),
         }
     }
@@ -76,8 +88,11 @@ impl Role {
                 format!("[connect.{of}]\nuser = \"{user}\"\npassword = {{ env = \"{variable}\" }}\n")
             })
         };
+        let at_sentinels = self.at_sentinels.map_or_else(String::new, |user| {
+            format!("sentinel_user = \"{user}\"\nsentinel_password = {{ env = \"AT_LEDGER\" }}\n")
+        });
         let text = format!(
-            "ledger = \"{}\"\nqueue = \"{}\"\n\n{}\n{}",
+            "ledger = \"{}\"\nqueue = \"{}\"\n\n{}{at_sentinels}\n{}",
             self.ledger,
             self.queue,
             section("ledger", self.at_ledger, "AT_LEDGER"),

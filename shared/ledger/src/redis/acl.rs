@@ -23,9 +23,10 @@ pub enum RedisRole {
     Health,
 }
 
-/// The commands that the scripts use, and how they are called.
-const COMMANDS: &str = "+eval +evalsha +ping +select +get +setnx +del +hget +hset +hdel +hgetall +hlen +rpush +llen \
-                        +lindex +lrange +ltrim +zadd +zrem +zrangebylex +zlexcount";
+/// The commands that the scripts use, and how they are called; and `INFO`, which
+/// shows whether the store keeps history, and no password.
+const COMMANDS: &str = "+eval +evalsha +ping +info +select +get +setnx +del +hget +hset +hdel +hgetall +hlen +rpush \
+                        +llen +lindex +lrange +ltrim +zadd +zrem +zrangebylex +zlexcount";
 
 /// What finding the nodes of a cluster takes.
 const CLUSTER: &str = "+cluster|slots";

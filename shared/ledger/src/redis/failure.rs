@@ -96,7 +96,8 @@ fn advice(error: &RedisError) -> (bool, &'static str) {
     match (error.kind(), error.code()) {
         _ if about_credentials(error) => (
             false,
-            "check the user and password that the configuration refers to; a process reads them when it starts",
+            "check the user and password that the configuration refers to (for sentinels, their own: sentinel_user \
+             and sentinel_password); a process reads them when it starts",
         ),
         (_, Some("OOM")) => (
             true,

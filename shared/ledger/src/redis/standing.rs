@@ -2,6 +2,7 @@
 //! at, and what is promised as it is set up. For whoever opens the ledger,
 //! and for `doctor`.
 
+use super::address::Shape;
 use super::connect::{ANSWER, Connection, within};
 use super::failure::{explained, passes};
 use super::keys::ShardKeys;
@@ -60,7 +61,7 @@ impl RedisStanding {
         }
         let credentials = options.health_credentials.as_ref().or(options.credentials.as_ref());
         let seen = asked(options, credentials, |connection| async move {
-            within(ANSWER, Seen::through(&connection)).await
+            within(ANSWER, primaries(options, &connection)).await
         })
         .await?;
         let mut findings: Vec<Finding> = seen.iter().flat_map(Seen::findings).collect();
@@ -166,6 +167,18 @@ where
     })
 }
 
+/// What the primaries say of themselves.
+async fn primaries(options: &RedisOptions, connection: &Connection) -> RedisResult<Vec<Seen>> {
+    let seen = Seen::through(connection).await?;
+    // Sentinels name the old primary for a moment in a failover: nobody has
+    // configured anything wrong, and they may be asked again.
+    if matches!(options.at.shape, Shape::Sentinel(_)) && seen.iter().any(Seen::is_replica) {
+        let what = "the server that the sentinels name is a replica; look at them if they go on naming it";
+        return Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, what)));
+    }
+    Ok(seen)
+}
+
 /// Why the user cannot work with the installation, if it cannot.
 async fn refused_to_user(options: &RedisOptions, connection: &Connection) -> RedisResult<Option<String>> {
     let keys = ShardKeys::new(&options.prefix, 0);
@@ -250,6 +263,14 @@ impl Seen {
         self.settings.get(setting).or_else(info).map(String::as_str)
     }
 
+    fn role(&self) -> Option<&str> {
+        self.info.as_ref()?.get("role").map(String::as_str)
+    }
+
+    fn is_replica(&self) -> bool {
+        self.role().is_some_and(|role| role != "master")
+    }
+
     fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let node = &self.node;
@@ -258,7 +279,7 @@ impl Seen {
                 "{what} of {node}: the user may not look; give the one who does the right {right}"
             ))
         };
-        match self.info.as_ref().and_then(|i| i.get("role")).map(String::as_str) {
+        match self.role() {
             Some("master") => {}
             Some(_) => findings.push(Finding::Refused(format!(
                 "{node} is a replica; name the primary, or the sentinels that know it"

@@ -5,13 +5,13 @@ use crate::pen::{NOON, Pen, wake};
 use crate::redis::{SHARDS, open, options};
 use ::redis::aio::MultiplexedConnection;
 use offboard_ledger::redis::{
-    Credentials, DEFAULT_PREFIX, Finding, RedisOptions, RedisRole, RedisStanding, TlsFiles, acl_rules,
+    Credentials, DEFAULT_PREFIX, Finding, RedisOptions, RedisRole, RedisStanding, SENTINEL_RULES, TlsFiles, acl_rules,
 };
 use offboard_ledger::{Append, Appended, Filter, GateChange, Ledger as _, LedgerError, RedisLedger, Shard};
 use offboard_runtime::Secret;
 use offboard_servers::redis as servers;
 use offboard_servers::redis::{Fsync, Tls};
-use offboard_servers::{Redis, RedisCluster};
+use offboard_servers::{Redis, RedisCluster, RedisSentinel};
 
 const PASSWORD: &str = "hunter2-hunter2";
 
@@ -83,6 +83,55 @@ async fn settings_that_lose_history_are_refused() {
     .unwrap();
     let said = refused(options(&replica.url())).await;
     assert!(said.contains("is a replica; name the primary"), "{said}");
+}
+
+#[tokio::test]
+async fn the_roles_that_are_deployed_refuse_them_too() {
+    let prefix = "acl";
+    let plain = servers::RedisOptions {
+        users: role_users(prefix),
+        ..servers::RedisOptions::default()
+    };
+    let primary = Redis::start(&plain).unwrap();
+    for (server, why) in [
+        (
+            servers::RedisOptions {
+                eviction: "allkeys-lru",
+                ..plain.clone()
+            },
+            "set maxmemory-policy noeviction",
+        ),
+        (
+            servers::RedisOptions {
+                append_only: false,
+                ..plain.clone()
+            },
+            "set appendonly yes",
+        ),
+        (
+            servers::RedisOptions {
+                replica_of: Some(primary.port()),
+                ..plain.clone()
+            },
+            "is a replica; name the primary",
+        ),
+    ] {
+        let server = Redis::start(&server).unwrap();
+        for user in ["dispatcher", "clerk"] {
+            let as_role = RedisOptions {
+                prefix: prefix.to_owned(),
+                credentials: credentials(user),
+                ..options(&server.url())
+            };
+            let said = refused(as_role).await;
+            assert!(said.contains(why) && said.contains(&server.url()), "{user}: {said}");
+        }
+        assert_eq!(
+            server.command(&["DBSIZE"]).unwrap(),
+            servers::Reply::Number(0),
+            "nothing was written"
+        );
+    }
 }
 
 #[tokio::test]
@@ -247,8 +296,12 @@ async fn everything_but_owning(ledger: &RedisLedger, reference: &str) {
 #[tokio::test]
 async fn each_role_may_do_what_it_needs_and_no_more() {
     let prefix = "acl";
+    // As the rules were before the roles saw what `INFO` shows.
+    let older = acl_rules(RedisRole::Dispatcher, prefix).replace(" +info", "");
+    let mut users = role_users(prefix);
+    users.push(format!("older on {older} >{PASSWORD}"));
     let server = Redis::start(&servers::RedisOptions {
-        users: role_users(prefix),
+        users,
         // So that it is the role that refuses it.
         more: vec!["enable-debug-command yes".to_owned()],
         ..servers::RedisOptions::default()
@@ -275,12 +328,21 @@ async fn each_role_may_do_what_it_needs_and_no_more() {
         "{said}"
     );
 
-    // Without anybody who may look, that is said, and what right it takes.
-    let blind = RedisOptions {
+    // What it cannot see itself is said, and what right it takes.
+    let alone = |user: &str| RedisOptions {
         health_credentials: None,
-        ..as_role("dispatcher")
+        ..as_role(user)
     };
-    let (_, standing) = RedisLedger::open(blind).await.unwrap();
+    for user in ["dispatcher", "clerk"] {
+        let (_, standing) = RedisLedger::open(alone(user)).await.unwrap();
+        let said: Vec<&String> = standing.findings().iter().filter_map(unchecked).collect();
+        assert_eq!(said.len(), 1, "{standing}");
+        assert!(
+            said[0].contains("appendfsync") && said[0].contains("+config|get"),
+            "{standing}"
+        );
+    }
+    let (_, standing) = RedisLedger::open(alone("older")).await.unwrap();
     for (what, right) in [
         ("maxmemory-policy", "+info or +config|get"),
         ("appendonly", "+info or +config|get"),
@@ -301,7 +363,6 @@ async fn each_role_may_do_what_it_needs_and_no_more() {
         ("dispatcher", vec!["FLUSHDB"]),
         ("dispatcher", vec!["CONFIG", "SET", "appendonly", "no"]),
         ("dispatcher", vec!["CONFIG", "GET", "requirepass"]),
-        ("dispatcher", vec!["INFO"]),
         ("dispatcher", vec!["KEYS", "*"]),
         ("dispatcher", vec!["ACL", "LIST"]),
         ("dispatcher", vec!["SHUTDOWN", "NOSAVE"]),
@@ -432,6 +493,44 @@ async fn a_lacking_right_is_named_before_anything_is_written() {
     for text in [said, format!("{wrong:?}")] {
         assert!(!text.contains("not-the-password"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn sentinels_have_a_user_and_a_password_of_their_own() {
+    let prefix = "acl";
+    let servers = RedisSentinel::start(&servers::RedisOptions {
+        users: role_users(prefix),
+        ..servers::RedisOptions::default()
+    })
+    .unwrap();
+    servers
+        .admit_only(&format!("watcher on {SENTINEL_RULES} >{PASSWORD}"))
+        .unwrap();
+    let at_sentinels = |who: Option<Credentials>| RedisOptions {
+        prefix: prefix.to_owned(),
+        credentials: credentials("dispatcher"),
+        sentinel_credentials: who,
+        ..options(&servers.url())
+    };
+    let ledger = open(&at_sentinels(credentials("watcher"))).await;
+    everything_but_owning(&ledger, "one").await;
+    // Who one is at the ledger does not count there.
+    for who in [None, credentials("dispatcher")] {
+        let said = refused(at_sentinels(who)).await;
+        assert!(said.contains("sentinel_password") && !said.contains(PASSWORD), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn sentinels_that_name_a_replica_are_asked_again() {
+    let servers = RedisSentinel::start(&servers::RedisOptions::default()).unwrap();
+    // As in the middle of a failover. It takes them half a minute to find it strange.
+    let other = servers.replica.port().to_string();
+    servers.primary.command(&["REPLICAOF", "127.0.0.1", &other]).unwrap();
+    let error = RedisLedger::open(options(&servers.url())).await.unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, LedgerError::Unavailable { .. }), "{said}");
+    assert!(said.contains("that the sentinels name is a replica"), "{said}");
 }
 
 #[tokio::test]

@@ -25,6 +25,11 @@ pub struct Access {
     /// The authority that signed the server's certificate (PEM); none: those
     /// that this machine trusts.
     pub ca: Option<PathBuf>,
+    /// The user's name at the sentinels that watch a ledger: they know none of
+    /// its own users.
+    pub sentinel_user: Option<String>,
+    /// Where the password for the sentinels is.
+    pub sentinel_password: Option<SecretRef>,
 }
 
 /// A URL of one of these schemes, if it holds no password.
@@ -38,11 +43,25 @@ pub(super) fn url(schemes: &[&str], text: &str) -> Option<String> {
     (!has_password).then(|| text.to_owned())
 }
 
+/// Of a ledger, which sentinels may watch.
+pub(super) fn ledger_access(mut section: Section<'_>, dir: &Path) -> Access {
+    let sentinel_user = section.get("sentinel_user").and_then(|v| v.filled());
+    let password = section.get("sentinel_password");
+    let sentinel_password = password.and_then(|v| secret_ref::read(&v, dir));
+    Access {
+        sentinel_user,
+        sentinel_password,
+        ..access(section, dir)
+    }
+}
+
 pub(super) fn access(mut section: Section<'_>, dir: &Path) -> Access {
     let access = Access {
         user: section.get("user").and_then(|v| v.filled()),
         password: section.get("password").and_then(|v| secret_ref::read(&v, dir)),
         ca: section.get("ca").and_then(|v| v.filled()).map(|f| dir.join(f)),
+        sentinel_user: None,
+        sentinel_password: None,
     };
     section.done();
     access

@@ -15,7 +15,8 @@ pub enum LedgerUrl {
     Sqlite(PathBuf),
     /// Redis (`redis://…`, `rediss://…`), a cluster of it
     /// (`redis-cluster://host:port,host:port`) or one watched by Sentinel
-    /// (`redis-sentinel://host:port,host:port/name`).
+    /// (`redis-sentinel://host:port,host:port/name`); encrypted with `rediss` for
+    /// `redis`.
     Redis(Remote),
 }
 
@@ -167,7 +168,7 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
     let mut engine = Engine::defaults(dir);
     let mut connect = root.section("connect");
     let (to_ledger, to_queue) = (
-        connection::access(connect.section("ledger"), dir),
+        connection::ledger_access(connect.section("ledger"), dir),
         connection::access(connect.section("queue"), dir),
     );
     let to_store = bucket::told(connect.section("store"), dir, false);
@@ -213,17 +214,21 @@ pub(super) fn read(doc: &Document<'_>, dir: &Path) -> Engine {
     engine
 }
 
+/// The schemes of a ledger in Redis; `rediss` for an encrypted one.
+const REDIS: [&str; 6] = [
+    "redis",
+    "rediss",
+    "redis-cluster",
+    "rediss-cluster",
+    "redis-sentinel",
+    "rediss-sentinel",
+];
+
 fn ledger(value: &Value<'_>, access: Access, dir: &Path) -> Option<LedgerUrl> {
     let expected = "a ledger's URL, such as \"sqlite:data/ledger.db\" or \"rediss://redis.example:6379\" (who one is there stands in [connect], by reference)";
     value.parsed(expected, |s| {
         let file = path_after("sqlite:", s, dir).map(LedgerUrl::Sqlite);
-        file.or_else(|| {
-            connection::url(
-                &["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel"],
-                s,
-            )
-            .map(|url| LedgerUrl::Redis(Remote { url, access }))
-        })
+        file.or_else(|| connection::url(&REDIS, s).map(|url| LedgerUrl::Redis(Remote { url, access })))
     })
 }
 

@@ -119,6 +119,52 @@ fn servers_are_named_without_their_passwords() {
 }
 
 #[test]
+fn a_ledger_is_named_by_every_scheme_that_it_knows() {
+    for url in [
+        "redis://a:6379",
+        "rediss://a:6379",
+        "redis-cluster://a:6379,b:6379",
+        "rediss-cluster://a:6379,b:6379",
+        "redis-sentinel://a:26379,b:26379/main",
+        "rediss-sentinel://a:26379,b:26379/main",
+    ] {
+        let (engine, problems) = engine(&format!("ledger = \"{url}\"\nqueue = \"amqps://h\"\n"));
+        assert_eq!(problems, Vec::<String>::new(), "{url}");
+        assert!(matches!(&engine.ledger, LedgerUrl::Redis(r) if r.url == url), "{url}");
+    }
+}
+
+#[test]
+fn who_one_is_at_the_sentinels_is_named_beside_who_one_is_at_the_ledger() {
+    let (named, problems) = engine(
+        "ledger = \"rediss-sentinel://a:26379/main\"\nqueue = \"amqps://h\"\n\
+         [connect.ledger]\nuser = \"offboard-dispatcher\"\npassword = { env = \"LEDGER\" }\n\
+         sentinel_user = \"offboard\"\nsentinel_password = { file = \"sentinels\" }\n",
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let LedgerUrl::Redis(ledger) = &named.ledger else {
+        panic!("{:?}", named.ledger)
+    };
+    assert_eq!(ledger.access.user.as_deref(), Some("offboard-dispatcher"));
+    assert_eq!(ledger.access.password, Some(SecretRef::Env("LEDGER".into())));
+    assert_eq!(ledger.access.sentinel_user.as_deref(), Some("offboard"));
+    assert_eq!(
+        ledger.access.sentinel_password,
+        Some(SecretRef::File("/w/sentinels".into()))
+    );
+
+    // The password itself is refused and not repeated; a broker has no sentinels.
+    for (text, expected) in [
+        ("[connect.ledger]\nsentinel_password = \"hunter2\"", "sentinel_password"),
+        ("[connect.queue]\nsentinel_user = \"offboard\"", "sentinel_user"),
+    ] {
+        let (_, problems) = engine(text);
+        assert!(problems.iter().any(|p| p.contains(expected)), "{text}: {problems:?}");
+        assert!(!problems.iter().any(|p| p.contains("hunter2")), "{problems:?}");
+    }
+}
+
+#[test]
 fn servers_that_do_not_fit_together_and_passwords_in_urls_are_refused() {
     for (text, expected) in [
         ("queue = \"amqp://u:hunter2@h\"\nledger = \"redis://h\"", "by reference"),

@@ -74,6 +74,22 @@ impl RedisSentinel {
         format!("redis-sentinel://127.0.0.1:{}/{WATCHED}", self.port)
     }
 
+    /// Has the sentinel let in this user alone from now on: name and rules, as
+    /// `ACL SETUSER` takes them. It tells us nothing any more.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not.
+    pub fn admit_only(&self, user: &str) -> Result<(), StartError> {
+        let user: Vec<&str> = ["ACL", "SETUSER"].into_iter().chain(user.split(' ')).collect();
+        for words in [user, vec!["ACL", "SETUSER", "default", "off"]] {
+            match wire::over_tcp(self.port, &words)? {
+                Reply::Text(_) => {}
+                other => return Err(StartError(format!("the sentinel refused a user: {}", other.text()))),
+            }
+        }
+        Ok(())
+    }
+
     /// The port of whom the sentinel takes for the primary.
     ///
     /// # Errors
