@@ -230,16 +230,20 @@ impl Running {
     }
 }
 
-/// What a check of readiness is called that says whether the broker is there. A
-/// dispatcher sets it itself: it asks the broker.
+/// What a check of readiness is called that says whether the broker is there with
+/// the queues that the process consumes. A dispatcher sets it itself: it asks the
+/// broker.
 const QUEUE: &str = "queue";
 /// What the one is called that says whether the broker takes what is published.
 const PUBLISHING: &str = "publishing";
+/// What the one is called that says, beside a dispatcher's, whether the process can
+/// consume its queues.
+const CONSUMING: &str = "consuming";
 /// What the one is called that says whether the broker lets the process do its work.
 const RIGHTS: &str = "rights";
 
-/// Says whether the broker is there, takes what is published and lets the process
-/// do its work, until told to stop.
+/// Says whether the broker is there, takes what is published, gives what is consumed
+/// and lets the process do its work, until told to stop.
 async fn watch_broker(queues: Vec<RabbitQueue>, dispatches: bool, mut stop: watch::Receiver<bool>) {
     let passes = |why: Option<String>| why.map_or(Ok(()), Err);
     while !*stop.borrow() {
@@ -249,13 +253,15 @@ async fn watch_broker(queues: Vec<RabbitQueue>, dispatches: bool, mut stop: watc
         let denied = denied.map(|why| format!("{why}; give the user its permissions again (deploy/rabbitmq)"));
         let lost = queues.iter().find_map(RabbitQueue::lost);
         let lost = lost.map(|why| format!("the connection to the broker is lost and is being opened again: {why}"));
+        let unconsumed = queues.iter().find_map(RabbitQueue::unconsumed);
         health::set(RIGHTS, passes(denied));
         if dispatches {
             // It hears from the broker that nothing answers, and here why.
             health::set(PUBLISHING, passes(blocked.or(lost)));
+            health::set(CONSUMING, passes(unconsumed));
         } else {
             health::set(PUBLISHING, passes(blocked));
-            health::set(QUEUE, passes(lost));
+            health::set(QUEUE, passes(lost.or(unconsumed)));
         }
         tokio::select! {
             biased;

@@ -5,6 +5,7 @@
 use crate::admission::Load;
 use crate::engine::{Engine, told};
 use offboard_ledger::Filter;
+use offboard_queue::{Depth, QueueName};
 use offboard_runtime::health;
 use offboard_runtime::telemetry::{Counted, metrics};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// Whoever looks has looked within this time, or hangs.
 const LOOKED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Most queues that are named one by one where they are missing.
+const NAMED_MAX: usize = 8;
 
 const LEDGER: &str = "ledger";
 const QUEUE: &str = "queue";
@@ -49,7 +53,8 @@ impl Engine {
     async fn look(&self) {
         self.look_at_ledger().await;
         let depths = answered(self.queue.depths()).await;
-        health::set(QUEUE, depths.as_ref().map(|_| ()).map_err(Clone::clone));
+        let state = depths.as_ref().map_err(Clone::clone);
+        health::set(QUEUE, state.and_then(|_| all_there(&self.queue.absent())));
         let now = self.clock.now();
         let (timers_overdue, first) = self.timers.overdue(now);
         let Counted {
@@ -57,13 +62,11 @@ impl Engine {
             need_person,
             oldest_waiting_s,
         } = self.timers.census.count(now);
+        let (of_sites, own): (Vec<Depth>, Vec<Depth>) = depths.unwrap_or_default().into_iter().partition(of_site);
         metrics::keep(metrics::State {
             lanes: self.admission.load().into_iter().map(lane).collect(),
-            depths: depths
-                .unwrap_or_default()
-                .into_iter()
-                .map(|d| (d.queue.to_string(), d.ready, d.unacknowledged))
-                .collect(),
+            depths: own.into_iter().map(depth).collect(),
+            site_depths: of_sites.into_iter().map(depth).collect(),
             cases,
             need_person,
             oldest_waiting_s,
@@ -107,10 +110,49 @@ fn lane(load: Load) -> (offboard_domain::Area, offboard_domain::Lane, u64, u64, 
     (area, lane, load.in_flight.into(), waiting, load.credit.into())
 }
 
+fn depth(depth: Depth) -> (String, u64, Option<u64>) {
+    (depth.queue.to_string(), depth.ready, depth.unacknowledged)
+}
+
+fn of_site(depth: &Depth) -> bool {
+    matches!(depth.queue, QueueName::Assignments { site: Some(_), .. })
+}
+
+/// Whether no queue is missing, or which.
+fn all_there(absent: &[QueueName]) -> Result<(), String> {
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let named = absent.iter().take(NAMED_MAX).map(ToString::to_string);
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match absent.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(format!(
+        "the broker lacks {named}{more}: import the definitions (deploy/rabbitmq)"
+    ))
+}
+
 /// What was answered in time, or why not.
 async fn answered<T, E: std::error::Error>(asking: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match tokio::time::timeout(ANSWER_MAX, asking).await {
         Ok(answer) => answer.map_err(|e| e.to_string()),
         Err(_) => Err(format!("no answer within {} s", ANSWER_MAX.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_missing_fails_the_check_by_name() {
+        assert_eq!(all_there(&[]), Ok(()));
+        let why = all_there(&[QueueName::Sealing, QueueName::Dead]).unwrap_err();
+        assert!(why.contains("lacks ob.v1.sealing, ob.v1.dead: "), "{why}");
+        let many: Vec<QueueName> = (0..10).map(|shard| QueueName::Reports { shard }).collect();
+        let why = all_there(&many).unwrap_err();
+        assert!(why.contains("ob.v1.reports.7 and 2 more: "), "{why}");
     }
 }

@@ -221,8 +221,13 @@ pub trait Queue: Send + Sync {
     /// unacknowledged. What the consumer holds returns when it is dropped:
     /// drop it only after its deliveries are settled.
     async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError>;
-    /// What the queues hold, in the order of their names.
+    /// What the queues hold, in the order of their names; of those that are there.
     async fn depths(&self) -> Result<Vec<Depth>, QueueError>;
+    /// Which queues were not there when [`Queue::depths`] last answered; of a
+    /// backend that makes its queues itself, none.
+    fn absent(&self) -> Vec<QueueName> {
+        Vec::new()
+    }
     /// What was buried, newest first: message and reason. It stays there
     /// until somebody consumes [`QueueName::Dead`] and acknowledges it.
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError>;

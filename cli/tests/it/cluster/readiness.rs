@@ -1,5 +1,6 @@
 //! A dispatcher says the truth about itself and about sites, while the broker takes
-//! nothing and after the configuration was read anew.
+//! nothing and after the configuration was read anew. Every role says which queue is
+//! missing.
 
 use crate::cluster::stage::{SITE, Size, Stage};
 use crate::support::{Ran, Running, until};
@@ -12,17 +13,29 @@ const SMALL: Size = Size {
 
 /// A dispatcher that can be asked how it is, once it is ready.
 fn dispatcher(stage: &Stage) -> Running {
+    started(stage, "dispatcher")
+}
+
+/// A role that can be asked how it is, once it is ready.
+fn started(stage: &Stage, role: &str) -> Running {
     let port = offboard_servers::free_port().unwrap();
-    let file = stage.folder.path().join("roles/dispatcher/offboard.toml");
+    let file = stage.folder.path().join("roles").join(role).join("offboard.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{text}\n[telemetry]\nlisten = \"127.0.0.1:{port}\"\n")).unwrap();
-    let running = stage.start("dispatcher");
-    until("the dispatcher is ready", || health(stage, &[]).code == Some(0));
+    let running = stage.start(role);
+    until(&format!("the {role} is ready"), || {
+        health_of(stage, role, &[]).code == Some(0)
+    });
     running
 }
 
 fn health(stage: &Stage, more: &[&str]) -> Ran {
-    let mut args = vec!["-C", "roles/dispatcher", "health"];
+    health_of(stage, "dispatcher", more)
+}
+
+fn health_of(stage: &Stage, role: &str, more: &[&str]) -> Ran {
+    let dir = format!("roles/{role}");
+    let mut args = vec!["-C", &dir, "health"];
     args.extend(more);
     stage.run(&args)
 }
@@ -51,6 +64,37 @@ async fn a_dispatcher_is_not_ready_while_the_broker_takes_nothing_and_then_is_ag
     stage.rabbit().memory_alarm(false).unwrap();
     until("it is ready again", || health(&stage, &[]).code == Some(0));
     drop(dispatcher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_role_is_ready_while_a_queue_that_it_needs_is_missing() {
+    const MISSING: [(&str, &[&str]); 3] = [
+        ("dispatcher", &["ob.v1.identity.urgent", "ob.v1.sealing"]),
+        ("closer", &["ob.v1.sealing"]),
+        ("worker", &["ob.v1.identity.urgent"]),
+    ];
+    let stage = Stage::set(53, SMALL).await;
+    let _running = MISSING.map(|(role, _)| started(&stage, role));
+    let vhost = stage.definitions["vhosts"][0]["name"].as_str().unwrap();
+    for queue in ["ob.v1.identity.urgent", "ob.v1.sealing"] {
+        stage.rabbit().delete_queue(vhost, queue).unwrap();
+    }
+    for (role, queues) in MISSING {
+        until(&format!("the {role} says what is missing"), || {
+            let ran = health_of(&stage, role, &[]);
+            let mut lines = ran.out.lines();
+            let line = lines.find(|line| line.starts_with("✗ queue: "));
+            ran.code == Some(1) && line.is_some_and(|line| queues.iter().all(|queue| line.contains(queue)))
+        });
+        health_of(&stage, role, &["--alive"]).expect(0);
+    }
+
+    stage.rabbit().import(&stage.definitions).unwrap();
+    for (role, _) in MISSING {
+        until(&format!("the {role} is ready again"), || {
+            health_of(&stage, role, &[]).code == Some(0)
+        });
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ use super::link::{Link, Live};
 use super::message::exhumed;
 use super::topology::{WAITING_MOST, exchange_of};
 use crate::{Depth, Message, QueueName, Wanted};
+use futures::future::try_join_all;
 use lapin::options::{BasicGetOptions, BasicNackOptions, ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, ErrorKind, ExchangeKind};
@@ -25,11 +26,18 @@ const DEAD_SHOWN_OF: usize = 10_000;
 /// How many are looked through to find those that are wanted: all that there can be.
 const DEAD_MOST: usize = WAITING_MOST as usize;
 
+/// On how many channels it is asked at once what queues hold: a site or a shard is a
+/// queue more, and whoever looks waits for seconds only, however far the broker is.
+const COUNTED_AT_ONCE: usize = 16;
+
 /// AMQP's number for what is not there.
 const NOT_FOUND: u16 = 404;
 
 /// A channel, opened when it is needed.
 type Kept = Mutex<Option<(Arc<Live>, Channel)>>;
+
+/// A queue, and its ready messages and consumers if it is there.
+type Counted = (QueueName, Option<(u32, u32)>);
 
 /// Who looks.
 pub(super) struct Inspector {
@@ -37,7 +45,11 @@ pub(super) struct Inspector {
     config: Arc<RabbitConfig>,
     /// Of which depths are asked for.
     queues: std::sync::Mutex<BTreeSet<QueueName>>,
+    /// Which of them were not there when it was last asked.
+    absent: std::sync::Mutex<Vec<QueueName>>,
     channel: Kept,
+    /// For depths.
+    counting: [Kept; COUNTED_AT_ONCE],
     /// For the dead.
     graves: Kept,
 }
@@ -54,8 +66,10 @@ impl Inspector {
         Self {
             link,
             queues: std::sync::Mutex::new(config.queues.iter().cloned().collect()),
+            absent: std::sync::Mutex::default(),
             config,
             channel: Mutex::new(None),
+            counting: std::array::from_fn(|_| Mutex::new(None)),
             graves: Mutex::new(None),
         }
     }
@@ -65,23 +79,55 @@ impl Inspector {
         *self.queues.lock().unwrap_or_else(PoisonError::into_inner) = queues.into_iter().collect();
     }
 
-    /// What the process's queues hold. One that is not there is left out.
+    /// What the process's queues hold. One that is not there is left out, and is
+    /// among the absent from then on.
     pub(super) async fn depths(&self) -> Result<Vec<Depth>, String> {
-        let mut depths = Vec::new();
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for queue in &queues {
-            match self.state(&queue.to_string()).await {
-                Ok((ready, consumers)) => depths.push(Depth {
-                    queue: queue.clone(),
+        let mut shares: [Vec<QueueName>; COUNTED_AT_ONCE] = std::array::from_fn(|_| Vec::new());
+        for (share, queue) in (0..COUNTED_AT_ONCE).cycle().zip(queues) {
+            shares[share].push(queue);
+        }
+        let counting = self.counting.iter().zip(shares);
+        let counting: Vec<_> = counting.map(|(channel, share)| self.count(channel, share)).collect();
+        let mut counted: Vec<Counted> = try_join_all(counting).await?.into_iter().flatten().collect();
+        counted.sort();
+        let mut depths = Vec::new();
+        let mut absent = Vec::new();
+        for (queue, state) in counted {
+            match state {
+                Some((ready, consumers)) => depths.push(Depth {
+                    queue,
                     ready: u64::from(ready),
                     unacknowledged: None,
                     consumers: Some(u64::from(consumers)),
                 }),
-                Err(NoAnswer::NotThere) => tracing::warn!(%queue, "there is no such queue: import the definitions"),
+                None => {
+                    tracing::warn!(%queue, "there is no such queue: import the definitions");
+                    absent.push(queue);
+                }
+            }
+        }
+        *self.absent.lock().unwrap_or_else(PoisonError::into_inner) = absent;
+        Ok(depths)
+    }
+
+    /// Which queues were not there when depths were last told.
+    pub(super) fn absent(&self) -> Vec<QueueName> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts one queue after the other on this channel: asking about one that is not
+    /// there closes it, with all that was asked on it meanwhile.
+    async fn count(&self, channel: &Kept, queues: Vec<QueueName>) -> Result<Vec<Counted>, String> {
+        let mut counted = Vec::with_capacity(queues.len());
+        for queue in queues {
+            match self.state_on(channel, &queue.to_string()).await {
+                Ok(state) => counted.push((queue, Some(state))),
+                Err(NoAnswer::NotThere) => counted.push((queue, None)),
                 Err(NoAnswer::Failed(why)) => return Err(why),
             }
         }
-        Ok(depths)
+        Ok(counted)
     }
 
     /// Which of the queues and exchanges that this process uses are missing.
@@ -175,12 +221,16 @@ impl Inspector {
 
     /// Ready messages and consumers of a queue.
     pub(super) async fn state(&self, name: &str) -> Result<(u32, u32), NoAnswer> {
+        self.state_on(&self.channel, name).await
+    }
+
+    async fn state_on(&self, channel: &Kept, name: &str) -> Result<(u32, u32), NoAnswer> {
         let options = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
         };
         let asking = async |c: Channel| c.queue_declare(name.into(), options, FieldTable::default()).await;
-        let state = self.ask_on(&mut *self.channel.lock().await, asking).await?;
+        let state = self.ask_on(&mut *channel.lock().await, asking).await?;
         Ok((state.message_count(), state.consumer_count()))
     }
 

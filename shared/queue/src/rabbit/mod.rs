@@ -28,6 +28,7 @@ mod message;
 mod publisher;
 mod standing;
 pub mod topology;
+mod unconsumed;
 mod users;
 mod window;
 
@@ -48,7 +49,8 @@ use offboard_runtime::retry::{Failed, Policy, retry};
 use publisher::Publisher;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use unconsumed::Unconsumed;
 
 /// Why there is no queue.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +89,7 @@ struct Inner {
     publisher: Arc<Publisher>,
     inspector: Inspector,
     denials: Denials,
+    unconsumed: Unconsumed,
 }
 
 impl RabbitQueue {
@@ -121,6 +124,7 @@ impl RabbitQueue {
                 publisher,
                 inspector,
                 denials: Denials::default(),
+                unconsumed: Unconsumed::default(),
             }),
         })
     }
@@ -156,6 +160,13 @@ impl RabbitQueue {
     #[must_use]
     pub fn denied(&self) -> Option<String> {
         self.inner.denials.now()
+    }
+
+    /// Why a queue cannot be consumed, if somebody has tried again and again for some
+    /// seconds and still does.
+    #[must_use]
+    pub fn unconsumed(&self) -> Option<String> {
+        self.inner.unconsumed.at(Instant::now())
     }
 
     /// Says farewell to the broker. What is not settled then returns to its
@@ -210,12 +221,18 @@ impl Queue for RabbitQueue {
             consuming,
             publisher,
             denials,
+            unconsumed,
             ..
         } = &*self.inner;
-        let live = consuming.live(config.limits.reconnected).await;
-        let live = live.map_err(|detail| unavailable("consume", queue, detail))?;
-        let subscribed = consumer::subscribe(&live, queue, prefetch, config, publisher).await;
-        denials.note("consume", queue, &subscribed);
+        let subscribed = match consuming.live(config.limits.reconnected).await {
+            Ok(live) => {
+                let subscribed = consumer::subscribe(&live, queue, prefetch, config, publisher).await;
+                denials.note("consume", queue, &subscribed);
+                subscribed
+            }
+            Err(detail) => Err(unavailable("consume", queue, detail)),
+        };
+        unconsumed.note(queue, &subscribed, Instant::now());
         Ok(Box::new(subscribed?))
     }
 
@@ -226,6 +243,10 @@ impl Queue for RabbitQueue {
             queue: "the queues".to_owned(),
             detail,
         })
+    }
+
+    fn absent(&self) -> Vec<QueueName> {
+        self.inner.inspector.absent()
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {

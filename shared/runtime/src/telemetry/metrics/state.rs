@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the others are counted as when there are more tenants than may be named.
 const OTHER: &str = "other";
-/// Most queues that are shown one by one; beyond it none is (sites make them).
-const QUEUES_MAX: usize = 256;
+/// Most queues of sites that are shown one by one; beyond it none is. The
+/// installation's own are as many as its areas and shards, and are always shown.
+const SITE_QUEUES_MAX: usize = 256;
 
 /// Where things stand.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,6 +26,8 @@ pub struct State {
     pub lanes: Vec<(Area, Lane, u64, u64, u64)>,
     /// Queue: name, ready, and unacknowledged where the broker tells.
     pub depths: Vec<(String, u64, Option<u64>)>,
+    /// The same of the queues of sites, however many there are.
+    pub site_depths: Vec<(String, u64, Option<u64>)>,
     /// Open cases by tenant and state.
     pub cases: BTreeMap<(String, &'static str), u64>,
     /// Open cases that need a person, by tenant.
@@ -77,7 +80,7 @@ impl Tenants {
         for (tenant, n) in state.need_person {
             *capped.need_person.entry(self.label(&tenant)).or_default() += n;
         }
-        capped.depths.truncate(QUEUES_MAX);
+        capped.site_depths.truncate(SITE_QUEUES_MAX);
         capped
     }
 }
@@ -138,12 +141,13 @@ pub(super) fn observe(meter: &Meter, kept: &Kept, lost: &Arc<Lost>) {
         }
     });
     on(i::QUEUE_READY, |s, out| {
-        for (queue, n, _) in &s.depths {
+        for (queue, n, _) in s.depths.iter().chain(&s.site_depths) {
             out.observe(*n, &[KeyValue::new("queue", queue.clone())]);
         }
     });
     on(i::QUEUE_UNACKNOWLEDGED, |s, out| {
-        for (queue, n) in s.depths.iter().filter_map(|(q, _, n)| n.as_ref().map(|n| (q, n))) {
+        let all = s.depths.iter().chain(&s.site_depths);
+        for (queue, n) in all.filter_map(|(q, _, n)| n.as_ref().map(|n| (q, n))) {
             out.observe(*n, &[KeyValue::new("queue", queue.clone())]);
         }
     });

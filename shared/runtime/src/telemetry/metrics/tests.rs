@@ -43,6 +43,7 @@ fn everything(m: &Metrics) {
     m.keep(State {
         lanes: vec![(offboard_domain::Area::Identity, offboard_domain::Lane::Urgent, 1, 2, 3)],
         depths: vec![("ob.v1.reports.0".into(), 4, Some(5))],
+        site_depths: vec![("ob.v1.identity.urgent.berlin".into(), 6, Some(7))],
         cases: BTreeMap::from([(("acme".into(), "active"), 6)]),
         need_person: BTreeMap::from([("acme".into(), 1)]),
         oldest_waiting_s: BTreeMap::from([("credit", 1.5), ("person", 0.0)]),
@@ -122,6 +123,21 @@ fn tenants_beyond_the_cap_are_counted_together() {
     );
     let text = cases(1);
     assert!(!text.contains("tenant=\"other\""), "what is gone is not shown: {text}");
+}
+
+#[test]
+fn queues_beyond_the_cap_are_those_of_sites() {
+    let (metrics, registry) = measured(1);
+    let many = |stem: &str| (0..300).map(|i| (format!("{stem}.{i}"), 1, None)).collect::<Vec<_>>();
+    metrics.keep(State {
+        depths: many("ob.v1.reports"),
+        site_depths: many("ob.v1.identity.urgent.site"),
+        ..State::default()
+    });
+    let text = encode(&registry).unwrap();
+    let shown = |stem: &str| text.matches(&format!("offboard_queue_ready{{queue=\"{stem}.")).count();
+    assert_eq!(shown("ob.v1.reports"), 300, "{text}");
+    assert_eq!(shown("ob.v1.identity.urgent.site"), 256, "{text}");
 }
 
 #[test]
