@@ -50,7 +50,8 @@ impl Engine {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), offboard_queue::QueueError> {
         let mut at_hand = AtHand::new();
-        let pulse = health::pulse("reports");
+        // One for each shard: of one name, a loop that turns would hide one that hangs.
+        let pulse = health::pulse(format!("consumer of {queue}"));
         let mut result = Ok(());
         loop {
             tokio::select! {
