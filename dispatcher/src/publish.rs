@@ -8,6 +8,7 @@ use crate::engine::{Engine, EngineError};
 use crate::place::Slot;
 use futures::future::join_all;
 use offboard_domain::{Assignment, Case, CaseId, Mode, TaskId, TenantId};
+use offboard_queue::rabbit::topology::exchange_of;
 use offboard_queue::{Message, QueueError, QueueName};
 use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER};
 use offboard_runtime::telemetry::trace::Envelope;
@@ -105,7 +106,12 @@ impl Engine {
             ..Work::case(&assignment.tenant, case.id)
         };
         let name = queue.to_string();
-        let envelope = Envelope { queue: &name, id: &id };
+        let envelope = Envelope {
+            queue: &name,
+            exchange: exchange_of(&queue),
+            id: &id,
+            tag: None,
+        };
         let span = trace::publish(envelope, &work, case.traceparent.as_deref());
         let mut message = self.order_of(&name, id.clone(), assignment);
         span.inject(&mut message.headers);

@@ -5,6 +5,7 @@
 use crate::engine::{Engine, EngineError, told};
 use offboard_domain::{Assignment, CaseId, Heading, Lane, Refusal, Report, TenantId};
 use offboard_queue::rabbit::may_report;
+use offboard_queue::rabbit::topology::exchange_of;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
 use offboard_runtime::keys::{ANSWER_HEADER, PROOF_HEADER, QUEUE_HEADER};
 use offboard_runtime::telemetry::trace::Envelope;
@@ -54,7 +55,8 @@ impl Engine {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), offboard_queue::QueueError> {
         let mut at_hand = AtHand::new();
-        let pulse = health::pulse("reports");
+        // One for each shard: of one name, a loop that turns would hide one that hangs.
+        let pulse = health::pulse(format!("consumer of {queue}"));
         let mut result = Ok(());
         loop {
             tokio::select! {
@@ -105,7 +107,7 @@ impl Engine {
             );
         }
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
-        let span = span(&report, queue, delivery.message());
+        let span = span(&report, &queue, delivery.as_ref());
         let result = span.within(self.record(&tenant, case, report)).await;
         match &result {
             // Also when the worker that answered died before it could tell of
@@ -203,15 +205,18 @@ impl Engine {
     }
 }
 
-fn span(report: &Report, queue: QueueName, message: &Message) -> Span {
+fn span(report: &Report, queue: &QueueName, delivery: &dyn Delivery) -> Span {
     let work = Work {
         task: Some(report.task),
         attempt: Some(report.attempt),
         ..Work::case(&report.tenant, report.case)
     };
+    let message = delivery.message();
     let envelope = Envelope {
         queue: &queue.to_string(),
+        exchange: exchange_of(queue),
         id: &message.id,
+        tag: delivery.tag(),
     };
     trace::process(envelope, &message.headers, &work, None)
 }

@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use futures::future::{Either, join_all, select};
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::{Area, Assignment, Fault, FaultClass, Heading, Lane, Report, Said, TenantId, Timestamp};
+use offboard_queue::rabbit::topology::exchange_of;
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
 use offboard_runtime::keys::{ANSWER_HEADER, AnswerKey, PROOF_HEADER, QUEUE_HEADER, QueueKey, QueueKeys};
 use offboard_runtime::telemetry::trace::Envelope;
@@ -342,7 +343,7 @@ impl Served {
             }
         };
         let redelivered = delivery.redelivered();
-        let span = self.span(&assignment, delivery.message());
+        let span = self.span(&assignment, delivery.as_ref());
         if redelivered {
             span.note("offboard.redelivered", "true");
         }
@@ -384,11 +385,13 @@ impl Served {
         }
     }
 
-    fn span(&self, assignment: &Assignment, message: &Message) -> Span {
-        let queue = self.name().to_string();
+    fn span(&self, assignment: &Assignment, delivery: &dyn Delivery) -> Span {
+        let (queue, message) = (self.name(), delivery.message());
         let envelope = Envelope {
-            queue: &queue,
+            queue: &queue.to_string(),
+            exchange: exchange_of(&queue),
             id: &message.id,
+            tag: delivery.tag(),
         };
         let accepted = assignment.traceparent.as_deref();
         trace::process(envelope, &message.headers, &work(assignment), accepted)
@@ -447,7 +450,9 @@ impl Served {
         let queue = report_queue(&report.tenant, self.worker.config.report_shards);
         let envelope = Envelope {
             queue: &queue.to_string(),
+            exchange: exchange_of(&queue),
             id: &message.id,
+            tag: None,
         };
         let mut pause = AGAIN_AFTER;
         loop {

@@ -173,6 +173,11 @@ pub trait Delivery: Send {
     /// no broker and so nobody else who could. A broker always answers: what
     /// did not say who sends it has the empty sender, which nobody is.
     fn sender(&self) -> Option<&str>;
+    /// The broker's number for this delivery, for whoever looks for it there;
+    /// none where there is no broker.
+    fn tag(&self) -> Option<u64> {
+        None
+    }
     /// It is dealt with and never returns.
     async fn ack(self: Box<Self>) -> Result<(), QueueError>;
     /// It returns to the queue.

@@ -7,6 +7,7 @@
 //! story or are not.
 
 mod rotel;
+mod rotel_log;
 mod sink;
 mod story;
 

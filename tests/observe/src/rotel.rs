@@ -2,6 +2,8 @@
 //! tests' Python environment. It takes OTLP and writes what it took into its
 //! debug log.
 
+use crate::rotel_log;
+use crate::story::Seen;
 use offboard_servers::{Guarded, Patience, StartError, free_port, until};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -66,6 +68,12 @@ impl Rotel {
     #[must_use]
     pub fn log(&self) -> String {
         self.running.output()
+    }
+
+    /// Every span that it took, as its log tells of it.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Seen> {
+        rotel_log::spans(&self.log())
     }
 
     /// Waits until its log fulfils something.

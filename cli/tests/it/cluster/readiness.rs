@@ -11,6 +11,9 @@ const SMALL: Size = Size {
     leavers_each: 1,
 };
 
+/// As many shards as a configuration has that says nothing.
+const SHARDS: u16 = 16;
+
 /// A dispatcher that can be asked how it is, once it is ready.
 fn dispatcher(stage: &Stage) -> Running {
     started(stage, "dispatcher")
@@ -49,6 +52,11 @@ async fn a_dispatcher_is_not_ready_while_the_broker_takes_nothing_and_then_is_ag
         ready.contains("✓ publishing\n") && ready.contains("✓ queue\n"),
         "{ready}"
     );
+    // One that turns does not hide one that hangs.
+    until("the loop of every shard is watched by itself", || {
+        let alive = health(&stage, &["--alive"]).out;
+        (0..SHARDS).all(|s| alive.contains(&format!("✓ consumer of ob.v1.reports.{s}\n")))
+    });
 
     stage.rabbit().memory_alarm(true).unwrap();
     // The alarm is told to whoever publishes: it has something to order.

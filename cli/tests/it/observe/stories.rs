@@ -209,6 +209,7 @@ fn the_metrics_tell_of_it(text: &str, sent: &BTreeSet<String>) {
     assert!(value("offboard_queue_credit{area=\"identity\",lane=\"urgent\"}") > 0.0);
     assert!(value("offboard_health{check=\"ledger\",of=\"ready\"}") == 1.0);
     assert!(value("offboard_health{check=\"sweep\",of=\"alive\"}") == 1.0);
+    assert!(value("offboard_health{check=\"consumer of ob.v1.reports.0\",of=\"alive\"}") == 1.0);
     // What is counted only when it happens need not have happened.
     let sure = instruments::ALL.iter().filter(|i| !matches!(i.sort, Sort::Counter));
     for instrument in sure.filter(|i| !["offboard.cases", "offboard.cases.need_person"].contains(&i.name)) {

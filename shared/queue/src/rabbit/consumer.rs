@@ -348,6 +348,10 @@ impl Delivery for RabbitDelivery {
         Some(&self.sender)
     }
 
+    fn tag(&self) -> Option<u64> {
+        Some(self.tag)
+    }
+
     async fn ack(mut self: Box<Self>) -> Result<(), QueueError> {
         self.acknowledge().await
     }

@@ -310,8 +310,10 @@ impl Topology {
     }
 }
 
-/// The exchange through which one publishes to a queue.
-pub(super) fn exchange_of(name: &QueueName) -> &'static str {
+/// The exchange through which one publishes to a queue; the routing key is the
+/// queue's own name.
+#[must_use]
+pub fn exchange_of(name: &QueueName) -> &'static str {
     match name {
         QueueName::Assignments { .. } | QueueName::Sealing => ASSIGNMENTS,
         QueueName::Reports { .. } => REPORTS,

@@ -178,7 +178,7 @@ impl Drop for Guard {
 fn messaging_system(queue: &QueueUrl) -> &'static str {
     match queue {
         QueueUrl::Memory => "memory",
-        QueueUrl::Rabbit(_) => "rabbitmq",
+        QueueUrl::Rabbit(_) => trace::RABBITMQ,
     }
 }
 

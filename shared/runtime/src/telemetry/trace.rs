@@ -37,11 +37,18 @@ const EPISODE_MAX: Duration = Duration::from_secs(5 * 60);
 /// A message, as a span names it.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
-    /// The queue that it goes or came through.
+    /// The queue that it goes or came through; its name is the routing key, too.
     pub queue: &'a str,
+    /// The exchange through which one publishes to it, where a broker has such.
+    pub exchange: &'a str,
     /// Its id.
     pub id: &'a str,
+    /// The broker's number for its delivery, if it was delivered by one.
+    pub tag: Option<u64>,
 }
+
+/// `messaging.system` where a broker has exchanges and routing keys.
+pub(super) const RABBITMQ: &str = "rabbitmq";
 
 static TRACES: OnceLock<Traces> = OnceLock::new();
 
@@ -223,7 +230,7 @@ impl Traces {
 
     fn send(&self, message: Envelope<'_>, work: &Work<'_>, links: Vec<SpanContext>, parent: &Context) -> Span {
         let attributes = self.messaging(message, work, "publish", "send");
-        let name = format!("publish {}", message.queue);
+        let name = format!("publish {}", self.destination(message));
         self.start(name, SpanKind::Producer, attributes, links, parent)
     }
 
@@ -243,7 +250,7 @@ impl Traces {
         let links = accepted.filter(|a| Some(a.trace_id()) != within).into_iter().collect();
         let parent = cause.map_or_else(Context::new, |at| Context::new().with_remote_span_context(at));
         let attributes = self.messaging(message, work, "process", "process");
-        let name = format!("process {}", message.queue);
+        let name = format!("process {}", self.destination(message));
         self.start(name, SpanKind::Consumer, attributes, links, &parent)
     }
 
@@ -325,11 +332,28 @@ impl Traces {
             KeyValue::new("messaging.system", self.messaging_system),
             KeyValue::new("messaging.operation.name", name),
             KeyValue::new("messaging.operation.type", sort),
-            KeyValue::new("messaging.destination.name", message.queue.to_owned()),
+            KeyValue::new("messaging.destination.name", self.destination(message)),
             KeyValue::new("messaging.message.id", message.id.to_owned()),
             KeyValue::new("messaging.message.conversation_id", work.case.to_string()),
         ]);
+        if self.messaging_system == RABBITMQ {
+            let key = message.queue.to_owned();
+            attributes.push(KeyValue::new("messaging.rabbitmq.destination.routing_key", key));
+            let tag = message.tag.and_then(|tag| i64::try_from(tag).ok());
+            attributes.extend(tag.map(|tag| KeyValue::new("messaging.rabbitmq.message.delivery_tag", tag)));
+        }
         attributes
+    }
+
+    /// A destination as the conventions for the system name it. For RabbitMQ it
+    /// is `exchange:routing key` on both sides: a queue is left out where it is
+    /// called like its routing key.
+    fn destination(&self, message: Envelope<'_>) -> String {
+        if self.messaging_system == RABBITMQ {
+            format!("{}:{}", message.exchange, message.queue)
+        } else {
+            message.queue.to_owned()
+        }
     }
 
     fn start(

@@ -45,21 +45,29 @@ const CASE: CaseId = CaseId([1; 10]);
 const TASK: TaskId = TaskId([2; 10]);
 const TO: Envelope<'static> = Envelope {
     queue: "ob.v1.identity.urgent",
+    exchange: "ob.v1.assignments",
     id: "m-1",
+    tag: None,
 };
 const BACK: Envelope<'static> = Envelope {
     queue: "ob.v1.reports.0",
+    exchange: "ob.v1.reports",
     id: "m-2",
+    tag: None,
 };
 
 fn stage(root: Sampler) -> Stage {
+    stage_on("memory", root)
+}
+
+fn stage_on(messaging_system: &'static str, root: Sampler) -> Stage {
     let kept = Kept::default();
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(kept.clone())
         .with_sampler(Episodes::new(Box::new(root)))
         .build();
     Stage {
-        traces: Traces::new(provider.tracer("test"), "memory"),
+        traces: Traces::new(provider.tracer("test"), messaging_system),
         kept,
         tenant: TenantId::new("contoso").unwrap(),
         _provider: provider,
@@ -174,6 +182,34 @@ async fn what_is_caused_without_a_pause_is_one_trace() {
         ("error.type", "4xx"),
     ] {
         assert_eq!(attribute(&other, key).as_deref(), Some(value), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_destination_of_rabbitmq_is_named_by_its_exchange_and_routing_key() {
+    let s = stage_on(RABBITMQ, Sampler::AlwaysOn);
+    let delivered = Envelope { tag: Some(7), ..TO };
+    drop(s.traces.publish(TO, &s.work(1), None));
+    drop(s.traces.process(delivered, &BTreeMap::new(), &s.work(1), None));
+    for (name, tag) in [
+        ("publish ob.v1.assignments:ob.v1.identity.urgent", None),
+        ("process ob.v1.assignments:ob.v1.identity.urgent", Some("7")),
+    ] {
+        let span = s.kept.named(name);
+        for (key, value) in [
+            ("messaging.system", Some("rabbitmq")),
+            (
+                "messaging.destination.name",
+                Some("ob.v1.assignments:ob.v1.identity.urgent"),
+            ),
+            (
+                "messaging.rabbitmq.destination.routing_key",
+                Some("ob.v1.identity.urgent"),
+            ),
+            ("messaging.rabbitmq.message.delivery_tag", tag),
+        ] {
+            assert_eq!(attribute(&span, key).as_deref(), value, "{key} of {name}");
+        }
     }
 }
 
