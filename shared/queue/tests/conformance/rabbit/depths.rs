@@ -4,6 +4,7 @@
 
 use super::broker::{OnRabbit, quiet, topology};
 use super::faults::subscribed;
+use crate::backend::Backend as _;
 use crate::kit::{identity, reports};
 use offboard_queue::rabbit::Topology;
 use offboard_queue::{Queue as _, QueueName};
