@@ -84,6 +84,8 @@ impl Closer {
         let closer = Arc::new(self);
         let pulse = health::pulse("closer");
         while !told(&stop) {
+            // Who waits for the broker hangs nowhere.
+            pulse.beat();
             match closer.engine.queue.consume(&QueueName::Sealing, AT_HAND).await {
                 Ok(consumer) => {
                     if let Err(ended) = closer.seal_from(consumer, &pulse, &mut stop).await {

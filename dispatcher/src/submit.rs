@@ -3,7 +3,8 @@
 use crate::archive::Patience;
 use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
-use offboard_domain::{Capabilities, CaseId, Command, Departure, Policy, Refusal};
+use offboard_domain::departure::Manner;
+use offboard_domain::{Capabilities, CaseId, Command, Departure, Policy, Refusal, TenantId};
 use offboard_runtime::telemetry::trace;
 use std::sync::Arc;
 
@@ -63,7 +64,10 @@ impl Engine {
         patience: Patience,
     ) -> Result<Submitted, EngineError> {
         let tenant = departure.tenant.clone();
-        let id = departure.case_id();
+        let id = match departure.former_case_id() {
+            Some(former) if self.was_at_once(&tenant, former).await? => former,
+            _ => departure.case_id(),
+        };
         let span = trace::accept(&tenant, id);
         let command = Command::Open {
             departure: Arc::new(departure),
@@ -88,6 +92,19 @@ impl Engine {
                 self.keep_opening(&tenant, id, patience).await?;
                 Ok(Submitted::Known(id))
             }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there is this case, and it is of an immediate departure of which no day is kept.
+    async fn was_at_once(&self, tenant: &TenantId, id: CaseId) -> Result<bool, EngineError> {
+        match self.load(tenant, id).await {
+            Ok(held) => Ok(held.is_some_and(|h| {
+                let asked = &h.case.departure;
+                asked.manner == Manner::Immediate && asked.of_day.is_none()
+            })),
+            // Of whom nobody can read anything any more, nothing more is known.
+            Err(EngineError::History { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }

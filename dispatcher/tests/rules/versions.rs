@@ -3,8 +3,10 @@
 //! it, and lets nothing else wait for it.
 
 use crate::rig::*;
+use offboard_dispatcher::Submitted;
+use offboard_domain::departure::Manner;
 use offboard_domain::record::Body;
-use offboard_domain::{CaseId, CaseKey, CaseState, FaultClass, Kind, Record, TenantId, Wake};
+use offboard_domain::{CaseId, CaseKey, CaseState, Departure, FaultClass, Kind, Record, TenantId, Wake};
 use offboard_ledger::{Append, Appended, Claim, IndexEntry, KeyChange, Ledger as _};
 use offboard_queue::{Queue as _, QueueName};
 
@@ -132,4 +134,44 @@ async fn a_report_for_a_newer_version_waits_and_a_forged_one_is_buried() {
     })
     .await;
     assert_eq!(waits().await, 1);
+}
+
+/// An older program kept no day of whoever was to go at once: the list that has been handed in
+/// for weeks opens no second case for him after the upgrade.
+#[tokio::test(start_paused = true)]
+async fn who_was_to_go_at_once_before_the_upgrade_is_the_same_case_after_it() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(CUT))]);
+    let dispatcher = world.dispatcher().await;
+    let older = Departure {
+        reference: None,
+        ..world.departure(&acme, "HR-1")
+    };
+    let day = older.effective_at;
+    let newer = Departure {
+        of_day: Some(day),
+        ..older.clone()
+    };
+    assert_ne!(newer.case_id(), older.case_id());
+    let case = dispatcher.engine.submit(older).await.unwrap().case();
+    let again = dispatcher.engine.submit(newer.clone()).await.unwrap();
+    assert_eq!(again, Submitted::Known(case));
+    // What is planned for the end of that day is no such case.
+    let planned = Departure {
+        manner: Manner::Planned,
+        of_day: None,
+        ..world.departure(&acme, "HR-2")
+    };
+    let planned = Departure {
+        reference: None,
+        effective_at: day,
+        ..planned
+    };
+    let at_once = Departure {
+        manner: Manner::Immediate,
+        of_day: Some(day),
+        ..planned.clone()
+    };
+    let case = dispatcher.engine.submit(planned).await.unwrap().case();
+    assert_ne!(dispatcher.engine.submit(at_once).await.unwrap().case(), case);
 }

@@ -233,7 +233,9 @@ impl Departure {
         let same_day = earlier.of_day == Some(self.effective_at);
         // Who names no other day than the one on which he asks says no more than "now".
         let says_now = self.of_day.is_some_and(|day| day != self.effective_at);
-        at_once && (same_day || says_now && earlier.effective_at <= self.effective_at)
+        // An older program kept no day.
+        let same_time = earlier.effective_at == self.effective_at;
+        at_once && (same_time || same_day || says_now && earlier.effective_at <= self.effective_at)
     }
 
     /// The case that this request opens: by the source's reference, or without
@@ -260,5 +262,18 @@ impl Departure {
             &when.0.to_be_bytes(),
         ]);
         CaseId::derive(&self.tenant, &format!("{asked}:{request}"))
+    }
+
+    /// The case that an older program, which kept no day, opened for this if it was read on
+    /// another day than its own; none: it would have had the same id.
+    #[must_use]
+    pub fn former_case_id(&self) -> Option<CaseId> {
+        let day = self.of_day.filter(|_| self.reference.is_none())?;
+        let former = Self {
+            of_day: None,
+            effective_at: day,
+            ..self.clone()
+        };
+        Some(former.case_id())
     }
 }

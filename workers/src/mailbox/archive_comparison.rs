@@ -13,6 +13,7 @@ use super::archive_mailbox::{broken, class_after, digest, is_lost, name};
 use crate::job::Job;
 use offboard_archive::{Archive, ArchiveError, Known, Taken, key};
 use offboard_connectors::{Answer, MailFolder, MailMessage, MailOwner};
+use offboard_domain::time::HOUR_MS;
 use offboard_domain::{Digest, Fault, FaultClass, Timestamp};
 use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ const KEY_BYTES: usize = 16;
 
 /// Where in the store it is how far the comparison has come; it begins anew with each manifest.
 const COMPARISON: &str = "comparison";
+/// How long what was found of one folder counts while others are compared: longer than the
+/// largest mailbox takes, and not until a person comes back to it after days.
+const COMPARED_HOLDS_MS: i64 = 12 * HOUR_MS;
 /// Stands among the folders that differ while some are not compared yet.
 pub(super) const UNREAD: &str = "not compared yet";
 
@@ -73,6 +77,9 @@ pub(super) async fn compare(
 /// How far a comparison has come, as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct SoFar {
+    /// When it began.
+    #[serde(default)]
+    began_ms: i64,
     /// What was found of the folders that were compared by message, by their numbers.
     compared: BTreeMap<u32, Listed>,
     /// The listings that are to be gone on with, likewise.
@@ -82,16 +89,31 @@ struct SoFar {
 }
 
 impl SoFar {
-    /// Of what the store has lost, nothing: it is compared anew.
+    fn begun(job: &Job<'_>) -> Self {
+        Self {
+            began_ms: job.now_ms(),
+            ..Self::default()
+        }
+    }
+
+    /// Of what the store has lost, nothing, and nothing of what was seen too long ago: it
+    /// is compared anew.
     async fn remembered(job: &Job<'_>) -> Answer<Self> {
         let Some(digest) = digest(&job.remembered, COMPARISON) else {
-            return Ok(Self::default());
+            return Ok(Self::begun(job));
         };
-        match job.context.store.get(digest).await {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
-            Err(StoreError::Absent { .. } | StoreError::Damaged { .. }) => Ok(Self::default()),
-            Err(error) => Err(broken(job, &ArchiveError::from(error))),
-        }
+        let read: Option<Self> = match job.context.store.get(digest).await {
+            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+            Err(StoreError::Absent { .. } | StoreError::Damaged { .. }) => None,
+            Err(error) => return Err(broken(job, &ArchiveError::from(error))),
+        };
+        Ok(match read {
+            Some(so_far) if job.now_ms() - so_far.began_ms < COMPARED_HOLDS_MS => so_far,
+            stale => Self {
+                unsteady: stale.map_or(0, |so_far| so_far.unsteady),
+                ..Self::begun(job)
+            },
+        })
     }
 }
 

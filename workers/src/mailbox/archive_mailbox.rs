@@ -119,7 +119,8 @@ impl Procedure for ArchiveMailbox {
         writer.begin_pass(now, |taken| !differ.contains(&name(taken)));
         let mut slice = Slice::of(job, &mut writer);
         let stopped = slice.pass(folders).await;
-        let (taken_some, moved) = (slice.took > 0, slice.took + slice.pages > 0);
+        // A page of which nothing was lacking is a step, too: the next attempt goes on behind it.
+        let moved = slice.took + slice.pages > 0;
         let receipts = slice.call.take_receipts();
         receipts.into_iter().for_each(|r| job.call.note_read_receipt(r));
         let (part, manifest) = match &stopped {
@@ -128,7 +129,7 @@ impl Procedure for ArchiveMailbox {
                 (part, Some(manifest))
             }
             Ok(false) => (writer.close_part().await.map_err(|e| broken(job, &e))?, None),
-            Err(fault) if !taken_some => return Err(fault.clone()),
+            Err(fault) if !moved => return Err(fault.clone()),
             Err(_) => (writer.close_part().await.map_err(|e| broken(job, &e))?, None),
         };
         if stopped == Ok(false) && !moved {
@@ -390,6 +391,9 @@ impl<'s, 'j> Slice<'s, 'j> {
             .cloned()
             .unwrap_or(begins);
         loop {
+            if self.pages > 0 && !self.go_on() {
+                return Ok(false);
+            }
             let page = reader
                 .messages(&mut self.call, &self.owner, folder, cursor.page.as_deref())
                 .await?;

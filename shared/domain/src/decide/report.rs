@@ -222,7 +222,7 @@ impl Draft<'_> {
                 because(task, why),
                 None,
             ),
-            Verdict::Unsatisfied(_) if is_by_the_older_rule(task, &after) => {
+            Verdict::Unsatisfied(_) if is_by_the_older_rule(task.kind(), &after) => {
                 let why =
                     "the worker is of an older version, which does not look at others' mailboxes for who has none";
                 let until = self.now.plus(OLDER_WORKER_MS);
@@ -447,6 +447,8 @@ impl Draft<'_> {
                     Some("it was there, and is gone".to_owned())
                 }
                 Verdict::Satisfied | Verdict::NotApplicable(_) => None,
+                // A worker of an older version has not looked: that shows no difference.
+                Verdict::Unsatisfied(_) if is_by_the_older_rule(check.kind, &seen.observation) => None,
                 Verdict::Unsatisfied(why) => Some(why),
                 Verdict::Blocked(why) => Some(why.to_owned()),
             };
@@ -684,9 +686,9 @@ fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
 
 /// Whether a worker says no more than that there is no mailbox, which once ended this: what
 /// he holds on others' it has not looked for.
-fn is_by_the_older_rule(task: &Task, after: &Observation) -> bool {
+fn is_by_the_older_rule(kind: Kind, after: &Observation) -> bool {
     let none = after.facts.bool(MAILBOX_EXISTS) == Some(false);
-    none && task.kind() == Kind::RemoveDelegations && after.facts.list("delegations").is_none()
+    none && kind == Kind::RemoveDelegations && after.facts.list("delegations").is_none()
 }
 
 /// Whether a directory was read to have no such account.

@@ -170,10 +170,11 @@ where
 /// What the primaries say of themselves.
 async fn primaries(options: &RedisOptions, connection: &Connection) -> RedisResult<Vec<Seen>> {
     let seen = Seen::through(connection).await?;
-    // Sentinels name the old primary for a moment in a failover: nobody has
-    // configured anything wrong, and they may be asked again.
-    if matches!(options.at.shape, Shape::Sentinel(_)) && seen.iter().any(Seen::is_replica) {
-        let what = "the server that the sentinels name is a replica; look at them if they go on naming it";
+    // Sentinels, and the nodes of a cluster, name the old primary for a moment in a
+    // failover: nobody has configured anything wrong, and they may be asked again.
+    if !matches!(options.at.shape, Shape::One) && seen.iter().any(Seen::is_replica) {
+        let what =
+            "the server that the sentinels, or the cluster, name is a replica; look at them if they go on naming it";
         return Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, what)));
     }
     Ok(seen)
