@@ -127,7 +127,7 @@ fn all_there(absent: &[QueueName]) -> Result<(), String> {
     if absent.is_empty() {
         return Ok(());
     }
-    let named = absent.iter().take(NAMED_MAX).map(|queue| queue.to_string());
+    let named = absent.iter().take(NAMED_MAX).map(ToString::to_string);
     let named = named.collect::<Vec<_>>().join(", ");
     let more = match absent.len().saturating_sub(NAMED_MAX) {
         0 => String::new(),
