@@ -172,9 +172,12 @@ async fn primaries(options: &RedisOptions, connection: &Connection) -> RedisResu
     let seen = Seen::through(connection).await?;
     // Sentinels, and the nodes of a cluster, name the old primary for a moment in a
     // failover: nobody has configured anything wrong, and they may be asked again.
-    if !matches!(options.at.shape, Shape::One) && seen.iter().any(Seen::is_replica) {
-        let what =
-            "the server that the sentinels, or the cluster, name is a replica; look at them if they go on naming it";
+    let what = match options.at.shape {
+        Shape::One => return Ok(seen),
+        Shape::Sentinel(_) => "the server that the sentinels name is a replica; look at them if they go on naming it",
+        Shape::Cluster => "a node that the cluster names as a primary is a replica; look at it if it stays one",
+    };
+    if seen.iter().any(Seen::is_replica) {
         return Err(RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, what)));
     }
     Ok(seen)
