@@ -185,20 +185,11 @@ pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
     let begun = settled.unwrap_or(case.opened_at).max(case.effective_at());
     // What is to be done again has its time anew. So has what is read anew on the day: it is
     // given that long however late the day is noticed.
-    let anew = |kind: Kind| {
-        kind.spec().read_anew
-            && task
-                .kind()
-                .spec()
-                .after
-                .iter()
-                .any(|d| d.goes_ahead() && d.kind == kind)
-    };
-    let readings = case.tasks.values().filter(|t| anew(t.kind()));
-    let again = task
-        .reopened_at
-        .max(case.tail_lost_at)
-        .max(readings.filter_map(|t| t.reopened_at).max());
+    let own = task.kind().spec().after;
+    let goes_ahead_of = |kind: Kind| own.iter().any(|d| d.goes_ahead() && d.kind == kind);
+    let anew = |t: &&Arc<Task>| t.kind().spec().read_anew && goes_ahead_of(t.kind());
+    let read_anew = case.tasks.values().filter(anew).filter_map(|t| t.reopened_at).max();
+    let again = task.reopened_at.max(case.tail_lost_at).max(read_anew);
     let begun = again.map_or(begun, |at| at.max(begun));
     if !needs_plan(case, task) {
         return Some(begun);

@@ -2,6 +2,7 @@
 //! approves or attests.
 
 use super::Kind;
+use super::mailbox::MAILBOX_EXISTS;
 use super::spec::*;
 use crate::control;
 use crate::judge::{Cond, Judge};
@@ -116,7 +117,7 @@ pub(super) const CONFIRM_SHARED_ON_PREMISES: KindSpec = KindSpec {
     wanted: Wanted::Chosen("a copy of a directory on the premises"),
     after: &[Dep::on(Kind::ConvertToShared)],
     judge: Judge {
-        not_applicable: &[(Cond::False("mailbox_exists"), "the account has no mailbox")],
+        not_applicable: &[(Cond::False(MAILBOX_EXISTS), "the account has no mailbox")],
         satisfied: Cond::Always,
         blocked: &[],
     },

@@ -4,7 +4,7 @@
 
 use super::Draft;
 use crate::case::{Case, CaseState};
-use crate::catalogue::{GOES_AT_ONCE, Kind};
+use crate::catalogue::{GOES_AT_ONCE, Kind, MAILBOX_EXISTS};
 use crate::event::Event;
 use crate::judge::{Verdict, judge};
 use crate::keeping;
@@ -61,7 +61,7 @@ fn why_needless(case: &Case, task: &Task) -> Option<Facts> {
     if task.kind() == Kind::ConfirmSharedOnPremises {
         let mut all = case.tasks.values().filter(|t| t.kind() == Kind::ConvertToShared);
         let none = all.all(|t| matches!(t.outcome(), Some(Outcome::NotApplicable { .. })));
-        return none.then(|| Facts::new().with("mailbox_exists", false));
+        return none.then(|| Facts::new().with(MAILBOX_EXISTS, false));
     }
     if task.kind() == Kind::HoldKnowledgeSession {
         return case.urgent().then(|| Facts::new().with(GOES_AT_ONCE, true));
