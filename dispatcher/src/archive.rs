@@ -18,7 +18,7 @@ use crate::engine::{Engine, EngineError};
 use crate::orders::is_ordered;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::task::Place;
@@ -385,11 +385,10 @@ impl Engine {
 }
 
 /// What the store says, if it says so in time. Only for what may be dropped half done.
-pub(crate) async fn in_time<T>(asking: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
-    match tokio::time::timeout(STORE_WITHIN, asking).await {
-        Ok(answer) => answer,
-        Err(_) => Err(no_answer()),
-    }
+pub(crate) fn in_time<T>(
+    asking: impl Future<Output = Result<T, EngineError>>,
+) -> impl Future<Output = Result<T, EngineError>> {
+    tokio::time::timeout(STORE_WITHIN, asking).map(|answer| answer.unwrap_or_else(|_| Err(no_answer())))
 }
 
 /// How long the store is waited for.

@@ -10,13 +10,14 @@ use offboard_domain::{Case, CaseId, Command, Refusal, TenantId, Timestamp, keepi
 use std::sync::Arc;
 
 impl Engine {
-    /// Tells the other cases of the same person what they are to hear of this one.
+    /// Tells the other cases of the same person what they are to hear of this one. Hardly
+    /// any is to hear something, and every tick asks: what tells them is not a part of it.
     pub(crate) async fn tell(self: &Arc<Self>, tenant: &TenantId, case: &Case) -> Result<(), EngineError> {
         if let Some(into) = case.tells() {
-            self.tell_what_is_asked(tenant, case, into).await?;
+            Box::pin(self.tell_what_is_asked(tenant, case, into)).await?;
         }
         for (other, asked_at) in case.lets_go() {
-            self.let_go(tenant, case.id, other, asked_at).await?;
+            Box::pin(self.let_go(tenant, case.id, other, asked_at)).await?;
         }
         Ok(())
     }

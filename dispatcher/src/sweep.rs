@@ -141,7 +141,7 @@ impl Engine {
     async fn look_beyond(self: &Arc<Self>, tenant: &TenantId, case: &Case) -> Result<(), EngineError> {
         // What goes on beside a closed case keeps that in memory, and its waivers run out there.
         if case.goes_on() {
-            self.follow_up(tenant, case, self.clock.now()).await?;
+            Box::pin(self.follow_up(tenant, case, self.clock.now())).await?;
         }
         self.tell(tenant, case).await
     }

@@ -297,11 +297,7 @@ impl Served {
                         Ok(delivery) => {
                             pause = AGAIN_AFTER;
                             let held = Held::begin(&self);
-                            let dealing = self.clone().deal_with(delivery);
-                            running.push(async move {
-                                dealing.await;
-                                drop(held);
-                            });
+                            running.push(self.clone().deal_with(delivery, held));
                         }
                         Err(error) => {
                             self.wait_again(&name, &error, &mut pause).await;
@@ -329,8 +325,8 @@ impl Served {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One delivery, from its body to its acknowledgement.
-    async fn deal_with(self: Arc<Self>, delivery: Box<dyn Delivery>) {
+    /// One delivery, from its body to its acknowledgement, which has its place until then.
+    async fn deal_with(self: Arc<Self>, delivery: Box<dyn Delivery>, _place: Held) {
         let Ordered { assignment, answer } = match self.read(delivery.message()) {
             Ok(ordered) => ordered,
             Err(Unread::Newer(heading, answer)) => {

@@ -4,6 +4,7 @@
 //! It refuses to know what is traced ([`super::trace`] does). An attribute is
 //! a word, a number or an id; there is no way to attach a text from outside.
 
+use futures::future::Either;
 use offboard_domain::{CaseId, Kind, TaskId, TenantId};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{FutureExt as _, SpanContext, Status, TraceContextExt as _};
@@ -97,10 +98,11 @@ impl Span {
     }
 
     /// Does something within this span: what it logs and traces belongs to it.
-    pub async fn within<F: Future>(&self, work: F) -> F::Output {
+    /// No `async fn`: that would hold the work twice, as its argument and as what it waits for.
+    pub fn within<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         match &self.0 {
-            Some(context) => work.with_context(context.clone()).await,
-            None => work.await,
+            Some(context) => Either::Left(work.with_context(context.clone())),
+            None => Either::Right(work),
         }
     }
 
