@@ -473,6 +473,9 @@ pub struct KindSpec {
     /// What it is about must still be there at the end: that nothing of it is left
     /// to be read does not end it.
     pub keeps: bool,
+    /// The list that it reads and clears part by part, each before it comes to the next:
+    /// what there was before is all of them.
+    pub in_parts: Option<&'static str>,
     /// The controls that its evidence supports.
     pub controls: Controls,
 }
@@ -531,6 +534,7 @@ pub(super) const READING: KindSpec = KindSpec {
     redo: &[],
     read_anew: false,
     keeps: false,
+    in_parts: None,
     controls: crate::control::INITIATION,
 };
 

@@ -535,10 +535,10 @@ impl Draft<'_> {
 
     fn settle(&mut self, answer: Answer, outcome: Outcome, before: Observation, after: Observation) {
         let (id, done) = (answer.task, !matches!(outcome, Outcome::NotApplicable { .. }));
-        // An earlier try may have written already: what this one read first is then not what
-        // there was.
-        let first = self.case.tasks.get(&id).and_then(|t| t.first.clone());
-        let before = first.unwrap_or_else(|| Arc::new(before));
+        let before = match self.case.tasks.get(&id) {
+            Some(task) => task.there_was(before),
+            None => Arc::new(before),
+        };
         let after = (after != *before).then(|| Arc::new(after));
         let read = self.case.tasks.get(&id).map(|t| t.kind());
         self.push(Event::TaskSettled {

@@ -225,6 +225,72 @@ fn what_was_read_before_writes_that_were_all_refused_is_not_what_there_was() {
     }
 }
 
+/// What others hold on his mailbox is removed before anybody looks at theirs, and of those
+/// some at a time: before the first of them went, there was all of it.
+#[test]
+fn what_is_read_and_removed_in_parts_was_there_as_a_whole() {
+    let kind = Kind::RemoveDelegations;
+    let held = |read_at: i64, keys: &[&str]| Observation {
+        read_at: T0.plus(read_at),
+        sources: vec!["exchange".into()],
+        facts: Facts::new().with(
+            "delegations",
+            keys.iter().map(ToString::to_string).collect::<Vec<String>>(),
+        ),
+    };
+    let with = |mut seen: Observation, more: Facts| {
+        seen.facts.0.extend(more.0);
+        seen
+    };
+    let far = |unread: i64| {
+        Facts::new()
+            .with("mailboxes_looked_at", 9)
+            .with("mailboxes_unread", unread)
+    };
+    let his = with(held(1, &["z.to.u-9"]), Facts::new().with("his_mailbox_alone", true));
+    let some = with(held(2, &["b.from.o-2", "a.from.o-1"]), far(4));
+    let last = with(held(3, &["a.from.o-1", "c.from.o-3"]), far(0));
+    let (none, end) = (with(held(4, &[]), far(0)), with(held(4, &["c.from.o-3"]), far(0)));
+    // Whether the try that sees the end has removed some itself or not.
+    for (parts, before) in [
+        (vec![&his, &some, &last], &none),
+        (vec![&his, &some], &last),
+        (vec![&his, &some], &end),
+    ] {
+        let mut w = World::with_in_flight(kind, Manner::Immediate);
+        for part in &parts {
+            // One that only looked hands nothing over.
+            for checkpoint in [mark(1), baseline_facts(part)] {
+                let report = w.report(w.id(kind), Said::Progress { checkpoint });
+                record(&mut w, report);
+                another_try(&mut w, kind);
+            }
+        }
+        let said = Said::Satisfied {
+            before: before.clone(),
+            after: none.clone(),
+        };
+        let report = w.report(w.id(kind), said);
+        record(&mut w, report);
+        let was = w.task(kind).before.clone().unwrap();
+        let mut all: Vec<String> = parts
+            .iter()
+            .chain([&before])
+            .flat_map(|p| p.facts.list("delegations").unwrap())
+            .cloned()
+            .collect();
+        all.sort();
+        all.dedup();
+        assert_eq!(was.facts.list("delegations"), Some(all.as_slice()));
+        assert_eq!((was.read_at, was.facts.bool("his_mailbox_alone")), (T0.plus(1), None));
+        assert_eq!(
+            was.facts.int("mailboxes_unread"),
+            Some(0),
+            "how far it came, the last one says"
+        );
+    }
+}
+
 /// Workers and dispatchers of two versions run side by side.
 #[test]
 fn a_report_of_before_reads_and_one_of_now_reads_as_it_was_written() {
