@@ -567,7 +567,15 @@ impl Case {
             .max()
     }
 
-    /// What the snapshot of the directory found, in one system.
+    /// What the snapshot of the directory recorded before the first write, in one system.
+    fn directory_record(&self, system: &System) -> Option<&Facts> {
+        self.tasks
+            .values()
+            .filter(|t| t.kind() == Kind::SnapshotDirectory && t.planned.target.system == *system)
+            .find_map(|t| Some(&t.before.as_ref()?.facts))
+    }
+
+    /// What the snapshot of the directory found, in one system, whenever it was read last.
     pub(crate) fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
         self.tasks
             .values()
@@ -625,7 +633,7 @@ impl Case {
             let none = Facts::new();
             pool_params(
                 &mut params,
-                self.directory_snapshot(&task.planned.target.system).unwrap_or(&none),
+                self.directory_record(&task.planned.target.system).unwrap_or(&none),
             );
         }
         Some(Assignment {

@@ -282,7 +282,7 @@ pub struct Task {
     pub checkpoint: Option<Facts>,
     /// Since when the vendor has been waited for.
     pub waiting_since: Option<Timestamp>,
-    /// What was read before the first write.
+    /// What was read before the first write. Of what only records, the record.
     pub before: Option<Arc<Observation>>,
     /// What was read when it was settled.
     pub after: Option<Arc<Observation>>,

@@ -468,7 +468,8 @@ pub struct KindSpec {
     pub closing: ClosingProof,
     /// What must be done again when this had to be.
     pub redo: &'static [Kind],
-    /// What it reads may have changed by the departure's time: it is read anew then.
+    /// What it reads may have changed by the departure's time: it is read anew then. What it
+    /// recorded before the first write stays the record.
     pub read_anew: bool,
     /// What it is about must still be there at the end: that nothing of it is left
     /// to be read does not end it.

@@ -536,7 +536,10 @@ impl Draft<'_> {
     fn settle(&mut self, answer: Answer, outcome: Outcome, before: Observation, after: Observation) {
         let (id, done) = (answer.task, !matches!(outcome, Outcome::NotApplicable { .. }));
         let before = match self.case.tasks.get(&id) {
-            Some(task) => task.there_was(before),
+            Some(task) => {
+                let record = self.case.earlier_record(task);
+                record.unwrap_or_else(|| task.there_was(before))
+            }
             None => Arc::new(before),
         };
         let after = (after != *before).then(|| Arc::new(after));
