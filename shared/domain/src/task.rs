@@ -289,8 +289,8 @@ pub struct Task {
     /// What was read since, without settling it.
     pub seen: Option<Arc<Observation>>,
     /// What was read before the first write since it was last to be done, where a try that did
-    /// not see the end has begun one; of what is read and cleared part by part, all parts. Not of a counter, whose own is remembered and compared
-    /// with.
+    /// not see the end has begun one; of what is read and cleared part by part, all parts. Not
+    /// of a counter, whose own is remembered and compared with.
     pub first: Option<Arc<Observation>>,
     /// The plan's approval covers it.
     pub in_approved_plan: bool,
