@@ -105,6 +105,7 @@ impl Engine {
             said: Said::Fault { fault },
             seen: None,
             remembered: None,
+            writes: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         };

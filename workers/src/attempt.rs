@@ -32,8 +32,8 @@ use offboard_domain::assignment::{baseline_facts, baseline_in};
 use offboard_domain::catalogue::premises::MASTERED;
 use offboard_domain::catalogue::{Proof, ROLES_OPEN};
 use offboard_domain::{
-    Assignment, Facts, Fault, FaultClass, Find, Lane, Mode, Observation, Receipt, Report, Said, Timestamp, Verdict,
-    judge,
+    Assignment, Facts, Fault, FaultClass, Find, Kind, Lane, Mode, Observation, Receipt, Report, Said, Timestamp,
+    Verdict, Writes, judge,
 };
 use tokio::time::Instant;
 
@@ -166,7 +166,7 @@ async fn run(
             match waits.unwrap_or(Ok(None)) {
                 Ok(Some(wait)) if !is_once(assignment) => waiting(&job, wait),
                 Ok(_) => Said::Fault {
-                    fault: classed(fault, assignment, stage, job.call.writes_sent()),
+                    fault: classed(fault, assignment.kind, stage, job.call.writes()),
                 },
                 Err(fault) => Said::Fault { fault },
             }
@@ -188,9 +188,13 @@ async fn run(
     if matches!(report.said, Said::Fault { .. }) {
         report.remembered = newly_remembered(&mut job, assignment);
     }
-    if let Some(first) = job.first.take().filter(|_| may_have_written(&job, &report.said, stage)) {
+    // What a person brings about after a refusal is not ours, and what there was before it no
+    // reading of ours. A dispatcher of an older version goes by what is handed over alone.
+    let writes = job.call.writes();
+    if let Some(first) = job.first.take().filter(|_| writes.may_have_been_taken()) {
         hand_over_first(&mut report, &first, assignment);
     }
+    report.writes = (writes.sent > 0).then_some(writes);
     report.receipts = kept(job.call.take_receipts());
     report.artifacts = std::mem::take(&mut job.artifacts);
     report
@@ -202,17 +206,6 @@ fn newly_remembered(job: &mut Job<'_>, assignment: &Assignment) -> Option<Facts>
     let given = assignment.checkpoint.as_ref();
     let same = given.map_or(remembered.0.is_empty(), |given| *given == remembered);
     (!same).then_some(remembered)
-}
-
-/// Whether the vendor may have taken a write: one was sent, and not refused. What a person
-/// brings about after a refusal is not ours, and what there was before it no reading of ours.
-fn may_have_written(job: &Job<'_>, said: &Said, stage: Stage) -> bool {
-    let refused = match said {
-        Said::Fault { fault } => stage == Stage::Applying && is_refusal(fault.class),
-        _ => false,
-    };
-    // Of several, those before the last were taken.
-    job.call.writes_sent() > u32::from(refused)
 }
 
 /// Leaves what was read before the first write with what is remembered, where the report
@@ -475,31 +468,19 @@ fn counter_written(job: &Job<'_>) -> Wait {
 }
 
 /// A fault, as what it means for this kind: when a *once* order may have gone
-/// out, it is Unknown unless the vendor clearly refused it.
-fn classed(fault: Fault, assignment: &Assignment, stage: Stage, writes_sent: u32) -> Fault {
-    if assignment.kind.spec().convergent || writes_sent == 0 {
+/// out, it is Unknown unless the vendor clearly refused it. A look that is refused after
+/// the order was taken is no refusal of the order.
+fn classed(fault: Fault, kind: Kind, stage: Stage, writes: Writes) -> Fault {
+    if kind.spec().convergent || writes.sent == 0 {
         return fault;
     }
-    if stage == Stage::Applying && is_refusal(fault.class) {
+    if stage == Stage::Applying && fault.class.is_refusal() && !writes.may_have_been_taken() {
         fault
     } else {
         Fault {
             class: FaultClass::Unknown,
             ..fault
         }
-    }
-}
-
-/// Whether a vendor that answers a write so has not done it.
-fn is_refusal(class: FaultClass) -> bool {
-    match class {
-        FaultClass::Transient | FaultClass::Unknown => false,
-        FaultClass::Throttled { .. }
-        | FaultClass::Denied
-        | FaultClass::Blocked
-        | FaultClass::Absent
-        | FaultClass::Rejected
-        | FaultClass::Unsupported => true,
     }
 }
 
@@ -563,7 +544,36 @@ pub(crate) fn say(assignment: &Assignment, context: &Context, said: Said) -> Rep
         said,
         seen: None,
         remembered: None,
+        writes: None,
         receipts: Vec::new(),
         artifacts: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offboard_domain::System;
+
+    /// The order was taken, and a look that follows it in the same act is refused.
+    #[test]
+    fn a_refused_look_is_no_refusal_of_an_order_that_was_taken() {
+        let refused = |kind: Kind, writes: Writes| {
+            let fault = Fault {
+                class: FaultClass::Denied,
+                system: System::person(),
+                attempted: "GET /things".to_owned(),
+                status: Some(403),
+                code: None,
+                detail: "the permission is missing".to_owned(),
+                request_id: None,
+            };
+            classed(fault, kind, Stage::Applying, writes).class
+        };
+        let (taken, not_taken) = (Writes { sent: 1, refused: 0 }, Writes { sent: 1, refused: 1 });
+        assert_eq!(refused(Kind::WipeDevice, taken), FaultClass::Unknown);
+        assert_eq!(refused(Kind::WipeDevice, not_taken), FaultClass::Denied);
+        // What may be written twice is tried again after a person has mended it.
+        assert_eq!(refused(Kind::RetireDevice, taken), FaultClass::Denied);
     }
 }

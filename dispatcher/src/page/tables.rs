@@ -100,6 +100,8 @@ fn proof(task: &TaskAccount, whole: bool) -> Markup {
                 @if changed.is_empty() {
                     (unchanged(task, whole))
                 } @else {
+                    // Nobody changed by recording it what is read otherwise now.
+                    @if !task.nature.writes { "Recorded before the first write. Read once more since: " br; }
                     @for change in &changed { span { bdi { (change) } } br; }
                 }
             }

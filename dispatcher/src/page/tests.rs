@@ -400,6 +400,27 @@ fn what_took_more_than_one_try_says_what_there_was() {
     }
 }
 
+/// What was recorded before the first write stays the record; what is read after it is told
+/// beside it, and is not what recording has done.
+#[test]
+fn a_record_that_was_read_once_more_is_told_as_the_record() {
+    const SINCE: &str = "Recorded before the first write. Read once more since: ";
+    let kind = "identity.snapshot_access";
+    let mut said = statement(RICH);
+    assert!(!row(&said, kind).contains(SINCE));
+    let task = said.predicate.tasks.iter_mut().find(|t| t.kind == kind).unwrap();
+    task.before
+        .as_mut()
+        .unwrap()
+        .facts
+        .set("role_ids", vec!["r-1".to_owned()]);
+    task.after.as_mut().unwrap().facts.set("role_ids", Vec::new());
+    let told = row(&said, kind);
+    assert!(told.contains(SINCE) && told.contains("roles: 1 → none"), "{told}");
+    // Who writes has done what he reads otherwise.
+    assert!(!row(&said, "mailbox.convert_to_shared").contains(SINCE));
+}
+
 /// An account of a version that knew only the settling try's own first reading, of a try that
 /// nobody answered, or of a history that was lost in part.
 #[test]

@@ -280,6 +280,7 @@ impl Order {
             said,
             seen: None,
             remembered: None,
+            writes: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         }

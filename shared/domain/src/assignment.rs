@@ -131,6 +131,25 @@ pub struct Receipt {
     pub request_id: Option<String>,
 }
 
+/// The requests of one attempt that write, as they were counted where they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Writes {
+    /// How many were sent, answered or not.
+    pub sent: u32,
+    /// How many of those certainly had no effect: they were refused, or did not go out
+    /// after all.
+    #[serde(default)]
+    pub refused: u32,
+}
+
+impl Writes {
+    /// Whether the vendor may have taken one.
+    #[must_use]
+    pub fn may_have_been_taken(self) -> bool {
+        self.sent > self.refused
+    }
+}
+
 /// A file in the store that belongs to the case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -255,6 +274,9 @@ pub struct Report {
     /// what it was given. What a slice or a wait leaves behind is in what it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered: Option<Facts>,
+    /// What was written. None: nothing was, or a worker of an older version does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes: Option<Writes>,
     /// The vendor's receipts of what was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<Receipt>,
@@ -545,7 +567,15 @@ impl Case {
             .max()
     }
 
-    /// What the snapshot of the directory found, in one system.
+    /// What the snapshot of the directory recorded before the first write, in one system.
+    fn directory_record(&self, system: &System) -> Option<&Facts> {
+        self.tasks
+            .values()
+            .filter(|t| t.kind() == Kind::SnapshotDirectory && t.planned.target.system == *system)
+            .find_map(|t| Some(&t.before.as_ref()?.facts))
+    }
+
+    /// What the snapshot of the directory found, in one system, whenever it was read last.
     pub(crate) fn directory_snapshot(&self, system: &System) -> Option<&Facts> {
         self.tasks
             .values()
@@ -603,7 +633,7 @@ impl Case {
             let none = Facts::new();
             pool_params(
                 &mut params,
-                self.directory_snapshot(&task.planned.target.system).unwrap_or(&none),
+                self.directory_record(&task.planned.target.system).unwrap_or(&none),
             );
         }
         Some(Assignment {

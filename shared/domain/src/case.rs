@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::fault::FaultClass;
 use crate::id::{CaseId, Digest, System, TaskId};
 use crate::leaving;
-use crate::observation::Facts;
+use crate::observation::{Facts, Observation};
 use crate::policy::{Capabilities, Policy};
 use crate::standing::waited_for;
 use crate::task::{Approved, Attempt, Outcome, Place, PlannedTask, Task, TaskState};
@@ -713,6 +713,25 @@ impl Case {
         if matches!(self.state, CaseState::Closing | CaseState::Sealing) {
             self.state = CaseState::Active;
         }
+    }
+
+    /// What this task has recorded, where it is read once more after something that it
+    /// records may have been changed: the record is of before the first write, and what is
+    /// read since is beside it. None: what is read now is the record.
+    pub(crate) fn earlier_record(&self, task: &Task) -> Option<Arc<Observation>> {
+        if !task.kind().spec().read_anew {
+            return None;
+        }
+        let system = &task.planned.target.system;
+        let changes_it = |t: &Arc<Task>| {
+            let spec = t.kind().spec();
+            let after_it = spec.after.iter().any(|d| d.kind == task.kind());
+            spec.writes && after_it && t.planned.target.system == *system
+        };
+        let begun = |t: &Arc<Task>| t.attempt > 0 && changes_it(t);
+        // What was begun in a history that is lost, nobody knows.
+        let late = self.tail_lost_at.is_some() || self.tasks.values().any(begun);
+        task.before.clone().filter(|_| late)
     }
 
     /// Whether the case has a task of this kind.

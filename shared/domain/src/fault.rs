@@ -57,6 +57,20 @@ impl FaultClass {
             Self::Unknown => "unknown",
         }
     }
+
+    /// Whether a vendor that answers a write so has not done it.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Self::Transient | Self::Unknown => false,
+            Self::Throttled { .. }
+            | Self::Denied
+            | Self::Blocked
+            | Self::Absent
+            | Self::Rejected
+            | Self::Unsupported => true,
+        }
+    }
 }
 
 /// One fault as it met us. Carries no personal data and no secret: the detail

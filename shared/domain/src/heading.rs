@@ -70,6 +70,7 @@ impl Heading {
             said: Said::NotBegun { why: why.to_owned() },
             seen: None,
             remembered: None,
+            writes: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         }

@@ -35,7 +35,9 @@ pub mod time;
 pub mod unplanned;
 pub mod wake;
 
-pub use assignment::{Artifact, Assignment, Check, Checked, Find, Mode, Receipt, Report, Said, Subject, Target};
+pub use assignment::{
+    Artifact, Assignment, Check, Checked, Find, Mode, Receipt, Report, Said, Subject, Target, Writes,
+};
 pub use case::{Case, CaseState};
 pub use catalogue::{Area, Kind, Lane};
 pub use command::{ApprovalOf, Command, Refusal};

@@ -4,7 +4,7 @@
 use crate::time::Timestamp;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// One fact, or one parameter.
@@ -184,6 +184,23 @@ pub struct Observation {
     pub sources: Vec<String>,
     /// What they said.
     pub facts: Facts,
+}
+
+impl Observation {
+    /// Takes in what a later reading adds to a list that is read part by part. How far the
+    /// reading has come, the later one says.
+    pub(crate) fn take_in(&mut self, list: &str, later: &Self) {
+        let Some(more) = later.facts.list(list) else {
+            return;
+        };
+        let known = self.facts.list(list).unwrap_or_default();
+        let all: BTreeSet<&String> = known.iter().chain(more).collect();
+        let all: Vec<String> = all.into_iter().cloned().collect();
+        self.facts = later.facts.clone().with(list, all);
+        let new = later.sources.iter().filter(|s| !self.sources.contains(s));
+        let new: Vec<String> = new.cloned().collect();
+        self.sources.extend(new);
+    }
 }
 
 #[cfg(test)]

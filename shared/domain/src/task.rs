@@ -282,15 +282,15 @@ pub struct Task {
     pub checkpoint: Option<Facts>,
     /// Since when the vendor has been waited for.
     pub waiting_since: Option<Timestamp>,
-    /// What was read before the first write.
+    /// What was read before the first write. Of what only records, the record.
     pub before: Option<Arc<Observation>>,
     /// What was read when it was settled.
     pub after: Option<Arc<Observation>>,
     /// What was read since, without settling it.
     pub seen: Option<Arc<Observation>>,
     /// What was read before the first write since it was last to be done, where a try that did
-    /// not see the end has begun one. Not of a counter, whose own is remembered and compared
-    /// with.
+    /// not see the end has begun one; of what is read and cleared part by part, all parts. Not
+    /// of a counter, whose own is remembered and compared with.
     pub first: Option<Arc<Observation>>,
     /// The plan's approval covers it.
     pub in_approved_plan: bool,
@@ -353,7 +353,7 @@ impl Task {
         if self.kind().spec().proof != Proof::Counter
             && let Some(first) = left.as_mut().and_then(take_baseline)
         {
-            self.first.get_or_insert_with(|| Arc::new(first));
+            self.first = Some(self.there_was(first));
         }
         if left.is_some() {
             self.checkpoint = left;
@@ -361,6 +361,18 @@ impl Task {
         if seen.is_some() {
             self.seen = seen.cloned();
         }
+    }
+
+    /// What there was before it, where this was read before a write, or by the try that sees
+    /// the end: an earlier try may have written already, and what was read before that counts.
+    pub(crate) fn there_was(&self, read: Observation) -> Arc<Observation> {
+        let Some(mut first) = self.first.clone() else {
+            return Arc::new(read);
+        };
+        if let Some(list) = self.kind().spec().in_parts {
+            Arc::make_mut(&mut first).take_in(list, &read);
+        }
+        first
     }
 
     /// Orders of it that were given until then are lost; whoever holds one may

@@ -268,6 +268,7 @@ impl ModelWorker {
             said,
             seen: None,
             remembered: None,
+            writes: None,
             receipts: vec![Receipt {
                 at: self.clock.now(),
                 request: "MODEL".into(),

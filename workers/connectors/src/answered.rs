@@ -1,6 +1,7 @@
 //! What every vendor's answer over HTTP is read for: what silence means, when to
 //! come again, its clock, its id, its code.
 
+use crate::{Answer, Call};
 use offboard_domain::{FaultClass, Timestamp};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
@@ -26,6 +27,20 @@ impl Effect {
             FaultClass::Unknown
         } else {
             FaultClass::Transient
+        }
+    }
+
+    /// Counts a request among those that had no effect, if it was to have one.
+    pub(crate) fn refused(self, call: &mut Call) {
+        if self.writes() {
+            call.note_refused();
+        }
+    }
+
+    /// The same, if the vendor's answer was judged to be a refusal.
+    pub(crate) fn judged<T>(self, call: &mut Call, answer: &Answer<T>) {
+        if answer.as_ref().is_err_and(|fault| fault.class.is_refusal()) {
+            self.refused(call);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What travels with every primitive: until when it may run, whether it may
 //! write, and the receipts that it leaves.
 
-use offboard_domain::{AttemptMark, Lane, ObjectId, Receipt, Timestamp};
+use offboard_domain::{AttemptMark, Lane, ObjectId, Receipt, Timestamp, Writes};
 use offboard_runtime::Clock;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,7 +28,7 @@ pub struct Call {
     mark: Option<AttemptMark>,
     leaving: BTreeSet<ObjectId>,
     may_write: bool,
-    writes_sent: u32,
+    writes: Writes,
     read_receipts: usize,
     receipts: Vec<Receipt>,
     sources: BTreeSet<&'static str>,
@@ -46,7 +46,7 @@ impl Call {
             mark: None,
             leaving: BTreeSet::new(),
             may_write: false,
-            writes_sent: 0,
+            writes: Writes::default(),
             read_receipts: 0,
             receipts: Vec::new(),
             sources: BTreeSet::new(),
@@ -125,7 +125,13 @@ impl Call {
     /// that the attempt has certainly changed nothing.
     #[must_use]
     pub fn writes_sent(&self) -> u32 {
-        self.writes_sent
+        self.writes.sent
+    }
+
+    /// The same, with how many of them certainly had no effect.
+    #[must_use]
+    pub fn writes(&self) -> Writes {
+        self.writes
     }
 
     /// The receipts so far, in the order of the answers.
@@ -160,7 +166,13 @@ impl Call {
 
     /// For connectors: a request that writes is about to be sent.
     pub fn note_write(&mut self) {
-        self.writes_sent = self.writes_sent.saturating_add(1);
+        self.writes.sent = self.writes.sent.saturating_add(1);
+    }
+
+    /// For connectors: the last request that writes had no effect. The vendor refused it,
+    /// or it did not go out. Whatever is not certain is not noted here.
+    pub fn note_refused(&mut self) {
+        self.writes.refused = self.writes.refused.saturating_add(1);
     }
 
     /// For connectors: the vendor answered a request that writes.
@@ -194,7 +206,7 @@ impl fmt::Debug for Call {
         f.debug_struct("Call")
             .field("lane", &self.lane)
             .field("may_write", &self.may_write)
-            .field("writes_sent", &self.writes_sent)
+            .field("writes", &self.writes)
             .field("receipts", &self.receipts.len())
             .finish_non_exhaustive()
     }

@@ -210,11 +210,11 @@ impl Wire {
                 template: ask.path.shown(),
                 named: None,
             };
-            let answered = self
-                .http
-                .send(request, call.deadline(), shown)
-                .await
-                .map_err(|why| self.no_answer(ask, why))?;
+            let answered = self.http.send(request, call.deadline(), shown).await;
+            if matches!(answered, Err(NoAnswer::NotSent(_))) {
+                ask.effect.refused(call);
+            }
+            let answered = answered.map_err(|why| self.no_answer(ask, why))?;
             let request_id = named_id(&answered.headers, &["x-request-id", "api-request-id", "request-id"]);
             tracing::debug!(
                 system = %self.system,
@@ -225,6 +225,7 @@ impl Wire {
             );
             if answered.status == StatusCode::UNAUTHORIZED && token.is_some() && !renewed {
                 renewed = true;
+                ask.effect.refused(call);
                 token = self.token(call.deadline(), token.as_ref()).await?;
                 continue;
             }
@@ -239,9 +240,9 @@ impl Wire {
             } else {
                 call.note_read_receipt(receipt);
             }
-            return self
-                .judge(call, ask, &answered, request_id)
-                .inspect(|_| call.note_source(self.desk.vendor));
+            let judged = self.judge(call, ask, &answered, request_id);
+            ask.effect.judged(call, &judged);
+            return judged.inspect(|_| call.note_source(self.desk.vendor));
         }
     }
 

@@ -186,6 +186,8 @@ pub(super) const REMOVE_INBOX_RULES: KindSpec = KindSpec {
     ..MAILBOX
 };
 
+const DELEGATIONS: &str = "delegations";
+
 /// Both ways: what others hold on his mailbox (but the successor), and what he
 /// holds on others', which somebody without a mailbox may as well: a guest, or who
 /// only has an address. Every mailbox of the tenant is looked at for that, in slices.
@@ -206,9 +208,11 @@ pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
             Cond::False(KNOWN_TO_MAIL),
             "the mail system does not know the account, so it can hold nothing there",
         )],
-        satisfied: Cond::Empty("delegations"),
+        satisfied: Cond::Empty(DELEGATIONS),
         blocked: &[],
     },
+    // What others hold on his goes first, and others' mailboxes are looked at after that.
+    in_parts: Some(DELEGATIONS),
     controls: control::ACCESS,
     ..MAILBOX
 };

@@ -468,11 +468,15 @@ pub struct KindSpec {
     pub closing: ClosingProof,
     /// What must be done again when this had to be.
     pub redo: &'static [Kind],
-    /// What it reads may have changed by the departure's time: it is read anew then.
+    /// What it reads may have changed by the departure's time: it is read anew then. What it
+    /// recorded before the first write stays the record.
     pub read_anew: bool,
     /// What it is about must still be there at the end: that nothing of it is left
     /// to be read does not end it.
     pub keeps: bool,
+    /// The list that it reads and clears part by part, each before it comes to the next:
+    /// what there was before is all of them.
+    pub in_parts: Option<&'static str>,
     /// The controls that its evidence supports.
     pub controls: Controls,
 }
@@ -531,6 +535,7 @@ pub(super) const READING: KindSpec = KindSpec {
     redo: &[],
     read_anew: false,
     keeps: false,
+    in_parts: None,
     controls: crate::control::INITIATION,
 };
 

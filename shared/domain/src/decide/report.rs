@@ -2,7 +2,7 @@
 //! show: they are judged again here.
 
 use super::Draft;
-use crate::assignment::{Checked, Find, Mode, Report, Said};
+use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, take_baseline};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
 use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Dep, Kind, MAILBOX_EXISTS, Proof};
@@ -150,17 +150,28 @@ impl Draft<'_> {
             said,
             seen,
             remembered,
+            writes,
             receipts,
             artifacts,
             ..
         } = report;
+        // What a person brings about after a refusal is not ours. A worker that does not say
+        // what he wrote has looked at that himself.
+        let ours = writes.is_none_or(Writes::may_have_been_taken);
+        let counts = task.kind().spec().proof == Proof::Counter;
+        let left = |mut facts: Facts| {
+            if !ours && !counts {
+                drop(take_baseline(&mut facts));
+            }
+            facts
+        };
         let answer = Answer {
             task: task.id(),
             attempt: attempt.number,
             mode: attempt.mode,
             digest,
             seen: seen.map(Arc::new),
-            checkpoint: remembered,
+            checkpoint: remembered.map(left),
             receipts,
             artifacts,
         };
@@ -176,10 +187,10 @@ impl Draft<'_> {
             }
             Said::Found { observation, finds } if finder => self.found(task, answer, observation, finds),
             Said::Progress { checkpoint } => {
-                let answer = answer.leaving(Some(checkpoint));
+                let answer = answer.leaving(Some(left(checkpoint)));
                 self.rest(answer, self.now, RestReason::Progress, false);
             }
-            Said::Wait { until, why, checkpoint } => self.wait(task, answer.leaving(checkpoint), until, why),
+            Said::Wait { until, why, checkpoint } => self.wait(task, answer.leaving(checkpoint.map(left)), until, why),
             Said::NotBegun { why } => {
                 let until = self.now.plus(SHORTEST_WAIT_MS);
                 self.rest(answer, until, RestReason::NotBegun { why }, false);
@@ -524,10 +535,13 @@ impl Draft<'_> {
 
     fn settle(&mut self, answer: Answer, outcome: Outcome, before: Observation, after: Observation) {
         let (id, done) = (answer.task, !matches!(outcome, Outcome::NotApplicable { .. }));
-        // An earlier try may have written already: what this one read first is then not what
-        // there was.
-        let first = self.case.tasks.get(&id).and_then(|t| t.first.clone());
-        let before = first.unwrap_or_else(|| Arc::new(before));
+        let before = match self.case.tasks.get(&id) {
+            Some(task) => {
+                let record = self.case.earlier_record(task);
+                record.unwrap_or_else(|| task.there_was(before))
+            }
+            None => Arc::new(before),
+        };
         let after = (after != *before).then(|| Arc::new(after));
         let read = self.case.tasks.get(&id).map(|t| t.kind());
         self.push(Event::TaskSettled {

@@ -58,7 +58,8 @@ pub struct TaskAccount {
     /// How often it was given to a worker.
     pub attempts: u32,
     /// What was read before the first write since it was last to be done, whichever attempt
-    /// wrote; as far as it is known, else what the settling attempt read first.
+    /// wrote; as far as it is known, else what the settling attempt read first. Of what is
+    /// read and cleared part by part, all parts, and when the first of them was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Reading>,
     /// What the settling attempt read last.

@@ -375,6 +375,7 @@ impl World {
             said,
             seen: None,
             remembered: None,
+            writes: None,
             receipts: Vec::new(),
             artifacts: Vec::new(),
         }

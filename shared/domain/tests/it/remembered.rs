@@ -6,7 +6,7 @@ use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
 use offboard_domain::fault::{FaultClass, Rule};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use offboard_domain::{Command, Facts, Mode, Observation, Report, Said, TaskState};
+use offboard_domain::{Command, Facts, Mode, Observation, Report, Said, TaskState, Writes};
 
 fn mark(n: i64) -> Facts {
     Facts::new().with("ordered_ms", n)
@@ -181,6 +181,116 @@ fn what_was_there_before_the_first_write_is_kept_over_tries_and_goes_to_no_worke
     }
 }
 
+/// What was written is counted where it was sent; who does not say has looked himself.
+#[test]
+fn what_was_read_before_writes_that_were_all_refused_is_not_what_there_was() {
+    let kind = Kind::DisableSignIn;
+    let enabled = |n: i64| seen(Facts::new().with("enabled", true).with("reading", n));
+    let counted = |sent: u32, refused: u32| Some(Writes { sent, refused });
+    for (writes, known) in [
+        (counted(1, 1), enabled(2)),
+        (counted(2, 2), enabled(2)),
+        (counted(2, 1), enabled(1)),
+        (counted(1, 0), enabled(1)),
+        (None, enabled(1)),
+    ] {
+        for waits in [false, true] {
+            let mut w = World::with_in_flight(kind, Manner::Immediate);
+            let mut left = baseline_facts(&enabled(1));
+            left.0.extend(mark(1).0);
+            let report = Report {
+                writes,
+                ..if waits {
+                    let said = Said::Wait {
+                        until: w.now.plus(MINUTE_MS),
+                        why: "a replica lags behind".into(),
+                        checkpoint: Some(left),
+                    };
+                    w.report(w.id(kind), said)
+                } else {
+                    faulted(&w, kind, FaultClass::Transient, Some(left))
+                }
+            };
+            record(&mut w, report);
+            another_try(&mut w, kind);
+            assert_eq!(given(&w, kind), Some(mark(1)), "the rest is kept");
+            let said = Said::Satisfied {
+                before: enabled(2),
+                after: seen(good(kind)),
+            };
+            let disabled = w.report(w.id(kind), said);
+            record(&mut w, disabled);
+            assert_eq!(w.task(kind).before.as_deref(), Some(&known), "{writes:?}, {waits}");
+        }
+    }
+}
+
+/// What others hold on his mailbox is removed before anybody looks at theirs, and of those
+/// some at a time: before the first of them went, there was all of it.
+#[test]
+fn what_is_read_and_removed_in_parts_was_there_as_a_whole() {
+    let kind = Kind::RemoveDelegations;
+    let held = |read_at: i64, keys: &[&str]| Observation {
+        read_at: T0.plus(read_at),
+        sources: vec!["exchange".into()],
+        facts: Facts::new().with(
+            "delegations",
+            keys.iter().map(ToString::to_string).collect::<Vec<String>>(),
+        ),
+    };
+    let with = |mut seen: Observation, more: Facts| {
+        seen.facts.0.extend(more.0);
+        seen
+    };
+    let far = |unread: i64| {
+        Facts::new()
+            .with("mailboxes_looked_at", 9)
+            .with("mailboxes_unread", unread)
+    };
+    let his = with(held(1, &["z.to.u-9"]), Facts::new().with("his_mailbox_alone", true));
+    let some = with(held(2, &["b.from.o-2", "a.from.o-1"]), far(4));
+    let last = with(held(3, &["a.from.o-1", "c.from.o-3"]), far(0));
+    let (none, end) = (with(held(4, &[]), far(0)), with(held(4, &["c.from.o-3"]), far(0)));
+    // Whether the try that sees the end has removed some itself or not.
+    for (parts, before) in [
+        (vec![&his, &some, &last], &none),
+        (vec![&his, &some], &last),
+        (vec![&his, &some], &end),
+    ] {
+        let mut w = World::with_in_flight(kind, Manner::Immediate);
+        for part in &parts {
+            // One that only looked hands nothing over.
+            for checkpoint in [mark(1), baseline_facts(part)] {
+                let report = w.report(w.id(kind), Said::Progress { checkpoint });
+                record(&mut w, report);
+                another_try(&mut w, kind);
+            }
+        }
+        let said = Said::Satisfied {
+            before: before.clone(),
+            after: none.clone(),
+        };
+        let report = w.report(w.id(kind), said);
+        record(&mut w, report);
+        let was = w.task(kind).before.clone().unwrap();
+        let mut all: Vec<String> = parts
+            .iter()
+            .chain([&before])
+            .flat_map(|p| p.facts.list("delegations").unwrap())
+            .cloned()
+            .collect();
+        all.sort();
+        all.dedup();
+        assert_eq!(was.facts.list("delegations"), Some(all.as_slice()));
+        assert_eq!((was.read_at, was.facts.bool("his_mailbox_alone")), (T0.plus(1), None));
+        assert_eq!(
+            was.facts.int("mailboxes_unread"),
+            Some(0),
+            "how far it came, the last one says"
+        );
+    }
+}
+
 /// Workers and dispatchers of two versions run side by side.
 #[test]
 fn a_report_of_before_reads_and_one_of_now_reads_as_it_was_written() {
@@ -188,9 +298,17 @@ fn a_report_of_before_reads_and_one_of_now_reads_as_it_was_written() {
     let report = faulted(&w, KIND, FaultClass::Transient, None);
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json.get("remembered"), None, "as it was written before");
+    assert_eq!(json.get("writes"), None, "as it was written before");
     assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
     let report = faulted(&w, KIND, FaultClass::Transient, Some(mark(3)));
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["remembered"], serde_json::json!({"ordered_ms": 3}));
+    assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+    let report = Report {
+        writes: Some(Writes { sent: 2, refused: 1 }),
+        ..report
+    };
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["writes"], serde_json::json!({"sent": 2, "refused": 1}));
     assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
 }

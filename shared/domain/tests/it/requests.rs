@@ -9,8 +9,8 @@ use offboard_domain::evidence;
 use offboard_domain::keeping::Retention;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    ApprovalOf, CaseId, CaseState, Checked, Command, Digest, Event, Facts, FaultClass, Policy, Refusal, Said, Standing,
-    TaskState, Timestamp, WakeReason, next, standing,
+    ApprovalOf, CaseId, CaseState, Checked, Command, Digest, Event, Facts, FaultClass, Observation, Policy, Refusal,
+    Report, Said, Standing, TaskState, Timestamp, WakeReason, next, standing,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -668,6 +668,102 @@ fn a_reading_that_fails_on_the_last_day_holds_roles_and_access_for_minutes() {
         }
         assert_eq!(w.task(Kind::RemoveAuthMethods).attempt, 0, "{class:?}");
     }
+}
+
+/// The directory is down on the day, the burst goes ahead with the record of weeks ago, and
+/// what is read after it lacks the roles that were taken away: it is no record of them.
+#[test]
+fn a_record_that_is_read_after_the_burst_is_beside_the_earlier_one_and_not_in_its_place() {
+    let kind = Kind::SnapshotAccess;
+    let roles = |ids: &[&str]| {
+        seen(Facts::new().with("role_ids", ids.iter().map(ToString::to_string).collect::<Vec<String>>()))
+    };
+    let answer = |w: &mut World, read: &Observation| {
+        let said = Said::Satisfied {
+            before: read.clone(),
+            after: read.clone(),
+        };
+        let report = w.report(w.id(kind), said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    };
+    for late in [false, true] {
+        let mut w = approved();
+        let record = w.task(kind).before.clone().unwrap();
+        // Nobody looked at the case while his day went by.
+        w.pass(10 * DAY_MS + HOUR_MS);
+        for _ in 0..10 {
+            if !late || !written(&w).is_empty() {
+                break;
+            }
+            if w.task(kind).in_flight().is_some() {
+                let report = w.report(w.id(kind), fault(FaultClass::Transient));
+                w.order(Command::RecordReport(Box::new(report))).unwrap();
+            }
+            w.pass(MINUTE_MS);
+        }
+        for _ in 0..24 {
+            w.drain_but(kind);
+            if w.task(kind).in_flight().is_some() {
+                break;
+            }
+            w.pass(HOUR_MS);
+        }
+        assert_eq!(written(&w).is_empty(), !late);
+        let ids: &[&str] = if late { &[] } else { &["r-1", "r-2"] };
+        let read = roles(ids);
+        answer(&mut w, &read);
+        let (before, after) = (w.task(kind).before.clone(), w.task(kind).after.clone());
+        assert_eq!(after.as_deref(), Some(&read), "what is read last is told");
+        let stays = if late { &*record } else { &read };
+        assert_eq!(before.as_deref(), Some(stays), "late: {late}");
+        w.run_to_sealing();
+    }
+}
+
+/// What is freed is what was held before the first release, also when the directory has to be
+/// read again after it.
+#[test]
+fn a_pool_is_proven_by_what_was_held_before_a_history_was_lost() {
+    let mut w = World::opened(Manner::Immediate);
+    let held = |skus: &[&str], consumed: i64| {
+        let skus: Vec<String> = skus.iter().map(ToString::to_string).collect();
+        seen(Facts::new().with("sku_ids", skus).with("consumed_units/e3", consumed))
+    };
+    // Everything goes well, and the directory says this, until the pool is to be proven.
+    let to_the_pool = |w: &mut World, read: &Observation| {
+        for _ in 0..500 {
+            if w.case().in_flight_of(Kind::ProvePool) > 0 {
+                return w.case().assignment(w.id(Kind::ProvePool)).unwrap().params;
+            }
+            let Some(id) = w.in_flight().first().copied() else {
+                w.a_person_or_time(10 * MINUTE_MS);
+                continue;
+            };
+            let report = match w.case().tasks[&id].kind() {
+                Kind::SnapshotDirectory => {
+                    let said = Said::Satisfied {
+                        before: read.clone(),
+                        after: read.clone(),
+                    };
+                    w.report(id, said)
+                }
+                _ => w.truthful(id),
+            };
+            w.order(Command::RecordReport(Box::new(report))).unwrap();
+        }
+        panic!("no pool is to be proven");
+    };
+    let first = to_the_pool(&mut w, &held(&["e3"], 6));
+    assert_eq!(first.list("held_sku_ids"), Some(&["e3".to_owned()][..]));
+    let ahead = Report {
+        version: w.case().version + 3,
+        ..w.truthful(w.id(Kind::ProvePool))
+    };
+    w.order(Command::RecordReport(Box::new(ahead))).unwrap();
+    let since = to_the_pool(&mut w, &held(&[], 5));
+    assert_eq!(since.list("held_sku_ids"), first.list("held_sku_ids"));
+    assert_eq!(since.int("consumed_before/e3"), Some(6));
+    assert_eq!(w.task(Kind::SnapshotDirectory).after.as_deref(), Some(&held(&[], 5)));
 }
 
 /// A permission that is missing for one of the readings keeps nobody from approving the

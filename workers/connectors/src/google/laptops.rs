@@ -68,6 +68,7 @@ impl Laptops for GoogleConnector {
             .filter(|r| id_of(&r["deviceId"]).as_deref() == Some(id.0.as_str()))
             .any(|r| r["error"].is_object());
         if refused {
+            call.note_refused();
             let detail = "Google does not let this device be disabled as it stands; look at it (Admin console, Devices > Chrome), then retry, or waive this with what you saw";
             return Err(self.wire.fault(&ask, FaultClass::Blocked, detail));
         }

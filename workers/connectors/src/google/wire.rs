@@ -189,15 +189,16 @@ impl Wire {
                 template: ask.path.shown(),
                 named: None,
             };
-            let answered = self
-                .http
-                .send(request, call.deadline(), shown)
-                .await
-                .map_err(|why| self.no_answer(ask, why))?;
+            let answered = self.http.send(request, call.deadline(), shown).await;
+            if matches!(answered, Err(NoAnswer::NotSent(_))) {
+                ask.effect.refused(call);
+            }
+            let answered = answered.map_err(|why| self.no_answer(ask, why))?;
             let status = answered.status.as_u16();
             tracing::debug!(system = %self.system, attempted = %ask.attempted(), status, "answered");
             if answered.status == StatusCode::UNAUTHORIZED && !renewed {
                 renewed = true;
+                ask.effect.refused(call);
                 token = self.tokens.get(call, &ask.acts_for, ask.scope, Some(&*token)).await?;
                 continue;
             }
@@ -212,9 +213,9 @@ impl Wire {
             } else {
                 call.note_read_receipt(receipt);
             }
-            return self
-                .judge(call, ask, &answered)
-                .inspect(|_| call.note_source(ask.service()));
+            let judged = self.judge(call, ask, &answered);
+            ask.effect.judged(call, &judged);
+            return judged.inspect(|_| call.note_source(ask.service()));
         }
     }
 

@@ -311,6 +311,9 @@ impl Api {
             let answered = match self.http.send(request, call.deadline(), ask.shown()).await {
                 Ok(answered) => answered,
                 Err(why) => {
+                    if matches!(why, NoAnswer::NotSent(_)) {
+                        ask.effect.refused(call);
+                    }
                     return Err(Fault {
                         request_id: Some(request_id),
                         ..self.no_answer(ask, why)
@@ -327,14 +330,15 @@ impl Api {
             );
             if answered.status == StatusCode::UNAUTHORIZED && !renewed {
                 renewed = true;
+                ask.effect.refused(call);
                 token = self.tokens.get(call, &resource, Some(&token)).await?;
                 continue;
             }
             let now = call.now();
             self.keep(call, ask, &answered, vendor_id.clone(), now);
-            return self.judge(ask, &answered, &token, vendor_id, now).inspect(|_| {
-                call.note_source(ask.service.source());
-            });
+            let judged = self.judge(ask, &answered, &token, vendor_id, now);
+            ask.effect.judged(call, &judged);
+            return judged.inspect(|_| call.note_source(ask.service.source()));
         }
     }
 

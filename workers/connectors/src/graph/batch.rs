@@ -94,6 +94,10 @@ impl Api {
         let mut outer = Ask::post(Path::at("$batch"), first.need, Some(json!({"requests": parts})));
         outer.effect = effect;
         let reply = self.send(call, &outer).await?;
+        // The batch was counted as one request; from here on each part that writes is one.
+        for _ in asks.iter().filter(|ask| ask.effect.writes()).skip(1) {
+            call.note_write();
+        }
         let token = self.token(call, &Service::Graph).await?;
         let mut by_id: BTreeMap<String, Value> = BTreeMap::new();
         if let Value::Array(responses) = reply.body["responses"].clone() {
@@ -130,10 +134,13 @@ impl Api {
             }
             if status == UNAUTHORIZED {
                 // The token died on the way: by itself the request renews it.
+                ask.effect.refused(call);
                 answers.push(self.send(call, ask).await);
                 continue;
             }
-            answers.push(self.judge_part(ask, status, headers, part["body"].take(), &token, now));
+            let judged = self.judge_part(ask, status, headers, part["body"].take(), &token, now);
+            ask.effect.judged(call, &judged);
+            answers.push(judged);
         }
         Ok(answers)
     }

@@ -63,6 +63,12 @@ impl Refused {
         }
     }
 
+    /// Whether nothing was changed: a controller changes an object wholly or not at all,
+    /// and one that is busy may not say which.
+    pub(crate) fn is_certain(&self) -> bool {
+        !is_busy(self.rc)
+    }
+
     /// Both codes, as a fault shows them: `49-52e`.
     pub(crate) fn code(&self) -> String {
         match &self.inner {
@@ -195,6 +201,13 @@ mod tests {
             assert_eq!(is_of_another_domain(&fault), is, "{fault}");
             let uncoded = Fault { code: None, ..fault };
             assert!(!is_of_another_domain(&uncoded));
+        }
+    }
+
+    #[test]
+    fn who_is_busy_may_have_changed_it_and_whoever_refuses_has_not() {
+        for (rc, certain) in [(51, false), (80, false), (16, true), (32, true), (50, true), (53, true)] {
+            assert_eq!(Refused::of(rc, "").is_certain(), certain, "{rc}");
         }
     }
 

@@ -523,7 +523,13 @@ impl Wire {
                 call.note_receipt(receipt(call, attempted, result.rc));
                 Ok(match result.rc {
                     code::SUCCESS => Ok(()),
-                    rc => Err(Refused::of(rc, &result.text)),
+                    rc => {
+                        let refused = Refused::of(rc, &result.text);
+                        if refused.is_certain() {
+                            call.note_refused();
+                        }
+                        Err(refused)
+                    }
                 })
             }
             Err(fault) => {

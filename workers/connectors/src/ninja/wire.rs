@@ -176,11 +176,11 @@ impl Wire {
                 template: ask.path.shown(),
                 named: None,
             };
-            let answered = self
-                .http
-                .send(request, call.deadline(), shown)
-                .await
-                .map_err(|why| self.no_answer(ask, why))?;
+            let answered = self.http.send(request, call.deadline(), shown).await;
+            if matches!(answered, Err(NoAnswer::NotSent(_))) {
+                ask.effect().refused(call);
+            }
+            let answered = answered.map_err(|why| self.no_answer(ask, why))?;
             let request_id = named_id(&answered.headers, &["x-nj-request-id", "x-request-id"]);
             tracing::debug!(
                 system = %self.system,
@@ -191,6 +191,7 @@ impl Wire {
             );
             if answered.status == StatusCode::UNAUTHORIZED && !renewed {
                 renewed = true;
+                ask.effect().refused(call);
                 token = self.token(call.deadline(), Some(&token)).await?;
                 continue;
             }
@@ -205,9 +206,9 @@ impl Wire {
             } else {
                 call.note_read_receipt(receipt);
             }
-            return self
-                .judge(call, ask, &answered, request_id)
-                .inspect(|_| call.note_source(VENDOR));
+            let judged = self.judge(call, ask, &answered, request_id);
+            ask.effect().judged(call, &judged);
+            return judged.inspect(|_| call.note_source(VENDOR));
         }
     }
 

@@ -146,6 +146,9 @@ impl Scripts for ProgramConnector {
         }
         call.note_write();
         let asked = self.ask(call, Ask::Apply, Some(errand), wire::asked).await;
+        if asked.as_ref().is_err_and(|meaning| meaning.class.is_refusal()) {
+            call.note_refused();
+        }
         let request_id = asked.map_err(|m| m.fault(&self.settings.system, Ask::Apply))?;
         let receipt = self.receipt(call, Ask::Apply, request_id);
         call.note_receipt(receipt);

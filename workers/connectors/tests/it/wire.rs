@@ -314,6 +314,8 @@ async fn each_part_of_a_batch_has_its_own_fate() {
             .count(),
         3
     );
+    // One was done, and of one nobody knows.
+    assert_eq!(call.writes(), offboard_domain::Writes { sent: 4, refused: 2 });
 
     let many: Vec<Held> = (0..45).map(|n| held(&format!("g{n}"))).collect();
     let answers = graph.remove_all(&mut call, &who(), &many).await;
@@ -494,6 +496,7 @@ async fn a_connection_that_breaks_after_the_request_is_silence_and_one_never_mad
         .await
         .unwrap_err();
     assert_eq!(fault.class, FaultClass::Transient, "nothing was sent: {fault}");
+    assert_eq!(call.writes(), offboard_domain::Writes { sent: 2, refused: 1 });
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
 use crate::attempts::fake::State;
 use crate::attempts::fake::state::{LEAVER, group};
 use offboard_connectors::{Held, RoleOrigin};
+use offboard_domain::assignment::baseline_in;
 use offboard_domain::catalogue::LICENSED_BY_RULE;
-use offboard_domain::{FaultClass, Kind, Said, Timestamp};
+use offboard_domain::{FaultClass, Kind, Said, Timestamp, Writes};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -118,6 +119,44 @@ async fn a_licence_that_cannot_be_his_own_keeps_him_in_the_group_and_a_person_is
     );
     assert_eq!(wrote(&desk), ["remove ra-1 from u-leaver", "remove re-1 from u-leaver"]);
     assert!(has(&desk, "e5"));
+}
+
+/// A role was taken, and a look at what licenses him is refused: that is no refusal of the
+/// removal, and what there was before it is known.
+#[tokio::test(start_paused = true)]
+async fn a_look_that_is_refused_leaves_what_was_read_before_the_write() {
+    for class in [FaultClass::Denied, FaultClass::Rejected] {
+        let (mut state, todo) = in_a_group_that_gives(&["e5"]);
+        state.roles.retain(|held| held.id().0 != "re-1");
+        let mut desk = Desk::new(state);
+        {
+            let mut world = desk.fake.lock();
+            (world.reads_fail, world.reads_meet) = (1, class);
+        }
+        let report = desk.once(&todo).await;
+        assert!(
+            matches!(&report.said, Said::Fault { fault } if fault.class == class),
+            "{:?}",
+            report.said
+        );
+        assert_eq!(wrote(&desk), ["remove ra-1 from u-leaver"]);
+        assert_eq!(report.writes, Some(Writes { sent: 1, refused: 0 }), "{class:?}");
+        let first = report.remembered.as_ref().and_then(baseline_in).unwrap();
+        let roles = first.facts.list("role_ids").unwrap();
+        assert!(roles.contains(&"ra-1".to_owned()), "{class:?}: {roles:?}");
+    }
+}
+
+/// However many there were.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_writes_that_were_all_refused_is_not_handed_over() {
+    let (state, todo) = setting(Kind::RemoveDirectoryRoles);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().next_faults = vec![(FaultClass::Rejected, false); 2];
+    let report = desk.once(&todo).await;
+    assert!(matches!(report.said, Said::Fault { .. }), "{:?}", report.said);
+    assert_eq!(report.writes, Some(Writes { sent: 2, refused: 2 }));
+    assert_eq!(report.remembered.as_ref().and_then(baseline_in), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use crate::attempts::drive::{Desk, End, NEVER, Todo, every_kind, setting};
 use crate::attempts::fake::state::{CANARY, LEAVER, SUCCESSOR, device, group};
 use crate::attempts::fake::{State, system};
 use offboard_connectors::{ActionState, GroupNature, Held, MobileWipe, Owner};
+use offboard_domain::assignment::baseline_in;
 use offboard_domain::catalogue::ROLES_OPEN;
 use offboard_domain::{
     Assignment, Check, Digest, Fact, Facts, Fault, FaultClass, Kind, Lane, Mode, ObjectId, Report, Said, Target,
@@ -1316,6 +1317,38 @@ async fn of_more_mailboxes_than_an_attempt_can_look_at_each_is_looked_at_and_cle
     assert_eq!(after.get("found_on"), Some(&list(&whose)));
     assert_eq!(recorded(&desk).await, whose);
     assert_eq!(held_on_others(&desk), 0);
+}
+
+/// What there was before comes in parts, both ways: the case puts them together.
+#[tokio::test(start_paused = true)]
+async fn whatever_is_removed_was_told_of_by_who_removed_it() {
+    let held: Vec<usize> = (0..80).collect();
+    let (state, todo) = with_others(120, &held);
+    let (desk, _) = end(state, todo).await;
+    let mut told: Vec<String> = Vec::new();
+    for report in &desk.reports {
+        let first = match &report.said {
+            Said::Progress { checkpoint } => baseline_in(checkpoint),
+            Said::Wait { checkpoint, .. } => checkpoint.as_ref().and_then(baseline_in),
+            Said::Satisfied { before, .. } => Some(before.clone()),
+            _ => report.remembered.as_ref().and_then(baseline_in),
+        };
+        let keys = first.as_ref().and_then(|seen| seen.facts.list("delegations"));
+        told.extend(keys.unwrap_or_default().iter().cloned());
+    }
+    told.sort();
+    told.dedup();
+    let writes = desk.writes();
+    let keys = writes
+        .iter()
+        .filter_map(|w| w.strip_prefix("detach ")?.split(' ').next());
+    let mut removed: Vec<&str> = keys.collect();
+    removed.sort_unstable();
+    removed.dedup();
+    assert_eq!(told, removed);
+    for way in [".to.", ".from."] {
+        assert!(told.iter().any(|key| key.contains(way)), "{way}: {told:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

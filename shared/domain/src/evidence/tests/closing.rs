@@ -94,6 +94,11 @@ fn a_lost_tail_is_told_and_proven_again() {
             .any(|s| s.event == "task_settled" && !s.readings.is_empty()),
         "what was read before is kept"
     );
+    // Nobody knows what was written in the history that was lost: the record is the earlier one.
+    let known = task.before.as_ref().map(|seen| When::from(seen.read_at));
+    let (before, after) = (snapshot.before.as_ref(), snapshot.after.as_ref());
+    assert_eq!(before.map(|r| r.read_at), known);
+    assert!(after.map(|r| r.read_at) > known, "what was read since is beside it");
 }
 
 /// A case that is called off while two workers are at it: one answers, one

@@ -157,6 +157,7 @@ impl World {
             said,
             seen: None,
             remembered: None,
+            writes: None,
             receipts: vec![Receipt {
                 at: self.now,
                 request: format!("{method} /users/{{id}}"),

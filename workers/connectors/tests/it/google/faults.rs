@@ -35,6 +35,8 @@ async fn a_403_is_less_haste_or_broken_or_a_no() {
             assert_eq!(fault.class, class, "{status} {reason}");
             assert_eq!((fault.status, fault.code.as_deref()), (Some(status), Some(reason)));
             assert_eq!(call.writes_sent(), 1);
+            let refused = u32::from(class.is_refusal());
+            assert_eq!(call.writes().refused, refused, "{status} {reason}");
             quiet(&fault, &call);
         }
     }

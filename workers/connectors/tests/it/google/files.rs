@@ -103,6 +103,7 @@ async fn a_laptop_that_is_noted_as_his_is_disabled_and_no_other() {
     let mut call = s.writing();
     let fault = google.disable_laptop(&mut call, &listed[1].id).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Blocked, "accepted as a batch, and not done");
+    assert_eq!((call.writes().sent, call.writes().refused), (1, 1));
     crate::google::stage::quiet(&fault, &call);
     let listed = google.laptops(&mut s.reading(), &leaver).await.unwrap();
     assert_eq!(

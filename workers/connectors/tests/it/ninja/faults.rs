@@ -94,6 +94,7 @@ async fn an_order_that_was_not_clearly_refused_may_have_happened() {
         call.allow_writes(true);
         let fault = ninja.decommission(&mut call, &id(41)).await.unwrap_err();
         assert_eq!((fault.class, call.writes_sent()), (class, 1), "{status}");
+        assert_eq!(call.writes().refused, u32::from(class.is_refusal()), "{status}");
         let fault = ninja.run_script(&mut call, &id(41), "t-1").await.unwrap_err();
         assert_eq!(fault.class, class, "{status}");
         quiet(&fault, &call);

@@ -56,6 +56,7 @@ impl Directory for Fake {
         };
         if id.0 == LEAVER && self.clock.now().0 < self.lock().protected_until_ms {
             call.note_write();
+            call.note_refused();
             return Err(Fault {
                 status: Some(403),
                 code: Some(PROTECTED_TARGET.to_owned()),

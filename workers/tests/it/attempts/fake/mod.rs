@@ -60,8 +60,9 @@ pub(crate) struct World {
     pub(crate) protected_until_ms: i64,
     /// How many of the next writes take effect and are never answered.
     pub(crate) unanswered: u32,
-    /// How many readings fail once something was written.
+    /// How many readings fail once something was written, and with what.
     pub(crate) reads_fail: u32,
+    pub(crate) reads_meet: FaultClass,
     /// Others' mailboxes that nobody can read; the leaver's own is under his id.
     pub(crate) unreadable: BTreeSet<String>,
     /// How many more readings of others' mailboxes are answered, and what the next
@@ -100,6 +101,7 @@ impl Fake {
             writes: Vec::new(),
             trespasses: 0,
             reads_fail: 0,
+            reads_meet: FaultClass::Transient,
             next_faults: Vec::new(),
             reading: 0,
             reading_max: 0,
@@ -153,7 +155,7 @@ impl Fake {
             let mut world = self.lock();
             if world.reads_fail > 0 && !world.writes.is_empty() {
                 world.reads_fail -= 1;
-                return Err(fault(FaultClass::Transient, what));
+                return Err(fault(world.reads_meet, what));
             }
             world.reading += 1;
             world.reading_max = world.reading_max.max(world.reading);
@@ -196,6 +198,10 @@ impl Fake {
             }
             met.map_or(Ok(()), |class| Err(fault(class, what)))
         };
+        // As a connector knows it: by the answer, whatever came of the request.
+        if answer.as_ref().is_err_and(|fault| fault.class.is_refusal()) {
+            call.note_refused();
+        }
         let unanswered = {
             let mut world = self.lock();
             let left = world.unanswered.checked_sub(1);
