@@ -181,20 +181,25 @@ pub async fn preview(
     })
 }
 
-/// Warns of each whose successor leaves too, by another one of these.
-pub fn warn_of_heirs(previews: &mut [Preview]) {
-    let found: Vec<Option<CaseId>> = previews
+/// Warns of each whose successor leaves too: by another one of these, or by a case that is
+/// open already.
+pub fn warn_of_heirs(previews: &mut [Preview], open: &[Arc<Case>]) {
+    let found: Vec<Option<String>> = previews
         .iter()
         .map(|one| {
-            let mut others = previews.iter().filter(|other| other.tenant == one.tenant);
-            let other = others.find(|other| heir::leaves_too(&one.seen, &other.seen))?;
-            Some(other.case)
+            let mut listed = previews.iter().filter(|other| other.tenant == one.tenant);
+            if let Some(other) = listed.find(|other| heir::leaves_too(&one.seen, &other.seen)) {
+                return Some(format!("case {}, also in this list", other.case));
+            }
+            let mut open = open.iter().filter(|other| other.departure.tenant == one.tenant);
+            let other = open.find(|other| heir::leaves_too(&one.seen, other))?;
+            Some(format!("case {}, access ends {}", other.id, other.effective_at()))
         })
         .collect();
     for (one, other) in previews.iter_mut().zip(found) {
-        one.warnings.extend(other.map(|other| {
-            format!("whoever is to take over leaves too (case {other}, also in this list); name somebody who stays")
-        }));
+        one.warnings.extend(
+            other.map(|other| format!("whoever is to take over leaves too ({other}); name somebody who stays")),
+        );
     }
 }
 

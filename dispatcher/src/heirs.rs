@@ -78,8 +78,13 @@ impl Engine {
         Ok(warnings)
     }
 
-    /// The tenant's open cases: all of them where they are in memory.
-    async fn open_cases_of(self: &Arc<Self>, tenant: &TenantId) -> Result<Vec<Arc<Case>>, EngineError> {
+    /// The tenant's open cases, to see whether whoever takes over leaves himself: all of them
+    /// where they are in memory, else the first that the ledger lists; none of a tenant that
+    /// has too many.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger does not answer.
+    pub async fn open_cases_of(self: &Arc<Self>, tenant: &TenantId) -> Result<Vec<Arc<Case>>, EngineError> {
         let ids = if self.owns(tenant) {
             let placed = self.placed_of_tenant(tenant);
             if placed.len() > OPEN_MAX {

@@ -4,7 +4,7 @@ use crate::archive::Patience;
 use crate::engine::{Engine, EngineError};
 use crate::transact::CreditFrom;
 use offboard_domain::departure::Manner;
-use offboard_domain::{Capabilities, CaseId, Command, Departure, Policy, Refusal, TenantId};
+use offboard_domain::{Capabilities, CaseId, CaseState, Command, Departure, Policy, Refusal, TenantId};
 use offboard_runtime::telemetry::trace;
 use std::sync::Arc;
 
@@ -94,6 +94,30 @@ impl Engine {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Of a departure without a reference that is known already: that nothing is done for it
+    /// any more, and what to do if it is another one. Only its day and its person tell it
+    /// from others, and whoever was rehired leaves as the same person again.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the case cannot be read.
+    pub(crate) async fn why_nothing_is_done(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        id: CaseId,
+    ) -> Result<Option<String>, EngineError> {
+        let mut case = self.case(tenant, id).await?;
+        // What it asked for was done there.
+        if let CaseState::Merged { into } = case.state {
+            case = self.case(tenant, into).await?;
+        }
+        Ok(case.closed_at.map(|at| {
+            format!(
+                "case {} is closed since {at}, and nothing more is done for it; if this is another departure, give its row a `reference` of its own",
+                case.id
+            )
+        }))
     }
 
     /// Whether there is this case, and it is of an immediate departure of which no day is kept.

@@ -3,6 +3,7 @@
 use super::{Ctx, tree};
 use crate::args::PlanArgs;
 use crate::compose::tenants;
+use crate::embedded::Opened;
 use crate::error::{CliError, Exit};
 use crate::intake;
 use crate::preview::{Preview, preview, warn_of_heirs};
@@ -12,13 +13,13 @@ use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 use offboard_connectors::{Call, Connector, Found};
 use offboard_domain::departure::{Choices, Manner, PersonRef};
-use offboard_domain::{Departure, Kind, Lane, ObjectId, TenantId, Timestamp};
+use offboard_domain::{Case, Departure, Kind, Lane, ObjectId, TenantId, Timestamp};
 use offboard_runtime::Clock;
-use offboard_runtime::config::Configuration;
+use offboard_runtime::config::{Configuration, LedgerUrl};
 use offboard_store::Store;
 use offboard_workers::Context;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -83,7 +84,19 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
         }
         previews.push(seen);
     }
-    warn_of_heirs(&mut previews);
+    let open = match open_cases(&config, context.clock.clone(), &previews).await {
+        Ok(open) => open,
+        // What is planned is no less true for it.
+        Err(error) => {
+            ctx.out.say(format!(
+                "{} it was not looked whether whoever takes over has an open departure: {}",
+                style("note:").yellow(),
+                error.brief()
+            ));
+            Vec::new()
+        }
+    };
+    warn_of_heirs(&mut previews, &open);
     if ctx.out.is_json() {
         ctx.out
             .document(&json!({ "plans": previews, "rejected": rejected, "notes": notes }))?;
@@ -92,6 +105,26 @@ pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
     }
     let all = previews.iter().all(|p| p.planned);
     Ok(if all { Exit::Done } else { Exit::Person })
+}
+
+/// The open cases of those tenants for which something was planned, as the ledger stands:
+/// whoever has a file is not disturbed, and where nothing was ever accepted none is made.
+async fn open_cases(
+    config: &Configuration,
+    clock: Arc<dyn Clock>,
+    previews: &[Preview],
+) -> Result<Vec<Arc<Case>>, CliError> {
+    let opened = match &config.engine.ledger {
+        LedgerUrl::Sqlite(file) if !file.exists() => return Ok(Vec::new()),
+        LedgerUrl::Sqlite(_) => Opened::to_read(config, clock)?,
+        LedgerUrl::Redis(_) => Opened::idle(config, clock).await?,
+    };
+    let mut open = Vec::new();
+    for tenant in previews.iter().map(|plan| &plan.tenant).collect::<BTreeSet<_>>() {
+        open.extend(opened.engine.open_cases_of(tenant).await?);
+    }
+    opened.ledger.close().await?;
+    Ok(open)
 }
 
 fn warn(ctx: &Ctx, previews: &[Preview]) {

@@ -167,6 +167,44 @@ fn what_another_process_holds_and_does_not_serve_is_read_as_it_stands() {
     assert!(!ran.err.contains("as it stands"), "{}", ran.err);
 }
 
+/// Whoever plans looks at the same ledger, and takes it from nobody.
+#[test]
+fn a_plan_says_that_the_successors_own_departure_is_open_already() {
+    let folder = Folder::with_tenant();
+    let leaver = crate::support::departure("HR-1", "anna@northwind.example");
+    let successor = r#""successor":{"user_principal_name":"bert@northwind.example"},"person""#;
+    folder.write("anna.json", &leaver.replacen(r#""person""#, successor, 1));
+    let plan = || folder.run(&["plan", "anna.json", "--json"]).expect(3);
+    let nothing_is_open = plan();
+    assert!(nothing_is_open.json()["plans"][0].get("warnings").is_none());
+    assert!(!nothing_is_open.err.contains("note:"), "{}", nothing_is_open.err);
+    assert!(!folder.path().join("data/ledger.db").exists(), "to look made a ledger");
+
+    folder.write(
+        "bert.json",
+        &crate::support::departure("HR-2", "bert@northwind.example"),
+    );
+    let accepted = folder.run(&["submit", "bert.json", "--json"]).expect(0).json();
+    let case = accepted["accepted"][0]["case"].as_str().unwrap();
+    let held = fs::File::open(folder.path().join("data/ledger.db.lock")).unwrap();
+    held.lock().unwrap();
+    let planned = plan().json();
+    let warnings = planned["plans"][0]["warnings"].as_array().unwrap();
+    let [warning] = warnings.as_slice() else {
+        panic!("{warnings:?}")
+    };
+    let warning = warning.as_str().unwrap();
+    assert!(warning.contains("leaves too") && warning.contains(case), "{warning}");
+    let said = folder.run(&["plan", "anna.json"]).expect(3).err;
+    assert!(said.contains("warning:") && said.contains(case), "{said}");
+    drop(held);
+    // Whoever stays after all is no reason to warn.
+    let off = ["cancel", case, "--reason", "he stays", "--as", "lead@acme.example"];
+    folder.run(&off).expect(0);
+    let after = plan().json();
+    assert!(after["plans"][0].get("warnings").is_none(), "{after}");
+}
+
 #[test]
 fn a_real_departure_never_runs_fast() {
     let mut folder = Folder::with_tenant();

@@ -11,24 +11,35 @@ async fn two_departures_run_to_signed_evidence() {
     let stage = Stage::hurried().await;
     let folder = &stage.folder;
     folder.write("receipt.txt", "handed over at the desk");
-    let file = stage.leavers(&[
-        ("HR-1", stage.cast().plain.as_str()),
-        ("HR-2", stage.cast().group_licensed.as_str()),
-    ]);
+    let file = stage.leavers(&[("HR-2", stage.cast().group_licensed.as_str())]);
+    // At once, and without a reference.
+    let bare = json!({
+        "tenant": "northwind", "person": { "object_id": stage.cast().plain }, "manner": "immediate",
+        "effective_at": "2026-01-01", "requested_by": "hr@acme.example",
+    });
+    folder.write("bare.json", &bare.to_string());
     folder.run(&["doctor"]).expect(0);
-    let mut running = folder.start(&["run", &file, "--wait", "--json"]);
+    let mut running = folder.start(&["run", &file, "bare.json", "--wait", "--json"]);
     folder.until_served_by(&mut running);
-    until("it is accepted", || folder.run(&["show", "HR-2"]).code == Some(0));
+    let mut first = String::new();
+    until("both are accepted", || {
+        let cases = folder.run(&["list", "--json"]).expect(0).json();
+        let cases = cases.as_array().unwrap();
+        let bare = cases.iter().find(|c| c["reference"].is_null());
+        first = bare.map_or("", |c| c["case"].as_str().unwrap()).to_owned();
+        cases.len() == 2
+    });
+    let both = [first.as_str(), "HR-2"];
     let mut rounds = 0;
     until("both have ended", || {
         rounds += 1;
         assert!(
             rounds < ROUNDS,
             "{}",
-            folder.run(&["why", "HR-1"]).out + &folder.run(&["why", "HR-2"]).out
+            folder.run(&["why", both[0]]).out + &folder.run(&["why", both[1]]).out
         );
         // Both are looked after in every round.
-        ["HR-1", "HR-2"].iter().filter(|r| lead(folder, r)).count() == 2
+        both.iter().filter(|r| lead(folder, r)).count() == 2
     });
     let ran = running.wait().expect(0);
     let end = ran.objects().pop().unwrap();
@@ -37,14 +48,35 @@ async fn two_departures_run_to_signed_evidence() {
         (&json!("end"), &json!(2), &json!(0)),
         "{end}"
     );
-    for reference in ["HR-1", "HR-2"] {
-        let verified = folder.run(&["verify", reference, "--json"]).expect(0).json();
+    for (case, reference) in both.into_iter().zip([Value::Null, json!("HR-2")]) {
+        let verified = folder.run(&["verify", case, "--json"]).expect(0).json();
         assert_eq!(verified["valid"], true);
         assert_eq!(verified["statement"]["predicate"]["request"]["reference"], reference);
         evidence_bites(folder, &verified);
     }
+    says_that_it_is_closed(folder, &first);
     let world = stage.world();
     assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+/// Handed in again without a reference, it may be another departure: each command says what
+/// became of the first, and how to say so.
+fn says_that_it_is_closed(folder: &Folder, case: &str) {
+    let told = |why: &str| why.contains(case) && why.contains("closed since") && why.contains("`reference`");
+    let submitted = folder.run(&["submit", "bare.json"]).expect(0);
+    assert!(
+        submitted.out.starts_with("known") && told(&submitted.out),
+        "{}",
+        submitted.out
+    );
+    let submitted = folder.run(&["submit", "bare.json", "--json"]).expect(0).json();
+    assert!(told(submitted["accepted"][0]["why"].as_str().unwrap()), "{submitted}");
+    let run = folder.run(&["run", "bare.json"]).expect(0);
+    assert!(told(&run.err), "{}", run.err);
+    let run = folder.run(&["run", "bare.json", "--json"]).expect(0);
+    let first = run.objects().remove(0);
+    assert_eq!(first["event"], "known");
+    assert!(told(first["departure"]["why"].as_str().unwrap()), "{first}");
 }
 
 /// Any change is found: exit code 4.

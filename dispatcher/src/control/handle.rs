@@ -239,14 +239,21 @@ async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Resp
     let mut accepted = Vec::with_capacity(departures.len());
     let mut named = Vec::new();
     for departure in departures {
-        let (tenant, case) = (departure.tenant.clone(), departure.case_id());
-        named.extend(engine.tenants.get(&tenant).and_then(|terms| {
-            let person = heir::named(&departure, &terms.policy)?.clone();
-            let tenant = tenant.clone();
-            Some(Named { tenant, case, person })
+        let (tenant, asked) = (departure.tenant.clone(), departure.case_id());
+        let bare = departure.reference.is_none();
+        let terms = engine.tenants.get(&tenant);
+        let successor = terms.and_then(|terms| heir::named(&departure, &terms.policy).cloned());
+        let submitted = engine.submit(departure).await;
+        // An older program opened some under another id.
+        let case = submitted.as_ref().map_or(asked, |submitted| submitted.case());
+        named.extend(successor.map(|person| Named {
+            tenant: tenant.clone(),
+            case,
+            person,
         }));
-        let (what, why) = match engine.submit(departure).await {
+        let (what, why) = match submitted {
             Ok(Submitted::Opened(_)) => (What::Opened, None),
+            Ok(Submitted::Known(_)) if bare => (What::Known, over_already(engine, &tenant, case).await),
             Ok(Submitted::Known(_)) => (What::Known, None),
             Ok(Submitted::Amended(_)) => (What::Amended, None),
             Err(error @ (EngineError::Refused(_) | EngineError::UnknownTenant(_))) => {
@@ -279,6 +286,18 @@ async fn submit(engine: &Arc<Engine>, departures: Vec<Departure>) -> Result<Resp
         Err(error) => tracing::warn!(%error, "failed to look whether whoever takes over leaves too"),
     }
     Ok(Response::Submitted(accepted))
+}
+
+/// What is said of one that is known already, if nothing is done for it any more.
+async fn over_already(engine: &Arc<Engine>, tenant: &TenantId, case: CaseId) -> Option<String> {
+    match engine.why_nothing_is_done(tenant, case).await {
+        Ok(why) => why,
+        // It is known all the same, and `show` says what became of it.
+        Err(error) => {
+            tracing::warn!(%case, %error, "failed to look whether what was handed in again is closed");
+            None
+        }
+    }
 }
 
 async fn list(engine: &Arc<Engine>, filter: Filter) -> Result<Response, Response> {

@@ -194,7 +194,7 @@ pub struct Accepted {
     pub case: CaseId,
     /// What became of it.
     pub what: What,
-    /// Why it was refused.
+    /// Why it was refused; of one that is known, why nothing is done for it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// What whoever handed it in should know.

@@ -144,6 +144,8 @@ pub struct Case {
     /// The evidence, once sealed: of a closed case, and of one that was called
     /// off or refused.
     pub evidence: Option<Digest>,
+    /// When it was closed. What comes after it, such as a late report, changes that no more.
+    pub closed_at: Option<Timestamp>,
     /// The trace in which it was accepted.
     pub traceparent: Option<String>,
     tasks_of: [u16; KINDS],
@@ -205,6 +207,7 @@ impl Case {
             followed_up: BTreeSet::new(),
             tail_lost_at: None,
             evidence: None,
+            closed_at: None,
             traceparent: traceparent.clone(),
             tasks_of: [0; KINDS],
             open: [0; KINDS],
@@ -607,6 +610,7 @@ impl Case {
             Event::CaseClosed { evidence, .. } => {
                 self.evidence = Some(*evidence);
                 self.state = CaseState::Closed;
+                self.closed_at = Some(at);
             }
             Event::EvidenceSealed { evidence, .. } => self.evidence = Some(*evidence),
             Event::FollowUpOpened { task, .. } => {

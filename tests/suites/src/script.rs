@@ -246,6 +246,8 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
         let id = match rng.below(20) {
             0 => built.cast.break_glass.as_str(),
             1 => "00000000-0000-4000-8000-000000000000",
+            // Disabling him takes his licence, and his mailbox with it, before it is kept.
+            2 => built.cast.licensed_by_rule.as_str(),
             _ => leavers[usize::try_from(rng.below(leavers.len() as u64)).unwrap_or(0)],
         };
         let world = vendor.world();
@@ -371,5 +373,26 @@ pub(crate) fn rates(rng: &mut Rng) -> Rates {
             late: 300,
             severed: 80,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Among so many seeds there are several of whatever is drawn once in twenty times.
+    const SEEDS: u64 = 100;
+
+    #[test]
+    fn whom_a_rule_licenses_leaves_in_some_of_the_seeds() {
+        let leaves = |seed: &u64| {
+            let (vendor, _, errands) = vendor(*seed, &mut Rng::of(*seed, "script"), &BTreeSet::new());
+            errands.iter().any(|errand| {
+                let his = |built: &DemoTenant| errand.subject.as_ref() == Some(&built.cast.licensed_by_rule);
+                vendor.tenants.get(&errand.departure.tenant).is_some_and(his)
+            })
+        };
+        let seeds: Vec<u64> = (0..SEEDS).filter(leaves).collect();
+        assert!(seeds.len() > 3, "{seeds:?}");
     }
 }

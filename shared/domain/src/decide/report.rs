@@ -8,7 +8,7 @@ use crate::catalogue::premises::FOUND_ELSEWHERE;
 use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Dep, Kind, MAILBOX_EXISTS, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
-use crate::fault::{Consequence, Fault, FaultClass, Rule, consequence, held_back_ms};
+use crate::fault::{Consequence, Fault, FaultClass, MAX_WAIT_MS, Rule, consequence, held_back_ms};
 use crate::id::{Digest, TaskId};
 use crate::judge::{Verdict, judge};
 use crate::observation::{Facts, Observation};
@@ -26,8 +26,13 @@ const SHORTEST_WAIT_MS: i64 = SECOND_MS;
 /// another one has not answered.
 const OTHER_DOMAIN_MS: i64 = 5 * MINUTE_MS;
 
-/// How soon another worker is looked for where an older one has this.
+/// How soon another worker is looked for where an older one has this, the first time; each
+/// time later twice as long, up to an hour.
 const OLDER_WORKER_MS: i64 = 5 * MINUTE_MS;
+
+/// How often one is looked for before a person is told that there are none but older ones:
+/// about a day, in which an upgrade is done also at a site.
+const OLDER_WORKER_MOST: u32 = 24;
 
 /// What a person is told of a mailbox that was there.
 const MAILBOX_LOST: &str = "this case has read a mailbox there, and the account has none any more: it may have lost the licence that bore it, as with a group whose rule he no longer meets; assign such a licence to him directly within 30 days, while the mailbox can still come back, then retry, or waive this with what you found";
@@ -234,14 +239,26 @@ impl Draft<'_> {
                 None,
             ),
             Verdict::Unsatisfied(_) if is_by_the_older_rule(task.kind(), &after) => {
-                let why =
-                    "the worker is of an older version, which does not look at others' mailboxes for who has none";
-                let until = self.now.plus(OLDER_WORKER_MS);
-                let why = RestReason::NotBegun { why: why.to_owned() };
-                self.rest(answer.having_read(after), until, why, false);
+                self.leave_to_a_newer_worker(task, answer.having_read(after));
             }
             Verdict::Unsatisfied(why) => self.fail(answer.having_read(after), Rule::ClaimWithoutProof, why, None),
         }
+    }
+
+    /// Workers are of several versions while they are upgraded, and no longer: it counts
+    /// as a try, and whoever was not upgraded is for a person. His word that there is no
+    /// mailbox is never taken: what the account holds on others' nobody would look for.
+    fn leave_to_a_newer_worker(&mut self, task: &Task, answer: Answer) {
+        const WHY: &str =
+            "the worker is of an older version, which does not look at others' mailboxes for who has none";
+        if task.spent + 1 >= OLDER_WORKER_MOST {
+            let detail = format!("{WHY}: upgrade the workers of the area mailbox, then `offboard retry`");
+            return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
+        }
+        // Twelve doublings are far more than an hour, and far less than overflows.
+        let wait_ms = (OLDER_WORKER_MS << task.spent.min(12)).min(MAX_WAIT_MS);
+        let why = RestReason::NotBegun { why: WHY.to_owned() };
+        self.rest(answer, self.now.plus(wait_ms), why, true);
     }
 
     /// A reading that was ordered because a once-only act may have happened.

@@ -2048,6 +2048,45 @@ fn an_older_workers_word_that_there_is_no_mailbox_leaves_delegations_to_another(
     assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
 }
 
+/// If nobody upgrades them, it does not go round for ever.
+#[test]
+fn workers_that_stay_old_leave_delegations_to_a_person() {
+    let kind = Kind::RemoveDelegations;
+    let mut w = keeping(kind, false);
+    let (began, mut answers) = (w.now, 0);
+    for _ in 0..5_000 {
+        w.drain_but(kind);
+        if matches!(w.task(kind).state, TaskState::Failed { .. }) {
+            break;
+        }
+        if w.task(kind).in_flight().is_some() {
+            reads_no_mailbox(&mut w, kind);
+            answers += 1;
+        } else {
+            w.a_person_or_time(10 * MINUTE_MS);
+        }
+    }
+    let TaskState::Failed { rule, detail, .. } = &w.task(kind).state else {
+        panic!("after {answers} answers: {:?}", w.task(kind).state)
+    };
+    assert_eq!(*rule, Rule::ClaimWithoutProof);
+    assert!(
+        detail.contains("older version") && detail.contains("offboard retry"),
+        "{detail}"
+    );
+    // A day is enough to upgrade every worker in.
+    let waited = w.now.since(began);
+    assert_eq!(answers, 24);
+    assert!((18 * HOUR_MS..2 * DAY_MS).contains(&waited), "{waited}");
+    w.order(Command::Retry {
+        task: Some(w.id(kind)),
+        by: "tech".into(),
+    })
+    .unwrap();
+    w.run_to_sealing();
+    assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
+}
+
 /// A mail server that no snapshot reads shows by the archive itself that there was one.
 #[test]
 fn a_mailbox_that_goes_while_it_is_archived_is_for_a_person() {

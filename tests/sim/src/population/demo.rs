@@ -8,6 +8,8 @@ use crate::world::{Cruelty, World};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 const DAY_MS: i64 = 86_400_000;
+/// The department that is licensed by a rule.
+const NIGHT_SHIFT: &str = "Night Shift";
 
 /// People in known situations, by object id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,12 +45,17 @@ pub struct Cast {
     pub no_drive: String,
     /// His mailbox is on litigation hold.
     pub on_hold: String,
+    /// Licensed only by a group whose rule asks whether he is enabled: disabled, he loses his
+    /// mailbox before anybody has kept it. Nobody's order of work prevents that, so he is none
+    /// of those whose departure does no harm.
+    pub licensed_by_rule: String,
     /// Everybody else, who may leave too.
     pub others: Vec<String>,
 }
 
 impl Cast {
-    /// Everybody who may leave: all but chief, administrator and break-glass.
+    /// Everybody who may leave: all but chief, administrator, break-glass and whom a rule
+    /// licenses.
     #[must_use]
     pub fn leavers(&self) -> Vec<&str> {
         let named = [
@@ -161,6 +168,11 @@ fn populate(town: &mut Town, people: usize, now_ms: i64) -> Cast {
             licenses: vec![catalogue::E3, catalogue::VISIO_PLAN_2],
             ..under("Helena", &lead)
         }),
+        licensed_by_rule: town.person(&PersonSpec {
+            licenses: Vec::new(),
+            department: NIGHT_SHIFT.to_owned(),
+            ..under("Renate", &lead)
+        }),
         chief,
         administrator,
         break_glass,
@@ -170,7 +182,7 @@ fn populate(town: &mut Town, people: usize, now_ms: i64) -> Cast {
         "Anna", "Ben", "Carla", "David", "Elif", "Felix", "Greta", "Hassan", "Ines", "Jonas", "Kemal", "Lena",
     ];
     let mut nth = 0;
-    while cast.others.len() + 14 < people {
+    while cast.others.len() + 15 < people {
         let first = FIRST.get(nth % FIRST.len()).copied().unwrap_or("Max");
         let spec = PersonSpec {
             licenses: vec![if nth % 3 == 0 {
@@ -273,6 +285,11 @@ fn arrange(town: &mut Town, cast: &Cast, lead: &str, now_ms: i64) {
         &[&cast.plain, &cast.big_mailbox, &cast.on_hold],
     );
     town.dynamic_group("Everybody Enabled", DynamicRule::Enabled);
+    town.dynamic_license_group(
+        "Licence Night Shift",
+        catalogue::E3,
+        DynamicRule::EnabledIn(NIGHT_SHIFT.to_owned()),
+    );
     town.dynamic_group("Department Sales", DynamicRule::Department("Sales".to_owned()));
 
     let phone = MethodKind::Phone(PhoneKind::Mobile);

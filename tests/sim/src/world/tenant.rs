@@ -340,7 +340,7 @@ impl Tenant {
             Due::GroupLicence { person, group, actor } => {
                 self.give_back_group_licences(at, &person, &group, &actor, tune);
             }
-            Due::Dynamic { person } => self.compute_dynamic(at, &person),
+            Due::Dynamic { person } => self.compute_dynamic(at, &person, tune, dice),
             Due::Converted { person } => self.finish_conversion(at, &person),
             Due::MailboxDoom { person, actor } => self.disconnect_mailbox(at, &person, &actor),
             Due::CheckIn { device, entra_device } => {
@@ -409,7 +409,9 @@ impl Tenant {
         }
     }
 
-    fn compute_dynamic(&mut self, at: i64, person_id: &str) {
+    /// A rule that no longer takes somebody takes the group's licences with it, as they go
+    /// with any membership: a while later.
+    fn compute_dynamic(&mut self, at: i64, person_id: &str, tune: &Cruelty, dice: Dice) {
         let Some(person) = self.people.get(person_id).cloned() else {
             return;
         };
@@ -423,7 +425,9 @@ impl Tenant {
             .collect();
         let actor = Actor::Machinery("dynamic membership");
         for (group, takes) in changes {
+            let mut licensed = false;
             if let Some(row) = self.groups.edit(&group, at) {
+                licensed = !row.licenses.is_empty();
                 if takes {
                     row.members.insert(person_id.to_owned());
                 } else {
@@ -436,6 +440,20 @@ impl Tenant {
                 Effect::MemberRemoved
             };
             self.note(at, &actor, effect, person_id, &group);
+            if licensed && takes {
+                self.give_group_licences(at, person_id, &group);
+                self.follow_licences(at, person_id, &person, &actor, tune);
+            } else if licensed {
+                let due = at + dice.between(tune.group_license_ms, "group licence", &group, self.seq);
+                self.schedule(
+                    due,
+                    Due::GroupLicence {
+                        person: person_id.to_owned(),
+                        group,
+                        actor: actor.clone(),
+                    },
+                );
+            }
         }
     }
 

@@ -422,21 +422,26 @@ impl<'a> Town<'a> {
 
     /// Adds a dynamic security group with the members that its rule takes.
     pub fn dynamic_group(&mut self, name: &str, rule: DynamicRule) -> String {
-        let members: Vec<String> = self
-            .tenant()
-            .people
-            .iter()
-            .filter(|(_, person)| rule.takes(person))
-            .map(|(id, _)| id.to_owned())
-            .collect();
-        let id = self.group(
-            name,
-            GroupKind::Security,
-            &members.iter().map(String::as_str).collect::<Vec<_>>(),
-            &[],
-        );
+        let members = self.taken_by(&rule);
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        let id = self.group(name, GroupKind::Security, &members, &[]);
         self.change_group(&id, |group| group.rule = Some(rule));
         id
+    }
+
+    /// The same, whose members get a licence by it for as long as its rule takes them.
+    pub fn dynamic_license_group(&mut self, name: &str, sku: &str, rule: DynamicRule) -> String {
+        let members = self.taken_by(&rule);
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        let id = self.license_group(name, sku, &members);
+        self.change_group(&id, |group| group.rule = Some(rule));
+        id
+    }
+
+    fn taken_by(&mut self, rule: &DynamicRule) -> Vec<String> {
+        let people = self.tenant().people.iter();
+        let taken = people.filter(|(_, person)| rule.takes(person));
+        taken.map(|(id, _)| id.to_owned()).collect()
     }
 
     /// Gives a person a directory role; gives the assignment's id.

@@ -230,6 +230,8 @@ pub enum DynamicRule {
     Enabled,
     /// Everybody of a department.
     Department(String),
+    /// Everybody of a department who may sign in.
+    EnabledIn(String),
 }
 
 impl DynamicRule {
@@ -239,6 +241,9 @@ impl DynamicRule {
         match self {
             Self::Enabled => "(user.accountEnabled -eq true)".to_owned(),
             Self::Department(name) => format!("(user.department -eq \"{name}\")"),
+            Self::EnabledIn(name) => {
+                format!("(user.accountEnabled -eq true) and (user.department -eq \"{name}\")")
+            }
         }
     }
 
@@ -248,6 +253,7 @@ impl DynamicRule {
         match self {
             Self::Enabled => person.account_enabled,
             Self::Department(name) => person.department.as_ref() == Some(name),
+            Self::EnabledIn(name) => person.account_enabled && person.department.as_ref() == Some(name),
         }
     }
 }

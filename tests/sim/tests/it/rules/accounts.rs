@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use offboard_sim::population::PersonSpec;
 use offboard_sim::world::catalogue::{self, USER_ADMINISTRATOR};
 use offboard_sim::world::model::{DynamicRule, GroupKind, MethodKind, PhoneKind};
-use offboard_sim::world::{Cruelty, Harm};
+use offboard_sim::world::{Actor, Cruelty, Harm, Violation};
 use serde_json::json;
 
 use super::{GIB, MINUTE, disable, harms, release, says, with};
@@ -258,6 +258,60 @@ fn groups_refuse_each_in_its_own_way() {
         .map(|one| one["id"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!((left.contains(dynamic), left.contains(synced)), (false, true));
+}
+
+/// Nobody took him out of anything: the directory computes, licensing follows, and Exchange
+/// last.
+#[test]
+fn who_is_disabled_loses_what_a_rule_gave_him_for_being_enabled() {
+    let slow = Cruelty {
+        dynamic_group_ms: (5 * MINUTE, 5 * MINUTE),
+        group_license_ms: (3 * MINUTE, 3 * MINUTE),
+        mailbox_grace_ms: 2 * MINUTE,
+        ..Cruelty::kind()
+    };
+    let night = || "Night Shift".to_owned();
+    let (mut client, (anna, group)) = with(slow, |town| {
+        let anna = town.person(&PersonSpec {
+            licenses: Vec::new(),
+            department: night(),
+            drive: false,
+            ..PersonSpec::named("Anna")
+        });
+        town.employee("Ben");
+        let rule = DynamicRule::EnabledIn(night());
+        (anna, town.dynamic_license_group("Licence", catalogue::E3, rule))
+    });
+    let members = client.all(&format!("/groups/{group}/members"));
+    assert_eq!((members.len(), &members[0]["id"]), (1, &json!(anna)));
+    // Whether he is in the group, how many licences he has, and how a reading of his mailbox ends.
+    let shown = |client: &mut Client| {
+        let of = client.all(&format!("/users/{anna}/memberOf"));
+        let licensed = client.get(&format!("/users/{anna}?$select=assignedLicenses"));
+        (
+            of.iter().any(|one| one["id"] == json!(group)),
+            licensed.body["assignedLicenses"].as_array().unwrap().len(),
+            client.get(&format!("/users/{anna}/mailboxSettings")).status,
+        )
+    };
+    assert_eq!(shown(&mut client), (true, 1, 200));
+    disable(&mut client, &anna);
+    client.now += 5 * MINUTE - 1;
+    assert_eq!(shown(&mut client), (true, 1, 200));
+    client.now += 1;
+    assert_eq!(shown(&mut client), (false, 1, 200));
+    client.now += 3 * MINUTE;
+    assert_eq!(shown(&mut client), (false, 0, 200));
+    client.now += 2 * MINUTE;
+    assert_eq!(shown(&mut client), (false, 0, 404));
+    assert_eq!(harms(&client), [Harm::LicenceBeforeConversion, Harm::MailboxLost]);
+    let by_itself = |harm: &Violation| matches!(harm.actor, Actor::Machinery(_));
+    assert!(client.world.violations().into_iter().all(by_itself));
+    // Enabled again, he is licensed again.
+    let enabled = Some(json!({"accountEnabled": true}));
+    client.graph("PATCH", &format!("/users/{anna}"), enabled);
+    client.now += 5 * MINUTE;
+    assert_eq!(shown(&mut client), (true, 1, 404));
 }
 
 #[test]
