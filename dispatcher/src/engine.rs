@@ -321,6 +321,21 @@ impl Engine {
         Ok(read)
     }
 
+    /// The same, while another gate is shut until exactly then; whether it was.
+    pub(crate) async fn shut_while(
+        &self,
+        tenant: &TenantId,
+        (gate, until): (&str, Timestamp),
+        changes: Vec<offboard_ledger::GateChange>,
+    ) -> Result<bool, LedgerError> {
+        let changed = self.ledger.gates_while(tenant, gate, until, changes).await?;
+        let stood = changed.is_some();
+        if let Some(read) = changed {
+            lock(&self.shut).insert(tenant.clone(), Arc::new(read));
+        }
+        Ok(stood)
+    }
+
     /// Over how many shards the tenants are spread.
     #[must_use]
     pub fn shards(&self) -> u16 {

@@ -26,6 +26,7 @@ pub mod membership;
 mod merge;
 mod orders;
 pub mod page;
+mod pauses;
 mod place;
 mod publish;
 mod reports;

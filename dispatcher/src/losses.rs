@@ -199,9 +199,17 @@ impl Engine {
             }
         }
         let pauses = unless_told(stop, self.shut_lost_pauses(shard, mark)).await;
-        let Some(()) = pauses.transpose()? else {
-            return so_far(found);
-        };
+        match pauses.transpose()? {
+            Some(true) => {}
+            Some(false) => {
+                tracing::warn!(
+                    shard,
+                    "pauses were ordered while lost ones were put back; looking again"
+                );
+                return so_far(found);
+            }
+            None => return so_far(found),
+        }
         // It must differ from the one before, whatever the clock says.
         let mark = mark.map_or(now, |before| now.max(before.plus(1)));
         let marked = self

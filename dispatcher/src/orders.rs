@@ -1,9 +1,8 @@
 //! What people ordered, kept outside of a shared ledger.
 //!
 //! What machines did is read again when the ledger has lost it. That somebody
-//! called a departure off, moved its day or paused a tenant stands nowhere else:
-//! so each such record is put into the store as well, as the ledger has it, and
-//! each pause and its end.
+//! called a departure off or moved its day stands nowhere else: so each such record
+//! is put into the store as well, as the ledger has it.
 //!
 //! When a loss is written down, what people had ordered in what was lost is
 //! ordered anew *in the same append*: nothing is done in between for a departure
@@ -13,11 +12,9 @@
 
 use crate::archive::{Line, ORDERS, STORE_WITHIN, in_time, no_answer, short, store};
 use crate::engine::{Engine, EngineError, lock};
-use crate::gates::Paused;
 use crate::place::Held;
 use crate::transact::word;
 use futures::future::join_all;
-use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, UnreadableEvent, open_event};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::keeping::Retention;
@@ -25,10 +22,8 @@ use offboard_domain::{
     ApprovalOf, Case, CaseId, CaseKey, Command, Decision, Departure, Digest, Gates, Outcome, Record, Refusal, TenantId,
     Timestamp, decide,
 };
-use offboard_ledger::GateChange;
 use offboard_store::StoreError;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,18 +36,6 @@ const READ_AGAIN: Duration = Duration::from_millis(200);
 
 /// How many orders of a case are read at the same time.
 const READ_AT_ONCE: usize = 16;
-
-/// A pause, or its end, as the store keeps it.
-#[derive(Debug, Serialize, Deserialize)]
-struct KeptPause {
-    /// The gate's name.
-    gate: String,
-    /// When it was ordered.
-    at: Timestamp,
-    /// Shut until then; none: opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<Timestamp>,
-}
 
 /// What people ordered in the part of a history that was lost.
 #[derive(Default)]
@@ -278,85 +261,6 @@ impl Engine {
         orders.commands = to_decide(case, there, lost);
         Ok(orders)
     }
-
-    /// Keeps a pause, or its end, outside of the ledger.
-    pub(crate) async fn keep_pause(
-        &self,
-        tenant: &TenantId,
-        what: &Paused,
-        until: Option<Timestamp>,
-    ) -> Result<(), EngineError> {
-        if self.keeping.is_none() {
-            return Ok(());
-        }
-        let there = self.store.list(&format!("pauses/{tenant}")).await.map_err(store)?;
-        // After the one before, whoever's clock that was named by: the last one holds.
-        let newest = there.iter().filter_map(|named| paused_at(&named.path)).max();
-        let now = self.clock.now();
-        let at = newest.map_or(now, |newest| now.max(newest.plus(1)));
-        let pause = KeptPause {
-            gate: what.gate(),
-            at,
-            until,
-        };
-        let bytes = serde_json::to_vec(&pause).expect("a pause is plain data");
-        let path = format!("pauses/{tenant}/{:015}-{}", at.0, short(Digest::of(&bytes)));
-        self.store.put_named(&path, bytes).await.map_err(store)
-    }
-
-    /// Shuts again what people have paused and the ledger has lost. What was
-    /// paused before a mark that is still there is as the ledger has it.
-    pub(crate) async fn shut_lost_pauses(&self, shard: u16, marked: Option<Timestamp>) -> Result<(), EngineError> {
-        let now = self.clock.now();
-        let tenants = self.tenants.all();
-        for tenant in tenants.keys().filter(|t| t.shard(self.shards) == shard) {
-            // Before what is kept is listed: an end is kept before its gate opens, so if a
-            // gate is gone because of one, that one is in the list.
-            let there = self.ledger.gates(tenant, Vec::new()).await?;
-            let mut last: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
-            for named in self.store.list(&format!("pauses/{tenant}")).await.map_err(store)? {
-                let in_doubt = marked.is_none_or(|mark| {
-                    let at = paused_at(&named.path);
-                    at.is_none_or(|at| at.plus(CLOCK_MARGIN_MS) > mark)
-                });
-                if !in_doubt {
-                    continue;
-                }
-                let bytes = match self.store.get_named(&named.path).await {
-                    Ok(bytes) => bytes,
-                    Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
-                        tell_pause_unreadable(tenant, &named.path, &error);
-                        continue;
-                    }
-                    Err(error) => return Err(store(error)),
-                };
-                match serde_json::from_slice::<KeptPause>(&bytes) {
-                    Ok(pause) => {
-                        last.insert(pause.gate, pause.until);
-                    }
-                    Err(error) => tell_pause_unreadable(tenant, &named.path, &error),
-                }
-            }
-            let shut: Vec<(String, Timestamp)> = last
-                .into_iter()
-                .filter_map(|(gate, until)| Some((gate, until.filter(|until| *until > now)?)))
-                .collect();
-            let lost: Vec<GateChange> = shut
-                .into_iter()
-                .filter(|(gate, until)| there.get(gate).is_none_or(|known| known < until))
-                .map(|(name, until)| GateChange {
-                    name,
-                    until: Some(until),
-                })
-                .collect();
-            if !lost.is_empty() {
-                tracing::error!(%tenant, pauses = lost.len(), "the ledger had lost what was paused; it is paused again");
-                self.shut_more(tenant, lost).await?;
-                self.look_at_all_of(tenant);
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The orders that led to what was lost, the oldest first.
@@ -391,12 +295,6 @@ fn to_decide(case: &Case, there: &[Recorded], mut lost: Vec<Lost>) -> Vec<Comman
     }
     commands.reverse();
     commands
-}
-
-/// When a pause was ordered, by its name in the store.
-fn paused_at(path: &str) -> Option<Timestamp> {
-    let at = path.rsplit('/').next()?.split('-').next()?;
-    at.parse().ok().map(Timestamp)
 }
 
 /// Whether an event is what somebody ordered, and stands nowhere but in the
@@ -479,11 +377,6 @@ fn anew(case: &Case, event: Event) -> Option<Command> {
 /// Says that an order is kept and cannot be read.
 fn tell_unreadable(case: CaseId, path: &str, why: &dyn fmt::Display) {
     tracing::error!(%case, order = %path, %why, "a person's order that was lost with the ledger's end cannot be read; look at what was ordered then, and give it again");
-}
-
-/// Says that a pause, or its end, is kept and cannot be read.
-fn tell_pause_unreadable(tenant: &TenantId, path: &str, error: &dyn fmt::Display) {
-    tracing::error!(%tenant, %path, %error, "a kept pause does not read; restore it from a backup, and look whether everything is paused that should be");
 }
 
 /// Says what does not hold any more. Who must be asked is asked by the case.

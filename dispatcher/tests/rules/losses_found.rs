@@ -329,3 +329,30 @@ async fn a_pause_that_is_ended_during_a_look_stays_ended() {
         assert!(!is_paused(&world, &acme).await, "ended after {after_ms} ms");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_was_lost_is_shut_again_unless_it_is_ended_during_that_look() {
+    // The ledger takes a second each way: each of its answers is old by then.
+    for ended_after_ms in (0..20_000).step_by(250).map(Some).chain([None]) {
+        let (mut world, acme) = keeping(SHORT);
+        let _store = Moody::in_place_of(&mut world);
+        let (other, _way) = world.member_apart("other");
+        until("he owns the shard", MINUTE, async || other.owned() == [0]).await;
+        pass(MINUTE).await;
+        other.engine.pause(&acme, &everything(), WITHOUT_END).await.unwrap();
+        world.ledger.inner.lose_gates();
+        let engine = world.engine();
+        world.ledger.takes(1_000);
+        let looking = tokio::spawn(async move { engine.find_losses(0).await });
+        if let Some(after_ms) = ended_after_ms {
+            pass(after_ms).await;
+            other.engine.resume(&acme, &everything()).await.unwrap();
+        }
+        looking.await.unwrap().unwrap();
+        assert_eq!(
+            is_paused(&world, &acme).await,
+            ended_after_ms.is_none(),
+            "ended after {ended_after_ms:?} ms"
+        );
+    }
+}

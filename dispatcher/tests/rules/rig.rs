@@ -247,6 +247,17 @@ impl Ledger for Remote {
         self.inner.gates(tenant, changes).await
     }
 
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError> {
+        self.travel().await?;
+        self.inner.gates_while(tenant, gate, until, changes).await
+    }
+
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         self.travel().await?;
         if *self.silent_shard.lock().unwrap() == Some(shard.index) {
