@@ -179,7 +179,7 @@ impl Engine {
             .await
             .map_err(store)?
         {
-            let bytes = self.store.get_named(&file.path).await.map_err(store)?;
+            let bytes = self.store.get_named(&file.path).await.map_err(|e| of_case(id, e))?;
             records.extend(read_lines(&bytes).ok_or_else(|| damaged(id, &file.path))?);
         }
         records.sort_by_key(|r| r.version);
@@ -362,8 +362,15 @@ impl Engine {
                 (None, _) => false,
                 (Some(r), Some(hash)) => hash == short(r.record.hash),
                 (Some(r), None) => {
-                    let head = self.store.get_named(path).await.map_err(store)?;
-                    *head == *r.record.hash.to_string().as_bytes()
+                    match self.store.get_named(path).await {
+                        Ok(head) => *head == *r.record.hash.to_string().as_bytes(),
+                        // Something was sealed there, and nobody can say what.
+                        Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
+                            tracing::error!(head = %path, %error, "how far a sealed history went is kept and cannot be read; its case is read again");
+                            false
+                        }
+                        Err(error) => return Err(store(error)),
+                    }
                 }
             };
             if !stands {
@@ -483,6 +490,18 @@ pub(crate) fn short(digest: Digest) -> String {
 
 pub(crate) fn store(error: StoreError) -> EngineError {
     EngineError::Store(error.with_causes())
+}
+
+/// What the store said of what is kept of one case: that it is not there, or not what it
+/// was, concerns that case alone. The store is not away for it.
+pub(crate) fn of_case(case: CaseId, error: StoreError) -> EngineError {
+    match error {
+        StoreError::Absent { .. } | StoreError::Damaged { .. } => EngineError::History {
+            case,
+            detail: error.to_string(),
+        },
+        error => store(error),
+    }
 }
 
 pub(crate) fn damaged(case: CaseId, place: &str) -> EngineError {

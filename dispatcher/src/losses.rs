@@ -19,7 +19,7 @@
 //! may take long, so it ends between two cases when its shard is to be let go; but
 //! nothing of it is dropped half done that decides something.
 
-use crate::archive::{Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, in_time, of_path, store};
+use crate::archive::{Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, in_time, of_case, of_path, store};
 use crate::engine::{Engine, EngineError, lock, told, unless_told};
 use crate::gates::shut_anew;
 use futures::future::join_all;
@@ -42,6 +42,9 @@ const LOOK_BACK_DAYS: i64 = 2;
 const ADDED_TO_DAYS: i64 = 1;
 /// Cases that are looked at together.
 const AT_ONCE: usize = 16;
+/// A look goes on past so many cases of which the store does not answer in time; with
+/// more it is away, and the look ends.
+const LATE_MOST: usize = AT_ONCE;
 /// The gate that is the mark. Another name than that of older versions, which
 /// looked at the last days alone.
 const MARK: &str = "looked-at-all";
@@ -82,6 +85,20 @@ struct Times {
     mark: Option<Timestamp>,
     /// What was written then.
     begun: Timestamp,
+}
+
+/// A case that is looked at: by what was opened, or compared.
+type ToLookAt = (Whose, Option<Vec<String>>);
+
+/// What looking at some cases came to.
+#[derive(Default)]
+struct LookedAt {
+    /// How many losses were found.
+    found: usize,
+    /// Those of which the store did not say in time what is kept.
+    late: Vec<ToLookAt>,
+    /// What it said instead, of the first of them.
+    why: Option<EngineError>,
 }
 
 /// What a look came to.
@@ -189,13 +206,35 @@ impl Engine {
         let compared = doubtful.into_iter().map(|case| (case, None));
         let mut found = 0;
         // One after the other: the same case may be in both.
-        let both: [Vec<(Whose, Option<Vec<String>>)>; 2] = [opened.chain(anew).collect(), compared.collect()];
-        for all in &both {
-            for some in all.chunks(AT_ONCE) {
-                if told(stop) {
-                    return so_far(found);
-                }
-                found += self.look_at(some).await?;
+        let both: [Vec<ToLookAt>; 2] = [opened.chain(anew).collect(), compared.collect()];
+        let mut late: Vec<ToLookAt> = Vec::new();
+        let chunks: Vec<&[ToLookAt]> = both.iter().flat_map(|all| all.chunks(AT_ONCE)).collect();
+        for some in chunks {
+            if told(stop) {
+                return so_far(found);
+            }
+            let looked = self.look_at(some).await?;
+            found += looked.found;
+            late.extend(looked.late);
+            if let Some(error) = looked.why.filter(|_| late.len() >= LATE_MOST) {
+                return Err(error);
+            }
+        }
+        if !late.is_empty() {
+            tracing::warn!(
+                shard,
+                cases = late.len(),
+                "the evidence store did not answer in time for some cases; they are looked at once more now that the others were"
+            );
+        }
+        for some in late.chunks(AT_ONCE) {
+            if told(stop) {
+                return so_far(found);
+            }
+            let looked = self.look_at(some).await?;
+            found += looked.found;
+            if let Some(error) = looked.why {
+                return Err(error);
             }
         }
         let pauses = unless_told(stop, self.shut_lost_pauses(shard, mark)).await;
@@ -240,18 +279,23 @@ impl Engine {
     }
 
     /// Looks at some departures (by what was opened) and compares others (by nothing).
-    /// Returns how many losses it found. What is wrong with one case is told, and the
-    /// others are looked at (what could not be compared stays in doubt); all are, before it is said that ledger or store is away.
-    async fn look_at(self: &Arc<Self>, some: &[(Whose, Option<Vec<String>>)]) -> Result<usize, EngineError> {
+    /// What is wrong with one case is told, and the others are looked at (what could not be
+    /// compared stays in doubt); all are, before it is said that the ledger is away.
+    async fn look_at(self: &Arc<Self>, some: &[ToLookAt]) -> Result<LookedAt, EngineError> {
         let looking: Vec<_> = some
             .iter()
             .map(|((tenant, id), openings)| self.look_at_one(tenant, *id, openings.as_deref()))
             .collect();
-        let (mut found, mut failed) = (0, None);
-        for (((tenant, id), openings), looked) in some.iter().zip(join_all(looking).await) {
+        let (mut all, mut failed) = (LookedAt::default(), None);
+        for (one, looked) in some.iter().zip(join_all(looking).await) {
+            let ((tenant, id), openings) = one;
             match looked {
-                Ok(lost) => found += usize::from(lost),
-                Err(error) if error.is_of_one_case() && !matches!(error, EngineError::Store(_)) => {
+                Ok(lost) => all.found += usize::from(lost),
+                Err(error @ EngineError::Store(_)) => {
+                    all.late.push(one.clone());
+                    all.why.get_or_insert(error);
+                }
+                Err(error) if error.is_of_one_case() => {
                     error.tell_left_alone(*id);
                     if openings.is_none() {
                         self.doubt(tenant, *id);
@@ -262,7 +306,7 @@ impl Engine {
                 }
             }
         }
-        failed.map_or(Ok(found), Err)
+        failed.map_or(Ok(all), Err)
     }
 
     async fn look_at_one(
@@ -554,7 +598,7 @@ impl Engine {
         path: &str,
         sealed: Option<u64>,
     ) -> Result<(), EngineError> {
-        let bytes = in_time(async { self.store.get_named(path).await.map_err(store) }).await?;
+        let bytes = in_time(async { self.store.get_named(path).await.map_err(|e| of_case(id, e)) }).await?;
         let opening: Opening = serde_json::from_slice(&bytes).map_err(|_| damaged(id, path))?;
         let first = opening.record.record().ok_or_else(|| damaged(id, path))?;
         let key = CaseKey::derive(&self.master, &opening.salt.0);

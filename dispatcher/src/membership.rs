@@ -44,6 +44,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// noticed at once, what is not costs nobody anything until it is found.
 const LOOK_FOR_LOSSES_EVERY: Duration = Duration::from_secs(300);
 
+/// How soon it is looked again when a look could not come to its end: the ledger or the
+/// store was away, or slow.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Pause before a shard that could not be read is taken up again.
 const TAKE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -404,13 +408,17 @@ async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>)
 /// Looks for what the ledger has lost of a shard, now and from time to time.
 async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
     while !told(&stop) {
-        if let Err(error) = engine.find_losses_until(shard, &stop).await {
-            tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again");
-        }
+        let again = match engine.find_losses_until(shard, &stop).await {
+            Ok(_) => LOOK_FOR_LOSSES_EVERY,
+            Err(error) => {
+                tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again in a minute");
+                LOOK_AGAIN
+            }
+        };
         tokio::select! {
             biased;
             _ = stop.changed() => {}
-            () = tokio::time::sleep(LOOK_FOR_LOSSES_EVERY) => {}
+            () = tokio::time::sleep(again) => {}
         }
     }
 }

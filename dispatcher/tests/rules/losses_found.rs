@@ -356,3 +356,85 @@ async fn a_pause_that_was_lost_is_shut_again_unless_it_is_ended_during_that_look
         );
     }
 }
+
+/// Whether the last look came to its end.
+async fn is_marked(world: &World) -> bool {
+    let handle = tenant("offboard-mark-0");
+    let gates = world.ledger.inner.gates(&handle, Vec::new()).await.unwrap();
+    gates.contains_key("looked-at-all")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_is_listed_and_not_there_keeps_no_look_from_its_end() {
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let one = world.dispatcher().await;
+    let mut cases = Vec::new();
+    for n in 0..3 {
+        let departure = in_a_month(&world, &acme, &format!("HR-{n}"));
+        cases.push(one.engine.submit(departure).await.unwrap().case());
+    }
+    one.die().await;
+    store.lacks(&format!("openings/{}/{acme}/{}.json", T0.0 / DAY_MS, cases[1]));
+    for case in &cases {
+        world.ledger.inner.lose_tail(&acme, *case, usize::MAX);
+    }
+    let two = world.dispatcher().await;
+    assert_eq!(two.engine.find_losses(0).await.unwrap(), 2);
+    assert_eq!(world.index(&acme, cases[1]).await, None);
+    assert!(is_marked(&world).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_listed_and_not_there_has_its_case_read_again_once() {
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let one = world.dispatcher().await;
+    let departure = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    one.die().await;
+    let head = format!("heads/{acme}/{case}/00000001");
+    world.store.put_named(&head, "whatever it was").await.unwrap();
+    store.lacks(&head);
+    for _ in 0..2 {
+        let next = world.dispatcher().await;
+        next.engine.find_losses(0).await.unwrap();
+        assert!(is_marked(&world).await);
+        assert_eq!(losses(&world, &acme, case).await, 1);
+        next.die().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_case_that_the_store_is_slow_about_keeps_no_other_from_being_put_back() {
+    const CASES: usize = 40;
+    // Slow once, or whenever it is asked.
+    for slow in [1, usize::MAX] {
+        let (mut world, acme) = keeping(SHORT);
+        let store = Moody::in_place_of(&mut world);
+        let one = world.dispatcher().await;
+        let mut cases = Vec::new();
+        for n in 0..CASES {
+            let departure = in_a_month(&world, &acme, &format!("HR-{n}"));
+            cases.push(one.engine.submit(departure).await.unwrap().case());
+        }
+        one.die().await;
+        for case in &cases {
+            world.ledger.inner.lose_tail(&acme, *case, usize::MAX);
+        }
+        // It is among the first.
+        let first = *cases.iter().min().unwrap();
+        store.gets_stuck_in(&format!("orders/{acme}/{first}"), slow);
+        let two = world.dispatcher().await;
+        let found = two.engine.find_losses(0).await;
+        assert_eq!(found.is_ok(), slow == 1, "{found:?}");
+        assert_eq!(is_marked(&world).await, slow == 1);
+        for case in &cases {
+            let back = world.index(&acme, *case).await.is_some();
+            assert_eq!(back, *case != first || slow == 1, "{case}");
+        }
+        store.gets_stuck_in("", 0);
+        let left = usize::from(slow != 1);
+        assert_eq!(two.engine.find_losses(0).await.unwrap(), left);
+    }
+}
