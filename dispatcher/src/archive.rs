@@ -15,11 +15,11 @@
 //! needs none of this.
 
 use crate::engine::{Engine, EngineError};
-use crate::orders::is_ordered;
+use crate::orders::{Noted, is_ordered};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use offboard_domain::event::{Event, open_event};
+use offboard_domain::event::open_event;
 use offboard_domain::evidence::Recorded;
 use offboard_domain::task::Place;
 use offboard_domain::time::DAY_MS;
@@ -92,6 +92,15 @@ impl Kept {
         let beyond = |path: &String| version_kept(path).is_some_and(|kept| kept > version);
         self.0.iter().any(|path| path.starts_with(HEADS) || beyond(path))
     }
+}
+
+/// What is kept of a case and its history has not.
+#[derive(Debug, Default)]
+pub(crate) struct Beyond {
+    /// The furthest version of it.
+    pub(crate) version: u64,
+    /// The name of an order that is among it.
+    pub(crate) order: Option<String>,
 }
 
 /// What is kept of each of several cases; of those that are not there nothing is.
@@ -246,7 +255,7 @@ impl Engine {
         }
         // The ledger has forgotten that it was opened before.
         let sealed = patience.wait(self.sealed_version(tenant, id)).await?;
-        self.note_loss(tenant, id, sealed).await.map(drop)
+        self.note_loss(tenant, id, sealed, None).await.map(drop)
     }
 
     /// Puts a case's first record into the store; false if another one is there.
@@ -343,18 +352,19 @@ impl Engine {
         Ok(kept)
     }
 
-    /// The furthest version that is kept of a case and that its history has not, or
-    /// has otherwise, if no loss on record accounts for it.
-    pub(crate) async fn beyond(&self, kept: &Kept, history: &[Recorded]) -> Result<Option<u64>, EngineError> {
-        let noted = history.iter().filter_map(|r| match r.event {
-            Event::TailLost { known } => Some(known),
-            _ => None,
-        });
-        let noted = noted.max();
-        let mut beyond: Option<u64> = None;
+    /// What is kept of a case and that its history has not, or has otherwise, if no loss on
+    /// record accounts for it.
+    pub(crate) async fn beyond(&self, kept: &Kept, history: &[Recorded]) -> Result<Option<Beyond>, EngineError> {
+        let noted = Noted::of(history);
+        let mut beyond: Option<Beyond> = None;
         for path in &kept.0 {
             let Some(version) = version_kept(path) else { continue };
-            if noted.is_some_and(|noted| version <= noted) {
+            let order = Some(name_kept(path)).filter(|_| path.starts_with(ORDERS));
+            let accounted_for = match order {
+                Some(name) => noted.dealt_with(version, name, None),
+                None => noted.reach(version),
+            };
+            if accounted_for {
                 continue;
             }
             let there = history.iter().find(|r| r.record.version == version);
@@ -374,7 +384,9 @@ impl Engine {
                 }
             };
             if !stands {
-                beyond = beyond.max(Some(version));
+                let beyond = beyond.get_or_insert_default();
+                beyond.version = beyond.version.max(version);
+                beyond.order = beyond.order.take().or_else(|| order.map(str::to_owned));
             }
         }
         Ok(beyond)
@@ -464,8 +476,13 @@ fn case_of(path: &str) -> Option<CaseId> {
     path.rsplit('/').nth(1)?.parse().ok()
 }
 
+/// The name in `<folder>/<tenant>/<case>/<name>`.
+pub(crate) fn name_kept(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// The version in `<folder>/<tenant>/<case>/<version>` or `…/<version>-<hash>`.
-fn version_kept(path: &str) -> Option<u64> {
+pub(crate) fn version_kept(path: &str) -> Option<u64> {
     path.rsplit('/').next()?.split('-').next()?.parse().ok()
 }
 

@@ -19,12 +19,15 @@
 //! may take long, so it ends between two cases when its shard is to be let go; but
 //! nothing of it is dropped half done that decides something.
 
-use crate::archive::{Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, in_time, of_case, of_path, store};
+use crate::archive::{
+    Beyond, Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, in_time, of_case, of_path, store,
+};
 use crate::engine::{Engine, EngineError, lock, told, unless_told};
 use crate::gates::shut_anew;
+use crate::orders::Noted;
 use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
-use offboard_domain::event::{Event, open_event, seal_events};
+use offboard_domain::event::{open_event, seal_events};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, TenantId, Timestamp};
@@ -515,7 +518,7 @@ impl Engine {
         if sealed.is_none() && openings.len() < 2 {
             return Ok(false);
         }
-        self.note_loss(tenant, id, sealed).await
+        self.note_loss(tenant, id, sealed, None).await
     }
 
     /// Compares a case with what is kept of it. Returns whether it has lost
@@ -538,36 +541,41 @@ impl Engine {
         };
         self.keep_orders(tenant, id, kept.lacks(&recorded)).await;
         match in_time(self.beyond(&kept, &recorded)).await? {
-            Some(version) => self.note_loss(tenant, id, Some(version)).await,
+            Some(Beyond { version, order }) => self.note_loss(tenant, id, Some(version), order.as_deref()).await,
             None => Ok(false),
         }
     }
 
     /// Writes down that the history of a case was longer once, up to a version
     /// that is known or not, and everything of it is read again; once for each
-    /// loss. Returns whether it was news.
+    /// loss. If an order proves it, by the name that it is kept under, that is dealt with
+    /// then, whatever was written down before. Returns whether it was news.
     pub(crate) async fn note_loss(
         self: &Arc<Self>,
         tenant: &TenantId,
         id: CaseId,
         known: Option<u64>,
+        order: Option<&str>,
     ) -> Result<bool, EngineError> {
         let history = in_time(self.whole(tenant, id)).await?;
-        let Some(salt) = history.salt else { return Ok(false) };
-        let key = CaseKey::derive(&self.master, &salt);
-        let mut last = None;
-        for record in &history.records {
-            let event = open_event(&key, record).map_err(|_| damaged(id, "its history"))?.1;
-            if let Event::TailLost { known: noted } = event {
-                if known.is_none_or(|known| known <= noted) {
-                    return Ok(false);
-                }
-                last = Some(noted);
-            }
+        if history.salt.is_none() {
+            return Ok(false);
+        }
+        let Some((held, recorded)) = self.folded(id, history)? else {
+            return Ok(false);
+        };
+        let noted = Noted::of(&recorded);
+        let is_noted = match (order, known) {
+            (Some(order), Some(version)) => noted.dealt_with(version, order, None),
+            (_, Some(version)) => noted.reach(version),
+            (_, None) => noted.any(),
+        };
+        if is_noted {
+            return Ok(false);
         }
         let began = self.clock.now();
-        let version = history.records.last().map_or(0, |r| r.version);
-        if last == Some(0) {
+        let version = held.case.version;
+        if noted.last_is_unread() {
             // It is noted, without what was ordered in it. To note it again before that can
             // be read would have everything read again each time, and decide nothing.
             if !self.unkept_of(id).await.is_empty() {
@@ -575,9 +583,8 @@ impl Engine {
                     "not all of what was ordered could be kept there yet".into(),
                 ));
             }
-            if let Some((held, recorded)) = self.folded(id, history)? {
-                self.lost_orders_in_time(tenant, &held.case, &key, &recorded).await?;
-            }
+            self.lost_orders_in_time(tenant, &held.case, &held.key, &recorded)
+                .await?;
         }
         let loss = Command::RecordLoss {
             known: known.unwrap_or(0).max(version + 1),

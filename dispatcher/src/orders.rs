@@ -10,7 +10,7 @@
 //! order, as of now; what does not fit what is there is refused, and then a
 //! person is asked or told again.
 
-use crate::archive::{Line, ORDERS, STORE_WITHIN, in_time, no_answer, short, store};
+use crate::archive::{Line, ORDERS, STORE_WITHIN, in_time, name_kept, no_answer, short, store, version_kept};
 use crate::engine::{Engine, EngineError, lock};
 use crate::place::Held;
 use crate::transact::word;
@@ -19,7 +19,7 @@ use offboard_domain::event::{Event, UnreadableEvent, open_event};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::keeping::Retention;
 use offboard_domain::{
-    ApprovalOf, Case, CaseId, CaseKey, Command, Decision, Departure, Digest, Gates, Outcome, Record, Refusal, TenantId,
+    ApprovalOf, Case, CaseId, CaseKey, Command, Decision, Departure, Gates, Outcome, Record, Refusal, TenantId,
     Timestamp, decide,
 };
 use offboard_store::StoreError;
@@ -46,12 +46,16 @@ pub(crate) struct LostOrders {
     commands: Vec<Command>,
     /// Whether they could not be read.
     unread: bool,
+    /// Under which names they, and those that cannot be read, are kept; none: nothing is.
+    names: Option<Vec<String>>,
 }
 
 /// An order that the ledger has lost.
 struct Lost {
     at: Timestamp,
     version: u64,
+    /// What it is kept as.
+    name: String,
     event: Event,
 }
 
@@ -80,6 +84,13 @@ impl LostOrders {
         if decision.events.is_empty() {
             return Ok(decision);
         }
+        // Which of them were dealt with stands beside it. How far the history went does not
+        // tell: whoever ordered something may keep it long after this.
+        for event in &mut decision.events {
+            if let Event::TailLost { dealt_with, .. } = event {
+                dealt_with.clone_from(&self.names);
+            }
+        }
         for command in self.commands {
             match decide(Some(&decision.case), command.clone(), now, gates) {
                 Ok(next) => {
@@ -90,6 +101,55 @@ impl LostOrders {
             }
         }
         Ok(decision)
+    }
+}
+
+/// The losses that a history tells of, and what of what is kept they account for.
+pub(crate) struct Noted<'a>(Vec<Loss<'a>>);
+
+/// A loss that was written down.
+struct Loss<'a> {
+    at: Timestamp,
+    known: u64,
+    dealt_with: Option<&'a [String]>,
+}
+
+impl<'a> Noted<'a> {
+    pub(crate) fn of(history: &'a [Recorded]) -> Self {
+        let losses = history.iter().filter_map(|r| match &r.event {
+            Event::TailLost { known, dealt_with } => Some(Loss {
+                at: r.at,
+                known: *known,
+                dealt_with: dealt_with.as_deref(),
+            }),
+            _ => None,
+        });
+        Self(losses.collect())
+    }
+
+    /// Whether there is one.
+    pub(crate) fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Whether it stands there that the history went as far once.
+    pub(crate) fn reach(&self, version: u64) -> bool {
+        self.0.iter().any(|loss| version <= loss.known)
+    }
+
+    /// Whether the last one was written down without what was ordered in it.
+    pub(crate) fn last_is_unread(&self) -> bool {
+        self.0.last().is_some_and(|loss| loss.known == 0)
+    }
+
+    /// Whether an order of that version, which is kept under that name, was dealt with; of
+    /// whoever knows when it was given, by that too.
+    pub(crate) fn dealt_with(&self, version: u64, name: &str, at: Option<Timestamp>) -> bool {
+        self.0.iter().any(|loss| match loss.dealt_with {
+            Some(names) => names.iter().any(|dealt_with| dealt_with == name),
+            // Older programs do not say which: all that was kept by then.
+            None => version <= loss.known && at.is_none_or(|at| at <= loss.at),
+        })
     }
 }
 
@@ -165,7 +225,7 @@ impl Engine {
     }
 
     async fn keep_order(&self, tenant: &TenantId, id: CaseId, record: &Record) -> Result<(), EngineError> {
-        let path = format!("{ORDERS}/{tenant}/{id}/{:08}-{}", record.version, short(record.hash));
+        let path = format!("{ORDERS}/{tenant}/{id}/{}", name_of(record));
         let line = serde_json::to_vec(&Line::from(record)).expect("a line is plain data");
         match self.store.put_named(&path, line).await {
             Ok(_) => Ok(()),
@@ -213,19 +273,24 @@ impl Engine {
             return Ok(orders);
         }
         let id = case.id;
-        let hashes: BTreeSet<Digest> = there.iter().map(|r| r.record.hash).collect();
+        let noted = Noted::of(there);
+        let stand: BTreeSet<String> = there.iter().map(|r| name_of(&r.record)).collect();
         let mut lost: Vec<Lost> = Vec::new();
-        let listed = self
+        let mut listed = self
             .store
             .list(&format!("{ORDERS}/{tenant}/{id}"))
             .await
             .map_err(store)?;
+        listed.retain(|named| !stand.contains(name_kept(&named.path)));
+        let mut names: Vec<String> = Vec::new();
         let mut read = Vec::with_capacity(listed.len());
         for some in listed.chunks(READ_AT_ONCE) {
             let reading: Vec<_> = some.iter().map(|named| self.store.get_named(&named.path)).collect();
             read.extend(join_all(reading).await);
         }
         for (named, bytes) in listed.iter().zip(read) {
+            let name = name_kept(&named.path).to_owned();
+            names.push(name.clone());
             let bytes = match bytes {
                 Ok(bytes) => bytes,
                 Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
@@ -239,14 +304,12 @@ impl Engine {
                 tell_unreadable(id, &named.path, &"it holds something else than its record");
                 continue;
             };
-            if hashes.contains(&record.hash) {
-                continue;
-            }
             orders.known = orders.known.max(record.version);
             match open_event(key, &record) {
                 Ok((at, event)) => lost.push(Lost {
                     at,
                     version: record.version,
+                    name,
                     event,
                 }),
                 // The case rests until the program is upgraded, like one with such a record.
@@ -258,6 +321,8 @@ impl Engine {
                 Err(error) => tell_unreadable(id, &named.path, &error),
             }
         }
+        names.retain(|name| version_kept(name).is_none_or(|version| !noted.dealt_with(version, name, None)));
+        orders.names = Some(names);
         orders.commands = to_decide(case, there, lost);
         Ok(orders)
     }
@@ -265,13 +330,7 @@ impl Engine {
 
 /// The orders that led to what was lost, the oldest first.
 fn to_decide(case: &Case, there: &[Recorded], mut lost: Vec<Lost>) -> Vec<Command> {
-    let losses: Vec<(Timestamp, u64)> = there
-        .iter()
-        .filter_map(|r| match r.event {
-            Event::TailLost { known } => Some((r.at, known)),
-            _ => None,
-        })
-        .collect();
+    let noted = Noted::of(there);
     // Whoever changed it since has seen the request as it is now.
     let changes = there.iter().filter(|r| matches!(r.event, Event::CaseAmended { .. }));
     let amended = changes.map(|r| r.at).max();
@@ -279,11 +338,15 @@ fn to_decide(case: &Case, there: &[Recorded], mut lost: Vec<Lost>) -> Vec<Comman
     let mut commands: Vec<Command> = Vec::new();
     // The last first: what was ordered twice, or anew after a loss, holds where it
     // was ordered last.
-    for Lost { at, version, event } in lost.into_iter().rev() {
+    for Lost {
+        at,
+        version,
+        name,
+        event,
+    } in lost.into_iter().rev()
+    {
         // What an earlier loss took was ordered anew when that was written down.
-        let noticed = losses
-            .iter()
-            .any(|(noticed, known)| at <= *noticed && version <= *known);
+        let noticed = noted.dealt_with(version, &name, Some(at));
         let superseded = matches!(event, Event::CaseAmended { .. }) && amended.is_some_and(|later| at <= later);
         if noticed || superseded {
             continue;
@@ -295,6 +358,11 @@ fn to_decide(case: &Case, there: &[Recorded], mut lost: Vec<Lost>) -> Vec<Comman
     }
     commands.reverse();
     commands
+}
+
+/// What a record is kept as.
+fn name_of(record: &Record) -> String {
+    format!("{:08}-{}", record.version, short(record.hash))
 }
 
 /// Whether an event is what somebody ordered, and stands nowhere but in the

@@ -226,7 +226,7 @@ impl Engine {
                 return Ok(Decided { opened: false, answers });
             }
             let lost = decision.events.iter().find_map(|event| match event {
-                Event::TailLost { known } => Some(*known),
+                Event::TailLost { known, .. } => Some(*known),
                 _ => None,
             });
             if let Some(known) = lost.filter(|_| !noticed) {
@@ -629,7 +629,7 @@ impl Engine {
             match in_time(self.beyond(kept, &recorded)).await {
                 Ok(None) => {}
                 Ok(Some(beyond)) => {
-                    let (known, noted) = (beyond.max(held.case.version + 1), held.case.tail_lost_at);
+                    let (known, noted) = (beyond.version.max(held.case.version + 1), held.case.tail_lost_at);
                     match self
                         .append_loss(tenant, id, known, noted, self.clock.now(), Vec::new())
                         .await?

@@ -8,7 +8,7 @@ use offboard_dispatcher::Engine;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
 use offboard_domain::time::{DAY_MS, HOUR_MS};
-use offboard_domain::{CaseState, Event, Kind, TenantId};
+use offboard_domain::{CaseState, Command, Event, Kind, TenantId};
 use offboard_ledger::{GateChange, Ledger as _};
 use offboard_runtime::SkewedClock;
 use std::fs;
@@ -436,5 +436,42 @@ async fn a_case_that_the_store_is_slow_about_keeps_no_other_from_being_put_back(
         store.gets_stuck_in("", 0);
         let left = usize::from(slow != 1);
         assert_eq!(two.engine.find_losses(0).await.unwrap(), left);
+    }
+}
+
+/// Whoever ordered it appended it, and could not keep it before somebody else wrote down
+/// that the ledger had lost it: by a report that knew of more.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_kept_after_its_loss_was_written_down_is_ordered_anew_and_once() {
+    let (world, acme) = keeping(CUT);
+    let one = world.dispatcher().await;
+    let departure = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    world.order(&acme, Kind::Resolve).await;
+    one.engine.order(&acme, case, cancel()).await.unwrap();
+    one.die().await;
+    let kept = orders(&world).await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let file = world.folder().join("store").join(&kept[0]);
+    let order = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    let known = world.case(&acme, case).await.version + 3;
+    world.ledger.inner.lose_tail(&acme, case, 1);
+    let two = world.dispatcher().await;
+    let loss = Command::RecordLoss { known, parted: false };
+    two.engine.order(&acme, case, loss).await.unwrap();
+    assert_eq!(losses(&world, &acme, case).await, 1);
+    two.die().await;
+    fs::write(&file, order).unwrap();
+    for _ in 0..2 {
+        let next = world.dispatcher().await;
+        let now = world.case(&acme, case).await.state;
+        assert!(
+            matches!(now, CaseState::Cancelling | CaseState::Cancelled),
+            "called off: {now:?}"
+        );
+        assert_eq!(next.engine.find_losses(0).await.unwrap(), 0);
+        assert_eq!(losses(&world, &acme, case).await, 2);
+        next.die().await;
     }
 }
