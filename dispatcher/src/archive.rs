@@ -18,6 +18,7 @@ use crate::engine::{Engine, EngineError};
 use crate::orders::{Noted, is_ordered};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
+use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use offboard_domain::event::open_event;
 use offboard_domain::evidence::Recorded;
@@ -37,6 +38,12 @@ pub(crate) const STORE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Folders that are listed together.
 const LISTED_TOGETHER: usize = 16;
+
+/// Cases of one tenant that are listed together.
+const CASES_LISTED_TOGETHER: usize = 8;
+
+/// How many names a bucket tells at a request.
+const NAMES_A_REQUEST: usize = 1_000;
 
 /// Where the heads of sealed cases are kept.
 const HEADS: &str = "heads";
@@ -320,22 +327,26 @@ impl Engine {
         Ok(kept)
     }
 
-    /// What is kept of the open cases among these. Nothing in the store is ever
-    /// removed, so of each tenant all that was ever kept is listed.
+    /// What is kept of the open cases among these. Nothing in the store is ever removed, so
+    /// what is kept of a tenant grows with all that it ever had; what this costs does not:
+    /// either the tenant's whole list is read, or each of its open cases is listed by
+    /// itself, whichever takes fewer requests.
     pub(crate) async fn kept_of_open(&self, listed: &Listed) -> Result<KeptOf, EngineError> {
         let mut kept = KeptOf::new();
         if self.keeping.is_none() {
             return Ok(kept);
         }
-        let open = listed.iter().filter(|(_, stands)| !stands.over);
-        let tenants: BTreeSet<TenantId> = open.map(|((tenant, _), _)| tenant.clone()).collect();
-        let folders: Vec<(TenantId, String)> = tenants
+        let mut open: BTreeMap<TenantId, Vec<CaseId>> = BTreeMap::new();
+        for ((tenant, id), _) in listed.iter().filter(|(_, stands)| !stands.over) {
+            open.entry(tenant.clone()).or_default().push(*id);
+        }
+        let folders: Vec<(TenantId, String, Vec<CaseId>)> = open
             .into_iter()
-            .flat_map(|tenant| KEPT.map(|folder| (tenant.clone(), format!("{folder}/{tenant}"))))
+            .flat_map(|(tenant, ids)| KEPT.map(|folder| (tenant.clone(), format!("{folder}/{tenant}"), ids.clone())))
             .collect();
         let listing = stream::iter(folders)
-            .map(|(tenant, folder)| async move {
-                let files = self.store.list(&folder).await;
+            .map(|(tenant, folder, ids)| async move {
+                let files = self.list_of_open(&folder, &ids).await;
                 files.map(|files| (tenant, files)).map_err(store)
             })
             .buffer_unordered(LISTED_TOGETHER);
@@ -350,6 +361,23 @@ impl Engine {
             }
         }
         Ok(kept)
+    }
+
+    /// What is in a tenant's folder of these cases at least.
+    async fn list_of_open(&self, folder: &str, ids: &[CaseId]) -> Result<Vec<Named>, StoreError> {
+        let most = ids.len().saturating_mul(NAMES_A_REQUEST);
+        if let Some(whole) = self.store.list_at_most(folder, most).await? {
+            return Ok(whole);
+        }
+        let mut files = Vec::new();
+        for some in ids.chunks(CASES_LISTED_TOGETHER) {
+            let folders: Vec<String> = some.iter().map(|id| format!("{folder}/{id}")).collect();
+            let listing: Vec<_> = folders.iter().map(|folder| self.store.list(folder)).collect();
+            for listed in try_join_all(listing).await? {
+                files.extend(listed);
+            }
+        }
+        Ok(files)
     }
 
     /// What is kept of a case and that its history has not, or has otherwise, if no loss on

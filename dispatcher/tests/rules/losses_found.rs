@@ -475,3 +475,32 @@ async fn an_order_that_is_kept_after_its_loss_was_written_down_is_ordered_anew_a
         next.die().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tenant_had_long_ago_is_not_listed_whenever_its_shard_is_taken_up() {
+    /// What one request tells; more is asked for once for each open case alone.
+    const A_REQUEST: usize = 1_000;
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let one = world.dispatcher().await;
+    let departure = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    world.order(&acme, Kind::Resolve).await;
+    one.engine.order(&acme, case, cancel()).await.unwrap();
+    one.die().await;
+    world.ledger.inner.lose_tail(&acme, case, 1);
+    for n in 0..3 * A_REQUEST {
+        let over = world.departure(&acme, &format!("HR-over-{n}")).case_id();
+        for folder in ["heads", "orders"] {
+            let path = format!("{folder}/{acme}/{over}/00000009-0123456789ab");
+            world.store.put_named(&path, "kept").await.unwrap();
+        }
+    }
+    let before = store.listed();
+    let two = world.engine();
+    two.recover().await.unwrap();
+    let listed = store.listed() - before;
+    assert!(listed <= 2 * (A_REQUEST + 2) + 4, "{listed} names for one open case");
+    let now = world.case(&acme, case).await.state;
+    assert!(matches!(now, CaseState::Cancelling | CaseState::Cancelled), "{now:?}");
+}
