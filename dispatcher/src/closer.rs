@@ -6,8 +6,8 @@
 //! or refused is accounted for in the same way. Everything it writes follows from
 //! the history, so doing it twice leaves the same files.
 
-use crate::archive::{Beyond, short, store};
 use crate::engine::{Engine, EngineError, told};
+use crate::kept::{Beyond, short, store};
 use crate::page;
 use crate::place::Held;
 use crate::reports::settle;

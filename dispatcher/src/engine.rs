@@ -13,8 +13,7 @@
 //! nothing. Safety does not rest on owning but on the append's version check.
 
 use crate::admission::{Admission, Limits};
-use crate::archive::{Keeping, Kept, KeptOf, Listed, Stands, Whose, in_time};
-use crate::losses::Looked;
+use crate::kept::{Keeping, Kept, KeptOf, Listed, Looked, Stands, Whose, in_time};
 use crate::place::{Held, Places};
 use crate::tenants::Tenants;
 use crate::timers::Timers;

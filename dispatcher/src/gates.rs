@@ -2,9 +2,8 @@
 //! shut or opened: what a gate says is in force for every decision after it is
 //! seen, and a gate that opens lets what waited for it go at once.
 
-use crate::archive::in_time;
 use crate::engine::{Engine, EngineError};
-use crate::pauses::is_ordered_now;
+use crate::kept::{in_time, is_ordered_now};
 use offboard_domain::{Kind, System, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Shut};
 use serde::{Deserialize, Serialize};

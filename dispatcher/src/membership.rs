@@ -69,7 +69,7 @@ const APART_AFTER: Duration = Duration::from_secs(45);
 /// Whether a tenant's handle is kept for the installation itself.
 #[must_use]
 pub fn is_reserved(tenant: &TenantId) -> bool {
-    [MEMBERS, CUT_OFF].contains(&tenant.as_str()) || crate::losses::is_mark(tenant)
+    [MEMBERS, CUT_OFF].contains(&tenant.as_str()) || crate::kept::is_mark(tenant)
 }
 
 /// One dispatcher among others.

@@ -10,7 +10,8 @@
 //! order, as of now; what does not fit what is there is refused, and then a
 //! person is asked or told again.
 
-use crate::archive::{Line, ORDERS, STORE_WITHIN, in_time, name_kept, no_answer, short, store, version_kept};
+use super::archive::Line;
+use super::{ORDERS, STORE_WITHIN, in_time, name_kept, no_answer, short, store, version_kept};
 use crate::engine::{Engine, EngineError, lock};
 use crate::place::Held;
 use crate::transact::word;

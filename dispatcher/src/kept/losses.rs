@@ -15,16 +15,16 @@
 //! Without a mark of the last days, as after a backup of last week, every
 //! opening that the store has is held against the ledger's list of cases.
 //!
-//! What is kept is listed first, and the history read then (`archive::Kept`). A look
+//! What is kept is listed first, and the history read then (`proofs::Kept`). A look
 //! may take long, so it ends between two cases when its shard is to be let go; but
 //! nothing of it is dropped half done that decides something.
 
-use crate::archive::{
-    Beyond, Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, in_time, of_case, of_path, store,
-};
+use super::openings::Opening;
+use super::orders::Noted;
+use super::proofs::{Beyond, Listed};
+use super::{OPENINGS, Whose, damaged, day_folder, day_of_path, in_time, of_case, of_path, store};
 use crate::engine::{Engine, EngineError, lock, told, unless_told};
 use crate::gates::shut_anew;
-use crate::orders::Noted;
 use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{open_event, seal_events};

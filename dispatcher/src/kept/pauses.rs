@@ -9,7 +9,7 @@
 //! what he orders. An end is kept before its gate opens, so it is in the list, or the gate
 //! that it opens is missed.
 
-use crate::archive::{short, store};
+use super::{PAUSES, short, store};
 use crate::engine::{Engine, EngineError};
 use crate::gates::{Paused, shut_anew};
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
@@ -18,9 +18,6 @@ use offboard_ledger::{GateChange, Gates as Shut};
 use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Where pauses are kept.
-const PAUSES: &str = "pauses";
 
 /// The gate that is shut while a tenant's pauses are compared, until a time that is over:
 /// it holds nothing up.
