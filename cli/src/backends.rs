@@ -46,15 +46,23 @@ pub fn sites(config: &Configuration) -> BTreeSet<String> {
     systems.filter_map(|s| s.site.clone()).collect()
 }
 
+/// The queues that every installation has, without those of sites. Without one of them a
+/// dispatcher does not start.
+#[must_use]
+pub fn own_queues(config: &Configuration) -> Vec<QueueName> {
+    let mut own = assignments(Area::MACHINES, None);
+    own.extend((0..config.engine.shards).map(|shard| QueueName::Reports { shard }));
+    own.extend([QueueName::Sealing, QueueName::Dead]);
+    own
+}
+
 /// Every queue of an installation.
 #[must_use]
 pub fn all_queues(config: &Configuration) -> Vec<QueueName> {
-    let mut all = assignments(Area::MACHINES, None);
+    let mut all = own_queues(config);
     for site in sites(config) {
         all.extend(assignments(Area::MACHINES, Some(&site)));
     }
-    all.extend((0..config.engine.shards).map(|shard| QueueName::Reports { shard }));
-    all.extend([QueueName::Sealing, QueueName::Dead]);
     all
 }
 

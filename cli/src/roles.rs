@@ -9,7 +9,7 @@
 //! Each ends in the same way: nothing new is taken, what is at hand is
 //! finished, what is held is given back.
 
-use crate::backends::{self, OpenLedger, all_queues, assignments, broker};
+use crate::backends::{self, OpenLedger, all_queues, assignments, broker, own_queues};
 use crate::compose::{Settings, engine, limits, store, tenants};
 use crate::error::CliError;
 use crate::reload::Reloaded;
@@ -112,7 +112,10 @@ impl Running {
         if roles.dispatcher || roles.closer {
             let ledger = OpenLedger::open(config).await?;
             if roles.dispatcher {
-                let queue = broker(config, &clock, "dispatcher", all_queues(config)).await?;
+                let queue = broker(config, &clock, "dispatcher", own_queues(config)).await?;
+                // Of a site whose queues are not there yet nobody else waits: it is away, and
+                // whoever looks at its queues says what is missing, as after a reload.
+                queue.look_at(all_queues(config));
                 brokers.push(queue.clone());
                 running.dispatchers = Some(queue.clone());
                 let dispatch = DispatchKey::load(&config.engine.keys)?;

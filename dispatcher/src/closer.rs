@@ -6,8 +6,8 @@
 //! or refused is accounted for in the same way. Everything it writes follows from
 //! the history, so doing it twice leaves the same files.
 
-use crate::archive::{short, store};
 use crate::engine::{Engine, EngineError, told};
+use crate::kept::{Beyond, short, store};
 use crate::page;
 use crate::place::Held;
 use crate::reports::settle;
@@ -163,7 +163,12 @@ impl Closer {
         // A case of which more is kept, or something else, has lost that: nothing is
         // sealed before everything was read again.
         let beyond = self.engine.beyond(&kept, &recorded).await?;
-        if beyond.is_some() && self.engine.note_loss(tenant, id, beyond).await? {
+        if let Some(Beyond { version, order }) = beyond
+            && self
+                .engine
+                .note_loss(tenant, id, Some(version), order.as_deref())
+                .await?
+        {
             return Ok(None);
         }
         let span = trace::close(tenant, id, held.case.traceparent.as_deref());

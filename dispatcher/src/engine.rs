@@ -13,8 +13,7 @@
 //! nothing. Safety does not rest on owning but on the append's version check.
 
 use crate::admission::{Admission, Limits};
-use crate::archive::{Keeping, Kept, KeptOf, Listed, Stands, Whose, in_time};
-use crate::losses::Looked;
+use crate::kept::{Keeping, Kept, KeptOf, Listed, Looked, Stands, Whose, in_time};
 use crate::place::{Held, Places};
 use crate::tenants::Tenants;
 use crate::timers::Timers;
@@ -319,6 +318,21 @@ impl Engine {
         let read = Arc::new(self.ledger.gates(tenant, changes).await?);
         lock(&self.shut).insert(tenant.clone(), read.clone());
         Ok(read)
+    }
+
+    /// The same, while another gate is shut until exactly then; whether it was.
+    pub(crate) async fn shut_while(
+        &self,
+        tenant: &TenantId,
+        (gate, until): (&str, Timestamp),
+        changes: Vec<offboard_ledger::GateChange>,
+    ) -> Result<bool, LedgerError> {
+        let changed = self.ledger.gates_while(tenant, gate, until, changes).await?;
+        let stood = changed.is_some();
+        if let Some(read) = changed {
+            lock(&self.shut).insert(tenant.clone(), Arc::new(read));
+        }
+        Ok(stood)
     }
 
     /// Over how many shards the tenants are spread.

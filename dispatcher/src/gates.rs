@@ -2,8 +2,8 @@
 //! shut or opened: what a gate says is in force for every decision after it is
 //! seen, and a gate that opens lets what waited for it go at once.
 
-use crate::archive::in_time;
 use crate::engine::{Engine, EngineError};
+use crate::kept::{in_time, is_ordered_now};
 use offboard_domain::{Kind, System, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Shut};
 use serde::{Deserialize, Serialize};
@@ -88,15 +88,18 @@ impl Engine {
         let there = self.read_shut(tenant).await?.0;
         let is_shorter = |until: Timestamp| there.get(&name).is_some_and(|known| until < *known);
         let keep = in_time(self.keep_pause(tenant, what, until));
+        // Who puts back at this moment what was lost has not heard of this one.
+        let mut changes = shut_anew(name.clone(), until);
+        changes.push(is_ordered_now());
         // Of an end, or an earlier one, the record comes first: who dies in between
         // leaves a pause that somebody ends again, and not one that comes back. Whether
         // it can be kept or not, what was ordered comes into force.
         let kept = if until.is_none_or(is_shorter) {
             let kept = keep.await;
-            self.shut_more(tenant, shut_anew(name, until)).await?;
+            self.shut_more(tenant, changes).await?;
             kept
         } else {
-            self.shut_more(tenant, shut_anew(name, until)).await?;
+            self.shut_more(tenant, changes).await?;
             keep.await
         };
         self.look_at_all_of(tenant);

@@ -6,7 +6,6 @@
 //! publish, then acknowledge.
 
 pub mod admission;
-mod archive;
 mod closer;
 pub mod control;
 mod dead_letters;
@@ -19,12 +18,11 @@ mod heirs;
 pub mod http;
 mod index;
 pub mod intake;
+mod kept;
 mod leaving;
 pub mod letters;
-mod losses;
 pub mod membership;
 mod merge;
-mod orders;
 pub mod page;
 mod place;
 mod publish;
@@ -38,8 +36,8 @@ mod transact;
 pub mod view;
 mod vitals;
 
-pub use archive::Keeping;
 pub use closer::{Closer, Sealed, ToSeal};
 pub use engine::{Engine, EngineError, Entropy, Parts};
+pub use kept::Keeping;
 pub use membership::Membership;
 pub use submit::Submitted;

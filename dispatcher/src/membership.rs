@@ -7,7 +7,10 @@
 //! and two who disagree about a third would each leave a shard to the other. A shard is owned under
 //! a lease that is renewed three times in its length and given up early when
 //! the ledger cannot be reached. A shard is let go beside the renewing: what is at
-//! hand in it may take longer to finish than the leases of the others last. None of
+//! hand in it may take longer to finish than the leases of the others last. Who reaches
+//! the ledger and not the broker can neither order nor hear of anything: after a while he
+//! leaves his shards to whoever can, if there is one. Each who is cut off says so, so that
+//! they do not leave everything to each other when it is the broker that is away. None of
 //! this is what makes history safe: two owners at once lose races against each other,
 //! and nothing else.
 
@@ -44,6 +47,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// noticed at once, what is not costs nobody anything until it is found.
 const LOOK_FOR_LOSSES_EVERY: Duration = Duration::from_secs(300);
 
+/// How soon it is looked again when a look could not come to its end: the ledger or the
+/// store was away, or slow.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Pause before a shard that could not be read is taken up again.
 const TAKE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -51,10 +58,18 @@ const TAKE_AGAIN: Duration = Duration::from_secs(1);
 /// may have it.
 const MEMBERS: &str = "offboard-dispatchers";
 
+/// The name under which those of them list themselves who are cut off from the broker. An
+/// older version knows of none, and takes those who stand apart for gone.
+const CUT_OFF: &str = "offboard-cut-off";
+
+/// How long the broker is waited for before shards are left to others: longer than one
+/// takes to start, or to notice that a connection is dead.
+const APART_AFTER: Duration = Duration::from_secs(45);
+
 /// Whether a tenant's handle is kept for the installation itself.
 #[must_use]
 pub fn is_reserved(tenant: &TenantId) -> bool {
-    tenant.as_str() == MEMBERS || crate::losses::is_mark(tenant)
+    [MEMBERS, CUT_OFF].contains(&tenant.as_str()) || crate::kept::is_mark(tenant)
 }
 
 /// One dispatcher among others.
@@ -65,6 +80,12 @@ pub struct Membership {
     owned: BTreeMap<u16, Owned>,
     leaving: BTreeMap<u16, Leaving>,
     heard: Heard,
+    /// Since when the broker is out of reach.
+    cut_off: Option<tokio::time::Instant>,
+    /// Who of the others says the same of himself.
+    others_cut_off: Heard,
+    /// Whether it leaves everything to others because of that.
+    apart: bool,
 }
 
 /// What each said last, and when that was new here.
@@ -165,6 +186,9 @@ impl Membership {
             owned: BTreeMap::new(),
             leaving: BTreeMap::new(),
             heard: Heard::default(),
+            cut_off: None,
+            others_cut_off: Heard::default(),
+            apart: false,
         }
     }
 
@@ -188,6 +212,7 @@ impl Membership {
     }
 
     async fn balance(&mut self) -> Result<(), LedgerError> {
+        self.see_broker().await;
         let live = self.announce().await?;
         let wanted = distribution(self.engine.shards(), &live);
         self.forget_left().await;
@@ -253,30 +278,44 @@ impl Membership {
         }
     }
 
-    /// Says that this one lives, and returns those that do.
+    /// Works out whether this one stands apart: it has been cut off from the broker for a
+    /// while, and somebody lives who is not.
+    async fn see_broker(&mut self) {
+        let why = self.engine.queue.cut_off();
+        if why.is_none() && self.cut_off.is_none() {
+            return;
+        }
+        let now = self.clock.now();
+        let until = why.as_ref().map(|_| now.plus(lease_ms()));
+        let heard = &mut self.others_cut_off;
+        // What he said before ends by itself.
+        if let Err(error) = say(&self.engine, CUT_OFF, (&self.me, until), heard, now).await {
+            tracing::warn!(%error, "failed to say whether this dispatcher reaches the broker");
+        }
+        let Some(why) = why else {
+            if self.apart {
+                tracing::info!("this dispatcher reaches the broker again, and takes its share of the shards");
+            }
+            (self.cut_off, self.apart) = (None, false);
+            return;
+        };
+        let since = *self.cut_off.get_or_insert_with(tokio::time::Instant::now);
+        let can_serve = |name: &String| *name != self.me && self.heard.lives(name) && !self.others_cut_off.lives(name);
+        let apart = since.elapsed() >= APART_AFTER && self.heard.0.keys().any(can_serve);
+        if apart && !self.apart {
+            tracing::warn!(%why, "this dispatcher is cut off from the broker; it leaves its shards to the others until it reaches it again");
+        }
+        self.apart = apart;
+    }
+
+    /// Says that this one lives, unless it stands apart, and returns those that do.
     async fn announce(&mut self) -> Result<Vec<String>, LedgerError> {
         let now = self.clock.now();
         // A clock that was set back says something new, too.
-        let mine = shut_anew(self.me.clone(), Some(now.plus(lease_ms())));
-        let members = TenantId::new(MEMBERS).expect("the name is a handle");
-        let listed = answered(self.engine.ledger().gates(&members, mine)).await?;
-        self.heard.hear(&listed, now);
+        let until = Some(now.plus(lease_ms())).filter(|_| !self.apart);
+        let listed = say(&self.engine, MEMBERS, (&self.me, until), &mut self.heard, now).await?;
         let lives = |name: &&String| **name == self.me || self.heard.lives(name);
-        let live = listed.keys().filter(lives).cloned().collect();
-        // Whoever is silent for longer than that may be forgotten: if he lives
-        // after all he says so again.
-        let forget: Vec<GateChange> = listed
-            .keys()
-            .filter(|name| self.heard.is_gone(name))
-            .map(|name| GateChange {
-                name: name.clone(),
-                until: None,
-            })
-            .collect();
-        if !forget.is_empty() {
-            answered(self.engine.ledger().gates(&members, forget)).await?;
-        }
-        Ok(live)
+        Ok(listed.keys().filter(lives).cloned().collect())
     }
 
     /// Owns a shard from now on. Its cases are taken up beside the renewing of
@@ -340,15 +379,44 @@ impl Membership {
         for leaving in std::mem::take(&mut self.leaving).into_values() {
             leaving.ended().await;
         }
-        let members = TenantId::new(MEMBERS).expect("the name is a handle");
-        let gone = GateChange {
-            name: self.me.clone(),
-            until: None,
-        };
-        if let Err(error) = answered(self.engine.ledger().gates(&members, vec![gone])).await {
-            tracing::warn!(%error, "failed to say that this dispatcher goes");
+        let now = self.clock.now();
+        for (handle, heard) in [(CUT_OFF, &mut self.others_cut_off), (MEMBERS, &mut self.heard)] {
+            if handle == CUT_OFF && self.cut_off.is_none() {
+                continue;
+            }
+            if let Err(error) = say(&self.engine, handle, (&self.me, None), heard, now).await {
+                tracing::warn!(%error, "failed to say that this dispatcher goes");
+            }
         }
     }
+}
+
+/// Says under a handle until when what stands there of this one holds, or takes it back;
+/// hears what the others say, and returns it.
+async fn say(
+    engine: &Engine,
+    handle: &str,
+    (me, until): (&str, Option<Timestamp>),
+    heard: &mut Heard,
+    now: Timestamp,
+) -> Result<Listed, LedgerError> {
+    let handle = TenantId::new(handle).expect("the name is a handle");
+    let mine = shut_anew(me.to_owned(), until);
+    let listed = answered(engine.ledger().gates(&handle, mine)).await?;
+    heard.hear(&listed, now);
+    // Whoever is silent for longer than that may be forgotten: if he lives
+    // after all he says so again.
+    let gone = listed.keys().filter(|name| heard.is_gone(name));
+    let forget: Vec<GateChange> = gone
+        .map(|name| GateChange {
+            name: name.clone(),
+            until: None,
+        })
+        .collect();
+    if !forget.is_empty() {
+        answered(engine.ledger().gates(&handle, forget)).await?;
+    }
+    Ok(listed)
 }
 
 /// Asks for a shard until then, under that name; who holds it.
@@ -404,13 +472,17 @@ async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>)
 /// Looks for what the ledger has lost of a shard, now and from time to time.
 async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
     while !told(&stop) {
-        if let Err(error) = engine.find_losses_until(shard, &stop).await {
-            tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again");
-        }
+        let again = match engine.find_losses_until(shard, &stop).await {
+            Ok(_) => LOOK_FOR_LOSSES_EVERY,
+            Err(error) => {
+                tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again in a minute");
+                LOOK_AGAIN
+            }
+        };
         tokio::select! {
             biased;
             _ = stop.changed() => {}
-            () = tokio::time::sleep(LOOK_FOR_LOSSES_EVERY) => {}
+            () = tokio::time::sleep(again) => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How a departure gets in.
 
-use crate::archive::Patience;
 use crate::engine::{Engine, EngineError};
+use crate::kept::Patience;
 use crate::transact::CreditFrom;
 use offboard_domain::departure::Manner;
 use offboard_domain::{Capabilities, CaseId, CaseState, Command, Departure, Policy, Refusal, TenantId};

@@ -2,8 +2,8 @@
 //! schedules, polls, lost messages and dead workers are all this one mechanism.
 
 use crate::admission::Admitted;
-use crate::archive::{STORE_WITHIN, in_time};
 use crate::engine::{Engine, EngineError, lock, told};
+use crate::kept::{STORE_WITHIN, in_time};
 use crate::transact::CreditFrom;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;

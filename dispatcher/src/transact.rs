@@ -4,10 +4,9 @@
 //! and if it lost a race takes the newer events and decides again. What one
 //! command causes is one append; then what it assigned is published.
 
-use crate::archive::{Kept, Whole, in_time, rearm};
 use crate::engine::{Engine, EngineError};
 use crate::gathered::{Decided, Orders, Worked};
-use crate::orders::LostOrders;
+use crate::kept::{Kept, LostOrders, Whole, in_time, rearm};
 use crate::place::{Held, Slot};
 use crate::publish::republishable;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
@@ -226,7 +225,7 @@ impl Engine {
                 return Ok(Decided { opened: false, answers });
             }
             let lost = decision.events.iter().find_map(|event| match event {
-                Event::TailLost { known } => Some(*known),
+                Event::TailLost { known, .. } => Some(*known),
                 _ => None,
             });
             if let Some(known) = lost.filter(|_| !noticed) {
@@ -340,7 +339,7 @@ impl Engine {
     ///
     /// What had been ordered is waited for, but not for long: a store that is away must
     /// not hold back what is to be taken from whoever leaves. It is decided when the
-    /// store answers (`losses.rs`), and before the case is sealed. What whoever met it
+    /// store answers (`kept::losses`), and before the case is sealed. What whoever met it
     /// has not kept yet is kept first, and stays to be kept if it cannot be.
     async fn append_loss(
         &self,
@@ -629,7 +628,7 @@ impl Engine {
             match in_time(self.beyond(kept, &recorded)).await {
                 Ok(None) => {}
                 Ok(Some(beyond)) => {
-                    let (known, noted) = (beyond.max(held.case.version + 1), held.case.tail_lost_at);
+                    let (known, noted) = (beyond.version.max(held.case.version + 1), held.case.tail_lost_at);
                     match self
                         .append_loss(tenant, id, known, noted, self.clock.now(), Vec::new())
                         .await?

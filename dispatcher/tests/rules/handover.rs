@@ -166,6 +166,67 @@ async fn who_cannot_reach_the_ledger_lets_go_before_somebody_else_takes_over() {
     two.is_idle().await;
 }
 
+/// He reaches the ledger: nobody would take his shards from him.
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_from_the_broker_alone_leaves_his_shards_to_whoever_is_not() {
+    let tenants = tenants(12);
+    let world = shared(&tenants);
+    let _closer = world.closer();
+    let _worker = world.worker_who(2 * SECOND, |a| Some(truth(a)));
+    let outside = world.engine();
+    let (one, line) = world.member_on_a_line("one");
+    let two = world.member("two", world.clock.clone());
+    share(&[&one, &two]).await;
+    line.cut(true);
+    pass(30 * SECOND).await;
+    share(&[&one, &two]).await;
+    until("the other owns all", MINUTE, async || {
+        two.owned().len() == usize::from(SHARDS) && one.owned().is_empty()
+    })
+    .await;
+    submit(&world, &tenants, &outside, "HR-1").await;
+    approve_all(&world, &outside, tenants.len()).await;
+    world.all_closed(5 * MINUTE).await;
+    world.assert_once();
+    assert_eq!(one.owned(), [0; 0]);
+    line.cut(false);
+    share(&[&one, &two]).await;
+    submit(&world, &tenants, &outside, "HR-2").await;
+    approve_all(&world, &outside, 2 * tenants.len()).await;
+    world.all_closed(5 * MINUTE).await;
+    world.assert_once();
+    one.is_idle().await;
+    two.is_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_leaves_anything_to_others_who_are_cut_off_from_the_broker_too() {
+    let world = shared(&[]);
+    let (one, ones) = world.member_on_a_line("one");
+    let (two, twos) = world.member_on_a_line("two");
+    share(&[&one, &two]).await;
+    let (his, others) = (one.owned(), two.owned());
+    for line in [&ones, &twos] {
+        line.cut(true);
+    }
+    for _ in 0..5 * 60 {
+        pass(SECOND).await;
+        assert_eq!((one.owned(), two.owned()), (his.clone(), others.clone()));
+    }
+    // As soon as one of them reaches it again the other one's are his.
+    twos.cut(false);
+    until("he owns all", MINUTE, async || {
+        two.owned().len() == usize::from(SHARDS) && one.owned().is_empty()
+    })
+    .await;
+    // And who is alone is better than nobody.
+    two.leave().await;
+    until("the other one takes all", MINUTE, async || {
+        one.owned().len() == usize::from(SHARDS)
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_comes_is_given_his_share_while_work_goes_on() {
     let tenants = tenants(12);

@@ -8,7 +8,7 @@ use offboard_dispatcher::Engine;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
 use offboard_domain::time::{DAY_MS, HOUR_MS};
-use offboard_domain::{CaseState, Event, Kind, TenantId};
+use offboard_domain::{CaseState, Command, Event, Kind, TenantId};
 use offboard_ledger::{GateChange, Ledger as _};
 use offboard_runtime::SkewedClock;
 use std::fs;
@@ -328,4 +328,179 @@ async fn a_pause_that_is_ended_during_a_look_stays_ended() {
         looking.await.unwrap().unwrap();
         assert!(!is_paused(&world, &acme).await, "ended after {after_ms} ms");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_was_lost_is_shut_again_unless_it_is_ended_during_that_look() {
+    // The ledger takes a second each way: each of its answers is old by then.
+    for ended_after_ms in (0..20_000).step_by(250).map(Some).chain([None]) {
+        let (mut world, acme) = keeping(SHORT);
+        let _store = Moody::in_place_of(&mut world);
+        let (other, _way) = world.member_apart("other");
+        until("he owns the shard", MINUTE, async || other.owned() == [0]).await;
+        pass(MINUTE).await;
+        other.engine.pause(&acme, &everything(), WITHOUT_END).await.unwrap();
+        world.ledger.inner.lose_gates();
+        let engine = world.engine();
+        world.ledger.takes(1_000);
+        let looking = tokio::spawn(async move { engine.find_losses(0).await });
+        if let Some(after_ms) = ended_after_ms {
+            pass(after_ms).await;
+            other.engine.resume(&acme, &everything()).await.unwrap();
+        }
+        looking.await.unwrap().unwrap();
+        assert_eq!(
+            is_paused(&world, &acme).await,
+            ended_after_ms.is_none(),
+            "ended after {ended_after_ms:?} ms"
+        );
+    }
+}
+
+/// Whether the last look came to its end.
+async fn is_marked(world: &World) -> bool {
+    let handle = tenant("offboard-mark-0");
+    let gates = world.ledger.inner.gates(&handle, Vec::new()).await.unwrap();
+    gates.contains_key("looked-at-all")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_is_listed_and_not_there_keeps_no_look_from_its_end() {
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let one = world.dispatcher().await;
+    let mut cases = Vec::new();
+    for n in 0..3 {
+        let departure = in_a_month(&world, &acme, &format!("HR-{n}"));
+        cases.push(one.engine.submit(departure).await.unwrap().case());
+    }
+    one.die().await;
+    store.lacks(&format!("openings/{}/{acme}/{}.json", T0.0 / DAY_MS, cases[1]));
+    for case in &cases {
+        world.ledger.inner.lose_tail(&acme, *case, usize::MAX);
+    }
+    let two = world.dispatcher().await;
+    assert_eq!(two.engine.find_losses(0).await.unwrap(), 2);
+    assert_eq!(world.index(&acme, cases[1]).await, None);
+    assert!(is_marked(&world).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_listed_and_not_there_has_its_case_read_again_once() {
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let one = world.dispatcher().await;
+    let departure = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    one.die().await;
+    let head = format!("heads/{acme}/{case}/00000001");
+    world.store.put_named(&head, "whatever it was").await.unwrap();
+    store.lacks(&head);
+    for _ in 0..2 {
+        let next = world.dispatcher().await;
+        next.engine.find_losses(0).await.unwrap();
+        assert!(is_marked(&world).await);
+        assert_eq!(losses(&world, &acme, case).await, 1);
+        next.die().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_case_that_the_store_is_slow_about_keeps_no_other_from_being_put_back() {
+    const CASES: usize = 40;
+    // Slow once, or whenever it is asked.
+    for slow in [1, usize::MAX] {
+        let (mut world, acme) = keeping(SHORT);
+        let store = Moody::in_place_of(&mut world);
+        let one = world.dispatcher().await;
+        let mut cases = Vec::new();
+        for n in 0..CASES {
+            let departure = in_a_month(&world, &acme, &format!("HR-{n}"));
+            cases.push(one.engine.submit(departure).await.unwrap().case());
+        }
+        one.die().await;
+        for case in &cases {
+            world.ledger.inner.lose_tail(&acme, *case, usize::MAX);
+        }
+        // It is among the first.
+        let first = *cases.iter().min().unwrap();
+        store.gets_stuck_in(&format!("orders/{acme}/{first}"), slow);
+        let two = world.dispatcher().await;
+        let found = two.engine.find_losses(0).await;
+        assert_eq!(found.is_ok(), slow == 1, "{found:?}");
+        assert_eq!(is_marked(&world).await, slow == 1);
+        for case in &cases {
+            let back = world.index(&acme, *case).await.is_some();
+            assert_eq!(back, *case != first || slow == 1, "{case}");
+        }
+        store.gets_stuck_in("", 0);
+        let left = usize::from(slow != 1);
+        assert_eq!(two.engine.find_losses(0).await.unwrap(), left);
+    }
+}
+
+/// Whoever ordered it appended it, and could not keep it before somebody else wrote down
+/// that the ledger had lost it: by a report that knew of more.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_kept_after_its_loss_was_written_down_is_ordered_anew_and_once() {
+    let (world, acme) = keeping(CUT);
+    let one = world.dispatcher().await;
+    let departure = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    world.order(&acme, Kind::Resolve).await;
+    one.engine.order(&acme, case, cancel()).await.unwrap();
+    one.die().await;
+    let kept = orders(&world).await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let file = world.folder().join("store").join(&kept[0]);
+    let order = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    let known = world.case(&acme, case).await.version + 3;
+    world.ledger.inner.lose_tail(&acme, case, 1);
+    let two = world.dispatcher().await;
+    let loss = Command::RecordLoss { known, parted: false };
+    two.engine.order(&acme, case, loss).await.unwrap();
+    assert_eq!(losses(&world, &acme, case).await, 1);
+    two.die().await;
+    fs::write(&file, order).unwrap();
+    for _ in 0..2 {
+        let next = world.dispatcher().await;
+        let now = world.case(&acme, case).await.state;
+        assert!(
+            matches!(now, CaseState::Cancelling | CaseState::Cancelled),
+            "called off: {now:?}"
+        );
+        assert_eq!(next.engine.find_losses(0).await.unwrap(), 0);
+        assert_eq!(losses(&world, &acme, case).await, 2);
+        next.die().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tenant_had_long_ago_is_not_listed_whenever_its_shard_is_taken_up() {
+    /// What one request tells; more is asked for once for each open case alone.
+    const A_REQUEST: usize = 1_000;
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let one = world.dispatcher().await;
+    let departure = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    world.order(&acme, Kind::Resolve).await;
+    one.engine.order(&acme, case, cancel()).await.unwrap();
+    one.die().await;
+    world.ledger.inner.lose_tail(&acme, case, 1);
+    for n in 0..3 * A_REQUEST {
+        let over = world.departure(&acme, &format!("HR-over-{n}")).case_id();
+        for folder in ["heads", "orders"] {
+            let path = format!("{folder}/{acme}/{over}/00000009-0123456789ab");
+            world.store.put_named(&path, "kept").await.unwrap();
+        }
+    }
+    let before = store.listed();
+    let two = world.engine();
+    two.recover().await.unwrap();
+    let listed = store.listed() - before;
+    assert!(listed <= 2 * (A_REQUEST + 2) + 4, "{listed} names for one open case");
+    let now = world.case(&acme, case).await.state;
+    assert!(matches!(now, CaseState::Cancelling | CaseState::Cancelled), "{now:?}");
 }

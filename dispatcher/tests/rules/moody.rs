@@ -12,6 +12,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use offboard_store::Store;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,9 +33,27 @@ struct Manners {
     /// What was last asked for a list of.
     asked: Mutex<String>,
     may_go: Semaphore,
+    /// A folder of which so many lists never come.
+    stuck: Mutex<(String, usize)>,
+    /// What is listed and cannot be read.
+    lacking: Mutex<BTreeSet<String>>,
+    /// How many names were listed.
+    listed: AtomicUsize,
 }
 
 impl Manners {
+    async fn get_stuck_in(&self, folder: Option<&Path>) {
+        let stuck = {
+            let mut stuck = self.stuck.lock().unwrap();
+            let here = folder.is_some_and(|folder| folder.to_string() == stuck.0) && stuck.1 > 0;
+            stuck.1 -= usize::from(here);
+            here
+        };
+        if stuck {
+            std::future::pending::<()>().await;
+        }
+    }
+
     async fn meet(&self) -> Result<()> {
         drop(self.mood.subscribe().wait_for(|mood| *mood != Mood::Hangs).await);
         let fails = *self.mood.borrow() == Mood::Fails;
@@ -74,6 +93,9 @@ impl Moody {
                 waiting: AtomicUsize::new(0),
                 asked: Mutex::default(),
                 may_go: Semaphore::new(0),
+                stuck: Mutex::default(),
+                lacking: Mutex::default(),
+                listed: AtomicUsize::new(0),
             }),
         });
         world.store = Store::on(moody.clone());
@@ -103,6 +125,21 @@ impl Moody {
         self.manners.may_go.add_permits(1);
     }
 
+    /// From now on so many lists of this folder never come.
+    pub(crate) fn gets_stuck_in(&self, folder: &str, times: usize) {
+        *self.manners.stuck.lock().unwrap() = (folder.to_owned(), times);
+    }
+
+    /// From now on this is listed, and is not there for whoever reads it.
+    pub(crate) fn lacks(&self, path: &str) {
+        self.manners.lacking.lock().unwrap().insert(path.to_owned());
+    }
+
+    /// How many names it has listed so far.
+    pub(crate) fn listed(&self) -> usize {
+        self.manners.listed.load(Ordering::Relaxed)
+    }
+
     /// What is in it, whatever its mood.
     pub(crate) async fn names(&self, folder: &str) -> Vec<String> {
         let files = Store::on(self.inner.clone()).list(folder).await.unwrap();
@@ -130,6 +167,12 @@ impl ObjectStore for Moody {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.manners.meet().await?;
+        if self.manners.lacking.lock().unwrap().contains(&location.to_string()) {
+            return Err(Error::NotFound {
+                path: location.to_string(),
+                source: "as the test wants".into(),
+            });
+        }
         self.inner.get_opts(location, options).await
     }
 
@@ -141,8 +184,12 @@ impl ObjectStore for Moody {
         let (inner, manners, prefix) = (self.inner.clone(), self.manners.clone(), prefix.cloned());
         let listed = async move {
             manners.take_turns(prefix.as_ref()).await;
+            manners.get_stuck_in(prefix.as_ref()).await;
             manners.meet().await?;
-            Ok::<_, Error>(inner.list(prefix.as_ref()))
+            let counted = inner.list(prefix.as_ref()).inspect_ok(move |_| {
+                manners.listed.fetch_add(1, Ordering::Relaxed);
+            });
+            Ok::<_, Error>(counted)
         };
         stream::once(listed).try_flatten().boxed()
     }

@@ -247,6 +247,17 @@ impl Ledger for Remote {
         self.inner.gates(tenant, changes).await
     }
 
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError> {
+        self.travel().await?;
+        self.inner.gates_while(tenant, gate, until, changes).await
+    }
+
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         self.travel().await?;
         if *self.silent_shard.lock().unwrap() == Some(shard.index) {
@@ -384,6 +395,60 @@ impl Queue for Watched {
     }
 }
 
+/// One dispatcher's way to the broker, which can be cut.
+pub(crate) struct Line {
+    to: Arc<Watched>,
+    cut: AtomicBool,
+}
+
+impl Line {
+    /// From now on nothing gets there, or it does again.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::Relaxed);
+    }
+
+    fn reach(&self, queue: &QueueName) -> Result<(), QueueError> {
+        match self.cut_off() {
+            None => Ok(()),
+            Some(detail) => Err(QueueError::Unavailable {
+                attempted: "reach",
+                queue: queue.to_string(),
+                detail,
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Queue for Line {
+    async fn publish(&self, queue: &QueueName, messages: Vec<Message>) -> Result<(), QueueError> {
+        self.reach(queue)?;
+        self.to.publish(queue, messages).await
+    }
+
+    async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Box<dyn Consumer>, QueueError> {
+        self.reach(queue)?;
+        self.to.consume(queue, prefetch).await
+    }
+
+    async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
+        self.reach(&QueueName::Dead)?;
+        self.to.depths().await
+    }
+
+    fn cut_off(&self) -> Option<String> {
+        self.cut.load(Ordering::Relaxed).then(|| "as the test wants".to_owned())
+    }
+
+    async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.to.dead(limit).await
+    }
+
+    async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
+        self.to.dead_among(wanted, limit).await
+    }
+}
+
 struct Sent(Box<dyn Consumer>);
 
 #[async_trait]
@@ -490,14 +555,20 @@ impl World {
     }
 
     pub(crate) fn engine_with(&self, limits: Limits, clock: Arc<dyn Clock>) -> Arc<Engine> {
-        self.engine_over(self.ledger.clone(), limits, clock)
+        self.engine_over(self.ledger.clone(), self.queue.clone(), limits, clock)
     }
 
-    fn engine_over(&self, ledger: Arc<Remote>, limits: Limits, clock: Arc<dyn Clock>) -> Arc<Engine> {
+    fn engine_over(
+        &self,
+        ledger: Arc<Remote>,
+        queue: Arc<dyn Queue>,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Engine> {
         let salts = self.salts.clone();
         Engine::new(Parts {
             ledger,
-            queue: self.queue.clone(),
+            queue,
             store: self.store.clone(),
             clock,
             tenants: Tenants::new(self.terms.clone()),
@@ -531,10 +602,23 @@ impl World {
     /// One that has a way to the ledger of its own.
     pub(crate) fn member_apart(&self, name: &str) -> (Dispatcher, Arc<Remote>) {
         let way = Remote::to(self.ledger.inner.clone());
-        let engine = self.engine_over(way.clone(), (self.limits)(), self.clock.clone());
+        let queue = self.queue.clone();
+        let engine = self.engine_over(way.clone(), queue, (self.limits)(), self.clock.clone());
         let membership = Membership::new(engine.clone(), self.clock.clone(), name.to_owned());
         let dispatcher = Dispatcher::over(engine, |_, stop| vec![tokio::spawn(membership.run(stop))]);
         (dispatcher, way)
+    }
+
+    /// One that has a way to the broker of its own.
+    pub(crate) fn member_on_a_line(&self, name: &str) -> (Dispatcher, Arc<Line>) {
+        let line = Arc::new(Line {
+            to: self.queue.clone(),
+            cut: AtomicBool::new(false),
+        });
+        let engine = self.engine_over(self.ledger.clone(), line.clone(), (self.limits)(), self.clock.clone());
+        let membership = Membership::new(engine.clone(), self.clock.clone(), name.to_owned());
+        let dispatcher = Dispatcher::over(engine, |_, stop| vec![tokio::spawn(membership.run(stop))]);
+        (dispatcher, line)
     }
 
     /// A closer.

@@ -391,6 +391,11 @@ pub enum Event {
     TailLost {
         /// The version that the report knew; 0: how far it went is not known.
         known: u64,
+        /// Under which names the orders of people are kept that were lost and dealt with
+        /// when this was written: decided anew with it, or told of. None: it is not known
+        /// which those were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dealt_with: Option<Vec<String>>,
     },
 }
 

@@ -23,6 +23,7 @@
 //! 15. A trimmed case keeps its place: its records leave, what it is does not,
 //!     and whoever reads it is told that they left.
 //! 16. A gate that is shut is only ever shut for longer, unless it is opened.
+//! 17. What hangs on how a gate stands is changed only while it stands so.
 
 mod check;
 pub mod memory;
@@ -245,7 +246,7 @@ pub enum LedgerError {
     },
 }
 
-/// The seam. Seven methods; the laws stand at the head of the module.
+/// The seam. Eight methods; the laws stand at the head of the module.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// The records of a case from `from` (1 is the first), and its salt. An
@@ -273,6 +274,17 @@ pub trait Ledger: Send + Sync {
     /// that is opened and then shut is shut until then, however long it was
     /// shut before.
     async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError>;
+
+    /// The same, if `gate` is shut until exactly then; otherwise nothing is changed, and
+    /// there is no answer. Whoever decides by what he has read learns so whether it still
+    /// holds: those who change it open that gate with it.
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError>;
 
     /// Owns a shard until then, if nobody else does (or renews it; a time in
     /// the past gives it up). Returns who owns it; empty when nobody does.

@@ -235,6 +235,22 @@ impl State {
         }
     }
 
+    fn change_gates(&mut self, tenant: &TenantId, changes: Vec<GateChange>) -> Gates {
+        let gates = self.gates.entry(tenant.clone()).or_default();
+        for GateChange { name, until } in changes {
+            match until {
+                Some(until) => {
+                    let shut = gates.entry(name).or_insert(until);
+                    *shut = until.max(*shut);
+                }
+                None => {
+                    gates.remove(&name);
+                }
+            }
+        }
+        gates.clone()
+    }
+
     fn due(&self, shard: Shard, now: Timestamp, limit: usize) -> (Vec<Due>, Option<Timestamp>) {
         let mut due = Vec::new();
         for (at, case, tenant) in &self.wakes {
@@ -325,19 +341,19 @@ impl Ledger for MemoryLedger {
         if changes.is_empty() {
             return Ok(state.gates.get(tenant).cloned().unwrap_or_default());
         }
-        let gates = state.gates.entry(tenant.clone()).or_default();
-        for GateChange { name, until } in changes {
-            match until {
-                Some(until) => {
-                    let shut = gates.entry(name).or_insert(until);
-                    *shut = until.max(*shut);
-                }
-                None => {
-                    gates.remove(&name);
-                }
-            }
-        }
-        Ok(gates.clone())
+        Ok(state.change_gates(tenant, changes))
+    }
+
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError> {
+        let mut state = self.lock();
+        let stands = state.gates.get(tenant).and_then(|gates| gates.get(gate)) == Some(&until);
+        Ok(stands.then(|| state.change_gates(tenant, changes)))
     }
 
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {

@@ -233,6 +233,12 @@ pub trait Queue: Send + Sync {
     fn absent(&self) -> Vec<QueueName> {
         Vec::new()
     }
+    /// Why nothing can be published or delivered at this moment, as far as that is known
+    /// without asking: the connection is lost and is being opened again. Of a backend that
+    /// is in this process, nothing.
+    fn cut_off(&self) -> Option<String> {
+        None
+    }
     /// What was buried, newest first: message and reason. It stays there
     /// until somebody consumes [`QueueName::Dead`] and acknowledges it.
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError>;

@@ -344,29 +344,39 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] or [`StoreError::Unavailable`].
     pub async fn list(&self, prefix: &str) -> Result<Vec<Named>, StoreError> {
+        let all = self.list_at_most(prefix, usize::MAX).await?;
+        Ok(all.unwrap_or_default())
+    }
+
+    /// The same, if there are no more than so many; none if there are, and then no more of
+    /// them were asked for.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list_at_most(&self, prefix: &str, most: usize) -> Result<Option<Vec<Named>>, StoreError> {
         let folder = if prefix.is_empty() {
             None
         } else {
             Some(checked(prefix)?)
         };
         let place = folder.clone().unwrap_or_default();
-        let found: Vec<_> = self
-            .inner
-            .list(folder.as_ref())
-            .try_collect()
-            .await
-            .map_err(|e| unavailable("list", &place, e))?;
         let objects = ObjectPath::from(OBJECTS);
-        let mut named: Vec<Named> = found
-            .into_iter()
-            .filter(|meta| !meta.location.prefix_matches(&objects))
-            .map(|meta| Named {
+        let mut listing = self.inner.list(folder.as_ref());
+        let mut named: Vec<Named> = Vec::new();
+        while let Some(meta) = listing.try_next().await.map_err(|e| unavailable("list", &place, e))? {
+            if meta.location.prefix_matches(&objects) {
+                continue;
+            }
+            if named.len() == most {
+                return Ok(None);
+            }
+            named.push(Named {
                 path: meta.location.to_string(),
                 bytes: meta.size,
-            })
-            .collect();
+            });
+        }
         named.sort();
-        Ok(named)
+        Ok(Some(named))
     }
 
     /// Whether the store can be read, written and listed, and refuses to

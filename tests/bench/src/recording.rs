@@ -69,6 +69,16 @@ impl Ledger for Recording {
         self.inner.gates(tenant, changes).await
     }
 
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError> {
+        self.inner.gates_while(tenant, gate, until, changes).await
+    }
+
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         self.inner.own(shard, owner, now, until).await
     }

@@ -276,7 +276,10 @@ mod tests {
         assert_eq!(of(&[found()], 0, false), Some(1), "since what it waits for was settled");
         assert_eq!(of(&[found()], 7, false), Some(7), "since the departure's time");
         assert_eq!(of(&[found(), again(LATER)], 0, false), Some(2), "anew");
-        let lost = Event::TailLost { known: 9 };
+        let lost = Event::TailLost {
+            known: 9,
+            dealt_with: None,
+        };
         assert_eq!(of(&[found(), lost], 0, false), Some(2), "anew");
         assert_eq!(of(&[found()], 0, true), None, "nobody has agreed");
         let approved = Event::PlanApproved {

@@ -4,6 +4,8 @@
 
 use crate::cluster::stage::{SITE, Size, Stage};
 use crate::support::{Ran, Running, until};
+use offboard_domain::{Area, Lane};
+use offboard_queue::QueueName;
 use std::fs;
 
 const SMALL: Size = Size {
@@ -117,6 +119,13 @@ async fn a_site_that_comes_with_a_new_configuration_is_shown_as_away() {
             .contains("away/ad/identity")
     };
     assert!(!away());
+    give_a_site(&stage);
+    dispatcher.signal("HUP");
+    until("the site is away", away);
+}
+
+/// The first client gets a system that only a worker at its site reaches.
+fn give_a_site(stage: &Stage) {
     let file = stage
         .folder
         .path()
@@ -134,6 +143,23 @@ password = {{ file = "only-there" }}
 "#
     );
     fs::write(&file, before + &inside).unwrap();
-    dispatcher.signal("HUP");
-    until("the site is away", away);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dispatcher_starts_while_the_queues_of_a_site_are_missing_and_says_which() {
+    let stage = Stage::set(47, SMALL).await;
+    give_a_site(&stage);
+    let missing = QueueName::Assignments {
+        area: Area::Identity,
+        lane: Lane::Urgent,
+        site: Some(SITE.to_owned()),
+    };
+    let missing = missing.to_string();
+    let vhost = stage.definitions["vhosts"][0]["name"].as_str().unwrap();
+    stage.rabbit().delete_queue(vhost, &missing).unwrap();
+    let said = dispatcher(&stage).end().err;
+    let warned = said
+        .lines()
+        .any(|line| line.contains(&missing) && line.contains("there is no such queue"));
+    assert!(warned, "{said}");
 }

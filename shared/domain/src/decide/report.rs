@@ -96,7 +96,10 @@ impl Draft<'_> {
     /// is observed again. What is over is not opened again.
     pub(super) fn record_loss(&mut self, known: u64, parted: bool) {
         if (parted || known > self.case.version) && !self.case.is_at_rest() {
-            self.push(Event::TailLost { known });
+            self.push(Event::TailLost {
+                known,
+                dealt_with: None,
+            });
         }
     }
 
@@ -116,7 +119,10 @@ impl Draft<'_> {
             });
         }
         if !noticed {
-            self.push(Event::TailLost { known: report.version });
+            self.push(Event::TailLost {
+                known: report.version,
+                dealt_with: None,
+            });
         }
         if tells {
             self.push(Event::LateReport {

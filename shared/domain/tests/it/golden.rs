@@ -605,7 +605,20 @@ fn samples() -> Vec<(&'static str, Event)> {
                 case: case(),
             },
         ),
-        ("tail_lost", Event::TailLost { known: 17 }),
+        (
+            "tail_lost",
+            Event::TailLost {
+                known: 17,
+                dealt_with: None,
+            },
+        ),
+        (
+            "tail_lost.dealt_with",
+            Event::TailLost {
+                known: 17,
+                dealt_with: Some(vec!["00000016-0123456789ab".into()]),
+            },
+        ),
     ];
     for (_, event) in &events {
         match event {

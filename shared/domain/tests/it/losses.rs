@@ -61,14 +61,26 @@ fn who_stood_elsewhere_proves_a_loss_however_far_history_has_grown_since() {
     let mut w = wiped();
     let known = w.case().version - 1;
     let events = w.order(Command::RecordLoss { known, parted: true }).unwrap();
-    assert_eq!(events[0], Event::TailLost { known });
+    assert_eq!(
+        events[0],
+        Event::TailLost {
+            known,
+            dealt_with: None
+        }
+    );
 }
 
 #[test]
 fn how_far_a_lost_history_went_need_not_be_known() {
     let mut w = wiped();
     let loss = Command::RecordLoss { known: 0, parted: true };
-    assert_eq!(w.order(loss).unwrap()[0], Event::TailLost { known: 0 });
+    assert_eq!(
+        w.order(loss).unwrap()[0],
+        Event::TailLost {
+            known: 0,
+            dealt_with: None
+        }
+    );
     assert_eq!(w.case().tail_lost_at, Some(w.now));
 }
 
@@ -101,7 +113,13 @@ fn a_known_loss_makes_every_machines_task_unknown_and_leaves_people_alone() {
     let mut w = wiped();
     let known = w.case().version + 5;
     let events = lost(&mut w, known);
-    assert_eq!(events[0], Event::TailLost { known });
+    assert_eq!(
+        events[0],
+        Event::TailLost {
+            known,
+            dealt_with: None
+        }
+    );
     assert_eq!(w.case().tail_lost_at, Some(w.now));
     for task in w.case().tasks.values() {
         let kind = task.kind();

@@ -180,8 +180,20 @@ impl Ledger for RedisLedger {
 
     async fn gates(&self, tenant: &TenantId, changes: Vec<GateChange>) -> Result<Gates, LedgerError> {
         let shard = self.shard_of(tenant);
-        let call = query::gates_call(self.shard(shard), tenant, &changes);
+        let call = query::gates_call(self.shard(shard), tenant, None, &changes);
         self.call(GATES, shard, &call, query::gates).await
+    }
+
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError> {
+        let shard = self.shard_of(tenant);
+        let call = query::gates_call(self.shard(shard), tenant, Some((gate, until)), &changes);
+        self.call(GATES, shard, &call, query::gates_if).await
     }
 
     async fn ready(&self) -> Result<(), LedgerError> {

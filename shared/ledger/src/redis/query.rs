@@ -159,12 +159,32 @@ fn after_bound(after: Option<&[u8]>) -> Vec<u8> {
     after.map_or(b"-".to_vec(), |member| [b"(", member].concat())
 }
 
-pub(super) fn gates_call(keys: &ShardKeys, tenant: &TenantId, changes: &[GateChange]) -> Call {
+/// Changes gates, if the one that is named stands as it is said.
+pub(super) fn gates_call(
+    keys: &ShardKeys,
+    tenant: &TenantId,
+    stands: Option<(&str, Timestamp)>,
+    changes: &[GateChange],
+) -> Call {
+    let stands = stands
+        .map(|(gate, until)| (gate.to_owned(), until.0.to_string()))
+        .unwrap_or_default();
     let words = changes.iter().flat_map(|change| {
         let until = change.until.map_or(String::new(), |t| t.0.to_string());
         [change.name.clone().into_bytes(), until.into_bytes()]
     });
-    Call::new(&GATES, &[&keys.gates(tenant)]).args(words)
+    Call::new(&GATES, &[&keys.gates(tenant)])
+        .arg(stands.0)
+        .arg(stands.1)
+        .args(words)
+}
+
+/// The gates after a change; none: the one that it hung on does not stand so.
+pub(super) fn gates_if(said: Value) -> Result<Option<Gates>, Damage> {
+    match said {
+        Value::Nil => Ok(None),
+        said => gates(said).map(Some),
+    }
 }
 
 pub(super) fn gates(said: Value) -> Result<Gates, Damage> {

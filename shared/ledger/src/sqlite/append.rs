@@ -382,6 +382,17 @@ pub(super) fn gates(session: &mut Session, tenant: &TenantId, changes: &[GateCha
     query::gates(session, tenant)
 }
 
+/// The same while a gate stands as it is said; none: it does not, and nothing is changed.
+pub(super) fn gates_while(
+    session: &mut Session,
+    tenant: &TenantId,
+    (gate, until): (&str, Timestamp),
+    changes: &[GateChange],
+) -> Result<Option<Gates>, Failure> {
+    let stands = query::gates(session, tenant)?.get(gate) == Some(&until);
+    stands.then(|| gates(session, tenant, changes)).transpose()
+}
+
 pub(super) fn own(
     session: &Session,
     shard: Shard,

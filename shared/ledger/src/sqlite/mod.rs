@@ -200,6 +200,20 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError> {
+        const WHAT: &str = "change a tenant's gates";
+        let (tenant, gate) = (tenant.clone(), gate.to_owned());
+        self.writer(WHAT)?
+            .run(WHAT, move |s| append::gates_while(s, &tenant, (&gate, until), &changes))
+            .await
+    }
+
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         const WHAT: &str = "own a shard";
         let owner = owner.to_owned();

@@ -45,6 +45,7 @@ macro_rules! conformance {
             law_14_a_shard_has_one_owner_at_a_time,
             law_15_only_what_is_archived_is_trimmed,
             law_16_a_gate_is_only_shut_for_longer_unless_it_is_opened,
+            law_17_what_hangs_on_a_gate_is_changed_only_while_it_stands_so,
             gates_are_kept_and_opened,
         );
         $crate::backend::conformance!($alone:

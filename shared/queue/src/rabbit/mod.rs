@@ -249,6 +249,10 @@ impl Queue for RabbitQueue {
         self.inner.inspector.absent()
     }
 
+    fn cut_off(&self) -> Option<String> {
+        self.lost()
+    }
+
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         let looked = self.inner.inspector.dead(limit).await;
         looked.map_err(|detail| unavailable("look into", &QueueName::Dead, detail))

@@ -211,4 +211,7 @@ pub(crate) async fn law_07_listed_is_what_was_named<B: Backend>() {
         "a folder, not a beginning of a name"
     );
     assert!(store.list("evidence/nobody").await.unwrap().is_empty());
+    for (most, listed) in [(3, None), (4, Some(all[..4].to_vec())), (5, Some(all[..4].to_vec()))] {
+        assert_eq!(store.list_at_most("evidence", most).await.unwrap(), listed);
+    }
 }

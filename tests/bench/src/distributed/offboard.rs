@@ -398,6 +398,16 @@ impl Ledger for Closing {
         self.0.gates(tenant, changes).await
     }
 
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError> {
+        self.0.gates_while(tenant, gate, until, changes).await
+    }
+
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         self.0.own(shard, owner, now, until).await
     }

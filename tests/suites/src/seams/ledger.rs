@@ -105,6 +105,18 @@ impl Ledger for FaultyLedger {
         self.read_only("use the gates", self.inner.gates(tenant, changes)).await
     }
 
+    async fn gates_while(
+        &self,
+        tenant: &TenantId,
+        gate: &str,
+        until: Timestamp,
+        mut changes: Vec<GateChange>,
+    ) -> Result<Option<Gates>, LedgerError> {
+        changes.retain(|change| !self.forgets_who_leaves || !change.name.starts_with(leaving::MARK));
+        let changing = self.inner.gates_while(tenant, gate, until, changes);
+        self.read_only("use the gates", changing).await
+    }
+
     async fn own(&self, shard: Shard, owner: &str, now: Timestamp, until: Timestamp) -> Result<String, LedgerError> {
         self.read_only("own a shard", self.inner.own(shard, owner, now, until))
             .await

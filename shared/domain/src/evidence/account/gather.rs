@@ -343,7 +343,7 @@ impl Gathered {
                     r.ended_at = Some(at);
                 }
             }
-            Event::TailLost { known } => {
+            Event::TailLost { known, .. } => {
                 self.lost_tails.push(LostTail {
                     version,
                     at,

@@ -4,8 +4,13 @@
 -- time the longer one holds. Whoever wants it open sooner opens it first.
 --
 -- KEYS  a tenant's gates
--- ARGV  a name and the time until which it is shut (empty: opened), and so on
-for n = 1, #ARGV, 2 do
+-- ARGV  a gate and the time until which it must be shut for anything to be
+--       changed and answered (both empty: whatever it is), then
+--       a name and the time until which it is shut (empty: opened), and so on
+if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
+  return false
+end
+for n = 3, #ARGV, 2 do
   local gate, wanted = ARGV[n], ARGV[n + 1]
   if wanted == '' then
     redis.call('HDEL', KEYS[1], gate)

@@ -452,6 +452,36 @@ pub(crate) async fn law_16_a_gate_is_only_shut_for_longer_unless_it_is_opened<B:
     assert_eq!(change_all(&[]).await, Some(soon.plus(15)));
 }
 
+pub(crate) async fn law_17_what_hangs_on_a_gate_is_changed_only_while_it_stands_so<B: Backend>() {
+    let backend = B::fresh().await;
+    let ledger = backend.ledger();
+    let (acme, zenith) = (tenant("acme"), tenant("zenith"));
+    let change = |name: &str, until: Option<i64>| GateChange {
+        name: name.to_owned(),
+        until: until.map(Timestamp),
+    };
+    let change_while = async |until: i64, changes: Vec<GateChange>| {
+        let until = Timestamp(until);
+        ledger.gates_while(&acme, "mark", until, changes).await.unwrap()
+    };
+    let pause = || vec![change("pause", Some(9))];
+    assert_eq!(change_while(5, pause()).await, None, "it never stood");
+    ledger.gates(&zenith, vec![change("mark", Some(5))]).await.unwrap();
+    assert_eq!(change_while(5, pause()).await, None, "it is another tenant's");
+    ledger.gates(&acme, vec![change("mark", Some(5))]).await.unwrap();
+    for other in [4, 6] {
+        assert_eq!(change_while(other, pause()).await, None, "it stands otherwise");
+    }
+    let gates = |all: &[(&str, i64)]| -> Gates { all.iter().map(|(n, t)| ((*n).to_owned(), Timestamp(*t))).collect() };
+    assert_eq!(ledger.gates(&acme, Vec::new()).await.unwrap(), gates(&[("mark", 5)]));
+    let shut = gates(&[("mark", 5), ("pause", 9)]);
+    assert_eq!(change_while(5, pause()).await, Some(shut));
+    let opens = vec![change("pause", Some(12)), change("mark", None)];
+    assert_eq!(change_while(5, opens).await, Some(gates(&[("pause", 12)])));
+    assert_eq!(change_while(5, vec![change("pause", None)]).await, None, "it is open");
+    assert_eq!(ledger.gates(&acme, Vec::new()).await.unwrap(), gates(&[("pause", 12)]));
+}
+
 pub(crate) async fn gates_are_kept_and_opened<B: Backend>() {
     let backend = B::fresh().await;
     let ledger = backend.ledger();

@@ -1,9 +1,8 @@
 //! What people ordered, kept outside of a shared ledger.
 //!
 //! What machines did is read again when the ledger has lost it. That somebody
-//! called a departure off, moved its day or paused a tenant stands nowhere else:
-//! so each such record is put into the store as well, as the ledger has it, and
-//! each pause and its end.
+//! called a departure off or moved its day stands nowhere else: so each such record
+//! is put into the store as well, as the ledger has it.
 //!
 //! When a loss is written down, what people had ordered in what was lost is
 //! ordered anew *in the same append*: nothing is done in between for a departure
@@ -11,24 +10,21 @@
 //! order, as of now; what does not fit what is there is refused, and then a
 //! person is asked or told again.
 
-use crate::archive::{Line, ORDERS, STORE_WITHIN, in_time, no_answer, short, store};
+use super::archive::Line;
+use super::{ORDERS, STORE_WITHIN, in_time, name_kept, no_answer, short, store, version_kept};
 use crate::engine::{Engine, EngineError, lock};
-use crate::gates::Paused;
 use crate::place::Held;
 use crate::transact::word;
 use futures::future::join_all;
-use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, UnreadableEvent, open_event};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::keeping::Retention;
 use offboard_domain::{
-    ApprovalOf, Case, CaseId, CaseKey, Command, Decision, Departure, Digest, Gates, Outcome, Record, Refusal, TenantId,
+    ApprovalOf, Case, CaseId, CaseKey, Command, Decision, Departure, Gates, Outcome, Record, Refusal, TenantId,
     Timestamp, decide,
 };
-use offboard_ledger::GateChange;
 use offboard_store::StoreError;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,18 +38,6 @@ const READ_AGAIN: Duration = Duration::from_millis(200);
 /// How many orders of a case are read at the same time.
 const READ_AT_ONCE: usize = 16;
 
-/// A pause, or its end, as the store keeps it.
-#[derive(Debug, Serialize, Deserialize)]
-struct KeptPause {
-    /// The gate's name.
-    gate: String,
-    /// When it was ordered.
-    at: Timestamp,
-    /// Shut until then; none: opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<Timestamp>,
-}
-
 /// What people ordered in the part of a history that was lost.
 #[derive(Default)]
 pub(crate) struct LostOrders {
@@ -63,12 +47,16 @@ pub(crate) struct LostOrders {
     commands: Vec<Command>,
     /// Whether they could not be read.
     unread: bool,
+    /// Under which names they, and those that cannot be read, are kept; none: nothing is.
+    names: Option<Vec<String>>,
 }
 
 /// An order that the ledger has lost.
 struct Lost {
     at: Timestamp,
     version: u64,
+    /// What it is kept as.
+    name: String,
     event: Event,
 }
 
@@ -97,6 +85,13 @@ impl LostOrders {
         if decision.events.is_empty() {
             return Ok(decision);
         }
+        // Which of them were dealt with stands beside it. How far the history went does not
+        // tell: whoever ordered something may keep it long after this.
+        for event in &mut decision.events {
+            if let Event::TailLost { dealt_with, .. } = event {
+                dealt_with.clone_from(&self.names);
+            }
+        }
         for command in self.commands {
             match decide(Some(&decision.case), command.clone(), now, gates) {
                 Ok(next) => {
@@ -107,6 +102,55 @@ impl LostOrders {
             }
         }
         Ok(decision)
+    }
+}
+
+/// The losses that a history tells of, and what of what is kept they account for.
+pub(crate) struct Noted<'a>(Vec<Loss<'a>>);
+
+/// A loss that was written down.
+struct Loss<'a> {
+    at: Timestamp,
+    known: u64,
+    dealt_with: Option<&'a [String]>,
+}
+
+impl<'a> Noted<'a> {
+    pub(crate) fn of(history: &'a [Recorded]) -> Self {
+        let losses = history.iter().filter_map(|r| match &r.event {
+            Event::TailLost { known, dealt_with } => Some(Loss {
+                at: r.at,
+                known: *known,
+                dealt_with: dealt_with.as_deref(),
+            }),
+            _ => None,
+        });
+        Self(losses.collect())
+    }
+
+    /// Whether there is one.
+    pub(crate) fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Whether it stands there that the history went as far once.
+    pub(crate) fn reach(&self, version: u64) -> bool {
+        self.0.iter().any(|loss| version <= loss.known)
+    }
+
+    /// Whether the last one was written down without what was ordered in it.
+    pub(crate) fn last_is_unread(&self) -> bool {
+        self.0.last().is_some_and(|loss| loss.known == 0)
+    }
+
+    /// Whether an order of that version, which is kept under that name, was dealt with; of
+    /// whoever knows when it was given, by that too.
+    pub(crate) fn dealt_with(&self, version: u64, name: &str, at: Option<Timestamp>) -> bool {
+        self.0.iter().any(|loss| match loss.dealt_with {
+            Some(names) => names.iter().any(|dealt_with| dealt_with == name),
+            // Older programs do not say which: all that was kept by then.
+            None => version <= loss.known && at.is_none_or(|at| at <= loss.at),
+        })
     }
 }
 
@@ -182,7 +226,7 @@ impl Engine {
     }
 
     async fn keep_order(&self, tenant: &TenantId, id: CaseId, record: &Record) -> Result<(), EngineError> {
-        let path = format!("{ORDERS}/{tenant}/{id}/{:08}-{}", record.version, short(record.hash));
+        let path = format!("{ORDERS}/{tenant}/{id}/{}", name_of(record));
         let line = serde_json::to_vec(&Line::from(record)).expect("a line is plain data");
         match self.store.put_named(&path, line).await {
             Ok(_) => Ok(()),
@@ -230,19 +274,24 @@ impl Engine {
             return Ok(orders);
         }
         let id = case.id;
-        let hashes: BTreeSet<Digest> = there.iter().map(|r| r.record.hash).collect();
+        let noted = Noted::of(there);
+        let stand: BTreeSet<String> = there.iter().map(|r| name_of(&r.record)).collect();
         let mut lost: Vec<Lost> = Vec::new();
-        let listed = self
+        let mut listed = self
             .store
             .list(&format!("{ORDERS}/{tenant}/{id}"))
             .await
             .map_err(store)?;
+        listed.retain(|named| !stand.contains(name_kept(&named.path)));
+        let mut names: Vec<String> = Vec::new();
         let mut read = Vec::with_capacity(listed.len());
         for some in listed.chunks(READ_AT_ONCE) {
             let reading: Vec<_> = some.iter().map(|named| self.store.get_named(&named.path)).collect();
             read.extend(join_all(reading).await);
         }
         for (named, bytes) in listed.iter().zip(read) {
+            let name = name_kept(&named.path).to_owned();
+            names.push(name.clone());
             let bytes = match bytes {
                 Ok(bytes) => bytes,
                 Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
@@ -256,14 +305,12 @@ impl Engine {
                 tell_unreadable(id, &named.path, &"it holds something else than its record");
                 continue;
             };
-            if hashes.contains(&record.hash) {
-                continue;
-            }
             orders.known = orders.known.max(record.version);
             match open_event(key, &record) {
                 Ok((at, event)) => lost.push(Lost {
                     at,
                     version: record.version,
+                    name,
                     event,
                 }),
                 // The case rests until the program is upgraded, like one with such a record.
@@ -275,99 +322,16 @@ impl Engine {
                 Err(error) => tell_unreadable(id, &named.path, &error),
             }
         }
+        names.retain(|name| version_kept(name).is_none_or(|version| !noted.dealt_with(version, name, None)));
+        orders.names = Some(names);
         orders.commands = to_decide(case, there, lost);
         Ok(orders)
-    }
-
-    /// Keeps a pause, or its end, outside of the ledger.
-    pub(crate) async fn keep_pause(
-        &self,
-        tenant: &TenantId,
-        what: &Paused,
-        until: Option<Timestamp>,
-    ) -> Result<(), EngineError> {
-        if self.keeping.is_none() {
-            return Ok(());
-        }
-        let there = self.store.list(&format!("pauses/{tenant}")).await.map_err(store)?;
-        // After the one before, whoever's clock that was named by: the last one holds.
-        let newest = there.iter().filter_map(|named| paused_at(&named.path)).max();
-        let now = self.clock.now();
-        let at = newest.map_or(now, |newest| now.max(newest.plus(1)));
-        let pause = KeptPause {
-            gate: what.gate(),
-            at,
-            until,
-        };
-        let bytes = serde_json::to_vec(&pause).expect("a pause is plain data");
-        let path = format!("pauses/{tenant}/{:015}-{}", at.0, short(Digest::of(&bytes)));
-        self.store.put_named(&path, bytes).await.map_err(store)
-    }
-
-    /// Shuts again what people have paused and the ledger has lost. What was
-    /// paused before a mark that is still there is as the ledger has it.
-    pub(crate) async fn shut_lost_pauses(&self, shard: u16, marked: Option<Timestamp>) -> Result<(), EngineError> {
-        let now = self.clock.now();
-        let tenants = self.tenants.all();
-        for tenant in tenants.keys().filter(|t| t.shard(self.shards) == shard) {
-            // Before what is kept is listed: an end is kept before its gate opens, so if a
-            // gate is gone because of one, that one is in the list.
-            let there = self.ledger.gates(tenant, Vec::new()).await?;
-            let mut last: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
-            for named in self.store.list(&format!("pauses/{tenant}")).await.map_err(store)? {
-                let in_doubt = marked.is_none_or(|mark| {
-                    let at = paused_at(&named.path);
-                    at.is_none_or(|at| at.plus(CLOCK_MARGIN_MS) > mark)
-                });
-                if !in_doubt {
-                    continue;
-                }
-                let bytes = match self.store.get_named(&named.path).await {
-                    Ok(bytes) => bytes,
-                    Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
-                        tell_pause_unreadable(tenant, &named.path, &error);
-                        continue;
-                    }
-                    Err(error) => return Err(store(error)),
-                };
-                match serde_json::from_slice::<KeptPause>(&bytes) {
-                    Ok(pause) => {
-                        last.insert(pause.gate, pause.until);
-                    }
-                    Err(error) => tell_pause_unreadable(tenant, &named.path, &error),
-                }
-            }
-            let shut: Vec<(String, Timestamp)> = last
-                .into_iter()
-                .filter_map(|(gate, until)| Some((gate, until.filter(|until| *until > now)?)))
-                .collect();
-            let lost: Vec<GateChange> = shut
-                .into_iter()
-                .filter(|(gate, until)| there.get(gate).is_none_or(|known| known < until))
-                .map(|(name, until)| GateChange {
-                    name,
-                    until: Some(until),
-                })
-                .collect();
-            if !lost.is_empty() {
-                tracing::error!(%tenant, pauses = lost.len(), "the ledger had lost what was paused; it is paused again");
-                self.shut_more(tenant, lost).await?;
-                self.look_at_all_of(tenant);
-            }
-        }
-        Ok(())
     }
 }
 
 /// The orders that led to what was lost, the oldest first.
 fn to_decide(case: &Case, there: &[Recorded], mut lost: Vec<Lost>) -> Vec<Command> {
-    let losses: Vec<(Timestamp, u64)> = there
-        .iter()
-        .filter_map(|r| match r.event {
-            Event::TailLost { known } => Some((r.at, known)),
-            _ => None,
-        })
-        .collect();
+    let noted = Noted::of(there);
     // Whoever changed it since has seen the request as it is now.
     let changes = there.iter().filter(|r| matches!(r.event, Event::CaseAmended { .. }));
     let amended = changes.map(|r| r.at).max();
@@ -375,11 +339,15 @@ fn to_decide(case: &Case, there: &[Recorded], mut lost: Vec<Lost>) -> Vec<Comman
     let mut commands: Vec<Command> = Vec::new();
     // The last first: what was ordered twice, or anew after a loss, holds where it
     // was ordered last.
-    for Lost { at, version, event } in lost.into_iter().rev() {
+    for Lost {
+        at,
+        version,
+        name,
+        event,
+    } in lost.into_iter().rev()
+    {
         // What an earlier loss took was ordered anew when that was written down.
-        let noticed = losses
-            .iter()
-            .any(|(noticed, known)| at <= *noticed && version <= *known);
+        let noticed = noted.dealt_with(version, &name, Some(at));
         let superseded = matches!(event, Event::CaseAmended { .. }) && amended.is_some_and(|later| at <= later);
         if noticed || superseded {
             continue;
@@ -393,10 +361,9 @@ fn to_decide(case: &Case, there: &[Recorded], mut lost: Vec<Lost>) -> Vec<Comman
     commands
 }
 
-/// When a pause was ordered, by its name in the store.
-fn paused_at(path: &str) -> Option<Timestamp> {
-    let at = path.rsplit('/').next()?.split('-').next()?;
-    at.parse().ok().map(Timestamp)
+/// What a record is kept as.
+fn name_of(record: &Record) -> String {
+    format!("{:08}-{}", record.version, short(record.hash))
 }
 
 /// Whether an event is what somebody ordered, and stands nowhere but in the
@@ -479,11 +446,6 @@ fn anew(case: &Case, event: Event) -> Option<Command> {
 /// Says that an order is kept and cannot be read.
 fn tell_unreadable(case: CaseId, path: &str, why: &dyn fmt::Display) {
     tracing::error!(%case, order = %path, %why, "a person's order that was lost with the ledger's end cannot be read; look at what was ordered then, and give it again");
-}
-
-/// Says that a pause, or its end, is kept and cannot be read.
-fn tell_pause_unreadable(tenant: &TenantId, path: &str, error: &dyn fmt::Display) {
-    tracing::error!(%tenant, %path, %error, "a kept pause does not read; restore it from a backup, and look whether everything is paused that should be");
 }
 
 /// Says what does not hold any more. Who must be asked is asked by the case.

@@ -15,16 +15,19 @@
 //! Without a mark of the last days, as after a backup of last week, every
 //! opening that the store has is held against the ledger's list of cases.
 //!
-//! What is kept is listed first, and the history read then (`archive::Kept`). A look
+//! What is kept is listed first, and the history read then (`proofs::Kept`). A look
 //! may take long, so it ends between two cases when its shard is to be let go; but
 //! nothing of it is dropped half done that decides something.
 
-use crate::archive::{Listed, OPENINGS, Opening, Whose, damaged, day_folder, day_of_path, in_time, of_path, store};
+use super::openings::Opening;
+use super::orders::Noted;
+use super::proofs::{Beyond, Listed};
+use super::{OPENINGS, Whose, damaged, day_folder, day_of_path, in_time, of_case, of_path, store};
 use crate::engine::{Engine, EngineError, lock, told, unless_told};
 use crate::gates::shut_anew;
 use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
-use offboard_domain::event::{Event, open_event, seal_events};
+use offboard_domain::event::{open_event, seal_events};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, TenantId, Timestamp};
@@ -42,6 +45,9 @@ const LOOK_BACK_DAYS: i64 = 2;
 const ADDED_TO_DAYS: i64 = 1;
 /// Cases that are looked at together.
 const AT_ONCE: usize = 16;
+/// A look goes on past so many cases of which the store does not answer in time; with
+/// more it is away, and the look ends.
+const LATE_MOST: usize = AT_ONCE;
 /// The gate that is the mark. Another name than that of older versions, which
 /// looked at the last days alone.
 const MARK: &str = "looked-at-all";
@@ -82,6 +88,20 @@ struct Times {
     mark: Option<Timestamp>,
     /// What was written then.
     begun: Timestamp,
+}
+
+/// A case that is looked at: by what was opened, or compared.
+type ToLookAt = (Whose, Option<Vec<String>>);
+
+/// What looking at some cases came to.
+#[derive(Default)]
+struct LookedAt {
+    /// How many losses were found.
+    found: usize,
+    /// Those of which the store did not say in time what is kept.
+    late: Vec<ToLookAt>,
+    /// What it said instead, of the first of them.
+    why: Option<EngineError>,
 }
 
 /// What a look came to.
@@ -189,19 +209,49 @@ impl Engine {
         let compared = doubtful.into_iter().map(|case| (case, None));
         let mut found = 0;
         // One after the other: the same case may be in both.
-        let both: [Vec<(Whose, Option<Vec<String>>)>; 2] = [opened.chain(anew).collect(), compared.collect()];
-        for all in &both {
-            for some in all.chunks(AT_ONCE) {
-                if told(stop) {
-                    return so_far(found);
-                }
-                found += self.look_at(some).await?;
+        let both: [Vec<ToLookAt>; 2] = [opened.chain(anew).collect(), compared.collect()];
+        let mut late: Vec<ToLookAt> = Vec::new();
+        let chunks: Vec<&[ToLookAt]> = both.iter().flat_map(|all| all.chunks(AT_ONCE)).collect();
+        for some in chunks {
+            if told(stop) {
+                return so_far(found);
+            }
+            let looked = self.look_at(some).await?;
+            found += looked.found;
+            late.extend(looked.late);
+            if let Some(error) = looked.why.filter(|_| late.len() >= LATE_MOST) {
+                return Err(error);
+            }
+        }
+        if !late.is_empty() {
+            tracing::warn!(
+                shard,
+                cases = late.len(),
+                "the evidence store did not answer in time for some cases; they are looked at once more now that the others were"
+            );
+        }
+        for some in late.chunks(AT_ONCE) {
+            if told(stop) {
+                return so_far(found);
+            }
+            let looked = self.look_at(some).await?;
+            found += looked.found;
+            if let Some(error) = looked.why {
+                return Err(error);
             }
         }
         let pauses = unless_told(stop, self.shut_lost_pauses(shard, mark)).await;
-        let Some(()) = pauses.transpose()? else {
-            return so_far(found);
-        };
+        match pauses.transpose()? {
+            Some(true) => {}
+            Some(false) => {
+                tracing::warn!(
+                    shard,
+                    "pauses were ordered while lost ones were put back; looking again"
+                );
+                return so_far(found);
+            }
+            None => return so_far(found),
+        }
         // It must differ from the one before, whatever the clock says.
         let mark = mark.map_or(now, |before| now.max(before.plus(1)));
         let marked = self
@@ -232,18 +282,23 @@ impl Engine {
     }
 
     /// Looks at some departures (by what was opened) and compares others (by nothing).
-    /// Returns how many losses it found. What is wrong with one case is told, and the
-    /// others are looked at (what could not be compared stays in doubt); all are, before it is said that ledger or store is away.
-    async fn look_at(self: &Arc<Self>, some: &[(Whose, Option<Vec<String>>)]) -> Result<usize, EngineError> {
+    /// What is wrong with one case is told, and the others are looked at (what could not be
+    /// compared stays in doubt); all are, before it is said that the ledger is away.
+    async fn look_at(self: &Arc<Self>, some: &[ToLookAt]) -> Result<LookedAt, EngineError> {
         let looking: Vec<_> = some
             .iter()
             .map(|((tenant, id), openings)| self.look_at_one(tenant, *id, openings.as_deref()))
             .collect();
-        let (mut found, mut failed) = (0, None);
-        for (((tenant, id), openings), looked) in some.iter().zip(join_all(looking).await) {
+        let (mut all, mut failed) = (LookedAt::default(), None);
+        for (one, looked) in some.iter().zip(join_all(looking).await) {
+            let ((tenant, id), openings) = one;
             match looked {
-                Ok(lost) => found += usize::from(lost),
-                Err(error) if error.is_of_one_case() && !matches!(error, EngineError::Store(_)) => {
+                Ok(lost) => all.found += usize::from(lost),
+                Err(error @ EngineError::Store(_)) => {
+                    all.late.push(one.clone());
+                    all.why.get_or_insert(error);
+                }
+                Err(error) if error.is_of_one_case() => {
                     error.tell_left_alone(*id);
                     if openings.is_none() {
                         self.doubt(tenant, *id);
@@ -254,7 +309,7 @@ impl Engine {
                 }
             }
         }
-        failed.map_or(Ok(found), Err)
+        failed.map_or(Ok(all), Err)
     }
 
     async fn look_at_one(
@@ -463,7 +518,7 @@ impl Engine {
         if sealed.is_none() && openings.len() < 2 {
             return Ok(false);
         }
-        self.note_loss(tenant, id, sealed).await
+        self.note_loss(tenant, id, sealed, None).await
     }
 
     /// Compares a case with what is kept of it. Returns whether it has lost
@@ -486,36 +541,41 @@ impl Engine {
         };
         self.keep_orders(tenant, id, kept.lacks(&recorded)).await;
         match in_time(self.beyond(&kept, &recorded)).await? {
-            Some(version) => self.note_loss(tenant, id, Some(version)).await,
+            Some(Beyond { version, order }) => self.note_loss(tenant, id, Some(version), order.as_deref()).await,
             None => Ok(false),
         }
     }
 
     /// Writes down that the history of a case was longer once, up to a version
     /// that is known or not, and everything of it is read again; once for each
-    /// loss. Returns whether it was news.
+    /// loss. If an order proves it, by the name that it is kept under, that is dealt with
+    /// then, whatever was written down before. Returns whether it was news.
     pub(crate) async fn note_loss(
         self: &Arc<Self>,
         tenant: &TenantId,
         id: CaseId,
         known: Option<u64>,
+        order: Option<&str>,
     ) -> Result<bool, EngineError> {
         let history = in_time(self.whole(tenant, id)).await?;
-        let Some(salt) = history.salt else { return Ok(false) };
-        let key = CaseKey::derive(&self.master, &salt);
-        let mut last = None;
-        for record in &history.records {
-            let event = open_event(&key, record).map_err(|_| damaged(id, "its history"))?.1;
-            if let Event::TailLost { known: noted } = event {
-                if known.is_none_or(|known| known <= noted) {
-                    return Ok(false);
-                }
-                last = Some(noted);
-            }
+        if history.salt.is_none() {
+            return Ok(false);
+        }
+        let Some((held, recorded)) = self.folded(id, history)? else {
+            return Ok(false);
+        };
+        let noted = Noted::of(&recorded);
+        let is_noted = match (order, known) {
+            (Some(order), Some(version)) => noted.dealt_with(version, order, None),
+            (_, Some(version)) => noted.reach(version),
+            (_, None) => noted.any(),
+        };
+        if is_noted {
+            return Ok(false);
         }
         let began = self.clock.now();
-        let version = history.records.last().map_or(0, |r| r.version);
-        if last == Some(0) {
+        let version = held.case.version;
+        if noted.last_is_unread() {
             // It is noted, without what was ordered in it. To note it again before that can
             // be read would have everything read again each time, and decide nothing.
             if !self.unkept_of(id).await.is_empty() {
@@ -523,9 +583,8 @@ impl Engine {
                     "not all of what was ordered could be kept there yet".into(),
                 ));
             }
-            if let Some((held, recorded)) = self.folded(id, history)? {
-                self.lost_orders_in_time(tenant, &held.case, &key, &recorded).await?;
-            }
+            self.lost_orders_in_time(tenant, &held.case, &held.key, &recorded)
+                .await?;
         }
         let loss = Command::RecordLoss {
             known: known.unwrap_or(0).max(version + 1),
@@ -546,7 +605,7 @@ impl Engine {
         path: &str,
         sealed: Option<u64>,
     ) -> Result<(), EngineError> {
-        let bytes = in_time(async { self.store.get_named(path).await.map_err(store) }).await?;
+        let bytes = in_time(async { self.store.get_named(path).await.map_err(|e| of_case(id, e)) }).await?;
         let opening: Opening = serde_json::from_slice(&bytes).map_err(|_| damaged(id, path))?;
         let first = opening.record.record().ok_or_else(|| damaged(id, path))?;
         let key = CaseKey::derive(&self.master, &opening.salt.0);

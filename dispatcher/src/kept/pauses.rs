@@ -1,0 +1,176 @@
+//! Pauses, kept outside of a shared ledger: each, and its end, with its time, which is
+//! after that of the one before by whatever clock. The last one of a gate holds.
+//!
+//! A pause that the ledger has lost is shut again by a look for losses, and somebody may
+//! end it, or order another one, in the midst of that. An end that finds its gate open
+//! leaves no trace in the ledger. So whoever is about to shut something again shuts a gate
+//! of its own first ([`COMPARING`]), lists what is kept after that, and shuts the rest only
+//! while that gate still stands as it was; whoever orders a pause or its end opens it with
+//! what he orders. An end is kept before its gate opens, so it is in the list, or the gate
+//! that it opens is missed.
+
+use super::{PAUSES, short, store};
+use crate::engine::{Engine, EngineError};
+use crate::gates::{Paused, shut_anew};
+use offboard_domain::assignment::CLOCK_MARGIN_MS;
+use offboard_domain::{Digest, TenantId, Timestamp};
+use offboard_ledger::{GateChange, Gates as Shut};
+use offboard_store::StoreError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The gate that is shut while a tenant's pauses are compared, until a time that is over:
+/// it holds nothing up.
+const COMPARING: &str = "comparing/pauses";
+
+/// How often a tenant's pauses are compared anew when somebody ordered another one
+/// meanwhile, before that is left to the next look.
+const COMPARED_MOST: usize = 3;
+
+/// A pause, or its end, as the store keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptPause {
+    /// The gate's name.
+    gate: String,
+    /// When it was ordered.
+    at: Timestamp,
+    /// Shut until then; none: opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+}
+
+/// Opens the gate that stands while pauses are compared: what was read before may not
+/// hold any more.
+pub(crate) fn is_ordered_now() -> GateChange {
+    GateChange {
+        name: COMPARING.to_owned(),
+        until: None,
+    }
+}
+
+impl Engine {
+    /// Keeps a pause, or its end, outside of the ledger.
+    pub(crate) async fn keep_pause(
+        &self,
+        tenant: &TenantId,
+        what: &Paused,
+        until: Option<Timestamp>,
+    ) -> Result<(), EngineError> {
+        if self.keeping.is_none() {
+            return Ok(());
+        }
+        let there = self.store.list(&format!("{PAUSES}/{tenant}")).await.map_err(store)?;
+        // After the one before, whoever's clock that was named by: the last one holds.
+        let newest = there.iter().filter_map(|named| paused_at(&named.path)).max();
+        let now = self.clock.now();
+        let at = newest.map_or(now, |newest| now.max(newest.plus(1)));
+        let pause = KeptPause {
+            gate: what.gate(),
+            at,
+            until,
+        };
+        let bytes = serde_json::to_vec(&pause).expect("a pause is plain data");
+        let path = format!("{PAUSES}/{tenant}/{:015}-{}", at.0, short(Digest::of(&bytes)));
+        self.store.put_named(&path, bytes).await.map_err(store)
+    }
+
+    /// Shuts again what people have paused and the ledger has lost. What was
+    /// paused before a mark that is still there is as the ledger has it. Returns whether
+    /// all of it is as it was ordered; if not, people were ordering again and again.
+    pub(crate) async fn shut_lost_pauses(&self, shard: u16, marked: Option<Timestamp>) -> Result<bool, EngineError> {
+        let mut all = true;
+        let tenants = self.tenants.all();
+        for tenant in tenants.keys().filter(|t| t.shard(self.shards) == shard) {
+            let mut compared = false;
+            for _ in 0..COMPARED_MOST {
+                compared = self.shut_lost_pauses_of(tenant, marked).await?;
+                if compared {
+                    break;
+                }
+            }
+            all &= compared;
+        }
+        Ok(all)
+    }
+
+    /// The same of one tenant; false: somebody has ordered something meanwhile, and nothing
+    /// was shut.
+    async fn shut_lost_pauses_of(&self, tenant: &TenantId, marked: Option<Timestamp>) -> Result<bool, EngineError> {
+        // Before what is kept is listed: an end is kept before its gate opens, so if a
+        // gate is gone because of one, that one is in the list.
+        let there = self.ledger.gates(tenant, Vec::new()).await?;
+        if self.lost_pauses(tenant, &there, marked).await?.is_empty() {
+            return Ok(true);
+        }
+        let begun = self.clock.now();
+        let begun = there.get(COMPARING).map_or(begun, |before| begun.max(before.plus(1)));
+        let comparing = shut_anew(COMPARING.to_owned(), Some(begun));
+        let there = self.ledger.gates(tenant, comparing).await?;
+        let mut changes = self.lost_pauses(tenant, &there, marked).await?;
+        let pauses = changes.len();
+        changes.push(is_ordered_now());
+        if !self.shut_while(tenant, (COMPARING, begun), changes).await? {
+            return Ok(false);
+        }
+        if pauses > 0 {
+            tracing::error!(%tenant, pauses, "the ledger had lost what was paused; it is paused again");
+            self.look_at_all_of(tenant);
+        }
+        Ok(true)
+    }
+
+    /// The gates that are to be shut again, by what is kept and is in doubt.
+    async fn lost_pauses(
+        &self,
+        tenant: &TenantId,
+        there: &Shut,
+        marked: Option<Timestamp>,
+    ) -> Result<Vec<GateChange>, EngineError> {
+        let mut last: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
+        for named in self.store.list(&format!("{PAUSES}/{tenant}")).await.map_err(store)? {
+            let in_doubt = marked.is_none_or(|mark| {
+                let at = paused_at(&named.path);
+                at.is_none_or(|at| at.plus(CLOCK_MARGIN_MS) > mark)
+            });
+            if !in_doubt {
+                continue;
+            }
+            let bytes = match self.store.get_named(&named.path).await {
+                Ok(bytes) => bytes,
+                Err(error @ (StoreError::Absent { .. } | StoreError::Damaged { .. })) => {
+                    tell_unreadable(tenant, &named.path, &error);
+                    continue;
+                }
+                Err(error) => return Err(store(error)),
+            };
+            match serde_json::from_slice::<KeptPause>(&bytes) {
+                Ok(pause) => {
+                    last.insert(pause.gate, pause.until);
+                }
+                Err(error) => tell_unreadable(tenant, &named.path, &error),
+            }
+        }
+        let now = self.clock.now();
+        let shut = last
+            .into_iter()
+            .filter_map(|(gate, until)| Some((gate, until.filter(|until| *until > now)?)));
+        Ok(shut
+            .filter(|(gate, until)| there.get(gate).is_none_or(|known| known < until))
+            .map(|(name, until)| GateChange {
+                name,
+                until: Some(until),
+            })
+            .collect())
+    }
+}
+
+/// When a pause was ordered, by its name in the store.
+fn paused_at(path: &str) -> Option<Timestamp> {
+    let at = path.rsplit('/').next()?.split('-').next()?;
+    at.parse().ok().map(Timestamp)
+}
+
+/// Says that a pause, or its end, is kept and cannot be read.
+fn tell_unreadable(tenant: &TenantId, path: &str, error: &dyn std::fmt::Display) {
+    tracing::error!(%tenant, %path, %error, "a kept pause does not read; restore it from a backup, and look whether everything is paused that should be");
+}
