@@ -163,7 +163,10 @@ fn a_device_that_is_given_away_is_the_other_s_and_its_orders_stay() {
     assert_eq!(record["deviceActionResults"][0]["actionState"], "pending");
     let enrolled = client.all("/deviceManagement/windowsAutopilotDeviceIdentities")[0].clone();
     assert_eq!(enrolled["userPrincipalName"], upn);
-    assert_eq!(client.all(&format!("/users/{anna}/managedDevices")), Vec::<Value>::new());
+    assert_eq!(
+        client.all(&format!("/users/{anna}/managedDevices")),
+        Vec::<Value>::new()
+    );
     let journal = client.world.journal();
     let given = journal.iter().filter(|entry| entry.effect == Effect::DeviceGiven);
     assert_eq!(given.filter(|entry| entry.subject == berta).count(), 3);
