@@ -666,6 +666,19 @@ async fn whose_a_device_is_is_read_right_before_anything_is_ordered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_enrolment_that_is_given_to_somebody_else_meanwhile_is_his() {
+    let (state, todo) = setting(Kind::UnassignAutopilot);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().after_read = Some(("autopilot", |s| {
+        let enrolled = s.devices.get_mut("m-company").unwrap().autopilot.as_mut().unwrap();
+        enrolled.assigned_to = Some(format!("{SUCCESSOR}@example.com"));
+    }));
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(fact(&end, "autopilot_assigned_to_another"), Fact::Bool(true));
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_s_device_is_ordered_anything_only_after_an_order_of_ours() {
     for ours in [false, true] {
         let (mut state, mut todo) = setting(Kind::RetireDevice);
