@@ -6,7 +6,7 @@
 
 use crate::case::Case;
 use crate::catalogue::premises::{FOR_THE_CLOUD, FOUND_ELSEWHERE, HYBRID_JOINED, LISTED, MASTERED, SOUGHT};
-use crate::catalogue::{Kind, ROLES_GONE_MS, ROLES_OPEN, apps, desk, managed, script};
+use crate::catalogue::{Kind, ROLES_GONE_MS, ROLES_OPEN, apps, desk, managed, script, workspace};
 use crate::departure::{Departure, PersonRef};
 use crate::estate;
 use crate::fault::Fault;
@@ -339,6 +339,12 @@ impl Case {
             && let Some(snapshot) = self.directory_snapshot(&task.planned.target.system)
         {
             unplanned::tell(&mut params, snapshot, &self.policy);
+        }
+        // By these they are found again, whatever they are noted as by then.
+        if task.kind() == Kind::DisableLaptops
+            && let Some(known) = task.last_seen().and_then(|seen| seen.facts.list("device_ids"))
+        {
+            params.set(workspace::KNOWN_DEVICES, known.to_vec());
         }
         if matches!(
             task.kind(),

@@ -52,6 +52,9 @@ invariants! {
     OrderIsLaw = "order_is_law";
     /// Only the case's own subject, successor and their things are touched.
     NeverAnotherSubject = "never_another_subject_or_tenant";
+    /// What was given to somebody else is wiped, retired, disabled or taken off its enrolment for
+    /// him alone.
+    NeverAnothersDevice = "never_a_device_that_is_anothers_by_now";
     /// No other harm that the world can see.
     NoHarm = "no_harm_in_the_world";
     /// The evidence of a closed case is there, whole, and verifies.

@@ -32,7 +32,7 @@ use offboard_queue::LocalQueue;
 use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys};
 use offboard_runtime::{Clock, SkewedClock};
 use offboard_workers::{Context, Worker, WorkerConfig};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -132,6 +132,8 @@ pub enum Broken {
     /// The vendor calls everybody and everything by the secret that the application proves
     /// itself with.
     SecretsStandForNames,
+    /// Whoever reads a device that was given to somebody else is shown whose it was.
+    OwnersStayOld,
     /// The ledger keeps nothing of who leaves, of those who administer a tenant.
     NobodyKnowsWhoLeaves,
     /// The ledger says of who is to be claimed that the case of another leaver of the same
@@ -211,6 +213,8 @@ enum Outside {
 struct Stage {
     seed: u64,
     rng: Rng,
+    /// When a colleague gives a device away, and which.
+    colleague: Rng,
     rates: Rates,
     clock: Arc<dyn Clock>,
     ledger: Arc<MemoryLedger>,
@@ -315,6 +319,7 @@ impl Stage {
             deaths: 0,
             broken: shape.broken,
             rng,
+            colleague: Rng::of(seed, "colleague"),
             clock,
             ledger,
             tenants,
@@ -627,14 +632,7 @@ impl Stage {
                     self.end(workers.remove(nth)).await;
                     workers.push(self.worker());
                 }
-                // The vendor's world has colleagues of its own.
-                Next::ColleagueActs => {
-                    if let Outside::Model(world) = &self.outside
-                        && let Some(kind) = world.undo_something()
-                    {
-                        self.note(&format!("a colleague undoes {kind}"));
-                    }
-                }
+                Next::ColleagueActs => self.colleague_acts(),
             }
         }
         self.note("faults stop");
@@ -679,6 +677,32 @@ impl Stage {
             self.end(process).await;
         }
         self.outcome()
+    }
+
+    /// In the model's world something is undone. In the vendor's that happens by itself, and a
+    /// leaver's device may get another owner.
+    fn colleague_acts(&mut self) {
+        match self.outside.clone() {
+            Outside::Model(world) => {
+                if let Some(kind) = world.undo_something() {
+                    self.note(&format!("a colleague undoes {kind}"));
+                }
+            }
+            Outside::Vendor(vendor) => {
+                let gives = match self.broken {
+                    None => self.colleague.happens(500),
+                    Some(broken) => broken == Broken::OwnersStayOld,
+                };
+                if !gives {
+                    return;
+                }
+                let leavers: BTreeSet<String> = self.people.meant().into_values().flatten().collect();
+                let now = self.clock.now();
+                if let Some(id) = vendor.give_a_device_away(&mut self.colleague, now, &leavers) {
+                    self.note(&format!("a colleague gives {id} to somebody else"));
+                }
+            }
+        }
     }
 
     /// Lets time pass until something happens.

@@ -3,6 +3,7 @@
 //! paused time holds for both. Silence, delay and refusal are the world's;
 //! death in the middle of a call is the process's.
 
+use crate::rng::Rng;
 use crate::script;
 use crate::secrets::Secrets;
 use crate::simulation::Broken;
@@ -13,7 +14,7 @@ use offboard_connectors::Connector;
 use offboard_connectors::graph::{
     CarriedAnswer, CarriedRequest, Carrier, Credential, Endpoints, GraphConnector, GraphSettings, HttpClient,
 };
-use offboard_domain::{System, TenantId};
+use offboard_domain::{System, TenantId, Timestamp};
 use offboard_runtime::{Clock, Secret};
 use offboard_sim::face::{Bases, GraphFace, WireAnswer, WireRequest};
 use offboard_sim::population::{ADMIN_APP, ADMIN_APP_SECRET, DemoTenant};
@@ -34,6 +35,8 @@ pub(crate) struct Vendor {
     /// What nobody may read anywhere: what the world keeps, and what is shown or set over the wire.
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) tenants: BTreeMap<TenantId, DemoTenant>,
+    /// Devices that were given away, and whose they were.
+    given: Mutex<BTreeMap<String, String>>,
 }
 
 impl Vendor {
@@ -46,7 +49,30 @@ impl Vendor {
             world: Mutex::new(world),
             face: GraphFace::new(Bases::at(ROOT)),
             tenants: named.collect(),
+            given: Mutex::default(),
         })
+    }
+
+    /// One of the devices of these people is given to who administers the tenant. Which one;
+    /// none: they have none.
+    pub(crate) fn give_a_device_away(&self, rng: &mut Rng, now: Timestamp, of: &BTreeSet<String>) -> Option<String> {
+        let mut world = self.world();
+        let mut theirs: Vec<(&DemoTenant, String, String)> = Vec::new();
+        for built in self.tenants.values() {
+            let devices = world.tenant(&built.id).into_iter();
+            let devices = devices.flat_map(|tenant| tenant.managed_devices.iter());
+            let of_them = devices.filter(|(_, row)| of.contains(&row.user) && row.user != built.cast.administrator);
+            theirs.extend(of_them.map(|(id, row)| (built, id.to_owned(), row.user.clone())));
+        }
+        let nth = usize::try_from(rng.below(theirs.len() as u64)).ok()?;
+        let (built, id, had) = theirs.into_iter().nth(nth)?;
+        let tenant = world.tenant_mut(&built.id)?;
+        if !tenant.give_device(now.0, &id, &built.cast.administrator) {
+            return None;
+        }
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.insert(id.clone(), had);
+        Some(id)
     }
 
     /// The world.
@@ -150,12 +176,20 @@ impl Wire {
         }
     }
 
-    /// What the vendor answers, unless a broken wire puts a secret where names stand.
+    /// What the vendor answers, unless a broken wire puts a secret where names stand, or an
+    /// owner of before.
     fn told(&self, body: Vec<u8>) -> Bytes {
         if self.broken == Some(Broken::SecretsStandForNames)
             && let Ok(mut told) = serde_json::from_slice::<Value>(&body)
         {
             name_after(ADMIN_APP_SECRET, &mut told);
+            return Bytes::from(told.to_string());
+        }
+        if self.broken == Some(Broken::OwnersStayOld)
+            && let Ok(mut told) = serde_json::from_slice::<Value>(&body)
+        {
+            let given = self.vendor.given.lock().unwrap_or_else(PoisonError::into_inner);
+            owned_as_before(&given, &mut told);
             return Bytes::from(told.to_string());
         }
         Bytes::from(body)
@@ -174,6 +208,21 @@ fn name_after(text: &str, told: &mut Value) {
             }
         }
         Value::Array(all) => all.iter_mut().for_each(|value| name_after(text, value)),
+        _ => {}
+    }
+}
+
+/// Puts the former owner into every record of a device that was given away.
+fn owned_as_before(given: &BTreeMap<String, String>, told: &mut Value) {
+    match told {
+        Value::Object(fields) => {
+            let had = fields.get("id").and_then(Value::as_str).and_then(|id| given.get(id));
+            if let (Some(had), Some(user)) = (had.cloned(), fields.get_mut("userId")) {
+                *user = Value::from(had);
+            }
+            fields.values_mut().for_each(|value| owned_as_before(given, value));
+        }
+        Value::Array(all) => all.iter_mut().for_each(|value| owned_as_before(given, value)),
         _ => {}
     }
 }

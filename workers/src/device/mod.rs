@@ -89,14 +89,31 @@ fn dated(action: &ActionState) -> Option<i64> {
     action.started_ms.or(action.updated_ms)
 }
 
-/// Refuses what belongs to somebody else by now, or to nobody.
-fn still_his(job: &Job<'_>, managed: &ManagedDevice) -> Answer<()> {
+/// Whether the management gives the device to another account by now.
+fn somebody_elses(job: &Job<'_>, managed: &ManagedDevice) -> Answer<bool> {
     let subject = job.account()?;
+    Ok(managed.user_id.as_ref().is_some_and(|user| *user != subject))
+}
+
+/// The management's record, read anew before something is ordered: what belongs to
+/// somebody else by now is refused, and so is what belongs to nobody, unless an order of
+/// ours may have brought that about.
+async fn still_his(job: &mut Job<'_>, device: &DeviceRef, ours_is_sent: bool) -> Answer<ManagedDevice> {
+    let Some(managed) = job.devices()?.managed(&mut job.call, device).await? else {
+        return Err(job.fault(
+            FaultClass::Absent,
+            "the management has no record of the device, so nothing can be ordered",
+        ));
+    };
     let detail = match &managed.user_id {
-        Some(user) if *user == subject => return Ok(()),
-        Some(_) => "the device belongs to another account now; nothing was ordered, decide by hand what becomes of it",
         // It may be meant for the next person, or for everybody.
-        None => "the device belongs to nobody any more; nothing was ordered, decide by hand what becomes of it",
+        None if !ours_is_sent => {
+            "the device belongs to nobody any more; nothing was ordered, decide by hand what becomes of it"
+        }
+        Some(_) if somebody_elses(job, &managed)? => {
+            "the device belongs to another account now; nothing was ordered, decide by hand what becomes of it"
+        }
+        None | Some(_) => return Ok(managed),
     };
     Err(job.fault(FaultClass::Blocked, detail))
 }

@@ -2,7 +2,7 @@
 //! management's record goes with it, so for this kind (unlike the wipe) a
 //! record that is gone is the end state: nothing manages the device any more.
 
-use super::{device, is_of_an_earlier_life, still_his, under_way};
+use super::{device, is_of_an_earlier_life, somebody_elses, still_his, under_way};
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
@@ -45,14 +45,16 @@ impl Procedure for RetireDevice {
                 managed.management_state.as_deref().unwrap_or("unknown"),
             )
             .with("action_state", state)
+            .with("somebody_elses", somebody_elses(job, &managed)?)
             .with("retired", state == "done");
         Ok(Seen::with(facts, Things::Managed(managed)))
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
         let device = device(job)?;
-        if let Things::Managed(managed) = &seen.things {
-            still_his(job, managed)?;
+        if matches!(seen.things, Things::Managed(_)) {
+            let sent = job.remembered.bool(ORDERED) == Some(true);
+            let managed = still_his(job, &device, sent).await?;
             if managed.owner == Owner::Company {
                 return Err(job.fault(
                     FaultClass::Blocked,

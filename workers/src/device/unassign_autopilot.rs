@@ -5,7 +5,7 @@ use super::device;
 use crate::job::{Applied, Job, Seen};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, DeviceAction, Found};
+use offboard_connectors::{Answer, DeviceAction, DeviceRef, Found};
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Facts, FaultClass};
 
@@ -31,11 +31,25 @@ impl Procedure for UnassignAutopilot {
 
     async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
         let device = device(job)?;
+        let Some(name) = assigned_to(job, &device).await? else {
+            return Ok(Applied::All);
+        };
+        // The directory takes its time to say whose the name is. Who has been given the
+        // device meanwhile keeps it.
+        if !is_his(job, &name).await? || assigned_to(job, &device).await?.as_ref() != Some(&name) {
+            return Ok(Applied::All);
+        }
         job.devices()?
             .act(job.writing()?, &device, DeviceAction::UnassignAutopilot)
             .await?;
         Ok(Applied::All)
     }
+}
+
+/// The sign-in name that the enrolment's record bears, if there is a record and it bears one.
+async fn assigned_to(job: &mut Job<'_>, device: &DeviceRef) -> Answer<Option<String>> {
+    let record = job.devices()?.autopilot(&mut job.call, device).await?;
+    Ok(record.and_then(|record| record.assigned_to))
 }
 
 /// Whether a sign-in name is the leaver's. The record bears the one that he had when

@@ -21,7 +21,7 @@
 //! nobody here knows with which code, or whether with one, it was sent.
 
 use super::escrow_recovery_keys::{escrow, is_in_escrow, label};
-use super::{dated, device, is_of_an_earlier_life, still_his, under_way};
+use super::{dated, device, is_of_an_earlier_life, somebody_elses, still_his, under_way};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
 use crate::job::{Applied, Job, Seen, Things};
 use crate::procedure::{Procedure, Wait, When};
@@ -98,29 +98,27 @@ impl Procedure for WipeDevice {
             .with("wiped", wiped)
             .with("gone_unproven", order == Order::Gone && !wiped)
             .with("conclusive", did_not_happen || wiped);
+        if let Some(managed) = &managed {
+            facts.set("somebody_elses", somebody_elses(job, managed)?);
+        }
         if let Some(last) = last {
             facts.set(LAST_STATE, last);
         }
         Ok(Seen::with(facts, managed.map_or(Things::Nothing, Things::Managed)))
     }
 
-    async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
+    async fn apply(&self, job: &mut Job<'_>, _seen: &Seen) -> Answer<Applied> {
         let device = device(job)?;
-        let Things::Managed(managed) = &seen.things else {
-            return Err(job.fault(
-                FaultClass::Absent,
-                "the management has no record of the device, so nothing can be ordered",
-            ));
-        };
-        still_his(job, managed)?;
+        let sent = job.remembered.int(ORDERED_MS).is_some();
+        let managed = still_his(job, &device, sent).await?;
         if managed.owner != Owner::Company {
             return Err(job.fault(
                 FaultClass::Blocked,
                 "the management does not say that the device is the company's; it is not wiped",
             ));
         }
-        let order = order(job, Some(managed));
-        if matches!(&order, Order::Is(state) if under_way(state) || state == "done") || wiping(Some(managed)) {
+        let order = order(job, Some(&managed));
+        if matches!(&order, Order::Is(state) if under_way(state) || state == "done") || wiping(Some(&managed)) {
             return Err(job.fault(
                 FaultClass::Unknown,
                 "a wipe has been ordered already; it is awaited, not ordered again",
@@ -140,6 +138,10 @@ impl Procedure for WipeDevice {
             },
             false => None,
         };
+        // What was put into the escrow took its time.
+        if unlock_code.is_some() {
+            still_his(job, &device, sent).await?;
+        }
         let action = DeviceAction::Wipe {
             keep_enrollment: false,
             unlock_code,

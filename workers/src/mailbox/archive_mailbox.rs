@@ -20,6 +20,7 @@ use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_archive::{Archive, ArchiveError, Cursor, Known, Manifest, Meta, Taken, Writer};
 use offboard_connectors::{Answer, Call, MailFolder, MailMessage, MailOwner, MailReader, MailSink};
+use offboard_domain::catalogue::MAILBOX_EXISTS;
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Artifact, Digest, Facts, Fault, FaultClass};
 use offboard_store::StoreError;
@@ -67,12 +68,12 @@ impl Procedure for ArchiveMailbox {
             }
             return match vanished(job) {
                 Some(fault) => Err(fault),
-                None => Ok(Seen::facts(Facts::new().with("mailbox_exists", false))),
+                None => Ok(Seen::facts(Facts::new().with(MAILBOX_EXISTS, false))),
             };
         };
         let on_server: u64 = folders.iter().map(|f| f.messages).sum();
         let mut facts = Facts::new()
-            .with("mailbox_exists", true)
+            .with(MAILBOX_EXISTS, true)
             .with("server_folders", count(folders.len()))
             .with("server_messages", whole(on_server))
             .with("archive_complete", false);

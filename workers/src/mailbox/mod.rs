@@ -19,6 +19,7 @@ pub(crate) mod snapshot;
 
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use offboard_connectors::{Answer, Attached, Attachment, Mailbox, MailboxChange, Mailboxes};
+use offboard_domain::catalogue::MAILBOX_EXISTS;
 use offboard_domain::{Facts, FaultClass, ObjectId};
 
 /// The mail system's word for a shared mailbox, as the catalogue's predicate
@@ -29,7 +30,7 @@ pub(crate) const SHARED: &str = "SharedMailbox";
 async fn mailbox(job: &mut Job<'_>) -> Answer<(ObjectId, Option<Mailbox>, Facts)> {
     let id = job.account()?;
     let mailbox = look_up(job, job.mailboxes()?, &id).await?;
-    let facts = Facts::new().with("mailbox_exists", mailbox.is_some());
+    let facts = Facts::new().with(MAILBOX_EXISTS, mailbox.is_some());
     Ok((id, mailbox, facts))
 }
 

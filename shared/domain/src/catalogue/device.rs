@@ -61,8 +61,9 @@ pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
     ..DEVICE
 };
 
-/// A personal device is never wiped: only what belongs to the company goes.
-/// Facts: `owner_type`, `management_state`, `retired`.
+/// A personal device is never wiped: only what belongs to the company goes. Whose it
+/// is, is looked at each time, also while an order is pending. Facts: `owner_type`,
+/// `management_state`, `retired`, `somebody_elses`.
 pub(super) const RETIRE: KindSpec = KindSpec {
     name: "device.retire",
     title: "Retire the personal device",
@@ -83,6 +84,10 @@ pub(super) const RETIRE: KindSpec = KindSpec {
                 "the device is the company's now; decide by hand what becomes of it",
             ),
             (
+                Cond::True("somebody_elses"),
+                "the device belongs to another account now; nothing more is ordered. If it was told to retire and has not checked in since, it still will: keep it switched off until you have seen in Intune what can be withdrawn, decide by hand what becomes of it, and waive this; or, if it is his after all, set him as its user there, then retry",
+            ),
+            (
                 Cond::True("gone_unproven"),
                 "the device's record is gone and no order to retire it was seen, which proves nothing; look at the device, then waive this with what you saw",
             ),
@@ -94,8 +99,9 @@ pub(super) const RETIRE: KindSpec = KindSpec {
 };
 
 /// Proven by the last state of the action that was ordered, never by a record
-/// that is gone: deleting a record makes it go too. *Once*. Facts:
-/// `owner_type`, `action_state`, `wiped`.
+/// that is gone: deleting a record makes it go too. *Once*. Whose it is, is looked at
+/// each time, also while an order is pending. Facts: `owner_type`, `action_state`,
+/// `wiped`, `somebody_elses`.
 pub(super) const WIPE: KindSpec = KindSpec {
     name: "device.wipe",
     title: "Wipe the company device",
@@ -114,6 +120,10 @@ pub(super) const WIPE: KindSpec = KindSpec {
             (
                 Cond::Is("owner_type", "personal"),
                 "the device is personal; it is never wiped",
+            ),
+            (
+                Cond::True("somebody_elses"),
+                "the device belongs to another account now; nothing more is ordered. If it was told to wipe itself and has not checked in since, it still will: keep it switched off until you have seen in Intune what can be withdrawn, decide by hand what becomes of it, and waive this; or, if it is his after all, set him as its user there, then retry",
             ),
             (
                 Cond::True("gone_unproven"),

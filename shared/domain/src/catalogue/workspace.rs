@@ -664,10 +664,16 @@ pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
     ..WRITING
 };
 
+/// The parameter with the laptops that were noted as his before, by their ids: by these
+/// they are looked at again, whoever they are noted as by then, and also when the account
+/// is gone under whose address they were.
+pub const KNOWN_DEVICES: &str = "known_device_ids";
+
 /// Those that the company notes as his. Enabled again, they are as before; what
-/// cannot be undone (taking them out of the management) is not offered. Facts:
-/// `device_ids`, `open_device_ids`, `looked_at`, and for each device `held/ID`,
-/// `serial/ID`.
+/// cannot be undone (taking them out of the management) is not offered. One that was his
+/// and is in use under another name, or under none, is a person's. Facts: `device_ids`,
+/// `open_device_ids`, `no_longer_his`, `in_use_without_account`, `looked_at`, and for each
+/// device `held/ID`, `serial/ID`.
 pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
     name: "device.disable_in_workspace",
     title: "Disable the company's laptops that are noted as his",
@@ -682,14 +688,24 @@ pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
     ],
     judge: Judge {
         not_applicable: &[(Cond::Empty("device_ids"), "the workspace notes no laptop as his")],
-        satisfied: Cond::Empty("open_device_ids"),
-        // They are noted under the address of whose they are.
-        blocked: &[(
-            Cond::False("looked_at"),
-            "the account has been deleted, and with it the address that the company's laptops are noted under: whether one that was his is still in use is not known. Look for them by hand (Admin console, Devices > Chrome > Devices, by his address), disable them there, then waive this with what you saw",
-        )],
+        satisfied: Cond::All(&[Cond::Empty("open_device_ids"), Cond::Not(&Cond::True("no_longer_his"))]),
+        blocked: &[
+            // They are noted under the address of whose they are.
+            (
+                Cond::False("looked_at"),
+                "the account has been deleted, and with it the address that the company's laptops are noted under: whether one that was his is still in use is not known. Look for them by hand (Admin console, Devices > Chrome > Devices, by his address), disable them there, then waive this with what you saw",
+            ),
+            (
+                Cond::True("in_use_without_account"),
+                "a laptop that was noted as his is in use, and his account has been deleted since, so that nothing here says whose it is now; it was not touched. Look at it (Admin console, Devices > Chrome > Devices, by its id): disable it there, then retry; or, if somebody else has it now, waive this",
+            ),
+            // His own first.
+            (
+                Cond::All(&[Cond::Empty("open_device_ids"), Cond::True("no_longer_his")]),
+                "a laptop that was noted as his is in use, and is noted as somebody else's or as nobody's now; it was not touched. Look at it (Admin console, Devices > Chrome > Devices, by its id): disable it there or note it as his again, then retry; or, if somebody else has it now, waive this",
+            ),
+        ],
     },
-    closing: ClosingProof::Receipt("with the account goes the address that its laptops are noted under"),
     controls: control::RETURN,
     ..WRITING
 };

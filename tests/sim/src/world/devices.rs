@@ -95,6 +95,32 @@ impl Tenant {
         Ok(())
     }
 
+    /// Whoever looks after the devices gives a managed one to another person: its record, and
+    /// its enrolment. Who registered its object stays, and what was ordered for it stays
+    /// ordered. Whether there is such a device, and such a person.
+    pub fn give_device(&mut self, now: i64, id: &str, to: &str) -> bool {
+        let Some(upn) = self.people.get(to).map(|person| person.upn.clone()) else {
+            return false;
+        };
+        let Some(row) = self.managed_devices.edit(id, now) else {
+            return false;
+        };
+        row.user = to.to_owned();
+        let device_id = row.entra_device_id.clone();
+        let object = self.devices.iter().find(|(_, row)| row.device_id == device_id);
+        let object = object.map(|(object, _)| object.to_owned());
+        let enrolled = self.autopilots.iter().find(|(_, row)| row.managed_device_id == id);
+        let enrolled = enrolled.map(|(enrolled, _)| enrolled.to_owned());
+        if let Some(row) = enrolled.as_ref().and_then(|key| self.autopilots.edit(key, now)) {
+            row.user = Some(to.to_owned());
+            row.user_upn = Some(upn);
+        }
+        for given in [Some(id.to_owned()), object, enrolled].into_iter().flatten() {
+            self.note(now, &Actor::Colleague, Effect::DeviceGiven, to, &given);
+        }
+        true
+    }
+
     fn order_action(&mut self, cx: &Cx, device: &ManagedDevice, name: &'static str, state: ManagementState) {
         if let Some(row) = self.managed_devices.edit(&device.id, cx.now) {
             // A new order takes the place of one that the device has not heard yet.

@@ -171,6 +171,8 @@ effects! {
     DeviceEnabled = "device_enabled";
     /// The Entra device deleted.
     DeviceDeleted = "device_deleted";
+    /// A device (its record, its object or its enrolment) was given to this person.
+    DeviceGiven = "device_given";
     /// A recovery key or local administrator password was read.
     KeyRead = "key_read";
     /// An Autopilot identity's user unassigned.

@@ -8,6 +8,7 @@ use crate::transcript::EPOCH;
 use crate::vendor::Vendor;
 use offboard_domain::evidence::Predicate;
 use offboard_domain::standing::{standing, words};
+use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
     Case, CaseId, CaseState, Digest, Gates, Kind, ObjectId, Outcome, TaskId, TaskState, TenantId, Timestamp, evidence,
 };
@@ -15,6 +16,12 @@ use offboard_sim::world::{Actor, Effect, Harm};
 use offboard_store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How long after a device was given away an order for it may go by what was read before:
+/// replicas lag by two minutes at most, and an attempt has as many.
+const READ_BEFORE_MS: i64 = 5 * MINUTE_MS;
+
+/// When something of a tenant's was given to somebody else.
+type Given = BTreeMap<(String, String), i64>;
 /// A person of a tenant.
 type Whose = (TenantId, String);
 /// What was done outside, and for which task.
@@ -200,7 +207,11 @@ impl Stage {
             }
         });
         let world = vendor.world();
+        let mut given = Given::new();
         for entry in world.journal() {
+            if entry.effect == Effect::DeviceGiven {
+                given.insert((entry.tenant.clone(), entry.object.clone()), entry.at_ms);
+            }
             let Actor::App { client_request_id, .. } = &entry.actor else {
                 continue;
             };
@@ -216,7 +227,12 @@ impl Stage {
                 here && (entry.effect == Effect::KeyRead
                     || allowed.is_some_and(|a| a.contains(&entry.subject) || a.contains(&entry.object)))
             });
-            if !lawful {
+            let given_at = given.get(&(entry.tenant.clone(), entry.object.clone())).copied();
+            if !lawful && !given_at.is_some_and(|at| entry.at_ms - at <= READ_BEFORE_MS) {
+                let invariant = match given_at {
+                    Some(_) => Invariant::NeverAnothersDevice,
+                    None => Invariant::NeverAnotherSubject,
+                };
                 let what = format!(
                     "{} of {} on {} in {} by {}",
                     entry.effect,
@@ -225,12 +241,16 @@ impl Stage {
                     entry.tenant,
                     case.map_or_else(|| "no attempt".to_owned(), |(_, case, _)| case.to_string())
                 );
-                self.auditor.violated(Invariant::NeverAnotherSubject, what);
+                self.auditor.violated(invariant, what);
             }
         }
         for harm in world.violations() {
             let Actor::App { .. } = harm.actor else { continue };
+            let given_at = given.get(&(harm.tenant.clone(), harm.object.clone()));
+            let given_for_ms = given_at.map(|at| harm.at_ms - at).filter(|ms| *ms >= 0);
             let invariant = match harm.harm {
+                Harm::ColleaguesDeviceDisabled if given_for_ms.is_some_and(|ms| ms <= READ_BEFORE_MS) => continue,
+                Harm::ColleaguesDeviceDisabled if given_for_ms.is_some() => Invariant::NeverAnothersDevice,
                 // By a person's explicit decision, which the case records.
                 Harm::DriveNotHandedOver if given_up.contains(&harm.subject) => continue,
                 Harm::LicenceBeforeConversion

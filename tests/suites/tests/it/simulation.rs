@@ -194,6 +194,11 @@ fn another_leaver_of_the_same_tenant_is_caught() {
 }
 
 #[test]
+fn a_device_that_is_wiped_although_it_was_given_away_is_caught() {
+    bites(Workers::Real, Broken::OwnersStayOld, Invariant::NeverAnothersDevice);
+}
+
+#[test]
 fn a_tenant_that_is_locked_out_is_caught() {
     bites(Workers::Real, Broken::NobodyKnowsWhoLeaves, Invariant::NoHarm);
 }

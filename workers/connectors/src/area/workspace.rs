@@ -311,8 +311,11 @@ pub trait Laptops: Send + Sync {
     /// Those that are noted as one account's, in the order of their ids.
     async fn laptops(&self, call: &mut Call, member: &Member) -> Answer<Vec<Laptop>>;
 
-    /// It may not be used until it is enabled again. Repeatable. Fault `Blocked`
-    /// when the workspace does not let this one be disabled.
+    /// Reads one, whoever it is noted as by now; none when it is gone.
+    async fn laptop(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Laptop>>;
+
+    /// It may not be used until it is enabled again, whosever it is: whoever asks has
+    /// looked. Repeatable. Fault `Blocked` when the workspace does not let this one be disabled.
     async fn disable_laptop(&self, call: &mut Call, id: &ObjectId) -> Answer<()>;
 }
 
@@ -325,9 +328,17 @@ pub struct Laptop {
     pub status: String,
     /// Its serial number, to be matched with other systems.
     pub serial: Option<String>,
+    /// The address of whom it is noted as; none: nobody.
+    pub noted: Option<String>,
 }
 
 impl Laptop {
+    /// Whether it is noted as this account's.
+    #[must_use]
+    pub fn is_noted_as(&self, member: &Member) -> bool {
+        self.noted.as_deref().is_some_and(|noted| member.answers_to(noted))
+    }
+
     /// Whether it cannot be used with the company's accounts.
     #[must_use]
     pub fn is_shut(&self) -> bool {

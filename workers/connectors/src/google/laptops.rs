@@ -10,13 +10,23 @@ use crate::{Answer, Call, Laptop, Laptops, Member};
 use async_trait::async_trait;
 use offboard_domain::{FaultClass, ObjectId};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const PAGE: &str = "100";
 const DISABLE: &str = "CHANGE_CHROME_OS_DEVICE_STATUS_ACTION_DISABLE";
 
 fn customer() -> Path {
     Path::at("admin").then("directory/v1/customer/my_customer/devices")
+}
+
+fn laptop(row: &Value) -> Option<Laptop> {
+    let text = |name: &str| row[name].as_str().map(str::trim).filter(|text| !text.is_empty());
+    Some(Laptop {
+        id: ObjectId(id_of(&row["deviceId"])?),
+        status: row["status"].as_str()?.to_owned(),
+        serial: text("serialNumber").map(str::to_owned),
+        noted: text("annotatedUser").map(str::to_owned),
+    })
 }
 
 #[async_trait]
@@ -36,22 +46,32 @@ impl Laptops for GoogleConnector {
             if !member.answers_to(noted.trim()) {
                 continue;
             }
-            let (Some(id), Some(status)) = (id_of(&one["deviceId"]), one["status"].as_str()) else {
+            let Some(one) = laptop(one) else {
                 let detail = "Google lists a device without its id or its status; it is read again";
                 return Err(self.wire.fault(&ask(path), FaultClass::Transient, detail));
             };
-            found.push(Laptop {
-                id: ObjectId(id),
-                status: status.to_owned(),
-                serial: one["serialNumber"]
-                    .as_str()
-                    .filter(|s| !s.is_empty())
-                    .map(str::to_owned),
-            });
+            found.push(one);
         }
         found.sort_by(|a, b| a.id.cmp(&b.id));
         found.dedup_by(|a, b| a.id == b.id);
         Ok(found)
+    }
+
+    async fn laptop(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Laptop>> {
+        let path = customer().then("chromeos").id(&id.0).with("projection", "FULL");
+        let ask = Ask::get(path, Scope::Laptops, About::Account);
+        let reply = match self.wire.send(call, &ask).await {
+            Ok(reply) => reply,
+            Err(fault) if fault.class == FaultClass::Absent => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        match laptop(&reply.body) {
+            Some(laptop) if laptop.id == *id => Ok(Some(laptop)),
+            _ => {
+                let detail = "Google answers with something else than the device of that id; it is read again";
+                Err(self.wire.fault(&ask, FaultClass::Transient, detail))
+            }
+        }
     }
 
     async fn disable_laptop(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {

@@ -10,10 +10,18 @@ use crate::{Answer, Call, MailFolder, MailMessage, MailOwner, MailPage, MailRead
 use async_trait::async_trait;
 use offboard_domain::FaultClass;
 
-/// How many ids a page spans, and so the most messages that it lists.
+/// The most messages that a page lists, and so how many ids are asked for at once while it
+/// is not known which there are.
 const WINDOW: u64 = 2_000;
 /// How many ranges of ids one page asks for at most: who lists may stop between pages.
 const RANGES_MAX: usize = 100;
+/// Of fewer messages in that many ids, the ids of those that follow are asked for: page
+/// by page, a folder whose messages lie far apart would take as many requests as it has
+/// messages.
+const FEW: usize = 250;
+/// The most messages of a folder whose ids are asked for at once: of eleven bytes each, the
+/// answer is one line, and below the longest that is read.
+const SEARCHED_MAX: u64 = 80_000;
 /// The largest id.
 const UID_MAX: u64 = 0xffff_ffff;
 /// How fetching is called.
@@ -248,17 +256,26 @@ async fn page(session: &mut Session, folder: &MailFolder, first: u64, exact: boo
         return Ok(page);
     }
     let (mut leaps, mut within) = (true, None);
+    let mut searches = opened.messages <= SEARCHED_MAX;
     for _ in 0..RANGES_MAX {
         if from >= end || !page.messages.is_empty() {
             break;
         }
         let to = within.take().unwrap_or(from.saturating_add(WINDOW - 1)).min(end);
-        let command = format!("UID FETCH {from}:{to} (UID FLAGS INTERNALDATE RFC822.SIZE)");
-        let said = session.ask("list messages", &[Word::Plain(&command)]).await?;
-        // A range may be answered with the last message although it is outside.
-        let listed = said.iter().filter_map(|t| message(t, exact));
-        page.messages.extend(listed.filter(|m| (from..=to).contains(&m.place)));
+        page.messages.extend(listed(session, from, to, exact).await?);
         from = to + 1;
+        if searches && from < end && page.messages.len() < FEW {
+            if let Some(ids) = searched(session, from, end).await? {
+                let room = usize::try_from(WINDOW).unwrap_or(usize::MAX) - page.messages.len();
+                let (these, rest) = ids.split_at(room.min(ids.len()));
+                if let (Some(first), Some(last)) = (these.first(), these.last()) {
+                    page.messages.extend(listed(session, *first, *last, exact).await?);
+                }
+                from = rest.first().copied().unwrap_or(end);
+                break;
+            }
+            searches = false;
+        }
         if leaps && from < end && page.messages.is_empty() {
             match used(session, folder, from).await? {
                 Used::From(next) => from = next,
@@ -273,6 +290,38 @@ async fn page(session: &mut Session, folder: &MailFolder, first: u64, exact: boo
     page.messages.dedup_by_key(|m| m.place);
     page.next = (from < end).then(|| from.to_string());
     Ok(page)
+}
+
+/// The messages of a range of ids.
+async fn listed(session: &mut Session, from: u64, to: u64, exact: bool) -> Done<Vec<MailMessage>> {
+    let command = format!("UID FETCH {from}:{to} (UID FLAGS INTERNALDATE RFC822.SIZE)");
+    let said = session.ask("list messages", &[Word::Plain(&command)]).await?;
+    // A range may be answered with the last message although it is outside.
+    let listed = said.iter().filter_map(|t| message(t, exact));
+    Ok(listed.filter(|m| (from..=to).contains(&m.place)).collect())
+}
+
+/// The ids that messages have from this one on, in their order; none: the server does not
+/// say.
+async fn searched(session: &mut Session, from: u64, end: u64) -> Done<Option<Vec<u64>>> {
+    let command = format!("UID SEARCH UID {from}:*");
+    let said = match session.ask("search for messages", &[Word::Plain(&command)]).await {
+        Err(Trouble::Refused(..)) => return Ok(None),
+        said => said?,
+    };
+    let told: Vec<&Vec<Token>> = said
+        .iter()
+        .filter(|t| t.first().is_some_and(|t| t.is("SEARCH")))
+        .collect();
+    if told.is_empty() {
+        return Ok(None);
+    }
+    // The last message is among them although its id may be before.
+    let ids = told.into_iter().flatten().filter_map(Token::number);
+    let mut ids: Vec<u64> = ids.filter(|id| (from..=end).contains(id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(Some(ids))
 }
 
 /// What follows a run of ids that no message has.

@@ -264,6 +264,76 @@ async fn after_many_ids_that_are_not_used_a_page_is_no_larger_than_others() {
     assert_eq!((none.messages.len(), none.next), (0, None));
 }
 
+/// A folder of 3,000 messages, each of which is 1,500 ids after the one before.
+fn far_apart(command: &str) -> Option<Vec<u8>> {
+    const APART: u64 = 1_500;
+    const LEFT: u64 = 3_000;
+    let answer = |number: u64| {
+        format!(
+            "* {number} FETCH (UID {} FLAGS () RFC822.SIZE 3 INTERNALDATE \"01-Jan-2026 10:00:00 +0100\")\r\n",
+            APART * number
+        )
+    };
+    let words: Vec<&str> = command.split(' ').collect();
+    Some(match words.as_slice() {
+        ["EXAMINE", ..] => {
+            let next = APART * LEFT + 100_000;
+            format!("* {LEFT} EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT {next}] x\r\n").into_bytes()
+        }
+        ["UID", "SEARCH", "UID", range] => {
+            let from: u64 = range.strip_suffix(":*").unwrap().parse().unwrap();
+            // The last one is in every range that ends with it.
+            let ids = (1..=LEFT).filter(|number| APART * number >= from || *number == LEFT);
+            let ids: String = ids.map(|number| format!(" {}", APART * number)).collect();
+            format!("* SEARCH{ids}\r\n").into_bytes()
+        }
+        ["UID", "FETCH", range, ..] => {
+            let (from, to) = range.split_once(':').unwrap();
+            let (from, to): (u64, u64) = (from.parse().unwrap(), to.parse().unwrap());
+            let numbers = (1..=LEFT).filter(|number| (from..=to).contains(&(APART * number)));
+            numbers.map(answer).collect::<String>().into_bytes()
+        }
+        _ => Vec::new(),
+    })
+}
+
+#[tokio::test]
+async fn messages_that_lie_far_apart_are_listed_in_few_requests() {
+    const PAGES_MAX: usize = 10;
+    let server = Server::start(far_apart).await;
+    let connector = server.connector();
+    let reader = connector.mail().unwrap();
+    let (mut from, mut pages): (Option<String>, Vec<Vec<u64>>) = (None, Vec::new());
+    for _ in 0..PAGES_MAX {
+        let page = reader
+            .messages(&mut call(), &owner(), &folder("7"), from.as_deref())
+            .await
+            .unwrap();
+        pages.push(page.messages.iter().map(|m| m.place).collect());
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(from, None, "it is listed to its end");
+    assert!(
+        pages.iter().all(|page| page.len() <= 2_000),
+        "a page is no larger than others"
+    );
+    let all: Vec<u64> = pages.concat();
+    assert_eq!(all, (1..=3_000).map(|number| number * 1_500).collect::<Vec<_>>());
+    let asked = server.asked.lock().unwrap().len();
+    assert!(asked < 20, "their ids are asked for, not every range of them: {asked}");
+    // After the last one there is nothing, and that is told at once.
+    let none = reader
+        .messages(&mut call(), &owner(), &folder("7"), Some("4500001"))
+        .await
+        .unwrap();
+    assert_eq!((none.messages.len(), none.next), (0, None));
+    let more = server.asked.lock().unwrap().len() - asked;
+    assert!(more <= 4, "{more}");
+}
+
 #[tokio::test]
 async fn a_server_that_does_not_tell_an_id_is_asked_page_by_page() {
     let server = Server::start(|command| {

@@ -621,6 +621,87 @@ async fn only_his_own_company_device_is_wiped() {
     assert!(desk.writes().is_empty());
 }
 
+fn given_to(s: &mut State, device: &str, user: Option<&str>) {
+    let managed = s.devices.get_mut(device).unwrap().managed.as_mut().unwrap();
+    managed.user_id = user.map(ObjectId::from);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_given_away_while_an_order_is_pending_is_for_a_person() {
+    for (kind, device) in [(Kind::WipeDevice, "m-company"), (Kind::RetireDevice, "m-personal")] {
+        for mode in [Mode::Full, Mode::ObserveOnly] {
+            let (state, mut todo) = setting(kind);
+            let mut desk = Desk::new(state);
+            let report = desk.once(&todo).await;
+            let Said::Wait { checkpoint, .. } = report.said else {
+                panic!("{kind}: {:?}", report.said)
+            };
+            (todo.checkpoint, todo.mode) = (checkpoint, mode);
+            // Nobody's it may be by our own order.
+            desk.fake.edit(|s| given_to(s, device, None));
+            let report = desk.once(&todo).await;
+            assert!(matches!(report.said, Said::Wait { .. }), "{kind}: {:?}", report.said);
+            desk.fake.edit(|s| given_to(s, device, Some("u-other")));
+            let end = desk.settle(todo, &mut NEVER.clone()).await;
+            assert!(asked(&end).contains("another account"), "{kind}: {end:?}");
+            assert_eq!(desk.writes().len(), 1, "{kind}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_a_device_is_is_read_right_before_anything_is_ordered() {
+    for kind in [Kind::WipeDevice, Kind::RetireDevice] {
+        let (state, todo) = setting(kind);
+        let mut desk = Desk::new(state);
+        let given_away = |s: &mut State| {
+            for device in ["m-company", "m-personal"] {
+                given_to(s, device, Some("u-other"));
+            }
+        };
+        desk.fake.lock().after_read = Some(("managed", given_away));
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(asked(&end).contains("another account"), "{kind}: {end:?}");
+        assert!(desk.writes().is_empty(), "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_enrolment_that_is_given_to_somebody_else_meanwhile_is_his() {
+    let (state, todo) = setting(Kind::UnassignAutopilot);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().after_read = Some(("autopilot", |s| {
+        let enrolled = s.devices.get_mut("m-company").unwrap().autopilot.as_mut().unwrap();
+        enrolled.assigned_to = Some(format!("{SUCCESSOR}@example.com"));
+    }));
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(fact(&end, "autopilot_assigned_to_another"), Fact::Bool(true));
+    assert!(desk.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_s_device_is_ordered_anything_only_after_an_order_of_ours() {
+    for ours in [false, true] {
+        let (mut state, mut todo) = setting(Kind::RetireDevice);
+        given_to(&mut state, "m-personal", None);
+        let managed = state.devices.get_mut("m-personal").unwrap().managed.as_mut().unwrap();
+        managed.actions.push(ActionState {
+            name: "retire".into(),
+            state: "failed".into(),
+            started_ms: None,
+            updated_ms: None,
+        });
+        todo.checkpoint = ours.then(|| Facts::new().with("retire_ordered", true));
+        let (desk, end) = end(state, todo).await;
+        if ours {
+            assert!(matches!(end, End::Settled(_)), "{end:?}");
+        } else {
+            assert!(asked(&end).contains("belongs to nobody"), "{end:?}");
+        }
+        assert_eq!(desk.writes().len(), usize::from(ours));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_gone_proves_no_wipe() {
     let (desk, end) = changed(Kind::WipeDevice, |s| {

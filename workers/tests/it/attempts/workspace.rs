@@ -419,6 +419,41 @@ async fn a_phone_whose_record_goes_unproven_is_for_a_person() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_laptop_that_is_not_his_any_more_is_left_alone_and_is_for_a_person() {
+    for noted in [format!("{SUCCESSOR}@example.com"), String::new()] {
+        let (state, mut todo) = setting(Kind::DisableLaptops);
+        let mut desk = Desk::new(state);
+        // Nothing came of the first attempt, and before the second one is given away.
+        desk.fake.lock().next_faults = vec![(FaultClass::Transient, false)];
+        let report = desk.once(&todo).await;
+        assert!(matches!(report.said, Said::Fault { .. }), "{:?}", report.said);
+        todo.checkpoint = report.remembered;
+        desk.fake
+            .edit(|s| s.office.laptops.get_mut("l-2").unwrap().0.clone_from(&noted));
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert!(
+            matches!(&end, End::Asked(why) if why.contains("as nobody's now")),
+            "{noted}: {end:?}"
+        );
+        assert_eq!(desk.writes(), ["Disable l-1"], "his own one is disabled");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_a_laptop_is_is_read_right_before_it_is_disabled() {
+    let (state, todo) = setting(Kind::DisableLaptops);
+    let mut desk = Desk::new(state);
+    let given_away = |s: &mut State| s.office.laptops.get_mut("l-2").unwrap().0.clear();
+    desk.fake.lock().after_read = Some(("laptops", given_away));
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(
+        matches!(&end, End::Asked(why) if why.contains("as nobody's now")),
+        "{end:?}"
+    );
+    assert_eq!(desk.writes(), ["Disable l-1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shared_drive_that_only_he_manages_is_the_successors_to_manage_too() {
     let (mut state, todo) = setting(Kind::HandOverSharedDrives);
     // Of a suspended account as well.

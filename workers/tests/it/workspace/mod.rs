@@ -241,6 +241,44 @@ async fn who_opens_the_account_again_is_seen_before_anything_is_sealed() {
     );
 }
 
+/// By its id, whoever it is noted as by then, and whether his account is still there.
+#[tokio::test]
+async fn a_laptop_that_is_enabled_again_is_seen_before_anything_is_sealed() {
+    let settled = async || {
+        let mut desk = Desk::new(WorkspaceHabits::default(), Manner::Planned, |_| ()).await;
+        desk.run_until(|d| d.outcome(Kind::ReleaseInWorkspace).is_some()).await;
+        desk.edit(|rows| rows.laptops.get_mut("c1").unwrap().status = "ACTIVE".to_owned());
+        desk
+    };
+    let disabled = |d: &Desk| d.journal().iter().filter(|line| *line == "disable c1").count();
+    let mut desk = settled().await;
+    desk.run().await;
+    assert_eq!(
+        (desk.rows().laptops["c1"].status.as_str(), disabled(&desk)),
+        ("DISABLED", 2)
+    );
+    for deleted in [false, true] {
+        let mut desk = settled().await;
+        let now_ms = desk.now().0;
+        desk.edit(|rows| match deleted {
+            true => rows.delete_user(LEAVER, now_ms),
+            false => rows.laptops.get_mut("c1").unwrap().noted = address("berta"),
+        });
+        desk.run_until(|d| !d.failed().is_empty()).await;
+        assert_eq!(desk.failed(), [(Kind::DisableLaptops, Rule::BlockedByPolicy)]);
+        let says = if deleted {
+            "has been deleted since"
+        } else {
+            "as somebody else's"
+        };
+        let detail = desk.detail(Kind::DisableLaptops);
+        assert!(detail.contains(says), "{detail}");
+        assert_eq!(disabled(&desk), 1, "what may be somebody else's is not touched");
+        desk.waive(Kind::DisableLaptops);
+        desk.run().await;
+    }
+}
+
 /// With the account goes what its laptops and phones are found by.
 #[tokio::test]
 async fn who_deletes_the_account_of_a_settled_departure_holds_its_closing_up_for_nothing() {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Asked, Done, Refused, id, page, whole};
 use crate::iso;
-use crate::world::workspace::{Workspace, WorkspaceGroupSort, WorkspacePhone, WorkspaceUser};
+use crate::world::workspace::{Workspace, WorkspaceGroupSort, WorkspaceLaptop, WorkspacePhone, WorkspaceUser};
 
 const USER: &str = "admin.directory.user";
 const SECURITY: &str = "admin.directory.user.security";
@@ -45,14 +45,16 @@ pub(super) fn serve(w: &mut Workspace, asked: &Asked<'_>, rest: &[&str]) -> Done
             let laptops = w.shown(asked.now_ms).laptops.iter();
             let begins = beginning(asked, "user:")?;
             let fits = |noted: &str| noted.trim().to_lowercase().starts_with(&begins);
-            let all = laptops.filter(|(_, laptop)| fits(&laptop.noted)).map(|(id, laptop)| {
-                json!({
-                    "kind": "admin#directory#chromeosdevice", "deviceId": id, "status": laptop.status,
-                    "annotatedUser": laptop.noted, "recentUsers": [{"type": "USER_TYPE_MANAGED", "email": laptop.recent}],
-                    "serialNumber": format!("s-{id}"), "notes": "canary",
-                })
-            });
+            let all = laptops
+                .filter(|(_, laptop)| fits(&laptop.noted))
+                .map(|(id, laptop)| laptop_json(id, laptop));
             page(w, asked, "chromeosdevices", 300, all.collect())
+        }
+        ("GET", ["customer", "my_customer", "devices", "chromeos", laptop]) => {
+            asked.needs(&[LAPTOPS])?;
+            asked.only(&["projection"])?;
+            let row = w.shown(asked.now_ms).laptops.get(*laptop).ok_or((404, "notFound"))?;
+            Ok((200, laptop_json(laptop, row)))
         }
         ("POST", ["customer", "my_customer", "devices", "chromeos:batchChangeStatus"]) => change_laptops(w, asked),
         ("GET", ["customer", "my_customer", "devices", "mobile"]) => {
@@ -132,6 +134,14 @@ fn change_laptops(w: &mut Workspace, asked: &Asked<'_>) -> Done {
         results.push(json!({"deviceId": key, "response": {}}));
     }
     Ok((200, json!({"changeChromeOsDeviceStatusResults": results})))
+}
+
+fn laptop_json(id: &str, laptop: &WorkspaceLaptop) -> Value {
+    json!({
+        "kind": "admin#directory#chromeosdevice", "deviceId": id, "status": laptop.status,
+        "annotatedUser": laptop.noted, "recentUsers": [{"type": "USER_TYPE_MANAGED", "email": laptop.recent}],
+        "serialNumber": format!("s-{id}"), "notes": "canary",
+    })
 }
 
 fn phone_json(w: &Workspace, now_ms: i64, id: &str, phone: &WorkspacePhone) -> Value {

@@ -140,6 +140,39 @@ fn a_wipe_waits_for_its_device_and_then_takes_its_record_along() {
 }
 
 #[test]
+fn a_device_that_is_given_away_is_the_other_s_and_its_orders_stay() {
+    let (mut client, (id, anna, berta)) = with(Cruelty::kind(), |town| {
+        let (anna, berta) = (town.employee("Anna"), town.employee("Berta"));
+        let spec = DeviceSpec {
+            reach: Reach::Never,
+            ..DeviceSpec::company()
+        };
+        (town.device(&anna, "Laptop", spec).0, anna, berta)
+    });
+    let path = format!("/deviceManagement/managedDevices/{id}");
+    assert_eq!(client.graph("POST", &format!("{path}/wipe"), None).status, 204);
+    let now = client.now;
+    let tenant = client.world.tenants().next().unwrap().id.clone();
+    let tenant = client.world.tenant_mut(&tenant).unwrap();
+    let upn = tenant.person(&berta).unwrap().upn.clone();
+    assert!(!tenant.give_device(now, &id, "nobody"));
+    assert!(!tenant.give_device(now, "no device", &berta));
+    assert!(tenant.give_device(now, &id, &berta));
+    let record = client.get(&path).body;
+    assert_eq!(record["userId"], berta);
+    assert_eq!(record["deviceActionResults"][0]["actionState"], "pending");
+    let enrolled = client.all("/deviceManagement/windowsAutopilotDeviceIdentities")[0].clone();
+    assert_eq!(enrolled["userPrincipalName"], upn);
+    assert_eq!(
+        client.all(&format!("/users/{anna}/managedDevices")),
+        Vec::<Value>::new()
+    );
+    let journal = client.world.journal();
+    let given = journal.iter().filter(|entry| entry.effect == Effect::DeviceGiven);
+    assert_eq!(given.filter(|entry| entry.subject == berta).count(), 3);
+}
+
+#[test]
 fn wiping_the_wrong_device_twice_or_before_its_keys_are_read_is_harm() {
     let (mut client, (own, locked)) = with(Cruelty::kind(), |town| {
         let anna = town.employee("Anna");

@@ -174,6 +174,7 @@ pub(super) async fn everything(s: &Stage) {
     google.phone(&mut s.reading(), &phones[0].id).await.unwrap();
     google.wipe_account(&mut s.writing(), &phones[0].id).await.unwrap();
     let laptops = Laptops::laptops(&google, &mut s.reading(), &leaver).await.unwrap();
+    google.laptop(&mut s.reading(), &laptops[0].id).await.unwrap();
     google.disable_laptop(&mut s.writing(), &laptops[0].id).await.unwrap();
     for drive in google.managed_alone(&mut s.reading(), &leaver).await.unwrap() {
         google.let_manage(&mut s.writing(), &drive, &successor).await.unwrap();

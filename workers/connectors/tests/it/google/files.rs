@@ -100,6 +100,11 @@ async fn a_laptop_that_is_noted_as_his_is_disabled_and_no_other() {
         google.disable_laptop(&mut s.writing(), &listed[0].id).await.unwrap();
     }
     assert_eq!(s.journal(), ["disable c1", "disable c1"]);
+    let read = async |id: &str| google.laptop(&mut s.reading(), &ObjectId::from(id)).await.unwrap();
+    let one = read("c1").await.unwrap();
+    assert!(one.is_shut() && one.is_noted_as(&leaver));
+    assert!(!read("c3").await.unwrap().is_noted_as(&leaver), "who is called alike");
+    assert!(read("c9").await.is_none());
     let mut call = s.writing();
     let fault = google.disable_laptop(&mut call, &listed[1].id).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Blocked, "accepted as a batch, and not done");

@@ -79,6 +79,8 @@ pub(crate) struct World {
     pub(crate) pages_by_offset: bool,
     /// What happens when a page of this folder was answered, once.
     pub(crate) after_page: Option<(&'static str, Happens)>,
+    /// What happens when this was read, once.
+    pub(crate) after_read: Option<(&'static str, Happens)>,
 }
 
 /// What befalls the world.
@@ -116,6 +118,7 @@ impl Fake {
             undelivered: BTreeMap::new(),
             pages_by_offset: false,
             after_page: None,
+            after_read: None,
         };
         Self {
             clock,
@@ -169,7 +172,11 @@ impl Fake {
             let mut world = self.lock();
             let now_ms = self.clock.now().0;
             world.advance(now_ms);
-            f(world.at(now_ms - world.lag_ms))
+            let value = f(world.at(now_ms - world.lag_ms));
+            if let Some((_, happens)) = world.after_read.take_if(|(of, _)| *of == what) {
+                world.change(now_ms, happens);
+            }
+            value
         };
         pause().await;
         self.lock().reading -= 1;

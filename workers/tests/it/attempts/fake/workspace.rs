@@ -61,8 +61,8 @@ pub(crate) struct Office {
     pub(crate) transfers_fail: bool,
     /// Phones, how they stand, and when they were told.
     pub(crate) handhelds: BTreeMap<String, (&'static str, Option<i64>)>,
-    /// Laptops, and whether each is disabled.
-    pub(crate) laptops: BTreeMap<String, bool>,
+    /// Laptops, whom each is noted as, and whether it is disabled.
+    pub(crate) laptops: BTreeMap<String, (String, bool)>,
     /// Shared drives, and who manages each.
     pub(crate) drives: BTreeMap<String, BTreeSet<String>>,
 }
@@ -100,7 +100,9 @@ impl Office {
             acting: None,
             transfers: Vec::new(),
             transfers_fail: false,
-            laptops: ["l-1", "l-2"].map(|id| (id.to_owned(), false)).into(),
+            laptops: ["l-1", "l-2"]
+                .map(|id| (id.to_owned(), (format!("{LEAVER}@example.com"), false)))
+                .into(),
             drives: [("d-1", set(&[HIS])), ("d-2", set(&[HIS, BOSS])), ("d-3", set(&[HIS]))]
                 .map(|(id, by)| (id.to_owned(), by))
                 .into(),
@@ -407,24 +409,37 @@ impl Phones for Fake {
     }
 }
 
+fn laptop(id: &str, (noted, disabled): &(String, bool)) -> Laptop {
+    Laptop {
+        id: id.into(),
+        status: if *disabled { "DISABLED" } else { "ACTIVE" }.to_owned(),
+        serial: None,
+        noted: Some(noted.clone()).filter(|noted| !noted.is_empty()),
+    }
+}
+
 #[async_trait]
 impl Laptops for Fake {
     async fn laptops(&self, call: &mut Call, of: &Member) -> Answer<Vec<Laptop>> {
         self.read(call, "laptops", |s| {
-            let his = s.office.laptops.iter().filter(|_| of.id.0 == HIS);
-            his.map(|(id, disabled)| Laptop {
-                id: id.as_str().into(),
-                status: if *disabled { "DISABLED" } else { "ACTIVE" }.to_owned(),
-                serial: None,
-            })
-            .collect()
+            let all = s.office.laptops.iter().map(|(id, row)| laptop(id, row));
+            all.filter(|l| l.is_noted_as(of)).collect()
+        })
+        .await
+    }
+
+    async fn laptop(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Laptop>> {
+        self.read(call, "laptop", |s| {
+            s.office.laptops.get(&id.0).map(|row| laptop(&id.0, row))
         })
         .await
     }
 
     async fn disable_laptop(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {
         self.write(call, &format!("Disable {id}"), |s, _| {
-            s.office.laptops.insert(id.0.clone(), true);
+            if let Some((_, disabled)) = s.office.laptops.get_mut(&id.0) {
+                *disabled = true;
+            }
         })
         .await
     }
