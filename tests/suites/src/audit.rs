@@ -9,7 +9,7 @@ use crate::secrets::Secrets;
 use crate::transcript::{EPOCH, Transcript};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
-use offboard_domain::catalogue::{Approval, Dep, Until};
+use offboard_domain::catalogue::{Approval, Closes, Dep, Until};
 use offboard_domain::departure::Manner;
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::plan::approval_digest;
@@ -56,6 +56,9 @@ pub(crate) struct Shadow {
     loss_noticed: bool,
     /// A person has decided that the files may go with the licence.
     pub(crate) drive_given_up: bool,
+    /// When a task of a kind was first settled, by the one clock that is right; also in a
+    /// history that was lost since.
+    first_settled: BTreeMap<Kind, Timestamp>,
 }
 
 #[derive(Default)]
@@ -284,6 +287,7 @@ impl Auditor {
                     let line = shadow.line(&event);
                     self.transcript
                         .line(now, &format!("{} v{} {line}", append.index.case, record.version));
+                    shadow.note_first(now, &event);
                     shadow.take(at, &event, record, &mut found);
                 }
                 Err(error) => found(Invariant::AcceptedNeverLost, error.to_string()),
@@ -444,7 +448,21 @@ impl Shadow {
             tail_lost: false,
             loss_noticed: false,
             drive_given_up: false,
+            first_settled: BTreeMap::new(),
         }
+    }
+
+    fn note_first(&mut self, now: Timestamp, event: &Event) {
+        if let Event::TaskSettled { task, .. } = event
+            && let Some(kind) = self.case.tasks.get(task).map(|t| t.kind())
+        {
+            self.first_settled.entry(kind).or_insert(now);
+        }
+    }
+
+    /// When a task of this kind was first settled.
+    pub(crate) fn first_settled(&self, kind: Kind) -> Option<Timestamp> {
+        self.first_settled.get(&kind).copied()
     }
 
     fn kind_of(&self, task: TaskId) -> &'static str {
@@ -604,12 +622,27 @@ impl Shadow {
             return found(Invariant::OrderIsLaw, format!("{id} is assigned and unknown"));
         };
         let (kind, spec) = (task.kind(), task.kind().spec());
-        if self.case.state.ended() || self.case.state == CaseState::Cancelling {
+        // A desk is told of a case that is closed, and of one that ended otherwise how it did.
+        let lives_on = match spec.closes {
+            Closes::With => false,
+            Closes::Beside | Closes::After => self.case.state == CaseState::Closed,
+            Closes::Instead => self.case.ending().is_some(),
+        };
+        let over = self.case.state.ended() || self.case.state == CaseState::Cancelling;
+        if over && !lives_on {
             found(
                 Invariant::NothingAssignedAfterCancel,
                 format!("{kind} is assigned in state {}", self.case.state.word()),
             );
         }
+        if matches!(spec.closes, Closes::After | Closes::Instead) && !lives_on {
+            found(
+                Invariant::OrderIsLaw,
+                format!("{kind} is assigned before the case has ended"),
+            );
+        }
+        // Of a departure that is none, it waits for nothing.
+        let ordered = spec.closes != Closes::Instead;
         if spec.area == Area::Person {
             found(
                 Invariant::OrderIsLaw,
@@ -645,10 +678,10 @@ impl Shadow {
                 before.extend(dep.kind.spec().finds.iter().filter(|_| dep.with_finds));
             }
         }
-        for missing in before.into_iter().filter(|k| self.reading.is_open(*k)) {
+        for missing in before.into_iter().filter(|k| ordered && self.reading.is_open(*k)) {
             found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
         }
-        for dep in spec.after.iter().filter(|dep| self.reading.has(dep.kind)) {
+        for dep in spec.after.iter().filter(|dep| ordered && self.reading.has(dep.kind)) {
             if at < self.reading.settled_at(dep.kind).plus(dep.delay_ms) {
                 found(
                     Invariant::OrderIsLaw,
@@ -664,7 +697,8 @@ impl Shadow {
             return;
         }
         if mode == Mode::Full {
-            self.wrote_in_round = true;
+            // What goes on beside the case proves nothing in it.
+            self.wrote_in_round |= !kind.is_beside();
             let excused = self.tail_lost && !self.loss_noticed;
             if !spec.convergent && !self.may_have_happened.insert(id) && !excused {
                 found(
@@ -673,7 +707,7 @@ impl Shadow {
                 );
             }
         }
-        if self.asked().all(|d| at < d.effective_at) {
+        if ordered && self.asked().all(|d| at < d.effective_at) {
             found(
                 Invariant::OrderIsLaw,
                 format!("{kind} goes before the departure's time"),

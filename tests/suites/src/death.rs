@@ -5,6 +5,7 @@
 //! The same kinds, one at a time, also with no permission but those that the
 //! connector says that they need, and with a pool of licences that lags.
 
+use crate::beside::Beside;
 use crate::rng::Rng;
 use crate::script;
 use crate::transcript::{EPOCH, Transcript};
@@ -82,7 +83,7 @@ fn cruelty() -> Cruelty {
 
 fn rig(cruelty: Cruelty) -> Rig {
     let (world, built) = demo(1, cruelty, 1, 0, EPOCH.0);
-    let vendor = Vendor::new(world, built);
+    let vendor = Vendor::new(world, built, Beside::nothing());
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::new(EPOCH));
     let trouble = Trouble::new(Fortune {
         name: "worker",

@@ -34,6 +34,17 @@ invariants! {
     SealedRoundAfterLastWrite = "sealed_round_began_after_the_last_write";
     /// No licence goes before the mailbox is proven preserved and the files have somebody.
     LicenceAfterPreservation = "no_licence_released_before_mailbox_preserved";
+    /// An archive that is called done holds each message once that was there before, and the
+    /// evidence names it.
+    ArchiveIsWhole = "an_archive_holds_every_message_once";
+    /// A case has one ticket, and that is told and given each thing once.
+    TicketOnce = "one_ticket_a_case_and_nothing_told_twice";
+    /// No ticket is closed before somebody has validated.
+    TicketAfterValidation = "no_ticket_closed_before_validation";
+    /// A desk that answers nobody delays its own tickets alone.
+    NothingWaitsForTheDesk = "a_dead_desk_holds_nothing_back";
+    /// A case has one page of notes, and that has each file once.
+    NotesOnce = "one_page_a_case_and_each_file_once";
     /// No wipe without its own approval by somebody else, after its delay.
     WipeOnlyApproved = "no_wipe_without_own_approval";
     /// No device is told to wipe itself twice.

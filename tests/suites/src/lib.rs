@@ -6,6 +6,7 @@
 //! printed with the command that replays its seed.
 
 mod audit;
+mod beside;
 mod clock;
 pub mod death;
 mod invariant;
@@ -23,4 +24,4 @@ mod trouble;
 mod vendor;
 
 pub use invariant::{Invariant, Violated};
-pub use simulation::{Broken, Outcome, Processes, Shape, Simulation, Workers};
+pub use simulation::{Broken, Judged, Outcome, Processes, Shape, Simulation, Workers};

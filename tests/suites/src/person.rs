@@ -235,16 +235,24 @@ impl People {
                 }
             }
             "attest" => {
-                let file = if need.kind == Kind::ConfirmDeviceReturned && !stale {
-                    engine.store().put(b"a photograph of the device".to_vec()).await.ok()
-                } else {
-                    None
+                let (case, mut note) = (view.case, "seen".to_owned());
+                let file = match need.kind {
+                    Kind::ConfirmDeviceReturned if !stale => Some("a photograph of the device".to_owned()),
+                    Kind::HoldKnowledgeSession if !stale => {
+                        note = format!("it is at https://video.example/{case}");
+                        Some(format!("what was said in {case}"))
+                    }
+                    _ => None,
+                };
+                let file = match file {
+                    Some(file) => engine.store().put(file.into_bytes()).await.ok(),
+                    None => None,
                 };
                 Command::Attest {
                     task: need.task,
                     by,
                     file,
-                    note: "seen".into(),
+                    note,
                 }
             }
             _ => self.decide(need),

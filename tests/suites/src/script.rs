@@ -1,6 +1,7 @@
 //! What a seed makes of a simulation: tenants with their policies, who leaves
 //! them and when, and how unkind everything is.
 
+use crate::beside::Beside;
 use crate::person::{APPROVER, CHANGER, Errand, REQUESTER, SECOND};
 use crate::rng::Rng;
 use crate::transcript::EPOCH;
@@ -206,8 +207,13 @@ pub(crate) fn model(rng: &mut Rng) -> (Clients, Vec<Errand>, Vec<(TenantId, Stri
     (terms_of, errands, canaries)
 }
 
-/// The vendor, tenants and errands of a simulation with the real workers.
-pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<Vendor>, Clients, Vec<Errand>) {
+/// The vendor, tenants and errands of a simulation with the real workers, and with this beside.
+pub(crate) fn vendor(
+    seed: u64,
+    rng: &mut Rng,
+    kinds: &BTreeSet<Kind>,
+    beside: Beside,
+) -> (Arc<Vendor>, Clients, Vec<Errand>) {
     let cruelty = match rng.below(4) {
         0 => Cruelty::kind(),
         1 | 2 => Cruelty::real(),
@@ -223,18 +229,20 @@ pub(crate) fn vendor(seed: u64, rng: &mut Rng, kinds: &BTreeSet<Kind>) -> (Arc<V
     for tenant in &built {
         with_a_phone(&mut world, tenant);
     }
-    let vendor = Vendor::new(world, built);
-    let capabilities = Arc::new(Capabilities(BTreeMap::from([(system(), kinds.clone())])));
+    beside.furnish(&mut world, &built);
+    let mut claims = BTreeMap::from([(system(), kinds.clone())]);
+    claims.extend(beside.claims());
+    let capabilities = Arc::new(Capabilities(claims));
+    let vendor = Vendor::new(world, built, beside);
     let mut terms_of = BTreeMap::new();
     for (tenant, built) in &vendor.tenants {
         let protected = BTreeSet::from([built.cast.break_glass.to_lowercase()]);
-        terms_of.insert(
-            tenant.clone(),
-            Terms {
-                capabilities: capabilities.clone(),
-                ..terms(rng, protected)
-            },
-        );
+        let mut terms = Terms {
+            capabilities: capabilities.clone(),
+            ..terms(rng, protected)
+        };
+        vendor.beside.bear_on(Arc::make_mut(&mut terms.policy));
+        terms_of.insert(tenant.clone(), terms);
     }
     let mut errands = Vec::new();
     for n in 0..1 + usize::try_from(rng.below(4)).unwrap_or(0) {

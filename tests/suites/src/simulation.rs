@@ -6,6 +6,7 @@
 mod judge;
 
 use crate::audit::Auditor;
+use crate::beside::{Beside, Psa};
 use crate::clock::WatchedClock;
 use crate::invariant::{Invariant, Violated};
 use crate::logs;
@@ -139,6 +140,16 @@ pub enum Broken {
     /// The ledger says of who is to be claimed that the case of another leaver of the same
     /// tenant has him.
     ClaimsAreAnothers,
+    /// The vendor lists no message that is flagged.
+    MessagesAreHidden,
+    /// Every ticket is opened twice.
+    TicketsAreOpenedTwice,
+    /// The desk closes whatever is noted on.
+    TicketsAreClosedEarly,
+    /// Every page is added a second time, under another title.
+    PagesAreAddedTwice,
+    /// Nothing is sealed before the desk has answered.
+    SealingWaitsForTheDesk,
 }
 
 /// What a simulation came to.
@@ -164,6 +175,22 @@ pub struct Outcome {
     pub deaths: u32,
     /// How long it took in virtual time, in milliseconds.
     pub virtual_ms: i64,
+    /// What there was beside the vendor.
+    pub judged: Judged,
+}
+
+/// How many things beside the vendor were looked at in the end: of what is not there,
+/// nothing can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Judged {
+    /// Archives that an account calls done.
+    pub archives: usize,
+    /// Tickets.
+    pub tickets: usize,
+    /// Desks that answered nobody before every case had ended.
+    pub dead_desks: usize,
+    /// Pages of notes.
+    pub pages: usize,
 }
 
 /// A simulation.
@@ -237,6 +264,7 @@ struct Stage {
     broken: Option<Broken>,
     tails_are_lost: bool,
     deaths: u32,
+    judged: Judged,
 }
 
 /// Which of these processes dies first.
@@ -275,8 +303,9 @@ impl Stage {
                 )
             }
             Workers::Real => {
+                let beside = Beside::of(seed, shape.broken);
                 let claims = script::everything().0.into_values().flatten().collect();
-                let (vendor, tenants, mut errands) = script::vendor(seed, &mut script, &claims);
+                let (vendor, tenants, mut errands) = script::vendor(seed, &mut script, &claims, beside);
                 if shape.administrators {
                     errands.extend(script::administrators(&vendor));
                 }
@@ -317,6 +346,7 @@ impl Stage {
             outside,
             entropy: Arc::new(Mutex::new(Rng::of(seed, "salts"))),
             deaths: 0,
+            judged: Judged::default(),
             broken: shape.broken,
             rng,
             colleague: Rng::of(seed, "colleague"),
@@ -416,7 +446,7 @@ impl Stage {
         let closer = Closer::new(
             engine.clone(),
             self.signer(),
-            FaultyStore::over(&self.evidence, &trouble),
+            FaultyStore::shut_while(self.shut_by(), &self.evidence, &trouble),
         );
         let life = engine.clone();
         let member = Membership::new(engine.clone(), clock.clone(), format!("d{nth}-{}", self.deaths));
@@ -463,6 +493,33 @@ impl Stage {
 
     fn signer(&self) -> SigningKey {
         SigningKey::from_bytes(&Rng::of(self.seed, "signer").bytes())
+    }
+
+    /// The desk of a seed that has one.
+    fn desk(&self) -> Option<&Psa> {
+        match &self.outside {
+            Outside::Model(_) => None,
+            Outside::Vendor(vendor) => vendor.beside.desk(),
+        }
+    }
+
+    /// Whose death keeps accounts from being put away, where that is broken.
+    fn shut_by(&self) -> Option<Arc<AtomicBool>> {
+        let waits = self.broken == Some(Broken::SealingWaitsForTheDesk);
+        self.desk().filter(|_| waits).map(Psa::death)
+    }
+
+    /// A dead desk answers when every case has ended, but for what the desk is to be told.
+    fn revive_the_desk(&mut self) -> bool {
+        let mut over = self.people.handed_in();
+        self.auditor.each_case(|_, shadow| over &= shadow.case.state.ended());
+        let Some(desk) = self.desk().filter(|desk| over && desk.is_dead()) else {
+            return false;
+        };
+        desk.revive();
+        self.judged.dead_desks += 1;
+        self.note("the desk answers at last");
+        true
     }
 
     fn worker(&mut self) -> Process {
@@ -651,12 +708,15 @@ impl Stage {
             self.end(worker).await;
             workers.push(self.worker());
         }
-        let deadline = self.clock.now().plus(SETTLES_WITHIN_MS);
+        let mut deadline = self.clock.now().plus(SETTLES_WITHIN_MS);
         let broken = |d: &Process| d.tasks.iter().any(JoinHandle::is_finished);
         let mut looks_settled = 0;
         // Who does not own a case hears of its end only in a while.
         let enough = if self.several() { 2 } else { 1 };
         while self.clock.now() < deadline && !self.spins() && !dispatchers.iter().any(broken) {
+            if self.revive_the_desk() {
+                deadline = deadline.max(self.clock.now().plus(DAY_MS));
+            }
             looks_settled = if self.settled() { looks_settled + 1 } else { 0 };
             if looks_settled == enough {
                 break;
@@ -671,7 +731,8 @@ impl Stage {
             self.change_evidence().await;
         }
         self.judge(&dispatchers);
-        self.judge_evidence().await;
+        (self.judged.tickets, self.judged.pages) = self.judge_beside();
+        self.judged.archives = self.judge_evidence().await;
         self.look_for_secrets().await;
         for process in dispatchers.into_iter().chain(workers) {
             self.end(process).await;
@@ -756,6 +817,7 @@ impl Stage {
             appends: self.auditor.appends(),
             deaths: self.deaths,
             virtual_ms: self.clock.now().since(EPOCH),
+            judged: self.judged,
         }
     }
 }

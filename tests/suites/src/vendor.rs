@@ -3,6 +3,7 @@
 //! paused time holds for both. Silence, delay and refusal are the world's;
 //! death in the middle of a call is the process's.
 
+use crate::beside::{self, Beside};
 use crate::rng::Rng;
 use crate::script;
 use crate::secrets::Secrets;
@@ -25,8 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Where the vendor is said to be. Nothing listens there.
-const ROOT: &str = "http://127.0.0.1:9";
+/// Where the vendor, and what stands beside it, is said to be. Nothing listens there.
+pub(crate) const ROOT: &str = "http://127.0.0.1:9";
 
 /// The vendor and its tenants. It outlives every process.
 pub(crate) struct Vendor {
@@ -37,19 +38,28 @@ pub(crate) struct Vendor {
     pub(crate) tenants: BTreeMap<TenantId, DemoTenant>,
     /// Devices that were given away, and whose they were.
     given: Mutex<BTreeMap<String, String>>,
+    /// What its tenants have besides.
+    pub(crate) beside: Beside,
 }
 
 impl Vendor {
-    pub(crate) fn new(world: World, tenants: Vec<DemoTenant>) -> Arc<Self> {
+    pub(crate) fn new(world: World, tenants: Vec<DemoTenant>, beside: Beside) -> Arc<Self> {
         let named = tenants
             .into_iter()
             .filter_map(|t| Some((TenantId::new(&t.short).ok()?, t)));
+        let secrets = Secrets::of(&world);
+        let desk = beside.desk().map(beside::Psa::secret);
+        let wiki = beside.wiki().map(beside::Pages::secret);
+        for secret in desk.into_iter().chain(wiki) {
+            secrets.learn(&secret);
+        }
         Arc::new(Self {
-            secrets: Arc::new(Secrets::of(&world)),
+            secrets: Arc::new(secrets),
             world: Mutex::new(world),
             face: GraphFace::new(Bases::at(ROOT)),
             tenants: named.collect(),
             given: Mutex::default(),
+            beside,
         })
     }
 
@@ -95,6 +105,38 @@ impl Vendor {
         let mut world = self.world();
         let calmed: Cruelty = world.cruelty().calmed();
         world.set_cruelty(calmed);
+        self.beside.calm();
+    }
+
+    /// A token that is shown is secret from then on.
+    pub(crate) fn learn_token(&self, wire: &WireRequest) {
+        let shown = wire.headers.get("authorization");
+        if let Some(token) = shown.and_then(|value| value.strip_prefix("Bearer ")) {
+            self.secrets.learn(token);
+        }
+    }
+}
+
+/// What was carried, as it goes over the wire.
+pub(crate) fn on_the_wire(request: CarriedRequest) -> WireRequest {
+    WireRequest {
+        method: request.method,
+        path: request.url.path().to_owned(),
+        query: request.url.query().unwrap_or_default().to_owned(),
+        headers: request.headers.into_iter().collect(),
+        body: request.body.to_vec(),
+    }
+}
+
+/// What came over the wire, as it is carried back.
+pub(crate) fn carried(answer: WireAnswer) -> Option<CarriedAnswer> {
+    match answer {
+        WireAnswer::Lost { .. } => None,
+        WireAnswer::Response(response) => Some(CarriedAnswer {
+            status: response.status,
+            headers: response.headers,
+            body: Bytes::from(response.body),
+        }),
     }
 }
 
@@ -158,10 +200,7 @@ impl Wire {
 
     /// Tokens and passwords are made while it runs: each goes over the wire once at least.
     fn learn(&self, wire: &WireRequest) {
-        let shown = wire.headers.get("authorization");
-        if let Some(token) = shown.and_then(|value| value.strip_prefix("Bearer ")) {
-            self.vendor.secrets.learn(token);
-        }
+        self.vendor.learn_token(wire);
         if !matches!(wire.method.as_str(), "PATCH" | "POST") {
             return;
         }
@@ -176,23 +215,30 @@ impl Wire {
         }
     }
 
-    /// What the vendor answers, unless a broken wire puts a secret where names stand, or an
-    /// owner of before.
-    fn told(&self, body: Vec<u8>) -> Bytes {
-        if self.broken == Some(Broken::SecretsStandForNames)
-            && let Ok(mut told) = serde_json::from_slice::<Value>(&body)
-        {
-            name_after(ADMIN_APP_SECRET, &mut told);
-            return Bytes::from(told.to_string());
-        }
-        if self.broken == Some(Broken::OwnersStayOld)
-            && let Ok(mut told) = serde_json::from_slice::<Value>(&body)
-        {
-            let given = self.vendor.given.lock().unwrap_or_else(PoisonError::into_inner);
-            owned_as_before(&given, &mut told);
-            return Bytes::from(told.to_string());
-        }
-        Bytes::from(body)
+    /// What the vendor answers, unless a broken wire puts a secret where names stand or an
+    /// owner of before, or leaves messages out of a list.
+    fn told(&self, path: &str, body: Bytes) -> Bytes {
+        let change: &dyn Fn(&mut Value) = match self.broken {
+            Some(Broken::SecretsStandForNames) => &|told| name_after(ADMIN_APP_SECRET, told),
+            Some(Broken::MessagesAreHidden) if path.ends_with("/messages") => &without_flagged,
+            Some(Broken::OwnersStayOld) => &|told| {
+                let given = self.vendor.given.lock().unwrap_or_else(PoisonError::into_inner);
+                owned_as_before(&given, told);
+            },
+            _ => return body,
+        };
+        let Ok(mut told) = serde_json::from_slice::<Value>(&body) else {
+            return body;
+        };
+        change(&mut told);
+        Bytes::from(told.to_string())
+    }
+}
+
+/// Leaves what is flagged out of a list of messages.
+fn without_flagged(told: &mut Value) {
+    if let Some(all) = told.get_mut("value").and_then(Value::as_array_mut) {
+        all.retain(|message| message["flag"]["flagStatus"] != "flagged");
     }
 }
 
@@ -234,17 +280,14 @@ impl Carrier for Wire {
         if fate == Fate::DiesBefore {
             self.trouble.die().await;
         }
-        let path = self.misled(&self.vendor.world(), request.url.path().to_owned());
-        let wire = WireRequest {
-            method: request.method,
-            path,
-            query: request.url.query().unwrap_or_default().to_owned(),
-            headers: request.headers.into_iter().collect(),
-            body: request.body.to_vec(),
-        };
+        let mut wire = on_the_wire(request);
+        wire.path = self.misled(&self.vendor.world(), wire.path);
         self.learn(&wire);
         let answer = {
             let mut world = self.vendor.world();
+            if let Some(post) = self.vendor.beside.post() {
+                post.changes(&mut world, self.clock.now(), &wire.path);
+            }
             let answer = self.vendor.face.answer(&mut world, self.clock.now().0, &wire);
             self.misbehave(&mut world, &wire);
             answer
@@ -254,14 +297,11 @@ impl Carrier for Wire {
         }
         let latency_ms = u64::try_from(answer.latency_ms()).unwrap_or(0);
         tokio::time::sleep(Duration::from_millis(latency_ms)).await;
-        match answer {
-            WireAnswer::Lost { .. } => None,
-            WireAnswer::Response(response) => Some(CarriedAnswer {
-                status: response.status,
-                headers: response.headers,
-                body: self.told(response.body),
-            }),
-        }
+        let answer = carried(answer)?;
+        Some(CarriedAnswer {
+            body: self.told(&wire.path, answer.body),
+            ..answer
+        })
     }
 }
 
@@ -293,7 +333,7 @@ impl Reached {
             sharepoint: Some(bases.sharepoint),
         };
         let mut reached: BTreeMap<(TenantId, System), Arc<dyn Connector>> = BTreeMap::new();
-        for (tenant, built) in &vendor.tenants {
+        for (nth, (tenant, built)) in vendor.tenants.iter().enumerate() {
             let settings = GraphSettings {
                 system: system.clone(),
                 directory: built.id.clone(),
@@ -303,6 +343,12 @@ impl Reached {
             };
             let connector = GraphConnector::open(&http, &settings).expect("the simulated vendor's addresses are sound");
             reached.insert((tenant.clone(), system.clone()), Arc::new(connector));
+            let beside = beside::connectors(vendor, clock, trouble, nth);
+            reached.extend(
+                beside
+                    .into_iter()
+                    .map(|(system, connector)| ((tenant.clone(), system), connector)),
+            );
         }
         Self(reached)
     }

@@ -13,20 +13,34 @@ use object_store::{
 use offboard_store::Store;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One process's access to what an object store holds.
 pub(crate) struct FaultyStore {
     inner: Arc<InMemory>,
     trouble: Arc<Trouble>,
+    /// While this is so, nothing is put.
+    shut: Option<Arc<AtomicBool>>,
 }
 
 impl FaultyStore {
     /// A store over this memory for a process with this fortune.
     pub(crate) fn over(inner: &Arc<InMemory>, trouble: &Arc<Trouble>) -> Store {
+        Self::shut_while(None, inner, trouble)
+    }
+
+    /// The same, into which nothing is put while this is so: broken on purpose, see
+    /// [`Broken::SealingWaitsForTheDesk`](crate::Broken).
+    pub(crate) fn shut_while(shut: Option<Arc<AtomicBool>>, inner: &Arc<InMemory>, trouble: &Arc<Trouble>) -> Store {
         Store::on(Arc::new(Self {
             inner: inner.clone(),
             trouble: trouble.clone(),
+            shut,
         }))
+    }
+
+    fn is_shut(&self) -> bool {
+        self.shut.as_ref().is_some_and(|shut| shut.load(Ordering::Relaxed))
     }
 
     async fn end<T>(&self, fate: Fate, done: Result<T>) -> Result<T> {
@@ -69,6 +83,9 @@ impl fmt::Display for FaultyStore {
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let fate = self.begin("put").await?;
+        if self.is_shut() {
+            return Err(silent());
+        }
         self.end(fate, self.inner.put_opts(location, payload, opts).await).await
     }
 

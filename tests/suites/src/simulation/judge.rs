@@ -1,6 +1,9 @@
 //! The verdict at the end of a simulation: the ledger, the engine, the world's
 //! journal and the evidence, each against what must hold.
 
+mod archives;
+mod beside;
+
 use super::{Outside, Process, Stage};
 use crate::invariant::Invariant;
 use crate::model::{Act, ModelWorld};
@@ -215,6 +218,9 @@ impl Stage {
             let Actor::App { client_request_id, .. } = &entry.actor else {
                 continue;
             };
+            if entry.effect == Effect::LicenceRemoved {
+                self.judge_licence(client_request_id, Timestamp(entry.at_ms));
+            }
             let at = entry.at_ms - EPOCH.0;
             self.note(&format!(
                 "world {at} {} {} {}",
@@ -272,16 +278,44 @@ impl Stage {
         }
     }
 
-    /// The evidence of each case that has any, with the public key alone.
-    pub(super) async fn judge_evidence(&self) {
+    /// No licence is given up while the archive is not known to be whole; or given up itself.
+    fn judge_licence(&self, client_request_id: &str, at: Timestamp) {
+        let Some((tenant, case, task)) = self.auditor.ordered_by(client_request_id) else {
+            return;
+        };
+        let early = self.auditor.with_case(&tenant, case, |shadow| {
+            let releases = shadow
+                .case
+                .tasks
+                .get(&task)
+                .is_some_and(|t| matches!(t.kind(), Kind::ReleaseDirectLicenses | Kind::ReleaseGroupLicenses));
+            let kept = shadow.first_settled(Kind::ArchiveMailbox);
+            let waits = shadow.case.has(Kind::ArchiveMailbox) && kept.is_none_or(|kept| at < kept);
+            releases && waits && !shadow.tail_lost
+        });
+        if early == Some(true) {
+            let what = format!("{tenant} {case} gave up a licence at {at}, before the archive was whole");
+            self.auditor.violated(Invariant::LicenceAfterPreservation, what);
+        }
+    }
+
+    /// The evidence of each case that has any, with the public key alone. How many archives
+    /// it calls done.
+    pub(super) async fn judge_evidence(&self) -> usize {
         let mut closed = Vec::new();
+        let mut archives = 0;
         self.auditor.each_case(|tenant, shadow| {
             if shadow.case.evidence.is_some() || shadow.case.state == CaseState::Closed {
                 closed.push((
                     tenant.clone(),
                     shadow.case.id,
                     shadow.case.evidence,
-                    shadow.case.tasks.len(),
+                    shadow
+                        .case
+                        .tasks
+                        .values()
+                        .filter(|t| is_accounted_for(t.kind()))
+                        .count(),
                     shadow.tail_lost,
                 ));
             }
@@ -303,11 +337,17 @@ impl Stage {
                 own += 1;
                 match evidence::verify(&bytes, &key) {
                     Err(error) => wrong.push(format!("{name}: {error}")),
-                    Ok(statement) if statement.predicate.tasks.len() != tasks => wrong.push(format!(
+                    Ok(statement) if told(&statement.predicate) != tasks => wrong.push(format!(
                         "{name}: it tells of {} tasks, there are {tasks}",
-                        statement.predicate.tasks.len()
+                        told(&statement.predicate)
                     )),
                     Ok(statement) => {
+                        let (count, lacks) = self.judge_archives(&statement).await;
+                        archives += count;
+                        for what in lacks {
+                            let what = format!("{tenant} {case}: {what}");
+                            self.auditor.violated(Invariant::ArchiveIsWhole, what);
+                        }
                         wrong.extend(self.auditor.foreign_canary(&tenant, &bytes));
                         let made = effects.get(&(tenant.clone(), case)).filter(|_| !tail_lost);
                         for what in made.into_iter().flat_map(|e| unaccounted(&statement.predicate, e)) {
@@ -324,6 +364,7 @@ impl Stage {
                 self.auditor.violated(Invariant::EvidenceVerifies, wrong);
             }
         }
+        archives
     }
 
     /// What was truly done outside, by the case and task that it was done for.
@@ -376,6 +417,18 @@ impl Stage {
             open.join("; ")
         ))
     }
+}
+
+/// Whether an account tells of tasks of this kind: how a case ended without a departure, a
+/// desk is told when that is accounted for.
+fn is_accounted_for(kind: Kind) -> bool {
+    kind != Kind::NoteEnding
+}
+
+/// Of how many tasks an account tells.
+fn told(account: &Predicate) -> usize {
+    let notes = Kind::NoteEnding.name();
+    account.tasks.iter().filter(|t| t.kind != notes).count()
 }
 
 /// What was done outside and an account does not tell of: neither as done, nor,

@@ -3,7 +3,7 @@
 //! `OFFBOARD_SEEDS` runs that many seeds, `OFFBOARD_SEEDS_FROM` begins
 //! elsewhere; a violated invariant prints the one command that replays it.
 
-use offboard_suites::{Broken, Invariant, Outcome, Processes, Shape, Simulation, Workers};
+use offboard_suites::{Broken, Invariant, Judged, Outcome, Processes, Shape, Simulation, Workers};
 
 /// Seeds with the real workers in a normal run: with the next, what less than
 /// five minutes hold on two cores.
@@ -121,6 +121,29 @@ fn two_runs_of_a_seed_have_one_transcript() {
     }
 }
 
+/// Seeds until each thing beside the vendor was there to be judged.
+const JUDGED_WITHIN: u64 = 60;
+
+/// Of what no seed has, nothing is ever wrong.
+#[test]
+fn archives_tickets_dead_desks_and_pages_are_there_to_be_judged() {
+    let mut seen = Judged::default();
+    for seed in 0..JUDGED_WITHIN {
+        let judged = Simulation::run(seed, &Shape::default()).judged;
+        seen.archives += judged.archives;
+        seen.tickets += judged.tickets;
+        seen.dead_desks += judged.dead_desks;
+        seen.pages += judged.pages;
+        if [seen.archives, seen.tickets, seen.dead_desks, seen.pages]
+            .iter()
+            .all(|n| *n > 0)
+        {
+            return;
+        }
+    }
+    panic!("within {JUDGED_WITHIN} seeds there were no more than {seen:?}");
+}
+
 /// `tests/readme` runs these two as they stand here.
 #[test]
 fn a_seed_is_replayed_by_the_readmes_own_command() {
@@ -201,6 +224,39 @@ fn a_device_that_is_wiped_although_it_was_given_away_is_caught() {
 #[test]
 fn a_tenant_that_is_locked_out_is_caught() {
     bites(Workers::Real, Broken::NobodyKnowsWhoLeaves, Invariant::NoHarm);
+}
+
+#[test]
+fn a_message_that_an_archive_lacks_is_caught() {
+    bites(Workers::Real, Broken::MessagesAreHidden, Invariant::ArchiveIsWhole);
+}
+
+#[test]
+fn a_second_ticket_is_caught() {
+    bites(Workers::Real, Broken::TicketsAreOpenedTwice, Invariant::TicketOnce);
+}
+
+#[test]
+fn a_ticket_that_is_closed_early_is_caught() {
+    bites(
+        Workers::Real,
+        Broken::TicketsAreClosedEarly,
+        Invariant::TicketAfterValidation,
+    );
+}
+
+#[test]
+fn a_second_page_is_caught() {
+    bites(Workers::Real, Broken::PagesAreAddedTwice, Invariant::NotesOnce);
+}
+
+#[test]
+fn a_case_that_waits_for_a_dead_desk_is_caught() {
+    bites(
+        Workers::Real,
+        Broken::SealingWaitsForTheDesk,
+        Invariant::NothingWaitsForTheDesk,
+    );
 }
 
 /// As it would be if the product took a secret for something that it may keep.
