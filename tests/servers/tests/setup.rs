@@ -6,13 +6,15 @@
 use std::path::Path;
 use std::process::Command;
 
+const TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../setup/start-nothing");
+
 /// What starts nothing while it runs this in a shell; the shell knows the policy's
 /// file as `$POLICY_RC_D`. Says how that ended: a status, none for a signal.
 fn start_nothing(policy: &Path, script: &str) -> Option<i32> {
-    let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../setup/start-nothing");
-    let mut command = Command::new(tool);
-    command.args(["sh", "-c", script]).env("POLICY_RC_D", policy);
-    command.status().unwrap().code()
+    let mut command = Command::new("env");
+    // Whoever runs the tests in the background may ignore some, and a shell then hears none.
+    command.args(["--default-signal=HUP,INT,QUIT,TERM", TOOL, "sh", "-c", script]);
+    command.env("POLICY_RC_D", policy).status().unwrap().code()
 }
 
 const IS_THERE: &str = "[ -x \"$POLICY_RC_D\" ] && ! \"$POLICY_RC_D\"";
@@ -43,8 +45,7 @@ fn what_a_killed_one_left_goes_with_the_next_and_what_others_put_there_stays() {
     assert!(!policy.exists());
 
     // One that is at it is not disturbed by another.
-    let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../setup/start-nothing");
-    let beside = format!("'{tool}' true; {IS_THERE}");
+    let beside = format!("'{TOOL}' true; {IS_THERE}");
     assert_eq!(start_nothing(&policy, &beside), Some(0));
     assert!(!policy.exists());
 
