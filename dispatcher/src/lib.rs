@@ -14,6 +14,7 @@ mod engine;
 mod follow_up;
 pub mod gates;
 mod gathered;
+mod handing;
 mod heirs;
 pub mod http;
 mod index;

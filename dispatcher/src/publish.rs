@@ -98,6 +98,9 @@ impl Engine {
             lane: case.lane(assignment.kind),
             site: self.tenants.site(&assignment.tenant, &assignment.target.system),
         };
+        if let QueueName::Assignments { site: Some(site), .. } = &queue {
+            self.hand_over(site, assignment).await;
+        }
         let id = format!("{}-{}", assignment.task, assignment.attempt);
         let work = Work {
             task: Some(assignment.task),

@@ -3,6 +3,7 @@
 //! then recognised, and what that transition assigned is published again.
 
 use crate::engine::{Engine, EngineError, told};
+use offboard_domain::assignment::REPORT_MAX_BYTES;
 use offboard_domain::{Assignment, CaseId, Heading, Lane, Refusal, Report, TenantId};
 use offboard_queue::rabbit::may_report;
 use offboard_queue::rabbit::topology::exchange_of;
@@ -17,10 +18,6 @@ use tokio::sync::watch;
 /// How many reports are worked on at the same time: enough that appends gather
 /// into groups, few enough that memory stays flat.
 const CONCURRENT_REPORTS: u16 = 512;
-
-/// Largest report that is read, in bytes. The largest true one answers a closing
-/// round, of which the order has at most 1 MiB.
-const REPORT_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a report for a newer version is kept before it goes back, in
 /// milliseconds of engine time.

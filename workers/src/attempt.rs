@@ -28,7 +28,7 @@ use crate::job::{Applied, Job, Seen};
 use crate::observe_again;
 use crate::procedure::{self, Procedure, Wait, When};
 use offboard_connectors::{Answer, Connector, Holding, MASTERED_ELSEWHERE, PROTECTED_TARGET};
-use offboard_domain::assignment::{baseline_facts, baseline_in};
+use offboard_domain::assignment::{REPORT_MAX_BYTES, baseline_facts, baseline_in};
 use offboard_domain::catalogue::premises::MASTERED;
 use offboard_domain::catalogue::{Proof, ROLES_OPEN};
 use offboard_domain::{
@@ -517,6 +517,55 @@ fn kept(mut receipts: Vec<Receipt>) -> Vec<Receipt> {
     receipts
 }
 
+/// The report, if it can be read where it goes. Else a fault that says so: what is too
+/// large is buried unread there, so that the order would run out and be given again, and
+/// nobody hear why. What is remembered, and what was kept, goes along.
+pub(crate) fn fitting(report: Report, assignment: &Assignment) -> Report {
+    let bytes = size(&report);
+    if bytes <= REPORT_MAX_BYTES {
+        return report;
+    }
+    tracing::warn!(
+        task = %assignment.task, kind = assignment.kind.name(), bytes,
+        "a report is larger than {REPORT_MAX_BYTES} bytes; a fault is reported instead"
+    );
+    // It may have been carried out, and is then read first.
+    let class = if is_once(assignment) {
+        FaultClass::Unknown
+    } else {
+        FaultClass::Blocked
+    };
+    let detail = format!(
+        "the attempt ended, and its report has {bytes} bytes, of which {REPORT_MAX_BYTES} are read: so much was found \
+         that it cannot be told; look at it in the system itself, and make it less there if that can be"
+    );
+    let remembered = match report.said {
+        Said::Wait { checkpoint, .. } => checkpoint,
+        Said::Progress { checkpoint } => Some(checkpoint),
+        Said::Satisfied { .. }
+        | Said::Observed { .. }
+        | Said::Checked { .. }
+        | Said::Found { .. }
+        | Said::Fault { .. }
+        | Said::NotBegun { .. } => report.remembered,
+    };
+    let mut told = Report {
+        said: fault_said(assignment, class, &detail),
+        seen: None,
+        remembered,
+        ..report
+    };
+    if size(&told) > REPORT_MAX_BYTES {
+        told.remembered = None;
+    }
+    told
+}
+
+/// How many bytes a report has on its way.
+fn size(report: &Report) -> usize {
+    serde_json::to_vec(report).map_or(0, |body| body.len())
+}
+
 fn fault_said(assignment: &Assignment, class: FaultClass, detail: &str) -> Said {
     Said::Fault {
         fault: Fault {
@@ -553,7 +602,7 @@ pub(crate) fn say(assignment: &Assignment, context: &Context, said: Said) -> Rep
 #[cfg(test)]
 mod tests {
     use super::*;
-    use offboard_domain::System;
+    use offboard_domain::{CaseId, Digest, Kind, Subject, System, Target, TaskId, TenantId};
 
     /// The order was taken, and a look that follows it in the same act is refused.
     #[test]
@@ -575,5 +624,105 @@ mod tests {
         assert_eq!(refused(Kind::WipeDevice, not_taken), FaultClass::Denied);
         // What may be written twice is tried again after a person has mended it.
         assert_eq!(refused(Kind::RetireDevice, taken), FaultClass::Denied);
+    }
+
+    fn order(kind: Kind, mode: Mode) -> Assignment {
+        let tenant = TenantId::new("acme").unwrap();
+        let case = CaseId::derive(&tenant, "HR-1");
+        let system = System::new("m365").unwrap();
+        Assignment {
+            task: TaskId::derive(case, kind.name(), &system, None),
+            tenant,
+            case,
+            attempt: 1,
+            kind,
+            target: Target { system, object: None },
+            subject: Subject::default(),
+            params: Facts::new(),
+            mode,
+            checkpoint: None,
+            checks: Vec::new(),
+            start_by: Timestamp(0),
+            run_for_ms: 1,
+            version: 9,
+            head: Digest::ZERO,
+            traceparent: None,
+        }
+    }
+
+    fn report(order: &Assignment, said: Said) -> Report {
+        Report {
+            tenant: order.tenant.clone(),
+            case: order.case,
+            task: order.task,
+            attempt: order.attempt,
+            version: order.version,
+            head: order.head,
+            at: Timestamp(0),
+            said,
+            seen: None,
+            remembered: None,
+            writes: None,
+            receipts: Vec::new(),
+            artifacts: Vec::new(),
+        }
+    }
+
+    fn read(bytes: usize) -> Said {
+        let observation = Observation {
+            read_at: Timestamp(0),
+            sources: Vec::new(),
+            facts: Facts::new().with("found", "x".repeat(bytes)),
+        };
+        Said::Observed { observation }
+    }
+
+    fn class(report: &Report) -> Option<FaultClass> {
+        match &report.said {
+            Said::Fault { fault } => Some(fault.class),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn one_byte_more_than_is_read_is_a_fault() {
+        let order = order(Kind::RemoveInboxRules, Mode::ObserveOnly);
+        let room = REPORT_MAX_BYTES - size(&report(&order, read(0)));
+        let fits = report(&order, read(room));
+        assert_eq!(size(&fits), REPORT_MAX_BYTES);
+        assert_eq!(fitting(fits.clone(), &order), fits);
+        let told = fitting(report(&order, read(room + 1)), &order);
+        assert_eq!(class(&told), Some(FaultClass::Blocked));
+        assert!(size(&told) < 2_000);
+        let Said::Fault { fault } = &told.said else {
+            panic!("{told:?}")
+        };
+        assert!(fault.detail.contains(&(REPORT_MAX_BYTES + 1).to_string()), "{fault}");
+    }
+
+    #[test]
+    fn what_may_have_been_ordered_once_is_unknown_and_what_is_remembered_of_it_stays() {
+        let once = order(Kind::WipeDevice, Mode::Full);
+        let remembered = Facts::new().with("ordered", true);
+        let mut waits = report(
+            &once,
+            Said::Wait {
+                until: Timestamp(1),
+                why: "ordered".to_owned(),
+                checkpoint: Some(remembered.clone()),
+            },
+        );
+        waits.seen = Some(Observation {
+            read_at: Timestamp(0),
+            sources: Vec::new(),
+            facts: Facts::new().with("found", "x".repeat(REPORT_MAX_BYTES)),
+        });
+        let told = fitting(waits, &once);
+        assert_eq!(class(&told), Some(FaultClass::Unknown));
+        assert_eq!(told.remembered, Some(remembered));
+        // Read alone, it was not ordered.
+        let reading = order(Kind::WipeDevice, Mode::ObserveOnly);
+        let told = fitting(report(&reading, read(REPORT_MAX_BYTES)), &reading);
+        assert_eq!(class(&told), Some(FaultClass::Blocked));
     }
 }

@@ -5,7 +5,7 @@
 //! of [`Worker::run`]: dropping it is the death of the worker, as sudden as a
 //! signal's, and what it held returns to the queue.
 
-use crate::attempt::{attempt, is_once, say};
+use crate::attempt::{attempt, fitting, is_once, say};
 use crate::publisher::{Publisher, publisher};
 use crate::window::{Place, Window};
 use crate::{Context, procedure};
@@ -413,6 +413,7 @@ impl Served {
             };
             say(assignment, context, Said::Fault { fault })
         });
+        let report = fitting(report, assignment);
         let vendor = context
             .connectors
             .get(&assignment.tenant, &assignment.target.system)

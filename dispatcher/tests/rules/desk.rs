@@ -98,6 +98,25 @@ async fn a_case_closes_without_its_desk_and_tells_it_later_also_by_another_proce
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_worker_of_a_desk_at_a_site_finds_the_account_in_the_place_of_its_site() {
+    let acme = tenant("acme");
+    let mut terms = terms_of(&[(m365(), CUT), (system("psa"), KINDS)]);
+    terms.sites.insert(system("psa"), "berlin".to_owned());
+    let world = World::new([(acme.clone(), terms)]);
+    let _closer = world.closer();
+    let _worker = world.worker();
+    let _berlin = world.worker_at(Some("berlin"), 0, |a| Some(truth(a)));
+    let dispatcher = world.dispatcher().await;
+    let case = closed_with_its_desk_away(&world, &acme, &dispatcher).await;
+    until("the desk is told", DAY_MS, async || all_done(&world, &acme, case).await).await;
+    let evidence = world.case(&acme, case).await.evidence.unwrap();
+    let given = world.store.site("berlin").unwrap().get(evidence).await.unwrap();
+    assert_eq!(Digest::of(&given), evidence);
+    let elsewhere = world.store.site("paris").unwrap().get(evidence).await;
+    assert!(elsewhere.is_err(), "it is nobody else's");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_person_hears_of_a_desk_that_stays_away_and_can_go_without() {
     let (world, acme) = with_a_desk();
     let away = Arc::new(AtomicBool::new(true));

@@ -117,6 +117,11 @@ pub(crate) const START_WITHIN_MS: i64 = 5 * crate::time::MINUTE_MS;
 /// milliseconds.
 pub const CLOCK_MARGIN_MS: i64 = 30_000;
 
+/// The largest report that is read, in bytes: who answers checks it, and who is answered
+/// buries what is larger, unread. The largest true one answers a closing round, of which
+/// the order has at most 1 MiB.
+pub const REPORT_MAX_BYTES: usize = 4 * 1024 * 1024;
+
 /// The vendor's receipt for one request: kept as evidence, proves no state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {

@@ -6,6 +6,10 @@
 //! removed. It stands on `object_store`, so that a folder, memory and the
 //! clouds' object stores are one thing.
 //!
+//! A site has a place of its own beneath, which is a store to its worker. Nobody who
+//! asks by a digest need know whether a site put it: what is not here is looked for
+//! there, and what lies there under a digest that it does not have counts for nothing.
+//!
 //! # Laws
 //! Each is one test that every backend passes.
 //! 1. Put twice is once.
@@ -15,6 +19,7 @@
 //! 5. Hostile names are refused.
 //! 6. What was put survives a restart.
 //! 7. Listed is what was named, in order, artifacts not among it.
+//! 8. What a site keeps is found from above; a site finds nothing but its own.
 
 mod bucket;
 mod name;
@@ -23,16 +28,17 @@ pub use bucket::{LockState, lock_state};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use name::{OBJECTS, PROBE, checked, object_path, probe_path};
+use name::{OBJECTS, PROBE, SITES, at_site, checked, object_path, probe_path, site_path};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 use offboard_domain::Digest;
 use offboard_runtime::config::StoreUrl;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many writers of the same name that fail are stood.
 const WRITERS: usize = 5;
@@ -44,6 +50,8 @@ pub struct Store {
     /// Whether asking what is there costs much less than writing: so on a disk,
     /// where a write that finds its place taken was synced for nothing.
     asks_first: bool,
+    /// At which site something was found last: a kept mailbox has thousands of pieces.
+    last_site: Arc<Mutex<Option<ObjectPath>>>,
 }
 
 /// A named file.
@@ -213,18 +221,15 @@ impl Store {
         create_private(path).map_err(failed)?;
         let inner = LocalFileSystem::new_with_prefix(path).map_err(|e| failed(std::io::Error::other(e)))?;
         Ok(Self {
-            inner: Arc::new(inner.with_fsync(true)),
             asks_first: true,
+            ..Self::on(Arc::new(inner.with_fsync(true)))
         })
     }
 
     /// A store in memory, for the simulation and for tests.
     #[must_use]
     pub fn memory() -> Self {
-        Self {
-            inner: Arc::new(InMemory::new()),
-            asks_first: false,
-        }
+        Self::on(Arc::new(InMemory::new()))
     }
 
     /// The store that a configuration names.
@@ -246,7 +251,21 @@ impl Store {
         Self {
             inner,
             asks_first: false,
+            last_site: Arc::default(),
         }
+    }
+
+    /// The place of a site in this store: a store of its own, which a worker there has as
+    /// its whole one (`s3://bucket/sites/berlin`).
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if no site can be called so.
+    pub fn site(&self, site: &str) -> Result<Self, StoreError> {
+        let beneath = PrefixStore::new(Arc::clone(&self.inner), site_path(site)?);
+        Ok(Self {
+            asks_first: self.asks_first,
+            ..Self::on(Arc::new(beneath))
+        })
     }
 
     /// Keeps bytes and returns their digest, by which they are found.
@@ -285,16 +304,23 @@ impl Store {
     /// [`StoreError::Absent`], [`StoreError::Damaged`] or [`StoreError::Unavailable`].
     pub async fn get(&self, digest: Digest) -> Result<Bytes, StoreError> {
         let path = object_path(digest);
-        let bytes = self.fetch(&path).await?;
-        let found = Digest::of(&bytes);
-        if found == digest {
-            Ok(bytes)
-        } else {
-            Err(StoreError::Damaged {
-                path: path.to_string(),
-                found,
-            })
+        let mut why_not = match self.fetch_whole(&path, digest).await {
+            Err(absent @ StoreError::Absent { .. }) => absent,
+            found => return found,
+        };
+        for site in self.sites().await? {
+            match self.fetch_whole(&at_site(&site, &path), digest).await {
+                Ok(bytes) => {
+                    *self.last_site.lock().unwrap_or_else(PoisonError::into_inner) = Some(site);
+                    return Ok(bytes);
+                }
+                Err(StoreError::Absent { .. }) => {}
+                // Who has one site's machine says nothing about what is at another.
+                Err(damaged @ StoreError::Damaged { .. }) => why_not = damaged,
+                Err(error) => return Err(error),
+            }
         }
+        Err(why_not)
     }
 
     /// How long the bytes of that digest are, without reading them; none: they
@@ -304,11 +330,17 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
         let path = object_path(digest);
-        match self.inner.head(&path).await {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(source) => Err(unavailable("look for", &path, source)),
+        let here = self.size_at(&path).await?;
+        if here.is_some() {
+            return Ok(here);
         }
+        for site in self.sites().await? {
+            let there = self.size_at(&at_site(&site, &path)).await?;
+            if there.is_some() {
+                return Ok(there);
+            }
+        }
+        Ok(None)
     }
 
     /// Keeps bytes under a name (`evidence/acme/c-….json`). The same content again
@@ -339,7 +371,7 @@ impl Store {
     }
 
     /// The named files in a folder and below, in the order of their names;
-    /// an empty prefix means all.
+    /// an empty prefix means all but what is at sites.
     ///
     /// # Errors
     /// [`StoreError::Refused`] or [`StoreError::Unavailable`].
@@ -360,11 +392,11 @@ impl Store {
             Some(checked(prefix)?)
         };
         let place = folder.clone().unwrap_or_default();
-        let objects = ObjectPath::from(OBJECTS);
+        let unnamed = [OBJECTS, SITES].map(ObjectPath::from);
         let mut listing = self.inner.list(folder.as_ref());
         let mut named: Vec<Named> = Vec::new();
         while let Some(meta) = listing.try_next().await.map_err(|e| unavailable("list", &place, e))? {
-            if meta.location.prefix_matches(&objects) {
+            if unnamed.iter().any(|place| meta.location.prefix_matches(place)) {
                 continue;
             }
             if named.len() == most {
@@ -434,6 +466,45 @@ impl Store {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(source) => Err(unavailable("write", path, source)),
+        }
+    }
+
+    /// The places of sites, the one first where something was found last.
+    async fn sites(&self) -> Result<Vec<ObjectPath>, StoreError> {
+        let all = ObjectPath::from(SITES);
+        let listed = match self.inner.list_with_delimiter(Some(&all)).await {
+            Ok(listed) => listed,
+            Err(source) => match unavailable("list", &all, source) {
+                // Whom they let in nowhere there has nothing to look for there.
+                StoreError::Denied { .. } => return Ok(Vec::new()),
+                error => return Err(error),
+            },
+        };
+        let mut sites = listed.common_prefixes;
+        let last = self.last_site.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sites.sort_by_key(|site| Some(site) != last.as_ref());
+        Ok(sites)
+    }
+
+    async fn size_at(&self, path: &ObjectPath) -> Result<Option<u64>, StoreError> {
+        match self.inner.head(path).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(unavailable("look for", path, source)),
+        }
+    }
+
+    /// What is there, if it has this digest.
+    async fn fetch_whole(&self, path: &ObjectPath, digest: Digest) -> Result<Bytes, StoreError> {
+        let bytes = self.fetch(path).await?;
+        let found = Digest::of(&bytes);
+        if found == digest {
+            Ok(bytes)
+        } else {
+            Err(StoreError::Damaged {
+                path: path.to_string(),
+                found,
+            })
         }
     }
 

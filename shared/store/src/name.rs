@@ -5,9 +5,13 @@
 use crate::StoreError;
 use object_store::path::Path;
 use offboard_domain::Digest;
+use offboard_runtime::config::is_site;
 
 /// Where artifacts stand; no name begins with it.
 pub(crate) const OBJECTS: &str = "objects";
+
+/// Where the sites' places are; no name begins with it either.
+pub(crate) const SITES: &str = "sites";
 
 /// Longest segment: below the 255 bytes of common file systems, with room for
 /// what is appended while a file is written.
@@ -21,6 +25,22 @@ const SHOWN_CHARS: usize = 80;
 pub(crate) fn object_path(digest: Digest) -> Path {
     let hex = digest.to_string();
     Path::from(format!("{OBJECTS}/{}/{hex}", &hex[..2]))
+}
+
+/// The place of a site.
+pub(crate) fn site_path(site: &str) -> Result<Path, StoreError> {
+    if is_site(site) {
+        return Ok(Path::from(format!("{SITES}/{site}")));
+    }
+    Err(StoreError::Refused {
+        path: site.chars().take(SHOWN_CHARS).collect(),
+        why: "no site can be called so",
+    })
+}
+
+/// Where that would be in such a place.
+pub(crate) fn at_site(site: &Path, path: &Path) -> Path {
+    site.parts().chain(path.parts()).collect()
 }
 
 /// What is written to see whether one can; always the same.
@@ -47,6 +67,9 @@ fn flaw(name: &str) -> Option<&'static str> {
     }
     if name.split('/').next() == Some(OBJECTS) {
         return Some("'objects' is kept for artifacts");
+    }
+    if name.split('/').next() == Some(SITES) {
+        return Some("'sites' is kept for the places of sites");
     }
     name.split('/').find_map(|segment| {
         if segment.is_empty() || segment.len() > SEGMENT_MAX_BYTES {

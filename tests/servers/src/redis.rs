@@ -64,6 +64,8 @@ pub struct RedisOptions {
     pub users: Vec<String>,
     /// How clients come.
     pub tls: Tls,
+    /// The certificates that it shares with others, if it has none of its own.
+    pub certificates: Option<Certificates>,
     /// The port of the primary that it follows.
     pub replica_of: Option<u16>,
     /// Whether it is a node of a cluster.
@@ -82,6 +84,7 @@ impl Default for RedisOptions {
             eviction: "noeviction",
             users: Vec::new(),
             tls: Tls::Off,
+            certificates: None,
             replica_of: None,
             cluster: false,
             data: None,
@@ -110,9 +113,10 @@ impl Redis {
         let folder = tempfile::tempdir().map_err(|e| StartError(format!("failed to make a folder for Redis: {e}")))?;
         let data = options.data.clone().unwrap_or_else(|| folder.path().join("data"));
         std::fs::create_dir_all(&data).map_err(|e| failed("make the folder", &data, &e))?;
-        let certificates = match options.tls {
-            Tls::Off => None,
-            Tls::Server | Tls::Mutual => Some(Certificates::make(folder.path())?),
+        let certificates = match (options.tls, &options.certificates) {
+            (Tls::Off, _) => None,
+            (Tls::Server | Tls::Mutual, Some(shared)) => Some(shared.clone()),
+            (Tls::Server | Tls::Mutual, None) => Some(Certificates::make(folder.path())?),
         };
         let mut server = Self {
             process: None,
@@ -348,18 +352,7 @@ impl Redis {
         for user in &options.users {
             line(&format!("user {user}"));
         }
-        match &self.certificates {
-            None => line(&format!("port {}", self.port)),
-            Some(c) => {
-                line("port 0");
-                line(&format!("tls-port {}", self.port));
-                line(&format!("tls-cert-file \"{}\"", c.server.certificate.display()));
-                line(&format!("tls-key-file \"{}\"", c.server.key.display()));
-                line(&format!("tls-ca-cert-file \"{}\"", c.authority.display()));
-                let asked = if options.tls == Tls::Mutual { "yes" } else { "no" };
-                line(&format!("tls-auth-clients {asked}"));
-            }
-        }
+        line(&access(self.port, self.certificates.as_ref(), options.tls));
         if let Some(primary) = options.replica_of {
             line(&format!("replicaof 127.0.0.1 {primary}"));
         }
@@ -410,6 +403,21 @@ impl Redis {
             last.join("\n")
         )))
     }
+}
+
+/// The lines that say how clients come, and how it goes to others of its kind.
+fn access(port: u16, certificates: Option<&Certificates>, tls: Tls) -> String {
+    let Some(of) = certificates else {
+        return format!("port {port}");
+    };
+    let asked = if tls == Tls::Mutual { "yes" } else { "no" };
+    format!(
+        "port 0\ntls-port {port}\ntls-cert-file \"{}\"\ntls-key-file \"{}\"\ntls-ca-cert-file \"{}\"\n\
+         tls-auth-clients {asked}\ntls-replication yes",
+        of.server.certificate.display(),
+        of.server.key.display(),
+        of.authority.display(),
+    )
 }
 
 /// How many bytes the command has that the log goes on with; nothing at its end.

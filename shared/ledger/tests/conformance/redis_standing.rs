@@ -575,6 +575,46 @@ async fn encryption_takes_the_right_authority_and_certificate() {
 }
 
 #[tokio::test]
+async fn sentinels_and_whom_they_name_are_both_reached_encrypted() {
+    for tls in [Tls::Server, Tls::Mutual] {
+        let servers = RedisSentinel::start(&servers::RedisOptions {
+            tls,
+            ..servers::RedisOptions::default()
+        })
+        .unwrap();
+        let files = servers.primary.certificates().unwrap();
+        let client = files.client("ledger").unwrap();
+        let client = Some((client.certificate, client.key));
+        let with = |authority: bool, certificate: bool| RedisOptions {
+            tls: TlsFiles {
+                authority: authority.then(|| files.authority.clone()),
+                client: client.clone().filter(|_| certificate),
+            },
+            ..options(&servers.url())
+        };
+        let right = || with(true, tls == Tls::Mutual);
+        everything_but_owning(&*open(&right()).await, "one").await;
+
+        let error = RedisStanding::look(&with(false, true)).await.unwrap_err().to_string();
+        assert!(error.contains("certificate"), "{tls:?}: {error}");
+        if tls == Tls::Mutual {
+            let error = RedisStanding::look(&with(true, false)).await.unwrap_err();
+            assert!(matches!(error, LedgerError::Unavailable { .. }), "{error}");
+        }
+        let plain = RedisOptions::new(servers.url().replace("rediss", "redis").parse().unwrap());
+        assert!(RedisStanding::look(&plain).await.is_err());
+
+        // Whom they name next is met the same way.
+        servers.fail_over().unwrap();
+        servers.wait_until_promoted().unwrap();
+        let next = right();
+        everything_but_owning(&*open(&next).await, "two").await;
+        let keys = servers.replica.command(&["KEYS", &format!("{{{}:*", next.prefix)]);
+        assert!(!keys.unwrap().text().is_empty(), "it went to the new primary");
+    }
+}
+
+#[tokio::test]
 async fn a_cluster_named_as_one_server_is_told_apart() {
     let cluster = RedisCluster::shared().unwrap();
     let one = cluster.url().replace("redis-cluster", "redis");

@@ -2,6 +2,11 @@
 //! process needs is there at all. On channels of its own, since asking about
 //! what is not there closes the channel; and looking through the dead, which may
 //! take long, holds up nobody who asks for something else.
+//!
+//! The dead have a connection of their own. Anybody who may bury can put among them
+//! what nobody can be given: headers that fill a frame to the last bytes, and grow
+//! when they are delivered again, or a header's name that is no text. The library then
+//! ends the connection, each time; it must not be the one on which work comes.
 
 use super::config::RabbitConfig;
 use super::link::{Link, Live};
@@ -16,7 +21,7 @@ use offboard_domain::Timestamp;
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 /// How many of the dead are looked through to show a person the newest: they can
 /// be read from the oldest on alone. Behind more, the newest are not shown until
@@ -52,6 +57,9 @@ pub(super) struct Inspector {
     counting: [Kept; COUNTED_AT_ONCE],
     /// For the dead.
     graves: Kept,
+    /// The connection of the dead, once somebody has looked at them; none: this process
+    /// has said farewell.
+    graves_link: OnceCell<Option<Link>>,
 }
 
 /// Why there is no answer.
@@ -71,6 +79,25 @@ impl Inspector {
             channel: Mutex::new(None),
             counting: std::array::from_fn(|_| Mutex::new(None)),
             graves: Mutex::new(None),
+            graves_link: OnceCell::new(),
+        }
+    }
+
+    /// The connection on which the dead are looked at and taken. Most processes never do.
+    pub(super) async fn graves_link(&self) -> Result<&Link, String> {
+        let opening = || async {
+            let opening = self.config.opening("dead letters");
+            Link::open(opening, self.config.reconnect).await.map(Some)
+        };
+        let opened = self.graves_link.get_or_try_init(opening).await;
+        let link = opened.map_err(|error| format!("there is no connection to the broker: {error}"))?;
+        link.as_ref().ok_or_else(|| "this process has said farewell".to_owned())
+    }
+
+    /// Ends the connection of the dead with a farewell. There is none after it.
+    pub(super) async fn close(&self) {
+        if let Some(link) = self.graves_link.get_or_init(|| async { None }).await {
+            link.close().await;
         }
     }
 
@@ -172,6 +199,7 @@ impl Inspector {
         // Two that look at the same time would each see a part; of this
         // process the second waits.
         let mut channel = self.graves.lock().await;
+        let link = self.graves_link().await?;
         let name = QueueName::Dead.to_string();
         let mut newest: VecDeque<(Message, String, Timestamp)> = VecDeque::new();
         let mut last_tag = None;
@@ -179,7 +207,7 @@ impl Inspector {
         let mut failed = None;
         while looked < most {
             let asking = async |c: Channel| c.basic_get(name.as_str().into(), BasicGetOptions::default()).await;
-            let got = match self.ask_on(&mut channel, asking).await {
+            let got = match self.ask_on(link, &mut channel, asking).await {
                 Ok(Some(got)) => got.delivery,
                 Ok(None) => break,
                 Err(NoAnswer::NotThere) => return Err(format!("there is no queue {name}: import the definitions")),
@@ -204,7 +232,7 @@ impl Inspector {
                 requeue: true,
             };
             let returned = self
-                .ask_on(&mut channel, async |c: Channel| c.basic_nack(tag, all_back).await)
+                .ask_on(link, &mut channel, async |c: Channel| c.basic_nack(tag, all_back).await)
                 .await;
             if returned.is_err() {
                 // They return when the channel closes.
@@ -230,7 +258,7 @@ impl Inspector {
             ..QueueDeclareOptions::default()
         };
         let asking = async |c: Channel| c.queue_declare(name.into(), options, FieldTable::default()).await;
-        let state = self.ask_on(&mut *channel.lock().await, asking).await?;
+        let state = self.ask_on(&self.link, &mut *channel.lock().await, asking).await?;
         Ok((state.message_count(), state.consumer_count()))
     }
 
@@ -243,11 +271,12 @@ impl Inspector {
             c.exchange_declare(name.into(), ExchangeKind::Direct, options, FieldTable::default())
                 .await
         };
-        self.ask_on(&mut *self.channel.lock().await, asking).await
+        self.ask_on(&self.link, &mut *self.channel.lock().await, asking).await
     }
 
-    /// Asks on the channel, which is opened anew if the last answer closed it.
-    async fn ask_on<T, F>(&self, kept: &mut Option<(Arc<Live>, Channel)>, ask: F) -> Result<T, NoAnswer>
+    /// Asks on the channel, which is opened anew on this connection if the last answer
+    /// closed it.
+    async fn ask_on<T, F>(&self, link: &Link, kept: &mut Option<(Arc<Live>, Channel)>, ask: F) -> Result<T, NoAnswer>
     where
         F: AsyncFnOnce(Channel) -> lapin::Result<T>,
     {
@@ -260,7 +289,7 @@ impl Inspector {
         let (live, channel) = match kept {
             Some(kept) => kept.clone(),
             None => {
-                let live = self.link.live(limits.reconnected).await.map_err(NoAnswer::Failed)?;
+                let live = link.live(limits.reconnected).await.map_err(NoAnswer::Failed)?;
                 let channel = self.within(&live, live.connection.create_channel()).await?;
                 kept.insert((live, channel)).clone()
             }

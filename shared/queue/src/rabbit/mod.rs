@@ -2,8 +2,9 @@
 //!
 //! It owns two connections, one to publish and one to consume, since a broker
 //! that is low on memory blocks whoever publishes, with everything on the same
-//! connection. It declares nothing ([`topology`]), retries no publication, and
-//! knows nothing of what a message says.
+//! connection; and a third once the dead are looked at, since among them may be what
+//! ends it. It declares nothing ([`topology`]), retries no publication, and knows
+//! nothing of what a message says.
 //!
 //! How the laws hold here:
 //! - What was confirmed is on the disks of a majority of the nodes.
@@ -172,7 +173,13 @@ impl RabbitQueue {
     /// Says farewell to the broker. What is not settled then returns to its
     /// queue, and nothing works any more.
     pub async fn close(&self) {
-        tokio::join!(self.inner.publishing.close(), self.inner.consuming.close());
+        let Inner {
+            publishing,
+            consuming,
+            inspector,
+            ..
+        } = &*self.inner;
+        tokio::join!(publishing.close(), consuming.close(), inspector.close());
     }
 }
 
@@ -220,11 +227,20 @@ impl Queue for RabbitQueue {
             config,
             consuming,
             publisher,
+            inspector,
             denials,
             unconsumed,
             ..
         } = &*self.inner;
-        let subscribed = match consuming.live(config.limits.reconnected).await {
+        let link = match queue {
+            QueueName::Dead => inspector.graves_link().await,
+            QueueName::Assignments { .. } | QueueName::Reports { .. } | QueueName::Sealing => Ok(&**consuming),
+        };
+        let live = match link {
+            Ok(link) => link.live(config.limits.reconnected).await,
+            Err(why) => Err(why),
+        };
+        let subscribed = match live {
             Ok(live) => {
                 let subscribed = consumer::subscribe(&live, queue, prefetch, config, publisher).await;
                 denials.note("consume", queue, &subscribed);

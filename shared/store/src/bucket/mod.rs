@@ -50,10 +50,7 @@ pub(crate) fn open(bucket: &Bucket) -> Result<Store, StoreError> {
         Cloud::Azure => azure(bucket, options),
         Cloud::Google => google(bucket, options),
     };
-    Ok(Store {
-        inner: inner.map_err(failed)?,
-        asks_first: false,
-    })
+    inner.map(Store::on).map_err(failed)
 }
 
 /// What the bucket says of its locks.

@@ -30,6 +30,7 @@ macro_rules! conformance {
             law_05_hostile_names_are_refused,
             law_06_what_was_put_survives_a_restart,
             law_07_listed_is_what_was_named,
+            law_08_what_a_site_keeps_is_found_from_above_and_a_site_finds_its_own_alone,
         );
     };
     ($backend:ty: $($law:ident),* $(,)?) => {

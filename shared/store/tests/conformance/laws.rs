@@ -143,6 +143,8 @@ pub(crate) async fn law_05_hostile_names_are_refused<B: Backend>() {
         "a#1",
         "objects",
         "objects/ab",
+        "sites",
+        "sites/berlin/a",
         &long,
         deep,
     ];
@@ -153,7 +155,7 @@ pub(crate) async fn law_05_hostile_names_are_refused<B: Backend>() {
         assert!(name.is_empty() || refused(store.list(name).await.err()), "{name:?}");
     }
     assert!(store.list("").await.unwrap().is_empty());
-    for fine in ["a", "a.b-c_d/0", "objects-of/a", &long[1..]] {
+    for fine in ["a", "a.b-c_d/0", "objects-of/sites", &long[1..]] {
         store.put_named(fine, bytes(1, 1)).await.unwrap();
     }
     assert_eq!(store.list("").await.unwrap().len(), 4);
@@ -213,5 +215,30 @@ pub(crate) async fn law_07_listed_is_what_was_named<B: Backend>() {
     assert!(store.list("evidence/nobody").await.unwrap().is_empty());
     for (most, listed) in [(3, None), (4, Some(all[..4].to_vec())), (5, Some(all[..4].to_vec()))] {
         assert_eq!(store.list_at_most("evidence", most).await.unwrap(), listed);
+    }
+}
+
+pub(crate) async fn law_08_what_a_site_keeps_is_found_from_above_and_a_site_finds_its_own_alone<B: Backend>() {
+    let backend = B::fresh().await;
+    let store = backend.store();
+    let [berlin, paris] = ["berlin", "paris"].map(|site| store.site(site).unwrap());
+    let theirs = berlin.put(bytes(1, 1_000)).await.unwrap();
+    let ours = store.put(bytes(2, 1_000)).await.unwrap();
+    for place in [&berlin, &store] {
+        assert_eq!(place.get(theirs).await.unwrap(), bytes(1, 1_000));
+        assert_eq!(place.size(theirs).await.unwrap(), Some(1_000));
+    }
+    for (place, what) in [(&berlin, ours), (&paris, ours), (&paris, theirs)] {
+        let said = place.get(what).await.unwrap_err();
+        assert!(matches!(said, StoreError::Absent { .. }), "{said}");
+        assert_eq!(place.size(what).await.unwrap(), None);
+    }
+    berlin.check().await.unwrap();
+    assert!(store.list("").await.unwrap().is_empty());
+    let backend = backend.restart().await;
+    assert_eq!(backend.store().get(theirs).await.unwrap(), bytes(1, 1_000));
+    for nobody in ["", "..", "a/b", "Berlin", "-"] {
+        let said = store.site(nobody).unwrap_err();
+        assert!(matches!(said, StoreError::Refused { .. }), "{nobody:?}: {said}");
     }
 }

@@ -3,8 +3,13 @@
 
 use crate::backend::{Backend, conformance};
 use async_trait::async_trait;
+use bytes::Bytes;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, PutPayload};
 use offboard_domain::Digest;
-use offboard_store::Store;
+use offboard_store::{Store, StoreError};
+use std::sync::Arc;
 
 struct Memory(Store);
 
@@ -28,3 +33,26 @@ impl Backend for Memory {
 }
 
 conformance!(Memory);
+
+#[tokio::test]
+async fn what_one_site_puts_where_anothers_would_be_is_passed_over() {
+    let inner = Arc::new(InMemory::new());
+    let store = Store::on(inner.clone());
+    let put = async |digest: Digest| {
+        let hex = digest.to_string();
+        let place = Path::from(format!("sites/berlin/objects/{}/{hex}", &hex[..2]));
+        let lie = PutPayload::from_bytes(Bytes::from_static(b"a lie"));
+        inner.put(&place, lie).await.unwrap();
+    };
+    let paris = store.site("paris").unwrap();
+    let there = paris.put(Bytes::from_static(b"there")).await.unwrap();
+    put(there).await;
+    assert_eq!(store.get(there).await.unwrap(), &b"there"[..]);
+    let nowhere = Digest::of(b"nowhere");
+    put(nowhere).await;
+    let said = store.get(nowhere).await.unwrap_err();
+    assert!(
+        matches!(&said, StoreError::Damaged { path, .. } if path.starts_with("sites/berlin/")),
+        "{said}"
+    );
+}

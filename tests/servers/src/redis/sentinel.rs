@@ -1,8 +1,10 @@
 //! A primary, its replica, and a sentinel that promotes the one when the
 //! other has gone.
 
-use super::{PACKAGE, PATIENCE, PORTS, PROGRAM, Redis, RedisOptions, Reply, failed, wire};
+use super::{PACKAGE, PATIENCE, PORTS, PROGRAM, Redis, RedisOptions, Reply, Tls, access, failed, wire};
+use crate::certificates::Certificates;
 use crate::process::{Guarded, StartError, free_port, until};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -18,29 +20,41 @@ pub struct RedisSentinel {
     pub replica: Redis,
     _sentinel: Guarded,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl RedisSentinel {
     /// Starts all three, and waits until the replica follows and the sentinel
-    /// knows it.
+    /// knows it. Encrypted, they have the same certificates.
     ///
     /// # Errors
     /// [`StartError`] if they do not find each other.
     pub fn start(options: &RedisOptions) -> Result<Self, StartError> {
-        let primary = Redis::start(options)?;
+        let folder = tempfile::tempdir().map_err(|e| StartError(format!("failed to make a folder: {e}")))?;
+        let certificates = match options.tls {
+            Tls::Off => None,
+            Tls::Server | Tls::Mutual => Some(Certificates::make(folder.path())?),
+        };
+        let options = RedisOptions {
+            certificates,
+            ..options.clone()
+        };
+        let primary = Redis::start(&options)?;
         let replica = Redis::start(&RedisOptions {
             replica_of: Some(primary.port()),
             ..options.clone()
         })?;
         until("the replica to follow", PATIENCE, || follows(&replica))?;
-        let folder = tempfile::tempdir().map_err(|e| StartError(format!("failed to make a folder: {e}")))?;
+        let socket = socket(folder.path());
         for _ in 0..PORTS {
             let port = free_port()?;
             let file = folder.path().join("sentinel.conf");
             let lines = format!(
-                "port {port}\nbind 127.0.0.1\ndaemonize no\ndir \"{}\"\nsentinel monitor {WATCHED} 127.0.0.1 {} 1\n\
+                "{}\nbind 127.0.0.1\nunixsocket \"{}\"\nunixsocketperm 700\ndaemonize no\ndir \"{}\"\n\
+                 sentinel monitor {WATCHED} 127.0.0.1 {} 1\n\
                  sentinel down-after-milliseconds {WATCHED} 5000\nsentinel failover-timeout {WATCHED} 10000\n",
+                access(port, primary.certificates(), options.tls),
+                socket.display(),
                 folder.path().display(),
                 primary.port(),
             );
@@ -51,7 +65,7 @@ impl RedisSentinel {
             let mut ended = false;
             until("the sentinel to know the replica", PATIENCE, || {
                 ended = sentinel.ended();
-                ended || knows_replica(port)
+                ended || knows_replica(&socket)
             })?;
             if !ended {
                 return Ok(Self {
@@ -59,7 +73,7 @@ impl RedisSentinel {
                     replica,
                     _sentinel: sentinel,
                     port,
-                    _folder: folder,
+                    folder,
                 });
             }
         }
@@ -71,7 +85,11 @@ impl RedisSentinel {
     /// The URL under which the primary is found, whoever that is.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis-sentinel://127.0.0.1:{}/{WATCHED}", self.port)
+        let scheme = match self.primary.certificates() {
+            Some(_) => "rediss-sentinel",
+            None => "redis-sentinel",
+        };
+        format!("{scheme}://127.0.0.1:{}/{WATCHED}", self.port)
     }
 
     /// Has the sentinel let in this user alone from now on: name and rules, as
@@ -82,7 +100,7 @@ impl RedisSentinel {
     pub fn admit_only(&self, user: &str) -> Result<(), StartError> {
         let user: Vec<&str> = ["ACL", "SETUSER"].into_iter().chain(user.split(' ')).collect();
         for words in [user, vec!["ACL", "SETUSER", "default", "off"]] {
-            match wire::over_tcp(self.port, &words)? {
+            match self.ask(&words)? {
                 Reply::Text(_) => {}
                 other => return Err(StartError(format!("the sentinel refused a user: {}", other.text()))),
             }
@@ -95,7 +113,7 @@ impl RedisSentinel {
     /// # Errors
     /// [`StartError`] if it does not say.
     pub fn primary_port(&self) -> Result<u16, StartError> {
-        let said = wire::over_tcp(self.port, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", WATCHED])?.text();
+        let said = self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", WATCHED])?.text();
         let port = said.lines().nth(1).and_then(|p| p.parse().ok());
         port.ok_or_else(|| StartError(format!("the sentinel does not say who the primary is: {said}")))
     }
@@ -108,7 +126,7 @@ impl RedisSentinel {
     /// [`StartError`] if it goes on refusing.
     pub fn fail_over(&self) -> Result<(), StartError> {
         until("the sentinel to accept the replica", PATIENCE, || {
-            let said = wire::over_tcp(self.port, &["SENTINEL", "FAILOVER", WATCHED]);
+            let said = self.ask(&["SENTINEL", "FAILOVER", WATCHED]);
             matches!(said, Ok(Reply::Text(_)))
         })
     }
@@ -149,6 +167,15 @@ impl RedisSentinel {
             there.is_some() && there == offset(&self.primary, "master_repl_offset:")
         })
     }
+
+    /// Over a socket of its own, as the others are asked: without encryption.
+    fn ask(&self, words: &[&str]) -> Result<Reply, StartError> {
+        wire::over_socket(&socket(self.folder.path()), words)
+    }
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("socket")
 }
 
 fn role(server: &Redis) -> String {
@@ -161,8 +188,8 @@ fn follows(replica: &Redis) -> bool {
     role(replica).contains("master_link_status:up")
 }
 
-fn knows_replica(sentinel: u16) -> bool {
-    match wire::over_tcp(sentinel, &["SENTINEL", "REPLICAS", WATCHED]) {
+fn knows_replica(sentinel: &Path) -> bool {
+    match wire::over_socket(sentinel, &["SENTINEL", "REPLICAS", WATCHED]) {
         Ok(Reply::List(replicas)) => replicas.len() == 1,
         _ => false,
     }

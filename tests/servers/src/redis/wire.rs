@@ -4,7 +4,6 @@
 use super::failed;
 use crate::process::StartError;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -43,13 +42,6 @@ impl Reply {
 pub(super) fn over_socket(socket: &Path, words: &[&str]) -> Result<Reply, StartError> {
     let silent = |e| failed("ask Redis at", socket, &e);
     let stream = UnixStream::connect(socket).map_err(silent)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(silent)?;
-    ask(stream, words).map_err(silent)
-}
-
-pub(super) fn over_tcp(port: u16, words: &[&str]) -> Result<Reply, StartError> {
-    let silent = |e| StartError(format!("failed to ask Redis on port {port}: {e}"));
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(silent)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(silent)?;
     ask(stream, words).map_err(silent)
 }

@@ -6,6 +6,8 @@ use crate::attempts::fake::{Fake, pause};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt as _;
+use offboard_connectors::Attached;
+use offboard_domain::assignment::REPORT_MAX_BYTES;
 use offboard_domain::{Area, Assignment, FaultClass, Kind, Lane, Mode, Report, Said, TenantId};
 use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, Wanted};
 use offboard_runtime::Clock as _;
@@ -231,6 +233,35 @@ async fn what_can_never_be_dealt_with_is_buried_and_not_repeated() {
     );
     assert_eq!(shop.left_in(&name).await, (0, 0));
     assert_eq!(wrote(&shop.desk.fake), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_much_to_be_told_is_a_fault_that_says_so_and_what_was_done_is_done() {
+    let (shop, assignment) = shop(Kind::RemoveInboxRules, 0);
+    let fake = shop.desk.fake.clone();
+    fake.edit(|state| {
+        for attached in &mut state.attached {
+            if let Attached::Rule(rule) = attached {
+                rule.id = format!("{}-{}", rule.id, "x".repeat(REPORT_MAX_BYTES / 2));
+            }
+        }
+    });
+    shop.order(&assignment).await;
+    match shop.answered().await.said {
+        Said::Fault { fault } => {
+            assert_eq!(fault.class, FaultClass::Blocked);
+            assert!(fault.detail.contains(&REPORT_MAX_BYTES.to_string()), "{fault}");
+        }
+        other => panic!("{}", serde_json::to_string(&other).unwrap().len()),
+    }
+    assert_eq!(wrote(&fake), 2);
+    assert_eq!(
+        shop.left_in(&lane_of(Area::Mailbox)).await,
+        (0, 0),
+        "it does not come again"
+    );
+    shop.order(&assignment).await;
+    assert!(matches!(shop.answered().await.said, Said::Satisfied { .. }));
 }
 
 /// Old and new processes run side by side while one replaces the other.

@@ -254,6 +254,32 @@ async fn one_of_the_dead_with_such_headers_is_buried_again_without_them() {
     assert!(reason.starts_with(&why), "{reason}");
 }
 
+/// All of a frame but some bytes, fewer than the broker adds when it delivers again.
+const FULL: usize = 131_029;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_the_dead_that_nobody_can_be_given_again_ends_nobodys_work() {
+    let OnRabbit {
+        vhost,
+        queue,
+        proxy: _proxy,
+    } = OnRabbit::fresh().await;
+    let (_connection, channel) = bare(&vhost).await;
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    let headers = vec![("h".to_owned(), "x".repeat(FULL))];
+    put(&channel, "ob.v1.dead", &identity(), headers).await;
+    assert_eq!(dead(&queue, 1).await.len(), 1);
+    for n in 0..3 {
+        // What comes of it is not said: it may still be read, and end the connection then.
+        drop(queue.dead(10).await);
+        drop(queue.consume(&QueueName::Dead, 1).await);
+        queue.publish(&identity(), vec![message(n)]).await.unwrap();
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.message().id, n.to_string());
+        delivery.ack().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reason_that_quotes_what_is_large_is_cut() {
     let OnRabbit {
