@@ -13,7 +13,7 @@ use offboard_connectors::{
 use offboard_domain::assignment::take_baseline;
 use offboard_domain::catalogue::{LEAVING, Proof};
 use offboard_domain::{
-    Artifact, Assignment, AttemptMark, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId,
+    Artifact, Assignment, AttemptMark, CaseId, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, Mode, ObjectId,
     Observation, Subject, Target, TenantId,
 };
 use std::collections::BTreeSet;
@@ -99,6 +99,7 @@ pub(crate) struct Job<'a> {
     pub tenant: &'a TenantId,
     pub case: CaseId,
     pub attempt: u32,
+    pub mode: Mode,
     pub kind: Kind,
     pub target: &'a Target,
     pub subject: &'a Subject,
@@ -134,6 +135,7 @@ impl<'a> Job<'a> {
             tenant: &assignment.tenant,
             case: assignment.case,
             attempt: assignment.attempt,
+            mode: assignment.mode,
             kind: assignment.kind,
             target: &assignment.target,
             subject: &assignment.subject,
@@ -157,6 +159,7 @@ impl<'a> Job<'a> {
             tenant: self.tenant,
             case: self.case,
             attempt: self.attempt,
+            mode: self.mode,
             kind,
             target,
             subject: self.subject,

@@ -29,6 +29,7 @@ mod identity;
 mod job;
 mod knowledge;
 mod license;
+mod looked;
 mod mailbox;
 mod managed;
 mod missed;

@@ -362,6 +362,7 @@ impl Case {
                 self.change(*task, at, |t| {
                     t.attempt = *attempt;
                     t.state = TaskState::Assigned(given);
+                    t.told_late = None;
                     t.person_looked &= *mode == Mode::ObserveOnly;
                     if *mode == Mode::Full && !t.kind().spec().convergent {
                         t.busy_until = Some(given.shown_at(t.kind()));
@@ -400,6 +401,7 @@ impl Case {
                     }
                     t.waiting_since = None;
                     t.overdue = false;
+                    t.told_late = None;
                     t.last_report = *report;
                     if t.is_waived() {
                         t.lapse_approval();
@@ -510,11 +512,11 @@ impl Case {
                 self.add(tasks, Some(*by));
                 self.come_late(late, "found after work that must follow it was done", at);
             }
-            Event::LateReport { task, report, .. } => {
+            Event::LateReport { task, said, report, .. } => {
                 self.late.insert(*report);
                 self.change(*task, at, |t| {
                     if !t.kind().spec().convergent && (!t.is_settled() || t.is_waived()) {
-                        t.observe_first = true;
+                        t.learn_late(said);
                     }
                 });
             }
@@ -553,6 +555,7 @@ impl Case {
                     from: from.unwrap_or(ALWAYS),
                 });
                 t.approval_lapsed = false;
+                t.overdue = false;
                 t.in_approved_plan = true;
                 t.in_plan_since.get_or_insert(at);
             }),
@@ -803,6 +806,13 @@ impl Case {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight.iter().map(|n| usize::from(*n)).sum()
+    }
+
+    /// Until when orders that were given before the last noted loss may be carried out, and
+    /// answered: who has them, nobody knows. None: no loss was noted.
+    #[must_use]
+    pub fn lost_orders_until(&self) -> Option<Timestamp> {
+        self.tail_lost_at.map(Attempt::all_over)
     }
 
     /// How many tasks are with workers, by area and lane.

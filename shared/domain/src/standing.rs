@@ -282,13 +282,27 @@ fn rivals_in_flight(case: &Case, kind: Kind) -> Vec<Kind> {
 }
 
 /// Since when a person has been waited for: the last of what it waited for, or
-/// that it was to be done again.
+/// that it was to be done again. His word on what a machine is to do is asked for when its
+/// time has come and the plan is approved, and anew after he gave one that does not hold.
 #[must_use]
 pub fn person_since(case: &Case, task: &Task) -> Timestamp {
     let after = task.kind().spec().after.iter();
     let settled = after.map(|d| case.settled_at(d.kind)).max();
     let since = settled.unwrap_or(case.opened_at);
-    task.reopened_at.map_or(since, |at| at.max(since))
+    let since = task.reopened_at.map_or(since, |at| at.max(since));
+    if task.kind().spec().area == Area::Person {
+        return since;
+    }
+    let said = case.plan_approval_of(task).into_iter().chain(&task.approved);
+    let said = said.map(|a| a.at).max();
+    let since = said.map_or(since, |at| at.max(since));
+    since.max(case.effective_at())
+}
+
+/// Whether a person who keeps this waiting is told so at last: of what he is to do himself,
+/// and of an approval of exactly this task. The plan's approval is a task of its own.
+pub(crate) fn can_be_overdue(stands: &Standing) -> bool {
+    matches!(stands, Standing::WaitsForPerson | Standing::WaitsForOwnApproval)
 }
 
 /// What is to be told to the world, given the state.
@@ -333,6 +347,16 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
             why: WakeReason::Seal,
         });
     }
+    // What may be under way of a history that is lost is awaited before it is over.
+    if case.state == CaseState::Cancelling
+        && case.in_flight() == 0
+        && let Some(at) = case.lost_orders_until()
+    {
+        wake(Wake {
+            at,
+            why: WakeReason::Unanswered,
+        });
+    }
     if case.speaks() {
         wake(Wake {
             at: now,
@@ -342,7 +366,8 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
     // What is settled wants nothing, but for a waiver.
     let wants = |t: &&Arc<Task>| t.outcome().is_none_or(|o| matches!(o, Outcome::Waived { .. }));
     for task in case.tasks.values().filter(wants) {
-        match standing(case, task, now, gates) {
+        let stands = standing(case, task, now, gates);
+        match stands {
             Standing::Settled(Outcome::Waived { until, .. }) => {
                 let open = !case.state.ended() && !case.is_to_be_sealed();
                 let follow = case.is_to_be_followed_up(task);
@@ -377,7 +402,7 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
                         why: WakeReason::Start,
                     });
                 }
-                if !task.overdue && task.kind().spec().area == Area::Person {
+                if !task.overdue && can_be_overdue(&stands) {
                     let at = person_since(case, task).plus(case.policy.approvals.overdue_after_ms);
                     wake(Wake {
                         at,

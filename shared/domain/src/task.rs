@@ -1,6 +1,6 @@
 //! One task of a case: its states and outcomes.
 
-use crate::assignment::{CLOCK_MARGIN_MS, Mode, START_WITHIN_MS, Target, take_baseline};
+use crate::assignment::{CLOCK_MARGIN_MS, Mode, START_WITHIN_MS, Said, Target, take_baseline};
 use crate::catalogue::{Kind, MAILBOX_EXISTS, Proof, desk};
 use crate::fault::{Fault, FaultClass, Rule};
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId};
@@ -154,6 +154,14 @@ impl Attempt {
         self.start_by.plus(self.run_for_ms + CLOCK_MARGIN_MS)
     }
 
+    /// When every worker has stopped that may hold an order, of whatever kind, which was
+    /// given until now.
+    #[must_use]
+    pub(crate) fn all_over(now: Timestamp) -> Timestamp {
+        let longest = Kind::ALL.iter().map(|k| k.spec().run_for_ms).max().unwrap_or_default();
+        now.plus(START_WITHIN_MS + longest + CLOCK_MARGIN_MS)
+    }
+
     /// When every worker has stopped that may hold an order of this kind which
     /// was given until now, and what it did shows.
     #[must_use]
@@ -280,6 +288,9 @@ pub struct Task {
     pub person_looked: bool,
     /// Where long work goes on.
     pub checkpoint: Option<Facts>,
+    /// What reports on earlier tries of a once-only act have said to remember, since the last
+    /// one was ordered; none: none has come. Whoever is at it does not know of them.
+    pub told_late: Option<Facts>,
     /// Since when the vendor has been waited for.
     pub waiting_since: Option<Timestamp>,
     /// What was read before the first write. Of what only records, the record.
@@ -329,6 +340,7 @@ impl Task {
             busy_until: None,
             person_looked: false,
             checkpoint: None,
+            told_late: None,
             waiting_since: None,
             before: None,
             after: None,
@@ -358,6 +370,9 @@ impl Task {
         if left.is_some() {
             self.checkpoint = left;
         }
+        if let Some(told) = self.told_late.clone() {
+            self.remember_besides(told);
+        }
         if seen.is_some() {
             self.seen = seen.cloned();
         }
@@ -373,6 +388,38 @@ impl Task {
             Arc::make_mut(&mut first).take_in(list, &read);
         }
         first
+    }
+
+    /// Takes in what a report on an earlier try of a once-only act says: that it may have
+    /// happened, and what of it is to be remembered.
+    pub(crate) fn learn_late(&mut self, said: &Said) {
+        self.observe_first = true;
+        let mut told = match said {
+            Said::Wait {
+                checkpoint: Some(told), ..
+            }
+            | Said::Progress { checkpoint: told } => told.clone(),
+            _ => Facts::new(),
+        };
+        if let Some(first) = take_baseline(&mut told) {
+            self.first.get_or_insert_with(|| Arc::new(first));
+        }
+        let known = self.told_late.get_or_insert_default();
+        for (name, fact) in &told.0 {
+            known.0.entry(name.clone()).or_insert_with(|| fact.clone());
+        }
+        self.remember_besides(told);
+    }
+
+    /// What is remembered already is newer, and stays.
+    fn remember_besides(&mut self, told: Facts) {
+        if told.0.is_empty() {
+            return;
+        }
+        let known = self.checkpoint.get_or_insert_default();
+        for (name, fact) in told.0 {
+            known.0.entry(name).or_insert(fact);
+        }
     }
 
     /// Orders of it that were given until then are lost; whoever holds one may

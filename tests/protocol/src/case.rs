@@ -31,6 +31,8 @@ pub struct Progress {
     pub ordered_by: Option<Place>,
     /// What is assigned next only reads.
     pub observe_first: bool,
+    /// A report on an earlier attempt has come since the present one was assigned.
+    pub told_late: bool,
     /// Attempts that went unanswered.
     pub spent: u8,
     /// The last answer.
@@ -42,6 +44,7 @@ const NEW: Progress = Progress {
     attempt: 0,
     ordered_by: None,
     observe_first: false,
+    told_late: false,
     spent: 0,
     last_report: None,
 };
@@ -210,6 +213,7 @@ impl Case {
             let task = self.change(task);
             task.attempt += 1;
             task.standing = Standing::Assigned(mode);
+            task.told_late = false;
             task.ordered_by = Some(at);
         }
     }
@@ -251,7 +255,9 @@ impl Case {
     fn keep(&mut self, report: &Report) {
         self.late.push(digest_of(report));
         if report.order.task == Task::Wipe && !self.settled(Task::Wipe) {
-            self.change(Task::Wipe).observe_first = true;
+            let wipe = self.change(Task::Wipe);
+            wipe.observe_first = true;
+            wipe.told_late = matches!(wipe.standing, Standing::Assigned(_));
         }
     }
 
@@ -352,7 +358,11 @@ impl Case {
             Said::Satisfied { .. } => again(false, false),
             Said::Ordered => again(reads_next, false),
             Said::Happened => Outcome::Settled,
-            Said::DidNotHappen => again(false, false),
+            // Who read has not read what came in meanwhile.
+            Said::DidNotHappen => {
+                let told_late = self.task(order.task).told_late;
+                again(told_late && mutation != Some(Mutation::ReadingOutdoesLateReport), false)
+            }
             Said::Inconclusive => Outcome::Failed { observe_first: true },
             Said::DeliveredBefore => {
                 let until = match mutation {

@@ -28,6 +28,8 @@ pub enum Mutation {
     IgnoresDependency,
     /// An answer to an earlier attempt counts as one to the present.
     LateReportSettles,
+    /// A reading that was under way when a late report came counts as made since.
+    ReadingOutdoesLateReport,
     /// A report from ahead of the ledger is like any that comes late.
     IgnoresReportFromAhead,
     /// A difference that the closing round reads is not looked at.

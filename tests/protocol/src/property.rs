@@ -28,6 +28,9 @@ pub const REPORT_TELLS: &str = "a report from ahead of the ledger tells of the l
 pub const APPEND_TELLS: &str = "who stands on lost history tells of the loss";
 /// Only the answer to the attempt that is out has an outcome.
 pub const LATE: &str = "a late report changes no outcome";
+/// What comes late of a once-only act is read before that is ordered again, by a reading that
+/// was begun since.
+pub const LATE_IS_READ: &str = "what comes late is read before it is ordered again";
 /// Without further faults something can always happen until the case is closed,
 /// or a person is asked in vain.
 pub const NOT_STUCK: &str = "nothing waits for ever";
@@ -55,6 +58,7 @@ pub fn all() -> Vec<Property<Protocol>> {
         always(REPORT_TELLS, |_, s| !s.broken.loss_overlooked),
         always(APPEND_TELLS, |_, s| !s.broken.loss_hidden),
         always(LATE, |_, s| last_answer_was_awaited(&s.ledger)),
+        always(LATE_IS_READ, |_, s| late_is_read_first(&s.ledger)),
         always(NOT_STUCK, |p, s| is_over(s) || !p.is_at_rest(s)),
     ];
     all.extend(reachable());
@@ -166,6 +170,21 @@ fn last_answer_was_awaited(ledger: &Ledger) -> bool {
         lost: Vec::new(),
     };
     Case::of(&before).order(report.order.task) == Some(report.order)
+}
+
+fn late_is_read_first(ledger: &Ledger) -> bool {
+    let mut unread = false;
+    for record in &ledger.records {
+        if let Cause::Late(report) | Cause::TailLost(Some(report)) = record.cause {
+            unread |= report.order.task == Task::Wipe;
+        }
+        match record.assigned {
+            Some((Task::Wipe, Mode::Full)) if unread => return false,
+            Some((Task::Wipe, _)) => unread = false,
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Closed, or with a person who has retried in vain.

@@ -4,7 +4,8 @@
 #![expect(clippy::print_stdout, reason = "the run that breaks a law is worth reading")]
 
 use offboard_protocol::property::{
-    APPEND_TELLS, CLOSED_ONCE, CLOSED_TRUE, EVIDENCE, KEPT, LATE, NO_FORK, NOT_STUCK, ONCE, ORDER, REPORT_TELLS, all,
+    APPEND_TELLS, CLOSED_ONCE, CLOSED_TRUE, EVIDENCE, KEPT, LATE, LATE_IS_READ, NO_FORK, NOT_STUCK, ONCE, ORDER,
+    REPORT_TELLS, all,
 };
 use offboard_protocol::protocol::Action;
 use offboard_protocol::state::Fault;
@@ -81,6 +82,8 @@ mutations! {
     trusts_reports: TrustReport with [WriteSwallowed] breaks ORDER;
     ignores_dependencies: IgnoresDependency with [] breaks ORDER;
     late_report_settles: LateReportSettles with [RunsOutOfTime] breaks LATE;
+    reading_outdoes_late_report:
+        ReadingOutdoesLateReport with [WriteSwallowed, RunsOutOfTime] breaks LATE_IS_READ;
     ignores_report_from_ahead: IgnoresReportFromAhead with [TailLost] breaks REPORT_TELLS;
     ignores_differences: IgnoresDifference with [Undone] breaks CLOSED_TRUE;
     seals_without_version: SealWithoutVersion with [TailLost] breaks CLOSED_ONCE;

@@ -394,7 +394,12 @@ mod tests {
     #[test]
     fn whom_a_rule_licenses_leaves_in_some_of_the_seeds() {
         let leaves = |seed: &u64| {
-            let (vendor, _, errands) = vendor(*seed, &mut Rng::of(*seed, "script"), &BTreeSet::new());
+            let (vendor, _, errands) = vendor(
+                *seed,
+                &mut Rng::of(*seed, "script"),
+                &BTreeSet::new(),
+                Beside::nothing(),
+            );
             errands.iter().any(|errand| {
                 let his = |built: &DemoTenant| errand.subject.as_ref() == Some(&built.cast.licensed_by_rule);
                 vendor.tenants.get(&errand.departure.tenant).is_some_and(his)

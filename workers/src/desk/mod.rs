@@ -20,6 +20,7 @@ pub(crate) mod note_ending;
 pub(crate) mod open_ticket;
 
 use crate::job::Job;
+use crate::looked;
 use crate::procedure::{Wait, When};
 use offboard_connectors::Answer;
 use offboard_domain::catalogue::desk::{ENDED, PERSON_LOOKED, TICKET};
@@ -35,26 +36,11 @@ const LOOK_AGAIN_MS: i64 = 5 * MINUTE_MS;
 /// How soon it is looked again for what was acknowledged just now.
 const LOOK_AGAIN_SOON_MS: i64 = MINUTE_MS;
 
-/// Since when it has been looked for without a gap, in milliseconds since 1970.
-const LOOKED_MS: &str = "looked_ms";
-
-/// The attempt that looked last.
-const LOOKED_IN: &str = "looked_in_attempt";
-
 /// When the desk acknowledged it, in milliseconds since 1970.
 const ORDERED_MS: &str = "ordered_ms";
 
-/// Since when it has been looked for. What an earlier search left behind counts
-/// only if the attempt right before this one went on with it.
-fn looked_since_ms(job: &Job<'_>) -> i64 {
-    let before = i64::from(job.attempt) - 1;
-    let goes_on = job.remembered.int(LOOKED_IN) == Some(before);
-    let since = job.remembered.int(LOOKED_MS).filter(|_| goes_on);
-    since.unwrap_or_else(|| job.now_ms())
-}
-
 fn looked_long_enough(job: &Job<'_>) -> bool {
-    job.now_ms() - looked_since_ms(job) >= LISTED_WITHIN_MS
+    looked::looked_for(job, LISTED_WITHIN_MS)
 }
 
 /// Whether not to have found it proves that it did not happen. What the desk had
@@ -87,8 +73,7 @@ fn not_listed_yet(job: &Job<'_>, when: When) -> Option<Wait> {
         ),
     };
     let mut remember = job.remembered.clone();
-    remember.set(LOOKED_MS, looked_since_ms(job));
-    remember.set(LOOKED_IN, i64::from(job.attempt));
+    looked::remember(job, &mut remember);
     Some(Wait {
         until: Timestamp(job.now_ms()).plus(after_ms),
         why: why.to_owned(),

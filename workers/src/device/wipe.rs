@@ -5,14 +5,18 @@
 //! |---|---|
 //! | the order is `done` | wiped |
 //! | it is `pending` or `active` | the device has it, or will; wait |
-//! | it `failed`, was `canceled` or is `notSupported`, after ours was sent | it did not happen: conclusive |
-//! | there is no order, and we sent none that was acknowledged | it did not happen: conclusive |
+//! | it `failed`, was `canceled` or is `notSupported`, after ours was sent | it did not happen: conclusive in the same way, because a later order may not be listed yet |
+//! | there is no order, and we sent none that was acknowledged | it did not happen: conclusive when it was looked for without a gap for an hour, or nothing can have been sent |
 //! | the order was over when the device was found | an earlier life of it; as if there were none |
 //! | there is no order, though ours was acknowledged | wait an hour; then a person looks |
 //! | the record is gone, the last state seen was `done` | wiped |
 //! | the record is gone otherwise, also after `active` | proves nothing: deleting a record makes it go too, and a device that has taken the order may fail at it; a person looks |
 //!
 //! The last state seen is remembered from slice to slice in the checkpoint.
+//!
+//! An order whose answer got lost may be listed late, and is not remembered. Who looks whether
+//! it happened does not stay away for that hour: a device at hand is wiped and its record gone
+//! within one, and what its last state was would have been missed.
 //!
 //! A Mac that was wiped asks for a code, which the order brings. It is in the escrow
 //! before the order is sent, and nowhere else; without an escrow nothing is ordered. A
@@ -24,11 +28,12 @@ use super::escrow_recovery_keys::{escrow, is_in_escrow, label};
 use super::{dated, device, is_of_an_earlier_life, somebody_elses, still_his, under_way};
 use crate::attempt::ONCE_LOOK_AGAIN_MS;
 use crate::job::{Applied, Job, Seen, Things};
+use crate::looked;
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, DeviceAction, ManagedDevice, Owner, RecoveryKey, RecoveryKeySort, UnlockCode};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
-use offboard_domain::{Digest, Facts, FaultClass, Timestamp};
+use offboard_domain::{Digest, Facts, FaultClass, Mode, Timestamp};
 
 /// How often a device is looked at that has not checked in. What it says after
 /// it has taken the order is the proof, and its record goes some minutes later:
@@ -39,7 +44,7 @@ const LOOK_AGAIN_MS: i64 = 5 * MINUTE_MS;
 const SOON_LOOK_AGAIN_MS: i64 = MINUTE_MS;
 /// That quarter of an hour.
 const AT_HAND_MS: i64 = 15 * MINUTE_MS;
-/// How long an acknowledged order may stay invisible.
+/// How long an order may stay invisible.
 const VISIBLE_WITHIN_MS: i64 = HOUR_MS;
 /// How far the vendor's clock may be behind ours when it dates an order.
 const VENDOR_CLOCK_MS: i64 = 5 * MINUTE_MS;
@@ -47,6 +52,8 @@ const VENDOR_CLOCK_MS: i64 = 5 * MINUTE_MS;
 const LAST_STATE: &str = "last_action_state";
 const OWNER: &str = "owner_type";
 const ORDERED_MS: &str = "ordered_ms";
+/// The attempt that might have ordered, and ended before it did, as its report says.
+const NOTHING_SENT_IN: &str = "nothing_sent_in_attempt";
 /// Where the code is in the escrow, as a report has said.
 const CODE_KEPT_IN: &str = "unlock_code_kept_in";
 
@@ -86,11 +93,7 @@ impl Procedure for WipeDevice {
             Order::Is(state) => state == "done",
             Order::None | Order::Older(_) => false,
         };
-        let did_not_happen = match &order {
-            Order::Gone => false,
-            Order::None | Order::Older(_) => job.remembered.int(ORDERED_MS).is_none() && !wiping(managed.as_ref()),
-            Order::Is(state) => !under_way(state) && state != "done",
-        };
+        let did_not_happen = shows_nothing(job, &order, managed.as_ref()) && !may_show_yet(job);
         let mut facts = Facts::new()
             .with(OWNER, owner)
             .with("action_state", word(&order))
@@ -134,7 +137,10 @@ impl Procedure for WipeDevice {
             true => match kept_code(job).await? {
                 Some(code) => Some(code),
                 // The report comes first.
-                None => return Ok(Applied::Part),
+                None => {
+                    job.remembered.set(NOTHING_SENT_IN, i64::from(job.attempt));
+                    return Ok(Applied::Part);
+                }
             },
             false => None,
         };
@@ -163,7 +169,11 @@ impl Procedure for WipeDevice {
         let now = job.call.now();
         let sent = job.remembered.int(ORDERED_MS).map(Timestamp);
         let recently = sent.is_some_and(|at| now.since(at) < VISIBLE_WITHIN_MS);
-        let (after_ms, why) = match order(job, managed) {
+        let order = order(job, managed);
+        // As it was read, and not a moment later.
+        let conclusive = seen.facts.bool("conclusive") == Some(true);
+        let may_come = shows_nothing(job, &order, managed) && !conclusive;
+        let (after_ms, why) = match order {
             Order::Is(state) if state == "active" => {
                 (SOON_LOOK_AGAIN_MS, "the device has taken the wipe and has not finished")
             }
@@ -184,6 +194,10 @@ impl Procedure for WipeDevice {
             Order::None | Order::Older(_) if recently => {
                 (ONCE_LOOK_AGAIN_MS, "the wipe was ordered and is not listed yet")
             }
+            Order::None | Order::Is(_) | Order::Older(_) if may_come => (
+                LOOK_AGAIN_MS,
+                "a wipe may have been ordered, and what was ordered may be listed late",
+            ),
             Order::Gone | Order::None | Order::Is(_) | Order::Older(_) => return None,
         };
         let mut remember = Facts::new().with(
@@ -198,6 +212,9 @@ impl Procedure for WipeDevice {
         }
         if let Some(kept) = job.remembered.text(CODE_KEPT_IN) {
             remember.set(CODE_KEPT_IN, kept);
+        }
+        if when == When::ObserveOnly {
+            looked::remember(job, &mut remember);
         }
         Some(Wait {
             until: now.plus(after_ms),
@@ -259,6 +276,21 @@ fn order(job: &Job<'_>, managed: Option<&ManagedDevice>) -> Order {
         (Some(sent), Some(dated)) if dated.saturating_add(VENDOR_CLOCK_MS) < sent => Order::Older(action.state.clone()),
         _ => Order::Is(action.state.clone()),
     }
+}
+
+/// Whether nothing that is listed says that it happened, or will.
+fn shows_nothing(job: &Job<'_>, order: &Order, managed: Option<&ManagedDevice>) -> bool {
+    match order {
+        Order::Gone => false,
+        Order::None | Order::Older(_) => job.remembered.int(ORDERED_MS).is_none() && !wiping(managed),
+        Order::Is(state) => !under_way(state) && state != "done",
+    }
+}
+
+/// Whether an order may have been sent that is not listed yet. Who may order knows of none.
+fn may_show_yet(job: &Job<'_>) -> bool {
+    let in_doubt = job.mode == Mode::ObserveOnly && !looked::is_last_in(job, NOTHING_SENT_IN);
+    in_doubt && !looked::looked_for(job, VISIBLE_WITHIN_MS)
 }
 
 /// Whether the management's own state says that a wipe is under way.

@@ -11,7 +11,7 @@ use crate::fault::{Consequence, FaultClass, Rule, consequence};
 use crate::id::{ObjectId, TaskId};
 use crate::observation::Facts;
 use crate::plan::plan;
-use crate::standing::{Standing, person_since, standing};
+use crate::standing::{Standing, can_be_overdue, person_since, standing};
 use crate::task::{Outcome, PlannedTask, RestReason, Task, TaskState};
 use crate::time::{HOUR_MS, Timestamp};
 use std::collections::BTreeSet;
@@ -113,12 +113,17 @@ impl Draft<'_> {
 
     fn note_overdue(&mut self) {
         let allowed = self.case.policy.approvals.overdue_after_ms;
+        let asked = |t: &&Arc<Task>| {
+            let spec = t.kind().spec();
+            spec.area == Area::Person || spec.approval == Approval::Own
+        };
         let late: Vec<TaskId> = self
             .case
             .tasks
             .values()
-            .filter(|t| !t.overdue && t.kind().spec().area == Area::Person)
-            .filter(|t| standing(&self.case, t, self.now, self.gates) == Standing::WaitsForPerson)
+            .filter(|t| !t.overdue)
+            .filter(asked)
+            .filter(|t| can_be_overdue(&standing(&self.case, t, self.now, self.gates)))
             .filter(|t| self.now.since(person_since(&self.case, t)) >= allowed)
             .map(|t| t.id())
             .collect();
@@ -140,7 +145,8 @@ impl Draft<'_> {
         if self.case.state == CaseState::Active && self.case.all_settled() {
             self.begin_round();
         }
-        if self.case.state == CaseState::Cancelling && self.case.in_flight() == 0 {
+        let awaited = self.case.lost_orders_until().is_some_and(|until| until > self.now);
+        if self.case.state == CaseState::Cancelling && self.case.in_flight() == 0 && !awaited {
             self.push(Event::CaseCancelled);
         }
         let notes = self.case.notes_of_its_ending();
@@ -302,12 +308,23 @@ impl Draft<'_> {
                 artifacts: Vec::new(),
                 report: None,
             });
+            // What keeps being undone lets him in meanwhile: what must follow it does not wait
+            // for the person, and is done once more when he has.
+            if rule == Rule::KeepsFlapping {
+                self.reopen_what_follows(&task);
+            }
             return;
         }
         self.push(Event::TaskReopened {
             task: id,
             why: format!("the closing round read otherwise: {why}"),
         });
+        self.reopen_what_follows(&task);
+    }
+
+    /// What must be done again when this had to be.
+    fn reopen_what_follows(&mut self, task: &Task) {
+        let spec = task.kind().spec();
         let system = &task.planned.target.system;
         // What a person has said of it was said of what was there before.
         let follows = |t: &&Arc<Task>| {

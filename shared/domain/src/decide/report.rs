@@ -577,8 +577,12 @@ impl Draft<'_> {
             artifacts: answer.artifacts,
             report: Some(answer.digest),
         });
-        if done && self.case.state == CaseState::Active {
+        // What a closing round has found undone is done again while others are still read.
+        let goes_on = matches!(self.case.state, CaseState::Active | CaseState::Closing);
+        if done && goes_on {
             self.reopen_what_went_ahead(id);
+        }
+        if done && self.case.state == CaseState::Active {
             if read == Some(Kind::SnapshotDirectory) {
                 self.look_who_takes_over(id);
                 self.look_for_more_apps(id);
@@ -587,8 +591,7 @@ impl Draft<'_> {
                 self.look_again_where_it_is_not(id);
             }
         }
-        // What a closing round has found undone is done again while others are still read.
-        if done && matches!(self.case.state, CaseState::Active | CaseState::Closing) {
+        if done && goes_on {
             if read == Some(Kind::RevokeTokensInWorkspace) {
                 self.look_what_was_met(id);
             }
@@ -640,6 +643,13 @@ impl Draft<'_> {
             let proven = t.outcome().is_some_and(|o| !matches!(o, Outcome::Waived { .. }));
             proven && t.planned.target.system == *system
         };
+        // In a closing round all is done: ahead of this went what was settled since this was
+        // found undone.
+        let undone_at = task.reopened_at.filter(|_| self.case.state == CaseState::Closing);
+        let since = |t: &Arc<Task>| match &t.state {
+            TaskState::Settled { at, .. } => undone_at.is_none_or(|undone| *at >= undone),
+            _ => false,
+        };
         // Not what must not happen twice, nor what can be looked at no longer and has
         // its reading kept for that.
         let went_ahead = |t: &Arc<Task>| {
@@ -651,7 +661,7 @@ impl Draft<'_> {
         if !all_done().any(went_ahead) {
             return;
         }
-        let follows = |t: &&Arc<Task>| went_ahead(t) || kind.spec().redo.contains(&t.kind());
+        let follows = |t: &&Arc<Task>| went_ahead(t) && since(t) || kind.spec().redo.contains(&t.kind());
         let followers: Vec<TaskId> = all_done().filter(follows).map(|t| t.id()).collect();
         for follower in followers {
             self.push(Event::TaskReopened {
@@ -687,7 +697,8 @@ impl Draft<'_> {
             return false;
         }
         match why {
-            RestReason::DidNotHappen => false,
+            // Who read has not read what came in meanwhile.
+            RestReason::DidNotHappen => task.told_late.is_some(),
             // Ordered, and the vendor is at it.
             RestReason::Waiting { .. } | RestReason::Progress | RestReason::Unanswered => true,
             RestReason::NotBegun { .. } => task.observe_first,

@@ -5,7 +5,7 @@ use offboard_domain::assignment::baseline_in;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
 use offboard_domain::fault::FaultClass;
-use offboard_domain::standing::{Standing, standing};
+use offboard_domain::standing::{Standing, standing, words};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 use offboard_domain::{Command, Digest, Facts, Mode, Outcome, Policy, Refusal, Said, TaskState};
 
@@ -89,6 +89,33 @@ fn what_must_not_happen_twice_is_read_first_when_a_waiver_ends() {
     );
     w.pass(busy.unwrap().since(w.now) + 1);
     assert_eq!(w.case().assignment(wipe).unwrap().mode, Mode::ObserveOnly);
+}
+
+/// Nobody's word has a device wiped again of which nobody can tell whether it was: whoever
+/// looks does by hand what is missing, and that is read.
+#[test]
+fn a_retry_of_what_may_have_happened_only_reads_it_again_and_the_advice_says_so() {
+    let mut w = World::with_in_flight(Kind::WipeDevice, Manner::Planned);
+    let wipe = w.id(Kind::WipeDevice);
+    let unknown = w.report(wipe, fault(FaultClass::Unknown));
+    w.order(Command::RecordReport(Box::new(unknown))).unwrap();
+    let busy = w.task(Kind::WipeDevice).busy_until.unwrap();
+    w.pass(busy.since(w.now));
+    for wiped in [false, false, true] {
+        assert_eq!(w.case().assignment(wipe).unwrap().mode, Mode::ObserveOnly);
+        let facts = Facts::new().with("wiped", wiped).with("owner_type", "company");
+        let observation = seen(facts.with("conclusive", wiped));
+        let report = w.report(wipe, Said::Observed { observation });
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        if !wiped {
+            let stands = standing(w.case(), w.task(Kind::WipeDevice), w.now, &w.gates);
+            let said = words(&stands, w.task(Kind::WipeDevice));
+            assert!(said.contains("do by hand what is not there"), "{said}");
+            assert!(said.contains("reads it again and orders nothing unless"), "{said}");
+            retry(&mut w, Kind::WipeDevice);
+        }
+    }
+    assert_eq!(w.task(Kind::WipeDevice).outcome(), Some(&Outcome::Verified));
 }
 
 #[test]

@@ -1542,6 +1542,71 @@ fn a_difference_in_the_closing_round_reopens_it_and_what_must_follow() {
     assert_eq!(w.case().round, 2);
 }
 
+fn revocations(w: &World) -> (u32, u32) {
+    let of = |kind| w.task(kind).attempt;
+    (of(Kind::RevokeSessions), of(Kind::RevokeSessionsAgain))
+}
+
+/// A person has what a machine could not do done after all, in the midst of a closing round.
+fn done_after_all(w: &mut World, kind: Kind) {
+    assert_eq!(w.case().state, CaseState::Closing);
+    assert!(matches!(w.task(kind).state, TaskState::Failed { .. }));
+    w.pass(MINUTE_MS);
+    let task = Some(w.id(kind));
+    let by = "boss@msp.example".into();
+    w.order(Command::Retry { task, by }).unwrap();
+    w.drain_but_closing();
+    assert!(w.task(kind).is_settled());
+}
+
+/// Whoever keeps enabling him lets him in, until a person has stopped that.
+#[test]
+fn sessions_are_revoked_while_a_sign_in_keeps_flapping_and_again_when_a_person_has_stopped_that() {
+    let mut w = World::opened(Manner::Immediate);
+    for _ in 0..3 {
+        closing_with_difference(&mut w);
+    }
+    let flaps = matches!(
+        w.task(Kind::DisableSignIn).state,
+        TaskState::Failed {
+            rule: Rule::KeepsFlapping,
+            ..
+        }
+    );
+    assert!(flaps, "{:?}", w.task(Kind::DisableSignIn).state);
+    w.drain_but_closing();
+    assert!(w.task(Kind::RevokeSessions).is_settled(), "they wait for no person");
+    let meanwhile = revocations(&w);
+    done_after_all(&mut w, Kind::DisableSignIn);
+    assert!(revocations(&w).0 > meanwhile.0, "he may have signed in meanwhile");
+    w.run_to_sealing();
+    assert!(revocations(&w).1 > meanwhile.1);
+}
+
+#[test]
+fn sessions_are_revoked_again_when_a_sign_in_that_differed_is_disabled_only_for_a_person() {
+    let mut w = World::opened(Manner::Immediate);
+    closing_with_difference(&mut w);
+    let refused = w.report(w.id(Kind::DisableSignIn), fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    w.drain_but_closing();
+    assert!(w.task(Kind::RevokeSessions).is_settled(), "it went ahead");
+    let ahead = revocations(&w);
+    done_after_all(&mut w, Kind::DisableSignIn);
+    assert!(revocations(&w).0 > ahead.0);
+    w.run_to_sealing();
+    assert!(revocations(&w).1 > ahead.1);
+}
+
+#[test]
+fn what_was_done_long_before_a_closing_round_is_not_done_again_for_what_that_finds_undone() {
+    let mut w = World::opened(Manner::Immediate);
+    closing_with_difference(&mut w);
+    let reset = w.task(Kind::ResetPassword).attempt;
+    w.run_to_sealing();
+    assert_eq!(w.task(Kind::ResetPassword).attempt, reset);
+}
+
 #[test]
 fn what_cannot_be_undone_and_differs_at_the_end_is_not_done_again_on_the_old_approval() {
     let mut departure = departure(Manner::Immediate);
@@ -1855,6 +1920,38 @@ fn an_overdue_person_is_noted_once_and_the_wake_moves_on() {
         next(w.case(), w.now, &w.gates).timer.is_none_or(|t| t.at > w.now),
         "every tick moves the wake-up forward"
     );
+}
+
+/// Nobody but the case's own wake-ups makes anybody look.
+#[test]
+fn an_overdue_approval_of_what_cannot_be_undone_is_noted_when_it_is_and_until_it_is_given() {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    w.drain();
+    w.approve();
+    w.drain();
+    w.pass(3 * HOUR_MS);
+    w.drain();
+    w.attest(Kind::ConfirmDeviceReturned).unwrap();
+    w.drain();
+    let wipe = |w: &World| standing(w.case(), w.task(Kind::WipeDevice), w.now, &w.gates);
+    assert_eq!(wipe(&w), Standing::WaitsForOwnApproval);
+    let due = w.now.plus(Policy::default().approvals.overdue_after_ms);
+    for _ in 0..50 {
+        let timer = next(w.case(), w.now, &w.gates).timer;
+        let Some(timer) = timer.filter(|_| !w.task(Kind::WipeDevice).overdue) else {
+            break;
+        };
+        w.now = w.now.max(timer.at);
+        w.order(Command::Tick).unwrap();
+        w.drain();
+    }
+    assert!(w.task(Kind::WipeDevice).overdue);
+    assert_eq!(w.now, due, "it is waited for since the device came back");
+    let of = ApprovalOf::Task(w.id(Kind::WipeDevice), w.to_approve(Kind::WipeDevice));
+    let by = "boss@msp.example".into();
+    w.order(Command::Approve { by, of }).unwrap();
+    assert!(!w.task(Kind::WipeDevice).overdue);
 }
 
 #[test]

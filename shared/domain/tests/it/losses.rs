@@ -167,6 +167,44 @@ fn what_is_over_is_not_opened_again_by_a_loss() {
     assert_eq!(w.case().tail_lost_at, None);
 }
 
+/// Whoever holds an order of the history that is lost may be at it, and answers.
+#[test]
+fn a_case_that_is_called_off_awaits_what_may_be_under_way_of_a_lost_history() {
+    let cancel = || Command::Cancel {
+        by: "boss@msp.example".into(),
+        reason: "he stays".into(),
+    };
+    for lost_first in [false, true] {
+        let mut w = World::opened(Manner::Immediate);
+        w.answer(Kind::Resolve);
+        w.answer(Kind::SnapshotAccess);
+        let answer = w.truthful(w.id(Kind::RemoveDirectoryRoles));
+        if !lost_first {
+            w.order(cancel()).unwrap();
+        }
+        let known = w.case().version + 3;
+        lost(&mut w, known);
+        let lost_at = w.now;
+        if lost_first {
+            w.order(cancel()).unwrap();
+        }
+        w.drain();
+        assert_eq!(w.case().state, CaseState::Cancelling, "{lost_first}");
+        w.now = lost_at.plus(60_000);
+        let events = w.order(Command::RecordReport(Box::new(answer))).unwrap();
+        assert!(matches!(events[..], [Event::LateReport { .. }]), "{events:?}");
+        // Five minutes to begin, the longest that any may take, half a minute for the clocks.
+        let longest = Kind::ALL.iter().map(|k| k.spec().run_for_ms).max().unwrap();
+        let over = lost_at.plus(5 * 60_000 + longest + 30_000);
+        let timer = next(w.case(), w.now, &w.gates).timer.unwrap();
+        assert_eq!((timer.at, timer.why), (over, WakeReason::Unanswered), "{lost_first}");
+        w.now = over;
+        w.order(Command::Tick).unwrap();
+        assert_eq!(w.case().state, CaseState::Cancelled, "{lost_first}");
+        assert_eq!(w.case().account_to().version, w.case().version, "and is told");
+    }
+}
+
 #[test]
 fn after_a_loss_what_must_not_happen_twice_is_read_first_and_the_rest_is_done_again() {
     let mut w = wiped();

@@ -111,6 +111,51 @@ fn the_mark_of_an_order_that_must_not_be_given_twice_outlives_a_fault() {
     }
 }
 
+/// Whoever reads does not know what an earlier try says meanwhile. That is read once more, and
+/// what is to be remembered of it stays, if nothing newer is known.
+#[test]
+fn what_comes_late_while_it_is_read_is_remembered_and_read_once_more() {
+    let kind = Kind::WipeDevice;
+    let none = || {
+        let facts = Facts::new().with("wiped", false).with("owner_type", "company");
+        Said::Observed {
+            observation: seen(facts.with("conclusive", true)),
+        }
+    };
+    let waits = |w: &World, checkpoint: Option<Facts>| Said::Wait {
+        until: w.now.plus(MINUTE_MS),
+        why: "not listed yet".into(),
+        checkpoint,
+    };
+    let state = || Facts::new().with("last_action_state", "pending");
+    for (left, known) in [
+        (None, mark(7)),
+        (Some(state()), state().with("ordered_ms", 7)),
+        (Some(mark(9)), mark(9)),
+    ] {
+        let mut w = World::with_in_flight(kind, Manner::Planned);
+        let id = w.id(kind);
+        let late = w.report(id, waits(&w, Some(mark(7))));
+        let over = w.task(kind).in_flight().unwrap().over_at();
+        w.pass(over.since(w.now));
+        assert_eq!(w.case().assignment(id).unwrap().mode, Mode::ObserveOnly);
+        record(&mut w, late);
+        let read = match &left {
+            None => none(),
+            Some(_) => waits(&w, left.clone()),
+        };
+        let report = w.report(id, read);
+        record(&mut w, report);
+        w.pass(MINUTE_MS);
+        let next = w.case().assignment(id).unwrap();
+        assert_eq!((next.mode, next.checkpoint), (Mode::ObserveOnly, Some(known)));
+        // Nothing has come since.
+        let report = w.report(id, none());
+        record(&mut w, report);
+        assert_eq!(w.case().assignment(id).unwrap().mode, Mode::Full);
+    }
+}
+
 #[test]
 fn what_the_last_wait_remembers_is_known_after_patience_is_over() {
     let mut w = World::with_in_flight(Kind::WipeDevice, Manner::Planned);

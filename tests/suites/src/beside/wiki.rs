@@ -31,11 +31,9 @@ pub(crate) struct Pages {
 impl Pages {
     pub(super) fn of(seed: u64, broken: Option<Broken>) -> Self {
         let mut rng = Rng::of(seed, "wiki");
-        let wiki = Wiki {
-            lag_ms: lag_ms(&mut rng),
-            says_no_id: rng.happens(200),
-            ..Wiki::default()
-        };
+        let mut wiki = Wiki::default();
+        wiki.lag_ms = lag_ms(&mut rng);
+        wiki.says_no_id = rng.happens(200);
         let mood = Mood::of(rng);
         Self {
             state: Mutex::new(State { wiki, mood }),

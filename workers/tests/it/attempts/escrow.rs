@@ -4,7 +4,7 @@ use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
 use crate::attempts::fake::State;
 use crate::attempts::fake::state::CANARY;
 use offboard_connectors::RecoveryKeySort;
-use offboard_domain::{Fact, FaultClass, Kind, Report, Said};
+use offboard_domain::{Fact, FaultClass, Kind, Mode, Report, Said};
 use offboard_runtime::keys::EscrowMaster;
 use serde_json::Value;
 
@@ -149,6 +149,30 @@ async fn a_report_says_where_the_code_is_before_the_order_is_sent() {
     let opened = key.open(&format!("{}/m-company", report.case), &sealed).unwrap();
     let line: Value = serde_json::from_slice(&opened).unwrap();
     assert_eq!(line["key"].as_str(), sent(&desk).as_deref());
+}
+
+/// Who kept the code, and said so, has sent nothing: nobody need look for that.
+#[tokio::test(start_paused = true)]
+async fn what_a_report_says_was_not_sent_is_not_looked_for() {
+    let (state, mut todo) = mac();
+    let mut desk = Desk::new(state);
+    todo.attempt = 1;
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("it keeps the code first")
+    };
+    (todo.checkpoint, todo.mode) = (Some(checkpoint), Mode::ObserveOnly);
+    // Of another attempt in between nobody has heard.
+    for (attempt, known) in [(2, true), (3, false)] {
+        todo.attempt = attempt;
+        let said = desk.once(&todo).await.said;
+        match (known, said) {
+            (true, Said::Observed { observation }) => {
+                assert_eq!(observation.facts.bool("conclusive"), Some(true));
+            }
+            (false, Said::Wait { .. }) => {}
+            (_, said) => panic!("{attempt}: {said:?}"),
+        }
+    }
 }
 
 /// Somebody's own, or an older worker's: nobody here knows what it was sent with.

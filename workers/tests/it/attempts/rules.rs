@@ -852,6 +852,41 @@ async fn a_wipe_that_somebody_else_ordered_is_awaited() {
     assert!(desk.writes().is_empty());
 }
 
+/// The vendor takes the order, and its answer is lost; its lists lag behind for longer than
+/// the order is valid.
+#[tokio::test(start_paused = true)]
+async fn a_wipe_that_nobody_answered_for_and_that_is_listed_late_is_ordered_once() {
+    let (state, mut todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(state);
+    // History needs a past for the lag to look into.
+    desk.fake.clock.to(desk.now().plus(7_200_000));
+    desk.fake.lock().lag_ms = 20 * 60_000;
+    desk.fake.lock().unanswered = 1;
+    let said = desk.once(&todo).await.said;
+    assert!(
+        matches!(&said, Said::Fault { fault } if fault.class == FaultClass::Unknown),
+        "{said:?}"
+    );
+    desk.fake.clock.to(desk.now().plus(450_000));
+    todo.mode = Mode::ObserveOnly;
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert_eq!(desk.writes().len(), 1, "{:?}", desk.writes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wipe_of_which_nothing_is_listed_for_an_hour_is_ordered_again() {
+    let (state, todo) = setting(Kind::WipeDevice);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().next_faults = vec![(FaultClass::Unknown, false)];
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert!(matches!(end, End::Settled(_)), "{end:?}");
+    assert_eq!(desk.writes().len(), 1, "what took no effect is not among them");
+    let looks = desk.reports.iter().skip(1);
+    let looks = looks.take_while(|r| matches!(r.said, Said::Wait { .. })).count();
+    assert_eq!(looks, 12);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wipe_that_failed_is_conclusive_and_one_that_cannot_be_seen_is_not() {
     let (state, mut todo) = setting(Kind::WipeDevice);
@@ -866,10 +901,21 @@ async fn a_wipe_that_failed_is_conclusive_and_one_that_cannot_be_seen_is_not() {
         managed.management_state = Some("managed".into());
     });
     todo.mode = Mode::ObserveOnly;
-    let report = desk.once(&todo).await;
-    let Said::Observed { observation } = &report.said else {
-        panic!("{:?}", report.said)
+    // A later order may be listed late: nobody knows that the failed one is the last.
+    let mut waited = 0;
+    let observation = loop {
+        todo.attempt += 1;
+        match desk.once(&todo).await.said {
+            Said::Wait { until, checkpoint, .. } if waited < 20 => {
+                waited += 1;
+                todo.checkpoint = checkpoint;
+                desk.fake.clock.to(until);
+            }
+            Said::Observed { observation } => break observation,
+            other => panic!("{other:?}"),
+        }
     };
+    assert_eq!(waited, 12, "it is looked for for an hour");
     assert_eq!(observation.facts.bool("conclusive"), Some(true));
     assert_eq!(observation.facts.bool("wiped"), Some(false));
     // Acknowledged long ago, and nowhere to be seen.

@@ -4,10 +4,12 @@
 use offboard_domain::catalogue::{Approval, Area, Kind, Until};
 use offboard_domain::departure::Manner;
 use offboard_domain::plan::approval_digest;
+use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
     Case, CaseState, Credit, Event, Gates, Mode, Observation, Outcome, TaskId, TaskState, Timestamp, Verdict, judge,
     next,
 };
+use std::collections::BTreeSet;
 
 /// What no list of events may ever hold.
 pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timestamp, gates: &Gates) {
@@ -68,7 +70,15 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
                     "closed with something open"
                 );
             }
-            Event::CaseCancelled => assert_eq!(case.in_flight(), 0, "called off while somebody is at it"),
+            Event::CaseCancelled => {
+                assert_eq!(case.in_flight(), 0, "called off while somebody is at it");
+                let longest = Kind::ALL.iter().map(|k| k.spec().run_for_ms).max().unwrap();
+                let lost = case.tail_lost_at.map(|at| at.plus(5 * MINUTE_MS + longest + 30_000));
+                assert!(
+                    lost.is_none_or(|over| now >= over),
+                    "called off while somebody may be at what is lost"
+                );
+            }
             Event::TasksFound { by, tasks, .. } => {
                 let finder = case.tasks[by].kind();
                 for t in tasks {
@@ -83,6 +93,28 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
             !joins || !case.is_to_be_sealed(),
             "it is sealed without a reading since somebody joined"
         );
+    }
+}
+
+/// What comes late of a once-only act may mean that it happened: it is not ordered again
+/// before a reading that was begun since, whatever one that was under way shows.
+pub(super) fn what_came_late_is_read_first(case: &Case, history: &[(Timestamp, Event)]) {
+    let mut unread: BTreeSet<TaskId> = BTreeSet::new();
+    for (_, event) in history {
+        match event {
+            Event::LateReport { task, .. } if !case.tasks[task].kind().spec().convergent => {
+                unread.insert(*task);
+            }
+            Event::TaskAssigned { task, mode, .. } => {
+                let came_late = unread.remove(task);
+                assert!(
+                    !came_late || *mode == Mode::ObserveOnly,
+                    "{} was ordered again before what came late of it was read",
+                    case.tasks[task].kind()
+                );
+            }
+            _ => {}
+        }
     }
 }
 

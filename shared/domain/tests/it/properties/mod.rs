@@ -9,7 +9,7 @@ mod laws;
 
 use crate::model::*;
 use ed25519_dalek::SigningKey;
-use laws::{laws_of_a_case, laws_of_what_happened};
+use laws::{laws_of_a_case, laws_of_what_happened, what_came_late_is_read_first};
 use offboard_domain::catalogue::{Approval, Area, Kind, Wanted};
 use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::evidence;
@@ -623,6 +623,7 @@ fn whatever_is_ordered_the_laws_hold_and_it_ends_in_an_account_that_verifies() {
         |(manner, policy, finds, claimed, steps, afterwards, byte, bit)| {
             let mut walk = walk(manner, policy, finds, claimed, &steps);
             walk.walk_to_the_end();
+            what_came_late_is_read_first(walk.world.case(), &walk.world.events);
             let history = walk.world.history();
             for r in &history {
                 let json = serde_json::to_vec(&r.event).unwrap();
