@@ -489,8 +489,9 @@ impl KindSpec {
 pub const RUN_FOR_MS: i64 = 2 * MINUTE_MS;
 /// How long one slice of long work may run.
 pub const SLICE_MS: i64 = 4 * MINUTE_MS;
-/// Tries of an ordinary kind: with the schedule's cap about two days.
-pub const ATTEMPTS: u32 = 48;
+/// Tries of an ordinary kind: with the schedule's full jitter about thirty hours, and two and
+/// a half days at most.
+pub const ATTEMPTS: u32 = 72;
 
 /// How long a vendor is waited for: a weekend and a working day.
 pub const PATIENCE_MS: i64 = 3 * DAY_MS;

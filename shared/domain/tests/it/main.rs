@@ -10,6 +10,7 @@ mod decide;
 mod desk;
 mod desk_endings;
 mod escrow;
+mod faults;
 mod files;
 mod golden;
 mod hybrid;
