@@ -600,6 +600,82 @@ const EXCEPTIONS: &[(Kind, Kind, &str)] = &[
     ),
 ];
 
+/// See `docs/decisions/0054-order-by-device.md`. Whatever is not here waits for all.
+#[test]
+fn what_is_done_to_a_device_waits_for_that_device_alone() {
+    let by_device: &[(Kind, &[Kind])] = &[
+        (
+            Kind::DisableComputer,
+            &[Kind::EscrowRecoveryKeys, Kind::WipeDevice, Kind::RetireDevice],
+        ),
+        (Kind::DiscoverConfirmed, &[Kind::ConfirmManagedDevice]),
+        (Kind::DecideDevice, &[Kind::DiscoverConfirmed]),
+        (Kind::RetireDevice, &[Kind::EscrowRecoveryKeys]),
+        (
+            Kind::WipeDevice,
+            &[Kind::EscrowRecoveryKeys, Kind::ConfirmDeviceReturned],
+        ),
+        (Kind::UnassignAutopilot, &[Kind::WipeDevice]),
+        (
+            Kind::DisableDeviceObject,
+            &[
+                Kind::EscrowRecoveryKeys,
+                Kind::WipeDevice,
+                Kind::RetireDevice,
+                Kind::UnassignAutopilot,
+            ],
+        ),
+        (
+            Kind::RunManagedScript,
+            &[
+                Kind::DiscoverConfirmed,
+                Kind::DecideDevice,
+                Kind::EscrowRecoveryKeys,
+                Kind::ConfirmDeviceReturned,
+                Kind::MarkManaged,
+            ],
+        ),
+        (
+            Kind::ClearManagedOwner,
+            &[
+                Kind::DiscoverConfirmed,
+                Kind::DecideDevice,
+                Kind::ConfirmDeviceReturned,
+                Kind::WipeDevice,
+                Kind::MarkManaged,
+                Kind::RunManagedScript,
+            ],
+        ),
+        (
+            Kind::Decommission,
+            &[
+                Kind::DiscoverConfirmed,
+                Kind::DecideDevice,
+                Kind::ConfirmDeviceReturned,
+                Kind::WipeDevice,
+                Kind::MarkManaged,
+                Kind::MaintainManaged,
+                Kind::RunManagedScript,
+                Kind::ClearManagedOwner,
+            ],
+        ),
+    ];
+    for kind in Kind::ALL.iter().copied() {
+        let listed = by_device.iter().find(|(k, _)| *k == kind).map(|(_, earlier)| *earlier);
+        let deps = || kind.spec().after.iter().filter(|d| d.same_device);
+        let kinds: BTreeSet<Kind> = deps().map(|d| d.kind).collect();
+        assert_eq!(kinds, listed.unwrap_or_default().iter().copied().collect(), "{kind}");
+        // It is counted by device whether it is settled, and nothing else is.
+        for dep in deps() {
+            let plain = holds(dep) && dep.until == Until::Settled && dep.delay_ms == 0;
+            let finds = dep.with_finds && !dep.kind.spec().finds.is_empty();
+            assert!(plain && !finds, "{kind} and {}", dep.kind);
+            // One task for each device is had of kinds that are found.
+            assert_eq!(dep.kind.spec().wanted, Wanted::Found, "{}", dep.kind);
+        }
+    }
+}
+
 #[test]
 fn one_mailbox_is_written_by_one_task_at_a_time() {
     let writers = || {

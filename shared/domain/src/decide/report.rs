@@ -342,7 +342,11 @@ impl Draft<'_> {
             .filter(|p| !self.case.tasks.contains_key(&p.id))
             .collect();
         if !new.is_empty() {
-            let late = new.iter().filter(|p| self.breaks_order(p, &[])).map(|p| p.id).collect();
+            let late = new
+                .iter()
+                .filter(|p| self.breaks_order(p, Some(answer.task), &[]))
+                .map(|p| p.id)
+                .collect();
             // What becomes of his accounts elsewhere is for whoever does it, and nothing
             // that was approved is done otherwise for it.
             let asks = new.iter().any(|p| p.kind != Kind::DecideApp);
@@ -391,9 +395,13 @@ impl Draft<'_> {
     }
 
     /// Whether something that must follow this find has been begun already; these kinds
-    /// follow it for the sake of no loss. What follows it in its own system alone is not
-    /// begun too soon in another.
-    pub(super) fn breaks_order(&self, find: &PlannedTask, harmless: &[Kind]) -> bool {
+    /// follow it for the sake of no loss. What follows it in its own system alone, or for its
+    /// own device, is not begun too soon in another, or for another.
+    pub(super) fn breaks_order(&self, find: &PlannedTask, by: Option<TaskId>, harmless: &[Kind]) -> bool {
+        let found = Task {
+            found_by: by,
+            ..Task::new(find.clone())
+        };
         // What a person does or goes without begins nothing.
         let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
         self.case.tasks.values().filter(machines).any(|t| {
@@ -401,9 +409,10 @@ impl Draft<'_> {
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
             let begun = t.in_flight().is_some() || done && !let_off;
             let counts = t.kind() != find.kind && !harmless.contains(&t.kind());
-            let holds_here = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
+            let in_its_system = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
+            let of_its_device = |d: &Dep| !d.same_device || self.case.may_be_one_device(t, &found);
             let mut after = t.kind().spec().after.iter();
-            begun && counts && after.any(|d| d.kind == find.kind && holds_here(d))
+            begun && counts && after.any(|d| d.kind == find.kind && in_its_system(d) && of_its_device(d))
         })
     }
 

@@ -9,6 +9,7 @@ mod credentials;
 mod decide;
 mod desk;
 mod desk_endings;
+mod devices;
 mod escrow;
 mod faults;
 mod files;
