@@ -163,6 +163,51 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "methods go after the burst",
         ),
         (
+            Kind::BlockProtocols,
+            Kind::DisableSignIn,
+            "whoever can still sign in goes on over a protocol that was open a moment ago",
+        ),
+        (
+            Kind::BlockProtocols,
+            Kind::RevokeSessions,
+            "a session that a mail protocol has kept outlives the protocol's end",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::DisableSignIn,
+            "it takes its time, and so access is cut without it",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::RevokeSessions,
+            "it takes its time, and so access is cut without it",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::ConfirmHandover,
+            "some applications delete the account, and what is in it, with its assignment",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::DecideApp,
+            "some applications delete the account, and what is in it, with its assignment",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::DisableInApp,
+            "an account that the directory deleted is ended by nobody and proven by nothing",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::TransferFiles,
+            "a workspace may be such an application, and his files go with the account",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::DecidePreservation,
+            "what another request wants kept would be lost",
+        ),
+        (
             Kind::ConvertToShared,
             Kind::RetireDevice,
             "phones cannot be wiped after the conversion",
@@ -300,6 +345,31 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "keys die with the device object",
         ),
         (
+            Kind::DisableDeviceObject,
+            Kind::RetireDevice,
+            "a disabled object cannot be told to retire",
+        ),
+        (
+            Kind::RetireDevice,
+            Kind::EscrowRecoveryKeys,
+            "keys die with the device object",
+        ),
+        (
+            Kind::RunManagedScript,
+            Kind::ConfirmDeviceReturned,
+            "a script may wipe, and local data must be safe first",
+        ),
+        (
+            Kind::ClearManagedOwner,
+            Kind::WipeDevice,
+            "whose it was must be seen until the wipe is proven",
+        ),
+        (
+            Kind::ClearManagedOwner,
+            Kind::RunManagedScript,
+            "no script runs on what is nobody's any more",
+        ),
+        (
             Kind::CancelMeetings,
             Kind::HandOverMeetings,
             "attendees would be without either",
@@ -392,6 +462,16 @@ fn each_hazard_of_the_playbook_is_an_order() {
         (
             Kind::SuspendInWorkspace,
             Kind::GrantMailInWorkspace,
+            "a suspended account's mail settings can be changed by nobody",
+        ),
+        (
+            Kind::SuspendInWorkspace,
+            Kind::SetReplyInWorkspace,
+            "a suspended account's mail settings can be changed by nobody",
+        ),
+        (
+            Kind::SuspendInWorkspace,
+            Kind::SetForwardingInWorkspace,
             "a suspended account's mail settings can be changed by nobody",
         ),
         (
@@ -586,6 +666,16 @@ const EXCEPTIONS: &[(Kind, Kind, &str)] = &[
     (
         Kind::SuspendInWorkspace,
         Kind::GrantMailInWorkspace,
+        "nothing that fails holds a suspension back (decision 27)",
+    ),
+    (
+        Kind::SuspendInWorkspace,
+        Kind::SetReplyInWorkspace,
+        "nothing that fails holds a suspension back (decision 27)",
+    ),
+    (
+        Kind::SuspendInWorkspace,
+        Kind::SetForwardingInWorkspace,
         "nothing that fails holds a suspension back (decision 27)",
     ),
     (
