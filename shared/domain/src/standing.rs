@@ -33,6 +33,9 @@ pub enum Standing {
     WaitsForClosing,
     /// Waits for its own approval.
     WaitsForOwnApproval,
+    /// The account came onto the tenant's list of protected accounts before anything was
+    /// written: a person takes it off again, or calls the departure off.
+    Protected,
     /// A person is to do it, and can.
     WaitsForPerson,
     /// Can be assigned.
@@ -74,6 +77,9 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
                 at: effective_at,
                 why: WakeReason::Start,
             });
+        }
+        if !task.kind().is_beside() && case.is_protected_by_now(gates) {
+            return Standing::Protected;
         }
         if let Some(waits) = unapproved(case, task, now) {
             return waits;
@@ -377,6 +383,8 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
                     });
                 }
             }
+            // Whoever changes the list has the case looked at again.
+            Standing::Protected => out.needs_person = true,
             Standing::Failed(_) => out.needs_person |= !case.state.ended() || case.goes_on(),
             Standing::Assigned(over) => wake(Wake {
                 at: over,
@@ -446,6 +454,9 @@ pub fn words(standing: &Standing, task: &Task) -> String {
         Standing::WaitsForPlanApproval => "waits for the plan's approval (`offboard approve CASE`)".into(),
         Standing::WaitsForOwnApproval => {
             "waits for an approval of exactly this task (`offboard approve CASE TASK`)".into()
+        }
+        Standing::Protected => {
+            "nothing was written: the account is on the tenant's list of protected accounts by now. If it really leaves, take it off the list (`policy.protected` in the tenant's file) and have the configuration read again; else call the departure off (`offboard cancel CASE`)".into()
         }
         Standing::WaitsForPerson => {
             format!("waits for a person: {}", task.kind().spec().title)

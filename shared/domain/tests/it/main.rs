@@ -24,6 +24,7 @@ mod managed;
 mod model;
 mod orders;
 mod properties;
+mod protected;
 mod remembered;
 mod requests;
 mod scripts;
