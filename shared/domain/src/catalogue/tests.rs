@@ -219,6 +219,16 @@ fn each_hazard_of_the_playbook_is_an_order() {
         ),
         (Kind::ConvertToShared, Kind::HoldMailbox, "a hold needs the licence"),
         (
+            Kind::ConvertToShared,
+            Kind::DisableSignIn,
+            "whoever can still sign in would write to a mailbox of nobody's",
+        ),
+        (
+            Kind::GrantSuccessorMailbox,
+            Kind::ConvertToShared,
+            "what is written during a conversion may be lost",
+        ),
+        (
             Kind::GrantSuccessorMailbox,
             Kind::RemoveDelegations,
             "the successor's access would be removed",

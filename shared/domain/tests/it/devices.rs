@@ -8,9 +8,7 @@ use offboard_domain::estate::{self, Holding, Serial};
 use offboard_domain::fault::Rule;
 use offboard_domain::standing::{Standing, standing};
 use offboard_domain::time::{DAY_MS, HOUR_MS};
-use offboard_domain::{
-    ApprovalOf, Capabilities, Command, Digest, Facts, Find, ObjectId, Policy, Said, System, TaskId, TaskState,
-};
+use offboard_domain::{ApprovalOf, Command, Digest, Facts, Find, ObjectId, Policy, Said, System, TaskId, TaskState};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -25,15 +23,16 @@ fn opened() -> World {
     let mut all = everything();
     all.0.get_mut(&m365()).unwrap().retain(|k| k.is_of_a_cloud());
     for (name, kinds) in [("rmm", managed::KINDS), ("berlin", premises::KINDS)] {
-        let of_a_cloud = [Kind::AwaitSynchronisation, Kind::DiscoverSoftware];
-        let claims: BTreeSet<Kind> = kinds.iter().copied().filter(|k| !of_a_cloud.contains(k)).collect();
+        // The cloud's own, and what is read once for all devices.
+        let beside = [Kind::AwaitSynchronisation, Kind::DiscoverSoftware];
+        let claims: BTreeSet<Kind> = kinds.iter().copied().filter(|k| !beside.contains(k)).collect();
         all.0.insert(system(name), claims);
     }
     let mut w = World::new();
     w.order(Command::Open {
         departure: Arc::new(departure(Manner::Immediate)),
         policy: Arc::new(Policy::default()),
-        capabilities: Arc::new(Capabilities(all.0)),
+        capabilities: Arc::new(all),
         traceparent: None,
     })
     .unwrap();

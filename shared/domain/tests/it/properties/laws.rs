@@ -129,7 +129,10 @@ fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Tim
         // What is not waited for without an end is the scenarios' to judge.
         let has = |name: &str| task.planned.params.get(name).is_some();
         let system = &task.planned.target.system;
-        let open = || case.tasks.values().filter(|t| t.kind() == dep.kind && !t.is_settled());
+        let open = || {
+            let all = case.tasks.values();
+            all.filter(move |t| t.kind() == dep.kind && !t.is_settled())
+        };
         let elsewhere = dep.same_system && open().all(|t| t.planned.target.system != *system);
         // All that is found here is one system's, so that another object is another device.
         let object = &task.planned.target.object;
