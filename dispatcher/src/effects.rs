@@ -3,7 +3,7 @@
 
 use crate::closer::ToSeal;
 use crate::engine::Engine;
-use offboard_domain::{Area, Case, Effect, Gates, Lane, TenantId, next};
+use offboard_domain::{Area, Case, Effect, Lane, TenantId, next};
 use offboard_queue::QueueName;
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ const SEAL_AGAIN_MS: i64 = 60_000;
 impl Engine {
     /// Arms the timer, queues for credit, hands to the closer.
     pub(crate) async fn follow(&self, tenant: &TenantId, case: &Case) {
-        let shut = self.shut(tenant).await.map(|s| (*s).clone()).unwrap_or_default();
-        let gates = Gates { shut, ..Gates::open() };
+        let shut = self.shut(tenant).await.unwrap_or_default();
+        let gates = self.gates_of(tenant, &shut);
         let now = self.clock.now();
         let next = next(case, now, &gates);
         self.timers.census.note(case, &next);

@@ -18,7 +18,7 @@ use crate::place::{Held, Places};
 use crate::tenants::Tenants;
 use crate::timers::Timers;
 use futures::future::join_all;
-use offboard_domain::{CaseId, Credit, TenantId, Timestamp};
+use offboard_domain::{CaseId, Credit, Gates, TenantId, Timestamp};
 use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError, Shard};
 use offboard_queue::{Queue, QueueError};
 use offboard_runtime::Clock;
@@ -298,9 +298,26 @@ impl Engine {
     }
 
     /// From now on these tenants. Open cases keep the policy that they were
-    /// accepted under.
+    /// accepted under, but for whoever is protected by now.
     pub fn reconfigure(&self, tenants: &Tenants) {
-        self.tenants.replace((*tenants.all()).clone());
+        let (before, after) = (self.tenants.all(), tenants.all());
+        self.tenants.replace((*after).clone());
+        // Who was taken off the list goes on at once.
+        for (tenant, terms) in after.iter() {
+            let known = before.get(tenant).map(|known| &known.policy.protected);
+            if known.is_some_and(|known| *known != terms.policy.protected) {
+                self.look_at_all_of(tenant);
+            }
+        }
+    }
+
+    /// The gates of a tenant's cases as they are now, with all the credit that there could be.
+    pub(crate) fn gates_of(&self, tenant: &TenantId, shut: &Shut) -> Gates {
+        Gates {
+            shut: shut.clone(),
+            policy_now: self.tenants.policy(tenant),
+            ..Gates::open()
+        }
     }
 
     /// From now on at most so much may be in flight. What is in flight already

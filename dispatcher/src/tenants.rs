@@ -40,7 +40,14 @@ impl Tenants {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From now on these. Open cases keep the policy they were accepted under.
+    /// A tenant's policy, as it is now.
+    #[must_use]
+    pub fn policy(&self, tenant: &TenantId) -> Option<Arc<Policy>> {
+        self.all().get(tenant).map(|terms| terms.policy.clone())
+    }
+
+    /// From now on these. Open cases keep the policy they were accepted under, but for
+    /// whoever is protected by now.
     pub fn replace(&self, tenants: BTreeMap<TenantId, Terms>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tenants);
     }

@@ -209,9 +209,7 @@ impl Engine {
         let shut = self.shut(tenant).await?;
         let mut gates = Gates {
             credit,
-            shut: (*shut).clone(),
-            claimed_by: None,
-            capped: false,
+            ..self.gates_of(tenant, &shut)
         };
         // Once is enough, whatever a report says whose clock is ahead.
         let mut noticed = false;
@@ -508,10 +506,8 @@ impl Engine {
         self.admission
             .settle(tenant, Credit::NONE, before.as_deref(), Some(&case));
         self.remember_leaving(tenant, &case).await;
-        let gates = Gates {
-            shut: (*self.shut(tenant).await?).clone(),
-            ..Gates::open()
-        };
+        let shut = self.shut(tenant).await?;
+        let gates = self.gates_of(tenant, &shut);
         // Who was faster wrote a right wake-up or leaves one to be found again.
         let rearmed = self
             .ledger

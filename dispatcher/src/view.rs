@@ -70,7 +70,7 @@ pub struct Need {
     pub task: TaskId,
     /// Its kind.
     pub kind: Kind,
-    /// `approve_plan`, `approve_task`, `attest`, `decide`.
+    /// `approve_plan`, `approve_task`, `attest`, `decide`, `protected`.
     pub what: String,
     /// Why, in a sentence.
     pub why: String,
@@ -281,7 +281,10 @@ fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Ta
         Standing::Assigned(_) => "working",
         Standing::WaitsFor(_) | Standing::WaitsForClosing => "waiting",
         Standing::WaitsUntil(_) => "resting",
-        Standing::WaitsForPlanApproval | Standing::WaitsForOwnApproval | Standing::WaitsForPerson => "person",
+        Standing::WaitsForPlanApproval
+        | Standing::WaitsForOwnApproval
+        | Standing::Protected
+        | Standing::WaitsForPerson => "person",
         Standing::Ready(..) => "ready",
         Standing::Never => "never",
     };
@@ -344,6 +347,7 @@ fn need(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Option<
             ("attest", format!("offboard attest {id} {} --note WHAT", task.id()))
         }
         Standing::WaitsForPerson => ("attest", format!("offboard attest {id} {}", task.id())),
+        Standing::Protected => ("protected", format!("offboard cancel {id}")),
         Standing::WaitsForOwnApproval => ("approve_task", format!("offboard approve {id} {}", task.id())),
         Standing::Failed(_) => ("decide", format!("offboard why {id} {}", task.id())),
         _ => return None,
@@ -365,11 +369,7 @@ impl Engine {
     pub async fn view(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<CaseView, EngineError> {
         let case = self.case(tenant, id).await?;
         let shut = self.shut(tenant).await?;
-        let gates = Gates {
-            shut: (*shut).clone(),
-            ..Gates::open()
-        };
-        Ok(view(&case, self.clock.now(), &gates))
+        Ok(view(&case, self.clock.now(), &self.gates_of(tenant, &shut)))
     }
 
     /// The case as it is.

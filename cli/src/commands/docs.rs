@@ -286,12 +286,13 @@ fn dependency(dep: &Dep) -> String {
         ""
     };
     let system = if dep.same_system { ", of its own system" } else { "" };
+    let device = if dep.same_device { ", of its own device" } else { "" };
     let with = dep
         .with_param
         .map(|name| format!(", where it has `{name}`"))
         .unwrap_or_default();
     format!(
-        "`{}`{finds}{later}{until}{at_most}{spared}{system}{with}",
+        "`{}`{finds}{later}{until}{at_most}{spared}{system}{device}{with}",
         dep.kind.name()
     )
 }

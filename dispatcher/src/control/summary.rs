@@ -132,6 +132,9 @@ fn doing(view: &CaseView, busy: Option<&TaskView>, next: Option<&TaskView>) -> S
             "approve_plan" => "approve the plan".to_owned(),
             "approve_task" => format!("approve: {}", need.kind.spec().title),
             "decide" => format!("failed: {}", need.kind.spec().title),
+            "protected" => {
+                "the account is protected by now: take it off the list, or call the departure off".to_owned()
+            }
             _ => need.kind.spec().title.to_owned(),
         };
         return match view.needs.len() {

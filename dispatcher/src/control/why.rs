@@ -10,8 +10,8 @@ use crate::view::{TaskView, view};
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::task::RestReason;
 use offboard_domain::{
-    AttemptMark, CaseId, CaseKey, Fault, Gates, Kind, Observation, Rule, Said, Task, TaskId, TaskState, TenantId,
-    Timestamp, Verdict, judge,
+    AttemptMark, CaseId, CaseKey, Fault, Kind, Observation, Rule, Said, Task, TaskId, TaskState, TenantId, Timestamp,
+    Verdict, judge,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -93,10 +93,7 @@ pub(super) async fn why(
 ) -> Result<WhyView, Response> {
     let case = engine.case(tenant, id).await.map_err(|e| failed(&e))?;
     let shut = engine.shut(tenant).await.map_err(|e| failed(&e))?;
-    let gates = Gates {
-        shut: (*shut).clone(),
-        ..Gates::open()
-    };
+    let gates = engine.gates_of(tenant, &shut);
     let shown = view(&case, engine.now(), &gates);
     let asked = task.map(|t| find::task(&case, t)).transpose()?;
     let history = history(engine, tenant, id).await.map_err(|e| failed(&e))?;

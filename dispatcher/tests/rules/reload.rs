@@ -5,6 +5,7 @@ use crate::rig::*;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Engine, EngineError};
+use offboard_domain::departure::Manner;
 use offboard_domain::{CaseId, Kind, TenantId};
 use offboard_queue::QueueName;
 use std::sync::Arc;
@@ -56,6 +57,34 @@ async fn a_changed_policy_counts_for_new_cases_and_open_ones_keep_theirs() {
         again.recover().await.unwrap();
         assert_eq!(again.case(&acme, old).await.unwrap().policy, first.policy);
     }
+}
+
+/// A departure that was handed in ahead, and whoever came onto the list since.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_protected_by_now_is_not_touched_and_goes_on_when_he_is_not() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(CUT))]);
+    let _closer = world.closer();
+    let dispatcher = world.dispatcher().await;
+    let _worker = world.worker();
+    let mut departure = world.departure(&acme, "HR-1");
+    departure.manner = Manner::Planned;
+    departure.effective_at = world.now().plus(30 * MINUTE);
+    let case = dispatcher.engine.submit(departure).await.unwrap().case();
+    pass(10 * MINUTE).await;
+    let mut careful = terms(CUT);
+    let mut policy = (*careful.policy).clone();
+    policy.protected.insert("hr-1@acme.example".into());
+    careful.policy = Arc::new(policy);
+    reconfigure(&dispatcher.engine, &[(&acme, &careful)]);
+    pass(30 * MINUTE).await;
+    let view = dispatcher.engine.view(&acme, case).await.unwrap();
+    let needs: Vec<&str> = view.needs.iter().map(|n| n.what.as_str()).collect();
+    assert_eq!(needs, ["protected"]);
+    assert!(view.tasks.iter().all(|t| !t.writes || t.attempt == 0));
+    reconfigure(&dispatcher.engine, &[(&acme, &terms(CUT))]);
+    world.all_closed(MINUTE).await;
+    dispatcher.is_idle().await;
 }
 
 /// Nothing is in flight; who waits for a person is held.

@@ -242,18 +242,23 @@ pub const RETRY_AFTER_MAX_MS: i64 = DAY_MS;
 /// have ended by then.
 pub const UNKNOWN_WAIT_MS: i64 = MINUTE_MS;
 
-/// Full-jitter exponential wait before try `n + 1` (n from 1), in milliseconds:
-/// between half and all of `base · 2^(n-1)`, capped. Seeded by task and n.
+/// The longest wait before try `n + 1` (n from 1), in milliseconds: `base · 2^(n-1)`, capped.
+#[must_use]
+pub fn ceiling_ms(n: u32) -> i64 {
+    BASE_WAIT_MS
+        .saturating_mul(1_i64 << n.saturating_sub(1).min(20))
+        .min(MAX_WAIT_MS)
+}
+
+/// Full-jitter exponential wait before try `n + 1` (n from 1), in milliseconds: anything
+/// from nothing to the ceiling, so that those whom one outage has sent to rest together do
+/// not come back together. Seeded by task and n.
 #[must_use]
 pub fn backoff_ms(task: TaskId, n: u32) -> i64 {
-    let ceiling = BASE_WAIT_MS
-        .saturating_mul(1_i64 << n.saturating_sub(1).min(20))
-        .min(MAX_WAIT_MS);
     let seed = Digest::of_parts(&[b"offboard.backoff", &task.0, &n.to_be_bytes()]);
     let mut eight = [0; 8];
     eight.copy_from_slice(&seed.0[..8]);
-    let jitter = (u64::from_be_bytes(eight) % 1_000) as i64;
-    ceiling / 2 + ceiling / 2 * jitter / 1_000
+    (u64::from_be_bytes(eight) % (ceiling_ms(n) as u64 + 1)) as i64
 }
 
 /// How long a throttled call holds back the tenant's other calls to that

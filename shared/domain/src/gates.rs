@@ -3,9 +3,11 @@
 
 use crate::catalogue::{Area, Kind, Lane};
 use crate::id::{CaseId, System};
+use crate::policy::Policy;
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeReason};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How many assignments may still be put in flight, by area and lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,10 @@ pub struct Gates {
     pub claimed_by: Option<CaseId>,
     /// The tenant's cap of departures is reached.
     pub capped: bool,
+    /// The tenant's policy as it is configured now, where that is known. A case keeps the
+    /// one that it was opened under; of this one, what the list of protected accounts has
+    /// more than that counts as well, until something is written.
+    pub policy_now: Option<Arc<Policy>>,
 }
 
 impl Gates {
@@ -85,6 +91,7 @@ impl Gates {
             shut: BTreeMap::new(),
             claimed_by: None,
             capped: false,
+            policy_now: None,
         }
     }
 

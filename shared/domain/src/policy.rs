@@ -1,9 +1,13 @@
 //! What a tenant has decided once for all its departures. The policy in force
 //! is written into a case's first event, so that a later change of the
-//! configuration does not change what an open case means.
+//! configuration does not change what an open case means. One thing is the other way
+//! round: whoever comes onto the list of protected accounts after a departure was handed in
+//! is not touched either ([`Case::is_protected_by_now`]).
 
+use crate::case::Case;
 use crate::catalogue::Kind;
 use crate::departure::{Forwarding, Meetings, OneDriveChoice, PersonRef};
+use crate::gates::Gates;
 use crate::id::System;
 use crate::time::{DAY_MS, HOUR_MS};
 use serde::{Deserialize, Serialize};
@@ -132,6 +136,37 @@ impl Default for Policy {
             licence_price_cents: BTreeMap::new(),
             currency: "EUR".into(),
         }
+    }
+}
+
+impl Case {
+    /// Whether the tenant's list of protected accounts names the person by now, and did not
+    /// when the case was opened, and nothing of his was written yet. By his ids and by the
+    /// names that the case knows; his other addresses are compared where he is looked up.
+    #[must_use]
+    pub fn is_protected_by_now(&self, gates: &Gates) -> bool {
+        let Some(now) = gates.policy_now.as_ref().filter(|p| !p.protected.is_empty()) else {
+            return false;
+        };
+        let is_added = |name: &str| {
+            let name = name.to_lowercase();
+            now.protected.contains(&name) && !self.policy.protected.contains(&name)
+        };
+        let person = &self.departure.person;
+        let names = [
+            self.subject_facts.text("user_principal_name"),
+            person.user_principal_name.as_deref(),
+            person.mail.as_deref(),
+            person.object_id.as_ref().map(|id| id.0.as_str()),
+        ];
+        let ids = self.subject.0.values().map(|id| id.0.as_str());
+        names.into_iter().flatten().chain(ids).any(is_added) && !self.has_begun_to_write()
+    }
+
+    /// Whether a worker was given anything that changes something of the person's.
+    fn has_begun_to_write(&self) -> bool {
+        let mut all = self.tasks.values();
+        all.any(|t| t.attempt > 0 && t.kind().spec().writes && !t.kind().is_beside())
     }
 }
 

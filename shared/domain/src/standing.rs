@@ -33,6 +33,9 @@ pub enum Standing {
     WaitsForClosing,
     /// Waits for its own approval.
     WaitsForOwnApproval,
+    /// The account came onto the tenant's list of protected accounts before anything was
+    /// written: a person takes it off again, or calls the departure off.
+    Protected,
     /// A person is to do it, and can.
     WaitsForPerson,
     /// Can be assigned.
@@ -74,6 +77,9 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
                 at: effective_at,
                 why: WakeReason::Start,
             });
+        }
+        if !task.kind().is_beside() && case.is_protected_by_now(gates) {
+            return Standing::Protected;
         }
         if let Some(waits) = unapproved(case, task, now) {
             return waits;
@@ -117,7 +123,8 @@ fn waits_for_others(case: &Case, task: &Task, now: Timestamp) -> Option<Standing
 
 /// The kinds for whose sake dependencies are not met. A kind that the case has
 /// no task of stands for what it would have waited for: an order holds also
-/// through what a policy leaves out or no connector offers.
+/// through what a policy leaves out or no connector offers. So does one that is
+/// waited for by device, where this device has none.
 fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
     const { assert!(Kind::ALL.len() <= 128, "a kind is a bit of the mask") };
     let mut missing: Vec<Kind> = Vec::new();
@@ -134,13 +141,18 @@ fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
     let holds = |dep: &&Dep| !is_over(dep) && !is_spared(case, task, dep);
     let mut todo: Vec<&Dep> = own.iter().filter(holds).collect();
     while let Some(dep) = todo.pop() {
-        for kind in waited_for(case, dep) {
+        for kind in waited_for_by(case, task, dep) {
             if !missing.contains(&kind) {
                 missing.push(kind);
             }
         }
         let bit = 1 << dep.kind.index();
-        if !case.has(dep.kind) && looked_through & bit == 0 {
+        let there = if dep.same_device {
+            case.has_of_device(dep.kind, task)
+        } else {
+            case.has(dep.kind)
+        };
+        if !there && looked_through & bit == 0 {
             looked_through |= bit;
             todo.extend(dep.kind.spec().after);
         }
@@ -172,13 +184,22 @@ pub fn waited_for<'a>(case: &'a Case, dep: &'a Dep) -> impl Iterator<Item = Kind
         })
 }
 
+/// The same by one task: of what goes by device, only what may be about its own.
+fn waited_for_by<'a>(case: &'a Case, task: &'a Task, dep: &'a Dep) -> impl Iterator<Item = Kind> + 'a {
+    let of_its_device = move |kind: &Kind| !dep.same_device || case.is_open_of_device(*kind, task);
+    waited_for(case, dep).filter(of_its_device)
+}
+
 /// Since when it waits only for what it does not wait for without an end: when its
 /// time had come, it was approved, and the rest was settled. None: it is not so far.
 #[must_use]
 pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
     let waits = |d: &&Dep| d.at_most_ms.is_none() && !is_spared(case, task, d);
     let without_end = task.kind().spec().after.iter().filter(waits);
-    if without_end.clone().any(|dep| waited_for(case, dep).next().is_some()) {
+    if without_end
+        .clone()
+        .any(|dep| waited_for_by(case, task, dep).next().is_some())
+    {
         return None;
     }
     let settled = without_end.map(|dep| case.settled_at(dep.kind)).max();
@@ -387,6 +408,8 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
                     });
                 }
             }
+            // Whoever changes the list has the case looked at again.
+            Standing::Protected => out.needs_person = true,
             Standing::Failed(_) => out.needs_person |= !case.state.ended() || case.goes_on(),
             Standing::Assigned(over) => wake(Wake {
                 at: over,
@@ -456,6 +479,9 @@ pub fn words(standing: &Standing, task: &Task) -> String {
         Standing::WaitsForPlanApproval => "waits for the plan's approval (`offboard approve CASE`)".into(),
         Standing::WaitsForOwnApproval => {
             "waits for an approval of exactly this task (`offboard approve CASE TASK`)".into()
+        }
+        Standing::Protected => {
+            "nothing was written: the account is on the tenant's list of protected accounts by now. If it really leaves, take it off the list (`policy.protected` in the tenant's file) and have the configuration read again; else call the departure off (`offboard cancel CASE`)".into()
         }
         Standing::WaitsForPerson => {
             format!("waits for a person: {}", task.kind().spec().title)

@@ -657,6 +657,10 @@ impl Shadow {
         }
         // The order reaches through kinds that are not there.
         let mut before: BTreeSet<Kind> = BTreeSet::new();
+        // Of these, only what is about the same device.
+        let mut about: BTreeSet<Kind> = BTreeSet::new();
+        let object = task.planned.target.object.as_ref();
+        let device = object.filter(|_| matches!(spec.area, Area::Device | Area::Person));
         let mut through = vec![kind];
         while let Some(k) = through.pop() {
             for dep in k.spec().after {
@@ -672,13 +676,20 @@ impl Shadow {
                 if spared || self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }
-                if before.insert(dep.kind) && !self.case.tasks.values().any(|t| t.kind() == dep.kind) {
+                let waited = match (dep.same_device, device) {
+                    (true, Some(_)) => &mut about,
+                    _ => &mut before,
+                };
+                if waited.insert(dep.kind) && !self.case.tasks.values().any(|t| t.kind() == dep.kind) {
                     through.push(dep.kind);
                 }
                 before.extend(dep.kind.spec().finds.iter().filter(|_| dep.with_finds));
             }
         }
-        for missing in before.into_iter().filter(|k| ordered && self.reading.is_open(*k)) {
+        let open_about = |k: &Kind| device.is_some_and(|object| self.reading.is_open_about(*k, object));
+        let missing = before.into_iter().filter(|k| self.reading.is_open(*k));
+        let missing = missing.chain(about.into_iter().filter(open_about));
+        for missing in missing.filter(|_| ordered) {
             found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
         }
         for dep in spec.after.iter().filter(|dep| ordered && self.reading.has(dep.kind)) {

@@ -2,13 +2,15 @@
 //! counts wrongly must not excuse what follows from that.
 
 use offboard_domain::event::Event;
-use offboard_domain::{Area, Kind, PlannedTask, TaskId, Timestamp};
+use offboard_domain::{Area, Kind, ObjectId, PlannedTask, TaskId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One task.
 #[derive(Debug, Clone)]
 struct Told {
     kind: Kind,
+    /// What it is about, if not the person as a whole.
+    object: Option<ObjectId>,
     settled: bool,
     /// Whether something was read when it was settled last.
     read: bool,
@@ -107,6 +109,7 @@ impl Reading {
         for planned in tasks {
             self.tasks.entry(planned.id).or_insert(Told {
                 kind: planned.kind,
+                object: planned.target.object.clone(),
                 settled: false,
                 read: false,
                 again: None,
@@ -145,6 +148,18 @@ impl Reading {
     /// Whether a task of this kind is not settled.
     pub(crate) fn is_open(&self, kind: Kind) -> bool {
         self.of(kind).any(|told| !told.settled)
+    }
+
+    /// Whether a task of this kind about this object is not settled. What people do names the
+    /// system before it.
+    pub(crate) fn is_open_about(&self, kind: Kind, object: &ObjectId) -> bool {
+        let names = |one: &ObjectId, other: &ObjectId| one == other || one.0.ends_with(&format!("/{other}"));
+        let about = |told: &Told| {
+            told.object
+                .as_ref()
+                .is_some_and(|o| names(o, object) || names(object, o))
+        };
+        self.of(kind).any(|told| !told.settled && about(told))
     }
 
     /// Whether every task of this kind is settled, or was, by a reading, before it was
@@ -264,6 +279,29 @@ mod tests {
         let gone_without = [settled(KIND, waived()), again(KIND)];
         assert!(!after(&gone_without).was_settled_once(KIND));
         assert!(after(&gone_without).anew().was_let_off(planned(KIND).id));
+    }
+
+    #[test]
+    fn what_is_open_is_told_by_what_it_is_about() {
+        let of = |id: &str, system: &str| {
+            let system = System::new(system).unwrap();
+            PlannedTask::new(CaseId([1; 10]), KIND, &system, Some(ObjectId::from(id)), Facts::new())
+        };
+        let (one, other) = (of("41", "rmm"), of("rmm/42", "person"));
+        let mut reading = after(&[Event::TasksFound {
+            by: planned(KIND).id,
+            tasks: vec![one, other],
+            late: Vec::new(),
+        }]);
+        let open =
+            |reading: &Reading| ["41", "42", "43", "2"].map(|id| reading.is_open_about(KIND, &ObjectId::from(id)));
+        assert_eq!(open(&reading), [true, true, false, false]);
+        let mut event = settled(KIND, Outcome::Verified);
+        if let Event::TaskSettled { task, .. } = &mut event {
+            *task = of("41", "rmm").id;
+        }
+        reading.note(Timestamp(9), &event);
+        assert_eq!(open(&reading), [false, true, false, false]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Devices: found first, one task for each; keys kept before anything dies;
-//! personal ones retired, never wiped; company ones wiped after approval.
+//! personal ones retired, never wiped; company ones wiped after approval. What is done
+//! to one waits for what is done to it, and for no other that never comes back: see
+//! `docs/decisions/0054-order-by-device.md`.
 
 use super::Kind;
 use super::spec::*;
@@ -72,7 +74,7 @@ pub(super) const RETIRE: KindSpec = KindSpec {
     after: &[
         Dep::only(Kind::DiscoverDevices),
         Dep::on(Kind::DisableSignIn),
-        Dep::on(Kind::EscrowRecoveryKeys),
+        Dep::on(Kind::EscrowRecoveryKeys).of_its_device(),
     ],
     conflicts: &[Kind::ConvertToShared],
     judge: Judge {
@@ -107,8 +109,8 @@ pub(super) const WIPE: KindSpec = KindSpec {
     title: "Wipe the company device",
     after: &[
         Dep::only(Kind::DiscoverDevices),
-        Dep::on(Kind::EscrowRecoveryKeys),
-        Dep::on(Kind::ConfirmDeviceReturned),
+        Dep::on(Kind::EscrowRecoveryKeys).of_its_device(),
+        Dep::on(Kind::ConfirmDeviceReturned).of_its_device(),
         Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
@@ -146,7 +148,10 @@ pub(super) const UNASSIGN_AUTOPILOT: KindSpec = KindSpec {
     title: "Remove the device's Autopilot assignment",
     skippable: true,
     urgency: Urgency::U3,
-    after: &[Dep::only(Kind::DiscoverDevices), Dep::on(Kind::WipeDevice)],
+    after: &[
+        Dep::only(Kind::DiscoverDevices),
+        Dep::on(Kind::WipeDevice).of_its_device(),
+    ],
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::False("autopilot_assigned"),
@@ -164,10 +169,10 @@ pub(super) const DISABLE_OBJECT: KindSpec = KindSpec {
     urgency: Urgency::U3,
     after: &[
         Dep::only(Kind::DiscoverDevices),
-        Dep::on(Kind::EscrowRecoveryKeys),
-        Dep::on(Kind::WipeDevice),
-        Dep::on(Kind::RetireDevice),
-        Dep::on(Kind::UnassignAutopilot),
+        Dep::on(Kind::EscrowRecoveryKeys).of_its_device(),
+        Dep::on(Kind::WipeDevice).of_its_device(),
+        Dep::on(Kind::RetireDevice).of_its_device(),
+        Dep::on(Kind::UnassignAutopilot).of_its_device(),
     ],
     judge: Judge {
         not_applicable: &[(Cond::False("object_exists"), "the directory no longer has the device")],

@@ -58,7 +58,7 @@ pub(super) const SNAPSHOT_DIRECTORY: KindSpec = KindSpec {
 
 /// What the applications are that the snapshot found him to have a way into, and which
 /// of them nobody planned for. Nothing that takes his access waits for it: the snapshot
-/// has what there was. Facts: `applications_known`, and lists of ids by what each is:
+/// has what there was. What may delete accounts does (`identity.remove_app_roles`). Facts: `applications_known`, and lists of ids by what each is:
 /// `app_ids` (all), `platform_app_ids`, `covered_app_ids`, `known_app_ids`,
 /// `unplanned_app_ids`.
 pub(super) const DISCOVER_APPS: KindSpec = KindSpec {
@@ -260,14 +260,36 @@ pub(super) const REMOVE_OAUTH_GRANTS: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// Fact: `app_role_ids`, those assigned directly; what a group gives goes with the group.
+/// Some applications delete the account, with what is in it, when the directory stops
+/// providing for it; a workspace may be one of them. What lets him in is cut by then: this
+/// ends what nobody can use, and waits until it is handed over or decided. See
+/// `docs/decisions/0054-order-by-device.md`. Fact: `app_role_ids`, those assigned directly;
+/// what a group gives goes with the group.
 pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
     name: "identity.remove_app_roles",
     title: "Remove application role assignments",
+    stage: Stage::Closure,
+    urgency: Urgency::U3,
     after: &[
         Dep::on(Kind::SnapshotDirectory),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
+        Dep::on(Kind::ConfirmHandover),
+        Dep::on(Kind::DecidePreservation),
+        // Ended there first, where we see to it ourselves; else a person has looked.
+        Dep::on(Kind::ResolveInApp),
+        Dep::on(Kind::DiscoverApps),
+        Dep::on(Kind::DecideApp),
+        // What hangs on the account of a workspace.
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::on(Kind::ArchiveMailbox),
+        Dep::on(Kind::SetForwardingInWorkspace),
+        Dep::on(Kind::GrantMailInWorkspace),
+        Dep::on(Kind::TransferFiles),
+        Dep::on(Kind::HandOverSharedDrives),
+        Dep::on(Kind::DecideOneDrive),
+        Dep::on(Kind::WipeAccount),
+        Dep::on(Kind::DisableLaptops),
     ],
     judge: Judge {
         not_applicable: &[],

@@ -183,7 +183,10 @@ pub(super) const DISCOVER_CONFIRMED: KindSpec = KindSpec {
     name: "device.discover_confirmed",
     title: "Look at the device that was met by a name alone, once a person has confirmed it",
     wanted: Wanted::Found,
-    after: &[Dep::only(Kind::DiscoverManaged), Dep::on(Kind::ConfirmManagedDevice)],
+    after: &[
+        Dep::only(Kind::DiscoverManaged),
+        Dep::on(Kind::ConfirmManagedDevice).of_its_device(),
+    ],
     finds: &[
         Kind::ConfirmDeviceReturned,
         Kind::DecideDevice,
@@ -242,7 +245,10 @@ pub(super) const DECIDE: KindSpec = KindSpec {
     stage: Stage::Devices,
     urgency: Urgency::U3,
     wanted: Wanted::Found,
-    after: &[Dep::only(Kind::DiscoverManaged), Dep::only(Kind::DiscoverConfirmed)],
+    after: &[
+        Dep::only(Kind::DiscoverManaged),
+        Dep::only(Kind::DiscoverConfirmed).of_its_device(),
+    ],
     proof: Proof::Attested,
     closing: ClosingProof::Receipt("a person's word and file are kept"),
     controls: control::SANITISATION,
@@ -314,14 +320,14 @@ pub(super) const RUN_SCRIPT: KindSpec = KindSpec {
     skippable: true,
     after: &[
         Dep::only(Kind::DiscoverManaged),
-        Dep::only(Kind::DiscoverConfirmed),
-        Dep::on(Kind::DecideDevice),
-        Dep::on(Kind::EscrowRecoveryKeys),
-        Dep::on(Kind::ConfirmDeviceReturned),
+        Dep::only(Kind::DiscoverConfirmed).of_its_device(),
+        Dep::on(Kind::DecideDevice).of_its_device(),
+        Dep::on(Kind::EscrowRecoveryKeys).of_its_device(),
+        Dep::on(Kind::ConfirmDeviceReturned).of_its_device(),
         Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
-        Dep::on(Kind::MarkManaged),
+        Dep::on(Kind::MarkManaged).of_its_device(),
     ],
     judge: Judge {
         not_applicable: &[],
@@ -361,13 +367,13 @@ pub(super) const CLEAR_OWNER: KindSpec = KindSpec {
     urgency: Urgency::U3,
     after: &[
         Dep::only(Kind::DiscoverManaged),
-        Dep::only(Kind::DiscoverConfirmed),
+        Dep::only(Kind::DiscoverConfirmed).of_its_device(),
         // Whoever decides must see whose it was.
-        Dep::on(Kind::DecideDevice),
-        Dep::on(Kind::ConfirmDeviceReturned),
-        Dep::on(Kind::WipeDevice),
-        Dep::on(Kind::MarkManaged),
-        Dep::on(Kind::RunManagedScript),
+        Dep::on(Kind::DecideDevice).of_its_device(),
+        Dep::on(Kind::ConfirmDeviceReturned).of_its_device(),
+        Dep::on(Kind::WipeDevice).of_its_device(),
+        Dep::on(Kind::MarkManaged).of_its_device(),
+        Dep::on(Kind::RunManagedScript).of_its_device(),
     ],
     judge: Judge {
         not_applicable: &[
@@ -397,14 +403,14 @@ pub(super) const DECOMMISSION: KindSpec = KindSpec {
     urgency: Urgency::U3,
     after: &[
         Dep::only(Kind::DiscoverManaged),
-        Dep::only(Kind::DiscoverConfirmed),
-        Dep::on(Kind::DecideDevice),
-        Dep::on(Kind::ConfirmDeviceReturned),
-        Dep::on(Kind::WipeDevice),
-        Dep::on(Kind::MarkManaged),
-        Dep::on(Kind::MaintainManaged),
-        Dep::on(Kind::RunManagedScript),
-        Dep::on(Kind::ClearManagedOwner),
+        Dep::only(Kind::DiscoverConfirmed).of_its_device(),
+        Dep::on(Kind::DecideDevice).of_its_device(),
+        Dep::on(Kind::ConfirmDeviceReturned).of_its_device(),
+        Dep::on(Kind::WipeDevice).of_its_device(),
+        Dep::on(Kind::MarkManaged).of_its_device(),
+        Dep::on(Kind::MaintainManaged).of_its_device(),
+        Dep::on(Kind::RunManagedScript).of_its_device(),
+        Dep::on(Kind::ClearManagedOwner).of_its_device(),
         // What was installed on it, nobody can read then.
         Dep {
             with_finds: false,

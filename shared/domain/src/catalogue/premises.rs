@@ -272,9 +272,9 @@ pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
         Dep::only(Kind::ResolveOnPremises).in_its_system(),
         Dep::only(Kind::DiscoverDevices),
         Dep::only(Kind::DiscoverComputers).in_its_system(),
-        Dep::on(Kind::EscrowRecoveryKeys),
-        Dep::on(Kind::WipeDevice),
-        Dep::on(Kind::RetireDevice),
+        Dep::on(Kind::EscrowRecoveryKeys).of_its_device(),
+        Dep::on(Kind::WipeDevice).of_its_device(),
+        Dep::on(Kind::RetireDevice).of_its_device(),
     ],
     judge: Judge {
         not_applicable: &[(Cond::False("object_exists"), "the directory no longer has the computer")],

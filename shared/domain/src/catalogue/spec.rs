@@ -225,6 +225,8 @@ pub struct Dep {
     pub with_param: Option<&'static str>,
     /// Of that kind, only the tasks of its own system are waited for.
     pub same_system: bool,
+    /// Of that kind, only what may be about its own device is waited for.
+    pub same_device: bool,
 }
 
 impl Dep {
@@ -240,6 +242,7 @@ impl Dep {
             unless_at_once: false,
             with_param: None,
             same_system: false,
+            same_device: false,
         }
     }
 
@@ -330,6 +333,17 @@ impl Dep {
     pub const fn in_its_system(self) -> Self {
         Self {
             same_system: true,
+            ..self
+        }
+    }
+
+    /// The same, but not for the tasks of devices that are certainly others than its own:
+    /// a laptop that never comes back holds up nothing of one that has. See
+    /// [`crate::case::Case::may_be_one_device`].
+    #[must_use]
+    pub const fn of_its_device(self) -> Self {
+        Self {
+            same_device: true,
             ..self
         }
     }
@@ -493,8 +507,9 @@ impl KindSpec {
 pub const RUN_FOR_MS: i64 = 2 * MINUTE_MS;
 /// How long one slice of long work may run.
 pub const SLICE_MS: i64 = 4 * MINUTE_MS;
-/// Tries of an ordinary kind: with the schedule's cap about two days.
-pub const ATTEMPTS: u32 = 48;
+/// Tries of an ordinary kind: with the schedule's full jitter about thirty hours, and two and
+/// a half days at most.
+pub const ATTEMPTS: u32 = 72;
 
 /// How long a vendor is waited for: a weekend and a working day.
 pub const PATIENCE_MS: i64 = 3 * DAY_MS;

@@ -163,6 +163,51 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "methods go after the burst",
         ),
         (
+            Kind::BlockProtocols,
+            Kind::DisableSignIn,
+            "whoever can still sign in goes on over a protocol that was open a moment ago",
+        ),
+        (
+            Kind::BlockProtocols,
+            Kind::RevokeSessions,
+            "a session that a mail protocol has kept outlives the protocol's end",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::DisableSignIn,
+            "it takes its time, and so access is cut without it",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::RevokeSessions,
+            "it takes its time, and so access is cut without it",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::ConfirmHandover,
+            "some applications delete the account, and what is in it, with its assignment",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::DecideApp,
+            "some applications delete the account, and what is in it, with its assignment",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::DisableInApp,
+            "an account that the directory deleted is ended by nobody and proven by nothing",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::TransferFiles,
+            "a workspace may be such an application, and his files go with the account",
+        ),
+        (
+            Kind::RemoveAppRoles,
+            Kind::DecidePreservation,
+            "what another request wants kept would be lost",
+        ),
+        (
             Kind::ConvertToShared,
             Kind::RetireDevice,
             "phones cannot be wiped after the conversion",
@@ -173,6 +218,16 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "phones cannot be wiped after the conversion",
         ),
         (Kind::ConvertToShared, Kind::HoldMailbox, "a hold needs the licence"),
+        (
+            Kind::ConvertToShared,
+            Kind::DisableSignIn,
+            "whoever can still sign in would write to a mailbox of nobody's",
+        ),
+        (
+            Kind::GrantSuccessorMailbox,
+            Kind::ConvertToShared,
+            "what is written during a conversion may be lost",
+        ),
         (
             Kind::GrantSuccessorMailbox,
             Kind::RemoveDelegations,
@@ -300,6 +355,31 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "keys die with the device object",
         ),
         (
+            Kind::DisableDeviceObject,
+            Kind::RetireDevice,
+            "a disabled object cannot be told to retire",
+        ),
+        (
+            Kind::RetireDevice,
+            Kind::EscrowRecoveryKeys,
+            "keys die with the device object",
+        ),
+        (
+            Kind::RunManagedScript,
+            Kind::ConfirmDeviceReturned,
+            "a script may wipe, and local data must be safe first",
+        ),
+        (
+            Kind::ClearManagedOwner,
+            Kind::WipeDevice,
+            "whose it was must be seen until the wipe is proven",
+        ),
+        (
+            Kind::ClearManagedOwner,
+            Kind::RunManagedScript,
+            "no script runs on what is nobody's any more",
+        ),
+        (
             Kind::CancelMeetings,
             Kind::HandOverMeetings,
             "attendees would be without either",
@@ -392,6 +472,16 @@ fn each_hazard_of_the_playbook_is_an_order() {
         (
             Kind::SuspendInWorkspace,
             Kind::GrantMailInWorkspace,
+            "a suspended account's mail settings can be changed by nobody",
+        ),
+        (
+            Kind::SuspendInWorkspace,
+            Kind::SetReplyInWorkspace,
+            "a suspended account's mail settings can be changed by nobody",
+        ),
+        (
+            Kind::SuspendInWorkspace,
+            Kind::SetForwardingInWorkspace,
             "a suspended account's mail settings can be changed by nobody",
         ),
         (
@@ -589,6 +679,16 @@ const EXCEPTIONS: &[(Kind, Kind, &str)] = &[
         "nothing that fails holds a suspension back (decision 27)",
     ),
     (
+        Kind::SuspendInWorkspace,
+        Kind::SetReplyInWorkspace,
+        "nothing that fails holds a suspension back (decision 27)",
+    ),
+    (
+        Kind::SuspendInWorkspace,
+        Kind::SetForwardingInWorkspace,
+        "nothing that fails holds a suspension back (decision 27)",
+    ),
+    (
         Kind::ApprovePlan,
         Kind::DiscoverDevices,
         "a permission that is missing keeps no planned leaver signed in; what is found later asks again (decision 41)",
@@ -599,6 +699,82 @@ const EXCEPTIONS: &[(Kind, Kind, &str)] = &[
         "a management that lists no software keeps its agents for no better list (decision 38)",
     ),
 ];
+
+/// See `docs/decisions/0054-order-by-device.md`. Whatever is not here waits for all.
+#[test]
+fn what_is_done_to_a_device_waits_for_that_device_alone() {
+    let by_device: &[(Kind, &[Kind])] = &[
+        (
+            Kind::DisableComputer,
+            &[Kind::EscrowRecoveryKeys, Kind::WipeDevice, Kind::RetireDevice],
+        ),
+        (Kind::DiscoverConfirmed, &[Kind::ConfirmManagedDevice]),
+        (Kind::DecideDevice, &[Kind::DiscoverConfirmed]),
+        (Kind::RetireDevice, &[Kind::EscrowRecoveryKeys]),
+        (
+            Kind::WipeDevice,
+            &[Kind::EscrowRecoveryKeys, Kind::ConfirmDeviceReturned],
+        ),
+        (Kind::UnassignAutopilot, &[Kind::WipeDevice]),
+        (
+            Kind::DisableDeviceObject,
+            &[
+                Kind::EscrowRecoveryKeys,
+                Kind::WipeDevice,
+                Kind::RetireDevice,
+                Kind::UnassignAutopilot,
+            ],
+        ),
+        (
+            Kind::RunManagedScript,
+            &[
+                Kind::DiscoverConfirmed,
+                Kind::DecideDevice,
+                Kind::EscrowRecoveryKeys,
+                Kind::ConfirmDeviceReturned,
+                Kind::MarkManaged,
+            ],
+        ),
+        (
+            Kind::ClearManagedOwner,
+            &[
+                Kind::DiscoverConfirmed,
+                Kind::DecideDevice,
+                Kind::ConfirmDeviceReturned,
+                Kind::WipeDevice,
+                Kind::MarkManaged,
+                Kind::RunManagedScript,
+            ],
+        ),
+        (
+            Kind::Decommission,
+            &[
+                Kind::DiscoverConfirmed,
+                Kind::DecideDevice,
+                Kind::ConfirmDeviceReturned,
+                Kind::WipeDevice,
+                Kind::MarkManaged,
+                Kind::MaintainManaged,
+                Kind::RunManagedScript,
+                Kind::ClearManagedOwner,
+            ],
+        ),
+    ];
+    for kind in Kind::ALL.iter().copied() {
+        let listed = by_device.iter().find(|(k, _)| *k == kind).map(|(_, earlier)| *earlier);
+        let deps = || kind.spec().after.iter().filter(|d| d.same_device);
+        let kinds: BTreeSet<Kind> = deps().map(|d| d.kind).collect();
+        assert_eq!(kinds, listed.unwrap_or_default().iter().copied().collect(), "{kind}");
+        // It is counted by device whether it is settled, and nothing else is.
+        for dep in deps() {
+            let plain = holds(dep) && dep.until == Until::Settled && dep.delay_ms == 0;
+            let finds = dep.with_finds && !dep.kind.spec().finds.is_empty();
+            assert!(plain && !finds, "{kind} and {}", dep.kind);
+            // One task for each device is had of kinds that are found.
+            assert_eq!(dep.kind.spec().wanted, Wanted::Found, "{}", dep.kind);
+        }
+    }
+}
 
 #[test]
 fn one_mailbox_is_written_by_one_task_at_a_time() {

@@ -78,7 +78,7 @@ impl Draft<'_> {
 
     /// What it brings is planned with it, and asks for the plan's approval again.
     fn take_in(&mut self, asks: Asks, brings: Vec<PlannedTask>) {
-        let late = brings.iter().filter(|t| self.breaks_order(t, &HARMLESS));
+        let late = brings.iter().filter(|t| self.breaks_order(t, None, &HARMLESS));
         let late = late.map(|t| t.id).collect();
         let more = brings.iter().any(|t| t.kind.spec().approval != Approval::None);
         self.push(Event::RequestJoined {

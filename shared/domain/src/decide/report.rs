@@ -376,7 +376,11 @@ impl Draft<'_> {
             .filter(|p| !self.case.tasks.contains_key(&p.id))
             .collect();
         if !new.is_empty() {
-            let late = new.iter().filter(|p| self.breaks_order(p, &[])).map(|p| p.id).collect();
+            let late = new
+                .iter()
+                .filter(|p| self.breaks_order(p, Some(answer.task), &[]))
+                .map(|p| p.id)
+                .collect();
             // What becomes of his accounts elsewhere is for whoever does it, and nothing
             // that was approved is done otherwise for it.
             let asks = new.iter().any(|p| p.kind != Kind::DecideApp);
@@ -425,19 +429,26 @@ impl Draft<'_> {
     }
 
     /// Whether something that must follow this find has been begun already; these kinds
-    /// follow it for the sake of no loss. What follows it in its own system alone is not
-    /// begun too soon in another.
-    pub(super) fn breaks_order(&self, find: &PlannedTask, harmless: &[Kind]) -> bool {
+    /// follow it for the sake of no loss. What follows it in its own system alone, or for its
+    /// own device, is not begun too soon in another, or for another. And whoever is asked about
+    /// an application looks there, and sees what has become of the account.
+    pub(super) fn breaks_order(&self, find: &PlannedTask, by: Option<TaskId>, harmless: &[Kind]) -> bool {
+        let found = Task {
+            found_by: by,
+            ..Task::new(find.clone())
+        };
         // What a person does or goes without begins nothing.
         let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
         self.case.tasks.values().filter(machines).any(|t| {
             let let_off = t.is_waived() && t.attempt == 0;
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
             let begun = t.in_flight().is_some() || done && !let_off;
-            let counts = t.kind() != find.kind && !harmless.contains(&t.kind());
-            let holds_here = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
+            let of_an_app = find.kind == Kind::DecideApp && t.kind() == Kind::RemoveAppRoles;
+            let counts = t.kind() != find.kind && !harmless.contains(&t.kind()) && !of_an_app;
+            let in_its_system = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
+            let of_its_device = |d: &Dep| !d.same_device || self.case.may_be_one_device(t, &found);
             let mut after = t.kind().spec().after.iter();
-            begun && counts && after.any(|d| d.kind == find.kind && holds_here(d))
+            begun && counts && after.any(|d| d.kind == find.kind && in_its_system(d) && of_its_device(d))
         })
     }
 

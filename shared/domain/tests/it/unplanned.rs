@@ -273,11 +273,16 @@ fn access_goes_while_the_look_up_keeps_failing_and_nothing_is_lost() {
         Kind::DisableSignIn,
         Kind::RevokeSessions,
         Kind::RemoveOauthGrants,
-        Kind::RemoveAppRoles,
         Kind::RemoveGroupMemberships,
     ] {
         assert!(w.task(kind).is_settled(), "{kind}");
     }
+    // What may delete accounts with all that is in them waits, and lets nobody in.
+    let roles = stands(&w, w.id(Kind::RemoveAppRoles));
+    assert!(
+        matches!(&roles, Standing::WaitsFor(kinds) if kinds.contains(&Kind::DiscoverApps)),
+        "{roles:?}"
+    );
     w.pass(DAY_MS);
     w.drain_but(Kind::DiscoverApps);
     assert!(w.task(Kind::DiscoverApps).in_flight().is_some());
@@ -285,7 +290,16 @@ fn access_goes_while_the_look_up_keeps_failing_and_nothing_is_lost() {
     let (_, id) = to_decide(&w)[0].clone();
     assert_eq!(stands(&w, id), Standing::WaitsForPerson);
     assert!(w.task(Kind::ApprovePlan).is_settled(), "nobody approves that again");
+    let waits = |w: &World, kind: Kind| {
+        let roles = stands(w, w.id(Kind::RemoveAppRoles));
+        matches!(roles, Standing::WaitsFor(kinds) if kinds.contains(&kind))
+    };
+    assert!(waits(&w, Kind::DecideApp) && waits(&w, Kind::ConfirmHandover));
     w.order(ended(id, BOSS)).unwrap();
+    assert!(!waits(&w, Kind::DecideApp) && waits(&w, Kind::ConfirmHandover));
+    w.run_until(|w| w.task(Kind::ConfirmHandover).is_settled());
+    w.drain();
+    assert!(w.task(Kind::RemoveAppRoles).is_settled());
     w.run_to_sealing();
 }
 

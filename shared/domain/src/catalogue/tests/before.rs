@@ -186,7 +186,8 @@ fn lost_with(kind: Kind) -> &'static [Kind] {
         | Kind::ReleaseDirectLicenses
         | Kind::RemoveGroupsOnPremises
         | Kind::MoveToLeaversUnit => KEEPS,
-        Kind::RemoveGroupsInWorkspace | Kind::ReleaseInWorkspace => KEEPS_IN_WORKSPACE,
+        // A workspace may be an application that deletes an account with its assignment.
+        Kind::RemoveGroupsInWorkspace | Kind::ReleaseInWorkspace | Kind::RemoveAppRoles => KEEPS_IN_WORKSPACE,
         // Groups that give licences are left by `license.release_groups`.
         Kind::RemoveGroupMemberships | Kind::RemoveGroupOwnerships | Kind::RemoveDirectoryRoles => &[],
         // What it destroys, whoever approves it knows.
@@ -212,7 +213,6 @@ fn lost_with(kind: Kind) -> &'static [Kind] {
         | Kind::SuspendInWorkspace
         | Kind::RemoveAuthMethods
         | Kind::RemoveOauthGrants
-        | Kind::RemoveAppRoles
         | Kind::HandOverGroups
         | Kind::BlockProtocols
         | Kind::HoldMailbox

@@ -161,9 +161,15 @@ fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Tim
         // What is not waited for without an end is the scenarios' to judge.
         let has = |name: &str| task.planned.params.get(name).is_some();
         let system = &task.planned.target.system;
-        let mut open = case.tasks.values().filter(|t| t.kind() == dep.kind && !t.is_settled());
-        let elsewhere = dep.same_system && open.all(|t| t.planned.target.system != *system);
-        let spared = elsewhere || dep.with_param.is_some_and(|name| !has(name));
+        let open = || {
+            let all = case.tasks.values();
+            all.filter(move |t| t.kind() == dep.kind && !t.is_settled())
+        };
+        let elsewhere = dep.same_system && open().all(|t| t.planned.target.system != *system);
+        // All that is found here is one system's, so that another object is another device.
+        let object = &task.planned.target.object;
+        let of_another = dep.same_device && open().all(|t| t.planned.target.object != *object);
+        let spared = elsewhere || of_another || dep.with_param.is_some_and(|name| !has(name));
         let may = case.open_of(dep.kind) == 0 || tried || spared || dep.at_most_ms.is_some();
         assert!(may, "{kind} was ordered before {}", dep.kind);
     }

@@ -7,6 +7,7 @@
 
 mod laws;
 
+use crate::faults;
 use crate::model::*;
 use ed25519_dalek::SigningKey;
 use laws::{laws_of_a_case, laws_of_what_happened, what_came_late_is_read_first};
@@ -746,7 +747,8 @@ proptest! {
         let task = TaskId::derive(CaseId::derive(&departure(Manner::Planned).tenant, "HR-1"), "k", &m365(), Some(&ObjectId::from(format!("{task:?}").as_str())));
         match consequence(class, task, spent, faults, allowed) {
             Consequence::Rest { wait_ms, costs_attempt } => {
-                prop_assert!((0..=7 * DAY_MS).contains(&wait_ms), "{wait_ms}");
+                let (least, most) = faults::bounds(class, spent, faults);
+                prop_assert!((least..=most).contains(&wait_ms), "{wait_ms}");
                 prop_assert!(!costs_attempt || spent < allowed, "it goes on after its last try");
                 prop_assert_eq!(costs_attempt, !matches!(class, FaultClass::Throttled { .. }));
             }
