@@ -15,7 +15,7 @@ impl Engine {
     /// Arms the timer, queues for credit, hands to the closer.
     pub(crate) async fn follow(&self, tenant: &TenantId, case: &Case) {
         let shut = self.shut(tenant).await.unwrap_or_default();
-        let gates = self.gates_of(tenant, &shut);
+        let gates = self.gates_now(tenant, &shut);
         let now = self.clock.now();
         let next = next(case, now, &gates);
         self.timers.census.note(case, &next);

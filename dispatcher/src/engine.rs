@@ -312,7 +312,7 @@ impl Engine {
     }
 
     /// The gates of a tenant's cases as they are now, with all the credit that there could be.
-    pub(crate) fn gates_of(&self, tenant: &TenantId, shut: &Shut) -> Gates {
+    pub(crate) fn gates_now(&self, tenant: &TenantId, shut: &Shut) -> Gates {
         Gates {
             shut: shut.clone(),
             policy_now: self.tenants.policy(tenant),

@@ -209,7 +209,7 @@ impl Engine {
         let shut = self.shut(tenant).await?;
         let mut gates = Gates {
             credit,
-            ..self.gates_of(tenant, &shut)
+            ..self.gates_now(tenant, &shut)
         };
         // Once is enough, whatever a report says whose clock is ahead.
         let mut noticed = false;
@@ -507,7 +507,7 @@ impl Engine {
             .settle(tenant, Credit::NONE, before.as_deref(), Some(&case));
         self.remember_leaving(tenant, &case).await;
         let shut = self.shut(tenant).await?;
-        let gates = self.gates_of(tenant, &shut);
+        let gates = self.gates_now(tenant, &shut);
         // Who was faster wrote a right wake-up or leaves one to be found again.
         let rearmed = self
             .ledger

@@ -369,7 +369,7 @@ impl Engine {
     pub async fn view(self: &Arc<Self>, tenant: &TenantId, id: CaseId) -> Result<CaseView, EngineError> {
         let case = self.case(tenant, id).await?;
         let shut = self.shut(tenant).await?;
-        Ok(view(&case, self.clock.now(), &self.gates_of(tenant, &shut)))
+        Ok(view(&case, self.clock.now(), &self.gates_now(tenant, &shut)))
     }
 
     /// The case as it is.

@@ -93,7 +93,7 @@ pub(super) async fn why(
 ) -> Result<WhyView, Response> {
     let case = engine.case(tenant, id).await.map_err(|e| failed(&e))?;
     let shut = engine.shut(tenant).await.map_err(|e| failed(&e))?;
-    let gates = engine.gates_of(tenant, &shut);
+    let gates = engine.gates_now(tenant, &shut);
     let shown = view(&case, engine.now(), &gates);
     let asked = task.map(|t| find::task(&case, t)).transpose()?;
     let history = history(engine, tenant, id).await.map_err(|e| failed(&e))?;
