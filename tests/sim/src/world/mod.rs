@@ -86,6 +86,8 @@ pub struct World {
     tokens: BTreeMap<String, access::Token>,
     served: BTreeMap<Op, u64>,
     impatient: u64,
+    /// The operations that came with a body that their description has.
+    bodies: BTreeSet<&'static str>,
 }
 
 impl World {
@@ -100,6 +102,7 @@ impl World {
             tokens: BTreeMap::new(),
             served: BTreeMap::new(),
             impatient: 0,
+            bodies: BTreeSet::new(),
         }
     }
 
@@ -184,6 +187,17 @@ impl World {
     #[must_use]
     pub fn served(&self, op: Op) -> u64 {
         self.served.get(&op).copied().unwrap_or(0)
+    }
+
+    /// The operations of Graph that came with a body, by method and path; what their description
+    /// does not have was refused, and is not here.
+    #[must_use]
+    pub fn bodies(&self) -> &BTreeSet<&'static str> {
+        &self.bodies
+    }
+
+    pub(crate) fn note_body(&mut self, operation: &'static str) {
+        self.bodies.insert(operation);
     }
 
     /// How many calls came although a `Retry-After` had asked to wait.

@@ -44,14 +44,11 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             let reply = desk.world.delete_managed_device(&caller, now, id);
             desk.done(reply)
         }
-        ("POST", ["deviceManagement", "managedDevices", id, "wipe"]) => match wipe_body(&desk.body) {
-            Ok(()) => {
-                let code = desk.body["macOsUnlockCode"].as_str().map(str::to_owned);
-                let reply = desk.world.wipe_device(&caller, now, id, code.as_deref());
-                desk.done(reply)
-            }
-            Err(error) => Ok(desk.refuse(&error)),
-        },
+        ("POST", ["deviceManagement", "managedDevices", id, "wipe"]) => {
+            let code = desk.body["macOsUnlockCode"].as_str().map(str::to_owned);
+            let reply = desk.world.wipe_device(&caller, now, id, code.as_deref());
+            desk.done(reply)
+        }
         ("POST", ["deviceManagement", "managedDevices", id, "retire"]) => {
             let reply = desk.world.retire_device(&caller, now, id);
             desk.done(reply)
@@ -125,7 +122,9 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
             })
         }
         ("PATCH", ["devices", id]) => {
-            let Some(enabled) = desk.body["accountEnabled"].as_bool() else {
+            // Nothing is passed over in silence: what is not served here is refused with the rest.
+            let alone = desk.body.as_object().is_some_and(|body| body.len() == 1);
+            let Some(enabled) = desk.body["accountEnabled"].as_bool().filter(|_| alone) else {
                 return Some(Ok(
                     desk.refuse(&VendorError::bad_request("Only accountEnabled can be changed here."))
                 ));
@@ -221,29 +220,6 @@ fn object_id(desk: &Desk, caller: &Caller, id: &str) -> String {
         })
         .map(|(object, _)| object.to_owned());
     by_device_id.unwrap_or_else(|| id.to_owned())
-}
-
-fn wipe_body(body: &Value) -> Result<(), VendorError> {
-    const KNOWN: [&str; 5] = [
-        "keepEnrollmentData",
-        "keepUserData",
-        "macOsUnlockCode",
-        "persistEsimDataPlan",
-        "obliterationBehavior",
-    ];
-    let unknown = body
-        .as_object()
-        .into_iter()
-        .flat_map(|object| object.keys())
-        .find(|key| !KNOWN.contains(&key.as_str()));
-    match unknown {
-        None => Ok(()),
-        Some(name) => Err(VendorError::new(
-            400,
-            "BadRequest",
-            format!("The parameter '{name}' in the request payload is not a valid parameter for the operation 'wipe'."),
-        )),
-    }
 }
 
 fn bitlocker(device: &str, key: &BitlockerKey) -> Value {

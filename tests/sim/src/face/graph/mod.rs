@@ -2,6 +2,7 @@
 //! and SharePoint's REST interface, told apart by the first part of the path.
 
 mod batch;
+mod bodies;
 mod devices;
 mod directory;
 mod exchange;
@@ -11,7 +12,7 @@ mod people;
 mod sharepoint;
 mod show;
 mod token;
-pub(crate) mod types;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -180,6 +181,11 @@ fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Outcome {
             "This query needs the header 'ConsistencyLevel: eventual'.",
         );
         return Ok(desk.refuse(&error));
+    }
+    match bodies::check(method, parts, &desk.body) {
+        Ok(Some(operation)) => desk.world.note_body(operation),
+        Ok(None) => {}
+        Err(error) => return Ok(desk.refuse(&error)),
     }
     people::route(desk, method, parts)
         .or_else(|| directory::route(desk, method, parts))

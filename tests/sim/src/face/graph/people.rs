@@ -284,7 +284,7 @@ fn change(body: &Value) -> Result<UserChange, VendorError> {
             }
             _ => {
                 return Err(VendorError::bad_request(format!(
-                    "Property '{name}' does not exist as a declared property or extension property."
+                    "Property '{name}' is described, and cannot be changed here."
                 )));
             }
         }

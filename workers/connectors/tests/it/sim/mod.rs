@@ -3,6 +3,7 @@
 //! class that it is.
 
 mod applications;
+mod bodies;
 mod devices;
 mod directory;
 mod faults;
