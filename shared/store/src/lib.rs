@@ -29,6 +29,7 @@ pub use bucket::{LockState, lock_state};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use name::{OBJECTS, PROBE, SITES, at_site, checked, object_path, probe_path, site_path};
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
@@ -42,6 +43,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many writers of the same name that fail are stood.
 const WRITERS: usize = 5;
+/// How many connections that are cut while one thing is written are stood.
+const CUTS: usize = 3;
 
 /// The store. A clone is another handle on the same place.
 #[derive(Clone)]
@@ -420,12 +423,17 @@ impl Store {
     pub async fn check(&self) -> Result<(), StoreError> {
         let path = probe_path();
         let bytes = Bytes::from_static(PROBE);
-        if self.create(&path, &bytes).await? && self.create(&path, &bytes).await? {
-            return Err(StoreError::Overwrites {
-                store: self.inner.to_string(),
-            });
-        }
-        let found = self.fetch(&path).await?;
+        // Others may look at the same time, and be in the way as any writer may.
+        let found = if let Some(found) = self.create_or_fetch(&path, &bytes).await? {
+            found
+        } else {
+            if self.create(&path, &bytes).await? {
+                return Err(StoreError::Overwrites {
+                    store: self.inner.to_string(),
+                });
+            }
+            self.fetch(&path).await?
+        };
         if found != bytes {
             return Err(StoreError::Damaged {
                 path: path.to_string(),
@@ -459,13 +467,18 @@ impl Store {
         Err(unavailable("write", path, source))
     }
 
-    /// Writes what is not there yet; false if something is.
+    /// Writes what is not there yet; false if something is. After a connection that was cut,
+    /// it may be what this wrote: asked again, the server refuses what it has by then.
     async fn create(&self, path: &ObjectPath, bytes: &Bytes) -> Result<bool, StoreError> {
-        let payload = PutPayload::from_bytes(bytes.clone());
-        match self.inner.put_opts(path, payload, PutMode::Create.into()).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(source) => Err(unavailable("write", path, source)),
+        let mut cuts = 0;
+        loop {
+            let payload = PutPayload::from_bytes(bytes.clone());
+            match self.inner.put_opts(path, payload, PutMode::Create.into()).await {
+                Ok(_) => return Ok(true),
+                Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
+                Err(source) if cuts < CUTS && was_cut(&source) => cuts += 1,
+                Err(source) => return Err(unavailable("write", path, source)),
+            }
         }
     }
 
@@ -557,6 +570,19 @@ fn answered(error: &object_store::Error, statuses: &[&str]) -> bool {
         let said = text.split("status code: ").nth(1).unwrap_or_default();
         if statuses.iter().any(|status| said.starts_with(status)) {
             return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Whether the connection was cut before there was an answer. The crate repeats by itself only what
+/// it takes for harmless, and it does not take creating for that.
+fn was_cut(error: &object_store::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(http) = error.downcast_ref::<HttpError>() {
+            return http.kind() == HttpErrorKind::Interrupted;
         }
         next = error.source();
     }

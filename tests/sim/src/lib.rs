@@ -73,6 +73,12 @@
 //! [`face::GoogleFace`] answers Google's interfaces over it; [`face::GoogleSimulator`] over real
 //! HTTP. Claims for tokens are really checked: signature, issuer, audience, times, scope, subject.
 //!
+//! # A bucket
+//!
+//! [`world::bucket::Bucket`] is what an object store keeps, and [`face::BucketFace`] answers Azure's Blob
+//! service and Google's XML interface over it; [`face::BucketSimulator`] over real HTTP. Signatures are
+//! really checked, pages are short and may be empty, and connections end in the middle of a body.
+//!
 //! # Asking what happened
 //!
 //! [`world::World::journal`] lists every effect with its subject, object, request and actor;

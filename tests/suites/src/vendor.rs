@@ -131,7 +131,7 @@ pub(crate) fn on_the_wire(request: CarriedRequest) -> WireRequest {
 /// What came over the wire, as it is carried back.
 pub(crate) fn carried(answer: WireAnswer) -> Option<CarriedAnswer> {
     match answer {
-        WireAnswer::Lost { .. } => None,
+        WireAnswer::Lost { .. } | WireAnswer::Torn { .. } => None,
         WireAnswer::Response(response) => Some(CarriedAnswer {
             status: response.status,
             headers: response.headers,

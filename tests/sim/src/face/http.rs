@@ -9,12 +9,14 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Either, Full, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,11 +26,12 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{
-    AutotaskFace, Bases, ConfluenceFace, ConnectWiseFace, GoogleFace, GraphFace, HaloFace, NinjaFace, ScimFace,
-    WireAnswer, WireRequest,
+    AutotaskFace, Bases, BucketFace, ConfluenceFace, ConnectWiseFace, GoogleFace, GraphFace, HaloFace, NinjaFace,
+    ScimFace, WireAnswer, WireRequest,
 };
 use crate::world::World;
 use crate::world::app::App;
+use crate::world::bucket::Bucket;
 use crate::world::desk::Desk;
 use crate::world::fleet::Fleet;
 use crate::world::wiki::Wiki;
@@ -69,6 +72,7 @@ impl Simulator {
         let shop = Arc::new(Shop {
             answer: Box::new(answer),
             time_scale,
+            resets: false,
         });
         let accepting = tokio::spawn(accept(listener, shop));
         Ok(Self {
@@ -110,11 +114,20 @@ impl Listening {
     where
         A: Fn(&WireRequest) -> WireAnswer + Send + Sync + 'static,
     {
+        Self::ending(false, answer).await
+    }
+
+    /// The same; whether a connection that ends without an answer is reset, and not only closed.
+    async fn ending<A>(resets: bool, answer: impl FnOnce(&str) -> A) -> io::Result<Self>
+    where
+        A: Fn(&WireRequest) -> WireAnswer + Send + Sync + 'static,
+    {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let root = format!("http://{}", listener.local_addr()?);
         let shop = Arc::new(Shop {
             answer: Box::new(answer(&root)),
             time_scale: None,
+            resets,
         });
         let accepting = tokio::spawn(accept(listener, shop));
         Ok(Self { root, accepting })
@@ -293,10 +306,41 @@ impl GoogleSimulator {
     }
 }
 
-/// What answers a request, and at which pace.
+/// A simulated bucket at Azure or Google, listening on loopback until it is dropped.
+#[derive(Debug)]
+pub struct BucketSimulator(Listening);
+
+impl BucketSimulator {
+    /// Listens on a free port of loopback and answers for `bucket` as that vendor does, at the time
+    /// that `clock` tells. `resets`: what ends without an answer is reset (RST), and not only closed
+    /// (FIN); clients take the one for another thing than the other.
+    ///
+    /// # Errors
+    /// When no port of loopback can be bound.
+    pub async fn start(bucket: Arc<Mutex<Bucket>>, face: BucketFace, clock: Clock, resets: bool) -> io::Result<Self> {
+        let listening = Listening::ending(resets, |_| {
+            move |request: &WireRequest| {
+                let now = clock();
+                let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+                face.answer(&mut bucket, now, request)
+            }
+        })
+        .await?;
+        Ok(Self(listening))
+    }
+
+    /// The base address that a client is configured with.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.0.root
+    }
+}
+
+/// What answers a request, at which pace, and how a connection ends that gets none.
 struct Shop {
     answer: Box<dyn Fn(&WireRequest) -> WireAnswer + Send + Sync>,
     time_scale: Option<f64>,
+    resets: bool,
 }
 
 async fn accept(listener: TcpListener, shop: Arc<Shop>) {
@@ -305,6 +349,9 @@ async fn accept(listener: TcpListener, shop: Arc<Shop>) {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
+                if shop.resets && stream.set_zero_linger().is_err() {
+                    continue;
+                }
                 let shop = Arc::clone(&shop);
                 connections.spawn(async move {
                     let service = service_fn(move |request| serve(Arc::clone(&shop), request));
@@ -335,7 +382,37 @@ impl From<Infallible> for Cut {
     }
 }
 
-async fn serve(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+/// A body of which a beginning is sent before the connection is cut.
+#[derive(Debug)]
+struct Torn {
+    promised_bytes: usize,
+    beginning: Option<Bytes>,
+    waited: bool,
+}
+
+impl Body for Torn {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(beginning) = self.beginning.take() {
+            return Poll::Ready(Some(Ok(Frame::data(beginning))));
+        }
+        if !self.waited {
+            // What came before goes out while this waits.
+            self.waited = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(Cut)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::try_from(self.promised_bytes).unwrap_or(u64::MAX))
+    }
+}
+
+async fn serve(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<Either<Full<Bytes>, Torn>>, Cut> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_LIMIT_BYTES).collect().await else {
         return Err(Cut);
@@ -365,10 +442,20 @@ async fn serve(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<F
             tokio::time::sleep(real).await;
         }
     }
-    let WireAnswer::Response(answer) = answer else {
-        return Err(Cut);
+    let (answer, after_bytes) = match answer {
+        WireAnswer::Response(answer) => (answer, None),
+        WireAnswer::Torn { response, after_bytes } => (response, Some(after_bytes)),
+        WireAnswer::Lost { .. } => return Err(Cut),
     };
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    let body = Bytes::from(answer.body);
+    let mut response = Response::new(match after_bytes {
+        None => Either::Left(Full::new(body)),
+        Some(after_bytes) => Either::Right(Torn {
+            promised_bytes: body.len(),
+            beginning: Some(body.slice(..after_bytes.min(body.len()))),
+            waited: false,
+        }),
+    });
     *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|_| Cut)?;
     for (name, value) in answer.headers {
         let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {

@@ -6,6 +6,7 @@
 //! it without a socket; [`Simulator`] puts it behind real HTTP on loopback.
 
 mod autotask;
+mod bucket;
 mod confluence;
 mod connectwise;
 mod desk;
@@ -20,13 +21,15 @@ mod xml;
 use std::collections::BTreeMap;
 
 pub use autotask::AutotaskFace;
+pub use bucket::{AzureBlobFace, BucketFace, GoogleStorageFace};
 pub use confluence::ConfluenceFace;
 pub use connectwise::ConnectWiseFace;
 pub use google::{GoogleFace, public_key};
 pub use graph::{Bases, GraphFace};
 pub use halo::HaloFace;
 pub use http::{
-    Clock, ConfluenceSimulator, DeskFace, DeskSimulator, GoogleSimulator, NinjaSimulator, ScimSimulator, Simulator,
+    BucketSimulator, Clock, ConfluenceSimulator, DeskFace, DeskSimulator, GoogleSimulator, NinjaSimulator,
+    ScimSimulator, Simulator,
 };
 pub use ninja::NinjaFace;
 pub use scim::ScimFace;
@@ -56,6 +59,13 @@ pub enum WireAnswer {
         /// After this many simulated milliseconds.
         latency_ms: i64,
     },
+    /// The connection closes in the middle of a response.
+    Torn {
+        /// The response.
+        response: WireResponse,
+        /// How much of its body was sent until then.
+        after_bytes: usize,
+    },
 }
 
 /// A response.
@@ -78,6 +88,7 @@ impl WireAnswer {
         match self {
             Self::Response(response) => response.latency_ms,
             Self::Lost { latency_ms } => *latency_ms,
+            Self::Torn { response, .. } => response.latency_ms,
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod access;
 pub mod app;
+pub mod bucket;
 mod calls;
 pub mod catalogue;
 mod cruelty;

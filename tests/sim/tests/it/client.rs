@@ -67,7 +67,7 @@ impl Client {
             body: body.to_vec(),
         };
         match self.face.answer(&mut self.world, self.now, &request) {
-            WireAnswer::Lost { .. } => None,
+            WireAnswer::Lost { .. } | WireAnswer::Torn { .. } => None,
             WireAnswer::Response(response) => Some(Got {
                 status: response.status,
                 body: serde_json::from_slice(&response.body).unwrap_or(Value::Null),

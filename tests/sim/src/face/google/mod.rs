@@ -9,6 +9,7 @@ mod rest;
 mod token;
 
 pub use token::public_key;
+pub(super) use token::signed_claims;
 
 use std::collections::BTreeMap;
 

@@ -24,7 +24,8 @@ pub(super) fn give(workspace: &mut Workspace, now_ms: i64, root: &str, request: 
     if text("grant_type") != Some("urn:ietf:params:oauth:grant-type:jwt-bearer") {
         return Err((400, "unsupported_grant_type"));
     }
-    let claims = claims(workspace, text("assertion").unwrap_or_default()).ok_or(BAD)?;
+    let assertion = text("assertion").unwrap_or_default();
+    let claims = signed_claims(&workspace.access.public_key, assertion).ok_or(BAD)?;
     let number = |name: &str| claims[name].as_i64();
     let (issued, ends) = (number("iat").ok_or(BAD)?, number("exp").ok_or(BAD)?);
     let now_s = now_ms / 1_000;
@@ -57,8 +58,8 @@ pub(super) fn give(workspace: &mut Workspace, now_ms: i64, root: &str, request: 
     ))
 }
 
-/// The claims of a token whose signature is the service account's.
-fn claims(workspace: &Workspace, assertion: &str) -> Option<Value> {
+/// The claims of a token (RS256) whose signature is of the owner of this key.
+pub(in crate::face) fn signed_claims(public_key: &[u8], assertion: &str) -> Option<Value> {
     let (message, signature) = assertion.rsplit_once('.')?;
     let (header, claims) = message.split_once('.')?;
     let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
@@ -66,7 +67,7 @@ fn claims(workspace: &Workspace, assertion: &str) -> Option<Value> {
         return None;
     }
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &workspace.access.public_key)
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_key)
         .verify(message.as_bytes(), &signature)
         .ok()?;
     read(claims)
