@@ -11,7 +11,7 @@ use crate::error::{CliError, Exit};
 use crate::out::{Out, columns};
 use crate::session::Session;
 use crate::show::{bar, safe};
-use console::{Term, style};
+use console::{Term, style, truncate_str};
 use offboard_dispatcher::control::{CaseSummary, Request, Response, summarise};
 use offboard_domain::{CaseId, TenantId};
 use offboard_runtime::Clock;
@@ -183,7 +183,8 @@ impl Watch {
 
     fn draw(&mut self, cases: &[CaseSummary], idle: bool) -> Result<(), CliError> {
         let now = self.clock.now();
-        let room = usize::from(self.term.size().0).saturating_sub(SPARE_LINES).max(1);
+        let (height, width) = self.term.size();
+        let room = usize::from(height).saturating_sub(SPARE_LINES).max(1);
         let mut shown: Vec<CaseSummary> = cases.to_vec();
         shown.sort_by_key(|c| (c.ended, c.needs == 0, !c.working, c.opened_at, c.case));
         let hidden = shown.len().saturating_sub(room);
@@ -209,7 +210,9 @@ impl Watch {
         let failed = |e: std::io::Error| CliError::failed("failed to draw on the terminal").caused_by(Some(&e));
         self.term.clear_last_lines(self.drawn).map_err(failed)?;
         for line in &lines {
-            self.term.write_line(line).map_err(failed)?;
+            // What is wider goes on in the next line of the terminal, and that would not be erased.
+            let line = truncate_str(line, usize::from(width), "…");
+            self.term.write_line(&line).map_err(failed)?;
         }
         self.drawn = lines.len();
         Ok(())

@@ -27,10 +27,10 @@ pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) const TENANTS: usize = 20;
 
 /// Longest a run may take.
-const LONGEST: Duration = Duration::from_secs(900);
+pub(crate) const LONGEST: Duration = Duration::from_secs(900);
 
 /// How often it is looked whether all is done: the one who waits costs nothing then.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The tenant of the n-th departure.
 pub(crate) fn tenant(n: usize) -> Result<TenantId, Failed> {
@@ -85,12 +85,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// An engine over a ledger in this folder, with workers or without.
-    pub(crate) async fn start(ledger: Arc<dyn Ledger>, folder: &Path, workers: bool) -> Result<Self, Failed> {
+    /// An engine over a ledger in this folder, with workers or without, for tenants who want this.
+    pub(crate) async fn start(
+        ledger: Arc<dyn Ledger>,
+        folder: &Path,
+        workers: bool,
+        policy: Policy,
+    ) -> Result<Self, Failed> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let noop = Noop::new();
         let terms = Terms {
-            policy: Arc::new(policy()),
+            policy: Arc::new(policy),
             capabilities: Arc::new(noop.capabilities()),
             weight: 1,
             sites: std::collections::BTreeMap::new(),
@@ -216,7 +221,7 @@ pub(crate) async fn full_load(departures: usize) -> Result<Full, Failed> {
     let folder = tempfile::tempdir()?;
     let sqlite = SqliteLedger::open(&folder.path().join("ledger.db"))?;
     let recorded = Arc::new(Recording::over(sqlite.clone()));
-    let running = Running::start(recorded.clone(), folder.path(), true).await?;
+    let running = Running::start(recorded.clone(), folder.path(), true, policy()).await?;
     let began = Instant::now();
     running.submit(0, departures, 128).await?;
     running.until_held(0).await?;

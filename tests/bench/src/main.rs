@@ -37,7 +37,11 @@
 //!   very same bytes to SQLite, in commit groups of the same sizes.
 //! - `rabbit`: the queue on RabbitMQ beside a bare loop over the same broker.
 //! - `growth`: memory and time per case with 1,000 to 100,000 cases open,
-//!   embedded.
+//!   embedded, each with its first task.
+//! - `planned`: the same with 1,000 to 16,000 cases that are planned whole and
+//!   wait for an approval: the memory that each further one takes, and the time
+//!   of one approval. Memory counts in a process that is new, so it is a command
+//!   of its own. SQLite's page cache, of up to 64 MiB, fills before the first size.
 //! - `redis-memory`: what a case takes in Redis.
 //! - `archive`: a mailbox kept, beside mbsync on the same Dovecot (`apt-get
 //!   install dovecot-imapd isync`), and how much memory each takes.
@@ -98,6 +102,12 @@ enum What {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Memory and time per case with more and more cases planned whole.
+    Planned {
+        /// The numbers of cases that wait for an approval, each more than the one before.
+        #[arg(long, value_delimiter = ',', default_value = "1000,4000,16000")]
+        sizes: Vec<usize>,
+    },
     /// Offboard distributed beside the least possible, a bare loop of its own shape, and Celery.
     Distributed(distributed::Sizes),
     /// How long one departure takes when nothing else is to be done.
@@ -155,6 +165,7 @@ fn main() -> Result<(), Failed> {
         }
         What::Rabbit { messages, rounds } => ("rabbit", wait_for(rabbit::measure(messages, rounds))?),
         What::Growth { sizes, rounds } => ("growth", wait_for(measure_growth(&sizes, rounds))?),
+        What::Planned { sizes } => ("planned", wait_for(measure_planned(&sizes))?),
         What::RedisMemory { cases, records } => ("redis-memory", wait_for(measure_redis_memory(cases, records))?),
     };
     let output = output.unwrap_or_else(|| format!("target/bench-{name}.json").into());
@@ -253,6 +264,22 @@ async fn measure_growth(sizes: &[usize], rounds: usize) -> Result<serde_json::Va
             median(took),
             median(ratios)
         );
+    }
+    Ok(json!(raw))
+}
+
+async fn measure_planned(sizes: &[usize]) -> Result<serde_json::Value, Failed> {
+    let grown = growth::grow_planned(sizes).await?;
+    let first = grown.first().map_or(f64::NAN, |g| g.approve_us);
+    println!(
+        "{:>10} {:>6} {:>22} {:>16} {:>10}",
+        "open cases", "tasks", "bytes per further case", "us to approve", "of first"
+    );
+    let mut raw = Vec::new();
+    for g in &grown {
+        let (open, tasks, bytes, us) = (g.open, g.tasks, g.further_bytes, g.approve_us);
+        println!("{open:>10} {tasks:>6} {bytes:>22.0} {us:>16.1} {:>10.2}", us / first);
+        raw.push(json!({ "open": open, "tasks": tasks, "bytes_per_further_case": bytes, "approve_us": us }));
     }
     Ok(json!(raw))
 }

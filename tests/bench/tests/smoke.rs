@@ -45,6 +45,21 @@ fn growth_is_measured_with_cases_that_stay_open() {
     assert!(raw[0]["open_us"].as_f64().unwrap() > 0.0);
 }
 
+#[test]
+fn cases_that_are_planned_whole_are_measured_while_they_wait_for_an_approval() {
+    let raw = measured(&["planned", "--sizes", "250,300"]);
+    let sizes: Vec<_> = raw.as_array().unwrap().iter().map(|g| g["open"].as_u64()).collect();
+    assert_eq!(
+        sizes,
+        [Some(250), Some(300)],
+        "those that were approved were made up for"
+    );
+    for grown in raw.as_array().unwrap() {
+        assert!(grown["tasks"].as_u64().unwrap() > 20, "planned whole: {grown}");
+        assert!(grown["approve_us"].as_f64().unwrap() > 0.0, "{grown}");
+    }
+}
+
 fn measured(what: &[&str]) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("raw.json");

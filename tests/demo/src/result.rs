@@ -4,12 +4,13 @@ use crate::office::Office;
 use crate::{Args, Failed};
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::departure::Manner;
+use offboard_domain::time::{MINUTE_MS, SECOND_MS};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-/// Shows it.
-pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView]) -> Result<(), Failed> {
+/// Shows it, and in how much engine time it was done.
+pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView], done_ms: i64) -> Result<(), Failed> {
     println!("\nResult\n");
     println!(
         "{:<8} {:<10} {:<10} {:<10} {:>9}  {:<12}",
@@ -39,6 +40,12 @@ pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView]) -> Result<(
         .violations()
         .len();
     println!("\nHarm done in the simulated world (lost mailboxes, wrong accounts, wiped private devices, …): {harm}");
+    println!(
+        "Done after {} simulated minutes, which are {} s at {} times the speed; what is left waits for people.",
+        done_ms / MINUTE_MS,
+        done_ms / i64::from(args.speed.max(1)) / SECOND_MS,
+        args.speed
+    );
     let evidence = office.config.engine.evidence.to_string();
     println!("\nEvidence: {evidence}/  (a signed envelope and a page to print for each closed case)");
     next(&args.output, cases)
@@ -69,7 +76,7 @@ fn access_cut(case: &CaseView) -> String {
         .collect();
     match times.and_then(|t| t.into_iter().max()) {
         Some(last) => {
-            let minutes = last.since(case.opened_at.max(case.effective_at)) / offboard_domain::time::MINUTE_MS;
+            let minutes = last.since(case.opened_at.max(case.effective_at)) / MINUTE_MS;
             format!("{minutes} min")
         }
         None if case.ended => "-".into(),

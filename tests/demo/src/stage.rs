@@ -38,7 +38,7 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
     let office = office::open(args, &clock).await?;
     introduce(args, &office);
     let file = export::write(&office, &args.output)?;
-    let cases = {
+    let (cases, done_at) = {
         let embedded = Embedded::start(
             &office.config,
             clock.clone(),
@@ -51,12 +51,12 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
         .map_err(broke)?;
         let opened = hand_in(&office, &embedded, &file, clock.as_ref()).await?;
         println!("\nRunning. A simulated colleague answers what a person would.\n");
-        let cases = follow(args, &office, &embedded, &opened, clock.as_ref()).await?;
+        let followed = follow(args, &office, &embedded, &opened, clock.as_ref()).await?;
         embedded.shutdown().await.map_err(broke)?;
-        cases
+        followed
     };
     tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
-    result::show(args, &office, &cases)?;
+    result::show(args, &office, &cases, done_at.since(BEGINS))?;
     if args.stay {
         result::invite(args, same_clock(began, args.speed));
         tokio::signal::ctrl_c().await?;
@@ -129,13 +129,14 @@ async fn hand_in(
     }
 }
 
+/// Follows until only people are waited for. Also when anything moved last.
 async fn follow(
     args: &Args,
     office: &Office,
     embedded: &Embedded,
     opened: &[(TenantId, CaseId)],
     clock: &dyn Clock,
-) -> Result<Vec<CaseView>, Failed> {
+) -> Result<(Vec<CaseView>, Timestamp), Failed> {
     let bar = (!args.plain && std::io::stdout().is_terminal()).then(|| {
         let style = ProgressStyle::with_template("{bar:40.cyan/blue} {pos}/{len} tasks  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -196,7 +197,7 @@ async fn follow(
             if let Some(bar) = &bar {
                 bar.finish_and_clear();
             }
-            return Ok(cases);
+            return Ok((cases, moved_at));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

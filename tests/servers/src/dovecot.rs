@@ -1,5 +1,6 @@
 //! A private Dovecot: IMAP with TLS on a port of its own, a master user who may
-//! open every mailbox, and a folder with all of its data.
+//! open every mailbox, and a folder with all of its data. Version 2.4 has other words
+//! for most settings than 2.3, so there is a form for each, over one list of facts.
 
 use crate::certificates::Certificates;
 use crate::process::{Guarded, Patience, StartError, free_port, until};
@@ -108,63 +109,34 @@ impl Dovecot {
     /// [`StartError`] if it does not answer.
     pub fn resume(&mut self) -> Result<(), StartError> {
         let root = self.folder.path().display().to_string();
-        let (users, owner) = match mail_user() {
-            Some(user) => (String::new(), format!("uid={} gid={}", user.uid, user.gid)),
+        let (own, owner) = match mail_user() {
+            Some(user) => (None, (user.uid.to_string(), user.gid.to_string())),
             // Everything as the one user that there is.
             None => {
                 let own = std::env::var("USER").unwrap_or_default();
-                let lines = format!(
-                    "default_internal_user = {own}\ndefault_login_user = {own}\ndefault_internal_group = {own}\n"
-                );
-                (lines, format!("uid={own} gid={own}"))
+                (Some(own.clone()), (own.clone(), own))
             }
         };
-        let (mechanisms, tokens) = match &self.introspection {
-            None => ("plain", String::new()),
-            Some(url) => {
-                let asks = format!(
-                    "introspection_mode = post\nintrospection_url = {url}\n\
-                     username_attribute = username\nactive_attribute = active\nactive_value = true\n"
-                );
-                self.write("oauth2", &asks)?;
-                let passdb =
-                    format!("passdb {{\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {root}/oauth2\n}}\n");
-                ("plain xoauth2", passdb)
-            }
+        let certificate = self.certificates.server.certificate.display().to_string();
+        let key = self.certificates.server.key.display().to_string();
+        let facts = Facts {
+            root: &root,
+            own: own.as_deref(),
+            owner: (&owner.0, &owner.1),
+            introspection: self.introspection.as_deref(),
+            certificate: &certificate,
+            key: &key,
+            plain: self.plain_port,
+            tls: self.port,
         };
-        let config = format!(
-            "base_dir = {root}/run\n\
-             state_dir = {root}/state\n\
-             log_path = {root}/dovecot.log\n\
-             protocols = imap\n\
-             listen = 127.0.0.1\n\
-             {users}\
-             first_valid_uid = 1\n\
-             first_valid_gid = 1\n\
-             mail_max_userip_connections = 100\n\
-             auth_master_user_separator = *\n\
-             auth_mechanisms = {mechanisms}\n\
-             auth_failure_delay = 0\n\
-             disable_plaintext_auth = no\n\
-             mail_location = sdbox:{root}/mail/%u\n\
-             mailbox_list_index = yes\n\
-             ssl = yes\n\
-             ssl_cert = <{cert}\n\
-             ssl_key = <{key}\n\
-             passdb {{\n  driver = passwd-file\n  master = yes\n  pass = yes\n  args = {root}/masters\n}}\n\
-             passdb {{\n  driver = passwd-file\n  args = {root}/users\n}}\n\
-             {tokens}\
-             userdb {{\n  driver = static\n  args = {owner} home={root}/mail/%u\n}}\n\
-             namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
-             service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n\
-             service imap-login {{\n  chroot =\n\
-             \x20 inet_listener imap {{\n    port = {plain}\n  }}\n\
-             \x20 inet_listener imaps {{\n    port = {tls}\n    ssl = yes\n  }}\n}}\n",
-            cert = self.certificates.server.certificate.display(),
-            key = self.certificates.server.key.display(),
-            plain = self.plain_port,
-            tls = self.port,
-        );
+        let config = if is_2_4(&version()?) {
+            of_2_4(&facts)
+        } else {
+            if let Some(url) = &self.introspection {
+                self.write("oauth2", &tokens_of_2_3(url))?;
+            }
+            of_2_3(&facts)
+        };
         self.write("dovecot.conf", &config)?;
         let mut program = Command::new(PROGRAM);
         program.arg("-F").arg("-c").arg(self.path("dovecot.conf"));
@@ -219,6 +191,139 @@ impl Dovecot {
     }
 }
 
+/// What every configuration says, in whichever words its version has for it.
+struct Facts<'a> {
+    /// The folder with all of its data: `users` and `masters` with their passwords, `mail`.
+    root: &'a str,
+    /// Who everything runs as where it is not root who starts it.
+    own: Option<&'a str>,
+    /// Whose the mailboxes are: user and group.
+    owner: (&'a str, &'a str),
+    /// Where it asks whether a token is good, if it takes tokens.
+    introspection: Option<&'a str>,
+    certificate: &'a str,
+    key: &'a str,
+    /// The port where STARTTLS is offered.
+    plain: u16,
+    /// The port with TLS from the first byte.
+    tls: u16,
+}
+
+/// What is called the same in every version.
+fn of_both(facts: &Facts<'_>) -> String {
+    let Facts { root, plain, tls, .. } = facts;
+    let users = facts.own.map_or_else(String::new, |own| {
+        format!("default_internal_user = {own}\ndefault_login_user = {own}\ndefault_internal_group = {own}\n")
+    });
+    let mechanisms = match facts.introspection {
+        None => "plain",
+        Some(_) => "plain xoauth2",
+    };
+    format!(
+        "base_dir = {root}/run\n\
+         state_dir = {root}/state\n\
+         log_path = {root}/dovecot.log\n\
+         protocols = imap\n\
+         listen = 127.0.0.1\n\
+         {users}\
+         first_valid_uid = 1\n\
+         first_valid_gid = 1\n\
+         mail_max_userip_connections = 100\n\
+         auth_master_user_separator = *\n\
+         auth_mechanisms = {mechanisms}\n\
+         auth_failure_delay = 0\n\
+         mailbox_list_index = yes\n\
+         ssl = yes\n\
+         namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
+         service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n\
+         service imap-login {{\n  chroot =\n\
+         \x20 inet_listener imap {{\n    port = {plain}\n  }}\n\
+         \x20 inet_listener imaps {{\n    port = {tls}\n    ssl = yes\n  }}\n}}\n"
+    )
+}
+
+/// For 2.3, which Debian 12 has.
+fn of_2_3(facts: &Facts<'_>) -> String {
+    let Facts {
+        root, certificate, key, ..
+    } = facts;
+    let (user, group) = facts.owner;
+    let tokens = facts.introspection.map_or_else(String::new, |_| {
+        format!("passdb {{\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {root}/oauth2\n}}\n")
+    });
+    let both = of_both(facts);
+    format!(
+        "{both}\
+         disable_plaintext_auth = no\n\
+         mail_location = sdbox:{root}/mail/%u\n\
+         ssl_cert = <{certificate}\n\
+         ssl_key = <{key}\n\
+         passdb {{\n  driver = passwd-file\n  master = yes\n  pass = yes\n  args = {root}/masters\n}}\n\
+         passdb {{\n  driver = passwd-file\n  args = {root}/users\n}}\n\
+         {tokens}\
+         userdb {{\n  driver = static\n  args = uid={user} gid={group} home={root}/mail/%u\n}}\n"
+    )
+}
+
+/// What 2.3 is told of tokens, in a file of its own.
+fn tokens_of_2_3(url: &str) -> String {
+    format!(
+        "introspection_mode = post\nintrospection_url = {url}\n\
+         username_attribute = username\nactive_attribute = active\nactive_value = true\n"
+    )
+}
+
+/// For 2.4, which Debian 13 has and which does not read what is written for 2.3. A
+/// belief, from its documentation: it was never run.
+fn of_2_4(facts: &Facts<'_>) -> String {
+    let Facts {
+        root, certificate, key, ..
+    } = facts;
+    let (user, group) = facts.owner;
+    // A token is no longer looked for in a list of passwords.
+    let tokens = facts.introspection.map_or_else(String::new, |url| {
+        format!(
+            "oauth2 {{\n  introspection_mode = post\n  introspection_url = {url}\n\
+             \x20 username_attribute = username\n  active_attribute = active\n  active_value = true\n}}\n"
+        )
+    });
+    let both = of_both(facts);
+    // The version must come first.
+    format!(
+        "dovecot_config_version = 2.4.0\n\
+         dovecot_storage_version = 2.4.0\n\
+         {both}\
+         auth_allow_cleartext = yes\n\
+         mail_driver = sdbox\n\
+         mail_path = {root}/mail/%{{user}}\n\
+         ssl_server_cert_file = {certificate}\n\
+         ssl_server_key_file = {key}\n\
+         passdb masters {{\n  driver = passwd-file\n  master = yes\n  result_success = continue\n\
+         \x20 passwd_file_path = {root}/masters\n}}\n\
+         passdb users {{\n  driver = passwd-file\n  passwd_file_path = {root}/users\n}}\n\
+         {tokens}\
+         userdb everybody {{\n  driver = static\n\
+         \x20 fields {{\n    uid = {user}\n    gid = {group}\n    home = {root}/mail/%{{user}}\n  }}\n}}\n"
+    )
+}
+
+/// What the program says of its version, such as `2.3.19.1 (9b53102964)`.
+fn version() -> Result<String, StartError> {
+    let said = Command::new(PROGRAM).arg("--version").output().map_err(|e| {
+        StartError(format!(
+            "failed to ask {PROGRAM} (Debian package '{PACKAGE}') its version: {e}"
+        ))
+    })?;
+    Ok(String::from_utf8_lossy(&said.stdout).into_owned())
+}
+
+/// Whether this version has the settings of 2.4.
+fn is_2_4(version: &str) -> bool {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let mut next = || numbers.next().and_then(Result::ok);
+    (next(), next()) >= (Some(2), Some(4))
+}
+
 /// A user by number.
 struct User {
     uid: u32,
@@ -236,4 +341,80 @@ fn mail_user() -> Option<User> {
         uid: numbers.next()?.ok()?,
         gid: numbers.next()?.ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_its_settings() {
+        for (version, new) in [
+            ("2.3.19.1 (9b53102964)\n", false),
+            ("2.2.36\n", false),
+            ("2.4.0\n", true),
+            ("2.4.1-4 (7d8c0e5759)\n", true),
+            ("2.10.0\n", true),
+            ("3.0.0\n", true),
+            ("", false),
+        ] {
+            assert_eq!(is_2_4(version), new, "{version}");
+        }
+    }
+
+    /// That 2.4 takes them is not seen here; that it is told the same, and nothing in the
+    /// words of 2.3, is.
+    #[test]
+    fn both_forms_say_the_same_and_each_in_its_own_words() {
+        let facts = Facts {
+            root: "/there",
+            own: Some("somebody"),
+            owner: ("8", "12"),
+            introspection: Some("http://127.0.0.1:5/introspect"),
+            certificate: "/there/server.pem",
+            key: "/there/server.key",
+            plain: 1_143,
+            tls: 1_993,
+        };
+        let old = of_2_3(&facts) + &tokens_of_2_3("http://127.0.0.1:5/introspect");
+        let new = of_2_4(&facts);
+        let (both, first) = (of_both(&facts), new.lines().next().unwrap());
+        assert!(first.starts_with("dovecot_config_version = "), "{new}");
+        for form in [&old, &new] {
+            assert!(form.contains(&both), "{form}");
+            assert_eq!(form.matches('{').count(), form.matches('}').count(), "{form}");
+            for fact in [
+                "/there/masters\n",
+                "/there/users\n",
+                "/there/mail/%",
+                "/there/server.pem\n",
+                "/there/server.key\n",
+                "introspection_url = http://127.0.0.1:5/introspect\n",
+                "master = yes\n",
+                "driver = static\n",
+            ] {
+                assert!(form.contains(fact), "{fact} is not in:\n{form}");
+            }
+        }
+        for gone in [
+            "args =",
+            "mail_location",
+            "disable_plaintext_auth",
+            "ssl_cert ",
+            "ssl_key ",
+            "%u\n",
+            "pass = yes",
+            "passdb {",
+            "userdb {",
+            "mechanisms = xoauth2\n",
+        ] {
+            assert!(old.contains(gone), "{gone} is no word of 2.3:\n{old}");
+            assert!(!new.contains(gone), "{gone} is no word of 2.4:\n{new}");
+        }
+        let without = Facts {
+            introspection: None,
+            ..facts
+        };
+        assert!(!of_2_4(&without).contains("oauth2"));
+    }
 }
