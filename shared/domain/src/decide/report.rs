@@ -5,7 +5,7 @@ use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, take_baseline};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
-use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Dep, Kind, MAILBOX_EXISTS, Proof};
+use crate::catalogue::{ACCOUNT_GONE, Area, Dep, Kind, MAILBOX_EXISTS, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, MAX_WAIT_MS, Rule, consequence, held_back_ms};
@@ -578,6 +578,7 @@ impl Draft<'_> {
         };
         let after = (after != *before).then(|| Arc::new(after));
         let read = self.case.tasks.get(&id).map(|t| t.kind());
+        let overtaken = self.case.tasks.get(&id).is_some_and(|t| t.overtaken);
         self.push(Event::TaskSettled {
             task: id,
             attempt: answer.attempt,
@@ -592,6 +593,12 @@ impl Draft<'_> {
         let goes_on = matches!(self.case.state, CaseState::Active | CaseState::Closing);
         if done && goes_on {
             self.reopen_what_went_ahead(id);
+            if overtaken {
+                self.push(Event::TaskReopened {
+                    task: id,
+                    why: "it was under way while what it must follow was done".to_owned(),
+                });
+            }
         }
         if done && self.case.state == CaseState::Active {
             if read == Some(Kind::SnapshotDirectory) {
@@ -646,10 +653,6 @@ impl Draft<'_> {
     fn reopen_what_went_ahead(&mut self, id: TaskId) {
         let Some(task) = self.case.tasks.get(&id) else { return };
         let (kind, system) = (task.kind(), &task.planned.target.system);
-        // What applications there are is for a person; nothing is done otherwise for it.
-        if kind.spec().finds == [Kind::DecideApp] {
-            return;
-        }
         let done = |t: &&Arc<Task>| {
             let proven = t.outcome().is_some_and(|o| !matches!(o, Outcome::Waived { .. }));
             proven && t.planned.target.system == *system
@@ -661,13 +664,7 @@ impl Draft<'_> {
             TaskState::Settled { at, .. } => undone_at.is_none_or(|undone| *at >= undone),
             _ => false,
         };
-        // Not what must not happen twice, nor what can be looked at no longer and has
-        // its reading kept for that.
-        let went_ahead = |t: &Arc<Task>| {
-            let spec = t.kind().spec();
-            let kept = spec.proof == Proof::Read && matches!(spec.closing, ClosingProof::Receipt(_));
-            spec.convergent && !kept && spec.after.iter().any(|d| d.goes_ahead() && d.kind == kind)
-        };
+        let went_ahead = |t: &Arc<Task>| t.kind().spec().goes_ahead_of(kind);
         let all_done = || self.case.tasks.values().filter(done);
         if !all_done().any(went_ahead) {
             return;
