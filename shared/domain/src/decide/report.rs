@@ -255,15 +255,19 @@ impl Draft<'_> {
     /// as a try, and whoever was not upgraded is for a person. His word that there is no
     /// mailbox is never taken: what the account holds on others' nobody would look for.
     fn leave_to_a_newer_worker(&mut self, task: &Task, answer: Answer) {
-        const WHY: &str =
-            "the worker is of an older version, which does not look at others' mailboxes for who has none";
+        let lacks = match task.kind() {
+            Kind::RemoveAppRoles => "does not leave the groups that give applications",
+            _ => "does not look at others' mailboxes for who has none",
+        };
+        let why = format!("the worker is of an older version, which {lacks}");
         if task.spent + 1 >= OLDER_WORKER_MOST {
-            let detail = format!("{WHY}: upgrade the workers of the area mailbox, then `offboard retry`");
+            let area = task.kind().spec().area;
+            let detail = format!("{why}: upgrade the workers of the area {area}, then `offboard retry`");
             return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
         }
         // Twelve doublings are far more than an hour, and far less than overflows.
         let wait_ms = (OLDER_WORKER_MS << task.spent.min(12)).min(MAX_WAIT_MS);
-        let why = RestReason::NotBegun { why: WHY.to_owned() };
+        let why = RestReason::NotBegun { why };
         self.rest(answer, self.now.plus(wait_ms), why, true);
     }
 
@@ -740,11 +744,19 @@ fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
     report.attempt > task.attempt || (report.attempt == task.attempt && task.ordered_by.is_some_and(ordered_by_another))
 }
 
-/// Whether a worker says no more than that there is no mailbox, which once ended this: what
-/// he holds on others' it has not looked for.
+/// Whether a worker says no more than once ended this: that there is no mailbox, and it has
+/// not looked for what he holds on others'; that no application is assigned to him, and it has
+/// not looked for groups that give him some.
 fn is_by_the_older_rule(kind: Kind, after: &Observation) -> bool {
-    let none = after.facts.bool(MAILBOX_EXISTS) == Some(false);
-    none && kind == Kind::RemoveDelegations && after.facts.list("delegations").is_none()
+    let facts = &after.facts;
+    match kind {
+        Kind::RemoveDelegations => facts.bool(MAILBOX_EXISTS) == Some(false) && facts.list("delegations").is_none(),
+        Kind::RemoveAppRoles => {
+            let none = facts.list("app_role_ids").is_some_and(<[String]>::is_empty);
+            none && facts.list("app_group_ids").is_none()
+        }
+        _ => false,
+    }
 }
 
 /// Whether a directory was read to have no such account.

@@ -2232,6 +2232,30 @@ fn an_older_workers_word_that_there_is_no_mailbox_leaves_delegations_to_another(
     assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
 }
 
+/// The same of one who has looked for what was assigned to him, and for no group.
+#[test]
+fn an_older_workers_word_that_no_application_is_assigned_leaves_his_groups_to_another() {
+    let kind = Kind::RemoveAppRoles;
+    let mut w = World::with_in_flight(kind, Manner::Immediate);
+    let read = seen(Facts::new().with("app_role_ids", Vec::new()));
+    let said = Said::Satisfied {
+        before: read.clone(),
+        after: read,
+    };
+    let report = w.report(w.id(kind), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let why = match &w.task(kind).state {
+        TaskState::Resting {
+            why: RestReason::NotBegun { why },
+            ..
+        } => why.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(why.contains("groups that give applications"), "{why}");
+    w.run_to_sealing();
+    assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
+}
+
 /// If nobody upgrades them, it does not go round for ever.
 #[test]
 fn workers_that_stay_old_leave_delegations_to_a_person() {
