@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 const SEAL_AGAIN_MS: i64 = 60_000;
 
 impl Engine {
-    /// Arms the timer, queues for credit, hands to the closer.
-    pub(crate) async fn follow(&self, tenant: &TenantId, case: &Case) {
+    /// Arms the timer, queues for credit, hands to the closer. Whether a person is needed now.
+    pub(crate) async fn follow(&self, tenant: &TenantId, case: &Case) -> bool {
         let shut = self.shut(tenant).await.unwrap_or_default();
         let gates = self.gates_now(tenant, &shut);
         let now = self.clock.now();
@@ -49,6 +49,7 @@ impl Engine {
             self.admission.wait(place, tenant, weight, case.id, n);
         }
         self.timers.set(tenant, case.id, timer);
+        next.needs_person
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the ledger's index keeps of a case.
 
 use crate::engine::Engine;
-use offboard_domain::{Case, Credit, Digest, Gates, TenantId, Wake, WakeReason, next};
+use offboard_domain::{Case, Credit, Digest, Gates, TenantId, Timestamp, Wake, WakeReason, next};
 use offboard_ledger::IndexEntry;
 
 impl Engine {
-    /// What the ledger's index keeps of a case. Whoever does not own it lets
-    /// the owner find it before all others.
+    /// What the ledger's index keeps of a case as it stands at `now`. Whoever does not own
+    /// it lets the owner find it before all others.
     pub(crate) fn index_of(
         &self,
         tenant: &TenantId,
@@ -14,8 +14,9 @@ impl Engine {
         version: u64,
         head: Digest,
         gates: &Gates,
+        now: Timestamp,
     ) -> IndexEntry {
-        let mut index = index_entry(tenant, case, version, head, gates);
+        let mut index = index_entry(tenant, case, version, head, gates, now);
         if !self.owns(tenant) {
             index.wake = Some(Wake::APPENDED);
         } else if index.wake.is_none() {
@@ -27,12 +28,19 @@ impl Engine {
 }
 
 /// What the ledger's index keeps of a case that its reader owns.
-pub(crate) fn index_entry(tenant: &TenantId, case: &Case, version: u64, head: Digest, gates: &Gates) -> IndexEntry {
+pub(crate) fn index_entry(
+    tenant: &TenantId,
+    case: &Case,
+    version: u64,
+    head: Digest,
+    gates: &Gates,
+    now: Timestamp,
+) -> IndexEntry {
     let open = Gates {
         credit: Credit::UNLIMITED,
         ..gates.clone()
     };
-    let next = next(case, case.changed_at, &open);
+    let next = next(case, now, &open);
     let (settled, tasks) = case.progress();
     IndexEntry {
         tenant: tenant.clone(),

@@ -22,6 +22,8 @@ pub(crate) struct Held {
     pub(crate) unpublished: BTreeSet<(TaskId, u32)>,
     /// What people ordered and is not known to be kept outside of the ledger.
     pub(crate) unkept: Vec<Record>,
+    /// Whether the ledger's index says that a person is needed, as far as it is known.
+    pub(crate) says_needed: Option<bool>,
 }
 
 impl Held {

@@ -32,7 +32,7 @@ const GATES_EVERY: u32 = 8;
 const NOTICE_MOST: usize = 64;
 
 /// Rest after a failure, before the case is tried again.
-const AFTER_FAILURE_MS: i64 = 5_000;
+pub(crate) const AFTER_FAILURE_MS: i64 = 5_000;
 
 impl Engine {
     /// Wakes what is due until told to stop.

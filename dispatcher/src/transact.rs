@@ -9,12 +9,13 @@ use crate::gathered::{Decided, Orders, Worked};
 use crate::kept::{Kept, LostOrders, Whole, in_time, rearm};
 use crate::place::{Held, Slot};
 use crate::publish::republishable;
+use crate::sweep::AFTER_FAILURE_MS;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, UnreadableEvent, open_event, seal_events};
 use offboard_domain::evidence::Recorded;
 use offboard_domain::{
     Case, CaseId, CaseKey, CaseState, Command, Credit, Decision, Digest, Gates, Record, Refusal, System, TaskId,
-    TenantId, Timestamp,
+    TenantId, Timestamp, next,
 };
 use offboard_ledger::{Append, Appended, Cap, Claim, GateChange, KeyChange, LedgerError};
 use offboard_runtime::telemetry::{metrics, trace};
@@ -145,7 +146,13 @@ impl Engine {
             self.remember_leaving(tenant, case).await;
         }
         match case.as_deref().filter(|case| !case.is_over()) {
-            Some(case) => self.follow(tenant, case).await,
+            Some(case) => {
+                let needed = self.follow(tenant, case).await;
+                let silent = before.is_some_and(|before| before.version == case.version);
+                if let Some(held) = held.as_mut().filter(|_| silent) {
+                    self.note_who_is_needed(tenant, held, needed).await;
+                }
+            }
             None => {
                 self.timers.clear(id);
                 trace::over(id);
@@ -166,6 +173,35 @@ impl Engine {
             case,
             published,
         }
+    }
+
+    /// Has the ledger's index say whether a person is needed: time alone may change that, or
+    /// the tenant's configuration, and no record is appended then that would say it.
+    async fn note_who_is_needed(&self, tenant: &TenantId, held: &mut Held, needed: bool) {
+        if held.says_needed == Some(needed) {
+            return;
+        }
+        let case = held.case.clone();
+        let shut = self.shut(tenant).await.unwrap_or_default();
+        let gates = self.gates_now(tenant, &shut);
+        // Whoever has only read the case knows what was said with its last record.
+        let with_the_last = || next(&case, case.changed_at, &gates).needs_person;
+        if held.says_needed.unwrap_or_else(with_the_last) != needed {
+            let now = self.clock.now();
+            let index = self.index_of(tenant, &case, case.version, case.head, &gates, now);
+            match self.ledger.append(rearm(&case, index, false)).await {
+                Ok(Appended::Done) => {}
+                // Who was faster said it, or is found by his wake-up; what is lost, by the
+                // next append.
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(case = %case.id, %error, "failed to note whether a person is needed; trying again");
+                    self.timers.set_by(tenant, case.id, now.plus(AFTER_FAILURE_MS));
+                    return;
+                }
+            }
+        }
+        held.says_needed = Some(needed);
     }
 
     /// Appends to a case that somebody else owns. Nothing is assigned,
@@ -278,6 +314,7 @@ impl Engine {
                 &gates,
             );
             let opened = held.is_none();
+            let says_needed = Some(append.index.needs_person);
             let places = places(&append);
             let ordered = self.orders_among(&decision.events, &append.records);
             match self.append(append).await? {
@@ -299,6 +336,7 @@ impl Engine {
                         key,
                         unpublished,
                         unkept,
+                        says_needed,
                     });
                     self.changed();
                     return Ok(Decided { opened, answers });
@@ -457,7 +495,7 @@ impl Engine {
             expected,
             prev,
             records,
-            index: self.index_of(tenant, &decision.case, version, head, gates),
+            index: self.index_of(tenant, &decision.case, version, head, gates, now),
             key: salt,
             claim,
             cap,
@@ -513,7 +551,7 @@ impl Engine {
             .ledger
             .append(rearm(
                 &case,
-                self.index_of(tenant, &case, case.version, case.head, &gates),
+                self.index_of(tenant, &case, case.version, case.head, &gates, case.changed_at),
                 false,
             ))
             .await?;
@@ -551,6 +589,8 @@ impl Engine {
     fn take_newer(&self, id: CaseId, held: &mut Held, newer: &[Record]) -> Result<(), EngineError> {
         let failed = |detail| EngineError::History { case: id, detail };
         let events = fold_all(Arc::make_mut(&mut held.case), &held.key, newer).map_err(failed)?;
+        // He wrote the index, too.
+        held.says_needed = None;
         let assigned = assigned_by(&events).into_iter();
         held.unpublished
             .extend(assigned.filter(|(t, _)| republishable(&held.case, *t)));
@@ -605,6 +645,7 @@ impl Engine {
             key,
             unpublished,
             unkept: Vec::new(),
+            says_needed: None,
         };
         Ok(Some((held, read)))
     }

@@ -324,6 +324,7 @@ fn closing(closing: ClosingProof) -> String {
 
 fn duration(ms: i64) -> String {
     match ms {
+        ms if ms == DAY_MS => "a day".to_owned(),
         ms if ms >= DAY_MS && ms % DAY_MS == 0 => format!("{} days", ms / DAY_MS),
         ms if ms == HOUR_MS => "an hour".to_owned(),
         ms if ms > HOUR_MS && ms % HOUR_MS == 0 => format!("{} hours", ms / HOUR_MS),

@@ -120,7 +120,7 @@ impl Engine {
                 return Err(damaged(id, &path));
             }
         }
-        let index = crate::index::index_entry(tenant, case, version, case.head, &Gates::open());
+        let index = crate::index::index_entry(tenant, case, version, case.head, &Gates::open(), case.changed_at);
         let trimmed = self
             .ledger
             .append(rearm(case, IndexEntry { wake: None, ..index }, true))

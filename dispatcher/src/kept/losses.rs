@@ -628,7 +628,7 @@ impl Engine {
         let orders = self.orders_among(&loss.events, &records);
         records.insert(0, first);
         let (version, head) = records.last().map_or((0, Digest::ZERO), |r| (r.version, r.hash));
-        let index = self.index_of(tenant, &loss.case, version, head, &gates);
+        let index = self.index_of(tenant, &loss.case, version, head, &gates, loss.case.changed_at);
         let appended = self
             .ledger
             .append(Append {

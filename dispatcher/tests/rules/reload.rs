@@ -77,13 +77,18 @@ async fn whoever_is_protected_by_now_is_not_touched_and_goes_on_when_he_is_not()
     policy.protected.insert("hr-1@acme.example".into());
     careful.policy = Arc::new(policy);
     reconfigure(&dispatcher.engine, &[(&acme, &careful)]);
+    let needed = async || world.index(&acme, case).await.unwrap().needs_person;
+    assert!(!needed().await);
     pass(30 * MINUTE).await;
+    // Nothing was appended that would say so.
+    assert!(needed().await);
     let view = dispatcher.engine.view(&acme, case).await.unwrap();
     let needs: Vec<&str> = view.needs.iter().map(|n| n.what.as_str()).collect();
     assert_eq!(needs, ["protected"]);
     assert!(view.tasks.iter().all(|t| !t.writes || t.attempt == 0));
     reconfigure(&dispatcher.engine, &[(&acme, &terms(CUT))]);
     world.all_closed(MINUTE).await;
+    assert!(!needed().await);
     dispatcher.is_idle().await;
 }
 

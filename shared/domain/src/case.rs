@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 mod ending;
 mod notes;
+mod overtaken;
 mod requests;
 
 pub use ending::CalledOff;
@@ -402,11 +403,15 @@ impl Case {
                     t.waiting_since = None;
                     t.overdue = false;
                     t.told_late = None;
+                    t.overtaken = false;
                     t.last_report = *report;
                     if t.is_waived() {
                         t.lapse_approval();
                     }
                 });
+                if outcome.is_proven() {
+                    self.overtake_what_is_under_way(*task, at);
+                }
                 self.learn_subject(*task);
             }
             Event::TaskRested {
@@ -503,6 +508,7 @@ impl Case {
                     t.reopened_at = Some(at);
                     t.reopened += u32::from(undone);
                     t.spent = 0;
+                    t.overtaken = false;
                     t.checkpoint = None;
                     t.first = None;
                 });

@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::catalogue::Kind;
 use crate::departure::{Forwarding, Meetings, OneDriveChoice, PersonRef};
 use crate::gates::Gates;
-use crate::id::System;
+use crate::id::{CaseId, Digest, System};
 use crate::time::{DAY_MS, HOUR_MS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,16 +141,19 @@ impl Default for Policy {
 
 impl Case {
     /// Whether the tenant's list of protected accounts names the person by now, and did not
-    /// when the case was opened, and nothing of his was written yet. By his ids and by the
-    /// names that the case knows; his other addresses are compared where he is looked up.
+    /// when the case was opened, and nothing of his was written yet. By his ids, by the names
+    /// that the case knows, and by every address that he had where he was looked up.
     #[must_use]
     pub fn is_protected_by_now(&self, gates: &Gates) -> bool {
-        let Some(now) = gates.policy_now.as_ref().filter(|p| !p.protected.is_empty()) else {
+        let Some(now) = &gates.policy_now else { return false };
+        // Hardly ever is there one: nothing else is looked at then.
+        let added: Vec<&String> = now.protected.difference(&self.policy.protected).collect();
+        if added.is_empty() || self.has_begun_to_write() {
             return false;
-        };
+        }
         let is_added = |name: &str| {
             let name = name.to_lowercase();
-            now.protected.contains(&name) && !self.policy.protected.contains(&name)
+            added.iter().any(|listed| **listed == name)
         };
         let person = &self.departure.person;
         let names = [
@@ -160,7 +163,18 @@ impl Case {
             person.object_id.as_ref().map(|id| id.0.as_str()),
         ];
         let ids = self.subject.0.values().map(|id| id.0.as_str());
-        names.into_iter().flatten().chain(ids).any(is_added) && !self.has_begun_to_write()
+        names.into_iter().flatten().chain(ids).any(is_added) || self.has_an_address_of(&added)
+    }
+
+    /// Whether he was found to have one of these addresses, in any directory.
+    fn has_an_address_of(&self, listed: &[&String]) -> bool {
+        let addressed = listed.iter().filter(|name| name.contains('@'));
+        let marks: BTreeSet<String> = addressed.map(|name| address_mark(self.id, name)).collect();
+        let looked = self
+            .tasks
+            .values()
+            .filter_map(|t| t.last_seen()?.facts.list(ADDRESS_MARKS));
+        !marks.is_empty() && looked.flatten().any(|mark| marks.contains(mark))
     }
 
     /// Whether a worker was given anything that changes something of the person's.
@@ -168,6 +182,24 @@ impl Case {
         let mut all = self.tasks.values();
         all.any(|t| t.attempt > 0 && t.kind().spec().writes && !t.kind().is_beside())
     }
+}
+
+/// The fact with what is kept of the addresses of whoever was looked up, beside the names that
+/// are facts themselves: see [`address_mark`].
+pub const ADDRESS_MARKS: &str = "address_marks";
+
+/// So much of a digest tells one person's addresses from a list's.
+const MARK_CHARS: usize = 16;
+
+/// What is kept of an address: enough to know it again on a list, and nothing that anybody
+/// could read. It is of one case, so that no two of them can be joined by it.
+#[must_use]
+pub fn address_mark(case: CaseId, address: &str) -> String {
+    let (case, address) = (case.to_string(), address.trim().to_lowercase());
+    let parts = [b"offboard.address".as_slice(), case.as_bytes(), address.as_bytes()];
+    let mut mark = Digest::of_parts(&parts).to_string();
+    mark.truncate(MARK_CHARS);
+    mark
 }
 
 /// What the tenant's connectors can do: which system claims which kinds.

@@ -124,7 +124,8 @@ fn waits_for_others(case: &Case, task: &Task, now: Timestamp) -> Option<Standing
 /// The kinds for whose sake dependencies are not met. A kind that the case has
 /// no task of stands for what it would have waited for: an order holds also
 /// through what a policy leaves out or no connector offers. So does one that is
-/// waited for by device, where this device has none.
+/// waited for by device, where this device has none. What the task waits for by device
+/// itself, it reaches by device.
 fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
     const { assert!(Kind::ALL.len() <= 128, "a kind is a bit of the mask") };
     let mut missing: Vec<Kind> = Vec::new();
@@ -139,9 +140,11 @@ fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
         end.is_some_and(|end| now >= end)
     };
     let holds = |dep: &&Dep| !is_over(dep) && !is_spared(case, task, dep);
-    let mut todo: Vec<&Dep> = own.iter().filter(holds).collect();
-    while let Some(dep) = todo.pop() {
-        for kind in waited_for_by(case, task, dep) {
+    let by_device = |kind: Kind| own.iter().any(|d| d.same_device && d.kind == kind);
+    let mut todo: Vec<Dep> = own.iter().filter(holds).copied().collect();
+    while let Some(mut dep) = todo.pop() {
+        dep.same_device |= by_device(dep.kind);
+        for kind in waited_for_by(case, task, &dep) {
             if !missing.contains(&kind) {
                 missing.push(kind);
             }

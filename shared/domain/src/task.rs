@@ -66,6 +66,14 @@ impl Outcome {
             Self::Waived { .. } => "waived",
         }
     }
+
+    /// Whether a machine has read that it is done.
+    pub(crate) fn is_proven(&self) -> bool {
+        match self {
+            Self::Verified | Self::VerifiedByCounter | Self::Acknowledged => true,
+            Self::Attested { .. } | Self::NotApplicable { .. } | Self::Waived { .. } => false,
+        }
+    }
 }
 
 /// Why a task rests.
@@ -316,6 +324,9 @@ pub struct Task {
     pub found_by: Option<TaskId>,
     /// When it was to be done again last, or came by another request.
     pub reopened_at: Option<Timestamp>,
+    /// What it must follow was done while it was under way: it is done once more when it is
+    /// settled.
+    pub overtaken: bool,
     /// How often a closing round has found it undone.
     pub reopened: u32,
     /// A person has kept it waiting too long.
@@ -352,6 +363,7 @@ impl Task {
             approval_lapsed: false,
             found_by: None,
             reopened_at: None,
+            overtaken: false,
             reopened: 0,
             overdue: false,
             last_report: None,
@@ -484,6 +496,12 @@ impl Task {
     pub fn was_tried(&self) -> bool {
         let over = self.spent > 0 || self.faults > 0 || self.waiting_since.is_some();
         over || matches!(self.state, TaskState::Failed { .. })
+    }
+
+    /// Whether somebody is at it, or has left what the next try goes on from: a write may be
+    /// behind it already.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.in_flight().is_some() || !self.is_settled() && self.checkpoint.is_some()
     }
 
     /// Whether what was read for it shows a mailbox of the person.

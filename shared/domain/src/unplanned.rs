@@ -43,6 +43,8 @@ pub const APPS: &str = "apps";
 /// The parameter with the devices whose software is looked at; in a stored task only
 /// where nobody has looked at it.
 pub const DEVICES: &str = "device_ids";
+/// The parameter with the programs that a person was asked about already. In no stored task.
+pub const ASKED: &str = "asked_names";
 /// The parameter that says how many there are, where the list does not have all.
 pub const COUNT: &str = "count";
 
@@ -326,7 +328,23 @@ fn which(of: &[&[u8]]) -> String {
 /// that are assigned to him, and those that a person has confirmed as his.
 pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) {
     params.set(DEVICES, devices(case, system));
+    let asked = asked(case, system);
+    if !asked.is_empty() {
+        params.set(ASKED, asked);
+    }
     tell_known(params, &case.policy);
+}
+
+/// What is on the lists of programs of this system that a person was asked about.
+fn asked(case: &Case, system: &System) -> Vec<String> {
+    let lists = for_a_person(system, &ObjectId("software-".to_owned()));
+    let is_one = |t: &Task| {
+        let object = t.planned.target.object.as_ref();
+        t.kind() == Kind::DecideApp && object.is_some_and(|o| o.0.starts_with(&lists.0))
+    };
+    let tasks = case.tasks.values().filter(|t| is_one(t));
+    let names: BTreeSet<&String> = tasks.filter_map(|t| t.planned.params.list(APPS)).flatten().collect();
+    names.into_iter().cloned().collect()
 }
 
 fn devices(case: &Case, system: &System) -> Vec<String> {
@@ -389,6 +407,9 @@ pub fn sort_software(system: &System, installed: &BTreeSet<Software>, told: &Fac
         .with("covered_count", covered)
         .with("known_count", known)
         .with("unplanned_count", count(unplanned.len()));
+    // A list that is longer by a device has its own question, about what is new.
+    let asked = told.list(ASKED).unwrap_or_default();
+    unplanned.retain(|name| !asked.contains(name));
     if unplanned.is_empty() {
         let questions = Vec::new();
         return Sorted { facts, questions };

@@ -676,7 +676,10 @@ impl Shadow {
                 if spared || self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }
-                let waited = match (dep.same_device, device) {
+                // What it waits for by device itself, it reaches by device.
+                let mut own = spec.after.iter().filter(|d| d.same_device);
+                let by_device = dep.same_device || own.any(|d| d.kind == dep.kind);
+                let waited = match (by_device, device) {
                     (true, Some(_)) => &mut about,
                     _ => &mut before,
                 };

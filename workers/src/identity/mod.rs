@@ -21,7 +21,8 @@ use crate::job::{Applied, Items, Job, Seen, Things, count, ids};
 use offboard_connectors::{Account, Answer, ELIGIBLE_ROLES, Held, Holding};
 use offboard_domain::catalogue::{MARKED, ROLES_GONE_MS};
 use offboard_domain::time::MINUTE_MS;
-use offboard_domain::{Facts, Fault, FaultClass};
+use offboard_domain::{Facts, Fault, FaultClass, ObjectId};
+use std::collections::BTreeSet;
 
 /// Reads one sort of holding; its ids become the named fact.
 async fn observe_held(job: &mut Job<'_>, what: Holding, fact: &str) -> Answer<Seen> {
@@ -29,6 +30,18 @@ async fn observe_held(job: &mut Job<'_>, what: Holding, fact: &str) -> Answer<Se
     let held = job.directory()?.holdings(&mut job.call, &id, what).await?;
     let facts = Facts::new().with(fact, ids(held.iter().map(Held::id)));
     Ok(Seen::with(facts, Things::Held(held)))
+}
+
+/// The groups that give him applications.
+async fn groups_that_give_applications(job: &mut Job<'_>) -> Answer<BTreeSet<ObjectId>> {
+    let id = job.account()?;
+    let directory = job.directory()?;
+    let given = directory.holdings(&mut job.call, &id, Holding::GroupAppRoles).await?;
+    let group = |held: Held| match held {
+        Held::AppRole { group, .. } => group,
+        _ => None,
+    };
+    Ok(given.into_iter().filter_map(group).collect())
 }
 
 /// Reads every role, those that the account is only eligible for too. The fact

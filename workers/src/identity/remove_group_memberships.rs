@@ -1,14 +1,15 @@
 //! `identity.remove_group_memberships`: each group as what it is. Groups that
 //! bear licences are left to the licence area, which leaves them only when the
-//! mailbox is proven kept; dynamic ones follow their rule, synchronised ones
-//! the directory that masters them.
+//! mailbox is proven kept, those that give applications to `identity.remove_app_roles`;
+//! dynamic ones follow their rule, synchronised ones the directory that masters them.
 
-use super::remove_held;
+use super::{groups_that_give_applications, remove_held};
 use crate::job::{Applied, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Group, Held, Holding, Removable};
-use offboard_domain::Facts;
+use offboard_domain::{Facts, ObjectId};
+use std::collections::BTreeSet;
 
 pub(crate) struct RemoveGroupMemberships;
 
@@ -17,14 +18,17 @@ enum Nature {
     Licence,
     Dynamic,
     Synced,
+    Application,
     Removable,
 }
 
-fn nature(group: &Group) -> Nature {
+/// What a group is, where these give applications.
+fn nature(group: &Group, giving: &BTreeSet<ObjectId>) -> Nature {
     match group.removable() {
         _ if group.bears_licences() => Nature::Licence,
         Removable::ByItsRule => Nature::Dynamic,
         Removable::WhereItIsMastered => Nature::Synced,
+        Removable::Directly if giving.contains(&group.id) => Nature::Application,
         Removable::Directly => Nature::Removable,
     }
 }
@@ -37,24 +41,26 @@ impl Procedure for RemoveGroupMemberships {
             .directory()?
             .holdings(&mut job.call, &id, Holding::Memberships)
             .await?;
+        let giving = groups_that_give_applications(job).await?;
         let of = |wanted: Nature| {
             ids(held
                 .iter()
                 .filter_map(Held::group)
-                .filter(|g| nature(g) == wanted)
+                .filter(|g| nature(g, &giving) == wanted)
                 .map(|g| &g.id))
         };
         let facts = Facts::new()
             .with("removable_group_ids", of(Nature::Removable))
             .with("dynamic_group_ids", of(Nature::Dynamic))
             .with("synced_group_ids", of(Nature::Synced))
-            .with("licence_group_ids", of(Nature::Licence));
-        Ok(Seen::with(facts, Things::Held(held)))
+            .with("licence_group_ids", of(Nature::Licence))
+            .with("app_group_ids", of(Nature::Application));
+        let is_removable = |h: &Held| h.group().is_some_and(|g| nature(g, &giving) == Nature::Removable);
+        let removable: Vec<Held> = held.iter().filter(|h| is_removable(h)).cloned().collect();
+        Ok(Seen::with(facts, Things::Held(removable)))
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
-        let removable = |h: &&Held| h.group().is_some_and(|g| nature(g) == Nature::Removable);
-        let held: Vec<Held> = seen.held().iter().filter(removable).cloned().collect();
-        remove_held(job, &held).await
+        remove_held(job, seen.held()).await
     }
 }

@@ -8,7 +8,9 @@ use offboard_connectors::{Account, Answer, Directory, Found, Held, Holding};
 use offboard_domain::catalogue::apps::PROTECTED;
 use offboard_domain::catalogue::premises::SECURITY_ID;
 use offboard_domain::departure::PersonRef;
-use offboard_domain::{Facts, FaultClass, ObjectId};
+use offboard_domain::policy::{ADDRESS_MARKS, address_mark};
+use offboard_domain::{CaseId, Facts, FaultClass, ObjectId};
+use std::collections::BTreeSet;
 
 /// The role that a directory's own synchronisation holds: whoever has it is no
 /// person. (Microsoft's published template id of "Directory Synchronization
@@ -44,6 +46,10 @@ impl Procedure for Resolve {
         if is_protected(job.params, &account) {
             facts.set("protected", true);
         }
+        let marks = address_marks(job.case, &account);
+        if !marks.is_empty() {
+            facts.set(ADDRESS_MARKS, marks);
+        }
         match successor(job, directory, &account).await? {
             Successor::Is(id) => facts.set("successor_id", id.0),
             Successor::NotWanted => {}
@@ -58,6 +64,16 @@ impl Procedure for Resolve {
 pub(crate) fn is_protected(params: &Facts, account: &Account) -> bool {
     let listed = params.list(PROTECTED).unwrap_or_default();
     listed.iter().any(|name| account.is_called(name))
+}
+
+/// By what its addresses are known again on a list that is longer by the departure's time.
+/// The addresses themselves stay here, too; the sign-in name is a fact.
+fn address_marks(case: CaseId, account: &Account) -> Vec<String> {
+    let own = account.user_principal_name.to_lowercase();
+    let addresses = account.mail.iter().chain(&account.addresses);
+    let others = addresses.filter(|address| address.to_lowercase() != own);
+    let marks: BTreeSet<String> = others.map(|address| address_mark(case, address)).collect();
+    marks.into_iter().collect()
 }
 
 /// Whom the parameters name.

@@ -12,7 +12,7 @@ use crate::unplanned::APPS_KNOWN;
 /// `user_principal_name`, `other_mail` (his address is not his sign-in name),
 /// `enabled`, `synced`, `guest`, `has_mailbox`, `role_count`,
 /// `last_administrator`, `manager_id`, `successor_id`; `protected`, where the tenant's
-/// list names it.
+/// list names it; `address_marks`, by which a later list is compared.
 pub(super) const RESOLVE: KindSpec = KindSpec {
     name: "identity.resolve",
     title: "Find the account and its immutable ids",
@@ -263,8 +263,8 @@ pub(super) const REMOVE_OAUTH_GRANTS: KindSpec = KindSpec {
 /// Some applications delete the account, with what is in it, when the directory stops
 /// providing for it; a workspace may be one of them. What lets him in is cut by then: this
 /// ends what nobody can use, and waits until it is handed over or decided. See
-/// `docs/decisions/0054-order-by-device.md`. Fact: `app_role_ids`, those assigned directly;
-/// what a group gives goes with the group.
+/// `docs/decisions/0054-order-by-device.md`. So do the groups that give him some, which are left
+/// last therefore. Facts: `app_role_ids`, those assigned directly; `app_group_ids`, the groups.
 pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
     name: "identity.remove_app_roles",
     title: "Remove application role assignments",
@@ -274,6 +274,8 @@ pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
         Dep::on(Kind::SnapshotDirectory),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
+        // Groups are left in one order: what is his alone is handed over first.
+        Dep::on(Kind::RemoveGroupMemberships),
         Dep::on(Kind::ConfirmHandover),
         Dep::on(Kind::DecidePreservation),
         // Ended there first, where we see to it ourselves; else a person has looked.
@@ -293,7 +295,7 @@ pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
     ],
     judge: Judge {
         not_applicable: &[],
-        satisfied: Cond::Empty("app_role_ids"),
+        satisfied: Cond::All(&[Cond::Empty("app_role_ids"), Cond::Empty("app_group_ids")]),
         blocked: &[],
     },
     controls: control::GRANTS,
@@ -344,7 +346,8 @@ pub(super) const REMOVE_GROUP_OWNERSHIPS: KindSpec = KindSpec {
 /// Each group as what it is. Facts: `removable_group_ids` (security, M365,
 /// mail-enabled, role-assignable), and for the record `dynamic_group_ids`,
 /// `synced_group_ids`, `licence_group_ids` (those are released by the licence
-/// area, after the mailbox is proven kept).
+/// area, after the mailbox is proven kept), `app_group_ids` (those give applications, and
+/// are left with the application roles, after the hand-over).
 pub(super) const REMOVE_GROUP_MEMBERSHIPS: KindSpec = KindSpec {
     name: "identity.remove_group_memberships",
     title: "Remove group memberships",

@@ -214,8 +214,13 @@ pub(super) const DISCOVER_CONFIRMED: KindSpec = KindSpec {
     ..DISCOVER
 };
 
+/// How long one list of all his devices' software waits for a person's word about those that
+/// were met by a name alone: no other device keeps its agent for longer.
+const SOFTWARE_AT_MOST_MS: i64 = DAY_MS;
+
 /// What is installed on the devices that are his, which may have accounts of its own.
-/// The record goes with the agent. Facts: `devices_found`, `applications_known`, and how
+/// The record goes with the agent. What a person confirms after it was read is read with the
+/// rest once more, before its own agent goes. Facts: `devices_found`, `applications_known`, and how
 /// many programs there are: `software_count`, `covered_count`, `known_count`,
 /// `unplanned_count`.
 pub(super) const DISCOVER_SOFTWARE: KindSpec = KindSpec {
@@ -223,7 +228,10 @@ pub(super) const DISCOVER_SOFTWARE: KindSpec = KindSpec {
     title: "Find software on his devices that nobody planned for",
     skippable: true,
     urgency: Urgency::U2,
-    after: &[Dep::only(Kind::DiscoverManaged), Dep::only(Kind::DiscoverConfirmed)],
+    after: &[
+        Dep::only(Kind::DiscoverManaged),
+        Dep::only(Kind::DiscoverConfirmed).at_most(SOFTWARE_AT_MOST_MS),
+    ],
     finds: &[Kind::DecideApp],
     judge: Judge {
         not_applicable: &[(

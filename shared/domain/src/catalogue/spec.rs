@@ -501,6 +501,17 @@ impl KindSpec {
     pub fn cuts_access(&self) -> bool {
         self.writes && self.stage == Stage::Access && matches!(self.urgency, Urgency::U0 | Urgency::U1)
     }
+
+    /// Whether it may go ahead of that kind, and is done once more when that is done after
+    /// all. Not what must not happen twice, nor what writes and can be looked at no longer,
+    /// and has its reading kept for that.
+    pub(crate) fn goes_ahead_of(&self, other: Kind) -> bool {
+        // What applications there are is for a person; nothing is done otherwise for it.
+        let for_a_person = other.spec().finds == [Kind::DecideApp];
+        let kept = self.writes && self.proof == Proof::Read && matches!(self.closing, ClosingProof::Receipt(_));
+        let repeats = self.convergent && !kept && !for_a_person;
+        repeats && self.after.iter().any(|d| d.goes_ahead() && d.kind == other)
+    }
 }
 
 /// How long an ordinary attempt may run: below every broker's consumer timeout.

@@ -5,7 +5,7 @@ use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, take_baseline};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
-use crate::catalogue::{ACCOUNT_GONE, Area, ClosingProof, Dep, Kind, MAILBOX_EXISTS, Proof};
+use crate::catalogue::{ACCOUNT_GONE, Area, Dep, Kind, MAILBOX_EXISTS, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, MAX_WAIT_MS, Rule, consequence, held_back_ms};
@@ -255,15 +255,19 @@ impl Draft<'_> {
     /// as a try, and whoever was not upgraded is for a person. His word that there is no
     /// mailbox is never taken: what the account holds on others' nobody would look for.
     fn leave_to_a_newer_worker(&mut self, task: &Task, answer: Answer) {
-        const WHY: &str =
-            "the worker is of an older version, which does not look at others' mailboxes for who has none";
+        let lacks = match task.kind() {
+            Kind::RemoveAppRoles => "does not leave the groups that give applications",
+            _ => "does not look at others' mailboxes for who has none",
+        };
+        let why = format!("the worker is of an older version, which {lacks}");
         if task.spent + 1 >= OLDER_WORKER_MOST {
-            let detail = format!("{WHY}: upgrade the workers of the area mailbox, then `offboard retry`");
+            let area = task.kind().spec().area;
+            let detail = format!("{why}: upgrade the workers of the area {area}, then `offboard retry`");
             return self.fail(answer, Rule::ClaimWithoutProof, detail, None);
         }
         // Twelve doublings are far more than an hour, and far less than overflows.
         let wait_ms = (OLDER_WORKER_MS << task.spent.min(12)).min(MAX_WAIT_MS);
-        let why = RestReason::NotBegun { why: WHY.to_owned() };
+        let why = RestReason::NotBegun { why };
         self.rest(answer, self.now.plus(wait_ms), why, true);
     }
 
@@ -578,6 +582,7 @@ impl Draft<'_> {
         };
         let after = (after != *before).then(|| Arc::new(after));
         let read = self.case.tasks.get(&id).map(|t| t.kind());
+        let overtaken = self.case.tasks.get(&id).is_some_and(|t| t.overtaken);
         self.push(Event::TaskSettled {
             task: id,
             attempt: answer.attempt,
@@ -592,6 +597,12 @@ impl Draft<'_> {
         let goes_on = matches!(self.case.state, CaseState::Active | CaseState::Closing);
         if done && goes_on {
             self.reopen_what_went_ahead(id);
+            if overtaken {
+                self.push(Event::TaskReopened {
+                    task: id,
+                    why: "it was under way while what it must follow was done".to_owned(),
+                });
+            }
         }
         if done && self.case.state == CaseState::Active {
             if read == Some(Kind::SnapshotDirectory) {
@@ -646,10 +657,6 @@ impl Draft<'_> {
     fn reopen_what_went_ahead(&mut self, id: TaskId) {
         let Some(task) = self.case.tasks.get(&id) else { return };
         let (kind, system) = (task.kind(), &task.planned.target.system);
-        // What applications there are is for a person; nothing is done otherwise for it.
-        if kind.spec().finds == [Kind::DecideApp] {
-            return;
-        }
         let done = |t: &&Arc<Task>| {
             let proven = t.outcome().is_some_and(|o| !matches!(o, Outcome::Waived { .. }));
             proven && t.planned.target.system == *system
@@ -661,13 +668,7 @@ impl Draft<'_> {
             TaskState::Settled { at, .. } => undone_at.is_none_or(|undone| *at >= undone),
             _ => false,
         };
-        // Not what must not happen twice, nor what can be looked at no longer and has
-        // its reading kept for that.
-        let went_ahead = |t: &Arc<Task>| {
-            let spec = t.kind().spec();
-            let kept = spec.proof == Proof::Read && matches!(spec.closing, ClosingProof::Receipt(_));
-            spec.convergent && !kept && spec.after.iter().any(|d| d.goes_ahead() && d.kind == kind)
-        };
+        let went_ahead = |t: &Arc<Task>| t.kind().spec().goes_ahead_of(kind);
         let all_done = || self.case.tasks.values().filter(done);
         if !all_done().any(went_ahead) {
             return;
@@ -743,11 +744,19 @@ fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
     report.attempt > task.attempt || (report.attempt == task.attempt && task.ordered_by.is_some_and(ordered_by_another))
 }
 
-/// Whether a worker says no more than that there is no mailbox, which once ended this: what
-/// he holds on others' it has not looked for.
+/// Whether a worker says no more than once ended this: that there is no mailbox, and it has
+/// not looked for what he holds on others'; that no application is assigned to him, and it has
+/// not looked for groups that give him some.
 fn is_by_the_older_rule(kind: Kind, after: &Observation) -> bool {
-    let none = after.facts.bool(MAILBOX_EXISTS) == Some(false);
-    none && kind == Kind::RemoveDelegations && after.facts.list("delegations").is_none()
+    let facts = &after.facts;
+    match kind {
+        Kind::RemoveDelegations => facts.bool(MAILBOX_EXISTS) == Some(false) && facts.list("delegations").is_none(),
+        Kind::RemoveAppRoles => {
+            let none = facts.list("app_role_ids").is_some_and(<[String]>::is_empty);
+            none && facts.list("app_group_ids").is_none()
+        }
+        _ => false,
+    }
 }
 
 /// Whether a directory was read to have no such account.

@@ -1,6 +1,7 @@
 //! Ring 1: each rule of the state machine by itself.
 
 use crate::model::*;
+use offboard_domain::assignment::baseline_facts;
 use offboard_domain::catalogue::apps::PROTECTED;
 use offboard_domain::catalogue::{ACCOUNT_GONE, Area, Kind, Lane, MAILBOX_EXISTS, POOL_WITHIN_MS, ROLES_OPEN};
 use offboard_domain::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
@@ -1598,6 +1599,92 @@ fn sessions_are_revoked_again_when_a_sign_in_that_differed_is_disabled_only_for_
     assert!(revocations(&w).1 > ahead.1);
 }
 
+/// A person has the sign-in disabled after all while the second revocation is with a worker.
+fn disabled_beside_the_second_revocation(w: &mut World) {
+    assert!(w.task(Kind::RevokeSessions).is_settled(), "it went ahead");
+    w.pass(HOUR_MS);
+    assert!(w.task(Kind::RevokeSessionsAgain).in_flight().is_some());
+    let task = Some(w.id(Kind::DisableSignIn));
+    let by = "boss@msp.example".into();
+    w.order(Command::Retry { task, by }).unwrap();
+    w.answer(Kind::DisableSignIn);
+    w.answer(Kind::RevokeSessions);
+}
+
+fn is_made_once_more_an_hour_later(w: &mut World) {
+    let made = revocations(w).1;
+    assert!(
+        !w.task(Kind::RevokeSessionsAgain).is_settled(),
+        "it may have come before"
+    );
+    w.pass(59 * MINUTE_MS);
+    assert_eq!(revocations(w).1, made);
+    w.pass(MINUTE_MS);
+    assert_eq!(revocations(w).1, made + 1);
+    w.answer(Kind::RevokeSessionsAgain);
+    assert!(w.task(Kind::RevokeSessionsAgain).is_settled(), "once, and not for ever");
+}
+
+/// A sign-in that only a person can have disabled.
+fn not_disabled() -> World {
+    let mut w = World::opened(Manner::Immediate);
+    for kind in [Kind::Resolve, Kind::SnapshotAccess, Kind::RemoveDirectoryRoles] {
+        w.answer(kind);
+    }
+    let refused = w.report(w.id(Kind::DisableSignIn), fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    w.drain();
+    w
+}
+
+#[test]
+fn a_second_revocation_that_is_under_way_while_the_sign_in_is_disabled_is_made_once_more() {
+    let mut w = not_disabled();
+    disabled_beside_the_second_revocation(&mut w);
+    assert_eq!(w.case().state, CaseState::Active);
+    w.answer(Kind::RevokeSessionsAgain);
+    is_made_once_more_an_hour_later(&mut w);
+    w.run_to_sealing();
+
+    let mut w = World::opened(Manner::Immediate);
+    closing_with_difference(&mut w);
+    let refused = w.report(w.id(Kind::DisableSignIn), fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    w.drain_but_closing();
+    disabled_beside_the_second_revocation(&mut w);
+    assert_eq!(w.case().state, CaseState::Closing);
+    w.answer(Kind::RevokeSessionsAgain);
+    is_made_once_more_an_hour_later(&mut w);
+    w.run_to_sealing();
+}
+
+/// It has revoked and waits until that shows: what shows then was before the sign-in was cut.
+#[test]
+fn a_revocation_that_waits_to_show_while_the_sign_in_is_disabled_is_made_once_more() {
+    let mut w = not_disabled();
+    w.pass(HOUR_MS);
+    let written = seen(Facts::new().with("sessions_valid_from_ms", 1));
+    let waits = Said::Wait {
+        until: w.now.plus(MINUTE_MS),
+        why: "it does not show yet".into(),
+        checkpoint: Some(baseline_facts(&written)),
+    };
+    let report = w.report(w.id(Kind::RevokeSessionsAgain), waits);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let task = Some(w.id(Kind::DisableSignIn));
+    let by = "boss@msp.example".into();
+    w.order(Command::Retry { task, by }).unwrap();
+    w.answer(Kind::DisableSignIn);
+    w.answer(Kind::RevokeSessions);
+    w.pass(HOUR_MS);
+    let seen_then = w.task(Kind::RevokeSessionsAgain).attempt;
+    w.answer(Kind::RevokeSessionsAgain);
+    assert_eq!(w.task(Kind::RevokeSessionsAgain).attempt, seen_then + 1);
+    w.answer(Kind::RevokeSessionsAgain);
+    assert!(w.task(Kind::RevokeSessionsAgain).is_settled());
+    w.run_to_sealing();
+}
+
 #[test]
 fn what_was_done_long_before_a_closing_round_is_not_done_again_for_what_that_finds_undone() {
     let mut w = World::opened(Manner::Immediate);
@@ -2141,6 +2228,30 @@ fn an_older_workers_word_that_there_is_no_mailbox_leaves_delegations_to_another(
         }
     );
     assert!(not_begun, "{state:?}");
+    w.run_to_sealing();
+    assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
+}
+
+/// The same of one who has looked for what was assigned to him, and for no group.
+#[test]
+fn an_older_workers_word_that_no_application_is_assigned_leaves_his_groups_to_another() {
+    let kind = Kind::RemoveAppRoles;
+    let mut w = World::with_in_flight(kind, Manner::Immediate);
+    let read = seen(Facts::new().with("app_role_ids", Vec::new()));
+    let said = Said::Satisfied {
+        before: read.clone(),
+        after: read,
+    };
+    let report = w.report(w.id(kind), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let why = match &w.task(kind).state {
+        TaskState::Resting {
+            why: RestReason::NotBegun { why },
+            ..
+        } => why.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(why.contains("groups that give applications"), "{why}");
     w.run_to_sealing();
     assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
 }

@@ -29,13 +29,17 @@ fn capabilities() -> Capabilities {
 }
 
 fn opened() -> World {
+    opened_with(capabilities())
+}
+
+fn opened_with(capabilities: Capabilities) -> World {
     let mut leaving = departure(Manner::Immediate);
     leaving.person.display_name = Some("Anna Gross".into());
     let mut w = World::new();
     w.order(Command::Open {
         departure: Arc::new(leaving),
         policy: Arc::new(Policy::default()),
-        capabilities: Arc::new(capabilities()),
+        capabilities: Arc::new(capabilities),
         traceparent: None,
     })
     .unwrap();
@@ -320,6 +324,91 @@ fn software_is_looked_at_on_every_device_that_is_his() {
     let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
     assert_eq!(told.list("device_ids"), Some(&["41".to_owned(), "43".to_owned()][..]));
     w.run_to_sealing();
+}
+
+/// One that is his, and one that a person is to say something about.
+fn with_a_candidate(w: &mut World) {
+    w.drain_but(Kind::DiscoverManaged);
+    let facts = good(Kind::DiscoverManaged)
+        .with("devices_found", true)
+        .with("device_ids", vec!["41".to_owned()]);
+    let finds = vec![
+        find(Kind::Decommission, "41"),
+        find(Kind::ConfirmManagedDevice, "rmm/43"),
+        find(Kind::DiscoverConfirmed, "43"),
+    ];
+    found(w, Kind::DiscoverManaged, facts, finds);
+    w.drain();
+}
+
+/// Which devices keep their agents for this.
+fn kept_by(w: &World, kind: Kind) -> Vec<String> {
+    let all = w.case().tasks.values().filter(|t| t.kind() == Kind::Decommission);
+    let waits = all.filter(|t| match standing(w.case(), t, w.now, &w.gates) {
+        Standing::WaitsFor(kinds) => kinds.contains(&kind),
+        _ => false,
+    });
+    waits
+        .map(|t| t.planned.target.object.as_ref().unwrap().0.clone())
+        .collect()
+}
+
+#[test]
+fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_day() {
+    let mut w = opened();
+    with_a_candidate(&mut w);
+    assert_eq!(kept_by(&w, Kind::DiscoverSoftware), ["41"]);
+    w.pass(DAY_MS);
+    let finds = vec![Find {
+        kind: Kind::DecideApp,
+        object: "rmm/software-1".into(),
+        params: Facts::new().with(unplanned::APPS, vec!["Editor".to_owned()]),
+    }];
+    found(&mut w, Kind::DiscoverSoftware, good(Kind::DiscoverSoftware), finds);
+    w.drain();
+    for kind in [Kind::DiscoverSoftware, Kind::DiscoverConfirmed] {
+        assert_eq!(kept_by(&w, kind), Vec::<String>::new(), "{kind}");
+    }
+    // Its software is read before its own agent goes, and only what is new is asked about.
+    w.attest(Kind::ConfirmManagedDevice).unwrap();
+    let confirmed = Facts::new().with("confirmed", true);
+    let finds = vec![find(Kind::Decommission, "43")];
+    found(&mut w, Kind::DiscoverConfirmed, confirmed, finds);
+    assert!(kept_by(&w, Kind::DiscoverSoftware).contains(&"43".to_owned()));
+    let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
+    assert_eq!(told.list("device_ids"), Some(&["41".to_owned(), "43".to_owned()][..]));
+    assert_eq!(told.list(unplanned::ASKED), Some(&["Editor".to_owned()][..]));
+    w.drain();
+    assert_eq!(kept_by(&w, Kind::DiscoverSoftware), Vec::<String>::new());
+    w.run_to_sealing();
+}
+
+/// What nobody reads is waited for by nobody, and neither is what it would have waited for.
+#[test]
+fn where_no_software_is_read_a_device_waits_for_no_other_to_be_confirmed() {
+    let mut without = capabilities();
+    without.0.get_mut(&rmm()).unwrap().remove(&Kind::DiscoverSoftware);
+    let mut w = opened_with(without);
+    with_a_candidate(&mut w);
+    assert_eq!(kept_by(&w, Kind::DiscoverConfirmed), Vec::<String>::new());
+}
+
+#[test]
+fn a_program_that_was_asked_about_is_not_asked_about_again() {
+    let named = |name: &str| unplanned::Software {
+        name: name.to_owned(),
+        publisher: None,
+    };
+    let installed = ["Editor", "Viewer"].map(named).into();
+    let told = Facts::new().with(unplanned::ASKED, vec!["Editor".to_owned()]);
+    let sorted = unplanned::sort_software(&rmm(), &installed, &told);
+    assert_eq!(sorted.facts.int("unplanned_count"), Some(2));
+    let [question] = sorted.questions.as_slice() else {
+        panic!("{} questions", sorted.questions.len());
+    };
+    assert_eq!(question.params.list(unplanned::APPS), Some(&["Viewer".to_owned()][..]));
+    let told = Facts::new().with(unplanned::ASKED, vec!["Editor".to_owned(), "Viewer".to_owned()]);
+    assert!(unplanned::sort_software(&rmm(), &installed, &told).questions.is_empty());
 }
 
 /// By the time that the waiver ends the devices may be decommissioned: a person is asked.

@@ -76,7 +76,7 @@ pub fn good(kind: Kind) -> Facts {
         Kind::RevokeSessions | Kind::RevokeSessionsAgain => Facts::new().with("sessions_valid_from_ms", 2),
         Kind::RemoveAuthMethods => Facts::new().with("method_ids", none()),
         Kind::RemoveOauthGrants => Facts::new().with("grant_ids", none()),
-        Kind::RemoveAppRoles => Facts::new().with("app_role_ids", none()),
+        Kind::RemoveAppRoles => Facts::new().with("app_role_ids", none()).with("app_group_ids", none()),
         Kind::HandOverGroups => Facts::new().with("sole_owned_group_ids", none()),
         Kind::RunScript | Kind::RunIrreversibleScript => Facts::new().with("state", "done"),
         Kind::RemoveGroupOwnerships => Facts::new().with("owned_group_ids", none()),

@@ -4,10 +4,10 @@
 use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::{Departure, Manner};
-use offboard_domain::policy::Approvals;
+use offboard_domain::policy::{ADDRESS_MARKS, Approvals, address_mark};
 use offboard_domain::standing::{Standing, next, standing, words};
 use offboard_domain::time::DAY_MS;
-use offboard_domain::{CaseState, Command, Policy};
+use offboard_domain::{CaseId, CaseState, Command, Observation, Policy, Said};
 use std::sync::Arc;
 
 fn policy(protected: &[&str]) -> Policy {
@@ -24,6 +24,20 @@ fn policy(protected: &[&str]) -> Policy {
 /// What the tenant's list says by now.
 fn listed(w: &mut World, protected: &[&str]) {
     w.gates.policy_now = Some(Arc::new(policy(protected)));
+}
+
+/// The same, when the time has come.
+fn listed_by_now(w: &mut World, protected: &str) {
+    listed(w, &[protected]);
+    w.pass(30 * DAY_MS);
+    w.drain();
+}
+
+fn said(found: Observation) -> Said {
+    Said::Satisfied {
+        before: found.clone(),
+        after: found,
+    }
 }
 
 /// Handed in a month ahead.
@@ -73,6 +87,23 @@ fn who_is_protected_by_now_is_not_touched_until_he_is_taken_off_the_list() {
         assert!(written(&w).contains(&Kind::RemoveDirectoryRoles), "{name}");
         listed(&mut w, &[name]);
         w.run_to_sealing();
+    }
+}
+
+/// An address that only the directory knows, and no request, nor a fact.
+#[test]
+fn who_is_protected_by_an_address_that_only_the_directory_knows_is_not_touched() {
+    for (listed, protects) in [("info@acme.example", true), ("else@acme.example", false)] {
+        let mut w = World::with(ahead(), policy(&[]));
+        let mark = address_mark(w.case().id, "Info@acme.example");
+        let found = seen(good(Kind::Resolve).with(ADDRESS_MARKS, vec![mark.clone()]));
+        let report = w.report(w.id(Kind::Resolve), said(found));
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.drain();
+        listed_by_now(&mut w, listed);
+        assert_eq!(stands(&w, Kind::RemoveDirectoryRoles) == Standing::Protected, protects);
+        // One case's marks tell nothing of another's.
+        assert_ne!(mark, address_mark(CaseId([7; 10]), "info@acme.example"));
     }
 }
 

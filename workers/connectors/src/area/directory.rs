@@ -196,7 +196,7 @@ pub enum Holding {
     /// Application roles assigned to the account itself.
     AppRoles,
     /// Application roles assigned to a group that the account is a direct member of:
-    /// they go with the group.
+    /// they go with the group, which each of them names.
     GroupAppRoles,
     /// Groups that it is a direct member of.
     Memberships,
@@ -261,6 +261,9 @@ pub enum Held {
         application: ObjectId,
         /// The role in it.
         role: ObjectId,
+        /// The group that it is assigned to; none: the account itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group: Option<ObjectId>,
     },
     /// Membership of a group.
     Membership {

@@ -424,6 +424,7 @@ impl Api {
                     id: id_in(&a["id"])?,
                     application: id_in(&a["resourceId"])?,
                     role: id_in(&a["appRoleId"])?,
+                    group: id_in(&a["principalId"]).filter(|_| !own),
                 })
             })
             .collect();

@@ -224,12 +224,21 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         Kind::RevokeSessions | Kind::RevokeSessionsAgain => &[READ_USERS, REVOKE],
         Kind::RemoveAuthMethods => &[READ_METHODS, WRITE_METHODS],
         Kind::RemoveOauthGrants => &[READ_GRANTS, WRITE_GRANTS],
-        Kind::RemoveAppRoles => &[READ_APP_ROLES, WRITE_APP_ROLES],
+        // With them go the groups that give him some.
+        Kind::RemoveAppRoles => &[
+            READ_APP_ROLES,
+            WRITE_APP_ROLES,
+            READ_GROUPS,
+            WRITE_MEMBERS,
+            WRITE_ROLES,
+            EXCHANGE,
+        ],
         // Exchange has the owners of its own groups.
         Kind::HandOverGroups => &[READ_GROUPS, READ_USERS, WRITE_OWNERS, EXCHANGE],
         // A group that can hold roles is changed as roles are.
         Kind::RemoveGroupOwnerships => &[READ_GROUPS, READ_USERS, WRITE_OWNERS, WRITE_ROLES, EXCHANGE],
-        Kind::RemoveGroupMemberships => &[READ_GROUPS, WRITE_MEMBERS, WRITE_ROLES, EXCHANGE],
+        // Those that give applications are left with the application roles.
+        Kind::RemoveGroupMemberships => &[READ_GROUPS, READ_APP_ROLES, WRITE_MEMBERS, WRITE_ROLES, EXCHANGE],
         Kind::SnapshotMailbox => &[EXCHANGE, READ_MAILBOX_SETTINGS, READ_USERS],
         Kind::BlockProtocols
         | Kind::HoldMailbox

@@ -4,6 +4,7 @@
 use crate::attempts::drive::{Desk, End, NEVER, setting};
 use crate::attempts::fake::state::{CANARY, LEAVER, SUCCESSOR};
 use offboard_domain::catalogue::apps::PROTECTED;
+use offboard_domain::policy::{ADDRESS_MARKS, address_mark};
 use offboard_domain::{Fact, Kind};
 
 async fn found_protected(listed: &str) -> Option<bool> {
@@ -35,4 +36,23 @@ async fn a_protected_account_is_known_by_any_of_its_names() {
     ] {
         assert_eq!(found_protected(&listed).await, None, "{listed}");
     }
+}
+
+/// For a list that is longer by the departure's time: of his addresses a mark is kept, of this
+/// case, and of nothing that is a fact anyhow.
+#[tokio::test(start_paused = true)]
+async fn his_addresses_are_known_again_by_marks_and_not_by_themselves() {
+    let (state, todo) = setting(Kind::Resolve);
+    let mut desk = Desk::new(state);
+    let End::Settled(seen) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("he was not found");
+    };
+    let case = desk.reports.last().expect("it was reported").case;
+    let mut marks = [
+        format!("{CANARY}.{LEAVER}@Example.com"),
+        format!("{CANARY}.{LEAVER}@old.example.com"),
+    ]
+    .map(|address| address_mark(case, &address));
+    marks.sort();
+    assert_eq!(seen.facts.list(ADDRESS_MARKS), Some(&marks[..]));
 }

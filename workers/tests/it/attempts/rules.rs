@@ -254,6 +254,33 @@ async fn each_group_is_treated_as_what_it_is() {
     assert_eq!(did, wanted);
 }
 
+/// An application may delete his account, with all that is in it, when he leaves the group.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_gives_an_application_is_left_with_the_application_roles() {
+    let gives = |s: &mut State| {
+        s.groups.insert("g-app".to_owned(), group("g-app", &[]));
+        s.members.insert("g-app".to_owned(), [LEAVER.to_owned()].into());
+    };
+    let (desk, end) = changed(Kind::RemoveGroupMemberships, gives).await;
+    assert_eq!(fact(&end, "app_group_ids"), list(&["g-app"]));
+    let left = format!("remove g-app from {LEAVER}");
+    assert!(
+        !desk.writes().contains(&left) && desk.writes().len() == 2,
+        "{:?}",
+        desk.writes()
+    );
+    let (desk, end) = changed(Kind::RemoveAppRoles, gives).await;
+    assert_eq!(fact(&end, "app_group_ids"), list(&[]));
+    assert_eq!(desk.writes(), [format!("remove ar-1 from {LEAVER}"), left]);
+    // Those that bear licences go with the licences.
+    let (desk, _) = changed(Kind::RemoveAppRoles, |s| {
+        gives(s);
+        s.groups.insert("g-app".to_owned(), group("g-app", &["flow"]));
+    })
+    .await;
+    assert_eq!(desk.writes(), [format!("remove ar-1 from {LEAVER}")]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_successor_nothing_is_given_to_anybody() {
     for kind in [

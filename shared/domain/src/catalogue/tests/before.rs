@@ -188,7 +188,8 @@ fn lost_with(kind: Kind) -> &'static [Kind] {
         | Kind::MoveToLeaversUnit => KEEPS,
         // A workspace may be an application that deletes an account with its assignment.
         Kind::RemoveGroupsInWorkspace | Kind::ReleaseInWorkspace | Kind::RemoveAppRoles => KEEPS_IN_WORKSPACE,
-        // Groups that give licences are left by `license.release_groups`.
+        // Groups that give licences are left by `license.release_groups`, and those that give
+        // applications by `identity.remove_app_roles`.
         Kind::RemoveGroupMemberships | Kind::RemoveGroupOwnerships | Kind::RemoveDirectoryRoles => &[],
         // What it destroys, whoever approves it knows.
         Kind::RunScript | Kind::RunIrreversibleScript => &[],

@@ -46,6 +46,15 @@ async fn what_he_consented_to_was_given_and_his_group_was_given_are_told_apart()
     }
     // In one batch.
     assert_eq!(known(&s, &ids).await.len(), 3);
+    // And which group it is.
+    let read = async |what: Holding| s.directory().holdings(&mut s.reading(), &who, what).await.unwrap();
+    let (given, groups) = (read(Holding::GroupAppRoles).await, read(Holding::Memberships).await);
+    let [Held::AppRole { group: Some(group), .. }] = given.as_slice() else {
+        panic!("{given:?}")
+    };
+    assert!(groups.iter().any(|held| held.id() == group), "{groups:?}");
+    let own = read(Holding::AppRoles).await;
+    assert!(matches!(own.as_slice(), [Held::AppRole { group: None, .. }]), "{own:?}");
     assert_eq!(s.effects(), before);
 }
 

@@ -385,11 +385,13 @@ impl State {
                 id: "ar-1".into(),
                 application: "a".into(),
                 role: "r".into(),
+                group: None,
             }],
             group_app_roles: vec![Held::AppRole {
                 id: "ar-2".into(),
                 application: "b".into(),
                 role: "r".into(),
+                group: Some("g-app".into()),
             }],
             applications: [("a", false), ("b", true), ("c", false)]
                 .into_iter()
