@@ -247,10 +247,10 @@ impl Protocol {
             actions.push(Action::Redelivers(w));
             let writes = worker.stage == Stage::Read && !s.over.contains(&worker.order.place.hash);
             if writes {
-                actions.push(match worker.order.task {
-                    Task::Wipe => Action::ReadingLags(w),
-                    Task::Disable | Task::Check => Action::WriteSwallowed(w),
-                });
+                actions.push(Action::WriteSwallowed(w));
+                if worker.order.task == Task::Wipe {
+                    actions.push(Action::ReadingLags(w));
+                }
             }
         }
         if !s.queue.is_empty() {
