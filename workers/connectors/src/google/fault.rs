@@ -7,14 +7,14 @@
 
 use super::scope::Scope;
 use super::wire::{About, Ask};
-use crate::answered::{Refusal, clean_code, retry_after_ms};
+use crate::answered::{Effect, Refusal, clean_code, retry_after_ms};
 use offboard_domain::{FaultClass, Timestamp};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// Reasons that ask for less haste, whatever the status is.
-const THROTTLED: &[&str] = &[
+/// Reasons that ask for less haste, whatever the status is. What is answered so was not done.
+pub(super) const THROTTLED: &[&str] = &[
     "quotaExceeded",
     "rateLimitExceeded",
     "userRateLimitExceeded",
@@ -66,6 +66,11 @@ pub(super) fn of_answer(ask: &Ask, status: StatusCode, headers: &HeaderMap, body
         (
             FaultClass::Throttled { retry_after_ms: wait },
             "Google asks to be called less often".to_owned(),
+        )
+    } else if status == StatusCode::SERVICE_UNAVAILABLE && ask.effect == Effect::Once {
+        (
+            FaultClass::Unknown,
+            "Google was busy, and may have had the request; whether it happened must be read".to_owned(),
         )
     } else if BROKEN.contains(&word) {
         (
