@@ -467,20 +467,20 @@ fn counter_written(job: &Job<'_>) -> Wait {
     }
 }
 
-/// A fault, as what it means for this kind: when a *once* order may have gone
-/// out, it is Unknown unless the vendor clearly refused it. A look that is refused after
-/// the order was taken is no refusal of the order.
+/// A fault, as what it means for this kind: when a *once* order may have been taken, it is
+/// Unknown, whatever it says. A look that is refused after the order is no refusal of the
+/// order. Where every write was refused, or did not go out, the fault is what it says: there
+/// is nothing to look for.
 fn classed(fault: Fault, kind: Kind, stage: Stage, writes: Writes) -> Fault {
     if kind.spec().convergent || writes.sent == 0 {
         return fault;
     }
-    if stage == Stage::Applying && fault.class.is_refusal() && !writes.may_have_been_taken() {
-        fault
-    } else {
-        Fault {
-            class: FaultClass::Unknown,
-            ..fault
-        }
+    if stage == Stage::Applying && !writes.may_have_been_taken() {
+        return fault;
+    }
+    Fault {
+        class: FaultClass::Unknown,
+        ..fault
     }
 }
 
@@ -624,6 +624,39 @@ mod tests {
         assert_eq!(refused(Kind::WipeDevice, not_taken), FaultClass::Denied);
         // What may be written twice is tried again after a person has mended it.
         assert_eq!(refused(Kind::RetireDevice, taken), FaultClass::Denied);
+    }
+
+    /// Nothing went out, or a server asked for less haste: to look for it costs an hour.
+    #[test]
+    fn an_order_that_certainly_was_not_taken_is_not_looked_for() {
+        let busy = FaultClass::Throttled {
+            retry_after_ms: Some(7_000),
+        };
+        let ended_by = |class: FaultClass, stage: Stage, writes: Writes| {
+            let fault = Fault {
+                class,
+                system: System::person(),
+                attempted: "POST /things".to_owned(),
+                status: None,
+                code: None,
+                detail: "by the test's order".to_owned(),
+                request_id: None,
+            };
+            classed(fault, Kind::WipeDevice, stage, writes).class
+        };
+        for class in [FaultClass::Transient, busy, FaultClass::Denied] {
+            for refused in [1, 2] {
+                let none_taken = Writes { sent: refused, refused };
+                assert_eq!(ended_by(class, Stage::Applying, none_taken), class);
+                // An order that was answered is read, whatever was counted.
+                assert_eq!(ended_by(class, Stage::Applied, none_taken), FaultClass::Unknown);
+                let one_taken = Writes {
+                    sent: refused + 1,
+                    refused,
+                };
+                assert_eq!(ended_by(class, Stage::Applying, one_taken), FaultClass::Unknown);
+            }
+        }
     }
 
     fn order(kind: Kind, mode: Mode) -> Assignment {
