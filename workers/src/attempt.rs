@@ -517,12 +517,21 @@ fn kept(mut receipts: Vec<Receipt>) -> Vec<Receipt> {
     receipts
 }
 
-/// The report, if it can be read where it goes. Else a fault that says so: what is too
-/// large is buried unread there, so that the order would run out and be given again, and
-/// nobody hear why. What is remembered, and what was kept, goes along.
+/// The report, if it can be read where it goes. Else without what was read on the way, which
+/// is there for people above all: a fault that passes stays one that passes. Else a fault that
+/// says so: what is too large is buried unread there, so that the order would run out and be
+/// given again, and nobody hear why. What is remembered, and what was kept, goes along.
 pub(crate) fn fitting(report: Report, assignment: &Assignment) -> Report {
     let bytes = size(&report);
     if bytes <= REPORT_MAX_BYTES {
+        return report;
+    }
+    let report = Report { seen: None, ..report };
+    if size(&report) <= REPORT_MAX_BYTES {
+        tracing::warn!(
+            task = %assignment.task, kind = assignment.kind.name(), bytes,
+            "a report is larger than {REPORT_MAX_BYTES} bytes; what was read is left out of it"
+        );
         return report;
     }
     tracing::warn!(
@@ -551,7 +560,6 @@ pub(crate) fn fitting(report: Report, assignment: &Assignment) -> Report {
     };
     let mut told = Report {
         said: fault_said(assignment, class, &detail),
-        seen: None,
         remembered,
         ..report
     };
@@ -733,23 +741,44 @@ mod tests {
         assert!(fault.detail.contains(&(REPORT_MAX_BYTES + 1).to_string()), "{fault}");
     }
 
+    /// A person would be asked for what passes by itself.
+    #[test]
+    fn what_was_read_on_the_way_goes_before_what_is_said() {
+        let order = order(Kind::WipeDevice, Mode::ObserveOnly);
+        let waits = Said::Wait {
+            until: Timestamp(1),
+            why: "it is at it".to_owned(),
+            checkpoint: Some(Facts::new().with("ordered", true)),
+        };
+        for said in [waits, fault_said(&order, FaultClass::Transient, "no answer came")] {
+            let alone = Report {
+                remembered: Some(Facts::new().with("told", 5_i64)),
+                ..report(&order, said)
+            };
+            let Said::Observed { observation } = read(REPORT_MAX_BYTES) else {
+                panic!("it reads")
+            };
+            let with_all = Report {
+                seen: Some(observation),
+                ..alone.clone()
+            };
+            assert!(size(&with_all) > REPORT_MAX_BYTES);
+            assert_eq!(fitting(with_all, &order), alone);
+        }
+    }
+
     #[test]
     fn what_may_have_been_ordered_once_is_unknown_and_what_is_remembered_of_it_stays() {
         let once = order(Kind::WipeDevice, Mode::Full);
         let remembered = Facts::new().with("ordered", true);
-        let mut waits = report(
+        let waits = report(
             &once,
             Said::Wait {
                 until: Timestamp(1),
-                why: "ordered".to_owned(),
+                why: "x".repeat(REPORT_MAX_BYTES),
                 checkpoint: Some(remembered.clone()),
             },
         );
-        waits.seen = Some(Observation {
-            read_at: Timestamp(0),
-            sources: Vec::new(),
-            facts: Facts::new().with("found", "x".repeat(REPORT_MAX_BYTES)),
-        });
         let told = fitting(waits, &once);
         assert_eq!(class(&told), Some(FaultClass::Unknown));
         assert_eq!(told.remembered, Some(remembered));
