@@ -261,6 +261,27 @@ mod tests {
     }
 
     #[test]
+    fn who_is_busy_may_have_what_must_not_be_done_twice() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "7".parse().unwrap());
+        let ask = Ask::write(Method::POST, Path::at("a"), Scope::Transfers, About::Change, None).once();
+        let wait = FaultClass::Throttled {
+            retry_after_ms: Some(7_000),
+        };
+        for (status, reason, class) in [
+            (503, "", FaultClass::Unknown),
+            (503, "backendError", FaultClass::Unknown),
+            (503, "rateLimitExceeded", wait),
+            (429, "", wait),
+        ] {
+            let body = json!({"error": {"code": status, "errors": [{"reason": reason}]}});
+            let status = StatusCode::from_u16(status).unwrap();
+            let refusal = of_answer(&ask, status, &headers, &body, Timestamp(0));
+            assert_eq!(refusal.class, class, "{status} {reason}");
+        }
+    }
+
+    #[test]
     fn who_says_when_to_come_again_is_believed() {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", "7".parse().unwrap());
