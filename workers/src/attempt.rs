@@ -467,20 +467,20 @@ fn counter_written(job: &Job<'_>) -> Wait {
     }
 }
 
-/// A fault, as what it means for this kind: when a *once* order may have gone
-/// out, it is Unknown unless the vendor clearly refused it. A look that is refused after
-/// the order was taken is no refusal of the order.
+/// A fault, as what it means for this kind: when a *once* order may have been taken, it is
+/// Unknown, whatever it says. A look that is refused after the order is no refusal of the
+/// order. Where every write was refused, or did not go out, the fault is what it says: there
+/// is nothing to look for.
 fn classed(fault: Fault, kind: Kind, stage: Stage, writes: Writes) -> Fault {
     if kind.spec().convergent || writes.sent == 0 {
         return fault;
     }
-    if stage == Stage::Applying && fault.class.is_refusal() && !writes.may_have_been_taken() {
-        fault
-    } else {
-        Fault {
-            class: FaultClass::Unknown,
-            ..fault
-        }
+    if stage == Stage::Applying && !writes.may_have_been_taken() {
+        return fault;
+    }
+    Fault {
+        class: FaultClass::Unknown,
+        ..fault
     }
 }
 
@@ -517,12 +517,21 @@ fn kept(mut receipts: Vec<Receipt>) -> Vec<Receipt> {
     receipts
 }
 
-/// The report, if it can be read where it goes. Else a fault that says so: what is too
-/// large is buried unread there, so that the order would run out and be given again, and
-/// nobody hear why. What is remembered, and what was kept, goes along.
+/// The report, if it can be read where it goes. Else without what was read on the way, which
+/// is there for people above all: a fault that passes stays one that passes. Else a fault that
+/// says so: what is too large is buried unread there, so that the order would run out and be
+/// given again, and nobody hear why. What is remembered, and what was kept, goes along.
 pub(crate) fn fitting(report: Report, assignment: &Assignment) -> Report {
     let bytes = size(&report);
     if bytes <= REPORT_MAX_BYTES {
+        return report;
+    }
+    let report = Report { seen: None, ..report };
+    if size(&report) <= REPORT_MAX_BYTES {
+        tracing::warn!(
+            task = %assignment.task, kind = assignment.kind.name(), bytes,
+            "a report is larger than {REPORT_MAX_BYTES} bytes; what was read is left out of it"
+        );
         return report;
     }
     tracing::warn!(
@@ -551,7 +560,6 @@ pub(crate) fn fitting(report: Report, assignment: &Assignment) -> Report {
     };
     let mut told = Report {
         said: fault_said(assignment, class, &detail),
-        seen: None,
         remembered,
         ..report
     };
@@ -624,6 +632,39 @@ mod tests {
         assert_eq!(refused(Kind::WipeDevice, not_taken), FaultClass::Denied);
         // What may be written twice is tried again after a person has mended it.
         assert_eq!(refused(Kind::RetireDevice, taken), FaultClass::Denied);
+    }
+
+    /// Nothing went out, or a server asked for less haste: to look for it costs an hour.
+    #[test]
+    fn an_order_that_certainly_was_not_taken_is_not_looked_for() {
+        let busy = FaultClass::Throttled {
+            retry_after_ms: Some(7_000),
+        };
+        let ended_by = |class: FaultClass, stage: Stage, writes: Writes| {
+            let fault = Fault {
+                class,
+                system: System::person(),
+                attempted: "POST /things".to_owned(),
+                status: None,
+                code: None,
+                detail: "by the test's order".to_owned(),
+                request_id: None,
+            };
+            classed(fault, Kind::WipeDevice, stage, writes).class
+        };
+        for class in [FaultClass::Transient, busy, FaultClass::Denied] {
+            for refused in [1, 2] {
+                let none_taken = Writes { sent: refused, refused };
+                assert_eq!(ended_by(class, Stage::Applying, none_taken), class);
+                // An order that was answered is read, whatever was counted.
+                assert_eq!(ended_by(class, Stage::Applied, none_taken), FaultClass::Unknown);
+                let one_taken = Writes {
+                    sent: refused + 1,
+                    refused,
+                };
+                assert_eq!(ended_by(class, Stage::Applying, one_taken), FaultClass::Unknown);
+            }
+        }
     }
 
     fn order(kind: Kind, mode: Mode) -> Assignment {
@@ -700,23 +741,44 @@ mod tests {
         assert!(fault.detail.contains(&(REPORT_MAX_BYTES + 1).to_string()), "{fault}");
     }
 
+    /// A person would be asked for what passes by itself.
+    #[test]
+    fn what_was_read_on_the_way_goes_before_what_is_said() {
+        let order = order(Kind::WipeDevice, Mode::ObserveOnly);
+        let waits = Said::Wait {
+            until: Timestamp(1),
+            why: "it is at it".to_owned(),
+            checkpoint: Some(Facts::new().with("ordered", true)),
+        };
+        for said in [waits, fault_said(&order, FaultClass::Transient, "no answer came")] {
+            let alone = Report {
+                remembered: Some(Facts::new().with("told", 5_i64)),
+                ..report(&order, said)
+            };
+            let Said::Observed { observation } = read(REPORT_MAX_BYTES) else {
+                panic!("it reads")
+            };
+            let with_all = Report {
+                seen: Some(observation),
+                ..alone.clone()
+            };
+            assert!(size(&with_all) > REPORT_MAX_BYTES);
+            assert_eq!(fitting(with_all, &order), alone);
+        }
+    }
+
     #[test]
     fn what_may_have_been_ordered_once_is_unknown_and_what_is_remembered_of_it_stays() {
         let once = order(Kind::WipeDevice, Mode::Full);
         let remembered = Facts::new().with("ordered", true);
-        let mut waits = report(
+        let waits = report(
             &once,
             Said::Wait {
                 until: Timestamp(1),
-                why: "ordered".to_owned(),
+                why: "x".repeat(REPORT_MAX_BYTES),
                 checkpoint: Some(remembered.clone()),
             },
         );
-        waits.seen = Some(Observation {
-            read_at: Timestamp(0),
-            sources: Vec::new(),
-            facts: Facts::new().with("found", "x".repeat(REPORT_MAX_BYTES)),
-        });
         let told = fitting(waits, &once);
         assert_eq!(class(&told), Some(FaultClass::Unknown));
         assert_eq!(told.remembered, Some(remembered));

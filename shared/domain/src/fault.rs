@@ -58,17 +58,14 @@ impl FaultClass {
         }
     }
 
-    /// Whether a vendor that answers a write so has not done it.
+    /// Whether a vendor that answers a write so has not done it. To be asked for less haste
+    /// is not enough: a server that is busy says so, too, and may have passed on what it had.
+    /// Whoever has the answer at hand can tell more.
     #[must_use]
     pub fn is_refusal(self) -> bool {
         match self {
-            Self::Transient | Self::Unknown => false,
-            Self::Throttled { .. }
-            | Self::Denied
-            | Self::Blocked
-            | Self::Absent
-            | Self::Rejected
-            | Self::Unsupported => true,
+            Self::Transient | Self::Throttled { .. } | Self::Unknown => false,
+            Self::Denied | Self::Blocked | Self::Absent | Self::Rejected | Self::Unsupported => true,
         }
     }
 }

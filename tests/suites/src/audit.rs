@@ -679,11 +679,12 @@ impl Shadow {
                 // What it waits for by device itself, it reaches by device.
                 let mut own = spec.after.iter().filter(|d| d.same_device);
                 let by_device = dep.same_device || own.any(|d| d.kind == dep.kind);
-                let waited = match (by_device, device) {
-                    (true, Some(_)) => &mut about,
-                    _ => &mut before,
+                let (waited, there) = match device.filter(|_| by_device) {
+                    // What only another device has is not there for this one.
+                    Some(object) => (&mut about, self.reading.has_about(dep.kind, object)),
+                    None => (&mut before, self.case.tasks.values().any(|t| t.kind() == dep.kind)),
                 };
-                if waited.insert(dep.kind) && !self.case.tasks.values().any(|t| t.kind() == dep.kind) {
+                if waited.insert(dep.kind) && !there {
                     through.push(dep.kind);
                 }
                 before.extend(dep.kind.spec().finds.iter().filter(|_| dep.with_finds));
@@ -809,6 +810,83 @@ impl Shadow {
                     }
                 }
             },
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may")]
+mod tests {
+    use super::*;
+    use offboard_domain::departure::{Choices, PersonRef};
+    use offboard_domain::{Capabilities, Facts, ObjectId, PlannedTask, Policy, System};
+
+    const CASE: CaseId = CaseId([1; 10]);
+
+    fn planned(kind: Kind, object: Option<&str>) -> PlannedTask {
+        let system = match kind.spec().area {
+            Area::Person => System::person(),
+            _ => System::new("m365").unwrap(),
+        };
+        PlannedTask::new(CASE, kind, &system, object.map(ObjectId::from), Facts::new())
+    }
+
+    /// What is said of an order of the last of these tasks, none of which is settled.
+    fn said_of_the_last(tasks: Vec<PlannedTask>) -> Vec<String> {
+        let last = tasks.last().unwrap().id;
+        let departure = Departure {
+            tenant: TenantId::new("acme").unwrap(),
+            reference: Some("HR-1".to_owned()),
+            person: PersonRef::default(),
+            manner: Manner::Planned,
+            effective_at: EPOCH,
+            of_day: None,
+            requested_by: "hr@msp.example".to_owned(),
+            requested_at: EPOCH,
+            successor: None,
+            choices: Choices::default(),
+        };
+        let opened = Event::CaseOpened {
+            departure: Arc::new(departure),
+            policy: Arc::new(Policy::default()),
+            capabilities: Arc::new(Capabilities::default()),
+            tasks: Vec::new(),
+            capped: false,
+            traceparent: None,
+        };
+        let case = Case::opened(CASE, EPOCH, &opened).unwrap();
+        let mut shadow = Shadow::new(case, CaseKey::derive(&[7; 32], &[7; 32]));
+        let event = Event::CasePlanned {
+            tasks,
+            unserved: Vec::new(),
+        };
+        shadow.case.fold(EPOCH, &event);
+        shadow.reading.note(EPOCH, &event);
+        let mut said = Vec::new();
+        let mut note = |_: Invariant, what: String| said.push(what);
+        shadow.assigned(EPOCH, last, Mode::Full, &mut note);
+        said
+    }
+
+    /// Nothing but the wipe waits for what is to be kept.
+    #[test]
+    fn the_order_reaches_through_what_only_another_device_has() {
+        let too_soon = format!("{} goes before {}", Kind::DisableDeviceObject, Kind::DecidePreservation);
+        for (wiped, reaches_through) in [("d-2", true), ("d-1", false)] {
+            let of_him = [
+                Kind::DiscoverDevices,
+                Kind::DisableSignIn,
+                Kind::RevokeSessions,
+                Kind::DecidePreservation,
+            ];
+            let mut tasks: Vec<PlannedTask> = of_him.into_iter().map(|kind| planned(kind, None)).collect();
+            tasks.extend([
+                planned(Kind::ConfirmDeviceReturned, Some(&format!("m365/{wiped}"))),
+                planned(Kind::WipeDevice, Some(wiped)),
+                planned(Kind::DisableDeviceObject, Some("d-1")),
+            ]);
+            let said = said_of_the_last(tasks);
+            assert_eq!(said.contains(&too_soon), reaches_through, "{wiped}: {said:?}");
         }
     }
 }

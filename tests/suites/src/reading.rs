@@ -150,16 +150,14 @@ impl Reading {
         self.of(kind).any(|told| !told.settled)
     }
 
-    /// Whether a task of this kind about this object is not settled. What people do names the
-    /// system before it.
+    /// Whether there is a task of this kind about this object.
+    pub(crate) fn has_about(&self, kind: Kind, object: &ObjectId) -> bool {
+        self.of(kind).any(|told| told.is_about(object))
+    }
+
+    /// Whether a task of this kind about this object is not settled.
     pub(crate) fn is_open_about(&self, kind: Kind, object: &ObjectId) -> bool {
-        let names = |one: &ObjectId, other: &ObjectId| one == other || one.0.ends_with(&format!("/{other}"));
-        let about = |told: &Told| {
-            told.object
-                .as_ref()
-                .is_some_and(|o| names(o, object) || names(object, o))
-        };
-        self.of(kind).any(|told| !told.settled && about(told))
+        self.of(kind).any(|told| !told.settled && told.is_about(object))
     }
 
     /// Whether every task of this kind is settled, or was, by a reading, before it was
@@ -198,6 +196,13 @@ impl Reading {
 }
 
 impl Told {
+    /// What people do names the system before the object.
+    fn is_about(&self, object: &ObjectId) -> bool {
+        let names = |one: &ObjectId, other: &ObjectId| one == other || one.0.ends_with(&format!("/{other}"));
+        let own = self.object.as_ref();
+        own.is_some_and(|own| names(own, object) || names(object, own))
+    }
+
     fn agree(&mut self, at: Timestamp, from: Option<Timestamp>) {
         // What names no time holds always.
         let from = from.unwrap_or_default();
@@ -302,6 +307,8 @@ mod tests {
         }
         reading.note(Timestamp(9), &event);
         assert_eq!(open(&reading), [false, true, false, false]);
+        let has = ["41", "42", "43", "2"].map(|id| reading.has_about(KIND, &ObjectId::from(id)));
+        assert_eq!(has, [true, true, false, false], "settled or not");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! come again, its clock, its id, its code.
 
 use crate::{Answer, Call};
-use offboard_domain::{FaultClass, Timestamp};
+use offboard_domain::{Fault, FaultClass, Timestamp};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 /// What a request does, for what silence after it means.
@@ -37,13 +37,27 @@ impl Effect {
         }
     }
 
-    /// The same, if the vendor's answer was judged to be a refusal.
-    pub(crate) fn judged<T>(self, call: &mut Call, answer: &Answer<T>) {
-        if answer.as_ref().is_err_and(|fault| fault.class.is_refusal()) {
+    /// The same, if the vendor's answer is certainly a refusal. `quota` are the codes in which
+    /// he says, with whatever status, that he was asked too often.
+    pub(crate) fn judged<T>(self, call: &mut Call, answer: &Answer<T>, quota: &[&str]) {
+        if answer.as_ref().is_err_and(|fault| is_certain(fault, quota)) {
             self.refused(call);
         }
     }
 }
+
+/// Whether what was answered so was certainly not done. A 429 comes before anything is begun.
+/// A 503 may be a gateway's, whose server has the request, also where it says when to come
+/// again.
+fn is_certain(fault: &Fault, quota: &[&str]) -> bool {
+    let is_quota = || fault.code.as_deref().is_some_and(|code| quota.contains(&code));
+    match fault.class {
+        FaultClass::Throttled { .. } => fault.status == Some(TOO_MANY_REQUESTS) || is_quota(),
+        class => class.is_refusal(),
+    }
+}
+
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// A refusal, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +120,37 @@ const REQUEST_ID_MAX_CHARS: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_busy_may_have_done_it_and_who_was_asked_too_often_has_not() {
+        const QUOTA: &[&str] = &["quotaExceeded"];
+        let throttled = FaultClass::Throttled {
+            retry_after_ms: Some(7_000),
+        };
+        let table = [
+            (throttled, Some(429), None, true),
+            (throttled, Some(503), None, false),
+            (throttled, Some(400), Some("ServerBusyException"), false),
+            (throttled, Some(403), Some("quotaExceeded"), true),
+            (throttled, None, None, false),
+            (FaultClass::Transient, Some(503), None, false),
+            (FaultClass::Unknown, None, None, false),
+            (FaultClass::Denied, Some(403), None, true),
+            (FaultClass::Absent, Some(404), None, true),
+        ];
+        for (class, status, code, certain) in table {
+            let fault = Fault {
+                class,
+                system: offboard_domain::System::person(),
+                attempted: "POST /things".to_owned(),
+                status,
+                code: code.map(str::to_owned),
+                detail: "by the test's order".to_owned(),
+                request_id: None,
+            };
+            assert_eq!(is_certain(&fault, QUOTA), certain, "{fault}");
+        }
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

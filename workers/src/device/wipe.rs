@@ -52,7 +52,8 @@ const VENDOR_CLOCK_MS: i64 = 5 * MINUTE_MS;
 const LAST_STATE: &str = "last_action_state";
 const OWNER: &str = "owner_type";
 const ORDERED_MS: &str = "ordered_ms";
-/// The attempt that might have ordered, and ended before it did, as its report says.
+/// The attempt that might have ordered, and ended before it did, as its report says; or the
+/// last of those that came right after it and only looked.
 const NOTHING_SENT_IN: &str = "nothing_sent_in_attempt";
 /// Where the code is in the escrow, as a report has said.
 const CODE_KEPT_IN: &str = "unlock_code_kept_in";
@@ -76,6 +77,7 @@ enum Order {
 #[async_trait]
 impl Procedure for WipeDevice {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
+        hand_on_that_nothing_was_sent(job);
         let device = device(job)?;
         let managed = job.devices()?.managed(&mut job.call, &device).await?;
         let order = order(job, managed.as_ref());
@@ -287,9 +289,18 @@ fn shows_nothing(job: &Job<'_>, order: &Order, managed: Option<&ManagedDevice>) 
     }
 }
 
+/// Whoever only looks sends nothing either: that nothing was sent holds for the next attempt,
+/// too, also where this one ends in a fault.
+fn hand_on_that_nothing_was_sent(job: &mut Job<'_>) {
+    if job.mode == Mode::ObserveOnly && looked::is_last_in(job, NOTHING_SENT_IN) {
+        job.remembered.set(NOTHING_SENT_IN, i64::from(job.attempt));
+    }
+}
+
 /// Whether an order may have been sent that is not listed yet. Who may order knows of none.
 fn may_show_yet(job: &Job<'_>) -> bool {
-    let in_doubt = job.mode == Mode::ObserveOnly && !looked::is_last_in(job, NOTHING_SENT_IN);
+    let nothing_was_sent = job.remembered.int(NOTHING_SENT_IN) == Some(i64::from(job.attempt));
+    let in_doubt = job.mode == Mode::ObserveOnly && !nothing_was_sent;
     in_doubt && !looked::looked_for(job, VISIBLE_WITHIN_MS)
 }
 

@@ -5,6 +5,7 @@
 
 mod apps;
 mod attempts;
+mod busy;
 mod desk;
 mod managed;
 mod notes;

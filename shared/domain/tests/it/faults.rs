@@ -53,6 +53,19 @@ fn throttled(ms: i64) -> FaultClass {
     }
 }
 
+/// A server that is busy asks for less haste, too, and may have passed on what it had.
+#[test]
+fn who_asks_for_less_haste_has_refused_nothing_yet() {
+    use FaultClass::{Absent, Blocked, Denied, Rejected, Transient, Unknown, Unsupported};
+    for class in [Denied, Blocked, Absent, Rejected, Unsupported] {
+        assert!(class.is_refusal(), "{class:?}");
+    }
+    let unsaid = FaultClass::Throttled { retry_after_ms: None };
+    for class in [Transient, Unknown, throttled(7_000), unsaid] {
+        assert!(!class.is_refusal(), "{class:?}");
+    }
+}
+
 #[test]
 fn each_class_at_each_try_comes_to_what_the_table_says() {
     use FaultClass::{Absent, Blocked, Denied, Rejected, Transient, Unknown, Unsupported};

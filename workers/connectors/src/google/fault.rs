@@ -7,14 +7,14 @@
 
 use super::scope::Scope;
 use super::wire::{About, Ask};
-use crate::answered::{Refusal, clean_code, retry_after_ms};
+use crate::answered::{Effect, Refusal, clean_code, retry_after_ms};
 use offboard_domain::{FaultClass, Timestamp};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// Reasons that ask for less haste, whatever the status is.
-const THROTTLED: &[&str] = &[
+/// Reasons that ask for less haste, whatever the status is. What is answered so was not done.
+pub(super) const THROTTLED: &[&str] = &[
     "quotaExceeded",
     "rateLimitExceeded",
     "userRateLimitExceeded",
@@ -66,6 +66,11 @@ pub(super) fn of_answer(ask: &Ask, status: StatusCode, headers: &HeaderMap, body
         (
             FaultClass::Throttled { retry_after_ms: wait },
             "Google asks to be called less often".to_owned(),
+        )
+    } else if status == StatusCode::SERVICE_UNAVAILABLE && ask.effect == Effect::Once {
+        (
+            FaultClass::Unknown,
+            "Google was busy, and may have had the request; whether it happened must be read".to_owned(),
         )
     } else if BROKEN.contains(&word) {
         (
@@ -252,6 +257,27 @@ mod tests {
             json!({"error": {"errors": {}}}),
         ] {
             assert_eq!(reason_of(none), None);
+        }
+    }
+
+    #[test]
+    fn who_is_busy_may_have_what_must_not_be_done_twice() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "7".parse().unwrap());
+        let ask = Ask::write(Method::POST, Path::at("a"), Scope::Transfers, About::Change, None).once();
+        let wait = FaultClass::Throttled {
+            retry_after_ms: Some(7_000),
+        };
+        for (status, reason, class) in [
+            (503, "", FaultClass::Unknown),
+            (503, "backendError", FaultClass::Unknown),
+            (503, "rateLimitExceeded", wait),
+            (429, "", wait),
+        ] {
+            let body = json!({"error": {"code": status, "errors": [{"reason": reason}]}});
+            let status = StatusCode::from_u16(status).unwrap();
+            let refusal = of_answer(&ask, status, &headers, &body, Timestamp(0));
+            assert_eq!(refusal.class, class, "{status} {reason}");
         }
     }
 

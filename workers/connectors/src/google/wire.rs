@@ -214,7 +214,7 @@ impl Wire {
                 call.note_read_receipt(receipt);
             }
             let judged = self.judge(call, ask, &answered);
-            ask.effect.judged(call, &judged);
+            ask.effect.judged(call, &judged, fault::THROTTLED);
             return judged.inspect(|_| call.note_source(ask.service()));
         }
     }

@@ -337,7 +337,7 @@ impl Api {
             let now = call.now();
             self.keep(call, ask, &answered, vendor_id.clone(), now);
             let judged = self.judge(ask, &answered, &token, vendor_id, now);
-            ask.effect.judged(call, &judged);
+            ask.effect.judged(call, &judged, fault::QUOTA);
             return judged.inspect(|_| call.note_source(ask.service.source()));
         }
     }

@@ -3,6 +3,7 @@
 //! as a request without one.
 
 use super::api::{Api, Ask, Reply, Service};
+use super::fault;
 use super::path::Path;
 use crate::{Answer, Call};
 use offboard_domain::{Fault, FaultClass, Receipt};
@@ -139,7 +140,7 @@ impl Api {
                 continue;
             }
             let judged = self.judge_part(ask, status, headers, part["body"].take(), &token, now);
-            ask.effect.judged(call, &judged);
+            ask.effect.judged(call, &judged, fault::QUOTA);
             answers.push(judged);
         }
         Ok(answers)

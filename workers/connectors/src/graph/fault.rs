@@ -20,6 +20,10 @@ pub(crate) const ALREADY_THERE: &str = "AlreadyThere";
 /// P2) for roles that are held only when they are activated.
 pub(crate) const NOT_LICENSED: &str = "AadPremiumLicenseRequired";
 
+/// The exceptions of Exchange that say, whatever the status is, that it was asked too often
+/// and did nothing. That its server is busy is none of them.
+pub(crate) const QUOTA: &[&str] = &["OverBudgetException"];
+
 /// The codes that decide whatever the status is: the vendor is not known to
 /// send them always with the same one.
 const CODES: &[(&str, FaultClass, &str)] = &[
@@ -188,6 +192,11 @@ pub(crate) fn of_answer(
             FaultClass::Throttled { retry_after_ms: wait },
             "the vendor asks to be called less often".to_owned(),
         ),
+        // Also one that says when to come again may be a gateway's, whose server has the request.
+        408 | 500..=599 if effect == Effect::Once => (
+            FaultClass::Unknown,
+            "the vendor failed after it had the request; whether it happened must be read".to_owned(),
+        ),
         503 if wait.is_some() => (
             FaultClass::Throttled { retry_after_ms: wait },
             "the vendor is busy and says when to come again".to_owned(),
@@ -195,10 +204,6 @@ pub(crate) fn of_answer(
         503 => (
             FaultClass::Transient,
             "the vendor is busy; it is tried again".to_owned(),
-        ),
-        408 | 500..=599 if effect == Effect::Once => (
-            FaultClass::Unknown,
-            "the vendor failed after it had the request; whether it happened must be read".to_owned(),
         ),
         408 | 424 | 500..=599 => (FaultClass::Transient, "the vendor failed; it is tried again".to_owned()),
         300..=399 => (
@@ -280,7 +285,7 @@ mod tests {
             (500, "", "", Read, None, Transient),
             (502, "", "", Write, None, Transient),
             (502, "", "", Once, None, Unknown),
-            (503, "", "", Once, None, Transient),
+            (503, "", "", Once, None, Unknown),
             (504, "", "", Write, None, Transient),
             (504, "", "", Once, None, Unknown),
             (401, "InvalidAuthenticationToken", "", Read, None, Denied),
@@ -389,23 +394,21 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_vendor_that_says_when_is_throttling() {
+    fn a_busy_vendor_that_says_when_is_throttling_unless_it_has_an_order() {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, "7".parse().unwrap());
-        let refusal = of_answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &headers,
-            &Value::Null,
-            Timestamp(0),
-            Effect::Write,
-            DISABLE,
-            None,
-        );
-        assert_eq!(
-            refusal.class,
-            FaultClass::Throttled {
-                retry_after_ms: Some(7_000)
-            }
-        );
+        let told = FaultClass::Throttled {
+            retry_after_ms: Some(7_000),
+        };
+        for (status, effect, class) in [
+            (503, Effect::Read, told),
+            (503, Effect::Write, told),
+            (503, Effect::Once, FaultClass::Unknown),
+            (429, Effect::Once, told),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let refusal = of_answer(status, &headers, &Value::Null, Timestamp(0), effect, DISABLE, None);
+            assert_eq!(refusal.class, class, "{status} {effect:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! NinjaOne's own sentences go no further: they may name a person.
 
 use super::wire::{About, Ask};
-use crate::answered::{Refusal, clean_code, retry_after_ms};
+use crate::answered::{Effect, Refusal, clean_code, retry_after_ms};
 use offboard_domain::{FaultClass, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
@@ -79,6 +79,10 @@ pub(super) fn of_answer(ask: &Ask, status: StatusCode, headers: &HeaderMap, body
             "somebody changed the device at the same time; it is read and tried again",
         ),
         429 => (throttled(headers, now), "NinjaOne asks to be called less often"),
+        503 if ask.effect() == Effect::Once => (
+            FaultClass::Unknown,
+            "NinjaOne was busy, and may have had the order; whether it happened must be read",
+        ),
         503 if retry_after_ms(headers, now).is_some() => {
             (throttled(headers, now), "NinjaOne is busy and says when to come again")
         }

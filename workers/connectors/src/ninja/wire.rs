@@ -207,7 +207,7 @@ impl Wire {
                 call.note_read_receipt(receipt);
             }
             let judged = self.judge(call, ask, &answered, request_id);
-            ask.effect().judged(call, &judged);
+            ask.effect().judged(call, &judged, &[]);
             return judged.inspect(|_| call.note_source(VENDOR));
         }
     }

@@ -42,6 +42,11 @@ impl Meaning {
         }
     }
 
+    /// Whether nothing was done. That it is asked too often, a program says in so many words.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.class, FaultClass::Throttled { .. }) || self.class.is_refusal()
+    }
+
     pub(super) fn fault(self, system: &System, ask: Ask) -> Fault {
         Fault {
             class: self.class,

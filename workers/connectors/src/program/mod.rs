@@ -146,7 +146,7 @@ impl Scripts for ProgramConnector {
         }
         call.note_write();
         let asked = self.ask(call, Ask::Apply, Some(errand), wire::asked).await;
-        if asked.as_ref().is_err_and(|meaning| meaning.class.is_refusal()) {
+        if asked.as_ref().is_err_and(Meaning::is_refusal) {
             call.note_refused();
         }
         let request_id = asked.map_err(|m| m.fault(&self.settings.system, Ask::Apply))?;

@@ -549,6 +549,69 @@ async fn a_wipe_that_a_gateway_loses_is_unknown_and_a_pending_one_is_not_ordered
     assert_eq!(call.writes_sent(), 1, "neither was sent");
 }
 
+/// A gateway may have passed it on, also where it says when to come again; and a 429 comes
+/// before anything is begun.
+#[tokio::test]
+async fn a_server_that_is_busy_may_have_taken_what_it_was_sent() {
+    let told = FaultClass::Throttled {
+        retry_after_ms: Some(7_000),
+    };
+    for (status, of_an_order, refused) in [(503, FaultClass::Unknown, 0), (429, told, 1)] {
+        let server = Server::start(move |asked: Asked| async move {
+            if asked.path.ends_with("/token") {
+                return token("t", 3600);
+            }
+            if asked.path.ends_with("/$batch") {
+                let requests = asked.json()["requests"].clone();
+                let part = |part: &Value| json!({"id": part["id"], "status": status, "headers": {"Retry-After": "7"}});
+                let parts: Vec<Value> = requests.as_array().unwrap().iter().map(part).collect();
+                return json_answer(200, json!({"responses": parts}));
+            }
+            if asked.method == "GET" {
+                let record = json!({"id": "d", "managedDeviceOwnerType": "company", "managementState": "managed"});
+                return json_answer(200, record);
+            }
+            let mut answer = json_answer(status, Value::Null);
+            let seven = axum::http::HeaderValue::from_static("7");
+            answer.headers_mut().insert("retry-after", seven);
+            answer
+        })
+        .await;
+        let graph = open(&server);
+        let mut call = call();
+        call.allow_writes(true);
+        let device = DeviceRef {
+            managed: Some("d".into()),
+            ..DeviceRef::default()
+        };
+        let wipe = DeviceAction::Wipe {
+            keep_enrollment: false,
+            unlock_code: None,
+        };
+        let counted = |sent: u32| offboard_domain::Writes {
+            sent,
+            refused: sent * refused,
+        };
+        let fault = graph
+            .devices()
+            .unwrap()
+            .act(&mut call, &device, wipe)
+            .await
+            .unwrap_err();
+        assert_eq!((fault.class, call.writes()), (of_an_order, counted(1)), "{fault}");
+        let fault = Directory::set(&graph, &mut call, &who(), &AccountChange::Disable)
+            .await
+            .unwrap_err();
+        assert_eq!((fault.class, call.writes()), (told, counted(2)), "{fault}");
+        let held = ["g1", "g2"].map(|id| Held::Membership {
+            group: directory_of(id),
+        });
+        let answers = graph.remove_all(&mut call, &who(), &held).await;
+        let classes: Vec<FaultClass> = answers.iter().map(|a| a.as_ref().unwrap_err().class).collect();
+        assert_eq!((classes, call.writes()), (vec![told; 2], counted(4)), "{status}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_without_end_is_cut_off() {
     let server = Server::start(|asked: Asked| async move {

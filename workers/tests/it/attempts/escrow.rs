@@ -160,17 +160,37 @@ async fn what_a_report_says_was_not_sent_is_not_looked_for() {
     let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
         panic!("it keeps the code first")
     };
-    (todo.checkpoint, todo.mode) = (Some(checkpoint), Mode::ObserveOnly);
-    // Of another attempt in between nobody has heard.
-    for (attempt, known) in [(2, true), (3, false)] {
+    (todo.checkpoint, todo.mode) = (Some(checkpoint.clone()), Mode::ObserveOnly);
+    // Whoever only looks has sent nothing either, also where he is asked to wait.
+    let mut handed_on = vec![checkpoint];
+    for attempt in [2, 3] {
         todo.attempt = attempt;
+        {
+            let mut world = desk.fake.lock();
+            // Readings fail once something was written, which here somebody else did.
+            world.writes.push("of somebody else".to_owned());
+            (world.reads_fail, world.reads_meet) = (1, FaultClass::Throttled { retry_after_ms: None });
+        }
+        let report = desk.once(&todo).await;
+        assert!(
+            matches!(&report.said, Said::Fault { fault } if matches!(fault.class, FaultClass::Throttled { .. })),
+            "{:?}",
+            report.said
+        );
+        handed_on.push(report.remembered.unwrap());
+        todo.checkpoint = handed_on.last().cloned();
+    }
+    // Of another attempt in between nobody has heard.
+    for (attempt, nth, known) in [(2, 0, true), (3, 1, true), (4, 2, true), (3, 0, false), (4, 1, false)] {
+        todo.attempt = attempt;
+        todo.checkpoint = Some(handed_on[nth].clone());
         let said = desk.once(&todo).await.said;
         match (known, said) {
             (true, Said::Observed { observation }) => {
                 assert_eq!(observation.facts.bool("conclusive"), Some(true));
             }
             (false, Said::Wait { .. }) => {}
-            (_, said) => panic!("{attempt}: {said:?}"),
+            (_, said) => panic!("{attempt} after {nth}: {said:?}"),
         }
     }
 }

@@ -960,17 +960,22 @@ async fn a_wipe_that_failed_is_conclusive_and_one_that_cannot_be_seen_is_not() {
 #[tokio::test(start_paused = true)]
 async fn after_a_once_only_order_every_fault_is_unknown() {
     let (state, todo) = setting(Kind::WipeDevice);
-    for class in [FaultClass::Transient, FaultClass::Unknown] {
+    let busy = FaultClass::Throttled {
+        retry_after_ms: Some(7_000),
+    };
+    for class in [FaultClass::Transient, FaultClass::Unknown, busy] {
         let mut desk = Desk::new(state.clone());
         desk.fake.lock().next_faults = vec![(class, true)];
         let report = desk.once(&todo).await;
         assert!(matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Unknown));
     }
     // A clear refusal is not.
-    let mut desk = Desk::new(state);
-    desk.fake.lock().next_faults = vec![(FaultClass::Denied, false)];
-    let report = desk.once(&todo).await;
-    assert!(matches!(report.said, Said::Fault { fault } if fault.class == FaultClass::Denied));
+    for class in [FaultClass::Denied, busy] {
+        let mut desk = Desk::new(state.clone());
+        desk.fake.lock().next_faults = vec![(class, false)];
+        let report = desk.once(&todo).await;
+        assert!(matches!(report.said, Said::Fault { fault } if fault.class == class));
+    }
 }
 
 #[tokio::test(start_paused = true)]

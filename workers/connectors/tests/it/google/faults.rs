@@ -10,24 +10,23 @@ async fn a_403_is_less_haste_or_broken_or_a_no() {
     let s = Stage::new().await;
     let google = s.open();
     let id = ObjectId::from(LEAVER);
+    let slower = FaultClass::Throttled { retry_after_ms: None };
+    // Whether it was certainly not done, as it is counted.
     let table = [
-        (403, "quotaExceeded", FaultClass::Throttled { retry_after_ms: None }),
-        (403, "rateLimitExceeded", FaultClass::Throttled { retry_after_ms: None }),
-        (
-            403,
-            "userRateLimitExceeded",
-            FaultClass::Throttled { retry_after_ms: None },
-        ),
-        (429, "aWordThatIsNew", FaultClass::Throttled { retry_after_ms: None }),
-        (403, "backendError", FaultClass::Transient),
-        (503, "backendError", FaultClass::Transient),
-        (500, "internalError", FaultClass::Transient),
-        (403, "forbidden", FaultClass::Denied),
-        (403, "aWordThatIsNew", FaultClass::Denied),
-        (404, "notFound", FaultClass::Absent),
-        (400, "invalid", FaultClass::Rejected),
+        (403, "quotaExceeded", slower, 1),
+        (403, "rateLimitExceeded", slower, 1),
+        (403, "userRateLimitExceeded", slower, 1),
+        (503, "rateLimitExceeded", slower, 1),
+        (429, "aWordThatIsNew", slower, 1),
+        (403, "backendError", FaultClass::Transient, 0),
+        (503, "backendError", FaultClass::Transient, 0),
+        (500, "internalError", FaultClass::Transient, 0),
+        (403, "forbidden", FaultClass::Denied, 1),
+        (403, "aWordThatIsNew", FaultClass::Denied, 1),
+        (404, "notFound", FaultClass::Absent, 1),
+        (400, "invalid", FaultClass::Rejected, 1),
     ];
-    for (status, reason, class) in table {
+    for (status, reason, class, refused) in table {
         for happens in [false, true] {
             s.order("PATCH", Some(status), reason, happens);
             let mut call = s.writing();
@@ -35,10 +34,33 @@ async fn a_403_is_less_haste_or_broken_or_a_no() {
             assert_eq!(fault.class, class, "{status} {reason}");
             assert_eq!((fault.status, fault.code.as_deref()), (Some(status), Some(reason)));
             assert_eq!(call.writes_sent(), 1);
-            let refused = u32::from(class.is_refusal());
             assert_eq!(call.writes().refused, refused, "{status} {reason}");
             quiet(&fault, &call);
         }
+    }
+}
+
+/// A gateway may have passed it on, also where it says when to come again.
+#[tokio::test]
+async fn a_write_that_google_was_too_busy_for_may_have_happened() {
+    let s = Stage::new().await;
+    let google = s.open();
+    let id = ObjectId::from(LEAVER);
+    for (status, refused) in [(503, 0), (429, 1)] {
+        s.world().faults.push(WorkspaceFault {
+            of: "PATCH".into(),
+            status: Some(status),
+            reason: String::new(),
+            retry_after_s: Some(7),
+            happens: false,
+        });
+        let mut call = s.writing();
+        let fault = google.change(&mut call, &id, &MemberChange::Suspend).await.unwrap_err();
+        let wait = FaultClass::Throttled {
+            retry_after_ms: Some(7_000),
+        };
+        assert_eq!(fault.class, wait, "{status}");
+        assert_eq!((call.writes().sent, call.writes().refused), (1, refused), "{status}");
     }
 }
 

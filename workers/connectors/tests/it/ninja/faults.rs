@@ -35,24 +35,31 @@ async fn throttles_failures_and_pages_are_of_their_class() {
 async fn a_write_that_happened_and_was_not_said_to_is_found_by_reading() {
     let s = Stage::kind().await;
     let ninja = s.open();
-    for (met, class, happened) in [
-        (FleetFault::Status(500, None, true), FaultClass::Transient, true),
-        (FleetFault::Cut(true), FaultClass::Unknown, true),
-        (FleetFault::Cut(false), FaultClass::Unknown, false),
-        (FleetFault::Page(200), FaultClass::Unknown, false),
+    let slower = FaultClass::Throttled {
+        retry_after_ms: Some(7_000),
+    };
+    for (met, class, happened, refused) in [
+        (FleetFault::Status(500, None, true), FaultClass::Transient, true, 0),
+        (FleetFault::Status(503, Some(7), true), slower, true, 0),
+        (FleetFault::Status(429, Some(7), false), slower, false, 1),
+        (FleetFault::Cut(true), FaultClass::Unknown, true, 0),
+        (FleetFault::Cut(false), FaultClass::Unknown, false, 0),
+        (FleetFault::Page(200), FaultClass::Unknown, false, 0),
     ] {
         s.edit(41, |n| n.owner = Some("uid-anna".to_owned()));
         s.fleet().write_faults = vec![met];
         let mut call = s.writing();
         let fault = ninja.clear_owner(&mut call, &id(41)).await.unwrap_err();
         assert_eq!((fault.class, call.writes_sent()), (class, 1), "{met:?}");
+        assert_eq!(call.writes().refused, refused, "{met:?}");
         quiet(&fault, &call);
         let read = ninja.endpoint(&mut s.reading(), &id(41)).await.unwrap().unwrap();
         assert_eq!(read.owner_uid.is_none(), happened, "{met:?}");
     }
 }
 
-/// Answers the record, and meets the order with this.
+/// Answers the record, and meets the order with this, and with when to come again if it is
+/// busy.
 async fn ordering(status: u16, headers: &'static str, body: &'static str) -> Server {
     Server::start(move |asked| async move {
         if asked.path == "/ws/oauth/token" {
@@ -64,11 +71,14 @@ async fn ordering(status: u16, headers: &'static str, body: &'static str) -> Ser
                 json!({"id": 41, "organizationId": OURS, "approvalStatus": "APPROVED"}),
             );
         }
-        axum::http::Response::builder()
+        let answer = axum::http::Response::builder()
             .status(status)
-            .header("content-type", headers)
-            .body(axum::body::Body::from(body))
-            .unwrap()
+            .header("content-type", headers);
+        let answer = match status {
+            503 => answer.header("retry-after", "7"),
+            _ => answer,
+        };
+        answer.body(axum::body::Body::from(body)).unwrap()
     })
     .await
 }
@@ -76,17 +86,15 @@ async fn ordering(status: u16, headers: &'static str, body: &'static str) -> Ser
 #[tokio::test]
 async fn an_order_that_was_not_clearly_refused_may_have_happened() {
     let page = "<html>Too many requests</html>";
-    for (status, kind, body, class) in [
-        (500, "application/json", "{}", FaultClass::Transient),
-        (200, "text/html", page, FaultClass::Unknown),
-        (
-            429,
-            "application/json",
-            "{}",
-            FaultClass::Throttled { retry_after_ms: None },
-        ),
-        (403, "application/json", "{}", FaultClass::Denied),
-        (400, "application/json", "{}", FaultClass::Rejected),
+    let slower = FaultClass::Throttled { retry_after_ms: None };
+    // Whether it was certainly not done, as it is counted.
+    for (status, kind, body, class, refused) in [
+        (500, "application/json", "{}", FaultClass::Transient, 0),
+        (503, "application/json", "{}", FaultClass::Unknown, 0),
+        (200, "text/html", page, FaultClass::Unknown, 0),
+        (429, "application/json", "{}", slower, 1),
+        (403, "application/json", "{}", FaultClass::Denied, 1),
+        (400, "application/json", "{}", FaultClass::Rejected, 1),
     ] {
         let server = ordering(status, kind, body).await;
         let ninja = open(&settings(server.root()));
@@ -94,7 +102,7 @@ async fn an_order_that_was_not_clearly_refused_may_have_happened() {
         call.allow_writes(true);
         let fault = ninja.decommission(&mut call, &id(41)).await.unwrap_err();
         assert_eq!((fault.class, call.writes_sent()), (class, 1), "{status}");
-        assert_eq!(call.writes().refused, u32::from(class.is_refusal()), "{status}");
+        assert_eq!(call.writes().refused, refused, "{status}");
         let fault = ninja.run_script(&mut call, &id(41), "t-1").await.unwrap_err();
         assert_eq!(fault.class, class, "{status}");
         quiet(&fault, &call);

@@ -65,13 +65,14 @@ async fn throttles_failures_and_silence_are_of_their_class() {
     let app = s.open(PATCH);
     let account = s.found(&app).await;
     let wait = |ms| FaultClass::Throttled { retry_after_ms: ms };
-    for (status, after_s, class) in [
-        (429, Some(7), wait(Some(7_000))),
-        (429, None, wait(None)),
-        (503, Some(9), wait(Some(9_000))),
-        (503, None, FaultClass::Transient),
-        (500, None, FaultClass::Transient),
-        (403, None, FaultClass::Denied),
+    // Whether a write was certainly not done, as it is counted.
+    for (status, after_s, class, refused) in [
+        (429, Some(7), wait(Some(7_000)), 1),
+        (429, None, wait(None), 1),
+        (503, Some(9), wait(Some(9_000)), 0),
+        (503, None, FaultClass::Transient, 0),
+        (500, None, FaultClass::Transient, 0),
+        (403, None, FaultClass::Denied, 1),
     ] {
         for write in [false, true] {
             s.order(status, after_s, false);
@@ -82,6 +83,8 @@ async fn throttles_failures_and_silence_are_of_their_class() {
                 app.find(&mut call, &by_name(&leaver())).await.unwrap_err()
             };
             assert_eq!((fault.class, fault.status), (class, Some(status)));
+            let counted = if write { (1, refused) } else { (0, 0) };
+            assert_eq!((call.writes().sent, call.writes().refused), counted, "{status}");
             quiet(&fault, &call);
         }
     }

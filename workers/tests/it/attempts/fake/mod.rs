@@ -192,7 +192,7 @@ impl Fake {
         }
         pause().await;
         call.note_write();
-        let answer = {
+        let (answer, refused) = {
             let mut world = self.lock();
             let now_ms = self.clock.now().0;
             let (met, takes_effect) = match world.next_faults.pop() {
@@ -203,10 +203,15 @@ impl Fake {
                 world.writes.push(what.to_owned());
                 world.change(now_ms, |state| f(state, now_ms));
             }
-            met.map_or(Ok(()), |class| Err(fault(class, what)))
+            // As a connector knows it: by the answer, whatever came of the request. Who was
+            // asked too often takes nothing; who is busy and took it says no other word.
+            let refused = met.is_some_and(|class| match class {
+                FaultClass::Throttled { .. } => !takes_effect,
+                class => class.is_refusal(),
+            });
+            (met.map_or(Ok(()), |class| Err(fault(class, what))), refused)
         };
-        // As a connector knows it: by the answer, whatever came of the request.
-        if answer.as_ref().is_err_and(|fault| fault.class.is_refusal()) {
+        if refused {
             call.note_refused();
         }
         let unanswered = {
