@@ -48,7 +48,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_FOR_LOSSES_EVERY: Duration = Duration::from_secs(300);
 
 /// How soon it is looked again when a look could not come to its end: the ledger or the
-/// store was away, or slow.
+/// store was away, or slow; people were pausing, or another one was looking, too.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Pause before a shard that could not be read is taken up again.
@@ -473,7 +473,9 @@ async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>)
 async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
     while !told(&stop) {
         let again = match engine.find_losses_until(shard, &stop).await {
-            Ok(_) => LOOK_FOR_LOSSES_EVERY,
+            Ok(seen) if seen.whole => LOOK_FOR_LOSSES_EVERY,
+            // Why it ended early it has told.
+            Ok(_) => LOOK_AGAIN,
             Err(error) => {
                 tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again in a minute");
                 LOOK_AGAIN
