@@ -8,9 +8,10 @@
 //! a lease that is renewed three times in its length and given up early when
 //! the ledger cannot be reached. A shard is let go beside the renewing: what is at
 //! hand in it may take longer to finish than the leases of the others last. Who reaches
-//! the ledger and not the broker can neither order nor hear of anything: after a while he
-//! leaves his shards to whoever can, if there is one. Each who is cut off says so, so that
-//! they do not leave everything to each other when it is the broker that is away. None of
+//! the ledger and not the broker can neither order nor hear of anything: when somebody
+//! else could for a while, he leaves his shards to him. Each who is cut off says so, so that
+//! they do not leave everything to each other when it is the broker that is away. He stays
+//! listed until he has let go: who is not listed is waited for by nobody. None of
 //! this is what makes history safe: two owners at once lose races against each other,
 //! and nothing else.
 
@@ -48,7 +49,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_FOR_LOSSES_EVERY: Duration = Duration::from_secs(300);
 
 /// How soon it is looked again when a look could not come to its end: the ledger or the
-/// store was away, or slow.
+/// store was away, or slow; people were pausing, or another one was looking, too.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Pause before a shard that could not be read is taken up again.
@@ -62,8 +63,9 @@ const MEMBERS: &str = "offboard-dispatchers";
 /// older version knows of none, and takes those who stand apart for gone.
 const CUT_OFF: &str = "offboard-cut-off";
 
-/// How long the broker is waited for before shards are left to others: longer than one
-/// takes to start, or to notice that a connection is dead.
+/// How long somebody else must have reached the broker before shards are left to him: longer
+/// than one takes to start, to notice that a connection is dead, or to be connected again
+/// after the others are.
 const APART_AFTER: Duration = Duration::from_secs(45);
 
 /// Whether a tenant's handle is kept for the installation itself.
@@ -80,8 +82,10 @@ pub struct Membership {
     owned: BTreeMap<u16, Owned>,
     leaving: BTreeMap<u16, Leaving>,
     heard: Heard,
-    /// Since when the broker is out of reach.
-    cut_off: Option<tokio::time::Instant>,
+    /// Whether it says that the broker is out of its reach.
+    cut_off: bool,
+    /// Since when that is so while somebody else reaches it.
+    others_serve: Option<tokio::time::Instant>,
     /// Who of the others says the same of himself.
     others_cut_off: Heard,
     /// Whether it leaves everything to others because of that.
@@ -143,7 +147,11 @@ impl Drop for Owned {
 
 /// A shard that is being let go. Its lease is not renewed: if it runs out first,
 /// somebody else goes on.
-struct Leaving(JoinHandle<()>);
+struct Leaving {
+    /// When it has run out for certain.
+    lapses: tokio::time::Instant,
+    going: JoinHandle<()>,
+}
 
 impl Leaving {
     /// Returns when it is let go.
@@ -151,7 +159,7 @@ impl Leaving {
     /// # Panics
     /// If that did: whoever owns shards cannot go on without knowing.
     async fn ended(mut self) {
-        if let Err(broke) = (&mut self.0).await
+        if let Err(broke) = (&mut self.going).await
             && broke.is_panic()
         {
             resume_unwind(broke.into_panic());
@@ -161,7 +169,7 @@ impl Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.0.abort();
+        self.going.abort();
     }
 }
 
@@ -186,7 +194,8 @@ impl Membership {
             owned: BTreeMap::new(),
             leaving: BTreeMap::new(),
             heard: Heard::default(),
-            cut_off: None,
+            cut_off: false,
+            others_serve: None,
             others_cut_off: Heard::default(),
             apart: false,
         }
@@ -213,9 +222,9 @@ impl Membership {
 
     async fn balance(&mut self) -> Result<(), LedgerError> {
         self.see_broker().await;
+        self.forget_left().await;
         let live = self.announce().await?;
         let wanted = distribution(self.engine.shards(), &live);
-        self.forget_left().await;
         let mut mine = Vec::new();
         for (shard, owner) in wanted.iter().enumerate() {
             let shard = u16::try_from(shard).unwrap_or(u16::MAX);
@@ -278,11 +287,11 @@ impl Membership {
         }
     }
 
-    /// Works out whether this one stands apart: it has been cut off from the broker for a
-    /// while, and somebody lives who is not.
+    /// Works out whether this one stands apart: for a while it has been cut off from the
+    /// broker, and somebody has lived who was not.
     async fn see_broker(&mut self) {
         let why = self.engine.queue.cut_off();
-        if why.is_none() && self.cut_off.is_none() {
+        if why.is_none() && !self.cut_off {
             return;
         }
         let now = self.clock.now();
@@ -296,26 +305,44 @@ impl Membership {
             if self.apart {
                 tracing::info!("this dispatcher reaches the broker again, and takes its share of the shards");
             }
-            (self.cut_off, self.apart) = (None, false);
+            (self.cut_off, self.others_serve, self.apart) = (false, None, false);
             return;
         };
-        let since = *self.cut_off.get_or_insert_with(tokio::time::Instant::now);
-        let can_serve = |name: &String| *name != self.me && self.heard.lives(name) && !self.others_cut_off.lives(name);
-        let apart = since.elapsed() >= APART_AFTER && self.heard.0.keys().any(can_serve);
+        self.cut_off = true;
+        let serves = |name: &String| *name != self.me && self.heard.lives(name) && !self.others_cut_off.lives(name);
+        let somebody_serves = self.heard.0.keys().any(serves);
+        // Counted from when both is so: after an outage of the broker one is connected again
+        // before the other, and that is no reason to hand anything over.
+        let since = self.others_serve.unwrap_or_else(tokio::time::Instant::now);
+        self.others_serve = somebody_serves.then_some(since);
+        let apart = somebody_serves && since.elapsed() >= APART_AFTER;
         if apart && !self.apart {
             tracing::warn!(%why, "this dispatcher is cut off from the broker; it leaves its shards to the others until it reaches it again");
         }
         self.apart = apart;
     }
 
-    /// Says that this one lives, unless it stands apart, and returns those that do.
+    /// Says that this one lives, and returns those that shards are spread over: all who do,
+    /// but not this one while it stands apart. Then it says so only as long as a lease of its
+    /// own may last: whoever is not listed is taken for gone, and what he holds from him.
     async fn announce(&mut self) -> Result<Vec<String>, LedgerError> {
         let now = self.clock.now();
+        let listed = !self.apart || self.holds_leases();
         // A clock that was set back says something new, too.
-        let until = Some(now.plus(lease_ms())).filter(|_| !self.apart);
+        let until = listed.then(|| now.plus(lease_ms()));
         let listed = say(&self.engine, MEMBERS, (&self.me, until), &mut self.heard, now).await?;
-        let lives = |name: &&String| **name == self.me || self.heard.lives(name);
-        Ok(listed.keys().filter(lives).cloned().collect())
+        let shares = |name: &&String| match **name == self.me {
+            true => !self.apart,
+            false => self.heard.lives(name),
+        };
+        Ok(listed.keys().filter(shares).cloned().collect())
+    }
+
+    /// Whether a lease of this one may last. What it takes long to let go of holds the others
+    /// up for no longer than that.
+    fn holds_leases(&self) -> bool {
+        let now = tokio::time::Instant::now();
+        !self.owned.is_empty() || self.leaving.values().any(|leaving| leaving.lapses > now)
     }
 
     /// Owns a shard from now on. Its cases are taken up beside the renewing of
@@ -332,7 +359,8 @@ impl Membership {
             return;
         };
         let (engine, clock, me) = (self.engine.clone(), self.clock.clone(), self.me.clone());
-        let leaving = tokio::spawn(async move {
+        let lapses = owned.until + GIVEN_UP_EARLY;
+        let going = tokio::spawn(async move {
             let_go(&engine, shard, owned).await;
             if lease == Lease::Held {
                 let now = clock.now();
@@ -341,7 +369,7 @@ impl Membership {
                 }
             }
         });
-        self.leaving.insert(shard, Leaving(leaving));
+        self.leaving.insert(shard, Leaving { lapses, going });
     }
 
     /// What has been let go may be taken up again.
@@ -349,7 +377,7 @@ impl Membership {
         let left: Vec<u16> = self
             .leaving
             .iter()
-            .filter(|(_, leaving)| leaving.0.is_finished())
+            .filter(|(_, leaving)| leaving.going.is_finished())
             .map(|(shard, _)| *shard)
             .collect();
         for leaving in left.iter().filter_map(|shard| self.leaving.remove(shard)) {
@@ -381,7 +409,7 @@ impl Membership {
         }
         let now = self.clock.now();
         for (handle, heard) in [(CUT_OFF, &mut self.others_cut_off), (MEMBERS, &mut self.heard)] {
-            if handle == CUT_OFF && self.cut_off.is_none() {
+            if handle == CUT_OFF && !self.cut_off {
                 continue;
             }
             if let Err(error) = say(&self.engine, handle, (&self.me, None), heard, now).await {
@@ -473,7 +501,9 @@ async fn serve(engine: Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>)
 async fn find_losses(engine: &Arc<Engine>, shard: u16, mut stop: watch::Receiver<bool>) {
     while !told(&stop) {
         let again = match engine.find_losses_until(shard, &stop).await {
-            Ok(_) => LOOK_FOR_LOSSES_EVERY,
+            Ok(seen) if seen.whole => LOOK_FOR_LOSSES_EVERY,
+            // Why it ended early it has told.
+            Ok(_) => LOOK_AGAIN,
             Err(error) => {
                 tracing::warn!(shard, %error, "failed to look for what the ledger has lost; looking again in a minute");
                 LOOK_AGAIN

@@ -105,11 +105,11 @@ struct LookedAt {
 }
 
 /// What a look came to.
-struct Seen {
+pub(crate) struct Seen {
     /// How many losses it found.
     found: usize,
-    /// Whether it came to its end.
-    whole: bool,
+    /// Whether it came to its end: if not, the next look is at the same again.
+    pub(crate) whole: bool,
 }
 
 /// Whether a tenant's handle is kept for marks.
@@ -135,9 +135,9 @@ impl Engine {
     /// is at the same again.
     pub async fn find_losses(self: &Arc<Self>, shard: u16) -> Result<usize, EngineError> {
         let (going_on, stop) = watch::channel(false);
-        let found = self.find_losses_until(shard, &stop).await;
+        let seen = self.find_losses_until(shard, &stop).await;
         drop(going_on);
-        found
+        seen.map(|seen| seen.found)
     }
 
     /// The same, until told to stop; then the next look is at the same again.
@@ -145,9 +145,9 @@ impl Engine {
         self: &Arc<Self>,
         shard: u16,
         stop: &watch::Receiver<bool>,
-    ) -> Result<usize, EngineError> {
+    ) -> Result<Seen, EngineError> {
         let Some(place) = self.looked.get(usize::from(shard)).filter(|_| self.keeping.is_some()) else {
-            return Ok(0);
+            return Ok(Seen { found: 0, whole: true });
         };
         let mut looked = place.lock().await;
         let handle = mark_of(shard, self.shards);
@@ -173,7 +173,7 @@ impl Engine {
             lock(&self.ended).extend(ended);
             lock(&self.doubted).extend(doubted);
         }
-        seen.map(|seen| seen.found)
+        seen
     }
 
     /// Looks at what is worth it, at cases that have ended and at those in doubt, and

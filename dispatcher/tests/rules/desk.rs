@@ -1,6 +1,7 @@
 //! A desk beside a case: what it has not done when the case is closed is held,
 //! tried again, survives a restart, and holds neither the person nor the account.
 
+use crate::moody::{Mood, Moody};
 use crate::rig::*;
 use offboard_dispatcher::{Keeping, Submitted};
 use offboard_domain::catalogue::Closes;
@@ -114,6 +115,36 @@ async fn the_worker_of_a_desk_at_a_site_finds_the_account_in_the_place_of_its_si
     assert_eq!(Digest::of(&given), evidence);
     let elsewhere = world.store.site("paris").unwrap().get(evidence).await;
     assert!(elsewhere.is_err(), "it is nobody else's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_no_order_for_a_site_back_and_gives_what_it_needs_when_it_answers() {
+    let acme = tenant("acme");
+    let mut terms = terms_of(&[(m365(), CUT), (system("psa"), KINDS)]);
+    terms.sites.insert(system("psa"), "berlin".to_owned());
+    let mut world = World::new([(acme.clone(), terms)]);
+    let store = Moody::in_place_of(&mut world);
+    let away = Arc::new(AtomicBool::new(true));
+    let is_away = away.clone();
+    let _closer = world.closer();
+    let _worker = world.worker();
+    let _berlin = world.worker_at(Some("berlin"), 0, move |a| {
+        Some(match is_away.load(Ordering::Relaxed) {
+            true => fault(a, FaultClass::Transient),
+            false => truth(a),
+        })
+    });
+    let dispatcher = world.dispatcher().await;
+    let case = closed_with_its_desk_away(&world, &acme, &dispatcher).await;
+    let ordered = || !world.ordered(Kind::AttachEvidence).is_empty();
+    assert!(!ordered(), "or this test shows nothing");
+    store.is(Mood::Hangs);
+    away.store(false, Ordering::Relaxed);
+    until("it is ordered all the same", DAY_MS, async || ordered()).await;
+    let evidence = world.case(&acme, case).await.evidence.unwrap();
+    store.is(Mood::Answers);
+    let place = world.store.site("berlin").unwrap();
+    until("it is put there", SECOND, async || place.get(evidence).await.is_ok()).await;
 }
 
 #[tokio::test(start_paused = true)]

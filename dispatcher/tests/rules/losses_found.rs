@@ -364,6 +364,35 @@ async fn is_marked(world: &World) -> bool {
     gates.contains_key("looked-at-all")
 }
 
+/// Another one's look began meanwhile: this one's mark could vouch for what was lost between.
+#[tokio::test(start_paused = true)]
+async fn a_look_that_ended_early_is_made_again_in_a_minute() {
+    let (mut world, _) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    store.lists_one_by_one();
+    let _two = world.member("two", world.clock.clone());
+    until("it looks for losses", MINUTE, async || {
+        store.is_waited_for_in("openings")
+    })
+    .await;
+    let begun = GateChange {
+        name: "looking".to_owned(),
+        until: Some(world.now().plus(1)),
+    };
+    let handle = tenant("offboard-mark-0");
+    world.ledger.inner.gates(&handle, vec![begun]).await.unwrap();
+    for _ in 0..100 {
+        store.list_one();
+    }
+    pass(SECOND).await;
+    assert!(!store.is_waited_for(), "it has come to its end");
+    assert!(!is_marked(&world).await, "or this test shows nothing");
+    until("it looked again", MINUTE + 10 * SECOND, async || {
+        is_marked(&world).await
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_opening_that_is_listed_and_not_there_keeps_no_look_from_its_end() {
     let (mut world, acme) = keeping(SHORT);

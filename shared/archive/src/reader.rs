@@ -221,7 +221,8 @@ impl Archive {
     }
 
     /// Whether everything that it names is in the store with the length that
-    /// it had. Answers how many pieces are not.
+    /// it had. Answers how many pieces are not. Those that only a site has are read for
+    /// it, by whoever is not at that site ([`Store::holds`]).
     ///
     /// # Errors
     /// The store's, but for what is missing.
@@ -242,7 +243,7 @@ impl Archive {
                     missing += one_missing(&mut asked).await?;
                 }
                 let store = self.store.clone();
-                asked.spawn(async move { store.size(piece.sha256).await.map(|bytes| bytes == Some(piece.bytes)) });
+                asked.spawn(async move { store.holds(piece.sha256, piece.bytes).await });
             }
         }
         while !asked.is_empty() {

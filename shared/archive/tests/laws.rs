@@ -282,6 +282,34 @@ async fn a_folder_whose_ids_begin_anew_is_another_one() {
 }
 
 #[tokio::test]
+async fn what_a_site_has_counts_when_it_is_what_it_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::folder(folder.path()).unwrap();
+    let mut writer = Writer::resume(&store, None).await.unwrap();
+    writer.begin_pass(Timestamp(1), |_| false);
+    let inbox = writer.folder("INBOX", "7", &["INBOX".into()]);
+    write(&mut writer, inbox, 1, b"a message", 10).await;
+    writer.set_cursor(through(inbox, 1));
+    writer.end_folder(None);
+    let (_, manifest) = writer.end_pass(about()).await.unwrap();
+    let archive = Archive::open(&store, manifest).await.unwrap();
+    let (segment, _) = archive.find(1).await.unwrap();
+    let piece = segment.pieces[0];
+    let hex = piece.sha256.to_string();
+    let place = |of: &str| folder.path().join(of).join("objects").join(&hex[..2]);
+    let at_site = place("sites/berlin");
+    std::fs::create_dir_all(&at_site).unwrap();
+    std::fs::rename(place("").join(&hex), at_site.join(&hex)).unwrap();
+    assert_eq!(archive.missing().await.unwrap(), 0);
+    // As long as it was, and something else.
+    let mut lie = std::fs::read(at_site.join(&hex)).unwrap();
+    lie[0] ^= 1;
+    std::fs::write(at_site.join(&hex), lie).unwrap();
+    assert_eq!(store.size(piece.sha256).await.unwrap(), Some(piece.bytes));
+    assert_eq!(archive.missing().await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn what_was_changed_in_the_store_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::folder(folder.path()).unwrap();

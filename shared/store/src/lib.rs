@@ -8,7 +8,9 @@
 //!
 //! A site has a place of its own beneath, which is a store to its worker. Nobody who
 //! asks by a digest need know whether a site put it: what is not here is looked for
-//! there, and what lies there under a digest that it does not have counts for nothing.
+//! there, and what lies there under a digest that it does not have is never handed out,
+//! and hides nothing that another site has. How long it is, is told as it lies there
+//! ([`Store::size`]); whether it is there, only when it was read ([`Store::holds`]).
 //!
 //! # Laws
 //! Each is one test that every backend passes.
@@ -304,7 +306,8 @@ impl Store {
     /// The bytes of that digest.
     ///
     /// # Errors
-    /// [`StoreError::Absent`], [`StoreError::Damaged`] or [`StoreError::Unavailable`].
+    /// [`StoreError::Absent`], [`StoreError::Damaged`] or [`StoreError::Unavailable`]; the last
+    /// also if nobody else has it and what one site has cannot be read.
     pub async fn get(&self, digest: Digest) -> Result<Bytes, StoreError> {
         let path = object_path(digest);
         let mut why_not = match self.fetch_whole(&path, digest).await {
@@ -318,16 +321,21 @@ impl Store {
                     return Ok(bytes);
                 }
                 Err(StoreError::Absent { .. }) => {}
-                // Who has one site's machine says nothing about what is at another.
-                Err(damaged @ StoreError::Damaged { .. }) => why_not = damaged,
-                Err(error) => return Err(error),
+                // Who has one site's machine says nothing about what is at another. What
+                // cannot be read may be what was asked for, which outweighs damage.
+                Err(error) if matches!(why_not, StoreError::Absent { .. } | StoreError::Damaged { .. }) => {
+                    why_not = error;
+                }
+                Err(_) => {}
             }
         }
         Err(why_not)
     }
 
     /// How long the bytes of that digest are, without reading them; none: they
-    /// are not there. Who must know that they are undamaged reads them.
+    /// are not there. Who must know that they are undamaged reads them. Of what lies at
+    /// a site this is a claim of whoever has its machine: who must know that they are there
+    /// asks [`Store::holds`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -337,13 +345,31 @@ impl Store {
         if here.is_some() {
             return Ok(here);
         }
+        let mut failed = None;
         for site in self.sites().await? {
-            let there = self.size_at(&at_site(&site, &path)).await?;
-            if there.is_some() {
-                return Ok(there);
+            match self.size_at(&at_site(&site, &path)).await {
+                Ok(None) => {}
+                Ok(there) => return Ok(there),
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(None)
+        failed.map_or(Ok(None), Err)
+    }
+
+    /// Whether the bytes of that digest are there, and so many of them: here by their
+    /// length, which costs little; at a site only if they are read and have it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn holds(&self, digest: Digest, bytes: u64) -> Result<bool, StoreError> {
+        if let Some(here) = self.size_at(&object_path(digest)).await? {
+            return Ok(here == bytes);
+        }
+        match self.get(digest).await {
+            Ok(found) => Ok(found.len() as u64 == bytes),
+            Err(StoreError::Absent { .. } | StoreError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Keeps bytes under a name (`evidence/acme/c-….json`). The same content again

@@ -77,6 +77,31 @@ async fn a_place_that_is_no_folder_is_named() {
     assert_eq!(std::fs::read(&file).unwrap(), b"x");
 }
 
+/// As of an object that somebody put there under a key of his own.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_nobody_can_read_at_one_site_hides_nothing_that_another_has() {
+    let backend = Folder::fresh().await;
+    let store = backend.store();
+    let bytes = Bytes::from_static(b"there");
+    let there = store.site("paris").unwrap().put(bytes.clone()).await.unwrap();
+    let root = backend.place.path().join("new/store/sites");
+    let unreadable = artifact(&root.join("berlin"), there);
+    std::fs::create_dir_all(unreadable.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&unreadable, &unreadable).unwrap();
+    assert_eq!(store.size(there).await.unwrap(), Some(5));
+    assert_eq!(store.get(there).await.unwrap(), bytes);
+    // Nor is it away, as long as one of them may have it.
+    std::fs::remove_file(artifact(&root.join("paris"), there)).unwrap();
+    for said in [
+        store.get(there).await.map(drop),
+        store.size(there).await.map(drop),
+        store.holds(there, 5).await.map(drop),
+    ] {
+        assert!(matches!(said, Err(StoreError::Unavailable { .. })), "{said:?}");
+    }
+}
+
 /// Tells the test that it is the child, and which folder to write.
 const CHILD: &str = "OFFBOARD_STORE_KILL_FOLDER";
 /// After that many acknowledgements the child is killed, round by round.

@@ -227,11 +227,15 @@ pub(crate) async fn law_08_what_a_site_keeps_is_found_from_above_and_a_site_find
     for place in [&berlin, &store] {
         assert_eq!(place.get(theirs).await.unwrap(), bytes(1, 1_000));
         assert_eq!(place.size(theirs).await.unwrap(), Some(1_000));
+        for (bytes, holds) in [(1_000, true), (999, false)] {
+            assert_eq!(place.holds(theirs, bytes).await.unwrap(), holds);
+        }
     }
     for (place, what) in [(&berlin, ours), (&paris, ours), (&paris, theirs)] {
         let said = place.get(what).await.unwrap_err();
         assert!(matches!(said, StoreError::Absent { .. }), "{said}");
         assert_eq!(place.size(what).await.unwrap(), None);
+        assert!(!place.holds(what, 1_000).await.unwrap());
     }
     berlin.check().await.unwrap();
     assert!(store.list("").await.unwrap().is_empty());

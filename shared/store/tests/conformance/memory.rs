@@ -55,4 +55,7 @@ async fn what_one_site_puts_where_anothers_would_be_is_passed_over() {
         matches!(&said, StoreError::Damaged { path, .. } if path.starts_with("sites/berlin/")),
         "{said}"
     );
+    // How long it is, it claims; that it is there, nobody believes.
+    assert_eq!(store.size(nowhere).await.unwrap(), Some(5));
+    assert!(!store.holds(nowhere, 5).await.unwrap());
 }
