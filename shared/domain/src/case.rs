@@ -495,13 +495,9 @@ impl Case {
                 });
             }
             Event::TaskReopened { task, .. } => {
-                // What a closing round finds undone again and again is flapping; what
-                // is done once more because something came late is not.
-                let undone = self.state == CaseState::Closing;
                 self.change(*task, at, |t| {
                     t.state = TaskState::Pending;
                     t.reopened_at = Some(at);
-                    t.reopened += u32::from(undone);
                     t.spent = 0;
                     t.checkpoint = None;
                     t.first = None;
@@ -600,7 +596,12 @@ impl Case {
             Event::ChecksDone { results, .. } => {
                 for r in results.iter().filter(|r| r.differs.is_some()) {
                     self.differences.insert(r.task);
-                    self.change(r.task, at, |t| t.seen = Some(Arc::new(r.observation.clone())));
+                    // What a closing round finds undone again and again is flapping; what is
+                    // done once more for the sake of something else is not.
+                    self.change(r.task, at, |t| {
+                        t.seen = Some(Arc::new(r.observation.clone()));
+                        t.reopened += 1;
+                    });
                 }
             }
             Event::RoundEnded { differences, .. } => {
