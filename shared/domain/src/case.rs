@@ -152,6 +152,8 @@ pub struct Case {
     open: [u16; KINDS],
     in_flight: [u16; KINDS],
     settled_at: [Timestamp; KINDS],
+    /// The loss of a history was noticed when something can have been written in it.
+    lost_writes: bool,
 }
 
 /// The first event of a history must open the case.
@@ -213,6 +215,7 @@ impl Case {
             open: [0; KINDS],
             in_flight: [0; KINDS],
             settled_at: [at; KINDS],
+            lost_writes: false,
         };
         case.add(tasks, None);
         Ok(case)
@@ -625,6 +628,9 @@ impl Case {
                 self.forget_tail(at);
             }
         }
+        // Nothing is written before the departure's time; and to put that off later unwrites
+        // nothing.
+        self.lost_writes |= self.tail_lost_at.is_some_and(|at| at >= self.effective_at());
     }
 
     /// Notes that what has happened is on the record: the record's place in
@@ -738,7 +744,7 @@ impl Case {
         };
         let begun = |t: &Arc<Task>| t.attempt > 0 && changes_it(t);
         // What was begun in a history that is lost, nobody knows.
-        let late = self.tail_lost_at.is_some() || self.tasks.values().any(begun);
+        let late = self.lost_writes || self.tasks.values().any(begun);
         task.before.clone().filter(|_| late)
     }
 
