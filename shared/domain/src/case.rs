@@ -4,6 +4,7 @@
 use crate::assignment::{Mode, Subject, baseline_facts, baseline_in};
 use crate::catalogue::{Approval, Closes, ClosingProof, Dep, Kind, Lane, Proof, Urgency};
 use crate::departure::{Departure, Manner};
+use crate::estate;
 use crate::event::Event;
 use crate::fault::FaultClass;
 use crate::id::{CaseId, Digest, System, TaskId};
@@ -154,6 +155,8 @@ pub struct Case {
     settled_at: [Timestamp; KINDS],
     /// The loss of a history was noticed when something can have been written in it.
     lost_writes: bool,
+    /// Which of its tasks are about which device, once somebody has asked.
+    pub(crate) devices: estate::Kept,
 }
 
 /// The first event of a history must open the case.
@@ -216,6 +219,7 @@ impl Case {
             in_flight: [0; KINDS],
             settled_at: [at; KINDS],
             lost_writes: false,
+            devices: estate::Kept::default(),
         };
         case.add(tasks, None);
         Ok(case)
@@ -237,6 +241,7 @@ impl Case {
                 task.may_be_under_way(lost_at);
             }
             self.tasks.insert(planned.id, Arc::new(task));
+            self.devices = estate::Kept::default();
         }
     }
 
@@ -246,7 +251,12 @@ impl Case {
         let task = Arc::make_mut(arc);
         let kind = task.kind().index();
         let (settled, flying) = (task.is_settled(), task.in_flight().is_some());
+        let noted = |t: &Task| t.last_seen().is_some_and(|seen| estate::has_noted(&seen.facts));
+        let had_noted = noted(task);
         f(task);
+        if had_noted || noted(task) {
+            self.devices = estate::Kept::default();
+        }
         for (known, read) in [
             (&mut self.had_mailbox, task.has_read_a_mailbox()),
             (&mut self.had_roles, leaving::has_read_roles(task)),
