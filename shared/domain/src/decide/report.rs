@@ -119,9 +119,11 @@ impl Draft<'_> {
             });
         }
         if !noticed {
+            // Whoever can read what people ordered in it says so instead of this; where this
+            // stands, nobody has dealt with any of it.
             self.push(Event::TailLost {
                 known: report.version,
-                dealt_with: None,
+                dealt_with: Some(Vec::new()),
             });
         }
         if tells {
