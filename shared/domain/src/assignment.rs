@@ -345,9 +345,11 @@ impl Case {
         {
             unplanned::tell(&mut params, snapshot, &self.policy);
         }
-        // By these they are found again, whatever they are noted as by then.
+        // By these they are found again, whatever they are noted as by then; also where the
+        // account was missed since, and with it what they are listed by.
+        let mut read = [&task.seen, &task.after].into_iter().flatten();
         if task.kind() == Kind::DisableLaptops
-            && let Some(known) = task.last_seen().and_then(|seen| seen.facts.list("device_ids"))
+            && let Some(known) = read.find_map(|seen| seen.facts.list("device_ids"))
         {
             params.set(workspace::KNOWN_DEVICES, known.to_vec());
         }

@@ -4,6 +4,7 @@
 use crate::assignment::{Mode, Subject, baseline_facts, baseline_in};
 use crate::catalogue::{Approval, Closes, ClosingProof, Dep, Kind, Lane, Proof, Urgency};
 use crate::departure::{Departure, Manner};
+use crate::estate;
 use crate::event::Event;
 use crate::fault::FaultClass;
 use crate::id::{CaseId, Digest, System, TaskId};
@@ -153,6 +154,10 @@ pub struct Case {
     open: [u16; KINDS],
     in_flight: [u16; KINDS],
     settled_at: [Timestamp; KINDS],
+    /// The loss of a history was noticed when something can have been written in it.
+    lost_writes: bool,
+    /// Which of its tasks are about which device, once somebody has asked.
+    pub(crate) devices: estate::Kept,
 }
 
 /// The first event of a history must open the case.
@@ -214,6 +219,8 @@ impl Case {
             open: [0; KINDS],
             in_flight: [0; KINDS],
             settled_at: [at; KINDS],
+            lost_writes: false,
+            devices: estate::Kept::default(),
         };
         case.add(tasks, None);
         Ok(case)
@@ -235,6 +242,7 @@ impl Case {
                 task.may_be_under_way(lost_at);
             }
             self.tasks.insert(planned.id, Arc::new(task));
+            self.devices = estate::Kept::default();
         }
     }
 
@@ -244,7 +252,12 @@ impl Case {
         let task = Arc::make_mut(arc);
         let kind = task.kind().index();
         let (settled, flying) = (task.is_settled(), task.in_flight().is_some());
+        let noted = |t: &Task| t.last_seen().is_some_and(|seen| estate::has_noted(&seen.facts));
+        let had_noted = noted(task);
         f(task);
+        if had_noted || noted(task) {
+            self.devices = estate::Kept::default();
+        }
         for (known, read) in [
             (&mut self.had_mailbox, task.has_read_a_mailbox()),
             (&mut self.had_roles, leaving::has_read_roles(task)),
@@ -500,13 +513,9 @@ impl Case {
                 });
             }
             Event::TaskReopened { task, .. } => {
-                // What a closing round finds undone again and again is flapping; what
-                // is done once more because something came late is not.
-                let undone = self.state == CaseState::Closing;
                 self.change(*task, at, |t| {
                     t.state = TaskState::Pending;
                     t.reopened_at = Some(at);
-                    t.reopened += u32::from(undone);
                     t.spent = 0;
                     t.overtaken = false;
                     t.checkpoint = None;
@@ -606,7 +615,12 @@ impl Case {
             Event::ChecksDone { results, .. } => {
                 for r in results.iter().filter(|r| r.differs.is_some()) {
                     self.differences.insert(r.task);
-                    self.change(r.task, at, |t| t.seen = Some(Arc::new(r.observation.clone())));
+                    // What a closing round finds undone again and again is flapping; what is
+                    // done once more for the sake of something else is not.
+                    self.change(r.task, at, |t| {
+                        t.seen = Some(Arc::new(r.observation.clone()));
+                        t.reopened += 1;
+                    });
                 }
             }
             Event::RoundEnded { differences, .. } => {
@@ -630,6 +644,9 @@ impl Case {
                 self.forget_tail(at);
             }
         }
+        // Nothing is written before the departure's time; and to put that off later unwrites
+        // nothing.
+        self.lost_writes |= self.tail_lost_at.is_some_and(|at| at >= self.effective_at());
     }
 
     /// Notes that what has happened is on the record: the record's place in
@@ -743,7 +760,7 @@ impl Case {
         };
         let begun = |t: &Arc<Task>| t.attempt > 0 && changes_it(t);
         // What was begun in a history that is lost, nobody knows.
-        let late = self.tail_lost_at.is_some() || self.tasks.values().any(begun);
+        let late = self.lost_writes || self.tasks.values().any(begun);
         task.before.clone().filter(|_| late)
     }
 

@@ -193,6 +193,16 @@ fn waited_for_by<'a>(case: &'a Case, task: &'a Task, dep: &'a Dep) -> impl Itera
     waited_for(case, dep).filter(of_its_device)
 }
 
+/// When the last of what it waits for by this was settled: of what goes by device, of what may
+/// be about its own.
+fn settled_at(case: &Case, task: &Task, dep: &Dep) -> Timestamp {
+    if dep.same_device {
+        case.settled_at_of_device(dep.kind, task)
+    } else {
+        case.settled_at(dep.kind)
+    }
+}
+
 /// Since when it waits only for what it does not wait for without an end: when its
 /// time had come, it was approved, and the rest was settled. None: it is not so far.
 #[must_use]
@@ -205,7 +215,7 @@ pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
     {
         return None;
     }
-    let settled = without_end.map(|dep| case.settled_at(dep.kind)).max();
+    let settled = without_end.map(|dep| settled_at(case, task, dep)).max();
     let begun = settled.unwrap_or(case.opened_at).max(case.effective_at());
     // What is to be done again has its time anew. So has what is read anew on the day: it is
     // given that long however late the day is noticed.
@@ -311,7 +321,7 @@ fn rivals_in_flight(case: &Case, kind: Kind) -> Vec<Kind> {
 #[must_use]
 pub fn person_since(case: &Case, task: &Task) -> Timestamp {
     let after = task.kind().spec().after.iter();
-    let settled = after.map(|d| case.settled_at(d.kind)).max();
+    let settled = after.map(|dep| settled_at(case, task, dep)).max();
     let since = settled.unwrap_or(case.opened_at);
     let since = task.reopened_at.map_or(since, |at| at.max(since));
     if task.kind().spec().area == Area::Person {

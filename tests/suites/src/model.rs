@@ -425,11 +425,13 @@ impl ModelWorker {
         let mut finds = Vec::new();
         for n in 0..devices {
             let object = ObjectId(format!("{subject}-device-{n}"));
+            // By it they are told from one another.
+            let params = Facts::new().with("serial", format!("5CG000{n}"));
             let mut find = |kind| {
                 finds.push(Find {
                     kind,
                     object: object.clone(),
-                    params: Facts::new(),
+                    params: params.clone(),
                 });
             };
             find(Kind::EscrowRecoveryKeys);

@@ -21,10 +21,15 @@ impl Procedure for DisableLaptops {
         let member = look(job).await?;
         let mut facts = known(job, member.as_ref());
         let gone = facts.bool("object_exists") == Some(false);
-        let before = job.remembered.list(KNOWN_DEVICES).unwrap_or_default();
-        let told = job.params.list(KNOWN_DEVICES).unwrap_or_default();
-        let were_his = ids(before.iter().chain(told));
-        if member.is_none() && (!gone || were_his.is_empty()) {
+        let noted = [job.remembered.list(KNOWN_DEVICES), job.params.list(KNOWN_DEVICES)];
+        // That there were none is known as well, if somebody has looked.
+        let was_read = noted.iter().any(Option::is_some);
+        let were_his = ids(noted.into_iter().flatten().flatten());
+        if was_read {
+            // The next try is told what this one reads: where that is nothing, it knows by this.
+            job.remembered.set(KNOWN_DEVICES, were_his.clone());
+        }
+        if member.is_none() && (!gone || !was_read) {
             // Nothing to look by: that there are none is not said.
             if gone {
                 facts.set("looked_at", false);

@@ -666,7 +666,7 @@ pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
 
 /// The parameter with the laptops that were noted as his before, by their ids: by these
 /// they are looked at again, whoever they are noted as by then, and also when the account
-/// is gone under whose address they were.
+/// is gone under whose address they were. Empty: it was read that there were none.
 pub const KNOWN_DEVICES: &str = "known_device_ids";
 
 /// Those that the company notes as his. Enabled again, they are as before; what

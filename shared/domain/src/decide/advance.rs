@@ -286,7 +286,7 @@ impl Draft<'_> {
             Some(Rule::ObjectGone)
         } else if !spec.convergent || spec.approval == Approval::Own {
             Some(Rule::IrreversibleDiffers)
-        } else if task.reopened + 1 >= MAX_ROUNDS {
+        } else if task.reopened >= MAX_ROUNDS {
             Some(Rule::KeepsFlapping)
         } else {
             None

@@ -119,9 +119,11 @@ impl Draft<'_> {
             });
         }
         if !noticed {
+            // Whoever can read what people ordered in it says so instead of this; where this
+            // stands, nobody has dealt with any of it.
             self.push(Event::TailLost {
                 known: report.version,
-                dealt_with: None,
+                dealt_with: Some(Vec::new()),
             });
         }
         if tells {
@@ -434,8 +436,9 @@ impl Draft<'_> {
 
     /// Whether something that must follow this find has been begun already; these kinds
     /// follow it for the sake of no loss. What follows it in its own system alone, or for its
-    /// own device, is not begun too soon in another, or for another. And whoever is asked about
-    /// an application looks there, and sees what has become of the account.
+    /// own device, is not begun too soon in another, or for another. And application roles wait
+    /// so long because they may take an account with them: what is found once they have gone
+    /// loses nothing more by being found, as where an older version took them at first.
     pub(super) fn breaks_order(&self, find: &PlannedTask, by: Option<TaskId>, harmless: &[Kind]) -> bool {
         let found = Task {
             found_by: by,
@@ -447,8 +450,8 @@ impl Draft<'_> {
             let let_off = t.is_waived() && t.attempt == 0;
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
             let begun = t.in_flight().is_some() || done && !let_off;
-            let of_an_app = find.kind == Kind::DecideApp && t.kind() == Kind::RemoveAppRoles;
-            let counts = t.kind() != find.kind && !harmless.contains(&t.kind()) && !of_an_app;
+            let gone_already = by.is_some() && t.kind() == Kind::RemoveAppRoles;
+            let counts = t.kind() != find.kind && !harmless.contains(&t.kind()) && !gone_already;
             let in_its_system = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
             let of_its_device = |d: &Dep| !d.same_device || self.case.may_be_one_device(t, &found);
             let mut after = t.kind().spec().after.iter();

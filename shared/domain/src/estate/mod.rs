@@ -18,16 +18,17 @@
 
 pub mod logon;
 mod serial;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
 pub use serial::Serial;
+pub(crate) use tasks::{Kept, has_noted};
 
 use crate::case::Case;
-use crate::catalogue::{Area, Kind};
+use crate::catalogue::Area;
 use crate::id::{ObjectId, System};
 use crate::observation::Facts;
-use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -364,84 +365,5 @@ impl Case {
         let mut all = self.sightings();
         all.retain(|s| s.system != *system);
         all
-    }
-
-    /// Whether two tasks may be about one device. Two records of one system are of two
-    /// devices, unless they carry the same serial number or the same id of the device's own;
-    /// records of two systems are, where both have a serial number and not the same. What
-    /// cannot be told apart may be one.
-    #[must_use]
-    pub fn may_be_one_device(&self, one: &Task, other: &Task) -> bool {
-        let (Some(one), Some(other)) = (self.device_of(one), self.device_of(other)) else {
-            return true;
-        };
-        let same_serial = one.serial.is_some() && one.serial == other.serial;
-        let same_id = one.device_id.is_some() && one.device_id == other.device_id;
-        if same_serial || same_id {
-            return true;
-        }
-        if one.system == other.system {
-            return one.id == other.id;
-        }
-        match (self.serial_of(&one), self.serial_of(&other)) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        }
-    }
-
-    /// Whether a task of this kind that may be about this one's device is not settled.
-    #[must_use]
-    pub fn is_open_of_device(&self, kind: Kind, task: &Task) -> bool {
-        let mut open = self.tasks.values().filter(|t| t.kind() == kind && !t.is_settled());
-        self.open_of(kind) > 0 && open.any(|t| self.may_be_one_device(t, task))
-    }
-
-    /// Whether the case has a task of this kind that may be about this one's device.
-    #[must_use]
-    pub fn has_of_device(&self, kind: Kind, task: &Task) -> bool {
-        let mut all = self.tasks.values().filter(|t| t.kind() == kind);
-        self.has(kind) && all.any(|t| self.may_be_one_device(t, task))
-    }
-
-    /// The record that a task was made for, with what was known of the device then. What
-    /// people do is in one system for all: the finder's is the record's, and may stand
-    /// before its id.
-    fn device_of(&self, task: &Task) -> Option<Sighting> {
-        let (target, params) = (&task.planned.target, &task.planned.params);
-        let area = task.kind().spec().area;
-        let object = target
-            .object
-            .as_ref()
-            .filter(|_| matches!(area, Area::Device | Area::Person))?;
-        let by_a_person = area == Area::Person;
-        let system = match task.found_by.filter(|_| by_a_person) {
-            Some(finder) => &self.tasks.get(&finder)?.planned.target.system,
-            None if by_a_person => return None,
-            None => &target.system,
-        };
-        let prefix = format!("{system}/");
-        let id = object.0.strip_prefix(&prefix).filter(|_| by_a_person);
-        // The cloud knows a computer of a domain by the computer's own id there.
-        let computer = (task.kind() == Kind::DisableComputer).then_some(object.0.as_str());
-        Some(Sighting {
-            system: system.clone(),
-            id: id.map_or_else(|| object.clone(), ObjectId::from),
-            serial: params.text("serial").and_then(Serial::parse),
-            device_id: params.text("device_id").or(computer).map(str::to_lowercase),
-            held: Holding::Listed,
-        })
-    }
-
-    /// The serial number of a record, as far as anybody has seen it: its own, or that of
-    /// another one with the same id of the device's own.
-    fn serial_of(&self, one: &Sighting) -> Option<Serial> {
-        if one.serial.is_some() {
-            return one.serial.clone();
-        }
-        let known = self.sightings();
-        let lent = Lent::of(known.iter());
-        let mut same = known.iter().filter(|s| s.system == one.system && s.id == one.id);
-        let by_record = same.find_map(|s| lent.serial(s));
-        by_record.or_else(|| lent.serial(one)).cloned()
     }
 }

@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use super::logon::{Form, may_be_his};
+use super::tasks::may_have_a_device;
 use super::*;
+use crate::catalogue::Kind;
 use proptest::prelude::*;
 
 fn serial(text: &str) -> Serial {
@@ -15,6 +17,17 @@ fn seen(system: &str, id: &str, number: &str, held: Holding) -> Sighting {
         serial: Serial::parse(number),
         device_id: None,
         held,
+    }
+}
+
+/// Of everything else no device is looked up, and nothing would be found near it.
+#[test]
+fn only_what_may_have_a_device_goes_by_device() {
+    for kind in Kind::ALL.iter().copied() {
+        for dep in kind.spec().after.iter().filter(|dep| dep.same_device) {
+            assert!(may_have_a_device(kind), "{kind}");
+            assert!(may_have_a_device(dep.kind), "{kind} after {}", dep.kind);
+        }
     }
 }
 

@@ -1548,6 +1548,21 @@ fn revocations(w: &World) -> (u32, u32) {
     (of(Kind::RevokeSessions), of(Kind::RevokeSessionsAgain))
 }
 
+/// What must follow a difference is done again with it, in the midst of the round, and was found
+/// undone by nobody.
+#[test]
+fn only_what_a_round_finds_undone_counts_as_flapping() {
+    let mut w = World::opened(Manner::Immediate);
+    for round in 1..3 {
+        closing_with_difference(&mut w);
+        assert!(w.task(Kind::RevokeSessions).reopened_at.is_some());
+        let counted = |kind| w.task(kind).reopened;
+        assert_eq!(counted(Kind::DisableSignIn), round);
+        assert_eq!(counted(Kind::RevokeSessions), 0);
+        assert_eq!(counted(Kind::RevokeSessionsAgain), 0);
+    }
+}
+
 /// A person has what a machine could not do done after all, in the midst of a closing round.
 fn done_after_all(w: &mut World, kind: Kind) {
     assert_eq!(w.case().state, CaseState::Closing);

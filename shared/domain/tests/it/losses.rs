@@ -8,7 +8,8 @@ use offboard_domain::fault::Rule;
 use offboard_domain::standing::{Standing, next, standing};
 use offboard_domain::time::HOUR_MS;
 use offboard_domain::{
-    ApprovalOf, CaseState, Command, Event, Gates, Mode, Outcome, Refusal, Said, System, TaskState, WakeReason, decide,
+    ApprovalOf, CaseState, Command, Event, Gates, Mode, Outcome, Refusal, Report, Said, System, TaskState, WakeReason,
+    decide,
 };
 
 fn lost(w: &mut World, known: u64) -> Vec<Event> {
@@ -66,6 +67,27 @@ fn who_stood_elsewhere_proves_a_loss_however_far_history_has_grown_since() {
         Event::TailLost {
             known,
             dealt_with: None
+        }
+    );
+}
+
+/// What people ordered in it is for whoever can read that. Where nobody has, none of it is
+/// dealt with: who says nothing of it is an older program, which has dealt with all that was kept.
+#[test]
+fn a_report_that_proves_a_loss_deals_with_nothing_that_people_ordered() {
+    let mut w = World::opened(Manner::Immediate);
+    w.answer(Kind::Resolve);
+    let known = w.case().version + 3;
+    let ahead = Report {
+        version: known,
+        ..w.truthful(w.id(Kind::SnapshotAccess))
+    };
+    let events = w.order(Command::RecordReport(Box::new(ahead))).unwrap();
+    assert_eq!(
+        events[0],
+        Event::TailLost {
+            known,
+            dealt_with: Some(Vec::new())
         }
     );
 }

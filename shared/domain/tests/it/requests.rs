@@ -720,6 +720,43 @@ fn a_record_that_is_read_after_the_burst_is_beside_the_earlier_one_and_not_in_it
     }
 }
 
+/// Before the departure's time nothing is written, so that no record can be of after it; and a
+/// role that he was given until then is to be in it.
+#[test]
+fn a_history_that_was_lost_before_anything_can_have_been_written_holds_no_record_fast() {
+    let kind = Kind::SnapshotAccess;
+    let read = seen(Facts::new().with("role_ids", vec!["r-1".to_owned()]));
+    for (lost_early, put_off) in [(true, false), (false, false), (false, true)] {
+        let mut w = approved();
+        let record = w.task(kind).before.clone().unwrap();
+        let lose = |w: &mut World| {
+            let known = w.case().version + 3;
+            w.order(Command::RecordLoss { known, parted: false }).unwrap();
+        };
+        if lost_early {
+            lose(&mut w);
+            w.drain();
+        }
+        w.pass(10 * DAY_MS);
+        if !lost_early {
+            lose(&mut w);
+        }
+        if put_off {
+            w.order(open(by("hr@acme.example", T0.plus(20 * DAY_MS)))).unwrap();
+        }
+        assert!(w.task(kind).in_flight().is_some());
+        assert_eq!(written(&w), []);
+        let said = Said::Satisfied {
+            before: read.clone(),
+            after: read.clone(),
+        };
+        let report = w.report(w.id(kind), said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        let stays = if lost_early { &read } else { &*record };
+        assert_eq!(w.task(kind).before.as_deref(), Some(stays), "{lost_early}, {put_off}");
+    }
+}
+
 /// What is freed is what was held before the first release, also when the directory has to be
 /// read again after it.
 #[test]

@@ -4,7 +4,7 @@
 use crate::model::*;
 use offboard_domain::catalogue::apps::{NAMES, PROTECTED};
 use offboard_domain::catalogue::workspace::{
-    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, KINDS, MET_GRANTS, TRANSFER_FILES,
+    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, KINDS, KNOWN_DEVICES, MET_GRANTS, TRANSFER_FILES,
 };
 use offboard_domain::catalogue::{Approval, Kind};
 use offboard_domain::departure::{Departure, Forwarding, Manner, OneDriveChoice, PersonRef};
@@ -15,8 +15,8 @@ use offboard_domain::task::Outcome;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::unplanned::{APP_IDS, APPS};
 use offboard_domain::{
-    Area, Capabilities, CaseId, CaseState, Command, Facts, Fault, FaultClass, Find, Mode, ObjectId, Policy, Said,
-    System, TaskId, Verdict, follow_up, judge,
+    Area, Capabilities, CaseId, CaseState, Command, Event, Facts, Fault, FaultClass, Find, Mode, ObjectId, Policy,
+    Report, Rule, Said, System, TaskId, TaskState, Verdict, follow_up, judge,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -487,6 +487,72 @@ fn a_workspace_s_devices_are_known_again_by_their_numbers() {
     let seen = w.case().sightings_elsewhere(&m365());
     assert_eq!(seen.len(), 1, "{seen:?}");
     assert_eq!((seen[0].system.clone(), seen[0].serial.clone()), (google(), serial));
+}
+
+/// By these they are looked at again. An account that is missed for once lists none of them.
+#[test]
+fn which_laptops_were_his_is_known_also_while_his_account_is_missed() {
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    w.run_until(|w| w.task(Kind::DisableLaptops).is_settled());
+    let id = w.id(Kind::DisableLaptops);
+    let mut case = w.case().clone();
+    let why = "a test".to_owned();
+    case.fold(w.now, &Event::TaskReopened { task: id, why });
+    w.case = Some(case);
+    w.order(Command::Tick).unwrap();
+    let told = |w: &World| {
+        let params = w.case().assignment(id).unwrap().params;
+        params.list(KNOWN_DEVICES).map(<[String]>::to_vec)
+    };
+    let known = Some(vec!["l-1".to_owned()]);
+    assert_eq!(told(&w), known);
+    let said = Said::Wait {
+        until: w.now.plus(MINUTE_MS),
+        why: "the account is not found".into(),
+        checkpoint: None,
+    };
+    let report = Report {
+        seen: Some(seen(Facts::new().with("missing_since_ms", 1))),
+        ..w.report(id, said)
+    };
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.pass(2 * MINUTE_MS);
+    assert_eq!(told(&w), known);
+}
+
+/// An older version took application roles right after the burst, before anything was found:
+/// what waits for them no more is not late for them either.
+#[test]
+fn what_is_found_once_application_roles_have_gone_is_done_all_the_same() {
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    let roles = Event::TaskSettled {
+        task: w.id(Kind::RemoveAppRoles),
+        attempt: 1,
+        outcome: Outcome::Verified,
+        before: Some(Arc::new(seen(good(Kind::RemoveAppRoles)))),
+        after: None,
+        receipts: Vec::new(),
+        artifacts: Vec::new(),
+        report: None,
+    };
+    let mut case = w.case().clone();
+    case.fold(w.now, &roles);
+    w.case = Some(case);
+    found(&mut w);
+    for kind in [Kind::SetForwardingInWorkspace, Kind::WipeAccount, Kind::DisableLaptops] {
+        assert!(Kind::RemoveAppRoles.spec().after.iter().any(|dep| dep.kind == kind));
+        let state = &w.task(kind).state;
+        let is_late = matches!(
+            state,
+            TaskState::Failed {
+                rule: Rule::LateFind,
+                ..
+            }
+        );
+        assert!(!is_late, "{kind}: {state:?}");
+    }
+    w.run_to_sealing();
 }
 
 #[test]

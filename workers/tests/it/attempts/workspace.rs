@@ -8,7 +8,7 @@ use crate::attempts::fake::state::{CANARY, LEAVER, SUCCESSOR};
 use crate::attempts::fake::workspace::{BOSS, HIS, MemberRow};
 use offboard_domain::catalogue::apps::{NAMES, NAMES_MISSING, PROTECTED};
 use offboard_domain::catalogue::workspace::{
-    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, KINDS, RESOLVED_MS, TRANSFER_FILES,
+    ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, KINDS, KNOWN_DEVICES, RESOLVED_MS, TRANSFER_FILES,
 };
 use offboard_domain::{Facts, FaultClass, Find, Kind, Mode, ObjectId, Said, Verdict, judge};
 
@@ -437,6 +437,43 @@ async fn a_laptop_that_is_not_his_any_more_is_left_alone_and_is_for_a_person() {
         );
         assert_eq!(desk.writes(), ["Disable l-1"], "his own one is disabled");
     }
+}
+
+/// That there were none was read. Whoever has never looked does not say so.
+#[tokio::test(start_paused = true)]
+async fn who_was_read_to_have_no_laptop_has_none_when_his_account_is_gone() {
+    for looked in [true, false] {
+        let (mut state, mut todo) = setting(Kind::DisableLaptops);
+        state.office.members.remove(HIS);
+        state.office.deleted.insert(HIS.to_owned(), 5_000);
+        if looked {
+            todo.params.set(KNOWN_DEVICES, Vec::new());
+        }
+        let mut desk = Desk::new(state);
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        let fine = match &end {
+            End::NotApplicable(_) => looked,
+            End::Asked(_) => !looked,
+            End::Settled(_) | End::Found(..) => false,
+        };
+        assert!(fine, "{looked}: {end:?}");
+        assert_eq!(desk.writes(), Vec::<String>::new());
+    }
+}
+
+/// What the next try is told is what was read last, and that names no laptop now.
+#[tokio::test(start_paused = true)]
+async fn the_laptops_that_were_his_are_remembered_while_his_account_is_missed() {
+    let (mut state, mut todo) = setting(Kind::DisableLaptops);
+    state.office.members.remove(HIS);
+    todo.params.set(KNOWN_DEVICES, vec!["l-1".to_owned()]);
+    todo.checkpoint = Some(Facts::new().with(KNOWN_DEVICES, vec!["l-2".to_owned()]));
+    let report = Desk::new(state).once(&todo).await;
+    let Said::Wait { checkpoint, .. } = report.said else {
+        panic!("{:?}", report.said)
+    };
+    let known = ["l-1", "l-2"].map(str::to_owned);
+    assert_eq!(checkpoint.unwrap().list(KNOWN_DEVICES), Some(&known[..]));
 }
 
 #[tokio::test(start_paused = true)]
