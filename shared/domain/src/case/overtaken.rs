@@ -4,6 +4,7 @@
 //! again itself. See `docs/decisions/0023-sessions-do-not-wait-for-a-person.md`.
 
 use super::Case;
+use crate::catalogue::Proof;
 use crate::id::TaskId;
 use crate::task::Task;
 use crate::time::Timestamp;
@@ -26,7 +27,9 @@ impl Case {
         }
         let follows = |t: &&Arc<Task>| went_ahead(t) || kind.spec().redo.contains(&t.kind());
         let under_way = self.tasks.values().filter(begun).filter(|t| t.is_under_way());
-        let overtaken: Vec<TaskId> = under_way.filter(follows).map(|t| t.id()).collect();
+        // What is read at the end holds after both, whichever came first.
+        let unread = |t: &&Arc<Task>| t.kind().spec().proof != Proof::Read;
+        let overtaken: Vec<TaskId> = under_way.filter(follows).filter(unread).map(|t| t.id()).collect();
         for id in overtaken {
             self.change(id, at, |t| t.overtaken = true);
         }

@@ -329,9 +329,17 @@ fn software_is_looked_at_on_every_device_that_is_his() {
 /// One that is his, and one that a person is to say something about.
 fn with_a_candidate(w: &mut World) {
     w.drain_but(Kind::DiscoverManaged);
-    let facts = good(Kind::DiscoverManaged)
+    let mut facts = good(Kind::DiscoverManaged)
         .with("devices_found", true)
         .with("device_ids", vec!["41".to_owned()]);
+    for (id, serial) in [("41", "5CG1111"), ("43", "5CG3333")] {
+        estate::note(
+            &mut facts,
+            &ObjectId::from(id),
+            Serial::parse(serial).as_ref(),
+            Holding::Remote,
+        );
+    }
     let finds = vec![
         find(Kind::Decommission, "41"),
         find(Kind::ConfirmManagedDevice, "rmm/43"),

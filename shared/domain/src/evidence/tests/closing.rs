@@ -70,9 +70,12 @@ fn a_lost_tail_is_told_and_proven_again() {
         Kind::DisableSignIn,
         Kind::ObserveIdentity,
     ];
-    let mut world = World::open(departure(Manner::Immediate), &kinds, Policy::default());
+    let at_once = departure(Manner::Immediate);
+    let time_has_come = at_once.effective_at;
+    let mut world = World::open(at_once, &kinds, Policy::default());
     world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
     world.drain();
+    world.now = world.now.max(time_has_come);
     let task = world.case().tasks[&world.id(Kind::SnapshotAccess)].clone();
     let said = Said::NotBegun { why: "stopped".into() };
     let ahead = Report {
