@@ -364,7 +364,7 @@ pub enum Command {
     },
     /// Verify evidence, with the file and the public key alone
     #[command(
-        after_help = "Examples:\n  offboard verify evidence-42.dsse.json --key 1f0c9e0a7b5d2c34.pem\n  offboard verify HR-2041    (a case of this folder, with this folder's public keys)"
+        after_help = "Examples:\n  offboard verify c-1f0c9e0a7b5d2c34aa10-42.dsse.json --key 1f0c9e0a7b5d2c34.pem\n  offboard verify HR-2041    (a case of this folder, with this folder's public keys)"
     )]
     Verify {
         /// The evidence file, or a case of this folder

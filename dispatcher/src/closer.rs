@@ -6,6 +6,7 @@
 //! or refused is accounted for in the same way. Everything it writes follows from
 //! the history, so doing it twice leaves the same files.
 
+use crate::accounts::Accounts;
 use crate::engine::{Engine, EngineError, told};
 use crate::kept::{Beyond, short, store};
 use crate::page;
@@ -194,10 +195,10 @@ impl Closer {
         let envelope = evidence::seal(&statement, &self.key);
         let digest = Digest::of(&envelope);
         let envelope = Bytes::from(envelope);
+        let accounts = Accounts::of(tenant, id, held.case.opened_at);
         let put = async |stem: &str| {
-            let name = format!("{tenant}/{id}/evidence-{stem}.dsse.json");
+            let (name, page) = accounts.names(stem);
             let html = page::render(&statement, &name).into_bytes();
-            let page = format!("{tenant}/{id}/evidence-{stem}.html");
             // Where the account is, its page is too.
             self.evidence.put_named(&page, html).await?;
             self.evidence.put_named(&name, envelope.clone()).await?;

@@ -5,6 +5,7 @@
 //! rule is the domain's. What it owns is the order of doing: append, then
 //! publish, then acknowledge.
 
+pub mod accounts;
 pub mod admission;
 mod closer;
 pub mod control;

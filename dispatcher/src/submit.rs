@@ -107,10 +107,12 @@ impl Engine {
         tenant: &TenantId,
         id: CaseId,
     ) -> Result<Option<String>, EngineError> {
-        let mut case = self.case(tenant, id).await?;
+        // As the ledger has it: a closer elsewhere may have closed it a moment ago.
+        let unknown = || EngineError::Refused(Refusal::UnknownCase);
+        let mut case = self.load(tenant, id).await?.ok_or_else(unknown)?.case;
         // What it asked for was done there.
         if let CaseState::Merged { into } = case.state {
-            case = self.case(tenant, into).await?;
+            case = self.load(tenant, into).await?.ok_or_else(unknown)?.case;
         }
         Ok(case.closed_at.map(|at| {
             format!(

@@ -4,6 +4,7 @@ use super::Ctx;
 use crate::error::{CliError, Exit};
 use crate::show::safe;
 use console::style;
+use offboard_dispatcher::accounts::Accounts;
 use offboard_dispatcher::control::Request;
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::Digest;
@@ -138,17 +139,20 @@ pub(super) async fn sealed(
     named: Digest,
 ) -> Result<(String, Vec<u8>), CliError> {
     let store = Store::at(&config.engine.evidence)?;
-    let folder = format!("{}/{}", view.tenant, view.case);
-    let files = store.list(&folder).await?;
-    for file in files.iter().filter(|f| f.path.ends_with(".dsse.json")) {
-        if file.bytes > EVIDENCE_MAX_BYTES {
-            continue;
-        }
-        let bytes = store.get_named(&file.path).await?;
-        if Digest::of(&bytes) == named {
-            return Ok((format!("{}/{}", config.engine.evidence, file.path), bytes.to_vec()));
+    let accounts = Accounts::of(&view.tenant, view.case, view.opened_at);
+    for folder in accounts.folders() {
+        let files = store.list(folder).await?;
+        for file in files.iter().filter(|f| accounts.are(&f.path)) {
+            if file.bytes > EVIDENCE_MAX_BYTES {
+                continue;
+            }
+            let bytes = store.get_named(&file.path).await?;
+            if Digest::of(&bytes) == named {
+                return Ok((format!("{}/{}", config.engine.evidence, file.path), bytes.to_vec()));
+            }
         }
     }
+    let [folder, _] = accounts.folders();
     Err(CliError::failed(format!(
         "the evidence of case {} is gone or was changed: no file in {}/{folder} has the digest {named}; restore it from a backup",
         view.case, config.engine.evidence

@@ -8,7 +8,7 @@ use offboard_sim::world::{Actor, Effect, World};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Whatever was ordered has happened by then, in the simulated time.
 const SETTLED_AFTER_MS: i64 = 10 * 86_400_000;
@@ -56,11 +56,16 @@ pub(crate) fn nothing_lost(
     for (id, case) in cases {
         assert_eq!(case["state"], "closed", "{figures}: {case}");
         let tenant = case["tenant"].as_str().unwrap();
-        let files: Vec<PathBuf> = fs::read_dir(folder.path().join("evidence").join(tenant).join(id))
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .filter(|p| p.to_str().unwrap().ends_with(".dsse.json"))
-            .collect();
+        let its_own = |p: &PathBuf| {
+            let name = p.file_name().unwrap().to_str().unwrap();
+            name.starts_with(&format!("{id}-")) && name.ends_with(".dsse.json")
+        };
+        let all = |folder: &Path| -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).unwrap();
+            entries.map(|e| e.unwrap().path()).collect()
+        };
+        let months = all(&folder.path().join("evidence").join(tenant));
+        let files: Vec<PathBuf> = months.iter().flat_map(|month| all(month)).filter(its_own).collect();
         let [file] = files.as_slice() else {
             panic!("{figures}: {id} is sealed {} times: {files:?}", files.len())
         };

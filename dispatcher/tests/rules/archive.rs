@@ -4,6 +4,7 @@
 //! asks a person, and only where reading does not tell.
 
 use crate::rig::*;
+use offboard_dispatcher::accounts::Accounts;
 use offboard_dispatcher::{Engine, Keeping, Submitted};
 use offboard_domain::departure::PersonRef;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
@@ -11,6 +12,7 @@ use offboard_domain::{
     CaseId, CaseState, Command, Departure, Digest, Event, Kind, Mode, Outcome, Rule, Said, TaskState, TenantId,
 };
 use offboard_ledger::Ledger as _;
+use offboard_store::Store;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
@@ -468,10 +470,12 @@ async fn two_histories_of_one_case_are_sealed_side_by_side() {
     assert_ne!(second.head, first.head);
     // Both envelopes are there, each under its own name.
     let mut kept = BTreeSet::new();
-    for entry in fs::read_dir(world.folder().join("evidence").join("acme").join(case.to_string())).unwrap() {
-        let path = entry.unwrap().path();
-        if path.to_string_lossy().ends_with(".dsse.json") {
-            kept.insert(Digest::of(&fs::read(path).unwrap()));
+    let accounts = Accounts::of(&acme, case, first.opened_at);
+    let evidence = Store::folder(&world.folder().join("evidence")).unwrap();
+    let [folder, _] = accounts.folders();
+    for file in evidence.list(folder).await.unwrap() {
+        if accounts.are(&file.path) {
+            kept.insert(Digest::of(&evidence.get_named(&file.path).await.unwrap()));
         }
     }
     let named: BTreeSet<Digest> = [first.evidence, second.evidence].into_iter().flatten().collect();

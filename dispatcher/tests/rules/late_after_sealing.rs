@@ -63,11 +63,7 @@ async fn a_report_after_the_seal_was_ordered_changes_no_account_and_both_verify(
     assert_eq!(ready.account_to(), ordered, "what was ordered to be sealed is sealed");
     assert!(ready.version > ordered.version);
     let sealed = closer.seal(&acme, late).await.unwrap().unwrap();
-    assert!(
-        sealed
-            .name
-            .ends_with(&format!("evidence-{}.dsse.json", ordered.version))
-    );
+    assert!(sealed.name.ends_with(&format!("{late}-{}.dsse.json", ordered.version)));
     let told = read(&sealed.name);
     assert_eq!(told.predicate.case, late);
     let closed = world.case(&acme, late).await;

@@ -164,7 +164,8 @@ async fn a_departure_that_was_called_off_stays_so_when_a_running_dispatcher_meet
     world.ledger.inner.lose_tail(&acme, case, 1);
     assert_eq!(world.case(&acme, case).await.state, CaseState::Received);
     world.answer(&order).await;
-    until("it is called off", MINUTE, async || {
+    // Whoever may be at something that was ordered in what is lost is waited for.
+    until("it is called off", 30 * MINUTE, async || {
         world.case(&acme, case).await.state == CaseState::Cancelled
     })
     .await;

@@ -2,6 +2,7 @@
 
 use crate::office::Office;
 use crate::{Args, Failed};
+use offboard_dispatcher::accounts::Accounts;
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::departure::Manner;
 use offboard_domain::time::{MINUTE_MS, SECOND_MS};
@@ -111,7 +112,7 @@ fn next(folder: &Path, cases: &[CaseView]) -> Result<(), Failed> {
     let open = cases.iter().find(|c| !c.needs.is_empty());
     println!("\nTry next");
     if let Some(case) = closed {
-        let account = account(&kept.join(case.tenant.as_str()).join(case.case.to_string()))?;
+        let account = account(&kept, case)?;
         println!(
             "  cargo offboard verify {} --key {folder}/keys/public.pem",
             account.display()
@@ -131,11 +132,15 @@ fn next(folder: &Path, cases: &[CaseView]) -> Result<(), Failed> {
 }
 
 /// The signed account of a closed case, as the file is called that is there.
-fn account(folder: &Path) -> Result<PathBuf, Failed> {
-    let files = fs::read_dir(folder).map_err(|e| format!("failed to list {}: {e}", folder.display()))?;
+fn account(kept: &Path, case: &CaseView) -> Result<PathBuf, Failed> {
+    let accounts = Accounts::of(&case.tenant, case.case, case.opened_at);
+    let [name, _] = accounts.folders();
+    let folder = kept.join(name);
+    let files = fs::read_dir(&folder).map_err(|e| format!("failed to list {}: {e}", folder.display()))?;
     for file in files {
         let path = file?.path();
-        if path.to_string_lossy().ends_with(".dsse.json") {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if accounts.are(&format!("{name}/{file}")) {
             return Ok(path);
         }
     }

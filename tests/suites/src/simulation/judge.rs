@@ -9,6 +9,7 @@ use crate::invariant::Invariant;
 use crate::model::{Act, ModelWorld};
 use crate::transcript::EPOCH;
 use crate::vendor::Vendor;
+use offboard_dispatcher::accounts::Accounts;
 use offboard_domain::evidence::Predicate;
 use offboard_domain::standing::{standing, words};
 use offboard_domain::time::MINUTE_MS;
@@ -309,6 +310,7 @@ impl Stage {
                 closed.push((
                     tenant.clone(),
                     shadow.case.id,
+                    Accounts::of(tenant, shadow.case.id, shadow.case.opened_at),
                     shadow.case.evidence,
                     shadow
                         .case
@@ -322,11 +324,10 @@ impl Stage {
         });
         let key = self.signer().verifying_key();
         let effects = self.effects();
-        for (tenant, case, named, tasks, tail_lost) in closed {
-            let folder = format!("{tenant}/{case}");
+        for (tenant, case, accounts, named, tasks, tail_lost) in closed {
             let mut wrong = Vec::new();
             let mut own = 0;
-            for (name, bytes) in self.envelopes(&folder).await {
+            for (name, bytes) in self.envelopes(&accounts).await {
                 // A history that the ledger lost may have been sealed before: its file stays.
                 if named != Some(Digest::of(&bytes)) {
                     if !tail_lost {
@@ -358,7 +359,9 @@ impl Stage {
                 }
             }
             if own != 1 {
-                wrong.push(format!("{folder}: {own} files are the evidence that the case names"));
+                wrong.push(format!(
+                    "{tenant} {case}: {own} files are the evidence that the case names"
+                ));
             }
             for wrong in wrong {
                 self.auditor.violated(Invariant::EvidenceVerifies, wrong);
@@ -386,14 +389,16 @@ impl Stage {
     }
 
     /// The signed files of a case.
-    async fn envelopes(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
+    async fn envelopes(&self, accounts: &Accounts) -> Vec<(String, Vec<u8>)> {
         let store = Store::on(self.evidence.clone());
         let mut found = Vec::new();
-        for file in store.list(folder).await.unwrap_or_default() {
-            if file.path.ends_with(".dsse.json")
-                && let Ok(bytes) = store.get_named(&file.path).await
-            {
-                found.push((file.path, bytes.to_vec()));
+        for folder in accounts.folders() {
+            for file in store.list(folder).await.unwrap_or_default() {
+                if accounts.are(&file.path)
+                    && let Ok(bytes) = store.get_named(&file.path).await
+                {
+                    found.push((file.path, bytes.to_vec()));
+                }
             }
         }
         found

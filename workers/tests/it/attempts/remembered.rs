@@ -40,9 +40,10 @@ async fn a_device_that_was_told_to_retire_may_go_although_a_fault_ended_the_atte
         let (state, mut todo) = setting(Kind::RetireDevice);
         let mut desk = Desk::new(state);
         if slow {
-            // The second reading is not through when the attempt's time is over.
+            // The reading after the order is not through when the attempt's time is over: the
+            // first and the one right before the order are.
             let run_for_ms = u64::try_from(todo.kind.spec().run_for_ms).unwrap();
-            desk.fake.lock().slow = Duration::from_millis(run_for_ms * 6 / 10);
+            desk.fake.lock().slow = Duration::from_millis(run_for_ms * 4 / 10);
         } else {
             desk.fake.lock().reads_fail = 1;
         }
