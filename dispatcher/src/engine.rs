@@ -13,6 +13,7 @@
 //! nothing. Safety does not rest on owning but on the append's version check.
 
 use crate::admission::{Admission, Limits};
+use crate::handing::Handing;
 use crate::kept::{Keeping, Kept, KeptOf, Listed, Looked, Stands, Whose, in_time};
 use crate::place::{Held, Places};
 use crate::tenants::Tenants;
@@ -91,6 +92,8 @@ pub struct Engine {
     pub(crate) doubted: Mutex<BTreeSet<Whose>>,
     /// The cases whose orders are being kept while nobody waits for it.
     pub(crate) kept_beside: Mutex<BTreeSet<CaseId>>,
+    /// What is being put into the places of sites.
+    pub(crate) handing: Arc<Handing>,
 }
 
 /// What stopped the engine from doing what was asked.
@@ -222,6 +225,7 @@ impl Engine {
             ended: Mutex::default(),
             doubted: Mutex::default(),
             kept_beside: Mutex::default(),
+            handing: Arc::default(),
         })
     }
 

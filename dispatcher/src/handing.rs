@@ -14,6 +14,7 @@ use offboard_domain::catalogue::knowledge::SESSION_FILES;
 use offboard_domain::{Assignment, Digest, Facts, Kind};
 use offboard_store::{Store, StoreError};
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 impl Engine {
     /// Puts into the place of a site what this assignment is about.
@@ -29,13 +30,54 @@ impl Engine {
     }
 
     /// Nobody need wait for it: what takes longer, as a large file does, is put there beside,
-    /// for the next try.
+    /// for the next try, and by one at a time, who says it if it fails.
     async fn hand(&self, site: &str, digest: Digest) -> Result<(), EngineError> {
         let place = self.store.site(site).map_err(store)?;
-        match tokio::spawn(copy(self.store.clone(), place, digest)).await {
+        let Some(under_way) = self.handing.begin(site, digest) else {
+            return Err(EngineError::Store("it is still being put there".to_owned()));
+        };
+        let copying = copy(self.store.clone(), place, digest);
+        let handed = tokio::spawn(async move {
+            let copied = copying.await;
+            if let Err(error) = &copied {
+                let (site, _) = &under_way.one;
+                tracing::warn!(site, %digest, error = error.with_causes(), "failed to put a file into the place of a site");
+            }
+            copied
+        });
+        match handed.await {
             Ok(copied) => copied.map_err(store),
             Err(broke) => Err(EngineError::Store(broke.to_string())),
         }
+    }
+}
+
+/// What is being put into the places of sites just now.
+#[derive(Debug, Default)]
+pub(crate) struct Handing(Mutex<BTreeSet<(String, Digest)>>);
+
+impl Handing {
+    /// Begins to put this there; none: somebody is at it.
+    fn begin(self: &Arc<Self>, site: &str, digest: Digest) -> Option<UnderWay> {
+        let one = (site.to_owned(), digest);
+        let begun = self.under_way().insert(one.clone());
+        begun.then(|| UnderWay { all: self.clone(), one })
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, BTreeSet<(String, Digest)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One that is being put there, until it is dropped.
+struct UnderWay {
+    all: Arc<Handing>,
+    one: (String, Digest),
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.all.under_way().remove(&self.one);
     }
 }
 
@@ -93,6 +135,17 @@ mod tests {
             head: Digest::ZERO,
             traceparent: None,
         }
+    }
+
+    #[test]
+    fn one_at_a_time_puts_a_file_into_the_place_of_a_site() {
+        let handing = Arc::new(Handing::default());
+        let file = Digest::of(b"a recording");
+        let one = handing.begin("berlin", file);
+        assert!(one.is_some() && handing.begin("berlin", file).is_none());
+        assert!(handing.begin("paris", file).is_some(), "elsewhere it is another");
+        drop(one);
+        assert!(handing.begin("berlin", file).is_some());
     }
 
     #[test]

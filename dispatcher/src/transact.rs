@@ -709,9 +709,14 @@ impl Engine {
         let Some(h) = held.as_ref().filter(|h| !h.case.is_over()) else {
             return Ok(());
         };
-        self.admission.settle(tenant, Credit::NONE, None, Some(&h.case));
-        self.remember_leaving(tenant, &h.case).await;
-        self.follow(tenant, &h.case).await;
+        let case = h.case.clone();
+        self.admission.settle(tenant, Credit::NONE, None, Some(&case));
+        self.remember_leaving(tenant, &case).await;
+        let needed = self.follow(tenant, &case).await;
+        // Time has passed since its last record: perhaps nobody wakes it for who is needed.
+        if let Some(h) = held.as_mut() {
+            self.note_who_is_needed(tenant, h, needed).await;
+        }
         let unkept = Held::to_keep(held.as_ref());
         drop(held);
         let published = self.publish_left(tenant, id, &place).await;

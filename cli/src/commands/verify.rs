@@ -152,9 +152,9 @@ pub(super) async fn sealed(
             }
         }
     }
-    let [folder, _] = accounts.folders();
+    let [folder, former] = accounts.folders();
     Err(CliError::failed(format!(
-        "the evidence of case {} is gone or was changed: no file in {}/{folder} has the digest {named}; restore it from a backup",
+        "the evidence of case {} is gone or was changed: no file of it in {folder} or {former} under {} has the digest {named}; restore it from a backup",
         view.case, config.engine.evidence
     ))
     .exit(Exit::Evidence))

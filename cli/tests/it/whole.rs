@@ -53,10 +53,25 @@ async fn two_departures_run_to_signed_evidence() {
         assert_eq!(verified["valid"], true);
         assert_eq!(verified["statement"]["predicate"]["request"]["reference"], reference);
         evidence_bites(folder, &verified);
+        is_found_where_it_was_kept_before(folder, case, &verified);
     }
     says_that_it_is_closed(folder, &first);
     let world = stage.world();
     assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+/// A program of an older version kept it in a folder of the case.
+fn is_found_where_it_was_kept_before(folder: &Folder, case: &str, verified: &Value) {
+    let file = folder.path().join(verified["file"].as_str().unwrap());
+    let id = verified["statement"]["predicate"]["case"].as_str().unwrap();
+    let former = file.parent().unwrap().with_file_name(id);
+    std::fs::create_dir(&former).unwrap();
+    let there = former.join("evidence-7.dsse.json");
+    std::fs::rename(&file, &there).unwrap();
+    let found = folder.run(&["verify", case, "--json"]).expect(0).json();
+    assert_eq!(folder.path().join(found["file"].as_str().unwrap()), there);
+    std::fs::rename(&there, &file).unwrap();
+    std::fs::remove_dir(&former).unwrap();
 }
 
 /// Handed in again without a reference, it may be another departure: each command says what
