@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -168,7 +168,7 @@ impl Stage {
 struct Happened {
     /// Wipes ordered.
     wiped: usize,
-    /// Cases whose account is written, or begun to be.
+    /// Accounts and their pages that are written, or begun to be.
     sealed: usize,
 }
 
@@ -177,11 +177,14 @@ impl Happened {
         let world = stage.world();
         let wiped = world.journal().into_iter();
         let wiped = wiped.filter(|e| e.effect == Effect::WipeOrdered).count();
-        // A case has its folder from its first file on.
-        let cases = fs::read_dir(stage.folder.path().join("evidence/northwind"));
+        let entries = |folder: &Path| -> Vec<PathBuf> {
+            let all = fs::read_dir(folder).into_iter().flatten().flatten();
+            all.map(|entry| entry.path()).collect()
+        };
+        let months = entries(&stage.folder.path().join("evidence/northwind"));
         Self {
             wiped,
-            sealed: cases.map_or(0, Iterator::count),
+            sealed: months.iter().map(|month| entries(month).len()).sum(),
         }
     }
 }

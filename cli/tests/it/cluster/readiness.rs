@@ -155,8 +155,6 @@ async fn a_dispatcher_starts_while_the_queues_of_a_site_are_missing_and_says_whi
         site: Some(SITE.to_owned()),
     };
     let missing = missing.to_string();
-    let vhost = stage.definitions["vhosts"][0]["name"].as_str().unwrap();
-    stage.rabbit().delete_queue(vhost, &missing).unwrap();
     let said = dispatcher(&stage).end().err;
     let warned = said
         .lines()
