@@ -33,6 +33,9 @@ const LEAST_MS: u64 = 50;
 const REST_MS: u64 = 2_500;
 /// The longest that a server or a connection stays away.
 const AWAY_MS: u64 = 4_000;
+/// A person is asked to order again what failed in one departure of so many at the most:
+/// what was hit comes back long before anybody's patience ends.
+const DEPARTURES_PER_RETRY: usize = 10;
 /// How soon a supervisor starts anew what has ended.
 const SUPERVISED_EVERY: Duration = Duration::from_millis(200);
 /// How often a person looks.
@@ -258,6 +261,11 @@ async fn chaos_loses_nothing_and_does_nothing_twice() {
         people.waived.len(),
     );
     println!("{figures}");
+    assert!(
+        people.retried.len() * DEPARTURES_PER_RETRY <= plan.departures,
+        "{figures}: people were asked too often: {:#?}",
+        people.retried
+    );
     for (role, running) in supervised.slots {
         let running = running.unwrap();
         running.signal("TERM");
