@@ -9,7 +9,7 @@ use offboard_dispatcher::tenants::{Tenants, Terms};
 use offboard_dispatcher::{Engine, Keeping, Parts};
 use offboard_queue::Queue;
 use offboard_runtime::Clock;
-use offboard_runtime::config::{Configuration, StoreUrl};
+use offboard_runtime::config::{Admission, Configuration, StoreUrl};
 use offboard_runtime::keys::{DispatchKey, MasterKey};
 use offboard_store::{Store, StoreError};
 use offboard_workers::Concurrency;
@@ -37,7 +37,7 @@ impl Settings {
     pub fn of(config: &Configuration, clock: Arc<dyn Clock>, dispatch: DispatchKey, store: Store) -> Self {
         Self {
             clock,
-            limits: limits(config),
+            limits: limits(&config.engine.admission),
             dispatch,
             shards: config.engine.shards,
             store,
@@ -110,20 +110,20 @@ pub fn tenants(config: &Configuration, systems: &Systems) -> Tenants {
 
 /// How much may be in flight, as configured.
 #[must_use]
-pub fn limits(config: &Configuration) -> Limits {
-    let admission = config.engine.admission.clone();
+pub fn limits(admission: &Admission) -> Limits {
+    let credit = admission.credit.clone();
     Limits {
         urgent_together: admission.urgent_cap,
         tenant_percent: admission.tenant_percent,
-        credit: Box::new(move |place| admission.credit.get(&place).copied().unwrap_or_default()),
+        credit: Box::new(move |place| credit.get(&place).copied().unwrap_or_default()),
     }
 }
 
 /// Half as many of the normal lane as of the urgent one, so that what is
 /// urgent always finds a hand free.
 #[must_use]
-pub fn concurrency(config: &Configuration) -> Concurrency {
-    let most = config.engine.admission.prefetch.max(1);
+pub fn concurrency(admission: &Admission) -> Concurrency {
+    let most = admission.prefetch.max(1);
     Concurrency {
         urgent: most,
         normal: (most / 2).max(1),

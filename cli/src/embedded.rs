@@ -94,7 +94,9 @@ impl Embedded {
             Some(systems) => systems,
             None => Systems::open(config)?,
         };
-        let limits = overrides.limits.unwrap_or_else(|| compose::limits(config));
+        let limits = overrides
+            .limits
+            .unwrap_or_else(|| compose::limits(&config.engine.admission));
         // One process: what is signed here is read here, until it ends.
         let dispatch = DispatchKey::ephemeral()?;
         let settings = Settings {
@@ -124,7 +126,9 @@ impl Embedded {
         );
         let worker = Worker::new(
             WorkerConfig {
-                concurrency: overrides.concurrency.unwrap_or_else(|| compose::concurrency(config)),
+                concurrency: overrides
+                    .concurrency
+                    .unwrap_or_else(|| compose::concurrency(&config.engine.admission)),
                 grace: overrides.grace.unwrap_or(GRACE),
                 ..WorkerConfig::default()
             },

@@ -122,7 +122,7 @@ impl Running {
                 let settings = Settings::of(config, clock.clone(), dispatch, kept.clone());
                 let engine = engine(config, &systems, &ledger, Arc::new(queue), settings)?;
                 reload.tell(&engine);
-                running.dispatch(config, engine);
+                running.dispatching = dispatch_with(&mut running.tasks, &engine, crate::compose::instance(config));
             }
             if roles.closer {
                 let queue = broker(config, &clock, "closer", vec![QueueName::Sealing]).await?;
@@ -158,23 +158,6 @@ impl Running {
         Ok(running)
     }
 
-    fn dispatch(&mut self, config: &Configuration, engine: Arc<Engine>) {
-        let (ordering, stop_ordering) = watch::channel(false);
-        let (owning, stop_owning) = watch::channel(false);
-        let me = crate::compose::instance(config);
-        let membership = Membership::new(engine.clone(), Arc::new(SystemClock), me);
-        self.tasks.spawn(engine.clone().sweep(stop_ordering.clone()));
-        self.tasks.spawn(engine.clone().pump(stop_ordering.clone()));
-        self.tasks.spawn(engine.clone().notice(stop_ordering.clone()));
-        self.tasks.spawn(engine.clone().watch(stop_ordering.clone()));
-        self.tasks
-            .spawn(engine.clone().heed_dead_letters(stop_ordering.clone()));
-        // Sites may come with another configuration.
-        self.tasks.spawn(engine.clone().watch_sites(stop_ordering));
-        self.tasks.spawn(membership.run(stop_owning));
-        self.dispatching = vec![ordering, owning];
-    }
-
     /// Takes the tenants' configuration and the limits as they are now. Open cases keep the
     /// policy that they were accepted under; nothing that runs is disturbed.
     ///
@@ -186,8 +169,11 @@ impl Running {
             // First: of a new site that is not looked at, nobody would be seen.
             queue.look_at(all_queues(config));
         }
-        self.reload
-            .replace(systems.clone(), &tenants(config, &systems), &limits(config));
+        self.reload.replace(
+            systems.clone(),
+            &tenants(config, &systems),
+            &limits(&config.engine.admission),
+        );
         Ok(())
     }
 
@@ -231,6 +217,24 @@ impl Running {
             None => Ok(()),
         }
     }
+}
+
+/// Sets going, under this name among others, all that a dispatcher does. What is given
+/// ends it: the first its ordering, the second its owning of shards.
+#[must_use = "it ends when these are dropped"]
+pub fn dispatch_with(tasks: &mut JoinSet<()>, engine: &Arc<Engine>, me: String) -> Vec<watch::Sender<bool>> {
+    let (ordering, stop_ordering) = watch::channel(false);
+    let (owning, stop_owning) = watch::channel(false);
+    let membership = Membership::new(engine.clone(), Arc::new(SystemClock), me);
+    tasks.spawn(engine.clone().sweep(stop_ordering.clone()));
+    tasks.spawn(engine.clone().pump(stop_ordering.clone()));
+    tasks.spawn(engine.clone().notice(stop_ordering.clone()));
+    tasks.spawn(engine.clone().watch(stop_ordering.clone()));
+    tasks.spawn(engine.clone().heed_dead_letters(stop_ordering.clone()));
+    // Sites may come with another configuration.
+    tasks.spawn(engine.clone().watch_sites(stop_ordering));
+    tasks.spawn(membership.run(stop_owning));
+    vec![ordering, owning]
 }
 
 /// What a check of readiness is called that says whether the broker is there with
@@ -288,7 +292,7 @@ fn worker(
     let worker = WorkerConfig {
         areas: serves.areas.clone(),
         site: serves.site.clone(),
-        concurrency: crate::compose::concurrency(config),
+        concurrency: crate::compose::concurrency(&config.engine.admission),
         report_shards: config.engine.shards,
         grace: GRACE,
     };

@@ -1,8 +1,9 @@
 //! What Offboard costs, beside the least that could do the same, always in
 //! turns on the same private servers. No figure here means anything on its own
 //! or on a machine that does something else: it is the ratios within one run
-//! that count, the medians of several rounds, and rounds during which others
-//! took more than 0.2 of a core (column "others") are run again.
+//! that count, and the medians of several rounds. Column "others" of what runs
+//! distributed says what of a core everybody else on the machine took
+//! meanwhile: a round with more than 0.2 tells little.
 //!
 //! Every command starts its own servers on free ports of the loopback (RabbitMQ
 //! and Redis must be installed: `tests/run` does it), prints a table, keeps its
@@ -28,8 +29,12 @@
 //! - `fairness`: one tenant's immediate departure until its access is cut, idle
 //!   and while another tenant has 100,000 waiting.
 //!
-//! `--shards`, `--credit` and `--prefetch` set what an operator would set in
-//! `offboard.toml` (`shards`, `[admission]`).
+//! `--shards`, `--credit`, `--urgent-cap` and `--prefetch` set what an operator
+//! would set in `offboard.toml` (`shards`, `[admission]`); the rest of the
+//! admission is what an installation has that says nothing of it.
+//!
+//! `all` runs everything, each in a process of its own; `--only latency,memory`
+//! some of it, and `--with "memory --departures 1000"` one with other sizes.
 //!
 //! One part at a time:
 //!
@@ -48,6 +53,7 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
+mod all;
 mod archive;
 mod bare;
 mod distributed;
@@ -120,6 +126,8 @@ enum What {
     Fairness(distributed::fairness::Sizes),
     /// A mailbox kept, beside mbsync.
     Archive(archive::Sizes),
+    /// Everything, one after the other.
+    All(all::Choice),
     /// One of the processes that the bench starts.
     #[command(hide = true)]
     Role {
@@ -153,6 +161,7 @@ fn main() -> Result<(), Failed> {
     let (name, raw) = match what {
         What::Role { role, setup } if role == "archive" => return archive::role(&setup),
         What::Role { role, setup } => return distributed::role(&role, &setup),
+        What::All(choice) => ("all", all::run(&choice, output.as_deref())?),
         What::Archive(sizes) => ("archive", archive::measure(&sizes)?),
         What::Distributed(sizes) => ("distributed", distributed::throughput(&sizes)?),
         What::Latency(sizes) => ("latency", distributed::latency::measure(&sizes)?),

@@ -4,6 +4,9 @@
 //! and once the ledger's disk is full. Afterwards nothing is lost, nothing is
 //! closed or done twice, and every piece of evidence verifies.
 //!
+//! Every blow is struck once before chance decides, so that each run of enough
+//! blows meets them all.
+//!
 //! The seed chooses what is hit and when; what the machine makes of it differs
 //! from run to run. `tests/chaos` runs the long form; the environment's
 //! `OFFBOARD_CHAOS=DEPARTURES,TENANTS,BLOWS,SEED` any other.
@@ -30,6 +33,9 @@ const LEAST_MS: u64 = 50;
 const REST_MS: u64 = 2_500;
 /// The longest that a server or a connection stays away.
 const AWAY_MS: u64 = 4_000;
+/// A person is asked to order again what failed in one departure of so many at the most:
+/// what was hit comes back long before anybody's patience ends.
+const DEPARTURES_PER_RETRY: usize = 10;
 /// How soon a supervisor starts anew what has ended.
 const SUPERVISED_EVERY: Duration = Duration::from_millis(200);
 /// How often a person looks.
@@ -49,15 +55,17 @@ struct Plan {
 }
 
 impl Plan {
+    /// What every run of the tests does.
+    const USUAL: Self = Self {
+        departures: 60,
+        tenants: 6,
+        blows: 24,
+        seed: 20_261,
+    };
+
     fn of_environment() -> Self {
-        let usual = Self {
-            departures: 60,
-            tenants: 6,
-            blows: 24,
-            seed: 20_261,
-        };
         let Ok(said) = std::env::var("OFFBOARD_CHAOS") else {
-            return usual;
+            return Self::USUAL;
         };
         let numbers: Vec<u64> = said.split(',').map(|n| n.trim().parse().unwrap()).collect();
         let [departures, tenants, blows, seed] = numbers[..] else {
@@ -92,25 +100,61 @@ enum Blow {
     LedgerDiskFull,
 }
 
-/// Those that come by chance, the likelier the more often they stand here; the
-/// last two of [`Blow`] come once.
-const BY_CHANCE: [Blow; 15] = [
-    Blow::DispatcherKilled,
-    Blow::DispatcherKilled,
-    Blow::WorkerKilled,
-    Blow::WorkerKilled,
-    Blow::WorkerKilled,
-    Blow::CloserKilled,
-    Blow::BrokerKilled,
-    Blow::LedgerKilled,
-    Blow::BrokerCut,
-    Blow::LedgerCut,
-    Blow::BrokerStalled,
-    Blow::LedgerStalled,
-    Blow::BrokerRefused,
-    Blow::LedgerRefused,
-    Blow::AllSlowed,
-];
+impl Blow {
+    /// Each that comes again and again, and how likely it is beside the others.
+    const RECURRING: [(Self, usize); 12] = [
+        (Self::DispatcherKilled, 2),
+        (Self::WorkerKilled, 3),
+        (Self::CloserKilled, 1),
+        (Self::BrokerKilled, 1),
+        (Self::LedgerKilled, 1),
+        (Self::BrokerCut, 1),
+        (Self::LedgerCut, 1),
+        (Self::BrokerStalled, 1),
+        (Self::LedgerStalled, 1),
+        (Self::BrokerRefused, 1),
+        (Self::LedgerRefused, 1),
+        (Self::AllSlowed, 1),
+    ];
+    /// How many there are, with the two that come once: the broker emptied, and the
+    /// ledger's disk full.
+    const KINDS: usize = Self::RECURRING.len() + 2;
+
+    /// What is struck, in order: the two that come once at a third and at two thirds,
+    /// each other one once in an order of chance, and then whatever chance gives.
+    fn sequence(blows: usize, chance: &mut Chance) -> Vec<Self> {
+        let mut unmet: Vec<Self> = Self::RECURRING.iter().map(|(blow, _)| *blow).collect();
+        let by_chance = Self::RECURRING.map(|(blow, weight)| vec![blow; weight]).concat();
+        (0..blows)
+            .map(|n| {
+                if n == blows / 3 {
+                    Self::BrokerEmptied
+                } else if n == blows * 2 / 3 {
+                    Self::LedgerDiskFull
+                } else if unmet.is_empty() {
+                    chance.one(&by_chance)
+                } else {
+                    let which = chance.below(unmet.len() as u64);
+                    unmet.swap_remove(usize::try_from(which).unwrap())
+                }
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn every_blow_is_struck_where_there_are_enough_of_them() {
+    let usual = Plan::USUAL;
+    for (seed, blows) in [(usual.seed, usual.blows), (1, Blow::KINDS), (2, 300)] {
+        let sequence = Blow::sequence(blows, &mut Chance::of(seed));
+        assert_eq!(sequence.len(), blows);
+        let met: BTreeSet<Blow> = sequence.iter().copied().collect();
+        assert_eq!(met.len(), Blow::KINDS, "seed {seed}, {blows} blows: {sequence:?}");
+        for once in [Blow::BrokerEmptied, Blow::LedgerDiskFull] {
+            assert_eq!(sequence.iter().filter(|blow| **blow == once).count(), 1, "{once:?}");
+        }
+    }
+}
 
 /// The processes, started anew whenever they have ended.
 #[derive(Default)]
@@ -164,7 +208,7 @@ fn last_line(said: &str) -> String {
 async fn chaos_loses_nothing_and_does_nothing_twice() {
     let plan = Plan::of_environment();
     println!("{plan:?}");
-    let stage = Stage::set(
+    let stage = Stage::set_on_small_disk(
         plan.seed,
         Size {
             tenants: plan.tenants,
@@ -217,6 +261,11 @@ async fn chaos_loses_nothing_and_does_nothing_twice() {
         people.waived.len(),
     );
     println!("{figures}");
+    assert!(
+        people.retried.len() * DEPARTURES_PER_RETRY <= plan.departures,
+        "{figures}: people were asked too often: {:#?}",
+        people.retried
+    );
     for (role, running) in supervised.slots {
         let running = running.unwrap();
         running.signal("TERM");
@@ -240,15 +289,8 @@ fn people(stage: &Stage, over: &AtomicBool) -> People {
 
 fn strike(stage: &Stage, supervised: &mut Supervised, plan: &Plan, blows: &mut BTreeMap<Blow, u32>) {
     let mut chance = Chance::of(plan.seed);
-    for n in 0..plan.blows {
+    for (n, blow) in Blow::sequence(plan.blows, &mut chance).into_iter().enumerate() {
         thread::sleep(chance.millis(LEAST_MS, REST_MS));
-        let blow = if n == plan.blows / 3 {
-            Blow::BrokerEmptied
-        } else if n == plan.blows * 2 / 3 {
-            Blow::LedgerDiskFull
-        } else {
-            chance.one(&BY_CHANCE)
-        };
         println!("{n}: {blow:?}");
         hit(stage, supervised, blow, &mut chance);
         *blows.entry(blow).or_default() += 1;
@@ -310,9 +352,9 @@ fn hit(stage: &Stage, supervised: &mut Supervised, blow: Blow, chance: &mut Chan
             stage.rabbit().restart().unwrap();
         }
         Blow::LedgerDiskFull => {
-            stage.disk.fill().unwrap();
+            stage.disk().fill().unwrap();
             wait(stage, supervised, away);
-            stage.disk.free().unwrap();
+            stage.disk().free().unwrap();
             // Under `always` it ends rather than promise what it cannot keep.
             stage.redis().restart().unwrap();
         }

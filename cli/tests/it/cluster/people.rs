@@ -50,7 +50,7 @@ impl People {
                         stage.run(&[&["waive", &case, task, "--as", LEAD][..], &reason].concat())
                     }
                     _ => {
-                        self.retried.insert(need.to_string());
+                        self.retried.insert(format!("{case} {task}"));
                         stage.run(&["retry", &case, task, "--as", LEAD])
                     }
                 };

@@ -58,8 +58,9 @@ pub(crate) struct Stage {
     /// When engine time began to run faster.
     anchor: i64,
     _simulator: Simulator,
-    /// What the ledger keeps its data on. Removed last.
-    pub(crate) disk: Disk,
+    /// What the ledger keeps its data on, where that must be able to be full.
+    /// Removed last.
+    disk: Option<Disk>,
 }
 
 pub(crate) fn now_ms() -> i64 {
@@ -82,16 +83,23 @@ fn password(user: &str) -> String {
 impl Stage {
     /// Sets everything up; no role runs yet.
     pub(crate) async fn set(seed: u64, size: Size) -> Self {
-        Self::prepare(seed, size, None).await
+        Self::prepare(seed, size, None, None).await
+    }
+
+    /// The same, with the ledger on a disk that can be full: it takes the right to
+    /// mount one, so only whoever fills it asks for it.
+    pub(crate) async fn set_on_small_disk(seed: u64, size: Size) -> Self {
+        let disk = Disk::mount(DISK_MIB).unwrap();
+        Self::prepare(seed, size, None, Some(disk)).await
     }
 
     /// The same, where the leavers' accounts are copies of others on the
     /// premises, and each client has these systems, too.
     pub(crate) async fn set_hybrid(seed: u64, size: Size, systems: &str) -> Self {
-        Self::prepare(seed, size, Some(systems)).await
+        Self::prepare(seed, size, Some(systems), None).await
     }
 
-    async fn prepare(seed: u64, size: Size, hybrid: Option<&str>) -> Self {
+    async fn prepare(seed: u64, size: Size, hybrid: Option<&str>, disk: Option<Disk>) -> Self {
         let cruelty = Cruelty {
             sync_interval_ms: 0,
             throttle_permille: 2,
@@ -142,9 +150,8 @@ impl Stage {
             ..RabbitOptions::default()
         })
         .unwrap();
-        let disk = Disk::mount(DISK_MIB).unwrap();
         let redis = Redis::start(&RedisOptions {
-            data: Some(disk.path().to_owned()),
+            data: disk.as_ref().map(|disk| disk.path().to_owned()),
             ..RedisOptions::default()
         })
         .unwrap();
@@ -184,6 +191,12 @@ impl Stage {
 
     pub(crate) fn redis(&self) -> MutexGuard<'_, Redis> {
         self.redis.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk of a stage that was set on a small one.
+    #[track_caller]
+    pub(crate) fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("the stage was set on a small disk")
     }
 
     fn role_folder(&self, role: &str, user: &str) {

@@ -63,8 +63,8 @@ pub(crate) async fn dispatcher(setup: Setup) -> Result<(), Failed> {
         wire: Wire::connect(&setup, BARE_VHOST).await?,
         records: Records::connect(&setup).await?,
     };
-    let queues = (0..setup.shards).map(|shard| QueueName::Reports { shard }.to_string());
-    let mut deliveries = bare.wire.consume(queues, setup.prefetch).await?;
+    let queues = (0..setup.tuning.shards).map(|shard| QueueName::Reports { shard }.to_string());
+    let mut deliveries = bare.wire.consume(queues, setup.tuning.prefetch).await?;
     let mut orders = orders();
     let (mut opening, mut working) = (FuturesUnordered::new(), FuturesUnordered::new());
     say("ready")?;
@@ -113,11 +113,11 @@ impl Bare {
 /// The worker. It knows no store.
 pub(crate) async fn worker(setup: Setup) -> Result<(), Failed> {
     let wire = &Wire::connect(&setup, BARE_VHOST).await?;
-    let deliveries = wire.consume(AREAS.map(queue_of), setup.prefetch).await?;
+    let deliveries = wire.consume(AREAS.map(queue_of), setup.tuning.prefetch).await?;
     say("ready")?;
     let answer = |delivery| async move {
         let task = task_of(&delivery)?;
-        wire.publish(REPORTS, &reports(task, setup.shards), task).await?;
+        wire.publish(REPORTS, &reports(task, setup.tuning.shards), task).await?;
         ack(delivery).await
     };
     serve(deliveries, answer, || Ok(())).await
@@ -128,7 +128,7 @@ pub(crate) async fn closer(setup: Setup) -> Result<(), Failed> {
     let wire = Wire::connect(&setup, BARE_VHOST).await?;
     let records = &Records::connect(&setup).await?;
     let sealing = [QueueName::Sealing.to_string()];
-    let deliveries = wire.consume(sealing, setup.prefetch).await?;
+    let deliveries = wire.consume(sealing, setup.tuning.prefetch).await?;
     say("ready")?;
     let close = |delivery| async move {
         records.append(task_of(&delivery)?).await?;

@@ -5,7 +5,7 @@ use super::celery;
 use super::child::{Child, Said};
 use super::graph::{CLOSING, TASKS};
 use super::lines::Order;
-use super::machine::{Memory, cpu_of, cpu_of_all, memory_of};
+use super::machine::{Memory, Others, cores_of_others, cpu_of, cpu_of_all, memory_of};
 use super::setup::Setup;
 use super::stage::Stage;
 use crate::embedded::Failed;
@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Nothing is done for so long: something is broken.
+/// Nothing is done for so long: something is broken. Longer where many are open: all of
+/// them may be opened before the first is closed.
 const SILENT: Duration = Duration::from_secs(120);
+const SILENT_EACH: Duration = Duration::from_millis(20);
 
 /// Who does the departures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -116,6 +118,7 @@ impl Team {
         let (mut next, mut done, mut tasks) = (departures.start, 0, 0);
         let wanted = departures.len();
         let mut heard = Instant::now();
+        let silent = SILENT + SILENT_EACH * u32::try_from(open.min(wanted))?;
         while done < wanted {
             let room = (departures.start + done + open)
                 .min(departures.end)
@@ -139,12 +142,20 @@ impl Team {
                 heard = Instant::now();
                 within = Duration::ZERO;
             }
-            if heard.elapsed() > SILENT {
+            if heard.elapsed() > silent {
                 return Err(format!("{done} of {wanted} departures are done, and no more come").into());
             }
             look(self, done)?;
         }
         Ok(tasks)
+    }
+
+    /// Begins to look what everybody takes who is not of this run.
+    pub(crate) fn others(&self, stage: &Stage) -> Result<Others, Failed> {
+        let servers = [stage.rabbit.pid(), stage.redis.pid()];
+        let children = self.children.iter().map(Child::pid);
+        let ours = children.chain(servers.into_iter().flatten());
+        Others::than(ours.chain([std::process::id()]).collect())
     }
 
     fn cpu(&self) -> Result<BTreeMap<&'static str, Duration>, Failed> {
@@ -241,7 +252,6 @@ pub(crate) fn run_and_look(
         *cpu = cpu.saturating_sub(before.get(name).copied().unwrap_or_default());
     }
     let ours: Duration = cpu.values().sum();
-    let others = all.saturating_sub(all_before).saturating_sub(ours);
     let memory = team.memory()?;
     team.end()?;
     Ok(Run {
@@ -255,6 +265,6 @@ pub(crate) fn run_and_look(
         took,
         cpu,
         memory,
-        others: others.as_secs_f64() / took.as_secs_f64(),
+        others: cores_of_others(all.saturating_sub(all_before), ours, took),
     })
 }

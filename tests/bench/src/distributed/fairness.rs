@@ -41,26 +41,28 @@ pub(crate) fn measure(sizes: &Sizes) -> Result<Value, Failed> {
          idle and while {} departures of another tenant are open; milliseconds.",
         sizes.probes, sizes.backlog
     );
+    println!("{}", sizes.tuning.in_words());
     println!(
-        "{:>10} {:>9} {:>9} {:>9} {:>9} {:>9}   {:>6} {:>11}",
-        "backlog", "idle p50", "idle p99", "busy p50", "busy p99", "most", "ratio", "still open"
+        "{:>10} {:>9} {:>9} {:>9} {:>9} {:>9}   {:>6} {:>11} {:>7}",
+        "backlog", "idle p50", "idle p99", "busy p50", "busy p99", "most", "ratio", "still open", "others"
     );
     let mut raw = Vec::new();
     for planned in [true, false] {
         let run = once(&mut stage, sizes, planned)?;
         let (idle, busy) = (percentile(&run.idle, 50), percentile(&run.busy, 50));
         println!(
-            "{:>10} {idle:>9.1} {:>9.1} {busy:>9.1} {:>9.1} {:>9.1}   {:>6.2} {:>11}",
+            "{:>10} {idle:>9.1} {:>9.1} {busy:>9.1} {:>9.1} {:>9.1}   {:>6.2} {:>11} {:>7.2}",
             if planned { "planned" } else { "immediate" },
             percentile(&run.idle, 99),
             percentile(&run.busy, 99),
             percentile(&run.busy, 100),
             busy / idle,
-            run.still_open
+            run.still_open,
+            run.others
         );
         raw.push(json!({
             "planned": planned, "idle_ms": run.idle, "busy_ms": run.busy, "still_open": run.still_open,
-            "accepting_seconds": run.accepting.as_secs_f64(),
+            "accepting_seconds": run.accepting.as_secs_f64(), "others_cores": run.others,
         }));
     }
     println!("wanted: at most 2");
@@ -73,6 +75,8 @@ struct Measured {
     /// Of the backlog, when the last probe was cut.
     still_open: usize,
     accepting: Duration,
+    /// What of a core everybody else on the machine took.
+    others: f64,
 }
 
 fn once(stage: &mut Stage, sizes: &Sizes, planned: bool) -> Result<Measured, Failed> {
@@ -80,6 +84,7 @@ fn once(stage: &mut Stage, sizes: &Sizes, planned: bool) -> Result<Measured, Fai
     let mut team = Team::start(Contestant::Offboard, stage, &setup)?;
     let warm_up = sizes.probes.div_ceil(5);
     team.work(0..warm_up, 1, |_, _| Ok(()))?;
+    let others = team.others(stage)?;
     let idle = probes(&mut team, warm_up, sizes.probes, true)?;
     let first = warm_up + sizes.probes;
     let began = Instant::now();
@@ -96,6 +101,7 @@ fn once(stage: &mut Stage, sizes: &Sizes, planned: bool) -> Result<Measured, Fai
     while let Some(Said::Done { departures, .. }) = team.finisher()?.next(Duration::ZERO)? {
         done += departures;
     }
+    let others = others.cores()?;
     // The rest of the backlog is of no interest: it is not waited for.
     team.end()?;
     Ok(Measured {
@@ -103,6 +109,7 @@ fn once(stage: &mut Stage, sizes: &Sizes, planned: bool) -> Result<Measured, Fai
         busy,
         still_open: (sizes.backlog + sizes.probes).saturating_sub(done),
         accepting,
+        others,
     })
 }
 

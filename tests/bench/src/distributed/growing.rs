@@ -13,6 +13,9 @@ use std::time::Instant;
 const LINES: usize = 20;
 /// What a worker may hold, in MiB.
 const WORKER_MIB: f64 = 64.0;
+/// What may be more at the end than after a fifth and still counts as flat, of that: what
+/// the allocator keeps for itself comes and goes by as much.
+const FLAT: f64 = 0.1;
 
 /// What `memory` may be told.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,6 +39,7 @@ pub(crate) fn memory(sizes: &MemorySizes) -> Result<Value, Failed> {
         "{} departures, {} open at a time; resident memory in MiB",
         sizes.departures, sizes.open
     );
+    println!("{}", sizes.tuning.in_words());
     println!(
         "{:>10} {:>8} {:>11} {:>8} {:>8}",
         "done", "s", "dispatcher", "worker", "closer"
@@ -67,21 +71,47 @@ pub(crate) fn memory(sizes: &MemorySizes) -> Result<Value, Failed> {
     })?;
     // The first fifth fills caches and tables; from then on it should stay.
     let later = workers.get(workers.len() / 5..).unwrap_or_default();
+    let mut verdicts = serde_json::Map::new();
     for (n, name) in ["dispatcher", "worker", "closer"].into_iter().enumerate() {
         let (first, last) = (
             later.first().map_or(f64::NAN, |m| m[n]),
             later.last().map_or(f64::NAN, |m| m[n]),
         );
         let peak = run.memory.get(name).map_or(f64::NAN, |m| m.peak);
+        let verdict = verdict(
+            first,
+            last,
+            peak,
+            if name == "worker" { WORKER_MIB } else { f64::INFINITY },
+        );
         println!(
-            "{name:>10}: {first:.1} after a fifth, {last:.1} at the end ({:+.0} %), {peak:.1} at most",
+            "{name:>10}: {first:.1} after a fifth, {last:.1} at the end ({:+.0} %), {peak:.1} at most: {verdict}",
             (last / first - 1.0) * 100.0
         );
+        verdicts.insert(name.to_owned(), json!(verdict));
     }
-    println!("wanted: flat, and a worker at most {WORKER_MIB:.0} MiB");
+    println!(
+        "wanted: flat (at most {:.0} % more), and a worker at most {WORKER_MIB:.0} MiB; others took {:.2} of a core",
+        FLAT * 100.0,
+        run.others
+    );
     Ok(json!({
         "what": "memory", "machine": machine, "sizes": format!("{sizes:?}"), "samples": samples, "run": run.raw(),
+        "verdicts": verdicts,
     }))
+}
+
+/// What is to be said of a process that held so much after a fifth, at the end and at most.
+fn verdict(first: f64, last: f64, peak: f64, bound: f64) -> &'static str {
+    if [first, last, peak].iter().any(|mib| mib.is_nan()) {
+        "not measured"
+    } else if last > first * (1.0 + FLAT) {
+        "IT GROWS"
+    } else if peak > bound {
+        "flat, and TOO MUCH"
+    } else {
+        "flat"
+    }
 }
 
 /// What `backlog` may be told.
@@ -94,7 +124,7 @@ pub(crate) struct BacklogSizes {
     #[arg(long, default_value_t = 20_000)]
     departures: usize,
     /// Rounds; the medians count.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     #[command(flatten)]
     tuning: Tuning,
@@ -107,6 +137,7 @@ pub(crate) fn backlog(sizes: &BacklogSizes) -> Result<Value, Failed> {
     let machine = machine::describe(&stage)?;
     println!("{}", machine::in_words(&machine));
     println!("Departures a second, opening and closing counted in, with so many open at a time.");
+    println!("{}", sizes.tuning.in_words());
     println!(
         "{:>5} {:>9} {:>11} {:>13} {:>15} {:>7}",
         "round", "open", "departures", "departures/s", "dispatcher MiB", "others"
@@ -144,4 +175,18 @@ pub(crate) fn backlog(sizes: &BacklogSizes) -> Result<Value, Failed> {
     Ok(json!({
         "what": "backlog", "machine": machine, "sizes": format!("{sizes:?}"), "runs": raw.collect::<Vec<_>>(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verdict;
+
+    #[test]
+    fn what_grows_or_is_too_much_is_said() {
+        assert_eq!(verdict(40.0, 42.0, 50.0, 64.0), "flat");
+        assert_eq!(verdict(40.0, 46.0, 50.0, 64.0), "IT GROWS");
+        assert_eq!(verdict(40.0, 40.0, 65.0, 64.0), "flat, and TOO MUCH");
+        assert_eq!(verdict(40.0, 40.0, 65.0, f64::INFINITY), "flat");
+        assert_eq!(verdict(f64::NAN, 40.0, 65.0, 64.0), "not measured");
+    }
 }

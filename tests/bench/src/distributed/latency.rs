@@ -37,24 +37,29 @@ pub(crate) fn measure(sizes: &Sizes) -> Result<Value, Failed> {
         "One departure at a time, from its order until it is closed (Offboard: its evidence written); milliseconds.\n\
          The longest way is 5 tasks; with the closing round and the order to seal (not least) 7."
     );
-    println!("{:>5} {:>9} {:>8} {:>8} {:>8}", "round", "", "p50", "p99", "most");
-    let mut all: Vec<(usize, Contestant, Vec<f64>)> = Vec::new();
+    println!("{}", sizes.tuning.in_words());
+    println!(
+        "{:>5} {:>9} {:>8} {:>8} {:>8} {:>8}",
+        "round", "", "p50", "p99", "most", "others"
+    );
+    let mut all: Vec<(usize, Contestant, OneByOne)> = Vec::new();
     for round in 1..=sizes.rounds {
         for contestant in &sizes.contestants {
-            let took = one_by_one(*contestant, &mut stage, sizes.departures)?;
+            let run = one_by_one(*contestant, &mut stage, sizes.departures)?;
             println!(
-                "{round:>5} {:>9} {:>8.2} {:>8.2} {:>8.2}",
+                "{round:>5} {:>9} {:>8.2} {:>8.2} {:>8.2} {:>8.2}",
                 contestant.word(),
-                percentile(&took, 50),
-                percentile(&took, 99),
-                percentile(&took, 100)
+                percentile(&run.took, 50),
+                percentile(&run.took, 99),
+                percentile(&run.took, 100),
+                run.others
             );
-            all.push((round, *contestant, took));
+            all.push((round, *contestant, run));
         }
     }
     let of = |contestant: Contestant, percent: usize| {
         let of = all.iter().filter(|(_, c, _)| *c == contestant);
-        median(of.map(|(_, _, took)| percentile(took, percent)).collect())
+        median(of.map(|(_, _, run)| percentile(&run.took, percent)).collect())
     };
     println!("medians of {} rounds:", sizes.rounds);
     for contestant in &sizes.contestants {
@@ -69,20 +74,30 @@ pub(crate) fn measure(sizes: &Sizes) -> Result<Value, Failed> {
         "offboard / bare {:>8.2}            (wanted: p50 at most 2, and p99 at most 20 ms)",
         of(Contestant::Offboard, 50) / of(Contestant::Bare, 50)
     );
-    let raw = all.iter().map(
-        |(round, contestant, took)| json!({ "round": round, "contestant": contestant.word(), "milliseconds": took }),
-    );
+    let raw = all.iter().map(|(round, contestant, run)| {
+        json!({
+            "round": round, "contestant": contestant.word(), "milliseconds": run.took, "others_cores": run.others,
+        })
+    });
     Ok(json!({
         "what": "latency", "machine": machine, "sizes": format!("{sizes:?}"), "runs": raw.collect::<Vec<_>>(),
     }))
 }
 
-fn one_by_one(contestant: Contestant, stage: &mut Stage, departures: usize) -> Result<Vec<f64>, Failed> {
+struct OneByOne {
+    /// Each in milliseconds.
+    took: Vec<f64>,
+    /// What of a core everybody else on the machine took.
+    others: f64,
+}
+
+fn one_by_one(contestant: Contestant, stage: &mut Stage, departures: usize) -> Result<OneByOne, Failed> {
     let setup = stage.clean()?;
     let mut team = Team::start(contestant, stage, &setup)?;
     let warm_up = (departures / 5).max(1);
     team.work(0..warm_up, 1, |_, _| Ok(()))?;
     let mut took = Vec::with_capacity(departures);
+    let others = team.others(stage)?;
     for n in warm_up..warm_up + departures {
         let began = Instant::now();
         team.origin()?.open(Order::of(n, 1))?;
@@ -91,8 +106,9 @@ fn one_by_one(contestant: Contestant, stage: &mut Stage, departures: usize) -> R
             other => return Err(format!("{other:?} where a departure was to be done").into()),
         }
     }
+    let others = others.cores()?;
     team.end()?;
-    Ok(took)
+    Ok(OneByOne { took, others })
 }
 
 /// That many percent are at most this.

@@ -26,7 +26,7 @@ pub(crate) async fn run(setup: Setup) -> Result<(), Failed> {
         wire: Wire::connect(&setup, LEAST_VHOST).await?,
         records: Records::connect(&setup).await?,
     };
-    let mut deliveries = least.wire.consume([QUEUE.to_owned()], setup.prefetch).await?;
+    let mut deliveries = least.wire.consume([QUEUE.to_owned()], setup.tuning.prefetch).await?;
     let mut orders = orders();
     let (mut opening, mut working) = (FuturesUnordered::new(), FuturesUnordered::new());
     say("ready")?;

@@ -4,7 +4,7 @@ use super::stage::Stage;
 use crate::embedded::Failed;
 use serde_json::{Value, json};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Ticks of proc(5) in a second.
 const TICK_MS: u64 = 10;
@@ -92,6 +92,42 @@ pub(crate) fn cpu_of_all() -> Result<Duration, Failed> {
     Ok(Duration::from_millis(ticks * TICK_MS))
 }
 
+/// What of a core everybody else on the machine takes: the whole machine's time without
+/// that of the processes that are looked at.
+pub(crate) struct Others {
+    ours: Vec<u32>,
+    began: Instant,
+    /// Of the whole machine, and of those.
+    before: (Duration, Duration),
+}
+
+impl Others {
+    /// Begins to look; these are not others, and live as long as it is looked.
+    pub(crate) fn than(ours: Vec<u32>) -> Result<Self, Failed> {
+        Ok(Self {
+            before: (cpu_of_all()?, sum(&ours)?),
+            began: Instant::now(),
+            ours,
+        })
+    }
+
+    /// Since it is looked.
+    pub(crate) fn cores(&self) -> Result<f64, Failed> {
+        let all = cpu_of_all()?.saturating_sub(self.before.0);
+        let ours = sum(&self.ours)?.saturating_sub(self.before.1);
+        Ok(cores_of_others(all, ours, self.began.elapsed()))
+    }
+}
+
+/// The same of what all and ours took in a while.
+pub(crate) fn cores_of_others(all: Duration, ours: Duration, took: Duration) -> f64 {
+    all.saturating_sub(ours).as_secs_f64() / took.as_secs_f64()
+}
+
+fn sum(pids: &[u32]) -> Result<Duration, Failed> {
+    pids.iter().map(|pid| cpu_of(*pid)).sum()
+}
+
 /// What a process holds of the memory now, and at most since it began, in MiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Memory {
@@ -116,4 +152,17 @@ pub(crate) fn memory_of(pid: u32) -> Result<Memory, Failed> {
         resident: field("VmRSS:")?,
         peak: field("VmHWM:")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_what_the_machine_did_without_us() {
+        let seconds = Duration::from_secs;
+        assert_eq!(cores_of_others(seconds(3), seconds(1), seconds(4)), 0.5);
+        // Ticks are counted at different moments.
+        assert_eq!(cores_of_others(seconds(1), seconds(2), seconds(4)), 0.0);
+    }
 }

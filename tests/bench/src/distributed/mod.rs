@@ -118,12 +118,7 @@ fn load(contestant: Contestant, sizes: &Sizes) -> Load {
 }
 
 fn explain(sizes: &Sizes) {
-    let Sizes {
-        open,
-        celery_open,
-        tuning,
-        ..
-    } = sizes;
+    let Sizes { open, celery_open, .. } = sizes;
     println!(
         "\
 A departure has 14 tasks that do nothing outside; each process is one of its own; one broker (one scheduler) and one
@@ -132,14 +127,14 @@ store (appendfsync always) for all; {open} departures open at a time.
   bare      2 messages and 1 append a task; the same stages, then the closing round (3 assignments, 1 order to seal);
             dispatcher, worker and closer
   offboard  everything: the catalogue's order (longest way 5 tasks, stages 1, 4, 2, 6, 1), the closing round, sealing;
-            authenticated, expiring, 1 % traced to a collector here, evidence synced to the disk; {} shards, credit
-            {} a queue, prefetch {}; dispatcher, worker and closer
+            authenticated, expiring, 1 % traced to a collector here, evidence synced to the disk; dispatcher, worker and
+            closer
   celery    chain, groups and chords; stages 1, 4, 4, 4, 1; acks_late, quorum queue, publisher confirms; 2 solo workers
             and a driver; {celery_open} open at a time; no closing round, no history, no evidence
 Broker, store, own: processor time a departure in ms. Others: cores that the rest of the machine took (above 0.2 the
-round should be run again).",
-        tuning.shards, tuning.credit, tuning.prefetch
+round tells little)."
     );
+    println!("{}", sizes.tuning.in_words());
 }
 
 fn print(round: usize, run: &Run) {

@@ -14,9 +14,11 @@ use super::setup::{OFFBOARD_VHOST, Setup};
 use crate::embedded::{Failed, tenant};
 use crate::noop::{ForAll, Noop};
 use async_trait::async_trait;
+use offboard_cli::compose;
+use offboard_cli::roles::dispatch_with;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::tenants::{Tenants, Terms};
-use offboard_dispatcher::{Closer, Engine, Keeping, Membership, Parts};
+use offboard_dispatcher::{Closer, Engine, Keeping, Parts};
 use offboard_domain::departure::{Choices, Manner, PersonRef};
 use offboard_domain::{Area, Case, CaseId, Departure, Kind, Lane, Policy, TenantId, Timestamp};
 use offboard_ledger::redis::RedisOptions;
@@ -30,7 +32,7 @@ use offboard_runtime::keys::{DispatchKey, MasterKey, QueueKeys, SigningKey};
 use offboard_runtime::telemetry::Guard;
 use offboard_runtime::{Clock, Secret, SystemClock, telemetry};
 use offboard_store::Store;
-use offboard_workers::{Concurrency, Context, Worker, WorkerConfig};
+use offboard_workers::{Context, Worker, WorkerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -62,8 +64,6 @@ pub(crate) const KINDS: [Kind; 14] = [
 
 /// Of a million departures so many are traced.
 const TRACED_PPM: u32 = 10_000;
-/// What ended stays in the ledger for longer than a run lasts.
-const ARCHIVE_AFTER_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// The servers are there before the roles are.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a shutdown lets attempts finish.
@@ -106,6 +106,8 @@ fn departure(n: usize, order: &Order, tenants: usize, now: Timestamp) -> Result<
 /// What every role has.
 struct Common {
     setup: Setup,
+    /// As an operator's `offboard.toml` would give it.
+    config: EngineConfig,
     clock: Arc<dyn Clock>,
     noop: Arc<Noop>,
     telemetry: Guard,
@@ -113,7 +115,7 @@ struct Common {
 
 impl Common {
     fn begin(setup: Setup, role: Role) -> Result<Self, Failed> {
-        let mut engine = EngineConfig::defaults(&setup.folder);
+        let mut engine = setup.tuning.engine(&setup.folder);
         engine.telemetry.otlp = Some(setup.otlp.clone());
         engine.telemetry.sample_ppm = Some(TRACED_PPM);
         engine.queue = QueueUrl::Rabbit(Remote {
@@ -124,6 +126,7 @@ impl Common {
             telemetry: telemetry::start(&engine, role)?,
             clock: Arc::new(SystemClock),
             noop: Noop::claiming(KINDS),
+            config: engine,
             setup,
         })
     }
@@ -144,7 +147,7 @@ impl Common {
 
     async fn ledger(&self) -> Result<Arc<dyn Ledger>, Failed> {
         let mut options = RedisOptions::new(self.setup.redis.parse()?);
-        options.shards = self.setup.shards;
+        options.shards = self.config.shards;
         let (ledger, _) = RedisLedger::open(options).await?;
         Ok(ledger)
     }
@@ -182,9 +185,9 @@ impl Common {
             }),
             limits,
             dispatch,
-            shards: self.setup.shards,
+            shards: self.config.shards,
             keeping: Some(Keeping {
-                archive_after_ms: ARCHIVE_AFTER_MS,
+                archive_after_ms: self.config.archive_after_ms,
             }),
         }))
     }
@@ -222,23 +225,15 @@ fn assignments() -> Vec<QueueName> {
 pub(crate) async fn dispatcher(setup: Setup) -> Result<(), Failed> {
     let common = Common::begin(setup, Role::Dispatcher)?;
     let mut queues = assignments();
-    queues.extend((0..common.setup.shards).map(|shard| QueueName::Reports { shard }));
+    queues.extend((0..common.config.shards).map(|shard| QueueName::Reports { shard }));
     queues.extend([QueueName::Sealing, QueueName::Dead]);
     let queue = common.queue(DISPATCHER, queues).await?;
     let dispatch = DispatchKey::load(&common.keys())?;
-    let limits = Limits::each(common.setup.credit);
+    let limits = compose::limits(&common.config.admission);
     let engine = common.engine(common.ledger().await?, queue, limits, dispatch)?;
-    let (ordering, stop) = watch::channel(false);
-    let (owning, stop_owning) = watch::channel(false);
     let mut running = JoinSet::new();
-    running.spawn(engine.clone().sweep(stop.clone()));
-    running.spawn(engine.clone().pump(stop.clone()));
-    running.spawn(engine.clone().notice(stop.clone()));
-    running.spawn(engine.clone().watch(stop.clone()));
-    running.spawn(engine.clone().heed_dead_letters(stop));
-    let member = Membership::new(engine.clone(), common.clock.clone(), "dispatcher-bench".to_owned());
-    running.spawn(member.run(stop_owning));
-    while !(0..common.setup.shards).all(|shard| engine.owns_shard(shard)) {
+    let stops = dispatch_with(&mut running, &engine, "dispatcher-bench".to_owned());
+    while !(0..common.config.shards).all(|shard| engine.owns_shard(shard)) {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     say("ready")?;
@@ -258,7 +253,7 @@ pub(crate) async fn dispatcher(setup: Setup) -> Result<(), Failed> {
         }
     }
     submitting.shutdown().await;
-    common.until_over(vec![ordering, owning], running).await
+    common.until_over(stops, running).await
 }
 
 /// Hands in what was ordered, and tells the bench if it wants to be told.
@@ -312,11 +307,8 @@ pub(crate) async fn worker(setup: Setup) -> Result<(), Failed> {
     let names = assignments().iter().map(ToString::to_string).collect::<Vec<_>>();
     let keys = QueueKeys::load(&common.setup.folder.join("worker-keys"), names)?;
     let config = WorkerConfig {
-        concurrency: Concurrency {
-            urgent: common.setup.prefetch,
-            normal: common.setup.prefetch,
-        },
-        report_shards: common.setup.shards,
+        concurrency: compose::concurrency(&common.config.admission),
+        report_shards: common.config.shards,
         grace: GRACE,
         ..WorkerConfig::default()
     };
@@ -343,10 +335,11 @@ pub(crate) async fn closer(setup: Setup) -> Result<(), Failed> {
     let engine = common.engine(ledger, queue, Limits::none(), DispatchKey::ephemeral()?)?;
     let signing = SigningKey::load(&common.keys())?;
     let evidence = Store::folder(&common.setup.folder.join("evidence"))?;
-    let closer = Closer::new(engine, signing.expose().clone(), evidence);
+    let closer = Closer::new(engine.clone(), signing.expose().clone(), evidence);
     let (stop, stopping) = watch::channel(false);
     let mut running = JoinSet::new();
-    running.spawn(closer.run(stopping));
+    running.spawn(closer.run(stopping.clone()));
+    running.spawn(engine.watch_ledger(stopping));
     say("ready")?;
     no_orders().await?;
     common.until_over(vec![stop], running).await

@@ -1,6 +1,7 @@
 //! What a child process of the bench is told: where the servers are, and how
 //! much may be open and in flight.
 
+use super::stage::Tuning;
 use crate::embedded::Failed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,14 +29,10 @@ pub(crate) struct Setup {
     pub(crate) folder: PathBuf,
     /// Where traces and metrics are sent.
     pub(crate) otlp: String,
-    /// Over how many shards tenants are spread.
-    pub(crate) shards: u16,
     /// How many tenants there are.
     pub(crate) tenants: usize,
-    /// Most assignments in flight in each queue.
-    pub(crate) credit: u32,
-    /// Most deliveries that a consumer holds.
-    pub(crate) prefetch: u16,
+    /// How much may be open and in flight.
+    pub(crate) tuning: Tuning,
 }
 
 impl Setup {

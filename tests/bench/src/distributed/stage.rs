@@ -6,19 +6,24 @@ use super::least;
 use super::setup::{BARE_VHOST, CELERY_VHOST, LEAST_VHOST, OFFBOARD_VHOST, Setup};
 use super::sink::Sink;
 use crate::embedded::{Failed, TENANTS};
+use offboard_cli::compose::{concurrency, limits};
+use offboard_domain::{Area, Lane};
 use offboard_queue::QueueName;
 use offboard_queue::rabbit::{CLOSER, DISPATCHER, Topology, WORKER, password_hash};
+use offboard_runtime::config::Engine;
 use offboard_runtime::keys::{DispatchKey, create_missing};
 use offboard_servers::redis::{Fsync, RedisOptions};
 use offboard_servers::{ADMINISTRATOR, Rabbit, RabbitOptions, Redis};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How the contestants are set up.
-#[derive(Debug, Clone, Copy, clap::Args)]
+/// How the contestants are set up: what an operator with a machine and vendors this
+/// quick would write into `offboard.toml`. Whatever is not here is as if he wrote nothing.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, clap::Args)]
 pub(crate) struct Tuning {
     /// Over how many shards (queues of reports) tenants are spread.
     #[arg(long, default_value_t = 16)]
@@ -26,9 +31,43 @@ pub(crate) struct Tuning {
     /// Most assignments that Offboard has in flight in each queue.
     #[arg(long, default_value_t = 256)]
     pub(crate) credit: u32,
-    /// Most deliveries that each consumer holds (of every contestant but Celery).
+    /// Most that it has in flight in all urgent lanes together.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) urgent_cap: u32,
+    /// Most deliveries that each consumer holds (of every contestant but Celery; Offboard
+    /// holds half as many of a normal lane).
     #[arg(long, default_value_t = 256)]
     pub(crate) prefetch: u16,
+}
+
+impl Tuning {
+    /// The configuration of an installation that is tuned so.
+    pub(crate) fn engine(self, folder: &Path) -> Engine {
+        let mut engine = Engine::defaults(folder);
+        engine.shards = self.shards;
+        let admission = &mut engine.admission;
+        (admission.urgent_cap, admission.prefetch) = (self.urgent_cap, self.prefetch);
+        for credit in admission.credit.values_mut() {
+            *credit = self.credit;
+        }
+        engine
+    }
+
+    /// One line, of what the engine and its workers are told in the end.
+    pub(crate) fn in_words(self) -> String {
+        let engine = self.engine(Path::new(""));
+        let (limits, hands) = (limits(&engine.admission), concurrency(&engine.admission));
+        format!(
+            "Offboard: {} shards; in flight {} a queue, {} in all urgent lanes, {} % of a queue for one tenant; a worker \
+             holds {} urgent and {} normal assignments of each area",
+            engine.shards,
+            (limits.credit)((Area::Identity, Lane::Urgent)),
+            limits.urgent_together,
+            limits.tenant_percent,
+            hands.urgent,
+            hands.normal
+        )
+    }
 }
 
 /// How long the store may take to forget.
@@ -112,10 +151,8 @@ impl Stage {
             redis: self.redis.url(),
             folder: folder.clone(),
             otlp: self.sink.endpoint(),
-            shards: self.tuning.shards,
             tenants: TENANTS,
-            credit: self.tuning.credit,
-            prefetch: self.tuning.prefetch,
+            tuning: self.tuning,
         };
         std::fs::write(folder.join("setup.json"), serde_json::to_vec(&setup)?)?;
         Ok(setup)
@@ -186,4 +223,32 @@ fn least_definitions() -> Value {
             "arguments": { "x-queue-type": "quorum" },
         }],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offboard_is_admitted_as_an_installation_is() {
+        let tuning = Tuning {
+            shards: 4,
+            credit: 200,
+            urgent_cap: 100,
+            prefetch: 50,
+        };
+        let said = tuning.in_words();
+        // One tenant's share is nobody's to tune here: it is what every installation has.
+        let share = Engine::defaults(Path::new("")).admission.tenant_percent;
+        assert!(share < 100);
+        for part in [
+            "4 shards",
+            "200 a queue",
+            "100 in all urgent lanes",
+            &format!("{share} % of a queue for one tenant"),
+            "50 urgent and 25 normal",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
 }
