@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
 use crate::observation::{Facts, Observation};
 use crate::plan::is_skipped;
-use crate::policy::{Policy, SuccessorRule};
+use crate::policy::{NAME_MARKS, Policy, SuccessorRule, address_mark};
 use crate::task::{Outcome, Place, Task};
 use crate::time::Timestamp;
 use crate::unplanned;
@@ -530,6 +530,7 @@ impl Case {
                 names.push(name.to_owned());
             }
         }
+        let is_named_in_full = !self.has_an_unnamed_address(&names);
         params.set(apps::NAMES, names);
         let by_number = apps::KINDS.contains(&kind);
         if let Some(id) = resolved.text("object_id").filter(|_| by_number) {
@@ -538,13 +539,26 @@ impl Case {
         if let Some(number) = person.employee_id.as_ref().filter(|_| by_number) {
             params.set(apps::EMPLOYEE_ID, number.as_str());
         }
-        if resolved.bool("other_mail") == Some(true) && person.mail.is_none() {
+        if !is_named_in_full {
             params.set(apps::NAMES_MISSING, true);
         }
         if matches!(kind, Kind::ResolveInApp | Kind::ResolveInWorkspace) {
             let protected: Vec<String> = self.policy.protected.iter().cloned().collect();
             params.set(apps::PROTECTED, protected);
         }
+    }
+
+    /// Whether he was found to have an address that is none of these names: an application
+    /// may have kept one that he had before. What is stored has marks of them alone, so such
+    /// an application cannot be searched by it; it can only not be taken for one without him.
+    fn has_an_unnamed_address(&self, names: &[String]) -> bool {
+        let resolved = &self.subject_facts;
+        let Some(marks) = resolved.list(NAME_MARKS) else {
+            // A worker of an older version looked at one address only.
+            return resolved.bool("other_mail") == Some(true) && self.departure.person.mail.is_none();
+        };
+        let named: BTreeSet<String> = names.iter().map(|name| address_mark(self.id, name)).collect();
+        marks.iter().any(|mark| !named.contains(mark))
     }
 
     /// Whether another directory on the premises than this one was read to have his

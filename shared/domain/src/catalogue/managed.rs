@@ -139,7 +139,7 @@ pub(super) const DISCOVER: KindSpec = KindSpec {
         ]),
         blocked: &[(
             Cond::False("devices_found"),
-            "the remote management has no device by the names that are known, and not all are: the request names no address. Look there; assign his devices to him and retry, or waive this if he has neither a device nor a technician's login there",
+            "the remote management has no device by the names that are known, and not all are: the directory has an address of his (an alias, a former one) that the request does not name. Look there; assign his devices to him and retry, or waive this if he has neither a device nor a technician's login there",
         )],
     },
     controls: control::RETURN,

@@ -76,11 +76,36 @@ async fn a_protected_account_and_one_that_is_not_there_need_a_person() {
             "{verdict:?}"
         );
     }
-    let nobody = Facts::new().with("found", false).with("ambiguous", false);
-    let copied = Facts::new().with("on_premises_security_id", "S-1-5-21-1-2-3-1104");
-    let verdict = |params: &Facts| judge(Kind::ResolveOnPremises, params, &nobody, None);
-    assert!(matches!(verdict(&copied), Verdict::Blocked(_)));
-    assert!(matches!(verdict(&Facts::new()), Verdict::NotApplicable(_)));
+}
+
+/// The cloud's names prove nothing of an account that is no original of any copy; HR's
+/// number does, and a security identifier that leads nowhere is a person's.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_found_by_the_cloud_s_names_alone_is_not_declared_absent() {
+    let copied = Facts::new().with(SECURITY_ID, "S-1-5-21-1-2-3-1104");
+    for (planned, number, absent) in [
+        (Facts::new(), false, false),
+        (Facts::new(), true, true),
+        (copied.clone(), false, false),
+        (copied, true, false),
+    ] {
+        let (mut state, mut todo) = setting(Kind::ResolveOnPremises);
+        state.accounts.clear();
+        todo.params.0.extend(planned.0.clone());
+        if number {
+            todo.params.set("employee_id", "4711");
+        }
+        let End::Found(seen, _) = Desk::new(state).settle(todo, &mut NEVER.clone()).await else {
+            panic!("not read");
+        };
+        let verdict = judge(Kind::ResolveOnPremises, &planned, &seen.facts, None);
+        assert_eq!(matches!(verdict, Verdict::NotApplicable(_)), absent, "{verdict:?}");
+        assert_eq!(matches!(verdict, Verdict::Blocked(_)), !absent, "{verdict:?}");
+    }
+    // A worker of an older version does not say by what it has searched.
+    let unsaid = Facts::new().with("found", false).with("ambiguous", false);
+    let verdict = judge(Kind::ResolveOnPremises, &Facts::new(), &unsaid, None);
+    assert!(matches!(verdict, Verdict::Blocked(_)), "{verdict:?}");
 }
 
 #[tokio::test(start_paused = true)]
