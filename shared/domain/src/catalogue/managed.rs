@@ -222,7 +222,8 @@ const SOFTWARE_AT_MOST_MS: i64 = DAY_MS;
 /// The record goes with the agent. What a person confirms after it was read is read with the
 /// rest once more, before its own agent goes. Facts: `devices_found`, `applications_known`, and how
 /// many programs there are: `software_count`, `covered_count`, `known_count`,
-/// `unplanned_count`.
+/// `unplanned_count`. `unread_device_ids`: what the remote management has no more, about which
+/// a person is asked.
 pub(super) const DISCOVER_SOFTWARE: KindSpec = KindSpec {
     name: "device.discover_software",
     title: "Find software on his devices that nobody planned for",

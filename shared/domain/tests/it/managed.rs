@@ -372,7 +372,8 @@ fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_d
         object: "rmm/software-1".into(),
         params: Facts::new().with(unplanned::APPS, vec!["Editor".to_owned()]),
     }];
-    found(&mut w, Kind::DiscoverSoftware, good(Kind::DiscoverSoftware), finds);
+    let read = good(Kind::DiscoverSoftware).with(unplanned::READ_DEVICES, vec!["41".to_owned()]);
+    found(&mut w, Kind::DiscoverSoftware, read, finds);
     w.drain();
     for kind in [Kind::DiscoverSoftware, Kind::DiscoverConfirmed] {
         assert_eq!(kept_by(&w, kind), Vec::<String>::new(), "{kind}");
@@ -386,6 +387,7 @@ fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_d
     let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
     assert_eq!(told.list("device_ids"), Some(&["41".to_owned(), "43".to_owned()][..]));
     assert_eq!(told.list(unplanned::ASKED), Some(&["Editor".to_owned()][..]));
+    assert_eq!(told.list(unplanned::READ_DEVICES), Some(&["41".to_owned()][..]));
     w.drain();
     assert_eq!(kept_by(&w, Kind::DiscoverSoftware), Vec::<String>::new());
     w.run_to_sealing();
