@@ -460,13 +460,15 @@ fn counted(params: &Facts, apps: &[String]) -> usize {
 
 fn named(params: &Facts, apps: &[String]) -> String {
     let shown = &apps[..apps.len().min(MOST_NAMED)];
-    let more = counted(params, apps).saturating_sub(shown.len());
-    match more {
-        0 => shown.join(", "),
-        more => format!(
-            "{} and {more} more (`offboard show --json` lists them)",
-            shown.join(", ")
+    let counted = counted(params, apps);
+    let shown_names = shown.join(", ");
+    match counted.saturating_sub(shown.len()) {
+        0 => shown_names,
+        more if counted > apps.len() => format!(
+            "{shown_names} and {more} more (`offboard show --json` lists the first {}; what the look-up kept, the snapshot of the software, has all)",
+            apps.len()
         ),
+        more => format!("{shown_names} and {more} more (`offboard show --json` lists them)"),
     }
 }
 
