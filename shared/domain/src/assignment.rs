@@ -573,21 +573,12 @@ impl Case {
             .any(|outcome| *outcome == Outcome::Verified)
     }
 
-    /// When what was last changed on the premises, and a cloud copies, was read
+    /// When what was last changed by these on the premises, and a cloud copies, was read
     /// as changed; none if nothing had to be changed.
-    fn changed_on_premises_at(&self) -> Option<Timestamp> {
-        let copied = |kind: Kind| {
-            matches!(
-                kind,
-                Kind::DisableOnPremises
-                    | Kind::ResetPasswordOnPremises
-                    | Kind::HideOnPremises
-                    | Kind::RemoveGroupsOnPremises
-            )
-        };
+    fn changed_on_premises_at(&self, by: &[Kind]) -> Option<Timestamp> {
         self.tasks
             .values()
-            .filter(|t| copied(t.kind()))
+            .filter(|t| by.contains(&t.kind()))
             .filter_map(|t| Some((t.before.as_ref()?, t.after.as_ref()?)))
             .filter(|(before, after)| before.facts != after.facts)
             .map(|(_, after)| after.read_at)
@@ -651,10 +642,13 @@ impl Case {
         if task.kind() == Kind::ResolveInWorkspace {
             successor_params(&mut params, &self.departure, &self.policy);
         }
-        if task.kind() == Kind::AwaitSynchronisation
-            && let Some(at) = self.changed_on_premises_at()
-        {
-            params.set(CHANGED_ON_PREMISES_MS, at.0);
+        if task.kind() == Kind::AwaitSynchronisation {
+            let account = self.changed_on_premises_at(CHANGES_ACCOUNT);
+            let groups = self.changed_on_premises_at(&[Kind::RemoveGroupsOnPremises]);
+            if let Some(at) = account.max(groups) {
+                params.set(CHANGED_ON_PREMISES_MS, at.0);
+                params.set(ACCOUNT_CHANGED_ON_PREMISES_MS, account.map_or(0, |at| at.0));
+            }
         }
         if task.kind() == Kind::ProvePool {
             let none = Facts::new();
@@ -687,6 +681,18 @@ impl Case {
 /// The parameter that says when what a cloud copies was last changed on the
 /// premises, in milliseconds since 1970.
 pub const CHANGED_ON_PREMISES_MS: &str = "changed_on_premises_ms";
+
+/// The parameter that says the same of the account itself; 0: only groups were changed. Who
+/// is in a group is the group's to say: a synchronisation that brings it does not touch the
+/// account's copy, so that is no later than it was.
+pub const ACCOUNT_CHANGED_ON_PREMISES_MS: &str = "account_changed_on_premises_ms";
+
+/// What changes the account's own object on the premises.
+const CHANGES_ACCOUNT: &[Kind] = &[
+    Kind::DisableOnPremises,
+    Kind::ResetPasswordOnPremises,
+    Kind::HideOnPremises,
+];
 
 /// What was held before the first release says what was freed, and how many
 /// units of it were in use then says how far the pool must have moved:

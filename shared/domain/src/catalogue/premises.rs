@@ -303,7 +303,9 @@ pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
 };
 
 /// In the cloud: until a synchronisation has brought what was changed on the
-/// premises, the copy can be what it was. Facts: `changed_on_premises`,
+/// premises, the copy can be what it was. A synchronisation stamps the objects that it
+/// changes, and a membership is its group's: `synchronised_since` is of what was changed of the
+/// account itself, and for groups the state must agree. Facts: `changed_on_premises`,
 /// `synchronised_since`, `enabled`, `synced_group_ids`.
 pub(super) const AWAIT_SYNCHRONISATION: KindSpec = KindSpec {
     name: "identity.await_synchronisation",

@@ -4,7 +4,7 @@
 use crate::attempts::drive::{Desk, End, NEVER, setting};
 use crate::attempts::fake::state::{CANARY, LEAVER};
 use offboard_connectors::Protection;
-use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
+use offboard_domain::assignment::{ACCOUNT_CHANGED_ON_PREMISES_MS, CHANGED_ON_PREMISES_MS};
 use offboard_domain::catalogue::apps::PROTECTED;
 use offboard_domain::catalogue::premises::{FOUND_ELSEWHERE, HOLD_WANTED, LICENCES_UNKEPT, MASTERED, SECURITY_ID};
 use offboard_domain::{Facts, Kind, Said, Verdict, judge};
@@ -164,6 +164,30 @@ async fn the_copy_is_watched_until_a_synchronisation_after_the_change_agrees() {
     todo.params = Facts::new();
     let end = desk.settle(todo, &mut NEVER.clone()).await;
     assert!(matches!(end, End::NotApplicable(_)), "{end:?}");
+}
+
+/// Leaving a group changes the group: the account's own stamp stays what it was, and what
+/// the cloud lists is waited for in its place.
+#[tokio::test(start_paused = true)]
+async fn what_was_changed_of_groups_alone_is_awaited_in_the_groups() {
+    let (mut state, mut todo) = setting(Kind::AwaitSynchronisation);
+    let account = state.accounts.get_mut(LEAVER).unwrap();
+    (account.enabled, account.synced_at_ms) = (false, Some(3_000));
+    state.groups.get_mut("g-lic").unwrap().synced = true;
+    todo.params.set(CHANGED_ON_PREMISES_MS, 5_000_i64);
+    todo.params.set(ACCOUNT_CHANGED_ON_PREMISES_MS, 2_000_i64);
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    assert!(matches!(report.said, Said::Wait { .. }), "{:?}", report.said);
+    desk.fake.edit(|s| {
+        s.members.get_mut("g-lic").unwrap().remove(LEAVER);
+    });
+    for (account_ms, settles) in [(2_000_i64, true), (0, true), (4_000, false)] {
+        todo.params.set(ACCOUNT_CHANGED_ON_PREMISES_MS, account_ms);
+        let report = desk.once(&todo).await;
+        let settled = matches!(report.said, Said::Satisfied { .. });
+        assert_eq!(settled, settles, "{account_ms}: {:?}", report.said);
+    }
 }
 
 #[tokio::test(start_paused = true)]
