@@ -421,6 +421,30 @@ fn a_program_that_was_asked_about_is_not_asked_about_again() {
     assert!(unplanned::sort_software(&rmm(), &installed, &told).questions.is_empty());
 }
 
+/// A task lists so many and no more; where the rest is, is said as it is.
+#[test]
+fn a_list_that_does_not_have_all_says_where_the_rest_is() {
+    let called = |count: usize| {
+        let installed = (0..count).map(|n| unplanned::Software {
+            name: format!("Program {n:03}"),
+            publisher: None,
+        });
+        let sorted = unplanned::sort_software(&rmm(), &installed.collect(), &Facts::new());
+        unplanned::called(&sorted.questions[0].params).unwrap()
+    };
+    assert!(!called(20).contains("more"));
+    let listed = called(300);
+    assert!(
+        listed.contains("280 more (`offboard show --json` lists them)"),
+        "{listed}"
+    );
+    let beyond = called(301);
+    assert!(
+        beyond.contains("281 more (`offboard show --json` lists the first 300;"),
+        "{beyond}"
+    );
+}
+
 /// By the time that the waiver ends the devices may be decommissioned: a person is asked.
 #[test]
 fn software_that_nobody_has_looked_at_is_asked_about_by_its_devices() {
