@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::id::{CaseId, Digest, ObjectId, System, TaskId, TenantId};
 use crate::observation::{Facts, Observation};
 use crate::plan::is_skipped;
-use crate::policy::{Policy, SuccessorRule};
+use crate::policy::{NAME_MARKS, Policy, SuccessorRule, address_mark};
 use crate::task::{Outcome, Place, Task};
 use crate::time::Timestamp;
 use crate::unplanned;
@@ -530,6 +530,7 @@ impl Case {
                 names.push(name.to_owned());
             }
         }
+        let is_named_in_full = !self.has_an_unnamed_address(&names);
         params.set(apps::NAMES, names);
         let by_number = apps::KINDS.contains(&kind);
         if let Some(id) = resolved.text("object_id").filter(|_| by_number) {
@@ -538,13 +539,26 @@ impl Case {
         if let Some(number) = person.employee_id.as_ref().filter(|_| by_number) {
             params.set(apps::EMPLOYEE_ID, number.as_str());
         }
-        if resolved.bool("other_mail") == Some(true) && person.mail.is_none() {
+        if !is_named_in_full {
             params.set(apps::NAMES_MISSING, true);
         }
         if matches!(kind, Kind::ResolveInApp | Kind::ResolveInWorkspace) {
             let protected: Vec<String> = self.policy.protected.iter().cloned().collect();
             params.set(apps::PROTECTED, protected);
         }
+    }
+
+    /// Whether he was found to have an address that is none of these names: an application
+    /// may have kept one that he had before. What is stored has marks of them alone, so such
+    /// an application cannot be searched by it; it can only not be taken for one without him.
+    fn has_an_unnamed_address(&self, names: &[String]) -> bool {
+        let resolved = &self.subject_facts;
+        let Some(marks) = resolved.list(NAME_MARKS) else {
+            // A worker of an older version looked at one address only.
+            return resolved.bool("other_mail") == Some(true) && self.departure.person.mail.is_none();
+        };
+        let named: BTreeSet<String> = names.iter().map(|name| address_mark(self.id, name)).collect();
+        marks.iter().any(|mark| !named.contains(mark))
     }
 
     /// Whether another directory on the premises than this one was read to have his
@@ -559,21 +573,12 @@ impl Case {
             .any(|outcome| *outcome == Outcome::Verified)
     }
 
-    /// When what was last changed on the premises, and a cloud copies, was read
+    /// When what was last changed by these on the premises, and a cloud copies, was read
     /// as changed; none if nothing had to be changed.
-    fn changed_on_premises_at(&self) -> Option<Timestamp> {
-        let copied = |kind: Kind| {
-            matches!(
-                kind,
-                Kind::DisableOnPremises
-                    | Kind::ResetPasswordOnPremises
-                    | Kind::HideOnPremises
-                    | Kind::RemoveGroupsOnPremises
-            )
-        };
+    fn changed_on_premises_at(&self, by: &[Kind]) -> Option<Timestamp> {
         self.tasks
             .values()
-            .filter(|t| copied(t.kind()))
+            .filter(|t| by.contains(&t.kind()))
             .filter_map(|t| Some((t.before.as_ref()?, t.after.as_ref()?)))
             .filter(|(before, after)| before.facts != after.facts)
             .map(|(_, after)| after.read_at)
@@ -637,10 +642,13 @@ impl Case {
         if task.kind() == Kind::ResolveInWorkspace {
             successor_params(&mut params, &self.departure, &self.policy);
         }
-        if task.kind() == Kind::AwaitSynchronisation
-            && let Some(at) = self.changed_on_premises_at()
-        {
-            params.set(CHANGED_ON_PREMISES_MS, at.0);
+        if task.kind() == Kind::AwaitSynchronisation {
+            let account = self.changed_on_premises_at(CHANGES_ACCOUNT);
+            let groups = self.changed_on_premises_at(&[Kind::RemoveGroupsOnPremises]);
+            if let Some(at) = account.max(groups) {
+                params.set(CHANGED_ON_PREMISES_MS, at.0);
+                params.set(ACCOUNT_CHANGED_ON_PREMISES_MS, account.map_or(0, |at| at.0));
+            }
         }
         if task.kind() == Kind::ProvePool {
             let none = Facts::new();
@@ -673,6 +681,18 @@ impl Case {
 /// The parameter that says when what a cloud copies was last changed on the
 /// premises, in milliseconds since 1970.
 pub const CHANGED_ON_PREMISES_MS: &str = "changed_on_premises_ms";
+
+/// The parameter that says the same of the account itself; 0: only groups were changed. Who
+/// is in a group is the group's to say: a synchronisation that brings it does not touch the
+/// account's copy, so that is no later than it was.
+pub const ACCOUNT_CHANGED_ON_PREMISES_MS: &str = "account_changed_on_premises_ms";
+
+/// What changes the account's own object on the premises.
+const CHANGES_ACCOUNT: &[Kind] = &[
+    Kind::DisableOnPremises,
+    Kind::ResetPasswordOnPremises,
+    Kind::HideOnPremises,
+];
 
 /// What was held before the first release says what was freed, and how many
 /// units of it were in use then says how far the pool must have moved:

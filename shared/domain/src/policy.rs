@@ -188,6 +188,10 @@ impl Case {
 /// are facts themselves: see [`address_mark`].
 pub const ADDRESS_MARKS: &str = "address_marks";
 
+/// The fact with the marks of those addresses by which another system may know him: his
+/// mail address and each alias, former ones too, but none that the platform gave of itself.
+pub const NAME_MARKS: &str = "name_marks";
+
 /// So much of a digest tells one person's addresses from a list's.
 const MARK_CHARS: usize = 16;
 

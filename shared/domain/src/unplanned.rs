@@ -43,6 +43,13 @@ pub const APPS: &str = "apps";
 /// The parameter with the devices whose software is looked at; in a stored task only
 /// where nobody has looked at it.
 pub const DEVICES: &str = "device_ids";
+/// The fact with the devices that are his and whose software could not be read: the remote
+/// management has them no more.
+pub const UNREAD_DEVICES: &str = "unread_device_ids";
+/// The fact with the devices whose software was read, and the parameter with those of an
+/// earlier look: one that is gone since, with its agent, was read all the same. The
+/// parameter is in no stored task.
+pub const READ_DEVICES: &str = "read_device_ids";
 /// The parameter with the programs that a person was asked about already. In no stored task.
 pub const ASKED: &str = "asked_names";
 /// The parameter that says how many there are, where the list does not have all.
@@ -332,6 +339,11 @@ pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) 
     if !asked.is_empty() {
         params.set(ASKED, asked);
     }
+    let mut looks = case.tasks.values();
+    let earlier = looks.find(|t| t.kind() == Kind::DiscoverSoftware && t.planned.target.system == *system);
+    if let Some(read) = earlier.and_then(|t| t.last_seen()?.facts.list(READ_DEVICES)) {
+        params.set(READ_DEVICES, read.to_vec());
+    }
     tell_known(params, &case.policy);
 }
 
@@ -448,13 +460,15 @@ fn counted(params: &Facts, apps: &[String]) -> usize {
 
 fn named(params: &Facts, apps: &[String]) -> String {
     let shown = &apps[..apps.len().min(MOST_NAMED)];
-    let more = counted(params, apps).saturating_sub(shown.len());
-    match more {
-        0 => shown.join(", "),
-        more => format!(
-            "{} and {more} more (`offboard show --json` lists them)",
-            shown.join(", ")
+    let counted = counted(params, apps);
+    let shown_names = shown.join(", ");
+    match counted.saturating_sub(shown.len()) {
+        0 => shown_names,
+        more if counted > apps.len() => format!(
+            "{shown_names} and {more} more (`offboard show --json` lists the first {}; what the look-up kept, the snapshot of the software, has all)",
+            apps.len()
         ),
+        more => format!("{shown_names} and {more} more (`offboard show --json` lists them)"),
     }
 }
 
@@ -540,17 +554,27 @@ fn tokens_never_looked_up(case: &Case, looked: &Task) -> Option<AppLeft> {
 
 /// His devices may be cleared or decommissioned by then.
 fn software_never_looked_up(case: &Case, system: &System) -> Option<AppLeft> {
-    let devices = devices(case, system);
+    let asked = unread_software(system, &devices(case, system))?;
+    Some(AppLeft {
+        object: asked.object,
+        params: asked.params,
+    })
+}
+
+/// What is asked about devices whose software nobody has read. Which ones is part of its
+/// id. None: there are none.
+#[must_use]
+pub fn unread_software(system: &System, devices: &[String]) -> Option<Question> {
     if devices.is_empty() {
         return None;
     }
     let ids: Vec<&[u8]> = devices.iter().map(String::as_bytes).collect();
     let which = which(&ids);
-    Some(AppLeft {
+    Some(Question {
         object: for_a_person(system, &ObjectId(format!("software-unread-{which}"))),
         params: Facts::new()
             .with(WAYS, vec![INSTALLED.to_owned()])
-            .with(DEVICES, devices),
+            .with(DEVICES, devices.to_vec()),
     })
 }
 

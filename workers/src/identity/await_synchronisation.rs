@@ -1,12 +1,14 @@
 //! `identity.await_synchronisation`: the cloud's copy, read until it was
-//! synchronised after the last change on the premises and agrees with it.
+//! synchronised after the last change of the account on the premises and agrees with it.
+//! A synchronisation stamps what it changes: of the groups, whose members are theirs to
+//! say, it is enough that the cloud lists none of the copied ones any more.
 
 use crate::job::{Job, Seen, ids};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Held, Holding};
 use offboard_domain::Facts;
-use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
+use offboard_domain::assignment::{ACCOUNT_CHANGED_ON_PREMISES_MS, CHANGED_ON_PREMISES_MS};
 use offboard_domain::time::MINUTE_MS;
 
 pub(crate) struct AwaitSynchronisation;
@@ -24,13 +26,16 @@ impl Procedure for AwaitSynchronisation {
         let held = directory.holdings(&mut job.call, &id, Holding::Memberships).await?;
         let copied = held.iter().filter_map(Held::group).filter(|g| g.synced);
         let changed_ms = job.params.int(CHANGED_ON_PREMISES_MS);
+        // An older dispatcher tells of groups and account by one time. 0: only of groups.
+        let account_ms = job.params.int(ACCOUNT_CHANGED_ON_PREMISES_MS).or(changed_ms);
+        let account_ms = account_ms.filter(|at| *at > 0);
         let synced_ms = account.synced_at_ms.unwrap_or(0);
         let mut facts = Facts::new()
             .with("enabled", account.enabled)
             .with("synced_group_ids", ids(copied.map(|g| &g.id)))
             .with("synchronised_ms", synced_ms)
             .with("changed_on_premises", changed_ms.is_some())
-            .with("synchronised_since", changed_ms.is_none_or(|at| synced_ms > at));
+            .with("synchronised_since", account_ms.is_none_or(|at| synced_ms > at));
         if let Some(changed_ms) = changed_ms {
             facts.set(CHANGED_ON_PREMISES_MS, changed_ms);
         }

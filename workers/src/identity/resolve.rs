@@ -8,7 +8,7 @@ use offboard_connectors::{Account, Answer, Directory, Found, Held, Holding};
 use offboard_domain::catalogue::apps::PROTECTED;
 use offboard_domain::catalogue::premises::SECURITY_ID;
 use offboard_domain::departure::PersonRef;
-use offboard_domain::policy::{ADDRESS_MARKS, address_mark};
+use offboard_domain::policy::{ADDRESS_MARKS, NAME_MARKS, address_mark};
 use offboard_domain::{CaseId, Facts, FaultClass, ObjectId};
 use std::collections::BTreeSet;
 
@@ -16,6 +16,10 @@ use std::collections::BTreeSet;
 /// person. (Microsoft's published template id of "Directory Synchronization
 /// Accounts", the same in every tenant.)
 const SYNCHRONISATION_ROLE: &str = "d29b2b05-8046-44ba-8758-1e26182fcf32";
+
+/// The domains in which Microsoft and Google give everybody an address: a tenant's first
+/// domain, its routing domain, and a test alias.
+const PLATFORMS: &[&str] = &[".onmicrosoft.com", ".test-google-a.com"];
 
 pub(crate) struct Resolve;
 
@@ -46,10 +50,15 @@ impl Procedure for Resolve {
         if is_protected(job.params, &account) {
             facts.set("protected", true);
         }
-        let marks = address_marks(job.case, &account);
+        let own = account.user_principal_name.to_lowercase();
+        let marks = address_marks(job.case, &account, |address| address != own);
         if !marks.is_empty() {
             facts.set(ADDRESS_MARKS, marks);
         }
+        facts.set(
+            NAME_MARKS,
+            address_marks(job.case, &account, |address| !is_the_platforms(address)),
+        );
         match successor(job, directory, &account).await? {
             Successor::Is(id) => facts.set("successor_id", id.0),
             Successor::NotWanted => {}
@@ -66,14 +75,21 @@ pub(crate) fn is_protected(params: &Facts, account: &Account) -> bool {
     listed.iter().any(|name| account.is_called(name))
 }
 
-/// By what its addresses are known again on a list that is longer by the departure's time.
-/// The addresses themselves stay here, too; the sign-in name is a fact.
-fn address_marks(case: CaseId, account: &Account) -> Vec<String> {
-    let own = account.user_principal_name.to_lowercase();
+/// By what its addresses are known again: on a list that is longer by the departure's time,
+/// and among the names that a request has. The addresses themselves stay here, too; the
+/// sign-in name is a fact. `counts` is asked in lower case.
+fn address_marks(case: CaseId, account: &Account, counts: impl Fn(&str) -> bool) -> Vec<String> {
     let addresses = account.mail.iter().chain(&account.addresses);
-    let others = addresses.filter(|address| address.to_lowercase() != own);
-    let marks: BTreeSet<String> = others.map(|address| address_mark(case, address)).collect();
+    let counted = addresses.filter(|address| counts(&address.to_lowercase()));
+    let marks: BTreeSet<String> = counted.map(|address| address_mark(case, address)).collect();
     marks.into_iter().collect()
+}
+
+/// Whether the platform gave this address by itself, beside his own: nobody hands it to an
+/// application, and everybody has one.
+fn is_the_platforms(address: &str) -> bool {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    PLATFORMS.iter().any(|suffix| domain.ends_with(suffix))
 }
 
 /// Whom the parameters name.

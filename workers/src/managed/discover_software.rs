@@ -5,7 +5,7 @@ use crate::job::{Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::Answer;
-use offboard_domain::unplanned::{DEVICES, Software, sort_software};
+use offboard_domain::unplanned::{DEVICES, READ_DEVICES, Software, UNREAD_DEVICES, sort_software, unread_software};
 use offboard_domain::{Facts, Find, Kind, ObjectId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,22 +16,39 @@ impl Procedure for DiscoverSoftware {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let fleet = job.fleet()?;
         let mut by_device: BTreeMap<ObjectId, Vec<Software>> = BTreeMap::new();
+        let mut read: BTreeSet<String> = job
+            .params
+            .list(READ_DEVICES)
+            .unwrap_or_default()
+            .iter()
+            .cloned()
+            .collect();
+        let mut unread: Vec<String> = Vec::new();
         for id in job.params.list(DEVICES).unwrap_or_default() {
-            let id = ObjectId::from(id.as_str());
-            if let Some(software) = fleet.software(&mut job.call, &id).await? {
-                by_device.insert(id, software);
+            match fleet.software(&mut job.call, &ObjectId::from(id.as_str())).await? {
+                Some(software) => {
+                    by_device.insert(ObjectId::from(id.as_str()), software);
+                    read.insert(id.clone());
+                }
+                None if read.contains(id) => {}
+                None => unread.push(id.clone()),
             }
         }
-        if by_device.is_empty() {
+        if read.is_empty() && unread.is_empty() {
             return Ok(Seen::facts(Facts::new().with("devices_found", false)));
         }
         let installed: BTreeSet<Software> = by_device.values().flatten().cloned().collect();
         let system = job.target.system.clone();
         let sorted = sort_software(&system, &installed, job.params);
         job.keep(&format!("snapshot.software.{system}"), &by_device).await?;
-        let asked = sorted.questions.into_iter();
+        // A device that is gone with its list is not one without programs.
+        let asked = sorted.questions.into_iter().chain(unread_software(&system, &unread));
         Ok(Seen {
-            facts: sorted.facts.with("devices_found", true),
+            facts: sorted
+                .facts
+                .with("devices_found", true)
+                .with(READ_DEVICES, Vec::from_iter(read))
+                .with(UNREAD_DEVICES, unread),
             things: Things::Nothing,
             finds: asked
                 .map(|question| Find {

@@ -9,7 +9,9 @@ use crate::job::{Job, Seen, count, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Account, Answer, Computer, Footing, Found, Held, Holding};
-use offboard_domain::catalogue::premises::{FOUND_ELSEWHERE, HOLD_WANTED, LICENCES_UNKEPT, SECURITY_ID};
+use offboard_domain::catalogue::premises::{
+    FOUND_ELSEWHERE, HOLD_WANTED, LICENCES_UNKEPT, SEARCHED_BY_KEY, SECURITY_ID,
+};
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Facts, FaultClass, Find, Kind, ObjectId};
 use serde::Serialize;
@@ -45,6 +47,7 @@ impl Procedure for ResolveOnPremises {
                 let facts = Facts::new()
                     .with("found", false)
                     .with("ambiguous", false)
+                    .with(SEARCHED_BY_KEY, person.employee_id.is_some())
                     .with(FOUND_ELSEWHERE, job.params.bool(FOUND_ELSEWHERE) == Some(true));
                 return Ok(Seen::facts(facts));
             }

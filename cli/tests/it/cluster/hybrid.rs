@@ -122,6 +122,9 @@ impl<'a> Synchronisation<'a> {
         let computer_enabled = self.computer_enabled();
         let now = self.stage.engine_now_ms();
         self.in_cloud(|tenant| {
+            // What a run brings counts from when it was read again, which may be after the run:
+            // so each of them brings something of the account.
+            tenant.change_on_prem(&self.person);
             if !computer_enabled && let Some(laptop) = tenant.devices.edit(&self.laptop, now) {
                 laptop.enabled = false;
             }

@@ -24,8 +24,8 @@ pub const DIRECTORY_ID: &str = "directory_id";
 /// The parameter with HR's number.
 pub const EMPLOYEE_ID: &str = "employee_id";
 
-/// The parameter that says that he has an address that nobody has told us, so
-/// that finding nobody does not prove that there is no account.
+/// The parameter that says that he has, or had, an address that the request does not
+/// name, so that finding nobody does not prove that there is no account.
 pub const NAMES_MISSING: &str = "names_missing";
 
 /// The parameter that names the accounts that are never touched, by id or name.
@@ -48,7 +48,7 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
         blocked: &[
             (
                 Cond::False("found"),
-                "the app has no account by the names that are known, and not all are: the request names no address (or no employee number, where the app is searched by it). Look in the app; if he has no account there, waive this, else end it there by hand first",
+                "the app has no account by the names that are known, and he may have one by another: the directory has an address of his (an alias, a former one) that the request does not name; or the app is searched by an employee number that the request does not name; or it lists users without showing what they were to be known by (`match`). Look in the app; if he has no account there, waive this, else end it there by hand first",
             ),
             (
                 Cond::True("ambiguous"),

@@ -12,7 +12,8 @@ use crate::unplanned::APPS_KNOWN;
 /// `user_principal_name`, `other_mail` (his address is not his sign-in name),
 /// `enabled`, `synced`, `guest`, `has_mailbox`, `role_count`,
 /// `last_administrator`, `manager_id`, `successor_id`; `protected`, where the tenant's
-/// list names it; `address_marks`, by which a later list is compared.
+/// list names it; `address_marks`, by which a later list is compared; `name_marks`, by which
+/// it is known whether the request names every address of his.
 pub(super) const RESOLVE: KindSpec = KindSpec {
     name: "identity.resolve",
     title: "Find the account and its immutable ids",

@@ -139,7 +139,7 @@ pub(super) const DISCOVER: KindSpec = KindSpec {
         ]),
         blocked: &[(
             Cond::False("devices_found"),
-            "the remote management has no device by the names that are known, and not all are: the request names no address. Look there; assign his devices to him and retry, or waive this if he has neither a device nor a technician's login there",
+            "the remote management has no device by the names that are known, and not all are: the directory has an address of his (an alias, a former one) that the request does not name. Look there; assign his devices to him and retry, or waive this if he has neither a device nor a technician's login there",
         )],
     },
     controls: control::RETURN,
@@ -222,7 +222,8 @@ const SOFTWARE_AT_MOST_MS: i64 = DAY_MS;
 /// The record goes with the agent. What a person confirms after it was read is read with the
 /// rest once more, before its own agent goes. Facts: `devices_found`, `applications_known`, and how
 /// many programs there are: `software_count`, `covered_count`, `known_count`,
-/// `unplanned_count`.
+/// `unplanned_count`. `unread_device_ids`: what the remote management has no more, about which
+/// a person is asked.
 pub(super) const DISCOVER_SOFTWARE: KindSpec = KindSpec {
     name: "device.discover_software",
     title: "Find software on his devices that nobody planned for",

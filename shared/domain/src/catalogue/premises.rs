@@ -52,6 +52,11 @@ pub const FOR_THE_CLOUD: &str = "hybrid_joined";
 /// stored task.
 pub const LISTED: &str = "listed_as_his";
 
+/// The fact that a directory on the premises was searched by something that it need not
+/// take from the cloud (HR's number): a sign-in name and an address of the cloud's are
+/// often none of an account that is nobody's original.
+pub const SEARCHED_BY_KEY: &str = "searched_by_key";
+
 /// The parameter that says that the plan keeps nothing that hangs on licences.
 pub const LICENCES_UNKEPT: &str = "licences_unkept";
 
@@ -60,9 +65,10 @@ pub const HOLD_WANTED: &str = "hold_wanted";
 
 /// Finds the account by the security identifier that the cloud gives, else by
 /// its names, and records it before any write. Of several directories that the cloud
-/// copies, one has it; a person is asked when none of them does. Facts: `found`,
-/// `found_elsewhere`, `ambiguous`, `object_id`, `security_id`, `enabled`, `protected`,
-/// `group_ids`, `computer_ids`.
+/// copies, one has it; a person is asked when none of them does. That no account has the
+/// cloud's names says little where it is no copy, so he is declared absent only by HR's
+/// number. Facts: `found`, `found_elsewhere`, `searched_by_key`, `ambiguous`, `match_count`,
+/// `object_id`, `security_id`, `enabled`, `protected`, `group_ids`, `computer_ids`.
 pub(super) const RESOLVE: KindSpec = KindSpec {
     name: "identity.resolve_on_premises",
     title: "Find the account in the directory on the premises, and record it before any write",
@@ -78,8 +84,12 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[
             (
-                Cond::All(&[Cond::False("found"), Cond::Not(&Cond::HasParam(SECURITY_ID))]),
-                "the directory on the premises has no account of his",
+                Cond::All(&[
+                    Cond::False("found"),
+                    Cond::True(SEARCHED_BY_KEY),
+                    Cond::Not(&Cond::HasParam(SECURITY_ID)),
+                ]),
+                "the directory on the premises has no account with his names or his employee number",
             ),
             (
                 Cond::All(&[Cond::False("found"), Cond::True(FOUND_ELSEWHERE)]),
@@ -93,12 +103,16 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
         ]),
         blocked: &[
             (
+                Cond::All(&[Cond::False("found"), Cond::Not(&Cond::HasParam(SECURITY_ID))]),
+                "the directory on the premises has no account by the cloud's names for him, which proves nothing: an account that is not synchronised may be called otherwise there, and no employee number was searched. Look there; if he has none, waive this, else disable it there by hand first",
+            ),
+            (
                 Cond::False("found"),
                 "the cloud copies his account from a directory, and this one has none with its security identifier: is it another domain's? Disable it there by hand, then waive this",
             ),
             (
                 Cond::True("ambiguous"),
-                "his names lead to different accounts in the directory on the premises; do there by hand what is to be done, then waive this",
+                "his names lead to different accounts in the directory on the premises, or only some of them to one (the account name there may be the first part of his address and still be a namesake's); see which is his, do there by hand what is to be done, then waive this",
             ),
             (
                 Cond::Is("protected", "listed"),
@@ -289,7 +303,9 @@ pub(super) const DISABLE_COMPUTER: KindSpec = KindSpec {
 };
 
 /// In the cloud: until a synchronisation has brought what was changed on the
-/// premises, the copy can be what it was. Facts: `changed_on_premises`,
+/// premises, the copy can be what it was. A synchronisation stamps the objects that it
+/// changes, and a membership is its group's: `synchronised_since` is of what was changed of the
+/// account itself, and for groups the state must agree. Facts: `changed_on_premises`,
 /// `synchronised_since`, `enabled`, `synced_group_ids`.
 pub(super) const AWAIT_SYNCHRONISATION: KindSpec = KindSpec {
     name: "identity.await_synchronisation",

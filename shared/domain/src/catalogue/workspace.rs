@@ -161,7 +161,7 @@ pub(super) const RESOLVE: KindSpec = KindSpec {
         blocked: &[
             (
                 Cond::False("found"),
-                "the workspace has no account by the names that are known, and not all are: the request names no address. Look in the workspace; if he has no account there, waive this, else hand the departure in with his address under a new reference",
+                "the workspace has no account by the names that are known, and not all are: the directory has an address of his (an alias, a former one) that the request does not name. Look in the workspace; if he has no account there, waive this, else hand the departure in with the address that he has there as his mail, under a new reference",
             ),
             (
                 Cond::True("ambiguous"),

@@ -5,6 +5,7 @@ use crate::model::*;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::catalogue::apps::{DIRECTORY_ID, KINDS, NAMES, NAMES_MISSING, PROTECTED};
 use offboard_domain::departure::Manner;
+use offboard_domain::policy::{NAME_MARKS, address_mark};
 use offboard_domain::standing::{Standing, standing};
 use offboard_domain::task::Outcome;
 use offboard_domain::{
@@ -134,6 +135,38 @@ fn an_address_that_nobody_has_told_is_told_to_be_missing() {
     let id = of(&w, Kind::ResolveInApp, "wiki");
     let params = w.case().assignment(id).unwrap().params;
     assert_eq!(params.bool(NAMES_MISSING), Some(true));
+}
+
+/// Of his addresses there are marks alone; each that is none of the request's is a doubt,
+/// whatever else the request names.
+#[test]
+fn an_address_beside_those_of_the_request_is_a_doubt_and_a_named_one_is_none() {
+    let in_doubt = |addresses: &[&str]| {
+        let mut leaving = departure(Manner::Immediate);
+        leaving.person.mail = Some("anna@acme.example".into());
+        let mut w = World::new();
+        w.order(Command::Open {
+            departure: Arc::new(leaving),
+            policy: Arc::new(Policy::default()),
+            capabilities: Arc::new(with_apps(&BOTH)),
+            traceparent: None,
+        })
+        .unwrap();
+        let case = w.case().id;
+        let marks: Vec<String> = addresses.iter().map(|a| address_mark(case, a)).collect();
+        let after = seen(good(Kind::Resolve).with("other_mail", true).with(NAME_MARKS, marks));
+        let said = Said::Satisfied {
+            before: after.clone(),
+            after,
+        };
+        let report = w.report(w.id(Kind::Resolve), said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        let id = of(&w, Kind::ResolveInApp, "wiki");
+        w.case().assignment(id).unwrap().params.bool(NAMES_MISSING) == Some(true)
+    };
+    assert!(!in_doubt(&[]));
+    assert!(!in_doubt(&["Anna@acme.example", "leaver@acme.example"]));
+    assert!(in_doubt(&["anna@acme.example", "anna.before@acme.example"]));
 }
 
 #[test]

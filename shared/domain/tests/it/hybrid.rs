@@ -3,6 +3,7 @@
 //! id that the cloud knows.
 
 use crate::model::*;
+use offboard_domain::assignment::{ACCOUNT_CHANGED_ON_PREMISES_MS, CHANGED_ON_PREMISES_MS};
 use offboard_domain::catalogue::premises::{
     FOR_THE_CLOUD, FOUND_ELSEWHERE, HYBRID_JOINED, KINDS, LISTED, MASTERED, SECURITY_ID, SOUGHT,
 };
@@ -11,7 +12,7 @@ use offboard_domain::departure::Manner;
 use offboard_domain::plan::plan;
 use offboard_domain::policy::Approvals;
 use offboard_domain::standing::{Standing, standing};
-use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     Capabilities, Command, Facts, FaultClass, Find, ObjectId, Outcome, Policy, Said, System, Task, TaskId, TaskState,
 };
@@ -704,4 +705,49 @@ fn no_group_is_left_on_the_premises_while_the_mailbox_is_still_being_archived() 
     assert_eq!(stands, Standing::WaitsFor(vec![Kind::ArchiveMailbox]));
     w.run_until(|w| w.task(Kind::RemoveGroupsOnPremises).is_settled());
     assert!(w.task(Kind::ArchiveMailbox).is_settled());
+}
+
+/// What the watch in the cloud is told when a domain has done these, each of which changed
+/// something there.
+fn watch_after(changes: &[Kind]) -> Facts {
+    let mut w = a_copy_in_one_of_two();
+    the_domain_has(&mut w, "berlin", "guid-1", changes);
+    the_domain_says(&mut w, "paris", has_none(false));
+    for _ in 0..1_000 {
+        if w.task(Kind::AwaitSynchronisation).in_flight().is_some() {
+            let watch = w.id(Kind::AwaitSynchronisation);
+            return w.case().assignment(watch).unwrap().params;
+        }
+        let Some(id) = w.in_flight().first().copied() else {
+            w.a_person_or_time(10 * MINUTE_MS);
+            continue;
+        };
+        let kind = w.case().tasks[&id].kind();
+        let report = if changes.contains(&kind) {
+            let said = Said::Satisfied {
+                before: seen(good(kind).with("was_otherwise", true)),
+                after: seen(good(kind)),
+            };
+            w.report(id, said)
+        } else {
+            w.truthful(id)
+        };
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+    }
+    panic!("the copy is not watched");
+}
+
+/// A synchronisation that brings who left a group does not stamp the account.
+#[test]
+fn the_copy_of_the_account_need_not_be_newer_than_what_was_changed_of_groups() {
+    let groups = watch_after(&[Kind::RemoveGroupsOnPremises]);
+    assert!(groups.int(CHANGED_ON_PREMISES_MS).is_some_and(|at| at > 0));
+    assert_eq!(groups.int(ACCOUNT_CHANGED_ON_PREMISES_MS), Some(0));
+    let account = watch_after(&[Kind::DisableOnPremises]);
+    let changed = account.int(CHANGED_ON_PREMISES_MS);
+    assert!(changed.is_some_and(|at| at > 0));
+    assert_eq!(account.int(ACCOUNT_CHANGED_ON_PREMISES_MS), changed);
+    let neither = watch_after(&[]);
+    assert!(neither.get(CHANGED_ON_PREMISES_MS).is_none());
+    assert!(neither.get(ACCOUNT_CHANGED_ON_PREMISES_MS).is_none());
 }

@@ -372,7 +372,8 @@ fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_d
         object: "rmm/software-1".into(),
         params: Facts::new().with(unplanned::APPS, vec!["Editor".to_owned()]),
     }];
-    found(&mut w, Kind::DiscoverSoftware, good(Kind::DiscoverSoftware), finds);
+    let read = good(Kind::DiscoverSoftware).with(unplanned::READ_DEVICES, vec!["41".to_owned()]);
+    found(&mut w, Kind::DiscoverSoftware, read, finds);
     w.drain();
     for kind in [Kind::DiscoverSoftware, Kind::DiscoverConfirmed] {
         assert_eq!(kept_by(&w, kind), Vec::<String>::new(), "{kind}");
@@ -386,6 +387,7 @@ fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_d
     let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
     assert_eq!(told.list("device_ids"), Some(&["41".to_owned(), "43".to_owned()][..]));
     assert_eq!(told.list(unplanned::ASKED), Some(&["Editor".to_owned()][..]));
+    assert_eq!(told.list(unplanned::READ_DEVICES), Some(&["41".to_owned()][..]));
     w.drain();
     assert_eq!(kept_by(&w, Kind::DiscoverSoftware), Vec::<String>::new());
     w.run_to_sealing();
@@ -417,6 +419,30 @@ fn a_program_that_was_asked_about_is_not_asked_about_again() {
     assert_eq!(question.params.list(unplanned::APPS), Some(&["Viewer".to_owned()][..]));
     let told = Facts::new().with(unplanned::ASKED, vec!["Editor".to_owned(), "Viewer".to_owned()]);
     assert!(unplanned::sort_software(&rmm(), &installed, &told).questions.is_empty());
+}
+
+/// A task lists so many and no more; where the rest is, is said as it is.
+#[test]
+fn a_list_that_does_not_have_all_says_where_the_rest_is() {
+    let called = |count: usize| {
+        let installed = (0..count).map(|n| unplanned::Software {
+            name: format!("Program {n:03}"),
+            publisher: None,
+        });
+        let sorted = unplanned::sort_software(&rmm(), &installed.collect(), &Facts::new());
+        unplanned::called(&sorted.questions[0].params).unwrap()
+    };
+    assert!(!called(20).contains("more"));
+    let listed = called(300);
+    assert!(
+        listed.contains("280 more (`offboard show --json` lists them)"),
+        "{listed}"
+    );
+    let beyond = called(301);
+    assert!(
+        beyond.contains("281 more (`offboard show --json` lists the first 300;"),
+        "{beyond}"
+    );
 }
 
 /// By the time that the waiver ends the devices may be decommissioned: a person is asked.

@@ -132,6 +132,11 @@ fn show(app: &App, id: &str, user: &AppUser) -> Value {
     if let Some(number) = &user.external_id {
         shown["externalId"] = json!(number);
     }
+    if app.habits.hides_emails
+        && let Some(shown) = shown.as_object_mut()
+    {
+        shown.remove("emails");
+    }
     if app.habits.active {
         let word = if user.active { "True" } else { "False" };
         shown["active"] = if app.habits.text {

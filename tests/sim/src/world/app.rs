@@ -80,6 +80,8 @@ pub struct Habits {
     pub total_of_page: bool,
     /// It leaves those out of listings who may not use it.
     pub hides_inactive: bool,
+    /// It finds people by their addresses, and shows no addresses.
+    pub hides_emails: bool,
 }
 
 impl Default for Habits {
@@ -99,6 +101,7 @@ impl Default for Habits {
             ignores_start: false,
             total_of_page: false,
             hides_inactive: false,
+            hides_emails: false,
         }
     }
 }

@@ -319,9 +319,20 @@ impl Tenant {
             .edit(person, now_ms)
             .and_then(|person| person.on_prem.as_mut())
             .is_some_and(|on_prem| {
+                on_prem.changed |= on_prem.enabled != enabled;
                 on_prem.enabled = enabled;
                 true
             })
+    }
+
+    /// Something else of an on-premises account is changed, such as its password; the next synchronisation
+    /// carries it over. False if there is no such account.
+    pub fn change_on_prem(&mut self, person: &str) -> bool {
+        let row = self.people.edit_silently(person);
+        row.and_then(|person| person.on_prem.as_mut()).is_some_and(|on_prem| {
+            on_prem.changed = true;
+            true
+        })
     }
 
     pub(super) fn tick(&mut self, now: i64, tune: &Cruelty, dice: Dice) {
@@ -377,6 +388,7 @@ impl Tenant {
     }
 
     /// The synchronisation makes the cloud what the on-premises directory is, whatever anybody did in the cloud.
+    /// It stamps what it changes, and nothing else: an account that is as it was keeps its older time.
     fn synchronise(&mut self, at: i64, tune: &Cruelty) {
         let actor = Actor::Machinery("directory synchronisation");
         let all: Vec<(String, bool, bool)> = self
@@ -401,7 +413,10 @@ impl Tenant {
                 .edit_silently(&id)
                 .and_then(|person| person.on_prem.as_mut())
             {
-                on_prem.last_sync_ms = at;
+                if on_prem.changed || wanted != is {
+                    on_prem.last_sync_ms = at;
+                }
+                on_prem.changed = false;
             }
         }
         if tune.sync_interval_ms > 0 {

@@ -79,7 +79,30 @@ pub(super) async fn check(google: &GoogleConnector, call: &mut Call) -> Vec<Find
             findings.push(failed(what, fault, kinds_of(google, scope)));
         }
     }
+    findings.extend(left_out(google));
     findings
+}
+
+/// What no departure looks at because the configuration does not name it: it makes no task,
+/// so nothing else would say so.
+fn left_out(google: &GoogleConnector) -> Vec<Finding> {
+    let claimed = google.claims();
+    let keys = [
+        (
+            Kind::ReleaseInWorkspace,
+            "no licences are configured, so none of a leaver's is released or looked at",
+            "name the company's licences in `licences`; if Google gives them to everybody by itself, nothing is to be done",
+        ),
+        (
+            Kind::HandOverSharedDrives,
+            "shared drives are not looked at, so one that only a leaver manages stays without a manager",
+            "set `shared_drives = true` and delegate its scope; if that right is too wide, give such drives another manager by hand",
+        ),
+    ];
+    let missing = keys.into_iter().filter(|(kind, ..)| !claimed.contains(kind));
+    missing
+        .map(|(_, what, how)| Finding::new(Severity::Warning, what, how))
+        .collect()
 }
 
 /// Who is acted for, and whether the clocks agree. Says which company it is, if

@@ -43,6 +43,9 @@ const ADMINISTERING: &[u32] = &[498, 512, 516, 518, 519, 520, 521, 526, 527];
 /// Server, Print and Backup Operators, Replicator.
 const ADMINISTERING_BUILT_IN: &[u32] = &[544, 548, 549, 550, 551, 552];
 
+/// The longest `sAMAccountName` of a person, by Microsoft's documentation of the attribute.
+const ACCOUNT_NAME_CHARS: usize = 20;
+
 /// The group that everybody of a domain is in.
 const DOMAIN_USERS: u32 = 513;
 
@@ -117,6 +120,23 @@ impl LdapConnector {
         let domain = At::Name(self.wire.session(call).await?.domain);
         let people = Filter::all(&[Filter::people(), filter]);
         self.wire.search(call, &domain, Scope::Subtree, &people, ACCOUNT).await
+    }
+
+    /// Whoever has no name of his may be he all the same: where an account is not
+    /// synchronised, the name that it signs in with there (`sAMAccountName`) is often the
+    /// first part of an address. As often that is a namesake, so a person says it.
+    async fn perhaps(&self, call: &mut Call, person: &PersonRef) -> Answer<Vec<ObjectId>> {
+        let names = [&person.user_principal_name, &person.mail].into_iter().flatten();
+        let first_parts: BTreeSet<String> = names.filter_map(|name| first_part(name)).collect();
+        if first_parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let filters: Vec<Filter> = first_parts
+            .iter()
+            .map(|name| Filter::equals("sAMAccountName", name))
+            .collect();
+        let found = self.matching(call, Filter::one_of(&filters)).await?;
+        Ok(found.iter().filter_map(account).map(|a| a.id).collect())
     }
 
     async fn disable(&self, call: &mut Call, id: &ObjectId) -> Answer<()> {
@@ -307,6 +327,12 @@ fn unseen_group(id: ObjectId) -> Group {
     }
 }
 
+/// What stands before the sign of an address, as far as a `sAMAccountName` can have it.
+fn first_part(name: &str) -> Option<String> {
+    let (first, _) = name.trim().rsplit_once('@')?;
+    (!first.is_empty()).then(|| first.chars().take(ACCOUNT_NAME_CHARS).collect())
+}
+
 /// Why the account must not be touched, if it must not.
 pub(super) fn protection(entry: &Entry) -> Option<Protection> {
     let built_in = entry.sid().is_none_or(|s| s.relative() < FIRST_RELATIVE_ID);
@@ -396,6 +422,12 @@ impl Directory for LdapConnector {
             let found = self.matching(call, filter).await?;
             nowhere |= found.is_empty();
             met.extend(found.iter().filter_map(account).map(|a| (a.id.clone(), a)));
+        }
+        if met.is_empty() {
+            let perhaps = self.perhaps(call, person).await?;
+            if !perhaps.is_empty() {
+                return Ok(Found::Ambiguous { ids: perhaps });
+            }
         }
         Ok(match met.len() {
             0 => Found::Nobody,

@@ -81,6 +81,7 @@ fn clock(ahead_ms: Option<i64>) -> Finding {
 async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Vec<Finding>> {
     let mut findings = Vec::new();
     let wanted = [
+        "objectGUID",
         "objectSid",
         "adminCount",
         "isCriticalSystemObject",
@@ -105,6 +106,18 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
             let write =
                 |attribute: &str, kinds: &[Kind]| lacking(may(&accounts, attribute), "accounts", attribute, kinds);
             findings.extend(write("userAccountControl", &[Kind::DisableOnPremises]));
+            findings.extend(groups_of_one(ldap, call, &accounts).await?);
+            // Only who has another primary group than everybody needs to be freed of it.
+            let primary = write("primaryGroupID", &[Kind::RemoveGroupsOnPremises]);
+            findings.extend(primary.map(|finding| Finding {
+                severity: Severity::Warning,
+                ..finding
+            }));
+            // A move writes `name` too, of which not every directory tells: the schema has it
+            // as the system's own, and Samba leaves such out.
+            if ldap.wire.leavers_unit.is_some() {
+                findings.extend(write("cn", &[Kind::MoveToLeaversUnit]));
+            }
             match ldap.has_exchange(call).await? {
                 true => findings.extend(write("msExchHideFromAddressLists", &[Kind::HideOnPremises])),
                 false => findings.push(stops(
@@ -150,6 +163,33 @@ async fn rights(ldap: &LdapConnector, call: &mut Call, domain: &At) -> Answer<Ve
     Ok(findings)
 }
 
+/// Whether the groups of an ordinary account can be read: without them nothing is written to
+/// any. A search tells them of nobody, so one account is read by itself.
+async fn groups_of_one(ldap: &LdapConnector, call: &mut Call, accounts: &[Entry]) -> Answer<Option<Finding>> {
+    let Some(guid) = accounts.iter().find_map(Entry::guid) else {
+        return Ok(None);
+    };
+    let read = ldap.wire.read(call, &At::Guid(guid), &["tokenGroups"]).await?;
+    // Gone in between, it says nothing.
+    Ok(read.as_ref().and_then(untold_groups))
+}
+
+fn untold_groups(account: &Entry) -> Option<Finding> {
+    if account.sids("tokenGroups").next().is_some() {
+        return None;
+    }
+    let kinds = [
+        Kind::DisableOnPremises,
+        Kind::ResetPasswordOnPremises,
+        Kind::HideOnPremises,
+        Kind::RemoveGroupsOnPremises,
+        Kind::MoveToLeaversUnit,
+    ];
+    let what = "tokenGroups of an ordinary account cannot be read, so it is not known of anybody whether he administers the domain, and nothing is written";
+    let how = format!("delegate the right to read it on the units that hold accounts, as {PAGE} says");
+    Some(stops(&kinds, Finding::new(Severity::Problem, what, how)))
+}
+
 fn lacking(may: bool, of: &str, attribute: &str, kinds: &[Kind]) -> Option<Finding> {
     (!may).then(|| {
         let what = format!("the account that Offboard signs in with may not write {attribute} of {of}");
@@ -182,4 +222,20 @@ async fn leavers_unit(ldap: &LdapConnector, call: &mut Call) -> Answer<Option<Fi
         Some(_) => return Ok(None),
     };
     Ok(Some(stops(&kinds, wrong)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_whose_groups_are_not_told_stops_every_write() {
+        let finding = untold_groups(&Entry::default()).unwrap();
+        assert_eq!(finding.severity, Severity::Problem);
+        assert!(finding.kinds.contains(&Kind::DisableOnPremises), "{finding:?}");
+        assert!(
+            finding.what.contains("tokenGroups") && finding.how_to_mend.contains(PAGE),
+            "{finding:?}"
+        );
+    }
 }

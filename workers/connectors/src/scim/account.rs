@@ -2,7 +2,7 @@
 
 use super::ScimConnector;
 use super::filter::Filter;
-use super::resource::{account, answers_to, deactivation};
+use super::resource::{account, answers_to, deactivation, hides};
 use super::settings::{ExternalId, MatchBy, Profile};
 use super::wire::{About, Ask};
 use crate::path::Path;
@@ -144,6 +144,7 @@ impl Apps for ScimConnector {
             for value in values {
                 for spelling in spellings(*by, value) {
                     let listed = self.search(call, *by, &spelling).await?;
+                    complete &= !hides(&listed, *by, &spelling);
                     let his = listed.into_iter().filter(|a| answers_to(a, *by, &spelling));
                     found.extend(his.map(|a| (a.id.clone(), a)));
                 }

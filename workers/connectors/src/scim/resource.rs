@@ -61,6 +61,20 @@ pub(super) fn answers_to(account: &AppAccount, by: MatchBy, value: &str) -> bool
     }
 }
 
+/// Whether the application may have found him, and does not show by what: it lists an
+/// account without the attribute that was asked for, and none with another value of it.
+/// Where it lists others with other values, it heeds no filter and shows the attribute,
+/// and whoever is shown without it has none.
+pub(super) fn hides(listed: &[AppAccount], by: MatchBy, value: &str) -> bool {
+    let is_shown = |account: &AppAccount| match by {
+        MatchBy::UserName => account.user_name.is_some(),
+        MatchBy::Emails => !account.emails.is_empty(),
+        MatchBy::ExternalId(_) => account.external_id.is_some(),
+    };
+    let is_shown_as_another = |account: &AppAccount| is_shown(account) && !answers_to(account, by, value);
+    !listed.iter().all(is_shown) && !listed.iter().any(is_shown_as_another)
+}
+
 /// What is sent to deactivate the account; none where it is deleted.
 pub(super) fn deactivation(account: &AppAccount, profile: Profile) -> Option<Value> {
     let no = |as_text: bool| if as_text { json!("False") } else { json!(false) };
@@ -132,6 +146,20 @@ mod tests {
         assert!(answers_to(&ann, MatchBy::Emails, "a@y.test"));
         assert!(!answers_to(&ann, MatchBy::Emails, "ann@x.test"));
         assert!(answers_to(&ann, id, "Ab") && !answers_to(&ann, id, "ab"));
+    }
+
+    #[test]
+    fn who_is_listed_without_what_was_asked_for_may_be_he() {
+        let shown = |mail: &str| read(json!({"id": mail, "userName": "x", "emails": [{"value": mail}]}));
+        let bare = || read(json!({"id": "bare", "userName": "x"}));
+        let hidden = |listed: &[AppAccount]| hides(listed, MatchBy::Emails, "A@x.test");
+        assert!(hidden(&[bare()]) && hidden(&[bare(), shown("a@x.test")]));
+        assert!(!hidden(&[]) && !hidden(&[shown("a@x.test")]));
+        // All are listed, whatever is asked for, and their addresses are shown: that one has none.
+        assert!(!hidden(&[bare(), shown("b@x.test")]));
+        let number = MatchBy::ExternalId(ExternalId::EmployeeId);
+        assert!(hides(&[bare()], number, "4711"));
+        assert!(!hides(&[bare()], MatchBy::UserName, "a@x.test"));
     }
 
     #[test]

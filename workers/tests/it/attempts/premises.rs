@@ -4,7 +4,7 @@
 use crate::attempts::drive::{Desk, End, NEVER, setting};
 use crate::attempts::fake::state::{CANARY, LEAVER};
 use offboard_connectors::Protection;
-use offboard_domain::assignment::CHANGED_ON_PREMISES_MS;
+use offboard_domain::assignment::{ACCOUNT_CHANGED_ON_PREMISES_MS, CHANGED_ON_PREMISES_MS};
 use offboard_domain::catalogue::apps::PROTECTED;
 use offboard_domain::catalogue::premises::{FOUND_ELSEWHERE, HOLD_WANTED, LICENCES_UNKEPT, MASTERED, SECURITY_ID};
 use offboard_domain::{Facts, Kind, Said, Verdict, judge};
@@ -76,11 +76,36 @@ async fn a_protected_account_and_one_that_is_not_there_need_a_person() {
             "{verdict:?}"
         );
     }
-    let nobody = Facts::new().with("found", false).with("ambiguous", false);
-    let copied = Facts::new().with("on_premises_security_id", "S-1-5-21-1-2-3-1104");
-    let verdict = |params: &Facts| judge(Kind::ResolveOnPremises, params, &nobody, None);
-    assert!(matches!(verdict(&copied), Verdict::Blocked(_)));
-    assert!(matches!(verdict(&Facts::new()), Verdict::NotApplicable(_)));
+}
+
+/// The cloud's names prove nothing of an account that is no original of any copy; HR's
+/// number does, and a security identifier that leads nowhere is a person's.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_found_by_the_cloud_s_names_alone_is_not_declared_absent() {
+    let copied = Facts::new().with(SECURITY_ID, "S-1-5-21-1-2-3-1104");
+    for (planned, number, absent) in [
+        (Facts::new(), false, false),
+        (Facts::new(), true, true),
+        (copied.clone(), false, false),
+        (copied, true, false),
+    ] {
+        let (mut state, mut todo) = setting(Kind::ResolveOnPremises);
+        state.accounts.clear();
+        todo.params.0.extend(planned.0.clone());
+        if number {
+            todo.params.set("employee_id", "4711");
+        }
+        let End::Found(seen, _) = Desk::new(state).settle(todo, &mut NEVER.clone()).await else {
+            panic!("not read");
+        };
+        let verdict = judge(Kind::ResolveOnPremises, &planned, &seen.facts, None);
+        assert_eq!(matches!(verdict, Verdict::NotApplicable(_)), absent, "{verdict:?}");
+        assert_eq!(matches!(verdict, Verdict::Blocked(_)), !absent, "{verdict:?}");
+    }
+    // A worker of an older version does not say by what it has searched.
+    let unsaid = Facts::new().with("found", false).with("ambiguous", false);
+    let verdict = judge(Kind::ResolveOnPremises, &Facts::new(), &unsaid, None);
+    assert!(matches!(verdict, Verdict::Blocked(_)), "{verdict:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,6 +164,30 @@ async fn the_copy_is_watched_until_a_synchronisation_after_the_change_agrees() {
     todo.params = Facts::new();
     let end = desk.settle(todo, &mut NEVER.clone()).await;
     assert!(matches!(end, End::NotApplicable(_)), "{end:?}");
+}
+
+/// Leaving a group changes the group: the account's own stamp stays what it was, and what
+/// the cloud lists is waited for in its place.
+#[tokio::test(start_paused = true)]
+async fn what_was_changed_of_groups_alone_is_awaited_in_the_groups() {
+    let (mut state, mut todo) = setting(Kind::AwaitSynchronisation);
+    let account = state.accounts.get_mut(LEAVER).unwrap();
+    (account.enabled, account.synced_at_ms) = (false, Some(3_000));
+    state.groups.get_mut("g-lic").unwrap().synced = true;
+    todo.params.set(CHANGED_ON_PREMISES_MS, 5_000_i64);
+    todo.params.set(ACCOUNT_CHANGED_ON_PREMISES_MS, 2_000_i64);
+    let mut desk = Desk::new(state);
+    let report = desk.once(&todo).await;
+    assert!(matches!(report.said, Said::Wait { .. }), "{:?}", report.said);
+    desk.fake.edit(|s| {
+        s.members.get_mut("g-lic").unwrap().remove(LEAVER);
+    });
+    for (account_ms, settles) in [(2_000_i64, true), (0, true), (4_000, false)] {
+        todo.params.set(ACCOUNT_CHANGED_ON_PREMISES_MS, account_ms);
+        let report = desk.once(&todo).await;
+        let settled = matches!(report.said, Said::Satisfied { .. });
+        assert_eq!(settled, settles, "{account_ms}: {:?}", report.said);
+    }
 }
 
 #[tokio::test(start_paused = true)]

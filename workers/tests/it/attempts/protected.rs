@@ -4,7 +4,7 @@
 use crate::attempts::drive::{Desk, End, NEVER, setting};
 use crate::attempts::fake::state::{CANARY, LEAVER, SUCCESSOR};
 use offboard_domain::catalogue::apps::PROTECTED;
-use offboard_domain::policy::{ADDRESS_MARKS, address_mark};
+use offboard_domain::policy::{ADDRESS_MARKS, NAME_MARKS, address_mark};
 use offboard_domain::{Fact, Kind};
 
 async fn found_protected(listed: &str) -> Option<bool> {
@@ -55,4 +55,29 @@ async fn his_addresses_are_known_again_by_marks_and_not_by_themselves() {
     .map(|address| address_mark(case, &address));
     marks.sort();
     assert_eq!(seen.facts.list(ADDRESS_MARKS), Some(&marks[..]));
+}
+
+/// What an application may know him by: every address but those that the platform gives
+/// everybody. The sign-in name counts where it is an address of his.
+#[tokio::test(start_paused = true)]
+async fn every_alias_is_marked_as_a_name_and_the_platform_s_own_is_not() {
+    let (mut state, todo) = setting(Kind::Resolve);
+    let account = state.accounts.get_mut(LEAVER).expect("he has an account");
+    let sign_in = account.user_principal_name.clone();
+    account.addresses = vec![
+        sign_in.clone(),
+        format!("{LEAVER}@before.example.com"),
+        format!("{LEAVER}@Example.OnMicrosoft.com"),
+        format!("{LEAVER}@example.mail.onmicrosoft.com"),
+        format!("{LEAVER}@example.com.test-google-a.com"),
+    ];
+    account.mail = None;
+    let mut desk = Desk::new(state);
+    let End::Settled(seen) = desk.settle(todo, &mut NEVER.clone()).await else {
+        panic!("he was not found");
+    };
+    let case = desk.reports.last().expect("it was reported").case;
+    let mut marks = [sign_in, format!("{LEAVER}@before.example.com")].map(|address| address_mark(case, &address));
+    marks.sort();
+    assert_eq!(seen.facts.list(NAME_MARKS), Some(&marks[..]));
 }

@@ -6,7 +6,9 @@ use crate::attempts::drive::{Desk, End, NEVER, setting};
 use crate::attempts::fake::state::application;
 use crate::attempts::fake::workspace::HIS;
 use offboard_domain::catalogue::workspace::MET_GRANTS;
-use offboard_domain::unplanned::{APP_ID, APP_IDS, APPS, NAME, PUBLISHER, WAYS, Way, had};
+use offboard_domain::unplanned::{
+    APP_ID, APP_IDS, APPS, DEVICES, NAME, PUBLISHER, READ_DEVICES, UNREAD_DEVICES, WAYS, Way, had,
+};
 use offboard_domain::{Facts, Kind, ObjectId, Said};
 
 fn list(of: &[&str]) -> Vec<String> {
@@ -153,18 +155,53 @@ async fn software_on_all_of_his_devices_is_one_question() {
     assert_eq!(one.params.list(APPS), Some(&list(&["Editor", "Vault"])[..]));
     assert_eq!(seen.facts.int("software_count"), Some(3));
     assert_eq!(seen.facts.int("known_count"), Some(1));
-    // All of it known, nobody is asked; without a device, nothing is said.
+    // All of it known, nobody is asked.
     let (state, _) = setting(Kind::DiscoverSoftware);
     todo.params.set("covered_apps", list(&["vault ltd"]));
     let End::Found(_, finds) = Desk::new(state.clone()).settle(todo.clone(), &mut NEVER.clone()).await else {
         panic!("a look-up finds")
     };
     assert_eq!(finds, []);
-    todo.params.set("device_ids", list(&["gone"]));
+    // Without a device, there is nothing to look at.
+    todo.params.set(DEVICES, list(&[]));
     let report = Desk::new(state).once(&todo).await;
     let Said::Found { observation, finds } = report.said else {
         panic!("{:?}", report.said)
     };
     assert_eq!(observation.facts.bool("devices_found"), Some(false));
     assert!(finds.is_empty());
+}
+
+/// A device that the remote management has no more took its list along: whatever was on it,
+/// a person is asked, also beside what was read of the others.
+#[tokio::test(start_paused = true)]
+async fn software_that_cannot_be_read_any_more_is_a_question_and_no_silence() {
+    for read in [&["42"][..], &[]] {
+        let (state, mut todo) = setting(Kind::DiscoverSoftware);
+        todo.params
+            .set("covered_apps", list(&["vault ltd", "microsoft corporation"]));
+        todo.params.set(DEVICES, list(&[read, &["gone"]].concat()));
+        let End::Found(seen, finds) = Desk::new(state).settle(todo, &mut NEVER.clone()).await else {
+            panic!("a look-up finds")
+        };
+        assert_eq!(seen.facts.bool("devices_found"), Some(true));
+        assert_eq!(seen.facts.bool("applications_known"), Some(true));
+        assert_eq!(seen.facts.list(UNREAD_DEVICES), Some(&list(&["gone"])[..]));
+        let unread: Vec<_> = finds.iter().filter_map(|f| f.params.list(DEVICES)).collect();
+        assert_eq!(unread, [&list(&["gone"])[..]], "{finds:?}");
+        assert!(finds.iter().all(|f| f.kind == Kind::DecideApp));
+        assert_eq!(seen.facts.list(READ_DEVICES), Some(&list(read)[..]));
+    }
+    // Its list was read before its agent went.
+    let (state, mut todo) = setting(Kind::DiscoverSoftware);
+    todo.params
+        .set("covered_apps", list(&["vault ltd", "microsoft corporation"]));
+    todo.params.set(DEVICES, list(&["42", "gone"]));
+    todo.params.set(READ_DEVICES, list(&["gone"]));
+    let End::Found(seen, finds) = Desk::new(state).settle(todo, &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    assert_eq!(finds, []);
+    assert_eq!(seen.facts.list(UNREAD_DEVICES), Some(&list(&[])[..]));
+    assert_eq!(seen.facts.list(READ_DEVICES), Some(&list(&["42", "gone"])[..]));
 }

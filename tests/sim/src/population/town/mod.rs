@@ -263,6 +263,7 @@ impl<'a> Town<'a> {
                 ),
                 immutable_id: format!("{mark}AAAAAAAAAAAAAA=="),
                 last_sync_ms: now - DAY_MS / 48,
+                changed: false,
             }),
             manager: spec.manager.clone(),
             direct_licenses: spec.licenses.iter().map(|sku| (*sku).to_owned()).collect(),

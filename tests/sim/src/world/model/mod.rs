@@ -119,8 +119,10 @@ pub struct OnPrem {
     pub dn: String,
     /// What ties the two accounts together.
     pub immutable_id: String,
-    /// When the synchronisation last ran.
+    /// When the synchronisation last brought something of it.
     pub last_sync_ms: i64,
+    /// Whether it was changed there since.
+    pub changed: bool,
 }
 
 /// A sort of authentication method.

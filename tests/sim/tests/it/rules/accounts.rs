@@ -174,9 +174,8 @@ fn a_synced_account_comes_back_at_the_next_synchronisation() {
     assert_eq!(disable(&mut client, &anna).status, 204);
     client.now += 30 * MINUTE;
     let shown = |client: &mut Client| {
-        client
-            .get(&format!("/users/{anna}?$select=accountEnabled,onPremisesSyncEnabled"))
-            .body
+        let fields = "accountEnabled,onPremisesSyncEnabled,onPremisesLastSyncDateTime";
+        client.get(&format!("/users/{anna}?$select={fields}")).body
     };
     assert_eq!(
         (
@@ -198,6 +197,17 @@ fn a_synced_account_comes_back_at_the_next_synchronisation() {
     assert_eq!(shown(&mut client)["accountEnabled"], true);
     client.now += 1;
     assert_eq!(shown(&mut client)["accountEnabled"], false);
+    // Only what changed there is stamped.
+    let stamp = |client: &mut Client| {
+        client.forget_tokens();
+        shown(client)["onPremisesLastSyncDateTime"].clone()
+    };
+    let brought = stamp(&mut client);
+    client.now += 30 * MINUTE;
+    assert_eq!(stamp(&mut client), brought);
+    assert!(client.world.tenant_mut(&tenant).unwrap().change_on_prem(&anna));
+    client.now += 30 * MINUTE;
+    assert_ne!(stamp(&mut client), brought);
 }
 
 #[test]

@@ -31,6 +31,28 @@ async fn all_is_well() {
     assert!(found.iter().any(|f| f.what.contains("clock agrees")), "{found:?}");
 }
 
+/// What is not configured makes no task; that it is left out is said here alone.
+#[tokio::test]
+async fn what_the_configuration_leaves_out_is_said() {
+    let s = Stage::new().await;
+    let warned = async |licences: bool, drives: bool| {
+        let mut settings = s.settings();
+        settings.shared_drives = drives;
+        if !licences {
+            settings.licences.clear();
+        }
+        let found = checked(&s, &settings).await;
+        let of = |key: &str| {
+            let mut warnings = found.iter().filter(|f| f.severity == Severity::Warning);
+            warnings.any(|f| f.how_to_mend.contains(key))
+        };
+        (of("`licences`"), of("`shared_drives = true`"))
+    };
+    assert_eq!(warned(true, true).await, (false, false));
+    assert_eq!(warned(false, true).await, (true, false));
+    assert_eq!(warned(true, false).await, (false, true));
+}
+
 #[tokio::test]
 async fn each_scope_is_asked_for_by_itself() {
     for (n, word) in SCOPES.iter().enumerate() {

@@ -108,6 +108,22 @@ async fn a_person_is_found_by_each_name_and_nothing_is_guessed() {
             "{nobody:?}"
         );
     }
+    // No name of an account, but what it signs in with is the first part of one: perhaps his.
+    for address in ["found@example.com", "nobody@example.com"] {
+        for person in [
+            by(&|p| p.user_principal_name = Some(address.into())),
+            by(&|p| (p.mail, p.employee_id) = (Some(address.into()), Some("4799".into()))),
+        ] {
+            let wanted = if address.starts_with("found@") {
+                Found::Ambiguous {
+                    ids: vec![found.clone()],
+                }
+            } else {
+                Found::Nobody
+            };
+            assert_eq!(ldap.find(&mut reading(), &person).await.unwrap(), wanted, "{person:?}");
+        }
+    }
     // A group, a computer, and an account of nobody's.
     for other in ["group1", "PC1$"] {
         let guid = truth(samba, other, "objectGUID").remove(0);

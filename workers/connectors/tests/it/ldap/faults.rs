@@ -73,6 +73,13 @@ async fn the_doctor_says_which_right_is_missing_and_for_what() {
         kinds.sort();
         kinds
     };
+    let said = async |ldap: &LdapConnector, attribute: &str| {
+        let findings = ldap.check(&mut reading()).await;
+        let mut of = findings
+            .iter()
+            .filter(|f| f.what.contains(&format!(" {attribute} of accounts")));
+        of.next().map(|f| f.severity)
+    };
     assert_eq!(stopped(&delegated(samba)).await, [Kind::HideOnPremises]);
     let nothing = LdapConnector::open(&settings(samba, "svc-nothing@corp.example.test", SERVICE_PASSWORD)).unwrap();
     let mut all = vec![
@@ -80,10 +87,16 @@ async fn the_doctor_says_which_right_is_missing_and_for_what() {
         Kind::HideOnPremises,
         Kind::RemoveGroupsOnPremises,
         Kind::DisableComputer,
+        // For the unit, and for the account's own name.
+        Kind::MoveToLeaversUnit,
         Kind::MoveToLeaversUnit,
     ];
     all.sort();
     assert_eq!(stopped(&nothing).await, all);
+    for (attribute, severity) in [("cn", Severity::Problem), ("primaryGroupID", Severity::Warning)] {
+        assert_eq!(said(&nothing, attribute).await, Some(severity), "{attribute}");
+        assert_eq!(said(&delegated(samba), attribute).await, None, "{attribute}");
+    }
     assert_eq!(stopped(&crate::ldap::stage::administrator(samba)).await, []);
 }
 

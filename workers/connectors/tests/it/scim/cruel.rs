@@ -184,6 +184,24 @@ async fn he_is_found_by_each_attribute_and_nobody_else_is() {
     assert!(found.accounts.is_empty() && !found.complete);
 }
 
+/// It answers the filter and does not show by what: he is not taken for nobody.
+#[tokio::test]
+async fn who_is_found_by_what_is_not_shown_is_not_taken_for_nobody() {
+    let s = Stage::with(Habits {
+        hides_emails: true,
+        ..Habits::default()
+    })
+    .await;
+    let address = format!("{CANARY}@example.org");
+    let app = s.open_by(PATCH, &[MatchBy::Emails]);
+    let found = app.find(&mut s.reading(), &by_name(&address)).await.unwrap();
+    assert!(found.accounts.is_empty() && !found.complete);
+    // Whom it does not list it does not have.
+    let nobody = by_name("nobody@example.org");
+    let found = app.find(&mut s.reading(), &nobody).await.unwrap();
+    assert!(found.accounts.is_empty() && found.complete);
+}
+
 #[tokio::test]
 async fn listings_that_lie_are_read_to_their_end() {
     let crowd = |habits| async move {
