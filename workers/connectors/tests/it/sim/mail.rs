@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Response;
 use offboard_connectors::{Answer, Connector as _, MailFolder, MailMessage, MailOwner, MailSink};
 use offboard_domain::FaultClass;
-use offboard_sim::world::model::Mail;
+use offboard_sim::world::model::{Folder, Mail, RECOVERABLE_ROOT};
 use offboard_sim::world::{Cruelty, Fault, Op};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -102,6 +102,30 @@ async fn every_folder_and_message_is_read_to_the_byte_by_ids_that_survive_a_move
         assert_eq!(found[&path], wanted, "{path:?}");
     }
     assert!(messages >= 10);
+}
+
+#[tokio::test]
+async fn what_was_deleted_for_good_and_can_be_recovered_is_read_too() {
+    let stage = Stage::kind().await;
+    let leaver = stage.cast.plain.clone();
+    let before = all(&stage, &leaver).await.unwrap();
+    stage.arrange(|t| {
+        let folders = &mut t.mailboxes.edit_silently(&leaver).unwrap().folders;
+        let mut purged = folders.iter().find_map(|f| f.mails.first()).unwrap().clone();
+        purged.number += 900;
+        folders.push(Folder {
+            id: "AAMkdeletions".to_owned(),
+            parent: Some(RECOVERABLE_ROOT.to_owned()),
+            name: "Deletions".to_owned(),
+            hidden: true,
+            mails: vec![purged],
+        });
+    });
+    let after = all(&stage, &leaver).await.unwrap();
+    let deletions = ["Recoverable Items", "Deletions"].map(str::to_owned).to_vec();
+    assert_eq!(after[&deletions].len(), 1);
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(before.iter().all(|(path, messages)| after[path] == *messages));
 }
 
 #[tokio::test]
