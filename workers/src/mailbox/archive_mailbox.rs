@@ -525,18 +525,18 @@ impl Slice<'_, '_> {
                     continue;
                 };
                 // In an outage not every message is asked for.
-                if failed.is_none() && !self.delivers(folders, folder, page, known).await? {
+                if failed.is_none() && !self.delivers(folders, folder, page, known, message).await? {
                     return Err(fault);
                 }
-                failed = Some(fault);
+                failed = Some((message.clone(), fault));
             }
         }
         let lacking = batch.iter().filter(|m| !known.has(&m.id)).count();
-        let Some(fault) = failed.filter(|_| lacking > 0) else {
+        let Some((message, fault)) = failed.filter(|_| lacking > 0) else {
             return Ok(true);
         };
         // It may have begun since.
-        if !self.delivers(folders, folder, page, known).await? {
+        if !self.delivers(folders, folder, page, known, &message).await? {
             return Err(fault);
         }
         tracing::warn!(
@@ -550,16 +550,20 @@ impl Slice<'_, '_> {
         Ok(true)
     }
 
-    /// Whether the server delivers a message at all: one of this page that the archive has,
-    /// or one of another folder.
+    /// Whether the server delivers a message but this one: one of its page, those that the
+    /// archive has first, or one of another folder.
     async fn delivers(
         &mut self,
         folders: &[MailFolder],
         folder: &MailFolder,
         page: &[MailMessage],
         known: &Known,
+        but: &MailMessage,
     ) -> Answer<bool> {
-        let here = page.iter().filter(|m| known.has(&m.id)).take(WITNESSES);
+        // From the end of the page, since what fails is met from its beginning on.
+        let others = page.iter().rev().filter(|m| m.id != but.id);
+        let (had, not): (Vec<&MailMessage>, Vec<&MailMessage>) = others.partition(|m| known.has(&m.id));
+        let here = had.into_iter().take(WITNESSES).chain(not.into_iter().take(WITNESSES));
         let here: Vec<MailMessage> = here.cloned().collect();
         for message in &here {
             if self.comes(folder, message).await? {

@@ -296,6 +296,21 @@ async fn one_message_that_the_server_fails_over_stops_no_other_and_is_at_last_a_
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_message_of_the_only_folder_stops_no_other_either() {
+    let (mut state, mut todo) = setting(Kind::ArchiveMailbox);
+    state.mail.retain(|name, _| name == "INBOX");
+    let mut desk = Desk::new(state.clone());
+    desk.fake.lock().failing = [(("INBOX".to_owned(), 1), Fails::With(FaultClass::Transient))].into();
+    todo.attempt = 1;
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
+    let mut others = wanted(&state);
+    others.remove(&("INBOX".to_owned(), "1".to_owned()));
+    assert_eq!(kept_under(&desk, checkpoint.text("manifest").unwrap()).await, others);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_is_no_message_s_fault() {
     let (state, mut todo) = setting(Kind::ArchiveMailbox);
     let mut desk = Desk::new(state.clone());
