@@ -217,8 +217,12 @@ async fn folders(ctx: &Ctx, named: &str, wanted: Option<&str>) -> Result<Exit, C
         return Ok(Exit::Done);
     }
     for taken in folders {
+        let lacking = match taken.undelivered {
+            0 => String::new(),
+            n => format!("  (folder {:04}: {n} listed and not delivered)", taken.folder.number),
+        };
         ctx.out.line(&format!(
-            "{:>8} {:>10}  {}",
+            "{:>8} {:>10}  {}{lacking}",
             taken.messages,
             size(taken.bytes),
             name(&taken.folder)

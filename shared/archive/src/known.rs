@@ -12,6 +12,9 @@ pub fn key(id: &str) -> u128 {
     u128::from_be_bytes(half)
 }
 
+/// How many new ones are held otherwise, which takes more than twice as much.
+const SINCE_MAX: usize = 64 * 1024;
+
 /// The messages of one folder.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -41,6 +44,13 @@ impl Known {
     /// It has it now.
     pub fn add(&mut self, id: &str) {
         self.since.insert(key(id));
+        if self.since.len() >= SINCE_MAX {
+            // No more room than is needed: the folder may have a million of them.
+            self.sorted.reserve_exact(self.since.len());
+            self.sorted.extend(self.since.drain());
+            self.sorted.sort_unstable();
+            self.sorted.dedup();
+        }
     }
 
     /// How many.
@@ -53,5 +63,30 @@ impl Known {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_takes_sixteen_bytes_however_many_are_added() {
+        const MESSAGES: usize = 200_000;
+        let mut known = Known::of(vec![key("0")]);
+        let mut most = 0;
+        for id in 1..MESSAGES {
+            known.add(&id.to_string());
+            most = most.max(known.since.len());
+        }
+        assert!(most < SINCE_MAX, "{most}");
+        assert_eq!(known.len(), MESSAGES);
+        assert!((0..MESSAGES).all(|id| known.has(&id.to_string())));
+        assert!(!known.has("another"));
+        assert!(
+            known.sorted.capacity() <= MESSAGES,
+            "there is no room for more: {}",
+            known.sorted.capacity()
+        );
     }
 }

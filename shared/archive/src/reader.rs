@@ -2,14 +2,14 @@
 //! and the manifest by the store, messages here.
 
 use crate::form::{FORM, Line, Manifest, MessageEntry, Segment};
-use crate::known::{Known, key};
+use crate::known::key;
 use crate::writer::State;
 use crate::{ArchiveError, Result};
 use bytes::Bytes;
 use offboard_domain::Digest;
 use offboard_store::{Store, StoreError};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinSet;
@@ -202,22 +202,22 @@ impl Archive {
         Ok(bytes.into_inner())
     }
 
-    /// Which messages it has, by folder in force.
+    /// Which messages of folders in force one part has: each with its folder's number, as it
+    /// is known ([`key`]). A part has some ten thousand, an archive any number.
     ///
     /// # Errors
     /// As for reading a part.
-    pub async fn known_by_folder(&self) -> Result<BTreeMap<u32, Known>> {
-        let mut keys: BTreeMap<u32, Vec<u128>> = BTreeMap::new();
-        self.segments(|segment| {
-            for message in &segment.messages {
-                keys.entry(message.folder).or_default().push(key(&message.id));
+    pub async fn keys_of(&self, part: Digest) -> Result<Vec<(u32, u128)>> {
+        let in_force = self.in_force();
+        let mut keys = Vec::new();
+        for_each_line(&self.store, part, |line| {
+            if let Line::Segment(segment) = line {
+                let these = segment.messages.iter().filter(|m| in_force.contains(&m.folder));
+                keys.extend(these.map(|m| (m.folder, key(&m.id))));
             }
         })
         .await?;
-        Ok(keys
-            .into_iter()
-            .map(|(number, keys)| (number, Known::of(keys)))
-            .collect())
+        Ok(keys)
     }
 
     /// Whether everything that it names is in the store with the length that

@@ -292,6 +292,16 @@ impl Writer {
         })
     }
 
+    /// The folders of [`Totals::undelivered`] by their numbers, with how many of each.
+    #[must_use]
+    pub fn undelivered(&self) -> Vec<(u32, u64)> {
+        let in_question = self.state.folders.iter().filter(|f| !f.withdrawn && !f.stays);
+        in_question
+            .filter(|f| f.taken.undelivered > 0)
+            .map(|f| (f.taken.folder.number, f.taken.undelivered))
+            .collect()
+    }
+
     /// Begins a message of a folder.
     pub fn begin(&mut self, folder: u32, meta: Meta) {
         self.abandon();

@@ -5,24 +5,25 @@
 //! So what was found of each folder, and how far the listing of one has come, is in the
 //! store, and the checkpoint has its digest: nothing that grows. What an attempt has listed
 //! when its time ends is not listed again; only one that is killed has listed for nothing.
+//! Nor is it held: a folder that has any number of messages is compared in flat memory
+//! (`runs.rs`), and what the archive has is read for one folder, or some small ones, at a time.
 //!
 //! What stops an attempt that has listed something ends it without a fault; what stops the
 //! next one before it has listed anything is that one's fault.
 
 use super::archive_mailbox::{broken, class_after, digest, is_lost, name};
+use super::runs::{self, RUN_KEYS, Runs};
 use crate::job::Job;
-use offboard_archive::{Archive, ArchiveError, Known, Taken, key};
+use offboard_archive::{Archive, ArchiveError, Taken, key};
 use offboard_connectors::{Answer, MailFolder, MailMessage, MailOwner};
 use offboard_domain::time::HOUR_MS;
 use offboard_domain::{Digest, Fault, FaultClass, Timestamp};
 use offboard_store::StoreError;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a folder is listed until a list is believed to be whole.
 const LISTINGS_MAX: u32 = 4;
-/// The bytes of a message that was listed, in the store.
-const KEY_BYTES: usize = 16;
 
 /// Where in the store it is how far the comparison has come; it begins anew with each manifest.
 const COMPARISON: &str = "comparison";
@@ -56,7 +57,8 @@ pub(super) async fn compare(
         owner,
         archive,
         so_far: before.clone(),
-        known: None,
+        known: BTreeMap::new(),
+        parts: Vec::new(),
         pages: 0,
     };
     let found = comparison.go_through(folders).await;
@@ -83,7 +85,12 @@ struct SoFar {
     /// What was found of the folders that were compared by message, by their numbers.
     compared: BTreeMap<u32, Listed>,
     /// The listings that are to be gone on with, likewise.
-    begun: BTreeMap<u32, Begun>,
+    #[serde(default)]
+    listings: BTreeMap<u32, Begun>,
+    /// Where an older version had them in another form, and looks for them. It finds none,
+    /// and so does this one of what that one left: the folder is listed anew.
+    #[serde(default, skip_deserializing)]
+    begun: BTreeMap<u32, Digest>,
     /// How often a folder changed each time that it was listed.
     unsteady: u32,
 }
@@ -126,7 +133,7 @@ struct Listed {
     lacks: bool,
 }
 
-/// A listing of a folder, as the store has it.
+/// A listing of a folder, as the store has it. A message counts once, however often it comes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Begun {
     /// How many listings of the folder were not whole before it.
@@ -137,14 +144,8 @@ struct Begun {
     counted: u64,
     /// Its next page, in the server's own words; none: its first.
     page: Option<String>,
-    /// What was listed, a thing of the store for each attempt.
-    listed: Vec<Digest>,
-    /// Messages that the archive has.
-    kept: u64,
-    /// Messages that arrived after the pass began.
-    later: u64,
-    /// Whether the archive lacks a message.
-    lacks: bool,
+    /// What was listed.
+    listed: Runs,
 }
 
 /// A comparison under way.
@@ -153,8 +154,11 @@ struct Comparison<'c, 'j> {
     owner: &'c MailOwner,
     archive: &'c Archive,
     so_far: SoFar,
-    /// Read when the first folder is compared by message, and once: it is in every part.
-    known: Option<BTreeMap<u32, Known>>,
+    /// What the archive has of the folder at hand, and of small ones that follow it.
+    known: BTreeMap<u32, Runs>,
+    /// The archive's parts, each with the folders that it has messages of; none: no part was
+    /// read yet.
+    parts: Vec<(Digest, BTreeSet<u32>)>,
     /// Pages that this attempt has listed.
     pages: u64,
 }
@@ -180,12 +184,13 @@ impl Comparison<'_, '_> {
             let listed = match self.so_far.compared.get(&number).copied() {
                 Some(listed) => listed,
                 None => {
-                    if !self.read_known().await? {
-                        return Ok(None);
-                    }
-                    let Some(listed) = self.by_message(folder, taken).await? else {
-                        found.differ.push(UNREAD.to_owned());
-                        break;
+                    let listed = match self.by_message(folder, taken).await? {
+                        Done::Found(listed) => listed,
+                        Done::Later => {
+                            found.differ.push(UNREAD.to_owned());
+                            break;
+                        }
+                        Done::Lost => return Ok(None),
                     };
                     self.so_far.compared.insert(number, listed);
                     listed
@@ -200,94 +205,137 @@ impl Comparison<'_, '_> {
         Ok(Some(found))
     }
 
-    /// Reads what the archive has; false: a part of it is not in the store.
-    async fn read_known(&mut self) -> Answer<bool> {
-        if self.known.is_some() {
+    /// Reads what the archive has of a folder; false: a part of it is not in the store.
+    async fn read_known(&mut self, number: u32) -> Answer<bool> {
+        if self.known.contains_key(&number) {
             return Ok(true);
         }
-        match self.archive.known_by_folder().await {
-            Ok(all) => self.known = Some(all),
+        match self.known_from(number).await {
+            Ok(known) => self.known = known,
             Err(error) if is_lost(&error) => return Ok(false),
             Err(error) => return Err(broken(self.job, &error)),
         }
         Ok(true)
     }
 
-    /// Lists a folder until the list is whole, and looks for each message in the archive;
-    /// none: the rest is for another attempt.
-    async fn by_message(&mut self, folder: &MailFolder, taken: &Taken) -> Answer<Option<Listed>> {
+    /// What the archive has of a folder, and of those after it that are to be compared too,
+    /// as many as have no more messages together than a run. Every part is read once to
+    /// know whose messages are in it.
+    async fn known_from(&mut self, number: u32) -> offboard_archive::Result<BTreeMap<u32, Runs>> {
+        let store = &self.job.context.store;
+        let mut known = BTreeMap::from([(number, Runs::default())]);
+        let mut messages = 0;
+        let folders = self.archive.manifest.folders.iter();
+        for taken in folders.skip_while(|t| t.folder.number != number) {
+            messages += taken.messages;
+            if messages > RUN_KEYS as u64 {
+                break;
+            }
+            if !self.so_far.compared.contains_key(&taken.folder.number) {
+                known.insert(taken.folder.number, Runs::default());
+            }
+        }
+        let indexed = !self.parts.is_empty();
+        let parts: Vec<Digest> = if indexed {
+            let of_these = |has: &BTreeSet<u32>| known.keys().any(|folder| has.contains(folder));
+            let parts = self.parts.iter().filter(|(_, has)| of_these(has));
+            parts.map(|(part, _)| *part).collect()
+        } else {
+            self.archive.manifest.parts.clone()
+        };
+        let mut index = Vec::new();
+        for part in parts {
+            let mut has = BTreeSet::new();
+            for (folder, key) in self.archive.keys_of(part).await? {
+                has.insert(folder);
+                if let Some(runs) = known.get_mut(&folder) {
+                    runs.add(key, false);
+                    runs.spill(store).await?;
+                }
+            }
+            index.push((part, has));
+        }
+        if !indexed {
+            self.parts = index;
+        }
+        Ok(known)
+    }
+
+    /// Lists a folder until the list is whole, and looks for each message in the archive.
+    async fn by_message(&mut self, folder: &MailFolder, taken: &Taken) -> Answer<Done> {
         let (number, began) = (taken.folder.number, self.archive.manifest.taken_from_ms);
         let reader = self.job.mail()?;
-        let mut listing = self.begun(folder, number).await?;
+        let begun = self.so_far.listings.get(&number).cloned();
+        let mut listing = begun.unwrap_or_else(|| Begun::first(folder));
         loop {
             // A page at least is listed in each attempt.
             if self.pages > 0 && !self.job.time_for_more() {
                 self.lay_aside(number, listing).await?;
-                return Ok(None);
+                return Ok(Done::Later);
             }
-            let from = listing.begun.page.as_deref();
+            let from = listing.page.as_deref();
             let listed = reader.messages(&mut self.job.call, self.owner, folder, from).await;
             let page = match listed {
                 Ok(page) => page,
                 Err(_) if self.pages > 0 => {
                     self.lay_aside(number, listing).await?;
-                    return Ok(None);
+                    return Ok(Done::Later);
                 }
                 Err(fault) => {
                     // It may not know any more where the listing was to go on.
                     if matches!(fault.class, FaultClass::Rejected | FaultClass::Unsupported) {
-                        self.so_far.begun.remove(&number);
+                        self.so_far.listings.remove(&number);
                     }
                     return Err(fault);
                 }
             };
             self.pages += 1;
-            let nothing = Known::default();
-            let known = self.known.as_ref().and_then(|all| all.get(&number));
             for message in &page.messages {
-                listing.note(message, known.unwrap_or(&nothing), taken, began);
+                listing.listed.add(key(&message.id), is_later(message, taken, began));
             }
-            listing.begun.page = page.next;
-            if listing.begun.page.is_some() {
+            let written = listing.listed.spill(&self.job.context.store).await;
+            written.map_err(|error| broken(self.job, &ArchiveError::from(error)))?;
+            listing.page = page.next;
+            if listing.page.is_some() {
                 continue;
             }
-            let whole = listing.is_whole(folder);
-            if !listing.begun.lacks && !whole && listing.begun.earlier + 1 < LISTINGS_MAX {
-                listing = listing.once_more(folder);
+            if !self.read_known(number).await? {
+                return Ok(Done::Lost);
+            }
+            let found = self.looked_up(number, &listing).await?;
+            let whole = listing.is_whole(folder, &found);
+            if found.lacking == 0 && !whole && listing.earlier + 1 < LISTINGS_MAX {
+                listing = listing.once_more(folder, &found);
                 continue;
             }
-            self.so_far.begun.remove(&number);
-            if !listing.begun.lacks && !whole {
+            self.so_far.listings.remove(&number);
+            if found.lacking == 0 && !whole {
                 return Err(self.unsteady());
             }
-            return Ok(Some(listing.found(taken)));
+            return Ok(Done::Found(Listed::of(&found, taken)));
         }
     }
 
-    /// The listing that an earlier attempt has begun; a new one if there is none, or if the
-    /// store has lost what it listed.
-    async fn begun(&self, folder: &MailFolder, number: u32) -> Answer<Listing> {
-        let Some(begun) = self.so_far.begun.get(&number).cloned() else {
-            return Ok(Listing::first(folder));
-        };
-        let mut keys = Vec::new();
-        for listed in &begun.listed {
-            match self.job.context.store.get(*listed).await {
-                Ok(bytes) => keys.extend(unpacked(&bytes)),
-                Err(StoreError::Absent { .. } | StoreError::Damaged { .. }) => return Ok(Listing::first(folder)),
-                Err(error) => return Err(broken(self.job, &ArchiveError::from(error))),
+    /// Looks for what was listed of a folder in what the archive has of it. What the store
+    /// has lost of a listing is listed anew, by the next attempt.
+    async fn looked_up(&mut self, number: u32, listing: &Begun) -> Answer<runs::Compared> {
+        let nothing = Runs::default();
+        let known = self.known.get(&number).unwrap_or(&nothing);
+        let found = runs::compare(&self.job.context.store, &listing.listed, known).await;
+        found.map_err(|error| {
+            let error = ArchiveError::from(error);
+            if is_lost(&error) {
+                self.so_far.listings.remove(&number);
             }
-        }
-        Ok(Listing::resumed(begun, keys))
+            broken(self.job, &error)
+        })
     }
 
     /// Leaves a listing to the next attempt.
-    async fn lay_aside(&mut self, number: u32, listing: Listing) -> Answer<()> {
-        let mut begun = listing.begun;
-        if !listing.new.is_empty() {
-            begun.listed.push(self.put(packed(&listing.new)).await?);
-        }
-        self.so_far.begun.insert(number, begun);
+    async fn lay_aside(&mut self, number: u32, mut listing: Begun) -> Answer<()> {
+        let written = listing.listed.lay_aside(&self.job.context.store).await;
+        written.map_err(|error| broken(self.job, &ArchiveError::from(error)))?;
+        self.so_far.listings.insert(number, listing);
         Ok(())
     }
 
@@ -319,98 +367,57 @@ impl Comparison<'_, '_> {
     }
 }
 
-/// One listing of a folder. A message counts once, however often it comes.
-#[derive(Debug, Default)]
-struct Listing {
-    begun: Begun,
-    all: Known,
-    /// Those of them that this attempt listed.
-    new: Vec<u128>,
-    /// Over all of them, whatever their order.
-    sum: u128,
+/// How a folder's comparison ended.
+enum Done {
+    Found(Listed),
+    /// The rest is for another attempt.
+    Later,
+    /// A part of the archive is not in the store.
+    Lost,
 }
 
-impl Listing {
+impl Begun {
     fn first(folder: &MailFolder) -> Self {
         Self {
-            begun: Begun {
-                counted: folder.messages,
-                ..Begun::default()
-            },
+            counted: folder.messages,
             ..Self::default()
         }
     }
 
-    fn resumed(begun: Begun, keys: Vec<u128>) -> Self {
-        Self {
-            begun,
-            sum: keys.iter().fold(0, |sum, key| sum.wrapping_add(*key)),
-            all: Known::of(keys),
-            new: Vec::new(),
-        }
-    }
-
     /// Another one, because this one was not whole.
-    fn once_more(self, folder: &MailFolder) -> Self {
-        let mut next = Self::first(folder);
-        next.begun.earlier = self.begun.earlier + 1;
-        next.begun.before = Some(self.mark());
-        next
-    }
-
-    fn note(&mut self, message: &MailMessage, known: &Known, taken: &Taken, began: Timestamp) {
-        if self.all.has(&message.id) {
-            return;
+    fn once_more(self, folder: &MailFolder, found: &runs::Compared) -> Self {
+        Self {
+            earlier: self.earlier + 1,
+            before: Some(mark(found)),
+            ..Self::first(folder)
         }
-        let key = key(&message.id);
-        self.all.add(&message.id);
-        self.new.push(key);
-        self.sum = self.sum.wrapping_add(key);
-        if known.has(&message.id) {
-            self.begun.kept += 1;
-        } else if is_later(message, taken, began) {
-            self.begun.later += 1;
-        } else {
-            self.begun.lacks = true;
-        }
-    }
-
-    fn mark(&self) -> String {
-        format!("{}/{:032x}", self.all.len(), self.sum)
     }
 
     /// Whether nothing was passed over. Where there are no places, a list goes on after
     /// so many messages, and one that went from before the next page moves another one
     /// out of it. Then there are fewer than were counted when it began. That may be so for
     /// other reasons, but not twice with the same messages.
-    fn is_whole(&self, folder: &MailFolder) -> bool {
-        folder.next.is_some()
-            || self.all.len() as u64 >= self.begun.counted
-            || self.begun.before.as_ref() == Some(&self.mark())
+    fn is_whole(&self, folder: &MailFolder, found: &runs::Compared) -> bool {
+        folder.next.is_some() || found.listed >= self.counted || self.before.as_ref() == Some(&mark(found))
     }
+}
 
-    fn found(&self, taken: &Taken) -> Listed {
-        let Begun { later, kept, lacks, .. } = self.begun;
+/// Which messages were listed.
+fn mark(found: &runs::Compared) -> String {
+    format!("{}/{:032x}", found.listed, found.sum)
+}
+
+impl Listed {
+    fn of(found: &runs::Compared, taken: &Taken) -> Self {
+        let lacks = found.lacking > 0;
         // Of what was not delivered, it is not known which is lacking and which is gone.
         let undelivered = if lacks { 0 } else { taken.undelivered };
-        Listed {
-            later,
-            gone: taken.messages.saturating_sub(kept) + undelivered,
+        Self {
+            later: found.later,
+            gone: taken.messages.saturating_sub(found.kept) + undelivered,
             lacks,
         }
     }
-}
-
-fn packed(keys: &[u128]) -> Vec<u8> {
-    keys.iter().flat_map(|key| key.to_be_bytes()).collect()
-}
-
-fn unpacked(bytes: &[u8]) -> impl Iterator<Item = u128> {
-    bytes.chunks_exact(KEY_BYTES).map(|chunk| {
-        let mut key = [0; KEY_BYTES];
-        key.copy_from_slice(chunk);
-        u128::from_be_bytes(key)
-    })
 }
 
 /// Whether a message that the archive lacks arrived after the pass began. One that was
@@ -436,6 +443,24 @@ fn agrees(folder: &MailFolder, taken: &Taken) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_older_version_was_listing_is_listed_anew_and_it_finds_nothing_of_ours() {
+        let older = r#"{"began_ms": 5, "compared": {"1": {"later": 1, "gone": 2, "lacks": false}}, "unsteady": 1,
+            "begun": {"2": {"earlier": 0, "before": null, "counted": 9, "page": "3", "listed": [], "kept": 2,
+                            "later": 0, "lacks": false}}}"#;
+        let mut so_far: SoFar = serde_json::from_str(older).unwrap();
+        assert_eq!((so_far.compared[&1].gone, so_far.unsteady), (2, 1));
+        assert!(so_far.listings.is_empty());
+        so_far.listings.insert(2, Begun::default());
+        let written = serde_json::to_value(&so_far).unwrap();
+        assert_eq!(
+            written["begun"],
+            serde_json::json!({}),
+            "it looks for this and needs it"
+        );
+        assert_eq!(serde_json::from_value::<SoFar>(written).unwrap(), so_far);
+    }
 
     #[test]
     fn a_folder_agrees_only_when_count_size_and_place_do() {

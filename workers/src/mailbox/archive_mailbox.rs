@@ -8,7 +8,9 @@
 //!
 //! A message counts as kept when its bytes are, never because it was listed: what a
 //! server lists and does not deliver is looked for again, and is either gone or a fault,
-//! whatever else the pass took.
+//! whatever else the pass took. One that the server fails over (an error for it alone, another
+//! size than was said) is such a one too, and stops no other: it is asked for by itself, more than
+//! once, and passed over only while others are delivered, so that an outage is no message's fault.
 //!
 //! What stops a slice that has taken something ends it without a fault, so that
 //! nothing is taken twice; what stops the next one before it has taken anything
@@ -31,6 +33,12 @@ use std::time::Duration;
 const BATCH_MESSAGES: usize = 100;
 /// Most bytes that are asked for at once, when the server says sizes.
 const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+/// How often a message that the server failed over is asked for by itself in one attempt.
+const TRIES_ALONE: u32 = 2;
+/// How many messages, and folders, are asked for to know whether the server delivers any.
+const WITNESSES: usize = 3;
+/// Most folders that a fault names.
+const FOLDERS_NAMED: usize = 5;
 /// A year has at most so many days: what is kept is never kept too short.
 const YEAR_DAYS: i64 = 366;
 /// The share of an attempt that is kept for closing the part and reporting.
@@ -157,7 +165,7 @@ impl Procedure for ArchiveMailbox {
         job.remembered = checkpoint;
         // A whole pass for what was lacking, and none of it came, whatever else did.
         if manifest.is_some() && lacking.in_vain > 0 {
-            return Err(undelivered(job, totals.undelivered, lacking.in_vain));
+            return Err(undelivered(job, &writer.undelivered(), lacking.in_vain));
         }
         Ok(Applied::Part)
     }
@@ -277,14 +285,34 @@ impl Lacking {
     }
 }
 
-fn undelivered(job: &Job<'_>, messages: u64, passes: u32) -> Fault {
+fn undelivered(job: &Job<'_>, by_folder: &[(u32, u64)], passes: u32) -> Fault {
+    let messages: u64 = by_folder.iter().map(|(_, messages)| messages).sum();
+    let named = by_folder.iter().take(FOLDERS_NAMED);
+    let mut folders: Vec<String> = named.map(|(folder, n)| format!("{n} of folder {folder:04}")).collect();
+    if by_folder.len() > FOLDERS_NAMED {
+        folders.push(format!("and others of {} more", by_folder.len() - FOLDERS_NAMED));
+    }
     job.fault(
         class_after(job, passes),
         &format!(
-            "the server lists messages that it does not deliver ({messages}), and did not when it was asked again; \
-             look at them in the mailbox (`offboard archive list` shows the folders and what is kept of each), then retry"
+            "the server lists messages that it does not deliver ({messages}), {}, and did not when it was asked again; \
+             all others are kept; look at them in the mailbox (`offboard archive list CASE` shows the folders and what \
+             is kept of each), then retry, or waive this if they are not needed",
+            folders.join(", ")
         ),
     )
+}
+
+/// Whether a fault may be one message's: of the system, or of what we may, it is not.
+fn may_be_one_messages(fault: &Fault) -> bool {
+    match fault.class {
+        FaultClass::Transient | FaultClass::Rejected | FaultClass::Unsupported => true,
+        FaultClass::Throttled { .. }
+        | FaultClass::Denied
+        | FaultClass::Blocked
+        | FaultClass::Absent
+        | FaultClass::Unknown => false,
+    }
 }
 
 /// A mailbox that was there when some of it was kept is not one that never was.
@@ -363,7 +391,7 @@ impl<'s, 'j> Slice<'s, 'j> {
             if self.writer.is_done(number) {
                 continue;
             }
-            if !self.folder(folder, number).await? {
+            if !self.folder(folders, folder, number).await? {
                 return Ok(false);
             }
         }
@@ -371,7 +399,7 @@ impl<'s, 'j> Slice<'s, 'j> {
     }
 
     /// Goes on with a folder; true when it is through.
-    async fn folder(&mut self, folder: &MailFolder, number: u32) -> Answer<bool> {
+    async fn folder(&mut self, folders: &[MailFolder], folder: &MailFolder, number: u32) -> Answer<bool> {
         let reader = self.reader.clone()?;
         let mut known = match self.writer.messages_of(number) {
             0 => Known::default(),
@@ -405,22 +433,14 @@ impl<'s, 'j> Slice<'s, 'j> {
                 if !self.go_on() {
                     return Ok(false);
                 }
-                let mut sink = Sink {
-                    writer: self.writer,
-                    job: self.job,
-                    folder: number,
-                    which: batch,
-                    known: &mut known,
-                    begun: None,
-                    took: 0,
-                };
-                let fetched = reader
-                    .fetch(&mut self.call, &self.owner, folder, batch, &mut sink)
-                    .await;
-                let took = sink.took;
-                self.took += took;
-                self.writer.abandon();
-                fetched?;
+                let perhaps_one = self.fetch(folder, number, batch, &mut known).await?.is_some();
+                if perhaps_one
+                    && !self
+                        .singly(folders, folder, &page.messages, number, batch, &mut known)
+                        .await?
+                {
+                    return Ok(false);
+                }
             }
             self.pages += 1;
             cursor.undelivered += lacking.iter().filter(|m| !known.has(&m.id)).count() as u64;
@@ -442,6 +462,165 @@ impl<'s, 'j> Slice<'s, 'j> {
                 return Ok(true);
             }
         }
+    }
+}
+
+impl Slice<'_, '_> {
+    /// Fetches messages of a folder into the archive; answers a fault that may be a single
+    /// one's.
+    async fn fetch(
+        &mut self,
+        folder: &MailFolder,
+        number: u32,
+        which: &[MailMessage],
+        known: &mut Known,
+    ) -> Answer<Option<Fault>> {
+        let reader = self.reader.clone()?;
+        let mut sink = Sink {
+            writer: self.writer,
+            job: self.job,
+            folder: number,
+            which,
+            known,
+            begun: None,
+            took: 0,
+            broken: false,
+        };
+        let fetched = reader
+            .fetch(&mut self.call, &self.owner, folder, which, &mut sink)
+            .await;
+        let (took, broken) = (sink.took, sink.broken);
+        self.took += took;
+        self.writer.abandon();
+        match fetched {
+            Ok(()) => Ok(None),
+            // When the time is over, everything fails.
+            Err(fault) if !broken && may_be_one_messages(&fault) && self.go_on() => Ok(Some(fault)),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Fetches what is still lacking of a batch one by one, after a fault that may be one
+    /// message's; false: there was not time enough. What fails however often it is asked for
+    /// is left lacking, if the server delivers others; if not, the fault is all messages'.
+    async fn singly(
+        &mut self,
+        folders: &[MailFolder],
+        folder: &MailFolder,
+        page: &[MailMessage],
+        number: u32,
+        batch: &[MailMessage],
+        known: &mut Known,
+    ) -> Answer<bool> {
+        let mut failed = None;
+        for _ in 0..TRIES_ALONE {
+            let lacking = batch.iter().filter(|m| !known.has(&m.id));
+            let lacking: Vec<MailMessage> = lacking.cloned().collect();
+            for message in &lacking {
+                if !self.go_on() {
+                    return Ok(false);
+                }
+                let alone = std::slice::from_ref(message);
+                let Some(fault) = self.fetch(folder, number, alone, known).await? else {
+                    continue;
+                };
+                // In an outage not every message is asked for.
+                if failed.is_none() && !self.delivers(folders, folder, page, known, message).await? {
+                    return Err(fault);
+                }
+                failed = Some((message.clone(), fault));
+            }
+        }
+        let lacking = batch.iter().filter(|m| !known.has(&m.id)).count();
+        let Some((message, fault)) = failed.filter(|_| lacking > 0) else {
+            return Ok(true);
+        };
+        // It may have begun since.
+        if !self.delivers(folders, folder, page, known, &message).await? {
+            return Err(fault);
+        }
+        tracing::warn!(
+            kind = self.job.kind.name(),
+            folder = number,
+            lacking,
+            class = fault.class.word(),
+            status = fault.status,
+            "failed to fetch single messages of a mailbox while others come; they are asked for again in another pass"
+        );
+        Ok(true)
+    }
+
+    /// Whether the server delivers a message but this one: one of its page, those that the
+    /// archive has first, or one of another folder.
+    async fn delivers(
+        &mut self,
+        folders: &[MailFolder],
+        folder: &MailFolder,
+        page: &[MailMessage],
+        known: &Known,
+        but: &MailMessage,
+    ) -> Answer<bool> {
+        // From the end of the page, since what fails is met from its beginning on.
+        let others = page.iter().rev().filter(|m| m.id != but.id);
+        let (had, not): (Vec<&MailMessage>, Vec<&MailMessage>) = others.partition(|m| known.has(&m.id));
+        let here = had.into_iter().take(WITNESSES).chain(not.into_iter().take(WITNESSES));
+        let here: Vec<MailMessage> = here.cloned().collect();
+        for message in &here {
+            if self.comes(folder, message).await? {
+                return Ok(true);
+            }
+        }
+        let others = folders.iter().filter(|f| f.id != folder.id && f.messages > 0);
+        let others: Vec<&MailFolder> = others.take(WITNESSES).collect();
+        for other in others {
+            let reader = self.reader.clone()?;
+            let listed = reader.messages(&mut self.call, &self.owner, other, None).await;
+            // What an outage is like is known already.
+            let Ok(listed) = listed else { continue };
+            if let Some(message) = listed.messages.first()
+                && self.comes(other, message).await?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a message is delivered now; it goes nowhere.
+    async fn comes(&mut self, folder: &MailFolder, message: &MailMessage) -> Answer<bool> {
+        let reader = self.reader.clone()?;
+        let mut witness = Witness::default();
+        let which = std::slice::from_ref(message);
+        let fetched = reader
+            .fetch(&mut self.call, &self.owner, folder, which, &mut witness)
+            .await;
+        // A server that tells wrong sizes tells them of all.
+        let whole = message.bytes.is_none_or(|said| said == witness.bytes);
+        Ok(fetched.is_ok() && witness.came && whole)
+    }
+}
+
+/// Sees whether a message comes to its end.
+#[derive(Default)]
+struct Witness {
+    bytes: u64,
+    came: bool,
+}
+
+#[async_trait]
+impl MailSink for Witness {
+    async fn begin(&mut self, _: usize) -> Answer<()> {
+        Ok(())
+    }
+
+    async fn bytes(&mut self, bytes: &[u8]) -> Answer<()> {
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    async fn end(&mut self) -> Answer<()> {
+        self.came = true;
+        Ok(())
     }
 }
 
@@ -472,6 +651,15 @@ struct Sink<'a, 'j> {
     known: &'a mut Known,
     begun: Option<usize>,
     took: u64,
+    /// Whether it was the archive that did not go on.
+    broken: bool,
+}
+
+impl Sink<'_, '_> {
+    fn broken(&mut self, error: &ArchiveError) -> Fault {
+        self.broken = true;
+        broken(self.job, error)
+    }
 }
 
 #[async_trait]
@@ -494,7 +682,8 @@ impl MailSink for Sink<'_, '_> {
     }
 
     async fn bytes(&mut self, bytes: &[u8]) -> Answer<()> {
-        self.writer.bytes(bytes).await.map_err(|e| broken(self.job, &e))
+        let written = self.writer.bytes(bytes).await;
+        written.map_err(|e| self.broken(&e))
     }
 
     async fn end(&mut self) -> Answer<()> {
@@ -509,7 +698,8 @@ impl MailSink for Sink<'_, '_> {
                 "the server sent a message of another size than it says; if it only estimates sizes, say so in the system's configuration (exact_sizes = false)",
             ));
         }
-        self.writer.end().await.map_err(|e| broken(self.job, &e))?;
+        let ended = self.writer.end().await;
+        ended.map_err(|e| self.broken(&e))?;
         self.took += 1;
         if let Some(message) = message {
             self.known.add(&message.id);

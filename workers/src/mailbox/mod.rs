@@ -13,6 +13,7 @@ mod others;
 pub(crate) mod remove_delegations;
 pub(crate) mod remove_inbox_rules;
 pub(crate) mod remove_mobile_partnerships;
+mod runs;
 pub(crate) mod set_automatic_reply;
 pub(crate) mod set_forwarding;
 pub(crate) mod snapshot;

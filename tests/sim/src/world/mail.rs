@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::journal::Effect;
-use super::model::{AutoReply, Conversion, Event, Folder, InboxRule, Mail, Mailbox, MethodKind, Reach, Recurrence};
+use super::model::{
+    AutoReply, Conversion, Event, Folder, InboxRule, Mail, Mailbox, MethodKind, RECOVERABLE_ROOT, Reach, Recurrence,
+};
 use super::tenant::Due;
 use super::{Actor, Cx, Tenant, VendorError};
 
@@ -283,6 +285,19 @@ impl Tenant {
             .filter(|folder| folder.parent.as_deref() == parent && (hidden || !folder.hidden))
             .map(|folder| (folder.clone(), children(&folder.id)))
             .collect())
+    }
+
+    /// A folder by its id, or the one of what can be recovered by its well-known name; with
+    /// the number of those in it.
+    pub(super) fn get_folder(&self, cx: &Cx, who: &str, named: &str) -> Result<(Folder, usize), VendorError> {
+        let all = &self.seen_mailbox(cx, who)?.folders;
+        let is_meant = |folder: &&Folder| match named {
+            "recoverableitemsdeletions" => folder.parent.as_deref() == Some(RECOVERABLE_ROOT),
+            id => folder.id == id,
+        };
+        let found = all.iter().find(is_meant).ok_or_else(VendorError::no_item)?;
+        let children = all.iter().filter(|f| f.parent.as_ref() == Some(&found.id)).count();
+        Ok((found.clone(), children))
     }
 
     pub(super) fn list_mails(&self, cx: &Cx, who: &str, folder: &str) -> Result<Vec<Mail>, VendorError> {

@@ -26,6 +26,13 @@ const PAGE: u32 = 500;
 const FOLDERS_MAX: usize = 100_000;
 /// How deep folders are followed: Exchange allows 300.
 const DEPTH_MAX: usize = 400;
+/// The folder of what was deleted for good and can still be recovered, by its well-known
+/// name; it is in no list of folders. Its neighbours (purges, versions, holds) have none.
+const RECOVERABLE: &str = "recoverableitemsdeletions";
+/// What it is in, in Exchange's words.
+const RECOVERABLE_ROOT: &str = "Recoverable Items";
+/// What is read of a folder.
+const FOLDER: &str = "id,displayName,totalItemCount,childFolderCount";
 
 #[async_trait]
 impl MailReader for GraphConnector {
@@ -39,9 +46,7 @@ impl MailReader for GraphConnector {
                 Some(parent) => Path::user(id).then("mailFolders").id(parent).then("childFolders"),
             };
             let ask = Ask::get(
-                path.with("includeHiddenFolders", "true")
-                    .select("id,displayName,totalItemCount,childFolderCount")
-                    .top(100),
+                path.with("includeHiddenFolders", "true").select(FOLDER).top(100),
                 READ_MAIL,
             )
             .outlook();
@@ -57,27 +62,11 @@ impl MailReader for GraphConnector {
                 if folder["@odata.type"].as_str() == Some("#microsoft.graph.mailSearchFolder") {
                     continue;
                 }
-                let (Some(id), Some(messages)) = (text_in(&folder["id"]), folder["totalItemCount"].as_u64()) else {
-                    return Err(self.api.fault(
-                        &ask,
-                        FaultClass::Transient,
-                        "a folder has no id or count; it is read again",
-                    ));
-                };
-                let mut path = above.clone();
-                path.push(folder["displayName"].as_str().unwrap_or_default().to_owned());
-                if folder["childFolderCount"].as_i64().unwrap_or(0) > 0 && path.len() < DEPTH_MAX {
-                    todo.push((Some(id.clone()), path.clone()));
+                let read = self.api.folder(&ask, folder, above.clone())?;
+                if folder["childFolderCount"].as_i64().unwrap_or(0) > 0 && read.path.len() < DEPTH_MAX {
+                    todo.push((Some(read.id.clone()), read.path.clone()));
                 }
-                found.push(MailFolder {
-                    id,
-                    generation: String::new(),
-                    path,
-                    messages,
-                    bytes: None,
-                    next: None,
-                    state: None,
-                });
+                found.push(read);
             }
             if found.len() > FOLDERS_MAX {
                 return Err(self.api.fault(
@@ -86,6 +75,12 @@ impl MailReader for GraphConnector {
                     "the mailbox has more folders than are read",
                 ));
             }
+        }
+        let deleted = self.api.recoverable(call, id).await?;
+        if let Some(deleted) = deleted
+            && found.iter().all(|folder| folder.id != deleted.id)
+        {
+            found.push(deleted);
         }
         found.sort_by(|a, b| (&a.path, &a.id).cmp(&(&b.path, &b.id)));
         Ok(Some(found))
@@ -193,6 +188,43 @@ impl Api {
                 "the assignment names no account in this system; the case must resolve the person there first",
             )
         })
+    }
+
+    /// A folder, in these others.
+    fn folder(&self, ask: &Ask, value: &Value, above: Vec<String>) -> Answer<MailFolder> {
+        let (Some(id), Some(messages)) = (text_in(&value["id"]), value["totalItemCount"].as_u64()) else {
+            return Err(self.fault(
+                ask,
+                FaultClass::Transient,
+                "a folder has no id or count; it is read again",
+            ));
+        };
+        let mut path = above;
+        path.push(value["displayName"].as_str().unwrap_or_default().to_owned());
+        Ok(MailFolder {
+            id,
+            generation: String::new(),
+            path,
+            messages,
+            bytes: None,
+            next: None,
+            state: None,
+        })
+    }
+
+    /// The folder of what can still be recovered; none: this mailbox has none that can be
+    /// named so.
+    async fn recoverable(&self, call: &mut Call, owner: &str) -> Answer<Option<MailFolder>> {
+        let path = Path::user(owner).then("mailFolders").then(RECOVERABLE).select(FOLDER);
+        let ask = Ask::get(path, READ_MAIL).outlook();
+        match self.send(call, &ask).await {
+            Ok(reply) => {
+                let above = vec![RECOVERABLE_ROOT.to_owned()];
+                self.folder(&ask, &reply.body, above).map(Some)
+            }
+            Err(fault) if matches!(fault.class, FaultClass::Absent | FaultClass::Rejected) => Ok(None),
+            Err(fault) => Err(fault),
+        }
     }
 
     fn cut_off(&self, why: NoAnswer) -> offboard_domain::Fault {

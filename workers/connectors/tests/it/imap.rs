@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
-/// What a command is answered with, before its tagged end; none: the connection breaks.
+/// What a command is answered with, before its tagged end; what begins with `NO ` is that
+/// end; none: the connection breaks.
 pub(crate) type Script = fn(&str) -> Option<Vec<u8>>;
 
 pub(crate) struct Server {
@@ -45,7 +46,11 @@ impl Server {
                         } else {
                             ""
                         };
-                        let whole = [data, format!("{tag} OK {code}done\r\n").into_bytes()].concat();
+                        let whole = if data.starts_with(b"NO ") {
+                            [format!("{tag} ").into_bytes(), data].concat()
+                        } else {
+                            [data, format!("{tag} OK {code}done\r\n").into_bytes()].concat()
+                        };
                         // In pieces that fit nothing.
                         for piece in whole.chunks(7) {
                             if stream.get_mut().write_all(piece).await.is_err() {
@@ -510,6 +515,35 @@ async fn a_message_before_its_id_is_asked_for_alone() {
         .await
         .unwrap();
     assert_eq!(kept.0, [(0, b"a".to_vec(), true), (1, b"b".to_vec(), true)]);
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_fails_over_is_a_passing_fault_and_others_come_by_themselves() {
+    let server = Server::start(|command| {
+        Some(match command {
+            c if c.starts_with("EXAMINE") => EXAMINED.into(),
+            "UID FETCH 9 (UID BODY.PEEK[])" => b"* 3 FETCH (UID 9 BODY[] {1}\r\nb)\r\n".to_vec(),
+            c if c.starts_with("UID FETCH") => b"NO [SERVERBUG] cannot read it\r\n".to_vec(),
+            _ => Vec::new(),
+        })
+    })
+    .await;
+    let connector = server.connector();
+    let reader = connector.mail().unwrap();
+    let mut kept = Kept::default();
+    for which in [vec![at(5), at(9)], vec![at(5)]] {
+        let met = reader
+            .fetch(&mut call(), &owner(), &folder("7"), &which, &mut kept)
+            .await
+            .unwrap_err();
+        assert_eq!(met.class, FaultClass::Transient, "{met}");
+        assert_eq!(met.code.as_deref(), Some("SERVERBUG"));
+    }
+    reader
+        .fetch(&mut call(), &owner(), &folder("7"), &[at(9)], &mut kept)
+        .await
+        .unwrap();
+    assert_eq!(kept.0, [(0, b"b".to_vec(), true)]);
 }
 
 #[tokio::test]

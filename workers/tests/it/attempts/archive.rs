@@ -2,8 +2,8 @@
 //! difference to the server is a difference.
 
 use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
-use crate::attempts::fake::State;
 use crate::attempts::fake::state::CANARY;
+use crate::attempts::fake::{Fails, State};
 use offboard_archive::Archive;
 use offboard_domain::assignment::take_baseline;
 use offboard_domain::{Digest, Facts, FaultClass, Kind, Said};
@@ -19,8 +19,14 @@ pub(crate) async fn kept(desk: &Desk, end: &End) -> Mail {
     let End::Settled(seen) = end else {
         panic!("not settled: {end:?}")
     };
-    let digest = seen.facts.text("manifest_sha256").unwrap().parse().unwrap();
-    let archive = Archive::open(&desk.context.store, digest).await.unwrap();
+    kept_under(desk, seen.facts.text("manifest_sha256").unwrap()).await
+}
+
+/// What is in the archive of this manifest.
+async fn kept_under(desk: &Desk, manifest: &str) -> Mail {
+    let archive = Archive::open(&desk.context.store, manifest.parse().unwrap())
+        .await
+        .unwrap();
     let named = |number: u32| {
         let folder = archive.manifest.folders.iter().find(|f| f.folder.number == number);
         folder.unwrap().folder.id.clone()
@@ -235,6 +241,131 @@ async fn what_is_never_delivered_is_a_fault_whatever_else_arrives_and_at_last_a_
     }
 }
 
+/// The ways in which a server fails over a single message.
+const FAILS: [Fails; 4] = [
+    Fails::With(FaultClass::Transient),
+    Fails::With(FaultClass::Rejected),
+    Fails::Midway,
+    Fails::TooLong,
+];
+
+#[tokio::test(start_paused = true)]
+async fn one_message_that_the_server_fails_over_stops_no_other_and_is_at_last_a_persons() {
+    for fails in FAILS {
+        let (state, mut todo) = setting(Kind::ArchiveMailbox);
+        let mut desk = Desk::new(state.clone());
+        desk.fake.lock().failing = [(("INBOX".to_owned(), 3), fails)].into();
+        let tries = todo.kind.spec().attempts;
+        for attempt in 1..=tries + 1 {
+            todo.attempt = attempt;
+            let report = desk.once(&todo).await;
+            let expected = match attempt {
+                1 => None,
+                n if n <= tries => Some(FaultClass::Transient),
+                _ => Some(FaultClass::Blocked),
+            };
+            let met = match report.said {
+                Said::Progress { checkpoint } => {
+                    todo.checkpoint = Some(checkpoint);
+                    None
+                }
+                Said::Fault { fault } => {
+                    todo.checkpoint = report.remembered.or(todo.checkpoint.take());
+                    assert!(
+                        fault.detail.contains("does not deliver (1), 1 of folder 0002,"),
+                        "{fails:?}: {fault}"
+                    );
+                    Some(fault.class)
+                }
+                other => panic!("{fails:?}: {other:?}"),
+            };
+            assert_eq!(met, expected, "{fails:?}, attempt {attempt}");
+            let manifest = todo.checkpoint.as_ref().unwrap().text("manifest").unwrap().to_owned();
+            let mut others = wanted(&state);
+            others.remove(&("INBOX".to_owned(), "3".to_owned()));
+            assert_eq!(
+                kept_under(&desk, &manifest).await,
+                others,
+                "{fails:?}, attempt {attempt}"
+            );
+        }
+        desk.fake.lock().failing.clear();
+        let end = desk.settle(todo, &mut NEVER.clone()).await;
+        assert_eq!(kept(&desk, &end).await, wanted(&state), "{fails:?}: it comes at last");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_message_of_the_only_folder_stops_no_other_either() {
+    let (mut state, mut todo) = setting(Kind::ArchiveMailbox);
+    state.mail.retain(|name, _| name == "INBOX");
+    let mut desk = Desk::new(state.clone());
+    desk.fake.lock().failing = [(("INBOX".to_owned(), 1), Fails::With(FaultClass::Transient))].into();
+    todo.attempt = 1;
+    let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+        panic!("no slice")
+    };
+    let mut others = wanted(&state);
+    others.remove(&("INBOX".to_owned(), "1".to_owned()));
+    assert_eq!(kept_under(&desk, checkpoint.text("manifest").unwrap()).await, others);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_no_message_s_fault() {
+    let (state, mut todo) = setting(Kind::ArchiveMailbox);
+    let mut desk = Desk::new(state.clone());
+    desk.fake.lock().mail_down = true;
+    let mut faults = 0;
+    for attempt in 1..=3 {
+        todo.attempt = attempt;
+        match desk.once(&todo).await.said {
+            // The empty folder.
+            Said::Progress { checkpoint } => {
+                assert_eq!(checkpoint.text("manifest"), None, "nothing is through");
+                todo.checkpoint = Some(checkpoint);
+            }
+            Said::Fault { fault } => {
+                assert_eq!(fault.class, FaultClass::Transient);
+                assert!(!fault.detail.contains("deliver"), "{fault}");
+                faults += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(faults, 2);
+    desk.fake.lock().mail_down = false;
+    let end = desk.settle(todo, &mut NEVER.clone()).await;
+    assert_eq!(kept(&desk, &end).await, wanted(&state));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_dies_over_a_message_that_fails_loses_and_doubles_nothing() {
+    const EVERY: usize = 11;
+    let mut deaths = 0;
+    for n in (1..).step_by(EVERY) {
+        let (state, todo) = setting(Kind::ArchiveMailbox);
+        let mut desk = Desk::new(state.clone());
+        desk.fake.lock().failing = [(("INBOX".to_owned(), 3), Fails::Midway)].into();
+        let mut polls = n;
+        let end = desk.settle(todo.clone(), &mut polls).await;
+        let End::Asked(why) = &end else {
+            panic!("death at {n}: {end:?}")
+        };
+        assert!(why.contains("does not deliver (1)"), "death at {n}: {why}");
+        let mut again = todo;
+        again.checkpoint = desk.reports.iter().rev().find_map(|r| r.remembered.clone());
+        assert!(again.checkpoint.is_some(), "death at {n}");
+        desk.fake.lock().failing.clear();
+        let end = desk.settle(again, &mut NEVER.clone()).await;
+        assert_eq!(kept(&desk, &end).await, wanted(&state), "death at {n}");
+        if polls != 0 {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 10, "only {deaths} deaths were tried");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_went_before_it_was_delivered_is_not_lacking_when_another_folder_is_taken() {
     let (state, mut todo) = setting(Kind::ArchiveMailbox);
@@ -390,7 +521,7 @@ async fn a_list_that_passes_over_a_message_between_two_attempts_proves_nothing()
         todo.checkpoint = Some(checkpoint);
     }
     let so_far = so_far(&desk, todo.checkpoint.as_ref().unwrap()).await;
-    assert_eq!(so_far["begun"]["2"]["page"], "2", "the inbox is listed in part");
+    assert_eq!(so_far["listings"]["2"]["page"], "2", "the inbox is listed in part");
     // The third moves to the page that was listed.
     desk.fake.edit(without_the_newest);
     desk.fake.lock().slow = Duration::ZERO;

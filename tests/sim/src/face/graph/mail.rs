@@ -61,6 +61,13 @@ pub(super) fn route(desk: &mut Desk, method: &str, parts: &[&str]) -> Option<Out
                     .collect()
             })
         }
+        ("GET", ["users", who, "mailFolders", named]) => {
+            let reply = desk.world.get_folder(&caller, now, who, named);
+            let set = format!("users('{who}')/mailFolders");
+            desk.entity(reply, "mailFolder", &set, |(folder, children)| {
+                show::folder(&folder, children)
+            })
+        }
         ("GET", ["users", who, "mailFolders", parent, "childFolders"]) => {
             let hidden = desk.query.get("includeHiddenFolders") == Some("true");
             let reply = desk.world.list_folders(&caller, now, who, Some(parent), hidden);

@@ -92,6 +92,13 @@ impl World {
         })
     }
 
+    /// A mail folder by its id, or by its well-known name, with the number of those in it.
+    pub fn get_folder(&mut self, caller: &Caller, now_ms: i64, who: &str, named: &str) -> Reply<(Folder, usize)> {
+        self.gate(caller, now_ms, Op::ListFolders, who, |tenant, cx| {
+            tenant.get_folder(cx, who, named)
+        })
+    }
+
     /// The messages of a folder.
     pub fn list_mails(&mut self, caller: &Caller, now_ms: i64, who: &str, folder: &str) -> Reply<Vec<Mail>> {
         self.gate(caller, now_ms, Op::ListMails, &pair(who, folder), |tenant, cx| {

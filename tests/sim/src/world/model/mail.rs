@@ -276,6 +276,10 @@ impl Recurrence {
     }
 }
 
+/// The parent of the folder of what was deleted for good and can be recovered: it is in no
+/// list of folders.
+pub const RECOVERABLE_ROOT: &str = "recoverableitemsroot";
+
 /// A mail folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {

@@ -7,12 +7,13 @@ use axum::body::Body;
 use axum::http::Response;
 use offboard_connectors::{Answer, Connector as _, MailFolder, MailMessage, MailOwner, MailSink};
 use offboard_domain::FaultClass;
-use offboard_sim::world::model::Mail;
+use offboard_sim::world::model::{Folder, Mail, RECOVERABLE_ROOT};
 use offboard_sim::world::{Cruelty, Fault, Op};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Keeps messages as they come, each only when it is complete.
 #[derive(Default)]
@@ -101,6 +102,30 @@ async fn every_folder_and_message_is_read_to_the_byte_by_ids_that_survive_a_move
         assert_eq!(found[&path], wanted, "{path:?}");
     }
     assert!(messages >= 10);
+}
+
+#[tokio::test]
+async fn what_was_deleted_for_good_and_can_be_recovered_is_read_too() {
+    let stage = Stage::kind().await;
+    let leaver = stage.cast.plain.clone();
+    let before = all(&stage, &leaver).await.unwrap();
+    stage.arrange(|t| {
+        let folders = &mut t.mailboxes.edit_silently(&leaver).unwrap().folders;
+        let mut purged = folders.iter().find_map(|f| f.mails.first()).unwrap().clone();
+        purged.number += 900;
+        folders.push(Folder {
+            id: "AAMkdeletions".to_owned(),
+            parent: Some(RECOVERABLE_ROOT.to_owned()),
+            name: "Deletions".to_owned(),
+            hidden: true,
+            mails: vec![purged],
+        });
+    });
+    let after = all(&stage, &leaver).await.unwrap();
+    let deletions = ["Recoverable Items", "Deletions"].map(str::to_owned).to_vec();
+    assert_eq!(after[&deletions].len(), 1);
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(before.iter().all(|(path, messages)| after[path] == *messages));
 }
 
 #[tokio::test]
@@ -252,7 +277,14 @@ async fn four_are_on_their_way_and_no_more_and_they_come_in_order() {
             }
             let under_way = now.fetch_add(1, Ordering::SeqCst) + 1;
             most.fetch_max(under_way, Ordering::SeqCst);
-            // Until others had the time to come, if they may.
+            // Nobody is answered until four have come.
+            let four = async {
+                while most.load(Ordering::SeqCst) < 4 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(2), four).await;
+            // And until a fifth had the time to come, if it may.
             for _ in 0..50 {
                 tokio::task::yield_now().await;
             }
@@ -276,11 +308,46 @@ async fn four_are_on_their_way_and_no_more_and_they_come_in_order() {
         .fetch(&mut call(), &owner("u"), &folder(), &which, &mut kept)
         .await
         .unwrap();
-    assert!(most.load(Ordering::SeqCst) <= 4, "{most:?}");
+    assert_eq!(most.load(Ordering::SeqCst), 4, "four, and no more");
     let order: Vec<usize> = kept.done.iter().map(|(i, _)| *i).collect();
     assert_eq!(order, (0..40).filter(|i| *i != 5).collect::<Vec<_>>());
     assert_eq!(kept.done[3].1.len(), 5 * 1024 * 1024 + 3);
     assert_eq!(kept.done[4].1, b"m4");
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_fails_over_is_a_fault_and_others_come_by_themselves() {
+    for (status, class) in [(500, FaultClass::Transient), (400, FaultClass::Rejected)] {
+        let server = Server::start(move |asked| async move {
+            if asked.path.contains("/login/") {
+                return token("t", 3_600);
+            }
+            let id = asked.path.split('/').rev().nth(1).unwrap().to_owned();
+            match id.as_str() {
+                "m0" => json_answer(
+                    status,
+                    json!({"error": {"code": "ErrorInternalServerError", "message": "no"}}),
+                ),
+                _ => Response::new(Body::from(id)),
+            }
+        })
+        .await;
+        let graph = open(&server);
+        let reader = graph.mail().unwrap();
+        let mut kept = Kept::default();
+        for which in [vec![message(0), message(1)], vec![message(0)]] {
+            let met = reader
+                .fetch(&mut call(), &owner("u"), &folder(), &which, &mut kept)
+                .await
+                .unwrap_err();
+            assert_eq!((met.class, met.status), (class, Some(status)), "{met}");
+        }
+        reader
+            .fetch(&mut call(), &owner("u"), &folder(), &[message(1)], &mut kept)
+            .await
+            .unwrap();
+        assert_eq!(kept.done, [(0, b"m1".to_vec())], "{status}");
+    }
 }
 
 #[tokio::test]

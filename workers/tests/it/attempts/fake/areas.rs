@@ -1,7 +1,7 @@
 //! The primitives over the world.
 
 use super::state::{ACTION_MS, CANARY, CONVERSION_MS, DeviceRow, LEAVER, PHONE_MS};
-use super::{Fake, State, fault};
+use super::{Fails, Fake, State, fault};
 use async_trait::async_trait;
 use offboard_connectors::area::mailboxes::OtherMailboxes;
 use offboard_connectors::{
@@ -610,7 +610,22 @@ impl MailReader for Fake {
                 })
                 .await?;
             let Some(bytes) = bytes else { continue };
+            let fails = self.lock().failing.get(&place).copied();
+            if self.lock().mail_down {
+                return Err(fault(FaultClass::Transient, "message"));
+            }
+            if let Some(Fails::With(class)) = fails {
+                return Err(fault(class, "message"));
+            }
             into.begin(index).await?;
+            match fails {
+                Some(Fails::Midway) => {
+                    into.bytes(b"its beginning").await?;
+                    return Err(fault(FaultClass::Transient, "message"));
+                }
+                Some(Fails::TooLong) => into.bytes(b"more than was said").await?,
+                Some(Fails::With(_)) | None => {}
+            }
             for chunk in bytes.chunks(40_000) {
                 super::pause().await;
                 into.bytes(chunk).await?;

@@ -74,6 +74,11 @@ pub(crate) struct World {
     pub(crate) too_many_folders: bool,
     /// Messages, by folder and place, that are listed and left out of so many answers.
     pub(crate) undelivered: BTreeMap<(String, u64), u32>,
+    /// Messages, by folder and place, that the server fails over each time that they are
+    /// among those that are asked for.
+    pub(crate) failing: BTreeMap<(String, u64), Fails>,
+    /// Whether it fails over all messages, while it lists them.
+    pub(crate) mail_down: bool,
     /// Whether folders tell no place, mark or size, and are listed from the newest message
     /// on, a page after so many messages.
     pub(crate) pages_by_offset: bool,
@@ -81,6 +86,17 @@ pub(crate) struct World {
     pub(crate) after_page: Option<(&'static str, Happens)>,
     /// What happens when this was read, once.
     pub(crate) after_read: Option<(&'static str, Happens)>,
+}
+
+/// How a server fails over a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fails {
+    /// With this, before its first byte.
+    With(FaultClass),
+    /// It is cut off.
+    Midway,
+    /// It is longer than was said.
+    TooLong,
 }
 
 /// What befalls the world.
@@ -116,6 +132,8 @@ impl Fake {
             hanging: BTreeSet::new(),
             too_many_folders: false,
             undelivered: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            mail_down: false,
             pages_by_offset: false,
             after_page: None,
             after_read: None,
