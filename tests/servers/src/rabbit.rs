@@ -514,7 +514,9 @@ fn with_value(file: &str, key: &str, value: &str) -> Result<String, StartError> 
     if found {
         Ok(whole)
     } else {
-        Err(StartError(format!("the file given for rabbitmq.conf does not say {key}")))
+        Err(StartError(format!(
+            "the file given for rabbitmq.conf does not say {key}"
+        )))
     }
 }
 

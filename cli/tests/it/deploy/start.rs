@@ -136,7 +136,7 @@ impl Role {
             )
             .replace(
                 "amqps://rabbitmq:5671",
-                &format!("amqps://127.0.0.1:{}", servers.rabbit.tls_port()),
+                &format!("amqps://localhost:{}", servers.rabbit.tls_port()),
             )
             .replace("0.0.0.0:9464", &format!("0.0.0.0:{}", free_port().unwrap()));
         fs::write(dir.join("offboard.toml"), text).unwrap();
