@@ -151,7 +151,8 @@ fn every_alert_watches_metrics_that_there_are_and_is_explained() {
 }
 
 #[test]
-fn promtool_accepts_the_rules_and_their_tests_pass() {
+fn promtool_accepts_the_configuration_and_the_rules_and_their_tests_pass() {
+    promtool(&["check", "config", "prometheus.yml"]);
     promtool(&["check", "rules", "alerts.yaml"]);
     promtool(&["test", "rules", "alerts.test.yaml"]);
 }

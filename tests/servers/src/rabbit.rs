@@ -45,6 +45,9 @@ pub const ADMINISTRATOR: &str = "test-administrator";
 pub struct RabbitOptions {
     /// Imported at each start.
     pub definitions: Option<Value>,
+    /// An operator's `rabbitmq.conf`, whose definitions, addresses and ports give
+    /// way to the test's and nothing else. It says itself how clients come.
+    pub file: Option<String>,
     /// It listens with TLS as well, to whoever shows a certificate of its
     /// authority.
     pub tls: bool,
@@ -322,10 +325,29 @@ impl Rabbit {
     }
 
     fn write_configuration(&self) -> Result<(), StartError> {
+        let conf = match &self.options.file {
+            Some(file) => self.of_this_machine(file)?,
+            None => self.own_configuration(),
+        };
+        let given = self.options.definitions.clone();
+        let imported = self.administered(given.unwrap_or_else(|| json!({ "vhosts": [{ "name": "/" }] })));
+        let cookie = self.file("home").join(".erlang.cookie");
+        let written = || -> std::io::Result<()> {
+            fs::create_dir(self.file("home"))?;
+            fs::write(&cookie, &self.member.cookie)?;
+            fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
+            fs::write(self.file("plugins"), "[rabbitmq_management].\n")?;
+            fs::write(self.definitions(), imported.to_string())?;
+            fs::write(self.file("rabbitmq.conf"), conf)
+        };
+        written().map_err(|e| StartError(format!("failed to write RabbitMQ's configuration: {e}")))
+    }
+
+    fn own_configuration(&self) -> String {
         let Ports {
             amqp, tls, management, ..
         } = self.ports;
-        let definitions = self.file("definitions.json");
+        let definitions = self.definitions();
         let mut conf = format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
              management.tcp.ip = 127.0.0.1\n\
@@ -359,18 +381,32 @@ impl Rabbit {
                 certificates.server.key.display(),
             );
         }
-        let given = self.options.definitions.clone();
-        let imported = self.administered(given.unwrap_or_else(|| json!({ "vhosts": [{ "name": "/" }] })));
-        let cookie = self.file("home").join(".erlang.cookie");
-        let written = || -> std::io::Result<()> {
-            fs::create_dir(self.file("home"))?;
-            fs::write(&cookie, &self.member.cookie)?;
-            fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
-            fs::write(self.file("plugins"), "[rabbitmq_management].\n")?;
-            fs::write(&definitions, imported.to_string())?;
-            fs::write(self.file("rabbitmq.conf"), conf)
-        };
-        written().map_err(|e| StartError(format!("failed to write RabbitMQ's configuration: {e}")))
+        conf
+    }
+
+    /// An operator's file on this machine. How much of the disk must be free is made
+    /// little: a test's disk may be smaller than the memory.
+    fn of_this_machine(&self, file: &str) -> Result<String, StartError> {
+        let Ports { tls, management, .. } = self.ports;
+        let mut conf = file.to_owned();
+        for (key, value) in [
+            ("load_definitions", self.definitions().display().to_string()),
+            ("listeners.ssl.default", format!("127.0.0.1:{tls}")),
+            ("disk_free_limit.relative", "0.01".to_owned()),
+        ] {
+            conf = with_value(&conf, key, &value)?;
+        }
+        Ok(conf
+            + &format!(
+                "management.tcp.ip = 127.0.0.1\n\
+                 management.tcp.port = {management}\n\
+                 log.file = false\n\
+                 log.console = true\n"
+            ))
+    }
+
+    fn definitions(&self) -> PathBuf {
+        self.file("definitions.json")
     }
 
     fn start_node(&mut self) -> Result<(), StartError> {
@@ -379,7 +415,11 @@ impl Rabbit {
         drop(fs::remove_file(&log));
         let folder = self.options.outlives_its_value.then(|| self.home.path());
         let mut node = Guarded::start_in(self.program("rabbitmq-server"), PACKAGE, &log, folder)?;
-        let there = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.amqp)).is_ok();
+        let port = match self.options.file {
+            Some(_) => self.ports.tls,
+            None => self.ports.amqp,
+        };
+        let there = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         let mut ended = false;
         let waited = until("RabbitMQ to take connections", START_WITHIN, || {
             ended = node.ended();
@@ -455,6 +495,28 @@ fn add(list: &mut Value, more: impl IntoIterator<Item = Value>) {
     }
     if let Some(list) = list.as_array_mut() {
         list.extend(more);
+    }
+}
+
+/// The file with another value for a key that stands in it.
+fn with_value(file: &str, key: &str, value: &str) -> Result<String, StartError> {
+    let mut found = false;
+    let mut whole = String::new();
+    for line in file.lines() {
+        if line.split_once('=').is_some_and(|(name, _)| name.trim() == key) {
+            found = true;
+            whole += &format!("{key} = {value}\n");
+        } else {
+            whole += line;
+            whole.push('\n');
+        }
+    }
+    if found {
+        Ok(whole)
+    } else {
+        Err(StartError(format!(
+            "the file given for rabbitmq.conf does not say {key}"
+        )))
     }
 }
 

@@ -33,6 +33,10 @@ const MOST_APPENDS_AN_HOUR: u64 = 1_500;
 /// Most messages of all cases within an hour of virtual time.
 const MOST_MESSAGES_AN_HOUR: u64 = 6_000;
 
+/// So many appends a case keeps when the ledger loses its end: whoever handed it in was
+/// answered, and what becomes of a lost opening is not what is simulated.
+const KEEPS_APPENDS: usize = 8;
+
 /// How the files of signed accounts end.
 const ENVELOPE: &str = ".dsse.json";
 
@@ -76,6 +80,9 @@ struct State {
     calls_now: u64,
     appends: u64,
     messages: BTreeMap<i64, u64>,
+    /// Whose each append was that wrote records and is not lost, in the order in which
+    /// the ledger took them.
+    order: Vec<(TenantId, CaseId)>,
     tails_lost: bool,
 }
 
@@ -225,10 +232,14 @@ impl Auditor {
             appends,
             attempts,
             secrets,
+            order,
             ..
         } = &mut *state;
         *appends += 1;
         let id = (append.index.tenant.clone(), append.index.case);
+        if !append.records.is_empty() {
+            order.push(id.clone());
+        }
         let mut found = |invariant, what: String| {
             violated.insert(Violated {
                 invariant,
@@ -299,6 +310,34 @@ impl Auditor {
                 "its index entry is not what its history says".into(),
             );
         }
+    }
+
+    /// The last appends of open cases, so many in all, which the ledger is to lose: how many
+    /// each case loses. From here on they count as never written.
+    pub(crate) fn lose_last(&self, most: usize) -> BTreeMap<(TenantId, CaseId), usize> {
+        let mut state = self.state();
+        let State { cases, order, .. } = &mut *state;
+        let mut left: BTreeMap<(TenantId, CaseId), usize> = BTreeMap::new();
+        for id in order.iter() {
+            *left.entry(id.clone()).or_default() += 1;
+        }
+        let mut lost: BTreeMap<(TenantId, CaseId), usize> = BTreeMap::new();
+        let mut in_all = 0;
+        let mut kept = Vec::new();
+        for id in std::mem::take(order).into_iter().rev() {
+            let is_open = cases.get(&id).is_some_and(|shadow| !shadow.case.state.ended());
+            let has = left.entry(id.clone()).or_default();
+            if in_all < most && is_open && *has > KEEPS_APPENDS {
+                *has -= 1;
+                *lost.entry(id).or_default() += 1;
+                in_all += 1;
+            } else {
+                kept.push(id);
+            }
+        }
+        kept.reverse();
+        *order = kept;
+        lost
     }
 
     /// The ledger has lost a tail: what is left is folded anew.

@@ -24,4 +24,4 @@ mod trouble;
 mod vendor;
 
 pub use invariant::{Invariant, Violated};
-pub use simulation::{Broken, Judged, Outcome, Processes, Shape, Simulation, Workers};
+pub use simulation::{Befell, Broken, Judged, Outcome, Processes, Shape, Simulation, Workers};

@@ -364,6 +364,7 @@ pub(crate) fn rates(rng: &mut Rng) -> Rates {
             duplicated: 20,
             late: 20,
             severed: 5,
+            ..Rates::NONE
         },
         2 => Rates {
             fails_before: 40,
@@ -372,6 +373,7 @@ pub(crate) fn rates(rng: &mut Rng) -> Rates {
             duplicated: 100,
             late: 100,
             severed: 20,
+            ..Rates::NONE
         },
         _ => Rates {
             fails_before: 150,
@@ -380,7 +382,19 @@ pub(crate) fn rates(rng: &mut Rng) -> Rates {
             duplicated: 300,
             late: 300,
             severed: 80,
+            ..Rates::NONE
         },
+    }
+}
+
+/// The same where a broker is between several processes: under some seeds a message comes
+/// five times, under some an hour late, when what it orders is void and what it reports
+/// was given up.
+pub(crate) fn between_several(rng: &mut Rng, rates: Rates) -> Rates {
+    Rates {
+        copies: if rng.happens(250) { 5 } else { rates.copies },
+        late_ms: if rng.happens(250) { HOUR_MS } else { rates.late_ms },
+        ..rates
     }
 }
 

@@ -7,14 +7,14 @@ mod judge;
 
 use crate::audit::Auditor;
 use crate::beside::{Beside, Psa};
-use crate::clock::WatchedClock;
+use crate::clock::{MachinesClock, WatchedClock};
 use crate::invariant::{Invariant, Violated};
 use crate::logs;
 use crate::model::{ModelWorker, ModelWorld};
 use crate::person::People;
 use crate::rng::Rng;
 use crate::script;
-use crate::seams::{FaultyLedger, FaultyQueue, FaultyStore};
+use crate::seams::{Broker, FaultyLedger, FaultyQueue, FaultyStore};
 use crate::transcript::{EPOCH, Transcript};
 use crate::trouble::{Fortune, Rates, Trouble};
 use crate::vendor::{Reached, Vendor};
@@ -30,8 +30,8 @@ use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{CaseState, TenantId, Timestamp};
 use offboard_ledger::MemoryLedger;
 use offboard_queue::LocalQueue;
+use offboard_runtime::Clock;
 use offboard_runtime::keys::{DispatchKey, EscrowMaster, QueueKeys};
-use offboard_runtime::{Clock, SkewedClock};
 use offboard_workers::{Context, Worker, WorkerConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +49,12 @@ const DIES_EVERY_MS: i64 = 3 * HOUR_MS;
 /// How far a clock may be wrong where there are several: two of them differ by
 /// less than what an assignment's validity leaves for it.
 const SKEWED_BY_MS: i64 = CLOCK_MARGIN_MS / 2 - 1_000;
+/// How far all of them together may be from everybody else's. More than the margin
+/// between two of them is nothing that is promised: an order would still be carried out
+/// after it has counted as unanswered.
+const SKEWED_TOGETHER_BY_MS: i64 = 2 * MINUTE_MS;
+/// How many appends a shared ledger loses with its end, at most.
+const MOST_LOST: u64 = 12;
 /// How long a process may be cut off from everything: longer than a lease.
 const CUT_OFF_FOR_MS: i64 = 5 * MINUTE_MS;
 /// Shards, where several dispatchers share them.
@@ -109,8 +115,9 @@ pub enum Processes {
     /// One dispatcher and one worker, perhaps in one process with the queue.
     #[default]
     One,
-    /// Up to three of each, with clocks that differ, which share out shards,
-    /// hand them over, are cut off, and die each for itself.
+    /// Up to three of each, with clocks that differ and are set, which share out shards,
+    /// hand them over, are cut off, and die each for itself, while the broker loses its
+    /// data and the ledger its end.
     Several,
 }
 
@@ -177,6 +184,21 @@ pub struct Outcome {
     pub virtual_ms: i64,
     /// What there was beside the vendor.
     pub judged: Judged,
+    /// What befell several processes at once.
+    pub befell: Befell,
+}
+
+/// What befell several processes at once, and how often: what never comes is not tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Befell {
+    /// The broker lost its data while processes went on.
+    pub emptied: usize,
+    /// The ledger lost more than one append of a case.
+    pub long_tails: usize,
+    /// The ledger lost appends of more than one case at the same time.
+    pub broad_tails: usize,
+    /// A machine's clock is set while it runs, if it lives that long.
+    pub clocks_set: usize,
 }
 
 /// How many things beside the vendor were looked at in the end: of what is not there,
@@ -242,10 +264,14 @@ struct Stage {
     rng: Rng,
     /// When a colleague gives a device away, and which.
     colleague: Rng,
+    /// What befalls several processes at once.
+    fate: Rng,
     rates: Rates,
     clock: Arc<dyn Clock>,
+    /// How far every machine's clock is from that one, in milliseconds.
+    together_ms: i64,
     ledger: Arc<MemoryLedger>,
-    broker: LocalQueue,
+    broker: Broker,
     artifacts: Arc<InMemory>,
     evidence: Arc<InMemory>,
     tenants: BTreeMap<TenantId, Terms>,
@@ -265,6 +291,7 @@ struct Stage {
     tails_are_lost: bool,
     deaths: u32,
     judged: Judged,
+    befell: Befell,
 }
 
 /// Which of these processes dies first.
@@ -276,7 +303,7 @@ async fn first_death(processes: &[Process]) -> usize {
     futures::future::select_all(deaths).await.1
 }
 
-fn new_broker(clock: &Arc<dyn Clock>) -> LocalQueue {
+fn no_messages(clock: &Arc<dyn Clock>) -> LocalQueue {
     let clock = clock.clone();
     LocalQueue::new(Arc::new(move || clock.now()))
 }
@@ -324,9 +351,19 @@ impl Stage {
             auditor.clone(),
             calm.clone(),
         );
-        let rates = script::rates(&mut rng);
-        let (embedded, tails_are_lost) = (rng.happens(500), rng.happens(150));
+        let mut rates = script::rates(&mut rng);
+        let (embedded, mut tails_are_lost) = (rng.happens(500), rng.happens(150));
         let several = shape.processes == Processes::Several;
+        let mut fate = Rng::of(seed, "fate");
+        let mut together_ms = 0;
+        if several {
+            rates = script::between_several(&mut fate, rates);
+            tails_are_lost |= fate.happens(350);
+            // The vendor's world has times of its own, by which archives are judged.
+            if shape.workers == Workers::Model {
+                together_ms = fate.between(-SKEWED_TOGETHER_BY_MS, SKEWED_TOGETHER_BY_MS);
+            }
+        }
         let mut count = || match several {
             true => 1 + usize::try_from(rng.below(3)).unwrap_or(0),
             false => 1,
@@ -340,15 +377,18 @@ impl Stage {
             processes: shape.processes,
             dispatchers,
             workers,
-            broker: new_broker(&clock),
+            broker: Broker::with(no_messages(&clock)),
             artifacts: Arc::new(InMemory::new()),
             evidence: Arc::new(InMemory::new()),
             outside,
             entropy: Arc::new(Mutex::new(Rng::of(seed, "salts"))),
             deaths: 0,
             judged: Judged::default(),
+            befell: Befell::default(),
             broken: shape.broken,
             rng,
+            fate,
+            together_ms,
             colleague: Rng::of(seed, "colleague"),
             clock,
             ledger,
@@ -397,14 +437,23 @@ impl Stage {
         if self.several() { SHARDS } else { 1 }
     }
 
-    /// The clock of one machine.
+    /// The clock of one machine. Under some it is set, once, while faults last.
     fn clock_of_its_own(&mut self) -> Arc<dyn Clock> {
-        if self.several() {
-            let by = self.rng.between(-SKEWED_BY_MS, SKEWED_BY_MS);
-            Arc::new(SkewedClock(self.clock.clone(), by))
-        } else {
-            self.clock.clone()
+        if !self.several() {
+            return self.clock.clone();
         }
+        let wrong_by = self.together_ms + self.rng.between(-SKEWED_BY_MS, SKEWED_BY_MS);
+        let is_set = !self.is_calm() && self.fate.happens(300);
+        let set = is_set.then(|| {
+            let at = self.clock.now().plus(self.fate.between(0, DIES_EVERY_MS));
+            (at, self.together_ms + self.fate.between(-SKEWED_BY_MS, SKEWED_BY_MS))
+        });
+        self.befell.clocks_set += usize::from(is_set);
+        Arc::new(MachinesClock {
+            right: self.clock.clone(),
+            wrong_by,
+            set,
+        })
     }
 
     fn queue(&self, trouble: &Arc<Trouble>) -> Arc<FaultyQueue> {
@@ -608,7 +657,12 @@ impl Stage {
             for worker in workers.drain(..) {
                 self.end(worker).await;
             }
-            self.broker = new_broker(&self.clock);
+            self.broker = Broker::with(no_messages(&self.clock));
+        }
+        if self.several() && !self.is_calm() && self.fate.happens(400) {
+            self.note("the broker loses its data");
+            self.broker.lose_all(no_messages(&self.clock)).await;
+            self.befell.emptied += 1;
         }
         let down_ms = if self.rng.happens(300) {
             self.rng.between(0, 30 * MINUTE_MS)
@@ -616,8 +670,10 @@ impl Stage {
             self.rng.between(0, 5_000)
         };
         tokio::time::sleep(Duration::from_millis(down_ms.unsigned_abs())).await;
-        if self.tails_are_lost {
-            self.lose_a_tail().await;
+        match self.tails_are_lost {
+            true if self.several() => self.lose_the_end().await,
+            true => self.lose_a_tail().await,
+            false => {}
         }
         let dispatcher = self.dispatcher(nth);
         while workers.len() < self.workers {
@@ -639,6 +695,23 @@ impl Stage {
             self.note(&format!("the ledger loses the tail of {case}; version {left} is left"));
             self.auditor.lost_tail(tenant, *case).await;
         }
+    }
+
+    /// The ledger loses what it took last, whosever it was.
+    async fn lose_the_end(&mut self) {
+        let most = 1 + usize::try_from(self.fate.below(MOST_LOST)).unwrap_or(0);
+        let lost = self.auditor.lose_last(most);
+        for ((tenant, case), appends) in &lost {
+            let left = self.ledger.lose_tail(tenant, *case, *appends);
+            self.note(&format!(
+                "the ledger loses {appends} appends of {case}; version {left} is left"
+            ));
+        }
+        for (tenant, case) in lost.keys() {
+            self.auditor.lost_tail(tenant, *case).await;
+        }
+        self.befell.long_tails += usize::from(lost.values().any(|appends| *appends > 1));
+        self.befell.broad_tails += usize::from(lost.len() > 1);
     }
 
     /// One bit of one signed account.
@@ -818,6 +891,7 @@ impl Stage {
             deaths: self.deaths,
             virtual_ms: self.clock.now().since(EPOCH),
             judged: self.judged,
+            befell: self.befell,
         }
     }
 }

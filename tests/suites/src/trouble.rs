@@ -25,10 +25,14 @@ pub(crate) struct Rates {
     pub(crate) fails_after: u32,
     /// A call takes a while.
     pub(crate) delayed: u32,
-    /// A message comes twice.
+    /// A message comes more than once.
     pub(crate) duplicated: u32,
+    /// How often it then comes: no rate, but a number.
+    pub(crate) copies: u32,
     /// A message comes late, after others.
     pub(crate) late: u32,
+    /// How late it then is at most: no rate, but milliseconds.
+    pub(crate) late_ms: i64,
     /// A subscription ends.
     pub(crate) severed: u32,
 }
@@ -40,7 +44,9 @@ impl Rates {
         fails_after: 0,
         delayed: 0,
         duplicated: 0,
+        copies: 2,
         late: 0,
+        late_ms: 90_000,
         severed: 0,
     };
 }
@@ -213,9 +219,14 @@ impl Trouble {
         self.died.notified().await;
     }
 
-    pub(crate) fn duplicates(&self) -> bool {
+    /// How often a message comes.
+    pub(crate) fn copies(&self) -> u32 {
         let rates = self.rates();
-        self.rng().happens(rates.duplicated)
+        if self.rng().happens(rates.duplicated) {
+            rates.copies
+        } else {
+            1
+        }
     }
 
     /// How late a message comes, if it does.
@@ -223,7 +234,7 @@ impl Trouble {
         let rates = self.rates();
         let mut rng = self.rng();
         rng.happens(rates.late)
-            .then(|| Duration::from_millis(rng.between(1, 90_000).unsigned_abs()))
+            .then(|| Duration::from_millis(rng.between(1, rates.late_ms).unsigned_abs()))
     }
 
     pub(crate) fn severs(&self) -> bool {

@@ -219,6 +219,25 @@ fn everything_that_is_named_is_there() {
     }
 }
 
+/// Dispatcher, closer and clerk reach a bucket or a collector outside once what stands
+/// there as a comment is none.
+#[test]
+fn the_lines_for_what_is_outside_are_fit_to_be_used() {
+    let commented = "    #networks: [inside, outside]\n";
+    let text = read("deploy/compose.yaml");
+    assert_eq!(text.matches(commented).count(), 3);
+    let opened = text.replace(commented, &commented.replace('#', ""));
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&opened).unwrap();
+    let before = services();
+    for (name, service) in documents[0]["services"].as_object().unwrap() {
+        if ["dispatcher", "closer", "clerk"].contains(&&name[..]) {
+            assert_eq!(texts(&service["networks"]), ["inside", "outside"], "{name}");
+        } else {
+            assert_eq!(service["networks"], before[name]["networks"], "{name}");
+        }
+    }
+}
+
 #[test]
 fn every_role_has_its_keys_and_no_others() {
     let names = queues();

@@ -503,13 +503,8 @@ fn the_areas_files_differ_by_the_areas_name_alone() {
     }
 }
 
-#[test]
-fn nobody_reaches_anybody_but_as_is_said() {
-    let policies = of_kind("NetworkPolicy");
-    let all = policies.iter().find(|p| name(p) == "nothing").unwrap();
-    assert_eq!(texts(&all["spec"]["policyTypes"]), ["Ingress", "Egress"]);
-    assert_eq!(all["spec"]["podSelector"], serde_json::json!({}));
-    assert!(all["spec"]["ingress"].is_null() && all["spec"]["egress"].is_null());
+/// The ports that each deployment's pods reach under these policies.
+fn reaches(policies: &[Value]) -> BTreeMap<String, BTreeSet<u64>> {
     let mut reaches: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     for deployment in of_kind("Deployment") {
         let labels = &deployment["spec"]["template"]["metadata"]["labels"];
@@ -521,8 +516,18 @@ fn nobody_reaches_anybody_but_as_is_said() {
             }
         }
     }
+    reaches
+}
+
+#[test]
+fn nobody_reaches_anybody_but_as_is_said() {
+    let policies = of_kind("NetworkPolicy");
+    let all = policies.iter().find(|p| name(p) == "nothing").unwrap();
+    assert_eq!(texts(&all["spec"]["policyTypes"]), ["Ingress", "Egress"]);
+    assert_eq!(all["spec"]["podSelector"], serde_json::json!({}));
+    assert!(all["spec"]["ingress"].is_null() && all["spec"]["egress"].is_null());
     let (names, broker, ledger, vendors) = (53, 5671, 6379, 443);
-    for (deployment, ports) in reaches {
+    for (deployment, ports) in reaches(&policies) {
         let expected = if deployment.contains("worker") {
             [names, broker, vendors]
         } else {
@@ -535,4 +540,49 @@ fn nobody_reaches_anybody_but_as_is_said() {
     assert!(text.contains(&format!(":{ledger}\"")) && text.contains(&format!(":{broker}/")));
     let scraped = policies.iter().find(|p| name(p) == "scraped").unwrap();
     assert_eq!(scraped["spec"]["ingress"][0]["ports"][0]["port"], 9464);
+}
+
+/// The documents of a file with those that stand in it as comments. A sentence has one
+/// blank after its `#`, YAML none or the blanks that it needs.
+fn with_what_is_commented(path: &str) -> Vec<Value> {
+    let is_yaml = |rest: &&str| !rest.starts_with(' ') || rest.starts_with("  ");
+    let text = read(path);
+    let lines = text
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(is_yaml).unwrap_or(line));
+    serde_saphyr::from_multiple(&lines.collect::<Vec<_>>().join("\n")).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+#[test]
+fn what_is_commented_opens_a_way_for_whom_it_says_and_nobody_else() {
+    let (collector, imap, bucket) = (4318, 993, 443);
+    let before = reaches(&of_kind("NetworkPolicy"));
+    let opened = with_what_is_commented("deploy/k8s/network.yaml");
+    for policy in &opened {
+        assert_eq!(policy["metadata"]["namespace"], "offboard", "{policy}");
+        assert!(KNOWN.contains(&("NetworkPolicy", policy["apiVersion"].as_str().unwrap())));
+    }
+    let opened = reaches(&opened);
+    assert_eq!(opened.len(), before.len());
+    for (deployment, ports) in opened {
+        let more: BTreeSet<u64> = ports.difference(&before[&deployment]).copied().collect();
+        let expected = match &deployment[..] {
+            "offboard-worker-mailbox" => vec![collector, imap],
+            worker if worker.contains("worker") => vec![collector],
+            _ => vec![collector, bucket],
+        };
+        assert_eq!(more, expected.into_iter().collect(), "{deployment}");
+    }
+    // The ports are those of the pages.
+    for deployment in of_kind("Deployment") {
+        let text = configuration(&deployment);
+        assert!(text.contains("#otlp = ") && text.contains(&format!(":{collector}\"")));
+    }
+    assert!(read("docs/connectors/imap.md").contains(&format!("\n#port = {imap}\n")));
+    let page = read("deploy/k8s/README.md");
+    let (_, yours) = page.split_once("## Yours to change").unwrap();
+    let (yours, _) = yours.split_once("\n## ").unwrap();
+    for word in ["`otlp`", "IMAP", "bucket"] {
+        assert!(yours.contains(word), "{word}");
+    }
 }

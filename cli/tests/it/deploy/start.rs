@@ -5,8 +5,8 @@
 use crate::deploy::compose::{configuration_of, mounted, ours, secret_files};
 use crate::deploy::files::{deploy, read, texts};
 use crate::support::{Folder, Running, until};
-use offboard_servers::redis::Tls;
-use offboard_servers::{Rabbit, RabbitOptions, Redis, RedisOptions, free_port};
+use offboard_servers::redis::{Fsync, Tls};
+use offboard_servers::{Rabbit, RabbitOptions, Redis, RedisOptions, StartError, free_port};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -136,7 +136,7 @@ impl Role {
             )
             .replace(
                 "amqps://rabbitmq:5671",
-                &format!("amqp://127.0.0.1:{}", servers.rabbit.port()),
+                &format!("amqps://localhost:{}", servers.rabbit.tls_port()),
             )
             .replace("0.0.0.0:9464", &format!("0.0.0.0:{}", free_port().unwrap()));
         fs::write(dir.join("offboard.toml"), text).unwrap();
@@ -159,36 +159,74 @@ struct Servers {
 }
 
 impl Servers {
-    /// Broker and ledger with what the script made for them. The ledger has the
-    /// script's certificate; the tests' broker asks its clients for one over TLS,
-    /// so it is reached without.
+    /// Broker and ledger with their deployed files and what the script made for them.
     fn start(secrets: &Secrets) -> Self {
-        let text = |name: &str| fs::read_to_string(secrets.folder().join(name)).unwrap();
-        let rabbit = Rabbit::start(RabbitOptions {
-            definitions: Some(serde_json::from_str(&text("definitions.json")).unwrap()),
-            ..RabbitOptions::default()
-        });
-        let users = text("users.acl");
-        let users = users
-            .lines()
-            .filter_map(|l| l.strip_prefix("user "))
-            .filter(|u| !u.starts_with("default "));
-        let tls = |key: &str, file: &str| format!("{key} \"{}\"", secrets.folder().join(file).display());
-        let redis = Redis::start(&RedisOptions {
-            users: users.map(str::to_owned).collect(),
-            tls: Tls::Server,
-            more: vec![
-                tls("tls-cert-file", "redis.pem"),
-                tls("tls-key-file", "redis.key"),
-                tls("tls-ca-cert-file", "authority.pem"),
-            ],
-            ..RedisOptions::default()
-        });
         Self {
-            rabbit: rabbit.unwrap(),
-            redis: redis.unwrap(),
+            rabbit: rabbit(secrets, ("", "")).unwrap(),
+            redis: redis(secrets, ("", "")).unwrap(),
         }
     }
+}
+
+/// A broker with `rabbitmq.conf` as it is deployed but for where its files are; of a
+/// key that is misspelt: its name, and what stands there instead.
+fn rabbit(secrets: &Secrets, (key, misspelt): (&str, &str)) -> Result<Rabbit, StartError> {
+    let definitions = fs::read_to_string(secrets.folder().join("definitions.json")).unwrap();
+    let mut file = read("deploy/rabbitmq/rabbitmq.conf").replace(key, misspelt);
+    for (deployed, made) in [
+        ("authority.pem", "authority.pem"),
+        ("server.pem", "rabbitmq.pem"),
+        ("server.key", "rabbitmq.key"),
+    ] {
+        let made = secrets.folder().join(made);
+        file = file.replace(&format!("/etc/rabbitmq/tls/{deployed}"), made.to_str().unwrap());
+    }
+    assert!(!file.contains("/etc/rabbitmq/tls"), "{file}");
+    Rabbit::start(RabbitOptions {
+        definitions: Some(serde_json::from_str(&definitions).unwrap()),
+        file: Some(file),
+        ..RabbitOptions::default()
+    })
+}
+
+/// The same of a ledger and `redis.conf`. What the tests' own servers are told is
+/// the contrary of what the file says, so that it must say it. The user that nobody
+/// names stays the tests'.
+fn redis(secrets: &Secrets, (key, misspelt): (&str, &str)) -> Result<Redis, StartError> {
+    let made = |file: &str| secrets.folder().join(file).display().to_string();
+    let users = fs::read_to_string(made("users.acl")).unwrap();
+    assert!(users.starts_with("user default off\n"), "{users}");
+    let of_the_tests = made("users-of-the-tests.acl");
+    let whoever = "user default on nopass ~* &* +@all";
+    fs::write(&of_the_tests, users.replace("user default off", whoever)).unwrap();
+    let file = read("deploy/redis/redis.conf");
+    assert!(file.contains("aclfile /etc/redis/users.acl\n"), "{file}");
+    let deployed = made("redis-of-the-tests.conf");
+    let file = file.replace("/etc/redis/users.acl", &format!("\"{of_the_tests}\""));
+    fs::write(&deployed, file.replace(key, misspelt)).unwrap();
+    let tls = |key: &str, file: &str| format!("{key} \"{}\"", made(file));
+    Redis::start(&RedisOptions {
+        tls: Tls::Server,
+        fsync: Fsync::EverySecond,
+        append_only: false,
+        eviction: "allkeys-lru",
+        more: vec![
+            tls("tls-cert-file", "redis.pem"),
+            tls("tls-key-file", "redis.key"),
+            tls("tls-ca-cert-file", "authority.pem"),
+            format!("include \"{deployed}\""),
+        ],
+        ..RedisOptions::default()
+    })
+}
+
+#[test]
+fn a_key_that_a_server_does_not_know_keeps_it_from_starting() {
+    let secrets = Secrets::made();
+    let refused = rabbit(&secrets, ("consumer_timeout", "consumer_timeot")).unwrap_err();
+    assert!(refused.to_string().contains("consumer_timeot"), "{refused}");
+    let refused = redis(&secrets, ("appendfsync always", "appendfsnc always")).unwrap_err();
+    assert!(refused.to_string().contains("appendfsnc"), "{refused}");
 }
 
 #[test]
@@ -209,6 +247,14 @@ fn every_role_starts_with_what_compose_gives_it_and_says_that_it_is_well() {
         }
     }
     assert_eq!(running.len(), 8);
+    for (key, value) in [
+        ("maxmemory-policy", "noeviction"),
+        ("appendonly", "yes"),
+        ("appendfsync", "always"),
+    ] {
+        let said = servers.redis.command(&["CONFIG", "GET", key]).unwrap();
+        assert_eq!(said.text(), format!("{key}\n{value}"));
+    }
     let ask = |role: &Role, args: &[&str]| {
         let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
         folder.run(&role.args(&args))

@@ -5,5 +5,5 @@ mod queue;
 mod store;
 
 pub(crate) use ledger::FaultyLedger;
-pub(crate) use queue::FaultyQueue;
+pub(crate) use queue::{Broker, FaultyQueue};
 pub(crate) use store::FaultyStore;

@@ -1,18 +1,43 @@
 //! The queue, as unkind as its laws allow: messages come twice, late and in
 //! another order, a publish fails after it was accepted, subscriptions end,
-//! an acknowledgement is lost. What was confirmed is lost only in a crash.
+//! an acknowledgement is lost. What was confirmed is lost only in a crash: of the one
+//! process that there is, or of the broker with its data.
 
 use crate::audit::Auditor;
 use crate::trouble::{Fate, Trouble};
 use async_trait::async_trait;
 use offboard_domain::{Assignment, Mode};
 use offboard_queue::{Consumer, Delivery, Depth, LocalQueue, Message, Queue, QueueError, QueueName, Wanted};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The broker that every process reaches.
+#[derive(Clone)]
+pub(crate) struct Broker(Arc<Mutex<LocalQueue>>);
+
+impl Broker {
+    pub(crate) fn with(queues: LocalQueue) -> Self {
+        Self(Arc::new(Mutex::new(queues)))
+    }
+
+    /// What it holds now.
+    fn queues(&self) -> LocalQueue {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its data are gone, and with them every message, also one on its way to it. Whoever
+    /// listened hears that it went, and nobody can settle what he holds.
+    pub(crate) async fn lose_all(&self, empty: LocalQueue) {
+        let old = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), empty);
+        for depth in old.depths().await.unwrap_or_default() {
+            old.sever(&depth.queue);
+        }
+    }
+}
 
 /// One process's access to the queue.
 #[derive(Clone)]
 pub(crate) struct FaultyQueue {
-    pub(crate) inner: LocalQueue,
+    pub(crate) inner: Broker,
     pub(crate) auditor: Arc<Auditor>,
     pub(crate) trouble: Arc<Trouble>,
 }
@@ -48,22 +73,21 @@ impl Queue for FaultyQueue {
             // publishes again, and a once-only order is never published again:
             // the auditor watches that. Its marked copies come when a
             // subscription ends or a worker dies.
-            let copies = if self.trouble.duplicates() && !orders_once(queue, &message) {
-                2
-            } else {
-                1
+            let copies = match self.trouble.copies() {
+                copies if copies > 1 && orders_once(queue, &message) => 1,
+                copies => copies,
             };
             for _ in 0..copies {
                 match self.trouble.lateness() {
                     Some(late) => {
                         // The broker has it, and it outlives whoever published it.
-                        let (inner, queue, message) = (self.inner.clone(), queue.clone(), message.clone());
+                        let (inner, queue, message) = (self.inner.queues(), queue.clone(), message.clone());
                         tokio::spawn(async move {
                             tokio::time::sleep(late).await;
                             inner.publish(&queue, vec![message]).await
                         });
                     }
-                    None => self.inner.publish(queue, vec![message.clone()]).await?,
+                    None => self.inner.queues().publish(queue, vec![message.clone()]).await?,
                 }
             }
         }
@@ -80,7 +104,7 @@ impl Queue for FaultyQueue {
             Fate::FailsBefore | Fate::FailsAfter => return Err(silent("consume", queue)),
             Fate::DiesBefore | Fate::DiesAfter => self.trouble.die().await,
         }
-        let inner = self.inner.consume(queue, prefetch).await?;
+        let inner = self.inner.queues().consume(queue, prefetch).await?;
         Ok(Box::new(FaultyConsumer {
             inner,
             name: queue.to_string(),
@@ -89,15 +113,15 @@ impl Queue for FaultyQueue {
     }
 
     async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
-        self.inner.depths().await
+        self.inner.queues().depths().await
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
-        self.inner.dead(limit).await
+        self.inner.queues().dead(limit).await
     }
 
     async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
-        self.inner.dead_among(wanted, limit).await
+        self.inner.queues().dead_among(wanted, limit).await
     }
 }
 
@@ -197,5 +221,54 @@ async fn end(fate: Fate, lost: QueueError, trouble: &Trouble) -> Result<(), Queu
         Fate::FailsAfter => Err(lost),
         Fate::DiesAfter => trouble.die().await,
         Fate::Answered | Fate::FailsBefore | Fate::DiesBefore => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offboard_domain::Timestamp;
+
+    fn empty() -> LocalQueue {
+        LocalQueue::new(Arc::new(|| Timestamp(0)))
+    }
+
+    fn message(id: &str) -> Message {
+        Message {
+            id: id.to_owned(),
+            headers: std::collections::BTreeMap::new(),
+            body: bytes::Bytes::new(),
+            expires_at: None,
+        }
+    }
+
+    /// Who holds something has it for nothing, and who asks again is given what came since.
+    #[test]
+    fn a_broker_that_loses_all_ends_who_listens_and_holds_nothing() {
+        let queue = QueueName::Sealing;
+        let broker = Broker::with(empty());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime of one thread needs nothing from outside");
+        runtime.block_on(async {
+            let before = broker.queues();
+            let one_and_two = vec![message("one"), message("two")];
+            before.publish(&queue, one_and_two).await.expect("it is there");
+            let mut consumer = before.consume(&queue, 1).await.expect("it is there");
+            let held = consumer.next().await.expect("there are two");
+            broker.lose_all(empty()).await;
+            assert!(held.ack().await.is_err());
+            assert!(consumer.next().await.is_err());
+            let after = broker.queues();
+            after
+                .publish(&queue, vec![message("three")])
+                .await
+                .expect("it is there");
+            let mut consumer = after.consume(&queue, 9).await.expect("it is there");
+            let came = consumer.next().await.expect("there is one");
+            assert_eq!(came.message().id, "three");
+        });
     }
 }

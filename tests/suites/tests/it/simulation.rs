@@ -3,7 +3,7 @@
 //! `OFFBOARD_SEEDS` runs that many seeds, `OFFBOARD_SEEDS_FROM` begins
 //! elsewhere; a violated invariant prints the one command that replays it.
 
-use offboard_suites::{Broken, Invariant, Judged, Outcome, Processes, Shape, Simulation, Workers};
+use offboard_suites::{Befell, Broken, Invariant, Judged, Outcome, Processes, Shape, Simulation, Workers};
 
 /// Seeds with the real workers in a normal run: with the next, what less than
 /// five minutes hold on two cores.
@@ -144,6 +144,34 @@ fn archives_tickets_dead_desks_and_pages_are_there_to_be_judged() {
     panic!("within {JUDGED_WITHIN} seeds there were no more than {seen:?}");
 }
 
+/// Seeds until each thing befell several processes.
+const BEFALLS_WITHIN: u64 = 40;
+
+/// What never comes is not tried.
+#[test]
+fn several_processes_lose_the_broker_and_the_ledgers_end_and_their_clocks_are_set() {
+    let shape = Shape {
+        workers: Workers::Model,
+        processes: Processes::Several,
+        ..Shape::default()
+    };
+    let mut seen = Befell::default();
+    for seed in 0..BEFALLS_WITHIN {
+        let befell = Simulation::run(seed, &shape).befell;
+        seen.emptied += befell.emptied;
+        seen.long_tails += befell.long_tails;
+        seen.broad_tails += befell.broad_tails;
+        seen.clocks_set += befell.clocks_set;
+        if [seen.emptied, seen.long_tails, seen.broad_tails, seen.clocks_set]
+            .iter()
+            .all(|n| *n > 0)
+        {
+            return;
+        }
+    }
+    panic!("within {BEFALLS_WITHIN} seeds there was no more than {seen:?}");
+}
+
 /// `tests/readme` runs these two as they stand here.
 #[test]
 fn a_seed_is_replayed_by_the_readmes_own_command() {
@@ -161,8 +189,13 @@ fn a_seed_is_replayed_by_the_readmes_own_command() {
 const BITES_WITHIN: u64 = 40;
 
 fn bites(workers: Workers, broken: Broken, invariant: Invariant) {
+    bites_among(Processes::One, workers, broken, invariant);
+}
+
+fn bites_among(processes: Processes, workers: Workers, broken: Broken, invariant: Invariant) {
     let shape = Shape {
         workers,
+        processes,
         broken: Some(broken),
         administrators: broken == Broken::NobodyKnowsWhoLeaves,
         ..Shape::default()
@@ -288,4 +321,16 @@ fn a_request_that_another_leavers_case_swallows_is_caught() {
 #[test]
 fn a_changed_account_is_caught() {
     bites(Workers::Model, Broken::EvidenceIsChanged, Invariant::EvidenceVerifies);
+}
+
+/// Of several processes the auditor sees as much as of one.
+#[test]
+fn what_is_broken_is_caught_among_several_processes_too() {
+    for (broken, invariant) in [
+        (Broken::NewCasesAreLost, Invariant::AcceptedNeverLost),
+        (Broken::LicencesGoWithAnything, Invariant::LicenceAfterPreservation),
+        (Broken::EvidenceIsChanged, Invariant::EvidenceVerifies),
+    ] {
+        bites_among(Processes::Several, Workers::Model, broken, invariant);
+    }
 }
