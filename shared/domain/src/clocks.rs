@@ -10,7 +10,7 @@
 
 use crate::case::Case;
 use crate::catalogue::workspace::DELETED_MS;
-use crate::catalogue::{Kind, workspace};
+use crate::catalogue::{Area, Kind, workspace};
 use crate::fault::FaultClass;
 use crate::id::System;
 use crate::task::{Outcome, Task, TaskState};
@@ -232,7 +232,23 @@ impl Case {
             }
             _ => None,
         };
+        let missed = missed.filter(|at| !self.account_was_there_after(&task.planned.target.system, *at));
         read.into_iter().chain(missed).min().map(Since::by)
+    }
+
+    /// Whether anything was read of the account after this: a directory may miss for a
+    /// moment what is there.
+    fn account_was_there_after(&self, system: &System, missed: Timestamp) -> bool {
+        self.tasks.values().any(|t| {
+            let kind = t.kind();
+            let reads_it = kind == Kind::ObserveIdentity
+                || (kind.is_of_a_cloud()
+                    && !kind.is_closing_round()
+                    && matches!(kind.spec().area, Area::Identity | Area::License));
+            reads_it
+                && t.planned.target.system == *system
+                && matches!(&t.state, TaskState::Settled { outcome, at } if outcome.is_proven() && *at > missed)
+        })
     }
 
     fn of(&self, kind: Kind, system: &System) -> impl Iterator<Item = &Arc<Task>> {

@@ -202,9 +202,14 @@ fn an_account_of_microsoft_s_that_somebody_deletes_can_be_restored_for_thirty_da
     assert_eq!(w.case().deadlines(), [until(T0)]);
     // Missed on the way, and a person goes without what is then of no use. That it is
     // missed once says nothing.
-    let (w, before) = waived_after(FaultClass::Absent, &[]);
+    let (mut w, before) = waived_after(FaultClass::Absent, &[]);
     assert!(before.is_empty(), "{before:?}");
     assert_eq!(w.case().deadlines(), [until(w.now)]);
+    // It is there when it is looked for at the end.
+    w.pass(HOUR_MS);
+    w.run_to_sealing();
+    assert!(w.task(Kind::ReleaseDirectLicenses).is_waived());
+    assert!(w.case().deadlines().is_empty(), "{:?}", w.case().deadlines());
 }
 
 fn google() -> System {
