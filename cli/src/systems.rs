@@ -11,7 +11,9 @@ mod desks;
 use crate::error::CliError;
 use offboard_connectors::Connector;
 use offboard_connectors::confluence::{ConfluenceConnector, ConfluenceOpenError, ConfluenceSettings};
-use offboard_connectors::google::{self, GoogleConnector, GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence};
+use offboard_connectors::google::{
+    self, GoogleConnector, GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence, ServiceKey,
+};
 use offboard_connectors::graph::{Credential, Endpoints, GraphConnector, GraphSettings, HttpClient, OpenError};
 use offboard_connectors::imap::{Access, ImapConnector, ImapOpenError, ImapSettings, Security};
 use offboard_connectors::ldap::{LdapConnector, LdapSettings, Name};
@@ -297,6 +299,22 @@ pub fn open_imap(http: &HttpClient, name: &System, imap: &ImapConfig) -> Result<
             };
             (access, missing)
         }
+        ImapAccess::ServiceAccount { key, token_url } => match service_key(key) {
+            Ok(key) => {
+                let url = token_url.clone();
+                (Access::ServiceAccount { key, url }, None)
+            }
+            // It opens nothing.
+            Err(why) => {
+                let (mailbox, password) = (String::new(), Secret::new(""));
+                (Access::Owner { mailbox, password }, Some(why))
+            }
+        },
+        ImapAccess::Owner { mailbox, password } => {
+            let (password, missing) = secret(password);
+            let mailbox = mailbox.clone();
+            (Access::Owner { mailbox, password }, missing)
+        }
     };
     let settings = ImapSettings {
         system: name.clone(),
@@ -313,6 +331,11 @@ pub fn open_imap(http: &HttpClient, name: &System, imap: &ImapConfig) -> Result<
         probe: imap.probe.clone(),
     };
     Ok((ImapConnector::open(http, &settings)?, missing))
+}
+
+fn service_key(from: &SecretRef) -> Result<ServiceKey, CliError> {
+    let file = from.read()?;
+    ServiceKey::parse(&file).map_err(|why| CliError::failed(why.to_string()))
 }
 
 fn google_settings(name: &System, config: &GoogleConfig, key: Secret, alone: bool) -> GoogleSettings {
@@ -477,7 +500,15 @@ pub fn addresses(config: &Configuration) -> impl Iterator<Item = &str> {
                     .map(String::as_str)
                     .collect()
             }
-            SystemKind::Imap(imap) => vec![&imap.host],
+            SystemKind::Imap(imap) => {
+                let tokens = match &imap.access {
+                    ImapAccess::Administrator { .. } | ImapAccess::Owner { .. } => None,
+                    ImapAccess::Application { token_url, .. } | ImapAccess::ServiceAccount { token_url, .. } => {
+                        Some(token_url.as_str())
+                    }
+                };
+                [imap.host.as_str()].into_iter().chain(tokens).collect()
+            }
             SystemKind::Ninja(ninja) => vec![&ninja.url],
             SystemKind::Halo(halo) => halo.auth_url.iter().chain([&halo.url]).map(String::as_str).collect(),
             SystemKind::ConnectWise(psa) => vec![&psa.url],

@@ -100,8 +100,11 @@ pub struct JoinedView {
 /// A vendor's clock that the departure has set going.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadlineView {
-    /// When it ends, at the earliest.
+    /// When it ends: at the earliest, or at the latest.
     pub at: Timestamp,
+    /// It began at an unknown time, and may end before `at`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub or_before: bool,
     /// In which system.
     pub system: String,
     /// Which it is.
@@ -249,6 +252,7 @@ fn licences_by_rule(case: &Case) -> Option<String> {
 fn deadline(of: &Deadline, now: Timestamp) -> DeadlineView {
     DeadlineView {
         at: of.at,
+        or_before: of.or_before,
         system: of.system.to_string(),
         clock: of.clock,
         words: of.clock.words().to_owned(),

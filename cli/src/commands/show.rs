@@ -87,6 +87,8 @@ fn deadlines(all: &[DeadlineView], now: Timestamp) -> String {
         let time = format!("{} ({})", when(one.at), relative(one.at, now));
         let (mark, time) = if one.passed {
             ("over", style(time).dim())
+        } else if one.or_before {
+            ("by  ", style(time).yellow())
         } else {
             ("from", style(time).yellow())
         };
@@ -234,6 +236,7 @@ mod tests {
         const DAY_MS: i64 = 86_400_000;
         let one = |clock: Clock, days: i64| DeadlineView {
             at: Timestamp(days * DAY_MS),
+            or_before: clock == Clock::AccountPastRestoring,
             system: "m365".to_owned(),
             clock,
             words: clock.words().to_owned(),
@@ -250,6 +253,13 @@ mod tests {
         assert!(over.starts_with("  over ") && over.ends_with("(1 d ago) [m365] the OneDrive becomes read-only"));
         assert!(next.starts_with("  from ") && next.contains("(in 32 d) [m365] the OneDrive is archived"));
         assert!(advice.contains("successor"), "{advice}");
+        let began_before = [one(Clock::AccountPastRestoring, 91)];
+        let text = console::strip_ansi_codes(&deadlines(&began_before, Timestamp(61 * DAY_MS))).into_owned();
+        let line = text.lines().nth(2).unwrap_or_default();
+        assert!(
+            line.starts_with("  by   ") && line.contains("(in 30 d) [m365]"),
+            "{text}"
+        );
         assert_eq!(deadlines(&[], Timestamp(0)), "");
     }
 

@@ -56,3 +56,37 @@ async fn programs_are_opened_with_what_is_listed_for_them() {
     // A program reaches who knows what: engine time never runs fast for it.
     assert!(addresses(&config).any(|a| !is_loopback(a)));
 }
+
+const GMAIL: &str = r#"
+name = "Contoso"
+time_zone = "UTC"
+[systems.gmail]
+kind = "imap"
+host = "imap.gmail.com"
+key = { file = "key" }
+"#;
+
+#[tokio::test]
+async fn gmail_without_a_key_that_is_one_is_known_and_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    init(dir).unwrap();
+    fs::write(dir.join("tenants/contoso.toml"), GMAIL).unwrap();
+    let tenant = TenantId::new("contoso").unwrap();
+    for is_there in [false, true] {
+        if is_there {
+            fs::write(dir.join("key"), "{}\n").unwrap();
+            fs::set_permissions(dir.join("key"), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let config = load(dir).unwrap();
+        let systems = Systems::open(&config).unwrap();
+        let gmail = System::new("gmail").unwrap();
+        let claims = systems.capabilities(&tenant).0.remove(&gmail).unwrap();
+        assert!(claims.contains(&Kind::ArchiveMailbox));
+        let shut: Vec<&str> = systems.shut().iter().map(|s| s.system.as_str()).collect();
+        assert_eq!(shut, ["gmail"]);
+        assert_eq!(systems.of(&tenant).count(), 0);
+        // Engine time never runs fast for it, nor for where its tokens come from.
+        assert!(addresses(&config).any(|a| a == "https://oauth2.googleapis.com/token"));
+    }
+}

@@ -2,7 +2,7 @@
 //! there is no second one.
 
 use crate::assignment::{Mode, Subject, baseline_facts, baseline_in};
-use crate::catalogue::{Approval, Closes, ClosingProof, Dep, Kind, Lane, Proof, Urgency};
+use crate::catalogue::{ACCOUNT_GONE, Approval, Closes, ClosingProof, Dep, Kind, Lane, Proof, Urgency};
 use crate::departure::{Departure, Manner};
 use crate::estate;
 use crate::event::Event;
@@ -141,6 +141,8 @@ pub struct Case {
     pub late: BTreeSet<Digest>,
     /// Waivers that a linked case has taken up.
     pub followed_up: BTreeSet<TaskId>,
+    /// Since when the account of these was read as gone in a closing round, and is.
+    pub accounts_gone: BTreeMap<TaskId, Timestamp>,
     /// When it was last noticed that history was lost.
     pub tail_lost_at: Option<Timestamp>,
     /// The evidence, once sealed: of a closed case, and of one that was called
@@ -211,6 +213,7 @@ impl Case {
             differences: BTreeSet::new(),
             late: BTreeSet::new(),
             followed_up: BTreeSet::new(),
+            accounts_gone: BTreeMap::new(),
             tail_lost_at: None,
             evidence: None,
             closed_at: None,
@@ -613,6 +616,13 @@ impl Case {
                 self.state = CaseState::Closing;
             }
             Event::ChecksDone { results, .. } => {
+                for r in results {
+                    if r.observation.facts.bool(ACCOUNT_GONE) == Some(true) {
+                        self.accounts_gone.entry(r.task).or_insert(r.observation.read_at);
+                    } else {
+                        self.accounts_gone.remove(&r.task);
+                    }
+                }
                 for r in results.iter().filter(|r| r.differs.is_some()) {
                     self.differences.insert(r.task);
                     // What a closing round finds undone again and again is flapping; what is

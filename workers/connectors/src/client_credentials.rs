@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const EARLY: Duration = Duration::from_secs(120);
 /// For how long after it was given a token is new: one that is refused then was not
 /// taken back, and the next one would be refused like it.
-const NEW: Duration = Duration::from_secs(60);
+pub(crate) const NEW: Duration = Duration::from_secs(60);
 
 /// What an application asks for, and how it proves that it is itself.
 pub(crate) struct Grant {

@@ -28,7 +28,7 @@ pub struct GoogleConfig {
     pub drive_url: String,
 }
 
-const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
+pub(super) const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 const ADMIN_URL: &str = "https://admin.googleapis.com";
 const GMAIL_URL: &str = "https://gmail.googleapis.com";
 const LICENSING_URL: &str = "https://licensing.googleapis.com";

@@ -151,6 +151,20 @@ pub enum ImapAccess {
         /// What is asked for.
         scope: String,
     },
+    /// As a Google service account, with a token for each mailbox.
+    ServiceAccount {
+        /// Where its key (JSON) is.
+        key: SecretRef,
+        /// Where tokens are asked for.
+        token_url: String,
+    },
+    /// As the owner of one mailbox.
+    Owner {
+        /// The mailbox.
+        mailbox: String,
+        /// Where its password is.
+        password: SecretRef,
+    },
 }
 
 /// Which vendor's protocol a system speaks.
@@ -455,13 +469,37 @@ fn imap(section: &mut Section<'_>, dir: &Path) -> Option<ImapConfig> {
     })
 }
 
-/// By password as an administrator, or by token as an application: exactly one.
+/// By password as an administrator or as one mailbox's owner, or by token as an
+/// application or a service account: exactly one.
 fn imap_access(section: &mut Section<'_>, dir: &Path) -> Option<ImapAccess> {
     const REFERENCE: &str = "{ env = \"NAME\" } or { file = \"path\" }";
+    let key = section.get("key");
+    let mailbox = section.get("mailbox");
     let token_url = section.get("token_url");
     let user = section.get("user");
-    if token_url.is_some() && user.is_some() {
-        section.wrong("expected user with password, or token_url with client_id, client_secret and scope; got both");
+    let by_application = key.is_none() && token_url.is_some();
+    let ways = [key.is_some(), mailbox.is_some(), by_application, user.is_some()];
+    if ways.iter().filter(|way| **way).count() > 1 {
+        section.wrong(
+            "expected user with password, mailbox with password, token_url with client_id, client_secret and scope, or key (of a Google service account); got both, or more",
+        );
+    }
+    if let Some(key) = key {
+        let token_url = match token_url {
+            None => Some(google::TOKEN_URL.to_owned()),
+            Some(url) => base_url(&url),
+        };
+        return Some(ImapAccess::ServiceAccount {
+            key: secret_ref::read(&key, dir)?,
+            token_url: token_url?,
+        });
+    }
+    if let Some(mailbox) = mailbox {
+        let password = section.require("password", REFERENCE);
+        return Some(ImapAccess::Owner {
+            mailbox: mailbox.filled()?,
+            password: secret_ref::read(&password?, dir)?,
+        });
     }
     if let Some(url) = token_url {
         let url = base_url(&url);

@@ -456,8 +456,34 @@ fn a_mail_server_is_read_with_one_way_to_sign_in() {
     ));
     let by_token = "token_url = \"https://login.example/token\"\nclient_id = \"c\"\nclient_secret = { env = \"S\" }\nscope = \"s\"\n";
     assert_eq!(tenant(&format!("{head}{by_token}")).1, Vec::<String>::new());
+    let access = |more: &str| {
+        let (t, problems) = tenant(&format!("{head}{more}"));
+        assert_eq!(problems, Vec::<String>::new(), "{more}");
+        match t.unwrap().systems.remove(&System::new("mail").unwrap()).unwrap().kind {
+            SystemKind::Imap(imap) => imap.access,
+            other => panic!("it is a mail server: {other:?}"),
+        }
+    };
+    let by_key = "key = { file = \"google.json\" }\n";
+    assert!(matches!(
+        access(by_key),
+        ImapAccess::ServiceAccount { token_url, .. } if token_url == "https://oauth2.googleapis.com/token"
+    ));
+    assert!(matches!(
+        access(&format!("{by_key}token_url = \"http://localhost:1/token\"")),
+        ImapAccess::ServiceAccount { token_url, .. } if token_url == "http://localhost:1/token"
+    ));
+    let by_own = "mailbox = \"team@c.example\"\npassword = { env = \"P\" }\n";
+    assert!(matches!(access(by_own), ImapAccess::Owner { mailbox, .. } if mailbox == "team@c.example"));
     for (more, says) in [
         (format!("{by_password}{by_token}"), "got both"),
+        (format!("{by_password}{by_key}"), "got both"),
+        (format!("{by_own}user = \"archiver\"\n"), "got both"),
+        (
+            format!("{by_own}separator = \"*\"\n"),
+            "systems.mail.separator: unknown key",
+        ),
+        ("password = { env = \"P\" }\n".to_owned(), "systems.mail.user: missing"),
         (
             format!("{by_password}security = \"none\""),
             "for a server on this machine itself",

@@ -166,7 +166,7 @@ async fn look(google: &GoogleConnector, call: &mut Call, scope: Scope, customer:
         Scope::Transfers => return google.files_application(call).await.map(drop),
         // The administrator need not have a mailbox, and a right to write cannot
         // be tried without writing.
-        Scope::Members | Scope::MailSettings | Scope::MailSharing => return Ok(()),
+        Scope::Members | Scope::MailSettings | Scope::MailSharing | Scope::Mailbox => return Ok(()),
         Scope::Drives => return google.some_drives(call).await.map(drop),
         Scope::Licences => {
             let (Some(licence), Some(customer)) = (google.licences.first(), customer) else {

@@ -30,7 +30,9 @@ mod settings;
 mod token;
 mod wire;
 
-pub use settings::{GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence};
+pub use settings::{GoogleEndpoints, GoogleOpenError, GoogleSettings, Licence, ServiceKey};
+
+pub(crate) use token::{MailToken, MailTokens};
 
 use crate::http::HttpClient;
 use crate::{

@@ -28,10 +28,12 @@ pub(super) enum Scope {
     Licences,
     /// Shared drives: read, managers. Google has none that is narrower and may change them.
     Drives,
+    /// A whole mailbox over IMAP, which a mail server (`kind = "imap"`) asks for.
+    Mailbox,
 }
 
 impl Scope {
-    /// All of them, those first without which nothing works.
+    /// All that a workspace needs, those first without which nothing works.
     pub(super) const ALL: &'static [Scope] = &[
         Self::Users,
         Self::Security,
@@ -60,6 +62,7 @@ impl Scope {
             Self::MailSharing => "https://www.googleapis.com/auth/gmail.settings.sharing",
             Self::Licences => "https://www.googleapis.com/auth/apps.licensing",
             Self::Drives => "https://www.googleapis.com/auth/drive",
+            Self::Mailbox => "https://mail.google.com/",
         }
     }
 
@@ -74,7 +77,7 @@ impl Scope {
             Self::Phones => Some("Services > Mobile device management"),
             Self::Laptops => Some("Services > Chrome Management > Settings > Manage ChromeOS devices"),
             Self::Transfers => Some("Data transfer"),
-            Self::MailSettings | Self::MailSharing => None,
+            Self::MailSettings | Self::MailSharing | Self::Mailbox => None,
             Self::Licences => Some("License management"),
             Self::Drives => Some("Services > Drive and Docs > Settings"),
         }
@@ -90,7 +93,7 @@ impl Scope {
             | Self::Phones
             | Self::Laptops
             | Self::Transfers => "Admin SDK API",
-            Self::MailSettings | Self::MailSharing => "Gmail API",
+            Self::MailSettings | Self::MailSharing | Self::Mailbox => "Gmail API",
             Self::Licences => "Enterprise License Manager API",
             Self::Drives => "Google Drive API",
         }

@@ -8,6 +8,7 @@ use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
+use std::fmt;
 use std::sync::Arc;
 
 /// One tenant's Google Workspace.
@@ -109,7 +110,8 @@ impl Bases {
 }
 
 /// The service account's key, read.
-pub(super) struct ServiceKey {
+#[derive(Clone)]
+pub struct ServiceKey {
     /// The service account's address.
     pub(super) issuer: String,
     /// Which of its keys it is.
@@ -119,8 +121,18 @@ pub(super) struct ServiceKey {
     pub(super) key: Arc<dyn rustls::sign::SigningKey>,
 }
 
+impl fmt::Debug for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceKey").finish_non_exhaustive()
+    }
+}
+
 impl ServiceKey {
-    pub(super) fn parse(file: &Secret) -> Result<Self, GoogleOpenError> {
+    /// Reads the file that Google gives (JSON).
+    ///
+    /// # Errors
+    /// [`GoogleOpenError::Key`] if it is no key of a service account.
+    pub fn parse(file: &Secret) -> Result<Self, GoogleOpenError> {
         let wrong = GoogleOpenError::Key;
         let body: Value = serde_json::from_str(file.expose()).map_err(|_| wrong("it is not JSON"))?;
         if body["type"].as_str() != Some("service_account") {

@@ -16,6 +16,8 @@ use reqwest::Url;
 use rustls::SignatureScheme;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A token is renewed this long before it ends, so that no request carries one
 /// that ends on the way.
@@ -49,6 +51,7 @@ pub(super) enum ActsFor {
 pub(super) struct Token {
     pub(super) value: Secret,
     renew_at: Timestamp,
+    given: Instant,
     serial: u64,
 }
 
@@ -131,6 +134,7 @@ impl Tokens {
         Ok(Token {
             value: Secret::new(value),
             renew_at: now.plus(lives_ms - early_ms),
+            given: Instant::now(),
             serial,
         })
     }
@@ -227,6 +231,52 @@ impl Tokens {
             code: None,
             detail: detail.into(),
             request_id: None,
+        }
+    }
+}
+
+/// A token for one mailbox.
+pub(crate) struct MailToken(Arc<Token>);
+
+impl MailToken {
+    pub(crate) fn expose(&self) -> &str {
+        self.0.value.expose()
+    }
+
+    /// Whether it was given within this time.
+    pub(crate) fn is_younger_than(&self, time: Duration) -> bool {
+        self.0.given.elapsed() < time
+    }
+}
+
+/// Tokens with which Gmail opens mailboxes over IMAP: each is for one mailbox alone, and
+/// the service account acts for its owner.
+pub(crate) struct MailTokens(Tokens);
+
+impl MailTokens {
+    pub(crate) fn new(http: HttpClient, system: System, key: ServiceKey, url: Url) -> Self {
+        // No administrator is acted for.
+        Self(Tokens::new(http, system, String::new(), key, url))
+    }
+
+    /// A token for this mailbox; never the one that was `refused`.
+    pub(crate) async fn get(&self, call: &Call, mailbox: &str, refused: Option<&MailToken>) -> Answer<MailToken> {
+        let owner = ActsFor::Member(mailbox.to_owned());
+        let refused = refused.map(|token| &*token.0);
+        match self.0.get(call, &owner, Scope::Mailbox, refused).await {
+            Ok(token) => Ok(MailToken(token)),
+            // Nothing here reads the account again: to wait brings nobody back.
+            Err(fault) if fault.class == FaultClass::Transient && fault.code.as_deref() == Some("invalid_grant") => {
+                Err(Fault {
+                    class: FaultClass::Denied,
+                    detail: "Google does not let the service account act for this mailbox: there is no such account, \
+                             or it is suspended; reactivate it for as long as the archive takes, then retry, or export \
+                             the mailbox by hand"
+                        .to_owned(),
+                    ..fault
+                })
+            }
+            Err(fault) => Err(fault),
         }
     }
 }

@@ -27,11 +27,7 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
         Security::Tls | Security::StartTls => "with TLS, and its certificate is trusted",
     };
     found.push(Finding::new(Severity::Fine, format!("{at} answers {protected}"), ""));
-    let needed = match &settings.access {
-        Access::Delegate { .. } | Access::Joined { .. } => "AUTH=PLAIN",
-        Access::Token { .. } => "AUTH=XOAUTH2",
-    };
-    if !offers.contains(needed) {
+    if let Some(needed) = session::lacking(&settings.access, &offers) {
         found.push(Finding::new(
             Severity::Problem,
             format!("the server does not offer {needed}, which this access needs"),
@@ -53,7 +49,8 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
             }
         }
     }
-    let Some(probe) = &settings.probe else {
+    let only = settings.access.only_mailbox();
+    let Some(probe) = settings.probe.as_deref().or(only) else {
         found.push(Finding::new(
             Severity::Warning,
             "whether the credential opens a mailbox was not checked",
@@ -61,9 +58,27 @@ pub(super) async fn check(connector: &ImapConnector, call: &mut Call) -> Vec<Fin
         ));
         return found;
     };
+    if let Access::ServiceAccount { .. } = &settings.access {
+        match connector.server.token(call, probe, None).await {
+            Err(Trouble::Token(fault)) => {
+                let code = fault.code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
+                found.push(Finding::new(
+                    Severity::Problem,
+                    format!("the service account is given no token for the probe mailbox{code}"),
+                    fault.detail,
+                ));
+                return found;
+            }
+            _ => found.push(Finding::new(
+                Severity::Fine,
+                "the service account is given a token for the probe mailbox",
+                "",
+            )),
+        }
+    }
     let owner = MailOwner {
         id: None,
-        login: Some(probe.clone()),
+        login: Some(probe.to_owned()),
     };
     match connector.folders(call, &owner).await {
         Ok(Some(folders)) => {

@@ -1,6 +1,6 @@
 //! Any mail server that speaks IMAP4rev1 (RFC 3501): what is in a mailbox, read
-//! as an administrator who acts for its owner, or with an application's token;
-//! and messages put back.
+//! as an administrator who acts for its owner, with an application's token, or by one
+//! mailbox's own password; and messages put back.
 //!
 //! It owns the wire. It refuses to know what is done with a message, and never
 //! has one whole in memory. Folders are opened read-only, so that nothing is
@@ -30,7 +30,8 @@ pub use restore::{Present, Restoring};
 pub use settings::{Access, ImapOpenError, ImapSettings, Security};
 
 use crate::client_credentials::Tokens;
-use crate::http::HttpClient;
+use crate::google::MailTokens;
+use crate::http::{HttpClient, base_address};
 use crate::{Answer, Call, Connector, Finding, MailReader};
 use async_trait::async_trait;
 use offboard_domain::{Fault, FaultClass, Kind, Receipt, System};
@@ -77,8 +78,24 @@ impl ImapConnector {
         if rustls::pki_types::ServerName::try_from(settings.host.clone()).is_err() {
             return Err(ImapOpenError::Host(settings.host.clone()));
         }
+        let of_google = match &settings.access {
+            Access::ServiceAccount { key, url } => {
+                let address = base_address(url).map_err(|why| ImapOpenError::Address {
+                    given: url.clone(),
+                    why,
+                })?;
+                Some(MailTokens::new(
+                    http.clone(),
+                    settings.system.clone(),
+                    key.clone(),
+                    address,
+                ))
+            }
+            Access::Delegate { .. } | Access::Joined { .. } | Access::Token { .. } | Access::Owner { .. } => None,
+        };
         Ok(Self {
             server: Server {
+                of_google,
                 tls: settings::tls(settings)?,
                 tokens: Tokens::new(
                     settings.system.clone(),
@@ -107,7 +124,7 @@ impl ImapConnector {
                 return Ok(session);
             }
         }
-        Session::open(&self.server, login, call.deadline()).await
+        Session::open(&self.server, login, call).await
     }
 
     /// Keeps a connection on which everything was answered.
@@ -190,6 +207,12 @@ impl ImapConnector {
             Trouble::LateId => transient("a message came before its id; it is asked for alone"),
             Trouble::Renewed => transient("the folder's ids began anew (UIDVALIDITY); it is read from its beginning"),
             Trouble::Token(fault) | Trouble::Sink(fault) => *fault,
+            Trouble::AnotherMailbox => self.fault_of(
+                FaultClass::Denied,
+                attempted,
+                "the configuration has the password of one mailbox, and this is another; name an administrator as `user`, \
+                 or a system of its own for this mailbox",
+            ),
             Trouble::Lacks(what) => self.fault_of(
                 FaultClass::Unsupported,
                 attempted,

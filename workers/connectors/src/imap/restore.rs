@@ -38,7 +38,7 @@ impl ImapConnector {
     /// The fault.
     pub async fn restore(&self, call: &mut Call, login: &str) -> Answer<Restoring<'_>> {
         const ATTEMPTED: &str = "open the mailbox";
-        let mut session = Session::open(&self.server, login, call.deadline())
+        let mut session = Session::open(&self.server, login, call)
             .await
             .or_fault(self, ATTEMPTED)?;
         let said = session

@@ -5,7 +5,9 @@ use super::parse::{Answered, Condition, Token};
 use super::settings::{Access, ImapSettings, Security};
 use super::wire::{Lost, Stream, Wire, Word};
 use super::{PROTOCOL, VENDOR};
-use crate::client_credentials::Tokens;
+use crate::Call;
+use crate::client_credentials::{self, Tokens};
+use crate::google::{MailToken, MailTokens};
 use crate::measured::{self, Asking};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,6 +25,10 @@ use tokio_rustls::TlsConnector;
 const OPEN: &str = "open a folder";
 /// The longest that a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(20);
+/// How a server offers to be told two names and a password.
+const PLAIN: &str = "AUTH=PLAIN";
+/// How it offers to be shown a token.
+const XOAUTH2: &str = "AUTH=XOAUTH2";
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub(crate) enum Trouble {
     LateId,
     /// The token could not be had.
     Token(Box<offboard_domain::Fault>),
+    /// The credential is of another mailbox than the one that was to be opened.
+    AnotherMailbox,
     /// The server cannot do what is needed.
     Lacks(&'static str),
     /// What it was handed on to.
@@ -80,19 +88,73 @@ pub(crate) struct Server {
     pub(crate) settings: ImapSettings,
     pub(crate) tls: Arc<ClientConfig>,
     pub(crate) tokens: Tokens,
+    /// The tokens of a Google service account, if that is who signs in.
+    pub(crate) of_google: Option<MailTokens>,
 }
 
 impl Server {
     /// A token, where one is signed in with; never the one that was refused.
-    async fn token(&self, deadline: Instant, refused: Option<&Secret>) -> Result<Option<Secret>, Trouble> {
-        match &self.settings.access {
-            Access::Delegate { .. } | Access::Joined { .. } => Ok(None),
-            Access::Token { .. } => match self.tokens.get(deadline, refused).await {
-                Ok(token) => Ok(Some(token)),
-                Err(fault) => Err(Trouble::Token(Box::new(fault))),
-            },
+    pub(crate) async fn token(
+        &self,
+        call: &Call,
+        login: &str,
+        refused: Option<&Bearer>,
+    ) -> Result<Option<Bearer>, Trouble> {
+        let given = match (&self.settings.access, &self.of_google) {
+            (Access::Token { .. }, _) => {
+                let refused = match refused {
+                    Some(Bearer::Application(token)) => Some(token),
+                    Some(Bearer::Mailbox(_)) | None => None,
+                };
+                self.tokens.get(call.deadline(), refused).await.map(Bearer::Application)
+            }
+            (Access::ServiceAccount { .. }, Some(tokens)) => {
+                let refused = match refused {
+                    Some(Bearer::Mailbox(token)) => Some(token),
+                    Some(Bearer::Application(_)) | None => None,
+                };
+                tokens.get(call, login, refused).await.map(Bearer::Mailbox)
+            }
+            (
+                Access::Delegate { .. } | Access::Joined { .. } | Access::Owner { .. } | Access::ServiceAccount { .. },
+                _,
+            ) => return Ok(None),
+        };
+        given.map(Some).map_err(|fault| Trouble::Token(Box::new(fault)))
+    }
+
+    /// Whether this token was given just now.
+    async fn is_new(&self, token: &Bearer) -> bool {
+        match token {
+            Bearer::Application(token) => self.tokens.is_new(token).await,
+            Bearer::Mailbox(token) => token.is_younger_than(client_credentials::NEW),
         }
     }
+}
+
+/// A token to sign in with.
+pub(crate) enum Bearer {
+    /// The application's, for whichever mailbox.
+    Application(Secret),
+    /// For one mailbox.
+    Mailbox(MailToken),
+}
+
+impl Bearer {
+    fn expose(&self) -> &str {
+        match self {
+            Self::Application(token) => token.expose(),
+            Self::Mailbox(token) => token.expose(),
+        }
+    }
+}
+
+/// How a credential is said.
+enum Words {
+    /// In an exchange of this mechanism (RFC 3501 section 6.2.2).
+    Sasl(&'static str, String),
+    /// As a name and a password, for servers with no mechanism for them.
+    Plainly(String, Secret),
 }
 
 impl Session {
@@ -100,8 +162,13 @@ impl Session {
     /// may have been taken back before its end: a new one tells whether it was
     /// that. One that was given just now was not, and a server that has too much to
     /// do, or fails, has not looked at it.
-    pub(crate) async fn open(server: &Server, login: &str, deadline: Instant) -> Result<Self, Trouble> {
-        let token = server.token(deadline, None).await?;
+    pub(crate) async fn open(server: &Server, login: &str, call: &Call) -> Result<Self, Trouble> {
+        let only = server.settings.access.only_mailbox();
+        if only.is_some_and(|only| !only.eq_ignore_ascii_case(login)) {
+            return Err(Trouble::AnotherMailbox);
+        }
+        let deadline = call.deadline();
+        let token = server.token(call, login, None).await?;
         let entered = Self::enter(server, login, deadline, token.as_ref()).await;
         let Err(Trouble::NotSignedIn(code)) = &entered else {
             return entered;
@@ -109,14 +176,14 @@ impl Session {
         let Some(refused) = &token else {
             return entered;
         };
-        if is_busy(code) || is_unavailable(code) || server.tokens.is_new(refused).await {
+        if is_busy(code) || is_unavailable(code) || server.is_new(refused).await {
             return entered;
         }
-        let token = server.token(deadline, Some(refused)).await?;
+        let token = server.token(call, login, Some(refused)).await?;
         Self::enter(server, login, deadline, token.as_ref()).await
     }
 
-    async fn enter(server: &Server, login: &str, deadline: Instant, token: Option<&Secret>) -> Result<Self, Trouble> {
+    async fn enter(server: &Server, login: &str, deadline: Instant, token: Option<&Bearer>) -> Result<Self, Trouble> {
         let (wire, offers) = connect(server, deadline).await?;
         let mut session = Self {
             wire,
@@ -140,32 +207,33 @@ impl Session {
         self.offers.contains(word)
     }
 
-    async fn sign_in(&mut self, server: &Server, login: &str, token: Option<&Secret>) -> Result<(), Trouble> {
+    async fn sign_in(&mut self, server: &Server, login: &str, token: Option<&Bearer>) -> Result<(), Trouble> {
         let words = match &server.settings.access {
+            // LOGIN has no place for the second name.
             Access::Delegate { user, password } => {
                 let text = format!("{login}\0{user}\0{}", password.expose());
-                ("AUTH=PLAIN", "PLAIN", text)
+                Words::Sasl("PLAIN", text)
             }
             Access::Joined {
                 user,
                 password,
                 separator,
-            } => {
-                let text = format!("\0{login}{separator}{user}\0{}", password.expose());
-                ("AUTH=PLAIN", "PLAIN", text)
-            }
-            Access::Token { .. } => {
-                let token = token.map(Secret::expose).unwrap_or_default();
+            } => self.by_password(format!("{login}{separator}{user}"), password),
+            Access::Owner { password, .. } => self.by_password(login.to_owned(), password),
+            Access::Token { .. } | Access::ServiceAccount { .. } => {
+                let token = token.map(Bearer::expose).unwrap_or_default();
                 let text = format!("user={login}\x01auth=Bearer {token}\x01\x01");
-                ("AUTH=XOAUTH2", "XOAUTH2", text)
+                Words::Sasl("XOAUTH2", text)
             }
         };
-        let (offer, mechanism, text) = words;
-        if !self.offers(offer) {
-            return Err(Trouble::Lacks(offer));
+        if let Some(lacking) = lacking(&server.settings.access, &self.offers) {
+            return Err(Trouble::Lacks(lacking));
         }
         let asking = self.asking("sign in");
-        let signed_in = self.authenticate(mechanism, &STANDARD.encode(text)).await;
+        let signed_in = match &words {
+            Words::Sasl(mechanism, text) => self.authenticate(mechanism, &STANDARD.encode(text)).await,
+            Words::Plainly(name, password) => self.log_in(name, password).await,
+        };
         asking.end(outcome(&signed_in));
         // What it offers to who is signed in.
         self.offers = match offered(&signed_in?) {
@@ -173,6 +241,29 @@ impl Session {
             None => capabilities(&mut self.wire).await?,
         };
         Ok(())
+    }
+
+    /// One name and its password, in the way that the server offers.
+    fn by_password(&self, name: String, password: &Secret) -> Words {
+        if self.offers(PLAIN) {
+            Words::Sasl("PLAIN", format!("\0{name}\0{}", password.expose()))
+        } else {
+            Words::Plainly(name, password.clone())
+        }
+    }
+
+    /// Signs in with LOGIN, and answers the code that the server said it with.
+    async fn log_in(&mut self, name: &str, password: &Secret) -> Result<String, Trouble> {
+        let words = [
+            Word::Plain("LOGIN"),
+            Word::Name(name.as_bytes()),
+            Word::Name(password.expose().as_bytes()),
+        ];
+        let tag = self.wire.begin(&words).await?;
+        match self.authenticated(&tag).await? {
+            (Condition::Ok, code) => Ok(code),
+            (_, code) => Err(Trouble::NotSignedIn(code)),
+        }
     }
 
     /// Signs in, and answers the code that the server said it with.
@@ -283,10 +374,26 @@ impl Session {
     }
 }
 
+/// What signing in with this access needs and the server does not offer. A password alone
+/// may go by LOGIN as well, which every server has unless it says otherwise; every
+/// connection to another machine is protected by then.
+pub(crate) fn lacking(access: &Access, offers: &BTreeSet<String>) -> Option<&'static str> {
+    let has = |word: &str| offers.contains(word);
+    match access {
+        Access::Delegate { .. } => (!has(PLAIN)).then_some(PLAIN),
+        Access::Joined { .. } | Access::Owner { .. } => {
+            (!has(PLAIN) && has("LOGINDISABLED")).then_some("AUTH=PLAIN or LOGIN")
+        }
+        Access::Token { .. } | Access::ServiceAccount { .. } => (!has(XOAUTH2)).then_some(XOAUTH2),
+    }
+}
+
 /// How an answer counts among those of all vendors.
 pub(crate) fn outcome<T>(answer: &Result<T, Trouble>) -> Result<u16, &'static str> {
     match answer {
-        Err(Trouble::Unreachable | Trouble::Tls(_) | Trouble::Token(_) | Trouble::Lacks(_)) => Err("not_sent"),
+        Err(
+            Trouble::Unreachable | Trouble::Tls(_) | Trouble::Token(_) | Trouble::AnotherMailbox | Trouble::Lacks(_),
+        ) => Err("not_sent"),
         Err(Trouble::Lost(_)) => Err("silence"),
         Err(Trouble::NotSignedIn(code) | Trouble::Refused(_, code)) => Ok(status(code)),
         // It was answered; what came of that is not the server's.

@@ -1,6 +1,7 @@
 //! Where a mail server is, and as whom it is opened.
 
 use crate::client_credentials::Grant;
+use crate::google::ServiceKey;
 use offboard_domain::System;
 use offboard_runtime::Secret;
 use rustls::pki_types::CertificateDer;
@@ -54,6 +55,32 @@ pub enum Access {
         /// What is asked for.
         scope: String,
     },
+    /// With a token for each mailbox (XOAUTH2), which a Google service account is given
+    /// because it may act for the mailbox's owner.
+    ServiceAccount {
+        /// Its key.
+        key: ServiceKey,
+        /// Where tokens are asked for.
+        url: String,
+    },
+    /// As the owner of one mailbox, by its own password. No other is opened: a wrong
+    /// password that is tried again and again locks an account.
+    Owner {
+        /// The mailbox.
+        mailbox: String,
+        /// Its password.
+        password: Secret,
+    },
+}
+
+impl Access {
+    /// The mailboxes that it opens, where that is one alone.
+    pub(crate) fn only_mailbox(&self) -> Option<&str> {
+        match self {
+            Self::Owner { mailbox, .. } => Some(mailbox),
+            Self::Delegate { .. } | Self::Joined { .. } | Self::Token { .. } | Self::ServiceAccount { .. } => None,
+        }
+    }
 }
 
 impl fmt::Debug for Access {
@@ -62,6 +89,8 @@ impl fmt::Debug for Access {
             Self::Delegate { .. } => "Access::Delegate",
             Self::Joined { .. } => "Access::Joined",
             Self::Token { .. } => "Access::Token",
+            Self::ServiceAccount { .. } => "Access::ServiceAccount",
+            Self::Owner { .. } => "Access::Owner",
         })
     }
 }
@@ -105,6 +134,14 @@ pub enum ImapOpenError {
     /// A host that cannot be one.
     #[error("failed to use '{0}' as a host's name")]
     Host(String),
+    /// Where tokens are asked for.
+    #[error("failed to use the token_url '{given}': {why}")]
+    Address {
+        /// What was given.
+        given: String,
+        /// The rule that it breaks.
+        why: &'static str,
+    },
     /// No protection to another machine.
     #[error("failed to open a mail server without TLS: that is for this machine itself alone")]
     Unprotected,
@@ -113,7 +150,7 @@ pub enum ImapOpenError {
 /// What tokens are asked for with, if they are.
 pub(crate) fn grant(access: &Access) -> Option<Grant> {
     match access {
-        Access::Delegate { .. } | Access::Joined { .. } => None,
+        Access::Delegate { .. } | Access::Joined { .. } | Access::ServiceAccount { .. } | Access::Owner { .. } => None,
         Access::Token {
             url,
             client_id,

@@ -1,17 +1,21 @@
 //! The mail reader against a real Dovecot: tokens that end, are taken back or
 //! are another's, and the server's own mark of a folder's state.
 
-use crate::common::{Asked, Server, call, json_answer, token};
+use crate::common::{Asked, KEY, Server, call, json_answer, token};
 use crate::imap::Kept;
 use axum::body::Body;
 use axum::http::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use offboard_connectors::google::ServiceKey;
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::imap::{Access, ImapConnector, ImapSettings, Security};
 use offboard_connectors::{Connector as _, MailFolder, MailMessage, MailOwner};
 use offboard_domain::{FaultClass, System};
 use offboard_servers::{ARCHIVER, ARCHIVER_PASSWORD, Dovecot, OWN_PASSWORD, Proxy};
-use serde_json::json;
-use std::collections::BTreeSet;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -35,13 +39,15 @@ const SHORT_S: i64 = 60;
 #[derive(Default)]
 struct Issued {
     count: usize,
-    good: BTreeSet<String>,
+    /// Those that are good, and for whose mailbox.
+    good: BTreeMap<String, String>,
     /// How often the mail server was told that one is not good.
     refused: usize,
     lives_s: i64,
 }
 
-/// Issues tokens for Alice's mailbox, and tells the mail server which are good.
+/// Issues tokens, to an application for Alice's mailbox and to a service account for the
+/// one that it asks for, and tells the mail server which are good.
 struct Issuer {
     server: Server,
     issued: Arc<Mutex<Issued>>,
@@ -76,22 +82,43 @@ impl Issuer {
     }
 
     fn settings(&self, dovecot: &Dovecot, port: u16, secret: &str) -> ImapSettings {
-        ImapSettings {
-            system: System::new("mail").unwrap(),
-            host: "localhost".into(),
-            port,
-            security: Security::Tls,
-            ca: Some(dovecot.authority().to_owned()),
-            access: Access::Token {
-                url: format!("{}/token", self.server.root()),
-                client_id: "archiver".into(),
-                secret: secret.into(),
-                scope: "imap".into(),
-            },
-            exact_sizes: true,
-            probe: None,
-        }
+        let access = Access::Token {
+            url: format!("{}/token", self.server.root()),
+            client_id: "archiver".into(),
+            secret: secret.into(),
+            scope: "imap".into(),
+        };
+        settings(dovecot, port, access)
     }
+}
+
+fn settings(dovecot: &Dovecot, port: u16, access: Access) -> ImapSettings {
+    ImapSettings {
+        system: System::new("mail").unwrap(),
+        host: "localhost".into(),
+        port,
+        security: Security::Tls,
+        ca: Some(dovecot.authority().to_owned()),
+        access,
+        exact_sizes: true,
+        probe: None,
+    }
+}
+
+impl Issued {
+    fn give(&mut self, mailbox: &str) -> Response<Body> {
+        self.count += 1;
+        let name = format!("token{}", self.count);
+        self.good.insert(name.clone(), mailbox.to_owned());
+        token(&name, self.lives_s)
+    }
+}
+
+/// What a service account claims.
+fn claims(assertion: &str) -> Value {
+    let assertion = percent_decode_str(assertion).decode_utf8().unwrap();
+    let claims = assertion.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
 }
 
 fn answer(issued: &mut Issued, asked: &Asked) -> Response<Body> {
@@ -101,17 +128,24 @@ fn answer(issued: &mut Issued, asked: &Asked) -> Response<Body> {
             .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     };
     match asked.path.as_str() {
-        "/token" if said("client_secret") == Some("s3cret") => {
-            issued.count += 1;
-            let name = format!("token{}", issued.count);
-            issued.good.insert(name.clone());
-            token(&name, issued.lives_s)
+        "/token" if said("client_secret") == Some("s3cret") => issued.give(ALICE),
+        "/token" if said("assertion").is_some() => {
+            let claims = claims(said("assertion").unwrap());
+            assert_eq!(claims["scope"], "https://mail.google.com/");
+            match claims["sub"].as_str() {
+                Some(mailbox @ (ALICE | BERTA)) => issued.give(mailbox),
+                _ => json_answer(
+                    400,
+                    json!({"error": "invalid_grant", "error_description": "Invalid email or User ID"}),
+                ),
+            }
         }
         "/token" => json_answer(401, json!({"error": "invalid_client"})),
         "/introspect" => {
-            let good = said("token").is_some_and(|t| issued.good.contains(t));
-            issued.refused += usize::from(!good);
-            json_answer(200, json!({"active": good, "username": ALICE}))
+            let mailbox = said("token").and_then(|t| issued.good.get(t));
+            let answer = json!({"active": mailbox.is_some(), "username": mailbox.map_or(ALICE, String::as_str)});
+            issued.refused += usize::from(mailbox.is_none());
+            json_answer(200, answer)
         }
         other => panic!("{other} was asked for"),
     }
@@ -243,6 +277,61 @@ async fn a_token_that_opens_another_mailbox_and_a_wrong_secret_are_denied() {
     assert!(!told.contains("Wr0ng") && !told.contains("alice"), "{told}");
 }
 
+#[tokio::test]
+async fn a_service_account_opens_each_mailbox_with_a_token_of_its_own() {
+    let issuer = Issuer::start().await;
+    let introspection = format!("{}/introspect", issuer.server.root());
+    let dovecot = Dovecot::start_with_tokens(&[ALICE, BERTA], &introspection).unwrap();
+    let proxy = Proxy::to(dovecot.port()).unwrap();
+    let file = json!({
+        "type": "service_account", "client_email": "offboard@project.iam.example", "private_key": KEY,
+    })
+    .to_string();
+    let access = Access::ServiceAccount {
+        key: ServiceKey::parse(&file.as_str().into()).unwrap(),
+        url: format!("{}/token", issuer.server.root()),
+    };
+    let connector = open(&settings(&dovecot, proxy.port(), access));
+    let reader = connector.mail().unwrap();
+    // The second time by new connections, with the tokens that are there.
+    for _ in 0..2 {
+        for mailbox in [ALICE, BERTA] {
+            let folders = reader.folders(&mut call(), &owner(mailbox)).await.unwrap();
+            assert!(folders.is_some_and(|f| f.iter().any(|f| f.id == "INBOX")));
+        }
+        assert_eq!(issuer.counts(), (2, 0), "one for each mailbox");
+        cut(&proxy).await;
+    }
+    pass(NEW).await;
+    issuer.take_back(LONG_S);
+    reader.folders(&mut call(), &owner(BERTA)).await.unwrap();
+    assert_eq!(issuer.counts(), (3, 1), "what was taken back is asked for anew, once");
+    let nobody = reader.folders(&mut call(), &owner("carl@contoso.example")).await;
+    let denied = nobody.unwrap_err();
+    assert_eq!(
+        (denied.class, denied.code.as_deref()),
+        (FaultClass::Denied, Some("invalid_grant"))
+    );
+    assert!(!format!("{denied} {denied:?}").contains("carl"), "{denied}");
+}
+
+#[tokio::test]
+async fn a_mailbox_s_own_password_opens_it_and_is_tried_on_no_other() {
+    let dovecot = Dovecot::start(&[ALICE, BERTA]).unwrap();
+    let access = Access::Owner {
+        mailbox: ALICE.into(),
+        password: OWN_PASSWORD.into(),
+    };
+    let connector = open(&settings(&dovecot, dovecot.port(), access));
+    fill(&connector).await;
+    assert_eq!(inbox(&connector).await.messages, MESSAGES.len() as u64);
+    // The same password would open it.
+    let reader = connector.mail().unwrap();
+    let denied = reader.folders(&mut call(), &owner(BERTA)).await.unwrap_err();
+    assert_eq!(denied.class, FaultClass::Denied, "{denied}");
+    assert!(!format!("{denied} {denied:?}").contains("berta"), "{denied}");
+}
+
 /// Says something to the server as Alice herself, and waits until it is done.
 fn as_alice(dovecot: &Dovecot, commands: &[&str]) {
     let stream = TcpStream::connect(("127.0.0.1", dovecot.plain_port())).unwrap();
@@ -270,21 +359,12 @@ fn as_alice(dovecot: &Dovecot, commands: &[&str]) {
 #[tokio::test]
 async fn the_servers_own_mark_of_a_folder_is_read_and_moves_with_every_change() {
     let dovecot = Dovecot::start(&[ALICE]).unwrap();
-    let settings = ImapSettings {
-        system: System::new("mail").unwrap(),
-        host: "localhost".into(),
-        port: dovecot.port(),
-        security: Security::Tls,
-        ca: Some(dovecot.authority().to_owned()),
-        access: Access::Joined {
-            user: ARCHIVER.into(),
-            password: ARCHIVER_PASSWORD.into(),
-            separator: "*".into(),
-        },
-        exact_sizes: true,
-        probe: None,
+    let access = Access::Joined {
+        user: ARCHIVER.into(),
+        password: ARCHIVER_PASSWORD.into(),
+        separator: "*".into(),
     };
-    let connector = open(&settings);
+    let connector = open(&settings(&dovecot, dovecot.port(), access));
     fill(&connector).await;
     let before = inbox(&connector).await;
     assert!(before.state.is_some(), "CONDSTORE is offered: {before:?}");

@@ -9,6 +9,7 @@ mod dovecot;
 mod google;
 mod imap;
 mod imap_refused;
+mod imap_sign_in;
 mod ldap;
 mod ninja;
 mod program;
