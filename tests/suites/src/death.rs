@@ -33,6 +33,7 @@ use offboard_sim::population::{ADMIN_APP, Cast, demo};
 use offboard_sim::world::{Actor, Cruelty, Effect};
 use offboard_store::Store;
 use offboard_workers::{Context, attempt};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -70,6 +71,9 @@ struct Worker {
 trait Outside {
     /// How it was changed, so that two runs can be compared.
     type Changed: PartialEq + Debug;
+
+    /// How many attempts in a row die at every await, while each only makes progress.
+    const DIE: u32;
 
     fn worker(&self) -> &Worker;
 
@@ -164,10 +168,17 @@ impl Worker {
     }
 
     /// Attempts until the end, as the dispatcher would order them.
-    async fn ended(&self, work: &Work, died: bool, pass: &dyn Fn(Timestamp)) -> Result<End, String> {
+    /// The first of them has this number, and goes on from this checkpoint.
+    async fn ended(
+        &self,
+        work: &Work,
+        died: bool,
+        (first, mut checkpoint): (u32, Option<Facts>),
+        pass: &dyn Fn(Timestamp),
+    ) -> Result<End, String> {
         let once = !work.task.kind.spec().convergent;
-        let (mut mode, mut checkpoint) = (if died && once { Mode::ObserveOnly } else { Mode::Full }, None);
-        for number in 2..MOST_ATTEMPTS {
+        let mut mode = if died && once { Mode::ObserveOnly } else { Mode::Full };
+        for number in first..MOST_ATTEMPTS {
             let assignment = self.assignment(work, number, mode, checkpoint.clone());
             let report = attempt(&assignment, Lane::Normal, false, &self.context).await;
             checkpoint = report.remembered.or(checkpoint);
@@ -233,16 +244,35 @@ impl Worker {
     }
 }
 
-/// Attempts until the end, and everything that it changed.
-async fn to_the_end<O: Outside>(outside: &O, work: &Work, died: bool) -> Result<O::Changed, String> {
-    let pass = |now| outside.pass(now);
-    outside.worker().ended(work, died, &pass).await?;
+/// Attempts until the end, from this checkpoint on, and everything that it changed.
+async fn to_the_end<O: Outside>(
+    outside: &O,
+    work: &Work,
+    died: bool,
+    checkpoint: Option<Facts>,
+) -> Result<O::Changed, String> {
+    let (pass, from) = (|now| outside.pass(now), (O::DIE + 1, checkpoint));
+    outside.worker().ended(work, died, from, &pass).await?;
     Ok(outside.changed())
+}
+
+/// The first attempts, the next one if one has only made progress; leaves how far they came.
+async fn first_attempts<O: Outside>(outside: &O, work: &Work, left: &RefCell<Option<Facts>>) {
+    let worker = outside.worker();
+    for number in 1..=O::DIE {
+        let checkpoint = left.borrow().clone();
+        let assignment = worker.assignment(work, number, Mode::Full, checkpoint);
+        let report = attempt(&assignment, Lane::Normal, false, &worker.context).await;
+        let Said::Progress { checkpoint } = report.said else {
+            return;
+        };
+        left.replace(Some(checkpoint));
+    }
 }
 
 impl Rig {
     async fn ended(&self, work: &Work, died: bool) -> Result<End, String> {
-        self.worker.ended(work, died, &|now| self.pass(now)).await
+        self.worker.ended(work, died, (2, None), &|now| self.pass(now)).await
     }
 
     /// Lets so much time pass, for the vendor too.
@@ -276,6 +306,9 @@ impl Rig {
 
 impl Outside for Rig {
     type Changed = Changed;
+
+    /// An archive is made in many attempts, each like the first.
+    const DIE: u32 = 1;
 
     fn worker(&self) -> &Worker {
         &self.worker
@@ -564,27 +597,26 @@ pub fn at_every_await(who: fn(&Cast) -> &String) -> Result<Vec<Deaths>, String> 
     })
 }
 
-/// Lets one task's first attempt die at every await, in a world that is made anew for each:
+/// Lets one task's first attempts die at every await, in a world that is made anew for each:
 /// how many awaits there were, and what an undisturbed run leaves.
 async fn at_every_await_of<O: Outside>(
     work: &Work,
     ready: impl AsyncFn() -> Result<O, String>,
 ) -> Result<(usize, O::Changed), String> {
     let kind = work.task.kind;
-    let undisturbed = to_the_end(&ready().await?, work, false)
+    let undisturbed = to_the_end(&ready().await?, work, false, None)
         .await
         .map_err(|e| format!("{kind}, undisturbed: {e}"))?;
     let mut awaits = 0;
     for polls in 1..MOST_POLLS {
         let outside = ready().await?;
-        let worker = outside.worker();
-        let assignment = worker.assignment(work, 1, Mode::Full, None);
-        let dies = polled(attempt(&assignment, Lane::Normal, false, &worker.context), polls).await;
-        if dies.is_some() {
+        let left = RefCell::new(None);
+        let over = polled(first_attempts(&outside, work, &left), polls).await;
+        if over.is_some() {
             break;
         }
         awaits = polls;
-        let disturbed = to_the_end(&outside, work, true)
+        let disturbed = to_the_end(&outside, work, true, left.into_inner())
             .await
             .map_err(|e| format!("{kind}, dead at await {polls}: {e}"))?;
         if disturbed != undisturbed {

@@ -189,6 +189,9 @@ impl Outside for Elsewhere {
     /// How often each thing was done that is counted, else once; and what there is.
     type Changed = (BTreeMap<String, usize>, String);
 
+    /// What changes a mailbox keeps first what was there, and then changes it.
+    const DIE: u32 = 3;
+
     fn worker(&self) -> &Worker {
         &self.worker
     }
