@@ -1,9 +1,14 @@
 //! Death at every await of every kind, on the vendor's world and through its
 //! real connector: an attempt is polled a number of times and dropped, the next
-//! one goes on, and the world must be what an undisturbed run leaves.
+//! one goes on, and the world must be what an undisturbed run leaves. `elsewhere` has
+//! the same for what is no cloud: a workspace, and applications.
 //!
 //! The same kinds, one at a time, also with no permission but those that the
 //! connector says that they need, and with a pool of licences that lags.
+
+mod elsewhere;
+
+pub use elsewhere::{in_a_workspace, in_applications};
 
 use crate::beside::Beside;
 use crate::rng::Rng;
@@ -19,8 +24,8 @@ use offboard_domain::plan::plan;
 use offboard_domain::task::PlannedTask;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    Area, Assignment, CaseId, Check, Departure, Digest, Facts, Fault, FaultClass, Kind, Lane, ObjectId, Policy,
-    Subject, TenantId, Verdict, judge, unplanned,
+    Area, Assignment, CaseId, Check, Departure, Digest, Facts, Fault, FaultClass, Find, Kind, Lane, ObjectId, Policy,
+    Subject, TenantId, Timestamp, Verdict, judge, unplanned,
 };
 use offboard_runtime::keys::EscrowMaster;
 use offboard_runtime::{Clock, TokioClock};
@@ -28,7 +33,9 @@ use offboard_sim::population::{ADMIN_APP, Cast, demo};
 use offboard_sim::world::{Actor, Cruelty, Effect};
 use offboard_store::Store;
 use offboard_workers::{Context, attempt};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -54,10 +61,32 @@ pub struct Deaths {
 /// How a world was changed: each effect, on whom, and how often it may be counted.
 type Changed = BTreeMap<(Effect, String, String), usize>;
 
-struct Rig {
-    vendor: Arc<Vendor>,
+/// Who attempts, and for whom.
+struct Worker {
     context: Context,
     tenant: TenantId,
+}
+
+/// What is outside of a worker, and the worker.
+trait Outside {
+    /// How it was changed, so that two runs can be compared.
+    type Changed: PartialEq + Debug;
+
+    /// How many attempts in a row die at every await, while each only makes progress.
+    const DIE: u32;
+
+    fn worker(&self) -> &Worker;
+
+    /// Learns that it is that late.
+    fn pass(&self, now: Timestamp);
+
+    /// Everything that happened since the kind began.
+    fn changed(&self) -> Self::Changed;
+}
+
+struct Rig {
+    vendor: Arc<Vendor>,
+    worker: Worker,
     trouble: Arc<Trouble>,
     /// How much had happened before the kind began.
     began: usize,
@@ -104,8 +133,7 @@ fn rig(cruelty: Cruelty) -> Rig {
     };
     Rig {
         vendor,
-        context,
-        tenant,
+        worker: Worker { context, tenant },
         trouble,
         began: 0,
     }
@@ -117,7 +145,7 @@ struct Work {
     checks: Vec<Check>,
 }
 
-impl Rig {
+impl Worker {
     fn assignment(&self, work: &Work, number: u32, mode: Mode, checkpoint: Option<Facts>) -> Assignment {
         Assignment {
             tenant: self.tenant.clone(),
@@ -139,17 +167,18 @@ impl Rig {
         }
     }
 
-    /// Attempts until the end, and everything that it changed.
-    async fn to_the_end(&self, work: &Work, died: bool) -> Result<Changed, String> {
-        self.ended(work, died).await?;
-        Ok(self.changed())
-    }
-
     /// Attempts until the end, as the dispatcher would order them.
-    async fn ended(&self, work: &Work, died: bool) -> Result<End, String> {
+    /// The first of them has this number, and goes on from this checkpoint.
+    async fn ended(
+        &self,
+        work: &Work,
+        died: bool,
+        (first, mut checkpoint): (u32, Option<Facts>),
+        pass: &dyn Fn(Timestamp),
+    ) -> Result<End, String> {
         let once = !work.task.kind.spec().convergent;
-        let (mut mode, mut checkpoint) = (if died && once { Mode::ObserveOnly } else { Mode::Full }, None);
-        for number in 2..MOST_ATTEMPTS {
+        let mut mode = if died && once { Mode::ObserveOnly } else { Mode::Full };
+        for number in first..MOST_ATTEMPTS {
             let assignment = self.assignment(work, number, mode, checkpoint.clone());
             let report = attempt(&assignment, Lane::Normal, false, &self.context).await;
             checkpoint = report.remembered.or(checkpoint);
@@ -174,7 +203,7 @@ impl Rig {
                     ..
                 } => {
                     self.context.clock.sleep_until(until).await;
-                    self.vendor.world().advance(self.context.clock.now().0);
+                    pass(self.context.clock.now());
                     checkpoint = more.or(checkpoint);
                     mode = if once { Mode::ObserveOnly } else { mode };
                 }
@@ -205,10 +234,52 @@ impl Rig {
         }
     }
 
+    /// One attempt that only finds: what it found.
+    async fn finds(&self, work: &Work) -> Result<Vec<Find>, String> {
+        let assignment = self.assignment(work, 1, Mode::Full, None);
+        match attempt(&assignment, Lane::Normal, false, &self.context).await.said {
+            Said::Found { finds, .. } => Ok(finds),
+            said => Err(format!("{} said {said:?}", work.task.kind)),
+        }
+    }
+}
+
+/// Attempts until the end, from this checkpoint on, and everything that it changed.
+async fn to_the_end<O: Outside>(
+    outside: &O,
+    work: &Work,
+    died: bool,
+    checkpoint: Option<Facts>,
+) -> Result<O::Changed, String> {
+    let (pass, from) = (|now| outside.pass(now), (O::DIE + 1, checkpoint));
+    outside.worker().ended(work, died, from, &pass).await?;
+    Ok(outside.changed())
+}
+
+/// The first attempts, the next one if one has only made progress; leaves how far they came.
+async fn first_attempts<O: Outside>(outside: &O, work: &Work, left: &RefCell<Option<Facts>>) {
+    let worker = outside.worker();
+    for number in 1..=O::DIE {
+        let checkpoint = left.borrow().clone();
+        let assignment = worker.assignment(work, number, Mode::Full, checkpoint);
+        let report = attempt(&assignment, Lane::Normal, false, &worker.context).await;
+        let Said::Progress { checkpoint } = report.said else {
+            return;
+        };
+        left.replace(Some(checkpoint));
+    }
+}
+
+impl Rig {
+    async fn ended(&self, work: &Work, died: bool) -> Result<End, String> {
+        self.worker.ended(work, died, (2, None), &|now| self.pass(now)).await
+    }
+
     /// Lets so much time pass, for the vendor too.
     async fn later(&self, ms: i64) {
-        self.context.clock.sleep_until(self.context.clock.now().plus(ms)).await;
-        self.vendor.world().advance(self.context.clock.now().0);
+        let clock = &self.worker.context.clock;
+        clock.sleep_until(clock.now().plus(ms)).await;
+        self.pass(clock.now());
     }
 
     /// The same world, reached with these permissions alone: the name of the
@@ -216,7 +287,7 @@ impl Rig {
     fn with_permissions(&mut self, permissions: &BTreeSet<(&'static str, &'static str)>) {
         {
             let mut world = self.vendor.world();
-            let id = &self.vendor.tenants[&self.tenant].id;
+            let id = &self.vendor.tenants[&self.worker.tenant].id;
             let app = world.tenant_mut(id).and_then(|t| t.apps.get_mut(ADMIN_APP));
             let app = app.expect("every built tenant knows the application");
             let on = |interface: &str| {
@@ -228,14 +299,29 @@ impl Rig {
             app.sharepoint_roles = on("SharePoint");
         }
         // A token says what was granted when it was got.
-        let anew = Reached::new(&self.vendor, &self.context.clock, &self.trouble, None);
-        self.context.connectors = Arc::new(anew);
+        let anew = Reached::new(&self.vendor, &self.worker.context.clock, &self.trouble, None);
+        self.worker.context.connectors = Arc::new(anew);
+    }
+}
+
+impl Outside for Rig {
+    type Changed = Changed;
+
+    /// An archive is made in many attempts, each like the first.
+    const DIE: u32 = 1;
+
+    fn worker(&self) -> &Worker {
+        &self.worker
     }
 
-    /// Everything that happened since it began, two days later.
+    fn pass(&self, now: Timestamp) {
+        self.vendor.world().advance(now.0);
+    }
+
+    /// Two days later.
     fn changed(&self) -> Changed {
         let mut world = self.vendor.world();
-        world.advance(self.context.clock.now().0 + 2 * DAY_MS);
+        world.advance(self.worker.context.clock.now().0 + 2 * DAY_MS);
         let mut changed = Changed::new();
         for entry in world.journal().into_iter().skip(self.began) {
             // A new meeting's id is the vendor's to choose; how many there are is ours.
@@ -292,7 +378,7 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
         ..Policy::default()
     };
     let departure = Departure {
-        tenant: rig.tenant.clone(),
+        tenant: rig.worker.tenant.clone(),
         reference: None,
         person: named,
         manner: Manner::Immediate,
@@ -314,10 +400,10 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
         checks: Vec::new(),
     };
     let said = attempt(
-        &rig.assignment(&resolve, 1, Mode::Full, None),
+        &rig.worker.assignment(&resolve, 1, Mode::Full, None),
         Lane::Normal,
         false,
-        &rig.context,
+        &rig.worker.context,
     )
     .await
     .said;
@@ -355,18 +441,8 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
         .iter()
         .find(|w| w.task.kind == Kind::DiscoverDevices)
         .ok_or("no discovery is planned")?;
-    let said = attempt(
-        &rig.assignment(finder, 1, Mode::Full, None),
-        Lane::Normal,
-        false,
-        &rig.context,
-    )
-    .await
-    .said;
-    let Said::Found { finds, .. } = said else {
-        return Err(format!("discovery said {said:?}"));
-    };
-    let found = finds.into_iter().filter(|f| f.kind.spec().area != Area::Person);
+    let found = rig.worker.finds(finder).await?.into_iter();
+    let found = found.filter(|f| f.kind.spec().area != Area::Person);
     work.extend(found.map(|f| one(PlannedTask::new(case(), f.kind, &system, Some(f.object), f.params))));
     for area in Area::MACHINES {
         let Some(kind) = area.closing_kind() else { continue };
@@ -484,15 +560,15 @@ pub fn pool_that_lags(who: fn(&Cast) -> &String, pool_lag_ms: i64) -> Result<(Fa
         };
         let rig = ready(&all, Kind::ReleaseDirectLicenses, cruelty).await?;
         let mut end = End::Unfinished;
-        let mut began = rig.context.clock.now();
+        let mut began = rig.worker.context.clock.now();
         for kind in [Kind::ReleaseGroupLicenses, Kind::ReleaseDirectLicenses, Kind::ProvePool] {
-            began = rig.context.clock.now();
+            began = rig.worker.context.clock.now();
             for work in all.iter().filter(|w| w.task.kind == kind) {
                 end = rig.ended(work, false).await?;
             }
         }
         match end {
-            End::Reached(facts) => Ok((facts, rig.context.clock.now().since(began))),
+            End::Reached(facts) => Ok((facts, rig.worker.context.clock.now().since(began))),
             End::Refused(fault) => Err(fault.detail),
             End::Unfinished => Err("the pool was never proven".to_owned()),
         }
@@ -510,32 +586,7 @@ pub fn at_every_await(who: fn(&Cast) -> &String) -> Result<Vec<Deaths>, String> 
         let all = work_for(&somebody(who)?).await?;
         for work in &all {
             let kind = work.task.kind;
-            let undisturbed = ready(&all, kind, cruelty())
-                .await?
-                .to_the_end(work, false)
-                .await
-                .map_err(|e| format!("{kind}, undisturbed: {e}"))?;
-            let mut awaits = 0;
-            for polls in 1..MOST_POLLS {
-                let rig = ready(&all, kind, cruelty()).await?;
-                let assignment = rig.assignment(work, 1, Mode::Full, None);
-                if polled(attempt(&assignment, Lane::Normal, false, &rig.context), polls)
-                    .await
-                    .is_some()
-                {
-                    break;
-                }
-                awaits = polls;
-                let disturbed = rig
-                    .to_the_end(work, true)
-                    .await
-                    .map_err(|e| format!("{kind}, dead at await {polls}: {e}"))?;
-                if disturbed != undisturbed {
-                    return Err(format!(
-                        "{kind}, dead at await {polls}, left {disturbed:#?} and undisturbed {undisturbed:#?}"
-                    ));
-                }
-            }
+            let (awaits, undisturbed) = at_every_await_of(work, async || ready(&all, kind, cruelty()).await).await?;
             told.push(Deaths {
                 kind,
                 awaits,
@@ -544,4 +595,35 @@ pub fn at_every_await(who: fn(&Cast) -> &String) -> Result<Vec<Deaths>, String> 
         }
         Ok(told)
     })
+}
+
+/// Lets one task's first attempts die at every await, in a world that is made anew for each:
+/// how many awaits there were, and what an undisturbed run leaves.
+async fn at_every_await_of<O: Outside>(
+    work: &Work,
+    ready: impl AsyncFn() -> Result<O, String>,
+) -> Result<(usize, O::Changed), String> {
+    let kind = work.task.kind;
+    let undisturbed = to_the_end(&ready().await?, work, false, None)
+        .await
+        .map_err(|e| format!("{kind}, undisturbed: {e}"))?;
+    let mut awaits = 0;
+    for polls in 1..MOST_POLLS {
+        let outside = ready().await?;
+        let left = RefCell::new(None);
+        let over = polled(first_attempts(&outside, work, &left), polls).await;
+        if over.is_some() {
+            break;
+        }
+        awaits = polls;
+        let disturbed = to_the_end(&outside, work, true, left.into_inner())
+            .await
+            .map_err(|e| format!("{kind}, dead at await {polls}: {e}"))?;
+        if disturbed != undisturbed {
+            return Err(format!(
+                "{kind}, dead at await {polls}, left {disturbed:#?} and undisturbed {undisturbed:#?}"
+            ));
+        }
+    }
+    Ok((awaits, undisturbed))
 }

@@ -1,10 +1,13 @@
 //! Death at every await of every kind, on the vendor's world and through the
-//! real connector.
+//! real connector; a workspace's and an application's likewise.
 
+use offboard_domain::catalogue::{apps, workspace};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{Area, Kind};
 use offboard_sim::population::Cast;
-use offboard_suites::death::{Deaths, at_every_await, pool_that_lags, with_least_permissions};
+use offboard_suites::death::{
+    Deaths, at_every_await, in_a_workspace, in_applications, pool_that_lags, with_least_permissions,
+};
 use std::collections::BTreeSet;
 
 /// Picks somebody of a cast.
@@ -31,19 +34,38 @@ fn machines() -> BTreeSet<Kind> {
 
 #[test]
 fn every_kind_converges_after_death_at_any_await() {
-    let (mut died, mut wrote) = (BTreeSet::new(), BTreeSet::new());
+    let mut told: Vec<Deaths> = Vec::new();
     for (name, who) in WHO {
-        let told: Vec<Deaths> = at_every_await(who).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
-        // Who has no device gives the round of devices nothing to read.
-        died.extend(told.iter().filter(|d| d.awaits > 0).map(|d| d.kind));
-        wrote.extend(told.iter().filter(|d| d.effects > 0).map(|d| d.kind));
+        told.extend(at_every_await(who).unwrap_or_else(|wrong| panic!("{name}: {wrong}")));
     }
-    let missing: Vec<Kind> = machines().difference(&died).copied().collect();
+    each_died_and_those_that_write_wrote(&told, &machines());
+}
+
+#[test]
+fn every_kind_of_a_workspace_converges_after_death_at_any_await() {
+    let told = in_a_workspace().unwrap();
+    each_died_and_those_that_write_wrote(&told, &workspace::KINDS.iter().copied().collect());
+    // Each order is another transfer, so all of them are counted.
+    let transfers = told.iter().filter(|d| d.kind == Kind::TransferFiles);
+    assert_eq!(transfers.map(|d| d.effects).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn every_kind_of_an_application_converges_after_death_at_any_await() {
+    let told = in_applications().unwrap();
+    each_died_and_those_that_write_wrote(&told, &apps::KINDS.iter().copied().collect());
+}
+
+fn each_died_and_those_that_write_wrote(told: &[Deaths], kinds: &BTreeSet<Kind>) {
+    // Who has no device gives the round of devices nothing to read.
+    let died: BTreeSet<Kind> = told.iter().filter(|d| d.awaits > 0).map(|d| d.kind).collect();
+    let wrote: BTreeSet<Kind> = told.iter().filter(|d| d.effects > 0).map(|d| d.kind).collect();
+    let missing: Vec<Kind> = kinds.difference(&died).copied().collect();
     assert!(missing.is_empty(), "no attempt of these died: {missing:?}");
     // Else two worlds in which nothing happened would be compared.
     // What an archive writes, it writes into our own store.
     let outside = |k: &Kind| k.spec().writes && *k != Kind::ArchiveMailbox;
-    let writing: BTreeSet<Kind> = machines().into_iter().filter(outside).collect();
+    let writing: BTreeSet<Kind> = kinds.iter().copied().filter(outside).collect();
     let idle: Vec<Kind> = writing.difference(&wrote).copied().collect();
     assert!(idle.is_empty(), "these had no effect on anybody: {idle:?}");
     let reading: Vec<Kind> = wrote.difference(&writing).copied().collect();

@@ -4,6 +4,7 @@
 
 mod common;
 mod confluence;
+mod described;
 mod desk;
 mod dovecot;
 mod google;

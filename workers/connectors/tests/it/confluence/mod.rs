@@ -6,4 +6,4 @@ mod beliefs;
 mod doctor;
 mod laws;
 mod once;
-mod stage;
+pub(crate) mod stage;

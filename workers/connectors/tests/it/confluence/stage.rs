@@ -1,11 +1,12 @@
 //! A simulated Confluence, and connectors to it.
 
 use crate::common::{TestClock, call_with};
+use crate::described::Recorded;
 use offboard_connectors::confluence::{ConfluenceConnector, ConfluenceSettings};
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::{Call, Connector, Notes, NotesPage};
 use offboard_domain::{Fault, ObjectId, System};
-use offboard_sim::face::ConfluenceSimulator;
+use offboard_sim::face::{ConfluenceFace, ConfluenceSimulator};
 use offboard_sim::world::wiki::{PARENT, SPACE, Wiki};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +33,10 @@ pub(crate) struct Given {
 
 impl Given {
     pub(crate) fn open(&self) -> ConfluenceConnector {
+        self.open_over(&HttpClient::new().unwrap())
+    }
+
+    pub(crate) fn open_over(&self, http: &HttpClient) -> ConfluenceConnector {
         let id = |n: u64| ObjectId(n.to_string());
         let settings = ConfluenceSettings {
             system: System::new("notes").unwrap(),
@@ -41,7 +46,7 @@ impl Given {
             space_id: id(self.space),
             parent_page_id: id(self.parent),
         };
-        ConfluenceConnector::open(&HttpClient::new().unwrap(), &settings).unwrap()
+        ConfluenceConnector::open(http, &settings).unwrap()
     }
 }
 
@@ -64,6 +69,15 @@ impl Stage {
 
     pub(crate) fn wiki(&self) -> MutexGuard<'_, Wiki> {
         self.wiki.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same without a socket, which remembers what it was asked.
+    pub(crate) fn recorded(&self) -> Arc<Recorded> {
+        let (wiki, clock) = (Arc::clone(&self.wiki), Arc::clone(&self.clock));
+        Recorded::new(move |request| {
+            let mut wiki = wiki.lock().unwrap_or_else(PoisonError::into_inner);
+            ConfluenceFace.answer(&mut wiki, clock.ms(), request)
+        })
     }
 
     pub(crate) fn given(&self) -> Given {

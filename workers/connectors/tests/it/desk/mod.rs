@@ -8,5 +8,5 @@ mod doctor;
 mod faults;
 mod halo;
 mod laws;
-mod stage;
+pub(crate) mod stage;
 mod wire;

@@ -1,6 +1,7 @@
 //! A desk with two client companies in it, as each maker's, and connectors to one.
 
 use crate::common::{TestClock, call_with};
+use crate::described::Recorded;
 use bytes::Bytes;
 use offboard_connectors::autotask::{AutotaskConnector, AutotaskSettings};
 use offboard_connectors::connectwise::{ConnectWiseConnector, ConnectWiseSettings};
@@ -8,7 +9,7 @@ use offboard_connectors::graph::HttpClient;
 use offboard_connectors::halo::{HaloConnector, HaloSettings};
 use offboard_connectors::{Call, Connector, NewFile, NewTicket};
 use offboard_domain::{Fault, ObjectId, System};
-use offboard_sim::face::{DeskFace, DeskSimulator};
+use offboard_sim::face::{DeskFace, DeskSimulator, HaloFace};
 use offboard_sim::world::desk::{Desk, DeskHabits, NEW, Ticket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,7 +59,10 @@ pub(crate) struct Given {
 
 impl Given {
     pub(crate) fn open(&self, maker: DeskFace) -> Box<dyn Connector> {
-        let http = HttpClient::new().unwrap();
+        self.open_over(&HttpClient::new().unwrap(), maker)
+    }
+
+    pub(crate) fn open_over(&self, http: &HttpClient, maker: DeskFace) -> Box<dyn Connector> {
         let system = System::new("psa").unwrap();
         match maker {
             DeskFace::Halo => {
@@ -79,7 +83,7 @@ impl Given {
                     closed_status_id: self.closed,
                     adopt_prefix: Some("T-".to_owned()),
                 };
-                Box::new(HaloConnector::open(&http, &settings).unwrap())
+                Box::new(HaloConnector::open(http, &settings).unwrap())
             }
             DeskFace::ConnectWise => {
                 let settings = ConnectWiseSettings {
@@ -96,7 +100,7 @@ impl Given {
                     closed_status_id: self.closed,
                     adopt_prefix: Some("T-".to_owned()),
                 };
-                Box::new(ConnectWiseConnector::open(&http, &settings).unwrap())
+                Box::new(ConnectWiseConnector::open(http, &settings).unwrap())
             }
             DeskFace::Autotask => {
                 let settings = AutotaskSettings {
@@ -115,7 +119,7 @@ impl Given {
                     publish_id: 2,
                     adopt_prefix: Some("T-".to_owned()),
                 };
-                Box::new(AutotaskConnector::open(&http, &settings).unwrap())
+                Box::new(AutotaskConnector::open(http, &settings).unwrap())
             }
         }
     }
@@ -143,6 +147,15 @@ impl Stage {
 
     pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// HaloPSA's without a socket, which remembers what it was asked.
+    pub(crate) fn recorded(&self) -> Arc<Recorded> {
+        let (desk, clock) = (Arc::clone(&self.desk), Arc::clone(&self.clock));
+        Recorded::new(move |request| {
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            HaloFace.answer(&mut desk, clock.ms(), request)
+        })
     }
 
     pub(crate) fn given(&self) -> Given {

@@ -197,3 +197,49 @@ async fn silence_is_unknown_for_a_write_and_passes_for_a_read() {
     let two = LdapConnector::open(&through).unwrap();
     two.account(&mut reading(), &who).await.unwrap();
 }
+
+/// The first controller dies in a write, and the next one is asked: whether it happened is not
+/// known before it is read there, and what is read there is so.
+#[tokio::test]
+async fn what_a_controller_that_died_may_have_written_is_unknown_until_the_next_one_is_read() {
+    let (samba, _alone) = domain();
+    let proxy = Proxy::to_address((samba.address(), 636).into()).unwrap();
+    let mut both = settings(samba, SERVICE, SERVICE_PASSWORD);
+    both.controllers = vec![format!("localhost:{}", proxy.port()), samba.address().to_string()];
+    let who = id(&delegated(samba), "failover").await;
+    let enable = format!(
+        "dn: {}\nchangetype: modify\nreplace: userAccountControl\nuserAccountControl: 512\n",
+        crate::ldap::stage::dn(&format!("{CANARY} failover"))
+    );
+    let (mut unknown, mut happened) = (0, 0);
+    for time_ms in (40..=340).step_by(30) {
+        let ldap = LdapConnector::open(&both).unwrap();
+        ldap.account(&mut reading(), &who).await.unwrap();
+        assert!(proxy.connections() > 0, "the first was to be asked first");
+        proxy.delay(Duration::from_millis(40));
+        let mut call = within(Duration::from_millis(time_ms));
+        call.allow_writes(true);
+        let done = ldap.set(&mut call, &who, &AccountChange::Disable).await;
+        proxy.block();
+        let enabled = ldap.account(&mut reading(), &who).await.unwrap().enabled;
+        match done {
+            Ok(()) => assert!(!enabled, "it was said to be done after {time_ms} ms"),
+            Err(fault) if call.writes_sent() > 0 => {
+                assert_eq!(quiet(fault).class, FaultClass::Unknown);
+                unknown += 1;
+                happened += u32::from(!enabled);
+            }
+            Err(fault) => {
+                assert_eq!(quiet(fault).class, FaultClass::Transient);
+                assert!(enabled, "nothing was sent within {time_ms} ms");
+            }
+        }
+        // On the next one it is done, whether or not the first had done it.
+        ldap.set(&mut writing(), &who, &AccountChange::Disable).await.unwrap();
+        assert_eq!(truth(samba, "failover", "userAccountControl"), ["514"]);
+        samba.modify(&enable).unwrap();
+        proxy.restore();
+    }
+    assert!(unknown > 0, "no controller died in a write");
+    assert!(happened > 0, "none had written before it died");
+}

@@ -10,8 +10,10 @@
 
 mod accounts;
 mod computers;
+mod cuts;
 mod faults;
 mod groups;
+mod referrals;
 pub(crate) mod stage;
 
 use stage::{CANARY, computer, ground, group, person};
@@ -45,6 +47,7 @@ fn seed() -> String {
         ("owner", String::new()),
         ("dies", String::new()),
         ("silent", String::new()),
+        ("failover", String::new()),
         ("denied", String::new()),
         ("unseen", String::new()),
     ] {
@@ -68,5 +71,6 @@ fn seed() -> String {
     // The same name, where the one is to go.
     let same = person(&of("clash"), "clash2", "").replace("OU=Staff", "OU=Leavers");
     all.push_str(&same);
+    all.push_str(&cuts::seed());
     all
 }

@@ -8,4 +8,4 @@ mod faults;
 mod find;
 mod marks;
 mod orders;
-mod stage;
+pub(crate) mod stage;

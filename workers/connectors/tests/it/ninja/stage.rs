@@ -1,11 +1,12 @@
 //! A remote management with two client companies in it, and connectors to one.
 
 use crate::common::{TestClock, call_with};
+use crate::described::Recorded;
 use offboard_connectors::graph::HttpClient;
 use offboard_connectors::ninja::{NinjaConnector, NinjaScript, NinjaSettings, NinjaTags};
 use offboard_connectors::{Call, Whose};
 use offboard_domain::{Fault, ObjectId, System};
-use offboard_sim::face::NinjaSimulator;
+use offboard_sim::face::{NinjaFace, NinjaSimulator};
 use offboard_sim::world::fleet::{EndUser, Fleet, FleetFault, FleetHabits, Node};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -109,6 +110,15 @@ impl Stage {
 
     pub(crate) fn fleet(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same without a socket, which remembers what it was asked.
+    pub(crate) fn recorded(&self) -> Arc<Recorded> {
+        let (fleet, clock) = (Arc::clone(&self.fleet), Arc::clone(&self.clock));
+        Recorded::new(move |request| {
+            let mut fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
+            NinjaFace.answer(&mut fleet, clock.ms(), request)
+        })
     }
 
     pub(crate) fn settings(&self) -> NinjaSettings {
