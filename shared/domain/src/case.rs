@@ -736,7 +736,11 @@ impl Case {
         let ids: Vec<TaskId> = self.tasks.values().filter(|t| in_doubt(t)).map(|t| t.id()).collect();
         for id in ids {
             self.change(id, at, |t| {
-                t.state = TaskState::Pending;
+                // What people decided is on the record that there is. What must not happen twice
+                // is read first all the same, when they let it go again.
+                if !t.is_left_to_people() {
+                    t.state = TaskState::Pending;
+                }
                 t.may_be_under_way(at);
             });
         }

@@ -478,6 +478,26 @@ impl Task {
         matches!(self.outcome(), Some(Outcome::Waived { .. }))
     }
 
+    /// Whether a person goes without it, or is to say whether it is done at all: it came late,
+    /// or was done and is otherwise now. No reading by a machine answers that for him.
+    pub(crate) fn is_left_to_people(&self) -> bool {
+        match &self.state {
+            TaskState::Settled { outcome, .. } => matches!(outcome, Outcome::Waived { .. }),
+            TaskState::Failed { rule, .. } => match rule {
+                Rule::LateFind | Rule::KeepsFlapping | Rule::IrreversibleDiffers | Rule::ObjectGone => true,
+                Rule::OutOfAttempts
+                | Rule::NeedsPermission
+                | Rule::BlockedByPolicy
+                | Rule::NeverAccepted
+                | Rule::NotOffered
+                | Rule::InconclusiveOnce
+                | Rule::ClaimWithoutProof
+                | Rule::StillWaiting => false,
+            },
+            TaskState::Pending | TaskState::Assigned(_) | TaskState::Resting { .. } => false,
+        }
+    }
+
     /// What was read last, whatever came of it.
     #[must_use]
     pub fn last_seen(&self) -> Option<&Observation> {

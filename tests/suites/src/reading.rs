@@ -97,7 +97,11 @@ impl Reading {
                 self.lost = Some(at);
                 // What is closed stays so.
                 if !self.closed {
-                    self.open_again(|_, kind| kind.spec().area != Area::Person && kind != Kind::Resolve);
+                    for told in self.tasks.values_mut() {
+                        let machines = told.kind.spec().area != Area::Person && told.kind != Kind::Resolve;
+                        // Who went without it has read nothing, and still goes without it.
+                        told.settled &= !(machines && told.read);
+                    }
                 }
             }
             Event::CaseClosed { .. } => self.closed = true,
@@ -281,6 +285,15 @@ mod tests {
         assert!(!after(&read).is_open(KIND));
         let undone = after(&[settled(KIND, Outcome::Verified), again(KIND)]);
         assert!(undone.was_settled_once(KIND) && undone.is_open(KIND));
+        let lost = || Event::TailLost {
+            known: 9,
+            dealt_with: None,
+        };
+        assert!(after(&[settled(KIND, Outcome::Verified), lost()]).is_open(KIND));
+        assert!(
+            !after(&[settled(KIND, waived()), lost()]).is_open(KIND),
+            "a loss ends no waiver"
+        );
         let gone_without = [settled(KIND, waived()), again(KIND)];
         assert!(!after(&gone_without).was_settled_once(KIND));
         assert!(after(&gone_without).anew().was_let_off(planned(KIND).id));
