@@ -524,6 +524,13 @@ impl Task {
         self.in_flight().is_some() || !self.is_settled() && self.checkpoint.is_some()
     }
 
+    /// Whether a write of it may be behind it: of what must not happen twice also where only the
+    /// vendor is at it, or nobody has read yet whether it happened.
+    pub(crate) fn may_have_begun(&self) -> bool {
+        let once = !self.kind().spec().convergent;
+        self.is_under_way() || once && (self.observe_first || self.busy_until.is_some())
+    }
+
     /// Whether what was read for it shows a mailbox of the person.
     #[must_use]
     pub fn has_read_a_mailbox(&self) -> bool {

@@ -449,7 +449,7 @@ impl Draft<'_> {
         self.case.tasks.values().filter(machines).any(|t| {
             let let_off = t.is_waived() && t.attempt == 0;
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
-            let begun = t.in_flight().is_some() || done && !let_off;
+            let begun = t.may_have_begun() || done && !let_off;
             let gone_already = by.is_some() && t.kind() == Kind::RemoveAppRoles;
             let counts = t.kind() != find.kind && !harmless.contains(&t.kind()) && !gone_already;
             let in_its_system = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
