@@ -63,8 +63,14 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
     if spec.closes == Closes::After && !goes_on {
         return Standing::WaitsForClosing;
     }
+    // What shows that it happened may be gone in minutes, and to read it breaks no order, whatever
+    // is open again by now. Once it is known that it did not happen, the order holds as before.
+    let is_looked_for = task.observe_first && !spec.convergent && task.attempt > 0;
     // There is no departure whose order and time it could wait for.
-    if !instead && let Some(waits) = waits_for_others(case, task, now) {
+    if !instead
+        && !is_looked_for
+        && let Some(waits) = waits_for_others(case, task, now)
+    {
         return waits;
     }
     if spec.area == Area::Person {

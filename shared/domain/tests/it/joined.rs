@@ -9,8 +9,8 @@ use offboard_domain::departure::Manner;
 use offboard_domain::keeping::{self, Retention};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    ApprovalOf, CaseState, Checked, Command, Credit, Event, Facts, FaultClass, Find, Gates, ObjectId, Outcome, Policy,
-    Rule, Said, Standing, TaskState, follow_up,
+    ApprovalOf, CaseState, Checked, Command, Credit, Event, Facts, FaultClass, Find, Gates, Mode, ObjectId, Outcome,
+    Policy, Rule, Said, Standing, TaskState, follow_up,
 };
 
 fn waive(w: &mut World, kind: Kind) {
@@ -216,6 +216,30 @@ fn a_device_that_is_wanted_as_it_is_once_its_wipe_was_ordered_came_too_late() {
         let words = keeping::words(w.case(), asked).unwrap();
         assert!(words.contains("no waiver calls off one that was ordered"), "{words}");
     }
+}
+
+/// A device at hand is wiped, and its record gone, within minutes: who waited for somebody's word
+/// would never see it.
+#[test]
+fn a_wipe_that_was_ordered_is_looked_for_while_what_it_waits_for_is_open_again() {
+    let mut w = with_a_wipe_that_is_pending();
+    w.order(wants(|d| d.choices.wipe_company_devices = Some(false)))
+        .unwrap();
+    w.pass(HOUR_MS);
+    let looks = w.task(Kind::WipeDevice).in_flight().map(|a| a.mode);
+    assert_eq!(looks, Some(Mode::ObserveOnly));
+    let not_wiped = good(Kind::WipeDevice).with("wiped", false).with("conclusive", true);
+    let said = Said::Observed {
+        observation: seen(not_wiped),
+    };
+    let report = w.report(w.id(Kind::WipeDevice), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.pass(HOUR_MS);
+    let then = stands(&w, Kind::WipeDevice);
+    assert!(
+        matches!(&then, Standing::WaitsFor(kinds) if kinds.contains(&Kind::DecidePreservation)),
+        "{then:?}"
+    );
 }
 
 #[test]

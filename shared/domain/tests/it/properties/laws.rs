@@ -176,7 +176,9 @@ fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Tim
         None,
         "{kind} was ordered behind a shut gate"
     );
-    for dep in spec.after {
+    // What was ordered once and may have happened is looked for, whatever is open again.
+    let is_looked_for = mode == Mode::ObserveOnly && !spec.convergent && task.attempt > 0;
+    for dep in spec.after.iter().filter(|_| !is_looked_for) {
         let tried = match dep.until {
             Until::Settled => false,
             Until::Tried => case.is_with_people(dep.kind),
