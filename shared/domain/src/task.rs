@@ -156,6 +156,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// When it was ordered.
+    #[must_use]
+    pub(crate) fn ordered_at(&self) -> Timestamp {
+        self.start_by.plus(-START_WITHIN_MS)
+    }
+
     /// When every worker that may hold it has stopped.
     #[must_use]
     pub fn over_at(&self) -> Timestamp {
@@ -542,6 +548,11 @@ impl Task {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self.state, TaskState::Settled { .. })
+    }
+
+    /// Whether it is settled, and was by then.
+    pub(crate) fn was_settled_by(&self, then: Timestamp) -> bool {
+        matches!(self.state, TaskState::Settled { at, .. } if at <= then)
     }
 
     /// Its outcome, once settled.

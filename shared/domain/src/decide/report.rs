@@ -193,7 +193,7 @@ impl Draft<'_> {
         let reading = answer.mode == Mode::ObserveOnly;
         let finder = !task.kind().spec().finds.is_empty();
         match said {
-            Said::Checked { results } if checking => self.checked(task, answer, results),
+            Said::Checked { results } if checking => self.checked(task, attempt, answer, results),
             Said::Satisfied { before, after } if !checking && !finder => self.satisfied(task, answer, before, after),
             Said::Observed { observation } if reading && !checking && !finder => {
                 self.observed(task, answer, observation);
@@ -476,8 +476,15 @@ impl Draft<'_> {
         }
     }
 
-    fn checked(&mut self, task: &Task, answer: Answer, results: Vec<Checked>) {
-        let ordered = self.case.checks_for(task);
+    fn checked(&mut self, task: &Task, attempt: Attempt, answer: Answer, results: Vec<Checked>) {
+        // Whoever reads has the list of when it was ordered. What was settled since, as when a
+        // waiver ended, is for the round that follows this one.
+        let mut ordered = self.case.checks_for(task);
+        let listed = |id: &TaskId| {
+            let task = self.case.tasks.get(id);
+            task.is_some_and(|t| t.was_settled_by(attempt.ordered_at()))
+        };
+        ordered.retain(|check| listed(&check.task));
         let mut judged = Vec::with_capacity(ordered.len());
         let mut gone = BTreeSet::new();
         for check in &ordered {

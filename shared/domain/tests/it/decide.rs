@@ -2230,6 +2230,38 @@ fn who_never_had_a_mailbox_has_nothing_to_be_kept() {
     );
 }
 
+/// Whoever reads has the list of when it was ordered; what was settled since is read by another.
+#[test]
+fn a_closing_reading_need_not_have_what_was_settled_beside_it() {
+    let kind = Kind::HideFromAddressLists;
+    let mut w = World::with_in_flight(kind, Manner::Immediate);
+    let refused = w.report(w.id(kind), fault(FaultClass::Rejected));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    let waiting = [kind, Kind::Validate];
+    w.run_until(|w| {
+        let mut all = w.case().tasks.values();
+        all.all(|t| t.is_settled() || waiting.contains(&t.kind()))
+    });
+    let waive = Command::Waive {
+        task: w.id(kind),
+        by: "boss@msp.example".into(),
+        reason: "the directory is being mended".into(),
+        until: w.now.plus(MINUTE_MS),
+    };
+    w.order(waive).unwrap();
+    w.attest(Kind::Validate).unwrap();
+    assert_eq!(w.case().state, CaseState::Closing);
+    let round = w.id(Kind::ObserveMailbox);
+    let reading = w.truthful(round);
+    w.pass(MINUTE_MS);
+    w.answer(kind);
+    assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
+    w.order(Command::RecordReport(Box::new(reading))).unwrap();
+    assert_eq!(w.case().tasks[&round].outcome(), Some(&Outcome::Verified));
+    w.run_to_sealing();
+    assert_eq!(w.case().round, 2, "what it has not read is read by another");
+}
+
 /// Workers are of several versions for a while.
 #[test]
 fn an_older_workers_word_that_there_is_no_mailbox_leaves_delegations_to_another() {
