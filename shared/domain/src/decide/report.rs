@@ -506,8 +506,13 @@ impl Draft<'_> {
                     Some("it was there, and is gone".to_owned())
                 }
                 Verdict::Satisfied | Verdict::NotApplicable(_) => None,
-                // A worker of an older version has not looked: that shows no difference.
-                Verdict::Unsatisfied(_) if is_by_the_older_rule(check.kind, &seen.observation) => None,
+                // A worker of an older version has not looked: that shows no difference, where
+                // somebody has looked before.
+                Verdict::Unsatisfied(_)
+                    if is_by_the_older_rule(check.kind, &seen.observation) && self.was_looked_at(check.task) =>
+                {
+                    None
+                }
                 Verdict::Unsatisfied(why) => Some(why),
                 Verdict::Blocked(why) => Some(why.to_owned()),
             };
@@ -543,6 +548,17 @@ impl Draft<'_> {
         let task = self.case.tasks.get(&id);
         let kept = task.filter(|t| t.kind().spec().keeps);
         kept.and_then(|t| t.outcome()).is_some_and(|o| *o == Outcome::Verified)
+    }
+
+    /// Whether it was settled by what counts now. A program before this one took an older
+    /// worker's word.
+    fn was_looked_at(&self, id: TaskId) -> bool {
+        let read = self
+            .case
+            .tasks
+            .get(&id)
+            .and_then(|t| Some((t.kind(), t.after.as_ref()?)));
+        !read.is_some_and(|(kind, after)| is_by_the_older_rule(kind, after))
     }
 
     fn wait(&mut self, task: &Task, answer: Answer, until: Timestamp, why: String) {
