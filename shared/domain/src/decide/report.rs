@@ -623,12 +623,13 @@ impl Draft<'_> {
         let goes_on = matches!(self.case.state, CaseState::Active | CaseState::Closing);
         if done && goes_on {
             self.reopen_what_went_ahead(id);
-            if overtaken {
-                self.push(Event::TaskReopened {
-                    task: id,
-                    why: "it was under way while what it must follow was done".to_owned(),
-                });
-            }
+        }
+        // Whoever looked too soon may have found nothing for that.
+        if overtaken && goes_on {
+            self.push(Event::TaskReopened {
+                task: id,
+                why: "it was under way while what it must follow was done".to_owned(),
+            });
         }
         if done && self.case.state == CaseState::Active {
             if read == Some(Kind::SnapshotDirectory) {

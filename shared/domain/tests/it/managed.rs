@@ -391,6 +391,35 @@ fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_d
     w.run_to_sealing();
 }
 
+/// Whoever reads the list knows the devices of when he was told to: what is confirmed meanwhile is
+/// read after it, also where he found that none is his.
+#[test]
+fn a_device_that_is_confirmed_while_software_is_read_is_read_too() {
+    for nothing in [false, true] {
+        let mut w = opened();
+        with_a_candidate(&mut w);
+        w.pass(DAY_MS);
+        let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
+        assert_eq!(told.list("device_ids"), Some(&["41".to_owned()][..]));
+        w.attest(Kind::ConfirmManagedDevice).unwrap();
+        let confirmed = Facts::new().with("confirmed", true);
+        found(&mut w, Kind::DiscoverConfirmed, confirmed, Vec::new());
+        let read = match nothing {
+            true => Facts::new().with("devices_found", false),
+            false => good(Kind::DiscoverSoftware),
+        };
+        found(&mut w, Kind::DiscoverSoftware, read, Vec::new());
+        assert!(!w.task(Kind::DiscoverSoftware).is_settled(), "nothing found: {nothing}");
+        let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
+        assert_eq!(told.list("device_ids"), Some(&["41".to_owned(), "43".to_owned()][..]));
+        w.answer(Kind::DiscoverSoftware);
+        assert!(
+            w.task(Kind::DiscoverSoftware).is_settled(),
+            "it is read once more, and not again"
+        );
+    }
+}
+
 /// What nobody reads is waited for by nobody, and neither is what it would have waited for.
 #[test]
 fn where_no_software_is_read_a_device_waits_for_no_other_to_be_confirmed() {
