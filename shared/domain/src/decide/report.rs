@@ -2,7 +2,7 @@
 //! show: they are judged again here.
 
 use super::Draft;
-use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, take_baseline};
+use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, baseline_facts, baseline_in, take_baseline};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
 use crate::catalogue::{ACCOUNT_GONE, Area, Dep, Kind, MAILBOX_EXISTS, Proof};
@@ -58,6 +58,16 @@ impl Answer {
             seen: Some(Arc::new(seen)),
             ..self
         }
+    }
+
+    /// The answer, with what was read before its first write; where it remembers that already,
+    /// as it does.
+    fn remembering(mut self, before: &Observation) -> Self {
+        let left = self.checkpoint.get_or_insert_default();
+        if baseline_in(left).is_none() {
+            left.0.extend(baseline_facts(before).0);
+        }
+        self
     }
 
     /// The answer, with what it leaves to the next try.
@@ -247,6 +257,12 @@ impl Draft<'_> {
                 None,
             ),
             Verdict::Unsatisfied(_) if is_by_the_older_rule(task.kind(), &after) => {
+                // What he has taken all the same was there before.
+                let answer = if before == after {
+                    answer
+                } else {
+                    answer.remembering(&before)
+                };
                 self.leave_to_a_newer_worker(task, answer.having_read(after));
             }
             Verdict::Unsatisfied(why) => self.fail(answer.having_read(after), Rule::ClaimWithoutProof, why, None),

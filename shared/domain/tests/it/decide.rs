@@ -2308,6 +2308,27 @@ fn an_older_workers_word_that_no_application_is_assigned_leaves_his_groups_to_an
     assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
 }
 
+/// What he has taken before he is known to be old was there, and the account says so.
+#[test]
+fn what_an_older_worker_took_is_among_what_was_there_before() {
+    let kind = Kind::RemoveAppRoles;
+    let mut w = World::with_in_flight(kind, Manner::Immediate);
+    let roles = |ids: &[&str]| {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        seen(Facts::new().with("app_role_ids", ids))
+    };
+    let said = Said::Satisfied {
+        before: roles(&["ar-1"]),
+        after: roles(&[]),
+    };
+    let report = w.report(w.id(kind), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(!w.task(kind).is_settled());
+    w.run_to_sealing();
+    let before = w.task(kind).before.as_ref().unwrap();
+    assert_eq!(before.facts.list("app_role_ids"), Some(&["ar-1".to_owned()][..]));
+}
+
 /// Of an application's groups: who has not looked for any finds no difference, unless nobody has.
 #[test]
 fn an_older_workers_word_shows_no_difference_only_where_another_has_looked() {
