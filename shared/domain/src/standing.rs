@@ -229,7 +229,11 @@ pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
     let goes_ahead_of = |kind: Kind| own.iter().any(|d| d.goes_ahead() && d.kind == kind);
     let anew = |t: &&Arc<Task>| t.kind().spec().read_anew && goes_ahead_of(t.kind());
     let read_anew = case.tasks.values().filter(anew).filter_map(|t| t.reopened_at).max();
-    let again = task.reopened_at.max(case.tail_lost_at).max(read_anew);
+    // But who finds has waited for what he waits for: each that came since would make him, and
+    // whoever waits for him, wait anew for all others.
+    let has_found = task.after.is_some() && !task.kind().spec().finds.is_empty();
+    let reopened = task.reopened_at.filter(|_| !has_found);
+    let again = reopened.max(case.tail_lost_at).max(read_anew);
     let begun = again.map_or(begun, |at| at.max(begun));
     if !needs_plan(case, task) {
         return Some(begun);

@@ -189,7 +189,9 @@ impl Reading {
         let without_end = told.kind.spec().after.iter().filter(|dep| dep.at_most_ms.is_none());
         let settled = without_end.map(|dep| self.settled_at(dep.kind)).max();
         let since = settled.unwrap_or(self.opened).max(effective);
-        let again = told.again.max(self.lost);
+        // Who finds has had that time once.
+        let has_found = told.read && !told.kind.spec().finds.is_empty();
+        let again = told.again.filter(|_| !has_found).max(self.lost);
         let since = again.map_or(since, |again| since.max(again));
         if !needs_plan {
             return Some(since);

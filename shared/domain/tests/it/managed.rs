@@ -391,6 +391,44 @@ fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_d
     w.run_to_sealing();
 }
 
+/// A day for all of them, and not one for each that is confirmed.
+#[test]
+fn software_is_read_once_more_at_once_whoever_else_is_not_confirmed_yet() {
+    let mut w = opened();
+    w.drain_but(Kind::DiscoverManaged);
+    let facts = good(Kind::DiscoverManaged)
+        .with("devices_found", true)
+        .with("device_ids", vec!["41".to_owned()]);
+    let mut finds = vec![find(Kind::Decommission, "41")];
+    for id in ["43", "44"] {
+        let asked = format!("rmm/{id}");
+        finds.extend([
+            find(Kind::ConfirmManagedDevice, &asked),
+            find(Kind::DiscoverConfirmed, id),
+        ]);
+    }
+    found(&mut w, Kind::DiscoverManaged, facts, finds);
+    w.drain();
+    w.pass(DAY_MS);
+    w.drain();
+    assert!(w.task(Kind::DiscoverSoftware).is_settled());
+    w.pass(DAY_MS);
+    w.attest(Kind::ConfirmManagedDevice).unwrap();
+    let mut looks = w.case().tasks.values().filter(|t| t.kind() == Kind::DiscoverConfirmed);
+    let looks = looks.find(|t| t.in_flight().is_some()).unwrap().id();
+    let said = Said::Found {
+        observation: seen(Facts::new().with("confirmed", true)),
+        finds: Vec::new(),
+    };
+    let report = w.report(looks, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(
+        w.task(Kind::DiscoverSoftware).in_flight().is_some(),
+        "{:?}",
+        standing(w.case(), w.task(Kind::DiscoverSoftware), w.now, &w.gates)
+    );
+}
+
 /// Whoever reads the list knows the devices of when he was told to: what is confirmed meanwhile is
 /// read after it, also where he found that none is his.
 #[test]
