@@ -154,6 +154,8 @@ pub struct Case {
     open: [u16; KINDS],
     in_flight: [u16; KINDS],
     settled_at: [Timestamp; KINDS],
+    /// Its time had come, whatever it was put off to since.
+    was_due: bool,
     /// The loss of a history was noticed when something can have been written in it.
     lost_writes: bool,
     /// Which of its tasks are about which device, once somebody has asked.
@@ -219,6 +221,7 @@ impl Case {
             open: [0; KINDS],
             in_flight: [0; KINDS],
             settled_at: [at; KINDS],
+            was_due: false,
             lost_writes: false,
             devices: estate::Kept::default(),
         };
@@ -285,6 +288,7 @@ impl Case {
     /// nothing but the version.
     pub fn fold(&mut self, at: Timestamp, event: &Event) {
         self.changed_at = at;
+        self.was_due |= at >= self.effective_at();
         match event {
             Event::CaseOpened { .. } => {}
             Event::CaseAmended { departure, by } => {
@@ -641,6 +645,8 @@ impl Case {
             }
             Event::TailLost { .. } => {
                 self.tail_lost_at = Some(at);
+                // It may have been put off before anybody knew of the loss.
+                self.lost_writes |= self.was_due;
                 self.forget_tail(at);
             }
         }
