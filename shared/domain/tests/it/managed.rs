@@ -328,23 +328,30 @@ fn software_is_looked_at_on_every_device_that_is_his() {
 
 /// One that is his, and one that a person is to say something about.
 fn with_a_candidate(w: &mut World) {
+    with_candidates(w, &[("43", "5CG3333")]);
+}
+
+fn with_candidates(w: &mut World, others: &[(&str, &str)]) {
     w.drain_but(Kind::DiscoverManaged);
     let mut facts = good(Kind::DiscoverManaged)
         .with("devices_found", true)
         .with("device_ids", vec!["41".to_owned()]);
-    for (id, serial) in [("41", "5CG1111"), ("43", "5CG3333")] {
+    let mut finds = vec![find(Kind::Decommission, "41")];
+    for (id, serial) in [("41", "5CG1111")].iter().chain(others) {
         estate::note(
             &mut facts,
-            &ObjectId::from(id),
+            &ObjectId::from(*id),
             Serial::parse(serial).as_ref(),
             Holding::Remote,
         );
     }
-    let finds = vec![
-        find(Kind::Decommission, "41"),
-        find(Kind::ConfirmManagedDevice, "rmm/43"),
-        find(Kind::DiscoverConfirmed, "43"),
-    ];
+    for (id, _) in others {
+        let asked = format!("rmm/{id}");
+        finds.extend([
+            find(Kind::ConfirmManagedDevice, &asked),
+            find(Kind::DiscoverConfirmed, id),
+        ]);
+    }
     found(w, Kind::DiscoverManaged, facts, finds);
     w.drain();
 }
@@ -395,20 +402,7 @@ fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_d
 #[test]
 fn software_is_read_once_more_at_once_whoever_else_is_not_confirmed_yet() {
     let mut w = opened();
-    w.drain_but(Kind::DiscoverManaged);
-    let facts = good(Kind::DiscoverManaged)
-        .with("devices_found", true)
-        .with("device_ids", vec!["41".to_owned()]);
-    let mut finds = vec![find(Kind::Decommission, "41")];
-    for id in ["43", "44"] {
-        let asked = format!("rmm/{id}");
-        finds.extend([
-            find(Kind::ConfirmManagedDevice, &asked),
-            find(Kind::DiscoverConfirmed, id),
-        ]);
-    }
-    found(&mut w, Kind::DiscoverManaged, facts, finds);
-    w.drain();
+    with_candidates(&mut w, &[("43", "5CG3333"), ("44", "5CG4444")]);
     w.pass(DAY_MS);
     w.drain();
     assert!(w.task(Kind::DiscoverSoftware).is_settled());
