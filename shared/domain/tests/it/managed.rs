@@ -13,6 +13,7 @@ use offboard_domain::{
     ApprovalOf, Capabilities, Command, Facts, FaultClass, Find, Mode, ObjectId, Policy, Said, System, TaskId,
     TaskState, follow_up, unplanned,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn rmm() -> System {
@@ -420,6 +421,44 @@ fn software_is_read_once_more_at_once_whoever_else_is_not_confirmed_yet() {
         w.task(Kind::DiscoverSoftware).in_flight().is_some(),
         "{:?}",
         standing(w.case(), w.task(Kind::DiscoverSoftware), w.now, &w.gates)
+    );
+}
+
+/// A task lists three hundred: who reads the list again knows the others too, and asks about what
+/// is new alone.
+#[test]
+fn of_a_list_that_is_too_long_for_a_task_nothing_is_asked_about_again() {
+    let mut w = opened();
+    with_a_candidate(&mut w);
+    w.pass(DAY_MS);
+    let mut installed: BTreeSet<unplanned::Software> = (0..350)
+        .map(|n| unplanned::Software {
+            name: format!("Program {n:03}"),
+            publisher: None,
+        })
+        .collect();
+    let sorted = |w: &World, installed: &BTreeSet<unplanned::Software>| {
+        let told = w.case().told(w.task(Kind::DiscoverSoftware));
+        unplanned::sort_software(&rmm(), installed, &told).questions
+    };
+    let asked = sorted(&w, &installed).remove(0);
+    let listed = asked.params.list(unplanned::APPS).map(<[String]>::len);
+    assert_eq!((listed, asked.params.int(unplanned::COUNT)), (Some(300), Some(350)));
+    let finds = vec![Find {
+        kind: Kind::DecideApp,
+        object: asked.object,
+        params: asked.params,
+    }];
+    found(&mut w, Kind::DiscoverSoftware, good(Kind::DiscoverSoftware), finds);
+    assert_eq!(sorted(&w, &installed), []);
+    installed.insert(unplanned::Software {
+        name: "Qualified Editor".to_owned(),
+        publisher: None,
+    });
+    let more = sorted(&w, &installed).remove(0);
+    assert_eq!(
+        more.params.list(unplanned::APPS),
+        Some(&["Qualified Editor".to_owned()][..])
     );
 }
 
