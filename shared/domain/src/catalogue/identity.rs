@@ -272,7 +272,7 @@ pub(super) const REMOVE_OAUTH_GRANTS: KindSpec = KindSpec {
 /// last therefore. Facts: `app_role_ids`, those assigned directly; `app_group_ids`, the groups.
 pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
     name: "identity.remove_app_roles",
-    title: "Remove application role assignments",
+    title: "Remove application role assignments, and leave the groups that give some",
     stage: Stage::Closure,
     urgency: Urgency::U3,
     after: &[
