@@ -1,7 +1,8 @@
 //! `identity.remove_group_memberships`: each group as what it is. Groups that
 //! bear licences are left to the licence area, which leaves them only when the
 //! mailbox is proven kept, those that give applications to `identity.remove_app_roles`
-//! where that is ordered too; dynamic ones follow their rule, synchronised ones the directory that masters them.
+//! where that is ordered too; dynamic ones follow their rule, synchronised ones the directory
+//! that masters them.
 
 use super::{groups_that_give_applications, remove_held};
 use crate::job::{Applied, Job, Seen, Things, ids};

@@ -129,7 +129,8 @@ pub const ROLES_OPEN: &str = "roles_open";
 /// of it, and orders nothing of the kind: then all are left at once.
 pub const APP_GROUPS_LATER: &str = "app_groups_later";
 
-/// Told to who disables the account or resets its password: when his roles were read as gone, in milliseconds since 1970.
+/// Told to whoever disables the account or resets its password: when his roles were read as
+/// gone, in milliseconds since 1970.
 /// Nobody has read that of somebody who is let keep them, and so it is looked.
 pub const ROLES_GONE_MS: &str = "roles_gone_ms";
 
