@@ -6,7 +6,7 @@
 
 use crate::case::Case;
 use crate::catalogue::premises::{FOR_THE_CLOUD, FOUND_ELSEWHERE, HYBRID_JOINED, LISTED, MASTERED, SOUGHT};
-use crate::catalogue::{Kind, ROLES_GONE_MS, ROLES_OPEN, apps, desk, managed, script, workspace};
+use crate::catalogue::{APP_GROUPS_LATER, Kind, ROLES_GONE_MS, ROLES_OPEN, apps, desk, managed, script, workspace};
 use crate::departure::{Departure, PersonRef};
 use crate::estate;
 use crate::fault::Fault;
@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 use crate::unplanned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The leaving person as the immutable ids that the systems gave.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -324,6 +325,11 @@ impl Case {
         }
         if refuses && let Some(at) = self.roles_gone_at(&task.planned.target.system) {
             params.set(ROLES_GONE_MS, at.0);
+        }
+        let system = &task.planned.target.system;
+        let takes_roles = |t: &Arc<Task>| t.kind() == Kind::RemoveAppRoles && t.planned.target.system == *system;
+        if task.kind() == Kind::RemoveGroupMemberships && self.tasks.values().any(takes_roles) {
+            params.set(APP_GROUPS_LATER, true);
         }
         // What was looked at and removed: the closing round reads those mailboxes again.
         if task.kind() == Kind::RemoveDelegations

@@ -156,6 +156,8 @@ pub struct Case {
     open: [u16; KINDS],
     in_flight: [u16; KINDS],
     settled_at: [Timestamp; KINDS],
+    /// Its time had come, whatever it was put off to since.
+    was_due: bool,
     /// The loss of a history was noticed when something can have been written in it.
     lost_writes: bool,
     /// Which of its tasks are about which device, once somebody has asked.
@@ -222,6 +224,7 @@ impl Case {
             open: [0; KINDS],
             in_flight: [0; KINDS],
             settled_at: [at; KINDS],
+            was_due: false,
             lost_writes: false,
             devices: estate::Kept::default(),
         };
@@ -288,6 +291,7 @@ impl Case {
     /// nothing but the version.
     pub fn fold(&mut self, at: Timestamp, event: &Event) {
         self.changed_at = at;
+        self.was_due |= at >= self.effective_at();
         match event {
             Event::CaseOpened { .. } => {}
             Event::CaseAmended { departure, by } => {
@@ -651,6 +655,8 @@ impl Case {
             }
             Event::TailLost { .. } => {
                 self.tail_lost_at = Some(at);
+                // It may have been put off before anybody knew of the loss.
+                self.lost_writes |= self.was_due;
                 self.forget_tail(at);
             }
         }
@@ -746,7 +752,11 @@ impl Case {
         let ids: Vec<TaskId> = self.tasks.values().filter(|t| in_doubt(t)).map(|t| t.id()).collect();
         for id in ids {
             self.change(id, at, |t| {
-                t.state = TaskState::Pending;
+                // What people decided is on the record that there is. What must not happen twice
+                // is read first all the same, when they let it go again.
+                if !t.is_left_to_people() {
+                    t.state = TaskState::Pending;
+                }
                 t.may_be_under_way(at);
             });
         }

@@ -258,7 +258,7 @@ pub fn words(case: &Case, task: &Task) -> Option<String> {
     let reference = reference.map(|r| format!("{r}, ")).unwrap_or_default();
     let how = match kept {
         Kept::Devices => {
-            "waive each wipe that is not to be (`offboard waive`: to attest this calls none off, and each asks for its own approval again) and attest that"
+            "waive each wipe that is not to be (`offboard waive`: to attest this calls none off, and each asks for its own approval again; no waiver calls off one that was ordered already: keep that device switched off until you have seen at its vendor's what can be withdrawn) and attest that"
         }
         Kept::LegalHold | Kept::Archive | Kept::Files => "see to it by hand and attest that",
     };

@@ -63,8 +63,14 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
     if spec.closes == Closes::After && !goes_on {
         return Standing::WaitsForClosing;
     }
+    // What shows that it happened may be gone in minutes, and to read it breaks no order, whatever
+    // is open again by now. Once it is known that it did not happen, the order holds as before.
+    let is_looked_for = task.observe_first && !spec.convergent && task.attempt > 0;
     // There is no departure whose order and time it could wait for.
-    if !instead && let Some(waits) = waits_for_others(case, task, now) {
+    if !instead
+        && !is_looked_for
+        && let Some(waits) = waits_for_others(case, task, now)
+    {
         return waits;
     }
     if spec.area == Area::Person {
@@ -223,7 +229,11 @@ pub fn patient_since(case: &Case, task: &Task) -> Option<Timestamp> {
     let goes_ahead_of = |kind: Kind| own.iter().any(|d| d.goes_ahead() && d.kind == kind);
     let anew = |t: &&Arc<Task>| t.kind().spec().read_anew && goes_ahead_of(t.kind());
     let read_anew = case.tasks.values().filter(anew).filter_map(|t| t.reopened_at).max();
-    let again = task.reopened_at.max(case.tail_lost_at).max(read_anew);
+    // But who finds has waited for what he waits for: each that came since would make him, and
+    // whoever waits for him, wait anew for all others.
+    let has_found = task.after.is_some() && !task.kind().spec().finds.is_empty();
+    let reopened = task.reopened_at.filter(|_| !has_found);
+    let again = reopened.max(case.tail_lost_at).max(read_anew);
     let begun = again.map_or(begun, |at| at.max(begun));
     if !needs_plan(case, task) {
         return Some(begun);

@@ -156,6 +156,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// When it was ordered.
+    #[must_use]
+    pub(crate) fn ordered_at(&self) -> Timestamp {
+        self.start_by.plus(-START_WITHIN_MS)
+    }
+
     /// When every worker that may hold it has stopped.
     #[must_use]
     pub fn over_at(&self) -> Timestamp {
@@ -478,6 +484,26 @@ impl Task {
         matches!(self.outcome(), Some(Outcome::Waived { .. }))
     }
 
+    /// Whether a person goes without it, or is to say whether it is done at all: it came late,
+    /// or was done and is otherwise now. No reading by a machine answers that for him.
+    pub(crate) fn is_left_to_people(&self) -> bool {
+        match &self.state {
+            TaskState::Settled { outcome, .. } => matches!(outcome, Outcome::Waived { .. }),
+            TaskState::Failed { rule, .. } => match rule {
+                Rule::LateFind | Rule::KeepsFlapping | Rule::IrreversibleDiffers | Rule::ObjectGone => true,
+                Rule::OutOfAttempts
+                | Rule::NeedsPermission
+                | Rule::BlockedByPolicy
+                | Rule::NeverAccepted
+                | Rule::NotOffered
+                | Rule::InconclusiveOnce
+                | Rule::ClaimWithoutProof
+                | Rule::StillWaiting => false,
+            },
+            TaskState::Pending | TaskState::Assigned(_) | TaskState::Resting { .. } => false,
+        }
+    }
+
     /// What was read last, whatever came of it.
     #[must_use]
     pub fn last_seen(&self) -> Option<&Observation> {
@@ -504,6 +530,13 @@ impl Task {
         self.in_flight().is_some() || !self.is_settled() && self.checkpoint.is_some()
     }
 
+    /// Whether a write of it may be behind it: of what must not happen twice also where only the
+    /// vendor is at it, or nobody has read yet whether it happened.
+    pub(crate) fn may_have_begun(&self) -> bool {
+        let once = !self.kind().spec().convergent;
+        self.is_under_way() || once && (self.observe_first || self.busy_until.is_some())
+    }
+
     /// Whether what was read for it shows a mailbox of the person.
     #[must_use]
     pub fn has_read_a_mailbox(&self) -> bool {
@@ -515,6 +548,11 @@ impl Task {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self.state, TaskState::Settled { .. })
+    }
+
+    /// Whether it is settled, and was by then.
+    pub(crate) fn was_settled_by(&self, then: Timestamp) -> bool {
+        matches!(self.state, TaskState::Settled { at, .. } if at <= then)
     }
 
     /// Its outcome, once settled.

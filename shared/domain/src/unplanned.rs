@@ -52,6 +52,12 @@ pub const UNREAD_DEVICES: &str = "unread_device_ids";
 pub const READ_DEVICES: &str = "read_device_ids";
 /// The parameter with the programs that a person was asked about already. In no stored task.
 pub const ASKED: &str = "asked_names";
+/// The parameter with the marks of the programs that a person was asked about already, and that
+/// no task lists. In no stored task.
+pub const ASKED_MARKS: &str = "asked_marks";
+/// The parameter with the marks of those that a task does not list: a short digest of each name,
+/// by which nobody is asked about it again.
+pub const UNLISTED: &str = "unlisted_marks";
 /// The parameter that says how many there are, where the list does not have all.
 pub const COUNT: &str = "count";
 
@@ -331,13 +337,20 @@ fn which(of: &[&[u8]]) -> String {
     digest
 }
 
+/// What a name is known again by where it is not kept.
+fn mark(name: &str) -> String {
+    which(&[name.as_bytes()])
+}
+
 /// Tells whoever looks at software on which devices, and what the tenant knows: those
 /// that are assigned to him, and those that a person has confirmed as his.
 pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) {
     params.set(DEVICES, devices(case, system));
-    let asked = asked(case, system);
-    if !asked.is_empty() {
-        params.set(ASKED, asked);
+    for (list, told) in [(APPS, ASKED), (UNLISTED, ASKED_MARKS)] {
+        let asked = asked(case, system, list);
+        if !asked.is_empty() {
+            params.set(told, asked);
+        }
     }
     let mut looks = case.tasks.values();
     let earlier = looks.find(|t| t.kind() == Kind::DiscoverSoftware && t.planned.target.system == *system);
@@ -347,15 +360,15 @@ pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) 
     tell_known(params, &case.policy);
 }
 
-/// What is on the lists of programs of this system that a person was asked about.
-fn asked(case: &Case, system: &System) -> Vec<String> {
+/// What is on these lists of the programs of this system that a person was asked about.
+fn asked(case: &Case, system: &System, list: &str) -> Vec<String> {
     let lists = for_a_person(system, &ObjectId("software-".to_owned()));
     let is_one = |t: &Task| {
         let object = t.planned.target.object.as_ref();
         t.kind() == Kind::DecideApp && object.is_some_and(|o| o.0.starts_with(&lists.0))
     };
     let tasks = case.tasks.values().filter(|t| is_one(t));
-    let names: BTreeSet<&String> = tasks.filter_map(|t| t.planned.params.list(APPS)).flatten().collect();
+    let names: BTreeSet<&String> = tasks.filter_map(|t| t.planned.params.list(list)).flatten().collect();
     names.into_iter().cloned().collect()
 }
 
@@ -421,7 +434,9 @@ pub fn sort_software(system: &System, installed: &BTreeSet<Software>, told: &Fac
         .with("unplanned_count", count(unplanned.len()));
     // A list that is longer by a device has its own question, about what is new.
     let asked = told.list(ASKED).unwrap_or_default();
-    unplanned.retain(|name| !asked.contains(name));
+    let marks = told.list(ASKED_MARKS).unwrap_or_default();
+    let is_marked = |name: &str| !marks.is_empty() && marks.contains(&mark(name));
+    unplanned.retain(|name| !asked.contains(name) && !is_marked(name));
     if unplanned.is_empty() {
         let questions = Vec::new();
         return Sorted { facts, questions };
@@ -429,13 +444,19 @@ pub fn sort_software(system: &System, installed: &BTreeSet<Software>, told: &Fac
     let names: Vec<&[u8]> = unplanned.iter().map(String::as_bytes).collect();
     let which = which(&names);
     let total = count(unplanned.len());
-    let listed: Vec<String> = unplanned.into_iter().take(MOST_LISTED).collect();
+    let mut names = unplanned.into_iter();
+    let listed: Vec<String> = names.by_ref().take(MOST_LISTED).collect();
+    let unlisted: Vec<String> = names.map(|name| mark(&name)).collect();
+    let mut params = Facts::new()
+        .with(WAYS, vec![INSTALLED.to_owned()])
+        .with(COUNT, total)
+        .with(APPS, listed);
+    if !unlisted.is_empty() {
+        params.set(UNLISTED, unlisted);
+    }
     let question = Question {
         object: for_a_person(system, &ObjectId(format!("software-{which}"))),
-        params: Facts::new()
-            .with(WAYS, vec![INSTALLED.to_owned()])
-            .with(COUNT, total)
-            .with(APPS, listed),
+        params,
     };
     Sorted {
         facts,

@@ -31,6 +31,8 @@
 //!   for conclusive, would break what is proven here.
 //! - A second copy of an order that nobody published twice says that it is one:
 //!   law 8 of the queue. A broker that breaks it is not modelled.
+//! - What was ordered once and may have happened is read in its order; the engine
+//!   reads it also while what it waits for is open again, and writes nothing.
 //! - A claim that its reading does not bear out makes the task rest; in the
 //!   engine it needs a person.
 //! - Steps between which nobody else could make a difference are one step: a

@@ -694,6 +694,9 @@ impl Shadow {
                 format!("{kind} is assigned although it is {:?}", task.state),
             );
         }
+        // What was ordered once and may have happened is looked for, whatever is open again.
+        let is_looked_for = mode == Mode::ObserveOnly && !spec.convergent && task.attempt > 0;
+        let in_order = ordered && !is_looked_for;
         // The order reaches through kinds that are not there.
         let mut before: BTreeSet<Kind> = BTreeSet::new();
         // Of these, only what is about the same device.
@@ -732,10 +735,10 @@ impl Shadow {
         let open_about = |k: &Kind| device.is_some_and(|object| self.reading.is_open_about(*k, object));
         let missing = before.into_iter().filter(|k| self.reading.is_open(*k));
         let missing = missing.chain(about.into_iter().filter(open_about));
-        for missing in missing.filter(|_| ordered) {
+        for missing in missing.filter(|_| in_order) {
             found(Invariant::OrderIsLaw, format!("{kind} goes before {missing}"));
         }
-        for dep in spec.after.iter().filter(|dep| ordered && self.reading.has(dep.kind)) {
+        for dep in spec.after.iter().filter(|dep| in_order && self.reading.has(dep.kind)) {
             if at < self.reading.settled_at(dep.kind).plus(dep.delay_ms) {
                 found(
                     Invariant::OrderIsLaw,

@@ -97,7 +97,11 @@ impl Reading {
                 self.lost = Some(at);
                 // What is closed stays so.
                 if !self.closed {
-                    self.open_again(|_, kind| kind.spec().area != Area::Person && kind != Kind::Resolve);
+                    for told in self.tasks.values_mut() {
+                        let machines = told.kind.spec().area != Area::Person && told.kind != Kind::Resolve;
+                        // Who went without it has read nothing, and still goes without it.
+                        told.settled &= !(machines && told.read);
+                    }
                 }
             }
             Event::CaseClosed { .. } => self.closed = true,
@@ -185,7 +189,9 @@ impl Reading {
         let without_end = told.kind.spec().after.iter().filter(|dep| dep.at_most_ms.is_none());
         let settled = without_end.map(|dep| self.settled_at(dep.kind)).max();
         let since = settled.unwrap_or(self.opened).max(effective);
-        let again = told.again.max(self.lost);
+        // Who finds has had that time once.
+        let has_found = told.read && !told.kind.spec().finds.is_empty();
+        let again = told.again.filter(|_| !has_found).max(self.lost);
         let since = again.map_or(since, |again| since.max(again));
         if !needs_plan {
             return Some(since);
@@ -281,6 +287,15 @@ mod tests {
         assert!(!after(&read).is_open(KIND));
         let undone = after(&[settled(KIND, Outcome::Verified), again(KIND)]);
         assert!(undone.was_settled_once(KIND) && undone.is_open(KIND));
+        let lost = || Event::TailLost {
+            known: 9,
+            dealt_with: None,
+        };
+        assert!(after(&[settled(KIND, Outcome::Verified), lost()]).is_open(KIND));
+        assert!(
+            !after(&[settled(KIND, waived()), lost()]).is_open(KIND),
+            "a loss ends no waiver"
+        );
         let gone_without = [settled(KIND, waived()), again(KIND)];
         assert!(!after(&gone_without).was_settled_once(KIND));
         assert!(after(&gone_without).anew().was_let_off(planned(KIND).id));

@@ -1,13 +1,15 @@
 //! `identity.remove_group_memberships`: each group as what it is. Groups that
 //! bear licences are left to the licence area, which leaves them only when the
-//! mailbox is proven kept, those that give applications to `identity.remove_app_roles`;
-//! dynamic ones follow their rule, synchronised ones the directory that masters them.
+//! mailbox is proven kept, those that give applications to `identity.remove_app_roles`
+//! where that is ordered too; dynamic ones follow their rule, synchronised ones the directory
+//! that masters them.
 
 use super::{groups_that_give_applications, remove_held};
 use crate::job::{Applied, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Group, Held, Holding, Removable};
+use offboard_domain::catalogue::APP_GROUPS_LATER;
 use offboard_domain::{Facts, ObjectId};
 use std::collections::BTreeSet;
 
@@ -41,7 +43,12 @@ impl Procedure for RemoveGroupMemberships {
             .directory()?
             .holdings(&mut job.call, &id, Holding::Memberships)
             .await?;
-        let giving = groups_that_give_applications(job).await?;
+        // Else nobody would take him out of them later.
+        let giving = if job.params.bool(APP_GROUPS_LATER) == Some(true) {
+            groups_that_give_applications(job).await?
+        } else {
+            BTreeSet::new()
+        };
         let of = |wanted: Nature| {
             ids(held
                 .iter()

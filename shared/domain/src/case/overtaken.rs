@@ -27,8 +27,12 @@ impl Case {
         }
         let follows = |t: &&Arc<Task>| went_ahead(t) || kind.spec().redo.contains(&t.kind());
         let under_way = self.tasks.values().filter(begun).filter(|t| t.is_under_way());
-        // What is read at the end holds after both, whichever came first.
-        let unread = |t: &&Arc<Task>| t.kind().spec().proof != Proof::Read;
+        // What is read at the end holds after both, whichever came first. But who finds reads what
+        // he was told to when it was ordered, and not what that has found since.
+        let unread = |t: &&Arc<Task>| {
+            let spec = t.kind().spec();
+            spec.proof != Proof::Read || !spec.finds.is_empty()
+        };
         let overtaken: Vec<TaskId> = under_way.filter(follows).filter(unread).map(|t| t.id()).collect();
         for id in overtaken {
             self.change(id, at, |t| t.overtaken = true);

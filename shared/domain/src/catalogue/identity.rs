@@ -125,7 +125,13 @@ const BURST_AT_MOST_MS: i64 = 10 * MINUTE_MS;
 /// what the directory refuses for their sake is waited for.
 pub const ROLES_OPEN: &str = "roles_open";
 
-/// Told to the same: when his roles were read as gone, in milliseconds since 1970.
+/// Told to whoever takes him out of his groups where somebody takes him out of those that give
+/// applications later, with the application roles. A dispatcher of an older version says nothing
+/// of it, and orders nothing of the kind: then all are left at once.
+pub const APP_GROUPS_LATER: &str = "app_groups_later";
+
+/// Told to whoever disables the account or resets its password: when his roles were read as
+/// gone, in milliseconds since 1970.
 /// Nobody has read that of somebody who is let keep them, and so it is looked.
 pub const ROLES_GONE_MS: &str = "roles_gone_ms";
 
@@ -268,7 +274,7 @@ pub(super) const REMOVE_OAUTH_GRANTS: KindSpec = KindSpec {
 /// last therefore. Facts: `app_role_ids`, those assigned directly; `app_group_ids`, the groups.
 pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
     name: "identity.remove_app_roles",
-    title: "Remove application role assignments",
+    title: "Remove application role assignments, and leave the groups that give some",
     stage: Stage::Closure,
     urgency: Urgency::U3,
     after: &[
@@ -348,7 +354,8 @@ pub(super) const REMOVE_GROUP_OWNERSHIPS: KindSpec = KindSpec {
 /// mail-enabled, role-assignable), and for the record `dynamic_group_ids`,
 /// `synced_group_ids`, `licence_group_ids` (those are released by the licence
 /// area, after the mailbox is proven kept), `app_group_ids` (those give applications, and
-/// are left with the application roles, after the hand-over).
+/// are left with the application roles, after the hand-over). Parameter, with the assignment
+/// alone: `app_groups_later`.
 pub(super) const REMOVE_GROUP_MEMBERSHIPS: KindSpec = KindSpec {
     name: "identity.remove_group_memberships",
     title: "Remove group memberships",

@@ -20,7 +20,7 @@ pub mod script;
 pub mod spec;
 pub mod workspace;
 
-pub use identity::{ACCOUNT_GONE, LEAVING, LICENSED_BY_RULE, MARKED, ROLES_GONE_MS, ROLES_OPEN};
+pub use identity::{ACCOUNT_GONE, APP_GROUPS_LATER, LEAVING, LICENSED_BY_RULE, MARKED, ROLES_GONE_MS, ROLES_OPEN};
 pub use license::POOL_WITHIN_MS;
 pub use mailbox::{KNOWN_TO_MAIL, MAILBOX_EXISTS};
 pub use person::GOES_AT_ONCE;

@@ -12,7 +12,7 @@ use crate::id::{ObjectId, TaskId};
 use crate::observation::Facts;
 use crate::plan::plan;
 use crate::standing::{Standing, can_be_overdue, person_since, standing};
-use crate::task::{Outcome, PlannedTask, RestReason, Task, TaskState};
+use crate::task::{Attempt, Outcome, PlannedTask, RestReason, Task, TaskState};
 use crate::time::{HOUR_MS, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Draft<'_> {
     fn went_to_a_silent_site(&self, task: &Task) -> bool {
         let area = task.kind().spec().area;
         let since = self.gates.away_since(&task.planned.target.system, area);
-        let ordered = task.in_flight().map(|a| a.start_by.plus(-START_WITHIN_MS));
+        let ordered = task.in_flight().map(Attempt::ordered_at);
         matches!((since, ordered), (Some(since), Some(ordered)) if since <= ordered.plus(CLOCK_MARGIN_MS))
     }
 

@@ -2,7 +2,7 @@
 //! show: they are judged again here.
 
 use super::Draft;
-use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, take_baseline};
+use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, baseline_facts, baseline_in, take_baseline};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
 use crate::catalogue::{ACCOUNT_GONE, Area, Dep, Kind, MAILBOX_EXISTS, Proof};
@@ -58,6 +58,16 @@ impl Answer {
             seen: Some(Arc::new(seen)),
             ..self
         }
+    }
+
+    /// The answer, with what was read before its first write; where it remembers that already,
+    /// as it does.
+    fn remembering(mut self, before: &Observation) -> Self {
+        let left = self.checkpoint.get_or_insert_default();
+        if baseline_in(left).is_none() {
+            left.0.extend(baseline_facts(before).0);
+        }
+        self
     }
 
     /// The answer, with what it leaves to the next try.
@@ -193,7 +203,7 @@ impl Draft<'_> {
         let reading = answer.mode == Mode::ObserveOnly;
         let finder = !task.kind().spec().finds.is_empty();
         match said {
-            Said::Checked { results } if checking => self.checked(task, answer, results),
+            Said::Checked { results } if checking => self.checked(task, attempt, answer, results),
             Said::Satisfied { before, after } if !checking && !finder => self.satisfied(task, answer, before, after),
             Said::Observed { observation } if reading && !checking && !finder => {
                 self.observed(task, answer, observation);
@@ -247,6 +257,12 @@ impl Draft<'_> {
                 None,
             ),
             Verdict::Unsatisfied(_) if is_by_the_older_rule(task.kind(), &after) => {
+                // What he has taken all the same was there before.
+                let answer = if before == after {
+                    answer
+                } else {
+                    answer.remembering(&before)
+                };
                 self.leave_to_a_newer_worker(task, answer.having_read(after));
             }
             Verdict::Unsatisfied(why) => self.fail(answer.having_read(after), Rule::ClaimWithoutProof, why, None),
@@ -449,7 +465,7 @@ impl Draft<'_> {
         self.case.tasks.values().filter(machines).any(|t| {
             let let_off = t.is_waived() && t.attempt == 0;
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
-            let begun = t.in_flight().is_some() || done && !let_off;
+            let begun = t.may_have_begun() || done && !let_off;
             let gone_already = by.is_some() && t.kind() == Kind::RemoveAppRoles;
             let counts = t.kind() != find.kind && !harmless.contains(&t.kind()) && !gone_already;
             let in_its_system = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
@@ -476,8 +492,15 @@ impl Draft<'_> {
         }
     }
 
-    fn checked(&mut self, task: &Task, answer: Answer, results: Vec<Checked>) {
-        let ordered = self.case.checks_for(task);
+    fn checked(&mut self, task: &Task, attempt: Attempt, answer: Answer, results: Vec<Checked>) {
+        // Whoever reads has the list of when it was ordered. What was settled since, as when a
+        // waiver ended, is for the round that follows this one.
+        let mut ordered = self.case.checks_for(task);
+        let listed = |id: &TaskId| {
+            let task = self.case.tasks.get(id);
+            task.is_some_and(|t| t.was_settled_by(attempt.ordered_at()))
+        };
+        ordered.retain(|check| listed(&check.task));
         let mut judged = Vec::with_capacity(ordered.len());
         let mut gone = BTreeSet::new();
         for check in &ordered {
@@ -499,8 +522,13 @@ impl Draft<'_> {
                     Some("it was there, and is gone".to_owned())
                 }
                 Verdict::Satisfied | Verdict::NotApplicable(_) => None,
-                // A worker of an older version has not looked: that shows no difference.
-                Verdict::Unsatisfied(_) if is_by_the_older_rule(check.kind, &seen.observation) => None,
+                // A worker of an older version has not looked: that shows no difference, where
+                // somebody has looked before.
+                Verdict::Unsatisfied(_)
+                    if is_by_the_older_rule(check.kind, &seen.observation) && self.was_looked_at(check.task) =>
+                {
+                    None
+                }
                 Verdict::Unsatisfied(why) => Some(why),
                 Verdict::Blocked(why) => Some(why.to_owned()),
             };
@@ -536,6 +564,17 @@ impl Draft<'_> {
         let task = self.case.tasks.get(&id);
         let kept = task.filter(|t| t.kind().spec().keeps);
         kept.and_then(|t| t.outcome()).is_some_and(|o| *o == Outcome::Verified)
+    }
+
+    /// Whether it was settled by what counts now. A program before this one took an older
+    /// worker's word.
+    fn was_looked_at(&self, id: TaskId) -> bool {
+        let read = self
+            .case
+            .tasks
+            .get(&id)
+            .and_then(|t| Some((t.kind(), t.after.as_ref()?)));
+        !read.is_some_and(|(kind, after)| is_by_the_older_rule(kind, after))
     }
 
     fn wait(&mut self, task: &Task, answer: Answer, until: Timestamp, why: String) {
@@ -600,12 +639,13 @@ impl Draft<'_> {
         let goes_on = matches!(self.case.state, CaseState::Active | CaseState::Closing);
         if done && goes_on {
             self.reopen_what_went_ahead(id);
-            if overtaken {
-                self.push(Event::TaskReopened {
-                    task: id,
-                    why: "it was under way while what it must follow was done".to_owned(),
-                });
-            }
+        }
+        // Whoever looked too soon may have found nothing for that.
+        if overtaken && goes_on {
+            self.push(Event::TaskReopened {
+                task: id,
+                why: "it was under way while what it must follow was done".to_owned(),
+            });
         }
         if done && self.case.state == CaseState::Active {
             if read == Some(Kind::SnapshotDirectory) {

@@ -27,6 +27,14 @@ fn only_what_may_have_a_device_goes_by_device() {
         for dep in kind.spec().after.iter().filter(|dep| dep.same_device) {
             assert!(may_have_a_device(kind), "{kind}");
             assert!(may_have_a_device(dep.kind), "{kind} after {}", dep.kind);
+            let finds = dep.kind.spec().finds.iter().filter(|_| dep.with_finds);
+            for found in finds {
+                assert!(
+                    may_have_a_device(*found),
+                    "{kind} after what {} finds: {found}",
+                    dep.kind
+                );
+            }
         }
     }
 }

@@ -3,7 +3,9 @@
 use crate::model::*;
 use offboard_domain::assignment::baseline_facts;
 use offboard_domain::catalogue::apps::PROTECTED;
-use offboard_domain::catalogue::{ACCOUNT_GONE, Area, Kind, Lane, MAILBOX_EXISTS, POOL_WITHIN_MS, ROLES_OPEN};
+use offboard_domain::catalogue::{
+    ACCOUNT_GONE, APP_GROUPS_LATER, Area, Kind, Lane, MAILBOX_EXISTS, POOL_WITHIN_MS, ROLES_OPEN,
+};
 use offboard_domain::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::fault::{FaultClass, Rule};
 use offboard_domain::id::System;
@@ -12,8 +14,9 @@ use offboard_domain::standing::{Standing, next, standing};
 use offboard_domain::task::{Place, RestReason};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    ApprovalOf, CaseId, CaseState, Command, Credit, Digest, Event, Facts, Find, Gates, Mode, ObjectId, Outcome, Policy,
-    Refusal, Report, Said, TaskId, TaskState, TenantId, Timestamp, WakeReason, decide, decide_reports, follow_up,
+    ApprovalOf, CaseId, CaseState, Checked, Command, Credit, Digest, Event, Facts, Find, Gates, Mode, ObjectId,
+    Outcome, Policy, Refusal, Report, Said, TaskId, TaskState, TenantId, Timestamp, WakeReason, decide, decide_reports,
+    follow_up,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -2230,6 +2233,38 @@ fn who_never_had_a_mailbox_has_nothing_to_be_kept() {
     );
 }
 
+/// Whoever reads has the list of when it was ordered; what was settled since is read by another.
+#[test]
+fn a_closing_reading_need_not_have_what_was_settled_beside_it() {
+    let kind = Kind::HideFromAddressLists;
+    let mut w = World::with_in_flight(kind, Manner::Immediate);
+    let refused = w.report(w.id(kind), fault(FaultClass::Rejected));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    let waiting = [kind, Kind::Validate];
+    w.run_until(|w| {
+        let mut all = w.case().tasks.values();
+        all.all(|t| t.is_settled() || waiting.contains(&t.kind()))
+    });
+    let waive = Command::Waive {
+        task: w.id(kind),
+        by: "boss@msp.example".into(),
+        reason: "the directory is being mended".into(),
+        until: w.now.plus(MINUTE_MS),
+    };
+    w.order(waive).unwrap();
+    w.attest(Kind::Validate).unwrap();
+    assert_eq!(w.case().state, CaseState::Closing);
+    let round = w.id(Kind::ObserveMailbox);
+    let reading = w.truthful(round);
+    w.pass(MINUTE_MS);
+    w.answer(kind);
+    assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
+    w.order(Command::RecordReport(Box::new(reading))).unwrap();
+    assert_eq!(w.case().tasks[&round].outcome(), Some(&Outcome::Verified));
+    w.run_to_sealing();
+    assert_eq!(w.case().round, 2, "what it has not read is read by another");
+}
+
 /// Workers are of several versions for a while.
 #[test]
 fn an_older_workers_word_that_there_is_no_mailbox_leaves_delegations_to_another() {
@@ -2271,6 +2306,106 @@ fn an_older_workers_word_that_no_application_is_assigned_leaves_his_groups_to_an
     assert!(why.contains("groups that give applications"), "{why}");
     w.run_to_sealing();
     assert_eq!(w.task(kind).outcome(), Some(&Outcome::Verified));
+}
+
+/// What he has taken before he is known to be old was there, and the account says so.
+#[test]
+fn what_an_older_worker_took_is_among_what_was_there_before() {
+    let kind = Kind::RemoveAppRoles;
+    let mut w = World::with_in_flight(kind, Manner::Immediate);
+    let roles = |ids: &[&str]| {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        seen(Facts::new().with("app_role_ids", ids))
+    };
+    let said = Said::Satisfied {
+        before: roles(&["ar-1"]),
+        after: roles(&[]),
+    };
+    let report = w.report(w.id(kind), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(!w.task(kind).is_settled());
+    w.run_to_sealing();
+    let before = w.task(kind).before.as_ref().unwrap();
+    assert_eq!(before.facts.list("app_role_ids"), Some(&["ar-1".to_owned()][..]));
+}
+
+/// Of an application's groups: who has not looked for any finds no difference, unless nobody has.
+#[test]
+fn an_older_workers_word_shows_no_difference_only_where_another_has_looked() {
+    let kind = Kind::RemoveAppRoles;
+    let read = seen(Facts::new().with("app_role_ids", Vec::new()));
+    for looked in [true, false] {
+        let mut w = World::with_in_flight(kind, Manner::Immediate);
+        if looked {
+            w.answer(kind);
+        } else {
+            // So an older program settled it.
+            let settled = Event::TaskSettled {
+                task: w.id(kind),
+                attempt: 1,
+                outcome: Outcome::Verified,
+                before: Some(Arc::new(read.clone())),
+                after: None,
+                receipts: Vec::new(),
+                artifacts: Vec::new(),
+                report: None,
+            };
+            let now = w.now;
+            w.take(&[(now, settled)]);
+        }
+        for _ in 0..500 {
+            w.drain_but(Kind::ObserveIdentity);
+            if w.case().in_flight_of(Kind::ObserveIdentity) > 0 {
+                break;
+            }
+            w.a_person_or_time(10 * MINUTE_MS);
+        }
+        let round = w.id(Kind::ObserveIdentity);
+        let checks = w.case().assignment(round).unwrap().checks;
+        let results = checks.iter().map(|c| Checked {
+            task: c.task,
+            observation: if c.kind == kind {
+                read.clone()
+            } else {
+                seen(good(c.kind))
+            },
+        });
+        let said = Said::Checked {
+            results: results.collect(),
+        };
+        let report = w.report(round, said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        assert_eq!(w.task(kind).is_settled(), looked, "{:?}", w.task(kind).state);
+        w.run_to_sealing();
+        let after = w.task(kind).after.as_ref().unwrap();
+        assert!(
+            after.facts.list("app_group_ids").is_some(),
+            "nobody has looked: {after:?}"
+        );
+    }
+}
+
+/// An older dispatcher orders nothing that leaves these groups later: so a worker leaves them to
+/// that only where he is told that it does.
+#[test]
+fn groups_that_give_applications_are_left_where_something_takes_him_out_of_them_later() {
+    for planned in [true, false] {
+        let mut offered = everything();
+        if !planned {
+            offered.0.get_mut(&m365()).unwrap().remove(&Kind::RemoveAppRoles);
+        }
+        let mut w = World::new();
+        w.order(Command::Open {
+            departure: Arc::new(departure(Manner::Immediate)),
+            policy: Arc::new(Policy::default()),
+            capabilities: Arc::new(offered),
+            traceparent: None,
+        })
+        .unwrap();
+        w.answer(Kind::Resolve);
+        let told = w.case().told(w.task(Kind::RemoveGroupMemberships));
+        assert_eq!(told.bool(APP_GROUPS_LATER), planned.then_some(true));
+    }
 }
 
 /// If nobody upgrades them, it does not go round for ever.

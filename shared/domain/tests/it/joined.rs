@@ -9,8 +9,8 @@ use offboard_domain::departure::Manner;
 use offboard_domain::keeping::{self, Retention};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    ApprovalOf, CaseState, Checked, Command, Credit, Event, Facts, FaultClass, Find, Gates, ObjectId, Outcome, Policy,
-    Said, Standing, TaskState, follow_up,
+    ApprovalOf, CaseState, Checked, Command, Credit, Event, Facts, FaultClass, Find, Gates, Mode, ObjectId, Outcome,
+    Policy, Rule, Said, Standing, TaskState, follow_up,
 };
 
 fn waive(w: &mut World, kind: Kind) {
@@ -173,6 +173,73 @@ fn a_wipe_that_was_approved_before_somebody_wanted_the_device_kept_is_approved_a
     w.order(approve).unwrap();
     w.run_to_sealing();
     account(&w);
+}
+
+/// A company laptop whose wipe was ordered, and that has not checked in since.
+fn with_a_wipe_that_is_pending() -> World {
+    let mut w = opened(leaving(), cloud());
+    w.finds = company_laptop();
+    w.approve();
+    w.pass(10 * DAY_MS);
+    until_in_flight(&mut w, Kind::WipeDevice);
+    it_has_not_checked_in(&mut w);
+    w
+}
+
+fn it_has_not_checked_in(w: &mut World) {
+    let said = Said::Wait {
+        until: w.now.plus(HOUR_MS),
+        why: "it has not checked in".into(),
+        checkpoint: None,
+    };
+    let report = w.report(w.id(Kind::WipeDevice), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+/// What was ordered from the vendor is done whenever the device checks in, whoever decides what.
+#[test]
+fn a_device_that_is_wanted_as_it_is_once_its_wipe_was_ordered_came_too_late() {
+    for given_up in [false, true] {
+        let mut w = with_a_wipe_that_is_pending();
+        if given_up {
+            w.pass(Kind::WipeDevice.spec().patience_ms);
+            it_has_not_checked_in(&mut w);
+            let state = &w.task(Kind::WipeDevice).state;
+            let waited = matches!(state, TaskState::Failed { rule, .. } if *rule == Rule::StillWaiting);
+            assert!(waited, "{state:?}");
+        }
+        w.order(wants(|d| d.choices.wipe_company_devices = Some(false)))
+            .unwrap();
+        let asked = w.task(Kind::DecidePreservation);
+        let is_late = matches!(asked.state, TaskState::Failed { rule, .. } if rule == Rule::LateFind);
+        assert!(is_late, "given up: {given_up}: {:?}", asked.state);
+        let words = keeping::words(w.case(), asked).unwrap();
+        assert!(words.contains("no waiver calls off one that was ordered"), "{words}");
+    }
+}
+
+/// A device at hand is wiped, and its record gone, within minutes: who waited for somebody's word
+/// would never see it.
+#[test]
+fn a_wipe_that_was_ordered_is_looked_for_while_what_it_waits_for_is_open_again() {
+    let mut w = with_a_wipe_that_is_pending();
+    w.order(wants(|d| d.choices.wipe_company_devices = Some(false)))
+        .unwrap();
+    w.pass(HOUR_MS);
+    let looks = w.task(Kind::WipeDevice).in_flight().map(|a| a.mode);
+    assert_eq!(looks, Some(Mode::ObserveOnly));
+    let not_wiped = good(Kind::WipeDevice).with("wiped", false).with("conclusive", true);
+    let said = Said::Observed {
+        observation: seen(not_wiped),
+    };
+    let report = w.report(w.id(Kind::WipeDevice), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.pass(HOUR_MS);
+    let then = stands(&w, Kind::WipeDevice);
+    assert!(
+        matches!(&then, Standing::WaitsFor(kinds) if kinds.contains(&Kind::DecidePreservation)),
+        "{then:?}"
+    );
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Ring 1: a history that is known to have been longer, and the gates that
 //! hold back what may be tried.
 
+use crate::keeping::{cloud, leaving, opened, wants_hold};
 use crate::model::*;
 use offboard_domain::catalogue::{Area, Kind};
 use offboard_domain::departure::Manner;
 use offboard_domain::fault::Rule;
 use offboard_domain::standing::{Standing, next, standing};
-use offboard_domain::time::HOUR_MS;
+use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{
     ApprovalOf, CaseState, Command, Event, Gates, Mode, Outcome, Refusal, Report, Said, System, TaskState, WakeReason,
     decide,
@@ -160,6 +161,64 @@ fn a_known_loss_makes_every_machines_task_unknown_and_leaves_people_alone() {
     }
     assert_eq!(w.case().state, CaseState::Active);
     w.run_to_sealing();
+}
+
+/// That somebody goes without it stands in what is left of the history.
+#[test]
+fn a_loss_ends_no_waiver() {
+    let mut w = World::opened(Manner::Planned);
+    w.finds = company_laptop();
+    w.drain();
+    let waived = [Kind::ReleaseDirectLicenses, Kind::WipeDevice];
+    for kind in waived {
+        w.order(Command::Waive {
+            task: w.id(kind),
+            by: "boss@msp.example".into(),
+            reason: "legal looks into it".into(),
+            until: w.now.plus(30 * DAY_MS),
+        })
+        .unwrap();
+    }
+    let known = w.case().version + 5;
+    lost(&mut w, known);
+    w.run_to_sealing();
+    for kind in waived {
+        assert!(w.task(kind).is_waived(), "{kind}");
+        assert_eq!(w.task(kind).attempt, 0, "{kind} was ordered against a waiver");
+    }
+    // It may have ended, and the device been wiped, in what is lost.
+    assert!(
+        w.task(Kind::WipeDevice).observe_first,
+        "it is read first when the waiver ends"
+    );
+}
+
+#[test]
+fn what_came_late_is_a_persons_after_a_loss_too() {
+    let mut w = opened(leaving(), cloud());
+    w.approve();
+    w.pass(10 * DAY_MS);
+    w.run_to_sealing();
+    w.order(wants_hold()).unwrap();
+    w.drain();
+    w.approve();
+    let known = w.case().version + 5;
+    lost(&mut w, known);
+    for _ in 0..10 {
+        w.drain();
+        w.pass(HOUR_MS);
+    }
+    let hold = w.task(Kind::HoldMailbox);
+    let is_late = matches!(hold.state, TaskState::Failed { rule, .. } if rule == Rule::LateFind);
+    assert!(is_late, "{:?}", hold.state);
+    assert_eq!(hold.attempt, 0, "it ran, and nobody was asked");
+    let retry = Command::Retry {
+        task: Some(hold.id()),
+        by: "boss@msp.example".into(),
+    };
+    w.order(retry).unwrap();
+    w.run_to_sealing();
+    assert_eq!(w.task(Kind::HoldMailbox).outcome(), Some(&Outcome::Verified));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use offboard_domain::{
     ApprovalOf, Capabilities, Command, Facts, FaultClass, Find, Mode, ObjectId, Policy, Said, System, TaskId,
     TaskState, follow_up, unplanned,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn rmm() -> System {
@@ -328,23 +329,30 @@ fn software_is_looked_at_on_every_device_that_is_his() {
 
 /// One that is his, and one that a person is to say something about.
 fn with_a_candidate(w: &mut World) {
+    with_candidates(w, &[("43", "5CG3333")]);
+}
+
+fn with_candidates(w: &mut World, others: &[(&str, &str)]) {
     w.drain_but(Kind::DiscoverManaged);
     let mut facts = good(Kind::DiscoverManaged)
         .with("devices_found", true)
         .with("device_ids", vec!["41".to_owned()]);
-    for (id, serial) in [("41", "5CG1111"), ("43", "5CG3333")] {
+    let mut finds = vec![find(Kind::Decommission, "41")];
+    for (id, serial) in [("41", "5CG1111")].iter().chain(others) {
         estate::note(
             &mut facts,
-            &ObjectId::from(id),
+            &ObjectId::from(*id),
             Serial::parse(serial).as_ref(),
             Holding::Remote,
         );
     }
-    let finds = vec![
-        find(Kind::Decommission, "41"),
-        find(Kind::ConfirmManagedDevice, "rmm/43"),
-        find(Kind::DiscoverConfirmed, "43"),
-    ];
+    for (id, _) in others {
+        let asked = format!("rmm/{id}");
+        finds.extend([
+            find(Kind::ConfirmManagedDevice, &asked),
+            find(Kind::DiscoverConfirmed, id),
+        ]);
+    }
     found(w, Kind::DiscoverManaged, facts, finds);
     w.drain();
 }
@@ -391,6 +399,98 @@ fn a_device_that_nobody_confirms_keeps_the_agent_of_no_other_for_longer_than_a_d
     w.drain();
     assert_eq!(kept_by(&w, Kind::DiscoverSoftware), Vec::<String>::new());
     w.run_to_sealing();
+}
+
+/// A day for all of them, and not one for each that is confirmed.
+#[test]
+fn software_is_read_once_more_at_once_whoever_else_is_not_confirmed_yet() {
+    let mut w = opened();
+    with_candidates(&mut w, &[("43", "5CG3333"), ("44", "5CG4444")]);
+    w.pass(DAY_MS);
+    w.drain();
+    assert!(w.task(Kind::DiscoverSoftware).is_settled());
+    w.pass(DAY_MS);
+    w.attest(Kind::ConfirmManagedDevice).unwrap();
+    let mut looks = w.case().tasks.values().filter(|t| t.kind() == Kind::DiscoverConfirmed);
+    let looks = looks.find(|t| t.in_flight().is_some()).unwrap().id();
+    let said = Said::Found {
+        observation: seen(Facts::new().with("confirmed", true)),
+        finds: Vec::new(),
+    };
+    let report = w.report(looks, said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(
+        w.task(Kind::DiscoverSoftware).in_flight().is_some(),
+        "{:?}",
+        standing(w.case(), w.task(Kind::DiscoverSoftware), w.now, &w.gates)
+    );
+}
+
+/// A task lists three hundred: who reads the list again knows the others too, and asks about what
+/// is new alone.
+#[test]
+fn of_a_list_that_is_too_long_for_a_task_nothing_is_asked_about_again() {
+    let mut w = opened();
+    with_a_candidate(&mut w);
+    w.pass(DAY_MS);
+    let mut installed: BTreeSet<unplanned::Software> = (0..350)
+        .map(|n| unplanned::Software {
+            name: format!("Program {n:03}"),
+            publisher: None,
+        })
+        .collect();
+    let sorted = |w: &World, installed: &BTreeSet<unplanned::Software>| {
+        let told = w.case().told(w.task(Kind::DiscoverSoftware));
+        unplanned::sort_software(&rmm(), installed, &told).questions
+    };
+    let asked = sorted(&w, &installed).remove(0);
+    let listed = asked.params.list(unplanned::APPS).map(<[String]>::len);
+    assert_eq!((listed, asked.params.int(unplanned::COUNT)), (Some(300), Some(350)));
+    let finds = vec![Find {
+        kind: Kind::DecideApp,
+        object: asked.object,
+        params: asked.params,
+    }];
+    found(&mut w, Kind::DiscoverSoftware, good(Kind::DiscoverSoftware), finds);
+    assert_eq!(sorted(&w, &installed), []);
+    installed.insert(unplanned::Software {
+        name: "Qualified Editor".to_owned(),
+        publisher: None,
+    });
+    let more = sorted(&w, &installed).remove(0);
+    assert_eq!(
+        more.params.list(unplanned::APPS),
+        Some(&["Qualified Editor".to_owned()][..])
+    );
+}
+
+/// Whoever reads the list knows the devices of when he was told to: what is confirmed meanwhile is
+/// read after it, also where he found that none is his.
+#[test]
+fn a_device_that_is_confirmed_while_software_is_read_is_read_too() {
+    for nothing in [false, true] {
+        let mut w = opened();
+        with_a_candidate(&mut w);
+        w.pass(DAY_MS);
+        let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
+        assert_eq!(told.list("device_ids"), Some(&["41".to_owned()][..]));
+        w.attest(Kind::ConfirmManagedDevice).unwrap();
+        let confirmed = Facts::new().with("confirmed", true);
+        found(&mut w, Kind::DiscoverConfirmed, confirmed, Vec::new());
+        let read = match nothing {
+            true => Facts::new().with("devices_found", false),
+            false => good(Kind::DiscoverSoftware),
+        };
+        found(&mut w, Kind::DiscoverSoftware, read, Vec::new());
+        assert!(!w.task(Kind::DiscoverSoftware).is_settled(), "nothing found: {nothing}");
+        let told = w.case().assignment(w.id(Kind::DiscoverSoftware)).unwrap().params;
+        assert_eq!(told.list("device_ids"), Some(&["41".to_owned(), "43".to_owned()][..]));
+        w.answer(Kind::DiscoverSoftware);
+        assert!(
+            w.task(Kind::DiscoverSoftware).is_settled(),
+            "it is read once more, and not again"
+        );
+    }
 }
 
 /// What nobody reads is waited for by nobody, and neither is what it would have waited for.

@@ -757,6 +757,33 @@ fn a_history_that_was_lost_before_anything_can_have_been_written_holds_no_record
     }
 }
 
+/// What was begun when its time had come, and is lost, was begun whatever it was put off to before
+/// anybody knew. Put off in time, nothing was.
+#[test]
+fn a_record_is_held_fast_where_it_was_put_off_only_when_its_time_had_come() {
+    let kind = Kind::SnapshotAccess;
+    let read = seen(Facts::new().with("role_ids", vec!["r-1".to_owned()]));
+    for (days, in_time) in [(9, true), (10, false)] {
+        let mut w = approved();
+        let record = w.task(kind).before.clone().unwrap();
+        w.pass(days * DAY_MS);
+        w.order(open(by("hr@acme.example", T0.plus(20 * DAY_MS)))).unwrap();
+        w.pass(2 * DAY_MS);
+        let known = w.case().version + 3;
+        w.order(Command::RecordLoss { known, parted: false }).unwrap();
+        assert!(w.task(kind).in_flight().is_some());
+        assert_eq!(written(&w), []);
+        let said = Said::Satisfied {
+            before: read.clone(),
+            after: read.clone(),
+        };
+        let report = w.report(w.id(kind), said);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        let stays = if in_time { &read } else { &*record };
+        assert_eq!(w.task(kind).before.as_deref(), Some(stays), "in time: {in_time}");
+    }
+}
+
 /// What is freed is what was held before the first release, also when the directory has to be
 /// read again after it.
 #[test]

@@ -5,7 +5,7 @@ use crate::attempts::fake::state::{CANARY, LEAVER, SUCCESSOR, device, group};
 use crate::attempts::fake::{State, system};
 use offboard_connectors::{ActionState, GroupNature, Held, MobileWipe, Owner};
 use offboard_domain::assignment::baseline_in;
-use offboard_domain::catalogue::ROLES_OPEN;
+use offboard_domain::catalogue::{APP_GROUPS_LATER, ROLES_OPEN};
 use offboard_domain::{
     Assignment, Check, Digest, Fact, Facts, Fault, FaultClass, Kind, Lane, Mode, ObjectId, Report, Said, Target,
     TaskId, Timestamp,
@@ -261,9 +261,20 @@ async fn a_group_that_gives_an_application_is_left_with_the_application_roles() 
         s.groups.insert("g-app".to_owned(), group("g-app", &[]));
         s.members.insert("g-app".to_owned(), [LEAVER.to_owned()].into());
     };
-    let (desk, end) = changed(Kind::RemoveGroupMemberships, gives).await;
-    assert_eq!(fact(&end, "app_group_ids"), list(&["g-app"]));
+    let leaves = |later: bool| {
+        let (mut state, mut todo) = setting(Kind::RemoveGroupMemberships);
+        gives(&mut state);
+        if later {
+            todo.params.set(APP_GROUPS_LATER, true);
+        }
+        end(state, todo)
+    };
     let left = format!("remove g-app from {LEAVER}");
+    // A dispatcher of an older version orders nothing that takes him out of it later.
+    let (desk, _) = leaves(false).await;
+    assert!(desk.writes().contains(&left), "{:?}", desk.writes());
+    let (desk, end) = leaves(true).await;
+    assert_eq!(fact(&end, "app_group_ids"), list(&["g-app"]));
     assert!(
         !desk.writes().contains(&left) && desk.writes().len() == 2,
         "{:?}",

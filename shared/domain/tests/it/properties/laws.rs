@@ -6,8 +6,8 @@ use offboard_domain::departure::Manner;
 use offboard_domain::plan::approval_digest;
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
-    Case, CaseState, Credit, Event, Gates, Mode, Observation, Outcome, TaskId, TaskState, Timestamp, Verdict, judge,
-    next,
+    Case, CaseState, Credit, Event, Gates, Mode, Observation, Outcome, Rule, TaskId, TaskState, Timestamp, Verdict,
+    judge, next,
 };
 use std::collections::BTreeSet;
 
@@ -87,13 +87,39 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
             }
             _ => {}
         }
+        let decided = match event {
+            Event::TailLost { .. } => left_to_people(&case),
+            _ => Vec::new(),
+        };
         case.fold(now, event);
+        for (id, state) in decided {
+            let task = &case.tasks[&id];
+            assert_eq!(
+                task.state,
+                state,
+                "{}: a loss has undone what people decided",
+                task.kind()
+            );
+        }
         let joins = matches!(event, Event::RequestJoined { .. });
         assert!(
             !joins || !case.is_to_be_sealed(),
             "it is sealed without a reading since somebody joined"
         );
     }
+}
+
+/// What somebody goes without, and what he is to say of whether it is done at all.
+fn left_to_people(case: &Case) -> Vec<(TaskId, TaskState)> {
+    let is_left = |state: &TaskState| match state {
+        TaskState::Settled { outcome, .. } => matches!(outcome, Outcome::Waived { .. }),
+        TaskState::Failed { rule, .. } => {
+            matches!(rule, Rule::LateFind | Rule::KeepsFlapping | Rule::IrreversibleDiffers)
+        }
+        _ => false,
+    };
+    let left = case.tasks.values().filter(|t| is_left(&t.state));
+    left.map(|t| (t.id(), t.state.clone())).collect()
 }
 
 /// What comes late of a once-only act may mean that it happened: it is not ordered again
@@ -150,7 +176,9 @@ fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Tim
         None,
         "{kind} was ordered behind a shut gate"
     );
-    for dep in spec.after {
+    // What was ordered once and may have happened is looked for, whatever is open again.
+    let is_looked_for = mode == Mode::ObserveOnly && !spec.convergent && task.attempt > 0;
+    for dep in spec.after.iter().filter(|_| !is_looked_for) {
         let tried = match dep.until {
             Until::Settled => false,
             Until::Tried => case.is_with_people(dep.kind),
