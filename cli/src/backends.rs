@@ -160,6 +160,7 @@ pub fn redis_options(remote: &Remote, shards: u16) -> Result<RedisOptions, CliEr
     options.tls.authority = access.ca.clone();
     options.credentials = credentials(access.user.as_ref(), access.password.as_ref())?;
     options.sentinel_credentials = credentials(access.sentinel_user.as_ref(), access.sentinel_password.as_ref())?;
+    options.health_credentials = credentials(access.health_user.as_ref(), access.health_password.as_ref())?;
     Ok(options)
 }
 
@@ -328,5 +329,32 @@ impl Queue for WhenNeeded {
     }
     async fn dead_among(&self, wanted: Wanted<'_>, limit: usize) -> Result<Vec<(Message, String)>, QueueError> {
         self.queue("look through").await?.dead_among(wanted, limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn who_looks_at_the_stores_settings_is_another_user_where_one_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("health");
+        std::fs::write(&file, "s3cret").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let remote = Remote {
+            url: "redis://127.0.0.1:1".to_owned(),
+            access: Access {
+                health_user: Some("offboard-health".to_owned()),
+                health_password: Some(SecretRef::File(file)),
+                ..Access::default()
+            },
+        };
+        let options = redis_options(&remote, 1).unwrap();
+        assert!(options.credentials.is_none());
+        let health = options.health_credentials.unwrap();
+        assert_eq!(health.user.as_deref(), Some("offboard-health"));
+        assert_eq!(health.password.expose(), "s3cret");
     }
 }

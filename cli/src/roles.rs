@@ -30,7 +30,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How long a shutdown lets attempts finish, in real time: most requests are
-/// answered within seconds, and what is cut off is begun again.
+/// answered within seconds, and what is cut off is begun again. What must not be begun again is
+/// not cut off, and ends with its own time: supervisors allow for that.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether the broker is there, in real time.

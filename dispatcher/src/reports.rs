@@ -4,7 +4,8 @@
 
 use crate::engine::{Engine, EngineError, told};
 use offboard_domain::assignment::REPORT_MAX_BYTES;
-use offboard_domain::{Assignment, CaseId, Heading, Lane, Refusal, Report, TenantId};
+use offboard_domain::time::DAY_MS;
+use offboard_domain::{Assignment, CaseId, Heading, Lane, Refusal, Report, Said, TenantId};
 use offboard_queue::rabbit::may_report;
 use offboard_queue::rabbit::topology::exchange_of;
 use offboard_queue::{Consumer, Delivery, Message, QueueName};
@@ -22,6 +23,14 @@ const CONCURRENT_REPORTS: u16 = 512;
 /// How long a report for a newer version is kept before it goes back, in
 /// milliseconds of engine time.
 const TOO_NEW_KEPT_MS: i64 = 10_000;
+
+/// How long a report is kept whose case or task is not there, in milliseconds: history was lost,
+/// and who was resolved and planned before is so again by then, or nobody waits for it.
+const UNKNOWN_KEPT_MS: i64 = DAY_MS;
+
+/// How often it is tried again, in milliseconds of engine time: far more often than any act that
+/// must not happen twice is begun after a loss.
+const UNKNOWN_AGAIN_MS: i64 = 10_000;
 
 /// Pause before subscribing again, in milliseconds of engine time.
 const RESUBSCRIBE_MS: i64 = 1_000;
@@ -104,6 +113,9 @@ impl Engine {
             );
         }
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
+        // It proves that it was ordered: where that is not known, it was lost.
+        let may_wait =
+            !matches!(report.said, Said::NotBegun { .. }) && self.clock.now().since(report.at) < UNKNOWN_KEPT_MS;
         let span = span(&report, &queue, delivery.as_ref());
         let result = span.within(self.record(&tenant, case, report)).await;
         match &result {
@@ -114,6 +126,14 @@ impl Engine {
         }
         drop(span);
         match result {
+            // It told of the loss, and cannot be kept with a task that is not there.
+            Ok(recorded) if may_wait && !recorded.tasks.contains_key(&task) => {
+                self.bring_again(delivery).await;
+            }
+            Err(EngineError::Refused(Refusal::UnknownCase | Refusal::UnknownTask(_))) if may_wait => {
+                tracing::warn!(%case, %task, "a report answers what was ordered in a history that is lost; it waits until its task is there again");
+                self.bring_again(delivery).await;
+            }
             Ok(_) => settle(delivery.ack().await),
             Err(EngineError::Refused(Refusal::AlreadyRecorded)) => {
                 if let Err(error) = self.publish_again_of(&tenant, case).await {
@@ -138,6 +158,12 @@ impl Engine {
                 settle(delivery.give_back().await);
             }
         }
+    }
+
+    /// Later it may be known what the report answers.
+    async fn bring_again(&self, delivery: Box<dyn Delivery>) {
+        self.clock.sleep_until(self.clock.now().plus(UNKNOWN_AGAIN_MS)).await;
+        settle(delivery.give_back().await);
     }
 
     /// A report for a newer version of this program goes back until one owns

@@ -25,6 +25,7 @@ mod attempt;
 mod context;
 mod desk;
 mod device;
+mod holds;
 mod identity;
 mod job;
 mod knowledge;

@@ -6,6 +6,7 @@
 //! signal's, and what it held returns to the queue.
 
 use crate::attempt::{attempt, fitting, is_once, say};
+use crate::holds::Holds;
 use crate::publisher::{Publisher, publisher};
 use crate::window::{Place, Window};
 use crate::{Context, procedure};
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{Either, join_all, select};
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
+use offboard_domain::fault::held_back_ms;
 use offboard_domain::{Area, Assignment, Fault, FaultClass, Heading, Lane, Report, Said, TenantId, Timestamp};
 use offboard_queue::rabbit::topology::exchange_of;
 use offboard_queue::{Consumer, Delivery, Message, Queue, QueueError, QueueName};
@@ -66,7 +68,8 @@ pub struct WorkerConfig {
     pub concurrency: Concurrency,
     /// Over how many queues reports are spread.
     pub report_shards: u16,
-    /// How long a shutdown lets attempts finish, in real time.
+    /// How long a shutdown lets attempts finish, in real time. What must be carried out once
+    /// and was begun goes on until its own time is over.
     pub grace: Duration,
 }
 
@@ -102,6 +105,7 @@ struct Parts {
     queue: Arc<dyn Queue>,
     keys: QueueKeys,
     context: Context,
+    holds: Mutex<Holds>,
 }
 
 impl Worker {
@@ -114,13 +118,15 @@ impl Worker {
             queue,
             keys,
             context,
+            holds: Mutex::default(),
         });
         Self { parts }
     }
 
     /// Works until `shutdown` becomes true (or its sender goes): then takes
     /// nothing more, lets what runs finish within the grace, and gives the
-    /// rest back.
+    /// rest back. A *once* order that was begun is the exception: given up, it could
+    /// only be looked for, so it ends with its own time.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         let (publisher, publishing) = publisher();
         let Parts {
@@ -143,17 +149,7 @@ impl Worker {
         }));
         drop(publisher);
         // The publishing ends when the last lane has gone.
-        let all = async { futures::join!(serving, publishing.run(queue.as_ref())) };
-        let late = async {
-            stopped(shutdown.clone()).await;
-            tokio::time::sleep(config.grace).await;
-        };
-        match select(pin!(all), pin!(late)).await {
-            Either::Left(_) => {}
-            Either::Right(_) => {
-                tracing::warn!("attempts did not finish within the shutdown's grace; they are given back");
-            }
-        }
+        futures::join!(serving, publishing.run(queue.as_ref()));
     }
 }
 
@@ -246,10 +242,25 @@ const TOO_NEW: &str = "a newer version ordered it, and this worker could not rea
 /// it does not go round and round while no newer worker is there.
 const TOO_NEW_KEPT: Duration = Duration::from_secs(10);
 
+/// Why an order about a system that is not here is not begun.
+const NOT_YET_KNOWN: &str =
+    "this worker has no such system of this tenant, and may not have taken the newest configuration yet (SIGHUP)";
+
+/// Why an order is not begun while a vendor wants to be left alone.
+const LEFT_ALONE: &str = "the vendor asked for less haste, and is left alone until the time that it named";
+
+/// How long an order that cannot be begun yet is kept, in milliseconds: long enough that it does
+/// not go round and round, and that what is over soon is waited for here.
+const NOT_YET_KEPT_MS: i64 = 10_000;
+
+/// How much later than urgent ones other orders call a vendor that was left alone, in
+/// milliseconds.
+const URGENT_FIRST_MS: i64 = 1_000;
+
 impl Served {
     async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
         let name = self.name();
-        let mut stop = pin!(stopped(shutdown).fuse());
+        let mut stop = pin!(stopped(shutdown.clone()).fuse());
         let mut running = AtHand::new();
         let mut pause = AGAIN_AFTER;
         let pulse = health::pulse(format!("worker of {name}"));
@@ -286,7 +297,10 @@ impl Served {
                 tokio::select! {
                     biased;
                     () = &mut stop => {
-                        running.finish().await;
+                        // As long as it is subscribed, what is held can be acknowledged, and
+                        // what was not taken yet waits with it: what goes on longer was
+                        // acknowledged before it began.
+                        let _ = tokio::time::timeout(self.worker.config.grace, running.finish()).await;
                         break 'subscribed;
                     }
                     Some(()) = running.next(), if !running.is_empty() => {}
@@ -297,7 +311,7 @@ impl Served {
                         Ok(delivery) => {
                             pause = AGAIN_AFTER;
                             let held = Held::begin(&self);
-                            running.push(self.clone().deal_with(delivery, held));
+                            running.push(self.clone().deal_with(delivery, held, shutdown.clone()));
                         }
                         Err(error) => {
                             self.wait_again(&name, &error, &mut pause).await;
@@ -307,7 +321,13 @@ impl Served {
                 }
             }
         }
-        running.finish().await;
+        // Longer than a loop may hang.
+        while !running.is_empty() {
+            tokio::select! {
+                _ = running.next() => {}
+                () = pulse.next() => {}
+            }
+        }
         pulse.end();
     }
 
@@ -325,9 +345,26 @@ impl Served {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One delivery, from its body to its acknowledgement, which has its place until then.
-    async fn deal_with(self: Arc<Self>, delivery: Box<dyn Delivery>, _place: Held) {
-        let Ordered { assignment, answer } = match self.read(delivery.message()) {
+    /// One delivery, from its body to its acknowledgement, which has its place until then,
+    /// or until a shutdown's grace is over.
+    async fn deal_with(self: Arc<Self>, delivery: Box<dyn Delivery>, _place: Held, shutdown: watch::Receiver<bool>) {
+        let read = self.read(delivery.message());
+        let once = !delivery.redelivered() && matches!(&read, Ok(ordered) if is_once(&ordered.assignment));
+        let dealing = self.carry_out(read, delivery);
+        if once {
+            return dealing.await;
+        }
+        let late = async {
+            stopped(shutdown).await;
+            tokio::time::sleep(self.worker.config.grace).await;
+        };
+        if let Either::Right(_) = select(pin!(dealing), pin!(late)).await {
+            tracing::warn!(queue = %self.name(), "an attempt did not finish within the shutdown's grace; it is given back");
+        }
+    }
+
+    async fn carry_out(&self, read: Result<Ordered, Unread>, delivery: Box<dyn Delivery>) {
+        let Ordered { assignment, answer } = match read {
             Ok(ordered) => ordered,
             Err(Unread::Newer(heading, answer)) => {
                 return self.leave_to_newer(&heading, &answer, delivery).await;
@@ -343,6 +380,21 @@ impl Served {
         if redelivered {
             span.note("offboard.redelivered", "true");
         }
+        let (of, until) = (work(&assignment), assignment.over_at());
+        let known = is_once(&assignment) && redelivered;
+        if !known && let Some(why) = self.hindered(&assignment).await {
+            let report = say(
+                &assignment,
+                &self.worker.context,
+                Said::NotBegun { why: why.to_owned() },
+            );
+            span.note("offboard.outcome", outcome(&report.said));
+            span.end();
+            if span.within(self.answer(&of, until, &answer, &report)).await {
+                noted("acknowledge", delivery.ack().await);
+            }
+            return;
+        }
         let mut held = Some(delivery);
         if is_once(&assignment)
             && !redelivered
@@ -356,12 +408,45 @@ impl Served {
         let report = span.within(self.attempt(&assignment, redelivered)).await;
         span.note("offboard.outcome", outcome(&report.said));
         span.end();
-        let (of, until) = (work(&assignment), assignment.over_at());
         if span.within(self.answer(&of, until, &answer, &report)).await
             && let Some(delivery) = held
         {
             noted("acknowledge", delivery.ack().await);
         }
+    }
+
+    /// Why an order cannot be begun now, after it was waited for a while whether it can. It is
+    /// answered as not begun then, and comes again when the dispatcher lets it.
+    async fn hindered(&self, assignment: &Assignment) -> Option<&'static str> {
+        let pair = (assignment.tenant.clone(), assignment.target.system.clone());
+        let context = &self.worker.context;
+        let kept = context.clock.real(NOT_YET_KEPT_MS);
+        if context.connectors.get(&pair.0, &pair.1).is_some() {
+            self.holds().is_here(&pair);
+        } else if self.holds().may_come(pair.clone(), Instant::now()) {
+            tokio::time::sleep(kept).await;
+            if context.connectors.get(&pair.0, &pair.1).is_none() {
+                return Some(NOT_YET_KNOWN);
+            }
+        }
+        let given_up = Instant::now() + kept;
+        // Another one may meet the same answer meanwhile.
+        loop {
+            let now = Instant::now();
+            let until = self.holds().until(&pair, now)?;
+            if now >= given_up {
+                return Some(LEFT_ALONE);
+            }
+            let turn = match self.lane {
+                Lane::Urgent => until,
+                Lane::Normal => until + context.clock.real(URGENT_FIRST_MS),
+            };
+            tokio::time::sleep_until(turn.min(given_up)).await;
+        }
+    }
+
+    fn holds(&self) -> MutexGuard<'_, Holds> {
+        self.worker.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers that an order was not begun; it comes again, and in the end to a
@@ -414,6 +499,13 @@ impl Served {
             say(assignment, context, Said::Fault { fault })
         });
         let report = fitting(report, assignment);
+        if let Said::Fault { fault } = &report.said
+            && let Some(held_ms) = held_back_ms(fault.class)
+        {
+            let now = Instant::now();
+            let pair = (assignment.tenant.clone(), assignment.target.system.clone());
+            self.holds().throttled(pair, now + context.clock.real(held_ms), now);
+        }
         let vendor = context
             .connectors
             .get(&assignment.tenant, &assignment.target.system)

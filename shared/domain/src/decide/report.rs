@@ -2,7 +2,9 @@
 //! show: they are judged again here.
 
 use super::Draft;
-use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, baseline_facts, baseline_in, take_baseline};
+use crate::assignment::{
+    CLOCK_MARGIN_MS, Checked, Find, Mode, Report, Said, Writes, baseline_facts, baseline_in, take_baseline,
+};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
 use crate::catalogue::{ACCOUNT_GONE, Area, Dep, Kind, MAILBOX_EXISTS, Proof};
@@ -120,12 +122,19 @@ impl Draft<'_> {
         if self.case.late.contains(&digest) {
             return Err(Refusal::AlreadyRecorded);
         }
-        let noticed = self.case.tail_lost_at.is_some_and(|at| report.at <= at);
-        let tells = task.is_some() && !matches!(report.said, Said::NotBegun { .. });
+        // The task itself may be lost, until it is planned again: whoever has the report keeps
+        // it and comes again, also if his clock is ahead of ours.
+        let ahead_ms = if task.is_none() { CLOCK_MARGIN_MS } else { 0 };
+        let noticed = self.case.tail_lost_at.is_some_and(|at| report.at <= at.plus(ahead_ms));
+        let begun = !matches!(report.said, Said::NotBegun { .. });
+        let tells = task.is_some() && begun;
         if noticed && !tells {
-            return Err(Refusal::Stale {
-                task: report.task,
-                got: report.attempt,
+            return Err(match task {
+                None if begun => Refusal::UnknownTask(report.task),
+                _ => Refusal::Stale {
+                    task: report.task,
+                    got: report.attempt,
+                },
             });
         }
         if !noticed {

@@ -1893,6 +1893,31 @@ fn a_report_of_an_attempt_that_was_never_heard_of_proves_a_lost_tail() {
 }
 
 #[test]
+fn a_report_of_a_task_that_was_lost_is_kept_when_the_task_is_there_again() {
+    let (mut w, report) = forgotten();
+    w.now = w.now.plus(MINUTE_MS);
+    let recorded = |w: &mut World, report: &Report| w.order(Command::RecordReport(Box::new(report.clone())));
+    let events = recorded(&mut w, &report).unwrap();
+    assert!(matches!(events[0], Event::TailLost { .. }), "{events:?}");
+    let version = w.case().version;
+    // Also if whoever wrote it is half a minute ahead of us.
+    let ahead = Report {
+        at: w.now.plus(30_000),
+        ..report.clone()
+    };
+    for report in [&report, &ahead] {
+        assert_eq!(recorded(&mut w, report), Err(Refusal::UnknownTask(report.task)));
+    }
+    assert_eq!(w.case().version, version, "nothing is read again for it");
+    w.run_to_sealing();
+    let events = recorded(&mut w, &report).unwrap();
+    assert!(
+        matches!(events[..], [Event::LateReport { task, .. }] if task == report.task),
+        "{events:?}"
+    );
+}
+
+#[test]
 fn a_report_that_was_written_before_a_loss_was_noticed_proves_no_other() {
     let (mut w, report) = forgotten();
     let again = Report {

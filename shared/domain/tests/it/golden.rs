@@ -6,6 +6,8 @@
 //! `BLESS=1 cargo test -p offboard-domain --test it golden` writes the file of a
 //! *new* event; it never overwrites one.
 
+mod wire;
+
 use offboard_domain::catalogue::{Area, Kind};
 use offboard_domain::departure::{AppLeft, Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::event::{CheckResult, Event, VOCABULARY};

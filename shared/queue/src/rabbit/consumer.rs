@@ -6,7 +6,9 @@
 //! stream when the broker cancels; a channel can close, a connection fall
 //! silent, and a broker forget a consumer. All of them end in
 //! [`QueueError::ConsumerEnded`], the last two by a task that asks from outside
-//! and on the subscription's own channel whether it still counts.
+//! and on the subscription's own channel whether it still counts. Where others
+//! consume the same queue the broker's count tells nothing of this one: then
+//! messages that stay ready while this one waits and has room for them do.
 //!
 //! **An acknowledgement is on its way when `ack` returns**, no more: the
 //! protocol has no answer to it. One that is lost with its connection makes the
@@ -28,7 +30,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -37,12 +39,88 @@ use tokio::task::AbortHandle;
 /// it is believed: a node that has just become the leader counts anew.
 const FORGOTTEN_AFTER: u32 = 2;
 
+/// How many looks in a row may find messages ready of which none comes, though they are waited
+/// for: between two looks a broker that delivers at all has delivered.
+const SILENT_AFTER: u32 = 2;
+
 /// Tags are never used twice: some brokers then deliver nothing.
 static NEXT_TAG: AtomicU64 = AtomicU64::new(0);
+
+/// What goes through a subscription, for whoever looks at it from outside.
+#[derive(Debug, Default)]
+struct Flow {
+    /// How many deliveries came.
+    came: AtomicU64,
+    /// How many are held and not settled.
+    held: AtomicUsize,
+    /// How many may be.
+    places: AtomicUsize,
+    /// Whether one is waited for, and none was at hand.
+    waits: AtomicBool,
+}
+
+impl Flow {
+    /// Whether the broker should deliver what is ready.
+    fn has_room(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) && self.held.load(Ordering::Relaxed) < self.places.load(Ordering::Relaxed)
+    }
+}
+
+/// A delivery that is held, until this is dropped.
+struct Held(Arc<Flow>);
+
+impl Held {
+    fn begin(flow: &Arc<Flow>) -> Self {
+        flow.came.fetch_add(1, Ordering::Relaxed);
+        flow.held.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(flow))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A delivery is waited for, until this is dropped.
+struct Waits<'a>(&'a Flow);
+
+impl<'a> Waits<'a> {
+    fn begin(flow: &'a Flow) -> Self {
+        flow.waits.store(true, Ordering::Relaxed);
+        Self(flow)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waits.store(false, Ordering::Relaxed);
+    }
+}
+
+/// For how many looks in a row nothing has come of what is ready.
+#[derive(Debug, Default)]
+struct Silence {
+    came: u64,
+    looks: u32,
+}
+
+impl Silence {
+    /// One more look: whether the subscription is dead.
+    fn goes_on(&mut self, ready: u32, flow: &Flow) -> bool {
+        let came = flow.came.load(Ordering::Relaxed);
+        let silent = ready > 0 && flow.has_room() && came == self.came;
+        self.came = came;
+        self.looks = if silent { self.looks + 1 } else { 0 };
+        self.looks >= SILENT_AFTER
+    }
+}
 
 /// What consumer and deliveries share.
 struct Subscription {
     queue: QueueName,
+    flow: Arc<Flow>,
     channel: Channel,
     config: Arc<RabbitConfig>,
     publisher: Arc<Publisher>,
@@ -87,13 +165,17 @@ pub(super) async fn subscribe(
         }
     };
     let (find, found) = watch::channel(None);
+    let flow = Arc::new(Flow::default());
+    flow.places.store(places(prefetch), Ordering::Relaxed);
     let shared = Arc::new(Subscription {
         queue: queue.clone(),
+        flow: Arc::clone(&flow),
         channel: channel.clone(),
         config: Arc::clone(config),
         publisher: Arc::clone(publisher),
     });
-    let watching = watch_over(Arc::clone(live), channel, queue.to_string(), config.limits, find);
+    let watched = (channel, queue.to_string(), flow);
+    let watching = watch_over(Arc::clone(live), watched, config.limits, find);
     Ok(RabbitConsumer {
         shared,
         stream,
@@ -102,6 +184,11 @@ pub(super) async fn subscribe(
         watching: tokio::spawn(watching).abort_handle(),
         over: None,
     })
+}
+
+/// How many deliveries the broker lets a consumer hold: it takes zero for no bound.
+fn places(prefetch: u16) -> usize {
+    usize::from(prefetch.max(1))
 }
 
 /// One more consumer of this channel. The broker counts each one's prefetch by
@@ -127,12 +214,12 @@ async fn consume(
 /// it does not.
 async fn watch_over(
     live: Arc<Live>,
-    channel: Channel,
-    queue: String,
+    (channel, queue, flow): (Channel, String, Arc<Flow>),
     limits: super::config::Limits,
     find: watch::Sender<Option<String>>,
 ) {
     let mut forgotten = 0;
+    let mut silence = Silence::default();
     loop {
         tokio::time::sleep(limits.watch).await;
         let passive = QueueDeclareOptions {
@@ -143,7 +230,8 @@ async fn watch_over(
         let over = match tokio::time::timeout(limits.answer, asked).await {
             Ok(Ok(state)) if state.consumer_count() > 0 => {
                 forgotten = 0;
-                None
+                let silent = silence.goes_on(state.message_count(), &flow);
+                silent.then(|| "messages are ready, and the broker delivers none of them to it".to_owned())
             }
             Ok(Ok(_)) => {
                 forgotten += 1;
@@ -174,6 +262,7 @@ impl RabbitConsumer {
     async fn consume_anew(&mut self, prefetch: u16) -> lapin::Result<bool> {
         let shared = &self.shared;
         let stream = consume(&shared.channel, &shared.queue, prefetch, &shared.config).await?;
+        shared.flow.places.store(places(prefetch), Ordering::Relaxed);
         let mut before = std::mem::replace(&mut self.stream, stream);
         let cancelling = shared.channel.basic_cancel(before.tag(), BasicCancelOptions::default());
         cancelling.await?;
@@ -205,12 +294,15 @@ impl Consumer for RabbitConsumer {
             let at_hand = match at_hand {
                 Some(item) => item,
                 None => {
-                    let stream = &mut self.stream;
-                    let found = self.found.wait_for(Option::is_some);
-                    let item = tokio::select! {
-                        biased;
-                        item = stream.next() => Ok(item),
-                        found = found => Err(found.ok().and_then(|found| found.clone())),
+                    let item = {
+                        let _waits = Waits::begin(&self.shared.flow);
+                        let stream = &mut self.stream;
+                        let found = self.found.wait_for(Option::is_some);
+                        tokio::select! {
+                            biased;
+                            item = stream.next() => Ok(item),
+                            found = found => Err(found.ok().and_then(|found| found.clone())),
+                        }
                     };
                     match item {
                         Ok(item) => item,
@@ -242,6 +334,7 @@ impl Consumer for RabbitConsumer {
                 message,
                 sender,
                 settled: false,
+                _held: Held::begin(&self.shared.flow),
             };
             // The broker looks only at the head of the queue for what has run out.
             if delivery.expired() {
@@ -308,6 +401,7 @@ struct RabbitDelivery {
     message: Message,
     sender: String,
     settled: bool,
+    _held: Held,
 }
 
 impl RabbitDelivery {
@@ -380,5 +474,39 @@ impl Drop for RabbitDelivery {
         if !self.settled {
             begin(self.shared.channel.basic_nack(self.tag, GIVEN_BACK));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks that find this much ready, each after so many deliveries came.
+    fn dead(flow: &Flow, looks: &[(u32, u64)]) -> bool {
+        let mut silence = Silence::default();
+        let mut dead = false;
+        for (ready, came) in looks {
+            flow.came.fetch_add(*came, Ordering::Relaxed);
+            dead = silence.goes_on(*ready, flow);
+        }
+        dead
+    }
+
+    #[test]
+    fn what_stays_ready_while_it_is_waited_for_shows_that_a_subscription_is_dead() {
+        let flow = Arc::new(Flow::default());
+        flow.places.store(places(2), Ordering::Relaxed);
+        assert!(!dead(&flow, &[(5, 1), (5, 0), (5, 0), (5, 0)]), "nobody waits for any");
+        let waits = Waits::begin(&flow);
+        assert!(!dead(&flow, &[(5, 1), (5, 0)]), "it may have come ready just now");
+        assert!(dead(&flow, &[(5, 1), (5, 0), (5, 0)]));
+        assert!(!dead(&flow, &[(5, 1), (5, 0), (5, 1)]), "one came");
+        assert!(!dead(&flow, &[(5, 1), (5, 0), (0, 0), (5, 0)]), "others took them");
+        let held = [Held::begin(&flow), Held::begin(&flow)];
+        assert!(!dead(&flow, &[(5, 1), (5, 0), (5, 0)]), "there is no room for more");
+        drop(held);
+        assert!(dead(&flow, &[(5, 1), (5, 0), (5, 0)]));
+        drop(waits);
+        assert!(!flow.has_room());
     }
 }

@@ -30,6 +30,10 @@ pub struct Access {
     pub sentinel_user: Option<String>,
     /// Where the password for the sentinels is.
     pub sentinel_password: Option<SecretRef>,
+    /// The name of the user who looks at a ledger's settings; none: the one who does all else.
+    pub health_user: Option<String>,
+    /// Where his password is.
+    pub health_password: Option<SecretRef>,
 }
 
 /// A URL of one of these schemes, if it holds no password.
@@ -43,14 +47,19 @@ pub(super) fn url(schemes: &[&str], text: &str) -> Option<String> {
     (!has_password).then(|| text.to_owned())
 }
 
-/// Of a ledger, which sentinels may watch.
+/// Of a ledger, which sentinels may watch, and whose settings are another user's to read.
 pub(super) fn ledger_access(mut section: Section<'_>, dir: &Path) -> Access {
     let sentinel_user = section.get("sentinel_user").and_then(|v| v.filled());
     let password = section.get("sentinel_password");
     let sentinel_password = password.and_then(|v| secret_ref::read(&v, dir));
+    let health_user = section.get("health_user").and_then(|v| v.filled());
+    let password = section.get("health_password");
+    let health_password = password.and_then(|v| secret_ref::read(&v, dir));
     Access {
         sentinel_user,
         sentinel_password,
+        health_user,
+        health_password,
         ..access(section, dir)
     }
 }
@@ -60,8 +69,7 @@ pub(super) fn access(mut section: Section<'_>, dir: &Path) -> Access {
         user: section.get("user").and_then(|v| v.filled()),
         password: section.get("password").and_then(|v| secret_ref::read(&v, dir)),
         ca: section.get("ca").and_then(|v| v.filled()).map(|f| dir.join(f)),
-        sentinel_user: None,
-        sentinel_password: None,
+        ..Access::default()
     };
     section.done();
     access

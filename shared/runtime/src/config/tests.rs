@@ -165,6 +165,31 @@ fn who_one_is_at_the_sentinels_is_named_beside_who_one_is_at_the_ledger() {
 }
 
 #[test]
+fn who_looks_at_the_ledgers_settings_is_named_beside_who_one_is_there() {
+    let (named, problems) = engine(
+        "ledger = \"rediss://a:6379\"\nqueue = \"amqps://h\"\n\
+         [connect.ledger]\nuser = \"offboard-dispatcher\"\npassword = { env = \"LEDGER\" }\n\
+         health_user = \"offboard-health\"\nhealth_password = { file = \"health\" }\n",
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let LedgerUrl::Redis(ledger) = &named.ledger else {
+        panic!("{:?}", named.ledger)
+    };
+    assert_eq!(ledger.access.user.as_deref(), Some("offboard-dispatcher"));
+    assert_eq!(ledger.access.health_user.as_deref(), Some("offboard-health"));
+    assert_eq!(ledger.access.health_password, Some(SecretRef::File("/w/health".into())));
+
+    for (text, expected) in [
+        ("[connect.ledger]\nhealth_password = \"hunter2\"", "health_password"),
+        ("[connect.queue]\nhealth_user = \"offboard-health\"", "health_user"),
+    ] {
+        let (_, problems) = engine(text);
+        assert!(problems.iter().any(|p| p.contains(expected)), "{text}: {problems:?}");
+        assert!(!problems.iter().any(|p| p.contains("hunter2")), "{problems:?}");
+    }
+}
+
+#[test]
 fn servers_that_do_not_fit_together_and_passwords_in_urls_are_refused() {
     for (text, expected) in [
         ("queue = \"amqp://u:hunter2@h\"\nledger = \"redis://h\"", "by reference"),

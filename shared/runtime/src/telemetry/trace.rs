@@ -118,7 +118,8 @@ pub fn command(protocol: &'static str, what: &'static str, host: &str, port: u16
         .map_or_else(Span::off, |t| t.command(protocol, what, host, port))
 }
 
-/// A case is being closed: the span links to all of its episodes.
+/// A case is being closed: the span links to what accepted it, and to the episodes that this
+/// process knows of.
 pub fn close(tenant: &TenantId, case: CaseId, accepted: Option<&str>) -> Span {
     TRACES.get().map_or_else(Span::off, |t| t.close(tenant, case, accepted))
 }

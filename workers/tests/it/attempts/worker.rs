@@ -6,19 +6,20 @@ use crate::attempts::fake::{Fake, pause};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt as _;
-use offboard_connectors::Attached;
+use offboard_connectors::{Attached, Connector};
 use offboard_domain::assignment::REPORT_MAX_BYTES;
-use offboard_domain::{Area, Assignment, FaultClass, Kind, Lane, Mode, Report, Said, TenantId};
+use offboard_domain::{Area, Assignment, FaultClass, Kind, Lane, Mode, Report, Said, System, TenantId};
 use offboard_queue::{Consumer, Depth, LocalQueue, Message, Queue, QueueError, QueueName, Wanted};
 use offboard_runtime::Clock as _;
 use offboard_runtime::keys::{ANSWER_HEADER, DispatchKey, PROOF_HEADER, QUEUE_HEADER, QueueKeys};
-use offboard_workers::{Concurrency, Worker, WorkerConfig, report_queue};
+use offboard_workers::{Concurrency, Connectors, Context, Worker, WorkerConfig, report_queue};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// A queue whose first publications fail, as a broker's do that is away.
 struct Flaky {
@@ -118,10 +119,28 @@ fn message(queue: &QueueName, id: &str, answering: &Assignment, body: impl Into<
 
 impl Shop {
     async fn order(&self, assignment: &Assignment) {
+        self.order_through(&lane_of(assignment.kind.spec().area), assignment)
+            .await;
+    }
+
+    async fn order_through(&self, queue: &QueueName, assignment: &Assignment) {
         let body = serde_json::to_vec(assignment).unwrap();
-        let queue = lane_of(assignment.kind.spec().area);
-        let message = message(&queue, "a", assignment, body);
-        self.queue.publish(&queue, vec![message]).await.unwrap();
+        let message = message(queue, "a", assignment, body);
+        self.queue.publish(queue, vec![message]).await.unwrap();
+    }
+
+    /// A worker of the same queue whose connectors are these, one attempt at once.
+    fn another(&self, connectors: impl Connectors + 'static) -> Worker {
+        let config = WorkerConfig {
+            concurrency: Concurrency { urgent: 1, normal: 1 },
+            ..WorkerConfig::default()
+        };
+        let context = Context {
+            connectors: Arc::new(connectors),
+            ..self.desk.context.clone()
+        };
+        let queue = Arc::new(self.queue.clone());
+        Worker::new(config, queue, QueueKeys::Dispatch(dispatch()), context)
     }
 
     /// Runs the worker while the other future lasts.
@@ -473,6 +492,142 @@ async fn a_shutdown_finishes_what_runs_and_takes_nothing_more() {
     assert_eq!((ready, held), (3, 0));
     let reports = report_queue(&TenantId::new("acme").unwrap(), 1);
     assert_eq!(shop.left_in(&reports).await, (2, 0));
+}
+
+/// Given up, it could only be looked for, and a person would be asked.
+#[tokio::test(start_paused = true)]
+async fn a_once_only_order_that_was_begun_goes_on_when_a_shutdowns_grace_is_over() {
+    for (kind, given_back, reported) in [(Kind::WipeDevice, 0, 1), (Kind::HideFromAddressLists, 1, 0)] {
+        let (shop, assignment) = shop(kind, 0);
+        let fake = shop.desk.fake.clone();
+        fake.lock().slow = WorkerConfig::default().grace + Duration::from_secs(1);
+        shop.order(&assignment).await;
+        let stop = async {
+            until(|| fake.lock().reading == 1).await;
+            shop.stop.send(true).unwrap();
+            std::future::pending::<()>().await;
+        };
+        let mut running = pin!(shop.worker.run(shop.stop.subscribe()));
+        tokio::select! {
+            () = &mut running => {}
+            () = stop => {}
+        }
+        let reports = report_queue(&TenantId::new("acme").unwrap(), 1);
+        let left = shop.left_in(&lane_of(kind.spec().area)).await;
+        assert_eq!(left, (given_back, 0), "{kind}");
+        assert_eq!(shop.left_in(&reports).await, (reported, 0), "{kind}");
+    }
+}
+
+/// What a worker knows that has not taken a new client's configuration yet.
+struct Nobody;
+
+impl Connectors for Nobody {
+    fn get(&self, _tenant: &TenantId, _system: &System) -> Option<Arc<dyn Connector>> {
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_a_worker_has_no_system_for_yet_is_left_to_others_before_a_person_hears_of_it() {
+    let (mut shop, mut assignment) = shop(Kind::HideFromAddressLists, 0);
+    let behind = shop.another(Nobody);
+    let reloaded = std::mem::replace(&mut shop.worker, behind);
+    let began = Instant::now();
+    for attempt in 1..=5 {
+        assignment.attempt = attempt;
+        shop.order(&assignment).await;
+        let said = shop.answered().await.said;
+        assert!(
+            matches!(&said, Said::NotBegun { why } if why.contains("no such system")),
+            "{said:?}"
+        );
+    }
+    // It does not go round and round.
+    assert!(began.elapsed() >= Duration::from_secs(50), "{:?}", began.elapsed());
+    let behind = std::mem::replace(&mut shop.worker, reloaded);
+    shop.order(&assignment).await;
+    assert!(matches!(shop.answered().await.said, Said::Satisfied { .. }));
+    // Nobody has it, minutes later: somebody has to mend that.
+    shop.worker = behind;
+    for _ in 0..30 {
+        shop.order(&assignment).await;
+        match shop.answered().await.said {
+            Said::NotBegun { .. } => {}
+            Said::Fault { fault } => {
+                assert_eq!(fault.class, FaultClass::Denied);
+                let after = began.elapsed().as_secs();
+                assert!((180..240).contains(&after), "{after}");
+                return;
+            }
+            said => panic!("{said:?}"),
+        }
+    }
+    panic!("nobody hears of it");
+}
+
+/// Several clients whose systems are one world.
+struct Anybody(Fake);
+
+impl Connectors for Anybody {
+    fn get(&self, _tenant: &TenantId, _system: &System) -> Option<Arc<dyn Connector>> {
+        Some(Arc::new(self.0.clone()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_asks_for_less_haste_is_left_alone_also_by_what_was_ordered_already() {
+    let (mut shop, assignment) = shop(Kind::HideFromAddressLists, 0);
+    let fake = shop.desk.fake.clone();
+    shop.worker = shop.another(Anybody(fake.clone()));
+    let asked = FaultClass::Throttled {
+        retry_after_ms: Some(30_000),
+    };
+    fake.lock().next_faults.push((asked, false));
+    let began = Instant::now();
+    for _ in 0..3 {
+        shop.order(&assignment).await;
+    }
+    let of = |tenant: &str, attempt: u32| Assignment {
+        tenant: TenantId::new(tenant).unwrap(),
+        attempt,
+        ..assignment.clone()
+    };
+    let all = async {
+        let first = shop.report().await;
+        assert!(
+            matches!(&first.said, Said::Fault { fault } if fault.class == asked),
+            "{first:?}"
+        );
+        for _ in 0..2 {
+            let left = shop.report().await;
+            assert!(
+                matches!(&left.said, Said::NotBegun { why } if why.contains("less haste")),
+                "{left:?}"
+            );
+        }
+        // Another client's vendor asked for nothing.
+        shop.order(&of("beta", 2)).await;
+        let goes_on = shop.report().await;
+        assert!(matches!(goes_on.said, Said::Satisfied { .. }), "{goes_on:?}");
+        assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+        // What is over soon is waited for here, and urgent ones are the first.
+        tokio::time::sleep_until(began + Duration::from_secs(25)).await;
+        shop.order(&of("acme", 3)).await;
+        let urgent = QueueName::Assignments {
+            area: Area::Mailbox,
+            lane: Lane::Urgent,
+            site: None,
+        };
+        shop.order_through(&urgent, &of("acme", 4)).await;
+        for attempt in [4, 3] {
+            let report = shop.report().await;
+            assert!(matches!(report.said, Said::Satisfied { .. }), "{report:?}");
+            assert_eq!(report.attempt, attempt);
+            assert!(began.elapsed() >= Duration::from_secs(30), "{:?}", began.elapsed());
+        }
+    };
+    shop.work_during(all).await;
 }
 
 #[tokio::test(start_paused = true)]

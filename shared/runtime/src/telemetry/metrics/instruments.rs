@@ -122,7 +122,7 @@ instruments! {
     QUEUE_READY = "offboard.queue.ready", Sort::Gauge, "{message}", ["queue"],
         "Messages that wait in a queue.";
     QUEUE_UNACKNOWLEDGED = "offboard.queue.unacknowledged", Sort::Gauge, "{message}", ["queue"],
-        "Messages that were delivered and are not acknowledged.";
+        "Messages that were delivered and are not acknowledged, where the queue is in memory: a broker does not tell.";
     PUBLISH_FAILURES = "offboard.publish.failures", Sort::Counter, "{publication}", ["what"],
         "Publications of `assignments` or `reports` that the queue did not confirm. They are repeated.";
     LEDGER_APPENDS = "offboard.ledger.appends", Sort::Counter, "{append}", ["result"],
