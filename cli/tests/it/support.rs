@@ -27,6 +27,20 @@ pub(crate) enum Credential {
     Certificate,
 }
 
+/// Asserts that none of these words stands in a text, however they are written.
+#[track_caller]
+pub(crate) fn none_in<'w>(words: impl IntoIterator<Item = &'w str>, what: &str, text: &str) {
+    let text = text.to_lowercase();
+    for word in words {
+        let word = word.to_lowercase();
+        if let Some(at) = text.find(&word) {
+            let around: String = text[..at].chars().rev().take(300).collect();
+            let around: String = around.chars().rev().collect();
+            panic!("{word} in {what}: …{around}{word}");
+        }
+    }
+}
+
 /// What a process did.
 #[derive(Debug)]
 pub(crate) struct Ran {

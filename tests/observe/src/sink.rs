@@ -3,7 +3,7 @@
 
 use crate::story::Seen;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
@@ -18,9 +18,12 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+/// Where traces are posted.
+const TRACES: &str = "/v1/traces";
 /// The largest request that is read: a batch of spans has a few hundred kB.
 const BODY_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Far longer than anything here takes on a busy machine.
@@ -53,12 +56,26 @@ impl Sink {
     /// # Errors
     /// When none can be bound.
     pub async fn start() -> std::io::Result<Self> {
+        Self::before(None).await
+    }
+
+    /// The same, and hands the traces on as they came to another collector, which
+    /// listens at `next` (`HOST:PORT`): for one that does not keep all that is asked of
+    /// them. What that did not take is in [`Sink::unreadable`].
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_before(next: &str) -> std::io::Result<Self> {
+        Self::before(Some(next.to_owned())).await
+    }
+
+    async fn before(next: Option<String>) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let kept: Arc<Mutex<Kept>> = Arc::default();
         Ok(Self {
             address,
-            accepting: tokio::spawn(accept(listener, kept.clone())),
+            accepting: tokio::spawn(accept(listener, kept.clone(), next.map(Arc::from))),
             kept,
         })
     }
@@ -127,15 +144,15 @@ impl Drop for Sink {
     }
 }
 
-async fn accept(listener: TcpListener, kept: Arc<Mutex<Kept>>) {
+async fn accept(listener: TcpListener, kept: Arc<Mutex<Kept>>, next: Option<Arc<str>>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                let kept = kept.clone();
+                let (kept, next) = (kept.clone(), next.clone());
                 connections.spawn(async move {
-                    let service = service_fn(move |request| take(kept.clone(), request));
+                    let service = service_fn(move |request| take(kept.clone(), next.clone(), request));
                     // An error here is a process that was ended.
                     let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
@@ -145,7 +162,11 @@ async fn accept(listener: TcpListener, kept: Arc<Mutex<Kept>>) {
     }
 }
 
-async fn take(kept: Arc<Mutex<Kept>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn take(
+    kept: Arc<Mutex<Kept>>,
+    next: Option<Arc<str>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let headers: Vec<(String, String)> = request
         .headers()
@@ -153,12 +174,18 @@ async fn take(kept: Arc<Mutex<Kept>>, request: Request<Incoming>) -> Result<Resp
         .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
         .collect();
     let body = Limited::new(request.into_body(), BODY_MAX_BYTES).collect().await;
+    let body = body.map(Collected::to_bytes).map_err(|error| error.to_string());
+    let passed = match (next, &body) {
+        (Some(next), Ok(body)) if path == TRACES => pass_on(&next, body).await,
+        _ => Ok(()),
+    };
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     kept.headers.extend(headers);
-    let answer = match body {
-        Err(error) => Err(error.to_string()),
-        Ok(body) => kept.take(&path, body.to_bytes()),
-    };
+    if let Err(error) = passed {
+        kept.unreadable
+            .push(format!("the next collector did not take {path}: {error}"));
+    }
+    let answer = body.and_then(|body| kept.take(&path, body));
     Ok(match answer {
         Ok(body) => {
             let mut response = Response::new(Full::new(body.into()));
@@ -175,10 +202,35 @@ async fn take(kept: Arc<Mutex<Kept>>, request: Request<Incoming>) -> Result<Resp
     })
 }
 
+/// Posts a batch of traces to the next collector.
+async fn pass_on(next: &str, body: &Bytes) -> std::io::Result<()> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(next).await?;
+        let head = format!(
+            "POST {TRACES} HTTP/1.1\r\nhost: {next}\r\ncontent-type: application/x-protobuf\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(PATIENCE, exchange).await??;
+    if answer.starts_with(b"HTTP/1.1 200") {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&answer);
+    Err(std::io::Error::other(
+        said.lines().next().unwrap_or_default().to_owned(),
+    ))
+}
+
 impl Kept {
     fn take(&mut self, path: &str, body: Bytes) -> Result<Vec<u8>, String> {
         match path {
-            "/v1/traces" => {
+            TRACES => {
                 let request = ExportTraceServiceRequest::decode(body).map_err(|e| e.to_string())?;
                 self.text.push_str(&format!("{request:?}\n"));
                 for of_resource in request.resource_spans {

@@ -24,6 +24,6 @@ pub use moto::Moto;
 pub use process::{ClosedPort, Guarded, Patience, StartError, free_port, until};
 pub use proxy::{Direction, Proxy};
 pub use rabbit::{ADMINISTRATOR, Rabbit, RabbitCluster, RabbitOptions};
-pub use redis::{Redis, RedisCluster, RedisOptions, RedisSentinel};
+pub use redis::{MovingSlot, Redis, RedisCluster, RedisOptions, RedisSentinel};
 pub use samba::{Samba, SambaOptions};
 pub use scim::{Scim, ScimOptions};

@@ -7,7 +7,7 @@ mod cluster;
 mod sentinel;
 mod wire;
 
-pub use cluster::RedisCluster;
+pub use cluster::{MovingSlot, RedisCluster};
 pub use sentinel::{RedisSentinel, WATCHED};
 pub use wire::Reply;
 

@@ -1,7 +1,7 @@
 //! A working folder whose process is watched, and one departure in it.
 
 use crate::stage::{ROUNDS, Stage, fewer_at_once, lead};
-use crate::support::{Running, until};
+use crate::support::{Running, none_in, until};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -80,7 +80,6 @@ listen = "127.0.0.1:0"
     /// Asserts that nothing of a person, and no secret, stands in a text.
     #[track_caller]
     pub(crate) fn nobody_in(&self, what: &str, text: &str) {
-        let text = text.to_lowercase();
         let canaries = self.stage.world().canaries();
         assert!(!canaries.is_empty());
         let secrets = [
@@ -89,14 +88,7 @@ listen = "127.0.0.1:0"
             "acme.example",
             "eyj",
         ];
-        let all = canaries.iter().map(String::as_str).chain(secrets);
-        for canary in all.map(str::to_lowercase) {
-            if let Some(at) = text.find(&canary) {
-                let around: String = text[..at].chars().rev().take(300).collect();
-                let around: String = around.chars().rev().collect();
-                panic!("{canary} in {what}: …{around}{canary}");
-            }
-        }
+        none_in(canaries.iter().map(String::as_str).chain(secrets), what, text);
     }
 }
 

@@ -1,9 +1,9 @@
 //! What comes between the ledger and its store: scripts that are forgotten,
 //! a server that is killed, hangs, is emptied or replaced by one that knows
-//! less. What was acknowledged is there, or its loss is said.
+//! less, a slot of a cluster that moves. What was acknowledged is there, or its loss is said.
 
 use crate::laws::ALL;
-use crate::pen::{NOON, Pen, wake};
+use crate::pen::{NOON, Pen, tenant, wake};
 use crate::redis::{open, options};
 use offboard_domain::Record;
 use offboard_ledger::redis::{Finding, RedisOptions};
@@ -84,10 +84,15 @@ impl Writers {
     }
 
     /// Ends them, and checks that all that was acknowledged is there, once.
-    async fn end(mut self, ledger: &dyn Ledger) {
+    async fn end(self, ledger: &dyn Ledger) {
+        self.end_beside(ledger, 0).await;
+    }
+
+    /// The same, where so many other cases were opened.
+    async fn end_beside(mut self, ledger: &dyn Ledger, others: usize) {
         self.stop.store(true, Ordering::Relaxed);
         let listed = ledger.list(ALL).await.unwrap();
-        assert_eq!(listed.len(), self.tasks.len());
+        assert_eq!(listed.len(), self.tasks.len() + others);
         while let Some(pen) = self.tasks.join_next().await {
             let pen = pen.unwrap();
             let records: Vec<Record> = pen.history(ledger).await;
@@ -139,6 +144,70 @@ async fn law_10_what_was_acknowledged_survives_a_cluster_killed_in_mid_work() {
     cluster.restart().unwrap();
     writers.go_on(100).await;
     writers.end(&*ledger).await;
+}
+
+/// A key of the shard that the first writer writes to.
+fn key_of_acme(options: &RedisOptions) -> String {
+    let shard = offboard_ledger::Shard::of_tenant(&tenant("acme"), crate::redis::SHARDS).index;
+    format!("{{{}:{shard}}}:cases", options.prefix)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_10_what_was_acknowledged_survives_a_clusters_failover_in_mid_work() {
+    let cluster = RedisCluster::start(&servers::RedisOptions::default()).unwrap();
+    let options = options(&cluster.url());
+    let ledger = open(&options).await;
+    let key = key_of_acme(&options);
+    let replica = cluster.replica_of(&key, &servers::RedisOptions::default()).unwrap();
+    let writers = Writers::start(&ledger, 9);
+    writers.go_on(100).await;
+    cluster.fail_over(&replica).unwrap();
+    writers.go_on(100).await;
+    let rows = || match replica.command(&["HLEN", &key]).unwrap() {
+        servers::Reply::Number(rows) => rows,
+        other => panic!("it does not serve the key: {other:?}"),
+    };
+    let before = rows();
+    assert!(before >= 3, "the writers of that shard were served: {before}");
+    let mut pen = Pen::new("acme", "opened after the failover");
+    let opened = pen.draft(1, "opened");
+    let answer = persist(&*ledger, &opened).await;
+    assert!(matches!(answer, Appended::Done | Appended::Ours), "{answer:?}");
+    pen.after(&opened);
+    assert_eq!(rows(), before + 1, "it went to the new primary");
+    assert_eq!(pen.history(&*ledger).await, opened.records);
+    writers.end_beside(&*ledger, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_10_what_was_acknowledged_survives_a_slot_that_moves_in_mid_work() {
+    let mut cluster = RedisCluster::start(&servers::RedisOptions::default()).unwrap();
+    let options = options(&cluster.url());
+    let ledger = open(&options).await;
+    let key = key_of_acme(&options);
+    let writers = Writers::start(&ledger, 9);
+    writers.go_on(100).await;
+    let source = cluster.node_of(&key).unwrap().port();
+
+    // Some of an append's keys are here and some there: neither node serves it.
+    let moving = cluster.open_slot(&key).unwrap();
+    assert_eq!(cluster.take_over(&moving, 2).unwrap(), 2);
+    let refused = |word: &str| cluster.refusals(&moving, word) > 0;
+    offboard_servers::until("a try again", Patience(PATIENCE), || refused("TRYAGAIN")).unwrap();
+    // None is here any more, and the slot still is this node's.
+    while cluster.take_over(&moving, 100).unwrap() > 0 {}
+    offboard_servers::until("a way to the other node", Patience(PATIENCE), || refused("ASK")).unwrap();
+    cluster.close_slot(&moving).unwrap();
+
+    writers.go_on(100).await;
+    let mut pen = Pen::new("acme", "opened after the move");
+    let opened = pen.draft(1, "opened");
+    let answer = persist(&*ledger, &opened).await;
+    assert!(matches!(answer, Appended::Done | Appended::Ours), "{answer:?}");
+    pen.after(&opened);
+    assert_eq!(pen.history(&*ledger).await, opened.records);
+    assert_ne!(cluster.node_of(&key).unwrap().port(), source);
+    writers.end_beside(&*ledger, 1).await;
 }
 
 fn signal(server: &Redis, signal: &str) {

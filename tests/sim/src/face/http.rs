@@ -29,13 +29,13 @@ use super::{
     AutotaskFace, Bases, BucketFace, ConfluenceFace, ConnectWiseFace, GoogleFace, GraphFace, HaloFace, NinjaFace,
     ScimFace, WireAnswer, WireRequest,
 };
-use crate::world::World;
 use crate::world::app::App;
 use crate::world::bucket::Bucket;
 use crate::world::desk::Desk;
 use crate::world::fleet::Fleet;
 use crate::world::wiki::Wiki;
 use crate::world::workspace::Workspace;
+use crate::world::{NEVER_MS, World};
 
 /// Tells the simulated time in milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -435,6 +435,10 @@ async fn serve(shop: Arc<Shop>, request: Request<Incoming>) -> Result<Response<E
         body: body.to_bytes().to_vec(),
     };
     let answer = (shop.answer)(&wire);
+    if answer.latency_ms() == NEVER_MS {
+        // Until the client has had enough, whose going ends this.
+        std::future::pending::<()>().await;
+    }
     if let Some(scale) = shop.time_scale.filter(|scale| *scale > 0.0) {
         let simulated = u64::try_from(answer.latency_ms()).unwrap_or(0);
         let real = Duration::from_millis(simulated).div_f64(scale);

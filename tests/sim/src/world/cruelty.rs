@@ -235,6 +235,9 @@ pub enum Fault {
     ResetBefore,
     /// The connection broke after it was applied.
     ResetAfter,
+    /// No answer ever comes, the connection stays, and nothing was applied. Where nothing
+    /// waits, as in a face without a socket, it is [`Fault::ResetBefore`].
+    Silent,
     /// 401: the token is no longer accepted.
     TokenDead,
     /// The read goes to a replica that lags by this much.

@@ -55,6 +55,9 @@ pub use people::{Deleted, UserChange};
 pub use table::Table;
 pub use tenant::Tenant;
 
+/// The latency of an answer that never comes.
+pub(crate) const NEVER_MS: i64 = i64::MAX;
+
 /// What one call knows while it runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Cx {
@@ -261,6 +264,12 @@ impl World {
             request_id: request_id.clone(),
         };
         let refuse = |error| Err(Failure::Vendor(error));
+        if matches!(fate, Some(Fault::Silent)) {
+            return Reply {
+                latency_ms: NEVER_MS,
+                ..answer(Err(Failure::Lost))
+            };
+        }
         if let Some(wait_s) = tenant.held_back(op.surface(), now) {
             if wait_s.is_some() {
                 self.impatient += 1;
@@ -278,7 +287,7 @@ impl World {
                 tenant.hold_back(op.surface(), now.saturating_add(hold_ms), retry_after_s.is_some());
                 return answer(refuse(throttled(op, retry_after_s)));
             }
-            Some(Fault::TimeoutAfter | Fault::ResetAfter | Fault::Lagging { .. }) | None => {}
+            Some(Fault::TimeoutAfter | Fault::ResetAfter | Fault::Lagging { .. } | Fault::Silent) | None => {}
         }
         if tune.rate_limits
             && let Some(wait_s) = tenant.over_limit(op, now)

@@ -14,6 +14,8 @@ use tokio::time::timeout;
 use crate::client::T0;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Far longer than an answer takes.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Sends one request on a connection of its own; gives status line, headers and body as they came.
 async fn send(simulator: &Simulator, head: &str, body: &str) -> String {
@@ -122,6 +124,33 @@ async fn a_lost_connection_closes_without_a_word_though_the_request_was_applied(
             .iter()
             .any(|entry| entry.effect == Effect::SignInDisabled)
     );
+}
+
+#[tokio::test]
+async fn a_silent_call_holds_its_connection_and_nothing_is_applied() {
+    let stage = stage(Cruelty::kind(), None).await;
+    let token = token(&stage.simulator, &stage.tenant).await;
+    stage.world.lock().unwrap().order(Op::PatchUser, Fault::Silent, 1);
+    let head = format!(
+        "PATCH /graph/v1.0/users/{} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n",
+        stage.anna
+    );
+    let silent = timeout(SILENCE, send(&stage.simulator, &head, "{\"accountEnabled\":false}"));
+    assert!(silent.await.is_err(), "neither an answer nor an end");
+    let served = || stage.world.lock().unwrap().served(Op::PatchUser);
+    assert_eq!(served(), 1);
+    let disabled = || {
+        let world = stage.world.lock().unwrap();
+        world
+            .journal()
+            .iter()
+            .any(|entry| entry.effect == Effect::SignInDisabled)
+    };
+    assert!(!disabled());
+    // The next one is answered.
+    let answer = send(&stage.simulator, &head, "{\"accountEnabled\":false}").await;
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    assert!(disabled());
 }
 
 #[tokio::test]
