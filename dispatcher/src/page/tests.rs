@@ -528,7 +528,7 @@ fn access_that_a_person_cut_is_the_last_and_is_told_apart() {
     for words in [
         "2 d<small>after the request, 25 Nov 2026, 10:00:00",
         "; by hand, attested on 25 Nov 2026, 10:00:00",
-        "; by machines, and read: 23 Nov 2026, 11:10:09",
+        "; by machines, and read: 23 Nov 2026, 11:10:03",
     ] {
         assert!(tile.contains(words), "{words}: {tile}");
     }

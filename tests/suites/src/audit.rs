@@ -384,7 +384,7 @@ impl Auditor {
                 format!("{MOST_MESSAGES_AN_HOUR} messages in the hour before {now}"),
             );
         }
-        let text = String::from_utf8_lossy(&message.body);
+        let mut text = String::from_utf8_lossy(&message.body);
         state.told(&text, "a message");
         let said = match queue {
             QueueName::Assignments { .. } => match serde_json::from_slice::<Assignment>(&message.body) {
@@ -396,6 +396,10 @@ impl Auditor {
                             invariant: Invariant::OncePublishedOnce,
                             what,
                         });
+                    }
+                    // A mail server may know the mailbox by its name alone.
+                    if let Some(login) = a.params.text("mail_login").filter(|_| a.kind == Kind::ArchiveMailbox) {
+                        text = text.replace(login, "").into();
                     }
                     // The search terms travel with this one assignment.
                     if a.kind == Kind::Resolve {

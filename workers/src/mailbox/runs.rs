@@ -76,7 +76,8 @@ impl Runs {
             most = most.max(of_run + keys.len());
         }
         each_once(&mut keys);
-        Ok((keys, most.max(keys.len())))
+        let most = most.max(keys.len());
+        Ok((keys, most))
     }
 }
 

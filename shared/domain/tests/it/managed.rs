@@ -23,7 +23,7 @@ fn rmm() -> System {
 fn capabilities() -> Capabilities {
     let mut all = everything();
     all.0.get_mut(&m365()).unwrap().retain(|k| k.is_of_a_cloud());
-    let mut claims: std::collections::BTreeSet<Kind> = KINDS.iter().copied().collect();
+    let mut claims: BTreeSet<Kind> = KINDS.iter().copied().collect();
     claims.insert(Kind::ObserveDevice);
     all.0.insert(rmm(), claims);
     all
