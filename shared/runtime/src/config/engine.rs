@@ -22,6 +22,7 @@ pub enum LedgerUrl {
 
 /// What carries assignments and reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a process has one of it")]
 pub enum QueueUrl {
     /// This process's memory (`memory:`), refilled from the ledger.
     Memory,

@@ -235,7 +235,7 @@ impl Stage {
                     || allowed.is_some_and(|a| a.contains(&entry.subject) || a.contains(&entry.object)))
             });
             let given_at = given.get(&(entry.tenant.clone(), entry.object.clone())).copied();
-            if !lawful && !given_at.is_some_and(|at| entry.at_ms - at <= READ_BEFORE_MS) {
+            if !lawful && given_at.is_none_or(|at| entry.at_ms - at > READ_BEFORE_MS) {
                 let invariant = match given_at {
                     Some(_) => Invariant::NeverAnothersDevice,
                     None => Invariant::NeverAnotherSubject,

@@ -96,7 +96,7 @@ impl Speaks for AzureBlobFace {
         without(request, &["if-match", "if-modified-since", "if-unmodified-since"])?;
         let (container, name) = place(request);
         if container != bucket {
-            return Err(No::NoBucket);
+            return Err(No::BucketThere);
         }
         let said = |name: &str| request.headers.get(name).map(String::as_str);
         let query = parameters(request);
@@ -134,8 +134,8 @@ impl Speaks for AzureBlobFace {
     fn no(&self, no: No) -> WireResponse {
         let (status, code) = match no {
             No::NotHis => (403, "AuthenticationFailed"),
-            No::NoBucket => (404, "ContainerNotFound"),
-            No::NoObject => (404, "BlobNotFound"),
+            No::BucketThere => (404, "ContainerNotFound"),
+            No::ObjectThere => (404, "BlobNotFound"),
             No::Exists => (409, "BlobAlreadyExists"),
             No::Busy => (503, "ServerBusy"),
             No::Range => (416, "InvalidRange"),

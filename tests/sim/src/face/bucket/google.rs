@@ -69,7 +69,7 @@ impl Speaks for GoogleStorageFace {
         )?;
         let (named, name) = place(request);
         if named != bucket {
-            return Err(No::NoBucket);
+            return Err(No::BucketThere);
         }
         let query = parameters(request);
         match (request.method.as_str(), name.as_str()) {
@@ -105,8 +105,8 @@ impl Speaks for GoogleStorageFace {
     fn no(&self, no: No) -> WireResponse {
         let (status, code) = match no {
             No::NotHis => (401, "AuthenticationRequired"),
-            No::NoBucket => (404, "NoSuchBucket"),
-            No::NoObject => (404, "NoSuchKey"),
+            No::BucketThere => (404, "NoSuchBucket"),
+            No::ObjectThere => (404, "NoSuchKey"),
             No::Exists => (412, "PreconditionFailed"),
             // It also says so of a second write to one name within a second.
             No::Busy => (429, "SlowDown"),

@@ -101,8 +101,10 @@ impl Want {
 enum No {
     /// Nobody knows who asks.
     NotHis,
-    NoBucket,
-    NoObject,
+    /// There is no such bucket.
+    BucketThere,
+    /// There is no such object.
+    ObjectThere,
     Exists,
     Busy,
     /// There is no such part.
@@ -166,7 +168,7 @@ fn done(
         }
         BucketCall::Read => read(face, bucket, want),
         BucketCall::Look => {
-            let object = bucket.objects.get(&want.name).ok_or(No::NoObject)?;
+            let object = bucket.objects.get(&want.name).ok_or(No::ObjectThere)?;
             let mut headers = face.about(object);
             headers.push(header("content-length", object.bytes.len()));
             Ok(WireResponse {
@@ -183,7 +185,7 @@ fn done(
 }
 
 fn read(face: &impl Speaks, bucket: &Bucket, want: &Want) -> Result<WireResponse, No> {
-    let object = bucket.objects.get(&want.name).ok_or(No::NoObject)?;
+    let object = bucket.objects.get(&want.name).ok_or(No::ObjectThere)?;
     let mut headers = face.about(object);
     let whole = object.bytes.len();
     let (status, body) = match &want.range {
