@@ -198,6 +198,9 @@ impl Embedded {
         for task in self.tasks.ordering {
             broken = task.await.err().or(broken);
         }
+        // Nobody takes from the queue any more while what is begun is finished, which may be
+        // minutes: what is decided meanwhile waits in the ledger for the next start.
+        self.engine.set_limits(&Limits::none());
         self.stops.working.send_replace(true);
         broken = self.tasks.working.await.err().or(broken);
         // A time limit here loses nothing: what is not recorded is ordered again.

@@ -15,6 +15,10 @@ use offboard_domain::{Assignment, Digest, Facts, Kind};
 use offboard_store::{Store, StoreError};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often it is looked whether a file that somebody else puts there is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Engine {
     /// Puts into the place of a site what this assignment is about.
@@ -33,8 +37,11 @@ impl Engine {
     /// for the next try, and by one at a time, who says it if it fails.
     async fn hand(&self, site: &str, digest: Digest) -> Result<(), EngineError> {
         let place = self.store.site(site).map_err(store)?;
-        let Some(under_way) = self.handing.begin(site, digest) else {
-            return Err(EngineError::Store("it is still being put there".to_owned()));
+        let under_way = loop {
+            match self.handing.begin(site, digest) {
+                Some(under_way) => break under_way,
+                None => tokio::time::sleep(LOOK_AGAIN).await,
+            }
         };
         let copying = copy(self.store.clone(), place, digest);
         let handed = tokio::spawn(async move {

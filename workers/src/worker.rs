@@ -420,7 +420,12 @@ impl Served {
     async fn hindered(&self, assignment: &Assignment) -> Option<&'static str> {
         let pair = (assignment.tenant.clone(), assignment.target.system.clone());
         let context = &self.worker.context;
-        let kept = context.clock.real(NOT_YET_KEPT_MS);
+        // What must not happen twice is not kept while nobody has begun it: brought again, it
+        // would count as begun.
+        let kept = match is_once(assignment) {
+            true => Duration::ZERO,
+            false => context.clock.real(NOT_YET_KEPT_MS),
+        };
         if context.connectors.get(&pair.0, &pair.1).is_some() {
             self.holds().is_here(&pair);
         } else if self.holds().may_come(pair.clone(), Instant::now()) {

@@ -12,7 +12,7 @@ use crate::case::Case;
 use crate::catalogue::workspace::DELETED_MS;
 use crate::catalogue::{Area, Kind, workspace};
 use crate::fault::FaultClass;
-use crate::id::System;
+use crate::id::{System, TaskId};
 use crate::task::{Outcome, Task, TaskState};
 use crate::time::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -239,9 +239,12 @@ impl Case {
     /// Whether anything was read of the account after this: a directory may miss for a
     /// moment what is there.
     fn account_was_there_after(&self, system: &System, missed: Timestamp) -> bool {
+        let of_it = |id: &TaskId| self.tasks.get(id).is_some_and(|t| t.planned.target.system == *system);
+        // The closing round is over whatever it has read.
+        let gone_at_the_end = self.accounts_gone.keys().any(of_it);
         self.tasks.values().any(|t| {
             let kind = t.kind();
-            let reads_it = kind == Kind::ObserveIdentity
+            let reads_it = (kind == Kind::ObserveIdentity && !gone_at_the_end)
                 || (kind.is_of_a_cloud()
                     && !kind.is_closing_round()
                     && matches!(kind.spec().area, Area::Identity | Area::License));

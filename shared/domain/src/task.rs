@@ -533,8 +533,9 @@ impl Task {
     /// Whether a write of it may be behind it: of what must not happen twice also where only the
     /// vendor is at it, or nobody has read yet whether it happened.
     pub(crate) fn may_have_begun(&self) -> bool {
-        let once = !self.kind().spec().convergent;
-        self.is_under_way() || once && (self.observe_first || self.busy_until.is_some())
+        // A loss has each be read first, also what was never ordered.
+        let ordered_once = !self.kind().spec().convergent && self.attempt > 0;
+        self.is_under_way() || ordered_once && (self.observe_first || self.busy_until.is_some())
     }
 
     /// Whether what was read for it shows a mailbox of the person.

@@ -205,6 +205,20 @@ fn an_account_of_microsoft_s_that_somebody_deletes_can_be_restored_for_thirty_da
     let (mut w, before) = waived_after(FaultClass::Absent, &[]);
     assert!(before.is_empty(), "{before:?}");
     assert_eq!(w.case().deadlines(), [until(w.now)]);
+    // Missed on the way and gone at the end, it was gone the first time.
+    let (mut gone, _) = waived_after(FaultClass::Absent, &[]);
+    let missed = gone.now;
+    gone.pass(HOUR_MS);
+    gone.drain_but(Kind::ObserveIdentity);
+    let mut report = gone.truthful(gone.id(Kind::ObserveIdentity));
+    let Said::Checked { results } = &mut report.said else {
+        panic!("{report:?}");
+    };
+    for read in results {
+        read.observation.facts = Facts::new().with(ACCOUNT_GONE, true);
+    }
+    gone.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert_eq!(gone.case().deadlines(), [until(missed)]);
     // It is there when it is looked for at the end.
     w.pass(HOUR_MS);
     w.run_to_sealing();

@@ -5,7 +5,7 @@ use crate::model::*;
 use offboard_domain::catalogue::{Kind, script};
 use offboard_domain::departure::{Departure, Manner, PersonRef};
 use offboard_domain::standing::{Standing, standing};
-use offboard_domain::{Capabilities, Command, Facts, Policy, System, TaskId};
+use offboard_domain::{Capabilities, Command, Facts, Find, ObjectId, Policy, Said, System, TaskId, TaskState};
 use std::sync::Arc;
 
 fn system(name: &str) -> System {
@@ -56,6 +56,28 @@ fn of(w: &World, name: &str) -> TaskId {
     let task = here.next().unwrap();
     assert!(here.next().is_none(), "one for each program");
     task.id()
+}
+
+/// A loss has every act that must not happen twice be read first, also what was never ordered.
+#[test]
+fn a_program_that_was_never_ordered_makes_nothing_late_after_a_loss() {
+    let mut w = opened(leaver());
+    w.answer(Kind::Resolve);
+    w.order(Command::RecordLoss { known: 0, parted: true }).unwrap();
+    w.drain_but(Kind::ResolveOnPremises);
+    assert_eq!(w.case().tasks[&of(&w, "shred")].attempt, 0);
+    let said = Said::Found {
+        observation: seen(good(Kind::ResolveOnPremises)),
+        finds: vec![Find {
+            kind: Kind::DisableOnPremises,
+            object: ObjectId::from("g-1"),
+            params: Facts::new(),
+        }],
+    };
+    let report = w.report(w.id(Kind::ResolveOnPremises), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let found = w.task(Kind::DisableOnPremises);
+    assert!(!matches!(found.state, TaskState::Failed { .. }), "{:?}", found.state);
 }
 
 #[test]

@@ -566,6 +566,21 @@ async fn an_order_that_a_worker_has_no_system_for_yet_is_left_to_others_before_a
     panic!("nobody hears of it");
 }
 
+/// Whoever dies while he keeps it would be taken for one who has begun it.
+#[tokio::test(start_paused = true)]
+async fn a_once_only_order_that_cannot_be_begun_is_kept_by_nobody() {
+    let (mut shop, assignment) = shop(Kind::WipeDevice, 0);
+    shop.worker = shop.another(Nobody);
+    let began = Instant::now();
+    shop.order(&assignment).await;
+    let said = shop.work_during(shop.report()).await.said;
+    assert!(
+        matches!(&said, Said::NotBegun { why } if why.contains("no such system")),
+        "{said:?}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
 /// Several clients whose systems are one world.
 struct Anybody(Fake);
 
