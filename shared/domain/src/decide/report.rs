@@ -123,10 +123,8 @@ impl Draft<'_> {
             return Err(Refusal::AlreadyRecorded);
         }
         // The task itself may be lost, until it is planned again: whoever has the report keeps
-        // it and comes again, also if his clock is ahead of ours. It is no other loss then, also
-        // where the task is there by now, and has not come so far.
-        let not_so_far = task.is_none_or(|t| t.attempt < report.attempt);
-        let ahead_ms = if not_so_far { CLOCK_MARGIN_MS } else { 0 };
+        // it and comes again, also if his clock is ahead of ours.
+        let ahead_ms = if task.is_none() { CLOCK_MARGIN_MS } else { 0 };
         let noticed = self.case.tail_lost_at.is_some_and(|at| report.at <= at.plus(ahead_ms));
         let begun = !matches!(report.said, Said::NotBegun { .. });
         let tells = task.is_some() && begun;
