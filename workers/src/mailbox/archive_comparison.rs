@@ -4,7 +4,8 @@
 //! A folder of half a million messages has a thousand pages, which no single attempt lists.
 //! So what was found of each folder, and how far the listing of one has come, is in the
 //! store, and the checkpoint has its digest: nothing that grows. What an attempt has listed
-//! when its time ends is not listed again; only one that is killed has listed for nothing.
+//! when its time ends is not listed again; only one that is killed has listed for nothing,
+//! or whose time ends while it compares: what the archive has is read after the last page.
 //! Nor is it held: a folder that has any number of messages is compared in flat memory
 //! (`runs.rs`), and what the archive has is read for one folder, or some small ones, at a time.
 //!
