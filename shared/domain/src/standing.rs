@@ -77,6 +77,11 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
     if spec.area == Area::Person {
         return Standing::WaitsForPerson;
     }
+    // Nobody is sent to it before a person has agreed to exactly this, as its account shows; but
+    // he need not be waited for any longer.
+    if is_looked_for && spec.approval == Approval::Own && task.approved.is_none() {
+        return Standing::WaitsForOwnApproval;
+    }
     if spec.writes && !instead && !is_looked_for {
         let effective_at = case.effective_at();
         if now < effective_at {
@@ -304,7 +309,7 @@ fn unapproved(case: &Case, task: &Task, now: Timestamp) -> Option<Standing> {
             None if by_plan => Some(Standing::WaitsForPlanApproval),
             None => Some(Standing::WaitsForOwnApproval),
             Some(a) if a.from > now => Some(Standing::WaitsForOwnApproval),
-            // To read whether it has happened takes nobody's leave.
+            // To read whether it has happened does not need it anew.
             Some(_) if task.approval_lapsed && !task.observe_first => Some(Standing::WaitsForOwnApproval),
             Some(a) => {
                 let at = a.at.plus(case.policy.approvals.irreversible_delay_ms);

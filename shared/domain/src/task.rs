@@ -558,7 +558,7 @@ impl Task {
     }
 
     /// Whether it was ordered, must not happen twice, and is only read next: to look for what may
-    /// have happened breaks no order, and takes nobody's leave.
+    /// have happened breaks no order, and comes at no wrong time.
     pub(crate) fn is_looked_for(&self) -> bool {
         // A loss has each be read first, also what was never ordered.
         self.observe_first && !self.kind().spec().convergent && self.was_ordered()
