@@ -3,7 +3,7 @@
 //! then recognised, and what that transition assigned is published again.
 
 use crate::engine::{Engine, EngineError, told};
-use offboard_domain::assignment::{CLOCK_MARGIN_MS, REPORT_MAX_BYTES};
+use offboard_domain::assignment::REPORT_MAX_BYTES;
 use offboard_domain::time::DAY_MS;
 use offboard_domain::{Assignment, CaseId, Heading, Lane, Refusal, Report, Said, TenantId};
 use offboard_queue::rabbit::may_report;
@@ -113,11 +113,11 @@ impl Engine {
             );
         }
         let (tenant, case, task) = (report.tenant.clone(), report.case, report.task);
-        // It proves that it was ordered: where that is not known, it was lost. One from a clock
-        // that is too far ahead would tell of another loss each time.
+        // It proves that it was ordered: where that is not known, it was lost. Also one from a
+        // clock that is ahead says what happened.
         let age_ms = self.clock.now().since(report.at);
         let may_wait =
-            !matches!(report.said, Said::NotBegun { .. }) && (-CLOCK_MARGIN_MS..UNKNOWN_KEPT_MS).contains(&age_ms);
+            !matches!(report.said, Said::NotBegun { .. }) && (-UNKNOWN_KEPT_MS..UNKNOWN_KEPT_MS).contains(&age_ms);
         let span = span(&report, &queue, delivery.as_ref());
         let result = span.within(self.record(&tenant, case, report)).await;
         match &result {

@@ -399,7 +399,7 @@ impl Case {
             params.set(desk::TICKET, ticket);
         }
         if task.kind() == Kind::NoteEnding {
-            let tried = opened.is_some_and(|t| t.attempt > 0);
+            let tried = opened.is_some_and(|t| t.was_ordered());
             if tried && ticket.is_none() {
                 params.set(desk::MAY_BE_OPEN, true);
             }

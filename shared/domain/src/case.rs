@@ -1,12 +1,12 @@
 //! A case, and `fold`: case + event → case. The live state *is* the fold;
 //! there is no second one.
 
-use crate::assignment::{Mode, Subject, baseline_facts, baseline_in};
+use crate::assignment::{Mode, Report, Subject, baseline_facts, baseline_in};
 use crate::catalogue::{ACCOUNT_GONE, Approval, Closes, ClosingProof, Dep, Kind, Lane, Proof, Urgency};
 use crate::departure::{Departure, Manner};
 use crate::estate;
 use crate::event::Event;
-use crate::fault::FaultClass;
+use crate::fault::{FaultClass, Rule};
 use crate::id::{CaseId, Digest, System, TaskId};
 use crate::leaving;
 use crate::observation::{Facts, Observation};
@@ -160,6 +160,8 @@ pub struct Case {
     was_due: bool,
     /// The loss of a history was noticed when something can have been written in it.
     lost_writes: bool,
+    /// The farthest version that any lost history is known to have had.
+    lost_to: u64,
     /// Which of its tasks are about which device, once somebody has asked.
     pub(crate) devices: estate::Kept,
 }
@@ -226,6 +228,7 @@ impl Case {
             settled_at: [at; KINDS],
             was_due: false,
             lost_writes: false,
+            lost_to: 0,
             devices: estate::Kept::default(),
         };
         case.add(tasks, None);
@@ -420,6 +423,7 @@ impl Case {
                         t.observe_first = false;
                         t.busy_until = None;
                     }
+                    t.unproven &= t.is_waived();
                     t.waiting_since = None;
                     t.overdue = false;
                     t.told_late = None;
@@ -446,6 +450,9 @@ impl Case {
                 ..
             } => {
                 self.change(*task, at, |t| {
+                    if !why.is_answer() {
+                        t.doubt();
+                    }
                     t.state = TaskState::Resting {
                         until: *until,
                         why: why.clone(),
@@ -491,6 +498,14 @@ impl Case {
                         detail: detail.clone(),
                         at,
                     };
+                    // Nobody has answered, or somebody that he does not know.
+                    let nobody_knows = match fault {
+                        Some(fault) => fault.class == FaultClass::Unknown,
+                        None => *rule == Rule::OutOfAttempts,
+                    };
+                    if nobody_knows {
+                        t.doubt();
+                    }
                     let unknown = fault.as_ref().is_none_or(|f| f.class == FaultClass::Unknown);
                     if unknown && !t.kind().spec().convergent {
                         t.observe_first = true;
@@ -509,7 +524,7 @@ impl Case {
                         let remembered = t.checkpoint.get_or_insert_default();
                         remembered.0.extend(baseline_facts(first).0);
                     }
-                    if *rule == crate::fault::Rule::IrreversibleDiffers {
+                    if *rule == Rule::IrreversibleDiffers {
                         t.lapse_approval();
                     }
                     t.faults += u32::from(fault.is_some());
@@ -537,7 +552,12 @@ impl Case {
             Event::LateReport { task, said, report, .. } => {
                 self.late.insert(*report);
                 self.change(*task, at, |t| {
-                    if !t.kind().spec().convergent && (!t.is_settled() || t.is_waived()) {
+                    t.reported_late = true;
+                    if t.is_settled() && !t.is_waived() {
+                        return;
+                    }
+                    t.doubt();
+                    if !t.kind().spec().convergent {
                         t.learn_late(said);
                     }
                 });
@@ -653,8 +673,9 @@ impl Case {
             Event::FollowUpOpened { task, .. } => {
                 self.followed_up.insert(*task);
             }
-            Event::TailLost { .. } => {
+            Event::TailLost { known, .. } => {
                 self.tail_lost_at = Some(at);
+                self.lost_to = self.lost_to.max(*known);
                 // It may have been put off before anybody knew of the loss.
                 self.lost_writes |= self.was_due;
                 self.forget_tail(at);
@@ -697,7 +718,7 @@ impl Case {
         for id in late {
             self.change(*id, at, |t| {
                 t.state = TaskState::Failed {
-                    rule: crate::fault::Rule::LateFind,
+                    rule: Rule::LateFind,
                     detail: detail.into(),
                     at,
                 };
@@ -740,24 +761,27 @@ impl Case {
     }
 
     fn forget_tail(&mut self, at: Timestamp) {
-        // What is over stays so; what goes on beside it may have been ordered.
+        // What is over stays so; what goes on beside it may have been ordered. Nor is any more
+        // read of what is being called off: what was proven is told as it was.
         let over = self.state.ended();
+        let proven_for_good = self.state == CaseState::Cancelling;
         let in_doubt = |t: &Arc<Task>| {
             if over {
                 t.kind().is_beside() && !t.is_settled()
             } else {
-                t.kind().spec().area != crate::catalogue::Area::Person && t.kind() != Kind::Resolve
+                let machines = t.kind().spec().area != crate::catalogue::Area::Person && t.kind() != Kind::Resolve;
+                machines && !(proven_for_good && t.is_settled())
             }
         };
         let ids: Vec<TaskId> = self.tasks.values().filter(|t| in_doubt(t)).map(|t| t.id()).collect();
         for id in ids {
             self.change(id, at, |t| {
+                t.may_be_under_way(at);
                 // What people decided is on the record that there is. What must not happen twice
                 // is read first all the same, when they let it go again.
                 if !t.is_left_to_people() {
                     t.state = TaskState::Pending;
                 }
-                t.may_be_under_way(at);
             });
         }
         if matches!(self.state, CaseState::Closing | CaseState::Sealing) {
@@ -773,15 +797,19 @@ impl Case {
             return None;
         }
         let system = &task.planned.target.system;
-        let changes_it = |t: &Arc<Task>| {
+        let changes_it = |t: &Task| {
             let spec = t.kind().spec();
             let after_it = spec.after.iter().any(|d| d.kind == task.kind());
             spec.writes && after_it && t.planned.target.system == *system
         };
-        let begun = |t: &Arc<Task>| t.attempt > 0 && changes_it(t);
-        // What was begun in a history that is lost, nobody knows.
-        let late = self.lost_writes || self.tasks.values().any(begun);
+        let late = self.may_have_ordered(changes_it);
         task.before.clone().filter(|_| late)
+    }
+
+    /// Whether any of these was ordered, or may have been in a history that is lost.
+    pub(crate) fn may_have_ordered(&self, of: impl Fn(&Task) -> bool) -> bool {
+        let mut all = self.tasks.values();
+        self.lost_writes || all.any(|t| t.was_ordered() && of(t))
     }
 
     /// Whether the case has a task of this kind.
@@ -856,6 +884,42 @@ impl Case {
     #[must_use]
     pub fn lost_orders_until(&self) -> Option<Timestamp> {
         self.tail_lost_at.map(Attempt::all_over)
+    }
+
+    /// Whether only orders of a history that is lost, if there are any, keep it from its end or
+    /// from its next closing round.
+    pub(crate) fn has_nothing_left_but_orders(&self) -> bool {
+        match self.state {
+            CaseState::Cancelling => self.in_flight() == 0,
+            CaseState::Active => self.all_settled(),
+            CaseState::Received
+            | CaseState::Closing
+            | CaseState::Sealing
+            | CaseState::Closed
+            | CaseState::Cancelled
+            | CaseState::Merged { .. }
+            | CaseState::Refused { .. } => false,
+        }
+    }
+
+    /// Whether orders that were given before the last noted loss may be under way by then.
+    pub(crate) fn awaits_lost_orders(&self, now: Timestamp) -> bool {
+        self.lost_orders_until().is_some_and(|until| until > now)
+    }
+
+    /// Whether a report that proves a loss proves none beyond what is noted. Whoever has an
+    /// order of that answers it until the last has run out, each at another time. But where what
+    /// was recorded since goes farther than is known of what was lost, and he knows of more still,
+    /// that was lost since.
+    pub(crate) fn has_noted_loss_of(&self, report: &Report, now: Timestamp) -> bool {
+        let Some(until) = self.lost_orders_until() else {
+            return false;
+        };
+        let is_another = report.version > self.version && self.version > self.lost_to;
+        // A clock that is ahead of ours does not say when. It is heard again and again while
+        // its task is lost as well, and what it told of is noted.
+        let is_told_again = report.at > now && report.version <= self.lost_to;
+        !is_another && (report.at.min(now) <= until || is_told_again)
     }
 
     /// How many tasks are with workers, by area and lane.

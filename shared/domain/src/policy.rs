@@ -177,10 +177,10 @@ impl Case {
         !marks.is_empty() && looked.flatten().any(|mark| marks.contains(mark))
     }
 
-    /// Whether a worker was given anything that changes something of the person's.
+    /// Whether a worker was given anything that changes something of the person's, or may have
+    /// been in a history that is lost.
     fn has_begun_to_write(&self) -> bool {
-        let mut all = self.tasks.values();
-        all.any(|t| t.attempt > 0 && t.kind().spec().writes && !t.kind().is_beside())
+        self.may_have_ordered(|t| t.kind().spec().writes && !t.kind().is_beside())
     }
 }
 

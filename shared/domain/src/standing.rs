@@ -64,8 +64,9 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
         return Standing::WaitsForClosing;
     }
     // What shows that it happened may be gone in minutes, and to read it breaks no order, whatever
-    // is open again by now. Once it is known that it did not happen, the order holds as before.
-    let is_looked_for = task.observe_first && !spec.convergent && task.attempt > 0;
+    // is open again by now, and whenever he is to leave. Once it is known that it did not happen,
+    // the order holds as before.
+    let is_looked_for = task.is_looked_for();
     // There is no departure whose order and time it could wait for.
     if !instead
         && !is_looked_for
@@ -76,7 +77,12 @@ pub fn standing(case: &Case, task: &Task, now: Timestamp, gates: &Gates) -> Stan
     if spec.area == Area::Person {
         return Standing::WaitsForPerson;
     }
-    if spec.writes && !instead {
+    // Nobody is sent to it before a person has agreed to exactly this, as its account shows; but
+    // he need not be waited for any longer.
+    if is_looked_for && spec.approval == Approval::Own && task.approved.is_none() {
+        return Standing::WaitsForOwnApproval;
+    }
+    if spec.writes && !instead && !is_looked_for {
         let effective_at = case.effective_at();
         if now < effective_at {
             return Standing::WaitsUntil(Wake {
@@ -303,7 +309,7 @@ fn unapproved(case: &Case, task: &Task, now: Timestamp) -> Option<Standing> {
             None if by_plan => Some(Standing::WaitsForPlanApproval),
             None => Some(Standing::WaitsForOwnApproval),
             Some(a) if a.from > now => Some(Standing::WaitsForOwnApproval),
-            // To read whether it has happened takes nobody's leave.
+            // To read whether it has happened does not need it anew.
             Some(_) if task.approval_lapsed && !task.observe_first => Some(Standing::WaitsForOwnApproval),
             Some(a) => {
                 let at = a.at.plus(case.policy.approvals.irreversible_delay_ms);
@@ -391,10 +397,10 @@ pub fn next(case: &Case, now: Timestamp, gates: &Gates) -> Next {
             why: WakeReason::Seal,
         });
     }
-    // What may be under way of a history that is lost is awaited before it is over.
-    if case.state == CaseState::Cancelling
-        && case.in_flight() == 0
-        && let Some(at) = case.lost_orders_until()
+    // What may be under way of a history that is lost is awaited before it is over, and before
+    // the round that is to see all of it.
+    if let Some(at) = case.lost_orders_until()
+        && case.has_nothing_left_but_orders()
     {
         wake(Wake {
             at,

@@ -297,6 +297,12 @@ pub struct Task {
     /// for, or what he did may not show yet: a reading before that would prove
     /// nothing.
     pub busy_until: Option<Timestamp>,
+    /// What may be repeated may have been written, and it has not been seen since what came of
+    /// that: a try was not answered, or what was known of it went with a lost tail.
+    pub unproven: bool,
+    /// A report has come on a try that was not waited for: somebody was at it, also where no
+    /// record is left that ordered it.
+    pub reported_late: bool,
     /// Reading does not tell whether a once-only act happened, and a person who was told
     /// so wants it tried again: he has looked himself.
     pub person_looked: bool,
@@ -355,6 +361,8 @@ impl Task {
             last_fault: None,
             observe_first: false,
             busy_until: None,
+            unproven: false,
+            reported_late: false,
             person_looked: false,
             checkpoint: None,
             told_late: None,
@@ -408,10 +416,17 @@ impl Task {
         first
     }
 
-    /// Takes in what a report on an earlier try of a once-only act says: that it may have
-    /// happened, and what of it is to be remembered.
+    /// Notes that it may have been written, and that nobody knows what came of that.
+    pub(crate) fn doubt(&mut self) {
+        let spec = self.kind().spec();
+        self.unproven |= spec.writes && spec.convergent;
+    }
+
+    /// Takes in what a report on a try that was not waited for says of a once-only act: that it
+    /// may have happened, and what of it is to be remembered. Who has looked did so before.
     pub(crate) fn learn_late(&mut self, said: &Said) {
         self.observe_first = true;
+        self.person_looked = false;
         let mut told = match said {
             Said::Wait {
                 checkpoint: Some(told), ..
@@ -441,10 +456,15 @@ impl Task {
     }
 
     /// Orders of it that were given until then are lost; whoever holds one may
-    /// still be at it, and what must not happen twice may have happened.
+    /// still be at it, and what must not happen twice may have happened. What was done
+    /// stays done outside, whatever is known of it here.
     pub(crate) fn may_be_under_way(&mut self, lost_at: Timestamp) {
+        if self.in_flight().is_some() || self.outcome().is_some_and(Outcome::is_proven) {
+            self.doubt();
+        }
         if !self.kind().spec().convergent {
             self.observe_first = true;
+            self.person_looked = false;
             self.busy_until = Some(Attempt::all_shown(self.kind(), lost_at));
         }
     }
@@ -530,12 +550,25 @@ impl Task {
         self.in_flight().is_some() || !self.is_settled() && self.checkpoint.is_some()
     }
 
-    /// Whether a write of it may be behind it: of what must not happen twice also where only the
-    /// vendor is at it, or nobody has read yet whether it happened.
-    pub(crate) fn may_have_begun(&self) -> bool {
+    /// Whether it was ever ordered, as far as anybody has told: by a record, or by the report of
+    /// whoever carried out an order whose record is lost.
+    #[must_use]
+    pub fn was_ordered(&self) -> bool {
+        self.attempt > 0 || self.reported_late
+    }
+
+    /// Whether it was ordered, must not happen twice, and is only read next: to look for what may
+    /// have happened breaks no order, and comes at no wrong time.
+    pub(crate) fn is_looked_for(&self) -> bool {
         // A loss has each be read first, also what was never ordered.
-        let ordered_once = !self.kind().spec().convergent && self.attempt > 0;
-        self.is_under_way() || ordered_once && (self.observe_first || self.busy_until.is_some())
+        self.observe_first && !self.kind().spec().convergent && self.was_ordered()
+    }
+
+    /// Whether a write of it may be behind it that nothing proves: somebody is at it, or the
+    /// vendor alone; nobody has answered or read yet; or what was known of it is lost.
+    pub(crate) fn may_have_begun(&self) -> bool {
+        let vendor_is_at_it = !self.kind().spec().convergent && self.was_ordered() && self.busy_until.is_some();
+        self.is_under_way() || self.unproven || self.is_looked_for() || vendor_is_at_it
     }
 
     /// Whether what was read for it shows a mailbox of the person.

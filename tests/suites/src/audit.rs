@@ -53,6 +53,8 @@ pub(crate) struct Shadow {
     /// Once-only tasks that were ordered and of which nobody has shown since
     /// that they did not happen.
     may_have_happened: BTreeSet<TaskId>,
+    /// Tasks that somebody was sent to, as an order or what he told of it shows.
+    sent_to: BTreeSet<TaskId>,
     appends: BTreeMap<i64, u64>,
     pub(crate) tail_lost: bool,
     /// It is on the record that history was lost: from then on nobody is excused who
@@ -357,6 +359,7 @@ impl Auditor {
             return;
         };
         let mut reading = shadow.reading.anew();
+        let mut sent_to = BTreeSet::new();
         for record in &history.records {
             let Ok((at, event)) = open_event(&shadow.key, record) else {
                 return;
@@ -365,9 +368,10 @@ impl Auditor {
                 case.fold(at, &event);
             }
             reading.note(at, &event);
+            sent_to.extend(shows_an_order(&event));
             case.recorded(&event, record.version, record.hash);
         }
-        (shadow.case, shadow.reading) = (case, reading);
+        (shadow.case, shadow.reading, shadow.sent_to) = (case, reading, sent_to);
         (shadow.tail_lost, shadow.loss_noticed) = (true, false);
         state.tails_lost = true;
     }
@@ -487,6 +491,7 @@ impl Shadow {
             closed: 0,
             wrote_in_round: false,
             may_have_happened: BTreeSet::new(),
+            sent_to: BTreeSet::new(),
             appends: BTreeMap::new(),
             tail_lost: false,
             loss_noticed: false,
@@ -597,7 +602,15 @@ impl Shadow {
                 let all = self.case.tasks.values().filter(once).map(|t| t.id());
                 self.may_have_happened.extend(all);
             }
-            Event::ClosingBegan { .. } => self.wrote_in_round = false,
+            Event::ClosingBegan { .. } => {
+                self.wrote_in_round = false;
+                if self.case.lost_orders_until().is_some_and(|over| at < over) {
+                    found(
+                        Invariant::SealedRoundAfterLastWrite,
+                        "a round began while somebody may be at what is lost".to_owned(),
+                    );
+                }
+            }
             Event::RoundEnded { differences, .. } => {
                 if differences.is_empty() && self.wrote_in_round {
                     found(
@@ -655,6 +668,7 @@ impl Shadow {
             }
             _ => {}
         }
+        self.sent_to.extend(shows_an_order(event));
         self.case.fold(at, event);
         self.reading.note(at, event);
         self.case.recorded(event, record.version, record.hash);
@@ -698,8 +712,9 @@ impl Shadow {
                 format!("{kind} is assigned although it is {:?}", task.state),
             );
         }
-        // What was ordered once and may have happened is looked for, whatever is open again.
-        let is_looked_for = mode == Mode::ObserveOnly && !spec.convergent && task.attempt > 0;
+        // What was ordered once and may have happened is looked for, whatever is open again, and
+        // whenever he is to leave.
+        let is_looked_for = mode == Mode::ObserveOnly && !spec.convergent && self.sent_to.contains(&id);
         let in_order = ordered && !is_looked_for;
         // The order reaches through kinds that are not there.
         let mut before: BTreeSet<Kind> = BTreeSet::new();
@@ -768,13 +783,13 @@ impl Shadow {
                 );
             }
         }
-        if ordered && self.asked().all(|d| at < d.effective_at) {
+        if in_order && self.asked().all(|d| at < d.effective_at) {
             found(
                 Invariant::OrderIsLaw,
                 format!("{kind} goes before the departure's time"),
             );
         }
-        self.approved(at, &task, found);
+        self.approved(at, &task, is_looked_for, found);
     }
 
     /// Whether one of those who ask for it wants him to go at once.
@@ -822,7 +837,9 @@ impl Shadow {
         self.reading.was_let_off(task)
     }
 
-    fn approved(&self, at: Timestamp, task: &Task, found: &mut impl FnMut(Invariant, String)) {
+    /// Whoever is to look for what may have happened needs that somebody agreed to exactly this,
+    /// whenever that holds from.
+    fn approved(&self, at: Timestamp, task: &Task, only_looks: bool, found: &mut impl FnMut(Invariant, String)) {
         let (kind, case) = (task.kind(), &self.case);
         let needed = case.policy.approvals.plan || case.capped;
         // Nobody agreed to anything sooner than he was shown.
@@ -837,6 +854,7 @@ impl Shadow {
         };
         match kind.spec().approval {
             Approval::None => {}
+            Approval::Plan | Approval::PlanOrBurst if only_looks => {}
             Approval::Plan if by_plan => {}
             Approval::PlanOrBurst if by_plan || burst => {}
             Approval::Plan | Approval::PlanOrBurst => {
@@ -845,18 +863,27 @@ impl Shadow {
             Approval::Own => match &task.approved {
                 None => found(invariant, format!("{kind} goes without its own approval")),
                 Some(a) => {
-                    if at < a.from {
+                    if at < a.from && !only_looks {
                         found(invariant, format!("{kind} was approved for later"));
                     }
                     if a.digest != approval_digest(task.planned.digest(), a.from) {
                         found(invariant, format!("{kind} was approved as something else"));
                     }
-                    if at < a.at.plus(case.policy.approvals.irreversible_delay_ms) {
+                    let delay_ms = case.policy.approvals.irreversible_delay_ms;
+                    if at < a.at.plus(delay_ms) && !only_looks {
                         found(invariant, format!("{kind} goes before its delay is over"));
                     }
                 }
             },
         }
+    }
+}
+
+/// The task that somebody was sent to, as this shows: he was ordered to, or has told of it.
+fn shows_an_order(event: &Event) -> Option<TaskId> {
+    match event {
+        Event::TaskAssigned { task, .. } | Event::LateReport { task, .. } => Some(*task),
+        _ => None,
     }
 }
 

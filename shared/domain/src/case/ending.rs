@@ -60,7 +60,7 @@ impl Case {
             return Vec::new();
         };
         let mut tickets = self.tasks.values().filter(|t| t.kind() == Kind::OpenTicket);
-        let followed = self.departure.reference.is_some() || tickets.any(|t| t.attempt > 0);
+        let followed = self.departure.reference.is_some() || tickets.any(|t| t.was_ordered());
         if !followed || is_skipped(Kind::NoteEnding, &self.policy) {
             return Vec::new();
         }
@@ -84,7 +84,7 @@ impl Case {
         for task in all.filter(|t: &&Task| t.kind().spec().writes && !t.kind().is_beside()) {
             let word = match task.outcome() {
                 Some(done @ (Outcome::Verified | Outcome::VerifiedByCounter | Outcome::Acknowledged)) => done.word(),
-                None if task.attempt > 0 => BEGUN,
+                None if task.was_ordered() => BEGUN,
                 _ => continue,
             };
             *ended.entry(word).or_default() += 1;

@@ -142,10 +142,11 @@ impl Draft<'_> {
             self.end_round();
         }
         self.ask_no_more();
-        if self.case.state == CaseState::Active && self.case.all_settled() {
+        // Whoever has an order that is lost may write yet, and the round is to see it.
+        let awaited = self.case.awaits_lost_orders(self.now);
+        if self.case.state == CaseState::Active && self.case.all_settled() && !awaited {
             self.begin_round();
         }
-        let awaited = self.case.lost_orders_until().is_some_and(|until| until > self.now);
         if self.case.state == CaseState::Cancelling && self.case.in_flight() == 0 && !awaited {
             self.push(Event::CaseCancelled);
         }

@@ -2,9 +2,7 @@
 //! show: they are judged again here.
 
 use super::Draft;
-use crate::assignment::{
-    CLOCK_MARGIN_MS, Checked, Find, Mode, Report, Said, Writes, baseline_facts, baseline_in, take_baseline,
-};
+use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, baseline_facts, baseline_in, take_baseline};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
 use crate::catalogue::{ACCOUNT_GONE, Area, Dep, Kind, MAILBOX_EXISTS, Proof};
@@ -115,20 +113,19 @@ impl Draft<'_> {
         }
     }
 
-    /// Everything is observed again; a report that was written before the loss
+    /// Everything is observed again; one that answers an order from before the loss
     /// was noticed says nothing new about it. What a report says happened is
     /// kept in either case: no history of ours tells of it otherwise.
     fn tail_lost(&mut self, task: Option<&Task>, report: Report, digest: Digest) -> Result<(), Refusal> {
         if self.case.late.contains(&digest) {
             return Err(Refusal::AlreadyRecorded);
         }
-        // The task itself may be lost, until it is planned again: whoever has the report keeps
-        // it and comes again, also if his clock is ahead of ours.
-        let ahead_ms = if task.is_none() { CLOCK_MARGIN_MS } else { 0 };
-        let noticed = self.case.tail_lost_at.is_some_and(|at| report.at <= at.plus(ahead_ms));
+        let noticed = self.case.has_noted_loss_of(&report, self.now);
         let begun = !matches!(report.said, Said::NotBegun { .. });
         let tells = task.is_some() && begun;
         if noticed && !tells {
+            // The task itself may be lost, until it is planned again: whoever has the report
+            // keeps it and comes again.
             return Err(match task {
                 None if begun => Refusal::UnknownTask(report.task),
                 _ => Refusal::Stale {
@@ -472,7 +469,7 @@ impl Draft<'_> {
         // What a person does or goes without begins nothing.
         let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
         self.case.tasks.values().filter(machines).any(|t| {
-            let let_off = t.is_waived() && t.attempt == 0;
+            let let_off = t.is_waived() && !t.was_ordered();
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
             let begun = t.may_have_begun() || done && !let_off;
             let gone_already = by.is_some() && t.kind() == Kind::RemoveAppRoles;

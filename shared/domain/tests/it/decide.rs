@@ -1908,6 +1908,15 @@ fn a_report_of_a_task_that_was_lost_is_kept_when_the_task_is_there_again() {
     for report in [&report, &ahead] {
         assert_eq!(recorded(&mut w, report), Err(Refusal::UnknownTask(report.task)));
     }
+    // Or an hour, and comes again and again.
+    let far_ahead = Report {
+        at: w.now.plus(HOUR_MS),
+        ..report.clone()
+    };
+    for _ in 0..5 {
+        assert_eq!(recorded(&mut w, &far_ahead), Err(Refusal::UnknownTask(report.task)));
+        w.now = w.now.plus(10 * MINUTE_MS);
+    }
     assert_eq!(w.case().version, version, "nothing is read again for it");
     w.run_to_sealing();
     let events = recorded(&mut w, &report).unwrap();
@@ -1918,7 +1927,7 @@ fn a_report_of_a_task_that_was_lost_is_kept_when_the_task_is_there_again() {
 }
 
 #[test]
-fn a_report_that_was_written_before_a_loss_was_noticed_proves_no_other() {
+fn a_report_that_answers_an_order_from_before_a_loss_proves_no_other() {
     let (mut w, report) = forgotten();
     let again = Report {
         attempt: 7,
@@ -1949,14 +1958,47 @@ fn a_report_that_was_written_before_a_loss_was_noticed_proves_no_other() {
         Err(Refusal::AlreadyRecorded)
     );
     assert_eq!(lost(&w), 1);
-    // One that was written since tells of another loss.
+    // Others who have such orders end them later, each at his own time.
+    let over = w.case().lost_orders_until().unwrap();
+    w.now = over;
+    let last = Report {
+        attempt: 8,
+        at: over,
+        ..again.clone()
+    };
+    let events = w.order(Command::RecordReport(Box::new(last))).unwrap();
+    assert!(matches!(events[0], Event::LateReport { attempt: 8, .. }), "{events:?}");
+    assert_eq!(lost(&w), 1);
+    // One that was written when all of them were over tells of another loss.
+    w.now = w.now.plus(1);
     let since = Report {
-        at: w.now.plus(1),
+        attempt: 9,
+        at: w.now,
         ..again
     };
     w.order(Command::RecordReport(Box::new(since))).unwrap();
     assert_eq!(lost(&w), 2);
     w.run_to_sealing();
+}
+
+#[test]
+fn a_report_from_ahead_of_more_than_what_was_lost_proves_another_loss_at_any_time() {
+    let mut w = World::opened(Manner::Immediate);
+    let known = w.case().version + 1;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    // What was recorded since goes farther than what is known of what was lost.
+    w.drain();
+    assert!(w.case().version > known);
+    let ahead = Report {
+        version: w.case().version + 1,
+        attempt: 7,
+        ..w.truthful(w.id(Kind::SnapshotAccess))
+    };
+    let events = w.order(Command::RecordReport(Box::new(ahead))).unwrap();
+    assert!(
+        matches!(events[..2], [Event::TailLost { .. }, Event::LateReport { .. }]),
+        "{events:?}"
+    );
 }
 
 #[test]

@@ -161,6 +161,40 @@ fn the_account_of_what_was_called_off_does_not_wait_for_the_note_nor_change_by_i
     assert_eq!(next(w.case(), w.now, &w.gates).wake, None);
 }
 
+/// Its worker has told of what was ordered in it.
+#[test]
+fn what_only_a_lost_history_ordered_is_told_as_begun_when_a_case_is_called_off() {
+    let begun = [false, true].map(|is_told_of| {
+        let mut w = opened(Manner::Immediate);
+        let (kept, events) = (w.case.clone(), w.events.len());
+        for _ in 0..200 {
+            if w.case().in_flight_of(Kind::RemoveDirectoryRoles) > 0 {
+                break;
+            }
+            let id = w.in_flight()[0];
+            answer(&mut w, id);
+        }
+        let report = w.truthful(w.id(Kind::RemoveDirectoryRoles));
+        w.case = kept;
+        w.events.truncate(events);
+        assert_eq!(w.task(Kind::RemoveDirectoryRoles).attempt, 0);
+        w.order(cancel("hr@acme.example")).unwrap();
+        let tells = if is_told_of {
+            Command::RecordReport(Box::new(report))
+        } else {
+            let known = report.version;
+            Command::RecordLoss { known, parted: true }
+        };
+        w.order(tells).unwrap();
+        w.now = w.case().lost_orders_until().unwrap();
+        w.order(Command::Tick).unwrap();
+        assert_eq!(w.case().state, CaseState::Cancelled);
+        let told = w.case().told(&w.case().tasks[&note(CALLED_OFF)]);
+        told.int(&format!("{ENDED}begun and not proven")).unwrap_or_default()
+    });
+    assert_eq!(begun[1], begun[0] + 1);
+}
+
 #[test]
 fn a_ticket_that_nobody_has_read_yet_is_looked_for() {
     let mut w = opened(Manner::Planned);
@@ -370,6 +404,28 @@ fn what_a_person_wants_tried_again_is_told_to_be_his_and_ordered_again_once() {
     w.order(retry).unwrap();
     // Read once more, and the worker knows that a person has looked.
     assert_eq!(looked(&w), Some(true));
+    // What became known since, he has not looked for.
+    let before = (w.case.clone(), w.events.len());
+    let known = w.case().version + 3;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    assert!(!w.case().tasks[&id].person_looked, "after a loss");
+    w.case = before.0;
+    w.events.truncate(before.1);
+    let wait = Said::Wait {
+        until: w.now.plus(HOUR_MS),
+        why: "the desk acknowledged another one".into(),
+        checkpoint: None,
+    };
+    let earlier = offboard_domain::Report {
+        attempt: 1,
+        at: w.now,
+        ..w.report(id, wait)
+    };
+    let before = (w.case.clone(), w.events.len());
+    w.order(Command::RecordReport(Box::new(earlier))).unwrap();
+    assert!(!w.case().tasks[&id].person_looked, "after a late report");
+    w.case = before.0;
+    w.events.truncate(before.1);
     let said = not_to_be_seen(&w, id, true);
     let report = w.report(id, said);
     let events = w.order(Command::RecordReport(Box::new(report))).unwrap();

@@ -5,13 +5,14 @@
 use crate::keeping::*;
 use crate::model::*;
 use offboard_domain::catalogue::Kind;
-use offboard_domain::departure::Manner;
+use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::keeping::{self, Retention};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
     ApprovalOf, CaseState, Checked, Command, Credit, Event, Facts, FaultClass, Find, Gates, Mode, ObjectId, Outcome,
     Policy, Rule, Said, Standing, TaskState, follow_up,
 };
+use std::sync::Arc;
 
 fn waive(w: &mut World, kind: Kind) {
     let waived = Command::Waive {
@@ -240,6 +241,30 @@ fn a_wipe_that_was_ordered_is_looked_for_while_what_it_waits_for_is_open_again()
         matches!(&then, Standing::WaitsFor(kinds) if kinds.contains(&Kind::DecidePreservation)),
         "{then:?}"
     );
+}
+
+/// It is done whenever the device checks in, and not on the day that he leaves by now.
+#[test]
+fn a_wipe_that_was_ordered_is_looked_for_though_the_departure_was_put_off() {
+    let mut w = with_a_wipe_that_is_pending();
+    let later = Departure {
+        effective_at: w.now.plus(30 * DAY_MS),
+        ..(*w.case().departure).clone()
+    };
+    w.order(Command::Open {
+        departure: Arc::new(later),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(cloud()),
+        traceparent: None,
+    })
+    .unwrap();
+    assert!(
+        w.case().effective_at() > w.now.plus(DAY_MS),
+        "or this test shows nothing"
+    );
+    w.pass(HOUR_MS);
+    let looks = w.task(Kind::WipeDevice).in_flight().map(|a| a.mode);
+    assert_eq!(looks, Some(Mode::ObserveOnly));
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Ring 1: a history that is known to have been longer, and the gates that
 //! hold back what may be tried.
 
-use crate::keeping::{cloud, leaving, opened, wants_hold};
+use crate::keeping::{cloud, leaving, opened, opened_under, stands, wants, wants_hold};
 use crate::model::*;
 use offboard_domain::catalogue::{Area, Kind};
 use offboard_domain::departure::Manner;
 use offboard_domain::fault::Rule;
 use offboard_domain::standing::{Standing, next, standing};
-use offboard_domain::time::{DAY_MS, HOUR_MS};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    ApprovalOf, CaseState, Command, Event, Gates, Mode, Outcome, Refusal, Report, Said, System, TaskState, WakeReason,
-    decide,
+    ApprovalOf, Capabilities, CaseState, Command, Event, Gates, Mode, Outcome, Policy, Refusal, Report, Said, System,
+    TaskState, Timestamp, WakeReason, decide,
 };
 
 fn lost(w: &mut World, known: u64) -> Vec<Event> {
@@ -219,6 +219,152 @@ fn what_came_late_is_a_persons_after_a_loss_too() {
     w.order(retry).unwrap();
     w.run_to_sealing();
     assert_eq!(w.task(Kind::HoldMailbox).outcome(), Some(&Outcome::Verified));
+}
+
+fn is_late(w: &World, kind: Kind) -> bool {
+    matches!(w.task(kind).state, TaskState::Failed { rule, .. } if rule == Rule::LateFind)
+}
+
+/// What was done is done outside, whatever is known of it here.
+#[test]
+fn a_hold_that_is_wanted_after_a_loss_comes_too_late_for_what_was_done_before_it() {
+    let mut w = opened(leaving(), cloud());
+    w.approve();
+    w.pass(10 * DAY_MS);
+    w.run_to_sealing();
+    let known = w.case().version + 5;
+    lost(&mut w, known);
+    assert!(!w.task(Kind::ConvertToShared).is_settled());
+    w.order(wants_hold()).unwrap();
+    assert!(is_late(&w, Kind::HoldMailbox), "{:?}", w.task(Kind::HoldMailbox).state);
+}
+
+#[test]
+fn a_hold_comes_too_late_for_what_nobody_has_answered_for() {
+    let mut w = opened(leaving(), cloud());
+    w.approve();
+    w.pass(10 * DAY_MS);
+    let convert = Kind::ConvertToShared;
+    for _ in 0..500 {
+        w.drain_but(convert);
+        if matches!(w.task(convert).state, TaskState::Failed { .. }) {
+            break;
+        }
+        if w.case().in_flight_of(convert) > 0 {
+            // Whoever has it dies.
+            w.pass(HOUR_MS);
+        } else {
+            w.a_person_or_time(10 * MINUTE_MS);
+        }
+    }
+    let state = &w.task(convert).state;
+    let given_up = matches!(state, TaskState::Failed { rule, .. } if *rule == Rule::OutOfAttempts);
+    assert!(given_up, "{state:?}");
+    w.order(wants_hold()).unwrap();
+    assert!(is_late(&w, Kind::HoldMailbox), "{:?}", w.task(Kind::HoldMailbox).state);
+}
+
+/// A wipe whose order is lost with its approval, and what the worker says that has it.
+fn ordered_in_a_lost_history() -> (World, Report) {
+    let mut w = opened(leaving(), cloud());
+    w.finds = company_laptop();
+    w.approve();
+    w.pass(10 * DAY_MS);
+    w.run_until(|w| w.case().has(Kind::WipeDevice) && stands(w, Kind::WipeDevice) == Standing::WaitsForOwnApproval);
+    let (kept, events) = (w.case.clone(), w.events.len());
+    approve_the_wipe(&mut w);
+    w.pass(2 * HOUR_MS);
+    let ordered = w.task(Kind::WipeDevice).in_flight().map(|a| a.mode);
+    assert_eq!(ordered, Some(Mode::Full));
+    let said = Said::Wait {
+        until: w.now.plus(HOUR_MS),
+        why: "it has not checked in".into(),
+        checkpoint: None,
+    };
+    let report = w.report(w.id(Kind::WipeDevice), said);
+    w.case = kept;
+    w.events.truncate(events);
+    (w, report)
+}
+
+#[test]
+fn a_wipe_that_only_its_report_tells_of_was_ordered_and_is_looked_for() {
+    let (mut w, report) = ordered_in_a_lost_history();
+    let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(
+        matches!(events[..2], [Event::TailLost { .. }, Event::LateReport { .. }]),
+        "{events:?}"
+    );
+    assert_eq!(w.task(Kind::WipeDevice).attempt, 0, "or this test shows nothing");
+    w.order(wants(|d| d.choices.wipe_company_devices = Some(false)))
+        .unwrap();
+    let asked = &w.task(Kind::DecidePreservation).state;
+    assert!(is_late(&w, Kind::DecidePreservation), "{asked:?}");
+    // Whoever agrees to it anew can no more stop what was ordered: it is looked for at once.
+    w.drain();
+    w.now = w.task(Kind::WipeDevice).busy_until.unwrap();
+    approve_the_wipe(&mut w);
+    let looks = w.task(Kind::WipeDevice).in_flight().map(|a| a.mode);
+    assert_eq!(looks, Some(Mode::ObserveOnly));
+    let not_wiped = good(Kind::WipeDevice).with("wiped", false).with("conclusive", true);
+    let said = Said::Observed {
+        observation: seen(not_wiped),
+    };
+    let report = w.report(w.id(Kind::WipeDevice), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let then = stands(&w, Kind::WipeDevice);
+    assert!(matches!(then, Standing::WaitsFor(_)), "{then:?}");
+}
+
+/// Five minutes to begin, the longest that any may take, half a minute for the clocks.
+fn lost_orders_are_over(lost_at: Timestamp) -> Timestamp {
+    let longest = Kind::ALL.iter().map(|k| k.spec().run_for_ms).max().unwrap();
+    lost_at.plus(5 * MINUTE_MS + longest + 30_000)
+}
+
+/// Whoever holds an order of the history that is lost may write until then, and no round would
+/// see it.
+#[test]
+fn no_closing_round_begins_while_somebody_may_be_at_what_is_lost() {
+    let kinds = [
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::DisableSignIn,
+        Kind::ObserveIdentity,
+    ];
+    let few = Capabilities([(m365(), kinds.into())].into());
+    let mut w = opened_under(Policy::default(), departure(Manner::Immediate), few);
+    w.run_to_sealing();
+    let known = w.case().version + 1;
+    let round = w.case().round;
+    let over = lost_orders_are_over(w.now);
+    lost(&mut w, known);
+    w.drain();
+    assert!(w.case().all_settled(), "or this test shows nothing");
+    assert_eq!((&w.case().state, w.case().round), (&CaseState::Active, round));
+    let timer = next(w.case(), w.now, &w.gates).timer.unwrap();
+    assert_eq!((timer.at, timer.why), (over, WakeReason::Unanswered));
+    w.now = over;
+    w.order(Command::Tick).unwrap();
+    assert_eq!((&w.case().state, w.case().round), (&CaseState::Closing, round + 1));
+}
+
+/// Nothing of it is read again, and so nothing would prove it anew.
+#[test]
+fn what_was_proven_stays_so_when_history_is_lost_while_a_case_is_called_off() {
+    let mut w = World::with_in_flight(Kind::RemoveDirectoryRoles, Manner::Immediate);
+    w.answer(Kind::RemoveDirectoryRoles);
+    w.order(Command::Cancel {
+        by: "boss@msp.example".into(),
+        reason: "he stays".into(),
+    })
+    .unwrap();
+    assert_eq!(w.case().state, CaseState::Cancelling);
+    let known = w.case().version + 3;
+    assert!(!lost(&mut w, known).is_empty());
+    let roles = w.task(Kind::RemoveDirectoryRoles);
+    assert_eq!(roles.outcome(), Some(&Outcome::Verified));
+    assert_eq!(w.in_flight(), [], "what was under way is not known any more");
 }
 
 #[test]

@@ -107,6 +107,19 @@ fn who_is_protected_by_an_address_that_only_the_directory_knows_is_not_touched()
     }
 }
 
+/// What was written of him in a history that is lost, nobody knows.
+#[test]
+fn who_may_have_been_begun_with_in_a_lost_history_is_not_left_half_done() {
+    let mut w = World::with(ahead(), policy(&[]));
+    w.drain();
+    listed(&mut w, &["u-1"]);
+    w.now = w.now.plus(30 * DAY_MS);
+    let known = w.case().version + 3;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    w.drain();
+    assert!(written(&w).contains(&Kind::RemoveDirectoryRoles), "{:?}", written(&w));
+}
+
 #[test]
 fn who_is_protected_by_now_can_be_called_off() {
     let mut w = World::with(ahead(), policy(&[]));

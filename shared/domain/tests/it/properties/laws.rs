@@ -4,16 +4,24 @@
 use offboard_domain::catalogue::{Approval, Area, Kind, Until};
 use offboard_domain::departure::Manner;
 use offboard_domain::plan::approval_digest;
+use offboard_domain::task::RestReason;
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
-    Case, CaseState, Credit, Event, Gates, Mode, Observation, Outcome, Rule, TaskId, TaskState, Timestamp, Verdict,
-    judge, next,
+    Case, CaseState, Credit, Event, Gates, Mode, Observation, Outcome, Rule, Standing, TaskId, TaskState, Timestamp,
+    Verdict, WakeReason, judge, next, standing,
 };
 use std::collections::BTreeSet;
 
 /// What no list of events may ever hold.
-pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timestamp, gates: &Gates) {
+pub(super) fn laws_of_what_happened(
+    before: &Case,
+    history: &[(Timestamp, Event)],
+    events: &[Event],
+    now: Timestamp,
+    gates: &Gates,
+) {
     let mut case = before.clone();
+    let mut sent_to: BTreeSet<TaskId> = history.iter().filter_map(|(_, e)| shows_an_order(e)).collect();
     for event in events {
         if case.state.ended() {
             let still = matches!(
@@ -49,7 +57,7 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
             Event::TaskAssigned {
                 task, attempt, mode, ..
             } => {
-                assigned_lawfully(&case, *task, *attempt, *mode, now, gates);
+                assigned_lawfully(&case, *task, *attempt, *mode, sent_to.contains(task), now, gates);
             }
             Event::TaskSettled {
                 task,
@@ -72,13 +80,15 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
             }
             Event::CaseCancelled => {
                 assert_eq!(case.in_flight(), 0, "called off while somebody is at it");
-                let longest = Kind::ALL.iter().map(|k| k.spec().run_for_ms).max().unwrap();
-                let lost = case.tail_lost_at.map(|at| at.plus(5 * MINUTE_MS + longest + 30_000));
                 assert!(
-                    lost.is_none_or(|over| now >= over),
+                    nobody_is_at_what_is_lost(&case, now),
                     "called off while somebody may be at what is lost"
                 );
             }
+            Event::ClosingBegan { .. } => assert!(
+                nobody_is_at_what_is_lost(&case, now),
+                "read for the last time while somebody may be at what is lost"
+            ),
             Event::TasksFound { by, tasks, .. } => {
                 let finder = case.tasks[by].kind();
                 for t in tasks {
@@ -92,6 +102,7 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
             _ => Vec::new(),
         };
         case.fold(now, event);
+        sent_to.extend(shows_an_order(event));
         for (id, state) in decided {
             let task = &case.tasks[&id];
             assert_eq!(
@@ -107,6 +118,21 @@ pub(super) fn laws_of_what_happened(before: &Case, events: &[Event], now: Timest
             "it is sealed without a reading since somebody joined"
         );
     }
+}
+
+/// The task that somebody was sent to, as this shows: he was ordered to, or has told of it.
+fn shows_an_order(event: &Event) -> Option<TaskId> {
+    match event {
+        Event::TaskAssigned { task, .. } | Event::LateReport { task, .. } => Some(*task),
+        _ => None,
+    }
+}
+
+/// Whether whoever has an order from before the last loss has stopped.
+fn nobody_is_at_what_is_lost(case: &Case, now: Timestamp) -> bool {
+    let longest = Kind::ALL.iter().map(|k| k.spec().run_for_ms).max().unwrap();
+    let lost = case.tail_lost_at.map(|at| at.plus(5 * MINUTE_MS + longest + 30_000));
+    lost.is_none_or(|over| now >= over)
 }
 
 /// What somebody goes without, and what he is to say of whether it is done at all.
@@ -144,6 +170,88 @@ pub(super) fn what_came_late_is_read_first(case: &Case, history: &[(Timestamp, E
     }
 }
 
+/// What came late of a once-only act is looked for whatever is open, and whenever he is to leave:
+/// what shows it may be gone in minutes.
+pub(super) fn what_came_late_waits_for_no_order(
+    case: &Case,
+    history: &[(Timestamp, Event)],
+    now: Timestamp,
+    gates: &Gates,
+) {
+    let mut unread: BTreeSet<TaskId> = BTreeSet::new();
+    for (_, event) in history {
+        match event {
+            Event::LateReport { task, .. } if !case.tasks[task].kind().spec().convergent => {
+                unread.insert(*task);
+            }
+            Event::TaskAssigned { task, .. } | Event::TaskSettled { task, .. } | Event::TaskReopened { task, .. } => {
+                unread.remove(task);
+            }
+            _ => {}
+        }
+    }
+    if !matches!(case.state, CaseState::Active | CaseState::Closing) {
+        return;
+    }
+    for id in unread {
+        let task = &case.tasks[&id];
+        let waits = match standing(case, task, now, gates) {
+            Standing::WaitsForPlanApproval | Standing::Protected => true,
+            Standing::WaitsUntil(wake) => matches!(wake.why, WakeReason::Start | WakeReason::Delay),
+            // What may not be beside it is waited for.
+            Standing::WaitsFor(kinds) => kinds.iter().any(|k| case.in_flight_of(*k) == 0),
+            _ => false,
+        };
+        assert!(!waits, "{} may have happened, and is not looked for", task.kind());
+    }
+}
+
+/// What is found, or asked for, once something is done that must follow it, is for a person to
+/// decide: a loss of what was known of it undoes nothing. Where it goes by system or by device,
+/// and where nothing is lost by it, the scenarios judge.
+pub(super) fn what_must_precede_what_was_done_comes_late(case: &Case, history: &[(Timestamp, Event)]) {
+    const HARMLESS: [Kind; 3] = [Kind::ArchiveMailbox, Kind::WriteNotes, Kind::RemoveAppRoles];
+    let mut done: BTreeSet<TaskId> = BTreeSet::new();
+    for (_, event) in history {
+        match event {
+            Event::TaskSettled { task, outcome, .. } => match outcome {
+                Outcome::Verified | Outcome::VerifiedByCounter | Outcome::Acknowledged => {
+                    let kind = case.tasks[task].kind();
+                    if kind.spec().writes && !HARMLESS.contains(&kind) {
+                        done.insert(*task);
+                    }
+                }
+                Outcome::Waived { .. } => {}
+                Outcome::Attested { .. } | Outcome::NotApplicable { .. } => {
+                    done.remove(task);
+                }
+            },
+            Event::TaskReopened { task, .. }
+            | Event::TaskRested {
+                task,
+                why: RestReason::DidNotHappen,
+                ..
+            } => {
+                done.remove(task);
+            }
+            Event::TasksFound { tasks, late, .. } | Event::RequestJoined { tasks, late, .. } => {
+                for new in tasks {
+                    let follows = |id: &&TaskId| {
+                        let kind = case.tasks[*id].kind();
+                        let mut after = kind.spec().after.iter();
+                        kind != new.kind && after.any(|d| d.kind == new.kind && !d.same_system && !d.same_device)
+                    };
+                    if let Some(id) = done.iter().find(follows) {
+                        let kind = case.tasks[id].kind();
+                        assert!(late.contains(&new.id), "{} came after {kind} was done", new.kind);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// The earliest time that anybody asks for.
 fn earliest(case: &Case) -> Timestamp {
     let joined = case
@@ -161,7 +269,15 @@ fn asks(case: &Case, who: &str) -> bool {
     same(&case.departure.requested_by) || case.amended_by.iter().any(same) || joined()
 }
 
-fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Timestamp, gates: &Gates) {
+fn assigned_lawfully(
+    case: &Case,
+    id: TaskId,
+    attempt: u32,
+    mode: Mode,
+    was_sent_to: bool,
+    now: Timestamp,
+    gates: &Gates,
+) {
     let task = &case.tasks[&id];
     let (kind, spec) = (task.kind(), task.kind().spec());
     assert_eq!(attempt, task.attempt + 1, "{kind}: attempts are counted");
@@ -176,8 +292,14 @@ fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Tim
         None,
         "{kind} was ordered behind a shut gate"
     );
-    // What was ordered once and may have happened is looked for, whatever is open again.
-    let is_looked_for = mode == Mode::ObserveOnly && !spec.convergent && task.attempt > 0;
+    // Where somebody was sent to what must not happen twice, it is looked for whatever is open
+    // again, and whenever he is to leave. That a person agreed to it holds all the same.
+    let is_looked_for = mode == Mode::ObserveOnly && !spec.convergent && was_sent_to;
+    if is_looked_for && spec.approval == Approval::Own {
+        let own = task.approved.as_ref().unwrap();
+        let bound = approval_digest(task.planned.digest(), own.from);
+        assert_eq!(own.digest, bound, "{kind}: something else was approved");
+    }
     for dep in spec.after.iter().filter(|_| !is_looked_for) {
         let tried = match dep.until {
             Until::Settled => false,
@@ -212,7 +334,7 @@ fn assigned_lawfully(case: &Case, id: TaskId, attempt: u32, mode: Mode, now: Tim
             "{kind} may have happened and was ordered again"
         );
     }
-    if spec.writes {
+    if spec.writes && !is_looked_for {
         assert!(now >= earliest(case), "{kind} was ordered before the departure's time");
         // Nobody approved that it be done before the time that he was shown.
         let of_plan = case.plan_approval.iter().filter(|_| task.in_approved_plan);

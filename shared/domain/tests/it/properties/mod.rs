@@ -10,7 +10,10 @@ mod laws;
 use crate::faults;
 use crate::model::*;
 use ed25519_dalek::SigningKey;
-use laws::{laws_of_a_case, laws_of_what_happened, what_came_late_is_read_first};
+use laws::{
+    laws_of_a_case, laws_of_what_happened, what_came_late_is_read_first, what_came_late_waits_for_no_order,
+    what_must_precede_what_was_done_comes_late,
+};
 use offboard_domain::catalogue::{Approval, Area, Kind, Wanted};
 use offboard_domain::departure::{Departure, Manner};
 use offboard_domain::evidence;
@@ -71,6 +74,7 @@ enum Step {
         hours: i64,
         immediate: bool,
         by: &'static str,
+        keeps: bool,
     },
     Leave(u8),
     AcknowledgeMerge {
@@ -84,6 +88,8 @@ enum Step {
         ahead: u64,
         parted: bool,
     },
+    /// The ledger loses so many appends, and nobody has noticed.
+    Forget(usize),
     FollowUp(u8),
     Gate(Gate),
 }
@@ -186,13 +192,14 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::option::of(any::<u8>()).prop_map(|nth| Step::Retry { nth }),
         1 => prop::bool::weighted(0.3).prop_map(|really| if really { Step::Cancel } else { Step::Pass(0) }),
         2 => (-50..50_i64, any::<bool>(), who()).prop_map(|(hours, immediate, by)| Step::Amend { hours, immediate, by }),
-        2 => (0..3_u8, -50..50_i64, any::<bool>(), who())
-            .prop_map(|(nth, hours, immediate, by)| Step::Join { nth, hours, immediate, by }),
+        2 => (0..3_u8, -50..50_i64, any::<bool>(), who(), any::<bool>())
+            .prop_map(|(nth, hours, immediate, by, keeps)| Step::Join { nth, hours, immediate, by, keeps }),
         1 => (0..3_u8).prop_map(Step::Leave),
         1 => any::<bool>().prop_map(|right| Step::AcknowledgeMerge { right }),
         1 => Just(Step::UndoMerge),
         3 => any::<bool>().prop_map(|right| Step::Seal { right }),
         1 => (0..9_u64, any::<bool>()).prop_map(|(ahead, parted)| Step::Loss { ahead, parted }),
+        1 => (1..9_usize).prop_map(Step::Forget),
         1 => any::<u8>().prop_map(Step::FollowUp),
         4 => gate().prop_map(Step::Gate),
     ]
@@ -218,6 +225,8 @@ fn other_terms(case: &Case, hours: i64, immediate: bool, by: &str) -> Departure 
 struct Walk {
     world: World,
     given: Vec<Report>,
+    /// How many events there were after each append.
+    appends: Vec<usize>,
 }
 
 impl Walk {
@@ -360,10 +369,18 @@ impl Walk {
                 hours,
                 immediate,
                 by,
+                keeps,
             } => Command::Join {
                 case: other_case(w.case(), *nth),
                 asked_at: w.now.plus(*hours),
-                departure: Arc::new(other_terms(w.case(), *hours, *immediate, by)),
+                departure: Arc::new({
+                    let mut asks = other_terms(w.case(), *hours, *immediate, by);
+                    if *keeps {
+                        asks.choices.legal_hold = Some(true);
+                        asks.choices.wipe_company_devices = Some(false);
+                    }
+                    asks
+                }),
                 amended_by: hours.is_positive().then(|| BOSS.to_owned()).into_iter().collect(),
                 retention: Retention::default(),
             },
@@ -393,6 +410,7 @@ impl Walk {
                 known: w.case().version + ahead,
                 parted: *parted,
             },
+            Step::Forget(_) => return None,
             Step::FollowUp(nth) => Command::RecordFollowUp {
                 task: Self::nth(*nth, &self.tasks())?,
                 case: CaseId::derive(&w.case().departure.tenant, "HR-2"),
@@ -422,7 +440,24 @@ impl Walk {
         })
     }
 
+    /// What is over is kept elsewhere too.
+    fn forget(&mut self, appends: usize) {
+        let w = &mut self.world;
+        if w.case().state.ended() || w.case().is_to_be_sealed() {
+            return;
+        }
+        let left = self.appends.len().saturating_sub(appends).max(1);
+        self.appends.truncate(left);
+        let history = w.events[..self.appends[left - 1]].to_vec();
+        w.events.clear();
+        w.case = None;
+        w.take(&history);
+    }
+
     fn take(&mut self, step: &Step) {
+        if let Step::Forget(appends) = step {
+            return self.forget(*appends);
+        }
         let Some(command) = self.command(step) else { return };
         let before = self.world.case().clone();
         let (now, gates) = (self.world.now.max(before.changed_at), self.world.gates.clone());
@@ -434,11 +469,15 @@ impl Walk {
             _ => panic!("the same order was decided in two ways"),
         }
         // What it makes is folded once more, and must agree.
+        let known = self.world.events.len();
         let Ok(events) = self.world.order(command.clone()) else {
             return;
         };
-        laws_of_what_happened(&before, &events, now, &gates);
+        let all = &self.world.events;
+        self.appends.push(all.len());
+        laws_of_what_happened(&before, &all[..known], &events, now, &gates);
         laws_of_a_case(self.world.case(), now, &gates);
+        what_came_late_waits_for_no_order(self.world.case(), all, now, &gates);
         if let Command::RecordReport(report) = command {
             self.says_nothing_twice(*report);
         }
@@ -559,6 +598,7 @@ fn walk(manner: Manner, policy: Policy, finds: bool, claimed: bool, steps: &[Ste
         world.finds = company_laptop();
     }
     let mut walk = Walk {
+        appends: vec![world.events.len()],
         world,
         given: Vec::new(),
     };
@@ -625,6 +665,7 @@ fn whatever_is_ordered_the_laws_hold_and_it_ends_in_an_account_that_verifies() {
             let mut walk = walk(manner, policy, finds, claimed, &steps);
             walk.walk_to_the_end();
             what_came_late_is_read_first(walk.world.case(), &walk.world.events);
+            what_must_precede_what_was_done_comes_late(walk.world.case(), &walk.world.events);
             let history = walk.world.history();
             for r in &history {
                 let json = serde_json::to_vec(&r.event).unwrap();
