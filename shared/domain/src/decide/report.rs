@@ -151,6 +151,7 @@ impl Draft<'_> {
                 attempt: report.attempt,
                 said: Box::new(report.said),
                 receipts: report.receipts,
+                artifacts: report.artifacts,
                 report: digest,
             });
         }
@@ -172,6 +173,7 @@ impl Draft<'_> {
             attempt: report.attempt,
             said: Box::new(report.said),
             receipts: report.receipts,
+            artifacts: report.artifacts,
             report: digest,
         });
         Ok(())

@@ -237,6 +237,7 @@ impl Gathered {
                 attempt,
                 said,
                 receipts,
+                artifacts,
                 report,
             } => {
                 let trace = self.trace(*task);
@@ -250,6 +251,7 @@ impl Gathered {
                     ..now.step(text)
                 };
                 trace.steps.push(step);
+                self.keep(version, *task, artifacts);
             }
             Event::PlanApproved { by, digest, from } => {
                 self.approvals.push(ApprovalAccount {
