@@ -139,6 +139,8 @@ pub struct Case {
     pub differences: BTreeSet<TaskId>,
     /// Late reports that are kept already.
     pub late: BTreeSet<Digest>,
+    /// The tasks that they are about.
+    late_of: BTreeSet<TaskId>,
     /// Waivers that a linked case has taken up.
     pub followed_up: BTreeSet<TaskId>,
     /// Since when the account of these was read as gone in a closing round, and is.
@@ -214,6 +216,7 @@ impl Case {
             round: 0,
             differences: BTreeSet::new(),
             late: BTreeSet::new(),
+            late_of: BTreeSet::new(),
             followed_up: BTreeSet::new(),
             accounts_gone: BTreeMap::new(),
             tail_lost_at: None,
@@ -536,6 +539,7 @@ impl Case {
             }
             Event::LateReport { task, said, report, .. } => {
                 self.late.insert(*report);
+                self.late_of.insert(*task);
                 self.change(*task, at, |t| {
                     if !t.kind().spec().convergent && (!t.is_settled() || t.is_waived()) {
                         t.learn_late(said);

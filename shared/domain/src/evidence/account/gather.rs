@@ -301,6 +301,7 @@ impl Gathered {
                     // Told from the tasks, when all is gathered.
                     in_flight: Vec::new(),
                     begun: Vec::new(),
+                    heard_late: None,
                 });
             }
             Event::CaseRefused { reason } => {
