@@ -35,7 +35,7 @@ pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<
             let key = PublicKey::from_pem(&String::from_utf8_lossy(&pem));
             vec![key.map_err(|e| CliError::of(&e).exit(Exit::Usage))?]
         }
-        None => keys::public_keys(&ctx.load()?.engine.keys)?,
+        None => kept_keys(&ctx.load()?.engine.keys)?,
     };
     match with_any(&bytes, &keys) {
         Ok((statement, key)) => valid(ctx, &file, &statement, &key),
@@ -51,19 +51,39 @@ pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<
     }
 }
 
-/// The first key that the file names decides; if none does, the last answer.
+/// The public keys of a keys folder. That there is none says nothing of any evidence.
+pub(super) fn kept_keys(folder: &Path) -> Result<Vec<PublicKey>, CliError> {
+    let public = folder.join("public");
+    let keys = if public.is_dir() {
+        keys::public_keys(folder)?
+    } else {
+        Vec::new()
+    };
+    if keys.is_empty() {
+        return Err(CliError::usage(format!(
+            "failed to verify evidence: there is no public key (.pem) in {}",
+            public.display()
+        ))
+        .next("name the key that it was sealed with (`offboard verify … --key FILE`), or put that key there"));
+    }
+    Ok(keys)
+}
+
+/// By the first of these keys that the file names; if it names none of them, all are told.
 pub(super) fn with_any(bytes: &[u8], keys: &[PublicKey]) -> Result<(Statement, PublicKey), Invalid> {
-    let mut last = Invalid::NotJson("there is no public key to verify with; name one with --key".to_owned());
+    let mut names = String::new();
     for key in keys {
         match evidence::verify(bytes, key.verifying_key()) {
             Ok(statement) => return Ok((statement, key.clone())),
-            Err(Invalid::NoSignatureByThisKey { expected, found }) => {
-                last = Invalid::NoSignatureByThisKey { expected, found }
-            }
+            Err(Invalid::NoSignatureByThisKey { found, .. }) => names = found,
             Err(other) => return Err(other),
         }
     }
-    Err(last)
+    let tried: Vec<&str> = keys.iter().map(|key| key.id().as_str()).collect();
+    Err(Invalid::NoSignatureByThisKey {
+        expected: tried.join(", "),
+        found: names,
+    })
 }
 
 fn valid(ctx: &Ctx, file: &str, statement: &Statement, key: &PublicKey) -> Result<Exit, CliError> {
@@ -88,7 +108,8 @@ fn valid(ctx: &Ctx, file: &str, statement: &Statement, key: &PublicKey) -> Resul
     let ending = match p.ending {
         Ending::Completed => "completed".to_owned(),
         Ending::Cancelled => style("called off").yellow().to_string(),
-        Ending::Refused => style("refused; nothing was written").yellow().to_string(),
+        Ending::Refused if p.lost_tails.is_empty() => style("refused; nothing was written").yellow().to_string(),
+        Ending::Refused => style("refused").yellow().to_string(),
     };
     ctx.out.line(&format!("  departure      {ending}"))?;
     let outcomes: Vec<String> = p
@@ -99,6 +120,10 @@ fn valid(ctx: &Ctx, file: &str, statement: &Statement, key: &PublicKey) -> Resul
         .collect();
     ctx.out
         .line(&format!("  tasks          {}: {}", p.tasks.len(), outcomes.join(", ")))?;
+    if !p.lost_tails.is_empty() {
+        let said = "part of it was lost: what is told as not done may have been done";
+        ctx.out.line(&format!("  history        {}", style(said).red()))?;
+    }
     let open = p.times.access_not_cut.len();
     if open > 0 {
         let said = format!("{open} tasks that cut access were not done or waived");

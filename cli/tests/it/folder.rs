@@ -132,6 +132,42 @@ fn keys_are_made_once_rotated_and_exported() {
 }
 
 #[test]
+fn evidence_is_not_called_invalid_where_only_the_key_is_missing() {
+    let folder = Folder::fresh();
+    let sealed = r#"{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"0123456789abcdef","sig":"AA=="}]}"#;
+    folder.write("sealed.dsse.json", sealed);
+    folder.run(&["keys", "rotate"]).expect(0);
+    let listed = folder.run(&["keys", "list", "--json"]).expect(0).json();
+    let ids: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|k| k["id"].as_str().unwrap())
+        .collect();
+    // By another key than all that there are: each that was tried is named.
+    let ran = folder.run(&["verify", "sealed.dsse.json"]).expect(4);
+    assert_eq!(ids.len(), 2);
+    assert!(ids.iter().all(|id| ran.err.contains(*id)), "{ids:?}: {}", ran.err);
+    assert!(ran.err.contains("0123456789abcdef"), "{}", ran.err);
+
+    let public = folder.path().join("keys/public");
+    for pem in fs::read_dir(&public).unwrap() {
+        fs::remove_file(pem.unwrap().path()).unwrap();
+    }
+    for there in [true, false] {
+        if !there {
+            fs::remove_dir(&public).unwrap();
+        }
+        let ran = folder.run(&["verify", "sealed.dsse.json"]).expect(2);
+        assert!(
+            ran.err.contains("--key") && ran.err.contains("keys/public") && !ran.err.contains("not valid"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
 fn it_is_asked_who_acts_when_nobody_can_tell() {
     let folder = Folder::with_tenant();
     folder.write("one.json", &crate::support::departure("HR-1", "a@northwind.example"));

@@ -73,7 +73,7 @@ fn all(said: &Predicate) -> Vec<Exception> {
             found.push(of(t, ("under way", "alarm"), text, held.ended_at));
         }
     }
-    for begun in said.cancellation.iter().flat_map(|c| &c.begun) {
+    for begun in said.cancellation.iter().flat_map(Cancellation::all_begun) {
         if let Some(t) = tasks.iter().find(|t| t.id == begun.task) {
             let text = format!(
                 "Begun and not proven when the case was called off: what was sent may still take effect. Last heard: {}.",
@@ -83,9 +83,13 @@ fn all(said: &Predicate) -> Vec<Exception> {
         }
     }
     for t in tasks {
-        let begun = |c: &Cancellation| c.begun.iter().any(|b| b.task == t.id);
+        let begun = |c: &Cancellation| c.all_begun().any(|b| b.task == t.id);
         match &t.outcome {
             None if said.cancellation.as_ref().is_some_and(begun) => {}
+            None if is_unknown(said, t) => {
+                let text = "The case ended, and this record does not show that it was begun; but history of the case was lost, so it may have been: look at the system itself.";
+                found.push(of(t, ("not known", "alarm"), text.into(), None));
+            }
             None => found.push(of(
                 t,
                 ("not done", "not_done"),
@@ -182,7 +186,10 @@ fn all(said: &Predicate) -> Vec<Exception> {
         found.push(of(
             t,
             ("late report", "not_applicable"),
-            format!("{}. It changed nothing and is kept.", capital(&s.text)),
+            format!(
+                "{}. It does not change what this record counts as done; what it says may have happened all the same.",
+                capital(&s.text)
+            ),
             Some(s.at),
         ));
     }
@@ -216,6 +223,11 @@ fn all(said: &Predicate) -> Vec<Exception> {
         }
     }
     found
+}
+
+/// Whether nobody knows if it was begun: the case ended without it, and lost history.
+fn is_unknown(said: &Predicate, task: &TaskAccount) -> bool {
+    task.nature.writes && said.ending != Ending::Completed && !said.lost_tails.is_empty()
 }
 
 /// What came of a task that a closing round read otherwise, until the next round began.

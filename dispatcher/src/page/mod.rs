@@ -126,6 +126,7 @@ fn header(statement: &Statement) -> Markup {
 /// The result in one sentence (two, when something was gone without).
 fn result(said: &offboard_domain::evidence::Predicate) -> Markup {
     let count = |class: &str| said.summary.outcomes.get(class).copied().unwrap_or(0);
+    let lost = !said.lost_tails.is_empty();
     match (said.ending, &said.cancellation) {
         (Ending::Completed, _) => {
             let round = said.rounds.last();
@@ -149,14 +150,20 @@ fn result(said: &offboard_domain::evidence::Predicate) -> Markup {
         (Ending::Cancelled, cancellation) => html! {
             strong { "Called off." }
             @if let Some(c) = cancellation { " By " bdi { (c.by) } " on " (moment(c.at)) ": " bdi { (c.reason) } "." }
-            @let begun = cancellation.as_ref().map_or(0, |c| c.begun.len() as u64);
+            @let begun = cancellation.as_ref().map_or(0, |c| c.all_begun().count() as u64);
             @let not_done = count("not_done") - begun.min(count("not_done"));
             " " (plural(said.summary.tasks - count("not_done"), "task was", "tasks were")) " settled until then and "
-            (plural(not_done, "was", "were")) " not done; both are listed."
+            @if lost && not_done > 0 {
+                "nobody knows whether any of " (plural(not_done, "other task", "other tasks"))
+                " was begun, because history of the case was lost; both are listed."
+            } @else {
+                (plural(not_done, "was", "were")) " not done; both are listed."
+            }
             @if begun > 0 { " " (plural(begun, "more was", "more were")) " begun and not proven: what was sent may still take effect." }
             @if let Some(c) = cancellation {
                 @let held = c.in_flight.len() as u64;
                 @if held > 0 { " " (plural(held, "was", "were")) " with a worker at that moment; what became of it stands below." }
+                @else if lost { " Whether anything was with a worker at that moment may be among what was lost." }
                 @else { " Nothing was with a worker at that moment." }
             }
         },
@@ -164,7 +171,11 @@ fn result(said: &offboard_domain::evidence::Predicate) -> Markup {
             strong { "Refused." }
             @if let Some(r) = &said.refusal {
                 " On " (moment(r.at)) ": " bdi { (r.reason) } "."
-                @if r.nothing_written { " No task that writes was ever given to a worker." }
+                @if r.nothing_written {
+                    " No task that writes was ever given to a worker"
+                    @if lost { ", as far as this record goes: history of the case was lost" }
+                    "."
+                }
             }
         },
     }

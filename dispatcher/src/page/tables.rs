@@ -2,9 +2,9 @@
 
 use super::words::{changes, class, class_words, clock, day, duration, facts, moment, money, object, plural, sign};
 use maud::{Markup, html};
-use offboard_domain::Facts;
 use offboard_domain::catalogue::Stage;
-use offboard_domain::evidence::{ClosingProofAccount, ControlsAccount, OutcomeAccount, Predicate, TaskAccount};
+use offboard_domain::evidence::{ClosingProofAccount, ControlsAccount, Ending, OutcomeAccount, Predicate, TaskAccount};
+use offboard_domain::{Facts, Kind};
 use std::collections::BTreeMap;
 
 /// The distinct sets of controls, in the order in which tasks name them. Most
@@ -87,7 +87,9 @@ fn proof(task: &TaskAccount, whole: bool) -> Markup {
     let changed = changes(task.before.as_ref(), task.after.as_ref());
     html! {
         @match &task.outcome {
-            None => "Not done.",
+            None => {
+                @if whole { "Not done." } @else { "Not seen done; history of the case was lost." }
+            }
             Some(OutcomeAccount::Attested { by, file, note }) => {
                 bdi { (by) } @if !note.is_empty() { ": " bdi { (digests_shortened(note)) } }
                 @if let Some(file) = file { span.sub { "with a file, sha256 " span.id { (short(&file.to_string())) } } }
@@ -276,12 +278,23 @@ pub(super) fn rounds(said: &Predicate) -> Markup {
     }
 }
 
+/// What is to be said where nobody agreed to anything. Of a case that ended before anybody was
+/// asked, or that lost history, nothing is known of what the policy asks for, or of what was done.
+fn without_approval(said: &Predicate) -> &'static str {
+    let asked = said.tasks.iter().any(|t| t.kind == Kind::ApprovePlan.name());
+    if said.ending == Ending::Completed && said.lost_tails.is_empty() && !asked {
+        "The tenant's policy asked for none, and nothing that cannot be undone was done."
+    } else {
+        "None was given."
+    }
+}
+
 /// Who agreed to what.
 pub(super) fn approvals(said: &Predicate) -> Markup {
     html! {
         section aria-labelledby="approvals" {
             h2 #approvals { "Approvals" }
-            @if said.approvals.is_empty() { p { "The tenant's policy asked for none, and nothing that cannot be undone was done." } } @else {
+            @if said.approvals.is_empty() { p { (without_approval(said)) } } @else {
                 div.wide { table {
                     thead { tr { th scope="col" { "Of what" } th scope="col" { "By" } th scope="col" { "When" } th scope="col" { "To be done from" } th scope="col" { "Digest of what was approved" } } }
                     tbody { @for a in &said.approvals {

@@ -170,6 +170,11 @@ fn hostile_names_are_only_text() {
             attempts: 1,
             last: HOSTILE.into(),
         }],
+        heard_late: Some(vec![Begun {
+            task: p.tasks[0].id,
+            attempts: 1,
+            last: HOSTILE.into(),
+        }]),
     });
     p.refusal = Some(RefusalAccount {
         version: 1,
@@ -243,6 +248,7 @@ fn a_departure_that_was_called_off_says_so() {
             attempts: 108,
             last: "the device has not checked in since the wipe was ordered".into(),
         }],
+        heard_late: None,
     });
     p.tasks[2].outcome = None;
     p.tasks[3].outcome = None;
@@ -255,6 +261,94 @@ fn a_departure_that_was_called_off_says_so() {
     assert!(page.contains("1 was with a worker at that moment"));
     assert!(page.contains("A worker held it when the case was called off: verified."));
     assert!(texts(&page, "dt").contains(&"Called off".to_owned()));
+}
+
+/// The case ended, and part of its history is gone.
+fn lose_history(p: &mut offboard_domain::evidence::Predicate) {
+    p.lost_tails = vec![LostTail {
+        version: 9,
+        at: p.times.ended_at,
+        known: 12,
+    }];
+}
+
+#[test]
+fn after_a_loss_nothing_is_said_not_to_have_been_done() {
+    let mut said = statement(SMALL);
+    let p = &mut said.predicate;
+    p.ending = Ending::Cancelled;
+    lose_history(p);
+    p.cancellation = Some(Cancellation {
+        version: 1,
+        at: p.times.ended_at,
+        by: "boss".into(),
+        reason: "he stays".into(),
+        in_flight: Vec::new(),
+        begun: Vec::new(),
+        heard_late: Some(Vec::new()),
+    });
+    p.tasks[2].outcome = None;
+    p.summary.outcomes = [("verified".to_owned(), 3), ("not_done".to_owned(), 1)].into();
+    let page = render(&said, FILE);
+    assert!(
+        page.contains("nobody knows whether any of 1 other task was begun"),
+        "{page}"
+    );
+    assert!(page.contains("so it may have been: look at the system itself."));
+    for claim in [
+        "was not done; both are listed",
+        "The case was called off before.",
+        "Nothing was with a worker",
+    ] {
+        assert!(!page.contains(claim), "{claim}");
+    }
+    // What a late report tells of is begun.
+    let begun = Begun {
+        task: said.predicate.tasks[2].id,
+        attempts: 1,
+        last: "a late report says that it was done".into(),
+    };
+    said.predicate.cancellation.as_mut().unwrap().heard_late = Some(vec![begun]);
+    let page = render(&said, FILE);
+    assert!(
+        page.contains("1 more was begun and not proven: what was sent may still take effect."),
+        "{page}"
+    );
+    assert!(page.contains("Last heard: a late report says that it was done."));
+    assert!(!page.contains("look at the system itself."));
+}
+
+#[test]
+fn a_late_report_is_said_to_count_for_nothing_and_to_be_perhaps_true() {
+    let mut said = statement(SMALL);
+    let step = said.predicate.tasks[2].steps.last_mut().unwrap();
+    step.event = "late_report".into();
+    step.text = "a late report says that it was done".into();
+    let page = render(&said, FILE);
+    assert!(page.contains("A late report says that it was done. It does not change what this record counts as done;"));
+    assert!(!page.contains("changed nothing"));
+}
+
+#[test]
+fn what_the_policy_asks_for_is_said_only_where_the_account_shows_it() {
+    const NONE_ASKED: &str = "The tenant's policy asked for none, and nothing that cannot be undone was done.";
+    let mut said = statement(SMALL);
+    assert!(render(&said, FILE).contains(NONE_ASKED));
+    let none_given = |said: &Statement| {
+        let page = render(said, FILE);
+        assert!(page.contains("None was given.") && !page.contains(NONE_ASKED), "{page}");
+    };
+    for ending in [Ending::Refused, Ending::Cancelled] {
+        let mut ended = said.clone();
+        ended.predicate.ending = ending;
+        none_given(&ended);
+    }
+    let mut lost = said.clone();
+    lose_history(&mut lost.predicate);
+    none_given(&lost);
+    // Somebody went without the approval that was asked for.
+    said.predicate.tasks[1].kind = "person.approve_plan".into();
+    none_given(&said);
 }
 
 #[test]
@@ -337,6 +431,12 @@ fn a_refused_departure_says_that_nothing_was_written() {
     assert!(page.contains("Refused.") && page.contains("the account is protected"));
     assert!(page.contains("No task that writes was ever given to a worker."));
     assert!(!page.contains("Completed."));
+    lose_history(&mut said.predicate);
+    let page = render(&said, FILE);
+    assert!(
+        page.contains("given to a worker, as far as this record goes: history of the case was lost."),
+        "{page}"
+    );
 }
 
 #[test]

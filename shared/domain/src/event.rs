@@ -271,6 +271,9 @@ pub enum Event {
         /// The vendor's receipts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         receipts: Vec<Receipt>,
+        /// What was put into the store; none in histories from before late reports named it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<Artifact>,
         /// Its digest.
         report: Digest,
     },
@@ -518,7 +521,8 @@ impl Event {
         match self {
             Self::TaskSettled { artifacts, .. }
             | Self::TaskRested { artifacts, .. }
-            | Self::TaskFailed { artifacts, .. } => artifacts,
+            | Self::TaskFailed { artifacts, .. }
+            | Self::LateReport { artifacts, .. } => artifacts,
             _ => &[],
         }
     }

@@ -40,6 +40,9 @@ const KEEPS_APPENDS: usize = 8;
 /// How the files of signed accounts end.
 const ENVELOPE: &str = ".dsse.json";
 
+/// How the pages beside them end.
+const PAGE: &str = ".html";
+
 /// How long an attempt's mark is: `3f2a9c0d-11aa`.
 const MARK_CHARS: usize = 13;
 
@@ -447,16 +450,29 @@ impl Auditor {
         }
     }
 
-    /// A canary of another tenant in a sealed envelope, if there is one.
-    pub(crate) fn foreign_canary(&self, tenant: &TenantId, envelope: &[u8]) -> Option<String> {
-        let text = payload(envelope)?;
+    /// Looks for another tenant's people in a file of the evidence: a signed account, or the
+    /// page beside it.
+    pub(crate) fn accounted(&self, path: &str, bytes: &[u8]) {
+        let text = if path.ends_with(ENVELOPE) {
+            payload(bytes)
+        } else if path.ends_with(PAGE) {
+            Some(bytes.to_vec())
+        } else {
+            None
+        };
+        let Some(text) = text else { return };
+        let tenant = path.split('/').next().unwrap_or_default();
         let small = String::from_utf8_lossy(&text).to_lowercase();
-        let state = self.state();
-        let canary = state
-            .canaries
-            .iter()
-            .find(|(whose, c)| whose != tenant && small.contains(c.as_str()));
-        canary.map(|(whose, canary)| format!("{canary} of {whose} stands in it"))
+        let mut state = self.state();
+        let mut all = state.canaries.iter();
+        let foreign = all.find(|(whose, c)| whose.as_str() != tenant && small.contains(c.as_str()));
+        if let Some((whose, canary)) = foreign {
+            let what = format!("{canary} of {whose} in {path}");
+            state.violated.insert(Violated {
+                invariant: Invariant::NoCanary,
+                what,
+            });
+        }
     }
 
     /// A line of a log.
@@ -895,6 +911,29 @@ mod tests {
     use offboard_domain::{Capabilities, Facts, ObjectId, PlannedTask, Policy, System};
 
     const CASE: CaseId = CaseId([1; 10]);
+
+    /// How often a canary of this tenant was seen in evidence of this name and text.
+    fn canaries_seen(whose: &str, path: &str, text: &str) -> usize {
+        let auditor = Auditor::new([7; 32], MemoryLedger::new(), Arc::new(Transcript::new(false)));
+        auditor.watch_for([(TenantId::new(whose).unwrap(), "Canary0815".to_owned())]);
+        auditor.accounted(path, text.as_bytes());
+        let violated = auditor.verdict();
+        violated.iter().filter(|v| v.invariant == Invariant::NoCanary).count()
+    }
+
+    #[test]
+    fn somebody_of_another_tenant_in_an_account_or_its_page_is_seen() {
+        let told = "of Ina Canary0815, canary0815@globex.example";
+        let envelope = serde_json::json!({ "payload": B64.encode(told) }).to_string();
+        for (path, text) in [
+            ("acme/2026-11/c-1-7.dsse.json", envelope.as_str()),
+            ("acme/2026-11/c-1-7.html", told),
+        ] {
+            assert_eq!(canaries_seen("globex", path, text), 1, "{path}");
+            assert_eq!(canaries_seen("acme", path, text), 0, "{path}: his own");
+        }
+        assert_eq!(canaries_seen("globex", "acme/2026-11/c-1-7.html", "of nobody"), 0);
+    }
 
     fn planned(kind: Kind, object: Option<&str>) -> PlannedTask {
         let system = match kind.spec().area {

@@ -731,7 +731,8 @@ impl Stage {
         }
     }
 
-    /// Looks for a secret in everything that was kept: artifacts, accounts and pages.
+    /// Looks for a secret in everything that was kept: artifacts, accounts and pages; and in
+    /// accounts and pages for somebody of another tenant.
     async fn look_for_secrets(&self) {
         for (what, store) in [("artifact", &self.artifacts), ("evidence", &self.evidence)] {
             let mut files = store.list(None);
@@ -740,6 +741,7 @@ impl Stage {
                     && let Ok(bytes) = got.bytes().await
                 {
                     self.auditor.kept(&format!("{what} {}", file.location), &bytes);
+                    self.auditor.accounted(file.location.as_ref(), &bytes);
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Ticket};
 use offboard_domain::catalogue::desk::{
-    BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, MAY_BE_OPEN, REFUSED, TICKET, ending_marker,
+    BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, HISTORY_LOST, MAY_BE_OPEN, REFUSED, TICKET, ending_marker,
 };
 use offboard_domain::{Facts, FaultClass, ObjectId, Timestamp};
 
@@ -40,6 +40,7 @@ fn may_be_listed_yet(job: &Job<'_>) -> bool {
 }
 
 fn told(job: &Job<'_>, ending: &ObjectId) -> String {
+    let lost = job.params.bool(HISTORY_LOST) == Some(true);
     match ending.0.as_str() {
         CALLED_OFF => {
             let at = job.params.int(CALLED_OFF_MS).map(|ms| format!(" at {}", Timestamp(ms)));
@@ -48,13 +49,20 @@ fn told(job: &Job<'_>, ending: &ObjectId) -> String {
             } else {
                 "somebody else than who had asked for it"
             };
-            let done = match counted(job) {
-                Some(done) => format!("What was done by then stays: {done}."),
-                None => "Nothing had been done.".to_owned(),
+            let done = match (counted(job), lost) {
+                (Some(done), false) => format!("What was done by then stays: {done}."),
+                (Some(done), true) => format!(
+                    "What was done by then stays: {done}, and what else was done in the part of the case's history that was lost."
+                ),
+                (None, false) => "Nothing had been done.".to_owned(),
+                (None, true) => {
+                    "Part of the case's history was lost: what was done in it is not known, and stays.".to_owned()
+                }
             };
             let at = at.unwrap_or_default();
             format!("The departure was called off{at} by {by}, and nothing more is done for it. {done}")
         }
+        REFUSED if lost => "The departure was refused, and nothing more is done for it. Part of the case's history was lost: what was done in it is not known. The case says why it was refused.".to_owned(),
         REFUSED => "The departure was refused, and nothing was done for it. The case says why.".to_owned(),
         into => format!(
             "The same person's departure had been asked for before, and this request was joined to it: case {into} does the work (`offboard show {into}`), and the ticket of that is told of each stage."

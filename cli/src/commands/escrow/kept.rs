@@ -17,7 +17,7 @@ use offboard_dispatcher::view::CaseView;
 use offboard_domain::{Digest, TaskId};
 use offboard_runtime::Secret;
 use offboard_runtime::config::Configuration;
-use offboard_runtime::keys::{self, EscrowKey, EscrowMaster};
+use offboard_runtime::keys::{EscrowKey, EscrowMaster};
 use offboard_store::Store;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeSet;
@@ -85,7 +85,7 @@ impl Found {
         tasks: &[TaskId],
     ) -> Result<Vec<Digest>, CliError> {
         let (file, bytes) = verify::sealed(config, &self.view, named).await?;
-        let public = keys::public_keys(&config.engine.keys)?;
+        let public = verify::kept_keys(&config.engine.keys)?;
         let (statement, _) = verify::with_any(&bytes, &public).map_err(|invalid| {
             CliError::failed(format!(
                 "failed to find in {file} what case {} has kept: it is not valid evidence",

@@ -3,7 +3,7 @@
 //! that. See `docs/decisions/0028-the-desk-goes-on-beside-the-case.md`.
 
 use super::{Case, CaseState};
-use crate::catalogue::desk::{BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, ENDED, REFUSED};
+use crate::catalogue::desk::{BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, ENDED, HISTORY_LOST, REFUSED};
 use crate::catalogue::{Closes, Kind};
 use crate::id::ObjectId;
 use crate::observation::Facts;
@@ -72,8 +72,12 @@ impl Case {
             .collect()
     }
 
-    /// When it was called off, and what had been done by then and stays. Nobody's name.
+    /// When it was called off, and what had been done by then and stays; and whether that is
+    /// all, as far as anybody knows. Nobody's name.
     pub(crate) fn tell_of_its_ending(&self, params: &mut Facts) {
+        if self.tail_lost_at.is_some() {
+            params.set(HISTORY_LOST, true);
+        }
         let Some(called_off) = self.called_off.filter(|_| self.state == CaseState::Cancelled) else {
             return;
         };

@@ -59,6 +59,10 @@ pub const CALLED_OFF_MS: &str = "called_off_ms";
 /// The parameter that says that whoever asked for it called it off. In no stored task.
 pub const BY_REQUESTER: &str = "by_requester";
 
+/// The parameter that says that history of the case was lost: what was done in it is in no
+/// number that the ticket is told. In no stored task.
+pub const HISTORY_LOST: &str = "history_lost";
+
 /// The parameter that says that a ticket may have been opened which nobody has read
 /// yet. In no stored task.
 pub const MAY_BE_OPEN: &str = "ticket_may_be_open";

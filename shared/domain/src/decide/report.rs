@@ -148,6 +148,7 @@ impl Draft<'_> {
                 attempt: report.attempt,
                 said: Box::new(report.said),
                 receipts: report.receipts,
+                artifacts: report.artifacts,
                 report: digest,
             });
         }
@@ -169,6 +170,7 @@ impl Draft<'_> {
             attempt: report.attempt,
             said: Box::new(report.said),
             receipts: report.receipts,
+            artifacts: report.artifacts,
             report: digest,
         });
         Ok(())

@@ -145,6 +145,7 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
     let cancellation = gathered.cancellation.map(|c| Cancellation {
         in_flight: check::in_flight(&tasks, &gathered.lost_tails, c.version),
         begun: check::begun(&tasks),
+        heard_late: (!gathered.lost_tails.is_empty()).then(|| check::heard_late(&tasks)),
         ..c
     });
     let refusal = gathered.refusal.map(|r| RefusalAccount {

@@ -428,6 +428,13 @@ fn cancelled(account: &Predicate) -> Result<(), Invalid> {
             what: "the list of what was begun and not proven when it was called off",
         });
     }
+    // An account from before this was told says nothing of it.
+    let told = cancellation.heard_late.as_ref();
+    if told.is_some_and(|told| *told != heard_late(&account.tasks)) {
+        return Err(Invalid::DoesNotFollow {
+            what: "the list of what only late reports show to have been begun",
+        });
+    }
     Ok(())
 }
 
@@ -587,6 +594,24 @@ pub(super) fn begun(tasks: &[TaskAccount]) -> Vec<Begun> {
         })
     })
     .collect()
+}
+
+/// The tasks of a case that was called off that write, have no outcome, and were given to a
+/// worker by history that is lost: nothing but a late report tells of that.
+pub(super) fn heard_late(tasks: &[TaskAccount]) -> Vec<Begun> {
+    let open = tasks.iter().filter(|t| t.outcome.is_none() && t.nature.writes);
+    let forgotten = open.filter(|t| t.steps.iter().all(|s| s.event != "task_assigned"));
+    forgotten
+        .filter_map(|task| {
+            let late = || task.steps.iter().filter(|s| s.event == "late_report");
+            let last = late().next_back()?;
+            Some(Begun {
+                task: task.id,
+                attempts: late().filter_map(|s| s.attempt).max().unwrap_or(1),
+                last: last.text.clone(),
+            })
+        })
+        .collect()
 }
 
 /// The attempts that were under way at a version, and what became of them.

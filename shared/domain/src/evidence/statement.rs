@@ -273,7 +273,8 @@ pub struct Summary {
     /// Tasks in all.
     pub tasks: u64,
     /// Tasks by the class of their outcome; `not_done` for those without one, of
-    /// which a cancellation lists those that were begun.
+    /// which a cancellation lists those that were begun. Where there are `lost_tails`, others
+    /// of them may have been, too.
     pub outcomes: BTreeMap<String, u64>,
     /// Attempts in all.
     pub attempts: u64,
@@ -386,6 +387,18 @@ pub struct Cancellation {
     /// done: what was sent for them may still take effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun: Vec<Begun>,
+    /// Of a case that lost history: tasks that write and have no outcome, and that only a
+    /// late report shows to have been begun, because the order to do them is among what was
+    /// lost. None: no history was lost, or the account is from before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_late: Option<Vec<Begun>>,
+}
+
+impl Cancellation {
+    /// All that was begun and is not proven, as far as the account knows.
+    pub fn all_begun(&self) -> impl Iterator<Item = &Begun> {
+        self.begun.iter().chain(self.heard_late.iter().flatten())
+    }
 }
 
 /// A task that was begun and is not proven.
@@ -393,7 +406,7 @@ pub struct Cancellation {
 pub struct Begun {
     /// Which.
     pub task: TaskId,
-    /// How often it was given to a worker.
+    /// How often it was given to a worker; of one that was only heard of late, at least.
     pub attempts: u32,
     /// The last that was heard of it.
     pub last: String,
@@ -425,7 +438,8 @@ pub struct RefusalAccount {
     pub at: When,
     /// Why.
     pub reason: String,
-    /// No task that writes was ever given to a worker.
+    /// No task that writes was ever given to a worker, as far as the chain of events goes:
+    /// where there are `lost_tails`, nobody knows what was lost.
     pub nothing_written: bool,
 }
 

@@ -5,7 +5,8 @@ use crate::model::*;
 use ed25519_dalek::SigningKey;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::catalogue::desk::{
-    BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, ENDED, KINDS, MAY_BE_OPEN, PERSON_LOOKED, REFERENCE, REFUSED, TICKET,
+    BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, ENDED, HISTORY_LOST, KINDS, MAY_BE_OPEN, PERSON_LOOKED, REFERENCE,
+    REFUSED, TICKET,
 };
 use offboard_domain::departure::Manner;
 use offboard_domain::event::Event;
@@ -129,6 +130,33 @@ fn what_is_called_off_is_told_to_its_ticket_with_what_had_been_done() {
     answer(&mut w, id);
     assert!(w.case().is_to_be_sealed() && !w.case().goes_on());
     assert!(w.in_flight().is_empty());
+}
+
+#[test]
+fn a_ticket_is_told_that_history_was_lost_and_what_a_late_report_shows_to_have_been_begun() {
+    let mut w = opened(Manner::Immediate);
+    let kept = w.case.clone();
+    w.answer(Kind::SnapshotAccess);
+    let report = w.truthful(w.id(Kind::RemoveDirectoryRoles));
+    // All that the snapshot led to is lost.
+    w.case = kept;
+    w.order(cancel("boss@msp.example")).unwrap();
+    let note = note(CALLED_OFF);
+    assert_eq!(w.case().state, CaseState::Cancelling);
+    let events = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(
+        matches!(events[..], [Event::TailLost { .. }, Event::LateReport { .. }, ..]),
+        "{events:?}"
+    );
+    for _ in 0..48 {
+        if w.case().state == CaseState::Cancelled {
+            break;
+        }
+        w.pass(HOUR_MS);
+    }
+    let told = w.case().told(&w.case().tasks[&note]);
+    assert_eq!(told.bool(HISTORY_LOST), Some(true));
+    assert_eq!(told.int(&format!("{ENDED}begun and not proven")), Some(1));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
 use offboard_domain::evidence;
 use offboard_domain::fault::FaultClass;
-use offboard_domain::{Artifact, CaseState, Command, Digest, Event, Facts, TaskState, Verdict, judge};
+use offboard_domain::{Artifact, CaseState, Command, Digest, Event, Facts, Said, TaskState, Verdict, judge};
 
 #[test]
 fn what_a_failed_attempt_has_kept_stands_in_its_event_and_in_the_account() {
@@ -38,6 +38,34 @@ fn what_a_failed_attempt_has_kept_stands_in_its_event_and_in_the_account() {
     let account = evidence::statement(&w.history()).unwrap();
     let mut artifacts = account.predicate.artifacts.iter().zip(account.subject.iter().skip(1));
     assert!(artifacts.any(|(a, subject)| a.task == task && subject.digest.sha256 == kept.digest));
+}
+
+/// The code of a wiped Mac is kept by an attempt that nobody hears of in time. The next ones find
+/// it where that one's report says, and order: no other event names the file.
+#[test]
+fn what_only_a_late_report_says_was_kept_is_known_and_in_the_account() {
+    let mut w = World::with_in_flight(Kind::WipeDevice, Manner::Planned);
+    let task = w.id(Kind::WipeDevice);
+    let code = Artifact {
+        name: "escrow.d-1".into(),
+        digest: Digest::of(b"sealed code"),
+        media_type: "application/vnd.offboard.escrow".into(),
+        size_bytes: 11,
+    };
+    let checkpoint = Facts::new().with("unlock_code_kept_in", code.digest.to_string());
+    let mut late = w.report(task, Said::Progress { checkpoint });
+    late.artifacts = vec![code.clone()];
+    w.now = w.task(Kind::WipeDevice).in_flight().unwrap().over_at();
+    w.order(Command::Tick).unwrap();
+    let events = w.order(Command::RecordReport(Box::new(late))).unwrap();
+    assert!(matches!(events[0], Event::LateReport { .. }), "{events:?}");
+    w.run_to_sealing();
+    assert!(w.task(Kind::WipeDevice).is_settled());
+    let told: Vec<&Artifact> = w.events.iter().flat_map(|(_, e)| e.artifacts()).collect();
+    assert_eq!(told, [&code]);
+    let account = evidence::statement(&w.history()).unwrap();
+    let mut artifacts = account.predicate.artifacts.iter().zip(account.subject.iter().skip(1));
+    assert!(artifacts.any(|(a, subject)| a.task == task && subject.digest.sha256 == code.digest));
 }
 
 #[test]

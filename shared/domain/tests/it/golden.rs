@@ -506,6 +506,20 @@ fn samples() -> Vec<(&'static str, Event)> {
                     after: seen(),
                 }),
                 receipts: vec![receipt()],
+                artifacts: Vec::new(),
+                report: Digest::of(b"r"),
+            },
+        ),
+        (
+            "late_report.artifacts",
+            Event::LateReport {
+                task: task(),
+                attempt: 1,
+                said: Box::new(Said::Progress {
+                    checkpoint: Facts::new().with("unlock_code_kept_in", Digest::of(b"a").to_string()),
+                }),
+                receipts: Vec::new(),
+                artifacts: vec![artifact()],
                 report: Digest::of(b"r"),
             },
         ),

@@ -10,7 +10,7 @@ use crate::model::{Act, ModelWorld};
 use crate::transcript::EPOCH;
 use crate::vendor::Vendor;
 use offboard_dispatcher::accounts::Accounts;
-use offboard_domain::evidence::Predicate;
+use offboard_domain::evidence::{Cancellation, Predicate};
 use offboard_domain::standing::{standing, words};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
@@ -349,9 +349,11 @@ impl Stage {
                             let what = format!("{tenant} {case}: {what}");
                             self.auditor.violated(Invariant::ArchiveIsWhole, what);
                         }
-                        wrong.extend(self.auditor.foreign_canary(&tenant, &bytes));
-                        let made = effects.get(&(tenant.clone(), case)).filter(|_| !tail_lost);
-                        for what in made.into_iter().flat_map(|e| unaccounted(&statement.predicate, e)) {
+                        let made = effects.get(&(tenant.clone(), case));
+                        for what in made
+                            .into_iter()
+                            .flat_map(|e| unaccounted(&statement.predicate, e, tail_lost))
+                        {
                             let what = format!("{tenant} {case}: {what}, and its account tells nothing of it");
                             self.auditor.violated(Invariant::EffectsInFlightRecorded, what);
                         }
@@ -437,16 +439,21 @@ fn told(account: &Predicate) -> usize {
 }
 
 /// What was done outside and an account does not tell of: neither as done, nor,
-/// where the case was called off, as begun or under way.
-fn unaccounted(account: &Predicate, effects: &Effects) -> Vec<String> {
+/// where the case was called off, as begun or under way. Where a tail was lost, only what
+/// something that is left tells of: an order, or a report that came late.
+fn unaccounted(account: &Predicate, effects: &Effects, tail_lost: bool) -> Vec<String> {
     let settled = account.tasks.iter().filter(|t| t.outcome.is_some()).map(|t| t.id);
     let called_off = account.cancellation.iter();
-    let begun = called_off.clone().flat_map(|c| &c.begun).map(|b| b.task);
+    let begun = called_off.clone().flat_map(Cancellation::all_begun).map(|b| b.task);
     let under_way = called_off.flat_map(|c| &c.in_flight).map(|f| f.task);
     let told: BTreeSet<TaskId> = settled.chain(begun).chain(under_way).collect();
+    let left = |task: &TaskId| {
+        let mut steps = account.tasks.iter().filter(|t| t.id == *task).flat_map(|t| &t.steps);
+        steps.any(|s| matches!(s.event.as_str(), "task_assigned" | "late_report"))
+    };
     effects
         .iter()
-        .filter(|(task, _)| !told.contains(task))
+        .filter(|(task, _)| !told.contains(task) && (!tail_lost || left(task)))
         .map(|(task, effect)| format!("{effect} was done for task {task}"))
         .collect()
 }
@@ -455,7 +462,7 @@ fn unaccounted(account: &Predicate, effects: &Effects) -> Vec<String> {
 #[allow(clippy::unwrap_used, reason = "a test may")]
 mod tests {
     use super::*;
-    use offboard_domain::evidence::{Begun, Cancellation, Ending, Statement};
+    use offboard_domain::evidence::{Begun, Ending, Statement};
 
     const SMALL: &str = include_str!("../../../../shared/domain/src/evidence/testdata/small.json");
 
@@ -465,11 +472,11 @@ mod tests {
         let mut account = statement.predicate;
         let task = account.tasks[1].id;
         let effects: Effects = [(task, "account_disabled".to_owned())].into();
-        assert!(unaccounted(&account, &effects).is_empty());
+        assert!(unaccounted(&account, &effects, false).is_empty());
         // Called off before anybody could say what became of it.
         account.ending = Ending::Cancelled;
         account.tasks[1].outcome = None;
-        assert_eq!(unaccounted(&account, &effects).len(), 1);
+        assert_eq!(unaccounted(&account, &effects, false).len(), 1);
         account.cancellation = Some(Cancellation {
             version: 1,
             at: account.times.ended_at,
@@ -481,7 +488,40 @@ mod tests {
                 attempts: 1,
                 last: "nothing".into(),
             }],
+            heard_late: None,
         });
-        assert!(unaccounted(&account, &effects).is_empty());
+        assert!(unaccounted(&account, &effects, false).is_empty());
+    }
+
+    #[test]
+    fn where_a_tail_was_lost_an_account_tells_of_what_only_a_late_report_shows() {
+        let statement: Statement = serde_json::from_str(SMALL).unwrap();
+        let mut account = statement.predicate;
+        account.ending = Ending::Cancelled;
+        let task = &mut account.tasks[1];
+        let effects: Effects = [(task.id, "account_disabled".to_owned())].into();
+        task.outcome = None;
+        task.steps.retain(|s| s.event == "task_settled");
+        assert!(
+            unaccounted(&account, &effects, true).is_empty(),
+            "nothing that is left tells of it"
+        );
+        account.tasks[1].steps[0].event = "late_report".to_owned();
+        assert_eq!(unaccounted(&account, &effects, true).len(), 1);
+        let begun = Begun {
+            task: account.tasks[1].id,
+            attempts: 1,
+            last: "a late report says that it was done".into(),
+        };
+        account.cancellation = Some(Cancellation {
+            version: 1,
+            at: account.times.ended_at,
+            by: "boss".into(),
+            reason: "he stays".into(),
+            in_flight: Vec::new(),
+            begun: Vec::new(),
+            heard_late: Some(vec![begun]),
+        });
+        assert!(unaccounted(&account, &effects, true).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use offboard_domain::catalogue::desk::{
-    BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, MAY_BE_OPEN, PERSON_LOOKED, REFUSED, ending_marker,
+    BY_REQUESTER, CALLED_OFF, CALLED_OFF_MS, HISTORY_LOST, MAY_BE_OPEN, PERSON_LOOKED, REFUSED, ending_marker,
 };
 
 /// The note of this ending.
@@ -54,6 +54,27 @@ async fn a_departure_that_is_called_off_is_noted_on_its_ticket_which_stays_open(
         ] {
             assert!(note.contains(part), "{part}: {note}");
         }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_told_that_nothing_was_done_where_history_was_lost() {
+    let s = Stage::kind().await;
+    let ticket = s.opened().await.with(HISTORY_LOST, true);
+    for mut task in [called_off(ticket.clone()), of(REFUSED, ticket)] {
+        let ended = s.drive(&mut task).await;
+        assert!(noted(&ended), "{ended:?}");
+    }
+    let desk = s.desk();
+    let notes = &desk.tickets()[&1001].notes;
+    assert_eq!(notes.len(), 2);
+    for note in notes {
+        assert!(note.1.contains("history was lost"), "{}", note.1);
+        assert!(
+            !note.1.contains("Nothing had been done") && !note.1.contains("nothing was done"),
+            "{}",
+            note.1
+        );
     }
 }
 

@@ -237,6 +237,7 @@ impl Gathered {
                 attempt,
                 said,
                 receipts,
+                artifacts,
                 report,
             } => {
                 let trace = self.trace(*task);
@@ -250,6 +251,7 @@ impl Gathered {
                     ..now.step(text)
                 };
                 trace.steps.push(step);
+                self.keep(version, *task, artifacts);
             }
             Event::PlanApproved { by, digest, from } => {
                 self.approvals.push(ApprovalAccount {
@@ -299,6 +301,7 @@ impl Gathered {
                     // Told from the tasks, when all is gathered.
                     in_flight: Vec::new(),
                     begun: Vec::new(),
+                    heard_late: None,
                 });
             }
             Event::CaseRefused { reason } => {

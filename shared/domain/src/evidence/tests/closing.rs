@@ -204,6 +204,68 @@ fn what_was_begun_and_not_proven_when_a_case_is_called_off_is_said() {
     );
 }
 
+/// History is lost with the order to disable the sign-in, the case is called off, and then the
+/// worker says what he did.
+fn called_off_after_a_loss() -> World {
+    let kinds = [
+        Kind::Resolve,
+        Kind::SnapshotAccess,
+        Kind::SnapshotDirectory,
+        Kind::DisableSignIn,
+        Kind::ObserveIdentity,
+    ];
+    let mut world = World::open(departure(Manner::Immediate), &kinds, Policy::default());
+    world.extra.insert(Kind::Resolve, Facts::new().with("object_id", "u-1"));
+    world.answer(world.id(Kind::Resolve));
+    world.answer(world.id(Kind::SnapshotAccess));
+    world.now = world.case().departure.effective_at.max(world.now);
+    let (case, records) = (world.case.clone(), world.history.len());
+    world.order(Command::Tick);
+    let given = world.case().tasks[&world.id(Kind::DisableSignIn)].clone();
+    assert!(given.in_flight().is_some());
+    let said = Said::Fault {
+        fault: world::fault(FaultClass::Unknown),
+    };
+    let report = world.report(&given, said);
+    world.case = case;
+    world.history.truncate(records);
+    world.order(Command::Cancel {
+        by: "boss@msp.example".into(),
+        reason: "he stays".into(),
+    });
+    assert_eq!(world.case().state, CaseState::Cancelling, "a snapshot is under way");
+    world.order(Command::RecordReport(Box::new(report)));
+    for _ in 0..48 {
+        if world.case().state == CaseState::Cancelled {
+            return world;
+        }
+        world.now = world.now.plus(HOUR_MS);
+        world.order(Command::Tick);
+    }
+    panic!("it does not end");
+}
+
+/// What was ordered in a history that is lost is not "not done" where a late report tells of it.
+#[test]
+fn what_only_a_late_report_shows_to_have_been_begun_is_said() {
+    let mut world = called_off_after_a_loss();
+    let task = world.id(Kind::DisableSignIn);
+    let said = sealed(&mut world);
+    let cancellation = said.predicate.cancellation.as_ref().unwrap();
+    assert!(cancellation.begun.is_empty(), "no order of it is left");
+    let told: Vec<_> = cancellation.all_begun().map(|b| (b.task, b.attempts)).collect();
+    assert_eq!(told, [(task, 1)]);
+    let changed = |heard_late| {
+        let mut said = said.clone();
+        said.predicate.cancellation.as_mut().unwrap().heard_late = heard_late;
+        verify(&seal(&said, &key()), &key().verifying_key())
+    };
+    let denied = changed(Some(Vec::new()));
+    assert!(matches!(denied, Err(Invalid::DoesNotFollow { .. })), "{denied:?}");
+    // As it was sealed before this was told.
+    assert!(changed(None).is_ok());
+}
+
 /// The account of a case that was called off lists what was under way then,
 /// and what became of it; nothing of it can be left out.
 #[test]
