@@ -18,7 +18,7 @@ pub(crate) mod snapshot_access;
 pub(crate) mod snapshot_directory;
 
 use crate::job::{Applied, Items, Job, Seen, Things, count, ids};
-use offboard_connectors::{Account, Answer, ELIGIBLE_ROLES, Held, Holding};
+use offboard_connectors::{Account, Answer, ELIGIBLE_ROLES, Held, Holding, OwnedSort};
 use offboard_domain::catalogue::{MARKED, ROLES_GONE_MS};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{Facts, Fault, FaultClass, ObjectId};
@@ -120,6 +120,35 @@ fn refuse_last_administrator(job: &Job<'_>, roles: &[Held]) -> Answer<()> {
         "no other enabled account administers the tenant but those of others who leave, too; give the role to somebody who stays, then retry (who is called off counts again an hour later)"
     };
     Err(job.fault(FaultClass::Blocked, detail))
+}
+
+/// Whether it is a group that nobody else looks after.
+fn is_sole_owner(held: &Held) -> bool {
+    matches!(
+        held,
+        Held::Ownership {
+            sort: OwnedSort::Group,
+            other_owners: 0,
+            ..
+        }
+    )
+}
+
+/// Whether it is a group to which roles may be given.
+fn may_hold_roles(held: &Held) -> bool {
+    held.group().is_some_and(|group| group.role_assignable)
+}
+
+/// The successor, to own a group: one who would count as its owner.
+async fn heir_of_groups(job: &mut Job<'_>) -> Answer<ObjectId> {
+    let id = job.needed_successor().await?;
+    if job.call.leaving().contains(&id) {
+        return Err(job.no_successor("the successor leaves, too"));
+    }
+    if job.directory()?.account(&mut job.call, &id).await?.guest {
+        return Err(job.no_successor("the successor is a guest, who looks after no group"));
+    }
+    Ok(id)
 }
 
 /// How many things are asked for together: what fits one batch of the vendors

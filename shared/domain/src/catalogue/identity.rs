@@ -334,7 +334,8 @@ pub(super) const HAND_OVER_GROUPS: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// Fact: `owned_group_ids`.
+/// Fact: `owned_group_ids`. Parameter, with the assignment alone: `successor_id`, of the
+/// hand-over that is done.
 pub(super) const REMOVE_GROUP_OWNERSHIPS: KindSpec = KindSpec {
     name: "identity.remove_group_ownerships",
     title: "Remove group ownerships",

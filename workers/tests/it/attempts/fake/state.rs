@@ -625,6 +625,10 @@ impl State {
 
     pub(crate) fn ownerships(&self, id: &str) -> Vec<Held> {
         let of = self.owners.iter().filter(|(_, who)| who.contains(id));
+        let looks_after = |who: &&String| {
+            let account = self.accounts.get(*who);
+            who.as_str() != id && account.is_none_or(|a| a.enabled && !a.guest)
+        };
         of.map(|(g, who)| Held::Ownership {
             id: g.as_str().into(),
             sort: if g.starts_with("app-") {
@@ -633,7 +637,7 @@ impl State {
                 OwnedSort::Group
             },
             group: self.groups.get(g).cloned(),
-            other_owners: u32::try_from(who.len()).unwrap() - 1,
+            other_owners: u32::try_from(who.iter().filter(looks_after).count()).unwrap(),
         })
         .collect()
     }
