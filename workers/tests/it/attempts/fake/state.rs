@@ -41,6 +41,8 @@ pub(crate) struct DeviceRow {
     pub(crate) keys: Vec<(String, String)>,
     /// The sorts of key that it may have besides, and that nobody gives.
     pub(crate) keys_withheld: Vec<RecoveryKeySort>,
+    /// Whether its disk is known to be encrypted.
+    pub(crate) encrypted: bool,
     /// Whether another account is registered on it.
     pub(crate) used_by_another: bool,
     /// When an order reaches it, is done, and its record goes.
@@ -309,6 +311,7 @@ pub(crate) fn device(id: &str, owner: Owner) -> DeviceRow {
         autopilot_unclear: false,
         keys: vec![(format!("k-{id}"), format!("{CANARY}-recovery-{id}"))],
         keys_withheld: Vec::new(),
+        encrypted: false,
         used_by_another: false,
         schedule: Vec::new(),
         wiped_with: None,
