@@ -46,14 +46,19 @@ async fn groups_that_give_applications(job: &mut Job<'_>) -> Answer<BTreeSet<Obj
 
 /// Reads every role, those that the account is only eligible for too. The fact
 /// `eligible_roles` tells a tenant without a licence for those, where nobody can
-/// have one, from one where they were read.
+/// have one, from one where they were read. Places in groups that he may only activate
+/// (PIM for Groups) are read by nobody, and the facts say so.
 async fn observe_roles(job: &mut Job<'_>) -> Answer<(Vec<Held>, Facts)> {
     let id = job.account()?;
     let roles = job.directory()?.holdings(&mut job.call, &id, Holding::Roles).await?;
     let unlicensed = job.call.take_unlicensed().contains(ELIGIBLE_ROLES);
     let facts = Facts::new()
         .with("role_ids", ids(roles.iter().map(Held::id)))
-        .with("eligible_roles", if unlicensed { "not licensed" } else { "read" });
+        .with("eligible_roles", if unlicensed { "not licensed" } else { "read" })
+        .with(
+            "eligible_group_places",
+            if unlicensed { "not licensed" } else { "not read" },
+        );
     Ok((roles, facts))
 }
 

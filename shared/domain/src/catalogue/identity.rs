@@ -87,7 +87,8 @@ pub(super) const DISCOVER_APPS: KindSpec = KindSpec {
 /// First of the burst: while he holds a role, disabling him is a "sensitive
 /// action" that the directory refuses to an application. Facts: `role_ids`, with
 /// those that he is only eligible for; `eligible_roles` (`read`, or
-/// `not licensed`, where nobody can have one).
+/// `not licensed`, where nobody can have one); for the record `eligible_group_places`
+/// (`not read`, or `not licensed`).
 pub(super) const REMOVE_DIRECTORY_ROLES: KindSpec = KindSpec {
     name: "identity.remove_directory_roles",
     title: "Remove directory roles",

@@ -190,6 +190,7 @@ async fn a_role_that_he_could_activate_goes_too() {
         ["remove ra-1 from u-leaver", "remove re-1 from u-leaver"]
     );
     assert_eq!(fact(&end, "eligible_roles"), Fact::from("read"));
+    assert_eq!(fact(&end, "eligible_group_places"), Fact::from("not read"));
 }
 
 #[tokio::test(start_paused = true)]
