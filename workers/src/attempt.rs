@@ -16,7 +16,8 @@
 //!   order was acknowledged waits, because what is remembered of it must not be
 //!   lost with what could not be read: else "nothing is there" would be believed.
 //! - A counter's first reading is remembered over slices, so that one write is
-//!   not repeated only because its reading came late. Of everything else, what was
+//!   not repeated only because its reading came late. What moved while nothing of ours
+//!   had been sent is written over: whoever leaves may have moved it. Of everything else, what was
 //!   read before the first write is handed over where the attempt does not see the
 //!   end: the next one reads what this one has made of it.
 //! - What was remembered in an attempt goes into its report also when a fault, or
@@ -366,6 +367,11 @@ async fn drive(procedure: &dyn Procedure, mode: Mode, job: &mut Job<'_>, stage: 
     job.call.allow_writes(true);
     let applied = procedure.apply(job, &seen).await;
     job.call.allow_writes(false);
+    if let Err(fault) = &applied
+        && let Some((before, after)) = moved_by_hand(job, fault)
+    {
+        return Ok(Said::Satisfied { before, after });
+    }
     if applied? == Applied::Part {
         return Ok(Said::Progress {
             checkpoint: job.remembered.clone(),
@@ -441,14 +447,28 @@ pub(crate) fn waiting(job: &Job<'_>, wait: Wait) -> Said {
 const WRITTEN_MS: &str = "written_ms";
 
 /// What was read before the first write of this task's counter: from an
-/// earlier slice if there was one, else just now. (A task that is opened again
+/// earlier slice if that wrote, else just now. (A task that is opened again
 /// has no earlier slice: what was moved before proves nothing then.)
 fn baseline(job: &Job<'_>, first: &Observation) -> Observation {
     let kept = match job.kind.spec().proof {
-        Proof::Counter => baseline_in(&job.remembered),
-        Proof::Read | Proof::Acknowledged | Proof::Attested => None,
+        Proof::Counter if job.remembered.int(WRITTEN_MS).is_some() => baseline_in(&job.remembered),
+        Proof::Counter | Proof::Read | Proof::Acknowledged | Proof::Attested => None,
     };
     kept.unwrap_or_else(|| first.clone())
+}
+
+/// What a counter was when the system refused for good to move it, and what it is now that it
+/// has moved and is refused once more. Only where no permission helps (it is changed elsewhere,
+/// or cannot be at all): there a person can but see to it by hand, and has it tried again then.
+fn moved_by_hand(job: &Job<'_>, fault: &Fault) -> Option<(Observation, Observation)> {
+    let elsewhere = fault.code.as_deref() == Some(MASTERED_ELSEWHERE);
+    let never = elsewhere || matches!(fault.class, FaultClass::Rejected | FaultClass::Unsupported);
+    if job.kind.spec().proof != Proof::Counter || !never {
+        return None;
+    }
+    let (before, after) = (baseline_in(&job.remembered)?, job.otherwise.clone()?);
+    let verdict = judge(job.kind, job.params, &after.facts, Some(&before.facts));
+    (verdict == Verdict::Satisfied).then_some((before, after))
 }
 
 /// A counter that was written a short while ago.

@@ -331,6 +331,16 @@ impl Case {
         if task.kind() == Kind::RemoveGroupMemberships && self.tasks.values().any(takes_roles) {
             params.set(APP_GROUPS_LATER, true);
         }
+        // A group may be his alone once more: whom the plan gave those may have it, too.
+        let gives = |t: &&Arc<Task>| {
+            t.kind() == Kind::HandOverGroups && t.planned.target.system == *system && t.is_settled() && !t.is_waived()
+        };
+        if task.kind() == Kind::RemoveGroupOwnerships
+            && let Some(heir) = self.tasks.values().find(gives)
+            && let Some(heir) = heir.planned.params.text("successor_id")
+        {
+            params.set("successor_id", heir);
+        }
         // What was looked at and removed: the closing round reads those mailboxes again.
         if task.kind() == Kind::RemoveDelegations
             && task.is_settled()

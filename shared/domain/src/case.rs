@@ -514,10 +514,18 @@ impl Case {
                         t.busy_until = None;
                     }
                     t.leave(checkpoint.as_ref(), seen.as_ref());
-                    // A person may bring it about by hand: then the counter has moved
-                    // since this reading, and not within the attempt that sees it.
+                    // What no permission helps with, a person may bring about by hand: then
+                    // the counter has moved since this reading, and not within the attempt
+                    // that sees it. Else it is written again: he who leaves may have moved it.
+                    let by_hand = fault.as_ref().is_some_and(|f| {
+                        matches!(
+                            f.class,
+                            FaultClass::Blocked | FaultClass::Rejected | FaultClass::Unsupported
+                        )
+                    });
                     let known = t.checkpoint.as_ref().and_then(baseline_in).is_some();
                     if t.kind().spec().proof == Proof::Counter
+                        && by_hand
                         && !known
                         && let Some(first) = seen.as_deref()
                     {

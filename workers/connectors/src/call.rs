@@ -67,14 +67,15 @@ impl Call {
         self.mark
     }
 
-    /// These leave, too: they are not counted among those who administer a tenant.
+    /// These leave, too: they are not counted among those who administer a tenant, or own a
+    /// group.
     #[must_use]
     pub fn not_counting(mut self, leaving: BTreeSet<ObjectId>) -> Self {
         self.leaving = leaving;
         self
     }
 
-    /// Who is not counted among those who administer a tenant.
+    /// Who is not counted among those who administer a tenant, or own a group.
     #[must_use]
     pub fn leaving(&self) -> &BTreeSet<ObjectId> {
         &self.leaving

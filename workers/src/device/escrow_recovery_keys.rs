@@ -1,10 +1,13 @@
 //! `device.escrow_recovery_keys`: sealed to the tenant's escrow key and put
 //! into the store, which is their one lawful place. They are in no fact, no
 //! log and no other artifact, and the memory that held them is wiped.
+//!
+//! An encrypted disk of the company's has a key: where none is listed, the list is
+//! read again for a while, and then a person says where it is.
 
 use super::device;
 use crate::job::{Job, Seen, count};
-use crate::procedure::Procedure;
+use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, RecoveryKey, RecoveryKeySort, RecoveryKeys};
 use offboard_domain::{Digest, Facts, Fault, FaultClass};
@@ -14,6 +17,14 @@ use zeroize::Zeroizing;
 
 /// The media type of what the escrow key sealed.
 const SEALED: &str = "application/vnd.offboard.escrow";
+
+/// How long a key may be missing before that is believed, in milliseconds: far longer
+/// than lists lag.
+const BELIEVED_AFTER_MS: i64 = 10 * 60_000;
+/// How soon it is looked for again, in milliseconds.
+const LOOK_AGAIN_MS: i64 = 60_000;
+/// Since when one is missing.
+const MISSING_SINCE_MS: &str = "missing_since_ms";
 
 pub(crate) struct EscrowRecoveryKeys;
 
@@ -31,7 +42,11 @@ struct Plain<'a> {
 impl Procedure for EscrowRecoveryKeys {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
         let device = device(job)?;
-        let RecoveryKeys { keys, withheld } = job.devices()?.recovery_keys(&mut job.call, &device).await?;
+        let RecoveryKeys {
+            keys,
+            withheld,
+            missing,
+        } = job.devices()?.recovery_keys(&mut job.call, &device).await?;
         // What there is, is kept, also where a person must see to the rest.
         let escrowed = if keys.is_empty() || escrow(job, &keys).await?.is_none() {
             0
@@ -42,10 +57,32 @@ impl Procedure for EscrowRecoveryKeys {
         let facts = Facts::new()
             .with("key_count", count(keys.len()))
             .with("escrowed_count", count(escrowed))
-            .with("escrow_complete", escrowed == keys.len() && withheld.is_empty())
-            .with("keys_withheld", words);
+            .with(
+                "escrow_complete",
+                escrowed == keys.len() && withheld.is_empty() && missing.is_empty(),
+            )
+            .with("keys_withheld", words)
+            .with("key_missing", !missing.is_empty())
+            .with("key_not_listed", !missing.is_empty() && believed(job));
         Ok(Seen::facts(facts))
     }
+
+    fn wait(&self, job: &Job<'_>, seen: &Seen, _when: When) -> Option<Wait> {
+        let missing = seen.facts.bool("key_missing") == Some(true);
+        (missing && !believed(job)).then(|| Wait {
+            until: job.call.now().plus(LOOK_AGAIN_MS),
+            why: "the disk is encrypted, and its recovery key is not listed; it is looked for again".to_owned(),
+            remember: job.remembered.clone().with(MISSING_SINCE_MS, missing_since_ms(job)),
+        })
+    }
+}
+
+fn missing_since_ms(job: &Job<'_>) -> i64 {
+    job.remembered.int(MISSING_SINCE_MS).unwrap_or_else(|| job.now_ms())
+}
+
+fn believed(job: &Job<'_>) -> bool {
+    job.now_ms() - missing_since_ms(job) >= BELIEVED_AFTER_MS
 }
 
 /// What the device of the task is called in the escrow.

@@ -1,10 +1,12 @@
 //! `identity.hand_over_groups`: before the last owner goes, the successor owns
-//! the group too.
+//! the group too. A group that can hold roles is left out: whoever owns it can give
+//! himself its roles, so a person says who owns it next.
 
+use super::{heir_of_groups, is_sole_owner, may_hold_roles};
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Held, Holding, OwnedSort};
+use offboard_connectors::{Answer, Held, Holding};
 use offboard_domain::Facts;
 
 pub(crate) struct HandOverGroups;
@@ -17,22 +19,16 @@ impl Procedure for HandOverGroups {
             .directory()?
             .holdings(&mut job.call, &id, Holding::Ownerships)
             .await?;
-        held.retain(|h| {
-            matches!(
-                h,
-                Held::Ownership {
-                    sort: OwnedSort::Group,
-                    other_owners: 0,
-                    ..
-                }
-            )
-        });
-        let facts = Facts::new().with("sole_owned_group_ids", ids(held.iter().map(Held::id)));
+        held.retain(is_sole_owner);
+        let (left_out, held): (Vec<Held>, Vec<Held>) = held.into_iter().partition(may_hold_roles);
+        let facts = Facts::new()
+            .with("sole_owned_group_ids", ids(held.iter().map(Held::id)))
+            .with("sole_owned_role_group_ids", ids(left_out.iter().map(Held::id)));
         Ok(Seen::with(facts, Things::Held(held)))
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
-        let successor = job.needed_successor().await?;
+        let successor = heir_of_groups(job).await?;
         let directory = job.directory()?;
         let mut items = Items::default();
         for group in seen.held() {

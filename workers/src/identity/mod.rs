@@ -18,7 +18,7 @@ pub(crate) mod snapshot_access;
 pub(crate) mod snapshot_directory;
 
 use crate::job::{Applied, Items, Job, Seen, Things, count, ids};
-use offboard_connectors::{Account, Answer, ELIGIBLE_ROLES, Held, Holding};
+use offboard_connectors::{Account, Answer, ELIGIBLE_ROLES, Held, Holding, OwnedSort};
 use offboard_domain::catalogue::{MARKED, ROLES_GONE_MS};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{Facts, Fault, FaultClass, ObjectId};
@@ -46,14 +46,19 @@ async fn groups_that_give_applications(job: &mut Job<'_>) -> Answer<BTreeSet<Obj
 
 /// Reads every role, those that the account is only eligible for too. The fact
 /// `eligible_roles` tells a tenant without a licence for those, where nobody can
-/// have one, from one where they were read.
+/// have one, from one where they were read. Places in groups that he may only activate
+/// (PIM for Groups) are read by nobody, and the facts say so.
 async fn observe_roles(job: &mut Job<'_>) -> Answer<(Vec<Held>, Facts)> {
     let id = job.account()?;
     let roles = job.directory()?.holdings(&mut job.call, &id, Holding::Roles).await?;
     let unlicensed = job.call.take_unlicensed().contains(ELIGIBLE_ROLES);
     let facts = Facts::new()
         .with("role_ids", ids(roles.iter().map(Held::id)))
-        .with("eligible_roles", if unlicensed { "not licensed" } else { "read" });
+        .with("eligible_roles", if unlicensed { "not licensed" } else { "read" })
+        .with(
+            "eligible_group_places",
+            if unlicensed { "not licensed" } else { "not read" },
+        );
     Ok((roles, facts))
 }
 
@@ -120,6 +125,35 @@ fn refuse_last_administrator(job: &Job<'_>, roles: &[Held]) -> Answer<()> {
         "no other enabled account administers the tenant but those of others who leave, too; give the role to somebody who stays, then retry (who is called off counts again an hour later)"
     };
     Err(job.fault(FaultClass::Blocked, detail))
+}
+
+/// Whether it is a group that nobody else looks after.
+fn is_sole_owner(held: &Held) -> bool {
+    matches!(
+        held,
+        Held::Ownership {
+            sort: OwnedSort::Group,
+            other_owners: 0,
+            ..
+        }
+    )
+}
+
+/// Whether it is a group to which roles may be given.
+fn may_hold_roles(held: &Held) -> bool {
+    held.group().is_some_and(|group| group.role_assignable)
+}
+
+/// The successor, to own a group: one who would count as its owner.
+async fn heir_of_groups(job: &mut Job<'_>) -> Answer<ObjectId> {
+    let id = job.needed_successor().await?;
+    if job.call.leaving().contains(&id) {
+        return Err(job.no_successor("the successor leaves, too"));
+    }
+    if job.directory()?.account(&mut job.call, &id).await?.guest {
+        return Err(job.no_successor("the successor is a guest, who looks after no group"));
+    }
+    Ok(id)
 }
 
 /// How many things are asked for together: what fits one batch of the vendors

@@ -2,11 +2,12 @@
 //! owns one can give it a credential and sign in as it.
 //!
 //! A group that reads as his alone was handed over before this began, and the
-//! directory's replicas lag: it is read again for a while before a person is
-//! asked to give it another owner.
+//! directory's replicas lag: it is read again for a while before that is believed.
+//! Then whoever owned it with him has gone since, or leaves, too: it is handed over
+//! once more, as the plan has it. One that can hold roles is for a person from the start.
 
-use super::remove_held;
-use crate::job::{Applied, Job, Seen, Things, ids};
+use super::{heir_of_groups, is_sole_owner, may_hold_roles, remove_held};
+use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Held, Holding, OwnedSort};
@@ -19,6 +20,8 @@ const BELIEVED_AFTER_MS: i64 = 10 * 60_000;
 const LOOK_AGAIN_MS: i64 = 30_000;
 /// Since when a group has read as his alone.
 const SOLE_SINCE_MS: &str = "sole_since_ms";
+/// Whether it was handed over once more.
+const HANDED_OVER: &str = "handed_over_again";
 
 pub(crate) struct RemoveGroupOwnerships;
 
@@ -45,17 +48,16 @@ impl Procedure for RemoveGroupOwnerships {
     }
 
     async fn apply(&self, job: &mut Job<'_>, seen: &Seen) -> Answer<Applied> {
-        let others: Vec<Held> = seen.held().iter().filter(|h| !is_sole(h)).cloned().collect();
+        let (sole, others): (Vec<Held>, Vec<Held>) = seen.held().iter().cloned().partition(is_sole_owner);
         let applied = remove_held(job, &others).await?;
-        if seen.held().iter().any(is_sole) && believed(job) {
-            let detail = "he is the only owner of a group again; give it another owner, then retry";
-            return Err(job.fault(FaultClass::Blocked, detail));
+        if sole.is_empty() || !believed(job) {
+            return Ok(applied);
         }
-        Ok(applied)
+        hand_over_again(job, &sole).await
     }
 
     fn wait(&self, job: &Job<'_>, seen: &Seen, when: When) -> Option<Wait> {
-        let sole = seen.held().iter().filter(|h| is_sole(h)).count();
+        let sole = seen.held().iter().filter(|h| is_sole_owner(h)).count();
         let nothing_else = sole == seen.held().len();
         let reads = match when {
             When::Before => sole > 0 && nothing_else,
@@ -65,20 +67,38 @@ impl Procedure for RemoveGroupOwnerships {
         (reads && !believed(job)).then(|| Wait {
             until: job.call.now().plus(LOOK_AGAIN_MS),
             why: "a group that was handed over still reads as owned by him alone".to_owned(),
-            remember: Facts::new().with(SOLE_SINCE_MS, sole_since_ms(job)),
+            remember: job.remembered.clone().with(SOLE_SINCE_MS, sole_since_ms(job)),
         })
     }
 }
 
-fn is_sole(held: &Held) -> bool {
-    matches!(
-        held,
-        Held::Ownership {
-            sort: OwnedSort::Group,
-            other_owners: 0,
-            ..
+/// Gives these to the successor, once, where there is one and nobody has to be asked first.
+async fn hand_over_again(job: &mut Job<'_>, sole: &[Held]) -> Answer<Applied> {
+    let (with_roles, plain): (Vec<&Held>, Vec<&Held>) = sole.iter().partition(|held| may_hold_roles(held));
+    let given = job.remembered.bool(HANDED_OVER) == Some(true);
+    if plain.is_empty() || given || job.successor().is_none() {
+        let detail = if with_roles.is_empty() {
+            "he is the only owner of a group again; give it another owner, then retry"
+        } else {
+            "he is the only owner of a group that can hold roles, and whoever owns it can give himself its roles; give it another owner who may have them by hand, then retry"
+        };
+        return Err(job.fault(FaultClass::Blocked, detail));
+    }
+    let successor = heir_of_groups(job).await?;
+    let directory = job.directory()?;
+    let mut items = Items::default();
+    for group in plain {
+        if !items.go_on(job) {
+            break;
         }
-    )
+        items.note(directory.add_owner(job.writing()?, group.id(), &successor).await)?;
+    }
+    if items.end()? == Applied::All {
+        // It is left when that shows, and believed otherwise only after as long again.
+        job.remembered.set(HANDED_OVER, true);
+        job.remembered.0.remove(SOLE_SINCE_MS);
+    }
+    Ok(Applied::Part)
 }
 
 fn sole_since_ms(job: &Job<'_>) -> i64 {

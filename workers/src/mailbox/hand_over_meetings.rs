@@ -1,5 +1,7 @@
 //! `mailbox.hand_over_meetings`: the successor organises a copy of each; the
-//! old ones stay until they are cancelled by a task of its own.
+//! old ones stay until they are cancelled by a task of its own. Of a series it is what
+//! is to come, by its rule: what was moved or cancelled of it by itself is not carried
+//! over, and the record says of how many that may be so.
 
 use super::mailbox;
 use crate::job::{Applied, Items, Job, Seen, Things, count};
@@ -26,8 +28,13 @@ impl Procedure for HandOverMeetings {
         } else {
             orphans.len().to_string()
         };
+        let series = orphans
+            .iter()
+            .filter(|o| matches!(o, Attached::Meeting(m) if m.series))
+            .count();
         let facts = facts
             .with("orphan_meetings", text)
+            .with("series_without_exceptions_count", count(series))
             .with("orphan_meeting_count", count(orphans.len()));
         Ok(Seen::with(facts, Things::Attached(orphans)))
     }

@@ -43,7 +43,8 @@ pub(super) const DISCOVER: KindSpec = KindSpec {
 /// Recovery keys die with the device object. Encrypted to the tenant's escrow
 /// key, in the store alone. Facts: `key_count`, `escrowed_count`, `escrow_complete`,
 /// and `keys_withheld`: the sorts of key that the device may have and that the
-/// interface which is used does not give.
+/// interface which is used does not give; `key_missing`, where its encrypted disk has
+/// one and none is listed, and `key_not_listed`, when that has been so for long.
 pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
     name: "device.escrow_recovery_keys",
     title: "Keep the device's recovery keys in escrow",
@@ -53,10 +54,16 @@ pub(super) const ESCROW_RECOVERY_KEYS: KindSpec = KindSpec {
     judge: Judge {
         not_applicable: &[],
         satisfied: Cond::True("escrow_complete"),
-        blocked: &[(
-            Cond::Not(&Cond::Empty("keys_withheld")),
-            "the interface that is used does not give the Mac's FileVault recovery key; what else there was is in escrow. Read the key in Intune's admin centre (Devices, the Mac, Recovery keys) and keep it yourself, then waive this with where it is, or with why there is none",
-        )],
+        blocked: &[
+            (
+                Cond::Not(&Cond::Empty("keys_withheld")),
+                "the interface that is used does not give the Mac's FileVault recovery key; what else there was is in escrow. Read the key in Intune's admin centre (Devices, the Mac, Recovery keys) and keep it yourself, then waive this with where it is, or with why there is none",
+            ),
+            (
+                Cond::True("key_not_listed"),
+                "Intune says that the disk is encrypted, and Entra lists no recovery key of it; what else there was is in escrow. See whether the key is kept elsewhere (Active Directory, another program's console) or let the device file it (`manage-bde -protectors -aadbackup`, then retry), else waive this with where it is, or with why there is none",
+            ),
+        ],
     },
     closing: ClosingProof::Receipt("the keys are in the store; the device may be gone"),
     read_anew: true,

@@ -87,7 +87,8 @@ pub(super) const DISCOVER_APPS: KindSpec = KindSpec {
 /// First of the burst: while he holds a role, disabling him is a "sensitive
 /// action" that the directory refuses to an application. Facts: `role_ids`, with
 /// those that he is only eligible for; `eligible_roles` (`read`, or
-/// `not licensed`, where nobody can have one).
+/// `not licensed`, where nobody can have one); for the record `eligible_group_places`
+/// (`not read`, or `not licensed`).
 pub(super) const REMOVE_DIRECTORY_ROLES: KindSpec = KindSpec {
     name: "identity.remove_directory_roles",
     title: "Remove directory roles",
@@ -334,7 +335,8 @@ pub(super) const HAND_OVER_GROUPS: KindSpec = KindSpec {
     ..WRITING
 };
 
-/// Fact: `owned_group_ids`.
+/// Fact: `owned_group_ids`. Parameter, with the assignment alone: `successor_id`, of the
+/// hand-over that is done.
 pub(super) const REMOVE_GROUP_OWNERSHIPS: KindSpec = KindSpec {
     name: "identity.remove_group_ownerships",
     title: "Remove group ownerships",

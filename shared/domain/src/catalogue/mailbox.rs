@@ -268,7 +268,9 @@ pub(super) const ARCHIVE: KindSpec = KindSpec {
 
 /// The successor organises each future meeting anew, once the mailbox is kept
 /// for certain: what is written to it while it is converted may be lost. Fact: `orphan_meetings`
-/// (future organised meetings without a copy of the successor's). Parameter: `successor_id`.
+/// (future organised meetings without a copy of the successor's). For the record:
+/// `series_without_exceptions_count`, of which what was moved or cancelled by itself is not
+/// carried over. Parameter: `successor_id`.
 pub(super) const HAND_OVER_MEETINGS: KindSpec = KindSpec {
     name: "mailbox.hand_over_meetings",
     title: "Let the successor organise his future meetings",

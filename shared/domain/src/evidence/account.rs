@@ -377,10 +377,19 @@ fn closing_proof(
     }
     match task.kind().spec().closing {
         ClosingProof::Receipt(reason) => Some(ClosingProofAccount::Receipt {
-            reason: reason.to_owned(),
+            reason: if kept_no_key(task) { THERE_WERE_NONE } else { reason }.to_owned(),
         }),
         ClosingProof::Read => None,
     }
+}
+
+/// What is said of keys that nobody has found.
+const THERE_WERE_NONE: &str = "there were none; the device may be gone";
+
+/// Whether the device had no recovery key to be kept.
+fn kept_no_key(task: &Task) -> bool {
+    let read = task.after.as_ref();
+    task.kind() == Kind::EscrowRecoveryKeys && read.is_some_and(|seen| seen.facts.int("key_count") == Some(0))
 }
 
 pub(super) fn reading(seen: &Observation) -> Reading {

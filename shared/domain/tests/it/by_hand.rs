@@ -40,6 +40,24 @@ fn a_counter_that_a_person_moved_by_hand_is_compared_with_what_was_read_before_h
     assert_eq!(reset.checkpoint, None, "a redo begins anew");
 }
 
+/// What is granted after a refusal lets the machine do it: he who leaves may have moved the
+/// counter himself meanwhile, and would know the password.
+#[test]
+fn what_a_counter_was_before_a_missing_permission_is_not_compared_with() {
+    for class in [FaultClass::Denied, FaultClass::Blocked] {
+        let mut w = World::with_in_flight(Kind::ResetPassword, Manner::Immediate);
+        let mut refused = w.report(w.id(Kind::ResetPassword), fault(class));
+        refused.seen = Some(seen(Facts::new().with("password_changed_ms", 1)));
+        w.order(Command::RecordReport(Box::new(refused))).unwrap();
+        w.drain();
+        retry(&mut w, Kind::ResetPassword);
+        w.drain_but(Kind::ResetPassword);
+        let ordered = w.case().assignment(w.id(Kind::ResetPassword)).unwrap();
+        let kept = ordered.checkpoint.as_ref().and_then(baseline_in).is_some();
+        assert_eq!(kept, class == FaultClass::Blocked, "{class:?}");
+    }
+}
+
 #[test]
 fn both_revocations_follow_a_reset_that_came_late() {
     let mut w = World::with_in_flight(Kind::ResetPassword, Manner::Immediate);

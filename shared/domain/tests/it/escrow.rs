@@ -69,6 +69,33 @@ fn what_only_a_late_report_says_was_kept_is_known_and_in_the_account() {
 }
 
 #[test]
+fn the_account_of_a_device_without_keys_does_not_say_that_they_are_kept() {
+    for (keys, said) in [(0_i64, "there were none"), (1, "are in the store")] {
+        let mut w = World::with_in_flight(Kind::EscrowRecoveryKeys, Manner::Planned);
+        let task = w.id(Kind::EscrowRecoveryKeys);
+        let read = seen(Facts::new().with("escrow_complete", true).with("key_count", keys));
+        let said_of_it = Said::Satisfied {
+            before: read.clone(),
+            after: read,
+        };
+        let report = w.report(task, said_of_it);
+        w.order(Command::RecordReport(Box::new(report))).unwrap();
+        w.order(Command::Cancel {
+            by: "hr@acme.example".into(),
+            reason: "she stays".into(),
+        })
+        .unwrap();
+        w.drain();
+        let account = evidence::statement(&w.history()).unwrap();
+        let escrowed = account.predicate.tasks.iter().find(|t| t.id == task).unwrap();
+        let Some(evidence::ClosingProofAccount::Receipt { reason }) = &escrowed.closing_proof else {
+            panic!("{:?}", escrowed.closing_proof)
+        };
+        assert!(reason.contains(said), "{keys}: {reason}");
+    }
+}
+
+#[test]
 fn a_key_that_is_withheld_is_for_a_person_and_one_that_could_not_be_sealed_is_tried_again() {
     let judged = |withheld: Vec<String>, complete: bool| {
         let facts = Facts::new()
@@ -80,4 +107,11 @@ fn a_key_that_is_withheld_is_for_a_person_and_one_that_could_not_be_sealed_is_tr
     assert!(matches!(judged(disk, false), Verdict::Blocked(why) if why.contains("FileVault")));
     assert!(matches!(judged(Vec::new(), false), Verdict::Unsatisfied(_)));
     assert_eq!(judged(Vec::new(), true), Verdict::Satisfied);
+    // Long missing, though the disk is encrypted.
+    let facts = Facts::new()
+        .with("keys_withheld", Vec::<String>::new())
+        .with("escrow_complete", false)
+        .with("key_not_listed", true);
+    let verdict = judge(Kind::EscrowRecoveryKeys, &Facts::new(), &facts, None);
+    assert!(matches!(verdict, Verdict::Blocked(why) if why.contains("no recovery key")));
 }

@@ -105,6 +105,18 @@ fn who_decides_for_the_earlier_one_has_it_given_to_him() {
     assert_eq!(w.task(Kind::HandOverOneDrive).outcome(), Some(&Outcome::Verified));
 }
 
+/// A group may be the leaver's alone once more by then.
+#[test]
+fn whoever_leaves_the_groups_is_told_to_whom_they_were_given() {
+    let mut w = whose_manager_was(leaving(), Some("u-2"), Some("u-2"));
+    w.drain_but(Kind::RemoveGroupOwnerships);
+    assert!(w.task(Kind::HandOverGroups).is_settled());
+    let leaves = w.task(Kind::RemoveGroupOwnerships);
+    assert!(leaves.planned.params.get("successor_id").is_none());
+    let ordered = w.case().assignment(leaves.id()).unwrap();
+    assert_eq!(ordered.params.text("successor_id"), Some("u-2"));
+}
+
 /// What is handed over of groups holds up the end of all of them.
 #[test]
 fn who_owns_no_group_loses_those_he_is_in_whoever_the_manager_is() {

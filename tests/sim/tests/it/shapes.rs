@@ -402,6 +402,10 @@ fn every_answer_keeps_to_the_vendors_types() {
         (format!("/groups/{group}?$select=id,assignedLicenses"), "group"),
         (format!("/groups/{group}/members"), "user"),
         (format!("/groups/{group}/owners?$select=id"), "user"),
+        (
+            format!("/groups/{group}/owners?$select=id,accountEnabled,userType"),
+            "user",
+        ),
         ("/directoryRoles".into(), "directoryRole"),
         (
             format!(

@@ -224,6 +224,9 @@ pub struct RecoveryKeys {
     /// The sorts that the device may have and that this interface does not give:
     /// a person must read them elsewhere.
     pub withheld: Vec<RecoveryKeySort>,
+    /// The sorts that the device must have and that are not given: a list may lag behind,
+    /// or it is kept elsewhere.
+    pub missing: Vec<RecoveryKeySort>,
 }
 
 /// One recovery key. Not serialisable: its one lawful place is the escrow.

@@ -278,7 +278,8 @@ pub enum Held {
         sort: OwnedSort,
         /// The group, if it is one.
         group: Option<Group>,
-        /// How many others own it.
+        /// How many others own it who look after it: people who may sign in, are no guests,
+        /// and are none that the call does not count ([`Call::leaving`]).
         other_owners: u32,
     },
 }

@@ -105,9 +105,17 @@ impl Ask {
     }
 
     /// Says that Outlook answers, which then gives ids that survive a move.
-    pub(crate) fn outlook(mut self) -> Self {
+    pub(crate) fn outlook(self) -> Self {
+        self.outlook_in("UTC")
+    }
+
+    /// The same, with times of day as they are in this time zone.
+    pub(crate) fn outlook_in(mut self, zone: &str) -> Self {
         self.outlook = true;
-        self.header("prefer", "IdType=\"ImmutableId\", outlook.timezone=\"UTC\"")
+        self.header(
+            "prefer",
+            &format!("IdType=\"ImmutableId\", outlook.timezone=\"{zone}\""),
+        )
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {

@@ -196,7 +196,8 @@ impl Api {
     }
 
     /// What the management keeps: the code that lifts an activation lock. The key
-    /// of a Mac's disk is given by Graph's beta alone, which may change any day.
+    /// of a Mac's disk is given by Graph's beta alone, which may change any day. That of
+    /// an encrypted disk of the company's is missing until it is read.
     async fn management_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<RecoveryKeys> {
         let Some(id) = &device.managed else {
             return Ok(RecoveryKeys::default());
@@ -226,16 +227,21 @@ impl Api {
             key: Secret::new(code),
             created_ms: None,
         });
-        let is_mac = body["operatingSystem"]
-            .as_str()
-            .is_some_and(|system| system.eq_ignore_ascii_case("macOS"));
+        let runs = |name: &str| {
+            let system = body["operatingSystem"].as_str();
+            system.is_some_and(|system| system.eq_ignore_ascii_case(name))
+        };
         // Who owns his Mac keeps its key himself. Where it is not known whether the disk
         // is encrypted, it may be.
         let is_personal = body["managedDeviceOwnerType"] == "personal";
-        let disk = (is_mac && !is_personal && body["isEncrypted"] != false).then_some(RecoveryKeySort::Disk);
+        let withheld = runs("macOS") && !is_personal && body["isEncrypted"] != false;
+        let kept = runs("Windows") && body["managedDeviceOwnerType"] == "company" && body["isEncrypted"] == true;
+        let disk =
+            |is_so: bool| -> Vec<RecoveryKeySort> { is_so.then_some(RecoveryKeySort::Disk).into_iter().collect() };
         Ok(RecoveryKeys {
             keys: code.into_iter().collect(),
-            withheld: disk.into_iter().collect(),
+            withheld: disk(withheld),
+            missing: disk(kept),
         })
     }
 
@@ -443,6 +449,8 @@ impl Devices for GraphConnector {
             found.keys.extend(self.api.local_passwords(call, &device_id).await?);
         }
         found.keys.sort_by(|a, b| (a.sort, &a.id).cmp(&(b.sort, &b.id)));
+        let keys = &found.keys;
+        found.missing.retain(|sort| !keys.iter().any(|key| key.sort == *sort));
         Ok(found)
     }
 

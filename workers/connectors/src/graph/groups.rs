@@ -132,7 +132,8 @@ impl Api {
         gone_is_fine(done)
     }
 
-    /// How many others own each of these groups, in the same order.
+    /// How many others own each of these groups, in the same order. Who is disabled, a guest,
+    /// leaves too or is no person looks after none.
     pub(super) async fn other_owners(&self, call: &mut Call, groups: &[&ObjectId], but: &ObjectId) -> Answer<Vec<u32>> {
         let asks: Vec<Ask> = groups
             .iter()
@@ -141,21 +142,22 @@ impl Api {
                     Path::at("groups")
                         .id(&id.0)
                         .then("owners")
-                        .select("id")
+                        .select("id,accountEnabled,userType")
                         .top(OWNERS_SEEN),
                     READ_GROUPS,
                 )
             })
             .collect();
+        let leaving = call.leaving().clone();
+        let stands = |o: &&Value| {
+            let person = o["@odata.type"] == "#microsoft.graph.user" && o["accountEnabled"] == true;
+            let stays = o["id"] != but.0.as_str() && !leaving.iter().any(|id| o["id"] == id.0.as_str());
+            person && stays && o["userType"] != "Guest"
+        };
         let mut counts = Vec::with_capacity(groups.len());
         for answer in self.batch(call, &asks).await {
             let body = answer?.body;
-            let others = body["value"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter(|o| o["id"] != but.0.as_str())
-                .count();
+            let others = body["value"].as_array().into_iter().flatten().filter(stands).count();
             counts.push(u32::try_from(others).unwrap_or(u32::MAX));
         }
         Ok(counts)
@@ -165,15 +167,20 @@ impl Api {
     pub(super) async fn own(&self, call: &mut Call, group: &ObjectId, who: &ObjectId) -> Answer<()> {
         let entry = MemberRef::new(&group.0, Side::Owners, &who.0);
         let target = self.object_url(&Path::at("directoryObjects").id(entry.who()));
-        let ask = Ask::post(entry.addition(), WRITE_OWNERS, Some(json!({"@odata.id": target})));
         let read = Ask::get(Path::at("groups").id(&group.0).select(FIELDS), READ_GROUPS);
-        let found = self.send(call, &read).await?.body;
-        if of(&found).is_some_and(|g| g.is_exchanges()) {
+        let found = of(&self.send(call, &read).await?.body);
+        if found.as_ref().is_some_and(Group::is_exchanges) {
             let cmdlet = Cmdlet::about("Set-DistributionGroup", &group.0)
                 .changing("ManagedBy", "add", &who.0)
                 .with("BypassSecurityGroupManagerCheck", true);
             return self.invoke(call, cmdlet).await.map(|_| ());
         }
+        let need = if found.is_some_and(|g| g.role_assignable) {
+            WRITE_ROLES
+        } else {
+            WRITE_OWNERS
+        };
+        let ask = Ask::post(entry.addition(), need, Some(json!({"@odata.id": target})));
         match self.send(call, &ask).await {
             Ok(_) => Ok(()),
             Err(fault) if fault.code.as_deref() == Some(super::fault::ALREADY_THERE) => Ok(()),

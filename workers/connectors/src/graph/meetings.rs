@@ -8,8 +8,11 @@ use super::groups::gone_is_fine;
 use super::path::Path;
 use super::permission::{READ_CALENDARS, WRITE_CALENDARS};
 use super::read::{id_in, text_in, time_in, time_ms};
-use super::recurrence::last_day;
+use super::recurrence::{from_next_on, last_day};
 use crate::{Answer, Attached, Call, Meeting};
+use jiff::Span;
+use jiff::civil::DateTime;
+use offboard_domain::time::DAY_MS;
 use offboard_domain::{Digest, FaultClass, ObjectId};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -96,8 +99,10 @@ impl Api {
         meeting: &Meeting,
         to: &ObjectId,
     ) -> Answer<()> {
-        let ask = Ask::get(Path::user(&id.0).then("events").id(&meeting.id.0), READ_CALENDARS).outlook();
-        let old = self.send(call, &ask).await?.body;
+        let ask = Ask::get(Path::user(&id.0).then("events").id(&meeting.id.0), READ_CALENDARS)
+            .outlook_in(zone_of(&meeting.original));
+        let mut old = self.send(call, &ask).await?.body;
+        begin_with_what_is_to_come(&mut old, &meeting.original, call.now().0);
         let leaver = self.account(call, id).await?;
         let successor = self.account(call, to).await?;
         let not_invited: BTreeSet<String> = [
@@ -190,6 +195,40 @@ fn meeting(event: &Value) -> Option<Meeting> {
     })
 }
 
+/// The time zone in which a series repeats: at the same time of day there, whatever its
+/// offset is by then. One that has no name is not asked for.
+fn zone_of(event: &Value) -> &str {
+    let zone = event["recurrence"]["range"]["recurrenceTimeZone"].as_str();
+    let is_a_name = |zone: &&str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || " +-/_.()".contains(c);
+        !zone.is_empty() && !zone.starts_with("Customized") && zone.chars().all(fits)
+    };
+    zone.filter(is_a_name).unwrap_or("UTC")
+}
+
+/// Has a series begin with its next occurrence: to what is over nobody is invited anew. By
+/// what was read of it in UTC (`known`) it is told which is over.
+fn begin_with_what_is_to_come(series: &mut Value, known: &Value, now_ms: i64) {
+    let end_ms = time_in(&known["end"]["dateTime"]);
+    let is_to_come = |days: i64| end_ms.is_none_or(|ms| ms.saturating_add(days.saturating_mul(DAY_MS)) >= now_ms);
+    let Some((days, recurrence)) = from_next_on(&series["recurrence"], is_to_come) else {
+        return;
+    };
+    let moved = (days_later(&series["start"], days), days_later(&series["end"], days));
+    if let ((Some(start), Some(end)), Some(fields)) = (moved, series.as_object_mut()) {
+        fields.insert("start".into(), start);
+        fields.insert("end".into(), end);
+        fields.insert("recurrence".into(), recurrence);
+    }
+}
+
+/// The same time of day, in the same time zone.
+fn days_later(time: &Value, days: i64) -> Option<Value> {
+    let at: DateTime = time["dateTime"].as_str()?.parse().ok()?;
+    let at = at.checked_add(Span::new().try_days(days).ok()?).ok()?;
+    Some(json!({"dateTime": at.to_string(), "timeZone": time["timeZone"]}))
+}
+
 /// The transaction id of the meeting that takes this one's place.
 fn transaction_id(uid: &str) -> String {
     let digest = Digest::of_parts(&[b"offboard.meeting", uid.as_bytes()]).to_string();
@@ -199,6 +238,29 @@ fn transaction_id(uid: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_series_begins_with_its_next_occurrence_at_the_same_time_of_day() {
+        let weekly = |start: &str| {
+            json!({"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+                "range": {"type": "noEnd", "startDate": start, "recurrenceTimeZone": "W. Europe Standard Time"}})
+        };
+        // In summer; it is winter now, and another hour in UTC.
+        let known = json!({"end": {"dateTime": "2026-06-01T08:00:00.0000000", "timeZone": "UTC"}, "recurrence": weekly("2026-06-01")});
+        assert_eq!(zone_of(&known), "W. Europe Standard Time");
+        let at = |time: &str| json!({"dateTime": time, "timeZone": "W. Europe Standard Time"});
+        let mut series = json!({"start": at("2026-06-01T09:00:00.0000000"), "end": at("2026-06-01T10:00:00.0000000"),
+            "recurrence": weekly("2026-06-01")});
+        let now_ms = time_ms("2026-11-25T12:00:00Z").unwrap();
+        begin_with_what_is_to_come(&mut series, &known, now_ms);
+        assert_eq!(series["start"], at("2026-11-30T09:00:00"));
+        assert_eq!(series["end"], at("2026-11-30T10:00:00"));
+        assert_eq!(series["recurrence"], weekly("2026-11-30"));
+        assert_eq!(
+            zone_of(&json!({"recurrence": {"range": {"recurrenceTimeZone": "a\"\r\nb"}}})),
+            "UTC"
+        );
+    }
 
     #[test]
     fn what_is_still_to_come() {

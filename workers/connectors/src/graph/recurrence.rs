@@ -1,5 +1,5 @@
-//! The last day of a series of meetings, from its pattern and range as Graph
-//! writes them (`patternedRecurrence`). A series that is counted names no end:
+//! The last day of a series of meetings, and what of it is to come, from its pattern and
+//! range as Graph writes them (`patternedRecurrence`). A series that is counted names no end:
 //! its occurrences are counted off here, by the rules of Outlook.
 
 use jiff::Span;
@@ -25,6 +25,43 @@ pub(super) fn last_day(recurrence: &Value) -> Option<Date> {
         }
         _ => date_in(&range["endDate"]),
     }
+}
+
+/// The series from its first occurrence on of which `is_to_come` holds, told by how many
+/// days it is after the series' start (it holds of every later one): those days, and how it
+/// repeats from there. None: that is where it begins, or it cannot be told.
+pub(super) fn from_next_on(recurrence: &Value, is_to_come: impl Fn(i64) -> bool) -> Option<(i64, Value)> {
+    let (pattern, range) = (&recurrence["pattern"], &recurrence["range"]);
+    let start = date_in(&range["startDate"])?;
+    let days_to = |nth: i64| {
+        let passed = counted(pattern, start, nth)?.since(start).ok()?;
+        Some(i64::from(passed.get_days()))
+    };
+    // Twice as far until one is to come, then halfway back.
+    let (mut over, mut next) = (0, 1);
+    while !is_to_come(days_to(next)?) {
+        over = next;
+        next *= 2;
+    }
+    while next - over > 1 {
+        let between = over + (next - over) / 2;
+        if is_to_come(days_to(between)?) {
+            next = between;
+        } else {
+            over = between;
+        }
+    }
+    if over == 0 {
+        return None;
+    }
+    let days = days_to(next)?;
+    let mut rest = recurrence.clone();
+    rest["range"]["startDate"] = Value::String(after(start, days)?.to_string());
+    if range["type"] == "numbered" {
+        let left = range["numberOfOccurrences"].as_i64()?.checked_sub(over)?;
+        rest["range"]["numberOfOccurrences"] = Value::from(Some(left).filter(|left| *left > 0)?);
+    }
+    Some((days, rest))
 }
 
 fn date_in(value: &Value) -> Option<Date> {
@@ -240,6 +277,58 @@ mod tests {
                 last(&pattern, start, count).as_deref(),
                 Some(wanted),
                 "{pattern} × {count}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_series_goes_on_with_what_of_it_is_to_come() {
+        // 2026-11-23 is a Monday.
+        let weekly =
+            json!({"type": "weekly", "interval": 2, "daysOfWeek": ["monday", "thursday"], "firstDayOfWeek": "monday"});
+        let monthly = json!({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 31});
+        for (pattern, range, from, wanted) in [
+            // The first is to come still.
+            (&weekly, json!({"type": "noEnd", "startDate": "2026-11-23"}), 0, None),
+            (
+                &weekly,
+                json!({"type": "numbered", "startDate": "2026-11-23", "numberOfOccurrences": 5}),
+                4,
+                Some((
+                    14,
+                    json!({"type": "numbered", "startDate": "2026-12-07", "numberOfOccurrences": 3}),
+                )),
+            ),
+            (
+                &weekly,
+                json!({"type": "noEnd", "startDate": "2016-11-21"}),
+                3_654,
+                Some((3_654, json!({"type": "noEnd", "startDate": "2026-11-23"}))),
+            ),
+            (
+                &monthly,
+                json!({"type": "endDate", "startDate": "2026-08-31", "endDate": "2027-08-31"}),
+                31,
+                Some((
+                    61,
+                    json!({"type": "endDate", "startDate": "2026-10-31", "endDate": "2027-08-31"}),
+                )),
+            ),
+            // Over, or unreadable.
+            (
+                &weekly,
+                json!({"type": "numbered", "startDate": "2026-11-23", "numberOfOccurrences": 2}),
+                4,
+                None,
+            ),
+            (&weekly, json!({"type": "noEnd"}), 4, None),
+        ] {
+            let series = json!({"pattern": pattern, "range": range});
+            let wanted = wanted.map(|(days, range)| (days, json!({"pattern": pattern, "range": range})));
+            assert_eq!(
+                from_next_on(&series, |days| days >= from),
+                wanted,
+                "{series} from {from}"
             );
         }
     }

@@ -53,6 +53,40 @@ async fn a_device_without_keys_is_done_and_one_whose_only_key_is_withheld_is_not
     }
 }
 
+/// One empty list is no proof: a key that comes late is kept, and without one a person looks.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_an_encrypted_disk_must_have_is_looked_for_again_and_then_by_a_person() {
+    for comes in [true, false] {
+        let (mut state, mut todo) = setting(Kind::EscrowRecoveryKeys);
+        let row = state.devices.get_mut("m-company").unwrap();
+        (row.keys, row.encrypted) = (Vec::new(), true);
+        let mut desk = Desk::new(state);
+        let report = desk.once(&todo).await;
+        let Said::Wait { until, checkpoint, .. } = report.said else {
+            panic!("{:?}", report.said)
+        };
+        todo.checkpoint = checkpoint;
+        desk.fake.clock.to(until.plus(10 * 60_000));
+        if comes {
+            desk.fake.edit(|s| {
+                let row = s.devices.get_mut("m-company").unwrap();
+                row.keys = vec![("k-late".to_owned(), format!("{CANARY}-late"))];
+            });
+        }
+        let report = desk.once(&todo).await;
+        if comes {
+            assert!(matches!(report.said, Said::Satisfied { .. }), "{:?}", report.said);
+            assert_eq!(report.artifacts.len(), 1);
+            continue;
+        }
+        let Said::Fault { fault } = &report.said else {
+            panic!("{:?}", report.said)
+        };
+        assert_eq!(fault.class, FaultClass::Blocked);
+        assert!(fault.detail.contains("no recovery key"), "{fault}");
+    }
+}
+
 /// A Mac of the company's that is to be wiped.
 fn mac() -> (State, Todo) {
     let (mut state, todo) = setting(Kind::WipeDevice);

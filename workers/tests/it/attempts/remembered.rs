@@ -5,7 +5,7 @@ use crate::attempts::drive::{Desk, End, NEVER, Todo, setting};
 use crate::attempts::fake::State;
 use crate::attempts::fake::state::LEAVER;
 use crate::attempts::rules::round;
-use offboard_domain::assignment::{baseline_in, take_baseline};
+use offboard_domain::assignment::{baseline_facts, baseline_in, take_baseline};
 use offboard_domain::{Facts, FaultClass, Kind, Lane, Mode, Observation, Report, Said};
 use offboard_workers::attempt;
 use std::time::Duration;
@@ -194,4 +194,53 @@ async fn what_a_closing_round_has_seen_of_one_task_outlives_the_fault_of_another
     assert!(matches!(report.said, Said::Fault { .. }), "{:?}", report.said);
     let since = format!("{}/account_gone_since_ms", assignment.checks[0].task);
     assert_eq!(report.remembered.unwrap().int(&since), Some(desk.now().0));
+}
+
+/// A task that was refused as this class, and a counter that somebody moved since.
+async fn moved_after(kind: Kind, class: FaultClass) -> (Desk, Todo) {
+    let (state, mut todo) = setting(kind);
+    let mut desk = Desk::new(state);
+    desk.fake.lock().next_faults = vec![(class, false)];
+    let refused = faulted(&mut desk, &todo).await;
+    assert_eq!(desk.writes(), Vec::<String>::new());
+    todo.checkpoint = refused.seen.as_ref().map(baseline_facts);
+    todo.attempt += 1;
+    desk.fake.clock.to(desk.now().plus(60_000));
+    let moved_ms = desk.now().0;
+    desk.fake.edit(|s| {
+        s.accounts.get_mut(LEAVER).unwrap().password_changed_ms = Some(moved_ms);
+    });
+    desk.fake.clock.to(desk.now().plus(60_000));
+    (desk, todo)
+}
+
+/// Else it would be his own new password that is claimed as ours.
+#[tokio::test(start_paused = true)]
+async fn a_password_that_he_changed_himself_after_a_refusal_is_reset_all_the_same() {
+    for kind in [Kind::ResetPassword, Kind::ResetPasswordOnPremises] {
+        for class in [FaultClass::Denied, FaultClass::Unsupported] {
+            let (mut desk, todo) = moved_after(kind, class).await;
+            let his = desk.fake.now().accounts[LEAVER].password_changed_ms;
+            let report = desk.once(&todo).await;
+            let Said::Satisfied { before, after } = report.said else {
+                panic!("{kind}: {:?}", report.said)
+            };
+            assert_eq!(desk.writes(), ["password u-leaver"], "{kind}");
+            assert_eq!(before.facts.int("password_changed_ms"), his, "{kind}");
+            assert!(after.facts.int("password_changed_ms") > his, "{kind}");
+        }
+    }
+}
+
+/// Nothing is granted that would let the machine do it.
+#[tokio::test(start_paused = true)]
+async fn what_a_machine_can_never_do_counts_when_it_was_done_by_hand() {
+    for (again, counts) in [(FaultClass::Unsupported, true), (FaultClass::Denied, false)] {
+        let (mut desk, todo) = moved_after(Kind::ResetPassword, FaultClass::Unsupported).await;
+        desk.fake.lock().next_faults = vec![(again, false)];
+        let report = desk.once(&todo).await;
+        let settled = matches!(report.said, Said::Satisfied { .. });
+        assert_eq!(settled, counts, "{again:?}: {:?}", report.said);
+        assert_eq!(desk.writes(), Vec::<String>::new());
+    }
 }

@@ -5,7 +5,7 @@ use crate::attempts::fake::state::{CANARY, LEAVER, SUCCESSOR, device, group};
 use crate::attempts::fake::{State, system};
 use offboard_connectors::{ActionState, GroupNature, Held, MobileWipe, Owner};
 use offboard_domain::assignment::baseline_in;
-use offboard_domain::catalogue::{APP_GROUPS_LATER, ROLES_OPEN};
+use offboard_domain::catalogue::{APP_GROUPS_LATER, LEAVING, ROLES_OPEN};
 use offboard_domain::{
     Assignment, Check, Digest, Fact, Facts, Fault, FaultClass, Kind, Lane, Mode, ObjectId, Report, Said, Target,
     TaskId, Timestamp,
@@ -190,6 +190,7 @@ async fn a_role_that_he_could_activate_goes_too() {
         ["remove ra-1 from u-leaver", "remove re-1 from u-leaver"]
     );
     assert_eq!(fact(&end, "eligible_roles"), Fact::from("read"));
+    assert_eq!(fact(&end, "eligible_group_places"), Fact::from("not read"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -319,6 +320,66 @@ async fn sole_owners_hand_over_before_they_go() {
     // Another owner is gone for certain, and not only late.
     let began = Desk::new(State::rich()).now();
     assert!(desk.now().since(began) >= 10 * 60_000, "{}", desk.now());
+}
+
+/// Whoever owns it can give himself its roles.
+#[tokio::test(start_paused = true)]
+async fn the_successor_is_given_no_group_that_can_hold_roles() {
+    let can_hold = |s: &mut State| {
+        s.owners.get_mut("g-sole").unwrap().remove(SUCCESSOR);
+        s.groups.get_mut("g-sole").unwrap().role_assignable = true;
+    };
+    let (desk, end) = changed(Kind::HandOverGroups, can_hold).await;
+    assert_eq!(fact(&end, "sole_owned_role_group_ids"), list(&["g-sole"]));
+    assert!(desk.writes().is_empty(), "{:?}", desk.writes());
+    let (mut state, mut todo) = setting(Kind::RemoveGroupOwnerships);
+    todo.params.set("successor_id", SUCCESSOR);
+    can_hold(&mut state);
+    let (desk, end) = self::end(state, todo).await;
+    assert!(asked(&end).contains("can hold roles"), "{end:?}");
+    assert_eq!(desk.writes(), ["remove g-plain from u-leaver"]);
+}
+
+/// Of two who own a group together and leave, each would count on the other.
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_other_owner_is_disabled_or_a_guest_is_handed_over() {
+    for guest in [false, true] {
+        let (mut state, todo) = setting(Kind::HandOverGroups);
+        state.owners.remove("g-sole");
+        let other = state.accounts.get_mut("u-other").unwrap();
+        (other.enabled, other.guest) = (guest, guest);
+        let (desk, end) = end(state, todo).await;
+        assert!(matches!(end, End::Settled(_)), "{end:?}");
+        assert_eq!(desk.writes(), [format!("own g-plain by {SUCCESSOR}")], "{guest}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_his_alone_again_is_handed_over_again_and_left() {
+    for leaves_too in [false, true] {
+        let (mut state, mut todo) = setting(Kind::RemoveGroupOwnerships);
+        state.accounts.get_mut("u-other").unwrap().enabled = false;
+        todo.params.set("successor_id", SUCCESSOR);
+        if leaves_too {
+            todo.params.set(LEAVING, vec![SUCCESSOR.to_owned()]);
+        }
+        let (desk, end) = end(state, todo).await;
+        if leaves_too {
+            assert!(asked(&end).contains("leaves, too"), "{end:?}");
+            assert_eq!(desk.writes(), ["remove g-sole from u-leaver"]);
+            continue;
+        }
+        assert!(matches!(end, End::Settled(_)), "{end:?}");
+        let given = format!("own g-plain by {SUCCESSOR}");
+        assert_eq!(
+            desk.writes(),
+            [
+                "remove g-sole from u-leaver",
+                given.as_str(),
+                "remove g-plain from u-leaver"
+            ]
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

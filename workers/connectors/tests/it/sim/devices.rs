@@ -122,6 +122,20 @@ async fn an_activation_locks_code_is_read_and_the_key_of_a_macs_disk_is_said_to_
         assert_eq!(found.withheld, withheld, "{os}");
         assert!(!format!("{found:?}").contains(&canary));
     }
+    // An encrypted disk of the company's has a key, whatever a list says.
+    let object = laptop.object.clone().unwrap();
+    for (encrypted, listed, missing) in [(true, true, 0), (true, false, 1), (false, false, 0)] {
+        s.arrange(|t| {
+            let row = t.managed_devices.edit(&managed.0, T0).unwrap();
+            (row.os, row.encrypted) = ("Windows", encrypted);
+            if !listed {
+                t.devices.edit(&object.0, T0).unwrap().bitlocker.clear();
+            }
+        });
+        let found = s.devices().recovery_keys(&mut call, &laptop).await.unwrap();
+        assert_eq!(found.missing.len(), missing, "{encrypted} {listed}");
+        assert!(found.withheld.is_empty());
+    }
     // A device of which the directory knows nothing has this one all the same.
     let unknown = DeviceRef {
         object: None,
@@ -133,7 +147,7 @@ async fn an_activation_locks_code_is_read_and_the_key_of_a_macs_disk_is_said_to_
     assert_eq!(sorts, [RecoveryKeySort::ActivationLock]);
     let effects = s.effects();
     let read = |(effect, _, object): &&(Effect, String, String)| *effect == Effect::KeyRead && *object == managed.0;
-    assert_eq!(effects.iter().filter(read).count(), 4);
+    assert_eq!(effects.iter().filter(read).count(), 7);
 
     // Who owns his Mac keeps its key himself.
     s.arrange(|t| {

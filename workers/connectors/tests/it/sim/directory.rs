@@ -538,6 +538,50 @@ async fn a_successor_comes_before_the_last_owner_goes() {
     assert!(s.world().violations().is_empty());
 }
 
+/// Who may not sign in, is a guest, or leaves too looks after no group.
+#[tokio::test]
+async fn only_who_stays_counts_as_another_owner() {
+    let s = Stage::kind().await;
+    let (who, other) = (id(&s.cast.sole_owner), id(&s.cast.others[0]));
+    s.arrange(|t| {
+        let owned: Vec<String> = t
+            .groups
+            .iter()
+            .filter(|(_, group)| group.owners.contains(&who.0))
+            .map(|(id, _)| id.to_owned())
+            .collect();
+        for group in owned {
+            t.groups.edit_silently(&group).unwrap().owners.insert(other.0.clone());
+        }
+    });
+    let member = s.person(&other).user_type;
+    for (enabled, user_type, leaves, counts) in [
+        (true, member, false, 1),
+        (false, member, false, 0),
+        (true, "Guest", false, 0),
+        (true, member, true, 0),
+    ] {
+        s.arrange(|t| {
+            let person = t.people.edit_silently(&other.0).unwrap();
+            (person.account_enabled, person.user_type) = (enabled, user_type);
+        });
+        let leaving: BTreeSet<_> = leaves.then(|| other.clone()).into_iter().collect();
+        let mut call = s.reading().not_counting(leaving);
+        let owned = s
+            .directory()
+            .holdings(&mut call, &who, Holding::Ownerships)
+            .await
+            .unwrap();
+        assert_eq!(owned.len(), 2);
+        for held in &owned {
+            let Held::Ownership { other_owners, .. } = held else {
+                panic!("{held:?}")
+            };
+            assert_eq!(*other_owners, counts, "{enabled} {user_type} {leaves}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_the_other_directory_masters_is_blocked() {
     let s = Stage::kind().await;

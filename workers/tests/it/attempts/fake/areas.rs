@@ -386,9 +386,10 @@ impl Devices for Fake {
     }
 
     async fn recovery_keys(&self, call: &mut Call, device: &DeviceRef) -> Answer<RecoveryKeys> {
-        let (keys, withheld) = self
+        let (keys, withheld, missing) = self
             .read(call, "keys", |s| {
-                let kept = |d: &DeviceRow| (d.keys.clone(), d.keys_withheld.clone());
+                let missing = |d: &DeviceRow| d.keys.is_empty() && d.encrypted;
+                let kept = |d: &DeviceRow| (d.keys.clone(), d.keys_withheld.clone(), missing(d));
                 s.devices.get(&row(device)).map(kept).unwrap_or_default()
             })
             .await?;
@@ -402,6 +403,7 @@ impl Devices for Fake {
         Ok(RecoveryKeys {
             keys: keys.into_iter().map(key).collect(),
             withheld,
+            missing: missing.then_some(RecoveryKeySort::Disk).into_iter().collect(),
         })
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct DeviceRow {
     pub(crate) keys: Vec<(String, String)>,
     /// The sorts of key that it may have besides, and that nobody gives.
     pub(crate) keys_withheld: Vec<RecoveryKeySort>,
+    /// Whether its disk is known to be encrypted.
+    pub(crate) encrypted: bool,
     /// Whether another account is registered on it.
     pub(crate) used_by_another: bool,
     /// When an order reaches it, is done, and its record goes.
@@ -309,6 +311,7 @@ pub(crate) fn device(id: &str, owner: Owner) -> DeviceRow {
         autopilot_unclear: false,
         keys: vec![(format!("k-{id}"), format!("{CANARY}-recovery-{id}"))],
         keys_withheld: Vec::new(),
+        encrypted: false,
         used_by_another: false,
         schedule: Vec::new(),
         wiped_with: None,
@@ -625,6 +628,10 @@ impl State {
 
     pub(crate) fn ownerships(&self, id: &str) -> Vec<Held> {
         let of = self.owners.iter().filter(|(_, who)| who.contains(id));
+        let looks_after = |who: &&String| {
+            let account = self.accounts.get(*who);
+            who.as_str() != id && account.is_none_or(|a| a.enabled && !a.guest)
+        };
         of.map(|(g, who)| Held::Ownership {
             id: g.as_str().into(),
             sort: if g.starts_with("app-") {
@@ -633,7 +640,7 @@ impl State {
                 OwnedSort::Group
             },
             group: self.groups.get(g).cloned(),
-            other_owners: u32::try_from(who.len()).unwrap() - 1,
+            other_owners: u32::try_from(who.iter().filter(looks_after).count()).unwrap(),
         })
         .collect()
     }
