@@ -13,8 +13,8 @@ use offboard_domain::standing::{standing, words};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{
     Area, Assignment, Case, CaseId, CaseState, Command, Decision, Departure, Digest, Event, FaultClass, Gates, Kind,
-    Lane, Mode, Observation, Refusal, Report, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, heir, judge,
-    unplanned,
+    Lane, Mode, Observation, Refusal, Report, Said, Task, TaskId, TenantId, Timestamp, Verdict, decide, folders, heir,
+    judge, unplanned,
 };
 use offboard_workers::{Context, attempt};
 use serde::Serialize;
@@ -330,7 +330,8 @@ async fn read(assignment: &Assignment, context: &Context) -> Report {
 async fn look(case: &Case, task: Arc<Task>, now: Timestamp, context: &Context) -> PreviewTask {
     let spec = task.kind().spec();
     let (state, why, seen) = if spec.area == Area::Person {
-        (Now::Person, unplanned::words(&task).unwrap_or_default(), None)
+        let asked = unplanned::words(&task).or_else(|| folders::words(case, &task));
+        (Now::Person, asked.unwrap_or_default(), None)
     } else if !spec.writes {
         (Now::Read, String::new(), task.after.as_deref().cloned())
     } else {

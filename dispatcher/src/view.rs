@@ -5,7 +5,9 @@ use offboard_domain::catalogue::{LICENSED_BY_RULE, Stage};
 use offboard_domain::clocks::{Clock, Deadline};
 use offboard_domain::estate::{self, KnownDevice};
 use offboard_domain::standing::{Standing, standing, words};
-use offboard_domain::{Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp, keeping, unplanned};
+use offboard_domain::{
+    Case, CaseId, Gates, Kind, Outcome, TaskId, TaskState, TenantId, Timestamp, folders, keeping, unplanned,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -327,7 +329,10 @@ fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Ta
 /// Where a task stands, and what or for whose sake a person is asked.
 fn said(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> String {
     let plain = words(stands, task);
-    match (stands, keeping::words(case, task).or_else(|| unplanned::words(task))) {
+    let asked = keeping::words(case, task)
+        .or_else(|| unplanned::words(task))
+        .or_else(|| folders::words(case, task));
+    match (stands, asked) {
         (Standing::WaitsForPerson, Some(asked)) => asked,
         (Standing::Failed(_), Some(asked)) => format!("{asked}; {plain}"),
         _ => match unplanned::called(&task.planned.params) {

@@ -17,6 +17,7 @@ pub mod event;
 pub mod evidence;
 pub mod fair;
 pub mod fault;
+pub mod folders;
 pub mod follow_up;
 pub mod gates;
 pub mod heading;

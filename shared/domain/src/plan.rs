@@ -6,6 +6,7 @@ use crate::assignment::Subject;
 use crate::catalogue::premises::{HOLD_WANTED, LICENCES_UNKEPT, MASTERED, SECURITY_ID};
 use crate::catalogue::{Area, Kind, Wanted, workspace};
 use crate::departure::{Departure, Forwarding, Manner, Meetings, OneDriveChoice, shared_credentials};
+use crate::folders;
 use crate::id::{CaseId, Digest, ObjectId, System};
 use crate::observation::Facts;
 use crate::policy::{Capabilities, Policy, SHARED_MAX_BYTES, SuccessorRule};
@@ -96,6 +97,10 @@ pub fn plan(
         }
         if mastery.is_asked_about(kind) {
             params.set(MASTERED, true);
+        }
+        // Whoever has the last word on it, where nobody confirms it.
+        if kind == Kind::ConfirmHandover || kind == Kind::Validate && !out.has(Kind::ConfirmHandover) {
+            folders::tell(&mut params, capabilities);
         }
         if kind == Kind::RotateSharedCredential {
             let each = shared_credentials(&policy.shared_credentials, &departure.choices);

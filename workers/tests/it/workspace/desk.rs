@@ -8,7 +8,7 @@ use offboard_domain::departure::{Departure, Manner, PersonRef};
 use offboard_domain::task::Place;
 use offboard_domain::{
     ApprovalOf, Capabilities, Case, CaseState, Command, Digest, Gates, Kind, Lane, Outcome, Policy, Rule, Standing,
-    System, TaskId, TaskState, TenantId, Timestamp, decide, next, standing,
+    System, TaskId, TaskState, TenantId, Timestamp, decide, folders, next, standing,
 };
 use offboard_runtime::Clock;
 use offboard_sim::face::{GoogleSimulator, public_key};
@@ -128,6 +128,16 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) async fn new(habits: WorkspaceHabits, manner: Manner, policy: impl FnOnce(&mut Policy)) -> Self {
+        Self::open(habits, manner, false, policy).await
+    }
+
+    /// The same, where the tenant's file says whether shared drives are looked at.
+    pub(crate) async fn open(
+        habits: WorkspaceHabits,
+        manner: Manner,
+        shared_drives: bool,
+        policy: impl FnOnce(&mut Policy),
+    ) -> Self {
         let scopes = [
             "admin.directory.user",
             "admin.directory.user.security",
@@ -165,7 +175,7 @@ impl Desk {
                 product: "Google-Apps".into(),
                 sku: "1010020020".into(),
             }],
-            shared_drives: false,
+            shared_drives,
             alone: true,
             endpoints: GoogleEndpoints {
                 token: format!("{root}/token"),
@@ -326,6 +336,12 @@ impl Desk {
     pub(crate) fn outcome(&self, kind: Kind) -> Option<Outcome> {
         let mut all = self.case.tasks.values();
         all.find(|t| t.kind() == kind)?.outcome().cloned()
+    }
+
+    /// Which shared folders a person is asked about by his task of this kind.
+    pub(crate) fn asked_of_folders(&self, kind: Kind) -> Option<String> {
+        let task = &self.case.tasks[&self.id(kind)];
+        folders::words(&self.case, task)
     }
 
     pub(crate) fn detail(&self, kind: Kind) -> String {

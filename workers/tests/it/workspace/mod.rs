@@ -77,6 +77,25 @@ async fn a_planned_departure_closes_the_account_from_the_inside() {
 }
 
 #[tokio::test]
+async fn whoever_confirms_is_told_of_shared_drives_that_nobody_looks_at() {
+    let mut desk = Desk::new(WorkspaceHabits::default(), Manner::Planned, |_| ()).await;
+    desk.run_until(|d| d.outcome(Kind::TransferFiles).is_some()).await;
+    assert_eq!(desk.outcome(Kind::ConfirmHandover), None, "the files come first");
+    let asked = desk.asked_of_folders(Kind::ConfirmHandover).unwrap();
+    assert!(
+        asked.contains("Manage shared drives") && !asked.contains("SharePoint"),
+        "{asked}"
+    );
+    desk.run().await;
+    let said = desk.outcome(Kind::ConfirmHandover);
+    assert!(matches!(said, Some(Outcome::Attested { .. })), "{said:?}");
+    // Where they are looked at, nothing is left out.
+    let mut desk = Desk::open(WorkspaceHabits::default(), Manner::Planned, true, |_| ()).await;
+    desk.run_until(|d| d.outcome(Kind::Resolve).is_some()).await;
+    assert_eq!(desk.asked_of_folders(Kind::ConfirmHandover), None);
+}
+
+#[tokio::test]
 async fn an_immediate_departure_cuts_access_first_and_says_what_came_too_late() {
     let mut desk = Desk::new(WorkspaceHabits::default(), Manner::Immediate, |policy| {
         policy.automatic_reply = Some("Gone.".into());
