@@ -287,12 +287,17 @@ fn dependency(dep: &Dep) -> String {
     };
     let system = if dep.same_system { ", of its own system" } else { "" };
     let device = if dep.same_device { ", of its own device" } else { "" };
+    let mail = if dep.workspace_mail {
+        ", of the workspace's own mailbox"
+    } else {
+        ""
+    };
     let with = dep
         .with_param
         .map(|name| format!(", where it has `{name}`"))
         .unwrap_or_default();
     format!(
-        "`{}`{finds}{later}{until}{at_most}{spared}{system}{device}{with}",
+        "`{}`{finds}{later}{until}{at_most}{spared}{system}{device}{mail}{with}",
         dep.kind.name()
     )
 }

@@ -207,7 +207,7 @@ fn is_strict(dep: &&Dep) -> bool {
     matches!(dep.until, Until::Settled | Until::SettledOnce)
         && dep.at_most_ms.is_none()
         && dep.with_param.is_none()
-        && !(dep.unless_at_once || dep.same_system || dep.same_device)
+        && !(dep.unless_at_once || dep.same_system || dep.same_device || dep.workspace_mail)
 }
 
 /// What had its first effect before something that it waits for was settled for the first

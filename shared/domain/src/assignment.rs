@@ -437,7 +437,8 @@ impl Case {
     }
 
     /// Who looks for his devices in a remote management is told by which name he
-    /// is shown, and what the other systems have seen; who looks at a candidate,
+    /// is shown, and what the other systems have seen, and so is who looks at them in a
+    /// workspace, so that whoever comes second can compare; who looks at a candidate,
     /// whether a person has confirmed it; who looks on the premises, which devices the
     /// cloud knows to be joined to a domain; who disables a computer for that, whether the
     /// cloud lists it still; who disables a device's object, whether the computer that it
@@ -452,6 +453,10 @@ impl Case {
                 if let Some(name) = &self.departure.person.display_name {
                     params.set(managed::SHOWN_NAME, name.as_str());
                 }
+            }
+            Kind::WipeAccount | Kind::DisableLaptops => {
+                let seen = self.sightings_elsewhere(&target.system);
+                params.0.extend(estate::told(&seen).0);
             }
             Kind::DiscoverConfirmed => {
                 let asked = managed::confirmation(self.id, target);

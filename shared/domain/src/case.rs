@@ -839,6 +839,14 @@ impl Case {
         self.open_of(kind) > 0 && all.any(|t| t.planned.target.system == *system)
     }
 
+    /// Whether a task of this kind is not settled in a mail server whose mailboxes are the
+    /// workspace's own.
+    #[must_use]
+    pub fn is_open_in_workspace_mail(&self, kind: Kind) -> bool {
+        let mut servers = self.policy.workspace_mail.iter();
+        servers.any(|system| self.is_open_in(kind, system))
+    }
+
     /// Whether a person is to deal with every task of this kind that is not settled.
     #[must_use]
     pub fn is_with_people(&self, kind: Kind) -> bool {

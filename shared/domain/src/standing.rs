@@ -176,13 +176,14 @@ fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
 }
 
 /// Whether this task does not wait for it: he is to go at once by now, or only tasks with
-/// a parameter wait for it, and this one is without, or nothing of it is open in the one
-/// system that counts.
+/// a parameter wait for it, and this one is without, or nothing of it is open in the
+/// systems that count.
 fn is_spared(case: &Case, task: &Task, dep: &Dep) -> bool {
     let params = &task.planned.params;
     let without = dep.with_param.is_some_and(|name| params.get(name).is_none());
     let elsewhere = dep.same_system && !case.is_open_in(dep.kind, &task.planned.target.system);
-    without || elsewhere || dep.unless_at_once && case.urgent()
+    let other_mail = dep.workspace_mail && !case.is_open_in_workspace_mail(dep.kind);
+    without || elsewhere || other_mail || dep.unless_at_once && case.urgent()
 }
 
 /// The kinds that this dependency still waits for, of those that are there.

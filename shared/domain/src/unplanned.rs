@@ -58,6 +58,9 @@ pub const ASKED_MARKS: &str = "asked_marks";
 /// The parameter with the marks of those that a task does not list: a short digest of each name,
 /// by which nobody is asked about it again.
 pub const UNLISTED: &str = "unlisted_marks";
+/// The parameter with the devices that a person was asked about already, since nobody could
+/// read their software. In no stored task.
+pub const ASKED_DEVICES: &str = "asked_device_ids";
 /// The parameter that says how many there are, where the list does not have all.
 pub const COUNT: &str = "count";
 
@@ -346,7 +349,7 @@ fn mark(name: &str) -> String {
 /// that are assigned to him, and those that a person has confirmed as his.
 pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) {
     params.set(DEVICES, devices(case, system));
-    for (list, told) in [(APPS, ASKED), (UNLISTED, ASKED_MARKS)] {
+    for (list, told) in [(APPS, ASKED), (UNLISTED, ASKED_MARKS), (DEVICES, ASKED_DEVICES)] {
         let asked = asked(case, system, list);
         if !asked.is_empty() {
             params.set(told, asked);
@@ -360,7 +363,8 @@ pub(crate) fn tell_of_devices(params: &mut Facts, case: &Case, system: &System) 
     tell_known(params, &case.policy);
 }
 
-/// What is on these lists of the programs of this system that a person was asked about.
+/// What is on these lists of the programs, or devices, of this system that a person was
+/// asked about.
 fn asked(case: &Case, system: &System, list: &str) -> Vec<String> {
     let lists = for_a_person(system, &ObjectId("software-".to_owned()));
     let is_one = |t: &Task| {
@@ -575,17 +579,19 @@ fn tokens_never_looked_up(case: &Case, looked: &Task) -> Option<AppLeft> {
 
 /// His devices may be cleared or decommissioned by then.
 fn software_never_looked_up(case: &Case, system: &System) -> Option<AppLeft> {
-    let asked = unread_software(system, &devices(case, system))?;
+    let asked = unread_software(system, &devices(case, system), &asked(case, system, DEVICES))?;
     Some(AppLeft {
         object: asked.object,
         params: asked.params,
     })
 }
 
-/// What is asked about devices whose software nobody has read. Which ones is part of its
-/// id. None: there are none.
+/// What is asked about devices whose software nobody has read, of those that nobody was
+/// asked about before. Which ones is part of its id. None: there are none.
 #[must_use]
-pub fn unread_software(system: &System, devices: &[String]) -> Option<Question> {
+pub fn unread_software(system: &System, devices: &[String], asked: &[String]) -> Option<Question> {
+    let unasked = devices.iter().filter(|id| !asked.contains(id));
+    let devices: Vec<String> = unasked.cloned().collect();
     if devices.is_empty() {
         return None;
     }
@@ -595,7 +601,7 @@ pub fn unread_software(system: &System, devices: &[String]) -> Option<Question> 
         object: for_a_person(system, &ObjectId(format!("software-unread-{which}"))),
         params: Facts::new()
             .with(WAYS, vec![INSTALLED.to_owned()])
-            .with(DEVICES, devices.to_vec()),
+            .with(DEVICES, devices),
     })
 }
 

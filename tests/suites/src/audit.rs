@@ -749,7 +749,12 @@ impl Shadow {
                 let all = self.case.tasks.values();
                 let mut open = all.filter(|t| t.kind() == dep.kind && !t.is_settled());
                 let elsewhere = dep.same_system && open.all(|t| t.planned.target.system != *system);
-                let spared = k == kind && (without || elsewhere || dep.unless_at_once && self.goes_at_once());
+                let own_mail = &self.case.policy.workspace_mail;
+                let all = self.case.tasks.values();
+                let mut mail = all.filter(|t| t.kind() == dep.kind && !t.is_settled());
+                let other_mail = dep.workspace_mail && mail.all(|t| !own_mail.contains(&t.planned.target.system));
+                let at_once = dep.unless_at_once && self.goes_at_once();
+                let spared = k == kind && (without || elsewhere || other_mail || at_once);
                 if spared || self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }

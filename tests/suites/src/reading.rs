@@ -186,7 +186,9 @@ impl Reading {
     /// agreed to it. None: nobody has, or there is no such task.
     pub(crate) fn patient_since(&self, task: TaskId, effective: Timestamp, needs_plan: bool) -> Option<Timestamp> {
         let told = self.tasks.get(&task)?;
-        let without_end = told.kind.spec().after.iter().filter(|dep| dep.at_most_ms.is_none());
+        // What only some mail servers' tasks are waited for starts no time anew.
+        let deps = told.kind.spec().after.iter();
+        let without_end = deps.filter(|dep| dep.at_most_ms.is_none() && !dep.workspace_mail);
         let settled = without_end.map(|dep| self.settled_at(dep.kind)).max();
         let since = settled.unwrap_or(self.opened).max(effective);
         // Who finds has had that time once.

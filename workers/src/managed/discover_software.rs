@@ -5,7 +5,9 @@ use crate::job::{Job, Seen, Things};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
 use offboard_connectors::Answer;
-use offboard_domain::unplanned::{DEVICES, READ_DEVICES, Software, UNREAD_DEVICES, sort_software, unread_software};
+use offboard_domain::unplanned::{
+    ASKED_DEVICES, DEVICES, READ_DEVICES, Software, UNREAD_DEVICES, sort_software, unread_software,
+};
 use offboard_domain::{Facts, Find, Kind, ObjectId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +44,9 @@ impl Procedure for DiscoverSoftware {
         let sorted = sort_software(&system, &installed, job.params);
         job.keep(&format!("snapshot.software.{system}"), &by_device).await?;
         // A device that is gone with its list is not one without programs.
-        let asked = sorted.questions.into_iter().chain(unread_software(&system, &unread));
+        let before = job.params.list(ASKED_DEVICES).unwrap_or_default();
+        let gone = unread_software(&system, &unread, before);
+        let asked = sorted.questions.into_iter().chain(gone);
         Ok(Seen {
             facts: sorted
                 .facts

@@ -2,7 +2,7 @@
 //! its id, whatever it is noted as since: enabled again it is disabled again, unless
 //! somebody else, or nobody, has it now. Then it is left alone, and a person looks.
 
-use super::{known, look, writable};
+use super::{compare_with_others, known, look, writable};
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -56,6 +56,7 @@ impl Procedure for DisableLaptops {
             let serial = one.serial.as_deref().and_then(Serial::parse);
             estate::note(&mut facts, &one.id, serial.as_ref(), Holding::ManagedWorkspace);
         }
+        compare_with_others(job, &mut facts);
         let listed = ids(all.iter().map(|l| &l.id));
         let device_ids = ids(listed.iter().chain(&were_his));
         facts.set("device_ids", device_ids.clone());

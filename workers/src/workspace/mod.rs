@@ -18,12 +18,14 @@ pub(crate) mod suspend;
 pub(crate) mod transfer_files;
 pub(crate) mod wipe_account;
 
-use crate::job::{Applied, Job, Seen, Things};
+use crate::job::{Applied, Job, Seen, Things, ids};
 use crate::missed::{LOOK_AGAIN_MS, Missed, is_believed};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
 use offboard_connectors::{Answer, Member, MemberChange};
+use offboard_domain::catalogue::managed::for_a_person;
 use offboard_domain::catalogue::workspace::{COMPANY, DELETED_MS};
+use offboard_domain::estate;
 use offboard_domain::{Facts, FaultClass, ObjectId};
 
 /// Since when it is not found: remembered, and a fact while nothing else is known.
@@ -92,6 +94,25 @@ fn known(job: &Job<'_>, member: Option<&Member>) -> Facts {
         facts.set(DELETED_MS, at_ms);
     }
     facts
+}
+
+/// Compares the devices that are noted among the facts with what other systems have seen of
+/// his. Where none has, nothing is said: whoever looks later compares.
+fn compare_with_others(job: &Job<'_>, facts: &mut Facts) {
+    let others = estate::heard(job.params);
+    if others.is_empty() {
+        return;
+    }
+    let mine = estate::noted(&job.target.system, facts);
+    let compared = estate::compare(&mine, &others);
+    for (id, elsewhere) in &compared.of {
+        facts.set(&format!("elsewhere/{id}"), elsewhere.word());
+    }
+    let only = compared.only_elsewhere.iter();
+    facts.set(
+        "only_elsewhere_ids",
+        ids(only.map(|(system, id)| for_a_person(system, id))),
+    );
 }
 
 /// A procedure for an account that waits until it is known what became of one that is

@@ -2,7 +2,7 @@
 //! holds it. Devices check in when they like, so each is told once and waited for.
 //! A record that goes before the wipe was seen done is told to a person.
 
-use super::{known, look, writable};
+use super::{compare_with_others, known, look, writable};
 use crate::job::{Applied, Items, Job, Seen, Things, ids};
 use crate::procedure::{Procedure, Wait, When};
 use async_trait::async_trait;
@@ -69,6 +69,7 @@ impl Procedure for WipeAccount {
             let serial = one.serial.as_deref().and_then(Serial::parse);
             estate::note(&mut facts, &one.id, serial.as_ref(), Holding::ManagedUnknown);
         }
+        compare_with_others(job, &mut facts);
         Ok(match member {
             Some(member) => Seen::with(facts, Things::Member(Box::new(member))),
             None => Seen::facts(facts),

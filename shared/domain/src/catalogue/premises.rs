@@ -358,6 +358,16 @@ pub(super) const MOVE_TO_LEAVERS_UNIT: KindSpec = KindSpec {
         Dep::on(Kind::DisableComputer),
         Dep::on(Kind::AwaitSynchronisation),
         Dep::on(Kind::RemoveGroupMemberships),
+        // What is deleted in the cloud has no assignments that could be read, and a workspace
+        // may be an application that deletes an account with its assignment.
+        Dep::on(Kind::RemoveAppRoles),
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::on(Kind::SetForwardingInWorkspace),
+        Dep::on(Kind::GrantMailInWorkspace),
+        Dep::on(Kind::TransferFiles),
+        Dep::on(Kind::HandOverSharedDrives),
+        Dep::on(Kind::WipeAccount),
+        Dep::on(Kind::DisableLaptops),
         // Whoever went without a release may still have something kept.
         Dep::delayed(Kind::HoldMailbox, HOLD_TAKES_EFFECT_MS),
         Dep::on(Kind::ArchiveMailbox),

@@ -227,6 +227,9 @@ pub struct Dep {
     pub same_system: bool,
     /// Of that kind, only what may be about its own device is waited for.
     pub same_device: bool,
+    /// Of that kind, only the tasks of mail servers whose mailboxes are the workspace's own
+    /// are waited for.
+    pub workspace_mail: bool,
 }
 
 impl Dep {
@@ -243,6 +246,7 @@ impl Dep {
             with_param: None,
             same_system: false,
             same_device: false,
+            workspace_mail: false,
         }
     }
 
@@ -344,6 +348,16 @@ impl Dep {
     pub const fn of_its_device(self) -> Self {
         Self {
             same_device: true,
+            ..self
+        }
+    }
+
+    /// The same, but not for the tasks of mail servers whose mailboxes are another
+    /// account's than the workspace's.
+    #[must_use]
+    pub const fn of_workspace_mail(self) -> Self {
+        Self {
+            workspace_mail: true,
             ..self
         }
     }

@@ -6,12 +6,13 @@
 //!
 //! Suspension is declared twice, because a kind has one order: a planned
 //! departure suspends when everything that needs an open account was tried, and
-//! within the hour; an immediate one as soon as a password was tried. What comes
-//! too late then says so, and fails nothing. One that was planned and is immediate by
-//! now, since somebody asked for that later, waits for no more than an immediate one.
-//! See
-//! `docs/decisions/0024-a-workspace-is-closed-from-the-inside.md` and
-//! `docs/decisions/0027-nothing-that-fails-holds-a-suspension-back.md`.
+//! within the hour, but not before its own mailbox is kept, where that is wanted; an
+//! immediate one as soon as a password was tried. What comes too late then says so, and
+//! fails nothing. One that was planned and is immediate by now, since somebody asked for
+//! that later, waits for no more than an immediate one. See
+//! `docs/decisions/0024-a-workspace-is-closed-from-the-inside.md`,
+//! `docs/decisions/0027-nothing-that-fails-holds-a-suspension-back.md` and
+//! `docs/decisions/0064-kept-before-it-is-shut.md`.
 
 use super::Kind;
 use super::spec::*;
@@ -487,8 +488,10 @@ const fn tried_within_the_hour(kind: Kind) -> Dep {
 }
 
 /// A planned departure's: after what needs an open account was tried, and within
-/// the hour. Waits for no person, and not for the files, which go over from a
-/// suspended account as well. Facts: `suspended`, `archived`.
+/// the hour. Waits not for the files, which go over from a suspended account as well;
+/// nor for a person, but for one that an archive of the account's own mailbox needs: no
+/// machine reads the mail of a suspended account. The password, the sessions and the
+/// tokens wait for none of this. Facts: `suspended`, `archived`.
 ///
 /// For the password it waits itself only until that was tried once, which is all that it
 /// waits for when he is to go at once after all; the sessions wait until it was tried.
@@ -507,6 +510,7 @@ pub(super) const SUSPEND_AFTER: KindSpec = KindSpec {
         tried_within_the_hour(Kind::SetReplyInWorkspace),
         tried_within_the_hour(Kind::SetForwardingInWorkspace),
         tried_within_the_hour(Kind::GrantMailInWorkspace),
+        Dep::on(Kind::ArchiveMailbox).of_workspace_mail().unless_at_once(),
     ],
     ..SUSPEND
 };
@@ -627,7 +631,8 @@ pub(super) const REMOVE_GROUPS: KindSpec = KindSpec {
 /// does not say whose a device is. A record that is gone proves nothing, nor does
 /// an account that was gone before anybody looked. Facts: `device_ids`,
 /// `open_device_ids`, `gone_unproven_ids`, `looked_at`, and for each device
-/// `held/ID`, `serial/ID`.
+/// `held/ID`, `serial/ID`; where other systems have looked before, `only_elsewhere_ids`,
+/// and for each device `elsewhere/ID`.
 pub(super) const WIPE_ACCOUNT: KindSpec = KindSpec {
     name: "device.wipe_account",
     title: "Wipe the company's account from his phones and tablets",
@@ -673,7 +678,8 @@ pub const KNOWN_DEVICES: &str = "known_device_ids";
 /// cannot be undone (taking them out of the management) is not offered. One that was his
 /// and is in use under another name, or under none, is a person's. Facts: `device_ids`,
 /// `open_device_ids`, `no_longer_his`, `in_use_without_account`, `looked_at`, and for each
-/// device `held/ID`, `serial/ID`.
+/// device `held/ID`, `serial/ID`; where other systems have looked before,
+/// `only_elsewhere_ids`, and for each device `elsewhere/ID`.
 pub(super) const DISABLE_LAPTOPS: KindSpec = KindSpec {
     name: "device.disable_in_workspace",
     title: "Disable the company's laptops that are noted as his",

@@ -478,8 +478,10 @@ impl Draft<'_> {
             let counts = t.kind() != find.kind && !harmless.contains(&t.kind()) && !gone_already;
             let in_its_system = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
             let of_its_device = |d: &Dep| !d.same_device || self.case.may_be_one_device(t, &found);
-            let mut after = t.kind().spec().after.iter();
-            begun && counts && after.any(|d| d.kind == find.kind && in_its_system(d) && of_its_device(d))
+            let in_its_mail =
+                |d: &Dep| !d.workspace_mail || self.case.policy.workspace_mail.contains(&find.target.system);
+            let waits = |d: &Dep| d.kind == find.kind && in_its_system(d) && of_its_device(d) && in_its_mail(d);
+            begun && counts && t.kind().spec().after.iter().any(waits)
         })
     }
 

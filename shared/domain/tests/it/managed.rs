@@ -545,6 +545,64 @@ fn a_list_that_does_not_have_all_says_where_the_rest_is() {
     );
 }
 
+/// The look-up is told which devices, and the case that follows names none of them again.
+#[test]
+fn a_person_is_asked_about_a_device_that_is_gone_once() {
+    let two = vec!["41".to_owned(), "43".to_owned()];
+    let gone = |devices: &[String], asked: &[String]| unplanned::unread_software(&rmm(), devices, asked);
+    let first = gone(&two[..1], &[]).unwrap();
+    assert_eq!(
+        gone(&two, &two[..1]).unwrap().params.list("device_ids"),
+        Some(&two[1..])
+    );
+    assert_eq!(gone(&two, &two), None);
+    let mut w = opened();
+    w.drain_but(Kind::DiscoverManaged);
+    let facts = good(Kind::DiscoverManaged)
+        .with("devices_found", true)
+        .with("device_ids", two.clone());
+    found(&mut w, Kind::DiscoverManaged, facts, Vec::new());
+    w.drain_but(Kind::DiscoverSoftware);
+    let asked = Find {
+        kind: Kind::DecideApp,
+        object: first.object,
+        params: first.params,
+    };
+    found(
+        &mut w,
+        Kind::DiscoverSoftware,
+        good(Kind::DiscoverSoftware),
+        vec![asked],
+    );
+    let id = w.id(Kind::DiscoverSoftware);
+    let mut case = w.case().clone();
+    let why = "a test".to_owned();
+    case.fold(w.now, &offboard_domain::Event::TaskReopened { task: id, why });
+    w.case = Some(case);
+    w.drain_but(Kind::DiscoverSoftware);
+    for _ in 0..100 {
+        if w.task(Kind::DiscoverSoftware).in_flight().is_some() {
+            break;
+        }
+        w.pass(HOUR_MS);
+        w.drain_but(Kind::DiscoverSoftware);
+    }
+    let told = w.case().assignment(id).unwrap().params;
+    assert_eq!(told.list(unplanned::ASKED_DEVICES), Some(&two[..1]));
+    let refused = w.report(id, fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    w.order(Command::Waive {
+        task: id,
+        by: "boss@acme.example".into(),
+        reason: "it lists no software".into(),
+        until: w.now.plus(90 * DAY_MS),
+    })
+    .unwrap();
+    let again = follow_up(w.case(), id, w.now).unwrap();
+    let devices: Vec<_> = again.choices.apps.iter().map(|a| a.params.list("device_ids")).collect();
+    assert_eq!(devices, [Some(&two[1..])]);
+}
+
 /// By the time that the waiver ends the devices may be decommissioned: a person is asked.
 #[test]
 fn software_that_nobody_has_looked_at_is_asked_about_by_its_devices() {

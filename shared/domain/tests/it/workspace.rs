@@ -16,7 +16,7 @@ use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::unplanned::{APP_IDS, APPS};
 use offboard_domain::{
     Area, Capabilities, CaseId, CaseState, Command, Event, Facts, Fault, FaultClass, Find, Mode, ObjectId, Policy,
-    Report, Rule, Said, System, TaskId, TaskState, Verdict, follow_up, judge,
+    Report, Rule, Said, System, Task, TaskId, TaskState, Verdict, follow_up, judge,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -300,6 +300,108 @@ fn a_planned_departure_is_suspended_after_what_needs_an_open_account_was_tried()
     );
 }
 
+/// The workspace's mail server beside the cloud's, and a planned departure in which all that
+/// is not an archive, nor the suspension, is answered.
+fn archiving(own: &[System]) -> World {
+    let mut both = beside();
+    both.0.insert(reader(), [Kind::ArchiveMailbox].into());
+    let policy = Policy {
+        archive_mailbox: true,
+        workspace_mail: own.iter().cloned().collect(),
+        ..Policy::default()
+    };
+    let mut w = opened(leaving(Manner::Planned), policy, both);
+    found(&mut w);
+    answer_all(&mut w, |_| true);
+    w.approve();
+    answer_all(&mut w, |k| {
+        ![Kind::ArchiveMailbox, Kind::SuspendInWorkspace].contains(&k)
+    });
+    w
+}
+
+fn reader() -> System {
+    System::new("imap").unwrap()
+}
+
+fn archive_in(w: &World, system: &System) -> TaskId {
+    let mut all = w.case().tasks.values();
+    let is_it = |t: &&Arc<Task>| t.kind() == Kind::ArchiveMailbox && t.planned.target.system == *system;
+    all.find(is_it).unwrap().id()
+}
+
+/// Believed of Google, and tried against none: nobody is given a token that acts for a
+/// suspended account, so that no machine reads its mailbox.
+#[test]
+fn a_planned_suspension_waits_for_the_archive_of_its_own_mailbox() {
+    let mut w = archiving(&[reader()]);
+    let own = archive_in(&w, &reader());
+    // However long that takes: the hour is for what may be gone without.
+    for _ in 0..4 {
+        assert!(!in_flight(&w, Kind::SuspendInWorkspace));
+        w.pass(HOUR_MS);
+        answer_all(&mut w, |k| {
+            ![Kind::ArchiveMailbox, Kind::SuspendInWorkspace].contains(&k)
+        });
+    }
+    for _ in 0..500 {
+        if w.case().tasks[&own].in_flight().is_some() {
+            break;
+        }
+        match w.in_flight().first().copied() {
+            Some(id) => {
+                let report = w.truthful(id);
+                w.order(Command::RecordReport(Box::new(report))).unwrap();
+            }
+            None => w.pass(10 * MINUTE_MS),
+        }
+    }
+    // A person is to see to it, and nobody has.
+    let refused = w.report(own, fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    w.pass(DAY_MS);
+    assert!(matches!(w.case().tasks[&own].state, TaskState::Failed { .. }));
+    assert_eq!(w.task(Kind::SuspendInWorkspace).attempt, 0);
+    w.order(Command::Waive {
+        task: own,
+        by: "boss@msp.example".into(),
+        reason: "it was exported by hand".into(),
+        until: w.now.plus(DAY_MS),
+    })
+    .unwrap();
+    assert!(in_flight(&w, Kind::SuspendInWorkspace));
+    // Where nothing goes wrong, it ends by itself.
+    let mut w = archiving(&[reader()]);
+    let own = archive_in(&w, &reader());
+    w.run_until(|w| w.task(Kind::SuspendInWorkspace).is_settled());
+    assert!(w.case().tasks[&own].is_settled());
+    w.run_to_sealing();
+}
+
+#[test]
+fn a_suspension_waits_for_no_archive_of_another_server_s_mailbox() {
+    let w = archiving(&[]);
+    for system in [m365(), reader()] {
+        assert!(!w.case().tasks[&archive_in(&w, &system)].is_settled());
+    }
+    assert!(in_flight(&w, Kind::SuspendInWorkspace));
+}
+
+#[test]
+fn who_is_to_go_at_once_after_all_is_suspended_before_his_mailbox_is_kept() {
+    let mut w = archiving(&[reader()]);
+    assert!(!in_flight(&w, Kind::SuspendInWorkspace));
+    w.order(Command::Open {
+        departure: Arc::new(leaving(Manner::Immediate)),
+        policy: Arc::new(Policy::default()),
+        capabilities: Arc::new(beside()),
+        traceparent: None,
+    })
+    .unwrap();
+    assert!(!w.case().tasks[&archive_in(&w, &reader())].is_settled());
+    assert!(in_flight(&w, Kind::SuspendInWorkspace));
+}
+
 #[test]
 fn nothing_that_files_hang_on_goes_before_they_were_transferred() {
     let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
@@ -487,6 +589,37 @@ fn a_workspace_s_devices_are_known_again_by_their_numbers() {
     let seen = w.case().sightings_elsewhere(&m365());
     assert_eq!(seen.len(), 1, "{seen:?}");
     assert_eq!((seen[0].system.clone(), seen[0].serial.clone()), (google(), serial));
+}
+
+/// The remote management compares when it looks second, and the workspace when it does.
+#[test]
+fn who_looks_at_a_workspace_s_devices_is_told_what_others_have_seen() {
+    let mut w = opened(leaving(Manner::Immediate), Policy::default(), beside());
+    found(&mut w);
+    let devices = [Kind::DisableLaptops, Kind::WipeAccount];
+    answer_all(&mut w, |k| k != Kind::DiscoverDevices && !devices.contains(&k));
+    let mut facts = good(Kind::DiscoverDevices);
+    let serial = Serial::parse("5cg1111");
+    estate::note(
+        &mut facts,
+        &ObjectId::from("m-1"),
+        serial.as_ref(),
+        Holding::ManagedCompany,
+    );
+    let said = Said::Found {
+        finds: Vec::new(),
+        observation: seen(facts),
+    };
+    let report = w.report(w.id(Kind::DiscoverDevices), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    answer_all(&mut w, |k| !devices.contains(&k));
+    w.approve();
+    answer_all(&mut w, |k| !devices.contains(&k));
+    for kind in devices {
+        let told = estate::heard(&w.case().assignment(w.id(kind)).unwrap().params);
+        let told: Vec<_> = told.iter().map(|s| (&s.system, s.id.0.as_str(), s.held)).collect();
+        assert_eq!(told, [(&m365(), "m-1", Holding::ManagedCompany)], "{kind}");
+    }
 }
 
 /// By these they are looked at again. An account that is missed for once lists none of them.
@@ -776,7 +909,7 @@ fn tokens_that_are_revoked_while_the_case_is_closing_are_looked_up_too() {
         w.a_person_or_time(10 * MINUTE_MS);
     }
     let revoked = w.id(Kind::RevokeTokensInWorkspace);
-    let is_his_round = |t: &&Arc<offboard_domain::Task>| {
+    let is_his_round = |t: &&Arc<Task>| {
         t.kind() == Kind::ObserveIdentity && t.planned.target.system == google() && t.in_flight().is_some()
     };
     let round = w.case().tasks.values().find(is_his_round).unwrap().id();

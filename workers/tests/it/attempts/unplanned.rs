@@ -7,7 +7,7 @@ use crate::attempts::fake::state::application;
 use crate::attempts::fake::workspace::HIS;
 use offboard_domain::catalogue::workspace::MET_GRANTS;
 use offboard_domain::unplanned::{
-    APP_ID, APP_IDS, APPS, DEVICES, NAME, PUBLISHER, READ_DEVICES, UNREAD_DEVICES, WAYS, Way, had,
+    APP_ID, APP_IDS, APPS, ASKED_DEVICES, DEVICES, NAME, PUBLISHER, READ_DEVICES, UNREAD_DEVICES, WAYS, Way, had,
 };
 use offboard_domain::{Facts, Kind, ObjectId, Said};
 
@@ -192,6 +192,18 @@ async fn software_that_cannot_be_read_any_more_is_a_question_and_no_silence() {
         assert!(finds.iter().all(|f| f.kind == Kind::DecideApp));
         assert_eq!(seen.facts.list(READ_DEVICES), Some(&list(read)[..]));
     }
+    // A person was asked about it already.
+    let (state, mut todo) = setting(Kind::DiscoverSoftware);
+    todo.params
+        .set("covered_apps", list(&["vault ltd", "microsoft corporation"]));
+    todo.params.set(DEVICES, list(&["42", "gone", "lost"]));
+    todo.params.set(ASKED_DEVICES, list(&["gone"]));
+    let End::Found(seen, finds) = Desk::new(state).settle(todo, &mut NEVER.clone()).await else {
+        panic!("a look-up finds")
+    };
+    assert_eq!(seen.facts.list(UNREAD_DEVICES), Some(&list(&["gone", "lost"])[..]));
+    let unread: Vec<_> = finds.iter().filter_map(|f| f.params.list(DEVICES)).collect();
+    assert_eq!(unread, [&list(&["lost"])[..]], "{finds:?}");
     // Its list was read before its agent went.
     let (state, mut todo) = setting(Kind::DiscoverSoftware);
     todo.params

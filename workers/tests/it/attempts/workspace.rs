@@ -10,7 +10,8 @@ use offboard_domain::catalogue::apps::{NAMES, NAMES_MISSING, PROTECTED};
 use offboard_domain::catalogue::workspace::{
     ARCHIVE_UNMADE, AT_ONCE, FORWARD, GRANT_MAIL, HOLD_WANTED, KINDS, KNOWN_DEVICES, RESOLVED_MS, TRANSFER_FILES,
 };
-use offboard_domain::{Facts, FaultClass, Find, Kind, Mode, ObjectId, Said, Verdict, judge};
+use offboard_domain::estate::{self, Holding, Serial, Sighting};
+use offboard_domain::{Facts, FaultClass, Find, Kind, Mode, ObjectId, Said, System, Verdict, judge};
 
 fn his(state: &mut State) -> &mut MemberRow {
     state.office.members.get_mut(HIS).unwrap()
@@ -436,6 +437,39 @@ async fn a_laptop_that_is_not_his_any_more_is_left_alone_and_is_for_a_person() {
             "{noted}: {end:?}"
         );
         assert_eq!(desk.writes(), ["Disable l-1"], "his own one is disabled");
+    }
+}
+
+/// Where nobody has looked yet, nothing is said: whoever looks later compares.
+#[tokio::test(start_paused = true)]
+async fn his_laptops_are_compared_with_what_other_systems_have_seen() {
+    let seen_elsewhere = |id: &str, serial: &str| Sighting {
+        system: System::new("rmm").unwrap(),
+        id: id.into(),
+        serial: Serial::parse(serial),
+        device_id: None,
+        held: Holding::Remote,
+    };
+    for (others, word, only) in [
+        (vec![], None, None),
+        (
+            vec![seen_elsewhere("41", "5cg1111"), seen_elsewhere("42", "5cg2222")],
+            Some("remote"),
+            Some(vec!["rmm/42".to_owned()]),
+        ),
+        (
+            vec![seen_elsewhere("42", "5cg2222")],
+            Some("unknown"),
+            Some(vec!["rmm/42".to_owned()]),
+        ),
+    ] {
+        let (state, mut todo) = setting(Kind::DisableLaptops);
+        todo.params.0.extend(estate::told(&others).0);
+        let end = Desk::new(state).settle(todo, &mut NEVER.clone()).await;
+        let End::Settled(seen) = end else { panic!("{end:?}") };
+        assert_eq!(seen.facts.text("elsewhere/l-1"), word);
+        assert_eq!(seen.facts.text("elsewhere/l-2"), word.map(|_| "no_serial"));
+        assert_eq!(seen.facts.list("only_elsewhere_ids"), only.as_deref());
     }
 }
 

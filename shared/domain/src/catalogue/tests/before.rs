@@ -267,6 +267,11 @@ fn whatever_takes_a_licence_away_waits_itself_for_each_that_keeps_what_hangs_on_
             let waits = waits_itself(kind, *keeps);
             assert_ne!(waits, exceptions.contains(&(kind, *keeps)), "{kind}, {keeps}");
         }
+        // Deleted in the cloud, an account loses its assignment to a workspace as well.
+        let both = kind == Kind::MoveToLeaversUnit;
+        for keeps in KEEPS_IN_WORKSPACE.iter().filter(|_| both) {
+            assert!(waits_itself(kind, *keeps), "{kind}, {keeps}");
+        }
         // A hold that is set is in force an hour later.
         let held = |d: &&Dep| d.kind == Kind::HoldMailbox && d.delay_ms >= license::HOLD_TAKES_EFFECT_MS;
         let waits_for_hold = lost_with(kind).contains(&Kind::HoldMailbox);

@@ -140,7 +140,10 @@ fn left_to_people(case: &Case) -> Vec<(TaskId, TaskState)> {
     let is_left = |state: &TaskState| match state {
         TaskState::Settled { outcome, .. } => matches!(outcome, Outcome::Waived { .. }),
         TaskState::Failed { rule, .. } => {
-            matches!(rule, Rule::LateFind | Rule::KeepsFlapping | Rule::IrreversibleDiffers)
+            matches!(
+                rule,
+                Rule::LateFind | Rule::KeepsFlapping | Rule::IrreversibleDiffers | Rule::ObjectGone
+            )
         }
         _ => false,
     };
@@ -319,7 +322,11 @@ fn assigned_lawfully(
         // All that is found here is one system's, so that another object is another device.
         let object = &task.planned.target.object;
         let of_another = dep.same_device && open().all(|t| t.planned.target.object != *object);
-        let spared = elsewhere || of_another || dep.with_param.is_some_and(|name| !has(name));
+        let other_mail =
+            dep.workspace_mail && open().all(|t| !case.policy.workspace_mail.contains(&t.planned.target.system));
+        let at_once = dep.unless_at_once && case.urgent();
+        let without = dep.with_param.is_some_and(|name| !has(name));
+        let spared = elsewhere || of_another || other_mail || at_once || without;
         let may = case.open_of(dep.kind) == 0 || tried || spared || dep.at_most_ms.is_some();
         assert!(may, "{kind} was ordered before {}", dep.kind);
     }

@@ -413,7 +413,7 @@ fn laptop(id: &str, (noted, disabled): &(String, bool)) -> Laptop {
     Laptop {
         id: id.into(),
         status: if *disabled { "DISABLED" } else { "ACTIVE" }.to_owned(),
-        serial: None,
+        serial: (id == "l-1").then(|| "5CG1111".to_owned()),
         noted: Some(noted.clone()).filter(|noted| !noted.is_empty()),
     }
 }
