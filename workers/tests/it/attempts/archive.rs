@@ -638,6 +638,46 @@ async fn a_folder_that_one_attempt_is_too_short_for_is_listed_over_several() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_folder_that_was_listed_to_its_end_is_compared_in_the_next_attempt_and_not_listed_anew() {
+    let (mut state, mut todo) = setting(Kind::ArchiveMailbox);
+    let inbox = &mut state.mail.get_mut("INBOX").unwrap().1;
+    inbox.extend((10..=70).map(|n| (n, format!("Subject: {n}\r\n").into_bytes())));
+    let mut desk = Desk::new(state);
+    desk.fake.lock().pages_by_offset = true;
+    // Two pages an attempt, so that the archive has many parts, which take time to read.
+    desk.fake.lock().mail_page = 3;
+    desk.fake.lock().slow = Duration::from_secs(20);
+    let mut whole = false;
+    while !whole {
+        todo.attempt += 1;
+        assert!(todo.attempt < 50, "it does not end");
+        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+            panic!("no slice")
+        };
+        whole = checkpoint.text("manifest").is_some();
+        todo.checkpoint = Some(checkpoint);
+    }
+    // The list of the folders, and no more than two pages, of the three that the inbox has now.
+    desk.fake.lock().mail_page = 30;
+    desk.fake.lock().slow = Duration::from_secs(60);
+    for pages in ["the first page of the inbox", "the others"] {
+        todo.attempt += 1;
+        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+            panic!("{pages}: no slice")
+        };
+        todo.checkpoint = Some(checkpoint);
+    }
+    let so_far = so_far(&desk, todo.checkpoint.as_ref().unwrap()).await;
+    assert_eq!(so_far["lists"]["2"]["through"], true);
+    assert_eq!(so_far["compared"]["2"], serde_json::Value::Null);
+    // The next one compares it, and lists the last folder.
+    let before = desk.reports.len();
+    let end = in_attempts(&mut desk, &mut todo).await;
+    assert_eq!(desk.reports.len(), before + 1);
+    assert_eq!(kept(&desk, &end).await, wanted(&desk.fake.now()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_passes_over_a_message_between_two_attempts_proves_nothing() {
     let (mut desk, mut todo) = by_offset(|_| ());
     // The pass lacks the third.
@@ -651,7 +691,7 @@ async fn a_list_that_passes_over_a_message_between_two_attempts_proves_nothing()
         todo.checkpoint = Some(checkpoint);
     }
     let so_far = so_far(&desk, todo.checkpoint.as_ref().unwrap()).await;
-    assert_eq!(so_far["listings"]["2"]["page"], "2", "the inbox is listed in part");
+    assert_eq!(so_far["lists"]["2"]["page"], "2", "the inbox is listed in part");
     // The third moves to the page that was listed.
     desk.fake.edit(without_the_newest);
     desk.fake.lock().slow = Duration::ZERO;
