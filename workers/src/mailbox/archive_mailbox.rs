@@ -575,7 +575,8 @@ impl Slice<'_, '_> {
             for message in due {
                 if !self.go_on_alone() {
                     if let Some(fault) = &last {
-                        self.count(folders, folder, page, known, &mut failed, fault).await?;
+                        self.note_failures(folders, folder, page, known, &mut failed, fault)
+                            .await?;
                     }
                     return Ok(false);
                 }
@@ -587,13 +588,15 @@ impl Slice<'_, '_> {
                 again.push(message);
                 // In an outage not every message is asked for.
                 if last.is_none() {
-                    self.count(folders, folder, page, known, &mut failed, &fault).await?;
+                    self.note_failures(folders, folder, page, known, &mut failed, &fault)
+                        .await?;
                 }
                 last = Some(fault);
             }
             // It may have begun since.
             if let Some(fault) = &last {
-                self.count(folders, folder, page, known, &mut failed, fault).await?;
+                self.note_failures(folders, folder, page, known, &mut failed, fault)
+                    .await?;
             }
             again.retain(|m| !self.failed.is_passed_over(&m.id));
             due = again;
@@ -614,7 +617,7 @@ impl Slice<'_, '_> {
 
     /// Counts what failed by itself as those messages' own failures, if the server delivers
     /// another one now.
-    async fn count(
+    async fn note_failures(
         &mut self,
         folders: &[MailFolder],
         folder: &MailFolder,
