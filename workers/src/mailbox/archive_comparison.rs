@@ -4,8 +4,9 @@
 //! A folder of half a million messages has a thousand pages, which no single attempt lists.
 //! So what was found of each folder, and how far the listing of one has come, is in the
 //! store, and the checkpoint has its digest: nothing that grows. What an attempt has listed
-//! when its time ends is not listed again; only one that is killed has listed for nothing,
-//! or whose time ends while it compares: what the archive has is read after the last page.
+//! when its time ends is not listed again; only one that is killed has listed for nothing.
+//! Where comparing takes time, a listing that is through is laid aside as such before: the next
+//! attempt begins with it, if need be.
 //! Nor is it held: a folder that has any number of messages is compared in flat memory
 //! (`runs.rs`), and what the archive has is read for one folder, or some small ones, at a time.
 //!
@@ -26,6 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How often a folder is listed until a list is believed to be whole.
 const LISTINGS_MAX: u32 = 4;
 
+/// So many parts of an archive are read in a moment; each has some ten thousand messages at most.
+const PARTS_FEW: usize = 8;
 /// Where in the store it is how far the comparison has come; it begins anew with each manifest.
 const COMPARISON: &str = "comparison";
 /// How long what was found of one folder counts while others are compared: longer than the
@@ -85,11 +88,12 @@ struct SoFar {
     began_ms: i64,
     /// What was found of the folders that were compared by message, by their numbers.
     compared: BTreeMap<u32, Listed>,
-    /// The listings that are to be gone on with, likewise.
+    /// The listings that are to be gone on with, likewise. Older versions had them elsewhere
+    /// (`begun`, `listings`), each in another form. They find none there, and so does this one
+    /// of what they left: the folder is listed anew.
     #[serde(default)]
-    listings: BTreeMap<u32, Begun>,
-    /// Where an older version had them in another form, and looks for them. It finds none,
-    /// and so does this one of what that one left: the folder is listed anew.
+    lists: BTreeMap<u32, Begun>,
+    /// An older version cannot do without.
     #[serde(default, skip_deserializing)]
     begun: BTreeMap<u32, Digest>,
     /// How often a folder changed each time that it was listed.
@@ -145,6 +149,9 @@ struct Begun {
     counted: u64,
     /// Its next page, in the server's own words; none: its first.
     page: Option<String>,
+    /// Whether there is none: it is to be compared.
+    #[serde(default)]
+    through: bool,
     /// What was listed.
     listed: Runs,
 }
@@ -266,26 +273,43 @@ impl Comparison<'_, '_> {
     async fn by_message(&mut self, folder: &MailFolder, taken: &Taken) -> Answer<Done> {
         let (number, began) = (taken.folder.number, self.archive.manifest.taken_from_ms);
         let reader = self.job.mail()?;
-        let begun = self.so_far.listings.get(&number).cloned();
+        let begun = self.so_far.lists.get(&number).cloned();
         let mut listing = begun.unwrap_or_else(|| Begun::first(folder));
         loop {
-            // A page at least is listed in each attempt.
-            if self.pages > 0 && !self.job.time_for_more() {
-                self.lay_aside(number, listing).await?;
+            // A page at least is listed in each attempt, or what was listed is compared.
+            let long = !listing.through || self.compares_long(number, &listing);
+            if self.pages > 0 && long && !self.job.time_for_more() {
+                self.lay_aside(number, &mut listing).await?;
                 return Ok(Done::Later);
+            }
+            if listing.through {
+                if !self.read_known(number).await? {
+                    return Ok(Done::Lost);
+                }
+                let found = self.looked_up(number, &listing).await?;
+                let whole = listing.is_whole(folder, &found);
+                self.so_far.lists.remove(&number);
+                if found.lacking == 0 && !whole && listing.earlier + 1 < LISTINGS_MAX {
+                    listing = listing.once_more(folder, &found);
+                    continue;
+                }
+                if found.lacking == 0 && !whole {
+                    return Err(self.unsteady());
+                }
+                return Ok(Done::Found(Listed::of(&found, taken)));
             }
             let from = listing.page.as_deref();
             let listed = reader.messages(&mut self.job.call, self.owner, folder, from).await;
             let page = match listed {
                 Ok(page) => page,
                 Err(_) if self.pages > 0 => {
-                    self.lay_aside(number, listing).await?;
+                    self.lay_aside(number, &mut listing).await?;
                     return Ok(Done::Later);
                 }
                 Err(fault) => {
                     // It may not know any more where the listing was to go on.
                     if matches!(fault.class, FaultClass::Rejected | FaultClass::Unsupported) {
-                        self.so_far.listings.remove(&number);
+                        self.so_far.lists.remove(&number);
                     }
                     return Err(fault);
                 }
@@ -297,24 +321,19 @@ impl Comparison<'_, '_> {
             let written = listing.listed.spill(&self.job.context.store).await;
             written.map_err(|error| broken(self.job, &ArchiveError::from(error)))?;
             listing.page = page.next;
-            if listing.page.is_some() {
-                continue;
+            listing.through = listing.page.is_none();
+            // It must not be lost if the time ends while it is compared.
+            if listing.through && self.compares_long(number, &listing) {
+                self.lay_aside(number, &mut listing).await?;
+                self.keep().await?;
             }
-            if !self.read_known(number).await? {
-                return Ok(Done::Lost);
-            }
-            let found = self.looked_up(number, &listing).await?;
-            let whole = listing.is_whole(folder, &found);
-            if found.lacking == 0 && !whole && listing.earlier + 1 < LISTINGS_MAX {
-                listing = listing.once_more(folder, &found);
-                continue;
-            }
-            self.so_far.listings.remove(&number);
-            if found.lacking == 0 && !whole {
-                return Err(self.unsteady());
-            }
-            return Ok(Done::Found(Listed::of(&found, taken)));
         }
+    }
+
+    /// Whether it takes time to compare what was listed of a folder.
+    fn compares_long(&self, number: u32, listing: &Begun) -> bool {
+        let unread = !self.known.contains_key(&number);
+        listing.listed.has_spilled() || (unread && self.archive.manifest.parts.len() > PARTS_FEW)
     }
 
     /// Looks for what was listed of a folder in what the archive has of it. What the store
@@ -326,17 +345,17 @@ impl Comparison<'_, '_> {
         found.map_err(|error| {
             let error = ArchiveError::from(error);
             if is_lost(&error) {
-                self.so_far.listings.remove(&number);
+                self.so_far.lists.remove(&number);
             }
             broken(self.job, &error)
         })
     }
 
     /// Leaves a listing to the next attempt.
-    async fn lay_aside(&mut self, number: u32, mut listing: Begun) -> Answer<()> {
+    async fn lay_aside(&mut self, number: u32, listing: &mut Begun) -> Answer<()> {
         let written = listing.listed.lay_aside(&self.job.context.store).await;
         written.map_err(|error| broken(self.job, &ArchiveError::from(error)))?;
-        self.so_far.listings.insert(number, listing);
+        self.so_far.lists.insert(number, listing.clone());
         Ok(())
     }
 
@@ -449,17 +468,21 @@ mod tests {
     fn what_an_older_version_was_listing_is_listed_anew_and_it_finds_nothing_of_ours() {
         let older = r#"{"began_ms": 5, "compared": {"1": {"later": 1, "gone": 2, "lacks": false}}, "unsteady": 1,
             "begun": {"2": {"earlier": 0, "before": null, "counted": 9, "page": "3", "listed": [], "kept": 2,
-                            "later": 0, "lacks": false}}}"#;
+                            "later": 0, "lacks": false}},
+            "listings": {"3": {"earlier": 0, "before": null, "counted": 9, "page": "3",
+                               "listed": {"put": ["0000000000000000000000000000000000000000000000000000000000000000"],
+                                          "keys": 1}}}}"#;
         let mut so_far: SoFar = serde_json::from_str(older).unwrap();
         assert_eq!((so_far.compared[&1].gone, so_far.unsteady), (2, 1));
-        assert!(so_far.listings.is_empty());
-        so_far.listings.insert(2, Begun::default());
+        assert!(so_far.lists.is_empty());
+        so_far.lists.insert(2, Begun::default());
         let written = serde_json::to_value(&so_far).unwrap();
         assert_eq!(
             written["begun"],
             serde_json::json!({}),
             "it looks for this and needs it"
         );
+        assert_eq!(written.get("listings"), None, "a later one looks for this");
         assert_eq!(serde_json::from_value::<SoFar>(written).unwrap(), so_far);
     }
 

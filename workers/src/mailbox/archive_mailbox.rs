@@ -9,14 +9,17 @@
 //! A message counts as kept when its bytes are, never because it was listed: what a
 //! server lists and does not deliver is looked for again, and is either gone or a fault,
 //! whatever else the pass took. One that the server fails over (an error for it alone, another
-//! size than was said) is such a one too, and stops no other: it is asked for by itself, more than
-//! once, and passed over only while others are delivered, so that an outage is no message's fault.
+//! size than was said, silence) is such a one too, and stops no other: it is asked for by itself, more
+//! than once, and passed over only while others are delivered, so that an outage is no message's
+//! fault. Each such try is remembered (`failed.rs`): the next attempt asks for the others of the
+//! page first, and goes on behind what has failed often enough.
 //!
 //! What stops a slice that has taken something ends it without a fault, so that
 //! nothing is taken twice; what stops the next one before it has taken anything
 //! is that one's fault.
 
 use super::archive_comparison::{Compared, UNREAD, compare};
+use super::failed::{FAILED, Failed};
 use crate::job::{Applied, Job, Seen, Things, count};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
@@ -28,13 +31,22 @@ use offboard_domain::{Artifact, Digest, Facts, Fault, FaultClass};
 use offboard_store::StoreError;
 use std::collections::HashSet;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Most messages that are asked for at once.
 const BATCH_MESSAGES: usize = 100;
 /// Most bytes that are asked for at once, when the server says sizes.
 const BATCH_BYTES: u64 = 8 * 1024 * 1024;
-/// How often a message that the server failed over is asked for by itself in one attempt.
-const TRIES_ALONE: u32 = 2;
+/// The share of what is left of a slice that several messages together may take: if the server is
+/// silent over one of them, there is time to ask for each by itself.
+const TOGETHER_SHARE: u32 = 2;
+/// The share of a slice that must be left for a message to be asked for by itself, unless that is
+/// the slice's first step: what then gets no answer had time enough.
+const ALONE_SHARE: u32 = 4;
+/// The share of a slice in which nothing more is begun.
+const KEPT_SHARE: u32 = 8;
+/// The share of what is left of a slice that one witness may take.
+const WITNESS_SHARE: u32 = 3;
 /// How many messages, and folders, are asked for to know whether the server delivers any.
 const WITNESSES: usize = 3;
 /// Most folders that a fault names.
@@ -118,19 +130,19 @@ impl Procedure for ArchiveMailbox {
             return Ok(Applied::Part);
         }
         let part = digest(&job.remembered, PART).filter(|_| !lost(job, &seen.facts));
-        let mut writer = match Writer::resume(&job.context.store, part).await {
+        let (resumed, failed) = match Writer::resume(&job.context.store, part).await {
             // Without what it went on from, all of it is taken anew.
-            Err(error) if is_lost(&error) => Writer::resume(&job.context.store, None).await,
-            resumed => resumed,
-        }
-        .map_err(|e| broken(job, &e))?;
+            Err(error) if is_lost(&error) => (Writer::resume(&job.context.store, None).await, Failed::default()),
+            resumed => (resumed, Failed::remembered(job).await?),
+        };
+        let mut writer = resumed.map_err(|e| broken(job, &e))?;
         let now = job.call.now();
         writer.begin_pass(now, |taken| !differ.contains(&name(taken)));
-        let mut slice = Slice::of(job, &mut writer);
+        let mut slice = Slice::of(job, &mut writer, failed);
         let stopped = slice.pass(folders).await;
-        // A page of which nothing was lacking is a step, too: the next attempt goes on behind it.
-        let moved = slice.took + slice.pages > 0;
+        let moved = slice.has_moved();
         let receipts = slice.call.take_receipts();
+        let failed = std::mem::take(&mut slice.failed);
         receipts.into_iter().for_each(|r| job.call.note_read_receipt(r));
         let (part, manifest) = match &stopped {
             Ok(true) => {
@@ -159,6 +171,9 @@ impl Procedure for ArchiveMailbox {
             lacking = lacking.after_a_pass(totals.undelivered);
         }
         lacking.remember(&mut checkpoint);
+        if let Some(failed) = failed.keep(job).await? {
+            checkpoint.set(FAILED, failed.to_string());
+        }
         if let Some(manifest) = manifest {
             checkpoint.set(MANIFEST, manifest.to_string());
         }
@@ -360,10 +375,13 @@ struct Slice<'s, 'j> {
     /// Messages that it took, and pages that it is through with.
     took: u64,
     pages: u64,
+    /// What failed by itself of the page at hand, and how many such tries were this slice's.
+    failed: Failed,
+    tried: u64,
 }
 
 impl<'s, 'j> Slice<'s, 'j> {
-    fn of(job: &'s Job<'j>, writer: &'s mut Writer) -> Self {
+    fn of(job: &'s Job<'j>, writer: &'s mut Writer, failed: Failed) -> Self {
         let whole = job.call.remaining();
         let ends = job.call.deadline() - whole / CLOSING_SHARE;
         Self {
@@ -375,13 +393,32 @@ impl<'s, 'j> Slice<'s, 'j> {
             writer,
             took: 0,
             pages: 0,
+            failed,
+            tried: 0,
         }
+    }
+
+    /// Whether something is done that need not be done again. A page of which nothing was lacking
+    /// is such a step, too, and so is a message that failed by itself while others came: the next
+    /// attempt goes on behind it.
+    fn has_moved(&self) -> bool {
+        self.took + self.pages + self.tried > 0
     }
 
     /// Whether there is time for another batch.
     fn go_on(&self) -> bool {
-        const KEPT_SHARE: u32 = 8;
         self.call.remaining() > self.whole / KEPT_SHARE
+    }
+
+    /// Whether there is time to ask for a message by itself.
+    fn go_on_alone(&self) -> bool {
+        self.go_on() && (self.call.remaining() > self.whole / ALONE_SHARE || !self.has_moved())
+    }
+
+    /// A call that ends that soon.
+    fn within(&self, most: Duration) -> Call {
+        let call = Call::new(self.call.clock().clone(), Instant::now() + most, self.call.lane());
+        call.marked(self.call.mark())
     }
 
     /// Goes on with the pass; true when it is through.
@@ -429,11 +466,19 @@ impl<'s, 'j> Slice<'s, 'j> {
             let mut once = HashSet::new();
             let lacks = |m: &&MailMessage| !known.has(&m.id) && once.insert(m.id.clone());
             let lacking: Vec<MailMessage> = page.messages.iter().filter(lacks).cloned().collect();
-            for batch in batches(&lacking) {
+            self.failed.at(number, cursor.page.as_deref());
+            let (failed, others): (Vec<MailMessage>, Vec<MailMessage>) =
+                lacking.iter().cloned().partition(|m| self.failed.has(&m.id));
+            // What failed before comes last, and by itself.
+            for batch in batches(&others).into_iter().chain([failed.as_slice()]) {
+                if batch.is_empty() {
+                    continue;
+                }
                 if !self.go_on() {
                     return Ok(false);
                 }
-                let perhaps_one = self.fetch(folder, number, batch, &mut known).await?.is_some();
+                let alone = batch.len() == 1 || batch.first().is_some_and(|m| self.failed.has(&m.id));
+                let perhaps_one = alone || self.fetch(folder, number, batch, &mut known).await?.is_some();
                 if perhaps_one
                     && !self
                         .singly(folders, folder, &page.messages, number, batch, &mut known)
@@ -443,6 +488,8 @@ impl<'s, 'j> Slice<'s, 'j> {
                 }
             }
             self.pages += 1;
+            // Another pass asks for them again.
+            self.failed = Failed::default();
             cursor.undelivered += lacking.iter().filter(|m| !known.has(&m.id)).count() as u64;
             for message in &page.messages {
                 cursor.next = cursor.next.max(message.place + 1);
@@ -467,7 +514,7 @@ impl<'s, 'j> Slice<'s, 'j> {
 
 impl Slice<'_, '_> {
     /// Fetches messages of a folder into the archive; answers a fault that may be a single
-    /// one's.
+    /// one's. One by itself has all the time but what is kept to see whether others come.
     async fn fetch(
         &mut self,
         folder: &MailFolder,
@@ -476,6 +523,12 @@ impl Slice<'_, '_> {
         known: &mut Known,
     ) -> Answer<Option<Fault>> {
         let reader = self.reader.clone()?;
+        let alone = which.len() == 1;
+        let mut call = self.within(if alone {
+            self.call.remaining().saturating_sub(self.whole / KEPT_SHARE)
+        } else {
+            self.call.remaining() / TOGETHER_SHARE
+        });
         let mut sink = Sink {
             writer: self.writer,
             job: self.job,
@@ -486,16 +539,16 @@ impl Slice<'_, '_> {
             took: 0,
             broken: false,
         };
-        let fetched = reader
-            .fetch(&mut self.call, &self.owner, folder, which, &mut sink)
-            .await;
+        let fetched = reader.fetch(&mut call, &self.owner, folder, which, &mut sink).await;
         let (took, broken) = (sink.took, sink.broken);
         self.took += took;
         self.writer.abandon();
+        let receipts = call.take_receipts();
+        receipts.into_iter().for_each(|r| self.call.note_read_receipt(r));
         match fetched {
             Ok(()) => Ok(None),
-            // When the time is over, everything fails.
-            Err(fault) if !broken && may_be_one_messages(&fault) && self.go_on() => Ok(Some(fault)),
+            // When the time is over, everything fails; but one by itself had enough of it.
+            Err(fault) if !broken && may_be_one_messages(&fault) && (alone || self.go_on()) => Ok(Some(fault)),
             Err(fault) => Err(fault),
         }
     }
@@ -512,56 +565,99 @@ impl Slice<'_, '_> {
         batch: &[MailMessage],
         known: &mut Known,
     ) -> Answer<bool> {
-        let mut failed = None;
-        for _ in 0..TRIES_ALONE {
-            let lacking = batch.iter().filter(|m| !known.has(&m.id));
-            let lacking: Vec<MailMessage> = lacking.cloned().collect();
-            for message in &lacking {
-                if !self.go_on() {
+        let lacking = batch.iter().filter(|m| !known.has(&m.id));
+        let due = lacking.filter(|m| !self.failed.is_passed_over(&m.id));
+        let mut due: Vec<MailMessage> = due.cloned().collect();
+        let mut last: Option<Fault> = None;
+        while !due.is_empty() {
+            let mut again = Vec::new();
+            let mut failed = Vec::new();
+            for message in due {
+                if !self.go_on_alone() {
+                    if let Some(fault) = &last {
+                        self.note_failures(folders, folder, page, known, &mut failed, fault)
+                            .await?;
+                    }
                     return Ok(false);
                 }
-                let alone = std::slice::from_ref(message);
+                let alone = std::slice::from_ref(&message);
                 let Some(fault) = self.fetch(folder, number, alone, known).await? else {
                     continue;
                 };
+                failed.push(message.id.clone());
+                again.push(message);
                 // In an outage not every message is asked for.
-                if failed.is_none() && !self.delivers(folders, folder, page, known, message).await? {
-                    return Err(fault);
+                if last.is_none() {
+                    self.note_failures(folders, folder, page, known, &mut failed, &fault)
+                        .await?;
                 }
-                failed = Some((message.clone(), fault));
+                last = Some(fault);
             }
+            // It may have begun since.
+            if let Some(fault) = &last {
+                self.note_failures(folders, folder, page, known, &mut failed, fault)
+                    .await?;
+            }
+            again.retain(|m| !self.failed.is_passed_over(&m.id));
+            due = again;
         }
-        let lacking = batch.iter().filter(|m| !known.has(&m.id)).count();
-        let Some((message, fault)) = failed.filter(|_| lacking > 0) else {
-            return Ok(true);
-        };
-        // It may have begun since.
-        if !self.delivers(folders, folder, page, known, &message).await? {
-            return Err(fault);
+        let passed_over = batch.iter().filter(|m| self.failed.is_passed_over(&m.id)).count();
+        if let Some(fault) = last.filter(|_| passed_over > 0) {
+            tracing::warn!(
+                kind = self.job.kind.name(),
+                folder = number,
+                lacking = passed_over,
+                class = fault.class.word(),
+                status = fault.status,
+                "failed to fetch single messages of a mailbox while others come; they are asked for again in another pass"
+            );
         }
-        tracing::warn!(
-            kind = self.job.kind.name(),
-            folder = number,
-            lacking,
-            class = fault.class.word(),
-            status = fault.status,
-            "failed to fetch single messages of a mailbox while others come; they are asked for again in another pass"
-        );
         Ok(true)
     }
 
-    /// Whether the server delivers a message but this one: one of its page, those that the
-    /// archive has first, or one of another folder.
+    /// Counts what failed by itself as those messages' own failures, if the server delivers
+    /// another one now.
+    async fn note_failures(
+        &mut self,
+        folders: &[MailFolder],
+        folder: &MailFolder,
+        page: &[MailMessage],
+        known: &Known,
+        failed: &mut Vec<String>,
+        fault: &Fault,
+    ) -> Answer<()> {
+        if failed.is_empty() {
+            return Ok(());
+        }
+        if !self.delivers(folders, folder, page, known, failed).await? {
+            return Err(fault.clone());
+        }
+        for id in failed.drain(..) {
+            if !self.failed.note(&id) {
+                return Err(self.job.fault(
+                    FaultClass::Transient,
+                    "more messages of one page fail than are remembered, while others are delivered; \
+                     look at why the server does not deliver them, then retry, or waive this if they are not needed",
+                ));
+            }
+            self.tried += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether the server delivers a message but these, and but what failed before: one of their
+    /// page, those that the archive has first, or one of another folder.
     async fn delivers(
         &mut self,
         folders: &[MailFolder],
         folder: &MailFolder,
         page: &[MailMessage],
         known: &Known,
-        but: &MailMessage,
+        but: &[String],
     ) -> Answer<bool> {
         // From the end of the page, since what fails is met from its beginning on.
-        let others = page.iter().rev().filter(|m| m.id != but.id);
+        let others = page.iter().rev();
+        let others = others.filter(|m| !but.contains(&m.id) && !self.failed.has(&m.id));
         let (had, not): (Vec<&MailMessage>, Vec<&MailMessage>) = others.partition(|m| known.has(&m.id));
         let here = had.into_iter().take(WITNESSES).chain(not.into_iter().take(WITNESSES));
         let here: Vec<MailMessage> = here.cloned().collect();
@@ -574,7 +670,8 @@ impl Slice<'_, '_> {
         let others: Vec<&MailFolder> = others.take(WITNESSES).collect();
         for other in others {
             let reader = self.reader.clone()?;
-            let listed = reader.messages(&mut self.call, &self.owner, other, None).await;
+            let mut call = self.within(self.call.remaining() / WITNESS_SHARE);
+            let listed = reader.messages(&mut call, &self.owner, other, None).await;
             // What an outage is like is known already.
             let Ok(listed) = listed else { continue };
             if let Some(message) = listed.messages.first()
@@ -591,9 +688,8 @@ impl Slice<'_, '_> {
         let reader = self.reader.clone()?;
         let mut witness = Witness::default();
         let which = std::slice::from_ref(message);
-        let fetched = reader
-            .fetch(&mut self.call, &self.owner, folder, which, &mut witness)
-            .await;
+        let mut call = self.within(self.call.remaining() / WITNESS_SHARE);
+        let fetched = reader.fetch(&mut call, &self.owner, folder, which, &mut witness).await;
         // A server that tells wrong sizes tells them of all.
         let whole = message.bytes.is_none_or(|said| said == witness.bytes);
         Ok(fetched.is_ok() && witness.came && whole)

@@ -5,6 +5,7 @@ pub(crate) mod archive_mailbox;
 pub(crate) mod block_protocols;
 pub(crate) mod cancel_meetings;
 pub(crate) mod convert_to_shared;
+mod failed;
 pub(crate) mod grant_successor_access;
 pub(crate) mod hand_over_meetings;
 pub(crate) mod hide_from_address_lists;

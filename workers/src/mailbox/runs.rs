@@ -1,19 +1,26 @@
 //! Which messages a folder has, and which of them the archive has, whatever their number:
-//! sorted runs of their keys, most of them in the store, compared range by range.
+//! sorted runs of their keys, most of them in the store, merged side by side.
 //!
-//! It owns the bound: at most [`RUN_KEYS`] keys of a side wait for their run, and while
-//! two sides are compared one run of them and one range of each are held, at most five or
-//! six megabytes. It knows neither servers nor folders. Keys are hashes, so a range of them
-//! has its share of all.
+//! It owns the bounds: at most [`RUN_KEYS`] keys of a side wait for their run, and while two
+//! sides are compared a piece of each of at most [`RUNS_AT_ONCE`] runs of a side is held, at most
+//! six megabytes. Where a side has more runs they are merged into longer ones first, sixteen times
+//! as long: a million messages are read once, sixteen million twice. It knows neither servers nor
+//! folders.
 //!
 //! What is small never goes to the store.
 
 use offboard_domain::Digest;
 use offboard_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-/// The most keys of a run that is full, and about as many as a range has.
+/// The most keys of a run that is full.
 pub(super) const RUN_KEYS: usize = 64 * 1024;
+/// The most keys of a piece of a run, which is read whole.
+const PIECE_KEYS: usize = 4 * 1024;
+/// The most runs that are merged at once.
+const RUNS_AT_ONCE: usize = 16;
 /// The bytes of a key in the store.
 const KEY_BYTES: usize = 16;
 /// The last bit of a key says whether the message arrived after the pass began.
@@ -22,10 +29,8 @@ const LATER: u128 = 1;
 /// The keys of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Runs {
-    /// Sorted runs in the store.
-    put: Vec<Digest>,
-    /// How many keys those have together; one may be in several.
-    keys: u64,
+    /// Sorted runs in the store, each by its pieces in their order.
+    put: Vec<Vec<Digest>>,
     /// What is in none yet, in no order.
     #[serde(skip)]
     open: Vec<u128>,
@@ -35,6 +40,11 @@ impl Runs {
     /// A message; `later`: it arrived after the pass began.
     pub(super) fn add(&mut self, key: u128, later: bool) {
         self.open.push((key & !LATER) | u128::from(later));
+    }
+
+    /// Whether some of it is in the store.
+    pub(super) fn has_spilled(&self) -> bool {
+        !self.put.is_empty()
     }
 
     /// Writes a run if enough keys wait for one.
@@ -51,33 +61,13 @@ impl Runs {
             return Ok(());
         }
         each_once(&mut self.open);
-        let bytes: Vec<u8> = self.open.iter().flat_map(|key| key.to_be_bytes()).collect();
-        self.put.push(store.put(bytes).await?);
-        self.keys += self.open.len() as u64;
+        let mut run = Vec::new();
+        for piece in self.open.chunks(PIECE_KEYS) {
+            run.push(put(store, piece).await?);
+        }
+        self.put.push(run);
         self.open = Vec::new();
         Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.keys + self.open.len() as u64
-    }
-
-    /// Its keys of one range, in order and each once; and how many were held for that at most.
-    async fn of_range(&self, store: &Store, range: Range) -> Result<(Vec<u128>, usize), StoreError> {
-        let mut keys: Vec<u128> = self.open.iter().copied().filter(|key| range.has(*key)).collect();
-        let mut most = 0;
-        for run in &self.put {
-            let bytes = store.get(*run).await?;
-            let of_run = bytes.len() / KEY_BYTES;
-            let at = |n: usize| read(&bytes[n * KEY_BYTES..(n + 1) * KEY_BYTES]);
-            let begins = first(of_run, |n| range.number_of(at(n)) >= range.number);
-            let ends = first(of_run, |n| range.number_of(at(n)) > range.number);
-            keys.extend((begins..ends).map(at));
-            most = most.max(of_run + keys.len());
-        }
-        each_once(&mut keys);
-        let most = most.max(keys.len());
-        Ok((keys, most))
     }
 }
 
@@ -88,39 +78,117 @@ fn each_once(keys: &mut Vec<u128>) {
     keys.dedup_by_key(|key| *key & !LATER);
 }
 
+async fn put(store: &Store, piece: &[u128]) -> Result<Digest, StoreError> {
+    let bytes: Vec<u8> = piece.iter().flat_map(|key| key.to_be_bytes()).collect();
+    store.put(bytes).await
+}
+
 fn read(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |key, byte| (key << 8) | u128::from(*byte))
 }
 
-/// The first of so many that it holds for, if it holds for all after that.
-fn first(of: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (mut from, mut to) = (0, of);
-    while from < to {
-        let middle = from + (to - from) / 2;
-        if holds(middle) {
-            to = middle;
-        } else {
-            from = middle + 1;
+/// What is still to come of a run.
+struct Rest {
+    pieces: std::vec::IntoIter<Digest>,
+    keys: std::vec::IntoIter<u128>,
+}
+
+impl Rest {
+    /// Of a run in the store.
+    fn of(pieces: Vec<Digest>) -> Self {
+        Self {
+            pieces: pieces.into_iter(),
+            keys: Vec::new().into_iter(),
         }
     }
-    from
+
+    /// Its next key. Pieces that are read for it are counted.
+    async fn next(&mut self, store: &Store, reads: &mut u64) -> Result<Option<u128>, StoreError> {
+        loop {
+            if let Some(key) = self.keys.next() {
+                return Ok(Some(key));
+            }
+            let Some(piece) = self.pieces.next() else {
+                return Ok(None);
+            };
+            *reads += 1;
+            let bytes = store.get(piece).await?;
+            let keys: Vec<u128> = bytes.chunks_exact(KEY_BYTES).map(read).collect();
+            self.keys = keys.into_iter();
+        }
+    }
 }
 
-/// One of so many ranges, into which all keys fall in their order.
-#[derive(Debug, Clone, Copy)]
-struct Range {
-    number: u64,
-    of: u64,
+/// Several runs as one: in order, each key once.
+struct Merged<'s> {
+    store: &'s Store,
+    runs: Vec<Rest>,
+    /// The next key of each run that has one, with the run's place.
+    next: BinaryHeap<Reverse<(u128, usize)>>,
+    /// The message that was handed out last.
+    last: Option<u128>,
+    /// Pieces that were read.
+    reads: u64,
 }
 
-impl Range {
-    fn number_of(self, key: u128) -> u64 {
-        let leading = key >> 64;
-        u64::try_from((leading * u128::from(self.of)) >> 64).unwrap_or(u64::MAX)
+impl<'s> Merged<'s> {
+    async fn of(store: &'s Store, runs: Vec<Rest>) -> Result<Self, StoreError> {
+        let mut merged = Self {
+            store,
+            runs,
+            next: BinaryHeap::new(),
+            last: None,
+            reads: 0,
+        };
+        for place in 0..merged.runs.len() {
+            merged.advance(place).await?;
+        }
+        Ok(merged)
     }
 
-    fn has(self, key: u128) -> bool {
-        self.number_of(key) == self.number
+    /// Takes in the next key of a run.
+    async fn advance(&mut self, place: usize) -> Result<(), StoreError> {
+        if let Some(run) = self.runs.get_mut(place)
+            && let Some(key) = run.next(self.store, &mut self.reads).await?
+        {
+            self.next.push(Reverse((key, place)));
+        }
+        Ok(())
+    }
+
+    /// The next key. Of two that differ in when it arrived the earlier comes first, and alone.
+    async fn next(&mut self) -> Result<Option<u128>, StoreError> {
+        while let Some(Reverse((key, place))) = self.next.pop() {
+            self.advance(place).await?;
+            let message = key & !LATER;
+            if self.last != Some(message) {
+                self.last = Some(message);
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The keys that are held for it.
+    fn held(&self) -> usize {
+        let of_runs: usize = self.runs.iter().map(|run| run.keys.len()).sum();
+        of_runs + self.next.len()
+    }
+
+    /// Writes all of it as one run.
+    async fn write(&mut self) -> Result<Vec<Digest>, StoreError> {
+        let (mut run, mut piece) = (Vec::new(), Vec::new());
+        while let Some(key) = self.next().await? {
+            piece.push(key);
+            if piece.len() >= PIECE_KEYS {
+                run.push(put(self.store, &piece).await?);
+                piece.clear();
+            }
+        }
+        if !piece.is_empty() {
+            run.push(put(self.store, &piece).await?);
+        }
+        Ok(run)
     }
 }
 
@@ -137,33 +205,71 @@ pub(super) struct Compared {
     pub(super) later: u64,
     /// Those that are not, and did not.
     pub(super) lacking: u64,
-    /// The most keys that were held for this, of runs and of ranges.
+    /// The most keys that were held for this.
     held: usize,
+    /// The pieces of runs that were read for this.
+    reads: u64,
+}
+
+/// A side's runs in the store, made fewer there if they are too many to be merged at once with
+/// what waits for a run.
+async fn fewer(store: &Store, side: &Runs, found: &mut Compared) -> Result<Vec<Vec<Digest>>, StoreError> {
+    let mut put = side.put.clone();
+    while put.len() >= RUNS_AT_ONCE {
+        let mut longer = Vec::new();
+        for some in put.chunks(RUNS_AT_ONCE) {
+            let runs: Vec<Rest> = some.iter().cloned().map(Rest::of).collect();
+            let mut together = Merged::of(store, runs).await?;
+            found.held = found.held.max(together.held() + PIECE_KEYS);
+            longer.push(together.write().await?);
+            found.reads += together.reads;
+        }
+        put = longer;
+    }
+    Ok(put)
+}
+
+/// A side as one run.
+async fn merged<'s>(store: &'s Store, put: Vec<Vec<Digest>>, side: &Runs) -> Result<Merged<'s>, StoreError> {
+    let mut open = side.open.clone();
+    each_once(&mut open);
+    let mut runs: Vec<Rest> = put.into_iter().map(Rest::of).collect();
+    runs.push(Rest {
+        pieces: Vec::new().into_iter(),
+        keys: open.into_iter(),
+    });
+    Merged::of(store, runs).await
 }
 
 /// Compares what is listed with what is known.
 pub(super) async fn compare(store: &Store, listed: &Runs, known: &Runs) -> Result<Compared, StoreError> {
-    let of = listed.len().max(known.len()).div_ceil(RUN_KEYS as u64).max(1);
-    let waiting = listed.open.len() + known.open.len();
     let mut found = Compared::default();
-    for number in 0..of {
-        let range = Range { number, of };
-        let (keys, most_listed) = listed.of_range(store, range).await?;
-        let (has, most_known) = known.of_range(store, range).await?;
-        found.held = found.held.max(waiting + most_listed.max(keys.len() + most_known));
-        for key in keys {
-            let message = key & !LATER;
-            found.listed += 1;
-            found.sum = found.sum.wrapping_add(message);
-            if has.binary_search_by_key(&message, |k| *k & !LATER).is_ok() {
-                found.kept += 1;
-            } else if key & LATER == LATER {
-                found.later += 1;
-            } else {
-                found.lacking += 1;
-            }
+    let (one, other) = (
+        fewer(store, listed, &mut found).await?,
+        fewer(store, known, &mut found).await?,
+    );
+    let mut keys = merged(store, one, listed).await?;
+    let mut has = merged(store, other, known).await?;
+    // No piece of a run is larger than the one before it.
+    found.held = found.held.max(keys.held() + has.held());
+    found.held += listed.open.len() + known.open.len();
+    let mut least = has.next().await?;
+    while let Some(key) = keys.next().await? {
+        let message = key & !LATER;
+        while least.is_some_and(|known| known & !LATER < message) {
+            least = has.next().await?;
+        }
+        found.listed += 1;
+        found.sum = found.sum.wrapping_add(message);
+        if least.is_some_and(|known| known & !LATER == message) {
+            found.kept += 1;
+        } else if key & LATER == LATER {
+            found.later += 1;
+        } else {
+            found.lacking += 1;
         }
     }
+    found.reads += keys.reads + has.reads;
     Ok(found)
 }
 
@@ -171,6 +277,8 @@ pub(super) async fn compare(store: &Store, listed: &Runs, known: &Runs) -> Resul
 mod tests {
     use super::*;
     use offboard_archive::key;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     /// What is held for it at most, besides what is counted by [`compare`].
     async fn note(runs: &mut Runs, store: &Store, id: u64, later: bool, most: &mut usize) {
@@ -204,9 +312,9 @@ mod tests {
         let sum = (3..MESSAGES + 5).fold(0_u128, |sum, id| sum.wrapping_add(key(&id.to_string()) & !LATER));
         assert_eq!(found.sum, sum);
         assert!(most <= RUN_KEYS, "{most}");
-        // What waits on both sides, a run, and a range of each, which are not all alike.
+        // What waits on both sides, twice while it is sorted, and a piece of each run.
         let held = found.held;
-        assert!(held > RUN_KEYS && held <= 6 * RUN_KEYS, "{held}");
+        assert!(held > RUN_KEYS && held <= 5 * RUN_KEYS, "{held}");
     }
 
     #[tokio::test]
@@ -230,12 +338,96 @@ mod tests {
         assert_eq!((nothing.listed, nothing.lacking), (0, 0));
     }
 
-    #[test]
-    fn ranges_follow_one_another_and_have_every_key() {
-        for of in [1, 2, 3, 17] {
-            let number_of = |key: u128| Range { number: 0, of }.number_of(key);
-            assert_eq!((number_of(0), number_of(u128::MAX)), (0, of - 1));
-            assert!(number_of(u128::MAX / 3) <= number_of(u128::MAX / 2));
+    /// Runs of so many keys each, all different.
+    async fn runs_of(store: &Store, runs: u64, keys: u64) -> Runs {
+        let mut side = Runs::default();
+        for run in 0..runs {
+            for n in 0..keys {
+                // An odd factor leaves all different, and in no order.
+                let key = u128::from((run * keys + n).wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64;
+                side.add(key, false);
+            }
+            side.lay_aside(store).await.unwrap();
+        }
+        side
+    }
+
+    #[tokio::test]
+    async fn what_is_read_of_the_store_grows_as_the_runs_do() {
+        let store = Store::memory();
+        let full = RUN_KEYS as u64;
+        let mut reads = Vec::new();
+        for runs in [1, 3, 12] {
+            let side = runs_of(&store, runs, full).await;
+            let found = compare(&store, &side, &Runs::default()).await.unwrap();
+            assert_eq!(found.listed, runs * full);
+            assert!(found.held <= RUN_KEYS, "{runs}: {}", found.held);
+            reads.push(found.reads);
+        }
+        assert_eq!((reads[1], reads[2]), (3 * reads[0], 12 * reads[0]));
+        // More than are merged at once: each is read once more, and what it was merged into.
+        let most = RUNS_AT_ONCE as u64;
+        for runs in [most - 1, most, 5 * most] {
+            let side = runs_of(&store, runs, 10).await;
+            let found = compare(&store, &side, &side).await.unwrap();
+            assert_eq!((found.listed, found.kept), (runs * 10, runs * 10));
+            assert!(found.reads <= 2 * (runs + 5), "{runs}: {}", found.reads);
+        }
+    }
+
+    /// Says how a set of keys looks from the other, as the definition has it.
+    fn by_definition(listed: &[(u128, bool)], known: &[u128]) -> Compared {
+        let mut of = std::collections::BTreeMap::new();
+        for (key, later) in listed {
+            let is_later = of.entry(key & !LATER).or_insert(true);
+            *is_later &= *later;
+        }
+        let known: std::collections::BTreeSet<u128> = known.iter().map(|key| key & !LATER).collect();
+        let mut found = Compared::default();
+        for (message, later) in of {
+            found.listed += 1;
+            found.sum = found.sum.wrapping_add(message);
+            if known.contains(&message) {
+                found.kept += 1;
+            } else if later {
+                found.later += 1;
+            } else {
+                found.lacking += 1;
+            }
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn sets_in_any_runs_are_compared_as_the_definition_has_it(
+            listed in vec((0_u128..300, any::<bool>(), 0_u8..4), 0..200),
+            known in vec((0_u128..300, 0_u8..4), 0..200),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let found = runtime.block_on(async {
+                let store = Store::memory();
+                let (mut one, mut other) = (Runs::default(), Runs::default());
+                // A run ends wherever a zero is: up to some fifty of them, and some messages wait.
+                for (key, later, ends) in &listed {
+                    one.add(*key, *later);
+                    if *ends == 0 {
+                        one.lay_aside(&store).await.unwrap();
+                    }
+                }
+                for (key, ends) in &known {
+                    other.add(*key, false);
+                    if *ends == 0 {
+                        other.lay_aside(&store).await.unwrap();
+                    }
+                }
+                compare(&store, &one, &other).await.unwrap()
+            });
+            let listed: Vec<(u128, bool)> = listed.iter().map(|(key, later, _)| (*key, *later)).collect();
+            let known: Vec<u128> = known.iter().map(|(key, _)| *key).collect();
+            let Compared { held, reads, .. } = found;
+            let expected = by_definition(&listed, &known);
+            prop_assert_eq!(found, Compared { held, reads, ..expected });
         }
     }
 }

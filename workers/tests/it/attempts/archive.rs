@@ -366,6 +366,136 @@ async fn a_worker_that_dies_over_a_message_that_fails_loses_and_doubles_nothing(
     assert!(deaths > 10, "only {deaths} deaths were tried");
 }
 
+/// It is silent for longer than any attempt takes.
+const SILENT: Fails = Fails::After(Duration::from_secs(24 * 60 * 60));
+
+#[tokio::test(start_paused = true)]
+async fn a_message_over_which_the_server_is_silent_stops_no_other_and_is_at_last_a_persons() {
+    // The first of a page, one by itself, a page of them, and one on each of two pages.
+    for places in [vec![1_u64], vec![5], vec![3, 4], vec![2, 3]] {
+        let (state, mut todo) = setting(Kind::ArchiveMailbox);
+        let mut desk = Desk::new(state.clone());
+        let silent = places.iter().map(|place| (("INBOX".to_owned(), *place), SILENT));
+        desk.fake.lock().failing = silent.collect();
+        let (mut faults, mut blocked) = (0, false);
+        for _ in 0..200 {
+            todo.attempt += 1;
+            let report = desk.once(&todo).await;
+            let fault = match report.said {
+                Said::Progress { checkpoint } => {
+                    todo.checkpoint = Some(checkpoint);
+                    continue;
+                }
+                Said::Fault { fault } => fault,
+                other => panic!("{places:?}: {other:?}"),
+            };
+            todo.checkpoint = report.remembered.or(todo.checkpoint.take());
+            let named = format!("does not deliver ({}), {0} of folder 0002,", places.len());
+            assert!(fault.detail.contains(&named), "{places:?}: {fault}");
+            faults += 1;
+            blocked = fault.class == FaultClass::Blocked;
+            if blocked {
+                break;
+            }
+        }
+        assert_eq!((faults, blocked), (todo.kind.spec().attempts, true), "{places:?}");
+        let manifest = todo.checkpoint.as_ref().unwrap().text("manifest").unwrap().to_owned();
+        let mut others = wanted(&state);
+        others.retain(|(folder, id), _| folder != "INBOX" || !places.contains(&id.parse().unwrap()));
+        assert_eq!(kept_under(&desk, &manifest).await, others, "{places:?}");
+        desk.fake.lock().failing.clear();
+        let end = in_attempts(&mut desk, &mut todo).await;
+        assert_eq!(kept(&desk, &end).await, wanted(&state), "{places:?}: they come at last");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_with_a_hundred_messages_that_fail_slowly_is_not_begun_anew_with_each_attempt() {
+    const FAILING: std::ops::RangeInclusive<u64> = 1..=100;
+    let (mut state, mut todo) = setting(Kind::ArchiveMailbox);
+    let inbox = &mut state.mail.get_mut("INBOX").unwrap().1;
+    inbox.extend((1..=110).map(|n| (n, format!("Subject: {n}\r\n").into_bytes())));
+    let mut desk = Desk::new(state.clone());
+    desk.fake.lock().mail_page = 500;
+    let slowly = Fails::After(Duration::from_secs(20));
+    desk.fake.lock().failing = FAILING.map(|n| (("INBOX".to_owned(), n), slowly)).collect();
+    let manifest = loop {
+        todo.attempt += 1;
+        assert!(todo.attempt < 100, "it does not end");
+        let checkpoint = match desk.once(&todo).await.said {
+            Said::Progress { checkpoint } => checkpoint,
+            other => panic!("attempt {}: {other:?}", todo.attempt),
+        };
+        let manifest = checkpoint.text("manifest").map(str::to_owned);
+        todo.checkpoint = Some(checkpoint);
+        if let Some(manifest) = manifest {
+            break manifest;
+        }
+    };
+    let mut others = wanted(&state);
+    others.retain(|(folder, id), _| folder != "INBOX" || !FAILING.contains(&id.parse::<u64>().unwrap()));
+    assert_eq!(kept_under(&desk, &manifest).await, others);
+    desk.fake.lock().failing.clear();
+    let end = in_attempts(&mut desk, &mut todo).await;
+    assert_eq!(kept(&desk, &end).await, wanted(&state), "they come at last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_nothing_of_what_failed_before_loses_no_message() {
+    // It failed once; it is passed over; the pass is through.
+    for attempts in 1..=3 {
+        for older in [false, true] {
+            let (state, mut todo) = setting(Kind::ArchiveMailbox);
+            let mut desk = Desk::new(state.clone());
+            desk.fake.lock().failing = [(("INBOX".to_owned(), 3), SILENT)].into();
+            for _ in 0..attempts {
+                todo.attempt += 1;
+                let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+                    panic!("no slice")
+                };
+                todo.checkpoint = Some(checkpoint);
+            }
+            let checkpoint = todo.checkpoint.as_mut().unwrap();
+            assert_eq!(checkpoint.text("failed_alone").is_some(), attempts == 1);
+            if older {
+                checkpoint.0.remove("failed_alone");
+            }
+            desk.fake.lock().failing.clear();
+            let end = in_attempts(&mut desk, &mut todo).await;
+            assert_eq!(kept(&desk, &end).await, wanted(&state), "{attempts} {older}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_silent_over_all_messages_is_no_message_s_fault() {
+    let (state, mut todo) = setting(Kind::ArchiveMailbox);
+    let mut desk = Desk::new(state.clone());
+    let all = wanted(&state).into_keys();
+    let silent = all.map(|(folder, id)| ((folder, id.parse().unwrap()), SILENT));
+    desk.fake.lock().failing = silent.collect();
+    let mut faults = 0;
+    for attempt in 1..=3 {
+        todo.attempt = attempt;
+        match desk.once(&todo).await.said {
+            // The empty folder.
+            Said::Progress { checkpoint } => {
+                assert_eq!(checkpoint.text("failed_alone"), None);
+                todo.checkpoint = Some(checkpoint);
+            }
+            Said::Fault { fault } => {
+                assert_eq!(fault.class, FaultClass::Transient);
+                faults += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(faults, 2);
+    desk.fake.lock().failing.clear();
+    let end = in_attempts(&mut desk, &mut todo).await;
+    assert_eq!(kept(&desk, &end).await, wanted(&state));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_went_before_it_was_delivered_is_not_lacking_when_another_folder_is_taken() {
     let (state, mut todo) = setting(Kind::ArchiveMailbox);
@@ -508,6 +638,46 @@ async fn a_folder_that_one_attempt_is_too_short_for_is_listed_over_several() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_folder_that_was_listed_to_its_end_is_compared_in_the_next_attempt_and_not_listed_anew() {
+    let (mut state, mut todo) = setting(Kind::ArchiveMailbox);
+    let inbox = &mut state.mail.get_mut("INBOX").unwrap().1;
+    inbox.extend((10..=70).map(|n| (n, format!("Subject: {n}\r\n").into_bytes())));
+    let mut desk = Desk::new(state);
+    desk.fake.lock().pages_by_offset = true;
+    // Two pages an attempt, so that the archive has many parts, which take time to read.
+    desk.fake.lock().mail_page = 3;
+    desk.fake.lock().slow = Duration::from_secs(20);
+    let mut whole = false;
+    while !whole {
+        todo.attempt += 1;
+        assert!(todo.attempt < 50, "it does not end");
+        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+            panic!("no slice")
+        };
+        whole = checkpoint.text("manifest").is_some();
+        todo.checkpoint = Some(checkpoint);
+    }
+    // The list of the folders, and no more than two pages, of the three that the inbox has now.
+    desk.fake.lock().mail_page = 30;
+    desk.fake.lock().slow = Duration::from_secs(60);
+    for pages in ["the first page of the inbox", "the others"] {
+        todo.attempt += 1;
+        let Said::Progress { checkpoint } = desk.once(&todo).await.said else {
+            panic!("{pages}: no slice")
+        };
+        todo.checkpoint = Some(checkpoint);
+    }
+    let so_far = so_far(&desk, todo.checkpoint.as_ref().unwrap()).await;
+    assert_eq!(so_far["lists"]["2"]["through"], true);
+    assert_eq!(so_far["compared"]["2"], serde_json::Value::Null);
+    // The next one compares it, and lists the last folder.
+    let before = desk.reports.len();
+    let end = in_attempts(&mut desk, &mut todo).await;
+    assert_eq!(desk.reports.len(), before + 1);
+    assert_eq!(kept(&desk, &end).await, wanted(&desk.fake.now()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_passes_over_a_message_between_two_attempts_proves_nothing() {
     let (mut desk, mut todo) = by_offset(|_| ());
     // The pass lacks the third.
@@ -521,7 +691,7 @@ async fn a_list_that_passes_over_a_message_between_two_attempts_proves_nothing()
         todo.checkpoint = Some(checkpoint);
     }
     let so_far = so_far(&desk, todo.checkpoint.as_ref().unwrap()).await;
-    assert_eq!(so_far["listings"]["2"]["page"], "2", "the inbox is listed in part");
+    assert_eq!(so_far["lists"]["2"]["page"], "2", "the inbox is listed in part");
     // The third moves to the page that was listed.
     desk.fake.edit(without_the_newest);
     desk.fake.lock().slow = Duration::ZERO;

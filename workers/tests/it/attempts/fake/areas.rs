@@ -15,6 +15,7 @@ use offboard_connectors::{
 use offboard_domain::departure::PersonRef;
 use offboard_domain::{Fault, FaultClass, ObjectId};
 use offboard_runtime::Clock as _;
+use tokio::time::Instant;
 
 fn matches(account: &Account, person: &PersonRef) -> bool {
     match &person.object_id {
@@ -551,7 +552,7 @@ impl MailReader for Fake {
         folder: &MailFolder,
         from: Option<&str>,
     ) -> Answer<MailPage> {
-        const PAGE: usize = 2;
+        let size = self.lock().mail_page;
         let from: u64 = from.map_or(0, |f| f.parse().unwrap());
         let by_offset = self.lock().pages_by_offset;
         let page = self
@@ -568,13 +569,13 @@ impl MailReader for Fake {
                 };
                 if by_offset {
                     let from = usize::try_from(from).unwrap();
-                    let next = from + PAGE;
+                    let next = from + size;
                     return MailPage {
-                        messages: messages.iter().rev().skip(from).take(PAGE).map(message).collect(),
+                        messages: messages.iter().rev().skip(from).take(size).map(message).collect(),
                         next: (next < messages.len()).then(|| next.to_string()),
                     };
                 }
-                let page: Vec<MailMessage> = messages.range(from..).take(PAGE).map(message).collect();
+                let page: Vec<MailMessage> = messages.range(from..).take(size).map(message).collect();
                 let next = page
                     .last()
                     .map(|m| m.place + 1)
@@ -619,6 +620,11 @@ impl MailReader for Fake {
             if let Some(Fails::With(class)) = fails {
                 return Err(fault(class, "message"));
             }
+            if let Some(Fails::After(long)) = fails {
+                let until = call.deadline().min(Instant::now() + long);
+                tokio::time::sleep_until(until).await;
+                return Err(fault(FaultClass::Transient, "message"));
+            }
             into.begin(index).await?;
             match fails {
                 Some(Fails::Midway) => {
@@ -626,7 +632,7 @@ impl MailReader for Fake {
                     return Err(fault(FaultClass::Transient, "message"));
                 }
                 Some(Fails::TooLong) => into.bytes(b"more than was said").await?,
-                Some(Fails::With(_)) | None => {}
+                Some(Fails::With(_) | Fails::After(_)) | None => {}
             }
             for chunk in bytes.chunks(40_000) {
                 super::pause().await;

@@ -82,6 +82,8 @@ pub(crate) struct World {
     /// Whether folders tell no place, mark or size, and are listed from the newest message
     /// on, a page after so many messages.
     pub(crate) pages_by_offset: bool,
+    /// How many messages a page has.
+    pub(crate) mail_page: usize,
     /// What happens when a page of this folder was answered, once.
     pub(crate) after_page: Option<(&'static str, Happens)>,
     /// What happens when this was read, once.
@@ -97,6 +99,8 @@ pub(crate) enum Fails {
     Midway,
     /// It is longer than was said.
     TooLong,
+    /// After so long, or when the call's time is over.
+    After(Duration),
 }
 
 /// What befalls the world.
@@ -134,6 +138,7 @@ impl Fake {
             undelivered: BTreeMap::new(),
             failing: BTreeMap::new(),
             mail_down: false,
+            mail_page: 2,
             pages_by_offset: false,
             after_page: None,
             after_read: None,
