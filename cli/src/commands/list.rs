@@ -2,8 +2,8 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::out::columns;
-use crate::session::unexpected;
+use crate::out::{Out, columns};
+use crate::session::{Session, unexpected};
 use crate::show::{Table, relative, safe, state};
 use console::style;
 use offboard_dispatcher::control::{Buried, CaseSummary, Request, Response};
@@ -19,6 +19,9 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -
     }
     let mut session = ctx.session_to_read(&config).await?;
     let cases = session.cases(tenant, open_only).await;
+    if cases.is_ok() && session.is_served() {
+        note_unwritten(&mut session, ctx.out).await;
+    }
     session.close().await?;
     let cases = cases?;
     if ctx.out.is_json() {
@@ -32,6 +35,16 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -
     let now = ctx.clock(&config)?.now();
     ctx.out.line(&table(&cases, now).lines(columns()).join("\n"))?;
     Ok(Exit::Done)
+}
+
+/// Says where whoever serves the folder cannot write: nothing comes on there.
+async fn note_unwritten(session: &mut Session<'_>, out: Out) {
+    let Ok(Response::Status(status)) = session.ask(Request::Status).await else {
+        return;
+    };
+    for unwritten in &status.unwritten {
+        out.say(format!("note: {}", safe(&unwritten.to_string())));
+    }
 }
 
 /// Cases as a table.

@@ -321,3 +321,23 @@ fn health_says_how_the_process_is_and_what_it_lacks() {
     assert!(strange.err.contains("no process of Offboard"), "{}", strange.err);
     answering.join().unwrap();
 }
+
+#[test]
+fn a_terminal_that_goes_ends_a_server_gracefully_unless_it_is_to_outlive_it() {
+    let folder = Folder::with_tenant();
+    let serving = folder.serve();
+    serving.signal("HUP");
+    let ran = serving.wait().expect(0);
+    assert!(ran.err.contains("Stopping"), "{}", ran.err);
+
+    // As `nohup` starts it.
+    let script = "trap '' HUP; exec \"$0\" serve";
+    let mut serving = folder.start_instead("/bin/sh", &["-c", script, env!("CARGO_BIN_EXE_offboard")]);
+    folder.until_served_by(&mut serving);
+    let status = fs::read_to_string(format!("/proc/{}/status", serving.process())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    assert_eq!(ignored & 1, 1, "a hangup is still ignored");
+    serving.signal("TERM");
+    serving.wait().expect(0);
+}
