@@ -158,12 +158,7 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
                 .map_err(CliError::from),
         );
     }
-    key(
-        "public",
-        public_keys(keys)
-            .map(|k| format!("{} public keys for who verifies", k.len()))
-            .map_err(CliError::from),
-    );
+    key("public", public_halves(keys));
     if at_a_site {
         found.push(escrow_at_a_site(keys));
     }
@@ -178,6 +173,19 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// The public halves, among which is that of the key that signs.
+fn public_halves(keys: &Path) -> Result<String, CliError> {
+    let all = public_keys(keys)?;
+    let current = SigningKey::load(keys).ok();
+    let is_missing = current.is_some_and(|c| !all.iter().any(|k| k.id() == c.id()));
+    if all.is_empty() || is_missing {
+        return Err(CliError::failed(
+            "that of the key that signs is not there, so nobody could verify evidence with it",
+        ));
+    }
+    Ok(format!("{} public keys for who verifies", all.len()))
 }
 
 /// Whether the folder is that of a worker at a site: by who it is at the broker.
