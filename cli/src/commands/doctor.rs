@@ -17,7 +17,7 @@ use offboard_connectors::{Call, Connector, Finding, Severity};
 use offboard_dispatcher::control::Client;
 use offboard_domain::{Kind, Lane, TenantId};
 use offboard_queue::rabbit::site_of;
-use offboard_runtime::config::{Configuration, QueueUrl, SystemKind, Tenant};
+use offboard_runtime::config::{Configuration, LedgerUrl, QueueUrl, SystemKind, Tenant};
 use offboard_runtime::keys::{ESCROW_KEY, EscrowMaster, MasterKey, SigningKey, public_keys};
 use offboard_runtime::{Clock, SystemClock};
 use serde::Serialize;
@@ -164,6 +164,10 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
     }
     if !is_shared(config) {
         found.push(ledger(config).await);
+        if let LedgerUrl::Sqlite(file) = &config.engine.ledger {
+            let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
+            found.push(stores::room("ledger's folder", folder.unwrap_or(Path::new("."))));
+        }
     }
     found.extend(stores::of(config, offline).await);
     if config.tenants.is_empty() {

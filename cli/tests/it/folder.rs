@@ -341,3 +341,32 @@ fn a_terminal_that_goes_ends_a_server_gracefully_unless_it_is_to_outlive_it() {
     serving.signal("TERM");
     serving.wait().expect(0);
 }
+
+#[test]
+fn doctor_finds_a_disk_that_takes_no_more_and_a_public_half_that_is_not_there() {
+    let folder = Folder::with_tenant();
+    let fine = folder.run(&["doctor", "--offline"]).expect(0);
+    assert!(
+        fine.out.contains("evidence folder") && fine.out.contains("MiB are free"),
+        "{}",
+        fine.out
+    );
+    // A megabyte is left: an empty file, and the ledger's own small ones, still fit.
+    let full = folder.run_limited(2_000, &["doctor", "--offline"]).expect(1);
+    for shown in ["ledger's folder", "evidence folder"] {
+        let told = full
+            .out
+            .lines()
+            .any(|l| l.contains(shown) && l.contains("cannot be written to"));
+        assert!(told, "{shown}: {}", full.out);
+    }
+
+    let public = folder.path().join("keys/public");
+    for half in fs::read_dir(&public).unwrap() {
+        fs::remove_file(half.unwrap().path()).unwrap();
+    }
+    let lost = folder.run(&["doctor", "--offline"]).expect(1);
+    assert!(lost.out.contains("the public key cannot be used"), "{}", lost.out);
+    folder.run(&["keys", "create"]).expect(0);
+    folder.run(&["doctor", "--offline"]).expect(0);
+}
