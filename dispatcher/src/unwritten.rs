@@ -15,8 +15,9 @@ pub(crate) const LEDGER: &str = "ledger";
 /// Where signed accounts are kept.
 pub(crate) const EVIDENCE: &str = "evidence store";
 
-/// What was not tried again for so long is somebody else's by now, or nobody's.
-const TRIED_WITHIN_MS: i64 = 15 * MINUTE_MS;
+/// What was not tried again for so long, where others share the work, is theirs by now; what
+/// is one's own is tried again every few seconds.
+const TRIED_WITHIN_MS: i64 = 5 * MINUTE_MS;
 
 /// A place that has taken nothing since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +66,20 @@ impl Failures {
         }
     }
 
-    /// What is so now.
-    pub(crate) fn now(&self, now: Timestamp) -> Vec<Unwritten> {
+    /// All that is not made good.
+    pub(crate) fn all(&self) -> Vec<Unwritten> {
+        self.tried_after(Timestamp(i64::MIN))
+    }
+
+    /// What of it is still tried.
+    pub(crate) fn still_tried(&self, now: Timestamp) -> Vec<Unwritten> {
+        self.tried_after(now.plus(-TRIED_WITHIN_MS))
+    }
+
+    fn tried_after(&self, then: Timestamp) -> Vec<Unwritten> {
         let failures = lock(&self.0);
-        let recent = failures.iter().filter(|(_, f)| now.since(f.last) <= TRIED_WITHIN_MS);
-        recent
+        let tried = failures.iter().filter(|(_, failure)| failure.last >= then);
+        tried
             .map(|(place, failure)| Unwritten {
                 place: (*place).to_owned(),
                 why: failure.why.clone(),
@@ -84,10 +94,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_stands_since_the_first_until_something_is_written_or_nobody_tries() {
+    fn a_failure_stands_since_the_first_until_something_is_written_there() {
         let failures = Failures::default();
         let full = |n: u32| Err::<(), _>(format!("full {n}"));
-        assert!(failures.now(Timestamp(0)).is_empty());
+        assert!(failures.all().is_empty());
         failures.note(LEDGER, &full(1), Timestamp(1));
         failures.note(LEDGER, &full(2), Timestamp(2));
         failures.note(EVIDENCE, &Ok::<(), String>(()), Timestamp(2));
@@ -96,10 +106,10 @@ mod tests {
             why: "full 2".to_owned(),
             since: Timestamp(1),
         };
-        assert_eq!(failures.now(Timestamp(2)), [told.clone()]);
-        assert_eq!(failures.now(Timestamp(2 + TRIED_WITHIN_MS)), [told]);
-        assert!(failures.now(Timestamp(3 + TRIED_WITHIN_MS)).is_empty());
+        assert_eq!(failures.all(), [told.clone()]);
+        assert_eq!(failures.still_tried(Timestamp(2 + TRIED_WITHIN_MS)), [told]);
+        assert!(failures.still_tried(Timestamp(3 + TRIED_WITHIN_MS)).is_empty());
         failures.note(LEDGER, &Ok::<(), String>(()), Timestamp(3));
-        assert!(failures.now(Timestamp(3)).is_empty());
+        assert!(failures.all().is_empty());
     }
 }

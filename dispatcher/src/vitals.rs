@@ -103,8 +103,9 @@ impl Engine {
             self.ledger.list(one).await
         };
         health::set(LEDGER, answered(asking).await.map(drop));
-        let unwritten = self.unwritten().first().map(ToString::to_string);
-        health::set(WRITES, unwritten.map_or(Ok(()), Err));
+        let unwritten = self.failures.still_tried(self.clock.now());
+        let why = unwritten.first().map(ToString::to_string);
+        health::set(WRITES, why.map_or(Ok(()), Err));
     }
 }
 

@@ -325,7 +325,10 @@ fn health_says_how_the_process_is_and_what_it_lacks() {
 #[test]
 fn a_terminal_that_goes_ends_a_server_gracefully_unless_it_is_to_outlive_it() {
     let folder = Folder::with_tenant();
-    let serving = folder.serve();
+    // Whoever runs the tests may himself be one that outlives his terminal.
+    let default = ["--default-signal=HUP", env!("CARGO_BIN_EXE_offboard"), "serve"];
+    let mut serving = folder.start_instead("env", &default);
+    folder.until_served_by(&mut serving);
     serving.signal("HUP");
     let ran = serving.wait().expect(0);
     assert!(ran.err.contains("Stopping"), "{}", ran.err);
