@@ -16,7 +16,7 @@ pub(crate) const LEDGER: &str = "ledger";
 pub(crate) const EVIDENCE: &str = "evidence store";
 
 /// What was not tried again for so long, where others share the work, is theirs by now; what
-/// is one's own is tried again every few seconds.
+/// is one's own is tried again sooner.
 const TRIED_WITHIN_MS: i64 = 5 * MINUTE_MS;
 
 /// A place that has taken nothing since.

@@ -174,7 +174,7 @@ impl Board {
             if done {
                 return Ok(Left::Nothing);
             }
-            if is_stuck(&unwritten, &cases, now) {
+            if is_stuck(&unwritten, cases.iter().map(|c| c.changed_at), now) {
                 return Ok(Left::Unwritten(unwritten));
             }
             let pause = LOOK_EVERY.max(began.elapsed() * LOOKING_SHARE);
@@ -269,9 +269,9 @@ impl Board {
 }
 
 /// Whether something cannot be written for minutes in which no case has come on.
-fn is_stuck(unwritten: &[Unwritten], cases: &[CaseSummary], now: Timestamp) -> bool {
+fn is_stuck(unwritten: &[Unwritten], mut changed: impl Iterator<Item = Timestamp>, now: Timestamp) -> bool {
     let is_long = |since: Timestamp| now.since(since) >= GIVES_UP_AFTER_MS;
-    unwritten.iter().any(|u| is_long(u.since)) && cases.iter().all(|c| is_long(c.changed_at))
+    unwritten.iter().any(|u| is_long(u.since)) && changed.all(is_long)
 }
 
 fn worth_staying(case: &CaseSummary, now: Timestamp) -> bool {
@@ -283,5 +283,36 @@ fn what(case: &CaseSummary, now: Timestamp) -> String {
     match case.next_at.filter(|at| !case.ended && *at > now) {
         Some(at) => format!("{doing} (goes on {})", when(at)),
         None => doing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_given_up_only_when_nothing_is_written_and_no_case_comes_on_for_long() {
+        let now = Timestamp(GIVES_UP_AFTER_MS);
+        let since = |ms: i64| {
+            vec![Unwritten {
+                place: "ledger".to_owned(),
+                why: "the disk is full".to_owned(),
+                since: Timestamp(ms),
+            }]
+        };
+        for (unwritten, changed, stuck) in [
+            (since(0), [0, -1], true),
+            (since(1), [0, -1], false),
+            // Another case comes on: what fails may be the place of accounts alone.
+            (since(0), [1, -1], false),
+            (Vec::new(), [0, -1], false),
+        ] {
+            let changed_at = changed.into_iter().map(Timestamp);
+            assert_eq!(
+                is_stuck(&unwritten, changed_at, now),
+                stuck,
+                "{unwritten:?} {changed:?}"
+            );
+        }
     }
 }
