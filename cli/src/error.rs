@@ -89,6 +89,12 @@ impl CliError {
         }
     }
 
+    /// Whether it only says that nobody reads any more.
+    #[must_use]
+    pub fn is_reader_gone(&self) -> bool {
+        self.what.is_empty()
+    }
+
     /// From an error, whose text completes the sentence by itself.
     #[must_use]
     pub fn of(error: &(dyn Error + 'static)) -> Self {
@@ -168,7 +174,7 @@ impl CliError {
 
     /// Prints it to standard error.
     pub fn print(&self, as_json: bool) {
-        if self.what.is_empty() {
+        if self.is_reader_gone() {
             return;
         }
         let text = if as_json {

@@ -10,6 +10,7 @@ use crate::out::Out;
 use crate::show::{relative, safe};
 use console::{Term, style, truncate_str};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use offboard_dispatcher::Unwritten;
 use offboard_dispatcher::control::CaseSummary;
 use offboard_domain::{CaseId, Timestamp};
 use serde_json::json;
@@ -28,6 +29,8 @@ pub struct Progress {
     out: Out,
     screen: Option<Screen>,
     last: BTreeMap<CaseId, Told>,
+    /// The places of which was said that nothing can be written there.
+    unwritten: Vec<String>,
 }
 
 /// What was told of a case.
@@ -53,7 +56,35 @@ impl Progress {
             out,
             screen: live.then(Screen::new),
             last: BTreeMap::new(),
+            unwritten: Vec::new(),
         }
+    }
+
+    /// Says once that nothing can be written to a place, and once that it can again.
+    ///
+    /// # Errors
+    /// [`CliError`] if `--json` cannot be written.
+    pub fn note_unwritten(&mut self, unwritten: &[Unwritten], now: Timestamp) -> Result<(), CliError> {
+        let before = std::mem::take(&mut self.unwritten);
+        self.unwritten = unwritten.iter().map(|u| u.place.clone()).collect();
+        for new in unwritten.iter().filter(|u| !before.contains(&u.place)) {
+            self.talk(&format!(
+                "note: {}; it is tried again, and what was accepted is kept",
+                safe(&new.to_string())
+            ));
+            if self.out.is_json() {
+                self.out
+                    .object(&json!({ "event": "unwritten", "at": now.to_string(), "unwritten": new }))?;
+            }
+        }
+        for place in before.iter().filter(|place| !self.unwritten.contains(place)) {
+            self.talk(&format!("note: the {place} can be written to again"));
+            if self.out.is_json() {
+                self.out
+                    .object(&json!({ "event": "written", "at": now.to_string(), "place": place }))?;
+            }
+        }
+        Ok(())
     }
 
     /// Shows where the cases are.
@@ -83,16 +114,21 @@ impl Progress {
             }
         }
         if let Some(screen) = &mut self.screen {
-            screen.draw(cases, now);
+            screen.draw(cases, &self.unwritten, now);
         }
         Ok(())
     }
 
-    /// Talks, without tearing what is drawn.
+    /// Talks, without tearing what is drawn; with `--json` it is silent.
     pub fn say(&self, text: &str) {
+        if !self.out.is_json() {
+            self.talk(text);
+        }
+    }
+
+    fn talk(&self, text: &str) {
         match &self.screen {
             Some(screen) => screen.say(text),
-            None if self.out.is_json() => {}
             None => self.out.say(text),
         }
     }
@@ -122,7 +158,7 @@ impl Screen {
         let _ = self.all.println(text);
     }
 
-    fn draw(&mut self, cases: &[CaseSummary], now: Timestamp) {
+    fn draw(&mut self, cases: &[CaseSummary], unwritten: &[String], now: Timestamp) {
         let sum = |f: fn(&CaseSummary) -> u32| cases.iter().map(|c| u64::from(f(c))).sum::<u64>();
         let ended = cases.iter().filter(|c| c.ended).count();
         let waiting = cases.iter().filter(|c| !c.ended && c.needs > 0).count();
@@ -134,8 +170,16 @@ impl Screen {
         } else {
             style(format!(" · {waiting} need a person")).yellow().to_string()
         };
+        let stuck = if unwritten.is_empty() {
+            String::new()
+        } else {
+            let places = unwritten.join(" and ");
+            style(format!(" · nothing can be written to the {places}"))
+                .red()
+                .to_string()
+        };
         self.overall
-            .set_message(format!("{ended}/{} cases{needs}", cases.len()));
+            .set_message(format!("{ended}/{} cases{needs}{stuck}", cases.len()));
         let mut shown: Vec<&CaseSummary> = cases.iter().filter(|c| !c.ended).collect();
         // Who is being worked on first, then who needs somebody.
         shown.sort_by_key(|c| (!c.working, c.needs == 0, c.opened_at, c.case));

@@ -28,9 +28,10 @@ pub struct Session<'a> {
     config: &'a Configuration,
     clock: Arc<dyn Clock>,
     reach: Reach,
-    /// Of who only looks, as long as nobody has answered: where it is said that the ledger is
-    /// read in place of that.
-    unanswered: Option<Out>,
+    /// Of who only looks, as long as nobody has answered: the ledger is read in place of that.
+    unanswered: bool,
+    /// Where that is said, once.
+    note: Option<Out>,
 }
 
 /// Where the engine is.
@@ -66,16 +67,23 @@ impl Reach {
         }
     }
 
-    /// The ledger as it stands, for who only looks, and says why; where it cannot even be
-    /// read, why is the error.
-    fn to_read(config: &Configuration, clock: &Arc<dyn Clock>, out: Out, why: CliError) -> Result<Self, CliError> {
+    /// The ledger as it stands, for who only looks, and says why where that was not said yet;
+    /// where it cannot even be read, why is the error.
+    fn to_read(
+        config: &Configuration,
+        clock: &Arc<dyn Clock>,
+        note: Option<Out>,
+        why: CliError,
+    ) -> Result<Self, CliError> {
         let Ok(opened) = Opened::to_read(config, clock.clone()) else {
             return Err(why);
         };
-        out.say(format!(
-            "note: the ledger is read as it stands at this moment: {}",
-            why.brief()
-        ));
+        if let Some(out) = note {
+            out.say(format!(
+                "note: the ledger is read as it stands at this moment: {}",
+                why.brief()
+            ));
+        }
         Ok(Self::Read(Box::new(opened)))
     }
 }
@@ -92,27 +100,49 @@ impl<'a> Session<'a> {
             config,
             clock,
             reach,
-            unanswered: None,
+            unanswered: false,
+            note: None,
         })
     }
 
     /// Reaches it for who only looks: where nobody answers and the folder cannot be opened,
     /// because another process has it or nothing can be written, its ledger is read, and
-    /// that is said.
+    /// that is said (`note`), once.
     ///
     /// # Errors
     /// As [`Session::open`], where it cannot even be read.
-    pub async fn open_to_read(config: &'a Configuration, clock: Arc<dyn Clock>, out: Out) -> Result<Self, CliError> {
+    pub async fn open_to_read(
+        config: &'a Configuration,
+        clock: Arc<dyn Clock>,
+        mut note: Option<Out>,
+    ) -> Result<Self, CliError> {
         let reach = match Reach::of(config, &clock, READER_PATIENCE).await {
             Ok(reach) => reach,
-            Err(error) => Reach::to_read(config, &clock, out, error)?,
+            Err(error) => Reach::to_read(config, &clock, note.take(), error)?,
         };
         Ok(Self {
             config,
             clock,
             reach,
-            unanswered: Some(out),
+            unanswered: true,
+            note,
         })
+    }
+
+    /// Of who goes on looking where the ledger is read as it stands: whoever answers by now
+    /// is asked from here on.
+    pub async fn look_for_an_answer(&mut self) {
+        if !self.is_read() {
+            return;
+        }
+        let Ok(reach) = Reach::of(self.config, &self.clock, Duration::ZERO).await else {
+            return;
+        };
+        if let Reach::Read(opened) = std::mem::replace(&mut self.reach, reach) {
+            // It was open to be read alone: nothing of it is left to be written.
+            drop(opened.ledger.close().await);
+        }
+        self.unanswered = true;
     }
 
     /// Whether another process serves the folder.
@@ -127,6 +157,12 @@ impl<'a> Session<'a> {
         matches!(self.reach, Reach::Alone(_))
     }
 
+    /// Whether nobody answers, and its ledger is read as it stands.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        matches!(self.reach, Reach::Read(_))
+    }
+
     /// Asks; what was refused or failed is an error. A process that ended before
     /// it heard what was asked is no error: whoever has the folder now is asked.
     ///
@@ -138,10 +174,11 @@ impl<'a> Session<'a> {
             match &mut self.reach {
                 Reach::Served(client) => {
                     let asked = client.call(&request);
-                    let answered = match self.unanswered {
-                        None => Ok(asked.await),
+                    let answered = if self.unanswered {
                         // A process that hangs lets everybody in, and answers nobody.
-                        Some(_) => tokio::time::timeout(READER_PATIENCE, asked).await,
+                        tokio::time::timeout(READER_PATIENCE, asked).await
+                    } else {
+                        Ok(asked.await)
                     };
                     let why = match answered {
                         Ok(Err(ControlError::Unheard { .. })) if Instant::now() < until => {
@@ -150,15 +187,15 @@ impl<'a> Session<'a> {
                         }
                         Ok(Err(error @ ControlError::NoAnswer { .. })) => CliError::from(error),
                         Ok(answered) => {
-                            self.unanswered = None;
+                            self.unanswered = false;
                             return refused(answered?);
                         }
                         Err(_) => silent(),
                     };
-                    let Some(out) = self.unanswered.take() else {
+                    if !std::mem::take(&mut self.unanswered) {
                         return Err(why);
-                    };
-                    self.reach = Reach::to_read(self.config, &self.clock, out, why)?;
+                    }
+                    self.reach = Reach::to_read(self.config, &self.clock, self.note.take(), why)?;
                 }
                 Reach::Alone(opened) | Reach::Shared(opened) | Reach::Read(opened) => {
                     return refused(control::handle(&opened.engine, request).await);

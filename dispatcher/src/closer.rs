@@ -12,6 +12,7 @@ use crate::kept::{Beyond, short, store};
 use crate::page;
 use crate::place::Held;
 use crate::reports::settle;
+use crate::unwritten;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use offboard_domain::evidence::{self, Recorded};
@@ -210,7 +211,10 @@ impl Closer {
             Err(StoreError::Occupied { .. }) => put(&format!("{version}-{}", short(digest))).await,
             kept => kept,
         };
-        let name = name.map_err(store)?;
+        let name = name.map_err(store);
+        let now = self.engine.clock.now();
+        self.engine.failures.note(unwritten::EVIDENCE, &name, now);
+        let name = name?;
         self.engine.keep_head(tenant, id, to).await?;
         if held.case.is_delivered() {
             // For the worker that takes it there, who knows no evidence store.

@@ -18,6 +18,7 @@ use crate::kept::{Keeping, Kept, KeptOf, Listed, Looked, Stands, Whose, in_time}
 use crate::place::{Held, Places};
 use crate::tenants::Tenants;
 use crate::timers::Timers;
+use crate::unwritten::{Failures, Unwritten};
 use futures::future::join_all;
 use offboard_domain::{CaseId, Credit, Gates, TenantId, Timestamp};
 use offboard_ledger::{Filter, Gates as Shut, Ledger, LedgerError, Shard};
@@ -94,6 +95,8 @@ pub struct Engine {
     pub(crate) kept_beside: Mutex<BTreeSet<CaseId>>,
     /// What is being put into the places of sites.
     pub(crate) handing: Arc<Handing>,
+    /// What could not be written when it was last tried.
+    pub(crate) failures: Failures,
 }
 
 /// What stopped the engine from doing what was asked.
@@ -226,6 +229,7 @@ impl Engine {
             doubted: Mutex::default(),
             kept_beside: Mutex::default(),
             handing: Arc::default(),
+            failures: Failures::default(),
         })
     }
 
@@ -245,6 +249,12 @@ impl Engine {
     #[must_use]
     pub fn ledger(&self) -> &Arc<dyn Ledger> {
         &self.ledger
+    }
+
+    /// Where nothing can be written at this time, by what was last tried.
+    #[must_use]
+    pub fn unwritten(&self) -> Vec<Unwritten> {
+        self.failures.all()
     }
 
     /// Counts up whenever a case changed.

@@ -35,6 +35,7 @@ mod sweep;
 pub mod tenants;
 mod timers;
 mod transact;
+mod unwritten;
 pub mod view;
 mod vitals;
 
@@ -43,3 +44,4 @@ pub use engine::{Engine, EngineError, Entropy, Parts};
 pub use kept::Keeping;
 pub use membership::Membership;
 pub use submit::Submitted;
+pub use unwritten::Unwritten;

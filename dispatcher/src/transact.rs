@@ -10,6 +10,7 @@ use crate::kept::{Kept, LostOrders, Whole, in_time, rearm};
 use crate::place::{Held, Slot};
 use crate::publish::republishable;
 use crate::sweep::AFTER_FAILURE_MS;
+use crate::unwritten;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{Event, UnreadableEvent, open_event, seal_events};
 use offboard_domain::evidence::Recorded;
@@ -451,6 +452,7 @@ impl Engine {
     async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
         let began = Instant::now();
         let appended = self.ledger.append(append).await;
+        self.failures.note(unwritten::LEDGER, &appended, self.clock.now());
         let word = match &appended {
             Ok(Appended::Done) => "done",
             Ok(Appended::Ours) => "ours",

@@ -24,6 +24,8 @@ const NAMED_MAX: usize = 8;
 
 const LEDGER: &str = "ledger";
 const QUEUE: &str = "queue";
+/// Whether what was last tried to be written was.
+const WRITES: &str = "writes";
 
 impl Engine {
     /// Looks until told to stop; at once over where nobody wants to know. From
@@ -101,6 +103,9 @@ impl Engine {
             self.ledger.list(one).await
         };
         health::set(LEDGER, answered(asking).await.map(drop));
+        let unwritten = self.failures.still_tried(self.clock.now());
+        let why = unwritten.first().map(ToString::to_string);
+        health::set(WRITES, why.map_or(Ok(()), Err));
     }
 }
 

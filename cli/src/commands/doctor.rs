@@ -17,7 +17,7 @@ use offboard_connectors::{Call, Connector, Finding, Severity};
 use offboard_dispatcher::control::Client;
 use offboard_domain::{Kind, Lane, TenantId};
 use offboard_queue::rabbit::site_of;
-use offboard_runtime::config::{Configuration, QueueUrl, SystemKind, Tenant};
+use offboard_runtime::config::{Configuration, LedgerUrl, QueueUrl, SystemKind, Tenant};
 use offboard_runtime::keys::{ESCROW_KEY, EscrowMaster, MasterKey, SigningKey, public_keys};
 use offboard_runtime::{Clock, SystemClock};
 use serde::Serialize;
@@ -158,17 +158,16 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
                 .map_err(CliError::from),
         );
     }
-    key(
-        "public",
-        public_keys(keys)
-            .map(|k| format!("{} public keys for who verifies", k.len()))
-            .map_err(CliError::from),
-    );
+    key("public", public_halves(keys));
     if at_a_site {
         found.push(escrow_at_a_site(keys));
     }
     if !is_shared(config) {
         found.push(ledger(config).await);
+        if let LedgerUrl::Sqlite(file) = &config.engine.ledger {
+            let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
+            found.push(stores::room("ledger's folder", folder.unwrap_or(Path::new("."))));
+        }
     }
     found.extend(stores::of(config, offline).await);
     if config.tenants.is_empty() {
@@ -178,6 +177,19 @@ async fn installation(config: &Configuration, offline: bool) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// The public halves, among which is that of the key that signs.
+fn public_halves(keys: &Path) -> Result<String, CliError> {
+    let all = public_keys(keys)?;
+    let current = SigningKey::load(keys).ok();
+    let is_missing = current.is_some_and(|c| !all.iter().any(|k| k.id() == c.id()));
+    if all.is_empty() || is_missing {
+        return Err(CliError::failed(
+            "that of the key that signs is not there, so nobody could verify evidence with it",
+        ));
+    }
+    Ok(format!("{} public keys for who verifies", all.len()))
 }
 
 /// Whether the folder is that of a worker at a site: by who it is at the broker.

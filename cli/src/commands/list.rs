@@ -2,23 +2,25 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::out::columns;
-use crate::session::unexpected;
+use crate::out::{Out, columns};
+use crate::session::{Session, unexpected};
 use crate::show::{Table, relative, safe, state};
 use console::style;
 use offboard_dispatcher::control::{Buried, CaseSummary, Request, Response};
 use offboard_domain::{Digest, TenantId, Timestamp};
+use offboard_runtime::config::Configuration;
 
 /// Buried messages that are shown.
 const DEAD_SHOWN: usize = 100;
 
 pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(t)) {
-        ctx.out.say(format!("note: no tenant '{tenant}' is configured"));
-    }
+    note_unknown(ctx.out, &config, tenant);
     let mut session = ctx.session_to_read(&config).await?;
     let cases = session.cases(tenant, open_only).await;
+    if cases.is_ok() && session.is_served() {
+        note_unwritten(&mut session, ctx.out).await;
+    }
     session.close().await?;
     let cases = cases?;
     if ctx.out.is_json() {
@@ -32,6 +34,23 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -
     let now = ctx.clock(&config)?.now();
     ctx.out.line(&table(&cases, now).lines(columns()).join("\n"))?;
     Ok(Exit::Done)
+}
+
+/// Says that the tenant that is asked for is none that is configured.
+pub(super) fn note_unknown(out: Out, config: &Configuration, tenant: Option<&TenantId>) {
+    if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(t)) {
+        out.say(format!("note: no tenant '{tenant}' is configured"));
+    }
+}
+
+/// Says where whoever serves the folder cannot write: nothing comes on there.
+async fn note_unwritten(session: &mut Session<'_>, out: Out) {
+    let Ok(Response::Status(status)) = session.ask(Request::Status).await else {
+        return;
+    };
+    for unwritten in &status.unwritten {
+        out.say(format!("note: {}", safe(&unwritten.to_string())));
+    }
 }
 
 /// Cases as a table.

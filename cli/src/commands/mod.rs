@@ -241,7 +241,7 @@ impl Ctx {
 
     /// A way to ask it for who only looks; says so if it is only read as it stands.
     async fn session_to_read<'a>(&self, config: &'a Configuration) -> Result<Session<'a>, CliError> {
-        Session::open_to_read(config, self.clock(config)?, self.out).await
+        Session::open_to_read(config, self.clock(config)?, Some(self.out)).await
     }
 
     /// Who acts.

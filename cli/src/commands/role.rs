@@ -2,6 +2,7 @@
 //! an installation that processes share, until told to stop.
 
 use super::Ctx;
+use super::run::unless_gone;
 use super::serve::{Interrupt, Listening};
 use crate::error::{CliError, Exit};
 use crate::roles::{Roles, Running, Serves};
@@ -51,9 +52,9 @@ async fn run(ctx: &Ctx, role: Role, roles: &Roles) -> Result<Exit, CliError> {
     tracing::info!(role, tenants = config.tenants.len(), "running");
     health::started();
     if ctx.out.is_json() {
-        ctx.out.object(&json!({
+        unless_gone(ctx.out.object(&json!({
             "event": "running", "role": role, "process": std::process::id(), "listening": listening.address(),
-        }))?;
+        })))?;
     } else {
         ctx.out.say(format!(
             "Running as {role}. Ctrl-C stops; SIGHUP reads the tenants anew."

@@ -11,6 +11,7 @@ use crate::out::{Out, columns};
 use crate::progress::Progress;
 use crate::session::{refused, unexpected};
 use crate::show::{Table, safe, state, when};
+use offboard_dispatcher::Unwritten;
 use offboard_dispatcher::control::{Accepted, CaseSummary, LIST_MAX, Request, Response, What, summarise};
 use offboard_domain::time::MINUTE_MS;
 use offboard_domain::{CaseId, TenantId, Timestamp};
@@ -22,6 +23,9 @@ use std::time::{Duration, Instant};
 /// What goes on within this time is worth staying for, in engine time; what is
 /// further away goes on at the next start.
 const WORTH_WAITING_MS: i64 = 10 * MINUTE_MS;
+/// After so long without a write, in which no case has come on, it ends, in engine time: a
+/// person must make room first. `docs/cli.md` says so.
+const GIVES_UP_AFTER_MS: i64 = 5 * MINUTE_MS;
 /// How often the cases are looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Looking may take one part in this many of the time.
@@ -35,7 +39,7 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
         [] => Files::default(),
         files => intake::read(ctx.out, &config, files, tenant, &by, clock.now())?,
     };
-    let mut interrupted = super::serve::Interrupt::listen()?;
+    let mut interrupted = super::serve::Interrupt::listen()?.or_hangup()?;
     let started = tokio::select! {
         started = Embedded::start(&config, clock, Overrides::default()) => started,
         () = interrupted.first() => return Ok(Exit::Interrupted),
@@ -46,22 +50,20 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
     let Handed { outcomes, failed } = read
         .hand_over(async |request| refused(embedded.ask(request).await))
         .await;
-    report(ctx.out, &read, &outcomes, &embedded)?;
-    if let Some(error) = failed {
-        drop(embedded.shutdown().await);
-        super::flush(telemetry).await;
-        return Err(error);
-    }
     let mut board = Board {
         out: ctx.out,
         progress: Progress::new(ctx.out),
         cases: BTreeMap::new(),
     };
-    let ended = tokio::select! {
-        ended = board.follow(&embedded, wait) => Some(ended?),
-        () = interrupted.first() => None,
+    let told = unless_gone(report(ctx.out, &read, &outcomes, &embedded));
+    let followed = match failed.map_or(told, Err) {
+        Err(error) => Err(error),
+        Ok(()) => tokio::select! {
+            left = board.follow(&embedded, wait) => left,
+            () = interrupted.first() => Ok(Left::Interrupted),
+        },
     };
-    if ended.is_none() {
+    if matches!(followed, Ok(Left::Interrupted)) {
         board.progress.say(
             "Stopping: what is in flight is finished first. Ctrl-C again stops at once; nothing is lost either way.",
         );
@@ -70,23 +72,57 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>,
     board.progress.finish();
     let evidence = embedded.evidence().to_string();
     let now = embedded.engine().now();
-    board.look(&embedded).await?;
-    embedded.shutdown().await?;
+    let looked = board.look(&embedded).await;
+    // However it went: what is in flight is finished, and what came of it recorded.
+    let ended = embedded.shutdown().await;
     super::flush(telemetry).await;
-    board.end(now, &evidence)?;
-    Ok(match ended {
-        None => Exit::Interrupted,
-        Some(()) if outcomes.iter().any(|o| o.what == What::Refused) => Exit::Failed,
-        Some(())
-            if board
-                .cases
-                .values()
-                .all(|c| c.state == "closed" || c.state == "cancelled" || c.state == "merged") =>
+    let left = followed?;
+    if let Left::Unwritten(unwritten) = &left {
+        unless_gone(board.end(now, &evidence))?;
+        return Err(gave_up(unwritten));
+    }
+    looked?;
+    ended?;
+    unless_gone(board.end(now, &evidence))?;
+    Ok(match left {
+        Left::Interrupted => Exit::Interrupted,
+        _ if outcomes.iter().any(|o| o.what == What::Refused) => Exit::Failed,
+        _ if board
+            .cases
+            .values()
+            .all(|c| c.state == "closed" || c.state == "cancelled" || c.state == "merged") =>
         {
             Exit::Done
         }
-        Some(()) => Exit::Person,
+        _ => Exit::Person,
     })
+}
+
+/// Why it is not stayed for any longer.
+enum Left {
+    /// There is nothing left to stay for.
+    Nothing,
+    /// Somebody stops it.
+    Interrupted,
+    /// Nothing can be written, and nothing comes on.
+    Unwritten(Vec<Unwritten>),
+}
+
+/// Whoever read our output has gone: the cases are carried on all the same.
+pub(super) fn unless_gone(told: Result<(), CliError>) -> Result<(), CliError> {
+    match told {
+        Err(error) if error.is_reader_gone() => Ok(()),
+        told => told,
+    }
+}
+
+fn gave_up(unwritten: &[Unwritten]) -> CliError {
+    let minutes = GIVES_UP_AFTER_MS / MINUTE_MS;
+    CliError::failed(format!(
+        "no case could be carried on for {minutes} minutes, since nothing can be written"
+    ))
+    .causes(unwritten.iter().map(ToString::to_string))
+    .next("make room or mend what is named, look with `offboard doctor`, then go on with `offboard run`: what was accepted is kept")
 }
 
 fn report(out: Out, read: &Files, outcomes: &[Accepted], embedded: &Embedded) -> Result<(), CliError> {
@@ -119,22 +155,27 @@ struct Board {
 }
 
 impl Board {
-    /// Follows until there is nothing left to stay for.
-    async fn follow(&mut self, embedded: &Embedded, wait: bool) -> Result<(), CliError> {
+    /// Follows until there is nothing left to stay for, or nothing can be written for minutes.
+    async fn follow(&mut self, embedded: &Embedded, wait: bool) -> Result<Left, CliError> {
         let mut changes = embedded.engine().changes();
         loop {
             let began = Instant::now();
             self.look(embedded).await?;
             let now = embedded.engine().now();
             let cases: Vec<CaseSummary> = self.cases.values().cloned().collect();
-            self.progress.update(&cases, now)?;
+            let unwritten = embedded.engine().unwritten();
+            unless_gone(self.progress.note_unwritten(&unwritten, now))?;
+            unless_gone(self.progress.update(&cases, now))?;
             let done = if wait {
                 cases.iter().all(|c| c.ended)
             } else {
                 !cases.iter().any(|c| worth_staying(c, now))
             };
             if done {
-                return Ok(());
+                return Ok(Left::Nothing);
+            }
+            if is_stuck(&unwritten, cases.iter().map(|c| c.changed_at), now) {
+                return Ok(Left::Unwritten(unwritten));
             }
             let pause = LOOK_EVERY.max(began.elapsed() * LOOKING_SHARE);
             tokio::time::sleep(pause).await;
@@ -227,6 +268,12 @@ impl Board {
     }
 }
 
+/// Whether something cannot be written for minutes in which no case has come on.
+fn is_stuck(unwritten: &[Unwritten], mut changed: impl Iterator<Item = Timestamp>, now: Timestamp) -> bool {
+    let is_long = |since: Timestamp| now.since(since) >= GIVES_UP_AFTER_MS;
+    unwritten.iter().any(|u| is_long(u.since)) && changed.all(is_long)
+}
+
 fn worth_staying(case: &CaseSummary, now: Timestamp) -> bool {
     !case.ended && (case.working || case.next_at.is_some_and(|at| at.since(now) <= WORTH_WAITING_MS))
 }
@@ -236,5 +283,36 @@ fn what(case: &CaseSummary, now: Timestamp) -> String {
     match case.next_at.filter(|at| !case.ended && *at > now) {
         Some(at) => format!("{doing} (goes on {})", when(at)),
         None => doing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_given_up_only_when_nothing_is_written_and_no_case_comes_on_for_long() {
+        let now = Timestamp(GIVES_UP_AFTER_MS);
+        let since = |ms: i64| {
+            vec![Unwritten {
+                place: "ledger".to_owned(),
+                why: "the disk is full".to_owned(),
+                since: Timestamp(ms),
+            }]
+        };
+        for (unwritten, changed, stuck) in [
+            (since(0), [0, -1], true),
+            (since(1), [0, -1], false),
+            // Another case comes on: what fails may be the place of accounts alone.
+            (since(0), [1, -1], false),
+            (Vec::new(), [0, -1], false),
+        ] {
+            let changed_at = changed.into_iter().map(Timestamp);
+            assert_eq!(
+                is_stuck(&unwritten, changed_at, now),
+                stuck,
+                "{unwritten:?} {changed:?}"
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `offboard serve`: carries out what is open until told to stop.
 
 use super::Ctx;
+use super::run::unless_gone;
 use crate::embedded::{Embedded, Overrides};
 use crate::error::{CliError, Exit};
 use crate::systems::Systems;
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
     let (config, telemetry) = ctx.config_of_server(Role::Embedded)?;
     let listening = Listening::begin(&config.engine.telemetry).await?;
-    let mut interrupt = Interrupt::listen()?;
+    let mut interrupt = Interrupt::listen()?.or_hangup()?;
     let systems = Systems::open(&config)?;
     for shut in systems.shut() {
         let (tenant, system) = (&shut.tenant, &shut.system);
@@ -41,10 +42,10 @@ pub(super) async fn run(ctx: &Ctx) -> Result<Exit, CliError> {
         "serving"
     );
     if ctx.out.is_json() {
-        ctx.out.object(&json!({
+        unless_gone(ctx.out.object(&json!({
             "event": "serving", "process": std::process::id(), "recovered": embedded.recovered(),
             "listening": listening.address(),
-        }))?;
+        })))?;
     } else {
         ctx.out.say(format!(
             "Serving {} tenants; {} open cases go on. Ctrl-C stops.",
@@ -112,30 +113,54 @@ impl Listening {
     }
 }
 
-/// Ctrl-C and the order to end.
+/// Ctrl-C, the order to end, and, if it is wanted, the end of the terminal.
 pub(super) struct Interrupt {
     keyboard: Signal,
     order: Signal,
+    hangup: Option<Signal>,
     terminated: bool,
 }
 
 impl Interrupt {
     /// Listens from now on.
     pub(super) fn listen() -> Result<Self, CliError> {
-        let listen =
-            |kind| signal(kind).map_err(|e| CliError::failed("failed to listen for signals").caused_by(Some(&e)));
         Ok(Self {
             keyboard: listen(SignalKind::interrupt())?,
             order: listen(SignalKind::terminate())?,
+            hangup: None,
             terminated: false,
         })
     }
 
+    /// A terminal that goes is an order to end, too, unless whoever started this wants it to
+    /// outlive the terminal (`nohup`).
+    pub(super) fn or_hangup(mut self) -> Result<Self, CliError> {
+        if !ignores_hangup() {
+            self.hangup = Some(listen(SignalKind::hangup())?);
+        }
+        Ok(self)
+    }
+
     /// Waits for the first.
     pub(super) async fn first(&mut self) {
-        self.terminated = tokio::select! {
-            _ = self.keyboard.recv() => false,
-            _ = self.order.recv() => true,
+        let Self {
+            keyboard,
+            order,
+            hangup,
+            terminated,
+        } = self;
+        let hung_up = async move {
+            match hangup {
+                Some(hangup) => {
+                    hangup.recv().await;
+                }
+                None => std::future::pending::<()>().await,
+            }
+        };
+        *terminated = tokio::select! {
+            _ = keyboard.recv() => false,
+            _ = order.recv() => true,
+            () = hung_up => true,
         };
     }
 
@@ -147,9 +172,26 @@ impl Interrupt {
 
     /// The next one ends the process at once. The ledger is made for that.
     pub(super) fn exit_on_second(mut self) {
+        // A shell and its terminal each tell of the same hangup.
+        self.hangup = None;
         tokio::spawn(async move {
             self.first().await;
             std::process::exit(i32::from(Exit::Interrupted.code()));
         });
     }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, CliError> {
+    signal(kind).map_err(|e| CliError::failed("failed to listen for signals").caused_by(Some(&e)))
+}
+
+/// Whether a hangup was to be ignored when this process began; where the system does not
+/// tell, it was not.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The lowest bit is signal 1, the hangup.
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }

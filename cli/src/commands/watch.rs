@@ -5,7 +5,7 @@
 //! so that watching stands in nobody's way.
 
 use super::Ctx;
-use super::list::table;
+use super::list::{note_unknown, table};
 use super::serve::Interrupt;
 use crate::error::{CliError, Exit};
 use crate::out::{Out, columns};
@@ -36,6 +36,7 @@ const LOOKS_AT_MOST: u32 = 3;
 pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, all: bool) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     let mut interrupt = Interrupt::listen()?;
+    note_unknown(ctx.out, &config, tenant);
     let mut watch = Watch {
         out: ctx.out,
         clock: ctx.clock(&config)?,
@@ -62,14 +63,14 @@ struct Watch {
 
 impl Watch {
     async fn follow(&mut self, config: &Configuration, tenant: Option<&TenantId>, all: bool) -> Result<(), CliError> {
-        let mut session = Session::open(config, self.clock.clone()).await?;
+        let mut session = Session::open_to_read(config, self.clock.clone(), Some(self.out)).await?;
         let mut seen = 0;
         loop {
             let mut cases = match session.cases(tenant, !all).await {
                 Ok(cases) => cases,
                 // Whoever served has ended: look for the next one.
                 Err(_) if session.is_served() => {
-                    session = Session::open(config, self.clock.clone()).await?;
+                    session = Session::open_to_read(config, self.clock.clone(), None).await?;
                     session.cases(tenant, !all).await?
                 }
                 Err(error) => return Err(error),
@@ -77,7 +78,7 @@ impl Watch {
             let listed = cases.len();
             let gone = self.no_longer_listed(&mut session, &cases).await;
             cases.extend(gone);
-            self.show(&cases, session.is_idle())?;
+            self.show(&cases, &session)?;
             let mut gone = cases.split_off(listed);
             let_go(&mut gone, if self.draws() { OVER_SHOWN } else { 0 });
             cases.extend(gone);
@@ -143,21 +144,22 @@ impl Watch {
                 }
                 Ok(_) | Err(_) => *seen = 0,
             }
-            return Session::open(config, self.clock.clone()).await;
+            return Session::open_to_read(config, self.clock.clone(), None).await;
         }
         // Whoever wants to serve the folder is not to wait for who only watches.
         if session.is_idle() {
             session.close().await?;
             tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
-            return Session::open(config, self.clock.clone()).await;
+            return Session::open_to_read(config, self.clock.clone(), None).await;
         }
         tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
+        session.look_for_an_answer().await;
         Ok(session)
     }
 
-    fn show(&mut self, cases: &[CaseSummary], idle: bool) -> Result<(), CliError> {
+    fn show(&mut self, cases: &[CaseSummary], session: &Session<'_>) -> Result<(), CliError> {
         if self.draws() {
-            return self.draw(cases, idle);
+            return self.draw(cases, session);
         }
         for case in cases {
             if self.last.get(&case.case) == Some(case) {
@@ -181,7 +183,7 @@ impl Watch {
         Ok(())
     }
 
-    fn draw(&mut self, cases: &[CaseSummary], idle: bool) -> Result<(), CliError> {
+    fn draw(&mut self, cases: &[CaseSummary], session: &Session<'_>) -> Result<(), CliError> {
         let now = self.clock.now();
         let (height, width) = self.term.size();
         let room = usize::from(height).saturating_sub(SPARE_LINES).max(1);
@@ -192,8 +194,10 @@ impl Watch {
         let sum = |f: fn(&CaseSummary) -> u32| cases.iter().map(f).sum::<u32>();
         let (settled, total) = (sum(|c| c.settled), sum(|c| c.total));
         let needs = cases.iter().filter(|c| !c.ended && c.needs > 0).count();
-        let who = if idle {
+        let who = if session.is_idle() {
             style("nobody serves this folder").yellow()
+        } else if session.is_read() {
+            style("nobody answers; read as it stands").yellow()
         } else {
             style("served").green()
         };

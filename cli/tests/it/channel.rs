@@ -156,6 +156,34 @@ fn commands_at_the_same_time_take_turns() {
 }
 
 #[test]
+fn watching_reads_what_nobody_answers_for_and_names_a_tenant_that_is_none() {
+    let folder = Folder::with_tenant();
+    folder.write("one.json", &departure("HR-1", "a@northwind.example"));
+    folder.run(&["submit", "one.json"]).expect(0);
+    let hung = UnixListener::bind(folder.socket()).unwrap();
+    let watching = folder.start(&["watch", "--json"]);
+    assert_eq!(watching.first_object()["state"], "received");
+    until("it is said", || {
+        watching.logged_so_far().contains("as it stands at this moment")
+    });
+    // Whoever serves it by now answers.
+    drop(hung);
+    let serving = folder.serve();
+    folder.run(&["cancel", "HR-1", "--reason", "she stays"]).expect(0);
+    until("its end is told", || watching.said_so_far().contains(r#""ended":true"#));
+    let other = folder.start(&["watch", "--tenant", "nortwind"]);
+    until("it is named", || {
+        other.logged_so_far().contains("no tenant 'nortwind' is configured")
+    });
+    for watching in [watching, other] {
+        watching.signal("INT");
+        watching.wait().expect(130);
+    }
+    serving.signal("TERM");
+    serving.wait().expect(0);
+}
+
+#[test]
 fn watching_tells_what_changes() {
     let folder = Folder::with_tenant();
     folder.write("one.json", &departure("HR-1", "a@northwind.example"));

@@ -357,3 +357,55 @@ fn health_says_how_the_process_is_and_what_it_lacks() {
     assert!(strange.err.contains("no process of Offboard"), "{}", strange.err);
     answering.join().unwrap();
 }
+
+#[test]
+fn a_terminal_that_goes_ends_a_server_gracefully_unless_it_is_to_outlive_it() {
+    let folder = Folder::with_tenant();
+    // Whoever runs the tests may himself be one that outlives his terminal.
+    let default = ["--default-signal=HUP", env!("CARGO_BIN_EXE_offboard"), "serve"];
+    let mut serving = folder.start_instead("env", &default);
+    folder.until_served_by(&mut serving);
+    serving.signal("HUP");
+    let ran = serving.wait().expect(0);
+    assert!(ran.err.contains("Stopping"), "{}", ran.err);
+
+    // As `nohup` starts it.
+    let script = "trap '' HUP; exec \"$0\" serve";
+    let mut serving = folder.start_instead("/bin/sh", &["-c", script, env!("CARGO_BIN_EXE_offboard")]);
+    folder.until_served_by(&mut serving);
+    let status = fs::read_to_string(format!("/proc/{}/status", serving.process())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    assert_eq!(ignored & 1, 1, "a hangup is still ignored");
+    serving.signal("TERM");
+    serving.wait().expect(0);
+}
+
+#[test]
+fn doctor_finds_a_disk_that_takes_no_more_and_a_public_half_that_is_not_there() {
+    let folder = Folder::with_tenant();
+    let fine = folder.run(&["doctor", "--offline"]).expect(0);
+    assert!(
+        fine.out.contains("evidence folder") && fine.out.contains("MiB are free"),
+        "{}",
+        fine.out
+    );
+    // A megabyte is left: an empty file, and the ledger's own small ones, still fit.
+    let full = folder.run_limited(2_000, &["doctor", "--offline"]).expect(1);
+    for shown in ["ledger's folder", "evidence folder"] {
+        let told = full
+            .out
+            .lines()
+            .any(|l| l.contains(shown) && l.contains("cannot be written to"));
+        assert!(told, "{shown}: {}", full.out);
+    }
+
+    let public = folder.path().join("keys/public");
+    for half in fs::read_dir(&public).unwrap() {
+        fs::remove_file(half.unwrap().path()).unwrap();
+    }
+    let lost = folder.run(&["doctor", "--offline"]).expect(1);
+    assert!(lost.out.contains("the public key cannot be used"), "{}", lost.out);
+    folder.run(&["keys", "create"]).expect(0);
+    folder.run(&["doctor", "--offline"]).expect(0);
+}

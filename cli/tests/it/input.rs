@@ -1,11 +1,11 @@
 //! What is handed over: good rows go on, bad ones are named, nothing is taken
 //! twice.
 
-use crate::support::{Credential, Folder, departure};
+use crate::support::{Credential, Folder, departure, until};
 use std::net::TcpListener;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const TABLE: &str = "reference,user_principal_name,last_day,tenant\n\
 HR-1,anna@northwind.example,2026-01-31,northwind\n\
@@ -141,14 +141,25 @@ fn orders_are_refused_with_reasons() {
 #[test]
 fn a_reader_that_goes_is_no_failure() {
     let folder = Folder::fresh();
-    let ran = folder.run_with(&["schema"], |c| {
-        // A pipe whose reading end is closed already.
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        c.stdout(Stdio::from(writer));
-    });
+    let ran = folder.start_unread(&["schema"]).wait();
     assert_eq!(ran.err, "");
     assert_eq!(ran.code, Some(0));
+}
+
+#[test]
+fn a_run_whose_reader_goes_carries_the_cases_on_all_the_same() {
+    let folder = Folder::with_tenant();
+    folder.write("one.json", &departure("HR-1", "a@northwind.example"));
+    // Its system does not answer: it is tried again until somebody stops it, and not only
+    // until the first line finds nobody.
+    let mut running = folder.start_unread(&["run", "one.json", "--json", "--wait"]);
+    folder.until_served_by(&mut running);
+    until("it is tried", || {
+        let shown = folder.run(&["show", "HR-1", "--json"]);
+        shown.code == Some(0) && shown.json()["tasks"][0]["attempt"].as_u64() > Some(0)
+    });
+    running.signal("INT");
+    running.wait().expect(130);
 }
 
 #[test]
@@ -228,4 +239,32 @@ fn what_a_full_disk_has_let_in_is_told_and_known_the_next_time() {
     let known = again.out.lines().filter(|l| l.starts_with("known")).count();
     let new = again.out.lines().filter(|l| l.starts_with("accepted")).count();
     assert_eq!((known, new), (accepted, 400 - accepted));
+}
+
+#[test]
+fn a_run_on_a_full_disk_says_so_and_ends_after_some_minutes() {
+    let mut folder = Folder::with_tenant();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    // A minute lasts a second.
+    folder.hurry(i64::try_from(now.as_millis()).unwrap(), 60);
+    let mut table = "reference,user_principal_name,last_day,tenant\n".to_owned();
+    for n in 0..200 {
+        table += &format!("HR-{n},person{n}@northwind.example,2026-01-31,northwind\n");
+    }
+    folder.write("leavers.csv", &table);
+    folder.run(&["submit", "leavers.csv"]).expect(0);
+    // What is accepted is in the ledger, and for what comes of it there is no room.
+    let full = folder.run_limited(200, &["run", "--json"]).expect(1);
+    let said = "nothing could be written to the ledger since";
+    let notes = full.err.lines().filter(|l| l.starts_with("note:") && l.contains(said));
+    assert_eq!(notes.count(), 1, "it is said once: {}", full.err);
+    let error: serde_json::Value = serde_json::from_str(full.err.lines().last().unwrap()).unwrap();
+    let what = error["error"]["what"].as_str().unwrap();
+    assert!(what.contains("for 5 minutes"), "{error}");
+    assert!(error["error"]["causes"].to_string().contains(said), "{error}");
+    let told = full.objects();
+    assert_eq!(told.iter().filter(|o| o["event"] == "unwritten").count(), 1);
+    assert_eq!(told.last().unwrap()["event"], "end");
+    let listed = folder.run(&["list", "--open", "--json"]).expect(0).json();
+    assert_eq!(listed.as_array().unwrap().len(), 200, "what was accepted is kept");
 }

@@ -80,18 +80,25 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        Self::start_writing_to(command, Stdio::piped())
+    }
+
+    fn start_writing_to(mut command: Command, out: Stdio) -> Self {
         let mut child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(out)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let out = child.stdout.take().unwrap();
+        let out = match child.stdout.take() {
+            Some(out) => Reader::of(out),
+            None => Reader::of(std::io::empty()),
+        };
         let err = child.stderr.take().unwrap();
         Self {
             child,
-            out: Reader::of(out),
+            out,
             err: Reader::of(err),
         }
     }
@@ -100,6 +107,11 @@ impl Running {
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -359,6 +371,13 @@ irreversible_delay = "1s"
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let program = [&["-c", script.as_str(), env!("CARGO_BIN_EXE_offboard")], args].concat();
         Running::start(self.command_of("/bin/sh", &program)).wait()
+    }
+
+    /// Starts where whoever read its standard output has gone.
+    pub(crate) fn start_unread(&self, args: &[&str]) -> Running {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Running::start_writing_to(self.command(args), Stdio::from(writer))
     }
 
     /// Starts in another environment.

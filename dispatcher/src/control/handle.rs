@@ -214,6 +214,7 @@ async fn status(engine: &Arc<Engine>) -> Result<Response, Response> {
         now: engine.now(),
         held: engine.held(),
         dead,
+        unwritten: engine.unwritten(),
     }))
 }
 

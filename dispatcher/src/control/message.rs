@@ -4,6 +4,7 @@ use super::summary::CaseSummary;
 use super::why::WhyView;
 use crate::gates::Paused;
 use crate::letters::{Cleared, Clearing};
+use crate::unwritten::Unwritten;
 use crate::view::CaseView;
 use offboard_domain::{CaseId, Departure, Digest, TaskId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -215,6 +216,9 @@ pub struct Status {
     pub held: usize,
     /// Messages that could not be dealt with.
     pub dead: usize,
+    /// Where nothing can be written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwritten: Vec<Unwritten>,
 }
 
 /// A message that could not be dealt with. Its body stays where it is.

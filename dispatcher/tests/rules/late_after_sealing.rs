@@ -80,3 +80,26 @@ async fn a_report_after_the_seal_was_ordered_changes_no_account_and_both_verify(
     assert_eq!(read(&sealed.name), told);
     assert_eq!(world.case(&acme, late).await.closed_at, closed.closed_at);
 }
+
+#[tokio::test(start_paused = true)]
+async fn evidence_that_cannot_be_written_is_told_of_until_it_can_be() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(CUT))]);
+    let dispatcher = world.dispatcher().await;
+    let _worker = world.worker();
+    let engine = world.engine();
+    let folder = world.folder().join("evidence");
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let closer = Closer::new(engine.clone(), key, Store::folder(&folder).unwrap());
+    let (case, _) = to_be_sealed(&world, &acme, &dispatcher, "HR-1").await;
+    // A file stands where the client's folder is to be.
+    let in_the_way = folder.join("acme");
+    std::fs::write(&in_the_way, "").unwrap();
+    closer.seal(&acme, case).await.unwrap_err();
+    let told = engine.unwritten();
+    let places: Vec<&str> = told.iter().map(|u| u.place.as_str()).collect();
+    assert_eq!(places, ["evidence store"]);
+    std::fs::remove_file(&in_the_way).unwrap();
+    closer.seal(&acme, case).await.unwrap().unwrap();
+    assert!(engine.unwritten().is_empty());
+}

@@ -3,6 +3,7 @@
 mod at_hand;
 pub mod clock;
 pub mod config;
+pub mod disk;
 pub mod health;
 pub mod keys;
 pub mod private;

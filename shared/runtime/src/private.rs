@@ -5,9 +5,11 @@
 //! the call returns. Where the system has no such modes (not Unix), the
 //! folder's own protection is all there is.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 /// Largest key or secret that is read: far above any, far below trouble.
@@ -94,7 +96,31 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
     Ok(bytes)
 }
 
+/// Writes beside, and gives it its name when all of it is on the disk: no file of a
+/// process that died has the name and not the bytes.
 fn new_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PrivateError> {
+    let part = part_of(path);
+    // Of a process of the same number that died while it wrote.
+    drop(fs::remove_file(&part));
+    let named = write_part(path, &part, bytes, mode).and_then(|()| name_it(&part, path));
+    if named.is_err() {
+        drop(fs::remove_file(&part));
+    }
+    named?;
+    sync_folder_of(path)
+}
+
+/// Where a file is written before it has its name; no two at a time in one process.
+fn part_of(path: &Path) -> PathBuf {
+    static PARTS: AtomicU64 = AtomicU64::new(0);
+    let (process, n) = (std::process::id(), PARTS.fetch_add(1, Ordering::Relaxed));
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{process}-{n}.part"));
+    path.with_file_name(name)
+}
+
+fn write_part(path: &Path, part: &Path, bytes: &[u8], mode: u32) -> Result<(), PrivateError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -104,11 +130,22 @@ fn new_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PrivateError> {
     }
     #[cfg(not(unix))]
     let _ = mode;
-    let mut file = options.open(path).map_err(io_error("create", path))?;
+    let mut file = options.open(part).map_err(io_error("create", path))?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
-        .map_err(io_error("write", path))?;
-    sync_folder_of(path)
+        .map_err(io_error("write", path))
+}
+
+/// Gives what was written its name, if nothing has it.
+fn name_it(part: &Path, path: &Path) -> Result<(), PrivateError> {
+    match fs::hard_link(part, path) {
+        Ok(()) => fs::remove_file(part).map_err(io_error("remove", part)),
+        // Where there are no links, it is looked before it is renamed.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => {
+            fs::rename(part, path).map_err(io_error("create", path))
+        }
+        Err(error) => Err(io_error("create", path)(error)),
+    }
 }
 
 /// Writes a new private file (0600).
@@ -163,4 +200,27 @@ fn sync_folder_of(path: &Path) -> Result<(), PrivateError> {
             .map_err(io_error("sync the folder", folder))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_has_its_name_with_all_its_bytes_or_not_at_all() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let names = || {
+            let all = fs::read_dir(dir.path()).expect("its names");
+            all.map(|entry| entry.expect("a name").file_name()).collect::<Vec<_>>()
+        };
+        let path = dir.path().join("key");
+        write_new(&path, b"first").expect("nothing has the name");
+        let taken = write_new(&path, b"second").expect_err("it is taken");
+        assert!(taken.to_string().starts_with("failed to create "), "{taken}");
+        assert_eq!(fs::read(&path).expect("it is there"), b"first");
+        // What was cut off stands beside, under no name that anybody reads.
+        let cut = part_of(&path);
+        assert!(cut.parent() == path.parent() && cut != path && cut.extension().is_some_and(|x| x == "part"));
+        assert_eq!(names(), ["key"], "nothing else is left");
+    }
 }

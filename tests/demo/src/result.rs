@@ -9,9 +9,16 @@ use offboard_domain::time::{MINUTE_MS, SECOND_MS};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
+use std::time::Duration;
 
-/// Shows it, and in how much engine time it was done.
-pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView], done_ms: i64) -> Result<(), Failed> {
+/// Shows it, in how much engine time it was done, and how much real time all of it took.
+pub(crate) fn show(
+    args: &Args,
+    office: &Office,
+    cases: &[CaseView],
+    done_ms: i64,
+    took: Duration,
+) -> Result<(), Failed> {
     println!("\nResult\n");
     println!(
         "{:<8} {:<10} {:<10} {:<10} {:>9}  {:<12}",
@@ -46,6 +53,10 @@ pub(crate) fn show(args: &Args, office: &Office, cases: &[CaseView], done_ms: i6
         done_ms / MINUTE_MS,
         done_ms / i64::from(args.speed.max(1)) / SECOND_MS,
         args.speed
+    );
+    println!(
+        "It took {} s from start to end: last of all it is looked for some seconds whether anything still moves.",
+        took.as_secs()
     );
     let evidence = office.config.engine.evidence.to_string();
     println!("\nEvidence: {evidence}/  (a signed envelope and a page to print for each closed case)");

@@ -32,6 +32,7 @@ const STILL_MS: i64 = 70 * 60 * 1_000;
 
 /// Plays it.
 pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
+    let start = Instant::now();
     let telemetry = watched(args)?;
     let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(BEGINS, args.speed));
     let began = SystemClock.now();
@@ -56,7 +57,7 @@ pub(crate) async fn play(args: &Args) -> Result<(), Failed> {
         followed
     };
     tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
-    result::show(args, &office, &cases, done_at.since(BEGINS))?;
+    result::show(args, &office, &cases, done_at.since(BEGINS), start.elapsed())?;
     if args.stay {
         result::invite(args, same_clock(began, args.speed));
         tokio::signal::ctrl_c().await?;

@@ -1,12 +1,16 @@
 //! Where artifacts and evidence are kept: whether it is there, can be written
 //! to and refuses to overwrite, and whether it locks what it was asked to lock.
 
-use super::{CHECK_WITHIN, fine, problem};
+use super::{CHECK_WITHIN, fine, problem, warning};
 use crate::error::CliError;
 use offboard_connectors::Finding;
 use offboard_runtime::config::{Bucket, Configuration, LockMode, StoreUrl};
+use offboard_runtime::disk::{self, MIB};
 use offboard_store::{LockState, Store, StoreError, lock_state};
 use std::path::Path;
+
+/// Less than this that is free is little, in mebibytes: some days of a busy installation.
+const LITTLE_MIB: u64 = 100;
 
 pub(super) async fn of(config: &Configuration, offline: bool) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -32,11 +36,7 @@ pub(super) async fn of(config: &Configuration, offline: bool) -> Vec<Finding> {
 fn folder(name: &str, path: &Path) -> Finding {
     let shown = if name == "evidence" { "evidence folder" } else { name };
     match Store::folder(path) {
-        Ok(_) if writable(path) => fine(format!("the {shown} {} can be written to", path.display())),
-        Ok(_) => problem(
-            format!("the {shown} {} cannot be written to", path.display()),
-            "give this user the right to write there",
-        ),
+        Ok(_) => room(shown, path),
         Err(error) => problem(
             format!("the {shown} cannot be used: {error}"),
             "mend the folder, or name another one in offboard.toml",
@@ -44,10 +44,20 @@ fn folder(name: &str, path: &Path) -> Finding {
     }
 }
 
-fn writable(folder: &Path) -> bool {
-    let probe = folder.join(format!(".doctor-{}", std::process::id()));
-    let written = std::fs::write(&probe, b"").is_ok();
-    written && std::fs::remove_file(&probe).is_ok()
+/// Whether a folder takes what is written there, and how much more.
+pub(super) fn room(shown: &str, folder: &Path) -> Finding {
+    let shown = format!("the {shown} {}", folder.display());
+    match disk::probe(folder) {
+        Ok(free) if free < LITTLE_MIB * MIB => warning(
+            format!("{shown} can be written to, and only {} MiB are free", free / MIB),
+            "make room: where nothing can be written, no departure goes on",
+        ),
+        Ok(free) => fine(format!("{shown} can be written to; {} MiB are free", free / MIB)),
+        Err(error) => problem(
+            format!("{shown} cannot be written to: {error}"),
+            "make room on its disk, or give this user the right to write there",
+        ),
+    }
 }
 
 async fn bucket(name: &str, url: &StoreUrl, at: &Bucket) -> Vec<Finding> {

@@ -72,21 +72,44 @@ pub struct KeysMade {
 pub fn create_missing(folder: &Path) -> Result<KeysMade, KeyError> {
     private::create_folder(folder)?;
     let mut made = KeysMade::default();
-    type Make = fn(&Path) -> Result<(), KeyError>;
-    let keys: [(PathBuf, Make); 4] = [
-        (signing::path(folder), |f| SigningKey::create(f).map(drop)),
-        (master::path(folder), |f| MasterKey::create(f).map(drop)),
-        (dispatch::path(folder), |f| DispatchKey::create(f).map(drop)),
-        (escrow::path(folder), |f| EscrowMaster::create(f).map(drop)),
+    type Does = fn(&Path) -> Result<(), KeyError>;
+    let keys: [(PathBuf, Does, Does); 4] = [
+        (
+            signing::path(folder),
+            |f| SigningKey::create(f).map(drop),
+            |f| SigningKey::load(f).map(drop),
+        ),
+        (
+            master::path(folder),
+            |f| MasterKey::create(f).map(drop),
+            |f| MasterKey::load(f).map(drop),
+        ),
+        (
+            dispatch::path(folder),
+            |f| DispatchKey::create(f).map(drop),
+            |f| DispatchKey::load(f).map(drop),
+        ),
+        (
+            escrow::path(folder),
+            |f| EscrowMaster::create(f).map(drop),
+            |f| EscrowMaster::load(f).map(drop),
+        ),
     ];
-    for (path, make) in keys {
+    for (path, make, load) in keys {
         if path.exists() {
-            private::check(&path)?;
+            load(folder)?;
             made.kept.push(path);
         } else {
             make(folder)?;
             made.made.push(path);
         }
+    }
+    // Whoever made the key may have died before its public half was there.
+    let current = SigningKey::load(folder)?;
+    let half = current.public().path(folder);
+    if !half.exists() {
+        current.public().keep(folder)?;
+        made.made.push(half);
     }
     Ok(made)
 }

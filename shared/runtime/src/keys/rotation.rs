@@ -133,12 +133,27 @@ pub fn rotate(folder: &Path, at: Timestamp) -> Result<SigningKey, KeyError> {
     let old = SigningKey::load(folder)?;
     old.public().keep(folder)?;
     let pending = folder.join("signing.pem.new");
-    let new = if pending.exists() {
-        SigningKey::load_file(&pending)?
-    } else {
-        let new = SigningKey::from_bytes(&*random()?);
-        new.write_new(&pending)?;
-        new
+    let begun = match pending.exists().then(|| SigningKey::load_file(&pending)) {
+        None => None,
+        Some(Ok(new)) => Some(new),
+        // Cut off while it was written, so nothing was signed with it.
+        Some(Err(KeyError::Malformed { path, .. })) => {
+            fs::remove_file(&path).map_err(|source| PrivateError::Io {
+                what: "remove",
+                path,
+                source,
+            })?;
+            None
+        }
+        Some(Err(error)) => return Err(error),
+    };
+    let new = match begun {
+        Some(new) => new,
+        None => {
+            let new = SigningKey::from_bytes(&*random()?);
+            new.write_new(&pending)?;
+            new
+        }
     };
     new.public().keep(folder)?;
     private::create_folder(&rotations_folder(folder))?;

@@ -103,11 +103,15 @@ impl PublicKey {
         Signature::from_slice(signature).is_ok_and(|s| self.key.verify_strict(bytes, &s).is_ok())
     }
 
+    /// Where it stands in the keys folder.
+    pub(super) fn path(&self, folder: &Path) -> PathBuf {
+        public_folder(folder).join(format!("{}.pem", self.id))
+    }
+
     /// Keeps it in the keys folder; one that is there stays.
     pub(super) fn keep(&self, folder: &Path) -> Result<(), KeyError> {
-        let public = public_folder(folder);
-        private::create_folder(&public)?;
-        let path = public.join(format!("{}.pem", self.id));
+        private::create_folder(&public_folder(folder))?;
+        let path = self.path(folder);
         if !path.exists() {
             private::write_new_public(&path, self.to_pem().as_bytes())?;
         }

@@ -168,6 +168,39 @@ fn a_rotation_that_was_interrupted_is_completed() {
 }
 
 #[test]
+fn a_rotation_whose_new_key_was_cut_off_begins_anew() {
+    let (_dir, keys) = folder();
+    let old = SigningKey::load(&keys).unwrap();
+    let pending = keys.join("signing.pem.new");
+    private::write_new(&pending, b"-----BEGIN PRIV").unwrap();
+    let new = rotate(&keys, Timestamp(0)).unwrap();
+    assert_ne!(new.id(), old.id());
+    assert_eq!(SigningKey::load(&keys).unwrap().id(), new.id());
+    assert!(!pending.exists());
+}
+
+#[test]
+fn a_key_that_was_cut_off_is_not_kept_and_a_missing_public_half_is_made_up() {
+    let (_dir, keys) = folder();
+    let current = SigningKey::load(&keys).unwrap();
+    let half = keys.join("public").join(format!("{}.pem", current.id()));
+    fs::remove_file(&half).unwrap();
+    assert_eq!(create_missing(&keys).unwrap().made, [half.clone()]);
+    assert_eq!(public_keys(&keys).unwrap(), [current.public().clone()]);
+    for file in ["signing.pem", "master.key", "dispatch.key", "escrow.key"] {
+        let path = keys.join(file);
+        let whole = fs::read(&path).unwrap();
+        for cut in [0, whole.len() / 2] {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let told = create_missing(&keys).unwrap_err().to_string();
+            assert!(told.contains(file), "{told}");
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(create_missing(&keys).unwrap().made, Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_number_is_always_the_same_and_each_tenants_and_labels_own() {
     let of = |byte: u8, tenant: &str, label: &str| {
         let tenant = TenantId::new(tenant).unwrap();
