@@ -41,8 +41,8 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>)
         return Err(error);
     }
     closed?;
-    let refused = outcomes.iter().all(|o| o.what == What::Refused);
-    Ok(if refused { Exit::Usage } else { Exit::Done })
+    let refused = outcomes.iter().any(|o| o.what == What::Refused);
+    Ok(if refused { Exit::Failed } else { Exit::Done })
 }
 
 /// What became of a departure, in a word.
