@@ -419,7 +419,8 @@ impl<'r> Row<'r> {
             if departure.reference.is_none() && said.is_none() {
                 out.warn(Some(at), super::UNRECOGNISABLE);
             }
-            out.accept(at.clone(), departure, tenant, context.now);
+            let midnight = said.as_ref().is_some_and(|said| said.midnight);
+            out.accept(at.clone(), departure, tenant, context.now, midnight);
         } else {
             for wrong in self.wrong {
                 out.reject(at, wrong);
