@@ -169,6 +169,7 @@ fn named(
         effective_at: now,
         of_day: None,
         requested_by: by.to_owned(),
+        handed_in_by: None,
         requested_at: now,
         successor: args.successor.as_deref().map(reference),
         choices: Choices::default(),

@@ -350,16 +350,18 @@ impl Element {
         });
         let person = self.person("person", wire.person);
         let successor = wire.successor.map(|s| self.person("successor", s));
+        let reference = self.check("reference", wire.reference, values::line);
+        let asks = self.check("requested_by", wire.requested_by, values::line);
+        let (requested_by, handed_in_by) = values::asking(asks, context.requested_by);
         let departure = departure::Departure {
             tenant: id.clone(),
-            reference: self.check("reference", wire.reference, values::line),
+            reference,
             person,
             manner,
             effective_at,
             of_day: values::of_day(said.as_ref(), manner, tenant, context.now),
-            requested_by: self
-                .check("requested_by", wire.requested_by, values::line)
-                .unwrap_or_else(|| context.requested_by.to_owned()),
+            requested_by,
+            handed_in_by,
             requested_at: {
                 let asked = self.moment("requested_at", wire.requested_at, tenant, tenant.working_hours.from);
                 values::requested(asked.as_ref(), tenant, context.now)

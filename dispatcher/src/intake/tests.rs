@@ -648,6 +648,23 @@ fn what_begins_when_nobody_works_is_said_once_a_file_and_names_its_rows() {
 }
 
 #[test]
+fn who_hands_a_file_in_for_another_one_is_kept() {
+    let found = csv(
+        "mail;last day;requested_by\na@c.example;2026-11-30;hr@c.example\nb@c.example;2026-11-30;OPS@msp.example\nc@c.example;2026-11-30;\n",
+    );
+    let asked: Vec<_> = found
+        .accepted
+        .iter()
+        .map(|(_, d)| (d.requested_by.as_str(), d.handed_in_by.as_deref()))
+        .collect();
+    let ops = "ops@msp.example";
+    assert_eq!(
+        asked,
+        [("hr@c.example", Some(ops)), ("OPS@msp.example", None), (ops, None)]
+    );
+}
+
+#[test]
 fn a_last_day_written_as_midnight_is_said_of_its_row() {
     let said = |date: &str| {
         let found = csv(format!("mail;last day\na@c.example;{date}\n"));

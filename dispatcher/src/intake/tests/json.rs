@@ -35,6 +35,10 @@ fn json_with_everything() {
     // Immediate, and yet not at once.
     assert_eq!(found.warnings.len(), 1);
     let d = &found.accepted[0].1;
+    assert_eq!(
+        (d.requested_by.as_str(), d.handed_in_by.as_deref()),
+        ("hr@c.example", Some("ops@msp.example"))
+    );
     assert_eq!(d.person.display_name.as_deref(), Some("=A"));
     assert_eq!(d.effective_at.to_string(), "2026-11-30T07:00:00Z");
     // A day alone: the begin of work in Berlin, not its end.

@@ -403,7 +403,7 @@ fn a_tenant_as_somebody_would_write_it() {
         meetings = "hand_over"
         shared_mailbox_max = "500 MB"
         shared_credentials = ["Door code", " Guest Wi-Fi "]
-        approvals = { overdue_after = "2d 12h", irreversible_delay = "90m", approvers = ["Lee"] }
+        approvals = { overdue_after = "2d 12h", irreversible_delay = "90m", approvers = ["Lee"], approver_may_hand_in = true }
         licences = { currency = "USD", monthly_prices = { SPE_E3 = 36.9, SPE_E5 = 57, F1 = "2.25" } }
     "#;
     let (tenant, problems) = tenant(text);
@@ -442,6 +442,7 @@ fn a_tenant_as_somebody_would_write_it() {
         (p.approvals.overdue_after_ms, p.approvals.irreversible_delay_ms),
         (216_000_000, 5_400_000)
     );
+    assert!(p.approvals.approver_may_hand_in && !Policy::default().approvals.approver_may_hand_in);
     assert_eq!(
         p.licence_price_cents.values().copied().collect::<Vec<_>>(),
         [225, 3690, 5700]
