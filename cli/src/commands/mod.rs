@@ -90,7 +90,7 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Worker { areas, site } => role::worker(ctx, areas, site).await,
         Command::Closer => role::closer(ctx).await,
         Command::Health { alive } => health::run(ctx, alive).await,
-        Command::Pause { what, until } => pause::pause(ctx, what, until.as_deref()).await,
+        Command::Pause { what, all, until } => pause::pause(ctx, what, all, until.as_deref()).await,
         Command::Resume { what } => pause::resume(ctx, what).await,
         Command::Topology { vhost } => topology::run(ctx, &vhost),
         Command::List { dead: true, .. } => list::dead(ctx).await,

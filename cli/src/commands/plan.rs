@@ -137,7 +137,8 @@ fn warn(ctx: &Ctx, previews: &[Preview]) {
     }
 }
 
-fn unknown(config: &Configuration, tenant: &TenantId) -> CliError {
+/// A tenant that is not configured, with the one that was meant perhaps.
+pub(super) fn unknown(config: &Configuration, tenant: &TenantId) -> CliError {
     let known: Vec<&str> = config.tenants.keys().map(TenantId::as_str).collect();
     let error = CliError::usage(format!("there is no tenant '{tenant}' in the configuration"));
     match offboard_runtime::config::did_you_mean(tenant.as_str(), known.iter().copied()) {
