@@ -14,7 +14,7 @@ const DEAD_SHOWN: usize = 100;
 
 pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(t)) {
+    if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(*t) && !config.broken.contains_key(*t)) {
         ctx.out.say(format!("note: no tenant '{tenant}' is configured"));
     }
     let mut session = ctx.session_to_read(&config).await?;

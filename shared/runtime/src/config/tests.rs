@@ -805,6 +805,29 @@ fn all_files_are_loaded_and_all_their_mistakes_told() {
 }
 
 #[test]
+fn a_tenants_broken_file_is_told_and_the_others_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(ENGINE_FILE), "").unwrap();
+    let tenants = dir.path().join(TENANTS_FOLDER);
+    fs::create_dir(&tenants).unwrap();
+    fs::write(tenants.join("acme.toml"), "name = \"A\"\ntime_zone = \"UTC\"").unwrap();
+    fs::write(tenants.join("beta.toml"), "name = \"B\"\ntime_zone = \"UT").unwrap();
+    let read = load_what_reads(dir.path()).unwrap();
+    let whole: Vec<_> = read.tenants.keys().map(TenantId::as_str).collect();
+    let broken: Vec<_> = read.broken.keys().map(TenantId::as_str).collect();
+    assert_eq!((whole, broken), (vec!["acme"], vec!["beta"]));
+    let told = read.broken.values().next().unwrap().to_string();
+    assert!(told.contains("beta.toml:2: not valid TOML"), "{told}");
+    assert!(load(dir.path()).unwrap_err().to_string().contains("beta.toml:2"));
+    // What is everybody's is not gone without, and neither is a file of nobody knows whom.
+    fs::write(tenants.join("Bad Name.toml"), "").unwrap();
+    assert_eq!(load_what_reads(dir.path()).unwrap_err(), load(dir.path()).unwrap_err());
+    fs::remove_file(tenants.join("Bad Name.toml")).unwrap();
+    fs::write(dir.path().join(ENGINE_FILE), "[log]\nlevel = \"loud\"").unwrap();
+    assert_eq!(load_what_reads(dir.path()).unwrap_err(), load(dir.path()).unwrap_err());
+}
+
+#[test]
 fn a_file_that_is_too_large_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(ENGINE_FILE), vec![b'#'; 1024 * 1024 + 1]).unwrap();
