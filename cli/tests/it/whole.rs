@@ -236,6 +236,12 @@ async fn a_run_stops_where_only_a_person_is_waited_for() {
         ran.err
     );
     assert!(ran.out.contains("active"), "{}", ran.out);
+    assert!(
+        ran.err
+            .contains("somebody else than bob@msp.example, who hands them in"),
+        "{}",
+        ran.err
+    );
     // What was accepted goes on at the next start.
     let again = stage.folder.run(&["run", "--json"]).expect(3);
     assert_eq!(again.objects().pop().unwrap()["open"], 1);
