@@ -55,7 +55,7 @@ pub(crate) fn who_paused<'a>(shut: &'a Shut, gate: &str) -> Option<&'a str> {
 }
 
 /// Keeps who shut a gate, in place of who did before; none: nobody is known, or it opens.
-fn paused_by(there: &Shut, gate: &str, until: Option<Timestamp>, by: Option<&str>) -> Vec<GateChange> {
+pub(crate) fn paused_by(there: &Shut, gate: &str, until: Option<Timestamp>, by: Option<&str>) -> Vec<GateChange> {
     let begins = by_gate(gate);
     let before = there.keys().filter(|name| name.starts_with(&begins));
     let gone = before.map(|name| GateChange {
@@ -121,7 +121,7 @@ impl Engine {
         let name = what.gate();
         let there = self.read_shut(tenant).await?.0;
         let is_shorter = |until: Timestamp| there.get(&name).is_some_and(|known| until < *known);
-        let keep = in_time(self.keep_pause(tenant, what, until));
+        let keep = in_time(self.keep_pause(tenant, what, until, by));
         // Who puts back at this moment what was lost has not heard of this one.
         let mut changes = shut_anew(name.clone(), until);
         changes.extend(paused_by(&there, &name, until, by));

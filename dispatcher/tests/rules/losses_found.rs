@@ -249,6 +249,22 @@ async fn a_mark_by_a_clock_that_is_far_ahead_vouches_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_pause_comes_back_with_who_ordered_it() {
+    let (world, acme) = keeping(SHORT);
+    let dispatcher = world.dispatcher().await;
+    let engine = &dispatcher.engine;
+    engine
+        .pause(&acme, &everything(), WITHOUT_END, Some("bob"))
+        .await
+        .unwrap();
+    world.ledger.inner.lose_gates();
+    engine.find_losses(0).await.unwrap();
+    let gates = world.ledger.inner.gates(&acme, Vec::new()).await.unwrap();
+    let names: Vec<&str> = gates.keys().map(String::as_str).collect();
+    assert_eq!(names, ["by/pause=bob", "pause"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_look_during_which_the_ledger_goes_back_leaves_no_mark() {
     let (mut world, acme) = keeping(SHORT);
     let store = Moody::in_place_of(&mut world);
