@@ -203,12 +203,15 @@ pub enum Command {
     },
     /// Pause a tenant, a system or a kind of task: nothing new is begun, nothing is lost
     #[command(
-        after_help = "What a worker is at already is finished. `offboard resume` with the same words ends it.\n\nExamples:\n  offboard pause --tenant contoso\n  offboard pause --tenant contoso --system m365 --until 4h\n  offboard pause --kind device.wipe            (of every tenant)"
+        after_help = "What a worker is at already is finished. `offboard resume` with the same words ends it.\n\nExamples:\n  offboard pause --tenant contoso\n  offboard pause --tenant contoso --system m365 --until 4h\n  offboard pause --kind device.wipe            (of every tenant)\n  offboard pause --all"
     )]
     Pause {
         /// What
         #[command(flatten)]
         what: PauseArgs,
+        /// Everything, of every tenant
+        #[arg(long, conflicts_with_all = ["tenant", "system", "kind"])]
+        all: bool,
         /// Until when: a date, a date and time, or a span (90m, 4h, 2d); default: until resumed
         #[arg(long, value_name = "WHEN")]
         until: Option<String>,

@@ -76,6 +76,17 @@ pub(crate) fn read(
         let read = intake::read(&name, &bytes, context).map_err(|e| CliError::of(&e).exit(Exit::Usage))?;
         all.take(read);
     }
+    let barred = all.accepted.iter().filter(|(_, departure)| {
+        let tenant = config.tenants.get(&departure.tenant);
+        departure.handed_in_by.is_some() && tenant.is_some_and(|t| !t.policy.approvals.approver_may_hand_in)
+    });
+    let barred = barred.count();
+    if barred > 0 {
+        all.notes.push(format!(
+            "{barred} of {} name another requester: somebody else than {actor}, who hands them in, is to approve them",
+            all.accepted.len()
+        ));
+    }
     all.say(out);
     if all.accepted.is_empty() {
         let what = match all.rejected_rows {
@@ -83,6 +94,9 @@ pub(crate) fn read(
             n => format!("nothing was accepted: {n} of {n} rows are wrong"),
         };
         let told = all.rejected.iter().map(ToString::to_string);
+        // Their rows are taken for those of nobody.
+        let broken = config.broken.values().flat_map(|errors| &errors.0);
+        let told = told.chain(broken.map(ToString::to_string));
         return Err(CliError::usage(what)
             // On a terminal they are above.
             .causes(told.filter(|_| out.is_json()))

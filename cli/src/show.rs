@@ -85,6 +85,12 @@ pub fn about(kind: Kind, object: Option<&str>, system: &str) -> String {
         .unwrap_or_default()
 }
 
+/// Who handed a request in, where that was not who asked.
+#[must_use]
+pub fn handed_in(by: Option<&str>) -> String {
+    by.map_or_else(String::new, |by| format!(", handed in by {}", safe(by)))
+}
+
 /// Text from outside, safe for a terminal: what could move the cursor, turn
 /// the writing or begin another line is shown, not done.
 #[must_use]

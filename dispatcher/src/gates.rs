@@ -37,6 +37,38 @@ impl Paused {
     }
 }
 
+/// What keeps who paused something is called as its gate, after this, and then who. It
+/// shuts nothing.
+pub(crate) const PAUSED_BY: &str = "by/";
+
+/// Before who paused it. No system's and no kind's name has it.
+const WHO: char = '=';
+
+fn by_gate(gate: &str) -> String {
+    format!("{PAUSED_BY}{gate}{WHO}")
+}
+
+/// Who shut a gate, where that is kept.
+pub(crate) fn who_paused<'a>(shut: &'a Shut, gate: &str) -> Option<&'a str> {
+    let begins = by_gate(gate);
+    shut.keys().find_map(|name| name.strip_prefix(begins.as_str()))
+}
+
+/// Keeps who shut a gate, in place of who did before; none: nobody is known, or it opens.
+pub(crate) fn paused_by(there: &Shut, gate: &str, until: Option<Timestamp>, by: Option<&str>) -> Vec<GateChange> {
+    let begins = by_gate(gate);
+    let before = there.keys().filter(|name| name.starts_with(&begins));
+    let gone = before.map(|name| GateChange {
+        name: name.clone(),
+        until: None,
+    });
+    let now = by.zip(until).map(|(by, until)| GateChange {
+        name: format!("{begins}{by}"),
+        until: Some(until),
+    });
+    gone.chain(now).collect()
+}
+
 /// Shuts a gate until exactly then, however long it was shut before; none opens
 /// it.
 pub(crate) fn shut_anew(name: String, until: Option<Timestamp>) -> Vec<GateChange> {
@@ -52,8 +84,8 @@ pub(crate) fn shut_anew(name: String, until: Option<Timestamp>) -> Vec<GateChang
 }
 
 impl Engine {
-    /// Pauses something of a tenant until then. What is with a worker already
-    /// is finished; nothing new is assigned.
+    /// Pauses something of a tenant until then, and keeps who did, where that is said.
+    /// What is with a worker already is finished; nothing new is assigned.
     ///
     /// # Errors
     /// [`EngineError`] if the tenant is unknown or the ledger does not answer;
@@ -63,8 +95,9 @@ impl Engine {
         tenant: &TenantId,
         what: &Paused,
         until: Timestamp,
+        by: Option<&str>,
     ) -> Result<(), EngineError> {
-        self.set_pause(tenant, what, Some(until)).await
+        self.set_pause(tenant, what, Some(until), by).await
     }
 
     /// Ends a pause.
@@ -72,7 +105,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::pause`].
     pub async fn resume(self: &Arc<Self>, tenant: &TenantId, what: &Paused) -> Result<(), EngineError> {
-        self.set_pause(tenant, what, None).await
+        self.set_pause(tenant, what, None, None).await
     }
 
     async fn set_pause(
@@ -80,6 +113,7 @@ impl Engine {
         tenant: &TenantId,
         what: &Paused,
         until: Option<Timestamp>,
+        by: Option<&str>,
     ) -> Result<(), EngineError> {
         if self.tenants.get(tenant).is_none() {
             return Err(EngineError::UnknownTenant(tenant.clone()));
@@ -87,9 +121,10 @@ impl Engine {
         let name = what.gate();
         let there = self.read_shut(tenant).await?.0;
         let is_shorter = |until: Timestamp| there.get(&name).is_some_and(|known| until < *known);
-        let keep = in_time(self.keep_pause(tenant, what, until));
+        let keep = in_time(self.keep_pause(tenant, what, until, by));
         // Who puts back at this moment what was lost has not heard of this one.
         let mut changes = shut_anew(name.clone(), until);
+        changes.extend(paused_by(&there, &name, until, by));
         changes.push(is_ordered_now());
         // Of an end, or an earlier one, the record comes first: who dies in between
         // leaves a pause that somebody ends again, and not one that comes back. Whether

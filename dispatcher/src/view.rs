@@ -90,6 +90,9 @@ pub struct JoinedView {
     pub reference: Option<String>,
     /// Who asked.
     pub requested_by: String,
+    /// Who handed it in, if that was somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_in_by: Option<String>,
     /// `planned` or `immediate`.
     pub manner: offboard_domain::departure::Manner,
     /// From when on access must be gone.
@@ -135,6 +138,9 @@ pub struct CaseView {
     pub manner: offboard_domain::departure::Manner,
     /// Who asked.
     pub requested_by: String,
+    /// Who handed it in, if that was somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_in_by: Option<String>,
     /// Who changed what was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amended_by: Vec<String>,
@@ -212,6 +218,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         person: name.into_iter().flatten().next().unwrap_or("").to_owned(),
         manner: case.manner(),
         requested_by: case.departure.requested_by.clone(),
+        handed_in_by: case.departure.handed_in_by.clone(),
         amended_by: case.amended_by.iter().cloned().collect(),
         joined: joined(case),
         state: case.state.word().to_owned(),
@@ -270,6 +277,7 @@ fn joined(case: &Case) -> Vec<JoinedView> {
             case: *id,
             reference: asked.reference.clone(),
             requested_by: asked.requested_by.clone(),
+            handed_in_by: asked.handed_in_by.clone(),
             manner: asked.manner,
             effective_at: asked.effective_at,
             wants: keeping::beyond(case, asked)

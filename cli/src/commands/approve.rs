@@ -4,7 +4,7 @@
 use super::Ctx;
 use crate::error::{CliError, Exit};
 use crate::out::{ask, can_ask};
-use crate::show::{safe, when};
+use crate::show::{handed_in, safe, when};
 use console::style;
 use offboard_dispatcher::control::{Approval, Request};
 use offboard_dispatcher::view::{CaseView, TaskView};
@@ -149,11 +149,12 @@ impl Asked {
     }
 }
 
-/// Everybody who asked for it, or for something else in it.
+/// Everybody who asked for it, or for something else in it, and who handed that in.
 fn asked_by(view: &CaseView) -> String {
-    let mut all = view.requested_by.clone();
+    let mut all = view.requested_by.clone() + &handed_in(view.handed_in_by.as_deref());
     for other in &view.joined {
-        all.push_str(&format!(", {} (case {})", other.requested_by, other.case));
+        let by = handed_in(other.handed_in_by.as_deref());
+        all.push_str(&format!(", {}{by} (case {})", other.requested_by, other.case));
     }
     let changed: Vec<&str> = view.amended_by.iter().map(String::as_str).collect();
     if !changed.is_empty() {

@@ -55,6 +55,8 @@ pub(super) async fn run(ctx: &Ctx, asked: Asked) -> Result<Exit, CliError> {
         stderr,
         broker,
     } = asked;
+    // Also what is wrong with one client's file alone.
+    ctx.load()?;
     let config = ctx.config()?;
     if let Some(tenant) = tenant.as_ref().filter(|t| !config.tenants.contains_key(t)) {
         return Err(CliError::usage(format!(

@@ -38,7 +38,7 @@ pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -
 
 /// Says that the tenant that is asked for is none that is configured.
 pub(super) fn note_unknown(out: Out, config: &Configuration, tenant: Option<&TenantId>) {
-    if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(t)) {
+    if let Some(tenant) = tenant.filter(|t| !config.tenants.contains_key(*t) && !config.broken.contains_key(*t)) {
         out.say(format!("note: no tenant '{tenant}' is configured"));
     }
 }

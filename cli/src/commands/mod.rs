@@ -36,8 +36,8 @@ use crate::error::{CliError, Exit};
 use crate::out::Out;
 use crate::session::Session;
 use crate::systems::{self, is_loopback};
-use offboard_domain::Timestamp;
-use offboard_runtime::config::{self, Configuration, LogConfig, Role};
+use offboard_domain::{TenantId, Timestamp};
+use offboard_runtime::config::{self, ConfigErrors, Configuration, LogConfig, Role};
 use offboard_runtime::telemetry::Guard;
 use offboard_runtime::{Clock, ScaledClock, SystemClock, telemetry};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -90,7 +90,7 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Worker { areas, site } => role::worker(ctx, areas, site).await,
         Command::Closer => role::closer(ctx).await,
         Command::Health { alive } => health::run(ctx, alive).await,
-        Command::Pause { what, until } => pause::pause(ctx, what, until.as_deref()).await,
+        Command::Pause { what, all, until } => pause::pause(ctx, what, all, until.as_deref()).await,
         Command::Resume { what } => pause::resume(ctx, what).await,
         Command::Topology { vhost } => topology::run(ctx, &vhost),
         Command::List { dead: true, .. } => list::dead(ctx).await,
@@ -161,7 +161,7 @@ impl Ctx {
     }
 
     fn config_logging(&self, level: &str) -> Result<Configuration, CliError> {
-        let config = self.load()?;
+        let config = self.load_what_reads()?;
         telemetry::init(&LogConfig {
             level: level.to_owned(),
             format: config.engine.log.format,
@@ -173,7 +173,7 @@ impl Ctx {
     /// into the ledger is a part of a case's story that this process alone can
     /// tell, so its traces are sent too.
     fn config_of_order(&self) -> Result<Configuration, CliError> {
-        if !is_shared(&self.load()?) {
+        if !is_shared(&self.load_what_reads()?) {
             return self.config();
         }
         let (config, guard) = self.config_sending_as(Role::Command)?;
@@ -188,7 +188,7 @@ impl Ctx {
     }
 
     fn config_sending_as(&self, role: Role) -> Result<(Configuration, Guard), CliError> {
-        let config = self.load()?;
+        let config = self.load_what_reads()?;
         let mut engine = config.engine.clone();
         "error".clone_into(&mut engine.log.level);
         engine.telemetry.listen = None;
@@ -197,23 +197,52 @@ impl Ctx {
     }
 
     /// The same for a process that goes on by itself, with everything as it is
-    /// configured.
+    /// configured. Says which tenants it goes on without.
     fn config_of_server(&self, role: Role) -> Result<(Configuration, Guard), CliError> {
-        let config = self.load()?;
+        let config = self.load_what_reads()?;
         let telemetry = telemetry::start(&config.engine, role)?;
+        for (tenant, why) in &config.broken {
+            tracing::error!(%tenant, %why, "a tenant's file does not read, so nothing of it is served; its tasks will need a person. Mend it, then restart or reload, and `offboard retry`");
+        }
         Ok((config, telemetry))
     }
 
+    /// The configuration, if all of it reads.
     fn load(&self) -> Result<Configuration, CliError> {
-        config::load(&self.global.dir).map_err(|errors| {
-            let here = self.global.dir.join(config::ENGINE_FILE);
-            let next = if here.exists() {
-                "mend what is named, then look again with `offboard doctor`".to_owned()
-            } else {
-                "`offboard init` makes a working folder; `-C DIR` names another one".to_owned()
-            };
-            CliError::of(&errors).exit(Exit::Usage).next(next)
-        })
+        config::load(&self.global.dir).map_err(|errors| self.unreadable(&errors))
+    }
+
+    /// The configuration without the tenants whose files do not read.
+    fn load_what_reads(&self) -> Result<Configuration, CliError> {
+        config::load_what_reads(&self.global.dir).map_err(|errors| self.unreadable(&errors))
+    }
+
+    fn unreadable(&self, errors: &ConfigErrors) -> CliError {
+        let here = self.global.dir.join(config::ENGINE_FILE);
+        let next = if here.exists() {
+            "mend what is named, then look again with `offboard doctor`".to_owned()
+        } else {
+            "`offboard init` makes a working folder; `-C DIR` names another one".to_owned()
+        };
+        CliError::of(errors).exit(Exit::Usage).next(next)
+    }
+
+    /// Says of which tenants nothing can be done, because their files do not read; for the
+    /// one that is meant that is an error.
+    fn heed_broken(&self, config: &Configuration, meant: Option<&TenantId>) -> Result<(), CliError> {
+        if let Some(errors) = meant.and_then(|tenant| config.broken.get(tenant)) {
+            return Err(self.unreadable(errors));
+        }
+        if !self.out.is_json() {
+            for (tenant, errors) in &config.broken {
+                for problem in &errors.0 {
+                    self.out.say(format!(
+                        "note: nothing is done for tenant '{tenant}', whose file does not read: {problem}"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Engine time: this machine's, or a faster one for systems that are all

@@ -1,26 +1,50 @@
 //! `offboard pause` and `offboard resume`.
 
 use super::Ctx;
+use super::plan::unknown;
 use super::until::time;
 use crate::args::PauseArgs;
 use crate::error::{CliError, Exit};
-use crate::out::columns;
+use crate::out::{ask as agrees, can_ask, columns};
 use crate::session::unexpected;
 use crate::show::{Table, safe, when};
 use jiff::tz::TimeZone;
 use offboard_dispatcher::control::{Gate, Request, Response};
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
-use offboard_runtime::config::Configuration;
+use offboard_domain::System;
+use offboard_runtime::config::{Configuration, did_you_mean};
+use std::collections::BTreeSet;
 
-pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, until: Option<&str>) -> Result<Exit, CliError> {
+pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, all: bool, until: Option<&str>) -> Result<Exit, CliError> {
+    let by = ctx.actor()?;
     let config = ctx.config()?;
+    exists(&config, &args)?;
     let zone = args
         .tenant
         .as_ref()
         .and_then(|t| config.tenants.get(t))
         .map_or_else(TimeZone::system, |t| t.time_zone.clone());
     let now = ctx.clock(&config)?.now();
-    let until = until.map_or(Ok(WITHOUT_END), |text| time(text, &zone, now))?;
+    let until = match until {
+        None => WITHOUT_END,
+        Some(text) => Some(time(text, &zone, now)?)
+            .filter(|until| *until > now)
+            .ok_or_else(|| {
+                CliError::usage(format!("'{}' is over, and nothing was paused", safe(text)))
+                    .next("name a time to come, or a span from now on (4h)")
+            })?,
+    };
+    if says_nothing(&args) && !all {
+        if ctx.out.is_json() || !can_ask() {
+            return Err(CliError::usage("nothing says what is to be paused, and nothing was")
+                .next("name a --tenant, --system or --kind, or pause everything of every tenant with --all"));
+        }
+        let question = format!("Pause everything of every tenant ({})?", config.tenants.len());
+        if !agrees(&question)? {
+            ctx.out.say("Nothing was paused.");
+            return Ok(Exit::Failed);
+        }
+    }
     let request = Request::Pause {
         tenant: args.tenant,
         what: Paused {
@@ -28,14 +52,51 @@ pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, until: Option<&str>) -> Re
             kind: args.kind,
         },
         until,
+        by: Some(by),
     };
     ask(ctx, &config, request).await
 }
 
+fn says_nothing(args: &PauseArgs) -> bool {
+    args.tenant.is_none() && args.system.is_none() && args.kind.is_none()
+}
+
+/// What is not there can be paused as well as anything, and whoever mistyped it would take
+/// it for a pause.
+fn exists(config: &Configuration, args: &PauseArgs) -> Result<(), CliError> {
+    // Whoever serves the folder may have read it before it was broken.
+    if args.tenant.as_ref().is_some_and(|t| config.broken.contains_key(t)) {
+        return Ok(());
+    }
+    if let Some(tenant) = args.tenant.as_ref().filter(|t| !config.tenants.contains_key(*t)) {
+        return Err(unknown(config, tenant));
+    }
+    let Some(system) = &args.system else {
+        return Ok(());
+    };
+    let all = config.tenants.values();
+    let concerned = all.filter(|t| args.tenant.as_ref().is_none_or(|id| *id == t.id));
+    let known: BTreeSet<&str> = concerned.flat_map(|t| t.systems.keys()).map(System::as_str).collect();
+    if known.contains(system.as_str()) {
+        return Ok(());
+    }
+    let whose = match &args.tenant {
+        Some(tenant) => format!("tenant '{tenant}' has no system '{system}'"),
+        None => format!("no tenant has a system '{system}'"),
+    };
+    let error = CliError::usage(format!("{whose}, and nothing was paused"));
+    Err(match did_you_mean(system.as_str(), known.iter().copied()) {
+        Some(like) => error.next(format!("did you mean '{like}'?")),
+        None => error.next(format!(
+            "there are: {}",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        )),
+    })
+}
+
 pub(super) async fn resume(ctx: &Ctx, args: PauseArgs) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    let said_nothing = args.tenant.is_none() && args.system.is_none() && args.kind.is_none();
-    let request = if said_nothing {
+    let request = if says_nothing(&args) {
         Request::Gates
     } else {
         Request::Resume {
@@ -75,10 +136,13 @@ async fn ask(ctx: &Ctx, config: &Configuration, request: Request) -> Result<Exit
 fn row(gate: &Gate) -> Vec<String> {
     let (why, what) = gate.name.split_once('/').unwrap_or((gate.name.as_str(), "everything"));
     let why = match why {
-        "pause" => "paused by a person",
-        "hold" => "the vendor asked to slow down",
-        "away" => "the site's workers are silent",
-        other => other,
+        "pause" => format!(
+            "paused by {}",
+            gate.by.as_deref().map_or_else(|| "a person".to_owned(), safe)
+        ),
+        "hold" => "the vendor asked to slow down".to_owned(),
+        "away" => "the site's workers are silent".to_owned(),
+        other => other.to_owned(),
     };
     let until = if gate.until >= WITHOUT_END {
         "resumed".to_owned()
@@ -86,5 +150,5 @@ fn row(gate: &Gate) -> Vec<String> {
         when(gate.until)
     };
     let since = gate.since.map(when).unwrap_or_default();
-    vec![gate.tenant.to_string(), safe(what), why.to_owned(), until, since]
+    vec![gate.tenant.to_string(), safe(what), why, until, since]
 }

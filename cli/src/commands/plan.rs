@@ -30,6 +30,7 @@ const FIND_WITHIN: Duration = Duration::from_secs(60);
 pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let config = ctx.config()?;
+    ctx.heed_broken(&config, args.tenant.as_ref())?;
     let clock = ctx.clock(&config)?;
     let now = clock.now();
     let (mut departures, rejected, notes) = match (&args.person, &args.tenant) {
@@ -137,7 +138,8 @@ fn warn(ctx: &Ctx, previews: &[Preview]) {
     }
 }
 
-fn unknown(config: &Configuration, tenant: &TenantId) -> CliError {
+/// A tenant that is not configured, with the one that was meant perhaps.
+pub(super) fn unknown(config: &Configuration, tenant: &TenantId) -> CliError {
     let known: Vec<&str> = config.tenants.keys().map(TenantId::as_str).collect();
     let error = CliError::usage(format!("there is no tenant '{tenant}' in the configuration"));
     match offboard_runtime::config::did_you_mean(tenant.as_str(), known.iter().copied()) {
@@ -169,6 +171,7 @@ fn named(
         effective_at: now,
         of_day: None,
         requested_by: by.to_owned(),
+        handed_in_by: None,
         requested_at: now,
         successor: args.successor.as_deref().map(reference),
         choices: Choices::default(),

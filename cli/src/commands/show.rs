@@ -2,7 +2,7 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::show::{about, bar, relative, safe, state, when};
+use crate::show::{about, bar, handed_in, relative, safe, state, when};
 use console::style;
 use offboard_dispatcher::control::Request;
 use offboard_dispatcher::view::{CaseView, DeadlineView, TaskView};
@@ -145,7 +145,12 @@ fn header(view: &CaseView, now: Timestamp) -> String {
     );
     row(
         "requested",
-        format!("by {}, accepted {}", safe(&view.requested_by), when(view.opened_at)),
+        format!(
+            "by {}{}, accepted {}",
+            safe(&view.requested_by),
+            handed_in(view.handed_in_by.as_deref()),
+            when(view.opened_at)
+        ),
     );
     if !view.amended_by.is_empty() {
         row("amended", format!("by {}", safe(&view.amended_by.join(", "))));
@@ -156,8 +161,9 @@ fn header(view: &CaseView, now: Timestamp) -> String {
         row(
             "also asked",
             format!(
-                "by {} in {}({}), access ends {}{wants}",
+                "by {}{} in {}({}), access ends {}{wants}",
                 safe(&other.requested_by),
+                handed_in(other.handed_in_by.as_deref()),
                 reference.unwrap_or_default(),
                 other.case,
                 when(other.effective_at)

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let config = ctx.config_of_order()?;
+    ctx.heed_broken(&config, tenant)?;
     let read = intake::read(ctx.out, &config, files, tenant, &by, ctx.clock(&config)?.now())?;
     let mut session = ctx.session(&config).await?;
     let Handed { outcomes, failed } = read.hand_over(async |request| session.ask(request).await).await;
@@ -41,8 +42,8 @@ pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>)
         return Err(error);
     }
     closed?;
-    let refused = outcomes.iter().all(|o| o.what == What::Refused);
-    Ok(if refused { Exit::Usage } else { Exit::Done })
+    let refused = outcomes.iter().any(|o| o.what == What::Refused);
+    Ok(if refused { Exit::Failed } else { Exit::Done })
 }
 
 /// What became of a departure, in a word.

@@ -35,7 +35,7 @@ pub(super) async fn run(ctx: &Ctx, given: &str, key: Option<PathBuf>) -> Result<
             let key = PublicKey::from_pem(&String::from_utf8_lossy(&pem));
             vec![key.map_err(|e| CliError::of(&e).exit(Exit::Usage))?]
         }
-        None => kept_keys(&ctx.load()?.engine.keys)?,
+        None => kept_keys(&ctx.load_what_reads()?.engine.keys)?,
     };
     match with_any(&bytes, &keys) {
         Ok((statement, key)) => valid(ctx, &file, &statement, &key),

@@ -1,6 +1,6 @@
 //! A working folder: made, checked, and wrong.
 
-use crate::support::Folder;
+use crate::support::{Folder, departure};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -48,13 +48,13 @@ fn a_wrong_key_is_named_with_a_suggestion() {
     let file = folder.path().join("tenants/northwind.toml");
     let text = fs::read_to_string(&file).unwrap().replace("time_zone", "time_zoen");
     fs::write(&file, text).unwrap();
-    let ran = folder.run(&["list"]).expect(2);
+    let ran = folder.run(&["doctor", "--offline"]).expect(2);
     assert!(
         ran.err.contains("northwind.toml:2") && ran.err.contains("did you mean 'time_zone'?"),
         "{}",
         ran.err
     );
-    let json = folder.run(&["list", "--json"]).expect(2);
+    let json = folder.run(&["doctor", "--offline", "--json"]).expect(2);
     let error: serde_json::Value = serde_json::from_str(&json.err).unwrap();
     assert_eq!(error["error"]["exit"], 2);
 }
@@ -104,6 +104,42 @@ fn doctor_says_that_a_worker_at_a_site_is_to_have_no_escrow_key() {
     .unwrap();
     let said = doctor();
     assert!(said.contains("device.escrow_recovery_keys"), "{said}");
+}
+
+#[test]
+fn one_clients_half_written_file_stops_nobody_else() {
+    let folder = Folder::with_tenant();
+    folder.write("one.json", &departure("HR-1", "a@northwind.example"));
+    folder.write(
+        "other.json",
+        &departure("HR-2", "b@northwind.example").replace("\"northwind\"", "\"fabrikam\""),
+    );
+    folder.write("tenants/fabrikam.toml", "name = \"Fabrikam\"\ntime_zone = \"UT");
+    // It is told of where it may matter, with its place; and whoever means it is told why.
+    let place = "fabrikam.toml:2: not valid TOML";
+    let accepted = folder.run(&["submit", "one.json"]).expect(0);
+    assert!(accepted.err.contains(place), "{}", accepted.err);
+    for args in [
+        &["submit", "other.json", "--tenant", "fabrikam"][..],
+        &["submit", "other.json"],
+        &["submit", "other.json", "--json"],
+        &["plan", "--tenant", "fabrikam", "--person", "b@fabrikam.example"],
+        &["run", "other.json", "--tenant", "fabrikam"],
+    ] {
+        let ran = folder.run(args).expect(2);
+        assert!(ran.err.contains(place), "{args:?}: {}", ran.err);
+    }
+    let checked = folder.run(&["doctor", "--offline"]).expect(2);
+    assert!(checked.err.contains(place), "{}", checked.err);
+    // Who serves says so, and serves the others; orders need none of it.
+    let serving = folder.serve();
+    let listed = folder.run(&["list"]).expect(0);
+    assert!(listed.out.contains("HR-1"), "{}", listed.out);
+    folder.run(&["pause", "--tenant", "northwind"]).expect(0);
+    folder.run(&["cancel", "HR-1", "--reason", "she stays"]).expect(0);
+    serving.signal("TERM");
+    let served = serving.wait().expect(0);
+    assert!(served.err.contains(place), "{}", served.err);
 }
 
 #[test]

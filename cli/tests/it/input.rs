@@ -139,6 +139,24 @@ fn orders_are_refused_with_reasons() {
 }
 
 #[test]
+fn a_row_that_is_refused_is_a_failure_and_the_others_go_on() {
+    let folder = Folder::with_tenant();
+    folder.write("one.json", &departure("HR-1", "a@northwind.example"));
+    folder.run(&["submit", "one.json"]).expect(0);
+    folder.run(&["cancel", "HR-1", "--reason", "she stays"]).expect(0);
+    let alone = folder.run(&["submit", "one.json"]).expect(1);
+    assert!(alone.out.starts_with("refused"), "{}", alone.out);
+    let (first, second) = (
+        departure("HR-1", "a@northwind.example"),
+        departure("HR-2", "b@northwind.example"),
+    );
+    folder.write("two.json", &format!("[{first},{second}]"));
+    let both = folder.run(&["submit", "two.json"]).expect(1);
+    assert!(both.err.contains("1 accepted, 1 refused"), "{}", both.err);
+    assert!(both.out.contains("accepted"), "{}", both.out);
+}
+
+#[test]
 fn a_reader_that_goes_is_no_failure() {
     let folder = Folder::fresh();
     let ran = folder.start_unread(&["schema"]).wait();

@@ -229,13 +229,19 @@ async fn a_mail_address_protects_and_doctor_names_what_protects_nobody() {
 async fn a_run_stops_where_only_a_person_is_waited_for() {
     let stage = Stage::kind().await;
     let file = stage.leavers(&[("HR-1", stage.cast().plain.as_str())]);
-    let ran = stage.folder.run(&["run", &file]).expect(3);
+    let ran = stage.folder.run(&["run", &file, "--as", "bob@msp.example"]).expect(3);
     assert!(
         ran.err.contains("1 need a person") && ran.err.contains("offboard run"),
         "{}",
         ran.err
     );
     assert!(ran.out.contains("active"), "{}", ran.out);
+    assert!(
+        ran.err
+            .contains("somebody else than bob@msp.example, who hands them in"),
+        "{}",
+        ran.err
+    );
     // What was accepted goes on at the next start.
     let again = stage.folder.run(&["run", "--json"]).expect(3);
     assert_eq!(again.objects().pop().unwrap()["open"], 1);
@@ -249,6 +255,18 @@ async fn a_run_stops_where_only_a_person_is_waited_for() {
     assert!(stale.err.contains("nothing was approved"), "{}", stale.err);
     let same = stage.folder.run(&["approve", "HR-1", "--yes"]).expect(1);
     assert!(same.err.contains("somebody else must decide"), "{}", same.err);
+    // Nor does who handed in what names another one; who that was is shown.
+    let handed_in = stage
+        .folder
+        .run(&["approve", "HR-1", "--yes", "--as", "bob@msp.example"])
+        .expect(1);
+    assert!(handed_in.err.contains("somebody else must decide"), "{}", handed_in.err);
+    let shown = stage.folder.run(&["show", "HR-1"]).expect(0);
+    assert!(
+        shown.out.contains("by hr@acme.example, handed in by bob@msp.example"),
+        "{}",
+        shown.out
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

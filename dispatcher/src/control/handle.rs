@@ -4,6 +4,7 @@ use super::message::{Accepted, Approval, Buried, Gate, Request, Response, Status
 use super::summary::{from_index, summarise};
 use super::{CHANGES_WAIT_MAX_MS, LIST_MAX, find, why};
 use crate::engine::{Engine, EngineError};
+use crate::gates::{PAUSED_BY, who_paused};
 use crate::heirs::Named;
 use crate::letters::{LETTERS_MAX, letter};
 use crate::submit::Submitted;
@@ -122,9 +123,15 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             let (tenant, id) = find::case(engine, &case).await?;
             order(engine, &tenant, id, Command::Cancel { by, reason }).await
         }
-        Request::Pause { tenant, what, until } => {
+        Request::Pause {
+            tenant,
+            what,
+            until,
+            by,
+        } => {
             let tenants = concerned(engine, tenant);
-            let pausing: Vec<_> = tenants.iter().map(|t| engine.pause(t, &what, until)).collect();
+            let by = by.as_deref();
+            let pausing: Vec<_> = tenants.iter().map(|t| engine.pause(t, &what, until, by)).collect();
             all_done(join_all(pausing).await)?;
             gates(engine).await
         }
@@ -174,7 +181,7 @@ async fn gates(engine: &Arc<Engine>) -> Result<Response, Response> {
     let mut all = Vec::new();
     for tenant in engine.tenants.all().keys() {
         let shut = engine.gates_of(tenant).await.map_err(|e| failed(&e))?;
-        let no_gates = ["since/", "comparing/", leaving::MARK];
+        let no_gates = ["since/", "comparing/", PAUSED_BY, leaving::MARK];
         let is_gate = |name: &str| !no_gates.iter().any(|prefix| name.starts_with(prefix));
         let in_force = shut.iter().filter(|(name, until)| **until > now && is_gate(name));
         all.extend(in_force.map(|(name, until)| Gate {
@@ -182,6 +189,7 @@ async fn gates(engine: &Arc<Engine>) -> Result<Response, Response> {
             name: name.clone(),
             until: *until,
             since: shut.get(&format!("since/{name}")).copied(),
+            by: who_paused(&shut, name).map(str::to_owned),
         }));
     }
     Ok(Response::Gates(all))

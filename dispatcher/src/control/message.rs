@@ -120,6 +120,9 @@ pub enum Request {
         what: Paused,
         /// Until when.
         until: Timestamp,
+        /// Who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// End a pause.
     Resume {
@@ -259,6 +262,9 @@ pub struct Gate {
     /// Since when, where that is known: of a site that is away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Who paused it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// What is answered.

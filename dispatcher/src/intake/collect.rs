@@ -4,12 +4,20 @@ use super::columns::fold;
 use super::values::shown;
 use super::{Context, Intake, RowError, RowRef, SameCase, Warning};
 use offboard_domain::departure::{Manner, PersonRef};
+use offboard_domain::time::DAY_MS;
 use offboard_domain::{CaseId, Departure, TenantId, Timestamp, heir};
 use offboard_runtime::config::{Tenant, did_you_mean};
 use std::collections::BTreeMap;
 
 /// Said of a departure that is immediate and begins later.
 pub(super) const NOT_AT_ONCE: &str = "it is immediate, and yet its access is cut only at the time given; leave the time out, or give today's date alone, to have it cut at once";
+
+/// Said of a last day that an export has written as the moment at which it begins.
+pub(super) const MIDNIGHT: &str =
+    "access ends at midnight, before that day begins; if it is the last day of work, give the date alone";
+
+/// How many rows are named of those that a note is about.
+const NAMED_MAX: usize = 5;
 
 /// What is wrong with one value.
 pub(super) struct Wrong {
@@ -45,18 +53,49 @@ struct Case {
 pub(super) struct Collector {
     intake: Intake,
     cases: BTreeMap<CaseId, Case>,
+    /// Rows that take effect when nobody works, for each tenant.
+    out_of_hours: BTreeMap<TenantId, OutOfHours>,
+}
+
+/// Rows of one tenant that take effect when nobody works there.
+struct OutOfHours {
+    /// When they do work, in words.
+    hours: String,
+    rows: Vec<RowRef>,
+}
+
+impl OutOfHours {
+    fn told(&self, tenant: &TenantId) -> String {
+        let Self { hours, rows } = self;
+        let file = rows.first().map_or("", |at| &*at.file);
+        let named: Vec<String> = rows.iter().take(NAMED_MAX).map(|at| at.row.to_string()).collect();
+        let more = match rows.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let (what, them) = match rows.len() {
+            1 => ("1 departure takes effect (row".to_owned(), "it"),
+            n => (format!("{n} departures take effect (rows"), "them"),
+        };
+        format!(
+            "{file}: {what} {}{more}) outside {tenant}'s working hours ({hours}), when nobody may be there to approve or answer; approve {them} beforehand",
+            named.join(", ")
+        )
+    }
 }
 
 impl Collector {
-    pub(super) fn accept(&mut self, at: RowRef, departure: Departure, tenant: &Tenant, now: Timestamp) {
-        if out_of_hours(&departure, tenant, now) {
-            self.warn(
-                None,
-                format!(
-                    "{}: a departure takes effect outside {}'s working hours ({}), when nobody may be there to approve or answer; approve it beforehand",
-                    at.file, tenant.id, tenant.working_hours
-                ),
-            );
+    /// `midnight`: its time was written, and is the begin of a day.
+    pub(super) fn accept(&mut self, at: RowRef, departure: Departure, tenant: &Tenant, now: Timestamp, midnight: bool) {
+        if midnight && departure.effective_at.plus(DAY_MS) > now {
+            self.warn(Some(&at), MIDNIGHT);
+        } else if out_of_hours(&departure, tenant, now) {
+            let found = self.out_of_hours.entry(tenant.id.clone());
+            let found = found.or_insert_with(|| OutOfHours {
+                hours: tenant.working_hours.to_string(),
+                rows: Vec::new(),
+            });
+            found.rows.push(at.clone());
         }
         if departure.manner == Manner::Immediate && departure.effective_at > now {
             self.warn(Some(&at), NOT_AT_ONCE);
@@ -119,6 +158,9 @@ impl Collector {
     }
 
     pub(super) fn done(mut self) -> Intake {
+        for (tenant, found) in std::mem::take(&mut self.out_of_hours) {
+            self.warn(None, found.told(&tenant));
+        }
         for (at, leaver) in self.heirs_who_leave() {
             let text = format!(
                 "whoever is to take over leaves too (row {}); name somebody who stays",

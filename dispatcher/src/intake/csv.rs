@@ -398,16 +398,18 @@ impl<'r> Row<'r> {
         };
         let asked = self.moment(Field::RequestedAt, tenant, tenant.working_hours.from);
         let requested_at = values::requested(asked.as_ref(), tenant, context.now);
+        let reference = self.get(Field::Reference, values::line);
+        let named = self.get(Field::RequestedBy, values::line);
+        let (requested_by, handed_in_by) = values::asking(named, context.requested_by);
         let departure = Departure {
             tenant: id.clone(),
-            reference: self.get(Field::Reference, values::line),
+            reference,
             person,
             manner,
             effective_at,
             of_day: values::of_day(said.as_ref(), manner, tenant, context.now),
-            requested_by: self
-                .get(Field::RequestedBy, values::line)
-                .unwrap_or_else(|| context.requested_by.to_owned()),
+            requested_by,
+            handed_in_by,
             requested_at,
             successor: self.get(Field::Successor, values::successor),
             choices: self.choices(),
@@ -419,7 +421,8 @@ impl<'r> Row<'r> {
             if departure.reference.is_none() && said.is_none() {
                 out.warn(Some(at), super::UNRECOGNISABLE);
             }
-            out.accept(at.clone(), departure, tenant, context.now);
+            let midnight = said.as_ref().is_some_and(|said| said.midnight);
+            out.accept(at.clone(), departure, tenant, context.now, midnight);
         } else {
             for wrong in self.wrong {
                 out.reject(at, wrong);

@@ -16,6 +16,8 @@ pub(super) struct Moment {
     pub(super) at: Timestamp,
     /// It was given as a day, without a time.
     pub(super) day: Option<Date>,
+    /// Its time was given, and is the very begin of that day.
+    pub(super) midnight: bool,
     pub(super) assumed: Option<String>,
 }
 
@@ -60,11 +62,13 @@ pub(super) fn moment(
         });
     }
     let (time, rest) = time(rest).ok_or_else(fail)?;
+    let midnight = time == Time::midnight();
     let local = date.to_datetime(time);
+    let here = |zone: &TimeZone| in_zone(local, zone, fail).map(|found| Moment { midnight, ..found });
     let rest = rest.trim();
     let rest = rest.strip_suffix("Uhr").map_or(rest, str::trim);
     if rest.is_empty() {
-        return in_zone(local, &tenant.time_zone, fail);
+        return here(&tenant.time_zone);
     }
     // "+01:00[Europe/Berlin]" as RFC 9557 writes it: the offset decides.
     let (own, name) = rest
@@ -76,12 +80,13 @@ pub(super) fn moment(
         return Ok(Moment {
             at: Timestamp(at.as_millisecond()),
             day: None,
+            midnight,
             assumed: None,
         });
     }
     let name = if own.is_empty() { name } else { rest };
     match TimeZone::get(name) {
-        Ok(zone) => in_zone(local, &zone, fail),
+        Ok(zone) => here(&zone),
         Err(_) => Err(fail()),
     }
 }
@@ -194,6 +199,7 @@ fn in_zone(local: DateTime, zone: &TimeZone, fail: impl Fn() -> String) -> Resul
     Ok(Moment {
         at: Timestamp(zoned.timestamp().as_millisecond()),
         day: None,
+        midnight: false,
         assumed,
     })
 }

@@ -192,12 +192,39 @@ pub(super) fn read(file: &str, bytes: &[u8], context: Context<'_>) -> Result<Int
 }
 
 /// What serde says, without its place (that of the element alone) and put as
-/// what was expected.
+/// what was expected. Never the value: what stands in the wrong place may be a
+/// credential.
 fn meaning(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-    let what = values::shown(text);
+    let what = values::shown(&without_value(text));
     format!("a departure as `offboard schema` describes it: {what}")
+}
+
+/// Keys are said, values are not: of those, what they are and what was expected.
+fn without_value(text: &str) -> String {
+    let keys = ["unknown field ", "missing field ", "duplicate field "];
+    if keys.iter().any(|start| text.starts_with(start)) {
+        return text.to_owned();
+    }
+    // The value comes first, whatever stands in it.
+    let expected = text
+        .rsplit_once(", expected ")
+        .map_or_else(String::new, |(_, expected)| format!(", expected {expected}"));
+    let known = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let Some((what, value)) = known
+        .iter()
+        .find_map(|start| Some((start.trim_end_matches([':', ' ']), text.strip_prefix(*start)?)))
+    else {
+        return format!("not of its shape{expected}");
+    };
+    // Such as: integer `3`, string "…", null.
+    let kind = value.split(['"', '`', ',']).next().unwrap_or_default().trim();
+    if kind.is_empty() {
+        format!("{what}{expected}")
+    } else {
+        format!("{what} ({kind}){expected}")
+    }
 }
 
 /// One element while it is read: all that is wrong with it is gathered.
@@ -323,16 +350,18 @@ impl Element {
         });
         let person = self.person("person", wire.person);
         let successor = wire.successor.map(|s| self.person("successor", s));
+        let reference = self.check("reference", wire.reference, values::line);
+        let asks = self.check("requested_by", wire.requested_by, values::line);
+        let (requested_by, handed_in_by) = values::asking(asks, context.requested_by);
         let departure = departure::Departure {
             tenant: id.clone(),
-            reference: self.check("reference", wire.reference, values::line),
+            reference,
             person,
             manner,
             effective_at,
             of_day: values::of_day(said.as_ref(), manner, tenant, context.now),
-            requested_by: self
-                .check("requested_by", wire.requested_by, values::line)
-                .unwrap_or_else(|| context.requested_by.to_owned()),
+            requested_by,
+            handed_in_by,
             requested_at: {
                 let asked = self.moment("requested_at", wire.requested_at, tenant, tenant.working_hours.from);
                 values::requested(asked.as_ref(), tenant, context.now)
@@ -347,7 +376,8 @@ impl Element {
             if departure.reference.is_none() && said.is_none() {
                 out.warn(Some(at), super::UNRECOGNISABLE);
             }
-            out.accept(at.clone(), departure, tenant, context.now);
+            let midnight = said.as_ref().is_some_and(|said| said.midnight);
+            out.accept(at.clone(), departure, tenant, context.now, midnight);
         } else {
             for wrong in self.wrong {
                 out.reject(at, wrong);

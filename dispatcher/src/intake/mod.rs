@@ -50,7 +50,7 @@ pub struct Context<'a> {
     pub tenants: &'a BTreeMap<TenantId, Tenant>,
     /// The tenant that the file is for; none: each row names its own.
     pub tenant: Option<&'a TenantId>,
-    /// Who asks, where a row does not say.
+    /// Who hands the file in; he asks, where a row does not say who does.
     pub requested_by: &'a str,
     /// The time now: when it was asked, where a row does not say.
     pub now: Timestamp,

@@ -605,7 +605,7 @@ fn dates_mean_what_they_mean_where_the_tenant_is() {
 }
 
 #[test]
-fn what_begins_when_nobody_works_is_said_once_a_file() {
+fn what_begins_when_nobody_works_is_said_once_a_file_and_names_its_rows() {
     let begins = |dates: &[&str]| {
         let rows: String = (0..)
             .zip(dates)
@@ -627,8 +627,63 @@ fn what_begins_when_nobody_works_is_said_once_a_file() {
         assert_eq!((concerning_all(&outside), outside.accepted.len()), (1, 3), "{date}");
         assert_eq!(
             outside.warnings.iter().find(|w| w.at.is_none()).unwrap().to_string(),
-            "people.csv: a departure takes effect outside contoso's working hours (mon, tue, wed, thu, fri, 08:00 to 17:00), when nobody may be there to approve or answer; approve it beforehand"
+            "people.csv: 3 departures take effect (rows 1, 2, 3) outside contoso's working hours (mon, tue, wed, thu, fri, 08:00 to 17:00), when nobody may be there to approve or answer; approve them beforehand"
         );
+    }
+    let said = |dates: &[&str]| {
+        let found = begins(dates);
+        let all: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
+        all.join("\n")
+    };
+    let one = said(&["2026-11-27", "2026-11-28"]);
+    assert!(
+        one.starts_with("people.csv: 1 departure takes effect (row 2) outside"),
+        "{one}"
+    );
+    let many = said(&["2026-11-28"; 7]);
+    assert!(
+        many.contains("7 departures take effect (rows 1, 2, 3, 4, 5 and 2 more)"),
+        "{many}"
+    );
+}
+
+#[test]
+fn who_hands_a_file_in_for_another_one_is_kept() {
+    let found = csv(
+        "mail;last day;requested_by\na@c.example;2026-11-30;hr@c.example\nb@c.example;2026-11-30;OPS@msp.example\nc@c.example;2026-11-30;\n",
+    );
+    let asked: Vec<_> = found
+        .accepted
+        .iter()
+        .map(|(_, d)| (d.requested_by.as_str(), d.handed_in_by.as_deref()))
+        .collect();
+    let ops = "ops@msp.example";
+    assert_eq!(
+        asked,
+        [("hr@c.example", Some(ops)), ("OPS@msp.example", None), (ops, None)]
+    );
+}
+
+#[test]
+fn a_last_day_written_as_midnight_is_said_of_its_row() {
+    let said = |date: &str| {
+        let found = csv(format!("mail;last day\na@c.example;{date}\n"));
+        let all: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
+        all.join("\n")
+    };
+    let expected = "people.csv:2 (row 1): access ends at midnight, before that day begins; if it is the last day of work, give the date alone";
+    for date in [
+        "2026-11-30T00:00:00",
+        "2026-11-30 00:00",
+        "2026-11-30T00:00:00Z",
+        "2026-11-30T00:00:00+01:00",
+    ] {
+        assert_eq!(said(date), expected, "{date}");
+    }
+    // Today is such a day too; what is over is over.
+    assert_eq!(said("2026-09-21T00:00:00"), expected);
+    for date in ["2026-11-30", "2026-11-30T08:00:00", "2026-09-01T00:00:00"] {
+        assert_eq!(said(date), "", "{date}");
     }
 }
 

@@ -79,6 +79,14 @@ pub(super) fn object_id(text: &str) -> Checked<ObjectId> {
     }
 }
 
+/// Who asks, and who hands it in where that is somebody else.
+pub(super) fn asking(named: Option<String>, hands_in: &str) -> (String, Option<String>) {
+    match named {
+        Some(named) if !named.trim().eq_ignore_ascii_case(hands_in.trim()) => (named, Some(hands_in.to_owned())),
+        named => (named.unwrap_or_else(|| hands_in.to_owned()), None),
+    }
+}
+
 /// A reference or a number: one line.
 pub(super) fn line(text: &str) -> Checked<String> {
     if !text.chars().any(char::is_control) && within(text, ID_MAX_CHARS) {

@@ -385,9 +385,14 @@ pub(crate) fn is_ordered(event: &Event) -> bool {
 /// The order that led to an event.
 fn anew(case: &Case, event: Event) -> Option<Command> {
     Some(match event {
-        Event::CaseAmended { departure, by } => {
+        Event::CaseAmended {
+            departure,
+            by,
+            handed_in_by,
+        } => {
             let amended = Departure {
                 requested_by: by.unwrap_or_else(|| departure.requested_by.clone()),
+                handed_in_by,
                 ..(*departure).clone()
             };
             Command::Open {

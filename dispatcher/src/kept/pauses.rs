@@ -11,7 +11,7 @@
 
 use super::{PAUSES, short, store};
 use crate::engine::{Engine, EngineError};
-use crate::gates::{Paused, shut_anew};
+use crate::gates::{PAUSED_BY, Paused, paused_by, shut_anew};
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::{Digest, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Shut};
@@ -37,6 +37,9 @@ struct KeptPause {
     /// Shut until then; none: opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
+    /// Who ordered it; none of an end, and from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
 }
 
 /// Opens the gate that stands while pauses are compared: what was read before may not
@@ -55,6 +58,7 @@ impl Engine {
         tenant: &TenantId,
         what: &Paused,
         until: Option<Timestamp>,
+        by: Option<&str>,
     ) -> Result<(), EngineError> {
         if self.keeping.is_none() {
             return Ok(());
@@ -68,6 +72,7 @@ impl Engine {
             gate: what.gate(),
             at,
             until,
+            by: by.map(str::to_owned),
         };
         let bytes = serde_json::to_vec(&pause).expect("a pause is plain data");
         let path = format!("{PAUSES}/{tenant}/{:015}-{}", at.0, short(Digest::of(&bytes)));
@@ -107,7 +112,8 @@ impl Engine {
         let comparing = shut_anew(COMPARING.to_owned(), Some(begun));
         let there = self.ledger.gates(tenant, comparing).await?;
         let mut changes = self.lost_pauses(tenant, &there, marked).await?;
-        let pauses = changes.len();
+        let is_pause = |change: &&GateChange| !change.name.starts_with(PAUSED_BY);
+        let pauses = changes.iter().filter(is_pause).count();
         changes.push(is_ordered_now());
         if !self.shut_while(tenant, (COMPARING, begun), changes).await? {
             return Ok(false);
@@ -126,7 +132,7 @@ impl Engine {
         there: &Shut,
         marked: Option<Timestamp>,
     ) -> Result<Vec<GateChange>, EngineError> {
-        let mut last: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
+        let mut last: BTreeMap<String, KeptPause> = BTreeMap::new();
         for named in self.store.list(&format!("{PAUSES}/{tenant}")).await.map_err(store)? {
             let in_doubt = marked.is_none_or(|mark| {
                 let at = paused_at(&named.path);
@@ -145,7 +151,7 @@ impl Engine {
             };
             match serde_json::from_slice::<KeptPause>(&bytes) {
                 Ok(pause) => {
-                    last.insert(pause.gate, pause.until);
+                    last.insert(pause.gate.clone(), pause);
                 }
                 Err(error) => tell_unreadable(tenant, &named.path, &error),
             }
@@ -153,12 +159,16 @@ impl Engine {
         let now = self.clock.now();
         let shut = last
             .into_iter()
-            .filter_map(|(gate, until)| Some((gate, until.filter(|until| *until > now)?)));
+            .filter_map(|(gate, kept)| Some((gate, kept.until.filter(|until| *until > now)?, kept.by)));
         Ok(shut
-            .filter(|(gate, until)| there.get(gate).is_none_or(|known| known < until))
-            .map(|(name, until)| GateChange {
-                name,
-                until: Some(until),
+            .filter(|(gate, until, _)| there.get(gate).is_none_or(|known| known < until))
+            .flat_map(|(name, until, by)| {
+                let mut changes = paused_by(there, &name, Some(until), by.as_deref());
+                changes.push(GateChange {
+                    name,
+                    until: Some(until),
+                });
+                changes
             })
             .collect())
     }

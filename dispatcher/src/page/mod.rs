@@ -83,18 +83,22 @@ fn header(statement: &Statement) -> Markup {
             p.result .off[said.ending != Ending::Completed] { (result(said)) }
             (tiles(said))
             dl.facts {
-                dt { "Requested" } dd { (moment(request.requested_at)) " by " bdi { (request.requested_by) } }
+                dt { "Requested" } dd {
+                    (moment(request.requested_at)) " by " bdi { (request.requested_by) } (handed_in(request.handed_in_by.as_deref()))
+                }
                 @for change in &request.amendments {
                     dt { "Changed" }
                     dd {
                         (moment(change.at)) ": " (words::manner(change.manner)) ", effective " (moment(change.effective_at))
                         @if let Some(by) = &change.by { ", by " bdi { (by) } }
+                        (handed_in(change.handed_in_by.as_deref()))
                     }
                 }
                 @for other in &request.joined {
                     dt { "Also requested" }
                     dd {
-                        (moment(other.requested_at)) " by " bdi { (other.requested_by) } ": " (words::manner(other.manner))
+                        (moment(other.requested_at)) " by " bdi { (other.requested_by) } (handed_in(other.handed_in_by.as_deref()))
+                        ": " (words::manner(other.manner))
                         ", effective " (moment(other.effective_at))
                         @if let Some(reference) = &other.reference { " · reference " bdi { (reference) } }
                         " · case " span.id { (other.case) }
@@ -120,6 +124,13 @@ fn header(statement: &Statement) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Who handed a request in, where that was not who asked.
+fn handed_in(by: Option<&str>) -> Markup {
+    html! {
+        @if let Some(by) = by { ", handed in by " bdi { (by) } }
     }
 }
 

@@ -2,6 +2,7 @@
 //! that, costs no attempt, and lets everything go at once when it ends.
 
 use crate::rig::*;
+use offboard_dispatcher::control::{Request, Response, handle};
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
 use offboard_domain::departure::Manner;
 use offboard_domain::{CaseId, Departure, FaultClass, Kind, Lane, System, TaskState, TenantId};
@@ -69,14 +70,14 @@ async fn a_pause_holds_back_exactly_what_it_names_until_it_is_ended() {
         let dispatcher = world.dispatcher().await;
         let engine = &dispatcher.engine;
         if what != paused(None, None) {
-            engine.pause(&acme, &what, WITHOUT_END).await.unwrap();
+            engine.pause(&acme, &what, WITHOUT_END, None).await.unwrap();
         }
         let departure = world.departure(&acme, "HR-1");
         let case = engine.submit(departure).await.unwrap().case();
         if what == paused(None, None) {
             // All of a tenant: what is with a worker already is finished.
             world.order(&acme, Kind::Resolve).await;
-            engine.pause(&acme, &what, WITHOUT_END).await.unwrap();
+            engine.pause(&acme, &what, WITHOUT_END, None).await.unwrap();
         }
         let departure = world.departure(&other, "HR-1");
         let others = engine.submit(departure).await.unwrap().case();
@@ -109,6 +110,45 @@ async fn a_pause_holds_back_exactly_what_it_names_until_it_is_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_paused_something_is_shown_until_somebody_ends_it() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), two_systems())]);
+    let engine = world.engine();
+    let shown = async || match handle(&engine, Request::Gates).await {
+        Response::Gates(gates) => gates.into_iter().map(|g| (g.name, g.by)).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let pause = |what: Paused, by: Option<&str>| Request::Pause {
+        tenant: Some(acme.clone()),
+        what,
+        until: WITHOUT_END,
+        by: by.map(str::to_owned),
+    };
+    let (all, some) = (paused(None, None), paused(Some(m365()), None));
+    handle(&engine, pause(all.clone(), Some("bob"))).await;
+    handle(&engine, pause(some.clone(), Some("carl"))).await;
+    let (bob, carl) = (Some("bob".to_owned()), Some("carl".to_owned()));
+    assert_eq!(
+        shown().await,
+        [
+            ("pause".to_owned(), bob.clone()),
+            ("pause/m365".to_owned(), carl.clone())
+        ]
+    );
+    // Who ordered it last did; of an order from an older program nobody is known.
+    handle(&engine, pause(all.clone(), Some("carl"))).await;
+    handle(&engine, pause(some.clone(), None)).await;
+    assert_eq!(
+        shown().await,
+        [("pause".to_owned(), carl), ("pause/m365".to_owned(), None)]
+    );
+    engine.resume(&acme, &all).await.unwrap();
+    engine.resume(&acme, &some).await.unwrap();
+    assert!(shown().await.is_empty());
+    assert!(engine.gates_of(&acme).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_with_an_end_ends_by_itself() {
     let acme = tenant("acme");
     let world = World::new([(acme.clone(), terms(CUT))]);
@@ -118,7 +158,7 @@ async fn a_pause_with_an_end_ends_by_itself() {
     let ends = world.now().plus(90 * MINUTE);
     dispatcher
         .engine
-        .pause(&acme, &paused(Some(m365()), None), ends)
+        .pause(&acme, &paused(Some(m365()), None), ends, None)
         .await
         .unwrap();
     let departure = world.departure(&acme, "HR-1");
@@ -143,7 +183,7 @@ async fn a_pause_by_somebody_who_owns_nothing_is_seen_by_the_owner_within_second
     dispatcher.engine.submit(departure).await.unwrap();
     world.all_closed(MINUTE).await;
     let all = paused(None, None);
-    outside.pause(&acme, &all, WITHOUT_END).await.unwrap();
+    outside.pause(&acme, &all, WITHOUT_END, None).await.unwrap();
     pass(3 * SECOND).await;
     let before = world.queue.orders().len();
     let departure = world.departure(&acme, "HR-1");
@@ -156,7 +196,7 @@ async fn a_pause_by_somebody_who_owns_nothing_is_seen_by_the_owner_within_second
     world.all_closed(10 * SECOND).await;
     // Also whoever showed it then shows what is now.
     let departure = world.departure(&acme, "HR-2");
-    dispatcher.engine.pause(&acme, &all, WITHOUT_END).await.unwrap();
+    dispatcher.engine.pause(&acme, &all, WITHOUT_END, None).await.unwrap();
     let case = dispatcher.engine.submit(departure).await.unwrap().case();
     pass(SECOND).await;
     let shown = outside.view(&acme, case).await.unwrap();
@@ -192,7 +232,7 @@ async fn what_rests_and_what_is_urgent_waits_for_the_end_of_a_pause_and_costs_no
     };
     until("it rests", MINUTE, async || rests().await.is_some()).await;
     let all = paused(None, None);
-    engine.pause(&acme, &all, WITHOUT_END).await.unwrap();
+    engine.pause(&acme, &all, WITHOUT_END, None).await.unwrap();
     let until_then = rests().await.unwrap();
     pass(until_then.since(world.now()) + 5 * MINUTE).await;
     let now = world.case(&acme, case).await;

@@ -43,7 +43,7 @@ async fn a_pause_ends_when_whoever_ordered_it_last_said() {
     let all = Paused::default();
     for minutes in [60, 5] {
         let ends = world.now().plus(minutes * MINUTE);
-        dispatcher.engine.pause(&acme, &all, ends).await.unwrap();
+        dispatcher.engine.pause(&acme, &all, ends, None).await.unwrap();
     }
     let departure = world.departure(&acme, "HR-1");
     dispatcher.engine.submit(departure).await.unwrap();

@@ -326,8 +326,8 @@ async fn a_pause_that_the_ledger_lost_is_in_force_again_and_one_that_was_ended_i
     pass(MINUTE).await;
     let of = |kind| Paused { system: None, kind };
     let (all, ended) = (of(None), of(Some(Kind::WipeDevice)));
-    engine.pause(&acme, &ended, WITHOUT_END).await.unwrap();
-    engine.pause(&acme, &all, WITHOUT_END).await.unwrap();
+    engine.pause(&acme, &ended, WITHOUT_END, None).await.unwrap();
+    engine.pause(&acme, &all, WITHOUT_END, None).await.unwrap();
     pass(SECOND).await;
     engine.resume(&acme, &ended).await.unwrap();
     let shut = async || {

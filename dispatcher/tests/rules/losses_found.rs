@@ -222,7 +222,7 @@ async fn a_pause_by_a_clock_that_is_ahead_is_not_taken_for_later_than_its_end() 
     let (world, acme) = keeping(SHORT);
     let dispatcher = world.dispatcher().await;
     let fast = ahead(&world, MINUTE);
-    fast.pause(&acme, &everything(), WITHOUT_END).await.unwrap();
+    fast.pause(&acme, &everything(), WITHOUT_END, None).await.unwrap();
     pass(30 * SECOND).await;
     dispatcher.engine.resume(&acme, &everything()).await.unwrap();
     dispatcher.engine.find_losses(0).await.unwrap();
@@ -236,7 +236,7 @@ async fn a_mark_by_a_clock_that_is_far_ahead_vouches_for_nothing() {
     let dispatcher = world.dispatcher().await;
     dispatcher
         .engine
-        .pause(&acme, &everything(), WITHOUT_END)
+        .pause(&acme, &everything(), WITHOUT_END, None)
         .await
         .unwrap();
     let lost = GateChange {
@@ -246,6 +246,22 @@ async fn a_mark_by_a_clock_that_is_far_ahead_vouches_for_nothing() {
     world.ledger.inner.gates(&acme, vec![lost]).await.unwrap();
     dispatcher.engine.find_losses(0).await.unwrap();
     assert!(is_paused(&world, &acme).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_pause_comes_back_with_who_ordered_it() {
+    let (world, acme) = keeping(SHORT);
+    let dispatcher = world.dispatcher().await;
+    let engine = &dispatcher.engine;
+    engine
+        .pause(&acme, &everything(), WITHOUT_END, Some("bob"))
+        .await
+        .unwrap();
+    world.ledger.inner.lose_gates();
+    engine.find_losses(0).await.unwrap();
+    let gates = world.ledger.inner.gates(&acme, Vec::new()).await.unwrap();
+    let names: Vec<&str> = gates.keys().map(String::as_str).collect();
+    assert_eq!(names, ["by/pause=bob", "pause"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -357,7 +373,11 @@ async fn a_pause_that_is_ended_during_a_look_stays_ended() {
         let (other, _way) = world.member_apart("other");
         until("he owns the shard", MINUTE, async || other.owned() == [0]).await;
         pass(MINUTE).await;
-        other.engine.pause(&acme, &everything(), WITHOUT_END).await.unwrap();
+        other
+            .engine
+            .pause(&acme, &everything(), WITHOUT_END, None)
+            .await
+            .unwrap();
         let engine = world.engine();
         world.ledger.takes(1_000);
         let looking = tokio::spawn(async move { engine.find_losses(0).await });
@@ -377,7 +397,11 @@ async fn a_pause_that_was_lost_is_shut_again_unless_it_is_ended_during_that_look
         let (other, _way) = world.member_apart("other");
         until("he owns the shard", MINUTE, async || other.owned() == [0]).await;
         pass(MINUTE).await;
-        other.engine.pause(&acme, &everything(), WITHOUT_END).await.unwrap();
+        other
+            .engine
+            .pause(&acme, &everything(), WITHOUT_END, None)
+            .await
+            .unwrap();
         world.ledger.inner.lose_gates();
         let engine = world.engine();
         world.ledger.takes(1_000);

@@ -121,6 +121,7 @@ pub(crate) fn departure(tenant: &TenantId, reference: &str, now: Timestamp) -> D
         effective_at: now,
         of_day: None,
         requested_by: "hr@msp.example".into(),
+        handed_in_by: None,
         requested_at: now,
         successor: None,
         choices: Choices::default(),

@@ -72,7 +72,7 @@ async fn a_pause_and_its_end_are_in_force_at_once_and_it_is_said_that_they_are_n
             kind: None,
         };
         store.is(mood);
-        let said = engine.pause(&acme, &what, WITHOUT_END).await.unwrap_err();
+        let said = engine.pause(&acme, &what, WITHOUT_END, None).await.unwrap_err();
         assert!(matches!(said, EngineError::Unkept { .. }), "{said}");
         assert_eq!(shut().await, ["pause"]);
         let resume = Request::Resume {

@@ -297,9 +297,16 @@ impl Case {
         self.was_due |= at >= self.effective_at();
         match event {
             Event::CaseOpened { .. } => {}
-            Event::CaseAmended { departure, by } => {
+            Event::CaseAmended {
+                departure,
+                by,
+                handed_in_by,
+            } => {
                 self.departure = departure.clone();
                 self.amended_by.extend(by.clone());
+                if !self.policy.approvals.approver_may_hand_in {
+                    self.amended_by.extend(handed_in_by.clone());
+                }
                 self.is_to_be_told();
             }
             Event::CasePlanned { tasks, .. } => {

@@ -179,8 +179,9 @@ pub enum Refusal {
     /// The case is over.
     #[error("the case is {0}; nothing more can be ordered")]
     CaseEnded(&'static str),
-    /// Approver and requester must be two people.
-    #[error("{0} asked for this departure or changed it, so somebody else must decide this")]
+    /// Approver and requester must be two people, and so must approver and whoever handed
+    /// the request in.
+    #[error("{0} asked for this departure, handed it in or changed it, so somebody else must decide this")]
     SamePerson(String),
     /// Only named people may approve.
     #[error("{0} is not among the tenant's approvers")]

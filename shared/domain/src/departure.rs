@@ -206,6 +206,10 @@ pub struct Departure {
     pub of_day: Option<Timestamp>,
     /// Who asked: a name or address of the MSP's or client's staff.
     pub requested_by: String,
+    /// Who handed it in, if that was somebody else: who asked is then his word alone. None
+    /// in histories from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_in_by: Option<String>,
     /// When it was asked for (HR's time, for the time from request to last cut).
     pub requested_at: Timestamp,
     /// Who takes over, if the request says so.

@@ -61,6 +61,9 @@ pub enum Event {
         /// Who changed it; none in histories from before it was kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
+        /// Who handed the change in, if that was somebody else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handed_in_by: Option<String>,
     },
     /// What is to be done is known.
     #[serde(rename = "case_planned")]
@@ -461,7 +464,7 @@ impl Event {
             // Whoever overlooked it might order again what must not happen twice.
             Self::TaskFailed { checkpoint, .. } => second(checkpoint.is_some()),
             Self::CaseMerged { tells, .. } => second(*tells),
-            Self::CaseAmended { departure, by } => second(by.is_some()).max(of_request(departure)),
+            Self::CaseAmended { departure, by, .. } => second(by.is_some()).max(of_request(departure)),
             Self::CaseOpened {
                 departure,
                 policy,

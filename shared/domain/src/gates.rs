@@ -70,7 +70,7 @@ pub struct Gates {
     /// `pause/*/<kind>` by a person; `away/<system>/<area>` while the workers of its
     /// site that serve the area are silent, and then `since/away/<system>/<area>` says
     /// since when (`away/<system>` of all areas, from an older version). Beside them
-    /// stands who leaves ([`crate::leaving`]), which shuts nothing.
+    /// stands who leaves ([`crate::leaving`]), and who paused what (`by/…`), which shut nothing.
     pub shut: BTreeMap<String, Timestamp>,
     /// Which open case claims the subject, if another one does.
     pub claimed_by: Option<CaseId>,

@@ -32,8 +32,11 @@ pub enum SuccessorRule {
 pub struct Approvals {
     /// Whether the plan needs an approval before it writes.
     pub plan: bool,
-    /// Who may approve; empty: anyone but the requester and the leaver.
+    /// Who may approve; empty: anyone but the requester, who handed it in, and the leaver.
     pub approvers: BTreeSet<String>,
+    /// Whether somebody may approve what he has handed in for another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approver_may_hand_in: bool,
     /// After this long an approval counts as overdue, in milliseconds.
     pub overdue_after_ms: i64,
     /// How long an approved irreversible task still waits, so that it can be
@@ -112,6 +115,7 @@ impl Default for Policy {
             approvals: Approvals {
                 plan: true,
                 approvers: BTreeSet::new(),
+                approver_may_hand_in: false,
                 overdue_after_ms: DAY_MS,
                 irreversible_delay_ms: HOUR_MS,
             },

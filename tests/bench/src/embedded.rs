@@ -64,6 +64,7 @@ pub(crate) fn departure(n: usize, clock: &dyn Clock) -> Result<Departure, Failed
         effective_at: clock.now(),
         of_day: None,
         requested_by: "bench".into(),
+        handed_in_by: None,
         requested_at: clock.now(),
         successor: None,
         choices: Choices::default(),

@@ -959,6 +959,7 @@ mod tests {
             effective_at: EPOCH,
             of_day: None,
             requested_by: "hr@msp.example".to_owned(),
+            handed_in_by: None,
             requested_at: EPOCH,
             successor: None,
             choices: Choices::default(),

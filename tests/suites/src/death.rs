@@ -385,6 +385,7 @@ async fn work_for(person: &str) -> Result<Vec<Work>, String> {
         effective_at: EPOCH,
         of_day: None,
         requested_by: "hr@msp.example".into(),
+        handed_in_by: None,
         requested_at: EPOCH,
         successor: None,
         choices: Choices::default(),

@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Who asks for departures.
 pub(crate) const REQUESTER: &str = "hr@msp.example";
+/// Who hands in what they ask.
+pub(crate) const HANDS_IN: &str = "office@msp.example";
 /// Who changes what was asked.
 pub(crate) const CHANGER: &str = "desk@msp.example";
 /// Who asks for the same person once more.
@@ -209,9 +211,9 @@ impl People {
 
     async fn answer(&self, engine: &Arc<Engine>, view: &CaseView, need: &Need) {
         let wrongly = !self.diligent() && self.chance(150);
-        let asked = [REQUESTER, CHANGER, SECOND];
+        let asked = [REQUESTER, CHANGER, SECOND, HANDS_IN];
         let by = if wrongly && self.chance(500) {
-            asked[usize::try_from(self.state().rng.below(3)).unwrap_or(0)]
+            asked[usize::try_from(self.state().rng.below(4)).unwrap_or(0)]
         } else {
             APPROVER
         }

@@ -2,7 +2,7 @@
 //! them and when, and how unkind everything is.
 
 use crate::beside::Beside;
-use crate::person::{APPROVER, CHANGER, Errand, REQUESTER, SECOND};
+use crate::person::{APPROVER, CHANGER, Errand, HANDS_IN, REQUESTER, SECOND};
 use crate::rng::Rng;
 use crate::transcript::EPOCH;
 use crate::trouble::Rates;
@@ -54,6 +54,7 @@ pub(crate) fn terms(rng: &mut Rng, protected: BTreeSet<String>) -> Terms {
             } else {
                 BTreeSet::new()
             },
+            approver_may_hand_in: false,
             overdue_after_ms: rng.between(30 * MINUTE_MS, 4 * HOUR_MS),
             irreversible_delay_ms: rng.between(0, 40 * MINUTE_MS),
         },
@@ -125,6 +126,7 @@ pub(crate) fn errands(
             effective_at,
             of_day: None,
             requested_by: REQUESTER.to_owned(),
+            handed_in_by: Some(HANDS_IN.to_owned()),
             requested_at: at,
             successor: None,
             choices: Choices::default(),
@@ -306,6 +308,7 @@ pub(crate) fn administrators(vendor: &Vendor) -> Vec<Errand> {
             effective_at: at,
             of_day: None,
             requested_by: REQUESTER.to_owned(),
+            handed_in_by: Some(HANDS_IN.to_owned()),
             requested_at: at,
             successor: None,
             choices: Choices::default(),

@@ -35,6 +35,10 @@ fn json_with_everything() {
     // Immediate, and yet not at once.
     assert_eq!(found.warnings.len(), 1);
     let d = &found.accepted[0].1;
+    assert_eq!(
+        (d.requested_by.as_str(), d.handed_in_by.as_deref()),
+        ("hr@c.example", Some("ops@msp.example"))
+    );
     assert_eq!(d.person.display_name.as_deref(), Some("=A"));
     assert_eq!(d.effective_at.to_string(), "2026-11-30T07:00:00Z");
     // A day alone: the begin of work in Berlin, not its end.
@@ -67,7 +71,7 @@ fn json_mistakes_name_their_path_and_the_others_go_on() {
         ),
         (
             r#"{"person": {"mail": 3}}"#,
-            "$[0].person.mail: expected a departure as `offboard schema` describes it: invalid type: integer `3`, expected a string",
+            "$[0].person.mail: expected a departure as `offboard schema` describes it: invalid type (integer), expected a string",
         ),
         (
             r#"{"effective_at": "2026-11-30"}"#,
@@ -75,7 +79,7 @@ fn json_mistakes_name_their_path_and_the_others_go_on() {
         ),
         (
             r#"{"person": {"mail": "a@c.example"}, "manner": "now"}"#,
-            "$[0].manner: expected a departure as `offboard schema` describes it: unknown variant `now`",
+            "$[0].manner: expected a departure as `offboard schema` describes it: unknown variant, expected `planned` or `immediate`",
         ),
         (
             r#"{"person": {"mail": "x"}, "effective_at": "30.11.2026"}"#,
@@ -135,6 +139,44 @@ fn json_mistakes_name_their_path_and_the_others_go_on() {
             .what
             .contains("not UTF-8")
     );
+}
+
+#[test]
+fn a_value_in_the_wrong_shape_is_not_repeated() {
+    let secret = "Passw0rd";
+    let wrong = [
+        (
+            r#""choices": {"shared_credentials": "Passw0rd!"}"#,
+            "$.choices.shared_credentials",
+            "a sequence",
+        ),
+        (
+            r#""choices": {"shared_credentials": "x, expected Passw0rd"}"#,
+            "$.choices.shared_credentials",
+            "a sequence",
+        ),
+        (
+            r#""choices": {"legal_hold": "Passw0rd at line 1"}"#,
+            "$.choices.legal_hold",
+            "a boolean",
+        ),
+        (
+            r#""choices": {"meetings": "Passw0rd`, expected `x"}"#,
+            "$.choices.meetings",
+            "`leave`",
+        ),
+        (r#""choices": "Passw0rd""#, "$.choices", "struct"),
+        (r#""manner": "Passw0rd""#, "$.manner", "`planned` or `immediate`"),
+    ];
+    for (part, path, expected) in wrong {
+        let text = format!(r#"{{"person": {{"mail": "a@c.example"}}, "effective_at": "2026-11-30", {part}}}"#);
+        let found = json(&text);
+        let said: Vec<String> = found.rejected.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 1, "{part}: {said:?}");
+        let said = &said[0];
+        assert!(!said.contains(secret), "{said}");
+        assert!(said.contains(path) && said.contains(expected), "{said}");
+    }
 }
 
 #[test]

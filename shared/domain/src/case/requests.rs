@@ -92,12 +92,16 @@ impl Case {
         }
     }
 
-    /// Everybody who asked for it, or for something else in it: none of them
-    /// decides about it.
+    /// Everybody who asked for it, or for something else in it, and who handed that in for
+    /// another one, unless the policy lets him: none of them decides about it.
     pub fn asked_by(&self) -> impl Iterator<Item = &str> {
         let asking = || self.joined.values().filter(|j| j.asked.is_some());
+        let may_hand_in = self.policy.approvals.approver_may_hand_in;
+        let handed_in = std::iter::once(&self.departure).chain(self.others());
+        let handed_in = handed_in.filter_map(|d| d.handed_in_by.as_deref());
         std::iter::once(self.departure.requested_by.as_str())
             .chain(self.others().map(|d| d.requested_by.as_str()))
+            .chain(handed_in.filter(move |_| !may_hand_in))
             .chain(self.amended_by.iter().map(String::as_str))
             .chain(asking().flat_map(|j| &j.amended_by).map(String::as_str))
     }

@@ -1,6 +1,6 @@
 //! What people order: approvals, attestations, waivers, retries, cancelling,
-//! amending. Whoever asked for a departure does not decide about it, and
-//! neither does whoever leaves.
+//! amending. Whoever asked for a departure does not decide about it, and neither does
+//! whoever handed it in for another one (unless the policy lets him), nor whoever leaves.
 
 use super::Draft;
 use crate::case::CaseState;
@@ -296,6 +296,7 @@ impl Draft<'_> {
         };
         let same = Departure {
             requested_at: old.requested_at,
+            handed_in_by: old.handed_in_by.clone(),
             ..new.clone()
         } == **old;
         let merged = matches!(self.case.state, CaseState::Merged { .. });
@@ -328,10 +329,11 @@ impl Draft<'_> {
         if planned && new.choices != old.choices {
             return Err(Refusal::TooLateToAmend("a choice"));
         }
-        // Who asked first stays the requester, so that an amendment cannot
-        // free him to approve.
+        // Who asked first stays the requester, and who handed it in stays that, so that an
+        // amendment cannot free them to approve.
         let amended = Departure {
             requested_by: old.requested_by.clone(),
+            handed_in_by: old.handed_in_by.clone(),
             requested_at: old.requested_at,
             ..new.clone()
         };
@@ -341,6 +343,7 @@ impl Draft<'_> {
         self.push(Event::CaseAmended {
             departure: Arc::new(amended),
             by: Some(new.requested_by.clone()),
+            handed_in_by: new.handed_in_by.clone(),
         });
         for task in unfound {
             self.push(Event::RetryOrdered {

@@ -198,6 +198,7 @@ fn request(case: &Case, amendments: Vec<Amendment>, joined: Vec<JoinedRequest>) 
         reference,
         person,
         requested_by,
+        handed_in_by,
         requested_at,
         successor,
         ..
@@ -205,6 +206,8 @@ fn request(case: &Case, amendments: Vec<Amendment>, joined: Vec<JoinedRequest>) 
     Request {
         reference: reference.clone(),
         requested_by: requested_by.clone(),
+        handed_in_by: handed_in_by.clone(),
+        approver_may_hand_in: case.policy.approvals.approver_may_hand_in,
         requested_at: When::from(*requested_at),
         manner: case.manner(),
         effective_at: When::from(case.effective_at()),

@@ -342,18 +342,26 @@ fn approvals(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
         }
         let same = |other: &str| other.trim().eq_ignore_ascii_case(a.by.trim());
         let request = &account.request;
-        let amended = request.amendments.iter().filter(|c| c.version < a.version);
-        let joined = request.joined.iter().filter(|j| j.version < a.version);
-        // Who asked and let it be may decide about what others ask.
-        let joined = joined.filter(|j| j.left_version.is_none_or(|left| left > a.version));
+        let before = a.version;
+        let amended = || request.amendments.iter().filter(move |c| c.version < before);
+        let joined = || {
+            let joined = request.joined.iter().filter(move |j| j.version < before);
+            // Who asked and let it be may decide about what others ask.
+            joined.filter(move |j| j.left_version.is_none_or(|left| left > before))
+        };
+        let mut handed_in = std::iter::once(&request.handed_in_by)
+            .chain(amended().map(|c| &c.handed_in_by))
+            .chain(joined().map(|j| &j.handed_in_by))
+            .flatten();
+        let handed_in = !request.approver_may_hand_in && handed_in.any(|by| same(by));
         let mut asked = std::iter::once(request.requested_by.as_str())
-            .chain(amended.filter_map(|c| c.by.as_deref()))
+            .chain(amended().filter_map(|c| c.by.as_deref()))
             .chain(
-                joined
+                joined()
                     .flat_map(|j| j.amended_by.iter().chain([&j.requested_by]))
                     .map(String::as_str),
             );
-        if asked.any(same) {
+        if handed_in || asked.any(same) {
             return Err(Invalid::ApprovedByRequester {
                 version: a.version,
                 by: a.by.clone(),

@@ -128,8 +128,8 @@ pub enum Invalid {
         /// By which event.
         version: u64,
     },
-    /// Whoever asked for the departure approved it.
-    #[error("the approval at version {version} is by {by}, who asked for the departure")]
+    /// Whoever asked for the departure, or handed it in for another one, approved it.
+    #[error("the approval at version {version} is by {by}, who asked for the departure or handed it in")]
     ApprovedByRequester {
         /// By which event.
         version: u64,

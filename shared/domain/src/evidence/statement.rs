@@ -127,6 +127,12 @@ pub struct Request {
     pub reference: Option<String>,
     /// Who asked.
     pub requested_by: String,
+    /// Who handed it in, if that was somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_in_by: Option<String>,
+    /// The tenant's policy lets him who handed it in approve it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approver_may_hand_in: bool,
     /// When.
     pub requested_at: When,
     /// Planned or immediate, by the most urgent of those who asked.
@@ -187,6 +193,9 @@ pub struct Amendment {
     /// Who changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Who handed the change in, if that was somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_in_by: Option<String>,
 }
 
 /// What another case asked for the same person.
@@ -203,6 +212,9 @@ pub struct JoinedRequest {
     pub reference: Option<String>,
     /// Who asked.
     pub requested_by: String,
+    /// Who handed it in, if that was somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_in_by: Option<String>,
     /// Who changed it there.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub amended_by: BTreeSet<String>,

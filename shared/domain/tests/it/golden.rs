@@ -50,6 +50,7 @@ fn departure() -> Arc<Departure> {
         effective_at: T,
         of_day: None,
         requested_by: "hr@acme.example".into(),
+        handed_in_by: None,
         requested_at: T,
         successor: Some(PersonRef {
             mail: Some("s@acme.example".into()),
@@ -207,6 +208,20 @@ fn samples() -> Vec<(&'static str, Event)> {
             },
         ),
         (
+            "case_opened.handed_in",
+            Event::CaseOpened {
+                departure: Arc::new(Departure {
+                    handed_in_by: Some("tech".into()),
+                    ..(*departure()).clone()
+                }),
+                policy: Arc::new(Policy::default()),
+                capabilities: Arc::new(Capabilities::default()),
+                tasks: Vec::new(),
+                capped: false,
+                traceparent: None,
+            },
+        ),
+        (
             "case_opened.of_day",
             Event::CaseOpened {
                 departure: Arc::new(Departure {
@@ -239,6 +254,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             Event::CaseAmended {
                 departure: departure(),
                 by: None,
+                handed_in_by: None,
             },
         ),
         (
@@ -246,6 +262,15 @@ fn samples() -> Vec<(&'static str, Event)> {
             Event::CaseAmended {
                 departure: departure(),
                 by: Some("tech".into()),
+                handed_in_by: None,
+            },
+        ),
+        (
+            "case_amended.handed_in",
+            Event::CaseAmended {
+                departure: departure(),
+                by: Some("hr".into()),
+                handed_in_by: Some("tech".into()),
             },
         ),
         (

@@ -38,6 +38,7 @@ pub fn departure(manner: Manner) -> Departure {
         effective_at: T0,
         of_day: None,
         requested_by: "hr@acme.example".into(),
+        handed_in_by: None,
         requested_at: T0,
         successor: None,
         choices: Choices {

@@ -164,6 +164,45 @@ fn who_changed_a_request_does_not_decide_about_it() {
     w.order(approve(&w, "boss@msp.example")).unwrap();
 }
 
+/// Who asked is his word alone.
+#[test]
+fn who_handed_a_request_in_for_another_one_does_not_decide_about_it() {
+    let handed_in = |hands_in: &str, of: Departure| Departure {
+        handed_in_by: Some(hands_in.into()),
+        ..of
+    };
+    let of_hr = |days: i64| by("hr@acme.example", T0.plus(days * DAY_MS));
+    let opened = |policy: Policy| {
+        let mut w = World::with(handed_in("bob@msp.example", of_hr(10)), policy);
+        w.drain();
+        w
+    };
+    let mut w = opened(Policy::default());
+    let refused = w.order(approve(&w, "Bob@msp.example "));
+    assert!(matches!(refused, Err(Refusal::SamePerson(_))), "{refused:?}");
+    // Nor does who hands a change in, or what another case asks.
+    w.order(open(handed_in("carl@msp.example", of_hr(9)))).unwrap();
+    w.order(join(handed_in(
+        "dora@msp.example",
+        by("lead@acme.example", T0.plus(20 * DAY_MS)),
+    )))
+    .unwrap();
+    for who in ["bob@msp.example", "carl@msp.example", "dora@msp.example"] {
+        let refused = w.order(approve(&w, who));
+        assert!(matches!(refused, Err(Refusal::SamePerson(_))), "{who}: {refused:?}");
+    }
+    // Who hands the same in again changes nothing, and may.
+    let again = w.order(open(handed_in("erna@msp.example", of_hr(9))));
+    assert_eq!(again, Err(Refusal::AlreadyOpen));
+    w.order(approve(&w, "erna@msp.example")).unwrap();
+
+    let mut policy = Policy::default();
+    policy.approvals.approver_may_hand_in = true;
+    let mut w = opened(policy);
+    w.order(open(handed_in("carl@msp.example", of_hr(9)))).unwrap();
+    w.order(approve(&w, "carl@msp.example")).unwrap();
+}
+
 #[test]
 fn an_approval_of_what_was_seen_before_a_change_is_refused() {
     let mut w = planned();

@@ -72,6 +72,9 @@ pub struct Configuration {
     pub engine: Engine,
     /// The tenants by handle.
     pub tenants: BTreeMap<TenantId, Tenant>,
+    /// What is wrong with the files of tenants that are not among these; nothing of a
+    /// configuration that was read as a whole.
+    pub broken: BTreeMap<TenantId, ConfigErrors>,
 }
 
 /// Loads a working folder's configuration.
@@ -79,6 +82,40 @@ pub struct Configuration {
 /// # Errors
 /// [`ConfigErrors`] with everything that is wrong in any of its files.
 pub fn load(dir: &Path) -> Result<Configuration, ConfigErrors> {
+    let (config, problems) = read(dir);
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(all(problems))
+    }
+}
+
+/// Loads what can be read of it: one client's half-written file is no reason that nothing is
+/// done for the others. Whoever goes on says which are [`broken`](Configuration::broken).
+///
+/// # Errors
+/// [`ConfigErrors`] with everything that is wrong in any of its files, if that is more than
+/// the files of single tenants.
+pub fn load_what_reads(dir: &Path) -> Result<Configuration, ConfigErrors> {
+    let (mut config, problems) = read(dir);
+    if problems.iter().any(|(tenant, _)| tenant.is_none()) {
+        return Err(all(problems));
+    }
+    for (tenant, problem) in problems {
+        if let Some(id) = tenant {
+            let known = config.broken.entry(id).or_insert_with(|| ConfigErrors(Vec::new()));
+            known.0.push(problem);
+        }
+    }
+    Ok(config)
+}
+
+fn all(problems: Vec<(Option<TenantId>, Problem)>) -> ConfigErrors {
+    ConfigErrors(problems.into_iter().map(|(_, problem)| problem).collect())
+}
+
+/// What reads, and what is wrong with the rest: in the file of which tenant, if it is one's.
+fn read(dir: &Path) -> (Configuration, Vec<(Option<TenantId>, Problem)>) {
     let mut problems = Vec::new();
     let file = dir.join(ENGINE_FILE);
     let engine = match read_text(&file) {
@@ -97,35 +134,42 @@ pub fn load(dir: &Path) -> Result<Configuration, ConfigErrors> {
             Engine::defaults(dir)
         }
     };
+    let files = tenant_files(dir, &mut problems);
+    let mut problems: Vec<_> = problems.into_iter().map(|problem| (None, problem)).collect();
     let mut tenants = BTreeMap::new();
-    for file in tenant_files(dir, &mut problems) {
+    for file in files {
         let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-        let outcome = TenantId::new(stem)
+        let id = TenantId::new(stem);
+        let known = id.as_ref().ok().cloned();
+        let outcome = id
             .map_err(|e| format!("the file's name is the tenant's handle: {e}"))
             .and_then(|id| Ok((id, read_text(&file)?)));
         match outcome {
             Ok((id, text)) => {
                 let (tenant, found) = parse_tenant(&file, &text, id, dir);
-                problems.extend(found.problems);
-                tenants.extend(tenant.map(|t| (t.id.clone(), t)));
+                if found.problems.is_empty() {
+                    tenants.extend(tenant.map(|t| (t.id.clone(), t)));
+                }
+                problems.extend(found.problems.into_iter().map(|problem| (known.clone(), problem)));
             }
-            Err(what) => problems.push(Problem {
-                file,
-                line: None,
-                key: None,
-                what,
-            }),
+            Err(what) => {
+                let problem = Problem {
+                    file,
+                    line: None,
+                    key: None,
+                    what,
+                };
+                problems.push((known, problem));
+            }
         }
     }
-    if problems.is_empty() {
-        Ok(Configuration {
-            dir: dir.to_owned(),
-            engine,
-            tenants,
-        })
-    } else {
-        Err(ConfigErrors(problems))
-    }
+    let config = Configuration {
+        dir: dir.to_owned(),
+        engine,
+        tenants,
+        broken: BTreeMap::new(),
+    };
+    (config, problems)
 }
 
 /// What reading one document brought to light beside its values.

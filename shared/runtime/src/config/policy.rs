@@ -204,6 +204,9 @@ fn approvals(mut section: Section<'_>, into: &mut Approvals) {
     if let Some(v) = section.get("approvers") {
         into.approvers = v.list().iter().filter_map(Value::filled).collect();
     }
+    if let Some(on) = section.get("approver_may_hand_in").and_then(|v| v.bool()) {
+        into.approver_may_hand_in = on;
+    }
     if let Some(ms) = section
         .get("overdue_after")
         .and_then(|v| v.duration_ms(APPROVAL_MAX_MS))

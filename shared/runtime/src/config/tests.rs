@@ -403,7 +403,7 @@ fn a_tenant_as_somebody_would_write_it() {
         meetings = "hand_over"
         shared_mailbox_max = "500 MB"
         shared_credentials = ["Door code", " Guest Wi-Fi "]
-        approvals = { overdue_after = "2d 12h", irreversible_delay = "90m", approvers = ["Lee"] }
+        approvals = { overdue_after = "2d 12h", irreversible_delay = "90m", approvers = ["Lee"], approver_may_hand_in = true }
         licences = { currency = "USD", monthly_prices = { SPE_E3 = 36.9, SPE_E5 = 57, F1 = "2.25" } }
     "#;
     let (tenant, problems) = tenant(text);
@@ -442,6 +442,7 @@ fn a_tenant_as_somebody_would_write_it() {
         (p.approvals.overdue_after_ms, p.approvals.irreversible_delay_ms),
         (216_000_000, 5_400_000)
     );
+    assert!(p.approvals.approver_may_hand_in && !Policy::default().approvals.approver_may_hand_in);
     assert_eq!(
         p.licence_price_cents.values().copied().collect::<Vec<_>>(),
         [225, 3690, 5700]
@@ -801,6 +802,29 @@ fn all_files_are_loaded_and_all_their_mistakes_told() {
         loaded.tenants.keys().map(TenantId::as_str).collect::<Vec<_>>(),
         ["acme"]
     );
+}
+
+#[test]
+fn a_tenants_broken_file_is_told_and_the_others_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(ENGINE_FILE), "").unwrap();
+    let tenants = dir.path().join(TENANTS_FOLDER);
+    fs::create_dir(&tenants).unwrap();
+    fs::write(tenants.join("acme.toml"), "name = \"A\"\ntime_zone = \"UTC\"").unwrap();
+    fs::write(tenants.join("beta.toml"), "name = \"B\"\ntime_zone = \"UT").unwrap();
+    let read = load_what_reads(dir.path()).unwrap();
+    let whole: Vec<_> = read.tenants.keys().map(TenantId::as_str).collect();
+    let broken: Vec<_> = read.broken.keys().map(TenantId::as_str).collect();
+    assert_eq!((whole, broken), (vec!["acme"], vec!["beta"]));
+    let told = read.broken.values().next().unwrap().to_string();
+    assert!(told.contains("beta.toml:2: not valid TOML"), "{told}");
+    assert!(load(dir.path()).unwrap_err().to_string().contains("beta.toml:2"));
+    // What is everybody's is not gone without, and neither is a file of nobody knows whom.
+    fs::write(tenants.join("Bad Name.toml"), "").unwrap();
+    assert_eq!(load_what_reads(dir.path()).unwrap_err(), load(dir.path()).unwrap_err());
+    fs::remove_file(tenants.join("Bad Name.toml")).unwrap();
+    fs::write(dir.path().join(ENGINE_FILE), "[log]\nlevel = \"loud\"").unwrap();
+    assert_eq!(load_what_reads(dir.path()).unwrap_err(), load(dir.path()).unwrap_err());
 }
 
 #[test]

@@ -97,6 +97,7 @@ fn departure(n: usize, order: &Order, tenants: usize, now: Timestamp) -> Result<
         effective_at: now,
         of_day: None,
         requested_by: "bench".into(),
+        handed_in_by: None,
         requested_at: now,
         successor: None,
         choices: Choices::default(),

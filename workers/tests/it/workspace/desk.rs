@@ -488,6 +488,7 @@ fn departure(manner: Manner) -> Departure {
         effective_at: Timestamp(T0),
         of_day: None,
         requested_by: "hr@acme.example".into(),
+        handed_in_by: None,
         requested_at: Timestamp(T0),
         successor: None,
         choices: offboard_domain::departure::Choices::default(),

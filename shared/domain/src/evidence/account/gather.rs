@@ -97,12 +97,17 @@ impl Gathered {
         let now = Now { version, at, event };
         match event {
             Event::CaseOpened { tasks, .. } => self.add(version, tasks),
-            Event::CaseAmended { departure, by } => self.amendments.push(Amendment {
+            Event::CaseAmended {
+                departure,
+                by,
+                handed_in_by,
+            } => self.amendments.push(Amendment {
                 version,
                 at,
                 manner: departure.manner,
                 effective_at: When::from(departure.effective_at),
                 by: by.clone(),
+                handed_in_by: handed_in_by.clone(),
             }),
             Event::RequestJoined {
                 case,
@@ -121,6 +126,7 @@ impl Gathered {
                     case: *case,
                     reference: departure.reference.clone(),
                     requested_by: departure.requested_by.clone(),
+                    handed_in_by: departure.handed_in_by.clone(),
                     amended_by: amended_by.clone(),
                     requested_at: When::from(departure.requested_at),
                     manner: departure.manner,

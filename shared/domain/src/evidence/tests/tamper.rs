@@ -214,6 +214,8 @@ fn a_sound_signature_over_an_unsound_account_is_no_evidence() {
     assert!(matches!(named, Invalid::ApprovesSomethingElse { .. }));
     let named = forged(&|s| s.predicate.request.requested_by = s.predicate.approvals[0].by.clone());
     assert!(matches!(named, Invalid::ApprovedByRequester { .. }));
+    let named = forged(&|s| s.predicate.request.handed_in_by = Some(s.predicate.approvals[0].by.clone()));
+    assert!(matches!(named, Invalid::ApprovedByRequester { .. }));
     let named = forged(&|s| s.predicate.approvals.retain(|a| a.task.is_none()));
     assert!(matches!(named, Invalid::LeftOut { .. }));
     let named = forged(&|s| {

@@ -68,6 +68,7 @@ pub(super) fn departure(manner: Manner) -> Departure {
         effective_at: T0.plus(5 * MINUTE_MS),
         of_day: None,
         requested_by: "hr@musterwerk.example".into(),
+        handed_in_by: None,
         requested_at: T0.plus(-2 * MINUTE_MS),
         successor: Some(PersonRef {
             user_principal_name: Some("aylin.oezdemir@musterwerk.example".into()),

@@ -188,6 +188,7 @@ fn a_case_that_goes_on_after_a_merge_has_ended_once() {
         effective_at: now,
         of_day: None,
         requested_by: "hr@acme.example".into(),
+        handed_in_by: None,
         requested_at: now,
         successor: None,
         choices: Choices::default(),
