@@ -206,7 +206,7 @@ fn evidence_is_not_called_invalid_where_only_the_key_is_missing() {
 #[test]
 fn it_is_asked_who_acts_when_nobody_can_tell() {
     let folder = Folder::with_tenant();
-    folder.write("one.json", &crate::support::departure("HR-1", "a@northwind.example"));
+    folder.write("one.json", &departure("HR-1", "a@northwind.example"));
     let ran = folder.run_with(&["submit", "one.json"], |c| {
         c.env_remove("OFFBOARD_USER");
     });
@@ -221,7 +221,7 @@ fn it_is_asked_who_acts_when_nobody_can_tell() {
 #[test]
 fn what_another_process_holds_and_does_not_serve_is_read_as_it_stands() {
     let folder = Folder::with_tenant();
-    folder.write("one.json", &crate::support::departure("HR-1", "a@northwind.example"));
+    folder.write("one.json", &departure("HR-1", "a@northwind.example"));
     folder.run(&["submit", "one.json"]).expect(0);
     let held = fs::File::open(folder.path().join("data/ledger.db.lock")).unwrap();
     held.lock().unwrap();
@@ -243,7 +243,7 @@ fn what_another_process_holds_and_does_not_serve_is_read_as_it_stands() {
 #[test]
 fn a_plan_says_that_the_successors_own_departure_is_open_already() {
     let folder = Folder::with_tenant();
-    let leaver = crate::support::departure("HR-1", "anna@northwind.example");
+    let leaver = departure("HR-1", "anna@northwind.example");
     let successor = r#""successor":{"user_principal_name":"bert@northwind.example"},"person""#;
     folder.write("anna.json", &leaver.replacen(r#""person""#, successor, 1));
     let plan = || folder.run(&["plan", "anna.json", "--json"]).expect(3);
@@ -254,7 +254,7 @@ fn a_plan_says_that_the_successors_own_departure_is_open_already() {
 
     folder.write(
         "bert.json",
-        &crate::support::departure("HR-2", "bert@northwind.example"),
+        &departure("HR-2", "bert@northwind.example"),
     );
     let accepted = folder.run(&["submit", "bert.json", "--json"]).expect(0).json();
     let case = accepted["accepted"][0]["case"].as_str().unwrap();
