@@ -13,12 +13,10 @@ use offboard_domain::catalogue::desk::EVIDENCE;
 use offboard_domain::catalogue::knowledge::SESSION_FILES;
 use offboard_domain::{Assignment, Digest, Facts, Kind};
 use offboard_store::{Store, StoreError};
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-/// How often it is looked whether a file that somebody else puts there is there.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+use tokio::sync::watch;
 
 impl Engine {
     /// Puts into the place of a site what this assignment is about.
@@ -37,12 +35,7 @@ impl Engine {
     /// for the next try, and by one at a time, who says it if it fails.
     async fn hand(&self, site: &str, digest: Digest) -> Result<(), EngineError> {
         let place = self.store.site(site).map_err(store)?;
-        let under_way = loop {
-            match self.handing.begin(site, digest) {
-                Some(under_way) => break under_way,
-                None => tokio::time::sleep(LOOK_AGAIN).await,
-            }
-        };
+        let under_way = self.handing.begin(site, digest).await;
         let copying = copy(self.store.clone(), place, digest);
         let handed = tokio::spawn(async move {
             let copied = copying.await;
@@ -59,19 +52,44 @@ impl Engine {
     }
 }
 
-/// What is being put into the places of sites just now.
+/// A file, and the site into whose place it is put.
+type One = (String, Digest);
+
+/// What is being put into the places of sites just now, and what tells that it is over:
+/// nothing is ever sent there, and it closes, however whoever is at it ends.
 #[derive(Debug, Default)]
-pub(crate) struct Handing(Mutex<BTreeSet<(String, Digest)>>);
+pub(crate) struct Handing(Mutex<BTreeMap<One, watch::Receiver<()>>>);
 
 impl Handing {
-    /// Begins to put this there; none: somebody is at it.
-    fn begin(self: &Arc<Self>, site: &str, digest: Digest) -> Option<UnderWay> {
-        let one = (site.to_owned(), digest);
-        let begun = self.under_way().insert(one.clone());
-        begun.then(|| UnderWay { all: self.clone(), one })
+    /// Begins to put this there, as soon as nobody else is at it.
+    async fn begin(self: &Arc<Self>, site: &str, digest: Digest) -> UnderWay {
+        loop {
+            let mut over = match self.begin_now(site, digest) {
+                Ok(under_way) => return under_way,
+                Err(over) => over,
+            };
+            while over.changed().await.is_ok() {}
+        }
     }
 
-    fn under_way(&self) -> MutexGuard<'_, BTreeSet<(String, Digest)>> {
+    /// Begins to put this there, unless somebody is at it: then, what tells when he no longer is.
+    fn begin_now(self: &Arc<Self>, site: &str, digest: Digest) -> Result<UnderWay, watch::Receiver<()>> {
+        let one = (site.to_owned(), digest);
+        match self.under_way().entry(one.clone()) {
+            Entry::Occupied(others) => Err(others.get().clone()),
+            Entry::Vacant(free) => {
+                let (at_it, over) = watch::channel(());
+                free.insert(over);
+                Ok(UnderWay {
+                    all: self.clone(),
+                    one,
+                    _at_it: at_it,
+                })
+            }
+        }
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, BTreeMap<One, watch::Receiver<()>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,7 +97,9 @@ impl Handing {
 /// One that is being put there, until it is dropped.
 struct UnderWay {
     all: Arc<Handing>,
-    one: (String, Digest),
+    one: One,
+    /// Goes after it was taken off the list, so that whoever is woken finds it free.
+    _at_it: watch::Sender<()>,
 }
 
 impl Drop for UnderWay {
@@ -148,11 +168,41 @@ mod tests {
     fn one_at_a_time_puts_a_file_into_the_place_of_a_site() {
         let handing = Arc::new(Handing::default());
         let file = Digest::of(b"a recording");
-        let one = handing.begin("berlin", file);
-        assert!(one.is_some() && handing.begin("berlin", file).is_none());
-        assert!(handing.begin("paris", file).is_some(), "elsewhere it is another");
+        let one = handing.begin_now("berlin", file);
+        assert!(one.is_ok() && handing.begin_now("berlin", file).is_err());
+        assert!(handing.begin_now("paris", file).is_ok(), "elsewhere it is another");
         drop(one);
-        assert!(handing.begin("berlin", file).is_some());
+        assert!(handing.begin_now("berlin", file).is_ok());
+    }
+
+    /// Time stands still while anybody can go on: no clock wakes them.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_a_file_goes_on_at_once_when_the_other_is_through_or_dies() {
+        let handing = Arc::new(Handing::default());
+        let file = Digest::of(b"a recording");
+        let began = tokio::time::Instant::now();
+        let first = handing.begin("berlin", file).await;
+        let wait = || {
+            let handing = handing.clone();
+            tokio::spawn(async move { handing.begin("berlin", file).await })
+        };
+        let (gives_up, second) = (wait(), wait());
+        tokio::task::yield_now().await;
+        assert!(!gives_up.is_finished() && !second.is_finished());
+        gives_up.abort();
+        drop(first);
+        let held = second.await.unwrap();
+        let third = wait();
+        let dies = tokio::spawn(async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        tokio::task::yield_now().await;
+        assert!(!third.is_finished());
+        dies.abort();
+        drop(third.await.unwrap());
+        assert_eq!(began.elapsed(), std::time::Duration::ZERO);
+        assert!(handing.under_way().is_empty(), "nothing is left behind");
     }
 
     #[test]

@@ -306,6 +306,11 @@ pub(super) const REMOVE_APP_ROLES: KindSpec = KindSpec {
         satisfied: Cond::All(&[Cond::Empty("app_role_ids"), Cond::Empty("app_group_ids")]),
         blocked: &[],
     },
+    older_rules: &[OlderRule {
+        says: Cond::Empty("app_role_ids"),
+        unread: "app_group_ids",
+        lacks: "does not leave the groups that give applications",
+    }],
     controls: control::GRANTS,
     ..WRITING
 };

@@ -213,6 +213,11 @@ pub(super) const REMOVE_DELEGATIONS: KindSpec = KindSpec {
     },
     // What others hold on his goes first, and others' mailboxes are looked at after that.
     in_parts: Some(DELEGATIONS),
+    older_rules: &[OlderRule {
+        says: Cond::False(MAILBOX_EXISTS),
+        unread: DELEGATIONS,
+        lacks: "does not look at others' mailboxes for who has none",
+    }],
     controls: control::ACCESS,
     ..MAILBOX
 };

@@ -24,7 +24,9 @@ pub use identity::{ACCOUNT_GONE, APP_GROUPS_LATER, LEAVING, LICENSED_BY_RULE, MA
 pub use license::POOL_WITHIN_MS;
 pub use mailbox::{KNOWN_TO_MAIL, MAILBOX_EXISTS};
 pub use person::GOES_AT_ONCE;
-pub use spec::{Approval, Area, Closes, ClosingProof, Dep, KindSpec, Lane, Proof, Stage, Until, Urgency, Wanted};
+pub use spec::{
+    Approval, Area, Closes, ClosingProof, Dep, KindSpec, Lane, OlderRule, Proof, Stage, Until, Urgency, Wanted,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;

@@ -3,6 +3,7 @@
 use super::Kind;
 use crate::control::Controls;
 use crate::judge::{Cond, Judge};
+use crate::observation::Facts;
 use crate::time::{DAY_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -438,6 +439,19 @@ pub enum Closes {
     Instead,
 }
 
+/// The word of a worker by a rule that a kind had before it was to do more: it ended the kind
+/// then, and does no longer. Why by what was read, and not by a number that the worker sends, is
+/// in `docs/decisions/0066-an-older-workers-word-is-told-by-what-it-lacks.md`.
+#[derive(Debug, Clone, Copy)]
+pub struct OlderRule {
+    /// What he has read when he says that nothing is left.
+    pub says: Cond,
+    /// The list that he does not read, and that is read by whoever does it all.
+    pub unread: &'static str,
+    /// What he lacks, for people: `does not …`.
+    pub lacks: &'static str,
+}
+
 /// One kind's declaration.
 #[derive(Debug, Clone, Copy)]
 pub struct KindSpec {
@@ -505,6 +519,8 @@ pub struct KindSpec {
     /// The list that it reads and clears part by part, each before it comes to the next:
     /// what there was before is all of them.
     pub in_parts: Option<&'static str>,
+    /// The rules that it had before, as long as there may be workers that follow them.
+    pub older_rules: &'static [OlderRule],
     /// The controls that its evidence supports.
     pub controls: Controls,
 }
@@ -514,6 +530,12 @@ impl KindSpec {
     #[must_use]
     pub fn cuts_access(&self) -> bool {
         self.writes && self.stage == Stage::Access && matches!(self.urgency, Urgency::U0 | Urgency::U1)
+    }
+
+    /// The older rule by which this was read, if it was by one.
+    pub(crate) fn older_rule(&self, read: &Facts, params: &Facts) -> Option<&'static OlderRule> {
+        let is_its_word = |r: &&OlderRule| r.says.holds(read, params, None) && read.list(r.unread).is_none();
+        self.older_rules.iter().find(is_its_word)
     }
 
     /// Whether it may go ahead of that kind, and is done once more when that is done after
@@ -576,6 +598,7 @@ pub(super) const READING: KindSpec = KindSpec {
     read_anew: false,
     keeps: false,
     in_parts: None,
+    older_rules: &[],
     controls: crate::control::INITIATION,
 };
 

@@ -39,6 +39,30 @@ fn ancestors(kind: Kind) -> BTreeSet<Kind> {
     all
 }
 
+/// Else nobody would look for another worker, and his word would end the task, or be held
+/// against him as a false claim.
+#[test]
+fn an_older_rules_word_is_told_from_what_ends_the_kind_now_and_from_what_was_read_in_full() {
+    let none = Facts::new();
+    let mut rules = 0;
+    for kind in Kind::ALL {
+        let spec = kind.spec();
+        for rule in spec.older_rules {
+            let mut said = Facts::new();
+            rule.says.arrange(true, &none, 0, &mut said);
+            let verdict = crate::judge::judge(*kind, &none, &said, None);
+            assert!(matches!(verdict, Verdict::Unsatisfied(_)), "{kind}: {verdict:?}");
+            let told = spec.older_rule(&said, &none).map(|r| r.lacks);
+            assert_eq!(told, Some(rule.lacks), "{kind}");
+            // Something was found there: no older worker has looked.
+            said.set(rule.unread, vec!["one".to_owned()]);
+            assert!(spec.older_rule(&said, &none).is_none(), "{kind}");
+            rules += 1;
+        }
+    }
+    assert!(rules > 0, "nothing was looked at");
+}
+
 #[test]
 fn no_kind_waits_for_itself() {
     for kind in Kind::ALL {

@@ -5,7 +5,7 @@ use super::Draft;
 use crate::assignment::{Checked, Find, Mode, Report, Said, Writes, baseline_facts, baseline_in, take_baseline};
 use crate::case::CaseState;
 use crate::catalogue::premises::FOUND_ELSEWHERE;
-use crate::catalogue::{ACCOUNT_GONE, Area, Dep, Kind, MAILBOX_EXISTS, Proof};
+use crate::catalogue::{ACCOUNT_GONE, Area, Dep, Kind, MAILBOX_EXISTS, OlderRule, Proof};
 use crate::command::Refusal;
 use crate::event::{CheckResult, Event};
 use crate::fault::{Consequence, Fault, FaultClass, MAX_WAIT_MS, Rule, consequence, held_back_ms};
@@ -264,27 +264,26 @@ impl Draft<'_> {
                 because(task, why),
                 None,
             ),
-            Verdict::Unsatisfied(_) if is_by_the_older_rule(task.kind(), &after) => {
+            Verdict::Unsatisfied(why) => {
+                let Some(older) = older_rule(task, &after) else {
+                    return self.fail(answer.having_read(after), Rule::ClaimWithoutProof, why, None);
+                };
                 // What he has taken all the same was there before.
                 let answer = if before == after {
                     answer
                 } else {
                     answer.remembering(&before)
                 };
-                self.leave_to_a_newer_worker(task, answer.having_read(after));
+                self.leave_to_a_newer_worker(task, answer.having_read(after), older);
             }
-            Verdict::Unsatisfied(why) => self.fail(answer.having_read(after), Rule::ClaimWithoutProof, why, None),
         }
     }
 
     /// Workers are of several versions while they are upgraded, and no longer: it counts
-    /// as a try, and whoever was not upgraded is for a person. His word that there is no
-    /// mailbox is never taken: what the account holds on others' nobody would look for.
-    fn leave_to_a_newer_worker(&mut self, task: &Task, answer: Answer) {
-        let lacks = match task.kind() {
-            Kind::RemoveAppRoles => "does not leave the groups that give applications",
-            _ => "does not look at others' mailboxes for who has none",
-        };
+    /// as a try, and whoever was not upgraded is for a person. His word is never taken: what
+    /// he does not look for, nobody would.
+    fn leave_to_a_newer_worker(&mut self, task: &Task, answer: Answer, older: &OlderRule) {
+        let lacks = older.lacks;
         let why = format!("the worker is of an older version, which {lacks}");
         if task.spent + 1 >= OLDER_WORKER_MOST {
             let area = task.kind().spec().area;
@@ -532,14 +531,14 @@ impl Draft<'_> {
                     Some("it was there, and is gone".to_owned())
                 }
                 Verdict::Satisfied | Verdict::NotApplicable(_) => None,
-                // A worker of an older version has not looked: that shows no difference, where
-                // somebody has looked before.
-                Verdict::Unsatisfied(_)
-                    if is_by_the_older_rule(check.kind, &seen.observation) && self.was_looked_at(check.task) =>
-                {
-                    None
+                Verdict::Unsatisfied(why) => {
+                    // A worker of an older version has not looked: that shows no difference,
+                    // where somebody has looked before.
+                    match check.kind.spec().older_rule(&seen.observation.facts, &check.params) {
+                        Some(_) if self.was_looked_at(check.task) => None,
+                        _ => Some(why),
+                    }
                 }
-                Verdict::Unsatisfied(why) => Some(why),
                 Verdict::Blocked(why) => Some(why.to_owned()),
             };
             judged.push(CheckResult {
@@ -579,12 +578,9 @@ impl Draft<'_> {
     /// Whether it was settled by what counts now. A program before this one took an older
     /// worker's word.
     fn was_looked_at(&self, id: TaskId) -> bool {
-        let read = self
-            .case
-            .tasks
-            .get(&id)
-            .and_then(|t| Some((t.kind(), t.after.as_ref()?)));
-        !read.is_some_and(|(kind, after)| is_by_the_older_rule(kind, after))
+        let task = self.case.tasks.get(&id);
+        let older = task.and_then(|t| older_rule(t, t.after.as_ref()?));
+        older.is_none()
     }
 
     fn wait(&mut self, task: &Task, answer: Answer, until: Timestamp, why: String) {
@@ -797,19 +793,9 @@ fn is_of_a_lost_history(task: &Task, report: &Report) -> bool {
     report.attempt > task.attempt || (report.attempt == task.attempt && task.ordered_by.is_some_and(ordered_by_another))
 }
 
-/// Whether a worker says no more than once ended this: that there is no mailbox, and it has
-/// not looked for what he holds on others'; that no application is assigned to him, and it has
-/// not looked for groups that give him some.
-fn is_by_the_older_rule(kind: Kind, after: &Observation) -> bool {
-    let facts = &after.facts;
-    match kind {
-        Kind::RemoveDelegations => facts.bool(MAILBOX_EXISTS) == Some(false) && facts.list("delegations").is_none(),
-        Kind::RemoveAppRoles => {
-            let none = facts.list("app_role_ids").is_some_and(<[String]>::is_empty);
-            none && facts.list("app_group_ids").is_none()
-        }
-        _ => false,
-    }
+/// The older rule by which this was read of a task, if it was by one.
+fn older_rule(task: &Task, read: &Observation) -> Option<&'static OlderRule> {
+    task.kind().spec().older_rule(&read.facts, &task.planned.params)
 }
 
 /// Whether a directory was read to have no such account.
