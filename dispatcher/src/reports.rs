@@ -24,9 +24,14 @@ const CONCURRENT_REPORTS: u16 = 512;
 /// milliseconds of engine time.
 const TOO_NEW_KEPT_MS: i64 = 10_000;
 
-/// How long a report is kept whose case or task is not there, in milliseconds: history was lost,
-/// and who was resolved and planned before is so again by then, or nobody waits for it.
+/// How far from now a report may have been written, by the clock of its worker, to be kept while
+/// its case or task is not there, in milliseconds: history was lost, and who was resolved and
+/// planned before is so again by then, or nobody waits for it. So one by a clock that is ahead is
+/// kept for longer, two days at the most.
 const UNKNOWN_KEPT_MS: i64 = DAY_MS;
+
+/// Why one that was written farther from now is buried.
+const TOO_FAR_TO_KEEP: &str = "it answers what was ordered in a history that is lost, and was written more than a day before or after it came by its worker's clock, so that it is not kept until its task is there again; set that clock right";
 
 /// How often it is tried again, in milliseconds of engine time: far more often than any act that
 /// must not happen twice is begun after a loss.
@@ -116,8 +121,8 @@ impl Engine {
         // It proves that it was ordered: where that is not known, it was lost. Also one from a
         // clock that is ahead says what happened.
         let age_ms = self.clock.now().since(report.at);
-        let may_wait =
-            !matches!(report.said, Said::NotBegun { .. }) && (-UNKNOWN_KEPT_MS..UNKNOWN_KEPT_MS).contains(&age_ms);
+        let tells = !matches!(report.said, Said::NotBegun { .. });
+        let may_wait = tells && (-UNKNOWN_KEPT_MS..UNKNOWN_KEPT_MS).contains(&age_ms);
         let span = span(&report, &queue, delivery.as_ref());
         let result = span.within(self.record(&tenant, case, report)).await;
         match &result {
@@ -131,6 +136,11 @@ impl Engine {
             // It told of the loss, and cannot be kept with a task that is not there.
             Ok(recorded) if may_wait && !recorded.tasks.contains_key(&task) => {
                 self.bring_again(delivery).await;
+            }
+            // What it says happened would be nowhere else.
+            Ok(recorded) if tells && !recorded.tasks.contains_key(&task) => {
+                tracing::warn!(%case, %task, "a report proves a loss, and is too far from now to be kept until its task is there again; it is buried");
+                settle(delivery.bury(TOO_FAR_TO_KEEP).await);
             }
             Err(EngineError::Refused(Refusal::UnknownCase | Refusal::UnknownTask(_))) if may_wait => {
                 tracing::warn!(%case, %task, "a report answers what was ordered in a history that is lost; it waits until its task is there again");

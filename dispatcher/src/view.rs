@@ -39,6 +39,10 @@ pub struct TaskView {
     pub settled_at: Option<Timestamp>,
     /// The last try.
     pub attempt: u32,
+    /// Whether it was ever ordered, as far as anybody has told: also where only a report tells
+    /// of that, and the record of its try is lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_ordered: bool,
     /// Faults in all.
     pub faults: u32,
     /// The last fault.
@@ -318,6 +322,7 @@ fn task_view(case: &Case, task: &offboard_domain::Task, stands: &Standing) -> Ta
             _ => None,
         },
         attempt: task.attempt,
+        was_ordered: task.was_ordered(),
         faults: task.faults,
         last_fault: task.last_fault.as_ref().map(|(_, fault)| fault.to_string()),
         next_at: match stands {

@@ -28,14 +28,15 @@ pub(super) async fn run(ctx: &Ctx, case: String, reason: String) -> Result<Exit,
         ctx.out
             .say("What workers hold already is awaited and recorded; nothing new is ordered.");
     }
-    // A device that was told to wipe itself does so when it next checks in.
+    // A device that was told to wipe itself does so when it next checks in. An older server
+    // tells the last try alone.
     let open = view
         .tasks
         .iter()
-        .filter(|t| t.writes && t.outcome.is_none() && t.attempt > 0);
+        .filter(|t| t.writes && t.outcome.is_none() && (t.was_ordered || t.attempt > 0));
     for task in open.filter(|t| !t.reversible) {
         ctx.out.say(format!(
-            "{} was begun and cannot be taken back from here; what was sent may still take effect: {}",
+            "{} was ordered and cannot be taken back from here; what was sent may still take effect: {}",
             safe(&task.title),
             safe(&task.words)
         ));

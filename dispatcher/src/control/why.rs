@@ -192,7 +192,7 @@ fn words(event: &Event, id: TaskId) -> Option<(String, &[offboard_domain::Receip
         }
         Event::TasksFound { by, tasks, late } if tasks.iter().any(|t| t.id == id) => {
             let late = if late.contains(&id) {
-                ", after work that must follow it was done"
+                ", after work that must follow it was done, or may have been begun"
             } else {
                 ""
             };
@@ -200,7 +200,7 @@ fn words(event: &Event, id: TaskId) -> Option<(String, &[offboard_domain::Receip
         }
         Event::RequestJoined { case, tasks, late, .. } if tasks.iter().any(|t| t.id == id) => {
             let late = if late.contains(&id) {
-                ", after work that must follow it was done"
+                ", after work that must follow it was done, or may have been begun"
             } else {
                 ""
             };

@@ -33,7 +33,7 @@ fn signed_as(user: &str, message: Message) -> Message {
     with(message, SENDER, user)
 }
 
-async fn buried(world: &World) -> Vec<String> {
+pub(crate) async fn buried(world: &World) -> Vec<String> {
     let dead = world.queue.dead(1_000).await.unwrap();
     dead.into_iter().map(|(_, reason)| reason).collect()
 }

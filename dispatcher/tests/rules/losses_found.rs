@@ -1,14 +1,16 @@
 //! What proves a loss, and what does not; what is done about it when something else is
 //! wrong, too; and that whoever is told to stop meanwhile drops nothing half done.
 
+use crate::forged::buried;
 use crate::losses::{cancel, in_a_month, keeping, losses, postponed};
 use crate::moody::Moody;
 use crate::rig::*;
 use offboard_dispatcher::Engine;
 use offboard_dispatcher::admission::Limits;
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
+use offboard_dispatcher::view::view;
 use offboard_domain::time::{DAY_MS, HOUR_MS};
-use offboard_domain::{CaseState, Command, Event, Kind, TenantId};
+use offboard_domain::{CaseState, Command, Event, Gates, Kind, TenantId};
 use offboard_ledger::{GateChange, Ledger as _};
 use offboard_runtime::SkewedClock;
 use std::fs;
@@ -328,6 +330,32 @@ async fn a_report_whose_task_was_lost_waits_until_the_task_is_there_again() {
     }
 }
 
+/// It proves the loss, and what it says happened is not dropped.
+#[tokio::test(start_paused = true)]
+async fn a_report_from_days_ahead_whose_task_was_lost_is_buried_with_the_reason() {
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(CUT))]);
+    let one = world.dispatcher().await;
+    let departure = world.departure(&acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    world.answer(&world.order(&acme, Kind::Resolve).await).await;
+    let order = world.order(&acme, Kind::SnapshotAccess).await;
+    one.die().await;
+    while task(&world.case(&acme, case).await, Kind::Resolve).is_settled() {
+        world.ledger.inner.lose_tail(&acme, case, 1);
+    }
+    let _two = world.dispatcher().await;
+    pass(MINUTE).await;
+    let report = order.report(world.now().plus(2 * DAY_MS), truth(&order.assignment));
+    world.send(&acme, order.message(&report)).await;
+    until("it is buried", MINUTE, async || {
+        let reasons = buried(&world).await;
+        reasons.iter().any(|reason| reason.contains("more than a day"))
+    })
+    .await;
+    assert_eq!(losses(&world, &acme, case).await, 1);
+}
+
 /// The worker's clock is ten seconds ahead.
 #[tokio::test(start_paused = true)]
 async fn a_report_that_proves_a_loss_proves_one_whatever_the_workers_clock_says() {
@@ -363,6 +391,11 @@ async fn a_report_that_proves_a_loss_proves_one_whatever_the_workers_clock_says(
     })
     .await;
     assert_eq!(losses(&world, &acme, case).await, 1);
+    // Whoever calls the case off now is to hear that it may be wiped all the same.
+    let now = world.case(&acme, case).await;
+    let shown = view(&now, world.now(), &Gates::open());
+    let wipe = shown.tasks.iter().find(|t| t.kind == Kind::WipeDevice).unwrap();
+    assert_eq!((wipe.attempt, wipe.was_ordered), (0, true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,6 +84,13 @@ impl CaseState {
 
 const KINDS: usize = Kind::ALL.len();
 
+/// What is said of what another request asks for too late. What was begun does not prove that it
+/// was done.
+pub(crate) const ASKED_LATE: &str = "asked for after work that must follow it was done, or may have been begun";
+
+/// The same of what is found too late.
+pub(crate) const FOUND_LATE: &str = "found after work that must follow it was done, or may have been begun";
+
 /// From when on an approval holds that names no time.
 const ALWAYS: Timestamp = Timestamp(0);
 
@@ -364,7 +371,7 @@ impl Case {
                 for task in tasks {
                     self.change(task.id, at, |t| t.reopened_at = Some(at));
                 }
-                self.come_late(late, "asked for after work that must follow it was done", at);
+                self.come_late(late, ASKED_LATE, at);
                 // What is sealed was read after all that was asked for it.
                 let unread = self.state == CaseState::Closing && !tasks.is_empty();
                 if unread || self.state == CaseState::Sealing {
@@ -409,6 +416,10 @@ impl Case {
                 ..
             } => {
                 self.change(*task, at, |t| {
+                    // To go without it takes nothing back of what may be written already.
+                    if matches!(outcome, Outcome::Waived { .. }) && t.may_have_begun() {
+                        t.doubt();
+                    }
                     t.state = TaskState::Settled {
                         outcome: outcome.clone(),
                         at,
@@ -457,7 +468,10 @@ impl Case {
                 ..
             } => {
                 self.change(*task, at, |t| {
-                    if !why.is_answer() {
+                    // At a silent site nobody was there to begin it, and that it cost no try
+                    // says so.
+                    let nobody_was_there = matches!(why, crate::task::RestReason::Unanswered) && !spent;
+                    if !why.is_answer() && !nobody_was_there {
                         t.doubt();
                     }
                     t.state = TaskState::Resting {
@@ -562,7 +576,7 @@ impl Case {
             }
             Event::TasksFound { by, tasks, late } => {
                 self.add(tasks, Some(*by));
-                self.come_late(late, "found after work that must follow it was done", at);
+                self.come_late(late, FOUND_LATE, at);
             }
             Event::LateReport { task, said, report, .. } => {
                 self.late.insert(*report);
@@ -728,7 +742,7 @@ impl Case {
         }
     }
 
-    /// What comes after what must follow it was done is for a person.
+    /// What comes after what must follow it was done, or may have been begun, is for a person.
     fn come_late(&mut self, late: &[TaskId], detail: &str, at: Timestamp) {
         for id in late {
             self.change(*id, at, |t| {
@@ -939,9 +953,10 @@ impl Case {
             return false;
         };
         let is_another = report.version > self.version && self.version > self.lost_to;
-        // A clock that is ahead of ours does not say when. It is heard again and again while
-        // its task is lost as well, and what it told of is noted.
-        let is_told_again = report.at > now && report.version <= self.lost_to;
+        // While its task is lost as well it is heard again and again, and cannot be kept; what it
+        // told of is noted. Of a task that is there each report is kept, and heard once.
+        let is_told_again = !self.tasks.contains_key(&report.task) && report.version <= self.lost_to;
+        // A clock that is ahead of ours does not say when.
         !is_another && (report.at.min(now) <= until || is_told_again)
     }
 

@@ -197,7 +197,7 @@ impl Rule {
                 "this act must not happen twice and may have happened; look in the outside system, and do by hand what is not there; then `offboard retry`, which reads it again and orders nothing unless that shows that it did not happen (at the desk do nothing by hand: there `offboard retry` is your word that it is not there, and it is sent again), or `offboard waive` with what you saw"
             }
             Self::LateFind => {
-                "this was found after work that must follow it was done; decide with `offboard retry` (do it now) or `offboard waive`"
+                "this was found or asked for after work that must follow it was done, or may have been begun; decide with `offboard retry` (do it now) or `offboard waive`"
             }
             Self::KeepsFlapping => "somebody or something keeps undoing this; stop that first, then `offboard retry`",
             Self::IrreversibleDiffers => {

@@ -183,7 +183,7 @@ impl Case {
 
     /// Whether a worker was given anything that changes something of the person's, or may have
     /// been in a history that is lost.
-    fn has_begun_to_write(&self) -> bool {
+    pub(crate) fn has_begun_to_write(&self) -> bool {
         self.may_have_ordered(|t| t.kind().spec().writes && !t.kind().is_beside())
     }
 }

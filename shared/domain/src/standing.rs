@@ -507,6 +507,9 @@ pub fn words(standing: &Standing, task: &Task) -> String {
         },
         Standing::WaitsForClosing => "waits until the case is closed and its account sealed".into(),
         Standing::WaitsForPlanApproval => "waits for the plan's approval (`offboard approve CASE`)".into(),
+        Standing::WaitsForOwnApproval if task.is_looked_for() => {
+            "may have been ordered already, which nothing stops any more; waits for an approval of exactly this task (`offboard approve CASE TASK`), which first only has it read, and orders it only if that shows that it did not happen".into()
+        }
         Standing::WaitsForOwnApproval => {
             "waits for an approval of exactly this task (`offboard approve CASE TASK`)".into()
         }

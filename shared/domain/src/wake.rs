@@ -18,7 +18,8 @@ pub enum WakeReason {
     /// The delay after a dependency, or before an irreversible act, is over.
     #[serde(rename = "delay")]
     Delay,
-    /// An assignment was not answered in time.
+    /// An assignment was not answered in time, or can no longer be of those that a lost history
+    /// may have given.
     #[serde(rename = "unanswered")]
     Unanswered,
     /// An approval or attestation is overdue.
@@ -104,7 +105,7 @@ impl WakeReason {
             Self::Start => "the departure's time comes",
             Self::Retry => "a task tries again",
             Self::Delay => "a prescribed delay ends",
-            Self::Unanswered => "an assignment runs out",
+            Self::Unanswered => "the time of an assignment runs out, or of those that a lost history may have given",
             Self::Overdue => "a person's answer becomes overdue",
             Self::WaiverEnds => "a waiver runs out",
             Self::HoldEnds => "a vendor's request to slow down ends",

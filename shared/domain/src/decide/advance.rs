@@ -203,8 +203,7 @@ impl Draft<'_> {
             return;
         }
         // Put off after something was written, it stays as it was read before that.
-        let begun = |t: &Arc<Task>| t.kind().spec().writes && t.attempt > 0;
-        if self.case.tasks.values().any(begun) {
+        if self.case.has_begun_to_write() {
             return;
         }
         let read_at = |t: &Arc<Task>| match &t.state {

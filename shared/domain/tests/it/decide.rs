@@ -1913,10 +1913,11 @@ fn a_report_of_a_task_that_was_lost_is_kept_when_the_task_is_there_again() {
         at: w.now.plus(HOUR_MS),
         ..report.clone()
     };
-    for _ in 0..5 {
+    for _ in 0..10 {
         assert_eq!(recorded(&mut w, &far_ahead), Err(Refusal::UnknownTask(report.task)));
         w.now = w.now.plus(10 * MINUTE_MS);
     }
+    assert!(far_ahead.at < w.now, "it is heard also when that is over");
     assert_eq!(w.case().version, version, "nothing is read again for it");
     w.run_to_sealing();
     let events = recorded(&mut w, &report).unwrap();
@@ -1999,6 +2000,29 @@ fn a_report_from_ahead_of_more_than_what_was_lost_proves_another_loss_at_any_tim
         matches!(events[..2], [Event::TailLost { .. }, Event::LateReport { .. }]),
         "{events:?}"
     );
+}
+
+/// However far the first loss went, and though his clock is a second ahead of ours.
+#[test]
+fn a_report_on_a_task_that_is_there_proves_a_second_loss_once_the_first_is_over() {
+    let mut w = World::opened(Manner::Immediate);
+    let known = w.case().version + 100;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    w.now = w.case().lost_orders_until().unwrap().plus(HOUR_MS);
+    let again = Report {
+        version: w.case().version + 5,
+        attempt: 7,
+        at: w.now.plus(1_000),
+        ..w.truthful(w.id(Kind::Resolve))
+    };
+    let record = Command::RecordReport(Box::new(again.clone()));
+    let events = w.order(record.clone()).unwrap();
+    assert!(
+        matches!(events[..2], [Event::TailLost { .. }, Event::LateReport { .. }]),
+        "{events:?}"
+    );
+    w.now = w.now.plus(HOUR_MS);
+    assert_eq!(w.order(record), Err(Refusal::AlreadyRecorded), "it tells of it once");
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Ring 1: a history that is known to have been longer, and the gates that
 //! hold back what may be tried.
 
-use crate::keeping::{cloud, leaving, opened, opened_under, stands, wants, wants_hold};
+use crate::keeping::{account, cloud, leaving, opened, opened_under, stands, wants, wants_hold};
 use crate::model::*;
 use offboard_domain::catalogue::{Area, Kind};
 use offboard_domain::departure::Manner;
 use offboard_domain::fault::Rule;
-use offboard_domain::standing::{Standing, next, standing};
+use offboard_domain::standing::{Standing, next, standing, words};
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{
-    ApprovalOf, Capabilities, CaseState, Command, Event, Gates, Mode, Outcome, Policy, Refusal, Report, Said, System,
-    TaskState, Timestamp, WakeReason, decide,
+    ApprovalOf, Capabilities, CaseState, Command, Event, Facts, FaultClass, Gates, Mode, Outcome, Policy, Refusal,
+    Report, Said, System, TaskState, Timestamp, WakeReason, decide,
 };
 
 fn lost(w: &mut World, known: u64) -> Vec<Event> {
@@ -262,6 +262,73 @@ fn a_hold_comes_too_late_for_what_nobody_has_answered_for() {
     assert!(given_up, "{state:?}");
     w.order(wants_hold()).unwrap();
     assert!(is_late(&w, Kind::HoldMailbox), "{:?}", w.task(Kind::HoldMailbox).state);
+    // Nobody knows that anything was done.
+    let TaskState::Failed { detail, .. } = &w.task(Kind::HoldMailbox).state else {
+        panic!("it is late")
+    };
+    assert!(detail.ends_with("was done, or may have been begun"), "{detail}");
+}
+
+/// Everything is done that comes before the conversion, and that is with a worker.
+fn converting() -> World {
+    let mut w = opened(leaving(), cloud());
+    w.approve();
+    w.pass(10 * DAY_MS);
+    for _ in 0..500 {
+        w.drain_but(Kind::ConvertToShared);
+        if w.case().in_flight_of(Kind::ConvertToShared) > 0 {
+            return w;
+        }
+        w.a_person_or_time(10 * MINUTE_MS);
+    }
+    panic!("nobody is to convert it");
+}
+
+#[test]
+fn a_hold_comes_in_time_for_what_was_ordered_where_nobody_was_there() {
+    let mut w = converting();
+    w.gates.shut.insert("since/away/m365".to_owned(), w.now);
+    w.gates.shut.insert("away/m365".to_owned(), w.now.plus(900 * DAY_MS));
+    w.now = w.task(Kind::ConvertToShared).in_flight().unwrap().over_at();
+    w.order(Command::Tick).unwrap();
+    let convert = w.task(Kind::ConvertToShared);
+    assert!(
+        matches!(convert.state, TaskState::Resting { .. }),
+        "{:?}",
+        convert.state
+    );
+    assert_eq!(convert.spent, 0, "or this test shows nothing");
+    w.order(wants_hold()).unwrap();
+    assert!(!is_late(&w, Kind::HoldMailbox), "{:?}", w.task(Kind::HoldMailbox).state);
+}
+
+/// Who goes without it for a time takes nothing back of what was written.
+#[test]
+fn a_hold_comes_too_late_for_what_was_half_written_before_it_was_waived() {
+    let mut w = converting();
+    w.gates.shut.insert("pause/m365".to_owned(), w.now.plus(900 * DAY_MS));
+    let id = w.id(Kind::ConvertToShared);
+    let half = Report {
+        remembered: Some(Facts::new().with("half", true)),
+        ..w.report(id, fault(FaultClass::Rejected))
+    };
+    w.order(Command::RecordReport(Box::new(half))).unwrap();
+    assert!(
+        w.task(Kind::ConvertToShared).checkpoint.is_some(),
+        "or this test shows nothing"
+    );
+    w.order(Command::Waive {
+        task: id,
+        by: "boss@msp.example".into(),
+        reason: "legal looks into it".into(),
+        until: w.now.plus(HOUR_MS),
+    })
+    .unwrap();
+    w.pass(2 * HOUR_MS);
+    let convert = w.task(Kind::ConvertToShared);
+    assert_eq!(convert.state, TaskState::Pending, "or this test shows nothing");
+    w.order(wants_hold()).unwrap();
+    assert!(is_late(&w, Kind::HoldMailbox), "{:?}", w.task(Kind::HoldMailbox).state);
 }
 
 /// A wipe whose order is lost with its approval, and what the worker says that has it.
@@ -303,6 +370,8 @@ fn a_wipe_that_only_its_report_tells_of_was_ordered_and_is_looked_for() {
     // Whoever agrees to it anew can no more stop what was ordered: it is looked for at once.
     w.drain();
     w.now = w.task(Kind::WipeDevice).busy_until.unwrap();
+    let asked = words(&stands(&w, Kind::WipeDevice), w.task(Kind::WipeDevice));
+    assert!(asked.starts_with("may have been ordered already"), "{asked}");
     approve_the_wipe(&mut w);
     let looks = w.task(Kind::WipeDevice).in_flight().map(|a| a.mode);
     assert_eq!(looks, Some(Mode::ObserveOnly));
@@ -344,6 +413,7 @@ fn no_closing_round_begins_while_somebody_may_be_at_what_is_lost() {
     assert_eq!((&w.case().state, w.case().round), (&CaseState::Active, round));
     let timer = next(w.case(), w.now, &w.gates).timer.unwrap();
     assert_eq!((timer.at, timer.why), (over, WakeReason::Unanswered));
+    assert!(timer.why.words().contains("lost history"), "everything is answered");
     w.now = over;
     w.order(Command::Tick).unwrap();
     assert_eq!((&w.case().state, w.case().round), (&CaseState::Closing, round + 1));
@@ -365,6 +435,13 @@ fn what_was_proven_stays_so_when_history_is_lost_while_a_case_is_called_off() {
     let roles = w.task(Kind::RemoveDirectoryRoles);
     assert_eq!(roles.outcome(), Some(&Outcome::Verified));
     assert_eq!(w.in_flight(), [], "what was under way is not known any more");
+    w.now = w.case().lost_orders_until().unwrap();
+    w.order(Command::Tick).unwrap();
+    assert_eq!(w.case().state, CaseState::Cancelled);
+    // And its account says so, and verifies.
+    let told = account(&w).predicate;
+    let roles = told.tasks.iter().find(|t| t.kind == Kind::RemoveDirectoryRoles.name());
+    assert!(roles.is_some_and(|t| t.outcome.is_some()));
 }
 
 #[test]
@@ -455,7 +532,7 @@ fn after_a_loss_what_must_not_happen_twice_is_read_first_and_the_rest_is_done_ag
     let attempt = *w.task(Kind::WipeDevice).in_flight().expect("it is read");
     assert_eq!(attempt.mode, Mode::ObserveOnly);
 
-    let read = |conclusive: bool, facts: offboard_domain::Facts| Said::Observed {
+    let read = |conclusive: bool, facts: Facts| Said::Observed {
         observation: seen(facts.with("conclusive", conclusive)),
     };
     let not_wiped = good(Kind::WipeDevice).with("wiped", false);

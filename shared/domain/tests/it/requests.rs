@@ -955,6 +955,27 @@ fn what_was_read_before_the_first_write_is_not_read_anew_when_it_is_put_off_afte
     assert_eq!(w.task(Kind::SnapshotDirectory).attempt, read);
 }
 
+/// Something may have been written in the history that is lost.
+#[test]
+fn what_was_read_after_a_loss_is_not_read_anew_when_it_is_put_off() {
+    let mut w = approved();
+    w.pass(10 * DAY_MS);
+    let kept = w.case.clone();
+    w.answer(Kind::SnapshotAccess);
+    assert_eq!(written(&w), [Kind::RemoveDirectoryRoles]);
+    let known = w.case().version;
+    w.case = kept;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    w.order(open(by("tech@msp.example", w.now.plus(5 * DAY_MS)))).unwrap();
+    w.drain();
+    assert_eq!(written(&w), [], "or this test shows nothing");
+    let read = w.task(Kind::SnapshotDirectory).attempt;
+    assert!(w.task(Kind::SnapshotDirectory).is_settled());
+    w.pass(5 * DAY_MS);
+    w.drain();
+    assert_eq!(w.task(Kind::SnapshotDirectory).attempt, read);
+}
+
 /// See decision 30: a report of what was seen, and no decision.
 #[test]
 fn who_asked_may_validate_and_who_leaves_may_not() {

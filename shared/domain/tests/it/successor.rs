@@ -91,6 +91,24 @@ fn nothing_is_given_to_a_manager_who_is_none_any_more_before_a_person_decides() 
     }
 }
 
+/// Nobody knows that any of it was given away.
+#[test]
+fn nothing_is_given_to_a_former_manager_after_a_loss_either() {
+    let mut w = before_the_last_reading(leaving(), Some("u-2"));
+    let known = w.case().version + 5;
+    w.order(Command::RecordLoss { known, parted: false }).unwrap();
+    w.drain_but(Kind::SnapshotDirectory);
+    reads(&mut w, Kind::SnapshotDirectory, Some("u-9"));
+    w.drain();
+    w.pass(HOUR_MS);
+    w.drain();
+    for kind in GIVEN {
+        let state = &w.task(kind).state;
+        let asks = matches!(state, TaskState::Failed { rule, .. } if *rule == Rule::BlockedByPolicy);
+        assert!(asks, "{kind}: {state:?}");
+    }
+}
+
 #[test]
 fn who_decides_for_the_earlier_one_has_it_given_to_him() {
     let mut keeps = leaving();

@@ -2,6 +2,7 @@
 
 use super::{Traces, choices, outcome_account, reading};
 use crate::assignment::{Artifact, Mode, Receipt, Said};
+use crate::case::{ASKED_LATE, FOUND_LATE};
 use crate::catalogue::Kind;
 use crate::event::Event;
 use crate::evidence::statement::*;
@@ -119,7 +120,7 @@ impl Gathered {
             } => {
                 self.left(*case, version);
                 self.add(version, tasks);
-                self.late(now, late, "asked for after work that must follow it was done");
+                self.late(now, late, ASKED_LATE);
                 self.joined.push(JoinedRequest {
                     version,
                     at,
@@ -236,7 +237,7 @@ impl Gathered {
             Event::WaiverEnded { task } => self.reopen(*task, now.step("the waiver ran out")),
             Event::TasksFound { tasks, late, .. } => {
                 self.add(version, tasks);
-                self.late(now, late, "found after work that must follow it was done");
+                self.late(now, late, FOUND_LATE);
             }
             Event::LateReport {
                 task,
@@ -390,7 +391,7 @@ impl Gathered {
         }
     }
 
-    /// What came after what must follow it was done.
+    /// What came after what must follow it was done, or may have been begun.
     fn late(&mut self, now: Now<'_>, late: &[TaskId], words: &str) {
         for task in late {
             let step = Step {
