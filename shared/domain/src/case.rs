@@ -6,7 +6,7 @@ use crate::catalogue::{ACCOUNT_GONE, Approval, Closes, ClosingProof, Dep, Kind, 
 use crate::departure::{Departure, Manner};
 use crate::estate;
 use crate::event::Event;
-use crate::fault::{FaultClass, Rule};
+use crate::fault::{Fault, FaultClass, Rule};
 use crate::id::{CaseId, Digest, System, TaskId};
 use crate::leaving;
 use crate::observation::{Facts, Observation};
@@ -524,12 +524,7 @@ impl Case {
                     // What no permission helps with, a person may bring about by hand: then
                     // the counter has moved since this reading, and not within the attempt
                     // that sees it. Else it is written again: he who leaves may have moved it.
-                    let by_hand = fault.as_ref().is_some_and(|f| {
-                        matches!(
-                            f.class,
-                            FaultClass::Blocked | FaultClass::Rejected | FaultClass::Unsupported
-                        )
-                    });
+                    let by_hand = fault.as_ref().is_some_and(Fault::leaves_it_to_hands);
                     let known = t.checkpoint.as_ref().and_then(baseline_in).is_some();
                     if t.kind().spec().proof == Proof::Counter
                         && by_hand
