@@ -32,8 +32,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells each of a case's assignments that looks who else administers the tenant
-    /// who leaves it, too.
+    /// Tells each of a case's assignments that looks who else administers the tenant, or
+    /// owns a group, who leaves, too.
     pub(crate) async fn tell_who_leaves(&self, case: &Case, assignments: &mut [Assignment]) -> Result<(), LedgerError> {
         if !assignments.iter().any(Assignment::asks_who_stays) {
             return Ok(());

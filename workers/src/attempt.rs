@@ -461,9 +461,7 @@ fn baseline(job: &Job<'_>, first: &Observation) -> Observation {
 /// has moved and is refused once more. Only where no permission helps (it is changed elsewhere,
 /// or cannot be at all): there a person can but see to it by hand, and has it tried again then.
 fn moved_by_hand(job: &Job<'_>, fault: &Fault) -> Option<(Observation, Observation)> {
-    let elsewhere = fault.code.as_deref() == Some(MASTERED_ELSEWHERE);
-    let never = elsewhere || matches!(fault.class, FaultClass::Rejected | FaultClass::Unsupported);
-    if job.kind.spec().proof != Proof::Counter || !never {
+    if job.kind.spec().proof != Proof::Counter || !fault.leaves_it_to_hands() {
         return None;
     }
     let (before, after) = (baseline_in(&job.remembered)?, job.otherwise.clone()?);

@@ -288,7 +288,7 @@ fn dependency(dep: &Dep) -> String {
     let system = if dep.same_system { ", of its own system" } else { "" };
     let device = if dep.same_device { ", of its own device" } else { "" };
     let mail = if dep.workspace_mail {
-        ", of the workspace's own mailbox"
+        ", of the workspace's own mailbox, unless a person must act before it can begin"
     } else {
         ""
     };

@@ -141,6 +141,27 @@ async fn both_go_where_somebody_stays() {
     );
 }
 
+/// Who leaves, too, owns no group for long.
+#[tokio::test(start_paused = true)]
+async fn who_hands_groups_over_is_told_who_else_leaves() {
+    const GROUPS: &[Kind] = &[Kind::HandOverGroups, Kind::RemoveGroupOwnerships];
+    let acme = tenant("acme");
+    let world = World::new([(acme.clone(), terms(&[CUT, GROUPS].concat()))]);
+    let there = Administrators::of(&["id-hr-1", "id-hr-2", "id-stays"]);
+    let _worker = world.worker_who(SECOND, move |a| Some(there.says(a)));
+    let dispatcher = world.dispatcher().await;
+    for reference in ["HR-1", "HR-2"] {
+        submit(&world, &dispatcher, &acme, reference).await;
+    }
+    for kind in GROUPS {
+        until("both are told", 30 * MINUTE, async || world.ordered(*kind).len() >= 2).await;
+        let orders = world.ordered(*kind);
+        let is_told = |a: &Assignment| a.params.list(LEAVING).is_some_and(|others| others.len() == 1);
+        assert!(orders.iter().all(|o| is_told(&o.assignment)), "{kind}");
+    }
+    drop(dispatcher);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_mark_that_is_lost_is_written_by_the_next_owner_and_before_it_matters() {
     let acme = tenant("acme");

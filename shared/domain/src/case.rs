@@ -6,12 +6,12 @@ use crate::catalogue::{ACCOUNT_GONE, Approval, Closes, ClosingProof, Dep, Kind, 
 use crate::departure::{Departure, Manner};
 use crate::estate;
 use crate::event::Event;
-use crate::fault::{FaultClass, Rule};
+use crate::fault::{Fault, FaultClass, Rule};
 use crate::id::{CaseId, Digest, System, TaskId};
 use crate::leaving;
 use crate::observation::{Facts, Observation};
 use crate::policy::{Capabilities, Policy};
-use crate::standing::waited_for;
+use crate::standing::{is_held_up, waited_for};
 use crate::task::{Approved, Attempt, Outcome, Place, PlannedTask, Task, TaskState};
 use crate::time::Timestamp;
 use crate::unplanned;
@@ -538,12 +538,7 @@ impl Case {
                     // What no permission helps with, a person may bring about by hand: then
                     // the counter has moved since this reading, and not within the attempt
                     // that sees it. Else it is written again: he who leaves may have moved it.
-                    let by_hand = fault.as_ref().is_some_and(|f| {
-                        matches!(
-                            f.class,
-                            FaultClass::Blocked | FaultClass::Rejected | FaultClass::Unsupported
-                        )
-                    });
+                    let by_hand = fault.as_ref().is_some_and(Fault::leaves_it_to_hands);
                     let known = t.checkpoint.as_ref().and_then(baseline_in).is_some();
                     if t.kind().spec().proof == Proof::Counter
                         && by_hand
@@ -861,11 +856,12 @@ impl Case {
     }
 
     /// Whether a task of this kind is not settled in a mail server whose mailboxes are the
-    /// workspace's own.
+    /// workspace's own, and no person has to act before it can begin.
     #[must_use]
-    pub fn is_open_in_workspace_mail(&self, kind: Kind) -> bool {
-        let mut servers = self.policy.workspace_mail.iter();
-        servers.any(|system| self.is_open_in(kind, system))
+    pub fn is_to_come_in_workspace_mail(&self, kind: Kind) -> bool {
+        let own = &self.policy.workspace_mail;
+        let mut open = self.tasks.values().filter(|t| t.kind() == kind && !t.is_settled());
+        self.open_of(kind) > 0 && open.any(|t| own.contains(&t.planned.target.system) && !is_held_up(self, t))
     }
 
     /// Whether a person is to deal with every task of this kind that is not settled.

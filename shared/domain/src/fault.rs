@@ -70,6 +70,10 @@ impl FaultClass {
     }
 }
 
+/// The code of a fault that says that the object is a copy, and that this must
+/// be changed in the directory that masters it.
+pub const MASTERED_ELSEWHERE: &str = "MasteredOnPremises";
+
 /// One fault as it met us. Carries no personal data and no secret: the detail
 /// is written by the connector from the vendor's error code, never its text
 /// about a person.
@@ -93,6 +97,15 @@ pub struct Fault {
     /// The vendor's id of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+}
+
+impl Fault {
+    /// Whether no permission helps, nor another request: it is changed elsewhere, or cannot be
+    /// by a machine at all, so that a person can but see to it by hand.
+    #[must_use]
+    pub fn leaves_it_to_hands(&self) -> bool {
+        self.code.as_deref() == Some(MASTERED_ELSEWHERE) || self.class == FaultClass::Unsupported
+    }
 }
 
 impl std::fmt::Display for Fault {

@@ -18,7 +18,7 @@ pub(crate) const BY_THE_DIRECTORY: [Kind; 5] = [
 ];
 
 /// Those that do so by what a workspace says of him.
-const BY_A_WORKSPACE: [Kind; 4] = [
+pub(crate) const BY_A_WORKSPACE: [Kind; 4] = [
     Kind::SetForwardingInWorkspace,
     Kind::GrantMailInWorkspace,
     Kind::TransferFiles,

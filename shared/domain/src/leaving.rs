@@ -83,11 +83,15 @@ pub(crate) fn has_read_roles(task: &Task) -> bool {
         })
 }
 
-/// Whether a worker looks who else administers the tenant before it writes.
+/// Whether a worker looks who else administers the tenant, or owns a group, before it writes.
 fn looks_who_stays(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::RemoveDirectoryRoles | Kind::DisableSignIn | Kind::ResetPassword
+        Kind::RemoveDirectoryRoles
+            | Kind::DisableSignIn
+            | Kind::ResetPassword
+            | Kind::HandOverGroups
+            | Kind::RemoveGroupOwnerships
     )
 }
 
@@ -98,7 +102,7 @@ fn leaver(mark: &str) -> Option<(&str, &str)> {
 }
 
 impl Assignment {
-    /// Whether whoever carries it out looks who else administers the tenant.
+    /// Whether whoever carries it out looks who else administers the tenant, or owns a group.
     #[must_use]
     pub fn asks_who_stays(&self) -> bool {
         looks_who_stays(self.kind)

@@ -139,18 +139,22 @@ fn waits_for_others(case: &Case, task: &Task, now: Timestamp) -> Option<Standing
 /// waited for by device, where this device has none. What the task waits for by device
 /// itself, it reaches by device.
 fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
+    // What is waited for no longer is not looked through either: an end is the
+    // task's own, and holds for what stands in another's place.
+    let ends = task.kind().spec().after.iter().any(|dep| dep.at_most_ms.is_some());
+    let since = ends.then(|| patient_since(case, task)).flatten();
+    open_before(case, task, |dep| {
+        let end = since.zip(dep.at_most_ms).map(|(since, ms)| since.plus(ms));
+        end.is_some_and(|end| now >= end)
+    })
+}
+
+/// The same, without what is over of what the task itself waits for.
+fn open_before(case: &Case, task: &Task, is_over: impl Fn(&Dep) -> bool) -> Vec<Kind> {
     const { assert!(Kind::ALL.len() <= 128, "a kind is a bit of the mask") };
     let mut missing: Vec<Kind> = Vec::new();
     let mut looked_through = 0_u128;
-    // What is waited for no longer is not looked through either: an end is the
-    // task's own, and holds for what stands in another's place.
     let own = task.kind().spec().after;
-    let ends = own.iter().any(|dep| dep.at_most_ms.is_some());
-    let since = ends.then(|| patient_since(case, task)).flatten();
-    let is_over = |dep: &Dep| {
-        let end = since.zip(dep.at_most_ms).map(|(since, ms)| since.plus(ms));
-        end.is_some_and(|end| now >= end)
-    };
     let holds = |dep: &&Dep| !is_over(dep) && !is_spared(case, task, dep);
     let by_device = |kind: Kind| own.iter().any(|d| d.same_device && d.kind == kind);
     let mut todo: Vec<Dep> = own.iter().filter(holds).copied().collect();
@@ -169,21 +173,59 @@ fn unsettled(case: &Case, task: &Task, now: Timestamp) -> Vec<Kind> {
         };
         if !there && looked_through & bit == 0 {
             looked_through |= bit;
-            todo.extend(dep.kind.spec().after);
+            let through = dep.kind.spec().after.iter().filter(|d| is_looked_through(case, d));
+            todo.extend(through.copied());
         }
     }
     missing
 }
 
+/// Whether this dependency of a kind that the case has no task of is looked through. An
+/// archive that is waited for because it needs the account open is the suspension's own
+/// matter: where nothing is suspended, nothing waits for it. Nor is waited for what the
+/// kind itself would not wait for, now that he is to go at once.
+fn is_looked_through(case: &Case, dep: &Dep) -> bool {
+    !dep.workspace_mail && !(dep.unless_at_once && case.urgent())
+}
+
 /// Whether this task does not wait for it: he is to go at once by now, or only tasks with
 /// a parameter wait for it, and this one is without, or nothing of it is open in the
-/// systems that count.
+/// systems that count, or what is open there cannot begin before a person acts.
 fn is_spared(case: &Case, task: &Task, dep: &Dep) -> bool {
     let params = &task.planned.params;
     let without = dep.with_param.is_some_and(|name| params.get(name).is_none());
     let elsewhere = dep.same_system && !case.is_open_in(dep.kind, &task.planned.target.system);
-    let other_mail = dep.workspace_mail && !case.is_open_in_workspace_mail(dep.kind);
+    let other_mail = dep.workspace_mail && !case.is_to_come_in_workspace_mail(dep.kind);
     without || elsewhere || other_mail || dep.unless_at_once && case.urgent()
+}
+
+/// Whether a task cannot begin before a person has dealt with something that it waits for,
+/// or that this waits for in turn. One that is with people itself is not held up.
+#[must_use]
+pub fn is_held_up(case: &Case, task: &Task) -> bool {
+    let mut looked_at = 0_u128;
+    let mut todo = vec![task];
+    while let Some(one) = todo.pop() {
+        if !matches!(one.state, TaskState::Pending) {
+            continue;
+        }
+        // What ends by itself holds nothing up.
+        for kind in open_before(case, one, |dep| dep.at_most_ms.is_some()) {
+            let bit = 1 << kind.index();
+            if looked_at & bit != 0 {
+                continue;
+            }
+            looked_at |= bit;
+            let open = case.tasks.values().filter(|t| t.kind() == kind && !t.is_settled());
+            for before in open {
+                if kind.spec().area == Area::Person || matches!(before.state, TaskState::Failed { .. }) {
+                    return true;
+                }
+                todo.push(before);
+            }
+        }
+    }
+    false
 }
 
 /// The kinds that this dependency still waits for, of those that are there.
@@ -497,7 +539,12 @@ pub fn words(standing: &Standing, task: &Task) -> String {
             // A kind may be missing for itself and as what another one finds.
             let kinds: std::collections::BTreeSet<Kind> = kinds.iter().copied().collect();
             let names: Vec<&str> = kinds.into_iter().map(Kind::name).collect();
-            format!("waits for {}", names.join(", "))
+            let own_mail = |d: &&Dep| d.workspace_mail && names.contains(&d.kind.name());
+            let goes_ahead = task.kind().spec().after.iter().find(own_mail).map(|d| {
+                let name = d.kind.name();
+                format!("; should something that {name} waits for need a person, it goes ahead of it")
+            });
+            format!("waits for {}{}", names.join(", "), goes_ahead.unwrap_or_default())
         }
         Standing::WaitsUntil(wake) => match &task.state {
             TaskState::Resting { why, .. } if wake.why == WakeReason::Retry => {

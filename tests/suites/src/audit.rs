@@ -13,6 +13,7 @@ use offboard_domain::catalogue::{Approval, Closes, Dep, Until};
 use offboard_domain::departure::Manner;
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::plan::approval_digest;
+use offboard_domain::standing::is_held_up;
 use offboard_domain::task::RestReason;
 use offboard_domain::time::HOUR_MS;
 use offboard_domain::{
@@ -752,9 +753,17 @@ impl Shadow {
                 let own_mail = &self.case.policy.workspace_mail;
                 let all = self.case.tasks.values();
                 let mut mail = all.filter(|t| t.kind() == dep.kind && !t.is_settled());
-                let other_mail = dep.workspace_mail && mail.all(|t| !own_mail.contains(&t.planned.target.system));
+                let may_go_ahead =
+                    |t: &Arc<Task>| !own_mail.contains(&t.planned.target.system) || is_held_up(&self.case, t);
+                let other_mail = dep.workspace_mail && mail.all(may_go_ahead);
                 let at_once = dep.unless_at_once && self.goes_at_once();
-                let spared = k == kind && (without || elsewhere || other_mail || at_once);
+                // An archive needs the account open for whoever would suspend it, and for nobody
+                // who follows him where he is not there.
+                let spared = if k == kind {
+                    without || elsewhere || other_mail || at_once
+                } else {
+                    dep.workspace_mail || at_once
+                };
                 if spared || self.goes_ahead_of(at, &task, dep, ends) {
                     continue;
                 }

@@ -195,6 +195,8 @@ pub(super) const CONFIRM_HANDOVER: KindSpec = KindSpec {
     stage: Stage::Knowledge,
     after: &[
         Dep::on(Kind::ApprovePlan),
+        Dep::on(Kind::HandOverGroups),
+        Dep::on(Kind::HandOverMeetings),
         Dep::on(Kind::GrantSuccessorMailbox),
         Dep::on(Kind::HandOverOneDrive),
         Dep::on(Kind::GrantMailInWorkspace),

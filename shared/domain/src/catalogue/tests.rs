@@ -1,6 +1,7 @@
 mod before;
 
 use super::*;
+use crate::heir::{BY_A_WORKSPACE, BY_THE_DIRECTORY};
 use crate::{Facts, Verdict};
 use std::collections::BTreeSet;
 
@@ -1011,5 +1012,16 @@ fn a_successor_who_has_left_himself_has_nothing_of_the_leavers() {
         assert!(matches!(seen(true, false), Verdict::Blocked(_)), "{kind}");
         // Whoever gives it to him looks at him first, and says so.
         assert!(matches!(seen(false, false), Verdict::Unsatisfied(_)), "{kind}");
+    }
+}
+
+/// See `docs/decisions/0063-shared-folders-that-nobody-lists.md`.
+#[test]
+fn who_confirms_the_handover_is_asked_after_all_that_is_handed_over() {
+    // Mail that is still to come is forwarded, and handed over by nobody.
+    let forwards = [Kind::SetForwarding, Kind::SetForwardingInWorkspace];
+    let all = BY_THE_DIRECTORY.into_iter().chain(BY_A_WORKSPACE);
+    for kind in all.filter(|kind| !forwards.contains(kind)) {
+        assert!(waits_itself(Kind::ConfirmHandover, kind), "{kind}");
     }
 }

@@ -4,7 +4,7 @@ use crate::model::*;
 use offboard_domain::assignment::baseline_in;
 use offboard_domain::catalogue::Kind;
 use offboard_domain::departure::Manner;
-use offboard_domain::fault::FaultClass;
+use offboard_domain::fault::{FaultClass, MASTERED_ELSEWHERE};
 use offboard_domain::standing::{Standing, standing, words};
 use offboard_domain::time::{HOUR_MS, MINUTE_MS};
 use offboard_domain::{Command, Digest, Facts, Mode, Outcome, Policy, Refusal, Said, TaskState};
@@ -22,7 +22,7 @@ fn retry(w: &mut World, kind: Kind) {
 fn a_counter_that_a_person_moved_by_hand_is_compared_with_what_was_read_before_he_did() {
     let mut w = World::with_in_flight(Kind::ResetPassword, Manner::Immediate);
     let before = seen(Facts::new().with("password_changed_ms", 1));
-    let mut refused = w.report(w.id(Kind::ResetPassword), fault(FaultClass::Blocked));
+    let mut refused = w.report(w.id(Kind::ResetPassword), fault(FaultClass::Unsupported));
     refused.seen = Some(before.clone());
     w.order(Command::RecordReport(Box::new(refused))).unwrap();
     assert!(matches!(w.task(Kind::ResetPassword).state, TaskState::Failed { .. }));
@@ -44,9 +44,19 @@ fn a_counter_that_a_person_moved_by_hand_is_compared_with_what_was_read_before_h
 /// counter himself meanwhile, and would know the password.
 #[test]
 fn what_a_counter_was_before_a_missing_permission_is_not_compared_with() {
-    for class in [FaultClass::Denied, FaultClass::Blocked] {
+    for (class, code, is_kept) in [
+        (FaultClass::Denied, None, false),
+        (FaultClass::Blocked, None, false),
+        (FaultClass::Rejected, None, false),
+        (FaultClass::Blocked, Some(MASTERED_ELSEWHERE), true),
+        (FaultClass::Unsupported, None, true),
+    ] {
         let mut w = World::with_in_flight(Kind::ResetPassword, Manner::Immediate);
-        let mut refused = w.report(w.id(Kind::ResetPassword), fault(class));
+        let mut said = fault(class);
+        if let Said::Fault { fault } = &mut said {
+            fault.code = code.map(str::to_owned);
+        }
+        let mut refused = w.report(w.id(Kind::ResetPassword), said);
         refused.seen = Some(seen(Facts::new().with("password_changed_ms", 1)));
         w.order(Command::RecordReport(Box::new(refused))).unwrap();
         w.drain();
@@ -54,7 +64,7 @@ fn what_a_counter_was_before_a_missing_permission_is_not_compared_with() {
         w.drain_but(Kind::ResetPassword);
         let ordered = w.case().assignment(w.id(Kind::ResetPassword)).unwrap();
         let kept = ordered.checkpoint.as_ref().and_then(baseline_in).is_some();
-        assert_eq!(kept, class == FaultClass::Blocked, "{class:?}");
+        assert_eq!(kept, is_kept, "{class:?} {code:?}");
     }
 }
 

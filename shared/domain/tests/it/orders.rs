@@ -120,7 +120,7 @@ fn check_order(before: &Case, after: &Case, events: &[Event]) {
                 let over = dep.at_most_ms.is_some_and(|ms| after.changed_at >= T0.plus(ms));
                 let tried = dep.until == Until::Tried && walk.is_with_people(dep.kind);
                 let params = &after.tasks[task].planned.params;
-                let other_mail = dep.workspace_mail && !walk.is_open_in_workspace_mail(dep.kind);
+                let other_mail = dep.workspace_mail && !walk.is_to_come_in_workspace_mail(dep.kind);
                 let spared = other_mail || dep.with_param.is_some_and(|name| params.get(name).is_none());
                 let may = walk.open_of(dep.kind) == 0 || over || tried || spared;
                 assert!(may, "{kind} was assigned before {} was settled", dep.kind);

@@ -10,7 +10,7 @@ use offboard_domain::catalogue::{Approval, Kind};
 use offboard_domain::departure::{Departure, Forwarding, Manner, OneDriveChoice, PersonRef};
 use offboard_domain::estate::{self, Holding, Serial};
 use offboard_domain::keeping::Retention;
-use offboard_domain::standing::{Standing, standing};
+use offboard_domain::standing::{Standing, standing, words};
 use offboard_domain::task::Outcome;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::unplanned::{APP_IDS, APPS};
@@ -303,14 +303,11 @@ fn a_planned_departure_is_suspended_after_what_needs_an_open_account_was_tried()
 /// The workspace's mail server beside the cloud's, and a planned departure in which all that
 /// is not an archive, nor the suspension, is answered.
 fn archiving(own: &[System]) -> World {
-    let mut both = beside();
-    both.0.insert(reader(), [Kind::ArchiveMailbox].into());
     let policy = Policy {
-        archive_mailbox: true,
         workspace_mail: own.iter().cloned().collect(),
-        ..Policy::default()
+        ..archived()
     };
-    let mut w = opened(leaving(Manner::Planned), policy, both);
+    let mut w = opened(leaving(Manner::Planned), policy, with_reader());
     found(&mut w);
     answer_all(&mut w, |_| true);
     w.approve();
@@ -318,6 +315,21 @@ fn archiving(own: &[System]) -> World {
         ![Kind::ArchiveMailbox, Kind::SuspendInWorkspace].contains(&k)
     });
     w
+}
+
+/// With an archive, and a workspace whose mailboxes the reader has.
+fn archived() -> Policy {
+    Policy {
+        archive_mailbox: true,
+        workspace_mail: [reader()].into(),
+        ..Policy::default()
+    }
+}
+
+fn with_reader() -> Capabilities {
+    let mut both = beside();
+    both.0.insert(reader(), [Kind::ArchiveMailbox].into());
+    both
 }
 
 fn reader() -> System {
@@ -400,6 +412,67 @@ fn who_is_to_go_at_once_after_all_is_suspended_before_his_mailbox_is_kept() {
     .unwrap();
     assert!(!w.case().tasks[&archive_in(&w, &reader())].is_settled());
     assert!(in_flight(&w, Kind::SuspendInWorkspace));
+}
+
+/// What Entra or Exchange refuse for good keeps no account at Google open.
+#[test]
+fn a_suspension_goes_ahead_of_an_archive_that_cannot_begin_before_a_person_acts() {
+    let mut w = opened(leaving(Manner::Planned), archived(), with_reader());
+    found(&mut w);
+    answer_all(&mut w, |_| true);
+    w.approve();
+    let kept = [Kind::ArchiveMailbox, Kind::SuspendInWorkspace, Kind::DisableSignIn];
+    answer_all(&mut w, |k| !kept.contains(&k));
+    let suspension = |w: &World| standing(w.case(), w.task(Kind::SuspendInWorkspace), w.now, &w.gates);
+    // It may be disabled any moment.
+    let stands = suspension(&w);
+    let waits = matches!(&stands, Standing::WaitsFor(kinds) if kinds.contains(&Kind::ArchiveMailbox));
+    assert!(waits, "{stands:?}");
+    let said = words(&stands, w.task(Kind::SuspendInWorkspace));
+    assert!(said.contains("need a person, it goes ahead of it"), "{said}");
+    let refused = w.report(w.id(Kind::DisableSignIn), fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(refused))).unwrap();
+    assert!(matches!(w.task(Kind::DisableSignIn).state, TaskState::Failed { .. }));
+    for _ in 0..4 {
+        answer_all(&mut w, |k| !kept.contains(&k));
+        if in_flight(&w, Kind::SuspendInWorkspace) {
+            break;
+        }
+        w.pass(HOUR_MS / 2);
+    }
+    assert_eq!(w.case().tasks[&archive_in(&w, &reader())].attempt, 0);
+    assert!(in_flight(&w, Kind::SuspendInWorkspace), "{:?}", suspension(&w));
+}
+
+/// An archive holds back who would suspend the account, and nobody who only follows him.
+#[test]
+fn who_follows_a_planned_suspension_waits_for_no_archive_where_there_is_none() {
+    let shared = |policy: Policy| Policy {
+        shared_credentials: vec!["front door".to_owned()],
+        ..policy
+    };
+    let mut cloud = beside();
+    cloud.0.remove(&google());
+    let unread = Policy {
+        workspace_mail: BTreeSet::new(),
+        ..archived()
+    };
+    for (manner, policy, systems) in [
+        (Manner::Planned, unread, cloud),
+        (Manner::Immediate, archived(), with_reader()),
+    ] {
+        let mut w = opened(leaving(manner), shared(policy), systems);
+        if manner == Manner::Immediate {
+            found(&mut w);
+        }
+        answer_all(&mut w, |k| k != Kind::ArchiveMailbox);
+        w.approve();
+        answer_all(&mut w, |k| k != Kind::ArchiveMailbox);
+        assert!(!w.task(Kind::ArchiveMailbox).is_settled());
+        assert!(!w.case().has(Kind::SuspendInWorkspace));
+        let stands = standing(w.case(), w.task(Kind::RotateSharedCredential), w.now, &w.gates);
+        assert_eq!(stands, Standing::WaitsForPerson, "{manner:?}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::{Answer, Call};
 use async_trait::async_trait;
 use offboard_domain::ObjectId;
 use offboard_domain::departure::PersonRef;
+pub use offboard_domain::fault::MASTERED_ELSEWHERE;
 use offboard_runtime::Secret;
 use serde::Serialize;
 
@@ -161,10 +162,6 @@ impl Account {
         names.any(|own| own.to_lowercase() == name)
     }
 }
-
-/// The code of a fault that says that the object is a copy, and that this must
-/// be changed in the directory that masters it.
-pub const MASTERED_ELSEWHERE: &str = "MasteredOnPremises";
 
 /// The code of a fault that says that the call is permitted, and that this
 /// account is not to be changed by it, because it is privileged.

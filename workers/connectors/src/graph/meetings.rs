@@ -8,7 +8,7 @@ use super::groups::gone_is_fine;
 use super::path::Path;
 use super::permission::{READ_CALENDARS, WRITE_CALENDARS};
 use super::read::{id_in, text_in, time_in, time_ms};
-use super::recurrence::{from_next_on, last_day};
+use super::recurrence::{Rest, from_next_on, last_day};
 use crate::{Answer, Attached, Call, Meeting};
 use jiff::Span;
 use jiff::civil::DateTime;
@@ -102,7 +102,10 @@ impl Api {
         let ask = Ask::get(Path::user(&id.0).then("events").id(&meeting.id.0), READ_CALENDARS)
             .outlook_in(zone_of(&meeting.original));
         let mut old = self.send(call, &ask).await?.body;
-        begin_with_what_is_to_come(&mut old, &meeting.original, call.now().0);
+        if !begin_with_what_is_to_come(&mut old, &meeting.original, call.now().0) {
+            // Over since it was listed: nobody is invited to anything.
+            return Ok(());
+        }
         let leaver = self.account(call, id).await?;
         let successor = self.account(call, to).await?;
         let not_invited: BTreeSet<String> = [
@@ -169,13 +172,24 @@ fn is_theirs(event: &Value, now_ms: i64) -> bool {
 
 fn is_to_come(event: &Value, now_ms: i64) -> bool {
     let recurrence = &event["recurrence"];
-    let last_ms = if recurrence["range"]["type"].is_string() {
-        last_day(recurrence).and_then(|day| time_ms(&format!("{day}T23:59:59")))
-    } else {
-        time_in(&event["end"]["dateTime"])
+    let last_ms = match rest_of(recurrence, event, now_ms) {
+        Rest::Over => return false,
+        Rest::From(..) => return true,
+        Rest::All if recurrence["range"]["type"].is_string() => {
+            last_day(recurrence).and_then(|day| time_ms(&format!("{day}T23:59:59")))
+        }
+        Rest::All => time_in(&event["end"]["dateTime"]),
     };
     // No end, or none that can be read: better one too many than one too few.
     last_ms.is_none_or(|last_ms| last_ms >= now_ms)
+}
+
+/// What of a series is to come, by what was read of its first occurrence in UTC (`known`).
+fn rest_of(recurrence: &Value, known: &Value, now_ms: i64) -> Rest {
+    let end_ms = time_in(&known["end"]["dateTime"]);
+    from_next_on(recurrence, |days| {
+        end_ms.is_none_or(|ms| ms.saturating_add(days.saturating_mul(DAY_MS)) >= now_ms)
+    })
 }
 
 fn meeting(event: &Value) -> Option<Meeting> {
@@ -207,12 +221,12 @@ fn zone_of(event: &Value) -> &str {
 }
 
 /// Has a series begin with its next occurrence: to what is over nobody is invited anew. By
-/// what was read of it in UTC (`known`) it is told which is over.
-fn begin_with_what_is_to_come(series: &mut Value, known: &Value, now_ms: i64) {
-    let end_ms = time_in(&known["end"]["dateTime"]);
-    let is_to_come = |days: i64| end_ms.is_none_or(|ms| ms.saturating_add(days.saturating_mul(DAY_MS)) >= now_ms);
-    let Some((days, recurrence)) = from_next_on(&series["recurrence"], is_to_come) else {
-        return;
+/// what was read of it in UTC (`known`) it is told which is over. False: all of it is.
+fn begin_with_what_is_to_come(series: &mut Value, known: &Value, now_ms: i64) -> bool {
+    let (days, recurrence) = match rest_of(&series["recurrence"], known, now_ms) {
+        Rest::All => return true,
+        Rest::Over => return false,
+        Rest::From(days, recurrence) => (days, recurrence),
     };
     let moved = (days_later(&series["start"], days), days_later(&series["end"], days));
     if let ((Some(start), Some(end)), Some(fields)) = (moved, series.as_object_mut()) {
@@ -220,6 +234,7 @@ fn begin_with_what_is_to_come(series: &mut Value, known: &Value, now_ms: i64) {
         fields.insert("end".into(), end);
         fields.insert("recurrence".into(), recurrence);
     }
+    true
 }
 
 /// The same time of day, in the same time zone.
@@ -252,7 +267,7 @@ mod tests {
         let mut series = json!({"start": at("2026-06-01T09:00:00.0000000"), "end": at("2026-06-01T10:00:00.0000000"),
             "recurrence": weekly("2026-06-01")});
         let now_ms = time_ms("2026-11-25T12:00:00Z").unwrap();
-        begin_with_what_is_to_come(&mut series, &known, now_ms);
+        assert!(begin_with_what_is_to_come(&mut series, &known, now_ms));
         assert_eq!(series["start"], at("2026-11-30T09:00:00"));
         assert_eq!(series["end"], at("2026-11-30T10:00:00"));
         assert_eq!(series["recurrence"], weekly("2026-11-30"));
@@ -282,7 +297,7 @@ mod tests {
             now
         ));
         let counted = |count: i64| {
-            json!({"end": {"dateTime": "2026-11-01T10:00:00"}, "recurrence": {
+            json!({"end": {"dateTime": "2026-11-01T13:00:00"}, "recurrence": {
                 "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["sunday"]},
                 "range": {"type": "numbered", "startDate": "2026-11-01", "numberOfOccurrences": count},
             }})
@@ -290,5 +305,20 @@ mod tests {
         assert!(is_to_come(&counted(4), now), "its last is on the 22nd");
         assert!(!is_to_come(&counted(3), now), "its last was on the 15th");
         assert!(is_to_come(&counted(0), now), "unreadable");
+        // Its last ended at one o'clock: whoever lists it and whoever copies it say the same.
+        let until = |end: &str| {
+            json!({"end": {"dateTime": "2026-11-01T13:00:00"}, "recurrence": {
+                "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["sunday"]},
+                "range": {"type": "endDate", "startDate": "2026-11-01", "endDate": end},
+            }})
+        };
+        let later = time_ms("2026-11-22T14:00:00Z").unwrap();
+        for series in [counted(4), until("2026-11-22"), until("2026-11-25")] {
+            assert!(is_to_come(&series, now), "{series}");
+            assert!(!is_to_come(&series, later), "{series}");
+            let mut copy = series.clone();
+            assert!(!begin_with_what_is_to_come(&mut copy, &series, later), "{series}");
+            assert_eq!(copy, series);
+        }
     }
 }

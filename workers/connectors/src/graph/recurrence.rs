@@ -18,19 +18,31 @@ pub(super) fn last_day(recurrence: &Value) -> Option<Date> {
     match range["type"].as_str()? {
         "noEnd" => None,
         "numbered" => {
-            let count = range["numberOfOccurrences"]
-                .as_i64()
-                .filter(|n| (1..=COUNT_MAX).contains(n))?;
+            let count = occurrences(range)?;
             counted(pattern, date_in(&range["startDate"])?, count)
         }
         _ => date_in(&range["endDate"]),
     }
 }
 
+/// What of a series is to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// All of it, or it cannot be told.
+    All,
+    /// What begins so many days after the series does, and how it repeats from there.
+    From(i64, Value),
+    /// Nothing: its last occurrence is over.
+    Over,
+}
+
 /// The series from its first occurrence on of which `is_to_come` holds, told by how many
-/// days it is after the series' start (it holds of every later one): those days, and how it
-/// repeats from there. None: that is where it begins, or it cannot be told.
-pub(super) fn from_next_on(recurrence: &Value, is_to_come: impl Fn(i64) -> bool) -> Option<(i64, Value)> {
+/// days it is after the series' start (it holds of every later one).
+pub(super) fn from_next_on(recurrence: &Value, is_to_come: impl Fn(i64) -> bool) -> Rest {
+    told_from_next_on(recurrence, is_to_come).unwrap_or(Rest::All)
+}
+
+fn told_from_next_on(recurrence: &Value, is_to_come: impl Fn(i64) -> bool) -> Option<Rest> {
     let (pattern, range) = (&recurrence["pattern"], &recurrence["range"]);
     let start = date_in(&range["startDate"])?;
     let days_to = |nth: i64| {
@@ -52,16 +64,29 @@ pub(super) fn from_next_on(recurrence: &Value, is_to_come: impl Fn(i64) -> bool)
         }
     }
     if over == 0 {
-        return None;
+        return Some(Rest::All);
     }
     let days = days_to(next)?;
+    let begins = after(start, days)?;
     let mut rest = recurrence.clone();
-    rest["range"]["startDate"] = Value::String(after(start, days)?.to_string());
-    if range["type"] == "numbered" {
-        let left = range["numberOfOccurrences"].as_i64()?.checked_sub(over)?;
-        rest["range"]["numberOfOccurrences"] = Value::from(Some(left).filter(|left| *left > 0)?);
-    }
-    Some((days, rest))
+    rest["range"]["startDate"] = Value::String(begins.to_string());
+    let is_over = match range["type"].as_str()? {
+        "noEnd" => false,
+        "numbered" => {
+            let left = occurrences(range)? - over;
+            rest["range"]["numberOfOccurrences"] = Value::from(left);
+            left <= 0
+        }
+        _ => date_in(&range["endDate"]).is_some_and(|last| last < begins),
+    };
+    Some(if is_over { Rest::Over } else { Rest::From(days, rest) })
+}
+
+/// How often a series that is counted repeats.
+fn occurrences(range: &Value) -> Option<i64> {
+    range["numberOfOccurrences"]
+        .as_i64()
+        .filter(|n| (1..=COUNT_MAX).contains(n))
 }
 
 fn date_in(value: &Value) -> Option<Date> {
@@ -287,44 +312,85 @@ mod tests {
         let weekly =
             json!({"type": "weekly", "interval": 2, "daysOfWeek": ["monday", "thursday"], "firstDayOfWeek": "monday"});
         let monthly = json!({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 31});
+        let rest =
+            |days: i64, pattern: &Value, range: Value| Rest::From(days, json!({"pattern": pattern, "range": range}));
         for (pattern, range, from, wanted) in [
             // The first is to come still.
-            (&weekly, json!({"type": "noEnd", "startDate": "2026-11-23"}), 0, None),
+            (
+                &weekly,
+                json!({"type": "noEnd", "startDate": "2026-11-23"}),
+                0,
+                Rest::All,
+            ),
             (
                 &weekly,
                 json!({"type": "numbered", "startDate": "2026-11-23", "numberOfOccurrences": 5}),
                 4,
-                Some((
+                rest(
                     14,
+                    &weekly,
                     json!({"type": "numbered", "startDate": "2026-12-07", "numberOfOccurrences": 3}),
-                )),
+                ),
             ),
             (
                 &weekly,
                 json!({"type": "noEnd", "startDate": "2016-11-21"}),
                 3_654,
-                Some((3_654, json!({"type": "noEnd", "startDate": "2026-11-23"}))),
+                rest(3_654, &weekly, json!({"type": "noEnd", "startDate": "2026-11-23"})),
             ),
             (
                 &monthly,
                 json!({"type": "endDate", "startDate": "2026-08-31", "endDate": "2027-08-31"}),
                 31,
-                Some((
+                rest(
                     61,
+                    &monthly,
                     json!({"type": "endDate", "startDate": "2026-10-31", "endDate": "2027-08-31"}),
-                )),
+                ),
             ),
-            // Over, or unreadable.
+            // The last is to come, and it is over.
+            (
+                &weekly,
+                json!({"type": "endDate", "startDate": "2026-11-23", "endDate": "2026-12-07"}),
+                14,
+                rest(
+                    14,
+                    &weekly,
+                    json!({"type": "endDate", "startDate": "2026-12-07", "endDate": "2026-12-07"}),
+                ),
+            ),
+            (
+                &weekly,
+                json!({"type": "endDate", "startDate": "2026-11-23", "endDate": "2026-12-09"}),
+                15,
+                Rest::Over,
+            ),
+            (
+                &weekly,
+                json!({"type": "numbered", "startDate": "2026-11-23", "numberOfOccurrences": 2}),
+                3,
+                rest(
+                    3,
+                    &weekly,
+                    json!({"type": "numbered", "startDate": "2026-11-26", "numberOfOccurrences": 1}),
+                ),
+            ),
             (
                 &weekly,
                 json!({"type": "numbered", "startDate": "2026-11-23", "numberOfOccurrences": 2}),
                 4,
-                None,
+                Rest::Over,
             ),
-            (&weekly, json!({"type": "noEnd"}), 4, None),
+            // Unreadable.
+            (&weekly, json!({"type": "noEnd"}), 4, Rest::All),
+            (
+                &weekly,
+                json!({"type": "numbered", "startDate": "2026-11-23", "numberOfOccurrences": 0}),
+                4,
+                Rest::All,
+            ),
         ] {
             let series = json!({"pattern": pattern, "range": range});
-            let wanted = wanted.map(|(days, range)| (days, json!({"pattern": pattern, "range": range})));
             assert_eq!(
                 from_next_on(&series, |days| days >= from),
                 wanted,

@@ -235,7 +235,11 @@ async fn a_password_that_he_changed_himself_after_a_refusal_is_reset_all_the_sam
 /// Nothing is granted that would let the machine do it.
 #[tokio::test(start_paused = true)]
 async fn what_a_machine_can_never_do_counts_when_it_was_done_by_hand() {
-    for (again, counts) in [(FaultClass::Unsupported, true), (FaultClass::Denied, false)] {
+    for (again, counts) in [
+        (FaultClass::Unsupported, true),
+        (FaultClass::Denied, false),
+        (FaultClass::Rejected, false),
+    ] {
         let (mut desk, todo) = moved_after(Kind::ResetPassword, FaultClass::Unsupported).await;
         desk.fake.lock().next_faults = vec![(again, false)];
         let report = desk.once(&todo).await;

@@ -364,6 +364,11 @@ fn recurrence(body: &Value) -> Result<Option<Recurrence>, VendorError> {
         }
         _ => return Err(bad("range.type")),
     };
+    let start_date = range["startDate"].as_str().ok_or_else(|| bad("range.startDate"))?;
+    // Dates of one length, so that they compare as texts.
+    if matches!(&until, Until::Date(end) if end.as_str() < start_date) {
+        return Err(bad("range.endDate"));
+    }
     Ok(Some(Recurrence {
         pattern: kind.to_owned(),
         interval: number("interval"),
@@ -372,11 +377,23 @@ fn recurrence(body: &Value) -> Result<Option<Recurrence>, VendorError> {
         index: text("index", "first"),
         day_of_month: number("dayOfMonth"),
         month: number("month"),
-        start_date: range["startDate"]
-            .as_str()
-            .ok_or_else(|| bad("range.startDate"))?
-            .to_owned(),
+        start_date: start_date.to_owned(),
         until,
         time_zone: range["recurrenceTimeZone"].as_str().unwrap_or("UTC").to_owned(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_that_ends_before_it_begins_is_refused() {
+        let weekly = |end: &str| {
+            json!({"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+                "range": {"type": "endDate", "startDate": "2026-11-23", "endDate": end}})
+        };
+        assert!(recurrence(&weekly("2026-11-23")).is_ok());
+        assert!(recurrence(&weekly("2026-11-22")).is_err());
+    }
 }
