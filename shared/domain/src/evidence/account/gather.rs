@@ -267,6 +267,7 @@ impl Gathered {
                     task: None,
                     digest: *digest,
                     from: from.map(When::from),
+                    by_who_handed_in: false,
                 });
                 for task in self.plan_approval_tasks.clone() {
                     let trace = self.trace(task);
@@ -283,6 +284,7 @@ impl Gathered {
                     task: Some(*task),
                     digest: *digest,
                     from: from.map(When::from),
+                    by_who_handed_in: false,
                 });
                 self.trace(*task)
                     .steps
