@@ -94,9 +94,6 @@ pub(crate) fn read(
             n => format!("nothing was accepted: {n} of {n} rows are wrong"),
         };
         let told = all.rejected.iter().map(ToString::to_string);
-        // Their rows are taken for those of nobody.
-        let broken = config.broken.values().flat_map(|errors| &errors.0);
-        let told = told.chain(broken.map(ToString::to_string));
         return Err(CliError::usage(what)
             // On a terminal they are above.
             .causes(told.filter(|_| out.is_json()))

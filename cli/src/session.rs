@@ -9,7 +9,7 @@ use offboard_dispatcher::control::{self, CaseSummary, Client, ControlError, Requ
 use offboard_dispatcher::view::CaseView;
 use offboard_domain::{CaseId, TenantId};
 use offboard_runtime::Clock;
-use offboard_runtime::config::Configuration;
+use offboard_runtime::config::{ConfigErrors, Configuration};
 use offboard_store::Store;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ pub struct Session<'a> {
     config: &'a Configuration,
     clock: Arc<dyn Clock>,
     reach: Reach,
+    /// It orders: the ledger is opened here only by a whole configuration.
+    orders: bool,
     /// Of who only looks, as long as nobody has answered: the ledger is read in place of that.
     unanswered: bool,
     /// Where that is said, once.
@@ -49,7 +51,14 @@ enum Reach {
 }
 
 impl Reach {
-    async fn of(config: &Configuration, clock: &Arc<dyn Clock>, patience: Duration) -> Result<Self, CliError> {
+    /// Whoever serves the folder decides by the configuration that he has read; who orders
+    /// something where nobody does decides by his own.
+    async fn of(
+        config: &Configuration,
+        clock: &Arc<dyn Clock>,
+        patience: Duration,
+        orders: bool,
+    ) -> Result<Self, CliError> {
         let path = socket(config);
         let until = Instant::now() + patience;
         loop {
@@ -57,6 +66,9 @@ impl Reach {
                 && let Some(client) = Client::connect(path).await?
             {
                 return Ok(Self::Served(Box::new(client)));
+            }
+            if orders {
+                config.whole().map_err(|errors| not_whole(&errors))?;
             }
             match Opened::idle(config, clock.clone()).await {
                 Ok(opened) if is_shared(config) => return Ok(Self::Shared(Box::new(opened))),
@@ -93,13 +105,14 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// [`CliError`] if it cannot be opened, or another process holds it and
-    /// does not answer.
+    /// does not answer; and if nobody serves it while a tenant's file does not read.
     pub async fn open(config: &'a Configuration, clock: Arc<dyn Clock>) -> Result<Self, CliError> {
-        let reach = Reach::of(config, &clock, PATIENCE).await?;
+        let reach = Reach::of(config, &clock, PATIENCE, true).await?;
         Ok(Self {
             config,
             clock,
             reach,
+            orders: true,
             unanswered: false,
             note: None,
         })
@@ -107,7 +120,8 @@ impl<'a> Session<'a> {
 
     /// Reaches it for who only looks: where nobody answers and the folder cannot be opened,
     /// because another process has it or nothing can be written, its ledger is read, and
-    /// that is said (`note`), once.
+    /// that is said (`note`), once. So it is where a tenant's file does not read, unless
+    /// somebody answers who has read it.
     ///
     /// # Errors
     /// As [`Session::open`], where it cannot even be read.
@@ -116,14 +130,25 @@ impl<'a> Session<'a> {
         clock: Arc<dyn Clock>,
         mut note: Option<Out>,
     ) -> Result<Self, CliError> {
-        let reach = match Reach::of(config, &clock, READER_PATIENCE).await {
+        let out = note;
+        let reach = match Reach::of(config, &clock, READER_PATIENCE, false).await {
             Ok(reach) => reach,
             Err(error) => Reach::to_read(config, &clock, note.take(), error)?,
         };
+        if !matches!(reach, Reach::Served(_))
+            && let (Some(out), Err(errors)) = (out, config.whole())
+        {
+            for problem in errors.0 {
+                out.say(format!(
+                    "note: a tenant's file does not read, and nothing of it is known here: {problem}"
+                ));
+            }
+        }
         Ok(Self {
             config,
             clock,
             reach,
+            orders: false,
             unanswered: true,
             note,
         })
@@ -135,7 +160,7 @@ impl<'a> Session<'a> {
         if !self.is_read() {
             return;
         }
-        let Ok(reach) = Reach::of(self.config, &self.clock, Duration::ZERO).await else {
+        let Ok(reach) = Reach::of(self.config, &self.clock, Duration::ZERO, self.orders).await else {
             return;
         };
         if let Reach::Read(opened) = std::mem::replace(&mut self.reach, reach) {
@@ -182,7 +207,7 @@ impl<'a> Session<'a> {
                     };
                     let why = match answered {
                         Ok(Err(ControlError::Unheard { .. })) if Instant::now() < until => {
-                            self.reach = Reach::of(self.config, &self.clock, PATIENCE).await?;
+                            self.reach = Reach::of(self.config, &self.clock, PATIENCE, self.orders).await?;
                             continue;
                         }
                         Ok(Err(error @ ControlError::NoAnswer { .. })) => CliError::from(error),
@@ -263,6 +288,12 @@ impl<'a> Session<'a> {
             Reach::Alone(opened) | Reach::Shared(opened) | Reach::Read(opened) => Ok(opened.ledger.close().await?),
         }
     }
+}
+
+fn not_whole(errors: &ConfigErrors) -> CliError {
+    CliError::of(errors).exit(Exit::Usage).next(
+        "nobody who has read it serves this folder, so it would be decided here, without that tenant: mend what is named, look again with `offboard doctor`, then repeat this",
+    )
 }
 
 fn silent() -> CliError {

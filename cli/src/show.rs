@@ -3,6 +3,7 @@
 use console::{Alignment, StyledObject, measure_text_width, pad_str, style, truncate_str};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
+use offboard_dispatcher::view::CaseView;
 use offboard_domain::catalogue::script;
 use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use offboard_domain::{Kind, Timestamp};
@@ -89,6 +90,14 @@ pub fn about(kind: Kind, object: Option<&str>, system: &str) -> String {
 #[must_use]
 pub fn handed_in(by: Option<&str>) -> String {
     by.map_or_else(String::new, |by| format!(", handed in by {}", safe(by)))
+}
+
+/// Who changed what was asked, and who handed that in for others.
+#[must_use]
+pub fn amended(view: &CaseView) -> String {
+    let handed_in_by = view.changes_handed_in_by.join(", ");
+    let handed_in = handed_in(Some(handed_in_by.as_str()).filter(|by| !by.is_empty()));
+    safe(&view.amended_by.join(", ")) + &handed_in
 }
 
 /// Text from outside, safe for a terminal: what could move the cursor, turn

@@ -251,10 +251,10 @@ impl Engine {
         &self.ledger
     }
 
-    /// Where nothing can be written at this time, by what was last tried.
+    /// Where nothing can be written at this time, by what is still tried.
     #[must_use]
     pub fn unwritten(&self) -> Vec<Unwritten> {
-        self.failures.all()
+        self.failures.still_tried(self.clock.now())
     }
 
     /// Counts up whenever a case changed.

@@ -44,7 +44,7 @@ impl Engine {
                 case: case.id,
                 asked_at,
                 departure: keeping::spelled_out(departure, &case.policy),
-                amended_by: case.amended_by.clone(),
+                amended_by: case.changed_by(),
                 retention: keeping::Retention::of(&case.policy),
             },
             None => Command::Leave {

@@ -190,7 +190,9 @@ impl Engine {
         if held.says_needed.unwrap_or_else(with_the_last) != needed {
             let now = self.clock.now();
             let index = self.index_of(tenant, &case, case.version, case.head, &gates, now);
-            match self.ledger.append(rearm(&case, index, false)).await {
+            let noted = self.ledger.append(rearm(&case, index, false)).await;
+            self.note_written(&noted);
+            match noted {
                 Ok(Appended::Done) => {}
                 // Who was faster said it, or is found by his wake-up; what is lost, by the
                 // next append.
@@ -449,10 +451,18 @@ impl Engine {
         Err(races(id))
     }
 
+    /// Whether the ledger took what was to be written; where it answers that somebody was
+    /// faster, or that history is lost, nothing was, and nothing failed.
+    fn note_written(&self, appended: &Result<Appended, LedgerError>) {
+        if let Err(_) | Ok(Appended::Done | Appended::Ours) = appended {
+            self.failures.note(unwritten::LEDGER, appended, self.clock.now());
+        }
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, LedgerError> {
         let began = Instant::now();
         let appended = self.ledger.append(append).await;
-        self.failures.note(unwritten::LEDGER, &appended, self.clock.now());
+        self.note_written(&appended);
         let word = match &appended {
             Ok(Appended::Done) => "done",
             Ok(Appended::Ours) => "ours",
@@ -556,8 +566,9 @@ impl Engine {
                 self.index_of(tenant, &case, case.version, case.head, &gates, case.changed_at),
                 false,
             ))
-            .await?;
-        if let Appended::Gap { .. } = rearmed {
+            .await;
+        self.note_written(&rearmed);
+        if let Appended::Gap { .. } = rearmed? {
             // What was appended stands where this process knows something else.
             let unkept = Held::to_keep(held.as_ref());
             *held = self

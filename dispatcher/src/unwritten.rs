@@ -15,8 +15,8 @@ pub(crate) const LEDGER: &str = "ledger";
 /// Where signed accounts are kept.
 pub(crate) const EVIDENCE: &str = "evidence store";
 
-/// What was not tried again for so long, where others share the work, is theirs by now; what
-/// is one's own is tried again sooner.
+/// What was not tried again for so long says nothing of now: it was a person's order, which
+/// he repeats or not, or is others' by now; what is one's own is tried again sooner.
 const TRIED_WITHIN_MS: i64 = 5 * MINUTE_MS;
 
 /// A place that has taken nothing since.
@@ -55,7 +55,9 @@ impl Failures {
         match written {
             Ok(_) => drop(failures.remove(place)),
             Err(error) => {
-                let since = failures.get(place).map_or(now, |failure| failure.since);
+                let before = failures.get(place);
+                let tried = before.filter(|failure| failure.last >= now.plus(-TRIED_WITHIN_MS));
+                let since = tried.map_or(now, |failure| failure.since);
                 let failure = Failure {
                     why: error.to_string(),
                     since,
@@ -66,17 +68,9 @@ impl Failures {
         }
     }
 
-    /// All that is not made good.
-    pub(crate) fn all(&self) -> Vec<Unwritten> {
-        self.tried_after(Timestamp(i64::MIN))
-    }
-
-    /// What of it is still tried.
+    /// What is not made good and still tried.
     pub(crate) fn still_tried(&self, now: Timestamp) -> Vec<Unwritten> {
-        self.tried_after(now.plus(-TRIED_WITHIN_MS))
-    }
-
-    fn tried_after(&self, then: Timestamp) -> Vec<Unwritten> {
+        let then = now.plus(-TRIED_WITHIN_MS);
         let failures = lock(&self.0);
         let tried = failures.iter().filter(|(_, failure)| failure.last >= then);
         tried
@@ -97,7 +91,7 @@ mod tests {
     fn a_failure_stands_since_the_first_until_something_is_written_there() {
         let failures = Failures::default();
         let full = |n: u32| Err::<(), _>(format!("full {n}"));
-        assert!(failures.all().is_empty());
+        assert!(failures.still_tried(Timestamp(0)).is_empty());
         failures.note(LEDGER, &full(1), Timestamp(1));
         failures.note(LEDGER, &full(2), Timestamp(2));
         failures.note(EVIDENCE, &Ok::<(), String>(()), Timestamp(2));
@@ -106,10 +100,15 @@ mod tests {
             why: "full 2".to_owned(),
             since: Timestamp(1),
         };
-        assert_eq!(failures.all(), [told.clone()]);
+        assert_eq!(failures.still_tried(Timestamp(2)), [told.clone()]);
         assert_eq!(failures.still_tried(Timestamp(2 + TRIED_WITHIN_MS)), [told]);
         assert!(failures.still_tried(Timestamp(3 + TRIED_WITHIN_MS)).is_empty());
-        failures.note(LEDGER, &Ok::<(), String>(()), Timestamp(3));
-        assert!(failures.all().is_empty());
+        // What failed once, and nobody tried again, began no long time without a write.
+        failures.note(LEDGER, &full(3), Timestamp(3 + TRIED_WITHIN_MS));
+        let anew = failures.still_tried(Timestamp(3 + TRIED_WITHIN_MS));
+        let since: Vec<Timestamp> = anew.iter().map(|unwritten| unwritten.since).collect();
+        assert_eq!(since, [Timestamp(3 + TRIED_WITHIN_MS)]);
+        failures.note(LEDGER, &Ok::<(), String>(()), Timestamp(4 + TRIED_WITHIN_MS));
+        assert!(failures.still_tried(Timestamp(4 + TRIED_WITHIN_MS)).is_empty());
     }
 }

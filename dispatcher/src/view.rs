@@ -148,6 +148,9 @@ pub struct CaseView {
     /// Who changed what was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amended_by: Vec<String>,
+    /// Who handed those changes in, where that was somebody else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes_handed_in_by: Vec<String>,
     /// Other requests for the same person that were merged into this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<JoinedView>,
@@ -224,6 +227,7 @@ pub fn view(case: &Case, now: Timestamp, gates: &Gates) -> CaseView {
         requested_by: case.departure.requested_by.clone(),
         handed_in_by: case.departure.handed_in_by.clone(),
         amended_by: case.amended_by.iter().cloned().collect(),
+        changes_handed_in_by: case.changes_handed_in_by.iter().cloned().collect(),
         joined: joined(case),
         state: case.state.word().to_owned(),
         detail: match &case.state {

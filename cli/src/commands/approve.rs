@@ -4,7 +4,7 @@
 use super::Ctx;
 use crate::error::{CliError, Exit};
 use crate::out::{ask, can_ask};
-use crate::show::{handed_in, safe, when};
+use crate::show::{amended, handed_in, safe, when};
 use console::style;
 use offboard_dispatcher::control::{Approval, Request};
 use offboard_dispatcher::view::{CaseView, TaskView};
@@ -156,9 +156,8 @@ fn asked_by(view: &CaseView) -> String {
         let by = handed_in(other.handed_in_by.as_deref());
         all.push_str(&format!(", {}{by} (case {})", other.requested_by, other.case));
     }
-    let changed: Vec<&str> = view.amended_by.iter().map(String::as_str).collect();
-    if !changed.is_empty() {
-        all.push_str(&format!("; changed by {}", changed.join(", ")));
+    if !view.amended_by.is_empty() {
+        all.push_str(&format!("; changed by {}", amended(view)));
     }
     all
 }

@@ -116,7 +116,7 @@ async fn open(ctx: &Ctx, config: &Configuration, named: &str) -> Result<Archive,
     if let Ok(digest) = named.parse::<Digest>() {
         return Ok(Archive::open(&store(config)?, digest).await?);
     }
-    let mut session = ctx.session(config).await?;
+    let mut session = ctx.session_to_read(config).await?;
     let view = session.case(Request::Show { case: named.to_owned() }).await;
     session.close().await?;
     let view = view?;
@@ -142,7 +142,7 @@ async fn open(ctx: &Ctx, config: &Configuration, named: &str) -> Result<Archive,
 async fn list(ctx: &Ctx) -> Result<Exit, CliError> {
     let config = ctx.config()?;
     let store = store(&config)?;
-    let mut session = ctx.session(&config).await?;
+    let mut session = ctx.session_to_read(&config).await?;
     let mut found: Vec<(CaseView, String, Digest)> = Vec::new();
     for summary in session.cases(None, false).await? {
         let view = session

@@ -65,7 +65,7 @@ fn count(task: &TaskView) -> Option<i64> {
 
 async fn list(ctx: &Ctx, case: String) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    let mut session = ctx.session(&config).await?;
+    let mut session = ctx.session_to_read(&config).await?;
     let view = session.case(Request::Show { case }).await;
     session.close().await?;
     let view = view?;

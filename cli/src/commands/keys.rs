@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 const MOUNTED_MAX_BYTES: usize = 64 * 1024;
 
 pub(super) fn run(ctx: &Ctx, what: &Keys) -> Result<Exit, CliError> {
-    let folder = || ctx.load().map(|config| config.engine.keys);
+    let folder = || ctx.load_what_reads().map(|config| config.engine.keys);
     match what {
         Keys::Create => create(ctx, &folder()?),
         Keys::Rotate => rotate(ctx, &folder()?, SystemClock.now()),

@@ -100,7 +100,14 @@ fn what(case: &CaseSummary, now: Timestamp) -> String {
 
 pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    let mut session = ctx.session(&config).await?;
+    let mut session = ctx.session_to_read(&config).await?;
+    if session.is_read() {
+        session.close().await?;
+        return Err(CliError::failed(
+            "failed to list dead letters: whoever has the folder has them in memory, and does not answer",
+        )
+        .next("see with `offboard health` how it is, then repeat this"));
+    }
     if session.is_idle() {
         ctx.out.say("Nobody serves this folder, and the queue in memory went with the last who did; what it held is ordered again from the ledger.");
     }

@@ -36,7 +36,7 @@ use crate::error::{CliError, Exit};
 use crate::out::Out;
 use crate::session::Session;
 use crate::systems::{self, is_loopback};
-use offboard_domain::{TenantId, Timestamp};
+use offboard_domain::Timestamp;
 use offboard_runtime::config::{self, ConfigErrors, Configuration, LogConfig, Role};
 use offboard_runtime::telemetry::Guard;
 use offboard_runtime::{Clock, ScaledClock, SystemClock, telemetry};
@@ -154,8 +154,9 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
 }
 
 impl Ctx {
-    /// The configuration of the working folder. Sets up logging: commands that
-    /// answer and end say errors only, unless more is asked for.
+    /// The configuration of the working folder, as far as it reads: for who only looks, or
+    /// asks whoever serves the folder. Sets up logging: commands that answer and end say
+    /// errors only, unless more is asked for.
     fn config(&self) -> Result<Configuration, CliError> {
         self.config_logging("error")
     }
@@ -188,7 +189,7 @@ impl Ctx {
     }
 
     fn config_sending_as(&self, role: Role) -> Result<(Configuration, Guard), CliError> {
-        let config = self.load_what_reads()?;
+        let config = self.load()?;
         let mut engine = config.engine.clone();
         "error".clone_into(&mut engine.log.level);
         engine.telemetry.listen = None;
@@ -197,17 +198,14 @@ impl Ctx {
     }
 
     /// The same for a process that goes on by itself, with everything as it is
-    /// configured. Says which tenants it goes on without.
+    /// configured.
     fn config_of_server(&self, role: Role) -> Result<(Configuration, Guard), CliError> {
-        let config = self.load_what_reads()?;
+        let config = self.load()?;
         let telemetry = telemetry::start(&config.engine, role)?;
-        for (tenant, why) in &config.broken {
-            tracing::error!(%tenant, %why, "a tenant's file does not read, so nothing of it is served; its tasks will need a person. Mend it, then restart or reload, and `offboard retry`");
-        }
         Ok((config, telemetry))
     }
 
-    /// The configuration, if all of it reads.
+    /// The configuration, if all of it reads: for whoever decides anything by it.
     fn load(&self) -> Result<Configuration, CliError> {
         config::load(&self.global.dir).map_err(|errors| self.unreadable(&errors))
     }
@@ -225,24 +223,6 @@ impl Ctx {
             "`offboard init` makes a working folder; `-C DIR` names another one".to_owned()
         };
         CliError::of(errors).exit(Exit::Usage).next(next)
-    }
-
-    /// Says of which tenants nothing can be done, because their files do not read; for the
-    /// one that is meant that is an error.
-    fn heed_broken(&self, config: &Configuration, meant: Option<&TenantId>) -> Result<(), CliError> {
-        if let Some(errors) = meant.and_then(|tenant| config.broken.get(tenant)) {
-            return Err(self.unreadable(errors));
-        }
-        if !self.out.is_json() {
-            for (tenant, errors) in &config.broken {
-                for problem in &errors.0 {
-                    self.out.say(format!(
-                        "note: nothing is done for tenant '{tenant}', whose file does not read: {problem}"
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Engine time: this machine's, or a faster one for systems that are all

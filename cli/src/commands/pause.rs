@@ -2,13 +2,12 @@
 
 use super::Ctx;
 use super::plan::unknown;
-use super::until::time;
+use super::until::{time, zone};
 use crate::args::PauseArgs;
 use crate::error::{CliError, Exit};
 use crate::out::{ask as agrees, can_ask, columns};
 use crate::session::unexpected;
 use crate::show::{Table, safe, when};
-use jiff::tz::TimeZone;
 use offboard_dispatcher::control::{Gate, Request, Response};
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
 use offboard_domain::System;
@@ -19,15 +18,11 @@ pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, all: bool, until: Option<&
     let by = ctx.actor()?;
     let config = ctx.config()?;
     exists(&config, &args)?;
-    let zone = args
-        .tenant
-        .as_ref()
-        .and_then(|t| config.tenants.get(t))
-        .map_or_else(TimeZone::system, |t| t.time_zone.clone());
+    let zone = zone(&config, args.tenant.as_ref());
     let now = ctx.clock(&config)?.now();
     let until = match until {
         None => WITHOUT_END,
-        Some(text) => Some(time(text, &zone, now)?)
+        Some(text) => Some(time(text, zone.as_ref(), now)?)
             .filter(|until| *until > now)
             .ok_or_else(|| {
                 CliError::usage(format!("'{}' is over, and nothing was paused", safe(text)))
@@ -39,7 +34,8 @@ pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, all: bool, until: Option<&
             return Err(CliError::usage("nothing says what is to be paused, and nothing was")
                 .next("name a --tenant, --system or --kind, or pause everything of every tenant with --all"));
         }
-        let question = format!("Pause everything of every tenant ({})?", config.tenants.len());
+        let tenants = config.tenants.len() + config.broken.len();
+        let question = format!("Pause everything of every tenant ({tenants})?");
         if !agrees(&question)? {
             ctx.out.say("Nothing was paused.");
             return Ok(Exit::Failed);
@@ -64,8 +60,8 @@ fn says_nothing(args: &PauseArgs) -> bool {
 /// What is not there can be paused as well as anything, and whoever mistyped it would take
 /// it for a pause.
 fn exists(config: &Configuration, args: &PauseArgs) -> Result<(), CliError> {
-    // Whoever serves the folder may have read it before it was broken.
-    if args.tenant.as_ref().is_some_and(|t| config.broken.contains_key(t)) {
+    // Whoever serves the folder has read what does not read here.
+    if !config.broken.is_empty() && args.tenant.as_ref().is_none_or(|t| config.broken.contains_key(t)) {
         return Ok(());
     }
     if let Some(tenant) = args.tenant.as_ref().filter(|t| !config.tenants.contains_key(*t)) {

@@ -29,8 +29,8 @@ const FIND_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(ctx: &Ctx, args: PlanArgs) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
+    ctx.load()?;
     let config = ctx.config()?;
-    ctx.heed_broken(&config, args.tenant.as_ref())?;
     let clock = ctx.clock(&config)?;
     let now = clock.now();
     let (mut departures, rejected, notes) = match (&args.person, &args.tenant) {

@@ -34,7 +34,6 @@ const LOOKING_SHARE: u32 = 5;
 pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>, wait: bool) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
     let (config, telemetry) = ctx.config_of_run()?;
-    ctx.heed_broken(&config, tenant)?;
     let clock = ctx.clock(&config)?;
     let read = match files {
         [] => Files::default(),

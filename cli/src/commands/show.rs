@@ -2,7 +2,7 @@
 
 use super::Ctx;
 use crate::error::{CliError, Exit};
-use crate::show::{about, bar, handed_in, relative, safe, state, when};
+use crate::show::{about, amended, bar, handed_in, relative, safe, state, when};
 use console::style;
 use offboard_dispatcher::control::Request;
 use offboard_dispatcher::view::{CaseView, DeadlineView, TaskView};
@@ -153,7 +153,7 @@ fn header(view: &CaseView, now: Timestamp) -> String {
         ),
     );
     if !view.amended_by.is_empty() {
-        row("amended", format!("by {}", safe(&view.amended_by.join(", "))));
+        row("amended", format!("by {}", amended(view)));
     }
     for other in &view.joined {
         let reference = other.reference.as_deref().map(|r| format!("{} ", safe(r)));

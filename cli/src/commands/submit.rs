@@ -11,8 +11,9 @@ use std::path::PathBuf;
 
 pub(super) async fn run(ctx: &Ctx, files: &[PathBuf], tenant: Option<&TenantId>) -> Result<Exit, CliError> {
     let by = ctx.actor()?;
+    // What a row says is decided here, by its tenant's file.
+    ctx.load()?;
     let config = ctx.config_of_order()?;
-    ctx.heed_broken(&config, tenant)?;
     let read = intake::read(ctx.out, &config, files, tenant, &by, ctx.clock(&config)?.now())?;
     let mut session = ctx.session(&config).await?;
     let Handed { outcomes, failed } = read.hand_over(async |request| session.ask(request).await).await;

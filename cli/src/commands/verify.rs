@@ -129,6 +129,11 @@ fn valid(ctx: &Ctx, file: &str, statement: &Statement, key: &PublicKey) -> Resul
         let said = format!("{open} tasks that cut access were not done or waived");
         ctx.out.line(&format!("  access         {}", style(said).red()))?;
     }
+    let own = p.approvals.iter().filter(|a| a.by_who_handed_in).count();
+    if own > 0 {
+        let said = format!("{own} by who had handed in what he approved");
+        ctx.out.line(&format!("  approvals      {}", style(said).red()))?;
+    }
     ctx.out.line(&format!("  waivers        {}", p.waivers.len()))?;
     ctx.out.line(&format!("  subjects       {}", statement.subject.len()))?;
     Ok(Exit::Done)
@@ -142,7 +147,7 @@ async fn of_case(ctx: &Ctx, given: &str) -> Result<(String, Vec<u8>), CliError> 
         return Err(absent());
     }
     let config = ctx.config()?;
-    let mut session = ctx.session(&config).await?;
+    let mut session = ctx.session_to_read(&config).await?;
     let view = session.case(Request::Show { case: given.to_owned() }).await;
     session.close().await?;
     let view = view?;

@@ -1,10 +1,9 @@
 //! `offboard waive CASE TASK --reason --until`.
 
-use super::until::time;
+use super::until::{time, zone};
 use super::{Ctx, required};
 use crate::error::{CliError, Exit};
 use crate::show::when;
-use jiff::tz::TimeZone;
 use offboard_dispatcher::control::Request;
 
 pub(super) async fn run(ctx: &Ctx, case: String, task: String, reason: String, until: &str) -> Result<Exit, CliError> {
@@ -14,11 +13,8 @@ pub(super) async fn run(ctx: &Ctx, case: String, task: String, reason: String, u
     let mut session = ctx.session(&config).await?;
     let waived = async {
         let view = session.case(Request::Show { case }).await?;
-        let zone = config
-            .tenants
-            .get(&view.tenant)
-            .map_or_else(TimeZone::system, |t| t.time_zone.clone());
-        let until = time(until, &zone, ctx.clock(&config)?.now())?;
+        let zone = zone(&config, Some(&view.tenant));
+        let until = time(until, zone.as_ref(), ctx.clock(&config)?.now())?;
         let order = Request::Waive {
             case: view.case.to_string(),
             task: task.clone(),

@@ -85,7 +85,7 @@ impl OutOfHours {
 }
 
 impl Collector {
-    /// `midnight`: its time was written, and is the begin of a day.
+    /// `midnight`: its time was written, and a day begins then where the tenant is.
     pub(super) fn accept(&mut self, at: RowRef, departure: Departure, tenant: &Tenant, now: Timestamp, midnight: bool) {
         if midnight && departure.effective_at.plus(DAY_MS) > now {
             self.warn(Some(&at), MIDNIGHT);

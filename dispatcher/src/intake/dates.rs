@@ -16,7 +16,7 @@ pub(super) struct Moment {
     pub(super) at: Timestamp,
     /// It was given as a day, without a time.
     pub(super) day: Option<Date>,
-    /// Its time was given, and is the very begin of that day.
+    /// Its time was given, and is the very begin of a day where the tenant is.
     pub(super) midnight: bool,
     pub(super) assumed: Option<String>,
 }
@@ -62,9 +62,13 @@ pub(super) fn moment(
         });
     }
     let (time, rest) = time(rest).ok_or_else(fail)?;
-    let midnight = time == Time::midnight();
     let local = date.to_datetime(time);
-    let here = |zone: &TimeZone| in_zone(local, zone, fail).map(|found| Moment { midnight, ..found });
+    let here = |zone: &TimeZone| {
+        in_zone(local, zone, fail).map(|found| Moment {
+            midnight: begins_day(found.at, tenant),
+            ..found
+        })
+    };
     let rest = rest.trim();
     let rest = rest.strip_suffix("Uhr").map_or(rest, str::trim);
     if rest.is_empty() {
@@ -77,10 +81,11 @@ pub(super) fn moment(
         .unwrap_or((rest, ""));
     if let Some(offset) = offset(own) {
         let at = offset.to_timestamp(local).map_err(|_| fail())?;
+        let at = Timestamp(at.as_millisecond());
         return Ok(Moment {
-            at: Timestamp(at.as_millisecond()),
+            at,
             day: None,
-            midnight,
+            midnight: begins_day(at, tenant),
             assumed: None,
         });
     }
@@ -89,6 +94,14 @@ pub(super) fn moment(
         Ok(zone) => here(&zone),
         Err(_) => Err(fail()),
     }
+}
+
+/// Whether a day begins then where the tenant is.
+fn begins_day(at: Timestamp, tenant: &Tenant) -> bool {
+    jiff::Timestamp::from_millisecond(at.0).is_ok_and(|at| {
+        let there = at.to_zoned(tenant.time_zone.clone());
+        there.start_of_day().is_ok_and(|begin| begin == there)
+    })
 }
 
 /// When work ends on a day.

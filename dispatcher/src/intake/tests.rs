@@ -675,10 +675,14 @@ fn a_last_day_written_as_midnight_is_said_of_its_row() {
     for date in [
         "2026-11-30T00:00:00",
         "2026-11-30 00:00",
-        "2026-11-30T00:00:00Z",
+        "2026-11-29T23:00:00Z",
         "2026-11-30T00:00:00+01:00",
     ] {
         assert_eq!(said(date), expected, "{date}");
+    }
+    // Midnight elsewhere is an hour there.
+    for date in ["2026-11-30T00:00:00Z", "2026-11-30T00:00:00+05:00"] {
+        assert!(!said(date).contains("midnight"), "{date}: {}", said(date));
     }
     // Today is such a day too; what is over is over.
     assert_eq!(said("2026-09-21T00:00:00"), expected);

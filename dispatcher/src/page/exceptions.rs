@@ -196,6 +196,19 @@ fn all(said: &Predicate) -> Vec<Exception> {
     for (t, s) in steps(|s| s.event == "person_overdue") {
         found.push(of(t, ("overdue", "waived"), capital(&s.text), Some(s.at)));
     }
+    for a in said.approvals.iter().filter(|a| a.by_who_handed_in) {
+        let task = a.task.and_then(|id| tasks.iter().find(|t| t.id == id));
+        found.push(Exception {
+            sort: ("approval", "alarm"),
+            about: task.map_or_else(|| "The plan".into(), |t| t.title.clone()),
+            object: task.and_then(object),
+            text: format!(
+                "{} approved what he had handed in for another one: an older program, which did not look at that, let him. Somebody else should look at it.",
+                a.by
+            ),
+            at: Some(a.at),
+        });
+    }
     for lost in &said.lost_tails {
         found.push(Exception {
             sort: ("history lost", "alarm"),

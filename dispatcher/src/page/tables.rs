@@ -306,7 +306,7 @@ pub(super) fn approvals(said: &Predicate) -> Markup {
                                     None => "The plan as it stood",
                                 }
                             }
-                            td { bdi { (a.by) } }
+                            td { bdi { (a.by) } @if a.by_who_handed_in { ", who had handed it in" } }
                             td.t { (moment(a.at)) }
                             td.t { @match a.from { Some(from) => (moment(from)), None => "any time" } }
                             td.id { (short(&a.digest.to_string())) }

@@ -371,6 +371,21 @@ fn a_licence_that_stays_is_an_exception() {
 }
 
 #[test]
+fn an_approval_by_who_handed_it_in_is_an_exception() {
+    let mut said = statement(RICH);
+    let of_plan = said.predicate.approvals.iter_mut().find(|a| a.task.is_none());
+    let by = {
+        let approval = of_plan.unwrap();
+        approval.by_who_handed_in = true;
+        approval.by.clone()
+    };
+    let page = render(&said, FILE);
+    let text = format!("{by} approved what he had handed in for another one");
+    assert!(page.contains(&text), "{page}");
+    assert!(page.contains(", who had handed it in"), "{page}");
+}
+
+#[test]
 fn a_freed_licence_is_known_by_its_name_and_has_its_price() {
     let mut said = statement(RICH);
     let proof = said.predicate.tasks.iter_mut().find(|t| t.kind == "license.prove_pool");

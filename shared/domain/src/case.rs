@@ -104,6 +104,8 @@ pub struct Case {
     pub departure: Arc<Departure>,
     /// Who changed it.
     pub amended_by: BTreeSet<String>,
+    /// Who handed those changes in, where that was somebody else.
+    pub changes_handed_in_by: BTreeSet<String>,
     /// What other cases ask for the same person, which were merged into this one.
     pub joined: BTreeMap<CaseId, Joined>,
     /// The case that this one was merged into.
@@ -199,6 +201,7 @@ impl Case {
             id,
             departure: departure.clone(),
             amended_by: BTreeSet::new(),
+            changes_handed_in_by: BTreeSet::new(),
             joined: BTreeMap::new(),
             merge: None,
             called_off: None,
@@ -309,11 +312,14 @@ impl Case {
                 by,
                 handed_in_by,
             } => {
+                let kept = self.departure.handed_in_by.clone();
                 self.departure = departure.clone();
-                self.amended_by.extend(by.clone());
-                if !self.policy.approvals.approver_may_hand_in {
-                    self.amended_by.extend(handed_in_by.clone());
+                // An older program overlooks who handed it in, and writes it without.
+                if departure.handed_in_by.is_none() && kept.is_some() {
+                    Arc::make_mut(&mut self.departure).handed_in_by = kept;
                 }
+                self.amended_by.extend(by.clone());
+                self.changes_handed_in_by.extend(handed_in_by.clone());
                 self.is_to_be_told();
             }
             Event::CasePlanned { tasks, .. } => {

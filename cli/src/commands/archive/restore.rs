@@ -44,6 +44,7 @@ struct Target {
 }
 
 pub(super) async fn run(ctx: &Ctx, named: &str, order: Order) -> Result<Exit, CliError> {
+    ctx.load()?;
     let config = ctx.config()?;
     let tenant = config
         .tenants

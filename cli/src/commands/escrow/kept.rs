@@ -41,7 +41,7 @@ enum Told {
 
 /// Reads the case.
 pub(super) async fn find(ctx: &Ctx, config: &Configuration, case: String) -> Result<Found, CliError> {
-    let mut session = ctx.session(config).await?;
+    let mut session = ctx.session_to_read(config).await?;
     let found = read(&mut session, case).await;
     session.close().await?;
     found

@@ -103,7 +103,25 @@ impl Case {
             .chain(self.others().map(|d| d.requested_by.as_str()))
             .chain(handed_in.filter(move |_| !may_hand_in))
             .chain(self.amended_by.iter().map(String::as_str))
+            .chain(self.barred_by_changes().map(String::as_str))
             .chain(asking().flat_map(|j| &j.amended_by).map(String::as_str))
+    }
+
+    /// Who handed changes in for another one, unless the policy lets him decide.
+    fn barred_by_changes(&self) -> impl Iterator<Item = &String> {
+        let may_hand_in = self.policy.approvals.approver_may_hand_in;
+        self.changes_handed_in_by.iter().filter(move |_| !may_hand_in)
+    }
+
+    /// Everybody who decides nothing because of what he changed here: the case that this one
+    /// was merged into is told of them.
+    #[must_use]
+    pub fn changed_by(&self) -> BTreeSet<String> {
+        self.amended_by
+            .iter()
+            .chain(self.barred_by_changes())
+            .cloned()
+            .collect()
     }
 
     /// Whether a person is asked about this for a request that was called off since.

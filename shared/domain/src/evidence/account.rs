@@ -152,6 +152,12 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
         nothing_written: check::nothing_written(&tasks),
         ..r
     });
+    let request = request(case, gathered.amendments, gathered.joined);
+    let approvals = gathered.approvals.into_iter().map(|a| ApprovalAccount {
+        by_who_handed_in: check::handed_it_in(&request, &a),
+        ..a
+    });
+    let approvals = approvals.collect();
     let ended_at = chain.events.last().map_or(When::from(case.changed_at), |l| l.at);
     Statement {
         statement_type: STATEMENT_TYPE.to_owned(),
@@ -165,7 +171,7 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
             tenant: case.departure.tenant.clone(),
             case: case.id,
             ending,
-            request: request(case, gathered.amendments, gathered.joined),
+            request,
             times: times(case, &tasks, gathered.planned_at, ended_at),
             summary: check::summary(&tasks),
             plan: PlanAccount {
@@ -173,7 +179,7 @@ fn compose(case: &Case, ending: Ending, mut gathered: Gathered, chain: Chain) ->
                 unserved: gathered.unserved.iter().map(|k| k.name().to_owned()).collect(),
                 capped: case.capped,
             },
-            approvals: gathered.approvals,
+            approvals,
             waivers: check::waivers(&tasks),
             tasks,
             rounds: gathered.rounds,

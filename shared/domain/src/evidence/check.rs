@@ -324,6 +324,46 @@ fn plan_before(account: &Predicate, version: u64) -> Digest {
     plan_digest(&Subject(account.request.subject.clone()), listed.into_values())
 }
 
+/// Whether whoever approved had handed the request in for another one, or a change of it, or
+/// what joined it, where the policy does not let him approve.
+pub(super) fn handed_it_in(request: &Request, a: &ApprovalAccount) -> bool {
+    let handed_in = std::iter::once(&request.handed_in_by)
+        .chain(amended(request, a).map(|c| &c.handed_in_by))
+        .chain(joined(request, a).map(|j| &j.handed_in_by))
+        .flatten();
+    !request.approver_may_hand_in && is_any(a, handed_in.map(String::as_str))
+}
+
+/// Whether he had asked for it, for a change of it, or for something else in it.
+fn asked_for_it(request: &Request, a: &ApprovalAccount) -> bool {
+    let asked = std::iter::once(request.requested_by.as_str())
+        .chain(amended(request, a).filter_map(|c| c.by.as_deref()))
+        .chain(
+            joined(request, a)
+                .flat_map(|j| j.amended_by.iter().chain([&j.requested_by]))
+                .map(String::as_str),
+        );
+    is_any(a, asked)
+}
+
+fn is_any<'a>(a: &ApprovalAccount, mut others: impl Iterator<Item = &'a str>) -> bool {
+    others.any(|other| other.trim().eq_ignore_ascii_case(a.by.trim()))
+}
+
+/// The changes of the request before that approval.
+fn amended<'a>(request: &'a Request, a: &ApprovalAccount) -> impl Iterator<Item = &'a Amendment> + use<'a> {
+    let before = a.version;
+    request.amendments.iter().filter(move |c| c.version < before)
+}
+
+/// What had joined it before that approval, and still asked: who asked and let it be may
+/// decide about what others ask.
+fn joined<'a>(request: &'a Request, a: &ApprovalAccount) -> impl Iterator<Item = &'a JoinedRequest> + use<'a> {
+    let before = a.version;
+    let joined = request.joined.iter().filter(move |j| j.version < before);
+    joined.filter(move |j| j.left_version.is_none_or(|left| left > before))
+}
+
 fn approvals(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
     for a in &account.approvals {
         let name = if a.task.is_some() {
@@ -340,31 +380,17 @@ fn approvals(account: &Predicate, events: Events<'_>) -> Result<(), Invalid> {
         if bound != Some(a.digest) {
             return Err(Invalid::ApprovesSomethingElse { version: a.version });
         }
-        let same = |other: &str| other.trim().eq_ignore_ascii_case(a.by.trim());
-        let request = &account.request;
-        let before = a.version;
-        let amended = || request.amendments.iter().filter(move |c| c.version < before);
-        let joined = || {
-            let joined = request.joined.iter().filter(move |j| j.version < before);
-            // Who asked and let it be may decide about what others ask.
-            joined.filter(move |j| j.left_version.is_none_or(|left| left > before))
-        };
-        let mut handed_in = std::iter::once(&request.handed_in_by)
-            .chain(amended().map(|c| &c.handed_in_by))
-            .chain(joined().map(|j| &j.handed_in_by))
-            .flatten();
-        let handed_in = !request.approver_may_hand_in && handed_in.any(|by| same(by));
-        let mut asked = std::iter::once(request.requested_by.as_str())
-            .chain(amended().filter_map(|c| c.by.as_deref()))
-            .chain(
-                joined()
-                    .flat_map(|j| j.amended_by.iter().chain([&j.requested_by]))
-                    .map(String::as_str),
-            );
-        if handed_in || asked.any(same) {
+        // What an older program let happen is evidence as what it is, and as nothing else.
+        let handed_in = handed_it_in(&account.request, a);
+        if asked_for_it(&account.request, a) || handed_in && !a.by_who_handed_in {
             return Err(Invalid::ApprovedByRequester {
                 version: a.version,
                 by: a.by.clone(),
+            });
+        }
+        if a.by_who_handed_in && !handed_in {
+            return Err(Invalid::DoesNotFollow {
+                what: "who approved what he had handed in",
             });
         }
     }

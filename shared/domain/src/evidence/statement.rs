@@ -332,6 +332,10 @@ pub struct ApprovalAccount {
     /// From when on it may be done; none: always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<When>,
+    /// He had handed in what he approved, or a change of it, for another one: an older
+    /// program, which did not look at that, let him.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_who_handed_in: bool,
 }
 
 /// One closing round.

@@ -518,6 +518,70 @@ fn an_account_in_which_who_asked_decides_does_not_verify() {
     verified(&statement).unwrap_err();
 }
 
+/// During an upgrade an older program may take the approval of whoever handed it in: the case
+/// closes all the same, and its account says so. One that does not say it is no evidence.
+#[test]
+fn an_account_names_an_approval_that_an_older_program_took_from_who_handed_it_in() {
+    let mut w = approved();
+    w.pass(10 * DAY_MS);
+    w.run_to_sealing();
+    let Event::CaseOpened { departure, .. } = &mut w.events[0].1 else {
+        panic!("it begins with its opening")
+    };
+    Arc::make_mut(departure).handed_in_by = Some("Boss@msp.example".into());
+    let mut statement = evidence::statement(&w.history()).unwrap();
+    let named = |s: &evidence::Statement| s.predicate.approvals.iter().all(|a| a.by_who_handed_in);
+    assert!(named(&statement));
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let verified = |s: &evidence::Statement| evidence::verify(&evidence::seal(s, &key), &key.verifying_key());
+    verified(&statement).unwrap();
+    for a in &mut statement.predicate.approvals {
+        a.by_who_handed_in = false;
+    }
+    verified(&statement).unwrap_err();
+    // Nor is one in which somebody else is said to have been let.
+    for a in &mut statement.predicate.approvals {
+        (a.by_who_handed_in, a.by) = (true, "lead@msp.example".into());
+    }
+    verified(&statement).unwrap_err();
+}
+
+/// An older program overlooks the name, and writes the request without it.
+#[test]
+fn a_change_that_an_older_program_wrote_frees_nobody_to_approve() {
+    let handed_in = Departure {
+        handed_in_by: Some("bob@msp.example".into()),
+        ..by("hr@acme.example", T0.plus(10 * DAY_MS))
+    };
+    let mut w = World::with(handed_in, Policy::default());
+    w.drain();
+    let older = Event::CaseAmended {
+        departure: Arc::new(by("hr@acme.example", T0.plus(9 * DAY_MS))),
+        by: Some("hr@acme.example".into()),
+        handed_in_by: None,
+    };
+    w.take(&[(w.now, older)]);
+    assert_eq!(w.case().departure.effective_at, T0.plus(9 * DAY_MS));
+    let refused = w.order(approve(&w, "bob@msp.example"));
+    assert!(matches!(refused, Err(Refusal::SamePerson(_))), "{refused:?}");
+}
+
+#[test]
+fn who_hands_a_change_in_is_not_said_to_have_made_it() {
+    let mut w = planned();
+    let changed = Departure {
+        handed_in_by: Some("tech@msp.example".into()),
+        ..by("hr@acme.example", T0.plus(9 * DAY_MS))
+    };
+    w.order(open(changed)).unwrap();
+    let only = |who: &str| [who.to_owned()].into();
+    assert_eq!(w.case().amended_by, only("hr@acme.example"));
+    assert_eq!(w.case().changes_handed_in_by, only("tech@msp.example"));
+    // Neither decides about it, nor in the case that this one may be merged into.
+    let both = ["hr@acme.example".to_owned(), "tech@msp.example".to_owned()];
+    assert_eq!(w.case().changed_by(), both.into());
+}
+
 #[test]
 fn what_was_asked_before_is_not_heard_after_what_is_asked_now() {
     let mut w = planned();

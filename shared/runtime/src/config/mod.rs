@@ -77,6 +77,22 @@ pub struct Configuration {
     pub broken: BTreeMap<TenantId, ConfigErrors>,
 }
 
+impl Configuration {
+    /// Whether every tenant's file was read: with less, a name that fits two tenants would
+    /// seem to fit one, and nobody would know whom a tenant protects.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with everything that is wrong in tenants' files.
+    pub fn whole(&self) -> Result<(), ConfigErrors> {
+        let problems: Vec<Problem> = self.broken.values().flat_map(|errors| errors.0.clone()).collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors(problems))
+        }
+    }
+}
+
 /// Loads a working folder's configuration.
 ///
 /// # Errors
@@ -90,8 +106,8 @@ pub fn load(dir: &Path) -> Result<Configuration, ConfigErrors> {
     }
 }
 
-/// Loads what can be read of it: one client's half-written file is no reason that nothing is
-/// done for the others. Whoever goes on says which are [`broken`](Configuration::broken).
+/// Loads what can be read of it, for whoever decides nothing by it: who only looks, or asks
+/// another process. Whoever decides looks whether it is [`whole`](Configuration::whole).
 ///
 /// # Errors
 /// [`ConfigErrors`] with everything that is wrong in any of its files, if that is more than

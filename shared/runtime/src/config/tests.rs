@@ -819,6 +819,7 @@ fn a_tenants_broken_file_is_told_and_the_others_are_read() {
     let told = read.broken.values().next().unwrap().to_string();
     assert!(told.contains("beta.toml:2: not valid TOML"), "{told}");
     assert!(load(dir.path()).unwrap_err().to_string().contains("beta.toml:2"));
+    assert_eq!(read.whole(), Err(load(dir.path()).unwrap_err()));
     // What is everybody's is not gone without, and neither is a file of nobody knows whom.
     fs::write(tenants.join("Bad Name.toml"), "").unwrap();
     assert_eq!(load_what_reads(dir.path()).unwrap_err(), load(dir.path()).unwrap_err());

@@ -268,6 +268,7 @@ impl Gathered {
                     task: None,
                     digest: *digest,
                     from: from.map(When::from),
+                    by_who_handed_in: false,
                 });
                 for task in self.plan_approval_tasks.clone() {
                     let trace = self.trace(task);
@@ -284,6 +285,7 @@ impl Gathered {
                     task: Some(*task),
                     digest: *digest,
                     from: from.map(When::from),
+                    by_who_handed_in: false,
                 });
                 self.trace(*task)
                     .steps
