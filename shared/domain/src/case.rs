@@ -162,6 +162,8 @@ pub struct Case {
     lost_writes: bool,
     /// The farthest version that any lost history is known to have had.
     lost_to: u64,
+    /// The lost orders by whose reports losses were noted: version and hash.
+    lost_orders: BTreeSet<(u64, Digest)>,
     /// Which of its tasks are about which device, once somebody has asked.
     pub(crate) devices: estate::Kept,
 }
@@ -229,6 +231,7 @@ impl Case {
             was_due: false,
             lost_writes: false,
             lost_to: 0,
+            lost_orders: BTreeSet::new(),
             devices: estate::Kept::default(),
         };
         case.add(tasks, None);
@@ -688,8 +691,9 @@ impl Case {
             Event::FollowUpOpened { task, .. } => {
                 self.followed_up.insert(*task);
             }
-            Event::TailLost { known, .. } => {
+            Event::TailLost { known, proven_by, .. } => {
                 self.tail_lost_at = Some(at);
+                self.lost_orders.extend(proven_by.map(|head| (*known, head)));
                 self.lost_to = self.lost_to.max(*known);
                 // It may have been put off before anybody knew of the loss.
                 self.lost_writes |= self.was_due;
@@ -940,8 +944,9 @@ impl Case {
         };
         let is_another = report.version > self.version && self.version > self.lost_to;
         // A clock that is ahead of ours does not say when. It is heard again and again while
-        // its task is lost as well, and what it told of is noted.
-        let is_told_again = report.at > now && report.version <= self.lost_to;
+        // its task is lost as well, perhaps until its time has come, and what it told of is noted.
+        let is_told_again = self.lost_orders.contains(&(report.version, report.head))
+            || (report.at > now && report.version <= self.lost_to);
         !is_another && (report.at.min(now) <= until || is_told_again)
     }
 
