@@ -132,7 +132,10 @@ impl Engine {
             Ok(recorded) if may_wait && !recorded.tasks.contains_key(&task) => {
                 self.bring_again(delivery).await;
             }
-            Err(EngineError::Refused(Refusal::UnknownCase | Refusal::UnknownTask(_))) if may_wait => {
+            Err(EngineError::Refused(refusal @ (Refusal::UnknownCase | Refusal::UnknownTask(_)))) if may_wait => {
+                if refusal == Refusal::UnknownCase {
+                    self.misses(&tenant, case);
+                }
                 tracing::warn!(%case, %task, "a report answers what was ordered in a history that is lost; it waits until its task is there again");
                 self.bring_again(delivery).await;
             }
