@@ -91,6 +91,9 @@ pub struct Engine {
     pub(crate) ended: Mutex<BTreeSet<Whose>>,
     /// The cases that have lost something, and perhaps orders that nobody could read.
     pub(crate) doubted: Mutex<BTreeSet<Whose>>,
+    /// The cases of which something is heard that the ledger does not have, and when their
+    /// openings were looked for; none: they are to be.
+    pub(crate) missed: Mutex<BTreeMap<Whose, Option<Timestamp>>>,
     /// The cases whose orders are being kept while nobody waits for it.
     pub(crate) kept_beside: Mutex<BTreeSet<CaseId>>,
     /// What is being put into the places of sites.
@@ -227,6 +230,7 @@ impl Engine {
             listing: tokio::sync::Mutex::default(),
             ended: Mutex::default(),
             doubted: Mutex::default(),
+            missed: Mutex::default(),
             kept_beside: Mutex::default(),
             handing: Arc::default(),
             failures: Failures::default(),

@@ -3,7 +3,7 @@
 //! seen, and a gate that opens lets what waited for it go at once.
 
 use crate::engine::{Engine, EngineError};
-use crate::kept::{in_time, is_ordered_now};
+use crate::kept::{in_time, is_not_kept_yet, is_ordered_now};
 use offboard_domain::{Kind, System, TenantId, Timestamp};
 use offboard_ledger::{GateChange, Gates as Shut};
 use serde::{Deserialize, Serialize};
@@ -133,9 +133,18 @@ impl Engine {
             let kept = keep.await;
             self.shut_more(tenant, changes).await?;
             kept
+        } else if self.keeping.is_some() {
+            // A longer one that was lost is not to be put in its place before it is kept.
+            changes.extend(is_not_kept_yet(&name, Some(self.clock.now())));
+            self.shut_more(tenant, changes).await?;
+            let kept = keep.await;
+            if let Err(error) = self.shut_more(tenant, is_not_kept_yet(&name, None)).await {
+                tracing::warn!(%tenant, %error, "a pause is in force, and it could not be noted that it was kept; nothing that was lost is put back for half a minute");
+            }
+            kept
         } else {
             self.shut_more(tenant, changes).await?;
-            keep.await
+            Ok(())
         };
         self.look_at_all_of(tenant);
         kept.map_err(|error| EngineError::Unkept {

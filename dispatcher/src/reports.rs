@@ -142,7 +142,10 @@ impl Engine {
                 tracing::warn!(%case, %task, "a report proves a loss, and is too far from now to be kept until its task is there again; it is buried");
                 settle(delivery.bury(TOO_FAR_TO_KEEP).await);
             }
-            Err(EngineError::Refused(Refusal::UnknownCase | Refusal::UnknownTask(_))) if may_wait => {
+            Err(EngineError::Refused(refusal @ (Refusal::UnknownCase | Refusal::UnknownTask(_)))) if may_wait => {
+                if refusal == Refusal::UnknownCase {
+                    self.misses(&tenant, case);
+                }
                 tracing::warn!(%case, %task, "a report answers what was ordered in a history that is lost; it waits until its task is there again");
                 self.bring_again(delivery).await;
             }

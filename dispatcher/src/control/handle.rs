@@ -181,7 +181,7 @@ async fn gates(engine: &Arc<Engine>) -> Result<Response, Response> {
     let mut all = Vec::new();
     for tenant in engine.tenants.all().keys() {
         let shut = engine.gates_of(tenant).await.map_err(|e| failed(&e))?;
-        let no_gates = ["since/", "comparing/", PAUSED_BY, leaving::MARK];
+        let no_gates = ["since/", "comparing/", "ordering/", PAUSED_BY, leaving::MARK];
         let is_gate = |name: &str| !no_gates.iter().any(|prefix| name.starts_with(prefix));
         let in_force = shut.iter().filter(|(name, until)| **until > now && is_gate(name));
         all.extend(in_force.map(|(name, until)| Gate {

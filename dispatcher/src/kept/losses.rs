@@ -15,6 +15,9 @@
 //! Without a mark of the last days, as after a backup of last week, every
 //! opening that the store has is held against the ledger's list of cases.
 //!
+//! A report may come for a case that is not there and that a mark vouches for, as after a
+//! second loss. Then its opening is looked for among all that there are.
+//!
 //! What is kept is listed first, and the history read then (`proofs::Kept`). A look
 //! may take long, so it ends between two cases when its shard is to be let go; but
 //! nothing of it is dropped half done that decides something.
@@ -29,7 +32,7 @@ use futures::future::join_all;
 use offboard_domain::assignment::CLOCK_MARGIN_MS;
 use offboard_domain::event::{open_event, seal_events};
 use offboard_domain::evidence::Recorded;
-use offboard_domain::time::DAY_MS;
+use offboard_domain::time::{DAY_MS, HOUR_MS};
 use offboard_domain::{Case, CaseId, CaseKey, Command, Credit, Digest, Gates, TenantId, Timestamp};
 use offboard_ledger::{Append, Appended, Claim, KeyChange};
 use offboard_runtime::telemetry::metrics;
@@ -48,6 +51,9 @@ const AT_ONCE: usize = 16;
 /// A look goes on past so many cases of which the store does not answer in time; with
 /// more it is away, and the look ends.
 const LATE_MOST: usize = AT_ONCE;
+/// How soon the opening of a missed case is looked for again, in milliseconds: all openings
+/// are listed for it.
+const SOUGHT_AGAIN_MS: i64 = HOUR_MS;
 /// The gate that is the mark. Another name than that of older versions, which
 /// looked at the last days alone.
 const MARK: &str = "looked-at-all";
@@ -165,11 +171,14 @@ impl Engine {
         // What comes meanwhile is for the next look.
         let ended = self.take_of_shard(&self.ended, shard);
         let doubted = self.take_of_shard(&self.doubted, shard);
+        let missed = self.missed_of(shard);
         let times = Times { now, mark, begun };
         let seen = self
-            .look_through(shard, stop, &times, &mut looked, (&ended, &doubted))
+            .look_through(shard, stop, &times, &mut looked, (&ended, &doubted, &missed))
             .await;
-        if !seen.as_ref().is_ok_and(|seen| seen.whole) {
+        if seen.as_ref().is_ok_and(|seen| seen.whole) {
+            self.have_been_sought(missed, now);
+        } else {
             lock(&self.ended).extend(ended);
             lock(&self.doubted).extend(doubted);
         }
@@ -184,12 +193,16 @@ impl Engine {
         stop: &watch::Receiver<bool>,
         times: &Times,
         looked: &mut Looked,
-        (ended, doubted): (&BTreeSet<Whose>, &BTreeSet<Whose>),
+        (ended, doubted, missed): (&BTreeSet<Whose>, &BTreeSet<Whose>, &BTreeSet<Whose>),
     ) -> Result<Seen, EngineError> {
         let &Times { now, mark, begun } = times;
         let handle = mark_of(shard, self.shards);
         let so_far = |found| Ok(Seen { found, whole: false });
-        let worth = self.worth_a_look(shard, now, looked, mark);
+        let worth = async {
+            let mut worth = self.worth_a_look(shard, now, looked, mark).await?;
+            worth.openings.extend(self.openings_of(missed).await?);
+            Ok::<_, EngineError>(worth)
+        };
         let Some(worth) = unless_told(stop, worth).await else {
             return so_far(0);
         };
@@ -379,6 +392,57 @@ impl Engine {
         if self.keeping.is_some() {
             lock(&self.ended).insert((tenant.clone(), id));
         }
+    }
+
+    /// Something is heard of a case that the ledger does not have: its opening is looked for
+    /// at the next look.
+    pub(crate) fn misses(&self, tenant: &TenantId, id: CaseId) {
+        if self.keeping.is_none() {
+            return;
+        }
+        let now = self.clock.now();
+        let mut missed = lock(&self.missed);
+        let sought = missed.entry((tenant.clone(), id)).or_default();
+        if sought.is_some_and(|at| now.since(at) >= SOUGHT_AGAIN_MS) {
+            *sought = None;
+        }
+    }
+
+    /// The missed cases of a shard whose openings are to be looked for.
+    fn missed_of(&self, shard: u16) -> BTreeSet<Whose> {
+        let missed = lock(&self.missed);
+        let to_seek = missed.iter().filter(|(_, sought)| sought.is_none());
+        let of_shard = to_seek.filter(|((tenant, _), _)| tenant.shard(self.shards) == shard);
+        of_shard.map(|(case, _)| case.clone()).collect()
+    }
+
+    /// The openings of these were looked for. Of whom nothing is heard any more is forgotten.
+    fn have_been_sought(&self, cases: BTreeSet<Whose>, now: Timestamp) {
+        let mut missed = lock(&self.missed);
+        missed.extend(cases.into_iter().map(|case| (case, Some(now))));
+        missed.retain(|_, sought| sought.is_none_or(|at| now.since(at) < DAY_MS));
+    }
+
+    /// The openings of missed cases, whenever that was. What was done to somebody is not done
+    /// to him again.
+    async fn openings_of(&self, missed: &BTreeSet<Whose>) -> Result<Openings, EngineError> {
+        let mut openings = Openings::new();
+        if missed.is_empty() {
+            return Ok(openings);
+        }
+        let listing = self.listing.lock().await;
+        for file in self.store.list(OPENINGS).await.map_err(store)? {
+            if let Some(case) = of_path(&file.path).filter(|case| missed.contains(case)) {
+                openings.entry(case).or_default().push(file.path);
+            }
+        }
+        drop(listing);
+        let tenants: BTreeSet<TenantId> = openings.keys().map(|(tenant, _)| tenant.clone()).collect();
+        for tenant in tenants {
+            let over = self.ended_of(&tenant).await?;
+            openings.retain(|(of, id), _| *of != tenant || !over.contains(id));
+        }
+        Ok(openings)
     }
 
     /// Every opening of the last days.

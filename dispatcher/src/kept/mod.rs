@@ -37,7 +37,7 @@ mod proofs;
 pub(crate) use archive::{Whole, rearm};
 pub(crate) use losses::{Looked, is_mark};
 pub(crate) use orders::LostOrders;
-pub(crate) use pauses::is_ordered_now;
+pub(crate) use pauses::{is_not_kept_yet, is_ordered_now};
 pub(crate) use proofs::{Beyond, Kept, KeptOf, Listed, Stands};
 
 use crate::engine::EngineError;

@@ -118,7 +118,7 @@ struct Loss<'a> {
 impl<'a> Noted<'a> {
     pub(crate) fn of(history: &'a [Recorded]) -> Self {
         let losses = history.iter().filter_map(|r| match &r.event {
-            Event::TailLost { known, dealt_with } => Some(Loss {
+            Event::TailLost { known, dealt_with, .. } => Some(Loss {
                 at: r.at,
                 known: *known,
                 dealt_with: dealt_with.as_deref(),

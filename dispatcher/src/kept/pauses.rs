@@ -7,7 +7,8 @@
 //! of its own first ([`COMPARING`]), lists what is kept after that, and shuts the rest only
 //! while that gate still stands as it was; whoever orders a pause or its end opens it with
 //! what he orders. An end is kept before its gate opens, so it is in the list, or the gate
-//! that it opens is missed.
+//! that it opens is missed. A pause is kept after its gate is shut, and until then a gate of
+//! its own stands ([`ORDERING`]): what is kept of it may be older than what is in force.
 
 use super::{PAUSES, short, store};
 use crate::engine::{Engine, EngineError};
@@ -22,6 +23,13 @@ use std::collections::BTreeMap;
 /// The gate that is shut while a tenant's pauses are compared, until a time that is over:
 /// it holds nothing up.
 const COMPARING: &str = "comparing/pauses";
+
+/// What is shut while a pause is in force and not kept yet is called this, and then its gate.
+/// It is shut until when that was ordered, a time that is over: it holds nothing up.
+const ORDERING: &str = "ordering/";
+
+/// For how long after that it counts, in milliseconds: whoever has not kept it by then has died.
+const ORDERING_MS: i64 = 30_000;
 
 /// How often a tenant's pauses are compared anew when somebody ordered another one
 /// meanwhile, before that is left to the next look.
@@ -49,6 +57,20 @@ pub(crate) fn is_ordered_now() -> GateChange {
         name: COMPARING.to_owned(),
         until: None,
     }
+}
+
+/// Shuts what stands while a pause of this gate is not kept yet, and opens it again.
+pub(crate) fn is_not_kept_yet(gate: &str, since: Option<Timestamp>) -> Vec<GateChange> {
+    shut_anew(format!("{ORDERING}{gate}"), since)
+}
+
+/// Whether somebody has ordered a pause that is not kept yet. One by a clock that was far
+/// ahead would count for too long.
+fn is_being_ordered(there: &Shut, now: Timestamp) -> bool {
+    let counts = |since: &Timestamp| since.plus(ORDERING_MS) > now && *since <= now.plus(CLOCK_MARGIN_MS);
+    there
+        .iter()
+        .any(|(name, since)| name.starts_with(ORDERING) && counts(since))
 }
 
 impl Engine {
@@ -111,6 +133,10 @@ impl Engine {
         let begun = there.get(COMPARING).map_or(begun, |before| begun.max(before.plus(1)));
         let comparing = shut_anew(COMPARING.to_owned(), Some(begun));
         let there = self.ledger.gates(tenant, comparing).await?;
+        // Whoever orders one after this opens that gate.
+        if is_being_ordered(&there, self.clock.now()) {
+            return Ok(false);
+        }
         let mut changes = self.lost_pauses(tenant, &there, marked).await?;
         let is_pause = |change: &&GateChange| !change.name.starts_with(PAUSED_BY);
         let pauses = changes.iter().filter(is_pause).count();

@@ -356,6 +356,34 @@ async fn a_report_from_days_ahead_whose_task_was_lost_is_buried_with_the_reason(
     assert_eq!(losses(&world, &acme, case).await, 1);
 }
 
+/// A mark vouches for it, so that no look would find it by itself.
+#[tokio::test(start_paused = true)]
+async fn a_report_for_a_case_that_is_gone_whole_has_it_put_back() {
+    let (world, acme) = keeping(SHORT);
+    let one = world.dispatcher().await;
+    let departure = in_a_month(&world, &acme, "HR-1");
+    let case = one.engine.submit(departure).await.unwrap().case();
+    let order = world.order(&acme, Kind::Resolve).await;
+    one.die().await;
+    pass(7 * DAY_MS).await;
+    let two = world.dispatcher().await;
+    assert_eq!(two.engine.find_losses(0).await.unwrap(), 0);
+    two.die().await;
+    world.ledger.inner.lose_tail(&acme, case, usize::MAX);
+    let three = world.dispatcher().await;
+    assert_eq!(three.engine.find_losses(0).await.unwrap(), 0);
+    assert_eq!(world.index(&acme, case).await, None, "or this test shows nothing");
+    world.answer(&order).await;
+    pass(SECOND).await;
+    assert_eq!(three.engine.find_losses(0).await.unwrap(), 1);
+    assert_eq!(losses(&world, &acme, case).await, 1);
+    until("the report is on record", MINUTE, async || {
+        let events = world.events(&acme, case).await;
+        events.iter().any(|(_, e)| matches!(e, Event::LateReport { .. }))
+    })
+    .await;
+}
+
 /// The worker's clock is ten seconds ahead.
 #[tokio::test(start_paused = true)]
 async fn a_report_that_proves_a_loss_proves_one_whatever_the_workers_clock_says() {
@@ -449,6 +477,30 @@ async fn a_pause_that_was_lost_is_shut_again_unless_it_is_ended_during_that_look
             ended_after_ms.is_none(),
             "ended after {ended_after_ms:?} ms"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_is_ordered_shorter_while_a_longer_lost_one_is_put_back_stays_shorter() {
+    let (mut world, acme) = keeping(SHORT);
+    let store = Moody::in_place_of(&mut world);
+    let dispatcher = world.dispatcher().await;
+    let engine = dispatcher.engine.clone();
+    engine.pause(&acme, &everything(), WITHOUT_END, None).await.unwrap();
+    world.ledger.inner.lose_gates();
+    store.puts_take(2_000);
+    let shorter = world.now().plus(HOUR_MS);
+    let (ordering, of) = (engine.clone(), acme.clone());
+    let ordering = tokio::spawn(async move { ordering.pause(&of, &everything(), shorter, None).await });
+    until("it is in force", MINUTE, async || is_paused(&world, &acme).await).await;
+    engine.find_losses(0).await.unwrap();
+    assert!(!ordering.is_finished(), "or this test shows nothing");
+    ordering.await.unwrap().unwrap();
+    for _ in 0..2 {
+        let gates = world.ledger.inner.gates(&acme, Vec::new()).await.unwrap();
+        assert_eq!(gates.get("pause"), Some(&shorter));
+        engine.find_losses(0).await.unwrap();
+        assert!(is_marked(&world).await);
     }
 }
 

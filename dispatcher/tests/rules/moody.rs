@@ -14,8 +14,9 @@ use object_store::{
 use offboard_store::Store;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,8 @@ struct Manners {
     lacking: Mutex<BTreeSet<String>>,
     /// How many names were listed.
     listed: AtomicUsize,
+    /// How long it takes to put something there, in milliseconds.
+    put_takes_ms: AtomicU64,
 }
 
 impl Manners {
@@ -96,6 +99,7 @@ impl Moody {
                 stuck: Mutex::default(),
                 lacking: Mutex::default(),
                 listed: AtomicUsize::new(0),
+                put_takes_ms: AtomicU64::new(0),
             }),
         });
         world.store = Store::on(moody.clone());
@@ -135,6 +139,11 @@ impl Moody {
         self.manners.lacking.lock().unwrap().insert(path.to_owned());
     }
 
+    /// From now on it takes this long to put something there.
+    pub(crate) fn puts_take(&self, ms: u64) {
+        self.manners.put_takes_ms.store(ms, Ordering::Relaxed);
+    }
+
     /// How many names it has listed so far.
     pub(crate) fn listed(&self) -> usize {
         self.manners.listed.load(Ordering::Relaxed)
@@ -157,6 +166,10 @@ impl fmt::Display for Moody {
 impl ObjectStore for Moody {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         self.manners.meet().await?;
+        let takes_ms = self.manners.put_takes_ms.load(Ordering::Relaxed);
+        if takes_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        }
         self.inner.put_opts(location, payload, opts).await
     }
 

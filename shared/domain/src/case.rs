@@ -171,6 +171,8 @@ pub struct Case {
     lost_writes: bool,
     /// The farthest version that any lost history is known to have had.
     lost_to: u64,
+    /// The lost orders by whose reports losses were noted: version and hash.
+    lost_orders: BTreeSet<(u64, Digest)>,
     /// Which of its tasks are about which device, once somebody has asked.
     pub(crate) devices: estate::Kept,
 }
@@ -239,6 +241,7 @@ impl Case {
             was_due: false,
             lost_writes: false,
             lost_to: 0,
+            lost_orders: BTreeSet::new(),
             devices: estate::Kept::default(),
         };
         case.add(tasks, None);
@@ -703,8 +706,9 @@ impl Case {
             Event::FollowUpOpened { task, .. } => {
                 self.followed_up.insert(*task);
             }
-            Event::TailLost { known, .. } => {
+            Event::TailLost { known, proven_by, .. } => {
                 self.tail_lost_at = Some(at);
+                self.lost_orders.extend(proven_by.map(|head| (*known, head)));
                 self.lost_to = self.lost_to.max(*known);
                 // It may have been put off before anybody knew of the loss.
                 self.lost_writes |= self.was_due;
@@ -956,8 +960,10 @@ impl Case {
         };
         let is_another = report.version > self.version && self.version > self.lost_to;
         // While its task is lost as well it is heard again and again, and cannot be kept; what it
-        // told of is noted. Of a task that is there each report is kept, and heard once.
-        let is_told_again = !self.tasks.contains_key(&report.task) && report.version <= self.lost_to;
+        // told of is noted. Of a task that is there each report is kept, and heard once; but its
+        // order may be the one that proved the loss before its task was there again.
+        let is_lost = !self.tasks.contains_key(&report.task) && report.version <= self.lost_to;
+        let is_told_again = is_lost || self.lost_orders.contains(&(report.version, report.head));
         // A clock that is ahead of ours does not say when.
         !is_another && (report.at.min(now) <= until || is_told_again)
     }

@@ -292,6 +292,7 @@ mod tests {
         let lost = || Event::TailLost {
             known: 9,
             dealt_with: None,
+            proven_by: None,
         };
         assert!(after(&[settled(KIND, Outcome::Verified), lost()]).is_open(KIND));
         assert!(
@@ -341,6 +342,7 @@ mod tests {
         let lost = Event::TailLost {
             known: 9,
             dealt_with: None,
+            proven_by: None,
         };
         assert_eq!(of(&[found(), lost], 0, false), Some(2), "anew");
         assert_eq!(of(&[found()], 0, true), None, "nobody has agreed");

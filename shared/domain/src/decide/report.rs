@@ -109,6 +109,7 @@ impl Draft<'_> {
             self.push(Event::TailLost {
                 known,
                 dealt_with: None,
+                proven_by: None,
             });
         }
     }
@@ -140,6 +141,7 @@ impl Draft<'_> {
             self.push(Event::TailLost {
                 known: report.version,
                 dealt_with: Some(Vec::new()),
+                proven_by: Some(report.head),
             });
         }
         if tells {

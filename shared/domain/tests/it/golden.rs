@@ -651,6 +651,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             Event::TailLost {
                 known: 17,
                 dealt_with: None,
+                proven_by: None,
             },
         ),
         (
@@ -658,6 +659,15 @@ fn samples() -> Vec<(&'static str, Event)> {
             Event::TailLost {
                 known: 17,
                 dealt_with: Some(vec!["00000016-0123456789ab".into()]),
+                proven_by: None,
+            },
+        ),
+        (
+            "tail_lost.proven_by",
+            Event::TailLost {
+                known: 17,
+                dealt_with: Some(Vec::new()),
+                proven_by: Some(Digest::ZERO),
             },
         ),
     ];

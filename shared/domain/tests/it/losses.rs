@@ -67,7 +67,8 @@ fn who_stood_elsewhere_proves_a_loss_however_far_history_has_grown_since() {
         events[0],
         Event::TailLost {
             known,
-            dealt_with: None
+            dealt_with: None,
+            proven_by: None
         }
     );
 }
@@ -83,14 +84,38 @@ fn a_report_that_proves_a_loss_deals_with_nothing_that_people_ordered() {
         version: known,
         ..w.truthful(w.id(Kind::SnapshotAccess))
     };
+    let head = ahead.head;
     let events = w.order(Command::RecordReport(Box::new(ahead))).unwrap();
     assert_eq!(
         events[0],
         Event::TailLost {
             known,
-            dealt_with: Some(Vec::new())
+            dealt_with: Some(Vec::new()),
+            proven_by: Some(head)
         }
     );
+}
+
+/// Its worker's clock was a day ahead, and its task is not there again before that day is over.
+#[test]
+fn a_report_that_told_of_a_loss_tells_of_no_other_when_its_time_has_come() {
+    let mut w = World::opened(Manner::Immediate);
+    let (kept, events) = (w.case.clone(), w.events.len());
+    w.answer(Kind::Resolve);
+    let report = Report {
+        at: w.now.plus(DAY_MS),
+        ..w.truthful(w.id(Kind::SnapshotAccess))
+    };
+    w.case = kept;
+    w.events.truncate(events);
+    let told = w.order(Command::RecordReport(Box::new(report.clone()))).unwrap();
+    assert!(matches!(told[0], Event::TailLost { .. }), "{told:?}");
+    w.now = w.now.plus(DAY_MS + HOUR_MS);
+    let again = w.order(Command::RecordReport(Box::new(report.clone())));
+    assert!(matches!(again, Err(Refusal::UnknownTask(_))), "{again:?}");
+    w.run_until(|w| w.case().has(Kind::SnapshotAccess));
+    let late = w.order(Command::RecordReport(Box::new(report))).unwrap();
+    assert!(matches!(late[0], Event::LateReport { .. }), "{late:?}");
 }
 
 #[test]
@@ -101,7 +126,8 @@ fn how_far_a_lost_history_went_need_not_be_known() {
         w.order(loss).unwrap()[0],
         Event::TailLost {
             known: 0,
-            dealt_with: None
+            dealt_with: None,
+            proven_by: None
         }
     );
     assert_eq!(w.case().tail_lost_at, Some(w.now));
@@ -140,7 +166,8 @@ fn a_known_loss_makes_every_machines_task_unknown_and_leaves_people_alone() {
         events[0],
         Event::TailLost {
             known,
-            dealt_with: None
+            dealt_with: None,
+            proven_by: None
         }
     );
     assert_eq!(w.case().tail_lost_at, Some(w.now));

@@ -14,8 +14,9 @@
 //! protocol has no answer to it. One that is lost with its connection makes the
 //! message come again, and it then says that it was delivered before.
 
+use super::apart::APART_FOR;
 use super::config::RabbitConfig;
-use super::link::Live;
+use super::link::{Link, Live};
 use super::message::{buried, delivered, explain};
 use super::publisher::Publisher;
 use crate::{Consumer, Delivery, Message, QueueError, QueueName};
@@ -32,6 +33,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -42,6 +44,9 @@ const FORGOTTEN_AFTER: u32 = 2;
 /// How many looks in a row may find messages ready of which none comes, though they are waited
 /// for: between two looks a broker that delivers at all has delivered.
 const SILENT_AFTER: u32 = 2;
+
+/// How often it is looked whether a subscription that is to end still holds something.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Tags are never used twice: some brokers then deliver nothing.
 static NEXT_TAG: AtomicU64 = AtomicU64::new(0);
@@ -137,11 +142,13 @@ pub(super) struct RabbitConsumer {
     watching: AbortHandle,
     /// Why it is over: it stays so.
     over: Option<String>,
+    /// The connection, where that is its own alone.
+    own: Option<Arc<Link>>,
 }
 
-/// Subscribes on this connection.
+/// Subscribes on this connection; on one of its own it takes one message at a time.
 pub(super) async fn subscribe(
-    live: &Arc<Live>,
+    (live, own): (&Arc<Live>, Option<Arc<Link>>),
     queue: &QueueName,
     prefetch: u16,
     config: &Arc<RabbitConfig>,
@@ -152,6 +159,7 @@ pub(super) async fn subscribe(
         queue: queue.to_string(),
         detail,
     };
+    let prefetch = if own.is_some() { 1 } else { prefetch };
     let subscribing = async {
         let channel = live.connection.create_channel().await?;
         let stream = consume(&channel, queue, prefetch, config).await?;
@@ -174,8 +182,17 @@ pub(super) async fn subscribe(
         config: Arc::clone(config),
         publisher: Arc::clone(publisher),
     });
-    let watched = (channel, queue.to_string(), flow);
-    let watching = watch_over(Arc::clone(live), watched, config.limits, find);
+    let watched = (channel, queue.to_string(), Arc::clone(&flow));
+    let watching = watch_over(Arc::clone(live), watched, config.limits, find.clone());
+    let alone = own.is_some();
+    let watching = async move {
+        tokio::select! {
+            () = watching => {}
+            () = apart_long_enough(&flow), if alone => {
+                find.send_replace(Some("its own connection has stood for a while; it is consumed with the others again".to_owned()));
+            }
+        }
+    };
     Ok(RabbitConsumer {
         shared,
         stream,
@@ -183,6 +200,7 @@ pub(super) async fn subscribe(
         found,
         watching: tokio::spawn(watching).abort_handle(),
         over: None,
+        own,
     })
 }
 
@@ -208,6 +226,18 @@ async fn consume(
         FieldTable::default(),
     );
     consuming.await
+}
+
+/// Returns when a subscription on a connection of its own need not be so any more, and
+/// holds nothing, if that comes soon: what is held comes again when it ends.
+async fn apart_long_enough(flow: &Flow) {
+    tokio::time::sleep(APART_FOR).await;
+    let idle = async {
+        while flow.held.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    drop(tokio::time::timeout(APART_FOR, idle).await);
 }
 
 /// Asks from time to time whether the subscription still counts, and ends when
@@ -348,6 +378,10 @@ impl Consumer for RabbitConsumer {
     async fn resize(&mut self, prefetch: u16) -> Result<(), QueueError> {
         if let Some(detail) = self.over.clone() {
             return Err(self.ended(detail));
+        }
+        if self.own.is_some() {
+            // One at a time, for as long as it is.
+            return Ok(());
         }
         let answer = self.shared.config.limits.answer;
         match tokio::time::timeout(answer, self.consume_anew(prefetch)).await {

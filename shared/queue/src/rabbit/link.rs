@@ -6,12 +6,13 @@
 //! Here an outage ends everything that ran over the connection at once; whoever
 //! needs it waits for the next one, for as long as he chooses.
 
+use super::apart::Losses;
 use super::connection::{OpenError, Opening, Socket};
 use futures::StreamExt as _;
 use lapin::{Connection, Event};
 use offboard_runtime::retry::{Failed, Policy, retry};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -64,6 +65,7 @@ enum State {
 pub(super) struct Link {
     state: Arc<watch::Sender<State>>,
     blocked: watch::Receiver<Option<Arc<str>>>,
+    losses: Arc<Mutex<Losses>>,
     keeping: AbortHandle,
     kept: Mutex<Option<JoinHandle<()>>>,
 }
@@ -74,17 +76,20 @@ impl Link {
         let (connection, socket) = opening.open().await?;
         let state = Arc::new(watch::Sender::new(State::Down(Arc::from("not begun"))));
         let (blocked, on_blocked) = watch::channel(None);
+        let losses = Arc::new(Mutex::new(Losses::default()));
         let keeper = Keeper {
             opening,
             policy,
             state: Arc::clone(&state),
             blocked,
+            losses: Arc::clone(&losses),
         };
         let live = keeper.up(connection, socket);
         let kept = tokio::spawn(keeper.keep(live));
         Ok(Self {
             state,
             blocked: on_blocked,
+            losses,
             keeping: kept.abort_handle(),
             kept: Mutex::new(Some(kept)),
         })
@@ -132,6 +137,13 @@ impl Link {
             State::Up(_) => Some("it was closed".to_owned()),
             State::Down(why) => Some(why.to_string()),
         }
+    }
+
+    /// Whether the connection was lost again and again lately, each time soon after it was
+    /// opened.
+    pub(super) fn is_lost_again_and_again(&self) -> bool {
+        let losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        losses.go_on(Instant::now())
     }
 
     /// Why the broker takes nothing more on this connection, if it does not.
@@ -188,6 +200,7 @@ struct Keeper {
     policy: Policy,
     state: Arc<watch::Sender<State>>,
     blocked: watch::Sender<Option<Arc<str>>>,
+    losses: Arc<Mutex<Losses>>,
 }
 
 impl Keeper {
@@ -202,9 +215,16 @@ impl Keeper {
         live
     }
 
+    fn note_loss(&self, stood: Duration) {
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        losses.note(stood, Instant::now());
+    }
+
     async fn keep(self, mut live: Arc<Live>) {
         loop {
+            let began = Instant::now();
             let why = self.watch(&live).await;
+            self.note_loss(began.elapsed());
             let (name, address) = (&self.opening.name, &self.opening.address);
             tracing::warn!(connection = name, %address, why, "lost the connection to the broker; connecting again");
             self.state.send_replace(State::Down(Arc::from(why)));

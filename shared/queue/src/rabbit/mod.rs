@@ -3,7 +3,8 @@
 //! It owns two connections, one to publish and one to consume, since a broker
 //! that is low on memory blocks whoever publishes, with everything on the same
 //! connection; and a third once the dead are looked at, since among them may be what
-//! ends it. It declares nothing ([`topology`]), retries no publication, and knows
+//! ends it. Where such a thing is among the work, each queue has one for a time
+//! (`apart`). It declares nothing ([`topology`]), retries no publication, and knows
 //! nothing of what a message says.
 //!
 //! How the laws hold here:
@@ -17,6 +18,7 @@
 //! - What merely ran out is not among the dead.
 
 mod address;
+mod apart;
 mod config;
 mod connection;
 mod consumer;
@@ -41,6 +43,7 @@ pub use topology::{Topology, TopologyError};
 pub use users::{CLOSER, DISPATCHER, OBSERVER, WORKER, area_worker, may_report, password_hash, site_of, site_worker};
 
 use crate::{Consumer, Depth, Message, Queue, QueueError, QueueName, Wanted};
+use apart::Apart;
 use async_trait::async_trait;
 use connection::OpenError;
 use denials::Denials;
@@ -91,6 +94,7 @@ struct Inner {
     inspector: Inspector,
     denials: Denials,
     unconsumed: Unconsumed,
+    apart: Apart,
 }
 
 impl RabbitQueue {
@@ -126,6 +130,7 @@ impl RabbitQueue {
                 inspector,
                 denials: Denials::default(),
                 unconsumed: Unconsumed::default(),
+                apart: Apart::default(),
             }),
         })
     }
@@ -177,9 +182,12 @@ impl RabbitQueue {
             publishing,
             consuming,
             inspector,
+            apart,
             ..
         } = &*self.inner;
         tokio::join!(publishing.close(), consuming.close(), inspector.close());
+        // There is none after it: whoever consumes needs the connection of all, too.
+        apart.close().await;
     }
 }
 
@@ -230,6 +238,7 @@ impl Queue for RabbitQueue {
             inspector,
             denials,
             unconsumed,
+            apart,
             ..
         } = &*self.inner;
         let link = match queue {
@@ -240,9 +249,17 @@ impl Queue for RabbitQueue {
             Ok(link) => link.live(config.limits.reconnected).await,
             Err(why) => Err(why),
         };
-        let subscribed = match live {
-            Ok(live) => {
-                let subscribed = consumer::subscribe(&live, queue, prefetch, config, publisher).await;
+        let is_work = *queue != QueueName::Dead;
+        let place = match live {
+            Ok(_) if is_work && apart.takes(queue, consuming.is_lost_again_and_again(), Instant::now()) => {
+                apart.open(queue, config).await
+            }
+            Ok(live) => Ok((live, None)),
+            Err(why) => Err(why),
+        };
+        let subscribed = match place {
+            Ok((live, own)) => {
+                let subscribed = consumer::subscribe((&live, own), queue, prefetch, config, publisher).await;
                 denials.note("consume", queue, &subscribed);
                 subscribed
             }

@@ -52,8 +52,14 @@ pub(super) fn ledger_access(mut section: Section<'_>, dir: &Path) -> Access {
     let sentinel_user = section.get("sentinel_user").and_then(|v| v.filled());
     let password = section.get("sentinel_password");
     let sentinel_password = password.and_then(|v| secret_ref::read(&v, dir));
-    let health_user = section.get("health_user").and_then(|v| v.filled());
-    let password = section.get("health_password");
+    let (user, password) = (section.get("health_user"), section.get("health_password"));
+    // One alone would be somebody else than was meant, who then sees too little.
+    match (&user, &password) {
+        (Some(user), None) => user.wrong("health_user has no health_password beside it: name both, or neither"),
+        (None, Some(password)) => password.wrong("health_password has no health_user beside it: name both, or neither"),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let health_user = user.and_then(|v| v.filled());
     let health_password = password.and_then(|v| secret_ref::read(&v, dir));
     Access {
         sentinel_user,

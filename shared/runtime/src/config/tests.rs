@@ -179,6 +179,18 @@ fn who_looks_at_the_ledgers_settings_is_named_beside_who_one_is_there() {
     assert_eq!(ledger.access.health_user.as_deref(), Some("offboard-health"));
     assert_eq!(ledger.access.health_password, Some(SecretRef::File("/w/health".into())));
 
+    for alone in [
+        "health_user = \"offboard-health\"",
+        "health_password = { file = \"health\" }",
+    ] {
+        let text = format!("ledger = \"rediss://a:6379\"\nqueue = \"amqps://h\"\n[connect.ledger]\n{alone}\n");
+        let (_, problems) = engine(&text);
+        let [problem] = &problems[..] else {
+            panic!("{alone}: {problems:?}")
+        };
+        let names_both = problem.contains("health_user") && problem.contains("health_password");
+        assert!(names_both, "{alone}: {problem}");
+    }
     for (text, expected) in [
         ("[connect.ledger]\nhealth_password = \"hunter2\"", "health_password"),
         ("[connect.queue]\nhealth_user = \"offboard-health\"", "health_user"),

@@ -10,6 +10,8 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use offboard_queue::{BURIED_FROM, BURIED_REASON, Message, Queue as _, QueueName};
 use offboard_servers::ADMINISTRATOR;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -278,6 +280,57 @@ async fn one_of_the_dead_that_nobody_can_be_given_again_ends_nobodys_work() {
         assert_eq!(delivery.message().id, n.to_string());
         delivery.ack().await.unwrap();
     }
+}
+
+/// The same of what is no dead letter: the broker adds a count of 26 bytes alone to it.
+const BRIM: usize = 131_020;
+
+/// Waits until a consumer was ended so often.
+async fn until_ended(ended: &AtomicUsize, times: usize) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while ended.load(Ordering::Relaxed) < times {
+        assert!(Instant::now() < end, "{} times", ended.load(Ordering::Relaxed));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_can_be_given_again_ends_the_work_of_its_own_queue_alone() {
+    let OnRabbit {
+        vhost,
+        queue,
+        proxy: _proxy,
+    } = OnRabbit::fresh().await;
+    let (_connection, channel) = bare(&vhost).await;
+    let headers = vec![("h".to_owned(), "x".repeat(BRIM))];
+    put(&channel, "ob.v1.reports", &reports(), headers).await;
+    let ended = Arc::new(AtomicUsize::new(0));
+    let consuming = tokio::spawn({
+        let (queue, ended) = (queue.clone(), Arc::clone(&ended));
+        async move {
+            loop {
+                let Ok(mut consumer) = queue.consume(&reports(), 10).await else {
+                    continue;
+                };
+                // What is given back is delivered again, and larger.
+                while let Ok(delivery) = consumer.next().await {
+                    drop(delivery.give_back().await);
+                }
+                ended.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    until_ended(&ended, 5).await;
+    let mut consumer = queue.consume(&identity(), 1).await.unwrap();
+    for n in 0..5 {
+        let before = ended.load(Ordering::Relaxed);
+        until_ended(&ended, before + 1).await;
+        queue.publish(&identity(), vec![message(n)]).await.unwrap();
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.message().id, n.to_string());
+        delivery.ack().await.unwrap();
+    }
+    consuming.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
