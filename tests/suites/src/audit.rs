@@ -9,7 +9,7 @@ use crate::secrets::Secrets;
 use crate::transcript::{EPOCH, Transcript};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
-use offboard_domain::catalogue::{Approval, Closes, Dep, Until};
+use offboard_domain::catalogue::{Approval, Closes, Dep, Until, apps};
 use offboard_domain::departure::Manner;
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::plan::approval_digest;
@@ -106,6 +106,15 @@ impl State {
 /// A secret in an event, as it is before it is sealed, if there is one.
 fn secret_in(secrets: &Secrets, event: &Event) -> Option<String> {
     secrets.first_in(&serde_json::to_string(event).ok()?)
+}
+
+/// The names of the person that whoever works in an application, or looks somebody up in a
+/// workspace, is told.
+fn names_told(assignment: &Assignment) -> impl Iterator<Item = &String> {
+    let checks = assignment.checks.iter().map(|check| (check.kind, &check.params));
+    let all = checks.chain([(assignment.kind, &assignment.params)]);
+    let named = all.filter(|(kind, _)| apps::KINDS.contains(kind) || *kind == Kind::ResolveInWorkspace);
+    named.filter_map(|(_, params)| params.list(apps::NAMES)).flatten()
 }
 
 /// What a signed envelope carries.
@@ -407,6 +416,10 @@ impl Auditor {
                     // A mail server may know the mailbox by its name alone.
                     if let Some(login) = a.params.text("mail_login").filter(|_| a.kind == Kind::ArchiveMailbox) {
                         text = text.replace(login, "").into();
+                    }
+                    // Where he is known by names alone, they travel with what looks for him.
+                    for name in names_told(&a) {
+                        text = text.replace(name, "").into();
                     }
                     // The search terms travel with this one assignment.
                     if a.kind == Kind::Resolve {
