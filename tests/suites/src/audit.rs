@@ -925,8 +925,9 @@ fn shows_an_order(event: &Event) -> Option<TaskId> {
 #[allow(clippy::unwrap_used, reason = "a test may")]
 mod tests {
     use super::*;
+    use offboard_domain::catalogue::Lane;
     use offboard_domain::departure::{Choices, PersonRef};
-    use offboard_domain::{Capabilities, Facts, ObjectId, PlannedTask, Policy, System};
+    use offboard_domain::{Capabilities, Facts, ObjectId, PlannedTask, Policy, Subject, System};
 
     const CASE: CaseId = CaseId([1; 10]);
 
@@ -951,6 +952,57 @@ mod tests {
             assert_eq!(canaries_seen("acme", path, text), 0, "{path}: his own");
         }
         assert_eq!(canaries_seen("globex", "acme/2026-11/c-1-7.html", "of nobody"), 0);
+    }
+
+    /// How often a canary was seen in an order of this kind that has it in this parameter.
+    fn canaries_ordered(kind: Kind, param: &str) -> usize {
+        let auditor = Auditor::new([7; 32], MemoryLedger::new(), Arc::new(Transcript::new(false)));
+        let tenant = TenantId::new("acme").unwrap();
+        auditor.watch_for([(tenant.clone(), "Canary0815".to_owned())]);
+        let planned = planned(kind, None);
+        let order = Assignment {
+            tenant,
+            case: CASE,
+            task: planned.id,
+            attempt: 1,
+            kind,
+            target: planned.target,
+            subject: Subject::default(),
+            params: Facts::new().with(param, vec!["ina.canary0815@acme.example".to_owned()]),
+            mode: Mode::Full,
+            checkpoint: None,
+            checks: Vec::new(),
+            start_by: EPOCH,
+            run_for_ms: 1,
+            version: 1,
+            head: Digest::ZERO,
+            traceparent: None,
+        };
+        let message = Message {
+            id: "m-1".to_owned(),
+            headers: BTreeMap::new(),
+            body: serde_json::to_vec(&order).unwrap().into(),
+            expires_at: None,
+        };
+        let queue = QueueName::Assignments {
+            area: kind.spec().area,
+            lane: Lane::Normal,
+            site: None,
+        };
+        auditor.published(EPOCH, &queue, &message);
+        let violated = auditor.verdict();
+        violated.iter().filter(|v| v.invariant == Invariant::NoCanary).count()
+    }
+
+    #[test]
+    fn names_travel_with_what_looks_for_him_by_them_and_with_nothing_else() {
+        for kind in [Kind::ResolveInApp, Kind::DisableInApp, Kind::ResolveInWorkspace] {
+            assert_eq!(canaries_ordered(kind, apps::NAMES), 0, "{kind}");
+            assert_eq!(canaries_ordered(kind, "note"), 1, "{kind}");
+        }
+        for kind in [Kind::SuspendInWorkspace, Kind::DisableSignIn] {
+            assert_eq!(canaries_ordered(kind, apps::NAMES), 1, "{kind}");
+        }
     }
 
     fn planned(kind: Kind, object: Option<&str>) -> PlannedTask {

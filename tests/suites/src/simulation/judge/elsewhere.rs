@@ -24,6 +24,8 @@ struct About {
     people: BTreeSet<String>,
     case: Case,
     tail_lost: bool,
+    /// Somebody asked for it: one that follows another has only what was left of that.
+    handed_in: bool,
 }
 
 impl About {
@@ -43,15 +45,15 @@ impl About {
     /// without. Its requests may have meant somebody else as well, whom it is not about.
     fn has_ended(&self, person: &str, system: &System) -> bool {
         let mut about = self.case.subject.0.values();
-        let mut tasks = self.case.tasks.values();
-        let by_people = tasks.any(|task| {
-            let outcome = task.outcome();
-            task.planned.target.system == *system
-                && ENDING.contains(&task.kind())
-                && matches!(outcome, Some(Outcome::Waived { .. } | Outcome::Attested { .. }))
+        let all = self.case.tasks.values().filter(|task| {
+            let of_it = task.planned.target.system == *system;
+            of_it && ENDING.contains(&task.kind())
         });
+        let by_people = |outcome: &Outcome| matches!(outcome, Outcome::Waived { .. } | Outcome::Attested { .. });
+        let went_without = all.clone().filter_map(|task| task.outcome()).any(by_people);
+        let was_to = self.handed_in || all.count() > 0;
         let is_over = self.case.state == CaseState::Closed && !self.tail_lost;
-        is_over && !by_people && about.any(|id| id.0 == person)
+        is_over && was_to && !went_without && about.any(|id| id.0 == person)
     }
 }
 
@@ -65,6 +67,9 @@ impl Stage {
         for tenant in vendor.tenants.keys() {
             let cases: Vec<&About> = cases.iter().filter(|about| about.tenant == *tenant).collect();
             for elsewhere in vendor.beside.elsewhere(tenant) {
+                for (held, what) in &elsewhere.ended {
+                    self.note(&format!("{tenant} {}: {} {what}", elsewhere.system, held.account));
+                }
                 for (invariant, what) in wrong_with(&elsewhere, &cases) {
                     let what = format!("{tenant} {}: {what}", elsewhere.system);
                     self.auditor.violated(invariant, what);
@@ -87,6 +92,7 @@ impl Stage {
             cases.push(About {
                 tenant: tenant.clone(),
                 people: whom_it_is_about(&meant, &shadow.case),
+                handed_in: meant.contains_key(&shadow.case.id),
                 case: shadow.case.clone(),
                 tail_lost: shadow.tail_lost,
             });
