@@ -9,7 +9,7 @@ use crate::secrets::Secrets;
 use crate::transcript::{EPOCH, Transcript};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
-use offboard_domain::catalogue::{Approval, Closes, Dep, Until};
+use offboard_domain::catalogue::{Approval, Closes, Dep, Until, apps};
 use offboard_domain::departure::Manner;
 use offboard_domain::event::{Event, open_event};
 use offboard_domain::plan::approval_digest;
@@ -107,6 +107,15 @@ impl State {
 /// A secret in an event, as it is before it is sealed, if there is one.
 fn secret_in(secrets: &Secrets, event: &Event) -> Option<String> {
     secrets.first_in(&serde_json::to_string(event).ok()?)
+}
+
+/// The names of the person that whoever works in an application, or looks somebody up in a
+/// workspace, is told.
+fn names_told(assignment: &Assignment) -> impl Iterator<Item = &String> {
+    let checks = assignment.checks.iter().map(|check| (check.kind, &check.params));
+    let all = checks.chain([(assignment.kind, &assignment.params)]);
+    let named = all.filter(|(kind, _)| apps::KINDS.contains(kind) || *kind == Kind::ResolveInWorkspace);
+    named.filter_map(|(_, params)| params.list(apps::NAMES)).flatten()
 }
 
 /// What a signed envelope carries.
@@ -408,6 +417,10 @@ impl Auditor {
                     // A mail server may know the mailbox by its name alone.
                     if let Some(login) = a.params.text("mail_login").filter(|_| a.kind == Kind::ArchiveMailbox) {
                         text = text.replace(login, "").into();
+                    }
+                    // Where he is known by names alone, they travel with what looks for him.
+                    for name in names_told(&a) {
+                        text = text.replace(name, "").into();
                     }
                     // The search terms travel with this one assignment.
                     if a.kind == Kind::Resolve {
@@ -921,8 +934,9 @@ fn shows_an_order(event: &Event) -> Option<TaskId> {
 #[allow(clippy::unwrap_used, reason = "a test may")]
 mod tests {
     use super::*;
+    use offboard_domain::catalogue::Lane;
     use offboard_domain::departure::{Choices, PersonRef};
-    use offboard_domain::{Capabilities, Facts, ObjectId, PlannedTask, Policy, System};
+    use offboard_domain::{Capabilities, Facts, ObjectId, PlannedTask, Policy, Subject, System};
 
     const CASE: CaseId = CaseId([1; 10]);
 
@@ -947,6 +961,57 @@ mod tests {
             assert_eq!(canaries_seen("acme", path, text), 0, "{path}: his own");
         }
         assert_eq!(canaries_seen("globex", "acme/2026-11/c-1-7.html", "of nobody"), 0);
+    }
+
+    /// How often a canary was seen in an order of this kind that has it in this parameter.
+    fn canaries_ordered(kind: Kind, param: &str) -> usize {
+        let auditor = Auditor::new([7; 32], MemoryLedger::new(), Arc::new(Transcript::new(false)));
+        let tenant = TenantId::new("acme").unwrap();
+        auditor.watch_for([(tenant.clone(), "Canary0815".to_owned())]);
+        let planned = planned(kind, None);
+        let order = Assignment {
+            tenant,
+            case: CASE,
+            task: planned.id,
+            attempt: 1,
+            kind,
+            target: planned.target,
+            subject: Subject::default(),
+            params: Facts::new().with(param, vec!["ina.canary0815@acme.example".to_owned()]),
+            mode: Mode::Full,
+            checkpoint: None,
+            checks: Vec::new(),
+            start_by: EPOCH,
+            run_for_ms: 1,
+            version: 1,
+            head: Digest::ZERO,
+            traceparent: None,
+        };
+        let message = Message {
+            id: "m-1".to_owned(),
+            headers: BTreeMap::new(),
+            body: serde_json::to_vec(&order).unwrap().into(),
+            expires_at: None,
+        };
+        let queue = QueueName::Assignments {
+            area: kind.spec().area,
+            lane: Lane::Normal,
+            site: None,
+        };
+        auditor.published(EPOCH, &queue, &message);
+        let violated = auditor.verdict();
+        violated.iter().filter(|v| v.invariant == Invariant::NoCanary).count()
+    }
+
+    #[test]
+    fn names_travel_with_what_looks_for_him_by_them_and_with_nothing_else() {
+        for kind in [Kind::ResolveInApp, Kind::DisableInApp, Kind::ResolveInWorkspace] {
+            assert_eq!(canaries_ordered(kind, apps::NAMES), 0, "{kind}");
+            assert_eq!(canaries_ordered(kind, "note"), 1, "{kind}");
+        }
+        for kind in [Kind::SuspendInWorkspace, Kind::DisableSignIn] {
+            assert_eq!(canaries_ordered(kind, apps::NAMES), 1, "{kind}");
+        }
     }
 
     fn planned(kind: Kind, object: Option<&str>) -> PlannedTask {

@@ -43,6 +43,11 @@ invariants! {
     TicketAfterValidation = "no_ticket_closed_before_validation";
     /// A desk that answers nobody delays its own tickets alone.
     NothingWaitsForTheDesk = "a_dead_desk_holds_nothing_back";
+    /// No case closes and leaves an account of his open in another system, unless a person went
+    /// without that.
+    NothingOpenElsewhere = "no_closed_case_leaves_an_account_elsewhere";
+    /// Files are given away once a case.
+    TransferOnce = "files_are_given_away_once_a_case";
     /// A case has one page of notes, and that has each file once.
     NotesOnce = "one_page_a_case_and_each_file_once";
     /// No wipe without its own approval by somebody else, after its delay.

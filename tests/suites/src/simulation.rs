@@ -157,6 +157,16 @@ pub enum Broken {
     PagesAreAddedTwice,
     /// Nothing is sealed before the desk has answered.
     SealingWaitsForTheDesk,
+    /// Applications show everybody as ended, and let him in.
+    TheAppCallsEverybodyEnded,
+    /// Applications end another account with each that they are to end.
+    AnotherEndsInTheApp,
+    /// Workspaces show everybody as suspended, and let him in.
+    TheWorkspaceCallsEverybodySuspended,
+    /// Workspaces suspend another account with each that they are to suspend.
+    AnotherEndsInTheWorkspace,
+    /// Workspaces give files away twice.
+    FilesAreTransferredTwice,
 }
 
 /// What a simulation came to.
@@ -213,6 +223,12 @@ pub struct Judged {
     pub dead_desks: usize,
     /// Pages of notes.
     pub pages: usize,
+    /// Accounts that ended in an application.
+    pub in_apps: usize,
+    /// Accounts that ended in a workspace.
+    pub in_workspaces: usize,
+    /// Files that were given away in a workspace.
+    pub transfers: usize,
 }
 
 /// A simulation.
@@ -340,6 +356,7 @@ impl Stage {
                 for (tenant, built) in &vendor.tenants {
                     auditor.watch_for(vendor.canaries(built).into_iter().map(|c| (tenant.clone(), c)));
                 }
+                auditor.watch_for(vendor.beside.canaries());
                 (Outside::Vendor(vendor), tenants, errands)
             }
         };
@@ -807,6 +824,7 @@ impl Stage {
         }
         self.judge(&dispatchers);
         (self.judged.tickets, self.judged.pages) = self.judge_beside();
+        self.judge_elsewhere();
         self.judged.archives = self.judge_evidence().await;
         self.look_for_secrets().await;
         for process in dispatchers.into_iter().chain(workers) {

@@ -48,10 +48,11 @@ impl Vendor {
             .into_iter()
             .filter_map(|t| Some((TenantId::new(&t.short).ok()?, t)));
         let secrets = Secrets::of(&world);
-        let desk = beside.desk().map(beside::Psa::secret);
-        let wiki = beside.wiki().map(beside::Pages::secret);
-        for secret in desk.into_iter().chain(wiki) {
+        for secret in beside.secrets() {
             secrets.learn(&secret);
+        }
+        for code in beside.codes() {
+            secrets.learn_code(&code);
         }
         Arc::new(Self {
             secrets: Arc::new(secrets),
@@ -115,15 +116,28 @@ impl Vendor {
             self.secrets.learn(token);
         }
     }
+
+    /// A password that is set in a workspace is secret from then on.
+    pub(crate) fn learn_password(&self, wire: &WireRequest) {
+        let body = serde_json::from_slice::<Value>(&wire.body).unwrap_or_default();
+        if let Some(password) = body["password"].as_str() {
+            self.secrets.learn(password);
+        }
+    }
 }
 
 /// What was carried, as it goes over the wire.
 pub(crate) fn on_the_wire(request: CarriedRequest) -> WireRequest {
+    let mut headers: BTreeMap<String, String> = request.headers.into_iter().collect();
+    // A client that sends a body over the network says how long it is.
+    if !request.body.is_empty() {
+        headers.insert("content-length".to_owned(), request.body.len().to_string());
+    }
     WireRequest {
         method: request.method,
         path: request.url.path().to_owned(),
         query: request.url.query().unwrap_or_default().to_owned(),
-        headers: request.headers.into_iter().collect(),
+        headers,
         body: request.body.to_vec(),
     }
 }
@@ -343,7 +357,7 @@ impl Reached {
             };
             let connector = GraphConnector::open(&http, &settings).expect("the simulated vendor's addresses are sound");
             reached.insert((tenant.clone(), system.clone()), Arc::new(connector));
-            let beside = beside::connectors(vendor, clock, trouble, nth);
+            let beside = beside::connectors(vendor, clock, trouble, (nth, tenant));
             reached.extend(
                 beside
                     .into_iter()

@@ -137,12 +137,7 @@ struct Way {
 impl Carrier for Way {
     async fn carry(&self, request: CarriedRequest) -> Option<CarriedAnswer> {
         tokio::task::yield_now().await;
-        let mut wire = on_the_wire(request);
-        // A client that sends a body over the network says how long it is.
-        if !wire.body.is_empty() {
-            let length = wire.body.len().to_string();
-            wire.headers.insert("content-length".to_owned(), length);
-        }
+        let wire = on_the_wire(request);
         let answer = locked(&self.world).hears(self.clock.now(), &wire);
         tokio::time::sleep(TAKES).await;
         carried(answer)

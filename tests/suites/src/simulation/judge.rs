@@ -3,6 +3,7 @@
 
 mod archives;
 mod beside;
+mod elsewhere;
 
 use super::{Outside, Process, Stage};
 use crate::invariant::Invariant;
@@ -201,9 +202,7 @@ impl Stage {
         let mut given_up: BTreeSet<String> = BTreeSet::new();
         let meant = self.people.meant();
         self.auditor.each_case(|tenant, shadow| {
-            // Who was meant; of a case that follows another, whom that found.
-            let found = || shadow.case.subject.0.values().map(|id| id.0.clone()).collect();
-            let own = meant.get(&shadow.case.id).cloned().unwrap_or_else(found).into_iter();
+            let own = whom_it_is_about(&meant, &shadow.case).into_iter();
             let successor = shadow.case.subject_facts.text("successor_id").map(str::to_owned);
             allowed.insert((tenant.clone(), shadow.case.id), own.chain(successor).collect());
             if shadow.drive_given_up {
@@ -424,6 +423,12 @@ impl Stage {
             open.join("; ")
         ))
     }
+}
+
+/// Who was meant by a case's requests; of one that follows another, whom that found.
+fn whom_it_is_about(meant: &BTreeMap<CaseId, BTreeSet<String>>, case: &Case) -> BTreeSet<String> {
+    let found = || case.subject.0.values().map(|id| id.0.clone()).collect();
+    meant.get(&case.id).cloned().unwrap_or_else(found)
 }
 
 /// Whether an account tells of tasks of this kind: how a case ended without a departure, a

@@ -126,7 +126,7 @@ const JUDGED_WITHIN: u64 = 60;
 
 /// Of what no seed has, nothing is ever wrong.
 #[test]
-fn archives_tickets_dead_desks_and_pages_are_there_to_be_judged() {
+fn archives_tickets_dead_desks_pages_and_accounts_elsewhere_are_there_to_be_judged() {
     let mut seen = Judged::default();
     for seed in 0..JUDGED_WITHIN {
         let judged = Simulation::run(seed, &Shape::default()).judged;
@@ -134,10 +134,12 @@ fn archives_tickets_dead_desks_and_pages_are_there_to_be_judged() {
         seen.tickets += judged.tickets;
         seen.dead_desks += judged.dead_desks;
         seen.pages += judged.pages;
-        if [seen.archives, seen.tickets, seen.dead_desks, seen.pages]
-            .iter()
-            .all(|n| *n > 0)
-        {
+        seen.in_apps += judged.in_apps;
+        seen.in_workspaces += judged.in_workspaces;
+        seen.transfers += judged.transfers;
+        let beside = [seen.archives, seen.tickets, seen.dead_desks, seen.pages];
+        let accounts = [seen.in_apps, seen.in_workspaces, seen.transfers];
+        if beside.iter().chain(&accounts).all(|n| *n > 0) {
             return;
         }
     }
@@ -281,6 +283,47 @@ fn a_ticket_that_is_closed_early_is_caught() {
 #[test]
 fn a_second_page_is_caught() {
     bites(Workers::Real, Broken::PagesAreAddedTwice, Invariant::NotesOnce);
+}
+
+#[test]
+fn an_account_that_stays_open_in_an_application_is_caught() {
+    bites(
+        Workers::Real,
+        Broken::TheAppCallsEverybodyEnded,
+        Invariant::NothingOpenElsewhere,
+    );
+}
+
+#[test]
+fn a_colleague_who_is_ended_in_an_application_is_caught() {
+    bites(
+        Workers::Real,
+        Broken::AnotherEndsInTheApp,
+        Invariant::NeverAnotherSubject,
+    );
+}
+
+#[test]
+fn an_account_that_stays_open_in_a_workspace_is_caught() {
+    bites(
+        Workers::Real,
+        Broken::TheWorkspaceCallsEverybodySuspended,
+        Invariant::NothingOpenElsewhere,
+    );
+}
+
+#[test]
+fn a_colleague_who_is_suspended_in_a_workspace_is_caught() {
+    bites(
+        Workers::Real,
+        Broken::AnotherEndsInTheWorkspace,
+        Invariant::NeverAnotherSubject,
+    );
+}
+
+#[test]
+fn files_that_are_given_away_twice_are_caught() {
+    bites(Workers::Real, Broken::FilesAreTransferredTwice, Invariant::TransferOnce);
 }
 
 #[test]
