@@ -14,6 +14,7 @@ use offboard_workers::Connectors;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// Kinds that wait by their nature (an hour, a minute, for the vendor) and
 /// those that hang on them: they would measure the clock.
@@ -30,6 +31,8 @@ pub(crate) struct Noop {
     system: System,
     claims: BTreeSet<Kind>,
     counter: AtomicI64,
+    /// How long each of its answers takes.
+    takes: Duration,
 }
 
 impl Noop {
@@ -47,12 +50,25 @@ impl Noop {
 
     /// The one system, which can do these.
     pub(crate) fn claiming(kinds: impl IntoIterator<Item = Kind>) -> Arc<Self> {
+        Self::answering_after(Duration::ZERO, kinds)
+    }
+
+    /// The same, if each answer takes as long as this: vendors are not here.
+    pub(crate) fn answering_after(takes: Duration, kinds: impl IntoIterator<Item = Kind>) -> Arc<Self> {
         let system = System::new("noop").unwrap_or_else(|_| System::person());
         Arc::new(Self {
             system,
             claims: kinds.into_iter().collect(),
             counter: AtomicI64::new(1),
+            takes,
         })
+    }
+
+    /// The way there and back.
+    async fn travel(&self) {
+        if !self.takes.is_zero() {
+            tokio::time::sleep(self.takes).await;
+        }
     }
 
     /// What it claims.
@@ -128,6 +144,7 @@ impl Connector for Noop {
 #[async_trait]
 impl Directory for Noop {
     async fn find(&self, _: &mut Call, person: &PersonRef) -> Answer<Found> {
+        self.travel().await;
         let id = person
             .user_principal_name
             .clone()
@@ -136,26 +153,32 @@ impl Directory for Noop {
     }
 
     async fn account(&self, _: &mut Call, id: &ObjectId) -> Answer<Account> {
+        self.travel().await;
         Ok(self.account_of(id))
     }
 
     async fn set(&self, _: &mut Call, _: &ObjectId, _: &AccountChange) -> Answer<()> {
+        self.travel().await;
         Ok(())
     }
 
     async fn holdings(&self, _: &mut Call, _: &ObjectId, _: Holding) -> Answer<Vec<Held>> {
+        self.travel().await;
         Ok(Vec::new())
     }
 
     async fn remove(&self, _: &mut Call, _: &ObjectId, _: &Held) -> Answer<()> {
+        self.travel().await;
         Ok(())
     }
 
     async fn add_owner(&self, _: &mut Call, _: &ObjectId, _: &ObjectId) -> Answer<()> {
+        self.travel().await;
         Ok(())
     }
 
     async fn applications(&self, _: &mut Call, _: &[ObjectId]) -> Answer<Vec<Application>> {
+        self.travel().await;
         Ok(Vec::new())
     }
 }
@@ -163,6 +186,7 @@ impl Directory for Noop {
 #[async_trait]
 impl Mailboxes for Noop {
     async fn mailbox(&self, _: &mut Call, _: &ObjectId) -> Answer<Option<Mailbox>> {
+        self.travel().await;
         Ok(Some(Mailbox {
             mailbox_id: "m".into(),
             recipient_type: "SharedMailbox".into(),
@@ -179,6 +203,7 @@ impl Mailboxes for Noop {
     }
 
     async fn settings(&self, _: &mut Call, _: &ObjectId) -> Answer<Option<MailboxSettings>> {
+        self.travel().await;
         Ok(Some(MailboxSettings {
             purpose: Some("shared".into()),
             automatic_reply: AutomaticReply::default(),
@@ -186,6 +211,7 @@ impl Mailboxes for Noop {
     }
 
     async fn usage(&self, _: &mut Call, _: &ObjectId) -> Answer<MailboxUsage> {
+        self.travel().await;
         Ok(MailboxUsage {
             size_bytes: 1,
             items: 1,
@@ -193,14 +219,17 @@ impl Mailboxes for Noop {
     }
 
     async fn set(&self, _: &mut Call, _: &ObjectId, _: &MailboxChange) -> Answer<()> {
+        self.travel().await;
         Ok(())
     }
 
     async fn attached(&self, _: &mut Call, _: &ObjectId, _: &Attachment) -> Answer<Vec<Attached>> {
+        self.travel().await;
         Ok(Vec::new())
     }
 
     async fn detach(&self, _: &mut Call, _: &ObjectId, _: &Attached) -> Answer<()> {
+        self.travel().await;
         Ok(())
     }
 }
@@ -208,30 +237,37 @@ impl Mailboxes for Noop {
 #[async_trait]
 impl Devices for Noop {
     async fn of(&self, _: &mut Call, _: &ObjectId) -> Answer<Vec<Device>> {
+        self.travel().await;
         Ok(Vec::new())
     }
 
     async fn managed(&self, _: &mut Call, _: &DeviceRef) -> Answer<Option<ManagedDevice>> {
+        self.travel().await;
         Ok(None)
     }
 
     async fn object(&self, _: &mut Call, _: &DeviceRef) -> Answer<Option<DeviceObject>> {
+        self.travel().await;
         Ok(None)
     }
 
     async fn autopilot(&self, _: &mut Call, _: &DeviceRef) -> Answer<Option<Autopilot>> {
+        self.travel().await;
         Ok(None)
     }
 
     async fn recovery_keys(&self, _: &mut Call, _: &DeviceRef) -> Answer<RecoveryKeys> {
+        self.travel().await;
         Ok(RecoveryKeys::default())
     }
 
     async fn used_by_another(&self, _: &mut Call, _: &DeviceRef, _: &ObjectId) -> Answer<bool> {
+        self.travel().await;
         Ok(false)
     }
 
     async fn act(&self, _: &mut Call, _: &DeviceRef, _: DeviceAction) -> Answer<()> {
+        self.travel().await;
         Ok(())
     }
 }
@@ -239,14 +275,17 @@ impl Devices for Noop {
 #[async_trait]
 impl Documents for Noop {
     async fn site(&self, _: &mut Call, _: &ObjectId) -> Answer<Option<Site>> {
+        self.travel().await;
         Ok(None)
     }
 
     async fn administrators(&self, _: &mut Call, _: &Site) -> Answer<Vec<SiteAdministrator>> {
+        self.travel().await;
         Ok(Vec::new())
     }
 
     async fn add_administrator(&self, _: &mut Call, _: &Site, _: &ObjectId) -> Answer<()> {
+        self.travel().await;
         Ok(())
     }
 }

@@ -126,7 +126,7 @@ impl Common {
         Ok(Self {
             telemetry: telemetry::start(&engine, role)?,
             clock: Arc::new(SystemClock),
-            noop: Noop::claiming(KINDS),
+            noop: Noop::answering_after(Duration::from_millis(setup.tuning.vendor_ms), KINDS),
             config: engine,
             setup,
         })

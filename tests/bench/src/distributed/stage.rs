@@ -38,6 +38,9 @@ pub(crate) struct Tuning {
     /// holds half as many of a normal lane).
     #[arg(long, default_value_t = 256)]
     pub(crate) prefetch: u16,
+    /// How long each call of an outside system takes, of those that Offboard's worker calls.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) vendor_ms: u64,
 }
 
 impl Tuning {
@@ -59,13 +62,14 @@ impl Tuning {
         let (limits, hands) = (limits(&engine.admission), concurrency(&engine.admission));
         format!(
             "Offboard: {} shards; in flight {} a queue, {} in all urgent lanes, {} % of a queue for one tenant; a worker \
-             holds {} urgent and {} normal assignments of each area",
+             holds {} urgent and {} normal assignments of each area; each call outside takes {} ms",
             engine.shards,
             (limits.credit)((Area::Identity, Lane::Urgent)),
             limits.urgent_together,
             limits.tenant_percent,
             hands.urgent,
-            hands.normal
+            hands.normal,
+            self.vendor_ms
         )
     }
 }
@@ -236,6 +240,7 @@ mod tests {
             credit: 200,
             urgent_cap: 100,
             prefetch: 50,
+            vendor_ms: 7,
         };
         let said = tuning.in_words();
         // One tenant's share is nobody's to tune here: it is what every installation has.
@@ -247,6 +252,7 @@ mod tests {
             "100 in all urgent lanes",
             &format!("{share} % of a queue for one tenant"),
             "50 urgent and 25 normal",
+            "takes 7 ms",
         ] {
             assert!(said.contains(part), "{part}: {said}");
         }
