@@ -336,6 +336,9 @@ pub(super) const RUN_SCRIPT: KindSpec = KindSpec {
         Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::on(Kind::SuspendAtOnce),
+        Dep::on(Kind::SuspendInWorkspace),
         Dep::on(Kind::MarkManaged).of_its_device(),
     ],
     judge: Judge {

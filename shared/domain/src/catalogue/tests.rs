@@ -188,6 +188,36 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "what a program takes away, a sign-in could bring back",
         ),
         (
+            Kind::RunScript,
+            Kind::SuspendAtOnce,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunScript,
+            Kind::SuspendInWorkspace,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunIrreversibleScript,
+            Kind::SuspendAtOnce,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunIrreversibleScript,
+            Kind::SuspendInWorkspace,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunManagedScript,
+            Kind::SuspendAtOnce,
+            "what a script takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunManagedScript,
+            Kind::SuspendInWorkspace,
+            "what a script takes away, a sign-in could bring back",
+        ),
+        (
             Kind::RevokeSessions,
             Kind::DisableSignIn,
             "a session could be minted again",
