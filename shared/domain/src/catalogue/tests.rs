@@ -931,6 +931,14 @@ fn nothing_that_cuts_access_waits_for_applications_to_be_looked_up() {
     }
 }
 
+/// See `docs/decisions/0076-a-technicians-login-waits-for-no-devices.md`.
+#[test]
+fn a_technicians_login_is_asked_for_whatever_becomes_of_devices() {
+    assert_eq!(ancestors(Kind::DiscoverTechnicians), [Kind::Resolve].into());
+    assert_eq!(ancestors(Kind::EndTechnician), BTreeSet::new());
+    assert!(Kind::DiscoverTechnicians.spec().finds.contains(&Kind::EndTechnician));
+}
+
 /// See `docs/decisions/0028-the-desk-goes-on-beside-the-case.md`.
 #[test]
 fn nothing_but_the_desk_waits_for_the_desk() {
