@@ -126,6 +126,7 @@ pub(crate) fn of(kind: Kind) -> Option<&'static dyn Procedure> {
         Kind::WipeDevice => &device::wipe::WipeDevice,
         Kind::UnassignAutopilot => &device::unassign_autopilot::UnassignAutopilot,
         Kind::DisableDeviceObject => &device::disable_object::DisableDeviceObject,
+        Kind::DiscoverTechnicians => &managed::discover_technicians::DiscoverTechnicians,
         Kind::DiscoverManaged => &managed::discover::DiscoverManaged,
         Kind::DiscoverSoftware => &managed::discover_software::DiscoverSoftware,
         Kind::DiscoverConfirmed => &managed::discover_confirmed::DiscoverConfirmed,

@@ -535,7 +535,12 @@ impl Case {
     /// also after the account's id was pinned: whoever reads there is told the
     /// names, and by whom it is looked up also which accounts are never touched.
     fn name_whom(&self, kind: Kind, params: &mut Facts) {
-        let looks_up = [Kind::DiscoverManaged, Kind::ResolveInWorkspace].contains(&kind);
+        let looks_up = [
+            Kind::DiscoverTechnicians,
+            Kind::DiscoverManaged,
+            Kind::ResolveInWorkspace,
+        ]
+        .contains(&kind);
         if !apps::KINDS.contains(&kind) && !looks_up {
             return;
         }

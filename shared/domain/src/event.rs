@@ -425,7 +425,7 @@ const OF_THE_SECOND: [Kind; 11] = [
 ];
 
 /// Kinds that version 2 did not know either.
-const OF_THE_THIRD: [Kind; 1] = [Kind::ConfirmSharedOnPremises];
+const OF_THE_THIRD: [Kind; 2] = [Kind::ConfirmSharedOnPremises, Kind::DiscoverTechnicians];
 
 /// The version that these kinds are of.
 fn of_kinds(kinds: impl Iterator<Item = Kind>) -> u16 {

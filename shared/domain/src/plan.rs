@@ -191,6 +191,7 @@ impl Mastery {
             | Kind::ResolveInWorkspace
             | Kind::RunScript
             | Kind::RunIrreversibleScript
+            | Kind::DiscoverTechnicians
             | Kind::DiscoverManaged
             | Kind::DiscoverApps
             | Kind::DiscoverSoftware

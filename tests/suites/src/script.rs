@@ -10,7 +10,7 @@ use crate::vendor::Vendor;
 use offboard_dispatcher::tenants::Terms;
 use offboard_domain::departure::{Choices, Forwarding, Manner, Meetings, OneDriveChoice, PersonRef};
 use offboard_domain::policy::{Approvals, SuccessorRule};
-use offboard_domain::time::{HOUR_MS, MINUTE_MS};
+use offboard_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use offboard_domain::{Area, Capabilities, Departure, Kind, ObjectId, Policy, System, TenantId, Timestamp};
 use offboard_sim::population::{DemoTenant, demo};
 use offboard_sim::world::{Cruelty, World};
@@ -390,13 +390,38 @@ pub(crate) fn rates(rng: &mut Rng) -> Rates {
     }
 }
 
+/// How often a message comes that a broker has gone mad over.
+const MANY_COPIES: u32 = 100;
+/// How many messages in a thousand come so often: each copy of an order is done, and
+/// answered by a message that may come so often itself.
+const MANY_COPIES_OF: u32 = 5;
+/// How late a message comes from a queue that was forgotten over a weekend.
+const VERY_LATE_MS: i64 = 3 * DAY_MS;
+
 /// The same where a broker is between several processes: under some seeds a message comes
 /// five times, under some an hour late, when what it orders is void and what it reports
-/// was given up.
+/// was given up. Under a few it comes a hundred times, or days late, when its case may be
+/// closed.
 pub(crate) fn between_several(rng: &mut Rng, rates: Rates) -> Rates {
+    let copies = match rng.below(1_000) {
+        0..20 => MANY_COPIES,
+        20..250 => 5,
+        _ => rates.copies,
+    };
+    let late_ms = match rng.below(1_000) {
+        0..150 | 200..250 => HOUR_MS,
+        150..200 => VERY_LATE_MS,
+        _ => rates.late_ms,
+    };
+    let duplicated = if copies == MANY_COPIES {
+        rates.duplicated.min(MANY_COPIES_OF)
+    } else {
+        rates.duplicated
+    };
     Rates {
-        copies: if rng.happens(250) { 5 } else { rates.copies },
-        late_ms: if rng.happens(250) { HOUR_MS } else { rates.late_ms },
+        copies,
+        late_ms,
+        duplicated,
         ..rates
     }
 }
@@ -424,5 +449,28 @@ mod tests {
         };
         let seeds: Vec<u64> = (0..SEEDS).filter(leaves).collect();
         assert!(seeds.len() > 3, "{seeds:?}");
+    }
+
+    #[test]
+    fn under_a_few_seeds_a_message_comes_a_hundred_times_or_days_late() {
+        const SEEDS: u64 = 2_000;
+        let most = Rates {
+            duplicated: 300,
+            late: 300,
+            ..Rates::NONE
+        };
+        let drawn = |seed: u64| between_several(&mut Rng::of(seed, "fate"), most);
+        let count = |so: &dyn Fn(&Rates) -> bool| (0..SEEDS).map(drawn).filter(so).count();
+        for (name, few) in [
+            (
+                "copies",
+                count(&|r| r.copies == MANY_COPIES && r.duplicated == MANY_COPIES_OF),
+            ),
+            ("late", count(&|r| r.late_ms == VERY_LATE_MS)),
+        ] {
+            assert!((10..200).contains(&few), "{name}: {few}");
+        }
+        let usual = count(&|r| r.copies < MANY_COPIES && r.duplicated == most.duplicated);
+        assert!(usual > 1_800, "{usual}");
     }
 }

@@ -2,29 +2,23 @@
 //! name alone is for a person to confirm, and so is the login of a technician. Each is compared by its serial number
 //! with what the other systems know, and what only one of them knows is said.
 
+use super::discover_technicians::logins;
 use super::{SERIAL, WIPE, needs};
 use crate::job::{Job, Seen, Things, ids};
 use crate::procedure::Procedure;
 use async_trait::async_trait;
-use offboard_connectors::{Answer, Candidate, Endpoint, FoundEndpoints, Whose};
+use offboard_connectors::{Answer, Candidate, Endpoint, Whose};
 use offboard_domain::catalogue::apps::{NAMES, NAMES_MISSING};
 use offboard_domain::catalogue::managed::{ELSEWHERE, OWNERS, SHOWN_NAME, UID, for_a_person};
 use offboard_domain::estate::{self, Elsewhere, Holding, Sighting};
-use offboard_domain::{Facts, FaultClass, Find, Kind, ObjectId};
+use offboard_domain::{Facts, FaultClass, Find, Kind};
 
 pub(crate) struct DiscoverManaged;
 
 #[async_trait]
 impl Procedure for DiscoverManaged {
     async fn observe(&self, job: &mut Job<'_>) -> Answer<Seen> {
-        let who = Whose {
-            names: job.params.list(NAMES).unwrap_or_default().to_vec(),
-            shown_name: job.params.text(SHOWN_NAME).map(str::to_owned),
-        };
-        if who.names.is_empty() {
-            let detail = "nothing is known by which the person could be looked up in the remote management";
-            return Err(job.fault(FaultClass::Rejected, detail));
-        }
+        let who = named(job)?;
         let fleet = job.fleet()?;
         let found = fleet.of(&mut job.call, &who).await?;
         let system = job.target.system.clone();
@@ -43,7 +37,7 @@ impl Procedure for DiscoverManaged {
             .only_elsewhere
             .iter()
             .map(|(system, id)| for_a_person(system, id)));
-        let logins = logins(job, &found);
+        let logins = logins(job, found.technicians.as_deref());
         let mut facts = Facts::new()
             .with("found", !mine.is_empty() || !logins.is_empty())
             .with("devices_found", !mine.is_empty())
@@ -75,18 +69,17 @@ impl Procedure for DiscoverManaged {
     }
 }
 
-/// A person is asked to disable each login of his; where they may not be read, to
-/// see whether he has one.
-fn logins(job: &Job<'_>, found: &FoundEndpoints) -> Vec<Find> {
-    let unknown = || vec![ObjectId::from("technicians")];
-    let logins = found.technicians.clone().unwrap_or_else(unknown);
-    let params = Facts::new().with("known", found.technicians.is_some());
-    let ask = |id: &ObjectId| Find {
-        kind: Kind::EndTechnician,
-        object: for_a_person(&job.target.system, id),
-        params: params.clone(),
+/// By what he is looked for in the remote management.
+pub(super) fn named(job: &Job<'_>) -> Answer<Whose> {
+    let who = Whose {
+        names: job.params.list(NAMES).unwrap_or_default().to_vec(),
+        shown_name: job.params.text(SHOWN_NAME).map(str::to_owned),
     };
-    logins.iter().map(ask).collect()
+    if who.names.is_empty() {
+        let detail = "nothing is known by which the person could be looked up in the remote management";
+        return Err(job.fault(FaultClass::Rejected, detail));
+    }
+    Ok(who)
 }
 
 /// A device among the facts.

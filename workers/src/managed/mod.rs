@@ -7,6 +7,7 @@ pub(crate) mod decommission;
 pub(crate) mod discover;
 pub(crate) mod discover_confirmed;
 pub(crate) mod discover_software;
+pub(crate) mod discover_technicians;
 pub(crate) mod maintain;
 pub(crate) mod mark;
 pub(crate) mod run_script;

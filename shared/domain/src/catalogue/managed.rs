@@ -19,6 +19,7 @@ use crate::unplanned::APPS_KNOWN;
 /// The kinds of a remote management, and what it asks people: a tenant without
 /// one has none of them.
 pub const KINDS: &[Kind] = &[
+    Kind::DiscoverTechnicians,
     Kind::DiscoverManaged,
     Kind::ConfirmManagedDevice,
     Kind::DiscoverConfirmed,
@@ -102,8 +103,23 @@ const MANAGED: KindSpec = KindSpec {
     ..WRITING
 };
 
+/// By itself and at once: a login that reaches every client's computers stays for no
+/// device management that may not be read. Fact: `technician_ids` (none: they may not be
+/// read, and a person is asked whether he has one).
+pub(super) const DISCOVER_TECHNICIANS: KindSpec = KindSpec {
+    name: "device.discover_technicians",
+    title: "Find his logins as a technician of the remote management (RMM)",
+    area: Area::Device,
+    stage: Stage::Access,
+    after: &[Dep::on(Kind::Resolve)],
+    finds: &[Kind::EndTechnician],
+    controls: control::ACCESS,
+    ..READING
+};
+
 /// After the others have looked, so that it can say which devices they know
-/// too. Facts: `found` (a device, or a technician's login), `all_names_known`,
+/// too. It asks about a technician's login as well, in a case that has nobody who looks
+/// for that alone. Facts: `found` (a device, or a technician's login), `all_names_known`,
 /// `device_ids`, `candidate_ids`, `somebody_elses_ids`, `only_elsewhere_ids`,
 /// `technician_ids` (none: they may not be read), and for each device `held/ID`,
 /// `serial/ID`, `class/ID`, `elsewhere/ID`, `met_as/ID`.
@@ -162,7 +178,8 @@ pub(super) const CONFIRM: KindSpec = KindSpec {
 };
 
 /// A login that reaches every client's computers. The management lets no interface
-/// disable one: what it offers is to delete it, with all that hangs on it.
+/// disable one: what it offers is to delete it, with all that hangs on it. It waits for
+/// nothing: whoever finds it first has a person asked.
 pub(super) const END_TECHNICIAN: KindSpec = KindSpec {
     name: "person.end_technician",
     title: "Disable his technician's login in the remote management, by hand (where it could not be read: see whether he has one)",
@@ -170,7 +187,6 @@ pub(super) const END_TECHNICIAN: KindSpec = KindSpec {
     stage: Stage::Access,
     urgency: Urgency::U0,
     wanted: Wanted::Found,
-    after: &[Dep::only(Kind::DiscoverManaged)],
     proof: Proof::Attested,
     closing: ClosingProof::Receipt("a person's word is kept"),
     controls: control::ACCESS,
@@ -336,6 +352,9 @@ pub(super) const RUN_SCRIPT: KindSpec = KindSpec {
         Dep::on(Kind::DecidePreservation),
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::RevokeSessions),
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::on(Kind::SuspendAtOnce),
+        Dep::on(Kind::SuspendInWorkspace),
         Dep::on(Kind::MarkManaged).of_its_device(),
     ],
     judge: Judge {

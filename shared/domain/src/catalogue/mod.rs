@@ -62,6 +62,7 @@ kinds! {
     ResolveInWorkspace = workspace::RESOLVE,
     DiscoverDevices = device::DISCOVER,
     DiscoverComputers = premises::DISCOVER_COMPUTERS,
+    DiscoverTechnicians = managed::DISCOVER_TECHNICIANS,
     DiscoverManaged = managed::DISCOVER,
     DiscoverApps = identity::DISCOVER_APPS,
     ApprovePlan = person::APPROVE_PLAN,

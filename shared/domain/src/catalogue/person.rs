@@ -239,6 +239,7 @@ pub(super) const VALIDATE: KindSpec = KindSpec {
         Dep::on(Kind::DisableDeviceObject),
         Dep::on(Kind::DiscoverDevices),
         Dep::on(Kind::DiscoverComputers),
+        Dep::on(Kind::DiscoverTechnicians),
         Dep::on(Kind::DiscoverManaged),
         Dep::on(Kind::DiscoverConfirmed),
         Dep::on(Kind::ResolveOnPremises),

@@ -1,7 +1,8 @@
 //! The MSP's own programs: one task for each that a tenant has configured. What
-//! such a program does, nobody here knows; so it runs when sign-in is disabled
-//! and what there was has been recorded, and it is believed only when, asked
-//! once more as a process of its own, it says that the wanted state is there.
+//! such a program does, nobody here knows; so it runs when sign-in is disabled,
+//! in the directory and in a workspace, and what there was has been recorded, and it
+//! is believed only when, asked once more as a process of its own, it says that the
+//! wanted state is there.
 //!
 //! A program whose effect cannot be undone is a kind of its own, because what
 //! must be approved, and whether it may be repeated, is said by the kind.
@@ -30,7 +31,13 @@ pub(super) const RUN: KindSpec = KindSpec {
     name: "identity.run_script",
     title: "Run your own program",
     skippable: true,
-    after: &[Dep::on(Kind::DisableSignIn), Dep::on(Kind::DisableOnPremises)],
+    after: &[
+        Dep::on(Kind::DisableSignIn),
+        Dep::on(Kind::DisableOnPremises),
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::on(Kind::SuspendAtOnce),
+        Dep::on(Kind::SuspendInWorkspace),
+    ],
     run_for_ms: SLICE_MS,
     judge: Judge {
         not_applicable: &[(
@@ -54,6 +61,9 @@ pub(super) const RUN_IRREVERSIBLE: KindSpec = KindSpec {
     after: &[
         Dep::on(Kind::DisableSignIn),
         Dep::on(Kind::DisableOnPremises),
+        Dep::only(Kind::ResolveInWorkspace),
+        Dep::on(Kind::SuspendAtOnce),
+        Dep::on(Kind::SuspendInWorkspace),
         Dep::on(Kind::DecidePreservation),
     ],
     convergent: false,

@@ -188,6 +188,36 @@ fn each_hazard_of_the_playbook_is_an_order() {
             "what a program takes away, a sign-in could bring back",
         ),
         (
+            Kind::RunScript,
+            Kind::SuspendAtOnce,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunScript,
+            Kind::SuspendInWorkspace,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunIrreversibleScript,
+            Kind::SuspendAtOnce,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunIrreversibleScript,
+            Kind::SuspendInWorkspace,
+            "what a program takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunManagedScript,
+            Kind::SuspendAtOnce,
+            "what a script takes away, a sign-in could bring back",
+        ),
+        (
+            Kind::RunManagedScript,
+            Kind::SuspendInWorkspace,
+            "what a script takes away, a sign-in could bring back",
+        ),
+        (
             Kind::RevokeSessions,
             Kind::DisableSignIn,
             "a session could be minted again",
@@ -899,6 +929,14 @@ fn nothing_that_cuts_access_waits_for_applications_to_be_looked_up() {
         }
         assert!(!kind.spec().conflicts.contains(&Kind::DiscoverApps), "{kind}");
     }
+}
+
+/// See `docs/decisions/0076-a-technicians-login-waits-for-no-devices.md`.
+#[test]
+fn a_technicians_login_is_asked_for_whatever_becomes_of_devices() {
+    assert_eq!(ancestors(Kind::DiscoverTechnicians), [Kind::Resolve].into());
+    assert_eq!(ancestors(Kind::EndTechnician), BTreeSet::new());
+    assert!(Kind::DiscoverTechnicians.spec().finds.contains(&Kind::EndTechnician));
 }
 
 /// See `docs/decisions/0028-the-desk-goes-on-beside-the-case.md`.

@@ -463,12 +463,15 @@ impl Draft<'_> {
     /// follow it for the sake of no loss. What follows it in its own system alone, or for its
     /// own device, is not begun too soon in another, or for another. And application roles wait
     /// so long because they may take an account with them: what is found once they have gone
-    /// loses nothing more by being found, as where an older version took them at first.
+    /// loses nothing more by being found, as where an older version took them at first. Nor is
+    /// an account left open for a program that ran while nobody knew of it.
     pub(super) fn breaks_order(&self, find: &PlannedTask, by: Option<TaskId>, harmless: &[Kind]) -> bool {
         let found = Task {
             found_by: by,
             ..Task::new(find.clone())
         };
+        let suspends = matches!(find.kind, Kind::SuspendAtOnce | Kind::SuspendInWorkspace);
+        let programs = [Kind::RunScript, Kind::RunIrreversibleScript, Kind::RunManagedScript];
         // What a person does or goes without begins nothing.
         let machines = |t: &&Arc<Task>| t.kind().spec().area != Area::Person;
         self.case.tasks.values().filter(machines).any(|t| {
@@ -476,7 +479,8 @@ impl Draft<'_> {
             let done = matches!(t.outcome(), Some(o) if !matches!(o, Outcome::NotApplicable { .. } | Outcome::Attested { .. }));
             let begun = t.may_have_begun() || done && !let_off;
             let gone_already = by.is_some() && t.kind() == Kind::RemoveAppRoles;
-            let counts = t.kind() != find.kind && !harmless.contains(&t.kind()) && !gone_already;
+            let ran_already = suspends && programs.contains(&t.kind());
+            let counts = t.kind() != find.kind && !harmless.contains(&t.kind()) && !gone_already && !ran_already;
             let in_its_system = |d: &Dep| !d.same_system || t.planned.target.system == find.target.system;
             let of_its_device = |d: &Dep| !d.same_device || self.case.may_be_one_device(t, &found);
             let in_its_mail =

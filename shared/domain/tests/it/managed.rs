@@ -305,6 +305,27 @@ fn a_technician_s_login_and_the_return_of_a_device_are_asked_for_before_anything
     w.run_to_sealing();
 }
 
+/// The device management's permission is for people to grant, and takes days.
+#[test]
+fn a_technician_s_login_is_asked_for_though_no_device_management_may_be_read() {
+    let mut w = opened();
+    let report = w.report(w.id(Kind::DiscoverDevices), fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    let told = w.case().assignment(w.id(Kind::DiscoverTechnicians)).unwrap().params;
+    assert_eq!(told.list(apps::NAMES).unwrap(), ["leaver@acme.example"]);
+    let login = || vec![find(Kind::EndTechnician, "rmm/7")];
+    found(&mut w, Kind::DiscoverTechnicians, Facts::new(), login());
+    assert_eq!(stands(&w, Kind::EndTechnician), Standing::WaitsForPerson);
+    assert!(matches!(stands(&w, Kind::DiscoverManaged), Standing::WaitsFor(_)));
+    // Whoever comes upon it once more asks nobody again.
+    let mut w = opened();
+    found(&mut w, Kind::DiscoverTechnicians, Facts::new(), login());
+    in_the_cloud(&mut w);
+    found(&mut w, Kind::DiscoverManaged, good(Kind::DiscoverManaged), login());
+    let asked = w.case().tasks.values().filter(|t| t.kind() == Kind::EndTechnician);
+    assert_eq!(asked.count(), 1);
+}
+
 /// Those that are assigned to him, and those that a person says are his.
 #[test]
 fn software_is_looked_at_on_every_device_that_is_his() {

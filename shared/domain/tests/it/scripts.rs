@@ -2,10 +2,13 @@
 //! sign-in is disabled; told who leaves, and nobody of it kept.
 
 use crate::model::*;
-use offboard_domain::catalogue::{Kind, script};
+use offboard_domain::catalogue::{Kind, script, workspace};
 use offboard_domain::departure::{Departure, Manner, PersonRef};
 use offboard_domain::standing::{Standing, standing};
-use offboard_domain::{Capabilities, Command, Facts, Find, ObjectId, Policy, Said, System, TaskId, TaskState};
+use offboard_domain::time::DAY_MS;
+use offboard_domain::{
+    Capabilities, Command, Facts, FaultClass, Find, ObjectId, Policy, Said, System, TaskId, TaskState,
+};
 use std::sync::Arc;
 
 fn system(name: &str) -> System {
@@ -16,6 +19,23 @@ fn system(name: &str) -> System {
 fn programs() -> Capabilities {
     let mut all = everything();
     all.0.get_mut(&m365()).unwrap().retain(|k| !script::KINDS.contains(k));
+    with_programs(all)
+}
+
+/// The same beside a workspace, and without a cloud.
+fn beside_a_workspace_alone() -> Capabilities {
+    let closing = [
+        Kind::ObserveIdentity,
+        Kind::ObserveMailbox,
+        Kind::ObserveDevice,
+        Kind::ObserveLicense,
+        Kind::ObserveKnowledge,
+    ];
+    let kinds = workspace::KINDS.iter().copied().chain(closing).chain([Kind::Resolve]);
+    with_programs(Capabilities([(system("google"), kinds.collect())].into()))
+}
+
+fn with_programs(mut all: Capabilities) -> Capabilities {
     for (name, kind) in [
         ("vpn", Kind::RunScript),
         ("door", Kind::RunScript),
@@ -27,14 +47,18 @@ fn programs() -> Capabilities {
 }
 
 fn opened(person: PersonRef) -> World {
+    opened_in(Manner::Immediate, person, programs())
+}
+
+fn opened_in(manner: Manner, person: PersonRef, capabilities: Capabilities) -> World {
     let mut w = World::new();
     w.order(Command::Open {
         departure: Arc::new(Departure {
             person,
-            ..departure(Manner::Immediate)
+            ..departure(manner)
         }),
         policy: Arc::new(Policy::default()),
-        capabilities: Arc::new(programs()),
+        capabilities: Arc::new(capabilities),
         traceparent: None,
     })
     .unwrap();
@@ -56,6 +80,73 @@ fn of(w: &World, name: &str) -> TaskId {
     let task = here.next().unwrap();
     assert!(here.next().is_none(), "one for each program");
     task.id()
+}
+
+/// His account in the workspace is found, and is to be suspended in this way.
+fn found_in_the_workspace(w: &mut World, suspension: Kind) {
+    let said = Said::Found {
+        observation: seen(good(Kind::ResolveInWorkspace)),
+        finds: vec![Find {
+            kind: suspension,
+            object: ObjectId::from("1001"),
+            params: Facts::new(),
+        }],
+    };
+    let report = w.report(w.id(Kind::ResolveInWorkspace), said);
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+}
+
+#[test]
+fn none_runs_while_the_account_in_a_workspace_is_open() {
+    for (manner, suspension) in [
+        (Manner::Immediate, Kind::SuspendAtOnce),
+        (Manner::Planned, Kind::SuspendInWorkspace),
+    ] {
+        let mut w = opened_in(manner, leaver(), beside_a_workspace_alone());
+        w.answer(Kind::Resolve);
+        found_in_the_workspace(&mut w, suspension);
+        w.drain_but(suspension);
+        w.approve();
+        w.drain_but(suspension);
+        assert!(w.task(suspension).in_flight().is_some(), "{manner:?}");
+        for name in ["vpn", "door", "shred"] {
+            let task = &w.case().tasks[&of(&w, name)];
+            let waits = standing(w.case(), task, w.now, &w.gates);
+            assert!(
+                matches!(&waits, Standing::WaitsFor(k) if k.contains(&suspension)),
+                "{name} {manner:?}: {waits:?}"
+            );
+        }
+        w.answer(suspension);
+        for name in ["vpn", "door"] {
+            assert!(w.case().tasks[&of(&w, name)].in_flight().is_some(), "{name} {manner:?}");
+        }
+    }
+}
+
+/// As where an older version ran it ahead.
+#[test]
+fn an_account_that_is_found_after_a_program_ran_is_suspended_all_the_same() {
+    let mut w = opened_in(Manner::Immediate, leaver(), beside_a_workspace_alone());
+    w.answer(Kind::Resolve);
+    let finder = w.id(Kind::ResolveInWorkspace);
+    let report = w.report(finder, fault(FaultClass::Denied));
+    w.order(Command::RecordReport(Box::new(report))).unwrap();
+    w.order(Command::Waive {
+        task: finder,
+        by: "boss@msp.example".into(),
+        reason: "nobody may look there yet".into(),
+        until: w.now.plus(DAY_MS),
+    })
+    .unwrap();
+    w.drain();
+    w.approve();
+    w.drain();
+    assert!(w.case().tasks[&of(&w, "vpn")].is_settled());
+    w.pass(DAY_MS);
+    found_in_the_workspace(&mut w, Kind::SuspendAtOnce);
+    let found = w.task(Kind::SuspendAtOnce);
+    assert!(found.in_flight().is_some(), "{:?}", found.state);
 }
 
 /// A loss has every act that must not happen twice be read first, also what was never ordered.

@@ -22,6 +22,10 @@ pub trait Fleet: Send + Sync {
     /// nobody and where somebody signed in by a name like his.
     async fn of(&self, call: &mut Call, who: &Whose) -> Answer<FoundEndpoints>;
 
+    /// The logins of technicians who have one of his addresses, and are not disabled;
+    /// none: the management does not let them be read.
+    async fn logins(&self, call: &mut Call, who: &Whose) -> Answer<Option<Vec<ObjectId>>>;
+
     /// Reads one device; none when it is gone, and it was made sure that what
     /// says so is the same company's management.
     async fn endpoint(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Endpoint>>;
@@ -93,8 +97,7 @@ pub struct FoundEndpoints {
     pub candidates: Vec<Candidate>,
     /// What was met by a name, and is assigned to somebody else.
     pub somebody_elses: Vec<ObjectId>,
-    /// The logins of technicians who have one of his addresses, and are not
-    /// disabled; none: the management does not let them be read.
+    /// What [`Fleet::logins`] says.
     pub technicians: Option<Vec<ObjectId>>,
 }
 

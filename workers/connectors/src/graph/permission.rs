@@ -304,6 +304,7 @@ pub(crate) fn needs(kind: Kind) -> Option<&'static [Need]> {
         | Kind::AttachEvidence
         | Kind::CloseTicket
         | Kind::NoteEnding
+        | Kind::DiscoverTechnicians
         | Kind::DiscoverManaged
         | Kind::DiscoverConfirmed
         | Kind::DiscoverSoftware

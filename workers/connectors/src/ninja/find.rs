@@ -14,10 +14,16 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A login of the MSP's own people.
-struct Technician {
+pub(super) struct Technician {
     id: u64,
     uid: Option<String>,
     enabled: bool,
+}
+
+/// Those that may sign in.
+pub(super) fn enabled(all: Vec<Technician>) -> Vec<ObjectId> {
+    let enabled = all.into_iter().filter(|t| t.enabled);
+    enabled.map(|t| ObjectId(t.id.to_string())).collect()
 }
 
 /// Whether somebody has one of his addresses.
@@ -49,7 +55,7 @@ impl NinjaConnector {
     /// The technicians who have one of his addresses and may sign in; none where the
     /// application may not read them. They are of the MSP's whole NinjaOne, and of no
     /// organisation.
-    async fn technicians(&self, call: &mut Call, who: &Whose) -> Answer<Option<Vec<Technician>>> {
+    pub(super) async fn technicians(&self, call: &mut Call, who: &Whose) -> Answer<Option<Vec<Technician>>> {
         let ask = Ask::get(Path::at("v2").then("user").then("technicians"), About::List);
         let body = match self.wire.send(call, &ask).await {
             Ok(reply) => reply.body,
@@ -124,10 +130,6 @@ impl NinjaConnector {
         let technicians = self.technicians(call, who).await?;
         owner_uids.extend(technicians.iter().flatten().filter_map(|t| t.uid.clone()));
         let met = self.met(call, who).await?;
-        let enabled = |all: Vec<Technician>| {
-            let enabled = all.into_iter().filter(|t| t.enabled);
-            enabled.map(|t| ObjectId(t.id.to_string())).collect()
-        };
         let mut found = FoundEndpoints {
             technicians: technicians.map(enabled),
             ..FoundEndpoints::default()

@@ -1,6 +1,7 @@
 //! The primitives. Each that is about one device reads that device afresh first,
 //! and goes on only if it is of our organisation.
 
+use super::find::enabled;
 use super::marks::device;
 use super::read::{self, number};
 use super::wire::{About, Ask};
@@ -58,6 +59,10 @@ impl Fleet for NinjaConnector {
 
     async fn of(&self, call: &mut Call, who: &Whose) -> Answer<FoundEndpoints> {
         self.find(call, who).await
+    }
+
+    async fn logins(&self, call: &mut Call, who: &Whose) -> Answer<Option<Vec<ObjectId>>> {
+        Ok(self.technicians(call, who).await?.map(enabled))
     }
 
     async fn endpoint(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Endpoint>> {

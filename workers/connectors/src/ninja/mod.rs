@@ -92,6 +92,7 @@ impl std::fmt::Debug for NinjaConnector {
 #[must_use]
 pub fn claims(marks: bool, script: bool) -> BTreeSet<Kind> {
     let mut kinds = BTreeSet::from([
+        Kind::DiscoverTechnicians,
         Kind::DiscoverManaged,
         Kind::DiscoverConfirmed,
         Kind::DiscoverSoftware,

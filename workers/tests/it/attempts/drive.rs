@@ -341,6 +341,7 @@ pub(crate) fn setting(kind: Kind) -> (State, Todo) {
             let marks = vec![mark_in_app("app-leaver", &format!("{LEAVER}@example.com"))];
             (his_names().with(MARKS, marks), Some("app-leaver"))
         }
+        Kind::DiscoverTechnicians => (his_names(), None),
         Kind::DiscoverManaged => (his_names().with("wipe_company_devices", true), None),
         Kind::DiscoverConfirmed => {
             let params = managed(43).with(CONFIRMED, true).with(ELSEWHERE, "unknown");

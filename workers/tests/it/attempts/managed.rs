@@ -327,6 +327,30 @@ async fn a_technician_s_login_is_a_person_s_to_disable_and_one_that_cannot_be_re
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_technician_s_login_is_found_without_a_look_at_devices() {
+    let cases: [(Option<Vec<ObjectId>>, &[&str]); 3] = [
+        (Some(vec![ObjectId::from("7")]), &["m365/7"]),
+        (None, &["m365/technicians"]),
+        (Some(Vec::new()), &[]),
+    ];
+    for (technicians, wanted) in cases {
+        let (mut state, todo) = setting(Kind::DiscoverTechnicians);
+        state.technicians = technicians;
+        let report = Desk::new(state).once(&todo).await;
+        let Said::Found { observation, finds } = report.said else {
+            panic!("not read");
+        };
+        let facts = observation.facts;
+        let verdict = judge(Kind::DiscoverTechnicians, &Facts::new(), &facts, None);
+        assert_eq!(verdict, Verdict::Satisfied);
+        assert!(facts.get("device_ids").is_none());
+        assert!(finds.iter().all(|f| f.kind == Kind::EndTechnician));
+        let asked: Vec<&str> = finds.iter().map(|f| f.object.0.as_str()).collect();
+        assert_eq!(asked, wanted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_device_management_saw_is_what_the_other_s_devices_are_compared_with() {
     let (state, todo) = setting(Kind::DiscoverDevices);
     let mut desk = Desk::new(state);

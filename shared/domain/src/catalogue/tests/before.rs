@@ -88,6 +88,7 @@ fn recorded(kind: Kind) -> Recorded {
         | Kind::ResolveInWorkspace
         | Kind::DiscoverDevices
         | Kind::DiscoverComputers
+        | Kind::DiscoverTechnicians
         | Kind::DiscoverManaged
         | Kind::DiscoverConfirmed
         | Kind::DiscoverSoftware

@@ -31,6 +31,8 @@ async fn a_technician_s_login_is_found_and_what_is_assigned_to_it_is_his() {
         s.edit(42, |n| n.owner = Some("uid-tech-7".to_owned()));
         let found = s.open().of(&mut s.reading(), &anna()).await.unwrap();
         assert_eq!(found.technicians, Some(vec![id(7)]), "one that is disabled is none");
+        let logins = s.open().logins(&mut s.reading(), &anna()).await.unwrap();
+        assert_eq!(logins, found.technicians);
         assert!(found.assigned.iter().any(|e| e.id == id(42)));
         assert_eq!(found.somebody_elses, Vec::new());
     }
@@ -42,6 +44,7 @@ async fn a_technician_s_login_is_found_and_what_is_assigned_to_it_is_his() {
     .await;
     let found = s.open().of(&mut s.reading(), &anna()).await.unwrap();
     assert_eq!(found.technicians, None);
+    assert_eq!(s.open().logins(&mut s.reading(), &anna()).await.unwrap(), None);
     assert_eq!(found.assigned.len(), 2);
 }
 

@@ -69,6 +69,10 @@ impl Fleet for Fake {
         self.read(call, "endpoints", |s| found(s, who)).await
     }
 
+    async fn logins(&self, call: &mut Call, _: &Whose) -> Answer<Option<Vec<ObjectId>>> {
+        self.read(call, "logins", |s| s.technicians.clone()).await
+    }
+
     async fn endpoint(&self, call: &mut Call, id: &ObjectId) -> Answer<Option<Endpoint>> {
         self.read(call, "endpoint", |s| s.fleet.get(&id.0).map(|row| endpoint(&id.0, row)))
             .await
