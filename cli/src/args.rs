@@ -190,7 +190,7 @@ pub enum Command {
         site: Option<String>,
     },
     /// Close: seal what is settled, with the signing key (ledger and queue shared by processes)
-    #[command(after_help = "Examples:\n  offboard closer")]
+    #[command(after_help = "SIGHUP reads the tenants' configuration anew.\n\nExamples:\n  offboard closer")]
     Closer,
     /// Ask the process that this folder configures whether it is ready, or alive
     #[command(

@@ -191,7 +191,7 @@ fn all_done(ordered: &str, tenants: &[TenantId], done: Vec<Result<(), EngineErro
             ),
             causes: several
                 .iter()
-                .map(|(t, error)| format!("{t}: {}", chain(error)))
+                .map(|(t, error)| format!("client '{t}': {}", chain(error)))
                 .collect(),
         }),
     }

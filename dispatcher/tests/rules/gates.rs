@@ -212,7 +212,7 @@ async fn who_could_not_be_paused_of_several_is_named() {
     };
     assert!(why.contains("for 2 of 2 clients"), "{why}");
     let of_each: Vec<&str> = causes.iter().filter_map(|cause| cause.split(':').next()).collect();
-    assert_eq!(of_each, ["acme", "other"], "{causes:?}");
+    assert_eq!(of_each, ["client 'acme'", "client 'other'"], "{causes:?}");
     world.ledger.refuse_gates(false);
     assert_eq!(shut_after(&engine, pause).await.len(), 2);
 }
