@@ -190,7 +190,7 @@ pub enum Command {
         site: Option<String>,
     },
     /// Close: seal what is settled, with the signing key (ledger and queue shared by processes)
-    #[command(after_help = "Examples:\n  offboard closer")]
+    #[command(after_help = "SIGHUP reads the tenants' configuration anew.\n\nExamples:\n  offboard closer")]
     Closer,
     /// Ask the process that this folder configures whether it is ready, or alive
     #[command(
@@ -203,7 +203,7 @@ pub enum Command {
     },
     /// Pause a tenant, a system or a kind of task: nothing new is begun, nothing is lost
     #[command(
-        after_help = "What a worker is at already is finished. `offboard resume` with the same words ends it.\n\nExamples:\n  offboard pause --tenant contoso\n  offboard pause --tenant contoso --system m365 --until 4h\n  offboard pause --kind device.wipe            (of every tenant)\n  offboard pause --all"
+        after_help = "What a worker is at already is finished. `offboard resume` with the same words ends it.\nOf every tenant means of those that are configured now: one that is added later is not paused.\n\nExamples:\n  offboard pause --tenant contoso\n  offboard pause --tenant contoso --system m365 --until 4h\n  offboard pause --kind device.wipe            (of every tenant)\n  offboard pause --all"
     )]
     Pause {
         /// What
@@ -217,11 +217,16 @@ pub enum Command {
         until: Option<String>,
     },
     /// End a pause; without words, show what is paused
-    #[command(after_help = "Examples:\n  offboard resume\n  offboard resume --tenant contoso --system m365")]
+    #[command(
+        after_help = "--all ends what `pause --all` or `pause --tenant` has paused; a pause of a system or a kind is ended by its\nown words.\n\nExamples:\n  offboard resume\n  offboard resume --tenant contoso --system m365\n  offboard resume --all"
+    )]
     Resume {
         /// What
         #[command(flatten)]
         what: PauseArgs,
+        /// What is paused as a whole, of every tenant
+        #[arg(long, conflicts_with_all = ["tenant", "system", "kind"])]
+        all: bool,
     },
     /// Print what the broker must hold (queues, users, policies) as definitions that it imports
     #[command(

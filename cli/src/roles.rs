@@ -122,7 +122,7 @@ impl Running {
                 let dispatch = DispatchKey::load(&config.engine.keys)?;
                 let settings = Settings::of(config, clock.clone(), dispatch, kept.clone());
                 let engine = engine(config, &systems, &ledger, Arc::new(queue), settings)?;
-                reload.tell(&engine);
+                reload.tell_who_orders(&engine);
                 running.dispatching = dispatch_with(&mut running.tasks, &engine, crate::compose::instance(config));
             }
             if roles.closer {
@@ -136,6 +136,7 @@ impl Running {
                     ..Settings::of(config, clock.clone(), DispatchKey::ephemeral()?, kept.clone())
                 };
                 let engine = engine(config, &systems, &ledger, queue, settings)?;
+                reload.tell(&engine);
                 let signing = SigningKey::load(&config.engine.keys)?;
                 let evidence = store(&config.engine.evidence).await?;
                 let closer = Closer::new(engine.clone(), signing.expose().clone(), evidence);

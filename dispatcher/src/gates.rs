@@ -4,13 +4,18 @@
 
 use crate::engine::{Engine, EngineError};
 use crate::kept::{in_time, is_not_kept_yet, is_ordered_now};
-use offboard_domain::{Kind, System, TenantId, Timestamp};
-use offboard_ledger::{GateChange, Gates as Shut};
+use futures::future::try_join_all;
+use offboard_domain::{CaseId, Kind, System, TenantId, Timestamp};
+use offboard_ledger::{Filter, GateChange, Gates as Shut, LedgerError, Shard};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The latest time that a gate can hold: a pause without an end.
 pub const WITHOUT_END: Timestamp = Timestamp(253_402_300_799_000);
+
+/// After every case of its tenant.
+const LAST_CASE: CaseId = CaseId([u8::MAX; 10]);
 
 /// What is paused: all of a tenant, one of its systems, one kind of task, or
 /// one kind in one system.
@@ -100,7 +105,7 @@ impl Engine {
         self.set_pause(tenant, what, Some(until), by).await
     }
 
-    /// Ends a pause.
+    /// Ends a pause, also one of a tenant that is not configured any more.
     ///
     /// # Errors
     /// As [`Engine::pause`].
@@ -115,7 +120,7 @@ impl Engine {
         until: Option<Timestamp>,
         by: Option<&str>,
     ) -> Result<(), EngineError> {
-        if self.tenants.get(tenant).is_none() {
+        if self.tenants.get(tenant).is_none() && (until.is_some() || !self.has_cases(tenant).await?) {
             return Err(EngineError::UnknownTenant(tenant.clone()));
         }
         let name = what.gate();
@@ -151,6 +156,46 @@ impl Engine {
             tenant: tenant.clone(),
             detail: error.to_string(),
         })
+    }
+
+    async fn has_cases(&self, tenant: &TenantId) -> Result<bool, LedgerError> {
+        let filter = Filter {
+            tenant: Some(tenant.clone()),
+            limit: 1,
+            ..Filter::default()
+        };
+        Ok(!self.ledger.list(filter).await?.is_empty())
+    }
+
+    /// The tenants that may have gates: those that are configured, and those that have
+    /// cases and are not configured any more.
+    pub(crate) async fn tenants_there(&self) -> Result<BTreeSet<TenantId>, EngineError> {
+        let of = self.shards;
+        let asking: Vec<_> = (0..of).map(|index| self.tenants_of(Shard { index, of })).collect();
+        let with_cases = try_join_all(asking).await?;
+        let configured = self.tenants.all();
+        Ok(configured
+            .keys()
+            .cloned()
+            .chain(with_cases.into_iter().flatten())
+            .collect())
+    }
+
+    /// The tenants with cases in a shard: of each, one case is asked for.
+    async fn tenants_of(&self, shard: Shard) -> Result<Vec<TenantId>, LedgerError> {
+        let mut tenants: Vec<TenantId> = Vec::new();
+        loop {
+            let filter = Filter {
+                shard: Some(shard),
+                after: tenants.last().map(|last| (last.clone(), LAST_CASE)),
+                limit: 1,
+                ..Filter::default()
+            };
+            match self.ledger.list(filter).await?.pop() {
+                Some(next) => tenants.push(next.tenant),
+                None => return Ok(tenants),
+            }
+        }
     }
 
     /// A tenant's gates that are shut now.

@@ -2,7 +2,7 @@
 //! looked at is what is dealt with: letters are listed first, and named one by
 //! one by the digest of all that they are.
 
-use super::list::{letters, short};
+use super::list::{letters, none_buried, short};
 use super::{Ctx, required};
 use crate::error::{CliError, Exit};
 use crate::out::{ask, can_ask, columns};
@@ -88,7 +88,7 @@ pub(super) async fn run(ctx: &Ctx, order: Order) -> Result<Exit, CliError> {
         }
     }
     if all.is_empty() {
-        ctx.out.say("No message was buried.");
+        ctx.out.say(none_buried(&config));
     }
     report(ctx, &all)?;
     Ok(if all.values().all(is_done) {

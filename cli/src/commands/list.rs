@@ -1,6 +1,7 @@
 //! `offboard list`.
 
 use super::Ctx;
+use crate::backends::is_shared;
 use crate::error::{CliError, Exit};
 use crate::out::{Out, columns};
 use crate::session::{Session, unexpected};
@@ -10,7 +11,7 @@ use offboard_dispatcher::control::{Buried, CaseSummary, Request, Response};
 use offboard_domain::{Digest, TenantId, Timestamp};
 use offboard_runtime::config::Configuration;
 
-/// Buried messages that are shown.
+/// Buried messages that are shown: what a person reads through.
 const DEAD_SHOWN: usize = 100;
 
 pub(super) async fn run(ctx: &Ctx, tenant: Option<&TenantId>, open_only: bool) -> Result<Exit, CliError> {
@@ -111,24 +112,42 @@ pub(super) async fn dead(ctx: &Ctx) -> Result<Exit, CliError> {
     if session.is_idle() {
         ctx.out.say("Nobody serves this folder, and the queue in memory went with the last who did; what it held is ordered again from the ledger.");
     }
-    let answer = session.ask(Request::Dead { limit: DEAD_SHOWN }).await;
+    // One more says whether there are more.
+    let limit = DEAD_SHOWN + 1;
+    let answer = session.ask(Request::Dead { limit }).await;
     session.close().await?;
-    let buried = match answer? {
+    let mut buried = match answer? {
         Response::Dead(buried) => buried,
         other => return Err(unexpected(&other)),
     };
+    if buried.len() > DEAD_SHOWN {
+        buried.truncate(DEAD_SHOWN);
+        ctx.out.say(format!(
+            "note: there are more than these {DEAD_SHOWN}; of more than 10,000 at a broker the newest are not seen until older ones are cleared (`offboard clear`)"
+        ));
+    }
     if ctx.out.is_json() {
         ctx.out.document(&buried)?;
         return Ok(Exit::Done);
     }
     if buried.is_empty() {
-        ctx.out.say("No message was buried.");
+        ctx.out.say(none_buried(&config));
         return Ok(Exit::Done);
     }
     ctx.out.line(&letters(&buried).lines(columns()).join("\n"))?;
     ctx.out
         .say("`offboard clear LETTER --reason WHY` drops one, or with --resend sends it again.");
     Ok(Exit::Done)
+}
+
+/// What is said where none is listed. A broker gives nobody what somebody else is looking
+/// through, and does not tell how much that is.
+pub(super) fn none_buried(config: &Configuration) -> &'static str {
+    if is_shared(config) {
+        "No message was buried, or a dispatcher is looking through all of them at this moment."
+    } else {
+        "No message was buried."
+    }
 }
 
 /// Digits of a letter's name that are shown: enough among a thousand.

@@ -91,7 +91,7 @@ async fn follow(ctx: &Ctx, command: Command) -> Result<Exit, CliError> {
         Command::Closer => role::closer(ctx).await,
         Command::Health { alive } => health::run(ctx, alive).await,
         Command::Pause { what, all, until } => pause::pause(ctx, what, all, until.as_deref()).await,
-        Command::Resume { what } => pause::resume(ctx, what).await,
+        Command::Resume { what, all } => pause::resume(ctx, what, all).await,
         Command::Topology { vhost } => topology::run(ctx, &vhost),
         Command::List { dead: true, .. } => list::dead(ctx).await,
         Command::List { tenant, open, .. } => list::run(ctx, tenant.as_ref(), open).await,

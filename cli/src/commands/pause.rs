@@ -41,6 +41,7 @@ pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, all: bool, until: Option<&
             return Ok(Exit::Failed);
         }
     }
+    let of_every = args.tenant.is_none();
     let request = Request::Pause {
         tenant: args.tenant,
         what: Paused {
@@ -50,7 +51,12 @@ pub(super) async fn pause(ctx: &Ctx, args: PauseArgs, all: bool, until: Option<&
         until,
         by: Some(by),
     };
-    ask(ctx, &config, request).await
+    let paused = ask(ctx, &config, request).await?;
+    if of_every {
+        ctx.out
+            .say("A client that is added from now on is not paused: give the same order again then.");
+    }
+    Ok(paused)
 }
 
 fn says_nothing(args: &PauseArgs) -> bool {
@@ -90,9 +96,9 @@ fn exists(config: &Configuration, args: &PauseArgs) -> Result<(), CliError> {
     })
 }
 
-pub(super) async fn resume(ctx: &Ctx, args: PauseArgs) -> Result<Exit, CliError> {
+pub(super) async fn resume(ctx: &Ctx, args: PauseArgs, all: bool) -> Result<Exit, CliError> {
     let config = ctx.config()?;
-    let request = if says_nothing(&args) {
+    let request = if says_nothing(&args) && !all {
         Request::Gates
     } else {
         Request::Resume {
@@ -107,13 +113,29 @@ pub(super) async fn resume(ctx: &Ctx, args: PauseArgs) -> Result<Exit, CliError>
 }
 
 async fn ask(ctx: &Ctx, config: &Configuration, request: Request) -> Result<Exit, CliError> {
+    let of_every = matches!(
+        request,
+        Request::Pause { tenant: None, .. } | Request::Resume { tenant: None, .. }
+    );
     let mut session = ctx.session(config).await?;
     let answer = session.ask(request).await;
-    session.close().await?;
-    let gates = match answer? {
-        Response::Gates(gates) => gates,
-        other => return Err(unexpected(&other)),
+    // Of several it may have been done for some: what is in force now is shown first.
+    let in_force = if of_every && answer.is_err() {
+        session.ask(Request::Gates).await.ok()
+    } else {
+        None
     };
+    session.close().await?;
+    if let Some(Response::Gates(gates)) = in_force {
+        show(ctx, &gates)?;
+    }
+    match answer? {
+        Response::Gates(gates) => show(ctx, &gates),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn show(ctx: &Ctx, gates: &[Gate]) -> Result<Exit, CliError> {
     if ctx.out.is_json() {
         return ctx.out.document(&gates).map(|()| Exit::Done);
     }
@@ -122,7 +144,7 @@ async fn ask(ctx: &Ctx, config: &Configuration, request: Request) -> Result<Exit
         return Ok(Exit::Done);
     }
     let mut table = Table::new(&["client", "what", "why", "until", "since"]);
-    for gate in &gates {
+    for gate in gates {
         table.row(row(gate));
     }
     ctx.out.line(&table.lines(columns()).join("\n"))?;

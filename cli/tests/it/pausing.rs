@@ -20,6 +20,23 @@ fn what_is_paused_is_listed_and_goes_on_when_it_is_resumed() {
     assert_eq!(gates.as_array().map(Vec::len), Some(2), "{gates}");
     let gates = paused(&["resume", "--tenant", "northwind", "--kind", "device.wipe"]);
     assert_eq!(gates.as_array().map(Vec::len), Some(1), "{gates}");
+    // What was paused as a whole ends, and nothing else.
+    paused(&["pause", "--system", "m365"]);
+    let gates = paused(&["resume", "--all"]);
+    assert_eq!(gates.as_array().map(Vec::len), Some(1), "{gates}");
+    assert_eq!(gates[0]["name"], "pause/m365", "{gates}");
+    // Every client is every one that there is now.
+    for (args, said) in [
+        (&["pause", "--all"][..], true),
+        (&["pause", "--tenant", "northwind"][..], false),
+    ] {
+        let err = folder.run(args).expect(0).err;
+        assert_eq!(
+            err.contains("A client that is added from now on is not paused"),
+            said,
+            "{err}"
+        );
+    }
     serving.signal("TERM");
     serving.wait().expect(0);
 }

@@ -11,6 +11,7 @@ use crate::submit::Submitted;
 use futures::future::join_all;
 use offboard_domain::{ApprovalOf, CaseId, Command, Departure, Digest, TenantId, heir, leaving};
 use offboard_ledger::Filter;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,16 +130,20 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
             until,
             by,
         } => {
-            let tenants = concerned(engine, tenant);
+            let tenants: Vec<TenantId> =
+                tenant.map_or_else(|| engine.tenants.all().keys().cloned().collect(), |t| vec![t]);
             let by = by.as_deref();
             let pausing: Vec<_> = tenants.iter().map(|t| engine.pause(t, &what, until, by)).collect();
-            all_done(join_all(pausing).await)?;
+            all_done("pause", &tenants, join_all(pausing).await)?;
             gates(engine).await
         }
         Request::Resume { tenant, what } => {
-            let tenants = concerned(engine, tenant);
+            let tenants = match tenant {
+                Some(tenant) => vec![tenant],
+                None => Vec::from_iter(there(engine).await?),
+            };
             let resuming: Vec<_> = tenants.iter().map(|t| engine.resume(t, &what)).collect();
-            all_done(join_all(resuming).await)?;
+            all_done("resume", &tenants, join_all(resuming).await)?;
             gates(engine).await
         }
         Request::Gates => gates(engine).await,
@@ -164,23 +169,39 @@ async fn answer(engine: &Arc<Engine>, request: Request) -> Result<Response, Resp
     }
 }
 
-/// The tenant that was named, or every one that is configured.
-fn concerned(engine: &Arc<Engine>, tenant: Option<TenantId>) -> Vec<TenantId> {
-    tenant.map_or_else(|| engine.tenants.all().keys().cloned().collect(), |t| vec![t])
+/// The tenants that may have gates.
+async fn there(engine: &Arc<Engine>) -> Result<BTreeSet<TenantId>, Response> {
+    engine.tenants_there().await.map_err(|e| failed(&e))
 }
 
-/// What failed of what was ordered for several tenants, first what is not in force.
-fn all_done(done: Vec<Result<(), EngineError>>) -> Result<(), Response> {
-    let mut errors: Vec<EngineError> = done.into_iter().filter_map(Result::err).collect();
-    errors.sort_by_key(|error| matches!(error, EngineError::Unkept { .. }));
-    errors.first().map_or(Ok(()), |error| Err(failed(error)))
+/// What failed of what was ordered: of several tenants, each that it failed for, first
+/// those for whom it is not in force.
+fn all_done(ordered: &str, tenants: &[TenantId], done: Vec<Result<(), EngineError>>) -> Result<(), Response> {
+    let of_each = tenants.iter().zip(done);
+    let mut errors: Vec<(&TenantId, EngineError)> = of_each.filter_map(|(t, done)| Some((t, done.err()?))).collect();
+    errors.sort_by_key(|(_, error)| matches!(error, EngineError::Unkept { .. }));
+    match errors.as_slice() {
+        [] => Ok(()),
+        [(_, error)] if tenants.len() == 1 => Err(failed(error)),
+        several => Err(Response::Failed {
+            why: format!(
+                "failed to {ordered}, or to keep that, for {} of {} clients, which are named with what came back; for the others it is done; give the same order again",
+                several.len(),
+                tenants.len()
+            ),
+            causes: several
+                .iter()
+                .map(|(t, error)| format!("client '{t}': {}", chain(error)))
+                .collect(),
+        }),
+    }
 }
 
 async fn gates(engine: &Arc<Engine>) -> Result<Response, Response> {
     let now = engine.now();
     let mut all = Vec::new();
-    for tenant in engine.tenants.all().keys() {
-        let shut = engine.gates_of(tenant).await.map_err(|e| failed(&e))?;
+    for tenant in there(engine).await? {
+        let shut = engine.gates_of(&tenant).await.map_err(|e| failed(&e))?;
         let no_gates = ["since/", "comparing/", "ordering/", PAUSED_BY, leaving::MARK];
         let is_gate = |name: &str| !no_gates.iter().any(|prefix| name.starts_with(prefix));
         let in_force = shut.iter().filter(|(name, until)| **until > now && is_gate(name));

@@ -4,10 +4,13 @@
 use crate::rig::*;
 use offboard_dispatcher::control::{Request, Response, handle};
 use offboard_dispatcher::gates::{Paused, WITHOUT_END};
+use offboard_dispatcher::tenants::Tenants;
+use offboard_dispatcher::{Engine, EngineError};
 use offboard_domain::departure::Manner;
 use offboard_domain::{CaseId, Departure, FaultClass, Kind, Lane, System, TaskState, TenantId};
 use offboard_queue::QueueName;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 fn ad() -> System {
@@ -146,6 +149,72 @@ async fn who_paused_something_is_shown_until_somebody_ends_it() {
     engine.resume(&acme, &some).await.unwrap();
     assert!(shown().await.is_empty());
     assert!(engine.gates_of(&acme).await.unwrap().is_empty());
+}
+
+/// What is shut after a request, by tenant and name.
+async fn shut_after(engine: &Arc<Engine>, request: Request) -> Vec<(TenantId, String)> {
+    match handle(engine, request).await {
+        Response::Gates(gates) => gates.into_iter().map(|g| (g.tenant, g.name)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_a_tenant_that_is_not_configured_any_more_is_seen_and_can_be_ended() {
+    let (acme, other, nobody) = (tenant("acme"), tenant("other"), tenant("nobody"));
+    for shards in [1, 4] {
+        let mut world = World::new([(acme.clone(), terms(CUT)), (other.clone(), terms(CUT))]);
+        world.shards = shards;
+        let engine = world.engine();
+        for (tenant, reference) in [(&acme, "HR-1"), (&acme, "HR-2"), (&other, "HR-1")] {
+            let departure = world.departure(tenant, reference);
+            engine.submit(departure).await.unwrap();
+        }
+        let (all, some) = (paused(None, None), paused(Some(m365()), None));
+        for what in [&all, &some] {
+            engine.pause(&acme, what, WITHOUT_END, None).await.unwrap();
+        }
+        engine.reconfigure(&Tenants::new([(other.clone(), terms(CUT))].into()));
+        let gates = [
+            (acme.clone(), "pause".to_owned()),
+            (acme.clone(), "pause/m365".to_owned()),
+        ];
+        assert_eq!(shut_after(&engine, Request::Gates).await, gates);
+        let resume = |tenant: Option<&TenantId>, what: &Paused| Request::Resume {
+            tenant: tenant.cloned(),
+            what: what.clone(),
+        };
+        assert_eq!(shut_after(&engine, resume(Some(&acme), &some)).await, gates[..1]);
+        assert!(shut_after(&engine, resume(None, &all)).await.is_empty());
+        for refused in [
+            engine.resume(&nobody, &all).await,
+            engine.pause(&acme, &all, WITHOUT_END, None).await,
+        ] {
+            assert!(matches!(refused, Err(EngineError::UnknownTenant(_))), "{refused:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_paused_of_several_is_named() {
+    let (acme, other) = (tenant("acme"), tenant("other"));
+    let world = World::new([(acme, terms(CUT)), (other, terms(CUT))]);
+    let engine = world.engine();
+    world.ledger.refuse_gates(true);
+    let pause = Request::Pause {
+        tenant: None,
+        what: paused(None, None),
+        until: WITHOUT_END,
+        by: None,
+    };
+    let Response::Failed { why, causes } = handle(&engine, pause.clone()).await else {
+        panic!("nobody says that nothing was paused");
+    };
+    assert!(why.contains("for 2 of 2 clients"), "{why}");
+    let of_each: Vec<&str> = causes.iter().filter_map(|cause| cause.split(':').next()).collect();
+    assert_eq!(of_each, ["client 'acme'", "client 'other'"], "{causes:?}");
+    world.ledger.refuse_gates(false);
+    assert_eq!(shut_after(&engine, pause).await.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

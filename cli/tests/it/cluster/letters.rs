@@ -40,6 +40,26 @@ async fn bury(from: (&RabbitQueue, &RabbitQueue), name: &QueueName, message: Mes
     delivery.unwrap().unwrap().bury(reason).await.unwrap();
 }
 
+/// Buries so many orders, and gives who sent and who took them.
+async fn bury_many(vhost: &str, many: usize) -> [RabbitQueue; 2] {
+    let orders = QueueName::Assignments {
+        area: Area::Identity,
+        lane: Lane::Urgent,
+        site: None,
+    };
+    let dispatcher = as_user(vhost, DISPATCHER, vec![QueueName::Dead]).await;
+    let worker = as_user(vhost, WORKER, vec![orders.clone()]).await;
+    let all = (0..many).map(|n| message(&format!("m-{n}"), "{}")).collect();
+    dispatcher.publish(&orders, all).await.unwrap();
+    let mut consumer = worker.consume(&orders, 200).await.unwrap();
+    for _ in 0..many {
+        let delivery = tokio::time::timeout(WITHIN, consumer.next()).await.unwrap().unwrap();
+        delivery.bury("poison").await.unwrap();
+    }
+    drop(consumer);
+    [dispatcher, worker]
+}
+
 fn letter(listed: &Value, reason: &str) -> String {
     let listed = listed.as_array().unwrap();
     let one = listed.iter().find(|l| l["reason"] == reason).unwrap();
@@ -185,21 +205,7 @@ async fn clearing_goes_on_until_nothing_is_left_however_many_there_are() {
     quiet().import(&definitions(vhost)).unwrap();
     let redis = store(|_| {});
     let role = Role::over(redis.port(), quiet().port(), vhost);
-    let orders = QueueName::Assignments {
-        area: Area::Identity,
-        lane: Lane::Urgent,
-        site: None,
-    };
-    let dispatcher = as_user(vhost, DISPATCHER, vec![QueueName::Dead]).await;
-    let worker = as_user(vhost, WORKER, vec![orders.clone()]).await;
-    let all = (0..LETTERS).map(|n| message(&format!("m-{n}"), "{}")).collect();
-    dispatcher.publish(&orders, all).await.unwrap();
-    let mut consumer = worker.consume(&orders, 200).await.unwrap();
-    for _ in 0..LETTERS {
-        let delivery = tokio::time::timeout(WITHIN, consumer.next()).await.unwrap().unwrap();
-        delivery.bury("poison").await.unwrap();
-    }
-    drop(consumer);
+    let _users = bury_many(vhost, LETTERS).await;
 
     let ran = role.run(&["clear", "--all", "--reason", "understood", "--yes"], PASSWORD);
     let ran = ran.expect(0);
@@ -213,4 +219,21 @@ async fn clearing_goes_on_until_nothing_is_left_however_many_there_are() {
     );
     let left = role.run(&["list", "--dead", "--json"], PASSWORD).expect(0).json();
     assert_eq!(left, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_the_dead_says_that_it_is_cut_and_that_none_may_be_all_in_somebodys_hands() {
+    let vhost = "cut-letters";
+    quiet().import(&definitions(vhost)).unwrap();
+    let redis = store(|_| {});
+    let role = Role::over(redis.port(), quiet().port(), vhost);
+    let none = role.run(&["list", "--dead"], PASSWORD).expect(0);
+    let said = "a dispatcher is looking through all of them";
+    assert!(none.err.contains(said), "{}", none.err);
+
+    // One more than are shown.
+    let _users = bury_many(vhost, 101).await;
+    let cut = role.run(&["list", "--dead", "--json"], PASSWORD).expect(0);
+    assert_eq!(cut.json().as_array().unwrap().len(), 100);
+    assert!(cut.err.contains("there are more than these 100"), "{}", cut.err);
 }

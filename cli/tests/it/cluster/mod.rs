@@ -8,6 +8,7 @@ mod hybrid;
 mod letters;
 mod people;
 mod readiness;
+mod reload;
 mod servers;
 mod stage;
 mod story;
