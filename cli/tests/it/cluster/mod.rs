@@ -11,5 +11,6 @@ mod readiness;
 mod servers;
 mod stage;
 mod story;
+mod unheard;
 mod upgrade;
 mod whole;
