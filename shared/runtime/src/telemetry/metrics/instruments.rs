@@ -88,7 +88,7 @@ instruments! {
     OLDEST_WAITING = "offboard.case.oldest_waiting", Sort::Gauge, "s", ["for"],
         "How long the case that has waited longest has waited: for `credit` to assign its next task, or for a `person`. Engine time.";
     ACCESS_CUT = "offboard.access_cut.duration", Sort::Histogram(CUT_S), "s", ["manner"],
-        "From the request (or the time at which access must be gone, if that is later) until the last task that cuts access is proven. The security promise. Engine time.";
+        "From the request (or the time at which access must be gone, if that is later) until the last task is proven that cuts access within 15 minutes. The security promise. Engine time.";
     ACCESS_OPEN = "offboard.case.access_open", Sort::Gauge, "s", ["tenant", "manner"],
         "How long access has been open past the request (or the time at which it must be gone, if that is later), in the open case in which it has been so longest; also while the case is paused, awaits a person or is refused by a vendor. Not there where nobody's is. Engine time.";
     TASKS_SETTLED = "offboard.tasks.settled", Sort::Counter, "{task}", ["kind", "outcome"],

@@ -12,6 +12,7 @@ pub use state::State;
 
 use super::export::Lost;
 use instruments::{self as i, Instrument, Sort};
+use offboard_domain::catalogue::Urgency;
 use offboard_domain::departure::Manner;
 use offboard_domain::event::Event;
 use offboard_domain::task::RestReason;
@@ -313,7 +314,7 @@ pub(super) fn access_ends(case: &Case) -> Timestamp {
     case.effective_at().max(case.departure.requested_at)
 }
 
-/// Whether access is still open that must be cut, be it not yet or in no time: also
+/// Whether access is still open that is to be cut at once when its time has come: also
 /// where the case waits, or a person is needed. Who is called off keeps his.
 pub(super) fn access_is_open(case: &Case) -> bool {
     match case.state {
@@ -329,18 +330,25 @@ pub(super) fn access_is_open(case: &Case) -> bool {
     }
 }
 
-/// Whether this settled a task that cuts access.
+/// Whether a kind cuts access within the minutes that are promised: not what may take
+/// hours, nor what is done once more later to be sure (decision 73).
+fn cuts_at_once(kind: Kind) -> bool {
+    let spec = kind.spec();
+    spec.cuts_access() && spec.urgency == Urgency::U0 && spec.after.iter().all(|dep| dep.delay_ms == 0)
+}
+
+/// Whether this settled a task that cuts access at once.
 fn cuts_access(event: &Event, after: &Case) -> bool {
     match event {
-        Event::TaskSettled { task, .. } => after.tasks.get(task).is_some_and(|t| t.kind().spec().cuts_access()),
+        Event::TaskSettled { task, .. } => after.tasks.get(task).is_some_and(|t| cuts_at_once(t.kind())),
         _ => false,
     }
 }
 
-/// Whether everything that cuts access is settled, for the first time: what a
+/// Whether everything that cuts access at once is settled, for the first time: what a
 /// closing round reopens was cut before.
 fn access_is_cut(case: &Case) -> bool {
-    case.round == 0 && !Kind::ALL.iter().any(|k| case.open_of(*k) > 0 && k.spec().cuts_access())
+    case.round == 0 && !Kind::ALL.iter().any(|k| case.open_of(*k) > 0 && cuts_at_once(*k))
 }
 
 /// Whether a case's life ended with this, for good: one that was merged may go on by
